@@ -1,0 +1,45 @@
+# Each target works alone in a fresh clone: the first one called creates .venv and installs into it.
+#
+# pip reads PIP_INDEX_URL and PIP_EXTRA_INDEX_URL itself, from the environment or from `make demo PIP_INDEX_URL=...`.
+# TORCH_SPEC asks for a particular build of torch that constraints.txt allows, e.g. TORCH_SPEC=torch==2.13.0+cpu.
+PYTHON ?= python3
+TORCH_SPEC ?=
+
+VENV := .venv
+STAMP := $(VENV)/.freeness-installed
+# One BLAS and torch thread a process: two test workers on two cores would fight otherwise.
+PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test slow bench lint
+
+help:
+	@echo "make demo   the whole story on bundled images, in about a minute"
+	@echo "make test   the fast tests"
+	@echo "make slow   the slow tests"
+	@echo "make bench  the benchmarks"
+	@echo "make lint   ruff and pyright"
+
+# A second call finds the stamp and installs nothing, unless a dependency may have changed.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install $(if $(TORCH_SPEC),"$(TORCH_SPEC)") -e ".[all,dev]" -c constraints.txt
+	@touch $@
+
+demo: $(STAMP)
+	$(VENV)/bin/freeness demo
+
+test: $(STAMP)
+	$(PYTEST) -n 2 -m "not slow"
+
+slow: $(STAMP)
+	$(PYTEST) -n 2 -m slow
+
+# --benchmark-only overrides the --benchmark-skip of pyproject.toml; no -n, for workers would disturb the clock.
+bench: $(STAMP)
+	$(PYTEST) --benchmark-only
+
+lint: $(STAMP)
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/pyright

@@ -1,0 +1,50 @@
+"""freeness: free probability that designs deep networks.
+
+The random-matrix engine and the theory of networks, without any framework; ``freeness.torch`` reads, measures and
+initialises PyTorch models.
+"""
+
+from freeness.calculus import free_product, resize, scale, shift
+from freeness.errors import ConvergenceError, FreenessError, InputError
+from freeness.laws import Atom, Atoms, Empirical, GaussianPushforward, Law, MarchenkoPastur, PointMass, Projection
+from freeness.meanfield import Signals, signals
+from freeness.network import Network, activation, mlp
+from freeness.spectra import (
+    Measurement,
+    Prediction,
+    fisher_law,
+    jacobian_law,
+    predict_fisher,
+    predict_jacobian,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Atom",
+    "Atoms",
+    "ConvergenceError",
+    "Empirical",
+    "FreenessError",
+    "GaussianPushforward",
+    "InputError",
+    "Law",
+    "MarchenkoPastur",
+    "Measurement",
+    "Network",
+    "PointMass",
+    "Prediction",
+    "Projection",
+    "Signals",
+    "activation",
+    "fisher_law",
+    "free_product",
+    "jacobian_law",
+    "mlp",
+    "predict_fisher",
+    "predict_jacobian",
+    "resize",
+    "scale",
+    "shift",
+    "signals",
+]

@@ -1,0 +1,96 @@
+"""The record that an analysis of a network hands to report, plots and command line: predicted beside measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from freeness.laws import Atom
+from freeness.spectra.records import Measurement, Prediction
+
+Phase = Literal["ordered", "critical", "chaotic"]
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One weight layer l with the activation that follows it (fields of the activation are None after the last).
+
+    ``q`` is the variance of h^l, ``qhat`` that of the layer's input x^{l-1}, ``chi`` = σ_w²·μ₁, ``delta`` the relative
+    variance of D², ``atoms`` the atoms of the law of D² that hold at least 1 % of the neurons.
+    """
+
+    index: int
+    name: str
+    fan_in: int
+    fan_out: int
+    weights: str
+    sigma_w: float
+    sigma_b: float
+    qhat: float
+    q: float
+    activation: str | None
+    chi: float | None
+    delta: float | None
+    atoms: tuple[Atom, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One spectrum, predicted (None where theory does not cover the network, with the reason) and measured.
+
+    ``distance`` is W₁ between the two, in the spectrum's own units.
+    """
+
+    predicted: Prediction | None
+    measured: Measurement
+    distance: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class LearningRate:
+    """The largest stable rate and the one to start from.
+
+    ``bound`` is where gradient descent on the linearised loss stops contracting, ``sharpness`` the measured λ_max of the
+    batch GGN (preconditioned for adam), ``theory_bound`` the bound from the predicted one-sample spectrum (None where
+    theory does not cover the network).
+    """
+
+    bound: float
+    recommended: float
+    reason: str
+    sharpness: float
+    sharpness_error: float
+    theory_bound: float | None
+    loss: str
+    optimizer: str
+    batch: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """In words: phase, isometry, and what to change; ``warnings`` are disagreements between theory and measurement."""
+
+    phase: Phase | None
+    isometric: bool | None
+    sentences: tuple[str, ...]
+    advice: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Everything that ``analyze`` found out about one model and one data set."""
+
+    title: str
+    layers: tuple[LayerRow, ...]
+    jacobian: Comparison
+    fisher: Comparison
+    learning_rate: LearningRate
+    verdict: Verdict
+    uncovered: tuple[str, ...]
+    parameters: int
+    data: str
+    sample: int
+    seed: int
+    dtype: str

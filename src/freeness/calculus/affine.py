@@ -1,0 +1,65 @@
+"""factor·X + constant for a law that answers by itself, so that nothing needs solving."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from freeness.calculus.chain import Chain
+from freeness.calculus.moves import Scale, Shift
+from freeness.errors import InputError
+from freeness.laws.curve import Curve
+from freeness.laws.law import Atom, Boundary, Law
+
+
+@dataclass(frozen=True)
+class AffineLaw(Law):
+    """The law of factor·X + constant, factor > 0.
+
+    Example:
+        >>> from freeness.laws import MarchenkoPastur
+        >>> AffineLaw(MarchenkoPastur(1.0), 2.0, 1.0).hull
+        (1.0, 9.0)
+    """
+
+    law: Law
+    factor: float
+    constant: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.factor) and self.factor > 0 and np.isfinite(self.constant)):
+            raise InputError(f"expected a finite factor > 0 and a finite constant, got {self.factor}, {self.constant}.")
+
+    @property
+    def curve(self) -> Curve:
+        return Chain(self.law.curve, (Scale(self.factor), Shift(self.constant)))
+
+    @property
+    def mean(self) -> float:
+        return self._forward(self.law.mean)
+
+    @property
+    def variance(self) -> float:
+        return self.law.variance * self.factor**2
+
+    @property
+    def atoms(self) -> tuple[Atom, ...]:
+        return tuple(Atom(self._forward(x), mass) for x, mass in self.law.atoms)
+
+    @property
+    def hull(self) -> tuple[float, float]:
+        low, high = self.law.hull
+        return self._forward(low), self._forward(high)
+
+    def boundary(self, x: np.ndarray) -> Boundary:
+        inner = self.law.boundary((x - self.constant) / self.factor)
+        potential = inner.potential + np.log(self.factor)
+        return Boundary(inner.g / self.factor, potential, inner.error / self.factor, inner.converged)
+
+    def cauchy(self, z: ArrayLike) -> np.ndarray:
+        return self.law.cauchy((np.asarray(z) - self.constant) / self.factor) / self.factor
+
+    def _forward(self, x: float) -> float:
+        return self.factor * x + self.constant

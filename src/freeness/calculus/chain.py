@@ -1,0 +1,74 @@
+"""A base curve and the moves that follow it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from freeness.calculus.moves import Move
+from freeness.laws.curve import Curve, CurvePoint, Side
+from freeness.laws.curve_law import CurveLaw
+from freeness.laws.law import Law
+
+
+class Chain(Curve):
+    """``base`` followed by ``moves``; evaluating it costs one pass over the moves."""
+
+    def __init__(self, base: Curve, moves: Sequence[Move], means: Sequence[float] | None = None) -> None:
+        self.base = base
+        self.moves = tuple(moves)
+        self.size = base.size + sum(move.size for move in moves)
+        self._means = list(means) if means is not None else _means(base.mean, moves)
+        self.mean = self._means[-1]
+
+    def extended(self, moves: Sequence[Move]) -> Chain:
+        """This chain followed by ``moves``."""
+        means = self._means + _means(self.mean, moves)[1:]
+        return Chain(self.base, (*self.moves, *moves), means)
+
+    def evaluate(self, parameters: np.ndarray, directions: int, potential: bool = False) -> CurvePoint:
+        point = self.base.evaluate(parameters[: self.base.size], directions, potential)
+        offset = self.base.size
+        for move in self.moves:
+            point = move.apply(point, parameters[offset : offset + move.size])
+            offset += move.size
+        return point
+
+    def start(self, z: np.ndarray) -> np.ndarray:
+        rows: list[np.ndarray] = []
+        for move, mean in zip(reversed(self.moves), reversed(self._means[:-1]), strict=True):
+            z, own = move.start(z, mean)
+            rows.insert(0, own)
+        return np.concatenate([self.base.start(z), *rows])
+
+    def anchor(self, side: Side) -> tuple[float, float]:
+        return self.base.anchor(side)
+
+    def real_parameters(self, base: np.ndarray, side: Side) -> np.ndarray:
+        rows = [self.base.real_parameters(base, side)]
+        point = self.base.evaluate(rows[0], 2)
+        for move in self.moves:
+            rows.append(move.real_parameters(point, side))
+            point = move.apply(point, rows[-1])
+        return np.concatenate(rows)
+
+
+def _means(mean: float, moves: Sequence[Move]) -> list[float]:
+    means = [mean]
+    for move in moves:
+        means.append(move.mean(means[-1]))
+    return means
+
+
+def moved(law: Law, *moves: Move) -> CurveLaw:
+    """The law after the moves; a law that is a chain already is extended, not nested."""
+    curve = law.curve
+    chain = curve.extended(moves) if isinstance(curve, Chain) else Chain(curve, moves)
+    mean, variance, atoms = law.mean, law.variance, law.atoms
+    bound = law.lower_bound
+    for move in moves:
+        atoms, bound = move.atoms(atoms), move.lower_bound(bound)
+        variance = move.variance(mean, variance)
+        mean = move.mean(mean)
+    return CurveLaw(chain, variance, atoms, bound)

@@ -1,0 +1,115 @@
+"""Operations on laws: each takes laws to a law and knows the cases in which nothing has to be solved."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import numpy as np
+
+from freeness.calculus.affine import AffineLaw
+from freeness.calculus.chain import Chain, moved
+from freeness.calculus.moves import Multiply, Resize, Scale, Shift
+from freeness.errors import InputError
+from freeness.laws.atomic import AtomicLaw
+from freeness.laws.atoms import Atoms, simplify
+from freeness.laws.curve_law import CurveLaw
+from freeness.laws.law import Law
+from freeness.laws.point_mass import PointMass
+
+
+def scale(law: Law, factor: float) -> Law:
+    """The law of factor·X, factor > 0.
+
+    Example:
+        >>> scale(PointMass(2.0), 3.0)
+        PointMass(position=6.0)
+    """
+    if not (np.isfinite(factor) and factor > 0):
+        raise InputError(f"expected a finite factor > 0, got {factor}; mirror the law first for negative factors.")
+    if factor == 1:
+        return law
+    if isinstance(law, AtomicLaw):
+        return simplify(Atoms(law.positions * factor, law.masses))
+    return moved(law, Scale(factor)) if isinstance(law, CurveLaw) else AffineLaw(law, factor)
+
+
+def shift(law: Law, constant: float) -> Law:
+    """The law of X + constant.
+
+    Example:
+        >>> shift(PointMass(2.0), 3.0)
+        PointMass(position=5.0)
+    """
+    if not np.isfinite(constant):
+        raise InputError(f"expected a finite constant, got {constant}.")
+    if constant == 0:
+        return law
+    if isinstance(law, AtomicLaw):
+        return simplify(Atoms(law.positions + constant, law.masses))
+    if isinstance(law, AffineLaw):
+        return AffineLaw(law.law, law.factor, law.constant + constant)
+    return moved(law, Shift(constant)) if isinstance(law, CurveLaw) else AffineLaw(law, 1.0, constant)
+
+
+def resize(law: Law, ratio: float) -> Law:
+    """The law of the same non-zero eigenvalues in N' instead of N dimensions, ratio = N/N'.
+
+    Args:
+        law: of an N-dimensional matrix; for ratio > 1 it needs an atom of mass ≥ 1 - 1/ratio at 0.
+        ratio: N/N' > 0.
+
+    Example:
+        >>> resize(PointMass(1.0), 0.25)
+        Projection(trace=0.25, height=1.0)
+    """
+    if not (np.isfinite(ratio) and ratio > 0):
+        raise InputError(f"expected a ratio of dimensions > 0, got {ratio}.")
+    zero = sum(mass for x, mass in law.atoms if x == 0)
+    if ratio * (1 - zero) > 1 + 1e-9:
+        raise InputError(
+            f"expected an atom of mass ≥ {1 - 1 / ratio:.4g} at 0 to drop dimensions by {ratio:g}, got {zero:.4g}; "
+            "only null directions can be dropped, use compress for the others."
+        )
+    if ratio == 1:
+        return law
+    if isinstance(law, AtomicLaw):
+        nonzero = law.positions != 0
+        masses = law.masses[nonzero] * ratio
+        rest = max(1 - masses.sum(), 0.0)
+        return simplify(Atoms([0.0, *law.positions[nonzero]], [rest, *masses]))
+    return moved(law, Resize(ratio))
+
+
+def free_product(first: Law, *others: Law) -> Law:
+    """μ ⊠ ν ⊠ …: the law of X^{1/2} Y X^{1/2} for free X, Y ≥ 0.
+
+    Args:
+        first: a law on [0, ∞), not δ(0).
+        *others: the same.
+
+    Example:
+        >>> from freeness.laws import MarchenkoPastur, Projection
+        >>> free_product(MarchenkoPastur(1.0), Projection(0.5)).mean
+        0.5
+
+    Source: Voiculescu, Multiplication of certain non-commuting random variables (1987).
+    """
+    for law in (first, *others):
+        if (law.lower_bound < 0 and law.hull[0] < 0) or law.mean <= 0:
+            raise InputError(
+                f"expected non-negative laws with mean > 0 in ⊠, got {law!r} on {law.hull}; "
+                "factors with both signs need the symmetrised or the matrix form."
+            )
+    return reduce(_product, others, first)
+
+
+def _product(left: Law, right: Law) -> Law:
+    if isinstance(right, PointMass):
+        return scale(left, right.position)
+    if isinstance(left, PointMass):
+        return scale(right, left.position)
+    if isinstance(right, AffineLaw) and right.constant == 0:
+        return scale(_product(left, right.law), right.factor)
+    if isinstance(right.curve, Chain) and not isinstance(left.curve, Chain):
+        left, right = right, left
+    return moved(left, Multiply(right))

@@ -1,0 +1,106 @@
+"""Laws made of atoms only: everything follows from positions and masses."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from freeness.laws.curve import CauchyCurve, Curve
+from freeness.laws.law import Atom, Boundary, Law, real_points
+from freeness.numerics.half_plane import upper_log
+
+_BLOCK = 2_000_000  # entries of one (atoms × points) block: 32 MB of complex numbers
+
+
+class AtomicLaw(Law):
+    """Σ mass_i δ(position_i), with ascending distinct positions."""
+
+    @property
+    @abstractmethod
+    def positions(self) -> np.ndarray:
+        """Ascending, distinct."""
+
+    @property
+    @abstractmethod
+    def masses(self) -> np.ndarray:
+        """Positive, summing to 1."""
+
+    @cached_property
+    def atoms(self) -> tuple[Atom, ...]:
+        return tuple(map(Atom, self.positions.tolist(), self.masses.tolist()))
+
+    @property
+    def curve(self) -> Curve:
+        return CauchyCurve(self)
+
+    @property
+    def mean(self) -> float:
+        return float(self.masses @ self.positions)
+
+    @property
+    def variance(self) -> float:
+        return float(self.masses @ (self.positions - self.mean) ** 2)
+
+    @property
+    def hull(self) -> tuple[float, float]:
+        return float(self.positions[0]), float(self.positions[-1])
+
+    @property
+    def nonzero_hull(self) -> tuple[float, float]:
+        """Hull of the positions other than 0: u = ∫ x/(z - x) has no pole at 0."""
+        nonzero = self.positions[self.positions != 0]
+        return float(nonzero[0]), float(nonzero[-1])
+
+    def moment(self, order: int) -> float:
+        return float(self.masses @ self.positions**order)
+
+    def density(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
+        return np.zeros(real_points(x).shape)
+
+    def cdf(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
+        steps = np.concatenate([[0.0], np.cumsum(self.masses)])
+        return np.minimum(steps[np.searchsorted(self.positions, real_points(x), side="right")], 1.0)
+
+    def quantile(self, p: ArrayLike) -> np.ndarray:
+        super_levels = np.minimum(np.asarray(p, dtype=float), 1.0) - 1e-14
+        steps = np.cumsum(self.masses)
+        return self.positions[np.minimum(np.searchsorted(steps, super_levels), len(steps) - 1)]
+
+    def cauchy(self, z: ArrayLike) -> np.ndarray:
+        points = np.asarray(z)
+        return self._sum(lambda z_, x: 1.0 / (z_ - x), points.ravel()).reshape(points.shape)
+
+    def boundary(self, x: np.ndarray) -> Boundary:
+        z = x.astype(complex)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            g = self.cauchy(z)
+        converged = ~np.isin(x, self.positions)
+        return Boundary(g, self.potential(z), np.zeros(x.shape), converged)
+
+    def moment_transform(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """u(z) = ∫ x/(z - x) dμ and its derivative."""
+        u, slope = np.empty_like(z), np.empty_like(z)
+        weights = self.masses * self.positions
+        for block in self._blocks(z.size):
+            kernel = 1.0 / (z[None, block] - self.positions[:, None])
+            u[block] = weights @ kernel
+            slope[block] = -(weights @ kernel**2)
+        return u, slope
+
+    def potential(self, z: np.ndarray) -> np.ndarray:
+        """∫ log(z - x) dμ, continuous on the closed upper half-plane."""
+        with np.errstate(divide="ignore"):
+            return self._sum(lambda z_, x: upper_log(z_ - x), z.astype(complex))
+
+    def _sum(self, function, z: np.ndarray) -> np.ndarray:  # noqa: ANN001
+        total = np.empty(z.shape, dtype=np.result_type(z, float))
+        for block in self._blocks(z.size):
+            total[block] = self.masses @ function(z[None, block], self.positions[:, None])
+        return total
+
+    def _blocks(self, count: int) -> list[slice]:
+        width = max(1, _BLOCK // len(self.positions))
+        return [slice(i, i + width) for i in range(0, count, width)]

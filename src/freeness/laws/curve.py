@@ -1,0 +1,165 @@
+"""A law as a spectral curve: the points (z, g = G(z), u = zG(z) - 1) as explicit functions of a complex parameter.
+
+Free operations move the curve explicitly (theory.md §1), so a law built from n others is n moves of one base parameter.
+A law without a closed inverse brings an unknown of its own, tied by one equation; :class:`CurvePoint` carries what one
+joint Newton step does to all unknowns, so that nothing is solved inside anything else and a step costs O(n).
+
+Source: Voiculescu (1987); subordination form of Biane (1998) and Belinschi–Bercovici (2007).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeVar
+
+import numpy as np
+
+from freeness.numerics.jet import Jet
+
+Side = Literal[1, -1]  # 1: the real axis to the right of the support, -1: to the left
+
+
+@dataclass(frozen=True, eq=False)
+class CurvePoint:
+    """n points of a curve.
+
+    ``z``, ``g``, ``u`` are jets whose row 0 is the derivative in the base parameter and whose row 1 (if the curve has
+    inner unknowns) is the correction that solving the inner equations to first order brings. ``updates`` holds, for each
+    inner unknown, its change in the same two directions. ``potential`` is U = ∫ log(z - x) dμ(x), whose imaginary part on
+    the real axis is π(1 - cdf), computed only where asked for. ``margin`` is the smallest Im/|·| met on the way: negative means unphysical.
+    """
+
+    z: Jet
+    g: Jet
+    u: Jet
+    potential: np.ndarray | None
+    margin: np.ndarray
+    updates: tuple[np.ndarray, ...] = ()
+
+
+class Curve(ABC):
+    """A spectral curve with ``size`` unknowns: the base parameter first, then those of the laws it was combined with."""
+
+    size: int
+    mean: float
+
+    @abstractmethod
+    def evaluate(self, parameters: np.ndarray, directions: int, potential: bool = False) -> CurvePoint:
+        """The points at ``parameters`` of shape (size, n); ``directions`` is 1 (closed throughout) or 2."""
+
+    @abstractmethod
+    def start(self, z: np.ndarray) -> np.ndarray:
+        """Parameters (size, n) of the points near ``z``, asymptotically for large |z|."""
+
+    @abstractmethod
+    def anchor(self, side: Side) -> tuple[float, float]:
+        """(t₀, scale): on the real axis outside the support the base parameter runs over t₀ + side·scale·(0, ∞)."""
+
+    @abstractmethod
+    def real_parameters(self, base: np.ndarray, side: Side) -> np.ndarray:
+        """All parameters (size, n) for real base parameters outside the support; NaN where the base left the domain."""
+
+
+Number = TypeVar("Number", np.ndarray, Jet)
+
+
+class ClosedLaw(Protocol):
+    """A law of non-zero mean on one half-line whose ψ⁻¹ is known in closed form."""
+
+    @property
+    def mean(self) -> float: ...
+
+    def moment_inverse(self, u: Number) -> Number:
+        """u·w(u) where w is the point with wG(w) - 1 = u; it tends to the mean at u = 0. In S: (1+u)/S(u)."""
+        ...
+
+    def potential_of_u(self, u: np.ndarray) -> np.ndarray:
+        """U at the point w(u)."""
+        ...
+
+
+class CauchyLaw(Protocol):
+    """A law known by its transforms at complex z."""
+
+    @property
+    def mean(self) -> float: ...
+
+    @property
+    def nonzero_hull(self) -> tuple[float, float]: ...
+
+    def moment_transform(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
+
+    def potential(self, z: np.ndarray) -> np.ndarray: ...
+
+
+def physical_margin(z: Jet) -> np.ndarray:
+    """Im z/|z| off the axis; on the real axis outside the support, where z must rise with the parameter, dz/dt.
+
+    Subordination functions keep the upper half-plane and rise on the real complement of the support, at every stage.
+    """
+    if np.iscomplexobj(z.value):
+        return z.value.imag / np.maximum(np.abs(z.value), np.finfo(float).tiny)
+    return z.change[0]
+
+
+def base_jet(parameter: np.ndarray, directions: int) -> Jet:
+    """The base parameter as a jet: derivative 1 in direction 0, no correction."""
+    change = np.zeros((directions, parameter.size), dtype=parameter.dtype)
+    change[0] = 1.0
+    return Jet(parameter, change)
+
+
+class ClosedCurve(Curve):
+    """The curve of a law with ψ⁻¹ in closed form, in the coordinate t = 1/u (affine in z for a point mass)."""
+
+    size = 1
+
+    def __init__(self, law: ClosedLaw) -> None:
+        self.law = law
+        self.mean = law.mean
+
+    def evaluate(self, parameters: np.ndarray, directions: int, potential: bool = False) -> CurvePoint:
+        u = 1.0 / base_jet(parameters[0], directions)
+        z = self.law.moment_inverse(u) * base_jet(parameters[0], directions)
+        g = (u + 1.0) / z
+        own = self.law.potential_of_u(u.value) if potential else None
+        return CurvePoint(z, g, u, own, physical_margin(z))
+
+    def start(self, z: np.ndarray) -> np.ndarray:
+        return z[None] / self.mean
+
+    def anchor(self, side: Side) -> tuple[float, float]:
+        return 0.0, 1.0
+
+    def real_parameters(self, base: np.ndarray, side: Side) -> np.ndarray:
+        return base[None]
+
+
+class CauchyCurve(Curve):
+    """The curve of a law known by its Cauchy transform, in the coordinate z itself."""
+
+    size = 1
+
+    def __init__(self, law: CauchyLaw) -> None:
+        self.law = law
+        self.mean = law.mean
+
+    def evaluate(self, parameters: np.ndarray, directions: int, potential: bool = False) -> CurvePoint:
+        z = base_jet(parameters[0], directions)
+        u_value, u_slope = self.law.moment_transform(z.value)
+        u = z.apply(u_value, u_slope)
+        g = (u + 1.0) / z
+        own = self.law.potential(z.value) if potential else None
+        return CurvePoint(z, g, u, own, physical_margin(z))
+
+    def start(self, z: np.ndarray) -> np.ndarray:
+        return z[None]
+
+    def anchor(self, side: Side) -> tuple[float, float]:
+        low, high = self.law.nonzero_hull
+        return (high if side > 0 else low), max(abs(low), abs(high))
+
+    def real_parameters(self, base: np.ndarray, side: Side) -> np.ndarray:
+        return base[None]
+

@@ -1,0 +1,98 @@
+"""The law of a spectral curve: everything solved on the curve itself."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from freeness.errors import ConvergenceError
+from freeness.laws.curve import Curve
+from freeness.laws.law import Atom, Boundary, Law
+from freeness.laws.outside import support_end
+from freeness.numerics.continuation import Solution, follow
+
+_HEIGHT = 30.0  # the continuation starts at this multiple of the support's radius
+_ROUNDING = 8 * np.finfo(float).eps
+
+
+class CurveLaw(Law):
+    """A law given by its curve, its variance and its atoms (which follow from exact rules).
+
+    Densities, distribution functions and transforms are one Newton solve a point, continued down to the real axis.
+    """
+
+    def __init__(self, curve: Curve, variance: float, atoms: tuple[Atom, ...], lower_bound: float) -> None:
+        self._curve, self._variance, self._atoms = curve, variance, atoms
+        self._lower_bound = lower_bound
+
+    @property
+    def curve(self) -> Curve:
+        return self._curve
+
+    @property
+    def mean(self) -> float:
+        return self._curve.mean
+
+    @property
+    def variance(self) -> float:
+        return self._variance
+
+    @property
+    def atoms(self) -> tuple[Atom, ...]:
+        return self._atoms
+
+    @property
+    def lower_bound(self) -> float:
+        return self._lower_bound
+
+    @cached_property
+    def hull(self) -> tuple[float, float]:
+        low, high = (support_end(self._curve, side) for side in (-1, 1))
+        low = max(low, self._lower_bound)
+        for position, _ in self._atoms:
+            near = 1e-11 * max(abs(low), abs(high))  # a walk that ends in an atom ends there up to rounding
+            low = position if position < low + near else low
+            high = position if position > high - near else high
+        return low, high
+
+    def boundary(self, x: np.ndarray) -> Boundary:
+        solution = self._solve(x.astype(complex))
+        with np.errstate(all="ignore"):
+            point = self._curve.evaluate(solution.parameters, self._directions, potential=True)
+            sensitivity = np.abs(point.g.change[0] / point.z.change[0])
+        error = sensitivity * np.abs(x) * _ROUNDING + np.abs(point.g.value) * _ROUNDING
+        return Boundary(point.g.value, point.potential, error, solution.converged)
+
+    def cauchy(self, z: ArrayLike) -> np.ndarray:
+        points = np.asarray(z).astype(complex)
+        flat = points.ravel()
+        below = flat.imag < 0
+        solution = self._solve(np.where(below, flat.conj(), flat))
+        if not solution.converged.all():
+            raise ConvergenceError(
+                f"expected G at {flat.size} points, {int((~solution.converged).sum())} did not converge; "
+                "they may lie on an edge or an atom, so move them off the support."
+            )
+        g = self._curve.evaluate(solution.parameters, self._directions).g.value
+        return np.where(below, g.conj(), g).reshape(points.shape)
+
+    @property
+    def _directions(self) -> int:
+        return 1 if self._curve.size == 1 else 2
+
+    def _solve(self, target: np.ndarray) -> Solution:
+        height = _HEIGHT * max(float(np.abs(target).max(initial=0.0)), abs(self.mean), self.variance**0.5)
+        return follow(self._update, self._curve.start(target + 1j * height), target, height)
+
+    def _update(self, parameters: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        point = self._curve.evaluate(parameters, self._directions)
+        residual = target - point.z.value
+        if self._directions == 1:
+            return (residual / point.z.change[0])[None], point.margin
+        base = (residual - point.z.change[1]) / point.z.change[0]
+        return np.stack([base, *(slope * base + pending for slope, pending in point.updates)]), point.margin
+
+    def __repr__(self) -> str:
+        return f"CurveLaw(mean={self.mean:.6g}, variance={self.variance:.6g}, atoms={len(self.atoms)})"

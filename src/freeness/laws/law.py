@@ -1,0 +1,190 @@
+"""The abstract law: what every probability measure of this package can answer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import elementwise
+
+from freeness.errors import ConvergenceError, InputError
+from freeness.laws.curve import Curve
+
+_CONTOUR = 128  # points of the moment contour at 3 times the support's radius: truncation 3^-128, rounding eps·3^k
+
+_NUDGE = 1e-6  # distance from an atom, relative to the support, at which its two sides are read
+_BLIND = 1e-9  # closer to an atom than this the potential has lost its digits
+
+
+class Atom(NamedTuple):
+    """A point of positive mass."""
+
+    position: float
+    mass: float
+
+
+@dataclass(frozen=True, eq=False)
+class Boundary:
+    """Values at x + i0: g = G(x + i0), ``potential`` = ∫ log(x + i0 - t) dμ(t), an error estimate for g, and which points converged."""
+
+    g: np.ndarray
+    potential: np.ndarray
+    error: np.ndarray
+    converged: np.ndarray
+
+
+class Law(ABC):
+    """A probability measure on the real line.
+
+    A law states its mean, variance, atoms, hull, boundary values and Cauchy transform, and its spectral curve
+    (:mod:`freeness.laws.curve`), by which it is combined with others; the rest is derived here.
+    """
+
+    @property
+    @abstractmethod
+    def curve(self) -> Curve:
+        """The law as a spectral curve, the form in which free operations take it."""
+
+    @property
+    @abstractmethod
+    def mean(self) -> float:
+        """∫ x dμ."""
+
+    @property
+    @abstractmethod
+    def variance(self) -> float:
+        """∫ (x - mean)² dμ."""
+
+    @property
+    @abstractmethod
+    def atoms(self) -> tuple[Atom, ...]:
+        """The points of positive mass, ascending."""
+
+    @property
+    @abstractmethod
+    def hull(self) -> tuple[float, float]:
+        """The smallest interval that holds the support, atoms included."""
+
+    @property
+    def lower_bound(self) -> float:
+        """A lower bound of the support that costs nothing."""
+        return self.hull[0]
+
+    @abstractmethod
+    def boundary(self, x: np.ndarray) -> Boundary:
+        """Boundary values at the real points ``x`` (one-dimensional)."""
+
+    @abstractmethod
+    def cauchy(self, z: ArrayLike) -> np.ndarray:
+        """G(z) = ∫ dμ(x)/(z - x) for complex z off the real axis, and for real z outside the support."""
+
+    def density(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
+        """The density of the continuous part at x, -Im G(x + i0)/π.
+
+        Args:
+            x: real points, any shape.
+            throw: raise :class:`~freeness.errors.ConvergenceError` if a point did not converge; otherwise it is NaN.
+        """
+        points = real_points(x)
+        boundary = self.boundary(points.ravel())
+        return self._checked(np.maximum(-boundary.g.imag / np.pi, 0.0), boundary, throw).reshape(points.shape)
+
+    def cdf(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
+        """μ((-∞, x]) = 1 - Im U(x + i0)/π with the potential U; no density is integrated.
+
+        Args:
+            x: real points, any shape.
+            throw: raise on unconverged points; otherwise they are NaN.
+        """
+        points = real_points(x)
+        flat = points.ravel()
+        scale = max(abs(self.hull[0]), abs(self.hull[1]), np.finfo(float).tiny)
+        moved = flat.copy()
+        for position, _ in self.atoms:  # U is singular at an atom, so its sides are read at a small distance
+            near = (np.abs(flat - position) <= _BLIND * scale) & (flat != position)
+            moved[near] = position + np.sign(flat[near] - position) * _NUDGE * scale
+        value = self._cdf_off_atoms(moved, throw)
+        for position, mass in self.atoms:
+            at = flat == position
+            if at.any():
+                sides = self._cdf_off_atoms(position + _NUDGE * scale * np.array([-1.0, 1.0]), throw)
+                value[at] = (sides.sum() + mass) / 2
+        return np.clip(value, 0.0, 1.0).reshape(points.shape)
+
+    def _cdf_off_atoms(self, x: np.ndarray, throw: bool) -> np.ndarray:
+        low, high = self.hull
+        value = np.where(x < low, 0.0, 1.0)
+        inside = (x >= low) & (x < high) & ~np.isin(x, [position for position, _ in self.atoms])
+        if inside.any():
+            boundary = self.boundary(x[inside])
+            value[inside] = self._checked(1.0 - boundary.potential.imag / np.pi, boundary, throw)
+        return value
+
+    def quantile(self, p: ArrayLike) -> np.ndarray:
+        """The smallest x with cdf(x) ≥ p, for p in [0, 1].
+
+        Args:
+            p: probabilities, any shape.
+        """
+        levels = np.asarray(p, dtype=float)
+        if not np.all((levels >= 0) & (levels <= 1)):
+            raise InputError(f"expected probabilities in [0, 1], got {levels}; pass fractions, not percentages.")
+        low, high = self.hull
+        found = np.full(levels.shape, low)
+        settled = levels <= 0
+        for atom in self.atoms:
+            upper = float(self.cdf(atom.position))
+            here = ~settled & (levels <= upper + 1e-14) & (levels > upper - atom.mass)
+            found[here], settled = atom.position, settled | here
+        if not settled.all():
+            found[~settled] = self._quantile_of_continuous_part(levels[~settled])
+        return found
+
+    def _quantile_of_continuous_part(self, levels: np.ndarray) -> np.ndarray:
+        low, high = self.hull
+        result = elementwise.find_root(
+            lambda x, level: np.where(x >= high, 1.0, np.where(x <= low, 0.0, self.cdf(x))) - level,
+            (np.full(levels.shape, low), np.full(levels.shape, high)),
+            args=(levels,),
+            tolerances={"xatol": 1e-13 * (high - low), "xrtol": 1e-13, "fatol": 1e-15},
+        )
+        return np.asarray(result.x)
+
+    def moment(self, order: int) -> float:
+        """∫ x^order dμ, by the trapezoid rule on a circle around the support (relative error about 1e-15·3^order)."""
+        if order < 0:
+            raise InputError(f"expected a moment order ≥ 0, got {order}; negative moments need the inverse law.")
+        radius = 3.0 * max(abs(self.hull[0]), abs(self.hull[1]))
+        if radius == 0.0:
+            return float(order == 0)
+        angle = np.pi * (np.arange(_CONTOUR // 2) + 0.5) / (_CONTOUR // 2)
+        z = radius * np.exp(1j * angle)
+        return float(np.mean((z**order * z * self.cauchy(z)).real))
+
+    @property
+    def standard_deviation(self) -> float:
+        """√variance."""
+        return float(np.sqrt(self.variance))
+
+    def _checked(self, values: np.ndarray, boundary: Boundary, throw: bool) -> np.ndarray:
+        if throw and not boundary.converged.all():
+            missing = int((~boundary.converged).sum())
+            raise ConvergenceError(
+                f"expected all {values.size} points to converge, {missing} did not; "
+                "move them off edges and atoms, or pass throw=False to get NaN there."
+            )
+        return np.where(boundary.converged, values, np.nan)
+
+
+def real_points(x: ArrayLike) -> np.ndarray:
+    """x as a float array; refuses NaN and complex input in one sentence."""
+    points = np.asarray(x)
+    if np.iscomplexobj(points):
+        raise InputError("expected real points, got complex ones; use cauchy(z) off the real axis.")
+    points = points.astype(float)
+    if not np.isfinite(points).all():
+        raise InputError("expected finite points, got NaN or infinity; remove them from x.")
+    return points

@@ -1,0 +1,87 @@
+"""The Marchenko–Pastur law."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from freeness.errors import InputError
+from freeness.laws.curve import ClosedCurve, Curve, Number
+from freeness.laws.law import Atom, Boundary, Law
+from freeness.numerics.half_plane import lower_log
+
+
+@dataclass(frozen=True)
+class MarchenkoPastur(Law):
+    """Limit law of GGᵀ/n for a p×n matrix G of independent unit-variance entries, ratio = p/n; mean 1, variance ratio.
+
+    Density √((b-x)(x-a))/(2π·ratio·x) on [a, b] = [(1-√ratio)², (1+√ratio)²], atom 1 - 1/ratio at 0 if ratio > 1;
+    S(u) = 1/(1 + ratio·u). Source: Marchenko, Pastur (1967).
+
+    Example:
+        >>> MarchenkoPastur(0.25).hull
+        (0.25, 2.25)
+    """
+
+    ratio: float
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.ratio) and self.ratio > 0):
+            raise InputError(f"expected a ratio p/n > 0, got {self.ratio}; it is rows over columns of G.")
+
+    @property
+    def curve(self) -> Curve:
+        return ClosedCurve(self)
+
+    @property
+    def mean(self) -> float:
+        return 1.0
+
+    @property
+    def variance(self) -> float:
+        return self.ratio
+
+    @property
+    def edges(self) -> tuple[float, float]:
+        """Ends of the continuous part."""
+        return (1 - np.sqrt(self.ratio)) ** 2, (1 + np.sqrt(self.ratio)) ** 2
+
+    @property
+    def atoms(self) -> tuple[Atom, ...]:
+        return (Atom(0.0, 1 - 1 / self.ratio),) if self.ratio > 1 else ()
+
+    @property
+    def hull(self) -> tuple[float, float]:
+        low, high = self.edges
+        return (0.0 if self.atoms else float(low)), float(high)
+
+    def moment_inverse(self, u: Number) -> Number:
+        """(1 + u)(1 + ratio·u)."""
+        return (u + 1.0) * (self.ratio * u + 1.0)
+
+    def potential_of_u(self, u: np.ndarray) -> np.ndarray:
+        """∫ (1+u) d log z along z = (1+u)(1+λu)/u."""
+        return u - lower_log(u) + (1 - 1 / self.ratio) * lower_log(1 + self.ratio * u)
+
+    def cauchy(self, z: ArrayLike) -> np.ndarray:
+        points = np.asarray(z).astype(complex)
+        low, high = self.edges
+        root = np.sqrt(points - low) * np.sqrt(points - high)
+        # (z + λ - 1 - √)/(2λz), written so that neither large z nor z near 0 cancels
+        return 2.0 / (points + self.ratio - 1 + root)
+
+    def boundary(self, x: np.ndarray) -> Boundary:
+        low, high = self.edges
+        z = x.astype(complex)
+        root = np.where(
+            (x > low) & (x < high), 1j * np.sqrt(np.abs((x - low) * (x - high))), np.sign(x - (low + high) / 2) *
+            np.sqrt(np.abs((x - low) * (x - high))),
+        )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            g = 2.0 / (z + self.ratio - 1 + root)
+            u = np.where(np.abs(z) > 0, z * g - 1.0, -1.0)
+            potential = self.potential_of_u(u)
+        converged = np.isfinite(g) & np.isfinite(potential)
+        return Boundary(g, potential, 4e-16 * np.abs(g), converged)

@@ -1,0 +1,64 @@
+"""The real axis outside the support: the end of the support as the first critical point of z, and inverses there.
+
+On the real axis to the right of the support z decreases with the base parameter until dz/dt = 0 (a soft edge) or until the
+parameter's range ends (an atom or a hard edge). Walking from far away finds the physical edge without guessing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import elementwise
+
+from freeness.laws.curve import Curve, CurvePoint, Side
+
+_SCAN = np.linspace(np.log(1e8), np.log(1e-20), 321)  # log distance of the base parameter from its anchor
+_ZOOM = 33
+
+
+def outside_point(curve: Curve, log_distance: np.ndarray, side: Side) -> CurvePoint:
+    """The curve at base parameter anchor + side·scale·exp(log_distance); NaN where an inner inverse does not exist."""
+    anchor, scale = curve.anchor(side)
+    with np.errstate(all="ignore"):
+        base = anchor + side * scale * np.exp(log_distance)
+        return curve.evaluate(curve.real_parameters(base, side), 2)
+
+
+def support_end(curve: Curve, side: Side) -> float:
+    """The largest (side 1) or smallest (side -1) point of the support: first critical value, or the limit of the walk."""
+    grid = _SCAN
+    for _ in range(8):
+        point = outside_point(curve, grid, side)
+        rising = point.margin > 0
+        if rising.all():
+            return float(point.z.value[-1])
+        first = int(np.argmin(rising))
+        if first == 0:
+            return float(point.z.value[0])
+        if grid[first - 1] - grid[first] < 1e-9:
+            break
+        grid = np.linspace(grid[first - 1], grid[first], _ZOOM)
+    return float(point.z.value[first - 1])
+
+
+def real_inverse(curve: Curve, u: np.ndarray, side: Side) -> np.ndarray:
+    """All parameters of the curve's real points outside the support with the given u; NaN where u is out of reach.
+
+    |u| falls monotonically with the distance from the support; it is inverted in logarithms by Chandrupatla's method.
+    """
+
+    def excess(log_distance: np.ndarray, level: np.ndarray) -> np.ndarray:
+        reached = np.abs(outside_point(curve, log_distance.ravel(), side).u.value).reshape(log_distance.shape)
+        return np.log(reached) - level
+
+    with np.errstate(all="ignore"):
+        level = np.log(np.abs(u))
+        ends = np.array([_SCAN[-1] - 12.0, _SCAN[0] + 12.0])
+        reach = excess(ends, np.zeros(2))
+        inside = (level < reach[0]) & (level > reach[1])
+        safe = np.where(inside, level, reach.mean())
+        found = elementwise.find_root(
+            excess, (np.full(u.shape, ends[0]), np.full(u.shape, ends[1])), args=(safe,), tolerances={"xrtol": 1e-14}
+        )
+    anchor, scale = curve.anchor(side)
+    base = np.where(inside, anchor + side * scale * np.exp(np.asarray(found.x)), np.nan)
+    return curve.real_parameters(base, side)

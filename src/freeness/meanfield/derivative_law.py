@@ -1,0 +1,34 @@
+"""The law of D² = φ'(h)² over the neurons of a wide layer, h ~ N(0, q)."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import ndtr
+
+from freeness.errors import InputError
+from freeness.laws import Atoms, GaussianPushforward, Law
+from freeness.laws.atoms import simplify
+from freeness.network import ActivationFunction
+
+
+def derivative_law(function: ActivationFunction, q: float) -> Law:
+    """Law of φ'(√q ξ)²: atoms for a piecewise-linear φ, a pushforward otherwise.
+
+    Args:
+        function: the activation.
+        q: pre-activation variance, > 0.
+
+    Example:
+        >>> from freeness.network import activation
+        >>> derivative_law(activation("relu"), 1.0)
+        Projection(trace=0.5, height=1.0)
+    """
+    if not (np.isfinite(q) and q > 0):
+        raise InputError(
+            f"expected a pre-activation variance q > 0 before {function.name}, got {q}; the signal vanished or exploded, "
+            "so change sigma_w, sigma_b or the input's norm."
+        )
+    if function.slopes is None:
+        return GaussianPushforward(lambda h: function.derivative(h) ** 2, q, function.kinks)
+    levels = ndtr(np.array([-np.inf, *function.kinks, np.inf]) / np.sqrt(q))
+    return simplify(Atoms(np.square(function.slopes), np.diff(levels)))

@@ -1,0 +1,51 @@
+"""Forward signals: what each layer of a network sees, from theory or from one forward pass of a real network.
+
+The two sources fill the same record, so that spectra are computed from either (theory.md §2, "one finite network wanders").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from freeness.laws.law import Law
+
+
+@dataclass(frozen=True)
+class DenseSignal:
+    """At a weight layer: the input's ‖x‖² over fan_in entries, and the variance q = mean of h² of its output."""
+
+    fan_in: int
+    squared_norm: float
+    q: float
+
+    @property
+    def qhat(self) -> float:
+        """q̂ = ‖x‖²/N of the layer's input."""
+        return self.squared_norm / self.fan_in
+
+
+@dataclass(frozen=True)
+class ActivationSignal:
+    """At an activation: q of the pre-activation that enters and the law of D² = φ'(h)² over the neurons."""
+
+    q: float
+    derivative_law: Law
+
+    @property
+    def mu1(self) -> float:
+        """μ₁ = E φ'(h)²."""
+        return self.derivative_law.mean
+
+    @property
+    def delta(self) -> float:
+        """δ = μ₂/μ₁² - 1, the relative variance of D²."""
+        return self.derivative_law.variance / self.derivative_law.mean**2
+
+
+@dataclass(frozen=True)
+class Signals:
+    """One signal a layer, aligned with ``Network.layers``; ``source`` names where they come from."""
+
+    layers: tuple[DenseSignal | ActivationSignal, ...]
+    source: Literal["mean-field", "realised"]

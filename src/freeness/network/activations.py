@@ -1,0 +1,162 @@
+"""The table of activations: φ, φ' and where φ' jumps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import special
+
+from freeness.errors import InputError
+
+Elementwise = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class ActivationFunction:
+    """An elementwise φ with its derivative; ``kinks`` are the points where φ' jumps.
+
+    ``slopes`` is set for piecewise-linear φ: the slope on each of the len(kinks)+1 pieces, so that D² has finitely many
+    atoms. ``parameters`` are those the table was asked with.
+
+    Example:
+        >>> activation("leaky_relu", negative_slope=0.2).slopes
+        (0.2, 1.0)
+    """
+
+    name: str
+    function: Elementwise = field(repr=False, compare=False)
+    derivative: Elementwise = field(repr=False, compare=False)
+    kinks: tuple[float, ...] = ()
+    slopes: tuple[float, ...] | None = None
+    parameters: tuple[tuple[str, float], ...] = ()
+
+
+def activation(name: str, **parameters: float) -> ActivationFunction:
+    """The activation called ``name`` (the names of ``torch.nn.functional``; ``erf_unit`` is erf(√π x/2)).
+
+    Args:
+        name: one of :func:`activation_names`.
+        **parameters: the activation's own, by torch's names, e.g. ``negative_slope``.
+
+    Example:
+        >>> activation("hardtanh").kinks
+        (-1.0, 1.0)
+    """
+    if name not in _TABLE:
+        raise InputError(f"expected an activation among {', '.join(activation_names())}, got {name!r}; choose one.")
+    try:
+        return _TABLE[name](**parameters)
+    except TypeError as error:
+        raise InputError(f"expected parameters that {name} knows, got {sorted(parameters)}; leave them out.") from error
+
+
+def activation_names() -> tuple[str, ...]:
+    """Names that :func:`activation` knows, sorted."""
+    return tuple(sorted(_TABLE))
+
+
+def _piecewise_linear(name: str, kinks: tuple[float, ...], slopes: tuple[float, ...], at_zero: float = 0.0):
+    """φ continuous with the given slopes and φ(0) = at_zero; slopes[i] holds left of kinks[i]."""
+    k, s = np.array(kinks), np.array(slopes)
+    values = np.concatenate([[0.0], np.cumsum(s[1:-1] * np.diff(k))]) if len(k) else np.zeros(1)
+
+    def raw(x: np.ndarray) -> np.ndarray:
+        piece = np.searchsorted(k, x, side="left")
+        left = np.maximum(piece - 1, 0)
+        return values[left] + s[piece] * (x - k[left])
+
+    offset = at_zero - raw(np.zeros(1))[0]
+    return ActivationFunction(
+        name, lambda x: raw(x) + offset, lambda x: s[np.searchsorted(k, x, side="left")], kinks, slopes
+    )
+
+
+def _smooth(name: str, function: Elementwise, derivative: Elementwise, kinks: tuple[float, ...] = ()):
+    return lambda: ActivationFunction(name, function, derivative, kinks)
+
+
+def _linear() -> ActivationFunction:
+    return ActivationFunction("linear", lambda x: x, np.ones_like, (), (1.0,))
+
+
+def _relu() -> ActivationFunction:
+    return _piecewise_linear("relu", (0.0,), (0.0, 1.0))
+
+
+def _leaky_relu(negative_slope: float = 0.01) -> ActivationFunction:
+    return _piecewise_linear("leaky_relu", (0.0,), (negative_slope, 1.0))
+
+
+def _shifted_relu(shift: float = 1.0) -> ActivationFunction:
+    """max(x, -shift)."""
+    return _piecewise_linear("shifted_relu", (-shift,), (0.0, 1.0), at_zero=max(0.0, -shift))
+
+
+def _hardtanh(min_val: float = -1.0, max_val: float = 1.0) -> ActivationFunction:
+    if not min_val < max_val:
+        raise InputError(f"expected min_val < max_val, got {min_val} and {max_val}; swap them.")
+    at_zero = float(np.clip(0.0, min_val, max_val))
+    return _piecewise_linear("hardtanh", (min_val, max_val), (0.0, 1.0, 0.0), at_zero)
+
+
+def _relu6() -> ActivationFunction:
+    return _piecewise_linear("relu6", (0.0, 6.0), (0.0, 1.0, 0.0))
+
+
+def _elu(alpha: float = 1.0) -> ActivationFunction:
+    def function(x: np.ndarray) -> np.ndarray:
+        return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0.0)))
+
+    def derivative(x: np.ndarray) -> np.ndarray:
+        return np.where(x > 0, 1.0, alpha * np.exp(np.minimum(x, 0.0)))
+
+    return ActivationFunction("elu", function, derivative, (0.0,))
+
+
+def _softplus(beta: float = 1.0) -> ActivationFunction:
+    return ActivationFunction(
+        "softplus", lambda x: np.logaddexp(0.0, beta * x) / beta, lambda x: special.expit(beta * x)
+    )
+
+
+def _normal_pdf(x: np.ndarray) -> np.ndarray:
+    return np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
+
+
+def _gelu_tanh_inner(x: np.ndarray) -> np.ndarray:
+    return np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))
+
+
+def _gelu_tanh_derivative(x: np.ndarray) -> np.ndarray:
+    t = _gelu_tanh_inner(x)
+    return (1 + t) / 2 + x / 2 * (1 - t**2) * np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * x**2)
+
+
+def _silu_derivative(x: np.ndarray) -> np.ndarray:
+    s = special.expit(x)
+    return s * (1 + x * (1 - s))
+
+
+_TABLE: dict[str, Callable[..., ActivationFunction]] = {
+    "linear": _linear,
+    "relu": _relu,
+    "leaky_relu": _leaky_relu,
+    "shifted_relu": _shifted_relu,
+    "hardtanh": _hardtanh,
+    "relu6": _relu6,
+    "elu": _elu,
+    "softplus": _softplus,
+    "tanh": _smooth("tanh", np.tanh, lambda x: 1 / np.cosh(np.minimum(np.abs(x), 350.0)) ** 2),
+    "erf": _smooth("erf", special.erf, lambda x: 2 / np.sqrt(np.pi) * np.exp(-(x**2))),
+    "erf_unit": _smooth(
+        "erf_unit", lambda x: special.erf(np.sqrt(np.pi) / 2 * x), lambda x: np.exp(-np.pi / 4 * x**2)
+    ),
+    "sigmoid": _smooth("sigmoid", special.expit, lambda x: special.expit(x) * special.expit(-x)),
+    "gelu": _smooth("gelu", lambda x: x * special.ndtr(x), lambda x: special.ndtr(x) + x * _normal_pdf(x)),
+    "gelu_tanh": _smooth("gelu_tanh", lambda x: x / 2 * (1 + _gelu_tanh_inner(x)), _gelu_tanh_derivative),
+    "silu": _smooth("silu", lambda x: x * special.expit(x), _silu_derivative),
+    "softsign": _smooth("softsign", lambda x: x / (1 + np.abs(x)), lambda x: 1 / (1 + np.abs(x)) ** 2, (0.0,)),
+    "sin": _smooth("sin", np.sin, np.cos),
+}

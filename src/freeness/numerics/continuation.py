@@ -1,0 +1,116 @@
+"""Newton's method continued from far above the real axis down to it, point by point, all points at once.
+
+Far from the support the physical solution is known asymptotically. The imaginary part is then lowered by a factor that
+each point chooses for itself: a step is accepted only when Newton contracts from the last accepted solution (Deuflhard's
+test: the second update at most a quarter of the first) and the solution stays physical; otherwise the step is halved in
+the logarithm. The last step goes to the real axis itself, so no imaginary part is left in the answer.
+
+Source: Deuflhard, Newton Methods for Nonlinear Problems (2004), ch. 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+_CONTRACTION = 0.25  # largest accepted ratio of the second update to the first
+_EASY = 0.05  # below it the next step is squared
+_CLOSE = 0.1  # largest accepted second update, relative: what remains is that times the contraction
+_TOLERANCE = 4e-15  # relative size of the last update
+_STALLED = 1e-7  # an update that stops shrinking below it is the noise of a nearly double root (a soft edge)
+_ROUNDS = 400
+_POLISH = 12
+
+Update = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """``parameters`` (k, n), the relative size of the last Newton update (n,), and which points converged (n,)."""
+
+    parameters: np.ndarray
+    last_update: np.ndarray
+    converged: np.ndarray
+
+
+def follow(update: Update, start: np.ndarray, target: np.ndarray, height: float) -> Solution:
+    """Solves F(parameters) = target for each of n targets in the closed upper half-plane.
+
+    Args:
+        update: (parameters (k, m), target (m,)) ↦ (Newton update (k, m), margin (m,)); margin < 0 means unphysical.
+        start: approximate parameters (k, n) at target + i·height.
+        target: (n,) complex with Im ≥ 0.
+        height: where the continuation starts, far above the support's radius.
+    """
+    parameters = start.astype(complex).copy()
+    state = _newton(update, parameters, target + 1j * height)
+    parameters, alive = state.parameters, state.converged
+    y = np.full(target.shape, float(height))
+    ratio = np.full(target.shape, 0.1)
+    direct = np.zeros(target.shape, dtype=bool)  # whether to try the target itself next
+    last, done = np.full(target.shape, np.inf), np.zeros(target.shape, dtype=bool)
+    for _ in range(_ROUNDS):
+        active = np.flatnonzero(alive & ~done)
+        if active.size == 0:
+            break
+        step = np.where(direct[active], 0.0, y[active] * ratio[active])
+        trial, contraction, physical = _two_steps(update, parameters[:, active], target[active] + 1j * step)
+        good = physical & (contraction <= _CONTRACTION)
+        final = good & (step == 0.0)
+        if final.any():
+            polished = _newton(update, trial[:, final], target[active[final]])
+            where = active[final]
+            accepted = polished.converged
+            parameters[:, where[accepted]] = polished.parameters[:, accepted]
+            last[where] = polished.last_update
+            done[where[accepted]] = True
+            good[np.flatnonzero(final)[~accepted]] = False
+        moved = good & ~final
+        parameters[:, active[moved]] = trial[:, moved]
+        y[active[moved]] = step[moved]
+        easy = moved & (contraction <= _EASY)
+        hard = ~good & ~direct[active]
+        ratio[active[easy]] = np.maximum(ratio[active[easy]] ** 2, 1e-3)
+        ratio[active[hard]] = np.sqrt(ratio[active[hard]])
+        direct[active] = moved & (contraction <= _EASY)
+        alive[active[hard]] &= ratio[active[hard]] < 0.999
+    return Solution(parameters, last, done)
+
+
+def _two_steps(update: Update, parameters: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Two Newton steps: the new parameters, the contraction between them, and whether the way stayed physical."""
+    with np.errstate(all="ignore"):
+        first, _ = update(parameters, target)
+        middle = parameters + first
+        second, margin = update(middle, target)
+        trial = middle + second
+        small = _relative(second, middle)
+        contraction = small / _relative(first, middle)
+        contraction = np.where(small <= 1e-13, 0.0, contraction)
+        physical = np.isfinite(trial).all(axis=0) & (margin >= -1e-6) & (small <= _CLOSE)
+    return trial, np.where(np.isfinite(contraction), contraction, np.inf), physical
+
+
+def _newton(update: Update, parameters: np.ndarray, target: np.ndarray) -> Solution:
+    """Newton to rounding; converged if the update became negligible, or stopped shrinking while already tiny."""
+    parameters = parameters.copy()
+    last = np.full(target.shape, np.inf)
+    margin = np.zeros(target.shape)
+    running = np.arange(target.size)
+    with np.errstate(all="ignore"):
+        for _ in range(_POLISH):
+            change, margin[running] = update(parameters[:, running], target[running])
+            size = _relative(change, parameters[:, running])
+            better = size < np.where(last[running] < _STALLED, 0.5 * last[running], np.inf)
+            parameters[:, running[better]] += change[:, better]
+            last[running[better]] = size[better]
+            running = running[better & (size > _TOLERANCE)]
+            if running.size == 0:
+                break
+    return Solution(parameters, last, (last <= _STALLED) & (margin >= -1e-6))
+
+
+def _relative(change: np.ndarray, parameters: np.ndarray) -> np.ndarray:
+    return (np.abs(change) / np.maximum(np.abs(parameters), np.finfo(float).tiny)).max(axis=0)

@@ -1,0 +1,62 @@
+"""Expectations under a Gaussian, exact for kinked integrands: Gauss–Legendre panels that end at the kinks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from freeness.errors import InputError
+
+_RANGE = 12.0  # standard deviations; the Gaussian mass outside is 4e-33
+_PANEL = 0.75  # widest panel in standard deviations: 16 nodes resolve e^{-h²/2} on it to machine precision
+_ORDER = 16
+
+
+class Estimate(NamedTuple):
+    """A number with an estimate of its absolute error."""
+
+    value: float
+    error: float
+
+
+def gaussian_nodes(variance: float, kinks: Sequence[float] = (), order: int = _ORDER) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes h and weights w with Σ w f(h) = E f(√variance·ξ), panels split at ``kinks``.
+
+    Example:
+        >>> h, w = gaussian_nodes(4.0, kinks=(0.0,))
+        >>> round(float(w @ np.maximum(h, 0.0) ** 2), 12)
+        2.0
+    """
+    if not (np.isfinite(variance) and variance > 0):
+        raise InputError(f"expected a Gaussian variance > 0, got {variance}; check q and the layer's input.")
+    deviation = np.sqrt(variance)
+    inner = [k / deviation for k in kinks if abs(k) < _RANGE * deviation]
+    breaks = np.unique(np.concatenate([np.linspace(-_RANGE, _RANGE, int(2 * _RANGE / _PANEL) + 1), inner]))
+    nodes, weights = np.polynomial.legendre.leggauss(order)
+    half = np.diff(breaks)[:, None] / 2
+    xi = (breaks[:-1, None] + half + half * nodes).ravel()
+    density = np.exp(-(xi**2) / 2) / np.sqrt(2 * np.pi)
+    return deviation * xi, (half * weights).ravel() * density
+
+
+def gaussian_expectation(
+    function: Callable[[np.ndarray], np.ndarray], variance: float, kinks: Sequence[float] = ()
+) -> Estimate:
+    """E f(√variance·ξ) with an error estimate (the change when half the nodes are left out, plus rounding).
+
+    Example:
+        >>> gaussian_expectation(np.square, 3.0).value
+        3.0000000000000...
+    """
+    fine, coarse = (
+        float(weights @ function(nodes))
+        for nodes, weights in (gaussian_nodes(variance, kinks, order) for order in (_ORDER, _ORDER // 2))
+    )
+    if not np.isfinite(fine):
+        raise InputError(
+            f"expected a function with a finite Gaussian mean at variance {variance:g}, got {fine}; "
+            "it grows too fast or returns NaN, so choose another activation or a smaller variance."
+        )
+    return Estimate(fine, abs(fine - coarse) + 4e-16 * abs(fine))

@@ -1,0 +1,122 @@
+"""Laws of the input–output Jacobian and of the one-sample Fisher dual of a feed-forward chain.
+
+Both are one fold over the layers (theory.md §3): a weight matrix takes the law of H to that of W H Wᵀ, an activation to
+that of D H D; the Fisher dual adds ‖x‖² (+1 for a trained bias) at every weight layer.
+
+Sources: Pennington, Schoenholz, Ganguli (2017) for JJᵀ; Hayase, Karakida (AISTATS 2021) for the Fisher recursion; freeness
+of the factors: Collins, Hayase (2023).
+"""
+
+from __future__ import annotations
+
+from functools import singledispatch
+
+import numpy as np
+
+from freeness.calculus import free_product, resize, scale, shift
+from freeness.errors import InputError
+from freeness.laws import Empirical, Law, MarchenkoPastur, PointMass, Projection
+from freeness.meanfield import ActivationSignal, DenseSignal, Signals, signals
+from freeness.network import Dense, Gaussian, Haar, Measured, Network, ScaledIdentity
+
+
+@singledispatch
+def gram_law(weights: object, fan_in: int, fan_out: int) -> Law:
+    """Law of WᵀW in fan_in dimensions. Register a function here for a new, bi-invariant weight ensemble."""
+    raise InputError(f"expected a known weight ensemble, got {weights!r}; register gram_law for it.")
+
+
+@gram_law.register
+def _(weights: Haar, fan_in: int, fan_out: int) -> Law:
+    variance = weights.sigma_w**2
+    return PointMass(variance) if fan_out >= fan_in else Projection(fan_out / fan_in, variance)
+
+
+@gram_law.register
+def _(weights: Gaussian, fan_in: int, fan_out: int) -> Law:
+    return scale(MarchenkoPastur(fan_in / fan_out), weights.sigma_w**2 * fan_out / fan_in)
+
+
+@gram_law.register
+def _(weights: Measured, fan_in: int, fan_out: int) -> Law:
+    squares = np.sort(weights.singular_values)[::-1] ** 2
+    padded = np.zeros(fan_in)
+    padded[: squares.size] = squares
+    return Empirical(padded)
+
+
+@gram_law.register
+def _(weights: ScaledIdentity, fan_in: int, fan_out: int) -> Law:
+    raise InputError(
+        "expected weights that are free of the activations, got an identity matrix; D's at different depths are then "
+        "correlated, so measure the spectrum instead."
+    )
+
+
+def sandwich(law: Law, weights: object, fan_in: int, fan_out: int) -> Law:
+    """Law of W X Wᵀ in fan_out dimensions, for X in fan_in dimensions free from the bi-invariant W (theory.md §1)."""
+    return resize(free_product(law, gram_law(weights, fan_in, fan_out)), fan_in / fan_out)
+
+
+def jacobian_law(network: Network, qhat0: float = 1.0, *, realised: Signals | None = None) -> Law:
+    """Law of JJᵀ, J = ∂f/∂x⁰, normalised over the outputs.
+
+    Args:
+        network: the record of the network.
+        qhat0: ‖x⁰‖²/N_0; not used with ``realised``.
+        realised: signals of one forward pass instead of the mean field.
+
+    Example:
+        >>> from freeness.network import mlp
+        >>> jacobian_law(mlp(5, 100, "hardtanh"), qhat0=0.1).hull[1] <= 4.0
+        True
+    """
+    law: Law = PointMass(1.0)
+    for layer, signal in _walk(network, realised or signals(network, qhat0)):
+        if isinstance(layer, Dense):
+            law = sandwich(law, layer.weights, layer.fan_in, layer.fan_out)
+        else:
+            law = free_product(law, signal.derivative_law)
+    return law
+
+
+def fisher_law(network: Network, qhat0: float = 1.0, *, realised: Signals | None = None) -> Law:
+    """Law of Θ = J_θJ_θᵀ for one sample (no 1/N, no loss factor); its non-zero eigenvalues are those of the Fisher.
+
+    Θ_1 = ‖x⁰‖²·1, Θ_{l+1} = ‖x^l‖²·1 + W_{l+1} D_l Θ_l D_l W_{l+1}ᵀ, with 1 added to ‖x‖² where a bias is trained.
+
+    Args:
+        network: the record of the network.
+        qhat0: ‖x⁰‖²/N_0; not used with ``realised``.
+        realised: signals of one forward pass instead of the mean field.
+
+    Example:
+        >>> from freeness.network import mlp
+        >>> round(fisher_law(mlp(3, 100, "linear"), qhat0=1.0).mean, 9)
+        300.0
+    """
+    law: Law | None = None
+    for layer, signal in _walk(network, realised or signals(network, qhat0)):
+        if isinstance(layer, Dense):
+            norm = signal.squared_norm + layer.bias
+            passed = None if law is None else sandwich(law, layer.weights, layer.fan_in, layer.fan_out)
+            law = PointMass(norm) if passed is None else shift(passed, norm)
+        elif law is not None:
+            law = free_product(law, signal.derivative_law)
+    if law is None:
+        raise InputError("expected a network with at least one weight matrix, got none; nothing is trained in it.")
+    return law
+
+
+def _walk(network: Network, found: Signals):  # noqa: ANN202
+    if len(found.layers) != len(network.layers):
+        raise InputError(
+            f"expected one signal for each of the {len(network.layers)} layers, got {len(found.layers)}; "
+            "compute the signals from this very network."
+        )
+    for layer, signal in zip(network.layers, found.layers, strict=True):
+        if isinstance(layer, Dense) != isinstance(signal, DenseSignal):
+            raise InputError(f"expected a signal of {type(layer).__name__}, got {type(signal).__name__}.")
+        if isinstance(signal, ActivationSignal) and signal.derivative_law.mean == 0:
+            raise InputError("expected an activation with φ' ≠ 0 somewhere, got D² = 0: all its neurons are saturated.")
+        yield layer, signal

@@ -1,0 +1,45 @@
+"""What the spectra room hands out: a prediction and a measurement of the same spectrum, framework-free."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from freeness.laws.law import Law
+
+
+@dataclass(frozen=True)
+class TopEigenvalue:
+    """The largest point of a law's support: an atom (with its mass) or the edge of the continuous part (mass 0)."""
+
+    value: float
+    kind: Literal["atom", "edge"]
+    mass: float = 0.0
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A spectrum from theory: the law, its top, what was assumed, by which way, and the finite-width error to expect.
+
+    ``finite_width_error`` is the expected relative deviation of the mean of one network's spectrum from ``law.mean``.
+    ``outliers`` are single eigenvalues outside the law (freeness is silent about finitely many).
+    """
+
+    law: Law
+    edge: TopEigenvalue
+    assumptions: tuple[str, ...]
+    method: str
+    finite_width_error: float
+    outliers: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """A measured spectrum: all eigenvalues (ascending), the same as a Law, by which method, how long it took."""
+
+    eigenvalues: np.ndarray
+    law: Law
+    method: str
+    seconds: float

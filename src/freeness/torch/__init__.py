@@ -1,0 +1,28 @@
+"""PyTorch models: read them, measure their spectra and curvature, initialise and build them."""
+
+from freeness.torch.build import build
+from freeness.torch.curvature import Sharpness, adam_preconditioner, batch_sharpness
+from freeness.torch.initialize import InitializedLayer, initialize_
+from freeness.torch.measure import dual_gram, jacobian_singular_values, measure_fisher, measure_jacobian
+from freeness.torch.recognise import recognise
+from freeness.torch.signals import realised_signals
+from freeness.torch.state import untouched
+from freeness.torch.trace import Trace, trace
+
+__all__ = [
+    "InitializedLayer",
+    "Sharpness",
+    "Trace",
+    "adam_preconditioner",
+    "batch_sharpness",
+    "build",
+    "dual_gram",
+    "initialize_",
+    "jacobian_singular_values",
+    "measure_fisher",
+    "measure_jacobian",
+    "realised_signals",
+    "recognise",
+    "trace",
+    "untouched",
+]

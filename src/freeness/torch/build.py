@@ -1,0 +1,138 @@
+"""A torch model from the record of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from freeness.errors import InputError
+from freeness.network.activations import ActivationFunction
+from freeness.network.layers import Dense, Network
+from freeness.torch.elementwise import TorchFunction
+from freeness.torch.sampling import weight_matrix
+
+
+class Elementwise(nn.Module):
+    """A module that applies a function of one tensor."""
+
+    def __init__(self, name: str, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.name, self.function = name, function
+
+    def forward(self, x: Tensor) -> Tensor:
+        """φ(x), the same shape as x."""
+        return self.function(x)
+
+    def extra_repr(self) -> str:
+        return self.name
+
+
+def build(network: Network, generator: torch.Generator, dtype: torch.dtype = torch.float32) -> nn.Sequential:
+    """An ``nn.Sequential`` of Linear layers and activations, weights drawn from the ensembles of the record, biases N(0, σ_b²).
+
+    Drawn in float64 from ``generator``, never from the global random state. A bias exists where it is trained or σ_b > 0; one that
+    the record does not train has ``requires_grad`` False. Module k is layer k of the record. On the CPU.
+
+    Args:
+        network: the record, as from :func:`freeness.network.mlp` or a trace.
+        generator: source of randomness.
+        dtype: of the parameters.
+
+    Raises:
+        InputError: an activation or ensemble without a torch form.
+
+    Example:
+        >>> from freeness.network import mlp
+        >>> build(mlp(depth=2, width=3, activation="relu"), torch.Generator().manual_seed(0))
+        Sequential(
+          (0): Linear(in_features=3, out_features=3, bias=False)
+          (1): ReLU()
+          (2): Linear(in_features=3, out_features=3, bias=False)
+        )
+    """
+    return nn.Sequential(
+        *(
+            _linear(layer, generator, dtype) if isinstance(layer, Dense) else activation_module(layer.function)
+            for layer in network.layers
+        )
+    )
+
+
+def activation_module(function: ActivationFunction) -> nn.Module:
+    """The torch module of an entry of the activation table, or of an activation that was read from a model.
+
+    Args:
+        function: the record.
+
+    Raises:
+        InputError: a function of one's own that is only known to numpy.
+
+    Example:
+        >>> from freeness.network import activation
+        >>> activation_module(activation("hardtanh"))
+        Hardtanh(min_val=-1.0, max_val=1.0)
+    """
+    if isinstance(function.function, TorchFunction):
+        return Elementwise(function.name, function.function.expression)
+    if function.name not in _MODULES:
+        raise InputError(
+            f"expected an activation of the table, got {function.name!r}, which torch does not know; build the model by hand and trace it."
+        )
+    return _MODULES[function.name](function)
+
+
+def _linear(layer: Dense, generator: torch.Generator, dtype: torch.dtype) -> nn.Linear:
+    has_bias = layer.bias or layer.sigma_b > 0
+    linear = nn.utils.skip_init(nn.Linear, layer.fan_in, layer.fan_out, bias=has_bias, dtype=dtype)
+    with torch.no_grad():
+        linear.weight.copy_(weight_matrix(layer.weights, layer.fan_out, layer.fan_in, generator))
+        if has_bias:
+            draw = torch.randn(layer.fan_out, generator=generator, dtype=torch.float64, device=generator.device)
+            linear.bias.copy_(layer.sigma_b * draw)
+            linear.bias.requires_grad_(layer.bias)
+    return linear
+
+
+def _at(function: ActivationFunction, x: float) -> float:
+    return float(function.function(np.array([x]))[0])
+
+
+def _slopes(function: ActivationFunction) -> tuple[float, ...]:
+    return () if function.slopes is None else function.slopes
+
+
+def _plain(module: type[nn.Module]) -> Callable[[ActivationFunction], nn.Module]:
+    return lambda function: module()
+
+
+def _applied(apply: Callable[[Tensor], Tensor]) -> Callable[[ActivationFunction], nn.Module]:
+    return lambda function: Elementwise(function.name, apply)
+
+
+def _erf_unit(x: Tensor) -> Tensor:
+    return torch.erf(x * (np.pi**0.5 / 2))
+
+
+# parameters are read off the record: kinks, slopes, and values at a point
+_MODULES: dict[str, Callable[[ActivationFunction], nn.Module]] = {
+    "linear": _plain(nn.Identity),
+    "relu": _plain(nn.ReLU),
+    "relu6": _plain(nn.ReLU6),
+    "tanh": _plain(nn.Tanh),
+    "sigmoid": _plain(nn.Sigmoid),
+    "silu": _plain(nn.SiLU),
+    "softsign": _plain(nn.Softsign),
+    "gelu": _plain(nn.GELU),
+    "gelu_tanh": lambda function: nn.GELU(approximate="tanh"),
+    "leaky_relu": lambda function: nn.LeakyReLU(_slopes(function)[0]),
+    "hardtanh": lambda function: nn.Hardtanh(*function.kinks),
+    "shifted_relu": lambda function: nn.Threshold(function.kinks[0], function.kinks[0]),
+    "elu": lambda function: nn.ELU(-_at(function, -700.0)),
+    "softplus": lambda function: nn.Softplus(float(np.log(2)) / _at(function, 0.0)),
+    "erf": _applied(torch.erf),
+    "erf_unit": _applied(_erf_unit),
+    "sin": _applied(torch.sin),
+}

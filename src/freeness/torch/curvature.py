@@ -1,0 +1,177 @@
+"""The sharpness of a batch: the largest eigenvalue of its generalised Gauss–Newton matrix, plain or preconditioned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from curvlinops import GGNLinearOperator
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from freeness.errors import ConvergenceError, InputError
+from freeness.torch.losses import Loss, check_targets, loss_function
+from freeness.torch.state import trained_parameters, untouched
+
+_DENSE = 24  # below this many parameters the matrix is formed
+_CHUNK = 256  # samples held at a time
+_TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}
+_RESTARTS = 200
+
+
+class Sharpness(NamedTuple):
+    """λ_max and the residual ‖Gv - λv‖ for the unit vector v: an eigenvalue of G lies within the residual of ``value``."""
+
+    value: float
+    residual: float
+
+
+def batch_sharpness(
+    model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss, preconditioner: Tensor | None = None
+) -> Sharpness:
+    """λ_max of the batch GGN, G = (1/B) Σ_b J_bᵀ H_b J_b with H_b the Hessian of the loss in the outputs.
+
+    Gradient descent on the linearised loss contracts iff η < 2/λ_max (theory.md §7). Any module, in eval mode; its parameters are
+    those that require gradients. Lanczos (ARPACK) on products G v of curvlinops, from a fixed start vector; float64 models reach
+    about 1e-9, float32 ones 1e-5, relative.
+
+    Args:
+        model: any module that maps inputs (B, …) to outputs; left as it was.
+        inputs: the batch, (B, …).
+        targets: see :func:`~freeness.torch.losses.check_targets`.
+        loss: "half_squared_error", "half_mean_squared_error", "mse" or "cross_entropy".
+        preconditioner: positive diagonal P (parameters,), as from :func:`adam_preconditioner`; then λ_max of P^{-1/2} G P^{-1/2}.
+
+    Returns:
+        ``(value, residual)``.
+
+    Raises:
+        InputError: targets or preconditioner do not fit, or the outputs are not finite.
+        ConvergenceError: Lanczos did not converge.
+
+    Example:
+        >>> model = nn.Linear(2, 1, bias=False).double()
+        >>> x = torch.tensor([[3.0, 4.0]]).double()
+        >>> round(batch_sharpness(model, x, torch.zeros(1, 1).double(), "half_squared_error").value, 6)
+        25.0
+    """
+    with untouched(model), torch.inference_mode(False), _differentiable_attention():
+        _check_batch(model, inputs, targets, loss)
+        parameters = list(trained_parameters(model).values())
+        data = list(zip(inputs.detach().split(_CHUNK), targets.detach().split(_CHUNK), strict=True))
+        ggn = GGNLinearOperator(model, loss_function(loss), parameters, data, check_deterministic=False, num_data=len(inputs))
+        operator = ggn.to_scipy()
+        if preconditioner is not None:
+            operator = _preconditioned(operator, preconditioner)
+        return _largest(operator, _TOLERANCE[parameters[0].dtype])
+
+
+def adam_preconditioner(
+    model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss, *, batches: int = 8, epsilon: float = 1e-8
+) -> Tensor:
+    """P = √v̂ + ε, the diagonal by which Adam divides, with v̂ the mean squared gradient of mini-batches at the present weights.
+
+    Args:
+        model: any module; left as it was.
+        inputs: the data, (n, …), cut in order into at most ``batches`` mini-batches of equal size.
+        targets: see :func:`~freeness.torch.losses.check_targets`.
+        loss: as in :func:`batch_sharpness`.
+        batches: number of mini-batches; each has at least one sample.
+        epsilon: Adam's ε.
+
+    Returns:
+        P, (parameters,), in the order of ``model.parameters()`` that require gradients, in their dtype.
+
+    Raises:
+        InputError: targets do not fit, outputs are not finite, ``batches`` < 1 or ``epsilon`` ≤ 0.
+
+    Source: theory.md §7 (v̂ of 8 mini-batches); Cohen et al., arXiv 2207.14484 (preconditioned sharpness).
+
+    Example:
+        >>> model = nn.Linear(1, 1, bias=False).double()
+        >>> x = torch.ones(4, 1).double()
+        >>> adam_preconditioner(model, x, model(x).detach() - 3.0, "half_squared_error")
+        tensor([3.0000], dtype=torch.float64)
+    """
+    if batches < 1 or epsilon <= 0:
+        raise InputError(f"expected batches ≥ 1 and epsilon > 0, got {batches} and {epsilon}; Adam's defaults are 8 here and 1e-8.")
+    with untouched(model), torch.inference_mode(False), torch.enable_grad():
+        _check_batch(model, inputs, targets, loss)
+        named = trained_parameters(model)
+        criterion = loss_function(loss)
+        for parameter in named.values():
+            parameter.requires_grad_()
+        squares = []
+        for x, y in zip(inputs.detach().chunk(batches), targets.detach().chunk(batches), strict=True):
+            gradients = torch.autograd.grad(criterion(model(x), y), list(named.values()), materialize_grads=True)
+            squares.append(torch.cat([gradient.reshape(-1) for gradient in gradients]).square())
+        return torch.stack(squares).mean(0).sqrt() + epsilon
+
+
+@contextmanager
+def _differentiable_attention() -> Iterator[None]:
+    """Attention by plain products: torch's fused kernels have no forward derivative."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+
+
+def _check_batch(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss) -> None:
+    loss_function(loss)
+    parameters = list(trained_parameters(model).items())
+    if not parameters:
+        raise InputError("expected a model with parameters, got none; there is no curvature to measure.")
+    for name, parameter in parameters:
+        if parameter.dtype not in _TOLERANCE:
+            raise InputError(f"expected float32 or float64 parameters, got {parameter.dtype} in {name!r}; use model.float().")
+    if len(inputs) == 0 or len(inputs) != len(targets):
+        raise InputError(f"expected as many targets as inputs and at least one, got {len(inputs)} inputs and {len(targets)} targets.")
+    with torch.no_grad():
+        for x, y in zip(inputs.split(_CHUNK), targets.split(_CHUNK), strict=True):
+            outputs = model(x)
+            if not bool(torch.isfinite(outputs).all()):
+                raise InputError("expected finite outputs, got NaN or infinity; scale the weights or the inputs down.")
+            check_targets(outputs, y, loss)
+
+
+def _preconditioned(operator: LinearOperator, preconditioner: Tensor) -> LinearOperator:
+    """P^{-1/2} G P^{-1/2}."""
+    diagonal = preconditioner.detach().cpu().numpy().astype(np.float64).reshape(-1)
+    if diagonal.shape != operator.shape[:1] or not np.all(np.isfinite(diagonal)) or not np.all(diagonal > 0):
+        raise InputError(
+            f"expected a positive preconditioner of {operator.shape[0]} entries, got {diagonal.shape[0]} entries from "
+            f"{diagonal.min():.3g} to {diagonal.max():.3g}; take it from adam_preconditioner for the same model."
+        )
+    scale = 1 / np.sqrt(diagonal)
+    return LinearOperator(
+        operator.shape, matvec=lambda v: scale * operator.matvec(scale * np.ravel(v)), dtype=np.dtype(np.float64)
+    )
+
+
+def _largest(operator: LinearOperator, tolerance: float) -> Sharpness:
+    size = operator.shape[0]
+    start = torch.randn(size, generator=torch.Generator().manual_seed(0), dtype=torch.float64).numpy()
+    image = operator.matvec(start)
+    if not image.any():  # G is positive semi-definite, so it is zero
+        return Sharpness(0.0, 0.0)
+    if size <= _DENSE:
+        matrix = np.stack([operator.matvec(unit) for unit in np.eye(size)], axis=1)
+        values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+        value, vector = float(values[-1]), vectors[:, -1]
+    else:
+        try:
+            found, basis = eigsh(operator, k=1, which="LA", v0=start, tol=tolerance, maxiter=_RESTARTS)
+        except ArpackNoConvergence as error:
+            raise ConvergenceError(
+                f"expected Lanczos to converge in {_RESTARTS} restarts, it did not; measure in float64 or on a smaller batch."
+            ) from error
+        value, vector = float(found[0]), basis[:, 0]
+    return Sharpness(value, float(np.linalg.norm(operator.matvec(vector) - value * vector)))

@@ -1,0 +1,101 @@
+"""Read a model's steps from one forward pass with hooks, for models that torch.export cannot take (control flow on values)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from freeness.errors import InputError
+from freeness.torch.exported import exported_steps
+from freeness.torch.steps import DenseStep, Step
+
+
+@dataclass(frozen=True, eq=False)
+class _Call:
+    """One call of a module without children."""
+
+    name: str
+    module: nn.Module
+    given: Tensor
+    returned: Tensor
+
+
+def hooked_steps(model: nn.Module, example: Tensor) -> tuple[Step, ...]:
+    """The steps of ``model`` on ``example``, from the modules without children in the order in which they run.
+
+    Calls between modules (``torch.tanh(x)`` in a forward) leave no hook; they are noticed because a module then does not receive
+    what the one before it returned, and refused.
+
+    Raises:
+        InputError: an operation between two modules, or a module that is neither Linear nor elementwise.
+    """
+    calls = _record(model, example)
+    steps: list[Step] = []
+    before = example
+    place = "the input"
+    for call in calls:
+        _check_handed_on(before, call.given, f"{place} and module {call.name!r}")
+        steps += _steps_of(call)
+        before, place = call.returned, f"module {call.name!r}"
+    return tuple(steps)
+
+
+def _record(model: nn.Module, example: Tensor) -> list[_Call]:
+    calls: list[_Call] = []
+    given: dict[str, Tensor] = {}
+
+    def before(name: str) -> object:
+        def hook(module: nn.Module, arguments: tuple[object, ...]) -> None:
+            if len(arguments) == 1 and isinstance(arguments[0], Tensor):
+                given[name] = arguments[0].detach().clone()
+
+        return hook
+
+    def after(name: str) -> object:
+        def hook(module: nn.Module, arguments: tuple[object, ...], returned: object) -> None:
+            if name not in given or not isinstance(returned, Tensor):
+                raise InputError(
+                    f"expected modules that map one tensor to one tensor, got module {name!r} ({type(module).__name__}); replace it."
+                )
+            calls.append(_Call(name, module, given.pop(name), returned.detach().clone()))
+
+        return hook
+
+    leaves = [(name, module) for name, module in model.named_modules() if not any(True for _ in module.children())]
+    handles = [module.register_forward_pre_hook(before(name)) for name, module in leaves]  # type: ignore[arg-type]
+    handles += [module.register_forward_hook(after(name)) for name, module in leaves]  # type: ignore[arg-type]
+    try:
+        with torch.no_grad():
+            model(example)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return calls
+
+
+def _check_handed_on(before: Tensor, given: Tensor, place: str) -> None:
+    if before.numel() != given.numel() or not torch.equal(before.reshape(-1), given.reshape(-1)):
+        raise InputError(
+            f"expected modules that receive what the one before returned, got an operation between {place} in a model that "
+            "torch.export cannot read; write the operation as a module."
+        )
+
+
+def _steps_of(call: _Call) -> tuple[Step, ...]:
+    if isinstance(call.module, nn.Linear) and type(call.module.weight) is nn.Parameter:
+        if call.given.ndim > 2:
+            raise InputError(
+                f"expected Linear on a batch of vectors, got shape {tuple(call.given.shape)} in module {call.name!r}; flatten it first."
+            )
+        return (DenseStep(call.name, call.module.weight, call.module.bias),)
+    try:
+        return exported_steps(call.module, call.given, call.name)
+    except InputError:
+        raise
+    except Exception as error:  # torch.export raises many types
+        raise InputError(
+            f"expected Linear layers and elementwise activations only, got module {call.name!r} ({type(call.module).__name__}) "
+            "that torch.export cannot read; replace it."
+        ) from error

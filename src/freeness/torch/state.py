@@ -1,0 +1,114 @@
+"""Measuring without a trace: the model and the random state are handed back as they were found."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+Restore = Callable[[], None]
+
+
+@contextmanager
+def untouched(model: nn.Module, *, training: bool = False) -> Iterator[nn.Module]:
+    """Run a block that leaves ``model`` and the global random state exactly as they were, even if it raises.
+
+    Restored bit by bit: parameters, buffers and their ``requires_grad``, ``.grad`` (object and values), train/eval mode of every
+    module, hooks, and the random state of torch (CPU, and CUDA where it is in use), numpy and ``random``. A copy of the weights is
+    held meanwhile. Python attributes that a forward pass sets on a module are not watched.
+
+    Args:
+        model: the module to protect; it is also what ``with … as`` binds.
+        training: the mode in which the block runs; False (the default) switches dropout off and freezes batch statistics.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5))
+        >>> with untouched(model) as measured:
+        ...     measured.training
+        False
+        >>> model.training
+        True
+    """
+    restores = [_random_state(), *(_module_state(module) for module in model.modules())]
+    restores += [_tensor_state(tensor) for tensor in (*model.parameters(), *model.buffers())]
+    try:
+        for module in model.modules():
+            module.training = training
+        yield model
+    finally:
+        for restore in restores:
+            restore()
+
+
+def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that training moves: those that require gradients, or all of them where none does (an inference copy).
+
+    Example:
+        >>> list(trained_parameters(nn.Linear(2, 1)))
+        ['weight', 'bias']
+    """
+    named = dict(model.named_parameters())
+    chosen = {name: parameter for name, parameter in named.items() if parameter.requires_grad}
+    return chosen or named
+
+
+def _module_state(module: nn.Module) -> Restore:
+    """Mode, registered tensors and hooks of one module; every dict of hooks that torch keeps has "hooks" in its name."""
+    training = module.training
+    registries: list[tuple[dict[Any, Any], dict[Any, Any]]] = [
+        (value, dict(value))
+        for key, value in vars(module).items()
+        if isinstance(value, dict) and ("hooks" in key or key in ("_parameters", "_buffers", "_modules"))
+    ]
+
+    def restore() -> None:
+        module.training = training
+        for registry, found in registries:
+            if [(k, id(v)) for k, v in registry.items()] != [(k, id(v)) for k, v in found.items()]:
+                registry.clear()
+                registry.update(found)
+
+    return restore
+
+
+def _tensor_state(tensor: Tensor) -> Restore:
+    """Values, ``requires_grad`` and gradient of one parameter or buffer. Written back only where something changed."""
+    requires_grad, gradient = tensor.requires_grad, tensor.grad
+    values = tensor.detach().clone()
+    gradient_values = None if gradient is None else gradient.detach().clone()
+
+    def restore() -> None:
+        with torch.no_grad():
+            if not _same(tensor, values):
+                tensor.copy_(values)
+            tensor.requires_grad_(requires_grad)
+            tensor.grad = gradient
+            if gradient is not None and gradient_values is not None and not _same(gradient, gradient_values):
+                gradient.copy_(gradient_values)
+
+    return restore
+
+
+def _same(found: Tensor, saved: Tensor) -> bool:
+    """Equal, NaN counted as equal to NaN."""
+    return torch.equal(found.nan_to_num(), saved.nan_to_num()) and torch.equal(found.isnan(), saved.isnan())
+
+
+def _random_state() -> Restore:
+    """The global generators of torch, numpy and the standard library."""
+    cpu, python, legacy = torch.get_rng_state(), random.getstate(), np.random.get_state()
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+
+    def restore() -> None:
+        torch.set_rng_state(cpu)
+        random.setstate(python)
+        np.random.set_state(legacy)
+        if cuda is not None:
+            torch.cuda.set_rng_state_all(cuda)
+
+    return restore

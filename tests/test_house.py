@@ -1,0 +1,270 @@
+"""The plan of the house, held: who imports whom, what an import costs, how large things get, what is documented."""
+
+import ast
+import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[1] / "src" / "freeness"
+FILES = sorted(SOURCE.rglob("*.py"))
+
+# --- who imports whom ---------------------------------------------------------------------------------------------
+
+NUMERIC = {"numpy", "scipy"}
+TYPED = NUMERIC | {"jaxtyping"}
+
+# Above the wall: each room sees those before it, and no framework.
+ABOVE_WALL = ["numerics", "laws", "operators", "calculus", "network", "meanfield", "spectra", "advice"]
+ROOMS = {room: set(ABOVE_WALL[:place]) for place, room in enumerate(ABOVE_WALL)}
+LIBRARIES = {room: TYPED for room in ABOVE_WALL} | {"numerics": NUMERIC}
+
+WHOLE_THEORY = set(ABOVE_WALL)
+ROOMS |= {
+    "data": set(),
+    "torch": WHOLE_THEORY | {"data"},
+    "interpret": WHOLE_THEORY | {"data", "torch"},
+    "experiments": WHOLE_THEORY | {"data", "torch", "interpret"},
+    "plots": WHOLE_THEORY,  # takes laws and records, which are framework-free
+    "report": WHOLE_THEORY | {"data", "torch", "interpret", "experiments", "plots"},
+    "app": WHOLE_THEORY | {"data", "torch", "interpret", "experiments", "plots", "report"},
+    "cli": WHOLE_THEORY | {"data", "torch", "interpret", "experiments", "plots", "report", "app"},
+    # Modules beside the rooms.
+    "errors": set(),
+    "__init__": WHOLE_THEORY,  # the names that outsiders meet first
+    "__main__": {"cli"},
+}
+LIBRARIES |= {
+    "data": {"numpy", "pooch"},
+    "torch": TYPED | {"torch", "curvlinops", "pydantic"},
+    "interpret": TYPED | {"torch"},
+    "experiments": TYPED | {"torch", "dask", "distributed", "xarray", "pandas", "pydantic"},
+    "plots": TYPED | {"matplotlib", "plotly"},
+    "report": TYPED | {"jinja2"},
+    "app": TYPED | {"nicegui"},
+    "cli": TYPED | {"typer", "rich"},
+    "errors": set(),
+    "__init__": set(),
+    "__main__": set(),
+}
+
+
+def room_of(path: Path) -> str:
+    """The folder under src/freeness, or the module beside the rooms."""
+    return path.relative_to(SOURCE).with_suffix("").parts[0]
+
+
+def imported_modules(tree: ast.AST, package: list[str]) -> list[tuple[int, str]]:
+    """Line and absolute name of every module that is imported, wherever the statement stands."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            # `from freeness import laws` imports the room, not only the package.
+            names = [f"{module}.{alias.name}" for alias in node.names] if module == "freeness" else [module]
+            found += [(node.lineno, name) for name in names]
+    return found
+
+
+def trespasses(source: str, path: Path) -> list[str]:
+    """Every import that the table does not allow to the file at ``path``."""
+    room = room_of(path)
+    package = ["freeness", *path.relative_to(SOURCE).parts[:-1]]
+    wrong = []
+    for line, module in imported_modules(ast.parse(source), package):
+        top, *rest = module.split(".")
+        if top == "freeness":
+            target = rest[0] if rest else "freeness itself"
+            allowed = target in {room, "errors"} or target in ROOMS[room]
+        else:
+            allowed = top in sys.stdlib_module_names or top in LIBRARIES[room]
+        if not allowed:
+            wrong.append(f"{path.relative_to(SOURCE)}:{line} imports {module}")
+    return wrong
+
+
+def test_every_file_belongs_to_a_room():
+    assert {room_of(path) for path in FILES} <= set(ROOMS)
+    assert set(ROOMS) == set(LIBRARIES)
+
+
+def test_rooms_import_only_rooms_and_libraries_of_the_table():
+    assert not [line for path in FILES for line in trespasses(path.read_text(encoding="utf-8"), path)]
+
+
+@pytest.mark.parametrize(
+    ("source", "room"),
+    [
+        ("import torch", "spectra"),
+        ("def f():\n    import matplotlib.pyplot as plt", "laws"),
+        ("from jaxtyping import Float", "numerics"),
+        ("from freeness.laws import Law", "numerics"),
+        ("from freeness import calculus", "laws"),
+        ("import freeness.torch.trace", "advice"),
+        ("import freeness", "laws"),
+        ("from ..spectra import jacobian_law", "meanfield"),
+        ("from .. import torch", "plots"),
+        ("import torch", "plots"),
+        ("from freeness.data import load_fashion_mnist", "spectra"),
+        ("import torch", "cli"),
+        ("from freeness.cli import main", "report"),
+    ],
+)
+def test_planted_trespass_is_seen(source, room):
+    assert trespasses(source, SOURCE / room / "file.py")
+
+
+@pytest.mark.parametrize(
+    ("source", "room"),
+    [
+        ("from __future__ import annotations\nimport math, numpy as np\nfrom scipy import special", "numerics"),
+        ("from freeness.errors import InputError\nfrom ..numerics import newton\nfrom . import law", "laws"),
+        ("import torch\nfrom freeness.data import load_fashion_mnist", "torch"),
+        ("from freeness.torch import analyze\nfrom ..errors import InputError", "cli"),
+    ],
+)
+def test_allowed_imports_pass(source, room):
+    assert not trespasses(source, SOURCE / room / "file.py")
+
+
+# --- what an import costs -----------------------------------------------------------------------------------------
+
+
+def run_python(code: str) -> str:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_import_loads_no_framework():
+    loaded = set(run_python("import freeness, sys; print(*sys.modules)").split())
+    assert "freeness" in loaded
+    assert not loaded & {"torch", "matplotlib", "plotly", "pandas", "jinja2", "pydantic", "typer", "rich", "pooch"}
+
+
+def test_import_costs_under_half_a_second_beyond_numpy_and_scipy():
+    # First see which parts of numpy and scipy freeness uses, then load these and clock the rest. The least of three
+    # runs is the cost; the others measure what else the machine was doing.
+    listing = "print(*[m for m in sys.modules if m.split('.')[0] in ('numpy', 'scipy')])"
+    beyond = run_python(f"import freeness, sys; {listing}").split()
+    clock = f"""
+import importlib, time
+for name in {beyond!r}:
+    importlib.import_module(name)
+start = time.perf_counter()
+import freeness
+print(time.perf_counter() - start)
+"""
+    assert min(float(run_python(clock)) for _ in range(3)) < 0.5
+
+
+# --- how large things get -----------------------------------------------------------------------------------------
+
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def functions(tree: ast.AST) -> list[FunctionNode]:
+    return [node for node in ast.walk(tree) if isinstance(node, FunctionNode)]
+
+
+def body_lines(function: FunctionNode) -> int:
+    """Lines of the body; a docstring is documentation and does not count."""
+    body = function.body[1:] if ast.get_docstring(function, clean=False) is not None else function.body
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+def parameter_count(function: FunctionNode) -> int:
+    """Parameters a caller may pass: self and cls are not among them."""
+    spec = function.args
+    named = [argument.arg for argument in (*spec.posonlyargs, *spec.args, *spec.kwonlyargs)]
+    return len(named) - (named[:1] in (["self"], ["cls"])) + (spec.vararg is not None) + (spec.kwarg is not None)
+
+
+def faults(source: str, path: Path) -> list[str]:
+    """Everything in the file that is too large, prints outside cli, or catches without saying what."""
+    tree = ast.parse(source)
+    in_cli = room_of(path) == "cli"
+    found = []
+    if source.count("\n") > 600:
+        found.append(f"{path}: more than 600 lines")
+    for function in functions(tree):
+        if body_lines(function) > 80:
+            found.append(f"{path}:{function.lineno} {function.name}: a body of {body_lines(function)} lines")
+        if parameter_count(function) > 6 and not in_cli:
+            found.append(f"{path}:{function.lineno} {function.name}: {parameter_count(function)} parameters")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ExceptHandler) and node.type is None:
+            found.append(f"{path}:{node.lineno}: bare except")
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print" and not in_cli:
+            found.append(f"{path}:{node.lineno}: print outside cli")
+    return found
+
+
+def test_files_and_functions_are_small_and_only_cli_prints():
+    assert not [line for path in FILES for line in faults(path.read_text(encoding="utf-8"), path)]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "\n" * 601,
+        "def f():\n" + "    x = 1\n" * 81,
+        "class A:\n    def f(self, a, b, c, d, e, f, g): pass",
+        "def f(a, b, c, *, d, e, f, **g): pass",
+        "print(1)",
+        "try:\n    pass\nexcept:\n    pass",
+    ],
+)
+def test_planted_fault_is_seen(source):
+    assert faults(source, SOURCE / "laws" / "file.py")
+
+
+def test_largest_allowed_things_pass():
+    source = "class A:\n    def f(self, a, b, c, d, e, f):\n        '''Say\n        it.'''\n" + "        x = 1\n" * 80
+    assert not faults(source + "\n" * (600 - source.count("\n")), SOURCE / "laws" / "file.py")
+    assert not faults("def f(a, b, c, d, e, f, g): print(a)", SOURCE / "cli" / "file.py")
+
+
+# --- what is documented -------------------------------------------------------------------------------------------
+
+
+def undocumented(name: str, value: object) -> list[str]:
+    """The name, and its own public methods and properties, that have no docstring (an override inherits its own)."""
+    if not (inspect.isclass(value) or inspect.isroutine(value)):
+        return []  # a constant: its documentation is the line that defines it
+    missing = [] if value.__doc__ else [name]
+    if inspect.isclass(value):
+        for member, own in vars(value).items():
+            seen = getattr(value, member)
+            public = not member.startswith("_") and (callable(seen) or isinstance(own, property))
+            if public and not inspect.getdoc(seen):
+                missing.append(f"{name}.{member}")
+    return missing
+
+
+def test_public_names_exist_and_are_documented():
+    import freeness
+
+    assert len(set(freeness.__all__)) == len(freeness.__all__)
+    assert not [missing for name in freeness.__all__ for missing in undocumented(name, getattr(freeness, name))]
+
+
+def test_no_public_function_has_the_name_of_a_room():
+    import freeness
+
+    assert not set(freeness.__all__) & set(ROOMS)
+
+
+def test_planted_missing_docstring_is_seen():
+    class Bare:
+        def method(self):
+            pass
+
+    assert undocumented("Bare", Bare) == ["Bare", "Bare.method"]

@@ -1,0 +1,180 @@
+"""The sharpness equals the largest eigenvalue of the dense GGN built by jacrev."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from freeness.errors import InputError
+from freeness.torch import Trace, adam_preconditioner, batch_sharpness, dual_gram, trace
+from freeness.torch.losses import Loss
+from freeness.torch.measure import _factors, _jacobian
+from freeness.torch.signals import layer_values
+from freeness.torch.steps import DenseStep
+from tests.torch.models import parameter_jacobian
+
+LOSSES: list[Loss] = ["half_squared_error", "half_mean_squared_error", "mse", "cross_entropy"]
+
+
+def mixed_model() -> nn.Sequential:
+    """Not only Linear layers: the sharpness takes any module."""
+    torch.manual_seed(4)
+    body = (nn.Unflatten(1, (1, 4, 4)), nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(8, 5))
+    return nn.Sequential(*body, nn.LayerNorm(5), nn.Linear(5, 3)).double()
+
+
+def perceptron() -> nn.Sequential:
+    torch.manual_seed(4)
+    return nn.Sequential(nn.Linear(16, 7), nn.Tanh(), nn.Linear(7, 6), nn.ReLU(), nn.Linear(6, 3)).double()
+
+
+def data(loss: Loss, count: int = 9) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(6)
+    inputs = torch.randn(count, 16, generator=generator, dtype=torch.float64)
+    if loss == "cross_entropy":
+        return inputs, torch.randint(0, 3, (count,), generator=generator)
+    return inputs, torch.randn(count, 3, generator=generator, dtype=torch.float64)
+
+
+def output_hessians(outputs: Tensor, loss: Loss) -> Tensor:
+    """(B, C, C), Hessian of one sample's loss in its outputs."""
+    count, classes = outputs.shape
+    if loss == "cross_entropy":
+        p = outputs.softmax(1)
+        return torch.diag_embed(p) - p[:, :, None] * p[:, None, :]
+    factor = {"half_squared_error": 1.0, "half_mean_squared_error": 1 / classes, "mse": 2 / classes}[loss]
+    return factor * torch.eye(classes, dtype=outputs.dtype).expand(count, classes, classes)
+
+
+def dense_ggn(model: nn.Module, inputs: Tensor, loss: Loss) -> Tensor:
+    jacobian = parameter_jacobian(model, inputs).reshape(len(inputs), 3, -1)
+    hessians = output_hessians(model(inputs).detach(), loss)
+    return torch.einsum("bcp,bcd,bdq->pq", jacobian, hessians, jacobian) / len(inputs)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("make", [perceptron, mixed_model])
+def test_sharpness_is_the_top_eigenvalue_of_the_dense_ggn(make: object, loss: Loss) -> None:
+    assert callable(make)
+    model, (inputs, targets) = make(), data(loss)
+    found = batch_sharpness(model, inputs, targets, loss)
+    wanted = float(torch.linalg.eigvalsh(dense_ggn(model.eval(), inputs, loss))[-1])
+    assert found.value == pytest.approx(wanted, rel=1e-8)
+    assert found.residual <= 1e-4 * found.value
+    assert abs(found.value - wanted) <= found.residual + 1e-10 * wanted
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_adam_sharpness_is_that_of_the_preconditioned_dense_ggn(loss: Loss) -> None:
+    model, (inputs, targets) = perceptron(), data(loss, 20)
+    preconditioner = adam_preconditioner(model, inputs, targets, loss, epsilon=1e-3)
+    scale = preconditioner.rsqrt()
+    wanted = torch.linalg.eigvalsh(scale[:, None] * dense_ggn(model, inputs, loss) * scale)[-1]
+    found = batch_sharpness(model, inputs, targets, loss, preconditioner)
+    assert found.value == pytest.approx(float(wanted), rel=1e-8)
+
+
+def test_adam_preconditioner_is_the_root_mean_square_of_mini_batch_gradients() -> None:
+    model, (inputs, targets) = perceptron(), data("mse", 20)
+    squares = []
+    for x, y in zip(inputs.chunk(4), targets.chunk(4), strict=True):
+        gradients = torch.autograd.grad(nn.functional.mse_loss(model(x), y), list(model.parameters()))
+        squares.append(torch.cat([g.reshape(-1) for g in gradients]) ** 2)
+    found = adam_preconditioner(model, inputs, targets, "mse", batches=4, epsilon=0.5)
+    assert torch.allclose(found, torch.stack(squares).mean(0).sqrt() + 0.5)
+
+
+def batch_dual(traced: Trace, inputs: Tensor, loss: Loss) -> Tensor:
+    """(1/B) H^{1/2} J J^T H^{1/2} over samples and outputs, block by block from the layers; no torch.func anywhere."""
+    passes = [layer_values(traced, x) for x in inputs]
+    factors = [_factors(traced, x) for x in inputs]
+    outputs = torch.stack([values[-1] for values in passes])
+    values, vectors = torch.linalg.eigh(output_hessians(outputs, loss))
+    roots = vectors * values.clamp_min(0).sqrt()[:, None] @ vectors.transpose(1, 2)
+    rows = len(inputs) * outputs.shape[1]
+    gram = torch.zeros(rows, rows, dtype=torch.float64)
+    for i, step in enumerate(traced.steps):
+        if isinstance(step, DenseStep):
+            after = [_jacobian(f[i + 1 :]) if f[i + 1 :] else torch.eye(outputs.shape[1]).double() for f in factors]
+            back = torch.cat([root @ matrix for root, matrix in zip(roots, after, strict=True)])
+            given = torch.stack([value[i] for value in passes])
+            kernel = given @ given.T + (step.bias is not None)
+            gram += (back @ back.T) * kernel.repeat_interleave(outputs.shape[1], 0).repeat_interleave(outputs.shape[1], 1)
+    return gram / len(inputs)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_sharpness_equals_the_batch_dual_of_the_trace(loss: Loss) -> None:
+    model, (inputs, targets) = perceptron(), data(loss, 30)
+    wanted = float(torch.linalg.eigvalsh(batch_dual(trace(model, inputs), inputs, loss))[-1])
+    assert batch_sharpness(model, inputs, targets, loss).value == pytest.approx(wanted, rel=1e-8)
+
+
+def test_one_sample_sharpness_is_the_top_of_the_dual_gram() -> None:
+    model, (inputs, targets) = perceptron(), data("half_squared_error", 1)
+    wanted = float(torch.linalg.eigvalsh(dual_gram(trace(model, inputs), inputs[0]))[-1])
+    assert batch_sharpness(model, inputs, targets, "half_squared_error").value == pytest.approx(wanted, rel=1e-8)
+
+
+def test_float32_and_large_batches_agree_with_float64() -> None:
+    model, (inputs, targets) = perceptron(), data("mse", 600)
+    wanted = batch_sharpness(model, inputs, targets, "mse").value
+    found = batch_sharpness(model.float(), inputs.float(), targets.float(), "mse")
+    assert found.value == pytest.approx(wanted, rel=1e-4)
+    dense = float(torch.linalg.eigvalsh(dense_ggn(model.double(), inputs, "mse"))[-1])
+    assert wanted == pytest.approx(dense, rel=1e-8)
+
+
+def test_attention_is_measured() -> None:
+    torch.manual_seed(3)
+    encoder = nn.TransformerEncoderLayer(6, 2, 8, batch_first=True)
+    model = nn.Sequential(nn.Unflatten(1, (2, 6)), encoder, nn.Flatten(), nn.Linear(12, 3)).double()
+    inputs, targets = torch.randn(5, 12).double(), torch.randn(5, 3).double()
+    found = batch_sharpness(model, inputs, targets, "mse").value
+    model.eval().requires_grad_(True)
+    assert found == pytest.approx(float(torch.linalg.eigvalsh(dense_ggn(model, inputs, "mse"))[-1]), rel=1e-7)
+
+
+def test_frozen_parameters_do_not_count() -> None:
+    model, (inputs, targets) = perceptron(), data("mse")
+    model[0].requires_grad_(False)
+    names = [name for name, _ in model.named_parameters() if not name.startswith("0.")]
+    jacobian = parameter_jacobian(model, inputs, names)
+    wanted = 2 / 3 / len(inputs) * float(torch.linalg.eigvalsh(jacobian @ jacobian.T)[-1])
+    assert batch_sharpness(model, inputs, targets, "mse").value == pytest.approx(wanted, rel=1e-8)
+
+
+def test_a_dead_network_has_sharpness_zero() -> None:
+    model = nn.Sequential(nn.Linear(2, 40, bias=False), nn.ReLU(), nn.Linear(40, 1, bias=False)).double()
+    with torch.no_grad():
+        model[0].weight.fill_(-1.0)
+    assert batch_sharpness(model, torch.ones(1, 2).double(), torch.ones(1, 1).double(), "mse") == (0.0, 0.0)
+
+
+def test_targets_that_do_not_fit_are_refused() -> None:
+    model, (inputs, classes) = perceptron(), data("cross_entropy")
+    _, targets = data("mse")
+    refused: list[tuple[Tensor, Tensor, str, str]] = [
+        (inputs, targets[:, :2], "mse", "outputs' shape"),
+        (inputs, targets.float(), "mse", "torch.float64 targets for mse"),
+        (inputs, targets * torch.nan, "mse", "finite targets"),
+        (inputs, targets, "cross_entropy", "one class a sample"),
+        (inputs, classes.int(), "cross_entropy", "int64 class numbers"),
+        (inputs, classes + 1, "cross_entropy", "classes from 0 to 2, got [12] to 3"),
+        (inputs, classes - 5, "cross_entropy", "classes from 0 to 2"),
+        (inputs[:3], targets, "mse", "as many targets as inputs"),
+        (inputs[:0], targets[:0], "mse", "at least one"),
+        (inputs * 1e308 * 10, targets, "mse", "finite outputs"),
+        (inputs, targets, "hinge", "a loss among half_squared_error"),
+    ]
+    for x, y, loss, message in refused:
+        for function in (batch_sharpness, adam_preconditioner):
+            with pytest.raises(InputError, match=message):
+                function(model, x, y, loss)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(InputError, match="positive preconditioner"):
+        batch_sharpness(model, inputs, targets, "mse", torch.zeros(188).double())
+    with pytest.raises(InputError, match="positive preconditioner"):
+        batch_sharpness(model, inputs, targets, "mse", torch.ones(3).double())
+    with pytest.raises(InputError, match="batches ≥ 1"):
+        adam_preconditioner(model, inputs, targets, "mse", batches=0)
