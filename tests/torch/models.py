@@ -26,7 +26,9 @@ class Nested(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.act = nn.Tanh()
-        self.body = nn.Sequential(nn.Sequential(nn.Linear(6, 8), self.act), nn.Sequential(nn.Linear(8, 8), self.act), nn.Identity())
+        self.body = nn.Sequential(
+            nn.Sequential(nn.Linear(6, 8), self.act), nn.Sequential(nn.Linear(8, 8), self.act), nn.Identity()
+        )
         self.head = nn.ModuleDict({"out": nn.Linear(8, 3)})
 
     def forward(self, x: Tensor) -> Tensor:
@@ -70,19 +72,31 @@ def covered_models() -> dict[str, tuple[nn.Module, Tensor]]:
     """Name to (model, example): everything that trace must read."""
     torch.manual_seed(11)
     mixed = nn.Sequential(
-        nn.Linear(6, 8), nn.Hardtanh(), nn.Linear(8, 9), nn.ELU(0.7), nn.Linear(9, 7), nn.Softplus(), nn.Linear(7, 8), nn.SiLU(),
-        nn.Linear(8, 8), nn.Softsign(), nn.Linear(8, 3),
+        nn.Linear(6, 8), nn.Hardtanh(), nn.Linear(8, 9), nn.ELU(0.7), nn.Linear(9, 7), nn.Softplus(),
+        nn.Linear(7, 8), nn.SiLU(), nn.Linear(8, 8), nn.Softsign(), nn.Linear(8, 3),
     )  # fmt: skip
     return {
         "sequential": (nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 4)), torch.randn(3, 6)),
-        "no biases": (nn.Sequential(nn.Linear(6, 5, bias=False), nn.Tanh(), nn.Linear(5, 8, bias=False)), torch.randn(1, 6)),
+        "no biases": (
+            nn.Sequential(nn.Linear(6, 5, bias=False), nn.Tanh(), nn.Linear(5, 8, bias=False)),
+            torch.randn(1, 6),
+        ),
         "functional": (FunctionalCalls(), torch.randn(2, 3, 4)),
         "nested, shared activation": (Nested(), torch.randn(2, 6)),
         "mixed": (mixed, torch.randn(4, 6)),
-        "dropout": (nn.Sequential(nn.Dropout(0.5), nn.Linear(6, 5), nn.Dropout(0.5), nn.GELU(), nn.Linear(5, 4)), torch.randn(2, 6)),
-        "flatten": (nn.Sequential(nn.Flatten(), nn.Linear(12, 6), nn.Sigmoid(), nn.Linear(6, 2)), torch.randn(2, 1, 3, 4)),
+        "dropout": (
+            nn.Sequential(nn.Dropout(0.5), nn.Linear(6, 5), nn.Dropout(0.5), nn.GELU(), nn.Linear(5, 4)),
+            torch.randn(2, 6),
+        ),
+        "flatten": (
+            nn.Sequential(nn.Flatten(), nn.Linear(12, 6), nn.Sigmoid(), nn.Linear(6, 2)),
+            torch.randn(2, 1, 3, 4),
+        ),
         "hooks": (ValueDependent(), torch.randn(2, 6)),
-        "composite": (nn.Sequential(nn.Linear(6, 5), SelfGated(), nn.ReLU(inplace=True), nn.Linear(5, 4)), torch.randn(2, 6)),
+        "composite": (
+            nn.Sequential(nn.Linear(6, 5), SelfGated(), nn.ReLU(inplace=True), nn.Linear(5, 4)),
+            torch.randn(2, 6),
+        ),
         "linear layers in a row": (nn.Sequential(nn.Linear(6, 5), nn.Linear(5, 4)), torch.randn(2, 6)),
         "activation at both ends": (nn.Sequential(nn.Tanh(), nn.Linear(6, 5), nn.Tanh()), torch.randn(2, 6)),
         "one vector": (nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 1)), torch.randn(6)),

@@ -98,7 +98,16 @@ def offset(generator: torch.Generator) -> Tensor:
 
 @pytest.mark.parametrize(
     "draw",
-    [spiked, half_trained, uneven_rows, nearly_orthogonal, permutation, pruned, diagonal_with_gaussian_singular_values, offset],
+    [
+        spiked,
+        half_trained,
+        uneven_rows,
+        nearly_orthogonal,
+        permutation,
+        pruned,
+        diagonal_with_gaussian_singular_values,
+        offset,
+    ],
 )
 def test_other_matrices_are_measured(draw: object) -> None:
     assert callable(draw)
@@ -110,6 +119,8 @@ def test_other_matrices_are_measured(draw: object) -> None:
         assert found.sigma_w == pytest.approx(float((weight.square().mean() * 200).sqrt()))
 
 
-@pytest.mark.parametrize("weight", [torch.randn(1, 50), torch.randn(50, 1), torch.randn(4, 50), torch.ones(1, 1), torch.zeros(9, 9)])
+@pytest.mark.parametrize(
+    "weight", [torch.randn(1, 50), torch.randn(50, 1), torch.randn(4, 50), torch.ones(1, 1), torch.zeros(9, 9)]
+)
 def test_matrices_too_small_to_tell_are_measured(weight: Tensor) -> None:
     assert isinstance(recognise(weight), Measured)

@@ -9,7 +9,15 @@ import pytest
 import torch
 from torch import nn
 
-from freeness.torch import adam_preconditioner, batch_sharpness, dual_gram, measure_jacobian, realised_signals, trace, untouched
+from freeness.torch import (
+    adam_preconditioner,
+    batch_sharpness,
+    dual_gram,
+    measure_jacobian,
+    realised_signals,
+    trace,
+    untouched,
+)
 
 
 def example_model() -> nn.Sequential:
@@ -26,9 +34,21 @@ def picture(model: nn.Module) -> list[object]:
     tensors = [tensor.detach().clone() for tensor in (*model.parameters(), *model.buffers())]
     gradients = [None if p.grad is None else (id(p.grad), p.grad.clone()) for p in model.parameters()]
     flags = [(id(p), p.requires_grad) for p in model.parameters()]
-    modules = [(m.training, list(m._forward_hooks), list(m._forward_pre_hooks), list(m._backward_hooks)) for m in model.modules()]
+    modules = [
+        (m.training, list(m._forward_hooks), list(m._forward_pre_hooks), list(m._backward_hooks))
+        for m in model.modules()
+    ]
     numpy_state = np.random.get_state()
-    return [tensors, gradients, flags, modules, torch.get_rng_state(), random.getstate(), numpy_state[1].tolist(), numpy_state[2]]
+    return [
+        tensors,
+        gradients,
+        flags,
+        modules,
+        torch.get_rng_state(),
+        random.getstate(),
+        numpy_state[1].tolist(),
+        numpy_state[2],
+    ]
 
 
 def assert_same(before: object, after: object) -> None:
@@ -53,7 +73,9 @@ def vandalise(model: nn.Sequential) -> None:
     model[0].bias.requires_grad_(False)
     model.train()
     model[1].register_forward_hook(lambda module, given, returned: returned + 1)
-    torch.rand(3), random.random(), np.random.rand()  # noqa: B018, NPY002
+    torch.rand(3)
+    random.random()
+    np.random.rand()
 
 
 def test_everything_is_restored() -> None:

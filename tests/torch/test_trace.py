@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -136,7 +137,10 @@ class Pair(nn.Module):
 REFUSED = {
     "conv2d in module '0' (Conv2d)": (nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 2)), (1, 1, 4, 4)),
     "layer_norm in module '1' (LayerNorm)": (nn.Sequential(nn.Linear(5, 4), nn.LayerNorm(4)), (2, 5)),
-    "batch_norm in module '1' (BatchNorm1d)": (nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.Linear(4, 2)), (2, 5)),
+    "batch_norm in module '1' (BatchNorm1d)": (
+        nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.Linear(4, 2)),
+        (2, 5),
+    ),
     "softmax in module '1' (Softmax)": (nn.Sequential(nn.Linear(5, 4), nn.Softmax(-1)), (2, 5)),
     "prelu in module '1' (PReLU)": (nn.Sequential(nn.Linear(5, 4), nn.PReLU(), nn.Linear(4, 2)), (2, 5)),
     "a skip or a branch": (Residual(), (2, 5)),
@@ -165,7 +169,7 @@ def test_bad_tensors_are_refused() -> None:
         trace(model, torch.ones(3, 5))
     with pytest.raises(InputError, match=r"torch\.float32 .*got torch\.float64"):
         trace(model, example.double())
-    with pytest.raises(InputError, match="float32 or float64 parameters, got torch.bfloat16"):
+    with pytest.raises(InputError, match=r"float32 or float64 parameters, got torch\.bfloat16"):
         trace(covered_models()["sequential"][0].bfloat16(), example.bfloat16())
     with pytest.raises(InputError, match="finite input"):
         trace(model, example * math.nan)
@@ -187,7 +191,7 @@ def test_partly_frozen_weights_are_refused() -> None:
 def test_any_chain_of_widths_is_traced(widths: list[int], batch: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     layers: list[nn.Module] = []
-    for fan_in, fan_out in zip(widths, widths[1:], strict=False):
+    for fan_in, fan_out in pairwise(widths):
         linear = nn.utils.skip_init(nn.Linear, fan_in, fan_out, dtype=torch.float64)
         with torch.no_grad():
             for parameter in linear.parameters():

@@ -16,7 +16,8 @@ class LayerRow:
     """One weight layer l with the activation that follows it (fields of the activation are None after the last).
 
     ``q`` is the variance of h^l, ``qhat`` that of the layer's input x^{l-1}, ``chi`` = σ_w²·μ₁, ``delta`` the relative
-    variance of D², ``atoms`` the atoms of the law of D² that hold at least 1 % of the neurons.
+    variance of D², ``atoms`` the atoms of the law of D² that hold at least 1 % of the neurons; ``weight_spread`` is the
+    relative variance of W's squared singular values (0 for Haar, min/max of the two widths for independent entries).
     """
 
     index: int
@@ -32,6 +33,7 @@ class LayerRow:
     chi: float | None
     delta: float | None
     atoms: tuple[Atom, ...]
+    weight_spread: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Verdict:
     """In words: phase, isometry, and what to change; ``warnings`` are disagreements between theory and measurement."""
 
     phase: Phase | None
-    isometric: bool | None
+    isometric: bool
     sentences: tuple[str, ...]
     advice: tuple[str, ...]
     warnings: tuple[str, ...] = ()

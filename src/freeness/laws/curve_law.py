@@ -62,7 +62,7 @@ class CurveLaw(Law):
         with np.errstate(all="ignore"):
             point = self._curve.evaluate(solution.parameters, self._directions, potential=True)
             sensitivity = np.abs(point.g.change[0] / point.z.change[0])
-        error = sensitivity * np.abs(x) * _ROUNDING + np.abs(point.g.value) * _ROUNDING
+        error = sensitivity * (np.abs(x) * _ROUNDING + solution.height) + np.abs(point.g.value) * _ROUNDING
         return Boundary(point.g.value, point.potential, error, solution.converged)
 
     def cauchy(self, z: ArrayLike) -> np.ndarray:

@@ -16,11 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 
 _CONTRACTION = 0.25  # largest accepted ratio of the second update to the first
+_CLEAN = 0.01  # a larger one leaves an error that the next step would feel: one more Newton step
 _EASY = 0.05  # below it the next step is squared
 _CLOSE = 0.1  # largest accepted second update, relative: what remains is that times the contraction
 _TOLERANCE = 4e-15  # relative size of the last update
 _STALLED = 1e-7  # an update that stops shrinking below it is the noise of a nearly double root (a soft edge)
 _ROUNDS = 400
+_ON_EDGE = 1e-14  # relative height below which a target that Newton does not reach lies on an edge
 _POLISH = 12
 
 Update = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -28,10 +30,13 @@ Update = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """``parameters`` (k, n), the relative size of the last Newton update (n,), and which points converged (n,)."""
+    """``parameters`` (k, n), the imaginary part ``height`` left (n,), and which points converged (n,).
+
+    ``height`` is 0 except where the target is a double root to working precision (it lies on a soft edge).
+    """
 
     parameters: np.ndarray
-    last_update: np.ndarray
+    height: np.ndarray
     converged: np.ndarray
 
 
@@ -45,12 +50,12 @@ def follow(update: Update, start: np.ndarray, target: np.ndarray, height: float)
         height: where the continuation starts, far above the support's radius.
     """
     parameters = start.astype(complex).copy()
-    state = _newton(update, parameters, target + 1j * height)
-    parameters, alive = state.parameters, state.converged
+    parameters, alive = _newton(update, parameters, target + 1j * height)
     y = np.full(target.shape, float(height))
     ratio = np.full(target.shape, 0.1)
     direct = np.zeros(target.shape, dtype=bool)  # whether to try the target itself next
-    last, done = np.full(target.shape, np.inf), np.zeros(target.shape, dtype=bool)
+    done = np.zeros(target.shape, dtype=bool)
+    floor = np.where(target == 0, 1e-2 * height, np.abs(target)) * _ON_EDGE
     for _ in range(_ROUNDS):
         active = np.flatnonzero(alive & ~done)
         if active.size == 0:
@@ -60,23 +65,22 @@ def follow(update: Update, start: np.ndarray, target: np.ndarray, height: float)
         good = physical & (contraction <= _CONTRACTION)
         final = good & (step == 0.0)
         if final.any():
-            polished = _newton(update, trial[:, final], target[active[final]])
-            where = active[final]
-            accepted = polished.converged
-            parameters[:, where[accepted]] = polished.parameters[:, accepted]
-            last[where] = polished.last_update
-            done[where[accepted]] = True
-            good[np.flatnonzero(final)[~accepted]] = False
+            trial[:, final], good[final] = _newton(update, trial[:, final], target[active[final]])
+        rough = good & ~final & (contraction > _CLEAN)
+        if rough.any():
+            trial[:, rough] += update(trial[:, rough], target[active[rough]] + 1j * step[rough])[0]
+        parameters[:, active[good]] = trial[:, good]
+        y[active[good]] = step[good]
+        done[active] = good & final
         moved = good & ~final
-        parameters[:, active[moved]] = trial[:, moved]
-        y[active[moved]] = step[moved]
         easy = moved & (contraction <= _EASY)
         hard = ~good & ~direct[active]
         ratio[active[easy]] = np.maximum(ratio[active[easy]] ** 2, 1e-3)
         ratio[active[hard]] = np.sqrt(ratio[active[hard]])
         direct[active] = moved & (contraction <= _EASY)
         alive[active[hard]] &= ratio[active[hard]] < 0.999
-    return Solution(parameters, last, done)
+        done |= alive & (y <= floor)
+    return Solution(parameters, y, done)
 
 
 def _two_steps(update: Update, parameters: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -93,7 +97,7 @@ def _two_steps(update: Update, parameters: np.ndarray, target: np.ndarray) -> tu
     return trial, np.where(np.isfinite(contraction), contraction, np.inf), physical
 
 
-def _newton(update: Update, parameters: np.ndarray, target: np.ndarray) -> Solution:
+def _newton(update: Update, parameters: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Newton to rounding; converged if the update became negligible, or stopped shrinking while already tiny."""
     parameters = parameters.copy()
     last = np.full(target.shape, np.inf)
@@ -109,7 +113,7 @@ def _newton(update: Update, parameters: np.ndarray, target: np.ndarray) -> Solut
             running = running[better & (size > _TOLERANCE)]
             if running.size == 0:
                 break
-    return Solution(parameters, last, (last <= _STALLED) & (margin >= -1e-6))
+    return parameters, (last <= _STALLED) & (margin >= -1e-6)
 
 
 def _relative(change: np.ndarray, parameters: np.ndarray) -> np.ndarray:

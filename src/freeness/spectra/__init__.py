@@ -1,6 +1,6 @@
 """Spectra of networks from theory, and the records that hold predictions and measurements."""
 
-from freeness.spectra.backward import fisher_law, gram_law, jacobian_law, sandwich
+from freeness.spectra.backward import fisher_law, gram_law, jacobian_law, sandwich, weight_spread
 from freeness.spectra.predict import predict_fisher, predict_jacobian
 from freeness.spectra.records import Measurement, Prediction, TopEigenvalue
 
@@ -14,4 +14,5 @@ __all__ = [
     "predict_fisher",
     "predict_jacobian",
     "sandwich",
+    "weight_spread",
 ]

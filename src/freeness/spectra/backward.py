@@ -53,6 +53,21 @@ def _(weights: ScaledIdentity, fan_in: int, fan_out: int) -> Law:
     )
 
 
+def weight_spread(weights: object, fan_in: int, fan_out: int) -> float:
+    """Relative variance of the squared singular values of W, over the smaller of its two sides (-s₁ of theory.md §0).
+
+    Example:
+        >>> from freeness.network import Gaussian, Haar
+        >>> weight_spread(Haar(2.0), 50, 100), round(weight_spread(Gaussian(1.0), 50, 100), 12)
+        (0.0, 0.5)
+    """
+    if isinstance(weights, ScaledIdentity):
+        return 0.0
+    law = gram_law(weights, fan_in, fan_out)
+    second = law.variance / law.mean**2 + 1
+    return second * min(fan_in, fan_out) / fan_in - 1
+
+
 def sandwich(law: Law, weights: object, fan_in: int, fan_out: int) -> Law:
     """Law of W X Wᵀ in fan_out dimensions, for X in fan_in dimensions free from the bi-invariant W (theory.md §1)."""
     return resize(free_product(law, gram_law(weights, fan_in, fan_out)), fan_in / fan_out)

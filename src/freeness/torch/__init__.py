@@ -1,8 +1,10 @@
 """PyTorch models: read them, measure their spectra and curvature, initialise and build them."""
 
+from freeness.torch.analyze import AnalyzeOptions, analyze
 from freeness.torch.build import build
 from freeness.torch.curvature import Sharpness, adam_preconditioner, batch_sharpness
 from freeness.torch.initialize import InitializedLayer, initialize_
+from freeness.torch.load import load_data, load_model
 from freeness.torch.measure import dual_gram, jacobian_singular_values, measure_fisher, measure_jacobian
 from freeness.torch.recognise import recognise
 from freeness.torch.signals import realised_signals
@@ -10,15 +12,19 @@ from freeness.torch.state import untouched
 from freeness.torch.trace import Trace, trace
 
 __all__ = [
+    "AnalyzeOptions",
     "InitializedLayer",
     "Sharpness",
     "Trace",
     "adam_preconditioner",
+    "analyze",
     "batch_sharpness",
     "build",
     "dual_gram",
     "initialize_",
     "jacobian_singular_values",
+    "load_data",
+    "load_model",
     "measure_fisher",
     "measure_jacobian",
     "realised_signals",

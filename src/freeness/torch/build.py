@@ -31,10 +31,10 @@ class Elementwise(nn.Module):
 
 
 def build(network: Network, generator: torch.Generator, dtype: torch.dtype = torch.float32) -> nn.Sequential:
-    """An ``nn.Sequential`` of Linear layers and activations, weights drawn from the ensembles of the record, biases N(0, σ_b²).
+    """An ``nn.Sequential`` of a record: weights drawn from its ensembles, biases N(0, σ_b²).
 
-    Drawn in float64 from ``generator``, never from the global random state. A bias exists where it is trained or σ_b > 0; one that
-    the record does not train has ``requires_grad`` False. Module k is layer k of the record. On the CPU.
+    Drawn in float64 from ``generator``, never from the global random state. A bias exists where it is trained or σ_b >
+    0; one that the record does not train has ``requires_grad`` False. Module k is layer k of the record. On the CPU.
 
     Args:
         network: the record, as from :func:`freeness.network.mlp` or a trace.
@@ -79,7 +79,8 @@ def activation_module(function: ActivationFunction) -> nn.Module:
         return Elementwise(function.name, function.function.expression)
     if function.name not in _MODULES:
         raise InputError(
-            f"expected an activation of the table, got {function.name!r}, which torch does not know; build the model by hand and trace it."
+            f"expected an activation of the table, got {function.name!r}, which torch does not know; build the model "
+            f"by hand and trace it."
         )
     return _MODULES[function.name](function)
 
@@ -87,6 +88,7 @@ def activation_module(function: ActivationFunction) -> nn.Module:
 def _linear(layer: Dense, generator: torch.Generator, dtype: torch.dtype) -> nn.Linear:
     has_bias = layer.bias or layer.sigma_b > 0
     linear = nn.utils.skip_init(nn.Linear, layer.fan_in, layer.fan_out, bias=has_bias, dtype=dtype)
+    assert isinstance(linear, nn.Linear)
     with torch.no_grad():
         linear.weight.copy_(weight_matrix(layer.weights, layer.fan_out, layer.fan_in, generator))
         if has_bias:
@@ -128,7 +130,7 @@ _MODULES: dict[str, Callable[[ActivationFunction], nn.Module]] = {
     "gelu": _plain(nn.GELU),
     "gelu_tanh": lambda function: nn.GELU(approximate="tanh"),
     "leaky_relu": lambda function: nn.LeakyReLU(_slopes(function)[0]),
-    "hardtanh": lambda function: nn.Hardtanh(*function.kinks),
+    "hardtanh": lambda function: nn.Hardtanh(function.kinks[0], function.kinks[1]),
     "shifted_relu": lambda function: nn.Threshold(function.kinks[0], function.kinks[0]),
     "elu": lambda function: nn.ELU(-_at(function, -700.0)),
     "softplus": lambda function: nn.Softplus(float(np.log(2)) / _at(function, 0.0)),

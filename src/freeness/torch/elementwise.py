@@ -79,7 +79,8 @@ class Expression:
     @property
     def program(self) -> str:
         """The calls in order, as text: ``abs(h0); add(h1, 1); div(h0, h2)`` is softsign."""
-        return "; ".join(f"{op.name}({', '.join(map(_text, (*op.arguments, *op.options.items())))})" for op in self.operations)
+        calls = ((op.name, (*op.arguments, *op.options.items())) for op in self.operations)
+        return "; ".join(f"{name}({', '.join(map(_text, arguments))})" for name, arguments in calls)
 
 
 def _text(argument: Any) -> str:
@@ -89,7 +90,7 @@ def _text(argument: Any) -> str:
 
 
 def operation_name(target: OpOverload) -> str:
-    """ "relu" for aten.relu_.default."""
+    """The name without namespace, overload and in-place mark: ``relu`` for aten.relu_.default."""
     return target._schema.name.split("::")[-1].rstrip("_")
 
 

@@ -16,7 +16,16 @@ from freeness.torch.elementwise import Expression, Operation, Slot, is_elementwi
 from freeness.torch.steps import DenseStep, ElementwiseStep, Step
 
 _SHAPES = {"flatten", "view", "reshape", "_unsafe_view", "squeeze", "unsqueeze", "view_as", "unflatten"}
-_COPIES = {"contiguous", "clone", "alias", "lift_fresh_copy", "lift_fresh", "dropout", "feature_dropout", "alpha_dropout"}
+_COPIES = {
+    "contiguous",
+    "clone",
+    "alias",
+    "lift_fresh_copy",
+    "lift_fresh",
+    "dropout",
+    "feature_dropout",
+    "alpha_dropout",
+}
 _CASTS = {"to", "_to_copy"}
 _CHECKS = {"_assert_tensor_metadata"}
 
@@ -36,8 +45,17 @@ def exported_steps(model: nn.Module, example: Tensor, prefix: str = "") -> tuple
     return _Walk(model, program, example, prefix).steps()
 
 
+def _target(node: Node) -> OpOverload:
+    assert isinstance(node.target, OpOverload)
+    return node.target
+
+
+def _name(node: Node) -> str:
+    return operation_name(_target(node))
+
+
 class _Walk:
-    """One pass over the graph. A segment is what lies between two weight layers: a chain of elementwise calls on one tensor."""
+    """One pass over the graph; a segment is the chain of elementwise calls between two weight layers."""
 
     def __init__(self, model: nn.Module, program: torch.export.ExportedProgram, example: Tensor, prefix: str) -> None:
         self.model, self.graph, self.prefix = model, program.graph, prefix
@@ -84,7 +102,7 @@ class _Walk:
     def _call(self, node: Node) -> None:
         if not isinstance(node.target, OpOverload):
             raise self._refusal(node, str(node.target))
-        name = operation_name(node.target)
+        name = _name(node)
         source = node.args[0] if node.args else None
         if name == "linear":
             self._linear(node)
@@ -95,13 +113,13 @@ class _Walk:
                 self.constants[node] = self.constants[source]
             else:
                 self.slots[node] = self._slot(node, source)
-        elif is_elementwise(node.target):
+        elif is_elementwise(_target(node)):
             self._elementwise(node)
         else:
             raise self._refusal(node, name)
 
     def _passes(self, name: str, node: Node, source: Node) -> bool:
-        """Whether the call hands its input on: a change of shape, a copy, dropout that is off, a cast to the same type."""
+        """Whether the call hands its input on: shape change, copy, dropout that is off, cast to the same type."""
         if "dropout" in name:
             return node.args[2] is False
         if name in _CASTS:
@@ -124,10 +142,10 @@ class _Walk:
         arguments = [self._argument(node, a) for a in node.args]
         options = {key: self._argument(node, a) for key, a in node.kwargs.items()}
         if not any(isinstance(a, Slot) for a in (*arguments, *options.values())):
-            raise self._refusal(node, f"{operation_name(node.target)} of constants")  # type: ignore[arg-type]
+            raise self._refusal(node, f"{_name(node)} of constants")
         if not self.operations:
             self.names.append(self._activation_name(node))
-        operation = Operation(node.target, tuple(arguments), options)  # type: ignore[arg-type]
+        operation = Operation(_target(node), tuple(arguments), options)
         self.operations.append(operation)
         self.slots[node] = Slot(len(self.operations))
         if operation.target._schema.is_mutable and isinstance(node.args[0], Node):
@@ -141,14 +159,14 @@ class _Walk:
             return self._slot(node, argument)
         name, tensor = self.constants[argument]
         if isinstance(tensor, nn.Parameter):
-            raise self._refusal(node, f"{operation_name(node.target)} with the trained parameter {name!r}")  # type: ignore[arg-type]
+            raise self._refusal(node, f"{_name(node)} with the trained parameter {name!r}")
         if tensor.numel() != 1:
-            raise self._refusal(node, f"{operation_name(node.target)} with the tensor {name!r}")  # type: ignore[arg-type]
+            raise self._refusal(node, f"{_name(node)} with the tensor {name!r}")
         return tensor.item()
 
     def _slot(self, node: Node, source: Any) -> Slot:
         if source not in self.slots:
-            raise self._refusal(node, f"{operation_name(node.target)} on the output of an earlier layer (a skip or a branch)")  # type: ignore[arg-type]
+            raise self._refusal(node, f"{_name(node)} on the output of an earlier layer (a skip or a branch)")
         return self.slots[source]
 
     def _parameter(self, node: Node, source: Any) -> tuple[str, Tensor]:
@@ -177,7 +195,9 @@ class _Walk:
                 f"expected a model that returns one tensor, got {len(outputs)} outputs; wrap it to return one of them."
             )
         if outputs[0] not in self.slots:
-            raise InputError("expected an output that depends on the last layer, got another tensor; return the last layer.")
+            raise InputError(
+                "expected an output that depends on the last layer, got another tensor; return the last layer."
+            )
         self._close(self.slots[outputs[0]])
 
     def _path(self, name: str) -> str:
@@ -192,7 +212,7 @@ class _Walk:
     def _activation_name(self, node: Node) -> str:
         path, _ = self._module(node)
         own = not path or any(True for _ in self.model.get_submodule(path).parameters())
-        return self._path(f"{path}.{operation_name(node.target)}".strip(".") if own else path)  # type: ignore[arg-type]
+        return self._path(f"{path}.{_name(node)}".strip(".") if own else path)
 
     def _refusal(self, node: Node, what: str) -> InputError:
         path, kind = self._module(node)

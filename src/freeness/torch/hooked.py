@@ -1,4 +1,4 @@
-"""Read a model's steps from one forward pass with hooks, for models that torch.export cannot take (control flow on values)."""
+"""Read a model by one forward pass with hooks, where torch.export cannot (control flow on values)."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class _Call:
 def hooked_steps(model: nn.Module, example: Tensor) -> tuple[Step, ...]:
     """The steps of ``model`` on ``example``, from the modules without children in the order in which they run.
 
-    Calls between modules (``torch.tanh(x)`` in a forward) leave no hook; they are noticed because a module then does not receive
-    what the one before it returned, and refused.
+    Calls between modules (``torch.tanh(x)`` in a forward) leave no hook; they are noticed because a module then does
+    not receive what the one before it returned, and refused.
 
     Raises:
         InputError: an operation between two modules, or a module that is neither Linear nor elementwise.
@@ -57,7 +57,8 @@ def _record(model: nn.Module, example: Tensor) -> list[_Call]:
         def hook(module: nn.Module, arguments: tuple[object, ...], returned: object) -> None:
             if name not in given or not isinstance(returned, Tensor):
                 raise InputError(
-                    f"expected modules that map one tensor to one tensor, got module {name!r} ({type(module).__name__}); replace it."
+                    f"expected modules that map one tensor to one tensor, got module {name!r} "
+                    f"({type(module).__name__}); replace it."
                 )
             calls.append(_Call(name, module, given.pop(name), returned.detach().clone()))
 
@@ -78,7 +79,8 @@ def _record(model: nn.Module, example: Tensor) -> list[_Call]:
 def _check_handed_on(before: Tensor, given: Tensor, place: str) -> None:
     if before.numel() != given.numel() or not torch.equal(before.reshape(-1), given.reshape(-1)):
         raise InputError(
-            f"expected modules that receive what the one before returned, got an operation between {place} in a model that "
+            f"expected modules that receive what the one before returned, got an operation between {place} in a model "
+            f"that "
             "torch.export cannot read; write the operation as a module."
         )
 
@@ -87,7 +89,8 @@ def _steps_of(call: _Call) -> tuple[Step, ...]:
     if isinstance(call.module, nn.Linear) and type(call.module.weight) is nn.Parameter:
         if call.given.ndim > 2:
             raise InputError(
-                f"expected Linear on a batch of vectors, got shape {tuple(call.given.shape)} in module {call.name!r}; flatten it first."
+                f"expected Linear on a batch of vectors, got shape {tuple(call.given.shape)} in module {call.name!r}; "
+                f"flatten it first."
             )
         return (DenseStep(call.name, call.module.weight, call.module.bias),)
     try:
@@ -96,6 +99,7 @@ def _steps_of(call: _Call) -> tuple[Step, ...]:
         raise
     except Exception as error:  # torch.export raises many types
         raise InputError(
-            f"expected Linear layers and elementwise activations only, got module {call.name!r} ({type(call.module).__name__}) "
+            f"expected Linear layers and elementwise activations only, got module {call.name!r} "
+            f"({type(call.module).__name__}) "
             "that torch.export cannot read; replace it."
         ) from error

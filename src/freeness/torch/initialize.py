@@ -19,7 +19,7 @@ _ENSEMBLES = {"haar": Haar, "gaussian": Gaussian, "identity": ScaledIdentity}
 
 @dataclass(frozen=True)
 class InitializedLayer:
-    """What was written into one layer: its path, the ensemble, σ_w as used (gain included), the gain, and σ_b (0 without bias)."""
+    """What one layer got: path, ensemble, σ_w as used (gain included), gain, and σ_b (0 without bias)."""
 
     name: str
     ensemble: WeightKind
@@ -37,13 +37,13 @@ def initialize_(
 ) -> tuple[InitializedLayer, ...]:
     """Overwrite weights and biases of every Linear layer, first to last, the output layer included.
 
-    "haar": W = σ_w·gain·Q, Q Haar-distributed on the (semi-)orthogonal matrices; "identity": ones on the diagonal instead of Q;
-    gain = √(fan_out/fan_in) in layers that expand and 1 elsewhere, so that q = σ_w² q̂ + σ_b² holds in all of them (an expanding Q
-    keeps ‖x‖ and would divide q by fan_out/fan_in). "gaussian": W_ij ~ N(0, σ_w²/fan_in), gain 1. Biases: N(0, σ_b²). Other layers
-    are not changed. Drawn in float64 and rounded to the layer's dtype.
+    "haar": W = σ_w·gain·Q, Q Haar-distributed on the (semi-)orthogonal matrices; "identity": ones on the diagonal
+    instead of Q; gain = √(fan_out/fan_in) in layers that expand and 1 elsewhere, so that q = σ_w² q̂ + σ_b² holds in
+    all of them (an expanding Q keeps ‖x‖ and would divide q by fan_out/fan_in). "gaussian": W_ij ~ N(0, σ_w²/fan_in),
+    gain 1. Biases: N(0, σ_b²). Other layers are not changed. Drawn in float64 and rounded to the layer's dtype.
 
-    The global random state is neither read nor moved: without ``generator`` a fresh one with seed 0 is used, so two calls write the
-    same weights. Pass ``torch.Generator().manual_seed(seed)`` for other draws.
+    The global random state is neither read nor moved: without ``generator`` a fresh one with seed 0 is used, so two
+    calls write the same weights. Pass ``torch.Generator().manual_seed(seed)`` for other draws.
 
     Args:
         model: any module with at least one Linear layer.
@@ -56,8 +56,8 @@ def initialize_(
         One record a layer, in the order of ``model.named_modules()``.
 
     Raises:
-        InputError: an unknown ensemble, a negative σ, no Linear layer, or a weight that is computed, lazy or not floating point;
-            nothing is written then.
+        InputError: an unknown ensemble, a negative σ, no Linear layer, or a weight that is computed, lazy or not
+            floating point; nothing is written then.
 
     Source: Saxe, McClelland, Ganguli 2014 (orthogonal); Pennington, Schoenholz, Ganguli 2017 (isometry).
 
@@ -84,10 +84,13 @@ def _linear_layers(model: nn.Module) -> list[tuple[str, nn.Linear]]:
         weight = layer._parameters.get("weight")
         if weight is None or isinstance(weight, nn.UninitializedParameter):
             raise InputError(
-                f"expected a plain weight in {name!r}, got a computed or lazy one; remove the parametrization or run the model once."
+                f"expected a plain weight in {name!r}, got a computed or lazy one; remove the parametrization or run "
+                f"the model once."
             )
         if not weight.is_floating_point():
-            raise InputError(f"expected floating-point weights, got {weight.dtype} in {name!r}; convert the model by model.float().")
+            raise InputError(
+                f"expected floating-point weights, got {weight.dtype} in {name!r}; convert the model by model.float()."
+            )
     return layers
 
 
@@ -100,5 +103,7 @@ def _initialize_layer(
     with torch.no_grad():
         layer.weight.copy_(weight_matrix(_ENSEMBLES[weights](sigma_w), fan_out, fan_in, generator))
         if layer.bias is not None:
-            layer.bias.copy_(sigma_b * torch.randn(fan_out, generator=generator, dtype=torch.float64, device=generator.device))
+            layer.bias.copy_(
+                sigma_b * torch.randn(fan_out, generator=generator, dtype=torch.float64, device=generator.device)
+            )
     return InitializedLayer(name, weights, sigma_w, gain, sigma_b)

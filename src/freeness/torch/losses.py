@@ -36,8 +36,8 @@ def loss_function(loss: Loss) -> nn.Module:
     """The module that computes a loss.
 
     Args:
-        loss: "half_squared_error" (½ Σ over outputs), "half_mean_squared_error" (½ mean over outputs), "mse" (torch's MSELoss) or
-            "cross_entropy" (classes); each the mean over the batch.
+        loss: "half_squared_error" (½ Σ over outputs), "half_mean_squared_error" (½ mean over outputs), "mse" (torch's
+            MSELoss) or "cross_entropy" (classes); each the mean over the batch.
 
     Raises:
         InputError: another name.
@@ -62,7 +62,8 @@ def check_targets(outputs: Tensor, targets: Tensor, loss: Loss) -> None:
 
     Args:
         outputs: what the model returns for the batch.
-        targets: for "cross_entropy" class numbers (B,) in int64 below C, outputs (B, C); otherwise the shape and dtype of outputs.
+        targets: for "cross_entropy" class numbers (B,) in int64 below C, outputs (B, C); otherwise the shape and dtype
+            of outputs.
         loss: as in :func:`loss_function`.
 
     Raises:
@@ -77,7 +78,9 @@ def check_targets(outputs: Tensor, targets: Tensor, loss: Loss) -> None:
             "reshape them, or one-hot encode classes."
         )
     if targets.dtype != outputs.dtype:
-        raise InputError(f"expected {outputs.dtype} targets for {loss}, got {targets.dtype}; convert them by targets.to(…).")
+        raise InputError(
+            f"expected {outputs.dtype} targets for {loss}, got {targets.dtype}; convert them by targets.to(…)."
+        )
     if not bool(torch.isfinite(targets).all()):
         raise InputError("expected finite targets, got NaN or infinity; clean the data.")
 
@@ -85,13 +88,17 @@ def check_targets(outputs: Tensor, targets: Tensor, loss: Loss) -> None:
 def _check_classes(outputs: Tensor, targets: Tensor) -> None:
     if outputs.ndim != 2 or targets.shape != outputs.shape[:1]:
         raise InputError(
-            f"expected outputs (batch, classes) and one class a sample, got {tuple(outputs.shape)} and {tuple(targets.shape)}; "
+            f"expected outputs (batch, classes) and one class a sample, got {tuple(outputs.shape)} and "
+            f"{tuple(targets.shape)}; "
             "pass class numbers of shape (batch,)."
         )
     if targets.dtype != torch.int64:
-        raise InputError(f"expected int64 class numbers for cross_entropy, got {targets.dtype}; convert them by targets.long().")
+        raise InputError(
+            f"expected int64 class numbers for cross_entropy, got {targets.dtype}; convert them by targets.long()."
+        )
     low, high = int(targets.min()), int(targets.max())
     if low < 0 or high >= outputs.shape[1]:
         raise InputError(
-            f"expected classes from 0 to {outputs.shape[1] - 1}, got {low} to {high}; widen the last layer or correct the labels."
+            f"expected classes from 0 to {outputs.shape[1] - 1}, got {low} to {high}; widen the last layer or correct "
+            f"the labels."
         )

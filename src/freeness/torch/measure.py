@@ -1,4 +1,4 @@
-"""Exact spectra of one real network on one real sample: the dual Gram matrix layer by layer, and the singular values of J."""
+"""Exact spectra of one real network on one sample: the layer-wise dual Gram matrix, singular values."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def dual_gram(trace: Trace, x: Tensor) -> Tensor:
     """Θ = J_θJ_θᵀ of the outputs at one sample, over all weights and trained biases.
 
     Θ = Σ_l (‖x^{l-1}‖² + [bias trained]) B_lB_lᵀ with B_l = ∂f/∂h^l (C × N_l). Either B is carried backward
-    (B_{l-1} = B_l W_l D_{l-1}, C rows) or the sum is carried forward (H ← W D H D Wᵀ + ‖x‖² + 1, N_l rows); the one with fewer
-    multiplications is taken. No automatic differentiation of outputs, and no J_θ (C × P) in memory.
+    (B_{l-1} = B_l W_l D_{l-1}, C rows) or the sum is carried forward (H ← W D H D Wᵀ + ‖x‖² + 1, N_l rows); the one
+    with fewer multiplications is taken. No automatic differentiation of outputs, and no J_θ (C × P) in memory.
 
     Args:
         trace: the traced model.
@@ -60,7 +60,8 @@ def jacobian_singular_values(trace: Trace, x: Tensor) -> Tensor:
         x: one sample, as in :func:`dual_gram`.
 
     Returns:
-        min(C, N_0) values, descending, float64. They come from J itself and not from JJᵀ, which would lose those below √ε·s_max.
+        min(C, N_0) values, descending, float64. They come from J itself and not from JJᵀ, which would lose those below
+        √ε·s_max.
 
     Raises:
         InputError: as :func:`dual_gram`.
@@ -80,7 +81,7 @@ def jacobian_singular_values(trace: Trace, x: Tensor) -> Tensor:
 
 
 def measure_fisher(trace: Trace, x: Tensor) -> Measurement:
-    """The C eigenvalues of Θ = J_θJ_θᵀ, which are the nonzero ones of the one-sample Fisher information; no 1/N, no loss factor.
+    """The C eigenvalues of Θ = J_θJ_θᵀ, the nonzero ones of the Fisher information; no 1/N, no loss factor.
 
     Args:
         trace: the traced model.
@@ -98,7 +99,7 @@ def measure_fisher(trace: Trace, x: Tensor) -> Measurement:
 
 
 def measure_jacobian(trace: Trace, x: Tensor) -> Measurement:
-    """The C eigenvalues of JJᵀ: squared singular values of J, and C - N_0 zeros where the outputs are more than the inputs.
+    """The C eigenvalues of JJᵀ: squared singular values of J, and C - N_0 zeros if C > N_0.
 
     Args:
         trace: the traced model.

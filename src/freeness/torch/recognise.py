@@ -24,13 +24,14 @@ def recognise(weight: Tensor) -> Ensemble:
     Tried in this order; n, m are the smaller and the larger side:
 
     * :class:`ScaledIdentity`: s on the diagonal, 0 elsewhere, s > 0;
-    * :class:`Haar`: all n singular values equal up to 1e-4 (float32) or 1e-5 (float64) and entries spread as a rotation spreads
-      them (kurtosis at most 6, which refuses permutations); σ_w is the singular value;
-    * :class:`Gaussian`: independent entries of whatever distribution (uniform and normal are the same to free probability): the
-      squared singular values follow Marchenko–Pastur within a Kolmogorov–Smirnov distance of (3 + ½ ln n)/n — eigenvalues are rigid,
-      so the distance falls as 1/n and not as 1/√n —, none lies beyond the Tracy–Widom range of the edge, and the kurtosis of the
-      entries is at most 6; σ_w = √(mean(W²)·fan_in);
-    * :class:`Measured` otherwise, and where no test has power: one row or column, fewer than 8 singular values that differ, all zero.
+    * :class:`Haar`: all n singular values equal up to 1e-4 (float32) or 1e-5 (float64) and entries spread as a rotation
+      spreads them (kurtosis at most 6, which refuses permutations); σ_w is the singular value;
+    * :class:`Gaussian`: independent entries of whatever distribution (uniform and normal are the same to free
+      probability): the squared singular values follow Marchenko–Pastur within a Kolmogorov–Smirnov distance of (3 + ½
+      ln n)/n — eigenvalues are rigid, so the distance falls as 1/n and not as 1/√n —, none lies beyond the Tracy–Widom
+      range of the edge, and the kurtosis of the entries is at most 6; σ_w = √(mean(W²)·fan_in);
+    * :class:`Measured` otherwise, and where no test has power: one row or column, fewer than 8 singular values that
+      differ, all zero.
 
     Sources: Marchenko–Pastur (1967); edge scale of Johnstone, Ann. Statist. 29 (2001).
 
@@ -63,7 +64,7 @@ def _is_identity(matrix: Tensor, diagonal: float, tolerance: float) -> bool:
 
 
 def _orthogonal_scale(matrix: Tensor, tolerance: float) -> float | None:
-    """σ if all singular values are σ(1 ± tolerance): WWᵀ (or WᵀW) is σ² times the identity, cheaper than the values themselves."""
+    """σ if all singular values are σ(1 ± tolerance): WWᵀ (or WᵀW) is then nearly σ² times the identity."""
     short = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     gram = short @ short.T
     square = float(gram.diagonal().mean())
@@ -71,7 +72,10 @@ def _orthogonal_scale(matrix: Tensor, tolerance: float) -> float | None:
     # the largest deviation of an eigenvalue lies between the largest entry and the Frobenius norm
     if float(gram.abs().max()) > 2 * tolerance * square:
         return None
-    if float(gram.norm()) > 2 * tolerance * square and float(torch.linalg.matrix_norm(gram, 2)) > 2 * tolerance * square:
+    if (
+        float(gram.norm()) > 2 * tolerance * square
+        and float(torch.linalg.matrix_norm(gram, 2)) > 2 * tolerance * square
+    ):
         return None
     return math.sqrt(square)
 

@@ -14,9 +14,10 @@ from freeness.network.ensembles import Gaussian, Haar, Measured, ScaledIdentity
 def haar_matrix(rows: int, columns: int, generator: torch.Generator) -> Tensor:
     """A (semi-)orthogonal matrix from the Haar measure, float64: QQᵀ = 1 if rows ≤ columns, QᵀQ = 1 otherwise.
 
-    The Q of a QR decomposition of a Gaussian matrix with the signs of R's diagonal moved into Q (Mezzadri 2007), with the
-    decomposition left out: the k-th Householder vector of that QR is that of a fresh Gaussian vector of length n - k + 1 (Stewart,
-    SIAM J. Numer. Anal. 17, 1980), so the reflections are written down and multiplied, in half the time.
+    The Q of a QR decomposition of a Gaussian matrix with the signs of R's diagonal moved into Q (Mezzadri 2007), with
+    the decomposition left out: the k-th Householder vector of that QR is that of a fresh Gaussian vector of length n -
+    k + 1 (Stewart, SIAM J. Numer. Anal. 17, 1980), so the reflections are written down and multiplied, in half the
+    time.
 
     Args:
         rows: number of rows.
@@ -41,7 +42,7 @@ def haar_matrix(rows: int, columns: int, generator: torch.Generator) -> Tensor:
 
 @singledispatch
 def weight_matrix(ensemble: object, rows: int, columns: int, generator: torch.Generator) -> Tensor:
-    """A draw (rows = fan_out, columns = fan_in) from a weight ensemble, float64. Register a function for an ensemble of one's own.
+    """A draw (fan_out, fan_in) from a weight ensemble, float64; register a function for one of your own.
 
     Args:
         ensemble: a record of :mod:`freeness.network.ensembles`.
@@ -57,7 +58,8 @@ def weight_matrix(ensemble: object, rows: int, columns: int, generator: torch.Ge
         tensor([[2., 0.]], dtype=torch.float64)
     """
     raise InputError(
-        f"expected an ensemble that can be drawn, got {type(ensemble).__name__}; register it on freeness.torch.sampling.weight_matrix."
+        f"expected an ensemble that can be drawn, got {type(ensemble).__name__}; register it on "
+        f"freeness.torch.sampling.weight_matrix."
     )
 
 
@@ -83,6 +85,8 @@ def _(ensemble: Measured, rows: int, columns: int, generator: torch.Generator) -
     values = torch.tensor(ensemble.singular_values, dtype=torch.float64, device=generator.device)
     short = min(rows, columns)
     if values.shape != (short,):
-        raise InputError(f"expected {short} singular values for a {rows}×{columns} matrix, got {values.numel()}; give one a value.")
+        raise InputError(
+            f"expected {short} singular values for a {rows}×{columns} matrix, got {values.numel()}; give one a value."
+        )
     left, right = haar_matrix(rows, short, generator), haar_matrix(short, columns, generator)
     return (left * values) @ right

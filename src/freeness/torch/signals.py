@@ -16,8 +16,8 @@ from freeness.torch.trace import Trace
 def realised_signals(trace: Trace, x: Tensor) -> Signals:
     """What each layer of the traced network sees when it is given ``x``: one forward pass in float64.
 
-    At a weight layer ‖x‖² of its input and q = mean h² of its output; at an activation q = mean h² and the empirical law of
-    D² = φ'(h)² over the neurons, φ' by automatic differentiation of the model's own function.
+    At a weight layer ‖x‖² of its input and q = mean h² of its output; at an activation q = mean h² and the empirical
+    law of D² = φ'(h)² over the neurons, φ' by automatic differentiation of the model's own function.
 
     Args:
         trace: the traced model.
@@ -58,6 +58,7 @@ def layer_values(trace: Trace, x: Tensor) -> list[Tensor]:
             values.append(step(values[-1]))
             if not bool(torch.isfinite(values[-1]).all()):
                 raise InputError(
-                    f"expected finite signals, got NaN or infinity after {step.name!r}; scale the weights or the input down."
+                    f"expected finite signals, got NaN or infinity after {step.name!r}; scale the weights or the input "
+                    f"down."
                 )
     return values

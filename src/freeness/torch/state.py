@@ -18,13 +18,14 @@ Restore = Callable[[], None]
 def untouched(model: nn.Module, *, training: bool = False) -> Iterator[nn.Module]:
     """Run a block that leaves ``model`` and the global random state exactly as they were, even if it raises.
 
-    Restored bit by bit: parameters, buffers and their ``requires_grad``, ``.grad`` (object and values), train/eval mode of every
-    module, hooks, and the random state of torch (CPU, and CUDA where it is in use), numpy and ``random``. A copy of the weights is
-    held meanwhile. Python attributes that a forward pass sets on a module are not watched.
+    Restored bit by bit: parameters, buffers and their ``requires_grad``, ``.grad`` (object and values), train/eval mode
+    of every module, hooks, and the random state of torch (CPU, and CUDA where it is in use), numpy and ``random``. A
+    copy of the weights is held meanwhile. Python attributes that a forward pass sets on a module are not watched.
 
     Args:
         model: the module to protect; it is also what ``with … as`` binds.
-        training: the mode in which the block runs; False (the default) switches dropout off and freezes batch statistics.
+        training: the mode in which the block runs; False (the default) switches dropout off and freezes batch
+            statistics.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5))
@@ -46,7 +47,7 @@ def untouched(model: nn.Module, *, training: bool = False) -> Iterator[nn.Module
 
 
 def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
-    """The parameters that training moves: those that require gradients, or all of them where none does (an inference copy).
+    """The parameters that require gradients, or all of them where none does (an inference copy).
 
     Example:
         >>> list(trained_parameters(nn.Linear(2, 1)))
@@ -58,7 +59,7 @@ def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def _module_state(module: nn.Module) -> Restore:
-    """Mode, registered tensors and hooks of one module; every dict of hooks that torch keeps has "hooks" in its name."""
+    """Mode, registered tensors and hooks of one module; torch names every dict of hooks with "hooks"."""
     training = module.training
     registries: list[tuple[dict[Any, Any], dict[Any, Any]]] = [
         (value, dict(value))

@@ -27,8 +27,8 @@ _REPLAY = {torch.float32: 1e-5, torch.float64: 1e-10}
 class Trace:
     """A model as a chain of weight layers and elementwise functions.
 
-    ``steps`` hold the model's own tensors (no copies: a later change of the weights shows), aligned with ``network.layers``;
-    ``network`` is the framework-free record; ``input_shape`` is the shape of one sample.
+    ``steps`` hold the model's own tensors (no copies: a later change of the weights shows), aligned with
+    ``network.layers``; ``network`` is the framework-free record; ``input_shape`` is the shape of one sample.
     """
 
     network: Network
@@ -58,7 +58,9 @@ class Trace:
         elif tuple(x.shape[1:]) == self.input_shape:
             flat = x.reshape(len(x), -1)
         else:
-            raise InputError(f"expected inputs of shape {('B', *self.input_shape)}, got {tuple(x.shape)}; reshape them.")
+            raise InputError(
+                f"expected inputs of shape {('B', *self.input_shape)}, got {tuple(x.shape)}; reshape them."
+            )
         with torch.no_grad():
             for step in self.steps:
                 flat = step(flat)
@@ -75,7 +77,9 @@ class Trace:
         """
         features = self.network.widths[0]
         if x.numel() != features:
-            raise InputError(f"expected one sample of {features} features, got shape {tuple(x.shape)}; pass one row, as in x[0].")
+            raise InputError(
+                f"expected one sample of {features} features, got shape {tuple(x.shape)}; pass one row, as in x[0]."
+            )
         if x.is_complex() or not bool(torch.isfinite(x).all()):
             raise InputError("expected a finite real sample, got NaN, infinity or complex numbers; clean the input.")
         if not bool(x.any()):
@@ -85,11 +89,12 @@ class Trace:
 
 
 def trace(model: nn.Module, example: Tensor) -> Trace:
-    """Read the layers of ``model``: Linear with or without bias, elementwise activations (modules or functions), shape changes.
+    """Read the layers of a model: Linear, elementwise activations (modules or functions), shape changes.
 
-    The graph comes from torch.export, or from forward hooks where export fails. Between two weight layers all elementwise calls
-    are one activation. Every weight matrix is assigned its ensemble (:func:`~freeness.torch.recognise.recognise`); σ_b is the
-    root mean square of the bias. The model is read in eval mode and left as it was. At the end the record is run on ``example``.
+    The graph comes from torch.export, or from forward hooks where export fails. Between two weight layers all
+    elementwise calls are one activation. Every weight matrix is assigned its ensemble
+    (:func:`~freeness.torch.recognise.recognise`); σ_b is the root mean square of the bias. The model is read in eval
+    mode and left as it was. At the end the record is run on ``example``.
 
     Args:
         model: the module, float32 or float64.
@@ -99,9 +104,9 @@ def trace(model: nn.Module, example: Tensor) -> Trace:
         The trace; ``Dense.bias`` is False where a bias is absent or frozen.
 
     Raises:
-        InputError: an operation outside the list (named, with its module), shared or partly frozen weights, weights that are not
-            finite, an input of the wrong shape or dtype, or a record that does not reproduce the output (1e-5 in float32, 1e-10 in
-            float64, relative to the largest output).
+        InputError: an operation outside the list (named, with its module), shared or partly frozen weights, weights
+            that are not finite, an input of the wrong shape or dtype, or a record that does not reproduce the output
+            (1e-5 in float32, 1e-10 in float64, relative to the largest output).
 
     Example:
         >>> model = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 2, bias=False))
@@ -126,12 +131,14 @@ def _read(model: nn.Module, example: Tensor) -> tuple[Step, ...]:
     except InputError:
         raise
     except Exception as error:  # torch.export raises many types; a forward pass was seen to work
-        _LOG.info("torch.export could not read %s (%s), using forward hooks", type(model).__name__, type(error).__name__)
+        _LOG.info(
+            "torch.export could not read %s (%s), using forward hooks", type(model).__name__, type(error).__name__
+        )
     return hooked_steps(model, example)
 
 
 def _merged(steps: Sequence[Step]) -> tuple[Step, ...]:
-    """Adjacent elementwise steps become one: their D's are functions of the same h and must not be taken for independent."""
+    """Adjacent elementwise steps become one: their D are functions of the same h, not independent."""
     merged: list[Step] = []
     for step in steps:
         before = merged[-1] if merged else None
@@ -158,16 +165,22 @@ def _check_tensors(model: nn.Module, example: Tensor) -> None:
         if isinstance(parameter, nn.UninitializedParameter):
             raise InputError(f"expected initialised parameters, got the lazy {name!r}; run the model once first.")
         if parameter.dtype not in _REPLAY:
-            raise InputError(f"expected float32 or float64 parameters, got {parameter.dtype} in {name!r}; use model.float().")
+            raise InputError(
+                f"expected float32 or float64 parameters, got {parameter.dtype} in {name!r}; use model.float()."
+            )
         if not bool(torch.isfinite(parameter).all()):
-            raise InputError(f"expected finite parameters, got NaN or infinity in {name!r}; initialise or reload the model.")
+            raise InputError(
+                f"expected finite parameters, got NaN or infinity in {name!r}; initialise or reload the model."
+            )
         if parameter.dtype != example.dtype or parameter.device != example.device:
             raise InputError(
                 f"expected an input of {parameter.dtype} on {parameter.device} like the parameter {name!r}, "
                 f"got {example.dtype} on {example.device}; convert the input by x.to(…)."
             )
     if example.numel() == 0 or not bool(torch.isfinite(example).all()):
-        raise InputError(f"expected a finite input with at least one sample, got shape {tuple(example.shape)}; clean the input.")
+        raise InputError(
+            f"expected a finite input with at least one sample, got shape {tuple(example.shape)}; clean the input."
+        )
 
 
 def _run(model: nn.Module, example: Tensor) -> Tensor:
@@ -175,13 +188,19 @@ def _run(model: nn.Module, example: Tensor) -> Tensor:
         output = model(example)
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         first = next((layer for layer in model.modules() if isinstance(layer, nn.Linear)), None)
-        wanted = "an input that the model accepts" if first is None else f"an input of in_features = {first.in_features} a sample"
+        wanted = (
+            "an input that the model accepts"
+            if first is None
+            else f"an input of in_features = {first.in_features} a sample"
+        )
         raise InputError(
             f"expected {wanted}, got shape {tuple(example.shape)}, on which the model fails ({type(error).__name__}: "
             f"{str(error).splitlines()[0]}); reshape the input or correct the model."
         ) from error
     if not isinstance(output, Tensor):
-        raise InputError(f"expected a model that returns one tensor, got {type(output).__name__}; wrap it to return one tensor.")
+        raise InputError(
+            f"expected a model that returns one tensor, got {type(output).__name__}; wrap it to return one tensor."
+        )
     return output
 
 
@@ -192,11 +211,15 @@ def _check_steps(model: nn.Module, steps: Sequence[Step]) -> None:
     for _, same in groupby(sorted(dense, key=lambda step: id(step.weight)), key=lambda step: id(step.weight)):
         names = [step.name for step in same]
         if len(names) > 1:
-            raise InputError(f"expected one weight a layer, got the same weight at {len(names)} places ({names}); untie them.")
+            raise InputError(
+                f"expected one weight a layer, got the same weight at {len(names)} places ({names}); untie them."
+            )
     flags = {step.name: step.weight.requires_grad for step in dense}
     if any(parameter.requires_grad for parameter in model.parameters()) and not all(flags.values()):
         frozen = [name for name, flag in flags.items() if not flag]
-        raise InputError(f"expected all weights trained or all frozen, got frozen weights in {frozen}; use requires_grad_(True).")
+        raise InputError(
+            f"expected all weights trained or all frozen, got frozen weights in {frozen}; use requires_grad_(True)."
+        )
 
 
 def _check_replay(traced: Trace, example: Tensor, expected: Tensor) -> None:

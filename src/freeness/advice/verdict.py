@@ -1,0 +1,117 @@
+"""The verdict in words: ordered, critical or chaotic; isometric or not; what to change."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from freeness.advice.analysis import Comparison, LayerRow, LearningRate, Phase, Verdict
+
+_CRITICAL = 1.0  # |Σ ln χ| up to which squared gradients change by less than a factor e over the whole depth
+_ISOMETRIC = 0.25  # σ_JJ² = Σδ - Σs₁ up to which we call a network isometric
+_NEARLY = 1.0
+_DISAGREEMENT = 2.0  # factor between theory and measurement beyond which the verdict warns
+_FAR = 0.1  # W₁/λ_max beyond which a predicted spectrum is called off
+
+
+def phase_of(rows: Sequence[LayerRow]) -> tuple[Phase | None, float]:
+    """Phase and Σ ln χ over the layers that have an activation; None without activations."""
+    chis = [row.chi for row in rows if row.chi is not None]
+    if not chis or min(chis) <= 0:
+        return ("ordered" if chis else None), -math.inf if chis else 0.0
+    total = sum(math.log(chi) for chi in chis)
+    return ("critical" if abs(total) <= _CRITICAL else "chaotic" if total > 0 else "ordered"), total
+
+
+def verdict(
+    rows: Sequence[LayerRow], jacobian: Comparison, fisher: Comparison, rate: LearningRate | None = None
+) -> Verdict:
+    """Judge a network from its signals and spectra.
+
+    Args:
+        rows: the per-layer table.
+        jacobian: spectrum of JJᵀ.
+        fisher: spectrum of the one-sample Fisher dual.
+        rate: the learning rate, for the comparison of its two sources.
+    """
+    phase, total = phase_of(rows)
+    spread = jacobian_spread(rows)
+    isometric = spread <= _ISOMETRIC
+    sentences = [_phase_sentence(phase, total), _isometry_sentence(spread)]
+    top = fisher.predicted.edge if fisher.predicted else None
+    if top is not None and top.kind == "atom":
+        sentences.append(
+            f"{top.mass:.0%} of the one-sample Fisher eigenvalues sit at the maximum {top.value:.4g}, as theory says for "
+            "networks near isometry."
+        )
+    advice = _advice(rows, phase, isometric)
+    return Verdict(phase, isometric, tuple(sentences), advice, _warnings(jacobian, fisher, rate))
+
+
+def jacobian_spread(rows: Sequence[LayerRow]) -> float:
+    """σ_JJ² = Σ_l δ_l - Σ_l s₁: relative variance of JJᵀ before the outputs compress it (theory.md §0)."""
+    return sum(row.delta or 0.0 for row in rows) + sum(row.weight_spread for row in rows)
+
+
+def _phase_sentence(phase: Phase | None, total: float) -> str:
+    if phase is None:
+        return "The network has no activation: it is linear, and its gradients follow its weights alone."
+    if not math.isfinite(total):
+        return "Ordered: a layer's activations are all saturated (χ = 0), so no gradient passes it."
+    growth = f"squared gradients change by a factor {math.exp(min(total, 700.0)):.3g} from the last layer to the first"
+    return {
+        "critical": f"Critical: {growth}, so signals reach every layer.",
+        "ordered": f"Ordered: {growth}; they vanish and the first layers hardly learn.",
+        "chaotic": f"Chaotic: {growth}; they explode.",
+    }[phase]
+
+
+def _isometry_sentence(spread: float) -> str:
+    word = "Isometric" if spread <= _ISOMETRIC else "Nearly isometric" if spread <= _NEARLY else "Not isometric"
+    return f"{word}: the squared singular values of the input–output Jacobian have relative variance {spread:.3g} over the width."
+
+
+def _advice(rows: Sequence[LayerRow], phase: Phase | None, isometric: bool) -> tuple[str, ...]:
+    advice = []
+    chis = [row.chi for row in rows if row.chi]
+    if phase in ("ordered", "chaotic") and chis:
+        mean = math.exp(sum(map(math.log, chis)) / len(chis))
+        advice.append(
+            f"Multiply the weights of the layers before activations by about {mean**-0.5:.3g}, so that χ₁ = σ_w²·E φ'² is 1 "
+            "(and check q again: φ'² changes with it)."
+        )
+    if not isometric:
+        gaussian = [row.name for row in rows if not row.weights.startswith("haar")]
+        if gaussian:
+            advice.append("Use Haar-orthogonal weights: with independent entries the spread grows by 1 with every layer.")
+        spread = max((row.delta for row in rows if row.delta is not None), default=0.0)
+        if spread > 0.3:
+            advice.append(
+                f"φ'² varies strongly over the neurons (δ up to {spread:.3g}): use an activation with a wide linear region, "
+                "or smaller pre-activations along the critical line."
+            )
+    return tuple(advice)
+
+
+def _warnings(jacobian: Comparison, fisher: Comparison, rate: LearningRate | None) -> tuple[str, ...]:
+    warnings = []
+    for name, comparison in (("Jacobian", jacobian), ("Fisher", fisher)):
+        top = float(comparison.measured.eigenvalues[-1])
+        if comparison.predicted and comparison.distance is not None and comparison.distance > _FAR * top:
+            warnings.append(
+                f"The {name} spectrum is off theory by W₁/λ_max = {comparison.distance / top:.2g}: the weights are not free "
+                "of the activations, or the layers are too narrow."
+            )
+    if rate is not None and rate.theory_bound is not None:
+        factor = rate.bound / rate.theory_bound
+        if not 1 / _DISAGREEMENT <= factor <= _DISAGREEMENT:
+            why = (
+                "samples of the batch differ, so its curvature is smaller than that of one sample"
+                if factor > 1 and rate.batch > 1
+                else "curvature along this batch exceeds that of the one sample"
+            )
+            warnings.append(
+                f"The measured bound {rate.bound:.3g} is {factor:.2g} times that of the one-sample theory "
+                f"({rate.theory_bound:.3g}): {why}. Trust the measured one."
+            )
+    return tuple(warnings)

@@ -1,0 +1,247 @@
+"""Point it at a model: predicted beside measured spectra, verdict, learning rate."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from freeness.advice.analysis import Analysis, Comparison, LayerRow
+from freeness.advice.learning_rate import Curvature, Loss, Optimizer, learning_rate
+from freeness.advice.progress import Progress, Report
+from freeness.advice.verdict import verdict
+from freeness.errors import InputError
+from freeness.laws.distance import wasserstein
+from freeness.meanfield import ActivationSignal, DenseSignal, Signals, variance_gain
+from freeness.network import Dense, Network
+from freeness.spectra import Measurement, Prediction, predict_fisher, predict_jacobian, weight_spread
+from freeness.torch.curvature import adam_preconditioner, batch_sharpness
+from freeness.torch.measure import measure_fisher, measure_jacobian
+from freeness.torch.signals import realised_signals
+from freeness.torch.state import untouched
+from freeness.torch.trace import trace
+
+_LOG = logging.getLogger(__name__)
+_STAGES = ("read the model", "forward signals", "predict spectra", "measure Jacobian", "measure Fisher", "curvature")
+_LISTED = 0.01  # atoms of D² below this mass are not listed
+
+
+@dataclass(frozen=True)
+class AnalyzeOptions:
+    """What :func:`analyze` looks at.
+
+    Args:
+        sample: index of the input whose Jacobian and Fisher are analysed.
+        loss: "half_squared_error", "half_mean_squared_error", "mse" or "cross_entropy", averaged over the batch.
+        optimizer: "sgd", "momentum" (β = 0.9), "nesterov" or "adam".
+        batch: number of samples whose GGN gives the learning rate (the first ones).
+        device: where to compute; the model is moved there for the analysis and back.
+        seed, title, data: noted in the record.
+    """
+
+    sample: int = 0
+    loss: Loss = "cross_entropy"
+    optimizer: Optimizer = "sgd"
+    batch: int = 64
+    seed: int = 0
+    device: str = "cpu"
+    title: str = ""
+    data: str = ""
+
+
+def analyze(
+    model: nn.Module,
+    data: tuple[Tensor, Tensor],
+    options: AnalyzeOptions | None = None,
+    *,
+    loss: Loss | None = None,
+    optimizer: Optimizer | None = None,
+    progress: Report | None = None,
+) -> Analysis:
+    """Predict and measure the spectra of a model at one sample, judge it, and bound its learning rate on a batch.
+
+    The model is read in eval mode and left exactly as it was: weights, gradients, buffers, modes, random state.
+
+    Args:
+        model: an nn.Module made of Linear layers and elementwise activations.
+        data: (inputs, targets) with the samples first; targets fit the loss.
+        options: what to look at; ``loss`` and ``optimizer`` override its fields.
+        progress: called before every stage.
+
+    Raises:
+        InputError: the model, the data or the options do not fit; one sentence says what to do.
+
+    Example:
+        >>> import torch
+        >>> from freeness.network import mlp
+        >>> from freeness.torch import build
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> model = build(mlp(4, [20, 60, 60, 60, 5], "hardtanh", sigma_w=1.0), generator)
+        >>> inputs = 0.3 * torch.randn(32, 20, generator=generator)
+        >>> report = analyze(model, (inputs, inputs[:, :5]), loss="half_squared_error")
+        >>> report.verdict.phase
+        'critical'
+    """
+    options = options or AnalyzeOptions()
+    options = replace(options, loss=loss or options.loss, optimizer=optimizer or options.optimizer)
+    report = _stages(progress)
+    with untouched(model), _on_device(model, options.device):
+        inputs, targets = _checked(model, data, options)
+        sample = inputs[options.sample]
+        report()
+        traced = trace(model, sample[None])
+        _check_widths(traced.network)
+        report()
+        found = realised_signals(traced, sample)
+        report()
+        predictions, reason = _predict(traced.network, found)
+        report()
+        jacobian = _compare(predictions[0], measure_jacobian(traced, sample), reason)
+        report()
+        fisher = _compare(predictions[1], measure_fisher(traced, sample), reason)
+        report()
+        curvature = _curvature(model, inputs, targets, options)
+        report()
+    rate = learning_rate(curvature, options.loss, options.optimizer, traced.network.widths[-1], predictions[1])
+    rows = layer_rows(traced.network, found)
+    return Analysis(
+        title=options.title or type(model).__name__,
+        layers=rows,
+        jacobian=jacobian,
+        fisher=fisher,
+        learning_rate=rate,
+        verdict=verdict(rows, jacobian, fisher, rate),
+        uncovered=(reason,) if reason else (),
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        data=options.data or f"{len(inputs)} samples",
+        sample=options.sample,
+        seed=options.seed,
+        dtype=str(traced.weights[0].dtype).removeprefix("torch."),
+    )
+
+
+def layer_rows(network: Network, found: Signals) -> tuple[LayerRow, ...]:
+    """The per-layer table: each weight layer with the activation that follows it.
+
+    Example:
+        >>> from freeness.meanfield import signals
+        >>> from freeness.network import mlp
+        >>> net = mlp(2, 100, "relu", "gaussian", sigma_w=2**0.5)
+        >>> [row.chi and round(row.chi, 12) for row in layer_rows(net, signals(net))]
+        [1.0, None]
+    """
+    rows: list[LayerRow] = []
+    pairs = list(zip(network.layers, found.layers, strict=True))
+    for (layer, signal), (following, seen) in zip(pairs, [*pairs[1:], (None, None)], strict=True):
+        if not isinstance(layer, Dense) or not isinstance(signal, DenseSignal):
+            continue
+        active = seen if isinstance(seen, ActivationSignal) else None
+        rows.append(
+            LayerRow(
+                index=len(rows) + 1,
+                name=layer.name,
+                fan_in=layer.fan_in,
+                fan_out=layer.fan_out,
+                weights=type(layer.weights).__name__.lower(),
+                sigma_w=layer.weights.sigma_w,
+                sigma_b=layer.sigma_b,
+                qhat=signal.qhat,
+                q=signal.q,
+                activation=None if following is None or isinstance(following, Dense) else following.function.name,
+                chi=variance_gain(layer.weights, layer.fan_in, layer.fan_out) * active.mu1 if active else None,
+                delta=active.delta if active and active.mu1 > 0 else None,
+                atoms=tuple(atom for atom in active.derivative_law.atoms if atom.mass >= _LISTED) if active else (),
+                weight_spread=weight_spread(layer.weights, layer.fan_in, layer.fan_out),
+            )
+        )
+    return tuple(rows)
+
+
+def _stages(progress: Report | None) -> Callable[[], None]:
+    """A function that reports the next stage each time it is called."""
+    count = iter(range(len(_STAGES) + 1))
+
+    def report() -> None:
+        done = next(count)
+        stage = _STAGES[done] if done < len(_STAGES) else "done"
+        _LOG.info("stage %d of %d: %s", done, len(_STAGES), stage)
+        if progress is not None:
+            progress(Progress(stage, done, len(_STAGES)))
+
+    return report
+
+
+class _on_device:
+    """The model on ``device`` inside the block, and back where it was afterwards."""
+
+    def __init__(self, model: nn.Module, device: str) -> None:
+        self.model, self.device = model, _device(device)
+        self.home = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+
+    def __enter__(self) -> None:
+        if self.home != self.device:
+            self.model.to(self.device)
+
+    def __exit__(self, *_: object) -> None:
+        if self.home != self.device:
+            self.model.to(self.home)
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch asserts where CUDA is not compiled in
+        raise InputError(
+            f"expected a device that this machine has, got {name!r}, which torch cannot use here; choose --device cpu."
+        ) from error
+    return device
+
+
+def _checked(model: nn.Module, data: tuple[Tensor, Tensor], options: AnalyzeOptions) -> tuple[Tensor, Tensor]:
+    inputs, targets = data
+    if inputs.ndim < 2 or len(inputs) == 0:
+        raise InputError(f"expected inputs of shape (samples, …), got {tuple(inputs.shape)}; add a leading dimension.")
+    if not 0 <= options.sample < len(inputs):
+        raise InputError(f"expected a sample index from 0 to {len(inputs) - 1}, got {options.sample}.")
+    if options.batch < 1:
+        raise InputError(f"expected a batch of at least one sample, got {options.batch}.")
+    parameter = next(model.parameters(), None)
+    if parameter is None:
+        raise InputError("expected a model with parameters, got none; there is nothing to analyse.")
+    device = torch.device(options.device)
+    moved = targets.to(device) if not targets.is_floating_point() else targets.to(device, parameter.dtype)
+    return inputs.to(device, parameter.dtype), moved
+
+
+def _check_widths(network: Network) -> None:
+    narrow = [layer.name for layer in network.dense[:-1] if layer.fan_out < 2]
+    if narrow:
+        raise InputError(
+            f"expected hidden layers of at least 2 neurons, got width 1 in {', '.join(map(repr, narrow))}; a spectrum of one "
+            "neuron has no theory, so widen the layer."
+        )
+
+
+def _predict(network: Network, found: Signals) -> tuple[tuple[Prediction | None, Prediction | None], str]:
+    """Both predictions, or none with the reason why theory does not cover this network."""
+    try:
+        return (predict_jacobian(network, realised=found), predict_fisher(network, realised=found)), ""
+    except InputError as error:
+        return (None, None), str(error)
+
+
+def _compare(predicted: Prediction | None, measured: Measurement, reason: str) -> Comparison:
+    distance = None if predicted is None else wasserstein(predicted.law, measured.eigenvalues)
+    return Comparison(predicted, measured, distance, reason)
+
+
+def _curvature(model: nn.Module, inputs: Tensor, targets: Tensor, options: AnalyzeOptions) -> Curvature:
+    batch = min(options.batch, len(inputs))
+    x, y = inputs[:batch], targets[:batch]
+    scale = adam_preconditioner(model, inputs, targets, options.loss) if options.optimizer == "adam" else None
+    found = batch_sharpness(model, x, y, options.loss, scale)
+    return Curvature(found.value, found.residual, batch)

@@ -1,0 +1,119 @@
+"""Hand-made analyses: a network simulated with numpy beside the laws that theory predicts for it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import freeness as fr
+from freeness.advice.analysis import Analysis, Comparison, LayerRow, LearningRate, Verdict
+from freeness.laws.distance import wasserstein
+from freeness.meanfield import ActivationSignal, DenseSignal
+from freeness.network import Dense, Haar
+
+
+def simulate(network: fr.Network, qhat0: float, seed: int) -> tuple[fr.Signals, np.ndarray, np.ndarray]:
+    """One random network: its realised signals, the eigenvalues of JJᵀ and those of Θ."""
+    generator = np.random.default_rng(seed)
+    x = generator.standard_normal(network.widths[0])
+    x *= np.sqrt(qhat0 * x.size / (x @ x))
+    jacobian, gram, found = np.eye(x.size), np.zeros((x.size, x.size)), []
+    for layer in network.layers:
+        if isinstance(layer, Dense):
+            weights = _weights(layer, generator)
+            squared_norm = float(x @ x)
+            x = weights @ x + layer.sigma_b * generator.standard_normal(layer.fan_out)
+            found.append(DenseSignal(layer.fan_in, squared_norm, float(np.mean(x**2))))
+            jacobian = weights @ jacobian
+            gram = weights @ gram @ weights.T + (squared_norm + layer.bias) * np.eye(layer.fan_out)
+        else:
+            slope = layer.function.derivative(x)
+            found.append(ActivationSignal(float(np.mean(x**2)), fr.Empirical(slope**2)))
+            x, jacobian, gram = layer.function.function(x), slope[:, None] * jacobian, slope[:, None] * gram * slope
+    squares = np.linalg.svd(jacobian, compute_uv=False) ** 2
+    squares = np.concatenate([np.zeros(jacobian.shape[0] - squares.size), np.sort(squares)])
+    return fr.Signals(tuple(found), "realised"), squares, np.linalg.eigvalsh(gram)
+
+
+def _weights(layer: Dense, generator: np.random.Generator) -> np.ndarray:
+    shape = (layer.fan_out, layer.fan_in)
+    if not isinstance(layer.weights, Haar):
+        return layer.weights.sigma_w / np.sqrt(layer.fan_in) * generator.standard_normal(shape)
+    q, r = np.linalg.qr(generator.standard_normal((max(shape), min(shape))))
+    q = q * np.sign(np.diag(r))
+    return layer.weights.sigma_w * (q if shape[0] >= shape[1] else q.T)
+
+
+def compare(predicted: fr.Prediction, eigenvalues: np.ndarray, method: str = "exact") -> Comparison:
+    """A comparison as the torch room makes it."""
+    measured = fr.Measurement(eigenvalues, fr.Empirical(eigenvalues), method, 0.01)
+    return Comparison(predicted, measured, wasserstein(predicted.law, eigenvalues))
+
+
+def analysis_of(network: fr.Network, qhat0: float, seed: int = 0, title: str = "a network") -> Analysis:
+    """An analysis of one simulated network, with realised signals."""
+    found, squares, gram = simulate(network, qhat0, seed)
+    top = float(gram[-1])
+    return Analysis(
+        title=title,
+        layers=tuple(_rows(network, found)),
+        jacobian=compare(fr.predict_jacobian(network, realised=found), squares, "singular values of J"),
+        fisher=compare(fr.predict_fisher(network, realised=found), gram, "dual Gram matrix"),
+        learning_rate=LearningRate(
+            2 / top, 0.7 / top, "Gradient descent stops contracting above 2/λ.", top, 0.0, 2.1 / top,
+            "half_squared_error", "sgd", 64,
+        ),
+        verdict=Verdict(
+            "critical", True, ("The network is critical.", "It is nearly isometric."), ("Keep this initialisation.",)
+        ),
+        uncovered=(),
+        parameters=sum(layer.fan_in * layer.fan_out for layer in network.dense),
+        data="Gaussian noise",
+        sample=0,
+        seed=seed,
+        dtype="float64",
+    )  # fmt: skip
+
+
+def _rows(network: fr.Network, found: fr.Signals):
+    for index, (layer, signal) in enumerate(zip(network.layers, found.layers, strict=True)):
+        if not isinstance(layer, Dense) or not isinstance(signal, DenseSignal):
+            continue
+        following = found.layers[index + 1] if index + 1 < len(found.layers) else None
+        named = network.layers[index + 1] if index + 1 < len(found.layers) else None
+        active = isinstance(following, ActivationSignal)
+        yield LayerRow(
+            index=index // 2 + 1,
+            name=layer.name,
+            fan_in=layer.fan_in,
+            fan_out=layer.fan_out,
+            weights=type(layer.weights).__name__,
+            sigma_w=layer.weights.sigma_w,
+            sigma_b=layer.sigma_b,
+            qhat=signal.qhat,
+            q=signal.q,
+            activation=named.function.name if active else None,
+            chi=layer.weights.sigma_w**2 * following.mu1 if active else None,
+            delta=following.delta if active else None,
+            atoms=tuple(a for a in following.derivative_law.atoms if a.mass >= 0.01) if active else (),
+        )
+
+
+HARDTANH = {"activation": "hardtanh", "weights": "haar", "sigma_w": 1.00157**0.5, "sigma_b": 0.00013**0.5}
+
+
+def hardtanh(width: int = 120, depth: int = 10, outputs: int | None = None, seed: int = 0) -> Analysis:
+    """Critical hard-tanh Haar at q* = .1: few atoms, one of them at the top."""
+    network = fr.mlp(depth, [width] * depth + [outputs or width], **HARDTANH)
+    return analysis_of(network, 0.1, seed, f"hard-tanh, {depth} layers of width {width}, {outputs or width} outputs")
+
+
+def relu(width: int = 120, depth: int = 20, seed: int = 0) -> Analysis:
+    """Critical ReLU: a long tail and an atom at zero in JJᵀ."""
+    network = fr.mlp(depth, width, "relu", "gaussian", sigma_w=2**0.5)
+    return analysis_of(network, 1.0, seed, f"ReLU, {depth} layers of width {width}")
+
+
+def tanh(width: int = 120, depth: int = 5, seed: int = 0) -> Analysis:
+    """Gaussian tanh: no atoms."""
+    network = fr.mlp(depth, width, "tanh", "gaussian", sigma_w=1.68798**0.5, sigma_b=0.03804**0.5)
+    return analysis_of(network, 0.5, seed, f"tanh, Gaussian weights, {depth} layers of width {width}")
