@@ -98,13 +98,13 @@ def _rows(network: fr.Network, found: fr.Signals):
         )
 
 
-HARDTANH = {"activation": "hardtanh", "weights": "haar", "sigma_w": 1.00157**0.5, "sigma_b": 0.00013**0.5}
+HARDTANH = {"activation": "hardtanh", "weights": "haar", "sigma_w": 1.02601**0.5, "sigma_b": 0.00405**0.5}
 
 
 def hardtanh(width: int = 120, depth: int = 10, outputs: int | None = None, seed: int = 0) -> Analysis:
-    """Critical hard-tanh Haar at q* = .1: few atoms, one of them at the top."""
+    """Critical hard-tanh Haar at q* = .2: few atoms, one of them at the top."""
     network = fr.mlp(depth, [width] * depth + [outputs or width], **HARDTANH)
-    return analysis_of(network, 0.1, seed, f"hard-tanh, {depth} layers of width {width}, {outputs or width} outputs")
+    return analysis_of(network, 0.191, seed, f"hard-tanh, {depth} layers of width {width}, {outputs or width} outputs")
 
 
 def relu(width: int = 120, depth: int = 20, seed: int = 0) -> Analysis:

@@ -27,7 +27,10 @@ _START = {
     "sgd": (0.35, "within 5 % of the best rate of a grid in 10 of 14 trials with SGD and momentum"),
     "momentum": (0.35, "within 5 % of the best rate of a grid in 10 of 14 trials with SGD and momentum"),
     "nesterov": (0.35, "taken over from SGD and momentum; not tried by itself"),
-    "adam": (0.5, "within 5 % of the best rate in both networks tried; Adam's stability limit is far too high as a choice"),
+    "adam": (
+        0.5,
+        "within 5 % of the best rate in both networks tried; Adam's stability limit is far too high as a choice",
+    ),
 }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from freeness.advice.analysis import Comparison, LayerRow, LearningRate, Phase, Verdict
 
-_CRITICAL = 1.0  # |Σ ln χ| up to which squared gradients change by less than a factor e over the whole depth
+_CRITICAL = math.log(10.0)  # |Σ ln χ| up to which squared gradients change by less than tenfold over the whole depth
 _ISOMETRIC = 0.25  # σ_JJ² = Σδ - Σs₁ up to which we call a network isometric
 _NEARLY = 1.0
 _DISAGREEMENT = 2.0  # factor between theory and measurement beyond which the verdict warns
@@ -83,7 +83,9 @@ def _advice(rows: Sequence[LayerRow], phase: Phase | None, isometric: bool) -> t
     if not isometric:
         gaussian = [row.name for row in rows if not row.weights.startswith("haar")]
         if gaussian:
-            advice.append("Use Haar-orthogonal weights: with independent entries the spread grows by 1 with every layer.")
+            advice.append(
+                "Use Haar-orthogonal weights: with independent entries the spread grows by 1 with every layer."
+            )
         spread = max((row.delta for row in rows if row.delta is not None), default=0.0)
         if spread > 0.3:
             advice.append(

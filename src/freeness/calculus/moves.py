@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from freeness.calculus.atoms_of import product_atoms
-from freeness.laws.outside import real_inverse
-from freeness.laws.curve import ClosedCurve, Curve, CurvePoint, Side, physical_margin
+from freeness.laws.curve import ClosedCurve, CurvePoint, Side, physical_margin
 from freeness.laws.law import Atom, Law
+from freeness.laws.outside import real_inverse
 from freeness.numerics.half_plane import lower_log, upper_log
 from freeness.numerics.jet import Jet
 

@@ -100,7 +100,11 @@ def free_product(first: Law, *others: Law) -> Law:
                 f"expected non-negative laws with mean > 0 in ⊠, got {law!r} on {law.hull}; "
                 "factors with both signs need the symmetrised or the matrix form."
             )
-    return reduce(_product, others, first)
+    return reduce(_product, map(_simplest, others), _simplest(first))
+
+
+def _simplest(law: Law) -> Law:
+    return simplify(law) if isinstance(law, Atoms) else law
 
 
 def _product(left: Law, right: Law) -> Law:

@@ -1,0 +1,5 @@
+"""The command line: one file a command, which parses, calls one library function and prints."""
+
+from freeness.cli.app import app, main
+
+__all__ = ["app", "main"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -28,7 +27,7 @@ class AtomicLaw(Law):
     def masses(self) -> np.ndarray:
         """Positive, summing to 1."""
 
-    @cached_property
+    @property
     def atoms(self) -> tuple[Atom, ...]:
         return tuple(map(Atom, self.positions.tolist(), self.masses.tolist()))
 
@@ -95,7 +94,7 @@ class AtomicLaw(Law):
         with np.errstate(divide="ignore"):
             return self._sum(lambda z_, x: upper_log(z_ - x), z.astype(complex))
 
-    def _sum(self, function, z: np.ndarray) -> np.ndarray:  # noqa: ANN001
+    def _sum(self, function, z: np.ndarray) -> np.ndarray:
         total = np.empty(z.shape, dtype=np.result_type(z, float))
         for block in self._blocks(z.size):
             total[block] = self.masses @ function(z[None, block], self.positions[:, None])

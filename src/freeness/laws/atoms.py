@@ -48,7 +48,7 @@ class Atoms(AtomicLaw):
         return f"Atoms({shown}{', …' if len(self._positions) > 4 else ''})"
 
 
-def Empirical(values: ArrayLike) -> AtomicLaw:  # noqa: N802 - reads as the name of a law
+def Empirical(values: ArrayLike) -> AtomicLaw:
     """The empirical law of observed values (eigenvalues, φ'² over neurons): equal weights, equal values merged.
 
     A law on {0, h} comes back as the :class:`Projection` (or :class:`PointMass`) that it is, with its closed transforms.
@@ -68,5 +68,5 @@ def simplify(law: Atoms) -> AtomicLaw:
     if len(x) == 1:
         return PointMass(float(x[0]))
     if len(x) == 2 and x[0] == 0:
-        return Projection(float(m[1]), float(x[1]))
+        return Projection(float(m[1]), float(x[1])) if m[1] < 1 else PointMass(float(x[1]))
     return law

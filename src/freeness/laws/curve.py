@@ -27,7 +27,8 @@ class CurvePoint:
     ``z``, ``g``, ``u`` are jets whose row 0 is the derivative in the base parameter and whose row 1 (if the curve has
     inner unknowns) is the correction that solving the inner equations to first order brings. ``updates`` holds, for each
     inner unknown, its change in the same two directions. ``potential`` is U = ∫ log(z - x) dμ(x), whose imaginary part on
-    the real axis is π(1 - cdf), computed only where asked for. ``margin`` is the smallest Im/|·| met on the way: negative means unphysical.
+    the real axis is π(1 - cdf), computed only where asked for. ``margin`` is the smallest
+    Im/|·| met on the way: negative means unphysical.
     """
 
     z: Jet
@@ -99,7 +100,7 @@ def physical_margin(z: Jet) -> np.ndarray:
     Subordination functions keep the upper half-plane and rise on the real complement of the support, at every stage.
     """
     if np.iscomplexobj(z.value):
-        return z.value.imag / np.maximum(np.abs(z.value), np.finfo(float).tiny)
+        return np.imag(z.value) / np.maximum(np.abs(z.value), np.finfo(float).tiny)
     return z.change[0]
 
 
@@ -162,4 +163,3 @@ class CauchyCurve(Curve):
 
     def real_parameters(self, base: np.ndarray, side: Side) -> np.ndarray:
         return base[None]
-

@@ -47,8 +47,12 @@ class CurveLaw(Law):
     def lower_bound(self) -> float:
         return self._lower_bound
 
-    @cached_property
+    @property
     def hull(self) -> tuple[float, float]:
+        return self._hull
+
+    @cached_property
+    def _hull(self) -> tuple[float, float]:
         low, high = (support_end(self._curve, side) for side in (-1, 1))
         low = max(low, self._lower_bound)
         for position, _ in self._atoms:
@@ -61,6 +65,7 @@ class CurveLaw(Law):
         solution = self._solve(x.astype(complex))
         with np.errstate(all="ignore"):
             point = self._curve.evaluate(solution.parameters, self._directions, potential=True)
+            assert point.potential is not None
             sensitivity = np.abs(point.g.change[0] / point.z.change[0])
         error = sensitivity * (np.abs(x) * _ROUNDING + solution.height) + np.abs(point.g.value) * _ROUNDING
         return Boundary(point.g.value, point.potential, error, solution.converged)
@@ -68,7 +73,7 @@ class CurveLaw(Law):
     def cauchy(self, z: ArrayLike) -> np.ndarray:
         points = np.asarray(z).astype(complex)
         flat = points.ravel()
-        below = flat.imag < 0
+        below = np.imag(flat) < 0
         solution = self._solve(np.where(below, flat.conj(), flat))
         if not solution.converged.all():
             raise ConvergenceError(

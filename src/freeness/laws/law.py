@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import elementwise
 
 from freeness.errors import ConvergenceError, InputError
@@ -28,12 +28,12 @@ class Atom(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Boundary:
-    """Values at x + i0: g = G(x + i0), ``potential`` = ∫ log(x + i0 - t) dμ(t), an error estimate for g, and which points converged."""
+    """Values at x + i0: g = G(x + i0), ``potential`` = ∫ log(x + i0 - t) dμ(t), an error estimate for g, and which converged."""
 
-    g: np.ndarray
-    potential: np.ndarray
-    error: np.ndarray
-    converged: np.ndarray
+    g: NDArray[np.complex128]
+    potential: NDArray[np.complex128]
+    error: NDArray[np.float64]
+    converged: NDArray[np.bool_]
 
 
 class Law(ABC):
@@ -116,8 +116,8 @@ class Law(ABC):
 
     def _cdf_off_atoms(self, x: np.ndarray, throw: bool) -> np.ndarray:
         low, high = self.hull
-        value = np.where(x < low, 0.0, 1.0)
-        inside = (x >= low) & (x < high) & ~np.isin(x, [position for position, _ in self.atoms])
+        value = np.where(x <= low, 0.0, 1.0)
+        inside = (x > low) & (x < high) & ~np.isin(x, [position for position, _ in self.atoms])
         if inside.any():
             boundary = self.boundary(x[inside])
             value[inside] = self._checked(1.0 - boundary.potential.imag / np.pi, boundary, throw)
@@ -132,8 +132,7 @@ class Law(ABC):
         levels = np.asarray(p, dtype=float)
         if not np.all((levels >= 0) & (levels <= 1)):
             raise InputError(f"expected probabilities in [0, 1], got {levels}; pass fractions, not percentages.")
-        low, high = self.hull
-        found = np.full(levels.shape, low)
+        found = np.full(levels.shape, self.hull[0])
         settled = levels <= 0
         for atom in self.atoms:
             upper = float(self.cdf(atom.position))

@@ -76,12 +76,13 @@ class MarchenkoPastur(Law):
         low, high = self.edges
         z = x.astype(complex)
         root = np.where(
-            (x > low) & (x < high), 1j * np.sqrt(np.abs((x - low) * (x - high))), np.sign(x - (low + high) / 2) *
-            np.sqrt(np.abs((x - low) * (x - high))),
+            (x > low) & (x < high),
+            1j * np.sqrt(np.abs((x - low) * (x - high))),
+            np.sign(x - (low + high) / 2) * np.sqrt(np.abs((x - low) * (x - high))),
         )
         with np.errstate(divide="ignore", invalid="ignore"):
             g = 2.0 / (z + self.ratio - 1 + root)
             u = np.where(np.abs(z) > 0, z * g - 1.0, -1.0)
             potential = self.potential_of_u(u)
         converged = np.isfinite(g) & np.isfinite(potential)
-        return Boundary(g, potential, 4e-16 * np.abs(g), converged)
+        return Boundary(g.astype(complex), potential, 4e-16 * np.abs(g), converged)

@@ -26,18 +26,13 @@ def outside_point(curve: Curve, log_distance: np.ndarray, side: Side) -> CurvePo
 def support_end(curve: Curve, side: Side) -> float:
     """The largest (side 1) or smallest (side -1) point of the support: first critical value, or the limit of the walk."""
     grid = _SCAN
-    for _ in range(8):
+    while True:
         point = outside_point(curve, grid, side)
         rising = point.margin > 0
-        if rising.all():
-            return float(point.z.value[-1])
-        first = int(np.argmin(rising))
-        if first == 0:
-            return float(point.z.value[0])
-        if grid[first - 1] - grid[first] < 1e-9:
-            break
-        grid = np.linspace(grid[first - 1], grid[first], _ZOOM)
-    return float(point.z.value[first - 1])
+        last = len(grid) - 1 if rising.all() else int(np.argmin(rising)) - 1
+        if last in (-1, len(grid) - 1) or grid[last] - grid[last + 1] < 1e-9:
+            return float(point.z.value[max(last, 0)])
+        grid = np.linspace(grid[last], grid[last + 1], _ZOOM)
 
 
 def real_inverse(curve: Curve, u: np.ndarray, side: Side) -> np.ndarray:

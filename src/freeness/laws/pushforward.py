@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from scipy.special import ndtr
 from freeness.errors import InputError
 from freeness.laws.atoms import Atoms
 from freeness.laws.curve import CauchyCurve, Curve
-from freeness.laws.law import Atom, Boundary, Law
+from freeness.laws.law import Atom, Boundary, Law, real_points
 from freeness.numerics.quadrature import gaussian_nodes
 
 _RANGE = 12.0  # standard deviations kept, as in the quadrature
@@ -76,13 +76,15 @@ class GaussianPushforward(Law):
     def moment(self, order: int) -> float:
         return self._discrete.moment(order)
 
-    @cached_property
+    @property
     def atoms(self) -> tuple[Atom, ...]:
         masses: dict[float, float] = {}
         for stretch in self._stretches:
             if stretch.start == stretch.end:
-                masses[stretch.start] = masses.get(stretch.start, 0.0) + self._probability(stretch.low, stretch.high)
-        return tuple(Atom(x, float(mass)) for x, mass in sorted(masses.items()) if mass > 0)
+                masses[stretch.start] = masses.get(stretch.start, 0.0) + float(
+                    self._probability(stretch.low, stretch.high)
+                )
+        return tuple(Atom(x, mass) for x, mass in sorted(masses.items()) if mass > 0)
 
     @property
     def hull(self) -> tuple[float, float]:
@@ -106,8 +108,20 @@ class GaussianPushforward(Law):
     def cauchy(self, z: ArrayLike) -> np.ndarray:
         return self._discrete.cauchy(z)
 
+    def cdf(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
+        points = real_points(x)
+        return self._density_and_cdf(points.ravel())[1].reshape(points.shape)
+
     def boundary(self, x: np.ndarray) -> Boundary:
         """Density and cdf are exact (change of variables); the real parts are those of the quadrature."""
+        density, below = self._density_and_cdf(x)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            real = self._discrete.boundary(x)
+        g = np.where(np.isfinite(real.g.real), real.g.real, 0.0) - 1j * np.pi * density
+        potential = np.where(np.isfinite(real.potential.real), real.potential.real, 0.0) + 1j * np.pi * (1 - below)
+        return Boundary(g, potential, 1e-10 * density, np.isfinite(density))
+
+    def _density_and_cdf(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         density, below = np.zeros(x.shape), np.zeros(x.shape)
         for stretch in self._stretches:
             low, high = sorted((stretch.start, stretch.end))
@@ -121,11 +135,7 @@ class GaussianPushforward(Law):
             start, end = (stretch.low, h) if rising else (h, stretch.high)
             below[inside] += self._probability(start, end)
             density[inside] += self._gaussian_density(h) / np.abs(self._slope(h))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            real = self._discrete.boundary(x)
-        g = np.where(np.isfinite(real.g.real), real.g.real, 0.0) - 1j * np.pi * density
-        potential = np.where(np.isfinite(real.potential.real), real.potential.real, 0.0) + 1j * np.pi * (1 - below)
-        return Boundary(g, potential, 1e-10 * density, np.isfinite(density))
+        return density, np.minimum(below, 1.0)
 
     def _probability(self, low: ArrayLike, high: ArrayLike) -> np.ndarray:
         deviation = np.sqrt(self._variance_of_h)
@@ -148,13 +158,13 @@ class GaussianPushforward(Law):
         reach = _RANGE * np.sqrt(self._variance_of_h)
         breaks = [-reach, *sorted(k for k in kinks if abs(k) < reach), reach]
         stretches = []
-        for low, high in zip(breaks[:-1], breaks[1:], strict=True):
+        for low, high in pairwise(breaks):
             width = high - low
             h = low + width * np.linspace(1e-12, 1 - 1e-12, _SAMPLES)  # one-sided limits at the kinks
             values = self._function(h)
             ends = [0, *self._turns(values), _SAMPLES - 1]
             points = [low, *(self._extremum(h, values, i) for i in ends[1:-1]), high]
-            for left, right in zip(points[:-1], points[1:], strict=True):
+            for left, right in pairwise(points):
                 inner = np.array([left + 1e-12 * width, right - 1e-12 * width])
                 start, end = (float(v) for v in self._function(inner))
                 stretches.append(_Stretch(left, right, start, end))

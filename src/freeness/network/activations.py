@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy import special
@@ -47,7 +47,7 @@ def activation(name: str, **parameters: float) -> ActivationFunction:
     if name not in _TABLE:
         raise InputError(f"expected an activation among {', '.join(activation_names())}, got {name!r}; choose one.")
     try:
-        return _TABLE[name](**parameters)
+        return replace(_TABLE[name](**parameters), parameters=tuple(sorted(parameters.items())))
     except TypeError as error:
         raise InputError(f"expected parameters that {name} knows, got {sorted(parameters)}; leave them out.") from error
 
@@ -150,9 +150,7 @@ _TABLE: dict[str, Callable[..., ActivationFunction]] = {
     "softplus": _softplus,
     "tanh": _smooth("tanh", np.tanh, lambda x: 1 / np.cosh(np.minimum(np.abs(x), 350.0)) ** 2),
     "erf": _smooth("erf", special.erf, lambda x: 2 / np.sqrt(np.pi) * np.exp(-(x**2))),
-    "erf_unit": _smooth(
-        "erf_unit", lambda x: special.erf(np.sqrt(np.pi) / 2 * x), lambda x: np.exp(-np.pi / 4 * x**2)
-    ),
+    "erf_unit": _smooth("erf_unit", lambda x: special.erf(np.sqrt(np.pi) / 2 * x), lambda x: np.exp(-np.pi / 4 * x**2)),
     "sigmoid": _smooth("sigmoid", special.expit, lambda x: special.expit(x) * special.expit(-x)),
     "gelu": _smooth("gelu", lambda x: x * special.ndtr(x), lambda x: special.ndtr(x) + x * _normal_pdf(x)),
     "gelu_tanh": _smooth("gelu_tanh", lambda x: x / 2 * (1 + _gelu_tanh_inner(x)), _gelu_tanh_derivative),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -14,10 +15,10 @@ from freeness.network.layers import Activation, Dense, Layer, Network
 _ENSEMBLES = {"haar": Haar, "gaussian": Gaussian, "identity": ScaledIdentity}
 
 
-def mlp(  # noqa: PLR0913 - the names outsiders meet first
+def mlp(
     depth: int,
     width: int | Sequence[int],
-    activation: str | ActivationFunction = "hardtanh",  # noqa: A002
+    activation: str | ActivationFunction = "hardtanh",
     weights: str = "haar",
     *,
     sigma_w: float = 1.0,
@@ -47,7 +48,7 @@ def mlp(  # noqa: PLR0913 - the names outsiders meet first
     function = _activation(activation) if isinstance(activation, str) else activation
     ensemble = _ENSEMBLES[weights](float(sigma_w))
     layers: list[Layer] = []
-    for index, (fan_in, fan_out) in enumerate(zip(widths[:-1], widths[1:], strict=True), start=1):
+    for index, (fan_in, fan_out) in enumerate(pairwise(widths), start=1):
         layers.append(Dense(int(fan_in), int(fan_out), ensemble, float(sigma_b), sigma_b > 0, f"layer{index}"))
         if index < depth:
             layers.append(Activation(function, f"activation{index}"))

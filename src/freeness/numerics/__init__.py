@@ -1,0 +1,1 @@
+"""Newton with certified continuation, jets, and Gaussian quadrature; each answer carries status and error."""

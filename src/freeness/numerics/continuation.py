@@ -21,8 +21,10 @@ _EASY = 0.05  # below it the next step is squared
 _CLOSE = 0.1  # largest accepted second update, relative: what remains is that times the contraction
 _TOLERANCE = 4e-15  # relative size of the last update
 _STALLED = 1e-7  # an update that stops shrinking below it is the noise of a nearly double root (a soft edge)
+_PHYSICAL = -1e-6  # smallest accepted margin: 0 up to the rounding at a nearly double root
 _ROUNDS = 400
 _ON_EDGE = 1e-14  # relative height below which a target that Newton does not reach lies on an edge
+_STUCK = 1e-11  # the same where rounding stops the way down earlier
 _POLISH = 12
 
 Update = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -55,20 +57,16 @@ def follow(update: Update, start: np.ndarray, target: np.ndarray, height: float)
     ratio = np.full(target.shape, 0.1)
     direct = np.zeros(target.shape, dtype=bool)  # whether to try the target itself next
     done = np.zeros(target.shape, dtype=bool)
-    floor = np.where(target == 0, 1e-2 * height, np.abs(target)) * _ON_EDGE
+    size = np.where(target == 0, 1e-2 * height, np.abs(target))
     for _ in range(_ROUNDS):
         active = np.flatnonzero(alive & ~done)
         if active.size == 0:
             break
         step = np.where(direct[active], 0.0, y[active] * ratio[active])
-        trial, contraction, physical = _two_steps(update, parameters[:, active], target[active] + 1j * step)
-        good = physical & (contraction <= _CONTRACTION)
+        trial, contraction, good = _attempt(update, parameters[:, active], target[active] + 1j * step)
         final = good & (step == 0.0)
         if final.any():
             trial[:, final], good[final] = _newton(update, trial[:, final], target[active[final]])
-        rough = good & ~final & (contraction > _CLEAN)
-        if rough.any():
-            trial[:, rough] += update(trial[:, rough], target[active[rough]] + 1j * step[rough])[0]
         parameters[:, active[good]] = trial[:, good]
         y[active[good]] = step[good]
         done[active] = good & final
@@ -78,23 +76,36 @@ def follow(update: Update, start: np.ndarray, target: np.ndarray, height: float)
         ratio[active[easy]] = np.maximum(ratio[active[easy]] ** 2, 1e-3)
         ratio[active[hard]] = np.sqrt(ratio[active[hard]])
         direct[active] = moved & (contraction <= _EASY)
-        alive[active[hard]] &= ratio[active[hard]] < 0.999
-        done |= alive & (y <= floor)
+        stuck = active[hard & (ratio[active] >= 0.999)]
+        alive[stuck] = False
+        done |= alive & (y <= _ON_EDGE * size)
+        done[stuck] = y[stuck] <= _STUCK * size[stuck]
     return Solution(parameters, y, done)
 
 
-def _two_steps(update: Update, parameters: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Two Newton steps: the new parameters, the contraction between them, and whether the way stayed physical."""
+def _attempt(update: Update, parameters: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Two Newton steps, three where they contract slowly: the new parameters, the contraction, and whether to accept."""
     with np.errstate(all="ignore"):
         first, _ = update(parameters, target)
-        middle = parameters + first
-        second, margin = update(middle, target)
-        trial = middle + second
-        small = _relative(second, middle)
-        contraction = small / _relative(first, middle)
-        contraction = np.where(small <= 1e-13, 0.0, contraction)
-        physical = np.isfinite(trial).all(axis=0) & (margin >= -1e-6) & (small <= _CLOSE)
-    return trial, np.where(np.isfinite(contraction), contraction, np.inf), physical
+        trial = parameters + first
+        second, margin = update(trial, target)
+        contraction, size = _contraction(first, second, trial)
+        trial = trial + second
+        good = (contraction <= _CONTRACTION) & (margin >= _PHYSICAL) & (size <= _CLOSE) & np.isfinite(trial).all(axis=0)
+        rough = np.flatnonzero(good & (contraction > _CLEAN))
+        if rough.size:
+            third, margin = update(trial[:, rough], target[rough])
+            again, _ = _contraction(second[:, rough], third, trial[:, rough])
+            trial[:, rough] += third
+            good[rough] = (again <= _CONTRACTION) & (margin >= _PHYSICAL)
+    return trial, contraction, good
+
+
+def _contraction(before: np.ndarray, after: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Size of an update over that of the one before, and its relative size; an update of rounding size counts as none."""
+    size = _relative(after, at)
+    ratio = np.where(size <= 1e-13, 0.0, size / _relative(before, at))
+    return np.where(np.isfinite(ratio), ratio, np.inf), size
 
 
 def _newton(update: Update, parameters: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -113,7 +124,7 @@ def _newton(update: Update, parameters: np.ndarray, target: np.ndarray) -> tuple
             running = running[better & (size > _TOLERANCE)]
             if running.size == 0:
                 break
-    return parameters, (last <= _STALLED) & (margin >= -1e-6)
+    return parameters, (last <= _STALLED) & (margin >= _PHYSICAL)
 
 
 def _relative(change: np.ndarray, parameters: np.ndarray) -> np.ndarray:

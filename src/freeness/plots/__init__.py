@@ -1,0 +1,21 @@
+"""Pictures of laws and results as matplotlib Axes; nothing is computed from a network, and nothing is saved."""
+
+from freeness.plots.cdf import plot_cdf
+from freeness.plots.layers import plot_layers
+from freeness.plots.pointmass import Split, split_eigenvalues
+from freeness.plots.spectrum import plot_spectrum
+from freeness.plots.style import Figure, figure_of
+from freeness.plots.window import Window, law_grid, window_of
+
+__all__ = [
+    "Figure",
+    "Split",
+    "Window",
+    "figure_of",
+    "law_grid",
+    "plot_cdf",
+    "plot_layers",
+    "plot_spectrum",
+    "split_eigenvalues",
+    "window_of",
+]

@@ -1,0 +1,21 @@
+"""An analysis as a self-contained HTML report, as tables of text, and as strict JSON."""
+
+from freeness.report.document import SCHEMA_VERSION, dump_json, to_json, write_json
+from freeness.report.files import require_writable
+from freeness.report.html import REPORT_NAME, render_html, write_report
+from freeness.report.tables import Table, layer_table, number, spectrum_table
+
+__all__ = [
+    "REPORT_NAME",
+    "SCHEMA_VERSION",
+    "Table",
+    "dump_json",
+    "layer_table",
+    "number",
+    "render_html",
+    "require_writable",
+    "spectrum_table",
+    "to_json",
+    "write_json",
+    "write_report",
+]

@@ -9,6 +9,7 @@ of the factors: Collins, Hayase (2023).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import singledispatch
 
 import numpy as np
@@ -17,7 +18,7 @@ from freeness.calculus import free_product, resize, scale, shift
 from freeness.errors import InputError
 from freeness.laws import Empirical, Law, MarchenkoPastur, PointMass, Projection
 from freeness.meanfield import ActivationSignal, DenseSignal, Signals, signals
-from freeness.network import Dense, Gaussian, Haar, Measured, Network, ScaledIdentity
+from freeness.network import Activation, Dense, Gaussian, Haar, Measured, Network, ScaledIdentity
 
 
 @singledispatch
@@ -88,10 +89,10 @@ def jacobian_law(network: Network, qhat0: float = 1.0, *, realised: Signals | No
     """
     law: Law = PointMass(1.0)
     for layer, signal in _walk(network, realised or signals(network, qhat0)):
-        if isinstance(layer, Dense):
-            law = sandwich(law, layer.weights, layer.fan_in, layer.fan_out)
-        else:
+        if isinstance(signal, ActivationSignal):
             law = free_product(law, signal.derivative_law)
+        elif isinstance(layer, Dense):
+            law = sandwich(law, layer.weights, layer.fan_in, layer.fan_out)
     return law
 
 
@@ -112,26 +113,35 @@ def fisher_law(network: Network, qhat0: float = 1.0, *, realised: Signals | None
     """
     law: Law | None = None
     for layer, signal in _walk(network, realised or signals(network, qhat0)):
-        if isinstance(layer, Dense):
+        if isinstance(layer, Dense) and isinstance(signal, DenseSignal):
             norm = signal.squared_norm + layer.bias
             passed = None if law is None else sandwich(law, layer.weights, layer.fan_in, layer.fan_out)
             law = PointMass(norm) if passed is None else shift(passed, norm)
-        elif law is not None:
+        elif law is not None and isinstance(signal, ActivationSignal):
             law = free_product(law, signal.derivative_law)
     if law is None:
         raise InputError("expected a network with at least one weight matrix, got none; nothing is trained in it.")
     return law
 
 
-def _walk(network: Network, found: Signals):  # noqa: ANN202
+def _walk(
+    network: Network, found: Signals
+) -> Iterator[tuple[Dense, DenseSignal] | tuple[Activation, ActivationSignal]]:
     if len(found.layers) != len(network.layers):
         raise InputError(
             f"expected one signal for each of the {len(network.layers)} layers, got {len(found.layers)}; "
             "compute the signals from this very network."
         )
     for layer, signal in zip(network.layers, found.layers, strict=True):
-        if isinstance(layer, Dense) != isinstance(signal, DenseSignal):
-            raise InputError(f"expected a signal of {type(layer).__name__}, got {type(signal).__name__}.")
-        if isinstance(signal, ActivationSignal) and signal.derivative_law.mean == 0:
-            raise InputError("expected an activation with φ' ≠ 0 somewhere, got D² = 0: all its neurons are saturated.")
-        yield layer, signal
+        if isinstance(layer, Dense) and isinstance(signal, DenseSignal):
+            yield layer, signal
+        elif isinstance(layer, Activation) and isinstance(signal, ActivationSignal):
+            if signal.derivative_law.mean == 0:
+                raise InputError(
+                    "expected an activation with φ' ≠ 0 somewhere, got D² = 0: all its neurons are saturated."
+                )
+            yield layer, signal
+        else:
+            raise InputError(
+                f"expected a signal of {type(layer).__name__}, got {type(signal).__name__}; recompute them."
+            )

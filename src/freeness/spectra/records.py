@@ -23,8 +23,9 @@ class TopEigenvalue:
 class Prediction:
     """A spectrum from theory: the law, its top, what was assumed, by which way, and the finite-width error to expect.
 
-    ``finite_width_error`` is the expected relative deviation of the mean of one network's spectrum from ``law.mean``.
-    ``outliers`` are single eigenvalues outside the law (freeness is silent about finitely many).
+    ``finite_width_error`` is the expected relative deviation of the mean of one network's spectrum from ``law.mean``;
+    ``expected_variance`` is the mean variance of the C eigenvalues of one network, which exceeds ``law.variance`` by about
+    1/C for few outputs. ``outliers`` are single eigenvalues outside the law (freeness is silent about finitely many).
     """
 
     law: Law
@@ -32,6 +33,7 @@ class Prediction:
     assumptions: tuple[str, ...]
     method: str
     finite_width_error: float
+    expected_variance: float
     outliers: tuple[float, ...] = ()
 
 

@@ -9,15 +9,16 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from freeness.advice.analysis import Analysis, Comparison, LayerRow
+from freeness.advice.analysis import Analysis, Comparison
+from freeness.advice.layer_rows import layer_rows
 from freeness.advice.learning_rate import Curvature, Loss, Optimizer, learning_rate
 from freeness.advice.progress import Progress, Report
 from freeness.advice.verdict import verdict
 from freeness.errors import InputError
 from freeness.laws.distance import wasserstein
-from freeness.meanfield import ActivationSignal, DenseSignal, Signals, variance_gain
-from freeness.network import Dense, Network
-from freeness.spectra import Measurement, Prediction, predict_fisher, predict_jacobian, weight_spread
+from freeness.meanfield import Signals
+from freeness.network import Network
+from freeness.spectra import Measurement, Prediction, predict_fisher, predict_jacobian
 from freeness.torch.curvature import adam_preconditioner, batch_sharpness
 from freeness.torch.measure import measure_fisher, measure_jacobian
 from freeness.torch.signals import realised_signals
@@ -26,7 +27,6 @@ from freeness.torch.trace import trace
 
 _LOG = logging.getLogger(__name__)
 _STAGES = ("read the model", "forward signals", "predict spectra", "measure Jacobian", "measure Fisher", "curvature")
-_LISTED = 0.01  # atoms of D² below this mass are not listed
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,9 @@ def analyze(
     Args:
         model: an nn.Module made of Linear layers and elementwise activations.
         data: (inputs, targets) with the samples first; targets fit the loss.
-        options: what to look at; ``loss`` and ``optimizer`` override its fields.
+        options: what to look at.
+        loss: overrides that of the options.
+        optimizer: overrides that of the options.
         progress: called before every stage.
 
     Raises:
@@ -79,7 +81,7 @@ def analyze(
         >>> from freeness.network import mlp
         >>> from freeness.torch import build
         >>> generator = torch.Generator().manual_seed(0)
-        >>> model = build(mlp(4, [20, 60, 60, 60, 5], "hardtanh", sigma_w=1.0), generator)
+        >>> model = build(mlp(4, [20, 60, 60, 60, 5], "hardtanh"), generator)
         >>> inputs = 0.3 * torch.randn(32, 20, generator=generator)
         >>> report = analyze(model, (inputs, inputs[:, :5]), loss="half_squared_error")
         >>> report.verdict.phase
@@ -121,43 +123,6 @@ def analyze(
         seed=options.seed,
         dtype=str(traced.weights[0].dtype).removeprefix("torch."),
     )
-
-
-def layer_rows(network: Network, found: Signals) -> tuple[LayerRow, ...]:
-    """The per-layer table: each weight layer with the activation that follows it.
-
-    Example:
-        >>> from freeness.meanfield import signals
-        >>> from freeness.network import mlp
-        >>> net = mlp(2, 100, "relu", "gaussian", sigma_w=2**0.5)
-        >>> [row.chi and round(row.chi, 12) for row in layer_rows(net, signals(net))]
-        [1.0, None]
-    """
-    rows: list[LayerRow] = []
-    pairs = list(zip(network.layers, found.layers, strict=True))
-    for (layer, signal), (following, seen) in zip(pairs, [*pairs[1:], (None, None)], strict=True):
-        if not isinstance(layer, Dense) or not isinstance(signal, DenseSignal):
-            continue
-        active = seen if isinstance(seen, ActivationSignal) else None
-        rows.append(
-            LayerRow(
-                index=len(rows) + 1,
-                name=layer.name,
-                fan_in=layer.fan_in,
-                fan_out=layer.fan_out,
-                weights=type(layer.weights).__name__.lower(),
-                sigma_w=layer.weights.sigma_w,
-                sigma_b=layer.sigma_b,
-                qhat=signal.qhat,
-                q=signal.q,
-                activation=None if following is None or isinstance(following, Dense) else following.function.name,
-                chi=variance_gain(layer.weights, layer.fan_in, layer.fan_out) * active.mu1 if active else None,
-                delta=active.delta if active and active.mu1 > 0 else None,
-                atoms=tuple(atom for atom in active.derivative_law.atoms if atom.mass >= _LISTED) if active else (),
-                weight_spread=weight_spread(layer.weights, layer.fan_in, layer.fan_out),
-            )
-        )
-    return tuple(rows)
 
 
 def _stages(progress: Report | None) -> Callable[[], None]:

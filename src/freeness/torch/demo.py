@@ -25,7 +25,7 @@ def critical_point(name: str, q: float) -> tuple[float, float, float]:
 
     Example:
         >>> [round(value, 5) for value in critical_point("hardtanh", 0.2)]
-        [1.01292, 0.06361, 0.19098]
+        [1.01292, 0.0636, 0.19099]
 
     Source: Schoenholz et al. (2017), theory.md §2.
     """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -162,17 +161,11 @@ def _read(path: Path) -> tuple[Tensor, Tensor | None]:
         inputs, targets = readers[path.suffix](path)
     except InputError:
         raise
-    except (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, _unpickling()) as error:
+    except Exception as error:  # a damaged file makes its reader raise almost anything
         raise InputError(f"expected a readable {path.suffix} file, got {_brief(error)} from {path.name!r}.") from error
     if not bool(torch.isfinite(inputs).all()):
         raise InputError(f"expected finite inputs, got NaN or infinity in {path.name!r}; clean the data.")
     return inputs, targets
-
-
-def _unpickling() -> type[Exception]:
-    import pickle
-
-    return pickle.UnpicklingError
 
 
 def _read_npy(path: Path) -> tuple[Tensor, None]:
@@ -189,7 +182,7 @@ def _read_pt(path: Path) -> tuple[Tensor, Tensor | None]:
     if isinstance(found, Tensor):
         return found.double(), None
     if isinstance(found, (tuple, list)) and len(found) == 2:
-        found = dict(zip(("inputs", "targets"), found, strict=True))
+        found = {"inputs": found[0], "targets": found[1]}
     if not isinstance(found, dict):
         raise InputError(f"expected a tensor, a pair or a dict in {path.name!r}, got {type(found).__name__}.")
     return _pair(found, path)

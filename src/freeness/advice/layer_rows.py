@@ -1,0 +1,47 @@
+"""The per-layer table of an analysis."""
+
+from __future__ import annotations
+
+from freeness.advice.analysis import LayerRow
+from freeness.meanfield import ActivationSignal, DenseSignal, Signals, variance_gain
+from freeness.network import Dense, Network
+from freeness.spectra import weight_spread
+
+_LISTED = 0.01  # atoms of D² below this mass are not listed
+
+
+def layer_rows(network: Network, found: Signals) -> tuple[LayerRow, ...]:
+    """The per-layer table: each weight layer with the activation that follows it.
+
+    Example:
+        >>> from freeness.meanfield import signals
+        >>> from freeness.network import mlp
+        >>> net = mlp(2, 100, "relu", "gaussian", sigma_w=2**0.5)
+        >>> [row.chi and round(row.chi, 12) for row in layer_rows(net, signals(net))]
+        [1.0, None]
+    """
+    rows: list[LayerRow] = []
+    pairs = list(zip(network.layers, found.layers, strict=True))
+    for (layer, signal), (following, seen) in zip(pairs, [*pairs[1:], (None, None)], strict=True):
+        if not isinstance(layer, Dense) or not isinstance(signal, DenseSignal):
+            continue
+        active = seen if isinstance(seen, ActivationSignal) else None
+        rows.append(
+            LayerRow(
+                index=len(rows) + 1,
+                name=layer.name,
+                fan_in=layer.fan_in,
+                fan_out=layer.fan_out,
+                weights=type(layer.weights).__name__.lower(),
+                sigma_w=layer.weights.sigma_w,
+                sigma_b=layer.sigma_b,
+                qhat=signal.qhat,
+                q=signal.q,
+                activation=None if following is None or isinstance(following, Dense) else following.function.name,
+                chi=variance_gain(layer.weights, layer.fan_in, layer.fan_out) * active.mu1 if active else None,
+                delta=active.delta if active and active.mu1 > 0 else None,
+                atoms=tuple(atom for atom in active.derivative_law.atoms if atom.mass >= _LISTED) if active else (),
+                weight_spread=weight_spread(layer.weights, layer.fan_in, layer.fan_out),
+            )
+        )
+    return tuple(rows)

@@ -1,0 +1,108 @@
+"""``freeness analyze``: the same for a model of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, cast, get_args
+
+import typer
+
+from freeness.advice.analysis import Analysis
+from freeness.advice.learning_rate import Loss, Optimizer
+from freeness.cli.demo import DEFAULT_OUT
+from freeness.cli.errors import needs_extra, reports_errors
+from freeness.cli.output import print_analysis, progress_bar, stderr, stdout
+
+_LOSSES, _OPTIMIZERS = get_args(Loss), get_args(Optimizer)
+
+
+def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
+    def checked(value: str) -> str:
+        if value not in choices:
+            raise typer.BadParameter(f"expected {', '.join(choices)}, got {value!r}; choose one.")
+        return value
+
+    return checked
+
+
+@reports_errors
+def analyze_command(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE.py:FACTORY", help="A function without arguments in a Python file that returns an nn.Module."
+        ),
+    ],
+    data: Annotated[
+        str, typer.Option(help="fashion-mnist (bundled), gaussian, or a file .npy, .npz or .pt.")
+    ] = "fashion-mnist",
+    sample: Annotated[int, typer.Option(min=0, help="Which input the spectra are taken at.")] = 0,
+    loss: Annotated[
+        str,
+        typer.Option(
+            help=f"What you train with, averaged over the batch: {', '.join(_LOSSES)}.", callback=_one_of(_LOSSES)
+        ),
+    ] = "cross_entropy",
+    optimizer: Annotated[
+        str, typer.Option(help=f"Whose learning rate: {', '.join(_OPTIMIZERS)}.", callback=_one_of(_OPTIMIZERS))
+    ] = "sgd",
+    batch: Annotated[int, typer.Option(min=1, help="Samples whose curvature bounds the learning rate.")] = 64,
+    out: Annotated[
+        Path | None, typer.Option(help=f"Folder for report.html and analysis.json; {DEFAULT_OUT} if left out.")
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print JSON on stdout and nothing else there; files only with --out.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the factory's weights and of random data.")] = 0,
+    device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda, mps, …")] = "cpu",
+) -> None:
+    """Analyze your own PyTorch model and bound its learning rate.
+
+    Its spectra are predicted and measured side by side. The model is made by calling FACTORY() from FILE.py, which runs
+    your code; it is read, not changed or trained.
+
+    Example: freeness analyze model.py:build --data fashion-mnist --loss cross_entropy
+    """
+    with needs_extra("torch"):
+        from freeness.report import require_writable
+        from freeness.torch import AnalyzeOptions, analyze, load_data, load_model
+    folder = out or (None if json else DEFAULT_OUT)
+    if folder is not None:
+        require_writable(folder)
+    stderr().print(f"Note: this runs the code in {model.rpartition(':')[0] or model}.", soft_wrap=True)
+    network = load_model(model, seed)
+    inputs, targets, description = load_data(data, network, seed, cast(Loss, loss))
+    options = AnalyzeOptions(
+        sample=sample,
+        loss=cast(Loss, loss),
+        optimizer=cast(Optimizer, optimizer),
+        batch=batch,
+        seed=seed,
+        device=device,
+        title=model,
+        data=description,
+    )
+    with progress_bar("reading the model") as progress:
+        analysis = analyze(network, (inputs, targets), options, progress=progress)
+    _print(analysis, json)
+    if folder is not None:
+        _write(analysis, folder, quiet=json)
+
+
+def _print(analysis: Analysis, json: bool) -> None:
+    if json:
+        from freeness.report import dump_json
+
+        typer.echo(dump_json(analysis), nl=False)
+    else:
+        print_analysis(analysis)
+
+
+def _write(analysis: Analysis, folder: Path, *, quiet: bool) -> None:
+    from freeness.report import write_json, write_report
+
+    document = write_json(analysis, folder / "analysis.json")
+    report = write_report([analysis], folder)
+    console = stderr() if quiet else stdout()
+    console.print(f"\nReport with pictures: {report} (open it in a browser)\nAll numbers: {document}", soft_wrap=True)

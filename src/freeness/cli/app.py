@@ -1,0 +1,59 @@
+"""``freeness``: the commands put together."""
+
+from __future__ import annotations
+
+import io
+import sys
+from importlib import metadata
+from typing import Annotated
+
+import typer
+
+from freeness.cli.analyze import analyze_command
+from freeness.cli.demo import demo_command
+from freeness.cli.output import stdout
+
+app = typer.Typer(
+    name="freeness",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(demo_command)
+app.command("analyze")(analyze_command)
+
+
+def _version() -> str:
+    try:
+        return metadata.version("freeness")
+    except metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        stdout().print(f"freeness {_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _freeness(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Predict and measure the spectra of deep networks, and the learning rate that follows from them.
+
+    Start with "freeness demo", which needs nothing from you and takes about a minute. For your own PyTorch model:
+    "freeness analyze model.py:build --data fashion-mnist", where build is a function in model.py that returns it.
+    """
+
+
+def main() -> None:
+    """Run the command line; this is what the command ``freeness`` calls."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without Greek letters shows "?" and goes on
+            stream.reconfigure(errors="replace")
+    app()

@@ -1,0 +1,123 @@
+"""A self-contained HTML report: no file and no request beside it."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from freeness.advice.analysis import Analysis, Comparison
+from freeness.errors import InputError
+from freeness.plots import Figure, figure_of, plot_cdf, plot_layers, plot_spectrum
+from freeness.report.files import version, write_atomically
+from freeness.report.tables import Table, layer_table, number, percent, spectrum_table
+
+REPORT_NAME = "report.html"
+_DPI = 150
+
+
+@dataclass(frozen=True)
+class _Spectrum:
+    """One comparison, ready for the page."""
+
+    name: str
+    symbol: str
+    meaning: str
+    comparison: Comparison
+    table: Table
+    picture: str
+    distribution: str
+    alternative: str
+
+
+def render_html(analyses: Sequence[Analysis]) -> str:
+    """The report of one or more analyses as one HTML page.
+
+    Args:
+        analyses: at least one; strings in them are escaped.
+
+    Raises:
+        InputError: there is none.
+    """
+    if not analyses:
+        raise InputError("expected at least one analysis, got none; run analyze first.")
+    environment = Environment(
+        loader=PackageLoader("freeness.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "percent": percent}
+    sections = [
+        {
+            "analysis": analysis,
+            "spectra": _spectra(analysis),
+            "layers": layer_table(analysis),
+            "layer_picture": _picture(figure_of(plot_layers(analysis))),
+        }
+        for analysis in analyses
+    ]
+    return environment.get_template("report.html").render(sections=sections, version=version())
+
+
+def write_report(analyses: Sequence[Analysis], directory: Path | str) -> Path:
+    """Write the report into a directory, whole or not at all.
+
+    Args:
+        analyses: at least one.
+        directory: made if it does not exist; an older report in it is replaced.
+
+    Returns:
+        The path of the file, ``report.html`` in the directory.
+
+    Raises:
+        InputError: there is no analysis, or the directory cannot be made or written.
+    """
+    return write_atomically(Path(directory) / REPORT_NAME, render_html(analyses))
+
+
+def _spectra(analysis: Analysis) -> tuple[_Spectrum, _Spectrum]:
+    return (
+        _spectrum(
+            "Input–output Jacobian",
+            "JJᵀ",
+            "How strongly the outputs react to small changes of the input: one eigenvalue per output direction.",
+            analysis.jacobian,
+        ),
+        _spectrum(
+            "Fisher information of one sample",
+            "Θ",
+            "How strongly the outputs react to small changes of the parameters; its largest eigenvalue limits the "
+            "learning rate on this sample.",
+            analysis.fisher,
+        ),
+    )
+
+
+def _spectrum(name: str, symbol: str, meaning: str, comparison: Comparison) -> _Spectrum:
+    table = spectrum_table(comparison)
+    largest = next(row for row in table.rows if row[0] == "largest eigenvalue")
+    alternative = f"Spectrum of {symbol}: largest eigenvalue {largest[1]} in theory, {largest[2]} measured."
+    xlabel = f"eigenvalue of {symbol}"
+    return _Spectrum(
+        name=name,
+        symbol=symbol,
+        meaning=meaning,
+        comparison=comparison,
+        table=table,
+        picture=_picture(figure_of(plot_spectrum(comparison, xlabel=xlabel))),
+        distribution=_picture(figure_of(plot_cdf(comparison, xlabel=xlabel))),
+        alternative=alternative,
+    )
+
+
+def _picture(figure: Figure) -> str:
+    """The figure as a data URI."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -1,0 +1,125 @@
+"""The tables that report and command line both show, as text."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from freeness.advice.analysis import Analysis, Comparison, LayerRow
+from freeness.laws import Atom
+from freeness.plots.pointmass import shown_atoms, split_eigenvalues
+
+_ATOMS = 4  # so many atoms are listed, the heaviest
+_NOTHING = "–"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A header and rows of text, all of the same length; ``numeric`` are the columns that are set to the right."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: tuple[str, ...] = ()
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A number for people: a few significant digits, a dash for None, words for what is not finite.
+
+    Example:
+        >>> number(1234.5678), number(None), number(float("inf"))
+        ('1235', '–', 'infinite')
+    """
+    if value is None or math.isnan(value):
+        return _NOTHING
+    return f"{value:.{digits}g}" if math.isfinite(value) else "infinite" if value > 0 else "-infinite"
+
+
+def percent(value: float) -> str:
+    """A mass in percent.
+
+    Example:
+        >>> percent(0.98249)
+        '98.2%'
+    """
+    return f"{100 * value:.1f}%"
+
+
+def spectrum_table(comparison: Comparison) -> Table:
+    """Predicted beside measured: mean, spread, largest eigenvalue (atom or edge), atoms, distance W₁/λ_max.
+
+    The columns are quantity, theory, measured, difference; theory is dashes where it does not cover the network.
+    """
+    values, prediction = comparison.measured.eigenvalues, comparison.predicted
+    mean, spread, largest = float(np.mean(values)), float(np.std(values)), float(values[-1])
+    rows = []
+    if prediction is None:
+        rows += [("mean", _NOTHING, number(mean), _NOTHING), ("spread (std)", _NOTHING, number(spread), _NOTHING)]
+        rows.append(("largest eigenvalue", _NOTHING, number(largest), _NOTHING))
+        rows += [
+            (f"share at {number(atom.position)}", _NOTHING, percent(atom.mass), _NOTHING)
+            for atom in _heaviest(split_eigenvalues(values, None).atoms)
+        ]
+    else:
+        law, top = prediction.law, prediction.edge
+        rows.append(("mean", number(law.mean), number(mean), _relative(mean, law.mean)))
+        rows.append(("scatter of the mean", f"±{percent(prediction.finite_width_error)}", _NOTHING, _NOTHING))
+        deviation = math.sqrt(prediction.expected_variance)
+        rows.append(("spread (std)", number(deviation), number(spread), _relative(spread, deviation)))
+        kind = f"{number(top.value)} ({top.kind})"
+        rows.append(("largest eigenvalue", kind, number(largest), _relative(largest, top.value)))
+        rows += [("outlier", number(outlier), _NOTHING, _NOTHING) for outlier in prediction.outliers]
+        rows += _atom_rows(comparison)
+    if comparison.distance is not None and largest > 0:
+        rows.append(("distance W₁/λ_max", _NOTHING, _NOTHING, percent(comparison.distance / largest)))
+    columns = ("theory", "measured", "difference")
+    return Table(("", *columns), tuple(rows), columns)
+
+
+def _atom_rows(comparison: Comparison) -> list[tuple[str, str, str, str]]:
+    if comparison.predicted is None:
+        return []
+    measured = split_eigenvalues(comparison.measured.eigenvalues, comparison.predicted).atoms
+    scale = max(abs(float(comparison.measured.eigenvalues[-1])), abs(comparison.predicted.edge.value))
+    rows = []
+    for atom in _heaviest(shown_atoms(comparison.predicted)):
+        near = [seen.mass for seen in measured if abs(seen.position - atom.position) <= 0.01 * scale]
+        share = max(near, default=0.0)
+        difference = f"{_signed(100 * (share - atom.mass))} points"
+        rows.append((f"share at {number(atom.position)}", percent(atom.mass), percent(share), difference))
+    return rows
+
+
+def _heaviest(atoms: tuple[Atom, ...]) -> list[Atom]:
+    return sorted(sorted(atoms, key=lambda atom: -atom.mass)[:_ATOMS])
+
+
+def _relative(measured: float, predicted: float) -> str:
+    if abs(predicted) <= 1e-12 * max(abs(measured), 1.0):
+        return _NOTHING
+    return f"{_signed(100 * (measured / predicted - 1))}%"
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 1) + 0.0:+.1f}"  # + 0.0 turns -0.0 into 0.0
+
+
+def layer_table(analysis: Analysis) -> Table:
+    """One row a weight layer: its size, weights, the signals q̂, q, χ₁, δ, and the atoms of D² = φ'(h)²."""
+    header = ("layer", "size", "W, σ_w", "q̂", "q", "φ", "χ₁", "δ", "D² at its atoms")
+    return Table(header, tuple(_layer(row) for row in analysis.layers))
+
+
+def _layer(row: LayerRow) -> tuple[str, ...]:
+    return (
+        str(row.index) if not row.name or row.name.isdigit() else f"{row.index} {row.name}",
+        f"{row.fan_in}→{row.fan_out}",
+        f"{row.weights} {number(row.sigma_w, 3)}",
+        number(row.qhat, 3),
+        number(row.q, 3),
+        row.activation or _NOTHING,
+        number(row.chi, 3),
+        number(row.delta, 3),
+        ", ".join(f"{percent(atom.mass)} at {number(atom.position, 3)}" for atom in _heaviest(row.atoms)) or _NOTHING,
+    )

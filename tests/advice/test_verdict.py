@@ -1,0 +1,50 @@
+"""The verdict on networks whose phase is known."""
+
+import numpy as np
+import pytest
+
+from freeness import mlp, predict_fisher, predict_jacobian, signals
+from freeness.advice import Comparison
+from freeness.advice.layer_rows import layer_rows
+from freeness.advice.verdict import jacobian_spread, verdict
+from freeness.laws import Empirical
+from freeness.spectra import Measurement
+
+
+def judged(net, qhat0, factor=1.0):
+    found = signals(net, qhat0)
+    comparisons = []
+    for predict in (predict_jacobian, predict_fisher):
+        predicted = predict(net, realised=found)
+        values = np.sort(predicted.law.quantile((np.arange(40) + 0.5) / 40)) * factor
+        measured = Measurement(values, Empirical(values), "quantiles of the law", 0.0)
+        comparisons.append(Comparison(predicted, measured, float(abs(factor - 1) * predicted.law.mean)))
+    return verdict(layer_rows(net, found), *comparisons)
+
+
+@pytest.mark.parametrize(("sigma_w", "phase"), [(0.6, "ordered"), (1.012920, "critical"), (2.5, "chaotic")])
+def test_phases_of_hard_tanh_networks(sigma_w, phase):
+    net = mlp(12, 200, "hardtanh", "haar", sigma_w=sigma_w, sigma_b=0.0636)
+    assert judged(net, 0.19098).phase == phase
+
+
+def test_isometry_needs_orthogonal_weights_and_the_advice_says_so():
+    good = judged(mlp(10, 200, "hardtanh", "haar", sigma_w=1.01292, sigma_b=0.06361), 0.19098)
+    bad = judged(mlp(10, 200, "hardtanh", "gaussian", sigma_w=1.01292, sigma_b=0.06361), 0.19098)
+    assert good.isometric and not good.advice
+    assert not bad.isometric and any("Haar" in sentence for sentence in bad.advice)
+
+
+def test_spread_of_the_jacobian_is_its_law_s_relative_variance():
+    for weights in ("haar", "gaussian"):
+        net = mlp(6, 100, "tanh", weights, sigma_w=1.3)
+        found = signals(net, 0.5)
+        law = predict_jacobian(net, realised=found).law
+        rows = layer_rows(net, found)
+        assert jacobian_spread(rows) == pytest.approx(law.variance / law.mean**2, rel=1e-12)
+
+
+def test_a_spectrum_off_theory_is_a_warning():
+    net = mlp(4, 100, "tanh", "haar", sigma_w=1.3)
+    assert not judged(net, 0.5).warnings
+    assert any("off theory" in sentence for sentence in judged(net, 0.5, factor=1.6).warnings)

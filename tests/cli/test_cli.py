@@ -1,0 +1,236 @@
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from rich.cells import cell_len
+from typer.testing import CliRunner
+
+import freeness.torch.demo
+from freeness.advice.progress import Progress
+from freeness.cli import app
+from freeness.errors import InputError
+from freeness.report import number
+
+from ..plots import cases
+
+MODEL = """
+import torch
+from torch import nn
+
+def build():
+    return nn.Sequential(nn.Linear(6, 20), nn.Tanh(), nn.Linear(20, 4))
+
+def broken():
+    raise RuntimeError("no weights today")
+"""
+
+
+@pytest.fixture(scope="module")
+def analyses():
+    return cases.hardtanh(60, 4), cases.relu(40, 4)
+
+
+@pytest.fixture
+def demo(monkeypatch, analyses):
+    """The demo with a stand-in for its computation, which the torch room tests."""
+
+    def install(outcome=analyses):
+        def stand_in(seed, progress):
+            progress(Progress("stage one", 0, 1))
+            if isinstance(outcome, BaseException):
+                raise outcome
+            return outcome
+
+        monkeypatch.setattr(freeness.torch.demo, "demo_analyses", stand_in)
+
+    return install
+
+
+def run(*arguments: str, **environment: str):
+    return CliRunner().invoke(app, list(arguments), env=environment)
+
+
+def program(*arguments: str, cwd, **environment: str) -> subprocess.CompletedProcess[str]:
+    """``python -m freeness`` as a user runs it."""
+    return subprocess.run(
+        [sys.executable, "-m", "freeness", *arguments],
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment, cwd=cwd, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+# --- demo ---------------------------------------------------------------------------------------------------------
+
+
+def test_demo_prints_the_numbers_and_writes_the_report(demo, analyses, tmp_path):
+    demo()
+    result = run("demo", "--out", str(tmp_path / "out"))
+    assert result.exit_code == 0
+    for analysis in analyses:
+        assert analysis.title in result.stdout
+        assert number(analysis.learning_rate.recommended, 3) in result.stdout
+        assert number(analysis.fisher.predicted.edge.value) in result.stdout
+        assert number(float(analysis.fisher.measured.eigenvalues[-1])) in result.stdout
+        assert analysis.verdict.sentences[0] in result.stdout
+    assert str(tmp_path / "out" / "report.html") in result.stdout
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert "stage one" in result.stderr and "stage one" not in result.stdout
+
+
+def test_piped_output_has_no_escape_codes_and_fits_the_width(demo, tmp_path):
+    demo()
+    for columns in (80, 50):
+        result = run("demo", "--out", str(tmp_path), COLUMNS=str(columns))
+        assert "\x1b" not in result.output
+        lines = [line for line in result.stdout.splitlines() if str(tmp_path) not in line]
+        assert max(map(cell_len, lines)) <= columns
+
+
+def test_no_color_is_honoured_on_a_terminal(demo, tmp_path):
+    demo()
+    coloured = run("demo", "--out", str(tmp_path), FORCE_COLOR="1", TERM="xterm")
+    plain = run("demo", "--out", str(tmp_path), FORCE_COLOR="1", TERM="xterm", NO_COLOR="1")
+    assert "\x1b[" in coloured.stdout
+    assert not any(f"\x1b[{code}m" in plain.output for code in range(30, 50))
+
+
+def test_markup_in_the_user_s_strings_is_only_text(demo, analyses, tmp_path):
+    title = "[bold]not markup[/wrong] :smile:"
+    demo((replace(analyses[0], title=title), analyses[1]))
+    result = run("demo", "--out", str(tmp_path))
+    assert result.exit_code == 0
+    assert title in result.stdout
+
+
+# --- errors -------------------------------------------------------------------------------------------------------
+
+
+def test_refused_input_is_one_sentence_and_exit_code_2(demo, tmp_path):
+    demo(InputError("expected this, got that; do so."))
+    result = run("demo", "--out", str(tmp_path / "out"))
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1] == "Error: expected this, got that; do so."
+    assert "Traceback" not in result.output and not (tmp_path / "out").exists()
+
+
+def test_own_fault_is_one_sentence_and_exit_code_1(demo, tmp_path):
+    demo(RuntimeError("boom"))
+    result = run("demo", "--out", str(tmp_path))
+    assert result.exit_code == 1
+    assert "RuntimeError: boom" in result.stderr and "FREENESS_DEBUG=1" in result.stderr
+    assert "Traceback" not in result.output
+    assert "Traceback" in run("demo", "--out", str(tmp_path), FREENESS_DEBUG="1").stderr
+
+
+def test_interrupt_is_exit_code_130(demo, tmp_path):
+    demo(KeyboardInterrupt())
+    result = run("demo", "--out", str(tmp_path / "out"))
+    assert result.exit_code == 130
+    assert not (tmp_path / "out").exists()
+
+
+def test_unwritable_folder_is_refused_before_the_work(demo, tmp_path):
+    demo(AssertionError("must not be reached"))
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    result = run("demo", "--out", str(tmp_path / "file"))
+    assert result.exit_code == 2
+    assert "expected a directory to write into" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nonsense",),
+        ("demo", "--seed", "x"),
+        ("demo", "--seed", "-1"),
+        ("analyze",),
+        ("analyze", "m.py:f", "--loss", "hinge"),
+        ("analyze", "m.py:f", "--optimizer", "lion"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2(arguments):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("package", ["torch", "matplotlib", "jinja2"])
+def test_missing_extra_is_one_sentence_that_names_it(package, tmp_path):
+    code = f"import sys; sys.modules[{package!r}] = None; from freeness.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "demo"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines() == [
+        f"Error: expected the package {package}, which is not installed; run pip install 'freeness[torch]'."
+    ]
+
+
+# --- help ---------------------------------------------------------------------------------------------------------
+
+
+def test_help_names_the_commands_and_an_example():
+    assert run("--version").stdout.startswith("freeness ")
+    assert "freeness demo" in run("--help").stdout
+    assert "Example: freeness analyze model.py:build" in run("analyze", "--help").stdout
+    assert "Example: freeness demo" in run("demo", "--help").stdout
+
+
+def test_help_loads_no_framework():
+    code = (
+        "import sys; from freeness.cli import app; from typer.testing import CliRunner; "
+        "CliRunner().invoke(app, ['analyze', '--help']); print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"torch", "matplotlib", "jinja2"} & set(done.stdout.split())
+
+
+# --- analyze, for real and small ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def model(tmp_path):
+    (tmp_path / "model.py").write_text(MODEL, encoding="utf-8")
+    return tmp_path
+
+
+def test_json_is_all_that_is_on_stdout(model):
+    done = program("analyze", "model.py:build", "--data", "gaussian", "--json", cwd=model)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["title"] == "model.py:build"
+    assert len(document["fisher"]["measured"]["eigenvalues"]) == 4
+    assert "runs the code in model.py" in done.stderr
+    assert {file.name for file in model.iterdir()} <= {"model.py", "__pycache__"}
+
+
+def test_files_hold_the_same_numbers_as_stdout(model):
+    arguments = ["analyze", f"{model / 'model.py'}:build", "--data", "gaussian", "--out", str(model / "out")]
+    printed = run(*arguments, "--json")
+    assert printed.exit_code == 0, printed.stderr
+    written = json.loads((model / "out" / "analysis.json").read_text(encoding="utf-8"))
+    shown = json.loads(printed.stdout)
+    for document in (written, shown):
+        for spectrum in ("jacobian", "fisher"):
+            document[spectrum]["measured"].pop("seconds")
+    assert shown == written
+    assert "report.html" in printed.stderr
+    plain = run(*arguments)
+    assert plain.exit_code == 0
+    assert number(shown["learning_rate"]["recommended"], 3) in plain.stdout
+    assert "analysis.json" in plain.stdout
+
+
+def test_factory_that_raises_is_one_sentence(model):
+    done = program("analyze", "model.py:broken", "--data", "gaussian", cwd=model)
+    assert done.returncode == 2
+    assert "no weights today" in done.stderr and "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_terminal_without_greek_letters_is_survived(model):
+    done = program("analyze", "model.py:build", "--data", "gaussian", cwd=model, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert "Learning rate" in done.stdout

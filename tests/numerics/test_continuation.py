@@ -1,0 +1,59 @@
+"""The continued Newton solver against equations with known solutions."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from freeness.numerics.continuation import follow
+
+
+def semicircle_update(t: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """z(t) = t + 1/t, whose physical solution in the upper half-plane is 1/G of the semicircle law."""
+    change = (target - t - 1 / t) / (1 - 1 / t**2)
+    return change, (t + change)[0].imag
+
+
+def solve(x: np.ndarray):
+    return follow(semicircle_update, (x + 60j)[None], x.astype(complex), 60.0)
+
+
+@given(st.lists(st.floats(-2.0, 2.0), min_size=1, max_size=30))
+def test_physical_branch_is_reached_on_the_real_axis(points):
+    x = np.array(points)
+    found = solve(x)
+    assert found.converged.all()
+    inside = np.abs(np.abs(x) - 2) > 1e-9
+    expected = (x + 1j * np.sqrt(np.maximum(4 - x**2, 0))) / 2
+    distance = np.maximum(2 - np.abs(x), 1e-16)
+    assert np.all(np.abs(found.parameters[0] - expected)[inside] < 1e-14 / np.sqrt(distance)[inside])
+    assert np.all(found.height[inside] == 0)
+
+
+def test_a_target_exactly_on_a_soft_edge_is_answered_and_says_what_height_is_left():
+    found = solve(np.array([2.0, -2.0]))
+    assert found.converged.all()
+    assert np.all(found.height <= 1e-11 * 2)
+    assert np.allclose(found.parameters[0], [1, -1], atol=1e-5)
+
+
+def test_outside_the_support_the_solution_is_real_and_the_larger_root():
+    x = np.array([2.5, 10.0, -3.0])
+    found = solve(x)
+    expected = (x + np.sign(x) * np.sqrt(x**2 - 4)) / 2
+    assert np.allclose(found.parameters[0], expected, rtol=1e-13, atol=1e-13)
+
+
+def test_an_equation_without_solution_is_marked_and_ends():
+    def hopeless(t, target):
+        return np.full_like(t, np.nan), np.ones(target.shape)
+
+    found = follow(hopeless, np.ones((1, 3), complex), np.array([1.0, 2.0, 3.0], complex), 10.0)
+    assert not found.converged.any()
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_points_do_not_influence_each_other(count):
+    x = np.linspace(-1.9, 1.9, 13)
+    alone = np.concatenate([solve(x[i : i + count]).parameters[0] for i in range(0, 13, count)])
+    assert np.allclose(alone, solve(x).parameters[0], rtol=1e-13)

@@ -1,0 +1,40 @@
+import os
+
+import pytest
+
+from freeness.errors import InputError
+from freeness.report import files
+
+
+def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    target = tmp_path / "report.html"
+    target.write_text("old", encoding="utf-8")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match="No space left"):
+        files.write_atomically(target, "new")
+    assert target.read_text(encoding="utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("where", ["file", "file/below"])
+def test_a_file_in_the_way_is_one_sentence(tmp_path, where):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(InputError, match="expected a directory to write into"):
+        files.require_writable(tmp_path / where)
+    with pytest.raises(InputError, match="expected a directory to write into"):
+        files.write_atomically(tmp_path / where / "report.html", "text")
+
+
+def test_requiring_leaves_nothing_behind(tmp_path):
+    files.require_writable(tmp_path / "new" / "folder")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_relative_folders_are_fine(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files.require_writable(files.Path("new"))
+    assert files.write_atomically(files.Path("new/x.txt"), "é").read_bytes() == "é".encode()

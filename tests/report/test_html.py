@@ -1,0 +1,140 @@
+import base64
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from freeness.errors import InputError
+from freeness.report import number, render_html, spectrum_table, write_report
+
+from ..plots import cases
+
+
+@pytest.fixture(scope="module")
+def analysis():
+    return cases.hardtanh(80, 5)
+
+
+@pytest.fixture(scope="module")
+def page(analysis):
+    return render_html([analysis, cases.relu(60, 6)])
+
+
+class Reader(HTMLParser):
+    """Everything a browser would fetch, the visible text, and whether all elements are closed in order."""
+
+    VOID = ("meta", "link", "img", "br")
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.loads, self.links, self.images, self.tags, self.text, self.open = [], [], [], [], [], []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        self.tags.append(tag)
+        self.loads += [values[key] for key in ("src", "srcset", "data", "poster", "action") if key in values]
+        if "href" in values:
+            (self.links if tag == "a" else self.loads).append(values["href"])
+        if tag == "img":
+            self.images.append(values)
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_page_is_well_formed(page):
+    assert Reader(page).open == []
+
+
+def test_page_requests_nothing_from_elsewhere(page):
+    reader = Reader(page)
+    assert all(url.startswith("data:") for url in reader.loads)
+    assert not {"script", "iframe", "object", "embed", "base", "form"} & set(reader.tags)
+    style = re.search(r"<style>(.*?)</style>", page, re.DOTALL).group(1)
+    assert "url(" not in style and "@import" not in style
+    assert {link for link in reader.links if not link.startswith("#")} == {
+        "https://arxiv.org/abs/1711.04735",
+        "https://arxiv.org/abs/2006.07814",
+        "https://arxiv.org/abs/2103.13466",
+    }
+
+
+def test_links_within_the_page_have_a_target(page):
+    anchors = {link[1:] for link in Reader(page).links if link.startswith("#")}
+    assert anchors == {"network-1", "network-2"}
+    assert all(f'id="{anchor}"' in page for anchor in anchors)
+
+
+def test_pictures_are_embedded_and_described(page):
+    images = Reader(page).images
+    assert len(images) == 2 * 5
+    for image in images:
+        assert base64.b64decode(image["src"].removeprefix("data:image/png;base64,"))[:8] == b"\x89PNG\r\n\x1a\n"
+        assert image["alt"]
+
+
+def test_numbers_of_the_analysis_appear(page, analysis):
+    text = " ".join(" ".join(Reader(page).text).split())
+    rate = analysis.learning_rate
+    for value in (rate.recommended, rate.bound):
+        assert number(value, 3) in text
+    for comparison in (analysis.jacobian, analysis.fisher):
+        for row in spectrum_table(comparison).rows:
+            assert " ".join(row) in text
+    assert f"{analysis.parameters:,} parameters" in text
+    for sentence in (*analysis.verdict.sentences, *analysis.verdict.advice, rate.reason):
+        assert sentence in text
+
+
+def test_verdict_comes_before_pictures_and_layers(page):
+    places = [
+        page.index(mark) for mark in (">Verdict<", ">Learning rate<", "data:image/png", "Layer by layer", "Glossary")
+    ]
+    assert places == sorted(places)
+
+
+def test_strings_of_the_user_are_escaped(analysis):
+    evil = "<script>alert('&')</script>"
+    layers = tuple(replace(row, name=evil, activation=evil) for row in analysis.layers)
+    verdict = replace(analysis.verdict, sentences=(evil,), advice=(evil,), warnings=(evil,))
+    hostile = replace(
+        analysis, title=evil, data=evil, layers=layers, verdict=verdict, uncovered=(evil,),
+        jacobian=replace(analysis.jacobian, predicted=None, distance=None, reason=evil),
+    )  # fmt: skip
+    page = render_html([hostile, hostile])
+    assert "script" not in Reader(page).tags
+    assert "&lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;" in page
+
+
+def test_what_theory_does_not_cover_is_said(analysis):
+    uncovered = replace(analysis.fisher, predicted=None, distance=None, reason="identity weights are not free")
+    page = render_html([replace(analysis, fisher=uncovered, uncovered=("identity weights are not free",))])
+    assert "No prediction." in page
+    assert "identity weights are not free" in page.split("What is not covered")[1]
+
+
+def test_report_is_the_same_every_time(analysis):
+    assert render_html([analysis]) == render_html([analysis])
+
+
+def test_no_analysis_is_refused():
+    with pytest.raises(InputError, match="at least one analysis"):
+        render_html([])
+
+
+def test_report_is_written_whole_and_replaces_an_older_one(analysis, tmp_path):
+    path = write_report([analysis], tmp_path / "a" / "b")
+    first = path.read_text(encoding="utf-8")
+    assert first.endswith("</html>") or first.endswith("</html>\n")
+    path.write_text("old", encoding="utf-8")
+    assert write_report([analysis], tmp_path / "a" / "b") == path
+    assert path.read_text(encoding="utf-8") == first
+    assert [file.name for file in path.parent.iterdir()] == ["report.html"]

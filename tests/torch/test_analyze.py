@@ -1,0 +1,142 @@
+"""analyze end to end, and what it must not touch."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from freeness import InputError, mlp
+from freeness.network import Haar
+from freeness.torch import AnalyzeOptions, analyze, build, initialize_
+
+
+def network(outputs=8, activation="hardtanh", dtype=torch.float64, depth=5):
+    net = mlp(depth, [30, *[64] * (depth - 1), outputs], activation, "gaussian", sigma_w=1.2, sigma_b=0.2)
+    return build(net, torch.Generator().manual_seed(0), dtype)
+
+
+def data(outputs=8, count=24, features=30, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(1)
+    inputs = torch.randn(count, features, generator=generator, dtype=dtype)
+    return inputs, torch.randn(count, outputs, generator=generator, dtype=dtype)
+
+
+def test_measured_spectra_are_those_of_autograd_and_predictions_are_near():
+    model, (inputs, targets) = network(), data()
+    report = analyze(model, (inputs, targets), loss="half_squared_error")
+    x = inputs[0]
+    jacobian = torch.func.jacrev(model)(x).detach()
+    assert np.allclose(report.jacobian.measured.eigenvalues, np.linalg.svd(jacobian.numpy())[1][::-1] ** 2, rtol=1e-9)
+    rows = torch.func.jacrev(lambda p: torch.func.functional_call(model, p, (x,)))(dict(model.named_parameters()))
+    flat = torch.cat([row.reshape(8, -1) for row in rows.values()], dim=1)
+    assert np.allclose(
+        report.fisher.measured.eigenvalues, np.linalg.eigvalsh((flat @ flat.T).detach().numpy()), rtol=1e-9
+    )
+    for comparison in (report.jacobian, report.fisher):
+        predicted = comparison.predicted
+        assert comparison.measured.law.mean == pytest.approx(predicted.law.mean, rel=5 * predicted.finite_width_error)
+
+
+def test_the_learning_rate_is_that_of_the_exact_batch_curvature():
+    model, (inputs, targets) = network(), data()
+    report = analyze(model, (inputs, targets), AnalyzeOptions(batch=6), loss="mse", optimizer="momentum")
+    parameters = dict(model.named_parameters())
+    rows = torch.func.jacrev(lambda p: torch.func.functional_call(model, p, (inputs[:6],)))(parameters)
+    flat = torch.cat([row.reshape(48, -1) for row in rows.values()], dim=1)
+    exact = float(torch.linalg.eigvalsh((flat @ flat.T).detach())[-1]) / 6 * 2 / 8
+    assert report.learning_rate.sharpness == pytest.approx(exact, rel=1e-6)
+    assert report.learning_rate.bound == pytest.approx(3.8 / exact, rel=1e-6)
+    assert report.learning_rate.batch == 6
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_the_model_is_left_exactly_as_it_was(optimizer):
+    model = nn.Sequential(*network(), nn.Dropout(0.5)).train()
+    model(data()[0]).sum().backward()
+    model[1].eval()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    grads = [p.grad.clone() for p in model.parameters()]
+    torch.manual_seed(5)
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
+    analyze(model, data(), loss="half_squared_error", optimizer=optimizer)
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    assert all(torch.equal(p.grad, g) for p, g in zip(model.parameters(), grads, strict=True))
+    assert model.training and not model[1].training and model[2].training
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    assert np.array_equal(np.random.get_state()[1], numpy_state)
+
+
+def test_identity_weights_are_measured_and_named_as_not_covered():
+    model = nn.Sequential(nn.Linear(30, 30), nn.Tanh(), nn.Linear(30, 30)).double()
+    initialize_(model, "identity", sigma_w=1.0)
+    report = analyze(model, data(30), loss="half_squared_error")
+    assert report.jacobian.predicted is None and report.fisher.predicted is None
+    assert "identity" in report.uncovered[0]
+    assert report.learning_rate.theory_bound is None
+    x = data(30)[0][0]
+    slopes = 1 / np.cosh(x.numpy()) ** 2
+    assert np.allclose(report.jacobian.measured.eigenvalues, np.sort(slopes**2), rtol=1e-9)
+
+
+def test_progress_is_reported_before_every_stage():
+    seen = []
+    analyze(network(), data(), loss="mse", progress=seen.append)
+    assert [(step.done, step.total) for step in seen] == [(i, 6) for i in range(7)]
+    assert seen[-1].stage == "done"
+
+
+def test_a_one_output_network_works():
+    report = analyze(network(outputs=1), data(1), loss="half_squared_error")
+    assert report.fisher.measured.eigenvalues.shape == (1,)
+    assert report.fisher.predicted.law.mean == pytest.approx(report.fisher.measured.eigenvalues[0], rel=0.5)
+
+
+def broken(change):
+    model = network()
+    with torch.no_grad():
+        change(model)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "samples", "options", "words"),
+    [
+        (
+            nn.Sequential(nn.Unflatten(1, (1, 30)), nn.Conv1d(1, 2, 3), nn.Flatten(), nn.Linear(56, 8)).double(),
+            data(),
+            {},
+            "conv",
+        ),
+        (broken(lambda m: m[0].weight.fill_(float("nan"))), data(), {}, "finite parameters.*0.weight"),
+        (network(), data(features=31), {}, "in_features = 30"),
+        (network(), (torch.zeros(4, 30), torch.zeros(4, 8)), {}, "nonzero sample"),
+        (build(mlp(3, [30, 1, 64, 8]), torch.Generator()).double(), data(), {}, "width 1"),
+        (network(), data(), {"device": "cuda:9"}, "device.*cuda:9"),
+        (network(), data(), {"device": "abacus"}, "device.*abacus"),
+        (network(), data(), {"sample": 99}, "sample index"),
+        (network(), data(), {"batch": 0}, "batch of at least one"),
+        (network(), data(), {"loss": "hinge"}, "hinge"),
+        (network(), data(), {"optimizer": "lion"}, "lion"),
+        (nn.Flatten(), data(), {}, "with parameters"),
+    ],
+)
+def test_bad_input_is_one_sentence(model, samples, options, words):
+    options = {"loss": "half_squared_error", **options}
+    with pytest.raises(InputError, match=words) as caught:
+        analyze(model, samples, AnalyzeOptions(**options))
+    assert "\n" not in str(caught.value)
+
+
+def test_saturated_activations_are_refused_with_the_reason_or_measured():
+    model = broken(lambda m: m[0].weight.mul_(1e6))
+    report = analyze(model, data(), loss="half_squared_error")
+    assert report.jacobian.predicted is None and "saturated" in report.uncovered[0]
+    assert report.verdict.phase == "ordered"
+
+
+def test_recognised_weights_of_a_built_network():
+    net = mlp(3, 80, "tanh", "haar", sigma_w=1.7)
+    report = analyze(build(net, torch.Generator()), data(80, features=80, dtype=torch.float32), loss="mse")
+    assert [row.weights for row in report.layers] == ["haar"] * 3
+    assert [row.sigma_w for row in report.layers] == pytest.approx([1.7] * 3, rel=1e-5)
+    assert isinstance(net.dense[0].weights, Haar)
