@@ -112,6 +112,11 @@ def learning_rate(
         f"the linearised training contracts below {_STABILITY[optimizer][1]} = {bound:.3g}. "
         f"Start at {fraction} × 2/λ = {recommended:.3g} ({evidence})."
     )
+    if theory is not None and curvature.batch > 1:
+        reason += (
+            f" One sample alone would allow {theory:.3g} by theory; the gradients of a batch point in different directions, "
+            "so its curvature differs."
+        )
     return LearningRate(
         bound, recommended, reason, curvature.value, curvature.error, theory, loss, optimizer, curvature.batch
     )

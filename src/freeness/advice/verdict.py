@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from freeness.advice.analysis import Comparison, LayerRow, LearningRate, Phase, Verdict
+from freeness.advice.analysis import Comparison, LayerRow, Phase, Verdict
 
 _CRITICAL = math.log(10.0)  # |Σ ln χ| up to which squared gradients change by less than tenfold over the whole depth
 _ISOMETRIC = 0.25  # σ_JJ² = Σδ - Σs₁ up to which we call a network isometric
 _NEARLY = 1.0
-_DISAGREEMENT = 2.0  # factor between theory and measurement beyond which the verdict warns
+_DISAGREEMENT = 2.0  # factor between predicted and measured λ_max beyond which the verdict warns
 _FAR = 0.1  # W₁/λ_max beyond which a predicted spectrum is called off
 
 
@@ -23,16 +23,13 @@ def phase_of(rows: Sequence[LayerRow]) -> tuple[Phase | None, float]:
     return ("critical" if abs(total) <= _CRITICAL else "chaotic" if total > 0 else "ordered"), total
 
 
-def verdict(
-    rows: Sequence[LayerRow], jacobian: Comparison, fisher: Comparison, rate: LearningRate | None = None
-) -> Verdict:
+def verdict(rows: Sequence[LayerRow], jacobian: Comparison, fisher: Comparison) -> Verdict:
     """Judge a network from its signals and spectra.
 
     Args:
         rows: the per-layer table.
         jacobian: spectrum of JJᵀ.
         fisher: spectrum of the one-sample Fisher dual.
-        rate: the learning rate, for the comparison of its two sources.
     """
     phase, total = phase_of(rows)
     spread = jacobian_spread(rows)
@@ -45,7 +42,7 @@ def verdict(
             "networks near isometry."
         )
     advice = _advice(rows, phase, isometric)
-    return Verdict(phase, isometric, tuple(sentences), advice, _warnings(jacobian, fisher, rate))
+    return Verdict(phase, isometric, tuple(sentences), advice, _warnings(jacobian, fisher))
 
 
 def jacobian_spread(rows: Sequence[LayerRow]) -> float:
@@ -95,7 +92,7 @@ def _advice(rows: Sequence[LayerRow], phase: Phase | None, isometric: bool) -> t
     return tuple(advice)
 
 
-def _warnings(jacobian: Comparison, fisher: Comparison, rate: LearningRate | None) -> tuple[str, ...]:
+def _warnings(jacobian: Comparison, fisher: Comparison) -> tuple[str, ...]:
     warnings = []
     for name, comparison in (("Jacobian", jacobian), ("Fisher", fisher)):
         top = float(comparison.measured.eigenvalues[-1])
@@ -104,16 +101,11 @@ def _warnings(jacobian: Comparison, fisher: Comparison, rate: LearningRate | Non
                 f"The {name} spectrum is off theory by W₁/λ_max = {comparison.distance / top:.2g}: the weights are not free "
                 "of the activations, or the layers are too narrow."
             )
-    if rate is not None and rate.theory_bound is not None:
-        factor = rate.bound / rate.theory_bound
-        if not 1 / _DISAGREEMENT <= factor <= _DISAGREEMENT:
-            why = (
-                "samples of the batch differ, so its curvature is smaller than that of one sample"
-                if factor > 1 and rate.batch > 1
-                else "curvature along this batch exceeds that of the one sample"
-            )
-            warnings.append(
-                f"The measured bound {rate.bound:.3g} is {factor:.2g} times that of the one-sample theory "
-                f"({rate.theory_bound:.3g}): {why}. Trust the measured one."
-            )
+        if comparison.predicted and top > 0:
+            factor = top / comparison.predicted.edge.value
+            if not 1 / _DISAGREEMENT <= factor <= _DISAGREEMENT:
+                warnings.append(
+                    f"The largest eigenvalue of the {name} spectrum is {factor:.2g} times the predicted one: expect the same "
+                    "of theory's learning rate, and trust the measured one."
+                )
     return tuple(warnings)

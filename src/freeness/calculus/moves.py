@@ -60,7 +60,7 @@ class Shift(Move):
 
     def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
         u = point.u + self.constant * point.g
-        return CurvePoint(point.z + self.constant, point.g, u, point.potential, point.margin, point.updates)
+        return CurvePoint(point.z + self.constant, point.g, u, point.potential, point.margin, point.size, point.updates)
 
     def mean(self, mean: float) -> float:
         return mean + self.constant
@@ -87,7 +87,7 @@ class Scale(Move):
     def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
         potential = None if point.potential is None else point.potential + np.log(self.factor)
         z, g = point.z * self.factor, point.g * (1 / self.factor)
-        return CurvePoint(z, g, point.u, potential, point.margin, point.updates)
+        return CurvePoint(z, g, point.u, potential, point.margin, point.size, point.updates)
 
     def mean(self, mean: float) -> float:
         return mean * self.factor
@@ -116,7 +116,7 @@ class Resize(Move):
         potential = point.potential
         if potential is not None:
             potential = self.ratio * potential + (1 - self.ratio) * upper_log(point.z.value)
-        return CurvePoint(point.z, (u + 1.0) / point.z, u, potential, point.margin, point.updates)
+        return CurvePoint(point.z, (u + 1.0) / point.z, u, potential, point.margin, point.size, point.updates)
 
     def mean(self, mean: float) -> float:
         return mean * self.ratio
@@ -153,12 +153,16 @@ class Multiply(Move):
         else:
             other = self.curve.evaluate(parameters, 2, point.potential is not None)
             rows = _tie(other.u, point.u)
-            z = Jet(other.z.value, _along(other.z.change, rows)) * point.u / point.g
-            own, margin = other.potential, np.minimum(point.margin, other.margin)
+            w = Jet(other.z.value, _along(other.z.change, rows))
+            z = w * point.u / point.g
+            own, margin = other.potential, np.minimum(point.margin, physical_margin(w, point.size))
+            if self.size > 1:  # the stages inside the other law
+                margin = np.minimum(margin, other.margin)
             updates = (*point.updates, rows, *(_along(inner, rows) for inner in other.updates))
         potential = None if point.potential is None else point.potential + own + lower_log(point.u.value)
-        margin = np.minimum(margin, physical_margin(z))
-        return CurvePoint(z, (point.u + 1.0) / z, point.u, potential, margin, updates)
+        margin = np.minimum(margin, physical_margin(z, point.size))
+        g = point.z * point.g / z  # not (1 + u)/z, which loses its digits where z passes 0 in a gap
+        return CurvePoint(z, g, point.u, potential, margin, point.size, updates)
 
     def mean(self, mean: float) -> float:
         return mean * self.law.mean

@@ -7,7 +7,7 @@ from abc import abstractmethod
 import numpy as np
 from numpy.typing import ArrayLike
 
-from freeness.laws.curve import CauchyCurve, Curve
+from freeness.laws.curve import CauchyCurve, Curve, Transform
 from freeness.laws.law import Atom, Boundary, Law, real_points
 from freeness.numerics.half_plane import upper_log
 
@@ -79,15 +79,15 @@ class AtomicLaw(Law):
         converged = ~np.isin(x, self.positions)
         return Boundary(g, self.potential(z), np.zeros(x.shape), converged)
 
-    def moment_transform(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """u(z) = ∫ x/(z - x) dμ and its derivative."""
-        u, slope = np.empty_like(z), np.empty_like(z)
-        weights = self.masses * self.positions
+    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
+        """G = ∫ 1/(z - x) dμ and u = ∫ x/(z - x) dμ, each with its derivative."""
+        value, slope = np.empty((2, z.size), z.dtype), np.empty((2, z.size), z.dtype)
+        weights = np.stack([self.masses, self.masses * self.positions])
         for block in self._blocks(z.size):
             kernel = 1.0 / (z[None, block] - self.positions[:, None])
-            u[block] = weights @ kernel
-            slope[block] = -(weights @ kernel**2)
-        return u, slope
+            value[:, block] = weights @ kernel
+            slope[:, block] = -(weights @ kernel**2)
+        return (value[0], slope[0]), (value[1], slope[1])
 
     def potential(self, z: np.ndarray) -> np.ndarray:
         """∫ log(z - x) dμ, continuous on the closed upper half-plane."""

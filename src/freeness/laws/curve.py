@@ -28,7 +28,7 @@ class CurvePoint:
     inner unknowns) is the correction that solving the inner equations to first order brings. ``updates`` holds, for each
     inner unknown, its change in the same two directions. ``potential`` is U = ∫ log(z - x) dμ(x), whose imaginary part on
     the real axis is π(1 - cdf), computed only where asked for. ``margin`` is the smallest
-    Im/|·| met on the way: negative means unphysical.
+    Im/|·| met on the way: negative means unphysical. ``size`` is the modulus of the base parameter.
     """
 
     z: Jet
@@ -36,6 +36,7 @@ class CurvePoint:
     u: Jet
     potential: np.ndarray | None
     margin: np.ndarray
+    size: np.ndarray
     updates: tuple[np.ndarray, ...] = ()
 
 
@@ -62,6 +63,9 @@ class Curve(ABC):
         """All parameters (size, n) for real base parameters outside the support; NaN where the base left the domain."""
 
 
+_NOISE = 1e-12  # relative rounding error of a base parameter, generously
+
+Transform = tuple[np.ndarray, np.ndarray]  # values and derivatives
 Number = TypeVar("Number", np.ndarray, Jet)
 
 
@@ -89,18 +93,22 @@ class CauchyLaw(Protocol):
     @property
     def nonzero_hull(self) -> tuple[float, float]: ...
 
-    def moment_transform(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
+    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
+        """(G, G') and (u, u') at z, each accurate by itself."""
+        ...
 
     def potential(self, z: np.ndarray) -> np.ndarray: ...
 
 
-def physical_margin(z: Jet) -> np.ndarray:
+def physical_margin(z: Jet, size: np.ndarray) -> np.ndarray:
     """Im z/|z| off the axis; on the real axis outside the support, where z must rise with the parameter, dz/dt.
 
-    Subordination functions keep the upper half-plane and rise on the real complement of the support, at every stage.
+    Subordination functions keep the upper half-plane and rise on the real complement of the support, at every stage. What
+    rounding of the base parameter (of modulus ``size``) can do to z is forgiven: z may pass 0 inside a gap.
     """
     if np.iscomplexobj(z.value):
-        return np.imag(z.value) / np.maximum(np.abs(z.value), np.finfo(float).tiny)
+        noise = _NOISE * np.abs(z.change[0]) * size
+        return (np.imag(z.value) + noise) / np.maximum(np.abs(z.value), np.finfo(float).tiny)
     return z.change[0]
 
 
@@ -125,7 +133,8 @@ class ClosedCurve(Curve):
         z = self.law.moment_inverse(u) * base_jet(parameters[0], directions)
         g = (u + 1.0) / z
         own = self.law.potential_of_u(u.value) if potential else None
-        return CurvePoint(z, g, u, own, physical_margin(z))
+        size = np.abs(parameters[0])
+        return CurvePoint(z, g, u, own, physical_margin(z, size), size)
 
     def start(self, z: np.ndarray) -> np.ndarray:
         return z[None] / self.mean
@@ -148,11 +157,10 @@ class CauchyCurve(Curve):
 
     def evaluate(self, parameters: np.ndarray, directions: int, potential: bool = False) -> CurvePoint:
         z = base_jet(parameters[0], directions)
-        u_value, u_slope = self.law.moment_transform(z.value)
-        u = z.apply(u_value, u_slope)
-        g = (u + 1.0) / z
+        g, u = (z.apply(value, slope) for value, slope in self.law.transforms(z.value))
         own = self.law.potential(z.value) if potential else None
-        return CurvePoint(z, g, u, own, physical_margin(z))
+        size = np.abs(parameters[0])
+        return CurvePoint(z, g, u, own, physical_margin(z, size), size)
 
     def start(self, z: np.ndarray) -> np.ndarray:
         return z[None]

@@ -13,7 +13,7 @@ from scipy.special import ndtr
 
 from freeness.errors import InputError
 from freeness.laws.atoms import Atoms
-from freeness.laws.curve import CauchyCurve, Curve
+from freeness.laws.curve import CauchyCurve, Curve, Transform
 from freeness.laws.law import Atom, Boundary, Law, real_points
 from freeness.numerics.quadrature import gaussian_nodes
 
@@ -97,9 +97,9 @@ class GaussianPushforward(Law):
         ends = [v for s in self._stretches for v in (s.start, s.end) if s.start != s.end or s.start != 0]
         return min(ends), max(ends)
 
-    def moment_transform(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """u(z) = E f/(z - f) and its derivative."""
-        return self._discrete.moment_transform(z)
+    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
+        """G = E 1/(z - f) and u = E f/(z - f), each with its derivative."""
+        return self._discrete.transforms(z)
 
     def potential(self, z: np.ndarray) -> np.ndarray:
         """E log(z - f)."""

@@ -115,7 +115,7 @@ def analyze(
         jacobian=jacobian,
         fisher=fisher,
         learning_rate=rate,
-        verdict=verdict(rows, jacobian, fisher, rate),
+        verdict=verdict(rows, jacobian, fisher),
         uncovered=(reason,) if reason else (),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         data=options.data or f"{len(inputs)} samples",
