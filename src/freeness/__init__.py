@@ -4,9 +4,19 @@ The random-matrix engine and the theory of networks, without any framework; ``fr
 initialises PyTorch models.
 """
 
-from freeness.calculus import free_product, resize, scale, shift
+from freeness.calculus import compress, free_power, free_product, free_sum, resize, scale, shift, symmetric_root
 from freeness.errors import ConvergenceError, FreenessError, InputError
-from freeness.laws import Atom, Atoms, Empirical, GaussianPushforward, Law, MarchenkoPastur, PointMass, Projection
+from freeness.laws import (
+    Atom,
+    Atoms,
+    Empirical,
+    GaussianPushforward,
+    Law,
+    MarchenkoPastur,
+    PointMass,
+    Projection,
+    Semicircle,
+)
 from freeness.meanfield import Signals, signals
 from freeness.network import Network, activation, mlp
 from freeness.spectra import (
@@ -35,10 +45,14 @@ __all__ = [
     "PointMass",
     "Prediction",
     "Projection",
+    "Semicircle",
     "Signals",
     "activation",
+    "compress",
     "fisher_law",
+    "free_power",
     "free_product",
+    "free_sum",
     "jacobian_law",
     "mlp",
     "predict_fisher",
@@ -47,4 +61,5 @@ __all__ = [
     "scale",
     "shift",
     "signals",
+    "symmetric_root",
 ]

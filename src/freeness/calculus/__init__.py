@@ -3,7 +3,16 @@
 from freeness.calculus.affine import AffineLaw
 from freeness.calculus.chain import Chain, moved
 from freeness.calculus.moves import Move, Multiply, Resize, Scale, Shift
-from freeness.calculus.operations import free_product, resize, scale, shift
+from freeness.calculus.operations import (
+    compress,
+    free_power,
+    free_product,
+    free_sum,
+    resize,
+    scale,
+    shift,
+    symmetric_root,
+)
 
 __all__ = [
     "AffineLaw",
@@ -13,9 +22,13 @@ __all__ = [
     "Resize",
     "Scale",
     "Shift",
+    "compress",
+    "free_power",
     "free_product",
+    "free_sum",
     "moved",
     "resize",
     "scale",
     "shift",
+    "symmetric_root",
 ]

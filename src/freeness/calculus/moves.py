@@ -152,13 +152,13 @@ class Multiply(Move):
             margin, updates = point.margin, point.updates
         else:
             other = self.curve.evaluate(parameters, 2, point.potential is not None)
-            rows = _tie(other.u, point.u)
-            w = Jet(other.z.value, _along(other.z.change, rows))
+            rows = tie(1.0 / other.u, 1.0 / point.u)
+            w = Jet(other.z.value, along(other.z.change, rows))
             z = w * point.u / point.g
             own, margin = other.potential, np.minimum(point.margin, physical_margin(w, point.size))
             if self.size > 1:  # the stages inside the other law
                 margin = np.minimum(margin, other.margin)
-            updates = (*point.updates, rows, *(_along(inner, rows) for inner in other.updates))
+            updates = (*point.updates, rows, *(along(inner, rows) for inner in other.updates))
         potential = None if point.potential is None else point.potential + own + lower_log(point.u.value)
         margin = np.minimum(margin, physical_margin(z, point.size))
         g = point.z * point.g / z  # not (1 + u)/z, which loses its digits where z passes 0 in a gap
@@ -181,16 +181,16 @@ class Multiply(Move):
     def real_parameters(self, point: CurvePoint, side: Side) -> np.ndarray:
         if self.closed_law:
             return super().real_parameters(point, side)
-        return real_inverse(self.curve, point.u.value, side)
+        return real_inverse(self.curve, point.u.value, side, "u")
 
 
-def _tie(own: Jet, given: Jet) -> np.ndarray:
+def tie(own: Jet, given: Jet) -> np.ndarray:
     """One Newton step of the equation own = given for the own base parameter: its change (2, n) in the given directions."""
     slope = own.change[0]
     residual = given.value - own.value - own.change[1]
     return np.stack([given.change[0] / slope, (residual + given.change[1]) / slope])
 
 
-def _along(change: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def along(change: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Changes (2, n) in the own parameter, carried over to the directions in which that parameter changes by ``rows``."""
     return np.stack([change[0] * rows[0], change[1] + change[0] * rows[1]])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import reduce
+from typing import Literal
 
 import numpy as np
 
 from freeness.calculus.affine import AffineLaw
 from freeness.calculus.chain import Chain, moved
 from freeness.calculus.moves import Multiply, Resize, Scale, Shift
+from freeness.calculus.sums import Add, ProductPower, SumPower, SymmetricRoot
 from freeness.errors import InputError
 from freeness.laws.atomic import AtomicLaw
 from freeness.laws.atoms import Atoms, simplify
@@ -80,6 +82,87 @@ def resize(law: Law, ratio: float) -> Law:
     return moved(law, Resize(ratio))
 
 
+def free_sum(first: Law, *others: Law) -> Law:
+    """μ ⊞ ν ⊞ …: the law of X + Y + … for free X, Y, ….
+
+    Args:
+        first: any law.
+        *others: the same.
+
+    Example:
+        >>> from freeness.laws import Semicircle
+        >>> free_sum(Semicircle(1.0), Semicircle(1.0)).variance
+        2.0
+
+    Source: Voiculescu, Addition of certain non-commuting random variables (1986).
+    """
+    return reduce(_sum, map(_simplest, others), _simplest(first))
+
+
+def free_power(law: Law, exponent: float, operation: Literal["sum", "product"] = "sum") -> Law:
+    """μ^{⊞s} or μ^{⊠s} for real s ≥ 1: R → sR, or S → S^s.
+
+    Args:
+        law: any law; on [0, ∞) with mean > 0 for "product".
+        exponent: s ≥ 1, not only integers.
+        operation: "sum" (⊞) or "product" (⊠).
+
+    Example:
+        >>> from freeness.laws import Semicircle
+        >>> free_power(Semicircle(1.0), 2.5).variance
+        2.5
+    """
+    if not (np.isfinite(exponent) and exponent >= 1):
+        raise InputError(
+            f"expected an exponent ≥ 1, got {exponent}; smaller powers exist only for special laws (infinitely divisible)."
+        )
+    if operation not in ("sum", "product"):
+        raise InputError(f'expected the operation "sum" or "product", got {operation!r}; choose one.')
+    if operation == "product":
+        _require_nonnegative(law)
+    simple = _simplest(law)
+    if isinstance(simple, PointMass):
+        return PointMass(simple.position * exponent if operation == "sum" else simple.position**exponent)
+    if exponent == 1:
+        return law
+    return moved(simple, SumPower(exponent) if operation == "sum" else ProductPower(exponent))
+
+
+def compress(law: Law, trace: float) -> Law:
+    """The law of P X P in the corner P, for a projection P of normalised trace ``trace`` free from X: (μ^{⊞1/t}) scaled by t.
+
+    Args:
+        law: any law.
+        trace: in (0, 1].
+
+    Example:
+        >>> from freeness.laws import Projection
+        >>> round(compress(Projection(0.5), 0.5).variance, 12)  # the arcsine law on [0, 1]
+        0.125
+
+    Source: Nica, Speicher (1996).
+    """
+    if not 0 < trace <= 1:
+        raise InputError(f"expected the trace of a projection in (0, 1], got {trace}.")
+    return scale(free_power(law, 1 / trace), trace)
+
+
+def symmetric_root(law: Law) -> Law:
+    """The symmetric law of ±√X for X ≥ 0: singular values of both signs from the law of A*A.
+
+    Example:
+        >>> from freeness.laws import MarchenkoPastur
+        >>> symmetric_root(MarchenkoPastur(1.0)).hull[1]  # the quarter-circle law, symmetrised
+        2.0
+    """
+    if law.lower_bound < 0 and law.hull[0] < 0:
+        raise InputError(f"expected a law on [0, ∞), got {law!r} on {law.hull}; a root needs X ≥ 0.")
+    if isinstance(law, AtomicLaw):
+        roots = np.sqrt(law.positions)
+        return simplify(Atoms(np.concatenate([roots, -roots]), np.concatenate([law.masses, law.masses]) / 2))
+    return moved(law, SymmetricRoot())
+
+
 def free_product(first: Law, *others: Law) -> Law:
     """μ ⊠ ν ⊠ …: the law of X^{1/2} Y X^{1/2} for free X, Y ≥ 0.
 
@@ -95,16 +178,30 @@ def free_product(first: Law, *others: Law) -> Law:
     Source: Voiculescu, Multiplication of certain non-commuting random variables (1987).
     """
     for law in (first, *others):
-        if (law.lower_bound < 0 and law.hull[0] < 0) or law.mean <= 0:
-            raise InputError(
-                f"expected non-negative laws with mean > 0 in ⊠, got {law!r} on {law.hull}; "
-                "factors with both signs need the symmetrised or the matrix form."
-            )
+        _require_nonnegative(law)
     return reduce(_product, map(_simplest, others), _simplest(first))
+
+
+def _require_nonnegative(law: Law) -> None:
+    if (law.lower_bound < 0 and law.hull[0] < 0) or law.mean <= 0:
+        raise InputError(
+            f"expected non-negative laws with mean > 0 in ⊠, got {law!r} on {law.hull}; "
+            "factors with both signs need the symmetrised or the matrix form."
+        )
 
 
 def _simplest(law: Law) -> Law:
     return simplify(law) if isinstance(law, Atoms) else law
+
+
+def _sum(left: Law, right: Law) -> Law:
+    if isinstance(right, PointMass):
+        return shift(left, right.position)
+    if isinstance(left, PointMass):
+        return shift(right, left.position)
+    if isinstance(right.curve, Chain) and not isinstance(left.curve, Chain):
+        left, right = right, left
+    return moved(left, Add(right))
 
 
 def _product(left: Law, right: Law) -> Law:

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
+from freeness.numerics.half_plane import lower_log
 from freeness.numerics.jet import Jet
 
 Side = Literal[1, -1]  # 1: the real axis to the right of the support, -1: to the left
@@ -84,6 +85,25 @@ class ClosedLaw(Protocol):
         ...
 
 
+@runtime_checkable
+class AdditiveLaw(Protocol):
+    """A law whose R-transform is known in closed form."""
+
+    @property
+    def mean(self) -> float: ...
+
+    @property
+    def standard_deviation(self) -> float: ...
+
+    def r_transform_of(self, g: Number) -> Number:
+        """R(g) = G⁻¹(g) - 1/g."""
+        ...
+
+    def additive_potential(self, g: np.ndarray) -> np.ndarray:
+        """∫ g dR from 0, that is U at G⁻¹(g) plus log g."""
+        ...
+
+
 class CauchyLaw(Protocol):
     """A law known by its transforms at complex z."""
 
@@ -141,6 +161,34 @@ class ClosedCurve(Curve):
 
     def anchor(self, side: Side) -> tuple[float, float]:
         return 0.0, 1.0
+
+    def real_parameters(self, base: np.ndarray, side: Side) -> np.ndarray:
+        return base[None]
+
+
+class AdditiveCurve(Curve):
+    """The curve of a law with R in closed form, in the coordinate t = 1/g."""
+
+    size = 1
+
+    def __init__(self, law: AdditiveLaw) -> None:
+        self.law = law
+        self.mean = law.mean
+
+    def evaluate(self, parameters: np.ndarray, directions: int, potential: bool = False) -> CurvePoint:
+        t = base_jet(parameters[0], directions)
+        g = 1.0 / t
+        r = self.law.r_transform_of(g)
+        z, u = r + t, g * r
+        own = self.law.additive_potential(g.value) - lower_log(g.value) if potential else None
+        size = np.abs(parameters[0])
+        return CurvePoint(z, g, u, own, physical_margin(z, size), size)
+
+    def start(self, z: np.ndarray) -> np.ndarray:
+        return z[None] - self.mean
+
+    def anchor(self, side: Side) -> tuple[float, float]:
+        return 0.0, self.law.standard_deviation
 
     def real_parameters(self, base: np.ndarray, side: Side) -> np.ndarray:
         return base[None]

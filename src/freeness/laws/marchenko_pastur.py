@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from freeness.errors import InputError
 from freeness.laws.curve import ClosedCurve, Curve, Number
 from freeness.laws.law import Atom, Boundary, Law
-from freeness.numerics.half_plane import lower_log
+from freeness.numerics.half_plane import lower_log, upper_log
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,15 @@ class MarchenkoPastur(Law):
     def potential_of_u(self, u: np.ndarray) -> np.ndarray:
         """∫ (1+u) d log z along z = (1+u)(1+λu)/u."""
         return u - lower_log(u) + (1 - 1 / self.ratio) * lower_log(1 + self.ratio * u)
+
+    def r_transform_of(self, g: Number) -> Number:
+        """1/(1 - ratio·g)."""
+        return 1.0 / (1.0 - self.ratio * g)
+
+    def additive_potential(self, g: np.ndarray) -> np.ndarray:
+        """∫ g dR = g/(1-λg) + log(1-λg)/λ; 1 - λg lies in the upper half-plane."""
+        rest = 1 - self.ratio * g
+        return g / rest + upper_log(rest) / self.ratio
 
     def cauchy(self, z: ArrayLike) -> np.ndarray:
         points = np.asarray(z).astype(complex)

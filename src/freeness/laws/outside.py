@@ -6,6 +6,8 @@ parameter's range ends (an atom or a hard edge). Walking from far away finds the
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from scipy.optimize import elementwise
 
@@ -35,24 +37,28 @@ def support_end(curve: Curve, side: Side) -> float:
         grid = np.linspace(grid[last], grid[last + 1], _ZOOM)
 
 
-def real_inverse(curve: Curve, u: np.ndarray, side: Side) -> np.ndarray:
-    """All parameters of the curve's real points outside the support with the given u; NaN where u is out of reach.
+def real_inverse(curve: Curve, value: np.ndarray, side: Side, quantity: Literal["g", "u"]) -> np.ndarray:
+    """All parameters of the curve's real points outside the support where g or u has the given value; NaN out of reach.
 
-    |u| falls monotonically with the distance from the support; it is inverted in logarithms by Chandrupatla's method.
+    |g| and |u| fall monotonically with the distance from the support; inverted in logarithms by Chandrupatla's method.
     """
 
     def excess(log_distance: np.ndarray, level: np.ndarray) -> np.ndarray:
-        reached = np.abs(outside_point(curve, log_distance.ravel(), side).u.value).reshape(log_distance.shape)
+        point = outside_point(curve, log_distance.ravel(), side)
+        reached = np.abs((point.g if quantity == "g" else point.u).value).reshape(log_distance.shape)
         return np.log(reached) - level
 
     with np.errstate(all="ignore"):
-        level = np.log(np.abs(u))
+        level = np.log(np.abs(value))
         ends = np.array([_SCAN[-1] - 12.0, _SCAN[0] + 12.0])
         reach = excess(ends, np.zeros(2))
         inside = (level < reach[0]) & (level > reach[1])
         safe = np.where(inside, level, reach.mean())
         found = elementwise.find_root(
-            excess, (np.full(u.shape, ends[0]), np.full(u.shape, ends[1])), args=(safe,), tolerances={"xrtol": 1e-14}
+            excess,
+            (np.full(value.shape, ends[0]), np.full(value.shape, ends[1])),
+            args=(safe,),
+            tolerances={"xrtol": 1e-14},
         )
     anchor, scale = curve.anchor(side)
     base = np.where(inside, anchor + side * scale * np.exp(np.asarray(found.x)), np.nan)

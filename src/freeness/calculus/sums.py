@@ -1,0 +1,203 @@
+"""Moves of additive free convolution, real convolution powers, and passages between a law and its square."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from freeness.calculus.moves import Move, along, tie
+from freeness.laws.curve import AdditiveLaw, CurvePoint, Side, physical_margin
+from freeness.laws.law import Atom, Law
+from freeness.laws.outside import real_inverse
+from freeness.numerics.half_plane import lower_log
+from freeness.numerics.jet import Jet
+
+_NEGLIGIBLE = 1e-13  # a mass below it is the rounding of an exact 0
+
+
+class Add(Move):
+    """X ⊞ ν: g kept, z ← z + R_ν(g). A ν without closed R brings the unknown w with G_ν(w) = g, and z ← z + w - 1/g.
+
+    u = zg - 1 adds. U moves to U_X + U_ν(w) + log g: dU = g dz, and g d(-1/g) = d log g.
+    """
+
+    def __init__(self, law: Law) -> None:
+        self.law = law
+        self.curve = law.curve
+        self.closed_law = law if isinstance(law, AdditiveLaw) else None
+        self.size = 0 if self.closed_law else self.curve.size
+
+    def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
+        g = point.g
+        if self.closed_law:
+            r = self.closed_law.r_transform_of(g)
+            z, u = point.z + r, point.u + g * r
+            gained = None if point.potential is None else self.closed_law.additive_potential(g.value)
+            margin, updates = point.margin, point.updates
+        else:
+            other = self.curve.evaluate(parameters, 2, point.potential is not None)
+            rows = tie(1.0 / other.g, 1.0 / g)
+            w = Jet(other.z.value, along(other.z.change, rows))
+            z = point.z + w - 1.0 / g
+            u = point.u + Jet(other.u.value, along(other.u.change, rows))
+            gained = None if other.potential is None else other.potential + lower_log(g.value)
+            margin = np.minimum(point.margin, physical_margin(w, point.size))
+            margin = np.minimum(margin, other.margin) if self.size > 1 else margin
+            updates = (*point.updates, rows, *(along(inner, rows) for inner in other.updates))
+        potential = None if gained is None else point.potential + gained
+        margin = np.minimum(margin, physical_margin(z, point.size))
+        return CurvePoint(z, g, u, potential, margin, point.size, updates)
+
+    def mean(self, mean: float) -> float:
+        return mean + self.law.mean
+
+    def variance(self, mean: float, variance: float) -> float:
+        return variance + self.law.variance
+
+    def lower_bound(self, bound: float) -> float:
+        return bound + self.law.lower_bound
+
+    def atoms(self, atoms: tuple[Atom, ...]) -> tuple[Atom, ...]:
+        return sum_atoms(atoms, self.law.atoms)
+
+    def start(self, z: np.ndarray, mean: float) -> tuple[np.ndarray, np.ndarray]:
+        own = np.empty((0, z.size)) if self.closed_law else self.curve.start(z - mean)
+        return z - self.law.mean, own
+
+    def real_parameters(self, point: CurvePoint, side: Side) -> np.ndarray:
+        if self.closed_law:
+            return super().real_parameters(point, side)
+        return real_inverse(self.curve, point.g.value, side, "g")
+
+
+def sum_atoms(left: tuple[Atom, ...], right: tuple[Atom, ...]) -> tuple[Atom, ...]:
+    """Atoms of μ ⊞ ν: max(μ{a} + ν{b} - 1, 0) at a + b.
+
+    Source: Bercovici, Voiculescu, Regularity questions for free convolution (1998).
+
+    Example:
+        >>> sum_atoms((Atom(0.0, 0.25), Atom(1.0, 0.75)), (Atom(0.0, 0.5), Atom(2.0, 0.5)))
+        (Atom(position=1.0, mass=0.25), Atom(position=3.0, mass=0.25))
+    """
+    found: dict[float, float] = {}
+    heaviest = max((mass for _, mass in left), default=0.0)
+    for b, mass_b in right:
+        if heaviest + mass_b - 1 <= _NEGLIGIBLE:
+            continue
+        for a, mass_a in left:
+            if mass_a + mass_b - 1 > _NEGLIGIBLE:
+                found[a + b] = found.get(a + b, 0.0) + mass_a + mass_b - 1
+    return tuple(Atom(x, mass) for x, mass in sorted(found.items()))
+
+
+@dataclass(frozen=True)
+class SumPower(Move):
+    """μ^{⊞s}, s ≥ 1: g kept, z ← s z - (s-1)/g, u ← s u. Source: Nica, Speicher (1996); Belinschi, Bercovici (2004)."""
+
+    exponent: float
+
+    def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
+        s = self.exponent
+        z = s * point.z - (s - 1) / point.g
+        potential = None
+        if point.potential is not None:
+            potential = s * point.potential + (s - 1) * lower_log(point.g.value)
+        margin = np.minimum(point.margin, physical_margin(z, point.size))
+        return CurvePoint(z, point.g, s * point.u, potential, margin, point.size, point.updates)
+
+    def mean(self, mean: float) -> float:
+        return self.exponent * mean
+
+    def variance(self, mean: float, variance: float) -> float:
+        return self.exponent * variance
+
+    def lower_bound(self, bound: float) -> float:
+        return self.exponent * bound
+
+    def atoms(self, atoms: tuple[Atom, ...]) -> tuple[Atom, ...]:
+        return _power_atoms(atoms, self.exponent, lambda x: self.exponent * x)
+
+    def start(self, z: np.ndarray, mean: float) -> tuple[np.ndarray, np.ndarray]:
+        return z - (self.exponent - 1) * mean, np.empty((0, z.size))
+
+
+@dataclass(frozen=True)
+class ProductPower(Move):
+    """μ^{⊠s}, s ≥ 1, μ on [0, ∞): u kept, S ← S^s, that is z ← z (u/g)^{s-1}.
+
+    u/g = z - 1/g stays in the lower half-plane, so its power is single-valued. Source: Belinschi, Bercovici (2005).
+    """
+
+    exponent: float
+
+    def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
+        power = self.exponent - 1
+        ratio = point.u / point.g
+        if np.iscomplexobj(ratio.value):
+            factor = np.exp(power * lower_log(ratio.value))
+        else:
+            factor = np.where(ratio.value > 0, np.abs(ratio.value) ** power, np.nan)
+        z = point.z * ratio.apply(factor, power * factor / ratio.value)
+        potential = None
+        if point.potential is not None:
+            potential = self.exponent * point.potential + power * lower_log(point.u.value)
+        margin = np.minimum(point.margin, physical_margin(z, point.size))
+        return CurvePoint(z, point.z * point.g / z, point.u, potential, margin, point.size, point.updates)
+
+    def mean(self, mean: float) -> float:
+        return mean**self.exponent
+
+    def variance(self, mean: float, variance: float) -> float:
+        return self.exponent * variance / mean**2 * mean ** (2 * self.exponent)
+
+    def atoms(self, atoms: tuple[Atom, ...]) -> tuple[Atom, ...]:
+        zero = tuple(atom for atom in atoms if atom.position == 0)
+        rest = tuple(atom for atom in atoms if atom.position != 0)
+        return zero + _power_atoms(rest, self.exponent, lambda x: x**self.exponent)
+
+    def start(self, z: np.ndarray, mean: float) -> tuple[np.ndarray, np.ndarray]:
+        return z / mean ** (self.exponent - 1), np.empty((0, z.size))
+
+
+def _power_atoms(atoms: tuple[Atom, ...], exponent: float, move) -> tuple[Atom, ...]:
+    masses = ((move(x), 1 - exponent * (1 - mass)) for x, mass in atoms)
+    return tuple(Atom(x, mass) for x, mass in masses if mass > _NEGLIGIBLE)
+
+
+@dataclass(frozen=True)
+class SymmetricRoot(Move):
+    """The symmetric law of ±√X, X ≥ 0: u kept, z ← √z on the branch with Im > 0, cut along the support."""
+
+    def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
+        value = point.z.value
+        root = 1j * np.sqrt(-value) if np.iscomplexobj(value) else np.sqrt(value)
+        z = point.z.apply(root, 0.5 / root)
+        # z in the second quadrant comes from below the axis, where X's own stages lie below it too
+        above = np.imag(value) >= 0
+        margin = np.where(
+            above, np.minimum(point.margin, physical_margin(z, point.size)), physical_margin(z, point.size)
+        )
+        potential = None if point.potential is None else point.potential / 2
+        return CurvePoint(z, point.z * point.g / z, point.u, potential, margin, point.size, point.updates)
+
+    def mean(self, mean: float) -> float:
+        return 0.0
+
+    def variance(self, mean: float, variance: float) -> float:
+        return mean
+
+    def lower_bound(self, bound: float) -> float:
+        return -np.inf
+
+    def atoms(self, atoms: tuple[Atom, ...]) -> tuple[Atom, ...]:
+        return tuple(
+            sorted(
+                Atom(sign * x**0.5, mass / 2 if x > 0 else mass)
+                for x, mass in atoms
+                for sign in ((1.0, -1.0) if x > 0 else (1.0,))
+            )
+        )
+
+    def start(self, z: np.ndarray, mean: float) -> tuple[np.ndarray, np.ndarray]:
+        return z**2, np.empty((0, z.size))
