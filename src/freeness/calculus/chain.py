@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from freeness.calculus.moves import Move
+from freeness.calculus.sums import SymmetricRoot
+from freeness.errors import InputError
 from freeness.laws.curve import Curve, CurvePoint, Side
 from freeness.laws.curve_law import CurveLaw
 from freeness.laws.law import Law
@@ -66,9 +68,15 @@ def moved(law: Law, *moves: Move) -> CurveLaw:
     curve = law.curve
     chain = curve.extended(moves) if isinstance(curve, Chain) else Chain(curve, moves)
     mean, variance, atoms = law.mean, law.variance, law.atoms
-    bound = law.lower_bound
+    bound, symmetric = law.lower_bound, law.symmetric
+    rooted = any(isinstance(move, SymmetricRoot) for move in chain.moves)
     for move in moves:
+        symmetric = move.symmetric(symmetric)
         atoms, bound = move.atoms(atoms), move.lower_bound(bound)
         variance = move.variance(mean, variance)
         mean = move.mean(mean)
-    return CurveLaw(chain, variance, atoms, bound)
+    if rooted and not symmetric:
+        raise InputError(
+            "expected symmetric laws beside a symmetric root, got one that is not; such sums need the matrix form."
+        )
+    return CurveLaw(chain, variance, atoms, bound, symmetric)

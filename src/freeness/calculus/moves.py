@@ -39,6 +39,10 @@ class Move(ABC):
         """A lower bound of the moved support from one before; exact enough to see that a law is non-negative."""
         return min(bound, 0.0)
 
+    def symmetric(self, symmetric: bool) -> bool:
+        """Whether the moved law is known to be symmetric, from whether the law before is."""
+        return False
+
     @abstractmethod
     def atoms(self, atoms: tuple[Atom, ...]) -> tuple[Atom, ...]:
         """Atoms of the moved law from the atoms before."""
@@ -97,6 +101,9 @@ class Scale(Move):
 
     def lower_bound(self, bound: float) -> float:
         return bound * self.factor
+
+    def symmetric(self, symmetric: bool) -> bool:
+        return symmetric
 
     def atoms(self, atoms: tuple[Atom, ...]) -> tuple[Atom, ...]:
         return tuple(Atom(x * self.factor, mass) for x, mass in atoms)

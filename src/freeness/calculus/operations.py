@@ -14,6 +14,7 @@ from freeness.calculus.sums import Add, ProductPower, SumPower, SymmetricRoot
 from freeness.errors import InputError
 from freeness.laws.atomic import AtomicLaw
 from freeness.laws.atoms import Atoms, simplify
+from freeness.laws.curve import CauchyCurve
 from freeness.laws.curve_law import CurveLaw
 from freeness.laws.law import Law
 from freeness.laws.point_mass import PointMass
@@ -199,9 +200,16 @@ def _sum(left: Law, right: Law) -> Law:
         return shift(left, right.position)
     if isinstance(left, PointMass):
         return shift(right, left.position)
-    if isinstance(right.curve, Chain) and not isinstance(left.curve, Chain):
-        left, right = right, left
-    return moved(left, Add(right))
+    base, other = sorted((left, right), key=_rank)
+    return moved(base, Add(other))
+
+
+def _rank(law: Law) -> int:
+    """Which of two laws serves as base: a chain is extended rather than nested, and a closed form costs nothing as a move.
+
+    (The coordinate 1/g of a closed R is also infinite where G vanishes, at the centre of a symmetric law.)
+    """
+    return 0 if isinstance(law.curve, Chain) else 1 if isinstance(law.curve, CauchyCurve) else 2
 
 
 def _product(left: Law, right: Law) -> Law:
@@ -211,6 +219,5 @@ def _product(left: Law, right: Law) -> Law:
         return scale(right, left.position)
     if isinstance(right, AffineLaw) and right.constant == 0:
         return scale(_product(left, right.law), right.factor)
-    if isinstance(right.curve, Chain) and not isinstance(left.curve, Chain):
-        left, right = right, left
-    return moved(left, Multiply(right))
+    base, other = sorted((left, right), key=_rank)
+    return moved(base, Multiply(other))

@@ -58,6 +58,9 @@ class Add(Move):
     def lower_bound(self, bound: float) -> float:
         return bound + self.law.lower_bound
 
+    def symmetric(self, symmetric: bool) -> bool:
+        return symmetric and self.law.symmetric
+
     def atoms(self, atoms: tuple[Atom, ...]) -> tuple[Atom, ...]:
         return sum_atoms(atoms, self.law.atoms)
 
@@ -115,6 +118,9 @@ class SumPower(Move):
     def lower_bound(self, bound: float) -> float:
         return self.exponent * bound
 
+    def symmetric(self, symmetric: bool) -> bool:
+        return symmetric
+
     def atoms(self, atoms: tuple[Atom, ...]) -> tuple[Atom, ...]:
         return _power_atoms(atoms, self.exponent, lambda x: self.exponent * x)
 
@@ -167,17 +173,15 @@ def _power_atoms(atoms: tuple[Atom, ...], exponent: float, move) -> tuple[Atom, 
 
 @dataclass(frozen=True)
 class SymmetricRoot(Move):
-    """The symmetric law of ±√X, X ≥ 0: u kept, z ← √z on the branch with Im > 0, cut along the support."""
+    """The symmetric law of ±√X, X ≥ 0: u kept, z ← √z.
+
+    Valid in the first quadrant, which a symmetric law does not leave: CurveLaw reads the rest by reflection.
+    """
 
     def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
-        value = point.z.value
-        root = 1j * np.sqrt(-value) if np.iscomplexobj(value) else np.sqrt(value)
+        root = np.sqrt(point.z.value)
         z = point.z.apply(root, 0.5 / root)
-        # z in the second quadrant comes from below the axis, where X's own stages lie below it too
-        above = np.imag(value) >= 0
-        margin = np.where(
-            above, np.minimum(point.margin, physical_margin(z, point.size)), physical_margin(z, point.size)
-        )
+        margin = np.minimum(point.margin, physical_margin(z, point.size))
         potential = None if point.potential is None else point.potential / 2
         return CurvePoint(z, point.z * point.g / z, point.u, potential, margin, point.size, point.updates)
 
@@ -190,14 +194,12 @@ class SymmetricRoot(Move):
     def lower_bound(self, bound: float) -> float:
         return -np.inf
 
+    def symmetric(self, symmetric: bool) -> bool:
+        return True
+
     def atoms(self, atoms: tuple[Atom, ...]) -> tuple[Atom, ...]:
-        return tuple(
-            sorted(
-                Atom(sign * x**0.5, mass / 2 if x > 0 else mass)
-                for x, mass in atoms
-                for sign in ((1.0, -1.0) if x > 0 else (1.0,))
-            )
-        )
+        signs = ((atom, sign) for atom in atoms for sign in ((1.0, -1.0) if atom.position > 0 else (0.0,)))
+        return tuple(sorted(Atom(sign * x**0.5, mass / 2 if sign else mass) for (x, mass), sign in signs))
 
     def start(self, z: np.ndarray, mean: float) -> tuple[np.ndarray, np.ndarray]:
         return z**2, np.empty((0, z.size))

@@ -44,6 +44,10 @@ class AtomicLaw(Law):
         return float(self.masses @ (self.positions - self.mean) ** 2)
 
     @property
+    def symmetric(self) -> bool:
+        return bool(np.all(self.positions == -self.positions[::-1]) and np.all(self.masses == self.masses[::-1]))
+
+    @property
     def hull(self) -> tuple[float, float]:
         return float(self.positions[0]), float(self.positions[-1])
 

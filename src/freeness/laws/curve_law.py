@@ -23,9 +23,11 @@ class CurveLaw(Law):
     Densities, distribution functions and transforms are one Newton solve a point, continued down to the real axis.
     """
 
-    def __init__(self, curve: Curve, variance: float, atoms: tuple[Atom, ...], lower_bound: float) -> None:
+    def __init__(
+        self, curve: Curve, variance: float, atoms: tuple[Atom, ...], lower_bound: float, symmetric: bool = False
+    ) -> None:
         self._curve, self._variance, self._atoms = curve, variance, atoms
-        self._lower_bound = lower_bound
+        self._lower_bound, self._symmetric = lower_bound, symmetric
 
     @property
     def curve(self) -> Curve:
@@ -48,12 +50,17 @@ class CurveLaw(Law):
         return self._lower_bound
 
     @property
+    def symmetric(self) -> bool:
+        return self._symmetric
+
+    @property
     def hull(self) -> tuple[float, float]:
         return self._hull
 
     @cached_property
     def _hull(self) -> tuple[float, float]:
-        low, high = (support_end(self._curve, side) for side in (-1, 1))
+        high = support_end(self._curve, 1)
+        low = -high if self._symmetric else support_end(self._curve, -1)
         low = max(low, self._lower_bound)
         for position, _ in self._atoms:
             near = 1e-11 * max(abs(low), abs(high))  # a walk that ends in an atom ends there up to rounding
@@ -62,25 +69,32 @@ class CurveLaw(Law):
         return low, high
 
     def boundary(self, x: np.ndarray) -> Boundary:
-        solution = self._solve(x.astype(complex))
+        mirrored = (x < 0) & self._symmetric
+        target = np.where(mirrored, -x, x)
+        solution = self._solve(target.astype(complex))
         with np.errstate(all="ignore"):
             point = self._curve.evaluate(solution.parameters, self._directions, potential=True)
             assert point.potential is not None
             sensitivity = np.abs(point.g.change[0] / point.z.change[0])
-        error = sensitivity * (np.abs(x) * _ROUNDING + solution.height) + np.abs(point.g.value) * _ROUNDING
-        return Boundary(point.g.value, point.potential, error, solution.converged)
+        g = np.where(mirrored, -point.g.value.conj(), point.g.value)
+        potential = np.where(mirrored, point.potential.conj() + 1j * np.pi, point.potential)
+        error = sensitivity * (np.abs(x) * _ROUNDING + solution.height) + np.abs(g) * _ROUNDING
+        return Boundary(g, potential, error, solution.converged)
 
     def cauchy(self, z: ArrayLike) -> np.ndarray:
         points = np.asarray(z).astype(complex)
         flat = points.ravel()
         below = np.imag(flat) < 0
-        solution = self._solve(np.where(below, flat.conj(), flat))
+        target = np.where(below, flat.conj(), flat)
+        mirrored = (np.real(target) < 0) & self._symmetric
+        solution = self._solve(np.where(mirrored, -target.conj(), target))
         if not solution.converged.all():
             raise ConvergenceError(
                 f"expected G at {flat.size} points, {int((~solution.converged).sum())} did not converge; "
                 "they may lie on an edge or an atom, so move them off the support."
             )
         g = self._curve.evaluate(solution.parameters, self._directions).g.value
+        g = np.where(mirrored, -g.conj(), g)
         return np.where(below, g.conj(), g).reshape(points.shape)
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -73,6 +73,11 @@ class Law(ABC):
         """A lower bound of the support that costs nothing."""
         return self.hull[0]
 
+    @property
+    def symmetric(self) -> bool:
+        """Whether the law is known to be its own mirror image."""
+        return False
+
     @abstractmethod
     def boundary(self, x: np.ndarray) -> Boundary:
         """Boundary values at the real points ``x`` (one-dimensional)."""
@@ -120,6 +125,8 @@ class Law(ABC):
         inside = (x > low) & (x < high) & ~np.isin(x, [position for position, _ in self.atoms])
         if inside.any():
             boundary = self.boundary(x[inside])
+            known = boundary.converged & np.isfinite(np.imag(boundary.potential))
+            boundary = replace(boundary, converged=known)
             value[inside] = self._checked(1.0 - boundary.potential.imag / np.pi, boundary, throw)
         return value
 

@@ -43,6 +43,10 @@ class Semicircle(Law):
         return ()
 
     @property
+    def symmetric(self) -> bool:
+        return True
+
+    @property
     def hull(self) -> tuple[float, float]:
         radius = 2 * float(np.sqrt(self.variance))
         return -radius, radius
