@@ -111,7 +111,7 @@ def test_quantile_inverts_the_distribution_function(law):
 @pytest.mark.parametrize("ratio", [0.2, 1.0, 4.0])
 def test_marchenko_pastur_against_its_density_formula(ratio):
     law = MarchenkoPastur(ratio)
-    low, high = law.edges
+    low, high = law.ends
 
     def density(x):
         return np.sqrt(max((high - x) * (x - low), 0)) / (2 * np.pi * ratio * x)

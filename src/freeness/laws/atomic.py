@@ -60,6 +60,9 @@ class AtomicLaw(Law):
     def moment(self, order: int) -> float:
         return float(self.masses @ self.positions**order)
 
+    def moments(self, order: int) -> np.ndarray:
+        return np.array([self.moment(k) for k in range(1, order + 1)])
+
     def density(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
         return np.zeros(real_points(x).shape)
 

@@ -80,6 +80,10 @@ class ClosedLaw(Protocol):
         """u·w(u) where w is the point with wG(w) - 1 = u; it tends to the mean at u = 0. In S: (1+u)/S(u)."""
         ...
 
+    def cauchy_of_u(self, u: Number) -> Number:
+        """g = u(1+u)/moment_inverse = u·S(u), reduced so that it keeps its digits at u = -1, where z may pass 0."""
+        ...
+
     def potential_of_u(self, u: np.ndarray) -> np.ndarray:
         """U at the point w(u)."""
         ...
@@ -149,9 +153,9 @@ class ClosedCurve(Curve):
         self.mean = law.mean
 
     def evaluate(self, parameters: np.ndarray, directions: int, potential: bool = False) -> CurvePoint:
-        u = 1.0 / base_jet(parameters[0], directions)
-        z = self.law.moment_inverse(u) * base_jet(parameters[0], directions)
-        g = (u + 1.0) / z
+        t = base_jet(parameters[0], directions)
+        u = 1.0 / t
+        z, g = self.law.moment_inverse(u) * t, self.law.cauchy_of_u(u)
         own = self.law.potential_of_u(u.value) if potential else None
         size = np.abs(parameters[0])
         return CurvePoint(z, g, u, own, physical_margin(z, size), size)

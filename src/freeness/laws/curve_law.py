@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 from freeness.errors import ConvergenceError
 from freeness.laws.curve import Curve
 from freeness.laws.law import Atom, Boundary, Law
-from freeness.laws.outside import support_end
+from freeness.laws.outside import walk_end
+from freeness.laws.support import Edge, bands_of, edges_of, polish_edge
 from freeness.numerics.continuation import Solution, follow
 
 _HEIGHT = 30.0  # the continuation starts at this multiple of the support's radius
@@ -58,15 +59,48 @@ class CurveLaw(Law):
         return self._hull
 
     @cached_property
+    def continuous_hull(self) -> tuple[float, float]:
+        """Where the two walks along the real axis from outside end: at the outermost bands or atoms."""
+        high = walk_end(self._curve, 1).position
+        low = -high if self._symmetric else walk_end(self._curve, -1).position
+        return max(low, self._lower_bound), high
+
+    @cached_property
     def _hull(self) -> tuple[float, float]:
-        high = support_end(self._curve, 1)
-        low = -high if self._symmetric else support_end(self._curve, -1)
-        low = max(low, self._lower_bound)
+        low, high = self.continuous_hull
         for position, _ in self._atoms:
             near = 1e-11 * max(abs(low), abs(high))  # a walk that ends in an atom ends there up to rounding
             low = position if position < low + near else low
             high = position if position > high - near else high
         return low, high
+
+    @property
+    def bands(self) -> tuple[tuple[float, float], ...]:
+        return self._bands
+
+    @cached_property
+    def _bands(self) -> tuple[tuple[float, float], ...]:
+        return bands_of(self)
+
+    @property
+    def edges(self) -> tuple[Edge, ...]:
+        return self._edges
+
+    @cached_property
+    def _edges(self) -> tuple[Edge, ...]:
+        return edges_of(self)
+
+    def polished_edge(self, bright: float, dark: float) -> float:
+        """The end of a band between a point inside it and a point outside, as a critical value of the curve."""
+        if self._symmetric and bright + dark < 0:
+            return -self.polished_edge(-bright, -dark)
+        solution = self._solve(np.array([bright, dark], dtype=complex))
+        if solution.converged.all():
+            found = polish_edge(self._curve, solution.parameters[:, :1], solution.parameters[:, 1:])
+            width = self.continuous_hull[1] - self.continuous_hull[0]
+            if found is not None and abs(found - dark) <= max(10 * abs(bright - dark), 1e-5 * width):
+                return found
+        return (bright + dark) / 2
 
     def boundary(self, x: np.ndarray) -> Boundary:
         mirrored = (x < 0) & self._symmetric
@@ -76,9 +110,10 @@ class CurveLaw(Law):
             point = self._curve.evaluate(solution.parameters, self._directions, potential=True)
             assert point.potential is not None
             sensitivity = np.abs(point.g.change[0] / point.z.change[0])
+            noise = np.abs(point.g.change[0] * solution.parameters[0]) * solution.noise
         g = np.where(mirrored, -point.g.value.conj(), point.g.value)
         potential = np.where(mirrored, point.potential.conj() + 1j * np.pi, point.potential)
-        error = sensitivity * (np.abs(x) * _ROUNDING + solution.height) + np.abs(g) * _ROUNDING
+        error = sensitivity * (np.abs(x) * _ROUNDING + solution.height) + np.abs(g) * _ROUNDING + noise
         return Boundary(g, potential, error, solution.converged)
 
     def cauchy(self, z: ArrayLike) -> np.ndarray:

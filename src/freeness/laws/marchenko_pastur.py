@@ -44,7 +44,7 @@ class MarchenkoPastur(Law):
         return self.ratio
 
     @property
-    def edges(self) -> tuple[float, float]:
+    def ends(self) -> tuple[float, float]:
         """Ends of the continuous part."""
         return (1 - np.sqrt(self.ratio)) ** 2, (1 + np.sqrt(self.ratio)) ** 2
 
@@ -54,12 +54,20 @@ class MarchenkoPastur(Law):
 
     @property
     def hull(self) -> tuple[float, float]:
-        low, high = self.edges
+        low, high = self.ends
         return (0.0 if self.atoms else float(low)), float(high)
+
+    @property
+    def bands(self) -> tuple[tuple[float, float], ...]:
+        return (self.ends,)
 
     def moment_inverse(self, u: Number) -> Number:
         """(1 + u)(1 + ratio·u)."""
         return (u + 1.0) * (self.ratio * u + 1.0)
+
+    def cauchy_of_u(self, u: Number) -> Number:
+        """u/(1 + ratio·u)."""
+        return u / (self.ratio * u + 1.0)
 
     def potential_of_u(self, u: np.ndarray) -> np.ndarray:
         """∫ (1+u) d log z along z = (1+u)(1+λu)/u."""
@@ -76,13 +84,13 @@ class MarchenkoPastur(Law):
 
     def cauchy(self, z: ArrayLike) -> np.ndarray:
         points = np.asarray(z).astype(complex)
-        low, high = self.edges
+        low, high = self.ends
         root = np.sqrt(points - low) * np.sqrt(points - high)
         # (z + λ - 1 - √)/(2λz), written so that neither large z nor z near 0 cancels
         return 2.0 / (points + self.ratio - 1 + root)
 
     def boundary(self, x: np.ndarray) -> Boundary:
-        low, high = self.edges
+        low, high = self.ends
         z = x.astype(complex)
         root = np.where(
             (x > low) & (x < high),

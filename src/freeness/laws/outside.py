@@ -6,7 +6,8 @@ parameter's range ends (an atom or a hard edge). Walking from far away finds the
 
 from __future__ import annotations
 
-from typing import Literal
+from functools import lru_cache
+from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy.optimize import elementwise
@@ -25,7 +26,15 @@ def outside_point(curve: Curve, log_distance: np.ndarray, side: Side) -> CurvePo
         return curve.evaluate(curve.real_parameters(base, side), 2)
 
 
-def support_end(curve: Curve, side: Side) -> float:
+class WalkEnd(NamedTuple):
+    """Where the walk from infinity ends: the point of the support, and the log distance of the base parameter there."""
+
+    position: float
+    log_distance: float
+
+
+@lru_cache(maxsize=64)
+def walk_end(curve: Curve, side: Side) -> WalkEnd:
     """The largest (side 1) or smallest (side -1) point of the support: first critical value, or the limit of the walk."""
     grid = _SCAN
     while True:
@@ -33,26 +42,31 @@ def support_end(curve: Curve, side: Side) -> float:
         rising = point.margin > 0
         last = len(grid) - 1 if rising.all() else int(np.argmin(rising)) - 1
         if last in (-1, len(grid) - 1) or grid[last] - grid[last + 1] < 1e-9:
-            return float(point.z.value[max(last, 0)])
+            last = max(last, 0)
+            return WalkEnd(float(point.z.value[last]), float(grid[last]))
         grid = np.linspace(grid[last], grid[last + 1], _ZOOM)
 
 
 def real_inverse(curve: Curve, value: np.ndarray, side: Side, quantity: Literal["g", "u"]) -> np.ndarray:
     """All parameters of the curve's real points outside the support where g or u has the given value; NaN out of reach.
 
-    |g| and |u| fall monotonically with the distance from the support; inverted in logarithms by Chandrupatla's method.
+    g and u of the sign of the side fall monotonically in modulus with the distance from the support; they are inverted in
+    logarithms by Chandrupatla's method. (u keeps its sign only for laws on one half-line.)
     """
+    sign = np.sign(value)
 
     def excess(log_distance: np.ndarray, level: np.ndarray) -> np.ndarray:
         point = outside_point(curve, log_distance.ravel(), side)
-        reached = np.abs((point.g if quantity == "g" else point.u).value).reshape(log_distance.shape)
-        return np.log(reached) - level
+        found = (point.g if quantity == "g" else point.u).value.reshape(log_distance.shape)
+        reached = np.where(np.isinf(found), np.inf, side * found)  # on a pole, rounding has lost the side
+        return np.log(np.maximum(reached, np.finfo(float).tiny)) - level
 
+    start = walk_end(curve, side).log_distance
     with np.errstate(all="ignore"):
         level = np.log(np.abs(value))
-        ends = np.array([_SCAN[-1] - 12.0, _SCAN[0] + 12.0])
+        ends = np.array([start, _SCAN[0] + 12.0])
         reach = excess(ends, np.zeros(2))
-        inside = (level < reach[0]) & (level > reach[1])
+        inside = (level <= reach[0]) & (level > reach[1]) & (sign == side)
         safe = np.where(inside, level, reach.mean())
         found = elementwise.find_root(
             excess,

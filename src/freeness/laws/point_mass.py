@@ -43,6 +43,10 @@ class PointMass(AtomicLaw):
         """a(1 + u)."""
         return self.position * (u + 1.0)
 
+    def cauchy_of_u(self, u: Number) -> Number:
+        """u/a."""
+        return u / self.position
+
     def potential_of_u(self, u: np.ndarray) -> np.ndarray:
         """z - a = a/u."""
         return np.log(complex(self.position)) - lower_log(u)
@@ -85,6 +89,10 @@ class Projection(AtomicLaw):
     def moment_inverse(self, u: Number) -> Number:
         """height·(trace + u)."""
         return self.height * (u + self.trace)
+
+    def cauchy_of_u(self, u: Number) -> Number:
+        """u(1 + u)/(height·(trace + u))."""
+        return u * (u + 1.0) / (self.height * (u + self.trace))
 
     def potential_of_u(self, u: np.ndarray) -> np.ndarray:
         """z = h(α+u)/u, z - h = hα/u: α log(z - h) + (1-α) log z."""

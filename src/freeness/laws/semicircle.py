@@ -67,6 +67,6 @@ class Semicircle(Law):
     def boundary(self, x: np.ndarray) -> Boundary:
         low, high = self.hull
         root = np.sqrt(np.abs((x - low) * (x - high)))
-        g = 2.0 / (x + np.where((x > low) & (x < high), 1j * root, np.sign(x) * root))
+        g = 2.0 / (x.astype(complex) + np.where((x > low) & (x < high), 1j * root, np.sign(x) * root))
         potential = self.additive_potential(g) - lower_log(g)
-        return Boundary(g, potential, 4e-16 * np.abs(g), np.ones(x.shape, dtype=bool))
+        return Boundary(g.astype(complex), potential, 4e-16 * np.abs(g), np.ones(x.shape, dtype=bool))

@@ -20,7 +20,7 @@ _CLEAN = 0.01  # a larger one leaves an error that the next step would feel: one
 _EASY = 0.05  # below it the next step is squared
 _CLOSE = 0.1  # largest accepted second update, relative: what remains is that times the contraction
 _TOLERANCE = 4e-15  # relative size of the last update
-_STALLED = 1e-7  # an update that stops shrinking below it is the noise of a nearly double root (a soft edge)
+_STALLED = 1e-5  # an update that stops shrinking below it is rounding, felt near a multiple root (an edge, a cusp)
 _PHYSICAL = -1e-6  # smallest accepted margin: 0 up to the rounding at a nearly double root
 _ROUNDS = 400
 _ON_EDGE = 1e-14  # relative height below which a target that Newton does not reach lies on an edge
@@ -32,13 +32,15 @@ Update = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """``parameters`` (k, n), the imaginary part ``height`` left (n,), and which points converged (n,).
+    """``parameters`` (k, n), the imaginary part ``height`` left (n,), their relative ``noise`` (n,), which converged (n,).
 
-    ``height`` is 0 except where the target is a double root to working precision (it lies on a soft edge).
+    ``height`` is 0 except where the target is a double root to working precision (it lies on a soft edge); ``noise`` is
+    the size of the last Newton update.
     """
 
     parameters: np.ndarray
     height: np.ndarray
+    noise: np.ndarray
     converged: np.ndarray
 
 
@@ -52,7 +54,8 @@ def follow(update: Update, start: np.ndarray, target: np.ndarray, height: float)
         height: where the continuation starts, far above the support's radius.
     """
     parameters = start.astype(complex).copy()
-    parameters, alive = _newton(update, parameters, target + 1j * height)
+    parameters, _, alive = _newton(update, parameters, target + 1j * height)
+    noise = np.zeros(target.shape)
     y = np.full(target.shape, float(height))
     ratio = np.full(target.shape, 0.1)
     direct = np.zeros(target.shape, dtype=bool)  # whether to try the target itself next
@@ -66,7 +69,7 @@ def follow(update: Update, start: np.ndarray, target: np.ndarray, height: float)
         trial, contraction, good = _attempt(update, parameters[:, active], target[active] + 1j * step)
         final = good & (step == 0.0)
         if final.any():
-            trial[:, final], good[final] = _newton(update, trial[:, final], target[active[final]])
+            trial[:, final], noise[active[final]], good[final] = _newton(update, trial[:, final], target[active[final]])
         parameters[:, active[good]] = trial[:, good]
         y[active[good]] = step[good]
         done[active] = good & final
@@ -80,7 +83,7 @@ def follow(update: Update, start: np.ndarray, target: np.ndarray, height: float)
         alive[stuck] = False
         done |= alive & (y <= _ON_EDGE * size)
         done[stuck] = y[stuck] <= _STUCK * size[stuck]
-    return Solution(parameters, y, done)
+    return Solution(parameters, y, noise, done)
 
 
 def _attempt(update: Update, parameters: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -108,8 +111,8 @@ def _contraction(before: np.ndarray, after: np.ndarray, at: np.ndarray) -> tuple
     return np.where(np.isfinite(ratio), ratio, np.inf), size
 
 
-def _newton(update: Update, parameters: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Newton to rounding; converged if the update became negligible, or stopped shrinking while already tiny."""
+def _newton(update: Update, parameters: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Newton to rounding: the parameters, their noise, and whether they converged: if the update became negligible, or stopped shrinking while already tiny."""
     parameters = parameters.copy()
     last = np.full(target.shape, np.inf)
     margin = np.zeros(target.shape)
@@ -124,7 +127,7 @@ def _newton(update: Update, parameters: np.ndarray, target: np.ndarray) -> tuple
             running = running[better & (size > _TOLERANCE)]
             if running.size == 0:
                 break
-    return parameters, (last <= _STALLED) & (margin >= _PHYSICAL)
+    return parameters, last, (last <= _STALLED) & (margin >= _PHYSICAL)
 
 
 def _relative(change: np.ndarray, parameters: np.ndarray) -> np.ndarray:

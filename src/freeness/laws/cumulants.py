@@ -1,0 +1,78 @@
+"""Moments and free cumulants of a law, and its R- and S-transform on the real axis."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from freeness.errors import InputError
+from freeness.laws.curve import Side
+from freeness.laws.outside import real_inverse
+
+if TYPE_CHECKING:
+    from freeness.laws.law import Law
+
+_RADIUS = 1.1  # of the moment contour over that of the support
+_LEAST = 256  # contour points; the truncation error is 1.1^-points
+
+
+def free_cumulants(moments: ArrayLike) -> np.ndarray:
+    """Free cumulants κ_1, …, κ_n from moments m_1, …, m_n, exactly: m_n = Σ_s κ_s Σ_{i_1+…+i_s = n-s} m_{i_1}…m_{i_s}.
+
+    Args:
+        moments: m_1, …, m_n.
+
+    Example:
+        >>> free_cumulants([0.0, 1.0, 0.0, 2.0, 0.0, 5.0])  # the semicircle law
+        array([0., 1., 0., 0., 0., 0.])
+
+    Source: Speicher (1994); Nica, Speicher (2006), lecture 11.
+    """
+    m = np.concatenate([[1.0], np.asarray(moments, dtype=float)])
+    n = len(m) - 1
+    powers = [np.eye(1, n + 1)[0], m.copy()]  # coefficients of M(z)^s with M(z) = Σ m_k z^k
+    while len(powers) <= n:
+        powers.append(np.convolve(powers[-1], m)[: n + 1])
+    kappa = np.zeros(n + 1)
+    for k in range(1, n + 1):
+        kappa[k] = m[k] - sum(kappa[s] * powers[s][k - s] for s in range(1, k))
+    return kappa[1:]
+
+
+def moments_on_circle(law: Law, order: int) -> np.ndarray:
+    """m_1, …, m_order by the trapezoid rule on a circle close to the support; relative error about 1e-15·1.1^order."""
+    radius = _RADIUS * max(abs(law.hull[0]), abs(law.hull[1]))
+    half = max(_LEAST, order)
+    z = radius * np.exp(1j * np.pi * (np.arange(half) + 0.5) / half)
+    weighted = z * law.cauchy(z)
+    return np.array([np.mean((z**k * weighted).real) for k in range(1, order + 1)])
+
+
+def transform_on_axis(law: Law, values: ArrayLike, quantity: Literal["g", "u"]) -> np.ndarray:
+    """The real point z outside the support with G(z) = g, or with zG(z) - 1 = u.
+
+    Raises:
+        InputError: a value outside the real domain, where no such point exists.
+    """
+    wanted = np.asarray(values, dtype=float)
+    flat = wanted.ravel()
+    found = np.full(flat.shape, np.nan)
+    curve = law.curve
+    sides: tuple[Side, Side] = (1, -1)
+    for side in sides:
+        here = (flat > 0) if side > 0 else (flat < 0)
+        if here.any():
+            parameters = real_inverse(curve, flat[here], side, quantity)
+            with np.errstate(all="ignore"):
+                point = curve.evaluate(parameters, 2)
+            rising = point.margin > 0
+            found[here] = np.where(rising, point.z.value, np.nan)
+    if np.isnan(found).any():
+        name = "R" if quantity == "g" else "S"
+        raise InputError(
+            f"expected arguments in the real domain of the {name}-transform, got {flat[np.isnan(found)][:3]}; it is the set of "
+            f"values that {'G' if quantity == 'g' else 'zG - 1'} takes outside the support, without 0."
+        )
+    return found.reshape(wanted.shape)
