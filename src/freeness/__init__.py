@@ -4,7 +4,19 @@ The random-matrix engine and the theory of networks, without any framework; ``fr
 initialises PyTorch models.
 """
 
-from freeness.calculus import compress, free_power, free_product, free_sum, resize, scale, shift, symmetric_root
+from freeness.calculus import (
+    compress,
+    free_difference,
+    free_power,
+    free_product,
+    free_sum,
+    mirror,
+    resize,
+    scale,
+    shift,
+    symmetric_root,
+    symmetric_square,
+)
 from freeness.errors import ConvergenceError, FreenessError, InputError
 from freeness.laws import (
     Atom,
@@ -50,10 +62,12 @@ __all__ = [
     "activation",
     "compress",
     "fisher_law",
+    "free_difference",
     "free_power",
     "free_product",
     "free_sum",
     "jacobian_law",
+    "mirror",
     "mlp",
     "predict_fisher",
     "predict_jacobian",
@@ -62,4 +76,5 @@ __all__ = [
     "shift",
     "signals",
     "symmetric_root",
+    "symmetric_square",
 ]

@@ -143,7 +143,7 @@ def test_scale_and_shift_move_every_quantile(law, factor, constant):
         (lambda: free_product(MarchenkoPastur(1.0), Atoms([-1.0, 2.0])), "non-negative"),
         (lambda: free_product(PointMass(0.0), MarchenkoPastur(1.0)), "mean > 0"),
         (lambda: resize(MarchenkoPastur(0.5), 2.0), "null directions"),
-        (lambda: scale(MarchenkoPastur(0.5), -1.0), "factor > 0"),
+        (lambda: scale(MarchenkoPastur(0.5), 0.0), "factor other than 0"),
         (lambda: shift(MarchenkoPastur(0.5), np.nan), "finite constant"),
         (lambda: Atoms([0.0, np.nan]), "finite positions"),
         (lambda: Atoms([0.0, 1.0], [0.7, 0.7]), "sum to 1"),

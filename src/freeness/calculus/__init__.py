@@ -5,30 +5,42 @@ from freeness.calculus.chain import Chain, moved
 from freeness.calculus.moves import Move, Multiply, Resize, Scale, Shift
 from freeness.calculus.operations import (
     compress,
+    free_difference,
     free_power,
     free_product,
     free_sum,
+    mirror,
     resize,
     scale,
     shift,
     symmetric_root,
+    symmetric_square,
 )
+from freeness.calculus.sums import Add, ProductPower, SumPower, SymmetricRoot, SymmetricSquare
 
 __all__ = [
+    "Add",
     "AffineLaw",
     "Chain",
     "Move",
     "Multiply",
+    "ProductPower",
     "Resize",
     "Scale",
     "Shift",
+    "SumPower",
+    "SymmetricRoot",
+    "SymmetricSquare",
     "compress",
+    "free_difference",
     "free_power",
     "free_product",
     "free_sum",
+    "mirror",
     "moved",
     "resize",
     "scale",
     "shift",
     "symmetric_root",
+    "symmetric_square",
 ]

@@ -10,25 +10,30 @@ import numpy as np
 from freeness.calculus.affine import AffineLaw
 from freeness.calculus.chain import Chain, moved
 from freeness.calculus.moves import Multiply, Resize, Scale, Shift
-from freeness.calculus.sums import Add, ProductPower, SumPower, SymmetricRoot
+from freeness.calculus.sums import Add, ProductPower, SumPower, SymmetricRoot, SymmetricSquare
 from freeness.errors import InputError
 from freeness.laws.atomic import AtomicLaw
 from freeness.laws.atoms import Atoms, simplify
 from freeness.laws.curve import CauchyCurve
 from freeness.laws.curve_law import CurveLaw
 from freeness.laws.law import Law
+from freeness.laws.marchenko_pastur import MarchenkoPastur
+from freeness.laws.mirror import Mirror
 from freeness.laws.point_mass import PointMass
+from freeness.laws.semicircle import Semicircle
 
 
 def scale(law: Law, factor: float) -> Law:
-    """The law of factor·X, factor > 0.
+    """The law of factor·X, factor ≠ 0.
 
     Example:
         >>> scale(PointMass(2.0), 3.0)
         PointMass(position=6.0)
     """
-    if not (np.isfinite(factor) and factor > 0):
-        raise InputError(f"expected a finite factor > 0, got {factor}; mirror the law first for negative factors.")
+    if not (np.isfinite(factor) and factor != 0):
+        raise InputError(f"expected a finite factor other than 0, got {factor}; 0·X is PointMass(0).")
+    if factor < 0:
+        return scale(mirror(law), -factor)
     if factor == 1:
         return law
     if isinstance(law, AtomicLaw):
@@ -52,6 +57,32 @@ def shift(law: Law, constant: float) -> Law:
     if isinstance(law, AffineLaw):
         return AffineLaw(law.law, law.factor, law.constant + constant)
     return moved(law, Shift(constant)) if isinstance(law, CurveLaw) else AffineLaw(law, 1.0, constant)
+
+
+def mirror(law: Law) -> Law:
+    """The law of -X.
+
+    Example:
+        >>> mirror(PointMass(2.0))
+        PointMass(position=-2.0)
+    """
+    if law.symmetric:
+        return law
+    if isinstance(law, AtomicLaw):
+        return simplify(Atoms(-law.positions, law.masses))
+    return law.law if isinstance(law, Mirror) else Mirror(law)
+
+
+def free_difference(first: Law, second: Law) -> Law:
+    """The law of X - Y for free X, Y.
+
+    Example:
+        >>> from freeness.laws import MarchenkoPastur
+        >>> difference = free_difference(MarchenkoPastur(1.0), MarchenkoPastur(1.0))
+        >>> difference.mean, difference.variance
+        (0.0, 2.0)
+    """
+    return free_sum(first, mirror(second))
 
 
 def resize(law: Law, ratio: float) -> Law:
@@ -164,11 +195,33 @@ def symmetric_root(law: Law) -> Law:
     return moved(law, SymmetricRoot())
 
 
+def symmetric_square(law: Law) -> Law:
+    """The law of X² for a symmetric X.
+
+    Example:
+        >>> from freeness.laws import Semicircle
+        >>> symmetric_square(Semicircle(1.0)).hull
+        (0.0, 4.0)
+    """
+    if not law.symmetric:
+        raise InputError(f"expected a symmetric law, got {law!r}; its square is not a move of its curve.")
+    if isinstance(law, Semicircle):
+        return scale(MarchenkoPastur(1.0), law.variance)
+    if isinstance(law, AtomicLaw):
+        return simplify(Atoms(law.positions**2, law.masses))
+    chain = Chain(law.curve, ()).extended((SymmetricSquare(law.variance),))
+    atoms = SymmetricSquare(law.variance).atoms(law.atoms)
+    return CurveLaw(chain, law.moment(4) - law.variance**2, atoms, 0.0)
+
+
 def free_product(first: Law, *others: Law) -> Law:
     """μ ⊠ ν ⊠ …: the law of X^{1/2} Y X^{1/2} for free X, Y ≥ 0.
 
+    One factor X may be symmetric about 0 instead: the law of Y^{1/2} X Y^{1/2} is then the symmetric one whose square is
+    X² ⊠ Y ⊠ Y (Arizmendi, Pérez-Abreu 2009).
+
     Args:
-        first: a law on [0, ∞), not δ(0).
+        first: a law on [0, ∞), not δ(0), or a symmetric one.
         *others: the same.
 
     Example:
@@ -178,7 +231,12 @@ def free_product(first: Law, *others: Law) -> Law:
 
     Source: Voiculescu, Multiplication of certain non-commuting random variables (1987).
     """
-    for law in (first, *others):
+    laws = (first, *others)
+    odd = [law for law in laws if law.symmetric]
+    if len(odd) == 1:
+        rest = [law for law in laws if law is not odd[0]]
+        return symmetric_root(free_product(symmetric_square(odd[0]), *rest, *rest))
+    for law in laws:
         _require_nonnegative(law)
     return reduce(_product, map(_simplest, others), _simplest(first))
 

@@ -203,3 +203,28 @@ class SymmetricRoot(Move):
 
     def start(self, z: np.ndarray, mean: float) -> tuple[np.ndarray, np.ndarray]:
         return z**2, np.empty((0, z.size))
+
+
+@dataclass(frozen=True)
+class SymmetricSquare(Move):
+    """The law of X² for a symmetric X of the given variance: u kept, z ← z² (the inverse of :class:`SymmetricRoot`)."""
+
+    mean_square: float
+
+    def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
+        z = point.z * point.z
+        margin = np.minimum(point.margin, physical_margin(z, point.size))
+        potential = None if point.potential is None else 2 * point.potential
+        return CurvePoint(z, point.g / point.z, point.u, potential, margin, point.size, point.updates)
+
+    def mean(self, mean: float) -> float:
+        return self.mean_square
+
+    def variance(self, mean: float, variance: float) -> float:
+        raise AssertionError("needs the fourth moment, which symmetric_square supplies")
+
+    def atoms(self, atoms: tuple[Atom, ...]) -> tuple[Atom, ...]:
+        return tuple(Atom(x**2, mass if x == 0 else 2 * mass) for x, mass in atoms if x >= 0)
+
+    def start(self, z: np.ndarray, mean: float) -> tuple[np.ndarray, np.ndarray]:
+        return np.sqrt(z), np.empty((0, z.size))

@@ -63,7 +63,8 @@ class CurveLaw(Law):
         """Where the two walks along the real axis from outside end: at the outermost bands or atoms."""
         high = walk_end(self._curve, 1).position
         low = -high if self._symmetric else walk_end(self._curve, -1).position
-        return max(low, self._lower_bound), high
+        # (the square of a symmetric law has no walk on its left: the parameter is imaginary there)
+        return (self._lower_bound if np.isnan(low) else max(low, self._lower_bound)), high
 
     @cached_property
     def _hull(self) -> tuple[float, float]:

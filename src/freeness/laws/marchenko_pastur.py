@@ -46,7 +46,8 @@ class MarchenkoPastur(Law):
     @property
     def ends(self) -> tuple[float, float]:
         """Ends of the continuous part."""
-        return (1 - np.sqrt(self.ratio)) ** 2, (1 + np.sqrt(self.ratio)) ** 2
+        root = float(np.sqrt(self.ratio))
+        return (1 - root) ** 2, (1 + root) ** 2
 
     @property
     def atoms(self) -> tuple[Atom, ...]:

@@ -112,7 +112,10 @@ def _contraction(before: np.ndarray, after: np.ndarray, at: np.ndarray) -> tuple
 
 
 def _newton(update: Update, parameters: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Newton to rounding: the parameters, their noise, and whether they converged: if the update became negligible, or stopped shrinking while already tiny."""
+    """Newton to rounding: the parameters, their noise, and whether they converged.
+
+    Converged means that the update became negligible, or stopped shrinking while already tiny.
+    """
     parameters = parameters.copy()
     last = np.full(target.shape, np.inf)
     margin = np.zeros(target.shape)

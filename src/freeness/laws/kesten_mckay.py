@@ -1,0 +1,70 @@
+"""The Kesten–McKay law."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from freeness.errors import InputError
+from freeness.laws.cauchy_law import TransformLaw, outer_root
+from freeness.laws.curve import Transform
+from freeness.laws.law import Atom
+from freeness.numerics.half_plane import upper_log
+
+
+@dataclass(frozen=True)
+class KestenMcKay(TransformLaw):
+    """Spectrum of the infinite d-regular tree, d = degree: the free power (±1)^{⊞d}; mean 0, variance d.
+
+    Density d√(4(d-1) - x²)/(2π(d² - x²)) on |x| ≤ 2√(d-1). With z = ω + (d-1)/ω, |ω| ≥ √(d-1): G = ω/(ω² - 1).
+    Source: Kesten (1959); McKay (1981).
+
+    Args:
+        degree: real, ≥ 2 (below 2 the free power has atoms at ±degree and below 1 it does not exist).
+
+    Example:
+        >>> KestenMcKay(5.0).hull
+        (-4.0, 4.0)
+    """
+
+    degree: float
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.degree) and self.degree >= 2):
+            raise InputError(
+                f"expected a degree ≥ 2, got {self.degree}; use free_power(Bernoulli(), degree) for degrees in [1, 2)."
+            )
+
+    @property
+    def mean(self) -> float:
+        return 0.0
+
+    @property
+    def variance(self) -> float:
+        return float(self.degree)
+
+    @property
+    def atoms(self) -> tuple[Atom, ...]:
+        return ()
+
+    @property
+    def symmetric(self) -> bool:
+        return True
+
+    @property
+    def hull(self) -> tuple[float, float]:
+        radius = 2 * float(np.sqrt(self.degree - 1))
+        return -radius, radius
+
+    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
+        """ω/(ω² - 1) and d/(ω² - 1), with dω/dz = ω/√(z² - 4(d-1))."""
+        root = outer_root(z, *self.hull)
+        w = (z + root) / 2
+        rest, slope = w**2 - 1, w / root
+        return (w / rest, -(w**2 + 1) / rest**2 * slope), (self.degree / rest, -2 * self.degree * w / rest**2 * slope)
+
+    def potential(self, z: np.ndarray) -> np.ndarray:
+        """log ω - (d/2 - 1) log(1 - ω⁻²)."""
+        w = (z + outer_root(z, *self.hull)) / 2
+        return upper_log(w) if self.degree == 2 else upper_log(w) - (self.degree / 2 - 1) * np.log1p(-(w**-2.0))

@@ -1,0 +1,49 @@
+"""The curve of -X: the curve of X read through a reflection, so that parameters stay in the upper half-plane."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from freeness.laws.curve import Curve, CurvePoint, Side
+from freeness.numerics.jet import Jet
+
+
+def _reflected(jet: Jet) -> Jet:
+    """conj F(-conj t) as a jet in t, from F's jet at -conj t: the derivative in t is -conj F', corrections are conjugated."""
+    change = jet.change.conj()
+    return Jet(jet.value.conj(), np.concatenate([-change[:1], change[1:]]))
+
+
+def _opposite(side: Side) -> Side:
+    return -1 if side == 1 else 1
+
+
+def _inner(parameters: np.ndarray) -> np.ndarray:
+    return -parameters.conj()
+
+
+def _outer_updates(updates: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+    return tuple(np.stack([row[0].conj(), -row[1].conj()]) for row in updates)
+
+
+class MirrorCurve(Curve):
+    """The curve of -X: G_{-X}(z) = -conj G_X(-conj z)."""
+
+    def __init__(self, inner: Curve) -> None:
+        self.inner, self.size, self.mean = inner, inner.size, -inner.mean
+
+    def evaluate(self, parameters: np.ndarray, directions: int, potential: bool = False) -> CurvePoint:
+        point = self.inner.evaluate(_inner(parameters), directions, potential)
+        own = None if point.potential is None else point.potential.conj() + 1j * np.pi
+        z, g, u = -_reflected(point.z), -_reflected(point.g), _reflected(point.u)
+        return CurvePoint(z, g, u, own, point.margin, point.size, _outer_updates(point.updates))
+
+    def start(self, z: np.ndarray) -> np.ndarray:
+        return _inner(self.inner.start(_inner(z)))
+
+    def anchor(self, side: Side) -> tuple[float, float]:
+        position, scale = self.inner.anchor(_opposite(side))
+        return -position, scale
+
+    def real_parameters(self, base: np.ndarray, side: Side) -> np.ndarray:
+        return -self.inner.real_parameters(-base, _opposite(side))
