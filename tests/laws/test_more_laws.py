@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
+from scipy.special import erf
 
 from freeness.calculus import compress, free_power, free_product, free_sum
 from freeness.errors import ConvergenceError, InputError
@@ -12,7 +13,7 @@ from freeness.laws import Atoms, MarchenkoPastur, PointMass, Projection, Semicir
 from freeness.laws.arcsine import Arcsine
 from freeness.laws.bernoulli import Bernoulli
 from freeness.laws.cauchy_law import TransformLaw, as_cauchy_law
-from freeness.laws.density import Bounded, Density, HardEdges, SoftEdges, legendre_second_kind
+from freeness.laws.density import Bounded, Density, HardEdges, LeftEdge, RightEdge, SoftEdges, legendre_second_kind
 from freeness.laws.fuss_catalan import FussCatalan
 from freeness.laws.kesten_mckay import KestenMcKay
 from freeness.laws.mirror import Mirror, mirrored
@@ -26,13 +27,14 @@ def beta_density(x):
 
 
 def truncated_gaussian(x):
-    return np.exp(-(x**2) / 2) / 2.3925766571043634  # on [-2, 2]
+    return np.exp(-(x**2) / 2) / (np.sqrt(2 * np.pi) * erf(np.sqrt(2)))  # on [-2, 2]
 
 
 def triangle(x):
     return 1 - np.abs(x)
 
 
+SOFT_KINK = 2 * quad(lambda t: np.cos(t) ** 2 * np.exp(-np.sin(t)), 0, np.pi / 2, epsabs=1e-14)[0]
 DENSITIES = {
     "density beta": Density(beta_density, 0.0, 1.0),
     "density gaussian": Density(truncated_gaussian, -2.0, 2.0),
@@ -40,6 +42,10 @@ DENSITIES = {
     "density semicircle": Density(lambda x: np.sqrt((3 - x) * (1 + x)) / (2 * np.pi), -1.0, 3.0),
     "density hard": Density(lambda x: np.sqrt((4 - x) / x) / (2 * np.pi), 0.0, 4.0),
     "density mp": Density(lambda x: np.sqrt((2.25 - x) * (x - 0.25)) / (0.5 * np.pi * x), 0.25, 2.25),
+    "density quarter circle": Density(lambda x: 4 / np.pi * np.sqrt(1 - x**2), 0.0, 1.0),
+    "density left": Density(lambda x: 1.5 * np.sqrt(x), 0.0, 1.0),
+    "density hard left": Density(lambda x: 0.5 / np.sqrt(x), 0.0, 1.0),
+    "density soft kink": Density(lambda x: np.sqrt(1 - x**2) * np.exp(-np.abs(x)) / SOFT_KINK, -1.0, 1.0, kinks=[0.0]),
 }
 LAWS = {
     "arcsine": Arcsine(),
@@ -186,7 +192,9 @@ def test_transforms_of_lower_and_real_points_continue_those_of_the_upper_half_pl
     z = upper_points(law)
     assert np.allclose(law.cauchy(z.conj()), law.cauchy(z).conj(), rtol=1e-12)
     low, high = law.hull
-    x = np.concatenate([high + (high - low) * np.geomspace(1e-6, 1e6, 25), low - (high - low) * np.geomspace(1e-6, 1e6, 25)])
+    x = np.concatenate(
+        [high + (high - low) * np.geomspace(1e-6, 1e6, 25), low - (high - low) * np.geomspace(1e-6, 1e6, 25)]
+    )
     real, above = own.transforms(x), own.transforms(x + 0j)
     for (value, slope), (expected, tangent) in zip(real, above, strict=True):
         assert value.dtype == float
@@ -323,7 +331,9 @@ def test_fuss_catalan_cdf_is_the_integral_in_log_x_and_quantile_inverts_it(order
         area = 0.0
         breaks = np.linspace(np.log(left), np.log(right), 9)
         for a, b in zip(breaks[:-1], breaks[1:], strict=True):
-            area += quad(lambda t: float(law.density(np.exp(t))) * np.exp(t), a, b, epsabs=1e-14, epsrel=1e-11, limit=200)[0]
+            area += quad(
+                lambda t: float(law.density(np.exp(t))) * np.exp(t), a, b, epsabs=1e-14, epsrel=1e-11, limit=200
+            )[0]
         assert law.cdf(right) - law.cdf(left) == pytest.approx(area, abs=1e-10)
     p = np.array([1e-3, 0.1, 0.5, 0.9, 0.999])
     assert np.allclose(law.cdf(law.quantile(p)), p, rtol=1e-12)
@@ -368,14 +378,17 @@ def test_densities_choose_their_basis_and_have_the_exact_transform(name, kind, e
     assert np.allclose(law.cauchy(z), exact(z), rtol=2e-12)
 
 
-def test_mixed_ends_are_refused_with_the_remedy_which_works():
-    def quarter_circle(x):
-        return 4 / np.pi * np.sqrt(1 - x**2)
-
-    with pytest.raises(ConvergenceError, match="pass its kinks, geometrically"):
-        Density(quarter_circle, 0.0, 1.0)
-    law = Density(quarter_circle, 0.0, 1.0, kinks=[0.5])if False else None
-    assert law is None
+@pytest.mark.parametrize("name", ["density quarter circle", "density left", "density hard left"])
+def test_ends_of_two_types_have_their_own_basis(name):
+    law = DENSITIES[name]
+    assert [type(piece) for piece in law.pieces] == [RightEdge if "circle" in name else LeftEdge]
+    nodes, weights = np.polynomial.legendre.leggauss(400)
+    s, weights = (nodes + 1) / 2, weights / 2  # x = e ± s² w makes the integrand smooth
+    low, high = law.hull
+    x = high - (high - low) * s**2 if "circle" in name else low + (high - low) * s**2
+    z = np.array([0.5 + 0.1j, 1.1 + 0j, -0.2 + 0.001j, 3j])
+    expected = (1 / (z[:, None] - x)) @ (weights * 2 * s * (high - low) * law.density(x))
+    assert np.allclose(law.cauchy(z), expected, rtol=1e-12)
 
 
 def test_legendre_functions_of_the_second_kind_against_quadrature():
@@ -391,13 +404,11 @@ def test_legendre_functions_of_the_second_kind_against_quadrature():
 
 
 def test_long_legendre_series_keep_their_digits_at_every_distance():
-    law = Density(lambda x: (1 + np.cos(150 * x) / 2) / (1 + np.sin(150) / 150) / 2 * (1 + 0 * x), -1.0, 1.0) if False else None
     wavy = Density(lambda x: (1 + np.sin(150 * x) / 2) / 2, -1.0, 1.0)
     nodes, weights = np.polynomial.legendre.leggauss(2000)
     density = (1 + np.sin(150 * nodes) / 2) / 2
     z = np.array([0.3, 1.001, -0.99, 2.0])[:, None] + 1j * np.array([0.02, 0.05, 0.2, 1.0, 30.0])
     expected = np.einsum("k,ijk->ij", weights * density, 1 / (z[..., None] - nodes))
-    assert law is None
     assert np.allclose(wavy.cauchy(z), expected, rtol=1e-12)
 
 
@@ -414,7 +425,9 @@ def test_mixture_of_atoms_convolves_as_the_atoms_do():
     parts = Mixture([Projection(0.5), PointMass(1.0)], [0.5, 0.5])
     x = np.linspace(0.1, 2.5, 31)
     assert np.allclose(
-        free_product(parts, MarchenkoPastur(0.5)).density(x), free_product(Projection(0.75), MarchenkoPastur(0.5)).density(x), rtol=1e-10
+        free_product(parts, MarchenkoPastur(0.5)).density(x),
+        free_product(Projection(0.75), MarchenkoPastur(0.5)).density(x),
+        rtol=1e-10,
     )
 
 
@@ -487,7 +500,11 @@ def test_uniform_transform_is_the_logarithm(low, width):
 
 @settings(max_examples=25)
 @given(
-    a=st.floats(-0.9, 0.9), b=st.floats(-0.4, 0.4), frequency=st.floats(0.5, 30.0), shift=st.floats(-5, 5), width=st.floats(0.1, 10)
+    a=st.floats(-0.9, 0.9),
+    b=st.floats(-0.4, 0.4),
+    frequency=st.floats(0.5, 30.0),
+    shift=st.floats(-5, 5),
+    width=st.floats(0.1, 10),
 )
 def test_any_smooth_density_has_mass_one_and_its_own_density(a, b, frequency, shift, width):
     def raw(x):

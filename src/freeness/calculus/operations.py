@@ -232,7 +232,7 @@ def free_product(first: Law, *others: Law) -> Law:
     Source: Voiculescu, Multiplication of certain non-commuting random variables (1987).
     """
     laws = (first, *others)
-    odd = [law for law in laws if law.symmetric]
+    odd = [law for law in laws if law.symmetric and law.variance > 0]
     if len(odd) == 1:
         rest = [law for law in laws if law is not odd[0]]
         return symmetric_root(free_product(symmetric_square(odd[0]), *rest, *rest))

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.polynomial import chebyshev, legendre
@@ -236,24 +236,24 @@ class Bounded(Expansion):
             yield block, legendre_second_kind(zeta[block], count, limit)
 
 
-@dataclass(frozen=True, eq=False)
-class RightEdge(Expansion):
-    """√ or 1/√ at the right end, smooth up to the left one: with x = high - s², h(s) = f(x)|s| is smooth on [-r, r], even.
+class OneEdge(Expansion):
+    """√ or 1/√ at one end e, smooth up to the other: with x = e + sign·s², h(s) = f(x)|s| is smooth and even on [-r, r].
 
-    ∫ f(x)/(z-x) dx = ∫ h(s)/(s²-w²) ds = -C(w)/w with w² = high - z and C(w) = ∫ h(s)/(w-s) ds by Legendre functions.
+    ∫ f(x)/(z-x) dx = sign·C(w)/w with w² = sign·(z-e) and C(w) = ∫ h(s)/(w-s) ds, by Legendre functions.
     """
+
+    sign: ClassVar[float]
 
     @classmethod
     def nodes(cls, low: float, high: float, count: int) -> np.ndarray:
         """The Chebyshev points of s > 0."""
-        return high - (high - low) * np.cos(_angles(2 * (count // 2))[: count // 2]) ** 2
+        return cls._edge(low, high) + cls.sign * (high - low) * np.cos(_angles(count)[: count // 2]) ** 2
 
     @classmethod
     def series(cls, low: float, high: float, values: np.ndarray) -> np.ndarray:
         """Chebyshev series of h."""
-        radius = np.sqrt(high - low)
-        h = radius * np.cos(_angles(2 * values.size)[: values.size]) * values
-        return _cosine_series(radius * np.concatenate([h, h[::-1]]))
+        h = (high - low) * np.cos(_angles(2 * values.size)[: values.size]) * values
+        return _cosine_series(np.concatenate([h, h[::-1]]))
 
     @classmethod
     def from_series(cls, low: float, high: float, series: np.ndarray, error: float) -> Self:
@@ -270,32 +270,47 @@ class RightEdge(Expansion):
         return self.inner.mass
 
     def times(self, centre: float) -> Self:
-        square = self.inner.times(0.0).times(0.0).coefficients
-        return replace(self, coefficients=legendre.legsub((self.high - centre) * self.coefficients, square))
+        square = self.sign * self.inner.times(0.0).times(0.0).coefficients
+        shift = self._edge(self.low, self.high) - centre
+        return replace(self, coefficients=legendre.legadd(shift * self.coefficients, square))
 
     def cauchy(self, z: np.ndarray) -> Transform:
         w = self._root(z)
         value, slope = self.inner.cauchy(w)
-        found = -value / w, (slope - value / w) / (2 * w**2)
+        found = self.sign * value / w, (slope - value / w) / (2 * w**2)
         return found if np.iscomplexobj(z) else (np.real(found[0]), np.real(found[1]))
 
     def potential(self, z: np.ndarray) -> np.ndarray:
-        """z - x = -(w - s)(w + s), and h is even."""
-        return 2 * self.inner.potential(self._root(z)) - 1j * np.pi * self.mass
+        """z - x = sign·(w - s)(w + s), and h is even."""
+        return 2 * self.inner.potential(self._root(z)) - (1j * np.pi * self.mass if self.sign < 0 else 0.0)
 
     def density(self, x: np.ndarray) -> np.ndarray:
-        s = np.sqrt(self.high - x)
+        s = np.sqrt(self.sign * (x - self._edge(self.low, self.high)))
         with np.errstate(divide="ignore", invalid="ignore"):
             return self.inner.density(s) / s
 
+    @classmethod
+    def _edge(cls, low: float, high: float) -> float:
+        return low if cls.sign > 0 else high
+
     def _root(self, z: np.ndarray) -> np.ndarray:
-        """w = √(high - z) of the sign that lies in the closed upper half-plane for z there."""
-        return 1j * np.sqrt((z - self.high).astype(complex))
+        """w of the sign that is in the closed upper half-plane for z there."""
+        root = np.sqrt((z - self._edge(self.low, self.high)).astype(complex))
+        return root if self.sign > 0 else 1j * root
 
 
 @dataclass(frozen=True, eq=False)
-class LeftEdge(RightEdge):
-    """The mirror image of :class:`RightEdge`: x = low + s²."""
+class LeftEdge(OneEdge):
+    """√ or 1/√ at the left end only."""
+
+    sign = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class RightEdge(OneEdge):
+    """√ or 1/√ at the right end only."""
+
+    sign = -1.0
 
 
 def legendre_second_kind(zeta: np.ndarray, count: int, limit: float = 1.0 + 1e-3) -> np.ndarray:
@@ -373,16 +388,16 @@ def _horner(coefficients: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.nda
 class Density(TransformLaw):
     """The law with density ``function`` on [low, high]; nothing is integrated near the real axis.
 
-    Each piece between kinks is expanded in that of three bases in which its coefficients decay fastest: T_k/√ (both ends
-    hard, 1/√), U_k·√ (both ends soft, √), Legendre P_k (smooth up to both ends). Transforms, potential and boundary values
+    Each piece between kinks is expanded in that basis in which its coefficients decay fastest: T_k/√ (both ends hard,
+    1/√), U_k·√ (both ends soft, √), Legendre P_k (smooth up to both ends), or P_k in the square root of the distance from
+    one end (hard or soft there, smooth up to the other). Transforms, potential and boundary values
     are then exact for the truncated series; what is left out is the error estimate.
 
     Args:
         function: the density, elementwise and vectorised; ≥ 0, of mass 1. It is not called at the ends.
         low: left end.
         high: right end.
-        kinks: points where the density or a derivative jumps. Towards a power other than ±½ at an end, or ends of
-            different types, let them approach the end geometrically.
+        kinks: points where the density or a derivative jumps, or where it is like √ or 1/√.
 
     Example:
         >>> law = Density(lambda x: 6 * x * (1 - x), 0.0, 1.0)
@@ -465,24 +480,24 @@ class Density(TransformLaw):
 
 def expand(function: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> Expansion:
     """The shortest converged expansion of a density on [low, high], sampled on ever finer Chebyshev points."""
-    middle, half = (low + high) / 2, (high - low) / 2
     count, tail = 32, np.inf
     while count <= _MOST:
-        values = _sampled(function, middle + half * np.cos(_angles(count))) * half
-        found = [(kind, kind.series(values)) for kind in (SoftEdges, HardEdges, Bounded)]
+        found = [
+            (kind, kind.series(low, high, _sampled(function, kind.nodes(low, high, count))))
+            for kind in (SoftEdges, HardEdges, Bounded, LeftEdge, RightEdge)
+        ]
         tails = [_tail(series) for _, series in found]
         tail = min(tails)
         settled = [pair for pair, left in zip(found, tails, strict=True) if left <= _TAIL]
-        if settled:
-            kind, series = min(settled, key=lambda pair: _length(pair[1], 1e-13))
+        for kind, series in sorted(settled, key=lambda pair: _length(pair[1], 1e-13)):
             kept = _length(series, _KEPT)
             expansion = kind.from_series(low, high, series[:kept], float(np.abs(series[kept:]).sum()))
             if _reproduces(expansion, function):
                 return expansion
         count *= 2
     raise ConvergenceError(
-        f"expected a density on [{low:g}, {high:g}] smooth inside, with both ends hard (1/√), both soft (√) or both smooth, "
-        f"got a relative tail of {tail:.1g} after {_MOST} coefficients; pass its kinks, geometrically close to other ends."
+        f"expected a density on [{low:g}, {high:g}] smooth inside and, at each end, smooth or like √ or 1/√, "
+        f"got a relative tail of {tail:.1g} after {_MOST} coefficients; pass its kinks, so that it is split there."
     )
 
 

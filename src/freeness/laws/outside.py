@@ -16,6 +16,8 @@ from freeness.laws.curve import Curve, CurvePoint, Side
 
 _SCAN = np.linspace(np.log(1e8), np.log(1e-20), 321)  # log distance of the base parameter from its anchor
 _ZOOM = 33
+_ZOOMS = 12
+_SHARP = 1e-9  # in the log of the parameter: the critical value is then exact to rounding, being a minimum
 
 
 def outside_point(curve: Curve, log_distance: np.ndarray, side: Side) -> CurvePoint:
@@ -36,15 +38,15 @@ class WalkEnd(NamedTuple):
 @lru_cache(maxsize=64)
 def walk_end(curve: Curve, side: Side) -> WalkEnd:
     """The largest (side 1) or smallest (side -1) point of the support: first critical value, or the limit of the walk."""
-    grid = _SCAN
-    while True:
-        point = outside_point(curve, grid, side)
+    grid, point, last = _SCAN, outside_point(curve, _SCAN, side), 0
+    for _ in range(_ZOOMS):
         rising = point.margin > 0
-        last = len(grid) - 1 if rising.all() else int(np.argmin(rising)) - 1
-        if last in (-1, len(grid) - 1) or grid[last] - grid[last + 1] < 1e-9:
-            last = max(last, 0)
-            return WalkEnd(float(point.z.value[last]), float(grid[last]))
+        last = len(grid) - 1 if rising.all() else max(int(np.argmin(rising)) - 1, 0)
+        if rising.all() or not rising[0] or grid[last] - grid[last + 1] < _SHARP:
+            break
         grid = np.linspace(grid[last], grid[last + 1], _ZOOM)
+        point = outside_point(curve, grid, side)
+    return WalkEnd(float(point.z.value[last]), float(grid[last]))
 
 
 def real_inverse(curve: Curve, value: np.ndarray, side: Side, quantity: Literal["g", "u"]) -> np.ndarray:
