@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f]")  # escape sequences, control characters
+
 
 class FreenessError(Exception):
     """Base of every error that freeness raises on purpose; the command line shows its message without a traceback."""
@@ -13,3 +17,18 @@ class InputError(FreenessError, ValueError):
 
 class ConvergenceError(FreenessError, ArithmeticError):
     """A numerical answer did not reach its tolerance; the message names the cause and the remedy."""
+
+
+def brief(error: BaseException) -> str:
+    """The kind of an error and its first line, without control characters, to stand inside a sentence.
+
+    Example:
+        >>> brief(ValueError("no luck.\\nmore"))
+        'ValueError (no luck)'
+    """
+    try:
+        lines = str(error).strip().splitlines() or [""]
+    except Exception:  # a user's own error may fail to print
+        lines = [""]
+    text = _CONTROL.sub("", lines[0]).strip().rstrip(".")
+    return f"{type(error).__name__}{f' ({text})' if text else ''}"

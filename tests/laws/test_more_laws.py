@@ -1,11 +1,14 @@
 """The further laws: all ways to know one agree, and special values of the literature hold."""
 
+from itertools import pairwise
+from math import comb
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
-from scipy.special import erf
+from scipy.special import erf, eval_legendre
 
 from freeness.calculus import compress, free_power, free_product, free_sum
 from freeness.errors import ConvergenceError, InputError
@@ -70,7 +73,6 @@ LAWS = {
     "symmetrized": symmetrized(MarchenkoPastur(0.5)),
     "mixture with atoms": Mixture([PointMass(1.0), Projection(0.5), Arcsine()], [0.2, 0.4, 0.4]),
 }
-FLOORS = {"kesten-mckay 40": 1e-12}  # (degree/2) log cancels in the potential
 
 
 @pytest.fixture(params=LAWS, scope="module")
@@ -99,18 +101,22 @@ def continuous_breaks(law):
     return sorted(ends | {p.low for p in getattr(law, "pieces", ())})
 
 
-def integral(law, function):
-    """∫ function·density, by x = mid + half·sin on every stretch, which removes 1/√ at its ends."""
-    breaks, total = continuous_breaks(law), 0.0
-    for low, high in zip(breaks[:-1], breaks[1:], strict=True):
-        middle, half = (low + high) / 2, (high - low) / 2
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(300)
 
-        def integrand(t, middle=middle, half=half):
-            x = middle + half * np.sin(t)
-            return float(function(x) * law.density(x)) * half * np.cos(t)
 
-        total += quad(integrand, -np.pi / 2, np.pi / 2, epsabs=1e-11, epsrel=1e-11, limit=400)[0]
-    return total
+def stretch(low, high, crowded=1):
+    """Nodes and weights for ∫ dx by x = low + (high - low)·sin²(πτ^crowded/2): 1/√ at the ends becomes smooth."""
+    tau = (NODES + 1) / 2
+    angle = np.pi / 2 * tau**crowded
+    slope = (high - low) * np.sin(2 * angle) * np.pi / 2 * crowded * tau ** (crowded - 1)
+    return low + (high - low) * np.sin(angle) ** 2, WEIGHTS / 2 * slope
+
+
+def integral(law, function, breaks=None):
+    """∫ function·density by Gauss quadrature between breaks."""
+    crowded = 8 if isinstance(law, FussCatalan) and breaks is None else 1  # x^{-s/(s+1)} at 0
+    rules = [stretch(low, high, crowded) for low, high in pairwise(breaks or continuous_breaks(law))]
+    return sum(w @ (function(x) * law.density(x)) for x, w in rules)
 
 
 def test_density_is_the_limit_of_the_cauchy_transform_at_the_axis(law):
@@ -131,18 +137,10 @@ def test_cdf_is_the_integral_of_the_density_and_atoms(law):
     assert integral(law, lambda x: 1.0) + sum(m for _, m in law.atoms) == pytest.approx(1, abs=1e-9)
     assert law.cdf(law.hull[0] - 1.0) == 0
     assert law.cdf(law.hull[1] + 1.0) == 1
-    x = inner_points(law, 12)
-    for left, right in zip(x[:-1], x[1:], strict=True):
+    for left, right in pairwise(inner_points(law, 12)):
         inside = [b for b in continuous_breaks(law) if left < b < right]
         jump = sum(mass for p, mass in law.atoms if left < p <= right)
-        area = 0.0
-        for a, b in zip([left, *inside], [*inside, right], strict=True):
-            middle, half = (a + b) / 2, (b - a) / 2
-
-            def integrand(t, middle=middle, half=half):
-                return float(law.density(middle + half * np.sin(t))) * half * np.cos(t)
-
-            area += quad(integrand, -np.pi / 2, np.pi / 2, epsabs=1e-12, epsrel=1e-12, limit=200)[0]
+        area = integral(law, lambda x: 1.0, [left, *inside, right])
         assert law.cdf(right) - law.cdf(left) == pytest.approx(area + jump, abs=1e-10)
 
 
@@ -235,7 +233,7 @@ def test_symmetric_laws_say_so_and_are():
     for law in (Bernoulli(), Arcsine(), KestenMcKay(3.0), Uniform(-1.0, 1.0), LAWS["symmetrized"]):
         assert law.symmetric
         assert law.mean == 0
-        assert abs(law.moments(5)[[0, 2, 4]]).max() < 1e-14
+        assert np.all(np.abs(law.moments(5)[::2]) < 1e-14 * law.hull[1] ** np.array([1, 3, 5]))
     assert not Uniform(0.0, 1.0).symmetric
     assert not LAWS["mixture"].symmetric
 
@@ -263,7 +261,7 @@ def test_kesten_mckay_moments_count_closed_walks_on_the_tree():
 
 def test_bernoulli_plus_bernoulli_is_arcsine():
     total = free_sum(Bernoulli(), Bernoulli())
-    x = np.linspace(-1.95, 1.95, 41)
+    x = np.linspace(-1.95, 1.95, 40)
     assert np.allclose(total.density(x), Arcsine(2.0).density(x), rtol=1e-10)
 
 
@@ -318,8 +316,6 @@ def test_fuss_catalan_density_and_cdf_against_the_parametrisation(order):
 
 
 def _fuss_catalan_number(s, k):
-    from math import comb
-
     return comb((s + 1) * k, k) / (s * k + 1)
 
 
@@ -327,13 +323,9 @@ def _fuss_catalan_number(s, k):
 def test_fuss_catalan_cdf_is_the_integral_in_log_x_and_quantile_inverts_it(order):
     law = FussCatalan(order)
     x = np.geomspace(1e-250, law.hull[1] * 0.999, 7)
-    for left, right in zip(x[:-1], x[1:], strict=True):
-        area = 0.0
-        breaks = np.linspace(np.log(left), np.log(right), 9)
-        for a, b in zip(breaks[:-1], breaks[1:], strict=True):
-            area += quad(
-                lambda t: float(law.density(np.exp(t))) * np.exp(t), a, b, epsabs=1e-14, epsrel=1e-11, limit=200
-            )[0]
+    for left, right in pairwise(x):
+        log_x, weights = stretch(np.log(left), np.log(right))
+        area = weights @ (law.density(np.exp(log_x)) * np.exp(log_x))
         assert law.cdf(right) - law.cdf(left) == pytest.approx(area, abs=1e-10)
     p = np.array([1e-3, 0.1, 0.5, 0.9, 0.999])
     assert np.allclose(law.cdf(law.quantile(p)), p, rtol=1e-12)
@@ -392,15 +384,16 @@ def test_ends_of_two_types_have_their_own_basis(name):
 
 
 def test_legendre_functions_of_the_second_kind_against_quadrature():
-    nodes, weights = np.polynomial.legendre.leggauss(400)
     zeta = np.array([1.2, -1.5, 3.0 + 0j, 0.3 + 0.2j, -0.9 + 0.3j, 50j])
     for points in (zeta, zeta[:2].real):
         found = legendre_second_kind(points, 9)
-        for k in range(9):
-            p = np.polynomial.legendre.legval(nodes, np.eye(9)[k])
-            expected = np.array([weights @ (p / (t - nodes)) / 2 for t in points])
-            assert np.abs(found[k] - expected).max() < 1e-14
-    assert abs(legendre_second_kind(np.array([50j]), 9)[8, 0]) == pytest.approx(1.32e-18, rel=0.02)
+        for k, column in enumerate(found):
+            expected = [
+                quad(lambda x, k=k, z=z: eval_legendre(k, x) / (z - x) / 2, -1, 1, complex_func=True, epsabs=1e-15)[0]
+                for z in points
+            ]
+            assert np.abs(column - expected).max() < 1e-14
+    assert abs(legendre_second_kind(np.array([50j]), 9)[8, 0]) == pytest.approx(50.0**-9 / 109395 * 128, rel=2e-3)
 
 
 def test_long_legendre_series_keep_their_digits_at_every_distance():
@@ -551,7 +544,7 @@ def test_any_smooth_density_has_mass_one_and_its_own_density(a, b, frequency, sh
     ],
 )
 def test_bad_input_is_refused_in_one_sentence(make):
-    with pytest.raises(InputError, match="^expected [^.]*got") as caught:
+    with pytest.raises(InputError, match=r"^expected .* got ") as caught:
         make()
     assert "\n" not in str(caught.value)
 

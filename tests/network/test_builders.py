@@ -1,5 +1,6 @@
 """The MLP builder and the record."""
 
+import numpy as np
 import pytest
 
 from freeness import InputError, mlp
@@ -26,8 +27,31 @@ def test_depth_counts_weight_matrices_and_the_last_layer_is_linear():
         {"depth": 2, "width": 10, "sigma_w": 0.0},
         {"depth": 2, "width": 10, "sigma_b": -1.0},
         {"depth": 2, "width": 10, "sigma_w": float("nan")},
+        {"depth": 2.5, "width": 100},
+        {"depth": 3, "width": 100.0},
+        {"depth": 3, "width": True},
+        {"depth": True, "width": 10},
+        {"depth": 2, "width": 20.5},
+        {"depth": 2, "width": [3, 4.5, 2]},
+        {"depth": 2, "width": "345"},
+        {"depth": 2, "width": None},
+        {"depth": 2, "width": [[3, 4, 5]]},
+        {"depth": 2, "width": [[3], [4, 5], 6]},
+        {"depth": 2, "width": np.array(5.0)},
+        {"depth": "3", "width": 10},
+        {"depth": 2, "width": 10, "weights": None},
+        {"depth": 2, "width": 10, "sigma_w": "a"},
+        {"depth": 2, "width": 10, "sigma_b": None},
+        {"depth": 2, "width": 10, "activation": None},
+        {"depth": 2, "width": 10, "activation": 3},
     ],
 )
 def test_impossible_networks_are_refused(arguments):
-    with pytest.raises(InputError, match=r"expected .* got "):
+    with pytest.raises(InputError, match=r"expected .* got ") as caught:
         mlp(**arguments)
+    assert str(caught.value).endswith(".") and "\n" not in str(caught.value)
+
+
+def test_numpy_sizes_are_sizes():
+    assert mlp(np.int64(2), np.array([3, 4, 5])).widths == (3, 4, 5)
+    assert mlp(2, np.int32(7)).widths == (7, 7, 7)

@@ -12,20 +12,23 @@ Nothing is evaluated as Python. What the operations mean is in :mod:`freeness.ca
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
 
+from freeness.calculus.affine import AffineLaw
 from freeness.calculus.polynomial import Form, constant, plus, power, times, variable
 from freeness.errors import InputError
 from freeness.laws.arcsine import Arcsine
 from freeness.laws.atomic import AtomicLaw
 from freeness.laws.atoms import Atoms, Empirical, simplify
 from freeness.laws.bernoulli import Bernoulli
+from freeness.laws.curve_law import CurveLaw
 from freeness.laws.fuss_catalan import FussCatalan
 from freeness.laws.kesten_mckay import KestenMcKay
 from freeness.laws.law import Law
@@ -111,7 +114,7 @@ def parse_law(text: str, variables: Mapping[str, Law] | None = None) -> ParsedLa
         >>> parse_law("x + x", {"x": Semicircle(1.0)}).law.variance, parse_law("semicircle + semicircle").law.variance
         (4.0, 2.0)
         >>> parse_law("mp:1 * projection:0.3").notes
-        ('X*Y with X ≥ 0 is read as X^{1/2} Y X^{1/2}, which has the same spectrum.',)
+        ('X*Y with a non-negative X is read as X^{1/2} Y X^{1/2}, which has the same spectrum.',)
     """
     bound = dict(variables or {})
     for name in bound:
@@ -120,7 +123,17 @@ def parse_law(text: str, variables: Mapping[str, Law] | None = None) -> ParsedLa
     parser = _Parser(text, bound)
     form = parser.whole()
     notes = [*form.notes(), *parser.notes()]
-    return ParsedLaw(form.law(), tuple(dict.fromkeys(notes)), form)
+    return ParsedLaw(_law_of(form), tuple(dict.fromkeys(notes)), form)
+
+
+def _law_of(form: Form) -> Law:
+    """The law of a whole expression; a symmetric one is shifted from outside, as its curve knows only one quadrant."""
+    centred = replace(form, constant=0.0).law()
+    return (
+        AffineLaw(centred, 1.0, form.constant)
+        if form.constant and centred.symmetric and isinstance(centred, CurveLaw)
+        else form.law()
+    )
 
 
 @dataclass(frozen=True)
@@ -250,9 +263,9 @@ class _Parser:
             known = f"use {', '.join(_INLINE)}, atoms or empirical"
             self._fail("a law or a bound name", f"bind it by --{name} LAW" if name in ("x", "y", "z") else known)
         parameters = (token.match["parameters"] or "").replace(" ", "")
-        if name == "atoms" and (pairs := re.findall(rf"([+-]?{_NUMBER})@([+-]?{_NUMBER})(?:,|$)", parameters)):
-            if ",".join("@".join(pair) for pair in pairs) == parameters:
-                return simplify(Atoms(*np.array(pairs, dtype=float).T))
+        pairs = re.findall(rf"([+-]?{_NUMBER})@([+-]?{_NUMBER})(?:,|$)", parameters)
+        if name == "atoms" and pairs and ",".join("@".join(pair) for pair in pairs) == parameters:
+            return simplify(Atoms(*np.array(pairs, dtype=float).T))
         numbers = [float(part) for part in parameters.split(",")] if parameters and "@" not in parameters else []
         inline = _INLINE.get(name)
         missing = token.match["colon"] or ("@" in parameters)
@@ -296,7 +309,8 @@ def _at(token: _Token) -> Iterator[None]:
 def _read_eigenvalues(path: Path) -> AtomicLaw:
     """The empirical law of a file of eigenvalues, .npy or text."""
     try:
-        values = np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path, ndmin=1)
+        with warnings.catch_warnings(action="ignore"):  # of numpy, on empty files
+            values = np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path, ndmin=1)
     except OSError as error:
         reason = error.strerror or "not readable"
         raise InputError(f"expected a file of eigenvalues, got {str(path)!r} ({reason}); check the path") from error
@@ -304,7 +318,11 @@ def _read_eigenvalues(path: Path) -> AtomicLaw:
         raise InputError(
             f"expected numbers in {str(path)!r}, got something else; write one eigenvalue a line, or a .npy array"
         ) from error
-    if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiu" or values.size != max(values.shape, default=0):
+    if (
+        not isinstance(values, np.ndarray)
+        or values.dtype.kind not in "fiu"
+        or values.size != max(values.shape, default=0)
+    ):
         raise InputError(
             f"expected a list of real eigenvalues in {str(path)!r}, got shape {np.shape(values)}; "
             "store the eigenvalues of a matrix, not the matrix"

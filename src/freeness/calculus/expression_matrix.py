@@ -46,10 +46,7 @@ class _Sample:
         coefficient, part = form.parts[0]
         if len(form.parts) > 1:
             return np.linalg.eigvalsh(self._matrix(form))
-        if isinstance(part, Product):
-            values = self._product(part)
-        else:
-            values = self._decomposed(part)[0]
+        values = self._product(part) if isinstance(part, Product) else self._decomposed(part)[0]
         return np.sort(coefficient * values + form.constant)
 
     def _matrix(self, form: Form) -> np.ndarray:

@@ -175,8 +175,8 @@ class Multiply(Move):
         return mean * self.law.mean
 
     def variance(self, mean: float, variance: float) -> float:
-        """var/mean² adds under ⊠."""
-        return (variance / mean**2 + self.law.variance / self.law.mean**2) * (mean * self.law.mean) ** 2
+        """var/mean² adds under ⊠; written without a division."""
+        return variance * self.law.mean**2 + mean**2 * self.law.variance
 
     def atoms(self, atoms: tuple[Atom, ...]) -> tuple[Atom, ...]:
         return product_atoms(atoms, self.law.atoms)

@@ -15,7 +15,7 @@ from freeness.laws.atoms import Atoms, simplify
 from freeness.laws.law import Law
 from freeness.laws.point_mass import PointMass
 
-_TWO = "X*Y with X ≥ 0 is read as X^{1/2} Y X^{1/2}, which has the same spectrum."
+_TWO = "X*Y with a non-negative X is read as X^{1/2} Y X^{1/2}, which has the same spectrum."
 _MANY = (
     "A product of {} laws is read as its self-adjoint form, X^{{1/2}} Y X^{{1/2}} step by step: it has the same moments, "
     "while the plain matrix product of more than two factors may have complex eigenvalues."
@@ -66,10 +66,13 @@ class Form:
 
     def scaled(self, factor: float) -> Form:
         """The form times a number."""
-        numbers = factor * np.array([self.constant, *(coefficient for coefficient, _ in self.parts)])
+        with np.errstate(over="ignore"):
+            numbers = factor * np.array([self.constant, *(coefficient for coefficient, _ in self.parts)])
         if not np.isfinite(numbers).all():
             raise InputError("expected finite coefficients, got one beyond 1e308; write smaller numbers")
-        parts = tuple((float(number), part) for number, (_, part) in zip(numbers[1:], self.parts, strict=True) if number)
+        parts = tuple(
+            (float(number), part) for number, (_, part) in zip(numbers[1:], self.parts, strict=True) if number
+        )
         return Form(parts, float(numbers[0]))
 
     def law(self) -> Law:

@@ -11,6 +11,7 @@ import typer
 
 from freeness.cli.analyze import analyze_command
 from freeness.cli.demo import demo_command
+from freeness.cli.law import law_command
 from freeness.cli.output import stdout
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo_command)
 app.command("analyze")(analyze_command)
+app.command("law")(law_command)
 
 
 def _version() -> str:

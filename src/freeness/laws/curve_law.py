@@ -73,6 +73,12 @@ class CurveLaw(Law):
             near = 1e-11 * max(abs(low), abs(high))  # a walk that ends in an atom ends there up to rounding
             low = position if position < low + near else low
             high = position if position > high - near else high
+        near = 1e-9 * max(abs(low), abs(high))
+        if not low - near <= self.mean <= high + near:
+            raise ConvergenceError(
+                f"expected the support around the mean {self.mean:.6g}, got ends {low:.6g} and {high:.6g}; the law is too close "
+                "to a point mass, or spans too many orders of magnitude, for this precision."
+            )
         return low, high
 
     @property
@@ -115,7 +121,7 @@ class CurveLaw(Law):
         g = np.where(mirrored, -point.g.value.conj(), point.g.value)
         potential = np.where(mirrored, point.potential.conj() + 1j * np.pi, point.potential)
         error = sensitivity * (np.abs(x) * _ROUNDING + solution.height) + np.abs(g) * _ROUNDING + noise
-        return Boundary(g, potential, error, solution.converged)
+        return Boundary(g, potential, error, solution.converged & np.isfinite(g))
 
     def cauchy(self, z: ArrayLike) -> np.ndarray:
         points = np.asarray(z).astype(complex)
@@ -124,12 +130,13 @@ class CurveLaw(Law):
         target = np.where(below, flat.conj(), flat)
         mirrored = (np.real(target) < 0) & self._symmetric
         solution = self._solve(np.where(mirrored, -target.conj(), target))
-        if not solution.converged.all():
+        with np.errstate(all="ignore"):
+            g = self._curve.evaluate(solution.parameters, self._directions).g.value
+        if not (solution.converged & np.isfinite(g)).all():
             raise ConvergenceError(
                 f"expected G at {flat.size} points, {int((~solution.converged).sum())} did not converge; "
                 "they may lie on an edge or an atom, so move them off the support."
             )
-        g = self._curve.evaluate(solution.parameters, self._directions).g.value
         g = np.where(mirrored, -g.conj(), g)
         return np.where(below, g.conj(), g).reshape(points.shape)
 

@@ -22,7 +22,7 @@ from freeness.numerics.half_plane import upper_log
 
 _MOST = 2048  # coefficients of one piece
 _TAIL = 1e-12  # largest coefficient in the last quarter, relative to the largest: converged
-_KEPT = 1e-16  # smaller ones at the end are dropped
+_KEPT = 1e-15  # smaller ones at the end are dropped
 _MASS = 1e-8  # largest deviation of the given mass from 1
 _FARTHEST = 1.5  # |J| from which Legendre functions are computed backwards at the latest
 _GROWTH = 10.0  # largest loss of accuracy in the forward recurrence, see _forward_limit

@@ -1,27 +1,132 @@
-"""Distances between a law and observed values."""
+"""Distances between a law and another one, or observed values."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from freeness.errors import ConvergenceError, InputError
+from freeness.laws.atomic import AtomicLaw
+from freeness.laws.atoms import Atoms
 from freeness.laws.law import Law
 
-_POINTS = 401
+_POINTS = 800  # of a distribution function, over both supports
+_LEAST = 8  # points between two breaks, where there are few
+_ZOOMS = 4
+_KNOWN = 0.98  # a distribution function is monotone, so a few points that did not converge can be left out
+_ROUNDING = 1e-9  # observed values so near an atom of the law, relative to the range, lie at it
 
 
-def wasserstein(law: Law, values: ArrayLike) -> float:
-    """W₁ = ∫ |F - F_n| dx between the law and the empirical law of ``values`` (error at most one cell, 1/400 of the range).
+def wasserstein(law: Law, other: Law | ArrayLike) -> float:
+    """W₁ = ∫ |F - H| dx between two laws, or a law and the empirical law of observed values.
+
+    Steps are integrated exactly, continuous distribution functions by trapezoids on 800 points that crowd at the ends of
+    the support (error about 1e-5 of the range).
+
+    Args:
+        law: the law of F.
+        other: the law of H, or real values in any order.
 
     Example:
         >>> from freeness.laws import PointMass
-        >>> round(wasserstein(PointMass(1.0), [3.0, 3.0]), 2)
-        2.0
+        >>> wasserstein(PointMass(1.0), [3.0, 3.0]), wasserstein(PointMass(1.0), PointMass(0.5))
+        (2.0, 0.5)
     """
-    observed = np.sort(np.asarray(values, dtype=float).ravel())
-    low, high = min(law.hull[0], observed[0]), max(law.hull[1], observed[-1])
-    positions = np.array([position for position, _ in law.atoms if low < position < high][:1000])
-    inner = np.concatenate([np.linspace(low, high, _POINTS), positions, np.nextafter(positions, low)])
-    x = np.unique(np.concatenate([inner, observed[:: max(1, observed.size // 100)]]))
-    gap = np.abs(law.cdf(x) - np.searchsorted(observed, x, side="right") / observed.size)
-    return float(np.sum((gap[1:] + gap[:-1]) / 2 * np.diff(x)))
+    second = _as_law(other, law)
+    x = _grid(law, second)
+    sides = np.array([*_sides(law, x, throw=False), *_sides(second, x, throw=False)])
+    known = np.isfinite(sides).all(axis=0)
+    if known.mean() < _KNOWN:
+        raise ConvergenceError(
+            f"expected both distribution functions at {x.size} points, {int((~known).sum())} did not converge; "
+            "compare the laws on samples instead."
+        )
+    x, (left, right, below, above) = x[known], sides[:, known]
+    start, end = (right - above)[:-1], (left - below)[1:]  # of F - H on each cell, linear in between
+    same = start * end >= 0
+    total = np.abs(start) + np.abs(end)
+    with np.errstate(invalid="ignore"):
+        crossing = (start**2 + end**2) / total
+    mean = np.where(same, total, crossing) / 2
+    return float(np.sum(mean * np.diff(x)))
+
+
+def kolmogorov(law: Law, other: Law | ArrayLike) -> float:
+    """sup |F - H| between two laws, or a law and the empirical law of observed values.
+
+    Exact for values, up to rounding; between two laws looked for on 800 points and then zoomed in on. Values that differ
+    from an atom of the law only by rounding (1e-9 of the range) count as lying at it.
+
+    Args:
+        law: the law of F.
+        other: the law of H, or real values in any order.
+
+    Example:
+        >>> from freeness.laws import Projection, Semicircle
+        >>> kolmogorov(Semicircle(1.0), [0.0]), kolmogorov(Projection(0.5), Projection(0.75))
+        (0.5, 0.25)
+    """
+    second = _as_law(other, law)
+    x = np.union1d(second.positions, _atom_positions(law)) if isinstance(second, AtomicLaw) else _grid(law, second)
+    best, at = _largest_gap(law, second, x)
+    if isinstance(second, AtomicLaw) or isinstance(law, AtomicLaw):
+        return best
+    for _ in range(_ZOOMS):
+        x = np.linspace(x[max(at - 1, 0)], x[min(at + 1, x.size - 1)], 33)
+        gap, at = _largest_gap(law, second, x)
+        best = max(best, gap)
+    return best
+
+
+def _largest_gap(law: Law, other: Law, x: np.ndarray) -> tuple[float, int]:
+    gaps = np.max([np.abs(f - h) for f, h in zip(_sides(law, x), _sides(other, x), strict=True)], axis=0)
+    at = int(np.argmax(gaps))
+    return float(gaps[at]), at
+
+
+def _as_law(other: Law | ArrayLike, law: Law) -> Law:
+    """The other one as a law; values that are atoms of the first, up to rounding, are moved to them."""
+    if isinstance(other, Law):
+        return other
+    values = np.asarray(other, dtype=float).ravel()
+    if values.size == 0 or not np.isfinite(values).all():
+        raise InputError(f"expected finite values, at least one, got {values}; remove NaN and infinities.")
+    atoms = _atom_positions(law)
+    if atoms.size:
+        reach = _ROUNDING * max(float(np.ptp(np.concatenate([values, atoms]))), float(np.abs(atoms).max()))
+        upper = np.clip(np.searchsorted(atoms, values), 0, atoms.size - 1)
+        for near in (atoms[np.maximum(upper - 1, 0)], atoms[upper]):
+            values = np.where(np.abs(values - near) <= reach, near, values)
+    return Atoms(values)
+
+
+def _atom_positions(law: Law) -> np.ndarray:
+    return law.positions if isinstance(law, AtomicLaw) else np.array([position for position, _ in law.atoms])
+
+
+def _sides(law: Law, x: np.ndarray, throw: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """F(x-) and F(x)."""
+    if isinstance(law, AtomicLaw):
+        steps = np.minimum(np.concatenate([[0.0], np.cumsum(law.masses)]), 1.0)
+        left, right = (steps[np.searchsorted(law.positions, x, side=side)] for side in ("left", "right"))
+        return left, right
+    right = law.cdf(x, throw=throw)
+    left = right.copy()
+    for position, mass in law.atoms:
+        left[x == position] -= mass
+    return left, right
+
+
+def _grid(first: Law, second: Law) -> np.ndarray:
+    """The atoms and ends of both laws, and between them points that crowd at these without touching them."""
+    smooth = [law for law in (first, second) if not isinstance(law, AtomicLaw)]
+    ends = np.array([law.hull for law in (first, second)]).ravel()
+    few = [positions for law in smooth if (positions := _atom_positions(law)).size <= _POINTS // _LEAST]
+    breaks = np.unique(np.concatenate([ends, *few]))
+    pieces = [breaks, _atom_positions(first), _atom_positions(second)]
+    if smooth and breaks.size > 1:
+        share = np.diff(breaks) / (breaks[-1] - breaks[0])
+        for low, high, part in zip(breaks[:-1], breaks[1:], share, strict=True):
+            angle = np.pi * (np.arange(max(_LEAST, round(_POINTS * part))) + 0.5)
+            pieces.append(low + (high - low) * (1 - np.cos(angle / angle.size)) / 2)
+    return np.unique(np.concatenate(pieces))

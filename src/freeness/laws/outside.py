@@ -15,6 +15,8 @@ from scipy.optimize import elementwise
 from freeness.laws.curve import Curve, CurvePoint, Side
 
 _SCAN = np.linspace(np.log(1e8), np.log(1e-20), 321)  # log distance of the base parameter from its anchor
+_STEP = 0.2
+_FARTHEST = 600.0  # e^600 is still finite
 _ZOOM = 33
 _ZOOMS = 12
 _SHARP = 1e-9  # in the log of the parameter: the critical value is then exact to rounding, being a minimum
@@ -37,16 +39,35 @@ class WalkEnd(NamedTuple):
 
 @lru_cache(maxsize=64)
 def walk_end(curve: Curve, side: Side) -> WalkEnd:
-    """The largest (side 1) or smallest (side -1) point of the support: first critical value, or the limit of the walk."""
-    grid, point, last = _SCAN, outside_point(curve, _SCAN, side), 0
+    """The largest (side 1) or smallest (side -1) point of the support: first critical value, or the limit of the walk.
+
+    NaN where no point of the curve's real axis lies outside the support on this side.
+    """
+    start = _far_outside(curve, side)
+    grid = np.concatenate([np.arange(start, _SCAN[0], -_STEP), _SCAN]) if start > _SCAN[0] else _SCAN
+    point, last = outside_point(curve, grid, side), 0
     for _ in range(_ZOOMS):
         rising = point.margin > 0
         last = len(grid) - 1 if rising.all() else max(int(np.argmin(rising)) - 1, 0)
-        if rising.all() or not rising[0] or grid[last] - grid[last + 1] < _SHARP:
+        if not rising[0]:
+            return WalkEnd(np.nan, np.nan)
+        if rising.all() or grid[last] - grid[last + 1] < _SHARP:
             break
         grid = np.linspace(grid[last], grid[last + 1], _ZOOM)
         point = outside_point(curve, grid, side)
     return WalkEnd(float(point.z.value[last]), float(grid[last]))
+
+
+def _far_outside(curve: Curve, side: Side) -> float:
+    """The least log distance (in steps) at which the law looks like a point mass at its mean, several deviations away.
+
+    Moves that contract, as those of an ordered network, put the support's image far out on the base's axis.
+    """
+    far = np.arange(_SCAN[0], _FARTHEST, 10.0)
+    point = outside_point(curve, far, side)
+    with np.errstate(all="ignore"):
+        outside = (point.margin > 0) & (np.abs(point.g.value * (point.z.value - curve.mean) - 1) < 0.05)
+    return float(far[np.argmax(outside)])
 
 
 def real_inverse(curve: Curve, value: np.ndarray, side: Side, quantity: Literal["g", "u"]) -> np.ndarray:
@@ -66,7 +87,7 @@ def real_inverse(curve: Curve, value: np.ndarray, side: Side, quantity: Literal[
     start = walk_end(curve, side).log_distance
     with np.errstate(all="ignore"):
         level = np.log(np.abs(value))
-        ends = np.array([start, _SCAN[0] + 12.0])
+        ends = np.array([start, _FARTHEST + 20.0])
         reach = excess(ends, np.zeros(2))
         inside = (level <= reach[0]) & (level > reach[1]) & (sign == side)
         safe = np.where(inside, level, reach.mean())

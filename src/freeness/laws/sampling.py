@@ -118,7 +118,7 @@ def gaussian(rows: int, columns: int, rng: np.random.Generator, field: Field = "
 
 
 def goe(size: int, rng: np.random.Generator) -> np.ndarray:
-    """Gaussian orthogonal ensemble, real symmetric. **Variance 1/size off, 2/size on the diagonal.**
+    """Gaussian orthogonal ensemble, real symmetric: **variance 1/size off, 2/size on the diagonal**.
 
     Limit law: ``Semicircle(1.0)``, on [-2, 2].
 
@@ -172,9 +172,9 @@ def wishart(rows: int, columns: int, rng: np.random.Generator, field: Field = "r
 
 
 def jacobi(size: int, first: int, second: int, rng: np.random.Generator, field: Field = "real") -> np.ndarray:
-    """**L⁻¹AL⁻* with A + B = LL***, A = G₁G₁*, B = G₂G₂*, of size×first and size×second Gaussian G's: A(A + B)⁻¹ made
-    self-adjoint (MANOVA), with all eigenvalues in [0, 1].
+    """Jacobi (MANOVA) ensemble, **A(A + B)⁻¹ made self-adjoint**, with all eigenvalues in [0, 1].
 
+    It is L⁻¹AL⁻* for A + B = LL*, A = G₁G₁*, B = G₂G₂*, with size×first and size×second Gaussian G₁, G₂.
     Limit law: ``Wachter(first/size, second/size)``.
 
     Args:

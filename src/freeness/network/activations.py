@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -40,16 +41,27 @@ def activation(name: str, **parameters: float) -> ActivationFunction:
         name: one of :func:`activation_names`.
         **parameters: the activation's own, by torch's names, e.g. ``negative_slope``.
 
+    Raises:
+        InputError: an unknown name or parameter, or a parameter that is not a finite number.
+
     Example:
         >>> activation("hardtanh").kinks
         (-1.0, 1.0)
     """
-    if name not in _TABLE:
+    if not isinstance(name, str) or name not in _TABLE:
         raise InputError(f"expected an activation among {', '.join(activation_names())}, got {name!r}; choose one.")
+    for key, value in parameters.items():
+        if not is_real(value):
+            raise InputError(f"expected a finite number as {key} of {name}, got {value!r}; correct it.")
     try:
         return replace(_TABLE[name](**parameters), parameters=tuple(sorted(parameters.items())))
     except TypeError as error:
         raise InputError(f"expected parameters that {name} knows, got {sorted(parameters)}; leave them out.") from error
+
+
+def is_real(value: object) -> bool:
+    """Whether a value is a finite real number (True and False are not numbers here)."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and bool(np.isfinite(float(value)))
 
 
 def activation_names() -> tuple[str, ...]:
@@ -58,19 +70,23 @@ def activation_names() -> tuple[str, ...]:
 
 
 def _piecewise_linear(name: str, kinks: tuple[float, ...], slopes: tuple[float, ...], at_zero: float = 0.0):
-    """φ continuous with the given slopes and φ(0) = at_zero; slopes[i] holds left of kinks[i]."""
+    """φ continuous with the given slopes and φ(0) = at_zero; slopes[i] holds left of kinks[i].
+
+    Each piece is a line through one of its points: the piece with 0 through 0, the others through the kink nearest to 0.
+    So φ(x) = φ(0) + slope·x near 0 without cancellation, however small x is.
+    """
     k, s = np.array(kinks), np.array(slopes)
-    values = np.concatenate([[0.0], np.cumsum(s[1:-1] * np.diff(k))]) if len(k) else np.zeros(1)
+    home = int(np.searchsorted(k, 0.0, side="left"))  # the piece with 0
+    points = np.concatenate([k[:home], [0.0], k[home:]])  # by piece
+    rises = np.diff(points) * np.concatenate([s[1 : home + 1], s[home:-1]])  # of φ from each point to the next
+    values = np.concatenate([[0.0], np.cumsum(rises)])
+    values += at_zero - values[home]
 
-    def raw(x: np.ndarray) -> np.ndarray:
+    def function(x: np.ndarray) -> np.ndarray:
         piece = np.searchsorted(k, x, side="left")
-        left = np.maximum(piece - 1, 0)
-        return values[left] + s[piece] * (x - k[left])
+        return values[piece] + s[piece] * (x - points[piece])
 
-    offset = at_zero - raw(np.zeros(1))[0]
-    return ActivationFunction(
-        name, lambda x: raw(x) + offset, lambda x: s[np.searchsorted(k, x, side="left")], kinks, slopes
-    )
+    return ActivationFunction(name, function, lambda x: s[np.searchsorted(k, x, side="left")], kinks, slopes)
 
 
 def _smooth(name: str, function: Elementwise, derivative: Elementwise, kinks: tuple[float, ...] = ()):
@@ -116,6 +132,8 @@ def _elu(alpha: float = 1.0) -> ActivationFunction:
 
 
 def _softplus(beta: float = 1.0) -> ActivationFunction:
+    if beta == 0:
+        raise InputError("expected a beta of softplus other than 0, got 0; leave it out for beta = 1.")
     return ActivationFunction(
         "softplus", lambda x: np.logaddexp(0.0, beta * x) / beta, lambda x: special.expit(beta * x)
     )

@@ -1,6 +1,7 @@
 """Pictures of laws and results as matplotlib Axes; nothing is computed from a network, and nothing is saved."""
 
 from freeness.plots.cdf import plot_cdf
+from freeness.plots.law import plot_law
 from freeness.plots.layers import plot_layers
 from freeness.plots.pointmass import Split, split_eigenvalues
 from freeness.plots.spectrum import plot_spectrum
@@ -14,6 +15,7 @@ __all__ = [
     "figure_of",
     "law_grid",
     "plot_cdf",
+    "plot_law",
     "plot_layers",
     "plot_spectrum",
     "split_eigenvalues",

@@ -65,6 +65,8 @@ def weight_spread(weights: object, fan_in: int, fan_out: int) -> float:
     if isinstance(weights, ScaledIdentity):
         return 0.0
     law = gram_law(weights, fan_in, fan_out)
+    if law.mean == 0:
+        return 0.0
     second = law.variance / law.mean**2 + 1
     return second * min(fan_in, fan_out) / fan_in - 1
 
@@ -133,7 +135,7 @@ def _walk(
             "compute the signals from this very network."
         )
     for layer, signal in zip(network.layers, found.layers, strict=True):
-        if isinstance(layer, Dense) and isinstance(signal, DenseSignal):
+        if isinstance(layer, Dense) and isinstance(signal, DenseSignal) and layer.fan_in == signal.fan_in:
             yield layer, signal
         elif isinstance(layer, Activation) and isinstance(signal, ActivationSignal):
             if signal.derivative_law.mean == 0:
@@ -142,6 +144,4 @@ def _walk(
                 )
             yield layer, signal
         else:
-            raise InputError(
-                f"expected a signal of {type(layer).__name__}, got {type(signal).__name__}; recompute them."
-            )
+            raise InputError(f"expected a signal of {layer!r}, got {signal!r}; compute the signals from this very network.")

@@ -62,7 +62,9 @@ def few_outputs_factor(network: Network) -> float:
     """
     last = network.dense[-1]
     c, n = last.fan_out, last.fan_in
-    if c == 1 or (isinstance(last.weights, Haar) and c > n):
+    if c == 1:
+        return 0.0
+    if n == 1 or (isinstance(last.weights, Haar) and c > n):
         return 1.0
     if not isinstance(last.weights, Haar):
         return 1 + 1 / c - 2 / c**2

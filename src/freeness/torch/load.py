@@ -5,15 +5,18 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
+from types import ModuleType
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from freeness.data import load_fashion_mnist
-from freeness.errors import InputError
+from freeness.errors import InputError, brief
+from freeness.torch.datafile import read_data
 
 _GAUSSIAN_SAMPLES = 256
+_SEEDS = 2**63  # torch takes 64 bits, and one is for seed + 1
+_SHOWN = 10  # names in a message
 
 
 def load_model(spec: str, seed: int = 0) -> nn.Module:
@@ -23,10 +26,29 @@ def load_model(spec: str, seed: int = 0) -> nn.Module:
 
     Args:
         spec: ``path/to/file.py:name``; the name may also be that of an nn.Module object.
-        seed: of torch's generator while the factory runs.
+        seed: of torch's generator while the factory runs, below 2⁶³.
 
     Raises:
-        InputError: no such file or name, the code raises, or it does not return an nn.Module.
+        InputError: no such file or name, the code raises or exits, it does not return an nn.Module, or another seed.
+    """
+    file, name = split_model(spec)
+    _check_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        found = _attribute(_run(file), name, file)
+        model = found if isinstance(found, nn.Module) else _call(found, name)
+    if not isinstance(model, nn.Module):
+        raise InputError(
+            f"expected {name}() to return an nn.Module, got {type(model).__name__}; return the model itself."
+        )
+    return model
+
+
+def split_model(spec: str) -> tuple[Path, str]:
+    """File and name in ``FILE.py:FACTORY``; nothing is run.
+
+    Raises:
+        InputError: one is missing, or there is no such file.
     """
     path, _, name = spec.rpartition(":")
     if not path or not name:
@@ -36,59 +58,68 @@ def load_model(spec: str, seed: int = 0) -> nn.Module:
     file = Path(path)
     if not file.is_file():
         raise InputError(f"expected a Python file at {path!r}, found none; check the path.")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        found = _attribute(_run(file), name, path)
-        model = found if isinstance(found, nn.Module) else _call(found, name)
-    if not isinstance(model, nn.Module):
-        raise InputError(
-            f"expected {name}() to return an nn.Module, got {type(model).__name__}; return the model itself."
-        )
-    return model
+    return file, name
 
 
-def _run(file: Path) -> object:
+def _check_seed(seed: int) -> None:
+    if not 0 <= seed < _SEEDS:
+        raise InputError(f"expected a seed from 0 to 2**63 - 1, got {seed}; choose a smaller one.")
+
+
+def _run(file: Path) -> ModuleType:
     module_spec = importlib.util.spec_from_file_location(f"_freeness_user_{file.stem}", file)
     if module_spec is None or module_spec.loader is None:
         raise InputError(f"expected a Python file, got {str(file)!r}; its name must end in .py.")
     module = importlib.util.module_from_spec(module_spec)
     sys.modules[module_spec.name] = module  # dataclasses and pickling look a class's module up there
-    sys.path.insert(0, str(file.resolve().parent))
+    folder = str(file.resolve().parent)
+    sys.path.insert(0, folder)
     try:
         module_spec.loader.exec_module(module)
-    except Exception as error:  # whatever the user's code raises is told in one sentence
-        raise InputError(
-            f"expected {str(file)!r} to run, got {_brief(error)}; run it by itself and mend it."
-        ) from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever the user's code raises, sys.exit too, is told in one sentence
+        advice = "run it by itself and mend it"
+        if isinstance(error, SystemExit):
+            advice = 'put what ends the program under if __name__ == "__main__"'
+        raise InputError(f"expected {str(file)!r} to run, got {brief(error)}; {advice}.") from error
     finally:
-        sys.path.remove(str(file.resolve().parent))
+        if folder in sys.path:  # the user's code may have taken it out
+            sys.path.remove(folder)
     return module
 
 
-def _attribute(module: object, name: str, path: str) -> object:
+def _attribute(module: ModuleType, name: str, file: Path) -> object:
     found = getattr(module, name, None)
     if found is None:
-        names = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        own = [key for key, value in vars(module).items() if not key.startswith("_") and _is_own(value, module)]
+        names = ", ".join(own[:_SHOWN]) + (", …" if len(own) > _SHOWN else "")
         raise InputError(
-            f"expected {name!r} in {path!r}, which defines {', '.join(names) or 'nothing'}; name one of them."
+            f"expected {name!r} in {str(file)!r}, which defines {names or 'no function'}; name a function of that file."
         )
     return found
 
 
+def _is_own(value: object, module: ModuleType) -> bool:
+    """Whether it can make a model and was defined in that module, not imported there."""
+    if isinstance(value, nn.Module):
+        return True
+    return callable(value) and getattr(value, "__module__", None) == module.__name__
+
+
 def _call(factory: object, name: str) -> object:
     if not callable(factory):
-        raise InputError(f"expected {name!r} to be a function or an nn.Module, got {type(factory).__name__}.")
+        raise InputError(
+            f"expected {name!r} to be a function or an nn.Module, got {type(factory).__name__}; name another one."
+        )
     try:
         return factory()
-    except Exception as error:  # whatever the user's code raises is told in one sentence
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever the user's code raises, sys.exit too, is told in one sentence
         raise InputError(
-            f"expected {name}() to return a model, got {_brief(error)}; it is called without arguments."
+            f"expected {name}() to return a model, got {brief(error)}; it is called without arguments."
         ) from error
-
-
-def _brief(error: BaseException) -> str:
-    text = (str(error).splitlines() or [""])[0]
-    return f"{type(error).__name__}{f' ({text})' if text else ''}"
 
 
 def load_data(spec: str, model: nn.Module, seed: int = 0, loss: str = "cross_entropy") -> tuple[Tensor, Tensor, str]:
@@ -98,36 +129,75 @@ def load_data(spec: str, model: nn.Module, seed: int = 0, loss: str = "cross_ent
         spec: ``fashion-mnist`` (bundled; a directory of the official idx files works too), ``gaussian``, or a file
             .npy (inputs only), .npz (``inputs`` and ``targets``), .pt (a tensor, a pair, or a dict with these keys).
         model: fits the inputs' shape: its first Linear layer, and the outputs it gives.
-        seed: of random inputs and targets.
+        seed: of random inputs and targets, below 2⁶³.
         loss: decides what targets are: class indices for cross-entropy, vectors otherwise.
 
     Raises:
-        InputError: no such file, a broken one, or one that does not hold what is expected.
+        InputError: no such file, a broken one, one that does not hold what is expected, or a model whose first layer
+            is not covered (named).
     """
+    _check_seed(seed)
+    features = _first_linear(model).in_features
     path = Path(spec)
     if spec == "fashion-mnist" or path.is_dir():
         images = load_fashion_mnist("train", None if spec == "fashion-mnist" else path)
         inputs, labels, described = torch.from_numpy(images.flattened()), torch.from_numpy(images.labels), images.source
     elif spec == "gaussian":
+        _refuse_uncovered(model)
         generator = torch.Generator().manual_seed(seed)
-        inputs = torch.randn(_GAUSSIAN_SAMPLES, _features(model), generator=generator, dtype=torch.float64)
+        inputs = torch.randn(_GAUSSIAN_SAMPLES, features, generator=generator, dtype=torch.float64)
         labels, described = None, f"{_GAUSSIAN_SAMPLES} standard Gaussian samples"
     else:
-        inputs, labels = _read(path)
+        inputs, labels = read_data(path)
         described = path.name
-    if inputs.ndim >= 2 and inputs.shape[1:].numel() != _features(model):
+    if inputs.shape[1:].numel() != features:
+        _refuse_uncovered(model)
         raise InputError(
-            f"expected inputs of {_features(model)} features for the model's first Linear layer, got shape "
+            f"expected inputs of {features} features for the model's first Linear layer, got shape "
             f"{tuple(inputs.shape)} from {spec}; choose other data or another model."
         )
     return inputs, _targets(inputs, labels, model, seed, loss), described
 
 
-def _features(model: nn.Module) -> int:
+def _first_linear(model: nn.Module) -> nn.Linear:
+    """The first Linear layer of a model that can be read at all."""
+    for name, parameter in model.named_parameters():
+        if isinstance(parameter, nn.UninitializedParameter):
+            raise InputError(f"expected initialised parameters, got the lazy {name!r}; run the model once first.")
+    for name, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            raise InputError(
+                f"expected a model in Python, got {_place(name, module)} compiled by torch.jit; pass the one before that."
+            )
     first = next((module for module in model.modules() if isinstance(module, nn.Linear)), None)
     if first is None:
-        raise InputError("expected a model with a Linear layer, got none; such models are not covered yet.")
-    return first.in_features
+        _refuse_uncovered(model)
+        raise InputError(
+            f"expected a model with a Linear layer, got {type(model).__name__} without one; such models are not covered yet."
+        )
+    return first
+
+
+def _refuse_uncovered(model: nn.Module) -> None:
+    """Name the layer of torch's that takes the input where it is not Linear; in a user's own module trace does it.
+
+    Raises:
+        InputError: there is one.
+    """
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear):
+            return
+        trained = any(True for _ in module.parameters(recurse=False))
+        if trained and type(module).__module__.startswith("torch.nn."):
+            raise InputError(
+                f"expected a model that begins with a Linear layer, got {_place(name, module)}, which is not covered yet; "
+                "pass the part of the model after it."
+            )
+
+
+def _place(name: str, module: nn.Module) -> str:
+    kind = getattr(module, "original_name", type(module).__name__)
+    return f"{kind} in module {name!r}" if name else str(kind)
 
 
 def _outputs(model: nn.Module) -> int:
@@ -147,50 +217,3 @@ def _targets(inputs: Tensor, labels: Tensor | None, model: nn.Module, seed: int,
     if labels is not None and int(labels.max()) < outputs:
         return torch.nn.functional.one_hot(labels.long(), outputs).double()
     return torch.randn(len(inputs), outputs, generator=generator, dtype=torch.float64) / outputs**0.5
-
-
-def _read(path: Path) -> tuple[Tensor, Tensor | None]:
-    if not path.is_file():
-        raise InputError(
-            f"expected data as fashion-mnist, gaussian or a file .npy, .npz, .pt, got {str(path)!r}, which does not exist."
-        )
-    readers = {".npy": _read_npy, ".npz": _read_npz, ".pt": _read_pt}
-    if path.suffix not in readers:
-        raise InputError(f"expected a file ending in .npy, .npz or .pt, got {path.name!r}; convert it.")
-    try:
-        inputs, targets = readers[path.suffix](path)
-    except InputError:
-        raise
-    except Exception as error:  # a damaged file makes its reader raise almost anything
-        raise InputError(f"expected a readable {path.suffix} file, got {_brief(error)} from {path.name!r}.") from error
-    if not bool(torch.isfinite(inputs).all()):
-        raise InputError(f"expected finite inputs, got NaN or infinity in {path.name!r}; clean the data.")
-    return inputs, targets
-
-
-def _read_npy(path: Path) -> tuple[Tensor, None]:
-    return torch.from_numpy(np.asarray(np.load(path, allow_pickle=False), dtype=np.float64)), None
-
-
-def _read_npz(path: Path) -> tuple[Tensor, Tensor | None]:
-    with np.load(path, allow_pickle=False) as archive:
-        return _pair({key: torch.from_numpy(archive[key]) for key in archive.files}, path)
-
-
-def _read_pt(path: Path) -> tuple[Tensor, Tensor | None]:
-    found = torch.load(path, map_location="cpu", weights_only=True)
-    if isinstance(found, Tensor):
-        return found.double(), None
-    if isinstance(found, (tuple, list)) and len(found) == 2:
-        found = {"inputs": found[0], "targets": found[1]}
-    if not isinstance(found, dict):
-        raise InputError(f"expected a tensor, a pair or a dict in {path.name!r}, got {type(found).__name__}.")
-    return _pair(found, path)
-
-
-def _pair(found: dict[str, Tensor], path: Path) -> tuple[Tensor, Tensor | None]:
-    if "inputs" not in found or not all(isinstance(value, Tensor) for value in found.values()):
-        raise InputError(
-            f"expected arrays named inputs and targets in {path.name!r}, got {', '.join(found) or 'none'}."
-        )
-    return found["inputs"].double(), found.get("targets")

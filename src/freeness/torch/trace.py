@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -20,6 +22,7 @@ from freeness.torch.state import untouched
 from freeness.torch.steps import DenseStep, ElementwiseStep, Step
 
 _LOG = logging.getLogger(__name__)
+_EXPORT_LOGGERS = ("torch.export._trace", "torch.fx.experimental.symbolic_shapes")
 _REPLAY = {torch.float32: 1e-5, torch.float64: 1e-10}
 
 
@@ -126,15 +129,30 @@ def trace(model: nn.Module, example: Tensor) -> Trace:
 
 
 def _read(model: nn.Module, example: Tensor) -> tuple[Step, ...]:
+    with _quiet_export():
+        try:
+            return exported_steps(model, example)
+        except InputError:
+            raise
+        except Exception as error:  # torch.export raises many types; a forward pass was seen to work
+            _LOG.info(
+                "torch.export could not read %s (%s), using forward hooks", type(model).__name__, type(error).__name__
+            )
+        return hooked_steps(model, example)
+
+
+@contextmanager
+def _quiet_export() -> Iterator[None]:
+    """Keep what torch.export says about models that it cannot read (a whole graph) from the user, who cannot use it."""
+    talkers = [logger for logger in map(logging.getLogger, _EXPORT_LOGGERS) if not logger.disabled]
+    for logger in talkers:
+        logger.disabled = True
     try:
-        return exported_steps(model, example)
-    except InputError:
-        raise
-    except Exception as error:  # torch.export raises many types; a forward pass was seen to work
-        _LOG.info(
-            "torch.export could not read %s (%s), using forward hooks", type(model).__name__, type(error).__name__
-        )
-    return hooked_steps(model, example)
+        with redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        for logger in talkers:
+            logger.disabled = False
 
 
 def _merged(steps: Sequence[Step]) -> tuple[Step, ...]:
