@@ -20,10 +20,10 @@ class ConvergenceError(FreenessError, ArithmeticError):
 
 
 def brief(error: BaseException) -> str:
-    """The kind of an error and its first line, without control characters, to stand inside a sentence.
+    r"""The kind of an error and its first line, without control characters, to stand inside a sentence.
 
     Example:
-        >>> brief(ValueError("no luck.\\nmore"))
+        >>> brief(ValueError("no luck.\nmore"))
         'ValueError (no luck)'
     """
     try:

@@ -27,6 +27,34 @@ def broken():
     raise RuntimeError("no weights today")
 """
 
+LOUD = """
+import sys
+from torch import nn
+
+print("file")
+
+class Loud(nn.Module):
+    def __init__(self, leaves):
+        super().__init__()
+        self.body, self.leaves = nn.Sequential(nn.Linear(6, 20), nn.Tanh(), nn.Linear(20, 4)), leaves
+
+    def forward(self, x):
+        print("forward")
+        if self.leaves:
+            sys.exit(0)
+        return self.body(x)
+
+def build():
+    print("factory")
+    return Loud(False)
+
+def leaving():
+    return Loud(True)
+
+def gone():
+    sys.exit(5)
+"""
+
 
 @pytest.fixture(scope="module")
 def analyses():
@@ -148,6 +176,8 @@ def test_unwritable_folder_is_refused_before_the_work(demo, tmp_path):
         ("analyze",),
         ("analyze", "m.py:f", "--loss", "hinge"),
         ("analyze", "m.py:f", "--optimizer", "lion"),
+        ("analyze", "m.py:f", "--seed", str(2**63)),
+        ("analyze", "m.py:f", "--device", "meta"),
     ],
 )
 def test_wrong_usage_is_exit_code_2(arguments):
@@ -234,3 +264,35 @@ def test_terminal_without_greek_letters_is_survived(model):
     done = program("analyze", "model.py:build", "--data", "gaussian", cwd=model, PYTHONIOENCODING="ascii")
     assert done.returncode == 0, done.stderr
     assert "Learning rate" in done.stdout
+
+
+def test_what_the_user_s_code_prints_stays_out_of_stdout(model):
+    (model / "loud.py").write_text(LOUD, encoding="utf-8")
+    done = program("analyze", "loud.py:build", "--data", "gaussian", "--json", cwd=model)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["title"] == "loud.py:build"
+    assert {"file", "factory", "forward"} <= set(done.stderr.splitlines())
+
+
+@pytest.mark.parametrize(("factory", "words"), [("gone", "SystemExit (5)"), ("leaving", "SystemExit (0)")])
+def test_sys_exit_in_the_user_s_code_is_one_sentence_and_exit_code_2(model, factory, words):
+    (model / "loud.py").write_text(LOUD, encoding="utf-8")
+    result = run("analyze", f"{model / 'loud.py'}:{factory}", "--data", "gaussian", "--json")
+    assert result.exit_code == 2 and result.stdout == ""
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("Error: expected ") and words in last
+
+
+def test_a_missing_file_is_refused_before_it_is_said_to_run(tmp_path):
+    result = run("analyze", f"{tmp_path / 'none.py'}:build", "--json")
+    assert result.exit_code == 2
+    assert "runs the code" not in result.stderr and "found none" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["report.html", "analysis.json"])
+def test_a_directory_in_the_place_of_an_output_is_refused_before_the_work(model, name):
+    (model / "out" / name).mkdir(parents=True)
+    result = run("analyze", f"{model / 'model.py'}:build", "--data", "gaussian", "--out", str(model / "out"))
+    assert result.exit_code == 2 and result.stdout == ""
+    assert "got the directory" in result.stderr and "runs the code" not in result.stderr
+    assert [path.name for path in (model / "out").iterdir()] == [name]

@@ -140,3 +140,35 @@ def test_recognised_weights_of_a_built_network():
     assert [row.weights for row in report.layers] == ["haar"] * 3
     assert [row.sigma_w for row in report.layers] == pytest.approx([1.7] * 3, rel=1e-5)
     assert isinstance(net.dense[0].weights, Haar)
+
+
+def test_a_zero_last_layer_is_measured_and_the_prediction_says_why_not():
+    model = network()
+    with torch.no_grad():
+        model[-1].weight.zero_()
+    report = analyze(model, data(), loss="half_squared_error")
+    assert report.jacobian.predicted is None and "zero matrix" in report.uncovered[0]
+    assert report.fisher.measured.eigenvalues[0] > 0  # the last layer itself still learns
+
+
+def test_a_deep_default_network_is_called_ordered_and_its_rate_carries_the_caution():
+    torch.manual_seed(0)
+    inner = [layer for _ in range(20) for layer in (nn.Linear(64, 64), nn.Tanh())]
+    model = nn.Sequential(nn.Linear(30, 64), nn.Tanh(), *inner, nn.Linear(64, 8))
+    report = analyze(model, data(dtype=torch.float32), loss="half_squared_error")
+    predicted, measured = report.fisher.predicted.law, report.fisher.measured.law
+    assert report.verdict.phase == "ordered"
+    assert report.learning_rate.reason.startswith("Repair the initialisation first")
+    assert measured.mean == pytest.approx(predicted.mean, rel=0.1)
+    assert predicted.hull[1] < 5 * predicted.mean
+
+
+def test_complex_data_and_objects_of_another_kind_are_refused():
+    inputs, targets = data()
+    for model, pair in (
+        (network(), (inputs + 0j, targets)),
+        (3, (inputs, targets)),
+        (network(), (inputs.numpy(), targets)),
+    ):
+        with pytest.raises(InputError, match="expected"):
+            analyze(model, pair, loss="mse")

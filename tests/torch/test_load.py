@@ -108,3 +108,177 @@ def test_data_that_do_not_fit_are_refused(tmp_path, model):
             load_data(str(tmp_path / name), model)
     with pytest.raises(InputError, match="6 features"):
         load_data("fashion-mnist", model)
+
+
+# --- what a stranger tried ----------------------------------------------------------------------------------------
+
+
+def refused(words, call, *arguments):
+    """The call fails by one sentence that has these words."""
+    with pytest.raises(InputError, match=words) as caught:
+        call(*arguments)
+    text = str(caught.value)
+    assert text.startswith("expected ") and text.endswith(".") and text.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("import sys\nsys.exit(3)\n", r"SystemExit \(3\); put what ends the program under if __name__"),
+        ("import sys\ndef make():\n    sys.exit()\n", r"make\(\) to return a model, got SystemExit;"),
+        ("class Odd(BaseException): pass\ndef make():\n    raise Odd('no')\n", r"Odd \(no\)"),
+        ("def make():\n    raise ValueError('\\x1b[31mred\\x1b[0m.\\nmore')\n", r"ValueError \(red\);"),
+        ("class Mute(Exception):\n    def __str__(self): raise KeyError\ndef make():\n    raise Mute\n", "got Mute;"),
+    ],
+)
+def test_code_that_ends_the_program_or_raises_anything_is_one_sentence(tmp_path, source, words):
+    file = tmp_path / "mine.py"
+    file.write_text(source)
+    refused(words, load_model, f"{file}:make")
+
+
+def test_ctrl_c_in_the_user_s_code_is_not_swallowed(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("def make():\n    raise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt):
+        load_model(f"{file}:make")
+
+
+def test_only_names_of_the_file_itself_are_offered(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("from math import *\nfrom torch.nn import Linear\n" + GOOD + "class Net(nn.Module): pass\n")
+    refused("which defines make, ready, Net; ", load_model, f"{file}:absent")
+    file.write_text("from torch.nn import Linear\n")
+    refused("which defines no function; ", load_model, f"{file}:absent")
+
+
+def test_seeds_beyond_64_bits_are_refused(tmp_path, model):
+    file = tmp_path / "mine.py"
+    file.write_text(GOOD)
+    for seed in (2**63, 2**70, -1):
+        refused("a seed from 0", load_model, f"{file}:make", seed)
+        refused("a seed from 0", load_data, "gaussian", model, seed)
+    load_model(f"{file}:make", 2**63 - 1)
+    load_data("gaussian", model, 2**63 - 1)
+
+
+class Behind(nn.Module):
+    def __init__(self, first: nn.Module) -> None:
+        super().__init__()
+        self.body, self.head = nn.Sequential(nn.Identity(), first), nn.Linear(2704, 10)
+
+
+@pytest.mark.parametrize(
+    ("first", "words"),
+    [
+        (nn.Conv2d(1, 4, 3), "Conv2d in module 'body.1'"),
+        (nn.Embedding(10, 3), "Embedding in module 'body.1'"),
+        (nn.MultiheadAttention(8, 2), "MultiheadAttention in module 'body.1'"),
+        (nn.TransformerEncoderLayer(8, 2, 16), "MultiheadAttention in module 'body.1.self_attn'"),
+        (nn.LSTM(4, 3), "LSTM in module 'body.1'"),
+        (nn.LazyLinear(3), "initialised parameters, got the lazy 'body.1.weight'"),
+    ],
+)
+def test_an_uncovered_first_layer_is_named(first, words):
+    for data in ("gaussian", "fashion-mnist"):
+        refused(words, load_data, data, Behind(first))
+
+
+def test_models_without_linear_layers_are_named():
+    refused("Conv2d in module '0'", load_data, "gaussian", nn.Sequential(nn.Conv2d(1, 2, 3)))
+    refused("got Tanh without one", load_data, "gaussian", nn.Tanh())
+
+
+def test_an_own_parameter_beside_the_layers_is_left_to_trace():
+    class Own(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.unused, self.head = nn.Parameter(torch.ones(1)), nn.Linear(6, 3)
+
+    model = Own()
+    assert load_data("gaussian", model)[0].shape == (256, 6)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_compiled_models_are_named():
+    scripted = torch.jit.trace(nn.Linear(6, 3), torch.ones(1, 6))
+    refused("got Linear compiled by torch.jit", load_data, "gaussian", scripted)
+    refused("Linear in module '0' compiled", load_data, "gaussian", nn.Sequential(scripted))
+
+
+X = np.ones((7, 6))
+STRANGE_ARRAYS = [
+    (np.array(1.0), "inputs of shape"),
+    (np.ones(6), "inputs of shape"),
+    (np.ones((0, 6)), "with elements"),
+    (X * 1j, "real inputs"),
+    (X.astype(str), "numbers as inputs"),
+]
+
+
+@pytest.mark.parametrize(("array", "words"), STRANGE_ARRAYS)
+def test_strange_arrays_are_refused(tmp_path, model, array, words):
+    np.save(tmp_path / "x.npy", array)
+    np.savez(tmp_path / "x.npz", inputs=array)
+    for name in ("x.npy", "x.npz"):
+        refused(words, load_data, str(tmp_path / name), model)
+    if array.dtype.kind != "U":
+        torch.save(torch.from_numpy(array), tmp_path / "x.pt")
+        refused(words, load_data, str(tmp_path / "x.pt"), model)
+
+
+@pytest.mark.parametrize(
+    ("targets", "words"),
+    [
+        (np.zeros((0,), int), "targets with elements"),
+        (np.zeros(6, int), "for the 7 inputs"),
+        (np.array(2), "for the 7 inputs"),
+        (np.zeros(7, complex), "real targets"),
+        (np.full((7, 3), np.nan), "finite targets"),
+        (np.full(7, -1), "class numbers ≥ 0"),
+        (np.full(7, "a"), "numbers as targets"),
+    ],
+)
+def test_strange_targets_are_refused(tmp_path, model, targets, words):
+    np.savez(tmp_path / "xy.npz", inputs=X, targets=targets)
+    for loss in ("cross_entropy", "mse"):
+        refused(words, load_data, str(tmp_path / "xy.npz"), model, 0, loss)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint16", "bool", "float16", ">f8", "longdouble"])
+def test_every_real_type_of_numbers_is_taken(tmp_path, model, dtype):
+    np.savez(tmp_path / "xy.npz", inputs=X.astype(dtype), targets=np.ones((7, 3), dtype))
+    inputs, targets, _ = load_data(str(tmp_path / "xy.npz"), model, loss="mse")
+    assert inputs.dtype == targets.dtype == torch.float64 and targets.shape == (7, 3) and bool((inputs == 1).all())
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (torch.eye(6).to_sparse(), "dense inputs"),
+        (torch.ones(7, 6, device="meta"), "dense inputs"),
+        ({"inputs": torch.ones(7, 6), "targets": torch.eye(7).to_sparse()}, "dense targets"),
+        ({"inputs": [1.0]}, "an array as inputs"),
+        ({1: torch.ones(7, 6)}, "named inputs and targets"),
+        ("text", "a tensor, a pair or a dict"),
+        (nn.Linear(2, 2), "an object of torch.nn.modules.linear.Linear"),
+    ],
+)
+def test_strange_pt_files_are_refused(tmp_path, model, found, words):
+    torch.save(found, tmp_path / "x.pt")
+    refused(words, load_data, str(tmp_path / "x.pt"), model)
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz", "pt"])
+def test_empty_and_misnamed_and_cut_files_are_refused(tmp_path, model, suffix):
+    file = tmp_path / f"x.{suffix}"
+    file.write_bytes(b"")
+    refused("the empty file 'x", load_data, str(file), model)
+    torch.save(torch.ones(7, 6), tmp_path / "whole")
+    file.write_bytes((tmp_path / "whole").read_bytes()[:300])
+    refused("expected a readable", load_data, str(file), model)
+    np.savez(tmp_path / "other.npz", inputs=X)
+    np.save(tmp_path / "other.npy", X)
+    other = "npy" if suffix == "npz" else "npz"
+    file.write_bytes((tmp_path / f"other.{other}").read_bytes())
+    refused("expected ", load_data, str(file), model)

@@ -17,7 +17,7 @@ from freeness.errors import InputError
 from freeness.network.layers import Activation, Dense
 from freeness.torch import Trace, trace
 from freeness.torch.elementwise import derivative
-from tests.torch.models import Residual, covered_models
+from tests.torch.models import Residual, ValueDependent, covered_models
 
 MODELS = covered_models()
 
@@ -202,3 +202,9 @@ def test_any_chain_of_widths_is_traced(widths: list[int], batch: int, seed: int)
     traced = trace(model, example)
     assert traced.network.widths == tuple(widths)
     assert torch.allclose(traced.replay(example), model(example), rtol=1e-12)
+
+
+def test_torch_export_does_not_talk_to_the_user(capfd):
+    traced = trace(ValueDependent(), torch.ones(2, 6))
+    assert traced.network.widths == (6, 5, 2)
+    assert capfd.readouterr() == ("", "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from freeness.advice.analysis import LearningRate
+from freeness.advice.analysis import LearningRate, Phase
 from freeness.errors import InputError
 from freeness.spectra.records import Prediction
 
@@ -31,6 +31,14 @@ _START = {
         0.5,
         "within 5 % of the best rate in both networks tried; Adam's stability limit is far too high as a choice",
     ),
+}
+
+
+_CAUTION = {
+    "ordered": "Repair the initialisation first: the signal vanishes at the start, the curvature grows many times over as "
+    "training restores it, and the rate below is then far too high.",
+    "chaotic": "Repair the initialisation first: gradients explode with depth, and the curvature below is that of a start which "
+    "training leaves at once.",
 }
 
 
@@ -85,7 +93,12 @@ def stable_rate(sharpness: float, optimizer: Optimizer = "sgd") -> float:
 
 
 def learning_rate(
-    curvature: Curvature, loss: Loss, optimizer: Optimizer, outputs: int, fisher: Prediction | None = None
+    curvature: Curvature,
+    loss: Loss,
+    optimizer: Optimizer,
+    outputs: int,
+    fisher: Prediction | None = None,
+    phase: Phase | None = None,
 ) -> LearningRate:
     """Bound, start and reason from the measured batch curvature, with the theory's one-sample bound beside it.
 
@@ -95,6 +108,7 @@ def learning_rate(
         optimizer: who descends.
         outputs: C.
         fisher: predicted one-sample dual; its largest eigenvalue × :func:`hessian_scale` is theory's sharpness.
+        phase: of the network; outside criticality the curvature of the start misleads, and the reason says so.
 
     Example:
         >>> learning_rate(Curvature(4.0, 0.0, 1), "half_squared_error", "sgd", 10).recommended
@@ -105,13 +119,16 @@ def learning_rate(
     recommended = fraction * 2.0 / curvature.value
     theory = None
     if fisher is not None and optimizer != "adam":
-        theory = stable_rate(fisher.edge.value * hessian_scale(loss, outputs), optimizer)
+        top = fisher.edge.value if outputs > 1 else fisher.law.mean  # one output shows the mean of the spectrum
+        theory = stable_rate(top * hessian_scale(loss, outputs), optimizer)
     matrix = "preconditioned GGN" if optimizer == "adam" else "GGN"
     reason = (
         f"λ = {curvature.value:.4g} is the largest eigenvalue of the {matrix} of {loss} over a batch of {curvature.batch}; "
         f"the linearised training contracts below {_STABILITY[optimizer][1]} = {bound:.3g}. "
         f"Start at {fraction} × 2/λ = {recommended:.3g} ({evidence})."
     )
+    if phase in _CAUTION:
+        reason = f"{_CAUTION[phase]} {reason}"
     if theory is not None and curvature.batch > 1:
         reason += (
             f" One sample alone would allow {theory:.3g} by theory; the gradients of a batch point in different directions, "

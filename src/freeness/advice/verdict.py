@@ -32,7 +32,7 @@ def verdict(rows: Sequence[LayerRow], jacobian: Comparison, fisher: Comparison) 
         fisher: spectrum of the one-sample Fisher dual.
     """
     phase, total = phase_of(rows)
-    spread = jacobian_spread(rows)
+    spread = jacobian_spread(rows) if math.isfinite(total) else math.inf
     isometric = spread <= _ISOMETRIC
     sentences = [_phase_sentence(phase, total), _isometry_sentence(spread)]
     top = fisher.predicted.edge if fisher.predicted else None
@@ -64,6 +64,8 @@ def _phase_sentence(phase: Phase | None, total: float) -> str:
 
 
 def _isometry_sentence(spread: float) -> str:
+    if math.isinf(spread):
+        return "Not isometric: nothing passes the network backward."
     word = "Isometric" if spread <= _ISOMETRIC else "Nearly isometric" if spread <= _NEARLY else "Not isometric"
     return f"{word}: the squared singular values of the input–output Jacobian have relative variance {spread:.3g} over the width."
 
@@ -96,6 +98,8 @@ def _warnings(jacobian: Comparison, fisher: Comparison) -> tuple[str, ...]:
     warnings = []
     for name, comparison in (("Jacobian", jacobian), ("Fisher", fisher)):
         top = float(comparison.measured.eigenvalues[-1])
+        if comparison.measured.eigenvalues.size == 1:  # one number has no spectrum; its mean is compared in the table
+            continue
         if comparison.predicted and comparison.distance is not None and comparison.distance > _FAR * top:
             warnings.append(
                 f"The {name} spectrum is off theory by W₁/λ_max = {comparison.distance / top:.2g}: the weights are not free "

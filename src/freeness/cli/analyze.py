@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, cast, get_args
 
@@ -24,6 +26,12 @@ def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
         return value
 
     return checked
+
+
+def _computes(device: str) -> str:
+    if device.partition(":")[0] == "meta":
+        raise typer.BadParameter(f"expected a device that computes, got {device!r}; choose cpu.")
+    return device
 
 
 @reports_errors
@@ -54,8 +62,10 @@ def analyze_command(
     json: Annotated[
         bool, typer.Option("--json", help="Print JSON on stdout and nothing else there; files only with --out.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the factory's weights and of random data.")] = 0,
-    device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda, mps, …")] = "cpu",
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**63 - 1, help="Seed of the factory's weights and of random data.")
+    ] = 0,
+    device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda, mps, …", callback=_computes)] = "cpu",
 ) -> None:
     """Analyze your own PyTorch model and bound its learning rate.
 
@@ -65,26 +75,27 @@ def analyze_command(
     Example: freeness analyze model.py:build --data fashion-mnist --loss cross_entropy
     """
     with needs_extra("torch"):
-        from freeness.report import require_writable
-        from freeness.torch import AnalyzeOptions, analyze, load_data, load_model
+        from freeness.report import require_folder
+        from freeness.torch import AnalyzeOptions, analyze, load_data, load_model, split_model
     folder = out or (None if json else DEFAULT_OUT)
     if folder is not None:
-        require_writable(folder)
-    stderr().print(f"Note: this runs the code in {model.rpartition(':')[0] or model}.", soft_wrap=True)
-    network = load_model(model, seed)
-    inputs, targets, description = load_data(data, network, seed, cast(Loss, loss))
-    options = AnalyzeOptions(
-        sample=sample,
-        loss=cast(Loss, loss),
-        optimizer=cast(Optimizer, optimizer),
-        batch=batch,
-        seed=seed,
-        device=device,
-        title=model,
-        data=description,
-    )
-    with progress_bar("reading the model") as progress:
-        analysis = analyze(network, (inputs, targets), options, progress=progress)
+        require_folder(folder)
+    stderr().print(f"Note: this runs the code in {split_model(model)[0]}.", soft_wrap=True)
+    with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
+        network = load_model(model, seed)
+        inputs, targets, description = load_data(data, network, seed, cast(Loss, loss))
+        options = AnalyzeOptions(
+            sample=sample,
+            loss=cast(Loss, loss),
+            optimizer=cast(Optimizer, optimizer),
+            batch=batch,
+            seed=seed,
+            device=device,
+            title=model,
+            data=description,
+        )
+        with progress_bar("reading the model") as progress:
+            analysis = analyze(network, (inputs, targets), options, progress=progress)
     _print(analysis, json)
     if folder is not None:
         _write(analysis, folder, quiet=json)
@@ -100,9 +111,8 @@ def _print(analysis: Analysis, json: bool) -> None:
 
 
 def _write(analysis: Analysis, folder: Path, *, quiet: bool) -> None:
-    from freeness.report import write_json, write_report
+    from freeness.report import write_folder
 
-    document = write_json(analysis, folder / "analysis.json")
-    report = write_report([analysis], folder)
+    report, document = write_folder(analysis, folder)
     console = stderr() if quiet else stdout()
     console.print(f"\nReport with pictures: {report} (open it in a browser)\nAll numbers: {document}", soft_wrap=True)

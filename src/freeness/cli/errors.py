@@ -12,7 +12,7 @@ from typing import ParamSpec
 import typer
 
 from freeness.cli.output import stderr
-from freeness.errors import FreenessError, InputError
+from freeness.errors import FreenessError, InputError, brief
 
 _DEBUG = "FREENESS_DEBUG"
 _ARGUMENTS = ParamSpec("_ARGUMENTS")
@@ -35,7 +35,10 @@ def reports_errors(command: Callable[_ARGUMENTS, None]) -> Callable[_ARGUMENTS, 
         except FreenessError as error:
             _say(f"Error: {error}")
             raise typer.Exit(2) from None
-        except Exception as error:  # the last guard: whatever it is, the user gets a sentence
+        except SystemExit as error:  # commands never exit that way: the user's model did
+            _say(f"Error: expected a model that computes, got {brief(error)} from its code; take sys.exit out of it.")
+            raise typer.Exit(2) from None
+        except BaseException as error:  # the last guard: whatever it is, the user gets a sentence
             _say(f"Error: {type(error).__name__}: {error} (set {_DEBUG}=1 to see where).")
             raise typer.Exit(1) from None
 

@@ -19,6 +19,7 @@ from freeness.numerics.quadrature import gaussian_nodes
 
 _RANGE = 12.0  # standard deviations kept, as in the quadrature
 _SAMPLES = 400  # points a piece on which f's monotone stretches are looked for
+_DRIFT = 1e-3  # relative; a smooth function has 1e-12, a jump left out 1e-2
 _STEP = 1e-4  # of the five-point difference for f', in standard deviations: error about 1e-12
 
 
@@ -59,6 +60,14 @@ class GaussianPushforward(Law):
                 "points or NaN; check the activation's derivative."
             )
         self._discrete = Atoms(np.where(np.abs(values) < 1e-300, 0.0, values), weights)
+        coarse = gaussian_nodes(variance, kinks, order=11)
+        square = self._discrete.moment(2)
+        drift = abs(float(coarse[1] @ function(coarse[0]) ** 2) - square)
+        if drift > _DRIFT * square:
+            raise InputError(
+                f"expected a function whose Gaussian mean square quadrature finds, got one that changes by {drift:.2g} with the "
+                "number of nodes; declare its jumps as kinks, or choose one that does not diverge."
+            )
         self._stretches = tuple(self._monotone_stretches(kinks))
 
     @property

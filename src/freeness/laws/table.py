@@ -33,7 +33,7 @@ def tabulate(law: Law, points: int = 400) -> LawTable:
     Example:
         >>> from freeness.laws import Semicircle
         >>> tabulate(Semicircle(1.0), 3).cdf.round(3).tolist()
-        [0.032, 0.5, 0.968]
+        [0.029, 0.5, 0.971]
     """
     x = _grid(law, points)
     boundary = law.boundary(x)

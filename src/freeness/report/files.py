@@ -5,24 +5,32 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
 from freeness.errors import InputError
 
 
-def require_writable(directory: Path) -> None:
+def require_writable(directory: Path, *names: str) -> None:
     """Refuse a directory that cannot be written, or made, before long work is begun; leaves nothing behind.
 
+    Args:
+        directory: where files will be written.
+        *names: of those files.
+
     Raises:
-        InputError: it or its nearest existing parent is a file or not writable.
+        InputError: it or its nearest existing parent is a file or not writable, or a directory stands where a file is to be.
     """
-    nearest = next(path for path in (directory, *directory.absolute().parents) if path.exists())
     try:
+        nearest = next(path for path in (directory, *directory.absolute().parents) if path.exists())
         with tempfile.TemporaryFile(dir=nearest):
             pass
     except OSError as error:
         raise _unwritable(directory, error) from error
+    for name in names:
+        _require_file(directory / name)
 
 
 def write_atomically(path: Path, text: str) -> Path:
@@ -31,20 +39,42 @@ def write_atomically(path: Path, text: str) -> Path:
     Raises:
         InputError: the directory cannot be made or written.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    write_together({path: text})
+    return path
+
+
+def write_together(texts: Mapping[Path, str]) -> None:
+    """Write several files like :func:`write_atomically`: all texts are on the disk before the first file is replaced.
+
+    Raises:
+        InputError: a directory cannot be made or written, or a directory stands where a file is to be; no file has changed.
+    """
+    temporaries = {path: path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp") for path in texts}
+    path = Path()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("x", encoding="utf-8", newline="\n") as file:
+        for path, text in texts.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporaries[path].open("x", encoding="utf-8", newline="\n") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
+        for path in texts:
+            _require_file(path)
+        for path, temporary in temporaries.items():
             os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise _unwritable(path.parent, error) from error
-    return path
+    finally:
+        for temporary in temporaries.values():
+            with suppress(OSError):  # the folder may be a file
+                temporary.unlink(missing_ok=True)
+
+
+def _require_file(path: Path) -> None:
+    if path.is_dir():
+        raise InputError(
+            f"expected a file to write, got the directory {str(path)!r}; remove it or choose another folder."
+        )
 
 
 def version() -> str:

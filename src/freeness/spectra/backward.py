@@ -41,6 +41,10 @@ def _(weights: Gaussian, fan_in: int, fan_out: int) -> Law:
 @gram_law.register
 def _(weights: Measured, fan_in: int, fan_out: int) -> Law:
     squares = np.sort(weights.singular_values)[::-1] ** 2
+    if not squares.any():
+        raise InputError(
+            "expected weights other than 0, got a zero matrix, behind which the spectrum is trivial; initialise it."
+        )
     padded = np.zeros(fan_in)
     padded[: squares.size] = squares
     return Empirical(padded)
@@ -64,9 +68,9 @@ def weight_spread(weights: object, fan_in: int, fan_out: int) -> float:
     """
     if isinstance(weights, ScaledIdentity):
         return 0.0
-    law = gram_law(weights, fan_in, fan_out)
-    if law.mean == 0:
+    if isinstance(weights, Measured) and not weights.singular_values.any():
         return 0.0
+    law = gram_law(weights, fan_in, fan_out)
     second = law.variance / law.mean**2 + 1
     return second * min(fan_in, fan_out) / fan_in - 1
 
@@ -144,4 +148,6 @@ def _walk(
                 )
             yield layer, signal
         else:
-            raise InputError(f"expected a signal of {layer!r}, got {signal!r}; compute the signals from this very network.")
+            raise InputError(
+                f"expected a signal of {layer!r}, got {signal!r}; compute the signals from this very network."
+            )

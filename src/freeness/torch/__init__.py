@@ -4,7 +4,7 @@ from freeness.torch.analyze import AnalyzeOptions, analyze
 from freeness.torch.build import build
 from freeness.torch.curvature import Sharpness, adam_preconditioner, batch_sharpness
 from freeness.torch.initialize import InitializedLayer, initialize_
-from freeness.torch.load import load_data, load_model
+from freeness.torch.load import load_data, load_model, split_model
 from freeness.torch.measure import dual_gram, jacobian_singular_values, measure_fisher, measure_jacobian
 from freeness.torch.recognise import recognise
 from freeness.torch.signals import realised_signals
@@ -29,6 +29,7 @@ __all__ = [
     "measure_jacobian",
     "realised_signals",
     "recognise",
+    "split_model",
     "trace",
     "untouched",
 ]

@@ -14,7 +14,7 @@ from freeness.advice.layer_rows import layer_rows
 from freeness.advice.learning_rate import Curvature, Loss, Optimizer, learning_rate
 from freeness.advice.progress import Progress, Report
 from freeness.advice.verdict import verdict
-from freeness.errors import InputError
+from freeness.errors import ConvergenceError, InputError
 from freeness.laws.distance import wasserstein
 from freeness.meanfield import Signals
 from freeness.network import Network
@@ -87,6 +87,7 @@ def analyze(
         >>> report.verdict.phase
         'critical'
     """
+    _check_arguments(model, data)
     options = options or AnalyzeOptions()
     options = replace(options, loss=loss or options.loss, optimizer=optimizer or options.optimizer)
     report = _stages(progress)
@@ -107,15 +108,17 @@ def analyze(
         report()
         curvature = _curvature(model, inputs, targets, options)
         report()
-    rate = learning_rate(curvature, options.loss, options.optimizer, traced.network.widths[-1], predictions[1])
     rows = layer_rows(traced.network, found)
+    judged = verdict(rows, jacobian, fisher)
+    outputs = traced.network.widths[-1]
+    rate = learning_rate(curvature, options.loss, options.optimizer, outputs, predictions[1], judged.phase)
     return Analysis(
         title=options.title or type(model).__name__,
         layers=rows,
         jacobian=jacobian,
         fisher=fisher,
         learning_rate=rate,
-        verdict=verdict(rows, jacobian, fisher),
+        verdict=judged,
         uncovered=(reason,) if reason else (),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         data=options.data or f"{len(inputs)} samples",
@@ -166,11 +169,22 @@ def _device(name: str) -> torch.device:
     return device
 
 
+def _check_arguments(model: nn.Module, data: tuple[Tensor, Tensor]) -> None:
+    if not isinstance(model, nn.Module):
+        raise InputError(f"expected an nn.Module, got {type(model).__name__}; pass the model itself.")
+    if not (isinstance(data, tuple | list) and len(data) == 2 and all(isinstance(part, Tensor) for part in data)):
+        raise InputError("expected data as a pair of torch tensors (inputs, targets), got something else; convert it.")
+
+
 def _checked(model: nn.Module, data: tuple[Tensor, Tensor], options: AnalyzeOptions) -> tuple[Tensor, Tensor]:
     inputs, targets = data
+    if inputs.is_complex() or targets.is_complex():
+        raise InputError(
+            "expected real inputs and targets, got complex ones; pass real and imaginary parts as features."
+        )
     if inputs.ndim < 2 or len(inputs) == 0:
         raise InputError(f"expected inputs of shape (samples, …), got {tuple(inputs.shape)}; add a leading dimension.")
-    if not 0 <= options.sample < len(inputs):
+    if not (isinstance(options.sample, int) and 0 <= options.sample < len(inputs)):
         raise InputError(f"expected a sample index from 0 to {len(inputs) - 1}, got {options.sample}.")
     if options.batch < 1:
         raise InputError(f"expected a batch of at least one sample, got {options.batch}.")
@@ -195,13 +209,17 @@ def _predict(network: Network, found: Signals) -> tuple[tuple[Prediction | None,
     """Both predictions, or none with the reason why theory does not cover this network."""
     try:
         return (predict_jacobian(network, realised=found), predict_fisher(network, realised=found)), ""
-    except InputError as error:
+    except (InputError, ConvergenceError) as error:
         return (None, None), str(error)
 
 
 def _compare(predicted: Prediction | None, measured: Measurement, reason: str) -> Comparison:
-    distance = None if predicted is None else wasserstein(predicted.law, measured.eigenvalues)
-    return Comparison(predicted, measured, distance, reason)
+    if predicted is None:
+        return Comparison(None, measured, None, reason)
+    try:
+        return Comparison(predicted, measured, wasserstein(predicted.law, measured.eigenvalues), reason)
+    except ConvergenceError as error:  # the rest of the prediction stands
+        return Comparison(predicted, measured, None, str(error))
 
 
 def _curvature(model: nn.Module, inputs: Tensor, targets: Tensor, options: AnalyzeOptions) -> Curvature:

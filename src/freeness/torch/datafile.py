@@ -87,18 +87,18 @@ def _checked(value: object, name: str, file: str) -> Tensor:
 
 
 def _read_npy(path: Path) -> dict[str, object]:
-    found = np.load(path, allow_pickle=False)
-    if not isinstance(found, np.ndarray):
-        found.close()
-        raise InputError(f"expected one array in {path.name!r}, got an archive of arrays; name the file .npz.")
+    with path.open("rb") as file:
+        found = np.load(file, allow_pickle=False)
+        if not isinstance(found, np.ndarray):
+            raise InputError(f"expected one array in {path.name!r}, got an archive of arrays; name the file .npz.")
     return {"inputs": found}
 
 
 def _read_npz(path: Path) -> dict[str, object]:
-    archive = np.load(path, allow_pickle=False)
-    if isinstance(archive, np.ndarray):
-        raise InputError(f"expected an archive of arrays in {path.name!r}, got one array; name the file .npy.")
-    with archive:
+    with path.open("rb") as file:  # numpy itself leaves a damaged archive open
+        archive = np.load(file, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise InputError(f"expected an archive of arrays in {path.name!r}, got one array; name the file .npy.")
         return _named({key: archive[key] for key in archive.files}, path.name)
 
 

@@ -208,8 +208,10 @@ def _targets(inputs: Tensor, labels: Tensor | None, model: nn.Module, seed: int,
     """Class indices for cross-entropy, else vectors: one-hot classes where there are as many outputs, or N(0, 1/C)."""
     outputs = _outputs(model)
     generator = torch.Generator().manual_seed(seed + 1)
-    if labels is not None and labels.is_floating_point():
-        return labels
+    if labels is not None and (labels.is_floating_point() or (labels.ndim > 1 and loss != "cross_entropy")):
+        return labels.double()
+    if labels is not None and int(labels.min()) < 0:
+        raise InputError(f"expected class numbers ≥ 0 as targets, got {int(labels.min())}; count the classes from 0.")
     if labels is not None and int(labels.max()) >= outputs:
         labels = None if loss != "cross_entropy" else labels
     if loss == "cross_entropy":
