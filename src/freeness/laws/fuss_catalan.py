@@ -126,7 +126,9 @@ class FussCatalan(Law):
 
     def _root(self, function, level: np.ndarray) -> np.ndarray:
         ends = tuple(np.full(level.shape, end) for end in _RANGE)
-        return np.asarray(elementwise.find_root(function, ends, args=(level,), tolerances={"xatol": 2e-16, "xrtol": 4.5e-16}).x)
+        return np.asarray(
+            elementwise.find_root(function, ends, args=(level,), tolerances={"xatol": 2e-16, "xrtol": 4.5e-16}).x
+        )
 
     def _at(self, logit: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """φ, π/(s+1) - φ and |1 + u|."""

@@ -15,7 +15,6 @@ from freeness.laws.cumulants import free_cumulants, moments_on_circle, transform
 from freeness.laws.curve import Curve
 from freeness.laws.support import Edge, edges_of
 
-
 _NUDGE = 1e-6  # distance from an atom, relative to the support, at which its two sides are read
 _BLIND = 1e-9  # closer to an atom than this the potential has lost its digits
 

@@ -162,7 +162,9 @@ def _device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:  # torch asserts where CUDA is not compiled in
+        if device.type == "meta":
+            raise RuntimeError("meta tensors hold no values")
+    except (RuntimeError, AssertionError, ImportError) as error:  # torch asserts where CUDA is not compiled in
         raise InputError(
             f"expected a device that this machine has, got {name!r}, which torch cannot use here; choose --device cpu."
         ) from error
