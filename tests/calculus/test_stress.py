@@ -4,6 +4,8 @@ Each answer is held against two things that share nothing with the solver: the m
 band, and the eigenvalues of a matrix of the same pair (spectra at quantiles, one of them turned by a Haar rotation).
 """
 
+from functools import lru_cache
+
 import numpy as np
 import pytest
 
@@ -109,6 +111,7 @@ def random_law(rng, positive, chains=True):
     return f"{name}({left}, {right})", operation(x, y)
 
 
+@lru_cache
 def examine(seed):
     """(fault, status): what is wrong about an answer without a status, and the status if it has one."""
     rng = np.random.default_rng(seed)

@@ -277,5 +277,7 @@ def _product(left: Law, right: Law) -> Law:
         return scale(right, left.position)
     if isinstance(right, AffineLaw) and right.constant == 0:
         return scale(_product(left, right.law), right.factor)
+    if isinstance(left, AffineLaw) and left.constant == 0:
+        return scale(_product(left.law, right), left.factor)
     base, other = sorted((left, right), key=_rank)
     return moved(base, Multiply(other))

@@ -16,7 +16,7 @@ DEFAULT_OUT = Path("freeness-report")
 @reports_errors
 def demo_command(
     out: Annotated[Path, typer.Option(help="Folder for the HTML report; made if it is missing.")] = DEFAULT_OUT,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the random weights.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the random weights.")] = 0,
 ) -> None:
     """Analyze a deep network on bundled images, in a minute.
 
@@ -27,9 +27,9 @@ def demo_command(
     Example: freeness demo --out my-report
     """
     with needs_extra("torch"):
-        from freeness.report import require_writable, write_report
+        from freeness.report import REPORT_NAME, require_writable, write_report
         from freeness.torch.demo import demo_analyses
-    require_writable(out)
+    require_writable(out, REPORT_NAME)
     with progress_bar("preparing") as progress:
         analyses = demo_analyses(seed, progress)
     for analysis in analyses:

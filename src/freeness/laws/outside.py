@@ -16,6 +16,7 @@ from freeness.laws.curve import Curve, CurvePoint, Side
 
 _SCAN = np.linspace(np.log(1e8), np.log(1e-20), 321)  # log distance of the base parameter from its anchor
 _STEP = 0.2
+_NEAR = 60.0  # up to here brackets are 4 wide, beyond 30
 _FARTHEST = 600.0  # e^600 is still finite
 _ZOOM = 33
 _ZOOMS = 12
@@ -85,18 +86,18 @@ def real_inverse(curve: Curve, value: np.ndarray, side: Side, quantity: Literal[
         return np.log(np.maximum(reached, np.finfo(float).tiny)) - level
 
     start = walk_end(curve, side).log_distance
+    coarse = np.concatenate([np.arange(start, _NEAR, 4.0), np.arange(max(start, _NEAR), _FARTHEST, 30.0)])
     with np.errstate(all="ignore"):
         level = np.log(np.abs(value))
-        ends = np.array([start, _FARTHEST + 20.0])
-        reach = excess(ends, np.zeros(2))
-        inside = (level <= reach[0]) & (level > reach[1]) & (sign == side)
-        safe = np.where(inside, level, reach.mean())
-        found = elementwise.find_root(
-            excess,
-            (np.full(value.shape, ends[0]), np.full(value.shape, ends[1])),
-            args=(safe,),
-            tolerances={"xrtol": 1e-14},
-        )
+        reach = excess(coarse, np.zeros(coarse.shape))
+        coarse, reach = coarse[np.isfinite(reach)], reach[np.isfinite(reach)]
+        if coarse.size < 2:
+            return np.full((curve.size, value.size), np.nan)
+        inside = (level <= reach[0]) & (level > reach[-1]) & (sign == side)
+        safe = np.where(inside, level, (reach[0] + reach[1]) / 2)
+        above = np.clip(np.searchsorted(-reach, -safe), 1, coarse.size - 1)
+        brackets = (coarse[above - 1], coarse[above])
+        found = elementwise.find_root(excess, brackets, args=(safe,), tolerances={"xrtol": 1e-14})
     anchor, scale = curve.anchor(side)
     base = np.where(inside, anchor + side * scale * np.exp(np.asarray(found.x)), np.nan)
     return curve.real_parameters(base, side)

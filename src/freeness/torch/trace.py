@@ -204,7 +204,7 @@ def _check_tensors(model: nn.Module, example: Tensor) -> None:
 def _run(model: nn.Module, example: Tensor) -> Tensor:
     try:
         output = model(example)
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+    except Exception as error:  # whatever the user's forward raises is told in one sentence
         first = next((layer for layer in model.modules() if isinstance(layer, nn.Linear)), None)
         wanted = (
             "an input that the model accepts"
