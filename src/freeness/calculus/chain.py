@@ -21,6 +21,7 @@ class Chain(Curve):
         self.base = base
         self.moves = tuple(moves)
         self.size = base.size + sum(move.size for move in moves)
+        self.additive = base.additive or any(move.additive for move in moves)
         self._means = list(means) if means is not None else _means(base.mean, moves)
         self.mean = self._means[-1]
 

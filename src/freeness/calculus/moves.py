@@ -22,6 +22,7 @@ class Move(ABC):
     """One step of a chain."""
 
     size: int = 0  # unknowns that the move brings
+    additive: bool = False  # whether it acts on g rather than on u
 
     @abstractmethod
     def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
@@ -61,10 +62,11 @@ class Shift(Move):
     """X + constant: g kept, z ← z + constant, u ← u + constant·g."""
 
     constant: float
+    additive = True
 
     def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
         u = point.u + self.constant * point.g
-        return CurvePoint(point.z + self.constant, point.g, u, point.potential, point.margin, point.size, point.updates)
+        return CurvePoint(point.z + self.constant, point.g, u, point.potential, point.margin, point.base, point.updates)
 
     def mean(self, mean: float) -> float:
         return mean + self.constant
@@ -91,7 +93,7 @@ class Scale(Move):
     def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
         potential = None if point.potential is None else point.potential + np.log(self.factor)
         z, g = point.z * self.factor, point.g * (1 / self.factor)
-        return CurvePoint(z, g, point.u, potential, point.margin, point.size, point.updates)
+        return CurvePoint(z, g, point.u, potential, point.margin, point.base, point.updates)
 
     def mean(self, mean: float) -> float:
         return mean * self.factor
@@ -123,7 +125,7 @@ class Resize(Move):
         potential = point.potential
         if potential is not None:
             potential = self.ratio * potential + (1 - self.ratio) * upper_log(point.z.value)
-        return CurvePoint(point.z, (u + 1.0) / point.z, u, potential, point.margin, point.size, point.updates)
+        return CurvePoint(point.z, (u + 1.0) / point.z, u, potential, point.margin, point.base, point.updates)
 
     def mean(self, mean: float) -> float:
         return mean * self.ratio
@@ -162,14 +164,14 @@ class Multiply(Move):
             rows = tie(1.0 / other.u, 1.0 / point.u)
             w = Jet(other.z.value, along(other.z.change, rows))
             z = w * point.u / point.g
-            own, margin = other.potential, np.minimum(point.margin, physical_margin(w, point.size))
+            own, margin = other.potential, np.minimum(point.margin, physical_margin(w, point.base))
             if self.size > 1:  # the stages inside the other law
                 margin = np.minimum(margin, other.margin)
             updates = (*point.updates, rows, *(along(inner, rows) for inner in other.updates))
         potential = None if point.potential is None else point.potential + own + lower_log(point.u.value)
-        margin = np.minimum(margin, physical_margin(z, point.size))
+        margin = np.minimum(margin, physical_margin(z, point.base))
         g = point.z * point.g / z  # not (1 + u)/z, which loses its digits where z passes 0 in a gap
-        return CurvePoint(z, g, point.u, potential, margin, point.size, updates)
+        return CurvePoint(z, g, point.u, potential, margin, point.base, updates)
 
     def mean(self, mean: float) -> float:
         return mean * self.law.mean

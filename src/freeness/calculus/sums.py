@@ -22,6 +22,8 @@ class Add(Move):
     u = zg - 1 adds. U moves to U_X + U_ν(w) + log g: dU = g dz, and g d(-1/g) = d log g.
     """
 
+    additive = True
+
     def __init__(self, law: Law) -> None:
         self.law = law
         self.curve = law.curve
@@ -42,12 +44,12 @@ class Add(Move):
             z = point.z + w - 1.0 / g
             u = point.u + Jet(other.u.value, along(other.u.change, rows))
             gained = None if other.potential is None else other.potential + lower_log(g.value)
-            margin = np.minimum(point.margin, physical_margin(w, point.size))
+            margin = np.minimum(point.margin, physical_margin(w, point.base))
             margin = np.minimum(margin, other.margin) if self.size > 1 else margin
             updates = (*point.updates, rows, *(along(inner, rows) for inner in other.updates))
         potential = None if gained is None else point.potential + gained
-        margin = np.minimum(margin, physical_margin(z, point.size))
-        return CurvePoint(z, g, u, potential, margin, point.size, updates)
+        margin = np.minimum(margin, physical_margin(z, point.base))
+        return CurvePoint(z, g, u, potential, margin, point.base, updates)
 
     def mean(self, mean: float) -> float:
         return mean + self.law.mean
@@ -99,6 +101,7 @@ class SumPower(Move):
     """μ^{⊞s}, s ≥ 1: g kept, z ← s z - (s-1)/g, u ← s u. Source: Nica, Speicher (1996); Belinschi, Bercovici (2004)."""
 
     exponent: float
+    additive = True
 
     def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
         s = self.exponent
@@ -106,8 +109,8 @@ class SumPower(Move):
         potential = None
         if point.potential is not None:
             potential = s * point.potential + (s - 1) * lower_log(point.g.value)
-        margin = np.minimum(point.margin, physical_margin(z, point.size))
-        return CurvePoint(z, point.g, s * point.u, potential, margin, point.size, point.updates)
+        margin = np.minimum(point.margin, physical_margin(z, point.base))
+        return CurvePoint(z, point.g, s * point.u, potential, margin, point.base, point.updates)
 
     def mean(self, mean: float) -> float:
         return self.exponent * mean
@@ -148,8 +151,8 @@ class ProductPower(Move):
         potential = None
         if point.potential is not None:
             potential = self.exponent * point.potential + power * lower_log(point.u.value)
-        margin = np.minimum(point.margin, physical_margin(z, point.size))
-        return CurvePoint(z, point.z * point.g / z, point.u, potential, margin, point.size, point.updates)
+        margin = np.minimum(point.margin, physical_margin(z, point.base))
+        return CurvePoint(z, point.z * point.g / z, point.u, potential, margin, point.base, point.updates)
 
     def mean(self, mean: float) -> float:
         return mean**self.exponent
@@ -181,9 +184,9 @@ class SymmetricRoot(Move):
     def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
         root = np.sqrt(point.z.value)
         z = point.z.apply(root, 0.5 / root)
-        margin = np.minimum(point.margin, physical_margin(z, point.size))
+        margin = np.minimum(point.margin, physical_margin(z, point.base))
         potential = None if point.potential is None else point.potential / 2
-        return CurvePoint(z, point.z * point.g / z, point.u, potential, margin, point.size, point.updates)
+        return CurvePoint(z, point.z * point.g / z, point.u, potential, margin, point.base, point.updates)
 
     def mean(self, mean: float) -> float:
         return 0.0
@@ -213,9 +216,9 @@ class SymmetricSquare(Move):
 
     def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
         z = point.z * point.z
-        margin = np.minimum(point.margin, physical_margin(z, point.size))
+        margin = np.minimum(point.margin, physical_margin(z, point.base))
         potential = None if point.potential is None else 2 * point.potential
-        return CurvePoint(z, point.g / point.z, point.u, potential, margin, point.size, point.updates)
+        return CurvePoint(z, point.g / point.z, point.u, potential, margin, point.base, point.updates)
 
     def mean(self, mean: float) -> float:
         return self.mean_square

@@ -29,7 +29,7 @@ class CurvePoint:
     inner unknowns) is the correction that solving the inner equations to first order brings. ``updates`` holds, for each
     inner unknown, its change in the same two directions. ``potential`` is U = ∫ log(z - x) dμ(x), whose imaginary part on
     the real axis is π(1 - cdf), computed only where asked for. ``margin`` is the smallest
-    Im/|·| met on the way: negative means unphysical. ``size`` is the modulus of the base parameter.
+    Im/|·| met on the way: negative means unphysical. ``base`` is the base parameter.
     """
 
     z: Jet
@@ -37,7 +37,7 @@ class CurvePoint:
     u: Jet
     potential: np.ndarray | None
     margin: np.ndarray
-    size: np.ndarray
+    base: np.ndarray
     updates: tuple[np.ndarray, ...] = ()
 
 
@@ -46,6 +46,9 @@ class Curve(ABC):
 
     size: int
     mean: float
+    additive: bool = (
+        False  # whether sums or shifts went into it, so that poles of g bound its real axis, not only those of u
+    )
 
     @abstractmethod
     def evaluate(self, parameters: np.ndarray, directions: int, potential: bool = False) -> CurvePoint:
@@ -64,6 +67,7 @@ class Curve(ABC):
         """All parameters (size, n) for real base parameters outside the support; NaN where the base left the domain."""
 
 
+_REAL = 1e-8  # relative imaginary part of a base parameter that counts as real
 _NOISE = 1e-12  # relative rounding error of a base parameter, generously
 
 Transform = tuple[np.ndarray, np.ndarray]  # values and derivatives
@@ -124,16 +128,19 @@ class CauchyLaw(Protocol):
     def potential(self, z: np.ndarray) -> np.ndarray: ...
 
 
-def physical_margin(z: Jet, size: np.ndarray) -> np.ndarray:
+def physical_margin(z: Jet, base: np.ndarray) -> np.ndarray:
     """Im z/|z| off the axis; on the real axis outside the support, where z must rise with the parameter, dz/dt.
 
     Subordination functions keep the upper half-plane and rise on the real complement of the support, at every stage. What
-    rounding of the base parameter (of modulus ``size``) can do to z is forgiven: z may pass 0 inside a gap.
+    rounding of the base parameter can do to z is forgiven: z may pass 0 inside a gap. A complex solution that is real to
+    rounding must rise as well: real roots on falling stretches are unphysical, and no half-plane tells them.
     """
-    if np.iscomplexobj(z.value):
-        noise = _NOISE * np.abs(z.change[0]) * size
-        return (np.imag(z.value) + noise) / np.maximum(np.abs(z.value), np.finfo(float).tiny)
-    return z.change[0]
+    if not np.iscomplexobj(z.value):
+        return z.change[0]
+    size = np.maximum(np.abs(z.value), np.finfo(float).tiny)
+    upper = (np.imag(z.value) + _NOISE * np.abs(z.change[0] * base)) / size
+    rise = np.real(z.change[0]) * np.abs(base) / size
+    return np.where(np.abs(np.imag(base)) <= _REAL * np.abs(base), np.minimum(upper, rise), upper)
 
 
 def base_jet(parameter: np.ndarray, directions: int) -> Jet:
@@ -157,8 +164,7 @@ class ClosedCurve(Curve):
         u = 1.0 / t
         z, g = self.law.moment_inverse(u) * t, self.law.cauchy_of_u(u)
         own = self.law.potential_of_u(u.value) if potential else None
-        size = np.abs(parameters[0])
-        return CurvePoint(z, g, u, own, physical_margin(z, size), size)
+        return CurvePoint(z, g, u, own, physical_margin(z, parameters[0]), parameters[0])
 
     def start(self, z: np.ndarray) -> np.ndarray:
         return z[None] / self.mean
@@ -174,6 +180,7 @@ class AdditiveCurve(Curve):
     """The curve of a law with R in closed form, in the coordinate t = 1/g."""
 
     size = 1
+    additive = True
 
     def __init__(self, law: AdditiveLaw) -> None:
         self.law = law
@@ -185,8 +192,7 @@ class AdditiveCurve(Curve):
         r = self.law.r_transform_of(g)
         z, u = r + t, g * r
         own = self.law.additive_potential(g.value) - lower_log(g.value) if potential else None
-        size = np.abs(parameters[0])
-        return CurvePoint(z, g, u, own, physical_margin(z, size), size)
+        return CurvePoint(z, g, u, own, physical_margin(z, parameters[0]), parameters[0])
 
     def start(self, z: np.ndarray) -> np.ndarray:
         return z[None] - self.mean
@@ -211,8 +217,7 @@ class CauchyCurve(Curve):
         z = base_jet(parameters[0], directions)
         g, u = (z.apply(value, slope) for value, slope in self.law.transforms(z.value))
         own = self.law.potential(z.value) if potential else None
-        size = np.abs(parameters[0])
-        return CurvePoint(z, g, u, own, physical_margin(z, size), size)
+        return CurvePoint(z, g, u, own, physical_margin(z, parameters[0]), parameters[0])
 
     def start(self, z: np.ndarray) -> np.ndarray:
         return z[None]

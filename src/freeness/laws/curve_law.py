@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,6 +16,7 @@ from freeness.laws.support import Edge, bands_of, edges_of, polish_edge
 from freeness.numerics.continuation import Solution, follow
 
 _HEIGHT = 30.0  # the continuation starts at this multiple of the support's radius
+_LOST = 1e-3  # a relative error of G beyond which a point counts as not converged
 _ROUNDING = 8 * np.finfo(float).eps
 
 
@@ -61,8 +63,8 @@ class CurveLaw(Law):
     @cached_property
     def continuous_hull(self) -> tuple[float, float]:
         """Where the two walks along the real axis from outside end: at the outermost bands or atoms."""
-        high = walk_end(self._curve, 1).position
-        low = -high if self._symmetric else walk_end(self._curve, -1).position
+        high = walk_end(self._curve, 1, self._quantity).position
+        low = -high if self._symmetric else walk_end(self._curve, -1, self._quantity).position
         # (the square of a symmetric law has no walk on its left: the parameter is imaginary there)
         return (self._lower_bound if np.isnan(low) else max(low, self._lower_bound)), high
 
@@ -121,7 +123,7 @@ class CurveLaw(Law):
         g = np.where(mirrored, -point.g.value.conj(), point.g.value)
         potential = np.where(mirrored, point.potential.conj() + 1j * np.pi, point.potential)
         error = sensitivity * (np.abs(x) * _ROUNDING + solution.height) + np.abs(g) * _ROUNDING + noise
-        return Boundary(g, potential, error, solution.converged & np.isfinite(g))
+        return Boundary(g, potential, error, solution.converged & (error <= _LOST * np.abs(g)))
 
     def cauchy(self, z: ArrayLike) -> np.ndarray:
         points = np.asarray(z).astype(complex)
@@ -141,11 +143,15 @@ class CurveLaw(Law):
         return np.where(below, g.conj(), g).reshape(points.shape)
 
     @property
+    def _quantity(self) -> Literal["g", "u"]:
+        return "g" if self._curve.additive else "u"
+
+    @property
     def _directions(self) -> int:
         return 1 if self._curve.size == 1 else 2
 
     def _solve(self, target: np.ndarray) -> Solution:
-        height = _HEIGHT * max(float(np.abs(target).max(initial=0.0)), abs(self.mean), self.variance**0.5)
+        height = _HEIGHT * np.maximum(np.abs(target), max(abs(self.mean), self.variance**0.5))
         return follow(self._update, self._curve.start(target + 1j * height), target, height)
 
     def _update(self, parameters: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,8 @@ from scipy.optimize import elementwise
 
 from freeness.laws.curve import Curve, CurvePoint, Side
 
-_SCAN = np.linspace(np.log(1e8), np.log(1e-20), 321)  # log distance of the base parameter from its anchor
+# log distance of the base parameter from its anchor; finer around 1, where u = -1 and z passes 0
+_SCAN = np.unique(np.concatenate([np.linspace(np.log(1e-20), np.log(1e8), 321), np.linspace(-3.0, 3.0, 401)]))[::-1]
 _STEP = 0.2
 _NEAR = 60.0  # up to here brackets are 4 wide, beyond 30
 _FARTHEST = 600.0  # e^600 is still finite
@@ -31,6 +32,9 @@ def outside_point(curve: Curve, log_distance: np.ndarray, side: Side) -> CurvePo
         return curve.evaluate(curve.real_parameters(base, side), 2)
 
 
+Quantity = Literal["g", "u"]
+
+
 class WalkEnd(NamedTuple):
     """Where the walk from infinity ends: the point of the support, and the log distance of the base parameter there."""
 
@@ -39,16 +43,17 @@ class WalkEnd(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def walk_end(curve: Curve, side: Side) -> WalkEnd:
+def walk_end(curve: Curve, side: Side, quantity: Quantity) -> WalkEnd:
     """The largest (side 1) or smallest (side -1) point of the support: first critical value, or the limit of the walk.
 
+    With quantity "g" an atom at 0 ends the walk as any other; with "u", which has no pole there, the walk goes on behind it.
     NaN where no point of the curve's real axis lies outside the support on this side.
     """
     start = _far_outside(curve, side)
     grid = np.concatenate([np.arange(start, _SCAN[0], -_STEP), _SCAN]) if start > _SCAN[0] else _SCAN
     point, last = outside_point(curve, grid, side), 0
     for _ in range(_ZOOMS):
-        rising = point.margin > 0
+        rising = _outside(point, side, quantity)
         last = len(grid) - 1 if rising.all() else max(int(np.argmin(rising)) - 1, 0)
         if not rising[0]:
             return WalkEnd(np.nan, np.nan)
@@ -57,6 +62,12 @@ def walk_end(curve: Curve, side: Side) -> WalkEnd:
         grid = np.linspace(grid[last], grid[last + 1], _ZOOM)
         point = outside_point(curve, grid, side)
     return WalkEnd(float(point.z.value[last]), float(grid[last]))
+
+
+def _outside(point: CurvePoint, side: Side, quantity: Quantity) -> np.ndarray:
+    """Which points of the real axis lie outside: z rises at every stage, and g or u has the sign of the side."""
+    value = (point.g if quantity == "g" else point.u).value
+    return (point.margin > 0) & ((side * value > 0) | np.isinf(value))
 
 
 def _far_outside(curve: Curve, side: Side) -> float:
@@ -71,7 +82,7 @@ def _far_outside(curve: Curve, side: Side) -> float:
     return float(far[np.argmax(outside)])
 
 
-def real_inverse(curve: Curve, value: np.ndarray, side: Side, quantity: Literal["g", "u"]) -> np.ndarray:
+def real_inverse(curve: Curve, value: np.ndarray, side: Side, quantity: Quantity) -> np.ndarray:
     """All parameters of the curve's real points outside the support where g or u has the given value; NaN out of reach.
 
     g and u of the sign of the side fall monotonically in modulus with the distance from the support; they are inverted in
@@ -85,7 +96,7 @@ def real_inverse(curve: Curve, value: np.ndarray, side: Side, quantity: Literal[
         reached = np.where(np.isinf(found), np.inf, side * found)  # on a pole, rounding has lost the side
         return np.log(np.maximum(reached, np.finfo(float).tiny)) - level
 
-    start = walk_end(curve, side).log_distance
+    start = walk_end(curve, side, quantity).log_distance
     coarse = np.concatenate([np.arange(start, _NEAR, 4.0), np.arange(max(start, _NEAR), _FARTHEST, 30.0)])
     with np.errstate(all="ignore"):
         level = np.log(np.abs(value))

@@ -29,6 +29,8 @@ def _outer_updates(updates: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
 class MirrorCurve(Curve):
     """The curve of -X: G_{-X}(z) = -conj G_X(-conj z)."""
 
+    additive = True  # u has the other sign here
+
     def __init__(self, inner: Curve) -> None:
         self.inner, self.size, self.mean = inner, inner.size, -inner.mean
 
@@ -36,7 +38,7 @@ class MirrorCurve(Curve):
         point = self.inner.evaluate(_inner(parameters), directions, potential)
         own = None if point.potential is None else point.potential.conj() + 1j * np.pi
         z, g, u = -_reflected(point.z), -_reflected(point.g), _reflected(point.u)
-        return CurvePoint(z, g, u, own, point.margin, point.size, _outer_updates(point.updates))
+        return CurvePoint(z, g, u, own, point.margin, point.base, _outer_updates(point.updates))
 
     def start(self, z: np.ndarray) -> np.ndarray:
         return _inner(self.inner.start(_inner(z)))

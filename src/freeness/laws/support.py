@@ -141,19 +141,19 @@ def polish_edge(curve: Curve, bright: np.ndarray, dark: np.ndarray) -> float | N
     parameters = np.real(dark).astype(complex)
     step = np.real(bright[0]) - np.real(dark[0])
     previous: tuple[np.ndarray, np.ndarray] | None = None
-    for _ in range(40):
-        parameters, point = _settled(curve, parameters)
-        slope = np.real(point.z.change[0])
-        if previous is not None:
-            run = np.real(parameters[0]) - previous[0]
-            step = -slope * run / (slope - previous[1])
-        if not np.isfinite(step).all():
-            return None
-        previous = (np.real(parameters[0]), slope)
-        if np.abs(step[0]) <= 1e-13 * np.abs(parameters[0, 0]):
-            return float(np.real(point.z.value[0]))
-        rates = np.stack([row[0] for row in point.updates]) if point.updates else np.empty((0, 1))
-        parameters = parameters + np.concatenate([step[None], rates * step])
+    with np.errstate(all="ignore"):  # a secant of equal slopes gives infinity, which ends the search
+        for _ in range(40):
+            parameters, point = _settled(curve, parameters)
+            slope = np.real(point.z.change[0])
+            if previous is not None:
+                step = -slope * (np.real(parameters[0]) - previous[0]) / (slope - previous[1])
+            if not np.isfinite(step).all():
+                return None
+            previous = (np.real(parameters[0]), slope)
+            if np.abs(step[0]) <= 1e-13 * np.abs(parameters[0, 0]):
+                return float(np.real(point.z.value[0]))
+            rates = np.stack([row[0] for row in point.updates]) if point.updates else np.empty((0, 1))
+            parameters = parameters + np.concatenate([step[None], rates * step])
     return None
 
 

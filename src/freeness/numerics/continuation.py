@@ -44,19 +44,19 @@ class Solution:
     converged: np.ndarray
 
 
-def follow(update: Update, start: np.ndarray, target: np.ndarray, height: float) -> Solution:
+def follow(update: Update, start: np.ndarray, target: np.ndarray, height: np.ndarray) -> Solution:
     """Solves F(parameters) = target for each of n targets in the closed upper half-plane.
 
     Args:
         update: (parameters (k, m), target (m,)) ↦ (Newton update (k, m), margin (m,)); margin < 0 means unphysical.
         start: approximate parameters (k, n) at target + i·height.
         target: (n,) complex with Im ≥ 0.
-        height: where the continuation starts, far above the support's radius.
+        height: where each point's continuation starts, far above the support's radius.
     """
     parameters = start.astype(complex).copy()
     parameters, _, alive = _newton(update, parameters, target + 1j * height)
     noise = np.zeros(target.shape)
-    y = np.full(target.shape, float(height))
+    y = np.broadcast_to(height, target.shape).astype(float)
     ratio = np.full(target.shape, 0.1)
     direct = np.zeros(target.shape, dtype=bool)  # whether to try the target itself next
     done = np.zeros(target.shape, dtype=bool)
