@@ -22,6 +22,8 @@ from freeness import (
     shift,
 )
 
+pytestmark = pytest.mark.slow  # random pairs take minutes
+
 SIZE = 800  # of the matrices
 LEVELS = (np.arange(SIZE) + 0.5) / SIZE
 MASS = 1e-6  # the bars of the issue

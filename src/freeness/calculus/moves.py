@@ -164,12 +164,12 @@ class Multiply(Move):
             rows = tie(1.0 / other.u, 1.0 / point.u)
             w = Jet(other.z.value, along(other.z.change, rows))
             z = w * point.u / point.g
-            own, margin = other.potential, np.minimum(point.margin, physical_margin(w, point.base))
+            own, margin = other.potential, np.minimum(point.margin, physical_margin(w, point.base, point.g.value))
             if self.size > 1:  # the stages inside the other law
                 margin = np.minimum(margin, other.margin)
             updates = (*point.updates, rows, *(along(inner, rows) for inner in other.updates))
         potential = None if point.potential is None else point.potential + own + lower_log(point.u.value)
-        margin = np.minimum(margin, physical_margin(z, point.base))
+        margin = np.minimum(margin, physical_margin(z, point.base, point.g.value))
         g = point.z * point.g / z  # not (1 + u)/z, which loses its digits where z passes 0 in a gap
         return CurvePoint(z, g, point.u, potential, margin, point.base, updates)
 

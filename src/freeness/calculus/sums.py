@@ -44,11 +44,11 @@ class Add(Move):
             z = point.z + w - 1.0 / g
             u = point.u + Jet(other.u.value, along(other.u.change, rows))
             gained = None if other.potential is None else other.potential + lower_log(g.value)
-            margin = np.minimum(point.margin, physical_margin(w, point.base))
+            margin = np.minimum(point.margin, physical_margin(w, point.base, point.g.value))
             margin = np.minimum(margin, other.margin) if self.size > 1 else margin
             updates = (*point.updates, rows, *(along(inner, rows) for inner in other.updates))
         potential = None if gained is None else point.potential + gained
-        margin = np.minimum(margin, physical_margin(z, point.base))
+        margin = np.minimum(margin, physical_margin(z, point.base, point.g.value))
         return CurvePoint(z, g, u, potential, margin, point.base, updates)
 
     def mean(self, mean: float) -> float:
@@ -109,7 +109,7 @@ class SumPower(Move):
         potential = None
         if point.potential is not None:
             potential = s * point.potential + (s - 1) * lower_log(point.g.value)
-        margin = np.minimum(point.margin, physical_margin(z, point.base))
+        margin = np.minimum(point.margin, physical_margin(z, point.base, point.g.value))
         return CurvePoint(z, point.g, s * point.u, potential, margin, point.base, point.updates)
 
     def mean(self, mean: float) -> float:
@@ -151,7 +151,7 @@ class ProductPower(Move):
         potential = None
         if point.potential is not None:
             potential = self.exponent * point.potential + power * lower_log(point.u.value)
-        margin = np.minimum(point.margin, physical_margin(z, point.base))
+        margin = np.minimum(point.margin, physical_margin(z, point.base, point.g.value))
         return CurvePoint(z, point.z * point.g / z, point.u, potential, margin, point.base, point.updates)
 
     def mean(self, mean: float) -> float:
@@ -184,7 +184,7 @@ class SymmetricRoot(Move):
     def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
         root = np.sqrt(point.z.value)
         z = point.z.apply(root, 0.5 / root)
-        margin = np.minimum(point.margin, physical_margin(z, point.base))
+        margin = np.minimum(point.margin, physical_margin(z, point.base, point.g.value))
         potential = None if point.potential is None else point.potential / 2
         return CurvePoint(z, point.z * point.g / z, point.u, potential, margin, point.base, point.updates)
 
@@ -216,7 +216,7 @@ class SymmetricSquare(Move):
 
     def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
         z = point.z * point.z
-        margin = np.minimum(point.margin, physical_margin(z, point.base))
+        margin = np.minimum(point.margin, physical_margin(z, point.base, point.g.value))
         potential = None if point.potential is None else 2 * point.potential
         return CurvePoint(z, point.g / point.z, point.u, potential, margin, point.base, point.updates)
 

@@ -67,7 +67,7 @@ class Curve(ABC):
         """All parameters (size, n) for real base parameters outside the support; NaN where the base left the domain."""
 
 
-_REAL = 1e-8  # relative imaginary part of a base parameter that counts as real
+_REAL = 1e-8  # relative imaginary part of base parameter and g up to which a solution counts as real
 _NOISE = 1e-12  # relative rounding error of a base parameter, generously
 
 Transform = tuple[np.ndarray, np.ndarray]  # values and derivatives
@@ -128,8 +128,10 @@ class CauchyLaw(Protocol):
     def potential(self, z: np.ndarray) -> np.ndarray: ...
 
 
-def physical_margin(z: Jet, base: np.ndarray) -> np.ndarray:
+def physical_margin(z: Jet, base: np.ndarray, g: np.ndarray) -> np.ndarray:
     """Im z/|z| off the axis; on the real axis outside the support, where z must rise with the parameter, dz/dt.
+
+    ``base`` is the base parameter, ``g`` the Cauchy transform at this stage.
 
     Subordination functions keep the upper half-plane and rise on the real complement of the support, at every stage. What
     rounding of the base parameter can do to z is forgiven: z may pass 0 inside a gap. A complex solution that is real to
@@ -140,7 +142,8 @@ def physical_margin(z: Jet, base: np.ndarray) -> np.ndarray:
     size = np.maximum(np.abs(z.value), np.finfo(float).tiny)
     upper = (np.imag(z.value) + _NOISE * np.abs(z.change[0] * base)) / size
     rise = np.real(z.change[0]) * np.abs(base) / size
-    return np.where(np.abs(np.imag(base)) <= _REAL * np.abs(base), np.minimum(upper, rise), upper)
+    real = (np.abs(np.imag(base)) <= _REAL * np.abs(base)) & (np.abs(np.imag(g)) <= _REAL * np.abs(g))
+    return np.where(real, np.minimum(upper, rise), upper)
 
 
 def base_jet(parameter: np.ndarray, directions: int) -> Jet:
@@ -164,7 +167,7 @@ class ClosedCurve(Curve):
         u = 1.0 / t
         z, g = self.law.moment_inverse(u) * t, self.law.cauchy_of_u(u)
         own = self.law.potential_of_u(u.value) if potential else None
-        return CurvePoint(z, g, u, own, physical_margin(z, parameters[0]), parameters[0])
+        return CurvePoint(z, g, u, own, physical_margin(z, parameters[0], g.value), parameters[0])
 
     def start(self, z: np.ndarray) -> np.ndarray:
         return z[None] / self.mean
@@ -192,7 +195,7 @@ class AdditiveCurve(Curve):
         r = self.law.r_transform_of(g)
         z, u = r + t, g * r
         own = self.law.additive_potential(g.value) - lower_log(g.value) if potential else None
-        return CurvePoint(z, g, u, own, physical_margin(z, parameters[0]), parameters[0])
+        return CurvePoint(z, g, u, own, physical_margin(z, parameters[0], g.value), parameters[0])
 
     def start(self, z: np.ndarray) -> np.ndarray:
         return z[None] - self.mean
@@ -217,7 +220,7 @@ class CauchyCurve(Curve):
         z = base_jet(parameters[0], directions)
         g, u = (z.apply(value, slope) for value, slope in self.law.transforms(z.value))
         own = self.law.potential(z.value) if potential else None
-        return CurvePoint(z, g, u, own, physical_margin(z, parameters[0]), parameters[0])
+        return CurvePoint(z, g, u, own, physical_margin(z, parameters[0], g.value), parameters[0])
 
     def start(self, z: np.ndarray) -> np.ndarray:
         return z[None]

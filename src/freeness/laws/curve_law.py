@@ -16,7 +16,6 @@ from freeness.laws.support import Edge, bands_of, edges_of, polish_edge
 from freeness.numerics.continuation import Solution, follow
 
 _HEIGHT = 30.0  # the continuation starts at this multiple of the support's radius
-_LOST = 1e-3  # a relative error of G beyond which a point counts as not converged
 _ROUNDING = 8 * np.finfo(float).eps
 
 
@@ -123,7 +122,7 @@ class CurveLaw(Law):
         g = np.where(mirrored, -point.g.value.conj(), point.g.value)
         potential = np.where(mirrored, point.potential.conj() + 1j * np.pi, point.potential)
         error = sensitivity * (np.abs(x) * _ROUNDING + solution.height) + np.abs(g) * _ROUNDING + noise
-        return Boundary(g, potential, error, solution.converged & (error <= _LOST * np.abs(g)))
+        return Boundary(g, potential, error, solution.converged & (error <= np.abs(g)))  # beyond that no digit is left
 
     def cauchy(self, z: ArrayLike) -> np.ndarray:
         points = np.asarray(z).astype(complex)
