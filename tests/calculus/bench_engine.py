@@ -164,7 +164,7 @@ JOBS = {
         lambda: free_sum(Semicircle(1.0), Atoms(ATOMS)),
         pastur,
         (float(ATOMS[0]) - 0.5, float(ATOMS[-1]) + 0.5),
-        None,  # 17 s to build, then no density: the discriminant of degree 21 does not end
+        None,  # rmtool takes some 17 s to build this polynomial
         finite("symmetric_additive", wigner, quantiles(Atoms(ATOMS))),
     ),
 }

@@ -122,7 +122,7 @@ class CurveLaw(Law):
         g = np.where(mirrored, -point.g.value.conj(), point.g.value)
         potential = np.where(mirrored, point.potential.conj() + 1j * np.pi, point.potential)
         error = sensitivity * (np.abs(x) * _ROUNDING + solution.height) + np.abs(g) * _ROUNDING + noise
-        return Boundary(g, potential, error, solution.converged & (error <= np.abs(g)))  # beyond that no digit is left
+        return Boundary(g, potential, error, solution.converged & np.isfinite(g))
 
     def cauchy(self, z: ArrayLike) -> np.ndarray:
         points = np.asarray(z).astype(complex)
