@@ -67,7 +67,7 @@ class _Sample:
 
     @singledispatchmethod
     def _decomposed(self, part: Part) -> tuple[np.ndarray, np.ndarray]:
-        raise NotImplementedError(type(part))
+        raise TypeError(f"expected a part of a linear form, got {type(part).__name__}; register how it is drawn.")
 
     @_decomposed.register
     def _(self, part: Variable) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,7 @@ from freeness.laws.curve import CauchyCurve
 from freeness.laws.curve_law import CurveLaw
 from freeness.laws.law import Law
 from freeness.laws.marchenko_pastur import MarchenkoPastur
-from freeness.laws.mirror import Mirror
+from freeness.laws.mirror import mirrored
 from freeness.laws.point_mass import PointMass
 from freeness.laws.semicircle import Semicircle
 
@@ -66,11 +66,7 @@ def mirror(law: Law) -> Law:
         >>> mirror(PointMass(2.0))
         PointMass(position=-2.0)
     """
-    if law.symmetric:
-        return law
-    if isinstance(law, AtomicLaw):
-        return simplify(Atoms(-law.positions, law.masses))
-    return law.law if isinstance(law, Mirror) else Mirror(law)
+    return mirrored(law)
 
 
 def free_difference(first: Law, second: Law) -> Law:
