@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from freeness.calculus.moves import Move
-from freeness.calculus.sums import SymmetricRoot
+from freeness.calculus.moves import Move, Multiply, Resize
+from freeness.calculus.sums import SumPower, SymmetricRoot
 from freeness.errors import InputError
-from freeness.laws.curve import Curve, CurvePoint, Side
+from freeness.laws.curve import ClosedCurve, Curve, CurvePoint, Side
 from freeness.laws.curve_law import CurveLaw
 from freeness.laws.law import Law
 
@@ -18,10 +18,11 @@ class Chain(Curve):
     """``base`` followed by ``moves``; evaluating it costs one pass over the moves."""
 
     def __init__(self, base: Curve, moves: Sequence[Move], means: Sequence[float] | None = None) -> None:
-        self.base = base
+        self.base = _anchored(base, moves)
         self.moves = tuple(moves)
         self.size = base.size + sum(move.size for move in moves)
         self.additive = base.additive or any(move.additive for move in moves)
+        self.logarithmic = base.logarithmic and all(move.keeps_zero for move in moves)
         self._means = list(means) if means is not None else _means(base.mean, moves)
         self.mean = self._means[-1]
 
@@ -55,6 +56,24 @@ class Chain(Curve):
             rows.append(move.real_parameters(point, side))
             point = move.apply(point, rows[-1])
         return np.concatenate(rows)
+
+
+def _anchored(base: Curve, moves: Sequence[Move]) -> Curve:
+    """A closed base in the coordinate that keeps its digits where z reaches 0 after the moves that follow u."""
+    if not isinstance(base, ClosedCurve):
+        return base
+    rank, factor = base.law.rank, 1.0
+    for move in moves:
+        if not move.keeps_zero:
+            break
+        if isinstance(move, Multiply):
+            rank = min(rank, move.law.rank / factor)
+        elif isinstance(move, Resize):
+            factor *= move.ratio
+        elif isinstance(move, SumPower):
+            factor *= move.exponent
+            rank = min(rank, 1 / factor)
+    return ClosedCurve(base.law, rank)
 
 
 def _means(mean: float, moves: Sequence[Move]) -> list[float]:

@@ -15,7 +15,7 @@ from freeness.laws.curve import ClosedCurve, CurvePoint, Side, physical_margin
 from freeness.laws.law import Atom, Law
 from freeness.laws.outside import real_inverse
 from freeness.numerics.half_plane import lower_log, upper_log
-from freeness.numerics.jet import Jet
+from freeness.numerics.jet import AnchoredJet, Jet
 
 
 class Move(ABC):
@@ -23,6 +23,7 @@ class Move(ABC):
 
     size: int = 0  # unknowns that the move brings
     additive: bool = False  # whether it acts on g rather than on u
+    keeps_zero: bool = True  # whether z = 0 stays 0 at a hard edge there
 
     @abstractmethod
     def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
@@ -63,6 +64,7 @@ class Shift(Move):
 
     constant: float
     additive = True
+    keeps_zero = False
 
     def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
         u = point.u + self.constant * point.g
@@ -157,11 +159,11 @@ class Multiply(Move):
     def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
         if self.closed_law:
             z = self.closed_law.moment_inverse(point.u) / point.g
-            own = None if point.potential is None else self.closed_law.potential_of_u(point.u.value)
+            own = None if point.potential is None else self.closed_law.potential_of_u(point.u)
             margin, updates = point.margin, point.updates
         else:
             other = self.curve.evaluate(parameters, 2, point.potential is not None)
-            rows = tie(1.0 / other.u, 1.0 / point.u)
+            rows = tie(*_inverses(other.u, point.u))
             w = Jet(other.z.value, along(other.z.change, rows))
             z = w * point.u / point.g
             own, margin = other.potential, np.minimum(point.margin, physical_margin(w, point.base, point.g.value))
@@ -191,6 +193,13 @@ class Multiply(Move):
         if self.closed_law:
             return super().real_parameters(point, side)
         return real_inverse(self.curve, point.u.value, side, "u")
+
+
+def _inverses(own: Jet, given: Jet) -> tuple[Jet, Jet]:
+    """1/u of both up to a common constant: that with which they keep their digits where u is close to minus the rank."""
+    if isinstance(own, AnchoredJet) and isinstance(given, AnchoredJet) and own.anchor == given.anchor:
+        return own.rest / own, given.rest / given
+    return 1.0 / own, 1.0 / given
 
 
 def tie(own: Jet, given: Jet) -> np.ndarray:

@@ -23,6 +23,7 @@ class Add(Move):
     """
 
     additive = True
+    keeps_zero = False
 
     def __init__(self, law: Law) -> None:
         self.law = law
@@ -98,19 +99,23 @@ def sum_atoms(left: tuple[Atom, ...], right: tuple[Atom, ...]) -> tuple[Atom, ..
 
 @dataclass(frozen=True)
 class SumPower(Move):
-    """μ^{⊞s}, s ≥ 1: g kept, z ← s z - (s-1)/g, u ← s u. Source: Nica, Speicher (1996); Belinschi, Bercovici (2004)."""
+    """μ^{⊞s}, s ≥ 1: g kept, z ← s z - (s-1)/g = (1 + su)/g, u ← su.
+
+    Source: Nica, Speicher (1996); Belinschi, Bercovici (2004).
+    """
 
     exponent: float
     additive = True
 
     def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
         s = self.exponent
-        z = s * point.z - (s - 1) / point.g
+        u = s * point.u
+        z = (u + 1.0) / point.g
         potential = None
         if point.potential is not None:
             potential = s * point.potential + (s - 1) * lower_log(point.g.value)
         margin = np.minimum(point.margin, physical_margin(z, point.base, point.g.value))
-        return CurvePoint(z, point.g, s * point.u, potential, margin, point.base, point.updates)
+        return CurvePoint(z, point.g, u, potential, margin, point.base, point.updates)
 
     def mean(self, mean: float) -> float:
         return self.exponent * mean

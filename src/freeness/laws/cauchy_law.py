@@ -97,7 +97,8 @@ class InvertedLaw:
     def _point(self, z: np.ndarray, potential: bool) -> CurvePoint:
         g = self.law.cauchy(z)
         g = g if np.iscomplexobj(z) else np.real(g)
-        parameters = 1.0 / (g if isinstance(self.closed, AdditiveCurve) else z * g - 1.0)
+        inverse = 1.0 / (g if isinstance(self.closed, AdditiveCurve) else z * g - 1.0)
+        parameters = inverse if isinstance(self.closed, AdditiveCurve) else self.closed.parameters_of(inverse)[0]
         for _ in range(_NEWTON):
             point = self.closed.evaluate(parameters[None], 1)
             parameters = parameters + (z - point.z.value) / point.z.change[0]

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
 from freeness.numerics.half_plane import lower_log
-from freeness.numerics.jet import Jet
+from freeness.numerics.jet import AnchoredJet, Jet, Number
 
 Side = Literal[1, -1]  # 1: the real axis to the right of the support, -1: to the left
 
@@ -49,6 +49,7 @@ class Curve(ABC):
     additive: bool = (
         False  # whether sums or shifts went into it, so that poles of g bound its real axis, not only those of u
     )
+    logarithmic: bool = False  # whether z is a power of the base parameter where both vanish, at a hard edge at 0
 
     @abstractmethod
     def evaluate(self, parameters: np.ndarray, directions: int, potential: bool = False) -> CurvePoint:
@@ -71,7 +72,6 @@ _REAL = 1e-8  # relative imaginary part of base parameter and g up to which a so
 _NOISE = 1e-12  # relative rounding error of a base parameter, generously
 
 Transform = tuple[np.ndarray, np.ndarray]  # values and derivatives
-Number = TypeVar("Number", np.ndarray, Jet)
 
 
 class ClosedLaw(Protocol):
@@ -79,6 +79,11 @@ class ClosedLaw(Protocol):
 
     @property
     def mean(self) -> float: ...
+
+    @property
+    def rank(self) -> float:
+        """1 - μ({0}), which is -u at z = 0 from the left: the constant c of every factor (c + u) of the law's formulas."""
+        ...
 
     def moment_inverse(self, u: Number) -> Number:
         """u·w(u) where w is the point with wG(w) - 1 = u; it tends to the mean at u = 0. In S: (1+u)/S(u)."""
@@ -88,8 +93,8 @@ class ClosedLaw(Protocol):
         """g = u(1+u)/moment_inverse = u·S(u), reduced so that it keeps its digits at u = -1, where z may pass 0."""
         ...
 
-    def potential_of_u(self, u: np.ndarray) -> np.ndarray:
-        """U at the point w(u)."""
+    def potential_of_u(self, u: np.ndarray | Jet) -> np.ndarray:
+        """U at the point w(u); ``u`` may be a jet that knows its distance from a singular point."""
         ...
 
 
@@ -154,26 +159,38 @@ def base_jet(parameter: np.ndarray, directions: int) -> Jet:
 
 
 class ClosedCurve(Curve):
-    """The curve of a law with ψ⁻¹ in closed form, in the coordinate t = 1/u (affine in z for a point mass)."""
+    """The curve of a law with ψ⁻¹ in closed form, in the coordinate t = 1/u + 1/c, proportional to z for a point mass.
+
+    u = -c is where z reaches 0: the rank of the law, or of the product that it is the base of if that is less. A hard edge
+    lies there, and t and u + c = c·t·u keep their digits however close.
+    """
 
     size = 1
+    logarithmic = True
 
-    def __init__(self, law: ClosedLaw) -> None:
+    def __init__(self, law: ClosedLaw, rank: float | None = None) -> None:
         self.law = law
         self.mean = law.mean
+        self.rank = law.rank if rank is None else rank
 
     def evaluate(self, parameters: np.ndarray, directions: int, potential: bool = False) -> CurvePoint:
         t = base_jet(parameters[0], directions)
-        u = 1.0 / t
-        z, g = self.law.moment_inverse(u) * t, self.law.cauchy_of_u(u)
-        own = self.law.potential_of_u(u.value) if potential else None
+        inverse = t - 1.0 / self.rank
+        plain = 1.0 / inverse
+        u = AnchoredJet(plain.value, plain.change, t * plain * self.rank, self.rank)
+        z, g = self.law.moment_inverse(u) * inverse, self.law.cauchy_of_u(u)
+        own = self.law.potential_of_u(u) if potential else None
         return CurvePoint(z, g, u, own, physical_margin(z, parameters[0], g.value), parameters[0])
 
     def start(self, z: np.ndarray) -> np.ndarray:
-        return z[None] / self.mean
+        return self.parameters_of(z / self.mean)
+
+    def parameters_of(self, inverse: np.ndarray) -> np.ndarray:
+        """The parameters (1, n) at which 1/u has the given values."""
+        return (inverse + 1.0 / self.rank)[None]
 
     def anchor(self, side: Side) -> tuple[float, float]:
-        return 0.0, 1.0
+        return 1.0 / self.rank, 1.0
 
     def real_parameters(self, base: np.ndarray, side: Side) -> np.ndarray:
         return base[None]
@@ -219,6 +236,7 @@ class CauchyCurve(Curve):
     def evaluate(self, parameters: np.ndarray, directions: int, potential: bool = False) -> CurvePoint:
         z = base_jet(parameters[0], directions)
         g, u = (z.apply(value, slope) for value, slope in self.law.transforms(z.value))
+        u = AnchoredJet(u.value, u.change, z * g, 1.0)
         own = self.law.potential(z.value) if potential else None
         return CurvePoint(z, g, u, own, physical_margin(z, parameters[0], g.value), parameters[0])
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from freeness.errors import ConvergenceError
-from freeness.laws.curve import Curve
+from freeness.laws.curve import Curve, CurvePoint
 from freeness.laws.law import Atom, Boundary, Law
 from freeness.laws.outside import walk_end
 from freeness.laws.support import Edge, bands_of, edges_of, polish_edge
@@ -155,11 +155,17 @@ class CurveLaw(Law):
 
     def _update(self, parameters: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         point = self._curve.evaluate(parameters, self._directions)
-        residual = target - point.z.value
         if self._directions == 1:
-            return (residual / point.z.change[0])[None], point.margin
-        base = (residual - point.z.change[1]) / point.z.change[0]
+            return self._base_change(point, target, point.z.value)[None], point.margin
+        base = self._base_change(point, target, point.z.value + point.z.change[1])
         return np.stack([base, *(slope * base + pending for slope, pending in point.updates)]), point.margin
+
+    def _base_change(self, point: CurvePoint, target: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """Newton's change of the base parameter; in logarithms where z is a power of it, and the step then as long as any."""
+        if not self._curve.logarithmic:
+            return (target - z) / point.z.change[0]
+        change = z * np.log(target / z) / (point.base * point.z.change[0])
+        return point.base * np.expm1(change)
 
     def __repr__(self) -> str:
         return f"CurveLaw(mean={self.mean:.6g}, variance={self.variance:.6g}, atoms={len(self.atoms)})"

@@ -10,11 +10,11 @@ from scipy.optimize import elementwise
 from scipy.special import expit
 
 from freeness.errors import InputError
-from freeness.laws.curve import ClosedCurve, Curve, Number
+from freeness.laws.curve import ClosedCurve, Curve
 from freeness.laws.curve_law import CurveLaw
 from freeness.laws.law import Atom, Boundary, Law, real_points
 from freeness.numerics.half_plane import lower_log
-from freeness.numerics.jet import Jet
+from freeness.numerics.jet import Jet, Number, plain
 
 _RANGE = (-40.0, 745.0)  # logit of the angle: from the edge to the smallest double
 
@@ -80,9 +80,9 @@ class FussCatalan(Law):
         """u/(1 + u)^order."""
         return u * _power(u + 1.0, -self.order)
 
-    def potential_of_u(self, u: np.ndarray) -> np.ndarray:
+    def potential_of_u(self, u: np.ndarray | Jet) -> np.ndarray:
         """∫ (1+u) d log z along z = (1+u)^{s+1}/u."""
-        return self.order * u - lower_log(u)
+        return self.order * plain(u) - lower_log(plain(u))
 
     def cauchy(self, z: ArrayLike) -> np.ndarray:
         return self._solved.cauchy(z)

@@ -74,6 +74,11 @@ class Law(ABC):
         return self.hull[0]
 
     @property
+    def rank(self) -> float:
+        """1 - μ({0}): the normalised rank of a matrix with this law."""
+        return 1.0 - sum(mass for position, mass in self.atoms if position == 0)
+
+    @property
     def bands(self) -> tuple[tuple[float, float], ...]:
         """The intervals of the continuous part, ascending: by default the hull, or none where atoms hold all the mass."""
         return () if sum(mass for _, mass in self.atoms) > 1 - 1e-12 else (self.hull,)
@@ -126,15 +131,24 @@ class Law(ABC):
         scale = max(abs(self.hull[0]), abs(self.hull[1]), np.finfo(float).tiny)
         moved = flat.copy()
         for position, _ in self.atoms:  # U is singular at an atom, so its sides are read at a small distance
+            if position == 0 and self.curve.logarithmic:
+                continue
             near = (np.abs(flat - position) <= _BLIND * scale) & (flat != position)
             moved[near] = position + np.sign(flat[near] - position) * _NUDGE * scale
         value = self._cdf_off_atoms(moved, throw)
         for position, mass in self.atoms:
             at = flat == position
             if at.any():
-                sides = self._cdf_off_atoms(position + _NUDGE * scale * np.array([-1.0, 1.0]), throw)
-                value[at] = (sides.sum() + mass) / 2
+                value[at] = self._cdf_at_atom(position, mass, _NUDGE * scale, throw)
         return np.clip(value, 0.0, 1.0).reshape(points.shape)
+
+    def _cdf_at_atom(self, position: float, mass: float, distance: float, throw: bool) -> float:
+        if position == self.hull[0]:
+            return mass
+        if position == self.hull[1]:
+            return 1.0
+        sides = self._cdf_off_atoms(position + distance * np.array([-1.0, 1.0]), throw)
+        return float(sides.sum() + mass) / 2
 
     def _cdf_off_atoms(self, x: np.ndarray, throw: bool) -> np.ndarray:
         low, high = self.hull

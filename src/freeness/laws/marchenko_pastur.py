@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
-from freeness.laws.curve import ClosedCurve, Curve, Number
+from freeness.laws.curve import ClosedCurve, Curve
 from freeness.laws.law import Atom, Boundary, Law
 from freeness.numerics.half_plane import lower_log, upper_log
+from freeness.numerics.jet import Jet, Number, plain
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,10 @@ class MarchenkoPastur(Law):
         return (Atom(0.0, 1 - 1 / self.ratio),) if self.ratio > 1 else ()
 
     @property
+    def rank(self) -> float:
+        return min(1 / self.ratio, 1.0)
+
+    @property
     def hull(self) -> tuple[float, float]:
         low, high = self.ends
         return (0.0 if self.atoms else float(low)), float(high)
@@ -70,9 +75,9 @@ class MarchenkoPastur(Law):
         """u/(1 + ratio·u)."""
         return u / (self.ratio * u + 1.0)
 
-    def potential_of_u(self, u: np.ndarray) -> np.ndarray:
+    def potential_of_u(self, u: np.ndarray | Jet) -> np.ndarray:
         """∫ (1+u) d log z along z = (1+u)(1+λu)/u."""
-        return u - lower_log(u) + (1 - 1 / self.ratio) * lower_log(1 + self.ratio * u)
+        return plain(u) - lower_log(plain(u)) + (1 - 1 / self.ratio) * lower_log(plain(u * self.ratio + 1.0))
 
     def r_transform_of(self, g: Number) -> Number:
         """1/(1 - ratio·g)."""

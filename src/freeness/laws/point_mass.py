@@ -8,8 +8,9 @@ import numpy as np
 
 from freeness.errors import InputError
 from freeness.laws.atomic import AtomicLaw
-from freeness.laws.curve import ClosedCurve, Curve, Number
+from freeness.laws.curve import ClosedCurve, Curve
 from freeness.numerics.half_plane import lower_log
+from freeness.numerics.jet import Jet, Number, plain
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,9 @@ class PointMass(AtomicLaw):
         """u/a."""
         return u / self.position
 
-    def potential_of_u(self, u: np.ndarray) -> np.ndarray:
+    def potential_of_u(self, u: np.ndarray | Jet) -> np.ndarray:
         """z - a = a/u."""
-        return np.log(complex(self.position)) - lower_log(u)
+        return np.log(complex(self.position)) - lower_log(plain(u))
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,10 @@ class Projection(AtomicLaw):
         return np.array([1.0 - self.trace, self.trace])
 
     @property
+    def rank(self) -> float:
+        return self.trace
+
+    @property
     def curve(self) -> Curve:
         return ClosedCurve(self)
 
@@ -94,7 +99,7 @@ class Projection(AtomicLaw):
         """u(1 + u)/(height·(trace + u))."""
         return u * (u + 1.0) / (self.height * (u + self.trace))
 
-    def potential_of_u(self, u: np.ndarray) -> np.ndarray:
+    def potential_of_u(self, u: np.ndarray | Jet) -> np.ndarray:
         """z = h(α+u)/u, z - h = hα/u: α log(z - h) + (1-α) log z."""
-        shifted = lower_log(u + self.trace) if self.trace < 1 else 0.0
-        return np.log(self.height) - lower_log(u) + self.trace * np.log(self.trace) + (1 - self.trace) * shifted
+        shifted = lower_log(plain(u + self.trace))
+        return np.log(self.height) - lower_log(plain(u)) + self.trace * np.log(self.trace) + (1 - self.trace) * shifted

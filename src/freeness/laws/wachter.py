@@ -9,9 +9,10 @@ from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
 from freeness.laws.cauchy_law import outer_root
-from freeness.laws.curve import ClosedCurve, Curve, Number
+from freeness.laws.curve import ClosedCurve, Curve
 from freeness.laws.law import Atom, Boundary, Law
 from freeness.numerics.half_plane import lower_log
+from freeness.numerics.jet import Jet, Number, plain
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,10 @@ class Wachter(Law):
         return tuple(Atom(x, float(mass)) for x, mass in masses if mass > 0)
 
     @property
+    def rank(self) -> float:
+        return min(self.first, 1.0)
+
+    @property
     def hull(self) -> tuple[float, float]:
         low, high = self.ends
         return (0.0 if self.first < 1 else low), (1.0 if self.second < 1 else high)
@@ -84,11 +89,12 @@ class Wachter(Law):
         """u(s + u)/(a + u)."""
         return u * (u + (self.first + self.second)) / (u + self.first)
 
-    def potential_of_u(self, u: np.ndarray) -> np.ndarray:
+    def potential_of_u(self, u: np.ndarray | Jet) -> np.ndarray:
         """∫ (1+u) d log z along z = (1+u)(a+u)/(u(s+u))."""
         a, s = self.first, self.first + self.second
         start = a * np.log(a) - s * np.log(s)
-        return start - lower_log(u) + (1 - a) * lower_log(u + a) + (s - 1) * lower_log(u + s)
+        rest = (1 - a) * lower_log(plain(u + a)) + (s - 1) * lower_log(plain(u + s))
+        return start - lower_log(plain(u)) + rest
 
     def cauchy(self, z: ArrayLike) -> np.ndarray:
         return self._values(np.asarray(z).astype(complex))[0]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+
+_SAME = 1e-15  # relative difference up to which two constants are one
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,3 +62,41 @@ class Jet:
     def apply(self, value: np.ndarray, slope: np.ndarray) -> Jet:
         """f(self) from f's value and derivative there."""
         return Jet(value, slope * self.change)
+
+
+@dataclass(frozen=True, eq=False)
+class AnchoredJet(Jet):
+    """A jet near -anchor that also knows ``rest`` = self + anchor to full relative precision.
+
+    Adding the anchor returns ``rest``, so that a formula with a factor (u + c) keeps its digits where u is close to -c.
+
+    Example:
+        >>> rest = Jet(np.array([1e-30]), np.array([[1.0]]))
+        >>> (AnchoredJet((rest + -0.5).value, rest.change, rest, 0.5) * 2.0 + 1.0).value
+        array([2.e-30])
+    """
+
+    rest: Jet
+    anchor: float
+
+    def __add__(self, other: Jet | float) -> Jet:
+        if not isinstance(other, Jet) and abs(other - self.anchor) <= _SAME * abs(self.anchor):
+            return self.rest
+        return super().__add__(other)
+
+    __radd__ = __add__
+
+    def __mul__(self, other: Jet | float) -> Jet:
+        if isinstance(other, Jet):
+            return super().__mul__(other)
+        return AnchoredJet(self.value * other, self.change * other, self.rest * other, self.anchor * other)
+
+    __rmul__ = __mul__
+
+
+Number = TypeVar("Number", np.ndarray, Jet)
+
+
+def plain(number: np.ndarray | Jet) -> np.ndarray:
+    """The value without its changes."""
+    return number.value if isinstance(number, Jet) else number
