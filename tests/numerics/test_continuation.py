@@ -15,7 +15,7 @@ def semicircle_update(t: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np
 
 
 def solve(x: np.ndarray):
-    return follow(semicircle_update, (x + 60j)[None], x.astype(complex), np.full(x.shape, 60.0))
+    return follow(semicircle_update, (x + 60j)[None], x.astype(complex), np.full(x.shape, 60.0), np.abs(x))
 
 
 @given(st.lists(st.floats(-2.0, 2.0), min_size=1, max_size=30))
@@ -48,7 +48,7 @@ def test_an_equation_without_solution_is_marked_and_ends():
     def hopeless(t, target):
         return np.full_like(t, np.nan), np.ones(target.shape)
 
-    found = follow(hopeless, np.ones((1, 3), complex), np.array([1.0, 2.0, 3.0], complex), np.full(3, 10.0))
+    found = follow(hopeless, np.ones((1, 3), complex), np.array([1.0, 2.0, 3.0], complex), np.full(3, 10.0), np.ones(3))
     assert not found.converged.any()
 
 

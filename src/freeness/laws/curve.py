@@ -249,3 +249,19 @@ class CauchyCurve(Curve):
 
     def real_parameters(self, base: np.ndarray, side: Side) -> np.ndarray:
         return base[None]
+
+
+def settled(
+    curve: Curve, parameters: np.ndarray, steps: int = 8, potential: bool = False
+) -> tuple[np.ndarray, CurvePoint]:
+    """The inner unknowns solved by Newton at fixed base parameters, and the point there."""
+    point = curve.evaluate(parameters, 2, potential)
+    for _ in range(steps):
+        if not point.updates:
+            break
+        pending = np.stack([row[1] for row in point.updates])
+        parameters = parameters + np.concatenate([np.zeros((1, pending.shape[1])), pending])
+        point = curve.evaluate(parameters, 2, potential)
+        if np.nanmax(np.abs(pending) / np.abs(parameters[1:]), initial=0.0) <= 1e-14:
+            break
+    return parameters, point

@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from freeness.errors import ConvergenceError
-from freeness.laws.curve import Curve, CurvePoint
+from freeness.laws.band_ends import polish_edges
+from freeness.laws.curve import Curve, CurvePoint, settled
 from freeness.laws.law import Atom, Boundary, Law
 from freeness.laws.outside import walk_end
-from freeness.laws.support import Edge, bands_of, edges_of, polish_edge
+from freeness.laws.support import Edge, bands_of, edges_of
 from freeness.numerics.continuation import Solution, follow
 
 _HEIGHT = 30.0  # the continuation starts at this multiple of the support's radius
+_TIED = 2  # Newton steps of the inner unknowns alone
 _ROUNDING = 8 * np.finfo(float).eps
 
 
@@ -98,24 +100,23 @@ class CurveLaw(Law):
     def _edges(self) -> tuple[Edge, ...]:
         return edges_of(self)
 
-    def polished_edge(self, bright: float, dark: float) -> float:
-        """The end of a band between a point inside it and a point outside, as a critical value of the curve."""
-        if self._symmetric and bright + dark < 0:
-            return -self.polished_edge(-bright, -dark)
-        solution = self._solve(np.array([bright, dark], dtype=complex))
-        if solution.converged.all():
-            found = polish_edge(self._curve, solution.parameters[:, :1], solution.parameters[:, 1:])
-            width = self.continuous_hull[1] - self.continuous_hull[0]
-            if found is not None and abs(found - dark) <= max(10 * abs(bright - dark), 1e-5 * width):
-                return found
-        return (bright + dark) / 2
+    def polished_edges(self, bright: np.ndarray, dark: np.ndarray) -> np.ndarray:
+        """The ends of bands between points inside and points outside, as critical values of the curve; NaN if none is there."""
+        sign = np.where((bright + dark < 0) & self._symmetric, -1.0, 1.0)
+        solution = self._solve((np.concatenate([bright, dark]) * np.tile(sign, 2)).astype(complex))
+        inside, outside = np.split(solution.parameters, 2, axis=1)
+        found = sign * polish_edges(self._curve, inside, outside)
+        near = 1e-13 * max(map(abs, self.continuous_hull))
+        between = np.abs(2 * found - bright - dark) <= np.abs(bright - dark) + near
+        return np.where(between & solution.converged.reshape(2, -1).all(axis=0), found, np.nan)
 
     def boundary(self, x: np.ndarray) -> Boundary:
         mirrored = (x < 0) & self._symmetric
         target = np.where(mirrored, -x, x)
         solution = self._solve(target.astype(complex))
         with np.errstate(all="ignore"):
-            point = self._curve.evaluate(solution.parameters, self._directions, potential=True)
+            # on an edge the unknowns are known to √eps each; tied to each other again, they leave the cdf all its digits
+            point = settled(self._curve, solution.parameters, _TIED, potential=True)[1]
             assert point.potential is not None
             sensitivity = np.abs(point.g.change[0] / point.z.change[0])
             noise = np.abs(point.g.change[0] * solution.parameters[0]) * solution.noise
@@ -150,8 +151,20 @@ class CurveLaw(Law):
         return 1 if self._curve.size == 1 else 2
 
     def _solve(self, target: np.ndarray) -> Solution:
-        height = _HEIGHT * np.maximum(np.abs(target), max(abs(self.mean), self.variance**0.5))
-        return follow(self._update, self._curve.start(target + 1j * height), target, height)
+        scale = max(abs(self.mean), self.variance**0.5)
+        magnitude = np.maximum(np.abs(target), scale)
+        height = _HEIGHT * magnitude
+        if self._curve.logarithmic:
+            magnitude = np.abs(target)
+        else:
+            target = np.where(np.abs(target) < _ROUNDING * scale, 0.0, target)
+        return follow(
+            self._update,
+            self._curve.start(target + 1j * height),
+            target,
+            height,
+            magnitude,
+        )
 
     def _update(self, parameters: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         point = self._curve.evaluate(parameters, self._directions)

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from freeness.laws.curve import Curve, CurvePoint
+from freeness.errors import ConvergenceError
+from freeness.laws.band_ends import DARK, Bracket, band_ends, density_at, hidden_bands, resolved_dips
 
 if TYPE_CHECKING:
     from freeness.laws.curve_law import CurveLaw
     from freeness.laws.law import Law
 
 _SCAN = 801  # points on which bands and gaps are looked for
-_DARK = 1e-7  # a density below this, in units of 1/width, counts as none
-_DIP = 0.3  # a local minimum above this share of the maximum is no candidate for a cusp
-_TOUCH = 1e-3  # a density below this, in units of 1/width, at a minimum narrowed to 1e-12 is a zero
 _FIT = np.array([1e-5, 1e-7])  # distances from an edge, relative to the band, at which its exponent is read
 _FIT_AT_ZERO = np.array([1e-12, 1e-14])  # at 0 itself distances keep their digits
-_ZOOM = 33
+_RESCAN = 65  # points in a band below which it is scanned by itself
+_PASSES = 64  # over the gaps at most, each finding one band that the scan missed in each gap
 
 
 @dataclass(frozen=True)
@@ -37,23 +37,65 @@ class Edge:
 
 
 def bands_of(law: CurveLaw) -> tuple[tuple[float, float], ...]:
-    """The intervals of the continuous part: a scan finds bands, gaps and cusps, Newton on dz/dt = 0 finds their ends.
+    """The intervals of the continuous part.
 
-    Bands or gaps narrower than about 1/800 of the support may be missed.
+    A scan finds bands and gaps, its minima are narrowed to cusps and gaps, Newton on dz/dt = 0 finds the ends; where the
+    distribution function gains more than the bands hold, bands were too narrow for the scan and are looked for by it;
+    bands with few points of the scan are scanned again by themselves.
+
+    Raises:
+        ConvergenceError: if bands and atoms together still miss mass.
     """
     low, high = law.continuous_hull
     if not high > low:
         return ()
     x = _grid(law, low, high)
-    density = _density(law, x)
-    x, density = x[~np.isnan(density)], density[~np.isnan(density)]
-    lit = density * (high - low) > _DARK
-    changes = np.flatnonzero(lit[1:] != lit[:-1])
-    ends = [low, *(_end(law, float(x[i]), float(x[i + 1])) for i in changes), high]
-    ends = ends[0 if lit[0] else 1 : None if lit[-1] else -1]
-    cusps = [cusp for i in _dips(density, lit) if (cusp := _cusp(law, float(x[i - 1]), float(x[i + 1]))) is not None]
-    ends = sorted([*ends, *cusps, *cusps])
-    return tuple(zip(ends[::2], ends[1::2], strict=True))
+    density = density_at(law, x)
+    lit = density[~np.isnan(density)] * (high - low) > DARK
+    outer = ([low] if lit[0] else []) + ([high] if lit[-1] else [])
+    ends = sorted([*outer, *_ends_along(law, [(x, density)])])
+    scanned = 0
+    for _ in range(_PASSES):
+        brackets = hidden_bands(law, np.array([low, *ends, high]))
+        rows = [] if brackets else _thin_rows(law, x, ends)
+        if not brackets and (not rows or len(ends) == scanned):
+            return tuple(zip(ends[::2], ends[1::2], strict=True))
+        scanned = 0 if brackets else len(ends)
+        ends = sorted([*ends, *band_ends(law, brackets), *_ends_along(law, rows)])
+    raise ConvergenceError(
+        f"expected bands and atoms to hold all the mass, got some between the {len(ends) // 2} bands found; parts of the "
+        "support are too narrow for double precision, while density and cdf hold pointwise."
+    )
+
+
+def _thin_rows(law: CurveLaw, x: np.ndarray, ends: list[float]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Scans of their own for the bands in which fewer than 65 points of the scan ``x`` lie."""
+    bands = np.array(ends).reshape(-1, 2)
+    thin = bands[np.searchsorted(x, bands[:, 1]) - np.searchsorted(x, bands[:, 0]) < _RESCAN]
+    if thin.size == 0:
+        return []
+    points = thin.mean(axis=1)[:, None] + np.diff(thin, axis=1) / 2 * _chebyshev(_RESCAN)
+    return list(zip(points, density_at(law, points), strict=True))
+
+
+def _ends_along(law: CurveLaw, rows: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[float]:
+    """Ends of bands between the points of each row (x ascending, density), cusps twice."""
+    scale = law.hull[1] - law.hull[0]
+    brackets: list[Bracket] = []
+    dips: list[tuple[float, float]] = []
+    for x, density in rows:
+        x, density = x[~np.isnan(density)], density[~np.isnan(density)]
+        lit = density * scale > DARK
+        brackets += [(x[i], x[i + 1]) if lit[i] else (x[i + 1], x[i]) for i in np.flatnonzero(lit[1:] != lit[:-1])]
+        falls = (density[1:-1] < density[:-2]) & (density[1:-1] <= density[2:])
+        dips += [(x[i], x[i + 2]) for i in np.flatnonzero(falls & lit[:-2] & lit[1:-1] & lit[2:])]
+    cusps, gaps = resolved_dips(law, *np.array(dips).reshape(-1, 2).T)
+    return [*cusps, *cusps, *band_ends(law, [*brackets, *gaps])]
+
+
+def _chebyshev(count: int) -> np.ndarray:
+    """``count`` points in (-1, 1), clustered at its ends."""
+    return -np.cos(np.pi * (np.arange(count) + 0.5) / count)
 
 
 def edges_of(law: Law) -> tuple[Edge, ...]:
@@ -64,7 +106,7 @@ def edges_of(law: Law) -> tuple[Edge, ...]:
     sides: tuple[Literal["left"], Literal["right"]] = ("left", "right")
     for low, high in bands:
         for position, side, inward in zip((low, high), sides, (1.0, -1.0), strict=True):
-            near = _density(
+            near = density_at(
                 law, position + inward * (high - low) * (_FIT_AT_ZERO if position == 0 == law.lower_bound else _FIT)
             )
             with np.errstate(divide="ignore", invalid="ignore"):
@@ -79,36 +121,10 @@ def _kind(exponent: float, touching: bool) -> Literal["soft", "hard", "cusp", "o
     return "soft" if abs(exponent - 0.5) < 0.02 else "hard" if exponent < -0.02 else "other"
 
 
-def _density(law: Law, x: np.ndarray) -> np.ndarray:
-    boundary = law.boundary(x)
-    return np.where(boundary.converged, np.maximum(-boundary.g.imag / np.pi, 0.0), np.nan)
-
-
-def _dips(density: np.ndarray, lit: np.ndarray) -> np.ndarray:
-    """Indices of deep local minima inside bands, where two bands may touch."""
-    inner = (density[1:-1] < density[:-2]) & (density[1:-1] <= density[2:]) & lit[:-2] & lit[1:-1] & lit[2:]
-    return np.flatnonzero(inner & (density[1:-1] < _DIP * density.max())) + 1
-
-
-def _cusp(law: CurveLaw, left: float, right: float) -> float | None:
-    """The zero of the density between two points, if the minimum there is one."""
-    density = np.empty(0)
-    for _ in range(12):
-        x = np.linspace(left, right, _ZOOM)
-        density = _density(law, x)
-        i = int(np.clip(np.nanargmin(density), 1, _ZOOM - 2))
-        left, right = float(x[i - 1]), float(x[i + 1])
-    scale = law.hull[1] - law.hull[0]
-    if np.nanmin(density) * scale > _TOUCH:
-        return None
-    middle = (left + right) / 2
-    return 0.0 if law.symmetric and abs(middle) < 1e-9 * scale else float(middle)
-
-
 def _grid(law: CurveLaw, low: float, high: float) -> np.ndarray:
     """Points clustered at the ends of the hull, and logarithmically at 0 where a positive law may crowd."""
     middle, half = (low + high) / 2, (high - low) / 2
-    x = middle - half * np.cos(np.pi * (np.arange(_SCAN) + 0.5) / _SCAN)
+    x = middle + half * _chebyshev(_SCAN)
     if low >= 0:
         x = np.concatenate([x, low + (high - low) * np.geomspace(1e-9, 0.1, _SCAN // 4)])
     atoms = np.array([position for position, _ in law.atoms])
@@ -118,54 +134,3 @@ def _grid(law: CurveLaw, low: float, high: float) -> np.ndarray:
         else np.abs(x[:, None] - atoms).min(axis=1) > 1e-9 * (high - low)
     )
     return np.unique(x[keep])
-
-
-def _end(law: CurveLaw, left: float, right: float) -> float:
-    """The end of a band between a lit and a dark point: narrowed by sections, then polished on the curve."""
-    scale = law.hull[1] - law.hull[0]
-    first = bool(_density(law, np.array([left]))[0] * scale > _DARK)
-    for _ in range(5):
-        x = np.linspace(left, right, _ZOOM)
-        lit = _density(law, x[1:-1]) * scale > _DARK
-        same = np.concatenate([[True], lit == first, [False]])
-        i = int(np.argmin(same))
-        left, right = float(x[i - 1]), float(x[i])
-    return law.polished_edge(*((left, right) if first else (right, left)))
-
-
-def polish_edge(curve: Curve, bright: np.ndarray, dark: np.ndarray) -> float | None:
-    """The critical value of z on the real parameter line near the solutions at a lit and a dark point (size, 1).
-
-    dz/dt vanishes at an edge; secant steps on the base parameter, inner unknowns following by their own Newton steps.
-    """
-    parameters = np.real(dark).astype(complex)
-    step = np.real(bright[0]) - np.real(dark[0])
-    previous: tuple[np.ndarray, np.ndarray] | None = None
-    with np.errstate(all="ignore"):  # a secant of equal slopes gives infinity, which ends the search
-        for _ in range(40):
-            parameters, point = _settled(curve, parameters)
-            slope = np.real(point.z.change[0])
-            if previous is not None:
-                step = -slope * (np.real(parameters[0]) - previous[0]) / (slope - previous[1])
-            if not np.isfinite(step).all():
-                return None
-            previous = (np.real(parameters[0]), slope)
-            if np.abs(step[0]) <= 1e-13 * np.abs(parameters[0, 0]):
-                return float(np.real(point.z.value[0]))
-            rates = np.stack([row[0] for row in point.updates]) if point.updates else np.empty((0, 1))
-            parameters = parameters + np.concatenate([step[None], rates * step])
-    return None
-
-
-def _settled(curve: Curve, parameters: np.ndarray) -> tuple[np.ndarray, CurvePoint]:
-    """The inner unknowns solved at a fixed base parameter."""
-    point = curve.evaluate(parameters, 2)
-    for _ in range(8):
-        if not point.updates:
-            break
-        pending = np.stack([row[1] for row in point.updates])
-        parameters = parameters + np.concatenate([np.zeros((1, 1)), pending])
-        point = curve.evaluate(parameters, 2)
-        if np.all(np.abs(pending) <= 1e-14 * np.abs(parameters[1:])):
-            break
-    return parameters, point

@@ -20,12 +20,16 @@ _CLEAN = 0.01  # a larger one leaves an error that the next step would feel: one
 _EASY = 0.05  # below it the next step is squared
 _CLOSE = 0.1  # largest accepted second update, relative: what remains is that times the contraction
 _TOLERANCE = 4e-15  # relative size of the last update
-_STALLED = 1e-5  # an update that stops shrinking below it is rounding, felt near a multiple root (an edge, a cusp)
+_SHRINKING = 0.9  # an update that shrinks less is rounding; near an m-fold root they shrink by 1 - 1/m
+_STALLED = 1e-5  # up to which rounding may be felt near a multiple root (an edge, a cusp)
+_NEGLIGIBLE = 1e-12
+_NUDGE = 1e-10  # relative change of the target by which its effect on the parameters is measured
+_FORGIVEN = 1e-12  # relative rounding of the target, generously
 _PHYSICAL = -1e-6  # smallest accepted margin: 0 up to the rounding at a nearly double root
 _ROUNDS = 400
 _ON_EDGE = 1e-14  # relative height below which a target that Newton does not reach lies on an edge
 _STUCK = 1e-11  # the same where rounding stops the way down earlier
-_POLISH = 12
+_POLISH = 40  # Newton steps at most: near a double root each only halves the distance
 
 Update = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
@@ -44,7 +48,9 @@ class Solution:
     converged: np.ndarray
 
 
-def follow(update: Update, start: np.ndarray, target: np.ndarray, height: np.ndarray) -> Solution:
+def follow(
+    update: Update, start: np.ndarray, target: np.ndarray, height: np.ndarray, magnitude: np.ndarray
+) -> Solution:
     """Solves F(parameters) = target for each of n targets in the closed upper half-plane.
 
     Args:
@@ -52,15 +58,16 @@ def follow(update: Update, start: np.ndarray, target: np.ndarray, height: np.nda
         start: approximate parameters (k, n) at target + i·height.
         target: (n,) complex with Im ≥ 0.
         height: where each point's continuation starts, far above the support's radius.
+        magnitude: of the numbers that F adds up, whose rounding is felt as one of the target.
     """
     parameters = start.astype(complex).copy()
-    parameters, _, alive = _newton(update, parameters, target + 1j * height)
+    parameters, _, alive = _newton(update, parameters, target + 1j * height, height)
     noise = np.zeros(target.shape)
     y = np.broadcast_to(height, target.shape).astype(float)
     ratio = np.full(target.shape, 0.1)
     direct = np.zeros(target.shape, dtype=bool)  # whether to try the target itself next
     done = np.zeros(target.shape, dtype=bool)
-    size = np.where(target == 0, 1e-2 * height, np.abs(target))
+    size = np.where(magnitude == 0, 1e-2 * height, magnitude)
     for _ in range(_ROUNDS):
         active = np.flatnonzero(alive & ~done)
         if active.size == 0:
@@ -69,7 +76,9 @@ def follow(update: Update, start: np.ndarray, target: np.ndarray, height: np.nda
         trial, contraction, good = _attempt(update, parameters[:, active], target[active] + 1j * step)
         final = good & (step == 0.0)
         if final.any():
-            trial[:, final], noise[active[final]], good[final] = _newton(update, trial[:, final], target[active[final]])
+            trial[:, final], noise[active[final]], good[final] = _newton(
+                update, trial[:, final], target[active[final]], magnitude[active[final]]
+            )
         parameters[:, active[good]] = trial[:, good]
         y[active[good]] = step[good]
         done[active] = good & final
@@ -87,15 +96,18 @@ def follow(update: Update, start: np.ndarray, target: np.ndarray, height: np.nda
 
 
 def _attempt(update: Update, parameters: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Two Newton steps, three where they contract slowly: the new parameters, the contraction, and whether to accept."""
+    """Two Newton steps, a third where they contract slowly or end a little off the half-plane.
+
+    Returns the new parameters, the contraction, and whether to accept.
+    """
     with np.errstate(all="ignore"):
         first, _ = update(parameters, target)
         trial = parameters + first
         second, margin = update(trial, target)
         contraction, size = _contraction(first, second, trial)
         trial = trial + second
-        good = (contraction <= _CONTRACTION) & (margin >= _PHYSICAL) & (size <= _CLOSE) & np.isfinite(trial).all(axis=0)
-        rough = np.flatnonzero(good & (contraction > _CLEAN))
+        good = (contraction <= _CONTRACTION) & (size <= _CLOSE) & np.isfinite(trial).all(axis=0)
+        rough = np.flatnonzero(good & ((contraction > _CLEAN) | (margin < _PHYSICAL)))
         if rough.size:
             third, margin = update(trial[:, rough], target[rough])
             again, _ = _contraction(second[:, rough], third, trial[:, rough])
@@ -111,10 +123,13 @@ def _contraction(before: np.ndarray, after: np.ndarray, at: np.ndarray) -> tuple
     return np.where(np.isfinite(ratio), ratio, np.inf), size
 
 
-def _newton(update: Update, parameters: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _newton(
+    update: Update, parameters: np.ndarray, target: np.ndarray, magnitude: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Newton to rounding: the parameters, their noise, and whether they converged.
 
-    Converged means that the update became negligible, or stopped shrinking while already tiny.
+    Converged means that the update became negligible, or stopped shrinking at what rounding of a target of that ``magnitude``
+    does to it; near a multiple root that is far above the rounding of the parameters.
     """
     parameters = parameters.copy()
     last = np.full(target.shape, np.inf)
@@ -123,14 +138,20 @@ def _newton(update: Update, parameters: np.ndarray, target: np.ndarray) -> tuple
     with np.errstate(all="ignore"):
         for _ in range(_POLISH):
             change, margin[running] = update(parameters[:, running], target[running])
-            size = _relative(change, parameters[:, running])
-            better = size < np.where(last[running] < _STALLED, 0.5 * last[running], np.inf)
+            relative = _relative(change, parameters[:, running])
+            better = relative < np.where(last[running] < _STALLED, _SHRINKING * last[running], np.inf)
             parameters[:, running[better]] += change[:, better]
-            last[running[better]] = size[better]
-            running = running[better & (size > _TOLERANCE)]
+            last[running[better]] = relative[better]
+            running = running[better & (relative > _TOLERANCE)]
             if running.size == 0:
                 break
-    return parameters, last, (last <= _STALLED) & (margin >= _PHYSICAL)
+        converged = last <= _NEGLIGIBLE
+        open_ = np.flatnonzero(~converged & (last <= _STALLED))
+        if open_.size:
+            at, x = parameters[:, open_], target[open_]
+            moved = update(at, x + _NUDGE * magnitude[open_])[0] - update(at, x)[0]
+            converged[open_] = last[open_] <= _FORGIVEN / _NUDGE * _relative(moved, at)
+    return parameters, last, converged & (margin >= _PHYSICAL)
 
 
 def _relative(change: np.ndarray, parameters: np.ndarray) -> np.ndarray:

@@ -1,0 +1,76 @@
+"""Bands, gaps and cusps too narrow for a scan of the support, against critical points in closed form."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import brentq
+
+from freeness import Atoms, Projection, Semicircle, free_product, free_sum
+
+
+@given(st.floats(-7, -2), st.sampled_from([-1, 1]))
+def test_two_atoms_and_a_semicircle_part_in_a_gap_however_narrow(logarithm, sign):
+    """z = w + v·w/(w² - 1) has dz/dw = 0 at (w² - 1)² = v(w² + 1); the inner two are real for v < 1."""
+    below = sign * 10.0**logarithm
+    v = 1 - below
+    bands = free_sum(Atoms([-1.0, 1.0]), Semicircle(v)).bands
+    root = np.sqrt((2 + v) ** 2 - 4 * below)
+    outer, inner = (2 + v + root) / 2, 2 * below / (2 + v + root)
+
+    def image(square):
+        return np.sqrt(square) * abs(1 + v / (square - 1))
+
+    assert bands[0][0] == pytest.approx(-image(outer), rel=1e-12)
+    assert bands[-1][1] == pytest.approx(image(outer), rel=1e-12)
+    assert len(bands) == (2 if sign > 0 else 1)
+    if sign > 0:
+        gap = np.sqrt(inner) * (below - inner) / (1 - inner)
+        assert (-bands[0][1], bands[1][0]) == pytest.approx((gap, gap), rel=1e-5, abs=2e-11)
+
+
+@pytest.mark.parametrize(("count", "variance"), [(3, 1e-10), (36, 1e-5), (100, 1e-4), (100, 1e-7)])
+def test_every_atom_under_a_small_semicircle_has_its_band(count, variance):
+    """Biane (1997): the ends are z(w) = w + vG(w) where v∫(w - x)⁻² dμ = 1, two beyond each cluster of atoms."""
+    atoms = np.sort(np.random.default_rng(count).normal(size=count))
+
+    def excess(w):
+        return variance * np.mean((w - atoms) ** -2.0) - 1
+
+    ends = []
+    for left, right in zip([-10.0, *atoms], [*atoms, 10.0], strict=True):
+        near = (right - left) / 2 * np.geomspace(1e-9, 1, 2000)
+        w = np.concatenate([left + near, (right - near)[::-1]])
+        values = np.array([excess(v) for v in w])
+        for i in np.flatnonzero(values[1:] * values[:-1] < 0):
+            root = brentq(excess, w[i], w[i + 1], xtol=1e-15)
+            ends.append(root + variance * np.mean(1 / (root - atoms)))
+    law = free_sum(Atoms(atoms), Semicircle(variance))
+    assert len(law.bands) == len(ends) // 2
+    assert np.array(law.bands).ravel() == pytest.approx(np.sort(ends), abs=1e-12)
+
+
+@pytest.mark.parametrize("weight", [0.1, 1e-3, 1e-5])
+def test_a_light_and_narrow_band_far_away_is_found(weight):
+    """Width 4√(v·weight) at 30, mass ``weight``."""
+    rest = (1 - weight) / 2
+    law = free_sum(Atoms([-1.0, 1.0, 30.0], [rest, rest, weight]), Semicircle(1e-4))
+    low, high = law.bands[-1]
+    assert len(law.bands) == 3
+    assert high - low == pytest.approx(4 * np.sqrt(1e-4 * weight), rel=1e-4)
+    assert float(np.diff(law.cdf([low - 0.1, high + 0.1]))[0]) == pytest.approx(weight, abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_bands_and_atoms_hold_all_the_mass(seed):
+    """Distribution function between the bands: flat, and what the bands and atoms before hold."""
+    rng = np.random.default_rng(seed)
+    atoms = Atoms(rng.normal(size=12) + 4 * (seed % 2), rng.dirichlet(np.ones(12)))
+    law = free_product(atoms, Projection(0.9)) if seed % 2 else free_sum(atoms, Projection(0.9))
+    mass = sum(mass for _, mass in law.atoms)
+    for low, high in law.bands:
+        step = 1e-9 * (high - low)
+        inside = [x for x, _ in law.atoms if low < x < high]
+        assert not inside
+        mass += float(np.diff(law.cdf([low + step, high - step]))[0])
+    assert mass == pytest.approx(1, abs=1e-9)
