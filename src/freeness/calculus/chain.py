@@ -31,6 +31,12 @@ class Chain(Curve):
         means = self._means + _means(self.mean, moves)[1:]
         return Chain(self.base, (*self.moves, *moves), means)
 
+    def light(self) -> Curve:
+        base, moves = self.base.light(), [move.light() for move in self.moves]
+        if base is self.base and all(a is b for a, b in zip(moves, self.moves, strict=True)):
+            return self
+        return Chain(base, moves, self._means)
+
     def evaluate(self, parameters: np.ndarray, directions: int, potential: bool = False) -> CurvePoint:
         point = self.base.evaluate(parameters[: self.base.size], directions, potential)
         offset = self.base.size

@@ -6,6 +6,7 @@ A move is a frozen record with ``apply``; a :class:`Chain` is a base curve and t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +53,10 @@ class Move(ABC):
     @abstractmethod
     def start(self, z: np.ndarray, mean: float) -> tuple[np.ndarray, np.ndarray]:
         """For large z after the move: z before it and the own unknowns; ``mean`` is that before the move."""
+
+    def light(self) -> Move:
+        """This move with a cheaper curve of the same unknowns; see :meth:`Curve.light`."""
+        return self
 
     def real_parameters(self, point: CurvePoint, side: Side) -> np.ndarray:
         """The own unknowns at a real point outside the support."""
@@ -144,17 +149,30 @@ class Resize(Move):
         return z, np.empty((0, z.size))
 
 
-class Multiply(Move):
+class Combine(Move):
+    """A move by another law, whose curve it follows unless the law has the transform in question in closed form."""
+
+    def __init__(self, law: Law, closed_law) -> None:
+        self.law, self.curve, self.closed_law = law, law.curve, closed_law
+        self.size = 0 if closed_law else self.curve.size
+
+    def light(self) -> Move:
+        curve = self.curve if self.closed_law else self.curve.light()
+        if curve is self.curve:
+            return self
+        other = copy(self)
+        other.curve = curve
+        return other
+
+
+class Multiply(Combine):
     """X ⊠ ν: u kept, z ← z/S_ν(u). A ν without closed S brings the unknown w with ψ_ν(1/w) = u.
 
     U moves to U_X + U_ν(w) + log u: with z = z_X·w·u/(1+u), dU = (1+u) d log z, and (1+u) d log(u/(1+u)) = d log u.
     """
 
     def __init__(self, law: Law) -> None:
-        self.law = law
-        self.curve = law.curve
-        self.closed_law = self.curve.law if isinstance(self.curve, ClosedCurve) else None
-        self.size = 0 if self.closed_law else self.curve.size
+        super().__init__(law, curve.law if isinstance(curve := law.curve, ClosedCurve) else None)
 
     def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
         if self.closed_law:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from freeness.calculus.moves import Move, along, tie
+from freeness.calculus.moves import Combine, Move, along, tie
 from freeness.laws.curve import AdditiveLaw, CurvePoint, Side, physical_margin
 from freeness.laws.law import Atom, Law
 from freeness.laws.outside import real_inverse
@@ -16,7 +16,7 @@ from freeness.numerics.jet import Jet
 _NEGLIGIBLE = 1e-13  # a mass below it is the rounding of an exact 0
 
 
-class Add(Move):
+class Add(Combine):
     """X ⊞ ν: g kept, z ← z + R_ν(g). A ν without closed R brings the unknown w with G_ν(w) = g, and z ← z + w - 1/g.
 
     u = zg - 1 adds. U moves to U_X + U_ν(w) + log g: dU = g dz, and g d(-1/g) = d log g.
@@ -26,10 +26,7 @@ class Add(Move):
     keeps_zero = False
 
     def __init__(self, law: Law) -> None:
-        self.law = law
-        self.curve = law.curve
-        self.closed_law = law if isinstance(law, AdditiveLaw) else None
-        self.size = 0 if self.closed_law else self.curve.size
+        super().__init__(law, law if isinstance(law, AdditiveLaw) else None)
 
     def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
         g = point.g

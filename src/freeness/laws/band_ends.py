@@ -30,8 +30,7 @@ Bracket = tuple[float, float]  # a point inside a band, and one outside with one
 
 def density_at(law: Law, x: np.ndarray) -> np.ndarray:
     """Density, NaN where it did not converge; ``x`` of any shape."""
-    boundary = law.boundary(x.ravel())
-    return np.where(boundary.converged, np.maximum(-boundary.g.imag / np.pi, 0.0), np.nan).reshape(x.shape)
+    return law.density(x, throw=False)
 
 
 def _sections(left: np.ndarray, right: np.ndarray) -> np.ndarray:

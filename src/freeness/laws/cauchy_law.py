@@ -35,6 +35,10 @@ class TransformLaw(Law):
         """Hull of the support without an isolated 0, where u has no pole."""
         return nonzero_hull_of(self)
 
+    def light(self) -> CauchyLaw:
+        """This law itself: its transforms are cheap."""
+        return self
+
     def cauchy(self, z: ArrayLike) -> np.ndarray:
         points = np.asarray(z).astype(complex)
         return self.transforms(points.ravel())[0][0].reshape(points.shape)
@@ -81,6 +85,10 @@ class InvertedLaw:
     def nonzero_hull(self) -> tuple[float, float]:
         """Hull of the support without an isolated 0."""
         return nonzero_hull_of(self.law)
+
+    def light(self) -> CauchyLaw:
+        """This law itself."""
+        return self
 
     def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
         """(G, G') and (u, u')."""

@@ -55,6 +55,10 @@ class Curve(ABC):
     def evaluate(self, parameters: np.ndarray, directions: int, potential: bool = False) -> CurvePoint:
         """The points at ``parameters`` of shape (size, n); ``directions`` is 1 (closed throughout) or 2."""
 
+    def light(self) -> Curve:
+        """A cheaper curve close to this one, with the same unknowns, from whose solutions Newton starts; itself if none is."""
+        return self
+
     @abstractmethod
     def start(self, z: np.ndarray) -> np.ndarray:
         """Parameters (size, n) of the points near ``z``, asymptotically for large |z|."""
@@ -131,6 +135,10 @@ class CauchyLaw(Protocol):
         ...
 
     def potential(self, z: np.ndarray) -> np.ndarray: ...
+
+    def light(self) -> CauchyLaw:
+        """A law of few atoms close to this one, for :meth:`Curve.light`; itself if it is cheap."""
+        ...
 
 
 def physical_margin(z: Jet, base: np.ndarray, g: np.ndarray) -> np.ndarray:
@@ -240,6 +248,10 @@ class CauchyCurve(Curve):
         own = self.law.potential(z.value) if potential else None
         return CurvePoint(z, g, u, own, physical_margin(z, parameters[0], g.value), parameters[0])
 
+    def light(self) -> Curve:
+        law = self.law.light()
+        return self if law is self.law else CauchyCurve(law)
+
     def start(self, z: np.ndarray) -> np.ndarray:
         return z[None]
 
@@ -251,17 +263,21 @@ class CauchyCurve(Curve):
         return base[None]
 
 
+def directions(curve: Curve) -> int:
+    """How many rows the jets of a curve need: one more where inner equations are pending."""
+    return 1 if curve.size == 1 else 2
+
+
 def settled(
     curve: Curve, parameters: np.ndarray, steps: int = 8, potential: bool = False
 ) -> tuple[np.ndarray, CurvePoint]:
     """The inner unknowns solved by Newton at fixed base parameters, and the point there."""
-    point = curve.evaluate(parameters, 2, potential)
-    for _ in range(steps):
-        if not point.updates:
-            break
+    point = curve.evaluate(parameters, directions(curve), potential and curve.size == 1)
+    for step in range(steps if curve.size > 1 else 0):
         pending = np.stack([row[1] for row in point.updates])
         parameters = parameters + np.concatenate([np.zeros((1, pending.shape[1])), pending])
-        point = curve.evaluate(parameters, 2, potential)
-        if np.nanmax(np.abs(pending) / np.abs(parameters[1:]), initial=0.0) <= 1e-14:
+        last = step == steps - 1 or bool(np.nanmax(np.abs(pending) / np.abs(parameters[1:]), initial=0.0) <= 1e-14)
+        point = curve.evaluate(parameters, 2, potential and last)
+        if last:
             break
     return parameters, point

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal
 
 import numpy as np
@@ -10,14 +10,14 @@ from numpy.typing import ArrayLike
 
 from freeness.errors import ConvergenceError
 from freeness.laws.band_ends import polish_edges
-from freeness.laws.curve import Curve, CurvePoint, settled
-from freeness.laws.law import Atom, Boundary, Law
+from freeness.laws.curve import Curve, CurvePoint, directions, settled
+from freeness.laws.law import Atom, Boundary, Law, real_points
 from freeness.laws.outside import walk_end
 from freeness.laws.support import Edge, bands_of, edges_of
-from freeness.numerics.continuation import Solution, follow
+from freeness.numerics.continuation import Solution, confirmed, follow
 
 _HEIGHT = 30.0  # the continuation starts at this multiple of the support's radius
-_TIED = 2  # Newton steps of the inner unknowns alone
+_TIED = 2  # Newton steps of the inner unknowns alone before the potential is read
 _ROUNDING = 8 * np.finfo(float).eps
 
 
@@ -110,20 +110,29 @@ class CurveLaw(Law):
         between = np.abs(2 * found - bright - dark) <= np.abs(bright - dark) + near
         return np.where(between & solution.converged.reshape(2, -1).all(axis=0), found, np.nan)
 
+    def density(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
+        points = real_points(x)
+        boundary = self._boundary(points.ravel(), potential=False)
+        return self._checked(np.maximum(-boundary.g.imag / np.pi, 0.0), boundary, throw).reshape(points.shape)
+
     def boundary(self, x: np.ndarray) -> Boundary:
+        return self._boundary(x, potential=True)
+
+    def _boundary(self, x: np.ndarray, potential: bool) -> Boundary:
+        """Boundary values; without ``potential``, which costs as much as the rest, that is NaN."""
         mirrored = (x < 0) & self._symmetric
         target = np.where(mirrored, -x, x)
         solution = self._solve(target.astype(complex))
         with np.errstate(all="ignore"):
             # on an edge the unknowns are known to √eps each; tied to each other again, they leave the cdf all its digits
-            point = settled(self._curve, solution.parameters, _TIED, potential=True)[1]
-            assert point.potential is not None
+            point = settled(self._curve, solution.parameters, _TIED if potential else 0, potential)[1]
             sensitivity = np.abs(point.g.change[0] / point.z.change[0])
             noise = np.abs(point.g.change[0] * solution.parameters[0]) * solution.noise
         g = np.where(mirrored, -point.g.value.conj(), point.g.value)
-        potential = np.where(mirrored, point.potential.conj() + 1j * np.pi, point.potential)
+        own = np.full(x.shape, np.nan, complex) if point.potential is None else point.potential
+        own = np.where(mirrored, own.conj() + 1j * np.pi, own)
         error = sensitivity * (np.abs(x) * _ROUNDING + solution.height) + np.abs(g) * _ROUNDING + noise
-        return Boundary(g, potential, error, solution.converged & np.isfinite(g))
+        return Boundary(g, own, error, solution.converged & np.isfinite(g))
 
     def cauchy(self, z: ArrayLike) -> np.ndarray:
         points = np.asarray(z).astype(complex)
@@ -133,7 +142,7 @@ class CurveLaw(Law):
         mirrored = (np.real(target) < 0) & self._symmetric
         solution = self._solve(np.where(mirrored, -target.conj(), target))
         with np.errstate(all="ignore"):
-            g = self._curve.evaluate(solution.parameters, self._directions).g.value
+            g = self._curve.evaluate(solution.parameters, directions(self._curve)).g.value
         if not (solution.converged & np.isfinite(g)).all():
             raise ConvergenceError(
                 f"expected G at {flat.size} points, {int((~solution.converged).sum())} did not converge; "
@@ -146,39 +155,49 @@ class CurveLaw(Law):
     def _quantity(self) -> Literal["g", "u"]:
         return "g" if self._curve.additive else "u"
 
-    @property
-    def _directions(self) -> int:
-        return 1 if self._curve.size == 1 else 2
+    @cached_property
+    def _light(self) -> Curve:
+        return self._curve.light()
 
     def _solve(self, target: np.ndarray) -> Solution:
-        scale = max(abs(self.mean), self.variance**0.5)
-        magnitude = np.maximum(np.abs(target), scale)
+        """The points over ``target``: where a lighter curve exists, first on that, then by Newton on this one from there."""
+        magnitude = np.maximum(np.abs(target), max(abs(self.mean), self.variance**0.5))
         height = _HEIGHT * magnitude
         if self._curve.logarithmic:
             magnitude = np.abs(target)
         else:
-            target = np.where(np.abs(target) < _ROUNDING * scale, 0.0, target)
-        return follow(
-            self._update,
-            self._curve.start(target + 1j * height),
-            target,
-            height,
-            magnitude,
-        )
+            target = np.where(np.abs(target) < _ROUNDING * height, 0.0, target)
+        if self._light is self._curve:
+            return self._followed(self._curve, target, height, magnitude)
+        rough = self._followed(self._light, target, height, magnitude)
+        solution = confirmed(partial(newton_change, self._curve), rough.parameters, target, magnitude)
+        rest = np.flatnonzero(~(solution.converged & rough.converged & (rough.height == 0)))
+        if rest.size:
+            exact = self._followed(self._curve, target[rest], height[rest], magnitude[rest])
+            solution.parameters[:, rest], solution.height[rest] = exact.parameters, exact.height
+            solution.noise[rest], solution.converged[rest] = exact.noise, exact.converged
+        return solution
 
-    def _update(self, parameters: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        point = self._curve.evaluate(parameters, self._directions)
-        if self._directions == 1:
-            return self._base_change(point, target, point.z.value)[None], point.margin
-        base = self._base_change(point, target, point.z.value + point.z.change[1])
-        return np.stack([base, *(slope * base + pending for slope, pending in point.updates)]), point.margin
-
-    def _base_change(self, point: CurvePoint, target: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """Newton's change of the base parameter; in logarithms where z is a power of it, and the step then as long as any."""
-        if not self._curve.logarithmic:
-            return (target - z) / point.z.change[0]
-        change = z * np.log(target / z) / (point.base * point.z.change[0])
-        return point.base * np.expm1(change)
+    @staticmethod
+    def _followed(curve: Curve, target: np.ndarray, height: np.ndarray, magnitude: np.ndarray) -> Solution:
+        return follow(partial(newton_change, curve), curve.start(target + 1j * height), target, height, magnitude)
 
     def __repr__(self) -> str:
         return f"CurveLaw(mean={self.mean:.6g}, variance={self.variance:.6g}, atoms={len(self.atoms)})"
+
+
+def newton_change(curve: Curve, parameters: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """One joint Newton step of all unknowns towards z = target, and the physical margin: what :func:`follow` takes."""
+    point = curve.evaluate(parameters, directions(curve))
+    if curve.size == 1:
+        return _base_change(curve, point, target, point.z.value)[None], point.margin
+    base = _base_change(curve, point, target, point.z.value + point.z.change[1])
+    return np.stack([base, *(slope * base + pending for slope, pending in point.updates)]), point.margin
+
+
+def _base_change(curve: Curve, point: CurvePoint, target: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Newton's change of the base parameter; in logarithms where z is a power of it, and the step then as long as any."""
+    if not curve.logarithmic:
+        return (target - z) / point.z.change[0]
+    change = z * np.log(target / z) / (point.base * point.z.change[0])
+    return point.base * np.expm1(change)

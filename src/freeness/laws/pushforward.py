@@ -13,7 +13,7 @@ from scipy.special import ndtr
 
 from freeness.errors import InputError
 from freeness.laws.atoms import Atoms
-from freeness.laws.curve import CauchyCurve, Curve, Transform
+from freeness.laws.curve import CauchyCurve, CauchyLaw, Curve, Transform
 from freeness.laws.law import Atom, Boundary, Law, real_points
 from freeness.numerics.quadrature import gaussian_nodes
 
@@ -109,6 +109,10 @@ class GaussianPushforward(Law):
     def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
         """G = E 1/(z - f) and u = E f/(z - f), each with its derivative."""
         return self._discrete.transforms(z)
+
+    def light(self) -> CauchyLaw:
+        """A Gauss rule of the law."""
+        return self._discrete.light()
 
     def potential(self, z: np.ndarray) -> np.ndarray:
         """E log(z - f)."""

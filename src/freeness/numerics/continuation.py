@@ -95,6 +95,14 @@ def follow(
     return Solution(parameters, y, noise, done)
 
 
+def confirmed(update: Update, parameters: np.ndarray, target: np.ndarray, magnitude: np.ndarray) -> Solution:
+    """The solutions near approximate ones: those to which Newton contracts from there by the standards of :func:`follow`."""
+    trial, _, good = _attempt(update, parameters, target)
+    noise = np.zeros(target.shape)
+    trial[:, good], noise[good], good[good] = _newton(update, trial[:, good], target[good], magnitude[good])
+    return Solution(trial, np.zeros(target.shape), noise, good)
+
+
 def _attempt(update: Update, parameters: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Two Newton steps, a third where they contract slowly or end a little off the half-plane.
 

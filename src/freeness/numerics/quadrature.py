@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import eigh_tridiagonal
 
 from freeness.errors import InputError
 
@@ -64,3 +65,39 @@ def gaussian_expectation(
             "it grows too fast or returns NaN, so choose another activation or a smaller variance."
         )
     return Estimate(fine, max(abs(fine - value) for value in coarse) + 4e-16 * abs(fine))
+
+
+def gauss_rule(positions: np.ndarray, masses: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights of the Gauss rule of a discrete measure: ``count`` atoms with its first 2·count moments (0, 1, …).
+
+    Lanczos' method with full reorthogonalisation gives the Jacobi matrix, whose eigenvalues are the nodes; fewer nodes where
+    the measure has no more.
+
+    Args:
+        positions: distinct, more than ``count``.
+        masses: positive, of any sum.
+        count: nodes.
+
+    Example:
+        >>> nodes, weights = gauss_rule(np.array([-1.0, 0.0, 1.0]), np.array([0.25, 0.5, 0.25]), 2)
+        >>> [round(float(v), 12) for v in nodes**2], [round(float(v), 12) for v in weights]
+        ([0.5, 0.5], [0.5, 0.5])
+
+    Source: Golub, Welsch (1969).
+    """
+    total = float(masses.sum())
+    basis = np.zeros((count + 1, positions.size))
+    basis[0] = np.sqrt(masses / total)
+    diagonal, beside = np.zeros(count), np.zeros(count)
+    for k in range(count):
+        image = positions * basis[k]
+        diagonal[k] = image @ basis[k]
+        for _ in range(2):
+            image -= basis[: k + 1].T @ (basis[: k + 1] @ image)
+        beside[k] = np.linalg.norm(image)
+        if beside[k] <= 1e-14 * np.abs(positions).max(initial=0.0):
+            diagonal, beside = diagonal[: k + 1], beside[: k + 1]
+            break
+        basis[k + 1] = image / beside[k]
+    nodes, vectors = eigh_tridiagonal(diagonal, beside[:-1])
+    return nodes, total * vectors[0] ** 2
