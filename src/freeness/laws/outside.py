@@ -14,8 +14,13 @@ from scipy.optimize import elementwise
 
 from freeness.laws.curve import Curve, CurvePoint, Side
 
-# log distance of the base parameter from its anchor; finer around 1, where u = -1 and z passes 0
-_SCAN = np.unique(np.concatenate([np.linspace(np.log(1e-20), np.log(1e8), 321), np.linspace(-3.0, 3.0, 401)]))[::-1]
+_SCAN = np.linspace(np.log(1e-20), np.log(1e8), 321)  # log distances of the base parameter from its anchor
+_FINE = np.linspace(-3.0, 3.0, 401)  # where a finer scan lies, around where u = -1 or the parameter is 0 and z passes 0
+_UNEVEN = (
+    1.5  # a secant steeper than both tangents, or flatter, by this factor hides something: the scan is refined there
+)
+_VISIBLE = 1e-6  # relative steps of z below it may be rounding
+_REFINEMENTS = 6
 _STEP = 0.2
 _NEAR = 60.0  # up to here brackets are 4 wide, beyond 30
 _FARTHEST = 600.0  # e^600 is still finite
@@ -49,9 +54,8 @@ def walk_end(curve: Curve, side: Side, quantity: Quantity) -> WalkEnd:
     With quantity "g" an atom at 0 ends the walk as any other; with "u", which has no pole there, the walk goes on behind it.
     NaN where no point of the curve's real axis lies outside the support on this side.
     """
-    start = _far_outside(curve, side)
-    grid = np.concatenate([np.arange(start, _SCAN[0], -_STEP), _SCAN]) if start > _SCAN[0] else _SCAN
-    point, last = outside_point(curve, grid, side), 0
+    grid, point = _scanned(curve, side, quantity)
+    last = 0
     for _ in range(_ZOOMS):
         rising = _outside(point, side, quantity)
         last = len(grid) - 1 if rising.all() else max(int(np.argmin(rising)) - 1, 0)
@@ -70,12 +74,38 @@ def _outside(point: CurvePoint, side: Side, quantity: Quantity) -> np.ndarray:
     return (point.margin > 0) & ((side * value > 0) | np.isinf(value))
 
 
+def _scanned(curve: Curve, side: Side, quantity: Quantity) -> tuple[np.ndarray, CurvePoint]:
+    """Log distances from far outside inwards, and the points there, refined where z does not rise evenly between two."""
+    start, (position, scale) = _far_outside(curve, side), curve.anchor(side)
+    zero = np.log(abs(position) / scale) if position != 0 else 0.0
+    far = np.arange(_SCAN[-1] + _STEP, start, _STEP)
+    grid = np.unique(np.concatenate([_SCAN, _FINE, zero + _FINE, far, [max(start, _SCAN[-1])]]))[::-1]
+    point = outside_point(curve, grid, side)
+    for _ in range(_REFINEMENTS):
+        outside = _outside(point, side, quantity)
+        count = len(grid) if outside.all() else int(np.argmin(outside))
+        with np.errstate(all="ignore"):
+            tangent = point.z.change[0][:count] * np.exp(grid[:count])
+            steps = -np.diff(grid[:count])
+            secant = -side * np.diff(point.z.value[:count]) / (scale * steps)
+            pairs = np.sort([tangent[1:], tangent[:-1]], axis=0)
+            uneven = (secant > _UNEVEN * pairs[1]) | (_UNEVEN * secant < pairs[0])
+            visible = np.abs(np.diff(point.z.value[:count])) > _VISIBLE * np.abs(point.z.value[: count - 1])
+        hidden = np.flatnonzero(uneven & visible & (steps > _STEP / 100))
+        if hidden.size == 0:
+            break
+        inner = grid[hidden, None] - steps[hidden, None] * np.array([0.25, 0.5, 0.75])
+        grid = np.unique(np.concatenate([grid, inner.ravel()]))[::-1]
+        point = outside_point(curve, grid, side)
+    return grid, point
+
+
 def _far_outside(curve: Curve, side: Side) -> float:
     """The least log distance (in steps) at which the law looks like a point mass at its mean, several deviations away.
 
     Moves that contract, as those of an ordered network, put the support's image far out on the base's axis.
     """
-    far = np.arange(_SCAN[0], _FARTHEST, 10.0)
+    far = np.arange(_SCAN[-1], _FARTHEST, 10.0)
     point = outside_point(curve, far, side)
     with np.errstate(all="ignore"):
         outside = (point.margin > 0) & (np.abs(point.g.value * (point.z.value - curve.mean) - 1) < 0.05)
