@@ -4,7 +4,21 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from freeness import Atoms, Empirical, GaussianPushforward, MarchenkoPastur, PointMass, Projection
+from freeness import (
+    Atoms,
+    Density,
+    Empirical,
+    GaussianPushforward,
+    Inverse,
+    MarchenkoPastur,
+    Mixture,
+    PointMass,
+    Projection,
+    Semicircle,
+    Square,
+    free_poisson,
+    truncated,
+)
 from freeness.calculus import AffineLaw, free_product, resize, scale, shift
 
 LAWS = {
@@ -26,6 +40,13 @@ LAWS = {
         shift(free_product(MarchenkoPastur(0.4), Projection(0.8)), 0.5), shift(MarchenkoPastur(1.0), 1.0)
     ),
     "resized": resize(free_product(MarchenkoPastur(0.5), Projection(0.5)), 1.5),
+    "inverse mp": Inverse(MarchenkoPastur(0.5)),
+    "inverse of two signs": Inverse(Mixture([shift(Semicircle(0.1), 2.0), shift(Semicircle(0.1), -1.0)], [0.7, 0.3])),
+    "square of mp": Square(shift(MarchenkoPastur(0.5), -0.7)),
+    "square of a density": Square(Density(lambda x: 0.75 * (1 - (x - 0.4) ** 2), -0.6, 1.4)),
+    "truncated semicircle": truncated(Semicircle(1.0), -0.5, 1.5),
+    "truncated chain": truncated(free_product(MarchenkoPastur(0.5), Projection(0.7)), -1.0, 1.5),
+    "free poisson of jumps": free_poisson(1.7, Atoms([-1.0, 0.5, 2.0], [0.3, 0.5, 0.2])),
     "tanh'^2 * mp": free_product(GaussianPushforward(lambda h: np.cosh(h) ** -4, 0.5), MarchenkoPastur(1.0)),
 }
 

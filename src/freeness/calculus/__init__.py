@@ -16,6 +16,7 @@ from freeness.calculus.operations import (
     symmetric_root,
     symmetric_square,
 )
+from freeness.calculus.poisson import free_poisson
 from freeness.calculus.sums import Add, ProductPower, SumPower, SymmetricRoot, SymmetricSquare
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "SymmetricSquare",
     "compress",
     "free_difference",
+    "free_poisson",
     "free_power",
     "free_product",
     "free_sum",

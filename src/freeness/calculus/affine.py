@@ -10,12 +10,13 @@ from numpy.typing import ArrayLike
 from freeness.calculus.chain import Chain
 from freeness.calculus.moves import Scale, Shift
 from freeness.errors import InputError
-from freeness.laws.curve import Curve
+from freeness.laws.cauchy_law import TransformLaw, as_cauchy_law
+from freeness.laws.curve import Curve, Transform
 from freeness.laws.law import Atom, Boundary, Law
 
 
 @dataclass(frozen=True)
-class AffineLaw(Law):
+class AffineLaw(TransformLaw):
     """The law of factor·X + constant, factor > 0.
 
     Example:
@@ -60,6 +61,16 @@ class AffineLaw(Law):
 
     def cauchy(self, z: ArrayLike) -> np.ndarray:
         return self.law.cauchy((np.asarray(z) - self.constant) / self.factor) / self.factor
+
+    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
+        """Those of X at (z - constant)/factor; u gains constant·G."""
+        w, ratio = (z - self.constant) / self.factor, self.constant / self.factor
+        (g, dg), (u, du) = as_cauchy_law(self.law).transforms(w)
+        return (g / self.factor, dg / self.factor**2), (u + ratio * g, (du + ratio * dg) / self.factor)
+
+    def potential(self, z: np.ndarray) -> np.ndarray:
+        """That of X at (z - constant)/factor, plus log factor."""
+        return as_cauchy_law(self.law).potential((z - self.constant) / self.factor) + np.log(self.factor)
 
     def _forward(self, x: float) -> float:
         return self.factor * x + self.constant

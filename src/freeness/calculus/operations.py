@@ -14,6 +14,7 @@ from freeness.calculus.sums import Add, ProductPower, SumPower, SymmetricRoot, S
 from freeness.errors import InputError
 from freeness.laws.atomic import AtomicLaw
 from freeness.laws.atoms import Atoms, simplify
+from freeness.laws.cauchy_smoothed import CauchySmoothed
 from freeness.laws.curve import CauchyCurve
 from freeness.laws.curve_law import CurveLaw
 from freeness.laws.law import Law
@@ -34,6 +35,8 @@ def scale(law: Law, factor: float) -> Law:
         raise InputError(f"expected a finite factor other than 0, got {factor}; 0·X is PointMass(0).")
     if factor < 0:
         return scale(mirror(law), -factor)
+    if isinstance(law, CauchySmoothed):
+        return CauchySmoothed(scale(law.law, factor), law.width * factor)
     if factor == 1:
         return law
     if isinstance(law, AtomicLaw):
@@ -56,6 +59,8 @@ def shift(law: Law, constant: float) -> Law:
         return simplify(Atoms(law.positions + constant, law.masses))
     if isinstance(law, AffineLaw):
         return AffineLaw(law.law, law.factor, law.constant + constant)
+    if isinstance(law, CauchySmoothed):
+        return CauchySmoothed(shift(law.law, constant), law.width)
     return moved(law, Shift(constant)) if isinstance(law, CurveLaw) else AffineLaw(law, 1.0, constant)
 
 
@@ -66,7 +71,7 @@ def mirror(law: Law) -> Law:
         >>> mirror(PointMass(2.0))
         PointMass(position=-2.0)
     """
-    return mirrored(law)
+    return CauchySmoothed(mirror(law.law), law.width) if isinstance(law, CauchySmoothed) else mirrored(law)
 
 
 def free_difference(first: Law, second: Law) -> Law:
@@ -124,7 +129,11 @@ def free_sum(first: Law, *others: Law) -> Law:
 
     Source: Voiculescu, Addition of certain non-commuting random variables (1986).
     """
-    return reduce(_sum, map(_simplest, others), _simplest(first))
+    laws = [first, *others]
+    width = sum(law.width for law in laws if isinstance(law, CauchySmoothed))
+    plain = [_simplest(law.law if isinstance(law, CauchySmoothed) else law) for law in laws]
+    total = reduce(_sum, plain)
+    return CauchySmoothed(total, width) if width > 0 else total
 
 
 def free_power(law: Law, exponent: float, operation: Literal["sum", "product"] = "sum") -> Law:

@@ -12,7 +12,8 @@ from freeness.errors import InputError
 from freeness.laws.curve import AdditiveCurve, CauchyCurve, CauchyLaw, ClosedCurve, Curve, CurvePoint, Transform
 from freeness.laws.law import Boundary, Law
 
-_NEWTON = 2  # steps from the closed G, which has lost digits only where zG - 1 is small
+_SMALL = 1e-4  # |zG - 1| below which the asymptotic start is better
+_NEWTON = 3  # steps from the closed G, which has lost digits only where zG - 1 is small
 
 
 class TransformLaw(Law):
@@ -105,8 +106,12 @@ class InvertedLaw:
     def _point(self, z: np.ndarray, potential: bool) -> CurvePoint:
         g = self.law.cauchy(z)
         g = g if np.iscomplexobj(z) else np.real(g)
-        inverse = 1.0 / (g if isinstance(self.closed, AdditiveCurve) else z * g - 1.0)
-        parameters = inverse if isinstance(self.closed, AdditiveCurve) else self.closed.parameters_of(inverse)[0]
+        parameters = self.closed.start(z)[0]
+        small = g if isinstance(self.closed, AdditiveCurve) else z * g - 1.0
+        known = np.abs(small) > _SMALL
+        inverse = 1.0 / np.where(known, small, 1.0)
+        near = inverse if isinstance(self.closed, AdditiveCurve) else self.closed.parameters_of(inverse)[0]
+        parameters = np.where(known, near, parameters)
         for _ in range(_NEWTON):
             point = self.closed.evaluate(parameters[None], 1)
             parameters = parameters + (z - point.z.value) / point.z.change[0]

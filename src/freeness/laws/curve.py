@@ -159,6 +159,13 @@ def physical_margin(z: Jet, base: np.ndarray, g: np.ndarray) -> np.ndarray:
     return np.where(real, np.minimum(upper, rise), upper)
 
 
+def _not_below(z: np.ndarray) -> np.ndarray:
+    """Points that rounding has put below the real axis, put back on it: the transforms jump there."""
+    if not np.iscomplexobj(z):
+        return z
+    return np.where((np.imag(z) < 0) & (np.imag(z) > -_NOISE * np.abs(z)), np.real(z).astype(complex), z)
+
+
 def base_jet(parameter: np.ndarray, directions: int) -> Jet:
     """The base parameter as a jet: derivative 1 in direction 0, no correction."""
     change = np.zeros((directions, parameter.size), dtype=parameter.dtype)
@@ -242,7 +249,7 @@ class CauchyCurve(Curve):
         self.mean = law.mean
 
     def evaluate(self, parameters: np.ndarray, directions: int, potential: bool = False) -> CurvePoint:
-        z = base_jet(parameters[0], directions)
+        z = base_jet(_not_below(parameters[0]), directions)
         g, u = (z.apply(value, slope) for value, slope in self.law.transforms(z.value))
         u = AnchoredJet(u.value, u.change, z * g, 1.0)
         own = self.law.potential(z.value) if potential else None

@@ -134,6 +134,16 @@ class CurveLaw(Law):
         error = sensitivity * (np.abs(x) * _ROUNDING + solution.height) + np.abs(g) * _ROUNDING + noise
         return Boundary(g, own, error, solution.converged & np.isfinite(g))
 
+    def above(self, z: np.ndarray) -> Boundary:
+        """G and the potential at complex points of the upper half-plane."""
+        mirrored = (np.real(z) < 0) & self._symmetric
+        solution = self._solve(np.where(mirrored, -z.conj(), z))
+        point = settled(self._curve, solution.parameters, _TIED, potential=True)[1]
+        assert point.potential is not None
+        g = np.where(mirrored, -point.g.value.conj(), point.g.value)
+        potential = np.where(mirrored, point.potential.conj() + 1j * np.pi, point.potential)
+        return Boundary(g, potential, np.abs(g) * _ROUNDING, solution.converged & np.isfinite(g))
+
     def cauchy(self, z: ArrayLike) -> np.ndarray:
         points = np.asarray(z).astype(complex)
         flat = points.ravel()

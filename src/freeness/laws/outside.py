@@ -15,7 +15,7 @@ from scipy.optimize import elementwise
 from freeness.laws.curve import Curve, CurvePoint, Side
 
 _SCAN = np.linspace(np.log(1e-20), np.log(1e8), 321)  # log distances of the base parameter from its anchor
-_FINE = np.linspace(-3.0, 3.0, 401)  # where a finer scan lies, around where u = -1 or the parameter is 0 and z passes 0
+_FINE = np.linspace(-3.0, 3.0, 400)  # a finer scan around where z may pass 0, without that point itself
 _UNEVEN = (
     1.5  # a secant steeper than both tangents, or flatter, by this factor hides something: the scan is refined there
 )
@@ -23,6 +23,7 @@ _VISIBLE = 1e-6  # relative steps of z below it may be rounding
 _REFINEMENTS = 6
 _STEP = 0.2
 _NEAR = 60.0  # up to here brackets are 4 wide, beyond 30
+_BESIDE_POLE = 1e-15
 _FARTHEST = 600.0  # e^600 is still finite
 _ZOOM = 33
 _ZOOMS = 12
@@ -84,6 +85,8 @@ def _scanned(curve: Curve, side: Side, quantity: Quantity) -> tuple[np.ndarray, 
     for _ in range(_REFINEMENTS):
         outside = _outside(point, side, quantity)
         count = len(grid) if outside.all() else int(np.argmin(outside))
+        if count < 2:
+            break
         with np.errstate(all="ignore"):
             tangent = point.z.change[0][:count] * np.exp(grid[:count])
             steps = -np.diff(grid[:count])
@@ -127,7 +130,8 @@ def real_inverse(curve: Curve, value: np.ndarray, side: Side, quantity: Quantity
         return np.log(np.maximum(reached, np.finfo(float).tiny)) - level
 
     start = walk_end(curve, side, quantity).log_distance
-    coarse = np.concatenate([np.arange(start, _NEAR, 4.0), np.arange(max(start, _NEAR), _FARTHEST, 30.0)])
+    near = start + _BESIDE_POLE * max(abs(start), 1.0)  # the walk may end on a pole, where nothing is finite
+    coarse = np.concatenate([[start], np.arange(near, _NEAR, 4.0), np.arange(max(near, _NEAR), _FARTHEST, 30.0)])
     with np.errstate(all="ignore"):
         level = np.log(np.abs(value))
         reach = excess(coarse, np.zeros(coarse.shape))

@@ -9,8 +9,11 @@ import numpy as np
 from freeness.errors import InputError
 from freeness.laws.atomic import AtomicLaw
 from freeness.laws.curve import ClosedCurve, Curve
-from freeness.numerics.half_plane import lower_log
+from freeness.numerics.half_plane import lower_log, upper_log
 from freeness.numerics.jet import Jet, Number, plain
+
+
+_TINY = 1e-100  # a smaller position overflows in z/position
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class PointMass(AtomicLaw):
 
     @property
     def curve(self) -> Curve:
-        return ClosedCurve(self) if self.position != 0 else super().curve
+        return ClosedCurve(self) if abs(self.position) > _TINY else super().curve
 
     def moment_inverse(self, u: Number) -> Number:
         """a(1 + u)."""
@@ -50,7 +53,7 @@ class PointMass(AtomicLaw):
 
     def potential_of_u(self, u: np.ndarray | Jet) -> np.ndarray:
         """z - a = a/u."""
-        return np.log(complex(self.position)) - lower_log(plain(u))
+        return upper_log(self.position / plain(u))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,177 @@
+"""Inverse, square, truncation, free Poisson and free Cauchy laws against closed forms, matrices and other laws."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import cauchy
+
+from freeness import (
+    Atoms,
+    FreeCauchy,
+    InputError,
+    Inverse,
+    MarchenkoPastur,
+    Mixture,
+    PointMass,
+    Projection,
+    Semicircle,
+    Square,
+    Uniform,
+    free_poisson,
+    free_product,
+    free_sum,
+    inverse,
+    mirror,
+    scale,
+    shift,
+    symmetric_square,
+    truncated,
+)
+
+
+def haar(size, rng):
+    q, r = np.linalg.qr(rng.standard_normal((size, size)))
+    return q * np.sign(np.diag(r))
+
+
+@given(st.floats(0.05, 0.9), st.floats(-0.9, 4.0))
+def test_the_inverse_has_the_density_of_a_change_of_variables(ratio, place):
+    law = MarchenkoPastur(ratio)
+    low, high = law.ends
+    t = (low + high) / 2 + place / 4.5 * (high - low) / 2
+    image = Inverse(law)
+    assert image.density(1 / t) == pytest.approx(t**2 * law.density(t), rel=1e-11)
+    assert image.cdf(1 / t) == pytest.approx(1 - law.cdf(t), abs=1e-13)
+    assert image.mean == pytest.approx(1 / (1 - ratio), rel=1e-12)
+    assert image.variance == pytest.approx(ratio / (1 - ratio) ** 3, rel=1e-9)
+
+
+def test_the_inverse_combines_as_an_inverted_matrix():
+    """X⁻¹ ⊠ Y = F matrices: Wachter in other words, with S of one ratio inverted; here against a matrix."""
+    law = free_product(Inverse(MarchenkoPastur(0.3)), MarchenkoPastur(0.5))
+    rng, n = np.random.default_rng(0), 600
+    levels = (np.arange(n) + 0.5) / n
+    x, y = 1 / MarchenkoPastur(0.3).quantile(levels), MarchenkoPastur(0.5).quantile(levels)
+    values = np.sort(np.linalg.svd(np.sqrt(x)[:, None] * haar(n, rng) * np.sqrt(y), compute_uv=False) ** 2)
+    assert np.abs(law.cdf(values) - levels).max() < 5 / n
+    ratio, c = 0.5, 0.3  # Silverstein (1985): edges of the F matrix law
+    root = np.sqrt(c + ratio - c * ratio)
+    assert law.hull == pytest.approx((((1 - root) / (1 - c)) ** 2, ((1 + root) / (1 - c)) ** 2), rel=1e-11)
+
+
+def test_the_inverse_of_both_signs_and_of_a_chain():
+    both = Mixture([shift(Semicircle(0.1), 2.0), shift(Semicircle(0.1), -2.0)], [0.7, 0.3])
+    assert Inverse(both).cdf(0.0) == pytest.approx(0.3, abs=1e-12)
+    chain = shift(free_product(MarchenkoPastur(0.5), Projection(0.7)), 1.0)
+    x = np.array([0.4, 0.6, 0.9])
+    assert np.allclose(inverse(chain).density(x), chain.density(1 / x) / x**2, rtol=1e-11)
+    assert inverse(inverse(chain)) is chain
+    assert inverse(Atoms([-1.0, 2.0])).atoms == ((-1.0, 0.5), (0.5, 0.5))
+    with pytest.raises(InputError, match="support does not hold 0"):
+        Inverse(MarchenkoPastur(1.0))
+    with pytest.raises(InputError, match="support does not hold 0"):
+        inverse(Projection(0.5))
+
+
+@given(st.floats(-1.5, 1.5), st.floats(0.01, 0.99))
+def test_the_square_has_the_density_of_both_roots(constant, share):
+    law = shift(Semicircle(1.0), constant)
+    image = Square(law)
+    low, high = image.hull
+    x = low + share * (high - low)
+    root = np.sqrt(x)
+    assert image.density(x) == pytest.approx((law.density(root) + law.density(-root)) / (2 * root), rel=1e-9, abs=1e-9)
+    assert image.cdf(x) == pytest.approx(law.cdf(root) - law.cdf(-root), abs=1e-12)
+    assert image.mean == pytest.approx(1 + constant**2, rel=1e-12)
+
+
+def test_the_square_of_a_symmetric_law_is_the_move_of_its_curve():
+    x = np.linspace(0.1, 0.9, 9)
+    for law in (Semicircle(1.0), Uniform(-1.0, 1.0)):
+        assert np.allclose(Square(law).density(x), symmetric_square(law).density(x), rtol=1e-9)
+    both = free_sum(Square(Uniform(-1.0, 1.0)), MarchenkoPastur(0.5))
+    same = free_sum(symmetric_square(Uniform(-1.0, 1.0)), MarchenkoPastur(0.5))
+    assert np.allclose(both.density(x + 0.5), same.density(x + 0.5), rtol=1e-9)
+    assert np.array(Square(Atoms([-1.0, 1.0, 2.0])).atoms) == pytest.approx(np.array([(1.0, 2 / 3), (4.0, 1 / 3)]))
+
+
+@given(st.floats(-1.9, 0.5), st.floats(0.1, 1.3))
+def test_truncation_is_conditioning(low, width):
+    high = low + width
+    law, whole = truncated(Semicircle(1.0), low, high), Semicircle(1.0)
+    mass = whole.cdf(high) - whole.cdf(low)
+    x = np.linspace(low, high, 7)[1:-1]
+    assert np.allclose(law.density(x), whole.density(x) / mass, rtol=1e-8)
+    assert np.allclose(law.cdf(x), (whole.cdf(x) - whole.cdf(low)) / mass, atol=1e-9)
+    assert law.moment(0) == pytest.approx(1, abs=1e-12)
+
+
+def test_truncation_keeps_atoms_and_gaps():
+    law = free_sum(Semicircle(0.01), Atoms([-1.0, 1.0]))
+    half = truncated(law, 0.0, 3.0)
+    assert half.mean == pytest.approx(float(half.moments(1)[0]))
+    assert np.array(half.bands) == pytest.approx(np.array(law.bands[1:]))
+    product = free_product(MarchenkoPastur(0.5), Projection(0.7))
+    kept = truncated(product, -1.0, 1.0)
+    share = float(product.cdf(1.0))
+    assert dict(kept.atoms)[0.0] == pytest.approx(0.3 / share, rel=1e-12)
+    assert kept.cdf(0.5) == pytest.approx(float(product.cdf(0.5)) / share, abs=1e-8)
+    with pytest.raises(InputError, match="holds mass"):
+        truncated(law, -0.2, 0.2)
+    with pytest.raises(InputError, match="low < high"):
+        truncated(law, 1.0, -1.0)
+    assert truncated(Atoms([0.0, 1.0, 2.0]), 0.5, 1.5) == PointMass(1.0)
+
+
+@given(
+    st.floats(0.2, 4.0), st.lists(st.floats(-3, 3).filter(lambda t: abs(t) > 0.1), min_size=1, max_size=4, unique=True)
+)
+def test_free_cumulants_of_a_free_poisson_law_are_moments_of_its_jumps(rate, jumps):
+    law = free_poisson(rate, Atoms(jumps))
+    expected = rate * np.array([np.mean(np.array(jumps) ** k) for k in range(1, 6)])
+    size = rate * max(abs(t) for t in jumps) ** np.arange(1, 6)
+    assert np.abs((law.free_cumulants(5) - expected) / size).max() < 1e-11
+
+
+def test_free_poisson_is_the_law_of_random_directions():
+    rng, n = np.random.default_rng(1), 800
+    jumps = np.repeat([-1.0, 0.5, 2.0], [400, 600, 200])
+    directions = rng.standard_normal((n, jumps.size)) / n**0.5
+    values = np.linalg.eigvalsh(directions * jumps @ directions.T)
+    law = free_poisson(1.5, Atoms(jumps))
+    assert np.abs(law.cdf(values) - (np.arange(n) + 0.5) / n).max() < 0.01
+    assert np.allclose(free_poisson(2.0).density([1.0, 3.0]), scale(MarchenkoPastur(0.5), 2.0).density([1.0, 3.0]))
+    assert free_poisson(0.4, PointMass(-2.0)).atoms == ((0.0, pytest.approx(0.6)),)
+    with pytest.raises(InputError, match="rate > 0"):
+        free_poisson(0.0)
+
+
+@given(st.floats(-3, 3), st.floats(0.01, 10), st.floats(-20, 20))
+def test_the_free_cauchy_law_is_the_cauchy_law(location, width, x):
+    law = FreeCauchy(location, width)
+    assert law.density(x) == pytest.approx(cauchy.pdf(x, location, width), rel=1e-11)
+    assert law.cdf(x) == pytest.approx(cauchy.cdf(x, location, width), abs=1e-12)
+    p = float(cauchy.cdf(x, location, width))
+    if 1e-3 < p < 1 - 1e-3:
+        assert law.quantile(p) == pytest.approx(x, rel=1e-6, abs=1e-6 * width)
+
+
+def test_a_free_sum_with_a_cauchy_law_is_a_classical_one():
+    """Both smooth by the Poisson kernel; the classical sum is integrated here over the quantiles."""
+    for law in (Semicircle(1.0), free_sum(MarchenkoPastur(0.5), Projection(0.4)), Atoms([0.0, 2.0])):
+        smooth = free_sum(law, FreeCauchy(1.0, 0.5), mirror(FreeCauchy(0.0, 0.2)))
+        nodes = law.quantile((np.arange(20_000) + 0.5) / 20_000)
+        for x in (-1.0, 0.3, 2.5):
+            assert smooth.density(x) == pytest.approx(np.mean(cauchy.pdf(x, nodes + 1.0, 0.7)), rel=1e-6)
+            assert smooth.cdf(x) == pytest.approx(np.mean(cauchy.cdf(x, nodes + 1.0, 0.7)), abs=1e-6)
+    assert scale(FreeCauchy(1.0, 0.5), -2.0) == FreeCauchy(-2.0, 1.0)
+    assert shift(FreeCauchy(), 3.0) == FreeCauchy(3.0, 1.0)
+    with pytest.raises(InputError, match="non-negative laws"):
+        free_product(FreeCauchy(2.0), MarchenkoPastur(1.0))
+    with pytest.raises(InputError, match="with moments"):
+        FreeCauchy().moment(1)
+    with pytest.raises(InputError, match="width > 0"):
+        FreeCauchy(0.0, 0.0)
+    with pytest.raises(InputError, match=r"inside \(0, 1\)"):
+        FreeCauchy().quantile(0.0)
