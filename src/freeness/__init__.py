@@ -6,6 +6,7 @@ initialises PyTorch models.
 
 from freeness.calculus import (
     compress,
+    free_deconvolution,
     free_difference,
     free_poisson,
     free_power,
@@ -96,6 +97,7 @@ __all__ = [
     "activation",
     "compress",
     "fisher_law",
+    "free_deconvolution",
     "free_difference",
     "free_entropy",
     "free_poisson",

@@ -2,6 +2,7 @@
 
 from freeness.calculus.affine import AffineLaw
 from freeness.calculus.chain import Chain, moved
+from freeness.calculus.deconvolution import Subtract, free_deconvolution
 from freeness.calculus.moves import Move, Multiply, Resize, Scale, Shift
 from freeness.calculus.operations import (
     compress,
@@ -29,10 +30,12 @@ __all__ = [
     "Resize",
     "Scale",
     "Shift",
+    "Subtract",
     "SumPower",
     "SymmetricRoot",
     "SymmetricSquare",
     "compress",
+    "free_deconvolution",
     "free_difference",
     "free_poisson",
     "free_power",

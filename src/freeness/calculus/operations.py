@@ -216,7 +216,9 @@ def symmetric_square(law: Law) -> Law:
         return simplify(Atoms(law.positions**2, law.masses))
     chain = Chain(law.curve, ()).extended((SymmetricSquare(law.variance),))
     atoms = SymmetricSquare(law.variance).atoms(law.atoms)
-    return CurveLaw(chain, law.moment(4) - law.variance**2, atoms, 0.0)
+    inside = any(low <= 0 <= high for low, high in law.support)
+    least = 0.0 if inside else min(abs(end) for interval in law.support for end in interval)
+    return CurveLaw(chain, law.moment(4) - law.variance**2, atoms, least**2)
 
 
 def free_product(first: Law, *others: Law) -> Law:

@@ -41,6 +41,30 @@ def free_cumulants(moments: ArrayLike) -> np.ndarray:
     return kappa[1:]
 
 
+def free_moments(cumulants: ArrayLike) -> np.ndarray:
+    """Moments m_1, …, m_n from free cumulants κ_1, …, κ_n: the same recursion the other way.
+
+    Args:
+        cumulants: κ_1, …, κ_n.
+
+    Example:
+        >>> free_moments([0.0, 1.0, 0.0, 0.0, 0.0, 0.0])  # the semicircle law: Catalan numbers
+        array([0., 1., 0., 2., 0., 5.])
+
+    Source: Speicher (1994); Nica, Speicher (2006), lecture 11.
+    """
+    kappa = np.asarray(cumulants, dtype=float)
+    m = np.zeros(len(kappa) + 1)
+    m[0] = 1.0
+    for n in range(1, len(kappa) + 1):
+        power = np.zeros(n)
+        power[0] = 1.0
+        for s in range(1, n + 1):  # power holds the coefficients of M(z)^s up to z^{n-1}; those needed are known
+            power = np.convolve(power, m[:n])[:n]
+            m[n] += kappa[s - 1] * power[n - s]
+    return m[1:]
+
+
 def moments_on_circle(law: Law, order: int) -> np.ndarray:
     """m_1, …, m_order by the trapezoid rule on a circle close to the support; relative error about 1e-15·1.1^order."""
     radius = _RADIUS * max(abs(law.hull[0]), abs(law.hull[1]))

@@ -12,7 +12,6 @@ from freeness.laws.curve import ClosedCurve, Curve
 from freeness.numerics.half_plane import lower_log, upper_log
 from freeness.numerics.jet import Jet, Number, plain
 
-
 _TINY = 1e-100  # a smaller position overflows in z/position
 
 
