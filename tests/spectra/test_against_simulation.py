@@ -40,8 +40,9 @@ def compare(kind: str, network: Network, samples, change=lambda law: law, slack=
     return disagreements(laws, [getattr(sample, kind) for sample in samples], slack)
 
 
-# The fixed point is lowered with depth where agreement is asked for. At q* = 0.5 a deep network has σ_JJ² of several units and a third moment that a few
-# of its 1000 eigenvalues make up: hard-tanh L = 30 and tanh L = 10 miss it by 1.3 and 1.5 % (JJᵀ), all else agrees there too.
+# The fixed point is lowered with depth where agreement is asked for. At q* = 0.5 a deep network has σ_JJ² of several units and
+# a third moment that a few of its 1000 eigenvalues make up: hard-tanh L = 30 and tanh L = 10 miss it by 1.3 and 1.5 % (JJᵀ),
+# all else agrees there too.
 FIXED_POINT = {3: 0.5, 8: 0.5, 10: 0.2, 30: 0.1}
 FAST = [
     ("hardtanh", 3, "haar"),
