@@ -22,6 +22,7 @@ class Chain(Curve):
         self.moves = tuple(moves)
         self.size = base.size + sum(move.size for move in moves)
         self.additive = base.additive or any(move.additive for move in moves)
+        self.stages = base.stages + len(self.moves)
         self.logarithmic = base.logarithmic and all(move.keeps_zero for move in moves)
         self._means = list(means) if means is not None else _means(base.mean, moves)
         self.mean = self._means[-1]

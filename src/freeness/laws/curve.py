@@ -49,6 +49,7 @@ class Curve(ABC):
     additive: bool = (
         False  # whether sums or shifts went into it, so that poles of g bound its real axis, not only those of u
     )
+    stages: int = 1  # formulas in a row
     logarithmic: bool = False  # whether z is a power of the base parameter where both vanish, at a hard edge at 0
 
     @abstractmethod

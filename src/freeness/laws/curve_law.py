@@ -18,6 +18,7 @@ from freeness.numerics.continuation import Solution, confirmed, follow
 
 _HEIGHT = 30.0  # the continuation starts at this multiple of the support's radius
 _TIED = 2  # Newton steps of the inner unknowns alone before the potential is read
+_SHALLOW = 10  # stages of a curve, each of which rounds, that the tolerance of one point allows for
 _ROUNDING = 8 * np.finfo(float).eps
 
 
@@ -175,7 +176,8 @@ class CurveLaw(Law):
         height = _HEIGHT * magnitude
         if self._curve.logarithmic:
             magnitude = np.abs(target)
-        else:
+        magnitude = magnitude * max(1.0, self._curve.stages / _SHALLOW)
+        if not self._curve.logarithmic:
             target = np.where(np.abs(target) < _ROUNDING * height, 0.0, target)
         if self._light is self._curve:
             return self._followed(self._curve, target, height, magnitude)

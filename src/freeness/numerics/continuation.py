@@ -58,10 +58,10 @@ def follow(
         start: approximate parameters (k, n) at target + i·height.
         target: (n,) complex with Im ≥ 0.
         height: where each point's continuation starts, far above the support's radius.
-        magnitude: of the numbers that F adds up, whose rounding is felt as one of the target.
+        magnitude: of the numbers that F adds up, whose rounding is felt as one of the target, times how much they add up.
     """
     parameters = start.astype(complex).copy()
-    parameters, _, alive = _newton(update, parameters, target + 1j * height, height)
+    parameters, _, alive = _newton(update, parameters, target + 1j * height, np.maximum(height, magnitude))
     noise = np.zeros(target.shape)
     y = np.broadcast_to(height, target.shape).astype(float)
     ratio = np.full(target.shape, 0.1)
