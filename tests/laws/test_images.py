@@ -8,6 +8,7 @@ from scipy.stats import cauchy
 
 from freeness import (
     Atoms,
+    CauchySmoothed,
     FreeCauchy,
     InputError,
     Inverse,
@@ -18,6 +19,7 @@ from freeness import (
     Semicircle,
     Square,
     Uniform,
+    free_deconvolution,
     free_poisson,
     free_product,
     free_sum,
@@ -175,3 +177,44 @@ def test_a_free_sum_with_a_cauchy_law_is_a_classical_one():
         FreeCauchy(0.0, 0.0)
     with pytest.raises(InputError, match=r"inside \(0, 1\)"):
         FreeCauchy().quantile(0.0)
+
+
+def test_squares_of_squares_and_left_of_a_square():
+    law = Square(shift(Semicircle(1.0), 0.5))
+    x = np.array([1.0, 3.0, 20.0])
+    assert np.allclose(Square(law).cdf(x), law.cdf(np.sqrt(x)), atol=1e-12)
+    values = Semicircle(1.0).quantile((np.arange(4000) + 0.5) / 4000)
+    assert Square(Semicircle(1.0)).log_potential(-1.0) == pytest.approx(np.mean(np.log(1 + values**2)), rel=1e-4)
+    left = Square(Semicircle(1.0))
+    assert left.boundary(np.array([-1.0])).g[0].real == pytest.approx(left.cauchy(-1.0).real, rel=1e-12)
+
+
+def test_tails_of_the_cauchy_law_and_gaps_of_a_truncated_one():
+    assert FreeCauchy().quantile([1e-4, 1e-6]) == pytest.approx(cauchy.ppf([1e-4, 1e-6]), rel=1e-6)
+    assert FreeCauchy(1e5, 1e-3).quantile(0.5) == pytest.approx(1e5, rel=1e-12)
+    gapped = free_sum(Atoms([-1.0, 1.0]), Semicircle(0.1))
+    kept = truncated(gapped, -1.0, 1.2)
+    assert np.array(kept.bands) == pytest.approx(np.array([(-1.0, gapped.bands[0][1]), (gapped.bands[1][0], 1.2)]))
+    with pytest.raises(InputError, match="holds mass"):
+        truncated(Semicircle(1.0), 0.0, 1e-8)
+    with pytest.raises(InputError, match="finite interval"):
+        truncated(FreeCauchy(), -np.inf, 1.0)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: free_deconvolution(1.0, Semicircle(1.0)),
+        lambda: inverse(None),
+        lambda: truncated(3.0, 0.0, 1.0),
+        lambda: free_poisson(2.0, 3.0),
+        lambda: Square("a"),
+        lambda: CauchySmoothed(None, 1.0),
+        lambda: free_sum(Semicircle(1.0), 3.0),
+        lambda: free_product(MarchenkoPastur(1.0), 2.0),
+        lambda: shift(2.0, 1.0),
+    ],
+)
+def test_what_is_no_law_is_refused_in_one_sentence(wrong):
+    with pytest.raises(InputError, match="expected laws"):
+        wrong()

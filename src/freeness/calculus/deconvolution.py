@@ -12,7 +12,7 @@ from freeness.errors import ConvergenceError, InputError
 from freeness.laws.cumulants import free_moments
 from freeness.laws.curve import AdditiveCurve, AdditiveLaw, CurvePoint, Side
 from freeness.laws.curve_law import CurveLaw
-from freeness.laws.law import Atom, Law
+from freeness.laws.law import Atom, Law, require_laws
 from freeness.laws.outside import real_inverse
 from freeness.laws.point_mass import PointMass
 from freeness.numerics.half_plane import lower_log
@@ -116,6 +116,7 @@ def free_deconvolution(total: Law, part: Law) -> Law:
 
     Source: R-transforms subtract (Voiculescu 1986); continuation as in Arizmendi, Tarrago, Vargas (2020).
     """
+    require_laws(total, part)
     if isinstance(part, PointMass):
         return shift(total, -part.position)
     variance = total.variance - part.variance
@@ -155,7 +156,7 @@ def _check_moments(total: Law, part: Law) -> None:
     half = int(np.count_nonzero(noise < -_NEGATIVE / 10)) // 2
     moments = np.concatenate([[1.0], free_moments(cumulants[: 2 * half] / scale ** np.arange(1, 2 * half + 1))])
     hankel = moments[np.add.outer(np.arange(half + 1), np.arange(half + 1))]
-    size = np.sqrt(np.maximum(np.diag(hankel), np.finfo(float).tiny))
+    size = np.sqrt(np.maximum(np.abs(np.diag(hankel)), 1e-12))
     least = float(np.linalg.eigvalsh(hankel / np.outer(size, size))[0])
     if least < _NEGATIVE:
         raise InputError(
@@ -200,7 +201,22 @@ def _jumps(law: CurveLaw) -> tuple[Atom, ...]:
         found = _atom_near(law, float(x), 4 * _CLOSE * width)
         if not atoms or found.position - atoms[-1].position > _CLOSE * width:
             atoms.append(found)
+    _check_masses(law, atoms)
     return tuple(atoms)
+
+
+def _check_masses(law: CurveLaw, atoms: list[Atom]) -> None:
+    """Raise if the distribution function is none: its potential then ended on another branch."""
+    low, high = law.hull
+    x = np.linspace(low - _UNEVEN[0] * (high - low), high + _UNEVEN[1] * (high - low), _SCAN)
+    cdf = _counted(law, x)
+    cdf = cdf[np.isfinite(cdf) & law.boundary(x).converged]
+    falls = bool((np.diff(cdf) < -_JUMP).any() or (np.abs(cdf - 0.5) > 0.5 + _JUMP).any())
+    if falls or any(mass <= 0 for _, mass in atoms) or sum(mass for _, mass in atoms) > 1 + _JUMP:
+        raise ConvergenceError(
+            "expected a distribution function that rises from 0 to 1, got one that does not; G of the difference was found, but "
+            "its atoms and masses could not be followed through the support of the total."
+        )
 
 
 def _counted(law: CurveLaw, x: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from freeness.laws.atoms import Atoms, simplify
 from freeness.laws.cauchy_smoothed import CauchySmoothed
 from freeness.laws.curve import CauchyCurve
 from freeness.laws.curve_law import CurveLaw
-from freeness.laws.law import Law
+from freeness.laws.law import Law, require_laws
 from freeness.laws.marchenko_pastur import MarchenkoPastur
 from freeness.laws.mirror import mirrored
 from freeness.laws.point_mass import PointMass
@@ -31,6 +31,7 @@ def scale(law: Law, factor: float) -> Law:
         >>> scale(PointMass(2.0), 3.0)
         PointMass(position=6.0)
     """
+    require_laws(law)
     if not (np.isfinite(factor) and factor != 0):
         raise InputError(f"expected a finite factor other than 0, got {factor}; 0·X is PointMass(0).")
     if factor < 0:
@@ -51,6 +52,7 @@ def shift(law: Law, constant: float) -> Law:
         >>> shift(PointMass(2.0), 3.0)
         PointMass(position=5.0)
     """
+    require_laws(law)
     if not np.isfinite(constant):
         raise InputError(f"expected a finite constant, got {constant}.")
     if constant == 0:
@@ -97,6 +99,7 @@ def resize(law: Law, ratio: float) -> Law:
         >>> resize(PointMass(1.0), 0.25)
         Projection(trace=0.25, height=1.0)
     """
+    require_laws(law)
     if not (np.isfinite(ratio) and ratio > 0):
         raise InputError(f"expected a ratio of dimensions > 0, got {ratio}.")
     zero = sum(mass for x, mass in law.atoms if x == 0)
@@ -130,6 +133,7 @@ def free_sum(first: Law, *others: Law) -> Law:
     Source: Voiculescu, Addition of certain non-commuting random variables (1986).
     """
     laws = [first, *others]
+    require_laws(*laws)
     width = sum(law.width for law in laws if isinstance(law, CauchySmoothed))
     plain = [_simplest(law.law if isinstance(law, CauchySmoothed) else law) for law in laws]
     total = reduce(_sum, plain)
@@ -149,6 +153,7 @@ def free_power(law: Law, exponent: float, operation: Literal["sum", "product"] =
         >>> free_power(Semicircle(1.0), 2.5).variance
         2.5
     """
+    require_laws(law)
     if not (np.isfinite(exponent) and exponent >= 1):
         raise InputError(
             f"expected an exponent ≥ 1, got {exponent}; smaller powers exist only for special laws (infinitely divisible)."
@@ -239,6 +244,7 @@ def free_product(first: Law, *others: Law) -> Law:
     Source: Voiculescu, Multiplication of certain non-commuting random variables (1987).
     """
     laws = (first, *others)
+    require_laws(*laws)
     odd = [law for law in laws if law.symmetric and law.variance > 0]
     if len(odd) == 1:
         rest = [law for law in laws if law is not odd[0]]

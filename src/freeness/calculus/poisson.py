@@ -6,7 +6,7 @@ import numpy as np
 
 from freeness.calculus.operations import free_difference, free_product, mirror, resize
 from freeness.errors import InputError
-from freeness.laws.law import Law
+from freeness.laws.law import Law, require_laws
 from freeness.laws.marchenko_pastur import MarchenkoPastur
 from freeness.laws.point_mass import PointMass
 from freeness.laws.truncation import truncated
@@ -32,6 +32,7 @@ def free_poisson(rate: float, jumps: Law | None = None) -> Law:
     if not (np.isfinite(rate) and rate > 0):
         raise InputError(f"expected a rate > 0, got {rate}.")
     law = PointMass(1.0) if jumps is None else jumps
+    require_laws(law)
     low, high = law.hull
     if low >= 0:
         return resize(free_product(law, MarchenkoPastur(rate)), rate)

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import elementwise
 
-from freeness.errors import InputError
+from freeness.errors import ConvergenceError, InputError
 from freeness.laws.curve import Curve
-from freeness.laws.curve_law import CurveLaw
-from freeness.laws.law import Atom, Boundary, Law
+from freeness.laws.curve_law import CurveLaw, solver_of
+from freeness.laws.law import Atom, Boundary, Law, require_laws
 from freeness.laws.point_mass import PointMass
 
 
@@ -32,6 +32,7 @@ class CauchySmoothed(Law):
     width: float
 
     def __post_init__(self) -> None:
+        require_laws(self.law)
         if not (np.isfinite(self.width) and self.width > 0):
             raise InputError(f"expected a width > 0, got {self.width}.")
 
@@ -66,8 +67,7 @@ class CauchySmoothed(Law):
 
     @cached_property
     def _solver(self) -> CurveLaw:
-        law = self.law
-        return law if isinstance(law, CurveLaw) else CurveLaw(law.curve, law.variance, law.atoms, law.lower_bound)
+        return solver_of(self.law)
 
     def cauchy(self, z: ArrayLike) -> np.ndarray:
         points = np.asarray(z).astype(complex)
@@ -89,8 +89,16 @@ class CauchySmoothed(Law):
             raise InputError(f"expected probabilities inside (0, 1), got {levels}; the support is the whole line.")
         low, high = self.law.hull
         reach = self.width * np.tan(np.pi * (levels - 0.5))
-        brackets = (low + reach - 1e-9 * self.width, high + reach + 1e-9 * self.width)
+        room = 1e-6 * (
+            self.width + np.abs(reach) + abs(low) + abs(high)
+        )  # so that rounding of the cdf leaves a sign change
+        brackets = (low + reach - room, high + reach + room)
         found = elementwise.find_root(lambda x, level: self.cdf(x) - level, brackets, args=(levels,))
+        if not np.all(found.success):
+            raise ConvergenceError(
+                f"expected quantiles of {levels}, got none for some; they lie where the distribution function is 0 or 1 to "
+                "rounding, so ask for levels farther inside."
+            )
         return np.asarray(found.x)
 
 

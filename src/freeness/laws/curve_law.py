@@ -198,6 +198,11 @@ class CurveLaw(Law):
         return f"CurveLaw(mean={self.mean:.6g}, variance={self.variance:.6g}, atoms={len(self.atoms)})"
 
 
+def solver_of(law: Law) -> CurveLaw:
+    """The law as its curve, which can be solved at complex points as well."""
+    return law if isinstance(law, CurveLaw) else CurveLaw(law.curve, law.variance, law.atoms, law.lower_bound)
+
+
 def newton_change(curve: Curve, parameters: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """One joint Newton step of all unknowns towards z = target, and the physical margin: what :func:`follow` takes."""
     point = curve.evaluate(parameters, directions(curve))

@@ -442,6 +442,19 @@ class Density(TransformLaw):
     def hull(self) -> tuple[float, float]:
         return self._hull
 
+    @property
+    def bands(self) -> tuple[tuple[float, float], ...]:
+        """The pieces that hold mass, joined where they meet."""
+        merged: list[tuple[float, float]] = []
+        for piece in self._pieces:
+            if not piece.coefficients.any():
+                continue
+            if merged and merged[-1][1] == piece.low:
+                merged[-1] = (merged[-1][0], piece.high)
+            else:
+                merged.append((piece.low, piece.high))
+        return tuple(merged)
+
     def density(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
         points = real_points(x)
         flat = points.ravel()

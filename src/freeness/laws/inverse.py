@@ -12,7 +12,7 @@ from freeness.laws.atomic import AtomicLaw
 from freeness.laws.atoms import Atoms, simplify
 from freeness.laws.cauchy_law import TransformLaw, as_cauchy_law
 from freeness.laws.curve import Transform
-from freeness.laws.law import Atom, Boundary, Law
+from freeness.laws.law import Atom, Boundary, Law, require_laws
 from freeness.numerics.half_plane import upper_log
 
 _TINY = 1e-100  # a z of 0 would be infinite in w
@@ -33,6 +33,7 @@ class Inverse(TransformLaw):
     law: Law
 
     def __post_init__(self) -> None:
+        require_laws(self.law)
         if any(low <= 0 <= high for low, high in self.law.support):
             raise InputError(
                 f"expected a law whose support does not hold 0, got {self.law!r} on {self.law.support}; shift it, or cut it off."
@@ -96,6 +97,7 @@ def inverse(law: Law) -> Law:
         >>> inverse(PointMass(2.0))
         PointMass(position=0.5)
     """
+    require_laws(law)
     if isinstance(law, AtomicLaw) and (law.positions != 0).all():
         return simplify(Atoms(1 / law.positions, law.masses))
     return law.law if isinstance(law, Inverse) else Inverse(law)

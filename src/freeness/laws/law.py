@@ -258,6 +258,15 @@ class Law(ABC):
         return np.where(boundary.converged, values, np.nan)
 
 
+def require_laws(*values: object) -> None:
+    """Refuse anything that is no law, in one sentence."""
+    for value in values:
+        if not isinstance(value, Law):
+            raise InputError(
+                f"expected laws, got {value!r}; use PointMass for a number and Empirical for a list of eigenvalues."
+            )
+
+
 def real_points(x: ArrayLike) -> np.ndarray:
     """x as a float array; refuses NaN and complex input in one sentence."""
     points = np.asarray(x)

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 
 from freeness.laws.cauchy_law import TransformLaw, as_cauchy_law
 from freeness.laws.curve import Transform
-from freeness.laws.law import Atom, Boundary, Law
+from freeness.laws.curve_law import solver_of
+from freeness.laws.law import Atom, Boundary, Law, require_laws
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,9 @@ class Square(TransformLaw):
     """
 
     law: Law
+
+    def __post_init__(self) -> None:
+        require_laws(self.law)
 
     @property
     def mean(self) -> float:
@@ -67,7 +71,7 @@ class Square(TransformLaw):
         return (self.law.cauchy(root) - self.law.cauchy(-root)) / (2 * root)
 
     def boundary(self, x: np.ndarray) -> Boundary:
-        """At x > 0 from both roots; at x < 0, where nothing lies, from G at ±i√|x|, with the potential left unknown."""
+        """At x > 0 from both roots on the axis; at x < 0, where nothing lies, from the roots ±i√|x|."""
         positive = x > 0
         root = np.sqrt(np.where(positive, x, 1.0))
         right, left = self.law.boundary(root), self.law.boundary(-root)
@@ -76,8 +80,10 @@ class Square(TransformLaw):
         error, converged = (right.error + left.error) / (2 * root), right.converged & left.converged & positive
         below = x < 0
         if below.any():
-            g[below], potential[below] = np.real(self.cauchy(x[below])), np.nan
-            error[below], converged[below] = 4e-16 * np.abs(g[below]), True
+            inner = solver_of(self.law).above(1j * np.sqrt(-x[below]))
+            g[below] = np.imag(inner.g) / np.sqrt(-x[below])
+            potential[below] = 2 * np.real(inner.potential) + 1j * np.pi
+            error[below], converged[below] = 4e-16 * np.abs(g[below]), inner.converged
         return Boundary(g, potential, error, converged)
 
     def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
