@@ -74,7 +74,7 @@ class CurveLaw(Law):
     def _hull(self) -> tuple[float, float]:
         low, high = self.continuous_hull
         for position, _ in self._atoms:
-            near = 1e-11 * max(abs(low), abs(high))  # a walk that ends in an atom ends there up to rounding
+            near = 2e-9 * max(abs(low), abs(high))  # a walk that ends in an atom ends there to 1e-9, see outside._SHARP
             low = position if position < low + near else low
             high = position if position > high - near else high
         near = 1e-9 * max(abs(low), abs(high))
