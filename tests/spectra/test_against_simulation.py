@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from scipy.integrate import simpson
 
 from freeness import Atoms, Law, PointMass, Projection, fisher_law, jacobian_law, mlp, predict_fisher, predict_jacobian
 from freeness.laws.atomic import AtomicLaw
@@ -216,6 +217,17 @@ def test_mean_and_spread_of_a_ten_output_classifier(weights):
     assert np.all(
         (table[:, :, 2].mean(axis=0) > 0.5) & (table[:, :, 2].mean(axis=0) < 2.0)
     )  # the stated error is the seen one
+
+
+def test_a_thousand_layers_have_a_density_at_every_point():
+    """The distribution function, from the potential, gains what the density integrates to: rounding of 3000 stages included."""
+    network, qhat = critical("hardtanh", 1000, 1000, "haar", 0.1)
+    law = fisher_law(network, qhat)
+    low, high = law.hull
+    x = np.linspace(low + 0.3 * (high - low), low + 0.6 * (high - low), 41)
+    gained = float(np.diff(law.cdf(x[[0, -1]]))[0])
+    assert gained > 0
+    assert gained == pytest.approx(simpson(law.density(x), x=x), rel=1e-5)
 
 
 def test_three_layers_have_the_explicit_law():
