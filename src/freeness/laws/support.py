@@ -56,6 +56,11 @@ def bands_of(law: CurveLaw) -> tuple[tuple[float, float], ...]:
     ends = sorted([*outer, *_ends_along(law, [(x, density)])])
     scanned = 0
     for _ in range(_PASSES):
+        if len(ends) % 2:
+            raise ConvergenceError(
+                f"expected two ends a band, got {len(ends)} ends; one lies among points that did not converge, while density "
+                "and cdf hold pointwise."
+            )
         brackets = hidden_bands(law, np.array([low, *ends, high]))
         rows = [] if brackets else _thin_rows(law, x, ends)
         if not brackets and (not rows or len(ends) == scanned):
