@@ -8,7 +8,7 @@ import pytest
 from rich.cells import cell_len
 from typer.testing import CliRunner
 
-from freeness.calculus.expression import parse_law
+from freeness.calculus.grammar import parse_law
 from freeness.cli import app
 from freeness.cli.sketch import sketch
 from freeness.laws import Empirical, MarchenkoPastur, PointMass, Semicircle

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from freeness.calculus.expression import parse_law
-from freeness.calculus.expression_matrix import sample_expression
+from freeness.calculus.form_matrix import sample_expression
+from freeness.calculus.grammar import parse_law
 from freeness.plots import figure_of, plot_law
 
 EXPRESSIONS = [
@@ -22,7 +22,7 @@ def lines(axes):
 
 def read(expression, size=None):
     parsed = parse_law(expression)
-    sampled = None if size is None else sample_expression(parsed.form, size, np.random.default_rng(0))
+    sampled = None if size is None else sample_expression(parsed.meaning, size, np.random.default_rng(0))
     return parsed.law, sampled
 
 

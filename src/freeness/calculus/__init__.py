@@ -3,6 +3,9 @@
 from freeness.calculus.affine import AffineLaw
 from freeness.calculus.chain import Chain, moved
 from freeness.calculus.deconvolution import Subtract, free_deconvolution
+from freeness.calculus.elements import Circular, Element, HaarUnitary, RDiagonal
+from freeness.calculus.expression import Expression, anticommutator, commutator, free_variables, jointly_free
+from freeness.calculus.linearization import Linearization, linearized
 from freeness.calculus.moves import Move, Multiply, Resize, Scale, Shift
 from freeness.calculus.operations import (
     compress,
@@ -24,9 +27,15 @@ __all__ = [
     "Add",
     "AffineLaw",
     "Chain",
+    "Circular",
+    "Element",
+    "Expression",
+    "HaarUnitary",
+    "Linearization",
     "Move",
     "Multiply",
     "ProductPower",
+    "RDiagonal",
     "Resize",
     "Scale",
     "Shift",
@@ -34,6 +43,8 @@ __all__ = [
     "SumPower",
     "SymmetricRoot",
     "SymmetricSquare",
+    "anticommutator",
+    "commutator",
     "compress",
     "free_deconvolution",
     "free_difference",
@@ -41,6 +52,9 @@ __all__ = [
     "free_power",
     "free_product",
     "free_sum",
+    "free_variables",
+    "jointly_free",
+    "linearized",
     "mirror",
     "moved",
     "resize",

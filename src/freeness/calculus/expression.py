@@ -1,330 +1,495 @@
-"""Expressions in free variables, such as ``mp:0.5 + semicircle:0.1``: the grammar, read into a law.
+"""Expressions in free variables: sums, products, adjoints and inverses, built by Python's operators.
 
-    sum     :=  product (("+" | "-") product)*
-    product :=  signed ("*" signed)*
-    signed  :=  ("+" | "-")* power
-    power   :=  operand ["**" signed]
-    operand :=  NUMBER | NAME | LAW | "(" sum ")"
-
-Nothing is evaluated as Python. What the operations mean is in :mod:`freeness.calculus.polynomial`.
+An expression is a tree; what it means is computed from the tree: its law (:mod:`freeness.calculus.route`), its linearisation
+(:mod:`freeness.calculus.linearization`), its moments (:mod:`freeness.calculus.word_moments`) and random matrices.
 """
 
 from __future__ import annotations
 
-import re
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import NoReturn
+import numbers
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import reduce, singledispatch
+from itertools import count
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from freeness.calculus.affine import AffineLaw
-from freeness.calculus.polynomial import Form, constant, plus, power, times, variable
+from freeness.calculus.elements import Element, SelfAdjoint
 from freeness.errors import InputError
-from freeness.laws.arcsine import Arcsine
-from freeness.laws.atomic import AtomicLaw
-from freeness.laws.atoms import Atoms, Empirical, simplify
-from freeness.laws.bernoulli import Bernoulli
-from freeness.laws.curve_law import CurveLaw
-from freeness.laws.fuss_catalan import FussCatalan
-from freeness.laws.kesten_mckay import KestenMcKay
 from freeness.laws.law import Law
-from freeness.laws.marchenko_pastur import MarchenkoPastur
-from freeness.laws.point_mass import PointMass, Projection
-from freeness.laws.semicircle import Semicircle
-from freeness.laws.uniform import Uniform
-from freeness.laws.wachter import Wachter
 
-_NESTED = 60  # so many brackets, or powers of powers, may stand inside each other
-_LONG = 10_000  # characters
-_NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-_TOKEN = re.compile(
-    rf"""\s*(?:
-      (?P<empirical>empirical\s*:\s*(?:'(?P<single>[^']*)'|"(?P<double>[^"]*)"|(?P<plain>[^\s()'"]+)))
-    | (?P<law>[A-Za-z_]\w*)\s*:\s*(?P<parameters>[+-]?{_NUMBER}(?:\s*[,@]\s*[+-]?{_NUMBER})*)
-    | (?P<name>[A-Za-z_]\w*)(?P<colon>\s*:)?
-    | (?P<number>{_NUMBER})
-    | (?P<operator>\*\*|[-+*()])
-    | (?P<other>\S)
-    | (?P<end>$)
-    )""",
-    re.VERBOSE,
-)
+if TYPE_CHECKING:
+    from freeness.calculus.linearization import Linearization
+
+Method = Literal["auto", "scalar", "operator"]
+_FAMILIES = count()
+_TRIALS = 2  # random matrices on which two expressions are compared
+_DEGREE = 6  # sizes of such matrices beyond half the degree
+_EQUAL = 1e-9
+_HIGHEST = 32  # exponent
 
 
-@dataclass(frozen=True)
-class ParsedLaw:
-    """What an expression means: its law, sentences on how it was read, and its form (to sample matrices of)."""
+@dataclass(frozen=True, eq=False)
+class Symbol:
+    """One free variable: two symbols are the same only if they are the same object."""
 
-    law: Law
-    notes: tuple[str, ...]
-    form: Form
-
-
-@dataclass(frozen=True)
-class _Inline:
-    """An inline law: how it is written, how many numbers it takes, what makes it of them."""
-
-    usage: str
-    least: int
-    most: int
-    make: Callable[..., Law]
+    name: str
+    element: Element
 
 
-_INLINE = {
-    "semicircle": _Inline("semicircle:VARIANCE", 0, 1, Semicircle),
-    "mp": _Inline("mp:RATIO", 1, 1, MarchenkoPastur),
-    "projection": _Inline("projection:TRACE", 1, 1, Projection),
-    "bernoulli": _Inline("bernoulli:HEIGHT", 0, 1, Bernoulli),
-    "arcsine": _Inline("arcsine:RADIUS", 0, 1, Arcsine),
-    "uniform": _Inline("uniform:LOW,HIGH", 2, 2, Uniform),
-    "point": _Inline("point:POSITION", 1, 1, PointMass),
-    "fuss_catalan": _Inline("fuss_catalan:ORDER", 1, 1, FussCatalan),
-    "kesten_mckay": _Inline("kesten_mckay:DEGREE", 1, 1, KestenMcKay),
-    "wachter": _Inline("wachter:FIRST,SECOND", 2, 2, Wachter),
-}
-_SPECIAL = {"atoms": "atoms:X@WEIGHT,X@WEIGHT,…", "empirical": "empirical:FILE"}
-_USAGES = {name: inline.usage for name, inline in _INLINE.items()} | _SPECIAL
-
-
-def parse_law(text: str, variables: Mapping[str, Law] | None = None) -> ParsedLaw:
-    """Read an expression in free variables.
-
-    Every inline law is a fresh free variable, so ``mp:1 + mp:1`` is a free sum; a name of ``variables`` is one variable,
-    so ``x + x`` is 2x. Numbers are scalars. A product of non-negative laws is read as X^{1/2} Y X^{1/2}, and a note says
-    so; what is not self-adjoint otherwise is refused, and so are polynomials of degree > 1 in which a variable comes
-    twice.
-
-    Args:
-        text: the expression: ``+``, ``-``, ``*``, ``**`` with a number, brackets, numbers, names, and the laws
-            semicircle:VARIANCE, mp:RATIO, projection:TRACE, bernoulli, arcsine, uniform:LOW,HIGH, point:X,
-            atoms:X@WEIGHT,…, empirical:FILE (eigenvalues as .npy or text), fuss_catalan:ORDER, kesten_mckay:DEGREE,
-            wachter:FIRST,SECOND.
-        variables: laws by name.
-
-    Raises:
-        InputError: the text is no such expression; the message says at which column.
+class Expression(ABC):
+    """A polynomial or rational expression in free variables; combine with +, -, *, /, **, ``.H`` and numbers.
 
     Example:
-        >>> parse_law("2*mp:0.5 + semicircle:0.1 - 1").law.mean
+        >>> from freeness.laws import Semicircle
+        >>> x, y = free_variables(Semicircle(), Semicircle())
+        >>> round(float((x * y + y * x).law().density(0.0)) * np.pi, 10)
         1.0
-        >>> parse_law("x + x", {"x": Semicircle(1.0)}).law.variance, parse_law("semicircle + semicircle").law.variance
-        (4.0, 2.0)
-        >>> parse_law("mp:1 * projection:0.3").notes
-        ('X*Y with a non-negative X is read as X^{1/2} Y X^{1/2}, which has the same spectrum.',)
     """
-    bound = dict(variables or {})
-    for name in bound:
-        if not name.isidentifier() or name in _USAGES:
-            raise InputError(f"expected names of variables that are no names of laws, got {name!r}; use x, y or z.")
-    parser = _Parser(text, bound)
-    form = parser.whole()
-    notes = [*form.notes(), *parser.notes()]
-    return ParsedLaw(_law_of(form), tuple(dict.fromkeys(notes)), form)
+
+    __array_ufunc__ = None  # so that numpy's numbers leave the operation to us
+
+    @property
+    @abstractmethod
+    def family(self) -> frozenset[int]:
+        """The families of free variables in it."""
+
+    @property
+    @abstractmethod
+    def children(self) -> tuple[Expression, ...]:
+        """What it is made of."""
+
+    @property
+    def symbols(self) -> tuple[Symbol, ...]:
+        """The variables in it, in the order in which they come first."""
+        found: dict[Symbol, None] = {}
+        for child in self.children:
+            found.update(dict.fromkeys(child.symbols))
+        return tuple(found)
+
+    # --- building -------------------------------------------------------------------------------------------------
+
+    def __add__(self, other: object) -> Expression:
+        return _joined(self, other, lambda a, b: Sum((a, b)))
+
+    def __radd__(self, other: object) -> Expression:
+        return _joined(other, self, lambda a, b: Sum((a, b)))
+
+    def __neg__(self) -> Expression:
+        return Product((Constant(-1.0), self))
+
+    def __sub__(self, other: object) -> Expression:
+        return _joined(self, other, lambda a, b: Sum((a, -b)))
+
+    def __rsub__(self, other: object) -> Expression:
+        return _joined(other, self, lambda a, b: Sum((a, -b)))
+
+    def __mul__(self, other: object) -> Expression:
+        return _joined(self, other, lambda a, b: Product((a, b)))
+
+    def __rmul__(self, other: object) -> Expression:
+        return _joined(other, self, lambda a, b: Product((a, b)))
+
+    def __truediv__(self, other: object) -> Expression:
+        return _joined(self, other, lambda a, b: Product((a, b.inverse())))
+
+    def __rtruediv__(self, other: object) -> Expression:
+        return _joined(other, self, lambda a, b: Product((a, b.inverse())))
+
+    def __pow__(self, exponent: object) -> Expression:
+        if not isinstance(exponent, int) or isinstance(exponent, bool) or abs(exponent) > _HIGHEST:
+            raise InputError(
+                f"expected a whole number of at most {_HIGHEST} as exponent, got {exponent!r}; other powers are no expressions."
+            )
+        base = self if exponent >= 0 else self.inverse()
+        return Product((base,) * abs(exponent)) if exponent else Constant(1.0)
+
+    @property
+    @abstractmethod
+    def H(self) -> Expression:
+        """The adjoint."""
+
+    def inverse(self) -> Expression:
+        """1/X; where X has 0 in its support there is none, which the law then says."""
+        if isinstance(self, Constant):
+            if self.value == 0:
+                raise InputError("expected something invertible, got 0; no expression has an inverse of 0.")
+            return Constant(1.0 / self.value)
+        return Inverse(self)
+
+    # --- asking ---------------------------------------------------------------------------------------------------
+
+    @property
+    def is_self_adjoint(self) -> bool:
+        """Whether X = X* for all matrices in the place of the variables (tried on random ones, so sure up to 1e-9)."""
+        return _agree(self, self.H)
+
+    def law(self, method: Method = "auto") -> Law:
+        """The law of a self-adjoint expression.
+
+        Args:
+            method: "scalar": by moves of curves, for sums and products of free parts; "operator": by a linearisation and
+                matrix-valued subordination; "auto": scalar where possible.
+
+        Raises:
+            InputError: it is not self-adjoint, or the method cannot do it.
+            ConvergenceError: the numerical solution failed; the message says where.
+        """
+        from freeness.calculus.route import law_of
+
+        return law_of(self, method).law
+
+    def singular_law(self, method: Method = "auto") -> Law:
+        """The law of X*X: squared singular values; for any expression.
+
+        Args:
+            method: as for :meth:`law`.
+        """
+        return (self.H * self).law(method)
+
+    def linearization(self) -> Linearization:
+        """The hermitian pencil whose Schur complement is the expression."""
+        from freeness.calculus.linearization import linearized
+
+        return linearized(self)
+
+    def moments(self, order: int) -> np.ndarray:
+        """τ(X), …, τ(X^order), exactly, by the algebra of free words; for polynomials.
+
+        Args:
+            order: how many; the cost grows exponentially with order times degree.
+        """
+        from freeness.calculus.word_moments import moments_of
+
+        return moments_of(self, order)
+
+    def sample(self, size: int, rng: np.random.Generator) -> np.ndarray:
+        """The expression in independent ``size``×``size`` random matrices with the laws of the variables.
+
+        Args:
+            size: rows and columns.
+            rng: a numpy Generator.
+        """
+        return evaluated(self, {symbol: symbol.element.sample(size, rng) for symbol in self.symbols}, size)
+
+    @property
+    def is_polynomial(self) -> bool:
+        """Whether it holds no inverse."""
+        return all(child.is_polynomial for child in self.children)
+
+    @property
+    def degree(self) -> int:
+        """The largest number of variables in one product, counting those under an inverse."""
+        return max((child.degree for child in self.children), default=0)
 
 
-def _law_of(form: Form) -> Law:
-    """The law of a whole expression; a symmetric one is shifted from outside, as its curve knows only one quadrant."""
-    centred = replace(form, constant=0.0).law()
-    return (
-        AffineLaw(centred, 1.0, form.constant)
-        if form.constant and centred.symmetric and isinstance(centred, CurveLaw)
-        else form.law()
+@dataclass(frozen=True)
+class Constant(Expression):
+    """A number times the identity."""
+
+    value: complex
+
+    @property
+    def family(self) -> frozenset[int]:
+        return frozenset()
+
+    @property
+    def children(self) -> tuple[Expression, ...]:
+        return ()
+
+    @property
+    def H(self) -> Expression:
+        return Constant(self.value.conjugate() if isinstance(self.value, complex) else self.value)
+
+    def __repr__(self) -> str:
+        value = complex(self.value)
+        if value.imag == 0:
+            return f"{value.real:g}"
+        text = f"{value.imag:g}i" if value.real == 0 else f"({value:g})"
+        return text.replace("j", "i").replace("1i", "i") if value.imag in (1, -1) else text.replace("j", "i")
+
+
+@dataclass(frozen=True)
+class Letter(Expression):
+    """A variable or its adjoint."""
+
+    symbol: Symbol
+    adjoint: bool
+    own_family: frozenset[int] = field(compare=False)
+
+    @property
+    def family(self) -> frozenset[int]:
+        return self.own_family
+
+    @property
+    def children(self) -> tuple[Expression, ...]:
+        return ()
+
+    @property
+    def symbols(self) -> tuple[Symbol, ...]:
+        return (self.symbol,)
+
+    @property
+    def H(self) -> Expression:
+        return self if self.symbol.element.self_adjoint else replace(self, adjoint=not self.adjoint)
+
+    @property
+    def degree(self) -> int:
+        return 1
+
+    def __repr__(self) -> str:
+        return self.symbol.name + ("*" if self.adjoint else "")
+
+
+@dataclass(frozen=True)
+class _Compound(Expression):
+    terms: tuple[Expression, ...]
+
+    @property
+    def children(self) -> tuple[Expression, ...]:
+        return self.terms
+
+    @property
+    def family(self) -> frozenset[int]:
+        return frozenset().union(*(term.family for term in self.terms))
+
+
+class Sum(_Compound):
+    """A sum of expressions."""
+
+    @property
+    def H(self) -> Expression:
+        return Sum(tuple(term.H for term in self.terms))
+
+    def __repr__(self) -> str:
+        return " + ".join(map(repr, self.terms)).replace("+ -1·", "- ")
+
+
+class Product(_Compound):
+    """A non-commutative product."""
+
+    @property
+    def H(self) -> Expression:
+        return Product(tuple(term.H for term in reversed(self.terms)))
+
+    @property
+    def degree(self) -> int:
+        return sum(term.degree for term in self.terms)
+
+    def __repr__(self) -> str:
+        return "·".join(f"({term!r})" if isinstance(term, Sum) else repr(term) for term in self.terms)
+
+
+@dataclass(frozen=True)
+class Inverse(Expression):
+    """1/X."""
+
+    base: Expression
+
+    @property
+    def is_polynomial(self) -> bool:
+        return False
+
+    @property
+    def children(self) -> tuple[Expression, ...]:
+        return (self.base,)
+
+    @property
+    def family(self) -> frozenset[int]:
+        return self.base.family
+
+    @property
+    def H(self) -> Expression:
+        return Inverse(self.base.H)
+
+    def __repr__(self) -> str:
+        return f"({self.base!r})⁻¹"
+
+
+def free_variables(*elements: Law | Element, names: str = "") -> tuple[Expression, ...]:
+    """Free variables with the given laws, free from each other.
+
+    Args:
+        *elements: a law for a self-adjoint variable; ``HaarUnitary()``, ``Circular(variance)`` or ``RDiagonal(modulus)``.
+        names: to print them by, separated by spaces; x, y, z, … by default.
+
+    Example:
+        >>> from freeness.laws import MarchenkoPastur, Semicircle
+        >>> x, y = free_variables(Semicircle(), MarchenkoPastur(1.0))
+        >>> x * y + y * x
+        x·y + y·x
+    """
+    if not elements:
+        raise InputError("expected at least one law, got none; write free_variables(Semicircle(), …).")
+    called = names.split() or (
+        ["x", "y", "z"][: len(elements)] if len(elements) <= 3 else [f"x{i + 1}" for i in range(len(elements))]
+    )
+    if len(called) != len(elements):
+        raise InputError(f"expected {len(elements)} names, got {len(called)}; separate them by spaces.")
+    family = frozenset([next(_FAMILIES)])
+    return tuple(
+        Letter(Symbol(name, SelfAdjoint(element) if isinstance(element, Law) else _element(element)), False, family)
+        for name, element in zip(called, elements, strict=True)
     )
 
 
+def jointly_free(*expressions: Expression) -> tuple[Expression, ...]:
+    """The same expressions, their families of variables declared free from each other, so that they can be combined.
+
+    Variables of one call of :func:`free_variables` are free; whether those of two calls are is for you to say.
+
+    Args:
+        *expressions: of any families.
+
+    Example:
+        >>> from freeness.laws import Semicircle
+        >>> (x,), (y,) = free_variables(Semicircle()), free_variables(Semicircle())
+        >>> x, y = jointly_free(x, y)
+        >>> (x + y).law().variance
+        2.0
+    """
+    family = frozenset().union(*(expression.family for expression in expressions))
+    return tuple(Joined(expression, family) for expression in expressions)
+
+
 @dataclass(frozen=True)
-class _Token:
-    kind: str
-    text: str
-    column: int
-    match: re.Match[str]
+class Joined(Expression):
+    """An expression that may meet other families."""
 
-
-def _tokens(text: str) -> list[_Token]:
-    if len(text) > _LONG:
-        raise InputError(f"expected an expression of at most {_LONG} characters, got {len(text)}; bind parts by name.")
-    found: list[_Token] = []
-    at = 0
-    while not found or found[-1].kind != "end":
-        match = _TOKEN.match(text, at)
-        assert match is not None and match.lastgroup is not None  # "other" and "end" take what is left
-        kind = next(kind for kind in _KINDS if match[kind] is not None)
-        found.append(_Token(kind, match[0].strip(), match.start(kind) + 1, match))
-        at = match.end()
-    return found
-
-
-_KINDS = ("empirical", "law", "name", "number", "operator", "other", "end")
-
-
-class _Parser:
-    """Recursive descent over the tokens of one expression."""
-
-    def __init__(self, text: str, variables: Mapping[str, Law]) -> None:
-        self._tokens, self._variables = _tokens(text), variables
-        self._place = self._depth = 0
-        self._seen: list[str] = []
-        self._used: set[str] = set()
-
-    def whole(self) -> Form:
-        """The whole text as one sum."""
-        form = self._sum()
-        if self._now.kind != "end":
-            self._fail("an operator (+, -, *, **) or the end")
-        return form
-
-    def notes(self) -> list[str]:
-        """On fresh and unused variables."""
-        twice = [text for text in dict.fromkeys(self._seen) if self._seen.count(text) > 1]
-        unused = [name for name in self._variables if name not in self._used]
-        return [
-            *(f"Each {text} is a free variable of its own; bind a name to use one twice." for text in twice),
-            *(f"{name} is bound but not used." for name in unused),
-        ]
+    inner: Expression
+    own_family: frozenset[int] = field(compare=False)
 
     @property
-    def _now(self) -> _Token:
-        return self._tokens[self._place]
+    def family(self) -> frozenset[int]:
+        return self.own_family
 
-    def _take(self, *operators: str) -> _Token | None:
-        """The current token if it is one of the operators; then the next becomes current."""
-        token = self._now
-        if token.kind != "operator" or token.text not in operators:
-            return None
-        self._place += 1
-        return token
+    @property
+    def children(self) -> tuple[Expression, ...]:
+        return (self.inner,)
 
-    def _sum(self) -> Form:
-        form = self._product()
-        while token := self._take("+", "-"):
-            other = self._product()
-            with _at(token):
-                form = plus(form, other if token.text == "+" else other.scaled(-1.0))
-        return form
+    @property
+    def H(self) -> Expression:
+        return Joined(self.inner.H, self.own_family)
 
-    def _product(self) -> Form:
-        form = self._signed()
-        while token := self._take("*"):
-            other = self._signed()
-            with _at(token):
-                form = times(form, other)
-        return form
-
-    def _signed(self) -> Form:
-        sign = 1.0
-        while token := self._take("+", "-"):
-            sign = sign if token.text == "+" else -sign
-        return self._power().scaled(sign)
-
-    def _power(self) -> Form:
-        base = self._operand()
-        if token := self._take("**"):
-            exponent = self._deeper(self._signed)
-            with _at(token):
-                return power(base, exponent)
-        return base
-
-    def _operand(self) -> Form:
-        token = self._now
-        if self._take("("):
-            inside = self._deeper(self._sum)
-            if not self._take(")"):
-                self._fail(f'a ")" for the "(" of column {token.column}')
-            return inside
-        if token.kind == "number":
-            self._place += 1
-            with _at(token):
-                return constant(float(token.text))
-        if token.kind == "name" and token.text in self._variables:
-            self._place += 1
-            self._used.add(token.text)
-            return variable(token.text, self._variables[token.text])
-        if token.kind not in ("name", "law", "empirical"):
-            self._fail('a law, a number or "("')
-        return self._inline(token)
-
-    def _inline(self, token: _Token) -> Form:
-        with _at(token):
-            law = self._law(token)
-        self._place += 1
-        self._seen += [] if isinstance(law, PointMass) else [token.text]
-        return variable(f"{token.text} at column {token.column}", law)
-
-    def _law(self, token: _Token) -> Law:
-        if token.kind == "empirical":
-            path = next(token.match[kind] for kind in ("single", "double", "plain") if token.match[kind] is not None)
-            return _read_eigenvalues(Path(path))
-        name = token.match["law"] or token.match["name"]
-        if name not in _USAGES:
-            known = f"use {', '.join(_INLINE)}, atoms or empirical"
-            self._fail("a law or a bound name", f"bind it by --{name} LAW" if name in ("x", "y", "z") else known)
-        parameters = (token.match["parameters"] or "").replace(" ", "")
-        pairs = re.findall(rf"([+-]?{_NUMBER})@([+-]?{_NUMBER})(?:,|$)", parameters)
-        if name == "atoms" and pairs and ",".join("@".join(pair) for pair in pairs) == parameters:
-            return simplify(Atoms(*np.array(pairs, dtype=float).T))
-        numbers = [float(part) for part in parameters.split(",")] if parameters and "@" not in parameters else []
-        inline = _INLINE.get(name)
-        missing = token.match["colon"] or ("@" in parameters)
-        if inline is None or missing or not inline.least <= len(numbers) <= inline.most:
-            self._fail(_USAGES[name], "write its parameters as numbers, without spaces")
-        return inline.make(*numbers)
-
-    def _deeper(self, rule: Callable[[], Form]) -> Form:
-        self._depth += 1
-        if self._depth > _NESTED:
-            self._fail(f"at most {_NESTED} brackets inside each other", "bind an inner part to a name")
-        form = rule()
-        self._depth -= 1
-        return form
-
-    def _fail(self, expected: str, remedy: str = "") -> NoReturn:
-        token = self._now
-        got = "the end" if token.kind == "end" else f'"{token.text}"'
-        hint = remedy or _HINTS.get(token.text, "correct it there")
-        raise InputError(f"expected {expected} at column {token.column}, got {got}; {hint}.")
+    def __repr__(self) -> str:
+        return repr(self.inner)
 
 
-_HINTS = {
-    "^": "write ** for a power",
-    "/": "write 0.5*x for x/2, and mp:0.5 for mp:1/2",
-    "@": "write atoms as atoms:0@0.5,1@0.5",
-    "": "complete the expression",
-}
+def commutator(first: Expression, second: Expression) -> Expression:
+    """XY - YX, which is skew-adjoint for self-adjoint X, Y: times i it is self-adjoint.
+
+    Example:
+        >>> from freeness.laws import Semicircle
+        >>> x, y = free_variables(Semicircle(), Semicircle())
+        >>> round((1j * commutator(x, y)).law().variance, 10)
+        2.0
+    """
+    return first * second - second * first
 
 
-@contextmanager
-def _at(token: _Token) -> Iterator[None]:
-    """Say in errors of the block where in the text they come from."""
-    try:
-        yield
-    except InputError as error:
-        message = str(error).removesuffix(".")
-        raise InputError(message + ("" if " at column " in message else f" (at column {token.column})") + ".") from None
+def anticommutator(first: Expression, second: Expression) -> Expression:
+    """XY + YX.
+
+    Example:
+        >>> from freeness.laws import Semicircle
+        >>> x, y = free_variables(Semicircle(), Semicircle())
+        >>> anticommutator(x, y).is_self_adjoint
+        True
+    """
+    return first * second + second * first
 
 
-def _read_eigenvalues(path: Path) -> AtomicLaw:
-    """The empirical law of a file of eigenvalues, .npy or text."""
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of numpy, on empty files
-            values = np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path, ndmin=1)
-    except OSError as error:
-        reason = error.strerror or "not readable"
-        raise InputError(f"expected a file of eigenvalues, got {str(path)!r} ({reason}); check the path") from error
-    except (ValueError, EOFError) as error:
+@singledispatch
+def evaluated(expression: Expression, matrices: Mapping[Symbol, np.ndarray], size: int) -> np.ndarray:
+    """The expression with matrices in the place of its variables."""
+    raise TypeError(f"expected an expression, got {type(expression).__name__}; register how it is evaluated.")
+
+
+@evaluated.register
+def _(expression: Constant, matrices: Mapping[Symbol, np.ndarray], size: int) -> np.ndarray:
+    return expression.value * np.eye(size)
+
+
+@evaluated.register
+def _(expression: Letter, matrices: Mapping[Symbol, np.ndarray], size: int) -> np.ndarray:
+    matrix = matrices[expression.symbol]
+    return matrix.conj().T if expression.adjoint else matrix
+
+
+@evaluated.register
+def _(expression: Sum, matrices: Mapping[Symbol, np.ndarray], size: int) -> np.ndarray:
+    return reduce(np.add, (evaluated(term, matrices, size) for term in expression.terms))
+
+
+@evaluated.register
+def _(expression: Product, matrices: Mapping[Symbol, np.ndarray], size: int) -> np.ndarray:
+    factor = 1.0
+    rest = []
+    for term in expression.terms:
+        if isinstance(term, Constant):
+            factor = factor * term.value
+        else:
+            rest.append(evaluated(term, matrices, size))
+    return factor * reduce(np.matmul, rest) if rest else factor * np.eye(size)
+
+
+@evaluated.register
+def _(expression: Inverse, matrices: Mapping[Symbol, np.ndarray], size: int) -> np.ndarray:
+    return np.linalg.inv(evaluated(expression.base, matrices, size))
+
+
+@evaluated.register
+def _(expression: Joined, matrices: Mapping[Symbol, np.ndarray], size: int) -> np.ndarray:
+    return evaluated(expression.inner, matrices, size)
+
+
+def _agree(first: Expression, second: Expression) -> bool:
+    """Whether two expressions agree on random matrices, larger than half the degree, for which no identity holds."""
+    rng = np.random.default_rng(0)
+    size = first.degree // 2 + _DEGREE
+    for _ in range(_TRIALS):
+        drawn = {}
+        for symbol in first.symbols:
+            matrix = rng.standard_normal((size, size)) + 1j * rng.standard_normal((size, size))
+            drawn[symbol] = (matrix + matrix.conj().T) / 4 if symbol.element.self_adjoint else matrix / 3
+        a, b = evaluated(first, drawn, size), evaluated(second, drawn, size)
+        if np.abs(a - b).max() > _EQUAL * np.abs(a).max():
+            return False
+    return True
+
+
+def _element(value: Any) -> Element:
+    if not isinstance(value, Element):
         raise InputError(
-            f"expected numbers in {str(path)!r}, got something else; write one eigenvalue a line, or a .npy array"
-        ) from error
-    if (
-        not isinstance(values, np.ndarray)
-        or values.dtype.kind not in "fiu"
-        or values.size != max(values.shape, default=0)
-    ):
-        raise InputError(
-            f"expected a list of real eigenvalues in {str(path)!r}, got shape {np.shape(values)}; "
-            "store the eigenvalues of a matrix, not the matrix"
+            f"expected laws, HaarUnitary(), Circular(…) or RDiagonal(…), got {value!r}; use PointMass for a number and "
+            "Empirical for a list of eigenvalues."
         )
-    return Empirical(values)
+    return value
+
+
+def _joined(first: object, second: object, make: Callable[[Expression, Expression], Expression]) -> Expression:
+    """Two operands combined, if their families may meet."""
+    left, right = _as_expression(first), _as_expression(second)
+    if not (left.family <= right.family or right.family <= left.family):
+        raise InputError(
+            "expected variables of one family, got those of two calls of free_variables; make all in one call, or say that "
+            "the families are free from each other by jointly_free(x, y)."
+        )
+    return make(left, right)
+
+
+def _as_expression(value: object) -> Expression:
+    if isinstance(value, Expression):
+        return value
+    if isinstance(value, numbers.Number) and not isinstance(value, bool):
+        number = complex(value)  # type: ignore[arg-type]
+        if not np.isfinite(number):
+            raise InputError(f"expected a finite number, got {value}.")
+        return Constant(number if number.imag else number.real)
+    if isinstance(value, Law):
+        raise InputError(
+            f"expected an expression or a number, got the law {value!r}; make it a variable by free_variables."
+        )
+    raise InputError(f"expected an expression or a number, got {value!r}.")

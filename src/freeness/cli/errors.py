@@ -35,7 +35,11 @@ def reports_errors(command: Callable[_ARGUMENTS, None]) -> Callable[_ARGUMENTS, 
         except FreenessError as error:
             _say(f"Error: {error}")
             raise typer.Exit(2) from None
-        except SystemExit as error:  # commands never exit that way: the user's model did
+        except (
+            SystemExit
+        ) as error:  # commands never exit that way: rich does for a closed pipe, or the user's model did
+            if isinstance(error.__context__, BrokenPipeError):
+                raise
             _say(f"Error: expected a model that computes, got {brief(error)} from its code; take sys.exit out of it.")
             raise typer.Exit(2) from None
         except BaseException as error:  # the last guard: whatever it is, the user gets a sentence

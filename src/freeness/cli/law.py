@@ -10,7 +10,8 @@ import os
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,8 +22,10 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from freeness.calculus.expression import ParsedLaw, parse_law
-from freeness.calculus.expression_matrix import sample_expression
+from freeness.calculus import Element
+from freeness.calculus.expression import Method
+from freeness.calculus.form_matrix import sample_expression
+from freeness.calculus.grammar import ParsedLaw, parse_law, parse_variable
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.output import stderr, stdout
 from freeness.cli.sketch import sketch
@@ -38,6 +41,12 @@ _SHOWN = 12  # bands, and atoms, in the printed tables
 _FORMATS = (".png", ".svg")
 _DPI = 150
 _VARIABLE = "The law of a variable: an inline law or an expression."
+
+
+class _Way(StrEnum):
+    auto = "auto"
+    scalar = "scalar"
+    operator = "operator"
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +72,10 @@ def law_command(
     x: Annotated[str | None, typer.Option(metavar="LAW", help=_VARIABLE)] = None,
     y: Annotated[str | None, typer.Option(metavar="LAW", help=_VARIABLE)] = None,
     z: Annotated[str | None, typer.Option(metavar="LAW", help=_VARIABLE)] = None,
+    let: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=LAW", help="Any other variable; may come several times.")
+    ] = None,
+    method: Annotated[_Way, typer.Option(help="Scalar moves, a matrix linearisation, or whichever fits.")] = _Way.auto,
     points: Annotated[int, typer.Option(min=1, max=1_000_000, help="Points of the grid in the files.")] = 400,
     sample: Annotated[int | None, typer.Option(min=1, max=5000, help="Also sample a matrix of this size.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the sampled matrix.")] = 0,
@@ -74,15 +87,24 @@ def law_command(
 
     Every inline law is a fresh free variable: semicircle:VARIANCE, mp:RATIO, projection:TRACE, bernoulli, arcsine,
     uniform:LOW,HIGH, point:X, atoms:X@WEIGHT,X@WEIGHT, empirical:FILE, fuss_catalan:ORDER, kesten_mckay:DEGREE,
-    wachter:FIRST,SECOND. A name bound by --x, --y or --z is one variable wherever it comes. Combine by +, -, *, ** and
-    brackets; an expression that begins with a minus sign goes into brackets.
+    wachter:FIRST,SECOND, and haar (a unitary) or circular:VARIANCE. A name bound by --x, --y, --z or --let is one variable
+    wherever it comes. Combine by +, -, *, /, ** and brackets, adjoint(p), inverse(p), commutator(p, q),
+    anticommutator(p, q), and i for the imaginary unit; an expression that begins with a minus sign goes into brackets.
 
-    Example: freeness law "mp:1 * projection:0.3" --sample 1000 --out law.png
+    Examples: freeness law "x*y + y*x" --x semicircle --y mp:1 --sample 1000 --out law.png;
+    freeness law "i*commutator(p, q)" --let p=projection:0.5 --let q=projection:0.3
     """
     _check_picture(out)
     texts = {name: text for name, text in (("x", x), ("y", y), ("z", z)) if text is not None}
-    parsed = _parse(expression, texts)
-    sampled = None if sample is None else sample_expression(parsed.form, sample, np.random.default_rng(seed))
+    for pair in let or []:
+        name, equals, text = pair.partition("=")
+        if not equals or name.strip() in texts:
+            raise InputError(
+                f"expected --let NAME=LAW with a new name, got {pair!r}; write for instance --let p=projection:0.5."
+            )
+        texts[name.strip()] = text
+    parsed = _parse(expression, texts, method.value)
+    sampled = None if sample is None else sample_expression(parsed.meaning, sample, np.random.default_rng(seed))
     table = tabulate(parsed.law, points)
     result = _Result(expression, texts, parsed, parsed.law.moments(_MOMENTS), table, sampled, seed)
     written = _write(result, out, csv, None if json == "-" else json)
@@ -95,19 +117,19 @@ def law_command(
         console.print(f"{name}: {path}", soft_wrap=True)
 
 
-def _parse(expression: str, texts: dict[str, str]) -> ParsedLaw:
+def _parse(expression: str, texts: dict[str, str], method: Method) -> ParsedLaw:
     """The expression, with each variable's own text read first."""
-    laws: dict[str, Law] = {}
+    laws: dict[str, Law | Element] = {}
     notes: list[str] = []
     for name, text in texts.items():
         try:
-            bound = parse_law(text)
+            bound = parse_variable(text)
         except InputError as error:
             raise InputError(f"--{name}: {error}") from error
-        laws[name] = bound.law
-        notes += [f"In {name}: {note}" for note in bound.notes]
-    parsed = parse_law(expression, laws)
-    return ParsedLaw(parsed.law, (*notes, *parsed.notes), parsed.form)
+        laws[name] = bound if isinstance(bound, Element) else bound.law
+        notes += [] if isinstance(bound, Element) else [f"In {name}: {note}" for note in bound.notes]
+    parsed = parse_law(expression, laws, method)
+    return replace(parsed, notes=(*notes, *parsed.notes))
 
 
 # --- printing -----------------------------------------------------------------------------------------------------
@@ -116,6 +138,7 @@ def _parse(expression: str, texts: dict[str, str]) -> ParsedLaw:
 def _print(console: Console, result: _Result) -> None:
     law = result.law
     console.print(result.expression, style="bold", soft_wrap=True)
+    console.print(result.parsed.reason)
     for note in result.parsed.notes:
         console.print(f"Note: {note}")
     _print_table(console, "Support", ("from", "to", "left end", "right end"), _bands(law))
@@ -123,9 +146,9 @@ def _print(console: Console, result: _Result) -> None:
     _print_table(console, "Atoms", ("at", "mass"), [(_number(x), _number(mass)) for x, mass in heaviest])
     if len(law.atoms) > _SHOWN:
         console.print(f"and {len(law.atoms) - _SHOWN} lighter atoms")
-    rows = [("mean", _number(law.mean)), ("variance", _number(law.variance))]
     noise = _ROUNDING * np.abs(law.hull).max() ** np.arange(1, _MOMENTS + 1)
     moments = np.where(np.abs(result.moments) <= noise, 0.0, result.moments)
+    rows = [("mean", _number(moments[0])), ("variance", _number(law.variance))]
     rows += [(f"moment {order}", _number(value)) for order, value in enumerate(moments, start=1)]
     if result.sampled is not None:
         distance = f"{kolmogorov(law, result.sampled):.2g}"
@@ -221,6 +244,7 @@ def _json(result: _Result) -> str:
         "freeness_version": _version(),
         "expression": result.expression,
         "variables": result.variables,
+        "method": result.parsed.method,
         "notes": list(result.parsed.notes),
         "mean": _plain(law.mean),
         "variance": _plain(law.variance),

@@ -12,7 +12,7 @@ from freeness.errors import ConvergenceError
 from freeness.laws.curve import Curve, settled
 
 if TYPE_CHECKING:
-    from freeness.laws.curve_law import CurveLaw
+    from freeness.laws.banded_law import BandedLaw
     from freeness.laws.law import Law
 
 DARK = 1e-7  # a density below this, in units of 1/width, counts as none
@@ -38,7 +38,7 @@ def _sections(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return left[:, None] + (right - left)[:, None] * np.linspace(0.0, 1.0, _ZOOM)
 
 
-def band_ends(law: CurveLaw, brackets: Sequence[Bracket]) -> list[float]:
+def band_ends(law: BandedLaw, brackets: Sequence[Bracket]) -> list[float]:
     """The end of a band in each bracket, all at once: narrowed by sections until the polished end lies inside."""
     if not brackets:
         return []

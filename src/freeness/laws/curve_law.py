@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike
 
 from freeness.errors import ConvergenceError
 from freeness.laws.band_ends import polish_edges
-from freeness.laws.curve import Curve, CurvePoint, directions, settled
+from freeness.laws.banded_law import BandedLaw
+from freeness.laws.curve import Curve, CurvePoint, Transform, directions, settled
 from freeness.laws.law import Atom, Boundary, Law, real_points
 from freeness.laws.outside import walk_end
-from freeness.laws.support import Edge, bands_of, edges_of
 from freeness.numerics.continuation import Solution, confirmed, follow
 
 _HEIGHT = 30.0  # the continuation starts at this multiple of the support's radius
@@ -22,7 +22,7 @@ _SHALLOW = 10  # stages of a curve, each of which rounds, that the tolerance of 
 _ROUNDING = 8 * np.finfo(float).eps
 
 
-class CurveLaw(Law):
+class CurveLaw(BandedLaw):
     """A law given by its curve, its variance and its atoms (which follow from exact rules).
 
     Densities, distribution functions and transforms are one Newton solve a point, continued down to the real axis.
@@ -85,22 +85,6 @@ class CurveLaw(Law):
             )
         return low, high
 
-    @property
-    def bands(self) -> tuple[tuple[float, float], ...]:
-        return self._bands
-
-    @cached_property
-    def _bands(self) -> tuple[tuple[float, float], ...]:
-        return bands_of(self)
-
-    @property
-    def edges(self) -> tuple[Edge, ...]:
-        return self._edges
-
-    @cached_property
-    def _edges(self) -> tuple[Edge, ...]:
-        return edges_of(self)
-
     def polished_edges(self, bright: np.ndarray, dark: np.ndarray) -> np.ndarray:
         """The ends of bands between points inside and points outside, as critical values of the curve; NaN if none is there."""
         sign = np.where((bright + dark < 0) & self._symmetric, -1.0, 1.0)
@@ -144,6 +128,20 @@ class CurveLaw(Law):
         g = np.where(mirrored, -point.g.value.conj(), point.g.value)
         potential = np.where(mirrored, point.potential.conj() + 1j * np.pi, point.potential)
         return Boundary(g, potential, np.abs(g) * _ROUNDING, solution.converged & np.isfinite(g))
+
+    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
+        """(G, G') and (u, u') at points of the closed upper half-plane; NaN where they did not converge."""
+        target = z.astype(complex)
+        mirrored = (np.real(target) < 0) & self._symmetric
+        solution = self._solve(np.where(mirrored, -target.conj(), target))
+        with np.errstate(all="ignore"):
+            point = settled(self._curve, solution.parameters, _TIED)[1]
+            slope = np.where(solution.converged, point.z.change[0], np.nan)
+            found = (point.g.value, point.g.change[0] / slope), (point.u.value, point.u.change[0] / slope)
+        (g, dg), (u, du) = found
+        g, dg = np.where(mirrored, -g.conj(), g), np.where(mirrored, dg.conj(), dg)
+        u, du = np.where(mirrored, u.conj(), u), np.where(mirrored, -du.conj(), du)
+        return (g, dg), (u, du)
 
     def cauchy(self, z: ArrayLike) -> np.ndarray:
         points = np.asarray(z).astype(complex)

@@ -12,12 +12,13 @@ from freeness.errors import ConvergenceError
 from freeness.laws.band_ends import DARK, Bracket, band_ends, density_at, hidden_bands, resolved_dips
 
 if TYPE_CHECKING:
-    from freeness.laws.curve_law import CurveLaw
+    from freeness.laws.banded_law import BandedLaw
     from freeness.laws.law import Law
 
 _SCAN = 801  # points on which bands and gaps are looked for
 _FIT = np.array([1e-5, 1e-7])  # distances from an edge, relative to the band, at which its exponent is read
 _FIT_AT_ZERO = np.array([1e-12, 1e-14])  # at 0 itself distances keep their digits
+_FIT_FARTHER = np.array([1e-4, 1e-5])  # where nearer points do not converge
 _RESCAN = 65  # points in a band below which it is scanned by itself
 _PASSES = 64  # over the gaps at most, each finding one band that the scan missed in each gap
 
@@ -36,7 +37,7 @@ class Edge:
     exponent: float
 
 
-def bands_of(law: CurveLaw) -> tuple[tuple[float, float], ...]:
+def bands_of(law: BandedLaw) -> tuple[tuple[float, float], ...]:
     """The intervals of the continuous part.
 
     A scan finds bands and gaps, its minima are narrowed to cusps and gaps, Newton on dz/dt = 0 finds the ends; where the
@@ -73,7 +74,7 @@ def bands_of(law: CurveLaw) -> tuple[tuple[float, float], ...]:
     )
 
 
-def _thin_rows(law: CurveLaw, x: np.ndarray, ends: list[float]) -> list[tuple[np.ndarray, np.ndarray]]:
+def _thin_rows(law: BandedLaw, x: np.ndarray, ends: list[float]) -> list[tuple[np.ndarray, np.ndarray]]:
     """Scans of their own for the bands in which fewer than 65 points of the scan ``x`` lie."""
     bands = np.array(ends).reshape(-1, 2)
     thin = bands[np.searchsorted(x, bands[:, 1]) - np.searchsorted(x, bands[:, 0]) < _RESCAN]
@@ -83,7 +84,7 @@ def _thin_rows(law: CurveLaw, x: np.ndarray, ends: list[float]) -> list[tuple[np
     return list(zip(points, density_at(law, points), strict=True))
 
 
-def _ends_along(law: CurveLaw, rows: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[float]:
+def _ends_along(law: BandedLaw, rows: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[float]:
     """Ends of bands between the points of each row (x ascending, density), cusps twice."""
     scale = law.hull[1] - law.hull[0]
     brackets: list[Bracket] = []
@@ -111,13 +112,18 @@ def edges_of(law: Law) -> tuple[Edge, ...]:
     sides: tuple[Literal["left"], Literal["right"]] = ("left", "right")
     for low, high in bands:
         for position, side, inward in zip((low, high), sides, (1.0, -1.0), strict=True):
-            near = density_at(
-                law, position + inward * (high - low) * (_FIT_AT_ZERO if position == 0 == law.lower_bound else _FIT)
-            )
-            with np.errstate(divide="ignore", invalid="ignore"):
-                exponent = float(np.log(near[0] / near[1]) / np.log(100.0))
+            width = inward * (high - low)
+            exponent = _exponent(law, position, width * (_FIT_AT_ZERO if position == 0 == law.lower_bound else _FIT))
+            exponent = _exponent(law, position, width * _FIT_FARTHER) if np.isnan(exponent) else exponent
             edges.append(Edge(position, side, _kind(exponent, position in touching), round(exponent, 4)))
     return tuple(edges)
+
+
+def _exponent(law: Law, position: float, distances: np.ndarray) -> float:
+    """The power of the distance that the density follows between two of them, NaN where it did not converge."""
+    near = density_at(law, position + distances)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.log(near[0] / near[1]) / np.log(distances[0] / distances[1]))
 
 
 def _kind(exponent: float, touching: bool) -> Literal["soft", "hard", "cusp", "other"]:
@@ -126,7 +132,7 @@ def _kind(exponent: float, touching: bool) -> Literal["soft", "hard", "cusp", "o
     return "soft" if abs(exponent - 0.5) < 0.02 else "hard" if exponent < -0.02 else "other"
 
 
-def _grid(law: CurveLaw, low: float, high: float) -> np.ndarray:
+def _grid(law: BandedLaw, low: float, high: float) -> np.ndarray:
     """Points clustered at the ends of the hull, and logarithmically at 0 where a positive law may crowd."""
     middle, half = (low + high) / 2, (high - low) / 2
     x = middle + half * _chebyshev(_SCAN)

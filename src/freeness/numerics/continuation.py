@@ -22,7 +22,6 @@ _CLOSE = 0.1  # largest accepted second update, relative: what remains is that t
 _TOLERANCE = 4e-15  # relative size of the last update
 _SHRINKING = 0.9  # an update that shrinks less is rounding; near an m-fold root they shrink by 1 - 1/m
 _STALLED = 1e-5  # up to which rounding may be felt near a multiple root (an edge, a cusp)
-_NEGLIGIBLE = 1e-12
 _NUDGE = 1e-10  # relative change of the target by which its effect on the parameters is measured
 _FORGIVEN = 1e-12  # relative rounding of the target, generously
 _PHYSICAL = -1e-6  # smallest accepted margin: 0 up to the rounding at a nearly double root
@@ -32,6 +31,18 @@ _STUCK = 1e-11  # the same where rounding stops the way down earlier
 _POLISH = 40  # Newton steps at most: near a double root each only halves the distance
 
 Update = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+Size = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Standard:
+    """``size``: (k, m) ↦ (k, m), what a change of each parameter is compared with; ``negligible``: such a last Newton step is."""
+
+    size: Size = np.abs
+    negligible: float = 1e-12
+
+
+_PLAIN = Standard()
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +60,12 @@ class Solution:
 
 
 def follow(
-    update: Update, start: np.ndarray, target: np.ndarray, height: np.ndarray, magnitude: np.ndarray
+    update: Update,
+    start: np.ndarray,
+    target: np.ndarray,
+    height: np.ndarray,
+    magnitude: np.ndarray,
+    standard: Standard = _PLAIN,
 ) -> Solution:
     """Solves F(parameters) = target for each of n targets in the closed upper half-plane.
 
@@ -59,25 +75,26 @@ def follow(
         target: (n,) complex with Im ≥ 0.
         height: where each point's continuation starts, far above the support's radius.
         magnitude: of the numbers that F adds up, whose rounding is felt as one of the target, times how much they add up.
+        standard: what a change of the parameters is compared with, and which is negligible.
     """
     parameters = start.astype(complex).copy()
-    parameters, _, alive = _newton(update, parameters, target + 1j * height, np.maximum(height, magnitude))
+    parameters, _, alive = _newton(update, parameters, target + 1j * height, np.maximum(height, magnitude), standard)
     noise = np.zeros(target.shape)
     y = np.broadcast_to(height, target.shape).astype(float)
     ratio = np.full(target.shape, 0.1)
     direct = np.zeros(target.shape, dtype=bool)  # whether to try the target itself next
     done = np.zeros(target.shape, dtype=bool)
-    size = np.where(magnitude == 0, 1e-2 * height, magnitude)
+    span = np.where(magnitude == 0, 1e-2 * height, magnitude)
     for _ in range(_ROUNDS):
         active = np.flatnonzero(alive & ~done)
         if active.size == 0:
             break
         step = np.where(direct[active], 0.0, y[active] * ratio[active])
-        trial, contraction, good = _attempt(update, parameters[:, active], target[active] + 1j * step)
+        trial, contraction, good = _attempt(update, parameters[:, active], target[active] + 1j * step, standard)
         final = good & (step == 0.0)
         if final.any():
             trial[:, final], noise[active[final]], good[final] = _newton(
-                update, trial[:, final], target[active[final]], magnitude[active[final]]
+                update, trial[:, final], target[active[final]], magnitude[active[final]], standard
             )
         parameters[:, active[good]] = trial[:, good]
         y[active[good]] = step[good]
@@ -90,20 +107,24 @@ def follow(
         direct[active] = moved & (contraction <= _EASY)
         stuck = active[hard & (ratio[active] >= 0.999)]
         alive[stuck] = False
-        done |= alive & (y <= _ON_EDGE * size)
-        done[stuck] = y[stuck] <= _STUCK * size[stuck]
+        done |= alive & (y <= _ON_EDGE * span)
+        done[stuck] = y[stuck] <= _STUCK * span[stuck]
     return Solution(parameters, y, noise, done)
 
 
-def confirmed(update: Update, parameters: np.ndarray, target: np.ndarray, magnitude: np.ndarray) -> Solution:
+def confirmed(
+    update: Update, parameters: np.ndarray, target: np.ndarray, magnitude: np.ndarray, standard: Standard = _PLAIN
+) -> Solution:
     """The solutions near approximate ones: those to which Newton contracts from there by the standards of :func:`follow`."""
-    trial, _, good = _attempt(update, parameters, target)
+    trial, _, good = _attempt(update, parameters, target, standard)
     noise = np.zeros(target.shape)
-    trial[:, good], noise[good], good[good] = _newton(update, trial[:, good], target[good], magnitude[good])
+    trial[:, good], noise[good], good[good] = _newton(update, trial[:, good], target[good], magnitude[good], standard)
     return Solution(trial, np.zeros(target.shape), noise, good)
 
 
-def _attempt(update: Update, parameters: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _attempt(
+    update: Update, parameters: np.ndarray, target: np.ndarray, standard: Standard
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Two Newton steps, a third where they contract slowly or end a little off the half-plane.
 
     Returns the new parameters, the contraction, and whether to accept.
@@ -112,27 +133,29 @@ def _attempt(update: Update, parameters: np.ndarray, target: np.ndarray) -> tupl
         first, _ = update(parameters, target)
         trial = parameters + first
         second, margin = update(trial, target)
-        contraction, size = _contraction(first, second, trial)
+        contraction, left = _contraction(first, second, trial, standard)
         trial = trial + second
-        good = (contraction <= _CONTRACTION) & (size <= _CLOSE) & np.isfinite(trial).all(axis=0)
+        good = (contraction <= _CONTRACTION) & (left <= _CLOSE) & np.isfinite(trial).all(axis=0)
         rough = np.flatnonzero(good & ((contraction > _CLEAN) | (margin < _PHYSICAL)))
         if rough.size:
             third, margin = update(trial[:, rough], target[rough])
-            again, _ = _contraction(second[:, rough], third, trial[:, rough])
+            again, _ = _contraction(second[:, rough], third, trial[:, rough], standard)
             trial[:, rough] += third
             good[rough] = (again <= _CONTRACTION) & (margin >= _PHYSICAL)
     return trial, contraction, good
 
 
-def _contraction(before: np.ndarray, after: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _contraction(
+    before: np.ndarray, after: np.ndarray, at: np.ndarray, standard: Standard
+) -> tuple[np.ndarray, np.ndarray]:
     """Size of an update over that of the one before, and its relative size; an update of rounding size counts as none."""
-    size = _relative(after, at)
-    ratio = np.where(size <= 1e-13, 0.0, size / _relative(before, at))
-    return np.where(np.isfinite(ratio), ratio, np.inf), size
+    left = _relative(after, at, standard)
+    ratio = np.where(left <= 1e-13, 0.0, left / _relative(before, at, standard))
+    return np.where(np.isfinite(ratio), ratio, np.inf), left
 
 
 def _newton(
-    update: Update, parameters: np.ndarray, target: np.ndarray, magnitude: np.ndarray
+    update: Update, parameters: np.ndarray, target: np.ndarray, magnitude: np.ndarray, standard: Standard
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Newton to rounding: the parameters, their noise, and whether they converged.
 
@@ -146,21 +169,21 @@ def _newton(
     with np.errstate(all="ignore"):
         for _ in range(_POLISH):
             change, margin[running] = update(parameters[:, running], target[running])
-            relative = _relative(change, parameters[:, running])
+            relative = _relative(change, parameters[:, running], standard)
             better = relative < np.where(last[running] < _STALLED, _SHRINKING * last[running], np.inf)
             parameters[:, running[better]] += change[:, better]
             last[running[better]] = relative[better]
             running = running[better & (relative > _TOLERANCE)]
             if running.size == 0:
                 break
-        converged = last <= _NEGLIGIBLE
+        converged = last <= standard.negligible
         open_ = np.flatnonzero(~converged & (last <= _STALLED))
         if open_.size:
             at, x = parameters[:, open_], target[open_]
             moved = update(at, x + _NUDGE * magnitude[open_])[0] - update(at, x)[0]
-            converged[open_] = last[open_] <= _FORGIVEN / _NUDGE * _relative(moved, at)
+            converged[open_] = last[open_] <= _FORGIVEN / _NUDGE * _relative(moved, at, standard)
     return parameters, last, converged & (margin >= _PHYSICAL)
 
 
-def _relative(change: np.ndarray, parameters: np.ndarray) -> np.ndarray:
-    return (np.abs(change) / np.maximum(np.abs(parameters), np.finfo(float).tiny)).max(axis=0)
+def _relative(change: np.ndarray, parameters: np.ndarray, standard: Standard) -> np.ndarray:
+    return (np.abs(change) / np.maximum(standard.size(parameters), np.finfo(float).tiny)).max(axis=0)

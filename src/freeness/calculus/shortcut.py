@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import reduce
 
 import numpy as np
 
+from freeness.calculus.affine import AffineLaw
 from freeness.calculus.operations import free_product, free_sum, mirror, scale, shift, symmetric_square
 from freeness.errors import InputError
 from freeness.laws.atomic import AtomicLaw
 from freeness.laws.atoms import Atoms, simplify
+from freeness.laws.curve_law import CurveLaw
+from freeness.laws.inverse import inverse
 from freeness.laws.law import Law
 from freeness.laws.point_mass import PointMass
+from freeness.laws.square import Square
 
 _TWO = "X*Y with a non-negative X is read as X^{1/2} Y X^{1/2}, which has the same spectrum."
 _MANY = (
@@ -82,6 +87,12 @@ class Form:
         laws = [scale(part.law, coefficient) for coefficient, part in self.parts]
         return shift(free_sum(*laws), self.constant)
 
+    def whole_law(self) -> Law:
+        """Its law where nothing follows; a symmetric one is shifted from outside, as its curve knows only one quadrant."""
+        centred = replace(self, constant=0.0).law()
+        apart = self.constant and centred.symmetric and isinstance(centred, CurveLaw)
+        return AffineLaw(centred, 1.0, self.constant) if apart else self.law()
+
     def notes(self) -> list[str]:
         """Sentences on products that are read as self-adjoint ones."""
         found: list[str] = []
@@ -96,7 +107,7 @@ class Form:
 
 @dataclass(frozen=True)
 class Power(Part):
-    """A power of one self-adjoint form: X² of a symmetric law, any power of finitely many atoms."""
+    """A power of one self-adjoint form: any of finitely many atoms, 2ᵏ of any law, -1 of a law without 0 in its support."""
 
     base: Form
     exponent: float
@@ -106,16 +117,40 @@ class Power(Part):
         law = self.base.law()
         if isinstance(law, AtomicLaw):
             return simplify(Atoms(_real_power(law.positions, self.exponent), law.masses))
-        if law.symmetric and self.exponent == 2:
-            return symmetric_square(law)
-        raise InputError(
-            f"expected a power of atoms or the square of a symmetric law, got {law!r} to the {self.exponent:g}; "
-            "other powers are not supported yet"
-        )
+        exponent = abs(self.exponent)
+        if exponent < 1 or np.log2(exponent) != int(np.log2(exponent)):
+            raise InputError(
+                f"expected an exponent ±1, ±2, ±4, … of a law that is not atomic, got {law!r} to the {self.exponent:g}; "
+                "use the operator method."
+            )
+        base = law if self.exponent > 0 else inverse(law)
+        return reduce(lambda inner, _: _square(inner), range(int(np.log2(exponent))), base)
 
     @property
     def names(self) -> frozenset[str]:
         return self.base.names
+
+
+@dataclass(frozen=True)
+class Sandwich(Part):
+    """A·M·A with M free from A, which has the law of A² ⊠ M."""
+
+    outer: Form
+    inner: Form
+
+    @property
+    def law(self) -> Law:
+        laws = [_square(self.outer.law()), self.inner.law()]
+        if not (is_nonnegative(laws[1]) or laws[1].symmetric):
+            raise InputError(
+                f"expected a non-negative or symmetric law between the factors of a product, got {laws[1]!r}; use the operator "
+                "method."
+            )
+        return free_product(*laws)
+
+    @property
+    def names(self) -> frozenset[str]:
+        return self.outer.names | self.inner.names
 
 
 @dataclass(frozen=True)
@@ -139,6 +174,13 @@ class Product(Part):
     @property
     def names(self) -> frozenset[str]:
         return frozenset().union(*(factor.names for factor in self.factors))
+
+
+def _square(law: Law) -> Law:
+    """The law of X²."""
+    if isinstance(law, AtomicLaw):
+        return simplify(Atoms(law.positions**2, law.masses))
+    return symmetric_square(law) if law.symmetric else Square(law)
 
 
 def is_nonnegative(law: Law) -> bool:
@@ -202,6 +244,24 @@ def times(left: Form, right: Form) -> Form:
     product = Product((*_factors(left), *_factors(right)))
     _ = product.law  # refuses here, where the position is known
     return Form(((a * b, product),))
+
+
+def sandwich(outer: Form, inner: Form) -> Form:
+    """outer · inner · outer.
+
+    Raises:
+        InputError: the two are not free, or the inner law has both signs.
+    """
+    if not outer.parts:
+        return inner.scaled(outer.constant**2)
+    if not inner.parts:
+        return power(outer, constant(2.0)).scaled(inner.constant)
+    shared = sorted(outer.names & inner.names)
+    if shared:
+        raise _joint(shared[0])
+    part = Sandwich(outer, inner)
+    _ = part.law  # refuses here, where the position is known
+    return Form(((1.0, part),))
 
 
 def power(base: Form, exponent: Form) -> Form:

@@ -6,30 +6,34 @@ from functools import singledispatchmethod
 
 import numpy as np
 
-from freeness.calculus.polynomial import Form, Part, Power, Product, Variable, is_nonnegative
+from freeness.calculus.expression import Expression
+from freeness.calculus.shortcut import Form, Part, Power, Product, Variable, is_nonnegative
 from freeness.laws.sampling import haar_orthogonal, sample_spectrum
 
 _ROUNDING = 8 * np.finfo(float).eps
 
 
-def sample_expression(form: Form, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Eigenvalues, ascending, of the expression in ``size``×``size`` matrices.
+def sample_expression(meaning: Form | Expression, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Eigenvalues, ascending, of an expression in ``size``×``size`` matrices.
 
     Every variable becomes a real symmetric matrix with its spectrum at the quantiles (k - ½)/size of its law and Haar
     eigenvectors, the same wherever its name comes. Products of non-negative factors are squared singular values.
 
     Args:
-        form: of a :class:`~freeness.calculus.expression.ParsedLaw`.
+        meaning: of a :class:`~freeness.calculus.grammar.ParsedLaw`.
         size: rows and columns.
         rng: a numpy Generator.
 
     Example:
-        >>> from freeness.calculus.expression import parse_law
-        >>> form = parse_law("projection:0.5 + 1").form
-        >>> sample_expression(form, 4, np.random.default_rng(0)).tolist()
+        >>> from freeness.calculus.grammar import parse_law
+        >>> meaning = parse_law("projection:0.5 + 1").meaning
+        >>> sample_expression(meaning, 4, np.random.default_rng(0)).tolist()
         [1.0, 1.0, 2.0, 2.0]
     """
-    return _Sample(size, rng).eigenvalues(form)
+    if isinstance(meaning, Expression):
+        matrix = meaning.sample(size, rng)
+        return np.linalg.eigvalsh((matrix + matrix.conj().T) / 2)
+    return _Sample(size, rng).eigenvalues(meaning)
 
 
 class _Sample:

@@ -1,0 +1,70 @@
+"""Atoms of the law of an expression: where matrices have repeated eigenvalues, with masses that follow from the variables'."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+
+from freeness.laws.cauchy_law import TransformLaw
+from freeness.laws.law import Atom
+
+_EQUAL = 1e-9  # eigenvalues nearer than this, relatively, are one
+_ZERO = 1e-10  # a position below this, relatively, is 0
+_HEIGHTS = 10.0 ** -np.arange(2, 8)  # relative to the radius, at which iy·G is read, as far as it converges
+_NEAR = 5e-3  # largest deviation of the mass read from that computed
+_LIGHT = 1e-5
+_TERMS = 5  # the heaviest atoms of the variables that masses are made of
+_FACTORS = (0, 1, -1, 2, -2)
+
+
+def expression_atoms(
+    law: TransformLaw, eigenvalues: np.ndarray, parts: Sequence[tuple[int, float]]
+) -> tuple[Atom, ...]:
+    """The atoms of a law, given a random matrix of it.
+
+    Ranks of generic matrices are piecewise linear in the multiplicities of the variables' eigenvalues with small integer
+    coefficients, and the mass is the same combination of their masses; which one is decided by the multiplicity in the
+    matrix and by the limit of iy·G(λ + iy).
+
+    Args:
+        law: its atoms are not asked.
+        eigenvalues: ascending, of a random matrix.
+        parts: of every atom of a variable, multiplicity in that matrix and mass.
+
+    Source: Arizmendi, Cébron, Speicher, Yin, Universality of free random variables: atoms for non-commutative rational
+    functions (2024).
+    """
+    scale = float(np.abs(eigenvalues).max())
+    runs = np.split(eigenvalues, np.flatnonzero(np.diff(eigenvalues) > _EQUAL * scale) + 1)
+    found = []
+    for run in runs:
+        if run.size < 2:
+            continue
+        position = 0.0 if abs(run.mean()) <= _ZERO * scale else float(run.mean())
+        mass = _mass(_limit(law, position, scale), run.size, eigenvalues.size, parts)
+        if mass > _LIGHT:
+            found.append(Atom(position, mass))
+    return tuple(found)
+
+
+def _limit(law: TransformLaw, position: float, scale: float) -> float:
+    """lim iy·G(λ + iy), extrapolated for an error that is a power of y."""
+    y = _HEIGHTS * scale
+    (g, _), _ = law.transforms(position + 1j * y)
+    a, b, c = np.real(1j * y * g)[np.isfinite(g)][-3:]
+    bend = (c - b) - (b - a)
+    return float(c - (c - b) ** 2 / bend) if abs(c - b) < abs(b - a) and bend != 0 else float(c)
+
+
+def _mass(read: float, multiplicity: int, size: int, parts: Sequence[tuple[int, float]]) -> float:
+    """The combination of masses with small coefficients that has this multiplicity and about the mass read."""
+    heaviest = sorted(parts, key=lambda part: -part[1])[:_TERMS]
+    counts = np.array([size, *(count for count, _ in heaviest)])
+    masses = np.array([1.0, *(mass for _, mass in heaviest)])
+    factors = np.array(list(product(_FACTORS, repeat=counts.size)))
+    factors = factors[np.argsort(np.abs(factors).sum(axis=1), kind="stable")]
+    values = factors @ masses
+    fitting = (factors @ counts == multiplicity) & (np.abs(values - read) < _NEAR)
+    return float(values[np.argmax(fitting)]) if fitting.any() else read

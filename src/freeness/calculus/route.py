@@ -1,0 +1,213 @@
+"""Which way the law of an expression is computed: by scalar moves of curves where it is made of free parts, else by operators."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from freeness.calculus.canonical import canonical
+from freeness.calculus.expression import Constant, Expression, Inverse, Joined, Method, Product, Sum, Symbol, evaluated
+from freeness.calculus.expression_atoms import expression_atoms
+from freeness.calculus.linearization import Linearization, hermitized, linearized
+from freeness.calculus.operations import scale, shift
+from freeness.calculus.scalar_form import form_of, pulled_number
+from freeness.errors import InputError
+from freeness.laws.atoms import Atoms, simplify
+from freeness.laws.inverse import inverse
+from freeness.laws.law import Law
+from freeness.laws.point_mass import PointMass
+from freeness.laws.sampling import sample_spectrum
+from freeness.laws.square import Square
+from freeness.operators import MatrixEquation, MatrixLaw, Moments, Summand
+
+SCALAR_REASON = "Computed by scalar moves: the expression is made of free parts."
+_ALL = 1e-9  # atoms that hold all the mass but this hold all
+_SAMPLE = 240  # size of the random matrix whose spectrum gives the scale
+_BEYOND = 1.3  # the support may reach so much further
+
+
+@dataclass(frozen=True, eq=False)
+class Routed:
+    """A law, and the way in which it was computed, as a word and as a sentence."""
+
+    law: Law
+    method: Method
+    reason: str
+
+
+def law_of(expression: Expression, method: Method = "auto") -> Routed:
+    """The law of a self-adjoint expression and the way taken.
+
+    Args:
+        expression: in free variables.
+        method: "scalar", "operator", or "auto" for scalar moves where they can do it.
+
+    Raises:
+        InputError: it is not self-adjoint, or the method cannot do it.
+
+    Example:
+        >>> from freeness.calculus import free_variables
+        >>> from freeness.laws import Semicircle
+        >>> x, y = free_variables(Semicircle(), Semicircle())
+        >>> law_of(x + y).method, law_of(x * y + y * x).method
+        ('scalar', 'operator')
+    """
+    if method not in ("auto", "scalar", "operator"):
+        raise InputError(f'expected the method "auto", "scalar" or "operator", got {method!r}; choose one.')
+    if not expression.is_self_adjoint:
+        raise InputError(
+            f"expected a self-adjoint expression, got {expression!r}; take p + p.H, or p.singular_law() for the law of p*p."
+        )
+    if method != "operator":
+        try:
+            form = form_of(expression)
+            return Routed(form.whole_law(), "scalar", SCALAR_REASON)
+        except InputError:
+            if method == "scalar":
+                raise
+    return operator_law(expression)
+
+
+def operator_law(expression: Expression) -> Routed:
+    """The law by a linearisation and matrix-valued subordination."""
+    law, size = _by_operators(expression)
+    return Routed(law, "operator", f"Computed by matrix-valued subordination on a {size}×{size} linearisation.")
+
+
+def _by_operators(expression: Expression) -> tuple[Law, int]:
+    """The law and the size of its linearisation; numbers that shift or scale, and an inverse around all, act on the law."""
+    factor, rest, constant = _affine(expression)
+    if (factor, constant) != (1.0, 0.0):
+        law, size = _by_operators(rest)
+        return shift(scale(law, factor), constant), size
+    if isinstance(rest, Inverse):
+        law, size = _by_operators(rest.base)
+        return inverse(law), size
+    _require_inverses(rest)
+    root = _root(rest)
+    if root is not None and root.is_self_adjoint:
+        law, size = _by_operators(root)
+        return Square(law), size
+    core = canonical(rest if root is None else root)
+    if root is None and isinstance(rest, Sum) and not isinstance(core, Sum):
+        return _by_operators(core)
+    pencil = linearized(core) if root is None else hermitized(core)
+    law = _matrix_law(core, pencil)
+    return (law if root is None else Square(law)), pencil.size
+
+
+def _require_inverses(expression: Expression) -> None:
+    """Refuse inverses of something with 0 in its spectrum."""
+    for child in expression.children:
+        _require_inverses(child)
+    if isinstance(expression, Inverse):
+        base = expression.base
+        support = (law_of(base).law if base.is_self_adjoint else base.singular_law()).support
+        if any(low <= 0 <= high for low, high in support):
+            raise InputError(
+                f"expected the inverse of something without 0 in its spectrum, got {expression!r}, where 0 lies in the spectrum "
+                f"{_listed(support)}{'' if base.is_self_adjoint else ' of the squared singular values'}; shift it by a number."
+            )
+
+
+def _listed(support: tuple[tuple[float, float], ...]) -> str:
+    return " and ".join(f"[{low:.4g}, {high:.4g}]" for low, high in support[:3])
+
+
+def _affine(expression: Expression) -> tuple[float, Expression, float]:
+    """factor, rest and constant with expression = factor·rest + constant."""
+    if isinstance(expression, Joined):
+        return _affine(expression.inner)
+    if isinstance(expression, Sum):
+        numbers = [term.value for term in expression.terms if isinstance(term, Constant)]
+        rest = tuple(term for term in expression.terms if not isinstance(term, Constant))
+        if rest and numbers:
+            return 1.0, rest[0] if len(rest) == 1 else Sum(rest), float(np.real(sum(numbers)))
+    if isinstance(expression, Product):
+        number, factors = pulled_number(expression)
+        if factors and number != 1 and number.imag == 0 != number.real:
+            return number.real, factors[0] if len(factors) == 1 else Product(tuple(factors)), 0.0
+    return 1.0, expression, 0.0
+
+
+def _root(expression: Expression) -> Expression | None:
+    """A, where the expression is written as A·A*."""
+    if not isinstance(expression, Product):
+        return None
+    _, factors = pulled_number(expression)
+    half, odd = divmod(len(factors), 2)
+    if odd or not half or any(first != last.H for first, last in zip(factors[:half], factors[::-1], strict=False)):
+        return None
+    return factors[0] if half == 1 else Product(tuple(factors[:half]))
+
+
+def _matrix_law(core: Expression, pencil: Linearization) -> Law:
+    """The law of a pencil's corner; its scale is that of ``core``."""
+    constant, summands = _summands(pencil)
+    if not summands:
+        return PointMass(_corner(constant))
+    if pencil.size == 1 and len(summands) == 1 and core.symbols[0].element.self_adjoint:
+        (coefficient,) = pencil.coefficients.values()
+        return shift(scale(summands[0].law, float(np.real(coefficient[0, 0]))), float(np.real(constant[0, 0])))
+    matrices, parts = _drawn(core)
+    matrix = evaluated(core, matrices, _SAMPLE)
+    values = np.linalg.eigvalsh((matrix + matrix.conj().T) / 2) if pencil.corners == 1 else _both_signs(matrix)
+    equation = MatrixEquation(constant, summands, pencil.corners)
+    law = MatrixLaw(equation, _BEYOND * float(np.abs(values).max()), moments=_moments(core, pencil.corners))
+    atoms = expression_atoms(law, values, parts) if parts else ()
+    if sum(mass for _, mass in atoms) > 1 - _ALL:
+        return simplify(Atoms(*np.array(atoms).T))
+    return law.with_atoms(atoms) if atoms else law
+
+
+def _moments(expression: Expression, corners: int) -> Moments | None:
+    """Exact mean and variance of a polynomial; of [[0, A], [A*, 0]] with two corners."""
+    if not expression.is_polynomial:
+        return None
+    if corners == 2:
+        return Moments(0.0, float((expression.H * expression).moments(1)[0]))
+    first, second = expression.moments(2)
+    return Moments(float(first), float(second - first**2))
+
+
+def _drawn(expression: Expression) -> tuple[dict[Symbol, np.ndarray], list[tuple[int, float]]]:
+    """One random matrix a variable, and of each atom in the variables its multiplicity there and its mass."""
+    rng = np.random.default_rng(0)
+    matrices, parts = {}, []
+    for symbol in expression.symbols:
+        matrices[symbol] = symbol.element.sample(_SAMPLE, rng)
+        law = symbol.element.law
+        if law.atoms:
+            values = sample_spectrum(law, _SAMPLE, rng)
+            parts += [(int((values == atom.position).sum()), atom.mass) for atom in law.atoms]
+    return matrices, parts
+
+
+def _both_signs(matrix: np.ndarray) -> np.ndarray:
+    """Eigenvalues of [[0, A], [A*, 0]]."""
+    values = np.linalg.svd(matrix, compute_uv=False)
+    return np.sort(np.concatenate([-values, values]))
+
+
+def _summands(pencil: Linearization) -> tuple[np.ndarray, list[Summand]]:
+    """The deterministic part and one summand for each variable that is not a number."""
+    constant = pencil.constant
+    summands = []
+    for symbol, coefficient in pencil.coefficients.items():
+        law = symbol.element.law
+        if not np.abs(coefficient).max() > 0:
+            continue
+        if isinstance(law, PointMass) and symbol.element.self_adjoint:
+            constant = constant + law.position * coefficient
+        elif symbol.element.self_adjoint:
+            summands.append(Summand.self_adjoint(law, coefficient))
+        else:
+            summands.append(Summand.r_diagonal(law, coefficient))
+    return constant, summands
+
+
+def _corner(constant: np.ndarray) -> float:
+    """The number that a pencil without variables linearises."""
+    a, u, rest = constant[0, 0], constant[1:, 0], constant[1:, 1:]
+    return float(np.real(a - u.conj() @ np.linalg.solve(rest, u)))

@@ -1,0 +1,104 @@
+"""An expression as a linear form in free parts, where it is one: the way to its law by scalar moves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce, singledispatch
+from itertools import groupby
+
+from freeness.calculus.expression import Constant, Expression, Inverse, Joined, Letter, Product, Sum
+from freeness.calculus.shortcut import Form, constant, plus, power, sandwich, variable
+from freeness.errors import InputError
+
+
+@singledispatch
+def form_of(expression: Expression) -> Form:
+    """The linear form in free parts that an expression is.
+
+    Args:
+        expression: in free variables.
+
+    Raises:
+        InputError: it is none; only the operator method can do it.
+
+    Example:
+        >>> from freeness.calculus import free_variables
+        >>> from freeness.laws import MarchenkoPastur, Semicircle
+        >>> x, y = free_variables(Semicircle(), MarchenkoPastur(1.0))
+        >>> round(form_of(y * x * y + 1).whole_law().variance, 10)
+        4.0
+    """
+    raise TypeError(f"expected an expression, got {type(expression).__name__}; register its form.")
+
+
+@form_of.register
+def _(expression: Constant) -> Form:
+    if complex(expression.value).imag:
+        raise InputError(f"expected real numbers for scalar moves, got {expression!r}; use the operator method.")
+    return constant(complex(expression.value).real)
+
+
+@form_of.register
+def _(expression: Letter) -> Form:
+    symbol = expression.symbol
+    if not symbol.element.self_adjoint:
+        raise InputError(
+            f"expected self-adjoint variables for scalar moves, got {symbol.name}; use the operator method."
+        )
+    return variable(f"{symbol.name} {id(symbol)}", symbol.element.law)
+
+
+@form_of.register
+def _(expression: Sum) -> Form:
+    return reduce(plus, map(form_of, expression.terms))
+
+
+@form_of.register
+def _(expression: Product) -> Form:
+    number, factors = pulled_number(expression)
+    scalar = form_of(Constant(number))
+    runs = [(base, len(list(run))) for base, run in groupby(factors)]
+    return _palindrome(runs).scaled(scalar.constant)
+
+
+@form_of.register
+def _(expression: Inverse) -> Form:
+    return power(form_of(expression.base), constant(-1.0))
+
+
+@form_of.register
+def _(expression: Joined) -> Form:
+    return form_of(expression.inner)
+
+
+def pulled_number(product: Product) -> tuple[complex, list[Expression]]:
+    """A number and the factors, none of them a product or a number, of which a product is made."""
+    number = 1.0 + 0j
+    factors: list[Expression] = []
+    for factor in _flat(product):
+        if isinstance(factor, Constant):
+            number = number * complex(factor.value)
+        else:
+            factors.append(factor)
+    return number, factors
+
+
+def _flat(expression: Expression) -> list[Expression]:
+    """The factors of a product, products inside it taken apart."""
+    if isinstance(expression, Joined):
+        return _flat(expression.inner)
+    return [f for term in expression.terms for f in _flat(term)] if isinstance(expression, Product) else [expression]
+
+
+def _palindrome(runs: Sequence[tuple[Expression, int]]) -> Form:
+    """Aᵏ M Aᵏ from the outside in, each a power of a form that is free from what is inside."""
+    if not runs:
+        return constant(1.0)
+    base, exponent = runs[0]
+    if len(runs) == 1:
+        return power(form_of(base), constant(float(exponent)))
+    if runs[-1] != runs[0]:
+        raise InputError(
+            "expected sums and palindromes of free parts for scalar moves, got another product; use the operator method."
+        )
+    return sandwich(power(form_of(base), constant(float(exponent))), _palindrome(runs[1:-1]))

@@ -1,0 +1,45 @@
+"""Laws whose bands are found by a scan of the density: what that needs of them."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from functools import cached_property
+
+import numpy as np
+
+from freeness.laws.law import Law
+from freeness.laws.support import Edge, bands_of, edges_of
+
+
+class BandedLaw(Law):
+    """A law that states the ends of its continuous part and polishes ends of bands; bands and edges are found once."""
+
+    @cached_property
+    @abstractmethod
+    def continuous_hull(self) -> tuple[float, float]:
+        """The ends of the continuous part."""
+
+    @abstractmethod
+    def polished_edges(self, bright: np.ndarray, dark: np.ndarray) -> np.ndarray:
+        """The ends of bands between points inside and points outside, NaN if none is there.
+
+        Args:
+            bright: points inside, (m,).
+            dark: points outside, (m,).
+        """
+
+    @property
+    def bands(self) -> tuple[tuple[float, float], ...]:
+        return self._bands
+
+    @cached_property
+    def _bands(self) -> tuple[tuple[float, float], ...]:
+        return bands_of(self)
+
+    @property
+    def edges(self) -> tuple[Edge, ...]:
+        return self._edges
+
+    @cached_property
+    def _edges(self) -> tuple[Edge, ...]:
+        return edges_of(self)

@@ -1,0 +1,384 @@
+"""The law of a hermitian pencil's corner: of the polynomial or rational expression that the pencil linearises."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from freeness.errors import ConvergenceError, InputError
+from freeness.laws.band_ends import DARK
+from freeness.laws.banded_law import BandedLaw
+from freeness.laws.cauchy_law import TransformLaw
+from freeness.laws.curve import Transform
+from freeness.laws.law import Atom, Boundary, real_points
+from freeness.numerics.continuation import Solution, Standard, confirmed, follow
+from freeness.operators.equation import MatrixEquation, State
+
+_HEIGHT = 8.0  # the continuation starts at this multiple of the pencil's size
+_ROUNDING = 4e-16
+_NOISE = (
+    1e-8  # relative noise of unknowns up to which they count, as their error says; at a hard edge rounding is amplified
+)
+_COARSE = 8  # every so many points of a grid are followed from far away, the others start between them
+_LEAST = 64  # points from which that is worth it
+_RELATED = 0.2  # largest relative difference of two neighbours' unknowns between which others start
+_FAR = 1e3  # in units of the radius: where no mass is left beyond
+_EMPTY = 1e-9  # a distribution function so near 0 or 1 is there
+_TOTAL = 1e-8  # largest deviation of the total mass from 1
+_APART = 1e-4  # in units of the radius: from an atom, where the distribution function is read in its stead
+_LOST = 1e-4  # so much of a distribution function may be rounding there
+_DOUBLINGS = 6
+_SECTIONS = 65
+_UNEVEN = 1.05  # power that keeps sections off 0, where hard edges are
+_ZOOMS = 12
+_POLISH = 20
+_NEWTON = 4
+_INWARD = 0.97  # share of the way to the end of a band that a step goes at most
+_SETTLED = 1e-12  # relative size of the last Newton step of an edge
+
+
+class Moments(NamedTuple):
+    """Mean and variance of a law."""
+
+    mean: float
+    variance: float
+
+
+class MatrixLaw(BandedLaw, TransformLaw):
+    """The law with G(z) = E[(diag(z, 0, …, 0) - L)⁻¹]₁₁, L = b₀ + Σ b_j ⊗ x_j with free x_j.
+
+    Args:
+        equation: of the pencil L.
+        radius: about that of the support; it is enlarged until all mass lies inside.
+        atoms: points of positive mass, known from elsewhere.
+        moments: mean and variance where they are known exactly.
+
+    Source: Belinschi, Mai, Speicher (2013), see :mod:`freeness.operators.equation`.
+    """
+
+    def __init__(
+        self, equation: MatrixEquation, radius: float, atoms: tuple[Atom, ...] = (), moments: Moments | None = None
+    ) -> None:
+        self._equation, self._atoms, self._moments = equation, atoms, moments
+        self._radius, self._constant = self._enclosed(radius)
+
+    def __repr__(self) -> str:
+        return f"MatrixLaw({self._equation.size}×{self._equation.size} pencil)"
+
+    @property
+    def equation(self) -> MatrixEquation:
+        return self._equation
+
+    @property
+    def mean(self) -> float:
+        return self._known_moments.mean
+
+    @property
+    def variance(self) -> float:
+        return self._known_moments.variance
+
+    @cached_property
+    def _known_moments(self) -> Moments:
+        if self._moments is not None:
+            return self._moments
+        first, second = self.moments(2)
+        return Moments(float(first), float(second - first**2))
+
+    @property
+    def atoms(self) -> tuple[Atom, ...]:
+        return self._atoms
+
+    def with_atoms(self, atoms: tuple[Atom, ...]) -> MatrixLaw:
+        """The same law, its atoms known."""
+        return MatrixLaw(self._equation, self._radius, atoms, self._moments)
+
+    @property
+    def hull(self) -> tuple[float, float]:
+        return self._hull
+
+    @cached_property
+    def _hull(self) -> tuple[float, float]:
+        ends = [*self.continuous_hull, *(position for position, _ in self._atoms)]
+        return min(ends), max(ends)
+
+    @cached_property
+    def continuous_hull(self) -> tuple[float, float]:
+        """The ends of the continuous part."""
+        mass = 1.0 - sum(mass for _, mass in self._atoms)
+        if mass <= _TOTAL:
+            position = self._atoms[0].position
+            return position, position
+        return self._end(-1.0), self._end(1.0)
+
+    # --- solving --------------------------------------------------------------------------------------------------
+
+    def _solve(self, target: np.ndarray) -> Solution:
+        """The unknowns over ``target``: on a grid some points from far away, the others from between their neighbours."""
+        real = not np.imag(target).any()
+        if not real or target.size < _LEAST:
+            return self._followed(target.astype(complex))
+        order = np.argsort(np.real(target), kind="stable")
+        x = np.real(target)[order]
+        coarse = np.unique(np.append(np.arange(0, x.size, _COARSE), x.size - 1))
+        known = self._followed(x[coarse].astype(complex))
+        fine = np.setdiff1d(np.arange(x.size), coarse)
+        start, close = self._between(x, coarse, fine, known)
+        trial = self._confirmed(start[:, close], x[fine[close]].astype(complex))
+        rest = np.setdiff1d(np.arange(x.size), np.concatenate([coarse, fine[close][trial.converged]]))
+        followed = self._followed(x[rest].astype(complex))
+        solution = Solution(
+            np.zeros((self._equation.unknowns, x.size), complex),
+            np.zeros(x.size),
+            np.zeros(x.size),
+            np.zeros(x.size, bool),
+        )
+        kept = trial.converged
+        for where, part in (
+            (coarse, known),
+            (fine[close][kept], Solution(trial.parameters[:, kept], trial.height[kept], trial.noise[kept], kept[kept])),
+            (rest, followed),
+        ):
+            solution.parameters[:, order[where]] = part.parameters
+            solution.height[order[where]], solution.noise[order[where]] = part.height, part.noise
+            solution.converged[order[where]] = part.converged
+        return solution
+
+    def _between(
+        self, x: np.ndarray, coarse: np.ndarray, fine: np.ndarray, known: Solution
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Unknowns between known neighbours, by linear interpolation, and at which of the points these are alike."""
+        after = np.searchsorted(coarse, fine)
+        before = after - 1
+        gap = x[coarse[after]] - x[coarse[before]]
+        share = (x[fine] - x[coarse[before]]) / np.where(gap > 0, gap, 1.0)
+        left, right = known.parameters[:, before], known.parameters[:, after]
+        size = np.maximum(self._equation.size_of(left), np.finfo(float).tiny)
+        change = (np.abs(right - left) / size)[:-1].max(axis=0)
+        sound = known.converged & (known.height == 0)
+        return left + share * (right - left), np.flatnonzero(sound[before] & sound[after] & (change < _RELATED))
+
+    def _followed(self, target: np.ndarray) -> Solution:
+        if target.size == 0:
+            return Solution(
+                np.zeros((self._equation.unknowns, 0), complex), np.zeros(0), np.zeros(0), np.zeros(0, bool)
+            )
+        magnitude = self._magnitude(target)
+        height = _HEIGHT * magnitude
+        start = self._equation.start(target, height)
+        return follow(self._equation.newton_change, start, target, height, magnitude, self._standard)
+
+    def _confirmed(self, start: np.ndarray, target: np.ndarray) -> Solution:
+        return confirmed(self._equation.newton_change, start, target, self._magnitude(target), self._standard)
+
+    @property
+    def _standard(self) -> Standard:
+        return Standard(self._equation.size_of, _NOISE)
+
+    def _magnitude(self, target: np.ndarray) -> np.ndarray:
+        return np.maximum(np.abs(target), self._equation.magnitude)
+
+    @property
+    def lower_bound(self) -> float:
+        return -self._radius
+
+    @property
+    def symmetric(self) -> bool:
+        """Known of [[0, A], [A*, 0]] only."""
+        return self._equation.corners == 2
+
+    def boundary(self, x: np.ndarray) -> Boundary:
+        return self._at(np.asarray(x, dtype=float).astype(complex), potential=True)
+
+    def density(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
+        points = real_points(x)
+        boundary = self._at(points.ravel().astype(complex), potential=False)
+        known = np.where(-boundary.g.imag > boundary.error, -boundary.g.imag / np.pi, 0.0)
+        return self._checked(known, boundary, throw).reshape(points.shape)
+
+    def _at(self, z: np.ndarray, potential: bool) -> Boundary:
+        solution, state = self._solved_state(z, potential)
+        with np.errstate(all="ignore"):
+            g, slope = self._equation.corner(state)
+            error = np.abs(slope) * (self._magnitude(z) * _ROUNDING + solution.height) + np.abs(g) * (
+                _ROUNDING + solution.noise
+            )
+        own = self._equation.potential(state) - 1j * self._offset if potential else np.full(z.shape, np.nan, complex)
+        return Boundary(g, own, error, solution.converged & np.isfinite(g))
+
+    @property
+    def _offset(self) -> float:
+        return self._constant
+
+    def _solved_state(self, z: np.ndarray, potential: bool) -> tuple[Solution, State]:
+        solution = self._solve(z)
+        with np.errstate(all="ignore"):
+            return solution, self._equation.state(solution.parameters, z + 1j * solution.height, potential)
+
+    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
+        points = z.astype(complex)
+        solution, state = self._solved_state(points, False)
+        with np.errstate(all="ignore"):
+            g, slope = self._equation.corner(state)
+        g = np.where(solution.converged, g, np.nan)
+        u, du = points * g - 1, g + points * slope
+        if np.isrealobj(z):
+            return (np.real(g), np.real(slope)), (np.real(u), np.real(du))
+        return (g, slope), (u, du)
+
+    def potential(self, z: np.ndarray) -> np.ndarray:
+        return self._at(z.astype(complex), potential=True).potential
+
+    def cauchy(self, z: ArrayLike) -> np.ndarray:
+        points = np.asarray(z).astype(complex)
+        flat = points.ravel()
+        below = np.imag(flat) < 0
+        boundary = self._at(np.where(below, flat.conj(), flat), potential=False)
+        g = self._checked(boundary.g, boundary, True)
+        return np.where(below, g.conj(), g).reshape(points.shape)
+
+    # --- the support ----------------------------------------------------------------------------------------------
+
+    def _raw_cdf(self, x: np.ndarray) -> np.ndarray:
+        """The distribution function from the potential alone, NaN where it did not converge."""
+        boundary = self.boundary(x)
+        return np.where(boundary.converged, 1.0 - boundary.potential.imag / np.pi, np.nan)
+
+    def _cdf_off_atoms(self, x: np.ndarray, throw: bool) -> np.ndarray:
+        """As of any law; so near to an atom that digits are lost, the value is that of a gap beside it, if there is one."""
+        value = super()._cdf_off_atoms(x, False)
+        for position, _ in self._atoms:
+            for side in (-1.0, 1.0):
+                near = (side * (x - position) > 0) & (np.abs(x - position) < _APART * self._radius)
+                if not near.any():
+                    continue
+                beside = self.boundary(np.array([position + side * _APART * self._radius]))
+                in_gap = 1.0 - beside.potential.imag[0] / np.pi
+                if beside.converged[0] and abs(beside.g.imag[0]) * self._radius < DARK:
+                    value[near & ~(np.abs(value - in_gap) > _LOST)] = in_gap
+        if throw and np.isnan(value).any():
+            super()._cdf_off_atoms(x[np.isnan(value)], True)
+        return value
+
+    def _enclosed(self, radius: float) -> tuple[float, float]:
+        """A radius that holds all the mass, and the imaginary part of the pencil's potential to the right of it."""
+        if not (np.isfinite(radius) and radius > 0):
+            raise InputError(f"expected a finite radius > 0, got {radius}; the expression may be a constant.")
+        self._constant = 0.0
+        gap = np.nan
+        for _ in range(_DOUBLINGS):
+            ends = self.boundary(np.array([-_FAR * radius, -radius, radius, _FAR * radius]))
+            phase = ends.potential.imag
+            if (
+                ends.converged.all()
+                and np.abs(np.diff(phase)[[0, 2]]).max() < _EMPTY
+                and abs(phase[0] - phase[3] - np.pi) < _TOTAL
+            ):
+                return radius, float(phase[3])
+            radius, gap = 2 * radius, float(phase[3] - phase[0])
+        raise ConvergenceError(
+            f"expected all the mass within {radius:.3g}, got a total of {-gap / np.pi:.6g}; the "
+            "expression may be unbounded (an inverse of something with 0 in its support) or too large for double precision."
+        )
+
+    def _end(self, side: float) -> float:
+        """The end of the continuous part on one side: the distribution function brackets it, and a fold of the unknowns is it."""
+        outside, inside = side * self._radius, -side * self._radius
+        for zoom in range(_ZOOMS):
+            x = outside + (inside - outside) * np.linspace(0.0, 1.0, _SECTIONS) ** _UNEVEN
+            beyond = self._beyond(x, side)
+            lit = np.flatnonzero(beyond > _EMPTY)
+            first = int(lit[0]) if lit.size else _SECTIONS - 1
+            dark = np.flatnonzero(beyond[:first] <= _EMPTY)
+            outside, inside = x[int(dark[-1]) if dark.size else 0], x[first]
+            found = self.polished_edges(np.array([inside]), np.array([outside]))[0] if zoom else np.nan
+            if not np.isnan(found) and self._beyond(np.array([(found + outside) / 2]), side)[0] <= _EMPTY:
+                return float(found)
+            if abs(outside - inside) < 1e-12 * self._radius:
+                break
+        return float(inside)
+
+    def _beyond(self, x: np.ndarray, side: float) -> np.ndarray:
+        """The continuous mass on that side of x, NaN where it did not converge."""
+        mass = self._raw_cdf(x)
+        for atom in self._atoms:
+            mass = mass - np.where(x >= atom.position, atom.mass, 0.0)
+        return 1.0 - sum(mass for _, mass in self._atoms) - mass if side > 0 else mass
+
+    def polished_edges(self, bright: np.ndarray, dark: np.ndarray) -> np.ndarray:
+        """The ends of bands between points inside and points outside: folds of the unknowns over x. NaN if none is there.
+
+        Where there is no fold (a hard edge), v = Im G/Im G' vanishes, which is d/α where the density is ~ d^α.
+        """
+        found = self._folds(bright, dark)
+        for i in np.flatnonzero(np.isnan(found)):
+            found[i] = self._vanishing_point(float(bright[i]), float(dark[i]))
+        return found
+
+    def _folds(self, bright: np.ndarray, dark: np.ndarray) -> np.ndarray:
+        """Where dx/ds vanishes along the real solutions from the dark points on, by secants in s; s is a sum of unknowns."""
+        solution = self._followed(dark.astype(complex))
+        found = np.full(dark.shape, np.nan)
+        parameters, x = self._equation.hermitian(solution.parameters), dark.copy()
+        with np.errstate(all="ignore"):
+            rates = self._equation.rates(parameters, dark)
+            direction = rates.conj() / np.abs(rates).max(axis=0) ** 2
+            slope = 1.0 / np.einsum("km,km->m", direction, rates).real
+            value = np.real(np.einsum("km,km->m", direction, parameters[:-1]))
+            step = (bright - dark) / slope / 8
+            for _ in range(_POLISH):
+                wanted = value + step
+                parameters, x, after, move = self._at_sum(parameters, x, direction, wanted)
+                secant = step * after / (slope - after)
+                error = np.abs(after * secant) + np.abs(move)
+                arrived = np.isnan(found) & (error <= _SETTLED * self._radius)
+                found[arrived] = x[arrived]
+                running = np.isnan(found) & np.isfinite(secant)
+                if not running.any():
+                    break
+                value, slope, step = wanted, after, np.where(running, secant, 0.0)
+        between = (found - dark) * (bright - found) > 0
+        found = np.where(solution.converged & (solution.height == 0) & between, found, np.nan)
+        inward = np.isnan(found)
+        inward[~inward] = np.isnan(self._log_slope_inverse(found[~inward] + 1e-3 * (bright - found)[~inward]))
+        return np.where(inward, np.nan, found)
+
+    def _at_sum(
+        self, parameters: np.ndarray, x: np.ndarray, direction: np.ndarray, wanted: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Real solution with direction·unknowns = wanted: unknowns, x, d x/d wanted, and the last change of x."""
+        slope = move = np.zeros(x.shape)
+        for _ in range(_NEWTON):
+            change, step, rate = self._equation.critical_step(parameters, x, direction, wanted)
+            slope, move = np.real(rate), np.real(step)
+            parameters, x = self._equation.hermitian(parameters + change), x + move
+        return parameters, x, slope, move
+
+    def _vanishing_point(self, bright: float, dark: float) -> float:
+        """Where v = Im G/Im G' vanishes, by secants from the bright side; NaN where the search does not settle."""
+        x = np.array([bright + (dark - bright) * share for share in (0.0, 0.05)])
+        v = self._log_slope_inverse(x)
+        guess = np.nan
+        for _ in range(_POLISH):
+            following = x[1] - v[1] * (x[1] - x[0]) / (v[1] - v[0]) if np.isfinite(v).all() and v[1] != v[0] else np.nan
+            if not np.isfinite(following) or (following - x[1]) * (dark - bright) <= 0:
+                break
+            guess, before = following, guess
+            if abs(guess - before) <= _SETTLED * self._radius:
+                break
+            x = np.array([x[1], x[1] + _INWARD * (guess - x[1])])  # stay on the bright side
+            v = np.array([v[1], self._log_slope_inverse(x[1:])[0]])
+        settled = np.isfinite(guess) and abs(guess - x[1]) <= 1e-5 * self._radius
+        if not settled:
+            return np.nan
+        return 0.0 if abs(guess) <= 1e-10 * self._radius else float(guess)
+
+    def _log_slope_inverse(self, x: np.ndarray) -> np.ndarray:
+        """Im G/Im G' at real points, NaN where there is no density."""
+        solution, state = self._solved_state(x.astype(complex), False)
+        with np.errstate(all="ignore"):
+            g, slope = self._equation.corner(state)
+            lit = solution.converged & (solution.height == 0) & (-np.imag(g) > 1e-9 / self._radius)
+            return np.where(lit, np.imag(g) / np.imag(slope), np.nan)

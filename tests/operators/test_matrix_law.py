@@ -1,0 +1,175 @@
+"""The matrix-valued solver against exact laws of polynomials, at every digit that these have."""
+
+import numpy as np
+import pytest
+
+from freeness import (
+    Arcsine,
+    Atoms,
+    Circular,
+    ConvergenceError,
+    FussCatalan,
+    HaarUnitary,
+    KestenMcKay,
+    MarchenkoPastur,
+    PointMass,
+    Projection,
+    RDiagonal,
+    Semicircle,
+    Uniform,
+    anticommutator,
+    commutator,
+    free_product,
+    free_sum,
+    free_variables,
+    inverse,
+    scale,
+    shift,
+)
+from freeness.laws.square import Square
+
+
+def law(expression):
+    return expression.law("operator")
+
+
+def interior(exact, count=50):
+    """Points inside the bands, off their ends."""
+    shares = (np.arange(count) + 0.5) / count
+    return np.concatenate([low + (high - low) * shares for low, high in exact.bands])
+
+
+def assert_same(found, exact, tolerance=1e-9):
+    x = interior(exact)
+    np.testing.assert_allclose(found.density(x), exact.density(x), rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(found.cdf(x), exact.cdf(x), atol=tolerance)
+    np.testing.assert_allclose(found.hull, exact.hull, atol=tolerance * max(map(abs, exact.hull)))
+
+
+def cubic_density(x):
+    """-Im G/π of the root of zG³ + G² - zG + 1 = 0 in the lower half-plane."""
+    return np.array([-np.roots([z, 1.0, -z, 1.0]).imag.min() / np.pi for z in x])
+
+
+@pytest.mark.parametrize("build", [anticommutator, lambda x, y: 1j * commutator(x, y)], ids=["XY+YX", "i(XY-YX)"])
+def test_commutators_of_semicirculars(build):
+    """Both have free cumulants κ_2k = 2, R = 2g/(1 - g²) (Nica, Speicher 1998), so zG³ + G² - zG + 1 = 0."""
+    x, y = free_variables(Semicircle(), Semicircle())
+    found = law(build(x, y))
+    edge = np.sqrt((11 + 5 * np.sqrt(5)) / 2)  # the zero of the cubic's discriminant
+    assert found.hull == pytest.approx((-edge, edge), abs=1e-12)
+    points = np.linspace(-0.999 * edge, 0.999 * edge, 1000)
+    np.testing.assert_allclose(found.density(points), cubic_density(points), rtol=1e-10, atol=1e-10)
+    assert [edge.kind for edge in found.edges] == ["soft", "soft"]
+
+
+x, y, z, p, q, u, v, c = free_variables(
+    Semicircle(),
+    Semicircle(),
+    MarchenkoPastur(0.5),
+    Projection(0.5),
+    Projection(0.3),
+    HaarUnitary(),
+    HaarUnitary(),
+    Circular(2.0),
+    names="x y z p q u v c",
+)
+CLOSED = {
+    "X²+Y²": (x**2 + y**2, scale(MarchenkoPastur(0.5), 2.0)),
+    "XY²X": (x * y * y * x, FussCatalan(2)),
+    "X+Y²": (x + y**2, free_sum(Semicircle(), MarchenkoPastur(1.0))),
+    "(X+Y+5)⁻¹": ((x + y + 5).inverse(), inverse(shift(Semicircle(2.0), 5.0))),
+    "U+U*": (u + u.H, Arcsine(2.0)),
+    "U+V+U*+V*": (u + v + u.H + v.H, KestenMcKay(4)),
+    "CC*": (c * c.H, scale(MarchenkoPastur(1.0), 2.0)),
+    "C+C*": (c + c.H, Semicircle(4.0)),
+}
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_closed_forms(name):
+    expression, exact = CLOSED[name]
+    assert_same(law(expression), exact, 1e-9)
+
+
+def test_xyx_is_the_symmetric_root_of_fuss_catalan():
+    """XYX of semicirculars: its square has the moments of X²⊠X²⊠Y² (Arizmendi, Pérez-Abreu 2009), FussCatalan(3)."""
+    found = law(x * y * x)
+    points = np.linspace(0.1, 3.0, 40)
+    np.testing.assert_allclose(Square(found).density(points**2), FussCatalan(3).density(points**2), rtol=1e-9)
+    edge = np.sqrt(256 / 27)
+    assert found.hull == pytest.approx((-edge, edge), abs=1e-10)
+
+
+def test_products_of_projections():
+    """PQP: atom 1 - min(a, b) at 0 and the free Jacobi law between its edges (Voiculescu 1987)."""
+    found = law(p * q * p)
+    middle, half = 0.5 + 0.3 - 2 * 0.15, np.sqrt(4 * 0.15 * 0.5 * 0.7)
+    low, high = middle - half, middle + half
+    assert found.atoms == ((0.0, pytest.approx(0.7, abs=1e-12)),)
+    np.testing.assert_allclose(found.bands, [[low, high]], atol=1e-12)
+    t = np.linspace(low, high, 60)[1:-1]
+    np.testing.assert_allclose(found.density(t), np.sqrt((high - t) * (t - low)) / (2 * np.pi * t * (1 - t)), rtol=1e-9)
+
+
+def test_pq_plus_qp_has_the_angles_of_pqp():
+    """On the plane of P and Q at angle θ, PQ + QP has the eigenvalues cos²θ ± cosθ, and cos²θ has the law of PQP."""
+    found, angles = law(p * q + q * p), law(p * q * p)
+    assert found.atoms == ((0.0, pytest.approx(0.4, abs=1e-12)),)
+    ((low, high),) = angles.bands
+    for t in (-0.2, -0.1, 0.5, 1.2):
+        root = np.sqrt(1 + 4 * t)
+        expected = 0.0
+        for sign, cosine in ((1, (root - 1) / 2), (-1, (1 + root) / 2), (-1, (1 - root) / 2)):
+            if low < cosine**2 < high and cosine > 0:
+                expected += float(angles.density(cosine**2)) * 2 * cosine / abs(2 * cosine + sign)
+        assert expected > 0.1
+        assert float(found.density(t)) == pytest.approx(expected, rel=1e-8)
+
+
+def test_rational_expression_with_a_closed_law():
+    """X(1 + Z)⁻¹X for a projection Z is ½XZX + X(1-Z)X: X²⊠ν with the two atoms ½ and 1 of (1 + Z)⁻¹."""
+    found = law(x * (1 + q).inverse() * x)
+    exact = free_product(MarchenkoPastur(1.0), Atoms([0.5, 1.0], [0.3, 0.7]))
+    points = np.linspace(0.05, 0.95, 30) * exact.hull[1]
+    np.testing.assert_allclose(found.density(points), exact.density(points), rtol=1e-9)
+    np.testing.assert_allclose(found.cdf(points), exact.cdf(points), atol=1e-9)
+    assert found.hull[1] == pytest.approx(exact.hull[1], abs=1e-9)
+    assert found.edges[0].kind == "hard"
+
+
+def test_r_diagonal_element_is_its_modulus():
+    (a,) = free_variables(RDiagonal(Uniform(0.5, 1.0)))
+    assert_same((a * a.H).law("operator"), Square(Uniform(0.5, 1.0)), 1e-8)
+
+
+def test_non_real_coefficients_and_a_phase():
+    """e^{iφ}c has the law of c, so e^{iφ}c + (e^{iφ}c)* is a semicircular element."""
+    phase = np.exp(0.7j)
+    assert_same(law(complex(phase) * c + complex(phase.conjugate()) * c.H), Semicircle(4.0))
+
+
+def test_points_of_no_convergence_are_nan_or_raise():
+    found = law(x * (1 + q).inverse() * x)
+    value = found.density([0.0, 1.0], throw=False)
+    assert np.isfinite(value[1])
+    if np.isnan(value[0]):
+        with pytest.raises(ConvergenceError, match="converge"):
+            found.density([0.0])
+
+
+def test_atoms_alone_are_an_atomic_law():
+    r, s = free_variables(Projection(0.5), PointMass(2.0))
+    found = law(r * s * r + 1)
+    np.testing.assert_allclose(found.atoms, [[1.0, 0.5], [3.0, 0.5]], rtol=1e-14)
+    assert found.bands == ()
+
+
+def test_law_serves_further_operations():
+    """The law of XY + YX as an operand of ⊞ is that of XY + YX + T with one more variable."""
+    a, b, t = free_variables(Semicircle(), Semicircle(), Semicircle())
+    exact = (a * b + b * a + t).law("operator")
+    points = interior(exact, 21)
+    np.testing.assert_allclose(
+        free_sum(law(a * b + b * a), Semicircle()).density(points), exact.density(points), rtol=1e-9
+    )
