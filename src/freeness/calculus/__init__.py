@@ -3,7 +3,7 @@
 from freeness.calculus.affine import AffineLaw
 from freeness.calculus.chain import Chain, moved
 from freeness.calculus.deconvolution import Subtract, free_deconvolution
-from freeness.calculus.elements import Circular, Element, HaarUnitary, RDiagonal
+from freeness.calculus.elements import Circular, Element, Given, HaarUnitary, RDiagonal
 from freeness.calculus.expression import Expression, anticommutator, commutator, free_variables, jointly_free
 from freeness.calculus.linearization import Linearization, linearized
 from freeness.calculus.moves import Move, Multiply, Resize, Scale, Shift
@@ -21,6 +21,7 @@ from freeness.calculus.operations import (
     symmetric_square,
 )
 from freeness.calculus.poisson import free_poisson
+from freeness.calculus.rectangular import information_plus_noise
 from freeness.calculus.sums import Add, ProductPower, SumPower, SymmetricRoot, SymmetricSquare
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Circular",
     "Element",
     "Expression",
+    "Given",
     "HaarUnitary",
     "Linearization",
     "Move",
@@ -53,6 +55,7 @@ __all__ = [
     "free_product",
     "free_sum",
     "free_variables",
+    "information_plus_noise",
     "jointly_free",
     "linearized",
     "mirror",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,6 +13,7 @@ from freeness.errors import InputError
 from freeness.laws.cauchy_law import TransformLaw, as_cauchy_law
 from freeness.laws.curve import Curve, Transform
 from freeness.laws.law import Atom, Boundary, Law
+from freeness.laws.support import Edge
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,14 @@ class AffineLaw(TransformLaw):
     def hull(self) -> tuple[float, float]:
         low, high = self.law.hull
         return self._forward(low), self._forward(high)
+
+    @property
+    def bands(self) -> tuple[tuple[float, float], ...]:
+        return tuple((self._forward(low), self._forward(high)) for low, high in self.law.bands)
+
+    @property
+    def edges(self) -> tuple[Edge, ...]:
+        return tuple(replace(edge, position=self._forward(edge.position)) for edge in self.law.edges)
 
     def boundary(self, x: np.ndarray) -> Boundary:
         inner = self.law.boundary((x - self.constant) / self.factor)

@@ -1,4 +1,4 @@
-"""What a free variable can be: self-adjoint with a given law, a Haar unitary, circular, or any R-diagonal element."""
+"""What a free variable can be: self-adjoint with a given law, Haar unitary, circular, R-diagonal, or a given matrix."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from freeness.errors import InputError
+from freeness.laws.atoms import Empirical
 from freeness.laws.bernoulli import Bernoulli
 from freeness.laws.law import Law, require_laws
 from freeness.laws.mixture import symmetrized
@@ -18,7 +19,10 @@ from freeness.laws.semicircle import Semicircle
 class Element(ABC):
     """A non-commutative random variable up to its *-distribution."""
 
-    self_adjoint = False
+    @property
+    def self_adjoint(self) -> bool:
+        """Whether x = x*."""
+        return False
 
     @property
     @abstractmethod
@@ -40,7 +44,10 @@ class SelfAdjoint(Element):
     """
 
     own: Law
-    self_adjoint = True
+
+    @property
+    def self_adjoint(self) -> bool:
+        return True
 
     def __post_init__(self) -> None:
         require_laws(self.own)
@@ -129,3 +136,55 @@ class RDiagonal(Element):
     def sample(self, size: int, rng: np.random.Generator) -> np.ndarray:
         left, right = haar_unitary(size, rng), haar_unitary(size, rng)
         return (left * sample_spectrum(self.modulus, size, rng)) @ right
+
+
+@dataclass(frozen=True, eq=False)
+class Given(Element):
+    """A given matrix beside random variables, from which it is free; given matrices of one expression keep their joint moments.
+
+    Args:
+        matrix: square (N, N), or the diagonal (N,) of a diagonal one, which costs least; the same N for all of an expression.
+
+    Source: Speicher, Vargas, Free deterministic equivalents (2012).
+
+    Example:
+        >>> from freeness.calculus import free_variables
+        >>> d, p, c = free_variables(Given([1.0, 2.0, 0.0]), Given([1.0, 1.0, 0.0]), Circular())
+        >>> round((d + p * c).singular_law().mean, 10)  # tr d² + tr p
+        2.3333333333
+    """
+
+    matrix: np.ndarray
+
+    def __post_init__(self) -> None:
+        matrix = np.asarray(self.matrix)
+        square = matrix.ndim == 1 or (matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1])
+        if matrix.dtype.kind not in "fiuc" or not square or matrix.size == 0 or not np.isfinite(matrix).all():
+            raise InputError(
+                f"expected a finite square matrix (N, N) or the diagonal (N,) of one, got shape {matrix.shape}; fill up "
+                "with zeros what is rectangular, or see information_plus_noise."
+            )
+        object.__setattr__(self, "matrix", matrix.astype(complex if matrix.dtype.kind == "c" else float))
+
+    def __repr__(self) -> str:
+        return f"Given({len(self.matrix)}×{len(self.matrix)})"
+
+    @property
+    def self_adjoint(self) -> bool:
+        return bool((self.matrix == (self.matrix.conj() if self.matrix.ndim == 1 else self.matrix.conj().T)).all())
+
+    @property
+    def law(self) -> Law:
+        if not self.self_adjoint:
+            values = np.abs(self.matrix) if self.matrix.ndim == 1 else np.linalg.svd(self.matrix, compute_uv=False)
+            return symmetrized(Empirical(values))
+        return Empirical(np.real(self.matrix) if self.matrix.ndim == 1 else np.linalg.eigvalsh(self.matrix))
+
+    def sample(self, size: int, rng: np.random.Generator) -> np.ndarray:
+        """The matrix itself, each entry stretched to a block; a diagonal one fits any size, others multiples of their own."""
+        own = len(self.matrix)
+        if self.matrix.ndim == 1:
+            return np.diag(self.matrix[(np.arange(size) * 2 + 1) * own // (2 * size)])
+        if size % own:
+            raise InputError(f"expected a multiple of {own}, the size of a given matrix, got {size}; sample that.")
+        return np.kron(self.matrix, np.eye(size // own))

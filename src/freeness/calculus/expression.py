@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from freeness.calculus.elements import Element, SelfAdjoint
+from freeness.calculus.elements import Element, Given, SelfAdjoint
 from freeness.errors import InputError
 from freeness.laws.law import Law
 
@@ -449,9 +449,16 @@ def _agree(first: Expression, second: Expression) -> bool:
     """Whether two expressions agree on random matrices, larger than half the degree, for which no identity holds."""
     rng = np.random.default_rng(0)
     size = first.degree // 2 + _DEGREE
+    whole = [
+        len(s.element.matrix) for s in first.symbols if isinstance(s.element, Given) and s.element.matrix.ndim == 2
+    ]
+    size = max(whole, default=1) * -(-size // max(whole, default=1))
     for _ in range(_TRIALS):
         drawn = {}
         for symbol in first.symbols:
+            if isinstance(symbol.element, Given):
+                drawn[symbol] = symbol.element.sample(size, rng)
+                continue
             matrix = rng.standard_normal((size, size)) + 1j * rng.standard_normal((size, size))
             drawn[symbol] = (matrix + matrix.conj().T) / 4 if symbol.element.self_adjoint else matrix / 3
         a, b = evaluated(first, drawn, size), evaluated(second, drawn, size)

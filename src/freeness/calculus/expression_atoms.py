@@ -10,7 +10,7 @@ import numpy as np
 from freeness.laws.cauchy_law import TransformLaw
 from freeness.laws.law import Atom
 
-_EQUAL = 1e-9  # eigenvalues nearer than this, relatively, are one
+_EQUAL = 1e-12  # eigenvalues nearer than this, relatively, are one
 _ZERO = 1e-10  # a position below this, relatively, is 0
 _HEIGHTS = 10.0 ** -np.arange(2, 8)  # relative to the radius, at which iy·G is read, as far as it converges
 _NEAR = 5e-3  # largest deviation of the mass read from that computed
@@ -67,4 +67,6 @@ def _mass(read: float, multiplicity: int, size: int, parts: Sequence[tuple[int, 
     factors = factors[np.argsort(np.abs(factors).sum(axis=1), kind="stable")]
     values = factors @ masses
     fitting = (factors @ counts == multiplicity) & (np.abs(values - read) < _NEAR)
-    return float(values[np.argmax(fitting)]) if fitting.any() else read
+    if fitting.any():
+        return float(values[np.argmax(fitting)])
+    return read if len(parts) > _TERMS else 0.0  # a repeated eigenvalue that no rank explains is rounding

@@ -21,7 +21,10 @@ from freeness.laws.law import Law, require_laws
 from freeness.laws.marchenko_pastur import MarchenkoPastur
 from freeness.laws.mirror import mirrored
 from freeness.laws.point_mass import PointMass
+from freeness.laws.resized import Resized
 from freeness.laws.semicircle import Semicircle
+from freeness.laws.square import Square
+from freeness.operators import MatrixLaw
 
 
 def scale(law: Law, factor: float) -> Law:
@@ -115,7 +118,7 @@ def resize(law: Law, ratio: float) -> Law:
         masses = law.masses[nonzero] * ratio
         rest = max(1 - masses.sum(), 0.0)
         return simplify(Atoms([0.0, *law.positions[nonzero]], [rest, *masses]))
-    return moved(law, Resize(ratio))
+    return Resized(law, ratio) if isinstance(law, Square | MatrixLaw) else moved(law, Resize(ratio))
 
 
 def free_sum(first: Law, *others: Law) -> Law:

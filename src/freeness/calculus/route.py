@@ -7,24 +7,25 @@ from dataclasses import dataclass
 import numpy as np
 
 from freeness.calculus.canonical import canonical
+from freeness.calculus.elements import Given
 from freeness.calculus.expression import Constant, Expression, Inverse, Joined, Method, Product, Sum, Symbol, evaluated
 from freeness.calculus.expression_atoms import expression_atoms
 from freeness.calculus.linearization import Linearization, hermitized, linearized
 from freeness.calculus.operations import scale, shift
 from freeness.calculus.scalar_form import form_of, pulled_number
 from freeness.errors import InputError
-from freeness.laws.atoms import Atoms, simplify
+from freeness.laws.atoms import Atoms, Empirical, simplify
 from freeness.laws.inverse import inverse
-from freeness.laws.law import Law
+from freeness.laws.law import Atom, Law
 from freeness.laws.point_mass import PointMass
 from freeness.laws.sampling import sample_spectrum
 from freeness.laws.square import Square
-from freeness.operators import MatrixEquation, MatrixLaw, Moments, Summand
+from freeness.operators import Deterministic, MatrixEquation, MatrixLaw, Moments, Summand
 
 SCALAR_REASON = "Computed by scalar moves: the expression is made of free parts."
 _ALL = 1e-9  # atoms that hold all the mass but this hold all
 _SAMPLE = 240  # size of the random matrix whose spectrum gives the scale
-_BEYOND = 1.3  # the support may reach so much further
+_REPEATED = 1e-9  # eigenvalues nearer than this, relatively, are an atom's
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,42 +145,71 @@ def _root(expression: Expression) -> Expression | None:
 
 def _matrix_law(core: Expression, pencil: Linearization) -> Law:
     """The law of a pencil's corner; its scale is that of ``core``."""
-    constant, summands = _summands(pencil)
-    if not summands:
-        return PointMass(_corner(constant))
-    if pencil.size == 1 and len(summands) == 1 and core.symbols[0].element.self_adjoint:
+    _own_size(core)  # before any matrix is built
+    deterministic, summands = _parts(pencil)
+    if not summands and isinstance(deterministic, np.ndarray):
+        return PointMass(_corner(deterministic))
+    if (
+        pencil.size == 1
+        and len(summands) == 1
+        and isinstance(deterministic, np.ndarray)
+        and core.symbols[0].element.self_adjoint
+    ):
         (coefficient,) = pencil.coefficients.values()
-        return shift(scale(summands[0].law, float(np.real(coefficient[0, 0]))), float(np.real(constant[0, 0])))
+        return shift(scale(summands[0].law, float(np.real(coefficient[0, 0]))), float(np.real(deterministic[0, 0])))
     matrices, parts = _drawn(core)
-    matrix = evaluated(core, matrices, _SAMPLE)
+    matrix = evaluated(core, matrices, len(next(iter(matrices.values()))))
     values = np.linalg.eigvalsh((matrix + matrix.conj().T) / 2) if pencil.corners == 1 else _both_signs(matrix)
-    equation = MatrixEquation(constant, summands, pencil.corners)
-    law = MatrixLaw(equation, _BEYOND * float(np.abs(values).max()), moments=_moments(core, pencil.corners))
-    atoms = expression_atoms(law, values, parts) if parts else ()
+    if not summands:
+        return Empirical(values)
+    equation = MatrixEquation(deterministic, summands, pencil.corners)
+    law = MatrixLaw(equation, _extent(values), moments=_moments(core, pencil.corners))
+    atoms = _atoms(law, values, parts) if parts else ()
     if sum(mass for _, mass in atoms) > 1 - _ALL:
         return simplify(Atoms(*np.array(atoms).T))
     return law.with_atoms(atoms) if atoms else law
 
 
-def _moments(expression: Expression, corners: int) -> Moments | None:
-    """Exact mean and variance of a polynomial; of [[0, A], [A*, 0]] with two corners."""
-    if not expression.is_polynomial:
-        return None
-    if corners == 2:
-        return Moments(0.0, float((expression.H * expression).moments(1)[0]))
-    first, second = expression.moments(2)
-    return Moments(float(first), float(second - first**2))
+def _atoms(law: MatrixLaw, values: np.ndarray, parts: list[tuple[int, float]]) -> tuple[Atom, ...]:
+    """The atoms of a law; those of [[0, A], [A*, 0]] are the roots of those of AA*, as ranks are those of A."""
+    if not law.symmetric:
+        return expression_atoms(law, values, parts)
+    squares = expression_atoms(Square(law), values[values.size // 2 :] ** 2, parts)
+    roots = [
+        Atom(sign * x**0.5, mass / (2 if x else 1)) for x, mass in squares for sign in ((-1.0, 1.0) if x else (1.0,))
+    ]
+    return tuple(sorted(roots))
+
+
+def _extent(values: np.ndarray) -> tuple[float, float]:
+    """The ends of a matrix's spectrum without repeated eigenvalues."""
+    apart = np.diff(values) > _REPEATED * np.abs(values).max()
+    single = values[np.concatenate([[True], apart]) & np.concatenate([apart, [True]])]
+    ends = single if single.size > 1 else values
+    return float(ends[0]), float(ends[-1])
+
+
+def _own_size(expression: Expression) -> int:
+    """The size of the given matrices in it, 1 without any."""
+    sizes = {len(symbol.element.matrix) for symbol in expression.symbols if isinstance(symbol.element, Given)}
+    if len(sizes) > 1:
+        raise InputError(
+            f"expected given matrices of one size, got {sorted(sizes)}; fill up the smaller ones with zeros."
+        )
+    return sizes.pop() if sizes else 1
 
 
 def _drawn(expression: Expression) -> tuple[dict[Symbol, np.ndarray], list[tuple[int, float]]]:
     """One random matrix a variable, and of each atom in the variables its multiplicity there and its mass."""
     rng = np.random.default_rng(0)
+    own = _own_size(expression)
+    size = own * -(-_SAMPLE // own)  # a multiple of it
     matrices, parts = {}, []
     for symbol in expression.symbols:
-        matrices[symbol] = symbol.element.sample(_SAMPLE, rng)
+        matrices[symbol] = symbol.element.sample(size, rng)
         law = symbol.element.law
         if law.atoms:
-            values = sample_spectrum(law, _SAMPLE, rng)
+            values = sample_spectrum(law, size, rng)
             parts += [(int((values == atom.position).sum()), atom.mass) for atom in law.atoms]
     return matrices, parts
 
@@ -190,24 +220,40 @@ def _both_signs(matrix: np.ndarray) -> np.ndarray:
     return np.sort(np.concatenate([-values, values]))
 
 
-def _summands(pencil: Linearization) -> tuple[np.ndarray, list[Summand]]:
-    """The deterministic part and one summand for each variable that is not a number."""
+def _parts(pencil: Linearization) -> tuple[np.ndarray | Deterministic, list[Summand]]:
+    """The deterministic part and one summand for each random variable; a lone self-adjoint given matrix is one as well."""
     constant = pencil.constant
-    summands = []
+    summands: list[Summand] = []
+    given: list[tuple[np.ndarray, np.ndarray]] = []
+    alone = sum(isinstance(symbol.element, Given) for symbol in pencil.coefficients) == 1
     for symbol, coefficient in pencil.coefficients.items():
-        law = symbol.element.law
+        element = symbol.element
         if not np.abs(coefficient).max() > 0:
             continue
-        if isinstance(law, PointMass) and symbol.element.self_adjoint:
-            constant = constant + law.position * coefficient
-        elif symbol.element.self_adjoint:
-            summands.append(Summand.self_adjoint(law, coefficient))
+        if isinstance(element, Given) and not (alone and element.self_adjoint):
+            given.append((coefficient, element.matrix))
+            if not element.self_adjoint:
+                given.append((coefficient.conj().T, element.matrix.conj().T))
+        elif not element.self_adjoint:
+            summands.append(Summand.r_diagonal(element.law, coefficient))
+        elif isinstance(element.law, PointMass):
+            constant = constant + element.law.position * coefficient
         else:
-            summands.append(Summand.r_diagonal(law, coefficient))
-    return constant, summands
+            summands.append(Summand.self_adjoint(element.law, coefficient))
+    return (Deterministic.given(constant, *zip(*given, strict=True)) if given else constant), summands
 
 
 def _corner(constant: np.ndarray) -> float:
     """The number that a pencil without variables linearises."""
     a, u, rest = constant[0, 0], constant[1:, 0], constant[1:, 1:]
     return float(np.real(a - u.conj() @ np.linalg.solve(rest, u)))
+
+
+def _moments(expression: Expression, corners: int) -> Moments | None:
+    """Exact mean and variance of a polynomial; of [[0, A], [A*, 0]] with two corners."""
+    if not expression.is_polynomial or _own_size(expression) > 1:
+        return None
+    if corners == 2:
+        return Moments(0.0, float((expression.H * expression).moments(1)[0]))
+    first, second = expression.moments(2)
+    return Moments(float(first), float(second - first**2))

@@ -14,7 +14,7 @@ from functools import reduce, singledispatchmethod
 
 import numpy as np
 
-from freeness.calculus.elements import Circular, Element, HaarUnitary, RDiagonal, SelfAdjoint
+from freeness.calculus.elements import Circular, Element, Given, HaarUnitary, RDiagonal, SelfAdjoint
 from freeness.calculus.expression import Constant, Expression, Inverse, Joined, Letter, Product, Sum, Symbol
 from freeness.errors import InputError
 from freeness.laws.atomic import AtomicLaw
@@ -85,6 +85,8 @@ class _FreeProduct:
                 return [(1.0, [self._self_adjoint(law)]), (1j, [self._self_adjoint(law)])]
             case RDiagonal():
                 return [(1.0, [self._algebra(None), self._self_adjoint(element.modulus)])]
+            case Given():
+                raise InputError("expected random variables, got a given matrix; take the moments of the law.")
         raise TypeError(
             f"expected a known element, got {type(element).__name__}; say here of which generators it is made."
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -74,7 +74,8 @@ class Square(TransformLaw):
         """At x > 0 from both roots on the axis; at x < 0, where nothing lies, from the roots ±i√|x|."""
         positive = x > 0
         root = np.sqrt(np.where(positive, x, 1.0))
-        right, left = self.law.boundary(root), self.law.boundary(-root)
+        right = self.law.boundary(root)
+        left = _mirrored(right) if self.law.symmetric else self.law.boundary(-root)
         g = (right.g - left.g.conj()) / (2 * root)
         potential = right.potential + left.potential.conj() + 1j * np.pi
         error, converged = (right.error + left.error) / (2 * root), right.converged & left.converged & positive
@@ -102,6 +103,11 @@ class Square(TransformLaw):
         s = np.sqrt(z.astype(complex))
         law = as_cauchy_law(self.law)
         return law.potential(s) + law.potential(-s.conj()).conj() + 1j * np.pi
+
+
+def _mirrored(boundary: Boundary) -> Boundary:
+    """The values at -x of a symmetric law from those at x."""
+    return replace(boundary, g=-boundary.g.conj(), potential=boundary.potential.conj() + 1j * np.pi)
 
 
 def _squared(low: float, high: float) -> tuple[float, float]:

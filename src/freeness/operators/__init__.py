@@ -1,7 +1,8 @@
 """Operator-valued free probability: hermitian pencils Λ(z) - b₀ - Σ b_j ⊗ x_j of free variables and the laws of their corners."""
 
+from freeness.operators.deterministic import Deterministic
 from freeness.operators.equation import MatrixEquation, State
 from freeness.operators.matrix_law import MatrixLaw, Moments
 from freeness.operators.summand import Local, Summand
 
-__all__ = ["Local", "MatrixEquation", "MatrixLaw", "Moments", "State", "Summand"]
+__all__ = ["Deterministic", "Local", "MatrixEquation", "MatrixLaw", "Moments", "State", "Summand"]

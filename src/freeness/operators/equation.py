@@ -1,5 +1,7 @@
 """The matrix-valued subordination equation of a hermitian pencil Λ(z) - b₀ - Σ_j b_j ⊗ x_j with free x_j.
 
+b₀ is a constant, or a matrix-valued element of its own with given matrices in it (:mod:`freeness.operators.deterministic`).
+
 Λ(z) is z on the first ``corners`` diagonal entries and 0 on the others: one for an expression, two for [[0, A], [A*, 0]].
 
 With B = Λ(z) - b₀ and G = E[(B - Σ b_j ⊗ x_j)⁻¹] the matrix-valued R-transforms add: G = (B - Σ_j Φ_j*(ρ_j))⁻¹, and each
@@ -19,43 +21,51 @@ from itertools import pairwise
 
 import numpy as np
 
-from freeness.numerics.half_plane import lower_log, upper_log
+from freeness.numerics.half_plane import upper_log
+from freeness.operators.deterministic import Deterministic, Resolvent
 from freeness.operators.spectral import eigenvalues, inverted, solved
 from freeness.operators.summand import Local, Summand
 
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """The pencil at unknowns: G (m, n, n), the summands there, and Φ_j(G)⁻¹ for each."""
+    """The pencil at unknowns: G and the argument of its resolvent, the summands there, and Φ_j(G)⁻¹ for each."""
 
-    g: np.ndarray
+    resolvent: Resolvent
     locals: list[Local]
     felt_inverse: list[np.ndarray]
+    argument: np.ndarray
+
+    @property
+    def g(self) -> np.ndarray:
+        """G, (m, n, n)."""
+        return self.resolvent.g
 
 
 class MatrixEquation:
     """The equation of one pencil; ``unknowns`` complex numbers a point, of which the last is Im z of the target."""
 
-    def __init__(self, constant: np.ndarray, summands: Sequence[Summand], corners: int = 1) -> None:
-        self.constant, self.summands, self.corners = constant, tuple(summands), corners
+    def __init__(self, constant: np.ndarray | Deterministic, summands: Sequence[Summand], corners: int = 1) -> None:
+        self.deterministic = constant if isinstance(constant, Deterministic) else Deterministic.constant(constant)
+        self.summands, self.corners = tuple(summands), corners
         self.unknowns = sum(s.size**2 for s in self.summands) + 1
 
     @property
     def size(self) -> int:
         """n, of the pencil."""
-        return len(self.constant)
+        return self.deterministic.size
 
     @cached_property
     def magnitude(self) -> float:
         """A bound of the pencil's norm, the mean of every variable and its deviations included."""
         sizes = [np.abs(s.signature).max() * max(abs(s.law.mean), s.law.standard_deviation) for s in self.summands]
-        return float(np.linalg.norm(self.constant, 2) + sum(sizes))
+        return self.deterministic.magnitude + sum(sizes)
 
     def start(self, target: np.ndarray, height: np.ndarray) -> np.ndarray:
         """Approximate unknowns (k, m) at τ = height, far above the pencil."""
         b = self._argument(target + 1j * height, np.imag(target))
         mean = sum((s.law.mean * s.spread(s.form[None]) for s in self.summands), np.zeros(()))
-        g = np.linalg.inv(b - mean)
+        g = self.deterministic.resolvent(b - mean).g
         unknowns = [s.start(np.linalg.inv(s.felt(g)) + s.law.mean * s.form) for s in self.summands]
         return self._packed(unknowns, np.imag(target))
 
@@ -75,8 +85,9 @@ class MatrixEquation:
         unknowns, offset = self._unpacked(parameters)
         locals_ = [s.evaluate(t, potential) for s, t in zip(self.summands, unknowns, strict=True)]
         total = sum(s.spread(at.rho) for s, at in self._pairs(locals_))
-        g = inverted(self._argument(target, offset) - total)
-        return State(g, locals_, [inverted(s.felt(g)) for s in self.summands])
+        argument = self._argument(target, offset) - total
+        resolvent = self.deterministic.resolvent(argument)
+        return State(resolvent, locals_, [inverted(s.felt(resolvent.g)) for s in self.summands], argument)
 
     def size_of(self, parameters: np.ndarray) -> np.ndarray:
         """The size that a change of each parameter is compared with: the largest entry of its matrix."""
@@ -87,13 +98,12 @@ class MatrixEquation:
 
     def corner(self, state: State) -> tuple[np.ndarray, np.ndarray]:
         """G₁₁ and dG₁₁/dz, each (m,)."""
-        row, column = state.g[:, :1, :], state.g[:, :, :1]
         solution = self._newton(state, self._by_corner(state))
-        slope = -self._squared(state)[:, 0, 0]
+        change = -self._slope
         for s, at, theta in zip(self.summands, state.locals, self._split(solution), strict=True):
             rho = s.form @ at.vectors @ (at.rho_slope * theta) @ at.inverse
-            slope = slope + (row @ s.spread(rho) @ column)[:, 0, 0]
-        return state.g[:, 0, 0], slope
+            change = change + s.spread(rho)
+        return state.g[:, 0, 0], self._moved(state, change)[:, 0, 0]
 
     def critical_step(
         self, parameters: np.ndarray, x: np.ndarray, direction: np.ndarray, wanted: np.ndarray
@@ -141,31 +151,40 @@ class MatrixEquation:
 
     def _by_corner(self, state: State) -> np.ndarray:
         """Derivative of the equations in z, in the frames, (m, k)."""
-        squared = self._squared(state)
+        squared = self._moved(state, self._slope)
         return self._in_frames(
             state, [a @ s.felt(squared) @ a for s, a in zip(self.summands, state.felt_inverse, strict=True)]
         )
 
-    def _squared(self, state: State) -> np.ndarray:
-        """G Λ'(z) G, (m, n, n)."""
-        return state.g[:, :, : self.corners] @ state.g[:, : self.corners, :]
+    @cached_property
+    def _slope(self) -> np.ndarray:
+        """Λ'(z), (n, n)."""
+        return np.diag(np.arange(self.size) < self.corners).astype(complex)
+
+    def _moved(self, state: State, change: np.ndarray) -> np.ndarray:
+        """The change of G, (m, n, n), when Σρ_j changes by that much."""
+        at = state.resolvent
+        if at.weights.size == 1:
+            return at.g @ change @ at.g
+        change = change if change.ndim == 2 else change[:, None]
+        return np.einsum("c,mcij->mij", at.weights, at.pieces @ change @ at.transposed)
 
     def potential(self, state: State) -> np.ndarray:
         """E Tr log(Λ - L)/corners on the closed upper half-plane, (m,): ∫ log(z - x) dμ plus a constant of the pencil."""
-        total = -lower_log(eigenvalues(state.g)).sum(axis=1)
+        total = self.deterministic.potential(state.argument)
         for at in state.locals:
             assert at.potential is not None
             total = total + at.potential - upper_log(eigenvalues(at.h)).sum(axis=1)
         return total / self.corners
 
     def _argument(self, target: np.ndarray, offset: np.ndarray) -> np.ndarray:
-        """Λ(z) + iτ - b₀, with z + iτ = target and Im z = offset."""
+        """Λ(z) + iτ, with z + iτ = target and Im z = offset."""
         b = np.zeros((target.size, self.size, self.size), dtype=complex)
         index = np.arange(self.size)
         b[:, index, index] = 1j * (np.imag(target) - np.real(offset))[:, None]
         index = index[: self.corners]
         b[:, index, index] = target[:, None]
-        return b - self.constant
+        return b
 
     def _newton(self, state: State, residual: np.ndarray) -> np.ndarray:
         return solved(self._jacobian(state), -residual[:, :, None])[:, :, 0]
@@ -186,15 +205,13 @@ class MatrixEquation:
         )
         to = np.concatenate([u @ s.form @ at.vectors for s, at in pairs for u in s.kraus], axis=2)
         back = np.concatenate([at.inverse @ u.conj().T for s, at in pairs for u in s.kraus], axis=1)
-        left, right = -first @ state.g @ to, back @ state.g @ last
+        at = state.resolvent
+        left = -first[:, None] @ at.pieces @ to[:, None] * at.weights[:, None, None]
+        right = back[:, None] @ at.transposed @ last[:, None]
         jacobian = np.zeros((len(left), self.unknowns - 1, self.unknowns - 1), dtype=complex)
         for (s, at), own, rows in zip(pairs, self._frames, self._rows, strict=True):
             for (other, there), theirs, columns in zip(pairs, self._frames, self._rows, strict=True):
-                block = sum(
-                    left[:, a, b][:, :, None, :, None] * right[:, b, a].swapaxes(1, 2)[:, None, :, None, :]
-                    for a in own
-                    for b in theirs
-                )
+                block = sum(_paired(left[:, :, a, b], right[:, :, b, a]) for a in own for b in theirs)
                 block = block * there.rho_slope[:, None, None]
                 jacobian[:, rows, columns] = block.reshape(len(left), s.size**2, other.size**2)
             diagonal = np.arange(rows.start, rows.stop)
@@ -241,3 +258,10 @@ class MatrixEquation:
 
     def _unpacked(self, parameters: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
         return self._split(parameters[:-1].T), parameters[-1]
+
+
+def _paired(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Σ_κ left_κ θ right_κ as a matrix on θ: [m, p, q, i, j] = Σ_κ left[m, κ, p, i]·right[m, κ, j, q]."""
+    if left.shape[1] == 1:
+        return left[:, 0, :, None, :, None] * right[:, 0].swapaxes(1, 2)[:, None, :, None, :]
+    return np.einsum("mcpi,mcjq->mpqij", left, right, optimize=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from functools import cached_property
 from typing import NamedTuple
 
@@ -22,6 +23,8 @@ _ROUNDING = 4e-16
 _NOISE = (
     1e-8  # relative noise of unknowns up to which they count, as their error says; at a hard edge rounding is amplified
 )
+_BEYOND = 1.3  # the support may reach so much further than its extent in a matrix
+_MARGIN = 0.08  # in units of the extent, on its outer sides, where nothing is expected
 _COARSE = 8  # every so many points of a grid are followed from far away, the others start between them
 _LEAST = 64  # points from which that is worth it
 _RELATED = 0.2  # largest relative difference of two neighbours' unknowns between which others start
@@ -34,10 +37,12 @@ _DOUBLINGS = 6
 _SECTIONS = 65
 _UNEVEN = 1.05  # power that keeps sections off 0, where hard edges are
 _ZOOMS = 12
-_POLISH = 20
-_NEWTON = 4
+_POLISH = 40
+_ARRIVED = 1e-3  # a step to a point of the curve has arrived when its last Newton step is so much smaller
+_GROWTH = 2.0  # of steps along the curve at most
+_NEWTON = 3
 _INWARD = 0.97  # share of the way to the end of a band that a step goes at most
-_SETTLED = 1e-12  # relative size of the last Newton step of an edge
+_SETTLED = 1e-13  # relative size of the last Newton step of an edge
 
 
 class Moments(NamedTuple):
@@ -52,7 +57,7 @@ class MatrixLaw(BandedLaw, TransformLaw):
 
     Args:
         equation: of the pencil L.
-        radius: about that of the support; it is enlarged until all mass lies inside.
+        extent: about the ends of the support; a radius around 0 is enlarged until all mass lies inside.
         atoms: points of positive mass, known from elsewhere.
         moments: mean and variance where they are known exactly.
 
@@ -60,10 +65,16 @@ class MatrixLaw(BandedLaw, TransformLaw):
     """
 
     def __init__(
-        self, equation: MatrixEquation, radius: float, atoms: tuple[Atom, ...] = (), moments: Moments | None = None
+        self,
+        equation: MatrixEquation,
+        extent: tuple[float, float],
+        atoms: tuple[Atom, ...] = (),
+        moments: Moments | None = None,
     ) -> None:
         self._equation, self._atoms, self._moments = equation, atoms, moments
-        self._radius, self._constant = self._enclosed(radius)
+        self._extent = extent
+        self._last: tuple[np.ndarray, Solution] | None = None
+        self._radius, self._constant = self._enclosed(_BEYOND * max(map(abs, extent)))
 
     def __repr__(self) -> str:
         return f"MatrixLaw({self._equation.size}×{self._equation.size} pencil)"
@@ -93,7 +104,9 @@ class MatrixLaw(BandedLaw, TransformLaw):
 
     def with_atoms(self, atoms: tuple[Atom, ...]) -> MatrixLaw:
         """The same law, its atoms known."""
-        return MatrixLaw(self._equation, self._radius, atoms, self._moments)
+        law = copy(self)
+        law._atoms = atoms
+        return law
 
     @property
     def hull(self) -> tuple[float, float]:
@@ -111,11 +124,33 @@ class MatrixLaw(BandedLaw, TransformLaw):
         if mass <= _TOTAL:
             position = self._atoms[0].position
             return position, position
-        return self._end(-1.0), self._end(1.0)
+        low, high = self._guessed_ends()
+        high = self._end(1.0) if np.isnan(high) else high
+        return (-high if self.symmetric else self._end(-1.0) if np.isnan(low) else low), high
+
+    def _guessed_ends(self) -> tuple[float, float]:
+        """Both ends by folds near the extent, all the mass between them; NaN where that fails."""
+        low, high = self._extent
+        sides, ends = np.array([-1.0, 1.0]), np.array([low, high])
+        dark, bright = ends + sides * _MARGIN * (high - low), ends - sides * _MARGIN / 4 * (high - low)
+        found = self._folds(bright, dark)
+        x = np.concatenate([np.where(np.isnan(found), dark, (found + dark) / 2), bright])
+        below = self._beyond(x, -1.0)
+        above = self._beyond(x, 1.0)
+        outside, inside = np.array([below[0], above[1]]), np.array([below[2], above[3]])
+        sound = (outside <= _EMPTY) & (inside > _EMPTY)
+        first, last = np.where(sound, found, np.nan)
+        return float(first), float(last)
 
     # --- solving --------------------------------------------------------------------------------------------------
 
     def _solve(self, target: np.ndarray) -> Solution:
+        """The unknowns over ``target``, remembered for the next question about the same points."""
+        if self._last is None or not np.array_equal(self._last[0], target):
+            self._last = target.copy(), self._solved(target)
+        return self._last[1]
+
+    def _solved(self, target: np.ndarray) -> Solution:
         """The unknowns over ``target``: on a grid some points from far away, the others from between their neighbours."""
         real = not np.imag(target).any()
         if not real or target.size < _LEAST:
@@ -330,15 +365,19 @@ class MatrixLaw(BandedLaw, TransformLaw):
             step = (bright - dark) / slope / 8
             for _ in range(_POLISH):
                 wanted = value + step
-                parameters, x, after, move = self._at_sum(parameters, x, direction, wanted)
+                trial, there, after, move = self._at_sum(parameters, x, direction, wanted)
+                lost = ~(np.abs(move) <= _ARRIVED * np.abs(there - x))  # then from the same point with a shorter step
                 secant = step * after / (slope - after)
                 error = np.abs(after * secant) + np.abs(move)
-                arrived = np.isnan(found) & (error <= _SETTLED * self._radius)
-                found[arrived] = x[arrived]
-                running = np.isnan(found) & np.isfinite(secant)
+                arrived = np.isnan(found) & ((error <= _SETTLED * self._radius) | (after == 0))
+                found[arrived] = there[arrived]
+                running = np.isnan(found) & (np.isfinite(secant) | lost)
                 if not running.any():
                     break
-                value, slope, step = wanted, after, np.where(running, secant, 0.0)
+                parameters, x = np.where(lost, parameters, trial), np.where(lost, x, there)
+                value, slope = np.where(lost, value, wanted), np.where(lost, slope, after)
+                longest = _GROWTH * np.abs(step)
+                step = np.where(running, np.where(lost, step / 4, np.clip(secant, -longest, longest)), 0.0)
         between = (found - dark) * (bright - found) > 0
         found = np.where(solution.converged & (solution.height == 0) & between, found, np.nan)
         inward = np.isnan(found)

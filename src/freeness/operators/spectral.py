@@ -47,6 +47,9 @@ def inverted(matrices: np.ndarray) -> np.ndarray:
 
 def solved(matrices: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Solutions of (m, k, k) x = (m, k, l), NaN where the matrix is singular or anything is not finite."""
+    with suppress(np.linalg.LinAlgError):
+        if np.isfinite(matrices.sum()) and np.isfinite(right.sum()):
+            return np.linalg.solve(matrices, right)
     good = np.isfinite(matrices).all(axis=(1, 2)) & np.isfinite(right).all(axis=(1, 2))
     found = np.full(right.shape, np.nan, dtype=np.result_type(matrices, right))
     try:

@@ -190,8 +190,16 @@ def _margin(w: np.ndarray) -> np.ndarray:
     """The least eigenvalue of Im w over the size of w, (m,)."""
     if w.shape[-1] == 1:
         return np.imag(w[:, 0, 0]) / np.abs(w[:, 0, 0])
-    finite = np.asarray(np.isfinite(w).all(axis=(1, 2)))
-    safe = np.where(finite[:, None, None], w, 0.0)
-    imaginary = (safe - safe.conj().swapaxes(1, 2)) / 2j
+    finite = np.isfinite(w).all(axis=(1, 2))
+    safe = w if finite.all() else np.where(np.asarray(finite)[:, None, None], w, 0.0)
     size = np.maximum(np.abs(safe).max(axis=(1, 2)), np.finfo(float).tiny)
-    return np.where(finite, np.linalg.eigvalsh(imaginary)[:, 0] / size, -np.inf)
+    return np.where(finite, _least(safe) / size, -np.inf)
+
+
+def _least(w: np.ndarray) -> np.ndarray:
+    """The least eigenvalue of Im w."""
+    if w.shape[-1] == 2:
+        a, d = np.imag(w[:, 0, 0]), np.imag(w[:, 1, 1])
+        off = (w[:, 0, 1] - w[:, 1, 0].conj()) / 2
+        return (a + d) / 2 - np.sqrt(((a - d) / 2) ** 2 + np.abs(off) ** 2)
+    return np.linalg.eigvalsh((w - w.conj().swapaxes(1, 2)) / 2j)[:, 0]
