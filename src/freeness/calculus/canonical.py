@@ -34,7 +34,7 @@ def canonical(expression: Expression) -> Expression:
         >>> canonical((p + 1) * p + u * p * u.H * u * u.H)
         2·p + u·p·u*
     """
-    words = _words(expression)
+    words = words_of(expression)
     if words is None:
         return expression
     terms: list[Expression] = [
@@ -50,36 +50,41 @@ def _real(value: complex) -> complex:
 
 
 @singledispatch
-def _words(expression: Expression) -> Words | None:
+def words_of(expression: Expression) -> Words | None:
+    """The coefficient of every word, or None where there are too many.
+
+    Args:
+        expression: polynomial or rational; inverses are letters.
+    """
     raise TypeError(f"expected an expression, got {type(expression).__name__}; register its words.")
 
 
-@_words.register
+@words_of.register
 def _(expression: Constant) -> Words | None:
     return {(): complex(expression.value)} if expression.value else {}
 
 
-@_words.register
+@words_of.register
 def _(expression: Letter) -> Words | None:
     return {(expression,): 1.0 + 0j}
 
 
-@_words.register
+@words_of.register
 def _(expression: Inverse) -> Words | None:
     return {(Inverse(canonical(expression.base)),): 1.0 + 0j}
 
 
-@_words.register
+@words_of.register
 def _(expression: Joined) -> Words | None:
-    return _words(expression.inner)
+    return words_of(expression.inner)
 
 
-@_words.register
+@words_of.register
 def _(expression: Sum) -> Words | None:
     total: Words = defaultdict(complex)
     sizes: dict[tuple[Expression, ...], float] = defaultdict(float)
     for term in expression.terms:
-        words = _words(term)
+        words = words_of(term)
         if words is None:
             return None
         for word, value in words.items():
@@ -88,11 +93,11 @@ def _(expression: Sum) -> Words | None:
     return {word: value for word, value in total.items() if abs(value) > _CANCELLED * sizes[word]}
 
 
-@_words.register
+@words_of.register
 def _(expression: Product) -> Words | None:
     total: Words = {(): 1.0 + 0j}
     for term in expression.terms:
-        words = _words(term)
+        words = words_of(term)
         if words is None or len(words) * len(total) > _LONGEST:
             return None
         product: Words = defaultdict(complex)

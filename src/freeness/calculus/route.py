@@ -12,7 +12,7 @@ from freeness.calculus.expression import Constant, Expression, Inverse, Joined, 
 from freeness.calculus.expression_atoms import expression_atoms
 from freeness.calculus.linearization import Linearization, hermitized, linearized
 from freeness.calculus.operations import scale, shift
-from freeness.calculus.scalar_form import form_of, pulled_number
+from freeness.calculus.scalar_form import pulled_number, scalar_form
 from freeness.errors import InputError
 from freeness.laws.atoms import Atoms, Empirical, simplify
 from freeness.laws.inverse import inverse
@@ -62,7 +62,7 @@ def law_of(expression: Expression, method: Method = "auto") -> Routed:
         )
     if method != "operator":
         try:
-            form = form_of(expression)
+            form = scalar_form(expression)
             return Routed(form.whole_law(), "scalar", SCALAR_REASON)
         except InputError:
             if method == "scalar":

@@ -6,9 +6,60 @@ from collections.abc import Sequence
 from functools import reduce, singledispatch
 from itertools import groupby
 
+import numpy as np
+
+from freeness.calculus.canonical import words_of
+from freeness.calculus.elements import Given
 from freeness.calculus.expression import Constant, Expression, Inverse, Joined, Letter, Product, Sum
-from freeness.calculus.shortcut import Form, constant, plus, power, sandwich, variable
+from freeness.calculus.shortcut import Form, constant, plus, polynomial, power, sandwich, variable
 from freeness.errors import InputError
+
+
+def scalar_form(expression: Expression) -> Form:
+    """The linear form in free parts that an expression is: a sum of polynomials of one variable each, or as it is written.
+
+    Args:
+        expression: in free variables.
+
+    Raises:
+        InputError: it is none; only the operator method can do it.
+
+    Example:
+        >>> from freeness.calculus import free_variables
+        >>> from freeness.laws import MarchenkoPastur, Semicircle
+        >>> x, y = free_variables(Semicircle(), MarchenkoPastur(1.0))
+        >>> round(scalar_form((x + 1) * x * x + y).whole_law().mean, 12)
+        2.0
+    """
+    separate = _separate(expression)
+    return form_of(expression) if separate is None else separate
+
+
+def _separate(expression: Expression) -> Form | None:
+    """The sum of polynomials of one self-adjoint variable each, if it is one."""
+    words = words_of(expression)
+    if words is None or any(complex(value).imag for value in words.values()):
+        return None
+    total = constant(float(np.real(words.pop((), 0.0))))
+    powers: dict[Letter, dict[int, float]] = {}
+    for word, value in words.items():
+        letter = word[0]
+        if not isinstance(letter, Letter) or any(other != letter for other in word) or not _scalar(letter):
+            return None
+        powers.setdefault(letter, {})[len(word)] = float(np.real(value))
+    for letter, coefficients in powers.items():
+        values = [coefficients.get(power, 0.0) for power in range(max(coefficients) + 1)]
+        total = plus(total, polynomial(_name(letter), letter.symbol.element.law, values))
+    return total
+
+
+def _scalar(letter: Letter) -> bool:
+    """Whether a variable is free from all others and self-adjoint."""
+    return letter.symbol.element.self_adjoint and not isinstance(letter.symbol.element, Given)
+
+
+def _name(letter: Letter) -> str:
+    return f"{letter.symbol.name} {id(letter.symbol)}"
 
 
 @singledispatch

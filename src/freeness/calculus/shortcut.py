@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 
@@ -18,6 +19,7 @@ from freeness.laws.curve_law import CurveLaw
 from freeness.laws.inverse import inverse
 from freeness.laws.law import Law
 from freeness.laws.point_mass import PointMass
+from freeness.laws.polynomial_law import PolynomialLaw
 from freeness.laws.square import Square
 
 _TWO = "X*Y with a non-negative X is read as X^{1/2} Y X^{1/2}, which has the same spectrum."
@@ -132,6 +134,25 @@ class Power(Part):
 
 
 @dataclass(frozen=True)
+class PolynomialOf(Part):
+    """A polynomial of degree ≥ 2 in one variable, with last coefficient 1."""
+
+    variable: Variable
+    coefficients: tuple[float, ...]
+
+    @property
+    def law(self) -> Law:
+        own = self.variable.law
+        if isinstance(own, AtomicLaw):
+            return simplify(Atoms(np.polynomial.Polynomial(self.coefficients)(own.positions), own.masses))
+        return PolynomialLaw(own, self.coefficients)
+
+    @property
+    def names(self) -> frozenset[str]:
+        return self.variable.names
+
+
+@dataclass(frozen=True)
 class Sandwich(Part):
     """A·M·A with M free from A, which has the law of A² ⊠ M."""
 
@@ -198,6 +219,23 @@ def constant(value: float) -> Form:
 def variable(name: str, law: Law) -> Form:
     """A free variable; a point mass is the number that it is."""
     return Form((), law.position) if isinstance(law, PointMass) else Form(((1.0, Variable(name, law)),))
+
+
+def polynomial(name: str, law: Law, coefficients: Sequence[float]) -> Form:
+    """Σ coefficients[k]·Xᵏ of one variable; squares of symmetric ones stay moves of their curve."""
+    start, *rest = coefficients
+    base = variable(name, law)
+    if not base.parts:
+        return constant(float(np.polynomial.Polynomial(coefficients)(base.constant)))
+    last = rest[-1]
+    scaled = tuple(value / last for value in rest)
+    if len(rest) == 1:
+        part: Part = Variable(name, law)
+    elif len(rest) == 2 and rest[0] == 0 and law.symmetric:
+        part = Power(base, 2.0)
+    else:
+        part = PolynomialOf(Variable(name, law), (0.0, *scaled))
+    return Form(((float(last), part),), float(start))
 
 
 def plus(left: Form, right: Form) -> Form:

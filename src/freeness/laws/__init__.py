@@ -14,6 +14,7 @@ from freeness.laws.law import Atom, Law
 from freeness.laws.marchenko_pastur import MarchenkoPastur
 from freeness.laws.mixture import Mixture, symmetrized
 from freeness.laws.point_mass import PointMass, Projection
+from freeness.laws.polynomial_law import PolynomialLaw
 from freeness.laws.pushforward import GaussianPushforward
 from freeness.laws.sampling import sample_matrix
 from freeness.laws.semicircle import Semicircle
@@ -41,6 +42,7 @@ __all__ = [
     "MarchenkoPastur",
     "Mixture",
     "PointMass",
+    "PolynomialLaw",
     "Projection",
     "Semicircle",
     "Square",

@@ -28,9 +28,8 @@ _MARGIN = 0.08  # in units of the extent, on its outer sides, where nothing is e
 _COARSE = 8  # every so many points of a grid are followed from far away, the others start between them
 _LEAST = 64  # points from which that is worth it
 _RELATED = 0.2  # largest relative difference of two neighbours' unknowns between which others start
-_FAR = 1e3  # in units of the radius: where no mass is left beyond
 _EMPTY = 1e-9  # a distribution function so near 0 or 1 is there
-_TOTAL = 1e-8  # largest deviation of the total mass from 1
+_TOTAL = 1e-7  # largest deviation of the total mass from 1
 _APART = 1e-4  # in units of the radius: from an atom, where the distribution function is read in its stead
 _LOST = 1e-4  # so much of a distribution function may be rounding there
 _DOUBLINGS = 6
@@ -301,21 +300,18 @@ class MatrixLaw(BandedLaw, TransformLaw):
         """A radius that holds all the mass, and the imaginary part of the pencil's potential to the right of it."""
         if not (np.isfinite(radius) and radius > 0):
             raise InputError(f"expected a finite radius > 0, got {radius}; the expression may be a constant.")
-        self._constant = 0.0
-        gap = np.nan
+        self._constant, mass = 0.0, np.nan
+        unit = np.pi / self._equation.corners  # of the phase outside the support, where it counts signs of the pencil
         for _ in range(_DOUBLINGS):
-            ends = self.boundary(np.array([-_FAR * radius, -radius, radius, _FAR * radius]))
-            phase = ends.potential.imag
-            if (
-                ends.converged.all()
-                and np.abs(np.diff(phase)[[0, 2]]).max() < _EMPTY
-                and abs(phase[0] - phase[3] - np.pi) < _TOTAL
-            ):
-                return radius, float(phase[3])
-            radius, gap = 2 * radius, float(phase[3] - phase[0])
+            ends = self.boundary(np.array([-radius, radius]))
+            left, right = ends.potential.imag
+            mass = (left - right) / np.pi
+            if ends.converged.all() and abs(mass - 1) < _TOTAL and abs(right / unit - round(right / unit)) < _TOTAL:
+                return radius, float(round(right / unit) * unit)
+            radius = 2 * radius
         raise ConvergenceError(
-            f"expected all the mass within {radius:.3g}, got a total of {-gap / np.pi:.6g}; the "
-            "expression may be unbounded (an inverse of something with 0 in its support) or too large for double precision."
+            f"expected all the mass within {radius:.3g}, got {mass:.9g} of it; the expression may be unbounded (an inverse of "
+            "something with 0 in its support) or too large for double precision."
         )
 
     def _end(self, side: float) -> float:
