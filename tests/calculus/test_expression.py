@@ -205,7 +205,6 @@ BAD = {
     "(semicircle + 1)*mp:1": (17, "not self-adjoint"),
     "mp:1*mp:1 + semicircle": (11, "not self-adjoint"),
     "(mp:1*mp:1 + 1)*mp:1": (16, "not self-adjoint"),
-    "(mp:1*mp:1)**2": (12, "self-adjoint"),
     "(" * 100: (62, "60 brackets"),
 }
 

@@ -66,6 +66,15 @@ def test_two_given_matrices_keep_their_joint_moments():
     assert kolmogorov(law, values) < 8 / 600
 
 
+def test_sums_and_sandwiches_of_given_matrices_are_not_free_ones():
+    d, e = free_variables(Given([1.0, 2.0]), Given([1.0, 2.0]))
+    np.testing.assert_allclose((d + e).law().atoms, [[2.0, 0.5], [4.0, 0.5]])
+    np.testing.assert_allclose((d * e * d).law().atoms, [[1.0, 0.5], [8.0, 0.5]])
+    short, long = free_variables(Given([1.0, 2.0]), Given([1.0, 2.0, 3.0]))
+    with pytest.raises(InputError, match="one size"):
+        (short + long).law()
+
+
 def test_given_matrices_with_different_bases_are_taken_whole():
     """A non-normal and a hermitian 4×4 matrix beside a circular element, against a block matrix of size 600."""
     hermitian, plain = RNG.standard_normal((4, 4)), RNG.standard_normal((4, 4))
@@ -91,7 +100,7 @@ def test_a_lone_given_matrix_is_its_spectrum():
     ids=lambda value: str(np.shape(value)),
 )
 def test_what_is_no_square_matrix_is_refused(matrix):
-    with pytest.raises(InputError, match="square matrix"):
+    with pytest.raises(InputError, match=r"square matrix|finite entries"):
         Given(matrix)
 
 

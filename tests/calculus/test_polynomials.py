@@ -233,6 +233,10 @@ def test_inverses_of_what_has_0_in_its_spectrum_are_refused():
         (lambda: (x * y + y * x).law("scalar"), "operator"),
         (lambda: (x + (3 + y).inverse()).moments(2), "polynomial"),
         (lambda: x.moments(0), "order"),
+        (lambda: (1e200 * x * x + y).law(), "scale the expression"),
+        (lambda: jointly_free(x, "y"), "expression or a number"),
+        (lambda: free_variables(Semicircle(), Semicircle(), names="a a"), "different names"),
+        (lambda: x + np.eye(2), "Given"),
         (lambda: Circular(0.0), "variance"),
         (lambda: RDiagonal(Semicircle()), "modulus"),
         (lambda: (commutator(x, y).inverse() * 1j).law(), "defined for none|spectrum"),
@@ -242,6 +246,32 @@ def test_bad_input_is_one_sentence(build, message):
     with pytest.raises(InputError, match=message) as caught:
         build()
     assert str(caught.value).endswith(".") and "\n" not in str(caught.value)
+
+
+def test_a_narrow_band_at_0_is_not_lost():
+    """A·P + P·A with A near 1 has half its mass within 1.3e-7 of 0."""
+    first, second = free_variables(Atoms([1.0, 1.001], [0.5, 0.5]), Projection(0.5))
+    law = (first * second + second * first).law()
+    assert len(law.bands) == 2 and law.bands[0][0] == pytest.approx(-1.2493754e-7, rel=1e-6)
+    assert float(law.cdf(1.0)) == pytest.approx(0.5, abs=1e-9)
+
+
+def test_hard_edges_at_0_are_at_0():
+    first, second = free_variables(RDiagonal(Atoms([0.0, 1.0], [0.4, 0.6])), Projection(0.5))
+    law = (first * second * first.H + second).law()
+    assert law.hull[0] == 0.0 == law.bands[0][0] and float(law.cdf(0.0)) == 0.0
+
+
+def test_powers_of_expressions_are_images_of_their_law():
+    whole = x * y + y * x
+    assert (whole**8).law("operator").hull == pytest.approx((0.0, whole.law("operator").hull[1] ** 8), rel=1e-9)
+    cube = (x * y * x) ** 3
+    values = np.linalg.eigvalsh(cube.sample(300, np.random.default_rng(0)))
+    assert np.abs(cube.law("operator").cdf(values[::10]) - (np.arange(0, 300, 10) + 0.5) / 300).max() < 8 / 300
+
+
+def test_an_inverse_of_a_unitary_is_its_adjoint():
+    assert [atom.mass for atom in (u * p * u.inverse() + q).law().atoms] == pytest.approx([0.2, 0.2])
 
 
 def test_constants_are_point_masses():

@@ -36,7 +36,7 @@ def test_it_prints_edges_atoms_moments_and_a_sketch():
     assert result.exit_code == 0 and result.stderr == ""
     for part in ("0.20455488", "2.3954451", "soft (exponent 0.5)", "0.7", "0.597", "X^{1/2} Y X^{1/2}", "█", "▲"):
         assert part in result.stdout
-    assert "cusp (exponent 0.333)" in run("bernoulli + semicircle").stdout
+    assert "cusp (exponent 0.33)" in run("bernoulli + semicircle").stdout
     assert "hard (exponent -0.5)" in run("mp:1").stdout
 
 

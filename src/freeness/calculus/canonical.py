@@ -45,6 +45,22 @@ def canonical(expression: Expression) -> Expression:
     return Constant(0.0) if not terms else terms[0] if len(terms) == 1 else Sum(tuple(terms))
 
 
+def same(first: Expression, second: Expression) -> bool:
+    """Whether two expressions are written alike or are sums of the same words.
+
+    Example:
+        >>> from freeness.calculus import free_variables
+        >>> from freeness.laws import Semicircle
+        >>> x, y = free_variables(Semicircle(), Semicircle())
+        >>> same(x * y + y * x, y * x + x * y)
+        True
+    """
+    if first == second:
+        return True
+    words = words_of(first)
+    return words is not None and words == words_of(second)
+
+
 def _real(value: complex) -> complex:
     return value if value.imag else value.real
 

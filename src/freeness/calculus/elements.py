@@ -159,9 +159,11 @@ class Given(Element):
     def __post_init__(self) -> None:
         matrix = np.asarray(self.matrix)
         square = matrix.ndim == 1 or (matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1])
-        if matrix.dtype.kind not in "fiuc" or not square or matrix.size == 0 or not np.isfinite(matrix).all():
+        if matrix.dtype.kind in "fiuc" and not np.isfinite(matrix).all():
+            raise InputError("expected finite entries of a given matrix, got NaN or infinity; repair it.")
+        if matrix.dtype.kind not in "fiuc" or not square or matrix.size == 0:
             raise InputError(
-                f"expected a finite square matrix (N, N) or the diagonal (N,) of one, got shape {matrix.shape}; fill up "
+                f"expected a square matrix (N, N) of numbers or the diagonal (N,) of one, got shape {matrix.shape}; fill up "
                 "with zeros what is rectangular, or see information_plus_noise."
             )
         object.__setattr__(self, "matrix", matrix.astype(complex if matrix.dtype.kind == "c" else float))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from freeness.calculus.elements import Element, Given, SelfAdjoint
+from freeness.calculus.elements import Element, Given, HaarUnitary, SelfAdjoint
 from freeness.errors import InputError
 from freeness.laws.law import Law
 
@@ -75,7 +75,7 @@ class Expression(ABC):
         return _joined(self, other, lambda a, b: Sum((a, b)))
 
     def __radd__(self, other: object) -> Expression:
-        return _joined(other, self, lambda a, b: Sum((a, b)))
+        return self if isinstance(other, int) and other == 0 else _joined(other, self, lambda a, b: Sum((a, b)))
 
     def __neg__(self) -> Expression:
         return Product((Constant(-1.0), self))
@@ -117,6 +117,8 @@ class Expression(ABC):
             if self.value == 0:
                 raise InputError("expected something invertible, got 0; no expression has an inverse of 0.")
             return Constant(1.0 / self.value)
+        if isinstance(self, Letter) and isinstance(self.symbol.element, HaarUnitary):
+            return self.H
         return Inverse(self)
 
     # --- asking ---------------------------------------------------------------------------------------------------
@@ -328,6 +330,8 @@ def free_variables(*elements: Law | Element, names: str = "") -> tuple[Expressio
     )
     if len(called) != len(elements):
         raise InputError(f"expected {len(elements)} names, got {len(called)}; separate them by spaces.")
+    if len(set(called)) < len(called):
+        raise InputError(f"expected different names, got {names!r}; free variables need names of their own.")
     family = frozenset([next(_FAMILIES)])
     return tuple(
         Letter(Symbol(name, SelfAdjoint(element) if isinstance(element, Law) else _element(element)), False, family)
@@ -350,8 +354,9 @@ def jointly_free(*expressions: Expression) -> tuple[Expression, ...]:
         >>> (x + y).law().variance
         2.0
     """
-    family = frozenset().union(*(expression.family for expression in expressions))
-    return tuple(Joined(expression, family) for expression in expressions)
+    read = [_as_expression(expression) for expression in expressions]
+    family = frozenset().union(*(expression.family for expression in read))
+    return tuple(Joined(expression, family) for expression in read)
 
 
 @dataclass(frozen=True)
@@ -493,10 +498,15 @@ def _as_expression(value: object) -> Expression:
     if isinstance(value, numbers.Number) and not isinstance(value, bool):
         number = complex(value)  # type: ignore[arg-type]
         if not np.isfinite(number):
-            raise InputError(f"expected a finite number, got {value}.")
+            raise InputError(f"expected a finite number, got {value}; correct it.")
         return Constant(number if number.imag else number.real)
     if isinstance(value, Law):
         raise InputError(
             f"expected an expression or a number, got the law {value!r}; make it a variable by free_variables."
         )
-    raise InputError(f"expected an expression or a number, got {value!r}.")
+    kind = (
+        "an array; make it a variable by free_variables(Given(…))"
+        if isinstance(value, np.ndarray)
+        else f"{value!r}; correct it"
+    )
+    raise InputError(f"expected an expression or a number, got {kind}.")

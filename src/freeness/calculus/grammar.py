@@ -134,7 +134,12 @@ def parse_law(text: str, variables: Mapping[str, Law | Element] | None = None, m
     bound = dict(variables or {})
     for name in bound:
         if not name.isidentifier() or name in _RESERVED:
-            raise InputError(f"expected names of variables that are no names of laws, got {name!r}; use x, y or z.")
+            what = (
+                "the imaginary unit" if name == _IMAGINARY else "a law or function" if name in _RESERVED else "no name"
+            )
+            raise InputError(
+                f"expected names of variables such as x or p, got {name!r}, which is {what}; choose another one."
+            )
     refusal = None
     if method != "operator":
         try:
@@ -146,7 +151,7 @@ def parse_law(text: str, variables: Mapping[str, Law | Element] | None = None, m
     parser = _Parser(text, bound, ReadAsExpression())
     expression = parser.whole()
     if not expression.is_self_adjoint:
-        if refusal is not None and "self-adjoint" in str(refusal):
+        if refusal is not None and "not self-adjoint" in str(refusal):
             raise refusal
         raise InputError(
             f"expected a self-adjoint expression, got {expression!r}; write p + adjoint(p), or adjoint(p)*p for the squared "

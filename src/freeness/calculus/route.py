@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from freeness.calculus.canonical import canonical
+from freeness.calculus.canonical import canonical, same
 from freeness.calculus.elements import Given
 from freeness.calculus.expression import Constant, Expression, Inverse, Joined, Method, Product, Sum, Symbol, evaluated
 from freeness.calculus.expression_atoms import expression_atoms
@@ -15,9 +15,10 @@ from freeness.calculus.operations import scale, shift
 from freeness.calculus.scalar_form import pulled_number, scalar_form
 from freeness.errors import InputError
 from freeness.laws.atoms import Atoms, Empirical, simplify
-from freeness.laws.inverse import inverse
+from freeness.laws.inverse import inverse, listed
 from freeness.laws.law import Atom, Law
 from freeness.laws.point_mass import PointMass
+from freeness.laws.polynomial_law import PolynomialLaw
 from freeness.laws.sampling import sample_spectrum
 from freeness.laws.square import Square
 from freeness.operators import Deterministic, MatrixEquation, MatrixLaw, Moments, Summand
@@ -60,14 +61,18 @@ def law_of(expression: Expression, method: Method = "auto") -> Routed:
         raise InputError(
             f"expected a self-adjoint expression, got {expression!r}; take p + p.H, or p.singular_law() for the law of p*p."
         )
-    if method != "operator":
-        try:
-            form = scalar_form(expression)
-            return Routed(form.whole_law(), "scalar", SCALAR_REASON)
-        except InputError:
-            if method == "scalar":
-                raise
-    return operator_law(expression)
+    try:
+        if method != "operator":
+            try:
+                return Routed(scalar_form(expression).whole_law(), "scalar", SCALAR_REASON)
+            except InputError:
+                if method == "scalar":
+                    raise
+        return operator_law(expression)
+    except OverflowError:
+        raise InputError(
+            f"expected numbers whose powers stay below 1e308, got {expression!r}; scale the expression."
+        ) from None
 
 
 def operator_law(expression: Expression) -> Routed:
@@ -86,10 +91,11 @@ def _by_operators(expression: Expression) -> tuple[Law, int]:
         law, size = _by_operators(rest.base)
         return inverse(law), size
     _require_inverses(rest)
+    base, exponent = _power(rest)
+    if exponent > 1:
+        law, size = _by_operators(base)
+        return Square(law) if exponent == 2 else PolynomialLaw(law, (0.0,) * exponent + (1.0,)), size
     root = _root(rest)
-    if root is not None and root.is_self_adjoint:
-        law, size = _by_operators(root)
-        return Square(law), size
     core = canonical(rest if root is None else root)
     if root is None and isinstance(rest, Sum) and not isinstance(core, Sum):
         return _by_operators(core)
@@ -108,12 +114,8 @@ def _require_inverses(expression: Expression) -> None:
         if any(low <= 0 <= high for low, high in support):
             raise InputError(
                 f"expected the inverse of something without 0 in its spectrum, got {expression!r}, where 0 lies in the spectrum "
-                f"{_listed(support)}{'' if base.is_self_adjoint else ' of the squared singular values'}; shift it by a number."
+                f"{listed(support)}{'' if base.is_self_adjoint else ' of the squared singular values'}; shift it by a number."
             )
-
-
-def _listed(support: tuple[tuple[float, float], ...]) -> str:
-    return " and ".join(f"[{low:.4g}, {high:.4g}]" for low, high in support[:3])
 
 
 def _affine(expression: Expression) -> tuple[float, Expression, float]:
@@ -132,13 +134,28 @@ def _affine(expression: Expression) -> tuple[float, Expression, float]:
     return 1.0, expression, 0.0
 
 
+def _power(expression: Expression) -> tuple[Expression, int]:
+    """A self-adjoint base and an exponent, 1 where it is no power."""
+    factors = pulled_number(expression)[1] if isinstance(expression, Product) else [expression]
+    for length in range(1, len(factors) // 2 + 1):
+        repeated = len(factors) % length == 0 and factors == factors[:length] * (len(factors) // length)
+        base = factors[0] if length == 1 else Product(tuple(factors[:length]))
+        if repeated and base.is_self_adjoint:
+            return base, len(factors) // length
+    return expression, 1
+
+
 def _root(expression: Expression) -> Expression | None:
     """A, where the expression is written as A·A*."""
     if not isinstance(expression, Product):
         return None
     _, factors = pulled_number(expression)
     half, odd = divmod(len(factors), 2)
-    if odd or not half or any(first != last.H for first, last in zip(factors[:half], factors[::-1], strict=False)):
+    if (
+        odd
+        or not half
+        or not all(same(first, last.H) for first, last in zip(factors[:half], factors[::-1], strict=False))
+    ):
         return None
     return factors[0] if half == 1 else Product(tuple(factors[:half]))
 

@@ -91,12 +91,11 @@ def _(expression: Constant) -> Form:
 
 @form_of.register
 def _(expression: Letter) -> Form:
-    symbol = expression.symbol
-    if not symbol.element.self_adjoint:
+    if not _scalar(expression):
         raise InputError(
-            f"expected self-adjoint variables for scalar moves, got {symbol.name}; use the operator method."
+            f"expected self-adjoint random variables for scalar moves, got {expression!r}; use the operator method."
         )
-    return variable(f"{symbol.name} {id(symbol)}", symbol.element.law)
+    return variable(_name(expression), expression.symbol.element.law)
 
 
 @form_of.register

@@ -125,7 +125,9 @@ def _parse(expression: str, texts: dict[str, str], method: Method) -> ParsedLaw:
         try:
             bound = parse_variable(text)
         except InputError as error:
-            raise InputError(f"--{name}: {error}") from error
+            option = f"--{name}" if name in ("x", "y", "z") else f"--let {name}="
+            hint = " The law of a variable cannot use other names." if "bound name" in str(error) else ""
+            raise InputError(f"{option}: {error}{hint}") from error
         laws[name] = bound if isinstance(bound, Element) else bound.law
         notes += [] if isinstance(bound, Element) else [f"In {name}: {note}" for note in bound.notes]
     parsed = parse_law(expression, laws, method)
@@ -168,7 +170,7 @@ def _bands(law: Law) -> list[tuple[str, ...]]:
     ends = iter(law.edges)
     rows = []
     for left, right in zip(ends, ends, strict=True):
-        kinds = (f"{edge.kind} (exponent {edge.exponent:.3g})" for edge in (left, right))
+        kinds = (f"{edge.kind} (exponent {edge.exponent:.2g})" for edge in (left, right))
         rows.append((_number(left.position), _number(right.position), *kinds))
     return rows
 

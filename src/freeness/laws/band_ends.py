@@ -101,6 +101,9 @@ def hidden_bands(law: Law, ends: np.ndarray) -> list[Bracket]:
     left, right = np.array(segments).T
     gap = right - left
     outer = np.stack([left + _BESIDE * gap, right - _BESIDE * gap], axis=1)
+    outer[left == ends[0], 0] = ends[0]  # no mass lies beyond
+    if not np.isin(ends[-1], cuts):  # (of an atom there, the distribution function has the mass already)
+        outer[right == ends[-1], 1] = ends[-1]
     gain = np.diff(law.cdf(outer, throw=False), axis=1)[:, 0]
     return [bracket for i in np.flatnonzero(gain > _HIDDEN) for bracket in _around_mass(law, *outer[i])]
 

@@ -36,7 +36,7 @@ class Inverse(TransformLaw):
         require_laws(self.law)
         if any(low <= 0 <= high for low, high in self.law.support):
             raise InputError(
-                f"expected a law whose support does not hold 0, got {self.law!r} on {self.law.support}; shift it, or cut it off."
+                f"expected a law whose support does not hold 0, got one on {listed(self.law.support)}; shift it, or cut it off."
             )
 
     @property
@@ -87,6 +87,18 @@ class Inverse(TransformLaw):
         positive, log_mean = 1 - float(self.law.cdf(0.0)), float(self.law.log_potential(0.0))
         inner = as_cauchy_law(self.law).potential((1 / z).conj()).conj()
         return upper_log(z) + inner + 1j * np.pi * positive - log_mean
+
+
+def listed(support: tuple[tuple[float, float], ...]) -> str:
+    """The first intervals of a support, for messages.
+
+    Example:
+        >>> listed(((0.0, 1.0), (2.0, 3.5)))
+        '[0, 1] and [2, 3.5]'
+    """
+    return " and ".join(f"[{low:.4g}, {high:.4g}]" for low, high in support[:3]) + (
+        " and more" if len(support) > 3 else ""
+    )
 
 
 def inverse(law: Law) -> Law:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _SCAN = 801  # points on which bands and gaps are looked for
 _FIT = np.array([1e-5, 1e-7])  # distances from an edge, relative to the band, at which its exponent is read
 _FIT_AT_ZERO = np.array([1e-12, 1e-14])  # at 0 itself distances keep their digits
+_SURE = 1e-2  # largest relative error of the values from which an exponent is read
 _FIT_FARTHER = np.array([1e-4, 1e-5])  # where nearer points do not converge
 _RESCAN = 65  # points in a band below which it is scanned by itself
 _PASSES = 64  # over the gaps at most, each finding one band that the scan missed in each gap
@@ -120,10 +121,12 @@ def edges_of(law: Law) -> tuple[Edge, ...]:
 
 
 def _exponent(law: Law, position: float, distances: np.ndarray) -> float:
-    """The power of the distance that the density follows between two of them, NaN where it did not converge."""
-    near = density_at(law, position + distances)
+    """The power of the distance that the density follows between two of them, NaN where they are not known well enough."""
+    near = law.boundary(position + distances)
+    density = np.maximum(-near.g.imag, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return float(np.log(near[0] / near[1]) / np.log(distances[0] / distances[1]))
+        exponent = np.log(density[0] / density[1]) / np.log(distances[0] / distances[1])
+    return float(exponent) if near.converged.all() and (near.error < _SURE * np.abs(near.g)).all() else np.nan
 
 
 def _kind(exponent: float, touching: bool) -> Literal["soft", "hard", "cusp", "other"]:

@@ -29,6 +29,8 @@ _COARSE = 8  # every so many points of a grid are followed from far away, the ot
 _LEAST = 64  # points from which that is worth it
 _RELATED = 0.2  # largest relative difference of two neighbours' unknowns between which others start
 _EMPTY = 1e-9  # a distribution function so near 0 or 1 is there
+_AROUND = 1e-4  # in units of the radius: an end found so near to 0 may be 0
+_CLOSE = np.array([1e-8, 1e-7, 1e-6])
 _TOTAL = 1e-7  # largest deviation of the total mass from 1
 _APART = 1e-4  # in units of the radius: from an atom, where the distribution function is read in its stead
 _LOST = 1e-4  # so much of a distribution function may be rounding there
@@ -346,7 +348,18 @@ class MatrixLaw(BandedLaw, TransformLaw):
         found = self._folds(bright, dark)
         for i in np.flatnonzero(np.isnan(found)):
             found[i] = self._vanishing_point(float(bright[i]), float(dark[i]))
+        straddling = (bright * dark < 0) & ~(np.abs(found) > _AROUND * self._radius)
+        for i in np.flatnonzero(straddling):
+            found[i] = 0.0 if self._ends_at_zero(float(np.sign(bright[i]))) else found[i]
         return found
+
+    def _ends_at_zero(self, side: float) -> bool:
+        """Whether there is density on that side of 0 and none on the other, as close as it converges: a hard edge at 0 itself."""
+        for distance in _CLOSE * self._radius:
+            lit, dark = self.density(side * distance * np.array([1.0, -1.0]), throw=False) * self._radius
+            if not (np.isnan(lit) or np.isnan(dark)):
+                return bool(lit > DARK >= dark)
+        return False
 
     def _folds(self, bright: np.ndarray, dark: np.ndarray) -> np.ndarray:
         """Where dx/ds vanishes along the real solutions from the dark points on, by secants in s; s is a sum of unknowns."""
