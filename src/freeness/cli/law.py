@@ -6,10 +6,7 @@ import csv as tables
 import io
 import json as documents
 import math
-import os
-import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib import metadata
@@ -26,7 +23,8 @@ from freeness.calculus import Element
 from freeness.calculus.expression import Method
 from freeness.calculus.form_matrix import sample_expression
 from freeness.calculus.grammar import ParsedLaw, parse_law, parse_variable
-from freeness.cli.errors import needs_extra, reports_errors
+from freeness.cli.errors import reports_errors
+from freeness.cli.files import check_picture, write_atomically
 from freeness.cli.output import stderr, stdout
 from freeness.cli.sketch import sketch
 from freeness.errors import InputError
@@ -38,7 +36,7 @@ SCHEMA_VERSION = 1
 _MOMENTS = 6
 _ROUNDING = 1e-14  # a printed moment below this multiple of the support's radius to its order is 0
 _SHOWN = 12  # bands, and atoms, in the printed tables
-_FORMATS = (".png", ".svg")
+
 _DPI = 150
 _VARIABLE = "The law of a variable: an inline law or an expression."
 
@@ -94,7 +92,7 @@ def law_command(
     Examples: freeness law "x*y + y*x" --x semicircle --y mp:1 --sample 1000 --out law.png;
     freeness law "i*commutator(p, q)" --let p=projection:0.5 --let q=projection:0.3
     """
-    _check_picture(out)
+    check_picture(out)
     texts = {name: text for name, text in (("x", x), ("y", y), ("z", z)) if text is not None}
     for pair in let or []:
         name, equals, text = pair.partition("=")
@@ -196,16 +194,6 @@ def _number(value: float) -> str:
 # --- files --------------------------------------------------------------------------------------------------------
 
 
-def _check_picture(out: Path | None) -> None:
-    """Refuse a picture that could not be drawn before anything is computed."""
-    if out is None:
-        return
-    if out.suffix.lower() not in _FORMATS:
-        raise InputError(f"expected a picture {' or '.join(_FORMATS)}, got {out.name!r}; change the ending.")
-    with needs_extra("plot"):
-        import freeness.plots  # noqa: F401
-
-
 def _write(result: _Result, out: Path | None, csv: Path | None, json: str | None) -> list[tuple[str, Path]]:
     files: list[tuple[str, Path, bytes]] = []
     if csv is not None:
@@ -215,7 +203,7 @@ def _write(result: _Result, out: Path | None, csv: Path | None, json: str | None
     if out is not None:
         files.append(("Picture", out, _picture(result, out.suffix.lower()[1:])))
     for _, path, content in files:
-        _write_atomically(path, content)
+        write_atomically(path, content)
     return [(name, path) for name, path, _ in files]
 
 
@@ -293,30 +281,3 @@ def _plains(values: Sequence[float] | np.ndarray) -> list[float | None]:
 
 def _status(converged: bool) -> str:
     return "converged" if converged else "unconverged"
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    """Like ``freeness.report``'s, for bytes and without the packages which that room needs."""
-    if path.is_dir() or not path.name:
-        raise InputError(f"expected a file to write, got the folder {str(path)!r}; add a file name.")
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    with _unwritable(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def _unwritable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(
-            f"expected a file to write, got {str(path)!r} ({error.strerror or error}); choose another one."
-        ) from error

@@ -1,7 +1,31 @@
 """Gaussian-process theory of the forward signal."""
 
+from freeness.meanfield.covariance import Covariance, covariance
 from freeness.meanfield.derivative_law import derivative_law
+from freeness.meanfield.fixed_point import FixedPoint, depth_scale, fixed_point
+from freeness.meanfield.length_map import LengthMap, second_moment_slope, squared_slope
+from freeness.meanfield.phase import EdgeOfChaos, PhaseDiagram, edge_of_chaos, phase_diagram
 from freeness.meanfield.signals import ActivationSignal, DenseSignal, Signals
 from freeness.meanfield.variance_map import second_moment, signals, variance_gain
 
-__all__ = ["ActivationSignal", "DenseSignal", "Signals", "derivative_law", "second_moment", "signals", "variance_gain"]
+__all__ = [
+    "ActivationSignal",
+    "Covariance",
+    "DenseSignal",
+    "EdgeOfChaos",
+    "FixedPoint",
+    "LengthMap",
+    "PhaseDiagram",
+    "Signals",
+    "covariance",
+    "depth_scale",
+    "derivative_law",
+    "edge_of_chaos",
+    "fixed_point",
+    "phase_diagram",
+    "second_moment",
+    "second_moment_slope",
+    "signals",
+    "squared_slope",
+    "variance_gain",
+]

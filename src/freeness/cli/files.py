@@ -1,0 +1,51 @@
+"""Pictures and tables that commands write: checked before anything is computed, and written atomically."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from freeness.cli.errors import needs_extra
+from freeness.errors import InputError
+
+_FORMATS = (".png", ".svg")
+
+
+def check_picture(out: Path | None) -> None:
+    """Refuse a picture that could not be drawn before anything is computed."""
+    if out is None:
+        return
+    if out.suffix.lower() not in _FORMATS:
+        raise InputError(f"expected a picture {' or '.join(_FORMATS)}, got {out.name!r}; change the ending.")
+    with needs_extra("plot"):
+        import freeness.plots  # noqa: F401
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Like ``freeness.report``'s, for bytes and without the packages which that room needs."""
+    if path.is_dir() or not path.name:
+        raise InputError(f"expected a file to write, got the folder {str(path)!r}; add a file name.")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    with _unwritable(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _unwritable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"expected a file to write, got {str(path)!r} ({error.strerror or error}); choose another one."
+        ) from error

@@ -1,0 +1,89 @@
+"""The length map q ↦ σ_w² E φ(√q ξ)² + σ_b² and its ingredients as functions of q."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from freeness.errors import InputError
+from freeness.meanfield.variance_map import second_moment
+from freeness.network import ActivationFunction
+from freeness.numerics.quadrature import gaussian_expectation
+
+
+@dataclass(frozen=True)
+class LengthMap:
+    """One layer's effect on the variance of pre-activations.
+
+    Args:
+        function: φ.
+        sigma_w: σ_w > 0.
+        sigma_b: σ_b ≥ 0.
+
+    Source: Poole et al. (2016); Schoenholz et al. (2017).
+
+    Example:
+        >>> from freeness.network import activation
+        >>> round(LengthMap(activation("relu"), 2**0.5, 0.0)(3.0), 12)
+        3.0
+    """
+
+    function: ActivationFunction
+    sigma_w: float
+    sigma_b: float
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.sigma_w) and self.sigma_w > 0):
+            raise InputError(f"expected sigma_w > 0, got {self.sigma_w}; without weights there is no network.")
+        if not (np.isfinite(self.sigma_b) and self.sigma_b >= 0):
+            raise InputError(f"expected sigma_b ≥ 0, got {self.sigma_b}; it is a standard deviation.")
+
+    def __call__(self, q: float) -> float:
+        """The next layer's q."""
+        start = float(self.function.function(np.zeros(1))[0]) ** 2
+        return self.sigma_w**2 * (second_moment(self.function, q).value if q > 0 else start) + self.sigma_b**2
+
+    def slope(self, q: float) -> float:
+        """dq'/dq = σ_w² E φ²(ξ² - 1)/(2q) = σ_w² (E φ'² + E φφ''), by differentiating the Gaussian and not φ."""
+        return self.sigma_w**2 * second_moment_slope(self.function, q)
+
+    def gain(self, q: float) -> float:
+        """χ₁ = σ_w² E φ'²: growth of squared gradients, and the slope of the correlation map at c = 1."""
+        return self.sigma_w**2 * squared_slope(self.function, q)
+
+
+def second_moment_slope(function: ActivationFunction, q: float) -> float:
+    """d/dq E φ(√q ξ)² = E (φ² - φ(0)²)(ξ² - 1)/(2q).
+
+    Args:
+        function: φ.
+        q: variance, > 0.
+
+    Example:
+        >>> from freeness.network import activation
+        >>> round(second_moment_slope(activation("relu"), 2.0), 12)
+        0.5
+    """
+    start = float(function.function(np.zeros(1))[0]) ** 2
+    return gaussian_expectation(
+        lambda h: (function.function(h) ** 2 - start) * (h**2 / q - 1) / (2 * q), q, function.kinks
+    ).value
+
+
+def squared_slope(function: ActivationFunction, q: float) -> float:
+    """E φ'(√q ξ)²; φ'(0)², or the mean of both sides' squares, at q = 0.
+
+    Args:
+        function: φ.
+        q: variance, ≥ 0.
+
+    Example:
+        >>> from freeness.network import activation
+        >>> squared_slope(activation("relu"), 0.0), round(squared_slope(activation("relu"), 1.0), 12)
+        (0.5, 0.5)
+    """
+    if q > 0:
+        return gaussian_expectation(lambda h: function.derivative(h) ** 2, q, function.kinks).value
+    sides = function.derivative(np.array([-1e-12, 1e-12]))
+    return float(np.mean(sides**2))

@@ -1,0 +1,160 @@
+"""The phase diagram over (σ_w, σ_b) and its critical curve, the edge of chaos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+from freeness.errors import InputError
+from freeness.meanfield.length_map import second_moment_slope, squared_slope
+from freeness.meanfield.variance_map import second_moment
+from freeness.network import ActivationFunction
+from freeness.numerics.quadrature import gaussian_nodes
+
+_LOW, _HIGH, _POINTS = 1e-6, 1e4, 201  # of q, on which E φ² and E φ'² are tabulated
+_STEPS = 60
+_SMALL = 1e-300
+_FAR = 2.0  # largest accepted jump, in log q
+_ROUNDING = 1e-12
+_MARGINAL = 1e-9  # a slope of the length map beyond 1 by less is 1: every q is a fixed point of a critical ReLU network
+
+
+@dataclass(frozen=True)
+class EdgeOfChaos:
+    """Points (σ_w, σ_b) at which χ₁ = 1 holds at the fixed point q, and whether q is a stable one."""
+
+    q: np.ndarray
+    sigma_w: np.ndarray
+    sigma_b: np.ndarray
+    stable: np.ndarray
+
+
+@dataclass(frozen=True)
+class PhaseDiagram:
+    """χ₁ and q* on a grid, (len(sigma_b), len(sigma_w)); NaN where q diverges."""
+
+    sigma_w: np.ndarray
+    sigma_b: np.ndarray
+    q: np.ndarray
+    chi1: np.ndarray
+
+    @property
+    def depth_scale(self) -> np.ndarray:
+        """Layers over which squared gradients change by e, 1/|ln χ₁|: a network is trainable to some times that depth."""
+        with np.errstate(divide="ignore"):
+            return 1 / np.abs(np.log(self.chi1))
+
+
+def edge_of_chaos(function: ActivationFunction, q: Sequence[float] | np.ndarray) -> EdgeOfChaos:
+    """The critical curve, by the variance q* on it: σ_w² = 1/E φ'², σ_b² = q* - σ_w² E φ².
+
+    Args:
+        function: φ.
+        q: variances q* > 0; those at which σ_b² would be negative are left out.
+
+    Raises:
+        InputError: no point of the curve is left; the message says why.
+
+    Source: Hayou, Doucet, Rousseau (2019) for the parametrisation; theory.md §2.
+
+    Example:
+        >>> from freeness.network import activation
+        >>> edge = edge_of_chaos(activation("tanh"), [0.5])
+        >>> (edge.sigma_w**2).round(4).tolist(), (edge.sigma_b**2).round(5).tolist()
+        ([1.688], [0.03804])
+    """
+    values = np.atleast_1d(np.asarray(q, dtype=float))
+    if not (np.isfinite(values).all() and (values > 0).all()):
+        raise InputError("expected variances q* > 0, got others; leave them out.")
+    slopes = np.array([squared_slope(function, value) for value in values])
+    moments = np.array([second_moment(function, value).value for value in values])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weights = 1 / slopes
+        biases = values - weights * moments
+    biases = np.where(np.abs(biases) <= _ROUNDING * values, 0.0, biases)
+    kept = np.isfinite(weights) & (biases >= 0)
+    if not kept.any():
+        raise InputError(
+            f"expected an edge of chaos of {function.name}, got σ_b² < 0 at every q*: at χ₁ = 1 the variance grows by more than "
+            "biases may add, so no stable network of it is critical."
+        )
+    q_, w, b = values[kept], np.sqrt(weights[kept]), np.sqrt(biases[kept])
+    growth = w**2 * np.array([second_moment_slope(function, value) for value in q_])
+    return EdgeOfChaos(q_, w, b, growth <= 1 + _MARGINAL)
+
+
+def phase_diagram(
+    function: ActivationFunction,
+    sigma_w: Sequence[float] | np.ndarray,
+    sigma_b: Sequence[float] | np.ndarray,
+    q0: float = 1.0,
+) -> PhaseDiagram:
+    """q* and χ₁ over a grid of (σ_w, σ_b), from a table of E φ² and E φ'² over q.
+
+    Args:
+        function: φ.
+        sigma_w: values > 0.
+        sigma_b: values ≥ 0.
+        q0: the variance from which the fixed point is reached.
+
+    Example:
+        >>> from freeness.network import activation
+        >>> found = phase_diagram(activation("tanh"), [0.9, 1.8], [0.1])
+        >>> (found.chi1 > 1).tolist()
+        [[False, True]]
+    """
+    w, b = np.asarray(sigma_w, dtype=float), np.asarray(sigma_b, dtype=float)
+    if (
+        w.size == 0
+        or b.size == 0
+        or not (np.isfinite(w).all() and np.isfinite(b).all() and (w > 0).all() and (b >= 0).all())
+    ):
+        raise InputError("expected grids of sigma_w > 0 and sigma_b ≥ 0, got others; correct the ranges.")
+    moment, slope = _tables(function)
+    weight, bias = w[None, :] ** 2, b[:, None] ** 2
+    q = np.full((b.size, w.size), float(q0))
+    for _ in range(_STEPS):  # Steffensen's iteration, which also settles where the map creeps
+        first = weight * moment(q) + bias
+        second = weight * moment(first) + bias
+        bend = second - 2 * first + q
+        with np.errstate(divide="ignore", invalid="ignore"):
+            jump = q - (first - q) ** 2 / bend
+        sound = (
+            np.isfinite(jump)
+            & (jump > 0)
+            & (np.abs(np.log(np.maximum(jump, 1e-300) / second)) < 2)
+            & ((second - first) * (first - q) >= 0)
+        )
+        q = np.clip(np.where(sound, jump, second), _SMALL, 1 / _SMALL)
+    settled = np.abs(weight * moment(q) + bias - q) <= 1e-6 * q
+    vanished = q <= 10 * _LOW
+    q = np.where(vanished, 0.0, np.where(settled & (q < _HIGH), q, np.nan))
+    chi1 = np.where(vanished, weight * squared_slope(function, 0.0), weight * slope(np.where(q > 0, q, 1.0)))
+    return PhaseDiagram(w, b, q, np.where(np.isnan(q), np.nan, chi1))
+
+
+def _tables(
+    function: ActivationFunction,
+) -> tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]:
+    """E φ² and E φ'² as functions of q, by splines in log q; proportional to q, and constant, below the table."""
+    grid = np.geomspace(_LOW, _HIGH, _POINTS)
+    logs = np.log(grid)
+    start = float(function.function(np.zeros(1))[0]) ** 2
+    rows = []
+    for value in grid:
+        nodes, weights = gaussian_nodes(value, function.kinks)
+        rows.append((weights @ (function.function(nodes) ** 2) - start, weights @ function.derivative(nodes) ** 2))
+    moments, slopes = np.array(rows).T
+    if not (np.isfinite(moments).all() and np.isfinite(slopes).all()):
+        raise InputError(
+            f"expected finite Gaussian means of {function.name} up to variance {_HIGH:g}, got NaN or infinity; it grows too fast."
+        )
+    ratio, slope = CubicSpline(logs, moments / grid), CubicSpline(logs, slopes)
+
+    def at(q: np.ndarray) -> np.ndarray:
+        return np.clip(np.log(np.maximum(q, _SMALL)), logs[0], logs[-1])
+
+    return lambda q: start + q * ratio(at(q)), lambda q: slope(at(q))
