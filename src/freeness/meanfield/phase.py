@@ -120,14 +120,10 @@ def phase_diagram(
         first = weight * moment(q) + bias
         second = weight * moment(first) + bias
         bend = second - 2 * first + q
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             jump = q - (first - q) ** 2 / bend
-        sound = (
-            np.isfinite(jump)
-            & (jump > 0)
-            & (np.abs(np.log(np.maximum(jump, 1e-300) / second)) < 2)
-            & ((second - first) * (first - q) >= 0)
-        )
+            near = np.abs(np.log(jump / second)) < _FAR
+        sound = near & (jump > 0) & ((second - first) * (first - q) >= 0)
         q = np.clip(np.where(sound, jump, second), _SMALL, 1 / _SMALL)
     settled = np.abs(weight * moment(q) + bias - q) <= 1e-6 * q
     vanished = q <= 10 * _LOW
