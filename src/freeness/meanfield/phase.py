@@ -15,9 +15,8 @@ from freeness.network import ActivationFunction
 from freeness.numerics.quadrature import gaussian_nodes
 
 _LOW, _HIGH, _POINTS = 1e-6, 1e4, 201  # of q, on which E φ² and E φ'² are tabulated
-_STEPS = 60
+_HALVINGS = 50
 _SMALL = 1e-300
-_FAR = 2.0  # largest accepted jump, in log q
 _ROUNDING = 1e-12
 _MARGINAL = 1e-9  # a slope of the length map beyond 1 by less is 1: every q is a fixed point of a critical ReLU network
 
@@ -115,21 +114,31 @@ def phase_diagram(
         raise InputError("expected grids of sigma_w > 0 and sigma_b ≥ 0, got others; correct the ranges.")
     moment, slope = _tables(function)
     weight, bias = w[None, :] ** 2, b[:, None] ** 2
-    q = np.full((b.size, w.size), float(q0))
-    for _ in range(_STEPS):  # Steffensen's iteration, which also settles where the map creeps
-        first = weight * moment(q) + bias
-        second = weight * moment(first) + bias
-        bend = second - 2 * first + q
-        with np.errstate(all="ignore"):
-            jump = q - (first - q) ** 2 / bend
-            near = np.abs(np.log(jump / second)) < _FAR
-        sound = near & (jump > 0) & ((second - first) * (first - q) >= 0)
-        q = np.clip(np.where(sound, jump, second), _SMALL, 1 / _SMALL)
-    settled = np.abs(weight * moment(q) + bias - q) <= 1e-6 * q
-    vanished = q <= 10 * _LOW
-    q = np.where(vanished, 0.0, np.where(settled & (q < _HIGH), q, np.nan))
+    q = _reached(lambda v: weight * moment(v) + bias - v, float(q0), (b.size, w.size))
+    vanished = q == 0
     chi1 = np.where(vanished, weight * squared_slope(function, 0.0), weight * slope(np.where(q > 0, q, 1.0)))
     return PhaseDiagram(w, b, q, np.where(np.isnan(q), np.nan, chi1))
+
+
+def _reached(excess: Callable[[np.ndarray], np.ndarray], q0: float, shape: tuple[int, int]) -> np.ndarray:
+    """The first zero of the excess q' - q from q0 upwards where it is positive, else downwards; 0 or NaN where there is none."""
+    grid = np.unique(np.append(np.geomspace(_LOW, _HIGH, _POINTS), q0))
+    values = np.stack([excess(np.full(shape, v)) for v in grid])
+    start = int(np.searchsorted(grid, q0))
+    still = np.abs(values[start]) <= _MARGINAL * q0
+    up = values[start] > 0
+    places = np.arange(grid.size)[:, None, None]
+    above = np.where((values <= 0) & (places > start), places, grid.size).min(axis=0)
+    below = np.where((values >= 0) & (places < start), places, -1).max(axis=0)
+    found = np.where(up, above < grid.size, below >= 0) & ~still
+    low = np.log(grid[np.where(found, np.where(up, above - 1, below), start)])
+    high = np.log(grid[np.where(found, np.where(up, above, below + 1), start)])
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        positive = excess(np.exp(middle)) > 0
+        low, high = np.where(positive, middle, low), np.where(positive, high, middle)
+    q = np.where(still, q0, np.exp((low + high) / 2))
+    return np.where(found | still, q, np.where(up, np.nan, 0.0))
 
 
 def _tables(
