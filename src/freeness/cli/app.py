@@ -13,6 +13,7 @@ from freeness.cli.analyze import analyze_command
 from freeness.cli.demo import demo_command
 from freeness.cli.law import law_command
 from freeness.cli.output import stdout
+from freeness.cli.phase import phase_command
 
 app = typer.Typer(
     name="freeness",
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.command("demo")(demo_command)
 app.command("analyze")(analyze_command)
 app.command("law")(law_command)
+app.command("phase")(phase_command)
 
 
 def _version() -> str:

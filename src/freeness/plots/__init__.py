@@ -3,6 +3,7 @@
 from freeness.plots.cdf import plot_cdf
 from freeness.plots.law import plot_law
 from freeness.plots.layers import plot_layers
+from freeness.plots.phase import plot_phase
 from freeness.plots.pointmass import Split, split_eigenvalues
 from freeness.plots.spectrum import plot_spectrum
 from freeness.plots.style import Figure, figure_of
@@ -17,6 +18,7 @@ __all__ = [
     "plot_cdf",
     "plot_law",
     "plot_layers",
+    "plot_phase",
     "plot_spectrum",
     "split_eigenvalues",
     "window_of",
