@@ -11,6 +11,7 @@ import typer
 
 from freeness.cli.analyze import analyze_command
 from freeness.cli.demo import demo_command
+from freeness.cli.kernel import kernel_command
 from freeness.cli.law import law_command
 from freeness.cli.output import stdout
 from freeness.cli.phase import phase_command
@@ -27,6 +28,7 @@ app.command("demo")(demo_command)
 app.command("analyze")(analyze_command)
 app.command("law")(law_command)
 app.command("phase")(phase_command)
+app.command("kernel")(kernel_command)
 
 
 def _version() -> str:

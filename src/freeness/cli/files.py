@@ -1,4 +1,4 @@
-"""Pictures and tables that commands write: checked before anything is computed, and written atomically."""
+"""What several commands read and write: pictures checked before anything is computed, files written atomically, named numbers."""
 
 from __future__ import annotations
 
@@ -49,3 +49,24 @@ def _unwritable(path: Path) -> Iterator[None]:
         raise InputError(
             f"expected a file to write, got {str(path)!r} ({error.strerror or error}); choose another one."
         ) from error
+
+
+def named_numbers(pairs: list[str], option: str) -> dict[str, float]:
+    """NAME=VALUE options as a dictionary.
+
+    Args:
+        pairs: as typed.
+        option: its name, for messages.
+    """
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        try:
+            found[name.strip()] = float(value)
+        except ValueError:
+            equals = ""
+        if not (equals and name.strip().isidentifier()):
+            raise InputError(
+                f"expected {option} NAME=VALUE with a number, got {pair!r}; write for instance negative_slope=0.2."
+            )
+    return found

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from freeness.cli.errors import reports_errors
-from freeness.cli.files import check_picture, write_atomically
+from freeness.cli.files import check_picture, named_numbers, write_atomically
 from freeness.cli.output import stderr, stdout
 from freeness.errors import InputError
 from freeness.meanfield import (
@@ -71,7 +71,7 @@ def phase_command(
     Example: freeness phase --activation tanh --at 1.5,0.2 --out phase.png
     """
     check_picture(out)
-    function = activation_of(activation, **_parameters(parameter or []))
+    function = activation_of(activation, **named_numbers(parameter or [], "--parameter"))
     settled = None if at is None else _settled(function, *_pair(at, "--at"))
     diagram = phase_diagram(
         function, np.linspace(*_range(sigma_w, "--sigma-w"), points), np.linspace(*_range(sigma_b, "--sigma-b"), points)
@@ -105,21 +105,6 @@ def _edge(function: ActivationFunction) -> tuple[EdgeOfChaos | None, str]:
         return edge_of_chaos(function, _Q), ""
     except InputError as error:
         return None, str(error)
-
-
-def _parameters(pairs: list[str]) -> dict[str, float]:
-    found = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        try:
-            found[name] = float(value)
-        except ValueError:
-            raise InputError(
-                f"expected --parameter NAME=VALUE with a number, got {pair!r}; write negative_slope=0.2."
-            ) from None
-        if not equals:
-            raise InputError(f"expected --parameter NAME=VALUE, got {pair!r}; write negative_slope=0.2.")
-    return found
 
 
 def _pair(text: str, option: str) -> tuple[float, float]:

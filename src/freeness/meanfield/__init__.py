@@ -1,8 +1,9 @@
 """Gaussian-process theory of the forward signal."""
 
-from freeness.meanfield.covariance import Covariance, covariance
+from freeness.meanfield.covariance import Covariance, closed_covariance, covariance
 from freeness.meanfield.derivative_law import derivative_law
 from freeness.meanfield.fixed_point import FixedPoint, depth_scale, fixed_point
+from freeness.meanfield.kernels import Kernels, kernels
 from freeness.meanfield.length_map import LengthMap, second_moment_slope, squared_slope
 from freeness.meanfield.phase import EdgeOfChaos, PhaseDiagram, edge_of_chaos, phase_diagram
 from freeness.meanfield.signals import ActivationSignal, DenseSignal, Signals
@@ -14,14 +15,17 @@ __all__ = [
     "DenseSignal",
     "EdgeOfChaos",
     "FixedPoint",
+    "Kernels",
     "LengthMap",
     "PhaseDiagram",
     "Signals",
+    "closed_covariance",
     "covariance",
     "depth_scale",
     "derivative_law",
     "edge_of_chaos",
     "fixed_point",
+    "kernels",
     "phase_diagram",
     "second_moment",
     "second_moment_slope",

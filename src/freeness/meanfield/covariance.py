@@ -58,8 +58,9 @@ def covariance(function: ActivationFunction, q1: float, q2: float, c: ArrayLike)
     if not (np.abs(correlations) <= 1 + 1e-12).all():
         raise InputError("expected correlations in [-1, 1], got some outside; divide covariances by √(q₁q₂).")
     flat = np.clip(correlations.ravel(), -1.0, 1.0)
-    if function.name in _CLOSED and not function.parameters:
-        value, slope = _CLOSED[function.name](q1, q2, flat)
+    closed = closed_covariance(function, np.array(q1), np.array(q2), np.sqrt(q1 * q2) * flat)
+    if closed is not None:
+        value, slope = closed
     elif function.slopes is not None:
         value, slope = _piecewise_linear(function, q1, q2, flat)
     else:
@@ -73,28 +74,68 @@ def covariance(function: ActivationFunction, q1: float, q2: float, c: ArrayLike)
     return Covariance(value.reshape(correlations.shape), slope.reshape(correlations.shape))
 
 
-def _erf(scale: float) -> Callable[[float, float, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+def closed_covariance(
+    function: ActivationFunction, q1: np.ndarray, q2: np.ndarray, q12: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """E φφ and E φ'φ' in closed form, or None where the activation has none.
+
+    Args:
+        function: φ.
+        q1: variances of u; all three of shapes that broadcast.
+        q2: variances of v.
+        q12: covariances.
+
+    Example:
+        >>> from freeness.network import activation
+        >>> value, slope = closed_covariance(activation("sin"), np.array(1.0), np.array(1.0), np.array(0.0))
+        >>> float(value)
+        0.0
+    """
+    if function.name in _CLOSED and not function.parameters:
+        return _CLOSED[function.name](q1, q2, q12)
+    start = float(function.function(np.zeros(1))[0])
+    if function.slopes is not None and function.kinks == (0.0,) and start == 0:
+        return _bent_at_zero(function.slopes, q1, q2, q12)
+    return None
+
+
+def _determinant(q1: np.ndarray, q2: np.ndarray, q12: np.ndarray) -> np.ndarray:
+    """q₁q₂ - q₁₂², not negative, with fewer digits lost than in that form, and exactly 0 at q₁ = q₂ = q₁₂."""
+    root = np.sqrt(q1 * q2)
+    return np.maximum((root - q12) * (root + q12), 0.0)
+
+
+def _erf(scale: float) -> Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """φ = erf(scale·x): (2/π) asin(2s²q₁₂/√((1 + 2s²q₁)(1 + 2s²q₂))) and its derivative in q₁₂."""
 
-    def closed(q1: float, q2: float, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        a, b, cross = 2 * scale**2 * q1, 2 * scale**2 * q2, 2 * scale**2 * np.sqrt(q1 * q2) * c
-        product = (1 + a) * (1 + b)
-        # 1 + a + b + ab - cross², without cancellation at c = ±1
-        rest = 1 + a + b + 4 * scale**4 * q1 * q2 * (1 - c) * (1 + c)
-        return 2 / np.pi * np.arctan2(cross, np.sqrt(rest)) + 0 * product, 4 * scale**2 / np.pi / np.sqrt(rest)
+    def closed(q1: np.ndarray, q2: np.ndarray, q12: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        twice = 2 * scale**2
+        rest = np.sqrt(1 + twice * (q1 + q2) + twice**2 * _determinant(q1, q2, q12))
+        return 2 / np.pi * np.arctan2(twice * q12, rest), 2 * twice / np.pi / rest
 
     return closed
 
 
-def _sine(q1: float, q2: float, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _sine(q1: np.ndarray, q2: np.ndarray, q12: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """φ = sin: e^{-(q₁+q₂)/2} sinh q₁₂ and cosh."""
-    cross = np.sqrt(q1 * q2) * c
-    up, down = np.exp(cross - (q1 + q2) / 2) / 2, np.exp(-cross - (q1 + q2) / 2) / 2
+    up, down = np.exp(q12 - (q1 + q2) / 2) / 2, np.exp(-q12 - (q1 + q2) / 2) / 2
     return up - down, up + down
 
 
-def _linear(q1: float, q2: float, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return np.sqrt(q1 * q2) * c, np.ones_like(c)
+def _linear(q1: np.ndarray, q2: np.ndarray, q12: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return q12 * np.ones_like(q1 * q2), np.ones_like(q12 * q1 * q2)
+
+
+def _bent_at_zero(
+    slopes: tuple[float, ...], q1: np.ndarray, q2: np.ndarray, q12: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """φ = left·x + (right - left)·max(x, 0), with the arc-cosine kernel of the latter (Cho, Saul 2009)."""
+    left, right = slopes
+    height = np.sqrt(_determinant(q1, q2, q12))
+    inside = (np.pi - np.arctan2(height, q12)) / (2 * np.pi)  # P(u > 0, v > 0)
+    bend = right - left
+    value = left * right * q12 + bend**2 * (height / (2 * np.pi) + inside * q12)
+    return value, left * right + bend**2 * inside
 
 
 _CLOSED = {"erf": _erf(1.0), "erf_unit": _erf(np.sqrt(np.pi) / 2), "sin": _sine, "linear": _linear}

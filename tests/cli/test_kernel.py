@@ -1,0 +1,73 @@
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from freeness.cli import app
+from freeness.data import load_fashion_mnist
+from freeness.meanfield import kernels
+from freeness.network import activation
+
+BASE = ("--activation", "erf", "--depth", "5", "--sigma-w", "1.2", "--sigma-b", "0.1", "--count", "20")
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(app, ["kernel", *arguments], env={"COLUMNS": "80"})
+
+
+def test_files_and_numbers_are_those_of_the_library(tmp_path):
+    result = run(*BASE, "--out", str(tmp_path / "k.npz"), "--json", "-")
+    assert result.exit_code == 0, result.stderr
+    inputs = load_fashion_mnist("train").flattened()[:20].astype(float)
+    inputs *= np.sqrt(784) / np.linalg.norm(inputs, axis=1)[:, None]
+    exact = kernels(inputs, activation("erf"), 5, 1.2, 0.1)
+    with np.load(tmp_path / "k.npz") as stored:
+        np.testing.assert_allclose(stored["ntk"], exact.ntk, rtol=1e-12)
+        np.testing.assert_allclose(stored["nngp"], exact.nngp, rtol=1e-12)
+    found = json.loads(result.stdout)
+    values = np.linalg.eigvalsh(exact.ntk)
+    np.testing.assert_allclose(found["ntk_eigenvalues"], values, rtol=1e-9)
+    assert found["largest_stable_learning_rate"] == pytest.approx(20 / values[-1])
+
+
+def test_gradient_descent_on_the_linearised_network_is_stable_below_the_printed_rate():
+    """f ↦ f - (2η/n)Θ(f - y) for the mean of squared errors: 1 % below the rate it falls, 1 % above it grows."""
+    found = json.loads(run(*BASE, "--json", "-").stdout)
+    values = np.array(found["ntk_eigenvalues"])
+    for factor, stable in ((0.99, True), (1.01, False)):
+        step = 1 - 2 * factor * found["largest_stable_learning_rate"] / 20 * values
+        assert (np.abs(step).max() < 1) == stable
+
+
+def test_a_file_of_inputs_of_any_shape(tmp_path):
+    inputs = np.random.default_rng(0).standard_normal((4, 2, 3))
+    np.save(tmp_path / "x.npy", inputs)
+    result = run("--activation", "relu", "--depth", "3", "--sigma-w", "1.4", "--data", str(tmp_path / "x.npy"), "--raw")
+    assert result.exit_code == 0 and result.stderr == ""
+    exact = kernels(inputs.reshape(4, 6), activation("relu"), 3, 1.4)
+    assert f"{np.linalg.eigvalsh(exact.ntk)[-1]:.6g}" in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((*BASE, "--out", "k.txt"), ".npz"),
+        ((*BASE, "--data", "/no/such.npy"), "check the path"),
+        ((*BASE[:2], "--depth", "5", "--sigma-w", "0"), "sigma_w > 0"),
+        (("--activation", "xx", *BASE[2:]), "activation"),
+        ((*BASE, "--parameter", "a"), "NAME=VALUE"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(arguments, message):
+    result = run(*arguments)
+    assert result.exit_code == 2 and result.stdout == ""
+    assert message in result.stderr and result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("array", [np.zeros(3), np.array([["a"]])])
+def test_files_that_hold_no_inputs_are_refused(tmp_path, array):
+    np.save(tmp_path / "x.npy", array)
+    result = run(*BASE, "--data", str(tmp_path / "x.npy"))
+    assert result.exit_code == 2 and "array of inputs" in result.stderr
