@@ -2,6 +2,7 @@
 
 from freeness.network.activations import ActivationFunction, activation, activation_names
 from freeness.network.builders import mlp
+from freeness.network.custom import custom_activation
 from freeness.network.ensembles import Ensemble, Gaussian, Haar, Measured, ScaledIdentity
 from freeness.network.layers import Activation, Dense, Layer, Network
 
@@ -18,5 +19,6 @@ __all__ = [
     "ScaledIdentity",
     "activation",
     "activation_names",
+    "custom_activation",
     "mlp",
 ]

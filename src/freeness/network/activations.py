@@ -131,6 +131,54 @@ def _elu(alpha: float = 1.0) -> ActivationFunction:
     return ActivationFunction("elu", function, derivative, (0.0,))
 
 
+def _selu() -> ActivationFunction:
+    """Klambauer et al. (2017): scale·elu with the constants at which q = 1 is a stable fixed point at σ_w = 1."""
+    scale, alpha = 1.0507009873554805, 1.6732632423543772
+    inner = _elu(alpha)
+    return ActivationFunction(
+        "selu", lambda x: scale * inner.function(x), lambda x: scale * inner.derivative(x), inner.kinks
+    )
+
+
+def _celu(alpha: float = 1.0) -> ActivationFunction:
+    if not alpha > 0:
+        raise InputError(f"expected an alpha > 0 of celu, got {alpha}; correct it.")
+    return ActivationFunction(
+        "celu",
+        lambda x: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0.0) / alpha)),
+        lambda x: np.where(x > 0, 1.0, np.exp(np.minimum(x, 0.0) / alpha)),
+        (0.0,),
+    )
+
+
+def _hardsigmoid() -> ActivationFunction:
+    return _piecewise_linear("hardsigmoid", (-3.0, 3.0), (0.0, 1 / 6, 0.0), at_zero=0.5)
+
+
+def _hardswish() -> ActivationFunction:
+    return ActivationFunction(
+        "hardswish",
+        lambda x: x * np.clip(x + 3, 0, 6) / 6,
+        lambda x: np.where(x <= -3, 0.0, np.where(x >= 3, 1.0, (2 * x + 3) / 6)),
+        (-3.0, 3.0),
+    )
+
+
+def _softshrink(lambd: float = 0.5) -> ActivationFunction:
+    if not lambd >= 0:
+        raise InputError(f"expected a lambd ≥ 0 of softshrink, got {lambd}; correct it.")
+    return (
+        _piecewise_linear("softshrink", (-lambd, lambd), (1.0, 0.0, 1.0))
+        if lambd
+        else replace(_linear(), name="softshrink")
+    )
+
+
+def _mish_derivative(x: np.ndarray) -> np.ndarray:
+    t = np.tanh(np.logaddexp(0.0, x))
+    return t + x * (1 - t**2) * special.expit(x)
+
+
 def _softplus(beta: float = 1.0) -> ActivationFunction:
     if beta == 0:
         raise InputError("expected a beta of softplus other than 0, got 0; leave it out for beta = 1.")
@@ -165,7 +213,12 @@ _TABLE: dict[str, Callable[..., ActivationFunction]] = {
     "hardtanh": _hardtanh,
     "relu6": _relu6,
     "elu": _elu,
+    "selu": _selu,
+    "celu": _celu,
     "softplus": _softplus,
+    "hardsigmoid": _hardsigmoid,
+    "hardswish": _hardswish,
+    "softshrink": _softshrink,
     "tanh": _smooth("tanh", np.tanh, lambda x: 1 / np.cosh(np.minimum(np.abs(x), 350.0)) ** 2),
     "erf": _smooth("erf", special.erf, lambda x: 2 / np.sqrt(np.pi) * np.exp(-(x**2))),
     "erf_unit": _smooth("erf_unit", lambda x: special.erf(np.sqrt(np.pi) / 2 * x), lambda x: np.exp(-np.pi / 4 * x**2)),
@@ -173,6 +226,9 @@ _TABLE: dict[str, Callable[..., ActivationFunction]] = {
     "gelu": _smooth("gelu", lambda x: x * special.ndtr(x), lambda x: special.ndtr(x) + x * _normal_pdf(x)),
     "gelu_tanh": _smooth("gelu_tanh", lambda x: x / 2 * (1 + _gelu_tanh_inner(x)), _gelu_tanh_derivative),
     "silu": _smooth("silu", lambda x: x * special.expit(x), _silu_derivative),
+    "mish": _smooth("mish", lambda x: x * np.tanh(np.logaddexp(0.0, x)), _mish_derivative),
+    "logsigmoid": _smooth("logsigmoid", lambda x: -np.logaddexp(0.0, -x), lambda x: special.expit(-x)),
+    "tanhshrink": _smooth("tanhshrink", lambda x: x - np.tanh(x), lambda x: np.tanh(x) ** 2),
     "softsign": _smooth("softsign", lambda x: x / (1 + np.abs(x)), lambda x: 1 / (1 + np.abs(x)) ** 2, (0.0,)),
     "sin": _smooth("sin", np.sin, np.cos),
 }

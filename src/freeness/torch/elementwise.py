@@ -179,6 +179,7 @@ def _kinks(slope: Callable[[np.ndarray], np.ndarray]) -> tuple[float, ...]:
     return tuple(found)
 
 
+_SELU = (1.6732632423543772, 1.0507009873554805)  # alpha and scale
 _Entry = tuple[str, dict[str, float]]
 _Bound = dict[str, Any]
 
@@ -201,8 +202,14 @@ def _threshold(bound: _Bound) -> _Entry | None:
 
 
 def _elu(bound: _Bound) -> _Entry | None:
-    plain = bound["scale"] == 1 and bound["input_scale"] == 1
-    return ("elu", {"alpha": float(bound["alpha"])}) if plain else None
+    """torch runs SELU and CELU as this, too."""
+    alpha, scale, inner = (float(bound[key]) for key in ("alpha", "scale", "input_scale"))
+    if scale == 1 and inner == 1:
+        return "elu", {"alpha": alpha}
+    if scale == 1 and math.isclose(alpha * inner, 1.0, rel_tol=1e-12):
+        return "celu", {"alpha": alpha}
+    known = inner == 1 and math.isclose(alpha, _SELU[0], rel_tol=1e-12) and math.isclose(scale, _SELU[1], rel_tol=1e-12)
+    return ("selu", {}) if known else None
 
 
 def _softplus(bound: _Bound) -> _Entry | None:
@@ -210,7 +217,25 @@ def _softplus(bound: _Bound) -> _Entry | None:
 
 
 _TABLE: dict[str, Callable[[_Bound], _Entry | None]] = {
-    **{name: _named(name) for name in ("relu", "relu6", "tanh", "erf", "sigmoid", "silu", "sin")},
+    **{
+        name: _named(name)
+        for name in (
+            "relu",
+            "relu6",
+            "tanh",
+            "erf",
+            "sigmoid",
+            "silu",
+            "sin",
+            "selu",
+            "mish",
+            "hardsigmoid",
+            "hardswish",
+        )
+    },
+    "log_sigmoid": _named("logsigmoid"),
+    "celu": lambda bound: ("celu", {"alpha": float(bound["alpha"])}),
+    "softshrink": lambda bound: ("softshrink", {"lambd": float(bound["lambd"])}),
     "special_erf": _named("erf"),
     "special_expit": _named("sigmoid"),
     "hardtanh": lambda bound: _clip(bound["min_val"], bound["max_val"]),
@@ -223,6 +248,7 @@ _TABLE: dict[str, Callable[[_Bound], _Entry | None]] = {
 }
 _PROGRAMS = {
     "abs(h0); add(h1, 1); div(h0, h2)": "softsign",
+    "tanh(h0); sub(h0, h1)": "tanhshrink",
     f"mul(h0, {math.sqrt(math.pi) / 2:g}); erf(h1)": "erf_unit",
 }
 _UNTAGGED = {"special_erf", "special_expit", "hardswish", "log_sigmoid", "square"}
