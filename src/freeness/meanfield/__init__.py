@@ -6,6 +6,7 @@ from freeness.meanfield.fixed_point import FixedPoint, depth_scale, fixed_point
 from freeness.meanfield.kernels import Kernels, kernels
 from freeness.meanfield.length_map import LengthMap, second_moment_slope, squared_slope
 from freeness.meanfield.phase import EdgeOfChaos, PhaseDiagram, edge_of_chaos, phase_diagram
+from freeness.meanfield.shaping import Shaped, shaped
 from freeness.meanfield.signals import ActivationSignal, DenseSignal, Signals
 from freeness.meanfield.variance_map import second_moment, signals, variance_gain
 
@@ -18,6 +19,7 @@ __all__ = [
     "Kernels",
     "LengthMap",
     "PhaseDiagram",
+    "Shaped",
     "Signals",
     "closed_covariance",
     "covariance",
@@ -29,6 +31,7 @@ __all__ = [
     "phase_diagram",
     "second_moment",
     "second_moment_slope",
+    "shaped",
     "signals",
     "squared_slope",
     "variance_gain",

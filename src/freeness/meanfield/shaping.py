@@ -1,0 +1,172 @@
+"""Activation shaping: φ̂(x) = a(φ(gx + b) + d) with kernel maps that a deep plain network needs.
+
+With z ~ N(0, 1): Q(1) = E φ̂², Q'(1) = E φ̂φ̂'z, C(0) = (E φ̂)², C'(1) = E φ̂'², C''(1) = E φ̂''². A chain of L activations has the
+slope C'(1)^L and, at C'(1) = 1, the curvature L·C''(1).
+
+Source: Martens et al., Rapid training of deep neural networks without skip connections or normalization layers using deep
+kernel shaping (DKS, 2021); Zhang, Botev, Martens, Deep learning without shortcuts (TAT, 2022).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.optimize import root, root_scalar
+
+from freeness.errors import ConvergenceError, InputError
+from freeness.meanfield.covariance import covariance
+from freeness.network import Activation, ActivationFunction, Network, activation
+from freeness.numerics.quadrature import gaussian_nodes
+
+_ZETA = 1.5  # slope of the whole network's correlation map at 1, DKS
+_TAU = 0.3  # its curvature there, TAT
+_KEPT = 0.9  # C_f(0) of the whole network, TAT for leaky ReLU
+_STARTS = [(g, b) for g in (0.1, 0.3, 0.03, 1.0, 0.6) for b in (0.5, -0.5, 1.0, 0.0, -1.0)]
+_STEP = 1e-4  # of the difference quotient for φ''
+_SOLVED = 1e-10
+
+
+@dataclass(frozen=True)
+class Shaped:
+    """φ̂(x) = scale·(φ(gain·x + shift) + offset), as numbers and as an activation; ``layers``: the L it was made for."""
+
+    function: ActivationFunction
+    gain: float
+    shift: float
+    offset: float
+    scale: float
+    layers: int
+
+
+def shaped(function: ActivationFunction, network: Network | int, method: Literal["dks", "tat"] = "tat") -> Shaped:
+    """The activation made for a deep chain of layers.
+
+    DKS: Q(1) = Q'(1) = 1, C(0) = 0, C'(1)^L = 1.5. TAT: Q(1) = Q'(1) = C'(1) = 1, L·C''(1) = 0.3; for the ReLU family a leaky
+    ReLU whose L-fold correlation map takes 0 to 0.9.
+
+    Args:
+        function: φ, smooth, or of the ReLU family for TAT.
+        network: whose activations are counted, or L.
+        method: "dks" or "tat".
+
+    Raises:
+        InputError: the method does not know the activation.
+        ConvergenceError: no constants were found.
+
+    Example:
+        >>> from freeness.network import activation
+        >>> found = shaped(activation("tanh"), 50, "tat")
+        >>> [round(v, 4) for v in (found.gain, found.shift, found.offset)]
+        [0.0817, 0.5258, -0.4832]
+    """
+    layers = _layers(network)
+    if method not in ("dks", "tat"):
+        raise InputError(f'expected the method "dks" or "tat", got {method!r}; choose one.')
+    if function.slopes is not None:
+        if method == "dks" or function.kinks != (0.0,):
+            raise InputError(
+                f"expected a smooth activation for {method.upper()}, got {function.name}; TAT shapes the ReLU family."
+            )
+        return _leaky(layers)
+    residual = _dks(function, layers) if method == "dks" else _tat(function, layers)
+    for start in _STARTS:
+        with np.errstate(all="ignore"):
+            found = root(lambda p: residual(*p)[0], start, tol=1e-13)
+            if found.success or np.abs(found.fun).max() < _SOLVED:
+                _, offset, scale = residual(*found.x)
+                if (
+                    np.isfinite([offset, scale]).all()
+                    and np.abs(residual(*found.x)[0]).max() < _SOLVED
+                    and found.x[0] > 0
+                ):
+                    return _made(function, float(found.x[0]), float(found.x[1]), offset, scale, layers)
+    raise ConvergenceError(
+        f"expected constants that shape {function.name} for {layers} layers by {method.upper()}, got none from "
+        f"{len(_STARTS)} starts; the activation may be linear, or too far from what the conditions ask."
+    )
+
+
+def _layers(network: Network | int) -> int:
+    layers = network if isinstance(network, int) else sum(isinstance(layer, Activation) for layer in network.layers)
+    if isinstance(network, bool) or layers < 1:
+        raise InputError(f"expected at least one activation layer, got {layers}; count the activations.")
+    return layers
+
+
+_Residual = Callable[[float, float], tuple[np.ndarray, float, float]]
+
+
+def _dks(function: ActivationFunction, layers: int) -> _Residual:
+    """(Q'(1) - 1, C'(1) - ζ^{1/L}), with d from C(0) = 0 and a from Q(1) = 1."""
+
+    def residual(gain: float, shift: float) -> tuple[np.ndarray, float, float]:
+        z, weights, h = _nodes(function, gain, shift)
+        value, slope = function.function(h), gain * function.derivative(h)
+        offset = -float(weights @ value)
+        scale = float(1 / np.sqrt(weights @ (value + offset) ** 2))
+        q_slope = scale**2 * weights @ ((value + offset) * slope * z)
+        c_slope = scale**2 * weights @ slope**2
+        return np.array([q_slope - 1, c_slope - _ZETA ** (1 / layers)]), offset, scale
+
+    return residual
+
+
+def _tat(function: ActivationFunction, layers: int) -> _Residual:
+    """(Q(1) - 1, L·C''(1)/τ - 1), with a from C'(1) = 1 and d from Q'(1) = 1, which is linear in it."""
+
+    def residual(gain: float, shift: float) -> tuple[np.ndarray, float, float]:
+        z, weights, h = _nodes(function, gain, shift)
+        value, slope = function.function(h), gain * function.derivative(h)
+        bend = gain**2 * (function.derivative(h + _STEP) - function.derivative(h - _STEP)) / (2 * _STEP)
+        scale = float(1 / np.sqrt(weights @ slope**2))
+        offset = float((weights @ slope**2 - weights @ (value * slope * z)) / (weights @ (slope * z)))
+        q = scale**2 * weights @ (value + offset) ** 2
+        return np.array([q - 1, layers * scale**2 * (weights @ bend**2) / _TAU - 1]), offset, scale
+
+    return residual
+
+
+def _nodes(function: ActivationFunction, gain: float, shift: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """z, weights and gz + b, panels split where that meets a kink."""
+    kinks = [(kink - shift) / gain for kink in function.kinks] if gain else []
+    z, weights = gaussian_nodes(1.0, kinks)
+    return z, weights, gain * z + shift
+
+
+def _made(function: ActivationFunction, gain: float, shift: float, offset: float, scale: float, layers: int) -> Shaped:
+    made = ActivationFunction(
+        f"shaped {function.name}",
+        lambda x: scale * (function.function(gain * x + shift) + offset),
+        lambda x: scale * gain * function.derivative(gain * x + shift),
+        tuple((kink - shift) / gain for kink in function.kinks),
+    )
+    return Shaped(made, gain, shift, offset, scale, layers)
+
+
+def _leaky(layers: int) -> Shaped:
+    """max(x, 0) + s·min(x, 0), scaled by √(2/(1 + s²)), with s from C_f(0) = 0.9."""
+
+    def kept(slope: float) -> float:
+        leaky = activation("leaky_relu", negative_slope=slope)
+        c = 0.0
+        for _ in range(layers):
+            c = min(float(covariance(leaky, 1.0, 1.0, c).value) * 2 / (1 + slope**2), 1.0)
+        return c - _KEPT
+
+    if kept(0.0) < 0:
+        raise InputError(
+            f"expected a network that needs shaping, got {layers} layers, whose ReLU map takes 0 to less than {_KEPT}; use ReLU."
+        )
+    slope = float(root_scalar(kept, bracket=(0.0, 1.0 - 1e-9), xtol=1e-14).root)
+    leaky, scale = activation("leaky_relu", negative_slope=slope), float(np.sqrt(2 / (1 + slope**2)))
+    made = ActivationFunction(
+        "shaped leaky_relu",
+        lambda x: scale * leaky.function(x),
+        lambda x: scale * leaky.derivative(x),
+        (0.0,),
+        (scale * slope, scale),
+    )
+    return Shaped(made, 1.0, 0.0, 0.0, scale, layers)
