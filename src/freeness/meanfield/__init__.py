@@ -9,6 +9,7 @@ from freeness.meanfield.length_map import LengthMap, second_moment_slope, square
 from freeness.meanfield.phase import EdgeOfChaos, PhaseDiagram, edge_of_chaos, phase_diagram
 from freeness.meanfield.shaping import Shaped, shaped
 from freeness.meanfield.signals import ActivationSignal, DenseSignal, Signals
+from freeness.meanfield.trajectory import Trajectory, trajectory
 from freeness.meanfield.variance_map import second_moment, signals, variance_gain
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "PhaseDiagram",
     "Shaped",
     "Signals",
+    "Trajectory",
     "closed_covariance",
     "covariance",
     "depth_scale",
@@ -37,5 +39,6 @@ __all__ = [
     "shaped",
     "signals",
     "squared_slope",
+    "trajectory",
     "variance_gain",
 ]
