@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from freeness.cli.errors import needs_extra
 from freeness.errors import InputError
 
+if TYPE_CHECKING:
+    from freeness.plots import Figure
+
 _FORMATS = (".png", ".svg")
+_DPI = 150
 
 
 def check_picture(out: Path | None) -> None:
@@ -49,6 +55,18 @@ def _unwritable(path: Path) -> Iterator[None]:
         raise InputError(
             f"expected a file to write, got {str(path)!r} ({error.strerror or error}); choose another one."
         ) from error
+
+
+def rendered(figure: Figure, kind: str) -> bytes:
+    """A figure as the content of a file.
+
+    Args:
+        figure: of matplotlib.
+        kind: "png" or "svg".
+    """
+    stream = io.BytesIO()
+    figure.savefig(stream, format=kind, dpi=_DPI, metadata={"Date": None} if kind == "svg" else None)
+    return stream.getvalue()
 
 
 def named_numbers(pairs: list[str], option: str) -> dict[str, float]:

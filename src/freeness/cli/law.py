@@ -24,7 +24,7 @@ from freeness.calculus.expression import Method
 from freeness.calculus.form_matrix import sample_expression
 from freeness.calculus.grammar import ParsedLaw, parse_law, parse_variable
 from freeness.cli.errors import reports_errors
-from freeness.cli.files import check_picture, write_atomically
+from freeness.cli.files import check_picture, rendered, write_atomically
 from freeness.cli.output import stderr, stdout
 from freeness.cli.sketch import sketch
 from freeness.errors import InputError
@@ -37,7 +37,6 @@ _MOMENTS = 6
 _ROUNDING = 1e-14  # a printed moment below this multiple of the support's radius to its order is 0
 _SHOWN = 12  # bands, and atoms, in the printed tables
 
-_DPI = 150
 _VARIABLE = "The law of a variable: an inline law or an expression."
 
 
@@ -211,9 +210,7 @@ def _picture(result: _Result, kind: str) -> bytes:
     from freeness.plots import figure_of, plot_law
 
     axes = plot_law(result.law, sampled=result.sampled, title=result.expression)
-    stream = io.BytesIO()
-    figure_of(axes).savefig(stream, format=kind, dpi=_DPI, metadata={"Date": None} if kind == "svg" else None)
-    return stream.getvalue()
+    return rendered(figure_of(axes), kind)
 
 
 def _csv(table: LawTable) -> str:

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from freeness.cli.errors import reports_errors
-from freeness.cli.files import check_picture, named_numbers, write_atomically
+from freeness.cli.files import check_picture, named_numbers, rendered, write_atomically
 from freeness.cli.output import stderr, stdout
 from freeness.errors import InputError
 from freeness.meanfield import (
@@ -35,7 +35,6 @@ from freeness.network import activation as activation_of
 SCHEMA_VERSION = 1
 _SHOWN = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _Q = np.unique([*np.geomspace(0.01, 100.0, 81), *_SHOWN])  # of the critical curve
-_DPI = 150
 _TRAINABLE = 6.0  # depth up to which networks train, in units of ξ_c (Schoenholz et al. 2017, fig. 5)
 
 
@@ -194,9 +193,7 @@ def _picture(name: str, diagram: PhaseDiagram, edge: EdgeOfChaos | None, kind: s
     from freeness.plots import figure_of, plot_phase
 
     axes = plot_phase(diagram, edge, title=f"{name}: blue ordered, red chaotic")
-    stream = io.BytesIO()
-    figure_of(axes).savefig(stream, format=kind, dpi=_DPI, metadata={"Date": None} if kind == "svg" else None)
-    return stream.getvalue()
+    return rendered(figure_of(axes), kind)
 
 
 def _csv(diagram: PhaseDiagram) -> str:

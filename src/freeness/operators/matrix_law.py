@@ -241,12 +241,8 @@ class MatrixLaw(BandedLaw, TransformLaw):
             error = np.abs(slope) * (self._magnitude(z) * _ROUNDING + solution.height) + np.abs(g) * (
                 _ROUNDING + solution.noise
             )
-        own = self._equation.potential(state) - 1j * self._offset if potential else np.full(z.shape, np.nan, complex)
+        own = self._equation.potential(state) - 1j * self._constant if potential else np.full(z.shape, np.nan, complex)
         return Boundary(g, own, error, solution.converged & np.isfinite(g))
-
-    @property
-    def _offset(self) -> float:
-        return self._constant
 
     def _solved_state(self, z: np.ndarray, potential: bool) -> tuple[Solution, State]:
         solution = self._solve(z)
