@@ -172,6 +172,7 @@ BAD = {
     "mp": (1, "mp:RATIO"),
     "mp:": (1, "mp:RATIO"),
     "mp:1,2": (1, "mp:RATIO"),
+    "mp:1/2": (5, "mp:0.5"),
     "mp:-1": (1, "ratio"),
     "1 + projection:1.5": (5, "trace"),
     "uniform:1": (1, "uniform:LOW,HIGH"),

@@ -261,10 +261,18 @@ class _Parser(Generic[T]):
     def _product(self) -> T:
         form = self._signed()
         while token := self._take("*", "/"):
+            self._refuse_fraction(token)
             other = self._signed()
             with _at(token):
                 form = self._reading.times(form, other if token.text == "*" else self._reading.inverse(other))
         return form
+
+    def _refuse_fraction(self, token: _Token) -> None:
+        """``mp:1/2`` would be half of mp:1, and is meant as mp:0.5."""
+        before = self._tokens[self._place - 2]
+        if token.text == "/" and before.kind == "law" and token.column == before.column + len(before.text):
+            self._place -= 1
+            self._fail("a number as parameter", "write mp:0.5 for mp:1/2, and (mp:1)/2 for half of mp:1")
 
     def _signed(self) -> T:
         negative = False

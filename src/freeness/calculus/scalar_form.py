@@ -32,7 +32,7 @@ def scalar_form(expression: Expression) -> Form:
         2.0
     """
     separate = _separate(expression)
-    return form_of(expression) if separate is None else separate
+    return _form_of(expression) if separate is None else separate
 
 
 def _separate(expression: Expression) -> Form | None:
@@ -63,33 +63,19 @@ def _name(letter: Letter) -> str:
 
 
 @singledispatch
-def form_of(expression: Expression) -> Form:
-    """The linear form in free parts that an expression is.
-
-    Args:
-        expression: in free variables.
-
-    Raises:
-        InputError: it is none; only the operator method can do it.
-
-    Example:
-        >>> from freeness.calculus import free_variables
-        >>> from freeness.laws import MarchenkoPastur, Semicircle
-        >>> x, y = free_variables(Semicircle(), MarchenkoPastur(1.0))
-        >>> round(form_of(y * x * y + 1).whole_law().variance, 10)
-        4.0
-    """
+def _form_of(expression: Expression) -> Form:
+    """The form that the expression is as it is written."""
     raise TypeError(f"expected an expression, got {type(expression).__name__}; register its form.")
 
 
-@form_of.register
+@_form_of.register
 def _(expression: Constant) -> Form:
     if complex(expression.value).imag:
         raise InputError(f"expected real numbers for scalar moves, got {expression!r}; use the operator method.")
     return constant(complex(expression.value).real)
 
 
-@form_of.register
+@_form_of.register
 def _(expression: Letter) -> Form:
     if not _scalar(expression):
         raise InputError(
@@ -98,27 +84,27 @@ def _(expression: Letter) -> Form:
     return variable(_name(expression), expression.symbol.element.law)
 
 
-@form_of.register
+@_form_of.register
 def _(expression: Sum) -> Form:
-    return reduce(plus, map(form_of, expression.terms))
+    return reduce(plus, map(_form_of, expression.terms))
 
 
-@form_of.register
+@_form_of.register
 def _(expression: Product) -> Form:
     number, factors = pulled_number(expression)
-    scalar = form_of(Constant(number))
+    scalar = _form_of(Constant(number))
     runs = [(base, len(list(run))) for base, run in groupby(factors)]
     return _palindrome(runs).scaled(scalar.constant)
 
 
-@form_of.register
+@_form_of.register
 def _(expression: Inverse) -> Form:
-    return power(form_of(expression.base), constant(-1.0))
+    return power(_form_of(expression.base), constant(-1.0))
 
 
-@form_of.register
+@_form_of.register
 def _(expression: Joined) -> Form:
-    return form_of(expression.inner)
+    return _form_of(expression.inner)
 
 
 def pulled_number(product: Product) -> tuple[complex, list[Expression]]:
@@ -146,9 +132,9 @@ def _palindrome(runs: Sequence[tuple[Expression, int]]) -> Form:
         return constant(1.0)
     base, exponent = runs[0]
     if len(runs) == 1:
-        return power(form_of(base), constant(float(exponent)))
+        return power(_form_of(base), constant(float(exponent)))
     if runs[-1] != runs[0]:
         raise InputError(
             "expected sums and palindromes of free parts for scalar moves, got another product; use the operator method."
         )
-    return sandwich(power(form_of(base), constant(float(exponent))), _palindrome(runs[1:-1]))
+    return sandwich(power(_form_of(base), constant(float(exponent))), _palindrome(runs[1:-1]))
