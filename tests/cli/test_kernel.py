@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from freeness.cli import app
 from freeness.data import load_fashion_mnist
 from freeness.meanfield import kernels
-from freeness.network import activation
+from freeness.network import mlp
 
 BASE = ("--activation", "erf", "--depth", "5", "--sigma-w", "1.2", "--sigma-b", "0.1", "--count", "20")
 
@@ -21,7 +21,7 @@ def test_files_and_numbers_are_those_of_the_library(tmp_path):
     assert result.exit_code == 0, result.stderr
     inputs = load_fashion_mnist("train").flattened()[:20].astype(float)
     inputs *= np.sqrt(784) / np.linalg.norm(inputs, axis=1)[:, None]
-    exact = kernels(inputs, activation("erf"), 5, 1.2, 0.1)
+    exact = kernels(mlp(5, inputs.shape[1], "erf", "gaussian", sigma_w=1.2, sigma_b=0.1), inputs)
     with np.load(tmp_path / "k.npz") as stored:
         np.testing.assert_allclose(stored["ntk"], exact.ntk, rtol=1e-12)
         np.testing.assert_allclose(stored["nngp"], exact.nngp, rtol=1e-12)
@@ -45,7 +45,7 @@ def test_a_file_of_inputs_of_any_shape(tmp_path):
     np.save(tmp_path / "x.npy", inputs)
     result = run("--activation", "relu", "--depth", "3", "--sigma-w", "1.4", "--data", str(tmp_path / "x.npy"), "--raw")
     assert result.exit_code == 0 and result.stderr == ""
-    exact = kernels(inputs.reshape(4, 6), activation("relu"), 3, 1.4)
+    exact = kernels(mlp(3, 6, "relu", "gaussian", sigma_w=1.4), inputs.reshape(4, 6))
     assert f"{np.linalg.eigvalsh(exact.ntk)[-1]:.6g}" in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 80
 

@@ -6,9 +6,14 @@ import pytest
 
 from freeness import InputError
 from freeness.meanfield import covariance, kernels
-from freeness.network import activation
+from freeness.network import activation, mlp
 
 RNG = np.random.default_rng(11)
+
+
+def of_mlp(inputs, function, depth, sigma_w, sigma_b=0.0):
+    width = np.asarray(inputs).shape[-1]
+    return kernels(mlp(depth, width, function, "gaussian", sigma_w=sigma_w, sigma_b=sigma_b), inputs)
 
 
 def sphere(n, width):
@@ -20,7 +25,7 @@ def test_erf_in_the_chaotic_phase_at_depth_1000_against_50_digits():
     """σ_w = 1.2, σ_b = 0.1, two inputs: Θ grows like χ₁ˡ to 1e32, and Θ₀₁ settles."""
     mpmath.mp.dps = 50
     inputs = RNG.standard_normal((2, 20))
-    found = kernels(inputs, activation("erf"), 1000, 1.2, 0.1)
+    found = of_mlp(inputs, activation("erf"), 1000, 1.2, 0.1)
     w, b = mpmath.mpf(1.2) ** 2, mpmath.mpf(0.1) ** 2
     gram = [
         [mpmath.fsum(mpmath.mpf(float(p)) * float(q) for p, q in zip(x, y, strict=True)) / 20 for y in inputs]
@@ -51,7 +56,7 @@ def test_functions_of_the_angle_are_the_pairwise_integrals(name):
     inputs[1] = 0.999 * inputs[0] + np.sqrt(1 - 0.999**2) * inputs[2]
     inputs[1] *= np.sqrt(30) / np.linalg.norm(inputs[1])
     function, w, b = activation(name), 1.4**2, 0.2**2
-    found = kernels(inputs, function, 4, 1.4, 0.2)
+    found = of_mlp(inputs, function, 4, 1.4, 0.2)
     sigma = w * inputs @ inputs.T / 30 + b
     theta = sigma.copy()
     for _ in range(3):
@@ -68,25 +73,41 @@ def test_functions_of_the_angle_are_the_pairwise_integrals(name):
 
 
 def test_inputs_of_unequal_norm():
-    """Closed forms take any; others are integrated pair by pair, and refused where that would take hours."""
+    """Closed forms and smooth activations take any; with kinks pairs are integrated, and refused where that takes hours."""
     inputs = RNG.standard_normal((4, 9))
-    relu = kernels(inputs, activation("relu"), 3, 1.2, 0.1)
-    leaky = kernels(inputs, activation("leaky_relu", negative_slope=1e-12), 3, 1.2, 0.1)
+    relu = of_mlp(inputs, activation("relu"), 3, 1.2, 0.1)
+    leaky = of_mlp(inputs, activation("leaky_relu", negative_slope=1e-12), 3, 1.2, 0.1)
     np.testing.assert_allclose(relu.ntk, leaky.ntk, rtol=1e-9)
-    small = kernels(inputs, activation("tanh"), 2, 1.2, 0.1)
+    small = of_mlp(inputs, activation("tanh"), 2, 1.2, 0.1)
     q = 1.44 * (inputs[:2] ** 2).mean(axis=1) + 0.01
     c = (1.44 * inputs[0] @ inputs[1] / 9 + 0.01) / np.sqrt(q.prod())
     at = covariance(activation("tanh"), q[0], q[1], c)
     assert small.nngp[0, 1] == pytest.approx(1.44 * float(at.value) + 0.01, rel=1e-12)
     with pytest.raises(InputError, match="equal norm"):
-        kernels(RNG.standard_normal((200, 9)), activation("tanh"), 20, 1.2, 0.1)
+        of_mlp(RNG.standard_normal((300, 9)), activation("hardtanh"), 20, 1.2, 0.1)
+
+
+@pytest.mark.parametrize("name", ["tanh", "gelu", "softplus", "mish"])
+def test_the_hermite_series_is_the_pairwise_integral(name):
+    """Two layers at unequal norms, with opposite, equal and nearly equal inputs among them, to 1e-8."""
+    inputs = RNG.standard_normal((12, 9)) * np.linspace(0.3, 2.5, 12)[:, None]
+    inputs[1], inputs[2], inputs[3] = -2 * inputs[0], inputs[0], inputs[0] * (1 + 1e-9)
+    function = activation(name)
+    found = of_mlp(inputs, function, 2, 1.4, 0.2)
+    sigma = 1.96 * inputs @ inputs.T / 9 + 0.04
+    for i, j in [(0, 0), (0, 1), (0, 2), (0, 3), (4, 5), (11, 11), (0, 11), (7, 9)]:
+        c = 1.0 if i == j or (i, j) == (0, 2) else float(sigma[i, j] / np.sqrt(sigma[i, i] * sigma[j, j]))
+        at = covariance(function, sigma[i, i], sigma[j, j], min(c, 1.0))
+        value = 1.96 * float(at.value) + 0.04
+        assert found.nngp[i, j] == pytest.approx(value, rel=1e-8)
+        assert found.ntk[i, j] == pytest.approx(value + 1.96 * float(at.slope) * sigma[i, j], rel=1e-8)
 
 
 def test_wide_networks_have_these_kernels():
     """Width 3000, three weight matrices, averaged over 4 draws: Σ of the outputs and Θ from explicit gradients."""
     n, inputs = 3000, sphere(3, 10)
     function = activation("tanh")
-    exact = kernels(inputs, function, 3, 1.5, 0.2)
+    exact = of_mlp(inputs, function, 3, 1.5, 0.2)
     nngp, ntk = np.zeros((3, 3)), np.zeros((3, 3))
     for _ in range(4):
         first, second = RNG.standard_normal((n, 10)), RNG.standard_normal((n, n))
@@ -108,7 +129,7 @@ def test_kernels_are_symmetric_and_positive_semi_definite():
     inputs = sphere(40, 20)
     inputs[1] = inputs[0]
     for name in ("relu", "gelu", "erf"):
-        found = kernels(inputs, activation(name), 6, 1.3, 0.1)
+        found = of_mlp(inputs, activation(name), 6, 1.3, 0.1)
         for kernel in (found.nngp, found.ntk):
             np.testing.assert_array_equal(kernel, kernel.T)
             values = np.linalg.eigvalsh(kernel)
@@ -117,9 +138,15 @@ def test_kernels_are_symmetric_and_positive_semi_definite():
 
 def test_depth_one_is_linear():
     inputs = RNG.standard_normal((3, 5))
-    found = kernels(inputs, activation("tanh"), 1, 1.5, 0.3)
+    found = of_mlp(inputs, activation("tanh"), 1, 1.5, 0.3)
     np.testing.assert_allclose(found.nngp, 2.25 * inputs @ inputs.T / 5 + 0.09, rtol=1e-14)
     np.testing.assert_array_equal(found.nngp, found.ntk)
+
+
+def test_overflow_names_its_layer():
+    """χ₁ of erf at σ_w = 3 is 2.3, whose powers leave the floats behind layer 900 or so, while q stays."""
+    with pytest.raises(InputError, match=r"overflow behind (Dense 'layer|Activation 'activation)[89]\d\d"):
+        of_mlp(sphere(2, 6), activation("erf"), 2000, 3.0)
 
 
 @pytest.mark.parametrize(
@@ -130,9 +157,9 @@ def test_depth_one_is_linear():
         (np.zeros((2, 2)), 2, 1.0, "not 0"),
         (np.ones((2, 2)), 0, 1.0, "depth"),
         (np.ones((2, 2)), 2, 0.0, "sigma_w"),
-        (np.ones((2, 2)), 3000, 3.0, "overflow"),
+        (np.ones((2, 2)), 3000, 3.0, "stays finite"),
     ],
 )
 def test_bad_input_is_refused(inputs, depth, sigma_w, message):
     with pytest.raises(InputError, match=message), np.errstate(all="ignore"):
-        kernels(inputs, activation("relu"), depth, sigma_w)
+        of_mlp(inputs, activation("relu"), depth, sigma_w)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from freeness import InputError, mlp
-from freeness.meanfield import covariance, second_moment, second_moment_slope, shaped
-from freeness.network import activation
+from freeness.meanfield import covariance, second_moment, second_moment_slope, shaped, shaping, trajectory
+from freeness.network import Activation, Dense, Gaussian, Network, Pooling, Residual, activation
 
 SMOOTH = ["tanh", "gelu", "silu", "softplus", "sigmoid", "erf", "mish", "elu", "softsign"]
 
@@ -49,6 +49,88 @@ def test_layers_are_counted_from_the_record():
     network = mlp(depth=51, width=10, activation="tanh", weights="haar")
     assert shaped(activation("tanh"), network) == shaped(activation("tanh"), 50)
     assert shaped(activation("tanh"), network).layers == 50
+
+
+def normalised_residual(blocks, dense, scale):
+    """Blocks of ``dense`` pairs φ, W beside a skip connection, skip² + scale² = 1, between two plain layers."""
+    matrix = Dense(10, 10, Gaussian(1.0))
+    branch = (Activation(activation("tanh")), matrix) * dense
+    return Network(
+        (matrix, *[Residual(branch, scale, (1 - scale**2) ** 0.5)] * blocks, Activation(activation("tanh")), matrix)
+    )
+
+
+def modified_resnet(blocks, dense, scale):
+    """The same as a subnetwork maximizing function, written by hand as users of the dks package do."""
+
+    def function(x, r):
+        best = x
+        for _ in range(blocks):
+            inner = x
+            for _ in range(dense):
+                inner = r(inner)
+            best = max(best, inner)
+            x = (1 - scale**2) * x + scale**2 * inner
+        return max(best, r(x))
+
+    return function
+
+
+@pytest.mark.parametrize("name", ["tanh", "softplus", "gelu_exact"])
+@pytest.mark.parametrize("method", ["DKS", "TAT"])
+@pytest.mark.parametrize("network", ["chain", "residual"])
+@pytest.mark.filterwarnings("ignore")  # autograd's cosh overflows in dks
+def test_constants_are_those_of_the_dks_package(name, method, network):
+    """The authors' package, where the network is typed by hand: its constants solve the equations read from the record.
+
+    There are several solutions (mirrored ones of an odd φ, others of softplus), so not always the same one is found.
+    """
+    package = pytest.importorskip("dks.base.activation_transform", reason="dks is not installed")
+    if network == "chain":
+        record, typed = 40, lambda x, r: [x := r(x) for _ in range(40)][-1]
+    else:
+        record, typed = normalised_residual(12, 2, 0.6), modified_resnet(12, 2, 0.6)
+    theirs = package._get_activations_params([name], method=method, subnet_max_func=typed)[name]
+    layers = shaping._chain(record) if isinstance(record, int) else record.layers
+    equations = {"DKS": shaping._dks, "TAT": shaping._tat}[method](activation(name.removesuffix("_exact")), layers)
+    residual, offset, scale = equations(theirs["input_scale"], theirs["input_shift"])
+    assert residual == pytest.approx([0.0, 0.0], abs=1e-3)
+    assert (offset, scale) == pytest.approx((theirs["output_shift"], theirs["output_scale"]), rel=1e-3)
+    if network == "chain":
+        found = shaped(activation(name.removesuffix("_exact")), record, method.lower())
+        assert (found.gain, found.scale) == pytest.approx((theirs["input_scale"], theirs["output_scale"]), rel=1e-3)
+
+
+def test_a_shaped_residual_network_has_the_slope_asked_for():
+    """By kernels: the whole network's slope at 1, times ψ/s for the subnetwork that ends in the last branch, which has more."""
+    network = normalised_residual(12, 2, 0.6)
+    function = shaped(activation("tanh"), network, "dks").function
+
+    def put(layers):
+        return tuple(
+            Activation(function)
+            if isinstance(layer, Activation)
+            else Residual(put(layer.branch), layer.scale, layer.skip)
+            if isinstance(layer, Residual)
+            else layer
+            for layer in layers
+        )
+
+    h = 1e-3
+    ends = [trajectory(Network(put(network.layers)), 1.0, c).c[-1] for c in (1 - h, 1 - 2 * h)]
+    slope = (1 - ends[0]) / h + ((1 - ends[0]) / h - (1 - ends[1]) / (2 * h))
+    psi = float(covariance(function, 1.0, 1.0, 1.0).slope)
+    block = 0.64 + 0.36 * psi**2
+    assert psi > block
+    assert slope * psi / block == pytest.approx(1.5, rel=2e-3)
+
+
+def test_residual_layers_that_do_not_keep_lengths_are_refused():
+    network = Network((Residual((Activation(activation("tanh")), Dense(5, 5, Gaussian(1.0))), 0.5, 1.0, "block7"),))
+    with pytest.raises(InputError, match="block7"):
+        shaped(activation("tanh"), network)
+    with pytest.raises(InputError, match="Pooling"):
+        shaped(activation("tanh"), Network((Activation(activation("tanh")), Pooling(None))))
 
 
 def test_the_whole_leaky_network_maps_0_to_09():

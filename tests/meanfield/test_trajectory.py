@@ -12,7 +12,7 @@ from freeness.network import Dense, activation
 def test_it_is_the_kernel_of_two_inputs(name):
     inputs = np.array([[1.0, 1.0], [0.6 - 0.8, 0.6 + 0.8]])  # norm √2, correlation 0.6
     found = trajectory(mlp(6, 50, name, "gaussian", sigma_w=1.3, sigma_b=0.2), 1.0, 0.6)
-    kernel = kernels(inputs, activation(name), 6, 1.3, 0.2).nngp
+    kernel = kernels(mlp(6, 2, name, "gaussian", sigma_w=1.3, sigma_b=0.2), inputs).nngp
     assert found.q[-1] == pytest.approx(kernel[0, 0], rel=1e-9)
     assert found.c[-1] == pytest.approx(kernel[0, 1] / kernel[0, 0], rel=1e-9)
 

@@ -21,7 +21,7 @@ def layer_rows(network: Network, found: Signals) -> tuple[LayerRow, ...]:
         [1.0, None]
     """
     rows: list[LayerRow] = []
-    pairs = list(zip(network.layers, found.layers, strict=True))
+    pairs = list(zip(network.chain(), found.layers, strict=True))
     for (layer, signal), (following, seen) in zip(pairs, [*pairs[1:], (None, None)], strict=True):
         if not isinstance(layer, Dense) or not isinstance(signal, DenseSignal):
             continue

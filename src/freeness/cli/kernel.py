@@ -19,6 +19,7 @@ from freeness.data import load_fashion_mnist
 from freeness.errors import InputError
 from freeness.meanfield import Kernels, kernels
 from freeness.network import activation as activation_of
+from freeness.network import mlp
 
 SCHEMA_VERSION = 1
 
@@ -55,7 +56,8 @@ def kernel_command(
     if not raw:
         norms = np.linalg.norm(inputs, axis=1, keepdims=True)
         inputs = inputs * np.sqrt(inputs.shape[1]) / np.where(norms > 0, norms, 1.0)
-    found = kernels(inputs, function, depth, sigma_w, sigma_b)
+    network = mlp(depth, inputs.shape[1], function, "gaussian", sigma_w=sigma_w, sigma_b=sigma_b)
+    found = kernels(network, inputs)
     values = np.linalg.eigvalsh(found.ntk)
     document = documents.dumps(_document(activation, source, found, values), allow_nan=False, indent=1) + "\n"
     written: list[tuple[str, Path]] = []

@@ -93,10 +93,24 @@ def closed_covariance(
     """
     if function.name in _CLOSED and not function.parameters:
         return _CLOSED[function.name](q1, q2, q12)
-    start = float(function.function(np.zeros(1))[0])
-    if function.slopes is not None and function.kinks == (0.0,) and start == 0:
+    if has_closed_covariance(function):
+        assert function.slopes is not None
         return _bent_at_zero(function.slopes, q1, q2, q12)
     return None
+
+
+def has_closed_covariance(function: ActivationFunction) -> bool:
+    """Whether :func:`closed_covariance` knows the activation.
+
+    Example:
+        >>> from freeness.network import activation
+        >>> has_closed_covariance(activation("relu")), has_closed_covariance(activation("tanh"))
+        (True, False)
+    """
+    if function.name in _CLOSED and not function.parameters:
+        return True
+    bent = function.slopes is not None and function.kinks == (0.0,)
+    return bent and float(function.function(np.zeros(1))[0]) == 0
 
 
 def _determinant(q1: np.ndarray, q2: np.ndarray, q12: np.ndarray) -> np.ndarray:

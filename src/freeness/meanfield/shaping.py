@@ -1,7 +1,9 @@
 """Activation shaping: φ̂(x) = a(φ(gx + b) + d) with kernel maps that a deep plain network needs.
 
-With z ~ N(0, 1): Q(1) = E φ̂², Q'(1) = E φ̂φ̂'z, C(0) = (E φ̂)², C'(1) = E φ̂'², C''(1) = E φ̂''². A chain of L activations has the
-slope C'(1)^L and, at C'(1) = 1, the curvature L·C''(1).
+With z ~ N(0, 1): Q(1) = E φ̂², Q'(1) = E φ̂φ̂'z, C(0) = (E φ̂)², C'(1) = E φ̂'², C''(1) = E φ̂''². What a condition on the whole
+network asks of one activation follows from its record: activations compose their maps, a normalised residual layer
+(skip² + scale² = 1) mixes c ↦ skip²·c + scale²·B(c), and the largest value over all subnetworks counts. A chain of L
+activations has the slope C'(1)^L and, at C'(1) = 1, the curvature L·C''(1).
 
 Source: Martens et al., Rapid training of deep neural networks without skip connections or normalization layers using deep
 kernel shaping (DKS, 2021); Zhang, Botev, Martens, Deep learning without shortcuts (TAT, 2022).
@@ -9,7 +11,7 @@ kernel shaping (DKS, 2021); Zhang, Botev, Martens, Deep learning without shortcu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,7 +20,18 @@ from scipy.optimize import root, root_scalar
 
 from freeness.errors import ConvergenceError, InputError
 from freeness.meanfield.covariance import covariance
-from freeness.network import Activation, ActivationFunction, Network, activation
+from freeness.network import (
+    Activation,
+    ActivationFunction,
+    Convolution,
+    Dense,
+    Flatten,
+    Layer,
+    Network,
+    Residual,
+    activation,
+    described,
+)
 from freeness.numerics.quadrature import gaussian_nodes
 
 _ZETA = 1.5  # slope of the whole network's correlation map at 1, DKS
@@ -27,6 +40,7 @@ _KEPT = 0.9  # C_f(0) of the whole network, TAT for leaky ReLU
 _STARTS = [(g, b) for g in (0.1, 0.3, 0.03, 1.0, 0.6) for b in (0.5, -0.5, 1.0, 0.0, -1.0)]
 _STEP = 1e-4  # of the difference quotient for φ''
 _SOLVED = 1e-10
+_NORMALISED = 1e-6  # |skip² + scale² - 1| of a residual layer that keeps q
 
 
 @dataclass(frozen=True)
@@ -44,12 +58,12 @@ class Shaped:
 def shaped(function: ActivationFunction, network: Network | int, method: Literal["dks", "tat"] = "tat") -> Shaped:
     """The activation made for a deep chain of layers.
 
-    DKS: Q(1) = Q'(1) = 1, C(0) = 0, C'(1)^L = 1.5. TAT: Q(1) = Q'(1) = C'(1) = 1, L·C''(1) = 0.3; for the ReLU family a leaky
-    ReLU whose L-fold correlation map takes 0 to 0.9.
+    DKS: Q(1) = Q'(1) = 1, C(0) = 0, slope of the network's correlation map 1.5 at 1. TAT: Q(1) = Q'(1) = C'(1) = 1, its
+    curvature 0.3; for the ReLU family a leaky ReLU with which that map takes 0 to 0.9. Each is the largest over subnetworks.
 
     Args:
         function: φ, smooth, or of the ReLU family for TAT.
-        network: whose activations are counted, or L.
+        network: the record, whose residual layers must be normalised (skip² + scale² = 1); or L, for a chain of L activations.
         method: "dks" or "tat".
 
     Raises:
@@ -62,7 +76,8 @@ def shaped(function: ActivationFunction, network: Network | int, method: Literal
         >>> [round(v, 4) for v in (found.gain, found.shift, found.offset)]
         [0.0817, 0.5258, -0.4832]
     """
-    layers = _layers(network)
+    record = _chain(network) if isinstance(network, int) else network.layers
+    _check(record)
     if method not in ("dks", "tat"):
         raise InputError(f'expected the method "dks" or "tat", got {method!r}; choose one.')
     if function.slopes is not None:
@@ -70,8 +85,9 @@ def shaped(function: ActivationFunction, network: Network | int, method: Literal
             raise InputError(
                 f"expected a smooth activation for {method.upper()}, got {function.name}; TAT shapes the ReLU family."
             )
-        return _leaky(layers)
-    residual = _dks(function, layers) if method == "dks" else _tat(function, layers)
+        return _leaky(record)
+    layers = _count(record)
+    residual = _dks(function, record) if method == "dks" else _tat(function, record)
     for start in _STARTS:
         with np.errstate(all="ignore"):
             found = root(lambda p: residual(*p)[0], start, tol=1e-13)
@@ -89,18 +105,78 @@ def shaped(function: ActivationFunction, network: Network | int, method: Literal
     )
 
 
-def _layers(network: Network | int) -> int:
-    layers = network if isinstance(network, int) else sum(isinstance(layer, Activation) for layer in network.layers)
-    if isinstance(network, bool) or layers < 1:
+def _chain(layers: int) -> tuple[Layer, ...]:
+    if isinstance(layers, bool) or layers < 1:
         raise InputError(f"expected at least one activation layer, got {layers}; count the activations.")
-    return layers
+    return (Activation(activation("linear")),) * layers
+
+
+def _count(layers: Sequence[Layer]) -> int:
+    return sum(isinstance(layer, Activation) for layer in Network(tuple(layers)).walk())
+
+
+def _check(layers: Sequence[Layer]) -> None:
+    """Activations behind weights, and residual layers that keep q = 1."""
+    if _count(layers) < 1:
+        raise InputError("expected at least one activation layer, got none; count the activations.")
+    for layer in Network(tuple(layers)).walk():
+        if isinstance(layer, Residual) and abs(layer.skip**2 + layer.scale**2 - 1) > _NORMALISED:
+            raise InputError(
+                f"expected residual layers with skip² + scale² = 1, which keep the variance at 1, got {layer.skip:g} and "
+                f"{layer.scale:g} in {described(layer)}; rescale both."
+            )
+        if not isinstance(layer, (Activation, Dense, Convolution, Flatten, Residual)):
+            raise InputError(
+                f"expected weights, activations and residual layers, got {described(layer)}; shaping covers no others."
+            )
+
+
+def largest(layers: Sequence[Layer], start: float, step: Callable[[float], float]) -> float:
+    """The largest value over subnetworks of what starts as ``start`` and goes by ``step`` through every activation.
+
+    Residual layers mix it. DKS: start 1 and step x ↦ ψx give the slope. TAT: 0 and x ↦ x + κ give the curvature, 0 and the
+    correlation map itself C_f(0).
+
+    Args:
+        layers: of the network.
+        start: value at the input of every subnetwork.
+        step: increasing, not below the identity.
+
+    Source: Martens et al. (2021), "maximal slope function"; Zhang, Botev, Martens (2022), "subnetwork maximizing function".
+
+    Example:
+        >>> from freeness.network import Gaussian
+        >>> branch = (Activation(activation("tanh")), Dense(1, 1, Gaussian(1.0)))
+        >>> round(largest([Residual(branch, 0.6, 0.8)] * 3, 1.0, lambda x: 2 * x), 9)  # (0.64 + 0.36·2)²·2, in the last branch
+        3.6992
+    """
+    return max(_extremes(layers, start, step))
+
+
+def _extremes(layers: Sequence[Layer], start: float, step: Callable[[float], float]) -> tuple[float, float]:
+    """At the end of the layers, and the largest at any place within, from their start or from the start of a branch."""
+    value = top = start
+    for layer in layers:
+        if isinstance(layer, Activation):
+            value = step(value)
+        elif isinstance(layer, Residual):
+            inner, peak = _extremes(layer.branch, value, step)
+            value = layer.skip**2 * value + layer.scale**2 * inner
+            top = max(top, peak)
+        top = max(top, value)
+    return value, top
 
 
 _Residual = Callable[[float, float], tuple[np.ndarray, float, float]]
 
 
-def _dks(function: ActivationFunction, layers: int) -> _Residual:
-    """(Q'(1) - 1, C'(1) - ζ^{1/L}), with d from C(0) = 0 and a from Q(1) = 1."""
+def _dks(function: ActivationFunction, layers: Sequence[Layer]) -> _Residual:
+    """(Q'(1) - 1, C'(1) - ψ) with the slope ψ that makes the network's ζ, d from C(0) = 0 and a from Q(1) = 1."""
+    psi = float(
+        root_scalar(
+            lambda p: np.log(largest(layers, 1.0, lambda x: p * x) / _ZETA), bracket=(1.0, _ZETA), xtol=1e-14
+        ).root
+    )
 
     def residual(gain: float, shift: float) -> tuple[np.ndarray, float, float]:
         z, weights, h = _nodes(function, gain, shift)
@@ -109,13 +185,14 @@ def _dks(function: ActivationFunction, layers: int) -> _Residual:
         scale = float(1 / np.sqrt(weights @ (value + offset) ** 2))
         q_slope = scale**2 * weights @ ((value + offset) * slope * z)
         c_slope = scale**2 * weights @ slope**2
-        return np.array([q_slope - 1, c_slope - _ZETA ** (1 / layers)]), offset, scale
+        return np.array([q_slope - 1, c_slope - psi]), offset, scale
 
     return residual
 
 
-def _tat(function: ActivationFunction, layers: int) -> _Residual:
-    """(Q(1) - 1, L·C''(1)/τ - 1), with a from C'(1) = 1 and d from Q'(1) = 1, which is linear in it."""
+def _tat(function: ActivationFunction, layers: Sequence[Layer]) -> _Residual:
+    """(Q(1) - 1, n·C''(1)/τ - 1), n·C''(1) the network's curvature, with a from C'(1) = 1 and d from Q'(1) = 1, linear in it."""
+    effective = largest(layers, 0.0, lambda x: x + 1)
 
     def residual(gain: float, shift: float) -> tuple[np.ndarray, float, float]:
         z, weights, h = _nodes(function, gain, shift)
@@ -124,7 +201,7 @@ def _tat(function: ActivationFunction, layers: int) -> _Residual:
         scale = float(1 / np.sqrt(weights @ slope**2))
         offset = float((weights @ slope**2 - weights @ (value * slope * z)) / (weights @ (slope * z)))
         q = scale**2 * weights @ (value + offset) ** 2
-        return np.array([q - 1, layers * scale**2 * (weights @ bend**2) / _TAU - 1]), offset, scale
+        return np.array([q - 1, effective * scale**2 * (weights @ bend**2) / _TAU - 1]), offset, scale
 
     return residual
 
@@ -146,19 +223,24 @@ def _made(function: ActivationFunction, gain: float, shift: float, offset: float
     return Shaped(made, gain, shift, offset, scale, layers)
 
 
-def _leaky(layers: int) -> Shaped:
+def _leaky(layers: Sequence[Layer]) -> Shaped:
     """max(x, 0) + s·min(x, 0), scaled by √(2/(1 + s²)), with s from C_f(0) = 0.9."""
 
     def kept(slope: float) -> float:
         leaky = activation("leaky_relu", negative_slope=slope)
-        c = 0.0
-        for _ in range(layers):
-            c = min(float(covariance(leaky, 1.0, 1.0, c).value) * 2 / (1 + slope**2), 1.0)
-        return c - _KEPT
+        return (
+            largest(
+                layers,
+                0.0,
+                lambda c: min(float(covariance(leaky, 1.0, 1.0, c).value) * 2 / (1 + slope**2), 1.0),
+            )
+            - _KEPT
+        )
 
     if kept(0.0) < 0:
         raise InputError(
-            f"expected a network that needs shaping, got {layers} layers, whose ReLU map takes 0 to less than {_KEPT}; use ReLU."
+            f"expected a network that needs shaping, got {_count(layers)} activations, whose ReLU map takes 0 to less "
+            f"than {_KEPT}; use ReLU."
         )
     slope = float(root_scalar(kept, bracket=(0.0, 1.0 - 1e-9), xtol=1e-14).root)
     leaky, scale = activation("leaky_relu", negative_slope=slope), float(np.sqrt(2 / (1 + slope**2)))
@@ -169,4 +251,4 @@ def _leaky(layers: int) -> Shaped:
         (0.0,),
         (scale * slope, scale),
     )
-    return Shaped(made, 1.0, 0.0, 0.0, scale, layers)
+    return Shaped(made, 1.0, 0.0, 0.0, scale, _count(layers))

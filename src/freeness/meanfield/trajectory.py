@@ -7,34 +7,40 @@ from dataclasses import dataclass
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.meanfield.covariance import covariance
-from freeness.meanfield.length_map import squared_slope
-from freeness.meanfield.variance_map import second_moment, variance_gain
-from freeness.network import Activation, Dense, Network
+from freeness.meanfield.forward import Pairs, Stream, compiled
+from freeness.network import Convolution, Dense, Network, Normalisation, Residual
+
+_STEP = 1e-4  # relative step of the input's squared norm, for the sensitivity
 
 
 @dataclass(frozen=True)
 class Trajectory:
-    """At every weight layer: ``q``, the variance of its outputs, ``c``, the correlation of the two inputs there, and ``chi1``.
+    """Behind every weight layer and residual block of the main path.
 
-    The last is the growth of squared gradients from the next weight layer's outputs back to these; NaN at the last layer.
+    ``q``: mean square of the signal. ``c``: correlation of the two inputs there. ``chi1``: growth of squared gradients from the
+    next of these places back to this one; NaN at the last. ``sensitivity``: d ln q/d ln(squared norm of the input).
     """
 
     q: np.ndarray
     c: np.ndarray
     chi1: np.ndarray
+    sensitivity: np.ndarray
 
     @property
     def gradient_growth(self) -> np.ndarray:
-        """Squared gradients at each weight layer's output over those at the last: products of χ₁ from there on."""
+        """Squared gradients at each place over those at the last: products of χ₁ from there on."""
         return np.append(np.cumprod(self.chi1[:-1][::-1])[::-1], 1.0)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # compiled() tells the layer behind which it occurs
 def trajectory(network: Network, qhat0: float = 1.0, c0: float = 0.0) -> Trajectory:
     """Follow two inputs of equal length through a network.
 
+    Convolutions with circular padding are followed as if all positions were alike; batch normalisation as if the batch were
+    large and any two of its inputs correlated like these two.
+
     Args:
-        network: the record, of weight layers and activations.
+        network: the record.
         qhat0: ‖x‖²/N₀ of both inputs.
         c0: their correlation, in [-1, 1].
 
@@ -50,20 +56,24 @@ def trajectory(network: Network, qhat0: float = 1.0, c0: float = 0.0) -> Traject
         raise InputError(f"expected a correlation c0 in [-1, 1], got {c0}.")
     if not (np.isfinite(qhat0) and qhat0 > 0):
         raise InputError(f"expected qhat0 = ‖x⁰‖²/N_0 > 0, got {qhat0}; the input must not vanish.")
-    lengths, correlations, gains = [], [], []
-    q = float(qhat0)
-    product = float(c0) * q
-    slope = np.nan
+    q, c, growth = _followed(network, float(qhat0), float(c0))
+    above, below = (_followed(network, qhat0 * (1 + sign * _STEP), float(c0))[0] for sign in (1, -1))
+    sensitivity = (np.log(above) - np.log(below)) / (np.log1p(_STEP) - np.log1p(-_STEP))
+    return Trajectory(q, c, np.append(growth[1:] / growth[:-1], np.nan), sensitivity)
+
+
+def _followed(network: Network, qhat0: float, c0: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """q, c and the growth of the Jacobian behind every weight layer and block."""
+    stream = Stream(np.full(2, qhat0), np.ones(2), None, True, alike=True)
+    value = qhat0 * np.array([[1.0, c0], [c0, 1.0]])
+    pairs = Pairs(value, np.zeros((2, 2)), slice(0, 2))
+    batch = any(isinstance(layer, Normalisation) and layer.kind == "batch" for layer in network.walk())
+    found: list[tuple[float, float, float]] = []
     for layer in network.layers:
-        if isinstance(layer, Dense):
-            gain = variance_gain(layer.weights, layer.fan_in, layer.fan_out)
-            if lengths:
-                gains.append(gain * slope)
-            q, product, slope = gain * q + layer.sigma_b**2, gain * product + layer.sigma_b**2, 1.0
-            lengths.append(q)
-            correlations.append(float(np.clip(product / q, -1.0, 1.0)))
-        elif isinstance(layer, Activation):
-            at = covariance(layer.function, q, q, float(np.clip(product / q, -1.0, 1.0)))
-            slope = slope * squared_slope(layer.function, q)
-            q, product = second_moment(layer.function, q).value, float(at.value)
-    return Trajectory(np.array(lengths), np.array(correlations), np.array([*gains, np.nan]))
+        stream, steps = compiled([layer], stream, pairs if batch else None)
+        for _, step in steps:
+            pairs = step(pairs)
+        if isinstance(layer, (Dense, Convolution, Residual)):
+            q = float(stream.second[0])
+            found.append((q, float(np.clip(pairs.value[0, 1] / q, -1.0, 1.0)), float(stream.growth[0])))
+    return tuple(np.array(found).T)  # type: ignore[return-value]

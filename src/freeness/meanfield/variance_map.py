@@ -66,7 +66,7 @@ def signals(network: Network, qhat0: float = 1.0) -> Signals:
         raise InputError(f"expected qhat0 = ‖x⁰‖²/N_0 > 0, got {qhat0}; the input must not vanish.")
     qhat, q = float(qhat0), float(qhat0)
     found: list[DenseSignal | ActivationSignal] = []
-    for layer in network.layers:
+    for layer in network.chain():
         if isinstance(layer, Dense):
             q = variance_gain(layer.weights, layer.fan_in, layer.fan_out) * qhat + layer.sigma_b**2
             found.append(DenseSignal(layer.fan_in, qhat * layer.fan_in, q))

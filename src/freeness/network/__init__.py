@@ -1,24 +1,46 @@
 """The framework-free record of a network: layers, weight ensembles, activations, builders."""
 
 from freeness.network.activations import ActivationFunction, activation, activation_names
-from freeness.network.builders import mlp
+from freeness.network.builders import Branch, cnn, mlp, resnet
 from freeness.network.custom import custom_activation
 from freeness.network.ensembles import Ensemble, Gaussian, Haar, Measured, ScaledIdentity
-from freeness.network.layers import Activation, Dense, Layer, Network
+from freeness.network.layers import (
+    Activation,
+    Convolution,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    Network,
+    Normalisation,
+    Pooling,
+    Residual,
+    described,
+)
 
 __all__ = [
     "Activation",
     "ActivationFunction",
+    "Branch",
+    "Convolution",
     "Dense",
+    "Dropout",
     "Ensemble",
+    "Flatten",
     "Gaussian",
     "Haar",
     "Layer",
     "Measured",
     "Network",
+    "Normalisation",
+    "Pooling",
+    "Residual",
     "ScaledIdentity",
     "activation",
     "activation_names",
+    "cnn",
     "custom_activation",
+    "described",
     "mlp",
+    "resnet",
 ]

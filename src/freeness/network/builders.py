@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TypeGuard
+from typing import Literal, TypeGuard
 
 import numpy as np
 
 from freeness.errors import InputError
 from freeness.network.activations import ActivationFunction, activation, is_real
 from freeness.network.ensembles import Gaussian, Haar, ScaledIdentity
-from freeness.network.layers import Activation, Dense, Layer, Network
+from freeness.network.layers import Activation, Convolution, Dense, Layer, Network, Normalisation, Residual
 
 _ENSEMBLES = {"haar": Haar, "gaussian": Gaussian, "identity": ScaledIdentity}
 
@@ -57,6 +58,116 @@ def mlp(
         if index < depth:
             layers.append(Activation(function, f"activation{index}"))
     return Network(tuple(layers))
+
+
+@dataclass(frozen=True)
+class Branch:
+    """What the residual blocks of :func:`resnet` add to their stream.
+
+    ``pre``: [normalisation,] φ, W; ``post``: W, [normalisation,] φ; ``dense`` times. ``scale``: β; 1/√blocks when left out.
+    """
+
+    activation: str | ActivationFunction = "relu"
+    weights: str = "gaussian"
+    sigma_w: float = 1.0
+    sigma_b: float = 0.0
+    order: Literal["pre", "post"] = "pre"
+    normalisation: Literal["layer", "rms", "batch"] | None = None
+    dense: int = 1
+    scale: float | None = None
+
+
+def resnet(
+    blocks: int, width: int, branch: Branch | None = None, *, inputs: int | None = None, outputs: int | None = None
+) -> Network:
+    """A residual network x ↦ x + β·branch(x) of one width.
+
+    Args:
+        blocks: how many.
+        width: N.
+        branch: ReLU and one Gaussian matrix with β = 1/√blocks when left out.
+        inputs: N_0 of a first weight layer into the stream; none when left out.
+        outputs: of a last weight layer out of it; none when left out.
+
+    Raises:
+        InputError: sizes that are not whole numbers ≥ 1, an unknown name, or a gain that is not a number.
+
+    Example:
+        >>> resnet(4, 100, Branch("tanh", dense=2), inputs=784, outputs=10).depth
+        10
+    """
+    kind = branch or Branch()
+    for name, size in (("blocks", blocks), ("width", width), ("dense", kind.dense)):
+        if not _is_size(size):
+            raise InputError(f"expected {name} that is a whole number ≥ 1, got {size!r}; correct it.")
+    if kind.order not in ("pre", "post"):
+        raise InputError(f'expected the order "pre" or "post", got {kind.order!r}; choose one.')
+    beta = 1 / np.sqrt(blocks) if kind.scale is None else kind.scale
+    if not is_real(beta):
+        raise InputError(f"expected a finite branch scale, got {kind.scale!r}; correct it.")
+    layers: list[Layer] = []
+    if inputs is not None:
+        layers.append(_matrix(kind, inputs, width, "embedding"))
+    layers += [
+        Residual(_branch(kind, width, str(block)), float(beta), name=f"block{block}") for block in range(1, blocks + 1)
+    ]
+    if outputs is not None:
+        layers.append(_matrix(kind, width, outputs, "readout"))
+    return Network(tuple(layers))
+
+
+def _matrix(kind: Branch, fan_in: int, fan_out: int, name: str) -> Dense:
+    layer = mlp(1, [fan_in, fan_out], kind.activation, kind.weights, sigma_w=kind.sigma_w, sigma_b=kind.sigma_b)
+    return replace(layer.dense[0], name=name)
+
+
+def _branch(kind: Branch, width: int, block: str) -> tuple[Layer, ...]:
+    function = kind.activation if isinstance(kind.activation, ActivationFunction) else _activation(kind.activation)
+    layers: list[Layer] = []
+    for index in range(1, kind.dense + 1):
+        end = f"{block}.{index}"
+        norm = [] if kind.normalisation is None else [Normalisation(kind.normalisation, name=f"normalisation{end}")]
+        matrix, bent = _matrix(kind, width, width, f"layer{end}"), Activation(function, f"activation{end}")
+        layers += [*norm, bent, matrix] if kind.order == "pre" else [matrix, *norm, bent]
+    return tuple(layers)
+
+
+def cnn(
+    chain: Network,
+    kernel: tuple[int, ...] = (3, 3),
+    padding: Literal["circular", "zeros", "valid"] = "circular",
+    stride: int = 1,
+) -> Network:
+    """The convolutional network whose layers have the channels, weights and activations of a fully connected one.
+
+    Args:
+        chain: as of :func:`mlp`; its widths are channels. Haar weights become delta-orthogonal kernels.
+        kernel: taps by dimension.
+        padding: ``"circular"``, ``"zeros"`` or ``"valid"``.
+        stride: of every convolution.
+
+    Example:
+        >>> cnn(mlp(6, 64, "tanh", "gaussian"), kernel=(3,)).layers[0].kernel
+        (3,)
+    """
+    return Network(
+        tuple(
+            Convolution(
+                layer.fan_in,
+                layer.fan_out,
+                tuple(kernel),
+                layer.weights,
+                padding,
+                stride,
+                layer.sigma_b,
+                layer.bias,
+                layer.name,
+            )
+            if isinstance(layer, Dense)
+            else layer
+            for layer in chain.chain()
+        )
+    )
 
 
 def _widths(depth: object, width: object) -> list[int]:

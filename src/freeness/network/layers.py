@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
+from freeness.errors import InputError
 from freeness.network.activations import ActivationFunction
 from freeness.network.ensembles import Ensemble
 
@@ -21,6 +24,34 @@ class Dense:
 
 
 @dataclass(frozen=True)
+class Convolution:
+    """h_p = Σ_τ W_τ x_{p+τ} + b over positions p, in one or more spatial dimensions.
+
+    ``kernel`` holds the taps by dimension. Gaussian: W_τ,ij ~ N(0, σ_w²/(channels_in·taps)) in every tap. Haar:
+    delta-orthogonal, σ_w·Q in the centre tap and 0 in the others (Xiao et al. 2018). ``padding``: ``circular`` and ``zeros``
+    keep the number of positions at stride 1, ``valid`` pads nothing.
+    """
+
+    channels_in: int
+    channels_out: int
+    kernel: tuple[int, ...]
+    weights: Ensemble
+    padding: Literal["circular", "zeros", "valid"] = "circular"
+    stride: int = 1
+    sigma_b: float = 0.0
+    bias: bool = False
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.kernel or min(self.kernel) < 1 or self.stride < 1:
+            raise InputError(f"expected taps and a stride ≥ 1, got {self.kernel} and {self.stride}; correct them.")
+        if self.padding not in ("circular", "zeros", "valid"):
+            raise InputError(f"expected padding circular, zeros or valid, got {self.padding!r}; choose one.")
+        if self.padding != "valid" and any(taps % 2 == 0 for taps in self.kernel):
+            raise InputError(f"expected odd numbers of taps with padding, got {self.kernel}; take padding valid.")
+
+
+@dataclass(frozen=True)
 class Activation:
     """x = φ(h), elementwise."""
 
@@ -28,26 +59,128 @@ class Activation:
     name: str = ""
 
 
-Layer = Dense | Activation
+@dataclass(frozen=True)
+class Normalisation:
+    """x ↦ (x - mean)/√(variance + epsilon) at initialisation (γ = 1, β = 0).
+
+    ``layer``: over the features of one sample; ``rms``: the same without the mean; ``batch``: each feature over a large batch
+    and all positions. ``positions``: whether ``layer`` and ``rms`` also run over the positions.
+    """
+
+    kind: Literal["layer", "rms", "batch"]
+    epsilon: float = 1e-5
+    positions: bool = False
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("layer", "rms", "batch"):
+            raise InputError(f"expected a normalisation layer, rms or batch, got {self.kind!r}; choose one.")
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """In training: entries are 0 with probability ``rate``, the others divided by 1 - rate; independent for each sample."""
+
+    rate: float
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rate < 1:
+            raise InputError(f"expected a dropout rate in [0, 1), got {self.rate}; correct it.")
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """Averages over windows of ``size`` positions at a distance ``stride``; over all positions where ``size`` is None."""
+
+    size: tuple[int, ...] | None = None
+    stride: int | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Flatten:
+    """Channels and positions become one vector."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Residual:
+    """x ↦ skip·x + scale·branch(x)."""
+
+    branch: tuple[Layer, ...]
+    scale: float = 1.0
+    skip: float = 1.0
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not any(isinstance(layer, (Dense, Convolution)) for layer in _walked(self.branch)):
+            raise InputError(
+                f"expected a residual branch with a weight layer, got {len(self.branch)} layers without one; its output would "
+                "not be independent of the skip connection."
+            )
+
+
+Layer = Dense | Convolution | Activation | Normalisation | Dropout | Pooling | Flatten | Residual
 
 
 @dataclass(frozen=True)
 class Network:
-    """A feed-forward chain of layers. ``depth`` is the number of weight matrices (theory.md §0: L)."""
+    """Layers, first to last. ``depth`` is the number of weight matrices (theory.md §0: L), those of branches included."""
 
     layers: tuple[Layer, ...]
 
     @property
     def dense(self) -> tuple[Dense, ...]:
-        """The weight layers, first to last."""
-        return tuple(layer for layer in self.layers if isinstance(layer, Dense))
+        """The fully connected layers, first to last."""
+        return tuple(layer for layer in self.walk() if isinstance(layer, Dense))
 
     @property
     def depth(self) -> int:
         """L, the number of weight matrices."""
-        return len(self.dense)
+        return sum(isinstance(layer, (Dense, Convolution)) for layer in self.walk())
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """N_0, …, N_L."""
-        return (self.dense[0].fan_in, *(layer.fan_out for layer in self.dense))
+        """N_0, …, N_L of a chain of fully connected layers."""
+        layers = self.chain()
+        dense = [layer for layer in layers if isinstance(layer, Dense)]
+        return (dense[0].fan_in, *(layer.fan_out for layer in dense))
+
+    def walk(self) -> Iterator[Layer]:
+        """Every layer, a residual one before its branch."""
+        yield from _walked(self.layers)
+
+    def chain(self) -> tuple[Dense | Activation, ...]:
+        """The layers, if all are fully connected or activations.
+
+        Raises:
+            InputError: another layer, which is named.
+        """
+        kept = tuple(layer for layer in self.layers if isinstance(layer, (Dense, Activation)))
+        if len(kept) < len(self.layers):
+            other = next(layer for layer in self.layers if not isinstance(layer, (Dense, Activation)))
+            raise InputError(
+                f"expected a chain of fully connected layers and activations, got {described(other)}; this way of computing "
+                "covers no other layers."
+            )
+        return kept
+
+
+def described(layer: object) -> str:
+    """A layer's kind and name, for a message.
+
+    Example:
+        >>> described(Dropout(0.1, "drop3"))
+        "Dropout 'drop3'"
+    """
+    name = getattr(layer, "name", "")
+    return type(layer).__name__ + (f" {name!r}" if name else "")
+
+
+def _walked(layers: tuple[Layer, ...]) -> Iterator[Layer]:
+    for layer in layers:
+        yield layer
+        if isinstance(layer, Residual):
+            yield from _walked(layer.branch)

@@ -56,7 +56,7 @@ def build(network: Network, generator: torch.Generator, dtype: torch.dtype = tor
     return nn.Sequential(
         *(
             _linear(layer, generator, dtype) if isinstance(layer, Dense) else activation_module(layer.function)
-            for layer in network.layers
+            for layer in network.chain()
         )
     )
 
