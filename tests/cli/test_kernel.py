@@ -50,10 +50,37 @@ def test_a_file_of_inputs_of_any_shape(tmp_path):
     assert max(map(len, result.stdout.splitlines())) <= 80
 
 
+def test_residual_networks():
+    """By hand: for ReLU q grows by β²σ_w²/2 a block, Σ between inputs by the arc-cosine kernel; 3 blocks and the last layer."""
+    result = run(
+        "--activation", "relu", "--depth", "5", "--sigma-w", "1.5", "--residual", "0.5", "--count", "2", "--json", "-"
+    )
+    found = json.loads(result.stdout)
+    inputs = load_fashion_mnist("train").flattened()[:2].astype(float)
+    inputs /= np.linalg.norm(inputs, axis=1)[:, None]
+    q, p = 2.25, 2.25 * float(inputs[0] @ inputs[1])
+    theta = np.array([q, p])
+    for scale in (0.25, 0.25, 0.25, None):
+        c = p / q
+        kernel = q * (np.sqrt(1 - c**2) + (np.pi - np.arccos(c)) * c) / (2 * np.pi)
+        slope = np.array([0.5, (np.pi - np.arccos(c)) / (2 * np.pi)])
+        branch = 2.25 * np.array([q / 2, kernel])
+        tangent = branch + 2.25 * slope * theta
+        (q, p), theta = (np.array([q, p]) + scale * branch, theta + scale * tangent) if scale else (branch, tangent)
+    assert found["ntk_eigenvalues"] == pytest.approx([theta[0] - theta[1], theta[0] + theta[1]], rel=1e-10)
+    assert found["residual"] == 0.5 and found["depth"] == 5
+
+
+def test_the_printed_rate_is_that_of_the_json():
+    shown = run(*BASE).stdout
+    assert f"{json.loads(run(*BASE, '--json', '-').stdout)['largest_stable_learning_rate']:.4g}" in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ((*BASE, "--out", "k.txt"), ".npz"),
+        ((*BASE[:3], "2", *BASE[4:], "--residual", "1"), "depth ≥ 3"),
         ((*BASE, "--data", "/no/such.npy"), "check the path"),
         ((*BASE[:2], "--depth", "5", "--sigma-w", "0"), "sigma_w > 0"),
         (("--activation", "xx", *BASE[2:]), "activation"),

@@ -18,8 +18,8 @@ from freeness.cli.output import stderr, stdout
 from freeness.data import load_fashion_mnist
 from freeness.errors import InputError
 from freeness.meanfield import Kernels, kernels
+from freeness.network import Activation, ActivationFunction, Branch, Network, mlp, resnet
 from freeness.network import activation as activation_of
-from freeness.network import mlp
 
 SCHEMA_VERSION = 1
 
@@ -31,6 +31,12 @@ def kernel_command(
     sigma_w: Annotated[float, typer.Option(help="Weights have variance sigma_w^2/fan_in.")],
     sigma_b: Annotated[float, typer.Option(help="Biases have variance sigma_b^2.")] = 0.0,
     parameter: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Of the activation.")] = None,
+    residual: Annotated[
+        float | None,
+        typer.Option(
+            metavar="BETA", help="Hidden layers are x + BETA*W*phi(x), then phi before the last; else a plain chain."
+        ),
+    ] = None,
     data: Annotated[
         str, typer.Option(metavar="fashion-mnist|FILE", help="Inputs: FILE.npy, rows are inputs.")
     ] = "fashion-mnist",
@@ -41,7 +47,7 @@ def kernel_command(
     out: Annotated[Path | None, typer.Option(help="Both kernels as FILE.npz, arrays nngp and ntk.")] = None,
     json: Annotated[str | None, typer.Option(metavar="FILE|-", help="The numbers as JSON; - prints only that.")] = None,
 ) -> None:
-    """NNGP and tangent (NTK) kernels of wide fully connected networks on a data set.
+    """NNGP and tangent (NTK) kernels of wide networks on a data set.
 
     Exact in the limit of wide layers. The spectrum of the tangent kernel says how fast gradient descent fits the data:
     full-batch steps on the mean over n inputs of
@@ -56,10 +62,10 @@ def kernel_command(
     if not raw:
         norms = np.linalg.norm(inputs, axis=1, keepdims=True)
         inputs = inputs * np.sqrt(inputs.shape[1]) / np.where(norms > 0, norms, 1.0)
-    network = mlp(depth, inputs.shape[1], function, "gaussian", sigma_w=sigma_w, sigma_b=sigma_b)
+    network = _network(inputs.shape[1], function, depth, (sigma_w, sigma_b), residual)
     found = kernels(network, inputs)
     values = np.linalg.eigvalsh(found.ntk)
-    document = documents.dumps(_document(activation, source, found, values), allow_nan=False, indent=1) + "\n"
+    document = documents.dumps(_document(activation, residual, source, found, values), allow_nan=False, indent=1) + "\n"
     written: list[tuple[str, Path]] = []
     if json not in (None, "-"):
         write_atomically(Path(json), document.encode())
@@ -72,10 +78,23 @@ def kernel_command(
     if json == "-":
         typer.echo(document, nl=False)
     else:
-        _print(activation, source, found, values)
+        _print(activation if residual is None else f"residual {activation}", source, found, values)
     console = stderr() if json == "-" else stdout()
     for name, path in written:
         console.print(f"{name}: {path}", soft_wrap=True)
+
+
+def _network(
+    width: int, function: ActivationFunction, depth: int, sigma: tuple[float, float], residual: float | None
+) -> Network:
+    """The record; its widths do not enter the limit of wide layers."""
+    if residual is None:
+        return mlp(depth, width, function, "gaussian", sigma_w=sigma[0], sigma_b=sigma[1])
+    if depth < 3:
+        raise InputError(f"expected a depth ≥ 3 with --residual, for first, last and hidden layers, got {depth}.")
+    branch = Branch(function, sigma_w=sigma[0], sigma_b=sigma[1], scale=residual)
+    stream = resnet(depth - 2, width, branch, inputs=width, outputs=1)
+    return Network((*stream.layers[:-1], Activation(function), stream.layers[-1]))
 
 
 def _inputs(data: str, count: int) -> tuple[np.ndarray, str]:
@@ -99,13 +118,16 @@ def _inputs(data: str, count: int) -> tuple[np.ndarray, str]:
     return array.reshape(len(array), -1)[:count].astype(float), str(path)
 
 
-def _document(activation: str, source: str, found: Kernels, values: np.ndarray) -> dict[str, object]:
+def _document(
+    activation: str, residual: float | None, source: str, found: Kernels, values: np.ndarray
+) -> dict[str, object]:
     return {
         "schema_version": SCHEMA_VERSION,
         "activation": activation,
         "data": source,
         "inputs": len(values),
         "depth": found.depth,
+        "residual": residual,
         "nngp_lowest_eigenvalue": found.lowest,
         "ntk_mean_diagonal": float(np.trace(found.ntk)) / len(values),
         "ntk_eigenvalues": values.tolist(),
@@ -113,9 +135,9 @@ def _document(activation: str, source: str, found: Kernels, values: np.ndarray) 
     }
 
 
-def _print(activation: str, source: str, found: Kernels, values: np.ndarray) -> None:
+def _print(kind: str, source: str, found: Kernels, values: np.ndarray) -> None:
     console = stdout()
-    console.print(f"Tangent kernel of {activation} networks with {found.depth} weight matrices", style="bold")
+    console.print(f"Tangent kernel of {kind} networks with {found.depth} weight matrices", style="bold")
     console.print(f"Inputs: {len(values)} from {source}")
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column("", overflow="fold")
@@ -128,7 +150,7 @@ def _print(activation: str, source: str, found: Kernels, values: np.ndarray) -> 
         ("mean of the diagonal", f"{np.trace(found.ntk) / len(values):.6g}"),
         (
             "largest stable learning rate, full batch, mean squared error, NTK parametrisation",
-            f"{2 * len(values) / values[-1]:.4g}",
+            f"{len(values) / values[-1]:.4g}",
         ),
         ("smallest eigenvalue of the NNGP kernel", f"{found.lowest:.6g}"),
     ):

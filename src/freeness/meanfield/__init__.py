@@ -1,11 +1,14 @@
 """Gaussian-process theory of the forward signal."""
 
-from freeness.meanfield.covariance import Covariance, closed_covariance, covariance
+from freeness.meanfield.covariance import Covariance, closed_covariance, covariance, has_closed_covariance
 from freeness.meanfield.derivative_law import derivative_law
 from freeness.meanfield.fixed_point import FixedPoint, depth_scale, fixed_point
+from freeness.meanfield.forward import Pairs, Stream, forward
 from freeness.meanfield.hermite import hermite_coefficients, nonlinear_energy
+from freeness.meanfield.isometry import CriticalPoint, isometric_point, normalised
 from freeness.meanfield.kernels import Kernels, kernels
 from freeness.meanfield.length_map import LengthMap, second_moment_slope, squared_slope
+from freeness.meanfield.moments import GaussianMoments, gaussian_moments, slope_moment
 from freeness.meanfield.phase import EdgeOfChaos, PhaseDiagram, edge_of_chaos, phase_diagram
 from freeness.meanfield.shaping import Shaped, shaped
 from freeness.meanfield.signals import ActivationSignal, DenseSignal, Signals
@@ -15,14 +18,18 @@ from freeness.meanfield.variance_map import second_moment, signals, variance_gai
 __all__ = [
     "ActivationSignal",
     "Covariance",
+    "CriticalPoint",
     "DenseSignal",
     "EdgeOfChaos",
     "FixedPoint",
+    "GaussianMoments",
     "Kernels",
     "LengthMap",
+    "Pairs",
     "PhaseDiagram",
     "Shaped",
     "Signals",
+    "Stream",
     "Trajectory",
     "closed_covariance",
     "covariance",
@@ -30,14 +37,20 @@ __all__ = [
     "derivative_law",
     "edge_of_chaos",
     "fixed_point",
+    "forward",
+    "gaussian_moments",
+    "has_closed_covariance",
     "hermite_coefficients",
+    "isometric_point",
     "kernels",
     "nonlinear_energy",
+    "normalised",
     "phase_diagram",
     "second_moment",
     "second_moment_slope",
     "shaped",
     "signals",
+    "slope_moment",
     "squared_slope",
     "trajectory",
     "variance_gain",

@@ -51,6 +51,11 @@ class FixedPoint:
         """-1/ln χ_{c*}."""
         return depth_scale(self.chi_c)
 
+    @property
+    def trainable_depth(self) -> float:
+        """6·ξ_c: about the deepest networks that train from here (Schoenholz et al. 2017, who saw it, and did not derive it)."""
+        return 6 * self.xi_c
+
 
 def depth_scale(slope: float) -> float:
     """-1/ln|slope|: layers over which a difference falls by e; ∞ where it does not fall.
