@@ -93,8 +93,8 @@ def test_bad_input_is_one_sentence_and_exit_code_2(arguments, message):
     assert message in result.stderr and result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("array", [np.zeros(3), np.array([["a"]])])
+@pytest.mark.parametrize("array", [np.zeros(3), np.zeros((0, 5)), np.array([["a"]])])
 def test_files_that_hold_no_inputs_are_refused(tmp_path, array):
     np.save(tmp_path / "x.npy", array)
     result = run(*BASE, "--data", str(tmp_path / "x.npy"))
-    assert result.exit_code == 2 and "array of inputs" in result.stderr
+    assert result.exit_code == 2 and "array of real inputs" in result.stderr

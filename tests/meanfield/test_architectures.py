@@ -7,6 +7,7 @@ from freeness import InputError
 from freeness.meanfield import kernels, trajectory
 from freeness.network import (
     Activation,
+    ActivationFunction,
     Branch,
     Convolution,
     Dense,
@@ -17,8 +18,10 @@ from freeness.network import (
     Network,
     Normalisation,
     Pooling,
+    Residual,
     activation,
     cnn,
+    custom_activation,
     mlp,
     resnet,
 )
@@ -170,6 +173,49 @@ def test_kinked_and_closed_forms_agree_in_a_residual_network():
     np.testing.assert_allclose(angle, closed, rtol=1e-8)
 
 
+def test_black_pixels_are_allowed_without_biases():
+    """A corner of zeros, as in Fashion-MNIST: its windows have variance 0 behind a convolution without bias."""
+    inputs = RNG.standard_normal((3, 2, 8))
+    inputs[:, :, :4] = 0.0
+    for name in ("relu", "tanh"):
+        layers = cnn(mlp(2, [2, 80, 80], name, "gaussian", sigma_w=1.4), (3,), "zeros").layers
+        close(readout((*layers, Activation(activation(name)), Flatten()), 640), inputs)
+
+
+def test_custom_functions_with_a_closed_forms_name_do_not_get_it():
+    inputs = RNG.standard_normal((3, 6))
+    impostor = ActivationFunction("erf", np.tanh, lambda x: 1 - np.tanh(x) ** 2)
+    found = kernels(mlp(2, 6, impostor, "gaussian"), inputs).nngp
+    np.testing.assert_allclose(found, kernels(mlp(2, 6, "tanh", "gaussian"), inputs).nngp, rtol=1e-9)
+    with pytest.raises(InputError, match="table"):
+        custom_activation(np.tanh, name="erf")
+
+
+def test_the_fluctuation_of_a_batch_is_reported():
+    """√(2/n) for n independent directions."""
+    inputs = RNG.standard_normal((100, 5000))
+    network = Network((Dense(5000, 9, Gaussian(1.0)), Normalisation("batch"), Dense(9, 2, Gaussian(1.0))))
+    assert kernels(network, inputs).fluctuation == pytest.approx((2 / 100) ** 0.5, rel=0.05)
+    with pytest.raises(InputError, match="hardly fluctuates"):
+        kernels(network, inputs[:6])
+    with pytest.raises(InputError, match="different inputs"):
+        kernels(network, np.ones((50, 5000)))
+
+
+NESTED = Residual(
+    (Activation(activation("relu")), Residual((TANH, Dense(60, 60, Gaussian(1.0)))), Dense(60, 60, Gaussian(1.0)))
+)
+
+
+def test_nested_residual_layers():
+    with pytest.raises(InputError, match="main path"):
+        Residual((Residual((Dense(5, 5, Gaussian(1.0)),)),))
+    with pytest.raises(InputError, match="Gaussian signals"):
+        kernels(
+            Network((Dense(20, 60, Gaussian(1.0)), NESTED, Dense(60, 3, Gaussian(1.0)))), RNG.standard_normal((3, 20))
+        )
+
+
 @pytest.mark.parametrize(
     ("network", "shape", "message"),
     [
@@ -183,6 +229,17 @@ def test_kinked_and_closed_forms_agree_in_a_residual_network():
         ),
         (Network((*cnn(mlp(1, 3, "tanh", "gaussian"), (7,), "valid").layers, Flatten())), (2, 3, 5), "at least"),
         (mlp(2, 4, "tanh", "gaussian"), (2, 5), "4 features"),
+        (Network((Dense(4, 5, Gaussian(1.0)), TANH, Dense(6, 2, Gaussian(1.0)))), (2, 4), "6 features"),
+        (
+            Network((*cnn(mlp(1, 3, "tanh", "gaussian"), (3,)).layers, Flatten(), Dense(9, 2, Gaussian(1.0)))),
+            (2, 3, 5),
+            "got 15",
+        ),
+        (
+            Network((*cnn(mlp(1, 3, "tanh", "gaussian"), (3,)).layers, Flatten(), Normalisation("batch"))),
+            (40, 3, 5),
+            "before Flatten",
+        ),
         (mlp(2, 4, "tanh", "identity"), (2, 4), "identity"),
         (Network((TANH,)), (2, 4), "weight layer"),
         (Network((*mlp(1, 4, "tanh", "haar").layers, Normalisation("layer"), Pooling(None))), (2, 4), "images"),
@@ -202,6 +259,10 @@ def test_what_theory_does_not_cover_is_named(network, shape, message):
         (lambda: Convolution(1, 1, (), Haar(1.0)), "taps"),
         (lambda: Convolution(1, 1, (3,), Haar(1.0), "reflect"), "circular"),
         (lambda: resnet(0, 4), "blocks"),
+        (lambda: Activation("relu"), "ActivationFunction"),
+        (lambda: Pooling((0,)), "window"),
+        (lambda: Dense(3, 3, Gaussian(1.0), -0.5), "sigma_b"),
+        (lambda: mlp(2, 3, "tanh", sigma_w=1e200), "1e100"),
         (lambda: resnet(2, 4, Branch(order="middle")), "pre"),
         (lambda: resnet(2, 4, Branch(scale=float("nan"))), "scale"),
         (lambda: resnet(2, 4, Branch("xyz")), "xyz"),

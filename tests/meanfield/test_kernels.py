@@ -83,7 +83,7 @@ def test_inputs_of_unequal_norm():
     c = (1.44 * inputs[0] @ inputs[1] / 9 + 0.01) / np.sqrt(q.prod())
     at = covariance(activation("tanh"), q[0], q[1], c)
     assert small.nngp[0, 1] == pytest.approx(1.44 * float(at.value) + 0.01, rel=1e-12)
-    with pytest.raises(InputError, match="equal norm"):
+    with pytest.raises(InputError, match="equal, moderate norm"):
         of_mlp(RNG.standard_normal((300, 9)), activation("hardtanh"), 20, 1.2, 0.1)
 
 

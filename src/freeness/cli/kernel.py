@@ -111,10 +111,9 @@ def _inputs(data: str, count: int) -> tuple[np.ndarray, str]:
         ) from error
     except (ValueError, EOFError) as error:
         raise InputError(f"expected a .npy array in {data!r}, got something else; write it by numpy.save.") from error
-    if not isinstance(array, np.ndarray) or array.ndim < 2 or array.dtype.kind not in "fiu":
-        raise InputError(
-            f"expected an array of inputs (n, …) in {data!r}, got {getattr(array, 'shape', 'several arrays')}; save one array."
-        )
+    if not isinstance(array, np.ndarray) or array.ndim < 2 or array.size == 0 or array.dtype.kind not in "fiu":
+        found = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else "several arrays"
+        raise InputError(f"expected one array of real inputs (n, …) in {data!r}, got {found}; save one.")
     return array.reshape(len(array), -1)[:count].astype(float), str(path)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
 from freeness.errors import InputError
-from freeness.network import ActivationFunction
+from freeness.network import ActivationFunction, activation
 from freeness.numerics.quadrature import gaussian_nodes
 
 _ANGLES = 96  # Gauss–Legendre nodes of the integral over the correlation
@@ -23,6 +23,7 @@ _NOTHING = 1e-15
 _RANGE = 9.0  # standard deviations; the Gaussian mass outside is 2e-19
 _PANEL = 1.5  # widest panel in standard deviations
 _ORDER = 14
+_EVALUATIONS = 2e7  # of a two-dimensional integral at most: half a gigabyte
 _REFINED = 6  # panels double from a quarter of the transition's width on
 
 
@@ -91,7 +92,7 @@ def closed_covariance(
         >>> float(value)
         0.0
     """
-    if function.name in _CLOSED and not function.parameters:
+    if _from_table(function):
         return _CLOSED[function.name](q1, q2, q12)
     if has_closed_covariance(function):
         assert function.slopes is not None
@@ -107,10 +108,15 @@ def has_closed_covariance(function: ActivationFunction) -> bool:
         >>> has_closed_covariance(activation("relu")), has_closed_covariance(activation("tanh"))
         (True, False)
     """
-    if function.name in _CLOSED and not function.parameters:
+    if _from_table(function):
         return True
     bent = function.slopes is not None and function.kinks == (0.0,)
     return bent and float(function.function(np.zeros(1))[0]) == 0
+
+
+def _from_table(function: ActivationFunction) -> bool:
+    """Whether it is the table's entry of that name, and not a user's."""
+    return function.name in _CLOSED and function.function is _ENTRIES[function.name]
 
 
 def _determinant(q1: np.ndarray, q2: np.ndarray, q12: np.ndarray) -> np.ndarray:
@@ -153,6 +159,7 @@ def _bent_at_zero(
 
 
 _CLOSED = {"erf": _erf(1.0), "erf_unit": _erf(np.sqrt(np.pi) / 2), "sin": _sine, "linear": _linear}
+_ENTRIES = {name: activation(name).function for name in _CLOSED}
 
 
 def _piecewise_linear(
@@ -197,6 +204,11 @@ def _smooth(function: ActivationFunction, q1: float, q2: float, c: float) -> tup
     alpha, beta = np.sqrt((1 + c) / 2), np.sqrt((1 - c) / 2)
     a, weights_a = _scaled_nodes(max(q1, q2), alpha)
     b, weights_b = _scaled_nodes(max(q1, q2), beta)
+    if a.size * b.size > _EVALUATIONS:
+        raise InputError(
+            f"expected variances at which {function.name} is integrated over two variables, got {q1:.4g} and {q2:.4g}, which ask "
+            f"for {a.size * b.size:.2g} values; scale the inputs or take a smaller sigma_w."
+        )
     u = np.sqrt(q1) * (alpha * a[:, None] + beta * b)
     v = np.sqrt(q2) * (alpha * a[:, None] - beta * b)
     value = weights_a @ (function.function(u) * function.function(v)) @ weights_b

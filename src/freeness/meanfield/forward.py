@@ -47,6 +47,10 @@ class Pairs:
 
 Step = Callable[[Pairs], Pairs]
 
+_DARK = 1e-14  # variance in place of 0, relative to the largest
+_EQUAL = 1e-12  # relative differences of a batch that are rounding
+_CONCENTRATED = 0.5  # largest fluctuation of a batch variance, relative
+
 
 @dataclass(frozen=True)
 class Stream:
@@ -54,7 +58,9 @@ class Stream:
 
     ``growth``: mean squared singular value of the Jacobian from the input, (n, *positions). ``mean`` = E x_i as a function, as
     few layers ask for it; None for 0. ``gaussian``: x_i is centred Gaussian. ``alike``: the two samples stand for a batch of
-    such samples and for all positions, as in trajectories.
+    such samples and for all positions, as in trajectories. ``features``: channels, or entries of a vector; None: not known.
+    ``flattened``: they are entries of an image with variances of their own. ``fluctuation``: the largest so far of a neuron's
+    batch variance, relative.
     """
 
     second: np.ndarray
@@ -63,11 +69,21 @@ class Stream:
     gaussian: bool
     across: bool = False
     alike: bool = False
+    features: int | None = None
+    flattened: bool = False
+    fluctuation: float = 0.0
 
     @property
     def variance(self) -> np.ndarray:
         """E x_i² by sample and position."""
         return same_position(self.second, 1) if self.across else self.second
+
+    def renewed(
+        self, second: np.ndarray, growth: np.ndarray, mean: Callable[[], np.ndarray] | None, gaussian: bool
+    ) -> Stream:
+        """The same samples with other statistics."""
+        rest = (self.across, self.alike, self.features, self.flattened, self.fluctuation)
+        return Stream(second, growth, mean, gaussian, *rest)
 
     @property
     def groups(self) -> int:
@@ -88,7 +104,8 @@ def compiled(
     steps: list[tuple[object, Step]] = []
     for layer in layers:
         stream, step = forward(layer, stream, whole)
-        if not (stream.variance.min() > 0 and stream.second.max() < np.inf):  # also where either is NaN
+        variance = stream.variance
+        if not (variance.min() >= 0 and variance.max() > 0 and stream.second.max() < np.inf):  # also where any is NaN
             raise InputError(
                 f"expected a signal that stays finite and does not vanish, got variance {_worst(stream.variance)} behind "
                 f"{described(layer)}; change sigma_w, sigma_b or the inputs' norm."
@@ -143,28 +160,39 @@ def _(layer: Dense, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step]:
             f"expected a vector before {described(layer)}, got {stream.variance.shape[1:]} positions; put Flatten or Pooling "
             "there."
         )
-    return _weighted(layer, stream, variance_gain(layer.weights, layer.fan_in, layer.fan_out), _unmixed)
+    return _weighted(layer, _counted(layer, stream, layer.fan_in, layer.fan_out), _unmixed)
 
 
 @forward.register
 def _(layer: Convolution, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step]:
-    gain = variance_gain(layer.weights, layer.channels_in, layer.channels_out)
+    stream = _counted(layer, stream, layer.channels_in, layer.channels_out)
     if not stream.alike:
-        return _weighted(layer, stream, gain, lambda array, lead, groups: convolved(array, layer, lead, groups))
+        return _weighted(layer, stream, lambda array, lead, groups: convolved(array, layer, lead, groups))
     if layer.padding != "circular":
         raise InputError(
             f"expected circular padding of {described(layer)}, got {layer.padding}, with which positions at the border differ; "
             "compute kernels on images instead."
         )
-    return _weighted(layer, stream, gain, _unmixed)
+    return _weighted(layer, stream, _unmixed)
+
+
+def _counted(layer: Dense | Convolution, stream: Stream, expected: int, written: int) -> Stream:
+    """The stream with the features that the layer writes, if it has those that the layer reads."""
+    if stream.features not in (None, expected):
+        raise InputError(
+            f"expected {expected} features before {described(layer)}, got {stream.features}; correct the sizes."
+        )
+    return replace(stream, features=written, flattened=False)
 
 
 def _unmixed(array: np.ndarray, lead: int, groups: int) -> np.ndarray:
     return array
 
 
-def _weighted(layer: Dense | Convolution, stream: Stream, gain: float, mixed: _Mixing) -> tuple[Stream, Step]:
+def _weighted(layer: Dense | Convolution, stream: Stream, mixed: _Mixing) -> tuple[Stream, Step]:
     """Σ' = gain·mixed(Σ) + σ_b², Θ' = gain·mixed(Σ + Θ) + σ_b² where the bias is trained."""
+    sizes = (layer.fan_in, layer.fan_out) if isinstance(layer, Dense) else (layer.channels_in, layer.channels_out)
+    gain = variance_gain(layer.weights, *sizes)
     if isinstance(layer.weights, ScaledIdentity):
         raise InputError(
             f"expected random weights in {described(layer)}, got a multiple of the identity, behind which signals are not "
@@ -179,7 +207,7 @@ def _weighted(layer: Dense | Convolution, stream: Stream, gain: float, mixed: _M
 
     second = gain * mixed(stream.second, 1, groups) + bias
     growth = gain * mixed(stream.growth, 1, 1)
-    return Stream(second, growth, None, True, stream.across, stream.alike), step
+    return stream.renewed(second, growth, None, True), step
 
 
 @forward.register
@@ -189,7 +217,8 @@ def _(layer: Activation, stream: Stream, whole: Pairs | None) -> tuple[Stream, S
             f"expected Gaussian signals before {described(layer)}, got what no weight layer made so; Gaussian theory covers "
             "activations behind weights, normalisations of weights and sums of such."
         )
-    function, q, rows = layer.function, stream.variance, stream.second.shape[0]
+    function, rows = layer.function, stream.second.shape[0]
+    q = np.maximum(stream.variance, _DARK * stream.variance.max())  # black pixels behind weights without biases have 0
     through = transfer(function, q, rows * stream.second.size)
     value, slope = at_one(function, q)
     own = stream.second
@@ -202,7 +231,7 @@ def _(layer: Activation, stream: Stream, whole: Pairs | None) -> tuple[Stream, S
         return Pairs(new, factor * pairs.theta, pairs.rows)
 
     second = _within(through, q, own, value) if stream.across else value
-    after = Stream(second, slope * stream.growth, lambda: _means(function, q), False, stream.across, stream.alike)
+    after = stream.renewed(second, slope * stream.growth, lambda: _means(function, q), False)
     return after, step
 
 
@@ -245,7 +274,8 @@ def _(layer: Dropout, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step
     """A sample's product with itself grows by 1/(1 - rate), that of others does not: masks are drawn for each."""
     if stream.across:
         raise InputError(
-            f"expected no {described(layer)} before Pooling, got it among positions, whose masks differ; put it behind."
+            f"expected no {described(layer)} among positions in a network with Pooling or batch normalisation, got it there, "
+            "where the masks of positions differ; put it behind Flatten or Pooling."
         )
     factor = 1 / (1 - layer.rate)
 
@@ -280,6 +310,8 @@ def _(layer: Flatten, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step
         mean=None if mean is None else lambda: flat(mean(), 1, 1),
         gaussian=False,
         across=False,
+        flattened=stream.flattened or stream.variance.ndim > 1,
+        features=None if stream.features is None else stream.features * stream.variance[0].size,
     )
     return after, step
 
@@ -343,9 +375,17 @@ def _own(layer: Normalisation, stream: Stream) -> tuple[Stream, Step]:
 
 
 def _batch(layer: Normalisation, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step]:
-    """Each neuron by its mean and variance over the batch and all positions, in the limit of a large batch."""
+    """Each neuron by its mean and variance over the batch and all positions.
+
+    The variance is taken to be the same for every neuron: in a batch whose centred Σ has many comparable eigenvalues.
+    """
     assert whole is not None
     mean, groups = stream.mean, stream.groups
+    if stream.flattened:
+        raise InputError(
+            f"expected {described(layer)} before Flatten, got it behind, where each position has a variance of its own; "
+            "swap them."
+        )
 
     def averages(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of each sample and position with all others, and of all with all."""
@@ -355,7 +395,19 @@ def _batch(layer: Normalisation, stream: Stream, whole: Pairs | None) -> tuple[S
         return array.mean(axis=(1, *range(array.ndim - spatial, array.ndim)) if groups == 2 else 1), array.mean()
 
     rows, total = averages(whole.value)
-    size = float(np.mean(stream.variance) - total) + layer.epsilon
+    spread = float(np.mean(stream.variance) - total)
+    if not spread > _EQUAL * float(np.mean(stream.variance)):
+        raise InputError(
+            f"expected a batch of different inputs before {described(layer)}, got inputs with the same signal; it normalises "
+            "their differences."
+        )
+    size = spread + layer.epsilon
+    fluctuation = 0.0 if stream.alike else _fluctuation(whole.value, rows, float(total), groups) / spread
+    if fluctuation > _CONCENTRATED:
+        raise InputError(
+            f"expected a batch in which a neuron's variance hardly fluctuates before {described(layer)}, got {fluctuation:.0%}: "
+            "the inputs are few or too alike for this theory; take more and more different ones."
+        )
 
     def step(pairs: Pairs) -> Pairs:
         both = []
@@ -371,8 +423,15 @@ def _batch(layer: Normalisation, stream: Stream, whole: Pairs | None) -> tuple[S
         second=(stream.second - left - right + total) / size,
         growth=stream.growth / size,
         mean=None if mean is None else lambda: (mean() - mean().mean()) / np.sqrt(size),
+        fluctuation=max(stream.fluctuation, fluctuation),
     )
     return after, step
+
+
+def _fluctuation(value: np.ndarray, rows: np.ndarray, total: float, groups: int) -> float:
+    """Standard deviation over neurons of the variance over batch and positions, √(2 tr Σ²)/size for Gaussian signals."""
+    left, right = _sides(rows, slice(0, len(rows)), groups)
+    return float(np.sqrt(2 * ((value - left - right + total) ** 2).sum()) / rows.size)
 
 
 @forward.register
@@ -383,6 +442,11 @@ def _(layer: Residual, stream: Stream, whole: Pairs | None) -> tuple[Stream, Ste
         raise InputError(
             f"expected a branch of {described(layer)} that keeps the positions, got {inner.variance.shape[1:]} for "
             f"{stream.variance.shape[1:]}; correct padding and stride."
+        )
+    if None not in (stream.features, inner.features) and stream.features != inner.features:
+        raise InputError(
+            f"expected a branch of {described(layer)} that keeps the {stream.features} features, got {inner.features}; "
+            "correct it."
         )
     skip, scale, groups = layer.skip, layer.scale, stream.groups
     means = None if stream.mean is None or inner.mean is None else (stream.mean(), inner.mean())
@@ -407,6 +471,8 @@ def _(layer: Residual, stream: Stream, whole: Pairs | None) -> tuple[Stream, Ste
         growth=skip**2 * stream.growth + scale**2 * inner.growth,
         mean=_summed(stream, inner, skip, scale),
         gaussian=stream.gaussian and inner.gaussian,
+        features=inner.features,
+        fluctuation=inner.fluctuation,
     )
     return after, step
 

@@ -21,12 +21,16 @@ _LOW, _HIGH, _POINTS = 1e-8, 1e2, 201  # variances among which the first with th
 
 @dataclass(frozen=True)
 class CriticalPoint:
-    """σ_w and σ_b at which χ₁ = 1 at the fixed point ``q``, with ``delta``, the relative variance of φ'² there."""
+    """σ_w and σ_b at which χ₁ = 1 at the fixed point ``q``, with ``delta``, the relative variance of φ'² there.
+
+    ``stable``: whether lengths near q return to it.
+    """
 
     q: float
     sigma_w: float
     sigma_b: float
     delta: float
+    stable: bool
 
 
 def isometric_point(function: ActivationFunction, activations: int, spread: float) -> CriticalPoint:
@@ -68,7 +72,7 @@ def isometric_point(function: ActivationFunction, activations: int, spread: floa
     root = root_scalar(excess, bracket=(grid[first], grid[first + 1]), xtol=1e-14).root
     q = float(np.exp(root))
     edge = edge_of_chaos(function, [q])
-    return CriticalPoint(q, float(edge.sigma_w[0]), float(edge.sigma_b[0]), _delta(function, q))
+    return CriticalPoint(q, float(edge.sigma_w[0]), float(edge.sigma_b[0]), _delta(function, q), bool(edge.stable[0]))
 
 
 def _delta(function: ActivationFunction, q: float) -> float:

@@ -15,20 +15,26 @@ from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
 from freeness.meanfield.forward import Pairs, Stream, applied, compiled
-from freeness.network import Convolution, Dense, Network, Normalisation, Pooling
+from freeness.network import Convolution, Dense, Network, Normalisation, Pooling, described
 
 _NEGATIVE = 1e-10  # relative size of a negative eigenvalue that is rounding
+_HUGE = 1e100
 _ARRAYS = 10  # of the size of a block that are held at once
 
 
 @dataclass(frozen=True)
 class Kernels:
-    """``nngp`` Σ and ``ntk`` Θ, (n, n), of networks with ``depth`` weight matrices; ``lowest``: the least eigenvalue of Σ."""
+    """``nngp`` Σ and ``ntk`` Θ, (n, n), of networks with ``depth`` weight matrices; ``lowest``: the least eigenvalue of Σ.
+
+    ``fluctuation``: with batch normalisation, how much a neuron's variance over the batch varies, relative; the kernels are off
+    by about its square. 0 without.
+    """
 
     nngp: np.ndarray
     ntk: np.ndarray
     depth: int
     lowest: float
+    fluctuation: float = 0.0
 
 
 @np.errstate(over="ignore", invalid="ignore")  # an overflow is told by the layer behind which it occurs
@@ -36,8 +42,9 @@ def kernels(network: Network, inputs: ArrayLike, memory: float = 1e9) -> Kernels
     """Σ and Θ of a network in the limit of wide layers, in the parametrisation of Jacot et al. (NTK).
 
     Computed in blocks of rows, at a cost of O(n² depth) for vectors. Images cost n²P for P positions, n²P² where pooling asks
-    for all pairs of positions. Batch normalisation takes the inputs for its (large) batch and cannot be done in blocks.
-    Parameters of normalisations are not counted.
+    for all pairs of positions. Batch normalisation takes the inputs for its batch, in which a neuron's variance must hardly
+    fluctuate, and cannot be done in blocks. Parameters of normalisations, and taps of delta-orthogonal kernels that start at 0,
+    are not counted.
 
     Closed forms (ReLU family with its kink at 0, erf, sin, linear) and smooth activations take any inputs; others with kinks take
     inputs of equal norm, at which everything is a function of one angle; for unequal norms each pair is integrated, some
@@ -59,13 +66,16 @@ def kernels(network: Network, inputs: ArrayLike, memory: float = 1e9) -> Kernels
         [[2.0, 0.63662], [0.63662, 2.0]]
     """
     points = _checked(inputs, network)
+    if not memory > 0:
+        raise InputError(f"expected memory > 0 in bytes, got {memory}; leave it out for 1 GB.")
     count, spatial = len(points), points.shape[2:]
     batch = any(isinstance(layer, Normalisation) and layer.kind == "batch" for layer in network.walk())
     across = bool(spatial) and (batch or any(isinstance(layer, Pooling) for layer in network.walk()))
     flat = points.reshape(count, points.shape[1], -1)
     ones = np.ones((count, *spatial))
     whole = _products(flat, slice(0, count), spatial, across) if batch else None
-    start = Stream(_own_products(flat, spatial, across), ones, lambda: points.mean(axis=1), False, across)
+    second, features = _own_products(flat, spatial, across), points.shape[1]
+    start = Stream(second, ones, lambda: points.mean(axis=1), False, across, features=features)
     end, steps = compiled(network.layers, start, whole)
     if end.variance.ndim > 1:
         raise InputError(
@@ -80,7 +90,7 @@ def kernels(network: Network, inputs: ArrayLike, memory: float = 1e9) -> Kernels
         nngp[rows], ntk[rows] = found.value, found.theta
     for kernel in (nngp, ntk):
         _symmetrise(kernel)
-    return Kernels(nngp, ntk, network.depth, _lowest(nngp))
+    return Kernels(nngp, ntk, network.depth, _lowest(nngp), end.fluctuation)
 
 
 def _products(flat: np.ndarray, rows: slice, spatial: tuple[int, ...], across: bool) -> Pairs:
@@ -111,20 +121,25 @@ def _symmetrise(kernel: np.ndarray) -> None:
 
 def _checked(inputs: ArrayLike, network: Network) -> np.ndarray:
     points = np.asarray(inputs)
-    if points.ndim < 2 or points.size == 0 or points.dtype.kind not in "fiu" or not np.isfinite(points).all():
+    if points.ndim < 2 or points.size == 0 or points.dtype.kind not in "fiu":
         raise InputError(
-            f"expected finite inputs of shape (n, N₀) or (n, channels, *positions), got {points.dtype} of shape {points.shape}; "
-            "flatten or reshape them."
+            f"expected inputs of shape (n, N₀) or (n, channels, *positions), got {points.dtype} of shape {points.shape}; flatten "
+            "or reshape them."
         )
+    points = points.astype(float)
+    if not (np.abs(points) < _HUGE).all():
+        raise InputError("expected finite inputs below 1e100, got NaN, infinity or larger ones; clean them.")
     first = next((layer for layer in network.walk() if isinstance(layer, (Dense, Convolution))), None)
     if first is None:
         raise InputError("expected a network with a weight layer, got none; it has no kernel.")
-    size = first.fan_in if isinstance(first, Dense) else first.channels_in
-    if isinstance(first, Convolution) == (points.ndim == 2) or (points.ndim == 2 and points.shape[1] != size):
-        raise InputError(f"expected inputs with {size} features or channels, got shape {points.shape}; reshape them.")
+    if isinstance(first, Convolution) == (points.ndim == 2):
+        shape = "(n, N₀)" if isinstance(first, Dense) else "(n, channels, *positions)"
+        raise InputError(
+            f"expected inputs of shape {shape} before {described(first)}, got {points.shape}; reshape them."
+        )
     if not (np.abs(points).reshape(len(points), -1).max(axis=1) > 0).all():
         raise InputError("expected inputs that are not 0, got one that is; its signal has no direction.")
-    return points.astype(float)
+    return points
 
 
 def _lowest(kernel: np.ndarray) -> float:

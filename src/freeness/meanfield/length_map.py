@@ -11,6 +11,8 @@ from freeness.meanfield.variance_map import second_moment
 from freeness.network import ActivationFunction
 from freeness.numerics.quadrature import gaussian_expectation
 
+_HUGE = 1e100  # squares of larger numbers leave the floats
+
 
 @dataclass(frozen=True)
 class LengthMap:
@@ -34,10 +36,12 @@ class LengthMap:
     sigma_b: float
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.sigma_w) and self.sigma_w > 0):
-            raise InputError(f"expected sigma_w > 0, got {self.sigma_w}; without weights there is no network.")
-        if not (np.isfinite(self.sigma_b) and self.sigma_b >= 0):
-            raise InputError(f"expected sigma_b ≥ 0, got {self.sigma_b}; it is a standard deviation.")
+        if not 0 < self.sigma_w < _HUGE:
+            raise InputError(
+                f"expected sigma_w > 0 below 1e100, got {self.sigma_w}; without weights there is no network."
+            )
+        if not 0 <= self.sigma_b < _HUGE:
+            raise InputError(f"expected sigma_b ≥ 0 below 1e100, got {self.sigma_b}; it is a standard deviation.")
 
     def __call__(self, q: float) -> float:
         """The next layer's q."""

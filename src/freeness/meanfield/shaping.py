@@ -76,6 +76,8 @@ def shaped(function: ActivationFunction, network: Network | int, method: Literal
         >>> [round(v, 4) for v in (found.gain, found.shift, found.offset)]
         [0.0817, 0.5258, -0.4832]
     """
+    if not isinstance(network, (int, Network)):
+        raise InputError(f"expected a network's record or a number of layers, got {network!r}.")
     record = _chain(network) if isinstance(network, int) else network.layers
     _check(record)
     if method not in ("dks", "tat"):
@@ -124,6 +126,18 @@ def _check(layers: Sequence[Layer]) -> None:
             raise InputError(
                 f"expected residual layers with skip² + scale² = 1, which keep the variance at 1, got {layer.skip:g} and "
                 f"{layer.scale:g} in {described(layer)}; rescale both."
+            )
+        if isinstance(layer, (Dense, Convolution)) and not (
+            abs(layer.weights.sigma_w - 1) <= _NORMALISED and layer.sigma_b == 0
+        ):
+            raise InputError(
+                f"expected weights with sigma_w = 1 and sigma_b = 0, which keep the variance at 1, got {layer.weights.sigma_w:g} "
+                f"and {layer.sigma_b:g} in {described(layer)}; the shaped activation does the rest."
+            )
+        if isinstance(layer, Residual) and not isinstance(layer.branch[-1], (Dense, Convolution)):
+            raise InputError(
+                f"expected branches that end in weights, whose outputs have mean 0, got {described(layer.branch[-1])} at the end "
+                f"of {described(layer)}; put the activation before the weights."
             )
         if not isinstance(layer, (Activation, Dense, Convolution, Flatten, Residual)):
             raise InputError(

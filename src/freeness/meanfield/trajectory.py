@@ -36,8 +36,9 @@ class Trajectory:
 def trajectory(network: Network, qhat0: float = 1.0, c0: float = 0.0) -> Trajectory:
     """Follow two inputs of equal length through a network.
 
-    Convolutions with circular padding are followed as if all positions were alike; batch normalisation as if the batch were
-    large and any two of its inputs correlated like these two.
+    The input is taken for Gaussian with mean 0 where an activation or a normalisation comes first. Convolutions with circular
+    padding are followed as if all positions were alike; batch normalisation as if the batch were large and any two of its inputs
+    correlated like these two.
 
     Args:
         network: the record.
@@ -56,6 +57,8 @@ def trajectory(network: Network, qhat0: float = 1.0, c0: float = 0.0) -> Traject
         raise InputError(f"expected a correlation c0 in [-1, 1], got {c0}.")
     if not (np.isfinite(qhat0) and qhat0 > 0):
         raise InputError(f"expected qhat0 = ‖x⁰‖²/N_0 > 0, got {qhat0}; the input must not vanish.")
+    if not any(isinstance(layer, (Dense, Convolution, Residual)) for layer in network.layers):
+        raise InputError("expected a network with a weight layer, got none; there is no trajectory.")
     q, c, growth = _followed(network, float(qhat0), float(c0))
     above, below = (_followed(network, qhat0 * (1 + sign * _STEP), float(c0))[0] for sign in (1, -1))
     sensitivity = (np.log(above) - np.log(below)) / (np.log1p(_STEP) - np.log1p(-_STEP))

@@ -25,6 +25,7 @@ _EQUAL = 1e-12  # relative spread of the variances up to which they count as equ
 _SAME = 2e-15  # distance of |c| from 1 that is rounding
 _DEGREES = (64, 128, 256)  # of the Chebyshev series in the angle
 _TAIL = 1e-11  # its last coefficients, relative to the first, must be this small
+_KNOWN = 1e-9  # of the longest series
 _KNOTS = 4097  # of the spline by which the series is evaluated: its error is 1e-13
 _ORDERS = (32, 64, 128, 256, 512, 1024)  # of the Hermite series
 _PIECE = 16_384  # pairs that are summed at once
@@ -57,10 +58,11 @@ def transfer(function: ActivationFunction, variances: np.ndarray, pairs: int) ->
         inner: Transfer = lambda q1, q2, q12: _closed(function, q1, q2, q12)  # noqa: E731
     elif pairs <= _FEW:
         inner = _one_by_one(function, pairs)
-    elif np.ptp(variances) <= _EQUAL * variances.max():
-        inner = _by_angle(function, float(variances.mean()))
     else:
-        inner = _by_hermite(function, np.unique(variances)) or _one_by_one(function, pairs)
+        equal = np.ptp(variances) <= _EQUAL * variances.max()
+        series = _by_angle(function, float(variances.mean())) if equal else None
+        weighed = int(pairs * max(1.0, variances.max()))  # an integral's cost grows with the variance
+        inner = series or _by_hermite(function, np.unique(variances)) or _one_by_one(function, weighed)
 
     def certain(q1: np.ndarray, q2: np.ndarray, q12: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """With |c| ≤ 1, and c = ±1 where only rounding keeps it from that: √(1 - c) would make 1e-8 of 1e-16."""
@@ -96,10 +98,13 @@ def _closed(
     return found
 
 
-def _by_angle(function: ActivationFunction, q: float) -> Transfer:
-    """Both as functions of the angle arccos c, in which they are smooth: a Chebyshev series, read through a spline."""
+def _by_angle(function: ActivationFunction, q: float) -> Transfer | None:
+    """Both as functions of the angle arccos c: a Chebyshev series, read through a spline. None if it falls too slowly."""
     knots = np.linspace(-1.0, 1.0, _KNOTS)
-    splines = [CubicSpline(np.pi * (1 + knots) / 2, chebyshev.chebval(knots, s)) for s in _series(function, q)]
+    series = _series(function, q)
+    if series is None:
+        return None
+    splines = [CubicSpline(np.pi * (1 + knots) / 2, chebyshev.chebval(knots, s)) for s in series]
 
     def through(q1: np.ndarray, q2: np.ndarray, q12: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         angle = np.arccos(np.clip(q12 / np.sqrt(q1 * q2), -1.0, 1.0))
@@ -108,7 +113,7 @@ def _by_angle(function: ActivationFunction, q: float) -> Transfer:
     return through
 
 
-def _series(function: ActivationFunction, q: float) -> list[np.ndarray]:
+def _series(function: ActivationFunction, q: float) -> list[np.ndarray] | None:
     """Chebyshev coefficients of both over the angle, of the lowest degree at which they have fallen to nothing."""
     series: list[np.ndarray] = []
     for degree in _DEGREES:
@@ -116,8 +121,9 @@ def _series(function: ActivationFunction, q: float) -> list[np.ndarray]:
         at = covariance(function, q, q, np.cos(np.pi * (1 + nodes) / 2))
         series = [_coefficients(values) for values in (at.value, at.slope)]
         if all(np.abs(s[-4:]).max() <= _TAIL * np.abs(s).max() for s in series):
-            break
-    return series
+            return series
+    tail = max(np.abs(s[-4:]).max() / np.abs(s).max() for s in series)
+    return series if tail <= _KNOWN else None
 
 
 def _coefficients(values: np.ndarray) -> np.ndarray:
@@ -180,8 +186,9 @@ def _nearest(variances: np.ndarray, q: np.ndarray) -> np.ndarray:
 def _one_by_one(function: ActivationFunction, pairs: int) -> Transfer:
     if pairs > _PAIRS:
         raise InputError(
-            f"expected inputs of equal norm for {function.name}, got {pairs} pairs of unequal variance in a layer, which would "
-            "be integrated one by one; scale the inputs to one norm, or take an activation that is smooth or has a closed form."
+            f"expected inputs of equal, moderate norm for {function.name}, got {pairs} pairs (times their variance) in a layer "
+            "that would be integrated one by one; scale the inputs to one norm, or take an activation that is smooth or has a "
+            "closed form."
         )
 
     def each(q1: np.ndarray, q2: np.ndarray, q12: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

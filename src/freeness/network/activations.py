@@ -93,8 +93,12 @@ def _smooth(name: str, function: Elementwise, derivative: Elementwise, kinks: tu
     return lambda: ActivationFunction(name, function, derivative, kinks)
 
 
+def _identity(x: np.ndarray) -> np.ndarray:
+    return x
+
+
 def _linear() -> ActivationFunction:
-    return ActivationFunction("linear", lambda x: x, np.ones_like, (), (1.0,))
+    return ActivationFunction("linear", _identity, np.ones_like, (), (1.0,))
 
 
 def _relu() -> ActivationFunction:

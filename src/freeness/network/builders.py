@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Literal, TypeGuard
+from typing import Literal
 
 import numpy as np
 
 from freeness.errors import InputError
 from freeness.network.activations import ActivationFunction, activation, is_real
 from freeness.network.ensembles import Gaussian, Haar, ScaledIdentity
-from freeness.network.layers import Activation, Convolution, Dense, Layer, Network, Normalisation, Residual
+from freeness.network.layers import Activation, Convolution, Dense, Layer, Network, Normalisation, Residual, is_size
 
+_HUGE = 1e100  # squares of larger gains leave the floats
 _ENSEMBLES = {"haar": Haar, "gaussian": Gaussian, "identity": ScaledIdentity}
 
 
@@ -46,9 +47,9 @@ def mlp(
     widths = _widths(depth, width)
     if not isinstance(weights, str) or weights not in _ENSEMBLES:
         raise InputError(f"expected weights among {', '.join(_ENSEMBLES)}, got {weights!r}; choose one.")
-    if not (is_real(sigma_w) and sigma_w > 0 and is_real(sigma_b) and sigma_b >= 0):
+    if not (is_real(sigma_w) and 0 < sigma_w < _HUGE and is_real(sigma_b) and 0 <= sigma_b < _HUGE):
         raise InputError(
-            f"expected numbers sigma_w > 0 and sigma_b ≥ 0, got {sigma_w!r} and {sigma_b!r}; correct them."
+            f"expected numbers sigma_w > 0 and sigma_b ≥ 0 below 1e100, got {sigma_w!r} and {sigma_b!r}; correct them."
         )
     function = activation if isinstance(activation, ActivationFunction) else _activation(activation)
     ensemble = _ENSEMBLES[weights](float(sigma_w))
@@ -98,7 +99,7 @@ def resnet(
     """
     kind = branch or Branch()
     for name, size in (("blocks", blocks), ("width", width), ("dense", kind.dense)):
-        if not _is_size(size):
+        if not is_size(size):
             raise InputError(f"expected {name} that is a whole number ≥ 1, got {size!r}; correct it.")
     if kind.order not in ("pre", "post"):
         raise InputError(f'expected the order "pre" or "post", got {kind.order!r}; choose one.')
@@ -172,25 +173,21 @@ def cnn(
 
 def _widths(depth: object, width: object) -> list[int]:
     """The L + 1 widths as plain integers."""
-    if not _is_size(depth):
+    if not is_size(depth):
         raise InputError(
             f"expected a depth that is a whole number ≥ 1, got {depth!r}; give the number of weight matrices."
         )
     count = int(depth) + 1
-    if _is_size(width):
+    if is_size(width):
         return [int(width)] * count
     given = width.tolist() if isinstance(width, np.ndarray) else width
     if not isinstance(given, Sequence) or isinstance(given, (str, bytes)):
         raise InputError(f"expected a width or {count} widths, whole numbers ≥ 1, got {width!r}; correct it.")
-    if len(given) != count or not all(map(_is_size, given)):
+    if len(given) != count or not all(map(is_size, given)):
         raise InputError(
             f"expected {count} widths, whole numbers ≥ 1, for depth {depth}, got {list(given)}; correct them."
         )
     return [int(n) for n in given]
-
-
-def _is_size(value: object) -> TypeGuard[int]:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(value >= 1)
 
 
 _activation = activation

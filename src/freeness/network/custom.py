@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.network.activations import ActivationFunction, Elementwise
+from freeness.network.activations import ActivationFunction, Elementwise, activation_names
 
 _REACH = 10.0  # kinks are looked for in [-10, 10]
 _CELLS = 4000
@@ -44,6 +44,8 @@ def custom_activation(
         >>> found.kinks, found.derivative(np.array([-1.0, 1.0])).round(9).tolist()
         ((0.0,), [0.3, 1.0])
     """
+    if name in activation_names():
+        raise InputError(f"expected a name that the table of activations does not have, got {name!r}; choose another.")
     grid = np.linspace(-_REACH, _REACH, _CELLS + 1) + 1e-9 * np.pi
     _check(function, grid, "function")
     if derivative is not None:

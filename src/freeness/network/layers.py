@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeGuard
+
+import numpy as np
 
 from freeness.errors import InputError
-from freeness.network.activations import ActivationFunction
+from freeness.network.activations import ActivationFunction, is_real
 from freeness.network.ensembles import Ensemble
 
 
@@ -21,6 +23,9 @@ class Dense:
     sigma_b: float = 0.0
     bias: bool = False
     name: str = ""
+
+    def __post_init__(self) -> None:
+        _check_weights(self, (self.fan_in, self.fan_out), self.sigma_b)
 
 
 @dataclass(frozen=True)
@@ -43,8 +48,11 @@ class Convolution:
     name: str = ""
 
     def __post_init__(self) -> None:
-        if not self.kernel or min(self.kernel) < 1 or self.stride < 1:
-            raise InputError(f"expected taps and a stride ≥ 1, got {self.kernel} and {self.stride}; correct them.")
+        _check_weights(self, (self.channels_in, self.channels_out), self.sigma_b)
+        if not (isinstance(self.kernel, tuple) and self.kernel and all(map(is_size, (*self.kernel, self.stride)))):
+            raise InputError(
+                f"expected a tuple of taps and a stride, whole numbers ≥ 1, got {self.kernel!r} and {self.stride!r}."
+            )
         if self.padding not in ("circular", "zeros", "valid"):
             raise InputError(f"expected padding circular, zeros or valid, got {self.padding!r}; choose one.")
         if self.padding != "valid" and any(taps % 2 == 0 for taps in self.kernel):
@@ -57,6 +65,12 @@ class Activation:
 
     function: ActivationFunction
     name: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.function, ActivationFunction):
+            raise InputError(
+                f"expected an ActivationFunction, got {self.function!r}; take freeness.activation(name) or custom_activation."
+            )
 
 
 @dataclass(frozen=True)
@@ -85,8 +99,8 @@ class Dropout:
     name: str = ""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.rate < 1:
-            raise InputError(f"expected a dropout rate in [0, 1), got {self.rate}; correct it.")
+        if not (is_real(self.rate) and 0 <= self.rate < 1):
+            raise InputError(f"expected a dropout rate in [0, 1), got {self.rate!r}; correct it.")
 
 
 @dataclass(frozen=True)
@@ -96,6 +110,14 @@ class Pooling:
     size: tuple[int, ...] | None = None
     stride: int | None = None
     name: str = ""
+
+    def __post_init__(self) -> None:
+        sizes = (1,) if self.size is None else self.size
+        steps = () if self.stride is None else (self.stride,)
+        if not (isinstance(sizes, tuple) and sizes and all(map(is_size, (*sizes, *steps)))):
+            raise InputError(
+                f"expected window sizes in a tuple and a stride, whole numbers ≥ 1, got {self.size!r} and {self.stride!r}."
+            )
 
 
 @dataclass(frozen=True)
@@ -115,11 +137,13 @@ class Residual:
     name: str = ""
 
     def __post_init__(self) -> None:
-        if not any(isinstance(layer, (Dense, Convolution)) for layer in _walked(self.branch)):
+        if not any(isinstance(layer, (Dense, Convolution)) for layer in self.branch):
             raise InputError(
-                f"expected a residual branch with a weight layer, got {len(self.branch)} layers without one; its output would "
-                "not be independent of the skip connection."
+                f"expected a residual branch with a weight layer on its main path, got {len(self.branch)} layers without one; "
+                "its output would not be independent of the skip connection."
             )
+        if not (is_real(self.scale) and is_real(self.skip)):
+            raise InputError(f"expected finite scale and skip, got {self.scale!r} and {self.skip!r}; correct them.")
 
 
 Layer = Dense | Convolution | Activation | Normalisation | Dropout | Pooling | Flatten | Residual
@@ -166,6 +190,23 @@ class Network:
                 "covers no other layers."
             )
         return kept
+
+
+def is_size(value: object) -> TypeGuard[int]:
+    """Whether a value is a whole number ≥ 1 (True is none).
+
+    Example:
+        >>> is_size(3), is_size(0), is_size(2.0)
+        (True, False, False)
+    """
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(value >= 1)
+
+
+def _check_weights(layer: Dense | Convolution, sizes: tuple[int, int], sigma_b: float) -> None:
+    if not all(map(is_size, sizes)):
+        raise InputError(f"expected sizes ≥ 1 of {described(layer)}, got {sizes}; correct them.")
+    if not (is_real(sigma_b) and sigma_b >= 0):
+        raise InputError(f"expected sigma_b ≥ 0 of {described(layer)}, got {sigma_b!r}; it is a standard deviation.")
 
 
 def described(layer: object) -> str:

@@ -2,7 +2,19 @@
 
 from freeness.operators.deterministic import Deterministic
 from freeness.operators.equation import MatrixEquation, State
+from freeness.operators.graph_equation import GraphEquation, RandomMatrix, Segment
 from freeness.operators.matrix_law import MatrixLaw, Moments
 from freeness.operators.summand import Local, Summand
 
-__all__ = ["Deterministic", "Local", "MatrixEquation", "MatrixLaw", "Moments", "State", "Summand"]
+__all__ = [
+    "Deterministic",
+    "GraphEquation",
+    "Local",
+    "MatrixEquation",
+    "MatrixLaw",
+    "Moments",
+    "RandomMatrix",
+    "Segment",
+    "State",
+    "Summand",
+]

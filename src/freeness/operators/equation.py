@@ -55,9 +55,13 @@ class MatrixEquation:
         """n, of the pencil."""
         return self.deterministic.size
 
-    @cached_property
+    @property
     def magnitude(self) -> float:
         """A bound of the pencil's norm, the mean of every variable and its deviations included."""
+        return self._magnitude
+
+    @cached_property
+    def _magnitude(self) -> float:
         sizes = [np.abs(s.signature).max() * max(abs(s.law.mean), s.law.standard_deviation) for s in self.summands]
         return self.deterministic.magnitude + sum(sizes)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,7 +16,6 @@ from freeness.laws.cauchy_law import TransformLaw
 from freeness.laws.curve import Transform
 from freeness.laws.law import Atom, Boundary, real_points
 from freeness.numerics.continuation import Solution, Standard, confirmed, follow
-from freeness.operators.equation import MatrixEquation, State
 
 _HEIGHT = 8.0  # the continuation starts at this multiple of the pencil's size
 _ROUNDING = 4e-16
@@ -46,6 +45,33 @@ _INWARD = 0.97  # share of the way to the end of a band that a step goes at most
 _SETTLED = 1e-13  # relative size of the last Newton step of an edge
 
 
+class Equation(Protocol):
+    """What a law follows from far above the support to the real axis: unknowns as functions of z, the last one unused or Im z.
+
+    ``corners``: 2 if every eigenvalue comes with its negative, else 1. :class:`~freeness.operators.MatrixEquation` and
+    :class:`~freeness.operators.GraphEquation` say what each method returns.
+    """
+
+    unknowns: int
+    corners: int
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def magnitude(self) -> float: ...
+    def start(self, target: np.ndarray, height: np.ndarray) -> np.ndarray: ...
+    def newton_change(self, parameters: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
+    def state(self, parameters: np.ndarray, target: np.ndarray, potential: bool = False) -> Any: ...
+    def size_of(self, parameters: np.ndarray) -> np.ndarray: ...
+    def corner(self, state: Any) -> tuple[np.ndarray, np.ndarray]: ...
+    def potential(self, state: Any) -> np.ndarray: ...
+    def hermitian(self, parameters: np.ndarray) -> np.ndarray: ...
+    def rates(self, parameters: np.ndarray, x: np.ndarray) -> np.ndarray: ...
+    def critical_step(
+        self, parameters: np.ndarray, x: np.ndarray, direction: np.ndarray, wanted: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]: ...
+
+
 class Moments(NamedTuple):
     """Mean and variance of a law."""
 
@@ -67,7 +93,7 @@ class MatrixLaw(BandedLaw, TransformLaw):
 
     def __init__(
         self,
-        equation: MatrixEquation,
+        equation: Equation,
         extent: tuple[float, float],
         atoms: tuple[Atom, ...] = (),
         moments: Moments | None = None,
@@ -81,7 +107,7 @@ class MatrixLaw(BandedLaw, TransformLaw):
         return f"MatrixLaw({self._equation.size}×{self._equation.size} pencil)"
 
     @property
-    def equation(self) -> MatrixEquation:
+    def equation(self) -> Equation:
         return self._equation
 
     @property
@@ -244,7 +270,7 @@ class MatrixLaw(BandedLaw, TransformLaw):
         own = self._equation.potential(state) - 1j * self._constant if potential else np.full(z.shape, np.nan, complex)
         return Boundary(g, own, error, solution.converged & np.isfinite(g))
 
-    def _solved_state(self, z: np.ndarray, potential: bool) -> tuple[Solution, State]:
+    def _solved_state(self, z: np.ndarray, potential: bool) -> tuple[Solution, Any]:
         solution = self._solve(z)
         with np.errstate(all="ignore"):
             return solution, self._equation.state(solution.parameters, z + 1j * solution.height, potential)

@@ -1,0 +1,349 @@
+"""The deterministic equivalent of a network graph: random matrices between nodes, everything else diagonal over neurons.
+
+State per node: backward vectors v, forward sums u. A node accumulates K (diagonal, K ≥ 0) and receives from one node at most by a
+deterministic diagonal link S; random matrices act as D_target W D_source with diagonal D's that may be correlated with one
+another, with K and with S in any way. The law is that of X_end, where X_node = K + S X_parent S + Σ A X A ᵀ + cross terms is what
+the graph accumulates: JJᵀ of a network with K = 1 at its input, or its Fisher dual with K = ‖x‖² where weights write.
+
+With ζ = 1/z, one 2×2-block pencil a neuron i couples the nodes along links, with -(K + Σ d²a) and -(Σ d²b) - ζ[end] on its
+diagonal. Each random matrix has two unknowns, b at its source and a at its target; the responses p and r are means over neurons
+of d²·(diagonal entry of the inverse). Gaussian of entry variance s²/N_source: a = s²p, b = s²(N_target/N_source)r; Haar: the
+same with s² - ab in place of s². Then G(z) = ζ + ζ²·(mean response at the end).
+
+Source: theory.md §3.4 (this project's derivation, checked by simulation there); operator-valued freeness over the diagonal of
+Shlyakhtenko (1996), linearisation as Helton, Rashidi Far, Speicher (2007). For Haar matrices between different widths N_source ≠
+N_target the factor min(1, ·) below is derived from the R-transform of a free compression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from freeness.errors import InputError
+from freeness.numerics.half_plane import lower_log, upper_log
+from freeness.operators.spectral import solved
+
+Place = tuple[int, int]  # segment, node within it
+_Rows = list[list[tuple[int, np.ndarray]]]  # of a segment's pencil: ports and their weights
+
+_PIECE = 100_000  # nodes × neurons × points that are worked on at once
+_NOTHING = 1e-150  # in place of a κ' that is 0, of a neuron in which nothing accumulated
+_SWEEPS = 2000
+_SETTLED = 1e-6  # relative change of a sweep after which Newton takes over
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """Nodes linked one after the other: ``accumulated`` K (nodes, N), ``links`` S (nodes - 1, N) from each to the next."""
+
+    accumulated: np.ndarray
+    links: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class RandomMatrix:
+    """D_target W D_source from one node to another. ``square``: σ_w² with E W_ij² = σ_w²/N_source, or W/σ_w semi-orthogonal."""
+
+    source: Place
+    target: Place
+    d_source: np.ndarray
+    d_target: np.ndarray
+    square: float
+    kind: Literal["gaussian", "haar"]
+
+
+@dataclass(frozen=True, eq=False)
+class Responses:
+    """At fields θ, ζ: diagonal responses (ports, m), their derivatives by the fields (ports, ports, m), log det (m,) or None."""
+
+    fields: np.ndarray
+    zeta: np.ndarray
+    values: np.ndarray
+    slopes: np.ndarray | None
+    logarithm: np.ndarray | None
+
+
+class GraphEquation:
+    """The equations of one graph, in the form that :class:`~freeness.operators.MatrixLaw` follows; the last unknown is not used.
+
+    Port 2e is the source of matrix e (field b, response p), port 2e + 1 its target (field a, response r), the last the end
+    (field ζ).
+    """
+
+    corners = 1
+
+    def __init__(self, segments: Sequence[Segment], matrices: Sequence[RandomMatrix], scale: float) -> None:
+        self.segments = tuple(segments)
+        self.matrices = tuple(matrices)
+        self.magnitude = float(scale)
+        self.unknowns = 2 * len(self.matrices) + 1
+        self._check()
+
+    @property
+    def size(self) -> int:
+        """Nodes of the graph."""
+        return sum(len(segment.accumulated) for segment in self.segments)
+
+    def _check(self) -> None:
+        reached = {matrix.target for matrix in self.matrices}
+        for index, segment in enumerate(self.segments):
+            if (index, 0) not in reached and not segment.accumulated[0].any():
+                raise InputError(
+                    "expected a segment that starts with what accumulates, got nothing; leave its node out."
+                )
+            if not (np.isfinite(segment.accumulated).all() and np.isfinite(segment.links).all()):
+                raise InputError("expected finite signals and derivatives in the graph, got NaN or infinity.")
+
+    # --- the matrices as arrays ------------------------------------------------------------------------------------
+
+    @cached_property
+    def _ports(self) -> list[_Rows]:
+        """By segment and row of its pencil (V, U of the first node, of the second, …): (port, weight d² over neurons)."""
+        rows: list[_Rows] = [[[] for _ in range(2 * len(s.accumulated))] for s in self.segments]
+        for e, matrix in enumerate(self.matrices):
+            segment, node = matrix.source
+            rows[segment][2 * node + 1].append((2 * e, matrix.d_source**2))
+            segment, node = matrix.target
+            rows[segment][2 * node].append((2 * e + 1, matrix.d_target**2))
+        end = self.segments[-1]
+        rows[-1][-1].append((2 * len(self.matrices), np.ones(end.accumulated.shape[1])))
+        return rows
+
+    @cached_property
+    def _widths(self) -> np.ndarray:
+        """Neurons over which the response of each port is a mean."""
+        sizes = [len(d) for matrix in self.matrices for d in (matrix.d_source, matrix.d_target)]
+        return np.array([*sizes, self.segments[-1].accumulated.shape[1]])
+
+    @cached_property
+    def _factors(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """s², the factors of p in a and of r in b, and which are Haar; (matrices, 1)."""
+        source, target = self._widths[:-1:2].astype(float), self._widths[1::2].astype(float)
+        haar = np.array([matrix.kind == "haar" for matrix in self.matrices])
+        expanding = haar & (target > source)
+        to_target = np.where(expanding, source / target, 1.0)
+        to_source = np.where(expanding, 1.0, target / source)
+        square = np.array([matrix.square for matrix in self.matrices])
+        return square[:, None], to_target[:, None], to_source[:, None], haar[:, None]
+
+    def responses(self, fields: np.ndarray, zeta: np.ndarray, *, slopes: bool, logarithm: bool) -> Responses:
+        """Of every port to fields (2·matrices, m) at ζ (m,)."""
+        ports, points = self.unknowns, zeta.size
+        values = np.zeros((ports, points), complex)
+        squares = np.zeros((ports, ports, points), complex) if slopes else None
+        total = np.zeros(points, complex) if logarithm else None
+        driven = np.concatenate([fields, zeta[None]])
+        for segment, rows in zip(self.segments, self._ports, strict=True):
+            height = max(1, _PIECE // segment.accumulated.size)
+            for first in range(0, points, height):
+                part = slice(first, first + height)
+                pencil = _Pencil(segment, rows, driven[:, part])
+                pencil.respond(values[:, part])
+                if squares is not None:
+                    pencil.correlate(squares[:, :, part])
+                if total is not None:
+                    total[part] += pencil.logarithm() / self._widths[-1]
+        values /= self._widths[:, None]
+        if squares is not None:
+            squares /= self._widths[:, None, None]
+        return Responses(fields, zeta, values, squares, total)
+
+    # --- the equations ---------------------------------------------------------------------------------------------
+
+    def _strength(self, fields: np.ndarray) -> np.ndarray:
+        """s², or s² - ab for Haar matrices."""
+        square, _, _, haar = self._factors
+        return np.where(haar, square - fields[1::2] * fields[::2], square)
+
+    def _residual(self, at: Responses) -> np.ndarray:
+        _, to_target, to_source, _ = self._factors
+        strength, found = self._strength(at.fields), np.empty_like(at.fields)
+        found[1::2] = at.fields[1::2] - to_target * at.values[:-1:2] * strength
+        found[::2] = at.fields[::2] - to_source * at.values[1::2] * strength
+        return found
+
+    def _jacobian(self, at: Responses) -> np.ndarray:
+        """d residual/d fields, (m, k, k)."""
+        assert at.slopes is not None
+        _, to_target, to_source, haar = self._factors
+        count = self.unknowns - 1
+        strength = self._strength(at.fields)
+        matrix = np.zeros((count, count, at.zeta.size), complex)
+        inner = at.slopes[:-1, :-1]
+        matrix[1::2] = -(to_target * strength)[:, None] * inner[::2]
+        matrix[::2] = -(to_source * strength)[:, None] * inner[1::2]
+        index = np.arange(count)
+        matrix[index, index] += 1.0
+        a, b = at.fields[1::2], at.fields[::2]
+        sources, targets = index[::2], index[1::2]
+        for own, factor, response in ((targets, to_target, at.values[:-1:2]), (sources, to_source, at.values[1::2])):
+            matrix[own, targets] += haar * factor * response * b
+            matrix[own, sources] += haar * factor * response * a
+        return np.ascontiguousarray(matrix.transpose(2, 0, 1))
+
+    def _by_zeta(self, at: Responses) -> np.ndarray:
+        """d residual/dζ, (m, k)."""
+        assert at.slopes is not None
+        _, to_target, to_source, _ = self._factors
+        strength, found = self._strength(at.fields), np.empty_like(at.fields)
+        found[1::2] = -to_target * strength * at.slopes[:-1:2, -1]
+        found[::2] = -to_source * strength * at.slopes[1::2, -1]
+        return found.T
+
+    def _at(self, parameters: np.ndarray, target: np.ndarray, *, logarithm: bool = False) -> Responses:
+        return self.responses(parameters[:-1], 1 / target, slopes=True, logarithm=logarithm)
+
+    # --- what a law asks for ----------------------------------------------------------------------------------------
+
+    def start(self, target: np.ndarray, height: np.ndarray) -> np.ndarray:
+        """Unknowns far above the support, by sweeps of the equations."""
+        zeta = 1 / (target + 1j * height)
+        fields = np.zeros((self.unknowns - 1, zeta.size), complex)
+        for _ in range(_SWEEPS):
+            at = self.responses(fields, zeta, slopes=False, logarithm=False)
+            new = fields - self._residual(at)
+            change = np.abs(new - fields).max() / max(np.abs(new).max(), np.finfo(float).tiny)
+            fields = new
+            if change <= _SETTLED:
+                break
+        return np.concatenate([fields, np.zeros((1, zeta.size))])
+
+    def newton_change(self, parameters: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """One Newton step of all unknowns, and the margin: all fields stay in the lower half-plane."""
+        at = self._at(parameters, target)
+        step = solved(self._jacobian(at), -self._residual(at).T[:, :, None])[:, :, 0].T
+        size = np.maximum(np.abs(at.fields), np.finfo(float).tiny)
+        return np.concatenate([step, np.zeros((1, target.size))]), (-np.imag(at.fields) / size).min(axis=0)
+
+    def state(self, parameters: np.ndarray, target: np.ndarray, potential: bool = False) -> Responses:
+        """Everything at the unknowns."""
+        return self._at(parameters, target, logarithm=potential)
+
+    def size_of(self, parameters: np.ndarray) -> np.ndarray:
+        """What a change of each unknown is compared with: its own size."""
+        return np.abs(parameters)
+
+    def corner(self, state: Responses) -> tuple[np.ndarray, np.ndarray]:
+        """G and dG/dz, each (m,)."""
+        assert state.slopes is not None
+        zeta, response = state.zeta, state.values[-1]
+        rates = solved(self._jacobian(state), -self._by_zeta(state)[:, :, None])[:, :, 0].T
+        slope = state.slopes[-1, -1] + (state.slopes[-1, :-1] * rates).sum(axis=0)
+        return zeta + zeta**2 * response, -(zeta**2) * (1 + 2 * zeta * response + zeta**2 * slope)
+
+    def potential(self, state: Responses) -> np.ndarray:
+        """∫ log(z - x) dμ up to a constant: stationary in the unknowns, so that its derivative in z is G."""
+        assert state.logarithm is not None
+        square, to_target, _, haar = self._factors
+        source, target = self._widths[:-1:2, None], self._widths[1::2, None]
+        a, b, p = state.fields[1::2], state.fields[::2], state.values[:-1:2]
+        with np.errstate(all="ignore"):
+            logs = lower_log(a) - lower_log(to_target * p) - np.log(square)
+        bound = np.where(haar, -np.maximum(source, target) * logs, source * a * b / square)
+        nodes = sum(segment.accumulated.size for segment in self.segments) * 1j * np.pi
+        return -lower_log(state.zeta) + state.logarithm + (bound.sum(axis=0) - nodes) / self._widths[-1]
+
+    def critical_step(
+        self, parameters: np.ndarray, x: np.ndarray, direction: np.ndarray, wanted: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """One Newton step of unknowns and x together towards direction·unknowns = wanted, and d x/d wanted there."""
+        at = self._at(parameters, x.astype(complex))
+        count = self.unknowns - 1
+        matrix = np.zeros((x.size, count + 1, count + 1), complex)
+        matrix[:, :count, :count], matrix[:, count, :count] = self._jacobian(at), direction.T
+        matrix[:, :count, count] = self._by_zeta(at) * (-1 / x**2)[:, None]
+        right = np.zeros((x.size, count + 1, 2), complex)
+        right[:, :count, 0] = -self._residual(at).T
+        right[:, count, 0] = wanted - np.einsum("km,km->m", direction, parameters[:-1])
+        right[:, count, 1] = 1.0
+        found = solved(matrix, right)
+        step = np.concatenate([found[:, :count, 0].T, np.zeros((1, x.size))])
+        return step, found[:, count, 0], found[:, count, 1]
+
+    def hermitian(self, parameters: np.ndarray) -> np.ndarray:
+        """The unknowns made real, as they are outside the support."""
+        return np.real(parameters).astype(complex)
+
+    def rates(self, parameters: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """d unknowns/dx, (k, m)."""
+        at = self._at(parameters, x.astype(complex))
+        return solved(self._jacobian(at), self._by_zeta(at)[:, :, None] * (1 / x**2)[:, None, None])[:, :, 0].T
+
+
+class _Pencil:
+    """The pencils of one segment's neurons at some points, by 2×2 blocks [[-κ, 1], [1, -β]] of nodes; (nodes, points, neurons).
+
+    κ' adds to κ = K + Σ d²a what comes along the links from the nodes before, β' to β what comes from those behind; the
+    entries of the inverse at a node are β' (target), κ' (source) and 1 between them, each over 1 - κ'β'.
+    """
+
+    def __init__(self, segment: Segment, rows: _Rows, driven: np.ndarray) -> None:
+        self.rows, self.links = rows, segment.links**2
+        nodes, neurons = segment.accumulated.shape
+        kappa = np.zeros((nodes, driven.shape[1], neurons), complex)
+        kappa += segment.accumulated[:, None]
+        beta = np.zeros_like(kappa)
+        for row, ports in enumerate(rows):
+            for port, weight in ports:
+                (beta if row % 2 else kappa)[row // 2] += driven[port][:, None] * weight
+        self.beta, self.before, self.behind = beta, kappa.copy(), beta.copy()
+        for node in range(1, nodes):
+            before = self.before[node - 1]
+            self.before[node] += self.links[node - 1] * before / (1 - before * beta[node - 1])
+        self.alone = np.empty_like(kappa)  # 1/(1 - κβ'): of a node and those behind it
+        for node in range(nodes - 1, -1, -1):
+            self.alone[node] = 1 / (1 - kappa[node] * self.behind[node])
+            if node:
+                self.behind[node - 1] += self.links[node - 1] * self.behind[node] * self.alone[node]
+        self.between = 1 / (1 - self.before * self.behind)
+
+    def respond(self, values: np.ndarray) -> None:
+        """Add Σ_i weight_i·(diagonal entry of the inverse) for each port."""
+        for row, ports in enumerate(self.rows):
+            if ports:
+                entry = self._entry(row)
+                for port, weight in ports:
+                    values[port] += entry @ weight
+
+    def _entry(self, row: int) -> np.ndarray:
+        return (self.before if row % 2 else self.behind)[row // 2] * self.between[row // 2]
+
+    def correlate(self, squares: np.ndarray) -> None:
+        """Add Σ_i weight_i·(entry of the inverse)²·weight_i for each pair of ports."""
+        places = [(row, port, weight) for row, ports in enumerate(self.rows) for port, weight in ports]
+        rows, ports = np.array([place[0] for place in places]), np.array([place[1] for place in places])
+        weights = np.stack([place[2] for place in places]).astype(complex)[:, :, None]
+        steps = self.alone[1:] ** 2 * self.links[:, None]  # from the source entry of a node to that of the next
+        sides = self.behind[1:] ** 2  # from there to the target entry of the next, the step included
+        for row, port, weight in places:
+            node, later = row // 2, np.flatnonzero(rows >= row)
+            entries = self._entries_from(row, weight, steps[node:], sides[node:])
+            found = (entries[rows[later] - 2 * node] @ weights[later])[:, :, 0]
+            squares[port, ports[later]] += found
+            behind = ports[later] != port
+            squares[ports[later[behind]], port] += found[behind]
+
+    def _entries_from(self, row: int, weight: np.ndarray, steps: np.ndarray, sides: np.ndarray) -> np.ndarray:
+        """weight·(entry of the inverse)² between a row and all rows from its node on, (rows, points, neurons)."""
+        node = row // 2
+        entries = np.empty((2 * len(steps) + 2, *self.between.shape[1:]), complex)
+        across = self.between[node] ** 2 * weight
+        entries[0] = self.behind[node] ** 2 * across if row % 2 == 0 else across
+        entries[1] = self.before[node] ** 2 * across if row % 2 else across
+        if len(steps):
+            runs = entries[3::2]
+            np.multiply(entries[1], steps[0], out=runs[0])
+            for k in range(1, len(steps)):
+                np.multiply(runs[k - 1], steps[k], out=runs[k])
+            np.multiply(runs, sides, out=entries[2::2])
+        return entries
+
+    def logarithm(self) -> np.ndarray:
+        """Σ_i log det, continuous on the closed upper half-plane, where both pivots of each node stay."""
+        before = np.where(self.before == 0, _NOTHING, self.before)
+        return (upper_log(-before) + upper_log(1 / before - self.beta)).sum(axis=(0, 2))
