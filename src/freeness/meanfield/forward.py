@@ -105,7 +105,7 @@ def compiled(
     for layer in layers:
         stream, step = forward(layer, stream, whole)
         variance = stream.variance
-        if not (variance.min() >= 0 and variance.max() > 0 and stream.second.max() < np.inf):  # also where any is NaN
+        if not (variance.min() >= 0 and 0 < variance.max() < np.inf):  # also where any is NaN
             raise InputError(
                 f"expected a signal that stays finite and does not vanish, got variance {_worst(stream.variance)} behind "
                 f"{described(layer)}; change sigma_w, sigma_b or the inputs' norm."
@@ -120,7 +120,9 @@ def applied(steps: tuple[tuple[object, Step], ...], pairs: Pairs) -> Pairs:
     """Take pairs through the steps of :func:`compiled`."""
     for layer, step in steps:
         pairs = step(pairs)
-        if not pairs.theta.max() < np.inf:
+        if not (
+            isinstance(layer, Activation) or pairs.theta.max() < np.inf
+        ):  # the weights behind φ show it soon enough
             raise InputError(
                 f"expected finite kernels, got overflow behind {described(layer)}; the network is chaotic or diverges, so take "
                 "fewer layers or a smaller sigma_w."
@@ -182,7 +184,8 @@ def _counted(layer: Dense | Convolution, stream: Stream, expected: int, written:
         raise InputError(
             f"expected {expected} features before {described(layer)}, got {stream.features}; correct the sizes."
         )
-    return replace(stream, features=written, flattened=False)
+    same = stream.features == written and not stream.flattened
+    return stream if same else replace(stream, features=written, flattened=False)
 
 
 def _unmixed(array: np.ndarray, lead: int, groups: int) -> np.ndarray:
@@ -218,7 +221,8 @@ def _(layer: Activation, stream: Stream, whole: Pairs | None) -> tuple[Stream, S
             "activations behind weights, normalisations of weights and sums of such."
         )
     function, rows = layer.function, stream.second.shape[0]
-    q = np.maximum(stream.variance, _DARK * stream.variance.max())  # black pixels behind weights without biases have 0
+    q = stream.variance
+    q = np.maximum(q, _DARK * q.max())  # black pixels behind weights without biases have 0
     through = transfer(function, q, rows * stream.second.size)
     value, slope = at_one(function, q)
     own = stream.second
