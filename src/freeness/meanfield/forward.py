@@ -11,8 +11,8 @@ Garriga-Alonso et al. (2019) for convolutions; Yang et al. (2019) for batch norm
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from functools import singledispatch
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,8 +36,7 @@ from freeness.network import (
 from freeness.numerics.quadrature import gaussian_nodes
 
 
-@dataclass(frozen=True)
-class Pairs:
+class Pairs(NamedTuple):
     """Between the samples ``rows`` and all: ``value`` Σ and ``theta`` Θ, (rows, n, *positions[, *positions])."""
 
     value: np.ndarray
@@ -52,8 +51,7 @@ _EQUAL = 1e-12  # relative differences of a batch that are rounding
 _CONCENTRATED = 0.5  # largest fluctuation of a batch variance, relative
 
 
-@dataclass(frozen=True)
-class Stream:
+class Stream(NamedTuple):
     """Each sample by itself: ``second`` = E x_i², (n, *positions), or between all pairs of positions where ``across``.
 
     ``growth``: mean squared singular value of the Jacobian from the input, (n, *positions). ``mean`` = E x_i as a function, as
@@ -185,7 +183,7 @@ def _counted(layer: Dense | Convolution, stream: Stream, expected: int, written:
             f"expected {expected} features before {described(layer)}, got {stream.features}; correct the sizes."
         )
     same = stream.features == written and not stream.flattened
-    return stream if same else replace(stream, features=written, flattened=False)
+    return stream if same else stream._replace(features=written, flattened=False)
 
 
 def _unmixed(array: np.ndarray, lead: int, groups: int) -> np.ndarray:
@@ -205,8 +203,9 @@ def _weighted(layer: Dense | Convolution, stream: Stream, mixed: _Mixing) -> tup
     trained = bias if layer.bias else 0.0
 
     def step(pairs: Pairs) -> Pairs:
-        value = gain * mixed(pairs.value, 2, groups)
-        return Pairs(value + bias, value + trained + gain * mixed(pairs.theta, 2, groups), pairs.rows)
+        value = gain * mixed(pairs.value, 2, groups) + bias
+        theta = value + gain * mixed(pairs.theta, 2, groups)
+        return Pairs(value, theta if trained == bias else theta + (trained - bias), pairs.rows)
 
     second = gain * mixed(stream.second, 1, groups) + bias
     growth = gain * mixed(stream.growth, 1, 1)
@@ -225,11 +224,11 @@ def _(layer: Activation, stream: Stream, whole: Pairs | None) -> tuple[Stream, S
     q = np.maximum(q, _DARK * q.max())  # black pixels behind weights without biases have 0
     through = transfer(function, q, rows * stream.second.size)
     value, slope = at_one(function, q)
-    own = stream.second
+    own, everyone = stream.second, np.arange(rows)
 
     def step(pairs: Pairs) -> Pairs:
         exact = pairs.value.copy()  # a sample's product with itself carries no rounding of another way of computing
-        exact[np.arange(exact.shape[0]), np.arange(rows)[pairs.rows]] = own[pairs.rows]
+        exact[everyone[: len(exact)], everyone[pairs.rows]] = own[pairs.rows]
         left, right = _sides(q, pairs.rows, stream.groups)
         new, factor = through(left, right, exact)
         return Pairs(new, factor * pairs.theta, pairs.rows)
@@ -290,7 +289,7 @@ def _(layer: Dropout, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step
         theta[places] *= factor
         return Pairs(value, theta, pairs.rows)
 
-    return replace(stream, second=factor * stream.second, growth=factor * stream.growth, gaussian=False), step
+    return stream._replace(second=factor * stream.second, growth=factor * stream.growth, gaussian=False), step
 
 
 @forward.register
@@ -307,8 +306,7 @@ def _(layer: Flatten, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step
         return Pairs(flat(pairs.value, 2, stream.groups), flat(pairs.theta, 2, stream.groups), pairs.rows)
 
     mean = stream.mean
-    after = replace(
-        stream,
+    after = stream._replace(
         second=flat(stream.second, 1, stream.groups),
         growth=flat(stream.growth, 1, 1),
         mean=None if mean is None else lambda: flat(mean(), 1, 1),
@@ -334,8 +332,7 @@ def _(layer: Pooling, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step
     growth = pooled(stream.growth, layer, 1, 1)
     second = pooled(stream.second, layer, 1, 2)
     window = stream.variance[0].size if layer.size is None else int(np.prod(layer.size))
-    after = replace(
-        stream,
+    after = stream._replace(
         second=second,
         growth=growth / window,
         mean=None if mean is None else lambda: pooled(mean(), layer, 1, 1),
@@ -369,8 +366,7 @@ def _own(layer: Normalisation, stream: Stream) -> tuple[Stream, Step]:
         value = centred(pairs.value, lambda array: _sides(array, pairs.rows, groups))
         return Pairs(value, pairs.theta / (left * right), pairs.rows)
 
-    after = replace(
-        stream,
+    after = stream._replace(
         second=centred(stream.second, lambda array: _alone(array, groups)),
         growth=stream.growth / size**2,
         mean=None if mean is None else lambda: (means - centre) / size,
@@ -422,8 +418,7 @@ def _batch(layer: Normalisation, stream: Stream, whole: Pairs | None) -> tuple[S
         return Pairs(both[0], both[1], pairs.rows)
 
     left, right = _alone(rows, groups)
-    after = replace(
-        stream,
+    after = stream._replace(
         second=(stream.second - left - right + total) / size,
         growth=stream.growth / size,
         mean=None if mean is None else lambda: (mean() - mean().mean()) / np.sqrt(size),
@@ -469,8 +464,7 @@ def _(layer: Residual, stream: Stream, whole: Pairs | None) -> tuple[Stream, Ste
         value = added(pairs.value, branch.value, lambda array: _sides(array, pairs.rows, groups))
         return Pairs(value, skip**2 * pairs.theta + scale**2 * branch.theta, pairs.rows)
 
-    after = replace(
-        stream,
+    after = stream._replace(
         second=added(stream.second, inner.second, lambda array: _alone(array, groups)),
         growth=skip**2 * stream.growth + scale**2 * inner.growth,
         mean=_summed(stream, inner, skip, scale),

@@ -3,12 +3,14 @@
 from freeness.operators.deterministic import Deterministic
 from freeness.operators.equation import MatrixEquation, State
 from freeness.operators.graph_equation import GraphEquation, RandomMatrix, Segment
+from freeness.operators.graph_law import GraphLaw
 from freeness.operators.matrix_law import MatrixLaw, Moments
 from freeness.operators.summand import Local, Summand
 
 __all__ = [
     "Deterministic",
     "GraphEquation",
+    "GraphLaw",
     "Local",
     "MatrixEquation",
     "MatrixLaw",

@@ -1,18 +1,26 @@
 """Spectra of networks from theory, and the records that hold predictions and measurements."""
 
 from freeness.spectra.backward import fisher_law, gram_law, jacobian_law, sandwich, weight_spread
+from freeness.spectra.graph import NetworkGraph, NeuronSignals, graph_law, network_graph, sampled_eigenvalues
+from freeness.spectra.outliers import outliers
 from freeness.spectra.predict import predict_fisher, predict_jacobian
 from freeness.spectra.records import Measurement, Prediction, TopEigenvalue
 
 __all__ = [
     "Measurement",
+    "NetworkGraph",
+    "NeuronSignals",
     "Prediction",
     "TopEigenvalue",
     "fisher_law",
     "gram_law",
+    "graph_law",
     "jacobian_law",
+    "network_graph",
+    "outliers",
     "predict_fisher",
     "predict_jacobian",
+    "sampled_eigenvalues",
     "sandwich",
     "weight_spread",
 ]

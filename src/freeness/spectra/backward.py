@@ -1,7 +1,8 @@
 """Laws of the input–output Jacobian and of the one-sample Fisher dual of a feed-forward chain.
 
-Both are one fold over the layers (theory.md §3): a weight matrix takes the law of H to that of W H Wᵀ, an activation to
-that of D H D; the Fisher dual adds ‖x‖² (+1 for a trained bias) at every weight layer.
+Of a chain both are one fold over the layers (theory.md §3): a weight matrix takes the law of H to that of W H Wᵀ, an
+activation to that of D H D; the Fisher dual adds ‖x‖² (+1 for a trained bias) at every weight layer. Networks with skip
+connections, normalisation or dropout are taken as graphs of random matrices (:mod:`freeness.spectra.graph`).
 
 Sources: Pennington, Schoenholz, Ganguli (2017) for JJᵀ; Hayase, Karakida (AISTATS 2021) for the Fisher recursion; freeness
 of the factors: Collins, Hayase (2023).
@@ -19,6 +20,9 @@ from freeness.errors import InputError
 from freeness.laws import Empirical, Law, MarchenkoPastur, PointMass, Projection
 from freeness.meanfield import ActivationSignal, DenseSignal, Signals, signals
 from freeness.network import Activation, Dense, Gaussian, Haar, Measured, Network, ScaledIdentity
+from freeness.spectra.graph import NetworkGraph, NeuronSignals, graph_law, narrowed, network_graph
+
+DRAWN = 400  # neurons a layer at most that are drawn from the mean field, one in each part of equal mass
 
 
 @singledispatch
@@ -80,19 +84,39 @@ def sandwich(law: Law, weights: object, fan_in: int, fan_out: int) -> Law:
     return resize(free_product(law, gram_law(weights, fan_in, fan_out)), fan_in / fan_out)
 
 
-def jacobian_law(network: Network, qhat0: float = 1.0, *, realised: Signals | None = None) -> Law:
+def is_chain(network: Network, realised: Signals | NeuronSignals | None) -> bool:
+    """Whether the moves of one curve cover the network, given what is known of its signals."""
+    plain = all(isinstance(layer, (Dense, Activation)) for layer in network.layers)
+    return plain and not isinstance(realised, NeuronSignals)
+
+
+def graph_of(network: Network, qhat0: float, realised: Signals | NeuronSignals | None, fisher: bool) -> NetworkGraph:
+    """The graph of a network, with the neurons of one forward pass or at most 400 a layer drawn from the mean field."""
+    if isinstance(realised, Signals):
+        raise InputError(
+            "expected signals neuron by neuron (NeuronSignals) of a network that is no chain, got laws of D²; D's of different "
+            "layers are correlated there."
+        )
+    drawn, share = (network, 1.0) if realised is not None else narrowed(network, DRAWN)
+    return network_graph(drawn, qhat0, realised=realised, fisher=fisher, share=share)
+
+
+def jacobian_law(network: Network, qhat0: float = 1.0, *, realised: Signals | NeuronSignals | None = None) -> Law:
     """Law of JJᵀ, J = ∂f/∂x⁰, normalised over the outputs.
 
     Args:
         network: the record of the network.
         qhat0: ‖x⁰‖²/N_0; not used with ``realised``.
-        realised: signals of one forward pass instead of the mean field.
+        realised: signals of one forward pass instead of the mean field; neuron by neuron, they are taken as a graph.
 
     Example:
         >>> from freeness.network import mlp
         >>> jacobian_law(mlp(5, 100, "hardtanh"), qhat0=0.1).hull[1] <= 4.0
         True
     """
+    if not is_chain(network, realised):
+        return graph_law(graph_of(network, qhat0, realised, fisher=False))
+    assert not isinstance(realised, NeuronSignals)
     law: Law = PointMass(1.0)
     for layer, signal in _walk(network, realised or signals(network, qhat0)):
         if isinstance(signal, ActivationSignal):
@@ -102,7 +126,7 @@ def jacobian_law(network: Network, qhat0: float = 1.0, *, realised: Signals | No
     return law
 
 
-def fisher_law(network: Network, qhat0: float = 1.0, *, realised: Signals | None = None) -> Law:
+def fisher_law(network: Network, qhat0: float = 1.0, *, realised: Signals | NeuronSignals | None = None) -> Law:
     """Law of Θ = J_θJ_θᵀ for one sample (no 1/N, no loss factor); its non-zero eigenvalues are those of the Fisher.
 
     Θ_1 = ‖x⁰‖²·1, Θ_{l+1} = ‖x^l‖²·1 + W_{l+1} D_l Θ_l D_l W_{l+1}ᵀ, with 1 added to ‖x‖² where a bias is trained.
@@ -110,13 +134,16 @@ def fisher_law(network: Network, qhat0: float = 1.0, *, realised: Signals | None
     Args:
         network: the record of the network.
         qhat0: ‖x⁰‖²/N_0; not used with ``realised``.
-        realised: signals of one forward pass instead of the mean field.
+        realised: signals of one forward pass instead of the mean field; neuron by neuron, they are taken as a graph.
 
     Example:
         >>> from freeness.network import mlp
         >>> round(fisher_law(mlp(3, 100, "linear"), qhat0=1.0).mean, 9)
         300.0
     """
+    if not is_chain(network, realised):
+        return graph_law(graph_of(network, qhat0, realised, fisher=True))
+    assert not isinstance(realised, NeuronSignals)
     law: Law | None = None
     for layer, signal in _walk(network, realised or signals(network, qhat0)):
         if isinstance(layer, Dense) and isinstance(signal, DenseSignal):

@@ -8,13 +8,13 @@ derivatives around it (theory.md §3.4).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.special import ndtri
 
 from freeness.errors import InputError
-from freeness.laws import Law
+from freeness.laws import Atom, Law
 from freeness.meanfield import variance_gain
 from freeness.network import (
     Activation,
@@ -23,15 +23,17 @@ from freeness.network import (
     Ensemble,
     Gaussian,
     Haar,
+    Layer,
     Network,
     Normalisation,
     Residual,
     described,
 )
-from freeness.operators import GraphEquation, MatrixLaw, RandomMatrix, Segment
+from freeness.operators import GraphEquation, GraphLaw, RandomMatrix, Segment
 
 _SAMPLE = 160  # neurons of the widest layer in the sampled matrix that says where the support is, about
 _SMALL = 1e-9  # relative size of eigenvalues of it that are 0
+_LIGHTEST = 1e-5  # atom at 0 that is told
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +60,15 @@ class _Matrix:
     d_source: np.ndarray
     d_target: np.ndarray
     ensemble: Ensemble
+    written: MatrixPass
+
+
+@dataclass(frozen=True, eq=False)
+class MatrixPass:
+    """What the forward pass says of one matrix: W·``inputs`` = ``outputs``, biases taken off by their share of the variance."""
+
+    inputs: np.ndarray
+    outputs: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +90,7 @@ class _Builder:
     source: _Source
     fisher: bool
     rng: np.random.Generator
+    share: float
     nodes: list[_Node] = field(default_factory=list)
     matrices: list[_Matrix] = field(default_factory=list)
 
@@ -124,11 +136,13 @@ class _Builder:
                 f"expected {layer.fan_out} finite outputs of {described(layer)}, got shape {h.shape}; take the signals of this "
                 "very network."
             )
-        written = float(x @ x) + layer.bias if self.fisher else 0.0
+        written = float(x @ x) / self.share + layer.bias if self.fisher else 0.0
         self.nodes.append(_Node(np.full(layer.fan_out, written)))
         here = len(self.nodes) - 1
         if signal.node is not None:
-            self.matrices.append(_Matrix(signal.node, here, signal.slope, np.ones(layer.fan_out), layer.weights))
+            share = max(0.0, 1 - layer.sigma_b**2 / float((h**2).mean())) if h.any() else 0.0
+            ones, passed = np.ones(layer.fan_out), MatrixPass(x, share * h)
+            self.matrices.append(_Matrix(signal.node, here, signal.slope, ones, layer.weights, passed))
         return _Signal(here, h, np.ones(layer.fan_out))
 
     def _residual(self, layer: Residual, signal: _Signal) -> _Signal:
@@ -163,13 +177,40 @@ class _Builder:
             self.nodes.append(_Node(np.zeros(signal.value.size), signal.node, signal.slope))
 
 
+def narrowed(network: Network, width: int) -> tuple[Network, float]:
+    """The same network with at most ``width`` neurons a layer, all widths in proportion, and its share of the neurons.
+
+    Example:
+        >>> from freeness.network import mlp
+        >>> network, share = narrowed(mlp(2, [2000, 1000, 10]), 400)
+        >>> network.widths, share
+        ((400, 200, 2), 0.2)
+    """
+    widest = max(max(layer.fan_in, layer.fan_out) for layer in network.dense)
+    share = min(1.0, width / widest)
+
+    def changed(layer: Layer) -> Layer:
+        if isinstance(layer, Dense):
+            return replace(
+                layer, fan_in=max(1, round(share * layer.fan_in)), fan_out=max(1, round(share * layer.fan_out))
+            )
+        return replace(layer, branch=tuple(map(changed, layer.branch))) if isinstance(layer, Residual) else layer
+
+    return (network, 1.0) if share == 1 else (Network(tuple(map(changed, network.layers))), share)
+
+
 @dataclass(frozen=True, eq=False)
 class NetworkGraph:
-    """Segments of linked nodes and the random matrices between them; the last node of the last segment is the output."""
+    """Segments of linked nodes and the random matrices between them; the last node of the last segment is the output.
+
+    ``passes``: of each matrix. ``output``: the signal there.
+    """
 
     segments: tuple[Segment, ...]
     matrices: tuple[RandomMatrix, ...]
+    passes: tuple[MatrixPass, ...]
     signals: NeuronSignals
+    output: np.ndarray
 
 
 def network_graph(
@@ -179,6 +220,7 @@ def network_graph(
     realised: NeuronSignals | None = None,
     fisher: bool = False,
     rng: np.random.Generator | None = None,
+    share: float = 1.0,
 ) -> NetworkGraph:
     """The graph whose law is that of JJᵀ, or of Θ = J_θJ_θᵀ.
 
@@ -188,6 +230,7 @@ def network_graph(
         realised: signals of one forward pass of this network; drawn from the mean field when left out.
         fisher: Θ instead of JJᵀ.
         rng: for drawing; the same neurons every time when left out.
+        share: of the neurons of a wider network that these are, so that ‖x‖² is taken 1/share times.
 
     Example:
         >>> from freeness.network import resnet
@@ -208,12 +251,13 @@ def network_graph(
     if first is None:
         raise InputError("expected a network with a weight layer, got none; it has no spectrum.")
     x = _input(first.fan_in, qhat0, generator) if realised is None else np.asarray(realised.inputs, dtype=float).ravel()
-    builder = _Builder(source, fisher, generator)
+    builder = _Builder(source, fisher, generator, share)
     if not fisher:
         builder.nodes.append(_Node(np.ones(x.size)))
     end = builder.through(network.layers, _Signal(None if fisher else 0, x, np.ones(x.size)))
     builder.closed(end)
     segments, places = _segments(builder.nodes, len(builder.nodes) - 1)
+    kept = [m for m in builder.matrices if m.source in places and m.target in places]
     matrices = tuple(
         RandomMatrix(
             places[m.source],
@@ -223,10 +267,9 @@ def network_graph(
             m.ensemble.sigma_w**2,
             "haar" if isinstance(m.ensemble, Haar) else "gaussian",
         )
-        for m in builder.matrices
-        if m.source in places and m.target in places
+        for m in kept
     )
-    return NetworkGraph(segments, matrices, NeuronSignals(x, tuple(seen)))
+    return NetworkGraph(segments, matrices, tuple(m.written for m in kept), NeuronSignals(x, tuple(seen)), end.value)
 
 
 def _input(width: int, qhat0: float, rng: np.random.Generator) -> np.ndarray:
@@ -292,7 +335,13 @@ def graph_law(graph: NetworkGraph) -> Law:
         raise InputError(
             f"expected a spectrum of finite positive size, got {top}; the signal or the gradient vanished."
         )
-    return MatrixLaw(GraphEquation(graph.segments, graph.matrices, top), (float(values[0]), top))
+    positive = values[values > _SMALL * top]
+    law = GraphLaw(GraphEquation(graph.segments, graph.matrices, top), (float(positive[0]), top))
+    if positive.size == values.size:
+        return law
+    height = _SMALL * top
+    mass = float(np.real(1j * height * law.cauchy(1j * height)))
+    return law.with_atoms((Atom(0.0, mass),)) if mass > _LIGHTEST else law
 
 
 def sampled_eigenvalues(graph: NetworkGraph, rng: np.random.Generator, neurons: int = _SAMPLE) -> np.ndarray:

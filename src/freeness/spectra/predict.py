@@ -6,13 +6,23 @@ import numpy as np
 
 from freeness.laws import Law
 from freeness.meanfield import Signals, signals
-from freeness.network import Haar, Measured, Network
+from freeness.network import Dense, Haar, Measured, Network
 from freeness.network.ensembles import Gaussian
-from freeness.spectra.backward import fisher_law, jacobian_law
+from freeness.spectra.backward import DRAWN, fisher_law, graph_of, is_chain, jacobian_law
+from freeness.spectra.graph import NeuronSignals, graph_law
+from freeness.spectra.outliers import outliers
 from freeness.spectra.records import Prediction, TopEigenvalue
 
+_WEIGHTS = {
+    Haar: "weights are Haar-distributed (semi-)orthogonal matrices",
+    Gaussian: "weights have independent entries of equal variance",
+    Measured: "weights with measured singular values, assumed bi-invariant (their singular vectors are random)",
+}
 
-def predict_jacobian(network: Network, qhat0: float = 1.0, *, realised: Signals | None = None) -> Prediction:
+
+def predict_jacobian(
+    network: Network, qhat0: float = 1.0, *, realised: Signals | NeuronSignals | None = None
+) -> Prediction:
     """:func:`jacobian_law` as a prediction.
 
     Example:
@@ -20,11 +30,16 @@ def predict_jacobian(network: Network, qhat0: float = 1.0, *, realised: Signals 
         >>> predict_jacobian(mlp(4, 100, "relu", sigma_w=2**0.5)).edge.kind
         'edge'
     """
+    if not is_chain(network, realised):
+        return _of_graph(network, qhat0, realised, fisher=False)
+    assert not isinstance(realised, NeuronSignals)
     found = realised or signals(network, qhat0)
     return _prediction(jacobian_law(network, realised=found), network, found, "S-transforms multiplied layer by layer")
 
 
-def predict_fisher(network: Network, qhat0: float = 1.0, *, realised: Signals | None = None) -> Prediction:
+def predict_fisher(
+    network: Network, qhat0: float = 1.0, *, realised: Signals | NeuronSignals | None = None
+) -> Prediction:
     """:func:`fisher_law` as a prediction.
 
     Example:
@@ -32,6 +47,9 @@ def predict_fisher(network: Network, qhat0: float = 1.0, *, realised: Signals | 
         >>> predict_fisher(mlp(4, 100, "hardtanh"), qhat0=0.1).edge.kind
         'atom'
     """
+    if not is_chain(network, realised):
+        return _of_graph(network, qhat0, realised, fisher=True)
+    assert not isinstance(realised, NeuronSignals)
     found = realised or signals(network, qhat0)
     return _prediction(fisher_law(network, realised=found), network, found, "Fisher recursion as moves of one curve")
 
@@ -45,6 +63,33 @@ def _prediction(law: Law, network: Network, found: Signals, method: str) -> Pred
     error = float(np.hypot(scatter, wander))
     variance = law.variance * few_outputs_factor(network)
     return Prediction(law, top_eigenvalue(law), _assumptions(network, found), method, error, variance)
+
+
+def _of_graph(network: Network, qhat0: float, realised: Signals | NeuronSignals | None, *, fisher: bool) -> Prediction:
+    graph = graph_of(network, qhat0, realised, fisher)
+    law = graph_law(graph)
+    outputs = int(graph.output.size if realised is not None else _outputs(network))
+    scatter = np.sqrt(2 * law.variance) / (outputs * law.mean)
+    width = min(layer.fan_out for layer in network.dense)
+    wander = 0.0 if realised is not None else np.sqrt(network.depth / width)
+    kinds = {type(layer.weights) for layer in network.dense}
+    weights = tuple(text for kind, text in _WEIGHTS.items() if kind in kinds)
+    seen = "signals of every neuron taken from one forward pass of this network"
+    drawn = f"signals of at most {DRAWN} neurons a layer drawn from the mean field (wide layers)"
+    assumptions = (
+        *weights,
+        "weights are independent of the neurons' derivatives, which may be correlated over depth (wide layers)",
+        seen if realised is not None else drawn,
+    )
+    error = float(np.hypot(scatter, wander))
+    method = "deterministic equivalent of the network's graph"
+    found = outliers(graph, law)
+    return Prediction(law, top_eigenvalue(law), assumptions, method, error, law.variance, found)
+
+
+def _outputs(network: Network) -> int:
+    last = network.layers[-1]
+    return last.fan_out if isinstance(last, Dense) else network.dense[-1].fan_out
 
 
 def few_outputs_factor(network: Network) -> float:
@@ -82,12 +127,7 @@ def top_eigenvalue(law: Law) -> TopEigenvalue:
 
 def _assumptions(network: Network, found: Signals) -> tuple[str, ...]:
     kinds = {type(layer.weights) for layer in network.dense}
-    texts = {
-        Haar: "weights are Haar-distributed (semi-)orthogonal matrices",
-        Gaussian: "weights have independent entries of equal variance",
-        Measured: "weights with measured singular values, assumed bi-invariant (their singular vectors are random)",
-    }
-    weights = tuple(text for kind, text in texts.items() if kind in kinds)
+    weights = tuple(text for kind, text in _WEIGHTS.items() if kind in kinds)
     signal = {
         "mean-field": "pre-activations are Gaussian (wide layers, mean field)",
         "realised": "signals and φ'(h)² taken from one forward pass of this network",

@@ -1,0 +1,66 @@
+"""The law of a graph of random matrices: on the positive axis, over which its ends may lie many decades apart."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from freeness.operators.graph_equation import GraphEquation
+from freeness.operators.matrix_law import MatrixLaw
+
+_EMPTY = 1e-9  # a distribution function so near to 0 is 0
+_BELOW, _ABOVE = 0.4, 1.3  # of the guessed lower end: outside, and inside
+_DECADES = 14
+_PER_DECADE = 4
+_ZOOMS = 6
+
+
+class GraphLaw(MatrixLaw):
+    """The law with G of a :class:`GraphEquation`.
+
+    Args:
+        equation: of the graph.
+        extent: about the ends of the support, as a sampled matrix has them.
+
+    Source: see :mod:`freeness.operators.graph_equation`.
+    """
+
+    def __init__(self, equation: GraphEquation, extent: tuple[float, float]) -> None:
+        super().__init__(equation, extent)
+
+    def __repr__(self) -> str:
+        return f"GraphLaw({self._equation.size} nodes)"
+
+    @property
+    def lower_bound(self) -> float:
+        return 0.0
+
+    def _guessed_ends(self) -> tuple[float, float]:
+        low, _ = self._extent
+        _, last = super()._guessed_ends()
+        if not low > 0:
+            return np.nan, last
+        return self._lower_end(_BELOW * low, _ABOVE * low), last
+
+    def _end(self, side: float) -> float:
+        """The lower end by decades, the upper one as of any law."""
+        if side > 0:
+            return super()._end(side)
+        x = self._radius * np.geomspace(10.0**-_DECADES, 1.0, _DECADES * _PER_DECADE + 1)
+        for _ in range(_ZOOMS):
+            lit = np.flatnonzero(self._beyond(x, -1.0) > _EMPTY)
+            if lit.size == 0 or lit[0] == 0:
+                return 0.0
+            dark, bright = float(x[lit[0] - 1]), float(x[lit[0]])
+            found = self._lower_end(dark, bright)
+            if not np.isnan(found):
+                return found
+            x = np.geomspace(dark, bright, 9)
+        return float(x[0])
+
+    def _lower_end(self, dark: float, bright: float) -> float:
+        """A fold between two points below which nothing lies, NaN if there is none."""
+        found = self._folds(np.array([bright]), np.array([dark]))[0]
+        if np.isnan(found):
+            return np.nan
+        empty, lit = self._beyond(np.array([(dark + found) / 2, bright]), -1.0)
+        return float(found) if empty <= _EMPTY < lit else np.nan
