@@ -67,7 +67,7 @@ def test_residual_networks_against_drawn_ones(kind, fisher):
 
 
 def test_scalar_freeness_of_the_blocks_misses_what_the_graph_has():
-    """theory.md §3.4: tanh, L = 10, β = .3: free blocks, as with neurons shuffled at every depth, miss the second moment by 4 %."""
+    """theory.md §3.4: tanh, L = 10, β = .3: free blocks (neurons shuffled at every depth) miss the second moment by 4 %."""
     rng = np.random.default_rng(2)
     network = resnet(10, 200, Branch("tanh", scale=0.3))
     right, wrong = [], []
