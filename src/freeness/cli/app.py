@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from freeness.cli.analyze import analyze_command
+from freeness.cli.check import check_command
 from freeness.cli.demo import demo_command
 from freeness.cli.kernel import kernel_command
 from freeness.cli.law import law_command
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo_command)
 app.command("analyze")(analyze_command)
+app.command("check")(check_command)
 app.command("law")(law_command)
 app.command("phase")(phase_command)
 app.command("kernel")(kernel_command)

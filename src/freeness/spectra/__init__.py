@@ -1,5 +1,6 @@
 """Spectra of networks from theory, and the records that hold predictions and measurements."""
 
+from freeness.spectra.alternating_words import REJECTED, Word, freeness_words
 from freeness.spectra.backward import fisher_law, gram_law, jacobian_law, sandwich, weight_spread
 from freeness.spectra.graph import NetworkGraph, NeuronSignals, graph_law, network_graph, sampled_eigenvalues
 from freeness.spectra.outliers import outliers
@@ -7,12 +8,15 @@ from freeness.spectra.predict import predict_fisher, predict_jacobian
 from freeness.spectra.records import Measurement, Prediction, TopEigenvalue
 
 __all__ = [
+    "REJECTED",
     "Measurement",
     "NetworkGraph",
     "NeuronSignals",
     "Prediction",
     "TopEigenvalue",
+    "Word",
     "fisher_law",
+    "freeness_words",
     "gram_law",
     "graph_law",
     "jacobian_law",

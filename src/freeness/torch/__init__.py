@@ -3,6 +3,7 @@
 from freeness.torch.analyze import AnalyzeOptions, analyze
 from freeness.torch.build import build
 from freeness.torch.curvature import Sharpness, adam_preconditioner, batch_sharpness
+from freeness.torch.freeness_test import FreenessTest, freeness_test
 from freeness.torch.initialize import InitializedLayer, initialize_
 from freeness.torch.load import load_data, load_model, split_model
 from freeness.torch.measure import dual_gram, jacobian_singular_values, measure_fisher, measure_jacobian
@@ -13,6 +14,7 @@ from freeness.torch.trace import Trace, trace
 
 __all__ = [
     "AnalyzeOptions",
+    "FreenessTest",
     "InitializedLayer",
     "Sharpness",
     "Trace",
@@ -21,6 +23,7 @@ __all__ = [
     "batch_sharpness",
     "build",
     "dual_gram",
+    "freeness_test",
     "initialize_",
     "jacobian_singular_values",
     "load_data",

@@ -1,0 +1,54 @@
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from freeness.cli import app
+
+SOURCE = """
+import torch
+from torch import nn
+
+def build():
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 120), nn.Tanh(), nn.Linear(120, 120), nn.Tanh(), nn.Linear(120, 10))
+
+def identity():
+    model = build()
+    nn.init.eye_(model[3].weight)
+    return model
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "model.py"
+    path.write_text(SOURCE)
+    return path
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["check", *map(str, arguments)], env={"COLUMNS": "90"})
+
+
+def test_random_weights_pass_and_identity_fails(file, tmp_path):
+    passed, failed = run(f"{file}:build"), run(f"{file}:identity", "--json", tmp_path / "words.json")
+    assert passed.exit_code == 0 and "No word departs" in passed.stdout
+    assert failed.exit_code == 0 and "Not free: 3." in " ".join(failed.stdout.split())
+    assert max(map(len, passed.stdout.splitlines()[2:])) <= 90  # the first two name a file and data, unbroken
+    found = json.loads((tmp_path / "words.json").read_text())
+    assert not found["free"] and {w["weights"] for w in found["words"] if not w["free"]} == {"3"}
+
+
+def test_json_alone_on_stdout(file):
+    found = json.loads(run(f"{file}:build", "--json", "-", "--all-pairs").stdout)
+    assert found["schema_version"] == 1 and found["free"]
+    assert [w["word"] for w in found["words"]] == ["W D° W D°", "W D° Wᵀ E°", "(W D° Wᵀ E°)²"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(("missing.py:build",), "Python file"), (("{file}:build", "--sample", "100000"), "below")],
+)
+def test_bad_input_is_one_sentence(file, arguments, message):
+    result = run(*(a.replace("{file}", str(file)) for a in arguments))
+    assert result.exit_code == 2 and message in result.stderr and "Traceback" not in result.stderr
