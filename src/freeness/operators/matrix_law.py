@@ -264,9 +264,11 @@ class MatrixLaw(BandedLaw, TransformLaw):
         solution, state = self._solved_state(z, potential)
         with np.errstate(all="ignore"):
             g, slope = self._equation.corner(state)
-            error = np.abs(slope) * (self._magnitude(z) * _ROUNDING + solution.height) + np.abs(g) * (
-                _ROUNDING + solution.noise
-            )
+            magnitude = self._magnitude(z)
+            error = np.abs(slope) * (magnitude * _ROUNDING + solution.height) + np.abs(g) * (_ROUNDING + solution.noise)
+            error = (
+                error + np.sqrt(solution.height / magnitude) / magnitude
+            )  # it stopped at a root that is nearly double
         own = self._equation.potential(state) - 1j * self._constant if potential else np.full(z.shape, np.nan, complex)
         return Boundary(g, own, error, solution.converged & np.isfinite(g))
 

@@ -3,6 +3,7 @@
 from freeness.spectra.alternating_words import REJECTED, Word, freeness_words
 from freeness.spectra.backward import fisher_law, gram_law, jacobian_law, sandwich, weight_spread
 from freeness.spectra.graph import NetworkGraph, NeuronSignals, graph_law, network_graph, sampled_eigenvalues
+from freeness.spectra.limits import SmoothJacobianLimit, bernoulli_jacobian_limit, fisher_limit
 from freeness.spectra.outliers import outliers
 from freeness.spectra.predict import predict_fisher, predict_jacobian
 from freeness.spectra.records import Measurement, Prediction, TopEigenvalue
@@ -13,9 +14,12 @@ __all__ = [
     "NetworkGraph",
     "NeuronSignals",
     "Prediction",
+    "SmoothJacobianLimit",
     "TopEigenvalue",
     "Word",
+    "bernoulli_jacobian_limit",
     "fisher_law",
+    "fisher_limit",
     "freeness_words",
     "gram_law",
     "graph_law",
