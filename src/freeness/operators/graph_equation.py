@@ -2,8 +2,8 @@
 
 State per node: backward vectors v, forward sums u. A node accumulates K (diagonal, K ≥ 0) and receives from one node at most by a
 deterministic diagonal link S; random matrices act as D_target W D_source with diagonal D's that may be correlated with one
-another, with K and with S in any way. The law is that of X_end, where X_node = K + S X_parent S + Σ A X A ᵀ + cross terms is what
-the graph accumulates: JJᵀ of a network with K = 1 at its input, or its Fisher dual with K = ‖x‖² where weights write.
+another, with K and with S in any way. The law is that of what the graph accumulates at its end, the last node of the last
+segment: JJᵀ of a network with K = 1 at its input, or its Fisher dual with K = ‖x‖² where weights write.
 
 With ζ = 1/z, one 2×2-block pencil a neuron i couples the nodes along links, with -(K + Σ d²a) and -(Σ d²b) - ζ[end] on its
 diagonal. Each random matrix has two unknowns, b at its source and a at its target; the responses p and r are means over neurons
