@@ -2,6 +2,7 @@
 
 from freeness.spectra.alternating_words import REJECTED, Word, freeness_words
 from freeness.spectra.backward import fisher_law, gram_law, jacobian_law, sandwich, weight_spread
+from freeness.spectra.diagonal import diagonal_law, is_diagonal
 from freeness.spectra.graph import NetworkGraph, NeuronSignals, graph_law, network_graph, sampled_eigenvalues
 from freeness.spectra.limits import SmoothJacobianLimit, bernoulli_jacobian_limit, fisher_limit
 from freeness.spectra.outliers import outliers
@@ -18,11 +19,13 @@ __all__ = [
     "TopEigenvalue",
     "Word",
     "bernoulli_jacobian_limit",
+    "diagonal_law",
     "fisher_law",
     "fisher_limit",
     "freeness_words",
     "gram_law",
     "graph_law",
+    "is_diagonal",
     "jacobian_law",
     "network_graph",
     "outliers",

@@ -2,7 +2,8 @@
 
 Of a chain both are one fold over the layers (theory.md §3): a weight matrix takes the law of H to that of W H Wᵀ, an
 activation to that of D H D; the Fisher dual adds ‖x‖² (+1 for a trained bias) at every weight layer. Networks with skip
-connections, normalisation or dropout are taken as graphs of random matrices (:mod:`freeness.spectra.graph`).
+connections, normalisation or dropout are taken as graphs of random matrices (:mod:`freeness.spectra.graph`), identity-initialised
+chains neuron by neuron (:mod:`freeness.spectra.diagonal`).
 
 Sources: Pennington, Schoenholz, Ganguli (2017) for JJᵀ; Hayase, Karakida (AISTATS 2021) for the Fisher recursion; freeness
 of the factors: Collins, Hayase (2023).
@@ -20,6 +21,7 @@ from freeness.errors import InputError
 from freeness.laws import Empirical, Law, MarchenkoPastur, PointMass, Projection
 from freeness.meanfield import ActivationSignal, DenseSignal, Signals, signals
 from freeness.network import Activation, Dense, Gaussian, Haar, Measured, Network, ScaledIdentity
+from freeness.spectra.diagonal import diagonal_law, is_diagonal
 from freeness.spectra.graph import NetworkGraph, NeuronSignals, graph_law, narrowed, network_graph
 
 DRAWN = 400  # neurons a layer at most that are drawn from the mean field, one in each part of equal mass
@@ -114,6 +116,8 @@ def jacobian_law(network: Network, qhat0: float = 1.0, *, realised: Signals | Ne
         >>> jacobian_law(mlp(5, 100, "hardtanh"), qhat0=0.1).hull[1] <= 4.0
         True
     """
+    if is_diagonal(network) and not isinstance(realised, Signals):
+        return diagonal_law(network, qhat0, realised=realised)
     if not is_chain(network, realised):
         return graph_law(graph_of(network, qhat0, realised, fisher=False))
     assert not isinstance(realised, NeuronSignals)
@@ -141,6 +145,8 @@ def fisher_law(network: Network, qhat0: float = 1.0, *, realised: Signals | Neur
         >>> round(fisher_law(mlp(3, 100, "linear"), qhat0=1.0).mean, 9)
         300.0
     """
+    if is_diagonal(network) and not isinstance(realised, Signals):
+        return diagonal_law(network, qhat0, realised=realised, fisher=True)
     if not is_chain(network, realised):
         return graph_law(graph_of(network, qhat0, realised, fisher=True))
     assert not isinstance(realised, NeuronSignals)

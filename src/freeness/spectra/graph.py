@@ -275,17 +275,26 @@ def network_graph(
 def _input(width: int, qhat0: float, rng: np.random.Generator) -> np.ndarray:
     if not (np.isfinite(qhat0) and qhat0 > 0):
         raise InputError(f"expected qhat0 = ‖x⁰‖²/N_0 > 0, got {qhat0}; the input must not vanish.")
-    return np.sqrt(qhat0) * _stratified(width, rng)
+    return np.sqrt(qhat0) * stratified(width, rng)
 
 
 def _drawn(layer: Dense, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Outputs of a wide layer: Gaussian with the variance that x makes."""
     gain = variance_gain(layer.weights, layer.fan_in, layer.fan_out)
-    return np.sqrt(gain * (x @ x) / x.size + layer.sigma_b**2) * _stratified(layer.fan_out, rng)
+    return np.sqrt(gain * (x @ x) / x.size + layer.sigma_b**2) * stratified(layer.fan_out, rng)
 
 
-def _stratified(count: int, rng: np.random.Generator) -> np.ndarray:
-    """Normal quantiles in random order, of variance 1: one neuron in each 1/count of the mass."""
+def stratified(count: int, rng: np.random.Generator) -> np.ndarray:
+    """Normal quantiles in random order, of variance 1: one neuron in each 1/count of the mass.
+
+    Args:
+        count: how many.
+        rng: for the order.
+
+    Example:
+        >>> float((stratified(50, np.random.default_rng(0)) ** 2).mean().round(12))
+        1.0
+    """
     quantiles = ndtri((np.arange(count) + 0.5) / count)
     size = np.sqrt((quantiles**2).mean())
     return rng.permutation(quantiles) / size if size > 0 else np.ones(count)

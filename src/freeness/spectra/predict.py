@@ -9,6 +9,7 @@ from freeness.meanfield import Signals, signals
 from freeness.network import Dense, Haar, Measured, Network
 from freeness.network.ensembles import Gaussian
 from freeness.spectra.backward import DRAWN, fisher_law, graph_of, is_chain, jacobian_law
+from freeness.spectra.diagonal import diagonal_law, is_diagonal
 from freeness.spectra.graph import NeuronSignals, graph_law
 from freeness.spectra.outliers import outliers
 from freeness.spectra.records import Prediction, TopEigenvalue
@@ -30,6 +31,8 @@ def predict_jacobian(
         >>> predict_jacobian(mlp(4, 100, "relu", sigma_w=2**0.5)).edge.kind
         'edge'
     """
+    if is_diagonal(network) and not isinstance(realised, Signals):
+        return _of_neurons(network, qhat0, realised, fisher=False)
     if not is_chain(network, realised):
         return _of_graph(network, qhat0, realised, fisher=False)
     assert not isinstance(realised, NeuronSignals)
@@ -47,6 +50,8 @@ def predict_fisher(
         >>> predict_fisher(mlp(4, 100, "hardtanh"), qhat0=0.1).edge.kind
         'atom'
     """
+    if is_diagonal(network) and not isinstance(realised, Signals):
+        return _of_neurons(network, qhat0, realised, fisher=True)
     if not is_chain(network, realised):
         return _of_graph(network, qhat0, realised, fisher=True)
     assert not isinstance(realised, NeuronSignals)
@@ -63,6 +68,15 @@ def _prediction(law: Law, network: Network, found: Signals, method: str) -> Pred
     error = float(np.hypot(scatter, wander))
     variance = law.variance * few_outputs_factor(network)
     return Prediction(law, top_eigenvalue(law), _assumptions(network, found), method, error, variance)
+
+
+def _of_neurons(network: Network, qhat0: float, realised: NeuronSignals | None, *, fisher: bool) -> Prediction:
+    law = diagonal_law(network, qhat0, realised=realised, fisher=fisher)
+    seen = "one forward pass of this network" if realised is not None else "a Gaussian input"
+    assumptions = (f"weights are multiples of the identity; every neuron by itself, signals of {seen}",)
+    scatter = np.sqrt(law.variance / network.dense[0].fan_in) / law.mean if realised is None and law.mean > 0 else 0.0
+    method = "exact diagonal of an identity-initialised network"
+    return Prediction(law, top_eigenvalue(law), assumptions, method, float(scatter), law.variance)
 
 
 def _of_graph(network: Network, qhat0: float, realised: Signals | NeuronSignals | None, *, fisher: bool) -> Prediction:
