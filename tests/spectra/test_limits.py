@@ -6,7 +6,7 @@ import pytest
 from freeness import InputError, fisher_law, jacobian_law, mlp
 from freeness.meanfield import isometric_point
 from freeness.network import activation
-from freeness.spectra import SmoothJacobianLimit, bernoulli_jacobian_limit, fisher_limit
+from freeness.spectra import bernoulli_jacobian_limit, fisher_limit, smooth_jacobian_limit
 
 SPREADS = [0.1, 0.8, 3.0]
 
@@ -20,14 +20,21 @@ def critical(name, depth, spread):
 @pytest.mark.parametrize("spread", SPREADS)
 def test_moments(spread):
     """By S = e^{-σ²u}: m₂ = 1 + σ², m₃ = 1 + 3σ² + (3/2)σ⁴; the others to second order."""
-    smooth, jumps = SmoothJacobianLimit(spread), bernoulli_jacobian_limit(spread)
+    smooth, jumps = smooth_jacobian_limit(spread), bernoulli_jacobian_limit(spread)
     assert smooth.moments(3) == pytest.approx([1, 1 + spread, 1 + 3 * spread + 1.5 * spread**2], rel=1e-9)
     assert jumps.moments(2) == pytest.approx([1, 1 + spread], rel=1e-9)
     assert fisher_limit(spread, 1.3).moments(2) == pytest.approx([1.3, 1.69 * (1 + spread / 3)], rel=1e-9)
 
 
 @pytest.mark.parametrize("spread", SPREADS)
-@pytest.mark.parametrize("make", [SmoothJacobianLimit, fisher_limit])
+def test_edges_of_the_smooth_class(spread):
+    """z(u) = (1+u)e^{σ²u}/u at its critical points u = (-1 ± √(1+4/σ²))/2."""
+    u = (-1 + np.array([-1.0, 1.0]) * np.sqrt(1 + 4 / spread)) / 2
+    assert smooth_jacobian_limit(spread).hull == pytest.approx((1 + u) * np.exp(spread * u) / u, rel=1e-10)
+
+
+@pytest.mark.parametrize("spread", SPREADS)
+@pytest.mark.parametrize("make", [smooth_jacobian_limit, fisher_limit])
 def test_the_distribution_function_is_the_integral_of_the_density(make, spread):
     """Two formulas, potential and G, on 400 Gauss–Legendre nodes in the angle of the hull."""
     law = make(spread)
@@ -64,7 +71,7 @@ def test_bernoulli_networks_approach_their_limit_as_one_over_depth():
 
 @pytest.mark.slow
 def test_smooth_networks_approach_their_limits_as_one_over_the_root_of_depth():
-    limit, fisher = SmoothJacobianLimit(0.5), fisher_limit(0.5)
+    limit, fisher = smooth_jacobian_limit(0.5), fisher_limit(0.5)
     x = np.linspace(0.4, 3.0, 30)
     errors, edges = [], []
     for depth in (40, 160):

@@ -11,13 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
 from freeness.laws import Atom, Law
 from freeness.laws.curve import ClosedCurve, Curve, CurvePoint, Side, base_jet, physical_margin
 from freeness.laws.curve_law import CurveLaw
-from freeness.laws.law import Boundary
 from freeness.numerics.half_plane import lower_log
 from freeness.numerics.jet import Jet, Number, plain
 
@@ -28,68 +26,37 @@ def _check(**numbers: float) -> None:
             raise InputError(f"expected {name} > 0, got {value}; 0 is the isometric network, a point mass.")
 
 
-@dataclass(frozen=True)
-class SmoothJacobianLimit(Law):
+def smooth_jacobian_limit(spread: float) -> Law:
     """JJᵀ of the smooth class: S(u) = e^{-σ²u}; mean 1, variance σ².
 
     Args:
         spread: σ² = σ_JJ².
 
     Example:
-        >>> round(SmoothJacobianLimit(0.5).moment(2), 9)
+        >>> round(smooth_jacobian_limit(0.5).moment(2), 9)
         1.5
     """
+    _check(spread=spread)
+    return CurveLaw(ClosedCurve(_SmoothForm(float(spread))), float(spread), (), 0.0)
+
+
+@dataclass(frozen=True)
+class _SmoothForm:
+    """ψ⁻¹ of the smooth class."""
 
     spread: float
-
-    def __post_init__(self) -> None:
-        _check(spread=self.spread)
-
-    @property
-    def curve(self) -> Curve:
-        return ClosedCurve(self)
-
-    @property
-    def mean(self) -> float:
-        return 1.0
-
-    @property
-    def variance(self) -> float:
-        return float(self.spread)
-
-    @property
-    def atoms(self) -> tuple[Atom, ...]:
-        return ()
-
-    @property
-    def hull(self) -> tuple[float, float]:
-        """z(u) = (1+u)e^{σ²u}/u at its critical points u = (-1 ± √(1+4/σ²))/2."""
-        roots = (-1 + np.array([-1.0, 1.0]) * np.sqrt(1 + 4 / self.spread)) / 2
-        low, high = (1 + roots) * np.exp(self.spread * roots) / roots
-        return float(low), float(high)
+    mean: float = 1.0
+    rank: float = 1.0
 
     def moment_inverse(self, u: Number) -> Number:
-        """(1 + u)e^{σ²u}."""
         return (u + 1.0) * _exp(self.spread * u)
 
     def cauchy_of_u(self, u: Number) -> Number:
-        """u·e^{-σ²u}."""
         return u * _exp(-self.spread * u)
 
     def potential_of_u(self, u: np.ndarray | Jet) -> np.ndarray:
-        """∫ (1+u) d log z."""
         value = plain(u)
         return self.spread * (value + value**2 / 2) - lower_log(value)
-
-    def boundary(self, x: np.ndarray) -> Boundary:
-        return self._solved.boundary(x)
-
-    def cauchy(self, z: ArrayLike) -> np.ndarray:
-        return self._solved.cauchy(z)
-
-    @property
-    def _solved(self) -> CurveLaw:
-        return CurveLaw(self.curve, self.variance, (), 0.0)
 
 
 def bernoulli_jacobian_limit(spread: float) -> Law:
