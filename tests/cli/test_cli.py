@@ -9,10 +9,12 @@ from rich.cells import cell_len
 from typer.testing import CliRunner
 
 import freeness.torch.demo
+from freeness.advice import FreenessOutcome
 from freeness.advice.progress import Progress
 from freeness.cli import app
 from freeness.errors import InputError
 from freeness.report import number
+from freeness.spectra import FreenessTest, Word
 
 from ..plots import cases
 
@@ -114,6 +116,22 @@ def test_piped_output_has_no_escape_codes_and_fits_the_width(demo, tmp_path):
         assert "\x1b" not in result.output
         lines = [line for line in result.stdout.splitlines() if str(tmp_path) not in line]
         assert max(map(cell_len, lines)) <= columns
+
+
+def test_freeness_is_printed_as_measured_and_fits_the_width(demo, analyses, tmp_path):
+    words = (Word("layer2", "W D° W D°", 1e-3, 0.0, 1e-3), Word("layer3", "(W D° Wᵀ E°)²", 8e-3, 0.0, 1e-3))
+    failed, left_out = FreenessOutcome(FreenessTest(words)), FreenessOutcome(None, "it has no activation")
+    demo((replace(analyses[0], freeness=failed), replace(analyses[1], freeness=left_out)))
+    for columns in (80, 50):
+        printed = run("demo", "--out", str(tmp_path), COLUMNS=str(columns)).stdout
+        lines = [line for line in printed.splitlines() if str(tmp_path) not in line]
+        assert max(map(cell_len, lines)) <= columns
+        flat = " ".join(printed.split())
+        assert printed.count("Freeness of the weights: measured") == 2
+        assert f"! {failed.sentence}" in flat and f"• {left_out.sentence}" in flat
+    assert "3 layer3 D2, D3 (W D° Wᵀ E°)² 8.0 not free" in " ".join(
+        run("demo", "--out", str(tmp_path), COLUMNS="80").stdout.split()
+    )
 
 
 def test_no_color_is_honoured_on_a_terminal(demo, tmp_path):
@@ -232,6 +250,7 @@ def test_json_is_all_that_is_on_stdout(model):
     document = json.loads(done.stdout)
     assert document["title"] == "model.py:build"
     assert len(document["fisher"]["measured"]["eigenvalues"]) == 4
+    assert document["freeness"]["status"] == "not tested" and "nothing to test" in document["freeness"]["reason"]
     assert "runs the code in model.py" in done.stderr
     assert {file.name for file in model.iterdir()} <= {"model.py", "__pycache__"}
 

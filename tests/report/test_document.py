@@ -4,7 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from freeness.advice import FreenessOutcome
 from freeness.report import SCHEMA_VERSION, dump_json, to_json, write_json
+from freeness.spectra import FreenessTest, Word
 
 from ..plots import cases
 
@@ -68,6 +70,24 @@ def test_missing_prediction_is_null_with_its_reason(analysis):
     document = strict(dump_json(replace(analysis, fisher=comparison)))
     assert document["fisher"]["predicted"] is None
     assert document["fisher"]["reason"] == "not free"
+
+
+def test_freeness_words_are_there_as_measured(analysis):
+    free, failed = Word("2", "W D° W D°", 1e-3, 0.0, 1e-3), Word("2", "W D° Wᵀ E°", 8e-3, 0.0, 1e-3)
+    untested = Word("4", "W D° Wᵀ E°", 0.0, 0.0, 0.0, False)
+    outcome = FreenessOutcome(FreenessTest((free, failed, untested)), "", 0.5)
+    found = strict(dump_json(replace(analysis, freeness=outcome)))["freeness"]
+    assert (found["kind"], found["status"], found["seconds"]) == ("measured", "not free", 0.5)
+    assert found["sentence"] == outcome.sentence and found["test"]["largest_score"] == 8.0
+    assert [pair["word"] for pair in found["test"]["pairs"]] == ["W D° Wᵀ E°"] * 2
+    assert [word["score"] for word in found["test"]["words"]] == [1.0, 8.0, None]
+    assert found["test"]["words"][1] | {"score": 8.0, "free": False} == found["test"]["words"][1]
+    assert set(vars(free)) | {"score", "free"} == set(found["test"]["words"][0])
+
+
+def test_a_freeness_test_that_was_left_out_is_null_with_its_reason(analysis):
+    found = strict(dump_json(replace(analysis, freeness=FreenessOutcome(None, "no activation"))))["freeness"]
+    assert (found["test"], found["status"], found["reason"]) == (None, "not tested", "no activation")
 
 
 def test_file_holds_the_document(analysis, tmp_path):

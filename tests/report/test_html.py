@@ -5,8 +5,10 @@ from html.parser import HTMLParser
 
 import pytest
 
+from freeness.advice import FreenessOutcome
 from freeness.errors import InputError
-from freeness.report import number, render_html, spectrum_table, write_report
+from freeness.report import freeness_table, number, render_html, spectrum_table, write_report
+from freeness.spectra import FreenessTest, Word
 
 from ..plots import cases
 
@@ -119,6 +121,47 @@ def test_what_theory_does_not_cover_is_said(analysis):
     page = render_html([replace(analysis, fisher=uncovered, uncovered=("identity weights are not free",))])
     assert "No prediction." in page
     assert "identity weights are not free" in page.split("What is not covered")[1]
+
+
+def outcome_of(*words):
+    return FreenessOutcome(FreenessTest(words), "", 0.02)
+
+
+FREE = Word("layer2", "W D° Wᵀ E°", 1e-3, 0.0, 1e-3)
+FAILED = Word("layer3", "(W D° Wᵀ E°)²", 8e-3, 0.0, 1e-3)
+UNTESTED = Word("layer4", "W D° W D°", 0.0, 0.0, 0.0, False)
+
+
+def freeness_section(page):
+    text = " ".join(" ".join(Reader(page).text).split())
+    return text.split("Freeness of the weights: measured")[1].split("Layer by layer")[0]
+
+
+def test_freeness_is_shown_pair_by_pair_as_measured(analysis):
+    outcome = outcome_of(FREE, FAILED, UNTESTED)
+    section = freeness_section(render_html([replace(analysis, freeness=outcome)]))
+    assert section.startswith(" not free Warning. ") and outcome.sentence in section
+    assert "not covered for this network" in section and "largest score 8" in section
+    rows = freeness_table(replace(analysis, freeness=outcome)).rows
+    assert rows == (
+        ("2 layer2", "D1, D2", "W D° Wᵀ E°", "1.0", "free"),
+        ("3 layer3", "D2, D3", "(W D° Wᵀ E°)²", "8.0", "not free"),
+        ("4 layer4", "D3, D4", "–", "–", "too few neurons differ"),
+    )
+    assert all(" ".join(row) in section for row in rows)
+
+
+def test_weights_that_pass_bring_no_warning(analysis):
+    section = freeness_section(render_html([replace(analysis, freeness=outcome_of(FREE, UNTESTED))]))
+    assert section.startswith(" free No word departs") and "Warning" not in section
+
+
+@pytest.mark.parametrize("outcome", [FreenessOutcome(None, "<b>it has convolutions</b>"), outcome_of(UNTESTED)])
+def test_a_freeness_test_that_was_left_out_says_why(analysis, outcome):
+    page = render_html([replace(analysis, freeness=outcome)])
+    assert freeness_section(page).startswith(f" not tested {outcome.sentence}")
+    assert "it has convolutions" in outcome.sentence or "a few neurons" in outcome.sentence
+    assert "<b>" not in page
 
 
 def test_report_is_the_same_every_time(analysis):

@@ -1,5 +1,8 @@
 """analyze end to end, and what it must not touch."""
 
+import importlib
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +10,7 @@ from torch import nn
 
 from freeness import InputError, mlp
 from freeness.network import Haar
-from freeness.torch import AnalyzeOptions, analyze, build, initialize_
+from freeness.torch import AnalyzeOptions, analyze, build, freeness_test, initialize_
 
 
 def network(outputs=8, activation="hardtanh", dtype=torch.float64, depth=5):
@@ -81,7 +84,7 @@ def test_identity_weights_are_measured_and_named_as_not_covered():
 def test_progress_is_reported_before_every_stage():
     seen = []
     analyze(network(), data(), loss="mse", progress=seen.append)
-    assert [(step.done, step.total) for step in seen] == [(i, 6) for i in range(7)]
+    assert [(step.done, step.total) for step in seen] == [(i, 7) for i in range(8)]
     assert seen[-1].stage == "done"
 
 
@@ -172,3 +175,42 @@ def test_complex_data_and_objects_of_another_kind_are_refused():
     ):
         with pytest.raises(InputError, match="expected"):
             analyze(model, pair, loss="mse")
+
+
+def test_the_freeness_of_the_weights_is_that_of_the_test():
+    model, (inputs, targets) = network(activation="tanh"), data()
+    outcome = analyze(model, (inputs, targets), AnalyzeOptions(sample=3), loss="mse").freeness
+    assert outcome.test == freeness_test(model, inputs[3])
+    assert outcome.status == "free" and outcome.reason == "" and outcome.seconds > 0
+    assert f"largest score {outcome.test.largest:.1f}" in outcome.sentence
+
+
+def test_identity_weights_are_called_not_free_and_the_predictions_not_covered():
+    model = nn.Sequential(nn.Linear(30, 30), nn.Tanh(), nn.Linear(30, 30), nn.Tanh(), nn.Linear(30, 30)).double()
+    initialize_(model, "identity", sigma_w=1.0)
+    outcome = analyze(model, data(30), loss="mse").freeness
+    assert outcome.status == "not free" and "not covered for this network" in outcome.sentence
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (network(depth=2), "nothing to test"),
+        (nn.Linear(30, 8).double(), "nothing to test"),
+        (broken(lambda m: m[0].weight.mul_(1e-3)), "constant but for a few neurons"),
+    ],
+)
+def test_what_cannot_be_tested_is_named_and_the_rest_stands(model, reason):
+    report = analyze(model, data(), loss="half_squared_error")
+    assert report.freeness.status == "not tested" and re.search(reason, report.freeness.sentence)
+    assert len(report.jacobian.measured.eigenvalues) == 8
+
+
+def test_a_test_that_fails_costs_nothing_else(monkeypatch):
+    def exhausted(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(importlib.import_module("freeness.torch.analyze"), "freeness_test", exhausted)
+    report = analyze(network(), data(), loss="half_squared_error")
+    assert report.freeness.test is None and "MemoryError" in report.freeness.sentence
+    assert report.fisher.predicted is not None and report.learning_rate.bound > 0

@@ -1,13 +1,16 @@
 """The freeness test on torch models: passes at random initialisation, fails for identity weights, leaves the model alone."""
 
 import copy
+import math
+import subprocess
+import sys
 
 import pytest
 import torch
 from torch import nn
 
 from freeness import InputError
-from freeness.torch import freeness_test
+from freeness.torch import freeness_test, trace
 
 
 def model(width=150, depth=4, generator=None):
@@ -61,6 +64,93 @@ def test_the_model_is_left_as_it_was():
     assert torch.equal(network[0].weight.grad, torch.ones_like(network[0].weight))
 
 
-def test_without_an_activation_there_is_nothing_to_test():
-    with pytest.raises(InputError, match="activation"):
-        freeness_test(nn.Linear(5, 5), torch.ones(5))
+@pytest.mark.parametrize("all_pairs", [False, True])
+def test_a_trace_gives_the_words_of_its_model(all_pairs):
+    network, x = model(), torch.randn(20)
+    assert freeness_test(trace(network, x), x, all_pairs=all_pairs) == freeness_test(network, x, all_pairs=all_pairs)
+
+
+def test_words_in_float32_are_those_of_the_same_weights_in_float64():
+    network, x = model(), torch.randn(20)
+    single = freeness_test(network, x).words
+    double = freeness_test(network.double(), x.double()).words
+    assert [w.value for w in single] == pytest.approx([w.value for w in double], rel=1e-6)
+
+
+def test_a_forward_that_writes_to_its_weights_is_refused_and_they_are_put_back():
+    class Scribbler(nn.Linear):
+        def forward(self, x):
+            self.weight.data.mul_(1.01)
+            return super().forward(x)
+
+    network = nn.Sequential(nn.Linear(20, 50), nn.Tanh(), Scribbler(50, 50), nn.Tanh(), nn.Linear(50, 2)).double()
+    before = copy.deepcopy(network.state_dict())
+    with pytest.raises(InputError, match="in-place writes"):
+        freeness_test(network, torch.ones(20))
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+
+
+def test_weights_written_by_a_hook_are_put_back():
+    network = model()
+    network[2].register_forward_pre_hook(lambda layer, _: layer.weight.data.mul_(1.01))
+    before = copy.deepcopy(network.state_dict())
+    with pytest.raises(InputError):
+        freeness_test(network, torch.ones(20))
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("network", "x", "words"),
+    [
+        (nn.Linear(5, 5), torch.ones(5), "activation"),
+        (nn.Sequential(nn.Linear(5, 9), nn.Tanh(), nn.Linear(9, 5)), torch.ones(5), "nothing to test"),
+        (model(), torch.ones(21), "in_features = 20"),
+        (model(), torch.ones(2, 20), "one sample"),
+        (model(), torch.full((20,), math.inf), "finite"),
+        (model(), torch.zeros(20), "nonzero"),
+        (model(), [1.0] * 20, "tensor, got Sequential and list"),
+        ("model", torch.ones(20), "nn.Module"),
+        (nn.Sequential(nn.Conv1d(1, 1, 3), nn.Tanh(), nn.Linear(18, 18)), torch.ones(1, 20), "conv"),
+    ],
+)
+def test_bad_input_is_one_sentence(network, x, words):
+    with pytest.raises(InputError, match=words) as caught:
+        freeness_test(network, x)
+    assert "\n" not in str(caught.value)
+
+
+MEASURED = """
+import sys, time, torch
+from torch import nn
+from freeness.torch import freeness_test
+torch.set_num_threads(1)
+def peak():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
+def model(depth, width):
+    layers = [layer for _ in range(depth) for layer in (nn.Linear(width, width), nn.Tanh())]
+    return nn.Sequential(*layers[:-1])
+depth, width = map(int, sys.argv[1:])
+torch.manual_seed(0)
+freeness_test(model(3, 200), torch.randn(200))
+network, x = model(depth, width), torch.randn(width)
+with open("/proc/self/clear_refs", "w") as file:
+    file.write("5")
+before, start = peak(), time.perf_counter()
+freeness_test(network, x)
+print(time.perf_counter() - start, (peak() - before) * 1024 / (8 * width**2))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_twenty_layers_of_width_1000_take_under_ten_seconds_and_one_matrix_is_held():
+    """At width 2000 a matrix in float64 is 31 MiB; half of one is left to strips, the graph, and pages of libraries."""
+
+    def run(depth, width):
+        command = [sys.executable, "-c", MEASURED, str(depth), str(width)]
+        return map(float, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+    seconds, _ = run(20, 1000)
+    _, matrices = run(5, 2000)
+    assert seconds < 10 and matrices < 1.5

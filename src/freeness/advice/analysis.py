@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from freeness.laws import Atom
+from freeness.spectra.alternating_words import FreenessTest
 from freeness.spectra.records import Measurement, Prediction
 
 Phase = Literal["ordered", "critical", "chaotic"]
@@ -47,6 +48,43 @@ class Comparison:
     measured: Measurement
     distance: float | None
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class FreenessOutcome:
+    """The freeness test of the weights, measured at the sample; ``test`` is None where it was left out, for ``reason``."""
+
+    test: FreenessTest | None
+    reason: str = ""
+    seconds: float = 0.0
+
+    @property
+    def status(self) -> Literal["free", "not free", "not tested"]:
+        """In two words; "not tested" also where no word of the test could tell anything."""
+        if self.test is None or not any(word.tested for word in self.test.words):
+            return "not tested"
+        return "free" if self.test.free else "not free"
+
+    @property
+    def sentence(self) -> str:
+        """What the outcome means for the predictions.
+
+        Example:
+            >>> FreenessOutcome(None, "no activation").sentence
+            'Not tested (no activation): whether the predictions that assume freeness are covered is open.'
+        """
+        if self.test is None or self.status == "not tested":
+            reason = self.reason.rstrip(".") or "the activation derivatives are constant but for a few neurons"
+            return f"Not tested ({reason}): whether the predictions that assume freeness are covered is open."
+        if self.test.free:
+            return (
+                f"No word departs from freeness by 5 standard errors (largest score {self.test.largest:.1f}): nothing speaks "
+                "against the predictions that assume it."
+            )
+        return (
+            f"The weights are not free of the activation derivatives (largest score {self.test.largest:.3g}; 5 reject): the "
+            "predictions that assume freeness are not covered for this network; go by the measured spectra."
+        )
 
 
 @dataclass(frozen=True)
@@ -96,3 +134,4 @@ class Analysis:
     sample: int
     seed: int
     dtype: str
+    freeness: FreenessOutcome = FreenessOutcome(None, "it was not asked for")

@@ -86,6 +86,7 @@ def _document(model: str, data: str, sample: int, found: FreenessTest) -> dict[s
                 "deviation": word.deviation,
                 "score": word.score,
                 "free": word.free,
+                "tested": word.tested,
             }
             for word in found.words
         ],
@@ -101,10 +102,12 @@ def _print(model: str, data: str, sample: int, found: FreenessTest) -> None:
         table.add_column(name, justify="right" if right else "left", overflow="fold")
     for word in found.words:
         expected = f"{word.expected:.1e}±{word.deviation:.0e}"
-        score = Text(f"{word.score:.1f}", style="" if word.free else "bold red")
+        score = Text(f"{word.score:.1f}" if word.tested else "–", style="" if word.free else "bold red")
         table.add_row(word.name, word.word, f"{word.value:.2e}", expected, score)
     console.print(table)
     console.print("D°, E°: centred derivatives before and behind W. Score: departure in standard deviations; 5 reject.")
+    if not all(word.tested for word in found.words):
+        console.print("–: derivatives that differ from their mean at a few neurons only tell nothing.")
     if found.free:
         console.print(
             "No word departs from freeness: the weights may be taken for free of the derivatives.", style="bold"

@@ -19,6 +19,7 @@ from freeness.advice.progress import Progress
 if TYPE_CHECKING:
     from freeness.report import Table as TextTable
 
+_STYLES = {"free": "", "not free": "yellow", "not tested": ""}
 _WIDE = 7  # a table of so many columns is set tight, so that it fits 80 characters
 
 
@@ -59,7 +60,7 @@ def _lines(console: Console) -> Callable[[Progress], None]:
 
 def print_analysis(analysis: Analysis) -> None:
     """Print the tables, the verdict and the learning rate of an analysis."""
-    from freeness.report import layer_table, spectrum_table
+    from freeness.report import freeness_table, layer_table, spectrum_table
 
     console = stdout()
     console.print(f"\n{analysis.title}", style="bold underline")
@@ -67,6 +68,12 @@ def print_analysis(analysis: Analysis) -> None:
     _print_table(console, "Layers", layer_table(analysis))
     _print_table(console, "Jacobian JJᵀ: predicted beside measured", spectrum_table(analysis.jacobian))
     _print_table(console, "One-sample Fisher dual Θ: predicted beside measured", spectrum_table(analysis.fisher))
+    freeness, table = analysis.freeness, freeness_table(analysis)
+    if table.rows:
+        _print_table(console, "Freeness of the weights: measured", table)
+    else:
+        console.print("\nFreeness of the weights: measured", style="bold")
+    _bullet(console, freeness.sentence, "!" if freeness.status == "not free" else "•", style=_STYLES[freeness.status])
     _print_verdict(console, analysis)
     _print_learning_rate(console, analysis)
 

@@ -4,7 +4,7 @@ from freeness.report.document import SCHEMA_VERSION, dump_json, to_json, write_j
 from freeness.report.files import require_writable
 from freeness.report.folder import DOCUMENT_NAME, require_folder, write_folder
 from freeness.report.html import REPORT_NAME, render_html, write_report
-from freeness.report.tables import Table, layer_table, number, spectrum_table
+from freeness.report.tables import Table, freeness_table, layer_table, number, spectrum_table
 
 __all__ = [
     "DOCUMENT_NAME",
@@ -12,6 +12,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "Table",
     "dump_json",
+    "freeness_table",
     "layer_table",
     "number",
     "render_html",

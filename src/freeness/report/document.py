@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from freeness.advice.analysis import Analysis, Comparison
+from freeness.advice.analysis import Analysis, Comparison, FreenessOutcome
 from freeness.laws import Atom, Law
 from freeness.plots.pointmass import split_eigenvalues
 from freeness.plots.window import law_grid, window_of
 from freeness.report.files import version, write_atomically
+from freeness.spectra import Word
 from freeness.spectra.records import Prediction
 
 SCHEMA_VERSION = 1
@@ -27,7 +28,8 @@ def to_json(analysis: Analysis) -> dict[str, Any]:
     Numbers keep all their digits; one that is not finite (or a density point that did not converge) becomes null. Each
     spectrum has ``predicted`` (null where theory does not cover the network, then ``reason`` says why) with ``law``:
     mean, variance, support, atoms and the density of the continuous part as a table; and ``measured`` with all
-    eigenvalues and the point masses among them.
+    eigenvalues and the point masses among them. ``freeness`` holds the measured words of the weights, all and the strongest of
+    each pair; ``test`` is null where it was left out, then ``reason`` says why.
 
     Args:
         analysis: what ``freeness.torch.analyze`` returned.
@@ -35,7 +37,7 @@ def to_json(analysis: Analysis) -> dict[str, Any]:
     document: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "freeness_version": version()}
     for field in fields(analysis):
         value = getattr(analysis, field.name)
-        document[field.name] = _comparison(value) if isinstance(value, Comparison) else _plain(value)
+        document[field.name] = _field(value)
     return document
 
 
@@ -55,6 +57,35 @@ def write_json(analysis: Analysis, path: Path | str) -> Path:
         InputError: the file cannot be written.
     """
     return write_atomically(Path(path), dump_json(analysis))
+
+
+def _field(value: Any) -> Any:
+    if isinstance(value, Comparison):
+        return _comparison(value)
+    return _freeness(value) if isinstance(value, FreenessOutcome) else _plain(value)
+
+
+def _freeness(outcome: FreenessOutcome) -> dict[str, Any]:
+    test = outcome.test
+    return {
+        "kind": "measured",
+        "status": outcome.status,
+        "sentence": outcome.sentence,
+        "reason": outcome.reason,
+        "seconds": _plain(outcome.seconds),
+        "test": None
+        if test is None
+        else {
+            "free": test.free,
+            "largest_score": _plain(test.largest),
+            "pairs": [_word(word) for word in test.strongest],
+            "words": [_word(word) for word in test.words],
+        },
+    }
+
+
+def _word(word: Word) -> dict[str, Any]:
+    return _plain(word) | {"score": _plain(word.score) if word.tested else None, "free": word.free}
 
 
 def _comparison(comparison: Comparison) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from freeness.advice.analysis import Analysis, Comparison
 from freeness.errors import InputError
 from freeness.plots import Figure, figure_of, plot_cdf, plot_layers, plot_spectrum
 from freeness.report.files import version, write_atomically
-from freeness.report.tables import Table, layer_table, number, percent, spectrum_table
+from freeness.report.tables import Table, freeness_table, layer_table, number, percent, spectrum_table
 
 REPORT_NAME = "report.html"
 _DPI = 150
@@ -58,6 +58,7 @@ def render_html(analyses: Sequence[Analysis]) -> str:
             "analysis": analysis,
             "spectra": _spectra(analysis),
             "layers": layer_table(analysis),
+            "freeness": freeness_table(analysis),
             "layer_picture": _picture(figure_of(plot_layers(analysis))),
         }
         for analysis in analyses

@@ -10,6 +10,7 @@ import numpy as np
 from freeness.advice.analysis import Analysis, Comparison, LayerRow
 from freeness.laws import Atom
 from freeness.plots.pointmass import shown_atoms, split_eigenvalues
+from freeness.spectra import Word
 
 _ATOMS = 4  # so many atoms are listed, the heaviest
 _NOTHING = "–"
@@ -105,15 +106,38 @@ def _signed(value: float) -> str:
     return f"{round(value, 1) + 0.0:+.1f}"  # + 0.0 turns -0.0 into 0.0
 
 
+def freeness_table(analysis: Analysis) -> Table:
+    """One row a weight matrix and the derivatives D_l = φ'(h^l) beside it: the word with the largest score, measured.
+
+    Without rows where the test was left out.
+    """
+    test = analysis.freeness.test
+    labels = {row.name: row for row in analysis.layers}
+    rows = [_pair(word, labels.get(word.name)) for word in (test.strongest if test else ())]
+    return Table(("weights", "derivatives", "strongest word", "score", "verdict"), tuple(rows), ("score",))
+
+
+def _pair(word: Word, row: LayerRow | None) -> tuple[str, ...]:
+    beside = "" if row is None else f"D{row.index - 1}" + (f", D{row.index}" if row.activation else "")
+    label = word.name if row is None else _label(row)
+    if not word.tested:
+        return (label, beside, _NOTHING, _NOTHING, "too few neurons differ")
+    return (label, beside, word.word, f"{word.score:.1f}", "free" if word.free else "not free")
+
+
 def layer_table(analysis: Analysis) -> Table:
     """One row a weight layer: its size, weights, the signals q̂, q, χ₁, δ, and the atoms of D² = φ'(h)²."""
     header = ("layer", "size", "W, σ_w", "q̂", "q", "φ", "χ₁", "δ", "D² at its atoms")
     return Table(header, tuple(_layer(row) for row in analysis.layers))
 
 
+def _label(row: LayerRow) -> str:
+    return str(row.index) if not row.name or row.name.isdigit() else f"{row.index} {row.name}"
+
+
 def _layer(row: LayerRow) -> tuple[str, ...]:
     return (
-        str(row.index) if not row.name or row.name.isdigit() else f"{row.index} {row.name}",
+        _label(row),
         f"{row.fan_in}→{row.fan_out}",
         f"{row.weights} {number(row.sigma_w, 3)}",
         number(row.qhat, 3),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-from freeness.advice.analysis import Analysis, Comparison
+from freeness.advice.analysis import Analysis, Comparison, FreenessOutcome
 from freeness.advice.layer_rows import layer_rows
 from freeness.advice.learning_rate import Curvature, Loss, Optimizer, learning_rate
 from freeness.advice.progress import Progress, Report
@@ -20,13 +21,22 @@ from freeness.meanfield import Signals
 from freeness.network import Network
 from freeness.spectra import Measurement, Prediction, predict_fisher, predict_jacobian
 from freeness.torch.curvature import adam_preconditioner, batch_sharpness
+from freeness.torch.freeness_test import freeness_test
 from freeness.torch.measure import measure_fisher, measure_jacobian
 from freeness.torch.signals import realised_signals
 from freeness.torch.state import untouched
-from freeness.torch.trace import trace
+from freeness.torch.trace import Trace, trace
 
 _LOG = logging.getLogger(__name__)
-_STAGES = ("read the model", "forward signals", "predict spectra", "measure Jacobian", "measure Fisher", "curvature")
+_STAGES = (
+    "read the model",
+    "forward signals",
+    "predict spectra",
+    "measure Jacobian",
+    "measure Fisher",
+    "test freeness",
+    "curvature",
+)
 
 
 @dataclass(frozen=True)
@@ -106,6 +116,8 @@ def analyze(
         report()
         fisher = _compare(predictions[1], measure_fisher(traced, sample), reason)
         report()
+        freeness = _freeness(traced, sample)
+        report()
         curvature = _curvature(model, inputs, targets, options)
         report()
     rows = layer_rows(traced.network, found)
@@ -125,6 +137,7 @@ def analyze(
         sample=options.sample,
         seed=options.seed,
         dtype=str(traced.weights[0].dtype).removeprefix("torch."),
+        freeness=freeness,
     )
 
 
@@ -222,6 +235,18 @@ def _compare(predicted: Prediction | None, measured: Measurement, reason: str) -
         return Comparison(predicted, measured, wasserstein(predicted.law, measured.eigenvalues), reason)
     except ConvergenceError as error:  # the rest of the prediction stands
         return Comparison(predicted, measured, None, str(error))
+
+
+def _freeness(traced: Trace, sample: Tensor) -> FreenessOutcome:
+    """The freeness test, or the reason why there is none: it never costs what was measured before it."""
+    start = time.perf_counter()
+    try:
+        test = freeness_test(traced, sample)
+    except (InputError, ArithmeticError, MemoryError, RuntimeError) as error:
+        _LOG.info("no freeness test: %s", error)
+        first = str(error).splitlines()[:1] or [type(error).__name__]
+        return FreenessOutcome(None, first[0], time.perf_counter() - start)
+    return FreenessOutcome(test, "", time.perf_counter() - start)
 
 
 def _curvature(model: nn.Module, inputs: Tensor, targets: Tensor, options: AnalyzeOptions) -> Curvature:

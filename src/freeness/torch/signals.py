@@ -10,7 +10,7 @@ from freeness.laws import Empirical
 from freeness.meanfield.signals import ActivationSignal, DenseSignal, Signals
 from freeness.torch.elementwise import derivative
 from freeness.torch.steps import DenseStep
-from freeness.torch.trace import Trace
+from freeness.torch.trace import Chain, Trace
 
 
 def realised_signals(trace: Trace, x: Tensor) -> Signals:
@@ -46,7 +46,7 @@ def realised_signals(trace: Trace, x: Tensor) -> Signals:
     return Signals(tuple(signals), "realised")
 
 
-def layer_values(trace: Trace, x: Tensor) -> list[Tensor]:
+def layer_values(trace: Chain, x: Tensor) -> list[Tensor]:
     """The input of every step and, last, the output: vectors in float64.
 
     Raises:

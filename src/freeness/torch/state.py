@@ -15,7 +15,7 @@ Restore = Callable[[], None]
 
 
 @contextmanager
-def untouched(model: nn.Module, *, training: bool = False) -> Iterator[nn.Module]:
+def untouched(model: nn.Module, *, training: bool = False, copies: bool = True) -> Iterator[nn.Module]:
     """Run a block that leaves ``model`` and the global random state exactly as they were, even if it raises.
 
     Restored bit by bit: parameters, buffers and their ``requires_grad``, ``.grad`` (object and values), train/eval mode
@@ -26,6 +26,7 @@ def untouched(model: nn.Module, *, training: bool = False) -> Iterator[nn.Module
         model: the module to protect; it is also what ``with … as`` binds.
         training: the mode in which the block runs; False (the default) switches dropout off and freezes batch
             statistics.
+        copies: whether values are kept and put back; False where nothing in the block can write to them.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5))
@@ -36,7 +37,7 @@ def untouched(model: nn.Module, *, training: bool = False) -> Iterator[nn.Module
         True
     """
     restores = [_random_state(), *(_module_state(module) for module in model.modules())]
-    restores += [_tensor_state(tensor) for tensor in (*model.parameters(), *model.buffers())]
+    restores += [_tensor_state(tensor, copies) for tensor in (*model.parameters(), *model.buffers())]
     try:
         for module in model.modules():
             module.training = training
@@ -77,15 +78,15 @@ def _module_state(module: nn.Module) -> Restore:
     return restore
 
 
-def _tensor_state(tensor: Tensor) -> Restore:
+def _tensor_state(tensor: Tensor, copies: bool) -> Restore:
     """Values, ``requires_grad`` and gradient of one parameter or buffer. Written back only where something changed."""
     requires_grad, gradient = tensor.requires_grad, tensor.grad
-    values = tensor.detach().clone()
-    gradient_values = None if gradient is None else gradient.detach().clone()
+    values = tensor.detach().clone() if copies else None
+    gradient_values = None if gradient is None or not copies else gradient.detach().clone()
 
     def restore() -> None:
         with torch.no_grad():
-            if not _same(tensor, values):
+            if values is not None and not _same(tensor, values):
                 tensor.copy_(values)
             tensor.requires_grad_(requires_grad)
             tensor.grad = gradient

@@ -27,14 +27,13 @@ _REPLAY = {torch.float32: 1e-5, torch.float64: 1e-10}
 
 
 @dataclass(frozen=True, eq=False)
-class Trace:
+class Chain:
     """A model as a chain of weight layers and elementwise functions.
 
-    ``steps`` hold the model's own tensors (no copies: a later change of the weights shows), aligned with
-    ``network.layers``; ``network`` is the framework-free record; ``input_shape`` is the shape of one sample.
+    ``steps`` hold the model's own tensors (no copies: a later change of the weights shows); ``input_shape`` is the shape
+    of one sample.
     """
 
-    network: Network
     steps: tuple[Step, ...]
     input_shape: tuple[int, ...]
 
@@ -78,7 +77,7 @@ class Trace:
         Raises:
             InputError: another shape or several samples, not finite, or zero.
         """
-        features = self.network.widths[0]
+        features = self.weights[0].shape[1]
         if x.numel() != features:
             raise InputError(
                 f"expected one sample of {features} features, got shape {tuple(x.shape)}; pass one row, as in x[0]."
@@ -89,6 +88,13 @@ class Trace:
             raise InputError("expected a nonzero sample, got all zeros, which carries no signal; pass another input.")
         device = self.weights[0].device
         return x.detach().reshape(-1).to("cpu" if device.type == "mps" else device, torch.float64)  # mps has no float64
+
+
+@dataclass(frozen=True, eq=False)
+class Trace(Chain):
+    """A chain with ``network``, its framework-free record, whose layers are aligned with the steps."""
+
+    network: Network
 
 
 def trace(model: nn.Module, example: Tensor) -> Trace:
@@ -116,16 +122,38 @@ def trace(model: nn.Module, example: Tensor) -> Trace:
         >>> trace(model, torch.ones(1, 6)).network.widths
         (6, 5, 2)
     """
+    chain = read_chain(model, example)
+    any_trained = any(parameter.requires_grad for parameter in model.parameters())
+    network = Network(tuple(_layer(step, any_trained) for step in chain.steps))
+    return Trace(chain.steps, chain.input_shape, network)
+
+
+def read_chain(model: nn.Module, example: Tensor) -> Chain:
+    """:func:`trace` without the ensembles of the weights, whose singular values are most of its time.
+
+    Example:
+        >>> chain = read_chain(nn.Sequential(nn.Linear(6, 5), nn.Tanh()), torch.ones(1, 6))
+        >>> [step.name for step in chain.steps], chain.input_shape
+        (['0', '1'], (6,))
+    """
     _check_tensors(model, example)
-    with untouched(model), torch.inference_mode(False), torch.no_grad():
+    with untouched(model, copies=_runs_foreign_code(model)), torch.inference_mode(False), torch.no_grad():
         expected = _run(model, example)
         steps = _merged(_read(model, example))
         _check_steps(model, steps)
-    shape = tuple(example.shape[1:]) if example.ndim > 1 else tuple(example.shape)
-    any_trained = any(parameter.requires_grad for parameter in model.parameters())
-    traced = Trace(Network(tuple(_layer(step, any_trained) for step in steps)), steps, shape)
-    _check_replay(traced, example, expected)
-    return traced
+    chain = Chain(steps, tuple(example.shape[1:]) if example.ndim > 1 else tuple(example.shape))
+    _check_replay(chain, example, expected)
+    return chain
+
+
+def _runs_foreign_code(model: nn.Module) -> bool:
+    """Whether a forward pass runs code that is not torch's, which could write to the weights."""
+    return any(
+        not type(module).__module__.startswith("torch.nn.modules.")
+        or "forward" in vars(module)
+        or any(value for key, value in vars(module).items() if "hooks" in key and isinstance(value, dict))
+        for module in model.modules()
+    )
 
 
 def _read(model: nn.Module, example: Tensor) -> tuple[Step, ...]:
@@ -186,7 +214,7 @@ def _check_tensors(model: nn.Module, example: Tensor) -> None:
             raise InputError(
                 f"expected float32 or float64 parameters, got {parameter.dtype} in {name!r}; use model.float()."
             )
-        if not bool(torch.isfinite(parameter).all()):
+        if parameter.numel() and not all(bool(end.isfinite()) for end in torch.aminmax(parameter.detach())):  # no copy
             raise InputError(
                 f"expected finite parameters, got NaN or infinity in {name!r}; initialise or reload the model."
             )
@@ -240,13 +268,13 @@ def _check_steps(model: nn.Module, steps: Sequence[Step]) -> None:
         )
 
 
-def _check_replay(traced: Trace, example: Tensor, expected: Tensor) -> None:
-    replayed = traced.replay(example)
+def _check_replay(chain: Chain, example: Tensor, expected: Tensor) -> None:
+    replayed = chain.replay(example)
     if replayed.numel() == expected.numel():
         error = float((replayed.reshape(-1) - expected.detach().reshape(-1)).abs().max())
         if error <= _REPLAY[replayed.dtype] * max(float(expected.abs().max()), torch.finfo(replayed.dtype).tiny):
             return
     raise InputError(
         "expected a record that reproduces the model's output, got another output: the model does something that "
-        f"{type(traced).__name__} does not see; simplify its forward (no in-place writes, no randomness)."
+        "Trace does not see; simplify its forward (no in-place writes, no randomness)."
     )
