@@ -9,6 +9,7 @@ from freeness import InputError, fisher_law, jacobian_law, mlp
 from freeness.network import (
     Activation,
     Branch,
+    Convolution,
     Dense,
     Dropout,
     Flatten,
@@ -17,6 +18,7 @@ from freeness.network import (
     Measured,
     Network,
     Normalisation,
+    Pooling,
     Residual,
     activation,
     resnet,
@@ -75,7 +77,7 @@ def test_scalar_freeness_of_the_blocks_misses_what_the_graph_has():
         sample = draw_graph(network, inputs(200, rng), rng)
         law = graph_law(network_graph(network, realised=sample.signals))
         graph = network_graph(network, realised=sample.signals)
-        free = [replace(m, d_source=rng.permutation(m.d_source)) for m in graph.matrices]
+        free = [replace(m, read=rng.permutation(m.read)) for m in graph.matrices]
         second = (sample.jacobian**2).mean()
         right.append(law.moment(2) / second - 1)
         wrong.append(graph_law(replace(graph, matrices=tuple(free))).moment(2) / second - 1)
@@ -184,7 +186,8 @@ BODY = resnet(1, 20, Branch("tanh")).layers[0]
     ("network", "message"),
     [
         (Network((BODY, Normalisation("batch"))), "Normalisation"),
-        (Network((BODY, Flatten("flat"))), "flat"),
+        (Network((BODY, Pooling((2,), name="pooling"))), "pooling"),
+        (Network((Convolution(3, 4, (3,), Gaussian(1.0), name="first"), Flatten())), "samples"),
         (Network((BODY, Dense(21, 5, Gaussian(1.0), name="odd"))), "odd"),
         (Network((BODY, Dense(20, 5, Measured(1.0, np.ones(5)), name="given"))), "Gaussian or Haar"),
         (

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
+from freeness.calculus.layered import Layered, layered
 from freeness.calculus.moves import Move, Multiply, Resize
 from freeness.calculus.sums import SumPower, SymmetricRoot
 from freeness.errors import InputError
@@ -39,12 +41,19 @@ class Chain(Curve):
         return Chain(base, moves, self._means)
 
     def evaluate(self, parameters: np.ndarray, directions: int, potential: bool = False) -> CurvePoint:
+        if self._layered is not None and not potential:
+            base = self.base.evaluate(parameters[: self.base.size], directions)
+            return self._layered.evaluate(base, parameters[self.base.size :])
         point = self.base.evaluate(parameters[: self.base.size], directions, potential)
         offset = self.base.size
         for move in self.moves:
             point = move.apply(point, parameters[offset : offset + move.size])
             offset += move.size
         return point
+
+    @cached_property
+    def _layered(self) -> Layered | None:
+        return layered(self.base, self.moves)
 
     def start(self, z: np.ndarray) -> np.ndarray:
         rows: list[np.ndarray] = []
@@ -57,6 +66,21 @@ class Chain(Curve):
         return self.base.anchor(side)
 
     def real_parameters(self, base: np.ndarray, side: Side) -> np.ndarray:
+        if self._layered is None:
+            return self._real_parameters(base, side)
+        first = self.base.real_parameters(base, side)
+        point = self.base.evaluate(first, 2)
+        with np.errstate(all="ignore"):
+            found, lost = self._layered.outside(point, side)
+            parameters = np.concatenate([first, found])
+            if lost.any():  # what lies behind a point that is not outside is not asked for
+                distance = np.abs(base - self.base.anchor(side)[0])
+                inside = ~lost & ~(self._layered.evaluate(point, found).margin > 0)
+                lost &= distance > distance[inside].max(initial=-1.0)
+                parameters[:, lost] = self._real_parameters(base[lost], side)
+        return parameters
+
+    def _real_parameters(self, base: np.ndarray, side: Side) -> np.ndarray:
         rows = [self.base.real_parameters(base, side)]
         point = self.base.evaluate(rows[0], 2)
         for move in self.moves:

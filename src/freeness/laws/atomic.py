@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from freeness.laws.curve import CauchyCurve, CauchyLaw, Curve, Transform
+from freeness.laws.gauss_rules import GaussRules, transforms_of
 from freeness.laws.law import Atom, Boundary, Law, real_points
 from freeness.numerics.half_plane import upper_log
 from freeness.numerics.quadrature import gauss_rule
@@ -88,8 +90,20 @@ class AtomicLaw(Law):
         converged = ~np.isin(x, self.positions)
         return Boundary(g, self.potential(z), np.zeros(x.shape), converged)
 
+    @cached_property
+    def rules(self) -> GaussRules:
+        """Gauss rules of few nodes that are exact to rounding at most points."""
+        return GaussRules(self.positions, self.masses)
+
     def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
         """G = ∫ 1/(z - x) dμ and u = ∫ x/(z - x) dμ, each with its derivative."""
+        if len(self.positions) > 2 * _GAUSS:
+            g, dg, u, du = (row[0] for row in transforms_of([self.rules], z[None]))
+            return (g, dg), (u, du)
+        return self.full_transforms(z)
+
+    def full_transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
+        """:meth:`transforms` as the sums over all atoms."""
         value, slope = np.empty((2, z.size), z.dtype), np.empty((2, z.size), z.dtype)
         weights = np.stack([self.masses, self.masses * self.positions])
         for block in self._blocks(z.size):
@@ -103,6 +117,10 @@ class AtomicLaw(Law):
 
         An atom at 0 is kept as it is: the rank of a law decides where z = 0 lies on its curve.
         """
+        return self._light
+
+    @cached_property
+    def _light(self) -> AtomicLaw:
         from freeness.laws.atoms import Atoms
 
         zero = self.positions == 0

@@ -73,8 +73,8 @@ class Curve(ABC):
         """All parameters (size, n) for real base parameters outside the support; NaN where the base left the domain."""
 
 
-_REAL = 1e-8  # relative imaginary part of base parameter and g up to which a solution counts as real
-_NOISE = 1e-12  # relative rounding error of a base parameter, generously
+REAL = 1e-8  # relative imaginary part of base parameter and g up to which a solution counts as real
+NOISE = 1e-12  # relative rounding error of a base parameter, generously
 
 Transform = tuple[np.ndarray, np.ndarray]  # values and derivatives
 
@@ -154,17 +154,17 @@ def physical_margin(z: Jet, base: np.ndarray, g: np.ndarray) -> np.ndarray:
     if not np.iscomplexobj(z.value):
         return z.change[0]
     size = np.maximum(np.abs(z.value), np.finfo(float).tiny)
-    upper = (np.imag(z.value) + _NOISE * np.abs(z.change[0] * base)) / size
+    upper = (np.imag(z.value) + NOISE * np.abs(z.change[0] * base)) / size
     rise = np.real(z.change[0]) * np.abs(base) / size
-    real = (np.abs(np.imag(base)) <= _REAL * np.abs(base)) & (np.abs(np.imag(g)) <= _REAL * np.abs(g))
+    real = (np.abs(np.imag(base)) <= REAL * np.abs(base)) & (np.abs(np.imag(g)) <= REAL * np.abs(g))
     return np.where(real, np.minimum(upper, rise), upper)
 
 
-def _not_below(z: np.ndarray) -> np.ndarray:
+def not_below(z: np.ndarray) -> np.ndarray:
     """Points that rounding has put below the real axis, put back on it: the transforms jump there."""
     if not np.iscomplexobj(z):
         return z
-    return np.where((np.imag(z) < 0) & (np.imag(z) > -_NOISE * np.abs(z)), np.real(z).astype(complex), z)
+    return np.where((np.imag(z) < 0) & (np.imag(z) > -NOISE * np.abs(z)), np.real(z).astype(complex), z)
 
 
 def base_jet(parameter: np.ndarray, directions: int) -> Jet:
@@ -250,7 +250,7 @@ class CauchyCurve(Curve):
         self.mean = law.mean
 
     def evaluate(self, parameters: np.ndarray, directions: int, potential: bool = False) -> CurvePoint:
-        z = base_jet(_not_below(parameters[0]), directions)
+        z = base_jet(not_below(parameters[0]), directions)
         g, u = (z.apply(value, slope) for value, slope in self.law.transforms(z.value))
         u = AnchoredJet(u.value, u.change, z * g, 1.0)
         own = self.law.potential(z.value) if potential else None

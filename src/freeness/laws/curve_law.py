@@ -19,6 +19,10 @@ from freeness.numerics.continuation import Solution, confirmed, follow
 _HEIGHT = 30.0  # the continuation starts at this multiple of the support's radius
 _TIED = 2  # Newton steps of the inner unknowns alone before the potential is read
 _SHALLOW = 10  # stages of a curve, each of which rounds, that the tolerance of one point allows for
+_MANY = 200  # points from which on most start from their neighbours' solutions
+_COSTLY = 4  # unknowns from which that is cheaper than continuing all of them together
+_STRIDE = 8
+_INSIDE = 1e-7  # relative imaginary part from which a solution lies inside the upper half-plane beyond rounding
 _ROUNDING = 8 * np.finfo(float).eps
 
 
@@ -169,7 +173,40 @@ class CurveLaw(BandedLaw):
         return self._curve.light()
 
     def _solve(self, target: np.ndarray) -> Solution:
-        """The points over ``target``: where a lighter curve exists, first on that, then by Newton on this one from there."""
+        """The points over ``target``; of many on the real axis, most from the solutions at their neighbours.
+
+        A solution found so is kept only where all subordination functions lie inside the upper half-plane: there is one such.
+        """
+        if target.size < _MANY or self._curve.size < _COSTLY or np.imag(target).any():
+            return self._continued(target)
+        order = np.argsort(np.real(target))
+        coarse, rest = order[::_STRIDE], np.delete(order, np.s_[::_STRIDE])
+        solution = Solution(
+            np.empty((self._curve.size, target.size), dtype=complex),
+            *(np.empty(target.shape), np.empty(target.shape)),
+            np.zeros(target.shape, dtype=bool),
+        )
+        _put(solution, coarse, self._continued(target[coarse]))
+        left = np.arange(target.size)[np.arange(target.size) % _STRIDE != 0] // _STRIDE
+        right = np.minimum(left + 1, coarse.size - 1)
+        inner = (solution.converged & (solution.height == 0) & _interior(solution.parameters))[coarse]
+        seeded = np.flatnonzero(inner[left] & inner[right])
+        near, far, goal = coarse[left[seeded]], coarse[right[seeded]], rest[seeded]
+        gap = np.real(target[far] - target[near])
+        share = np.real(target[goal] - target[near]) / np.where(gap > 0, gap, 1.0)
+        start = solution.parameters[:, near] * (1 - share) + solution.parameters[:, far] * share
+        aim, _, magnitude = self._scaled(target[goal])
+        found = confirmed(partial(newton_change, self._curve), start, aim, magnitude)
+        kept = np.flatnonzero(found.converged & _interior(found.parameters))
+        kept = kept[newton_change(self._curve, found.parameters[:, kept], aim[kept])[1] >= 0]
+        _put(solution, goal[kept], _part(found, kept))
+        rest = np.setdiff1d(rest, goal[kept])
+        if rest.size:
+            _put(solution, rest, self._continued(target[rest]))
+        return solution
+
+    def _scaled(self, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The target, the height from which it is continued, and the magnitude of its rounding."""
         magnitude = np.maximum(np.abs(target), max(abs(self.mean), self.variance**0.5))
         height = _HEIGHT * magnitude
         if self._curve.logarithmic:
@@ -177,15 +214,18 @@ class CurveLaw(BandedLaw):
         magnitude = magnitude * max(1.0, self._curve.stages / _SHALLOW)
         if not self._curve.logarithmic:
             target = np.where(np.abs(target) < _ROUNDING * height, 0.0, target)
+        return target, height, magnitude
+
+    def _continued(self, target: np.ndarray) -> Solution:
+        """The points over ``target``: where a lighter curve exists, first on that, then by Newton on this one from there."""
+        target, height, magnitude = self._scaled(target)
         if self._light is self._curve:
             return self._followed(self._curve, target, height, magnitude)
         rough = self._followed(self._light, target, height, magnitude)
         solution = confirmed(partial(newton_change, self._curve), rough.parameters, target, magnitude)
         rest = np.flatnonzero(~(solution.converged & rough.converged & (rough.height == 0)))
         if rest.size:
-            exact = self._followed(self._curve, target[rest], height[rest], magnitude[rest])
-            solution.parameters[:, rest], solution.height[rest] = exact.parameters, exact.height
-            solution.noise[rest], solution.converged[rest] = exact.noise, exact.converged
+            _put(solution, rest, self._followed(self._curve, target[rest], height[rest], magnitude[rest]))
         return solution
 
     @staticmethod
@@ -194,6 +234,24 @@ class CurveLaw(BandedLaw):
 
     def __repr__(self) -> str:
         return f"CurveLaw(mean={self.mean:.6g}, variance={self.variance:.6g}, atoms={len(self.atoms)})"
+
+
+def _interior(parameters: np.ndarray) -> np.ndarray:
+    """Which solutions lie inside the upper half-plane with all their unknowns."""
+    return np.all(np.imag(parameters) > _INSIDE * np.abs(parameters), axis=0)
+
+
+def _put(solution: Solution, where: np.ndarray, part: Solution) -> None:
+    """Writes the solutions of some points into those of all."""
+    solution.parameters[:, where], solution.height[where] = part.parameters, part.height
+    solution.noise[where], solution.converged[where] = part.noise, part.converged
+
+
+def _part(solution: Solution, where: np.ndarray) -> Solution:
+    """The solutions of some points."""
+    return Solution(
+        solution.parameters[:, where], solution.height[where], solution.noise[where], solution.converged[where]
+    )
 
 
 def solver_of(law: Law) -> CurveLaw:

@@ -25,6 +25,7 @@ _STEP = 0.2
 _NEAR = 60.0  # up to here brackets are 4 wide, beyond 30
 _BESIDE_POLE = 1e-15
 _FARTHEST = 600.0  # e^600 is still finite
+_OFTEN = 200.0  # far enough for most laws
 _ZOOM = 33
 _ZOOMS = 12
 _SHARP = 1e-9  # in the log of the parameter: the critical value is then exact to rounding, being a minimum
@@ -109,10 +110,13 @@ def _far_outside(curve: Curve, side: Side) -> float:
     Moves that contract, as those of an ordered network, put the support's image far out on the base's axis.
     """
     far = np.arange(_SCAN[-1], _FARTHEST, 10.0)
-    point = outside_point(curve, far, side)
-    with np.errstate(all="ignore"):
-        outside = (point.margin > 0) & (np.abs(point.g.value * (point.z.value - curve.mean) - 1) < 0.05)
-    return float(far[np.argmax(outside)])
+    for part in (far[far < _OFTEN], far[far >= _OFTEN]):
+        point = outside_point(curve, part, side)
+        with np.errstate(all="ignore"):
+            outside = (point.margin > 0) & (np.abs(point.g.value * (point.z.value - curve.mean) - 1) < 0.05)
+        if outside.any():
+            return float(part[np.argmax(outside)])
+    return float(far[0])
 
 
 def real_inverse(curve: Curve, value: np.ndarray, side: Side, quantity: Quantity) -> np.ndarray:

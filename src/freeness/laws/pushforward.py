@@ -110,6 +110,11 @@ class GaussianPushforward(Law):
         """G = E 1/(z - f) and u = E f/(z - f), each with its derivative."""
         return self._discrete.transforms(z)
 
+    @property
+    def discrete(self) -> Atoms:
+        """The atoms of the quadrature, by which transforms and moments are computed."""
+        return self._discrete
+
     def light(self) -> CauchyLaw:
         """A Gauss rule of the law."""
         return self._discrete.light()

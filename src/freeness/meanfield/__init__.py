@@ -10,6 +10,7 @@ from freeness.meanfield.kernels import Kernels, kernels
 from freeness.meanfield.length_map import LengthMap, second_moment_slope, squared_slope
 from freeness.meanfield.moments import GaussianMoments, gaussian_moments, slope_moment
 from freeness.meanfield.phase import EdgeOfChaos, PhaseDiagram, edge_of_chaos, phase_diagram
+from freeness.meanfield.positions import pooled, windows
 from freeness.meanfield.shaping import Shaped, shaped
 from freeness.meanfield.signals import ActivationSignal, DenseSignal, Signals
 from freeness.meanfield.trajectory import Trajectory, trajectory
@@ -46,6 +47,7 @@ __all__ = [
     "nonlinear_energy",
     "normalised",
     "phase_diagram",
+    "pooled",
     "second_moment",
     "second_moment_slope",
     "shaped",
@@ -54,4 +56,5 @@ __all__ = [
     "squared_slope",
     "trajectory",
     "variance_gain",
+    "windows",
 ]

@@ -5,6 +5,7 @@ An array has ``lead`` axes for samples, then the spatial axes once (pairs at the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import product
 
 import numpy as np
@@ -28,6 +29,28 @@ def convolved(array: np.ndarray, layer: Convolution, lead: int, groups: int) -> 
         >>> convolved(np.array([[3.0, 3.0, 6.0]]), layer, 1, 1).tolist()
         [[2.0, 4.0, 3.0]]
     """
+    total: np.ndarray | float = 0.0
+    count = 0
+    for window in windows(array, layer, lead, groups):
+        total, count = total + window, count + 1
+    return np.asarray(total / count)
+
+
+def windows(array: np.ndarray, layer: Convolution, lead: int, groups: int) -> Iterator[np.ndarray]:
+    """The entries at (p + τ, p' + τ) for each tap τ that counts, as :func:`convolved` averages them.
+
+    Args:
+        array: values by position (``groups`` = 1), or by pairs of positions (2).
+        layer: the convolution; of delta-orthogonal weights only the centre tap counts.
+        lead: axes before the spatial ones.
+        groups: how often the spatial axes occur.
+
+    Example:
+        >>> from freeness.network import Gaussian
+        >>> layer = Convolution(1, 1, (3,), Gaussian(1.0), "zeros")
+        >>> [window.tolist() for window in windows(np.array([[3.0, 6.0]]), layer, 1, 1)]
+        [[[0.0, 3.0]], [[3.0, 6.0]], [[6.0, 0.0]]]
+    """
     dimensions = len(layer.kernel)
     if array.ndim != lead + groups * dimensions:
         found = (array.ndim - lead) // groups
@@ -49,11 +72,9 @@ def convolved(array: np.ndarray, layer: Convolution, lead: int, groups: int) -> 
         )
     centre = tuple(taps // 2 for taps in layer.kernel)
     every = [centre] if isinstance(layer.weights, Haar) else list(product(*map(range, layer.kernel)))
-    total = np.zeros(array.shape[:lead] + tuple(sizes) * groups)
     for tap in every:
         spatial = [slice(t, t + (n - 1) * layer.stride + 1, layer.stride) for t, n in zip(tap, sizes, strict=True)]
-        total += padded[(slice(None),) * lead + tuple(spatial) * groups]
-    return total / len(every)
+        yield padded[(slice(None),) * lead + tuple(spatial) * groups]
 
 
 def pooled(array: np.ndarray, layer: Pooling, lead: int, groups: int) -> np.ndarray:

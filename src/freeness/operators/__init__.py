@@ -1,5 +1,6 @@
 """Operator-valued free probability: hermitian pencils Λ(z) - b₀ - Σ b_j ⊗ x_j of free variables and the laws of their corners."""
 
+from freeness.operators.block_equation import BlockEquation, BlockSegment, SharedMatrix
 from freeness.operators.deterministic import Deterministic
 from freeness.operators.equation import MatrixEquation, State
 from freeness.operators.graph_equation import GraphEquation, RandomMatrix, Segment
@@ -8,6 +9,8 @@ from freeness.operators.matrix_law import MatrixLaw, Moments
 from freeness.operators.summand import Local, Summand
 
 __all__ = [
+    "BlockEquation",
+    "BlockSegment",
     "Deterministic",
     "GraphEquation",
     "GraphLaw",
@@ -17,6 +20,7 @@ __all__ = [
     "Moments",
     "RandomMatrix",
     "Segment",
+    "SharedMatrix",
     "State",
     "Summand",
 ]

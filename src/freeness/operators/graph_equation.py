@@ -26,23 +26,25 @@ import numpy as np
 
 from freeness.errors import InputError
 from freeness.numerics.half_plane import lower_log, upper_log
-from freeness.operators.spectral import solved
+from freeness.operators.field_equation import FieldEquation, Responses
 
 Place = tuple[int, int]  # segment, node within it
 _Rows = list[list[tuple[int, np.ndarray]]]  # of a segment's pencil: ports and their weights
 
 _PIECE = 100_000  # nodes × neurons × points that are worked on at once
 _NOTHING = 1e-150  # in place of a κ' that is 0, of a neuron in which nothing accumulated
-_SWEEPS = 2000
-_SETTLED = 1e-6  # relative change of a sweep after which Newton takes over
 
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """Nodes linked one after the other: ``accumulated`` K (nodes, N), ``links`` S (nodes - 1, N) from each to the next."""
+    """Nodes linked one after the other: ``accumulated`` K (nodes, N), ``links`` S (nodes - 1, N) from each to the next.
+
+    ``channels``: how many neurons a node has in the network, of which these N are a sample.
+    """
 
     accumulated: np.ndarray
     links: np.ndarray
+    channels: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,25 +59,12 @@ class RandomMatrix:
     kind: Literal["gaussian", "haar"]
 
 
-@dataclass(frozen=True, eq=False)
-class Responses:
-    """At fields θ, ζ: diagonal responses (ports, m), their derivatives by the fields (ports, ports, m), log det (m,) or None."""
-
-    fields: np.ndarray
-    zeta: np.ndarray
-    values: np.ndarray
-    slopes: np.ndarray | None
-    logarithm: np.ndarray | None
-
-
-class GraphEquation:
+class GraphEquation(FieldEquation):
     """The equations of one graph, in the form that :class:`~freeness.operators.MatrixLaw` follows; the last unknown is not used.
 
     Port 2e is the source of matrix e (field b, response p), port 2e + 1 its target (field a, response r), the last the end
     (field ζ).
     """
-
-    corners = 1
 
     def __init__(self, segments: Sequence[Segment], matrices: Sequence[RandomMatrix], scale: float) -> None:
         self.segments = tuple(segments)
@@ -121,9 +110,15 @@ class GraphEquation:
         return np.array([*sizes, self.segments[-1].accumulated.shape[1]])
 
     @cached_property
+    def _channels(self) -> np.ndarray:
+        """Of the network at each port."""
+        places = [place[0] for matrix in self.matrices for place in (matrix.source, matrix.target)]
+        return np.array([*(self.segments[place].channels for place in places), self.segments[-1].channels])
+
+    @cached_property
     def _factors(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """s², the factors of p in a and of r in b, and which are Haar; (matrices, 1)."""
-        source, target = self._widths[:-1:2].astype(float), self._widths[1::2].astype(float)
+        source, target = self._channels[:-1:2].astype(float), self._channels[1::2].astype(float)
         haar = np.array([matrix.kind == "haar" for matrix in self.matrices])
         expanding = haar & (target > source)
         to_target = np.where(expanding, source / target, 1.0)
@@ -147,7 +142,8 @@ class GraphEquation:
                 if squares is not None:
                     pencil.correlate(squares[:, :, part])
                 if total is not None:
-                    total[part] += pencil.logarithm() / self._widths[-1]
+                    share = segment.channels / segment.accumulated.shape[1] / self._channels[-1]
+                    total[part] += share * pencil.logarithm()
         values /= self._widths[:, None]
         if squares is not None:
             squares /= self._widths[:, None, None]
@@ -195,84 +191,16 @@ class GraphEquation:
         found[::2] = -to_source * strength * at.slopes[1::2, -1]
         return found.T
 
-    def _at(self, parameters: np.ndarray, target: np.ndarray, *, logarithm: bool = False) -> Responses:
-        return self.responses(parameters[:-1], 1 / target, slopes=True, logarithm=logarithm)
-
-    # --- what a law asks for ----------------------------------------------------------------------------------------
-
-    def start(self, target: np.ndarray, height: np.ndarray) -> np.ndarray:
-        """Unknowns far above the support, by sweeps of the equations."""
-        zeta = 1 / (target + 1j * height)
-        fields = np.zeros((self.unknowns - 1, zeta.size), complex)
-        for _ in range(_SWEEPS):
-            at = self.responses(fields, zeta, slopes=False, logarithm=False)
-            new = fields - self._residual(at)
-            change = np.abs(new - fields).max() / max(np.abs(new).max(), np.finfo(float).tiny)
-            fields = new
-            if change <= _SETTLED:
-                break
-        return np.concatenate([fields, np.zeros((1, zeta.size))])
-
-    def newton_change(self, parameters: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """One Newton step of all unknowns, and the margin: all fields stay in the lower half-plane."""
-        at = self._at(parameters, target)
-        step = solved(self._jacobian(at), -self._residual(at).T[:, :, None])[:, :, 0].T
-        size = np.maximum(np.abs(at.fields), np.finfo(float).tiny)
-        return np.concatenate([step, np.zeros((1, target.size))]), (-np.imag(at.fields) / size).min(axis=0)
-
-    def state(self, parameters: np.ndarray, target: np.ndarray, potential: bool = False) -> Responses:
-        """Everything at the unknowns."""
-        return self._at(parameters, target, logarithm=potential)
-
-    def size_of(self, parameters: np.ndarray) -> np.ndarray:
-        """What a change of each unknown is compared with: its own size."""
-        return np.abs(parameters)
-
-    def corner(self, state: Responses) -> tuple[np.ndarray, np.ndarray]:
-        """G and dG/dz, each (m,)."""
-        assert state.slopes is not None
-        zeta, response = state.zeta, state.values[-1]
-        rates = solved(self._jacobian(state), -self._by_zeta(state)[:, :, None])[:, :, 0].T
-        slope = state.slopes[-1, -1] + (state.slopes[-1, :-1] * rates).sum(axis=0)
-        return zeta + zeta**2 * response, -(zeta**2) * (1 + 2 * zeta * response + zeta**2 * slope)
-
-    def potential(self, state: Responses) -> np.ndarray:
-        """∫ log(z - x) dμ up to a constant: stationary in the unknowns, so that its derivative in z is G."""
-        assert state.logarithm is not None
+    def _potential(self, at: Responses) -> np.ndarray:
+        assert at.logarithm is not None
         square, to_target, _, haar = self._factors
-        source, target = self._widths[:-1:2, None], self._widths[1::2, None]
-        a, b, p = state.fields[1::2], state.fields[::2], state.values[:-1:2]
+        source, target = self._channels[:-1:2, None], self._channels[1::2, None]
+        a, b, p = at.fields[1::2], at.fields[::2], at.values[:-1:2]
         with np.errstate(all="ignore"):
             logs = lower_log(a) - lower_log(to_target * p) - np.log(square)
         bound = np.where(haar, -np.maximum(source, target) * logs, source * a * b / square)
-        nodes = sum(segment.accumulated.size for segment in self.segments) * 1j * np.pi
-        return -lower_log(state.zeta) + state.logarithm + (bound.sum(axis=0) - nodes) / self._widths[-1]
-
-    def critical_step(
-        self, parameters: np.ndarray, x: np.ndarray, direction: np.ndarray, wanted: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """One Newton step of unknowns and x together towards direction·unknowns = wanted, and d x/d wanted there."""
-        at = self._at(parameters, x.astype(complex))
-        count = self.unknowns - 1
-        matrix = np.zeros((x.size, count + 1, count + 1), complex)
-        matrix[:, :count, :count], matrix[:, count, :count] = self._jacobian(at), direction.T
-        matrix[:, :count, count] = self._by_zeta(at) * (-1 / x**2)[:, None]
-        right = np.zeros((x.size, count + 1, 2), complex)
-        right[:, :count, 0] = -self._residual(at).T
-        right[:, count, 0] = wanted - np.einsum("km,km->m", direction, parameters[:-1])
-        right[:, count, 1] = 1.0
-        found = solved(matrix, right)
-        step = np.concatenate([found[:, :count, 0].T, np.zeros((1, x.size))])
-        return step, found[:, count, 0], found[:, count, 1]
-
-    def hermitian(self, parameters: np.ndarray) -> np.ndarray:
-        """The unknowns made real, as they are outside the support."""
-        return np.real(parameters).astype(complex)
-
-    def rates(self, parameters: np.ndarray, x: np.ndarray) -> np.ndarray:
-        """d unknowns/dx, (k, m)."""
-        at = self._at(parameters, x.astype(complex))
-        return solved(self._jacobian(at), self._by_zeta(at)[:, :, None] * (1 / x**2)[:, None, None])[:, :, 0].T
+        nodes = sum(segment.channels * len(segment.accumulated) for segment in self.segments) * 1j * np.pi
+        return -lower_log(at.zeta) + at.logarithm + (bound.sum(axis=0) - nodes) / self._channels[-1]
 
 
 class _Pencil:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from freeness.operators.graph_equation import GraphEquation
-from freeness.operators.matrix_law import MatrixLaw
+from freeness.operators.field_equation import FieldEquation
+from freeness.operators.matrix_law import MatrixLaw, Moments
 
 _EMPTY = 1e-9  # a distribution function so near to 0 is 0
 _BELOW, _ABOVE = 0.4, 1.3  # of the guessed lower end: outside, and inside
@@ -15,7 +15,7 @@ _ZOOMS = 6
 
 
 class GraphLaw(MatrixLaw):
-    """The law with G of a :class:`GraphEquation`.
+    """The law with G of a :class:`GraphEquation` or a :class:`BlockEquation`.
 
     Args:
         equation: of the graph.
@@ -24,11 +24,18 @@ class GraphLaw(MatrixLaw):
     Source: see :mod:`freeness.operators.graph_equation`.
     """
 
-    def __init__(self, equation: GraphEquation, extent: tuple[float, float]) -> None:
-        super().__init__(equation, extent)
+    def __init__(self, equation: FieldEquation, extent: tuple[float, float]) -> None:
+        first, second = equation.moments()
+        super().__init__(equation, extent, moments=Moments(first, second - first**2))
 
     def __repr__(self) -> str:
         return f"GraphLaw({self._equation.size} nodes)"
+
+    def moments(self, order: int) -> np.ndarray:
+        """m_1, …, m_order; the first two from the equations, exactly."""
+        first = self._known_moments.mean
+        exact = np.array([first, self._known_moments.variance + first**2])
+        return exact[:order] if order <= 2 else np.append(exact, super().moments(order)[2:])
 
     @property
     def lower_bound(self) -> float:

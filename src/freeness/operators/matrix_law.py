@@ -24,7 +24,7 @@ _NOISE = (
 )
 _BEYOND = 1.3  # the support may reach so much further than its extent in a matrix
 _MARGIN = 0.08  # in units of the extent, on its outer sides, where nothing is expected
-_COARSE = 8  # every so many points of a grid are followed from far away, the others start between them
+_COARSE = 32  # every so many points of a grid are followed from far away, the others start between neighbours
 _LEAST = 64  # points from which that is worth it
 _RELATED = 0.2  # largest relative difference of two neighbours' unknowns between which others start
 _EMPTY = 1e-9  # a distribution function so near 0 or 1 is there
@@ -39,8 +39,9 @@ _UNEVEN = 1.05  # power that keeps sections off 0, where hard edges are
 _ZOOMS = 12
 _POLISH = 40
 _ARRIVED = 1e-3  # a step to a point of the curve has arrived when its last Newton step is so much smaller
+_PRECISE = 1e-8  # and precise when it is so much smaller
 _GROWTH = 2.0  # of steps along the curve at most
-_NEWTON = 3
+_NEWTON = 6  # steps at most to a point of the curve
 _INWARD = 0.97  # share of the way to the end of a band that a step goes at most
 _SETTLED = 1e-13  # relative size of the last Newton step of an edge
 
@@ -178,48 +179,44 @@ class MatrixLaw(BandedLaw, TransformLaw):
         return self._last[1]
 
     def _solved(self, target: np.ndarray) -> Solution:
-        """The unknowns over ``target``: on a grid some points from far away, the others from between their neighbours."""
+        """The unknowns over ``target``: on a grid some points from far away, others from between neighbours, finer and finer."""
         real = not np.imag(target).any()
         if not real or target.size < _LEAST:
             return self._followed(target.astype(complex))
         order = np.argsort(np.real(target), kind="stable")
         x = np.real(target)[order]
-        coarse = np.unique(np.append(np.arange(0, x.size, _COARSE), x.size - 1))
-        known = self._followed(x[coarse].astype(complex))
-        fine = np.setdiff1d(np.arange(x.size), coarse)
-        start, close = self._between(x, coarse, fine, known)
-        trial = self._confirmed(start[:, close], x[fine[close]].astype(complex))
-        rest = np.setdiff1d(np.arange(x.size), np.concatenate([coarse, fine[close][trial.converged]]))
-        followed = self._followed(x[rest].astype(complex))
-        solution = Solution(
+        found = Solution(
             np.zeros((self._equation.unknowns, x.size), complex),
             np.zeros(x.size),
             np.zeros(x.size),
             np.zeros(x.size, bool),
         )
-        kept = trial.converged
-        for where, part in (
-            (coarse, known),
-            (fine[close][kept], Solution(trial.parameters[:, kept], trial.height[kept], trial.noise[kept], kept[kept])),
-            (rest, followed),
-        ):
-            solution.parameters[:, order[where]] = part.parameters
-            solution.height[order[where]], solution.noise[order[where]] = part.height, part.noise
-            solution.converged[order[where]] = part.converged
-        return solution
+        known = np.unique(np.append(np.arange(0, x.size, _COARSE), x.size - 1))
+        _put(found, known, self._followed(x[known].astype(complex)))
+        while known.size < x.size:
+            fine = (known[1:] + known[:-1])[np.diff(known) > 1] // 2
+            start, close = self._between(x, known, fine, found)
+            trial = self._confirmed(start[:, close], x[fine[close]].astype(complex))
+            _put(found, fine[close], trial)
+            rest = np.setdiff1d(fine, fine[close][trial.converged])
+            _put(found, rest, self._followed(x[rest].astype(complex)))
+            known = np.union1d(known, fine)
+        back = np.empty_like(order)
+        back[order] = np.arange(order.size)
+        return Solution(found.parameters[:, back], found.height[back], found.noise[back], found.converged[back])
 
     def _between(
-        self, x: np.ndarray, coarse: np.ndarray, fine: np.ndarray, known: Solution
+        self, x: np.ndarray, known: np.ndarray, fine: np.ndarray, found: Solution
     ) -> tuple[np.ndarray, np.ndarray]:
         """Unknowns between known neighbours, by linear interpolation, and at which of the points these are alike."""
-        after = np.searchsorted(coarse, fine)
-        before = after - 1
-        gap = x[coarse[after]] - x[coarse[before]]
-        share = (x[fine] - x[coarse[before]]) / np.where(gap > 0, gap, 1.0)
-        left, right = known.parameters[:, before], known.parameters[:, after]
+        after = np.searchsorted(known, fine)
+        before, after = known[after - 1], known[after]
+        gap = x[after] - x[before]
+        share = (x[fine] - x[before]) / np.where(gap > 0, gap, 1.0)
+        left, right = found.parameters[:, before], found.parameters[:, after]
         size = np.maximum(self._equation.size_of(left), np.finfo(float).tiny)
         change = (np.abs(right - left) / size)[:-1].max(axis=0)
-        sound = known.converged & (known.height == 0)
+        sound = found.converged & (found.height == 0)
         return left + share * (right - left), np.flatnonzero(sound[before] & sound[after] & (change < _RELATED))
 
     def _followed(self, target: np.ndarray) -> Solution:
@@ -422,10 +419,13 @@ class MatrixLaw(BandedLaw, TransformLaw):
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Real solution with direction·unknowns = wanted: unknowns, x, d x/d wanted, and the last change of x."""
         slope = move = np.zeros(x.shape)
+        start = x
         for _ in range(_NEWTON):
             change, step, rate = self._equation.critical_step(parameters, x, direction, wanted)
             slope, move = np.real(rate), np.real(step)
             parameters, x = self._equation.hermitian(parameters + change), x + move
+            if (np.abs(move) <= _PRECISE * np.abs(x - start)).all():
+                break
         return parameters, x, slope, move
 
     def _vanishing_point(self, bright: float, dark: float) -> float:
@@ -454,3 +454,10 @@ class MatrixLaw(BandedLaw, TransformLaw):
             g, slope = self._equation.corner(state)
             lit = solution.converged & (solution.height == 0) & (-np.imag(g) > 1e-9 / self._radius)
             return np.where(lit, np.imag(g) / np.imag(slope), np.nan)
+
+
+def _put(solution: Solution, where: np.ndarray, part: Solution) -> None:
+    """Fill in the points ``where``."""
+    solution.parameters[:, where] = part.parameters
+    solution.height[where], solution.noise[where] = part.height, part.noise
+    solution.converged[where] = part.converged

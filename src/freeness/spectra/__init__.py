@@ -1,9 +1,23 @@
 """Spectra of networks from theory, and the records that hold predictions and measurements."""
 
-from freeness.spectra.alternating_words import REJECTED, Word, freeness_words
+from freeness.spectra.alternating_words import REJECTED, FreenessTest, Word, freeness_words
 from freeness.spectra.backward import fisher_law, gram_law, jacobian_law, sandwich, weight_spread
+from freeness.spectra.closed_forms import (
+    DepthScaling,
+    MeanVariance,
+    concentration,
+    condition_number,
+    depth_scaling,
+    fisher_moments,
+    fisher_top_atom,
+    isometric_top_atom,
+    jacobian_moments,
+    jacobian_top_atom,
+    two_hidden_fisher_law,
+)
 from freeness.spectra.diagonal import diagonal_law, is_diagonal
-from freeness.spectra.graph import NetworkGraph, NeuronSignals, graph_law, network_graph, sampled_eigenvalues
+from freeness.spectra.graph import NetworkGraph, NeuronSignals, network_graph
+from freeness.spectra.graph_spectrum import graph_law, sampled_eigenvalues
 from freeness.spectra.limits import bernoulli_jacobian_limit, fisher_limit, smooth_jacobian_limit
 from freeness.spectra.outliers import outliers
 from freeness.spectra.predict import predict_fisher, predict_jacobian
@@ -11,6 +25,9 @@ from freeness.spectra.records import Measurement, Prediction, TopEigenvalue
 
 __all__ = [
     "REJECTED",
+    "DepthScaling",
+    "FreenessTest",
+    "MeanVariance",
     "Measurement",
     "NetworkGraph",
     "NeuronSignals",
@@ -18,14 +35,22 @@ __all__ = [
     "TopEigenvalue",
     "Word",
     "bernoulli_jacobian_limit",
+    "concentration",
+    "condition_number",
+    "depth_scaling",
     "diagonal_law",
     "fisher_law",
     "fisher_limit",
+    "fisher_moments",
+    "fisher_top_atom",
     "freeness_words",
     "gram_law",
     "graph_law",
     "is_diagonal",
+    "isometric_top_atom",
     "jacobian_law",
+    "jacobian_moments",
+    "jacobian_top_atom",
     "network_graph",
     "outliers",
     "predict_fisher",
@@ -33,5 +58,6 @@ __all__ = [
     "sampled_eigenvalues",
     "sandwich",
     "smooth_jacobian_limit",
+    "two_hidden_fisher_law",
     "weight_spread",
 ]

@@ -16,15 +16,18 @@ from functools import singledispatch
 
 import numpy as np
 
-from freeness.calculus import free_product, resize, scale, shift
+from freeness.calculus import free_power, free_product, resize, scale, shift
 from freeness.errors import InputError
 from freeness.laws import Empirical, Law, MarchenkoPastur, PointMass, Projection
+from freeness.laws.curve import CauchyCurve
+from freeness.laws.curve_law import CurveLaw
 from freeness.meanfield import ActivationSignal, DenseSignal, Signals, signals
 from freeness.network import Activation, Dense, Gaussian, Haar, Measured, Network, ScaledIdentity
 from freeness.spectra.diagonal import diagonal_law, is_diagonal
-from freeness.spectra.graph import NetworkGraph, NeuronSignals, graph_law, narrowed, network_graph
+from freeness.spectra.graph import NetworkGraph, NeuronSignals, network_graph
+from freeness.spectra.graph_spectrum import graph_law
 
-DRAWN = 400  # neurons a layer at most that are drawn from the mean field, one in each part of equal mass
+_SETTLED = 1e-14  # relative difference of two variances that is rounding
 
 
 @singledispatch
@@ -92,45 +95,83 @@ def is_chain(network: Network, realised: Signals | NeuronSignals | None) -> bool
     return plain and not isinstance(realised, NeuronSignals)
 
 
-def graph_of(network: Network, qhat0: float, realised: Signals | NeuronSignals | None, fisher: bool) -> NetworkGraph:
-    """The graph of a network, with the neurons of one forward pass or at most 400 a layer drawn from the mean field."""
+def graph_of(
+    network: Network,
+    qhat0: float,
+    realised: Signals | NeuronSignals | None,
+    samples: np.ndarray | None,
+    fisher: bool,
+) -> NetworkGraph:
+    """The graph of a network, with the neurons of one forward pass or some drawn from the mean field."""
     if isinstance(realised, Signals):
         raise InputError(
             "expected signals neuron by neuron (NeuronSignals) of a network that is no chain, got laws of D²; D's of different "
             "layers are correlated there."
         )
-    drawn, share = (network, 1.0) if realised is not None else narrowed(network, DRAWN)
-    return network_graph(drawn, qhat0, realised=realised, fisher=fisher, share=share)
+    return network_graph(network, qhat0, samples=samples, realised=realised, fisher=fisher)
 
 
-def jacobian_law(network: Network, qhat0: float = 1.0, *, realised: Signals | NeuronSignals | None = None) -> Law:
+def jacobian_law(
+    network: Network,
+    qhat0: float = 1.0,
+    *,
+    realised: Signals | NeuronSignals | None = None,
+    samples: np.ndarray | None = None,
+) -> Law:
     """Law of JJᵀ, J = ∂f/∂x⁰, normalised over the outputs.
 
     Args:
         network: the record of the network.
         qhat0: ‖x⁰‖²/N_0; not used with ``realised``.
         realised: signals of one forward pass instead of the mean field; neuron by neuron, they are taken as a graph.
+        samples: inputs (n, N₀) or (n, channels, *positions) instead of one of norm ``qhat0``: convolutions need them, several
+            samples are taken together, n·outputs eigenvalues; as a graph.
 
     Example:
         >>> from freeness.network import mlp
         >>> jacobian_law(mlp(5, 100, "hardtanh"), qhat0=0.1).hull[1] <= 4.0
         True
     """
-    if is_diagonal(network) and not isinstance(realised, Signals):
+    if samples is None and is_diagonal(network) and not isinstance(realised, Signals):
         return diagonal_law(network, qhat0, realised=realised)
-    if not is_chain(network, realised):
-        return graph_law(graph_of(network, qhat0, realised, fisher=False))
+    if samples is not None or not is_chain(network, realised):
+        return graph_law(graph_of(network, qhat0, realised, samples, fisher=False))
     assert not isinstance(realised, NeuronSignals)
     law: Law = PointMass(1.0)
-    for layer, signal in _walk(network, realised or signals(network, qhat0)):
+    waiting: dict[int, list[Law]] = {}  # factors that commute, equal ones together
+    for layer, signal in layers_and_signals(network, realised or signals(network, qhat0)):
         if isinstance(signal, ActivationSignal):
-            law = free_product(law, signal.derivative_law)
-        elif isinstance(layer, Dense):
-            law = sandwich(law, layer.weights, layer.fan_in, layer.fan_out)
-    return law
+            factor = signal.derivative_law
+        else:
+            assert isinstance(layer, Dense)
+            factor = gram_law(layer.weights, layer.fan_in, layer.fan_out)
+        waiting.setdefault(id(factor), []).append(factor)
+        if isinstance(layer, Dense) and layer.fan_in != layer.fan_out:
+            law, waiting = resize(_times(law, waiting), layer.fan_in / layer.fan_out), {}
+    return _times(law, waiting)
 
 
-def fisher_law(network: Network, qhat0: float = 1.0, *, realised: Signals | NeuronSignals | None = None) -> Law:
+def _times(law: Law, factors: dict[int, list[Law]]) -> Law:
+    """The law ⊠ all the factors; the one that occurs most often as a power, which has a single unknown."""
+    groups = sorted(factors.values(), key=len, reverse=True)
+    if (
+        not groups
+        or len(groups[0]) == 1
+        or isinstance(law, CurveLaw)
+        or not isinstance(groups[0][0].curve, CauchyCurve)
+    ):
+        return free_product(law, *(factor for equal in groups for factor in equal))
+    power = free_power(groups[0][0], len(groups[0]), "product")
+    return free_product(law, power, *(factor for equal in groups[1:] for factor in equal))
+
+
+def fisher_law(
+    network: Network,
+    qhat0: float = 1.0,
+    *,
+    realised: Signals | NeuronSignals | None = None,
+    samples: np.ndarray | None = None,
+) -> Law:
     """Law of Θ = J_θJ_θᵀ for one sample (no 1/N, no loss factor); its non-zero eigenvalues are those of the Fisher.
 
     Θ_1 = ‖x⁰‖²·1, Θ_{l+1} = ‖x^l‖²·1 + W_{l+1} D_l Θ_l D_l W_{l+1}ᵀ, with 1 added to ‖x‖² where a bias is trained.
@@ -139,19 +180,21 @@ def fisher_law(network: Network, qhat0: float = 1.0, *, realised: Signals | Neur
         network: the record of the network.
         qhat0: ‖x⁰‖²/N_0; not used with ``realised``.
         realised: signals of one forward pass instead of the mean field; neuron by neuron, they are taken as a graph.
+        samples: inputs (n, N₀) or (n, channels, *positions) instead of one of norm ``qhat0``: convolutions need them, several
+            samples are taken together, n·outputs eigenvalues; as a graph.
 
     Example:
         >>> from freeness.network import mlp
         >>> round(fisher_law(mlp(3, 100, "linear"), qhat0=1.0).mean, 9)
         300.0
     """
-    if is_diagonal(network) and not isinstance(realised, Signals):
+    if samples is None and is_diagonal(network) and not isinstance(realised, Signals):
         return diagonal_law(network, qhat0, realised=realised, fisher=True)
-    if not is_chain(network, realised):
-        return graph_law(graph_of(network, qhat0, realised, fisher=True))
+    if samples is not None or not is_chain(network, realised):
+        return graph_law(graph_of(network, qhat0, realised, samples, fisher=True))
     assert not isinstance(realised, NeuronSignals)
     law: Law | None = None
-    for layer, signal in _walk(network, realised or signals(network, qhat0)):
+    for layer, signal in layers_and_signals(network, realised or signals(network, qhat0)):
         if isinstance(layer, Dense) and isinstance(signal, DenseSignal):
             norm = signal.squared_norm + layer.bias
             passed = None if law is None else sandwich(law, layer.weights, layer.fan_in, layer.fan_out)
@@ -163,14 +206,20 @@ def fisher_law(network: Network, qhat0: float = 1.0, *, realised: Signals | Neur
     return law
 
 
-def _walk(
+def layers_and_signals(
     network: Network, found: Signals
 ) -> Iterator[tuple[Dense, DenseSignal] | tuple[Activation, ActivationSignal]]:
+    """Each layer of a chain with its signal; mean-field signals of equal layers are one object.
+
+    Raises:
+        InputError: the signals are of another network, or an activation passes nothing.
+    """
     if len(found.layers) != len(network.layers):
         raise InputError(
             f"expected one signal for each of the {len(network.layers)} layers, got {len(found.layers)}; "
             "compute the signals from this very network."
         )
+    shared: list[tuple[object, ActivationSignal]] = []  # the last signal of each activation function
     for layer, signal in zip(network.layers, found.layers, strict=True):
         if isinstance(layer, Dense) and isinstance(signal, DenseSignal) and layer.fan_in == signal.fan_in:
             yield layer, signal
@@ -179,8 +228,22 @@ def _walk(
                 raise InputError(
                     "expected an activation with φ' ≠ 0 somewhere, got D² = 0: all its neurons are saturated."
                 )
-            yield layer, signal
+            yield layer, (_last_alike(shared, layer, signal) if found.source == "mean-field" else signal)
         else:
             raise InputError(
                 f"expected a signal of {layer!r}, got {signal!r}; compute the signals from this very network."
             )
+
+
+def _last_alike(
+    shared: list[tuple[object, ActivationSignal]], layer: Activation, signal: ActivationSignal
+) -> ActivationSignal:
+    """The signal of an earlier layer of the same function and variance, so that both have one law, or this one."""
+    for index, (function, earlier) in enumerate(shared):
+        if function is layer.function:
+            if abs(earlier.q - signal.q) <= _SETTLED * signal.q:
+                return earlier
+            shared[index] = (function, signal)
+            return signal
+    shared.append((layer.function, signal))
+    return signal

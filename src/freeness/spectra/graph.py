@@ -1,44 +1,54 @@
-"""Networks with skip connections as graphs of random matrices: exact in the D of every neuron, whatever they are correlated with.
+"""Networks as graphs of random matrices: exact in the D of every neuron, whatever they are correlated with.
 
 The signal of one forward pass (realised, or drawn neuron by neuron from the mean field) is followed through the layers; nodes
 are the places between weight matrices, a residual layer links its ends by skip·D, and every matrix stands between the
-derivatives around it (theory.md §3.4).
+derivatives around it (theory.md §3.4). A convolution acts alike at each position, any weight alike on each sample, so the
+positions of all samples of a channel are taken together: derivatives, links and sums are matrices over them, which are plain
+numbers in a fully connected network with one sample.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from scipy.special import ndtri
 
 from freeness.errors import InputError
-from freeness.laws import Atom, Law
-from freeness.meanfield import variance_gain
+from freeness.meanfield import pooled, variance_gain, windows
 from freeness.network import (
     Activation,
+    Convolution,
     Dense,
     Dropout,
-    Ensemble,
+    Flatten,
     Gaussian,
     Haar,
-    Layer,
     Network,
     Normalisation,
+    Pooling,
     Residual,
     described,
 )
-from freeness.operators import GraphEquation, GraphLaw, RandomMatrix, Segment
+from freeness.operators import BlockSegment, RandomMatrix, Segment, SharedMatrix
 
-_SAMPLE = 160  # neurons of the widest layer in the sampled matrix that says where the support is, about
-_SMALL = 1e-9  # relative size of eigenvalues of it that are 0
-_LIGHTEST = 1e-5  # atom at 0 that is told
+NEURONS = 400  # of a layer at most that are drawn from the mean field, one in each part of equal mass
+CHANNELS = 128  # of a layer with positions at most that are drawn
+_INDEFINITE = 1e-12  # relative size of negative eigenvalues of a covariance that are rounding
+
+_Weights = Dense | Convolution
+_Source = Callable[[_Weights, tuple[int, ...], np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
 class NeuronSignals:
-    """One forward pass, neuron by neuron: the input and the outputs of every weight layer, in the order of ``Network.walk``."""
+    """One forward pass, neuron by neuron: the input and the outputs of every weight layer, in the order of ``Network.walk``.
+
+    Each array is (N,), or (samples, channels, *positions).
+    """
 
     inputs: np.ndarray
     preactivations: tuple[np.ndarray, ...]
@@ -46,9 +56,10 @@ class NeuronSignals:
 
 @dataclass(eq=False)
 class _Node:
-    """K and where the signal comes from besides matrices: a parent by a diagonal link."""
+    """K (1 or C, Q, Q), channels of the network there, and a parent by a link (C, Q, Q')."""
 
     accumulated: np.ndarray
+    channels: int
     parent: int | None = None
     link: np.ndarray | None = None
 
@@ -57,15 +68,17 @@ class _Node:
 class _Matrix:
     source: int
     target: int
-    d_source: np.ndarray
-    d_target: np.ndarray
-    ensemble: Ensemble
+    read: np.ndarray
+    write: np.ndarray | None
+    taps: np.ndarray
+    square: float
+    kind: Literal["gaussian", "haar"]
     written: MatrixPass
 
 
 @dataclass(frozen=True, eq=False)
 class MatrixPass:
-    """What the forward pass says of one matrix: W·``inputs`` = ``outputs``, biases taken off by their share of the variance."""
+    """What the forward pass says of one matrix: W·``inputs`` = ``outputs`` (C, Q), biases taken off by their variance's share."""
 
     inputs: np.ndarray
     outputs: np.ndarray
@@ -73,24 +86,30 @@ class MatrixPass:
 
 @dataclass(frozen=True, eq=False)
 class _Signal:
-    """``value`` x of every neuron, ``slope`` dx/dh by the h of ``node`` (None: nothing accumulated so far)."""
+    """x of every drawn channel (C, n, *positions); ``slope`` dx/dh (C, Q, Q') by the h of ``node``; how many channels there are.
+
+    ``flat``: positions count as channels from here on.
+    """
 
     node: int | None
     value: np.ndarray
     slope: np.ndarray
+    channels: int
+    flat: bool = False
 
-
-_Source = Callable[[Dense, np.ndarray], np.ndarray]
+    @property
+    def matrix(self) -> np.ndarray:
+        """x as (C, Q)."""
+        return self.value.reshape(len(self.value), -1)
 
 
 @dataclass(eq=False)
 class _Builder:
-    """Nodes and matrices met so far; ``fisher``: weights accumulate ‖x‖² at what they write, else the input accumulates 1."""
+    """Nodes and matrices met so far; ``fisher``: weights accumulate the Gram matrix of what they read."""
 
     source: _Source
     fisher: bool
     rng: np.random.Generator
-    share: float
     nodes: list[_Node] = field(default_factory=list)
     matrices: list[_Matrix] = field(default_factory=list)
 
@@ -100,59 +119,78 @@ class _Builder:
         return signal
 
     def _step(self, layer: object, signal: _Signal) -> _Signal:
-        x, d = signal.value, signal.slope
+        x = signal.value
         match layer:
-            case Dense():
-                return self._dense(layer, signal)
+            case Dense() | Convolution():
+                return self._weights(layer, signal)
             case Activation():
-                return _Signal(signal.node, layer.function.function(x), d * layer.function.derivative(x))
+                return _scaled(signal, layer.function.function(x), layer.function.derivative(x))
             case Normalisation(kind="layer" | "rms"):
-                centre = x.mean() if layer.kind == "layer" else 0.0
-                size = np.sqrt(((x - centre) ** 2).mean() + layer.epsilon)
-                return _Signal(signal.node, (x - centre) / size, d / size)
+                axes = (0, *range(2, x.ndim)) if layer.positions or signal.flat else (0,)
+                centre = x.mean(axis=axes, keepdims=True) if layer.kind == "layer" else 0.0
+                size = np.sqrt(((x - centre) ** 2).mean(axis=axes, keepdims=True) + layer.epsilon)
+                return _scaled(signal, (x - centre) / size, np.broadcast_to(1 / size, x.shape))
             case Dropout():
-                kept = (self.rng.random(x.size) >= layer.rate) / (1 - layer.rate)
-                return _Signal(signal.node, x * kept, d * kept)
+                kept = (self.rng.random(x.shape) >= layer.rate) / (1 - layer.rate)
+                return _scaled(signal, x * kept, kept)
+            case Pooling():
+                samples, shape = x.shape[1], x.shape[2:]
+                count = int(np.prod(shape))
+                average = pooled(np.eye(count).reshape(count, *shape), layer, 1, 1).reshape(count, -1).T
+                value = pooled(x, layer, 2, 1)
+                slope = np.kron(np.eye(samples), average) @ signal.slope
+                return _Signal(signal.node, value, slope, signal.channels, signal.flat)
+            case Flatten():
+                return _Signal(signal.node, x, signal.slope, signal.channels, True)
             case Residual():
                 return self._residual(layer, signal)
         raise InputError(
-            f"expected layers that the graph of one sample covers, got {described(layer)}; measure its spectrum instead."
+            f"expected layers that the graph of random matrices covers, got {described(layer)}; measure its spectrum instead."
         )
 
-    def _dense(self, layer: Dense, signal: _Signal) -> _Signal:
-        x = signal.value
-        if x.size != layer.fan_in:
-            raise InputError(
-                f"expected {layer.fan_in} neurons before {described(layer)}, got {x.size}; correct the widths."
-            )
+    def _weights(self, layer: _Weights, signal: _Signal) -> _Signal:
         if not isinstance(layer.weights, (Gaussian, Haar)):
             raise InputError(
                 f"expected Gaussian or Haar weights in {described(layer)}, got {type(layer.weights).__name__}; the graph of "
                 "random matrices covers no others."
             )
-        h = np.asarray(self.source(layer, x), dtype=float)
-        if h.shape != (layer.fan_out,) or not np.isfinite(h).all():
+        taps, shape, fan_out = _taps(layer, signal)
+        trained, _, _ = _taps(layer, signal, trained=True)
+        x = signal.matrix
+        gram = signal.channels / len(x) * x.T @ x
+        moments = np.sum([tap @ gram @ tap.T for tap in taps], axis=0) / (signal.channels * len(taps))
+        gain = variance_gain(layer.weights, signal.channels, fan_out)
+        h = self.source(layer, shape, gain * moments + layer.sigma_b**2)
+        if h.shape[1:] != shape or len(h) > fan_out or not np.isfinite(h).all():
             raise InputError(
-                f"expected {layer.fan_out} finite outputs of {described(layer)}, got shape {h.shape}; take the signals of this "
-                "very network."
+                f"expected {fan_out} finite outputs of {described(layer)} for samples and positions {shape}, got shape "
+                f"{h.shape}; take the signals of this very network."
             )
-        written = float(x @ x) / self.share + layer.bias if self.fisher else 0.0
-        self.nodes.append(_Node(np.full(layer.fan_out, written)))
+        count = len(moments)
+        written = np.zeros((count, count))
+        if self.fisher:
+            written = np.sum([tap @ gram @ tap.T for tap in trained], axis=0) + float(layer.bias)
+        self.nodes.append(_Node(written[None], fan_out))
         here = len(self.nodes) - 1
         if signal.node is not None:
+            haar = isinstance(layer.weights, Haar)
+            read = taps[0] @ signal.slope if haar else signal.slope
+            pattern = np.eye(count)[None] if haar else taps
+            square = layer.weights.sigma_w**2 / (1 if haar else len(taps))
+            kind = "haar" if haar else "gaussian"
             share = max(0.0, 1 - layer.sigma_b**2 / float((h**2).mean())) if h.any() else 0.0
-            ones, passed = np.ones(layer.fan_out), MatrixPass(x, share * h)
-            self.matrices.append(_Matrix(signal.node, here, signal.slope, ones, layer.weights, passed))
-        return _Signal(here, h, np.ones(layer.fan_out))
+            passed = MatrixPass(x, share * h.reshape(len(h), -1))
+            self.matrices.append(_Matrix(signal.node, here, read, None, pattern, square, kind, passed))
+        return _Signal(here, h, np.broadcast_to(np.eye(count), (len(h), count, count)), fan_out)
 
     def _residual(self, layer: Residual, signal: _Signal) -> _Signal:
         """The branch's last node becomes the one where both meet."""
         before = len(self.nodes)
         inner = self.through(layer.branch, signal)
-        if inner.value.shape != signal.value.shape:
+        if inner.value.shape[1:] != signal.value.shape[1:] or inner.channels != signal.channels:
             raise InputError(
-                f"expected a branch of {described(layer)} that keeps the width, got {inner.value.size} for {signal.value.size}; "
-                "correct it."
+                f"expected a branch of {described(layer)} that keeps channels and positions, got {inner.channels} × "
+                f"{inner.value.shape[2:]} for {signal.channels} × {signal.value.shape[2:]}; correct it."
             )
         here = inner.node
         if here is None or here < before or self.nodes[here].parent is not None:
@@ -160,128 +198,221 @@ class _Builder:
                 f"expected a branch that ends behind a weight layer of its own, got {described(layer)} with a nested sum at its "
                 "end; measure its spectrum instead."
             )
+        if len(inner.value) != len(signal.value):
+            raise InputError(
+                f"expected as many drawn channels on both sides of {described(layer)}, got {len(signal.value)} and "
+                f"{len(inner.value)}; give realised signals."
+            )
         outer = layer.scale * inner.slope
         node = self.nodes[here]
-        node.accumulated = outer**2 * node.accumulated
+        node.accumulated = outer @ node.accumulated @ outer.transpose(0, 2, 1)
         for matrix in self.matrices:
             if matrix.target == here:
-                matrix.d_target = outer * matrix.d_target
+                matrix.write = outer if matrix.write is None else outer @ matrix.write
         if signal.node is not None:
             node.parent, node.link = signal.node, layer.skip * signal.slope
         value = layer.skip * signal.value + layer.scale * inner.value
-        return _Signal(here, value, np.ones(value.size))
+        count = outer.shape[1]
+        return _Signal(here, value, np.broadcast_to(np.eye(count), (len(value), count, count)), signal.channels)
 
     def closed(self, signal: _Signal) -> None:
-        """A last node behind activations at the end of the network."""
-        if signal.node is not None and not (signal.slope == 1).all():
-            self.nodes.append(_Node(np.zeros(signal.value.size), signal.node, signal.slope))
+        """A last node behind what follows the last weights."""
+        count = signal.slope.shape[1]
+        if signal.node is not None and not (signal.slope.shape[2] == count and (signal.slope == np.eye(count)).all()):
+            self.nodes.append(_Node(np.zeros((1, count, count)), signal.channels, signal.node, signal.slope))
 
 
-def narrowed(network: Network, width: int) -> tuple[Network, float]:
-    """The same network with at most ``width`` neurons a layer, all widths in proportion, and its share of the neurons.
+def _scaled(signal: _Signal, value: np.ndarray, derivative: np.ndarray) -> _Signal:
+    slope = derivative.reshape(len(derivative), -1)[:, :, None] * signal.slope
+    return _Signal(signal.node, value, slope, signal.channels, signal.flat)
 
-    Example:
-        >>> from freeness.network import mlp
-        >>> network, share = narrowed(mlp(2, [2000, 1000, 10]), 400)
-        >>> network.widths, share
-        ((400, 200, 2), 0.2)
-    """
-    widest = max(max(layer.fan_in, layer.fan_out) for layer in network.dense)
-    share = min(1.0, width / widest)
 
-    def changed(layer: Layer) -> Layer:
-        if isinstance(layer, Dense):
-            return replace(
-                layer, fan_in=max(1, round(share * layer.fan_in)), fan_out=max(1, round(share * layer.fan_out))
-            )
-        return replace(layer, branch=tuple(map(changed, layer.branch))) if isinstance(layer, Residual) else layer
+def _taps(layer: _Weights, signal: _Signal, trained: bool = False) -> tuple[np.ndarray, tuple[int, ...], int]:
+    """T_τ (taps, Q_out, Q_in) of the weights, or of all that are ``trained``; samples and positions, and channels behind."""
+    samples, shape = signal.value.shape[1], signal.value.shape[2:]
+    count = int(np.prod(shape))
+    every = np.eye(samples)
+    if isinstance(layer, Convolution):
+        _expect(layer, layer.channels_in, signal.channels)
+        seen = layer if not trained else Convolution(1, 1, layer.kernel, Gaussian(1.0), layer.padding, layer.stride)
+        each = list(windows(np.eye(count).reshape(count, *shape), seen, 1, 1))
+        taps = np.stack([np.kron(every, window.reshape(count, -1).T) for window in each])
+        return taps, (samples, *each[0].shape[1:]), layer.channels_out
+    if count > 1 and not signal.flat:
+        raise InputError(f"expected one position before {described(layer)}, got {shape}; flatten or pool before it.")
+    _expect(layer, layer.fan_in, signal.channels * count)
+    if count > 1 and isinstance(layer.weights, Haar):
+        raise InputError(
+            f"expected Gaussian weights in {described(layer)} behind flattening, got Haar ones, which mix the positions of all "
+            "channels; pool before it or measure."
+        )
+    taps = np.stack([np.kron(every, np.eye(count)[p : p + 1]) for p in range(count)])
+    return taps, (samples,), layer.fan_out
 
-    return (network, 1.0) if share == 1 else (Network(tuple(map(changed, network.layers))), share)
+
+def _expect(layer: _Weights, wanted: int, found: int) -> None:
+    if wanted != found:
+        raise InputError(f"expected {wanted} inputs of {described(layer)}, got {found}; correct the channels.")
 
 
 @dataclass(frozen=True, eq=False)
 class NetworkGraph:
     """Segments of linked nodes and the random matrices between them; the last node of the last segment is the output.
 
-    ``passes``: of each matrix. ``output``: the signal there.
+    ``passes``: of each matrix. ``output``: the signal there, (C, Q).
     """
 
-    segments: tuple[Segment, ...]
-    matrices: tuple[RandomMatrix, ...]
+    segments: tuple[BlockSegment, ...]
+    matrices: tuple[SharedMatrix, ...]
     passes: tuple[MatrixPass, ...]
     signals: NeuronSignals
     output: np.ndarray
+
+    @property
+    def outputs(self) -> int:
+        """Rows of the matrix whose law it is: channels × positions × samples at the output."""
+        last = self.segments[-1]
+        return last.channels * last.accumulated[-1].shape[-1]
+
+    @cached_property
+    def plain(self) -> tuple[tuple[Segment, ...], tuple[RandomMatrix, ...]] | None:
+        """The same with numbers in the place of matrices over positions, where there is one position everywhere."""
+        sizes = {k.shape[-1] for segment in self.segments for k in segment.accumulated}
+        if sizes | {len(m.taps) for m in self.matrices} != {1}:
+            return None
+        counts = [
+            max(array.shape[0] for array in (*segment.accumulated, *segment.links, *self._maps(index)))
+            for index, segment in enumerate(self.segments)
+        ]
+        segments = tuple(
+            Segment(
+                np.stack([_numbers(k, count) for k in segment.accumulated]),
+                np.array([_numbers(link, count) for link in segment.links]).reshape(-1, count),
+                segment.channels,
+            )
+            for segment, count in zip(self.segments, counts, strict=True)
+        )
+        matrices = tuple(
+            RandomMatrix(
+                m.source,
+                m.target,
+                _numbers(m.read, counts[m.source[0]]),
+                _numbers(m.write, counts[m.target[0]]),
+                m.square,
+                m.kind,
+            )
+            for m in self.matrices
+        )
+        return segments, matrices
+
+    def _maps(self, index: int) -> list[np.ndarray]:
+        """What stands around the weights at a segment."""
+        ends = [(m.source, m.read) for m in self.matrices] + [(m.target, m.write) for m in self.matrices]
+        return [d for place, d in ends if place[0] == index and d is not None]
+
+
+def _numbers(matrices: np.ndarray | None, count: int) -> np.ndarray:
+    """Channels' 1×1 matrices as numbers (count,), 1 for None."""
+    return np.broadcast_to(1.0 if matrices is None else matrices[:, 0, 0], count)
 
 
 def network_graph(
     network: Network,
     qhat0: float = 1.0,
     *,
+    samples: np.ndarray | None = None,
     realised: NeuronSignals | None = None,
     fisher: bool = False,
     rng: np.random.Generator | None = None,
-    share: float = 1.0,
 ) -> NetworkGraph:
-    """The graph whose law is that of JJᵀ, or of Θ = J_θJ_θᵀ.
+    """The graph whose law is that of JJᵀ, or of Θ = J_θJ_θᵀ, over all outputs of all samples together.
 
     Args:
-        network: weights, activations, layer and RMS normalisation, dropout, residual layers.
-        qhat0: ‖x⁰‖²/N_0; not used with ``realised``.
-        realised: signals of one forward pass of this network; drawn from the mean field when left out.
+        network: weights, activations, layer and RMS normalisation, dropout, pooling, flattening, residual layers.
+        qhat0: ‖x⁰‖²/N_0 of one random input; not used with ``samples`` or ``realised``.
+        samples: inputs (n, N₀) or (n, channels, *positions), behind which the signal is drawn from the mean field: at most 400
+            neurons a layer, or 128 channels with positions.
+        realised: signals of one forward pass of this network instead.
         fisher: Θ instead of JJᵀ.
         rng: for drawing; the same neurons every time when left out.
-        share: of the neurons of a wider network that these are, so that ‖x‖² is taken 1/share times.
 
     Example:
-        >>> from freeness.network import resnet
+        >>> from freeness.network import cnn, mlp, resnet
         >>> graph = network_graph(resnet(3, 50))
-        >>> len(graph.segments), graph.segments[0].links.shape, len(graph.matrices)
-        (1, (3, 50), 3)
+        >>> len(graph.segments), len(graph.segments[0].links), len(graph.matrices)
+        (1, 3, 3)
+        >>> convolutional = cnn(mlp(3, 20, "tanh", "gaussian"), kernel=(3,))
+        >>> graph = network_graph(convolutional, samples=np.ones((1, 20, 5)), fisher=True)
+        >>> len(graph.segments), graph.segments[0].accumulated[0].shape, graph.outputs
+        (3, (1, 5, 5), 100)
     """
     generator = rng or np.random.default_rng(0)
+    x, channels = _inputs(network, qhat0, samples, realised, generator)
     seen: list[np.ndarray] = []
     given = iter(realised.preactivations) if realised is not None else None
 
-    def source(layer: Dense, x: np.ndarray) -> np.ndarray:
-        h = next(given, np.empty(0)) if given is not None else _drawn(layer, x, generator)
+    def source(layer: _Weights, shape: tuple[int, ...], covariance: np.ndarray) -> np.ndarray:
+        fan_out = layer.channels_out if isinstance(layer, Convolution) else layer.fan_out
+        if given is None:
+            drawn = _drawn(min(fan_out, NEURONS if len(covariance) == 1 else CHANNELS), covariance, generator)
+            h = drawn.reshape(len(drawn), *shape)
+        else:
+            h = _by_channel(next(given, np.empty(0)))
+            if len(h) != fan_out:
+                raise InputError(
+                    f"expected {fan_out} finite outputs of {described(layer)}, got {len(h)}; take the signals of this very "
+                    "network."
+                )
         seen.append(h)
         return h
 
-    first = next(iter(network.dense), None)
+    builder = _Builder(source, fisher, generator)
+    count = x[0].size
+    if not fisher:
+        builder.nodes.append(_Node(np.eye(count)[None], channels))
+    start = _Signal(None if fisher else 0, x, np.broadcast_to(np.eye(count), (len(x), count, count)), channels)
+    end = builder.through(network.layers, start)
+    builder.closed(end)
+    plain = x.shape[1:] == (1,)
+    arrays = [array[:, 0] if plain else array.swapaxes(0, 1) for array in (x, *seen)]
+    signals = NeuronSignals(arrays[0], tuple(arrays[1:]))
+    return _assembled(builder, realised or signals, end.matrix)
+
+
+def _by_channel(array: np.ndarray) -> np.ndarray:
+    """(channels, samples, *positions) of one vector, or of (samples, channels, *positions)."""
+    given = np.asarray(array, dtype=float)
+    return given[:, None] if given.ndim == 1 else given.swapaxes(0, 1)
+
+
+def _inputs(
+    network: Network,
+    qhat0: float,
+    samples: np.ndarray | None,
+    realised: NeuronSignals | None,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, int]:
+    """x⁰ (channels, samples, *positions), and how many channels it stands for."""
+    first = next((layer for layer in network.walk() if isinstance(layer, (Dense, Convolution))), None)
     if first is None:
         raise InputError("expected a network with a weight layer, got none; it has no spectrum.")
-    x = _input(first.fan_in, qhat0, generator) if realised is None else np.asarray(realised.inputs, dtype=float).ravel()
-    builder = _Builder(source, fisher, generator, share)
-    if not fisher:
-        builder.nodes.append(_Node(np.ones(x.size)))
-    end = builder.through(network.layers, _Signal(None if fisher else 0, x, np.ones(x.size)))
-    builder.closed(end)
-    segments, places = _segments(builder.nodes, len(builder.nodes) - 1)
-    kept = [m for m in builder.matrices if m.source in places and m.target in places]
-    matrices = tuple(
-        RandomMatrix(
-            places[m.source],
-            places[m.target],
-            m.d_source,
-            m.d_target,
-            m.ensemble.sigma_w**2,
-            "haar" if isinstance(m.ensemble, Haar) else "gaussian",
+    given = samples if realised is None else realised.inputs
+    if given is not None:
+        x = np.asarray(given, dtype=float)
+        if x.ndim < (1 if realised is not None else 2) or x.size == 0 or not np.isfinite(x).all():
+            raise InputError(
+                f"expected finite samples (n, N₀) or (n, channels, *positions), got shape {x.shape}; correct them."
+            )
+        x = _by_channel(x)
+        return x, len(x)
+    if isinstance(first, Convolution):
+        raise InputError(
+            f"expected samples (n, channels, *positions) before {described(first)}, got none; the theory of convolutions needs "
+            "to know how an input's positions are correlated."
         )
-        for m in kept
-    )
-    return NetworkGraph(segments, matrices, tuple(m.written for m in kept), NeuronSignals(x, tuple(seen)), end.value)
-
-
-def _input(width: int, qhat0: float, rng: np.random.Generator) -> np.ndarray:
     if not (np.isfinite(qhat0) and qhat0 > 0):
         raise InputError(f"expected qhat0 = ‖x⁰‖²/N_0 > 0, got {qhat0}; the input must not vanish.")
-    return np.sqrt(qhat0) * stratified(width, rng)
-
-
-def _drawn(layer: Dense, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Outputs of a wide layer: Gaussian with the variance that x makes."""
-    gain = variance_gain(layer.weights, layer.fan_in, layer.fan_out)
-    return np.sqrt(gain * (x @ x) / x.size + layer.sigma_b**2) * stratified(layer.fan_out, rng)
+    return np.sqrt(qhat0) * stratified(min(first.fan_in, NEURONS), rng)[:, None], first.fan_in
 
 
 def stratified(count: int, rng: np.random.Generator) -> np.ndarray:
@@ -300,102 +431,60 @@ def stratified(count: int, rng: np.random.Generator) -> np.ndarray:
     return rng.permutation(quantiles) / size if size > 0 else np.ones(count)
 
 
-def _segments(nodes: list[_Node], end: int) -> tuple[tuple[Segment, ...], dict[int, tuple[int, int]]]:
-    """Nodes by chains of links, that with the output last, and where each node went."""
+def chained(parents: Sequence[int | None], end: int) -> tuple[list[list[int]], dict[int, tuple[int, int]]]:
+    """Nodes by chains of links, that with the node ``end`` last, and where each node went.
+
+    Args:
+        parents: from which node a link comes, for each node; at most one link leaves a node.
+        end: the output.
+
+    Example:
+        >>> chained([None, 0, None], 1)
+        ([[2], [0, 1]], {2: (0, 0), 0: (1, 0), 1: (1, 1)})
+    """
     following: dict[int, int] = {}
-    for index, node in enumerate(nodes):
-        if node.parent is None:
+    for index, parent in enumerate(parents):
+        if parent is None:
             continue
-        if node.parent in following:
+        if parent in following:
             raise InputError(
                 "expected one sum at a time in the graph, got two that start at the same place; this way covers no others."
             )
-        following[node.parent] = index
+        following[parent] = index
     chains: list[list[int]] = []
-    for index, node in enumerate(nodes):
-        if node.parent is None:
+    for index, parent in enumerate(parents):
+        if parent is None:
             chain = [index]
             while chain[-1] in following:
                 chain.append(following[chain[-1]])
             chains.append(chain)
     chains.sort(key=lambda chain: end in chain)
-    places = {index: (s, position) for s, chain in enumerate(chains) for position, index in enumerate(chain)}
+    return chains, {index: (s, position) for s, chain in enumerate(chains) for position, index in enumerate(chain)}
+
+
+def _drawn(channels: int, covariance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Gaussian channels with exactly this covariance where there are enough of them, (channels, Q)."""
+    values, basis = np.linalg.eigh(covariance)
+    if values[0] < -_INDEFINITE * max(values[-1], 0.0) * len(values):
+        raise InputError("expected a covariance of the signal without negative eigenvalues, got one; check the inputs.")
+    if len(covariance) == 1:
+        return np.sqrt(covariance[0, 0]) * stratified(channels, rng)[:, None]
+    normal = rng.standard_normal((channels, len(covariance)))
+    if channels >= 2 * len(covariance):
+        q, r = np.linalg.qr(normal)
+        normal = np.sqrt(channels) * q * np.sign(np.diag(r))
+    return normal * np.sqrt(np.maximum(values, 0.0)) @ basis.T
+
+
+def _assembled(builder: _Builder, signals: NeuronSignals, output: np.ndarray) -> NetworkGraph:
+    nodes = builder.nodes
+    chains, places = chained([node.parent for node in nodes], len(nodes) - 1)
     segments = []
     for chain in chains:
-        links = [nodes[index].link for index in chain[1:]]
-        accumulated = np.stack([nodes[index].accumulated for index in chain])
-        stacked = np.stack([link for link in links if link is not None]) if links else accumulated[:0]
-        segments.append(Segment(accumulated, stacked))
-    return tuple(segments), places
-
-
-def graph_law(graph: NetworkGraph) -> Law:
-    """The law of a graph, by its equations; a sampled matrix of about 160 neurons says where to look for the support.
-
-    Example:
-        >>> from freeness.network import Branch, resnet
-        >>> law = graph_law(network_graph(resnet(2, 40, Branch("tanh", scale=0.5))))
-        >>> 1.0 < law.mean < 1.5
-        True
-    """
-    values = sampled_eigenvalues(graph, np.random.default_rng(1))
-    top = float(values[-1])
-    if not (np.isfinite(top) and top > 0):
-        raise InputError(
-            f"expected a spectrum of finite positive size, got {top}; the signal or the gradient vanished."
-        )
-    positive = values[values > _SMALL * top]
-    law = GraphLaw(GraphEquation(graph.segments, graph.matrices, top), (float(positive[0]), top))
-    if positive.size == values.size:
-        return law
-    height = _SMALL * top
-    mass = float(np.real(1j * height * law.cauchy(1j * height)))
-    return law.with_atoms((Atom(0.0, mass),)) if mass > _LIGHTEST else law
-
-
-def sampled_eigenvalues(graph: NetworkGraph, rng: np.random.Generator, neurons: int = _SAMPLE) -> np.ndarray:
-    """Eigenvalues, ascending, of one matrix of the graph on a random part of the neurons."""
-    share = min(1.0, neurons / max(segment.accumulated.shape[1] for segment in graph.segments))
-    chosen = [
-        np.sort(rng.choice(n, max(2, round(share * n)) if n > 1 else 1, replace=False))
-        for n in (segment.accumulated.shape[1] for segment in graph.segments)
-    ]
-    factors: dict[tuple[int, int], np.ndarray] = {}
-
-    def factor(place: tuple[int, int]) -> np.ndarray:
-        """B with X = BBᵀ at a place, over all noise that enters before it."""
-        if place in factors:
-            return factors[place]
-        segment, node = graph.segments[place[0]], place[1]
-        kept = chosen[place[0]]
-        own = np.sqrt(segment.accumulated[node, kept])
-        parts = [np.diag(own)] if own.any() else []
-        sums: list[np.ndarray] = []
-        if node > 0:
-            sums.append(segment.links[node - 1, kept][:, None] * factor((place[0], node - 1)))
-        sums += [
-            m.d_target[kept][:, None]
-            * _sampled(m, kept.size, len(chosen[m.source[0]]), rng)
-            @ (m.d_source[chosen[m.source[0]]][:, None] * factor(m.source))
-            for m in graph.matrices
-            if m.target == place
-        ]
-        width = max((part.shape[1] for part in sums), default=0)
-        total = np.zeros((kept.size, width))
-        for part in sums:  # columns are noise in the order in which it entered, so shorter ones are earlier
-            total[:, : part.shape[1]] += part
-        factors[place] = np.concatenate([total, *parts], axis=1)
-        return factors[place]
-
-    last = len(graph.segments) - 1
-    b = factor((last, len(graph.segments[last].accumulated) - 1))
-    return np.linalg.eigvalsh(b @ b.T)
-
-
-def _sampled(matrix: RandomMatrix, rows: int, columns: int, rng: np.random.Generator) -> np.ndarray:
-    gaussian = rng.standard_normal((rows, columns))
-    if matrix.kind == "gaussian":
-        return np.sqrt(matrix.square / columns) * gaussian
-    q, r = np.linalg.qr(gaussian if rows >= columns else gaussian.T)
-    q = q * np.sign(np.diag(r))
-    return np.sqrt(matrix.square) * (q if rows >= columns else q.T)
+        links = tuple(link for index in chain[1:] if (link := nodes[index].link) is not None)
+        segments.append(BlockSegment(tuple(nodes[i].accumulated for i in chain), links, nodes[chain[0]].channels))
+    kept = [m for m in builder.matrices if m.source in places and m.target in places]
+    matrices = tuple(
+        SharedMatrix(places[m.source], places[m.target], m.read, m.write, m.taps, m.square, m.kind) for m in kept
+    )
+    return NetworkGraph(tuple(segments), matrices, tuple(m.written for m in kept), signals, output)

@@ -6,14 +6,16 @@ import numpy as np
 
 from freeness.laws import Law
 from freeness.meanfield import Signals, signals
-from freeness.network import Dense, Haar, Measured, Network
+from freeness.network import Convolution, Dense, Haar, Measured, Network
 from freeness.network.ensembles import Gaussian
-from freeness.spectra.backward import DRAWN, fisher_law, graph_of, is_chain, jacobian_law
+from freeness.spectra.backward import fisher_law, graph_of, is_chain, jacobian_law
 from freeness.spectra.diagonal import diagonal_law, is_diagonal
-from freeness.spectra.graph import NeuronSignals, graph_law
+from freeness.spectra.graph import CHANNELS, NEURONS, NetworkGraph, NeuronSignals
+from freeness.spectra.graph_spectrum import graph_law
 from freeness.spectra.outliers import outliers
 from freeness.spectra.records import Prediction, TopEigenvalue
 
+_METHOD = "deterministic equivalent of the network's graph"
 _WEIGHTS = {
     Haar: "weights are Haar-distributed (semi-)orthogonal matrices",
     Gaussian: "weights have independent entries of equal variance",
@@ -22,7 +24,11 @@ _WEIGHTS = {
 
 
 def predict_jacobian(
-    network: Network, qhat0: float = 1.0, *, realised: Signals | NeuronSignals | None = None
+    network: Network,
+    qhat0: float = 1.0,
+    *,
+    realised: Signals | NeuronSignals | None = None,
+    samples: np.ndarray | None = None,
 ) -> Prediction:
     """:func:`jacobian_law` as a prediction.
 
@@ -31,17 +37,21 @@ def predict_jacobian(
         >>> predict_jacobian(mlp(4, 100, "relu", sigma_w=2**0.5)).edge.kind
         'edge'
     """
-    if is_diagonal(network) and not isinstance(realised, Signals):
+    if samples is None and is_diagonal(network) and not isinstance(realised, Signals):
         return _of_neurons(network, qhat0, realised, fisher=False)
-    if not is_chain(network, realised):
-        return _of_graph(network, qhat0, realised, fisher=False)
+    if samples is not None or not is_chain(network, realised):
+        return _of_graph(network, graph_of(network, qhat0, realised, samples, False), realised is not None)
     assert not isinstance(realised, NeuronSignals)
     found = realised or signals(network, qhat0)
     return _prediction(jacobian_law(network, realised=found), network, found, "S-transforms multiplied layer by layer")
 
 
 def predict_fisher(
-    network: Network, qhat0: float = 1.0, *, realised: Signals | NeuronSignals | None = None
+    network: Network,
+    qhat0: float = 1.0,
+    *,
+    realised: Signals | NeuronSignals | None = None,
+    samples: np.ndarray | None = None,
 ) -> Prediction:
     """:func:`fisher_law` as a prediction.
 
@@ -50,10 +60,10 @@ def predict_fisher(
         >>> predict_fisher(mlp(4, 100, "hardtanh"), qhat0=0.1).edge.kind
         'atom'
     """
-    if is_diagonal(network) and not isinstance(realised, Signals):
+    if samples is None and is_diagonal(network) and not isinstance(realised, Signals):
         return _of_neurons(network, qhat0, realised, fisher=True)
-    if not is_chain(network, realised):
-        return _of_graph(network, qhat0, realised, fisher=True)
+    if samples is not None or not is_chain(network, realised):
+        return _of_graph(network, graph_of(network, qhat0, realised, samples, True), realised is not None)
     assert not isinstance(realised, NeuronSignals)
     found = realised or signals(network, qhat0)
     return _prediction(fisher_law(network, realised=found), network, found, "Fisher recursion as moves of one curve")
@@ -79,31 +89,27 @@ def _of_neurons(network: Network, qhat0: float, realised: NeuronSignals | None, 
     return Prediction(law, top_eigenvalue(law), assumptions, method, float(scatter), law.variance)
 
 
-def _of_graph(network: Network, qhat0: float, realised: Signals | NeuronSignals | None, *, fisher: bool) -> Prediction:
-    graph = graph_of(network, qhat0, realised, fisher)
+def _of_graph(network: Network, graph: NetworkGraph, realised: bool) -> Prediction:
     law = graph_law(graph)
-    outputs = int(graph.output.size if realised is not None else _outputs(network))
-    scatter = np.sqrt(2 * law.variance) / (outputs * law.mean)
-    width = min(layer.fan_out for layer in network.dense)
-    wander = 0.0 if realised is not None else np.sqrt(network.depth / width)
-    kinds = {type(layer.weights) for layer in network.dense}
+    scatter = np.sqrt(2 * law.variance) / (graph.outputs * law.mean)
+    layers = [layer for layer in network.walk() if isinstance(layer, (Dense, Convolution))]
+    width = min(layer.fan_out if isinstance(layer, Dense) else layer.channels_out for layer in layers)
+    wander = 0.0 if realised else np.sqrt(network.depth / width)
+    kinds = {type(layer.weights) for layer in layers}
     weights = tuple(text for kind, text in _WEIGHTS.items() if kind in kinds)
     seen = "signals of every neuron taken from one forward pass of this network"
-    drawn = f"signals of at most {DRAWN} neurons a layer drawn from the mean field (wide layers)"
+    most = f"{NEURONS} neurons a layer" if graph.plain is not None else f"{CHANNELS} channels a layer"
+    drawn = f"signals of at most {most} drawn from the mean field (wide layers)"
     assumptions = (
         *weights,
         "weights are independent of the neurons' derivatives, which may be correlated over depth (wide layers)",
-        seen if realised is not None else drawn,
+        seen if realised else drawn,
     )
+    if graph.plain is None:
+        assumptions += ("single eigenvalues outside the law are not looked for with positions or several samples",)
     error = float(np.hypot(scatter, wander))
-    method = "deterministic equivalent of the network's graph"
     found = outliers(graph, law)
-    return Prediction(law, top_eigenvalue(law), assumptions, method, error, law.variance, found)
-
-
-def _outputs(network: Network) -> int:
-    last = network.layers[-1]
-    return last.fan_out if isinstance(last, Dense) else network.dense[-1].fan_out
+    return Prediction(law, top_eigenvalue(law), assumptions, _METHOD, error, law.variance, found)
 
 
 def few_outputs_factor(network: Network) -> float:

@@ -1,0 +1,488 @@
+"""The deterministic equivalent of a network graph with positions: weights shared between the positions, or samples, of a channel.
+
+As in :mod:`freeness.operators.graph_equation`, with a P×P matrix for each channel in the place of each number: P counts the
+positions of a node, or its samples, or both. What accumulates (K), the links and the maps around a weight are matrices over
+positions, one a channel or one for all; a weight W_τ acts from position to position by the pattern T_τ.
+
+Fields are symmetric matrices: b over the positions that a weight reads, a over those it writes; responses p, r are means over
+channels of B 𝓖 Bᵀ with the maps B on either side. Gaussian, entries of W_τ of variance s²/N_source: a = s² Σ_τ T_τ p T_τᵀ and
+b = s² (N_target/N_source) Σ_τ T_τᵀ r T_τ. Haar (one tap, T = 1, its map being part of B): a = f_a p(s² - ba),
+b = f_b r(s² - ab) with the factors of the scalar case.
+
+Source: theory.md §3.4 (this project's derivation, checked by simulation there); the Haar equations with matrices, also for
+unequal widths, follow from G₁₁ = (α - s²β⁻¹)⁻¹ of [[0, w], [w*, 0]] and the compression by ww*, derived for this project.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Literal
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from freeness.errors import InputError
+from freeness.numerics.half_plane import lower_log, upper_log
+from freeness.operators.field_equation import FieldEquation, Responses
+from freeness.operators.graph_equation import Place
+from freeness.operators.spectral import inverted
+
+_PIECE = 1_500_000  # entries of channels' matrices that are worked on at once
+
+
+@dataclass(frozen=True, eq=False)
+class BlockSegment:
+    """Nodes linked one after the other: K of each, (1 or N, P, P), and the links S from each to the next, (1 or N, P', P)."""
+
+    accumulated: tuple[np.ndarray, ...]
+    links: tuple[np.ndarray, ...]
+    channels: int
+
+
+@dataclass(frozen=True, eq=False)
+class SharedMatrix:
+    """Σ_τ T_τ ⊗ W_τ between two nodes, behind ``read`` (N_source, P_in, P) and before ``write`` (N_target, P', P_out).
+
+    ``read`` and ``write`` map positions channel by channel, None leaves them. ``taps``: T_τ (taps, P_out, P_in).
+    ``square``: s² with E W_τ,ij² = s²/N_source, or W/s semi-orthogonal, where there is one tap T = 1.
+    """
+
+    source: Place
+    target: Place
+    read: np.ndarray | None
+    write: np.ndarray | None
+    taps: np.ndarray
+    square: float
+    kind: Literal["gaussian", "haar"]
+
+
+@dataclass(frozen=True, eq=False)
+class _Port:
+    """Where fields act: row 0 (V, written) or 1 (U, read) of a node, through ``map`` (N, P_port, P_node) or as it is."""
+
+    place: Place
+    row: int
+    map: np.ndarray | None
+    size: int
+    channels: int
+
+
+class BlockEquation(FieldEquation):
+    """The equations of one graph with positions.
+
+    Args:
+        segments: of linked nodes; the last node of the last one is the output.
+        matrices: random weights between nodes.
+        scale: size of the spectrum.
+    """
+
+    def __init__(self, segments: Sequence[BlockSegment], matrices: Sequence[SharedMatrix], scale: float) -> None:
+        self.segments, self.matrices = tuple(segments), tuple(matrices)
+        self.magnitude = float(scale)
+        self._check()
+        self.unknowns = int(self._starts[-1]) + 1
+
+    @property
+    def size(self) -> int:
+        """Nodes of the graph."""
+        return sum(len(segment.accumulated) for segment in self.segments)
+
+    def _check(self) -> None:
+        for matrix in self.matrices:
+            if matrix.kind == "haar" and not np.array_equal(matrix.taps, np.eye(matrix.taps.shape[-1])[None]):
+                raise InputError(
+                    "expected a Haar matrix with one tap that keeps the positions, got others; put their map before it."
+                )
+        for segment in self.segments:
+            if not all(np.isfinite(part).all() for part in (*segment.accumulated, *segment.links)):
+                raise InputError("expected finite signals and derivatives in the graph, got NaN or infinity.")
+
+    # --- ports and unknowns ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _ports(self) -> tuple[_Port, ...]:
+        """b and a of each matrix in turn."""
+        found = []
+        for matrix in self.matrices:
+            _, out, into = matrix.taps.shape
+            write = None if matrix.write is None else matrix.write.transpose(0, 2, 1)
+            for place, row, through, size in (
+                (matrix.source, 1, matrix.read, into),
+                (matrix.target, 0, write, out),
+            ):
+                found.append(_Port(place, row, through, size, self.segments[place[0]].channels))
+        return tuple(found)
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        """Where the entries of each port begin among the unknowns, and where the last ones end."""
+        return np.cumsum([0, *(port.size * (port.size + 1) // 2 for port in self._ports)])
+
+    def _own(self, port: int) -> slice:
+        return slice(int(self._starts[port]), int(self._starts[port + 1]))
+
+    def _matrix(self, vectors: np.ndarray, port: int) -> np.ndarray:
+        """The symmetric matrices (m, P, P) of a port from all unknowns (k, m)."""
+        return _unpacked(vectors[self._own(port)].T, self._ports[port].size)
+
+    # --- the environment -------------------------------------------------------------------------------------------
+
+    def responses(self, fields: np.ndarray, zeta: np.ndarray, *, slopes: bool, logarithm: bool) -> Responses:
+        """Of every port to fields (k, m) at ζ (m,)."""
+        count, points = self.unknowns, zeta.size
+        values = np.zeros((count, points), complex)
+        squares = np.zeros((points, count, count), complex).transpose(1, 2, 0) if slopes else None
+        total = np.zeros(points, complex) if logarithm else None
+        for index, segment in enumerate(self.segments):
+            entries = segment.channels * sum(k.shape[-1] ** 2 for k in segment.accumulated)
+            height = max(1, _PIECE // entries)
+            for first in range(0, points, height):
+                part = slice(first, first + height)
+                pencil = self._pencil(index, fields[:, part], zeta[part])
+                self._respond(pencil, values[:, part])
+                if squares is not None:
+                    self._correlate(pencil, squares[:, :, part])
+                if total is not None:
+                    total[part] += pencil.logarithm()
+        return Responses(fields, zeta, values, squares, total)
+
+    def _pencil(self, index: int, fields: np.ndarray, zeta: np.ndarray) -> _BlockPencil:
+        segment = self.segments[index]
+        kappa = [np.broadcast_to(k, (zeta.size, *k.shape)).astype(complex) for k in segment.accumulated]
+        beta = [np.zeros((zeta.size, 1, k.shape[-1], k.shape[-1]), complex) for k in segment.accumulated]
+        here = [e for e, port in enumerate(self._ports) if port.place[0] == index]
+        for e in here:
+            port = self._ports[e]
+            field = self._matrix(fields, e)[:, None]
+            acting = field if port.map is None else port.map.transpose(0, 2, 1) @ field @ port.map
+            into = beta if port.row else kappa
+            into[port.place[1]] = into[port.place[1]] + acting
+        if index == len(self.segments) - 1:
+            beta[-1] = beta[-1] + zeta[:, None, None, None] * np.eye(beta[-1].shape[-1])
+        return _BlockPencil(segment, index, here, kappa, beta)
+
+    def _respond(self, pencil: _BlockPencil, values: np.ndarray) -> None:
+        """Means over channels of B 𝓖 Bᵀ for each port, and of tr 𝓖/P at the end."""
+        for e in pencil.ports:
+            port = self._ports[e]
+            values[self._own(e)] = _packed(_seen(port.map, pencil.diagonal(port.place[1], port.row), port.map)).T
+        if pencil.index == len(self.segments) - 1:
+            last = pencil.diagonal(len(pencil.segment.accumulated) - 1, 1)
+            values[-1] = np.trace(last, axis1=2, axis2=3).mean(axis=1) / last.shape[-1]
+
+    def _correlate(self, pencil: _BlockPencil, squares: np.ndarray) -> None:
+        """d responses/d fields: H δθ Hᵀ averaged over channels, H the entry of the inverse between two ports."""
+        rows = [(e, self._ports[e].place[1], self._ports[e].row, self._ports[e].map) for e in pencil.ports]
+        last = len(pencil.segment.accumulated) - 1
+        if pencil.index == len(self.segments) - 1:
+            rows.append((len(self._ports), last, 1, None))
+        for position, (e, node, row, through) in enumerate(rows):
+            later = [other for k, other in enumerate(rows) if (other[1], k) >= (node, position)]
+            entries = pencil.from_row(node, row)
+            for f, there, side, beyond in later:
+                h = _through(beyond, entries(there, side), through)
+                self._place(squares, e, f, h)
+
+    def _place(self, squares: np.ndarray, e: int, f: int, h: np.ndarray) -> None:
+        """d response_f/d field_e and its transpose from H (m, 1 or N, P_f, P_e)."""
+        end = len(self._ports)
+        for point, each in enumerate(h):
+            if e == end:
+                squares[-1, -1, point] = (each**2).sum(axis=(1, 2)).mean() / each.shape[-1]
+            elif f == end:
+                gram = _packed((each.transpose(0, 2, 1) @ each).mean(axis=0)[None])[0]
+                squares[self._own(e), -1, point] = gram
+                squares[-1, self._own(e), point] = gram * _doubled(each.shape[-1]) / each.shape[-2]
+            else:
+                block = _superoperator(each)
+                squares[self._own(f), self._own(e), point] = block
+                if f != e:
+                    out, into = _doubled(each.shape[-2]), _doubled(each.shape[-1])
+                    squares[self._own(e), self._own(f), point] = block.T * (out / into[:, None])
+
+    # --- the equations ---------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _factors(self) -> list[tuple[float, float]]:
+        """Of p in a and of r in b, for each matrix."""
+        found = []
+        for e, matrix in enumerate(self.matrices):
+            source, target = self._ports[2 * e].channels, self._ports[2 * e + 1].channels
+            expanding = matrix.kind == "haar" and target > source
+            found.append((source / target, 1.0) if expanding else (1.0, target / source))
+        return found
+
+    @cached_property
+    def _sharing(self) -> list[tuple[csr_array, csr_array] | None]:
+        """p ↦ s² Σ_τ T_τ p T_τᵀ and r ↦ s² (N_target/N_source) Σ_τ T_τᵀ r T_τ on packed matrices, for each Gaussian matrix."""
+        found: list[tuple[csr_array, csr_array] | None] = []
+        for m, (_, to_source) in zip(self.matrices, self._factors, strict=True):
+            if m.kind == "haar":
+                found.append(None)
+                continue
+            strength = m.square * len(m.taps)
+            to, back = _superoperator(m.taps), _superoperator(m.taps.transpose(0, 2, 1))
+            found.append((csr_array(strength * to), csr_array(strength * to_source * back)))
+        return found
+
+    def _residual(self, at: Responses) -> np.ndarray:
+        found = at.fields.copy()
+        for e, matrix in enumerate(self.matrices):
+            source, target = self._own(2 * e), self._own(2 * e + 1)
+            to_target, to_source = self._factors[e]
+            shared = self._sharing[e]
+            if shared is not None:
+                found[target] -= shared[0] @ at.values[source]
+                found[source] -= shared[1] @ at.values[target]
+                continue
+            b, a = self._matrix(at.fields, 2 * e), self._matrix(at.fields, 2 * e + 1)
+            p, r = self._matrix(at.values, 2 * e), self._matrix(at.values, 2 * e + 1)
+            found[target] -= to_target * (matrix.square * at.values[source] - _packed(_symmetric(p @ b @ a)).T)
+            found[source] -= to_source * (matrix.square * at.values[target] - _packed(_symmetric(r @ a @ b)).T)
+        return found
+
+    def _jacobian(self, at: Responses) -> np.ndarray:
+        assert at.slopes is not None
+        count = self.unknowns - 1
+        matrix = np.zeros((at.zeta.size, count, count), complex)
+        self._by_responses(at, at.slopes[:-1, :-1].transpose(2, 0, 1), matrix)
+        matrix[:, np.arange(count), np.arange(count)] += 1.0
+        for e, weight in enumerate(self.matrices):
+            if weight.kind == "gaussian":
+                continue
+            source, target = self._own(2 * e), self._own(2 * e + 1)
+            (to_target, to_source), size = self._factors[e], self._ports[2 * e].size
+            b, a = self._matrix(at.fields, 2 * e), self._matrix(at.fields, 2 * e + 1)
+            p, r = self._matrix(at.values, 2 * e), self._matrix(at.values, 2 * e + 1)
+            one = np.broadcast_to(np.eye(size), b.shape)
+            matrix[:, target, target] += to_target * _two_sided(p @ b, one)
+            matrix[:, target, source] += to_target * _two_sided(p, a)
+            matrix[:, source, source] += to_source * _two_sided(r @ a, one)
+            matrix[:, source, target] += to_source * _two_sided(r, b)
+        return matrix
+
+    @cached_property
+    def _reach(self) -> list[slice]:
+        """For each port, the unknowns of all ports in its segment, and those that lie between."""
+        found = []
+        for port in self._ports:
+            near = [e for e, other in enumerate(self._ports) if other.place[0] == port.place[0]]
+            found.append(slice(int(self._starts[near[0]]), int(self._starts[near[-1] + 1])))
+        return found
+
+    def _by_responses(self, at: Responses, change: np.ndarray, into: np.ndarray) -> None:
+        """Add to ``into`` (m, k, l) what a ``change`` (m, k, l) of the responses does to the residual; l = k: by the fields."""
+        by_fields = change.shape[1] == change.shape[2]
+        for e, weight in enumerate(self.matrices):
+            source, target = self._own(2 * e), self._own(2 * e + 1)
+            near, far = (self._reach[2 * e], self._reach[2 * e + 1]) if by_fields else (slice(None), slice(None))
+            to_target, to_source = self._factors[e]
+            shared = self._sharing[e]
+            if shared is not None:
+                for point in range(len(change)):
+                    into[point, target, near] -= shared[0] @ change[point, source, near]
+                    into[point, source, far] -= shared[1] @ change[point, target, far]
+                continue
+            b, a = self._matrix(at.fields, 2 * e), self._matrix(at.fields, 2 * e + 1)
+            one = np.broadcast_to(np.eye(b.shape[-1]), b.shape)
+            by_p = weight.square * np.eye(change[:, source].shape[1]) - _two_sided(one, b @ a)
+            by_r = weight.square * np.eye(change[:, target].shape[1]) - _two_sided(one, a @ b)
+            into[:, target, near] -= to_target * (by_p @ change[:, source, near])
+            into[:, source, far] -= to_source * (by_r @ change[:, target, far])
+
+    def _by_zeta(self, at: Responses) -> np.ndarray:
+        assert at.slopes is not None
+        found = np.zeros((at.zeta.size, self.unknowns - 1, 1), complex)
+        self._by_responses(at, at.slopes[:-1, -1].T[:, :, None], found)
+        return found[:, :, 0]
+
+    def _depth(self, fields: np.ndarray) -> np.ndarray:
+        found = np.full(fields.shape[1], np.inf)
+        for e in range(len(self._ports)):
+            matrix = self._matrix(fields, e)
+            size = np.maximum(np.abs(matrix).max(axis=(1, 2)), np.finfo(float).tiny)
+            found = np.minimum(found, np.linalg.eigvalsh(-np.imag(matrix) / size[:, None, None])[:, 0])
+        return found
+
+    def size_of(self, parameters: np.ndarray) -> np.ndarray:
+        """The largest entry of the matrix to which each unknown belongs."""
+        sizes = np.abs(parameters)
+        for e in range(len(self._ports)):
+            own = self._own(e)
+            sizes[own] = sizes[own].max(axis=0)
+        return sizes
+
+    def _potential(self, at: Responses) -> np.ndarray:
+        assert at.logarithm is not None
+        total = at.logarithm.copy()
+        for e, matrix in enumerate(self.matrices):
+            b, a = self._matrix(at.fields, 2 * e), self._matrix(at.fields, 2 * e + 1)
+            p, r = self._matrix(at.values, 2 * e), self._matrix(at.values, 2 * e + 1)
+            source, target = self._ports[2 * e].channels, self._ports[2 * e + 1].channels
+            shared = self._sharing[e]
+            if shared is not None:
+                spread = _unpacked((shared[0] @ _packed(p).T).T, a.shape[-1])
+                total += source * _trace(p, b) + target * (_trace(r, a) - _trace(r, spread))
+            else:
+                made = self._factors[e][0] * matrix.square * p
+                logs = _log_ratio(np.eye(a.shape[-1]) - b @ a / matrix.square, a, made)
+                total -= max(source, target) * logs
+        nodes = sum(s.channels * k.shape[-1] for s in self.segments for k in s.accumulated) * 1j * np.pi
+        last = self.segments[-1]
+        return -lower_log(at.zeta) + (total - nodes) / (last.channels * last.accumulated[-1].shape[-1])
+
+
+class _BlockPencil:
+    """The pencils of one segment's channels at some points; as the scalar one, with κ, β (m, 1 or N, P, P) of each node."""
+
+    def __init__(
+        self, segment: BlockSegment, index: int, ports: list[int], kappa: list[np.ndarray], beta: list[np.ndarray]
+    ) -> None:
+        self.segment, self.index, self.ports = segment, index, ports
+        nodes, links = len(kappa), segment.links
+        self.beta, self.before, self.behind = beta, list(kappa), list(beta)
+        for node in range(1, nodes):
+            before = self.before[node - 1]
+            passed = before @ inverted_one_less(beta[node - 1] @ before)
+            self.before[node] = self.before[node] + links[node - 1] @ passed @ links[node - 1].transpose(0, 2, 1)
+        self.alone: list[np.ndarray] = [np.empty(0)] * nodes  # (1 - κβ')⁻¹ of a node and those behind it
+        for node in range(nodes - 1, 0, -1):
+            self.alone[node] = inverted_one_less(kappa[node] @ self.behind[node])
+            link = links[node - 1]
+            self.behind[node - 1] = (
+                self.behind[node - 1] + link.transpose(0, 2, 1) @ self.behind[node] @ self.alone[node] @ link
+            )
+        self.between = [inverted_one_less(k @ b) for k, b in zip(self.before, self.behind, strict=True)]
+
+    def diagonal(self, node: int, row: int) -> np.ndarray:
+        """Entry of the inverse at V (0) or U (1) of a node."""
+        return self.between[node] @ self.before[node] if row else self.behind[node] @ self.between[node]
+
+    def from_row(self, node: int, row: int):
+        """A function of (later node, its row): the entry of the inverse from there to this row."""
+        across = self.between[node] @ self.before[node] if row else self.between[node]
+        sources = {node: across}  # U of each node, from this row
+
+        def entry(there: int, side: int) -> np.ndarray:
+            for k in range(node + 1, there + 1):
+                if k not in sources:
+                    sources[k] = self.alone[k] @ self.segment.links[k - 1] @ sources[k - 1]
+            if side:
+                return sources[there]
+            if there == node and row:
+                return self.between[node].swapaxes(-1, -2)
+            return self.behind[there] @ sources[there]
+
+        return entry
+
+    def logarithm(self) -> np.ndarray:
+        """Σ over channels of log det, continuous on the closed upper half-plane, where all eigenvalues stay."""
+        total: np.ndarray | float = 0.0
+        for before, beta in zip(self.before, self.beta, strict=True):
+            size = before.shape[-1]
+            scale = np.sqrt(_largest(before) / np.maximum(_largest(beta), np.finfo(float).tiny))  # balances the two
+            pencil = np.empty((*np.broadcast_shapes(before.shape, beta.shape)[:2], 2 * size, 2 * size), complex)
+            pencil[..., :size, :size], pencil[..., size:, size:] = -before / scale, -beta * scale
+            pencil[..., :size, size:] = pencil[..., size:, :size] = np.eye(size)
+            logs = upper_log(np.linalg.eigvals(pencil)).sum(axis=2)
+            total = total + self.segment.channels * logs.mean(axis=1)
+        return np.asarray(total)
+
+
+def _largest(matrices: np.ndarray) -> np.ndarray:
+    """Largest entry over channels at each point, (m, 1, 1, 1)."""
+    return np.abs(matrices).max(axis=(1, 2, 3), keepdims=True)
+
+
+def inverted_one_less(product: np.ndarray) -> np.ndarray:
+    """(1 - X)⁻¹ of stacked matrices, NaN where singular."""
+    size = product.shape[-1]
+    flat = (np.eye(size) - product).reshape(-1, size, size)
+    return inverted(flat).reshape(product.shape)
+
+
+def _through(left: np.ndarray | None, middle: np.ndarray, right: np.ndarray | None) -> np.ndarray:
+    """left·middle·rightᵀ, channel by channel; None leaves a side."""
+    seen = middle if left is None else left @ middle
+    return seen if right is None else seen @ right.transpose(0, 2, 1)
+
+
+def _seen(left: np.ndarray | None, middle: np.ndarray, right: np.ndarray | None) -> np.ndarray:
+    """Mean of it over channels."""
+    return _through(left, middle, right).mean(axis=1)
+
+
+def _symmetric(matrices: np.ndarray) -> np.ndarray:
+    return (matrices + matrices.swapaxes(-1, -2)) / 2
+
+
+def _trace(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.einsum("mij,mji->m", x, y)
+
+
+def _log_ratio(ratio: np.ndarray, above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """log det(below⁻¹ above) = log det of ``ratio``, for symmetric matrices with Im ≤ 0, either of which may be singular.
+
+    Of an eigenvector v with eigenvalue μ, v*·above·v = μ v*·below·v, both in the lower half-plane: where Re μ < 0 their
+    arguments tell on which side of the cut μ lies.
+    """
+    values, vectors = np.linalg.eig(ratio)
+    upper, lower = (np.einsum("mik,mij,mjk->mk", vectors.conj(), x, vectors) for x in (above, below))
+    with np.errstate(all="ignore"):
+        turn = np.imag(lower_log(upper) - lower_log(lower))
+        angle = np.where(values.real >= 0, np.angle(values), turn)
+        return (np.log(np.abs(values)) + 1j * angle).sum(axis=1)
+
+
+# --- symmetric matrices as vectors of their entries (i ≤ j) ---------------------------------------------------------
+
+
+@cache
+def _upper(size: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.triu_indices(size)
+
+
+@cache
+def _doubled(size: int) -> np.ndarray:
+    """How often each entry i ≤ j occurs in the matrix."""
+    rows, columns = _upper(size)
+    return np.where(rows == columns, 1.0, 2.0)
+
+
+def _packed(matrices: np.ndarray) -> np.ndarray:
+    """(m, P, P) symmetric to (m, P(P+1)/2)."""
+    return matrices[:, *_upper(matrices.shape[-1])]
+
+
+def _unpacked(vectors: np.ndarray, size: int) -> np.ndarray:
+    found = np.empty((len(vectors), size, size), vectors.dtype)
+    rows, columns = _upper(size)
+    found[:, rows, columns] = found[:, columns, rows] = vectors
+    return found
+
+
+def _superoperator(h: np.ndarray) -> np.ndarray:
+    """X ↦ mean over channels of H X Hᵀ on packed matrices, from H (N, P', P): (P'(P'+1)/2, P(P+1)/2)."""
+    channels, out, into = h.shape
+    flat = h.reshape(channels, out * into)
+    pairs = (flat.T @ flat / channels).reshape(out, into, out, into)  # [p, q, r, s]: mean H_pq H_rs
+    (p, r), (q, s) = _upper(out), _upper(into)
+    straight = pairs[p[:, None], q[None], r[:, None], s[None]]
+    crossed = pairs[p[:, None], s[None], r[:, None], q[None]]
+    return np.where(q == s, straight, straight + crossed)
+
+
+def _two_sided(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """X ↦ symmetric part of left·X·right on packed matrices, for left, right (m, P, P)."""
+    size = left.shape[-1]
+    (p, r), (q, s) = _upper(size), _upper(size)
+    p, r = p[:, None], r[:, None]
+
+    def product(a, b, c, d):
+        return left[:, a, b] * right[:, c, d]
+
+    straight = product(p, q, s, r) + product(r, q, s, p)
+    crossed = product(p, s, q, r) + product(r, s, q, p)
+    return np.where(q == s, straight, straight + crossed) / 2

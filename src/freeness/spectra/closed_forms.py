@@ -1,0 +1,389 @@
+"""What is known of the spectra of chains without solving for a density: explicit laws, moments, atoms, and how they scale.
+
+Mean and variance go exactly through every layer: under ⊠ the relative variances add, a shift adds to the mean only, and a change
+of dimension by r scales the first two moments by r (theory.md §1). The largest atom is where every factor is at its largest,
+which is the bound on the norm as well, so it is the edge wherever it has mass (theory.md §3.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from freeness.calculus.affine import AffineLaw
+from freeness.errors import InputError
+from freeness.laws import Atom, Atoms, Law, Mixture, PointMass
+from freeness.laws.atoms import simplify
+from freeness.laws.law import require_laws
+from freeness.laws.wachter import Wachter
+from freeness.meanfield import ActivationSignal, DenseSignal, Signals, signals
+from freeness.network import Network
+from freeness.network.layers import Dense, is_size
+from freeness.spectra.backward import fisher_law, gram_law, layers_and_signals
+
+_LEAST = 1e-13  # a mass below it is the rounding of an exact 0
+
+
+# --- two hidden layers --------------------------------------------------------------------------------------------
+
+
+def two_hidden_fisher_law(norms: Sequence[float], traces: Sequence[float], gain: float = 1.0) -> Law:
+    """The law of Θ of a Haar chain of three weight matrices with D² on {0, γ}, in closed form.
+
+    With s = σ_w²γ: atoms n₂ (mass 1 - α₂), n₂ + s n₁ (max(α₂ - α₁, 0)) and n₂ + s(n₁ + s n₀) (max(α₁ + α₂ - 1, 0)); between them
+    n₂ + s(n₁ + s n₀ t), where t has the density √((λ₊ - t)(t - λ₋))/(2πt(1 - t)), λ± = α₁ + α₂ - 2α₁α₂ ±
+    √(4α₁α₂(1 - α₁)(1 - α₂)): the law of one projection compressed by the other, which is Wachter's.
+
+    Args:
+        norms: ‖x⁰‖², ‖x¹‖², ‖x²‖² (or q̂, for Θ/N), each plus 1 where a bias is trained.
+        traces: α₁, α₂, the shares of neurons with φ' ≠ 0, in (0, 1].
+        gain: s = σ_w²γ.
+
+    Raises:
+        InputError: not three positive norms, two traces in (0, 1], or a positive gain.
+
+    Source: Hayase, Karakida (AISTATS 2021); theory.md §3.2.
+
+    Example:
+        >>> law = two_hidden_fisher_law([1.0, 1.0, 1.0], [0.75, 0.875])
+        >>> [(x, round(mass, 12)) for x, mass in law.atoms]
+        [(1.0, 0.125), (2.0, 0.125), (3.0, 0.625)]
+    """
+    n = _numbers("three norms > 0", norms, 3, np.inf)
+    first, second = _numbers("two traces in (0, 1]", traces, 2, 1.0)
+    s = _numbers("one gain > 0", [gain], 1, np.inf)[0]
+    middle, top = n[2] + s * n[1], n[2] + s * (n[1] + s * n[0])
+    if first == 1 or second == 1:  # one projection is all that is left
+        masses = [1 - second, second * (1 - first), first * second]
+        return simplify(Atoms([n[2], middle, top], masses))
+    ratios = np.array([first, 1 - first]) / second
+    ratios[np.abs(ratios - 1) < _LEAST] = 1.0  # no atoms that are rounding
+    inner = AffineLaw(Wachter(*ratios.tolist()), s**2 * n[0], middle)
+    return Mixture([PointMass(n[2]), inner], [1 - second, second])
+
+
+def _numbers(expected: str, given: Sequence[float], count: int, most: float) -> list[float]:
+    try:
+        values = np.asarray(given, dtype=float)
+    except (TypeError, ValueError):
+        values = np.empty(0)
+    if values.shape != (count,) or not (np.isfinite(values).all() and (values > 0).all() and (values <= most).all()):
+        raise InputError(f"expected {expected}, got {given!r}; give them in the order of the layers.")
+    return values.tolist()
+
+
+# --- moments ------------------------------------------------------------------------------------------------------
+
+
+class MeanVariance(NamedTuple):
+    """Mean and variance of a law."""
+
+    mean: float
+    variance: float
+
+    @property
+    def relative_variance(self) -> float:
+        """variance/mean²; of JJᵀ at χ₁ = 1 this is σ_JJ²."""
+        return self.variance / self.mean**2
+
+    def times(self, law: Law) -> MeanVariance:
+        """Behind ⊠ law: means multiply and relative variances add; written without a division.
+
+        Args:
+            law: of a free factor.
+        """
+        return MeanVariance(self.mean * law.mean, self.variance * law.mean**2 + self.mean**2 * law.variance)
+
+    def resized(self, ratio: float) -> MeanVariance:
+        """With the same non-zero eigenvalues in N' instead of N dimensions.
+
+        Args:
+            ratio: N/N'.
+        """
+        second = ratio * (self.variance + self.mean**2)
+        return MeanVariance(ratio * self.mean, max(second - (ratio * self.mean) ** 2, 0.0))
+
+    def shifted(self, constant: float) -> MeanVariance:
+        """Of X + constant.
+
+        Args:
+            constant: what is added.
+        """
+        return MeanVariance(self.mean + constant, self.variance)
+
+
+def jacobian_moments(network: Network, qhat0: float = 1.0, *, realised: Signals | None = None) -> MeanVariance:
+    """Mean and variance of the law of JJᵀ of a chain, in a few operations a layer.
+
+    With equal widths, Haar weights and one D², they are m = σ_w²χ₁ⁿ and m²·nδ over n = L - 1 activations; every Gaussian matrix
+    adds m².
+
+    Args:
+        network: a chain of weight layers and activations of any widths and ensembles.
+        qhat0: ‖x⁰‖²/N_0; not used with ``realised``.
+        realised: signals of one forward pass instead of the mean field.
+
+    Raises:
+        InputError: the network is no chain, or its weights are multiples of the identity.
+
+    Source: Pennington, Schoenholz, Ganguli (2017), with unequal widths; theory.md §3.1.
+
+    Example:
+        >>> from freeness.network import mlp
+        >>> jacobian_moments(mlp(5, 100, "linear", "gaussian"))  # five Gaussian matrices: Fuss–Catalan of variance 5
+        MeanVariance(mean=1.0, variance=5.0)
+    """
+    found = MeanVariance(1.0, 0.0)
+    for step in _steps(network, qhat0, realised):
+        found = found.times(step.factor).resized(step.ratio)
+    return found
+
+
+def fisher_moments(network: Network, qhat0: float = 1.0, *, realised: Signals | None = None) -> MeanVariance:
+    """Mean and variance of the law of Θ (one sample) of a chain, in a few operations a layer.
+
+    At criticality with equal widths, Haar weights and one norm n = ‖x‖² and δ in every layer they are m = nL and
+    m²·δ(L-1)(2L-1)/(6L); with Gaussian weights δ is replaced by δ + 1.
+
+    Args:
+        network: a chain of weight layers and activations of any widths and ensembles.
+        qhat0: ‖x⁰‖²/N_0; not used with ``realised``.
+        realised: signals of one forward pass instead of the mean field.
+
+    Raises:
+        InputError: the network is no chain, or its weights are multiples of the identity.
+
+    Source: Hayase, Karakida (AISTATS 2021), with unequal widths; theory.md §3.2.
+
+    Example:
+        >>> from freeness.network import mlp
+        >>> found = fisher_moments(mlp(4, 100, "linear", "gaussian"))
+        >>> found.mean, round(found.relative_variance, 12) == round(3 * 7 / 24, 12)
+        (400.0, True)
+    """
+    found: MeanVariance | None = None
+    for step in _steps(network, qhat0, realised):
+        if found is not None:
+            found = found.times(step.factor).resized(step.ratio)
+        if step.norm is not None:
+            found = MeanVariance(step.norm, 0.0) if found is None else found.shifted(step.norm)
+    if found is None:
+        raise InputError("expected a network with at least one weight matrix, got none; nothing is trained in it.")
+    return found
+
+
+class _Step(NamedTuple):
+    """What a layer does to the law of H: ⊠ factor, resize by ``ratio``, and in the Fisher law add ``norm``."""
+
+    factor: Law
+    ratio: float
+    norm: float | None
+
+
+def _steps(network: Network, qhat0: float, realised: Signals | None) -> Iterable[_Step]:
+    network.chain()  # refuses other networks
+    if realised is not None and not isinstance(realised, Signals):
+        raise InputError(f"expected Signals of one forward pass, got {type(realised).__name__}; pass laws of D².")
+    for layer, signal in layers_and_signals(network, realised or signals(network, qhat0)):
+        if isinstance(signal, ActivationSignal):
+            yield _Step(signal.derivative_law, 1.0, None)
+        else:
+            assert isinstance(layer, Dense) and isinstance(signal, DenseSignal)
+            factor = gram_law(layer.weights, layer.fan_in, layer.fan_out)
+            yield _Step(factor, layer.fan_in / layer.fan_out, signal.squared_norm + layer.bias)
+
+
+# --- the largest atom ---------------------------------------------------------------------------------------------
+
+
+class _Top(NamedTuple):
+    """A bound of the support, and the mass at it."""
+
+    position: float
+    mass: float
+
+    def after(self, step: _Step) -> _Top:
+        """Where both factors are at their largest, if their eigenspaces meet."""
+        end = step.factor.hull[1]
+        heavy = sum(mass for x, mass in step.factor.atoms if x == end)
+        return _Top(self.position * end, max(self.mass + heavy - 1, 0.0) * step.ratio)
+
+    def atom(self) -> Atom | None:
+        return Atom(self.position, self.mass) if self.mass > _LEAST else None
+
+
+def jacobian_top_atom(network: Network, qhat0: float = 1.0, *, realised: Signals | None = None) -> Atom | None:
+    """The atom at the upper end of the law of JJᵀ of a chain, None where the upper end is an edge without mass.
+
+    With equal widths, Haar weights and D² on {0, γ}: (σ_w²)^L γⁿ of mass 1 - Σ(1 - α_l), if that is positive.
+
+    Args:
+        network: a chain of weight layers and activations.
+        qhat0: ‖x⁰‖²/N_0; not used with ``realised``.
+        realised: signals of one forward pass instead of the mean field.
+
+    Raises:
+        InputError: the network is no chain, or its weights are multiples of the identity.
+
+    Source: Bercovici, Voiculescu (1998) for atoms of ⊠; theory.md §3.1.
+
+    Example:
+        >>> from freeness.network import mlp
+        >>> jacobian_top_atom(mlp(2, 100, "relu", sigma_w=2**0.5)).mass, jacobian_top_atom(mlp(3, 100, "relu"))
+        (0.5, None)
+    """
+    top = _Top(1.0, 1.0)
+    for step in _steps(network, qhat0, realised):
+        top = top.after(step)
+    return top.atom()
+
+
+def fisher_top_atom(network: Network, qhat0: float = 1.0, *, realised: Signals | None = None) -> Atom | None:
+    """The atom at the upper end of the law of Θ of a chain, None where the upper end is an edge without mass.
+
+    With equal widths, Haar weights and D² on {0, γ}: λ* = Σ_l ‖x^{l-1}‖²(σ_w²γ)^{L-l} of mass 1 - Σ(1 - α_l), if that is
+    positive. λ* bounds the norm of Θ; without mass there, the edge lies lower, often by far, and λ* is not reported.
+
+    Args:
+        network: a chain of weight layers and activations.
+        qhat0: ‖x⁰‖²/N_0; not used with ``realised``.
+        realised: signals of one forward pass instead of the mean field.
+
+    Raises:
+        InputError: the network is no chain, or its weights are multiples of the identity.
+
+    Source: Hayase, Karakida (AISTATS 2021); theory.md §3.2.
+
+    Example:
+        >>> from freeness.network import mlp
+        >>> fisher_top_atom(mlp(3, 100, "linear")), fisher_top_atom(mlp(10, 100, "relu", sigma_w=2**0.5))
+        (Atom(position=300.0, mass=1.0), None)
+    """
+    top: _Top | None = None
+    for step in _steps(network, qhat0, realised):
+        top = None if top is None else top.after(step)
+        if step.norm is not None:
+            top = _Top(step.norm, 1.0) if top is None else _Top(top.position + step.norm, top.mass)
+    if top is None:
+        raise InputError("expected a network with at least one weight matrix, got none; nothing is trained in it.")
+    return top.atom()
+
+
+def isometric_top_atom(deficit: float) -> Atom | None:
+    """The limit of the top atom of Θ over ‖x‖²L for D² ∈ {0, γ} of trace 1 - ε/L at criticality: (e^ε - 1)/ε, mass 1 - ε.
+
+    Under dynamical isometry the largest eigenvalue grows linearly in L and most eigenvalues sit at it; for ε ≥ 1 there is no
+    such atom, and None is returned.
+
+    Args:
+        deficit: ε = lim L(1 - α) ≥ 0.
+
+    Raises:
+        InputError: ε is negative or not finite.
+
+    Source: Hayase, Karakida (AISTATS 2021); theory.md §3.2.
+
+    Example:
+        >>> isometric_top_atom(0.0), isometric_top_atom(0.5).mass, isometric_top_atom(1.0)
+        (Atom(position=1.0, mass=1.0), 0.5, None)
+    """
+    if not (np.isfinite(deficit) and deficit >= 0):
+        raise InputError(f"expected ε = L(1 - α) ≥ 0, got {deficit}; α is a share of neurons.")
+    if deficit >= 1:
+        return None
+    return Atom(float(np.expm1(deficit) / deficit) if deficit > 0 else 1.0, 1.0 - float(deficit))
+
+
+# --- how a spectrum is spread -------------------------------------------------------------------------------------
+
+
+def concentration(law: Law, share: float) -> float:
+    """The mass within a share of the upper end λ of the support: μ([(1 - share)λ, λ]).
+
+    Args:
+        law: with λ > 0.
+        share: in [0, 1]; 0.1 asks for what lies within 10 % of the largest eigenvalue.
+
+    Raises:
+        InputError: the upper end is not positive, or the share is not in [0, 1].
+
+    Example:
+        >>> from freeness.laws import Uniform
+        >>> round(concentration(Uniform(0.0, 2.0), 0.25), 9)
+        0.25
+    """
+    require_laws(law)
+    top = law.hull[1]
+    if not 0 <= share <= 1:
+        raise InputError(f"expected a share in [0, 1], got {share}; 0.1 means within 10 % of the largest eigenvalue.")
+    if top <= 0:
+        raise InputError(f"expected a law with a positive upper end, got {top:.6g}; a share of it means nothing.")
+    low = (1 - share) * top
+    at = sum(mass for x, mass in law.atoms if x == low)
+    return min(float(1.0 - law.cdf(low)) + at, 1.0)
+
+
+def condition_number(law: Law) -> float:
+    """The upper over the lower end of the support of a law on [0, ∞); infinite where that reaches down to 0.
+
+    Of a Jacobian's singular values it is the square root of that of JJᵀ.
+
+    Args:
+        law: on [0, ∞), not δ(0).
+
+    Raises:
+        InputError: the support reaches below 0, or holds nothing else than 0.
+
+    Example:
+        >>> from freeness.laws import MarchenkoPastur
+        >>> round(condition_number(MarchenkoPastur(0.25)), 9), condition_number(MarchenkoPastur(1.0))
+        (9.0, inf)
+    """
+    require_laws(law)
+    low, high = law.hull
+    if law.lower_bound < 0 and low < 0:
+        raise InputError(f"expected a law on [0, ∞), got one on [{low:.6g}, {high:.6g}]; take that of its square.")
+    if high <= 0:
+        raise InputError("expected a law with mass above 0, got δ(0); it has no condition number.")
+    return high / low if low > 0 else np.inf
+
+
+@dataclass(frozen=True, eq=False)
+class DepthScaling:
+    """The upper ends of the laws of a family of networks against their depths, and the least-squares slope in logarithms."""
+
+    depths: np.ndarray
+    tops: np.ndarray
+    slope: float
+
+
+def depth_scaling(
+    family: Callable[[int], Network], depths: Iterable[int], law: Callable[[Network], Law] = fisher_law
+) -> DepthScaling:
+    """λ_max against depth, and the exponent with which it grows: the slope of log λ_max over log depth.
+
+    Args:
+        family: the network of a depth.
+        depths: at least two different ones.
+        law: of which the upper end is taken, as a function of the network.
+
+    Raises:
+        InputError: fewer than two different depths, or an upper end that is not positive.
+
+    Example:
+        >>> from freeness.network import mlp
+        >>> found = depth_scaling(lambda depth: mlp(depth, 100, "linear"), [10, 20, 40])
+        >>> found.tops.tolist(), round(found.slope, 9)
+        ([1000.0, 2000.0, 4000.0], 1.0)
+    """
+    sizes = list(depths)
+    if not all(map(is_size, sizes)) or len(set(sizes)) < 2:
+        raise InputError(f"expected at least two different depths, whole numbers ≥ 1, got {sizes}; add some.")
+    tops = np.array([law(family(int(depth))).hull[1] for depth in sizes])
+    if not (tops > 0).all():
+        raise InputError(f"expected positive upper ends, got {tops.tolist()}; logarithms need them.")
+    slope = np.polyfit(np.log(sizes), np.log(tops), 1)[0]
+    return DepthScaling(np.array(sizes, dtype=int), tops, float(slope))

@@ -1,0 +1,146 @@
+"""The law of a network's graph, by its equations, and one matrix of the graph drawn at random."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import numpy as np
+
+from freeness.errors import ConvergenceError, InputError
+from freeness.laws import Atom, Law
+from freeness.operators import BlockEquation, GraphEquation, GraphLaw, SharedMatrix
+from freeness.spectra.graph import NetworkGraph
+
+_MOST = 4000  # unknowns of a graph: beyond, a Jacobian alone takes a quarter of a gigabyte
+_SAMPLE = 160  # rows of the sampled matrix that says where the support is, about
+_SAMPLE_OF_BLOCKS = 500
+_SMALL = 1e-9  # relative size of eigenvalues of it that are 0
+_LIGHTEST = 1e-5  # atom at 0 that is told
+_CLOSE = 1e-5  # height above 0 in units of the smallest other eigenvalue
+
+
+def graph_law(graph: NetworkGraph) -> Law:
+    """The law of a graph, by its equations; a sampled matrix says where to look for the support.
+
+    Example:
+        >>> from freeness.network import Branch, resnet
+        >>> from freeness.spectra.graph import network_graph
+        >>> law = graph_law(network_graph(resnet(2, 40, Branch("tanh", scale=0.5))))
+        >>> 1.0 < law.mean < 1.5
+        True
+    """
+    rows = _SAMPLE_OF_BLOCKS if graph.plain is None else _SAMPLE
+    values = sampled_eigenvalues(graph, np.random.default_rng(1), rows)
+    top = float(values[-1])
+    if not (np.isfinite(top) and top > 0):
+        raise InputError(
+            f"expected a spectrum of finite positive size, got {top}; the signal or the gradient vanished."
+        )
+    positive = values[values > _SMALL * top]
+    law = GraphLaw(_equation(graph, top), (float(positive[0]), top))
+    if positive.size == values.size:
+        return law
+    mass = _mass_at_zero(law, (_CLOSE * float(positive[0]), _SMALL * top))
+    return law.with_atoms((Atom(0.0, mass),)) if mass > _LIGHTEST else law
+
+
+def _mass_at_zero(law: GraphLaw, heights: tuple[float, ...]) -> float:
+    """iy·G(iy) at the first height where it converges."""
+    for height in heights:
+        with suppress(ConvergenceError):
+            return float(np.real(1j * height * law.cauchy(1j * height)))
+    return 0.0
+
+
+def _equation(graph: NetworkGraph, scale: float) -> GraphEquation | BlockEquation:
+    if graph.plain is not None:
+        return GraphEquation(*graph.plain, scale)
+    equation = BlockEquation(graph.segments, graph.matrices, scale)
+    if equation.unknowns > _MOST:
+        raise InputError(
+            f"expected a graph of at most {_MOST} unknowns, got {equation.unknowns} (P(P + 1)/2 on both sides of each weight "
+            "layer, P positions × samples); take fewer positions or samples, or measure the spectrum."
+        )
+    return equation
+
+
+def sampled_eigenvalues(graph: NetworkGraph, rng: np.random.Generator, rows: int = _SAMPLE) -> np.ndarray:
+    """Eigenvalues, ascending, of one matrix of the graph on a random part of the channels.
+
+    Args:
+        graph: of a network.
+        rng: for channels and weights.
+        rows: of the largest node, about.
+
+    Example:
+        >>> from freeness.network import cnn, mlp
+        >>> from freeness.spectra.graph import network_graph
+        >>> network = cnn(mlp(2, 8, "tanh", "gaussian"), kernel=(3,))
+        >>> graph = network_graph(network, samples=np.ones((1, 8, 3)), fisher=True)
+        >>> sampled_eigenvalues(graph, np.random.default_rng(0)).shape
+        (24,)
+    """
+    widest = max(s.channels * k.shape[-1] for s in graph.segments for k in s.accumulated)
+    share = min(1.0, rows / widest)
+    counts = [max(2, round(share * s.channels)) if s.channels > 1 else 1 for s in graph.segments]
+    factors: dict[tuple[int, int], np.ndarray] = {}
+    chosen: dict[tuple[int, int], np.ndarray] = {}
+
+    def picked(array: np.ndarray, segment: int) -> np.ndarray:
+        """The chosen channels' matrices of an array (1 or C, P, P')."""
+        key = (segment, len(array))
+        if key not in chosen:
+            every = len(array) == counts[segment]
+            chosen[key] = np.arange(len(array)) if every else rng.integers(len(array), size=counts[segment])
+        return array[chosen[key]]
+
+    def factor(place: tuple[int, int]) -> np.ndarray:
+        """B (channels, P, columns) with X = BBᵀ at a place, over all noise that enters before it."""
+        if place in factors:
+            return factors[place]
+        segment, node = graph.segments[place[0]], place[1]
+        own = picked(segment.accumulated[node], place[0])
+        values, basis = np.linalg.eigh(own)
+        roots = basis * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+        count, size = own.shape[:2]
+        parts = [_diagonal(roots).reshape(count, size, -1)] if own.any() else []
+        sums = []
+        if node > 0:
+            sums.append(picked(segment.links[node - 1], place[0]) @ factor((place[0], node - 1)))
+        for m in graph.matrices:
+            if m.target == place:
+                into = factor(m.source) if m.read is None else picked(m.read, m.source[0]) @ factor(m.source)
+                passed = _applied(m, into, count, rng)
+                sums.append(passed if m.write is None else picked(m.write, place[0]) @ passed)
+        width = max((part.shape[2] for part in sums), default=0)
+        total = np.zeros((count, size, width))
+        for part in sums:  # columns are noise in the order in which it entered, so shorter ones are earlier
+            total[:, :, : part.shape[2]] += part
+        factors[place] = np.concatenate([total, *parts], axis=2)
+        return factors[place]
+
+    last = len(graph.segments) - 1
+    b = factor((last, len(graph.segments[last].accumulated) - 1))
+    b = b.reshape(b.shape[0] * b.shape[1], b.shape[2])
+    return np.linalg.eigvalsh(b @ b.T)
+
+
+def _diagonal(blocks: np.ndarray) -> np.ndarray:
+    """Channels' matrices (C, P, P) as one block-diagonal (C, P, C, P)."""
+    count, size, _ = blocks.shape
+    found = np.zeros((count, size, count, size))
+    index = np.arange(count)
+    found[index, :, index] = blocks
+    return found
+
+
+def _applied(matrix: SharedMatrix, into: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Σ_τ T_τ ⊗ W_τ of (channels, P_in, columns) with fresh weights."""
+    channels = len(into)
+    if matrix.kind == "gaussian":
+        weights = np.sqrt(matrix.square / channels) * rng.standard_normal((len(matrix.taps), count, channels))
+        passed = [np.tensordot(w, tap @ into, 1) for w, tap in zip(weights, matrix.taps, strict=True)]
+        return np.sum(passed, axis=0)
+    q, r = np.linalg.qr(rng.standard_normal((max(count, channels), min(count, channels))))
+    q = np.sqrt(matrix.square) * q * np.sign(np.diag(r))
+    return np.tensordot(q if count >= channels else q.T, into, 1)

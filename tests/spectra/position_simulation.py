@@ -1,0 +1,146 @@
+"""Convolutional networks drawn and differentiated by torch, layer by layer: ground truth for graphs with positions.
+
+Every layer is a torch function of (n, C, *positions); its matrix is what it does to all unit vectors, the Gram matrix of the
+gradients of its weights comes from torch's unfolding. Nothing here uses the patterns that the theory uses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from freeness.network import Activation, Convolution, Dense, Flatten, Haar, Normalisation, Pooling, Residual
+from freeness.spectra.graph import NeuronSignals
+
+
+@dataclass(frozen=True)
+class PositionSample:
+    """One drawn network: its signals, and the eigenvalues of JJᵀ and Θ over all outputs of all samples."""
+
+    signals: NeuronSignals
+    jacobian: np.ndarray
+    fisher: np.ndarray
+
+
+def draw_positions(network, samples, rng):
+    x = torch.tensor(np.asarray(samples, float))
+    seen = []
+    _, jacobian, theta = _through(network.layers, x, seen, rng)
+    signals = NeuronSignals(x.numpy(), tuple(h.numpy() for h in seen))
+    return PositionSample(
+        signals, torch.linalg.eigvalsh(jacobian @ jacobian.T).numpy(), torch.linalg.eigvalsh(theta).numpy()
+    )
+
+
+def _through(layers, x, seen, rng):
+    size = x.numel()
+    jacobian, theta = torch.eye(size, dtype=x.dtype), torch.zeros(size, size, dtype=x.dtype)
+    for layer in layers:
+        x, step, own = _layer(layer, x, seen, rng)
+        jacobian, theta = step @ jacobian, step @ theta @ step.T + own
+    return x, jacobian, theta
+
+
+def _linear(function, x):
+    """The matrix of a linear function of one sample, for all samples at once: block-diagonal over them."""
+    one = x[0].numel()
+    units = torch.eye(one, dtype=x.dtype).reshape(one, *x.shape[1:])
+    return torch.block_diag(*[function(units).reshape(one, -1).T] * len(x))
+
+
+def _weights(layer, shape, rng):
+    out, into = shape[:2]
+    if isinstance(layer.weights, Haar):
+        normal = rng.standard_normal((max(out, into), min(out, into)))
+        q, r = np.linalg.qr(normal)
+        q = q * np.sign(np.diag(r))
+        w = np.zeros(shape)
+        w[(slice(None), slice(None), *(k // 2 for k in shape[2:]))] = layer.weights.sigma_w * (
+            q if out >= into else q.T
+        )
+        return torch.tensor(w)
+    fan_in = int(np.prod(shape[1:]))
+    return torch.tensor(layer.weights.sigma_w / np.sqrt(fan_in) * rng.standard_normal(shape))
+
+
+def _convolve(layer, w, x):
+    half = [k // 2 for k in layer.kernel]
+    around = [h for k in reversed(half) for h in (k, k)]
+    if layer.padding != "valid":
+        x = F.pad(x, around, mode="circular") if layer.padding == "circular" else F.pad(x, around)
+    return (F.conv1d if len(half) == 1 else F.conv2d)(x, w, stride=layer.stride)
+
+
+def _patch_gram(layer, x):
+    """Gram matrix over (sample, position) of the patches that the weights read."""
+    channels, taps = x.shape[1], int(np.prod(layer.kernel))
+    picking = torch.eye(channels * taps, dtype=x.dtype).reshape(channels * taps, channels, *layer.kernel)
+    patches = _convolve(layer, picking, x)  # (n, channels·taps, *positions)
+    flat = patches.transpose(0, 1).reshape(channels * taps, -1)
+    return flat.T @ flat
+
+
+def _spread(gram, samples, channels):
+    """Gram over (sample, position) ⊗ identity over channels, in the order (sample, channel, position)."""
+    places = gram.shape[0] // samples
+    four = gram.reshape(samples, places, samples, places)
+    return torch.einsum("apbq,cd->acpbdq", four, torch.eye(channels, dtype=gram.dtype)).reshape(
+        [samples * channels * places] * 2
+    )
+
+
+def _layer(layer, x, seen, rng):
+    n = len(x)
+    match layer:
+        case Convolution():
+            w = _weights(layer, (layer.channels_out, layer.channels_in, *layer.kernel), rng)
+            b = torch.tensor(layer.sigma_b * rng.standard_normal(layer.channels_out))
+            h = _convolve(layer, w, x) + b.reshape(-1, *[1] * len(layer.kernel))
+            seen.append(h)
+            gram = _patch_gram(layer, x) + float(layer.bias)
+            return h, _linear(lambda u: _convolve(layer, w, u), x), _spread(gram, n, layer.channels_out)
+        case Dense():
+            w = _weights(layer, (layer.fan_out, layer.fan_in), rng)
+            flat = x.reshape(n, -1)
+            h = flat @ w.T + torch.tensor(layer.sigma_b * rng.standard_normal(layer.fan_out))
+            seen.append(h)
+            gram = flat @ flat.T + float(layer.bias)
+            return h, _linear(lambda u: u.reshape(len(u), -1) @ w.T, x), _spread(gram, n, layer.fan_out)
+        case Activation():
+            h = x.numpy()
+            step = torch.diag(torch.tensor(layer.function.derivative(h)).reshape(-1))
+            return torch.tensor(layer.function.function(h)), step, torch.zeros_like(step)
+        case Normalisation():
+            axes = tuple(range(1, x.ndim)) if layer.positions else (1,)
+
+            def normal(u):
+                centred = u - u.mean(axes, keepdim=True) if layer.kind == "layer" else u
+                return centred / ((centred**2).mean(axes, keepdim=True) + layer.epsilon).sqrt()
+
+            step = torch.func.jacrev(normal)(x).reshape(x.numel(), x.numel())
+            return normal(x), step, torch.zeros_like(step)
+        case Pooling():
+
+            def pool(u):
+                if layer.size is None:
+                    return u.mean(tuple(range(2, u.ndim)))
+                stride = layer.stride or layer.size
+                return (F.avg_pool1d if len(layer.size) == 1 else F.avg_pool2d)(u, layer.size, stride)
+
+            step = _linear(pool, x)
+            return pool(x), step, torch.zeros(len(step), len(step), dtype=x.dtype)
+        case Flatten():
+            size = x.numel()
+            return x.reshape(n, -1), torch.eye(size, dtype=x.dtype), torch.zeros(size, size, dtype=x.dtype)
+        case Residual():
+            inner, step, own = _through(layer.branch, x, seen, rng)
+            identity = torch.eye(x.numel(), dtype=x.dtype)
+            return (
+                layer.skip * x + layer.scale * inner,
+                layer.skip * identity + layer.scale * step,
+                layer.scale**2 * own,
+            )
+    raise AssertionError(layer)

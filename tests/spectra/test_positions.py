@@ -1,0 +1,287 @@
+"""Graphs with positions and several samples against drawn convolutional networks, single positions, and the scalar equations."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from freeness.errors import InputError
+from freeness.network import (
+    Activation,
+    Branch,
+    Convolution,
+    Dense,
+    Flatten,
+    Gaussian,
+    Haar,
+    Measured,
+    Network,
+    Normalisation,
+    Pooling,
+    Residual,
+    activation,
+    cnn,
+    mlp,
+    resnet,
+)
+from freeness.operators import BlockEquation, GraphEquation
+from freeness.spectra import (
+    NeuronSignals,
+    fisher_law,
+    graph_law,
+    jacobian_law,
+    network_graph,
+    predict_fisher,
+    sampled_eigenvalues,
+)
+from tests.spectra.position_simulation import draw_positions
+
+C = 48
+TANH, RELU, GELU = (Activation(activation(name)) for name in ("tanh", "relu", "gelu"))
+
+
+def conv(fan_in, fan_out, *kernel, haar=False, sigma_w=1.2, **more):
+    return Convolution(fan_in, fan_out, kernel, Haar(sigma_w) if haar else Gaussian(sigma_w), **more)
+
+
+NETWORKS = {
+    "circle": (cnn(mlp(4, 64, "tanh", "gaussian", sigma_w=1.2), kernel=(3,)), (1, 64, 6)),
+    "relu-circle": (cnn(mlp(4, 64, "relu", "gaussian", sigma_w=1.4), kernel=(3,)), (1, 64, 6)),
+    "plane": (cnn(mlp(3, 32, "tanh", "gaussian", sigma_w=1.2), kernel=(3, 3), padding="zeros"), (1, 32, 3, 3)),
+    "delta-orthogonal": (cnn(mlp(4, C, "tanh", "haar", sigma_w=1.2), kernel=(3,)), (1, C, 6)),
+    "stride": (
+        Network(
+            (
+                conv(C, C, 3, padding="zeros", bias=True),
+                TANH,
+                conv(C, C, 3, padding="zeros", stride=2),
+                RELU,
+                conv(C, 2 * C, 3, padding="valid"),
+            )
+        ),
+        (1, C, 7),
+    ),
+    "pooling": (
+        Network(
+            (
+                conv(C, 2 * C, 3, 3, padding="zeros", sigma_b=0.3, bias=True),
+                TANH,
+                Pooling((2, 2)),
+                Flatten(),
+                Dense(8 * C, 2 * C, Gaussian(1.0), bias=True),
+                TANH,
+                Dense(2 * C, 2 * C, Gaussian(1.0)),
+            )
+        ),
+        (1, C, 4, 4),
+    ),
+    "two-samples": (
+        Network((conv(C, C, 3), RELU, conv(C, 2 * C, 3, haar=True), TANH, Pooling(), Dense(2 * C, C, Haar(1.0)))),
+        (2, C, 4),
+    ),
+    "residual": (
+        Network(
+            (
+                conv(C, C, 3),
+                Residual((Normalisation("rms"), GELU, conv(C, C, 3)), 0.5),
+                Residual((Normalisation("layer"), TANH, conv(C, C, 3, bias=True), TANH, conv(C, C, 3)), 0.7),
+                TANH,
+            )
+        ),
+        (1, C, 5),
+    ),
+    "post": (
+        Network((Residual((conv(C, C, 3), TANH), 0.6), Residual((conv(C, C, 3, haar=True), TANH), 0.7))),
+        (1, C, 5),
+    ),
+    "haar-samples": (mlp(5, 160, "tanh", "haar", sigma_w=1.2), (3, 160)),
+    "uneven-samples": (mlp(4, [160, 100, 150, 120, 160], "relu", "gaussian", sigma_w=1.4), (3, 160)),
+    "uneven-haar": (mlp(4, [160, 100, 150, 120, 160], "relu", "haar", sigma_w=1.4), (2, 160)),
+}
+
+
+def least_channels(network):
+    return min(
+        layer.fan_out if isinstance(layer, Dense) else layer.channels_out
+        for layer in network.walk()
+        if hasattr(layer, "weights")
+    )
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+@pytest.mark.parametrize("fisher", [False, True], ids=["jacobian", "fisher"])
+def test_drawn_networks(kind, fisher):
+    """Realised signals, 5 draws, Im z = λ_max/20: within max(1 %, 150 %/channels) and 4 standard errors."""
+    network, shape = NETWORKS[kind]
+    ratios, moments = [], []
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        sample = draw_positions(network, rng.standard_normal(shape), rng)
+        eigenvalues = sample.fisher if fisher else sample.jacobian
+        law = graph_law(network_graph(network, realised=sample.signals, fisher=fisher))
+        top = eigenvalues[-1]
+        z = top * np.array([0.05, 0.3, 0.6, 0.9]) + 0.05j * top
+        ratios.append(law.cauchy(z) / (1 / (z[:, None] - eigenvalues)).mean(axis=1))
+        moments.append([law.mean / eigenvalues.mean(), (law.variance + law.mean**2) / (eigenvalues**2).mean()])
+    bar = max(0.01, 1.5 / least_channels(network))
+    for found in (np.array(ratios), np.array(moments)):
+        errors = np.std(found, axis=0, ddof=1) / 5**0.5
+        assert (np.abs(found.mean(axis=0) - 1) <= bar + 4 * errors).all()
+        assert errors.max() < 0.06
+
+
+def test_distribution_and_edges_of_a_drawn_network():
+    """Distribution function by the potential, and both ends, against eigenvalues; total mass 1."""
+    network, shape = NETWORKS["circle"]
+    levels = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
+    gaps, ends = [], []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        sample = draw_positions(network, rng.standard_normal(shape), rng)
+        law = graph_law(network_graph(network, realised=sample.signals, fisher=True))
+        gaps.append(law.cdf(np.quantile(sample.fisher, levels)) - levels)
+        ends.append([law.hull[0] / sample.fisher[0], law.hull[1] / sample.fisher[-1]])
+        assert law.cdf(law.hull[1]) - law.cdf(law.hull[0] * (1 - 1e-9)) == pytest.approx(1.0, abs=1e-7)
+    assert np.abs(np.mean(gaps, axis=0)).max() < 0.02
+    lower, upper = np.mean(ends, axis=0)
+    assert 0.95 < lower < 1.02 and 0.98 < upper < 1.13  # the largest of 64 channels lies low, .978 of the edge with 128
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        mlp(3, [30, 50, 20, 40], "tanh", "haar", sigma_w=1.3),
+        mlp(3, [30, 20, 50, 40], "relu", "gaussian", sigma_w=1.3),
+        resnet(3, 30, Branch("gelu", "haar", dense=2, scale=0.7, order="post")),
+        resnet(3, 30, Branch("tanh", scale=0.7, normalisation="rms"), inputs=20, outputs=10),
+    ],
+    ids=["haar", "gaussian", "post", "pre"],
+)
+@pytest.mark.parametrize("fisher", [False, True], ids=["jacobian", "fisher"])
+def test_matrices_over_one_position_are_the_scalar_equations(network, fisher):
+    """Values, derivatives and the potential of both, at the same fields."""
+    graph = network_graph(network, fisher=fisher)
+    assert graph.plain is not None
+    scalar, block = GraphEquation(*graph.plain, 2.0), BlockEquation(graph.segments, graph.matrices, 2.0)
+    z = np.array([0.3 + 0.4j, 2.0 + 1.0j])
+    unknowns = scalar.start(z.real, z.imag + 10)
+    for ours, theirs in zip(scalar.newton_change(unknowns, z), block.newton_change(unknowns, z), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+    settled = unknowns
+    for _ in range(60):
+        settled = settled + 0.5 * scalar.newton_change(settled, z + 10j)[0]
+    one, other = scalar.state(settled, z + 10j, True), block.state(settled, z + 10j, True)
+    for name in ("value", "slope", "potential"):
+        np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-9)
+    assert scalar.moments() == pytest.approx(block.moments(), rel=1e-12)
+
+
+def test_positions_that_never_meet_are_networks_of_their_own():
+    """A delta-orthogonal network at initialisation acts on every position by itself: G is the mean of the positions' G."""
+    network = cnn(mlp(4, 40, "tanh", "haar", sigma_w=1.3), kernel=(3,))
+    rng = np.random.default_rng(1)
+    sample = draw_positions(network, rng.standard_normal((1, 40, 3)) * np.array([0.5, 1.0, 2.0]), rng)
+    together = graph_law(network_graph(network, realised=sample.signals))
+    chain = mlp(4, 40, "tanh", "haar", sigma_w=1.3)
+    z = np.array([0.1 + 0.05j, 0.5 + 0.2j, 2.0 + 0.1j])
+    apart = []
+    for p in range(3):
+        signals = NeuronSignals(
+            sample.signals.inputs[0, :, p], tuple(h[0, :, p] for h in sample.signals.preactivations)
+        )
+        apart.append(graph_law(network_graph(chain, realised=signals)).cauchy(z))
+    np.testing.assert_allclose(together.cauchy(z), np.mean(apart, axis=0), rtol=1e-8)
+
+
+@pytest.mark.parametrize("weights", ["gaussian", "haar"])
+def test_one_sample_twice(weights):
+    """JJᵀ is that of one; Θ is [[Θ, Θ], [Θ, Θ]]: half of its eigenvalues are 0, the others twice those of Θ."""
+    network = mlp(4, 60, "tanh", weights, sigma_w=1.3)
+    rng = np.random.default_rng(2)
+    sample = draw_positions(network, np.repeat(rng.standard_normal((1, 60)), 2, axis=0), rng)
+    single = NeuronSignals(sample.signals.inputs[0], tuple(h[0] for h in sample.signals.preactivations))
+    z = np.array([0.5 + 0.1j, 2.0 + 0.5j])
+    twice, once = (graph_law(network_graph(network, realised=s)) for s in (sample.signals, single))
+    np.testing.assert_allclose(twice.cauchy(z), once.cauchy(z), rtol=1e-8)
+    twice, once = (graph_law(network_graph(network, realised=s, fisher=True)) for s in (sample.signals, single))
+    assert twice.atoms[0] == pytest.approx((0.0, 0.5), abs=1e-7)
+    np.testing.assert_allclose(twice.cauchy(2 * z * 60), (1 / (2 * z * 60) + once.cauchy(z * 60) / 2) / 2, rtol=1e-7)
+
+
+@settings(max_examples=8)
+@given(
+    seed=st.integers(0, 10**6),
+    positions=st.integers(1, 4),
+    samples=st.integers(1, 2),
+    haar=st.booleans(),
+    padding=st.sampled_from(["circular", "zeros"]),
+)
+def test_mean_and_variance_are_those_of_the_density(seed, positions, samples, haar, padding):
+    """Moments at ζ = 0 against the contour integral of the solved transform."""
+    rng = np.random.default_rng(seed)
+    network = cnn(mlp(3, [3, 8, 12, 8], "tanh", "haar" if haar else "gaussian", sigma_w=1.5), (3,), padding)
+    law = graph_law(network_graph(network, samples=rng.standard_normal((samples, 3, positions)), fisher=True))
+    radius = 1.5 * law.hull[1]
+    circle = radius * np.exp(1j * np.pi * (np.arange(64) + 0.5) / 64)
+    g = law.cauchy(circle)
+    for order, value in ((1, law.mean), (2, law.variance + law.mean**2)):
+        assert np.mean(np.real(circle ** (order + 1) * g)) == pytest.approx(value, rel=1e-8)
+
+
+def test_channels_drawn_from_the_mean_field():
+    """Of a wider network than is drawn: within its fluctuation of what realised signals of drawn ones give; said so."""
+    network = cnn(mlp(4, 200, "tanh", "gaussian", sigma_w=1.3), kernel=(3,))
+    rng = np.random.default_rng(3)
+    image = rng.standard_normal((1, 200, 4))
+    prediction = predict_fisher(network, samples=image)
+    drawn = [draw_positions(network, image, rng).fisher for _ in range(6)]
+    error = np.std([values.mean() for values in drawn], ddof=1) / 6**0.5
+    assert abs(prediction.law.mean - np.mean(drawn)) <= 0.01 * prediction.law.mean + 3 * error
+    assert error < 0.02 * prediction.law.mean
+    assert 0.97 < prediction.edge.value / np.mean([values[-1] for values in drawn]) < 1.1
+    assert any("128 channels" in text for text in prediction.assumptions)
+    assert any("outside the law" in text for text in prediction.assumptions)
+    again = predict_fisher(network, samples=image)
+    assert again.law.hull == prediction.law.hull
+
+
+def test_a_sampled_matrix_has_the_spectrum_of_the_network():
+    network, shape = NETWORKS["pooling"]
+    rng = np.random.default_rng(4)
+    sample = draw_positions(network, rng.standard_normal(shape), rng)
+    graph = network_graph(network, realised=sample.signals, fisher=True)
+    values = [sampled_eigenvalues(graph, np.random.default_rng(seed), 10**6) for seed in range(4)]
+    assert np.mean(values) == pytest.approx(sample.fisher.mean(), rel=0.05)
+    law = graph_law(graph)
+    assert np.mean(values) == pytest.approx(law.mean, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("network", "shape", "message"),
+    [
+        (cnn(mlp(2, 8), kernel=(3,)), (1, 7, 4), "expected 8 inputs"),
+        (cnn(mlp(2, 8), kernel=(3, 3)), (1, 8, 4), "spatial dimensions"),
+        (Network((conv(8, 8, 3), Dense(8, 8, Gaussian(1.0)))), (1, 8, 4), "flatten or pool"),
+        (Network((conv(8, 8, 3), Flatten(), Dense(32, 8, Haar(1.0)))), (1, 8, 4), "Gaussian weights"),
+        (Network((conv(8, 8, 3), Normalisation("batch"))), (1, 8, 4), "Normalisation"),
+        (Network((Convolution(8, 8, (3,), Measured(1.0, np.ones(8))),)), (1, 8, 4), "Gaussian or Haar"),
+        (Network((conv(8, 8, 3), Residual((conv(8, 8, 3, stride=2, padding="zeros"),)))), (1, 8, 4), "keeps channels"),
+        (cnn(mlp(30, 8, "tanh", "gaussian"), kernel=(3,)), (1, 8, 28), "take fewer positions"),
+        (cnn(mlp(2, 8), kernel=(3,)), (8, 4), "expected 8 inputs"),
+    ],
+)
+def test_what_is_not_covered_is_named(network, shape, message):
+    with pytest.raises(InputError, match=message):
+        jacobian_law(network, samples=np.ones(shape))
+
+
+def test_bad_samples():
+    network = cnn(mlp(2, 8), kernel=(3,))
+    with pytest.raises(InputError, match="finite samples"):
+        fisher_law(network, samples=np.full((1, 8, 4), np.nan))
+    with pytest.raises(InputError, match="samples"):
+        fisher_law(network)
+    with pytest.raises(InputError, match="vanished"):
+        fisher_law(network, samples=np.zeros((1, 8, 4)))
+    with pytest.raises(InputError, match="very network"):
+        fisher_law(network, realised=NeuronSignals(np.ones((1, 8, 4)), (np.ones((1, 8, 5)), np.ones((1, 8, 4)))))
