@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from freeness.network import Activation, Convolution, Dense, Flatten, Haar, Normalisation, Pooling, Residual
+from freeness.network import Activation, Convolution, Dense, Flatten, Haar, Measured, Normalisation, Pooling, Residual
 from freeness.spectra.graph import NeuronSignals
 
 
@@ -62,6 +62,10 @@ def _weights(layer, shape, rng):
             q if out >= into else q.T
         )
         return torch.tensor(w)
+    if isinstance(layer.weights, Measured):
+        left, right = (np.linalg.qr(rng.standard_normal((size, size)))[0] for size in (out, into))
+        few = min(out, into)
+        return torch.tensor(left[:, :few] * layer.weights.singular_values @ right[:, :few].T)
     fan_in = int(np.prod(shape[1:]))
     return torch.tensor(layer.weights.sigma_w / np.sqrt(fan_in) * rng.standard_normal(shape))
 
@@ -115,9 +119,11 @@ def _layer(layer, x, seen, rng):
             return torch.tensor(layer.function.function(h)), step, torch.zeros_like(step)
         case Normalisation():
             axes = tuple(range(1, x.ndim)) if layer.positions else (1,)
+            if layer.kind == "batch":
+                axes = (0, *range(2, x.ndim))
 
             def normal(u):
-                centred = u - u.mean(axes, keepdim=True) if layer.kind == "layer" else u
+                centred = u - u.mean(axes, keepdim=True) if layer.kind != "rms" else u
                 return centred / ((centred**2).mean(axes, keepdim=True) + layer.epsilon).sqrt()
 
             step = torch.func.jacrev(normal)(x).reshape(x.numel(), x.numel())

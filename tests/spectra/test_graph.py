@@ -20,6 +20,7 @@ from freeness.network import (
     Normalisation,
     Pooling,
     Residual,
+    ScaledIdentity,
     activation,
     resnet,
 )
@@ -179,6 +180,30 @@ def test_a_narrow_draw_keeps_the_scale_of_the_fisher_dual():
     assert (wide.mean - 1) / (small.mean - 1) == pytest.approx(4.0, rel=0.01)
 
 
+@pytest.mark.parametrize("widths", [[60, 60, 60, 60], [40, 70, 50, 60]], ids=["equal", "uneven"])
+def test_equal_singular_values_are_those_of_a_haar_matrix(widths):
+    """Two different sets of equations, one law."""
+    network = mlp(3, widths, "tanh", "haar", sigma_w=1.3)
+    rng = np.random.default_rng(0)
+    signal = NeuronSignals(inputs(widths[0], rng), tuple(rng.standard_normal(n) for n in widths[1:]))
+    measured = Network(tuple(_with_equal_values(layer) for layer in network.layers))
+    for fisher, size in ((False, 1.0), (True, 60.0)):
+        one = graph_law(network_graph(network, realised=signal, fisher=fisher))
+        other = graph_law(network_graph(measured, realised=signal, fisher=fisher))
+        z = size * np.array([0.3 + 0.5j, 2.0 + 0.2j, 5.0 + 1.0j])
+        np.testing.assert_allclose(other.cauchy(z), one.cauchy(z), rtol=1e-9)
+        assert other.hull[1] == pytest.approx(one.hull[1], rel=1e-9)
+        x = np.linspace(*one.hull, 7)[1:-1]
+        np.testing.assert_allclose(other.cdf(x), one.cdf(x), atol=1e-8)
+
+
+def _with_equal_values(layer):
+    if not isinstance(layer, Dense):
+        return layer
+    values = np.full(min(layer.fan_in, layer.fan_out), layer.weights.sigma_w)
+    return replace(layer, weights=Measured(layer.weights.sigma_w, values))
+
+
 BODY = resnet(1, 20, Branch("tanh")).layers[0]
 
 
@@ -189,7 +214,7 @@ BODY = resnet(1, 20, Branch("tanh")).layers[0]
         (Network((BODY, Pooling((2,), name="pooling"))), "pooling"),
         (Network((Convolution(3, 4, (3,), Gaussian(1.0), name="first"), Flatten())), "samples"),
         (Network((BODY, Dense(21, 5, Gaussian(1.0), name="odd"))), "odd"),
-        (Network((BODY, Dense(20, 5, Measured(1.0, np.ones(5)), name="given"))), "Gaussian or Haar"),
+        (Network((BODY, Dense(20, 5, ScaledIdentity(1.0), name="given"))), "given"),
         (
             Network(
                 (

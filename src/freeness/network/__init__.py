@@ -1,7 +1,8 @@
 """The framework-free record of a network: layers, weight ensembles, activations, builders."""
 
 from freeness.network.activations import ActivationFunction, activation, activation_names
-from freeness.network.builders import Branch, cnn, mlp, resnet
+from freeness.network.affine import AffineImage, affine_image
+from freeness.network.builders import Branch, cnn, mixer, mlp, resnet
 from freeness.network.custom import custom_activation
 from freeness.network.ensembles import Ensemble, Gaussian, Haar, Measured, ScaledIdentity
 from freeness.network.layers import (
@@ -15,12 +16,14 @@ from freeness.network.layers import (
     Normalisation,
     Pooling,
     Residual,
+    TokenMixing,
     described,
 )
 
 __all__ = [
     "Activation",
     "ActivationFunction",
+    "AffineImage",
     "Branch",
     "Convolution",
     "Dense",
@@ -36,11 +39,14 @@ __all__ = [
     "Pooling",
     "Residual",
     "ScaledIdentity",
+    "TokenMixing",
     "activation",
     "activation_names",
+    "affine_image",
     "cnn",
     "custom_activation",
     "described",
+    "mixer",
     "mlp",
     "resnet",
 ]

@@ -12,7 +12,17 @@ import numpy as np
 from freeness.errors import InputError
 from freeness.network.activations import ActivationFunction, activation, is_real
 from freeness.network.ensembles import Gaussian, Haar, ScaledIdentity
-from freeness.network.layers import Activation, Convolution, Dense, Layer, Network, Normalisation, Residual, is_size
+from freeness.network.layers import (
+    Activation,
+    Convolution,
+    Dense,
+    Layer,
+    Network,
+    Normalisation,
+    Residual,
+    TokenMixing,
+    is_size,
+)
 
 _HUGE = 1e100  # squares of larger gains leave the floats
 _ENSEMBLES = {"haar": Haar, "gaussian": Gaussian, "identity": ScaledIdentity}
@@ -169,6 +179,69 @@ def cnn(
             for layer in chain.chain()
         )
     )
+
+
+def mixer(
+    blocks: int,
+    tokens: int,
+    channels: int,
+    branch: Branch | None = None,
+    *,
+    hidden: tuple[int, int] | None = None,
+) -> Network:
+    """MLP-Mixer blocks on a (channels, tokens) stream: a residual token-mixing MLP, then a residual channel-mixing one.
+
+    Args:
+        blocks: how many.
+        tokens: positions P.
+        channels: C.
+        branch: activation, weights, gains and scale of every residual branch (layer normalisation and GELU with scale 1
+            when left out); each is [normalisation,] W, φ, W.
+        hidden: widths inside the token-mixing and the channel-mixing branches; tokens and channels when left out.
+
+    Raises:
+        InputError: sizes that are not whole numbers ≥ 1, or an unknown name.
+
+    Source: Tolstikhin et al. (2021); spectra: Hayase, Karakida (2023).
+
+    Example:
+        >>> mixer(2, 16, 32).depth
+        8
+    """
+    kind = branch or Branch("gelu", normalisation="layer", scale=1.0)
+    across, along = (tokens, channels) if hidden is None else hidden
+    for name, size in (
+        ("blocks", blocks),
+        ("tokens", tokens),
+        ("channels", channels),
+        ("hidden", across),
+        ("hidden", along),
+    ):
+        if not is_size(size):
+            raise InputError(f"expected {name} that is a whole number ≥ 1, got {size!r}; correct it.")
+    scale = 1 / np.sqrt(2 * blocks) if kind.scale is None else kind.scale
+    bent = Activation(
+        kind.activation if isinstance(kind.activation, ActivationFunction) else _activation(kind.activation)
+    )
+    norm = () if kind.normalisation is None else (Normalisation(kind.normalisation),)
+    layers: list[Layer] = []
+    for block in range(1, blocks + 1):
+        inner = [
+            _matrix(kind, *sizes, f"token{block}.{i}") for i, sizes in ((1, (tokens, across)), (2, (across, tokens)))
+        ]
+        outer = [
+            _matrix(kind, *sizes, f"channel{block}.{i}")
+            for i, sizes in ((1, (channels, along)), (2, (along, channels)))
+        ]
+        mixing = [TokenMixing(d.fan_in, d.fan_out, d.weights, d.sigma_b, d.bias, d.name) for d in inner]
+        pointwise = [
+            Convolution(d.fan_in, d.fan_out, (1,), d.weights, "circular", 1, d.sigma_b, d.bias, d.name) for d in outer
+        ]
+        layers += [
+            Residual((*norm, mixing[0], bent, mixing[1]), float(scale), name=f"tokens{block}"),
+            Residual((*norm, pointwise[0], bent, pointwise[1]), float(scale), name=f"channels{block}"),
+        ]
+    return Network(tuple(layers))
 
 
 def _widths(depth: object, width: object) -> list[int]:

@@ -60,6 +60,21 @@ class Convolution:
 
 
 @dataclass(frozen=True)
+class TokenMixing:
+    """h_p = Σ_p' W_pp' x_p' + b_p for each channel alike, W of shape (tokens_out, tokens_in) over positions."""
+
+    tokens_in: int
+    tokens_out: int
+    weights: Ensemble
+    sigma_b: float = 0.0
+    bias: bool = False
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        _check_weights(self, (self.tokens_in, self.tokens_out), self.sigma_b)
+
+
+@dataclass(frozen=True)
 class Activation:
     """x = φ(h), elementwise."""
 
@@ -137,7 +152,7 @@ class Residual:
     name: str = ""
 
     def __post_init__(self) -> None:
-        if not any(isinstance(layer, (Dense, Convolution)) for layer in self.branch):
+        if not any(isinstance(layer, (Dense, Convolution, TokenMixing)) for layer in self.branch):
             raise InputError(
                 f"expected a residual branch with a weight layer on its main path, got {len(self.branch)} layers without one; "
                 "its output would not be independent of the skip connection."
@@ -146,7 +161,7 @@ class Residual:
             raise InputError(f"expected finite scale and skip, got {self.scale!r} and {self.skip!r}; correct them.")
 
 
-Layer = Dense | Convolution | Activation | Normalisation | Dropout | Pooling | Flatten | Residual
+Layer = Dense | Convolution | TokenMixing | Activation | Normalisation | Dropout | Pooling | Flatten | Residual
 
 
 @dataclass(frozen=True)
@@ -163,7 +178,7 @@ class Network:
     @property
     def depth(self) -> int:
         """L, the number of weight matrices."""
-        return sum(isinstance(layer, (Dense, Convolution)) for layer in self.walk())
+        return sum(isinstance(layer, (Dense, Convolution, TokenMixing)) for layer in self.walk())
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -202,7 +217,7 @@ def is_size(value: object) -> TypeGuard[int]:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(value >= 1)
 
 
-def _check_weights(layer: Dense | Convolution, sizes: tuple[int, int], sigma_b: float) -> None:
+def _check_weights(layer: Dense | Convolution | TokenMixing, sizes: tuple[int, int], sigma_b: float) -> None:
     if not all(map(is_size, sizes)):
         raise InputError(f"expected sizes ≥ 1 of {described(layer)}, got {sizes}; correct them.")
     if not (is_real(sigma_b) and sigma_b >= 0):

@@ -27,9 +27,13 @@ from freeness.errors import InputError
 from freeness.numerics.half_plane import lower_log, upper_log
 from freeness.operators.field_equation import FieldEquation, Responses
 from freeness.operators.graph_equation import Place
-from freeness.operators.spectral import inverted
+from freeness.operators.measured_weights import Tie
+from freeness.operators.spectral import eigen, eigenvalues, inverted
 
 _PIECE = 1_500_000  # entries of channels' matrices that are worked on at once
+_GAUSSIAN_START = (
+    0.05  # sweeps converge anywhere in the half-plane, and cost a tenth of Newton steps; Haar ones at the top
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +50,8 @@ class SharedMatrix:
     """Σ_τ T_τ ⊗ W_τ between two nodes, behind ``read`` (N_source, P_in, P) and before ``write`` (N_target, P', P_out).
 
     ``read`` and ``write`` map positions channel by channel, None leaves them. ``taps``: T_τ (taps, P_out, P_in).
-    ``square``: s² with E W_τ,ij² = s²/N_source, or W/s semi-orthogonal, where there is one tap T = 1.
+    ``square``: s² with E W_τ,ij² = s²/N_source, or W/s semi-orthogonal, where there is one tap T = 1. ``squares``: squared
+    singular values of a measured matrix, where there is one position.
     """
 
     source: Place
@@ -55,7 +60,8 @@ class SharedMatrix:
     write: np.ndarray | None
     taps: np.ndarray
     square: float
-    kind: Literal["gaussian", "haar"]
+    kind: Literal["gaussian", "haar", "measured"]
+    squares: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +88,8 @@ class BlockEquation(FieldEquation):
         self.segments, self.matrices = tuple(segments), tuple(matrices)
         self.magnitude = float(scale)
         self._check()
+        if all(matrix.kind == "gaussian" for matrix in matrices):
+            self.start_height = _GAUSSIAN_START
         self.unknowns = int(self._starts[-1]) + 1
 
     @property
@@ -91,6 +99,8 @@ class BlockEquation(FieldEquation):
 
     def _check(self) -> None:
         for matrix in self.matrices:
+            if matrix.kind == "measured" and matrix.taps.shape != (1, 1, 1):
+                raise InputError("expected a measured matrix with one position on both sides, got more.")
             if matrix.kind == "haar" and not np.array_equal(matrix.taps, np.eye(matrix.taps.shape[-1])[None]):
                 raise InputError(
                     "expected a Haar matrix with one tap that keeps the positions, got others; put their map before it."
@@ -219,13 +229,21 @@ class BlockEquation(FieldEquation):
         """p ↦ s² Σ_τ T_τ p T_τᵀ and r ↦ s² (N_target/N_source) Σ_τ T_τᵀ r T_τ on packed matrices, for each Gaussian matrix."""
         found: list[tuple[csr_array, csr_array] | None] = []
         for m, (_, to_source) in zip(self.matrices, self._factors, strict=True):
-            if m.kind == "haar":
+            if m.kind != "gaussian":
                 found.append(None)
                 continue
             strength = m.square * len(m.taps)
             to, back = _superoperator(m.taps), _superoperator(m.taps.transpose(0, 2, 1))
             found.append((csr_array(strength * to), csr_array(strength * to_source * back)))
         return found
+
+    def _tie(self, at: Responses, e: int) -> Tie:
+        """Of a measured matrix, between single positions."""
+        squares, (source, target) = self.matrices[e].squares, self._ports[2 * e : 2 * e + 2]
+        assert squares is not None
+        first = self._own(2 * e).start
+        pair = slice(first, first + 2)
+        return Tie(squares, (source.channels, target.channels), *at.fields[pair], *at.values[pair])
 
     def _residual(self, at: Responses) -> np.ndarray:
         found = at.fields.copy()
@@ -237,10 +255,31 @@ class BlockEquation(FieldEquation):
                 found[target] -= shared[0] @ at.values[source]
                 found[source] -= shared[1] @ at.values[target]
                 continue
+            if matrix.kind == "measured":
+                strength = self._tie(at, e).strength()
+                found[target] -= to_target * at.values[source] * strength
+                found[source] -= to_source * at.values[target] * strength
+                continue
             b, a = self._matrix(at.fields, 2 * e), self._matrix(at.fields, 2 * e + 1)
             p, r = self._matrix(at.values, 2 * e), self._matrix(at.values, 2 * e + 1)
             found[target] -= to_target * (matrix.square * at.values[source] - _packed(_symmetric(p @ b @ a)).T)
             found[source] -= to_source * (matrix.square * at.values[target] - _packed(_symmetric(r @ a @ b)).T)
+        return found
+
+    def _swept(self, at: Responses) -> np.ndarray:
+        """Of a Haar matrix explicitly: a = pX and b = Xr with X = 2(1 + √(1 + 4rp/s²))⁻¹, factors and s² in p and r."""
+        found = super()._swept(at)
+        for e, weight in enumerate(self.matrices):
+            if weight.kind != "haar":
+                continue
+            p, r = (
+                factor * weight.square * self._matrix(at.values, port)
+                for factor, port in zip(self._factors[e], (2 * e, 2 * e + 1), strict=True)
+            )
+            values, vectors, inverse = eigen(r @ p / weight.square)
+            x = vectors * (2 / (1 + np.sqrt(1 + 4 * values)))[:, None, :] @ inverse
+            found[self._own(2 * e + 1)] = _packed(_symmetric(p @ x)).T
+            found[self._own(2 * e)] = _packed(_symmetric(x @ r)).T
         return found
 
     def _jacobian(self, at: Responses) -> np.ndarray:
@@ -254,6 +293,11 @@ class BlockEquation(FieldEquation):
                 continue
             source, target = self._own(2 * e), self._own(2 * e + 1)
             (to_target, to_source), size = self._factors[e], self._ports[2 * e].size
+            if weight.kind == "measured":
+                for own, response in ((target, to_target * at.values[source]), (source, to_source * at.values[target])):
+                    for field, slope in zip((source, target), self._tie(at, e).slopes(), strict=False):
+                        matrix[:, own, field] -= (response[0] * slope)[:, None, None]
+                continue
             b, a = self._matrix(at.fields, 2 * e), self._matrix(at.fields, 2 * e + 1)
             p, r = self._matrix(at.values, 2 * e), self._matrix(at.values, 2 * e + 1)
             one = np.broadcast_to(np.eye(size), b.shape)
@@ -285,6 +329,16 @@ class BlockEquation(FieldEquation):
                     into[point, target, near] -= shared[0] @ change[point, source, near]
                     into[point, source, far] -= shared[1] @ change[point, target, far]
                 continue
+            if weight.kind == "measured":
+                tie, factors = self._tie(at, e), (to_target, to_source)
+                strength, (_, _, *by) = tie.strength(), tie.slopes()
+                places = (target, tie.p, source, near), (source, tie.r, target, far)
+                for factor, (own, response, _, _) in zip(factors, places, strict=True):
+                    for slope, (_, _, answer, reach) in zip(by, places, strict=True):
+                        direct = strength if answer != own else 0.0
+                        gain = factor * (response * slope + direct)
+                        into[:, own, reach] -= gain[:, None, None] * change[:, answer, reach]
+                continue
             b, a = self._matrix(at.fields, 2 * e), self._matrix(at.fields, 2 * e + 1)
             one = np.broadcast_to(np.eye(b.shape[-1]), b.shape)
             by_p = weight.square * np.eye(change[:, source].shape[1]) - _two_sided(one, b @ a)
@@ -303,7 +357,10 @@ class BlockEquation(FieldEquation):
         for e in range(len(self._ports)):
             matrix = self._matrix(fields, e)
             size = np.maximum(np.abs(matrix).max(axis=(1, 2)), np.finfo(float).tiny)
-            found = np.minimum(found, np.linalg.eigvalsh(-np.imag(matrix) / size[:, None, None])[:, 0])
+            scaled = -np.imag(matrix) / size[:, None, None]
+            finite = np.isfinite(scaled).all(axis=(1, 2))
+            least = np.linalg.eigvalsh(np.where(finite[:, None, None], scaled, 0.0))[:, 0]
+            found = np.minimum(found, np.where(finite, least, np.nan))
         return found
 
     def size_of(self, parameters: np.ndarray) -> np.ndarray:
@@ -325,6 +382,8 @@ class BlockEquation(FieldEquation):
             if shared is not None:
                 spread = _unpacked((shared[0] @ _packed(p).T).T, a.shape[-1])
                 total += source * _trace(p, b) + target * (_trace(r, a) - _trace(r, spread))
+            elif matrix.kind == "measured":
+                total += self._tie(at, e).potential()
             else:
                 made = self._factors[e][0] * matrix.square * p
                 logs = _log_ratio(np.eye(a.shape[-1]) - b @ a / matrix.square, a, made)
@@ -382,11 +441,14 @@ class _BlockPencil:
         total: np.ndarray | float = 0.0
         for before, beta in zip(self.before, self.beta, strict=True):
             size = before.shape[-1]
-            scale = np.sqrt(_largest(before) / np.maximum(_largest(beta), np.finfo(float).tiny))  # balances the two
+            one, other = _largest(before), _largest(beta)
+            both = (one > 0) & (other > 0)
+            scale = np.sqrt(np.where(both, one, 1.0) / np.where(both, other, 1.0))  # balances the two
             pencil = np.empty((*np.broadcast_shapes(before.shape, beta.shape)[:2], 2 * size, 2 * size), complex)
             pencil[..., :size, :size], pencil[..., size:, size:] = -before / scale, -beta * scale
             pencil[..., :size, size:] = pencil[..., size:, :size] = np.eye(size)
-            logs = upper_log(np.linalg.eigvals(pencil)).sum(axis=2)
+            values = eigenvalues(pencil.reshape(-1, 2 * size, 2 * size)).reshape(pencil.shape[:-1])
+            logs = upper_log(values).sum(axis=2)
             total = total + self.segment.channels * logs.mean(axis=1)
         return np.asarray(total)
 
@@ -428,11 +490,11 @@ def _log_ratio(ratio: np.ndarray, above: np.ndarray, below: np.ndarray) -> np.nd
     Of an eigenvector v with eigenvalue μ, v*·above·v = μ v*·below·v, both in the lower half-plane: where Re μ < 0 their
     arguments tell on which side of the cut μ lies.
     """
-    values, vectors = np.linalg.eig(ratio)
+    values, vectors, _ = eigen(ratio)
     upper, lower = (np.einsum("mik,mij,mjk->mk", vectors.conj(), x, vectors) for x in (above, below))
     with np.errstate(all="ignore"):
         turn = np.imag(lower_log(upper) - lower_log(lower))
-        angle = np.where(values.real >= 0, np.angle(values), turn)
+        angle = np.where(np.real(values) >= 0, np.angle(values), turn)
         return (np.log(np.abs(values)) + 1j * angle).sum(axis=1)
 
 

@@ -45,6 +45,8 @@ class State:
 class MatrixEquation:
     """The equation of one pencil; ``unknowns`` complex numbers a point, of which the last is Im z of the target."""
 
+    start_height = 8.0
+
     def __init__(self, constant: np.ndarray | Deterministic, summands: Sequence[Summand], corners: int = 1) -> None:
         self.deterministic = constant if isinstance(constant, Deterministic) else Deterministic.constant(constant)
         self.summands, self.corners = tuple(summands), corners

@@ -38,10 +38,11 @@ class Responses:
 class FieldEquation(ABC):
     """Equations in the form that :class:`~freeness.operators.MatrixLaw` follows; the last of the unknowns is not used.
 
-    ``unknowns``: fields, and one more. ``magnitude``: size of the spectrum.
+    ``unknowns``: fields, and one more. ``magnitude``: size of the spectrum. ``start_height``: in units of it, where sweeps start.
     """
 
     corners = 1
+    start_height = 8.0
     unknowns: int
     magnitude: float
 
@@ -66,6 +67,10 @@ class FieldEquation(ABC):
     def _by_zeta(self, at: Responses) -> np.ndarray:
         """d residual/dζ, (m, k)."""
 
+    def _swept(self, at: Responses) -> np.ndarray:
+        """Fields that the random matrices make of the responses."""
+        return at.fields - self._residual(at)
+
     def _depth(self, fields: np.ndarray) -> np.ndarray:
         """How deep all fields lie in the lower half-plane, relative to their size (m,)."""
         size = np.maximum(np.abs(fields), np.finfo(float).tiny)
@@ -84,7 +89,7 @@ class FieldEquation(ABC):
         fields = np.zeros((self.unknowns - 1, zeta.size), complex)
         for _ in range(_SWEEPS):
             at = self.responses(fields, zeta, slopes=False, logarithm=False)
-            new = fields - self._residual(at)
+            new = self._swept(at)
             change = np.abs(new - fields).max() / max(np.abs(new).max(), np.finfo(float).tiny)
             fields = new
             if change <= _SETTLED:

@@ -8,7 +8,8 @@ segment: JJᵀ of a network with K = 1 at its input, or its Fisher dual with K =
 With ζ = 1/z, one 2×2-block pencil a neuron i couples the nodes along links, with -(K + Σ d²a) and -(Σ d²b) - ζ[end] on its
 diagonal. Each random matrix has two unknowns, b at its source and a at its target; the responses p and r are means over neurons
 of d²·(diagonal entry of the inverse). Gaussian of entry variance s²/N_source: a = s²p, b = s²(N_target/N_source)r; Haar: the
-same with s² - ab in place of s². Then G(z) = ζ + ζ²·(mean response at the end).
+same with s² - ab in place of s²; measured ones: see :mod:`freeness.operators.measured_weights`. Then G(z) = ζ + ζ²·(mean
+response at the end).
 
 Source: theory.md §3.4 (this project's derivation, checked by simulation there); operator-valued freeness over the diagonal of
 Shlyakhtenko (1996), linearisation as Helton, Rashidi Far, Speicher (2007). For Haar matrices between different widths N_source ≠
@@ -27,6 +28,7 @@ import numpy as np
 from freeness.errors import InputError
 from freeness.numerics.half_plane import lower_log, upper_log
 from freeness.operators.field_equation import FieldEquation, Responses
+from freeness.operators.measured_weights import Tie
 
 Place = tuple[int, int]  # segment, node within it
 _Rows = list[list[tuple[int, np.ndarray]]]  # of a segment's pencil: ports and their weights
@@ -49,14 +51,18 @@ class Segment:
 
 @dataclass(frozen=True, eq=False)
 class RandomMatrix:
-    """D_target W D_source from one node to another. ``square``: σ_w² with E W_ij² = σ_w²/N_source, or W/σ_w semi-orthogonal."""
+    """D_target W D_source from one node to another. ``square``: σ_w² with E W_ij² = σ_w²/N_source, or W/σ_w semi-orthogonal.
+
+    ``squares``: squared singular values of a measured matrix.
+    """
 
     source: Place
     target: Place
     d_source: np.ndarray
     d_target: np.ndarray
     square: float
-    kind: Literal["gaussian", "haar"]
+    kind: Literal["gaussian", "haar", "measured"]
+    squares: np.ndarray | None = None
 
 
 class GraphEquation(FieldEquation):
@@ -151,45 +157,73 @@ class GraphEquation(FieldEquation):
 
     # --- the equations ---------------------------------------------------------------------------------------------
 
-    def _strength(self, fields: np.ndarray) -> np.ndarray:
-        """s², or s² - ab for Haar matrices."""
+    def _ties(self, at: Responses) -> list[tuple[int, Tie]]:
+        """Of the measured matrices, by their numbers."""
+        found = []
+        for e, matrix in enumerate(self.matrices):
+            if matrix.squares is not None:
+                sizes = int(self._channels[2 * e]), int(self._channels[2 * e + 1])
+                fields, values = at.fields[2 * e : 2 * e + 2], at.values[2 * e : 2 * e + 2]
+                found.append((e, Tie(matrix.squares, sizes, *fields, *values)))
+        return found
+
+    def _strength(self, at: Responses) -> np.ndarray:
+        """s², s² - ab for Haar matrices, S for measured ones."""
         square, _, _, haar = self._factors
-        return np.where(haar, square - fields[1::2] * fields[::2], square)
+        found = np.where(haar, square - at.fields[1::2] * at.fields[::2], square)
+        for e, tie in self._ties(at):
+            found[e] = tie.strength()
+        return found
+
+    def _strength_slopes(self, at: Responses) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Derivatives of the strength by b, a, p, r."""
+        haar = self._factors[3]
+        by_p = np.zeros((len(self.matrices), at.zeta.size), complex)
+        found = np.where(haar, -at.fields[1::2], 0.0), np.where(haar, -at.fields[::2], 0.0), by_p, by_p.copy()
+        for e, tie in self._ties(at):
+            for whole, own in zip(found, tie.slopes(), strict=True):
+                whole[e] = own
+        return found
 
     def _residual(self, at: Responses) -> np.ndarray:
         _, to_target, to_source, _ = self._factors
-        strength, found = self._strength(at.fields), np.empty_like(at.fields)
+        strength, found = self._strength(at), np.empty_like(at.fields)
         found[1::2] = at.fields[1::2] - to_target * at.values[:-1:2] * strength
         found[::2] = at.fields[::2] - to_source * at.values[1::2] * strength
+        return found
+
+    def _by_responses(self, at: Responses, change: np.ndarray) -> np.ndarray:
+        """What a ``change`` (k, l, m) of the responses at the ports does to the residual."""
+        _, to_target, to_source, _ = self._factors
+        strength, (_, _, by_p, by_r) = self._strength(at), self._strength_slopes(at)
+        found = np.empty_like(change)
+        p, r = to_target * at.values[:-1:2], to_source * at.values[1::2]
+        found[1::2] = -(to_target * strength)[:, None] * change[::2]
+        found[::2] = -(to_source * strength)[:, None] * change[1::2]
+        for e, _ in self._ties(at):
+            through = by_p[e] * change[2 * e] + by_r[e] * change[2 * e + 1]
+            found[2 * e + 1] -= p[e] * through
+            found[2 * e] -= r[e] * through
         return found
 
     def _jacobian(self, at: Responses) -> np.ndarray:
         """d residual/d fields, (m, k, k)."""
         assert at.slopes is not None
-        _, to_target, to_source, haar = self._factors
-        count = self.unknowns - 1
-        strength = self._strength(at.fields)
-        matrix = np.zeros((count, count, at.zeta.size), complex)
-        inner = at.slopes[:-1, :-1]
-        matrix[1::2] = -(to_target * strength)[:, None] * inner[::2]
-        matrix[::2] = -(to_source * strength)[:, None] * inner[1::2]
-        index = np.arange(count)
+        _, to_target, to_source, _ = self._factors
+        by_b, by_a, _, _ = self._strength_slopes(at)
+        matrix = self._by_responses(at, at.slopes[:-1, :-1])
+        index = np.arange(self.unknowns - 1)
         matrix[index, index] += 1.0
-        a, b = at.fields[1::2], at.fields[::2]
         sources, targets = index[::2], index[1::2]
-        for own, factor, response in ((targets, to_target, at.values[:-1:2]), (sources, to_source, at.values[1::2])):
-            matrix[own, targets] += haar * factor * response * b
-            matrix[own, sources] += haar * factor * response * a
+        for own, response in ((targets, to_target * at.values[:-1:2]), (sources, to_source * at.values[1::2])):
+            matrix[own, targets] -= response * by_a
+            matrix[own, sources] -= response * by_b
         return np.ascontiguousarray(matrix.transpose(2, 0, 1))
 
     def _by_zeta(self, at: Responses) -> np.ndarray:
         """d residual/dζ, (m, k)."""
         assert at.slopes is not None
-        _, to_target, to_source, _ = self._factors
-        strength, found = self._strength(at.fields), np.empty_like(at.fields)
-        found[1::2] = -to_target * strength * at.slopes[:-1:2, -1]
-        found[::2] = -to_source * strength * at.slopes[1::2, -1]
-        return found.T
+        return self._by_responses(at, at.slopes[:-1, -1:])[:, 0].T
 
     def _potential(self, at: Responses) -> np.ndarray:
         assert at.logarithm is not None
@@ -199,6 +233,8 @@ class GraphEquation(FieldEquation):
         with np.errstate(all="ignore"):
             logs = lower_log(a) - lower_log(to_target * p) - np.log(square)
         bound = np.where(haar, -np.maximum(source, target) * logs, source * a * b / square)
+        for e, tie in self._ties(at):
+            bound[e] = tie.potential()
         nodes = sum(segment.channels * len(segment.accumulated) for segment in self.segments) * 1j * np.pi
         return -lower_log(at.zeta) + at.logarithm + (bound.sum(axis=0) - nodes) / self._channels[-1]
 

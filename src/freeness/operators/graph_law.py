@@ -9,6 +9,7 @@ from freeness.operators.matrix_law import MatrixLaw, Moments
 
 _EMPTY = 1e-9  # a distribution function so near to 0 is 0
 _BELOW, _ABOVE = 0.4, 1.3  # of the guessed lower end: outside, and inside
+_NEAR_BELOW, _NEAR_ABOVE = 0.85, 1.1
 _DECADES = 14
 _PER_DECADE = 4
 _ZOOMS = 6
@@ -43,10 +44,11 @@ class GraphLaw(MatrixLaw):
 
     def _guessed_ends(self) -> tuple[float, float]:
         low, _ = self._extent
-        _, last = super()._guessed_ends()
+        last = self._outer_fold(self._radius, self.mean, 1.0)
         if not low > 0:
             return np.nan, last
-        return self._lower_end(_BELOW * low, _ABOVE * low), last
+        near = self._outer_fold(_NEAR_BELOW * low, _NEAR_ABOVE * low, -1.0)
+        return (self._outer_fold(_BELOW * low, _ABOVE * low, -1.0) if np.isnan(near) else near), last
 
     def _end(self, side: float) -> float:
         """The lower end by decades, the upper one as of any law."""
@@ -58,16 +60,16 @@ class GraphLaw(MatrixLaw):
             if lit.size == 0 or lit[0] == 0:
                 return 0.0
             dark, bright = float(x[lit[0] - 1]), float(x[lit[0]])
-            found = self._lower_end(dark, bright)
+            found = self._outer_fold(dark, bright, -1.0)
             if not np.isnan(found):
                 return found
             x = np.geomspace(dark, bright, 9)
         return float(x[0])
 
-    def _lower_end(self, dark: float, bright: float) -> float:
-        """A fold between two points below which nothing lies, NaN if there is none."""
-        found = self._folds(np.array([bright]), np.array([dark]))[0]
-        if np.isnan(found):
-            return np.nan
-        empty, lit = self._beyond(np.array([(dark + found) / 2, bright]), -1.0)
-        return float(found) if empty <= _EMPTY < lit else np.nan
+    def _outer_fold(self, dark: float, bright: float, side: float) -> float:
+        """The end of the support on one side: a fold that the real unknowns reach from ``dark``, beyond which nothing lies.
+
+        They are analytic from there to the first singularity of G. NaN where there is mass beyond, or no fold.
+        """
+        x = np.array([dark])
+        return float(self._folds(np.array([bright]), x)[0]) if self._beyond(x, side)[0] <= _EMPTY else np.nan

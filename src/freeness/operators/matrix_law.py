@@ -17,7 +17,6 @@ from freeness.laws.curve import Transform
 from freeness.laws.law import Atom, Boundary, real_points
 from freeness.numerics.continuation import Solution, Standard, confirmed, follow
 
-_HEIGHT = 8.0  # the continuation starts at this multiple of the pencil's size
 _ROUNDING = 4e-16
 _NOISE = (
     1e-8  # relative noise of unknowns up to which they count, as their error says; at a hard edge rounding is amplified
@@ -49,12 +48,14 @@ _SETTLED = 1e-13  # relative size of the last Newton step of an edge
 class Equation(Protocol):
     """What a law follows from far above the support to the real axis: unknowns as functions of z, the last one unused or Im z.
 
-    ``corners``: 2 if every eigenvalue comes with its negative, else 1. :class:`~freeness.operators.MatrixEquation` and
+    ``start_height``: where the continuation starts, in units of the magnitude. ``corners``: 2 if every eigenvalue comes
+    with its negative, else 1. :class:`~freeness.operators.MatrixEquation` and
     :class:`~freeness.operators.GraphEquation` say what each method returns.
     """
 
     unknowns: int
     corners: int
+    start_height: float
 
     @property
     def size(self) -> int: ...
@@ -225,7 +226,7 @@ class MatrixLaw(BandedLaw, TransformLaw):
                 np.zeros((self._equation.unknowns, 0), complex), np.zeros(0), np.zeros(0), np.zeros(0, bool)
             )
         magnitude = self._magnitude(target)
-        height = _HEIGHT * magnitude
+        height = self._equation.start_height * magnitude
         start = self._equation.start(target, height)
         return follow(self._equation.newton_change, start, target, height, magnitude, self._standard)
 
@@ -384,7 +385,7 @@ class MatrixLaw(BandedLaw, TransformLaw):
 
     def _folds(self, bright: np.ndarray, dark: np.ndarray) -> np.ndarray:
         """Where dx/ds vanishes along the real solutions from the dark points on, by secants in s; s is a sum of unknowns."""
-        solution = self._followed(dark.astype(complex))
+        solution = self._solve(dark.astype(complex))
         found = np.full(dark.shape, np.nan)
         parameters, x = self._equation.hermitian(solution.parameters), dark.copy()
         with np.errstate(all="ignore"):

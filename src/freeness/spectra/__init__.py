@@ -22,6 +22,7 @@ from freeness.spectra.limits import bernoulli_jacobian_limit, fisher_limit, smoo
 from freeness.spectra.outliers import outliers
 from freeness.spectra.predict import predict_fisher, predict_jacobian
 from freeness.spectra.records import Measurement, Prediction, TopEigenvalue
+from freeness.spectra.seeds import SeedAverage, average_over_seeds, drawn_pass
 
 __all__ = [
     "REJECTED",
@@ -32,13 +33,16 @@ __all__ = [
     "NetworkGraph",
     "NeuronSignals",
     "Prediction",
+    "SeedAverage",
     "TopEigenvalue",
     "Word",
+    "average_over_seeds",
     "bernoulli_jacobian_limit",
     "concentration",
     "condition_number",
     "depth_scaling",
     "diagonal_law",
+    "drawn_pass",
     "fisher_law",
     "fisher_limit",
     "fisher_moments",

@@ -25,6 +25,7 @@ from freeness.meanfield import ActivationSignal, DenseSignal, Signals, signals
 from freeness.network import Activation, Dense, Gaussian, Haar, Measured, Network, ScaledIdentity
 from freeness.spectra.diagonal import diagonal_law, is_diagonal
 from freeness.spectra.graph import NetworkGraph, NeuronSignals, network_graph
+from freeness.spectra.graph_builder import Parametrisation
 from freeness.spectra.graph_spectrum import graph_law
 
 _SETTLED = 1e-14  # relative difference of two variances that is rounding
@@ -100,7 +101,7 @@ def graph_of(
     qhat0: float,
     realised: Signals | NeuronSignals | None,
     samples: np.ndarray | None,
-    fisher: bool,
+    fisher: Parametrisation | None,
 ) -> NetworkGraph:
     """The graph of a network, with the neurons of one forward pass or some drawn from the mean field."""
     if isinstance(realised, Signals):
@@ -108,7 +109,7 @@ def graph_of(
             "expected signals neuron by neuron (NeuronSignals) of a network that is no chain, got laws of D²; D's of different "
             "layers are correlated there."
         )
-    return network_graph(network, qhat0, samples=samples, realised=realised, fisher=fisher)
+    return network_graph(network, qhat0, samples=samples, realised=realised, fisher=fisher or False)
 
 
 def jacobian_law(
@@ -135,7 +136,7 @@ def jacobian_law(
     if samples is None and is_diagonal(network) and not isinstance(realised, Signals):
         return diagonal_law(network, qhat0, realised=realised)
     if samples is not None or not is_chain(network, realised):
-        return graph_law(graph_of(network, qhat0, realised, samples, fisher=False))
+        return graph_law(graph_of(network, qhat0, realised, samples, None))
     assert not isinstance(realised, NeuronSignals)
     law: Law = PointMass(1.0)
     waiting: dict[int, list[Law]] = {}  # factors that commute, equal ones together
@@ -171,6 +172,7 @@ def fisher_law(
     *,
     realised: Signals | NeuronSignals | None = None,
     samples: np.ndarray | None = None,
+    parametrisation: Parametrisation = "standard",
 ) -> Law:
     """Law of Θ = J_θJ_θᵀ for one sample (no 1/N, no loss factor); its non-zero eigenvalues are those of the Fisher.
 
@@ -182,21 +184,22 @@ def fisher_law(
         realised: signals of one forward pass instead of the mean field; neuron by neuron, they are taken as a graph.
         samples: inputs (n, N₀) or (n, channels, *positions) instead of one of norm ``qhat0``: convolutions need them, several
             samples are taken together, n·outputs eigenvalues; as a graph.
+        parametrisation: ``"ntk"``: of ω and β with W = σ_w ω/√fan_in and b = σ_b β: σ_w²q̂ for ‖x‖², σ_b² for 1.
 
     Example:
         >>> from freeness.network import mlp
         >>> round(fisher_law(mlp(3, 100, "linear"), qhat0=1.0).mean, 9)
         300.0
     """
-    if samples is None and is_diagonal(network) and not isinstance(realised, Signals):
+    if samples is None and is_diagonal(network) and not isinstance(realised, Signals) and parametrisation == "standard":
         return diagonal_law(network, qhat0, realised=realised, fisher=True)
     if samples is not None or not is_chain(network, realised):
-        return graph_law(graph_of(network, qhat0, realised, samples, fisher=True))
+        return graph_law(graph_of(network, qhat0, realised, samples, parametrisation))
     assert not isinstance(realised, NeuronSignals)
     law: Law | None = None
     for layer, signal in layers_and_signals(network, realised or signals(network, qhat0)):
         if isinstance(layer, Dense) and isinstance(signal, DenseSignal):
-            norm = signal.squared_norm + layer.bias
+            norm = _gradients(layer, signal, parametrisation)
             passed = None if law is None else sandwich(law, layer.weights, layer.fan_in, layer.fan_out)
             law = PointMass(norm) if passed is None else shift(passed, norm)
         elif law is not None and isinstance(signal, ActivationSignal):
@@ -204,6 +207,15 @@ def fisher_law(
     if law is None:
         raise InputError("expected a network with at least one weight matrix, got none; nothing is trained in it.")
     return law
+
+
+def _gradients(layer: Dense, signal: DenseSignal, parametrisation: Parametrisation) -> float:
+    """Squared norm of what an output's gradient by its row of weights, and its bias, multiplies."""
+    if parametrisation == "standard":
+        return signal.squared_norm + layer.bias
+    if parametrisation == "ntk":
+        return layer.weights.sigma_w**2 * signal.squared_norm / layer.fan_in + layer.bias * layer.sigma_b**2
+    raise InputError(f"expected parametrisation 'standard' or 'ntk', got {parametrisation!r}; choose one.")
 
 
 def layers_and_signals(

@@ -141,6 +141,16 @@ def _applied(matrix: SharedMatrix, into: np.ndarray, count: int, rng: np.random.
         weights = np.sqrt(matrix.square / channels) * rng.standard_normal((len(matrix.taps), count, channels))
         passed = [np.tensordot(w, tap @ into, 1) for w, tap in zip(weights, matrix.taps, strict=True)]
         return np.sum(passed, axis=0)
-    q, r = np.linalg.qr(rng.standard_normal((max(count, channels), min(count, channels))))
-    q = np.sqrt(matrix.square) * q * np.sign(np.diag(r))
-    return np.tensordot(q if count >= channels else q.T, into, 1)
+    few = min(count, channels)
+    left, right = (_orthonormal(size, few, rng) for size in (count, channels))
+    squares = np.full(few, matrix.square)
+    if matrix.squares is not None:
+        every = np.sort(matrix.squares)
+        squares = every[((np.arange(few) + 0.5) / few * every.size).astype(int)]
+    return np.tensordot(left * np.sqrt(squares) @ right.T, into, 1)
+
+
+def _orthonormal(rows: int, columns: int, rng: np.random.Generator) -> np.ndarray:
+    """Random orthonormal columns."""
+    q, r = np.linalg.qr(rng.standard_normal((rows, columns)))
+    return q * np.sign(np.diag(r))

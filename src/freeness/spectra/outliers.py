@@ -17,7 +17,8 @@ from scipy.linalg import eigh
 
 from freeness.laws import Law
 from freeness.operators import RandomMatrix, Segment
-from freeness.spectra.graph import MatrixPass, NetworkGraph
+from freeness.spectra.graph import NetworkGraph
+from freeness.spectra.graph_builder import MatrixPass
 
 _DRAWS = 4  # of the random rest, averaged
 _ZOOMS, _POINTS = 4, 17

@@ -1,0 +1,305 @@
+"""From the layers of a network to nodes, links and random matrices, along one forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+
+from freeness.errors import InputError
+from freeness.meanfield import pooled, variance_gain, windows
+from freeness.network import (
+    Activation,
+    Convolution,
+    Dense,
+    Dropout,
+    Flatten,
+    Gaussian,
+    Haar,
+    Measured,
+    Normalisation,
+    Pooling,
+    Residual,
+    TokenMixing,
+    described,
+)
+
+Parametrisation = Literal["standard", "ntk"]
+Weights = Dense | Convolution
+Source = Callable[[Weights | TokenMixing, tuple[int, ...], np.ndarray], np.ndarray]
+
+
+@dataclass(eq=False)
+class Node:
+    """K (1 or C, Q, Q), channels of the network there, and a parent by a link (C, Q, Q')."""
+
+    accumulated: np.ndarray
+    channels: int
+    parent: int | None = None
+    link: np.ndarray | None = None
+
+
+@dataclass(eq=False)
+class PlacedMatrix:
+    """A matrix between two nodes, by their numbers; see :class:`~freeness.operators.SharedMatrix`."""
+
+    source: int
+    target: int
+    read: np.ndarray
+    write: np.ndarray | None
+    taps: np.ndarray
+    square: float
+    squares: np.ndarray | None
+    kind: Literal["gaussian", "haar", "measured"]
+    written: MatrixPass
+
+
+@dataclass(frozen=True, eq=False)
+class MatrixPass:
+    """What the forward pass says of one matrix: W·``inputs`` = ``outputs`` (C, Q), biases taken off by their variance's share."""
+
+    inputs: np.ndarray
+    outputs: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Signal:
+    """x of every drawn channel (C, n, *positions); ``slope`` dx/dh (C, Q, Q') by the h of ``node``; how many channels there are.
+
+    ``flat``: positions count as channels from here on.
+    """
+
+    node: int | None
+    value: np.ndarray
+    slope: np.ndarray
+    channels: int
+    flat: bool = False
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """x as (C, Q)."""
+        return self.value.reshape(len(self.value), -1)
+
+
+@dataclass(eq=False)
+class Builder:
+    """Nodes, matrices and outputs of weight layers met so far.
+
+    ``fisher``: weights accumulate the Gram matrix of what they read, in a parametrisation.
+    """
+
+    source: Source
+    fisher: Parametrisation | None
+    rng: np.random.Generator
+    nodes: list[Node] = field(default_factory=list)
+    matrices: list[PlacedMatrix] = field(default_factory=list)
+    seen: list[np.ndarray] = field(default_factory=list)
+
+    def through(self, layers: Sequence[object], signal: Signal) -> Signal:
+        for layer in layers:
+            signal = self._step(layer, signal)
+        return signal
+
+    def _step(self, layer: object, signal: Signal) -> Signal:
+        x = signal.value
+        match layer:
+            case Dense() | Convolution():
+                return self._weights(layer, signal)
+            case Activation():
+                return _scaled(signal, layer.function.function(x), layer.function.derivative(x))
+            case Normalisation(kind="layer" | "rms"):
+                axes = (0, *range(2, x.ndim)) if layer.positions or signal.flat else (0,)
+                centre = x.mean(axis=axes, keepdims=True) if layer.kind == "layer" else 0.0
+                size = np.sqrt(((x - centre) ** 2).mean(axis=axes, keepdims=True) + layer.epsilon)
+                return _scaled(signal, (x - centre) / size, np.broadcast_to(1 / size, x.shape))
+            case Normalisation():
+                return _over_batch(layer, signal)
+            case Dropout():
+                kept = (self.rng.random(x.shape) >= layer.rate) / (1 - layer.rate)
+                return _scaled(signal, x * kept, kept)
+            case Pooling():
+                samples, shape = x.shape[1], x.shape[2:]
+                count = int(np.prod(shape))
+                average = pooled(np.eye(count).reshape(count, *shape), layer, 1, 1).reshape(count, -1).T
+                value = pooled(x, layer, 2, 1)
+                slope = np.kron(np.eye(samples), average) @ signal.slope
+                return Signal(signal.node, value, slope, signal.channels, signal.flat)
+            case Flatten():
+                return Signal(signal.node, x, signal.slope, signal.channels, True)
+            case Residual():
+                return self._residual(layer, signal)
+        raise InputError(
+            f"expected layers that the graph of random matrices covers, got {described(layer)}; measure its spectrum instead."
+        )
+
+    def _weights(self, layer: Weights, signal: Signal) -> Signal:
+        if not isinstance(layer.weights, (Gaussian, Haar, Measured)):
+            raise InputError(
+                f"expected Gaussian, Haar or measured weights in {described(layer)}, got {type(layer.weights).__name__}; the "
+                "graph of random matrices covers no others."
+            )
+        taps, shape, fan_out = _taps(layer, signal)
+        x = signal.matrix
+        gram = signal.channels / len(x) * x.T @ x
+        moments = np.sum([tap @ gram @ tap.T for tap in taps], axis=0) / (signal.channels * len(taps))
+        gain = variance_gain(layer.weights, signal.channels, fan_out)
+        h = self.source(layer, shape, gain * moments + layer.sigma_b**2)
+        self.seen.append(h)
+        if h.shape[1:] != shape or len(h) > fan_out or not np.isfinite(h).all():
+            raise InputError(
+                f"expected {fan_out} finite outputs of {described(layer)} for samples and positions {shape}, got shape "
+                f"{h.shape}; take the signals of this very network."
+            )
+        count = len(moments)
+        written = np.zeros((count, count))
+        if self.fisher is not None:
+            written = _gradients(layer, signal, gram, self.fisher)
+        self.nodes.append(Node(written[None], fan_out))
+        here = len(self.nodes) - 1
+        if signal.node is not None:
+            self.matrices.append(placed(layer, signal, here, taps, h))
+        return Signal(here, h, np.broadcast_to(np.eye(count), (len(h), count, count)), fan_out)
+
+    def _residual(self, layer: Residual, signal: Signal) -> Signal:
+        """The branch's last node becomes the one where both meet."""
+        before = len(self.nodes)
+        inner = self.through(layer.branch, signal)
+        if inner.value.shape[1:] != signal.value.shape[1:] or inner.channels != signal.channels:
+            raise InputError(
+                f"expected a branch of {described(layer)} that keeps channels and positions, got {inner.channels} × "
+                f"{inner.value.shape[2:]} for {signal.channels} × {signal.value.shape[2:]}; correct it."
+            )
+        here = inner.node
+        if here is None or here < before or self.nodes[here].parent is not None:
+            raise InputError(
+                f"expected a branch that ends behind a weight layer of its own, got {described(layer)} with a nested sum at its "
+                "end; measure its spectrum instead."
+            )
+        if len(inner.value) != len(signal.value):
+            raise InputError(
+                f"expected as many drawn channels on both sides of {described(layer)}, got {len(signal.value)} and "
+                f"{len(inner.value)}; give realised signals."
+            )
+        outer = layer.scale * inner.slope
+        node = self.nodes[here]
+        node.accumulated = outer @ node.accumulated @ outer.transpose(0, 2, 1)
+        for matrix in self.matrices:
+            if matrix.target == here:
+                matrix.write = outer if matrix.write is None else outer @ matrix.write
+        if signal.node is not None:
+            node.parent, node.link = signal.node, layer.skip * signal.slope
+        value = layer.skip * signal.value + layer.scale * inner.value
+        count = outer.shape[1]
+        return Signal(here, value, np.broadcast_to(np.eye(count), (len(value), count, count)), signal.channels)
+
+    def closed(self, signal: Signal) -> None:
+        """A last node behind what follows the last weights."""
+        count = signal.slope.shape[1]
+        if signal.node is not None and not (signal.slope.shape[2] == count and (signal.slope == np.eye(count)).all()):
+            self.nodes.append(Node(np.zeros((1, count, count)), signal.channels, signal.node, signal.slope))
+
+
+def sizes(layer: Weights | TokenMixing) -> tuple[int, int]:
+    """What a layer's weights map, channels, tokens or features: into and out of it.
+
+    Example:
+        >>> from freeness.network import Haar
+        >>> sizes(TokenMixing(4, 6, Haar(1.0)))
+        (4, 6)
+    """
+    match layer:
+        case TokenMixing():
+            return layer.tokens_in, layer.tokens_out
+        case Convolution():
+            return layer.channels_in, layer.channels_out
+    return layer.fan_in, layer.fan_out
+
+
+def placed(layer: Weights | TokenMixing, signal: Signal, here: int, taps: np.ndarray, h: np.ndarray) -> PlacedMatrix:
+    """The matrix of a layer with outputs h, from the node of the signal to the node ``here``; ``taps`` (taps, Q_out, Q_in).
+
+    Example:
+        >>> from freeness.network import Dense, Gaussian
+        >>> signal = Signal(0, np.ones((3, 1)), np.ones((3, 1, 1)), 3)
+        >>> placed(Dense(3, 3, Gaussian(2.0)), signal, 1, np.ones((1, 1, 1)), np.ones((3, 1))).square
+        4.0
+    """
+    assert signal.node is not None
+    share = max(0.0, 1 - layer.sigma_b**2 / float((h**2).mean())) if h.any() else 0.0
+    passed = MatrixPass(signal.matrix, share * h.reshape(len(h), -1))
+    square, every = layer.weights.sigma_w**2, np.eye(taps.shape[1])[None]
+    match layer.weights:
+        case Haar():
+            return PlacedMatrix(signal.node, here, taps[0] @ signal.slope, None, every, square, None, "haar", passed)
+        case Measured(singular_values=values):
+            if taps.shape != (1, 1, 1):
+                raise InputError(
+                    f"expected Gaussian or Haar weights in {described(layer)} with several positions or samples, got measured "
+                    "ones; measure its spectrum instead."
+                )
+            return PlacedMatrix(signal.node, here, signal.slope, None, taps, square, values**2, "measured", passed)
+    return PlacedMatrix(signal.node, here, signal.slope, None, taps, square / len(taps), None, "gaussian", passed)
+
+
+def _gradients(layer: Weights, signal: Signal, gram: np.ndarray, parametrisation: Parametrisation) -> np.ndarray:
+    """Gram matrix (Q, Q) of the gradients of a layer's weights and bias; NTK: W = σ_w ω/√(its inputs), b = σ_b β."""
+    taps, _, _ = _taps(layer, signal, trained=True)
+    found = np.sum([tap @ gram @ tap.T for tap in taps], axis=0)
+    if parametrisation == "standard":
+        return found + float(layer.bias)
+    inputs = layer.fan_in if isinstance(layer, Dense) else layer.channels_in
+    spread = len(taps) if isinstance(layer, Convolution) and not isinstance(layer.weights, Haar) else 1
+    return layer.weights.sigma_w**2 / (inputs * spread) * found + layer.bias * layer.sigma_b**2
+
+
+def _over_batch(layer: Normalisation, signal: Signal) -> Signal:
+    """Each channel by its mean and variance over the samples at hand, and over positions; these move with every entry."""
+    x, channels, count = signal.matrix, len(signal.value), signal.matrix.shape[1]
+    if count == 1 or (signal.flat and signal.value.shape[1] == 1):
+        raise InputError(
+            f"expected several samples before {described(layer)}, got one; it normalises over the batch, so give the batch."
+        )
+    samples = signal.value.shape[1]
+    places = count // samples if signal.flat else 1
+    average = np.kron(np.full((count // places, count // places), places / count), np.eye(places))
+    centred = x - x @ average
+    size = np.sqrt(centred**2 @ average + layer.epsilon)
+    normal = centred / size
+    own = (np.eye(count) - average - average * normal[:, :, None] * normal[:, None, :]) / size[:, None, :]
+    value = normal.reshape(channels, *signal.value.shape[1:])
+    return Signal(signal.node, value, own @ signal.slope, signal.channels, signal.flat)
+
+
+def _scaled(signal: Signal, value: np.ndarray, derivative: np.ndarray) -> Signal:
+    slope = derivative.reshape(len(derivative), -1)[:, :, None] * signal.slope
+    return replace(signal, value=value, slope=slope)
+
+
+def _taps(layer: Weights, signal: Signal, trained: bool = False) -> tuple[np.ndarray, tuple[int, ...], int]:
+    """T_τ (taps, Q_out, Q_in) of the weights, or of all that are ``trained``; samples and positions, and channels behind."""
+    samples, shape = signal.value.shape[1], signal.value.shape[2:]
+    count = int(np.prod(shape))
+    every = np.eye(samples)
+    if isinstance(layer, Convolution):
+        _expect(layer, layer.channels_in, signal.channels)
+        seen = layer if not trained else Convolution(1, 1, layer.kernel, Gaussian(1.0), layer.padding, layer.stride)
+        each = list(windows(np.eye(count).reshape(count, *shape), seen, 1, 1))
+        taps = np.stack([np.kron(every, window.reshape(count, -1).T) for window in each])
+        return taps, (samples, *each[0].shape[1:]), layer.channels_out
+    if count > 1 and not signal.flat:
+        raise InputError(f"expected one position before {described(layer)}, got {shape}; flatten or pool before it.")
+    _expect(layer, layer.fan_in, signal.channels * count)
+    if count > 1 and isinstance(layer.weights, Haar):
+        raise InputError(
+            f"expected Gaussian weights in {described(layer)} behind flattening, got Haar ones, which mix the positions of all "
+            "channels; pool before it or measure."
+        )
+    taps = np.stack([np.kron(every, np.eye(count)[p : p + 1]) for p in range(count)])
+    return taps, (samples,), layer.fan_out
+
+
+def _expect(layer: Weights, wanted: int, found: int) -> None:
+    if wanted != found:
+        raise InputError(f"expected {wanted} inputs of {described(layer)}, got {found}; correct the channels.")

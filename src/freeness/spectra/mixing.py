@@ -1,0 +1,132 @@
+"""Graphs of networks that mix tokens and channels in turn (MLP-Mixer): W ⊗ 1 and 1 ⊗ V between all entries of the stream.
+
+A channel's positions cannot be kept together, since the weights act on them; so every entry of the (channels, tokens) array is a
+neuron of its own, and W ⊗ 1 is taken to be a matrix with the singular values of W that is free from everything else. W ⊗ 1 and
+1 ⊗ V commute, however, so this is an approximation, and only for Haar weights a good one, whose singular values are all equal. In
+drawn networks (3 token and 3 channel layers, 20–40 tokens) the Cauchy transform was met within 2–4 % and the upper end of
+hard-tanh chains exactly; that of ReLU chains and of residual networks came out 15–25 % low. Gaussian weights are refused: the
+second moment missed by 40 %. So is the Fisher, whose accumulated Gram matrices G ⊗ 1 and 1 ⊗ G are not diagonal over entries.
+
+Source: Hayase, Karakida (2023): the Jacobian of a Mixer follows the law of the fully connected network. Tested by simulation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from freeness.errors import InputError
+from freeness.meanfield import variance_gain
+from freeness.network import (
+    Activation,
+    Convolution,
+    Dropout,
+    Haar,
+    Network,
+    Normalisation,
+    Residual,
+    TokenMixing,
+    described,
+)
+from freeness.spectra.graph_builder import Builder, Node, Signal, placed, sizes
+
+Mixing = TokenMixing | Convolution
+
+
+def mixes_tokens(network: Network) -> bool:
+    """Whether there is a layer with weights over positions.
+
+    Example:
+        >>> from freeness.network import mixer, mlp
+        >>> mixes_tokens(mixer(1, 4, 8)), mixes_tokens(mlp(2, 8))
+        (True, False)
+    """
+    return any(isinstance(layer, TokenMixing) for layer in network.walk())
+
+
+@dataclass(eq=False)
+class MixingBuilder(Builder):
+    """As :class:`Builder`, of entries instead of channels: values (channels·tokens, 1), on the ``grid`` (channels, tokens)."""
+
+    grid: tuple[int, int] = field(default=(0, 0))
+
+    def start(self, network: Network, x: np.ndarray) -> Signal:
+        """The first signal, of one input (channels, 1, tokens), where JJᵀ accumulates."""
+        if x.ndim != 3 or x.shape[1] != 1:
+            raise InputError(
+                f"expected one sample (1, channels, tokens) of a network that mixes tokens, got {x.shape[1]} of shape "
+                f"{(x.shape[0], *x.shape[2:])}; take one."
+            )
+        if self.fisher is not None:
+            raise InputError(
+                "expected the Jacobian of a network that mixes tokens, got its Fisher information, which the theory does not "
+                "cover; measure it instead."
+            )
+        first = next(layer for layer in network.walk() if isinstance(layer, (TokenMixing, Convolution)))
+        self.grid = (len(x), x.shape[2])
+        _expect(first, self.grid)
+        self.nodes.append(Node(np.ones((1, 1, 1)), x.size))
+        return Signal(0, x.reshape(-1, 1), np.ones((x.size, 1, 1)), x.size)
+
+    def _step(self, layer: object, signal: Signal) -> Signal:
+        match layer:
+            case TokenMixing() | Convolution():
+                return self._mixed(layer, signal)
+            case Normalisation(kind="layer" | "rms"):
+                x = signal.value.reshape(*self.grid)
+                axes = None if layer.positions else 0
+                centre = x.mean(axis=axes, keepdims=True) if layer.kind == "layer" else 0.0
+                size = np.sqrt(((x - centre) ** 2).mean(axis=axes, keepdims=True) + layer.epsilon)
+                slope = np.broadcast_to(1 / size, x.shape).reshape(-1, 1, 1) * signal.slope
+                return replace(signal, value=((x - centre) / size).reshape(-1, 1), slope=slope)
+            case Activation() | Dropout() | Residual():
+                return super()._step(layer, signal)
+        raise InputError(
+            f"expected token mixing, 1×1 convolutions, activations, layer or RMS normalisation, dropout and residual layers, got "
+            f"{described(layer)}; take the network without it, or measure."
+        )
+
+    def _mixed(self, layer: Mixing, signal: Signal) -> Signal:
+        _expect(layer, self.grid)
+        if not isinstance(layer.weights, Haar):
+            raise InputError(
+                f"expected Haar weights in {described(layer)} of a network that mixes tokens, got others, for which W ⊗ 1 and "
+                "1 ⊗ V are far from free; measure its spectrum instead."
+            )
+        tokens = isinstance(layer, TokenMixing)
+        into, out = sizes(layer)
+        x = signal.value.reshape(*self.grid)
+        read = x.T if tokens else x  # (mixed, others)
+        covariance = variance_gain(layer.weights, into, out) * read.T @ read / into + layer.sigma_b**2
+        h = self.source(layer, (read.shape[1],), covariance)
+        if h.shape != (out, read.shape[1]) or not np.isfinite(h).all():
+            raise InputError(
+                f"expected finite outputs {(out, read.shape[1])} of {described(layer)}, got shape {h.shape}; take the "
+                "signals of this very network."
+            )
+        stream = h.T if tokens else h
+        self.seen.append(stream[:, None])
+        self.grid, value = stream.shape, stream.reshape(-1, 1)
+        self.nodes.append(Node(np.zeros((1, 1, 1)), value.size))
+        here = len(self.nodes) - 1
+        self.matrices.append(placed(layer, signal, here, np.ones((1, 1, 1)), value))
+        return Signal(here, value, np.ones((value.size, 1, 1)), value.size)
+
+
+def _expect(layer: Mixing, grid: tuple[int, int]) -> None:
+    channels, tokens = grid
+    if isinstance(layer, TokenMixing):
+        if layer.tokens_in != tokens:
+            raise InputError(
+                f"expected {layer.tokens_in} tokens before {described(layer)}, got {tokens}; correct them."
+            )
+        return
+    if np.prod(layer.kernel) != 1 or layer.stride != 1:
+        raise InputError(
+            f"expected 1×1 convolutions in a network that mixes tokens, got {described(layer)}; measure it."
+        )
+    if layer.channels_in != channels:
+        raise InputError(
+            f"expected {layer.channels_in} channels before {described(layer)}, got {channels}; correct them."
+        )
