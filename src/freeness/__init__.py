@@ -4,6 +4,7 @@ The random-matrix engine and the theory of networks, without any framework; ``fr
 initialises PyTorch models.
 """
 
+from freeness.advice import Design, design
 from freeness.calculus import (
     Circular,
     Expression,
@@ -84,6 +85,7 @@ __all__ = [
     "Circular",
     "ConvergenceError",
     "Density",
+    "Design",
     "Edge",
     "Empirical",
     "Expression",
@@ -115,6 +117,7 @@ __all__ = [
     "anticommutator",
     "commutator",
     "compress",
+    "design",
     "fisher_law",
     "free_deconvolution",
     "free_difference",

@@ -1,20 +1,56 @@
-"""Numbers and reasons: learning rate and verdict, and the record of an analysis."""
+"""Numbers and reasons: initialisation, activation, learning rate, capacity and verdict, and the record of an analysis."""
 
+from freeness.advice.activation import ChosenActivation, choose_activation
 from freeness.advice.analysis import Analysis, Comparison, FreenessOutcome, LayerRow, LearningRate, Verdict
-from freeness.advice.learning_rate import Curvature, hessian_scale, stable_rate
+from freeness.advice.candidates import Candidate, usual_candidates
+from freeness.advice.capacity import equal_power_capacity, water_filling_capacity
+from freeness.advice.design import Design, DesignOptions, LayerGain, ResidualPlan, UnreachableIsometry, design
+from freeness.advice.edges import upper_end
+from freeness.advice.learning_rate import Curvature, Descent, hessian_scale, stable_rate
 from freeness.advice.progress import Progress
+from freeness.advice.reach import Reach, reach
+from freeness.advice.theory_rate import LayerRate, RateCurve, TheoryRate, Training, layer_means, rate_curve, theory_rate
+from freeness.advice.trade_off import KernelShares, TradeOff, dial, kernel_shares, trade_off
 from freeness.advice.verdict import phase_of
 
 __all__ = [
     "Analysis",
+    "Candidate",
+    "ChosenActivation",
     "Comparison",
     "Curvature",
+    "Descent",
+    "Design",
+    "DesignOptions",
     "FreenessOutcome",
+    "KernelShares",
+    "LayerGain",
+    "LayerRate",
     "LayerRow",
     "LearningRate",
     "Progress",
+    "RateCurve",
+    "Reach",
+    "ResidualPlan",
+    "TheoryRate",
+    "TradeOff",
+    "Training",
+    "UnreachableIsometry",
     "Verdict",
+    "choose_activation",
+    "design",
+    "dial",
+    "equal_power_capacity",
     "hessian_scale",
+    "kernel_shares",
+    "layer_means",
     "phase_of",
+    "rate_curve",
+    "reach",
     "stable_rate",
+    "theory_rate",
+    "trade_off",
+    "upper_end",
+    "usual_candidates",
+    "water_filling_capacity",
 ]

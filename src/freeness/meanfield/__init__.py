@@ -5,7 +5,7 @@ from freeness.meanfield.derivative_law import derivative_law
 from freeness.meanfield.fixed_point import FixedPoint, depth_scale, fixed_point
 from freeness.meanfield.forward import Pairs, Stream, forward
 from freeness.meanfield.hermite import hermite_coefficients, nonlinear_energy
-from freeness.meanfield.isometry import CriticalPoint, isometric_point, normalised
+from freeness.meanfield.isometry import CriticalPoint, derivative_spread, isometric_point, normalised
 from freeness.meanfield.kernels import Kernels, kernels
 from freeness.meanfield.length_map import LengthMap, second_moment_slope, squared_slope
 from freeness.meanfield.moments import GaussianMoments, gaussian_moments, slope_moment
@@ -36,6 +36,7 @@ __all__ = [
     "covariance",
     "depth_scale",
     "derivative_law",
+    "derivative_spread",
     "edge_of_chaos",
     "fixed_point",
     "forward",

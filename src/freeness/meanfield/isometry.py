@@ -10,13 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import root_scalar
+from scipy.special import ndtr
 
 from freeness.errors import InputError
-from freeness.meanfield.moments import slope_moment
 from freeness.meanfield.phase import edge_of_chaos
-from freeness.network import ActivationFunction
+from freeness.network import ActivationFunction, AffineImage, affine_image
+from freeness.numerics.quadrature import gaussian_nodes
 
 _LOW, _HIGH, _POINTS = 1e-8, 1e2, 201  # variances among which the first with the wanted spread is bracketed
+_AT_ONCE = 10
 
 
 @dataclass(frozen=True)
@@ -55,33 +57,60 @@ def isometric_point(function: ActivationFunction, activations: int, spread: floa
     if not (np.isfinite(spread) and spread > 0):
         raise InputError(f"expected a spread σ_JJ² > 0, got {spread}; only a linear network has 0.")
 
-    def excess(log_q: float) -> float:
-        return activations * _delta(function, float(np.exp(log_q))) - spread
-
-    grid = np.linspace(np.log(_LOW), np.log(_HIGH), _POINTS)
-    values = np.array([excess(v) for v in grid])
-    crossings = np.flatnonzero((values[:-1] < 0) & (values[1:] >= 0))
+    grid = np.geomspace(_LOW, _HIGH, _POINTS)
+    spreads = np.empty(0)
+    crossings = np.empty(0, dtype=int)
+    while crossings.size == 0 and spreads.size < _POINTS:  # from small variances up to the first crossing
+        at = grid[spreads.size : spreads.size + _AT_ONCE]
+        spreads = np.append(spreads, activations * derivative_spread(function, at))
+        crossings = np.flatnonzero((spreads[:-1] < spread) & (spreads[1:] >= spread))
     if crossings.size == 0:
-        reached = "at least" if values[0] >= 0 else "at most"
-        extreme = (values.min() if values[0] >= 0 else values.max()) + spread
+        reached = "at least" if spreads[0] >= spread else "at most"
+        extreme = spreads.min() if spreads[0] >= spread else spreads.max()
         raise InputError(
             f"expected a spread that {function.name} can have in {activations} layers, got {spread:g}, where it has {reached} "
-            f"{extreme:.4g}: {_reason(function, values[0] >= 0)}."
+            f"{extreme:.4g}: {_reason(spreads[0] >= spread)}."
         )
-    first = crossings[0]
-    root = root_scalar(excess, bracket=(grid[first], grid[first + 1]), xtol=1e-14).root
-    q = float(np.exp(root))
+
+    def excess(log_q: float) -> float:
+        return activations * float(derivative_spread(function, np.exp([log_q]))[0]) - spread
+
+    low, high = np.log(grid[crossings[0] : crossings[0] + 2])
+    q = float(np.exp(root_scalar(excess, bracket=(low, high), xtol=1e-14).root))
     edge = edge_of_chaos(function, [q])
-    return CriticalPoint(q, float(edge.sigma_w[0]), float(edge.sigma_b[0]), _delta(function, q), bool(edge.stable[0]))
+    delta = float(derivative_spread(function, np.array([q]))[0])
+    return CriticalPoint(q, float(edge.sigma_w[0]), float(edge.sigma_b[0]), delta, bool(edge.stable[0]))
 
 
-def _delta(function: ActivationFunction, q: float) -> float:
-    """δ = μ₂/μ₁² - 1."""
-    first, second = (slope_moment(function, q, k).value for k in (1, 2))
-    return second / first**2 - 1 if first > 0 else float("inf")
+def derivative_spread(function: ActivationFunction, q: np.ndarray) -> np.ndarray:
+    """δ = μ₂/μ₁² - 1, the relative variance of φ'² over the neurons, at each variance q > 0; ∞ where φ' is 0 everywhere.
+
+    Args:
+        function: φ.
+        q: variances, one-dimensional.
+
+    Example:
+        >>> from freeness.network import activation
+        >>> derivative_spread(activation("relu"), np.array([0.5, 2.0])).tolist()
+        [1.0, 1.0]
+    """
+    q = np.asarray(q, dtype=float)
+    if function.slopes is not None:  # shares of the neurons on each piece
+        levels = ndtr(np.array([-np.inf, *function.kinks, np.inf]) / np.sqrt(q)[:, None])
+        moments = [np.diff(levels) @ np.array(function.slopes) ** power for power in (2, 4)]
+    else:
+        rows = []
+        for value in q:
+            nodes, weights = gaussian_nodes(float(value), function.kinks)
+            squares = function.derivative(nodes) ** 2
+            rows.append((weights @ squares, weights @ squares**2))
+        moments = np.array(rows).reshape(-1, 2).T
+    first, second = moments
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(first > 0, np.maximum(second / first**2 - 1, 0.0), np.inf)
 
 
-def _reason(function: ActivationFunction, too_large: bool) -> str:
+def _reason(too_large: bool) -> str:
     if too_large:
         return (
             "its derivative is not constant near 0, so a smaller variance does not help; take one that is smooth there"
@@ -109,13 +138,5 @@ def normalised(function: ActivationFunction, variance: float, gain: float) -> Ac
         raise InputError(
             f"expected a variance and a gain > 0, got {variance} and {gain}; take those of a critical point."
         )
-    root = np.sqrt(variance)
-    inner = root * gain
-    slopes = None if function.slopes is None else tuple(float(gain * slope) for slope in function.slopes)
-    return ActivationFunction(
-        f"normalised {function.name}",
-        lambda x: function.function(inner * x) / root,
-        lambda x: gain * function.derivative(inner * x),
-        tuple(float(kink / inner) for kink in function.kinks),
-        slopes,
-    )
+    root = float(np.sqrt(variance))
+    return affine_image(AffineImage(function, gain=root * float(gain), scale=1 / root), f"normalised {function.name}")

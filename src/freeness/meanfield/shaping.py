@@ -23,6 +23,7 @@ from freeness.meanfield.covariance import covariance
 from freeness.network import (
     Activation,
     ActivationFunction,
+    AffineImage,
     Convolution,
     Dense,
     Flatten,
@@ -30,8 +31,10 @@ from freeness.network import (
     Network,
     Residual,
     activation,
+    affine_image,
     described,
 )
+from freeness.network.activations import is_real
 from freeness.numerics.quadrature import gaussian_nodes
 
 _ZETA = 1.5  # slope of the whole network's correlation map at 1, DKS
@@ -40,6 +43,7 @@ _KEPT = 0.9  # C_f(0) of the whole network, TAT for leaky ReLU
 _STARTS = [(g, b) for g in (0.1, 0.3, 0.03, 1.0, 0.6) for b in (0.5, -0.5, 1.0, 0.0, -1.0)]
 _STEP = 1e-4  # of the difference quotient for φ''
 _SOLVED = 1e-10
+_HUGE = 1e6
 _NORMALISED = 1e-6  # |skip² + scale² - 1| of a residual layer that keeps q
 
 
@@ -55,7 +59,12 @@ class Shaped:
     layers: int
 
 
-def shaped(function: ActivationFunction, network: Network | int, method: Literal["dks", "tat"] = "tat") -> Shaped:
+def shaped(
+    function: ActivationFunction,
+    network: Network | int,
+    method: Literal["dks", "tat"] = "tat",
+    target: float | None = None,
+) -> Shaped:
     """The activation made for a deep chain of layers.
 
     DKS: Q(1) = Q'(1) = 1, C(0) = 0, slope of the network's correlation map 1.5 at 1. TAT: Q(1) = Q'(1) = C'(1) = 1, its
@@ -65,9 +74,10 @@ def shaped(function: ActivationFunction, network: Network | int, method: Literal
         function: φ, smooth, or of the ReLU family for TAT.
         network: the record, whose residual layers must be normalised (skip² + scale² = 1); or L, for a chain of L activations.
         method: "dks" or "tat".
+        target: another number than the authors' 1.5 (DKS, > 1), 0.3 (TAT, > 0) or 0.9 (leaky ReLU, in (0, 1)).
 
     Raises:
-        InputError: the method does not know the activation.
+        InputError: the method does not know the activation, or a target out of range.
         ConvergenceError: no constants were found.
 
     Example:
@@ -87,9 +97,12 @@ def shaped(function: ActivationFunction, network: Network | int, method: Literal
             raise InputError(
                 f"expected a smooth activation for {method.upper()}, got {function.name}; TAT shapes the ReLU family."
             )
-        return _leaky(record)
+        return _leaky(record, _target(target, _KEPT, 0.0, 1.0))
     layers = _count(record)
-    residual = _dks(function, record) if method == "dks" else _tat(function, record)
+    if method == "dks":
+        residual = _dks(function, record, _target(target, _ZETA, 1.0, _HUGE))
+    else:
+        residual = _tat(function, record, _target(target, _TAU, 0.0, _HUGE))
     for start in _STARTS:
         with np.errstate(all="ignore"):
             found = root(lambda p: residual(*p)[0], start, tol=1e-13)
@@ -105,6 +118,12 @@ def shaped(function: ActivationFunction, network: Network | int, method: Literal
         f"expected constants that shape {function.name} for {layers} layers by {method.upper()}, got none from "
         f"{len(_STARTS)} starts; the activation may be linear, or too far from what the conditions ask."
     )
+
+
+def _target(given: float | None, usual: float, low: float, high: float) -> float:
+    if given is not None and not (is_real(given) and low < given < high):
+        raise InputError(f"expected a target between {low:g} and {high:g}, got {given!r}; the usual one is {usual:g}.")
+    return usual if given is None else float(given)
 
 
 def _chain(layers: int) -> tuple[Layer, ...]:
@@ -184,11 +203,11 @@ def _extremes(layers: Sequence[Layer], start: float, step: Callable[[float], flo
 _Residual = Callable[[float, float], tuple[np.ndarray, float, float]]
 
 
-def _dks(function: ActivationFunction, layers: Sequence[Layer]) -> _Residual:
+def _dks(function: ActivationFunction, layers: Sequence[Layer], zeta: float = _ZETA) -> _Residual:
     """(Q'(1) - 1, C'(1) - ψ) with the slope ψ that makes the network's ζ, d from C(0) = 0 and a from Q(1) = 1."""
     psi = float(
         root_scalar(
-            lambda p: np.log(largest(layers, 1.0, lambda x: p * x) / _ZETA), bracket=(1.0, _ZETA), xtol=1e-14
+            lambda p: np.log(largest(layers, 1.0, lambda x: p * x) / zeta), bracket=(1.0, zeta), xtol=1e-14
         ).root
     )
 
@@ -204,7 +223,7 @@ def _dks(function: ActivationFunction, layers: Sequence[Layer]) -> _Residual:
     return residual
 
 
-def _tat(function: ActivationFunction, layers: Sequence[Layer]) -> _Residual:
+def _tat(function: ActivationFunction, layers: Sequence[Layer], tau: float = _TAU) -> _Residual:
     """(Q(1) - 1, n·C''(1)/τ - 1), n·C''(1) the network's curvature, with a from C'(1) = 1 and d from Q'(1) = 1, linear in it."""
     effective = largest(layers, 0.0, lambda x: x + 1)
 
@@ -215,7 +234,7 @@ def _tat(function: ActivationFunction, layers: Sequence[Layer]) -> _Residual:
         scale = float(1 / np.sqrt(weights @ slope**2))
         offset = float((weights @ slope**2 - weights @ (value * slope * z)) / (weights @ (slope * z)))
         q = scale**2 * weights @ (value + offset) ** 2
-        return np.array([q - 1, effective * scale**2 * (weights @ bend**2) / _TAU - 1]), offset, scale
+        return np.array([q - 1, effective * scale**2 * (weights @ bend**2) / tau - 1]), offset, scale
 
     return residual
 
@@ -228,17 +247,12 @@ def _nodes(function: ActivationFunction, gain: float, shift: float) -> tuple[np.
 
 
 def _made(function: ActivationFunction, gain: float, shift: float, offset: float, scale: float, layers: int) -> Shaped:
-    made = ActivationFunction(
-        f"shaped {function.name}",
-        lambda x: scale * (function.function(gain * x + shift) + offset),
-        lambda x: scale * gain * function.derivative(gain * x + shift),
-        tuple((kink - shift) / gain for kink in function.kinks),
-    )
+    made = affine_image(AffineImage(function, gain, shift, offset, scale), f"shaped {function.name}")
     return Shaped(made, gain, shift, offset, scale, layers)
 
 
-def _leaky(layers: Sequence[Layer]) -> Shaped:
-    """max(x, 0) + s·min(x, 0), scaled by √(2/(1 + s²)), with s from C_f(0) = 0.9."""
+def _leaky(layers: Sequence[Layer], kept_at_zero: float) -> Shaped:
+    """max(x, 0) + s·min(x, 0), scaled by √(2/(1 + s²)), with s from C_f(0), 0.9 for the authors."""
 
     def kept(slope: float) -> float:
         leaky = activation("leaky_relu", negative_slope=slope)
@@ -248,21 +262,15 @@ def _leaky(layers: Sequence[Layer]) -> Shaped:
                 0.0,
                 lambda c: min(float(covariance(leaky, 1.0, 1.0, c).value) * 2 / (1 + slope**2), 1.0),
             )
-            - _KEPT
+            - kept_at_zero
         )
 
     if kept(0.0) < 0:
         raise InputError(
             f"expected a network that needs shaping, got {_count(layers)} activations, whose ReLU map takes 0 to less "
-            f"than {_KEPT}; use ReLU."
+            f"than {kept_at_zero:g}; use ReLU."
         )
     slope = float(root_scalar(kept, bracket=(0.0, 1.0 - 1e-9), xtol=1e-14).root)
     leaky, scale = activation("leaky_relu", negative_slope=slope), float(np.sqrt(2 / (1 + slope**2)))
-    made = ActivationFunction(
-        "shaped leaky_relu",
-        lambda x: scale * leaky.function(x),
-        lambda x: scale * leaky.derivative(x),
-        (0.0,),
-        (scale * slope, scale),
-    )
+    made = affine_image(AffineImage(leaky, scale=scale), "shaped leaky_relu")
     return Shaped(made, 1.0, 0.0, 0.0, scale, _count(layers))

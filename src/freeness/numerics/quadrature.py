@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -39,11 +40,19 @@ def gaussian_nodes(variance: float, kinks: Sequence[float] = (), order: int = _O
     inner = [k / deviation for k in kinks if abs(k) < _RANGE * deviation]
     panels = min(int(np.ceil(2 * _RANGE / min(_PANEL, _FEATURE / deviation))), _PANELS)
     breaks = np.unique(np.concatenate([np.linspace(-_RANGE, _RANGE, panels + 1), inner]))
-    nodes, weights = np.polynomial.legendre.leggauss(order)
+    nodes, weights = _legendre(order)
     half = np.diff(breaks)[:, None] / 2
     xi = (breaks[:-1, None] + half + half * nodes).ravel()
     density = np.exp(-(xi**2) / 2) / np.sqrt(2 * np.pi)
     return deviation * xi, (half * weights).ravel() * density
+
+
+@cache
+def _legendre(order: int) -> tuple[np.ndarray, np.ndarray]:
+    """The rule on [-1, 1], which costs more than an expectation does; shared, so it must not be written to."""
+    nodes, weights = np.polynomial.legendre.leggauss(order)
+    nodes.flags.writeable = weights.flags.writeable = False
+    return nodes, weights
 
 
 def gaussian_expectation(

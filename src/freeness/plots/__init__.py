@@ -1,6 +1,7 @@
 """Pictures of laws and results as matplotlib Axes; nothing is computed from a network, and nothing is saved."""
 
 from freeness.plots.cdf import plot_cdf
+from freeness.plots.design import plot_trade_off
 from freeness.plots.law import plot_law
 from freeness.plots.layers import plot_layers
 from freeness.plots.phase import plot_phase
@@ -20,6 +21,7 @@ __all__ = [
     "plot_layers",
     "plot_phase",
     "plot_spectrum",
+    "plot_trade_off",
     "split_eigenvalues",
     "window_of",
 ]

@@ -1,0 +1,402 @@
+"""The learning rate of an architecture from theory alone, layer by layer if the parametrisation asks for it.
+
+With its own rate η_l = η·s_l a layer adds s_l·‖x^{l-1}‖²δ_lδ_lᵀ to the matrix whose largest eigenvalue bounds the step, so one
+spectrum serves every parametrisation: that of Σ_l s_l Θ_l (theory.md §3.2, §7).
+
+Sources: Hayase, Karakida (AISTATS 2021) for the spectrum; Karakida, Akaho, Amari (2019) for batches; Jacot et al. (2018) for NTK;
+Yang et al., Tensor Programs V (2022), table 3, for μP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from freeness.advice.edges import upper_end
+from freeness.advice.learning_rate import (
+    PRECONDITIONED,
+    Descent,
+    KnownOptimizer,
+    Loss,
+    as_descent,
+    hessian_scale,
+    start_fraction,
+)
+from freeness.advice.reach import is_homogeneous
+from freeness.errors import InputError
+from freeness.meanfield import ActivationSignal, DenseSignal, Signals, covariance, signals, variance_gain
+from freeness.network import Activation, Dense, Network
+from freeness.network.activations import is_real
+from freeness.network.layers import is_size
+from freeness.spectra import gram_law
+from freeness.spectra.backward import layers_and_signals
+
+Parametrisation = Literal["standard", "ntk", "mup"]
+_PARAMETRISATIONS = ("standard", "ntk", "mup")
+# width 128; tanh, hard-tanh, GELU, ReLU; 2,000 images; one seed: tests/torch/test_design_training.py repeats three of them
+_TRIED = (
+    "7 of 8 designed networks of 20 and 50 layers came within 0.012 of the best accuracy among factors 1/8 to 16 of it after one "
+    "pass over Fashion-MNIST in batches of 32, and the 50-layer ReLU network did not"
+)
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a network is to be trained.
+
+    Args:
+        loss: averaged over the batch; for any other loss its Hessian in the outputs of one sample, C×C.
+        optimizer: a name, or a :class:`Descent` with its numbers.
+        batch: B, samples a step.
+        correlation: of two inputs, x·x'/‖x‖²; with it a batch of B > 1 has its own bound, without it that of one sample, which
+            is safe for every batch.
+        parametrisation: "standard" as torch has it; "ntk" and "mup" ask for a rate a layer.
+        base_width: the width at which "mup" is the same as "standard".
+    """
+
+    loss: Loss | np.ndarray = field(default="cross_entropy")
+    optimizer: KnownOptimizer | Descent = "sgd"
+    batch: int = 1
+    correlation: float | None = None
+    parametrisation: Parametrisation = "standard"
+    base_width: int = 128
+
+    def __post_init__(self) -> None:
+        if isinstance(self.loss, str):
+            hessian_scale(self.loss, 1)  # refuses an unknown one
+        if as_descent(self.optimizer).optimizer in PRECONDITIONED:
+            raise InputError(
+                f"expected sgd, momentum or nesterov for a rate from theory alone, got {as_descent(self.optimizer).optimizer!r}, "
+                "whose preconditioner is made of gradients of a real model; take freeness.torch.analyze for it."
+            )
+        if not (is_size(self.batch) and is_size(self.base_width)):
+            raise InputError(
+                f"expected a batch and a base width, whole numbers ≥ 1, got {self.batch!r} and {self.base_width!r}; correct them."
+            )
+        if self.correlation is not None and not (is_real(self.correlation) and -1 <= self.correlation <= 1):
+            raise InputError(f"expected a correlation in [-1, 1], got {self.correlation!r}; it is a cosine.")
+        if self.parametrisation not in _PARAMETRISATIONS:
+            raise InputError(
+                f"expected a parametrisation among {', '.join(_PARAMETRISATIONS)}, got {self.parametrisation!r}; choose one."
+            )
+
+
+class LayerRate(NamedTuple):
+    """The rates of one layer's weights and biases in torch's own parametrisation (one group of the optimiser each)."""
+
+    name: str
+    weights: float
+    biases: float
+
+
+@dataclass(frozen=True)
+class TheoryRate:
+    """A learning rate from theory.
+
+    ``bound``: where the linearised training stops contracting; ``recommended``: to start from; ``sharpness``: λ_max of the GGN
+    whose inverse they are, ``mean`` its mean over the outputs; ``formula``: how the bound depends on width and depth; ``layers``:
+    the recommended rates layer by layer; ``evidence``: what the recommended fraction rests on.
+    """
+
+    bound: float
+    recommended: float
+    sharpness: float
+    mean: float
+    formula: str
+    reason: str
+    evidence: str
+    layers: tuple[LayerRate, ...]
+    parametrisation: Parametrisation
+
+
+def theory_rate(
+    network: Network, training: Training | None = None, qhat0: float = 1.0, *, realised: Signals | None = None
+) -> TheoryRate:
+    """The largest stable rate of a chain by the predicted spectrum of its Fisher dual, and where to start.
+
+    Args:
+        network: a chain of weight layers and activations.
+        training: loss, optimiser, batch and parametrisation; cross-entropy and SGD, one sample, when left out.
+        qhat0: ‖x⁰‖²/N_0 of the input; not used with ``realised``.
+        realised: signals of one forward pass instead of the mean field.
+
+    Raises:
+        InputError: the network is no chain, or the training is not covered.
+
+    Example:
+        >>> from freeness.network import mlp
+        >>> network = mlp(8, 100, "linear")  # 2/(N q̂ L), the published line at N q̂ = 1
+        >>> round(theory_rate(network, Training("half_squared_error"), qhat0=0.01).bound, 12)
+        0.25
+    """
+    how = training or Training()
+    descent = as_descent(how.optimizer)
+    outputs = network.dense[-1].fan_out if network.dense else 1
+    hessian = hessian_scale(how.loss, outputs)
+    used = parametrised(network, how)
+    found = realised or signals(used, qhat0)
+    shares = rate_shares(used, how)
+    top, mean = _one_sample(used, found, shares)
+    of_batch = None
+    if how.batch > 1 and how.correlation is not None:
+        of_batch = _of_batch(used, found, shares, how)
+    sharpness = hessian * (top if of_batch is None else of_batch)
+    bound = descent.bound(sharpness)
+    fraction, evidence = start_fraction(descent.optimizer)
+    rate = fraction * 2.0 / sharpness
+    rates = tuple(LayerRate(share.name, rate * share.weights, rate * share.biases) for share in shares)
+    reason = _reason(how, descent, (sharpness, bound), _why(top, mean, outputs, used, of_batch is not None))
+    reason += f" Start at {fraction:g} × 2/λ = {rate:.3g}."
+    formula = _formula(used, found, how, shares)
+    return TheoryRate(
+        bound,
+        rate,
+        sharpness,
+        hessian * mean,
+        formula,
+        reason,
+        _evidence(evidence, used, of_batch is not None),
+        rates,
+        how.parametrisation,
+    )
+
+
+# --- parametrisations ---------------------------------------------------------------------------------------------
+
+
+def parametrised(network: Network, training: Training) -> Network:
+    """The network with the output layer of the parametrisation: of variance σ²·base/fan_in², smaller than standard, in μP.
+
+    Example:
+        >>> from freeness.network import mlp
+        >>> parametrised(mlp(2, 512, "relu"), Training(parametrisation="mup")).dense[-1].weights.sigma_w
+        0.5
+    """
+    if training.parametrisation != "mup" or network.depth < 2:
+        return network
+    layers = list(network.layers)
+    place = max(index for index, layer in enumerate(layers) if isinstance(layer, Dense))
+    last = layers[place]
+    assert isinstance(last, Dense)
+    smaller = last.weights.sigma_w * float(np.sqrt(training.base_width / last.fan_in))
+    layers[place] = replace(last, weights=replace(last.weights, sigma_w=smaller))
+    return Network(tuple(layers))
+
+
+def rate_shares(network: Network, training: Training) -> tuple[LayerRate, ...]:
+    """s_l of every weight layer: its rate over the global one.
+
+    Standard: 1. NTK, W = σ/√fan_in·ω with ω trained: the variance of the entries, σ_b² for biases. μP with SGD, m = width/base: m
+    for the input layer and for biases, 1 between, 1/m for the output layer.
+
+    Args:
+        network: a chain.
+        training: names the parametrisation.
+
+    Example:
+        >>> from freeness.network import mlp
+        >>> [s.weights for s in rate_shares(mlp(3, 256, "relu"), Training(parametrisation="mup"))]
+        [2.0, 1.0, 0.5]
+    """
+    layers, base = network.dense, training.base_width
+    found = []
+    for index, layer in enumerate(layers):
+        name = layer.name or f"layer{index + 1}"
+        first, last = index == 0, index == len(layers) - 1
+        if training.parametrisation == "ntk":
+            weights = variance_gain(layer.weights, layer.fan_in, layer.fan_out) / layer.fan_in
+            biases = layer.sigma_b**2 if layer.sigma_b > 0 else weights
+        elif training.parametrisation == "mup" and len(layers) > 1:
+            weights = base / layer.fan_in if last else layer.fan_out / base if first else 1.0
+            biases = 1.0 if last else layer.fan_out / base
+        else:
+            weights = biases = 1.0
+        found.append(LayerRate(name, weights, biases))
+    return tuple(found)
+
+
+# --- curvature ----------------------------------------------------------------------------------------------------
+
+
+def _one_sample(network: Network, found: Signals, shares: tuple[LayerRate, ...]) -> tuple[float, float]:
+    """The upper end and the mean of the law of Σ s_l Θ_l."""
+    left = list(shares)
+    weighted: list[DenseSignal | ActivationSignal] = []
+    for layer, signal in zip(network.chain(), found.layers, strict=True):
+        if isinstance(layer, Dense) and isinstance(signal, DenseSignal):
+            share = left.pop(0)
+            norm = share.weights * signal.squared_norm + (share.biases - 1) * layer.bias  # the law adds 1 for a bias
+            signal = replace(signal, squared_norm=norm)
+        weighted.append(signal)
+    mean = _total(shares, layer_means(network, found))
+    if network.dense[-1].fan_out == 1:  # one output shows the mean
+        return mean, mean
+    return upper_end(network, Signals(tuple(weighted), found.source)), mean
+
+
+def _total(shares: tuple[LayerRate, ...], means: tuple[tuple[float, float], ...]) -> float:
+    return sum(s.weights * weights + s.biases * biases for s, (weights, biases) in zip(shares, means, strict=True))
+
+
+def layer_means(network: Network, found: Signals, correlation: float = 1.0) -> tuple[tuple[float, float], ...]:
+    """What a unit rate of each layer's weights, and of its biases, adds to the mean over the outputs of x·x' δ·δ'.
+
+    At correlation 1 that is the mean of Θ_l of one sample; below, the entry of the tangent kernel between two inputs of equal
+    norm, in standard parametrisation.
+
+    Args:
+        network: a chain.
+        found: its signals.
+        correlation: of two inputs of equal norm.
+
+    Example:
+        >>> from freeness.network import mlp
+        >>> net = mlp(3, 100, "relu", "gaussian", sigma_w=2**0.5)
+        >>> [round(weights, 6) for weights, _ in layer_means(net, signals(net))]
+        [100.0, 100.0, 100.0]
+    """
+    inputs: list[tuple[float, float]] = []  # x·x' and whether a bias is there
+    passed: list[float] = []  # growth of δ·δ' from behind each weight layer to behind the next
+    shared: float | None = None  # covariance of the two signals over their number
+    growth = 1.0
+    for layer, signal in layers_and_signals(network, found):
+        if isinstance(layer, Dense) and isinstance(signal, DenseSignal):
+            shared = signal.qhat * correlation if shared is None else shared
+            inputs.append((shared * layer.fan_in, float(layer.bias)))
+            gram = gram_law(layer.weights, layer.fan_in, layer.fan_out)
+            passed.append(growth * gram.mean * layer.fan_in / layer.fan_out)
+            growth = 1.0
+            shared = variance_gain(layer.weights, layer.fan_in, layer.fan_out) * shared + layer.sigma_b**2
+        else:
+            assert isinstance(layer, Activation) and isinstance(signal, ActivationSignal)
+            if correlation == 1:
+                growth *= signal.mu1
+                continue
+            angle = 0.0 if shared is None else float(np.clip(shared / signal.q, -1.0, 1.0))
+            pair = covariance(layer.function, signal.q, signal.q, angle)
+            shared, growth = float(pair.value), growth * float(pair.slope)
+    behind = np.append(np.cumprod(passed[1:][::-1])[::-1], 1.0)  # from behind layer l to the outputs
+    if correlation == 1:  # norms as they are, which a realised signal knows better than the maps do
+        inputs = [
+            (signal.squared_norm, float(layer.bias))
+            for layer, signal in zip(network.chain(), found.layers, strict=True)
+            if isinstance(layer, Dense) and isinstance(signal, DenseSignal)
+        ]
+    return tuple((float(x * d), float(b * d)) for (x, b), d in zip(inputs, behind, strict=True))
+
+
+def _of_batch(network: Network, found: Signals, shares: tuple[LayerRate, ...], how: Training) -> float:
+    """((B-1)κ₂ + κ₁)/B with κ₁, κ₂ the mean diagonal and off-diagonal of the batch's Gram matrix, not below κ₁/B."""
+    assert how.correlation is not None
+    same = _total(shares, layer_means(network, found))
+    other = _total(shares, layer_means(network, found, float(how.correlation)))
+    size = how.batch
+    return max((size - 1) * other + same, same - other) / size
+
+
+# --- words --------------------------------------------------------------------------------------------------------
+
+
+def _why(top: float, mean: float, outputs: int, network: Network, batch: bool) -> str:
+    width = network.dense[-1].fan_in
+    if batch:
+        return "one direction, the mean gradient, carries the largest eigenvalue of a batch of correlated inputs"
+    if outputs == 1:
+        return "one output shows the mean of the spectrum"
+    return (
+        f"{outputs} outputs behind a width of {width} show the spectrum from its mean {mean:.4g} up to {top / mean:.3g} times "
+        "that"
+    )
+
+
+def _reason(how: Training, descent: Descent, numbers: tuple[float, float], why: str) -> str:
+    sharpness, bound = numbers
+    loss = how.loss if isinstance(how.loss, str) else "the given loss"
+    if how.batch == 1:
+        samples = "one sample"
+    elif how.correlation is None:
+        samples = f"one sample, which bounds that of every batch (yours: {how.batch})"
+    else:
+        samples = f"a batch of {how.batch} inputs of correlation {how.correlation:g}"
+    unit = {"standard": "", "ntk": " in NTK parametrisation", "mup": " in μP"}[how.parametrisation]
+    return (
+        f"λ = {sharpness:.4g} is the predicted largest eigenvalue of the GGN of {loss}{unit} for {samples}: {why}. The "
+        f"linearised training contracts below {descent.formula} = {bound:.3g}."
+    )
+
+
+def _evidence(text: str, network: Network, of_batch: bool) -> str:
+    homogeneous = any(isinstance(layer, Activation) and is_homogeneous(layer.function) for layer in network.layers)
+    alone = (
+        f"from theory alone, {_TRIED}"
+        if of_batch
+        else "from theory alone and one sample it is untried, and cautious for batches"
+    )
+    more = (
+        " Networks of the ReLU family bear and like more in trials, 1 to 2 times 2/λ, for they first catapult and then flatten."
+        if homogeneous
+        else ""
+    )
+    return f"{text[0].upper()}{text[1:]}, with λ measured on a batch; {alone}.{more}"
+
+
+def _formula(network: Network, found: Signals, how: Training, shares: tuple[LayerRate, ...]) -> str:
+    """The bound by its leading terms, with this network's numbers; exact in the mean over the outputs."""
+    outputs = network.dense[-1].fan_out
+    h = hessian_scale(how.loss, outputs)
+    total = _total(shares, layer_means(network, found))
+    factor = as_descent(how.optimizer).bound(1.0) if as_descent(how.optimizer).weight_decay == 0 else 2.0
+    if how.parametrisation != "standard":
+        name = {"ntk": "NTK", "mup": "μP"}[how.parametrisation]
+        return (
+            f"{factor:.3g}/(h Σ_l s_l Θ_l) with h = {h:.3g} and Σ_l s_l Θ_l = {total:.4g}, which does not grow with the width "
+            f"in {name}"
+        )
+    per_layer = total / network.depth
+    return (
+        f"{factor:.3g}/(h N q̂ L) with h = {h:.3g}, L = {network.depth} and N q̂ = {per_layer:.4g}, the mean of ‖x‖² times the "
+        "gradient's growth over the layers"
+    )
+
+
+# --- scaling ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class RateCurve:
+    """Bounds of a family of networks against their size, and the least-squares slope in logarithms (-1 is 1/L, or 1/N)."""
+
+    sizes: np.ndarray
+    bounds: np.ndarray
+    slope: float
+
+
+def rate_curve(
+    family: Callable[[int], Network], sizes: Iterable[int], training: Training | None = None, qhat0: float = 1.0
+) -> RateCurve:
+    """How the largest stable rate scales over a family of networks, for instance with depth or width.
+
+    Args:
+        family: the network of a size.
+        sizes: at least two different ones.
+        training: as in :func:`theory_rate`.
+        qhat0: ‖x⁰‖²/N_0 of the input.
+
+    Raises:
+        InputError: fewer than two different sizes.
+
+    Example:
+        >>> from freeness.network import mlp
+        >>> found = rate_curve(lambda depth: mlp(depth, 100, "linear"), [4, 8, 16])
+        >>> round(found.slope, 9)
+        -1.0
+    """
+    chosen = list(sizes)
+    if not all(map(is_size, chosen)) or len(set(chosen)) < 2:
+        raise InputError(f"expected at least two different sizes, whole numbers ≥ 1, got {chosen}; add some.")
+    bounds = np.array([theory_rate(family(int(size)), training, qhat0).bound for size in chosen])
+    slope = float(np.polyfit(np.log(chosen), np.log(bounds), 1)[0])
+    return RateCurve(np.array(chosen, dtype=int), bounds, slope)
