@@ -118,3 +118,12 @@ def input_jacobian(model: nn.Module, x: Tensor) -> Tensor:
     """J (outputs, inputs) at one sample given as a batch of one or a vector."""
     jacobian = torch.func.jacrev(lambda value: model(value).reshape(-1))(x).detach()
     return jacobian.reshape(jacobian.shape[0], -1)
+
+
+def rows(outputs: Tensor, inputs: list[Tensor]) -> Tensor:
+    """∂outputs/∂inputs, one output after the other, (outputs, numbers of all inputs)."""
+    found = []
+    for value in outputs:
+        gradients = torch.autograd.grad(value, inputs, retain_graph=True, allow_unused=True, materialize_grads=True)
+        found.append(torch.cat([gradient.reshape(-1) for gradient in gradients]))
+    return torch.stack(found)

@@ -10,7 +10,9 @@ from torch import nn
 
 from freeness import InputError, mlp
 from freeness.network import Haar
-from freeness.torch import AnalyzeOptions, analyze, build, freeness_test, initialize_
+from freeness.report import to_json, write_folder
+from freeness.torch import AnalyzeOptions, analyze, build, dual_gram, freeness_test, initialize_, ntk_gram, trace
+from tests.torch.zoo import Skip, zoo_model
 
 
 def network(outputs=8, activation="hardtanh", dtype=torch.float64, depth=5):
@@ -104,12 +106,7 @@ def broken(change):
 @pytest.mark.parametrize(
     ("model", "samples", "options", "words"),
     [
-        (
-            nn.Sequential(nn.Unflatten(1, (1, 30)), nn.Conv1d(1, 2, 3), nn.Flatten(), nn.Linear(56, 8)).double(),
-            data(),
-            {},
-            "conv",
-        ),
+        (nn.Sequential(nn.Embedding(30, 4), nn.Flatten()).double(), data(), {}, "input that the model accepts"),
         (broken(lambda m: m[0].weight.fill_(float("nan"))), data(), {}, "finite parameters.*0.weight"),
         (network(), data(features=31), {}, "in_features = 30"),
         (network(), (torch.zeros(4, 30), torch.zeros(4, 8)), {}, "nonzero sample"),
@@ -214,3 +211,62 @@ def test_a_test_that_fails_costs_nothing_else(monkeypatch):
     report = analyze(network(), data(), loss="half_squared_error")
     assert report.freeness.test is None and "MemoryError" in report.freeness.sentence
     assert report.fisher.predicted is not None and report.learning_rate.bound > 0
+
+
+@pytest.mark.parametrize(
+    "name", ["VGG", "ResNet-18", "ViT", "LSTM", "gated", "DenseNet", "control flow", "dict output"]
+)
+def test_models_without_theory_are_measured_with_what_is_in_the_way(name, tmp_path):
+    model, x = zoo_model(name)
+    inputs = torch.cat([x, x.flip(-1)])
+    outputs = dual_gram(trace(model, x), x).shape[0]
+    report = analyze(model, (inputs, torch.zeros(2, outputs, dtype=x.dtype)), loss="half_squared_error")
+    assert np.allclose(
+        report.fisher.measured.eigenvalues, torch.linalg.eigvalsh(dual_gram(trace(model, x), x)), rtol=1e-9
+    )
+    assert report.learning_rate.sharpness == pytest.approx(
+        float(torch.linalg.eigvalsh(ntk_gram(trace(model, x), inputs))[-1]) / 2, rel=1e-6
+    )
+    if name == "dict output":
+        assert report.fisher.predicted is not None and not report.uncovered
+    else:
+        assert report.fisher.predicted is None and report.jacobian.predicted is None
+        assert report.uncovered and all(": " in line for line in report.uncovered)
+        assert "chains" in report.verdict.sentences[0] and report.freeness.status == "not tested"
+    assert to_json(report)["uncovered"] == list(report.uncovered)
+    write_folder(report, tmp_path / "report")
+
+
+def test_operations_that_are_alike_are_listed_in_one_line():
+    model, x = zoo_model("ResNet-18")
+    lines = analyze(model, (x, torch.zeros(1, 10).double()), loss="mse").uncovered
+    assert lines[0].startswith("batch_norm in 1, 3.bn1, 3.bn2, 4.bn1 and ")
+    assert len(lines) == len(set(lines)) <= 4
+
+
+def test_residual_and_convolutional_networks_have_theory_beside_the_measurement():
+    torch.manual_seed(0)
+    branches = [nn.Sequential(nn.Tanh(), nn.Linear(80, 80), nn.Tanh(), nn.Linear(80, 80)) for _ in range(2)]
+    residual = nn.Sequential(nn.Linear(30, 80), *(Skip(branch, scale=0.7) for branch in branches), nn.Linear(80, 40))
+    convolutional = nn.Sequential(
+        nn.Conv1d(10, 40, 3, padding=1, padding_mode="circular"), nn.Tanh(), nn.Flatten(), nn.Linear(120, 20)
+    )
+    for model, inputs in (
+        (residual.double(), data()[0]),
+        (convolutional.double(), data()[0].reshape(-1, 10, 3)),
+    ):
+        outputs = model(inputs[:1]).shape[1]
+        report = analyze(model, (inputs, torch.zeros(len(inputs), outputs).double()), loss="mse")
+        predicted, measured = report.fisher.predicted, report.fisher.measured
+        assert not report.uncovered
+        assert measured.law.mean == pytest.approx(predicted.law.mean, rel=0.05)
+        assert report.jacobian.measured.law.mean == pytest.approx(report.jacobian.predicted.law.mean, rel=0.25)
+        assert [row.name for row in report.layers] == [n for n, m in model.named_modules() if hasattr(m, "weight")]
+        assert all(row.q > 0 and row.qhat > 0 and row.chi is None for row in report.layers)
+
+
+def test_many_positions_are_measured_and_the_prediction_says_why_not():
+    model, x = zoo_model("LeNet")
+    report = analyze(model, (x, torch.zeros(1, 4).double()), loss="mse")
+    assert report.fisher.predicted is None and "up to 16 positions" in report.uncovered[0]
+    assert len(report.layers) == 4

@@ -162,31 +162,40 @@ def test_seeds_beyond_64_bits_are_refused(tmp_path, model):
     load_data("gaussian", model, 2**63 - 1)
 
 
-class Behind(nn.Module):
-    def __init__(self, first: nn.Module) -> None:
-        super().__init__()
-        self.body, self.head = nn.Sequential(nn.Identity(), first), nn.Linear(2704, 10)
-
-
 @pytest.mark.parametrize(
-    ("first", "words"),
+    ("model", "shape", "gaussian"),
     [
-        (nn.Conv2d(1, 4, 3), "Conv2d in module 'body.1'"),
-        (nn.Embedding(10, 3), "Embedding in module 'body.1'"),
-        (nn.MultiheadAttention(8, 2), "MultiheadAttention in module 'body.1'"),
-        (nn.TransformerEncoderLayer(8, 2, 16), "MultiheadAttention in module 'body.1.self_attn'"),
-        (nn.LSTM(4, 3), "LSTM in module 'body.1'"),
-        (nn.LazyLinear(3), "initialised parameters, got the lazy 'body.1.weight'"),
+        (nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(1352, 10)), (1, 28, 28), (1, 28, 28)),
+        (nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()), (1, 28, 28), (1, 28, 28)),
+        (nn.Sequential(nn.Flatten(), nn.Linear(784, 10)), (784,), (784,)),
+        (nn.Sequential(nn.LSTM(28, 3, batch_first=True)), (28, 28), (16, 28)),
+        (nn.Sequential(nn.Unflatten(1, (1, 784)), nn.Conv1d(1, 2, 3), nn.Flatten(), nn.Linear(1564, 4)), (784,), None),
     ],
 )
-def test_an_uncovered_first_layer_is_named(first, words):
-    for data in ("gaussian", "fashion-mnist"):
-        refused(words, load_data, data, Behind(first))
+def test_data_are_shaped_as_the_model_takes_them(model, shape, gaussian):
+    if isinstance(model[0], nn.LSTM):
+        model = LastOutput(model[0])
+    assert load_data("fashion-mnist", model)[0].shape == (2000, *shape)
+    if gaussian is not None:
+        inputs, targets, _ = load_data("gaussian", model, loss="mse")
+        assert inputs.shape == (256, *gaussian) and targets.ndim == 2
 
 
-def test_models_without_linear_layers_are_named():
-    refused("Conv2d in module '0'", load_data, "gaussian", nn.Sequential(nn.Conv2d(1, 2, 3)))
-    refused("got Tanh without one", load_data, "gaussian", nn.Tanh())
+class LastOutput(nn.Module):
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x):
+        return self.layer(x)[0][:, -1]
+
+
+def test_models_that_take_no_such_inputs_are_refused():
+    behind = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(2704, 10))
+    refused("2704 features .*got fashion-mnist, of which no shape fits", load_data, "fashion-mnist", behind)
+    refused("that the model takes, got gaussian", load_data, "gaussian", nn.Embedding(10, 3))
+    refused("initialised parameters, got the lazy '0.weight'", load_data, "gaussian", nn.Sequential(nn.LazyLinear(3)))
+    refused("got Tanh without any", load_data, "gaussian", nn.Tanh())
 
 
 def test_an_own_parameter_beside_the_layers_is_left_to_trace():
@@ -194,6 +203,9 @@ def test_an_own_parameter_beside_the_layers_is_left_to_trace():
         def __init__(self) -> None:
             super().__init__()
             self.unused, self.head = nn.Parameter(torch.ones(1)), nn.Linear(6, 3)
+
+        def forward(self, x):
+            return self.head(x)
 
     model = Own()
     assert load_data("gaussian", model)[0].shape == (256, 6)

@@ -17,6 +17,7 @@ from freeness.errors import InputError
 from freeness.network.layers import Activation, Dense
 from freeness.torch import Trace, trace
 from freeness.torch.elementwise import derivative
+from freeness.torch.trace import read_chain
 from tests.torch.models import Residual, ValueDependent, covered_models
 
 MODELS = covered_models()
@@ -123,7 +124,7 @@ class Unhookable(nn.Module):
         return self.head(torch.sin(x) if float(x.detach().sum()) != 0 else x)
 
 
-class Pair(nn.Module):
+class TwoOutputs(nn.Module):
     """Two outputs."""
 
     def __init__(self) -> None:
@@ -148,7 +149,7 @@ REFUSED = {
     "the same weight at 2 places": (TiedTwice(), (2, 5)),
     "parametrization": (orthogonal(nn.Linear(5, 5)), (2, 5)),
     "an operation between module 'first' and module 'head'": (Unhookable(), (2, 5)),
-    "one tensor, got tuple": (Pair(), (2, 5)),
+    "one tensor, got several": (TwoOutputs(), (2, 5)),
     "at least one Linear": (nn.Sequential(nn.Tanh()), (2, 5)),
 }
 
@@ -157,7 +158,7 @@ REFUSED = {
 def test_refusals_name_what_is_not_covered(what: str) -> None:
     model, shape = REFUSED[what]
     with pytest.raises(InputError) as caught:
-        trace(model, torch.ones(shape))
+        read_chain(model, torch.ones(shape))
     message = str(caught.value)
     assert what in message
     assert message.startswith("expected") and ", got " in message and "\n" not in message
@@ -169,8 +170,8 @@ def test_bad_tensors_are_refused() -> None:
         trace(model, torch.ones(3, 5))
     with pytest.raises(InputError, match=r"torch\.float32 .*got torch\.float64"):
         trace(model, example.double())
-    with pytest.raises(InputError, match=r"float32 or float64 parameters, got torch\.bfloat16"):
-        trace(covered_models()["sequential"][0].bfloat16(), example.bfloat16())
+    with pytest.raises(InputError, match=r"float32, float64 or bfloat16 parameters, got torch\.float16"):
+        trace(covered_models()["sequential"][0].half(), example.half())
     with pytest.raises(InputError, match="finite input"):
         trace(model, example * math.nan)
     with torch.no_grad():
@@ -179,11 +180,15 @@ def test_bad_tensors_are_refused() -> None:
         trace(model, example)
 
 
-def test_partly_frozen_weights_are_refused() -> None:
+def test_partly_frozen_weights_are_named_and_have_no_record() -> None:
     model, example = covered_models()["sequential"]
     model[0].weight.requires_grad_(False)
-    with pytest.raises(InputError, match=r"frozen weights in \['0'\]"):
-        trace(model, example)
+    traced = trace(model, example)
+    assert not traced.covered and "frozen" in traced.uncovered[0].reason and traced.uncovered[0].path == "0"
+    with pytest.raises(InputError, match=r"linear in module '0' .*frozen"):
+        _ = traced.network
+    with pytest.raises(InputError, match="linear, frozen"):
+        read_chain(model, example)
 
 
 @settings(max_examples=25)

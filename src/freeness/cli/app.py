@@ -12,8 +12,10 @@ import typer
 from freeness.cli.analyze import analyze_command
 from freeness.cli.check import check_command
 from freeness.cli.demo import demo_command
+from freeness.cli.design import design_command
 from freeness.cli.kernel import kernel_command
 from freeness.cli.law import law_command
+from freeness.cli.layers import layers_command
 from freeness.cli.output import stdout
 from freeness.cli.phase import phase_command
 
@@ -28,8 +30,10 @@ app = typer.Typer(
 app.command("demo")(demo_command)
 app.command("analyze")(analyze_command)
 app.command("check")(check_command)
+app.command("design")(design_command)
 app.command("law")(law_command)
 app.command("phase")(phase_command)
+app.command("layers")(layers_command)
 app.command("kernel")(kernel_command)
 
 

@@ -65,7 +65,8 @@ def print_analysis(analysis: Analysis) -> None:
     console = stdout()
     console.print(f"\n{analysis.title}", style="bold underline")
     console.print(f"{analysis.parameters:,} parameters; data: {analysis.data}; sample {analysis.sample}")
-    _print_table(console, "Layers", layer_table(analysis))
+    if analysis.layers:
+        _print_table(console, "Layers", layer_table(analysis))
     _print_table(console, "Jacobian JJᵀ: predicted beside measured", spectrum_table(analysis.jacobian))
     _print_table(console, "One-sample Fisher dual Θ: predicted beside measured", spectrum_table(analysis.fisher))
     freeness, table = analysis.freeness, freeness_table(analysis)

@@ -3,29 +3,51 @@
 from freeness.spectra import FreenessTest
 from freeness.torch.analyze import AnalyzeOptions, analyze
 from freeness.torch.build import build
-from freeness.torch.curvature import Sharpness, adam_preconditioner, batch_sharpness
+from freeness.torch.curvature import Sharpness, adam_preconditioner, batch_sharpness, curvature_spectrum
+from freeness.torch.estimate import estimate_fisher, estimate_jacobian
 from freeness.torch.freeness_test import freeness_test
 from freeness.torch.freeness_trace import FreenessTrace, freeness_trace
-from freeness.torch.initialize import InitializedLayer, initialize_
+from freeness.torch.initialize import InitializedLayer, InitializeOptions, initialize_
+from freeness.torch.kinds import TracedOperation
+from freeness.torch.lanczos import LanczosOptions, SpectralEstimate
 from freeness.torch.load import load_data, load_model, split_model
-from freeness.torch.measure import dual_gram, jacobian_singular_values, measure_fisher, measure_jacobian
+from freeness.torch.measure import (
+    dual_gram,
+    dual_plan,
+    jacobian_singular_values,
+    measure_fisher,
+    measure_jacobian,
+    ntk_gram,
+)
+from freeness.torch.memory import MemoryPlan
 from freeness.torch.recognise import recognise
-from freeness.torch.signals import realised_signals
+from freeness.torch.signals import realised_neurons, realised_signals
 from freeness.torch.state import untouched
+from freeness.torch.swap import SwappedActivation, swap_activations_
 from freeness.torch.trace import Trace, trace
 
 __all__ = [
     "AnalyzeOptions",
     "FreenessTest",
     "FreenessTrace",
+    "InitializeOptions",
     "InitializedLayer",
+    "LanczosOptions",
+    "MemoryPlan",
     "Sharpness",
+    "SpectralEstimate",
+    "SwappedActivation",
     "Trace",
+    "TracedOperation",
     "adam_preconditioner",
     "analyze",
     "batch_sharpness",
     "build",
+    "curvature_spectrum",
     "dual_gram",
+    "dual_plan",
+    "estimate_fisher",
+    "estimate_jacobian",
     "freeness_test",
     "freeness_trace",
     "initialize_",
@@ -34,9 +56,12 @@ __all__ = [
     "load_model",
     "measure_fisher",
     "measure_jacobian",
+    "ntk_gram",
+    "realised_neurons",
     "realised_signals",
     "recognise",
     "split_model",
+    "swap_activations_",
     "trace",
     "untouched",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from freeness.advice.analysis import Analysis, Comparison, FreenessOutcome
+from freeness.advice.analysis import Analysis, Comparison, FreenessOutcome, LayerRow, Verdict
 from freeness.advice.layer_rows import layer_rows
 from freeness.advice.learning_rate import Curvature, Loss, Optimizer, learning_rate
 from freeness.advice.progress import Progress, Report
@@ -18,16 +19,19 @@ from freeness.advice.verdict import verdict
 from freeness.errors import ConvergenceError, InputError
 from freeness.laws.distance import wasserstein
 from freeness.meanfield import Signals
-from freeness.network import Network
-from freeness.spectra import Measurement, Prediction, predict_fisher, predict_jacobian
+from freeness.network import Dense, Network
+from freeness.spectra import Measurement, NeuronSignals, Prediction, predict_fisher, predict_jacobian, weight_spread
 from freeness.torch.curvature import adam_preconditioner, batch_sharpness
 from freeness.torch.freeness_test import freeness_test
 from freeness.torch.measure import measure_fisher, measure_jacobian
-from freeness.torch.signals import realised_signals
+from freeness.torch.outputs import OutputKey, select_output
+from freeness.torch.signals import WeightSignal, realised_neurons, realised_signals, weight_signals
 from freeness.torch.state import untouched
 from freeness.torch.trace import Trace, trace
 
 _LOG = logging.getLogger(__name__)
+_POSITIONS = 16  # of a convolution at most for which spectra are predicted
+_NAMED = 4  # modules in a line
 _STAGES = (
     "read the model",
     "forward signals",
@@ -49,6 +53,7 @@ class AnalyzeOptions:
         optimizer: "sgd", "momentum" (β = 0.9), "nesterov" or "adam".
         batch: number of samples whose GGN gives the learning rate (the first ones).
         device: where to compute; the model is moved there for the analysis and back.
+        output: name or number of the output to look at, where the model returns several.
         seed, title, data: noted in the record.
     """
 
@@ -58,6 +63,7 @@ class AnalyzeOptions:
     batch: int = 64
     seed: int = 0
     device: str = "cpu"
+    output: OutputKey = None
     title: str = ""
     data: str = ""
 
@@ -76,7 +82,8 @@ def analyze(
     The model is read in eval mode and left exactly as it was: weights, gradients, buffers, modes, random state.
 
     Args:
-        model: an nn.Module made of Linear layers and elementwise activations.
+        model: any nn.Module with a floating input. Where theory does not cover it, the spectra are measured alone and the
+            operations that are in the way are listed in ``uncovered``.
         data: (inputs, targets) with the samples first; targets fit the loss.
         options: what to look at.
         loss: overrides that of the options.
@@ -105,12 +112,11 @@ def analyze(
         inputs, targets = _checked(model, data, options)
         sample = inputs[options.sample]
         report()
-        traced = trace(model, sample[None])
-        _check_widths(traced.network)
+        traced = trace(model, sample[None], options.output)
         report()
-        found = realised_signals(traced, sample)
+        signals = _signals(traced, sample)
         report()
-        predictions, reason = _predict(traced.network, found)
+        predictions, reason = _predict(traced, signals)
         report()
         jacobian = _compare(predictions[0], measure_jacobian(traced, sample), reason)
         report()
@@ -118,12 +124,11 @@ def analyze(
         report()
         freeness = _freeness(traced, sample)
         report()
-        curvature = _curvature(model, inputs, targets, options)
+        curvature = _curvature(_one_output(traced), inputs, targets, options)
         report()
-    rows = layer_rows(traced.network, found)
-    judged = verdict(rows, jacobian, fisher)
-    outputs = traced.network.widths[-1]
-    rate = learning_rate(curvature, options.loss, options.optimizer, outputs, predictions[1], judged.phase)
+    rows = _rows(traced, signals, sample)
+    judged = verdict(rows, jacobian, fisher) if traced.is_chain else _measured_verdict(jacobian, fisher)
+    rate = learning_rate(curvature, options.loss, options.optimizer, traced.outputs, predictions[1], judged.phase)
     return Analysis(
         title=options.title or type(model).__name__,
         layers=rows,
@@ -131,14 +136,94 @@ def analyze(
         fisher=fisher,
         learning_rate=rate,
         verdict=judged,
-        uncovered=(reason,) if reason else (),
+        uncovered=_uncovered(traced, reason),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         data=options.data or f"{len(inputs)} samples",
         sample=options.sample,
         seed=options.seed,
-        dtype=str(traced.weights[0].dtype).removeprefix("torch."),
+        dtype=str(next(model.parameters()).dtype).removeprefix("torch."),
         freeness=freeness,
     )
+
+
+def _signals(traced: Trace, sample: Tensor) -> Signals | NeuronSignals | None:
+    """What theory needs of the forward pass; None where it does not cover the model."""
+    if traced.is_chain:
+        _check_widths(traced.network)
+        return realised_signals(traced, sample)
+    return realised_neurons(traced, sample) if traced.covered else None
+
+
+def _rows(traced: Trace, signals: Signals | NeuronSignals | None, sample: Tensor) -> tuple[LayerRow, ...]:
+    if isinstance(signals, Signals):
+        return layer_rows(traced.network, signals)
+    passed = [] if signals is None else weight_signals(traced, sample)
+    return tuple(_row(index, each) for index, each in enumerate(passed, 1))
+
+
+def _row(index: int, passed: WeightSignal) -> LayerRow:
+    """A weight layer by itself: in a network that is no chain no single activation follows it."""
+    layer = passed.layer
+    if isinstance(layer, Dense):
+        fan_in, fan_out = layer.fan_in, layer.fan_out
+    else:
+        fan_in, fan_out = layer.channels_in * math.prod(layer.kernel), layer.channels_out
+    return LayerRow(
+        index=index,
+        name=layer.name,
+        fan_in=fan_in,
+        fan_out=fan_out,
+        weights=type(layer.weights).__name__.lower(),
+        sigma_w=layer.weights.sigma_w,
+        sigma_b=layer.sigma_b,
+        qhat=float(passed.given.square().mean()),
+        q=float(passed.returned.square().mean()),
+        activation=None,
+        chi=None,
+        delta=None,
+        atoms=(),
+        weight_spread=weight_spread(layer.weights, fan_in, fan_out),
+    )
+
+
+def _measured_verdict(jacobian: Comparison, fisher: Comparison) -> Verdict:
+    """Of a model that is no chain: what was measured, without a phase."""
+    law = jacobian.measured.law
+    spread = f"{law.variance / law.mean**2:.3g}" if law.mean > 0 else "undefined"
+    sentence = (
+        f"Measured: the squared singular values of the input–output Jacobian have mean {law.mean:.3g} and relative variance "
+        f"{spread}. Phase and isometry are judged of chains of fully connected layers only."
+    )
+    advice = ("No advice follows from theory here: compare initialisations by their measured spectra.",)
+    return replace(verdict((), jacobian, fisher), phase=None, isometric=False, sentences=(sentence,), advice=advice)
+
+
+def _uncovered(traced: Trace, reason: str) -> tuple[str, ...]:
+    """Why there is no prediction; then operations without theory, those alike in one line."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for operation in traced.uncovered:
+        places.setdefault((operation.operation, operation.reason), []).append(operation.path or "forward")
+    lines = []
+    for (operation, why), paths in places.items():
+        known = list(dict.fromkeys(paths))
+        more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
+        lines.append(f"{operation} in {', '.join(known[:_NAMED])}{more}: {why}")
+    return ((reason,) if reason and (traced.covered or not lines) else ()) + tuple(lines)
+
+
+def _one_output(traced: Trace) -> nn.Module:
+    """The model, returning the tensor that is looked at."""
+    return traced.model if not traced.output else _Selected(traced.model, traced.output)
+
+
+class _Selected(nn.Module):
+    def __init__(self, model: nn.Module, output: str) -> None:
+        super().__init__()
+        self.model, self.output = model, output
+        self.training = model.training
+
+    def forward(self, x: Tensor) -> Tensor:
+        return select_output(self.model(x), self.output)[1]
 
 
 def _stages(progress: Report | None) -> Callable[[], None]:
@@ -220,12 +305,27 @@ def _check_widths(network: Network) -> None:
         )
 
 
-def _predict(network: Network, found: Signals) -> tuple[tuple[Prediction | None, Prediction | None], str]:
+def _predict(
+    traced: Trace, signals: Signals | NeuronSignals | None
+) -> tuple[tuple[Prediction | None, Prediction | None], str]:
     """Both predictions, or none with the reason why theory does not cover this network."""
     try:
-        return (predict_jacobian(network, realised=found), predict_fisher(network, realised=found)), ""
+        network = traced.network
+        if isinstance(signals, NeuronSignals):
+            _check_positions(signals)
+        return (predict_jacobian(network, realised=signals), predict_fisher(network, realised=signals)), ""
     except (InputError, ConvergenceError) as error:
         return (None, None), str(error)
+
+
+def _check_positions(signals: NeuronSignals) -> None:
+    """Theory multiplies matrices over positions for every channel: from some dozens on that takes hours."""
+    most = max(math.prod(h.shape[2:]) for h in signals.preactivations)
+    if most > _POSITIONS:
+        raise InputError(
+            f"expected convolutions at up to {_POSITIONS} positions for a prediction, got {most}, for which theory takes too "
+            "long; predict a smaller image, or go by the measured spectra."
+        )
 
 
 def _compare(predicted: Prediction | None, measured: Measurement, reason: str) -> Comparison:
@@ -240,8 +340,10 @@ def _compare(predicted: Prediction | None, measured: Measurement, reason: str) -
 def _freeness(traced: Trace, sample: Tensor) -> FreenessOutcome:
     """The freeness test, or the reason why there is none: it never costs what was measured before it."""
     start = time.perf_counter()
+    if not traced.is_chain:
+        return FreenessOutcome(None, "only chains of fully connected layers are tested")
     try:
-        test = freeness_test(traced, sample)
+        test = freeness_test(traced.chain, sample)
     except (InputError, ArithmeticError, MemoryError, RuntimeError) as error:
         _LOG.info("no freeness test: %s", error)
         first = str(error).splitlines()[:1] or [type(error).__name__]

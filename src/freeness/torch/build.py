@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from freeness.errors import InputError
 from freeness.network.activations import ActivationFunction
+from freeness.network.affine import AffineImage
 from freeness.network.layers import Dense, Network
 from freeness.torch.elementwise import TorchFunction
 from freeness.torch.sampling import weight_matrix
@@ -28,6 +29,27 @@ class Elementwise(nn.Module):
 
     def extra_repr(self) -> str:
         return self.name
+
+
+class AffineActivation(nn.Module):
+    """scale·(φ(gain·x + shift) + offset): a normalised or shaped activation."""
+
+    def __init__(self, image: AffineImage, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.inner = activation_module(image.inner)
+        self.gain, self.shift = image.gain, image.shift
+        self.offset, self.scale = image.offset, image.scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        """φ̂(x), the same shape as x; multiplications by 1 and additions of 0 are left out."""
+        inside = x if self.gain == 1 else self.gain * x
+        value = self.inner(inside if self.shift == 0 else inside + self.shift)
+        value = value if self.offset == 0 else value + self.offset
+        return value if self.scale == 1 else self.scale * value
+
+    def extra_repr(self) -> str:
+        return f"gain={self.gain:.6g}, shift={self.shift:.6g}, offset={self.offset:.6g}, scale={self.scale:.6g}"
 
 
 def build(network: Network, generator: torch.Generator, dtype: torch.dtype = torch.float32) -> nn.Sequential:
@@ -77,6 +99,8 @@ def activation_module(function: ActivationFunction) -> nn.Module:
     """
     if isinstance(function.function, TorchFunction):
         return Elementwise(function.name, function.function.expression)
+    if isinstance(function.function, AffineImage):
+        return AffineActivation(function.function, function.name)
     if function.name not in _MODULES:
         raise InputError(
             f"expected an activation of the table, got {function.name!r}, which torch does not know; build the model "

@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from curvlinops import GGNLinearOperator
 from scipy.sparse import diags_array
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, aslinearoperator, eigsh
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from freeness.errors import ConvergenceError, InputError
+from freeness.torch.batched import plain_attention
+from freeness.torch.curvature_matrices import Matrix, curvature_operator
+from freeness.torch.lanczos import LanczosOptions, SpectralEstimate, spectral_estimate
 from freeness.torch.losses import Loss, check_targets, loss_function
 from freeness.torch.state import trained_parameters, untouched
 
@@ -32,13 +33,19 @@ class Sharpness(NamedTuple):
 
 
 def batch_sharpness(
-    model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss, preconditioner: Tensor | None = None
+    model: nn.Module,
+    inputs: Tensor,
+    targets: Tensor,
+    loss: Loss,
+    preconditioner: Tensor | None = None,
+    *,
+    matrix: Matrix = "ggn",
 ) -> Sharpness:
-    """λ_max of the batch GGN, G = (1/B) Σ_b J_bᵀ H_b J_b with H_b the Hessian of the loss in the outputs.
+    """λ_max of the batch GGN, G = (1/B) Σ_b J_bᵀ H_b J_b with H_b the Hessian of the loss in the outputs; or of another matrix.
 
     Gradient descent on the linearised loss contracts iff η < 2/λ_max (theory.md §7). Any module, in eval mode; its
-    parameters are those that require gradients. Lanczos (ARPACK) on products G v of curvlinops, from a fixed start
-    vector; float64 models reach about 1e-9, float32 ones 1e-5, relative.
+    parameters are those that require gradients. Lanczos (ARPACK) on products G v, from a fixed start vector; float64 models
+    reach about 1e-9, float32 ones 1e-5, relative.
 
     Args:
         model: any module that maps inputs (B, …) to outputs; left as it was.
@@ -47,12 +54,13 @@ def batch_sharpness(
         loss: "half_squared_error", "half_mean_squared_error", "mse" or "cross_entropy".
         preconditioner: positive diagonal P (parameters,), as from :func:`adam_preconditioner`; then λ_max of P^{-1/2} G
             P^{-1/2}.
+        matrix: "ggn", "fisher", "hessian" or "empirical_fisher", see :func:`curvature_operator`.
 
     Returns:
         ``(value, residual)``.
 
     Raises:
-        InputError: targets or preconditioner do not fit, or the outputs are not finite.
+        InputError: targets or preconditioner do not fit, the outputs are not finite, or two runs differ.
         ConvergenceError: Lanczos did not converge.
 
     Example:
@@ -61,17 +69,60 @@ def batch_sharpness(
         >>> round(batch_sharpness(model, x, torch.zeros(1, 1).double(), "half_squared_error").value, 6)
         25.0
     """
-    with untouched(model), torch.inference_mode(False), _differentiable_attention():
-        _check_batch(model, inputs, targets, loss)
-        parameters = list(trained_parameters(model).values())
-        data = list(zip(inputs.detach().split(_CHUNK), targets.detach().split(_CHUNK), strict=True))
-        ggn = GGNLinearOperator(
-            model, loss_function(loss), parameters, data, check_deterministic=False, num_data=len(inputs)
-        )
-        operator = ggn.to_scipy(np.dtype(np.float32 if parameters[0].dtype == torch.float32 else np.float64))
+    with _measured(model, inputs, targets, loss):
+        operator = curvature_operator(model, inputs, targets, loss, matrix)
         if preconditioner is not None:
             operator = _preconditioned(operator, preconditioner)
-        return _largest(operator, _TOLERANCE[parameters[0].dtype])
+        return _largest(operator, _TOLERANCE[next(iter(trained_parameters(model).values())).dtype])
+
+
+def curvature_spectrum(
+    model: nn.Module,
+    inputs: Tensor,
+    targets: Tensor,
+    loss: Loss,
+    matrix: Matrix = "ggn",
+    options: LanczosOptions | None = None,
+) -> SpectralEstimate:
+    """The spectral density of a curvature matrix of a batch, estimated from products with random vectors.
+
+    Args:
+        model: as in :func:`batch_sharpness`.
+        inputs: the batch, (B, …).
+        targets: as in :func:`batch_sharpness`.
+        loss: as in :func:`batch_sharpness`.
+        matrix: "ggn", "fisher", "hessian" or "empirical_fisher", see :func:`curvature_operator`.
+        options: probes, steps and generator.
+
+    Returns:
+        The law of all eigenvalues, mostly an atom at 0 where there are more parameters than outputs, with standard errors.
+
+    Raises:
+        InputError: as :func:`batch_sharpness`.
+
+    Example:
+        >>> model = nn.Linear(2, 1, bias=False).double()
+        >>> x = torch.tensor([[3.0, 4.0]]).double()
+        >>> round(curvature_spectrum(model, x, torch.zeros(1, 1).double(), "half_squared_error").top, 6)
+        25.0
+    """
+    with _measured(model, inputs, targets, loss):
+        operator = curvature_operator(model, inputs, targets, loss, matrix)
+
+        def product(vector: np.ndarray) -> np.ndarray:
+            return operator.matvec(vector.astype(operator.dtype))
+
+        return spectral_estimate(product, operator.shape[0], options, positive=matrix != "hessian")
+
+
+@contextmanager
+def _measured(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss) -> Iterator[None]:
+    """A block in which the model may be differentiated; it is left as it was."""
+    with untouched(model), torch.inference_mode(False), plain_attention():
+        _check_batch(model, inputs, targets, loss)
+        for parameter in trained_parameters(model).values():
+            parameter.requires_grad_()
+        yield
 
 
 def adam_preconditioner(
@@ -105,29 +156,14 @@ def adam_preconditioner(
         raise InputError(
             f"expected batches ≥ 1 and epsilon > 0, got {batches} and {epsilon}; Adam's defaults are 8 here and 1e-8."
         )
-    with untouched(model), torch.inference_mode(False), torch.enable_grad():
-        _check_batch(model, inputs, targets, loss)
+    with _measured(model, inputs, targets, loss), torch.enable_grad():
         named = trained_parameters(model)
         criterion = loss_function(loss)
-        for parameter in named.values():
-            parameter.requires_grad_()
         squares = []
         for x, y in zip(inputs.detach().chunk(batches), targets.detach().chunk(batches), strict=True):
             gradients = torch.autograd.grad(criterion(model(x), y), list(named.values()), materialize_grads=True)
             squares.append(torch.cat([gradient.reshape(-1) for gradient in gradients]).square())
         return torch.stack(squares).mean(0).sqrt() + epsilon
-
-
-@contextmanager
-def _differentiable_attention() -> Iterator[None]:
-    """Attention by plain products: torch's fused kernels have no forward derivative."""
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 def _check_batch(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss) -> None:
@@ -146,7 +182,11 @@ def _check_batch(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss) 
         )
     with torch.no_grad():
         for x, y in zip(inputs.split(_CHUNK), targets.split(_CHUNK), strict=True):
-            outputs = model(x)
+            outputs, again = model(x), model(x)
+            if float((outputs - again).abs().max()) > 100 * torch.finfo(outputs.dtype).eps * float(outputs.abs().max()):
+                raise InputError(
+                    "expected a deterministic model, got other outputs in a second run; remove the randomness from its forward."
+                )
             if not bool(torch.isfinite(outputs).all()):
                 raise InputError("expected finite outputs, got NaN or infinity; scale the weights or the inputs down.")
             check_targets(outputs, y, loss)

@@ -43,6 +43,16 @@ class Operation:
         defaults = {a.name: a.default_value for a in self.target._schema.arguments if a.has_default_value()}
         return {**defaults, **dict(zip(names, self.arguments, strict=False)), **self.options}
 
+    def __call__(self, *values: Tensor) -> Tensor:
+        """The call with tensors in the place of its slots; constant tensors are taken in their dtype."""
+
+        def filled(argument: Any) -> Any:
+            if isinstance(argument, Slot):
+                return values[argument.index]
+            return argument.detach().to(values[0]) if isinstance(argument, Tensor) else argument
+
+        return self.target(*map(filled, self.arguments), **{key: filled(value) for key, value in self.options.items()})
+
 
 @dataclass(frozen=True)
 class Expression:

@@ -15,11 +15,11 @@ from freeness.spectra.alternating_words import mixed_word
 from freeness.torch.elementwise import derivative
 from freeness.torch.signals import layer_values
 from freeness.torch.steps import DenseStep, ElementwiseStep
-from freeness.torch.trace import Chain, read_chain
+from freeness.torch.trace import Chain, Trace, read_chain
 
 
 def freeness_test(
-    model: nn.Module | Chain,
+    model: nn.Module | Chain | Trace,
     x: Tensor,
     *,
     all_pairs: bool = False,
@@ -49,6 +49,8 @@ def freeness_test(
         >>> freeness_test(model, torch.ones(8)).free
         True
     """
+    if isinstance(model, Trace):
+        model = model.chain
     chain = model if isinstance(model, Chain) else _read(model, x)
     tensors = layer_values(chain, x)
     slopes = [

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from freeness.errors import InputError
-from freeness.torch.exported import exported_steps
-from freeness.torch.steps import DenseStep, Step
+from freeness.torch.graph_view import export
+from freeness.torch.reading import read_graph
+from freeness.torch.steps import DenseStep, ElementwiseStep, ShapeStep, Step
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,13 +94,13 @@ def _steps_of(call: _Call) -> tuple[Step, ...]:
                 f"flatten it first."
             )
         return (DenseStep(call.name, call.module.weight, call.module.bias),)
-    try:
-        return exported_steps(call.module, call.given, call.name)
-    except InputError:
-        raise
-    except Exception as error:  # torch.export raises many types
-        raise InputError(
-            f"expected Linear layers and elementwise activations only, got module {call.name!r} "
-            f"({type(call.module).__name__}) "
-            "that torch.export cannot read; replace it."
-        ) from error
+    view = export(call.module, call.given, call.name)
+    reading = None if view is None else read_graph(view, call.given)
+    if reading is not None and reading.steps is not None:
+        steps = tuple(step for step in reading.steps if not isinstance(step, ShapeStep))
+        if all(isinstance(step, (DenseStep, ElementwiseStep)) for step in steps):
+            return steps
+    raise InputError(
+        f"expected Linear layers and elementwise activations only, got module {call.name!r} ({type(call.module).__name__}) "
+        "in a model that torch.export cannot read; replace it."
+    )

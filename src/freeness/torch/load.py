@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import sys
+import warnings
 from pathlib import Path
 from types import ModuleType
 
@@ -13,8 +15,12 @@ from torch import Tensor, nn
 from freeness.data import load_fashion_mnist
 from freeness.errors import InputError, brief
 from freeness.torch.datafile import read_data
+from freeness.torch.outputs import run, select_output
+from freeness.torch.state import untouched
 
 _GAUSSIAN_SAMPLES = 256
+_SIDES = (28, 32, 64, 224)  # of images that are tried
+_STEPS = 16  # of sequences
 _SEEDS = 2**63  # torch takes 64 bits, and one is for seed + 1
 _SHOWN = 10  # names in a message
 
@@ -128,39 +134,33 @@ def load_data(spec: str, model: nn.Module, seed: int = 0, loss: str = "cross_ent
     Args:
         spec: ``fashion-mnist`` (bundled; a directory of the official idx files works too), ``gaussian``, or a file
             .npy (inputs only), .npz (``inputs`` and ``targets``), .pt (a tensor, a pair, or a dict with these keys).
-        model: fits the inputs' shape: its first Linear layer, and the outputs it gives.
+        model: fits the inputs' shape: the first that it takes of the given one, square images, rows and flat vectors, and the
+            outputs that it gives.
         seed: of random inputs and targets, below 2⁶³.
         loss: decides what targets are: class indices for cross-entropy, vectors otherwise.
 
     Raises:
-        InputError: no such file, a broken one, one that does not hold what is expected, or a model whose first layer
-            is not covered (named).
+        InputError: no such file, a broken one, one that does not hold what is expected, or a model that takes no such inputs.
     """
     _check_seed(seed)
-    features = _first_linear(model).in_features
+    _check_readable(model)
     path = Path(spec)
     if spec == "fashion-mnist" or path.is_dir():
         images = load_fashion_mnist("train", None if spec == "fashion-mnist" else path)
         inputs, labels, described = torch.from_numpy(images.flattened()), torch.from_numpy(images.labels), images.source
     elif spec == "gaussian":
-        _refuse_uncovered(model)
+        shape = _fitting(model, _gaussian_shapes(model), "gaussian")[0]
         generator = torch.Generator().manual_seed(seed)
-        inputs = torch.randn(_GAUSSIAN_SAMPLES, features, generator=generator, dtype=torch.float64)
+        inputs = torch.randn(_GAUSSIAN_SAMPLES, *shape, generator=generator, dtype=torch.float64)
         labels, described = None, f"{_GAUSSIAN_SAMPLES} standard Gaussian samples"
     else:
         inputs, labels = read_data(path)
         described = path.name
-    if inputs.shape[1:].numel() != features:
-        _refuse_uncovered(model)
-        raise InputError(
-            f"expected inputs of {features} features for the model's first Linear layer, got shape "
-            f"{tuple(inputs.shape)} from {spec}; choose other data or another model."
-        )
-    return inputs, _targets(inputs, labels, model, seed, loss), described
+    shape, outputs = _fitting(model, _image_shapes(tuple(inputs.shape[1:])), spec)
+    return inputs.reshape(len(inputs), *shape), _targets(inputs, labels, outputs, seed, loss), described
 
 
-def _first_linear(model: nn.Module) -> nn.Linear:
-    """The first Linear layer of a model that can be read at all."""
+def _check_readable(model: nn.Module) -> None:
     for name, parameter in model.named_parameters():
         if isinstance(parameter, nn.UninitializedParameter):
             raise InputError(f"expected initialised parameters, got the lazy {name!r}; run the model once first.")
@@ -169,30 +169,61 @@ def _first_linear(model: nn.Module) -> nn.Linear:
             raise InputError(
                 f"expected a model in Python, got {_place(name, module)} compiled by torch.jit; pass the one before that."
             )
-    first = next((module for module in model.modules() if isinstance(module, nn.Linear)), None)
-    if first is None:
-        _refuse_uncovered(model)
+    if next(model.parameters(), None) is None:
         raise InputError(
-            f"expected a model with a Linear layer, got {type(model).__name__} without one; such models are not covered yet."
+            f"expected a model with parameters, got {type(model).__name__} without any; there is nothing to analyse."
         )
-    return first
 
 
-def _refuse_uncovered(model: nn.Module) -> None:
-    """Name the layer of torch's that takes the input where it is not Linear; in a user's own module trace does it.
+def _image_shapes(given: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Shapes in which one sample may be offered: as it is, as a square image, as its rows, flat."""
+    count = math.prod(given)
+    side = math.isqrt(count)
+    square = [(1, side, side), (side, side)] if side * side == count and len(given) == 1 else []
+    return list(dict.fromkeys([given, *square, (count,)]))
+
+
+def _gaussian_shapes(model: nn.Module) -> list[tuple[int, ...]]:
+    """What the first layer with weights may take."""
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            return [(module.in_features,), (_STEPS, module.in_features)]
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+            return [(module.in_channels, *[side] * len(module.kernel_size)) for side in _SIDES]
+        if isinstance(module, nn.RNNBase):
+            return [(_STEPS, module.input_size)]
+    return []
+
+
+def _fitting(model: nn.Module, shapes: list[tuple[int, ...]], spec: str) -> tuple[tuple[int, ...], int]:
+    """The first shape of a sample that the model takes, and how many outputs it gives.
 
     Raises:
-        InputError: there is one.
+        InputError: it takes none.
     """
-    for name, module in model.named_modules():
-        if isinstance(module, nn.Linear):
-            return
-        trained = any(True for _ in module.parameters(recurse=False))
-        if trained and type(module).__module__.startswith("torch.nn."):
-            raise InputError(
-                f"expected a model that begins with a Linear layer, got {_place(name, module)}, which is not covered yet; "
-                "pass the part of the model after it."
-            )
+    first = next(model.parameters())
+    for shape in shapes:
+        pair = torch.zeros(
+            2, *shape, dtype=first.dtype, device=first.device
+        )  # two, so that no axis is taken for samples
+        try:
+            with untouched(model), torch.no_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                outputs = select_output(run(model, pair))[1]
+        except InputError:
+            continue
+        if outputs.ndim and len(outputs) == 2:
+            return shape, outputs[0].numel()
+    linear = next((module for module in model.modules() if isinstance(module, nn.Linear)), None)
+    tried = ", ".join(map(str, shapes)) or "none"
+    wanted = (
+        "that the model takes"
+        if linear is None
+        else f"of {linear.in_features} features for the model's first Linear layer"
+    )
+    raise InputError(
+        f"expected inputs {wanted}, got {spec}, of which no shape fits (tried {tried}); choose other data or another model."
+    )
 
 
 def _place(name: str, module: nn.Module) -> str:
@@ -200,13 +231,8 @@ def _place(name: str, module: nn.Module) -> str:
     return f"{kind} in module {name!r}" if name else str(kind)
 
 
-def _outputs(model: nn.Module) -> int:
-    return [module for module in model.modules() if isinstance(module, nn.Linear)][-1].out_features
-
-
-def _targets(inputs: Tensor, labels: Tensor | None, model: nn.Module, seed: int, loss: str) -> Tensor:
+def _targets(inputs: Tensor, labels: Tensor | None, outputs: int, seed: int, loss: str) -> Tensor:
     """Class indices for cross-entropy, else vectors: one-hot classes where there are as many outputs, or N(0, 1/C)."""
-    outputs = _outputs(model)
     generator = torch.Generator().manual_seed(seed + 1)
     if labels is not None and (labels.is_floating_point() or (labels.ndim > 1 and loss != "cross_entropy")):
         return labels.double()

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from freeness.errors import InputError
 from freeness.laws import Empirical
 from freeness.network.layers import Dense
 from freeness.spectra.records import Measurement
+from freeness.torch.any_model import Survey, gram, input_jacobian, jacobian_passes, jacobian_plan, planned, survey
 from freeness.torch.elementwise import derivative
+from freeness.torch.memory import MemoryPlan, check_memory
 from freeness.torch.signals import layer_values
 from freeness.torch.steps import DenseStep
 from freeness.torch.trace import Trace
@@ -21,22 +24,39 @@ from freeness.torch.trace import Trace
 _TILE = 64  # rows of a block of a symmetric product; measured best at width 256 to 1000
 
 
-def dual_gram(trace: Trace, x: Tensor) -> Tensor:
-    """Θ = J_θJ_θᵀ of the outputs at one sample, over all weights and trained biases.
+def dual_gram(
+    trace: Trace,
+    x: Tensor,
+    *,
+    training: bool = False,
+    dtype: torch.dtype | None = None,
+    passes: int | None = None,
+    limit: int | None = None,
+) -> Tensor:
+    """Θ = J_θJ_θᵀ of the outputs at one sample, over all trained parameters, exactly and without J_θ (C × P) in memory.
 
-    Θ = Σ_l (‖x^{l-1}‖² + [bias trained]) B_lB_lᵀ with B_l = ∂f/∂h^l (C × N_l). Either B is carried backward
-    (B_{l-1} = B_l W_l D_{l-1}, C rows) or the sum is carried forward (H ← W D H D Wᵀ + ‖x‖² + 1, N_l rows); the one
-    with fewer multiplications is taken. No automatic differentiation of outputs, and no J_θ (C × P) in memory.
+    A chain: Θ = Σ_l (‖x^{l-1}‖² + [bias trained]) B_lB_lᵀ with B_l = ∂f/∂h^l (C × N_l), in float64. Either B is carried
+    backward (B_{l-1} = B_l W_l D_{l-1}, C rows) or the sum is carried forward (H ← W D H D Wᵀ + ‖x‖² + 1, N_l rows); the one
+    with fewer multiplications is taken.
+
+    Any other model: one backward pass gives the cotangents of all linear layers, convolutions and embeddings; with the inputs
+    of these, gradients are formed in blocks, one layer at a time, or Gram matrices over positions where they are cheaper. A
+    parameter that is used several times has its gradients added first; one that is used otherwise is left to autograd.
 
     Args:
         trace: the traced model.
-        x: one sample of shape ``trace.input_shape`` or (N_0,), or a batch of one.
+        x: one sample of shape ``trace.input_shape``, or a batch of one.
+        training: measure in training mode (batch statistics); only of a model that is deterministic then.
+        dtype: precision of the computation; the model's own when left out (float64 of a chain).
+        passes: backward passes over which the layers are spread; more hold less memory, see :func:`dual_plan`.
+        limit: bytes that may be held beyond the model; four fifths of what is free when left out.
 
     Returns:
         Θ, symmetric (C, C), float64, on the device of the weights.
 
     Raises:
-        InputError: x has the wrong shape, is zero or not finite, or a layer's output is not finite.
+        InputError: x has the wrong shape or is not finite, the output is not finite, two runs differ, or the memory that is
+            needed exceeds the limit; a smaller plan is named.
 
     Source: Hayase, Karakida, AISTATS 2021 (dual of the one-sample Fisher information).
 
@@ -47,24 +67,137 @@ def dual_gram(trace: Trace, x: Tensor) -> Tensor:
         tensor([[4., 0.],
                 [0., 4.]], dtype=torch.float64)
     """
-    factors = _factors(trace, x)
-    with torch.no_grad():
-        return _backward_gram(factors) if _backward_is_cheaper(factors) else _forward_gram(factors)
+    if _as_chain(trace, training, dtype):
+        sample = trace.sample(x)
+        check_memory(_chain_plan(trace), (), limit, sample.device)
+        factors = _factors(trace, sample)
+        with torch.no_grad():
+            return _backward_gram(factors) if _backward_is_cheaper(factors) else _forward_gram(factors)
+    function = replace(trace.function, training=training, dtype=dtype)
+    with function.ready(trace.input(x)) as (ready, sample):
+        passes = _checked_passes(survey(ready, sample), 1, passes, limit, sample.device)
+        return gram(ready, [sample], passes)
 
 
-def jacobian_singular_values(trace: Trace, x: Tensor) -> Tensor:
-    """Singular values of the input–output Jacobian J = W_L D_{L-1} … D_1 W_1 (C × N_0) at one sample.
+def ntk_gram(
+    trace: Trace,
+    inputs: Tensor,
+    *,
+    traced: bool = False,
+    dtype: torch.dtype | None = None,
+    passes: int | None = None,
+    limit: int | None = None,
+) -> Tensor:
+    """The empirical tangent kernel of a batch: blocks J_θ(x_i)J_θ(x_j)ᵀ, every sample by itself and in eval mode.
 
     Args:
         trace: the traced model.
+        inputs: (n, *input_shape).
+        traced: only the mean over outputs, τ(J_θ(x_i)J_θ(x_j)ᵀ).
+        dtype: precision of the computation; the model's own when left out.
+        passes: as in :func:`dual_gram`.
+        limit: as in :func:`dual_gram`.
+
+    Returns:
+        (n·C, n·C), sample by sample, or (n, n) if ``traced``; float64.
+
+    Raises:
+        InputError: as :func:`dual_gram`.
+
+    Example:
+        >>> from freeness.torch import trace
+        >>> model = torch.nn.Linear(3, 2, bias=False)
+        >>> ntk_gram(trace(model, torch.ones(1, 3)), torch.eye(2, 3), traced=True)
+        tensor([[1., 0.],
+                [0., 1.]], dtype=torch.float64)
+    """
+    if inputs.ndim == 0 or len(inputs) == 0:
+        raise InputError(f"expected inputs (n, …) of at least one sample, got shape {tuple(inputs.shape)}; add some.")
+    samples = [trace.input(x) for x in inputs]
+    with replace(trace.function, dtype=dtype).ready(samples[0]) as (ready, first):
+        passes = _checked_passes(survey(ready, first), len(samples), passes, limit, first.device)
+        return gram(ready, [ready.input(sample) for sample in samples], passes, traced)
+
+
+def dual_plan(trace: Trace, x: Tensor, *, samples: int = 1, passes: int | None = None) -> MemoryPlan:
+    """What :func:`dual_gram` (or :func:`ntk_gram` of many samples) will hold in memory beyond the model, before it runs.
+
+    One forward pass finds it out. By default so many passes are taken that no more is held of the layers than the gradients
+    of the largest one, or its cotangents.
+
+    Args:
+        trace: the traced model.
+        x: one sample.
+        samples: size of the batch.
+        passes: backward passes over which the layers are spread.
+
+    Example:
+        >>> from freeness.torch import trace
+        >>> model = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.MaxPool2d(2), torch.nn.Flatten())
+        >>> dual_plan(trace(model, torch.ones(1, 1, 6, 6)), torch.ones(1, 6, 6)).passes
+        1
+    """
+    if _as_chain(trace, False, None) and samples == 1:
+        return _chain_plan(trace)
+    with trace.function.ready(trace.input(x)) as (ready, sample):
+        found = survey(ready, sample)
+    return planned(found, samples, _at_least_one(passes) or found.usual_passes())
+
+
+def _as_chain(trace: Trace, training: bool, dtype: torch.dtype | None) -> bool:
+    return trace.is_chain and not training and dtype in (None, torch.float64)
+
+
+def _chain_plan(trace: Trace) -> MemoryPlan:
+    weights = trace.weights
+    copies = sum(weight.numel() for weight in weights if weight.dtype != torch.float64)
+    outputs, widest = len(weights[-1]), max(max(weight.shape) for weight in weights)
+    backward = 16 * outputs * widest
+    return MemoryPlan(
+        (("weights in float64", 8 * copies), ("backward pass", backward), ("Gram matrix", 16 * outputs**2))
+    )
+
+
+def _at_least_one(passes: int | None) -> int | None:
+    if passes is not None and passes < 1:
+        raise InputError(f"expected passes ≥ 1, got {passes}; leave it out to have it chosen.")
+    return passes
+
+
+def _checked_passes(found: Survey, samples: int, passes: int | None, limit: int | None, device: torch.device) -> int:
+    chosen = _at_least_one(passes) or found.usual_passes()
+    most = max(len(found.uses), found.outputs, 1)
+    smaller = (planned(found, samples, min(chosen << doubling, most)) for doubling in range(1, most.bit_length() + 1))
+    check_memory(planned(found, samples, chosen), smaller, limit, device)
+    return chosen
+
+
+def jacobian_singular_values(
+    trace: Trace,
+    x: Tensor,
+    *,
+    training: bool = False,
+    dtype: torch.dtype | None = None,
+    passes: int | None = None,
+    limit: int | None = None,
+) -> Tensor:
+    """Singular values of the input–output Jacobian J (C × N_0) at one sample, all of them.
+
+    Args:
+        trace: the traced model; of a chain J = W_L D_{L-1} … D_1 W_1 is multiplied in float64, of any other model J is carried
+            from its narrower side.
         x: one sample, as in :func:`dual_gram`.
+        training: as in :func:`dual_gram`.
+        dtype: as in :func:`dual_gram`.
+        passes: parts in which J is carried, by rows or columns; more hold less memory.
+        limit: as in :func:`dual_gram`.
 
     Returns:
         min(C, N_0) values, descending, float64. They come from J itself and not from JJᵀ, which would lose those below
         √ε·s_max.
 
     Raises:
-        InputError: as :func:`dual_gram`.
+        InputError: as :func:`dual_gram`, and tokens, with respect to which outputs have no derivative.
 
     Source: Pennington, Schoenholz, Ganguli 2017.
 
@@ -75,17 +208,38 @@ def jacobian_singular_values(trace: Trace, x: Tensor) -> Tensor:
         >>> torch.allclose(values, torch.linalg.svdvals(model.weight))
         True
     """
-    factors = _factors(trace, x)
-    with torch.no_grad():
-        return torch.linalg.svdvals(_jacobian(factors))
+    if _as_chain(trace, training, dtype):
+        factors = _factors(trace, trace.sample(x))
+        with torch.no_grad():
+            return torch.linalg.svdvals(_jacobian(factors))
+    with replace(trace.function, training=training, dtype=dtype).ready(trace.input(x)) as (ready, sample):
+        found = survey(ready, sample)
+        side = min(found.outputs, sample.numel())
+        chosen = _at_least_one(passes) or jacobian_passes(found, sample)
+        smaller = (jacobian_plan(found, sample, min(chosen << k, side)) for k in range(1, side.bit_length() + 1))
+        check_memory(jacobian_plan(found, sample, chosen), smaller, limit, sample.device)
+        jacobian = input_jacobian(ready, sample, -(-side // chosen))
+    return torch.linalg.svdvals(jacobian.double() if jacobian.device.type != "mps" else jacobian.cpu().double())
 
 
-def measure_fisher(trace: Trace, x: Tensor) -> Measurement:
+def measure_fisher(
+    trace: Trace,
+    x: Tensor,
+    *,
+    training: bool = False,
+    dtype: torch.dtype | None = None,
+    passes: int | None = None,
+    limit: int | None = None,
+) -> Measurement:
     """The C eigenvalues of Θ = J_θJ_θᵀ, the nonzero ones of the Fisher information; no 1/N, no loss factor.
 
     Args:
         trace: the traced model.
         x: one sample, as in :func:`dual_gram`.
+        training: as in :func:`dual_gram`.
+        dtype: as in :func:`dual_gram`.
+        passes: as in :func:`dual_gram`.
+        limit: as in :func:`dual_gram`.
 
     Raises:
         InputError: as :func:`dual_gram`.
@@ -95,18 +249,34 @@ def measure_fisher(trace: Trace, x: Tensor) -> Measurement:
         >>> measure_fisher(trace(torch.nn.Linear(3, 2), torch.ones(3)), torch.ones(3)).eigenvalues
         array([4., 4.])
     """
-    return _measured("layer-wise dual Gram matrix, all eigenvalues", lambda: torch.linalg.eigvalsh(dual_gram(trace, x)))
+    method = "layer-wise dual Gram matrix, all eigenvalues" + _precision(trace, training, dtype)
+    return _measured(
+        method,
+        lambda: torch.linalg.eigvalsh(dual_gram(trace, x, training=training, dtype=dtype, passes=passes, limit=limit)),
+    )
 
 
-def measure_jacobian(trace: Trace, x: Tensor) -> Measurement:
+def measure_jacobian(
+    trace: Trace,
+    x: Tensor,
+    *,
+    training: bool = False,
+    dtype: torch.dtype | None = None,
+    passes: int | None = None,
+    limit: int | None = None,
+) -> Measurement:
     """The C eigenvalues of JJᵀ: squared singular values of J, and C - N_0 zeros if C > N_0.
 
     Args:
         trace: the traced model.
         x: one sample, as in :func:`dual_gram`.
+        training: as in :func:`dual_gram`.
+        dtype: as in :func:`dual_gram`.
+        passes: as in :func:`jacobian_singular_values`.
+        limit: as in :func:`dual_gram`.
 
     Raises:
-        InputError: as :func:`dual_gram`.
+        InputError: as :func:`jacobian_singular_values`.
 
     Example:
         >>> from freeness.torch import trace
@@ -115,10 +285,20 @@ def measure_jacobian(trace: Trace, x: Tensor) -> Measurement:
     """
 
     def eigenvalues() -> Tensor:
-        squares = jacobian_singular_values(trace, x).square().flip(0)
-        return torch.cat([squares.new_zeros(trace.network.widths[-1] - len(squares)), squares])
+        values = jacobian_singular_values(trace, x, training=training, dtype=dtype, passes=passes, limit=limit)
+        squares = values.square().flip(0)
+        return torch.cat([squares.new_zeros(trace.outputs - len(squares)), squares])
 
-    return _measured("singular values of the Jacobian, squared", eigenvalues)
+    return _measured("singular values of the Jacobian, squared" + _precision(trace, training, dtype), eigenvalues)
+
+
+def _precision(trace: Trace, training: bool, dtype: torch.dtype | None) -> str:
+    """What to say about the dtype and the mode, where they are not float64 and eval."""
+    own = next((parameter.dtype for parameter in trace.model.parameters()), torch.float64)
+    used = torch.float64 if _as_chain(trace, training, dtype) else dtype or own
+    return (
+        "" if used == torch.float64 else f", in {str(used).removeprefix('torch.')}"
+    ) + ", in training mode" * training
 
 
 def _measured(method: str, compute: Callable[[], Tensor]) -> Measurement:
@@ -142,9 +322,9 @@ class _Factor:
 
 def _factors(trace: Trace, x: Tensor) -> list[_Factor]:
     """Input side first; the diagonals before the first weight and after the last one included."""
-    values = layer_values(trace, x)
+    values = layer_values(trace.chain, x)
     factors = []
-    for layer, step, value in zip(trace.network.layers, trace.steps, values, strict=False):
+    for layer, step, value in zip(trace.network.layers, trace.chain.steps, values, strict=False):
         if isinstance(step, DenseStep):
             trained_bias = isinstance(layer, Dense) and layer.bias
             factors.append(_Factor(step.weight.detach().to(value), float(value @ value) + trained_bias))

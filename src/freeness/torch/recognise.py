@@ -11,7 +11,11 @@ from torch import Tensor
 from freeness.laws import MarchenkoPastur
 from freeness.network.ensembles import Ensemble, Gaussian, Haar, Measured, ScaledIdentity
 
-_SPREAD = {torch.float32: 1e-4, torch.float64: 1e-5}  # float64 also holds matrices that were drawn in float32
+_SPREAD = {
+    torch.float32: 1e-4,
+    torch.float64: 1e-5,
+    torch.bfloat16: 2e-2,
+}  # float64 also holds matrices that were drawn in float32
 _SMALLEST_ORTHOGONAL = 2  # one singular value is always equal to itself
 _SMALLEST_GAUSSIAN = 8  # fewer singular values cannot tell a Gaussian matrix from another
 _KURTOSIS = 6.0  # entries: uniform 1.8, normal 3, Laplace 6; a permutation of size N has N
@@ -54,6 +58,31 @@ def recognise(weight: Tensor) -> Ensemble:
     if sigma_w > 0 and _is_gaussian(matrix, singular_values):
         return Gaussian(sigma_w)
     return Measured(sigma_w, singular_values)
+
+
+def recognise_kernel(kernel: Tensor) -> Ensemble:
+    """The ensemble of a convolution's weights (channels_out, channels_in, *taps), with its σ_w.
+
+    Haar where they are delta-orthogonal: an orthogonal matrix in the centre tap and zeros elsewhere (Xiao et al. 2018). Gaussian
+    where (channels_out, channels_in·taps) is recognised as that. Measured, with the singular values of that matrix, otherwise.
+
+    Example:
+        >>> kernel = torch.zeros(3, 3, 5, dtype=torch.float64)
+        >>> kernel[:, :, 2] = torch.tensor([[0.6, 0.8, 0.0], [-0.8, 0.6, 0.0], [0.0, 0.0, 1.0]])
+        >>> recognise_kernel(kernel)
+        Haar(sigma_w=1.0)
+    """
+    taps = tuple(kernel.shape[2:])
+    centre = kernel.detach()[(slice(None), slice(None), *(size // 2 for size in taps))]
+    if all(size % 2 for size in taps) and int(kernel.count_nonzero()) == int(centre.count_nonzero()):
+        found = recognise(centre)
+        if isinstance(found, Haar) or math.prod(taps) == 1:
+            return found
+    matrix = kernel.detach().flatten(1)
+    found = recognise(matrix)
+    if isinstance(found, (Gaussian, Measured)):
+        return found
+    return Measured(found.sigma_w, torch.linalg.svdvals(matrix.to("cpu", torch.float64)).numpy())
 
 
 def _is_identity(matrix: Tensor, diagonal: float, tolerance: float) -> bool:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from freeness.errors import InputError
 from freeness.laws import Empirical
 from freeness.meanfield.signals import ActivationSignal, DenseSignal, Signals
+from freeness.network import Convolution, Dense
+from freeness.spectra import NeuronSignals
 from freeness.torch.elementwise import derivative
-from freeness.torch.steps import DenseStep
+from freeness.torch.steps import ConvolutionStep, DenseStep, ResidualStep, Step
 from freeness.torch.trace import Chain, Trace
 
 
@@ -35,15 +41,86 @@ def realised_signals(trace: Trace, x: Tensor) -> Signals:
         >>> realised_signals(trace(model, torch.ones(3)), torch.ones(3)).layers[0].squared_norm
         3.0
     """
-    values = layer_values(trace, x)
+    values = layer_values(trace.chain, x)
     signals: list[DenseSignal | ActivationSignal] = []
-    for step, given, returned in zip(trace.steps, values, values[1:], strict=False):
+    for step, given, returned in zip(trace.chain.steps, values, values[1:], strict=False):
         if isinstance(step, DenseStep):
             signals.append(DenseSignal(given.numel(), float(given @ given), float(returned.square().mean())))
         else:
             slopes = derivative(step.function, given).square()
             signals.append(ActivationSignal(float(given.square().mean()), Empirical(slopes.cpu().numpy())))
     return Signals(tuple(signals), "realised")
+
+
+def realised_neurons(trace: Trace, x: Tensor) -> NeuronSignals:
+    """The input and the outputs of every weight layer of a covered model at one sample, neuron by neuron, in float64.
+
+    Args:
+        trace: a traced model that has a network: a chain, a residual or a convolutional network.
+        x: one sample, as in :func:`realised_signals`.
+
+    Returns:
+        What :func:`freeness.predict_jacobian` and :func:`freeness.predict_fisher` take as ``realised``.
+
+    Raises:
+        InputError: no network, a wrong shape, or signals that are not finite.
+
+    Example:
+        >>> from freeness.torch import trace
+        >>> model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LayerNorm(4), torch.nn.Linear(4, 2))
+        >>> [h.shape for h in realised_neurons(trace(model, torch.ones(1, 3)), torch.ones(3)).preactivations]
+        [(4,), (2,)]
+    """
+    passed = weight_signals(trace, x)
+    return NeuronSignals(_array(passed[0].given), tuple(_array(each.returned) for each in passed))
+
+
+@dataclass(frozen=True, eq=False)
+class WeightSignal:
+    """What a weight layer of the record is given and returns, (1, …) in float64."""
+
+    layer: Dense | Convolution
+    given: Tensor
+    returned: Tensor
+
+
+def weight_signals(trace: Trace, x: Tensor) -> list[WeightSignal]:
+    """Inputs and outputs of every weight layer at one sample, those of branches where they stand.
+
+    Args:
+        trace: a traced model that has a network.
+        x: one sample.
+
+    Raises:
+        InputError: as :func:`realised_neurons`.
+    """
+    layers = [layer for layer in trace.network.walk() if isinstance(layer, (Dense, Convolution))]
+    value = trace.input(x).to(trace.weights[0].device, torch.float64)
+    found: list[tuple[Tensor, Tensor]] = []
+    with torch.no_grad():
+        _follow(trace.steps, value if trace.batched else value[None], found)
+    for layer, (_, h) in zip(layers, found, strict=True):
+        if not bool(h.isfinite().all()):
+            raise InputError(
+                f"expected finite signals, got NaN or infinity after {layer.name!r}; scale the weights or the input down."
+            )
+    return [WeightSignal(layer, given, h) for layer, (given, h) in zip(layers, found, strict=True)]
+
+
+def _follow(steps: Sequence[Step], x: Tensor, found: list[tuple[Tensor, Tensor]]) -> Tensor:
+    for step in steps:
+        if isinstance(step, ResidualStep):
+            x = step.skip * x + step.scale * _follow(step.branch, x, found)
+            continue
+        given, x = x, step(x)
+        if isinstance(step, (DenseStep, ConvolutionStep)):
+            found.append((given, x))
+    return x
+
+
+def _array(value: Tensor) -> np.ndarray:
+    """(N,) of vectors, (1, channels, *positions) otherwise."""
+    return (value[0] if value.ndim == 2 else value).cpu().numpy()
 
 
 def layer_values(trace: Chain, x: Tensor) -> list[Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +15,9 @@ Restore = Callable[[], None]
 
 
 @contextmanager
-def untouched(model: nn.Module, *, training: bool = False, copies: bool = True) -> Iterator[nn.Module]:
+def untouched(
+    model: nn.Module, *, training: bool = False, copies: bool | Collection[Tensor] = True
+) -> Iterator[nn.Module]:
     """Run a block that leaves ``model`` and the global random state exactly as they were, even if it raises.
 
     Restored bit by bit: parameters, buffers and their ``requires_grad``, ``.grad`` (object and values), train/eval mode
@@ -26,7 +28,8 @@ def untouched(model: nn.Module, *, training: bool = False, copies: bool = True) 
         model: the module to protect; it is also what ``with … as`` binds.
         training: the mode in which the block runs; False (the default) switches dropout off and freezes batch
             statistics.
-        copies: whether values are kept and put back; False where nothing in the block can write to them.
+        copies: whether values are kept and put back; False where nothing in the block can write to them, or those tensors
+            to which something may be written.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5))
@@ -37,7 +40,9 @@ def untouched(model: nn.Module, *, training: bool = False, copies: bool = True) 
         True
     """
     restores = [_random_state(), *(_module_state(module) for module in model.modules())]
-    restores += [_tensor_state(tensor, copies) for tensor in (*model.parameters(), *model.buffers())]
+    kept = None if isinstance(copies, bool) else {id(tensor) for tensor in copies}
+    for tensor in (*model.parameters(), *model.buffers()):
+        restores.append(_tensor_state(tensor, bool(copies) if kept is None else id(tensor) in kept))
     try:
         for module in model.modules():
             module.training = training
@@ -57,6 +62,21 @@ def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     named = dict(model.named_parameters())
     chosen = {name: parameter for name, parameter in named.items() if parameter.requires_grad}
     return chosen or named
+
+
+def runs_foreign_code(model: nn.Module) -> bool:
+    """Whether a forward pass runs code that is not torch's, which could write to the weights.
+
+    Example:
+        >>> runs_foreign_code(nn.Sequential(nn.Linear(2, 1), nn.Tanh()))
+        False
+    """
+    return any(
+        not type(module).__module__.startswith("torch.nn.modules.")
+        or "forward" in vars(module)
+        or any(value for key, value in vars(module).items() if "hooks" in key and isinstance(value, dict))
+        for module in model.modules()
+    )
 
 
 def _module_state(module: nn.Module) -> Restore:

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-import io
-import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from freeness.errors import InputError
-from freeness.network.layers import Activation, Dense, Network
+from freeness.network.layers import Activation, Convolution, Dense, Layer, Network, Residual
+from freeness.torch.any_model import Function
 from freeness.torch.elementwise import activation_function
-from freeness.torch.exported import exported_steps
+from freeness.torch.graph_view import export
 from freeness.torch.hooked import hooked_steps
-from freeness.torch.recognise import recognise
-from freeness.torch.state import untouched
-from freeness.torch.steps import DenseStep, ElementwiseStep, Step
+from freeness.torch.kinds import OTHER, TracedOperation
+from freeness.torch.outputs import OutputKey, run, select_output
+from freeness.torch.reading import Reading, read_graph
+from freeness.torch.recognise import recognise, recognise_kernel
+from freeness.torch.recorded import recorded_operations
+from freeness.torch.state import runs_foreign_code, untouched
+from freeness.torch.steps import (
+    ChainStep,
+    ConvolutionStep,
+    DenseStep,
+    ElementwiseStep,
+    FunctionStep,
+    ShapeStep,
+    Step,
+    run_steps,
+    walk_steps,
+)
 
-_LOG = logging.getLogger(__name__)
-_EXPORT_LOGGERS = ("torch.export._trace", "torch.fx.experimental.symbolic_shapes")
-_REPLAY = {torch.float32: 1e-5, torch.float64: 1e-10}
+_REPLAY = {torch.float32: 1e-5, torch.float64: 1e-10, torch.bfloat16: 2e-2}
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +45,7 @@ class Chain:
     of one sample.
     """
 
-    steps: tuple[Step, ...]
+    steps: tuple[ChainStep, ...]
     input_shape: tuple[int, ...]
 
     @property
@@ -64,9 +75,7 @@ class Chain:
                 f"expected inputs of shape {('B', *self.input_shape)}, got {tuple(x.shape)}; reshape them."
             )
         with torch.no_grad():
-            for step in self.steps:
-                flat = step(flat)
-        return flat
+            return run_steps(self.steps, flat)
 
     def sample(self, x: Tensor) -> Tensor:
         """One sample as a vector (N_0,) in float64 on the device of the weights.
@@ -91,96 +100,261 @@ class Chain:
 
 
 @dataclass(frozen=True, eq=False)
-class Trace(Chain):
-    """A chain with ``network``, its framework-free record, whose layers are aligned with the steps."""
+class Trace:
+    """What was read of a model; anything that theory does not cover is named and can be measured.
 
-    network: Network
+    ``operations``: every operation that has parameters or changes what theory must know, in the order of the forward pass.
+    ``output``: which tensor is looked at, "" where the model returns one; ``outputs``: its size C for one sample. ``steps``
+    hold the model's own tensors, and are aligned with ``network.layers``, apart from changes of shape; () where there is no
+    network.
+    """
+
+    model: nn.Module
+    input_shape: tuple[int, ...]
+    batched: bool
+    output: str
+    outputs: int
+    operations: tuple[TracedOperation, ...]
+    steps: tuple[Step, ...]
+    _network: Network | None
+    _chain: Chain | None
+    _refusal: str
+
+    @property
+    def network(self) -> Network:
+        """The framework-free record.
+
+        Raises:
+            InputError: a record cannot stand for this model; the first operation that is in the way is named.
+        """
+        if self._network is None:
+            raise InputError(self._refusal)
+        return self._network
+
+    @property
+    def covered(self) -> bool:
+        """Whether there is a ``network``."""
+        return self._network is not None
+
+    @property
+    def uncovered(self) -> tuple[TracedOperation, ...]:
+        """The operations that theory does not cover, or covers in part, each with its reason."""
+        return tuple(operation for operation in self.operations if operation.reason)
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether the model is a chain of weight layers and elementwise functions."""
+        return self._chain is not None
+
+    @property
+    def chain(self) -> Chain:
+        """The model as a chain.
+
+        Raises:
+            InputError: it is none.
+        """
+        if self._chain is None:
+            raise InputError(
+                self._refusal
+                or "expected a chain of Linear layers and elementwise activations, got other layers too; take the signals of "
+                "realised_neurons, which follows any record."
+            )
+        return self._chain
+
+    @property
+    def weights(self) -> tuple[Tensor, ...]:
+        """The weights of linear layers and convolutions, first to last, those of branches included."""
+        return tuple(step.weight for step in walk_steps(self.steps) if isinstance(step, (DenseStep, ConvolutionStep)))
+
+    @property
+    def biases(self) -> tuple[Tensor | None, ...]:
+        """Their biases, None where there is none."""
+        return tuple(step.bias for step in walk_steps(self.steps) if isinstance(step, (DenseStep, ConvolutionStep)))
+
+    @property
+    def function(self) -> Function:
+        """The model as a function, to be measured."""
+        return Function(self.model, self.output or None)
+
+    def replay(self, x: Tensor) -> Tensor:
+        """Run the record on inputs (B, *input_shape), or on one sample of shape ``input_shape`` where it is a chain.
+
+        Raises:
+            InputError: x has another shape, or there is no record.
+        """
+        if self._chain is not None:
+            return self._chain.replay(x)
+        if not self.steps:
+            raise InputError(self._refusal)
+        if tuple(x.shape[1:]) != self.input_shape:
+            raise InputError(
+                f"expected inputs of shape {('B', *self.input_shape)}, got {tuple(x.shape)}; reshape them."
+            )
+        with torch.no_grad():
+            return run_steps(self.steps, x)
+
+    def sample(self, x: Tensor) -> Tensor:
+        """One sample of a chain as a vector (N_0,) in float64, see :meth:`Chain.sample`."""
+        return self.chain.sample(x)
+
+    def input(self, x: Tensor) -> Tensor:
+        """One sample as the model takes it.
+
+        Args:
+            x: a sample of shape ``input_shape``, a batch that holds exactly one, or all its numbers in another shape.
+
+        Raises:
+            InputError: several samples, another size, or not finite.
+        """
+        if x.numel() != math.prod(self.input_shape):
+            raise InputError(
+                f"expected one sample of shape {self.input_shape}, got {tuple(x.shape)}; pass one row, as in x[0]."
+            )
+        if x.is_complex() or not bool(torch.isfinite(x).all()):
+            raise InputError("expected a finite real sample, got NaN, infinity or complex numbers; clean the input.")
+        return x.detach().reshape(1, *self.input_shape) if self.batched else x.detach().reshape(self.input_shape)
 
 
-def trace(model: nn.Module, example: Tensor) -> Trace:
-    """Read the layers of a model: Linear, elementwise activations (modules or functions), shape changes.
+def trace(model: nn.Module, example: Tensor, output: OutputKey = None) -> Trace:
+    """Read a model: its operations, what of them theory covers, and its record where it is made of layers that have one.
 
-    The graph comes from torch.export, or from forward hooks where export fails. Between two weight layers all
-    elementwise calls are one activation. Every weight matrix is assigned its ensemble
-    (:func:`~freeness.torch.recognise.recognise`); σ_b is the root mean square of the bias. The model is read in eval
-    mode and left as it was. At the end the record is run on ``example``.
+    The graph comes from torch.export, or from forward hooks where export fails. Between two layers all elementwise calls are
+    one activation. Every weight is assigned its ensemble (:func:`~freeness.torch.recognise.recognise`); σ_b is the root mean
+    square of the bias. The model is read in eval mode and left as it was. At the end the record is run on ``example``: where
+    it does not reproduce the output (1e-5 in float32, 1e-10 in float64, relative to the largest output) there is none.
 
     Args:
-        model: the module, float32 or float64.
-        example: an input as the model takes it, (B, …) or (features,), in the model's dtype.
+        model: any module, of floating parameters of one dtype.
+        example: an input as the model takes it, (B, …) or (features,): floating in the model's dtype, or tokens.
+        output: name or number of the output to look at; the first floating tensor when left out.
 
     Returns:
         The trace; ``Dense.bias`` is False where a bias is absent or frozen.
 
     Raises:
-        InputError: an operation outside the list (named, with its module), shared or partly frozen weights, weights
-            that are not finite, an input of the wrong shape or dtype, or a record that does not reproduce the output
-            (1e-5 in float32, 1e-10 in float64, relative to the largest output).
+        InputError: parameters that are not finite, or an input on which the model fails.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 2, bias=False))
         >>> trace(model, torch.ones(1, 6)).network.widths
         (6, 5, 2)
+        >>> found = trace(nn.Sequential(nn.Linear(6, 5), nn.Softmax(-1)), torch.ones(1, 6))
+        >>> found.covered, [operation.path for operation in found.uncovered]
+        (False, ['1'])
     """
-    chain = read_chain(model, example)
+    place, reading, expected = _read(model, example, output)
+    shape = tuple(example.shape[1:]) if example.ndim > 1 else tuple(example.shape)
+    operations, steps, network, chain, refusal = reading.operations, (), None, None, ""
     any_trained = any(parameter.requires_grad for parameter in model.parameters())
-    network = Network(tuple(_layer(step, any_trained) for step in chain.steps))
-    return Trace(chain.steps, chain.input_shape, network)
+    try:
+        steps = _merged(_covered(reading))
+        if not _reproduces(lambda: run_steps(steps, example), expected):
+            raise InputError(_UNFAITHFUL)
+        plain = _chained(steps)
+        chain = None if plain is None else Chain(plain, shape)
+        steps = steps if plain is None else plain
+        network = Network(tuple(layer for step in steps if (layer := layer_of(step, any_trained)) is not None))
+    except InputError as error:
+        steps, chain, refusal = (), None, str(error)
+        if refusal == _UNFAITHFUL:
+            operations += (TracedOperation("", type(model).__name__, "forward", OTHER.name, "none", refusal),)
+    batched = example.ndim > 1
+    outputs = expected.numel() // (len(example) if batched else 1)
+    return Trace(model, shape, batched, place, outputs, operations, steps, network, chain, refusal)
 
 
 def read_chain(model: nn.Module, example: Tensor) -> Chain:
-    """:func:`trace` without the ensembles of the weights, whose singular values are most of its time.
+    """A model as a chain of Linear layers and elementwise functions, without the ensembles of its weights.
+
+    Raises:
+        InputError: another operation (named, with its module), shared, computed or partly frozen weights, or a record that
+            does not reproduce the output.
 
     Example:
         >>> chain = read_chain(nn.Sequential(nn.Linear(6, 5), nn.Tanh()), torch.ones(1, 6))
         >>> [step.name for step in chain.steps], chain.input_shape
         (['0', '1'], (6,))
     """
-    _check_tensors(model, example)
-    with untouched(model, copies=_runs_foreign_code(model)), torch.inference_mode(False), torch.no_grad():
-        expected = _run(model, example)
-        steps = _merged(_read(model, example))
-        _check_steps(model, steps)
+    place, reading, expected = _read(model, example, None)
+    if place:
+        raise InputError("expected a model that returns one tensor, got several outputs; wrap it to return one tensor.")
+    if reading.refusal is not None:
+        raise reading.refusal
+    for operation in reading.operations:
+        if operation.theory == "none" or operation.kind not in _CHAIN_KINDS:
+            raise _refusal(operation)
+    steps = _chained(_covered(reading))
+    assert steps is not None  # no operation of another kind is left
     chain = Chain(steps, tuple(example.shape[1:]) if example.ndim > 1 else tuple(example.shape))
-    _check_replay(chain, example, expected)
+    if not _reproduces(lambda: chain.replay(example), expected):
+        raise InputError(_UNFAITHFUL)
     return chain
 
 
-def _runs_foreign_code(model: nn.Module) -> bool:
-    """Whether a forward pass runs code that is not torch's, which could write to the weights."""
-    return any(
-        not type(module).__module__.startswith("torch.nn.modules.")
-        or "forward" in vars(module)
-        or any(value for key, value in vars(module).items() if "hooks" in key and isinstance(value, dict))
-        for module in model.modules()
+_CHAIN_KINDS = {"linear layer", "activation", "dropout", "flatten and reshape"}
+_UNFAITHFUL = (
+    "expected a record that reproduces the model's output, got another output: the model does something that "
+    "Trace does not see; simplify its forward (no in-place writes, no randomness)."
+)
+
+
+def _refusal(operation: TracedOperation) -> InputError:
+    what = operation.operation
+    if operation.kind == "residual sum":
+        what += " on the output of an earlier layer (a skip or a branch)"
+    elif operation.theory == "none" and operation.kind in _CHAIN_KINDS:
+        what += f", {operation.reason},"
+    return InputError(
+        f"expected Linear layers and elementwise activations only, got {what} in {operation.where}; "
+        "replace it, or pass the part of the model without it."
     )
 
 
-def _read(model: nn.Module, example: Tensor) -> tuple[Step, ...]:
-    with _quiet_export():
+def _covered(reading: Reading) -> tuple[Step, ...]:
+    """The steps, all of which have records.
+
+    Raises:
+        InputError: an operation that has none, or no weights.
+    """
+    missing = [operation for operation in reading.operations if operation.theory == "none"]
+    if missing:
+        more = f" (and {len(missing) - 1} more operations)" if len(missing) > 1 else ""
+        raise InputError(
+            f"expected layers that theory covers, got {missing[0]}{more}; measure the spectra, which needs no theory."
+        )
+    if reading.steps is None:
+        raise InputError(
+            "expected an output that depends on the last layer, got another tensor; return the last layer."
+        )
+    if not any(isinstance(step, (DenseStep, ConvolutionStep)) for step in walk_steps(reading.steps)):
+        raise InputError("expected a model with at least one Linear layer, got none; there is no spectrum to compute.")
+    return reading.steps
+
+
+def _read(model: nn.Module, example: Tensor, output: OutputKey) -> tuple[str, Reading, Tensor]:
+    """Which output is looked at, what was read, and the output."""
+    _check_tensors(model, example)
+    with untouched(model, copies=runs_foreign_code(model)), torch.inference_mode(False), torch.no_grad():
+        returned = run(model, example)
+        place, expected = select_output(returned, output)
+        view = export(model, example)
+        if view is not None:
+            leaves = tree_leaves(returned)
+            index = next((i for i, leaf in enumerate(leaves) if leaf is expected), None)
+            if index is not None and len(leaves) == len(view.returned):
+                return place, read_graph(view, example, index), expected
         try:
-            return exported_steps(model, example)
-        except InputError:
-            raise
-        except Exception as error:  # torch.export raises many types; a forward pass was seen to work
-            _LOG.info(
-                "torch.export could not read %s (%s), using forward hooks", type(model).__name__, type(error).__name__
+            steps = hooked_steps(model, example)
+            operations = tuple(
+                TracedOperation(step.name, "Linear", "linear", "linear layer", "spectra")
+                if isinstance(step, DenseStep)
+                else TracedOperation(step.name, "", "function", "activation", "spectra")
+                for step in steps
             )
-        return hooked_steps(model, example)
-
-
-@contextmanager
-def _quiet_export() -> Iterator[None]:
-    """Keep what torch.export says about models that it cannot read (a whole graph) from the user, who cannot use it."""
-    talkers = [logger for logger in map(logging.getLogger, _EXPORT_LOGGERS) if not logger.disabled]
-    for logger in talkers:
-        logger.disabled = True
-    try:
-        with redirect_stderr(io.StringIO()):
-            yield
-    finally:
-        for logger in talkers:
-            logger.disabled = False
+            return place, Reading(steps, operations), expected
+        except InputError as error:
+            operations = recorded_operations(model, lambda: model(example))
+            return place, Reading(None, operations, error), expected
 
 
 def _merged(steps: Sequence[Step]) -> tuple[Step, ...]:
@@ -195,15 +369,50 @@ def _merged(steps: Sequence[Step]) -> tuple[Step, ...]:
     return tuple(merged)
 
 
-def _layer(step: Step, any_trained: bool) -> Dense | Activation:
-    if isinstance(step, ElementwiseStep):
-        return Activation(activation_function(step.function), step.name)
-    fan_out, fan_in = step.weight.shape
-    if step.bias is None:
-        return Dense(fan_in, fan_out, recognise(step.weight), name=step.name)
-    sigma_b = float(step.bias.detach().double().square().mean().sqrt())
-    trained = step.bias.requires_grad or not any_trained
-    return Dense(fan_in, fan_out, recognise(step.weight), sigma_b, trained, step.name)
+def _chained(steps: Sequence[Step]) -> tuple[ChainStep, ...] | None:
+    """The steps on flat vectors, without changes of shape; None where other layers are among them."""
+    plain = _merged([step for step in steps if not isinstance(step, ShapeStep)])
+    chain = tuple(step for step in plain if isinstance(step, (DenseStep, ElementwiseStep)))
+    return chain if len(chain) == len(plain) else None
+
+
+def layer_of(step: Step, any_trained: bool) -> Layer | None:
+    """The record of a step; None where it only changes the shape.
+
+    Args:
+        step: what was read.
+        any_trained: whether the model trains anything; otherwise all biases count.
+    """
+    match step:
+        case ElementwiseStep():
+            return Activation(activation_function(step.function), step.name)
+        case DenseStep():
+            fan_out, fan_in = step.weight.shape
+            return Dense(fan_in, fan_out, recognise(step.weight), *_bias(step.bias, any_trained), step.name)
+        case ConvolutionStep():
+            stride = step.calls[-1].bound["stride"][0]
+            fan_out, fan_in, *kernel = step.weight.shape
+            return Convolution(
+                fan_in,
+                fan_out,
+                tuple(kernel),
+                recognise_kernel(step.weight),
+                step.padding,
+                stride,
+                *_bias(step.bias, any_trained),
+                step.name,
+            )
+        case FunctionStep() | ShapeStep():
+            return step.layer
+    inner = tuple(layer for each in step.branch if (layer := layer_of(each, any_trained)) is not None)
+    return Residual(inner, step.scale, step.skip, step.name)
+
+
+def _bias(bias: Tensor | None, any_trained: bool) -> tuple[float, bool]:
+    """σ_b, and whether the bias is trained."""
+    if bias is None:
+        return 0.0, False
+    return float(bias.detach().double().square().mean().sqrt()), bias.requires_grad or not any_trained
 
 
 def _check_tensors(model: nn.Module, example: Tensor) -> None:
@@ -212,13 +421,14 @@ def _check_tensors(model: nn.Module, example: Tensor) -> None:
             raise InputError(f"expected initialised parameters, got the lazy {name!r}; run the model once first.")
         if parameter.dtype not in _REPLAY:
             raise InputError(
-                f"expected float32 or float64 parameters, got {parameter.dtype} in {name!r}; use model.float()."
+                f"expected float32, float64 or bfloat16 parameters, got {parameter.dtype} in {name!r}; use model.float()."
             )
         if parameter.numel() and not all(bool(end.isfinite()) for end in torch.aminmax(parameter.detach())):  # no copy
             raise InputError(
                 f"expected finite parameters, got NaN or infinity in {name!r}; initialise or reload the model."
             )
-        if parameter.dtype != example.dtype or parameter.device != example.device:
+        tokens = not example.is_floating_point() and not example.is_complex()
+        if (parameter.dtype != example.dtype and not tokens) or parameter.device != example.device:
             raise InputError(
                 f"expected an input of {parameter.dtype} on {parameter.device} like the parameter {name!r}, "
                 f"got {example.dtype} on {example.device}; convert the input by x.to(…)."
@@ -229,52 +439,10 @@ def _check_tensors(model: nn.Module, example: Tensor) -> None:
         )
 
 
-def _run(model: nn.Module, example: Tensor) -> Tensor:
-    try:
-        output = model(example)
-    except Exception as error:  # whatever the user's forward raises is told in one sentence
-        first = next((layer for layer in model.modules() if isinstance(layer, nn.Linear)), None)
-        wanted = (
-            "an input that the model accepts"
-            if first is None
-            else f"an input of in_features = {first.in_features} a sample"
-        )
-        raise InputError(
-            f"expected {wanted}, got shape {tuple(example.shape)}, on which the model fails ({type(error).__name__}: "
-            f"{str(error).splitlines()[0]}); reshape the input or correct the model."
-        ) from error
-    if not isinstance(output, Tensor):
-        raise InputError(
-            f"expected a model that returns one tensor, got {type(output).__name__}; wrap it to return one tensor."
-        )
-    return output
-
-
-def _check_steps(model: nn.Module, steps: Sequence[Step]) -> None:
-    dense = [step for step in steps if isinstance(step, DenseStep)]
-    if not dense:
-        raise InputError("expected a model with at least one Linear layer, got none; there is no spectrum to compute.")
-    for _, same in groupby(sorted(dense, key=lambda step: id(step.weight)), key=lambda step: id(step.weight)):
-        names = [step.name for step in same]
-        if len(names) > 1:
-            raise InputError(
-                f"expected one weight a layer, got the same weight at {len(names)} places ({names}); untie them."
-            )
-    flags = {step.name: step.weight.requires_grad for step in dense}
-    if any(parameter.requires_grad for parameter in model.parameters()) and not all(flags.values()):
-        frozen = [name for name, flag in flags.items() if not flag]
-        raise InputError(
-            f"expected all weights trained or all frozen, got frozen weights in {frozen}; use requires_grad_(True)."
-        )
-
-
-def _check_replay(chain: Chain, example: Tensor, expected: Tensor) -> None:
-    replayed = chain.replay(example)
-    if replayed.numel() == expected.numel():
-        error = float((replayed.reshape(-1) - expected.detach().reshape(-1)).abs().max())
-        if error <= _REPLAY[replayed.dtype] * max(float(expected.abs().max()), torch.finfo(replayed.dtype).tiny):
-            return
-    raise InputError(
-        "expected a record that reproduces the model's output, got another output: the model does something that "
-        "Trace does not see; simplify its forward (no in-place writes, no randomness)."
-    )
+def _reproduces(replay: Callable[[], Tensor], expected: Tensor) -> bool:
+    with torch.no_grad():
+        replayed = replay()
+    if replayed.numel() != expected.numel():
+        return False
+    error = float((replayed.reshape(-1) - expected.detach().reshape(-1)).abs().max()) if expected.numel() else 0.0
+    return error <= _REPLAY[expected.dtype] * max(float(expected.abs().max()), torch.finfo(expected.dtype).tiny)

@@ -1,0 +1,382 @@
+"""Dual Gram matrix and Jacobian of any module, layer by layer: J_θ is never in memory."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge, Node, saved_tensors_hooks
+
+from freeness.errors import InputError
+from freeness.torch.batched import jacobian_rows, plain_attention
+from freeness.torch.memory import MemoryPlan
+from freeness.torch.outputs import OutputKey, run, select_output
+from freeness.torch.state import runs_foreign_code, trained_parameters, untouched
+from freeness.torch.taps import ParameterUse, Taps, Use
+
+_BLOCK = 1 << 20  # numbers of gradients that are formed at a time
+_REPEATED = 100.0  # roundings by which two runs of a deterministic model may differ
+
+
+@dataclass(frozen=True, eq=False)
+class Function:
+    """A module as a function of one input: which output, in which mode, in which dtype (None: its own)."""
+
+    model: nn.Module
+    output: OutputKey = None
+    training: bool = False
+    dtype: torch.dtype | None = None
+
+    @contextmanager
+    def ready(self, x: Tensor) -> Iterator[tuple[Function, Tensor]]:
+        """The function and its input inside a block that leaves the model as it was; trained parameters require gradients.
+
+        What a forward pass writes to is found out first, so that no copy of the other weights is held afterwards.
+
+        Raises:
+            InputError: the model fails on x, two runs differ, or the output is not finite.
+        """
+        model = _converted(self.model, self.dtype)
+        function = replace(self, model=model)
+        x = function.input(x)
+        with torch.inference_mode(False), plain_attention():
+            copies = self.training or runs_foreign_code(model)
+            with untouched(model, training=self.training, copies=copies):
+                before = [parameter._version for parameter in model.parameters()]
+                function.check(x)
+                written: list[Tensor] = [
+                    p for p, version in zip(model.parameters(), before, strict=True) if p._version != version
+                ]
+                written += list(model.buffers()) if copies else []  # batch statistics change without a new version
+            with untouched(model, training=self.training, copies=written), torch.enable_grad():
+                for parameter in trained_parameters(model).values():
+                    parameter.requires_grad_(parameter.is_floating_point())
+                yield function, x
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The output as a vector (C,)."""
+        return select_output(run(self.model, x), self.output)[1].reshape(-1)
+
+    def input(self, x: Tensor) -> Tensor:
+        """x on the device of the model, and in its dtype where it is no number of a token."""
+        first = next(self.model.parameters(), None)
+        if first is None:
+            return x.detach()
+        moved = x.detach().to(first.device)
+        return moved.to(first.dtype) if x.is_floating_point() else moved
+
+    def check(self, x: Tensor) -> None:
+        """Refuse a model that is not a function: two runs must agree.
+
+        Raises:
+            InputError: they do not, or the output is not finite.
+        """
+        with torch.no_grad():
+            first, second = self(x), self(x)
+        if not bool(first.isfinite().all()):
+            raise InputError("expected finite outputs, got NaN or infinity; scale the weights or the input down.")
+        error = float((first - second).abs().max()) if first.numel() else 0.0
+        if error > _REPEATED * torch.finfo(first.dtype).eps * float(first.abs().max()):
+            mode = "pass training=False" if self.training else "remove the randomness from its forward"
+            raise InputError(
+                f"expected a deterministic model, got outputs that differ by {error:.3g} between two runs on the same "
+                f"input; {mode}."
+            )
+
+
+def _converted(model: nn.Module, dtype: torch.dtype | None) -> nn.Module:
+    if dtype is None or all(p.dtype == dtype for p in model.parameters() if p.is_floating_point()):
+        return model
+    try:
+        return copy.deepcopy(model).to(dtype)
+    except (RuntimeError, TypeError) as error:
+        raise InputError(
+            f"expected a model that can be copied to measure it in {dtype}, got {type(error).__name__}; convert it yourself."
+        ) from error
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What one forward pass tells about a measurement: outputs, uses of every parameter, numbers saved for going backward."""
+
+    outputs: int
+    uses: dict[str, list[Use]]
+    saved: int
+    itemsize: int
+    sizes: dict[str, int]
+
+    @property
+    def largest(self) -> int:
+        """Numbers of the largest output of a layer."""
+        return max((use.shape.numel() for uses in self.uses.values() for use in uses), default=0)
+
+    def weight(self, name: str) -> int:
+        """Numbers held of one parameter: inputs, and cotangents of all outputs."""
+        return sum(use.held + self.outputs * use.shape.numel() for use in self.uses[name])
+
+    def groups(self, passes: int) -> list[list[str]]:
+        """The parameters in as many groups, in their order, of about equal memory."""
+        target = sum(map(self.weight, self.uses)) / passes
+        groups: list[list[str]] = []
+        filled = float("inf")
+        for name in self.uses:
+            if filled + self.weight(name) > target and (not groups or len(groups) < passes) and filled > 0:
+                groups.append([])
+                filled = 0.0
+            groups[-1].append(name)
+            filled += self.weight(name)
+        return groups
+
+    def heaviest(self, passes: int) -> int:
+        """Numbers held of the largest group."""
+        return max((sum(map(self.weight, group)) for group in self.groups(passes)), default=0)
+
+    def usual_passes(self) -> int:
+        """The fewest passes that hold no more than one layer's gradients, the largest layer's cotangents, or one block."""
+        bound = max([_BLOCK, *(self.outputs * size for size in self.sizes.values()), *map(self.weight, self.uses)])
+        return next((p for p in range(1, len(self.uses)) if self.heaviest(p) <= bound), max(len(self.uses), 1))
+
+
+def survey(function: Function, x: Tensor) -> Survey:
+    """One forward pass that keeps nothing.
+
+    Args:
+        function: a ready one.
+        x: one input as the model takes it.
+
+    Example:
+        >>> with Function(nn.Linear(3, 2)).ready(torch.ones(1, 3)) as (function, x):
+        ...     found = survey(function, x)
+        >>> found.outputs, list(found.uses)
+        (2, ['weight', 'bias'])
+    """
+    parameters = trained_parameters(function.model)
+    numbers = {parameter.data_ptr() for parameter in function.model.parameters()}
+    saved = 0
+
+    def pack(tensor: Tensor) -> None:
+        nonlocal saved
+        saved += 0 if tensor.data_ptr() in numbers else tensor.numel()
+
+    with saved_tensors_hooks(pack, _unpack), Taps(_names(parameters)) as taps:
+        outputs = function(x)
+    uses: dict[str, list[Use]] = {}
+    for tap in taps.taps:
+        uses.setdefault(tap.name, []).append(tap.use)
+    for name in remaining(outputs, parameters):
+        uses.setdefault(name, []).append(ParameterUse(parameters[name].shape))
+    sizes = {name: parameters[name].numel() for name in uses}
+    return Survey(outputs.numel(), uses, saved, outputs.element_size(), sizes)
+
+
+def _unpack(_: object) -> Tensor:
+    raise AssertionError("a survey does not go backward")
+
+
+def _names(parameters: dict[str, nn.Parameter]) -> dict[int, str]:
+    return {id(parameter): name for name, parameter in parameters.items()}
+
+
+def remaining(outputs: Tensor, parameters: dict[str, nn.Parameter]) -> list[str]:
+    """Parameters on which the graph of ``outputs`` still depends, in their order."""
+    found: set[int] = set()
+    seen: set[Node] = set()
+    pending = [outputs.grad_fn]
+    while pending:
+        node = pending.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        leaf: Any = getattr(node, "variable", None)  # of AccumulateGrad, the ends of the graph
+        if leaf is not None:
+            found.add(id(leaf))
+        pending += [following for following, _ in node.next_functions]
+    return [name for name, parameter in parameters.items() if id(parameter) in found]
+
+
+def planned(found: Survey, samples: int, passes: int) -> MemoryPlan:
+    """What a dual Gram matrix holds, from the survey of one sample.
+
+    Args:
+        found: the survey.
+        samples: how many samples' outputs it is over.
+        passes: groups of layers.
+    """
+    rows = samples * found.outputs
+    unfolded = max((use.unfolded for uses in found.uses.values() for use in uses), default=0)
+    block = max((min(_BLOCK, rows * size) for size in found.sizes.values()), default=0)
+    size = found.itemsize
+    parts = (
+        ("forward pass", found.saved * size),
+        ("cotangents and inputs of layers", samples * found.heaviest(passes) * size),
+        ("backward pass", 3 * -(-found.outputs // passes) * found.largest * size),
+        ("gradients of one layer, in blocks", (2 * block + unfolded) * max(size, 4)),
+        ("Gram matrix", 16 * rows**2),
+    )
+    return MemoryPlan(parts, passes)
+
+
+def jacobian_plan(found: Survey, x: Tensor, passes: int) -> MemoryPlan:
+    """What the input–output Jacobian and its singular values hold.
+
+    Args:
+        found: the survey.
+        x: the input.
+        passes: parts in which it is carried from its narrower side.
+    """
+    rows = -(-min(found.outputs, x.numel()) // passes)
+    parts = (
+        ("forward pass", found.saved * found.itemsize),
+        ("rows at a time", 3 * rows * found.largest * found.itemsize),
+        ("Jacobian and its factors", 32 * found.outputs * x.numel()),
+    )
+    return MemoryPlan(parts, passes)
+
+
+def jacobian_passes(found: Survey, x: Tensor) -> int:
+    """The fewest parts in which carrying J holds no more than J itself, or one block.
+
+    Args:
+        found: the survey.
+        x: the input.
+    """
+    side = min(found.outputs, x.numel())
+    bound = max(_BLOCK, found.outputs * x.numel())
+    return min(max(1, -(-side * found.largest // bound)), side)
+
+
+Entries = list[list[tuple[Use, Tensor]]]
+"""Of one parameter: for each sample its uses with their cotangents (C, …)."""
+
+
+def gram(function: Function, samples: Sequence[Tensor], passes: int, traced: bool = False) -> Tensor:
+    """Σ over parameters of gradient·gradientᵀ, (n·C, n·C) in float64; (n, n), averaged over the outputs, if ``traced``.
+
+    Args:
+        function: a ready one.
+        samples: inputs as the model takes them, with equally many outputs.
+        passes: groups of layers, each by backward passes of its own.
+        traced: only the mean over outputs.
+    """
+    found = survey(function, samples[0])
+    count = len(samples) * (1 if traced else found.outputs)
+    device = samples[0].device
+    total = torch.zeros(count, count, dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
+    rows = -(-found.outputs // passes)
+    for group in found.groups(passes):
+        collected: dict[str, Entries] = {name: [] for name in group}
+        for x in samples:
+            for name, uses in _cotangents(function, x, group, rows).items():
+                collected[name].append(uses)
+        while collected:
+            name, entries = collected.popitem()
+            _accumulate(total, entries, function.model.get_parameter(name), traced)
+    return total
+
+
+def _cotangents(function: Function, x: Tensor, group: list[str], rows: int) -> dict[str, list[tuple[Use, Tensor]]]:
+    parameters = trained_parameters(function.model)
+    with Taps(_names(parameters)) as mode:
+        outputs = function(x)
+    if mode.overwritten:
+        raise InputError(
+            "expected layers whose inputs stay as they are, got an in-place write to one behind it; write x = x + … instead."
+        )
+    taps = [tap for tap in mode.taps if tap.name in group]
+    others = [name for name in remaining(outputs, parameters) if name in group]
+    edges: dict[int, tuple[GradientEdge, torch.Size]] = {id(tap.edge): (tap.edge, tap.use.shape) for tap in taps}
+    inputs = [edge for edge, _ in edges.values()] + [parameters[name] for name in others]
+    shapes = [shape for _, shape in edges.values()] + [parameters[name].shape for name in others]
+    blocks = jacobian_rows(outputs, inputs, shapes, rows)
+    by_edge = dict(zip(edges, blocks, strict=False))
+    found: dict[str, list[tuple[Use, Tensor]]] = {name: [] for name in group}
+    for tap in taps:
+        found[tap.name].append((tap.use, by_edge[id(tap.edge)]))
+    for name, block in zip(others, blocks[len(edges) :], strict=True):
+        found[name].append((ParameterUse(block.shape[1:]), block))
+    return found
+
+
+def _accumulate(total: Tensor, entries: Entries, parameter: Tensor, traced: bool) -> None:
+    used = [uses for uses in entries if uses]
+    if not used:
+        return
+    outputs = len(used[0][0][1])
+    first, cotangent = used[0][0]
+    if all(len(uses) == 1 for uses in entries) and first.by_positions(outputs, len(entries)):
+        _by_positions(total, entries, traced)
+        return
+    height = parameter.shape[0] if parameter.ndim else 1
+    width = parameter.numel() // max(height, 1)
+    step = max(1, _BLOCK // max(len(entries) * outputs * width, 1))
+    for start in range(0, height, step):
+        rows = slice(start, min(start + step, height))
+        zero = cotangent.new_zeros(outputs, (rows.stop - rows.start) * width)
+        parts = [_summed(uses, rows, zero) for uses in entries]
+        stacked = parts[0] if len(parts) == 1 else torch.cat(parts)
+        if traced:
+            stacked = stacked.reshape(len(parts), -1) / outputs**0.5
+        total += stacked @ stacked.T
+
+
+def _summed(uses: list[tuple[Use, Tensor]], rows: slice, zero: Tensor) -> Tensor:
+    """The gradient of a parameter, all places where it is used together."""
+    parts = [use.gradient(_wide(cotangent), rows).flatten(1) for use, cotangent in uses]
+    return sum(parts[1:], parts[0]) if parts else _wide(zero)
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    """At least float32, in which products are summed."""
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+def _by_positions(total: Tensor, entries: Entries, traced: bool) -> None:
+    for i, [(use, cotangent)] in enumerate(entries):
+        for j, [(other, second)] in enumerate(entries[: i + 1]):
+            block = use.product(_wide(cotangent), other, _wide(second))
+            if traced:
+                block = block.trace().reshape(1, 1) / len(block)
+            size = len(block)
+            total[i * size : (i + 1) * size, j * size : (j + 1) * size] += block
+            if i != j:
+                total[j * size : (j + 1) * size, i * size : (i + 1) * size] += block.T
+
+
+def input_jacobian(function: Function, x: Tensor, rows: int | None = None) -> Tensor:
+    """J = ∂f/∂x, (C, N_0), carried from the narrower side.
+
+    Args:
+        function: a ready one.
+        x: a floating input as the model takes it.
+        rows: outputs (or inputs) at a time; all when left out.
+
+    Raises:
+        InputError: tokens, which have no derivative.
+    """
+    if not x.is_floating_point():
+        raise InputError(
+            f"expected a floating input, got {x.dtype}: outputs have no derivative with respect to tokens; pass the part of "
+            "the model behind its embedding."
+        )
+    x = x.detach().clone().requires_grad_()
+    outputs = function(x)
+    count = outputs.numel()
+    if x.numel() < count:
+        found = _forward_jacobian(function, x.detach(), rows)
+        if found is not None:
+            return found
+    return jacobian_rows(outputs, [x], [x.shape], rows or count)[0].reshape(count, -1)
+
+
+def _forward_jacobian(function: Function, x: Tensor, rows: int | None) -> Tensor | None:
+    """Column by column, or None where an operation has no forward derivative."""
+    try:
+        columns = torch.func.vmap(lambda direction: torch.func.jvp(function, (x,), (direction,))[1], chunk_size=rows)
+        return columns(torch.eye(x.numel(), dtype=x.dtype, device=x.device).reshape(-1, *x.shape)).detach().T
+    except (RuntimeError, NotImplementedError, InputError):
+        return None

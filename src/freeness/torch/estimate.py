@@ -1,0 +1,104 @@
+"""Spectra of Jacobians and of Θ that are too large to be formed, estimated with standard errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from freeness.errors import InputError
+from freeness.torch.lanczos import LanczosOptions, SpectralEstimate, spectral_estimate
+from freeness.torch.products import JacobianProducts
+from freeness.torch.state import trained_parameters
+from freeness.torch.trace import Trace
+
+
+def estimate_jacobian(
+    trace: Trace,
+    x: Tensor,
+    options: LanczosOptions | None = None,
+    *,
+    training: bool = False,
+    dtype: torch.dtype | None = None,
+) -> SpectralEstimate:
+    """The law of JJᵀ (C × C) at one sample, from products with random vectors; J itself is never formed.
+
+    For outputs and inputs so large that :func:`freeness.torch.measure_jacobian` does not fit.
+
+    Args:
+        trace: the traced model.
+        x: one sample.
+        options: probes, steps and generator.
+        training: measure in training mode.
+        dtype: precision of the products; the model's own when left out.
+
+    Raises:
+        InputError: as :func:`freeness.torch.measure_jacobian`, or an operation whose backward pass has no derivative.
+
+    Example:
+        >>> from freeness.torch import trace
+        >>> model = torch.nn.Linear(6, 4)
+        >>> found = estimate_jacobian(trace(model, torch.ones(6)), torch.ones(6))
+        >>> abs(found.top / float(torch.linalg.matrix_norm(model.weight.detach(), 2)) ** 2 - 1) < 1e-4
+        True
+    """
+    if not x.is_floating_point():
+        raise InputError(
+            f"expected a floating input, got {x.dtype}: outputs have no derivative with respect to tokens."
+        )
+    function = replace(trace.function, training=training, dtype=dtype)
+    with function.ready(trace.input(x)) as (ready, sample):
+        point = sample.clone().requires_grad_()
+        return _estimate(ready(point), [point], options)
+
+
+def estimate_fisher(
+    trace: Trace,
+    x: Tensor,
+    options: LanczosOptions | None = None,
+    *,
+    training: bool = False,
+    dtype: torch.dtype | None = None,
+) -> SpectralEstimate:
+    """The law of Θ = J_θJ_θᵀ (C × C) at one sample, from products with random vectors.
+
+    For so many outputs that :func:`freeness.torch.measure_fisher` does not fit.
+
+    Args:
+        trace: the traced model.
+        x: one sample.
+        options: probes, steps and generator.
+        training: measure in training mode.
+        dtype: precision of the products; the model's own when left out.
+
+    Raises:
+        InputError: as :func:`freeness.torch.measure_fisher`, or an operation whose backward pass has no derivative.
+
+    Example:
+        >>> from freeness.torch import trace
+        >>> found = estimate_fisher(trace(torch.nn.Linear(3, 2), torch.ones(3)), torch.ones(3))
+        >>> round(found.mean, 5), found.mean_error < 1e-5
+        (4.0, True)
+    """
+    function = replace(trace.function, training=training, dtype=dtype)
+    with function.ready(trace.input(x)) as (ready, sample):
+        return _estimate(ready(sample), list(trained_parameters(ready.model).values()), options)
+
+
+def _estimate(outputs: Tensor, inputs: Sequence[Tensor], options: LanczosOptions | None) -> SpectralEstimate:
+    try:
+        products = JacobianProducts(outputs, inputs)
+    except (RuntimeError, NotImplementedError) as error:
+        raise InputError(
+            f"expected operations whose backward pass has a derivative, got one without ({str(error).splitlines()[0]}); "
+            "measure the whole matrix instead."
+        ) from error
+
+    def product(vector: np.ndarray) -> np.ndarray:
+        direction = torch.from_numpy(vector).to(outputs.device, outputs.dtype)
+        return products.push(products.pull(direction)).detach().cpu().double().numpy()
+
+    return spectral_estimate(product, outputs.numel(), options, positive=True)

@@ -1,0 +1,136 @@
+"""The graph of torch.export with the model's own tensors and module paths."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._ops import OpOverload
+from torch.export.graph_signature import ConstantArgument, InputKind
+from torch.fx import Node
+
+from freeness.errors import InputError
+from freeness.torch.elementwise import operation_name
+
+_LOG = logging.getLogger(__name__)
+_EXPORT_LOGGERS = ("torch.export._trace", "torch.fx.experimental.symbolic_shapes")
+
+
+class GraphView:
+    """One exported program of ``model``; ``prefix`` is the model's path inside the one that the user knows.
+
+    Args:
+        model: the module, in the mode in which it is to be read.
+        example: an input.
+        prefix: path of ``model``.
+    """
+
+    def __init__(self, model: nn.Module, example: Tensor, prefix: str = "") -> None:
+        self.model, self.prefix = model, prefix
+        self.program = program = torch.export.export(model, (example,), strict=False)
+        self.inputs: list[str] = []
+        self.tensors: dict[str, tuple[str, Tensor]] = {}
+        for spec in program.graph_signature.input_specs:
+            if isinstance(spec.arg, ConstantArgument):
+                continue
+            if spec.kind == InputKind.USER_INPUT:
+                self.inputs.append(spec.arg.name)
+            else:
+                self.tensors[spec.arg.name] = (str(spec.target), self._tensor(spec.kind, str(spec.target)))
+
+    def _tensor(self, kind: InputKind, target: str) -> Tensor:
+        """The model's own tensor, so that steps are views and never copies."""
+        if kind == InputKind.PARAMETER:
+            return self.model.get_parameter(target)
+        if kind == InputKind.BUFFER:
+            return self.model.get_buffer(target)
+        constant = self.program.constants[target]
+        if not isinstance(constant, Tensor):
+            raise InputError(f"expected a model made of tensors, got the object {target}; remove it from forward.")
+        return constant
+
+    @property
+    def nodes(self) -> Iterator[Node]:
+        """All nodes in the order of the forward pass."""
+        return iter(self.program.graph.nodes)
+
+    @property
+    def returned(self) -> tuple[Any, ...]:
+        """The nodes that the model returns, flattened."""
+        output = next(node for node in self.nodes if node.op == "output")
+        given: Any = output.args[0]
+        return tuple(given)
+
+    def path(self, name: str) -> str:
+        """A name inside the model as the user knows it."""
+        return ".".join(part for part in (self.prefix, name) if part)
+
+    def module(self, node: Node) -> tuple[str, str]:
+        """Path and class of the module in whose forward the call stands."""
+        stack = list((node.meta.get("nn_module_stack") or {}).values())
+        path, kind = stack[-1] if stack else ("", "")
+        return re.sub(r"@\d+", "", path), str(kind).rsplit(".", 1)[-1]
+
+    def operation_path(self, node: Node) -> str:
+        """The module's path, and the call's name where the module is more than this call."""
+        path, _ = self.module(node)
+        own = not path or any(True for _ in self.model.get_submodule(path).parameters())
+        return self.path(f"{path}.{node_name(node)}".strip(".") if own else path)
+
+
+def node_target(node: Node) -> OpOverload:
+    """The ATen call of a node that is one."""
+    assert isinstance(node.target, OpOverload)
+    return node.target
+
+
+def node_name(node: Node) -> str:
+    """The call's name: ``conv2d``, ``relu``; ``getitem`` and the like for calls that are not ATen's."""
+    if isinstance(node.target, OpOverload):
+        return operation_name(node.target)
+    return getattr(node.target, "__name__", str(node.target))
+
+
+def export(model: nn.Module, example: Tensor, prefix: str = "") -> GraphView | None:
+    """The graph of a model, or None where torch.export cannot read it; what it says about that is kept from the user.
+
+    Args:
+        model: in the mode in which it is to be read; a forward pass was seen to work.
+        example: an input.
+        prefix: path of the model inside the one that the user knows.
+
+    Example:
+        >>> view = export(nn.Linear(2, 1), torch.ones(1, 2))
+        >>> [node_name(node) for node in view.nodes if node.op == "call_function"]
+        ['linear']
+    """
+    with _quiet():
+        try:
+            return GraphView(model, example, prefix)
+        except InputError:
+            raise
+        except Exception as error:  # torch.export raises many types
+            _LOG.info("torch.export could not read %s (%s)", type(model).__name__, type(error).__name__)
+            return None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what torch.export says about models that it cannot read (a whole graph) from the user, who cannot use it."""
+    talkers = [logger for logger in map(logging.getLogger, _EXPORT_LOGGERS) if not logger.disabled]
+    for logger in talkers:
+        logger.disabled = True
+    try:
+        with redirect_stderr(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger in talkers:
+            logger.disabled = False

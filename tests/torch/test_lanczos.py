@@ -1,0 +1,135 @@
+"""Stochastic estimates agree with exact spectra within the standard errors that they state."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from freeness.errors import InputError
+from freeness.torch import (
+    LanczosOptions,
+    SpectralEstimate,
+    batch_sharpness,
+    curvature_spectrum,
+    estimate_fisher,
+    estimate_jacobian,
+    measure_fisher,
+    measure_jacobian,
+    trace,
+)
+from freeness.torch.curvature_matrices import Matrix
+from freeness.torch.lanczos import spectral_estimate
+from freeness.torch.losses import Loss, loss_function
+from tests.torch.test_curvature import data, dense_ggn, mixed_model, perceptron
+from tests.torch.test_zoo import COVERED
+from tests.torch.zoo import zoo_model
+
+
+def options(seed: int, probes: int = 24, steps: int = 64) -> LanczosOptions:
+    return LanczosOptions(probes, steps, torch.Generator().manual_seed(seed))
+
+
+def assert_agrees(found: SpectralEstimate, eigenvalues: np.ndarray, sigmas: float = 5.0) -> None:
+    assert abs(found.mean - eigenvalues.mean()) <= sigmas * found.mean_error + 1e-9 * eigenvalues.max()
+    second, error = found.moment(2)
+    assert abs(second - (eigenvalues**2).mean()) <= sigmas * error + 1e-9 * eigenvalues.max() ** 2
+    assert abs(found.top - eigenvalues.max()) <= found.top_residual + 1e-9 * eigenvalues.max()
+
+
+def test_the_standard_error_is_that_of_repeated_estimates() -> None:
+    values = np.linspace(0, 1, 200) ** 3
+    found = [spectral_estimate(lambda v: values * v, 200, options(seed, 12)) for seed in range(60)]
+    scatter = np.std([estimate.mean for estimate in found])
+    assert scatter == pytest.approx(np.mean([estimate.mean_error for estimate in found]), rel=0.25)
+    assert np.mean([estimate.mean for estimate in found]) == pytest.approx(values.mean(), abs=4 * scatter / 60**0.5)
+    for estimate in found:
+        assert_agrees(estimate, values)
+
+
+def test_the_law_follows_the_eigenvalues() -> None:
+    values = np.concatenate([np.zeros(300), np.linspace(1, 2, 100)])
+    found = spectral_estimate(lambda v: values * v, 400, options(1, 40))
+    for x in (0.5, 1.3, 1.8):
+        share, error = found.cdf(x)
+        assert abs(share - (values <= x).mean()) <= 5 * error + 0.02
+        assert float(found.law.cdf(x)) == pytest.approx(share)
+    assert found.law.mean == pytest.approx(found.mean)
+
+
+def test_a_low_rank_ends_the_recursion_and_a_generator_makes_it_reproducible() -> None:
+    values = np.array([3.0, 0.0, 0.0, 0.0, 0.0])
+    first, second = (spectral_estimate(lambda v: values * v, 5, options(7)) for _ in range(2))
+    assert first.mean == second.mean and first.top == pytest.approx(3.0) and first.top_residual == 0.0
+    with pytest.raises(InputError, match="at least 2 probes"):
+        LanczosOptions(1)
+    with pytest.raises(InputError, match="finite products"):
+        spectral_estimate(lambda v: v * np.nan, 5)
+
+
+@pytest.mark.parametrize("name", [*sorted(COVERED), "ResNet-18", "ViT", "GPT", "LSTM", "parametrised", "gated"])
+def test_estimated_spectra_of_models_agree_with_exact_ones(name: str) -> None:
+    model, x = zoo_model(name)
+    traced = trace(model, x)
+    assert_agrees(estimate_fisher(traced, x, options(0)), measure_fisher(traced, x).eigenvalues)
+    if x.is_floating_point():
+        assert_agrees(estimate_jacobian(traced, x, options(0)), measure_jacobian(traced, x).eigenvalues)
+    else:
+        with pytest.raises(InputError, match="tokens"):
+            estimate_jacobian(traced, x)
+
+
+def dense(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss, matrix: Matrix) -> Tensor:
+    """The curvature matrix by torch.func."""
+    if matrix in ("ggn", "fisher"):
+        return dense_ggn(model.eval(), inputs, loss)
+    flat = torch.cat([p.detach().flatten() for p in model.parameters()])
+    named = dict(model.named_parameters())
+
+    def value(vector: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        parts = vector.split([p.numel() for p in named.values()])
+        weights = {key: part.reshape(p.shape) for (key, p), part in zip(named.items(), parts, strict=True)}
+        return loss_function(loss)(torch.func.functional_call(model, weights, (x,)), y)
+
+    if matrix == "hessian":
+        return torch.func.hessian(value)(flat, inputs, targets).detach()
+    gradients = torch.stack(
+        [torch.func.grad(value)(flat, x[None], y[None]) for x, y in zip(inputs, targets, strict=True)]
+    )
+    return gradients.T @ gradients / len(inputs)
+
+
+@pytest.mark.parametrize("loss", ["half_squared_error", "mse", "cross_entropy"])
+@pytest.mark.parametrize("matrix", ["ggn", "fisher", "hessian", "empirical_fisher"])
+def test_curvature_matrices_are_those_of_torch_func(matrix: Matrix, loss: Loss) -> None:
+    model, (inputs, targets) = perceptron(), data(loss)
+    eigenvalues = torch.linalg.eigvalsh(dense(model, inputs, targets, loss, matrix)).detach().numpy()
+    assert batch_sharpness(model, inputs, targets, loss, matrix=matrix).value == pytest.approx(
+        eigenvalues[-1], rel=1e-7
+    )
+    found = curvature_spectrum(model, inputs, targets, loss, matrix, options(3, 8, 40))
+    assert_agrees(found, eigenvalues)
+
+
+def test_an_unknown_matrix_is_refused() -> None:
+    inputs, targets = data("mse")
+    with pytest.raises(InputError, match="matrix among ggn, fisher, hessian, empirical_fisher, got 'kfac'"):
+        curvature_spectrum(perceptron(), inputs, targets, "mse", "kfac")  # type: ignore[arg-type]
+
+
+def test_large_batches_are_cut_and_agree_with_those_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, (inputs, targets) = mixed_model(), data("cross_entropy", 20)
+    whole = batch_sharpness(model, inputs, targets, "cross_entropy").value
+    monkeypatch.setattr("freeness.torch.curvature_matrices._CHUNK", 6)
+    assert batch_sharpness(model, inputs, targets, "cross_entropy").value == pytest.approx(whole, rel=1e-7)
+
+
+def test_noise_is_refused_before_curvature_is_measured() -> None:
+    class Noisy(nn.Linear):
+        def forward(self, input: Tensor) -> Tensor:
+            return super().forward(input + torch.randn_like(input))
+
+    inputs, targets = data("mse")
+    with pytest.raises(InputError, match="deterministic model"):
+        batch_sharpness(Noisy(16, 3).double(), inputs, targets, "mse")

@@ -1,0 +1,150 @@
+"""Every model of the zoo is read or named, measured exactly, and left as it was."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from freeness.errors import InputError
+from freeness.torch import dual_gram, jacobian_singular_values, measure_fisher, measure_jacobian, ntk_gram, trace
+from freeness.torch.batched import plain_attention
+from freeness.torch.outputs import select_output
+from tests.torch.models import rows
+from tests.torch.test_state import assert_same, picture
+from tests.torch.zoo import ZOO, zoo_model
+
+# Models for which there is a network, and the layers that it is made of.
+COVERED = {
+    "perceptron": "Dense Activation Dense Activation Dense",
+    "deep linear": "Dense Dense Dense Dense",
+    "residual perceptron": "Dense Residual Residual Residual Activation Dense",
+    "LeNet": "Convolution Activation Pooling Convolution Activation Pooling Flatten Dense Activation Dense",
+    "pre-activation ResNet": "Convolution Residual Residual Activation Pooling Flatten Dense",
+    "autoencoder": "Dense Activation Dense Dense Activation Dense Activation",
+    "dict output": "Dense Activation Dense",
+    "Conv1d": "Convolution Activation Convolution Activation Pooling Flatten Dense",
+}
+# What is named in the others: kind of operation and where it stands.
+NAMED = {
+    "VGG": ("max pooling", "3"),
+    "ResNet-18": ("residual sum", "5"),
+    "ConvNeXt": ("convolution", "1.depthwise"),
+    "MLP-Mixer": ("linear layer", "block.tokens.0"),
+    "ViT": ("attention", "encoder.layers.0.self_attn"),
+    "GPT": ("embedding", "tokens"),
+    "convolutional autoencoder": ("transposed convolution", "1.0"),
+    "U-Net": ("concatenation", ""),
+    "LSTM": ("recurrent layer", "layer"),
+    "GRU": ("recurrent layer", "layer"),
+    "RNN": ("recurrent layer", "layer"),
+    "GRU cell": ("recurrent layer", "cell"),
+    "DenseNet": ("concatenation", ""),
+    "functional": ("matrix product", ""),
+    "shared weights": ("linear layer", "layer"),
+    "shared convolution": ("convolution", "layer"),
+    "parametrised": ("linear layer", "0"),
+    "embedding bag": ("embedding", "bag"),
+    "gated": ("product of branches", ""),
+    "grouped and dilated": ("instance normalisation", "5"),
+    "Conv3d": ("convolution", "0"),
+    "attention": ("attention", "attention"),
+    "partly frozen": ("linear layer", "0"),
+    "bilinear": ("matrix product", "form"),
+    "control flow": ("convolution", "conv"),
+}
+# jacrev says so of operations without a batching rule
+pytestmark = pytest.mark.filterwarnings("ignore:There is a performance drop:UserWarning")
+
+# functional_call leaves the weights of recurrent layers as they are; control flow on values does not go into a transform
+WITHOUT_JACREV = {"LSTM", "GRU", "RNN", "control flow"}
+
+
+def output(model: nn.Module, x: Tensor) -> Tensor:
+    return select_output(model(x))[1].reshape(-1)
+
+
+def jacobian(model: nn.Module, x: Tensor, name: str) -> Tensor:
+    """J_θ by torch.func.jacrev, or output by output where that cannot run the model."""
+    trained = {key: p for key, p in model.named_parameters() if p.requires_grad}
+    if name in WITHOUT_JACREV:
+        return rows(output(model, x), list(trained.values()))
+
+    def outputs(values: dict[str, Tensor]) -> Tensor:
+        return select_output(torch.func.functional_call(model, values, (x,)))[1].reshape(-1)
+
+    with plain_attention():
+        blocks = torch.func.jacrev(outputs)({key: p.detach() for key, p in trained.items()})
+    return torch.cat([block.detach().flatten(1) for block in blocks.values()], dim=1)
+
+
+def assert_near(found: Tensor, expected: Tensor, tolerance: float = 1e-8) -> None:
+    assert found.shape == expected.shape
+    assert float((found - expected).abs().max()) <= tolerance * float(expected.abs().max())
+    assert float(expected.abs().max()) > 0
+
+
+def test_the_zoo_is_large_and_every_model_has_its_place() -> None:
+    assert len(ZOO) >= 30
+    assert set(ZOO) == set(COVERED) | set(NAMED)
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_a_model_is_read_or_says_what_it_cannot_cover(name: str) -> None:
+    model, x = zoo_model(name)
+    traced = trace(model, x)
+    assert traced.covered == (name in COVERED)
+    if name in COVERED:
+        assert " ".join(type(layer).__name__ for layer in traced.network.layers) == COVERED[name]
+        with torch.no_grad():
+            assert_near(traced.replay(x), select_output(model.eval()(x))[1], 1e-10)
+        return
+    assert NAMED[name] in [(operation.kind, operation.path) for operation in traced.uncovered]
+    assert all(operation.reason for operation in traced.operations if operation.theory == "none")
+    with pytest.raises(InputError, match=r"^expected layers that theory covers, got .*; measure the spectra"):
+        _ = traced.network
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_dual_gram_and_singular_values_equal_those_of_jacrev(name: str) -> None:
+    model, x = zoo_model(name)
+    traced = trace(model, x)
+    model.eval()
+    expected = jacobian(model, x, name)
+    assert_near(dual_gram(traced, x), expected @ expected.T)
+    assert_near(dual_gram(traced, x, passes=3), expected @ expected.T)
+    if not x.is_floating_point():
+        with pytest.raises(InputError, match="no derivative with respect to tokens"):
+            jacobian_singular_values(traced, x)
+        return
+    point = x.clone().requires_grad_()
+    wanted = torch.linalg.svdvals(rows(output(model, point), [point]))
+    assert_near(jacobian_singular_values(traced, x), wanted)
+    assert_near(jacobian_singular_values(traced, x, passes=2), wanted)
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_tangent_kernel_of_a_batch_equals_that_of_jacrev(name: str) -> None:
+    model, x = zoo_model(name)
+    traced = trace(model, x)
+    model.eval()
+    batch = torch.cat([x, x.flip(-1)])
+    each = torch.cat([jacobian(model, sample[None], name) for sample in batch])
+    assert_near(ntk_gram(traced, batch), each @ each.T)
+    blocks = (each @ each.T).reshape(2, traced.outputs, 2, traced.outputs)
+    assert_near(ntk_gram(traced, batch, traced=True, passes=2), blocks.diagonal(dim1=1, dim2=3).mean(-1))
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_reading_and_measuring_change_nothing(name: str) -> None:
+    model, x = zoo_model(name)
+    output(model, torch.cat([x, x])).sum().backward()
+    next(model.children(), model).eval()
+    before = [picture(model), [id(m) for m in model.modules()], list(model.state_dict())]
+    traced = trace(model, x)
+    dual_gram(traced, x)
+    ntk_gram(traced, x, traced=True)
+    measure_fisher(traced, x)
+    if x.is_floating_point():
+        measure_jacobian(traced, x)
+    assert_same(before, [picture(model), [id(m) for m in model.modules()], list(model.state_dict())])
