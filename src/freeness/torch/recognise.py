@@ -68,7 +68,7 @@ def recognise_kernel(kernel: Tensor) -> Ensemble:
 
     Example:
         >>> kernel = torch.zeros(3, 3, 5, dtype=torch.float64)
-        >>> kernel[:, :, 2] = torch.tensor([[0.6, 0.8, 0.0], [-0.8, 0.6, 0.0], [0.0, 0.0, 1.0]])
+        >>> kernel[:, :, 2] = torch.tensor([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
         >>> recognise_kernel(kernel)
         Haar(sigma_w=1.0)
     """
