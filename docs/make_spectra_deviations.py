@@ -1,0 +1,261 @@
+"""Writes spectra-deviations.md beside this file: `OMP_NUM_THREADS=1 PYTHONPATH=. python docs/make_spectra_deviations.py`.
+
+Every case is computed once, with fixed seeds, and kept in spectra-deviations.json: a run that was ended goes on where it stopped.
+All of it takes about two hours on one core. The drawn networks are those of the tests.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tests.spectra.agreement import decile_gaps, disagreements
+from tests.spectra.graph_simulation import draw_graph
+from tests.spectra.position_simulation import draw_positions
+from tests.spectra.simulation import draw
+from tests.spectra.test_against_simulation import critical
+
+from freeness import fisher_law, jacobian_law
+from freeness.laws import Law
+from freeness.laws.distance import wasserstein
+from freeness.network import Branch, Network, cnn, mlp, resnet
+from freeness.spectra import NetworkGraph, graph_law, network_graph, outliers
+
+HERE = Path(__file__).resolve().parent
+KEPT = HERE / "spectra-deviations.json"
+PARTS = np.array([0.05, 0.3, 0.6, 0.9])
+KINDS = ("Jacobian", "Fisher")
+Numbers = dict[str, float | str]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row: two spectra of one architecture."""
+
+    table: str
+    name: str
+    draws: int
+    compute: Callable[[int], dict[str, Numbers]]
+
+
+# --- chains -------------------------------------------------------------------------------------------------------
+
+
+def chain(name: str, depth: int, weights: str, q: float, draws: int = 20) -> Case:
+    """A fully connected network of width 1000 on the edge of chaos."""
+
+    def compute(count: int) -> dict[str, Numbers]:
+        network, qhat = critical(name, depth, 1000, weights, q)
+        rng = np.random.default_rng(0)
+        samples = [draw(network, qhat, rng) for _ in range(count)]
+        found = {}
+        for kind, law_of in (("Jacobian", jacobian_law), ("Fisher", fisher_law)):
+            laws = [law_of(network, realised=sample.signals) for sample in samples]
+            spectra = [sample.jacobian if kind == "Jacobian" else sample.fisher for sample in samples]
+            found[kind] = chain_numbers(laws, spectra)
+        return found
+
+    return Case("chain", f"{name}, {weights}, L = {depth}, q* = {q:g}", draws, compute)
+
+
+def chain_numbers(laws: Sequence[Law], spectra: Sequence[np.ndarray]) -> Numbers:
+    """Means over the draws."""
+    pairs = list(zip(laws, spectra, strict=True))
+    moments = {k: np.array([np.mean(s**k) / law.moment(k) - 1 for law, s in pairs]) for k in (1, 2, 3)}
+    gaps = np.array([decile_gaps(law, s) for law, s in pairs])
+    counted = ~np.isnan(gaps).all(axis=0)
+    missed = disagreements(laws, spectra)
+    return {
+        **{f"moment {k}": float(m.mean()) for k, m in moments.items()},
+        "error": float(moments[3].std(ddof=1) / len(pairs) ** 0.5),
+        "edge": float(np.mean([s[-1] / law.hull[1] for law, s in pairs]) - 1),
+        "W1": float(np.mean([wasserstein(law, s) / s.std() for law, s in pairs])),
+        "deciles": float(np.nanmax(np.nanmean(gaps[:, counted], axis=0))) if counted.any() else 0.0,
+        "verdict": "; ".join(missed) or "within",
+    }
+
+
+# --- graphs -------------------------------------------------------------------------------------------------------
+
+
+def graph_numbers(graphs: Sequence[NetworkGraph], spectra: Sequence[np.ndarray]) -> Numbers:
+    """Means over the draws of what realised laws give over what the matrices have."""
+    transforms, seconds, edges, singles = [], [], [], []
+    for graph, eigenvalues in zip(graphs, spectra, strict=True):
+        law = graph_law(graph)
+        single = outliers(graph, law)
+        top = eigenvalues[-1 - len(single)]
+        z = top * (PARTS + 0.05j)
+        transforms.append(law.cauchy(z) / (1 / (z[:, None] - eigenvalues)).mean(axis=1))
+        seconds.append((law.variance + law.mean**2) / (eigenvalues**2).mean() - 1)
+        edges.append(law.hull[1] / top - 1)
+        singles += [single[0] / eigenvalues[-1] - 1] if single else []
+    spread = np.std(transforms, axis=0, ddof=1) / len(spectra) ** 0.5
+    mean = np.abs(np.mean(transforms, axis=0) - 1)
+    worst = int(np.argmax(mean))
+    return {
+        "transform": float(mean[worst]),
+        "error": float(spread[worst]),
+        "moment 2": float(np.mean(seconds)),
+        "edge": float(np.mean(edges)),
+        "outlier": f"{np.mean(singles):+.1%}" if singles else "none",
+    }
+
+
+def residual(name: str, depth: int, branch: Branch, draws: int = 3) -> Case:
+    """A residual network of width 1000."""
+
+    def compute(count: int) -> dict[str, Numbers]:
+        network = resnet(depth, 1000, branch)
+        rng = np.random.default_rng(0)
+        samples = []
+        for _ in range(count):
+            x = rng.standard_normal(1000)
+            samples.append(draw_graph(network, x * 1000**0.5 / np.linalg.norm(x), rng))
+        return both(network, samples)
+
+    return Case("residual", f"{name}, β = {branch.scale:.3g}, L = {depth}", draws, compute)
+
+
+def convolution(name: str, network: Network, shape: tuple[int, ...], draws: int = 4) -> Case:
+    """A convolutional network on one sample of Gaussian entries."""
+
+    def compute(count: int) -> dict[str, Numbers]:
+        rng = np.random.default_rng(0)
+        return both(network, [draw_positions(network, rng.standard_normal(shape), rng) for _ in range(count)])
+
+    return Case("convolution", name, draws, compute)
+
+
+def both(network: Network, samples: Sequence) -> dict[str, Numbers]:
+    """JJᵀ and Θ."""
+    found = {}
+    for kind in KINDS:
+        fisher = kind == "Fisher"
+        graphs = [network_graph(network, realised=sample.signals, fisher=fisher) for sample in samples]
+        found[kind] = graph_numbers(graphs, [s.fisher if fisher else s.jacobian for s in samples])
+    return found
+
+
+def circle(name: str, channels: int, weights: str = "gaussian", sigma_w: float = 1.2) -> Case:
+    """Three taps on eight positions of a circle, four layers."""
+    network = cnn(mlp(4, channels, name, weights, sigma_w=sigma_w), kernel=(3,))
+    return convolution(f"{name}, {weights}, 3 taps on a circle of 8, {channels} channels", network, (1, channels, 8))
+
+
+def plane(name: str, channels: int, sigma_w: float = 1.2) -> Case:
+    """3×3 taps on 7×7 positions, three layers, zeros around."""
+    network = cnn(mlp(3, channels, name, "gaussian", sigma_w=sigma_w), kernel=(3, 3), padding="zeros")
+    return convolution(f"{name}, 3×3 taps on 7×7, {channels} channels", network, (1, channels, 7, 7), 3)
+
+
+HE = 2**0.5
+CASES = (
+    residual("tanh", 10, Branch("tanh", scale=10**-0.5)),
+    residual("tanh", 10, Branch("tanh", scale=1.0)),
+    residual("tanh, Haar", 20, Branch("tanh", "haar", sigma_w=1.2, scale=20**-0.5)),
+    residual("ReLU", 20, Branch("relu", scale=20**-0.5, sigma_w=HE)),
+    residual("ReLU after the matrix", 20, Branch("relu", order="post", scale=20**-0.5, sigma_w=HE)),
+    residual("GELU, LayerNorm", 20, Branch("gelu", scale=20**-0.5, normalisation="layer", sigma_w=HE)),
+    residual("ReLU, LayerNorm", 10, Branch("relu", scale=1.0, normalisation="layer", sigma_w=HE)),
+    circle("tanh", 16),
+    circle("tanh", 64),
+    circle("tanh", 128),
+    circle("relu", 64, sigma_w=HE),
+    circle("tanh", 64, "haar"),
+    plane("tanh", 16),
+    plane("relu", 16, HE),
+    chain("tanh", 10, "haar", 0.2),
+    chain("tanh", 10, "gaussian", 0.2),
+    chain("hardtanh", 3, "haar", 0.5),
+    chain("hardtanh", 30, "haar", 0.1),
+    chain("erf", 10, "haar", 0.2),
+    chain("gelu", 10, "haar", 0.5),
+    chain("silu", 10, "haar", 0.5),
+    chain("relu", 3, "haar", 0.5),
+    chain("relu", 10, "haar", 0.5),
+    residual("tanh", 50, Branch("tanh", scale=50**-0.5), 2),
+    residual("ReLU, LayerNorm", 50, Branch("relu", scale=50**-0.5, normalisation="layer", sigma_w=HE), 2),
+    residual("GELU", 50, Branch("gelu", scale=50**-0.5, sigma_w=HE), 2),
+    plane("tanh", 32),
+    chain("hardtanh", 60, "haar", 0.05),
+    chain("tanh", 60, "haar", 0.05),
+)
+
+# --- the page -----------------------------------------------------------------------------------------------------
+
+PAGE = """# How far predicted spectra are from drawn networks
+
+Written by `docs/make_spectra_deviations.py`, fixed seeds. Every network is drawn, its forward pass is given to the theory
+("realised signals"), and all eigenvalues of JJᵀ and of the one-sample Fisher dual Θ are computed beside it. A minus sign: the
+drawn network has less than the theory says (first table), the theory has less than the drawn network (others).
+
+## Chains, width 1000
+
+Means over the draws: relative deviation of moments 1–3 (± standard error of the third), of the largest eigenvalue from the end
+of the law, W₁ distance over the standard deviation, largest gap of the distribution functions at the deciles; "within": all
+criteria of `tests/spectra/agreement.py` (moments 1 % or 3 standard errors, end 3 % at an atom and 6 % at an edge, W₁/std .05,
+deciles .02).
+
+{chain}
+
+## Residual networks, width 1000
+
+L blocks x + β·W φ(x), Gaussian weights unless Haar is said. Cauchy transform: largest deviation at Im z = λ_max/20 and
+Re z = .05, .3, .6, .9 λ_max (± standard error); end: of the law over the largest eigenvalue (over the second where the theory
+finds an outlier).
+
+{residual}
+
+## Convolutional networks
+
+One sample of independent Gaussian pixels, signals of all positions given. The largest of few channels lies below the end of the
+law; the distance falls with their number.
+
+{convolution}
+"""
+
+
+def percent(value: float | str) -> str:
+    """With a sign."""
+    return value if isinstance(value, str) else f"{100 * value:+.2f} %"
+
+
+def table(which: str, found: dict[str, dict[str, Numbers]]) -> str:
+    """Markdown of all computed rows of one table."""
+    if which == "chain":
+        header = ["network", "draws", "spectrum", "moments 1, 2, 3", "largest", "W₁/std", "deciles", "criteria"]
+    else:
+        header = ["network", "draws", "spectrum", "Cauchy transform", "second moment", "end", "outlier"]
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    for case in CASES:
+        for kind, n in found.get(f"{case.table}: {case.name}", {}).items() if case.table == which else ():
+            if which == "chain":
+                moments = ", ".join(percent(n[f"moment {k}"]) for k in (1, 2, 3)) + f" ± {100 * float(n['error']):.2f}"
+                cells = [moments, percent(n["edge"]), f"{n['W1']:.3f}", f"{n['deciles']:.4f}", str(n["verdict"])]
+            else:
+                transform = f"{100 * float(n['transform']):.2f} ± {100 * float(n['error']):.2f} %"
+                cells = [transform, percent(n["moment 2"]), percent(n["edge"]), str(n["outlier"])]
+            lines.append("| " + " | ".join([case.name, str(case.draws), kind, *cells]) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Compute what is missing, write the page after every case."""
+    found = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    for case in CASES:
+        key = f"{case.table}: {case.name}"
+        if key not in found:
+            sys.stderr.write(f"{key}\n")
+            found[key] = case.compute(case.draws)
+            KEPT.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+        pages = {which: table(which, found) for which in ("chain", "residual", "convolution")}
+        (HERE / "spectra-deviations.md").write_text(PAGE.format(**pages))
+
+
+if __name__ == "__main__":
+    main()
