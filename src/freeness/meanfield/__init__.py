@@ -8,6 +8,7 @@ from freeness.meanfield.hermite import hermite_coefficients, nonlinear_energy
 from freeness.meanfield.isometry import CriticalPoint, derivative_spread, isometric_point, normalised
 from freeness.meanfield.kernels import Kernels, kernels
 from freeness.meanfield.length_map import LengthMap, second_moment_slope, squared_slope
+from freeness.meanfield.linear_training import Curve, Directions, LinearTraining, Unseen
 from freeness.meanfield.moments import GaussianMoments, gaussian_moments, slope_moment
 from freeness.meanfield.phase import EdgeOfChaos, PhaseDiagram, edge_of_chaos, phase_diagram
 from freeness.meanfield.positions import pooled, windows
@@ -20,18 +21,22 @@ __all__ = [
     "ActivationSignal",
     "Covariance",
     "CriticalPoint",
+    "Curve",
     "DenseSignal",
+    "Directions",
     "EdgeOfChaos",
     "FixedPoint",
     "GaussianMoments",
     "Kernels",
     "LengthMap",
+    "LinearTraining",
     "Pairs",
     "PhaseDiagram",
     "Shaped",
     "Signals",
     "Stream",
     "Trajectory",
+    "Unseen",
     "closed_covariance",
     "covariance",
     "depth_scale",

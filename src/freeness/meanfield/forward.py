@@ -2,7 +2,8 @@
 
 One function, :func:`forward`, is registered for every layer. It takes the statistics of each sample by itself (`Stream`) and
 returns those behind the layer, together with what the layer does to pairs of samples (`Pairs`): their second moments
-Σ = E x_i(a) x_i(b) over neurons, and the tangent kernel Θ in the parametrisation of Jacot et al. (NTK).
+Σ = E x_i(a) x_i(b) over neurons, and the tangent kernel Θ in the parametrisation of Jacot et al. (NTK) or in the standard one,
+in which the entries of W themselves are trained and a layer of fan-in N adds N·Σ.
 
 Sources: Lee et al. (2018) and Jacot, Gabriel, Hongler (2018) for chains; Yang, Schoenholz (2017) for residual branches;
 Garriga-Alonso et al. (2019) for convolutions; Yang et al. (2019) for batch normalisation; Schoenholz et al. (2017) for dropout.
@@ -11,6 +12,7 @@ Garriga-Alonso et al. (2019) for convolutions; Yang et al. (2019) for batch norm
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import singledispatch
 from typing import NamedTuple
 
@@ -27,6 +29,7 @@ from freeness.network import (
     Dense,
     Dropout,
     Flatten,
+    Gaussian,
     Normalisation,
     Pooling,
     Residual,
@@ -58,7 +61,7 @@ class Stream(NamedTuple):
     few layers ask for it; None for 0. ``gaussian``: x_i is centred Gaussian. ``alike``: the two samples stand for a batch of
     such samples and for all positions, as in trajectories. ``features``: channels, or entries of a vector; None: not known.
     ``flattened``: they are entries of an image with variances of their own. ``fluctuation``: the largest so far of a neuron's
-    batch variance, relative.
+    batch variance, relative. ``standard``: Θ is that of the standard parametrisation.
     """
 
     second: np.ndarray
@@ -70,6 +73,7 @@ class Stream(NamedTuple):
     features: int | None = None
     flattened: bool = False
     fluctuation: float = 0.0
+    standard: bool = False
 
     @property
     def variance(self) -> np.ndarray:
@@ -80,7 +84,7 @@ class Stream(NamedTuple):
         self, second: np.ndarray, growth: np.ndarray, mean: Callable[[], np.ndarray] | None, gaussian: bool
     ) -> Stream:
         """The same samples with other statistics."""
-        rest = (self.across, self.alike, self.features, self.flattened, self.fluctuation)
+        rest = (self.across, self.alike, self.features, self.flattened, self.fluctuation, self.standard)
         return Stream(second, growth, mean, gaussian, *rest)
 
     @property
@@ -160,20 +164,26 @@ def _(layer: Dense, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step]:
             f"expected a vector before {described(layer)}, got {stream.variance.shape[1:]} positions; put Flatten or Pooling "
             "there."
         )
-    return _weighted(layer, _counted(layer, stream, layer.fan_in, layer.fan_out), _unmixed)
+    return _weighted(layer, _counted(layer, stream, layer.fan_in, layer.fan_out), _unmixed, _unmixed)
 
 
 @forward.register
 def _(layer: Convolution, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step]:
     stream = _counted(layer, stream, layer.channels_in, layer.channels_out)
     if not stream.alike:
-        return _weighted(layer, stream, lambda array, lead, groups: convolved(array, layer, lead, groups))
+        every = replace(layer, weights=Gaussian(1.0))  # taps that start at 0 have gradients as well
+        return _weighted(
+            layer,
+            stream,
+            lambda array, lead, groups: convolved(array, layer, lead, groups),
+            lambda array, lead, groups: convolved(array, every, lead, groups),
+        )
     if layer.padding != "circular":
         raise InputError(
             f"expected circular padding of {described(layer)}, got {layer.padding}, with which positions at the border differ; "
             "compute kernels on images instead."
         )
-    return _weighted(layer, stream, _unmixed)
+    return _weighted(layer, stream, _unmixed, _unmixed)
 
 
 def _counted(layer: Dense | Convolution, stream: Stream, expected: int, written: int) -> Stream:
@@ -190,9 +200,14 @@ def _unmixed(array: np.ndarray, lead: int, groups: int) -> np.ndarray:
     return array
 
 
-def _weighted(layer: Dense | Convolution, stream: Stream, mixed: _Mixing) -> tuple[Stream, Step]:
-    """Σ' = gain·mixed(Σ) + σ_b², Θ' = gain·mixed(Σ + Θ) + σ_b² where the bias is trained."""
-    sizes = (layer.fan_in, layer.fan_out) if isinstance(layer, Dense) else (layer.channels_in, layer.channels_out)
+def _weighted(layer: Dense | Convolution, stream: Stream, mixed: _Mixing, seen: _Mixing) -> tuple[Stream, Step]:
+    """Σ' = gain·mixed(Σ) + σ_b². NTK: Θ' = gain·mixed(Σ + Θ) + σ_b²; standard: Θ' = fan-in·seen(Σ) + gain·mixed(Θ) + 1.
+
+    The last terms where the bias is trained.
+    """
+    dense = isinstance(layer, Dense)
+    sizes = (layer.fan_in, layer.fan_out) if dense else (layer.channels_in, layer.channels_out)
+    entries = layer.fan_in if dense else layer.channels_in * int(np.prod(layer.kernel))
     gain = variance_gain(layer.weights, *sizes)
     if isinstance(layer.weights, ScaledIdentity):
         raise InputError(
@@ -204,6 +219,9 @@ def _weighted(layer: Dense | Convolution, stream: Stream, mixed: _Mixing) -> tup
 
     def step(pairs: Pairs) -> Pairs:
         value = gain * mixed(pairs.value, 2, groups) + bias
+        if stream.standard:
+            theta = entries * seen(pairs.value, 2, groups) + gain * mixed(pairs.theta, 2, groups) + float(layer.bias)
+            return Pairs(value, theta, pairs.rows)
         theta = value + gain * mixed(pairs.theta, 2, groups)
         return Pairs(value, theta if trained == bias else theta + (trained - bias), pairs.rows)
 

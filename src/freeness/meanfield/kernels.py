@@ -9,6 +9,8 @@ Source: Neal (1996); Lee et al. (2018) for Σ; Jacot, Gabriel, Hongler (2018) fo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,12 +21,13 @@ from freeness.network import Convolution, Dense, Network, Normalisation, Pooling
 
 _NEGATIVE = 1e-10  # relative size of a negative eigenvalue that is rounding
 _HUGE = 1e100
+_CHECKED = 2000  # inputs up to which the least eigenvalue costs little beside the kernel
 _ARRAYS = 10  # of the size of a block that are held at once
 
 
 @dataclass(frozen=True)
 class Kernels:
-    """``nngp`` Σ and ``ntk`` Θ, (n, n), of networks with ``depth`` weight matrices; ``lowest``: the least eigenvalue of Σ.
+    """``nngp`` Σ and ``ntk`` Θ, (n, n), of networks with ``depth`` weight matrices.
 
     ``fluctuation``: with batch normalisation, how much a neuron's variance over the batch varies, relative; the kernels are off
     by about its square. 0 without.
@@ -33,18 +36,28 @@ class Kernels:
     nngp: np.ndarray
     ntk: np.ndarray
     depth: int
-    lowest: float
     fluctuation: float = 0.0
+
+    @cached_property
+    def lowest(self) -> float:
+        """The least eigenvalue of Σ.
+
+        Raises:
+            InputError: it is more negative than rounding makes it.
+        """
+        return _lowest(self.nngp)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # an overflow is told by the layer behind which it occurs
-def kernels(network: Network, inputs: ArrayLike, memory: float = 1e9) -> Kernels:
-    """Σ and Θ of a network in the limit of wide layers, in the parametrisation of Jacot et al. (NTK).
+def kernels(
+    network: Network, inputs: ArrayLike, memory: float = 1e9, *, parametrisation: Literal["ntk", "standard"] = "ntk"
+) -> Kernels:
+    """Σ and Θ of a network in the limit of wide layers.
 
     Computed in blocks of rows, at a cost of O(n² depth) for vectors. Images cost n²P for P positions, n²P² where pooling asks
-    for all pairs of positions. Batch normalisation takes the inputs for its batch, in which a neuron's variance must hardly
-    fluctuate, and cannot be done in blocks. Parameters of normalisations, and taps of delta-orthogonal kernels that start at 0,
-    are not counted.
+    for all pairs of positions. Σ is checked to be positive semi-definite up to 2,000 inputs. Batch normalisation takes the
+    inputs for its batch, in which a neuron's variance must hardly fluctuate, and cannot be done in blocks. Parameters of
+    normalisations are not counted.
 
     Closed forms (ReLU family with its kink at 0, erf, sin, linear) and smooth activations take any inputs; others with kinks take
     inputs of equal norm, at which everything is a function of one angle; for unequal norms each pair is integrated, some
@@ -54,6 +67,8 @@ def kernels(network: Network, inputs: ArrayLike, memory: float = 1e9) -> Kernels
         network: the record; widths count only where orthogonal weights expand.
         inputs: (n, N₀), or (n, channels, *positions) before convolutions.
         memory: bytes beyond inputs and result that blocks may take; at least one row is done at a time.
+        parametrisation: "ntk" of Jacot et al., where taps of delta-orthogonal kernels that start at 0 are not counted; or
+            "standard", that of frameworks, where the entries of W are trained and Θ grows with the widths of the record.
 
     Raises:
         InputError: bad inputs, a layer that theory does not cover there, a kernel that overflows, or too many pairs of unequal
@@ -66,6 +81,8 @@ def kernels(network: Network, inputs: ArrayLike, memory: float = 1e9) -> Kernels
         [[2.0, 0.63662], [0.63662, 2.0]]
     """
     points = _checked(inputs, network)
+    if parametrisation not in ("ntk", "standard"):
+        raise InputError(f"expected the parametrisation ntk or standard, got {parametrisation!r}; choose one.")
     if not memory > 0:
         raise InputError(f"expected memory > 0 in bytes, got {memory}; leave it out for 1 GB.")
     count, spatial = len(points), points.shape[2:]
@@ -75,7 +92,15 @@ def kernels(network: Network, inputs: ArrayLike, memory: float = 1e9) -> Kernels
     ones = np.ones((count, *spatial))
     whole = _products(flat, slice(0, count), spatial, across) if batch else None
     second, features = _own_products(flat, spatial, across), points.shape[1]
-    start = Stream(second, ones, lambda: points.mean(axis=1), False, across, features=features)
+    start = Stream(
+        second,
+        ones,
+        lambda: points.mean(axis=1),
+        False,
+        across,
+        features=features,
+        standard=parametrisation == "standard",
+    )
     end, steps = compiled(network.layers, start, whole)
     if end.variance.ndim > 1:
         raise InputError(
@@ -90,7 +115,10 @@ def kernels(network: Network, inputs: ArrayLike, memory: float = 1e9) -> Kernels
         nngp[rows], ntk[rows] = found.value, found.theta
     for kernel in (nngp, ntk):
         _symmetrise(kernel)
-    return Kernels(nngp, ntk, network.depth, _lowest(nngp), end.fluctuation)
+    done = Kernels(nngp, ntk, network.depth, end.fluctuation)
+    if count <= _CHECKED:
+        _ = done.lowest
+    return done
 
 
 def _products(flat: np.ndarray, rows: slice, spatial: tuple[int, ...], across: bool) -> Pairs:

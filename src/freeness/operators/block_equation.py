@@ -182,6 +182,15 @@ class BlockEquation(FieldEquation):
             last = pencil.diagonal(len(pencil.segment.accumulated) - 1, 1)
             values[-1] = np.trace(last, axis1=2, axis2=3).mean(axis=1) / last.shape[-1]
 
+    def resolved(self, parameters: np.ndarray, target: np.ndarray) -> np.ndarray:
+        ends = []
+        index, zeta = len(self.segments) - 1, 1 / target
+        for part in (slice(first, first + 1) for first in range(target.size)):
+            pencil = self._pencil(index, parameters[:-1, part], zeta[part])
+            ends.append(pencil.diagonal(len(pencil.segment.accumulated) - 1, 1)[0].mean(axis=0))
+        blocks = np.array(ends)
+        return zeta[:, None, None] * np.eye(blocks.shape[-1]) + zeta[:, None, None] ** 2 * blocks
+
     def _correlate(self, pencil: _BlockPencil, squares: np.ndarray) -> None:
         """d responses/d fields: H δθ Hᵀ averaged over channels, H the entry of the inverse between two ports."""
         rows = [(e, self._ports[e].place[1], self._ports[e].row, self._ports[e].map) for e in pencil.ports]

@@ -158,6 +158,10 @@ class FieldEquation(ABC):
     def _potential(self, at: Responses) -> np.ndarray:
         """∫ log(z - x) dμ up to a constant: stationary in the unknowns, so that its derivative in z is G."""
 
+    def resolved(self, parameters: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """G between the positions of the output, averaged over its channels, (m, P, P)."""
+        return self._corner(self._at(parameters, target))[0][:, None, None]
+
     def critical_step(
         self, parameters: np.ndarray, x: np.ndarray, direction: np.ndarray, wanted: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

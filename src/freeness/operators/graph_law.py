@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from freeness.operators.field_equation import FieldEquation
 from freeness.operators.matrix_law import MatrixLaw, Moments
@@ -27,6 +28,7 @@ class GraphLaw(MatrixLaw):
 
     def __init__(self, equation: FieldEquation, extent: tuple[float, float]) -> None:
         first, second = equation.moments()
+        self._graph = equation
         super().__init__(equation, extent, moments=Moments(first, second - first**2))
 
     def __repr__(self) -> str:
@@ -37,6 +39,28 @@ class GraphLaw(MatrixLaw):
         first = self._known_moments.mean
         exact = np.array([first, self._known_moments.variance + first**2])
         return exact[:order] if order <= 2 else np.append(exact, super().moments(order)[2:])
+
+    def resolved(self, z: ArrayLike) -> np.ndarray:
+        """G(z) between the P positions (or samples, or both) of the output, averaged over its channels, (*z.shape, P, P).
+
+        Its trace over P is the Cauchy transform; with n samples the entry (a, b) is tr ((z - Θ)⁻¹)^{ab}.
+
+        Args:
+            z: off the real axis, or outside the support.
+
+        Raises:
+            ConvergenceError: a point could not be reached.
+
+        Source: theory.md §3.3 (Hayase, Karakida give n = 1).
+        """
+        points = np.asarray(z).astype(complex)
+        self.cauchy(points)
+        flat = points.ravel()
+        upper = np.where(np.imag(flat) < 0, flat.conj(), flat)
+        solution = self._solve(upper)
+        blocks = self._graph.resolved(solution.parameters, upper + 1j * solution.height)
+        found = np.where((np.imag(flat) < 0)[:, None, None], blocks.conj(), blocks)
+        return found.reshape(*points.shape, *blocks.shape[1:])
 
     @property
     def lower_bound(self) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -131,7 +131,7 @@ class MatrixLaw(BandedLaw, TransformLaw):
     def atoms(self) -> tuple[Atom, ...]:
         return self._atoms
 
-    def with_atoms(self, atoms: tuple[Atom, ...]) -> MatrixLaw:
+    def with_atoms(self, atoms: tuple[Atom, ...]) -> Self:
         """The same law, its atoms known."""
         law = copy(self)
         law._atoms = atoms

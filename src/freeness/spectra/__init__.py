@@ -2,6 +2,7 @@
 
 from freeness.spectra.alternating_words import REJECTED, FreenessTest, Word, freeness_words
 from freeness.spectra.backward import fisher_law, gram_law, jacobian_law, sandwich, weight_spread
+from freeness.spectra.batch_fisher import BatchFisher, OrderParameters, batch_fisher
 from freeness.spectra.closed_forms import (
     DepthScaling,
     MeanVariance,
@@ -26,17 +27,20 @@ from freeness.spectra.seeds import SeedAverage, average_over_seeds, drawn_pass
 
 __all__ = [
     "REJECTED",
+    "BatchFisher",
     "DepthScaling",
     "FreenessTest",
     "MeanVariance",
     "Measurement",
     "NetworkGraph",
     "NeuronSignals",
+    "OrderParameters",
     "Prediction",
     "SeedAverage",
     "TopEigenvalue",
     "Word",
     "average_over_seeds",
+    "batch_fisher",
     "bernoulli_jacobian_limit",
     "concentration",
     "condition_number",

@@ -7,7 +7,7 @@ from contextlib import suppress
 import numpy as np
 
 from freeness.errors import ConvergenceError, InputError
-from freeness.laws import Atom, Law
+from freeness.laws import Atom
 from freeness.operators import BlockEquation, GraphEquation, GraphLaw, SharedMatrix
 from freeness.spectra.graph import NetworkGraph
 
@@ -19,7 +19,7 @@ _LIGHTEST = 1e-5  # atom at 0 that is told
 _CLOSE = 1e-5  # height above 0 in units of the smallest other eigenvalue
 
 
-def graph_law(graph: NetworkGraph) -> Law:
+def graph_law(graph: NetworkGraph) -> GraphLaw:
     """The law of a graph, by its equations; a sampled matrix says where to look for the support.
 
     Example:
