@@ -8,7 +8,17 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from freeness.errors import InputError
-from freeness.torch import Trace, adam_preconditioner, batch_sharpness, dual_gram, trace
+from freeness.torch import (
+    AdamOptions,
+    CurvatureOptions,
+    Trace,
+    adam_preconditioner,
+    batch_sharpness,
+    curvature_spectrum,
+    dual_gram,
+    estimate_fisher,
+    trace,
+)
 from freeness.torch.losses import Loss
 from freeness.torch.measure import _factors, _jacobian
 from freeness.torch.signals import layer_values
@@ -69,11 +79,14 @@ def test_sharpness_is_the_top_eigenvalue_of_the_dense_ggn(make: object, loss: Lo
 @pytest.mark.parametrize("loss", LOSSES)
 def test_adam_sharpness_is_that_of_the_preconditioned_dense_ggn(loss: Loss) -> None:
     model, (inputs, targets) = perceptron(), data(loss, 20)
-    preconditioner = adam_preconditioner(model, inputs, targets, loss, epsilon=1e-3)
+    preconditioner = adam_preconditioner(model, inputs, targets, loss, AdamOptions(epsilon=1e-3))
     scale = preconditioner.rsqrt()
-    wanted = torch.linalg.eigvalsh(scale[:, None] * dense_ggn(model, inputs, loss) * scale)[-1]
-    found = batch_sharpness(model, inputs, targets, loss, preconditioner)
-    assert found.value == pytest.approx(float(wanted), rel=1e-8)
+    wanted = torch.linalg.eigvalsh(scale[:, None] * dense_ggn(model, inputs, loss) * scale)
+    found = batch_sharpness(model, inputs, targets, loss, CurvatureOptions(preconditioner=preconditioner))
+    assert found.value == pytest.approx(float(wanted[-1]), rel=1e-8)
+    density = curvature_spectrum(model, inputs, targets, loss, CurvatureOptions(preconditioner=preconditioner))
+    assert density.top == pytest.approx(float(wanted[-1]), rel=1e-6)
+    assert abs(density.mean - float(wanted.mean())) < 5 * density.mean_error
 
 
 def test_adam_preconditioner_is_the_root_mean_square_of_mini_batch_gradients() -> None:
@@ -82,7 +95,7 @@ def test_adam_preconditioner_is_the_root_mean_square_of_mini_batch_gradients() -
     for x, y in zip(inputs.chunk(4), targets.chunk(4), strict=True):
         gradients = torch.autograd.grad(nn.functional.mse_loss(model(x), y), list(model.parameters()))
         squares.append(torch.cat([g.reshape(-1) for g in gradients]) ** 2)
-    found = adam_preconditioner(model, inputs, targets, "mse", batches=4, epsilon=0.5)
+    found = adam_preconditioner(model, inputs, targets, "mse", AdamOptions(batches=4, epsilon=0.5))
     assert torch.allclose(found, torch.stack(squares).mean(0).sqrt() + 0.5)
 
 
@@ -177,8 +190,96 @@ def test_targets_that_do_not_fit_are_refused() -> None:
             with pytest.raises(InputError, match=message):
                 function(model, x, y, loss)  # pyright: ignore[reportArgumentType]
     with pytest.raises(InputError, match="positive preconditioner"):
-        batch_sharpness(model, inputs, targets, "mse", torch.zeros(188).double())
+        batch_sharpness(model, inputs, targets, "mse", CurvatureOptions(preconditioner=torch.zeros(188).double()))
     with pytest.raises(InputError, match="positive preconditioner"):
-        batch_sharpness(model, inputs, targets, "mse", torch.ones(3).double())
+        batch_sharpness(model, inputs, targets, "mse", CurvatureOptions(preconditioner=torch.ones(3).double()))
     with pytest.raises(InputError, match="batches ≥ 1"):
-        adam_preconditioner(model, inputs, targets, "mse", batches=0)
+        AdamOptions(batches=0)
+
+
+def test_batch_statistics_belong_to_the_curvature_on_request() -> None:
+    """In training mode every sample's output depends on the whole batch; the buffers stay."""
+    torch.manual_seed(5)
+    model = nn.Sequential(nn.Linear(12, 6), nn.BatchNorm1d(6), nn.Tanh(), nn.Linear(6, 3)).double()
+    inputs, targets = torch.randn(9, 12).double(), torch.randn(9, 3).double()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    how = CurvatureOptions(training=True)
+    found = batch_sharpness(model, inputs, targets, "half_squared_error", how).value
+    model.train()
+    flat = torch.cat([p.detach().flatten() for p in model.parameters()])
+    named = dict(model.named_parameters())
+
+    def outputs(vector: Tensor) -> Tensor:
+        parts = vector.split([p.numel() for p in named.values()])
+        weights = {key: part.reshape(p.shape) for (key, p), part in zip(named.items(), parts, strict=True)}
+        h = (inputs @ weights["0.weight"].T) + weights["0.bias"]
+        h = (h - h.mean(0)) / (h.var(0, unbiased=False) + 1e-5).sqrt() * weights["1.weight"] + weights["1.bias"]
+        return torch.tanh(h) @ weights["3.weight"].T + weights["3.bias"]
+
+    jacobian = torch.func.jacrev(outputs)(flat).flatten(0, 1)
+    assert found == pytest.approx(float(torch.linalg.eigvalsh(jacobian @ jacobian.T / 9)[-1]), rel=1e-7)
+    assert abs(batch_sharpness(model, inputs, targets, "half_squared_error").value / found - 1) > 1e-2
+    with pytest.raises(InputError, match=r"torch.func can differentiate twice, got RuntimeError .*take the matrix"):
+        batch_sharpness(model, inputs, targets, "half_squared_error", CurvatureOptions("hessian", training=True))
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+def test_dropout_is_refused_in_training_mode() -> None:
+    model, (inputs, targets) = nn.Sequential(nn.Linear(16, 3), nn.Dropout()).double(), data("mse")
+    with pytest.raises(InputError, match=r"deterministic model.*training=False, or remove dropout"):
+        batch_sharpness(model, inputs, targets, "mse", CurvatureOptions(training=True))
+
+
+def test_bfloat16_models_are_measured_in_float32() -> None:
+    model, (inputs, targets) = perceptron(), data("mse", 20)
+    model, inputs, targets = model.bfloat16(), inputs.bfloat16(), targets.bfloat16()
+    wanted = batch_sharpness(model.double(), inputs.double(), targets.double(), "mse").value
+    assert batch_sharpness(model.bfloat16(), inputs, targets, "mse").value == pytest.approx(wanted, rel=1e-4)
+    assert adam_preconditioner(model, inputs, targets, "mse").dtype == torch.float32
+    assert next(model.parameters()).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
+def test_outputs_that_depend_on_no_parameter_have_no_curvature(loss: Loss) -> None:
+    class Constant(nn.Linear):
+        def forward(self, input: Tensor) -> Tensor:
+            return input[:, :3].detach()
+
+    model, (inputs, targets) = Constant(12, 3).double(), data(loss)
+    assert batch_sharpness(model, inputs, targets, loss) == (0.0, 0.0)
+    assert adam_preconditioner(model, inputs, targets, loss, AdamOptions(epsilon=0.5)).unique().tolist() == [0.5]
+
+
+class Opaque(torch.autograd.Function):
+    """A tanh whose backward pass hides how it depends on what it gets."""
+
+    @staticmethod
+    def forward(context, x: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        context.save_for_backward(x)
+        return x.tanh()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(context, cotangent: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return cotangent * (1 - context.saved_tensors[0].tanh().square())
+
+
+@pytest.mark.parametrize("skip", [0.0, 1.0])
+def test_a_backward_pass_without_a_derivative_is_refused_and_never_zero(skip: float) -> None:
+    class Custom(nn.Linear):
+        def forward(self, input: Tensor) -> Tensor:
+            h = super().forward(input)
+            return Opaque.apply(h) + skip * h
+
+    model, (inputs, targets) = Custom(16, 3).double(), data("mse")
+    for how in ("ggn", "empirical_fisher", "hessian"):
+        with pytest.raises(InputError, match=r"differentiate twice|backward pass has a derivative"):
+            batch_sharpness(model, inputs, targets, "mse", CurvatureOptions(how))
+    with pytest.raises(InputError, match="backward pass has a derivative, got one without"):
+        estimate_fisher(trace(model, inputs[:1]), inputs[0])
+    plain = nn.Sequential(nn.Linear(16, 3), nn.Tanh()).double()
+    plain[0].load_state_dict(model.state_dict())
+    if not skip:
+        assert torch.allclose(
+            dual_gram(trace(model, inputs[:1]), inputs[0]), dual_gram(trace(plain, inputs[:1]), inputs[0])
+        )

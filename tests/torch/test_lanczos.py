@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from freeness.errors import InputError
 from freeness.torch import (
+    CurvatureOptions,
     LanczosOptions,
     SpectralEstimate,
     batch_sharpness,
@@ -105,23 +106,23 @@ def dense(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss, matrix:
 def test_curvature_matrices_are_those_of_torch_func(matrix: Matrix, loss: Loss) -> None:
     model, (inputs, targets) = perceptron(), data(loss)
     eigenvalues = torch.linalg.eigvalsh(dense(model, inputs, targets, loss, matrix)).detach().numpy()
-    assert batch_sharpness(model, inputs, targets, loss, matrix=matrix).value == pytest.approx(
+    assert batch_sharpness(model, inputs, targets, loss, CurvatureOptions(matrix)).value == pytest.approx(
         eigenvalues[-1], rel=1e-7
     )
-    found = curvature_spectrum(model, inputs, targets, loss, matrix, options(3, 8, 40))
+    found = curvature_spectrum(model, inputs, targets, loss, CurvatureOptions(matrix), options(3, 8, 40))
     assert_agrees(found, eigenvalues)
 
 
 def test_an_unknown_matrix_is_refused() -> None:
     inputs, targets = data("mse")
     with pytest.raises(InputError, match="matrix among ggn, fisher, hessian, empirical_fisher, got 'kfac'"):
-        curvature_spectrum(perceptron(), inputs, targets, "mse", "kfac")  # type: ignore[arg-type]
+        curvature_spectrum(perceptron(), inputs, targets, "mse", CurvatureOptions("kfac"))  # type: ignore[arg-type]
 
 
 def test_large_batches_are_cut_and_agree_with_those_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     model, (inputs, targets) = mixed_model(), data("cross_entropy", 20)
     whole = batch_sharpness(model, inputs, targets, "cross_entropy").value
-    monkeypatch.setattr("freeness.torch.curvature_matrices._CHUNK", 6)
+    monkeypatch.setattr("freeness.torch.curvature_matrices.CHUNK", 6)
     assert batch_sharpness(model, inputs, targets, "cross_entropy").value == pytest.approx(whole, rel=1e-7)
 
 

@@ -193,7 +193,7 @@ class LastOutput(nn.Module):
 def test_models_that_take_no_such_inputs_are_refused():
     behind = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(2704, 10))
     refused("2704 features .*got fashion-mnist, of which no shape fits", load_data, "fashion-mnist", behind)
-    refused("that the model takes, got gaussian", load_data, "gaussian", nn.Embedding(10, 3))
+    refused("that the model takes, got gaussian", load_data, "gaussian", nn.Bilinear(2, 2, 2))
     refused("initialised parameters, got the lazy '0.weight'", load_data, "gaussian", nn.Sequential(nn.LazyLinear(3)))
     refused("got Tanh without any", load_data, "gaussian", nn.Tanh())
 
@@ -294,3 +294,52 @@ def test_empty_and_misnamed_and_cut_files_are_refused(tmp_path, model, suffix):
     other = "npy" if suffix == "npz" else "npz"
     file.write_bytes((tmp_path / f"other.{other}").read_bytes())
     refused("expected ", load_data, str(file), model)
+
+
+def test_tokens_are_random_or_stay_whole_numbers(tmp_path):
+    model = nn.Sequential(nn.Embedding(10, 3), nn.Flatten(), nn.Linear(24, 4))  # of eight tokens
+    inputs, targets, described = load_data("gaussian", model, seed=1)
+    assert described == "256 sequences of 8 random tokens" and inputs.shape == (256, 8) and inputs.dtype == torch.int64
+    assert inputs.min() == 0 and inputs.max() == 9 and targets.max() == 3
+    np.save(tmp_path / "tokens.npy", np.arange(16).reshape(2, 8) % 10)
+    assert load_data(str(tmp_path / "tokens.npy"), model)[0].dtype == torch.int64
+    np.save(tmp_path / "halves.npy", np.full((2, 8), 0.5))
+    refused("inputs of tokens", load_data, str(tmp_path / "halves.npy"), model)
+    refused("inputs of tokens", load_data, "fashion-mnist", model)
+
+
+class Returns(nn.Module):
+    def __init__(self, returned):
+        super().__init__()
+        self.layer, self.returned = nn.Linear(784, 2), returned
+
+    def forward(self, x):
+        return self.returned(self.layer(x.flatten(1)))
+
+
+def boom(_):
+    raise RuntimeError("boom")
+
+
+@pytest.mark.parametrize(
+    ("returned", "words"),
+    [
+        (boom, r"runs on fashion-mnist, got RuntimeError \(boom\) on every shape tried; mend its forward"),
+        (lambda y: None, "a real floating tensor among the outputs, got no tensor"),
+        (lambda y: y.sum(), r"one row of outputs a sample, got shape \(\)"),
+        (lambda y: y.argmax(1), r"got the output \(torch.int64\)"),
+    ],
+)
+def test_what_is_wrong_with_a_model_is_not_put_down_to_the_data(returned, words):
+    refused(words, load_data, "fashion-mnist", Returns(returned))
+
+
+def test_the_output_that_is_named_decides_the_targets():
+    model = Returns(lambda y: {"value": y[:, :1], "logits": y})
+    assert load_data("gaussian", model, loss="mse")[1].shape == (256, 1)
+    assert load_data("gaussian", model, loss="mse", output="logits")[1].shape == (256, 2)
+    refused("a floating output 'mask'", load_data, "gaussian", model, 0, "mse", "mask")
+
+
+def test_parameters_without_values_are_refused():
+    refused("got the meta tensor 'weight'", load_data, "gaussian", nn.Linear(2, 2, device="meta"))

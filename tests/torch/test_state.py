@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from freeness.torch import (
+    CurvatureOptions,
     adam_preconditioner,
     batch_sharpness,
     dual_gram,
@@ -123,5 +124,5 @@ def test_measuring_leaves_no_trace() -> None:
     realised_signals(traced, x[0])
     dual_gram(traced, x[0])
     measure_jacobian(traced, x[0])
-    batch_sharpness(model, x, y, "mse", adam_preconditioner(model, x, y, "mse"))
+    batch_sharpness(model, x, y, "mse", CurvatureOptions(preconditioner=adam_preconditioner(model, x, y, "mse")))
     assert_same(before, picture(model))

@@ -44,7 +44,13 @@ class AffineLaw(TransformLaw):
 
     @property
     def variance(self) -> float:
-        return self.law.variance * self.factor**2
+        variance = float(self.law.variance) * self.factor * self.factor  # a power would raise where it overflows
+        if not np.isfinite(variance):
+            raise InputError(
+                f"expected a law with a variance below 1e308, got one times {self.factor:.3g}²; scale the variable down (of a "
+                "network: its weights)."
+            )
+        return variance
 
     @property
     def atoms(self) -> tuple[Atom, ...]:

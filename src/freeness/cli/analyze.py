@@ -43,7 +43,8 @@ def analyze_command(
         ),
     ],
     data: Annotated[
-        str, typer.Option(help="fashion-mnist (bundled), gaussian, or a file .npy, .npz or .pt.")
+        str,
+        typer.Option(help="fashion-mnist (bundled), gaussian (of tokens: random ones), or a file .npy, .npz or .pt."),
     ] = "fashion-mnist",
     sample: Annotated[int, typer.Option(min=0, help="Which input the spectra are taken at.")] = 0,
     loss: Annotated[
@@ -66,6 +67,15 @@ def analyze_command(
         int, typer.Option(min=0, max=2**63 - 1, help="Seed of the factory's weights and of random data.")
     ] = 0,
     device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda, mps, …", callback=_computes)] = "cpu",
+    output: Annotated[
+        str | None, typer.Option(help="Name or number of the output to look at, where the model returns several.")
+    ] = None,
+    training: Annotated[
+        bool, typer.Option("--training", help="Learning rate in training mode: batch statistics; no dropout.")
+    ] = False,
+    passes: Annotated[
+        int | None, typer.Option(min=1, help="Backward passes of a measurement: more hold less memory.")
+    ] = None,
 ) -> None:
     """Analyze your own PyTorch model and bound its learning rate.
 
@@ -83,7 +93,7 @@ def analyze_command(
     stderr().print(f"Note: this runs the code in {split_model(model)[0]}.", soft_wrap=True)
     with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
         network = load_model(model, seed)
-        inputs, targets, description = load_data(data, network, seed, cast(Loss, loss))
+        inputs, targets, description = load_data(data, network, seed, cast(Loss, loss), output)
         options = AnalyzeOptions(
             sample=sample,
             loss=cast(Loss, loss),
@@ -91,6 +101,9 @@ def analyze_command(
             batch=batch,
             seed=seed,
             device=device,
+            output=output,
+            training=training,
+            passes=passes,
             title=model,
             data=description,
         )

@@ -3,7 +3,14 @@
 from freeness.spectra import FreenessTest
 from freeness.torch.analyze import AnalyzeOptions, analyze
 from freeness.torch.build import build
-from freeness.torch.curvature import Sharpness, adam_preconditioner, batch_sharpness, curvature_spectrum
+from freeness.torch.curvature import (
+    AdamOptions,
+    CurvatureOptions,
+    Sharpness,
+    adam_preconditioner,
+    batch_sharpness,
+    curvature_spectrum,
+)
 from freeness.torch.estimate import estimate_fisher, estimate_jacobian
 from freeness.torch.freeness_test import freeness_test
 from freeness.torch.freeness_trace import FreenessTrace, freeness_trace
@@ -27,7 +34,9 @@ from freeness.torch.swap import SwappedActivation, swap_activations_
 from freeness.torch.trace import Trace, trace
 
 __all__ = [
+    "AdamOptions",
     "AnalyzeOptions",
+    "CurvatureOptions",
     "FreenessTest",
     "FreenessTrace",
     "InitializeOptions",

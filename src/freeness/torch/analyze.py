@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,10 +23,12 @@ from freeness.laws.distance import wasserstein
 from freeness.meanfield import Signals
 from freeness.network import Dense, Network
 from freeness.spectra import Measurement, NeuronSignals, Prediction, predict_fisher, predict_jacobian, weight_spread
-from freeness.torch.curvature import adam_preconditioner, batch_sharpness
+from freeness.torch.curvature import AdamOptions, CurvatureOptions, adam_preconditioner, batch_sharpness
+from freeness.torch.estimate import estimate_fisher, estimate_jacobian
 from freeness.torch.freeness_test import freeness_test
-from freeness.torch.measure import measure_fisher, measure_jacobian
-from freeness.torch.outputs import OutputKey, select_output
+from freeness.torch.lanczos import SpectralEstimate
+from freeness.torch.measure import dual_plan, measure_fisher, measure_jacobian
+from freeness.torch.outputs import OutputKey, run, select_output
 from freeness.torch.signals import WeightSignal, realised_neurons, realised_signals, weight_signals
 from freeness.torch.state import untouched
 from freeness.torch.trace import Trace, trace
@@ -32,6 +36,7 @@ from freeness.torch.trace import Trace, trace
 _LOG = logging.getLogger(__name__)
 _POSITIONS = 16  # of a convolution at most for which spectra are predicted
 _NAMED = 4  # modules in a line
+_EXACT = 4096  # eigenvalues at most that are computed: more take minutes
 _STAGES = (
     "read the model",
     "forward signals",
@@ -54,6 +59,9 @@ class AnalyzeOptions:
         batch: number of samples whose GGN gives the learning rate (the first ones).
         device: where to compute; the model is moved there for the analysis and back.
         output: name or number of the output to look at, where the model returns several.
+        training: take the curvature in training mode, with the statistics of the batch where there is batch normalisation; the
+            spectra at one sample are always those of eval mode.
+        passes: backward passes over which the layers are spread in a measurement, see :func:`freeness.torch.dual_plan`.
         seed, title, data: noted in the record.
     """
 
@@ -64,6 +72,8 @@ class AnalyzeOptions:
     seed: int = 0
     device: str = "cpu"
     output: OutputKey = None
+    training: bool = False
+    passes: int | None = None
     title: str = ""
     data: str = ""
 
@@ -82,8 +92,9 @@ def analyze(
     The model is read in eval mode and left exactly as it was: weights, gradients, buffers, modes, random state.
 
     Args:
-        model: any nn.Module with a floating input. Where theory does not cover it, the spectra are measured alone and the
-            operations that are in the way are listed in ``uncovered``.
+        model: any nn.Module of one input. Where theory does not cover it, the spectra are measured alone and the operations
+            that are in the way are listed in ``uncovered``. Of tokens the Jacobian is that of their embedding. More than 4096
+            eigenvalues are not computed but estimated.
         data: (inputs, targets) with the samples first; targets fit the loss.
         options: what to look at.
         loss: overrides that of the options.
@@ -108,7 +119,7 @@ def analyze(
     options = options or AnalyzeOptions()
     options = replace(options, loss=loss or options.loss, optimizer=optimizer or options.optimizer)
     report = _stages(progress)
-    with untouched(model), _on_device(model, options.device):
+    with untouched(model), _on_device(model, options.device), _within_range():
         inputs, targets = _checked(model, data, options)
         sample = inputs[options.sample]
         report()
@@ -118,17 +129,18 @@ def analyze(
         report()
         predictions, reason = _predict(traced, signals)
         report()
-        jacobian = _compare(predictions[0], measure_jacobian(traced, sample), reason)
-        report()
-        fisher = _compare(predictions[1], measure_fisher(traced, sample), reason)
+        jacobian = _compare(predictions[0], _jacobian(traced, sample, options.passes), reason)
+        report(_memory(traced, sample, options.passes))
+        fisher = _compare(predictions[1], _fisher(traced, sample, options.passes), reason)
         report()
         freeness = _freeness(traced, sample)
         report()
         curvature = _curvature(_one_output(traced), inputs, targets, options)
         report()
-    rows = _rows(traced, signals, sample)
-    judged = verdict(rows, jacobian, fisher) if traced.is_chain else _measured_verdict(jacobian, fisher)
-    rate = learning_rate(curvature, options.loss, options.optimizer, traced.outputs, predictions[1], judged.phase)
+        rows = _rows(traced, signals, sample)
+        judged = verdict(rows, jacobian, fisher) if traced.is_chain else _measured_verdict(jacobian, fisher)
+        judged = replace(judged, warnings=judged.warnings + _mode_warning(traced, options.training))
+        rate = learning_rate(curvature, options.loss, options.optimizer, traced.outputs, predictions[1], judged.phase)
     return Analysis(
         title=options.title or type(model).__name__,
         layers=rows,
@@ -144,6 +156,60 @@ def analyze(
         dtype=str(next(model.parameters()).dtype).removeprefix("torch."),
         freeness=freeness,
     )
+
+
+@contextmanager
+def _within_range() -> Iterator[None]:
+    """Spectra are squares of weights' products, and their variances fourth powers: beyond 1e308 there are none."""
+    try:
+        with np.errstate(over="raise"):
+            yield
+    except (OverflowError, FloatingPointError) as error:
+        raise InputError(
+            "expected spectra whose variance is below 1e308, got an overflow; scale the weights or the input down."
+        ) from error
+
+
+def _jacobian(traced: Trace, sample: Tensor, passes: int | None) -> Measurement:
+    if sample.is_floating_point() and min(traced.outputs, sample.numel()) > _EXACT:
+        return _estimated(lambda: estimate_jacobian(traced, sample), "of JJᵀ")
+    return measure_jacobian(traced, sample, passes=passes)
+
+
+def _fisher(traced: Trace, sample: Tensor, passes: int | None) -> Measurement:
+    if traced.outputs > _EXACT:
+        return _estimated(lambda: estimate_fisher(traced, sample), "of Θ")
+    return measure_fisher(traced, sample, passes=passes)
+
+
+def _estimated(estimate: Callable[[], SpectralEstimate], what: str) -> Measurement:
+    start = time.perf_counter()
+    found = estimate()
+    method = f"stochastic Lanczos quadrature {what}, mean {found.mean:.4g} ± {found.mean_error:.1g}"
+    return found.measurement(method, time.perf_counter() - start)
+
+
+def _memory(traced: Trace, sample: Tensor, passes: int | None) -> str:
+    """What the dual Gram matrix will hold, to be said before it is formed."""
+    return "" if traced.outputs > _EXACT else f" (memory: about {dual_plan(traced, sample, passes=passes)})"
+
+
+def _mode_warning(traced: Trace, training: bool) -> tuple[str, ...]:
+    """Which statistics batch normalisation had, which are not those of training."""
+    paths = [operation.path for operation in traced.operations if operation.kind == "batch normalisation"]
+    if not paths:
+        return ()
+    spectra = f"Batch normalisation ({_listed(paths)}) took its running statistics, as in eval mode"
+    if training:
+        return (f"{spectra}, for the spectra at one sample, and those of the batch for the learning rate.",)
+    return (
+        f"{spectra}; in training it takes those of the batch: with --training (training=True) the learning rate does.",
+    )
+
+
+def _listed(paths: Sequence[str]) -> str:
+    known = list(dict.fromkeys(paths))
+    return ", ".join(known[:_NAMED]) + (f" and {len(known) - _NAMED} more" if len(known) > _NAMED else "")
 
 
 def _signals(traced: Trace, sample: Tensor) -> Signals | NeuronSignals | None:
@@ -205,9 +271,7 @@ def _uncovered(traced: Trace, reason: str) -> tuple[str, ...]:
         places.setdefault((operation.operation, operation.reason), []).append(operation.path or "forward")
     lines = []
     for (operation, why), paths in places.items():
-        known = list(dict.fromkeys(paths))
-        more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
-        lines.append(f"{operation} in {', '.join(known[:_NAMED])}{more}: {why}")
+        lines.append(f"{operation} in {_listed(paths)}: {why}")
     return ((reason,) if reason and (traced.covered or not lines) else ()) + tuple(lines)
 
 
@@ -226,13 +290,13 @@ class _Selected(nn.Module):
         return select_output(self.model(x), self.output)[1]
 
 
-def _stages(progress: Report | None) -> Callable[[], None]:
-    """A function that reports the next stage each time it is called."""
+def _stages(progress: Report | None) -> Callable[..., None]:
+    """A function that reports the next stage each time it is called, with what else is to be said."""
     count = iter(range(len(_STAGES) + 1))
 
-    def report() -> None:
+    def report(detail: str = "") -> None:
         done = next(count)
-        stage = _STAGES[done] if done < len(_STAGES) else "done"
+        stage = (_STAGES[done] if done < len(_STAGES) else "done") + detail
         _LOG.info("stage %d of %d: %s", done, len(_STAGES), stage)
         if progress is not None:
             progress(Progress(stage, done, len(_STAGES)))
@@ -293,7 +357,20 @@ def _checked(model: nn.Module, data: tuple[Tensor, Tensor], options: AnalyzeOpti
         raise InputError("expected a model with parameters, got none; there is nothing to analyse.")
     device = torch.device(options.device)
     moved = targets.to(device) if not targets.is_floating_point() else targets.to(device, parameter.dtype)
-    return inputs.to(device, parameter.dtype), moved
+    return _fed(model, inputs.to(device), parameter.dtype), moved
+
+
+def _fed(model: nn.Module, inputs: Tensor, dtype: torch.dtype) -> Tensor:
+    """The inputs in the model's dtype; whole numbers as they are where it takes tokens only."""
+    converted = inputs.to(dtype)
+    if inputs.is_floating_point():
+        return converted
+    try:
+        with torch.no_grad():
+            run(model.eval(), converted[:1])
+    except InputError:
+        return inputs
+    return converted
 
 
 def _check_widths(network: Network) -> None:
@@ -354,6 +431,9 @@ def _freeness(traced: Trace, sample: Tensor) -> FreenessOutcome:
 def _curvature(model: nn.Module, inputs: Tensor, targets: Tensor, options: AnalyzeOptions) -> Curvature:
     batch = min(options.batch, len(inputs))
     x, y = inputs[:batch], targets[:batch]
-    scale = adam_preconditioner(model, inputs, targets, options.loss) if options.optimizer == "adam" else None
-    found = batch_sharpness(model, x, y, options.loss, scale)
+    scale = None
+    if options.optimizer == "adam":
+        scale = adam_preconditioner(model, inputs, targets, options.loss, AdamOptions(training=options.training))
+    how = CurvatureOptions(preconditioner=scale, training=options.training)
+    found = batch_sharpness(model, x, y, options.loss, how)
     return Curvature(found.value, found.residual, batch)

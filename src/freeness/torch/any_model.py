@@ -17,7 +17,7 @@ from freeness.torch.batched import jacobian_rows, plain_attention
 from freeness.torch.memory import MemoryPlan
 from freeness.torch.outputs import OutputKey, run, select_output
 from freeness.torch.state import runs_foreign_code, trained_parameters, untouched
-from freeness.torch.taps import ParameterUse, Taps, Use
+from freeness.torch.taps import EmbeddingUse, ParameterUse, Tap, Taps, Use
 
 _BLOCK = 1 << 20  # numbers of gradients that are formed at a time
 _REPEATED = 100.0  # roundings by which two runs of a deterministic model may differ
@@ -41,7 +41,7 @@ class Function:
         Raises:
             InputError: the model fails on x, two runs differ, or the output is not finite.
         """
-        model = _converted(self.model, self.dtype)
+        model = self.model if self.dtype is None else converted(self.model, self.dtype)
         function = replace(self, model=model)
         x = function.input(x)
         with torch.inference_mode(False), plain_attention():
@@ -89,8 +89,17 @@ class Function:
             )
 
 
-def _converted(model: nn.Module, dtype: torch.dtype | None) -> nn.Module:
-    if dtype is None or all(p.dtype == dtype for p in model.parameters() if p.is_floating_point()):
+def converted(model: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """The model if it has this dtype, or a copy of it that has.
+
+    Raises:
+        InputError: it cannot be copied.
+
+    Example:
+        >>> converted(nn.Linear(1, 1), torch.float64).weight.dtype
+        torch.float64
+    """
+    if all(p.dtype == dtype for p in model.parameters() if p.is_floating_point()):
         return model
     try:
         return copy.deepcopy(model).to(dtype)
@@ -102,8 +111,12 @@ def _converted(model: nn.Module, dtype: torch.dtype | None) -> nn.Module:
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """What one forward pass tells about a measurement: outputs, uses of every parameter, numbers saved for going backward."""
+    """What one forward pass tells about a measurement.
 
+    Numbers of inputs (of tokens: of their embedding) and of outputs, uses of every parameter, numbers saved for going backward.
+    """
+
+    inputs: int
     outputs: int
     uses: dict[str, list[Use]]
     saved: int
@@ -171,7 +184,9 @@ def survey(function: Function, x: Tensor) -> Survey:
     for name in remaining(outputs, parameters):
         uses.setdefault(name, []).append(ParameterUse(parameters[name].shape))
     sizes = {name: parameters[name].numel() for name in uses}
-    return Survey(outputs.numel(), uses, saved, outputs.element_size(), sizes)
+    embedding = _embedding(taps, x)
+    inputs = x.numel() if embedding is None else embedding.use.shape.numel()
+    return Survey(inputs, outputs.numel(), uses, saved, outputs.element_size(), sizes)
 
 
 def _unpack(_: object) -> Tensor:
@@ -221,32 +236,30 @@ def planned(found: Survey, samples: int, passes: int) -> MemoryPlan:
     return MemoryPlan(parts, passes)
 
 
-def jacobian_plan(found: Survey, x: Tensor, passes: int) -> MemoryPlan:
+def jacobian_plan(found: Survey, passes: int) -> MemoryPlan:
     """What the input–output Jacobian and its singular values hold.
 
     Args:
         found: the survey.
-        x: the input.
         passes: parts in which it is carried from its narrower side.
     """
-    rows = -(-min(found.outputs, x.numel()) // passes)
+    rows = -(-min(found.outputs, found.inputs) // passes)
     parts = (
         ("forward pass", found.saved * found.itemsize),
         ("rows at a time", 3 * rows * found.largest * found.itemsize),
-        ("Jacobian and its factors", 32 * found.outputs * x.numel()),
+        ("Jacobian and its factors", 32 * found.outputs * found.inputs),
     )
     return MemoryPlan(parts, passes)
 
 
-def jacobian_passes(found: Survey, x: Tensor) -> int:
+def jacobian_passes(found: Survey) -> int:
     """The fewest parts in which carrying J holds no more than J itself, or one block.
 
     Args:
         found: the survey.
-        x: the input.
     """
-    side = min(found.outputs, x.numel())
-    bound = max(_BLOCK, found.outputs * x.numel())
+    side = min(found.outputs, found.inputs)
+    bound = max(_BLOCK, found.outputs * found.inputs)
     return min(max(1, -(-side * found.largest // bound)), side)
 
 
@@ -348,21 +361,18 @@ def _by_positions(total: Tensor, entries: Entries, traced: bool) -> None:
 
 
 def input_jacobian(function: Function, x: Tensor, rows: int | None = None) -> Tensor:
-    """J = ∂f/∂x, (C, N_0), carried from the narrower side.
+    """J = ∂f/∂x, (C, N_0), carried from the narrower side; of tokens with respect to their embedding.
 
     Args:
         function: a ready one.
-        x: a floating input as the model takes it.
+        x: an input as the model takes it.
         rows: outputs (or inputs) at a time; all when left out.
 
     Raises:
-        InputError: tokens, which have no derivative.
+        InputError: tokens, which have no derivative, that are not looked up in a trained table.
     """
     if not x.is_floating_point():
-        raise InputError(
-            f"expected a floating input, got {x.dtype}: outputs have no derivative with respect to tokens; pass the part of "
-            "the model behind its embedding."
-        )
+        return _embedded_jacobian(function, x, rows)
     x = x.detach().clone().requires_grad_()
     outputs = function(x)
     count = outputs.numel()
@@ -371,6 +381,27 @@ def input_jacobian(function: Function, x: Tensor, rows: int | None = None) -> Te
         if found is not None:
             return found
     return jacobian_rows(outputs, [x], [x.shape], rows or count)[0].reshape(count, -1)
+
+
+def _embedding(taps: Taps, tokens: Tensor) -> Tap | None:
+    """Where the input's own numbers are looked up in a table."""
+    for tap in taps.taps:
+        if isinstance(tap.use, EmbeddingUse) and torch.equal(tap.use.tokens, tokens):
+            return tap
+    return None
+
+
+def _embedded_jacobian(function: Function, tokens: Tensor, rows: int | None) -> Tensor:
+    with Taps(_names(trained_parameters(function.model))) as taps:
+        outputs = function(tokens)
+    tap = _embedding(taps, tokens)
+    if tap is None:
+        raise InputError(
+            f"expected a floating input, or tokens that a trained nn.Embedding looks up, got {tokens.dtype}: outputs have no "
+            "derivative with respect to tokens; pass the part of the model behind its embedding."
+        )
+    count = outputs.numel()
+    return jacobian_rows(outputs, [tap.edge], [tap.use.shape], rows or count)[0].reshape(count, -1)
 
 
 def _forward_jacobian(function: Function, x: Tensor, rows: int | None) -> Tensor | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,14 +14,15 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, aslinearope
 from torch import Tensor, nn
 
 from freeness.errors import ConvergenceError, InputError
+from freeness.torch.any_model import converted
 from freeness.torch.batched import plain_attention
-from freeness.torch.curvature_matrices import Matrix, curvature_operator
+from freeness.torch.curvature_matrices import CHUNK, Matrix, curvature_operator
 from freeness.torch.lanczos import LanczosOptions, SpectralEstimate, spectral_estimate
 from freeness.torch.losses import Loss, check_targets, loss_function
+from freeness.torch.outputs import run
 from freeness.torch.state import trained_parameters, untouched
 
 _DENSE = 24  # below this many parameters the matrix is formed
-_CHUNK = 256  # samples held at a time
 _TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9}  # of the Ritz vector; the value is better by its square
 _RESTARTS = 200
 
@@ -32,29 +34,62 @@ class Sharpness(NamedTuple):
     residual: float
 
 
+@dataclass(frozen=True, eq=False)
+class CurvatureOptions:
+    """Which curvature matrix of a batch.
+
+    Args:
+        matrix: "ggn", "fisher", "hessian" or "empirical_fisher", see :func:`curvature_operator`.
+        preconditioner: positive diagonal P (parameters,), as from :func:`adam_preconditioner`; then P^{-1/2} G P^{-1/2}.
+        training: in training mode, where batch normalisation takes the statistics of this batch, which is held at once then.
+    """
+
+    matrix: Matrix = "ggn"
+    preconditioner: Tensor | None = None
+    training: bool = False
+
+
+@dataclass(frozen=True)
+class AdamOptions:
+    """How Adam's second moment is taken.
+
+    Args:
+        batches: number of mini-batches; each has at least one sample.
+        epsilon: Adam's ε.
+        training: gradients in training mode.
+    """
+
+    batches: int = 8
+    epsilon: float = 1e-8
+    training: bool = False
+
+    def __post_init__(self) -> None:
+        if self.batches < 1 or self.epsilon <= 0:
+            raise InputError(
+                f"expected batches ≥ 1 and epsilon > 0, got {self.batches} and {self.epsilon}; Adam's defaults are 8 here and "
+                "1e-8."
+            )
+
+
 def batch_sharpness(
     model: nn.Module,
     inputs: Tensor,
     targets: Tensor,
     loss: Loss,
-    preconditioner: Tensor | None = None,
-    *,
-    matrix: Matrix = "ggn",
+    options: CurvatureOptions | None = None,
 ) -> Sharpness:
     """λ_max of the batch GGN, G = (1/B) Σ_b J_bᵀ H_b J_b with H_b the Hessian of the loss in the outputs; or of another matrix.
 
-    Gradient descent on the linearised loss contracts iff η < 2/λ_max (theory.md §7). Any module, in eval mode; its
-    parameters are those that require gradients. Lanczos (ARPACK) on products G v, from a fixed start vector; float64 models
-    reach about 1e-9, float32 ones 1e-5, relative.
+    Gradient descent on the linearised loss contracts iff η < 2/λ_max (theory.md §7). Any module, in eval mode unless asked
+    otherwise; its parameters are those that require gradients. Lanczos (ARPACK) on products G v, from a fixed start vector;
+    float64 models reach about 1e-9, float32 ones 1e-5, relative. Of a bfloat16 model a copy in float32 is measured.
 
     Args:
         model: any module that maps inputs (B, …) to outputs; left as it was.
         inputs: the batch, (B, …).
         targets: see :func:`~freeness.torch.losses.check_targets`.
         loss: "half_squared_error", "half_mean_squared_error", "mse" or "cross_entropy".
-        preconditioner: positive diagonal P (parameters,), as from :func:`adam_preconditioner`; then λ_max of P^{-1/2} G
-            P^{-1/2}.
-        matrix: "ggn", "fisher", "hessian" or "empirical_fisher", see :func:`curvature_operator`.
+        options: which matrix, preconditioner and mode.
 
     Returns:
         ``(value, residual)``.
@@ -69,11 +104,10 @@ def batch_sharpness(
         >>> round(batch_sharpness(model, x, torch.zeros(1, 1).double(), "half_squared_error").value, 6)
         25.0
     """
-    with _measured(model, inputs, targets, loss):
-        operator = curvature_operator(model, inputs, targets, loss, matrix)
-        if preconditioner is not None:
-            operator = _preconditioned(operator, preconditioner)
-        return _largest(operator, _TOLERANCE[next(iter(trained_parameters(model).values())).dtype])
+    how = options or CurvatureOptions()
+    with _measured(model, (inputs, targets), loss, how.training) as (ready, x, y):
+        operator = _operator(ready, (x, y), loss, how)
+        return _largest(operator, _TOLERANCE[next(iter(trained_parameters(ready).values())).dtype])
 
 
 def curvature_spectrum(
@@ -81,8 +115,8 @@ def curvature_spectrum(
     inputs: Tensor,
     targets: Tensor,
     loss: Loss,
-    matrix: Matrix = "ggn",
-    options: LanczosOptions | None = None,
+    options: CurvatureOptions | None = None,
+    lanczos: LanczosOptions | None = None,
 ) -> SpectralEstimate:
     """The spectral density of a curvature matrix of a batch, estimated from products with random vectors.
 
@@ -91,8 +125,8 @@ def curvature_spectrum(
         inputs: the batch, (B, …).
         targets: as in :func:`batch_sharpness`.
         loss: as in :func:`batch_sharpness`.
-        matrix: "ggn", "fisher", "hessian" or "empirical_fisher", see :func:`curvature_operator`.
-        options: probes, steps and generator.
+        options: which matrix, preconditioner and mode.
+        lanczos: probes, steps and generator.
 
     Returns:
         The law of all eigenvalues, mostly an atom at 0 where there are more parameters than outputs, with standard errors.
@@ -106,43 +140,54 @@ def curvature_spectrum(
         >>> round(curvature_spectrum(model, x, torch.zeros(1, 1).double(), "half_squared_error").top, 6)
         25.0
     """
-    with _measured(model, inputs, targets, loss):
-        operator = curvature_operator(model, inputs, targets, loss, matrix)
+    how = options or CurvatureOptions()
+    with _measured(model, (inputs, targets), loss, how.training) as (ready, x, y):
+        operator = _operator(ready, (x, y), loss, how)
 
         def product(vector: np.ndarray) -> np.ndarray:
             return operator.matvec(vector.astype(operator.dtype))
 
-        return spectral_estimate(product, operator.shape[0], options, positive=matrix != "hessian")
+        return spectral_estimate(product, operator.shape[0], lanczos, positive=how.matrix != "hessian")
 
 
 @contextmanager
-def _measured(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss) -> Iterator[None]:
-    """A block in which the model may be differentiated; it is left as it was."""
-    with untouched(model), torch.inference_mode(False), plain_attention():
+def _measured(
+    model: nn.Module, data: tuple[Tensor, Tensor], loss: Loss, training: bool
+) -> Iterator[tuple[nn.Module, Tensor, Tensor]]:
+    """A block in which the model may be differentiated, with its data; it is left as it was."""
+    loss_function(loss)
+    if next(model.parameters(), torch.empty(0)).dtype == torch.bfloat16:
+        model = converted(model, torch.float32)
+        data = (_widened(data[0]), _widened(data[1]))
+    inputs, targets = data
+    with untouched(model, training=training), torch.inference_mode(False), plain_attention():
         _check_batch(model, inputs, targets, loss)
         for parameter in trained_parameters(model).values():
             parameter.requires_grad_()
-        yield
+        yield model, inputs, targets
+
+
+def _widened(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.dtype == torch.bfloat16 else tensor
 
 
 def adam_preconditioner(
-    model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss, *, batches: int = 8, epsilon: float = 1e-8
+    model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss, options: AdamOptions | None = None
 ) -> Tensor:
     """P = √v̂ + ε, the diagonal by which Adam divides; v̂ is the mean squared gradient of mini-batches.
 
     Args:
         model: any module; left as it was.
-        inputs: the data, (n, …), cut in order into at most ``batches`` mini-batches of equal size.
+        inputs: the data, (n, …), cut in order into at most as many mini-batches of equal size as the options say.
         targets: see :func:`~freeness.torch.losses.check_targets`.
         loss: as in :func:`batch_sharpness`.
-        batches: number of mini-batches; each has at least one sample.
-        epsilon: Adam's ε.
+        options: number of mini-batches, ε, and mode.
 
     Returns:
-        P, (parameters,), in the order of ``model.parameters()`` that require gradients, in their dtype.
+        P, (parameters,), in the order of ``model.parameters()`` that require gradients, in their dtype (float32 of bfloat16).
 
     Raises:
-        InputError: targets do not fit, outputs are not finite, ``batches`` < 1 or ``epsilon`` ≤ 0.
+        InputError: targets do not fit, or outputs are not finite.
 
     Source: theory.md §7 (v̂ of 8 mini-batches); Cohen et al., arXiv 2207.14484 (preconditioned sharpness).
 
@@ -152,44 +197,48 @@ def adam_preconditioner(
         >>> adam_preconditioner(model, x, model(x).detach() - 3.0, "half_squared_error")
         tensor([3.0000], dtype=torch.float64)
     """
-    if batches < 1 or epsilon <= 0:
-        raise InputError(
-            f"expected batches ≥ 1 and epsilon > 0, got {batches} and {epsilon}; Adam's defaults are 8 here and 1e-8."
-        )
-    with _measured(model, inputs, targets, loss), torch.enable_grad():
-        named = trained_parameters(model)
+    how = options or AdamOptions()
+    with _measured(model, (inputs, targets), loss, how.training) as (ready, x, y), torch.enable_grad():
+        parameters = list(trained_parameters(ready).values())
         criterion = loss_function(loss)
-        squares = []
-        for x, y in zip(inputs.detach().chunk(batches), targets.detach().chunk(batches), strict=True):
-            gradients = torch.autograd.grad(criterion(model(x), y), list(named.values()), materialize_grads=True)
-            squares.append(torch.cat([gradient.reshape(-1) for gradient in gradients]).square())
-        return torch.stack(squares).mean(0).sqrt() + epsilon
+        mean = torch.zeros_like(torch.cat([parameter.detach().reshape(-1) for parameter in parameters]))
+        parts = list(zip(x.detach().chunk(how.batches), y.detach().chunk(how.batches), strict=True))
+        for some, wanted in parts:
+            value = criterion(ready(some), wanted)
+            if value.requires_grad:  # else no output depends on a parameter
+                gradients = torch.autograd.grad(value, parameters, materialize_grads=True)
+                mean += torch.cat([gradient.reshape(-1) for gradient in gradients]).square() / len(parts)
+        return mean.sqrt() + how.epsilon
 
 
 def _check_batch(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss) -> None:
-    loss_function(loss)
     parameters = list(trained_parameters(model).items())
     if not parameters:
         raise InputError("expected a model with parameters, got none; there is no curvature to measure.")
     for name, parameter in parameters:
         if parameter.dtype not in _TOLERANCE:
             raise InputError(
-                f"expected float32 or float64 parameters, got {parameter.dtype} in {name!r}; use model.float()."
+                f"expected parameters all in float32, float64 or bfloat16, got {parameter.dtype} in {name!r}; use model.float()."
             )
     if len(inputs) == 0 or len(inputs) != len(targets):
         raise InputError(
             f"expected as many targets as inputs and at least one, got {len(inputs)} inputs and {len(targets)} targets."
         )
+    chunk = len(inputs) if model.training else CHUNK
+    remedy = "pass training=False, or remove dropout" if model.training else "remove the randomness from its forward"
     with torch.no_grad():
-        for x, y in zip(inputs.split(_CHUNK), targets.split(_CHUNK), strict=True):
-            outputs, again = model(x), model(x)
+        for x, y in zip(inputs.split(chunk), targets.split(chunk), strict=True):
+            outputs, again = run(model, x), run(model, x)
             if float((outputs - again).abs().max()) > 100 * torch.finfo(outputs.dtype).eps * float(outputs.abs().max()):
-                raise InputError(
-                    "expected a deterministic model, got other outputs in a second run; remove the randomness from its forward."
-                )
+                raise InputError(f"expected a deterministic model, got other outputs in a second run; {remedy}.")
             if not bool(torch.isfinite(outputs).all()):
                 raise InputError("expected finite outputs, got NaN or infinity; scale the weights or the inputs down.")
             check_targets(outputs, y, loss)
+
+
+def _operator(model: nn.Module, data: tuple[Tensor, Tensor], loss: Loss, how: CurvatureOptions) -> LinearOperator:
+    operator = curvature_operator(model, *data, loss, how.matrix)
+    return operator if how.preconditioner is None else _preconditioned(operator, how.preconditioner)
 
 
 def _preconditioned(operator: LinearOperator, preconditioner: Tensor) -> LinearOperator:

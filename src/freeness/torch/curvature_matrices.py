@@ -12,13 +12,13 @@ from curvlinops import GGNLinearOperator, HessianLinearOperator
 from scipy.sparse.linalg import LinearOperator
 from torch import Tensor, nn
 
-from freeness.errors import InputError
+from freeness.errors import InputError, brief
 from freeness.torch.losses import Loss, loss_function
 from freeness.torch.products import JacobianProducts
 from freeness.torch.state import trained_parameters
 
 _LOG = logging.getLogger(__name__)
-_CHUNK = 256  # samples held at a time
+CHUNK = 256  # samples held at a time
 
 Matrix = Literal["ggn", "fisher", "hessian", "empirical_fisher"]
 
@@ -39,7 +39,7 @@ def curvature_operator(model: nn.Module, inputs: Tensor, targets: Tensor, loss: 
             (1/B) Σ g gᵀ with the gradients of single samples.
 
     Raises:
-        InputError: another name, or the empirical Fisher of a model whose backward pass has no derivative.
+        InputError: another name, or operations that cannot be differentiated as often as the matrix asks.
 
     Example:
         >>> model = nn.Linear(2, 1, bias=False).double()
@@ -51,14 +51,15 @@ def curvature_operator(model: nn.Module, inputs: Tensor, targets: Tensor, loss: 
         raise InputError(f"expected a matrix among {', '.join(get_args(Matrix))}, got {matrix!r}; choose one.")
     parameters = list(trained_parameters(model).values())
     dtype = np.dtype(np.float32 if parameters[0].dtype == torch.float32 else np.float64)
-    data = list(zip(inputs.detach().split(_CHUNK), targets.detach().split(_CHUNK), strict=True))
+    chunk = len(inputs) if model.training else CHUNK  # batch statistics are those of the whole batch
+    data = list(zip(inputs.detach().split(chunk), targets.detach().split(chunk), strict=True))
     if matrix != "hessian":
         try:
             product = _Outer(model, parameters, data, loss, matrix == "empirical_fisher")
             made: Any = LinearOperator  # its stub knows no arguments
             return made((product.size, product.size), matvec=product, rmatvec=product, dtype=dtype)
         except (RuntimeError, NotImplementedError) as error:
-            reason = str(error).splitlines()[0]
+            reason = brief(error)
             if matrix == "empirical_fisher":
                 raise InputError(
                     f"expected operations whose backward pass has a derivative, got one without ({reason}); take ggn."
@@ -66,7 +67,15 @@ def curvature_operator(model: nn.Module, inputs: Tensor, targets: Tensor, loss: 
             _LOG.info("no derivative of the backward pass (%s), using curvlinops", reason)
     kind: Any = HessianLinearOperator if matrix == "hessian" else GGNLinearOperator
     operator = kind(model, loss_function(loss), parameters, data, check_deterministic=False, num_data=len(inputs))
-    return operator.to_scipy(dtype)
+    found = operator.to_scipy(dtype)
+    try:
+        found.matvec(np.zeros(found.shape[0], dtype))  # fails here where it fails at all
+    except (RuntimeError, NotImplementedError) as error:
+        remedy = "write its backward pass in torch's operations" if matrix == "ggn" else 'take the matrix "ggn"'
+        raise InputError(
+            f"expected operations that torch.func can differentiate twice, got {brief(error)}; {remedy}."
+        ) from error
+    return found
 
 
 @dataclass(frozen=True, eq=False)

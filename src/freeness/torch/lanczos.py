@@ -10,6 +10,9 @@ import torch
 
 from freeness.errors import InputError
 from freeness.laws import Atoms, Law
+from freeness.spectra.records import Measurement
+
+_QUANTILES = 4096  # of a law in the place of its eigenvalues
 
 Matvec = Callable[[np.ndarray], np.ndarray]
 
@@ -63,6 +66,17 @@ class SpectralEstimate:
     def cdf(self, x: float) -> tuple[float, float]:
         """The share of eigenvalues up to x, and its standard error over the probes."""
         return _mean_and_error(np.array([weights[nodes <= x].sum() for nodes, weights in self._rules]))
+
+    def measurement(self, method: str, seconds: float) -> Measurement:
+        """The record of a measured spectrum, with quantiles of the law and ``top`` for its eigenvalues.
+
+        Args:
+            method: how it was estimated.
+            seconds: how long that took.
+        """
+        count = min(self.size, _QUANTILES)
+        values = np.append(self.law.quantile((np.arange(count - 1) + 0.5) / count), self.top)
+        return Measurement(values, self.law, method, seconds)
 
 
 def spectral_estimate(

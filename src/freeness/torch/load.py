@@ -8,6 +8,7 @@ import sys
 import warnings
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +16,13 @@ from torch import Tensor, nn
 from freeness.data import load_fashion_mnist
 from freeness.errors import InputError, brief
 from freeness.torch.datafile import read_data
-from freeness.torch.outputs import run, select_output
+from freeness.torch.outputs import OutputKey, run, select_output
 from freeness.torch.state import untouched
 
 _GAUSSIAN_SAMPLES = 256
 _SIDES = (28, 32, 64, 224)  # of images that are tried
 _STEPS = 16  # of sequences
+_TOKENS = (16, 8, 4)  # lengths of sequences that are tried
 _SEEDS = 2**63  # torch takes 64 bits, and one is for seed + 1
 _SHOWN = 10  # names in a message
 
@@ -47,7 +49,8 @@ def load_model(spec: str, seed: int = 0) -> nn.Module:
         raise InputError(
             f"expected {name}() to return an nn.Module, got {type(model).__name__}; return the model itself."
         )
-    return model
+    inner = model._modules.get("_orig_mod")  # torch.compile's; every way of measuring would be compiled anew
+    return model if inner is None else inner
 
 
 def split_model(spec: str) -> tuple[Path, str]:
@@ -128,16 +131,27 @@ def _call(factory: object, name: str) -> object:
         ) from error
 
 
-def load_data(spec: str, model: nn.Module, seed: int = 0, loss: str = "cross_entropy") -> tuple[Tensor, Tensor, str]:
+class _Fit(NamedTuple):
+    """How a model takes one sample, and the size of its output."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    outputs: int
+
+
+def load_data(
+    spec: str, model: nn.Module, seed: int = 0, loss: str = "cross_entropy", output: OutputKey = None
+) -> tuple[Tensor, Tensor, str]:
     """Inputs, targets and a description.
 
     Args:
         spec: ``fashion-mnist`` (bundled; a directory of the official idx files works too), ``gaussian``, or a file
             .npy (inputs only), .npz (``inputs`` and ``targets``), .pt (a tensor, a pair, or a dict with these keys).
         model: fits the inputs' shape: the first that it takes of the given one, square images, rows and flat vectors, and the
-            outputs that it gives.
+            outputs that it gives. Whole numbers stay int64 where it takes tokens only.
         seed: of random inputs and targets, below 2⁶³.
         loss: decides what targets are: class indices for cross-entropy, vectors otherwise.
+        output: name or number of the output that targets are for, where the model returns several.
 
     Raises:
         InputError: no such file, a broken one, one that does not hold what is expected, or a model that takes no such inputs.
@@ -149,21 +163,26 @@ def load_data(spec: str, model: nn.Module, seed: int = 0, loss: str = "cross_ent
         images = load_fashion_mnist("train", None if spec == "fashion-mnist" else path)
         inputs, labels, described = torch.from_numpy(images.flattened()), torch.from_numpy(images.labels), images.source
     elif spec == "gaussian":
-        shape = _fitting(model, _gaussian_shapes(model), "gaussian")[0]
-        generator = torch.Generator().manual_seed(seed)
-        inputs = torch.randn(_GAUSSIAN_SAMPLES, *shape, generator=generator, dtype=torch.float64)
-        labels, described = None, f"{_GAUSSIAN_SAMPLES} standard Gaussian samples"
+        inputs, described = _random(model, seed, output)
+        labels = None
     else:
         inputs, labels = read_data(path)
         described = path.name
-    shape, outputs = _fitting(model, _image_shapes(tuple(inputs.shape[1:])), spec)
-    return inputs.reshape(len(inputs), *shape), _targets(inputs, labels, outputs, seed, loss), described
+    tokens = bool((inputs >= 0).all()) and bool((inputs == inputs.round()).all())
+    fit = _fitting(model, _image_shapes(tuple(inputs.shape[1:])), spec, output, tokens=tokens)
+    inputs = inputs.reshape(len(inputs), *fit.shape)
+    inputs = inputs if fit.dtype.is_floating_point else inputs.long()
+    return inputs, _targets(inputs, labels, fit.outputs, seed, loss), described
 
 
 def _check_readable(model: nn.Module) -> None:
     for name, parameter in model.named_parameters():
         if isinstance(parameter, nn.UninitializedParameter):
             raise InputError(f"expected initialised parameters, got the lazy {name!r}; run the model once first.")
+        if parameter.is_meta:
+            raise InputError(
+                f"expected parameters with values, got the meta tensor {name!r}; make the model on a device."
+            )
     for name, module in model.named_modules():
         if isinstance(module, torch.jit.ScriptModule):
             raise InputError(
@@ -183,9 +202,23 @@ def _image_shapes(given: tuple[int, ...]) -> list[tuple[int, ...]]:
     return list(dict.fromkeys([given, *square, (count,)]))
 
 
-def _gaussian_shapes(model: nn.Module) -> list[tuple[int, ...]]:
+def _random(model: nn.Module, seed: int, output: OutputKey) -> tuple[Tensor, str]:
+    """Standard Gaussian samples, or random tokens, and what they are."""
+    table = next((module for module in model.modules() if isinstance(module, nn.Embedding | nn.EmbeddingBag)), None)
+    fit = _fitting(model, _random_shapes(model), "gaussian", output, tokens=table is not None)
+    generator = torch.Generator().manual_seed(seed)
+    if fit.dtype.is_floating_point or table is None:
+        made = torch.randn(_GAUSSIAN_SAMPLES, *fit.shape, generator=generator, dtype=torch.float64)
+        return made, f"{_GAUSSIAN_SAMPLES} standard Gaussian samples"
+    made = torch.randint(table.num_embeddings, (_GAUSSIAN_SAMPLES, *fit.shape), generator=generator)
+    return made, f"{_GAUSSIAN_SAMPLES} sequences of {fit.shape[0]} random tokens"
+
+
+def _random_shapes(model: nn.Module) -> list[tuple[int, ...]]:
     """What the first layer with weights may take."""
     for module in model.modules():
+        if isinstance(module, nn.Embedding | nn.EmbeddingBag):
+            return [(length,) for length in _TOKENS]
         if isinstance(module, nn.Linear):
             return [(module.in_features,), (_STEPS, module.in_features)]
         if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
@@ -195,33 +228,55 @@ def _gaussian_shapes(model: nn.Module) -> list[tuple[int, ...]]:
     return []
 
 
-def _fitting(model: nn.Module, shapes: list[tuple[int, ...]], spec: str) -> tuple[tuple[int, ...], int]:
-    """The first shape of a sample that the model takes, and how many outputs it gives.
+def _fitting(
+    model: nn.Module, shapes: list[tuple[int, ...]], spec: str, output: OutputKey, *, tokens: bool = False
+) -> _Fit:
+    """The first shape of a sample that the model takes, as floating numbers before tokens.
 
     Raises:
         InputError: it takes none.
     """
+    problems: list[InputError] = []
     first = next(model.parameters())
-    for shape in shapes:
-        pair = torch.zeros(
-            2, *shape, dtype=first.dtype, device=first.device
-        )  # two, so that no axis is taken for samples
-        try:
-            with untouched(model), torch.no_grad(), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                outputs = select_output(run(model, pair))[1]
-        except InputError:
-            continue
-        if outputs.ndim and len(outputs) == 2:
-            return shape, outputs[0].numel()
-    linear = next((module for module in model.modules() if isinstance(module, nn.Linear)), None)
+    for dtype in (first.dtype, torch.int64) if tokens else (first.dtype,):
+        for shape in shapes:
+            pair = torch.zeros(2, *shape, dtype=dtype, device=first.device)  # two, so that no axis is taken for samples
+            try:
+                with untouched(model), torch.no_grad(), warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    outputs = select_output(run(model, pair), output)[1]
+            except InputError as error:
+                problems.append(error)
+                continue
+            if outputs.ndim and len(outputs) == 2:
+                return _Fit(shape, dtype, outputs[0].numel())
+            shown = tuple(outputs.shape)
+            problems.append(InputError(f"expected one row of outputs a sample, got shape {shown} for two samples."))
+    raise _misfit(model, shapes, spec, problems)
+
+
+def _misfit(model: nn.Module, shapes: list[tuple[int, ...]], spec: str, problems: list[InputError]) -> InputError:
+    """Why no shape fits: the trouble of the model itself where it ran, or fails alike on every shape."""
+    ran = next((problem for problem in problems if problem.__cause__ is None), None)
+    if ran is not None:
+        return ran
     tried = ", ".join(map(str, shapes)) or "none"
+    if any(isinstance(module, nn.Embedding | nn.EmbeddingBag) for module in model.modules()):
+        return InputError(
+            f"expected inputs of tokens (whole numbers below the size of the model's table), got {spec} (tried {tried}); take "
+            "gaussian for random ones, or a file of tokens."
+        )
+    causes = {str(problem.__cause__) for problem in problems}
+    if len(causes) == 1 and len(problems) > 1 and problems[0].__cause__ is not None:
+        cause = brief(problems[0].__cause__)
+        return InputError(f"expected a model that runs on {spec}, got {cause} on every shape tried; mend its forward.")
+    linear = next((module for module in model.modules() if isinstance(module, nn.Linear)), None)
     wanted = (
         "that the model takes"
         if linear is None
         else f"of {linear.in_features} features for the model's first Linear layer"
     )
-    raise InputError(
+    return InputError(
         f"expected inputs {wanted}, got {spec}, of which no shape fits (tried {tried}); choose other data or another model."
     )
 

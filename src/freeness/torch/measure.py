@@ -185,7 +185,7 @@ def jacobian_singular_values(
 
     Args:
         trace: the traced model; of a chain J = W_L D_{L-1} … D_1 W_1 is multiplied in float64, of any other model J is carried
-            from its narrower side.
+            from its narrower side, of a model of tokens with respect to their embedding.
         x: one sample, as in :func:`dual_gram`.
         training: as in :func:`dual_gram`.
         dtype: as in :func:`dual_gram`.
@@ -197,7 +197,7 @@ def jacobian_singular_values(
         √ε·s_max.
 
     Raises:
-        InputError: as :func:`dual_gram`, and tokens, with respect to which outputs have no derivative.
+        InputError: as :func:`dual_gram`, and tokens that no trained nn.Embedding looks up.
 
     Source: Pennington, Schoenholz, Ganguli 2017.
 
@@ -214,10 +214,10 @@ def jacobian_singular_values(
             return torch.linalg.svdvals(_jacobian(factors))
     with replace(trace.function, training=training, dtype=dtype).ready(trace.input(x)) as (ready, sample):
         found = survey(ready, sample)
-        side = min(found.outputs, sample.numel())
-        chosen = _at_least_one(passes) or jacobian_passes(found, sample)
-        smaller = (jacobian_plan(found, sample, min(chosen << k, side)) for k in range(1, side.bit_length() + 1))
-        check_memory(jacobian_plan(found, sample, chosen), smaller, limit, sample.device)
+        side = min(found.outputs, found.inputs)
+        chosen = _at_least_one(passes) or jacobian_passes(found)
+        smaller = (jacobian_plan(found, min(chosen << k, side)) for k in range(1, side.bit_length() + 1))
+        check_memory(jacobian_plan(found, chosen), smaller, limit, sample.device)
         jacobian = input_jacobian(ready, sample, -(-side // chosen))
     return torch.linalg.svdvals(jacobian.double() if jacobian.device.type != "mps" else jacobian.cpu().double())
 
@@ -289,7 +289,9 @@ def measure_jacobian(
         squares = values.square().flip(0)
         return torch.cat([squares.new_zeros(trace.outputs - len(squares)), squares])
 
-    return _measured("singular values of the Jacobian, squared" + _precision(trace, training, dtype), eigenvalues)
+    embedded = "" if x.is_floating_point() or trace.is_chain else ", with respect to the embedded tokens"
+    method = "singular values of the Jacobian, squared" + embedded + _precision(trace, training, dtype)
+    return _measured(method, eigenvalues)
 
 
 def _precision(trace: Trace, training: bool, dtype: torch.dtype | None) -> str:

@@ -16,7 +16,7 @@ class JacobianProducts:
         inputs: tensors of this graph.
 
     Raises:
-        RuntimeError: an operation whose backward pass has no derivative.
+        RuntimeError: an operation whose backward pass has no derivative, or a wrong one.
 
     Example:
         >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
@@ -31,7 +31,7 @@ class JacobianProducts:
         self._direction = torch.zeros_like(outputs, requires_grad=True)
         back = self._pulled(self._direction, create_graph=True)
         self._back = [(place, part) for place, part in enumerate(back) if part.requires_grad]
-        self.push(outputs.new_zeros(self.size))  # fails here where it fails at all
+        self._check()
 
     @property
     def size(self) -> int:
@@ -53,7 +53,20 @@ class JacobianProducts:
         )
         return pushed
 
+    def _check(self) -> None:
+        """u·J(Jᵀu) = ‖Jᵀu‖²: an operation may have a backward pass whose derivative is missing without a word."""
+        outputs, generator = self.outputs, torch.Generator().manual_seed(0)
+        u = torch.randn(outputs.shape, generator=generator, dtype=torch.float64).to(outputs.device, outputs.dtype)
+        pulled = self.pull(u)
+        norm = pulled.norm()
+        if norm > 0 and bool(norm.isfinite()):
+            found = (u * self.push(pulled / norm)).sum() / norm
+            if abs(float(found) - 1) > torch.finfo(outputs.dtype).eps ** 0.5:
+                raise RuntimeError("the derivative of an operation's backward pass is missing")
+
     def _pulled(self, direction: Tensor, create_graph: bool = False) -> tuple[Tensor, ...]:
+        if not self.outputs.requires_grad:  # they do not depend on the inputs
+            return tuple(map(torch.zeros_like, self.inputs))
         return torch.autograd.grad(
             self.outputs, self.inputs, direction, create_graph=create_graph, retain_graph=True, materialize_grads=True
         )
