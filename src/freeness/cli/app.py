@@ -18,6 +18,7 @@ from freeness.cli.law import law_command
 from freeness.cli.layers import layers_command
 from freeness.cli.output import stdout
 from freeness.cli.phase import phase_command
+from freeness.cli.sweep import sweep_command
 
 app = typer.Typer(
     name="freeness",
@@ -35,6 +36,7 @@ app.command("law")(law_command)
 app.command("phase")(phase_command)
 app.command("layers")(layers_command)
 app.command("kernel")(kernel_command)
+app.command("sweep")(sweep_command)
 
 
 def _version() -> str:

@@ -8,20 +8,25 @@ from freeness.plots.phase import plot_phase
 from freeness.plots.pointmass import Split, split_eigenvalues
 from freeness.plots.spectrum import plot_spectrum
 from freeness.plots.style import Figure, figure_of
+from freeness.plots.sweep import SweepTable, plot_heat_map, plot_thresholds, plot_training
 from freeness.plots.window import Window, law_grid, window_of
 
 __all__ = [
     "Figure",
     "Split",
+    "SweepTable",
     "Window",
     "figure_of",
     "law_grid",
     "plot_cdf",
+    "plot_heat_map",
     "plot_law",
     "plot_layers",
     "plot_phase",
     "plot_spectrum",
+    "plot_thresholds",
     "plot_trade_off",
+    "plot_training",
     "split_eigenvalues",
     "window_of",
 ]

@@ -1,0 +1,76 @@
+"""Activations and their derivatives for stacks, every member's numbers the same in every stack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from freeness.network import ActivationFunction
+from freeness.torch.build import activation_module
+
+_VECTOR = 64  # elements: a multiple of what one turn of torch's vectorised loops takes
+
+
+class Bend(NamedTuple):
+    """``apply``: φ(h); ``pull``: g·φ'(h) from g, h and φ(h)."""
+
+    apply: Callable[[Tensor], Tensor]
+    pull: Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def bend_of(function: ActivationFunction) -> Bend:
+    """How a stack applies an activation and pulls a gradient through it.
+
+    Tensors are (M, B, N). Hard-tanh, tanh, ReLU and linear have torch's own backward formulas; any other asks autograd.
+
+    Args:
+        function: any that torch knows.
+
+    Raises:
+        InputError: a function of one's own that is only known to numpy.
+
+    Example:
+        >>> from freeness.network import activation
+        >>> h = torch.tensor([[[-2.0, 0.5]]])
+        >>> bend_of(activation("hardtanh")).pull(torch.ones_like(h), h, h).tolist()
+        [[[0.0, 1.0]]]
+    """
+    module = activation_module(function)
+    if isinstance(module, nn.Identity):
+        return Bend(lambda h: h, lambda g, h, y: g)
+    if isinstance(module, nn.Hardtanh):
+        low, high = module.min_val, module.max_val
+        return Bend(
+            lambda h: h.clamp(low, high),
+            lambda g, h, y: torch.ops.aten.hardtanh_backward(g, h, low, high),
+        )
+    if isinstance(module, nn.ReLU):
+        return Bend(lambda h: h.clamp(min=0), lambda g, h, y: torch.ops.aten.threshold_backward(g, h, 0))
+    if isinstance(module, nn.Tanh):
+        return Bend(lambda h: _whole(torch.tanh, h), lambda g, h, y: g * (1 - y.square()))
+    return Bend(
+        lambda h: _whole(module, h),
+        lambda g, h, y: _whole(lambda both: _pulled(module, both[0], both[1]), torch.stack([g, h])),
+    )
+
+
+def _pulled(module: nn.Module, g: Tensor, h: Tensor) -> Tensor:
+    with torch.enable_grad():
+        h = h.detach().requires_grad_()
+        return torch.autograd.grad(module(h), h, g)[0]
+
+
+def _whole(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """The function on x (…, M, B, N), each member padded to whole vectors.
+
+    Vectorised loops end in scalar code, whose last bits differ; without padding the size of the stack would decide which
+    elements fall there.
+    """
+    size = x.shape[-2] * x.shape[-1]
+    if size % _VECTOR == 0:
+        return function(x)
+    padded = nn.functional.pad(x.flatten(-2), (0, -size % _VECTOR))
+    return function(padded)[..., :size].reshape(*x.shape[-3:])
