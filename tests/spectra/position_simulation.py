@@ -23,16 +23,19 @@ class PositionSample:
     signals: NeuronSignals
     jacobian: np.ndarray
     fisher: np.ndarray
+    theta: np.ndarray
 
 
-def draw_positions(network, samples, rng):
+def draw_positions(network, samples, rng, *, whole=False):
+    """``whole``: Θ itself instead of the eigenvalues."""
     x = torch.tensor(np.asarray(samples, float))
     seen = []
     _, jacobian, theta = _through(network.layers, x, seen, rng)
     signals = NeuronSignals(x.numpy(), tuple(h.numpy() for h in seen))
-    return PositionSample(
-        signals, torch.linalg.eigvalsh(jacobian @ jacobian.T).numpy(), torch.linalg.eigvalsh(theta).numpy()
-    )
+    if whole:
+        return PositionSample(signals, np.array([]), np.array([]), theta.numpy())
+    values = torch.linalg.eigvalsh(jacobian @ jacobian.T).numpy(), torch.linalg.eigvalsh(theta).numpy()
+    return PositionSample(signals, *values, theta.numpy())
 
 
 def _through(layers, x, seen, rng):

@@ -43,7 +43,7 @@ def compare(name, depth, width, count, seeds):
     projected = np.einsum("icjc->ij", gram) / 10
     projected = projected - projected.mean(0) - projected.mean(1)[:, None] + projected.mean()
     assert centred.top == pytest.approx(np.linalg.eigvalsh(projected)[-1] / count, rel=0.1)
-    assert centred.top < 0.5 * found.top
+    assert found.largest[1] <= centred.top * (1 + 1e-9) and centred.top < 0.6 * found.top  # interlacing, and the effect
 
 
 @pytest.mark.parametrize("name", ["tanh", "relu", "erf"])
