@@ -56,11 +56,10 @@ def measured(way: str) -> dict[str, object]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peak memory is read from Linux' /proc")
-def test_the_dual_gram_of_a_resnet_is_as_fast_as_jacrev_in_a_quarter_of_its_memory() -> None:
+def test_the_dual_gram_of_a_resnet_needs_a_quarter_of_the_memory_of_jacrev() -> None:
     dual, jacrev = measured("dual"), measured("jacrev")
     found, expected = torch.tensor(dual["gram"]), torch.tensor(jacrev["gram"])
     assert float((found - expected).abs().max()) <= 1e-4 * float(expected.abs().max())
-    assert dual["seconds"] <= jacrev["seconds"]
     assert dual["extra"] <= jacrev["extra"] / 4
     assert dual["extra"] <= 4 * dual["planned"]  # an estimate, without what the libraries allocate once
 

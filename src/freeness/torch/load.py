@@ -20,7 +20,7 @@ from freeness.torch.outputs import OutputKey, run, select_output
 from freeness.torch.state import untouched
 
 _GAUSSIAN_SAMPLES = 256
-_SIDES = (28, 32, 64, 224)  # of images that are tried
+_SIDES = (28, 32, 64, 224, 16, 8)  # of images that are tried
 _STEPS = 16  # of sequences
 _TOKENS = (16, 8, 4)  # lengths of sequences that are tried
 _SEEDS = 2**63  # torch takes 64 bits, and one is for seed + 1

@@ -92,6 +92,11 @@ def _check_classes(outputs: Tensor, targets: Tensor) -> None:
             f"{tuple(targets.shape)}; "
             "pass class numbers of shape (batch,)."
         )
+    if outputs.shape[1] < 2:
+        raise InputError(
+            "expected outputs of at least 2 classes for cross_entropy, got 1, for which it is constant; choose another loss, or "
+            "another of several outputs by output=…."
+        )
     if targets.dtype != torch.int64:
         raise InputError(
             f"expected int64 class numbers for cross_entropy, got {targets.dtype}; convert them by targets.long()."

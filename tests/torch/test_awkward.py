@@ -1,0 +1,177 @@
+"""``freeness analyze`` on awkward models, as a stranger calls it: an analysis or one sentence, never a traceback."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from typer.testing import CliRunner
+
+from freeness.cli import app
+from freeness.errors import InputError
+from freeness.torch import AnalyzeOptions, analyze, estimate_fisher, trace
+from tests.torch.test_state import assert_same, picture
+from tests.torch.zoo import ZOO, zoo_model
+
+SOURCE = """
+import torch
+from torch import nn
+from tests.torch.zoo import GPT, Recurrent, Shared, ViT, resnet
+
+class Returns(nn.Module):
+    def __init__(self, returned):
+        super().__init__()
+        self.layer, self.returned = nn.Linear(6, 4), returned
+    def forward(self, x):
+        return self.returned(torch.tanh(self.layer(x)))
+
+class Opaque(torch.autograd.Function):
+    @staticmethod
+    def forward(context, x):
+        return x.tanh()
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(context, cotangent):
+        return cotangent
+
+def perceptron():
+    return nn.Sequential(nn.Linear(6, 20), nn.Tanh(), nn.Linear(20, 20), nn.Tanh(), nn.Linear(20, 4))
+
+def scaled(factor, layers=(0, 2, 4)):
+    model = perceptron().double()
+    with torch.no_grad():
+        for layer in layers:
+            model[layer].weight.mul_(factor)
+    return model
+
+def normalised():
+    return nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 4)).train()
+
+resnet_like = lambda: resnet((4, 5), blocks=1)
+vit = ViT
+gpt = lambda: GPT(length=8)
+lstm = lambda: Recurrent(nn.LSTM(4, 5, batch_first=True), 5)
+shared = Shared
+mapping = lambda: Returns(lambda y: {"value": y[:, :1], "logits": y})
+bfloat16 = lambda: perceptron().bfloat16()
+half = lambda: perceptron().half()
+nan = lambda: scaled(float("nan"))
+huge = lambda: scaled(1e90)
+last_huge = lambda: scaled(1e90, (4,))
+tiny = lambda: scaled(1e-200)
+constant = lambda: Returns(lambda y: torch.ones(len(y), 4))
+opaque = lambda: Returns(Opaque.apply)
+raising = lambda: Returns(lambda y: 1 / 0)
+nothing = lambda: Returns(lambda y: None)
+noisy = lambda: Returns(lambda y: y + torch.randn(4))
+mixed = lambda: Returns(nn.Linear(4, 4).double())
+complex_numbers = lambda: perceptron().to(torch.complex64)
+without_values = lambda: perceptron().to("meta")
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "awkward.py"
+    path.write_text(SOURCE)
+    return path
+
+
+def called(*arguments: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, ["analyze", *arguments, "--data", "gaussian"], env={"COLUMNS": "200"})
+    assert "Traceback" not in result.output
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.mark.filterwarnings("ignore:Complex modules are a new feature:UserWarning")
+@pytest.mark.parametrize(
+    ("factory", "options", "words"),
+    [
+        ("resnet_like", (), "batch_norm in 1"),
+        ("vit", (), "scaled_dot_product_attention"),
+        ("gpt", (), "8 random tokens"),
+        ("lstm", (), "lstm in layer"),
+        ("shared", (), "linear in layer"),
+        ("mapping", ("--output", "logits"), "Learning rate"),
+        ("normalised", ("--training",), "those of the batch for the learning rate"),
+        ("normalised", ("--optimizer", "adam"), "with --training"),
+        ("bfloat16", (), "Learning rate"),
+    ],
+)
+def test_awkward_models_are_analysed(file: Path, factory: str, options: tuple[str, ...], words: str) -> None:
+    folder = file.parent / "out"
+    code, shown, errors = called(f"{file}:{factory}", "--out", str(folder), *options)
+    assert code == 0 and words in shown
+    assert "[5/7] measure Fisher (memory: about " in errors
+    assert (folder / "report.html").exists()
+
+
+@pytest.mark.filterwarnings("ignore:Complex modules are a new feature:UserWarning")
+@pytest.mark.parametrize(
+    ("factory", "words"),
+    [
+        ("mapping", "at least 2 classes for cross_entropy, got 1"),
+        ("half", "float32, float64 or bfloat16 parameters, got torch.float16"),
+        ("nan", "finite parameters, got NaN or infinity in '0.weight'"),
+        ("huge", "below 1e308"),
+        ("last_huge", "below 1e308"),
+        ("tiny", "expected weights other than 0"),
+        ("constant", "the outputs do not depend on the parameters"),
+        ("opaque", "got RuntimeError (In order to use an autograd.Function"),
+        ("raising", "got ZeroDivisionError (division by zero) on every shape tried; mend its forward"),
+        ("nothing", "a real floating tensor among the outputs, got no tensor"),
+        ("noisy", "expected a deterministic model"),
+        ("mixed", "got RuntimeError (mat1 and mat2 must have the same dtype"),
+        ("complex_numbers", "got the output (torch.complex64)"),
+        ("without_values", "the meta tensor '0.weight'"),
+    ],
+)
+def test_what_cannot_be_analysed_is_one_sentence(file: Path, factory: str, words: str) -> None:
+    code, shown, errors = called(f"{file}:{factory}", "--json")
+    last = errors.splitlines()[-1]
+    assert code == 2 and not shown
+    assert last.startswith("Error: expected ") and last.endswith(".") and words in last
+
+
+def test_the_help_names_what_an_awkward_model_needs() -> None:
+    shown = CliRunner().invoke(app, ["analyze", "--help"], env={"COLUMNS": "200"}).stdout
+    for option in ("--output", "--training", "--passes", "--device"):
+        assert option in shown
+
+
+def test_more_outputs_than_are_computed_are_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_module("freeness.torch.analyze"), "_EXACT", 5)
+    model, x = zoo_model("LeNet")
+    model = nn.Sequential(model, nn.Linear(4, 9).double())
+    inputs = torch.randn(6, *x.shape[1:], dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    stages: list[str] = []
+    found = analyze(model, (inputs, torch.arange(6) % 9), progress=lambda at: stages.append(at.stage))
+    wanted = estimate_fisher(trace(model, inputs[:1]), inputs[0])
+    assert "stochastic Lanczos quadrature of Θ" in found.fisher.measured.method
+    assert found.fisher.measured.law.mean == pytest.approx(wanted.mean)
+    assert found.fisher.measured.eigenvalues[-1] == pytest.approx(wanted.top)
+    assert "JJᵀ" in found.jacobian.measured.method
+    assert "measure Fisher" in stages
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ZOO)
+def test_analysing_the_zoo_changes_nothing(name: str) -> None:
+    model, x = zoo_model(name)
+    generator = torch.Generator().manual_seed(1)
+    if x.is_floating_point():
+        inputs = torch.randn(5, *x.shape[1:], dtype=torch.float64, generator=generator)
+    else:
+        inputs = torch.randint(9, (5, *x.shape[1:]), generator=generator)
+    before = [picture(model), [id(module) for module in model.modules()], list(model.state_dict())]
+    outputs = trace(model, x).outputs
+    targets = torch.randn(5, outputs, dtype=torch.float64, generator=generator)
+    options = AnalyzeOptions(loss="half_squared_error", optimizer="adam")
+    try:
+        assert analyze(model, (inputs, targets), options).learning_rate.bound > 0
+    except InputError as error:
+        assert str(error).startswith("expected ")
+    assert_same(before, [picture(model), [id(module) for module in model.modules()], list(model.state_dict())])
