@@ -109,6 +109,15 @@ def test_an_unbatched_input_of_a_convolution_is_taken() -> None:
     assert_near(dual_gram(trace(model, x), x), dual(model, x))
 
 
+def test_an_unbatched_vector_is_taken() -> None:
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(5, 4), nn.Softmax(-1)).double(), torch.randn(5, dtype=torch.float64)
+    jacobian = rows(model(x), list(model.parameters()))
+    assert_near(dual_gram(trace(model, x), x), jacobian @ jacobian.T)
+    chain = nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 3)).double()
+    assert_near(dual_gram(trace(chain, x), x, dtype=torch.float32), dual_gram(trace(chain, x), x), 1e-5)
+
+
 def test_a_table_that_is_also_the_last_layer_has_its_gradients_added() -> None:
     model, tokens = zoo_model("GPT")
     with Function(model).ready(tokens) as (function, x):

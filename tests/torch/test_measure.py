@@ -116,6 +116,12 @@ def test_float32_models_are_measured_in_float64() -> None:
     double = dual_gram(trace(model.double(), sample.double()), sample)
     assert single.dtype == torch.float64
     assert_equal(single, double)
+    traced = trace(model.float(), sample)
+    asked = dual_gram(traced, sample, dtype=torch.float32)
+    assert asked.dtype == torch.float64
+    assert 0 < float((asked - double).abs().max()) <= 1e-5 * float(double.max())
+    assert "in float32" in measure_fisher(traced, sample, dtype=torch.float32).method
+    assert "in float" not in measure_jacobian(traced, sample).method
 
 
 def test_realised_signals_are_those_of_a_hand_written_pass() -> None:

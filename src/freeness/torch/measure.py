@@ -70,9 +70,9 @@ def dual_gram(
     if _as_chain(trace, training, dtype):
         sample = trace.sample(x)
         check_memory(_chain_plan(trace), (), limit, sample.device)
-        factors = _factors(trace, sample)
+        factors = _factors(trace, sample, dtype)
         with torch.no_grad():
-            return _backward_gram(factors) if _backward_is_cheaper(factors) else _forward_gram(factors)
+            return (_backward_gram(factors) if _backward_is_cheaper(factors) else _forward_gram(factors)).double()
     function = replace(trace.function, training=training, dtype=dtype)
     with function.ready(trace.input(x)) as (ready, sample):
         passes = _checked_passes(survey(ready, sample), 1, passes, limit, sample.device)
@@ -145,7 +145,7 @@ def dual_plan(trace: Trace, x: Tensor, *, samples: int = 1, passes: int | None =
 
 
 def _as_chain(trace: Trace, training: bool, dtype: torch.dtype | None) -> bool:
-    return trace.is_chain and not training and dtype in (None, torch.float64)
+    return trace.is_chain and not training and dtype in (None, torch.float64, torch.float32)
 
 
 def _chain_plan(trace: Trace) -> MemoryPlan:
@@ -209,9 +209,9 @@ def jacobian_singular_values(
         True
     """
     if _as_chain(trace, training, dtype):
-        factors = _factors(trace, trace.sample(x))
+        factors = _factors(trace, trace.sample(x), dtype)
         with torch.no_grad():
-            return torch.linalg.svdvals(_jacobian(factors))
+            return torch.linalg.svdvals(_jacobian(factors).double())
     with replace(trace.function, training=training, dtype=dtype).ready(trace.input(x)) as (ready, sample):
         found = survey(ready, sample)
         side = min(found.outputs, found.inputs)
@@ -297,7 +297,7 @@ def measure_jacobian(
 def _precision(trace: Trace, training: bool, dtype: torch.dtype | None) -> str:
     """What to say about the dtype and the mode, where they are not float64 and eval."""
     own = next((parameter.dtype for parameter in trace.model.parameters()), torch.float64)
-    used = torch.float64 if _as_chain(trace, training, dtype) else dtype or own
+    used = dtype or (torch.float64 if _as_chain(trace, training, dtype) else own)
     return (
         "" if used == torch.float64 else f", in {str(used).removeprefix('torch.')}"
     ) + ", in training mode" * training
@@ -322,16 +322,17 @@ class _Factor:
         return self.matrix.ndim == 1
 
 
-def _factors(trace: Trace, x: Tensor) -> list[_Factor]:
-    """Input side first; the diagonals before the first weight and after the last one included."""
+def _factors(trace: Trace, x: Tensor, dtype: torch.dtype | None = None) -> list[_Factor]:
+    """Input side first; the diagonals before the first weight and after the last one included. Signals are in float64."""
+    dtype = dtype or torch.float64
     values = layer_values(trace.chain, x)
     factors = []
     for layer, step, value in zip(trace.network.layers, trace.chain.steps, values, strict=False):
         if isinstance(step, DenseStep):
             trained_bias = isinstance(layer, Dense) and layer.bias
-            factors.append(_Factor(step.weight.detach().to(value), float(value @ value) + trained_bias))
+            factors.append(_Factor(step.weight.detach().to(value.device, dtype), float(value @ value) + trained_bias))
         else:
-            factors.append(_Factor(derivative(step.function, value)))
+            factors.append(_Factor(derivative(step.function, value).to(dtype)))
     return factors
 
 

@@ -56,7 +56,7 @@ class BiasUse(Use):
 
     def gradient(self, cotangent: Tensor, rows: slice) -> Tensor:
         """Sums over positions."""
-        return cotangent.movedim(self.axis, 1).flatten(2).sum(2)[:, rows]
+        return cotangent.movedim(self.axis, 1).unsqueeze(-1).flatten(2).sum(2)[:, rows]
 
 
 @dataclass(eq=False)
