@@ -12,13 +12,12 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from freeness.cli.architecture import Sizes, rows_of, scaled, wide_network
 from freeness.cli.errors import reports_errors
 from freeness.cli.files import named_numbers, write_atomically
 from freeness.cli.output import stderr, stdout
-from freeness.data import load_fashion_mnist
 from freeness.errors import InputError
 from freeness.meanfield import Kernels, kernels
-from freeness.network import Activation, ActivationFunction, Branch, Network, mlp, resnet
 from freeness.network import activation as activation_of
 
 SCHEMA_VERSION = 1
@@ -58,11 +57,11 @@ def kernel_command(
     if out is not None and out.suffix != ".npz":
         raise InputError(f"expected a file FILE.npz for the kernels, got {out.name!r}; change the ending.")
     function = activation_of(activation, **named_numbers(parameter or [], "--parameter"))
-    inputs, source = _inputs(data, count)
+    inputs, source = rows_of(data, count)
     if not raw:
-        norms = np.linalg.norm(inputs, axis=1, keepdims=True)
-        inputs = inputs * np.sqrt(inputs.shape[1]) / np.where(norms > 0, norms, 1.0)
-    network = _network(inputs.shape[1], function, depth, (sigma_w, sigma_b), residual)
+        inputs = scaled(inputs)
+    sizes = Sizes(inputs.shape[1], inputs.shape[1])  # widths do not enter the limit of wide layers
+    network = wide_network(sizes, function, depth, (sigma_w, sigma_b), residual)
     found = kernels(network, inputs)
     values = np.linalg.eigvalsh(found.ntk)
     document = documents.dumps(_document(activation, residual, source, found, values), allow_nan=False, indent=1) + "\n"
@@ -82,39 +81,6 @@ def kernel_command(
     console = stderr() if json == "-" else stdout()
     for name, path in written:
         console.print(f"{name}: {path}", soft_wrap=True)
-
-
-def _network(
-    width: int, function: ActivationFunction, depth: int, sigma: tuple[float, float], residual: float | None
-) -> Network:
-    """The record; its widths do not enter the limit of wide layers."""
-    if residual is None:
-        return mlp(depth, width, function, "gaussian", sigma_w=sigma[0], sigma_b=sigma[1])
-    if depth < 3:
-        raise InputError(f"expected a depth ≥ 3 with --residual, for first, last and hidden layers, got {depth}.")
-    branch = Branch(function, sigma_w=sigma[0], sigma_b=sigma[1], scale=residual)
-    stream = resnet(depth - 2, width, branch, inputs=width, outputs=1)
-    return Network((*stream.layers[:-1], Activation(function), stream.layers[-1]))
-
-
-def _inputs(data: str, count: int) -> tuple[np.ndarray, str]:
-    """(n, N₀) and where they come from."""
-    if data == "fashion-mnist":
-        images = load_fashion_mnist("train")
-        return images.flattened()[:count].astype(float), images.source
-    path = Path(data)
-    try:
-        array = np.load(path, allow_pickle=False)
-    except OSError as error:
-        raise InputError(
-            f"expected fashion-mnist or a file of inputs, got {data!r} ({error.strerror or error}); check the path."
-        ) from error
-    except (ValueError, EOFError) as error:
-        raise InputError(f"expected a .npy array in {data!r}, got something else; write it by numpy.save.") from error
-    if not isinstance(array, np.ndarray) or array.ndim < 2 or array.size == 0 or array.dtype.kind not in "fiu":
-        found = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else "several arrays"
-        raise InputError(f"expected one array of real inputs (n, …) in {data!r}, got {found}; save one.")
-    return array.reshape(len(array), -1)[:count].astype(float), str(path)
 
 
 def _document(

@@ -223,7 +223,8 @@ class LinearTraining:
         values, vectors = self._eigen
         spread = np.einsum("ik,ij,jk->k", vectors, covariance, vectors, optimize=True)
         factor = 1 - self._checked(rate) * self.curvature * values / len(values)
-        left = np.array([(factor ** (2 * int(t))) @ spread for t in np.asarray(steps)])
+        with np.errstate(over="ignore", invalid="ignore"):
+            left = np.array([(factor ** (2 * int(t))) @ spread for t in np.asarray(steps)])
         return mean + self.curvature / 2 * self.outputs * left / len(values)
 
     # --- parts -------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from freeness.torch.curvature import (
 from freeness.torch.estimate import estimate_fisher, estimate_jacobian
 from freeness.torch.freeness_test import freeness_test
 from freeness.torch.freeness_trace import FreenessTrace, freeness_trace
+from freeness.torch.full_batch import Descended, FullBatch, full_batch_descent
 from freeness.torch.initialize import InitializedLayer, InitializeOptions, initialize_
 from freeness.torch.kinds import TracedOperation
 from freeness.torch.lanczos import LanczosOptions, SpectralEstimate
@@ -37,8 +38,10 @@ __all__ = [
     "AdamOptions",
     "AnalyzeOptions",
     "CurvatureOptions",
+    "Descended",
     "FreenessTest",
     "FreenessTrace",
+    "FullBatch",
     "InitializeOptions",
     "InitializedLayer",
     "LanczosOptions",
@@ -59,6 +62,7 @@ __all__ = [
     "estimate_jacobian",
     "freeness_test",
     "freeness_trace",
+    "full_batch_descent",
     "initialize_",
     "jacobian_singular_values",
     "load_data",

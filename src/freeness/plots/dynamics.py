@@ -1,0 +1,42 @@
+"""Predicted and measured loss along training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from freeness.plots import style
+
+
+def plot_dynamics(
+    steps: np.ndarray,
+    predicted: np.ndarray,
+    measured: Sequence[tuple[np.ndarray, np.ndarray]] = (),
+    ax: Axes | None = None,
+    *,
+    title: str = "",
+) -> Axes:
+    """Draw the predicted training loss as a line and measured ones beside it, on a logarithmic axis.
+
+    Args:
+        steps: of the prediction, ascending.
+        predicted: losses there.
+        measured: steps and losses of real networks.
+        ax: axes to draw into; those of a new figure when left out.
+        title: above the picture.
+    """
+    axes = style.axes_or_new(ax)
+    handles = []
+    for place, (at, losses) in enumerate(measured):
+        label = f"measured ({len(measured)} network{'' if len(measured) == 1 else 's'})" if place == 0 else None
+        lines = axes.plot(at, losses, color=style.MEASURED, linewidth=1, alpha=0.8, label=label, gid="measured")
+        handles += lines if place == 0 else []
+    handles += axes.plot(
+        steps, predicted, color=style.THEORY, linewidth=2, label="predicted from the kernel", gid="predicted"
+    )
+    axes.set_yscale("log")
+    style.finish(axes, xlabel="step of full-batch gradient descent", ylabel="training loss (log scale)", title=title)
+    style.legend_below(axes, handles)
+    return axes

@@ -1,0 +1,106 @@
+"""Full-batch gradient descent of a real network, measured: what predictions of the tangent kernel are compared with."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from freeness.errors import InputError
+from freeness.torch.curvature import batch_sharpness
+from freeness.torch.losses import Loss, check_targets, loss_function
+
+
+@dataclass(frozen=True)
+class FullBatch:
+    """How to descend.
+
+    Args:
+        rate: η of plain gradient descent.
+        steps: how many.
+        records: the steps at which loss and outputs are kept; all when left out.
+        sharpness: the steps at which λ_max of the GGN is measured.
+    """
+
+    rate: float
+    steps: int
+    records: Sequence[int] | None = None
+    sharpness: Sequence[int] = ()
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.rate) and self.rate > 0 and self.steps >= 0):
+            raise InputError(f"expected a rate > 0 and steps ≥ 0, got {self.rate} and {self.steps}; correct them.")
+
+
+@dataclass(frozen=True, eq=False)
+class Descended:
+    """The records: ``steps``, mean ``loss``, ``outputs`` (len, n, C), and λ_max of the GGN where it was asked for.
+
+    ``diverged``: the step whose loss was not finite any more, where it ended; else None.
+    """
+
+    steps: np.ndarray
+    loss: np.ndarray
+    outputs: np.ndarray
+    sharpness: np.ndarray
+    diverged: int | None
+
+
+def full_batch_descent(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss, how: FullBatch) -> Descended:
+    """Train a copy of a model by gradient descent on all data at once, and record it.
+
+    Args:
+        model: taken in eval mode; it is left as it is.
+        inputs: (n, …).
+        targets: as of :func:`~freeness.torch.losses.check_targets`.
+        loss: its name.
+        how: rate and steps.
+
+    Raises:
+        InputError: targets that do not fit, or outputs that are not finite at the start.
+
+    Example:
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> x, y = torch.randn(8, 3, generator=generator), torch.randn(8, 1, generator=generator)
+        >>> model = nn.Linear(3, 1)
+        >>> _ = nn.init.zeros_(model.weight), nn.init.zeros_(model.bias)
+        >>> found = full_batch_descent(model, x, y, "mse", FullBatch(0.1, 50, records=(0, 25, 50)))
+        >>> found.steps.tolist(), bool(found.loss[-1] < found.loss[0]), float(model.weight.detach().abs().max())
+        ([0, 25, 50], True, 0.0)
+    """
+    trained = copy.deepcopy(model).eval().requires_grad_()
+    criterion = loss_function(loss)
+    wanted = range(how.steps + 1) if how.records is None else set(how.records)
+    steps, losses, outputs, sharpness = [], [], [], []
+    diverged = None
+    with torch.enable_grad():
+        parameters = [p for p in trained.parameters() if p.is_floating_point()]
+        for step in range(how.steps + 1):
+            found = trained(inputs)
+            if step == 0:
+                check_targets(found, targets, loss)
+            value = criterion(found, targets)
+            if not bool(torch.isfinite(value)):
+                if step == 0:
+                    raise InputError(
+                        "expected finite outputs at the start, got NaN or infinity; scale the weights down."
+                    )
+                diverged = step
+                break
+            if step in wanted:
+                steps.append(step)
+                losses.append(float(value.detach()))
+                outputs.append(found.detach().double().cpu().numpy())
+            if step in how.sharpness:
+                sharpness.append(batch_sharpness(trained, inputs, targets, loss).value)
+            if step < how.steps:
+                gradients = torch.autograd.grad(value, parameters, allow_unused=True)
+                with torch.no_grad():
+                    for parameter, gradient in zip(parameters, gradients, strict=True):
+                        if gradient is not None:
+                            parameter -= how.rate * gradient
+    return Descended(np.array(steps), np.array(losses), np.array(outputs), np.array(sharpness), diverged)
