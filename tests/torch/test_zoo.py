@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from freeness.errors import InputError
-from freeness.torch import dual_gram, jacobian_singular_values, measure_fisher, measure_jacobian, ntk_gram, trace
+from freeness.torch import (
+    CurvatureOptions,
+    LanczosOptions,
+    adam_preconditioner,
+    batch_sharpness,
+    dual_gram,
+    estimate_fisher,
+    jacobian_singular_values,
+    measure_fisher,
+    measure_jacobian,
+    ntk_gram,
+    trace,
+)
 from freeness.torch.batched import plain_attention
 from freeness.torch.outputs import select_output
 from tests.torch.models import rows
@@ -58,6 +72,21 @@ pytestmark = pytest.mark.filterwarnings("ignore:There is a performance drop:User
 
 # functional_call leaves the weights of recurrent layers as they are; control flow on values does not go into a transform
 WITHOUT_JACREV = {"LSTM", "GRU", "RNN", "control flow"}
+
+
+# dropout, one value a channel, and a weight that every forward pass moves
+IN_TRAINING = {"VGG", "ViT", "parametrised", "ResNet-18"}
+
+
+class First(nn.Module):
+    """The tensor that is looked at, of several."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        return select_output(self.model(x))[1]
 
 
 def output(model: nn.Module, x: Tensor) -> Tensor:
@@ -156,12 +185,24 @@ def test_tangent_kernel_of_a_batch_equals_that_of_jacrev(name: str) -> None:
 def test_reading_and_measuring_change_nothing(name: str) -> None:
     model, x = zoo_model(name)
     output(model, torch.cat([x, x])).sum().backward()
+    shape = select_output(model.eval()(x))[1].shape
+    model.train()
     next(model.children(), model).eval()
+    model.register_forward_hook(lambda *_: None)
     before = [picture(model), [id(m) for m in model.modules()], list(model.state_dict())]
     traced = trace(model, x)
     dual_gram(traced, x)
     ntk_gram(traced, x, traced=True)
     measure_fisher(traced, x)
-    if x.is_floating_point():
+    if name != "embedding bag":
         measure_jacobian(traced, x)
+    if name not in IN_TRAINING:
+        dual_gram(traced, x, training=True)
+    target = torch.zeros(shape, dtype=torch.float64)
+    whole = model if not traced.output else First(model)
+    adam_preconditioner(whole, x, target, "mse")
+    with contextlib.suppress(InputError):  # of an operation whose backward pass has no derivative
+        estimate_fisher(traced, x, LanczosOptions(2, 3))
+        batch_sharpness(whole, x, target, "mse")
+        batch_sharpness(whole, x, target, "mse", CurvatureOptions("hessian", training=name not in IN_TRAINING))
     assert_same(before, [picture(model), [id(m) for m in model.modules()], list(model.state_dict())])

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from freeness.errors import InputError
+from freeness.errors import InputError, brief
 from freeness.torch.lanczos import LanczosOptions, SpectralEstimate, spectral_estimate
 from freeness.torch.products import JacobianProducts
 from freeness.torch.state import trained_parameters
@@ -93,7 +93,7 @@ def _estimate(outputs: Tensor, inputs: Sequence[Tensor], options: LanczosOptions
         products = JacobianProducts(outputs, inputs)
     except (RuntimeError, NotImplementedError) as error:
         raise InputError(
-            f"expected operations whose backward pass has a derivative, got one without ({str(error).splitlines()[0]}); "
+            f"expected operations whose backward pass has a derivative, got one without ({brief(error)}); "
             "measure the whole matrix instead."
         ) from error
 
