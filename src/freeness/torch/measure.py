@@ -12,7 +12,6 @@ from torch import Tensor
 
 from freeness.errors import InputError
 from freeness.laws import Empirical
-from freeness.network.layers import Dense
 from freeness.spectra.records import Measurement
 from freeness.torch.any_model import Survey, gram, input_jacobian, jacobian_passes, jacobian_plan, planned, survey
 from freeness.torch.elementwise import derivative
@@ -327,9 +326,9 @@ def _factors(trace: Trace, x: Tensor, dtype: torch.dtype | None = None) -> list[
     dtype = dtype or torch.float64
     values = layer_values(trace.chain, x)
     factors = []
-    for layer, step, value in zip(trace.network.layers, trace.chain.steps, values, strict=False):
+    for step, value in zip(trace.chain.steps, values, strict=False):
         if isinstance(step, DenseStep):
-            trained_bias = isinstance(layer, Dense) and layer.bias
+            trained_bias = step.bias is not None and (step.bias.requires_grad or not trace.any_trained)
             factors.append(_Factor(step.weight.detach().to(value.device, dtype), float(value @ value) + trained_bias))
         else:
             factors.append(_Factor(derivative(step.function, value).to(dtype)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -106,7 +107,7 @@ class Trace:
     ``operations``: every operation that has parameters or changes what theory must know, in the order of the forward pass.
     ``output``: which tensor is looked at, "" where the model returns one; ``outputs``: its size C for one sample. ``steps``
     hold the model's own tensors, and are aligned with ``network.layers``, apart from changes of shape; () where there is no
-    network.
+    network. ``any_trained``: whether the model trains anything; otherwise all biases count.
     """
 
     model: nn.Module
@@ -116,25 +117,26 @@ class Trace:
     outputs: int
     operations: tuple[TracedOperation, ...]
     steps: tuple[Step, ...]
-    _network: Network | None
+    any_trained: bool
     _chain: Chain | None
     _refusal: str
 
-    @property
+    @cached_property
     def network(self) -> Network:
-        """The framework-free record.
+        """The framework-free record, made when it is first asked for: telling ensembles takes singular values of all weights.
 
         Raises:
             InputError: a record cannot stand for this model; the first operation that is in the way is named.
         """
-        if self._network is None:
+        if not self.covered:
             raise InputError(self._refusal)
-        return self._network
+        layers = (layer_of(step, self.any_trained) for step in self.steps)
+        return Network(tuple(layer for layer in layers if layer is not None))
 
     @property
     def covered(self) -> bool:
         """Whether there is a ``network``."""
-        return self._network is not None
+        return bool(self.steps)
 
     @property
     def uncovered(self) -> tuple[TracedOperation, ...]:
@@ -244,7 +246,7 @@ def trace(model: nn.Module, example: Tensor, output: OutputKey = None) -> Trace:
     """
     place, reading, expected = _read(model, example, output)
     shape = tuple(example.shape[1:]) if example.ndim > 1 else tuple(example.shape)
-    operations, steps, network, chain, refusal = reading.operations, (), None, None, ""
+    operations, steps, chain, refusal = reading.operations, (), None, ""
     any_trained = any(parameter.requires_grad for parameter in model.parameters())
     try:
         steps = _merged(_covered(reading))
@@ -253,14 +255,13 @@ def trace(model: nn.Module, example: Tensor, output: OutputKey = None) -> Trace:
         plain = _chained(steps)
         chain = None if plain is None else Chain(plain, shape)
         steps = steps if plain is None else plain
-        network = Network(tuple(layer for step in steps if (layer := layer_of(step, any_trained)) is not None))
     except InputError as error:
         steps, chain, refusal = (), None, str(error)
         if refusal == _UNFAITHFUL:
             operations += (TracedOperation("", type(model).__name__, "forward", OTHER.name, "none", refusal),)
     batched = example.ndim > 1
     outputs = expected.numel() // (len(example) if batched else 1)
-    return Trace(model, shape, batched, place, outputs, operations, steps, network, chain, refusal)
+    return Trace(model, shape, batched, place, outputs, operations, steps, any_trained, chain, refusal)
 
 
 def read_chain(model: nn.Module, example: Tensor) -> Chain:
