@@ -38,8 +38,12 @@ def write_specification(folder, depths=(2, 3, 4, 5, 6, 7, 8, 9), steps=1500):
 
 def start(*command, **options):
     return subprocess.Popen(
-        [sys.executable, "-m", *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=ENVIRONMENT, **options,
+        [sys.executable, "-m", *map(str, command)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+        **options,
     )
 
 
@@ -72,7 +76,9 @@ def ended(*processes):
 @contextmanager
 def scheduler():
     """A scheduler process and its address."""
-    process = start("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-show")
+    process = start(
+        "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-show"
+    )
     with ended(process):
         seen = []
 

@@ -41,7 +41,9 @@ def test_two_workers_joined_by_address_give_the_inline_table(tmp_path, undisturb
     with scheduler() as (_, address):
         workers = [worker(address) for _ in range(2)]
         with ended(*workers):
-            run = run_sweep(read_specification(specification), tmp_path / "store.sqlite", DaskEngine(address, timeout=60))
+            run = run_sweep(
+                read_specification(specification), tmp_path / "store.sqlite", DaskEngine(address, timeout=60)
+            )
     assert run.computed == 48
     assert numbers(tmp_path / "store.sqlite").identical(undisturbed)
 
@@ -76,7 +78,7 @@ def test_a_killed_scheduler_ends_the_driver_with_3_and_the_command_that_resumes(
     assert 0 < len(committed(store)) < 48
     resumed = driver(specification, store, "--engine", "inline", folder=tmp_path)
     with ended(resumed):
-        output, error = resumed.communicate(timeout=300)
+        _, error = resumed.communicate(timeout=300)
         assert resumed.returncode == 0, error
     after = committed(store)
     assert before.items() <= after.items() and len(after) == 48
@@ -112,9 +114,7 @@ def test_an_interrupted_driver_says_how_to_go_on(tmp_path):
 
 def test_two_sweeps_share_a_store_and_its_cells(tmp_path):
     store = tmp_path / "store.sqlite"
-    few, more = (
-        read_specification(write_specification(tmp_path, depths, steps=20)) for depths in ((2, 3), (2, 3, 4))
-    )
+    few, more = (read_specification(write_specification(tmp_path, depths, steps=20)) for depths in ((2, 3), (2, 3, 4)))
     assert run_sweep(few, store).computed == 12
     run = run_sweep(more, store)
     assert (run.reused, run.computed) == (12, 6)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -73,8 +76,18 @@ def sweep_command(
     with needs_extra("torch"):
         import freeness.torch  # noqa: F401
     with needs_extra("sweep"):
-        from freeness.experiments import DaskEngine, IncompleteError, inline, open_sweep, run_sweep, with_thresholds
+        from freeness.experiments import (
+            DaskEngine,
+            IncompleteError,
+            check_export,
+            inline,
+            open_sweep,
+            run_sweep,
+            with_thresholds,
+        )
         from freeness.experiments import export as write_table
+    if export is not None:
+        check_export(export)
     sweep = _sweep(specification, preset)
     path = store or Path(f"{sweep.name}.sqlite")
     if engine is EngineName.inline and (scheduler or workers or adaptive):
@@ -84,7 +97,7 @@ def sweep_command(
     performed = inline if engine is EngineName.inline else DaskEngine(scheduler, workers, adaptive)
     again = f"To go on: {shlex.join(['freeness', *sys.argv[1:]])}"
     try:
-        with progress_bar(f"sweep {sweep.name}") as progress:
+        with _quiet(), progress_bar(f"sweep {sweep.name}") as progress:
             run = run_sweep(sweep, path, performed, device=device, progress=progress)
     except IncompleteError as error:
         stderr().print(f"Incomplete: {error}\n{again}", style="red", soft_wrap=True)
@@ -100,6 +113,16 @@ def sweep_command(
     if export is not None:
         write_table(table, export)
         stdout().print(f"Table: {export}", soft_wrap=True)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Dask's own log: what is lost is said in a sentence."""
+    logging.disable(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _sweep(path: Path | None, name: str | None) -> SweepSpecification:

@@ -39,7 +39,7 @@ class Images(Dataset):
     ) -> None:
         self._fetch = fetch
         self._scaling: Scaling = scaling
-        self.classes = torch.from_numpy(np.asarray(classes, dtype=np.int64))
+        self.classes = torch.tensor(classes, dtype=torch.int64)
         self.blocks = blocks or [range(len(classes))]
 
     def __len__(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,7 +57,7 @@ class DaskEngine:
             InputError: the scheduler cannot be reached, or a worker refuses its task.
             LostError: the scheduler is lost.
         """
-        from distributed import wait
+        from distributed import CancelledError, wait
 
         with self._client() as client:
             pending = {client.submit(perform, task, pure=False, retries=0): task for task in tasks}
@@ -67,7 +66,7 @@ class DaskEngine:
                     done, _ = wait(list(pending), timeout=_GLANCE, return_when="FIRST_COMPLETED")  # pyright: ignore
                 except TimeoutError:
                     done = set()
-                except Exception as error:  # futures are cancelled as the connection goes
+                except CancelledError as error:  # futures are, as the connection goes
                     raise _lost(error) from error
                 if not done and client.status != "running":
                     raise _lost(None)
@@ -81,7 +80,6 @@ class DaskEngine:
         from dask.config import set as configured
         from distributed import Client, LocalCluster
 
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is lost is said in a sentence
         settings = {
             "distributed.logging.distributed": "critical",  # of the workers that are started here
             "distributed.scheduler.allowed-failures": _FAILURES,
@@ -115,11 +113,12 @@ def _cores() -> int:
 
 
 def _result(future) -> tuple[tuple[CellResult, ...], dict]:
+    from distributed import CancelledError, KilledWorker
+    from distributed.comm.core import CommClosedError
+
     try:
         return future.result()
-    except FreenessError:
-        raise
-    except Exception as error:  # a cancelled future, a worker that died too often, a fault of the worker's own
+    except (CancelledError, CommClosedError, KilledWorker) as error:
         raise _lost(error) from error
 
 

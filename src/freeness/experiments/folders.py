@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from dask.config import set as configured
@@ -43,10 +44,9 @@ class ParquetFile:
             raise InputError(
                 f"expected a column label in {self._name!r}, got {list(self._frame.columns)[:6]}; rename it."
             )
-        with configured(scheduler="synchronous"):
-            self.classes = np.asarray(self._frame["label"].compute(), dtype=np.int64)
-            sizes = self._frame["label"].map_partitions(len).compute()
-        ends = np.cumsum([0, *sizes])
+        groups = [self._rows(group, "label") for group in range(self._frame.npartitions)]
+        self.classes = np.concatenate(groups).astype(np.int64)
+        ends = np.cumsum([0, *map(len, groups)])
         self.blocks = [range(int(a), int(b)) for a, b in pairwise(ends)]
         self._starts = ends[:-1]
         self._group = lru_cache(maxsize=_GROUPS)(self._read)
@@ -60,10 +60,13 @@ class ParquetFile:
         groups = np.searchsorted(self._starts, chosen, side="right") - 1
         return np.stack([self._group(int(g))[i - self._starts[g]] for g, i in zip(groups, chosen, strict=True)])
 
-    def _read(self, group: int) -> np.ndarray:
+    def _rows(self, group: int, columns: str | list[str]) -> Any:
+        """Those columns of a row group; one group at a time, so that Dask joins none."""
         with configured(scheduler="synchronous"):
-            rows = self._frame.partitions[group].compute()
-        pixels = rows.drop(columns="label")
+            return self._frame.partitions[group][columns].compute()
+
+    def _read(self, group: int) -> np.ndarray:
+        pixels = self._rows(group, [name for name in self._frame.columns if name != "label"])
         if list(pixels.columns) != ["image"]:
             return pixels.to_numpy()
         cells = [np.frombuffer(v, np.uint8) if isinstance(v, bytes) else np.asarray(v) for v in pixels["image"]]

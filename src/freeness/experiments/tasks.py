@@ -64,9 +64,10 @@ def perform(task: Task) -> tuple[tuple[CellResult, ...], dict]:
         task: what to do.
 
     Raises:
-        InputError: the data cannot be read here, or is other data than the sweep was made for.
+        InputError: no such device, or the data cannot be read here or is other data than the sweep was made for.
     """
     torch.set_num_threads(1)
+    _check_device(task.device)
     images = _images(task.data.model_dump_json(), task.cells[0].data)
     size = faster_stack(task.cells, images, task.device)
     results: list[CellResult] = []
@@ -127,6 +128,15 @@ def provenance() -> dict:
             versions[package] = "(not installed)"
     system = f"{platform.system()} {platform.machine()}"
     return {**versions, "python": platform.python_version(), "system": system}
+
+
+def _check_device(device: str) -> None:
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        kind = "none"
+    if kind != "cpu" and not (kind == "cuda" and torch.cuda.is_available()):
+        raise InputError(f"expected a device that this machine has, cpu or cuda, got {device!r}; take cpu.")
 
 
 @lru_cache(maxsize=2)

@@ -24,7 +24,7 @@ def with_thresholds(table: xarray.Dataset, kept: float = _KEPT) -> xarray.Datase
         >>> accuracy = xarray.DataArray([[[[[0.8]], [[0.5]]]]], dims=("design", "depth", "rate_index", "seed", "step"))
         >>> rates = xarray.DataArray([[[0.1, 0.4]]], dims=("design", "depth", "rate_index"))
         >>> table = xarray.Dataset({"accuracy": accuracy}, {"rate": rates, "depth": [2], "step": [9]})
-        >>> round(float(with_thresholds(table)["boundary"]), 3)
+        >>> round(with_thresholds(table)["boundary"].item(), 3)
         0.209
     """
     last = table["accuracy"].isel(step=-1)

@@ -100,9 +100,7 @@ def export(table: xarray.Dataset, path: Path | str) -> None:
     Raises:
         InputError: another ending, or a file that cannot be written.
     """
-    where = Path(path)
-    if where.suffix not in (".nc", ".parquet"):
-        raise InputError(f"expected a file .nc or .parquet, got {where.name!r}; change the ending.")
+    where = check_export(path)
     temporary = where.with_name(f".{where.stem}.{secrets.token_hex(4)}{where.suffix}")
     try:
         where.parent.mkdir(parents=True, exist_ok=True)
@@ -115,6 +113,21 @@ def export(table: xarray.Dataset, path: Path | str) -> None:
         raise InputError(f"expected a file to write, got {str(where)!r} ({error}); choose another one.") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_export(path: Path | str) -> Path:
+    """The path, if a table can be written in the format of its ending.
+
+    Args:
+        path: of a file .nc or .parquet.
+
+    Raises:
+        InputError: another ending.
+    """
+    where = Path(path)
+    if where.suffix not in (".nc", ".parquet"):
+        raise InputError(f"expected a file .nc or .parquet, got {where.name!r}; change the ending.")
+    return where
 
 
 def _chosen(sweeps: tuple[StoredSweep, ...], path: Path | str, name: str | None) -> StoredSweep:

@@ -1,0 +1,147 @@
+"""The store keeps what is committed, and says in one sentence what is wrong with a file."""
+
+import sqlite3
+
+import pytest
+
+from freeness.errors import InputError
+from freeness.experiments import (
+    CellResult,
+    IncompleteError,
+    StoreError,
+    expand,
+    open_store,
+    open_sweep,
+    preset,
+    run_sweep,
+)
+from freeness.experiments.cells import DataFacts
+from freeness.experiments.looks import Look
+
+SWEEP = preset("tiny")
+FACTS = DataFacts(784, 10, 1 / 784, 0.5, "data")
+PLACED = expand(SWEEP, FACTS)
+RESULT = CellResult((Look(20, 0.5, None), Look(60, 0.75, 0.25)), 7, (None, 0.5), 1.5)
+
+
+def one_sentence(error):
+    text = str(error.value)
+    return text.startswith("expected ") and ", got " in text and "\n" not in text
+
+
+def test_what_is_added_is_read_back(tmp_path):
+    with open_store(tmp_path / "store.sqlite") as store:
+        store.register(SWEEP, PLACED, {"facts": {"digest": "x"}})
+        store.add(PLACED[3].cell, RESULT, {"torch": "2"})
+        store.add(PLACED[3].cell, RESULT, {"torch": "later"})  # kept as it is
+    with open_store(tmp_path / "store.sqlite", create=False) as store:
+        assert store.finished([item.cell.key for item in PLACED]) == {PLACED[3].cell.key}
+        (cell,) = store.cells(SWEEP.key)
+        assert cell.place == PLACED[3].place and cell.provenance == {"torch": "2"}
+        assert cell.result["looks"][1]["accuracy"] == 0.75 and cell.result["looks"][0]["loss"] is None
+        assert store.rates(SWEEP.key) == {item.place: item.cell.rate for item in PLACED}
+        (sweep,) = store.sweeps()
+        assert sweep.specification == SWEEP
+
+
+def test_a_reader_sees_what_is_committed_while_the_store_is_open(tmp_path):
+    with open_store(tmp_path / "store.sqlite") as writer, open_store(tmp_path / "store.sqlite") as reader:
+        writer.add(PLACED[0].cell, RESULT, {})
+        assert reader.finished([PLACED[0].cell.key])
+
+
+@pytest.mark.parametrize("content", [b"not a database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
+def test_a_corrupt_file_is_refused(tmp_path, content):
+    path = tmp_path / "store.sqlite"
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="damaged or foreign file") as error, open_store(path):
+        pass
+    assert one_sentence(error) and path.read_bytes() == content
+
+
+def test_a_store_that_is_torn_in_the_middle_is_refused(tmp_path):
+    path = tmp_path / "store.sqlite"
+    with open_store(path) as store:
+        store.register(SWEEP, PLACED, {"facts": {"digest": "x"}})
+        for item in PLACED:
+            store.add(item.cell, RESULT, {"torch": "2" * 500})
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+    with pytest.raises(StoreError, match="damaged") as error:
+        open_sweep(path)
+    assert one_sentence(error)
+
+
+def test_a_foreign_database_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "mine.sqlite"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE mine (x)")
+    connection.close()
+    with pytest.raises(InputError, match="another SQLite database") as error, open_store(path):
+        pass
+    assert one_sentence(error)
+
+
+def test_a_newer_schema_is_refused(tmp_path):
+    path = tmp_path / "store.sqlite"
+    with open_store(path):
+        pass
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(InputError, match=r"got schema 99 in .*; update freeness") as error, open_store(path):
+        pass
+    assert one_sentence(error)
+
+
+def test_a_locked_store_is_said(tmp_path):
+    path = tmp_path / "store.sqlite"
+    with open_store(path, patience=0.05) as store:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        try:
+            with pytest.raises(StoreError, match="another process holds it") as error:
+                store.add(PLACED[0].cell, RESULT, {})
+        finally:
+            other.close()
+        assert one_sentence(error)
+        store.add(PLACED[0].cell, RESULT, {})
+
+
+def test_a_full_disk_ends_the_sweep_incomplete_and_keeps_what_was_committed(tmp_path, monkeypatch):
+    path = tmp_path / "store.sqlite"
+    run_sweep(SWEEP, tmp_path / "whole.sqlite")
+    real = sqlite3.connect
+    whole = real(tmp_path / "whole.sqlite")
+    (pages,) = whole.execute("PRAGMA page_count").fetchone()
+    whole.close()
+
+    def small(*args, **kwargs):
+        connection = real(*args, **kwargs)
+        connection.execute(f"PRAGMA max_page_count = {pages - 1}")  # SQLite's own way to a full disk
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", small)
+    with pytest.raises(IncompleteError, match=r"full.*free some space.*will not be computed again"):
+        run_sweep(SWEEP, path)
+    monkeypatch.undo()
+    run = run_sweep(SWEEP, path)
+    assert run.reused > 0 and run.computed > 0 and run.reused + run.computed == 12
+
+
+@pytest.mark.parametrize("place", ["folder", "file/store.sqlite"])
+def test_a_place_where_no_file_can_be_is_refused(tmp_path, place):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises((InputError, StoreError)) as error, open_store(tmp_path / place):
+        pass
+    assert str(error.value).startswith("expected")
+
+
+def test_a_missing_store_or_sweep_is_refused(tmp_path):
+    with pytest.raises(InputError, match="does not exist; run freeness sweep first"):
+        open_sweep(tmp_path / "none.sqlite")
+    with open_store(tmp_path / "empty.sqlite"):
+        pass
+    with pytest.raises(InputError, match="expected a sweep of the store"):
+        open_sweep(tmp_path / "empty.sqlite", "mine")
