@@ -5,13 +5,18 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from typer.testing import CliRunner
 
+from freeness.advice.analysis import Comparison
 from freeness.cli import app
 from freeness.errors import InputError
+from freeness.laws import Empirical
+from freeness.report import spectrum_table
+from freeness.spectra import Measurement
 from freeness.torch import AnalyzeOptions, analyze, estimate_fisher, trace
 from tests.torch.test_state import assert_same, picture
 from tests.torch.zoo import ZOO, zoo_model
@@ -73,6 +78,9 @@ without_values = lambda: perceptron().to("meta")
 """
 
 
+UNCOVERED = ("resnet_like", "vit", "gpt", "lstm", "shared")  # without a row a layer
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "awkward.py"
@@ -106,7 +114,9 @@ def test_awkward_models_are_analysed(file: Path, factory: str, options: tuple[st
     code, shown, errors = called(f"{file}:{factory}", "--out", str(folder), *options)
     assert code == 0 and words in shown
     assert "[5/7] measure Fisher (memory: about " in errors
-    assert (folder / "report.html").exists()
+    report = (folder / "report.html").read_text(encoding="utf-8")
+    assert "0 weight layers" not in report and "What is not covered" in report
+    assert ("Signals are followed layer by layer where theory covers" in report) == (factory in UNCOVERED)
 
 
 @pytest.mark.filterwarnings("ignore:Complex modules are a new feature:UserWarning")
@@ -134,6 +144,12 @@ def test_what_cannot_be_analysed_is_one_sentence(file: Path, factory: str, words
     last = errors.splitlines()[-1]
     assert code == 2 and not shown
     assert last.startswith("Error: expected ") and last.endswith(".") and words in last
+
+
+def test_point_masses_that_are_printed_alike_are_one_row() -> None:
+    values = np.array([1.0, 2.0, 2.0, 2.00001, 2.00001, 7.0])
+    rows = spectrum_table(Comparison(None, Measurement(values, Empirical(values), "exact", 0.0), None)).rows
+    assert [row for row in rows if row[0].startswith("share")] == [("share at 2", "–", "66.7%", "–")]
 
 
 def test_the_help_names_what_an_awkward_model_needs() -> None:

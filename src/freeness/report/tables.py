@@ -59,8 +59,8 @@ def spectrum_table(comparison: Comparison) -> Table:
         rows += [("mean", _NOTHING, number(mean), _NOTHING), ("spread (std)", _NOTHING, number(spread), _NOTHING)]
         rows.append(("largest eigenvalue", _NOTHING, number(largest), _NOTHING))
         rows += [
-            (f"share at {number(atom.position)}", _NOTHING, percent(atom.mass), _NOTHING)
-            for atom in _heaviest(split_eigenvalues(values, None).atoms)
+            (f"share at {place}", _NOTHING, percent(share), _NOTHING)
+            for place, share in _shares(split_eigenvalues(values, None).atoms)
         ]
     else:
         law, top = prediction.law, prediction.edge
@@ -90,6 +90,15 @@ def _atom_rows(comparison: Comparison) -> list[tuple[str, str, str, str]]:
         difference = f"{_signed(100 * (share - atom.mass))} points"
         rows.append((f"share at {number(atom.position)}", percent(atom.mass), percent(share), difference))
     return rows
+
+
+def _shares(atoms: tuple[Atom, ...]) -> list[tuple[str, float]]:
+    """Printed position and mass; those that are printed alike in one."""
+    found: dict[str, list[Atom]] = {}
+    for atom in atoms:
+        found.setdefault(number(atom.position), []).append(atom)
+    merged = tuple(Atom(same[0].position, sum(atom.mass for atom in same)) for same in found.values())
+    return [(number(atom.position), atom.mass) for atom in _heaviest(merged)]
 
 
 def _heaviest(atoms: tuple[Atom, ...]) -> list[Atom]:
