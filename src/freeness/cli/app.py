@@ -13,6 +13,8 @@ from freeness.cli.analyze import analyze_command
 from freeness.cli.check import check_command
 from freeness.cli.demo import demo_command
 from freeness.cli.design import design_command
+from freeness.cli.dynamics import dynamics_command
+from freeness.cli.interpret import interpret_command
 from freeness.cli.kernel import kernel_command
 from freeness.cli.law import law_command
 from freeness.cli.layers import layers_command
@@ -36,6 +38,8 @@ app.command("law")(law_command)
 app.command("phase")(phase_command)
 app.command("layers")(layers_command)
 app.command("kernel")(kernel_command)
+app.command("interpret")(interpret_command)
+app.command("dynamics")(dynamics_command)
 app.command("sweep")(sweep_command)
 
 

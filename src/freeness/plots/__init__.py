@@ -2,6 +2,8 @@
 
 from freeness.plots.cdf import plot_cdf
 from freeness.plots.design import plot_trade_off
+from freeness.plots.dynamics import plot_dynamics
+from freeness.plots.interpretation import plot_layer_accuracy, plot_likelihoods, plot_maps, plot_parts
 from freeness.plots.law import plot_law
 from freeness.plots.layers import plot_layers
 from freeness.plots.phase import plot_phase
@@ -19,9 +21,14 @@ __all__ = [
     "figure_of",
     "law_grid",
     "plot_cdf",
+    "plot_dynamics",
     "plot_heat_map",
     "plot_law",
+    "plot_layer_accuracy",
     "plot_layers",
+    "plot_likelihoods",
+    "plot_maps",
+    "plot_parts",
     "plot_phase",
     "plot_spectrum",
     "plot_thresholds",

@@ -4,23 +4,37 @@ from freeness.report.document import SCHEMA_VERSION, dump_json, to_json, write_j
 from freeness.report.files import require_writable
 from freeness.report.folder import DOCUMENT_NAME, require_folder, write_folder
 from freeness.report.html import REPORT_NAME, render_html, write_report
+from freeness.report.interpretation import (
+    INTERPRETATION_NAME,
+    ablation_table,
+    render_interpretation,
+    role_table,
+    state_table,
+    write_interpretation,
+)
 from freeness.report.tables import Table, freeness_table, layer_table, number, spectrum_table
 
 __all__ = [
     "DOCUMENT_NAME",
+    "INTERPRETATION_NAME",
     "REPORT_NAME",
     "SCHEMA_VERSION",
     "Table",
+    "ablation_table",
     "dump_json",
     "freeness_table",
     "layer_table",
     "number",
     "render_html",
+    "render_interpretation",
     "require_folder",
     "require_writable",
+    "role_table",
     "spectrum_table",
+    "state_table",
     "to_json",
     "write_folder",
+    "write_interpretation",
     "write_json",
     "write_report",
 ]

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from freeness.advice.analysis import Analysis, Comparison
 from freeness.errors import InputError
-from freeness.plots import Figure, figure_of, plot_cdf, plot_layers, plot_spectrum
+from freeness.plots import figure_of, plot_cdf, plot_layers, plot_spectrum
 from freeness.report.files import version, write_atomically
-from freeness.report.tables import Table, freeness_table, layer_table, number, percent, spectrum_table
+from freeness.report.page import page_environment, picture_uri
+from freeness.report.tables import Table, freeness_table, layer_table, spectrum_table
 
 REPORT_NAME = "report.html"
-_DPI = 150
 
 
 @dataclass(frozen=True)
@@ -45,25 +41,17 @@ def render_html(analyses: Sequence[Analysis]) -> str:
     """
     if not analyses:
         raise InputError("expected at least one analysis, got none; run analyze first.")
-    environment = Environment(
-        loader=PackageLoader("freeness.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": number, "percent": percent}
     sections = [
         {
             "analysis": analysis,
             "spectra": _spectra(analysis),
             "layers": layer_table(analysis),
             "freeness": freeness_table(analysis),
-            "layer_picture": _picture(figure_of(plot_layers(analysis))),
+            "layer_picture": picture_uri(figure_of(plot_layers(analysis))),
         }
         for analysis in analyses
     ]
-    return environment.get_template("report.html").render(sections=sections, version=version())
+    return page_environment().get_template("report.html").render(sections=sections, version=version())
 
 
 def write_report(analyses: Sequence[Analysis], directory: Path | str) -> Path:
@@ -111,14 +99,7 @@ def _spectrum(name: str, symbol: str, meaning: str, comparison: Comparison) -> _
         meaning=meaning,
         comparison=comparison,
         table=table,
-        picture=_picture(figure_of(plot_spectrum(comparison, xlabel=xlabel))),
-        distribution=_picture(figure_of(plot_cdf(comparison, xlabel=xlabel))),
+        picture=picture_uri(figure_of(plot_spectrum(comparison, xlabel=xlabel))),
+        distribution=picture_uri(figure_of(plot_cdf(comparison, xlabel=xlabel))),
         alternative=alternative,
     )
-
-
-def _picture(figure: Figure) -> str:
-    """The figure as a data URI."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -1,0 +1,170 @@
+"""Fashion-MNIST, a network and its reading in one call: what the command line runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
+
+from freeness.advice.progress import Report
+from freeness.data import CLASSES, ImageSet, load_fashion_mnist
+from freeness.errors import InputError
+from freeness.interpret.along_training import TrainingWatch
+from freeness.interpret.identity_mlp import IdentityMLP
+from freeness.interpret.rate import Optimizer
+from freeness.interpret.story import Interpretation, Labelled, StoryOptions, tell
+from freeness.interpret.training import FitOptions, fit
+from freeness.network.layers import is_size
+from freeness.torch import initialize_
+from freeness.torch.sampling import seeded_generator
+
+Start = Literal["identity", "haar", "gaussian"]
+_STARTS = ("identity", "haar", "gaussian")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A network and how it is trained on Fashion-MNIST.
+
+    Args:
+        depth: L ≥ 2.
+        activation: a name of the table.
+        start: "identity", or "haar" or "gaussian" for a comparison, which is read by the logit lens.
+        images: how many training images, the first ones; all when left out.
+        epochs: passes over them.
+        batch: images a step.
+        optimizer: "sgd", "momentum" or "nesterov".
+        rate: the learning rate; designed when left out.
+        seed: of the order of images, and of random weights.
+        directory: of the official files; the bundled 2,000 + 1,000 images when left out.
+    """
+
+    depth: int = 20
+    activation: str = "hardtanh"
+    start: Start = "identity"
+    images: int | None = None
+    epochs: int = 2
+    batch: int = 32
+    optimizer: Optimizer = "momentum"
+    rate: float | None = None
+    seed: int = 0
+    directory: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.start not in _STARTS:
+            raise InputError(f"expected the start {', '.join(_STARTS)}, got {self.start!r}; choose one.")
+        if not is_size(self.depth) or self.depth < 2:
+            raise InputError(f"expected a depth ≥ 2, got {self.depth!r}; one layer has no hidden neurons to read.")
+        if not is_size(self.batch) or not (self.images is None or is_size(self.images)):
+            raise InputError(f"expected whole numbers ≥ 1 of images and batch, got {self.images!r} and {self.batch!r}.")
+
+
+def fashion_data(directory: Path | None = None, images: int | None = None) -> tuple[Labelled, Labelled, str]:
+    """Training and test images, each of mean 0 and mean square 1, as (n, 28, 28) in float32, with labels.
+
+    Args:
+        directory: of the official files; the bundled ones when left out.
+        images: how many training images, the first ones.
+
+    Raises:
+        InputError: files that are missing or damaged, or fewer images than asked for.
+
+    Example:
+        >>> train, test, source = fashion_data(images=500)
+        >>> train[0].shape, len(test[1])
+        (torch.Size([500, 28, 28]), 1000)
+    """
+    train, test = load_fashion_mnist("train", directory), load_fashion_mnist("test", directory)
+    if images is not None and images > len(train):
+        raise InputError(
+            f"expected at most {len(train)} training images, got {images}; name the folder of all 60,000 by --data."
+        )
+    inputs, labels = _tensors(train)
+    return (inputs[:images], labels[:images]), _tensors(test), train.source
+
+
+def _tensors(found: ImageSet) -> Labelled:
+    inputs = torch.from_numpy(found.flattened()).float().reshape(len(found), 28, 28)
+    return inputs, torch.from_numpy(found.labels).long()
+
+
+def prepare(recipe: Recipe, inputs: Tensor) -> IdentityMLP:
+    """The untrained network of a recipe, centred at the mean of the inputs.
+
+    Args:
+        recipe: which one.
+        inputs: the training images.
+
+    Example:
+        >>> prepare(Recipe(depth=3, start="haar"), torch.zeros(2, 28, 28)).width
+        794
+    """
+    shape = tuple(inputs.shape[1:])
+    model = IdentityMLP(shape, len(CLASSES), recipe.depth, recipe.activation, centre=inputs.mean(0))
+    if recipe.start != "identity":
+        initialize_(model.stack, recipe.start, generator=seeded_generator(recipe.seed))
+    return model
+
+
+def train_and_tell(
+    recipe: Recipe, images: tuple[int, ...] = (), share: float = 0.05, progress: Report | None = None
+) -> tuple[IdentityMLP, Interpretation]:
+    """Train a network on Fashion-MNIST and read it.
+
+    JJᵀ, freeness and drift are recorded at the first test image, before training and after every pass.
+
+    Args:
+        recipe: network and training.
+        images: test images that are followed through the layers.
+        share: of the hidden neurons that are deleted.
+        progress: told what is going on.
+
+    Raises:
+        InputError: as :func:`fashion_data`, :func:`fit` and :func:`tell`.
+    """
+    train, test, source = fashion_data(recipe.directory, recipe.images)
+    model = prepare(recipe, train[0])
+    watch = TrainingWatch(model, test[0][:1])
+    loader = DataLoader(TensorDataset(*train), recipe.batch, shuffle=True, generator=seeded_generator(recipe.seed))
+    done = fit(model, loader, FitOptions(recipe.epochs, recipe.optimizer, recipe.rate, watch), progress)
+    described = f"{source}, {len(train[0]):,} images"
+    told = tell(model, train, test, _options(images, share, recipe.start, described), progress)
+    return model, replace(told, states=tuple(watch.states), fit=done)
+
+
+def tell_of(
+    model: IdentityMLP,
+    start: str,
+    directory: Path | None,
+    images: tuple[int, ...] = (),
+    share: float = 0.05,
+    progress: Report | None = None,
+) -> Interpretation:
+    """Read a network that was trained before, on Fashion-MNIST.
+
+    Args:
+        model: for inputs (28, 28) or 784, and 10 classes.
+        start: how it had been initialised.
+        directory: of the official files; the bundled ones when left out.
+        images: test images that are followed through the layers.
+        share: of the hidden neurons that are deleted.
+        progress: told what is going on.
+
+    Raises:
+        InputError: a network for other inputs or classes.
+    """
+    if model.features != 784 or model.classes != len(CLASSES):
+        raise InputError(
+            f"expected a network for 784 pixels and {len(CLASSES)} classes, got one for {model.features} features and "
+            f"{model.classes} classes; train one on Fashion-MNIST."
+        )
+    train, test, source = fashion_data(directory)
+    return tell(model, train, test, _options(images, share, start, source), progress)
+
+
+def _options(images: tuple[int, ...], share: float, start: str, source: str) -> StoryOptions:
+    return StoryOptions(images, share, start, source, CLASSES)
