@@ -92,7 +92,7 @@ KINDS = (
         "batch normalisation",
         ("batch_norm", "_native_batch_norm_legit", "cudnn_batch_norm", "native_batch_norm"),
         "kernels",
-        "scale 1 and shift 0; spectra do not cover it, and in eval mode it is a fixed map of each channel",
+        "scale 1 and shift 0; spectra of a record with its batch only, for in eval mode it is a fixed map of each channel",
     ),
     Kind(
         "instance normalisation", ("instance_norm",), "none", "theory normalises over the channels, not each by itself"
