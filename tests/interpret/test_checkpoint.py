@@ -5,6 +5,7 @@ import torch
 
 from freeness.errors import InputError
 from freeness.interpret import IdentityMLP, load_checkpoint, save_checkpoint
+from freeness.network import activation
 
 from .small_images import small_data, trained_network
 
@@ -67,6 +68,13 @@ def test_files_of_something_else_are_refused(tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             load_checkpoint(tmp_path / name)
+
+
+def test_activation_of_ones_own_is_not_written(tmp_path):
+    model = IdentityMLP(3, classes=2, depth=2, activation=activation("leaky_relu", negative_slope=0.5))
+    with pytest.raises(InputError, match="another 'leaky_relu'"):
+        save_checkpoint(model, tmp_path / "net.pt")
+    assert not list(tmp_path.iterdir())
 
 
 def test_folder_must_exist(tmp_path):

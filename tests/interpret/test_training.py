@@ -79,6 +79,11 @@ def test_bad_data_is_one_sentence(data, message):
         fit(IdentityMLP(4, classes=3, depth=2), data, FitOptions(rate=0.1))
 
 
+def test_labels_of_too_many_classes_are_refused_by_any_module():
+    with pytest.raises(InputError, match="got 3: the data has more classes"):
+        fit(nn.Linear(4, 3), loader(torch.tensor([0, 3])), FitOptions(rate=0.1))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [({"epochs": 0}, "epochs"), ({"optimizer": "adam"}, "optimizer"), ({"rate": -1.0}, "learning rate")],

@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from freeness.errors import InputError
 from freeness.interpret.identity_mlp import IdentityMLP
+from freeness.network import Activation, activation
 
 SCHEMA_VERSION = 1
 _KEYS = ("shape", "classes", "depth", "activation", "scale", "start", "state")
@@ -30,7 +32,7 @@ def save_checkpoint(model: IdentityMLP, path: Path | str, start: str = "identity
         start: how the weights were initialised, to be told when it is read: "identity", "haar" or "gaussian".
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: the file cannot be written, or the activation is one of your own.
 
     Example:
         >>> import tempfile
@@ -39,6 +41,7 @@ def save_checkpoint(model: IdentityMLP, path: Path | str, start: str = "identity
         ...     load_checkpoint(Path(folder) / "net.pt")[0].width
         5
     """
+    _check_activation(model)
     document = {
         "freeness_checkpoint": SCHEMA_VERSION,
         "shape": list(model.shape),
@@ -97,6 +100,19 @@ def load_checkpoint(path: Path | str) -> tuple[IdentityMLP, str]:
         raise InputError(f"expected weights of {_described(model)} in {source.name!r}, got {differing}; {_ADVICE}.")
     model.load_state_dict(weights)
     return model, str(document["start"])
+
+
+def _check_activation(model: IdentityMLP) -> None:
+    """Only a name is written, so it must say everything."""
+    x = np.linspace(-3, 3, 25)
+    for layer in model.network.layers:
+        if isinstance(layer, Activation) and not np.allclose(
+            layer.function.function(x), activation(layer.function.name).function(x)
+        ):
+            raise InputError(
+                f"expected an activation of the table with its usual numbers, got another {layer.function.name!r}; keep the "
+                "weights by torch.save(model.state_dict(), …) instead."
+            )
 
 
 def _read(path: Path) -> dict[str, Any]:

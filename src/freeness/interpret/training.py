@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from freeness.advice import Descent, LearningRate
 from freeness.advice.progress import Progress, Report
 from freeness.errors import InputError
-from freeness.interpret.identity_mlp import IdentityMLP
 from freeness.interpret.rate import OPTIMIZERS, Optimizer, designed_rate
 from freeness.network.activations import is_real
 from freeness.network.layers import is_size
@@ -77,31 +76,30 @@ def fit(model: nn.Module, data: Batches, options: FitOptions | None = None, prog
     Example:
         >>> images = torch.randn(64, 6, generator=torch.Generator().manual_seed(0))
         >>> labels = (images[:, 0] > 0).long()
+        >>> from freeness.interpret import IdentityMLP
         >>> found = fit(IdentityMLP(6, classes=2, depth=5), [(images, labels)], FitOptions(epochs=40))
         >>> found.losses[-1] < 0.5 * found.losses[0], found.steps
         (True, 40)
     """
     how = options or FitOptions()
-    inputs, labels = _first(data)
-    _check_labels(model, labels)
-    designed = designed_rate(model, inputs, labels, how.optimizer) if how.rate is None else None
+    first = _first(data)
+    designed = designed_rate(model, *first, how.optimizer) if how.rate is None else None
     rate = how.rate if designed is None else designed.recommended
     assert rate is not None
+    watch = how.watch or (lambda step: None)
     momentum = 0.0 if how.optimizer == "sgd" else Descent(how.optimizer).momentum
     optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=momentum, nesterov=how.optimizer == "nesterov")
     losses, steps, start, mode = [], 0, time.perf_counter(), model.training
     model.train()
     try:
+        watch(0)
         for epoch in range(how.epochs):
-            if how.watch is not None and epoch == 0:
-                how.watch(0)
             if progress is not None:
                 progress(Progress(f"training, pass {epoch + 1}", epoch, how.epochs))
             found = [_step(model, optimizer, batch) for batch in data]
             steps += len(found)
             losses.append(sum(loss * size for loss, size in found) / sum(size for _, size in found))
-            if how.watch is not None:
-                how.watch(steps)
+            watch(steps)
     finally:
         model.train(mode)
         optimizer.zero_grad(set_to_none=True)
@@ -110,9 +108,10 @@ def fit(model: nn.Module, data: Batches, options: FitOptions | None = None, prog
 
 def _step(model: nn.Module, optimizer: torch.optim.Optimizer, batch: tuple[Tensor, Tensor]) -> tuple[float, int]:
     inputs, labels = batch
-    _check_labels(model, labels)
     optimizer.zero_grad(set_to_none=True)
-    loss = nn.functional.cross_entropy(model(inputs), labels.long())
+    logits = model(inputs)
+    _check_labels(labels, logits.shape[1])
+    loss = nn.functional.cross_entropy(logits, labels.long())
     loss.backward()
     optimizer.step()
     value = float(loss.detach())
@@ -133,14 +132,13 @@ def _first(data: Batches) -> tuple[Tensor, Tensor]:
             "expected batches (inputs, class indices) with one index a sample, got something else; use a DataLoader over "
             "TensorDataset(inputs, labels), for instance."
         )
+    if batch[1].is_floating_point() or batch[1].is_complex():
+        raise InputError(f"expected class indices, got {batch[1].dtype}; convert them to whole numbers.")
     return batch[0], batch[1]
 
 
-def _check_labels(model: nn.Module, labels: Tensor) -> None:
-    if labels.is_floating_point() or labels.is_complex():
-        raise InputError(f"expected class indices, got {labels.dtype}; convert them to whole numbers.")
+def _check_labels(labels: Tensor, classes: int) -> None:
     low, high = int(labels.min()), int(labels.max())
-    classes = model.classes if isinstance(model, IdentityMLP) else high + 1
     if low < 0 or high >= classes:
         raise InputError(
             f"expected labels from 0 to {classes - 1}, got {low if low < 0 else high}: the data has more "

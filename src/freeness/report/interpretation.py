@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from freeness.interpret import ImageStory, Interpretation
 from freeness.plots import figure_of, plot_layer_accuracy, plot_likelihoods, plot_maps, plot_parts
 from freeness.report.files import version, write_atomically
 from freeness.report.page import page_environment, picture_uri
 from freeness.report.tables import Table, number, percent
+
+if TYPE_CHECKING:
+    from freeness.interpret import ImageStory, Interpretation
 
 INTERPRETATION_NAME = "interpretation.html"
 _MAPS = 8  # layers whose maps are shown beside an image
