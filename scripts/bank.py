@@ -1,7 +1,7 @@
 """The learning-rate bank: is the rate that costs no training as good as the best of a search?
 
 ``python scripts/bank.py tune`` trains the tuned half of the bank over a grid of rates; the rule's constants were read off that.
-``python scripts/bank.py run`` trains the held-out half at the recommended rate, at multiples of the bound, and in a search of 20
+``python scripts/bank.py run`` trains the fresh part at the recommended rate, at multiples of the limit, and in a search of 20
 trials by Optuna. Each case is one line of JSON that is written when the case is done; a second call goes on behind the last.
 
 A loss is that of 256 training images after 200 steps, the mean of three seeds. Runs of different rates see the same batches.
@@ -20,17 +20,17 @@ from typing import Any
 import numpy as np
 import optuna
 import torch
-from bank_networks import SEEDS, STEPS, Case, bank
-from bank_training import Trainer
 from torch import Tensor
 
+from bank_networks import SEEDS, STEPS, Case, bank
+from bank_training import Trainer
 from freeness.advice import stable_rate
 from freeness.advice.start_rate import start_rate
 from freeness.torch.start_facts import start_facts
 
 RANGE = {"sgd": (1e-4, 10.0), "momentum": (1e-5, 1.0), "adam": (1e-5, 0.1)}  # of the search, and of the grid
 TRIALS, STARTUP, TOGETHER = 20, 10, 2  # Optuna draws the first ten at random; the others in pairs
-MULTIPLES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # of the limit, to find the threshold
+MULTIPLES = (0.5, 1.0, 2.0, 4.0)  # of the limit, to find the threshold
 
 
 def searched(trainer: Trainer, case: Case) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def main() -> None:
     """Parse and go."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("tune", "run"))
-    parser.add_argument("--half", choices=("held out", "tuned"), default="held out", help="of the bank, for run")
+    parser.add_argument("--half", choices=("fresh", "held out", "tuned"), default="fresh", help="of the bank, for run")
     parser.add_argument("--folder", type=Path, default=Path("bank"), help="where the lines are kept")
     parser.add_argument("--cases", type=int, default=None, help="only the first ones")
     chosen = parser.parse_args()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from bank import MULTIPLES, RANGE, read
 
 WITHIN = 1.05  # of the best loss of the search
@@ -47,18 +48,19 @@ def rows(folder: Path, half: str) -> list[dict[str, Any]]:
 def table(found: list[dict[str, Any]]) -> str:
     """One line a case."""
     lines = [
-        "| network and training | advice: rate | loss | best of 20 trials: rate | loss | ratio | LR finder: loss | threshold/bound "
-        "| advice, s | search, s |",
+        "| network and training | advice: rate | loss | best of 20 trials: rate | loss | ratio | LR finder: loss "
+        "| threshold/limit | advice, s | search, s |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in found:
         ratio = row["loss"] / row["search"]["loss"]
         mark = "" if row["within"] else " ✗"
         crossed = row["crossed"]
-        where = "> 8" if math.isinf(crossed) else "≤ ¼" if crossed == MULTIPLES[0] else f"{crossed / 2:g}–{crossed:g}"
+        where = "> 4" if math.isinf(crossed) else "≤ ½" if crossed == MULTIPLES[0] else f"{crossed / 2:g}–{crossed:g}"
         finder = "–" if math.isnan(row["finder"]) else f"{row['finder']:.3g}"
         lines.append(
-            f"| {row['case']} | {row['advice']:.2g} | {row['loss']:.3f} | {row['search']['rate']:.2g} | {row['search']['loss']:.3f} | "
+            f"| {row['case']} | {row['advice']:.2g} | {row['loss']:.3f} "
+            f"| {row['search']['rate']:.2g} | {row['search']['loss']:.3f} | "
             f"{ratio:.2f}{mark} | {finder} | {where}{'' if row['placed'] else ' ✗'} | {row['seconds']:.1f} | "
             f"{row['search']['seconds']:.0f} |"
         )
@@ -96,7 +98,7 @@ def summary(found: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Print both."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--half", choices=("held out", "tuned"), default="held out")
+    parser.add_argument("--half", choices=("fresh", "held out", "tuned"), default="fresh")
     parser.add_argument("--folder", type=Path, default=Path("bank"))
     chosen = parser.parse_args()
     found = rows(chosen.folder, chosen.half)

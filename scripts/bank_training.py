@@ -6,9 +6,10 @@ import math
 from typing import cast
 
 import torch
-from bank_networks import EVALUATED, LAST, SEEDS, Case, images, model, order
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+
+from bank_networks import EVALUATED, LAST, SEEDS, Case, images, model, order
 
 
 class Trainer:

@@ -93,7 +93,8 @@ class LearningRate:
 
     ``bound`` is where gradient descent on the linearised loss stops contracting, ``sharpness`` the measured λ_max of the
     batch GGN (preconditioned for adam), ``theory_bound`` the bound from the predicted one-sample spectrum (None where
-    theory does not cover the network).
+    theory does not cover the network). ``limit`` is where training itself is expected to diverge, which leaves the linearised
+    start: below the bound where signals are quiet at the start, above it where they are loud.
     """
 
     bound: float
@@ -105,6 +106,12 @@ class LearningRate:
     loss: str
     optimizer: str
     batch: int
+    limit: float | None = None
+
+    @property
+    def unstable(self) -> float:
+        """Above it: the limit, where there is one, else the bound."""
+        return self.bound if self.limit is None else self.limit
 
 
 @dataclass(frozen=True)

@@ -120,12 +120,23 @@ _CAUTION = {
 
 
 @dataclass(frozen=True)
+class StartRate:
+    """The rate to start from, the rate at which training is expected to diverge, the formula, and its evidence."""
+
+    recommended: float
+    limit: float
+    formula: str
+    evidence: str
+
+
+@dataclass(frozen=True)
 class Curvature:
-    """A measured sharpness: λ_max of the (preconditioned) batch GGN, its error, and the batch size."""
+    """A measured sharpness: λ_max of the (preconditioned) batch GGN, its error, the batch size, and the start if measured."""
 
     value: float
     error: float
     batch: int
+    start: StartRate | None = None
 
 
 def hessian_scale(loss: Loss | np.ndarray, outputs: int) -> float:
@@ -227,7 +238,7 @@ def learning_rate(
     """Bound, start and reason from the measured batch curvature, with the theory's one-sample bound beside it.
 
     Args:
-        curvature: λ_max of the batch GGN (preconditioned for adam).
+        curvature: λ_max of the batch GGN (preconditioned for adam), and the start that was measured with it.
         loss: the loss it was measured with.
         optimizer: who descends.
         outputs: C.
@@ -241,7 +252,9 @@ def learning_rate(
     descent = as_descent(optimizer)
     bound = descent.bound(curvature.value)
     fraction, evidence = _START[descent.optimizer]
-    recommended = fraction * 2.0 / curvature.value
+    start = curvature.start
+    recommended = fraction * 2.0 / curvature.value if start is None else start.recommended
+    limit = None if start is None else start.limit
     theory = None
     preconditioned = descent.optimizer in PRECONDITIONED
     if fisher is not None and not preconditioned:
@@ -251,8 +264,14 @@ def learning_rate(
     reason = (
         f"λ = {curvature.value:.4g} is the largest eigenvalue of the {matrix} of {loss} over a batch of {curvature.batch}; "
         f"the linearised training contracts below {descent.formula} = {bound:.3g}. "
-        f"Start at {fraction} × 2/λ = {recommended:.3g} ({evidence})."
     )
+    if start is None:
+        reason += f"Start at {fraction} × 2/λ = {recommended:.3g} ({evidence})."
+    else:
+        reason += (
+            f"Training leaves that start: by the trials start at {start.formula} = {recommended:.3g}, and expect divergence near "
+            f"{start.limit:.3g} ({start.evidence})."
+        )
     if phase in _CAUTION:
         reason = f"{_CAUTION[phase]} {reason}"
     if theory is not None and curvature.batch > 1:
@@ -261,5 +280,14 @@ def learning_rate(
             "so its curvature differs."
         )
     return LearningRate(
-        bound, recommended, reason, curvature.value, curvature.error, theory, loss, descent.optimizer, curvature.batch
+        bound,
+        recommended,
+        reason,
+        curvature.value,
+        curvature.error,
+        theory,
+        loss,
+        descent.optimizer,
+        curvature.batch,
+        limit,
     )

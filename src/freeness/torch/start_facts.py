@@ -17,6 +17,7 @@ from freeness.torch.state import trained_parameters, untouched
 _MANY = 256  # samples that stand for all
 _PROBED = 128  # samples on which the loss along the first step is looked at
 _BATCHES, _SINGLE = 8, 64  # mini-batches behind Adam's preconditioner at least, and samples
+_NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 _FIRST, _GROWTH, _STEPS = 0.02, 1.6, 28  # of the step lengths tried, over 2/λ
 
 
@@ -64,7 +65,8 @@ def start_facts(
         excess = _excess(run(model, many[0]).detach(), many[1], loss)
         head = _head(model, many, loss) if scale is None else sharpness
     loud = outputs / aims if aims > 0 else 1.0
-    return StartFacts(sharpness, min(head, sharpness), loud, excess, left, parameters, size)
+    normalised = any(isinstance(module, _NORMS) for module in model.modules())
+    return StartFacts(sharpness, min(head, sharpness), loud, excess, left, parameters, size, normalised)
 
 
 def _aims(targets: Tensor, loss: Loss) -> Tensor:
@@ -112,6 +114,8 @@ def _left(
     """Share of the loss that the best length of the first step of gradient descent leaves."""
     criterion, parameters = loss_function(loss), list(trained_parameters(model).values())
     seen, aims = data[0][:_PROBED], data[1][:_PROBED]
+    for parameter in parameters:
+        parameter.requires_grad_()
     with torch.enable_grad():
         gradients = torch.autograd.grad(criterion(run(model, first[0]), first[1]), parameters, materialize_grads=True)
     before = [parameter.detach().clone() for parameter in parameters]
