@@ -73,6 +73,9 @@ CASES = [
     {"loss": "cross_entropy", "batch": 3, "sigma_b": 0.3},
     {"loss": "mse", "batch": 3},
     {"loss": "half_mean_squared_error", "activation_scale": 0.4, "weights": "gaussian"},
+    {"activation_scale": 0.4, "batch": 2},
+    {"activation": "hardtanh", "activation_scale": 0.1},
+    {"activation": "gelu", "activation_scale": 2.0},
     {"depth": 1},
 ]
 

@@ -97,6 +97,8 @@ def activation_of(cell: Cell) -> ActivationFunction:
     if cell.activation_scale == 1:
         return function
     scale = cell.activation_scale
+    if cell.activation == "hardtanh":  # whose image is one of its own kind
+        return activation("hardtanh", min_val=-scale, max_val=scale)
     return affine_image(AffineImage(function, gain=1 / scale, scale=scale))
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from freeness.network import ActivationFunction
-from freeness.torch.build import activation_module
+from freeness.torch.build import AffineActivation, activation_module
 
 _VECTOR = 64  # elements: a multiple of what one turn of torch's vectorised loops takes
 
@@ -38,7 +38,12 @@ def bend_of(function: ActivationFunction) -> Bend:
         >>> bend_of(activation("hardtanh")).pull(torch.ones_like(h), h, h).tolist()
         [[[0.0, 1.0]]]
     """
-    module = activation_module(function)
+    return _bend(activation_module(function))
+
+
+def _bend(module: nn.Module) -> Bend:
+    if isinstance(module, AffineActivation):
+        return _affine(module, _bend(module.inner))
     if isinstance(module, nn.Identity):
         return Bend(lambda h: h, lambda g, h, y: g)
     if isinstance(module, nn.Hardtanh):
@@ -54,6 +59,15 @@ def bend_of(function: ActivationFunction) -> Bend:
     return Bend(
         lambda h: _whole(module, h),
         lambda g, h, y: _whole(lambda both: _pulled(module, both[0], both[1]), torch.stack([g, h])),
+    )
+
+
+def _affine(outer: AffineActivation, inner: Bend) -> Bend:
+    """scale·(φ(gain·h + shift) + offset)."""
+    steep = outer.scale * outer.gain
+    return Bend(
+        lambda h: outer.scale * (inner.apply(outer.gain * h + outer.shift) + outer.offset),
+        lambda g, h, y: inner.pull(steep * g, outer.gain * h + outer.shift, y / outer.scale - outer.offset),
     )
 
 

@@ -98,7 +98,12 @@ class DaskEngine:
                 with client:
                     yield client
                 return
-            options = {"threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None, "processes": True}
+            options = {
+                "threads_per_worker": 1,
+                "host": "127.0.0.1",
+                "dashboard_address": "127.0.0.1:0",
+                "processes": True,
+            }
             cluster = LocalCluster(n_workers=0 if self.adaptive else self.workers or _cores(), **options)
             with cluster, Client(cluster) as client:
                 if self.adaptive:

@@ -20,10 +20,10 @@ _MULTIPLES = (
     2.0,
     4.0,
 )  # dense where learning breaks
-_ISOMETRIC = DesignSpecification(name="near-isometric hard-tanh", activation="hardtanh")
+_ISOMETRIC = DesignSpecification(name="near-isometric hard-tanh", activation="hardtanh", isometry=1 / 64)
 
 _PRESETS = {
-    # Unit-norm inputs have q = 1/width, where hard-tanh is nearly linear: q stays, and the bound is 2/L.
+    # The spread of the Jacobian is the same at every depth and q stays, so that the bound is close to 2/L.
     "headline": SweepSpecification(
         name="headline",
         designs=(_ISOMETRIC, DesignSpecification(name="gain-1 tanh at q = 1", activation="tanh", signal=1.0)),
@@ -48,7 +48,7 @@ _PRESETS = {
         name="depth-law",
         designs=(_ISOMETRIC,),
         depths=(2, 4, 8, 16, 32),
-        rates=RateSpecification(values=_MULTIPLES),
+        rates=RateSpecification(values=(1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0, 1.5, 2.0)),
         steps=1500,
         evaluate=(0, 100, 1500),
         metrics=("sharpness",),
