@@ -20,8 +20,9 @@ from freeness.torch import (
     measure_jacobian,
     trace,
 )
-from freeness.torch.curvature_matrices import Matrix
-from freeness.torch.lanczos import spectral_estimate
+from freeness.torch.curvature_dual import dual_operator
+from freeness.torch.curvature_matrices import Matrix, curvature_operator
+from freeness.torch.lanczos import largest_eigenpair, spectral_estimate
 from freeness.torch.losses import Loss, loss_function
 from tests.torch.test_curvature import data, dense_ggn, mixed_model, perceptron
 from tests.torch.test_zoo import COVERED
@@ -57,6 +58,20 @@ def test_the_law_follows_the_eigenvalues() -> None:
         assert abs(share - (values <= x).mean()) <= 5 * error + 0.02
         assert float(found.law.cdf(x)) == pytest.approx(share)
     assert found.law.mean == pytest.approx(found.mean)
+
+
+def test_the_largest_eigenvalue_is_found_to_its_tolerance_or_not_at_all() -> None:
+    generator = np.random.default_rng(0)
+    frame = np.linalg.qr(generator.standard_normal((400, 400)))[0]
+    values = np.concatenate([np.linspace(0, 1, 398), [1.5, 1.51]])
+    matrix = (frame * values) @ frame.T
+    found = largest_eigenpair(lambda v: matrix @ v, generator.standard_normal(400), 1e-9)
+    assert found is not None and found[0] == pytest.approx(1.51, rel=1e-12)
+    assert np.linalg.norm(matrix @ found[1] - found[0] * found[1]) <= 2e-9
+    crowded = np.linspace(0, 1, 6000)
+    assert largest_eigenpair(lambda v: crowded * v, np.ones(6000), 1e-9) is None
+    with pytest.raises(InputError, match="finite products"):
+        largest_eigenpair(lambda v: v * np.inf, np.ones(5), 1e-9)
 
 
 def test_a_low_rank_ends_the_recursion_and_a_generator_makes_it_reproducible() -> None:
@@ -111,6 +126,22 @@ def test_curvature_matrices_are_those_of_torch_func(matrix: Matrix, loss: Loss) 
     )
     found = curvature_spectrum(model, inputs, targets, loss, CurvatureOptions(matrix), options(3, 8, 40))
     assert_agrees(found, eigenvalues)
+    assert found.size == len(eigenvalues) and found.law.mean == pytest.approx(found.mean)
+
+
+@pytest.mark.parametrize("loss", ["half_mean_squared_error", "cross_entropy"])
+@pytest.mark.parametrize("matrix", ["ggn", "empirical_fisher"])
+def test_a_curvature_matrix_and_its_dual_have_the_same_nonzero_eigenvalues(matrix: Matrix, loss: Loss) -> None:
+    model, (inputs, targets) = perceptron().eval(), data(loss)
+    wanted = torch.linalg.eigvalsh(dense(model, inputs, targets, loss, matrix)).detach().numpy()
+    operator = curvature_operator(model, inputs, targets, loss, matrix)
+    whole = np.linalg.eigvalsh(np.stack([operator.matvec(unit) for unit in np.eye(len(wanted))]))
+    dual = dual_operator(model, (inputs, targets), loss, matrix)
+    assert dual is not None and dual.shape[0] == (len(inputs) if matrix == "empirical_fisher" else 3 * len(inputs))
+    short = np.linalg.eigvalsh(np.stack([dual.matvec(unit) for unit in np.eye(dual.shape[0])]))
+    np.testing.assert_allclose(whole, wanted, atol=1e-12 * wanted[-1])
+    np.testing.assert_allclose(short, wanted[-len(short) :], atol=1e-12 * wanted[-1])
+    assert dual_operator(model, (inputs, targets), loss, "hessian") is None
 
 
 def test_an_unknown_matrix_is_refused() -> None:
@@ -122,7 +153,8 @@ def test_an_unknown_matrix_is_refused() -> None:
 def test_large_batches_are_cut_and_agree_with_those_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     model, (inputs, targets) = mixed_model(), data("cross_entropy", 20)
     whole = batch_sharpness(model, inputs, targets, "cross_entropy").value
-    monkeypatch.setattr("freeness.torch.curvature_matrices.CHUNK", 6)
+    for module in ("curvature_matrices", "curvature_dual"):
+        monkeypatch.setattr(f"freeness.torch.{module}.CHUNK", 6)
     assert batch_sharpness(model, inputs, targets, "cross_entropy").value == pytest.approx(whole, rel=1e-7)
 
 

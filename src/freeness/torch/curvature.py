@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from freeness.errors import ConvergenceError, InputError
 from freeness.torch.any_model import converted
 from freeness.torch.batched import plain_attention
+from freeness.torch.curvature_dual import dual_operator
 from freeness.torch.curvature_matrices import CHUNK, Matrix, curvature_operator
-from freeness.torch.lanczos import LanczosOptions, SpectralEstimate, spectral_estimate
+from freeness.torch.lanczos import LanczosOptions, SpectralEstimate, largest_eigenpair, spectral_estimate
 from freeness.torch.losses import Loss, check_targets, loss_function
 from freeness.torch.outputs import run
 from freeness.torch.state import trained_parameters, untouched
@@ -25,10 +26,11 @@ from freeness.torch.state import trained_parameters, untouched
 _DENSE = 24  # below this many parameters the matrix is formed
 _TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9}  # of the Ritz vector; the value is better by its square
 _RESTARTS = 200
+_SHORT = 20_000  # rows up to which all vectors of a recursion are kept
 
 
 class Sharpness(NamedTuple):
-    """λ_max and the residual ‖Gv - λv‖ of its unit vector v: an eigenvalue of G lies within it."""
+    """λ_max and the residual ‖Gv - λv‖ of its unit vector v, or that of the dual of G: an eigenvalue lies within it."""
 
     value: float
     residual: float
@@ -47,6 +49,10 @@ class CurvatureOptions:
     matrix: Matrix = "ggn"
     preconditioner: Tensor | None = None
     training: bool = False
+
+    def __post_init__(self) -> None:
+        if self.matrix not in get_args(Matrix):
+            raise InputError(f"expected a matrix among {', '.join(get_args(Matrix))}, got {self.matrix!r}; choose one.")
 
 
 @dataclass(frozen=True)
@@ -81,8 +87,9 @@ def batch_sharpness(
     """λ_max of the batch GGN, G = (1/B) Σ_b J_bᵀ H_b J_b with H_b the Hessian of the loss in the outputs; or of another matrix.
 
     Gradient descent on the linearised loss contracts iff η < 2/λ_max (theory.md §7). Any module, in eval mode unless asked
-    otherwise; its parameters are those that require gradients. Lanczos (ARPACK) on products G v, from a fixed start vector;
-    float64 models reach about 1e-9, float32 ones 1e-5, relative. Of a bfloat16 model a copy in float32 is measured.
+    otherwise; its parameters are those that require gradients. Lanczos on products with G, or with its dual where there are
+    fewer outputs than parameters, from a fixed start vector; float64 models reach about 1e-9, float32 ones 1e-5, relative. Of
+    a bfloat16 model a copy in float32 is measured.
 
     Args:
         model: any module that maps inputs (B, …) to outputs; left as it was.
@@ -106,7 +113,7 @@ def batch_sharpness(
     """
     how = options or CurvatureOptions()
     with _measured(model, (inputs, targets), loss, how.training) as (ready, x, y):
-        operator = _operator(ready, (x, y), loss, how)
+        operator, _ = _operator(ready, (x, y), loss, how)
         return _largest(operator, _TOLERANCE[next(iter(trained_parameters(ready).values())).dtype])
 
 
@@ -142,12 +149,13 @@ def curvature_spectrum(
     """
     how = options or CurvatureOptions()
     with _measured(model, (inputs, targets), loss, how.training) as (ready, x, y):
-        operator = _operator(ready, (x, y), loss, how)
+        operator, size = _operator(ready, (x, y), loss, how)
 
         def product(vector: np.ndarray) -> np.ndarray:
             return operator.matvec(vector.astype(operator.dtype))
 
-        return spectral_estimate(product, operator.shape[0], lanczos, positive=how.matrix != "hessian")
+        found = spectral_estimate(product, operator.shape[0], lanczos, positive=how.matrix != "hessian")
+        return found.padded(size)
 
 
 @contextmanager
@@ -236,45 +244,56 @@ def _check_batch(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss) 
             check_targets(outputs, y, loss)
 
 
-def _operator(model: nn.Module, data: tuple[Tensor, Tensor], loss: Loss, how: CurvatureOptions) -> LinearOperator:
+def _operator(
+    model: nn.Module, data: tuple[Tensor, Tensor], loss: Loss, how: CurvatureOptions
+) -> tuple[LinearOperator, int]:
+    """The matrix, or its dual where that is smaller, and the rows of the matrix."""
+    size = sum(parameter.numel() for parameter in trained_parameters(model).values())
+    scale = None if how.preconditioner is None else _checked(how.preconditioner, size)
+    found = dual_operator(model, data, loss, how.matrix, how.preconditioner)
+    if found is not None:
+        return found, size
     operator = curvature_operator(model, *data, loss, how.matrix)
-    return operator if how.preconditioner is None else _preconditioned(operator, how.preconditioner)
+    if scale is not None:  # P^{-1/2} G P^{-1/2}
+        diagonal: Any = aslinearoperator(diags_array((1 / np.sqrt(scale)).astype(operator.dtype)))
+        operator = diagonal @ operator @ diagonal
+    return operator, size
 
 
-def _preconditioned(operator: LinearOperator, preconditioner: Tensor) -> LinearOperator:
-    """P^{-1/2} G P^{-1/2}."""
+def _checked(preconditioner: Tensor, size: int) -> np.ndarray:
     diagonal = preconditioner.detach().cpu().numpy().astype(np.float64).reshape(-1)
-    if diagonal.shape != operator.shape[:1] or not np.all(np.isfinite(diagonal)) or not np.all(diagonal > 0):
+    if diagonal.size != size or not np.all(np.isfinite(diagonal)) or not np.all(diagonal > 0):
         raise InputError(
-            f"expected a positive preconditioner of {operator.shape[0]} entries, got {diagonal.shape[0]} entries from "
+            f"expected a positive preconditioner of {size} entries, got {diagonal.size} entries from "
             f"{diagonal.min():.3g} to {diagonal.max():.3g}; take it from adam_preconditioner for the same model."
         )
-    scale: Any = aslinearoperator(diags_array((1 / np.sqrt(diagonal)).astype(operator.dtype)))
-    return scale @ operator @ scale
+    return diagonal
 
 
 def _largest(operator: LinearOperator, tolerance: float) -> Sharpness:
     size = operator.shape[0]
-    start = (
-        torch.randn(size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-        .numpy()
-        .astype(operator.dtype)
-    )
-    image = operator.matvec(start)
-    if not image.any():  # G is positive semi-definite, so it is zero
+    start = torch.randn(size, generator=torch.Generator().manual_seed(0), dtype=torch.float64).numpy()
+    if not operator.matvec(start.astype(operator.dtype)).any():  # G is positive semi-definite, so it is zero
         return Sharpness(0.0, 0.0)
     if size <= _DENSE:
         matrix = np.stack([operator.matvec(unit) for unit in np.eye(size, dtype=operator.dtype)], axis=1)
         values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
-        value, vector = float(values[-1]), vectors[:, -1]
-    else:
-        try:
-            solve: Any = eigsh  # its stub takes tol for an integer
-            found, basis = solve(operator, k=1, which="LA", v0=start, tol=tolerance, maxiter=_RESTARTS)
-        except ArpackNoConvergence as error:
-            raise ConvergenceError(
-                f"expected Lanczos to converge in {_RESTARTS} restarts, it did not; measure in float64 or on a smaller "
-                f"batch."
-            ) from error
-        value, vector = float(found[0]), basis[:, 0]
-    return Sharpness(value, float(np.linalg.norm(operator.matvec(vector) - value * vector)))
+        return _residual(operator, float(values[-1]), vectors[:, -1])
+    if size <= _SHORT:  # no restarts: a step more wherever one is needed
+        found = largest_eigenpair(lambda v: operator.matvec(v.astype(operator.dtype)), start, tolerance)
+        if found is not None:
+            return _residual(operator, *found)
+    try:
+        solve: Any = eigsh  # its stub takes tol for an integer
+        first = start.astype(operator.dtype)
+        values, vectors = solve(operator, k=1, which="LA", v0=first, tol=tolerance, maxiter=_RESTARTS)
+    except ArpackNoConvergence as error:
+        raise ConvergenceError(
+            f"expected Lanczos to converge in {_RESTARTS} restarts, it did not; measure in float64 or on a smaller batch."
+        ) from error
+    return _residual(operator, float(values[0]), vectors[:, 0])
+
+
+def _residual(operator: LinearOperator, value: float, vector: np.ndarray) -> Sharpness:
+    image = operator.matvec(vector.astype(operator.dtype))
+    return Sharpness(value, float(np.linalg.norm(image - value * vector)))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from scipy.linalg import eigh_tridiagonal
 
 from freeness.errors import InputError
 from freeness.laws import Atoms, Law
 from freeness.spectra.records import Measurement
 
+_STEPS = 300  # of a search for the largest eigenvalue
 _QUANTILES = 4096  # of a law in the place of its eigenvalues
 
 Matvec = Callable[[np.ndarray], np.ndarray]
@@ -67,6 +69,19 @@ class SpectralEstimate:
         """The share of eigenvalues up to x, and its standard error over the probes."""
         return _mean_and_error(np.array([weights[nodes <= x].sum() for nodes, weights in self._rules]))
 
+    def padded(self, size: int) -> SpectralEstimate:
+        """The same of a matrix with more rows whose other eigenvalues are 0, as the dual of a dual has.
+
+        Args:
+            size: rows of that matrix.
+        """
+        if size == self.size:
+            return self
+        share = self.size / size
+        rules = tuple((np.append(nodes, 0.0), np.append(share * weights, 1 - share)) for nodes, weights in self._rules)
+        mean, error = share * self.mean, share * self.mean_error
+        return SpectralEstimate(_mixture(rules), size, mean, error, max(self.top, 0.0), self.top_residual, rules)
+
     def measurement(self, method: str, seconds: float) -> Measurement:
         """The record of a measured spectrum, with quantiles of the law and ``top`` for its eigenvalues.
 
@@ -106,8 +121,6 @@ def spectral_estimate(
     for _ in range(options.probes):
         start = torch.randn(size, generator=generator, dtype=torch.float64).numpy()
         diagonal, off, last = _lanczos(matvec, start / np.linalg.norm(start), min(options.steps, size))
-        if not np.isfinite(diagonal).all() or not np.isfinite(last):
-            raise InputError("expected finite products, got NaN or infinity; scale the weights or the inputs down.")
         nodes, vectors = np.linalg.eigh(np.diag(diagonal) + np.diag(off, 1) + np.diag(off, -1))
         if positive:
             nodes = np.maximum(nodes, 0.0)
@@ -115,12 +128,54 @@ def spectral_estimate(
         rules.append((nodes, weights / weights.sum()))
         if nodes[-1] > top:
             top, residual = float(nodes[-1]), float(last * abs(vectors[-1, -1]))
-    law = Atoms(
-        np.concatenate([nodes for nodes, _ in rules]),
-        np.concatenate([weights for _, weights in rules]) / options.probes,
-    )
     mean, error = _mean_and_error(np.array([weights @ nodes for nodes, weights in rules]))
-    return SpectralEstimate(law, size, mean, error, top, residual, tuple(rules))
+    return SpectralEstimate(_mixture(rules), size, mean, error, top, residual, tuple(rules))
+
+
+def _mixture(rules: Sequence[tuple[np.ndarray, np.ndarray]]) -> Law:
+    nodes = np.concatenate([nodes for nodes, _ in rules])
+    return Atoms(nodes, np.concatenate([weights for _, weights in rules]) / len(rules))
+
+
+def largest_eigenpair(matvec: Matvec, start: np.ndarray, tolerance: float) -> tuple[float, np.ndarray] | None:
+    """The largest eigenvalue of a symmetric matrix and its unit vector, by Lanczos with full reorthogonalisation.
+
+    Args:
+        matvec: v ↦ A v, float64 vectors.
+        start: a vector that is not orthogonal to the one that is looked for.
+        tolerance: largest norm of the residual, relative to the eigenvalue.
+
+    Returns:
+        None where 300 steps did not reach it.
+
+    Source: Parlett, The Symmetric Eigenvalue Problem, 1998, §13.2 (the residual is β|s|, s the last entry of a Ritz vector).
+
+    Example:
+        >>> value, vector = largest_eigenpair(lambda v: np.arange(1.0, 41.0) * v, np.ones(40), 1e-10)
+        >>> round(value, 9), round(float(abs(vector[-1])), 9)
+        (40.0, 1.0)
+    """
+    basis, off = np.zeros((min(_STEPS, len(start)), len(start))), np.zeros(_STEPS)
+    diagonal = np.zeros(_STEPS)
+    vector = start / np.linalg.norm(start)
+    for k in range(len(basis)):
+        basis[k] = vector
+        image = np.asarray(matvec(vector), dtype=float)
+        _check_finite(image)
+        diagonal[k] = vector @ image
+        for _ in range(2):
+            image = image - basis[: k + 1].T @ (basis[: k + 1] @ image)
+        off[k] = np.linalg.norm(image)
+        values, vectors = eigh_tridiagonal(diagonal[: k + 1], off[:k], select="i", select_range=(k, k))
+        if not off[k] * abs(vectors[-1, 0]) > tolerance * abs(values[0]):
+            return float(values[0]), basis[: k + 1].T @ vectors[:, 0]
+        vector = image / off[k]
+    return None
+
+
+def _check_finite(image: np.ndarray) -> None:
+    if not np.isfinite(image).all():
+        raise InputError("expected finite products, got NaN or infinity; scale the weights or the inputs down.")
 
 
 def _mean_and_error(values: np.ndarray) -> tuple[float, float]:
@@ -135,6 +190,7 @@ def _lanczos(matvec: Matvec, start: np.ndarray, steps: int) -> tuple[np.ndarray,
     for k in range(steps):
         basis[k] = vector
         image = np.asarray(matvec(vector), dtype=float)
+        _check_finite(image)
         scale = np.linalg.norm(image)
         diagonal[k] = vector @ image
         for _ in range(2):  # twice is enough

@@ -1,0 +1,107 @@
+"""Curvature matrices of a batch from the other side: in the space of its outputs, where vectors are short."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.sparse.linalg import LinearOperator
+from torch import Tensor, nn
+
+from freeness.errors import brief
+from freeness.torch.curvature_matrices import CHUNK, Matrix
+from freeness.torch.losses import Loss, loss_function
+from freeness.torch.products import JacobianProducts
+from freeness.torch.state import trained_parameters
+
+_LOG = logging.getLogger(__name__)
+_Map = Callable[[Tensor], Tensor]
+
+
+def dual_operator(
+    model: nn.Module,
+    data: tuple[Tensor, Tensor],
+    loss: Loss,
+    matrix: Matrix,
+    preconditioner: Tensor | None = None,
+) -> LinearOperator | None:
+    """(1/B) SᵀJ P⁻¹ JᵀS for the curvature matrix G = (1/B) JᵀSSᵀJ: the nonzero eigenvalues of P^{-1/2} G P^{-1/2}.
+
+    SSᵀ is the Hessian of the loss in the outputs: S = √c for squared errors and diag(√p) - p√pᵀ for the cross-entropy with
+    probabilities p, since Σp = 1. Of the empirical Fisher S holds the slopes of the loss, one column a sample.
+
+    Args:
+        model: any module, its parameters requiring gradients, to be used while it stays as it is.
+        data: inputs and targets of the batch.
+        loss: averaged over the batch.
+        matrix: as in :func:`~freeness.torch.curvature_matrices.curvature_operator`.
+        preconditioner: the diagonal P.
+
+    Returns:
+        None where it does not help: for the Hessian, batches that are not held at once, fewer parameters than outputs, or an
+        operation whose backward pass has no derivative.
+
+    Source: theory.md §7 (the dual of the batch GGN).
+
+    Example:
+        >>> model = nn.Linear(3, 1, bias=False).double()
+        >>> x, y = torch.tensor([[0.0, 3.0, 4.0]]).double(), torch.zeros(1, 1).double()
+        >>> found = dual_operator(model, (x, y), "half_squared_error", "ggn")
+        >>> found @ np.ones(1)
+        array([25.])
+    """
+    inputs, targets = data
+    parameters = list(trained_parameters(model).values())
+    if matrix == "hessian" or (len(inputs) > CHUNK and not model.training):
+        return None
+    with torch.enable_grad():
+        outputs = model(inputs)
+    count = len(inputs) if matrix == "empirical_fisher" else outputs.numel()
+    if count >= sum(parameter.numel() for parameter in parameters):
+        return None
+    try:
+        products = JacobianProducts(outputs, parameters)
+    except (RuntimeError, NotImplementedError) as error:
+        _LOG.info("no dual (%s)", brief(error))
+        return None
+    spread, gather = _root(outputs.detach(), targets, loss, matrix == "empirical_fisher")
+    weights = None if preconditioner is None else preconditioner.to(outputs).reshape(-1)
+
+    def product(vector: np.ndarray) -> np.ndarray:
+        flat = torch.from_numpy(np.ascontiguousarray(vector).reshape(-1)).to(outputs.device, outputs.dtype)
+        pulled = products.pull(spread(flat))
+        pushed = products.push(pulled if weights is None else pulled / weights)
+        return (gather(pushed).reshape(-1) / len(inputs)).detach().cpu().numpy()
+
+    dtype = np.dtype(np.float32 if outputs.dtype == torch.float32 else np.float64)
+    made: Any = LinearOperator  # its stub knows no arguments
+    return made((count, count), matvec=product, rmatvec=product, dtype=dtype)
+
+
+def _root(outputs: Tensor, targets: Tensor, loss: Loss, empirical: bool) -> tuple[_Map, _Map]:
+    """S, from a vector to the shape of the outputs, and Sᵀ."""
+    if empirical:
+        point = outputs.clone().requires_grad_()
+        with torch.enable_grad():
+            value = loss_function(loss)(point, targets) * len(outputs)
+        (slopes,) = torch.autograd.grad(value, point)
+        slopes = slopes.flatten(1)
+        return (
+            lambda v: (v[:, None] * slopes).reshape(outputs.shape),
+            lambda w: (slopes * w.flatten(1)).sum(1),
+        )
+    if loss == "cross_entropy":
+        p = outputs.softmax(1)
+        root = p.sqrt()
+
+        def spread(v: Tensor) -> Tensor:
+            v = v.reshape(outputs.shape)
+            return root * v - p * (root * v).sum(1, keepdim=True)
+
+        return spread, lambda w: root * w - root * (p * w).sum(1, keepdim=True)
+    entries = outputs[0].numel()
+    scale = {"half_squared_error": 1.0, "half_mean_squared_error": 1.0 / entries, "mse": 2.0 / entries}[loss] ** 0.5
+    return lambda v: scale * v.reshape(outputs.shape), lambda w: scale * w
