@@ -16,6 +16,7 @@ from freeness.torch.freeness_test import freeness_test
 from freeness.torch.freeness_trace import FreenessTrace, freeness_trace
 from freeness.torch.full_batch import Descended, FullBatch, full_batch_descent
 from freeness.torch.initialize import InitializedLayer, InitializeOptions, initialize_
+from freeness.torch.kernels import drawn_weight
 from freeness.torch.kinds import TracedOperation
 from freeness.torch.lanczos import LanczosOptions, SpectralEstimate
 from freeness.torch.load import load_data, load_model, split_model
@@ -29,6 +30,7 @@ from freeness.torch.measure import (
 )
 from freeness.torch.memory import MemoryPlan
 from freeness.torch.recognise import recognise
+from freeness.torch.sampling import haar_matrix, haar_spectrum
 from freeness.torch.signals import realised_neurons, realised_signals
 from freeness.torch.state import untouched
 from freeness.torch.swap import SwappedActivation, swap_activations_
@@ -56,12 +58,15 @@ __all__ = [
     "batch_sharpness",
     "build",
     "curvature_spectrum",
+    "drawn_weight",
     "dual_gram",
     "dual_plan",
     "estimate_fisher",
     "estimate_jacobian",
     "freeness_test",
     "freeness_trace",
+    "haar_matrix",
+    "haar_spectrum",
     "full_batch_descent",
     "initialize_",
     "jacobian_singular_values",

@@ -86,7 +86,8 @@ def initialize_(
     all of them (an expanding Q keeps ‖x‖ and would divide q by fan_out/fan_in). "gaussian": W_ij ~ N(0, σ_w²/fan_in),
     gain 1. Convolutions get these matrices in their centre tap (:func:`drawn_weight` tells the rest), "gaussian" in every
     tap. Biases: N(0, σ_b²). A design brings ensemble, σ_w, σ_b, the first layer's gain, and on request its activation; gains
-    follow the model's real widths. Everything else is left as it is, and the state_dict keeps its keys.
+    follow the model's real widths. Everything else is left as it is, and the state_dict keeps its keys. A single layer is a
+    model, too; :func:`drawn_weight` and :func:`haar_matrix` give the tensors alone.
 
     Drawn in float64 for float64 layers and in float32 for others, where Q is orthogonal to 2e-6. The global random state is
     neither read nor moved: without ``generator`` a fresh one with seed 0 is used, so two calls write the same weights.
