@@ -1,8 +1,8 @@
 """The networks of the learning-rate bank: which, how they start, on which images; and which half is held out.
 
 Every combination of batch, loss and optimiser meets eight networks: two shallow and two deep multilayer perceptrons, two
-residual networks and two convolutional ones, drawn by a fixed seed. One of each pair, by the same seed, was held out; as the first rule
-diverged on it, it helped to make the second, and 24 fresh networks of another seed are held out from that one.
+residual networks and two convolutional ones, drawn by a fixed seed. One of each pair, by the same seed, was held out; as the
+first rule diverged on it, it helped to make the second, and 24 fresh networks of another seed are held out from that one.
 """
 
 from __future__ import annotations

@@ -34,11 +34,12 @@ def test_the_chosen_activation_has_the_isometry_at_variance_1(name, spread):
 
 
 def test_known_numbers():
-    """Hard-tanh: 2Φ(w) - 1 = 1/(1 + σ²/n); leaky ReLU of slope .4305 has 23.6 at 50 layers (theory.md §8)."""
+    """Hard-tanh: 2Φ(w) - 1 = 1/(1 + σ²/n); leaky ReLU has 17.5, 23.6, 25.9 at 20, 50, 100 layers (theory.md §8)."""
     width = dict(choose_activation("hardtanh", 100, 0.25).numbers)["half_width"]
     assert 2 * ndtr(width) - 1 == pytest.approx(1 / 1.0025) and width == pytest.approx(0.10935**-0.5, rel=1e-4)
-    slope = dict(choose_activation("relu", 50, 23.617).numbers)["negative_slope"]
-    assert slope == pytest.approx(0.4305, abs=1e-4)
+    for count, spread, expected in ((20, 17.53, 0.1814), (50, 23.617, 0.4305), (100, 25.88, 0.5704)):
+        slope = dict(choose_activation("relu", count, spread).numbers)["negative_slope"]
+        assert slope == pytest.approx(expected, abs=1e-3)
     tat = dict(choose_activation("tanh", 50, None, "tat").numbers)
     assert [tat[key] for key in ("gain", "shift", "offset", "scale")] == pytest.approx(
         [0.0817, 0.5258, -0.4832, 15.94], rel=1e-3
@@ -51,7 +52,11 @@ def test_known_numbers():
     st.sampled_from(["dks", "tat"]),
 )  # fmt: skip
 def test_shaped_activations_are_solved_for_the_isometry(name, layers, spread, shape):
-    found = choose_activation(name, layers, spread, shape)
+    try:
+        found = choose_activation(name, layers, spread, shape)
+    except InputError as error:  # the shaping of softplus jumps from one solution to another: spreads between have none
+        assert name == "softplus" and "can give" in str(error)
+        return
     assert spread_by_sampling(found.function, layers) == pytest.approx(spread, rel=1e-3)
     assert found.growth == pytest.approx(1.0, rel=1e-6)  # lengths are marginal: Q'(1) = 1
 

@@ -6,9 +6,11 @@ from freeness.advice.candidates import Candidate, usual_candidates
 from freeness.advice.capacity import equal_power_capacity, water_filling_capacity
 from freeness.advice.design import Design, DesignOptions, LayerGain, ResidualPlan, UnreachableIsometry, design
 from freeness.advice.edges import upper_end
-from freeness.advice.learning_rate import Curvature, Descent, hessian_scale, stable_rate
+from freeness.advice.gain import gain_of_design
+from freeness.advice.learning_rate import Curvature, Descent, StartRate, hessian_scale, stable_rate
 from freeness.advice.progress import Progress
 from freeness.advice.reach import Reach, reach
+from freeness.advice.start_rate import StartFacts, start_rate
 from freeness.advice.theory_rate import LayerRate, RateCurve, TheoryRate, Training, layer_means, rate_curve, theory_rate
 from freeness.advice.trade_off import KernelShares, TradeOff, dial, kernel_shares, trade_off
 from freeness.advice.verdict import phase_of
@@ -32,6 +34,8 @@ __all__ = [
     "RateCurve",
     "Reach",
     "ResidualPlan",
+    "StartFacts",
+    "StartRate",
     "TheoryRate",
     "TradeOff",
     "Training",
@@ -41,6 +45,7 @@ __all__ = [
     "design",
     "dial",
     "equal_power_capacity",
+    "gain_of_design",
     "hessian_scale",
     "kernel_shares",
     "layer_means",
@@ -48,6 +53,7 @@ __all__ = [
     "rate_curve",
     "reach",
     "stable_rate",
+    "start_rate",
     "theory_rate",
     "trade_off",
     "upper_end",

@@ -32,6 +32,7 @@ from freeness.torch.memory import MemoryPlan
 from freeness.torch.recognise import recognise
 from freeness.torch.sampling import haar_matrix, haar_spectrum
 from freeness.torch.signals import realised_neurons, realised_signals
+from freeness.torch.start_facts import start_facts
 from freeness.torch.state import untouched
 from freeness.torch.swap import SwappedActivation, swap_activations_
 from freeness.torch.trace import Trace, trace
@@ -65,9 +66,9 @@ __all__ = [
     "estimate_jacobian",
     "freeness_test",
     "freeness_trace",
+    "full_batch_descent",
     "haar_matrix",
     "haar_spectrum",
-    "full_batch_descent",
     "initialize_",
     "jacobian_singular_values",
     "load_data",
@@ -79,6 +80,7 @@ __all__ = [
     "realised_signals",
     "recognise",
     "split_model",
+    "start_facts",
     "swap_activations_",
     "trace",
     "untouched",

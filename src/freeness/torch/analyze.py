@@ -14,10 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from freeness.advice.analysis import Analysis, Comparison, FreenessOutcome, LayerRow, Verdict
+from freeness.advice.gain import gain_of_design
 from freeness.advice.layer_rows import layer_rows
-from freeness.advice.learning_rate import Curvature, Loss, Optimizer, learning_rate
+from freeness.advice.learning_rate import Curvature, Loss, Optimizer, StartRate, learning_rate
 from freeness.advice.progress import Progress, Report
-from freeness.advice.verdict import verdict
+from freeness.advice.start_rate import start_rate
+from freeness.advice.verdict import jacobian_spread, phase_of, verdict
 from freeness.errors import ConvergenceError, InputError
 from freeness.laws.distance import wasserstein
 from freeness.meanfield import Signals
@@ -30,12 +32,14 @@ from freeness.torch.lanczos import SpectralEstimate
 from freeness.torch.measure import dual_plan, measure_fisher, measure_jacobian
 from freeness.torch.outputs import OutputKey, run, select_output
 from freeness.torch.signals import WeightSignal, realised_neurons, realised_signals, weight_signals
+from freeness.torch.start_facts import start_facts
 from freeness.torch.state import untouched
 from freeness.torch.trace import Trace, trace
 
 _LOG = logging.getLogger(__name__)
 _POSITIONS = 16  # of a convolution at most for which spectra are predicted
 _NAMED = 4  # modules in a line
+_TRIED = 3_000_000  # parameters up to which the law of the trials is trusted, and quick
 _EXACT = 4096  # eigenvalues at most that are computed: more take minutes
 _STAGES = (
     "read the model",
@@ -139,7 +143,12 @@ def analyze(
         report()
         rows = _rows(traced, signals, sample)
         judged = verdict(rows, jacobian, fisher) if traced.is_chain else _measured_verdict(jacobian, fisher)
-        judged = replace(judged, warnings=judged.warnings + _mode_warning(traced, options.training))
+        gained = gain_of_design(traced.network, phase_of(rows)[1], jacobian_spread(rows)) if traced.is_chain else None
+        judged = replace(
+            judged,
+            advice=judged.advice if gained is None else (*judged.advice, gained),
+            warnings=judged.warnings + _mode_warning(traced, options.training),
+        )
         rate = learning_rate(curvature, options.loss, options.optimizer, traced.outputs, predictions[1], judged.phase)
     return Analysis(
         title=options.title or type(model).__name__,
@@ -436,4 +445,14 @@ def _curvature(model: nn.Module, inputs: Tensor, targets: Tensor, options: Analy
         scale = adam_preconditioner(model, inputs, targets, options.loss, AdamOptions(training=options.training))
     how = CurvatureOptions(preconditioner=scale, training=options.training)
     found = batch_sharpness(model, x, y, options.loss, how)
-    return Curvature(found.value, found.residual, batch)
+    start = _start(model, (inputs, targets), options) if found.value > 0 else None
+    return Curvature(found.value, found.residual, batch, start)
+
+
+def _start(model: nn.Module, data: tuple[Tensor, Tensor], options: AnalyzeOptions) -> StartRate | None:
+    """The rate to start from by the law of the trials; None for what they did not cover: training mode and large models."""
+    size = sum(parameter.numel() for parameter in model.parameters())
+    if options.training or size > _TRIED:
+        return None
+    facts = start_facts(model, data, options.loss, options.optimizer, batch=options.batch)
+    return start_rate(facts, options.loss, options.optimizer) if facts.sharpness > 0 else None
