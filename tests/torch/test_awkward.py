@@ -158,6 +158,21 @@ def test_the_help_names_what_an_awkward_model_needs() -> None:
         assert option in shown
 
 
+def test_too_little_memory_is_foreseen_and_the_plan_that_is_offered_works(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = int(1.05e6 / 0.8)  # the Jacobian needs 1.28 MB in one pass, 1.01 MB in four
+    monkeypatch.setattr("freeness.torch.memory.available_memory", lambda _: free)
+    code, shown, errors = called(f"{file}:resnet_like", "--json", "--passes", "1")
+    last = errors.splitlines()[-1]
+    assert code == 2 and not shown and "in 1 pass (" in last and "expected a plan of at most" in last
+    offered = last.split("pass passes=")[1].split(",")[0]
+    assert called(f"{file}:resnet_like", "--json", "--passes", offered)[0] == 0
+    monkeypatch.setattr("freeness.torch.memory.available_memory", lambda _: 1000)
+    code, shown, errors = called(f"{file}:resnet_like", "--json")
+    assert code == 2 and "no plan fits" in errors.splitlines()[-1]
+
+
 def test_more_outputs_than_are_computed_are_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(import_module("freeness.torch.analyze"), "_EXACT", 5)
     model, x = zoo_model("LeNet")
