@@ -45,7 +45,13 @@ def expand(sweep: SweepSpecification, facts: DataFacts) -> tuple[Placed, ...]:
         facts: of its data.
 
     Raises:
-        InputError: a design that cannot be (an isometry out of reach, identity weights), by name.
+        InputError: an isometry that a design cannot have.
+
+    Example:
+        >>> from freeness.experiments import preset
+        >>> found = expand(preset("tiny"), DataFacts(784, 10, 1 / 784, 0.5, "…"))
+        >>> len(found), found[0].place, found[0].cell.rate
+        (12, (0, 0, 0, 0), 0.125)
     """
     found = []
     for (i, design), (j, depth) in product(enumerate(sweep.designs), enumerate(sweep.depths)):
@@ -76,6 +82,12 @@ def bounds(cell: Cell, facts: DataFacts) -> tuple[float, float]:
     Args:
         cell: its network, loss and optimiser.
         facts: of the data.
+
+    Example:
+        >>> sizes = {"depth": 4, "width": 8, "inputs": 8, "outputs": 8}
+        >>> cell = Cell(**sizes, activation="linear", rate=1, seed=0, steps=1, evaluate=(1,), data="…")
+        >>> [round(bound, 9) for bound in bounds(cell, DataFacts(8, 8, 1 / 8, 0.5, "…"))]  # 2/L at ‖x‖ = 1
+        [0.5, 0.5]
     """
     network = network_of(cell)
     optimizer = "sgd" if cell.optimizer == "adam" else cell.optimizer

@@ -163,6 +163,14 @@ def train_stack(
 
     Raises:
         InputError: cells of different columns, or a batch larger than the data.
+
+    Example:
+        >>> from freeness.experiments import data_facts, expand, load_images, preset
+        >>> sweep = preset("tiny")
+        >>> images = load_images(sweep.data)
+        >>> column = [item.cell for item in expand(sweep, data_facts(sweep.data, images[0])) if item.cell.depth == 2]
+        >>> [result.divergence_step is not None for result in train_stack(column, images)]  # rates ascend, two seeds each
+        [False, False, False, False, True, True]
     """
     start = perf_counter()
     run = _Run(cells, images, device)

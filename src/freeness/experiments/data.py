@@ -91,6 +91,11 @@ def load_images(data: DataSpecification) -> tuple[Images, Images]:
 
     Raises:
         InputError: nothing of a known kind is there, or it cannot be read.
+
+    Example:
+        >>> train, test = load_images(DataSpecification(limit=300))
+        >>> len(train), len(test), train[0][0].shape
+        (300, 1000, torch.Size([784]))
     """
     path = Path(data.source)
     if data.source == "fashion-mnist":
@@ -190,6 +195,11 @@ def batches(images: Images, batch: int, seed: int) -> Iterator[tuple[Tensor, Ten
 
     Raises:
         InputError: fewer images than a batch.
+
+    Example:
+        >>> inputs, classes = next(batches(load_images(DataSpecification())[0], 4, seed=0))
+        >>> inputs.shape, classes.shape
+        (torch.Size([4, 784]), torch.Size([4]))
     """
     if batch > len(images):
         raise InputError(

@@ -26,6 +26,10 @@ def inline(tasks: Sequence[Task]) -> Iterator[Finished]:
 
     Args:
         tasks: of a sweep.
+
+    Example:
+        >>> list(inline([]))
+        []
     """
     for task in tasks:
         yield (task, *perform(task))

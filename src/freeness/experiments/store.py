@@ -197,9 +197,10 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         raise InputError(
             f"expected a store of freeness, got another SQLite database in {str(path)!r}; choose another file."
         )
-    connection.execute("PRAGMA journal_mode = WAL")
+    if version < SCHEMA_VERSION:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
     connection.execute("PRAGMA synchronous = FULL")
-    connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
 
 
 @contextmanager
