@@ -73,6 +73,15 @@ raising = lambda: Returns(lambda y: 1 / 0)
 nothing = lambda: Returns(lambda y: None)
 noisy = lambda: Returns(lambda y: y + torch.randn(4))
 mixed = lambda: Returns(nn.Linear(4, 4).double())
+mended = lambda: Returns(Widened())
+rows = lambda: nn.Sequential(nn.Linear(6, 4), nn.Unflatten(1, (2, 2)))
+
+class Widened(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(4, 4).double()
+    def forward(self, x):
+        return self.head(x.double())
 complex_numbers = lambda: perceptron().to(torch.complex64)
 without_values = lambda: perceptron().to("meta")
 """
@@ -107,6 +116,7 @@ def called(*arguments: str) -> tuple[int, str, str]:
         ("normalised", ("--training",), "those of the batch for the learning rate"),
         ("normalised", ("--optimizer", "adam"), "with --training"),
         ("bfloat16", (), "Learning rate"),
+        ("rows", ("--loss", "mse"), "Learning rate"),
     ],
 )
 def test_awkward_models_are_analysed(file: Path, factory: str, options: tuple[str, ...], words: str) -> None:
@@ -135,6 +145,8 @@ def test_awkward_models_are_analysed(file: Path, factory: str, options: tuple[st
         ("nothing", "a real floating tensor among the outputs, got no tensor"),
         ("noisy", "expected a deterministic model"),
         ("mixed", "got RuntimeError (mat1 and mat2 must have the same dtype"),
+        ("mended", "parameters of one dtype, got torch.float32 and, in 'returned.head.weight', torch.float64"),
+        ("rows", "outputs (batch, classes) for cross_entropy, got (64, 2, 2); return one row of logits a sample"),
         ("complex_numbers", "got the output (torch.complex64)"),
         ("without_values", "the meta tensor '0.weight'"),
     ],

@@ -132,11 +132,11 @@ def _call(factory: object, name: str) -> object:
 
 
 class _Fit(NamedTuple):
-    """How a model takes one sample, and the size of its output."""
+    """How a model takes one sample, and the shape of its output."""
 
     shape: tuple[int, ...]
     dtype: torch.dtype
-    outputs: int
+    outputs: tuple[int, ...]
 
 
 def load_data(
@@ -249,7 +249,7 @@ def _fitting(
                 problems.append(error)
                 continue
             if outputs.ndim and len(outputs) == 2:
-                return _Fit(shape, dtype, outputs[0].numel())
+                return _Fit(shape, dtype, tuple(outputs.shape[1:]))
             shown = tuple(outputs.shape)
             problems.append(InputError(f"expected one row of outputs a sample, got shape {shown} for two samples."))
     raise _misfit(model, shapes, spec, problems)
@@ -286,17 +286,17 @@ def _place(name: str, module: nn.Module) -> str:
     return f"{kind} in module {name!r}" if name else str(kind)
 
 
-def _targets(inputs: Tensor, labels: Tensor | None, outputs: int, seed: int, loss: str) -> Tensor:
-    """Class indices for cross-entropy, else vectors: one-hot classes where there are as many outputs, or N(0, 1/C)."""
-    generator = torch.Generator().manual_seed(seed + 1)
+def _targets(inputs: Tensor, labels: Tensor | None, shape: tuple[int, ...], seed: int, loss: str) -> Tensor:
+    """Class indices for cross-entropy; else one-hot classes where there are as many outputs, or N(0, 1/C) of their shape."""
+    generator, outputs = torch.Generator().manual_seed(seed + 1), math.prod(shape)
     if labels is not None and (labels.is_floating_point() or (labels.ndim > 1 and loss != "cross_entropy")):
         return labels.double()
     if labels is not None and int(labels.min()) < 0:
         raise InputError(f"expected class numbers ≥ 0 as targets, got {int(labels.min())}; count the classes from 0.")
-    if labels is not None and int(labels.max()) >= outputs:
+    if labels is not None and (int(labels.max()) >= outputs or len(shape) != 1):
         labels = None if loss != "cross_entropy" else labels
     if loss == "cross_entropy":
         return torch.randint(outputs, (len(inputs),), generator=generator) if labels is None else labels.long()
-    if labels is not None and int(labels.max()) < outputs:
+    if labels is not None:
         return torch.nn.functional.one_hot(labels.long(), outputs).double()
-    return torch.randn(len(inputs), outputs, generator=generator, dtype=torch.float64) / outputs**0.5
+    return torch.randn(len(inputs), *shape, generator=generator, dtype=torch.float64) / outputs**0.5

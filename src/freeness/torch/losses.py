@@ -86,7 +86,12 @@ def check_targets(outputs: Tensor, targets: Tensor, loss: Loss) -> None:
 
 
 def _check_classes(outputs: Tensor, targets: Tensor) -> None:
-    if outputs.ndim != 2 or targets.shape != outputs.shape[:1]:
+    if outputs.ndim != 2:
+        raise InputError(
+            f"expected outputs (batch, classes) for cross_entropy, got {tuple(outputs.shape)}; return one row of logits a sample "
+            "(of a sequence those of its last position), or take another loss."
+        )
+    if targets.shape != outputs.shape[:1]:
         raise InputError(
             f"expected outputs (batch, classes) and one class a sample, got {tuple(outputs.shape)} and "
             f"{tuple(targets.shape)}; "

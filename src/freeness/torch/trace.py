@@ -424,6 +424,12 @@ def _check_tensors(model: nn.Module, example: Tensor) -> None:
             raise InputError(
                 f"expected float32, float64 or bfloat16 parameters, got {parameter.dtype} in {name!r}; use model.float()."
             )
+        first = next(model.parameters()).dtype
+        if parameter.dtype != first:
+            raise InputError(
+                f"expected parameters of one dtype, got {first} and, in {name!r}, {parameter.dtype}; convert the model, as by "
+                "model.float()."
+            )
         if parameter.numel() and not all(bool(end.isfinite()) for end in torch.aminmax(parameter.detach())):  # no copy
             raise InputError(
                 f"expected finite parameters, got NaN or infinity in {name!r}; initialise or reload the model."
