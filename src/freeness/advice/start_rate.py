@@ -16,6 +16,7 @@ from freeness.advice.learning_rate import PRECONDITIONED, Descent, KnownOptimize
 
 _FAITHFUL = 64  # batch size up to which the law was tried
 _QUIET = 1e-3  # loudness below which nothing was gained by going on
+_LOUD = 8.0  # excess beyond which networks diverged that took more
 _SILENT = 1e-4  # loudness below which a network trained with cross-entropy shows no signal
 _LIMIT = 4.0  # threshold of divergence over the recommended rate, about the geometric mean over the tuned half
 Kind = Literal["squared", "cross_entropy"]
@@ -49,9 +50,9 @@ class StartFacts:
 def start_rate(facts: StartFacts, loss: Loss, optimizer: KnownOptimizer | Descent = "sgd") -> StartRate:
     """Where to start: η = c·B^a times powers of λ and of ratios that say what λ will become.
 
-    Squared losses: 2.2·B^0.22/(2.25 λ_head + λ·l^-0.6·e^-0.44), l the loudness up to 1, e the excess from 1 on: the curvature of
-    the last layer stays, that of the others comes down with the outputs or grows with them. Momentum multiplies it by
-    (1-β)^0.47·B^0.12 and normalisation by 2·B^-0.17. Cross-entropy: 0.034·(1-β)·B^0.8·λ^-0.6·λ_head^0.25. Adam: c·λ^-¼·P^-½ for P
+    Squared losses: 1.8·B^0.32/(5 λ_head + λ·l^-0.6·e^-0.44), l the loudness up to 1, e the excess from 1 to 8: the curvature of the
+    last layer stays, that of the others comes down with the outputs or grows with them. Momentum multiplies it by
+    (1-β)^0.55·B^0.26 and normalisation by 4·B^-0.36. Cross-entropy: 0.034·(1-β)·B^0.8·λ^-0.6·λ_head^0.25. Adam: c·λ^-¼·P^-½ for P
     parameters, with c = 1.9·B^0.15·left^0.56 for squared losses and 0.48·B^0.42 for cross-entropy. B counts up to 64; a network
     without a signal (l < 1e-4) gets less under cross-entropy.
 
@@ -68,7 +69,7 @@ def start_rate(facts: StartFacts, loss: Loss, optimizer: KnownOptimizer | Descen
     Example:
         >>> facts = StartFacts(100.0, 10.0, 1.0, 1.0, 0.5, 10_000, batch=1)
         >>> round(start_rate(facts, "half_squared_error").recommended, 6)
-        0.017959
+        0.012
     """
     descent = as_descent(optimizer)
     descent.bound(facts.sharpness)  # refuses 0
@@ -78,14 +79,14 @@ def start_rate(facts: StartFacts, loss: Loss, optimizer: KnownOptimizer | Descen
     if descent.optimizer in PRECONDITIONED:
         rate, formula = _adaptive(facts, size, kind)
     elif kind == "squared":
-        quiet, loud = max(min(facts.loudness, 1.0), _QUIET), max(facts.excess, 1.0)
-        settled = 2.25 * facts.head + facts.sharpness * quiet**-0.6 * loud**-0.44
-        rate = 2.2 * size**0.22 / settled
-        formula = "2.2·B^0.22/(2.25 λ_head + λ·l^-0.6·e^-0.44)"
+        quiet, loud = max(min(facts.loudness, 1.0), _QUIET), min(max(facts.excess, 1.0), _LOUD)
+        settled = 5 * facts.head + facts.sharpness * quiet**-0.6 * loud**-0.44
+        rate = 1.8 * size**0.32 / settled
+        formula = "1.8·B^0.32/(5 λ_head + λ·l^-0.6·e^-0.44)"
         if beta > 0:
-            rate, formula = rate * (1 - beta) ** 0.47 * size**0.12, f"{formula}·(1-β)^0.47·B^0.12"
+            rate, formula = rate * (1 - beta) ** 0.55 * size**0.26, f"{formula}·(1-β)^0.55·B^0.26"
         if facts.normalised:
-            rate, formula = rate * 2 * size**-0.17, f"{formula}·2 B^-0.17 for normalised layers"
+            rate, formula = rate * 4 * size**-0.36, f"{formula}·4 B^-0.36 for normalised layers"
     else:
         silent = max(min(facts.loudness / _SILENT, 1.0), _QUIET)
         rate = 0.034 * (1 - beta) * size**0.8 * facts.sharpness**-0.6 * facts.head**0.25 * silent**0.3
