@@ -50,11 +50,11 @@ class StartFacts:
 def start_rate(facts: StartFacts, loss: Loss, optimizer: KnownOptimizer | Descent = "sgd") -> StartRate:
     """Where to start: η = c·B^a times powers of λ and of ratios that say what λ will become.
 
-    Squared losses: 1.8·B^0.32/(5 λ_head + λ·l^-0.6·e^-0.44), l the loudness up to 1, e the excess from 1 to 8: the curvature of the
-    last layer stays, that of the others comes down with the outputs or grows with them. Momentum multiplies it by
-    (1-β)^0.55·B^0.26 and normalisation by 4·B^-0.36. Cross-entropy: 0.034·(1-β)·B^0.8·λ^-0.6·λ_head^0.25. Adam: c·λ^-¼·P^-½ for P
-    parameters, with c = 1.9·B^0.15·left^0.56 for squared losses and 0.48·B^0.42 for cross-entropy. B counts up to 64; a network
-    without a signal (l < 1e-4) gets less under cross-entropy.
+    Squared losses: 1.8·B^0.32/(5 λ_head + λ·l^-0.6·e^-0.44), l the loudness up to 1, e the excess from 1 to 8: the curvature of
+    the last layer stays, that of the others comes down with the outputs or grows with them. Momentum multiplies it by
+    (1-β)^0.55·B^0.26 and normalisation by 4·B^-0.36. Cross-entropy: 0.034·(1-β)·B^0.8·λ^-0.6·λ_head^0.25. Adam: c·λ^-¼·P^-½ for
+    P parameters, with c = 1.9·B^0.15·left^0.56 for squared losses and 0.48·B^0.42 for cross-entropy. B counts up to 64; a
+    network without a signal (l < 1e-4) gets less under cross-entropy.
 
     Args:
         facts: of the model, its data and its batch size.
