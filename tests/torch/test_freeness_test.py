@@ -154,3 +154,9 @@ def test_twenty_layers_of_width_1000_take_under_ten_seconds_and_one_matrix_is_he
     seconds, _ = run(20, 1000)
     _, matrices = run(5, 2000)
     assert seconds < 10 and matrices < 1.5
+
+
+def test_models_of_tokens_are_refused() -> None:
+    model = nn.Sequential(nn.Embedding(5, 4), nn.Flatten(), nn.Linear(8, 3))
+    with pytest.raises(InputError, match="floating sample, got torch.int64"):
+        freeness_test(model, torch.tensor([[1, 2]]))

@@ -49,6 +49,10 @@ def freeness_test(
         >>> freeness_test(model, torch.ones(8)).free
         True
     """
+    if not x.is_floating_point():
+        raise InputError(
+            f"expected a floating sample, got {x.dtype}: models of tokens are no chains; test a part behind it."
+        )
     if isinstance(model, Trace):
         model = model.chain
     chain = model if isinstance(model, Chain) else _read(model, x)
