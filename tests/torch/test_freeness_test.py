@@ -158,5 +158,5 @@ def test_twenty_layers_of_width_1000_take_under_ten_seconds_and_one_matrix_is_he
 
 def test_models_of_tokens_are_refused() -> None:
     model = nn.Sequential(nn.Embedding(5, 4), nn.Flatten(), nn.Linear(8, 3))
-    with pytest.raises(InputError, match="floating sample, got torch.int64"):
+    with pytest.raises(InputError, match="embedding of tokens"):
         freeness_test(model, torch.tensor([[1, 2]]))

@@ -49,10 +49,6 @@ def freeness_test(
         >>> freeness_test(model, torch.ones(8)).free
         True
     """
-    if not x.is_floating_point():
-        raise InputError(
-            f"expected a floating sample, got {x.dtype}: models of tokens are no chains; test a part behind it."
-        )
     if isinstance(model, Trace):
         model = model.chain
     chain = model if isinstance(model, Chain) else _read(model, x)
@@ -86,6 +82,10 @@ def _read(model: nn.Module, x: Tensor) -> Chain:
     if not isinstance(model, nn.Module) or not isinstance(x, Tensor):
         raise InputError(
             f"expected an nn.Module and a tensor, got {type(model).__name__} and {type(x).__name__}; convert them."
+        )
+    if any(isinstance(module, nn.Embedding | nn.EmbeddingBag) for module in model.modules()):
+        raise InputError(
+            "expected a model of floating inputs, got one with an embedding of tokens; test the part behind it."
         )
     parameter = next(model.parameters(), None)
     return read_chain(model, x if parameter is None else x.to(parameter))
