@@ -113,7 +113,7 @@ _START = {
 
 _CAUTION = {
     "ordered": "Repair the initialisation first: the signal vanishes at the start, the curvature grows many times over as "
-    "training restores it, and the rate below is then far too high.",
+    "training restores it, and rates in proportion to 1/λ are then far too high.",
     "chaotic": "Repair the initialisation first: gradients explode with depth, and the curvature below is that of a start which "
     "training leaves at once.",
 }
