@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from time import perf_counter
+from time import thread_time
 
 import numpy as np
 import torch
@@ -58,9 +58,8 @@ def depth_rows(part: xarray.Dataset) -> str:
     for depth in part["depth"].values:
         at = part.sel(depth=depth)
         line, boundary = float(at["two_over_depth"]), float(at["boundary"])
-        seeds = "–".join(
-            f"{float(f):.2f}" for f in (at["boundary_of_seed"].min() / line, at["boundary_of_seed"].max() / line)
-        )
+        ends = (at["boundary_of_seed"].min() / line, at["boundary_of_seed"].max() / line)
+        seeds = "–".join(f"{float(end):.2f}" for end in ends)
         theory = float(at["one_sample_bound"])
         numbers = [f"{v:.3g}" for v in (line, theory, boundary, boundary / line)]
         best = (f"{float(at['best_rate']):.3g}", f"{float(at['best_accuracy']):.3f}")
@@ -83,11 +82,12 @@ def headline() -> tuple[str, str]:
         part = found.sel(design=name)
         ratio = part["boundary"] / part["two_over_depth"]
         inside = int(((ratio >= 1 / 1.5) & (ratio <= 1.5)).sum())
-        texts.append(
-            f"### {name}\n\n{depth_rows(part)}\n\nLearning breaks ∝ L^({slope(part, 'boundary')}), at {float(ratio.min()):.2f} to "
-            f"{float(ratio.max()):.2f} times 2/L: within a factor of 1.5 of it at {inside} of {ratio.size} depths. The best rate "
-            f"goes as L^({slope(part, 'best_rate')})."
+        said_of_it = (
+            f"Learning breaks ∝ L^({slope(part, 'boundary')}), at {float(ratio.min()):.2f} to {float(ratio.max()):.2f} times "
+            f"2/L, within a factor of 1.5 at {inside} of {ratio.size} depths. The best rate goes as "
+            f"L^({slope(part, 'best_rate')})."
         )
+        texts.append(f"### {name}\n\n{depth_rows(part)}\n\n{said_of_it}")
     figure = Figure(figsize=(16.5, 5.6), layout="constrained", facecolor="white")
     left, middle, right = figure.subplots(1, 3)
     for ax, name in zip((left, middle), found["design"].values, strict=True):
@@ -115,7 +115,8 @@ def depth_law() -> tuple[str, str]:
         for step, (line, covariance) in zip(steps, fits, strict=True)
     )
     header = ("L", *(f"λ after {step} steps" for step in steps), *(f"λ/L after {step}" for step in steps))
-    fitted = f"λ goes as {powers}; the boundary as L^({slope(part, 'boundary')}), the best rate as L^({slope(part, 'best_rate')})."
+    breaks, best = slope(part, "boundary"), slope(part, "best_rate")
+    fitted = f"λ goes as {powers}; the boundary as L^({breaks}), the best rate as L^({best})."
     return f"{table(header, rows)}\n\n{fitted}", said
 
 
@@ -176,12 +177,12 @@ def plain_seconds(cell, images) -> float:
     target = torch.nn.functional.one_hot(y, cell.outputs).float()
     clocked = []
     for _ in range(4):
-        start = perf_counter()
+        start = thread_time()
         for _ in range(10):
             optimizer.zero_grad()
             loss(model(x), target).backward()
             optimizer.step()
-        clocked.append((perf_counter() - start) / 10)
+        clocked.append((thread_time() - start) / 10)
     return min(clocked[1:])
 
 
@@ -226,8 +227,8 @@ best rate of each. {{capacity-cost}}.
 
 ## Stacks
 
-Time of one step a member, least of three short runs, one thread, all in one call of the script (the machine was shared, so
-compare within a row). A member's numbers are the same bit for bit in every stack, so a probe of some steps decides by time
+CPU time of one step a member, least of three short runs, one thread, all in one call of the script (the machine was shared,
+so compare within a row). A member's numbers are the same bit for bit in every stack, so a probe of some steps decides by time
 alone. On a GPU: not measured.
 
 {{speed}}
@@ -279,6 +280,22 @@ test_targets), a folder with train.parquet and test.parquet (a column label, and
 or class folders train/CLASS/*.png (or .jpg) with test/ or val/ beside it, decoded as they are asked for, cut to the middle
 square and resized to `image_size`. idx and .npz are held in memory. Networks are fully connected; images are flattened.
 """
+
+
+# What was seen once and is not computed above: two other designs, and the clock of a shared machine.
+READING = """**How to read it.** With the spread σ_JJ² of the Jacobian held fixed the boundary follows 1/L. It lies below 2/L, since accuracy
+is lost to the noise of single samples before anything diverges; at L = 2 it is further below than a factor of 1.5. The power
+depends on the design, and the preset's spread of 1/64 was chosen after two runs of the same sweep: hard-tanh as it is, nearly
+linear at these inputs (σ_JJ² ≈ 0), gave L^(-0.82 ± 0.03) at 0.58 to 1.03 times 2/L, and σ_JJ² = 1/16 gave L^(-1.02 ± 0.03) at 0.58
+to 0.73 times 2/L. For isometric networks the finer prediction hardly differs from 2/L.
+
+**Where the line must not be used.** Gain-1 tanh at q = 1 lets the signal decay, so λ_max hardly depends on depth at the start and
+the predicted 2/λ even rises; training restores the signal and λ grows, and learning breaks far below the prediction (the dashed line
+of the middle panel). That 2/L happens to lie near is no consequence of this theory, whose assumption of isometry fails, and the
+best accuracy falls with depth.
+
+**Time.** On two cores shared with other work (load 8 to 10) a whole run of 432 networks took 19 min 36 s, of which 8.3
+minutes were CPU time of all processes together."""
 
 
 def main() -> None:
