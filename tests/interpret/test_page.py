@@ -91,6 +91,7 @@ def test_other_starts_are_read_by_the_lens_and_say_so():
         (lambda m, d: tell_of(m, "identity", None), "784 pixels"),
         (lambda m, d: Recipe(depth=1), "depth ≥ 2"),
         (lambda m, d: Recipe(start="nonsense"), "start"),
+        (lambda m, d: Recipe(activation="linear"), "bends"),
         (lambda m, d: Recipe(images=0), "images"),
     ],
 )

@@ -57,6 +57,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.start not in _STARTS:
             raise InputError(f"expected the start {', '.join(_STARTS)}, got {self.start!r}; choose one.")
+        if self.activation == "linear":
+            raise InputError("expected an activation that bends, got 'linear'; layers without one are a single matrix.")
         if not is_size(self.depth) or self.depth < 2:
             raise InputError(f"expected a depth ≥ 2, got {self.depth!r}; one layer has no hidden neurons to read.")
         if not is_size(self.batch) or not (self.images is None or is_size(self.images)):
