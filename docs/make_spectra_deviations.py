@@ -82,7 +82,7 @@ def chain_numbers(laws: Sequence[Law], spectra: Sequence[np.ndarray]) -> Numbers
 # --- graphs -------------------------------------------------------------------------------------------------------
 
 
-def graph_numbers(graphs: Sequence[NetworkGraph], spectra: Sequence[np.ndarray]) -> Numbers:
+def graph_numbers(graphs: Sequence[NetworkGraph], spectra: Sequence[np.ndarray], ends: bool) -> Numbers:
     """Means over the draws of what realised laws give over what the matrices have."""
     transforms, seconds, edges, singles = [], [], [], []
     for graph, eigenvalues in zip(graphs, spectra, strict=True):
@@ -92,7 +92,7 @@ def graph_numbers(graphs: Sequence[NetworkGraph], spectra: Sequence[np.ndarray])
         z = top * (PARTS + 0.05j)
         transforms.append(law.cauchy(z) / (1 / (z[:, None] - eigenvalues)).mean(axis=1))
         seconds.append((law.variance + law.mean**2) / (eigenvalues**2).mean() - 1)
-        edges.append(law.hull[1] / top - 1)
+        edges += [law.hull[1] / top - 1] if ends else []
         singles += [single[0] / eigenvalues[-1] - 1] if single else []
     spread = np.std(transforms, axis=0, ddof=1) / len(spectra) ** 0.5
     mean = np.abs(np.mean(transforms, axis=0) - 1)
@@ -101,8 +101,8 @@ def graph_numbers(graphs: Sequence[NetworkGraph], spectra: Sequence[np.ndarray])
         "transform": float(mean[worst]),
         "error": float(spread[worst]),
         "moment 2": float(np.mean(seconds)),
-        "edge": float(np.mean(edges)),
-        "outlier": f"{np.mean(singles):+.1%}" if singles else "none",
+        "edge": float(np.mean(edges)) if ends else "–",
+        "outlier": (f"{np.mean(singles):+.1%}" if singles else "none") if ends else "–",
     }
 
 
@@ -116,7 +116,7 @@ def residual(name: str, depth: int, branch: Branch, draws: int = 3) -> Case:
         for _ in range(count):
             x = rng.standard_normal(1000)
             samples.append(draw_graph(network, x * 1000**0.5 / np.linalg.norm(x), rng))
-        return both(network, samples)
+        return both(network, samples, ends=True)
 
     return Case("residual", f"{name}, β = {branch.scale:.3g}, L = {depth}", draws, compute)
 
@@ -126,18 +126,20 @@ def convolution(name: str, network: Network, shape: tuple[int, ...], draws: int 
 
     def compute(count: int) -> dict[str, Numbers]:
         rng = np.random.default_rng(0)
-        return both(network, [draw_positions(network, rng.standard_normal(shape), rng) for _ in range(count)])
+        return both(
+            network, [draw_positions(network, rng.standard_normal(shape), rng) for _ in range(count)], ends=False
+        )
 
     return Case("convolution", name, draws, compute)
 
 
-def both(network: Network, samples: Sequence) -> dict[str, Numbers]:
+def both(network: Network, samples: Sequence, *, ends: bool) -> dict[str, Numbers]:
     """JJᵀ and Θ."""
     found = {}
     for kind in KINDS:
         fisher = kind == "Fisher"
         graphs = [network_graph(network, realised=sample.signals, fisher=fisher) for sample in samples]
-        found[kind] = graph_numbers(graphs, [s.fisher if fisher else s.jacobian for s in samples])
+        found[kind] = graph_numbers(graphs, [s.fisher if fisher else s.jacobian for s in samples], ends)
     return found
 
 
@@ -207,14 +209,14 @@ deciles .02).
 
 L blocks x + β·W φ(x), Gaussian weights unless Haar is said. Cauchy transform: largest deviation at Im z = λ_max/20 and
 Re z = .05, .3, .6, .9 λ_max (± standard error); end: of the law over the largest eigenvalue (over the second where the theory
-finds an outlier).
+finds an outlier, which then is the deviation of the second moment, too).
 
 {residual}
 
 ## Convolutional networks
 
-One sample of independent Gaussian pixels, signals of all positions given. The largest of few channels lies below the end of the
-law; the distance falls with their number.
+One sample of independent Gaussian pixels, signals of all positions given. Ends and outliers are not computed here: the end of
+a law over the largest eigenvalue was 1.09, 1.02 and 1.03 with 64, 128 and 256 channels (six layers, three taps).
 
 {convolution}
 """

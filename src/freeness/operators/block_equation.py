@@ -206,20 +206,19 @@ class BlockEquation(FieldEquation):
 
     def _place(self, squares: np.ndarray, e: int, f: int, h: np.ndarray) -> None:
         """d response_f/d field_e and its transpose from H (m, 1 or N, P_f, P_e)."""
-        end = len(self._ports)
-        for point, each in enumerate(h):
-            if e == end:
-                squares[-1, -1, point] = (each**2).sum(axis=(1, 2)).mean() / each.shape[-1]
-            elif f == end:
-                gram = _packed((each.transpose(0, 2, 1) @ each).mean(axis=0)[None])[0]
-                squares[self._own(e), -1, point] = gram
-                squares[-1, self._own(e), point] = gram * _doubled(each.shape[-1]) / each.shape[-2]
-            else:
-                block = _superoperator(each)
-                squares[self._own(f), self._own(e), point] = block
-                if f != e:
-                    out, into = _doubled(each.shape[-2]), _doubled(each.shape[-1])
-                    squares[self._own(e), self._own(f), point] = block.T * (out / into[:, None])
+        end, (out, into) = len(self._ports), h.shape[-2:]
+        if e == end:
+            squares[-1, -1] = (h**2).sum(axis=(2, 3)).mean(axis=1) / into
+        elif f == end:
+            gram = _packed((h.swapaxes(2, 3) @ h).mean(axis=1)).T
+            squares[self._own(e), -1] = gram
+            squares[-1, self._own(e)] = gram * _doubled(into)[:, None] / out
+        else:
+            blocks = _superoperator(h)
+            squares[self._own(f), self._own(e)] = blocks.transpose(1, 2, 0)
+            if f != e:
+                often = _doubled(out) / _doubled(into)[:, None]
+                squares[self._own(e), self._own(f)] = blocks.transpose(2, 1, 0) * often[:, :, None]
 
     # --- the equations ---------------------------------------------------------------------------------------------
 
@@ -535,13 +534,13 @@ def _unpacked(vectors: np.ndarray, size: int) -> np.ndarray:
 
 
 def _superoperator(h: np.ndarray) -> np.ndarray:
-    """X ↦ mean over channels of H X Hᵀ on packed matrices, from H (N, P', P): (P'(P'+1)/2, P(P+1)/2)."""
-    channels, out, into = h.shape
-    flat = h.reshape(channels, out * into)
-    pairs = (flat.T @ flat / channels).reshape(out, into, out, into)  # [p, q, r, s]: mean H_pq H_rs
+    """X ↦ mean over channels of H X Hᵀ on packed matrices, from H (…, N, P', P): (…, P'(P'+1)/2, P(P+1)/2)."""
+    *lead, channels, out, into = h.shape
+    flat = h.reshape(*lead, channels, out * into)
+    pairs = (flat.swapaxes(-1, -2) @ flat / channels).reshape(*lead, out, into, out, into)  # [p, q, r, s]: mean H_pq H_rs
     (p, r), (q, s) = _upper(out), _upper(into)
-    straight = pairs[p[:, None], q[None], r[:, None], s[None]]
-    crossed = pairs[p[:, None], s[None], r[:, None], q[None]]
+    straight = pairs[..., p[:, None], q[None], r[:, None], s[None]]
+    crossed = pairs[..., p[:, None], s[None], r[:, None], q[None]]
     return np.where(q == s, straight, straight + crossed)
 
 
