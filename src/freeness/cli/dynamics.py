@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as documents
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, cast, get_args
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import numpy as np
 import typer
@@ -22,6 +22,9 @@ from freeness.meanfield import LinearTraining, kernels
 from freeness.meanfield.linear_training import TrainingLoss
 from freeness.network import Network
 from freeness.network import activation as activation_of
+
+if TYPE_CHECKING:
+    from freeness.torch.losses import Loss
 
 SCHEMA_VERSION = 1
 _LOSSES = ", ".join(get_args(TrainingLoss))
@@ -160,22 +163,11 @@ def _real(
     network: Network, data: tuple[np.ndarray, np.ndarray], how: tuple[str, float], at: np.ndarray, seeds: int
 ) -> _Measured:
     with needs_extra("torch"):
-        import torch
-
-        from freeness.torch import FullBatch, build, full_batch_descent
-        from freeness.torch.losses import Loss
-    x, y = (torch.tensor(array, dtype=torch.float32) for array in data)
-    loss, rate = cast(Loss, how[0]), how[1]
-    target = y.argmax(dim=1) if loss == "cross_entropy" else y
-    plan = FullBatch(rate, int(at[-1]), at.tolist(), (0, int(at[-1])))
-    losses, sharpness = [], []
-    for seed in range(seeds):
-        model = build(network, torch.Generator().manual_seed(seed))
-        found = full_batch_descent(model, x, target, loss, plan)
-        losses.append(found.loss)
-        sharpness.append(found.sharpness.tolist())
-    shortest = min(map(len, losses))
-    return _Measured(np.array([row[:shortest] for row in losses]), sharpness)
+        from freeness.torch import FullBatch, drawn_descents
+    plan = FullBatch(how[1], int(at[-1]), at.tolist(), (0, int(at[-1])))
+    found = drawn_descents(network, *data, cast("Loss", how[0]), plan, seeds)
+    shortest = min(len(one.loss) for one in found)
+    return _Measured(np.array([one.loss[:shortest] for one in found]), [one.sharpness.tolist() for one in found])
 
 
 def _document(

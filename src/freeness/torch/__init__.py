@@ -14,7 +14,7 @@ from freeness.torch.curvature import (
 from freeness.torch.estimate import estimate_fisher, estimate_jacobian
 from freeness.torch.freeness_test import freeness_test
 from freeness.torch.freeness_trace import FreenessTrace, freeness_trace
-from freeness.torch.full_batch import Descended, FullBatch, full_batch_descent
+from freeness.torch.full_batch import Descended, FullBatch, drawn_descents, full_batch_descent
 from freeness.torch.initialize import InitializedLayer, InitializeOptions, initialize_
 from freeness.torch.kernels import drawn_weight
 from freeness.torch.kinds import TracedOperation
@@ -59,6 +59,7 @@ __all__ = [
     "batch_sharpness",
     "build",
     "curvature_spectrum",
+    "drawn_descents",
     "drawn_weight",
     "dual_gram",
     "dual_plan",

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from freeness.errors import InputError
+from freeness.network import Network
+from freeness.torch.build import build
 from freeness.torch.curvature import batch_sharpness
 from freeness.torch.losses import Loss, check_targets, loss_function
 
@@ -48,6 +50,32 @@ class Descended:
     outputs: np.ndarray
     sharpness: np.ndarray
     diverged: int | None
+
+
+def drawn_descents(
+    network: Network, inputs: np.ndarray, targets: np.ndarray, loss: Loss, how: FullBatch, seeds: int
+) -> list[Descended]:
+    """Descents of networks that are drawn from their record, one a seed 0, 1, …, in float32.
+
+    Args:
+        network: the record.
+        inputs: (n, N₀).
+        targets: (n, C); for cross-entropy one-hot.
+        loss: its name.
+        how: rate and steps.
+        seeds: how many.
+
+    Example:
+        >>> from freeness.network import mlp
+        >>> x = np.eye(4)
+        >>> found = drawn_descents(mlp(2, [4, 30, 1], "tanh"), x, x[:, :1], "mse", FullBatch(0.1, 5), seeds=2)
+        >>> len(found), found[0].outputs.shape
+        (2, (6, 4, 1))
+    """
+    x, y = (torch.tensor(array, dtype=torch.float32) for array in (inputs, targets))
+    aims = y.argmax(dim=1) if loss == "cross_entropy" else y
+    models = (build(network, torch.Generator().manual_seed(seed)) for seed in range(seeds))
+    return [full_batch_descent(model, x, aims, loss, how) for model in models]
 
 
 def full_batch_descent(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss, how: FullBatch) -> Descended:
