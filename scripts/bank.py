@@ -121,7 +121,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("tune", "run"))
     parser.add_argument("--half", choices=("fresh", "held out", "tuned"), default="fresh", help="of the bank, for run")
-    parser.add_argument("--folder", type=Path, default=Path("bank"), help="where the lines are kept")
+    parser.add_argument("--folder", type=Path, default=Path("docs/learning-rate-bank"), help="where the lines are kept")
     parser.add_argument("--cases", type=int, default=None, help="only the first ones")
     chosen = parser.parse_args()
     torch.set_num_threads(1)

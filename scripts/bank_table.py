@@ -76,7 +76,7 @@ def summary(found: list[dict[str, Any]]) -> str:
     lines = [
         f"cases {len(found)}; within 5 %: {good} ({good / count:.0%}); diverged: {sum(row['diverged'] for row in found)}; "
         f"ratio: median {np.median(ratios):.3f}, 90 % {np.quantile(ratios, 0.9):.2f}, largest {ratios.max():.2f}",
-        f"threshold/bound in [½, 4]: {placed}; learning-rate finder within 5 %: {finder}",
+        f"threshold/limit in [½, 4]: {placed}; learning-rate finder within 5 %: {finder}",
     ]
     for part in (
         "½Σ",
@@ -99,7 +99,7 @@ def main() -> None:
     """Print both."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--half", choices=("fresh", "held out", "tuned"), default="fresh")
-    parser.add_argument("--folder", type=Path, default=Path("bank"))
+    parser.add_argument("--folder", type=Path, default=Path("docs/learning-rate-bank"))
     chosen = parser.parse_args()
     found = rows(chosen.folder, chosen.half)
     print(table(found), summary(found), sep="\n\n")
