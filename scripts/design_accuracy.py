@@ -81,7 +81,10 @@ def main() -> None:
             others = [[accuracy(default(depth, name, seed), rate, seed, data) for seed in SEEDS] for rate in RATES]
             best = max(others, key=sum)
             label = name if form == "plain" else f"{name}, {form}"
-            print(f"| {depth} | {label} | {made[0][1]:.2g} | {sum(scores) / len(SEEDS):.2f} | {sum(best) / len(SEEDS):.2f} |", flush=True)
+            print(
+                f"| {depth} | {label} | {made[0][1]:.2g} | {sum(scores) / len(SEEDS):.2f} | {sum(best) / len(SEEDS):.2f} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":
