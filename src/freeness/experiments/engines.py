@@ -85,7 +85,7 @@ class DaskEngine:
         from distributed import Client, LocalCluster
 
         settings = {
-            "distributed.logging.distributed": "critical",  # of the workers that are started here
+            "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",  # of the workers that are started here
             "distributed.scheduler.allowed-failures": _FAILURES,
             "distributed.comm.timeouts.connect": self.timeout,
             "distributed.client.scheduler-info-interval": "2s",
