@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -214,7 +215,8 @@ def read(networks: dict[str, IdentityMLP], folder: Path) -> dict:
             found["ablations"][name] = ablations(model, train, (test[0][:1000], test[1][:1000]))
             found["roles"][name] = [[r.extraction, r.classification, r.revision, r.drift] for r in layer_roles(model)]
         if name.startswith(("identity", "haar-sgd")) and name.endswith("0-0"):
-            found["sharpness"][name] = dual_sharpness(model, train[0][:64])
+            start = prepare(recipes(folder)[name], train[0])
+            found["sharpness"][name] = [dual_sharpness(one, train[0][:64]) for one in (start, model)]
             found["lens"][name] = logit_lens(model, test[0]).accuracy(test[1].numpy()).tolist()
     found["attributions"] = {
         name: attributions(networks[name], test[0][:200]) for name in ("identity-20-0", "identity-shifted_relu-20-0")
@@ -302,7 +304,7 @@ def state_text(found: dict) -> str:
 
 def curves_picture(found: dict) -> None:
     """Accuracy by layer: identity with error bars, the lens on Haar weights."""
-    figure = Figure(figsize=(10.5, 4.2), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(10.5, 4.9), layout="constrained", facecolor="white")
     for axes, depth in zip(figure.subplots(1, 2, sharey=True), EPOCHS, strict=True):
         curves = np.array(by_seed(found, "layers", f"identity-{depth}"))
         index, error = np.arange(1, depth + 1), curves.std(0, ddof=1) / len(SEEDS) ** 0.5
@@ -317,9 +319,11 @@ def curves_picture(found: dict) -> None:
         axes.set_title(f"{depth} layers", loc="left")
         axes.set_xlabel("layer")
         axes.set_ylim(0, 1)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(color="#dddddd", linewidth=0.6)
     figure.axes[0].set_ylabel("accuracy read there (10,000 test images)")
-    figure.axes[0].legend(frameon=False, fontsize=8, loc="center right")
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, fontsize=9, loc="outside lower center", ncols=2)
     figure.savefig(HERE / "interpretation.png", dpi=110, metadata={"Software": None})
 
 
@@ -374,11 +378,11 @@ batch, .35·2/λ. Mean ± standard error over seeds.
 
 {accuracy}
 
-{verdict} Haar weights suffer from momentum at this rate, so plain SGD stands beside it; of the factors
-.35, 1 and 2 times 2/λ the designed one was also the best for them in a trial on 4,000 images (.811, .795, .787). Identity
-weights need the larger steps: with plain SGD at 2/λ, nearly three times the designed rate, one network reached .844 in a
-trial (2,000 test images). One hidden ReLU layer of 256 with the best of four rates, chosen by test accuracy, reaches
-{shallow:.4f} ± {shallow_error:.4f} in two passes: the twenty layers are {gap} it. {timing}
+{verdict} Haar weights suffer from momentum at this rate, so plain SGD stands beside it; of the factors .35, 1 and 2 times
+2/λ the designed one was also the best for them in a trial on 4,000 images (.811, .795, .787). Identity weights need the
+larger steps: with plain SGD at 2/λ, nearly three times the designed rate, one network reached .844 in a trial (2,000 test
+images). One hidden ReLU layer of 256 with the best of four rates, chosen by test accuracy, reaches {shallow:.4f} ±
+{shallow_error:.4f} in two passes: the twenty layers are {gap} it. {timing}
 
 **Where the design does not hold.** On images of 7×7 pixels (width 59) momentum at the designed rate is far too fast: 20
 layers end at .49 after two passes, .73 at three tenths of that rate and .63 with plain SGD (hard-tanh; shifted ReLU .47,
@@ -396,18 +400,20 @@ Of the 20 layers (seed 0) {settled_first:.0%} of the test images have their fina
 
 **What the curve means.** It says what a layer *says*, not what it *knows*: only the last layer is trained to be right.
 With hard-tanh the class neurons reach their limits ±1 on the way (in a trial two thirds of them by layer 4 and nine
-tenths by layer 10), so that the layers between cannot order the classes; the last layer reads the saturated class neurons
-and the input part again and decides. With shifted ReLU, which has no upper limit, the first layer already says nearly
-all, at the cost of {cost:.3f} in accuracy (one seed). Haar weights speak no such language: the output layer, applied to
-earlier ones (logit lens), stays at chance until the very end, which is no statement about what those layers know.
+tenths by layer 10), so that the layers between cannot order the classes; the last layer reads the input part again and
+decides. What the layers know shows when the last layer is put behind each of them (logit lens, dashed): {lens_first:.3f}
+at layer 1, {lens_best:.3f} at the best, which is not the last one. With shifted ReLU, which has no upper limit, the class
+neurons say it themselves from the first layer on, at the cost of {cost:.3f} in accuracy (one seed, plain SGD). Haar
+weights speak no such language: the lens stays at chance until the last hidden layer, which is no statement about what
+those layers know.
 
 ## What a layer adds to an image
 
-![An ankle boot, what speaks for the class, and contribution maps](interpretation-maps.png)
+![An image, what speaks for its class, and contribution maps](interpretation-maps.png)
 
 The first test image. "for …" is the image and all maps times the weights that read them into the class. Layer 1 cuts what
-lies beyond ±1 (hard-tanh); the maps of later layers are tenths of that and look alike, because all layers start the same
-and see nearly the same.
+lies beyond ±1 (hard-tanh); the maps of later layers are a tenth of that. What they change is the surroundings of the
+shape as much as the shape.
 
 ## Neurons that matter
 
@@ -419,7 +425,12 @@ class; 10 classes × 3 trained networks:
 
 {ablations}
 
-{ablation_verdict}
+The bar is a loss of at least 5 points and of more than random neurons by 3 standard errors. **With 20 layers that holds
+by value in 29 of 30 cases** (the other one loses 4.4 points), **with 50 layers in 15 of 30 only**: every class loses at
+least 7 points there, but random neurons of the same layers cost as much within three errors in the other half, presumably
+because a pixel that is set to 0 in one of 49 layers is gone for all later ones and random neurons meet nearly every pixel
+somewhere. Contributions by change, which is the published definition, foretell deletion less well at both depths. With
+shifted ReLU and 20 layers (one seed) all ten classes pass, by value: 24 to 93 points against at most 8.
 
 ## The start, and what training makes of it
 
@@ -437,7 +448,9 @@ Along training (seed 0; JJᵀ of the whole stack, N×N):
 
 {states}
 
-Near-isometry does not survive as such: {isometry}. The weights never pass the freeness test, before or after.
+Near-isometry does not survive: the mean of JJᵀ hardly moves, but its relative variance grows more than tenfold in two
+passes and the largest eigenvalue from 1 to about 30, although no matrix has moved by more than 6 %. The weights never
+pass the freeness test, before or after.
 
 ## Roles
 
@@ -445,7 +458,9 @@ Near-isometry does not survive as such: {isometry}. The weights never pass the f
 
 {roles}
 
-{roles_verdict}
+All layers but the last have moved most within the input part, the first ones most: they extract. The last one, whose
+input part reaches no output and is not trained, classifies, with changes five times as large as any other layer's way to
+the class neurons. The three parts do not tell how much a single weight matters: the input part has 784² of them.
 
 ## Agreement with attributions
 
@@ -453,6 +468,10 @@ Spearman correlation over pixels between `pixel_contributions` (no backward pass
 predicted class, mean ± standard error over 200 test images (pip install freeness[captum]):
 
 {attributions}
+
+The agreement is close where the network is nearly linear in its class neurons (shifted ReLU) and loose with hard-tanh,
+presumably because its saturated class neurons let gradients through in the last layers only, while the contributions
+count every layer's reading.
 
 ## What it does not tell
 
@@ -512,11 +531,9 @@ def verdict_text(found: dict) -> str:
 
 def sharpness_text(found: dict) -> str:
     """λ_max of the GGN before and after."""
-    pairs = {
-        name: (found["training"][name]["sharpness"], found["sharpness"][name])
-        for name in ("identity-20-0", "identity-50-0", "haar-sgd-20-0")
-    }
-    said = [f"{before:.0f} to {after:.0f}" for before, after in pairs.values()]
+    names = ("identity-20-0", "identity-50-0", "haar-sgd-20-0")
+    pairs = [found["sharpness"][name] for name in names]
+    said = [f"{before:.0f} to {after:.0f}" for before, after in pairs]
     return f"λ from {said[0]} with 20 layers and from {said[1]} with 50; Haar, plain SGD: from {said[2]}"
 
 
@@ -535,11 +552,14 @@ def fields(found: dict) -> dict:
         "shallow": shallow_mean,
         "shallow_error": shallow_error,
         "gap": f"{abs(best - shallow_mean):.4f} {'above' if best > shallow_mean else 'below'}",
-        "timing": f"Training took {np.mean(cpu[20]):.0f} s of one core with 20 layers and {np.mean(cpu[50]):.0f} s with 50.",
+        "timing": "Training took"
+        f" {np.mean(cpu[20]):.0f} s of one core with 20 layers (two passes) and {np.mean(cpu[50]):.0f} s with 50 (one).",
         "sharpness": sharpness_text(found),
         "layers": layer_table(found),
         "settled_first": settled[0],
         "settled_last": settled[-1],
+        "lens_first": found["lens"]["identity-20-0"][0],
+        "lens_best": max(found["lens"]["identity-20-0"]),
         "cost": found["accuracy"]["identity-20-0"] - found["accuracy"]["identity-shifted_relu-20-0"],
         "ablations": ablation_text(found),
         "start": start_table(found),

@@ -18,7 +18,7 @@ def trained(start: str, optimizer: str, seed: int):
     train, _, _ = fashion_data()
     model = prepare(Recipe(20, start=start, seed=seed), train[0])
     loader = DataLoader(TensorDataset(*train), 32, shuffle=True, generator=seeded_generator(seed))
-    fit(model, loader, FitOptions(epochs=3, optimizer=optimizer))
+    fit(model, loader, FitOptions(epochs=2, optimizer=optimizer))
     return model
 
 
@@ -28,12 +28,11 @@ def accuracy(start: str, optimizer: str, seed: int) -> float:
 
 
 def test_accuracy_is_not_below_that_of_haar_weights():
-    """Each at its designed rate, and Haar weights with the optimizer that suits them better."""
+    """Each at its designed rate, Haar weights with the optimizer that suits them better."""
     identity = np.array([accuracy("identity", "momentum", seed) for seed in range(3)])
-    for optimizer in ("momentum", "sgd"):
-        haar = np.array([accuracy("haar", optimizer, seed) for seed in range(3)])
-        difference = identity - haar
-        assert difference.mean() > -2 * difference.std(ddof=1) / 3**0.5, (identity, haar)
+    haar = np.array([accuracy("haar", "sgd", seed) for seed in range(3)])
+    difference = identity - haar
+    assert difference.mean() > -2 * difference.std(ddof=1) / 3**0.5, (identity, haar)
 
 
 def test_every_class_is_lost_with_its_neurons():
