@@ -37,3 +37,12 @@ def test_bad_input_found_by_a_task_is_not_taken_for_a_loss(tmp_path):
         run_sweep(SWEEP, tmp_path / "store.sqlite", refusing)
     with open_store(tmp_path / "store.sqlite") as store:
         assert not store.cells(SWEEP.key)
+
+
+def test_a_failed_connection_leaves_dask_as_it_was(tmp_path):
+    import dask.config
+
+    before = dask.config.get("scheduler", None)
+    with pytest.raises(InputError):
+        list(DaskEngine("tcp://127.0.0.1:1", timeout=0.3)([]))
+    assert dask.config.get("scheduler", None) == before

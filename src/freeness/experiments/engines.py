@@ -64,10 +64,11 @@ class DaskEngine:
         from distributed import CancelledError, wait
 
         with self._client() as client:
-            pending = {client.submit(perform, task, pure=False, retries=0): task for task in tasks}
+            pending = {client.submit(perform, task, pure=False): task for task in tasks}
             while pending:
                 try:
-                    done, _ = wait(list(pending), timeout=_GLANCE, return_when="FIRST_COMPLETED")  # pyright: ignore
+                    with client.as_current():
+                        done, _ = wait(list(pending), timeout=_GLANCE, return_when="FIRST_COMPLETED")  # pyright: ignore
                 except TimeoutError:
                     done = set()
                 except CancelledError as error:  # futures are, as the connection goes
@@ -93,7 +94,7 @@ class DaskEngine:
         with configured(settings):
             if self.address is not None:
                 try:
-                    client = Client(self.address, timeout=self.timeout)
+                    client = Client(self.address, timeout=self.timeout, set_as_default=False)
                 except (OSError, ValueError, TimeoutError) as error:
                     raise InputError(
                         f"expected a Dask scheduler at {self.address!r}, got none ({brief(error)}); start one by dask "
@@ -109,7 +110,7 @@ class DaskEngine:
                 "processes": True,
             }
             cluster = LocalCluster(n_workers=0 if self.adaptive else self.workers or _cores(), **options)
-            with cluster, Client(cluster) as client:
+            with cluster, Client(cluster, set_as_default=False) as client:
                 if self.adaptive:
                     cluster.adapt(minimum=0, maximum=self.workers or _cores())
                 yield client
