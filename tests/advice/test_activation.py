@@ -8,6 +8,7 @@ from scipy.special import ndtr
 
 from freeness import InputError, jacobian_law, mlp, signals
 from freeness.advice import choose_activation
+from freeness.meanfield import derivative_spread, shaped
 from freeness.network import activation, resnet
 
 
@@ -46,6 +47,17 @@ def test_known_numbers():
     )
 
 
+def reached_by_tat(name, layers, spread):
+    """Whether the spread is met as τ grows; TAT has several solutions and jumps between them, over spreads that none has."""
+    spreads = []
+    for tau in np.geomspace(spread / 40, spread, 60):
+        made = shaped(activation(name), layers, "tat", float(tau))
+        spreads.append(layers * derivative_spread(made.function, np.ones(1))[0] / spread)
+    steps = np.abs(np.diff(np.log(spreads)))
+    crossed = np.diff(np.sign(np.array(spreads) - 1)) != 0
+    return bool((crossed & (steps < 0.1)).any())  # a step of τ is 0.06, and the spread goes about as τ
+
+
 @settings(max_examples=20)
 @given(
     st.sampled_from(["tanh", "gelu", "softplus", "sigmoid", "silu"]), st.integers(5, 80), st.floats(0.02, 2.0),
@@ -54,8 +66,9 @@ def test_known_numbers():
 def test_shaped_activations_are_solved_for_the_isometry(name, layers, spread, shape):
     try:
         found = choose_activation(name, layers, spread, shape)
-    except InputError as error:  # the shaping of softplus jumps from one solution to another: spreads between have none
-        assert name == "softplus" and "can give" in str(error)
+    except InputError as error:
+        assert shape == "tat" and "can give" in str(error)
+        assert not reached_by_tat(name, layers, spread)
         return
     assert spread_by_sampling(found.function, layers) == pytest.approx(spread, rel=1e-3)
     assert found.growth == pytest.approx(1.0, rel=1e-6)  # lengths are marginal: Q'(1) = 1

@@ -68,8 +68,9 @@ def law_of(expression: Expression, method: Method = "auto") -> Routed:
             except InputError:
                 if method == "scalar":
                     raise
-        return operator_law(expression)
-    except OverflowError:
+        with np.errstate(over="raise"):
+            return operator_law(expression)
+    except (OverflowError, FloatingPointError):
         raise InputError(
             f"expected numbers whose powers stay below 1e308, got {expression!r}; scale the expression."
         ) from None

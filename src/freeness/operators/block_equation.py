@@ -537,7 +537,9 @@ def _superoperator(h: np.ndarray) -> np.ndarray:
     """X ↦ mean over channels of H X Hᵀ on packed matrices, from H (…, N, P', P): (…, P'(P'+1)/2, P(P+1)/2)."""
     *lead, channels, out, into = h.shape
     flat = h.reshape(*lead, channels, out * into)
-    pairs = (flat.swapaxes(-1, -2) @ flat / channels).reshape(*lead, out, into, out, into)  # [p, q, r, s]: mean H_pq H_rs
+    pairs = (flat.swapaxes(-1, -2) @ flat / channels).reshape(
+        *lead, out, into, out, into
+    )  # [p, q, r, s]: mean H_pq H_rs
     (p, r), (q, s) = _upper(out), _upper(into)
     straight = pairs[..., p[:, None], q[None], r[:, None], s[None]]
     crossed = pairs[..., p[:, None], s[None], r[:, None], q[None]]
