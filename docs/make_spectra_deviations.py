@@ -204,6 +204,9 @@ deciles .02).
 
 {chain}
 
+GELU and SiLU miss the criteria: their bulk agrees (W₁/std about .01), but the largest eigenvalue lies at twice its end.
+Their signal has a mean, and single eigenvalues that it may pull out are looked for in residual networks only, not in chains yet.
+
 ## Residual networks, width 1000
 
 L blocks x + β·W φ(x), Gaussian weights unless Haar is said. Cauchy transform: largest deviation at Im z = λ_max/20 and
