@@ -4,7 +4,7 @@ The random-matrix engine and the theory of networks, without any framework; ``fr
 initialises PyTorch models.
 """
 
-from freeness.advice import Design, design
+from freeness.advice import Design, batch_learning_rate, design
 from freeness.calculus import (
     Circular,
     Expression,
@@ -115,6 +115,7 @@ __all__ = [
     "Wachter",
     "activation",
     "anticommutator",
+    "batch_learning_rate",
     "commutator",
     "compress",
     "design",

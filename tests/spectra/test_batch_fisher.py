@@ -66,26 +66,30 @@ def test_batches_of_images_at_width_1024(name, depth, count):
     c=st.integers(1, 4),
     alike=st.booleans(),
     centred=st.booleans(),
+    between=st.booleans(),
 )
-def test_any_loss_is_the_matrix_written_out(seed, n, c, alike, centred):
-    """H^{1/2}(PΘP ⊗ 1)H^{1/2}/n by Kronecker products."""
+def test_any_loss_is_the_matrix_written_out(seed, n, c, alike, centred, between):
+    """H^{1/2}(PΘP ⊗ F)H^{1/2}/n by Kronecker products."""
     rng = np.random.default_rng(seed)
     root = rng.standard_normal((n, n + 2))
     kernel = root @ root.T
     p = softmax(2 * rng.standard_normal(c if alike else (n, c)), axis=-1)
-    found = BatchFisher(kernel, c, probabilities=p, centred=centred)
+    wide = rng.standard_normal((c, c + 1))
+    gram_of_outputs = wide @ wide.T if between else np.eye(c)
+    given_gram = gram_of_outputs if between else None
+    found = BatchFisher(kernel, c, probabilities=p, centred=centred, between=given_gram)
     each = np.broadcast_to(p, (n, c))
     hessian = np.zeros((n * c, n * c))
     for i in range(n):
         hessian[i * c : i * c + c, i * c : i * c + c] = np.diag(each[i]) - np.outer(each[i], each[i])
     project = np.eye(n) - centred / n
-    gram = np.kron(project @ kernel @ project, np.eye(c))
+    gram = np.kron(project @ kernel @ project, gram_of_outputs)
     expected = np.sort(np.linalg.eigvals(hessian @ gram / n).real)
-    scale = np.abs(kernel).max()
+    scale = np.abs(kernel).max() * max(1.0, np.abs(gram_of_outputs).max())
     np.testing.assert_allclose(found.eigenvalues, expected, atol=1e-7 * scale)
     assert found.top == pytest.approx(expected[-1], abs=1e-7 * scale)
-    plain = BatchFisher(kernel, c, hessian=0.3, centred=centred)
-    expected = np.repeat(np.linalg.eigvalsh(project @ kernel @ project) * 0.3 / n, c)
+    plain = BatchFisher(kernel, c, hessian=0.3, centred=centred, between=given_gram)
+    expected = np.linalg.eigvalsh(gram) * 0.3 / n
     np.testing.assert_allclose(plain.eigenvalues, expected, atol=1e-9 * scale)
     assert plain.top == pytest.approx(expected[-1], abs=1e-9 * scale)
 
@@ -160,6 +164,8 @@ def drawn_kernel(kind, out, into, rng):
         (lambda: BatchFisher(np.eye(2), outputs=0), "at least one output"),
         (lambda: BatchFisher(np.eye(2), outputs=2, probabilities=np.array([0.7, 0.7])), "add to 1"),
         (lambda: BatchFisher(-np.eye(2)).eigenvalues, "positive semi-definite"),
+        (lambda: BatchFisher(np.eye(2), 2, between=np.ones((2, 3))), "between outputs"),
+        (lambda: BatchFisher(np.eye(2), 2, between=-np.eye(2)), "positive semi-definite"),
         (lambda: BatchFisher(np.eye(3000), 2, probabilities=np.full((3000, 2), 0.5)).eigenvalues, "fewer samples"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from freeness.advice.activation import ChosenActivation, choose_activation
 from freeness.advice.analysis import Analysis, Comparison, FreenessOutcome, LayerRow, LearningRate, Verdict
+from freeness.advice.batch_rate import BatchRate, batch_learning_rate
 from freeness.advice.candidates import Candidate, usual_candidates
 from freeness.advice.capacity import equal_power_capacity, water_filling_capacity
 from freeness.advice.design import Design, DesignOptions, LayerGain, ResidualPlan, UnreachableIsometry, design
@@ -17,6 +18,7 @@ from freeness.advice.verdict import phase_of
 
 __all__ = [
     "Analysis",
+    "BatchRate",
     "Candidate",
     "ChosenActivation",
     "Comparison",
@@ -41,6 +43,7 @@ __all__ = [
     "Training",
     "UnreachableIsometry",
     "Verdict",
+    "batch_learning_rate",
     "choose_activation",
     "design",
     "dial",

@@ -223,6 +223,26 @@ def rate_shares(network: Network, training: Training) -> tuple[LayerRate, ...]:
 
 def _one_sample(network: Network, found: Signals, shares: tuple[LayerRate, ...]) -> tuple[float, float]:
     """The upper end and the mean of the law of Σ s_l Θ_l."""
+    mean = _total(shares, layer_means(network, found))
+    if network.dense[-1].fan_out == 1:  # one output shows the mean
+        return mean, mean
+    return upper_end(network, weighted_signals(network, found, shares)), mean
+
+
+def weighted_signals(network: Network, found: Signals, shares: tuple[LayerRate, ...]) -> Signals:
+    """Signals whose Fisher dual is Σ_l s_l Θ_l.
+
+    Args:
+        network: a chain.
+        found: its signals.
+        shares: s_l, as of :func:`rate_shares`.
+
+    Example:
+        >>> from freeness.network import mlp
+        >>> net = mlp(2, 100, "relu", "gaussian")
+        >>> weighted_signals(net, signals(net), rate_shares(net, Training())) == signals(net)
+        True
+    """
     left = list(shares)
     weighted: list[DenseSignal | ActivationSignal] = []
     for layer, signal in zip(network.chain(), found.layers, strict=True):
@@ -231,10 +251,7 @@ def _one_sample(network: Network, found: Signals, shares: tuple[LayerRate, ...])
             norm = share.weights * signal.squared_norm + (share.biases - 1) * layer.bias  # the law adds 1 for a bias
             signal = replace(signal, squared_norm=norm)
         weighted.append(signal)
-    mean = _total(shares, layer_means(network, found))
-    if network.dense[-1].fan_out == 1:  # one output shows the mean
-        return mean, mean
-    return upper_end(network, Signals(tuple(weighted), found.source)), mean
+    return Signals(tuple(weighted), found.source)
 
 
 def _total(shares: tuple[LayerRate, ...], means: tuple[tuple[float, float], ...]) -> float:

@@ -21,6 +21,7 @@ from freeness.network import Convolution, Dense, Network, Normalisation, Pooling
 
 _NEGATIVE = 1e-10  # relative size of a negative eigenvalue that is rounding
 _HUGE = 1e100
+_LIFTED = 1e-9  # of the trace: above rounding, and far below what a sample of outputs could tell
 _CHECKED = 2000  # inputs up to which the least eigenvalue costs little beside the kernel
 _ARRAYS = 10  # of the size of a block that are held at once
 
@@ -46,6 +47,20 @@ class Kernels:
             InputError: it is more negative than rounding makes it.
         """
         return _lowest(self.nngp)
+
+    def drawn_outputs(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Outputs of a wide network at the start, (n, count): independent Gaussian processes of covariance Σ.
+
+        Args:
+            count: of outputs.
+            rng: draws them.
+        """
+        return self._root @ rng.standard_normal((len(self.nngp), count))
+
+    @cached_property
+    def _root(self) -> np.ndarray:
+        """A triangular root of Σ, of which rounding is lifted, for inputs may be alike."""
+        return np.linalg.cholesky(self.nngp + _LIFTED * np.trace(self.nngp) * np.eye(len(self.nngp)))
 
 
 @np.errstate(over="ignore", invalid="ignore")  # an overflow is told by the layer behind which it occurs

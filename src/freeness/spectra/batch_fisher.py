@@ -1,8 +1,9 @@
 """Spectra of the GGN of a whole batch, from the tangent kernel of the actual inputs: few outputs, many samples.
 
-With C ≪ N outputs J_BJ_Bᵀ = Θ ⊗ 1 over n samples and C outputs, Θ in the standard parametrisation. The mean of the loss over the
-batch has the GGN dual H^{1/2}(Θ ⊗ 1)H^{1/2}/n with H the loss' Hessian in the outputs, sample by sample: a number for squared
-errors, diag(p) - ppᵀ for cross-entropy.
+With C ≪ N outputs J_BJ_Bᵀ = Θ ⊗ F over n samples and C outputs, Θ in the standard parametrisation; F, the Gram matrix between
+outputs, is 1 in the limit, and its eigenvalues scatter by O(√(C/N)). The mean of the loss over the batch has the GGN dual
+H^{1/2}(Θ ⊗ F)H^{1/2}/n with H the loss' Hessian in the outputs, sample by sample: a number for squared errors, diag(p) - ppᵀ for
+cross-entropy.
 
 Sources: Karakida, Akaho, Amari (AISTATS 2019) for order parameters and the outlier, (NeurIPS 2019) for centred outputs.
 """
@@ -52,6 +53,12 @@ class OrderParameters(NamedTuple):
         return ((self.samples - 1) * self.off_diagonal**2 + self.diagonal**2) / self.samples
 
 
+def _root(matrices: np.ndarray) -> np.ndarray:
+    """Of symmetric matrices, (…, C, C)."""
+    values, vectors = np.linalg.eigh(matrices)
+    return vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :] @ np.swapaxes(vectors, -1, -2)
+
+
 @dataclass(frozen=True, eq=False)
 class BatchFisher:
     """The GGN of a batch over the outputs of its samples.
@@ -63,6 +70,7 @@ class BatchFisher:
             MSELoss).
         probabilities: softmax outputs (n, C) or (C,): cross-entropy, and ``hessian`` is not used.
         centred: the mean of the outputs over the batch is subtracted, as in Karakida et al. (NeurIPS 2019).
+        between: F (C, C), symmetric and positive semi-definite; 1 when left out.
 
     Example:
         >>> found = BatchFisher(np.array([[3.0, 1.0], [1.0, 3.0]]), outputs=2)
@@ -75,6 +83,7 @@ class BatchFisher:
     hessian: float = 1.0
     probabilities: np.ndarray | None = None
     centred: bool = False
+    between: np.ndarray | None = None
     _shape: tuple[int, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -100,6 +109,15 @@ class BatchFisher:
                 raise InputError(
                     f"expected probabilities ({len(kernel)}, {self.outputs}) that add to 1, got shape {p.shape}; take a softmax."
                 )
+        if self.between is not None:
+            f = np.asarray(self.between, dtype=float)
+            square = f.shape == (self.outputs, self.outputs) and bool(np.isfinite(f).all())
+            if not (square and np.abs(f - f.T).max() <= _INDEFINITE * np.abs(f).max()):
+                raise InputError(
+                    f"expected a symmetric matrix ({self.outputs}, {self.outputs}) between outputs, got shape {f.shape}; give a "
+                    "Gram matrix."
+                )
+            self._positive(np.linalg.eigvalsh(f))
         object.__setattr__(self, "_shape", (len(kernel), self.outputs))
 
     @cached_property
@@ -113,13 +131,19 @@ class BatchFisher:
 
     @cached_property
     def _roots(self) -> np.ndarray | None:
-        """(diag(p) - ppᵀ)^{1/2}, (1 or n, C, C)."""
-        if self.probabilities is None:
+        """(F^{1/2}HF^{1/2})^{1/2}, (1 or n, C, C); None where that is a number."""
+        if self.probabilities is None and self.between is None:
             return None
-        p = np.atleast_2d(np.asarray(self.probabilities, dtype=float))
-        hessians = np.einsum("ic,cd->icd", p, np.eye(p.shape[1])) - p[:, :, None] * p[:, None, :]
-        values, vectors = np.linalg.eigh(hessians)
-        return vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :] @ vectors.transpose(0, 2, 1)
+        eye = np.eye(self.outputs)
+        if self.probabilities is None:
+            hessians = self.hessian * eye[None]
+        else:
+            p = np.atleast_2d(np.asarray(self.probabilities, dtype=float))
+            hessians = np.einsum("ic,cd->icd", p, eye) - p[:, :, None] * p[:, None, :]
+        if self.between is not None:
+            root = _root(np.asarray(self.between, dtype=float))
+            hessians = root @ hessians @ root
+        return _root(hessians)
 
     @property
     def _by_sample(self) -> bool:
@@ -159,7 +183,7 @@ class BatchFisher:
         """Without the rounding below 0; no more than rounding may be there."""
         if values[0] < -_INDEFINITE * values[-1]:
             raise InputError(
-                f"expected a positive semi-definite kernel, got the eigenvalue {values[0]:.3g}; take kernels(…).ntk."
+                f"expected a positive semi-definite matrix, got the eigenvalue {values[0]:.3g}; take kernels(…).ntk."
             )
         return np.maximum(values, 0.0)
 

@@ -1,0 +1,183 @@
+"""Learning rates for batches and for all of given data, from theory alone: the spectra of their own kernel.
+
+A batch of B inputs has the GGN dual H^{1/2}(Θ_B ⊗ F)H^{1/2}/B with Θ_B the tangent kernel between them, F the Gram matrix between
+the C outputs and H the Hessian of the loss in the outputs (theory.md §3.3, §7). Batches are drawn from the data; for
+cross-entropy the outputs at the start are drawn from their Gaussian process, for H depends on them. The eigenvalues of F are
+those of one sample's Fisher dual over their mean, which is what finite widths leave: at C = 10 and N = 512 the largest is 1.3.
+With several inputs the derivatives of neurons differ, which flattens F: so far as they do, λ comes out too high (ReLU: by some
+10 %).
+
+Unlike the order parameters of :func:`~freeness.advice.theory_rate`, which know one correlation for all pairs, this is a statement
+about the inputs at hand.
+
+Sources: Jacot, Gabriel, Hongler (2018); Karakida, Akaho, Amari (AISTATS 2019); Hayase, Karakida (AISTATS 2021) for F.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import softmax
+
+from freeness.advice.learning_rate import as_descent, hessian_scale, start_fraction
+from freeness.advice.theory_rate import Training, rate_shares, weighted_signals
+from freeness.errors import InputError
+from freeness.meanfield import Kernels, kernels, signals
+from freeness.network import Activation, Dense, Network
+from freeness.spectra import BatchFisher, fisher_law
+
+_DRAWS = 16  # of batches, and of outputs
+_WIDE = (
+    "layers are wide: the tangent kernel is that of infinite width, from which one network departs by O(√(L/N))",
+    "weights are drawn independently with the variances of the record",
+    "training stays near the start, where the model is linear in its parameters",
+)
+
+
+@dataclass(frozen=True)
+class BatchRate:
+    """A learning rate for batches of given data, from theory.
+
+    ``sharpness``: λ_max of the GGN of a batch, the mean over drawn batches (and outputs), with its standard ``error``, 0 where
+    nothing is drawn; ``largest``: of the sharpest one drawn, below whose bound gradient descent contracts on each of them;
+    ``bound``: where gradient descent on a batch of that sharpness stops contracting (on random batches the linear model diverges
+    at 1.0 to 1.6 times it); ``recommended``: to start from;
+    ``samples``: in the data; ``assumptions``: what the numbers rest on.
+    """
+
+    bound: float
+    recommended: float
+    sharpness: float
+    error: float
+    largest: float
+    batch: int
+    samples: int
+    reason: str
+    evidence: str
+    assumptions: tuple[str, ...]
+
+
+def batch_learning_rate(
+    network: Network,
+    inputs: ArrayLike,
+    training: Training | None = None,
+    rng: np.random.Generator | None = None,
+    *,
+    found: Kernels | None = None,
+) -> BatchRate:
+    """The largest stable rate on batches of these inputs, and where to start; on all of them with ``batch`` their number.
+
+    Any architecture of which there are kernels: chains, residual, convolutional, normalised.
+
+    Args:
+        network: the record; its widths count in the standard parametrisation.
+        inputs: (n, N₀), or (n, channels, *positions): the data as it will be trained on.
+        training: loss, optimiser, batch size and parametrisation ("standard" or "ntk"); cross-entropy, SGD and all inputs when
+            left out.
+        rng: draws batches and outputs.
+        found: kernels of these inputs in that parametrisation, where they are there already.
+
+    Raises:
+        InputError: a batch larger than the data, a training that is not covered, or a network without kernels.
+
+    Example:
+        >>> from freeness.network import mlp
+        >>> x = np.eye(4) * 2.0
+        >>> rate = batch_learning_rate(mlp(1, [4, 2], "linear", "gaussian"), x, Training("half_squared_error", batch=4))
+        >>> round(rate.sharpness, 12), round(rate.bound, 12)  # λ_max(xxᵀ)/4
+        (1.0, 2.0)
+    """
+    points = np.asarray(inputs)
+    how = training or Training(batch=max(len(points), 1))
+    if how.parametrisation == "mup":
+        raise InputError(
+            "expected the parametrisation standard or ntk for rates of a kernel, got mup; take theory_rate, which knows μP."
+        )
+    if how.batch > len(points):
+        raise InputError(
+            f"expected a batch of at most the {len(points)} inputs, got {how.batch}; lower it, or give more inputs."
+        )
+    if how.correlation is not None:
+        raise InputError("expected no correlation beside inputs, which have their own; leave it out.")
+    known = found or kernels(network, points, parametrisation=how.parametrisation)
+    gram = _between(network, points, how)
+    values = _sharpnesses(known, gram, how, rng or np.random.default_rng(0))
+    return _advised(values, how, len(points), _assumptions(how, len(points), network))
+
+
+def _is_chain(network: Network) -> bool:
+    return all(isinstance(layer, (Dense, Activation)) for layer in network.layers)
+
+
+def _between(network: Network, inputs: np.ndarray, how: Training) -> np.ndarray:
+    """The eigenvalues of F, ascending, of mean about 1: of one sample of the inputs' mean norm."""
+    count = network.dense[-1].fan_out
+    if count == 1 or not _is_chain(network):
+        return np.ones(count)
+    seen = signals(network, float((inputs**2).mean()))
+    law = fisher_law(network, realised=weighted_signals(network, seen, rate_shares(network, how)))
+    return law.quantile((np.arange(count) + 0.5) / count) / law.mean
+
+
+def _sharpnesses(found: Kernels, gram: np.ndarray, how: Training, rng: np.random.Generator) -> np.ndarray:
+    """λ_max of drawn batches, with drawn outputs for cross-entropy; one number where nothing is drawn."""
+    samples, outputs = len(found.ntk), len(gram)
+    moves = isinstance(how.loss, str) and how.loss == "cross_entropy"  # its Hessian depends on the outputs
+    if moves and outputs < 2:
+        raise InputError("expected at least two outputs for cross_entropy, got one; add another class.")
+    scale = 1.0 if moves else hessian_scale(how.loss, outputs)
+    values = []
+    for _ in range(_DRAWS if moves or how.batch < samples else 1):
+        part = found
+        if how.batch < samples:
+            rows = rng.choice(samples, how.batch, replace=False)
+            part = replace(found, nngp=found.nngp[np.ix_(rows, rows)], ntk=found.ntk[np.ix_(rows, rows)])
+        p = softmax(part.drawn_outputs(outputs, rng), axis=1) if moves else None
+        frame = np.linalg.qr(rng.standard_normal((outputs, outputs)))[0] if moves else np.eye(outputs)
+        values.append(BatchFisher(part.ntk, outputs, scale, p, between=frame * gram @ frame.T).top)
+    return np.array(values)
+
+
+def _advised(values: np.ndarray, how: Training, samples: int, assumptions: tuple[str, ...]) -> BatchRate:
+    descent = as_descent(how.optimizer)
+    sharpness = float(values.mean())
+    error = float(values.std(ddof=1) / len(values) ** 0.5) if len(values) > 1 else 0.0
+    bound = descent.bound(sharpness)
+    fraction, evidence = start_fraction(descent.optimizer)
+    recommended = fraction * 2.0 / sharpness
+    loss = how.loss if isinstance(how.loss, str) else "the given loss"
+    which = f"all {samples} inputs" if how.batch == samples else f"batches of {how.batch} of {samples} inputs"
+    spread = f" ± {error:.2g}" if error > 0 else ""
+    reason = (
+        f"λ = {sharpness:.4g}{spread} is the largest eigenvalue of the GGN of {loss} over {which}, predicted from their tangent "
+        f"kernel. The linearised training contracts below {descent.formula} = {bound:.3g}. Start at {fraction:g} × 2/λ = "
+        f"{recommended:.3g}."
+    )
+    return BatchRate(
+        bound,
+        recommended,
+        sharpness,
+        error,
+        float(values.max()),
+        how.batch,
+        samples,
+        reason,
+        f"{evidence[0].upper()}{evidence[1:]}, with λ measured on a batch.",
+        assumptions,
+    )
+
+
+def _assumptions(how: Training, samples: int, network: Network) -> tuple[str, ...]:
+    outputs = network.dense[-1].fan_out
+    found = _WIDE
+    if outputs > 1 and _is_chain(network):
+        found += ("the outputs' Gram matrix is that of one input, whatever the others",)
+    elif outputs > 1:
+        found += ("outputs are few beside the widths: their gradients are orthogonal and of equal length",)
+    if how.batch < samples:
+        found += (f"batches are drawn from these inputs without repetition, {_DRAWS} times",)
+    if isinstance(how.loss, str) and how.loss == "cross_entropy":
+        found += (f"outputs at the start are Gaussian processes, drawn {_DRAWS} times",)
+    return found
