@@ -14,6 +14,7 @@ from freeness.cli.check import check_command
 from freeness.cli.demo import demo_command
 from freeness.cli.design import design_command
 from freeness.cli.dynamics import dynamics_command
+from freeness.cli.explore import explore_command
 from freeness.cli.interpret import interpret_command
 from freeness.cli.kernel import kernel_command
 from freeness.cli.law import law_command
@@ -41,6 +42,7 @@ app.command("kernel")(kernel_command)
 app.command("interpret")(interpret_command)
 app.command("dynamics")(dynamics_command)
 app.command("sweep")(sweep_command)
+app.command("app")(explore_command)
 
 
 def _version() -> str:

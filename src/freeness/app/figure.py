@@ -1,0 +1,84 @@
+"""A picture on a page: what is drawn, what it says in words, and the files that can be taken away."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+
+from nicegui import ui
+
+from freeness.errors import FreenessError
+from freeness.plots.interactive import PlotlyFigure, interactive_figure
+
+_TYPES = {
+    "png": "image/png",
+    "svg": "image/svg+xml",
+    "csv": "text/csv",
+    "json": "application/json",
+    "html": "text/html",
+}
+Producer = Callable[[], Awaitable[bytes]]
+
+
+class Figure:
+    """A plotly figure with its text alternative."""
+
+    def __init__(self) -> None:
+        self._frame = ui.element("div").props('role="img" aria-label="nothing computed yet"').classes("w-full")
+        with self._frame:
+            self.plot = ui.plotly(interactive_figure([], {"visible": False}, {"visible": False})).classes("figure")
+
+    def show(self, figure: PlotlyFigure, words: str) -> None:
+        """Draw this in place of what was drawn.
+
+        Args:
+            figure: of the room ``plots``.
+            words: what it shows, with its key numbers.
+        """
+        self._frame._props["aria-label"] = words
+        self._frame.update()
+        self.plot.update_figure(figure)
+
+
+def download_buttons(name: str, producers: Mapping[str, Producer], refuse: Callable[[str], None]) -> None:
+    """A button for each kind of file.
+
+    Args:
+        name: of the files, without an ending.
+        producers: by ending, the content when it is asked for.
+        refuse: told in a sentence what could not be made.
+    """
+
+    async def send(kind: str) -> None:
+        try:
+            content = await producers[kind]()
+        except FreenessError as error:
+            refuse(str(error))
+            return
+        ui.download.content(content, f"{name}.{kind}", _TYPES[kind])
+
+    with ui.element("div").classes("row-of-buttons").props('role="group" aria-label="Downloads"'):
+        for kind in producers:
+            button = ui.button(kind.upper(), icon="download", color=None).props(
+                f'outline dense aria-label="Download {kind.upper()}"'
+            )
+            button.on_click(partial(send, kind))
+
+
+def csv_bytes(columns: Mapping[str, Sequence[float | None]]) -> bytes:
+    r"""Columns as a CSV file; what is missing is an empty cell.
+
+    Args:
+        columns: by name, all of one length.
+
+    Example:
+        >>> csv_bytes({"x": [0.5, 1.0], "density": [0.25, None]})
+        b'x,density\n0.5,0.25\n1.0,\n'
+    """
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    return stream.getvalue().encode()

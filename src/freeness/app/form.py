@@ -1,0 +1,145 @@
+"""Inputs of a page, each with a label, and its state in the address, so that a view can be shared."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from nicegui import ui
+from nicegui.elements.mixins.value_element import ValueElement
+
+from freeness.app.address import Choice, Field, Number, Value, read_query, written_query
+from freeness.errors import InputError
+
+_LINE = 0.5  # seconds after the last key before a line of text counts as written
+
+
+class Form:
+    """Values of a page's fields, read from the address and kept in it.
+
+    Args:
+        path: of the page.
+        fields: of the page, by the names they have in the address.
+        changed: called after a value has changed.
+    """
+
+    def __init__(self, path: str, fields: Mapping[str, Field], changed: Callable[[], Awaitable[None]]) -> None:
+        self._path, self._fields, self._changed = path, fields, changed
+        self.values, self.complaints = read_query(fields, ui.context.client.request.query_params)
+        self._inputs: dict[str, list[ValueElement[Any]]] = {}
+
+    def number(self, name: str, label: str, step: float, *, slider: bool = True) -> None:
+        """An input of a number, with a slider below it.
+
+        Args:
+            name: of the field.
+            label: what it is.
+            step: of the arrow keys.
+            slider: False for the input alone.
+        """
+        field = self._fields[name]
+        assert isinstance(field, Number)
+        limits = {"min": field.low, "max": field.high, "step": step}
+        value = float(self.values[name])
+        check = self._check(name, label)
+        box = ui.number(label, value=value, validation=check, on_change=lambda event: self._took(name, event.value))
+        box.props(f'min={field.low:g} max={field.high:g} step="any" outlined dense hide-bottom-space')
+        self._inputs[name] = [box]
+        if slider:
+            handle = ui.slider(**limits, value=value, on_change=lambda event: self._took(name, event.value))
+            handle.props(f'aria-label="{label}"')
+            self._inputs[name].append(handle)
+
+    def choice(self, name: str, label: str, words: Mapping[str, str] | None = None) -> None:
+        """A choice among the words of a field.
+
+        Args:
+            name: of the field.
+            label: what it is.
+            words: how they are shown, where not as they are.
+        """
+        field = self._fields[name]
+        assert isinstance(field, Choice)
+        options = {word: (words or {}).get(word, word) for word in field.words}
+        box = ui.select(
+            options,
+            label=label,
+            value=self.values[name],
+            on_change=lambda event: self._took(name, event.value),
+        )
+        self._inputs[name] = [box.props("outlined dense options-dense")]
+
+    def text(self, name: str, label: str, hint: str = "") -> None:
+        """A line of text.
+
+        Args:
+            name: of the field.
+            label: what it is.
+            hint: shown while it is empty.
+        """
+        box = ui.input(
+            label,
+            value=str(self.values[name]),
+            placeholder=hint,
+            validation=self._check(name, label),
+            on_change=lambda event: self._took(name, event.value),
+        )
+        box.props(
+            f'debounce={int(1000 * _LINE)} outlined dense hide-bottom-space spellcheck=false autocapitalize="off"'
+        )
+        self._inputs[name] = [box]
+
+    async def put(self, **values: Value) -> None:
+        """Set fields as if they were typed, and tell of the change once; what is out of range goes to its end.
+
+        Args:
+            **values: by the names of the fields.
+        """
+        for name, value in values.items():
+            field = self._fields[name]
+            if isinstance(field, Number):
+                value = min(max(float(value), field.low), field.high)
+            self.values[name] = value
+            self._show(name)
+        await self._tell()
+
+    def query(self) -> str:
+        """The state as it stands in the address."""
+        return written_query(self._fields, self.values)
+
+    def _check(self, name: str, label: str) -> Callable[[object], str | None]:
+        def refusal(value: object) -> str | None:
+            try:
+                self._fields[name].read(label, _as_text(self._fields[name], value))
+            except InputError as error:
+                return str(error)
+            return None
+
+        return refusal
+
+    async def _took(self, name: str, value: object) -> None:
+        field = self._fields[name]
+        try:
+            read = field.read(name, _as_text(field, value))
+        except InputError:  # said at the input itself
+            return
+        if read != self.values[name]:
+            self.values[name] = read
+            self._show(name)
+            await self._tell()
+
+    def _show(self, name: str) -> None:
+        for box in self._inputs[name]:
+            if box.value != self.values[name]:
+                box.set_value(self.values[name])
+
+    async def _tell(self) -> None:
+        query = self.query()
+        ui.navigate.history.replace(self._path + (f"?{query}" if query else ""))
+        await self._changed()
+
+
+def _as_text(field: Field, value: object) -> str:
+    """As it would stand in the address: an input of a whole number gives 3.0."""
+    whole = isinstance(field, Number) and field.whole and isinstance(value, float) and value.is_integer()
+    return str(int(value)) if whole and isinstance(value, float) else "" if value is None else str(value)

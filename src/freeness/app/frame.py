@@ -1,0 +1,103 @@
+"""What surrounds every page: navigation, light and dark, title, and the place where refusals are said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from html import escape
+from importlib import resources
+
+from nicegui import ui
+
+PAGES = {
+    "/phase": "Phase diagram",
+    "/spectra": "Spectra",
+    "/design": "Design",
+    "/sweeps": "Sweeps",
+    "/law": "Law calculator",
+    "/report": "Report",
+}
+_THEMES = {"light": False, "dark": True}  # anything else follows the system
+
+
+@contextmanager
+def frame(path: str, title: str, lead: str) -> Iterator[None]:
+    """A page around what is built inside the block.
+
+    Args:
+        path: of the page, one of ``PAGES`` or "/".
+        title: its heading.
+        lead: one or two sentences under it.
+    """
+    ui.add_css(_css())
+    theme = ui.context.client.request.cookies.get("theme", "")
+    dark = ui.dark_mode(_THEMES.get(theme))
+    ui.html('<a class="skip" href="#main">Skip to the page</a>', sanitize=False)
+    with ui.element("header").classes("bar"):
+        ui.html('<a class="name" href="/">freeness</a>', sanitize=False)
+        with ui.element("nav").props('aria-label="Pages"'):
+            ui.html(_links(path), sanitize=False).style("display: contents")
+        button = ui.button(icon="contrast", color=None).props('flat round dense aria-label="Light or dark"')
+        button.on_click(lambda: _toggle(dark))
+    with ui.element("main").props('id="main" tabindex="-1"'):
+        ui.html(f"<h1>{escape(title)}</h1><p class='quiet'>{escape(lead)}</p>", sanitize=False)
+        yield
+
+
+class Refusals:
+    """The place where a page says what it cannot do; screen readers hear it."""
+
+    def __init__(self, sentences: Sequence[str] = ()) -> None:
+        self._place = ui.element("div").props('role="alert"')
+        self.say(*sentences)
+
+    def say(self, *sentences: str) -> None:
+        """Show these sentences in place of the last ones.
+
+        Args:
+            *sentences: none to say nothing.
+        """
+        self._place.clear()
+        with self._place:
+            for sentence in sentences:
+                ui.label(sentence).classes("refused")
+
+
+def number_table(rows: Sequence[Sequence[str]], header: Sequence[str] = ()) -> str:
+    """A table as HTML; all of it is escaped.
+
+    Args:
+        rows: of cells; the first cell of a row names it.
+        header: of the columns, or none.
+
+    Example:
+        >>> number_table([("mean", "<1>")])
+        '<table class="numbers"><tr><th scope="row">mean</th><td>&lt;1&gt;</td></tr></table>'
+    """
+    top = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
+    body = "".join(
+        f'<tr><th scope="row">{escape(row[0])}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in row[1:])}</tr>'
+        for row in rows
+    )
+    return f'<table class="numbers">{f"<tr>{top}</tr>" if top else ""}{body}</table>'
+
+
+def _links(current: str) -> str:
+    return "".join(
+        f'<a href="{path}"{" aria-current=page" if path == current else ""}>{name}</a>' for path, name in PAGES.items()
+    )
+
+
+async def _toggle(dark: ui.dark_mode) -> None:
+    seen = dark.value
+    if seen is None:  # what the system says
+        seen = await ui.run_javascript("document.body.classList.contains('body--dark')")
+    dark.value = not seen
+    word = "dark" if dark.value else "light"
+    ui.run_javascript(f"document.cookie = 'theme={word}; path=/; SameSite=Strict'")
+
+
+@lru_cache(maxsize=1)
+def _css() -> str:
+    return resources.files("freeness.app").joinpath("frame.css").read_text(encoding="utf-8")

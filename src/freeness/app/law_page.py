@@ -1,0 +1,138 @@
+"""The law calculator: an expression in free variables, its spectrum."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from nicegui import ui
+
+from freeness.app.address import Choice, Text
+from freeness.app.figure import Figure, Producer, csv_bytes, download_buttons
+from freeness.app.form import Form
+from freeness.app.frame import Refusals, frame, number_table
+from freeness.app.live import Live
+from freeness.app.worker import Worker
+from freeness.errors import InputError
+from freeness.plots.drawn_law import drawn_values
+from freeness.plots.interactive_law import interactive_law, law_in_words
+
+_LONGEST = 1000  # characters of an expression
+_ROUNDING = 1e-14
+_VARIABLES = ("x", "y", "z")
+FIELDS = {
+    "expression": Text("x*y + y*x", _LONGEST),
+    "x": Text("semicircle", _LONGEST),
+    "y": Text("mp:1", _LONGEST),
+    "z": Text("", _LONGEST),
+    "sample": Choice("0", ("0", "200", "500", "1000")),
+}
+_HELP = (
+    "Laws: semicircle:VARIANCE, mp:RATIO, projection:TRACE, bernoulli, arcsine, uniform:LOW,HIGH, point:X, "
+    "atoms:X@WEIGHT,X@WEIGHT, fuss_catalan:ORDER, kesten_mckay:DEGREE, wachter:FIRST,SECOND; haar, circular:VARIANCE. "
+    "Each is a fresh free variable; x, y, z are one variable wherever they stand. Combine by + - * / ** and brackets, "
+    "adjoint(p), inverse(p), commutator(p, q), anticommutator(p, q), i."
+)
+
+
+def law_page(worker: Worker) -> None:
+    """Build the page.
+
+    Args:
+        worker: where expressions are computed, with a limit.
+    """
+    answer: dict[str, Any] = {}
+
+    async def changed() -> None:
+        await live.request()
+
+    async def compute() -> None:
+        answer.clear()
+        answer.update(await worker.run("law", _arguments(form)))
+        drawn = drawn_values(
+            [float(value) for value in answer["x"]],
+            [float("nan") if value is None else value for value in answer["density"]],
+            answer["atoms"],
+            answer["hull"],
+            answer["mean"],
+        )
+        figure.show(interactive_law(drawn, answer["sampled"]), law_in_words(drawn))
+        numbers.set_content(_numbers(answer))
+
+    def picture(kind: str) -> Producer:
+        async def produce() -> bytes:
+            found = await worker.run("law", _arguments(form) | {"picture": kind})
+            return base64.b64decode(found["picture"])
+
+        return produce
+
+    async def table() -> bytes:
+        _require(answer)
+        return csv_bytes({name: answer[name] for name in ("x", "density", "cdf")})
+
+    async def document() -> bytes:
+        _require(answer)
+        return json.dumps({"schema_version": 1} | _arguments(form) | answer, indent=1).encode()
+
+    with frame("/law", "Law calculator", "The spectrum of any expression in free random variables."):
+        form = Form("/law", FIELDS, changed)
+        with ui.element("div").classes("split"):
+            with ui.element("div").classes("inputs"):
+                form.text("expression", "Expression", "x*y + y*x")
+                for name in _VARIABLES:
+                    form.text(name, f"Law of {name}", "unused")
+                form.choice(
+                    "sample", "Matrix laid over it", {"0": "none"} | {n: f"{n}×{n}" for n in ("200", "500", "1000")}
+                )
+                with ui.element("details"):
+                    with ui.element("summary"):
+                        ui.label("What can be written").classes("inline")
+                    ui.label(_HELP).classes("quiet")
+            with ui.element("section").props('aria-label="Spectrum"'):
+                refusals = Refusals(form.complaints)
+                panel = ui.element("div")
+                with panel:
+                    figure = Figure()
+                    numbers = ui.html("", sanitize=False).classes("wide").props('aria-live="polite"')
+                download_buttons(
+                    "law",
+                    {"png": picture("png"), "svg": picture("svg"), "csv": table, "json": document},
+                    refusals.say,
+                )
+        live = Live(compute, panel, refusals)
+    ui.timer(0.01, live.request, once=True)
+
+
+def _arguments(form: Form) -> dict[str, Any]:
+    """What the job takes; variables that are not used would be refused as unused, and are left out."""
+    expression = str(form.values["expression"])
+    variables = {name: str(form.values[name]) for name in _VARIABLES if form.values[name]}
+    return {"expression": expression, "variables": variables, "sample": int(form.values["sample"])}
+
+
+def _require(answer: dict[str, Any]) -> None:
+    if not answer:
+        raise InputError("expected an expression that was computed, got none; correct it first.")
+
+
+def _numbers(answer: dict[str, Any]) -> str:
+    radius = max(map(abs, answer["hull"]))
+    rows = [("mean", _number(answer["mean"], radius)), ("variance", f"{answer['variance']:.8g}")]
+    rows += [
+        (f"moment {order}", _number(value, radius**order))
+        for order, value in enumerate(answer["moments"], start=1)
+        if value is not None
+    ]
+    rows += [(f"atom at {position:.6g}", f"mass {mass:.6g}") for position, mass in answer["atoms"]]
+    rows += [
+        (f"{side} end of a band", f"{position:.8g} ({kind}{'' if exponent is None else f', exponent {exponent:.2g}'})")
+        for position, side, kind, exponent in answer["edges"]
+    ]
+    rows += [("how", " ".join([answer["reason"], *answer["notes"]]))]
+    return number_table(rows)
+
+
+def _number(value: float, scale: float) -> str:
+    """Rounding of numbers of that scale is written as 0."""
+    return f"{0.0 if abs(value) <= _ROUNDING * scale else value:.8g}"

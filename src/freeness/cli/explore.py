@@ -1,0 +1,32 @@
+"""``freeness app``: the explorer in the browser."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from freeness.cli.errors import needs_extra, reports_errors
+from freeness.cli.output import stderr, stdout
+
+
+@reports_errors
+def explore_command(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 8080,
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; the default is reached from this machine alone.")
+    ] = "127.0.0.1",
+    show: Annotated[bool, typer.Option("--show", help="Open the page in a browser.")] = False,
+) -> None:
+    """Explore phase diagrams, spectra, designs, sweeps, laws and reports in the browser, offline.
+
+    The page makes no request to any other machine. The state of a view is in its address, so it can be kept and shared.
+
+    Example: freeness app --port 8080
+    """
+    with needs_extra("app"):
+        from freeness.app import LOOPBACK, AppOptions, serve
+    stdout().print(f"Explorer: http://{host}:{port} (Ctrl-C ends it)", soft_wrap=True)
+    if host != LOOPBACK:
+        stderr().print(f"Note: whoever reaches {host} can use this machine through the page.", soft_wrap=True)
+    serve(AppOptions(host, port, show))
