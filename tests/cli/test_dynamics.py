@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import freeness as fr
+from freeness.advice import Training
 from freeness.cli import app
 from freeness.data import load_fashion_mnist
 from freeness.meanfield import LinearTraining, kernels
@@ -26,10 +28,29 @@ def test_numbers_are_those_of_the_library():
     network = mlp(3, [784, 64, 64, 10], "erf", "gaussian", sigma_w=1.4, sigma_b=0.1)
     kernel = kernels(network, x, parametrisation="standard")
     training = LinearTraining(kernel.ntk, np.eye(10)[images.labels[:20]])
-    assert found["largest_stable_learning_rate"] == pytest.approx(training.stable_rate)
-    expected = training.averaged(kernel.nngp, training.stable_rate / 2, np.array(found["steps"]))
+    assert found["stable_learning_rate_at_infinite_width"] == pytest.approx(training.stable_rate)
+    advised = fr.batch_learning_rate(network, x, Training("half_squared_error", batch=20))
+    assert found["learning_rate"] == pytest.approx(advised.recommended) == found["rates"][0]["recommended"]
+    assert found["rates"][0]["sharpness"] == pytest.approx(advised.sharpness)
+    assert found["rates"][0]["stable_with_momentum"] == pytest.approx(1.9 * advised.bound)
+    expected = training.averaged(kernel.nngp, advised.recommended, np.array(found["steps"]))
     np.testing.assert_allclose(found["predicted_loss"], expected)
     assert found["steps"][0] == 0 and found["steps"][-1] == 30
+
+
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
+def test_the_predicted_sharpness_is_that_of_real_networks(loss):
+    """Of all inputs, for the loss itself; and batches have their own."""
+    result = run(*BASE, "--width", "512", "--loss", loss, "--batch", "5", "--measure", "3", "--json", "-")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    whole, batch = found["rates"]
+    assert (whole["batch"], batch["batch"]) == (20, 5) and batch["sharpness"] > whole["sharpness"]
+    measured = np.mean([row[0] for row in found["sharpness_first_and_last"]])
+    assert measured == pytest.approx(whole["sharpness"], rel=0.25)
+    assert whole["stable"] == pytest.approx(2 / whole["sharpness"]) and len(whole["assumptions"]) >= 3
+    shown = run(*BASE, "--loss", loss, "--batch", "5").stdout
+    assert "stable below" in shown and "with momentum 0.9" in shown
 
 
 @pytest.mark.parametrize("loss", ["half_squared_error", "cross_entropy"])
@@ -67,6 +88,10 @@ def test_files(tmp_path):
         (("--data", "missing.npy"), "expected"),
         (("--out", "curves.txt"), "picture"),
         (("--activation", "nothing"), "nothing"),
+        (("--batch", "21"), "at most the 20 inputs"),
+        (("--out", "same.png", "--json", "same.png"), "different files"),
+        (("--out", f"{__file__}/c.png"), "is closed"),
+        (("--json", "/"), "folder"),
     ],
 )
 def test_bad_input_is_one_sentence(arguments, message):
@@ -83,7 +108,36 @@ def test_targets_that_do_not_fit(tmp_path):
     np.save(tmp_path / "x.npy", np.ones((6, 4)) + np.eye(6, 4))
     np.save(tmp_path / "y.npy", np.array([-1, 0, 1, 0, 1, 0]))
     np.save(tmp_path / "few.npy", np.array([0, 1]))
-    for name, message in (("y.npy", "classes"), ("few.npy", "a target for each"), ("no.npy", "none")):
+    np.save(tmp_path / "many.npy", np.arange(7) % 2)
+    np.save(tmp_path / "huge.npy", np.array([0, 1, 2, 3, 4, 10**9]))
+    np.save(tmp_path / "number.npy", np.array(3))
+    np.save(tmp_path / "cube.npy", np.ones((6, 2, 2)))
+    np.save(tmp_path / "large.npy", np.full((6, 2), 1e200))
+    np.savez(tmp_path / "several.npz", x=np.ones(6))
+    (tmp_path / "text.npy").write_text("words")
+    for name, message in (
+        ("y.npy", "classes"), ("few.npy", "a target for each"), ("no.npy", "none"), ("many.npy", "a target for each"),
+        ("huge.npy", "below 10000"), ("number.npy", "shape ()"), ("cube.npy", "shape (6, 2, 2)"), ("large.npy", "finite"),
+        ("several.npz", "several"), ("text.npy", "something else"),
+    ):  # fmt: skip
         result = run("--data", str(tmp_path / "x.npy"), "--targets", str(tmp_path / name))
-        assert result.exit_code == 2 and message in result.stderr
+        assert result.exit_code == 2 and message in result.stderr, name
+        assert result.stderr.count("\n") == 1
     assert "expected --targets" in run("--data", str(tmp_path / "x.npy")).stderr
+    np.save(tmp_path / "one.npy", np.zeros(6, dtype=int))
+    alone = run("--data", str(tmp_path / "x.npy"), "--targets", str(tmp_path / "one.npy"), "--loss", "cross_entropy")
+    assert alone.exit_code == 2 and "two classes" in alone.stderr
+
+
+def test_inputs_that_are_not_finite(tmp_path):
+    for value in (np.nan, np.inf, 1e300):
+        np.save(tmp_path / "x.npy", np.full((6, 4), value))
+        result = run("--data", str(tmp_path / "x.npy"), "--targets", str(tmp_path / "x.npy"))
+        assert result.exit_code == 2 and "expected finite numbers below 1e+100" in result.stderr
+
+
+def test_a_prediction_of_rounding_is_not_compared():
+    """One input is learnt in one step at half the stable rate: what is left is rounding."""
+    stable = json.loads(run(*BASE, "--count", "1", "--json", "-").stdout)["stable_learning_rate_at_infinite_width"]
+    result = run(*BASE, "--count", "1", "--learning-rate", str(stable / 2), "--measure", "1")
+    assert result.exit_code == 0 and "e+" not in result.stdout and "00000" not in result.stdout

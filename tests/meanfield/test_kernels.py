@@ -163,3 +163,11 @@ def test_overflow_names_its_layer():
 def test_bad_input_is_refused(inputs, depth, sigma_w, message):
     with pytest.raises(InputError, match=message), np.errstate(all="ignore"):
         of_mlp(inputs, activation("relu"), depth, sigma_w)
+
+
+def test_drawn_outputs_have_the_covariance_of_the_process_even_of_equal_inputs():
+    x = sphere(4, 6)
+    found = of_mlp(np.vstack([x, x[:1]]), activation("tanh"), 3, 1.3, 0.2)
+    f = found.drawn_outputs(20_000, np.random.default_rng(0))
+    np.testing.assert_allclose(f @ f.T / 20_000, found.nngp, atol=5 * found.nngp.max() / 20_000**0.5)
+    np.testing.assert_allclose(f[0], f[4], atol=1e-3)

@@ -113,6 +113,12 @@ def test_directions_are_learnt_in_the_order_of_their_eigenvalues():
     assert np.isinf(training.directions(1.1 * training.stable_rate).steps[0])
 
 
+def test_a_kernel_that_is_zero_learns_nothing_at_any_rate():
+    training = LinearTraining(np.zeros((2, 2)), np.ones((2, 1)))
+    assert training.stable_rate == np.inf
+    np.testing.assert_array_equal(training.descent(1.0, [0, 5]).loss, [0.5, 0.5])
+
+
 @pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
 def test_steps_to_a_loss(loss):
     x, y, start, _ = problem(6, 6, 3, loss)
@@ -133,6 +139,9 @@ def test_steps_to_a_loss(loss):
         (lambda k, y: LinearTraining(k, y, y[:2]), "initial outputs"),
         (lambda k, y: LinearTraining(k, y, loss="hinge"), "loss among"),  # pyright: ignore[reportArgumentType]
         (lambda k, y: LinearTraining(k * np.nan, y), "finite numbers in kernel"),
+        (lambda k, y: LinearTraining(k, y * 1e200), "finite numbers in targets"),
+        (lambda k, y: LinearTraining(k + np.eye(3, k=1), y), "symmetric"),
+        (lambda k, y: LinearTraining(k[:0, :0], y[:0]), "targets"),
         (lambda k, y: LinearTraining(k, y, loss="cross_entropy"), "distributions"),
         (lambda k, y: LinearTraining(k, y).descent(0.0, [1]), "learning rate > 0"),
         (lambda k, y: LinearTraining(k, y).descent(0.1, [2, 1]), "ascending"),

@@ -11,6 +11,8 @@ from freeness.data import load_fashion_mnist
 from freeness.errors import InputError
 from freeness.network import Activation, ActivationFunction, Branch, Network, mlp, resnet
 
+_HUGE = 1e100
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -65,7 +67,12 @@ def rows_of(data: str, count: int) -> tuple[np.ndarray, str]:
     if not isinstance(array, np.ndarray) or array.ndim < 2 or array.size == 0 or array.dtype.kind not in "fiu":
         found = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else "several arrays"
         raise InputError(f"expected one array of real inputs (n, …) in {data!r}, got {found}; save one.")
-    return array.reshape(len(array), -1)[:count].astype(float), str(path)
+    rows = array.reshape(len(array), -1)[:count].astype(float)
+    if not (np.abs(rows) < _HUGE).all():
+        raise InputError(
+            f"expected finite numbers below {_HUGE:g} in {data!r}, got NaN, infinity or larger; clean them."
+        )
+    return rows, str(path)
 
 
 def scaled(inputs: np.ndarray) -> np.ndarray:

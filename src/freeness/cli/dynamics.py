@@ -12,13 +12,14 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from freeness.advice import BatchRate, Descent, Training, batch_learning_rate
 from freeness.cli.architecture import Sizes, rows_of, scaled, wide_network
 from freeness.cli.errors import needs_extra, reports_errors
-from freeness.cli.files import check_picture, named_numbers, rendered, write_atomically
+from freeness.cli.files import check_files, check_picture, named_numbers, rendered, write_atomically
 from freeness.cli.output import stderr, stdout
 from freeness.data import load_fashion_mnist
 from freeness.errors import InputError
-from freeness.meanfield import LinearTraining, kernels
+from freeness.meanfield import Kernels, LinearTraining, kernels
 from freeness.meanfield.linear_training import TrainingLoss
 from freeness.network import Network
 from freeness.network import activation as activation_of
@@ -28,10 +29,11 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 _LOSSES = ", ".join(get_args(TrainingLoss))
-_SHARE = 0.5  # of the stable rate
+_CLASSES = 10_000
 _RECORDS = 100
 _SHOWN = 8
 _DRAWS = 16  # of initial outputs, for cross-entropy
+_ROUNDING = 1e-12  # of the first loss
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,36 +65,46 @@ def dynamics_command(
     count: Annotated[int, typer.Option(min=1, max=5000, help="The first so many inputs.")] = 256,
     loss: Annotated[str, typer.Option(help=f"Mean over the inputs: {_LOSSES}.")] = "half_squared_error",
     rate: Annotated[
-        float | None, typer.Option("--learning-rate", help=f"{_SHARE:g} of the largest stable one when left out.")
+        float | None, typer.Option("--learning-rate", help="By default 0.35 of 2/lambda, lambda predicted.")
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Also tell learning rates for batches of so many of these inputs.")
     ] = None,
     steps: Annotated[int, typer.Option(min=1, max=1_000_000, help="Of full-batch gradient descent.")] = 500,
     measure: Annotated[int, typer.Option(min=0, max=100, help="Train so many real networks beside it.")] = 0,
     out: Annotated[Path | None, typer.Option(help="The curves as a picture, .png or .svg.")] = None,
     json: Annotated[str | None, typer.Option(metavar="FILE|-", help="The numbers as JSON; - prints only that.")] = None,
 ) -> None:
-    """Training curves of wide networks on given data, from their tangent kernel.
+    """Training curves and stable learning rates of wide networks on given data, from their tangent kernel.
 
-    Gradient descent on all inputs at once, standard parametrisation. The prediction is exact for infinitely wide networks; with
-    --measure real ones of the given width are trained beside it, and the growth of their sharpness is told.
+    Gradient descent on all inputs at once, standard parametrisation. The curve is exact for infinitely wide networks; with
+    --measure real ones of the given width are trained beside it, and the growth of their sharpness is told. Learning rates
+    count with the scatter that a finite width leaves between outputs.
 
     Example: freeness dynamics --activation erf --depth 3 --count 128 --steps 300 --measure 2 --out curves.png
     """
     check_picture(out)
+    check_files(out, None if json in (None, "-") else Path(json))
     if loss not in get_args(TrainingLoss):
         raise InputError(f"expected a loss among {_LOSSES}, got {loss!r}; choose one.")
     inputs, source = rows_of(data, count)
-    aims = _targets(data, targets, len(inputs))
+    aims = _targets(targets, (len(inputs), count)) if data != "fashion-mnist" else _labels(targets, len(inputs))
+    if loss == "cross_entropy" and aims.shape[1] < 2:
+        raise InputError(
+            "expected at least two classes for cross_entropy, got one, which is learnt already; add another."
+        )
     inputs = scaled(inputs)
     function = activation_of(activation, **named_numbers(parameter or [], "--parameter"))
     sizes = Sizes(inputs.shape[1], width, aims.shape[1])
     network = wide_network(sizes, function, depth, (sigma_w, sigma_b), residual)
     found = kernels(network, inputs, parametrisation="standard")
     training = LinearTraining(found.ntk, aims, loss=cast(TrainingLoss, loss))
-    used = _SHARE * training.stable_rate if rate is None else rate
+    rates = _rates(network, inputs, found, training.loss, batch)
+    used = rates[0].recommended if rate is None else rate
     at = np.unique(np.linspace(0, steps, min(steps, _RECORDS) + 1).round().astype(int))
-    predicted = _averaged(training, found.nngp, used, at)
+    predicted = _averaged(training, found, used, at)
     real = _real(network, (inputs, aims), (loss, used), at, measure) if measure else None
-    document = _document(training, used, (at, predicted), real, source)
+    document = _document(training, used, (at, predicted), real, source) | {"rates": [_record(one) for one in rates]}
     text = documents.dumps(document, allow_nan=False, indent=1) + "\n"
     written: list[tuple[str, Path]] = []
     if json not in (None, "-"):
@@ -109,52 +121,81 @@ def dynamics_command(
     if json == "-":
         typer.echo(text, nl=False)
     else:
-        _print(document, training, used)
+        _print(document, training, used, rates)
     for name, path in written:
         (stderr() if json == "-" else stdout()).print(f"{name}: {path}", soft_wrap=True)
 
 
-def _targets(data: str, path: Path | None, count: int) -> np.ndarray:
-    """(n, C): one-hot classes, or numbers."""
-    if data == "fashion-mnist":
-        if path is not None:
-            raise InputError("expected no --targets with fashion-mnist, which has labels of its own; leave them out.")
-        return np.eye(10)[load_fashion_mnist("train").labels[:count]]
+def _labels(path: Path | None, count: int) -> np.ndarray:
+    """(n, 10): the images' own."""
+    if path is not None:
+        raise InputError("expected no --targets with fashion-mnist, which has labels of its own; leave them out.")
+    return np.eye(10)[load_fashion_mnist("train").labels[:count]]
+
+
+def _targets(path: Path | None, counts: tuple[int, int]) -> np.ndarray:
+    """(n, C): one-hot classes, or numbers; for so many inputs as there are, and as were asked for."""
     if path is None:
         raise InputError("expected --targets FILE.npy with a file of inputs, got none; give classes or numbers.")
-    values = rows_of(str(path), count)[0] if _is_table(path) else _vector(path)[:count]
-    if len(values) < count:
-        raise InputError(f"expected a target for each of {count} inputs, got {len(values)}; give as many.")
-    if values.ndim == 1:
-        if values.dtype.kind not in "iu" or values.min() < 0:
-            raise InputError(
-                f"expected classes 0, 1, … in {str(path)!r}, got others; save integers, or numbers of shape (n, C)."
-            )
-        return np.eye(int(values.max()) + 1)[values]
-    return values
+    values, (there, asked) = _array(path), counts
+    if values.ndim not in (1, 2):
+        raise InputError(
+            f"expected classes (n,) or numbers (n, C) in {str(path)!r}, got shape {values.shape}; save one of these."
+        )
+    if len(values) < there or (there < asked and len(values) > there):
+        raise InputError(f"expected a target for each of {there} inputs, got {len(values)}; give as many.")
+    if values.ndim == 2:
+        return rows_of(str(path), there)[0]
+    classes = values[:there]
+    if classes.dtype.kind not in "iu" or classes.min() < 0 or classes.max() >= _CLASSES:
+        raise InputError(
+            f"expected classes 0, 1, … below {_CLASSES} in {str(path)!r}, got others; save integers, or numbers of shape (n, C)."
+        )
+    return np.eye(int(classes.max()) + 1)[classes]
 
 
-def _is_table(path: Path) -> bool:
-    return _vector(path).ndim >= 2
-
-
-def _vector(path: Path) -> np.ndarray:
+def _array(path: Path) -> np.ndarray:
+    wrong = f"expected an array in {str(path)!r}, got"
     try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"expected an array in {str(path)!r}, got none ({error}); write it by numpy.save.") from error
+        found = np.load(path, allow_pickle=False)
+    except OSError as error:
+        raise InputError(f"{wrong} none ({error.strerror or error}); check the path.") from error
+    except (ValueError, EOFError) as error:
+        raise InputError(f"{wrong} something else; write it by numpy.save.") from error
+    if not isinstance(found, np.ndarray):
+        raise InputError(f"{wrong} several; save one.")
+    return found
 
 
-def _averaged(training: LinearTraining, covariance: np.ndarray, rate: float, at: np.ndarray) -> np.ndarray:
+def _rates(
+    network: Network, inputs: np.ndarray, found: Kernels, loss: TrainingLoss, batch: int | None
+) -> list[BatchRate]:
+    """Of all inputs, then of batches."""
+    sizes = [len(inputs)] if batch is None else [len(inputs), batch]
+    return [batch_learning_rate(network, inputs, Training(loss, batch=size), found=found) for size in sizes]
+
+
+def _record(rate: BatchRate) -> dict[str, object]:
+    return {
+        "batch": rate.batch,
+        "sharpness": rate.sharpness,
+        "sharpness_error": rate.error,
+        "stable": rate.bound,
+        "stable_with_momentum": Descent("momentum").bound(rate.sharpness),
+        "recommended": rate.recommended,
+        "evidence": rate.evidence,
+        "assumptions": rate.assumptions,
+    }
+
+
+def _averaged(training: LinearTraining, found: Kernels, rate: float, at: np.ndarray) -> np.ndarray:
     """The training loss averaged over initial outputs of wide networks."""
     if training.loss != "cross_entropy":
-        return training.averaged(covariance, rate, at)
-    values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
+        return training.averaged(found.nngp, rate, at)
     rng = np.random.default_rng(0)
     curves = []
     for _ in range(_DRAWS):
-        start = root @ rng.standard_normal(training.targets.shape)
+        start = found.drawn_outputs(training.outputs, rng)
         curves.append(LinearTraining(training.kernel, training.targets, start, training.loss).descent(rate, at).loss)
     return np.mean(curves, axis=0)
 
@@ -180,8 +221,7 @@ def _document(
         "data": source,
         "inputs": len(training.kernel),
         "loss": training.loss,
-        "largest_eigenvalue": float(np.linalg.eigvalsh(training.kernel)[-1]) / len(training.kernel),
-        "largest_stable_learning_rate": training.stable_rate,
+        "stable_learning_rate_at_infinite_width": training.stable_rate,
         "learning_rate": rate,
         "steps": at.tolist(),
         "predicted_loss": [None if value < 0 else float(value) for value in finite],
@@ -191,12 +231,14 @@ def _document(
     return found
 
 
-def _print(document: dict[str, object], training: LinearTraining, rate: float) -> None:
+def _print(document: dict[str, object], training: LinearTraining, rate: float, rates: list[BatchRate]) -> None:
     console = stdout()
     console.print(f"Training on {document['inputs']} inputs from {document['data']}, {training.loss}", style="bold")
+    console.print(f"Learning rate {rate:.4g}. Predicted for this width, λ being the largest eigenvalue of the GGN:")
+    console.print(_table_of(rates))
+    outputs = "whatever the outputs, " if training.loss == "cross_entropy" else ""
     console.print(
-        f"Largest eigenvalue of the GGN {document['largest_eigenvalue']:.4g}; stable below {training.stable_rate:.4g}; "
-        f"learning rate {rate:.4g}."
+        f"The predicted curve, {outputs}without the scatter of outputs, is stable below {training.stable_rate:.4g}."
     )
     if training.loss != "cross_entropy":
         found = training.directions(rate)
@@ -213,7 +255,8 @@ def _print(document: dict[str, object], training: LinearTraining, rate: float) -
     for k in np.unique(np.geomspace(1, len(steps), _SHOWN).round().astype(int) - 1):
         cells = [str(steps[k]), "overflow" if predicted[k] is None else f"{predicted[k]:.5g}"]
         if measured:
-            cells += _beside(np.array(cast(list, measured)), int(k), predicted[k])
+            told = predicted[k] if predicted[k] and predicted[k] > _ROUNDING * predicted[0] else None
+            cells += _beside(np.array(cast(list, measured)), int(k), told)
         table.add_row(*cells)
     console.print(table)
     if document["sharpness_first_and_last"]:
@@ -222,6 +265,17 @@ def _print(document: dict[str, object], training: LinearTraining, rate: float) -
         first = np.mean([row[0] for row in rows])
         end = f"{np.mean([row[1] for row in whole]):.4g} at the end" if whole else "diverged before the end"
         console.print(f"Sharpness of the real networks: {first:.4g} at the start, {end}.")
+
+
+def _table_of(rates: list[BatchRate]) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    for name in ("inputs a step", "λ", "± error", "stable below", "with momentum 0.9", "start at"):
+        table.add_column(name, justify="right")
+    for one in rates:
+        momentum = Descent("momentum").bound(one.sharpness)
+        cells = (f"{value:.4g}" for value in (one.bound, momentum, one.recommended))
+        table.add_row(str(one.batch), f"{one.sharpness:.4g}", f"{one.error:.2g}" if one.error > 0 else "", *cells)
+    return table
 
 
 def _beside(measured: np.ndarray, k: int, predicted: float | None) -> list[str]:

@@ -30,6 +30,21 @@ def check_picture(out: Path | None) -> None:
         import freeness.plots  # noqa: F401
 
 
+def check_files(*paths: Path | None) -> None:
+    """Refuse files that could not be written before anything is computed."""
+    given = [path for path in paths if path is not None]
+    for index, path in enumerate(given):
+        if path.is_dir() or not path.name:
+            raise InputError(f"expected a file to write, got the folder {str(path)!r}; add a file name.")
+        if path.resolve() in {other.resolve() for other in given[:index]}:
+            raise InputError(f"expected different files to write, got {str(path)!r} twice; rename one.")
+        folder = next(parent for parent in path.resolve().parents if parent.exists())
+        if not (folder.is_dir() and os.access(folder, os.W_OK)):
+            raise InputError(
+                f"expected a file to write, got {str(path)!r} below {str(folder)!r}, which is closed; move it."
+            )
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Like ``freeness.report``'s, for bytes and without the packages which that room needs."""
     if path.is_dir() or not path.name:

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from freeness.cli.architecture import Sizes, rows_of, scaled, wide_network
 from freeness.cli.errors import reports_errors
-from freeness.cli.files import named_numbers, write_atomically
+from freeness.cli.files import check_files, named_numbers, write_atomically
 from freeness.cli.output import stderr, stdout
 from freeness.errors import InputError
 from freeness.meanfield import Kernels, kernels
@@ -56,6 +56,7 @@ def kernel_command(
     """
     if out is not None and out.suffix != ".npz":
         raise InputError(f"expected a file FILE.npz for the kernels, got {out.name!r}; change the ending.")
+    check_files(out, None if json in (None, "-") else Path(json))
     function = activation_of(activation, **named_numbers(parameter or [], "--parameter"))
     inputs, source = rows_of(data, count)
     if not raw:

@@ -24,6 +24,8 @@ from freeness.errors import ConvergenceError, InputError
 TrainingLoss = Literal["half_squared_error", "half_mean_squared_error", "mse", "cross_entropy"]
 _LOSSES = ("half_squared_error", "half_mean_squared_error", "mse", "cross_entropy")
 _TOLERANCE = 1e-9
+_SYMMETRIC = 1e-5  # kernels measured in single precision are no better
+_HUGE = 1e100
 
 
 class Curve(NamedTuple):
@@ -76,7 +78,7 @@ class LinearTraining:
     loss: TrainingLoss = "half_squared_error"
 
     def __post_init__(self) -> None:
-        n = len(self.targets) if np.ndim(self.targets) == 2 else -1
+        n = len(self.targets) if np.ndim(self.targets) == 2 and np.size(self.targets) else -1
         if np.shape(self.kernel) != (n, n):
             raise InputError(
                 f"expected targets (n, C) and a kernel (n, n), got {np.shape(self.targets)} and {np.shape(self.kernel)}; make "
@@ -87,9 +89,13 @@ class LinearTraining:
         if self.loss not in _LOSSES:
             raise InputError(f"expected a loss among {', '.join(_LOSSES)}, got {self.loss!r}; choose one.")
         for name, values in (("kernel", self.kernel), ("targets", self.targets), ("start", self.start)):
-            if values is not None and not np.isfinite(values).all():
-                raise InputError(f"expected finite numbers in {name}, got NaN or infinity; clean them.")
-        rows = np.asarray(self.targets)
+            if values is not None and not (np.abs(values) < _HUGE).all():
+                raise InputError(
+                    f"expected finite numbers in {name} below {_HUGE:g}, got NaN, infinity or larger; clean them."
+                )
+        kernel, rows = np.asarray(self.kernel), np.asarray(self.targets)
+        if np.abs(kernel - kernel.T).max() > _SYMMETRIC * np.abs(kernel).max():
+            raise InputError("expected a symmetric kernel, got another; take kernels(…).ntk.")
         if self.loss == "cross_entropy" and not ((rows >= 0).all() and np.allclose(rows.sum(axis=1), 1)):
             raise InputError("expected targets that are distributions over classes, got others; make them one-hot.")
 
@@ -115,7 +121,8 @@ class LinearTraining:
     @property
     def stable_rate(self) -> float:
         """2n/(hλ_max), below which gradient descent contracts; for cross-entropy at any outputs."""
-        return 2 * len(self.kernel) / (self.curvature * float(self._eigen[0][-1]))
+        top = self.curvature * float(self._eigen[0][-1])
+        return 2 * len(self.kernel) / top if top > 0 else float("inf")
 
     @property
     def _first(self) -> np.ndarray:
