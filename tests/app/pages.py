@@ -13,7 +13,7 @@ def answered(page, text: str) -> str:
 
 def number_in(words: str, before: str) -> float:
     """The number that follows these words."""
-    match = re.search(re.escape(before) + r" (-?[\d.]+(?:e[+-]?\d+)?)", words)
+    match = re.search(re.escape(before) + r" (-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)", words)
     assert match, words
     return float(match[1])
 

@@ -37,9 +37,36 @@ class Figure:
             figure: of the room ``plots``.
             words: what it shows, with its key numbers.
         """
+        self.describe(words)
+        self.plot.update_figure(figure)
+
+    def describe(self, words: str) -> None:
+        """Say this of the picture.
+
+        Args:
+            words: what it shows, with its key numbers.
+        """
         self._frame._props["aria-label"] = words
         self._frame.update()
-        self.plot.update_figure(figure)
+
+    def move(self, to: tuple[float, float]) -> None:
+        """Put the one point of the last trace elsewhere, without drawing the rest again.
+
+        Args:
+            to: its coordinates.
+        """
+        assert isinstance(self.plot.figure, dict)
+        point = self.plot.figure["data"][-1]
+        point["x"], point["y"] = [to[0]], [to[1]]
+        self.plot.run_plot_method("restyle", {"x": [[to[0]]], "y": [[to[1]]]}, [len(self.plot.figure["data"]) - 1])
+
+    def set_visible(self, visible: bool) -> None:
+        """Show or hide the picture.
+
+        Args:
+            visible: whether it is shown.
+        """
+        self._frame.set_visibility(visible)
 
 
 def download_buttons(name: str, producers: Mapping[str, Producer], refuse: Callable[[str], None]) -> None:

@@ -11,6 +11,7 @@ from nicegui.elements.mixins.value_element import ValueElement
 from freeness.app.address import Choice, Field, Number, Value, read_query, written_query
 from freeness.errors import InputError
 
+_SLID = "(event) => emit(Number(event.target.value))"
 _LINE = 0.5  # seconds after the last key before a line of text counts as written
 
 
@@ -26,7 +27,8 @@ class Form:
     def __init__(self, path: str, fields: Mapping[str, Field], changed: Callable[[], Awaitable[None]]) -> None:
         self._path, self._fields, self._changed = path, fields, changed
         self.values, self.complaints = read_query(fields, ui.context.client.request.query_params)
-        self._inputs: dict[str, list[ValueElement[Any]]] = {}
+        self._inputs: dict[str, ValueElement[Any]] = {}
+        self._sliders: dict[str, ui.element] = {}
 
     def number(self, name: str, label: str, step: float, *, slider: bool = True) -> None:
         """An input of a number, with a slider below it.
@@ -39,16 +41,16 @@ class Form:
         """
         field = self._fields[name]
         assert isinstance(field, Number)
-        limits = {"min": field.low, "max": field.high, "step": step}
         value = float(self.values[name])
         check = self._check(name, label)
         box = ui.number(label, value=value, validation=check, on_change=lambda event: self._took(name, event.value))
         box.props(f'min={field.low:g} max={field.high:g} step="any" outlined dense hide-bottom-space')
-        self._inputs[name] = [box]
+        self._inputs[name] = box
         if slider:
-            handle = ui.slider(**limits, value=value, on_change=lambda event: self._took(name, event.value))
-            handle.props(f'aria-label="{label}"')
-            self._inputs[name].append(handle)
+            self._sliders[name] = handle = ui.element("input").classes("slider")
+            handle.props(f'type=range min={field.low:g} max={field.high:g} step={step:g} aria-label="{label}"')
+            handle.props["value"] = value
+            handle.on("input", lambda event: self._slid(name, event.args), js_handler=_SLID, throttle=0.05)
 
     def choice(self, name: str, label: str, words: Mapping[str, str] | None = None) -> None:
         """A choice among the words of a field.
@@ -67,7 +69,7 @@ class Form:
             value=self.values[name],
             on_change=lambda event: self._took(name, event.value),
         )
-        self._inputs[name] = [box.props("outlined dense options-dense")]
+        self._inputs[name] = box.props("outlined dense options-dense")
 
     def text(self, name: str, label: str, hint: str = "") -> None:
         """A line of text.
@@ -87,7 +89,7 @@ class Form:
         box.props(
             f'debounce={int(1000 * _LINE)} outlined dense hide-bottom-space spellcheck=false autocapitalize="off"'
         )
-        self._inputs[name] = [box]
+        self._inputs[name] = box
 
     async def put(self, **values: Value) -> None:
         """Set fields as if they were typed, and tell of the change once; what is out of range goes to its end.
@@ -128,10 +130,17 @@ class Form:
             self._show(name)
             await self._tell()
 
+    async def _slid(self, name: str, value: float) -> None:
+        self._sliders[name].props["value"] = value  # which it has already: nothing is sent back while it is dragged
+        await self._took(name, value)
+
     def _show(self, name: str) -> None:
-        for box in self._inputs[name]:
-            if box.value != self.values[name]:
-                box.set_value(self.values[name])
+        box, value = self._inputs[name], self.values[name]
+        if box.value != value:
+            box.set_value(value)
+        if name in self._sliders and self._sliders[name].props["value"] != value:
+            self._sliders[name].props["value"] = value
+            self._sliders[name].update()
 
     async def _tell(self) -> None:
         query = self.query()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from freeness.app.picture import picture_bytes
 from freeness.calculus import Element
 from freeness.calculus.form_matrix import sample_expression
 from freeness.calculus.grammar import ParsedLaw, parse_law, parse_variable
@@ -53,7 +53,10 @@ def perform(
     table = tabulate(law, _POINTS)
     sampled = sample_expression(parsed.meaning, sample, np.random.default_rng(0)) if sample else None
     if picture is not None:
-        return {"picture": base64.b64encode(_picture(law, sampled, expression, picture)).decode("ascii")}
+        from freeness.plots import plot_law
+
+        content = picture_bytes(plot_law(law, sampled=sampled, title=expression), picture)
+        return {"picture": base64.b64encode(content).decode("ascii")}
     stage("finding edges and moments", 0.6)
     atoms = sorted(sorted(law.atoms, key=lambda atom: -atom.mass)[:_MANY])
     edges = law.edges if len(law.bands) <= _MANY else ()
@@ -86,14 +89,6 @@ def _parsed(expression: str, variables: Mapping[str, str]) -> ParsedLaw:
             raise InputError(f"{name}: {error}") from error
         laws[name] = bound if isinstance(bound, Element) else bound.law
     return parse_law(expression, laws)
-
-
-def _picture(law: Law, sampled: np.ndarray | None, title: str, kind: str) -> bytes:
-    from freeness.plots import figure_of, plot_law
-
-    stream = io.BytesIO()
-    figure_of(plot_law(law, sampled=sampled, title=title)).savefig(stream, format=kind, dpi=150)
-    return stream.getvalue()
 
 
 def _plain(values: Any) -> list[float | None]:

@@ -10,6 +10,8 @@ from nicegui import app, ui
 
 from freeness.app.frame import PAGES, frame
 from freeness.app.law_page import law_page
+from freeness.app.phase_page import phase_page
+from freeness.app.spectra_page import spectra_page
 from freeness.app.worker import Worker
 from freeness.errors import InputError
 
@@ -56,13 +58,23 @@ def serve(options: AppOptions) -> None:
 
 def _add_pages(options: AppOptions) -> None:
     laws = Worker(_LAW_SECONDS, _LAW_MEMORY)
-    app.on_shutdown(laws.end)
+    heavy = Worker(None)
+    for worker in (laws, heavy):
+        app.on_shutdown(worker.end)
 
     @ui.page("/", title="freeness")
     def _overview() -> None:
         with frame("/", "Explorer", "What freeness computes, at the touch of a slider. Nothing leaves this machine."):
             for path, name in PAGES.items():
                 ui.html(f'<p><a href="{path}">{escape(name)}</a>: {escape(_SENTENCES[path])}</p>', sanitize=False)
+
+    @ui.page("/phase", title="Phase diagram · freeness")
+    def _phase() -> None:
+        phase_page()
+
+    @ui.page("/spectra", title="Spectra · freeness")
+    def _spectra() -> None:
+        spectra_page(heavy)
 
     @ui.page("/law", title="Law calculator · freeness")
     def _law() -> None:

@@ -15,6 +15,7 @@ from freeness.errors import FreenessError, brief
 # A job is a function of the keyword arguments that were sent and of ``stage``; what it returns is sent back as JSON.
 _JOBS = {
     "law": "freeness.app.law_job",
+    "spectrum": "freeness.app.spectrum_job",
 }
 
 
@@ -28,7 +29,7 @@ def serve_jobs(requests: TextIO, answers: TextIO) -> None:
     Example:
         >>> import io
         >>> serve_jobs(io.StringIO('{"job": "none such", "arguments": {}}'), sys.stdout)
-        {"refused": "expected a job among law, got 'none such'."}
+        {"refused": "expected a job among law, spectrum, got 'none such'."}
     """
 
     def send(message: dict[str, Any]) -> None:

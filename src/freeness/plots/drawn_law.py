@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ from freeness.plots.window import law_grid
 _DECADES = 30.0  # log axis if the upper end is this many times the mean
 _DEEPEST = 1e-4  # of the upper end: nothing below it is shown on a log axis
 _MARGIN = 0.04
+_PARTS = 10
 _MANY = 12  # atoms; of more the heaviest are drawn
 
 
@@ -35,12 +35,13 @@ class DrawnLaw:
     log: bool
 
 
-def drawn_law(law: Law, points: int = 200) -> DrawnLaw:
+def drawn_law(law: Law, points: int = 200, progress: Callable[[float], None] | None = None) -> DrawnLaw:
     """The law between the ends of its support.
 
     Args:
         law: any law.
         points: about how many; they crowd at the ends and at atoms.
+        progress: told the share that is done; the points are then asked for a few at a time.
 
     Example:
         >>> from freeness.laws import Semicircle
@@ -55,7 +56,7 @@ def drawn_law(law: Law, points: int = 200) -> DrawnLaw:
         x = density = np.empty(0)
     else:
         x = law_grid(law, start, high, log=log, points=points)
-        density = law.density(x, throw=False)
+        density = law.density(x, throw=False) if progress is None else _in_parts(law, x, progress)
     heaviest = sorted(sorted(law.atoms, key=lambda atom: -atom.mass)[:_MANY])
     return drawn_values(x, density, heaviest, (low, high), mean)
 
@@ -87,6 +88,14 @@ def drawn_values(
         width = high - low if high - low > 1e-6 * abs(high) else abs(high) or 1.0
         span = (low - _MARGIN * width, high + _MARGIN * width)
     return DrawnLaw(points, values, tuple((float(a), float(m)) for a, m in atoms), low, high, mean, span, log)
+
+
+def _in_parts(law: Law, x: np.ndarray, progress: Callable[[float], None]) -> np.ndarray:
+    parts = []
+    for part in np.array_split(x, _PARTS):
+        progress(len(parts) / _PARTS)
+        parts.append(law.density(part, throw=False))
+    return np.concatenate(parts)
 
 
 def _spans_decades(low: float, high: float, mean: float) -> bool:

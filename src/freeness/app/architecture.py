@@ -1,0 +1,113 @@
+"""The networks whose spectra a page shows: a few numbers, the record, the law."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from freeness.errors import InputError
+from freeness.laws import Law
+from freeness.meanfield import ActivationSignal, DenseSignal, Signals, derivative_law, second_moment
+from freeness.network import Branch, Network, activation, cnn, mlp, resnet
+from freeness.spectra import fisher_law, jacobian_law, predict_fisher, predict_jacobian
+
+KINDS = {"mlp": "fully connected", "resnet": "residual, x + βWφ(x)", "cnn": "convolutional, 3 taps on a circle of 6"}
+POSITIONS, _TAPS = 6, 3
+_ROUNDING = 1e-12
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network whose pre-activations have the variance ``q``, and squared gradients the growth ``chi`` a layer.
+
+    That fixes σ_w² = χ/E φ'² and, in chains, σ_b² = q - σ_w² E φ². ``depth``: weight matrices of a chain, blocks of a residual
+    network. ``width``: neurons, or channels.
+    """
+
+    kind: str
+    activation: str
+    weights: str
+    depth: int
+    width: int
+    q: float
+    chi: float
+
+    @property
+    def qhat(self) -> float:
+        """Mean square of the inputs: what the hidden layers see as well, in chains."""
+        return self.q if self.kind == "resnet" else second_moment(activation(self.activation), self.q).value
+
+    @property
+    def gains(self) -> tuple[float, float]:
+        """(σ_w, σ_b).
+
+        Raises:
+            InputError: σ_b² would be negative.
+
+        Example:
+            >>> Architecture("mlp", "relu", "haar", 3, 8, 1.0, 1.0).gains
+            (1.4142135623730951, 0.0)
+        """
+        function = activation(self.activation)
+        slope = derivative_law(function, self.q).mean
+        weight = self.chi / slope
+        if self.kind == "resnet":
+            return float(np.sqrt(weight)), 0.0
+        bias = self.q - weight * self.qhat
+        if bias < -_ROUNDING * self.q:
+            most = self.q * slope / self.qhat
+            raise InputError(
+                f"expected a growth χ₁ up to {most:.4g} for {self.activation} at q = {self.q:g}, where the variance stays, got "
+                f"{self.chi:g}; lower χ₁, or change q."
+            )
+        return float(np.sqrt(weight)), float(np.sqrt(max(bias, 0.0)))
+
+    @property
+    def network(self) -> Network:
+        """The record."""
+        sigma_w, sigma_b = self.gains
+        if self.kind == "resnet":
+            return resnet(self.depth, self.width, Branch(self.activation, self.weights, sigma_w, sigma_b))
+        chain = mlp(self.depth, self.width, self.activation, self.weights, sigma_w=sigma_w, sigma_b=sigma_b)
+        return chain if self.kind == "mlp" else cnn(chain, (_TAPS,))
+
+    def law(self, *, fisher: bool) -> Law:
+        """Of JJᵀ, or of the Fisher dual Θ.
+
+        Args:
+            fisher: which.
+
+        Example:
+            >>> round(Architecture("mlp", "hardtanh", "haar", 10, 64, 0.2, 1.0).law(fisher=False).mean, 12)
+            1.0
+        """
+        if self.kind == "mlp":
+            return (fisher_law if fisher else jacobian_law)(self.network, realised=self._settled())
+        predict = predict_fisher if fisher else predict_jacobian
+        if self.kind == "resnet":
+            return predict(self.network, self.qhat).law
+        return predict(self.network, samples=self.sample(np.random.default_rng(0))[None]).law
+
+    def sample(self, rng: np.random.Generator) -> np.ndarray:
+        """A Gaussian input of the right norm: (N,), or (channels, positions).
+
+        Args:
+            rng: a numpy Generator.
+        """
+        x = rng.standard_normal((self.width, POSITIONS) if self.kind == "cnn" else self.width)
+        return x * np.sqrt(self.qhat / np.mean(x**2, axis=0))
+
+    def narrower(self, most: int) -> Architecture:
+        """The same, no wider than that.
+
+        Args:
+            most: neurons, or channels.
+        """
+        return replace(self, width=min(self.width, most))
+
+    def _settled(self) -> Signals:
+        """Every layer sees the same signal, so its law is made once."""
+        law = derivative_law(activation(self.activation), self.q)
+        dense, bent = DenseSignal(self.width, self.width * self.qhat, self.q), ActivationSignal(self.q, law)
+        return Signals((dense, bent) * (self.depth - 1) + (dense,), "mean-field")

@@ -1,0 +1,193 @@
+"""Spectra of networks: of the Jacobian and of the Fisher information, beside a drawn network."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import numpy as np
+from nicegui import ui
+
+from freeness.app.address import Choice, Number
+from freeness.app.architecture import KINDS, Architecture
+from freeness.app.background import Background
+from freeness.app.figure import Figure, Producer, csv_bytes, download_buttons
+from freeness.app.form import Form
+from freeness.app.frame import Refusals, frame, number_table
+from freeness.app.live import Live
+from freeness.app.spectrum_job import law_read
+from freeness.app.worker import Worker
+from freeness.errors import FreenessError, InputError
+from freeness.network import activation_names
+from freeness.plots.drawn_law import DrawnLaw, drawn_law
+from freeness.plots.interactive import plain_numbers
+from freeness.plots.interactive_law import interactive_law, law_in_words
+
+POINTS = 200
+_SYMBOLS = {"jacobian": "JJᵀ", "fisher": "Θ"}
+FIELDS = {
+    "spectrum": Choice("jacobian", ("jacobian", "fisher")),
+    "kind": Choice("mlp", tuple(KINDS)),
+    "activation": Choice("hardtanh", activation_names()),
+    "weights": Choice("haar", ("haar", "gaussian")),
+    "depth": Number(10, 2, 100, whole=True),
+    "width": Number(256, 16, 1024, whole=True),
+    "q": Number(0.2, 0.01, 5.0),
+    "chi": Number(1.0, 0.5, 2.0),
+}
+
+
+class _Shown:
+    """The answer that is on the page: a law, and the eigenvalues laid over it."""
+
+    law: DrawnLaw | None = None
+    sampled: list[float] | None = None
+
+
+def spectra_page(worker: Worker) -> None:
+    """Build the page.
+
+    Args:
+        worker: where what takes long is computed.
+    """
+    shown = _Shown()
+
+    async def changed() -> None:
+        background.cancel()
+        shown.sampled = None
+        button.set_visibility(form.values["kind"] != "mlp")
+        if form.values["kind"] == "mlp":
+            await live.request()
+        else:
+            panel.classes(add="stale")
+
+    async def compute() -> None:
+        asked = _architecture(form)
+        show(await asyncio.to_thread(predicted, asked, fisher=_fisher(form)))
+
+    async def compute_beside() -> None:
+        await beside(drawn=False)
+
+    async def lay_over() -> None:
+        await beside(drawn=True)
+
+    async def beside(*, drawn: bool) -> None:
+        asked = {"architecture": vars(_architecture(form)), "fisher": _fisher(form), "drawn": drawn}
+        if not drawn:
+            panel.classes(add="stale")
+        try:
+            answer = await background.run("spectrum", asked)
+        except FreenessError as error:
+            refusals.say(str(error))
+            return
+        refusals.say()
+        if drawn:
+            shown.sampled = answer["eigenvalues"]
+        show(shown.law if drawn else law_read(answer))
+
+    def show(law: DrawnLaw | None) -> None:
+        shown.law = law
+        if law is None:
+            return
+        name = f"eigenvalue of {_SYMBOLS[str(form.values['spectrum'])]}"
+        over = f" A drawn network with {len(shown.sampled)} eigenvalues lies over it." if shown.sampled else ""
+        figure.show(interactive_law(law, shown.sampled, xlabel=name), law_in_words(law) + over)
+        numbers.set_content(_numbers(law, _architecture(form)))
+        panel.classes(remove="stale")
+
+    def picture(kind: str) -> Producer:
+        async def produce() -> bytes:
+            return await _exported(figure, kind)
+
+        return produce
+
+    async def table() -> bytes:
+        if shown.law is None:
+            raise InputError("expected a spectrum that was computed, got none; press Compute first.")
+        return csv_bytes({"x": plain_numbers(shown.law.x), "density": plain_numbers(shown.law.density)})
+
+    lead = "Eigenvalues of the input–output Jacobian and of the one-sample Fisher information of wide networks, from theory."
+    with frame("/spectra", "Spectra", lead):
+        form = Form("/spectra", FIELDS, changed)
+        with ui.element("div").classes("split"):
+            with ui.element("div").classes("inputs"):
+                _inputs(form)
+            with ui.element("section").props('aria-label="Spectrum"'):
+                refusals = Refusals(form.complaints)
+                with ui.element("div").classes("row-of-buttons"):
+                    button = ui.button("Compute", on_click=compute_beside).props("dense unelevated")
+                    ui.button("Lay a drawn network over it", on_click=lay_over, color=None).props("outline dense")
+                background = Background(worker)
+                panel = ui.element("div")
+                with panel:
+                    figure = Figure()
+                    numbers = ui.html("", sanitize=False).classes("wide").props('aria-live="polite"')
+                download_buttons("spectrum", {"png": picture("png"), "svg": picture("svg"), "csv": table}, refusals.say)
+        live = Live(compute, panel, refusals)
+    button.set_visibility(form.values["kind"] != "mlp")
+    ui.timer(0.01, live.request if form.values["kind"] == "mlp" else compute_beside, once=True)
+
+
+def predicted(architecture: Architecture, *, fisher: bool) -> DrawnLaw:
+    """The law as it is drawn.
+
+    Args:
+        architecture: fully connected, so that it takes no longer than a page may wait.
+        fisher: Θ in place of JJᵀ.
+
+    Example:
+        >>> predicted(Architecture("mlp", "relu", "haar", 4, 64, 1.0, 1.0), fisher=False).atoms
+        ((0.0, 0.5),)
+    """
+    return drawn_law(architecture.law(fisher=fisher), POINTS)
+
+
+def _inputs(form: Form) -> None:
+    form.choice("spectrum", "Spectrum of", {"jacobian": "the Jacobian, JJᵀ", "fisher": "the Fisher information, Θ"})
+    form.choice("kind", "Architecture", KINDS)
+    form.choice("activation", "Activation")
+    form.choice("weights", "Weights", {"haar": "orthogonal (Haar)", "gaussian": "Gaussian"})
+    form.number("depth", "Depth, weight matrices or blocks", 1)
+    form.number("q", "q, variance of pre-activations", 0.01)
+    form.number("chi", "χ₁, growth of squared gradients", 0.01)
+    form.number("width", "Width", 1, slider=False)
+
+
+def _architecture(form: Form) -> Architecture:
+    values = form.values
+    return Architecture(
+        str(values["kind"]),
+        str(values["activation"]),
+        str(values["weights"]),
+        int(values["depth"]),
+        int(values["width"]),
+        float(values["q"]),
+        float(values["chi"]),
+    )
+
+
+def _fisher(form: Form) -> bool:
+    return form.values["spectrum"] == "fisher"
+
+
+def _numbers(law: DrawnLaw, architecture: Architecture) -> str:
+    sigma_w, sigma_b = architecture.gains
+    rows = [
+        ("lower edge", f"{law.low:.6g}"),
+        ("upper edge", f"{law.high:.6g}"),
+        ("mean", f"{law.mean:.6g}"),
+        *((f"atom at {position:.6g}", f"mass {mass:.6g}") for position, mass in law.atoms),
+        ("σ_w, σ_b", f"{sigma_w:.6g}, {sigma_b:.6g}"),
+    ]
+    lost = int(np.isnan(law.density).sum())
+    return number_table(rows + ([("points that did not converge", str(lost))] if lost else []))
+
+
+async def _exported(figure: Figure, kind: str) -> bytes:
+    """The figure as the browser draws it."""
+    size: dict[str, Any] = {"format": kind, "width": 960, "height": 600, "scale": 2}
+    address = await figure.plot.run_plot_method("toImage", size, timeout=20)
+    head, _, content = str(address).partition(",")
+    return base64.b64decode(content) if head.endswith("base64") else unquote_to_bytes(content)

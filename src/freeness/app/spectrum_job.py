@@ -1,0 +1,72 @@
+"""What takes longer than a page may wait: laws of networks with skips or positions, and drawn networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from freeness.app.architecture import POSITIONS, Architecture
+from freeness.plots.drawn_law import DrawnLaw, drawn_law
+from freeness.plots.interactive import plain_numbers
+from freeness.spectra.drawn import drawn_spectrum
+
+_ROWS = 400  # of a drawn network's matrices
+
+
+def perform(
+    architecture: Mapping[str, Any],
+    fisher: bool,
+    drawn: bool,
+    points: int = 200,
+    *,
+    stage: Callable[[str, float], None],
+) -> dict[str, Any]:
+    """The law at the points of a picture, or the eigenvalues of a drawn network.
+
+    Args:
+        architecture: fields of :class:`~freeness.app.architecture.Architecture`.
+        fisher: Θ in place of JJᵀ.
+        drawn: the eigenvalues in place of the law.
+        points: of the law.
+        stage: told what is begun, and the share that is done.
+
+    Example:
+        >>> fields = dict(kind="mlp", activation="relu", weights="haar", depth=3, width=8, q=1.0, chi=1.0)
+        >>> len(perform(fields, False, True, stage=lambda words, share: None)["eigenvalues"])
+        8
+    """
+    asked = Architecture(**architecture)
+    if drawn:
+        small = asked.narrower(_ROWS // (POSITIONS if asked.kind == "cnn" else 1))
+        stage(f"drawing {small.width} neurons a layer", 0.1)
+        rng = np.random.default_rng(0)
+        values = drawn_spectrum(small.network, small.sample(rng), rng, fisher=fisher)
+        return {"eigenvalues": values.tolist()}
+    stage("signals and the ends of the spectrum", 0.05)
+    law = asked.law(fisher=fisher)
+    found = drawn_law(law, points, lambda share: stage("density", 0.2 + 0.8 * share))
+    return {
+        "x": plain_numbers(found.x),
+        "density": plain_numbers(found.density),
+        "atoms": found.atoms,
+        "low": found.low,
+        "high": found.high,
+        "mean": found.mean,
+        "span": found.span,
+        "log": found.log,
+    }
+
+
+def law_read(answer: Mapping[str, Any]) -> DrawnLaw:
+    """The law as a picture takes it.
+
+    Args:
+        answer: of :func:`perform`.
+    """
+    columns = {name: np.array(answer[name], dtype=float) for name in ("x", "density")}
+    rest = {name: answer[name] for name in ("low", "high", "mean", "log")}
+    return DrawnLaw(
+        **columns, **rest, atoms=tuple((a, m) for a, m in answer["atoms"]), span=(answer["span"][0], answer["span"][1])
+    )
