@@ -103,6 +103,25 @@ def test_one_output_and_one_input_is_the_rate_of_one_sample():
         assert found.recommended == pytest.approx(expected.recommended, rel=1e-8) and found.error == 0
 
 
+@pytest.mark.parametrize(
+    ("depth", "name", "weights", "outputs"),
+    [
+        (3, "tanh", "gaussian", 10),
+        (8, "relu", "gaussian", 10),
+        (3, "hardtanh", "haar", 10),
+        (3, "hardtanh", "haar", 512),
+    ],
+)
+def test_the_outputs_scatter_as_the_law_of_one_sample(depth, name, weights, outputs):
+    """Of one input λ is the top of the law's C quantiles, within 3 %."""
+    sigma_w = 2**0.5 if name == "relu" else 1.2
+    network = mlp(depth, [784, *[WIDTH] * (depth - 1), outputs], name, weights, sigma_w=sigma_w)
+    x = np.random.default_rng(0).standard_normal((1, 784))
+    found = batch_learning_rate(network, x, Training("half_squared_error", batch=1))
+    law = fr.fisher_law(network, float((x**2).mean()))
+    assert found.sharpness == pytest.approx(law.quantile(1 - 0.5 / outputs), rel=0.03)
+
+
 def test_losses_of_constant_hessian_scale_the_same_eigenvalue():
     network, x = network_of("relu"), data_of("noise")
     known = kernels(network, x, parametrisation="standard")
