@@ -94,7 +94,8 @@ class LearningRate:
     ``bound`` is where gradient descent on the linearised loss stops contracting, ``sharpness`` the measured λ_max of the
     batch GGN (preconditioned for adam), ``theory_bound`` the bound from the predicted one-sample spectrum (None where
     theory does not cover the network). ``limit`` is where training itself is expected to diverge, which leaves the linearised
-    start: below the bound where signals are quiet at the start, above it where they are loud.
+    start: below the bound where signals are quiet at the start, above it where they are loud. ``predicted_sharpness`` is what the
+    tangent kernel of the same inputs says in the place of ``sharpness`` (None where it was not asked).
     """
 
     bound: float
@@ -107,6 +108,7 @@ class LearningRate:
     optimizer: str
     batch: int
     limit: float | None = None
+    predicted_sharpness: float | None = None
 
     @property
     def unstable(self) -> float:

@@ -131,12 +131,16 @@ class StartRate:
 
 @dataclass(frozen=True)
 class Curvature:
-    """A measured sharpness: λ_max of the (preconditioned) batch GGN, its error, the batch size, and the start if measured."""
+    """A measured sharpness: λ_max of the (preconditioned) batch GGN, its error, the batch size, and the start if measured.
+
+    ``predicted``: by the kernel of the same inputs, :func:`~freeness.advice.batch_learning_rate`.
+    """
 
     value: float
     error: float
     batch: int
     start: StartRate | None = None
+    predicted: float | None = None
 
 
 def hessian_scale(loss: Loss | np.ndarray, outputs: int) -> float:
@@ -274,6 +278,11 @@ def learning_rate(
         )
     if phase in _CAUTION:
         reason = f"{_CAUTION[phase]} {reason}"
+    if curvature.predicted is not None:
+        reason += (
+            f" Freshly drawn wide layers of these variances would have λ = {curvature.predicted:.4g} on these inputs, by their "
+            f"tangent kernel; measured is {curvature.value / curvature.predicted:.2f} times that."
+        )
     if theory is not None and curvature.batch > 1:
         reason += (
             f" One sample alone would allow {theory:.3g} by theory; the gradients of a batch point in different directions, "
@@ -290,4 +299,5 @@ def learning_rate(
         descent.optimizer,
         curvature.batch,
         limit,
+        curvature.predicted,
     )

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from freeness.advice import Training, batch_learning_rate
 from freeness.advice.analysis import Analysis, Comparison, FreenessOutcome, LayerRow, Verdict
 from freeness.advice.gain import gain_of_design
 from freeness.advice.layer_rows import layer_rows
@@ -22,8 +23,8 @@ from freeness.advice.start_rate import start_rate
 from freeness.advice.verdict import jacobian_spread, phase_of, verdict
 from freeness.errors import ConvergenceError, InputError
 from freeness.laws.distance import wasserstein
-from freeness.meanfield import Signals
-from freeness.network import Dense, Network
+from freeness.meanfield import Signals, has_closed_covariance
+from freeness.network import Activation, Dense, Network
 from freeness.spectra import Measurement, NeuronSignals, Prediction, predict_fisher, predict_jacobian, weight_spread
 from freeness.torch.curvature import AdamOptions, CurvatureOptions, adam_preconditioner, batch_sharpness
 from freeness.torch.estimate import estimate_fisher, estimate_jacobian
@@ -40,6 +41,7 @@ _LOG = logging.getLogger(__name__)
 _POSITIONS = 16  # of a convolution at most for which spectra are predicted
 _NAMED = 4  # modules in a line
 _TRIED = 3_000_000  # parameters up to which the law of the trials is trusted, and quick
+_DEEP = 20  # weight matrices up to which the kernel of smooth activations takes a second or two
 _EXACT = 4096  # eigenvalues at most that are computed: more take minutes
 _STAGES = (
     "read the model",
@@ -140,6 +142,7 @@ def analyze(
         freeness = _freeness(traced, sample)
         report()
         curvature = _curvature(_one_output(traced), inputs, targets, options)
+        curvature = replace(curvature, predicted=_predicted_sharpness(traced, inputs[: curvature.batch], options))
         report()
         rows = _rows(traced, signals, sample)
         judged = verdict(rows, jacobian, fisher) if traced.is_chain else _measured_verdict(jacobian, fisher)
@@ -447,6 +450,22 @@ def _curvature(model: nn.Module, inputs: Tensor, targets: Tensor, options: Analy
     found = batch_sharpness(model, x, y, options.loss, how)
     start = _start(model, (inputs, targets), options) if found.value > 0 else None
     return Curvature(found.value, found.residual, batch, start)
+
+
+def _predicted_sharpness(traced: Trace, inputs: Tensor, options: AnalyzeOptions) -> float | None:
+    """By the tangent kernel of these inputs; None where there is none, or where it takes long."""
+    if not traced.is_chain or options.optimizer == "adam" or traced.network.depth > _DEEP:
+        return None
+    functions = [layer.function for layer in traced.network.layers if isinstance(layer, Activation)]
+    if any(function.kinks and not has_closed_covariance(function) for function in functions):
+        return None
+    points = inputs.detach().double().cpu().numpy()
+    try:
+        how = Training(options.loss, options.optimizer, batch=len(points))
+        return batch_learning_rate(traced.network, points, how).sharpness
+    except (InputError, ConvergenceError) as error:
+        _LOG.info("no batch sharpness by theory: %s", error)
+        return None
 
 
 def _start(model: nn.Module, data: tuple[Tensor, Tensor], options: AnalyzeOptions) -> StartRate | None:
