@@ -44,7 +44,7 @@ LIBRARIES |= {
     "experiments": TYPED | {"torch", "dask", "distributed", "xarray", "pandas", "pydantic"},
     "plots": TYPED | {"matplotlib", "plotly"},
     "report": TYPED | {"jinja2"},
-    "app": TYPED | {"nicegui"},
+    "app": TYPED | {"nicegui", "fastapi"},  # nicegui is built on it
     "cli": TYPED | {"typer", "rich"},
     "errors": set(),
     "__init__": set(),

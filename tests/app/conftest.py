@@ -38,7 +38,23 @@ def answers(url: str) -> bool:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory):
+def store(tmp_path_factory):
+    """Results of a small sweep."""
+    from freeness.experiments import run_sweep
+
+    path = tmp_path_factory.mktemp("sweep") / "small.sqlite"
+    run_sweep(small_sweep((2,)), path)
+    return path
+
+
+def small_sweep(depths):
+    from freeness.experiments import preset
+
+    return preset("tiny").model_copy(update={"depths": depths, "steps": 4, "evaluate": (2, 4), "name": "small"})
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory, store):
     """The address of a running explorer."""
     try:
         import nicegui  # noqa: F401
@@ -46,7 +62,7 @@ def server(tmp_path_factory):
         _need(False, "nicegui")
     port = free_port()
     log = tmp_path_factory.mktemp("explorer") / "log"
-    command = [sys.executable, "-m", "freeness", "app", "--port", str(port)]
+    command = [sys.executable, "-m", "freeness", "app", "--port", str(port), "--store", str(store)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "NICEGUI"))}
     with log.open("w") as file:
         process = subprocess.Popen(

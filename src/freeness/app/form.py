@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -26,6 +27,7 @@ class Form:
 
     def __init__(self, path: str, fields: Mapping[str, Field], changed: Callable[[], Awaitable[None]]) -> None:
         self._path, self._fields, self._changed = path, fields, changed
+        self._client = ui.context.client
         self.values, self.complaints = read_query(fields, ui.context.client.request.query_params)
         self._inputs: dict[str, ValueElement[Any]] = {}
         self._sliders: dict[str, ui.element] = {}
@@ -43,8 +45,15 @@ class Form:
         assert isinstance(field, Number)
         value = float(self.values[name])
         check = self._check(name, label)
-        box = ui.number(label, value=value, validation=check, on_change=lambda event: self._took(name, event.value))
-        box.props(f'min={field.low:g} max={field.high:g} step="any" outlined dense hide-bottom-space')
+        box = ui.number(
+            label,
+            value=value,
+            min=field.low,
+            max=field.high,
+            validation=check,
+            on_change=lambda event: self._took(name, event.value),
+        )
+        box.props('step="any" outlined dense hide-bottom-space')
         self._inputs[name] = box
         if slider:
             self._sliders[name] = handle = ui.element("input").classes("slider")
@@ -105,6 +114,15 @@ class Form:
             self._show(name)
         await self._tell()
 
+    async def keep(self, **values: Value) -> None:
+        """Set fields that have no input here: what stands for them on the page is shown by the page itself.
+
+        Args:
+            **values: by the names of the fields.
+        """
+        self.values.update(values)
+        await self._tell()
+
     def query(self) -> str:
         """The state as it stands in the address."""
         return written_query(self._fields, self.values)
@@ -144,7 +162,8 @@ class Form:
 
     async def _tell(self) -> None:
         query = self.query()
-        ui.navigate.history.replace(self._path + (f"?{query}" if query else ""))
+        address = self._path + (f"?{query}" if query else "")
+        self._client.run_javascript(f"history.replaceState(null, '', {json.dumps(address)})")
         await self._changed()
 
 

@@ -58,6 +58,8 @@ class Refusals:
         Args:
             *sentences: none to say nothing.
         """
+        if self._place.is_deleted:  # the page was closed meanwhile
+            return
         self._place.clear()
         with self._place:
             for sentence in sentences:

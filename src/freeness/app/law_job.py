@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from freeness.app.picture import picture_bytes
 from freeness.calculus import Element
 from freeness.calculus.form_matrix import sample_expression
 from freeness.calculus.grammar import ParsedLaw, parse_law, parse_variable
@@ -54,6 +53,7 @@ def perform(
     sampled = sample_expression(parsed.meaning, sample, np.random.default_rng(0)) if sample else None
     if picture is not None:
         from freeness.plots import plot_law
+        from freeness.plots.encoded import picture_bytes
 
         content = picture_bytes(plot_law(law, sampled=sampled, title=expression), picture)
         return {"picture": base64.b64encode(content).decode("ascii")}

@@ -16,7 +16,6 @@ from freeness.app.figure import Figure, Producer, csv_bytes, download_buttons
 from freeness.app.form import Form
 from freeness.app.frame import Refusals, frame, number_table
 from freeness.app.live import Live
-from freeness.app.picture import picture_bytes
 from freeness.errors import InputError
 from freeness.meanfield import (
     EdgeOfChaos,
@@ -30,6 +29,7 @@ from freeness.meanfield import (
 )
 from freeness.network import activation, activation_names
 from freeness.plots import plot_phase
+from freeness.plots.encoded import picture_bytes
 from freeness.plots.interactive_phase import interactive_map, interactive_phase
 
 _WEIGHTS, _BIASES = (0.05, 4.0), (0.0, 2.0)

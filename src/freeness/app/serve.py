@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 
+from fastapi import Request, Response
 from nicegui import app, ui
 
+from freeness.app.design_page import design_page
 from freeness.app.frame import PAGES, frame
 from freeness.app.law_page import law_page
 from freeness.app.phase_page import phase_page
+from freeness.app.report_page import MOST_BYTES, report_page
 from freeness.app.spectra_page import spectra_page
+from freeness.app.sweep_page import sweep_page
 from freeness.app.worker import Worker
 from freeness.errors import InputError
 
 LOOPBACK = "127.0.0.1"
-_LAW_SECONDS, _LAW_MEMORY = 4.0, 4 * 2**30
+_FORM = 2**16  # bytes of a form around a file
+_SECONDS, _MEMORY = 4.0, 8 * 2**30  # of what strangers may hand in
 
 
 @dataclass(frozen=True)
 class AppOptions:
     """Where the explorer listens, and what of this machine it may show.
 
-    ``host`` is this machine alone unless another address is asked for.
+    ``host`` is this machine alone unless another address is asked for. ``stores``: results of sweeps.
+    ``models``: FILE.py:FACTORY, whose code is run when a report of it is asked for.
     """
 
     host: str = LOOPBACK
     port: int = 8080
     show: bool = False
+    stores: tuple[Path, ...] = ()
+    models: tuple[str, ...] = ()
 
 
 def serve(options: AppOptions) -> None:
@@ -40,6 +50,11 @@ def serve(options: AppOptions) -> None:
     Raises:
         InputError: the port cannot be listened at.
     """
+    for store in options.stores:
+        if not store.is_file():
+            raise InputError(
+                f"expected a store of results, got {str(store)!r}, which is no file; run freeness sweep first."
+            )
     _require_free(options.host, options.port)
     _add_pages(options)
     ui.run(
@@ -57,10 +72,20 @@ def serve(options: AppOptions) -> None:
 
 
 def _add_pages(options: AppOptions) -> None:
-    laws = Worker(_LAW_SECONDS, _LAW_MEMORY)
+    laws = Worker(_SECONDS, _MEMORY, "law")
+    uploads = Worker(_SECONDS, _MEMORY, "report")
     heavy = Worker(None)
-    for worker in (laws, heavy):
+    stores = _named(options.stores)
+    for worker in (laws, uploads, heavy):
         app.on_shutdown(worker.end)
+
+    @app.middleware("http")
+    async def _limited(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+        """Refuse what is too large before it is read; the browser's own limit can be left out by anybody."""
+        length = request.headers.get("content-length", "")
+        if request.method == "POST" and not (length.isdigit() and int(length) <= MOST_BYTES + _FORM):
+            return Response(f"expected an upload of at most {MOST_BYTES} bytes", status_code=413)
+        return await answer(request)
 
     @ui.page("/", title="freeness")
     def _overview() -> None:
@@ -76,9 +101,30 @@ def _add_pages(options: AppOptions) -> None:
     def _spectra() -> None:
         spectra_page(heavy)
 
+    @ui.page("/design", title="Design · freeness")
+    def _design() -> None:
+        design_page()
+
+    @ui.page("/sweeps", title="Sweeps · freeness")
+    def _sweeps() -> None:
+        sweep_page(heavy, stores)
+
+    @ui.page("/report", title="Report · freeness")
+    def _report() -> None:
+        report_page(heavy, uploads, options.models)
+
     @ui.page("/law", title="Law calculator · freeness")
     def _law() -> None:
         law_page(laws)
+
+
+def _named(paths: Sequence[Path]) -> dict[str, Path]:
+    """By the names of the files; those that share one are numbered."""
+    named: dict[str, Path] = {}
+    for path in paths:
+        same = sum(other.name == path.name for other in named.values())
+        named[f"{path.name} ({same + 1})" if same else path.name] = path
+    return named
 
 
 def _require_free(host: str, port: int) -> None:

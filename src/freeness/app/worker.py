@@ -31,10 +31,11 @@ class Worker:
     Args:
         seconds: that a job may take; None for no limit.
         memory: bytes of address space it may take; None for no limit.
+        ready: a job whose libraries are loaded before the first one is timed.
     """
 
-    def __init__(self, seconds: float | None, memory: int | None = None) -> None:
-        self._seconds, self._memory = seconds, memory
+    def __init__(self, seconds: float | None, memory: int | None = None, ready: str = "") -> None:
+        self._seconds, self._memory, self._ready = seconds, memory, ready
         self._process: Process | None = None
         self._turn = asyncio.Lock()
 
@@ -81,7 +82,7 @@ class Worker:
     async def _started(self) -> Process:
         """The process, ready: its start is not counted against the limit of a job."""
         if self._process is None or self._process.returncode is not None:
-            command = (sys.executable, "-m", "freeness.app.worker_process", str(self._memory or 0))
+            command = (sys.executable, "-m", "freeness.app.worker_process", str(self._memory or 0), self._ready)
             threads = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
             process = await asyncio.create_subprocess_exec(
                 *command, stdin=PIPE, stdout=PIPE, limit=_LONGEST, env=os.environ | threads

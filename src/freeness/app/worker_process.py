@@ -16,6 +16,8 @@ from freeness.errors import FreenessError, brief
 _JOBS = {
     "law": "freeness.app.law_job",
     "spectrum": "freeness.app.spectrum_job",
+    "sweep": "freeness.app.sweep_job",
+    "report": "freeness.app.report_job",
 }
 
 
@@ -29,7 +31,7 @@ def serve_jobs(requests: TextIO, answers: TextIO) -> None:
     Example:
         >>> import io
         >>> serve_jobs(io.StringIO('{"job": "none such", "arguments": {}}'), sys.stdout)
-        {"refused": "expected a job among law, spectrum, got 'none such'."}
+        {"refused": "expected a job among law, spectrum, sweep, report, got 'none such'."}
     """
 
     def send(message: dict[str, Any]) -> None:
@@ -55,8 +57,8 @@ def _answer(job: str, arguments: dict[str, Any], stage: Callable[[str, float], N
 
 
 def main() -> None:
-    """Serve the process that started this one; its first argument is the bytes of address space that may be taken."""
-    memory = int(sys.argv[1])
+    """Serve the process that started this one; arguments: the bytes of address space that may be taken, a job to be ready for."""
+    memory, ready = int(sys.argv[1]), sys.argv[2]
     if memory:
         with suppress(ImportError, ValueError, OSError):  # not on every system, nor above a limit that is set already
             import resource
@@ -64,6 +66,8 @@ def main() -> None:
             resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print is no answer
+    if ready:
+        importlib.import_module(_JOBS[ready])
     answers.write("{}\n")
     answers.flush()
     serve_jobs(sys.stdin, answers)

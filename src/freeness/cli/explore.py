@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,6 +17,13 @@ def explore_command(
     host: Annotated[
         str, typer.Option(help="Address to listen at; the default is reached from this machine alone.")
     ] = "127.0.0.1",
+    store: Annotated[
+        list[Path] | None, typer.Option(help="Results of freeness sweep to show; may come several times.")
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE.py:FACTORY", help="A model that the report page may analyse; its code is run then."),
+    ] = None,
     show: Annotated[bool, typer.Option("--show", help="Open the page in a browser.")] = False,
 ) -> None:
     """Explore phase diagrams, spectra, designs, sweeps, laws and reports in the browser, offline.
@@ -29,4 +37,4 @@ def explore_command(
     stdout().print(f"Explorer: http://{host}:{port} (Ctrl-C ends it)", soft_wrap=True)
     if host != LOOPBACK:
         stderr().print(f"Note: whoever reaches {host} can use this machine through the page.", soft_wrap=True)
-    serve(AppOptions(host, port, show))
+    serve(AppOptions(host, port, show, tuple(store or ()), tuple(model or ())))

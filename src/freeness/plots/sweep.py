@@ -11,6 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
 
 from freeness.plots import style
+from freeness.plots.cells import cell_edges
 
 
 class SweepTable(Protocol):
@@ -51,14 +52,14 @@ def plot_heat_map(table: SweepTable, design: str | None = None, ax: Axes | None 
     part = table.sel(design=name)
     depths = np.asarray(part["depth"].values, dtype=float)
     accuracy = part["accuracy"].isel(step=-1).mean("seed")
-    edges = _edges(depths)
+    edges = cell_edges(depths)
     shade = Normalize(0.0, 1.0)
     mesh = None
     for row, depth in enumerate(part["depth"].values):  # rates differ from depth to depth
         rates = part["rate"].sel(depth=depth).values
         order = np.argsort(rates)
         values = accuracy.sel(depth=depth).values[order][:, None]
-        mesh = axes.pcolormesh(edges[row : row + 2], _edges(rates[order]), values, norm=shade, cmap="viridis")
+        mesh = axes.pcolormesh(edges[row : row + 2], cell_edges(rates[order]), values, norm=shade, cmap="viridis")
     handles = _lines(axes, part, depths)
     handles += axes.plot(
         depths,
@@ -154,12 +155,3 @@ def _lines(axes: Axes, part: Any, depths: np.ndarray) -> list[Line2D]:
 def _slope(part: Any, name: str) -> str:
     slope, error = float(part[f"{name}_slope"]), float(part[f"{name}_slope_error"])
     return f" (slope {slope:.2f} ± {error:.2f})" if np.isfinite(slope) else ""
-
-
-def _edges(centres: np.ndarray) -> np.ndarray:
-    """Between the centres, in logarithms, and as far beyond the outer ones."""
-    logs = np.log(centres)
-    if len(logs) == 1:
-        return np.exp([logs[0] - 0.5, logs[0] + 0.5])
-    middle = (logs[1:] + logs[:-1]) / 2
-    return np.exp([2 * logs[0] - middle[0], *middle, 2 * logs[-1] - middle[-1]])

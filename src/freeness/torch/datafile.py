@@ -102,9 +102,17 @@ def _read_npz(path: Path) -> dict[str, object]:
         return _named({key: archive[key] for key in archive.files}, path.name)
 
 
-def _read_pt(path: Path) -> dict[str, object]:
+def load_plain(path: Path) -> object:
+    """What a .pt file holds, as long as it is plain tensors in plain containers; no code of the file is run.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        InputError: it holds something else, or is damaged.
+    """
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:  # torch's own text is a page of advice, partly in escape codes
         named = re.search(r"GLOBAL (\S+)", str(error))
         got = f"an object of {named.group(1)}" if named else "something else"
@@ -115,6 +123,10 @@ def _read_pt(path: Path) -> dict[str, object]:
         raise InputError(
             f"expected a readable .pt file, got a damaged one in {path.name!r}; write it again by torch.save."
         ) from error
+
+
+def _read_pt(path: Path) -> dict[str, object]:
+    found = load_plain(path)
     if isinstance(found, Tensor):
         return {"inputs": found}
     if isinstance(found, (tuple, list)) and len(found) == 2:

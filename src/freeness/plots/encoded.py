@@ -1,12 +1,12 @@
-"""A picture of the room ``plots`` as the content of a file."""
+"""A picture as the content of a file, for those who send it instead of writing it."""
 
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from matplotlib.axes import Axes
+
+from freeness.plots.style import figure_of
 
 _DPI = 150
 
@@ -15,7 +15,7 @@ def picture_bytes(axes: Axes, kind: str) -> bytes:
     r"""The whole figure that holds the axes.
 
     Args:
-        axes: of matplotlib.
+        axes: any of the figure's.
         kind: "png" or "svg".
 
     Example:
@@ -24,8 +24,6 @@ def picture_bytes(axes: Axes, kind: str) -> bytes:
         >>> picture_bytes(plot_law(Semicircle(1.0)), "png")[:4]
         b'\x89PNG'
     """
-    from freeness.plots import figure_of
-
     stream = io.BytesIO()
     figure_of(axes).savefig(stream, format=kind, dpi=_DPI, metadata={"Date": None} if kind == "svg" else None)
     return stream.getvalue()

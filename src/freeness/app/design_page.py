@@ -1,0 +1,210 @@
+"""The design: targets in, an initialisation with its reasons and its code out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from dataclasses import dataclass
+from html import escape
+from typing import Any, get_args
+
+import numpy as np
+from nicegui import ui
+
+from freeness.advice import Descent, Design, DesignOptions, TradeOff, Training, design
+from freeness.advice.design import Form as ActivationForm
+from freeness.advice.learning_rate import Loss
+from freeness.app.address import Choice, Number, Value
+from freeness.app.figure import Figure, Producer, csv_bytes, download_buttons
+from freeness.app.form import Form
+from freeness.app.frame import Refusals, frame, number_table
+from freeness.app.live import Live
+from freeness.errors import InputError
+from freeness.network import activation_names
+from freeness.plots import plot_trade_off
+from freeness.plots.encoded import picture_bytes
+from freeness.plots.interactive_lines import interactive_lines
+
+FIELDS = {
+    "depth": Number(50, 1, 1000, whole=True),
+    "width": Number(512, 2, 8192, whole=True),
+    "activation": Choice("tanh", activation_names()),
+    "isometry": Number(0.25, 0.0, 100.0),
+    "weights": Choice("haar", ("haar", "gaussian")),
+    "form": Choice("plain", get_args(ActivationForm)),
+    "loss": Choice("cross_entropy", get_args(Loss)),
+    "optimizer": Choice("sgd", ("sgd", "momentum", "nesterov")),
+}
+_COLUMNS = (
+    ("growth of squared gradients", "growth"),
+    ("spread of the Jacobian", "spread"),
+    ("λ_max of JJᵀ", "jacobian_top"),
+    ("λ_max of Θ", "fisher_top"),
+    ("correlation depth ξ", "xi"),
+    ("nonlinear share", "nonlinearity"),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class _Answer:
+    """A design, its trade-off where it has one, and what the page says of it."""
+
+    plan: Design
+    curve: TradeOff | None
+    rows: list[tuple[str, str]]
+    table: str
+    code: str
+
+
+def design_page() -> None:
+    """Build the page."""
+    found: list[_Answer] = []
+
+    async def changed() -> None:
+        await live.request()
+
+    async def compute() -> None:
+        answer = await asyncio.to_thread(_answered, dict(form.values))
+        found[:] = [answer]
+        numbers.set_content(number_table(answer.rows))
+        beside.set_content(answer.table)
+        code.set_content(f'<pre class="code" tabindex="0" aria-label="Code">{escape(answer.code)}</pre>')
+        reasons.set_content("".join(f"<li>{escape(reason)}</li>" for reason in answer.plan.reasons))
+        figure.set_visible(answer.curve is not None)
+        if answer.curve is not None:
+            figure.show(*_drawn(answer.plan, answer.curve))
+
+    def required() -> _Answer:
+        if not found:
+            raise InputError("expected a design, got none; correct the targets first.")
+        return found[0]
+
+    def picture(kind: str) -> Producer:
+        async def produce() -> bytes:
+            answer = required()
+            if answer.curve is None:
+                raise InputError("expected a depth of at least 2, got 1: a linear map has no trade-off.")
+            title = f"{answer.plan.named.name}, {answer.plan.depth} layers: isometry against nonlinearity"
+            return await asyncio.to_thread(
+                lambda curve: picture_bytes(plot_trade_off(curve, answer.plan.isometry, title=title), kind),
+                answer.curve,
+            )
+
+        return produce
+
+    async def gains() -> bytes:
+        layers = required().plan.layers
+        names = ("fan_in", "fan_out", "sigma_w", "sigma_b", "gain")
+        return csv_bytes({name: [getattr(layer, name) for layer in layers] for name in names})
+
+    async def document() -> bytes:
+        answer = required()
+        rows = {"schema_version": 1, "code": answer.code, "reasons": list(answer.plan.reasons)}
+        return json.dumps(rows | {"targets": form.values, "numbers": dict(answer.rows)}, indent=1).encode()
+
+    lead = "How to start a deep network, from theory alone: near-isometric at the edge of chaos, with the rate that follows."
+    with frame("/design", "Design", lead):
+        form = Form("/design", FIELDS, changed)
+        with ui.element("div").classes("split"):
+            with ui.element("div").classes("inputs"):
+                form.number("depth", "Depth, weight matrices", 1, slider=False)
+                form.number("width", "Width", 1, slider=False)
+                form.choice("activation", "Activation")
+                form.number("isometry", "Spread of the Jacobian, σ_JJ² (0: the nearest to 0.25)", 0.01, slider=False)
+                form.choice("weights", "Weights", {"haar": "orthogonal (Haar)", "gaussian": "Gaussian"})
+                form.choice("form", "Form of the activation")
+                form.choice("loss", "Loss")
+                form.choice("optimizer", "Optimiser")
+            with ui.element("section").props('aria-label="Design"'):
+                refusals = Refusals(form.complaints)
+                panel = ui.element("div")
+                with panel:
+                    numbers = ui.html("", sanitize=False).classes("wide").props('aria-live="polite"')
+                    ui.html("<h2>Code</h2>", sanitize=False)
+                    code = ui.html("", sanitize=False)
+                    ui.html("<h2>Beside the usual starts</h2>", sanitize=False)
+                    beside = ui.html("", sanitize=False).classes("wide")
+                    ui.html("<h2>Isometry against nonlinearity</h2>", sanitize=False)
+                    figure = Figure()
+                    ui.html("<h2>Why</h2>", sanitize=False)
+                    reasons = ui.html("", sanitize=False, tag="ul")
+                files = {"png": picture("png"), "svg": picture("svg"), "csv": gains, "json": document}
+                download_buttons("design", files, refusals.say)
+        live = Live(compute, panel, refusals)
+    ui.timer(0.01, live.request, once=True)
+
+
+def _answered(values: dict[str, Value]) -> _Answer:
+    taken: Any = values  # the library says which words it takes
+    isometry = float(taken["isometry"]) or None
+    options = DesignOptions(taken["weights"], taken["form"])
+    training = Training(taken["loss"], Descent(taken["optimizer"]))
+    plan = design(taken["depth"], taken["width"], taken["activation"], isometry, options, training)
+    rate = plan.learning_rate
+    rows = [
+        ("σ_w", f"{plan.sigma_w:.6g}"),
+        ("σ_b", f"{plan.sigma_b:.6g}"),
+        ("q*, variance of pre-activations", f"{plan.q:.6g}"),
+        ("σ_JJ² reached", f"{plan.isometry:.6g}"),
+        ("first layer's extra gain", f"{plan.input_scale:.6g}"),
+        ("largest stable learning rate", f"{rate.bound:.4g}"),
+        ("learning rate to start from", f"{rate.recommended:.4g}"),
+        *((f"activation: {name}", f"{value:.6g}") for name, value in plan.numbers),
+    ]
+    table = number_table(
+        [[name, *(_short(getattr(start, attribute)) for start in plan.table)] for name, attribute in _COLUMNS],
+        ("", *(start.name for start in plan.table)),
+    )
+    curve = plan.trade_off() if plan.depth > 1 else None
+    return _Answer(plan, curve, rows, table, _code(values, plan))
+
+
+def _code(values: dict[str, Value], plan: Design) -> str:
+    """What gives the same design, and puts it into a model."""
+    options = f'DesignOptions(weights="{values["weights"]}", form="{values["form"]}")'
+    training = f'Training("{values["loss"]}", "{values["optimizer"]}")'
+    isometry = f"{values['isometry']:g}" if values["isometry"] else "None"
+    return "\n".join(
+        (
+            "import torch",
+            "import freeness as fr",
+            "from freeness.advice import DesignOptions, Training",
+            "from freeness.torch import initialize_",
+            "",
+            f'plan = fr.design({values["depth"]}, {values["width"]}, "{values["activation"]}", isometry={isometry},',
+            f"                 options={options},",
+            f"                 training={training})",
+            "initialize_(model, plan)  # your nn.Module, in place",
+            f"optimizer = torch.optim.SGD(model.parameters(), lr={plan.learning_rate.recommended:.4g}{_momentum(values)})",
+        )
+    )
+
+
+def _momentum(values: dict[str, Value]) -> str:
+    extra = {"sgd": "", "momentum": ", momentum=0.9", "nesterov": ", momentum=0.9, nesterov=True"}
+    return extra[str(values["optimizer"])]
+
+
+def _drawn(plan: Design, curve: TradeOff) -> tuple[dict[str, Any], str]:
+    shown = curve.spread > 0
+    lines = {
+        "nonlinear share": (curve.spread[shown], curve.nonlinearity[shown]),
+        f"capacity at signal-to-noise {curve.snr:g}": (curve.spread[shown], curve.capacity[shown]),
+    }
+    low, high = np.log10([max(curve.spread[shown].min(), 1e-3), min(curve.spread[shown].max(), 1e2)])
+    figure = interactive_lines(
+        lines,
+        {
+            "title": {"text": "spread σ_JJ² of the Jacobian"},
+            "type": "log",
+            "range": [float(low), float(max(high, low + 1))],
+        },
+        {"title": {"text": "share"}, "range": [0, 1.02]},
+        mark=plan.isometry if plan.isometry > 0 else None,
+    )
+    return figure, f"Trade-off of {plan.named.name}: this design has σ_JJ² {plan.isometry:.4g}, σ_w {plan.sigma_w:.6g}."
+
+
+def _short(value: float) -> str:
+    return "any" if math.isinf(value) else "–" if math.isnan(value) else f"{value:.3g}"

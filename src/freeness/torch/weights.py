@@ -1,0 +1,124 @@
+"""Weights of a model from a file that may come from anybody: nothing in it is run.
+
+Source: the layout of .safetensors is eight bytes of the header's length, a JSON header with dtype, shape and byte range of every
+tensor, and the bytes (huggingface/safetensors, README).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from freeness.errors import InputError, brief
+from freeness.torch.datafile import load_plain
+
+_LONGEST_HEADER = 10 * 2**20
+_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Tensors by name.
+
+    Args:
+        path: .safetensors, or .pt with a state_dict of plain tensors.
+
+    Raises:
+        InputError: another ending, a damaged file, or one that holds something else.
+    """
+    if path.suffix not in (".safetensors", ".pt"):
+        raise InputError(
+            f"expected weights as .safetensors or .pt, got {path.suffix or 'no ending'!r}; save them as one."
+        )
+    try:
+        found = _safetensors(path) if path.suffix == ".safetensors" else load_plain(path)
+    except InputError:
+        raise
+    except Exception as error:  # a damaged file makes its reader raise almost anything
+        raise InputError(
+            f"expected a readable {path.suffix} file, got {brief(error)}; save the weights again."
+        ) from error
+    if not isinstance(found, dict) or not found:
+        raise InputError(f"expected a state_dict, got {type(found).__name__}; save model.state_dict().")
+    for name, value in found.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor) or value.layout != torch.strided:
+            raise InputError(
+                "expected a state_dict of dense tensors by name, got other entries; save model.state_dict()."
+            )
+    return found
+
+
+def load_weights_(model: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Copy weights into a model, all of them or none.
+
+    Args:
+        model: changed in place.
+        weights: by the names of its state_dict.
+
+    Raises:
+        InputError: names or shapes are not the model's, or a number is not finite.
+
+    Example:
+        >>> model = nn.Linear(2, 1)
+        >>> load_weights_(model, {"weight": torch.ones(1, 2), "bias": torch.zeros(1)})
+        >>> model.weight.tolist()
+        [[1.0, 1.0]]
+    """
+    own = model.state_dict()
+    missing, strange = [n for n in own if n not in weights], [n for n in weights if n not in own]
+    if missing or strange:
+        what = f"no {missing[0]!r}" if missing else f"the unknown {strange[0][:60]!r}"
+        raise InputError(
+            f"expected the {len(own)} tensors of this architecture, got {what}; choose the one they belong to."
+        )
+    for name, value in weights.items():
+        if value.shape != own[name].shape:
+            raise InputError(
+                f"expected {name} of shape {tuple(own[name].shape)}, got {tuple(value.shape)}; set depth and widths of the "
+                "architecture to those of the weights."
+            )
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise InputError(f"expected finite weights, got NaN or infinity in {name}; the training has diverged.")
+    model.load_state_dict(weights)
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or size > min(_LONGEST_HEADER, len(content) - 8):
+        raise InputError("expected a .safetensors file, got one whose header is longer than the file; save it again.")
+    header = json.loads(content[8 : 8 + size].decode("utf-8"))
+    if not isinstance(header, dict):
+        raise InputError("expected a .safetensors file, got a header that is no table; save it again.")
+    body = content[8 + size :]
+    return {name: _tensor(entry, body) for name, entry in header.items() if name != "__metadata__"}
+
+
+def _tensor(entry: Any, body: bytes) -> Tensor:
+    dtype, shape = _DTYPES.get(entry["dtype"]), entry["shape"]
+    start, end = entry["data_offsets"]
+    whole = all(type(n) is int and n >= 0 for n in (start, end, *shape))
+    if dtype is None or not whole or not start <= end <= len(body):
+        raise InputError(
+            "expected tensors inside the .safetensors file, got one outside, or of another type; save it again."
+        )
+    if end - start != math.prod(shape) * dtype.itemsize:
+        raise InputError("expected as many bytes as a tensor's shape needs, got others; save the weights again.")
+    if start == end:
+        return torch.empty(shape, dtype=dtype)
+    return torch.frombuffer(bytearray(body[start:end]), dtype=dtype).reshape(shape)

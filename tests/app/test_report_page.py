@@ -1,0 +1,72 @@
+import json
+import pickle
+from urllib.parse import urlencode
+
+import pytest
+import torch
+
+from freeness.network import mlp
+from freeness.torch import build
+from tests.app.pages import fits, taken, unlabelled
+
+SMALL = {"depth": 3, "width": 12, "activation": "tanh", "data": "gaussian"}
+
+
+def small_model():
+    network = mlp(3, [784, 12, 12, 10], "tanh", "haar", sigma_w=1.0, sigma_b=0.0)
+    return build(network, torch.Generator().manual_seed(5))
+
+
+class Runs:
+    """An object whose unpickling would run code."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def test_bundled_model_is_analysed_as_by_the_command(page):
+    page.goto("/report?" + urlencode(SMALL))
+    page.get_by_role("button", name="Analyse").click()
+    report = page.frame_locator("iframe[title=Report]")
+    report.get_by_text("Input–output Jacobian").first.wait_for()
+    document = json.loads(taken(page, "JSON"))
+    bound = page.get_by_text("largest stable learning rate").first.inner_text()
+    shown = float(bound.split("largest stable learning rate ")[1].split(";")[0])
+    assert shown == pytest.approx(document["learning_rate"]["bound"], rel=1e-3)
+    assert b"<html" in taken(page, "HTML")[:300].lower()
+
+
+def test_uploaded_weights_are_those_that_are_analysed(page, tmp_path):
+    model = small_model()
+    torch.save(model.state_dict(), tmp_path / "trained.pt")
+    page.goto("/report?" + urlencode(SMALL))
+    page.locator("input[type=file]").set_input_files(tmp_path / "trained.pt")
+    page.get_by_text("Weights taken: 3 tensors, 9672 numbers.").wait_for()
+    page.get_by_role("button", name="Analyse").click()
+    page.frame_locator("iframe[title=Report]").get_by_text("Input–output Jacobian").first.wait_for()
+
+
+def test_weights_of_another_architecture_are_refused(page, tmp_path):
+    torch.save(small_model().state_dict(), tmp_path / "trained.pt")
+    page.goto("/report?" + urlencode(SMALL | {"width": 13}))
+    page.locator("input[type=file]").set_input_files(tmp_path / "trained.pt")
+    page.get_by_role("alert").get_by_text("expected 0.weight of shape (13, 784), got (12, 784)").wait_for()
+
+
+def test_pickled_code_is_not_run(page, tmp_path):
+    (tmp_path / "evil.pt").write_bytes(pickle.dumps(Runs(tmp_path / "ran")))
+    page.goto("/report?" + urlencode(SMALL))
+    page.locator("input[type=file]").set_input_files(tmp_path / "evil.pt")
+    page.get_by_role("alert").get_by_text("expected a readable .pt file").wait_for()
+    assert not (tmp_path / "ran").exists()
+
+
+def test_page_fits_a_phone_and_everything_is_labelled(page):
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto("/report")
+    page.get_by_role("button", name="Analyse").wait_for()
+    assert fits(page)
+    assert not unlabelled(page)
