@@ -99,8 +99,10 @@ def test_bad_input_is_one_sentence(arguments, message):
     assert result.exit_code == 2 and message in result.stderr and "Traceback" not in result.stderr
 
 
-def test_an_unstable_rate_says_so_and_goes_on():
-    result = run(*BASE, "--learning-rate", "10", "--steps", "400", "--measure", "1")
+@pytest.mark.parametrize("rate", ["10", "1e300"])
+def test_an_unstable_rate_says_so_and_goes_on(tmp_path, rate):
+    picture = str(tmp_path / "c.png")
+    result = run(*BASE, "--learning-rate", rate, "--steps", "400", "--measure", "1", "--out", picture)
     assert result.exit_code == 0 and "diverged" in result.stdout and "overflow" in result.stdout, result.stderr
 
 

@@ -113,6 +113,14 @@ def test_directions_are_learnt_in_the_order_of_their_eigenvalues():
     assert np.isinf(training.directions(1.1 * training.stable_rate).steps[0])
 
 
+def test_directions_that_hardly_move_keep_their_digits():
+    """λ = 1e-15 beside 1, seen from an input whose kernel is as large as that of the quick one."""
+    kernel, targets = np.diag([1.0, 1e-15]), np.ones((2, 1))
+    unseen = Unseen(np.array([[0.0, 1.0]]), np.zeros((1, 1)), np.zeros((1, 1)))
+    found = LinearTraining(kernel, targets).descent(1.0, [0, 7, 1000], unseen).outputs[:, 0, 0]
+    np.testing.assert_allclose(found, [0.0, 3.5, 500.0], rtol=1e-11)
+
+
 def test_a_kernel_that_is_zero_learns_nothing_at_any_rate():
     training = LinearTraining(np.zeros((2, 2)), np.ones((2, 1)))
     assert training.stable_rate == np.inf

@@ -162,10 +162,7 @@ class LinearTraining:
             else:
                 values = self._eigen[0]
                 decay = rate * self.curvature * values / len(values)
-                # (1 - (1-d)^t)/d, the sum of a geometric series
-                series = np.array(
-                    [np.where(decay > 0, (1 - (1 - decay) ** t) / np.where(decay > 0, decay, 1), t) for t in at]
-                )
+                series = np.array([_geometric(decay, int(t)) for t in at])
                 sums = self._series(series * rate * self.curvature / len(values))
         return self._curve(at, sums, unseen)
 
@@ -232,7 +229,7 @@ class LinearTraining:
         factor = 1 - self._checked(rate) * self.curvature * values / len(values)
         with np.errstate(over="ignore", invalid="ignore"):
             left = np.array([(factor ** (2 * int(t))) @ spread for t in np.asarray(steps)])
-        return mean + self.curvature / 2 * self.outputs * left / len(values)
+            return mean + self.curvature / 2 * self.outputs * left / len(values)
 
     # --- parts -------------------------------------------------------------------------------------------------------
 
@@ -262,7 +259,8 @@ class LinearTraining:
             yield step, u
 
     def _iterated(self, rate: float, at: np.ndarray) -> np.ndarray:
-        found = {step: u for step, u in self._walk(rate, int(at[-1])) if step in set(at.tolist())}
+        wanted = set(at.tolist())
+        found = {step: u for step, u in self._walk(rate, int(at[-1])) if step in wanted}
         return np.array([found[int(step)] for step in at])
 
     def _integrated(self, at: np.ndarray) -> np.ndarray:
@@ -306,3 +304,11 @@ class LinearTraining:
         if self.loss == "cross_entropy":
             return float(-(y * log_softmax(f, axis=1)).sum(axis=1).mean())
         return float(self.curvature / 2 * ((f - y) ** 2).sum(axis=1).mean())
+
+
+def _geometric(decay: np.ndarray, count: int) -> np.ndarray:
+    """Σ_{s<t} (1-d)^s = (1 - (1-d)^t)/d, with all digits for small d."""
+    small = np.where((decay > 0) & (decay < 0.5), decay, 0.25)
+    large = np.where(decay >= 0.5, decay, 1.0)
+    found = np.where(decay < 0.5, -np.expm1(count * np.log1p(-small)) / small, (1 - (1 - decay) ** count) / large)
+    return np.where(decay > 0, found, count)

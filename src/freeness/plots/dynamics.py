@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 
 from freeness.plots import style
 
+_HUGE = 1e100  # ticks of larger losses overflow; training that diverges leaves the picture there
+
 
 def plot_dynamics(
     steps: np.ndarray,
@@ -28,13 +30,15 @@ def plot_dynamics(
         title: above the picture.
     """
     axes = style.axes_or_new(ax)
+    shown = np.where(np.abs(predicted) < _HUGE, predicted, np.nan)
     handles = []
     for place, (at, losses) in enumerate(measured):
         label = f"measured ({len(measured)} network{'' if len(measured) == 1 else 's'})" if place == 0 else None
-        lines = axes.plot(at, losses, color=style.MEASURED, linewidth=1, alpha=0.8, label=label, gid="measured")
+        drawn = np.where(np.abs(losses) < _HUGE, losses, np.nan)
+        lines = axes.plot(at, drawn, color=style.MEASURED, linewidth=1, alpha=0.8, label=label, gid="measured")
         handles += lines if place == 0 else []
     handles += axes.plot(
-        steps, predicted, color=style.THEORY, linewidth=2, label="predicted from the kernel", gid="predicted"
+        steps, shown, color=style.THEORY, linewidth=2, label="predicted from the kernel", gid="predicted"
     )
     axes.set_yscale("log")
     style.finish(axes, xlabel="step of full-batch gradient descent", ylabel="training loss (log scale)", title=title)
