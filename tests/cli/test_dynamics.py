@@ -61,6 +61,8 @@ def test_real_networks_beside_it(tmp_path, loss):
     assert result.exit_code == 0, result.stderr
     found = json.loads((tmp_path / "c.json").read_text())
     assert np.shape(found["measured_loss"]) == (2, len(found["steps"]))
+    own, measured = np.array(found["predicted_loss_from_own_outputs"]), np.mean(found["measured_loss"], axis=0)
+    assert own[0] == pytest.approx(measured[0], rel=1e-5) and abs(own[1] / measured[1] - 1) < 0.1
     assert np.mean(found["measured_loss"], axis=0)[-1] < 0.8 * np.mean(found["measured_loss"], axis=0)[0]
     assert "Sharpness of the real networks" in result.stdout and (tmp_path / "c.png").stat().st_size > 5000
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as documents
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
@@ -38,9 +38,14 @@ _ROUNDING = 1e-12  # of the first loss
 
 @dataclass(frozen=True, eq=False)
 class _Measured:
-    """Losses of real networks at the recorded steps (seeds, records), and λ_max at the start and at the end."""
+    """Losses of real networks at the recorded steps (seeds, records), and λ_max at the start and at the end.
+
+    ``own``: the losses predicted from each network's own outputs at the start, averaged; the scatter of these outputs is no part
+    of its deviation from the measured ones.
+    """
 
     losses: np.ndarray
+    own: np.ndarray
     sharpness: list[list[float]]
 
 
@@ -103,7 +108,7 @@ def dynamics_command(
     used = rates[0].recommended if rate is None else rate
     at = np.unique(np.linspace(0, steps, min(steps, _RECORDS) + 1).round().astype(int))
     predicted = _averaged(training, found, used, at)
-    real = _real(network, (inputs, aims), (loss, used), at, measure) if measure else None
+    real = _real(network, inputs, training, (used, at), measure) if measure else None
     document = _document(training, used, (at, predicted), real, source) | {"rates": [_record(one) for one in rates]}
     text = documents.dumps(document, allow_nan=False, indent=1) + "\n"
     written: list[tuple[str, Path]] = []
@@ -201,21 +206,23 @@ def _averaged(training: LinearTraining, found: Kernels, rate: float, at: np.ndar
 
 
 def _real(
-    network: Network, data: tuple[np.ndarray, np.ndarray], how: tuple[str, float], at: np.ndarray, seeds: int
+    network: Network, inputs: np.ndarray, training: LinearTraining, how: tuple[float, np.ndarray], seeds: int
 ) -> _Measured:
     with needs_extra("torch"):
         from freeness.torch import FullBatch, drawn_descents
-    plan = FullBatch(how[1], int(at[-1]), at.tolist(), (0, int(at[-1])))
-    found = drawn_descents(network, *data, cast("Loss", how[0]), plan, seeds)
+    rate, at = how
+    plan = FullBatch(rate, int(at[-1]), at.tolist(), (0, int(at[-1])))
+    found = drawn_descents(network, inputs, training.targets, cast("Loss", training.loss), plan, seeds)
     shortest = min(len(one.loss) for one in found)
-    return _Measured(np.array([one.loss[:shortest] for one in found]), [one.sharpness.tolist() for one in found])
+    own = [replace(training, start=one.outputs[0]).descent(rate, at[:shortest]).loss for one in found]
+    losses = np.array([one.loss[:shortest] for one in found])
+    return _Measured(losses, np.mean(own, axis=0), [one.sharpness.tolist() for one in found])
 
 
 def _document(
     training: LinearTraining, rate: float, curve: tuple[np.ndarray, np.ndarray], real: _Measured | None, source: str
 ) -> dict[str, object]:
     at, predicted = curve
-    finite = np.where(np.isfinite(predicted), predicted, -1.0)
     found: dict[str, object] = {
         "schema_version": SCHEMA_VERSION,
         "data": source,
@@ -224,7 +231,8 @@ def _document(
         "stable_learning_rate_at_infinite_width": training.stable_rate,
         "learning_rate": rate,
         "steps": at.tolist(),
-        "predicted_loss": [None if value < 0 else float(value) for value in finite],
+        "predicted_loss": _plain(predicted),
+        "predicted_loss_from_own_outputs": None if real is None else _plain(real.own),
         "measured_loss": None if real is None else real.losses.tolist(),
         "sharpness_first_and_last": None if real is None else real.sharpness,
     }
@@ -250,15 +258,21 @@ def _print(document: dict[str, object], training: LinearTraining, rate: float, r
     steps, predicted = cast(list, document["steps"]), cast(list, document["predicted_loss"])
     measured = document["measured_loss"]
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
-    for name in ("step", "predicted loss", *(("measured", "± error", "deviation") if measured else ())):
+    beside = ("measured", "± error", "own start", "deviation") if measured else ()
+    for name in ("step", "predicted loss", *beside):
         table.add_column(name, justify="right")
     for k in np.unique(np.geomspace(1, len(steps), _SHOWN).round().astype(int) - 1):
         cells = [str(steps[k]), "overflow" if predicted[k] is None else f"{predicted[k]:.5g}"]
         if measured:
-            told = predicted[k] if predicted[k] and predicted[k] > _ROUNDING * predicted[0] else None
-            cells += _beside(np.array(cast(list, measured)), int(k), told)
+            cells += _beside(
+                np.array(cast(list, measured)), cast(list, document["predicted_loss_from_own_outputs"]), int(k)
+            )
         table.add_row(*cells)
     console.print(table)
+    if measured:
+        console.print(
+            "Own start: predicted from the outputs with which these networks started; the deviation is from it."
+        )
     if document["sharpness_first_and_last"]:
         rows = cast(list[list[float]], document["sharpness_first_and_last"])
         whole = [row for row in rows if len(row) == 2]
@@ -278,11 +292,17 @@ def _table_of(rates: list[BatchRate]) -> Table:
     return table
 
 
-def _beside(measured: np.ndarray, k: int, predicted: float | None) -> list[str]:
-    """The mean over real networks, its standard error, and how far it is from the prediction."""
+def _beside(measured: np.ndarray, own: list[float | None], k: int) -> list[str]:
+    """The mean over real networks, its standard error, the prediction from their own outputs, and the deviation from it."""
     if k >= measured.shape[1]:
-        return ["diverged", "", ""]
-    column = measured[:, k]
+        return ["diverged", "", "", ""]
+    column, told, first = measured[:, k], own[k], own[0] or 0.0
     error = f"{column.std(ddof=1) / len(column) ** 0.5:.2g}" if len(column) > 1 else ""
-    deviation = "" if not predicted else f"{column.mean() / predicted - 1:+.1%}"
-    return [f"{column.mean():.5g}", error, deviation]
+    if told is None:
+        return [f"{column.mean():.5g}", error, "overflow", ""]
+    deviation = f"{column.mean() / told - 1:+.1%}" if told > _ROUNDING * first else ""
+    return [f"{column.mean():.5g}", error, f"{told:.5g}", deviation]
+
+
+def _plain(values: np.ndarray) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in values]
