@@ -168,3 +168,9 @@ def test_bad_input(training, message):
     outputs = 1 if message == "at least two outputs" else 3
     with pytest.raises(InputError, match=message):
         batch_learning_rate(mlp(2, [4, 20, outputs], "tanh", "gaussian"), np.eye(6, 4) + 1, training)
+
+
+@pytest.mark.parametrize("inputs", [3.0, np.ones(4), np.empty((0, 4)), np.full((2, 4), np.nan)])
+def test_bad_inputs(inputs):
+    with pytest.raises(InputError, match="inputs"):
+        batch_learning_rate(mlp(2, [4, 20, 3], "tanh", "gaussian"), inputs)

@@ -93,7 +93,9 @@ def batch_learning_rate(
         (1.0, 2.0)
     """
     points = np.asarray(inputs)
-    how = training or Training(batch=max(len(points), 1))
+    if points.ndim < 2 or points.size == 0:
+        raise InputError(f"expected inputs (n, N₀), got shape {points.shape}; give at least one row.")
+    how = training or Training(batch=len(points))
     if how.parametrisation == "mup":
         raise InputError(
             "expected the parametrisation standard or ntk for rates of a kernel, got mup; take theory_rate, which knows μP."
