@@ -40,7 +40,7 @@ def frame(path: str, title: str, lead: str) -> Iterator[None]:
             ui.html(_links(path), sanitize=False).style("display: contents")
         button = ui.button(icon="contrast", color=None).props('flat round dense aria-label="Light or dark"')
         button.on_click(lambda: _toggle(dark))
-    with ui.element("main").props('id="main" tabindex="-1"'):
+    with ui.element("div").classes("page").props('id="main" tabindex="-1"'):
         ui.html(f"<h1>{escape(title)}</h1><p class='quiet'>{escape(lead)}</p>", sanitize=False)
         yield
 

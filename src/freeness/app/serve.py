@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 
 from fastapi import Request, Response
-from nicegui import app, ui
+from nicegui import app, background_tasks, ui
 
 from freeness.app.design_page import design_page
 from freeness.app.frame import PAGES, frame
@@ -22,8 +22,9 @@ from freeness.app.worker import Worker
 from freeness.errors import InputError
 
 LOOPBACK = "127.0.0.1"
+_OWN_NAMES = (LOOPBACK, "localhost", "::1")  # a name that somebody else resolves to this machine is none of these
 _FORM = 2**16  # bytes of a form around a file
-_SECONDS, _MEMORY = 4.0, 8 * 2**30  # of what strangers may hand in
+SECONDS, MEMORY = 4.0, 8 * 2**30  # of what strangers may hand in
 
 
 @dataclass(frozen=True)
@@ -41,22 +42,29 @@ class AppOptions:
     models: tuple[str, ...] = ()
 
 
-def serve(options: AppOptions) -> None:
+def serve(options: AppOptions, started: Callable[[], None]) -> None:
     """Serve the explorer until the process is ended.
 
     Args:
         options: host, port, what it may show.
+        started: called once it answers.
 
     Raises:
-        InputError: the port cannot be listened at.
+        InputError: the port cannot be listened at, or there is no such store or model.
     """
     for store in options.stores:
         if not store.is_file():
             raise InputError(
                 f"expected a store of results, got {str(store)!r}, which is no file; run freeness sweep first."
             )
+    if options.models:
+        from freeness.torch import split_model
+
+        for model in options.models:
+            split_model(model)
     _require_free(options.host, options.port)
     _add_pages(options)
+    app.on_startup(started)
     ui.run(
         host=options.host,
         port=options.port,
@@ -72,16 +80,20 @@ def serve(options: AppOptions) -> None:
 
 
 def _add_pages(options: AppOptions) -> None:
-    laws = Worker(_SECONDS, _MEMORY, "law")
-    uploads = Worker(_SECONDS, _MEMORY, "report")
+    laws = Worker(SECONDS, MEMORY, "law")
+    uploads = Worker(SECONDS, MEMORY, "report")
     heavy = Worker(None)
     stores = _named(options.stores)
+    app.on_startup(laws.warm)
     for worker in (laws, uploads, heavy):
-        app.on_shutdown(worker.end)
+        app.on_shutdown(worker.closed)
 
     @app.middleware("http")
     async def _limited(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
-        """Refuse what is too large before it is read; the browser's own limit can be left out by anybody."""
+        """Refuse before it is read what is too large, which a browser need not check, and what another site's page asks for."""
+        host = request.headers.get("host", "").rpartition(":")[0].strip("[]")
+        if options.host == LOOPBACK and host not in _OWN_NAMES:
+            return Response("expected a page of this machine, got another host's name", status_code=403)
         length = request.headers.get("content-length", "")
         if request.method == "POST" and not (length.isdigit() and int(length) <= MOST_BYTES + _FORM):
             return Response(f"expected an upload of at most {MOST_BYTES} bytes", status_code=413)
@@ -110,7 +122,8 @@ def _add_pages(options: AppOptions) -> None:
         sweep_page(heavy, stores)
 
     @ui.page("/report", title="Report · freeness")
-    def _report() -> None:
+    async def _report() -> None:
+        background_tasks.create(uploads.warm())
         report_page(heavy, uploads, options.models)
 
     @ui.page("/law", title="Law calculator · freeness")

@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -18,6 +19,7 @@ from typing import Any
 from freeness.errors import FreenessError, InputError
 
 _LONGEST = 256 * 2**20  # bytes of a line
+_LEAST = 1.0  # seconds that a job has, however long it waited for its turn or for the process to start
 Stage = Callable[[str, float], None]
 
 
@@ -29,7 +31,7 @@ class Worker:
     """One process that is started when it is first needed, does one job at a time, and is replaced once it was ended.
 
     Args:
-        seconds: that a job may take; None for no limit.
+        seconds: that a job may take, from being asked for; None for no limit.
         memory: bytes of address space it may take; None for no limit.
         ready: a job whose libraries are loaded before the first one is timed.
     """
@@ -38,6 +40,7 @@ class Worker:
         self._seconds, self._memory, self._ready = seconds, memory, ready
         self._process: Process | None = None
         self._turn = asyncio.Lock()
+        self._warming: asyncio.Task[None] | None = None
 
     async def run(self, job: str, arguments: Mapping[str, Any], stage: Stage | None = None) -> Any:
         """What the job answers; it is ended where the caller is cancelled.
@@ -51,12 +54,15 @@ class Worker:
             InputError: the job refused its arguments.
             JobError: it took too long, or its process died.
         """
+        begun = time.monotonic()
         async with self._turn:
             try:
                 process = await self._started()
-                return await asyncio.wait_for(self._asked(process, job, arguments, stage), self._seconds)
+                left = None if self._seconds is None else max(self._seconds - (time.monotonic() - begun), _LEAST)
+                return await asyncio.wait_for(self._asked(process, job, arguments, stage), left)
             except TimeoutError:
                 self.end()
+                self._warming = asyncio.create_task(self.warm())  # so that the next job need not wait for it
                 raise JobError(
                     f"expected an answer within {self._seconds:g} s, got none, and the computation was ended; take something "
                     "simpler, or the command line, which has no limit."
@@ -72,12 +78,26 @@ class Worker:
                     "expected an answer, got the end of the process that computed it (out of memory?); take something smaller."
                 ) from error
 
+    async def warm(self) -> None:
+        """Start the process before there is a job."""
+        async with self._turn:
+            await self._started()
+
     def end(self) -> None:
         """End the process, whatever it does; the next job starts another one."""
         process, self._process = self._process, None
         if process is not None:
             with suppress(ProcessLookupError):
                 process.kill()
+
+    async def closed(self) -> None:
+        """End the process and wait until it is gone."""
+        if self._warming is not None:
+            self._warming.cancel()
+        process = self._process
+        self.end()
+        if process is not None:
+            await process.wait()
 
     async def _started(self) -> Process:
         """The process, ready: its start is not counted against the limit of a job."""

@@ -34,7 +34,10 @@ def explore_command(
     """
     with needs_extra("app"):
         from freeness.app import LOOPBACK, AppOptions, serve
-    stdout().print(f"Explorer: http://{host}:{port} (Ctrl-C ends it)", soft_wrap=True)
-    if host != LOOPBACK:
-        stderr().print(f"Note: whoever reaches {host} can use this machine through the page.", soft_wrap=True)
-    serve(AppOptions(host, port, show, tuple(store or ()), tuple(model or ())))
+
+    def started() -> None:
+        stdout().print(f"Explorer: http://{host}:{port} (Ctrl-C ends it)", soft_wrap=True)
+        if host != LOOPBACK:
+            stderr().print(f"Note: whoever reaches {host} can use this machine through the page.", soft_wrap=True)
+
+    serve(AppOptions(host, port, show, tuple(store or ()), tuple(model or ())), started)
