@@ -34,7 +34,7 @@ def unlabelled(page) -> list[str]:
     """Inputs, buttons and sliders without a name that a screen reader could say."""
     return page.evaluate(
         """() => [...document.querySelectorAll('input, button, select, textarea, [role=slider], [role=combobox], iframe')]
-        .filter(e => e.type !== 'hidden' && e.type !== 'file' && e.offsetParent !== null)
+        .filter(e => e.type !== 'hidden' && (e.offsetParent !== null || e.type === 'file'))
         .filter(e => !(e.getAttribute('aria-label') || e.title || e.innerText?.trim() || e.labels?.length ||
                        e.closest('label')?.innerText.trim() || document.getElementById(e.getAttribute('aria-labelledby'))))
         .map(e => e.outerHTML.slice(0, 200))"""

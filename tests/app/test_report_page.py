@@ -67,6 +67,6 @@ def test_pickled_code_is_not_run(page, tmp_path):
 def test_page_fits_a_phone_and_everything_is_labelled(page):
     page.set_viewport_size({"width": 390, "height": 800})
     page.goto("/report")
-    page.get_by_role("button", name="Analyse").wait_for()
+    page.get_by_label("Trained weights", exact=True).wait_for(state="attached")
     assert fits(page)
     assert not unlabelled(page)

@@ -31,6 +31,7 @@ def frame(path: str, title: str, lead: str) -> Iterator[None]:
         lead: one or two sentences under it.
     """
     ui.add_css(_css())
+    ui.colors(primary="#0b5cad")
     theme = ui.context.client.request.cookies.get("theme", "")
     dark = ui.dark_mode(_THEMES.get(theme))
     ui.html('<a class="skip" href="#main">Skip to the page</a>', sanitize=False)

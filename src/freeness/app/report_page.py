@@ -24,6 +24,7 @@ from freeness.network import activation_names
 
 MOST_BYTES = 64 * 2**20  # of an upload
 _BUNDLED = "bundled"
+_NAME_INPUT = "document.querySelector('input[type=file]')?.setAttribute('aria-label', 'Trained weights')"
 _ENDINGS = (".safetensors", ".pt")
 
 
@@ -94,6 +95,7 @@ class _Page:
             on_upload=self._uploaded,
             on_rejected=lambda: self._refusals.say(_too_large()),
         )
+        ui.timer(0.5, lambda: ui.run_javascript(_NAME_INPUT), once=True)
         upload.props(f'accept="{",".join(_ENDINGS)}" flat bordered').classes("w-full")
         self._upload = upload
 

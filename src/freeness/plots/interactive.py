@@ -36,7 +36,7 @@ def interactive_figure(data: Sequence[PlotlyFigure], xaxis: PlotlyFigure, yaxis:
         "plot_bgcolor": _CLEAR,
         "margin": {"l": 56, "r": 16, "t": 16, "b": 48},
         "font": {"family": "Roboto, sans-serif", "size": 14},
-        "legend": {"orientation": "h", "y": -0.22, "x": 0},
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},  # above, where it covers no label
         "hovermode": "closest",
         "dragmode": False,
         "xaxis": common | xaxis,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from freeness.plots.drawn_law import DrawnLaw
 from freeness.plots.interactive import MEASURED, RED, THEORY, PlotlyFigure, interactive_figure, plain_numbers
+from freeness.plots.pointmass import Split, split_eigenvalues
 
-_SAME = 1e-6  # of the support's width: an eigenvalue that near to an atom belongs to it
 _STEEP = 3.0  # the axis ends at this multiple of the density's ninth decile
 
 
@@ -17,7 +19,7 @@ def interactive_law(law: DrawnLaw, sampled: ArrayLike | None = None, *, xlabel: 
 
     Args:
         law: its values.
-        sampled: eigenvalues of a matrix that is laid over it; those at atoms are left out.
+        sampled: eigenvalues of a matrix that is laid over it; equal ones are a point mass, as of the law.
         xlabel: what the eigenvalues are of.
 
     Example:
@@ -27,9 +29,10 @@ def interactive_law(law: DrawnLaw, sampled: ArrayLike | None = None, *, xlabel: 
         ['mass at one point']
     """
     data: list[PlotlyFigure] = []
-    tops = []
+    tops, split = [], None
     if sampled is not None:
-        bars, top = _bars(law, np.asarray(sampled, dtype=float))
+        split = split_eigenvalues(np.asarray(sampled, dtype=float), None)
+        bars, top = _bars(law, split)
         data.append(bars)
         tops.append(top)
     if law.x.size:
@@ -48,7 +51,9 @@ def interactive_law(law: DrawnLaw, sampled: ArrayLike | None = None, *, xlabel: 
             }
         )
     if law.atoms:
-        data.append(_stems(law))
+        data.append(_stems(law, law.atoms, RED, "mass at one point"))
+    if split is not None and split.atoms:
+        data.append(_stems(law, split.atoms, MEASURED, "sampled, mass at one point"))
     span = np.log10(law.span) if law.log else np.array(law.span)
     xaxis = {
         "title": {"text": xlabel},
@@ -61,7 +66,7 @@ def interactive_law(law: DrawnLaw, sampled: ArrayLike | None = None, *, xlabel: 
         "range": [0, 1.15 * max(tops, default=1.0) or 1.0],
     }
     figure = interactive_figure(data, xaxis, yaxis)
-    if law.atoms:
+    if any("yaxis" in trace for trace in data):
         figure["layout"]["yaxis2"] = {
             "title": {"text": "mass at one point"},
             "overlaying": "y",
@@ -92,11 +97,11 @@ def law_in_words(law: DrawnLaw) -> str:
     return f"{ends}, {f'atoms: {atoms}' if atoms else 'no atoms'}."
 
 
-def _stems(law: DrawnLaw) -> PlotlyFigure:
+def _stems(law: DrawnLaw, atoms: Sequence[Sequence[float]], colour: str, name: str) -> PlotlyFigure:
     """On a log axis an atom at zero stands at the left end."""
     left = law.span[0] * 1.02
     x, y, words = [], [], []
-    for position, mass in law.atoms:
+    for position, mass in atoms:
         place = max(position, left) if law.log else position
         x += [place, place, None]
         y += [0.0, mass, None]
@@ -108,21 +113,20 @@ def _stems(law: DrawnLaw) -> PlotlyFigure:
         "y": y,
         "text": words,
         "hoverinfo": "text",
-        "line": {"color": RED, "width": 3},
+        "line": {"color": colour, "width": 3},
         "marker": {"symbol": "diamond", "size": [9 if word else 0 for word in words]},
         "yaxis": "y2",
-        "name": "mass at one point",
+        "name": name,
     }
 
 
-def _bars(law: DrawnLaw, values: np.ndarray) -> tuple[PlotlyFigure, float]:
-    """A histogram of the eigenvalues that are at no atom, and its height."""
-    reach = _SAME * (law.high - law.low or 1.0)
-    rest = values[[not any(abs(value - position) <= reach for position, _ in law.atoms) for value in values]]
+def _bars(law: DrawnLaw, split: Split) -> tuple[PlotlyFigure, float]:
+    """A histogram of the eigenvalues that are no point mass, and its height."""
+    rest = split.rest
     shown = rest[rest > law.span[0]] if law.log else rest
     scaled = np.log10(shown) if law.log else shown
     counts, edges = np.histogram(scaled, int(np.clip(2 * np.sqrt(scaled.size), 6, 50))) if scaled.size else ([], [0.0])
-    heights = np.asarray(counts) / max(values.size, 1) / (np.diff(edges) if scaled.size else 1.0)
+    heights = np.asarray(counts) / split.total / (np.diff(edges) if scaled.size else 1.0)
     ends = 10.0 ** np.asarray(edges) if law.log else np.asarray(edges)
     bars = {
         "type": "bar",
@@ -130,6 +134,6 @@ def _bars(law: DrawnLaw, values: np.ndarray) -> tuple[PlotlyFigure, float]:
         "width": plain_numbers(np.diff(ends)),
         "y": plain_numbers(heights),
         "marker": {"color": MEASURED, "opacity": 0.6, "line": {"width": 0}},
-        "name": f"sampled, {values.size} eigenvalues",
+        "name": f"sampled, {split.total} eigenvalues",
     }
     return bars, float(heights.max()) if heights.size else 0.0
