@@ -49,7 +49,7 @@ def test_sharpness_is_that_of_drawn_networks(kind, name, loss, batch):
         measured.append(batch_sharpness(model, inputs, torch.tensor(targets), loss).value)
     error = np.hypot(np.std(measured, ddof=1) / seeds**0.5, found.error) / found.sharpness
     assert abs(np.mean(measured) / found.sharpness - 1) < 0.15 + 3 * error
-    assert error < 0.08 and found.largest >= found.sharpness
+    assert error < 0.08
 
 
 def growth(gram, rate, batch, optimizer="sgd", steps=400):
@@ -81,16 +81,18 @@ def test_descent_on_all_inputs_diverges_at_the_bound(name, optimizer):
 
 
 @pytest.mark.parametrize("kind", ["images", "noise"])
-@pytest.mark.parametrize("batch", [4, 16])
-def test_descent_on_random_batches_diverges_near_the_bound_of_a_batch(kind, batch):
-    """tanh, one network: it contracts at 0.8 of the bound of the sharpest batch drawn, and diverges at 1.6 of the mean one's."""
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov"])
+@pytest.mark.parametrize("batch", [1, 16])
+def test_descent_on_random_batches_diverges_near_the_bound(kind, optimizer, batch):
+    """Of the linearisation of one drawn tanh network: it contracts at 0.8 of the predicted bound and diverges at 1.7 of it."""
     network, x = network_of("tanh"), data_of(kind)
     gram = draw_batch(network, x, np.random.default_rng(0))[1] / COUNT
-    found = batch_learning_rate(network, x, Training("half_squared_error", batch=batch))
-    assert growth(gram, 0.8 * 2 / found.largest, batch) < 0
-    assert growth(gram, 1.6 * found.bound, batch) > 20
-    whole = batch_learning_rate(network, x, Training("half_squared_error", batch=COUNT))
-    assert whole.sharpness < found.sharpness  # averages of matrices have smaller norms
+    found = batch_learning_rate(network, x, Training("half_squared_error", optimizer, batch=batch))
+    assert growth(gram, 0.8 * found.bound, batch, optimizer) < 0
+    assert growth(gram, 1.7 * found.bound, batch, optimizer, steps=1500) > 10
+    whole = batch_learning_rate(network, x, Training("half_squared_error", optimizer, batch=COUNT))
+    assert whole.sharpness < found.sharpness and whole.bound > found.bound  # averages of matrices have smaller norms
+    assert found.recommended <= 0.5 * found.bound
 
 
 def test_one_output_and_one_input_is_the_rate_of_one_sample():

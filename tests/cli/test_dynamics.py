@@ -50,7 +50,9 @@ def test_the_predicted_sharpness_is_that_of_real_networks(loss):
     assert measured == pytest.approx(whole["sharpness"], rel=0.25)
     assert whole["stable"] == pytest.approx(2 / whole["sharpness"]) and len(whole["assumptions"]) >= 3
     shown = run(*BASE, "--loss", loss, "--batch", "5").stdout
-    assert "stable below" in shown and "with momentum 0.9" in shown
+    assert "stable below" in shown and "momentum" in shown
+    assert batch["stable_with_momentum"] < 1.8 * batch["stable"]  # it keeps the noise of random batches
+    assert batch["recommended_with_momentum"] <= 0.5 * batch["stable_with_momentum"]
 
 
 @pytest.mark.parametrize("loss", ["half_squared_error", "cross_entropy"])

@@ -10,6 +10,7 @@ from freeness.advice.edges import upper_end
 from freeness.advice.gain import gain_of_design
 from freeness.advice.learning_rate import Curvature, Descent, StartRate, hessian_scale, stable_rate
 from freeness.advice.progress import Progress
+from freeness.advice.random_batches import random_batch_bound
 from freeness.advice.reach import Reach, reach
 from freeness.advice.start_rate import StartFacts, start_rate
 from freeness.advice.theory_rate import LayerRate, RateCurve, TheoryRate, Training, layer_means, rate_curve, theory_rate
@@ -53,6 +54,7 @@ __all__ = [
     "kernel_shares",
     "layer_means",
     "phase_of",
+    "random_batch_bound",
     "rate_curve",
     "reach",
     "stable_rate",

@@ -23,6 +23,7 @@ from scipy.special import softmax
 
 from freeness.advice.edges import upper_end
 from freeness.advice.learning_rate import as_descent, hessian_scale, start_fraction
+from freeness.advice.random_batches import random_batch_bound
 from freeness.advice.theory_rate import Training, rate_shares, weighted_signals
 from freeness.errors import InputError
 from freeness.laws import MarchenkoPastur
@@ -31,6 +32,7 @@ from freeness.network import Activation, Dense, Network
 from freeness.spectra import BatchFisher, fisher_law
 
 _DRAWS = 16  # of batches, and of outputs
+_HALF = 0.5  # of the bound at most, where noise that momentum keeps makes the usual start too large
 _SHARP = 1e-9  # relative spread of a law that is rounding
 _WIDE = (
     "layers are wide: the tangent kernel is that of infinite width, from which one network departs by O(√(L/N))",
@@ -44,17 +46,15 @@ class BatchRate:
     """A learning rate for batches of given data, from theory.
 
     ``sharpness``: λ_max of the GGN of a batch, the mean over drawn batches (and outputs), with its standard ``error``, 0 where
-    nothing is drawn; ``largest``: of the sharpest one drawn, below whose bound gradient descent contracts on each of them;
-    ``bound``: where gradient descent on a batch of that sharpness stops contracting (on random batches the linear model diverges
-    at 1.0 to 1.6 times it); ``recommended``: to start from;
-    ``samples``: in the data; ``assumptions``: what the numbers rest on.
+    nothing is drawn; ``bound``: where the optimiser stops contracting, on random batches in mean square (single runs of the
+    linear model diverged at 1.0 to 1.6 times it); ``recommended``: to start from; ``samples``: in the data; ``assumptions``: what
+    the numbers rest on.
     """
 
     bound: float
     recommended: float
     sharpness: float
     error: float
-    largest: float
     batch: int
     samples: int
     reason: str
@@ -108,8 +108,11 @@ def batch_learning_rate(
         raise InputError("expected no correlation beside inputs, which have their own; leave it out.")
     known = found or kernels(network, points, parametrisation=how.parametrisation)
     gram = _between(network, points, how)
-    values = _sharpnesses(known, gram, how, rng or np.random.default_rng(0))
-    return _advised(values, how, len(points), _assumptions(how, len(points), network))
+    values, scale = _sharpnesses(known, gram, how, rng or np.random.default_rng(0))
+    descent = as_descent(how.optimizer)
+    whole = how.batch == len(points)
+    bound = descent.bound(float(values.mean())) if whole else random_batch_bound(known.ntk, how.batch, scale, descent)
+    return _advised(values, bound, how, len(points), _assumptions(how, len(points), network))
 
 
 def _is_chain(network: Network) -> bool:
@@ -136,14 +139,14 @@ def _between(network: Network, inputs: np.ndarray, how: Training) -> np.ndarray:
     return np.maximum(1 + stretched, 0.0)
 
 
-def _sharpnesses(found: Kernels, gram: np.ndarray, how: Training, rng: np.random.Generator) -> np.ndarray:
-    """λ_max of drawn batches, with drawn outputs for cross-entropy; one number where nothing is drawn."""
+def _sharpnesses(found: Kernels, gram: np.ndarray, how: Training, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+    """λ_max of drawn batches, with drawn outputs for cross-entropy; one number where nothing is drawn. And over that of Θ_B/B."""
     samples, outputs = len(found.ntk), len(gram)
     moves = isinstance(how.loss, str) and how.loss == "cross_entropy"  # its Hessian depends on the outputs
     if moves and outputs < 2:
         raise InputError("expected at least two outputs for cross_entropy, got one; add another class.")
     scale = 1.0 if moves else hessian_scale(how.loss, outputs)
-    values = []
+    values, tops = [], []
     for _ in range(_DRAWS if moves or how.batch < samples else 1):
         part = found
         if how.batch < samples:
@@ -152,30 +155,38 @@ def _sharpnesses(found: Kernels, gram: np.ndarray, how: Training, rng: np.random
         p = softmax(part.drawn_outputs(outputs, rng), axis=1) if moves else None
         frame = np.linalg.qr(rng.standard_normal((outputs, outputs)))[0] if moves else np.eye(outputs)
         values.append(BatchFisher(part.ntk, outputs, scale, p, between=frame * gram @ frame.T).top)
-    return np.array(values)
+        tops.append(BatchFisher(part.ntk).top if moves else values[-1] / (scale * gram[-1]))
+    return np.array(values), float(np.mean(values) / np.mean(tops))
 
 
-def _advised(values: np.ndarray, how: Training, samples: int, assumptions: tuple[str, ...]) -> BatchRate:
+def _advised(values: np.ndarray, bound: float, how: Training, samples: int, assumptions: tuple[str, ...]) -> BatchRate:
     descent = as_descent(how.optimizer)
     sharpness = float(values.mean())
     error = float(values.std(ddof=1) / len(values) ** 0.5) if len(values) > 1 else 0.0
-    bound = descent.bound(sharpness)
     fraction, evidence = start_fraction(descent.optimizer)
-    recommended = fraction * 2.0 / sharpness
+    usual = fraction * 2.0 / sharpness
+    recommended = min(usual, _HALF * bound)
     loss = how.loss if isinstance(how.loss, str) else "the given loss"
     which = f"all {samples} inputs" if how.batch == samples else f"batches of {how.batch} of {samples} inputs"
     spread = f" ± {error:.2g}" if error > 0 else ""
     reason = (
         f"λ = {sharpness:.4g}{spread} is the largest eigenvalue of the GGN of {loss} over {which}, predicted from their tangent "
-        f"kernel. The linearised training contracts below {descent.formula} = {bound:.3g}. Start at {fraction:g} × 2/λ = "
-        f"{recommended:.3g}."
+        "kernel. "
+    )
+    if how.batch == samples:
+        reason += f"The linearised training contracts below {descent.formula} = {bound:.3g}. "
+    else:
+        reason += f"On random batches the linearised training contracts in mean square below {bound:.3g}. "
+    reason += (
+        f"Start at {fraction:g} × 2/λ = {usual:.3g}."
+        if usual <= _HALF * bound
+        else f"Start at half of it, {recommended:.3g}; {fraction:g} × 2/λ = {usual:.3g}, the usual start, is too near."
     )
     return BatchRate(
         bound,
         recommended,
         sharpness,
         error,
-        float(values.max()),
         how.batch,
         samples,
         reason,
@@ -192,7 +203,9 @@ def _assumptions(how: Training, samples: int, network: Network) -> tuple[str, ..
     elif outputs > 1:
         found += ("outputs are few beside the widths: their gradients are orthogonal and of equal length",)
     if how.batch < samples:
-        found += (f"batches are drawn from these inputs without repetition, {_DRAWS} times",)
+        found += (
+            f"batches are drawn from these inputs without repetition, {_DRAWS} of them for λ and a new one at every step",
+        )
     if isinstance(how.loss, str) and how.loss == "cross_entropy":
         found += (f"outputs at the start are Gaussian processes, drawn {_DRAWS} times",)
     return found

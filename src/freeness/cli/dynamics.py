@@ -5,14 +5,15 @@ from __future__ import annotations
 import json as documents
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast, get_args
+from typing import TYPE_CHECKING, Annotated, NamedTuple, cast, get_args
 
 import numpy as np
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from freeness.advice import BatchRate, Descent, Training, batch_learning_rate
+from freeness.advice import BatchRate, Training, batch_learning_rate
+from freeness.advice.learning_rate import KnownOptimizer
 from freeness.cli.architecture import Sizes, rows_of, scaled, wide_network
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.files import check_files, check_picture, named_numbers, rendered, write_atomically
@@ -47,6 +48,13 @@ class _Measured:
     losses: np.ndarray
     own: np.ndarray
     sharpness: list[list[float]]
+
+
+class _Rates(NamedTuple):
+    """Of plain gradient descent and with momentum 0.9."""
+
+    plain: BatchRate
+    momentum: BatchRate
 
 
 @reports_errors
@@ -105,7 +113,7 @@ def dynamics_command(
     found = kernels(network, inputs, parametrisation="standard")
     training = LinearTraining(found.ntk, aims, loss=cast(TrainingLoss, loss))
     rates = _rates(network, inputs, found, training.loss, batch)
-    used = rates[0].recommended if rate is None else rate
+    used = rates[0].plain.recommended if rate is None else rate
     at = np.unique(np.linspace(0, steps, min(steps, _RECORDS) + 1).round().astype(int))
     predicted = _averaged(training, found, used, at)
     real = _real(network, inputs, training, (used, at), measure) if measure else None
@@ -172,24 +180,27 @@ def _array(path: Path) -> np.ndarray:
     return found
 
 
-def _rates(
-    network: Network, inputs: np.ndarray, found: Kernels, loss: TrainingLoss, batch: int | None
-) -> list[BatchRate]:
+def _rates(network: Network, inputs: np.ndarray, found: Kernels, loss: TrainingLoss, batch: int | None) -> list[_Rates]:
     """Of all inputs, then of batches."""
+
+    def rate(optimizer: KnownOptimizer, size: int) -> BatchRate:
+        return batch_learning_rate(network, inputs, Training(loss, optimizer, batch=size), found=found)
+
     sizes = [len(inputs)] if batch is None else [len(inputs), batch]
-    return [batch_learning_rate(network, inputs, Training(loss, batch=size), found=found) for size in sizes]
+    return [_Rates(rate("sgd", size), rate("momentum", size)) for size in sizes]
 
 
-def _record(rate: BatchRate) -> dict[str, object]:
+def _record(rates: _Rates) -> dict[str, object]:
     return {
-        "batch": rate.batch,
-        "sharpness": rate.sharpness,
-        "sharpness_error": rate.error,
-        "stable": rate.bound,
-        "stable_with_momentum": Descent("momentum").bound(rate.sharpness),
-        "recommended": rate.recommended,
-        "evidence": rate.evidence,
-        "assumptions": rate.assumptions,
+        "batch": rates.plain.batch,
+        "sharpness": rates.plain.sharpness,
+        "sharpness_error": rates.plain.error,
+        "stable": rates.plain.bound,
+        "stable_with_momentum": rates.momentum.bound,
+        "recommended": rates.plain.recommended,
+        "recommended_with_momentum": rates.momentum.recommended,
+        "evidence": rates.plain.evidence,
+        "assumptions": rates.plain.assumptions,
     }
 
 
@@ -239,7 +250,7 @@ def _document(
     return found
 
 
-def _print(document: dict[str, object], training: LinearTraining, rate: float, rates: list[BatchRate]) -> None:
+def _print(document: dict[str, object], training: LinearTraining, rate: float, rates: list[_Rates]) -> None:
     console = stdout()
     console.print(f"Training on {document['inputs']} inputs from {document['data']}, {training.loss}", style="bold")
     console.print(f"Learning rate {rate:.4g}. Predicted for this width, λ being the largest eigenvalue of the GGN:")
@@ -281,13 +292,13 @@ def _print(document: dict[str, object], training: LinearTraining, rate: float, r
         console.print(f"Sharpness of the real networks: {first:.4g} at the start, {end}.")
 
 
-def _table_of(rates: list[BatchRate]) -> Table:
+def _table_of(rates: list[_Rates]) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
-    for name in ("inputs a step", "λ", "± error", "stable below", "with momentum 0.9", "start at"):
+    for name in ("inputs a step", "λ", "± error", "stable below", "start at", "momentum 0.9: below", "start at"):
         table.add_column(name, justify="right")
-    for one in rates:
-        momentum = Descent("momentum").bound(one.sharpness)
-        cells = (f"{value:.4g}" for value in (one.bound, momentum, one.recommended))
+    for one, momentum in rates:
+        values = (one.bound, one.recommended, momentum.bound, momentum.recommended)
+        cells = (f"{value:.3g}" for value in values)
         table.add_row(str(one.batch), f"{one.sharpness:.4g}", f"{one.error:.2g}" if one.error > 0 else "", *cells)
     return table
 
