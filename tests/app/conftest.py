@@ -104,7 +104,7 @@ def page(server, browser):
     """An empty tab; its test fails if the page logs an error, or asks another machine for anything."""
     context = browser.new_context(base_url=server, viewport={"width": 1200, "height": 850}, accept_downloads=True)
     tab = context.new_page()
-    tab.set_default_timeout(1000 * PATIENCE / 2)
+    tab.set_default_timeout(1000 * PATIENCE)
     faults = []
     tab.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
     tab.on("pageerror", lambda error: faults.append(str(error)))

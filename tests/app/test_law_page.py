@@ -3,12 +3,14 @@ from urllib.parse import urlencode
 import numpy as np
 
 from freeness.calculus.grammar import parse_law
+from freeness.laws import MarchenkoPastur, Semicircle
 from tests.app.pages import answered, fits, number_in, taken, unlabelled
 
 
 def test_typed_expression_gives_the_law_of_the_command(page):
     page.goto("/law")
-    answered(page, "Spectrum from -7.018 to 7.018")
+    law = parse_law("x + y", {"x": Semicircle(), "y": MarchenkoPastur(1.0)}).law
+    answered(page, f"Spectrum from {law.hull[0]:.4g} to {law.hull[1]:.4g}")
     page.get_by_label("Expression").fill("mp:0.5 + semicircle:0.1")
     law = parse_law("mp:0.5 + semicircle:0.1").law
     words = answered(page, f"to {law.hull[1]:.4g}")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from urllib.parse import unquote_to_bytes
 
 from nicegui import ui
 
-from freeness.errors import FreenessError
+from freeness.errors import FreenessError, InputError
 from freeness.plots.interactive import PlotlyFigure, interactive_figure
 
 _TYPES = {
@@ -19,6 +21,8 @@ _TYPES = {
     "json": "application/json",
     "html": "text/html",
 }
+_SIZE = {"width": 960, "height": 600, "scale": 2}
+_PATIENCE = 20.0  # seconds for the browser to make a file of a picture
 Producer = Callable[[], Awaitable[bytes]]
 
 
@@ -29,6 +33,8 @@ class Figure:
         self._frame = ui.element("div").props('role="img" aria-label="nothing computed yet"').classes("w-full")
         with self._frame:
             self.plot = ui.plotly(interactive_figure([], {"visible": False}, {"visible": False})).classes("figure")
+        self._drawn = False  # by the browser, which loads its library first
+        self.plot.on("plotly_afterplot", self._was_drawn, js_handler="() => emit()")
 
     def show(self, figure: PlotlyFigure, words: str) -> None:
         """Draw this in place of what was drawn.
@@ -58,7 +64,28 @@ class Figure:
         assert isinstance(self.plot.figure, dict)
         point = self.plot.figure["data"][-1]
         point["x"], point["y"] = [to[0]], [to[1]]
-        self.plot.run_plot_method("restyle", {"x": [[to[0]]], "y": [[to[1]]]}, [len(self.plot.figure["data"]) - 1])
+        if self._drawn:
+            self.plot.run_plot_method("restyle", {"x": [[to[0]]], "y": [[to[1]]]}, [len(self.plot.figure["data"]) - 1])
+        else:
+            self.plot.update()
+
+    async def exported(self, kind: str) -> bytes:
+        """The picture as the browser draws it.
+
+        Args:
+            kind: "png" or "svg".
+
+        Raises:
+            InputError: the browser has drawn nothing yet.
+        """
+        if not self._drawn:
+            raise InputError("expected a picture that is drawn, got none yet; wait a moment.")
+        address = await self.plot.run_plot_method("toImage", {"format": kind} | _SIZE, timeout=_PATIENCE)
+        head, _, content = str(address).partition(",")
+        return base64.b64decode(content) if head.endswith("base64") else unquote_to_bytes(content)
+
+    def _was_drawn(self) -> None:
+        self._drawn = True
 
     def set_visible(self, visible: bool) -> None:
         """Show or hide the picture.

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-from typing import Any
-from urllib.parse import unquote_to_bytes
 
 import numpy as np
 from nicegui import ui
@@ -99,7 +96,7 @@ def spectra_page(worker: Worker) -> None:
 
     def picture(kind: str) -> Producer:
         async def produce() -> bytes:
-            return await _exported(figure, kind)
+            return await figure.exported(kind)
 
         return produce
 
@@ -183,11 +180,3 @@ def _numbers(law: DrawnLaw, architecture: Architecture) -> str:
     ]
     lost = int(np.isnan(law.density).sum())
     return number_table(rows + ([("points that did not converge", str(lost))] if lost else []))
-
-
-async def _exported(figure: Figure, kind: str) -> bytes:
-    """The figure as the browser draws it."""
-    size: dict[str, Any] = {"format": kind, "width": 960, "height": 600, "scale": 2}
-    address = await figure.plot.run_plot_method("toImage", size, timeout=20)
-    head, _, content = str(address).partition(",")
-    return base64.b64decode(content) if head.endswith("base64") else unquote_to_bytes(content)
