@@ -6,10 +6,11 @@ import torch
 from torch import nn
 
 from freeness import InputError
+from freeness.advice import Training, batch_learning_rate
 from freeness.data import load_fashion_mnist
 from freeness.meanfield import LinearTraining, kernels
 from freeness.network import mlp
-from freeness.torch import FullBatch, batch_sharpness, build, full_batch_descent
+from freeness.torch import FullBatch, batch_sharpness, build, drawn_descents, full_batch_descent
 from freeness.torch.losses import loss_function
 
 
@@ -57,40 +58,37 @@ def test_divergence_ends_it_with_what_is_there():
         FullBatch(-1.0, 3)
 
 
-def compare(width, count, steps, seeds):
-    """Predicted over measured mean loss, at every step, and the share of the initial loss that is left."""
+def compare(name, depth, width, count, steps):
+    """Start, rate and loss of `freeness dynamics`: predicted over measured mean loss, and the share of loss that is left."""
     images = load_fashion_mnist("train")
     x = images.flattened()[:count].astype(float)
     x = x * 28 / np.linalg.norm(x, axis=1, keepdims=True)
     y = np.eye(10)[images.labels[:count]]
-    network = mlp(3, [784, width, width, 10], "erf", "gaussian", sigma_w=1.2, sigma_b=0.1)
-    theta = kernels(network, x, parametrisation="standard").ntk
-    rate = 0.2 * LinearTraining(theta, y).stable_rate
-    predicted, measured = [], []
-    for seed in range(seeds):
-        model = build(network, torch.Generator().manual_seed(seed))
-        found = full_batch_descent(
-            model, torch.tensor(x, dtype=torch.float32), torch.tensor(y, dtype=torch.float32), "half_squared_error",
-            FullBatch(rate, steps),
-        )  # fmt: skip
-        measured.append(found.loss)
-        predicted.append(LinearTraining(theta, y, found.outputs[0]).descent(rate, found.steps).loss)
-    return np.mean(predicted, axis=0) / np.mean(measured, axis=0) - 1, np.mean(measured, axis=0) / np.mean(
-        measured[:], axis=0
-    )[0]
+    sigma_w = 2**0.5 if name == "relu" else 1.4
+    network = mlp(depth, [784, *[width] * (depth - 1), 10], name, "gaussian", sigma_w=sigma_w, sigma_b=0.1)
+    known = kernels(network, x, parametrisation="standard")
+    rate = batch_learning_rate(network, x, Training("half_squared_error", batch=count), found=known).recommended
+    found = drawn_descents(network, x, y, "half_squared_error", FullBatch(rate, steps), 5)
+    measured = np.mean([one.loss for one in found], axis=0)
+    own = [LinearTraining(known.ntk, y, one.outputs[0]).descent(rate, one.steps).loss for one in found]
+    return np.mean(own, axis=0) / measured - 1, measured / measured[0]
 
 
 def test_predicted_curve_of_wide_networks():
-    """From their own initial outputs, 3 networks of width 512, 32 images: within 10 % until a tenth of the loss is left."""
-    deviation, left = compare(512, 32, 60, 3)
-    assert np.abs(deviation[left > 0.1]).max() < 0.1
-    assert np.abs(deviation * left).max() < 0.03
+    """From their own outputs, 5 networks of width 512, 32 images: within 10 % until a twentieth of the loss is left."""
+    deviation, left = compare("tanh", 3, 512, 32, 60)
+    assert left[-1] < 0.05
+    assert np.abs(deviation[left > 0.05]).max() < 0.1
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_predicted_curve_of_networks_of_width_2048():
-    """5 networks, 256 images, 500 steps: within 5 % while a tenth of the loss is left, within 1 % of the initial loss always."""
-    deviation, left = compare(2048, 256, 500, 5)
-    assert np.abs(deviation[left > 0.1]).max() < 0.05
-    assert np.abs(deviation * left).max() < 0.01
+@pytest.mark.parametrize(
+    ("name", "depth", "last"), [("tanh", 2, 0.05), ("erf", 2, 0.05), ("relu", 2, 0.05), ("tanh", 3, 0.1)]
+)
+def test_predicted_curve_of_networks_of_width_2048(name, depth, last):
+    """256 images, 500 steps: within 5 % while 1/20 of the loss is left, of two layers to the end; of three it ends 8 % off."""
+    deviation, left = compare(name, depth, 2048, 256, 500)
+    assert left[-1] < 0.05
+    assert np.abs(deviation[left > 0.05]).max() < 0.05
+    assert np.abs(deviation).max() < last
