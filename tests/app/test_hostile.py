@@ -1,8 +1,6 @@
 """The law calculator and uploads survive input that nobody means well: no crash, no code run, each ended within five seconds."""
 
-import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -13,6 +11,7 @@ from freeness.app.serve import MEMORY, SECONDS
 from freeness.app.worker import Worker
 from freeness.errors import FreenessError
 from tests.app.hostile import expressions, files
+from tests.app.loop import in_thread
 
 PATIENCE = 5.0
 BUNDLED = {"depth": 2, "width": 8, "activation": "tanh", "weights": "haar", "sigma_w": 1.0, "sigma_b": 0.0}
@@ -35,12 +34,6 @@ async def outcomes(job, requests):
         found.append((outcome, time.monotonic() - start))
     await worker.closed()
     return found
-
-
-def in_thread(coroutine):
-    """Its result; the browser of other tests may keep an event loop in this thread."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, coroutine).result()
 
 
 def laws(count, seed, marker):

@@ -22,7 +22,7 @@ from freeness.app.frame import Refusals, frame, number_table
 from freeness.app.live import Live
 from freeness.errors import InputError
 from freeness.network import activation_names
-from freeness.plots import plot_trade_off
+from freeness.plots import figure_of, plot_trade_off
 from freeness.plots.encoded import picture_bytes
 from freeness.plots.interactive_lines import interactive_lines
 
@@ -86,10 +86,8 @@ def design_page() -> None:
             if answer.curve is None:
                 raise InputError("expected a depth of at least 2, got 1: a linear map has no trade-off.")
             title = f"{answer.plan.named.name}, {answer.plan.depth} layers: isometry against nonlinearity"
-            return await asyncio.to_thread(
-                lambda curve: picture_bytes(plot_trade_off(curve, answer.plan.isometry, title=title), kind),
-                answer.curve,
-            )
+            axes = await asyncio.to_thread(plot_trade_off, answer.curve, answer.plan.isometry, title=title)
+            return await asyncio.to_thread(picture_bytes, figure_of(axes), kind)
 
         return produce
 

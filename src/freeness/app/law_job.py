@@ -52,10 +52,10 @@ def perform(
     table = tabulate(law, _POINTS)
     sampled = sample_expression(parsed.meaning, sample, np.random.default_rng(0)) if sample else None
     if picture is not None:
-        from freeness.plots import plot_law
+        from freeness.plots import figure_of, plot_law
         from freeness.plots.encoded import picture_bytes
 
-        content = picture_bytes(plot_law(law, sampled=sampled, title=expression), picture)
+        content = picture_bytes(figure_of(plot_law(law, sampled=sampled, title=expression)), picture)
         return {"picture": base64.b64encode(content).decode("ascii")}
     stage("finding edges and moments", 0.6)
     atoms = sorted(sorted(law.atoms, key=lambda atom: -atom.mass)[:_MANY])

@@ -28,7 +28,7 @@ from freeness.meanfield import (
     phase_diagram,
 )
 from freeness.network import activation, activation_names
-from freeness.plots import plot_phase
+from freeness.plots import figure_of, plot_phase
 from freeness.plots.encoded import picture_bytes
 from freeness.plots.interactive_phase import interactive_map, interactive_phase
 
@@ -186,7 +186,7 @@ def _depth(value: float) -> str:
 
 def _picture(name: str, kind: str) -> bytes:
     diagram, edge = _diagram(name)
-    return picture_bytes(plot_phase(diagram, edge, title=f"{name}: blue ordered, red chaotic"), kind)
+    return picture_bytes(figure_of(plot_phase(diagram, edge, title=f"{name}: blue ordered, red chaotic")), kind)
 
 
 def _csv(name: str) -> bytes:

@@ -28,11 +28,11 @@ def perform(
     table = with_thresholds(open_sweep(store))
     names = [str(name) for name in table["design"].values]
     if picture is not None:
-        from freeness.plots import plot_heat_map
+        from freeness.plots import figure_of, plot_heat_map
         from freeness.plots.encoded import picture_bytes
 
         axes = plot_heat_map(table, design if design in names else None)
-        return {"picture": base64.b64encode(picture_bytes(axes, picture)).decode("ascii")}
+        return {"picture": base64.b64encode(picture_bytes(figure_of(axes), picture)).decode("ascii")}
     return {
         "name": str(table.attrs["name"]),
         "cells": int(table.attrs["cells"]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import secrets
 from collections.abc import Iterator
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from freeness.plots import Figure
 
 _FORMATS = (".png", ".svg")
-_DPI = 150
 
 
 def check_picture(out: Path | None) -> None:
@@ -79,9 +77,9 @@ def rendered(figure: Figure, kind: str) -> bytes:
         figure: of matplotlib.
         kind: "png" or "svg".
     """
-    stream = io.BytesIO()
-    figure.savefig(stream, format=kind, dpi=_DPI, metadata={"Date": None} if kind == "svg" else None)
-    return stream.getvalue()
+    from freeness.plots.encoded import picture_bytes
+
+    return picture_bytes(figure, kind)
 
 
 def named_numbers(pairs: list[str], option: str) -> dict[str, float]:

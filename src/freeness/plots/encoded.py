@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import io
 
-from matplotlib.axes import Axes
-
-from freeness.plots.style import figure_of
+from matplotlib.figure import Figure
 
 _DPI = 150
 
 
-def picture_bytes(axes: Axes, kind: str) -> bytes:
-    r"""The whole figure that holds the axes.
+def picture_bytes(figure: Figure, kind: str) -> bytes:
+    r"""A figure as it is written to a file.
 
     Args:
-        axes: any of the figure's.
+        figure: of matplotlib.
         kind: "png" or "svg".
 
     Example:
         >>> from freeness.laws import Semicircle
-        >>> from freeness.plots import plot_law
-        >>> picture_bytes(plot_law(Semicircle(1.0)), "png")[:4]
+        >>> from freeness.plots import figure_of, plot_law
+        >>> picture_bytes(figure_of(plot_law(Semicircle(1.0))), "png")[:4]
         b'\x89PNG'
     """
     stream = io.BytesIO()
-    figure_of(axes).savefig(stream, format=kind, dpi=_DPI, metadata={"Date": None} if kind == "svg" else None)
+    figure.savefig(stream, format=kind, dpi=_DPI, metadata={"Date": None} if kind == "svg" else None)
     return stream.getvalue()
