@@ -51,12 +51,24 @@ def attacks(marker) -> list[str]:
     ]
 
 
+def sentence(rng, depth) -> str:
+    """A well-formed expression, whatever it means."""
+    if depth == 0 or rng.random() < 0.2:
+        return str(rng.choice([*WORDS, "2", "0.5", "1e-9"]))
+    left, right = sentence(rng, depth - 1), sentence(rng, depth - 1)
+    forms = ("({} + {})", "({} * {})", "commutator({}, {})", "({} / {})", "({0} ** 3 - {1})", "inverse({0}*{0} + {1})")
+    return forms[int(rng.integers(len(forms)))].format(left, right)
+
+
 def expressions(count: int, seed: int, marker) -> list[str]:
     """The attacks, and random words of the grammar and of no grammar."""
     rng = np.random.default_rng(seed)
     found = attacks(marker)
     while len(found) < count:
-        if rng.random() < 0.2:
+        kind = rng.random()
+        if kind < 0.1:
+            found.append(sentence(rng, 2))
+        elif kind < 0.3:
             found.append("".join(chr(int(code)) for code in rng.integers(1, 0xD7FF, rng.integers(1, 40))))
         else:
             pool = WORDS + SIGNS + NUMBERS
