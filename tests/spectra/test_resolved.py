@@ -52,9 +52,9 @@ def test_samples_between_each_other(name, weights, samples):
 @pytest.mark.parametrize("name", ["tanh", "hardtanh", "relu"])
 @pytest.mark.parametrize(("samples", "depth"), [(2, 8), (3, 8), (5, 4)])
 def test_samples_between_each_other_at_width_800(name, weights, samples, depth):
-    compare(
-        name, weights, samples, depth, 800, 2, ends=weights == "haar"
-    )  # the lower end of a Gaussian law takes minutes
+    """Two draws are too few: for 4 of these 18 cases their mean is no more certain than the 1 % that is asked for."""
+    ends = weights == "haar"  # the lower end of a Gaussian law takes minutes
+    compare(name, weights, samples, depth, 800, 4, ends=ends)
 
 
 def test_below_the_axis_it_is_the_conjugate():
