@@ -255,10 +255,8 @@ def _print(document: dict[str, object], training: LinearTraining, rate: float, r
     console.print(f"Training on {document['inputs']} inputs from {document['data']}, {training.loss}", style="bold")
     console.print(f"Learning rate {rate:.4g}. Predicted for this width, λ being the largest eigenvalue of the GGN:")
     console.print(_table_of(rates))
-    outputs = "whatever the outputs, " if training.loss == "cross_entropy" else ""
-    console.print(
-        f"The predicted curve, {outputs}without the scatter of outputs, is stable below {training.stable_rate:.4g}."
-    )
+    anyhow = ", whatever the outputs" if training.loss == "cross_entropy" else ""
+    console.print(f"The predicted curve itself, of infinite width, is stable below {training.stable_rate:.4g}{anyhow}.")
     if training.loss != "cross_entropy":
         found = training.directions(rate)
         quick = int((found.steps <= int(cast(list, document["steps"])[-1])).sum())
