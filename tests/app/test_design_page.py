@@ -42,6 +42,14 @@ def test_unreachable_isometry_is_explained(page):
     page.get_by_text("σ_JJ² reached").wait_for()
 
 
+def test_linear_network_has_numbers_and_no_trade_off(page):
+    page.goto("/design?activation=linear&isometry=0&depth=5&width=16")
+    page.get_by_text("σ_JJ² reached").wait_for()
+    page.wait_for_function("!document.querySelector('.stale')")
+    page.get_by_role("button", name="Download PNG").click()
+    page.get_by_role("alert").get_by_text("expected a nonlinear network").wait_for()
+
+
 def test_downloads_are_the_gains_and_the_picture(page):
     page.goto("/design?depth=3&width=16")
     answered(page, "Trade-off of tanh")

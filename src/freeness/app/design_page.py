@@ -27,7 +27,7 @@ from freeness.plots.encoded import picture_bytes
 from freeness.plots.interactive_lines import interactive_lines
 
 FIELDS = {
-    "depth": Number(50, 1, 1000, whole=True),
+    "depth": Number(50, 1, 200, whole=True),  # deeper ones take longer than a page may; the command has no limit
     "width": Number(512, 2, 8192, whole=True),
     "activation": Choice("tanh", activation_names()),
     "isometry": Number(0.25, 0.0, 100.0),
@@ -84,7 +84,9 @@ def design_page() -> None:
         async def produce() -> bytes:
             answer = required()
             if answer.curve is None:
-                raise InputError("expected a depth of at least 2, got 1: a linear map has no trade-off.")
+                raise InputError(
+                    "expected a nonlinear network, got a linear one, which has no trade-off; choose another."
+                )
             title = f"{answer.plan.named.name}, {answer.plan.depth} layers: isometry against nonlinearity"
             axes = await asyncio.to_thread(plot_trade_off, answer.curve, answer.plan.isometry, title=title)
             return await asyncio.to_thread(picture_bytes, figure_of(axes), kind)
@@ -155,7 +157,8 @@ def _answered(values: dict[str, Value]) -> _Answer:
         ("", *(start.name for start in plan.table)),
     )
     curve = plan.trade_off() if plan.depth > 1 else None
-    return _Answer(plan, curve, rows, table, _code(values, plan))
+    bent = curve is not None and bool((curve.spread > 0).any())  # a linear network pays nothing
+    return _Answer(plan, curve if bent else None, rows, table, _code(values, plan))
 
 
 def _code(values: dict[str, Value], plan: Design) -> str:

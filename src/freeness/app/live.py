@@ -48,4 +48,5 @@ class Live:
                         return
         finally:
             self._running = False
-        self._panel.classes(remove="stale").props(remove="aria-busy")
+            self._panel.props(remove="aria-busy")
+        self._panel.classes(remove="stale")
