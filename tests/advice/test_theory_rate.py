@@ -294,3 +294,15 @@ def test_adamw_with_a_frozen_preconditioner(curvature, decay, beta):
 def test_bad_input_is_one_sentence(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+def test_with_momentum_it_says_that_random_batches_bear_less():
+    network = mlp(3, [50, 100, 100, 5], "tanh", "gaussian", sigma_w=1.3)
+    for optimizer, batch, cautious in (
+        ("momentum", 8, True),
+        ("nesterov", 8, True),
+        ("momentum", 1, False),
+        ("sgd", 8, False),
+    ):
+        reason = theory_rate(network, Training("mse", optimizer, batch=batch, correlation=0.3)).reason
+        assert ("batch_learning_rate" in reason) == cautious

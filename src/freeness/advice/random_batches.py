@@ -2,10 +2,10 @@
 
 Errors are taken in the eigenvectors of the curvature G = Σ_i G_i/n, with G_i that of one sample. A batch of B of the n samples
 has the mean of its G_i, so a step adds noise w = (G_B - G)e to the gradient, of covariance N(S) = p(Σ_i G_iSG_i/n - GSG) for
-errors of covariance S, p = (n - B)/(B(n - 1)), independent from step to step. The optimiser answers w by an impulse response, in closed
-form for every eigenvalue; with K the sums of their products, what all later steps see of w has the covariance K∘N(S), and
-training contracts iff every eigenvalue's own recursion does and the largest eigenvalue of S ↦ K∘N(S) is below 1. Momentum keeps
-noise longer: on random batches it may allow a tenth of the rate that it allows on one batch.
+errors of covariance S, p = (n - B)/(B(n - 1)), independent from step to step. The optimiser answers w by an impulse response,
+in closed form for every eigenvalue; with K the sums of their products, what all later steps see of w has the covariance K∘N(S),
+and training contracts iff every eigenvalue's own recursion does and the largest eigenvalue of S ↦ K∘N(S) is below 1. Momentum
+keeps noise longer: on random batches it may allow a tenth of the rate that it allows on one batch.
 
 Sources: Ma, Ying (2021); Mulayoff, Michaeli (2024) for SGD, whose threshold this is at β = 0; the responses are derived here.
 """

@@ -339,9 +339,14 @@ def _reason(how: Training, descent: Descent, numbers: tuple[float, float], why: 
     else:
         samples = f"a batch of {how.batch} inputs of correlation {how.correlation:g}"
     unit = {"standard": "", "ntk": " in NTK parametrisation", "mup": " in μP"}[how.parametrisation]
+    noisy = how.batch > 1 and descent.optimizer != "sgd" and descent.momentum > 0
+    caution = (
+        " That is so on one batch taken again and again; momentum keeps the noise of random batches and bears less on them, "
+        "which batch_learning_rate computes from the inputs."
+    )
     return (
         f"λ = {sharpness:.4g} is the predicted largest eigenvalue of the GGN of {loss}{unit} for {samples}: {why}. The "
-        f"linearised training contracts below {descent.formula} = {bound:.3g}."
+        f"linearised training contracts below {descent.formula} = {bound:.3g}.{caution if noisy else ''}"
     )
 
 
