@@ -5,10 +5,10 @@ derivative of one sample's loss in its outputs; on other inputs the kernel betwe
 For squared errors g = h(f - y), and in the basis of Θ's eigenvectors every component shrinks by 1 - ηhλ/n a step.
 
 How near it comes (docs/training-dynamics.md: width 2048, 256 images, 500 steps at 0.35 of 2/λ, from the networks' own outputs):
-networks of two weight matrices keep within 5 % at every step; of three until 1/47 (tanh) or 1/35 (ReLU) of the loss is left,
-and the curve ends 8 to 11 % too low. A kernel that is off by ε leaves a loss that is off by ε times the logarithm of what is
-left, so it is small losses that miss: longer training, larger rates and narrow networks (31 % at the end at width 512, 49 % at
-128).
+networks of two weight matrices keep within 5 % at every step; of three until 1/47 (tanh), 1/43 (erf) or 1/35 (ReLU) of the loss
+is left, and the curve ends 8 to 13 % too low. A kernel that is off by ε leaves a loss that is off by ε times the logarithm of
+what is left, so it is small losses that miss: longer training, larger rates and narrow networks (31 % at the end at width 512,
+49 % at 128).
 
 Sources: Jacot, Gabriel, Hongler (2018); Lee et al. (NeurIPS 2019).
 """
