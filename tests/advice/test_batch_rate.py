@@ -176,3 +176,12 @@ def test_bad_input(training, message):
 def test_bad_inputs(inputs):
     with pytest.raises(InputError, match="inputs"):
         batch_learning_rate(mlp(2, [4, 20, 3], "tanh", "gaussian"), inputs)
+
+
+def test_outputs_behind_one_neuron_are_multiples_of_one_another():
+    """F has one eigenvalue, C."""
+    x = np.random.default_rng(0).standard_normal((4, 6))
+    network = mlp(3, [6, 1, 1, 5], "tanh", "gaussian", sigma_w=1.4, sigma_b=0.1)
+    found = batch_learning_rate(network, x, Training("half_squared_error", batch=4))
+    top = np.linalg.eigvalsh(kernels(network, x, parametrisation="standard").ntk)[-1] / 4
+    assert found.sharpness == pytest.approx(5 * top)

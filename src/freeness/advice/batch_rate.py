@@ -120,7 +120,7 @@ def _is_chain(network: Network) -> bool:
 
 
 def _between(network: Network, inputs: np.ndarray, how: Training) -> np.ndarray:
-    """The eigenvalues of F, ascending, of mean about 1: of one sample of the inputs' mean norm.
+    """The eigenvalues of F, ascending, of mean 1: of one sample of the inputs' mean norm.
 
     Quantiles of a Marchenko–Pastur law with the variance of that sample's law, stretched to its end: few of many outputs see no
     more of it (within 3 % of its own quantiles for 10 outputs and up to 10 layers), and its quantiles would take seconds.
@@ -136,7 +136,9 @@ def _between(network: Network, inputs: np.ndarray, how: Training) -> np.ndarray:
         return np.ones(count)
     usual = MarchenkoPastur(spread)
     stretched = (usual.quantile((np.arange(count) + 0.5) / count) - 1) * (end - 1) / (usual.hull[1] - 1)
-    return np.maximum(1 + stretched, 0.0)
+    found = np.maximum(1 + stretched, 0.0)
+    found[-1] = max(found[-1], _SHARP)  # all mass at 0: one neuron, behind which outputs are multiples of one another
+    return found * count / found.sum()
 
 
 def _sharpnesses(found: Kernels, gram: np.ndarray, how: Training, rng: np.random.Generator) -> tuple[np.ndarray, float]:
