@@ -333,9 +333,10 @@ CAPTION = (
 CURVE_WORDS = """**Where 5 % holds.** At width 2048, from the networks' own outputs, over all 500 steps with two weight
 matrices (tanh, erf, ReLU), at this rate or a lower one. With three the curve is within 5 % until 1/47 (tanh), 1/43 (erf) or
 1/35 (ReLU) of the loss is left, and 8, 13 and 11 % too low at the end; with two at twice the rate within 5 % until 1/58 is
-left, and 10 % too low at the end. What is left of a direction after t steps is the t-th power of a factor, so a kernel that
-is off by ε makes the loss off by ε times the logarithm of what is left: small losses miss. The deviation falls with the
-width, from 49 % at 128 and 31 % at 512 to 8 % at 2048.
+left, and 10 % too low at the end; in NTK parametrisation it ends 6 % (two) and 13 % (three) too low. What is left of a
+direction after t steps is the t-th power of a factor, so a kernel that is off by ε makes the loss off by ε times the
+logarithm of what is left: small losses miss. The deviation falls with the width, from 49 % at 128 and 31 % at 512 to 8 % at
+2048.
 
 **Why the rest misses.** At width 2048 a network's own kernel at its start predicts no better than that of the limit: kernels
 move in training, so that slow directions are learnt more slowly than predicted. At width 512 about half of the deviation is
