@@ -53,3 +53,12 @@ def test_layer_table_names_layers_and_lists_atoms(analysis):
 )
 def test_numbers_for_people(value, text):
     assert number(value) == text
+
+
+def test_an_outlier_stands_beside_the_largest_eigenvalue_and_the_end_beside_the_next(analysis):
+    comparison = analysis.fisher
+    values = comparison.measured.eigenvalues
+    lonely = replace(comparison, predicted=replace(comparison.predicted, outliers=(1.1 * float(values[-1]),)))
+    rows = {row[0]: row for row in spectrum_table(lonely).rows}
+    assert rows["largest eigenvalue"][1].endswith("(outlier)") and rows["largest eigenvalue"][3] == "-9.1%"
+    assert rows["largest below it, end of the law"][2] == number(float(values[-2]))

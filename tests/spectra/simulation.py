@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from freeness.laws import Empirical
-from freeness.meanfield import ActivationSignal, DenseSignal, Signals
+from freeness.meanfield import ActivationSignal, DenseSignal, NeuronSignals, Signals
 from freeness.network import Dense, Gaussian, Network
 
 
@@ -39,6 +39,7 @@ def draw(network: Network, qhat0: float, rng: np.random.Generator) -> Sample:
     x = rng.standard_normal(network.widths[0])
     x *= np.sqrt(qhat0 * x.size) / np.linalg.norm(x)
     found: list[DenseSignal | ActivationSignal] = []
+    start, seen = x, []
     steps: list[tuple[np.ndarray, np.ndarray | None, float]] = []  # W, D after it, ‖x‖² (+1) before it
     for layer in network.layers:
         if isinstance(layer, Dense):
@@ -46,6 +47,7 @@ def draw(network: Network, qhat0: float, rng: np.random.Generator) -> Sample:
             h = matrix @ x + layer.sigma_b * rng.standard_normal(layer.fan_out)
             steps.append((matrix, None, float(x @ x) + layer.bias))
             found.append(DenseSignal(layer.fan_in, float(x @ x), float(np.mean(h**2))))
+            seen.append(h)
             x = h
         else:
             d = layer.function.derivative(x)
@@ -61,4 +63,5 @@ def draw(network: Network, qhat0: float, rng: np.random.Generator) -> Sample:
     jacobian = np.linalg.svd(backward, compute_uv=False) ** 2
     padded = np.zeros(network.widths[-1])
     padded[: jacobian.size] = jacobian
-    return Sample(Signals(tuple(found), "realised"), np.linalg.eigvalsh(theta), np.sort(padded))
+    signals = Signals(tuple(found), "realised", NeuronSignals(start, tuple(seen)))
+    return Sample(signals, np.linalg.eigvalsh(theta), np.sort(padded))

@@ -262,7 +262,7 @@ def learning_rate(
     theory = None
     preconditioned = descent.optimizer in PRECONDITIONED
     if fisher is not None and not preconditioned:
-        top = fisher.edge.value if outputs > 1 else fisher.law.mean  # one output shows the mean of the spectrum
+        top = fisher.top if outputs > 1 else fisher.law.mean  # one output shows the mean of the spectrum
         theory = descent.bound(top * hessian_scale(loss, outputs))
     matrix = "preconditioned GGN" if preconditioned else "GGN"
     reason = (

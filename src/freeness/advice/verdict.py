@@ -106,7 +106,7 @@ def _warnings(jacobian: Comparison, fisher: Comparison) -> tuple[str, ...]:
                 "of the activations, or the layers are too narrow."
             )
         if comparison.predicted and top > 0:
-            factor = top / comparison.predicted.edge.value
+            factor = top / comparison.predicted.top
             if not 1 / _DISAGREEMENT <= factor <= _DISAGREEMENT:
                 warnings.append(
                     f"The largest eigenvalue of the {name} spectrum is {factor:.2g} times the predicted one: expect the same "

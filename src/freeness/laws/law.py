@@ -74,6 +74,11 @@ class Law(ABC):
         return self.hull[0]
 
     @property
+    def upper_end(self) -> float:
+        """``hull[1]``, without the work that the lower end may take."""
+        return self.hull[1]
+
+    @property
     def rank(self) -> float:
         """1 - μ({0}): the normalised rank of a matrix with this law."""
         return 1.0 - sum(mass for position, mass in self.atoms if position == 0)

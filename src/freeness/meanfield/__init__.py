@@ -13,7 +13,7 @@ from freeness.meanfield.moments import GaussianMoments, gaussian_moments, slope_
 from freeness.meanfield.phase import EdgeOfChaos, PhaseDiagram, edge_of_chaos, phase_diagram
 from freeness.meanfield.positions import pooled, windows
 from freeness.meanfield.shaping import Shaped, shaped
-from freeness.meanfield.signals import ActivationSignal, DenseSignal, Signals
+from freeness.meanfield.signals import ActivationSignal, DenseSignal, NeuronSignals, Signals
 from freeness.meanfield.trajectory import Trajectory, trajectory
 from freeness.meanfield.variance_map import second_moment, signals, variance_gain
 
@@ -30,6 +30,7 @@ __all__ = [
     "Kernels",
     "LengthMap",
     "LinearTraining",
+    "NeuronSignals",
     "Pairs",
     "PhaseDiagram",
     "Shaped",

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from freeness.laws.law import Law
 
 
@@ -43,9 +45,24 @@ class ActivationSignal:
         return self.derivative_law.variance / self.derivative_law.mean**2
 
 
+@dataclass(frozen=True, eq=False)
+class NeuronSignals:
+    """One forward pass, neuron by neuron: the input and the outputs of every weight layer, in the order of ``Network.walk``.
+
+    Each array is (N,), or (samples, channels, *positions).
+    """
+
+    inputs: np.ndarray
+    preactivations: tuple[np.ndarray, ...]
+
+
 @dataclass(frozen=True)
 class Signals:
-    """One signal a layer, aligned with ``Network.layers``; ``source`` names where they come from."""
+    """One signal a layer, aligned with ``Network.layers``; ``source`` names where they come from.
+
+    ``neurons``: the realised pass itself; without it single eigenvalues outside a law are not looked for.
+    """
 
     layers: tuple[DenseSignal | ActivationSignal, ...]
     source: Literal["mean-field", "realised"]
+    neurons: NeuronSignals | None = None

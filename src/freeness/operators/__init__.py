@@ -3,7 +3,7 @@
 from freeness.operators.block_equation import BlockEquation, BlockSegment, SharedMatrix
 from freeness.operators.deterministic import Deterministic
 from freeness.operators.equation import MatrixEquation, State
-from freeness.operators.graph_equation import GraphEquation, RandomMatrix, Segment
+from freeness.operators.graph_equation import Direction, GraphEquation, Outside, RandomMatrix, Segment
 from freeness.operators.graph_law import GraphLaw
 from freeness.operators.matrix_law import MatrixLaw, Moments
 from freeness.operators.summand import Local, Summand
@@ -12,12 +12,14 @@ __all__ = [
     "BlockEquation",
     "BlockSegment",
     "Deterministic",
+    "Direction",
     "GraphEquation",
     "GraphLaw",
     "Local",
     "MatrixEquation",
     "MatrixLaw",
     "Moments",
+    "Outside",
     "RandomMatrix",
     "Segment",
     "SharedMatrix",

@@ -97,6 +97,10 @@ class BlockEquation(FieldEquation):
         """Nodes of the graph."""
         return sum(len(segment.accumulated) for segment in self.segments)
 
+    @property
+    def floor(self) -> float:
+        return max(0.0, float(np.linalg.eigvalsh(self.segments[-1].accumulated[-1]).min()))
+
     def _check(self) -> None:
         for matrix in self.matrices:
             if matrix.kind == "measured" and matrix.taps.shape != (1, 1, 1):

@@ -51,6 +51,11 @@ class FieldEquation(ABC):
     def size(self) -> int:
         """Nodes of the graph."""
 
+    @property
+    @abstractmethod
+    def floor(self) -> float:
+        """A lower bound of the spectrum: what accumulates at the output itself."""
+
     @abstractmethod
     def responses(self, fields: np.ndarray, zeta: np.ndarray, *, slopes: bool, logarithm: bool) -> Responses:
         """Of every port to fields (k, m) at ζ (m,)."""

@@ -65,6 +65,24 @@ class RandomMatrix:
     squares: np.ndarray | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Direction:
+    """A vector (N,) over the neurons of a node: of what accumulates there (u), or of what is passed back (v)."""
+
+    place: Place
+    side: Literal["u", "v"]
+    vector: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Outside:
+    """At m points above the support: fields (2·matrices, m), responses (2·matrices + 1, m), forms of directions (m, k, k)."""
+
+    fields: np.ndarray
+    values: np.ndarray
+    forms: np.ndarray
+
+
 class GraphEquation(FieldEquation):
     """The equations of one graph, in the form that :class:`~freeness.operators.MatrixLaw` follows; the last unknown is not used.
 
@@ -83,6 +101,10 @@ class GraphEquation(FieldEquation):
     def size(self) -> int:
         """Nodes of the graph."""
         return sum(len(segment.accumulated) for segment in self.segments)
+
+    @property
+    def floor(self) -> float:
+        return float(self.segments[-1].accumulated[-1].min())
 
     def _check(self) -> None:
         reached = {matrix.target for matrix in self.matrices}
@@ -154,6 +176,24 @@ class GraphEquation(FieldEquation):
         if squares is not None:
             squares /= self._widths[:, None, None]
         return Responses(fields, zeta, values, squares, total)
+
+    def outside(self, fields: np.ndarray, zeta: np.ndarray, directions: Sequence[Direction]) -> Outside:
+        """Responses, and Σ_i v_i (inverse of the pencil)_i w_i of each two directions, 0 between segments.
+
+        Args:
+            fields: that solve the equations above the support (2·matrices, m).
+            zeta: 1/z (m,).
+            directions: k of them.
+        """
+        values = self.responses(fields, zeta, slopes=False, logarithm=False).values
+        found = np.zeros((zeta.size, len(directions), len(directions)), complex)
+        driven = np.concatenate([fields, zeta[None]])
+        for index, (segment, rows) in enumerate(zip(self.segments, self._ports, strict=True)):
+            own = [k for k, direction in enumerate(directions) if direction.place[0] == index]
+            if own:
+                pencil = _Pencil(segment, rows, driven)
+                found[:, np.array(own)[:, None], own] = pencil.forms([directions[k] for k in own], segment.links)
+        return Outside(np.real(fields), np.real(values), np.real(found))
 
     # --- the equations ---------------------------------------------------------------------------------------------
 
@@ -306,6 +346,24 @@ class _Pencil:
                 np.multiply(runs[k - 1], steps[k], out=runs[k])
             np.multiply(runs, sides, out=entries[2::2])
         return entries
+
+    def forms(self, directions: Sequence[Direction], links: np.ndarray) -> np.ndarray:
+        """Σ_i v_i·(entry of the inverse)·w_i of each two directions, (points, k, k); ``links`` with their signs."""
+        rows = [2 * d.place[1] + (d.side == "u") for d in directions]
+        found = np.empty((self.between.shape[1], len(rows), len(rows)), complex)
+        steps = self.alone[1:] * links[:, None]
+        for first, row in enumerate(rows):
+            node = row // 2
+            across = self.between[node] * directions[first].vector
+            entries = {2 * node: across, 2 * node + 1: across}
+            entries[row] = across * (self.before if row % 2 else self.behind)[node]
+            for later in range(node + 1, max(rows) // 2 + 1):
+                entries[2 * later + 1] = entries[2 * later - 1] * steps[later - 1]
+                entries[2 * later] = entries[2 * later + 1] * self.behind[later]
+            for second, other in enumerate(rows):
+                if other >= row:
+                    found[:, first, second] = found[:, second, first] = entries[other] @ directions[second].vector
+        return found
 
     def logarithm(self) -> np.ndarray:
         """Σ_i log det, continuous on the closed upper half-plane, where both pivots of each node stay."""

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import ArrayLike
 
+from freeness.errors import InputError
 from freeness.operators.field_equation import FieldEquation
+from freeness.operators.graph_equation import Direction, GraphEquation, Outside
 from freeness.operators.matrix_law import MatrixLaw, Moments
 
 _EMPTY = 1e-9  # a distribution function so near to 0 is 0
-_BELOW, _ABOVE = 0.4, 1.3  # of the guessed lower end: outside, and inside
-_NEAR_BELOW, _NEAR_ABOVE = 0.85, 1.1
+_NEARER, _FARTHER = (0.85, 1.1), (0.4, 1.3)  # of the guessed lower end: outside, and inside
+_NEAR_FLOOR = 1e-6  # in units of the radius: ends nearer to a floor > 0 are not told from it
+_MOUNTS = 1.3  # mass over distance × density: 2 behind an inverse root, at most 2/3 behind a root
 _DECADES = 14
 _PER_DECADE = 4
 _ZOOMS = 6
@@ -62,32 +68,83 @@ class GraphLaw(MatrixLaw):
         found = np.where((np.imag(flat) < 0)[:, None, None], blocks.conj(), blocks)
         return found.reshape(*points.shape, *blocks.shape[1:])
 
+    def outside(self, x: np.ndarray, directions: Sequence[Direction]) -> Outside:
+        """Fields, responses and bilinear forms of the averaged inverse at points above the support.
+
+        Args:
+            x: real, above the support (m,).
+            directions: vectors at nodes of a graph without positions.
+
+        Raises:
+            ConvergenceError: a point could not be reached.
+            InputError: a graph with positions or several samples.
+        """
+        if not isinstance(self._graph, GraphEquation):
+            raise InputError(
+                "expected a graph without positions and samples, got one with them; forms are not covered."
+            )
+        z = np.asarray(x, dtype=complex)
+        self.cauchy(z)
+        return self._graph.outside(np.real(self._solve(z).parameters[:-1]).astype(complex), 1 / z, directions)
+
     @property
     def lower_bound(self) -> float:
         return 0.0
 
-    def _guessed_ends(self) -> tuple[float, float]:
-        low, _ = self._extent
+    @property
+    def upper_end(self) -> float:
+        return max(self._upper, *(position for position, _ in self.atoms)) if self.atoms else self._upper
+
+    @cached_property
+    def continuous_hull(self) -> tuple[float, float]:
+        if self._discrete:
+            return self._upper, self._upper
+        first = self._first()
+        return (self._end(-1.0) if np.isnan(first) else first), self._upper
+
+    @cached_property
+    def _upper(self) -> float:
+        """The upper end of the continuous part."""
+        if self._discrete:
+            return self.atoms[0].position
         last = self._outer_fold(self._radius, self.mean, 1.0)
-        if not low > 0:
-            return np.nan, last
-        near = self._outer_fold(_NEAR_BELOW * low, _NEAR_ABOVE * low, -1.0)
-        return (self._outer_fold(_BELOW * low, _ABOVE * low, -1.0) if np.isnan(near) else near), last
+        return self._end(1.0) if np.isnan(last) else last
+
+    def _first(self) -> float:
+        """The lower end, if it lies at the floor (a hard edge, or an atom there) or where the sampled matrix says."""
+        floor, low = self._graph.floor, self._extent[0]
+        if floor > 0 and self._mounts_at(floor):
+            return floor
+        if not low > floor:
+            return np.nan
+        for dark, bright in (_NEARER, _FARTHER):
+            found = self._outer_fold(floor + dark * (low - floor), floor + bright * (low - floor), -1.0)
+            if not np.isnan(found):
+                return found
+        return np.nan
+
+    def _mounts_at(self, floor: float) -> bool:
+        """Whether a hard edge or an atom is there, by the mass next to it."""
+        distance = _NEAR_FLOOR * self._radius
+        x = np.array([floor + distance])
+        mass, density = self._beyond(x, -1.0)[0], self.density(x, throw=False)[0]
+        return bool(mass > _EMPTY and mass > _MOUNTS * distance * density)
 
     def _end(self, side: float) -> float:
-        """The lower end by decades, the upper one as of any law."""
+        """The lower end by decades above the floor, the upper one as of any law."""
         if side > 0:
             return super()._end(side)
-        x = self._radius * np.geomspace(10.0**-_DECADES, 1.0, _DECADES * _PER_DECADE + 1)
+        floor = self._graph.floor
+        x = floor + (self._radius - floor) * np.geomspace(10.0**-_DECADES, 1.0, _DECADES * _PER_DECADE + 1)
         for _ in range(_ZOOMS):
             lit = np.flatnonzero(self._beyond(x, -1.0) > _EMPTY)
             if lit.size == 0 or lit[0] == 0:
-                return 0.0
+                return floor
             dark, bright = float(x[lit[0] - 1]), float(x[lit[0]])
             found = self._outer_fold(dark, bright, -1.0)
             if not np.isnan(found):
                 return found
-            x = np.geomspace(dark, bright, 9)
+            x = floor + np.geomspace(dark - floor, bright - floor, 9)
         return float(x[0])
 
     def _outer_fold(self, dark: float, bright: float, side: float) -> float:

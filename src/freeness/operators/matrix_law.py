@@ -149,13 +149,17 @@ class MatrixLaw(BandedLaw, TransformLaw):
     @cached_property
     def continuous_hull(self) -> tuple[float, float]:
         """The ends of the continuous part."""
-        mass = 1.0 - sum(mass for _, mass in self._atoms)
-        if mass <= _TOTAL:
+        if self._discrete:
             position = self._atoms[0].position
             return position, position
         low, high = self._guessed_ends()
         high = self._end(1.0) if np.isnan(high) else high
         return (-high if self.symmetric else self._end(-1.0) if np.isnan(low) else low), high
+
+    @property
+    def _discrete(self) -> bool:
+        """Whether atoms hold all the mass."""
+        return 1.0 - sum(mass for _, mass in self._atoms) <= _TOTAL
 
     def _guessed_ends(self) -> tuple[float, float]:
         """Both ends by folds near the extent, all the mass between them; NaN where that fails."""

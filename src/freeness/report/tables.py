@@ -68,9 +68,16 @@ def spectrum_table(comparison: Comparison) -> Table:
         rows.append(("scatter of the mean", f"±{percent(prediction.finite_width_error)}", _NOTHING, _NOTHING))
         deviation = math.sqrt(prediction.expected_variance)
         rows.append(("spread (std)", number(deviation), number(spread), _relative(spread, deviation)))
-        kind = f"{number(top.value)} ({top.kind})"
-        rows.append(("largest eigenvalue", kind, number(largest), _relative(largest, top.value)))
-        rows += [("outlier", number(outlier), _NOTHING, _NOTHING) for outlier in prediction.outliers]
+        singles = prediction.outliers[: values.size - 1]
+        for place, outlier in enumerate(singles):
+            seen, name = (
+                float(values[-1 - place]),
+                "largest eigenvalue" if place == 0 else f"eigenvalue {place + 1} from the top",
+            )
+            rows.append((name, f"{number(outlier)} (outlier)", number(seen), _relative(seen, outlier)))
+        below = float(values[-1 - len(singles)])
+        name = "largest below it, end of the law" if singles else "largest eigenvalue"
+        rows.append((name, f"{number(top.value)} ({top.kind})", number(below), _relative(below, top.value)))
         rows += _atom_rows(comparison)
     if comparison.distance is not None and largest > 0:
         rows.append(("distance W₁/λ_max", _NOTHING, _NOTHING, percent(comparison.distance / largest)))

@@ -17,9 +17,20 @@ import numpy as np
 from scipy.special import ndtri
 
 from freeness.errors import InputError
+from freeness.meanfield import NeuronSignals
 from freeness.network import Convolution, Dense, Network, TokenMixing, described
 from freeness.operators import BlockSegment, RandomMatrix, Segment, SharedMatrix
-from freeness.spectra.graph_builder import Builder, MatrixPass, Node, Parametrisation, Signal, Source, Weights, sizes
+from freeness.spectra.graph_builder import (
+    Aside,
+    Builder,
+    MatrixPass,
+    Node,
+    Parametrisation,
+    Signal,
+    Source,
+    Weights,
+    sizes,
+)
 from freeness.spectra.mixing import MixingBuilder, mixes_tokens
 
 NEURONS = 400  # of a layer at most that are drawn from the mean field, one in each part of equal mass
@@ -28,28 +39,19 @@ _INDEFINITE = 1e-12  # relative size of negative eigenvalues of a covariance tha
 
 
 @dataclass(frozen=True, eq=False)
-class NeuronSignals:
-    """One forward pass, neuron by neuron: the input and the outputs of every weight layer, in the order of ``Network.walk``.
-
-    Each array is (N,), or (samples, channels, *positions).
-    """
-
-    inputs: np.ndarray
-    preactivations: tuple[np.ndarray, ...]
-
-
-@dataclass(frozen=True, eq=False)
 class NetworkGraph:
     """Segments of linked nodes and the random matrices between them; the last node of the last segment is the output.
 
-    ``passes``: of each matrix. ``output``: the signal there, (C, Q).
+    ``passes``: of each matrix. ``asides``: what normalisations add to the links to nodes, by place. ``unseen``: where single
+    eigenvalues outside the law cannot be looked for, None if they can.
     """
 
     segments: tuple[BlockSegment, ...]
     matrices: tuple[SharedMatrix, ...]
     passes: tuple[MatrixPass, ...]
     signals: NeuronSignals
-    output: np.ndarray
+    asides: tuple[tuple[tuple[int, int], Aside], ...]
+    unseen: str | None
 
     @property
     def outputs(self) -> int:
@@ -154,9 +156,8 @@ def network_graph(
         return h
 
     builder = (MixingBuilder if mixing else Builder)(source, _parametrisation(fisher), generator)
-    end = _walked(builder, network, x, channels)
-    builder.closed(end)
-    return _assembled(builder, realised or _signals(x, builder.seen), end.matrix)
+    builder.closed(_walked(builder, network, x, channels))
+    return _assembled(builder, realised or _signals(x, builder.seen))
 
 
 def forward_pass(network: Network, given: NeuronSignals, source: Source, rng: np.random.Generator) -> NeuronSignals:
@@ -317,7 +318,7 @@ def drawn(channels: int, covariance: np.ndarray, rng: np.random.Generator, *, ex
     return normal * np.sqrt(np.maximum(values, 0.0)) @ basis.T
 
 
-def _assembled(builder: Builder, signals: NeuronSignals, output: np.ndarray) -> NetworkGraph:
+def _assembled(builder: Builder, signals: NeuronSignals) -> NetworkGraph:
     nodes = builder.nodes
     chains, places = chained([node.parent for node in nodes], len(nodes) - 1)
     segments = []
@@ -329,4 +330,8 @@ def _assembled(builder: Builder, signals: NeuronSignals, output: np.ndarray) -> 
         SharedMatrix(places[m.source], places[m.target], m.read, m.write, m.taps, m.square, m.kind, m.squares)
         for m in kept
     )
-    return NetworkGraph(tuple(segments), matrices, tuple(m.written for m in kept), signals, output)
+    asides = tuple((places[i], node.aside) for i, node in enumerate(nodes) if node.aside is not None and i in places)
+    unseen = builder.unseen
+    if any(k.shape[-1] > 1 for segment in segments for k in segment.accumulated):
+        unseen = "with positions or several samples"
+    return NetworkGraph(tuple(segments), matrices, tuple(m.written for m in kept), signals, asides, unseen)

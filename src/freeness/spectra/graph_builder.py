@@ -31,6 +31,14 @@ Weights = Dense | Convolution
 Source = Callable[[Weights | TokenMixing, tuple[int, ...], np.ndarray], np.ndarray]
 
 
+@dataclass(frozen=True, eq=False)
+class Aside:
+    """What a normalisation over the neurons adds to a diagonal slope: ``left``·``right``ᵀ, (C, k) and (C', k)."""
+
+    left: np.ndarray
+    right: np.ndarray
+
+
 @dataclass(eq=False)
 class Node:
     """K (1 or C, Q, Q), channels of the network there, and a parent by a link (C, Q, Q')."""
@@ -39,6 +47,7 @@ class Node:
     channels: int
     parent: int | None = None
     link: np.ndarray | None = None
+    aside: Aside | None = None
 
 
 @dataclass(eq=False)
@@ -58,17 +67,22 @@ class PlacedMatrix:
 
 @dataclass(frozen=True, eq=False)
 class MatrixPass:
-    """What the forward pass says of one matrix: W·``inputs`` = ``outputs`` (C, Q), biases taken off by their variance's share."""
+    """What the forward pass says of one matrix: W·``inputs`` is ``outputs`` (C, Q) but for biases, ``share`` of their square.
+
+    ``aside``: of the slope in front of the matrix.
+    """
 
     inputs: np.ndarray
     outputs: np.ndarray
+    share: float
+    aside: Aside | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Signal:
     """x of every drawn channel (C, n, *positions); ``slope`` dx/dh (C, Q, Q') by the h of ``node``; how many channels there are.
 
-    ``flat``: positions count as channels from here on.
+    ``flat``: positions count as channels from here on. ``aside``: what is added to the slope, of one sample without positions.
     """
 
     node: int | None
@@ -76,6 +90,7 @@ class Signal:
     slope: np.ndarray
     channels: int
     flat: bool = False
+    aside: Aside | None = None
 
     @property
     def matrix(self) -> np.ndarray:
@@ -87,7 +102,8 @@ class Signal:
 class Builder:
     """Nodes, matrices and outputs of weight layers met so far.
 
-    ``fisher``: weights accumulate the Gram matrix of what they read, in a parametrisation.
+    ``fisher``: weights accumulate the Gram matrix of what they read, in a parametrisation. ``unseen``: where single eigenvalues
+    cannot be looked for.
     """
 
     source: Source
@@ -96,6 +112,7 @@ class Builder:
     nodes: list[Node] = field(default_factory=list)
     matrices: list[PlacedMatrix] = field(default_factory=list)
     seen: list[np.ndarray] = field(default_factory=list)
+    unseen: str | None = None
 
     def through(self, layers: Sequence[object], signal: Signal) -> Signal:
         for layer in layers:
@@ -113,7 +130,9 @@ class Builder:
                 axes = (0, *range(2, x.ndim)) if layer.positions or signal.flat else (0,)
                 centre = x.mean(axis=axes, keepdims=True) if layer.kind == "layer" else 0.0
                 size = np.sqrt(((x - centre) ** 2).mean(axis=axes, keepdims=True) + layer.epsilon)
-                return _scaled(signal, (x - centre) / size, np.broadcast_to(1 / size, x.shape))
+                normal = (x - centre) / size
+                scaled = _scaled(signal, normal, np.broadcast_to(1 / size, x.shape))
+                return replace(scaled, aside=_projected(layer, signal, scaled)) if x[0].size == 1 else scaled
             case Normalisation():
                 return _over_batch(layer, signal)
             case Dropout():
@@ -127,7 +146,7 @@ class Builder:
                 slope = np.kron(np.eye(samples), average) @ signal.slope
                 return Signal(signal.node, value, slope, signal.channels, signal.flat)
             case Flatten():
-                return Signal(signal.node, x, signal.slope, signal.channels, True)
+                return replace(signal, flat=True)
             case Residual():
                 return self._residual(layer, signal)
         raise InputError(
@@ -188,8 +207,12 @@ class Builder:
         for matrix in self.matrices:
             if matrix.target == here:
                 matrix.write = outer if matrix.write is None else outer @ matrix.write
+        if inner.aside is not None:
+            self.unseen = "behind a normalisation at the end of a branch"
         if signal.node is not None:
-            node.parent, node.link = signal.node, layer.skip * signal.slope
+            node.parent, node.link, node.aside = signal.node, layer.skip * signal.slope, signal.aside
+            if signal.aside is not None:
+                node.aside = Aside(layer.skip * signal.aside.left, signal.aside.right)
         value = layer.skip * signal.value + layer.scale * inner.value
         count = outer.shape[1]
         return Signal(here, value, np.broadcast_to(np.eye(count), (len(value), count, count)), signal.channels)
@@ -198,7 +221,8 @@ class Builder:
         """A last node behind what follows the last weights."""
         count = signal.slope.shape[1]
         if signal.node is not None and not (signal.slope.shape[2] == count and (signal.slope == np.eye(count)).all()):
-            self.nodes.append(Node(np.zeros((1, count, count)), signal.channels, signal.node, signal.slope))
+            nothing = np.zeros((1, count, count))
+            self.nodes.append(Node(nothing, signal.channels, signal.node, signal.slope, signal.aside))
 
 
 def sizes(layer: Weights | TokenMixing) -> tuple[int, int]:
@@ -228,7 +252,7 @@ def placed(layer: Weights | TokenMixing, signal: Signal, here: int, taps: np.nda
     """
     assert signal.node is not None
     share = max(0.0, 1 - layer.sigma_b**2 / float((h**2).mean())) if h.any() else 0.0
-    passed = MatrixPass(signal.matrix, share * h.reshape(len(h), -1))
+    passed = MatrixPass(signal.matrix, h.reshape(len(h), -1), share, signal.aside)
     square, every = layer.weights.sigma_w**2, np.eye(taps.shape[1])[None]
     match layer.weights:
         case Haar():
@@ -274,7 +298,22 @@ def _over_batch(layer: Normalisation, signal: Signal) -> Signal:
 
 def _scaled(signal: Signal, value: np.ndarray, derivative: np.ndarray) -> Signal:
     slope = derivative.reshape(len(derivative), -1)[:, :, None] * signal.slope
-    return replace(signal, value=value, slope=slope)
+    aside = signal.aside
+    if aside is not None:
+        aside = Aside(derivative.reshape(len(derivative), 1) * aside.left, aside.right)
+    return replace(signal, value=value, slope=slope, aside=aside)
+
+
+def _projected(layer: Normalisation, signal: Signal, scaled: Signal) -> Aside:
+    """A normalisation passes nothing along its output, nor, of layers, along the mean: dn/dx = (1 - QQᵀ)/size."""
+    normal, slope = scaled.matrix / len(scaled.value) ** 0.5, scaled.slope[:, :, 0]
+    flat = np.full_like(normal, len(normal) ** -0.5)
+    q = np.hstack([flat, normal]) if layer.kind == "layer" else normal
+    if signal.aside is None:
+        return Aside(-q, slope * q)
+    assert scaled.aside is not None
+    left, right = scaled.aside.left, scaled.aside.right
+    return Aside(np.hstack([left, -q]), np.hstack([right, slope * q + right @ (left.T @ q)]))
 
 
 def _taps(layer: Weights, signal: Signal, trained: bool = False) -> tuple[np.ndarray, tuple[int, ...], int]:

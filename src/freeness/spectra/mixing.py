@@ -63,6 +63,7 @@ class MixingBuilder(Builder):
                 "expected the Jacobian of a network that mixes tokens, got its Fisher information, which the theory does not "
                 "cover; measure it instead."
             )
+        self.unseen = "in networks that mix tokens"
         first = next(layer for layer in network.walk() if isinstance(layer, (TokenMixing, Convolution)))
         self.grid = (len(x), x.shape[2])
         _expect(first, self.grid)

@@ -10,13 +10,14 @@ from freeness.network import Convolution, Dense, Haar, Measured, Network, TokenM
 from freeness.network.ensembles import Gaussian
 from freeness.spectra.backward import fisher_law, graph_of, is_chain, jacobian_law
 from freeness.spectra.diagonal import diagonal_law, is_diagonal
-from freeness.spectra.graph import CHANNELS, NEURONS, NetworkGraph, NeuronSignals
+from freeness.spectra.graph import CHANNELS, NEURONS, NetworkGraph, NeuronSignals, network_graph
 from freeness.spectra.graph_builder import Parametrisation, sizes
 from freeness.spectra.graph_spectrum import graph_law
 from freeness.spectra.mixing import mixes_tokens
 from freeness.spectra.outliers import outliers
 from freeness.spectra.records import Prediction, TopEigenvalue
 
+_UNSEEN = "single eigenvalues outside the law are not looked for"
 _METHOD = "deterministic equivalent of the network's graph"
 _WEIGHTS = {
     Haar: "weights are Haar-distributed (semi-)orthogonal matrices",
@@ -45,7 +46,9 @@ def predict_jacobian(
         return _of_graph(network, graph_of(network, qhat0, realised, samples, None), realised is not None)
     assert not isinstance(realised, NeuronSignals)
     found = realised or signals(network, qhat0)
-    return _prediction(jacobian_law(network, realised=found), network, found, "S-transforms multiplied layer by layer")
+    law = jacobian_law(network, realised=found)
+    method = "S-transforms multiplied layer by layer"
+    return _prediction(law, network, found, method, _singles(network, qhat0, found, None))
 
 
 def predict_fisher(
@@ -70,10 +73,18 @@ def predict_fisher(
     assert not isinstance(realised, NeuronSignals)
     found = realised or signals(network, qhat0)
     law = fisher_law(network, realised=found, parametrisation=parametrisation)
-    return _prediction(law, network, found, "Fisher recursion as moves of one curve")
+    singles = _singles(network, qhat0, found, parametrisation)
+    return _prediction(law, network, found, "Fisher recursion as moves of one curve", singles)
 
 
-def _prediction(law: Law, network: Network, found: Signals, method: str) -> Prediction:
+def _singles(network: Network, qhat0: float, found: Signals, fisher: Parametrisation | None) -> tuple[float, ...]:
+    """Single eigenvalues of a chain, looked for in its graph, by the neurons of its signals or by some that are drawn."""
+    if found.source == "realised" and found.neurons is None:
+        return ()
+    return outliers(network_graph(network, qhat0, realised=found.neurons, fisher=fisher or False))
+
+
+def _prediction(law: Law, network: Network, found: Signals, method: str, singles: tuple[float, ...]) -> Prediction:
     outputs = network.dense[-1].fan_out
     # τ over C outputs of a Haar-rotated matrix scatters with variance 2·Var(law)/C² about the law's mean; a mean field
     # also misses the random walk of q, which grows like √(L/N)
@@ -81,7 +92,8 @@ def _prediction(law: Law, network: Network, found: Signals, method: str) -> Pred
     wander = np.sqrt(network.depth / min(network.widths[1:-1] or (outputs,))) if found.source == "mean-field" else 0.0
     error = float(np.hypot(scatter, wander))
     variance = law.variance * few_outputs_factor(network)
-    return Prediction(law, top_eigenvalue(law), _assumptions(network, found), method, error, variance)
+    assumptions = _assumptions(network, found)
+    return Prediction(law, top_eigenvalue(law), assumptions, method, error, variance, singles)
 
 
 def _of_neurons(network: Network, qhat0: float, realised: NeuronSignals | None, *, fisher: bool) -> Prediction:
@@ -114,8 +126,8 @@ def _of_graph(network: Network, graph: NetworkGraph, realised: bool) -> Predicti
             "weights over tokens and over channels are free from one another, though they commute: an approximation (2–4 % of "
             "the Cauchy transform; the upper end may lie 25 % low)",
         )
-    if graph.plain is None:
-        assumptions += ("single eigenvalues outside the law are not looked for with positions or several samples",)
+    if graph.unseen is not None:
+        assumptions += (f"{_UNSEEN} {graph.unseen}",)
     error = float(np.hypot(scatter, wander))
     found = outliers(graph, law)
     return Prediction(law, top_eigenvalue(law), assumptions, _METHOD, error, law.variance, found)
@@ -149,7 +161,7 @@ def few_outputs_factor(network: Network) -> float:
 
 def top_eigenvalue(law: Law) -> TopEigenvalue:
     """The right end of the support, and whether an atom sits there."""
-    value = law.hull[1]
+    value = law.upper_end
     mass = sum(atom.mass for atom in law.atoms if atom.position == value)
     return TopEigenvalue(float(value), "atom" if mass > 0 else "edge", float(mass))
 
@@ -162,4 +174,5 @@ def _assumptions(network: Network, found: Signals) -> tuple[str, ...]:
         "realised": "signals and φ'(h)² taken from one forward pass of this network",
     }[found.source]
     freeness = "weights and activation derivatives of different layers are asymptotically free (wide layers)"
-    return (*weights, freeness, signal)
+    unseen = found.source == "realised" and found.neurons is None
+    return (*weights, freeness, signal, *((f"{_UNSEEN} without the signals of every neuron",) if unseen else ()))

@@ -36,6 +36,11 @@ class Prediction:
     expected_variance: float
     outliers: tuple[float, ...] = ()
 
+    @property
+    def top(self) -> float:
+        """The largest eigenvalue: an outlier's, or the end of the law."""
+        return max((self.edge.value, *self.outliers))
+
 
 @dataclass(frozen=True, eq=False)
 class Measurement:

@@ -202,4 +202,4 @@ def chain_signals(network: Network, neurons: NeuronSignals) -> Signals:
         else:
             norm, x = float(x @ x), np.asarray(next(outputs), dtype=float).ravel()
             found.append(DenseSignal(layer.fan_in, norm, float(np.mean(x**2))))
-    return Signals(tuple(found), "realised")
+    return Signals(tuple(found), "realised", neurons)

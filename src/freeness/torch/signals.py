@@ -11,9 +11,8 @@ from torch import Tensor
 
 from freeness.errors import InputError
 from freeness.laws import Empirical
-from freeness.meanfield.signals import ActivationSignal, DenseSignal, Signals
+from freeness.meanfield.signals import ActivationSignal, DenseSignal, NeuronSignals, Signals
 from freeness.network import Convolution, Dense
-from freeness.spectra import NeuronSignals
 from freeness.torch.elementwise import derivative
 from freeness.torch.steps import ConvolutionStep, DenseStep, ResidualStep, Step
 from freeness.torch.trace import Chain, Trace
@@ -43,13 +42,15 @@ def realised_signals(trace: Trace, x: Tensor) -> Signals:
     """
     values = layer_values(trace.chain, x)
     signals: list[DenseSignal | ActivationSignal] = []
+    outputs: list[np.ndarray] = []
     for step, given, returned in zip(trace.chain.steps, values, values[1:], strict=False):
         if isinstance(step, DenseStep):
             signals.append(DenseSignal(given.numel(), float(given @ given), float(returned.square().mean())))
+            outputs.append(returned.cpu().numpy())
         else:
             slopes = derivative(step.function, given).square()
             signals.append(ActivationSignal(float(given.square().mean()), Empirical(slopes.cpu().numpy())))
-    return Signals(tuple(signals), "realised")
+    return Signals(tuple(signals), "realised", NeuronSignals(values[0].cpu().numpy(), tuple(outputs)))
 
 
 def realised_neurons(trace: Trace, x: Tensor) -> NeuronSignals:
