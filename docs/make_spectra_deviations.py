@@ -210,7 +210,7 @@ drawn network has less than the theory says (first table), the theory has less t
 
 Means over the draws: relative deviation of moments 1–3 (± standard error of the third), of the largest eigenvalue from the end
 of the law (of the second where the theory finds an outlier), of the largest from that outlier (in how many of the networks; a
-dash: not looked for when the row was computed), W₁ distance over the standard deviation, largest gap of the distribution functions
+dash: not looked for when the row was computed), W₁ distance over the standard deviation, largest gap of the distribution function
 at the deciles; "within": all criteria of `tests/spectra/agreement.py` (moments 1 % or 3 standard errors, end 3 % at an atom and
 6 % at an edge, W₁/std .05, deciles .02), which know of no outliers.
 
