@@ -22,6 +22,9 @@ _TYPES = {
     "html": "text/html",
 }
 _SIZE = {"width": 960, "height": 600, "scale": 2}
+_LOADED = """new Promise((done) => {
+    const timer = setInterval(() => { if (getElement(%d)?.Plotly) { clearInterval(timer); done(true); } }, 50);
+})"""
 _PATIENCE = 20.0  # seconds for the browser to make a file of a picture
 Producer = Callable[[], Awaitable[bytes]]
 
@@ -76,11 +79,13 @@ class Figure:
             kind: "png" or "svg".
 
         Raises:
-            InputError: the browser has drawn nothing yet.
+            InputError: the browser does not answer.
         """
-        if not self._drawn:
-            raise InputError("expected a picture that is drawn, got none yet; wait a moment.")
-        address = await self.plot.run_plot_method("toImage", {"format": kind} | _SIZE, timeout=_PATIENCE)
+        try:
+            await self.plot.client.run_javascript(_LOADED % self.plot.id, timeout=_PATIENCE)
+            address = await self.plot.run_plot_method("toImage", {"format": kind} | _SIZE, timeout=_PATIENCE)
+        except TimeoutError:
+            raise InputError("expected a picture from the browser, got none; wait a moment and try again.") from None
         head, _, content = str(address).partition(",")
         return base64.b64decode(content) if head.endswith("base64") else unquote_to_bytes(content)
 
