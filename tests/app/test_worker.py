@@ -1,4 +1,6 @@
 import asyncio
+import subprocess
+import sys
 import time
 
 import pytest
@@ -84,3 +86,9 @@ def test_memory_beyond_the_limit_is_refused_or_ends_the_process_alone():
         return answer
 
     assert in_thread(story())["variance"] == 1.0
+
+
+def test_worker_process_loads_no_web_framework_and_the_laws_need_no_torch():
+    code = "import sys, freeness.app.worker_process, freeness.app.law_job; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not set(done.stdout.split()) & {"nicegui", "fastapi", "torch", "matplotlib", "plotly"}

@@ -1,5 +1,4 @@
-"""The explorer in the browser: each page is the same library call as a command."""
+"""The explorer in the browser: each page is the same library call as a command. The server is :mod:`freeness.app.serve`.
 
-from freeness.app.serve import LOOPBACK, AppOptions, serve
-
-__all__ = ["LOOPBACK", "AppOptions", "serve"]
+Nothing is imported here: worker processes, which are started anew whenever one had to be ended, need no web framework.
+"""
