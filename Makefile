@@ -7,11 +7,12 @@ TORCH_SPEC ?=
 
 VENV := .venv
 STAMP := $(VENV)/.freeness-installed
+DOCS_STAMP := $(VENV)/.freeness-docs-installed
 # One BLAS and torch thread a process: two test workers on two cores would fight otherwise.
 PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow bench lint
+.PHONY: help demo test slow bench lint docs
 
 help:
 	@echo "make demo   the whole story on bundled images, in about a minute"
@@ -19,6 +20,7 @@ help:
 	@echo "make slow   the slow tests"
 	@echo "make bench  the benchmarks"
 	@echo "make lint   ruff and pyright"
+	@echo "make docs   the documentation, into docs/_build"
 
 # A second call finds the stamp and installs nothing, unless a dependency may have changed.
 $(STAMP): pyproject.toml constraints.txt
@@ -43,3 +45,11 @@ lint: $(STAMP)
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/pyright
+
+$(DOCS_STAMP): $(STAMP)
+	$(VENV)/bin/python -m pip install -e ".[docs]" -c constraints.txt
+	@touch $@
+
+docs: $(DOCS_STAMP)
+	$(VENV)/bin/python -m sphinx -q -W --keep-going -b html docs docs/_build
+	@echo "open docs/_build/index.html"

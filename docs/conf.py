@@ -1,0 +1,68 @@
+"""How Sphinx builds the documentation; `make docs` calls it."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import version as installed_version
+from typing import Any
+
+from sphinx.application import Sphinx
+
+project = "freeness"
+author = copyright = "freeness contributors"
+version = release = installed_version("freeness")
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+]
+source_suffix = {".md": "markdown"}
+exclude_patterns = ["_build"]
+suppress_warnings = ["ref.python"]  # a word in a signature that is an attribute of several classes links to none
+html_theme = "furo"
+html_title = "freeness"
+html_copy_source = False
+
+myst_heading_anchors = 3
+myst_enable_extensions = ["dollarmath"]
+
+autodoc_member_order = "groupwise"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+autosummary_generate = False  # the tables of names only; every room is one page
+
+
+_LITERAL = re.compile(r"(``.*?``|:[a-z:]+:`[^`]*`)")
+_MARKUP = re.compile(r"([|`]|\*(?=\S)|(?<=\w)_\b)")
+
+
+def plain_text(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Keep |x|, a*a and W_ in docstrings what they are: only literals, roles and examples are markup there."""
+    for place, line in enumerate(lines):
+        if not line.lstrip().startswith((">>>", "...")):
+            parts = _LITERAL.split(line)
+            parts[::2] = [_MARKUP.sub(r"\\\1", part) for part in parts[::2]]
+            lines[place] = "".join(parts)
+
+
+def table_of_names(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Put the names of a room, with their first sentences, before the names themselves."""
+    if what == "module" and hasattr(obj, "__all__"):
+        entries = [f"   {listed_as(member, getattr(obj, member), name)}" for member in obj.__all__]
+        lines += ["", ".. autosummary::", "   :nosignatures:", "", *entries, ""]
+
+
+def listed_as(member: str, thing: Any, module: str) -> str:
+    """The name under which the reference has what ``module`` exports: that of the room that defines it."""
+    room = ".".join(getattr(thing, "__module__", module).split(".")[:2])
+    at_home = member if room == module else f"{room}.{member}"
+    return at_home.removeprefix(f"{module}.") if room.startswith("freeness.") else member
+
+
+def setup(app: Sphinx) -> None:
+    """Connect both to autodoc; before napoleon (priority 500) sees the docstring."""
+    app.connect("autodoc-process-docstring", plain_text, priority=400)
+    app.connect("autodoc-process-docstring", table_of_names, priority=600)
