@@ -71,7 +71,7 @@ def test_page_requests_nothing_from_elsewhere(page):
 
 def test_links_within_the_page_have_a_target(page):
     anchors = {link[1:] for link in Reader(page).links if link.startswith("#")}
-    assert anchors == {"network-1", "network-2"}
+    assert anchors == {"network-1", "network-2", "glossary", "cite"}
     assert all(f'id="{anchor}"' in page for anchor in anchors)
 
 
@@ -181,3 +181,10 @@ def test_report_is_written_whole_and_replaces_an_older_one(analysis, tmp_path):
     assert write_report([analysis], tmp_path / "a" / "b") == path
     assert path.read_text(encoding="utf-8") == first
     assert [file.name for file in path.parent.iterdir()] == ["report.html"]
+
+
+def test_the_overview_shows_the_rate_of_divergence_and_not_the_linearised_bound(analysis):
+    rate = replace(analysis.learning_rate, bound=0.001234, recommended=0.0199, limit=0.0796)
+    other = replace(analysis, learning_rate=rate)
+    overview = render_html([other, other]).split("<article")[0]
+    assert "0.0199" in overview and "0.0796" in overview and "0.00123" not in overview
