@@ -47,14 +47,19 @@ def frame(path: str, title: str, lead: str) -> Iterator[None]:
 
 
 class Refusals:
-    """The place where a page says what it cannot do; screen readers hear it."""
+    """The place where a page says what it cannot do; screen readers hear it.
 
-    def __init__(self, sentences: Sequence[str] = ()) -> None:
+    Args:
+        lasting: sentences that stay, such as those on the address.
+    """
+
+    def __init__(self, lasting: Sequence[str] = ()) -> None:
+        self._lasting = tuple(lasting)
         self._place = ui.element("div").props('role="alert"')
-        self.say(*sentences)
+        self.say()
 
     def say(self, *sentences: str) -> None:
-        """Show these sentences in place of the last ones.
+        """Show these sentences in place of the last ones, behind those that stay.
 
         Args:
             *sentences: none to say nothing.
@@ -63,7 +68,7 @@ class Refusals:
             return
         self._place.clear()
         with self._place:
-            for sentence in sentences:
+            for sentence in (*self._lasting, *sentences):
                 ui.label(sentence).classes("refused")
 
 
