@@ -100,7 +100,7 @@ def _links(current: str) -> str:
 async def _toggle(dark: ui.dark_mode) -> None:
     seen = dark.value
     if seen is None:  # what the system says
-        seen = await ui.run_javascript("document.body.classList.contains('body--dark')")
+        seen = await ui.run_javascript("document.body.classList.contains('body--dark')", timeout=10.0)
     dark.value = not seen
     word = "dark" if dark.value else "light"
     ui.run_javascript(f"document.cookie = 'theme={word}; path=/; SameSite=Strict'")
