@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import jsonschema
 import pytest
 from rich.cells import cell_len
 from typer.testing import CliRunner
@@ -270,6 +271,13 @@ def test_files_hold_the_same_numbers_as_stdout(model):
     assert plain.exit_code == 0
     assert number(shown["learning_rate"]["recommended"], 3) in plain.stdout
     assert "analysis.json" in plain.stdout
+
+
+def test_the_schema_is_printed_without_a_model_and_holds_for_what_is_printed(model):
+    asked = run("analyze", "--schema")
+    assert asked.exit_code == 0 and asked.stderr == ""
+    document = run("analyze", f"{model / 'model.py'}:build", "--data", "gaussian", "--json")
+    jsonschema.validate(json.loads(document.stdout), json.loads(asked.stdout))
 
 
 def test_factory_that_raises_is_one_sentence(model):

@@ -28,6 +28,15 @@ def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
     return checked
 
 
+@reports_errors
+def _print_schema(asked: bool) -> None:
+    if asked:
+        with needs_extra("torch"):
+            from freeness.report import schema_text
+        typer.echo(schema_text(), nl=False)
+        raise typer.Exit
+
+
 def _computes(device: str) -> str:
     if device.partition(":")[0] == "meta":
         raise typer.BadParameter(f"expected a device that computes, got {device!r}; choose cpu.")
@@ -62,6 +71,12 @@ def analyze_command(
     ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print JSON on stdout and nothing else there; files only with --out.")
+    ] = False,
+    schema: Annotated[
+        bool,
+        typer.Option(
+            "--schema", help="Print the JSON Schema of --json and end.", is_eager=True, callback=_print_schema
+        ),
     ] = False,
     seed: Annotated[
         int, typer.Option(min=0, max=2**63 - 1, help="Seed of the factory's weights and of random data.")

@@ -1,6 +1,7 @@
 """An analysis as a self-contained HTML report, as tables of text, and as strict JSON."""
 
 from freeness.report.document import SCHEMA_VERSION, dump_json, to_json, write_json
+from freeness.report.document_schema import schema, schema_text
 from freeness.report.files import require_writable
 from freeness.report.folder import DOCUMENT_NAME, require_folder, write_folder
 from freeness.report.html import REPORT_NAME, render_html, write_report
@@ -30,6 +31,8 @@ __all__ = [
     "require_folder",
     "require_writable",
     "role_table",
+    "schema",
+    "schema_text",
     "spectrum_table",
     "state_table",
     "to_json",

@@ -23,7 +23,7 @@ _POINTS = 240  # of the density table
 
 
 def to_json(analysis: Analysis) -> dict[str, Any]:
-    """The analysis as a document that ``json.dumps(..., allow_nan=False)`` accepts.
+    """The analysis as a document that ``json.dumps(..., allow_nan=False)`` accepts; :func:`schema` describes it.
 
     Numbers keep all their digits; one that is not finite (or a density point that did not converge) becomes null. Each
     spectrum has ``predicted`` (null where theory does not cover the network, then ``reason`` says why) with ``law``:
