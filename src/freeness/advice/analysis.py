@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 from freeness.laws import Atom
+from freeness.laws.display import html_table, number
 from freeness.spectra.alternating_words import FreenessTest
 from freeness.spectra.records import Measurement, Prediction
 
@@ -48,6 +50,21 @@ class Comparison:
     measured: Measurement
     distance: float | None
     reason: str = ""
+
+    @property
+    def numbers(self) -> tuple[tuple[str, float | None, float], ...]:
+        """Name, theory (None without a prediction) and measured value of mean, standard deviation and largest eigenvalue."""
+        values, theory = self.measured.eigenvalues, self.predicted
+        return (
+            ("mean", theory and theory.law.mean, float(values.mean())),
+            ("standard deviation", theory and math.sqrt(theory.expected_variance), float(values.std())),
+            ("largest eigenvalue", theory and theory.top, float(values[-1])),
+        )
+
+    def _repr_html_(self) -> str:
+        rows = [(name, number(theory), number(seen)) for name, theory, seen in self.numbers]
+        title = f"No prediction: {self.reason}" if self.predicted is None else "Predicted beside measured"
+        return html_table(title, rows, ("", "theory", "measured"))
 
 
 @dataclass(frozen=True)
@@ -144,3 +161,27 @@ class Analysis:
     seed: int
     dtype: str
     freeness: FreenessOutcome = FreenessOutcome(None, "it was not asked for")
+
+    def _repr_html_(self) -> str:
+        verdict, rate = self.verdict, self.learning_rate
+        rows = [
+            ("verdict", f"{verdict.phase or 'phase not determined'}, {'' if verdict.isometric else 'not '}isometric"),
+            *(("", sentence) for sentence in (*verdict.sentences, *verdict.advice)),
+            *(("warning", warning) for warning in verdict.warnings),
+            ("learning rate to start from", number(rate.recommended, 3)),
+            (f"{rate.optimizer} diverges above", number(rate.unstable, 3)),
+            ("sharpness λ, measured", f"{number(rate.sharpness)} ± {number(rate.sharpness_error, 1)}"),
+            *_spectrum_rows("JJᵀ", self.jacobian),
+            *_spectrum_rows("Θ", self.fisher),
+            ("freeness of the weights", self.freeness.status),
+            *(("not covered", reason) for reason in self.uncovered),
+        ]
+        return html_table(self.title, rows)
+
+
+def _spectrum_rows(symbol: str, comparison: Comparison) -> list[tuple[str, str]]:
+    return [
+        (f"{name} of {symbol}", f"{number(theory)} in theory, {number(seen)} measured")
+        for name, theory, seen in comparison.numbers
+        if name != "standard deviation"
+    ]

@@ -13,6 +13,7 @@ from scipy.optimize import elementwise
 from freeness.errors import ConvergenceError, InputError
 from freeness.laws.cumulants import free_cumulants, moments_on_circle, transform_on_axis
 from freeness.laws.curve import Curve
+from freeness.laws.display import law_html
 from freeness.laws.support import Edge, edges_of
 
 _NUDGE = 1e-6  # distance from an atom, relative to the support, at which its two sides are read
@@ -252,6 +253,9 @@ class Law(ABC):
     def standard_deviation(self) -> float:
         """√variance."""
         return float(np.sqrt(self.variance))
+
+    def _repr_html_(self) -> str:
+        return law_html(self)
 
     def _checked(self, values: np.ndarray, boundary: Boundary, throw: bool) -> np.ndarray:
         if throw and not boundary.converged.all():

@@ -9,6 +9,7 @@ import numpy as np
 
 from freeness.advice.analysis import Analysis, Comparison, LayerRow
 from freeness.laws import Atom
+from freeness.laws.display import html_table, number
 from freeness.plots.pointmass import shown_atoms, split_eigenvalues
 from freeness.spectra import Word
 
@@ -24,17 +25,8 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     numeric: tuple[str, ...] = ()
 
-
-def number(value: float | None, digits: int = 4) -> str:
-    """A number for people: a few significant digits, a dash for None, words for what is not finite.
-
-    Example:
-        >>> number(1234.5678), number(None), number(float("inf"))
-        ('1235', '–', 'infinite')
-    """
-    if value is None or math.isnan(value):
-        return _NOTHING
-    return f"{value:.{digits}g}" if math.isfinite(value) else "infinite" if value > 0 else "-infinite"
+    def _repr_html_(self) -> str:
+        return html_table("", self.rows, self.header)
 
 
 def percent(value: float) -> str:
