@@ -137,7 +137,8 @@ class SumPower(Move):
 class ProductPower(Move):
     """μ^{⊠s}, s ≥ 1, μ on [0, ∞): u kept, S ← S^s, that is z ← z (u/g)^{s-1}.
 
-    u/g = z - 1/g stays in the lower half-plane, so its power is single-valued. Source: Belinschi, Bercovici (2005).
+    u/g = z - 1/g stays in the lower half-plane, so its power is single-valued, and every power on the way keeps the upper
+    half-plane: what winds around 0 belongs to another sheet. Source: Belinschi, Bercovici (2005).
     """
 
     exponent: float
@@ -154,6 +155,9 @@ class ProductPower(Move):
         if point.potential is not None:
             potential = self.exponent * point.potential + power * lower_log(point.u.value)
         margin = np.minimum(point.margin, physical_margin(z, point.base, point.g.value))
+        if np.iscomplexobj(ratio.value):
+            phase = np.angle(point.z.value) + power * np.imag(lower_log(ratio.value))
+            margin = np.where(phase <= -np.pi, -1.0, margin)
         return CurvePoint(z, point.z * point.g / z, point.u, potential, margin, point.base, point.updates)
 
     def mean(self, mean: float) -> float:

@@ -16,6 +16,7 @@ from freeness.laws.law import Atom, Boundary, Law, real_points
 from freeness.numerics.half_plane import lower_log
 from freeness.numerics.jet import Jet, Number, plain
 
+_SLACK = 1e-6  # relative width beyond a sector that is rounding
 _RANGE = (-40.0, 745.0)  # logit of the angle: from the edge to the smallest double
 
 
@@ -73,8 +74,11 @@ class FussCatalan(Law):
         return np.array([self.moment(k) for k in range(1, order + 1)])
 
     def moment_inverse(self, u: Number) -> Number:
-        """(1 + u)^{order+1}; 1 + u is in the closed lower half-plane, and positive on the real axis outside the support."""
-        return _power(u + 1.0, self.order + 1)
+        """(1 + u)^{order+1}; 1 + u has an argument in [-π/(order+1), 0], and is positive on the real axis outside the support.
+
+        NaN elsewhere: there the power winds around 0, and solutions would belong to another sheet.
+        """
+        return _in_sector(u + 1.0, self.order + 1)
 
     def cauchy_of_u(self, u: Number) -> Number:
         """u/(1 + u)^order."""
@@ -144,6 +148,15 @@ class FussCatalan(Law):
     @property
     def _solved(self) -> CurveLaw:
         return CurveLaw(self.curve, self.variance, (), 0.0)
+
+
+def _in_sector(base: Number, exponent: float) -> Number:
+    value = plain(base)
+    if np.iscomplexobj(value):
+        outside = np.abs(np.angle(value)) * exponent > np.pi * (1 + _SLACK)
+        if outside.any():
+            base = base * np.where(outside, np.nan, 1.0)
+    return _power(base, exponent)
 
 
 def _power(base: Number, exponent: float) -> Number:
