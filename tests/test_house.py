@@ -43,7 +43,7 @@ LIBRARIES |= {
     "interpret": TYPED | {"torch"},
     "experiments": TYPED | {"torch", "dask", "distributed", "xarray", "pandas", "pydantic"},
     "plots": TYPED | {"matplotlib", "plotly"},
-    "report": TYPED | {"jinja2"},
+    "report": TYPED | {"jinja2", "pandas"},  # pandas where a DataFrame is asked for
     "app": TYPED | {"nicegui", "fastapi"},  # nicegui is built on it
     "cli": TYPED | {"typer", "rich"},
     "errors": set(),

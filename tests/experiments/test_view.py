@@ -8,7 +8,7 @@ import pytest
 import xarray
 
 from freeness.errors import InputError
-from freeness.experiments import export, open_sweep, preset, run_sweep, with_thresholds
+from freeness.experiments import export, frame, open_sweep, preset, run_sweep, with_thresholds
 from freeness.experiments.store import open_store
 
 
@@ -105,3 +105,14 @@ def test_accuracy_that_never_falls_has_no_boundary():
     table = made((2, 4, 8), lambda d: 3.0 / d, lambda d: 0.5 / d).isel(rate_index=slice(0, 6))
     assert with_thresholds(table)["boundary"].isnull().all()
     assert np.isnan(with_thresholds(table)["boundary_slope"].item())
+
+
+def test_a_frame_has_a_row_for_every_look_with_the_values_of_the_table(store):
+    table = open_sweep(store)
+    found = frame(table)
+    assert len(found) == int(np.prod(list(table.sizes.values())))
+    row = found.iloc[17]
+    at = {name: row[name] for name in ("design", "depth", "rate_index", "seed", "step")}
+    assert row["accuracy"] == float(table["accuracy"].sel(at)) and row["rate"] == float(
+        table["rate"].sel(design=at["design"], depth=at["depth"], rate_index=at["rate_index"])
+    )

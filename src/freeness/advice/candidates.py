@@ -111,6 +111,12 @@ class Candidate:
         """λ_max of the one-sample Fisher dual Θ."""
         return upper_end(self.network, self.signals, "fisher")
 
+    @property
+    def numbers(self) -> dict[str, float]:
+        """What candidates are compared by, under the names of their attributes; the largest stable rate is the last."""
+        names = ("growth", "spread", "jacobian_top", "fisher_top", "xi", "common", "nonlinearity")
+        return {name: getattr(self, name) for name in names} | {"learning_rate_bound": self.learning_rate.bound}
+
     @cached_property
     def jacobian(self) -> Law:
         """Law of JJᵀ."""

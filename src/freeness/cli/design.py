@@ -184,6 +184,7 @@ _ROWS: tuple[tuple[str, str], ...] = (
     ("correlation depth", "xi"),
     ("output common to all inputs", "common"),
     ("nonlinear share of the rest", "nonlinearity"),
+    ("stable learning rate", "learning_rate_bound"),
 )
 
 
@@ -228,9 +229,8 @@ def _print(console: Console, found: Design, applied: tuple[InitializedLayer, ...
 def _print_table(console: Console, candidates: tuple[Candidate, ...]) -> None:
     console.print("\nBeside the usual ones", style="bold")
     table = _table("", *(candidate.name for candidate in candidates))
-    for name, attribute in _ROWS:
-        table.add_row(name, *(_short(getattr(candidate, attribute)) for candidate in candidates))
-    table.add_row("stable learning rate", *(_short(candidate.learning_rate.bound) for candidate in candidates))
+    for name, number in _ROWS:
+        table.add_row(name, *(_short(candidate.numbers[number]) for candidate in candidates))
     console.print(table)
 
 
@@ -298,8 +298,7 @@ def _document(found: Design, applied: tuple[InitializedLayer, ...]) -> dict[str,
         },
         "table": [
             {"name": candidate.name, "source": candidate.source}
-            | {attribute: _plain(getattr(candidate, attribute)) for _, attribute in _ROWS}
-            | {"learning_rate_bound": _plain(candidate.learning_rate.bound)}
+            | {name: _plain(value) for name, value in candidate.numbers.items()}
             for candidate in found.table
         ],
         "applied": [

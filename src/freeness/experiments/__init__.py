@@ -18,7 +18,7 @@ from freeness.experiments.specification import (
 from freeness.experiments.store import Store, StoreError, open_store
 from freeness.experiments.tasks import Task, faster_stack, perform, tasks_of
 from freeness.experiments.thresholds import with_thresholds
-from freeness.experiments.view import check_export, export, open_sweep
+from freeness.experiments.view import check_export, export, frame, open_sweep
 
 __all__ = [
     "Cell",
@@ -44,6 +44,7 @@ __all__ = [
     "expand",
     "export",
     "faster_stack",
+    "frame",
     "inline",
     "load_images",
     "network_of",

@@ -8,6 +8,7 @@ import secrets
 from pathlib import Path
 
 import numpy as np
+import pandas
 import xarray
 
 from freeness.errors import InputError
@@ -90,6 +91,19 @@ def open_sweep(path: Path | str, name: str | None = None) -> xarray.Dataset:
     return table
 
 
+def frame(table: xarray.Dataset) -> pandas.DataFrame:
+    """A table as a DataFrame, a row for every look at a cell; what was not finished is NaN.
+
+    Args:
+        table: of :func:`open_sweep`.
+
+    Example:
+        >>> frame(xarray.Dataset({"loss": ("step", [2.0, 1.0])}, {"step": [1, 10]})).values.tolist()
+        [[1.0, 2.0], [10.0, 1.0]]
+    """
+    return table.to_dataframe().reset_index()
+
+
 def export(table: xarray.Dataset, path: Path | str) -> None:
     """Write a table to .nc (NetCDF 3) or, a row a look, to .parquet; whole or not at all.
 
@@ -107,7 +121,7 @@ def export(table: xarray.Dataset, path: Path | str) -> None:
         if where.suffix == ".nc":
             table.to_netcdf(temporary, engine="scipy")
         else:
-            table.to_dataframe().reset_index().to_parquet(temporary)
+            frame(table).to_parquet(temporary)
         os.replace(temporary, where)
     except OSError as error:
         raise InputError(f"expected a file to write, got {str(where)!r} ({error}); choose another one.") from error

@@ -4,6 +4,7 @@ from freeness.report.document import SCHEMA_VERSION, dump_json, to_json, write_j
 from freeness.report.document_schema import schema, schema_text
 from freeness.report.files import require_writable
 from freeness.report.folder import DOCUMENT_NAME, require_folder, write_folder
+from freeness.report.frames import frame
 from freeness.report.html import REPORT_NAME, render_html, write_report
 from freeness.report.interpretation import (
     INTERPRETATION_NAME,
@@ -23,6 +24,7 @@ __all__ = [
     "Table",
     "ablation_table",
     "dump_json",
+    "frame",
     "freeness_table",
     "layer_table",
     "number",
