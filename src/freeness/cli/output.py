@@ -53,7 +53,7 @@ def progress_bar(name: str) -> Iterator[Callable[[Progress], None]]:
 def _lines(console: Console) -> Callable[[Progress], None]:
     def report(at: Progress) -> None:
         if at.stage != "done":
-            console.print(f"[{at.done + 1}/{at.total}] {at.stage}", soft_wrap=True)
+            console.print(str(at), soft_wrap=True)
 
     return report
 

@@ -105,7 +105,7 @@ def analyze(
         options: what to look at.
         loss: overrides that of the options.
         optimizer: overrides that of the options.
-        progress: called before every stage.
+        progress: called before every stage; ``print`` shows them.
 
     Raises:
         InputError: the model, the data or the options do not fit; one sentence says what to do.
