@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from importlib.metadata import version as installed_version
 from typing import Any
@@ -27,7 +28,6 @@ html_title = "freeness"
 html_copy_source = False
 
 myst_heading_anchors = 3
-myst_enable_extensions = ["dollarmath"]
 
 autodoc_member_order = "groupwise"
 autodoc_typehints_format = "short"
@@ -36,6 +36,7 @@ autosummary_generate = False  # the tables of names only; every room is one page
 
 
 _LITERAL = re.compile(r"(``.*?``|:[a-z:]+:`[^`]*`)")
+_THEORY = re.compile(r"theory\.md (§\d+(?:\.\d+)?)")
 _MARKUP = re.compile(r"([|`]|\*(?=\S)|(?<=\w)_\b)")
 
 
@@ -45,7 +46,7 @@ def plain_text(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines:
         if not line.lstrip().startswith((">>>", "...")):
             parts = _LITERAL.split(line)
             parts[::2] = [_MARKUP.sub(r"\\\1", part) for part in parts[::2]]
-            lines[place] = "".join(parts)
+            lines[place] = _THEORY.sub(r":doc:`theory.md \1 </theory>`", "".join(parts))
 
 
 def table_of_names(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
@@ -56,10 +57,11 @@ def table_of_names(app: Sphinx, what: str, name: str, obj: Any, options: Any, li
 
 
 def listed_as(member: str, thing: Any, module: str) -> str:
-    """The name under which the reference has what ``module`` exports: that of the room that defines it."""
+    """The name under which the reference has what ``module`` exports: that of the room that defines and exports it."""
     room = ".".join(getattr(thing, "__module__", module).split(".")[:2])
-    at_home = member if room == module else f"{room}.{member}"
-    return at_home.removeprefix(f"{module}.") if room.startswith("freeness.") else member
+    if not room.startswith("freeness.") or room == module or not hasattr(importlib.import_module(room), member):
+        return member
+    return f"{room}.{member}".removeprefix(f"{module}.")
 
 
 def setup(app: Sphinx) -> None:
