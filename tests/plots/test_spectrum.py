@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from matplotlib.patches import StepPatch
 
 import freeness as fr
 from freeness.advice.analysis import Comparison
-from freeness.plots import figure_of, plot_spectrum, split_eigenvalues
+from freeness.plots import figure_of, plot_cdf, plot_spectrum, split_eigenvalues
 
 from . import cases
 
@@ -167,3 +168,15 @@ def test_picture_of_a_wrong_law_shows_the_difference(hardtanh):
 def test_no_pyplot_state():
     code = "import sys, freeness.plots; raise SystemExit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1e-2, 1.0, 1e3, 1e7])
+@pytest.mark.parametrize("plot", [plot_spectrum, plot_cdf])
+def test_labels_of_the_axis_never_overlap(plot, scale):
+    values = scale * np.linspace(1.0, 2.0, 10)
+    axes = plot(Comparison(None, fr.Measurement(values, fr.Empirical(values), "made", 0.0), None))
+    axes.figure.draw_without_rendering()
+    boxes = [label.get_window_extent() for label in axes.get_xticklabels() if label.get_text()]
+    inside = [box for box in boxes if axes.bbox.x0 - 1 <= (box.x0 + box.x1) / 2 <= axes.bbox.x1 + 1]
+    assert len(inside) >= 3
+    assert all(left.x1 < right.x0 for left, right in pairwise(sorted(inside, key=lambda box: box.x0)))

@@ -252,8 +252,7 @@ def _mark_largest(ax: Axes, comparison: Comparison) -> list[Artist]:
 
 
 def _dress(ax: Axes, comparison: Comparison, split: Split, window: Window, title: str, xlabel: str) -> None:
-    ax.set_xscale("log" if window.log else "linear")
-    ax.set_xlim(window.low, window.high)
+    style.show_window(ax, window.low, window.high, log=window.log)
     unit = "density per decade" if window.log else "density"
     rest = split.rest.size / split.total
     if comparison.predicted is not None:

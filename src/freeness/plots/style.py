@@ -29,6 +29,14 @@ def figure_of(ax: Axes) -> Figure:
     return figure
 
 
+def show_window(ax: Axes, low: float, high: float, *, log: bool) -> None:
+    """The horizontal axis from low to high; small and large numbers share a power of ten, for their labels would overlap."""
+    ax.set_xscale("log" if log else "linear")
+    ax.set_xlim(low, high)
+    if not log:
+        ax.ticklabel_format(axis="x", scilimits=(-3, 5), useOffset=False, useMathText=True)
+
+
 def finish(ax: Axes, *, xlabel: str, ylabel: str, title: str) -> None:
     """Labels, light grid, legible ticks."""
     ax.set_xlabel(xlabel, fontsize=FONT)
