@@ -134,7 +134,7 @@ UNTESTED = Word("layer4", "W D° W D°", 0.0, 0.0, 0.0, False)
 
 def freeness_section(page):
     text = " ".join(" ".join(Reader(page).text).split())
-    return text.split("Freeness of the weights: measured")[1].split("Layer by layer")[0]
+    return text.split("Freeness of the weights: measured")[1].split("What is theory and what is measured")[0]
 
 
 def test_freeness_is_shown_pair_by_pair_as_measured(analysis):
@@ -188,3 +188,10 @@ def test_the_overview_shows_the_rate_of_divergence_and_not_the_linearised_bound(
     other = replace(analysis, learning_rate=rate)
     overview = render_html([other, other]).split("<article")[0]
     assert "0.0199" in overview and "0.0796" in overview and "0.00123" not in overview
+
+
+def test_isometry_is_not_judged_where_no_layers_are_followed(analysis):
+    blind = replace(analysis, layers=(), verdict=replace(analysis.verdict, phase=None, isometric=False))
+    page = render_html([blind, blind])
+    assert ">not isometric<" not in page and page.count("not determined") == 2 * 3
+    assert "not isometric" not in blind._repr_html_()

@@ -165,7 +165,8 @@ class Analysis:
     def _repr_html_(self) -> str:
         verdict, rate = self.verdict, self.learning_rate
         rows = [
-            ("verdict", f"{verdict.phase or 'phase not determined'}, {'' if verdict.isometric else 'not '}isometric"),
+            ("verdict", verdict.phase or "phase not determined"),
+            *([("", "isometric" if verdict.isometric else "not isometric")] if self.layers else ()),
             *(("", sentence) for sentence in (*verdict.sentences, *verdict.advice)),
             *(("warning", warning) for warning in verdict.warnings),
             ("learning rate to start from", number(rate.recommended, 3)),

@@ -176,7 +176,7 @@ def _advised(values: np.ndarray, bound: float, how: Training, samples: int, assu
         "kernel. "
     )
     if how.batch == samples:
-        reason += f"The linearised training contracts below {descent.formula} = {bound:.3g}. "
+        reason += f"The linearised training contracts below {bound:.3g} = {descent.formula}. "
     else:
         reason += f"On random batches the linearised training contracts in mean square below {bound:.3g}. "
     reason += (

@@ -267,7 +267,7 @@ def learning_rate(
     matrix = "preconditioned GGN" if preconditioned else "GGN"
     reason = (
         f"λ = {curvature.value:.4g} is the largest eigenvalue of the {matrix} of {loss} over a batch of {curvature.batch}; "
-        f"the linearised training contracts below {descent.formula} = {bound:.3g}. "
+        f"the linearised training contracts below {bound:.3g} = {descent.formula}. "
     )
     if start is None:
         reason += f"Start at {fraction} × 2/λ = {recommended:.3g} ({evidence})."

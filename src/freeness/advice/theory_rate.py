@@ -346,7 +346,7 @@ def _reason(how: Training, descent: Descent, numbers: tuple[float, float], why: 
     )
     return (
         f"λ = {sharpness:.4g} is the predicted largest eigenvalue of the GGN of {loss}{unit} for {samples}: {why}. The "
-        f"linearised training contracts below {descent.formula} = {bound:.3g}.{caution if noisy else ''}"
+        f"linearised training contracts below {bound:.3g} = {descent.formula}.{caution if noisy else ''}"
     )
 
 
