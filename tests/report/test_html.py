@@ -119,7 +119,7 @@ def test_strings_of_the_user_are_escaped(analysis):
 def test_what_theory_does_not_cover_is_said(analysis):
     uncovered = replace(analysis.fisher, predicted=None, distance=None, reason="identity weights are not free")
     page = render_html([replace(analysis, fisher=uncovered, uncovered=("identity weights are not free",))])
-    assert "No prediction." in page
+    assert "No prediction:" in page
     assert "identity weights are not free" in page.split("What is not covered")[1]
 
 
