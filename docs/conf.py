@@ -26,6 +26,9 @@ suppress_warnings = ["ref.python"]  # a word in a signature that is an attribute
 html_theme = "furo"
 html_title = "freeness"
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
+smartquotes = False  # φ' is a derivative
 
 myst_heading_anchors = 3
 

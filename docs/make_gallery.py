@@ -23,7 +23,7 @@ DEPTHS = (4, 16, 64)
 
 def depths() -> Figure:
     """JJᵀ of hard-tanh networks of three depths at σ_JJ² = 1/2."""
-    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    figure = Figure(figsize=(17, 4.2), layout="constrained")
     for axes, depth in zip(figure.subplots(1, len(DEPTHS)), DEPTHS, strict=True):
         plan = fr.design(depth, 512, "hardtanh", isometry=0.5)
         network = fr.mlp(depth, 512, "hardtanh", "haar", sigma_w=plan.sigma_w, sigma_b=plan.sigma_b)
@@ -35,7 +35,7 @@ def depths() -> Figure:
 def main() -> int:
     """Draw all of them."""
     FOLDER.mkdir(exist_ok=True)
-    depths().savefig(FOLDER / "depth.png", dpi=80)
+    depths().savefig(FOLDER / "depth.png", dpi=72)
     for name, command in COMMANDS.items():
         app([*command, "--out", str(FOLDER / f"{name}.png")], standalone_mode=False)
     return 0
