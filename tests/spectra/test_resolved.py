@@ -32,11 +32,11 @@ def compare(name, weights, samples, depth, width, draws, *, ends=False):
         found = law.resolved(z)
         np.testing.assert_allclose(np.trace(found, axis1=1, axis2=2) / samples, law.cauchy(z), rtol=1e-10)
         differences.append((found - measured) / np.linalg.norm(measured, axis=(1, 2))[:, None, None])
-        tops += [law.hull[1] / values[-1]] if ends else []
+        tops += [law.upper_end / values[-1]] if ends else []
     error = np.linalg.norm(np.std(differences, axis=0, ddof=1), axis=(1, 2)) / draws**0.5
     assert (np.linalg.norm(np.mean(differences, axis=0), axis=(1, 2)) <= 0.01 + 3 * error).all()
     assert error.max() < 6 / width
-    assert not ends or 0.95 < np.mean(tops) < 1.05
+    assert not ends or abs(np.mean(tops) - 1) <= 0.05 + 3 * np.std(tops, ddof=1) / draws**0.5
 
 
 @pytest.mark.parametrize(
@@ -52,9 +52,11 @@ def test_samples_between_each_other(name, weights, samples):
 @pytest.mark.parametrize("name", ["tanh", "hardtanh", "relu"])
 @pytest.mark.parametrize(("samples", "depth"), [(2, 8), (3, 8), (5, 4)])
 def test_samples_between_each_other_at_width_800(name, weights, samples, depth):
-    """Two draws are too few: for 4 of these 18 cases their mean is no more certain than the 1 % that is asked for."""
-    ends = weights == "haar"  # the lower end of a Gaussian law takes minutes
-    compare(name, weights, samples, depth, 800, 4, ends=ends)
+    """Two draws are too few: for 4 of these 18 cases their mean is no more certain than the 1 % that is asked for.
+
+    The largest eigenvalue of a Gaussian network scatters by 2 % between draws of this width, and lies 4 to 5 % below the end.
+    """
+    compare(name, weights, samples, depth, 800, 4, ends=True)
 
 
 def test_below_the_axis_it_is_the_conjugate():

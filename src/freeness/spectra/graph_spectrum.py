@@ -22,6 +22,8 @@ _CLOSE = 1e-5  # height above 0 in units of the smallest other eigenvalue
 def graph_law(graph: NetworkGraph) -> GraphLaw:
     """The law of a graph, by its equations; a sampled matrix says where to look for the support.
 
+    What lies below 10⁻⁹ of the largest eigenvalue is not told from 0 and counted in its atom.
+
     Example:
         >>> from freeness.network import Branch, resnet
         >>> from freeness.spectra.graph import network_graph
