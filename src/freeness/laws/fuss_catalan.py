@@ -78,7 +78,7 @@ class FussCatalan(Law):
 
         NaN elsewhere: there the power winds around 0, and solutions would belong to another sheet.
         """
-        return _in_sector(u + 1.0, self.order + 1)
+        return _power(u + 1.0, self.order + 1)
 
     def cauchy_of_u(self, u: Number) -> Number:
         """u/(1 + u)^order."""
@@ -150,20 +150,12 @@ class FussCatalan(Law):
         return CurveLaw(self.curve, self.variance, (), 0.0)
 
 
-def _in_sector(base: Number, exponent: float) -> Number:
-    value = plain(base)
-    if np.iscomplexobj(value):
-        outside = np.abs(np.angle(value)) * exponent > np.pi * (1 + _SLACK)
-        if outside.any():
-            base = base * np.where(outside, np.nan, 1.0)
-    return _power(base, exponent)
-
-
 def _power(base: Number, exponent: float) -> Number:
     if isinstance(base, Jet):
         value = _power(base.value, exponent)
         return base.apply(value, exponent * value / base.value)
     if np.iscomplexobj(base):
-        return np.exp(exponent * lower_log(base))
+        power = exponent * lower_log(base)
+        return np.where(np.abs(np.imag(power)) <= np.pi * (1 + _SLACK), np.exp(power), np.nan)
     with np.errstate(divide="ignore"):
         return np.where(base > 0, np.abs(base) ** exponent, np.nan)
