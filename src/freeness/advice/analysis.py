@@ -18,9 +18,10 @@ Phase = Literal["ordered", "critical", "chaotic"]
 class LayerRow:
     """One weight layer l with the activation that follows it (fields of the activation are None after the last).
 
-    ``q`` is the variance of h^l, ``qhat`` that of the layer's input x^{l-1}, ``chi`` = σ_w²·μ₁, ``delta`` the relative
-    variance of D², ``atoms`` the atoms of the law of D² that hold at least 1 % of the neurons; ``weight_spread`` is the
-    relative variance of W's squared singular values (0 for Haar, min/max of the two widths for independent entries).
+    ``q`` is the variance of h^l, ``qhat`` that of the layer's input x^{l-1}, ``chi`` = σ_w²·μ₁ with σ_w of the weights behind
+    the activation (what squared gradients are multiplied by from h^{l+1} to h^l), ``delta`` the relative variance of D²,
+    ``atoms`` the atoms of the law of D² that hold at least 1 % of the neurons; ``weight_spread`` is the relative variance of W's
+    squared singular values (0 for Haar, min/max of the two widths for independent entries).
     """
 
     index: int

@@ -11,7 +11,7 @@ _LISTED = 0.01  # atoms of D² below this mass are not listed
 
 
 def layer_rows(network: Network, found: Signals) -> tuple[LayerRow, ...]:
-    """The per-layer table: each weight layer with the activation that follows it.
+    """The per-layer table: each weight layer with the activation that follows it, and χ from the weights behind that back to it.
 
     Example:
         >>> from freeness.meanfield import signals
@@ -21,11 +21,13 @@ def layer_rows(network: Network, found: Signals) -> tuple[LayerRow, ...]:
         [1.0, None]
     """
     rows: list[LayerRow] = []
+    weights = iter(network.dense[1:])
     pairs = list(zip(network.chain(), found.layers, strict=True))
     for (layer, signal), (following, seen) in zip(pairs, [*pairs[1:], (None, None)], strict=True):
         if not isinstance(layer, Dense) or not isinstance(signal, DenseSignal):
             continue
         active = seen if isinstance(seen, ActivationSignal) else None
+        behind = next(weights, None)
         rows.append(
             LayerRow(
                 index=len(rows) + 1,
@@ -38,10 +40,15 @@ def layer_rows(network: Network, found: Signals) -> tuple[LayerRow, ...]:
                 qhat=signal.qhat,
                 q=signal.q,
                 activation=None if following is None or isinstance(following, Dense) else following.function.name,
-                chi=variance_gain(layer.weights, layer.fan_in, layer.fan_out) * active.mu1 if active else None,
+                chi=_gain(behind) * active.mu1 if active else None,
                 delta=active.delta if active and active.mu1 > 0 else None,
                 atoms=tuple(atom for atom in active.derivative_law.atoms if atom.mass >= _LISTED) if active else (),
                 weight_spread=weight_spread(layer.weights, layer.fan_in, layer.fan_out),
             )
         )
     return tuple(rows)
+
+
+def _gain(layer: Dense | None) -> float:
+    """By how much weights multiply squared gradients: E‖Wᵀδ‖²/‖δ‖² = ‖W‖²/fan_out, which they do to mean squares forward, too."""
+    return 1.0 if layer is None else variance_gain(layer.weights, layer.fan_in, layer.fan_out)

@@ -76,7 +76,7 @@ def _advice(rows: Sequence[LayerRow], phase: Phase | None, isometric: bool) -> t
     if phase in ("ordered", "chaotic") and chis:
         mean = math.exp(sum(map(math.log, chis)) / len(chis))
         advice.append(
-            f"Multiply the weights of the layers before activations by about {mean**-0.5:.3g}, so that χ₁ = σ_w²·E φ'² is 1 "
+            f"Multiply the weights behind activations by about {mean**-0.5:.3g}, so that χ₁ = σ_w²·E φ'² is 1 "
             "(and check q again: φ'² changes with it)."
         )
     if not isometric:
