@@ -10,6 +10,7 @@ import pytest
 from scipy.stats import ortho_group
 
 from freeness import predict_fisher, predict_jacobian
+from freeness.errors import ConvergenceError, FreenessError
 from freeness.network import (
     Activation,
     Branch,
@@ -225,3 +226,24 @@ def test_what_cannot_be_looked_for_is_named():
         mlp(3, 20, "tanh", "gaussian"), samples=np.random.default_rng(0).standard_normal((2, 20))
     )
     assert any("not looked for with positions or several samples" in text for text in several.assumptions)
+
+
+def test_a_law_is_not_lost_where_outliers_cannot_be_looked_for(monkeypatch):
+    """One sentence stands in their place, in chains and in graphs."""
+
+    def refused(graph, law=None):
+        raise ConvergenceError("expected a walk, got none; scale the weights.")
+
+    monkeypatch.setattr("freeness.spectra.predict.outliers", refused)
+    for network in (mlp(3, 20, "tanh"), resnet(3, 20)):
+        found = predict_jacobian(network)
+        assert found.law.mean > 0 and found.outliers == () and found.top == found.edge.value
+        assert any("not looked for here: expected a walk" in text for text in found.assumptions)
+
+
+def test_dead_layers_end_the_walk_in_one_sentence():
+    """ReLU behind negative pre-activations only: nothing passes, and no warning escapes."""
+    relu, dense = Activation(activation("relu")), Dense(10, 10, Gaussian(1.0))
+    dead = NeuronSignals(np.ones(10), (-np.ones(10), np.ones(10)))
+    with pytest.raises(FreenessError):
+        outliers(network_graph(Network((dense, relu, dense)), realised=dead))

@@ -13,11 +13,13 @@ from functools import cached_property
 
 import numpy as np
 
+from freeness.errors import ConvergenceError
 from freeness.operators import Direction, GraphEquation, GraphLaw, Outside, RandomMatrix, Segment
 from freeness.spectra.graph import NetworkGraph
 
 _NEWTON = 60
-_SETTLED = 1e-14
+_SETTLED, _ROUNDED = 1e-14, 1e-9
+_LOST = "none; the gradient vanishes or overflows in it, so scale the weights."
 _NEAR, _FAR, _POINTS, _ZOOMS = 1e-6, 1e4, 41, 2
 
 
@@ -75,6 +77,8 @@ class AboveChain(Above):
     def start(self, share: float) -> float:
         s, x = self._turn
         wanted = share * x[0]
+        if not (s.size > 1 and np.isfinite(x).all() and x[0] > 0):
+            raise ConvergenceError(f"expected a walk through the chain to the end of its support, got {_LOST}")
         for _ in range(_ZOOMS):
             last = min(int(np.flatnonzero(x < wanted)[-1]), s.size - 2)
             s = np.geomspace(s[last], s[last + 1], _POINTS)
@@ -82,16 +86,22 @@ class AboveChain(Above):
         return float(np.interp(wanted, x, s))
 
     def place(self, s: np.ndarray) -> np.ndarray:
-        return 1 / np.real(self._walk(s)[1])
+        with np.errstate(all="ignore"):
+            return 1 / np.real(self._walk(s)[1])
 
     def outside(self, s: np.ndarray, directions: Sequence[Direction]) -> Outside:
-        return self._equation.outside(*self._walk(s), directions)
+        fields, zeta = self._walk(s)
+        if not (np.isfinite(fields).all() and np.isfinite(zeta).all()):
+            raise ConvergenceError(f"expected fields above the support of a chain, got {_LOST}")
+        return self._equation.outside(fields, zeta, directions)
 
     @cached_property
     def _turn(self) -> tuple[np.ndarray, np.ndarray]:
         """s and x from the upper end of the support on, where x is least."""
         first = self._matrices[0]
         pole = float(self._segments[0].accumulated[0, 0] * (first.d_source**2).max())
+        if not pole > 0:
+            raise ConvergenceError(f"expected a walk through the chain to the end of its support, got {_LOST}")
         reach = np.geomspace(_NEAR, _FAR, _POINTS)
         s = pole * (1 + reach)
         x = self.place(s)
@@ -107,6 +117,10 @@ class AboveChain(Above):
 
     def _walk(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Fields (2·matrices, m), and 1/z (m,)."""
+        with np.errstate(all="ignore"):  # what is not finite is told by those who ask
+            return self._walked(s)
+
+    def _walked(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         accumulated = [float(segment.accumulated[0, 0]) for segment in self._segments]
         fields = np.empty((2 * len(self._matrices), s.size))
         b, r, kappa = 1 / s, np.zeros(s.size), np.full(s.size, accumulated[0])
@@ -154,11 +168,12 @@ def _inverted(squares: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     q = squares / squares.max()
     share = np.mean(q == 1)
     y, target = wanted / (wanted + share), 1 / (1 + wanted)
+    change = np.full(y.shape, np.inf)
     for _ in range(_NEWTON):
         inverse = 1 / (1 - np.outer(y, q))
         mean = inverse.mean(axis=1)
         change = (1 / mean - target) * mean**2 / (inverse**2 @ q / q.size)
         y = y + change
         if np.all(np.abs(change) <= _SETTLED * y):
-            break
-    return y
+            return y
+    return np.where(np.abs(change) <= _ROUNDED * y, y, np.nan)

@@ -20,7 +20,7 @@ from typing import Literal
 
 import numpy as np
 
-from freeness.errors import InputError
+from freeness.errors import ConvergenceError, InputError
 from freeness.operators import Direction, GraphLaw, Outside, RandomMatrix
 from freeness.spectra.above import AboveChain, AboveLaw
 from freeness.spectra.graph import NetworkGraph
@@ -80,8 +80,12 @@ def _located(count: Callable[[np.ndarray], np.ndarray], stretch: tuple[float, fl
     low, high = stretch
     for _ in range(_ZOOMS):
         s = np.geomspace(low, high, _POINTS)
-        last = int(np.flatnonzero(count(s) >= order)[-1])
-        low, high = s[last], s[min(last + 1, _POINTS - 1)]
+        found = np.flatnonzero(count(s) >= order)
+        if found.size == 0:
+            raise ConvergenceError(
+                "expected a single eigenvalue where its count said, got none; it is lost to rounding."
+            )
+        low, high = s[found[-1]], s[min(found[-1] + 1, _POINTS - 1)]
     return float(np.sqrt(low * high))
 
 
@@ -133,8 +137,16 @@ class _Knowledge:
     def count(self, at: Outside) -> np.ndarray:
         """How many eigenvalues outside the law lie above each point (m,)."""
         core, forms = self._core(at), self._forms(at)
-        whole = np.linalg.inv(core) + forms
-        size = 1 / np.sqrt(np.abs(np.linalg.inv(core)).max(axis=2) + np.abs(forms).max(axis=2))
+        try:
+            inverse = np.linalg.inv(core)
+        except np.linalg.LinAlgError as error:
+            raise ConvergenceError(
+                "expected weights that pass something, got a singular change of the pencil; scale them up."
+            ) from error
+        whole = inverse + forms
+        size = 1 / np.sqrt(np.abs(inverse).max(axis=2) + np.abs(forms).max(axis=2))
+        if not np.isfinite(size).all():
+            raise ConvergenceError("expected directions of finite size, got overflow; scale the weights.")
         changed = np.linalg.eigvalsh(size[:, :, None] * whole * size[:, None, :])
         return np.abs((changed > 0).sum(axis=1) - (np.linalg.eigvalsh(core) > 0).sum(axis=1))
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from freeness.errors import FreenessError
 from freeness.laws import Law
 from freeness.meanfield import Signals, signals
 from freeness.network import Convolution, Dense, Haar, Measured, Network, TokenMixing
 from freeness.network.ensembles import Gaussian
+from freeness.operators import GraphLaw
 from freeness.spectra.backward import fisher_law, graph_of, is_chain, jacobian_law
 from freeness.spectra.diagonal import diagonal_law, is_diagonal
 from freeness.spectra.graph import CHANNELS, NEURONS, NetworkGraph, NeuronSignals, network_graph
@@ -17,6 +21,7 @@ from freeness.spectra.mixing import mixes_tokens
 from freeness.spectra.outliers import outliers
 from freeness.spectra.records import Prediction, TopEigenvalue
 
+_Singles = tuple[tuple[float, ...], tuple[str, ...]]  # eigenvalues outside the law, and where they were not looked for
 _UNSEEN = "single eigenvalues outside the law are not looked for"
 _METHOD = "deterministic equivalent of the network's graph"
 _WEIGHTS = {
@@ -77,14 +82,23 @@ def predict_fisher(
     return _prediction(law, network, found, "Fisher recursion as moves of one curve", singles)
 
 
-def _singles(network: Network, qhat0: float, found: Signals, fisher: Parametrisation | None) -> tuple[float, ...]:
-    """Single eigenvalues of a chain, looked for in its graph, by the neurons of its signals or by some that are drawn."""
+def _singles(network: Network, qhat0: float, found: Signals, fisher: Parametrisation | None) -> _Singles:
+    """Of a chain, looked for in its graph, by the neurons of its signals or by some that are drawn."""
     if found.source == "realised" and found.neurons is None:
-        return ()
-    return outliers(network_graph(network, qhat0, realised=found.neurons, fisher=fisher or False))
+        return (), (f"{_UNSEEN} without the signals of every neuron",)
+    return _outside(lambda: network_graph(network, qhat0, realised=found.neurons, fisher=fisher or False), None)
 
 
-def _prediction(law: Law, network: Network, found: Signals, method: str, singles: tuple[float, ...]) -> Prediction:
+def _outside(graph_of: Callable[[], NetworkGraph], law: GraphLaw | None) -> _Singles:
+    """A law that is known already is not lost where they cannot be looked for."""
+    try:
+        graph = graph_of()
+        return outliers(graph, law), (() if graph.unseen is None else (f"{_UNSEEN} {graph.unseen}",))
+    except FreenessError as error:
+        return (), (f"{_UNSEEN} here: {error}",)
+
+
+def _prediction(law: Law, network: Network, found: Signals, method: str, singles: _Singles) -> Prediction:
     outputs = network.dense[-1].fan_out
     # τ over C outputs of a Haar-rotated matrix scatters with variance 2·Var(law)/C² about the law's mean; a mean field
     # also misses the random walk of q, which grows like √(L/N)
@@ -92,8 +106,9 @@ def _prediction(law: Law, network: Network, found: Signals, method: str, singles
     wander = np.sqrt(network.depth / min(network.widths[1:-1] or (outputs,))) if found.source == "mean-field" else 0.0
     error = float(np.hypot(scatter, wander))
     variance = law.variance * few_outputs_factor(network)
-    assumptions = _assumptions(network, found)
-    return Prediction(law, top_eigenvalue(law), assumptions, method, error, variance, singles)
+    values, notes = singles
+    assumptions = (*_assumptions(network, found), *notes)
+    return Prediction(law, top_eigenvalue(law), assumptions, method, error, variance, values)
 
 
 def _of_neurons(network: Network, qhat0: float, realised: NeuronSignals | None, *, fisher: bool) -> Prediction:
@@ -126,11 +141,10 @@ def _of_graph(network: Network, graph: NetworkGraph, realised: bool) -> Predicti
             "weights over tokens and over channels are free from one another, though they commute: an approximation (2–4 % of "
             "the Cauchy transform; the upper end may lie 25 % low)",
         )
-    if graph.unseen is not None:
-        assumptions += (f"{_UNSEEN} {graph.unseen}",)
+    values, notes = _outside(lambda: graph, law)
+    assumptions += notes
     error = float(np.hypot(scatter, wander))
-    found = outliers(graph, law)
-    return Prediction(law, top_eigenvalue(law), assumptions, _METHOD, error, law.variance, found)
+    return Prediction(law, top_eigenvalue(law), assumptions, _METHOD, error, law.variance, values)
 
 
 def few_outputs_factor(network: Network) -> float:
@@ -174,5 +188,4 @@ def _assumptions(network: Network, found: Signals) -> tuple[str, ...]:
         "realised": "signals and φ'(h)² taken from one forward pass of this network",
     }[found.source]
     freeness = "weights and activation derivatives of different layers are asymptotically free (wide layers)"
-    unseen = found.source == "realised" and found.neurons is None
-    return (*weights, freeness, signal, *((f"{_UNSEEN} without the signals of every neuron",) if unseen else ()))
+    return (*weights, freeness, signal)
