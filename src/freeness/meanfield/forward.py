@@ -40,7 +40,10 @@ from freeness.numerics.quadrature import gaussian_nodes
 
 
 class Pairs(NamedTuple):
-    """Between the samples ``rows`` and all: ``value`` Σ and ``theta`` Θ, (rows, n, *positions[, *positions])."""
+    """Between the samples ``rows`` = a:b and a: of n, as the rest follows by symmetry: ``value`` Σ and ``theta`` Θ.
+
+    Shape (b - a, n - a, *positions[, *positions]).
+    """
 
     value: np.ndarray
     theta: np.ndarray
@@ -246,7 +249,7 @@ def _(layer: Activation, stream: Stream, whole: Pairs | None) -> tuple[Stream, S
 
     def step(pairs: Pairs) -> Pairs:
         exact = pairs.value.copy()  # a sample's product with itself carries no rounding of another way of computing
-        exact[everyone[: len(exact)], everyone[pairs.rows]] = own[pairs.rows]
+        exact[everyone[: len(exact)], everyone[: len(exact)]] = own[pairs.rows]
         left, right = _sides(q, pairs.rows, stream.groups)
         new, factor = through(left, right, exact)
         return Pairs(new, factor * pairs.theta, pairs.rows)
@@ -257,12 +260,12 @@ def _(layer: Activation, stream: Stream, whole: Pairs | None) -> tuple[Stream, S
 
 
 def _sides(q: np.ndarray, rows: slice, groups: int) -> tuple[np.ndarray, np.ndarray]:
-    """Variances of u and of v, shaped to broadcast over (rows, n, *positions[, *positions])."""
+    """Variances of u and of v, shaped to broadcast over the axes of :class:`Pairs`."""
     spatial = q.shape[1:]
     ones = (1,) * len(spatial)
     if groups == 1:
-        return q[rows][:, None], q[None]
-    return q[rows].reshape(-1, 1, *spatial, *ones), q.reshape(1, -1, *ones, *spatial)
+        return q[rows][:, None], q[None, rows.start :]
+    return q[rows].reshape(-1, 1, *spatial, *ones), q[rows.start :].reshape(1, -1, *ones, *spatial)
 
 
 def _alone(values: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]:
@@ -302,9 +305,9 @@ def _(layer: Dropout, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step
 
     def step(pairs: Pairs) -> Pairs:
         value, theta = pairs.value.copy(), pairs.theta.copy()
-        places = np.arange(value.shape[0]), np.arange(value.shape[1])[pairs.rows]
-        value[places] *= factor
-        theta[places] *= factor
+        itself = np.arange(len(value))
+        value[itself, itself] *= factor
+        theta[itself, itself] *= factor
         return Pairs(value, theta, pairs.rows)
 
     return stream._replace(second=factor * stream.second, growth=factor * stream.growth, gaussian=False), step

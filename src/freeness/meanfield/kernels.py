@@ -24,6 +24,7 @@ _HUGE = 1e100
 _LIFTED = 1e-9  # of the trace: above rounding, and far below what a sample of outputs could tell
 _CHECKED = 2000  # inputs up to which the least eigenvalue costs little beside the kernel
 _ARRAYS = 10  # of the size of a block that are held at once
+_BLOCK = 200_000  # pairs of a block at most: it stays in a cache, and little of it lies below the diagonal
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def kernels(
 ) -> Kernels:
     """Σ and Θ of a network in the limit of wide layers.
 
-    Computed in blocks of rows, at a cost of O(n² depth) for vectors. Images cost n²P for P positions, n²P² where pooling asks
+    Computed in blocks of rows from the diagonal on, at a cost of O(n² depth) for vectors. Images cost n²P for P positions, n²P² where pooling asks
     for all pairs of positions. Σ is checked to be positive semi-definite up to 2,000 inputs. Batch normalisation takes the
     inputs for its batch, in which a neuron's variance must hardly fluctuate, and cannot be done in blocks. Parameters of
     normalisations are not counted.
@@ -122,12 +123,12 @@ def kernels(
             f"expected a network that ends in a vector, got {end.variance.shape[1:]} positions; end it by Flatten or Pooling."
         )
     places = int(np.prod(spatial, dtype=int)) ** (2 if across else 1)
-    height = count if batch else int(np.clip(memory / (8 * _ARRAYS * count * places), 1, count))
+    height = count if batch else int(np.clip(min(memory / (8 * _ARRAYS), _BLOCK) / (count * places), 1, count))
     nngp, ntk = np.empty((count, count)), np.empty((count, count))
     for first in range(0, count, height):
         rows = slice(first, min(first + height, count))
         found = applied(steps, _products(flat, rows, spatial, across))
-        nngp[rows], ntk[rows] = found.value, found.theta
+        nngp[rows, first:], ntk[rows, first:] = found.value, found.theta
     for kernel in (nngp, ntk):
         _symmetrise(kernel)
     done = Kernels(nngp, ntk, network.depth, end.fluctuation)
@@ -138,15 +139,15 @@ def kernels(
 
 def _products(flat: np.ndarray, rows: slice, spatial: tuple[int, ...], across: bool) -> Pairs:
     """x(a)·x(b)/channels at the same position or between all."""
-    channels = flat.shape[1]
+    channels, others = flat.shape[1], flat[rows.start :]
     if across:
-        value = np.einsum("acp,bcq->abpq", flat[rows], flat, optimize=True)
+        value = np.einsum("acp,bcq->abpq", flat[rows], others, optimize=True)
         value = value.reshape(*value.shape[:2], *spatial, *spatial)
     elif spatial:
-        value = np.einsum("acp,bcp->abp", flat[rows], flat, optimize=True)
+        value = np.einsum("acp,bcp->abp", flat[rows], others, optimize=True)
         value = value.reshape(*value.shape[:2], *spatial)
     else:
-        value = flat[rows, :, 0] @ flat[:, :, 0].T
+        value = flat[rows, :, 0] @ others[:, :, 0].T
     return Pairs(value / channels, np.zeros(value.shape), rows)
 
 
@@ -157,7 +158,7 @@ def _own_products(flat: np.ndarray, spatial: tuple[int, ...], across: bool) -> n
 
 
 def _symmetrise(kernel: np.ndarray) -> None:
-    """The lower triangle from the upper one, row by row: blocks round differently."""
+    """The lower triangle from the upper one, row by row: blocks go from the diagonal on, and round differently in it."""
     for row in range(len(kernel)):
         kernel[row:, row] = kernel[row, row:]
 

@@ -104,11 +104,12 @@ def _by_angle(function: ActivationFunction, q: float) -> Transfer | None:
     series = _series(function, q)
     if series is None:
         return None
-    splines = [CubicSpline(np.pi * (1 + knots) / 2, chebyshev.chebval(knots, s)) for s in series]
+    both = CubicSpline(np.pi * (1 + knots) / 2, np.stack([chebyshev.chebval(knots, s) for s in series], axis=1))
 
     def through(q1: np.ndarray, q2: np.ndarray, q12: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         angle = np.arccos(np.clip(q12 / np.sqrt(q1 * q2), -1.0, 1.0))
-        return splines[0](angle), splines[1](angle)
+        found = both(angle)  # one search for both
+        return found[..., 0], found[..., 1]
 
     return through
 
