@@ -18,7 +18,7 @@ help:
 	@echo "make demo   the whole story on bundled images, in about a minute"
 	@echo "make test   the fast tests"
 	@echo "make slow   the slow tests"
-	@echo "make bench  the benchmarks"
+	@echo "make bench  the benchmarks, then docs/peers.md: every peer in an environment of its own (the first time some 10 GB)"
 	@echo "make lint   ruff and pyright"
 	@echo "make docs   the documentation, into docs/_build"
 
@@ -40,6 +40,7 @@ slow: $(STAMP)
 # --benchmark-only overrides the --benchmark-skip of pyproject.toml; no -n, for workers would disturb the clock.
 bench: $(STAMP)
 	$(PYTEST) --benchmark-only
+	$(VENV)/bin/python -m benchmarks.drive
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check

@@ -1,0 +1,40 @@
+"""PyHessian, its release: λ_max of the Hessian by power iteration."""
+
+from __future__ import annotations
+
+import torch
+from pyhessian import hessian
+from torch import Tensor
+
+from benchmarks.measure import Row, run
+from benchmarks.torch_network import batch, hessian_top, model, ours_top
+
+BAR = 1e-3
+
+
+def _half_squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
+    return 0.5 * (outputs - targets).square().sum()
+
+
+def _theirs() -> float:
+    torch.manual_seed(0)
+    found = hessian(model(), _half_squared_error, data=batch(), cuda=False).eigenvalues(top_n=1)
+    return float(found[0][0])
+
+
+def _row() -> Row:
+    exact = hessian_top()
+    return Row(
+        ours=ours_top("hessian"),
+        theirs=_theirs,
+        error=lambda value: abs(value / exact - 1),
+        measure="relative error",
+        bar=BAR,
+        remark="the Hessian is another matrix than the GGN",
+    )
+
+
+ROWS = {"λ_max of the Hessian": _row}
+
+if __name__ == "__main__":
+    run(ROWS)
