@@ -70,8 +70,8 @@ def kernels(
 ) -> Kernels:
     """Σ and Θ of a network in the limit of wide layers.
 
-    Computed in blocks of rows from the diagonal on, at a cost of O(n² depth) for vectors. Images cost n²P for P positions, n²P² where pooling asks
-    for all pairs of positions. Σ is checked to be positive semi-definite up to 2,000 inputs. Batch normalisation takes the
+    Computed in blocks of rows from the diagonal on, at a cost of O(n² depth) for vectors. Images cost n²P for P positions, n²P²
+    where pooling asks for all pairs of positions. Σ is checked to be positive semi-definite up to 2,000 inputs. Batch normalisation takes the
     inputs for its batch, in which a neuron's variance must hardly fluctuate, and cannot be done in blocks. Parameters of
     normalisations are not counted.
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from freeness.calculus import free_power, free_product, resize, scale, shift
 from freeness.errors import InputError
-from freeness.laws import Empirical, Law, MarchenkoPastur, PointMass, Projection
+from freeness.laws import Empirical, FussCatalan, Law, MarchenkoPastur, PointMass, Projection
 from freeness.laws.curve import CauchyCurve
 from freeness.laws.curve_law import CurveLaw
 from freeness.meanfield import ActivationSignal, DenseSignal, Signals, signals
@@ -140,21 +140,28 @@ def jacobian_law(
     assert not isinstance(realised, NeuronSignals)
     law: Law = PointMass(1.0)
     waiting: dict[int, list[Law]] = {}  # factors that commute, equal ones together
+    gaussian: list[float] = []  # variances of the square Gaussian matrices among them
     for layer, signal in layers_and_signals(network, realised or signals(network, qhat0)):
         if isinstance(signal, ActivationSignal):
             factor = signal.derivative_law
         else:
             assert isinstance(layer, Dense)
+            if isinstance(layer.weights, Gaussian) and layer.fan_in == layer.fan_out:
+                gaussian.append(layer.weights.sigma_w**2)
+                continue
             factor = gram_law(layer.weights, layer.fan_in, layer.fan_out)
         waiting.setdefault(id(factor), []).append(factor)
         if isinstance(layer, Dense) and layer.fan_in != layer.fan_out:
-            law, waiting = resize(_times(law, waiting), layer.fan_in / layer.fan_out), {}
-    return _times(law, waiting)
+            law = resize(_times(law, waiting, gaussian), layer.fan_in / layer.fan_out)
+            waiting, gaussian = {}, []
+    return _times(law, waiting, gaussian)
 
 
-def _times(law: Law, factors: dict[int, list[Law]]) -> Law:
-    """The law ⊠ all the factors; the one that occurs most often as a power, which has a single unknown."""
+def _times(law: Law, factors: dict[int, list[Law]], gaussian: list[float]) -> Law:
+    """The law ⊠ all the factors: square Gaussian matrices as one law, the most frequent factor as a power of one unknown."""
     groups = sorted(factors.values(), key=len, reverse=True)
+    if gaussian:
+        groups.append([scale(FussCatalan(len(gaussian)), float(np.prod(gaussian)))])
     if (
         not groups
         or len(groups[0]) == 1
