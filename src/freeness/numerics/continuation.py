@@ -36,10 +36,14 @@ Size = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Standard:
-    """``size``: (k, m) ↦ (k, m), what a change of each parameter is compared with; ``negligible``: such a last Newton step is."""
+    """``size``: (k, m) ↦ (k, m), what a change of each parameter is compared with; ``negligible``: such a last Newton step is.
+
+    ``enough``: none is taken after one that is so small.
+    """
 
     size: Size = np.abs
     negligible: float = 1e-12
+    enough: float = _TOLERANCE
 
 
 _PLAIN = Standard()
@@ -173,7 +177,7 @@ def _newton(
             better = relative < np.where(last[running] < _STALLED, _SHRINKING * last[running], np.inf)
             parameters[:, running[better]] += change[:, better]
             last[running[better]] = relative[better]
-            running = running[better & (relative > _TOLERANCE)]
+            running = running[better & (relative > standard.enough)]
             if running.size == 0:
                 break
         converged = last <= standard.negligible

@@ -5,6 +5,7 @@ from freeness.operators.deterministic import Deterministic
 from freeness.operators.equation import MatrixEquation, State
 from freeness.operators.graph_equation import Direction, GraphEquation, Outside, RandomMatrix, Segment
 from freeness.operators.graph_law import GraphLaw
+from freeness.operators.large_block_equation import LargeBlockEquation
 from freeness.operators.matrix_law import MatrixLaw, Moments
 from freeness.operators.summand import Local, Summand
 
@@ -15,6 +16,7 @@ __all__ = [
     "Direction",
     "GraphEquation",
     "GraphLaw",
+    "LargeBlockEquation",
     "Local",
     "MatrixEquation",
     "MatrixLaw",

@@ -15,9 +15,9 @@ unequal widths, follow from G₁₁ = (α - s²β⁻¹)⁻¹ of [[0, w], [w*, 0]
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -28,6 +28,7 @@ from freeness.numerics.half_plane import lower_log, upper_log
 from freeness.operators.field_equation import FieldEquation, Responses
 from freeness.operators.graph_equation import Place
 from freeness.operators.measured_weights import Tie
+from freeness.operators.packing import doubled, packed, sharing, superoperator, symmetric, two_sided, unpacked
 from freeness.operators.spectral import eigen, eigenvalues, inverted
 
 _PIECE = 1_500_000  # entries of channels' matrices that are worked on at once
@@ -139,7 +140,17 @@ class BlockEquation(FieldEquation):
 
     def _matrix(self, vectors: np.ndarray, port: int) -> np.ndarray:
         """The symmetric matrices (m, P, P) of a port from all unknowns (k, m)."""
-        return _unpacked(vectors[self._own(port)].T, self._ports[port].size)
+        return unpacked(vectors[self._own(port)].T, self._ports[port].size)
+
+    @property
+    def pair_entries(self) -> int:
+        """Numbers that the entries of the inverse between all pairs of ports of a segment have, over its drawn channels."""
+        found = 0
+        for index, segment in enumerate(self.segments):
+            own = [port for port in self._ports if port.place[0] == index]
+            arrays = [*segment.accumulated, *segment.links, *(port.map for port in own if port.map is not None)]
+            found += max(len(array) for array in arrays) * sum(port.size for port in own) ** 2
+        return found
 
     # --- the environment -------------------------------------------------------------------------------------------
 
@@ -181,7 +192,7 @@ class BlockEquation(FieldEquation):
         """Means over channels of B 𝓖 Bᵀ for each port, and of tr 𝓖/P at the end."""
         for e in pencil.ports:
             port = self._ports[e]
-            values[self._own(e)] = _packed(_seen(port.map, pencil.diagonal(port.place[1], port.row), port.map)).T
+            values[self._own(e)] = packed(_seen(port.map, pencil.diagonal(port.place[1], port.row), port.map)).T
         if pencil.index == len(self.segments) - 1:
             last = pencil.diagonal(len(pencil.segment.accumulated) - 1, 1)
             values[-1] = np.trace(last, axis1=2, axis2=3).mean(axis=1) / last.shape[-1]
@@ -196,17 +207,21 @@ class BlockEquation(FieldEquation):
         return zeta[:, None, None] * np.eye(blocks.shape[-1]) + zeta[:, None, None] ** 2 * blocks
 
     def _correlate(self, pencil: _BlockPencil, squares: np.ndarray) -> None:
-        """d responses/d fields: H δθ Hᵀ averaged over channels, H the entry of the inverse between two ports."""
+        """d responses/d fields: H δθ Hᵀ averaged over channels."""
+        for e, f, h in self._between(pencil):
+            self._place(squares, e, f, h)
+
+    def _between(self, pencil: _BlockPencil) -> Iterator[tuple[int, int, np.ndarray]]:
+        """Ports e and f of a segment, the end being one more, and H (m, 1 or N, P_f, P_e), the entry of the inverse."""
         rows = [(e, self._ports[e].place[1], self._ports[e].row, self._ports[e].map) for e in pencil.ports]
         last = len(pencil.segment.accumulated) - 1
         if pencil.index == len(self.segments) - 1:
             rows.append((len(self._ports), last, 1, None))
         for position, (e, node, row, through) in enumerate(rows):
-            later = [other for k, other in enumerate(rows) if (other[1], k) >= (node, position)]
             entries = pencil.from_row(node, row)
-            for f, there, side, beyond in later:
-                h = _through(beyond, entries(there, side), through)
-                self._place(squares, e, f, h)
+            for k, (f, there, side, beyond) in enumerate(rows):
+                if (there, k) >= (node, position):
+                    yield e, f, _through(beyond, entries(there, side), through)
 
     def _place(self, squares: np.ndarray, e: int, f: int, h: np.ndarray) -> None:
         """d response_f/d field_e and its transpose from H (m, 1 or N, P_f, P_e)."""
@@ -214,14 +229,14 @@ class BlockEquation(FieldEquation):
         if e == end:
             squares[-1, -1] = (h**2).sum(axis=(2, 3)).mean(axis=1) / into
         elif f == end:
-            gram = _packed((h.swapaxes(2, 3) @ h).mean(axis=1)).T
+            gram = packed((h.swapaxes(2, 3) @ h).mean(axis=1)).T
             squares[self._own(e), -1] = gram
-            squares[-1, self._own(e)] = gram * _doubled(into)[:, None] / out
+            squares[-1, self._own(e)] = gram * doubled(into)[:, None] / out
         else:
-            blocks = _superoperator(h)
+            blocks = superoperator(h)
             squares[self._own(f), self._own(e)] = blocks.transpose(1, 2, 0)
             if f != e:
-                often = _doubled(out) / _doubled(into)[:, None]
+                often = doubled(out) / doubled(into)[:, None]
                 squares[self._own(e), self._own(f)] = blocks.transpose(2, 1, 0) * often[:, :, None]
 
     # --- the equations ---------------------------------------------------------------------------------------------
@@ -244,9 +259,8 @@ class BlockEquation(FieldEquation):
             if m.kind != "gaussian":
                 found.append(None)
                 continue
-            strength = m.square * len(m.taps)
-            to, back = _superoperator(m.taps), _superoperator(m.taps.transpose(0, 2, 1))
-            found.append((csr_array(strength * to), csr_array(strength * to_source * back)))
+            to, back = sharing(m.taps), sharing(m.taps.transpose(0, 2, 1))
+            found.append((m.square * to, m.square * to_source * back))
         return found
 
     def _tie(self, at: Responses, e: int) -> Tie:
@@ -274,8 +288,8 @@ class BlockEquation(FieldEquation):
                 continue
             b, a = self._matrix(at.fields, 2 * e), self._matrix(at.fields, 2 * e + 1)
             p, r = self._matrix(at.values, 2 * e), self._matrix(at.values, 2 * e + 1)
-            found[target] -= to_target * (matrix.square * at.values[source] - _packed(_symmetric(p @ b @ a)).T)
-            found[source] -= to_source * (matrix.square * at.values[target] - _packed(_symmetric(r @ a @ b)).T)
+            found[target] -= to_target * (matrix.square * at.values[source] - packed(symmetric(p @ b @ a)).T)
+            found[source] -= to_source * (matrix.square * at.values[target] - packed(symmetric(r @ a @ b)).T)
         return found
 
     def _swept(self, at: Responses) -> np.ndarray:
@@ -290,8 +304,8 @@ class BlockEquation(FieldEquation):
             )
             values, vectors, inverse = eigen(r @ p / weight.square)
             x = vectors * (2 / (1 + np.sqrt(1 + 4 * values)))[:, None, :] @ inverse
-            found[self._own(2 * e + 1)] = _packed(_symmetric(p @ x)).T
-            found[self._own(2 * e)] = _packed(_symmetric(x @ r)).T
+            found[self._own(2 * e + 1)] = packed(symmetric(p @ x)).T
+            found[self._own(2 * e)] = packed(symmetric(x @ r)).T
         return found
 
     def _jacobian(self, at: Responses) -> np.ndarray:
@@ -313,10 +327,10 @@ class BlockEquation(FieldEquation):
             b, a = self._matrix(at.fields, 2 * e), self._matrix(at.fields, 2 * e + 1)
             p, r = self._matrix(at.values, 2 * e), self._matrix(at.values, 2 * e + 1)
             one = np.broadcast_to(np.eye(size), b.shape)
-            matrix[:, target, target] += to_target * _two_sided(p @ b, one)
-            matrix[:, target, source] += to_target * _two_sided(p, a)
-            matrix[:, source, source] += to_source * _two_sided(r @ a, one)
-            matrix[:, source, target] += to_source * _two_sided(r, b)
+            matrix[:, target, target] += to_target * two_sided(p @ b, one)
+            matrix[:, target, source] += to_target * two_sided(p, a)
+            matrix[:, source, source] += to_source * two_sided(r @ a, one)
+            matrix[:, source, target] += to_source * two_sided(r, b)
         return matrix
 
     @cached_property
@@ -353,8 +367,8 @@ class BlockEquation(FieldEquation):
                 continue
             b, a = self._matrix(at.fields, 2 * e), self._matrix(at.fields, 2 * e + 1)
             one = np.broadcast_to(np.eye(b.shape[-1]), b.shape)
-            by_p = weight.square * np.eye(change[:, source].shape[1]) - _two_sided(one, b @ a)
-            by_r = weight.square * np.eye(change[:, target].shape[1]) - _two_sided(one, a @ b)
+            by_p = weight.square * np.eye(change[:, source].shape[1]) - two_sided(one, b @ a)
+            by_r = weight.square * np.eye(change[:, target].shape[1]) - two_sided(one, a @ b)
             into[:, target, near] -= to_target * (by_p @ change[:, source, near])
             into[:, source, far] -= to_source * (by_r @ change[:, target, far])
 
@@ -392,7 +406,7 @@ class BlockEquation(FieldEquation):
             source, target = self._ports[2 * e].channels, self._ports[2 * e + 1].channels
             shared = self._sharing[e]
             if shared is not None:
-                spread = _unpacked((shared[0] @ _packed(p).T).T, a.shape[-1])
+                spread = unpacked((shared[0] @ packed(p).T).T, a.shape[-1])
                 total += source * _trace(p, b) + target * (_trace(r, a) - _trace(r, spread))
             elif matrix.kind == "measured":
                 total += self._tie(at, e).potential()
@@ -488,10 +502,6 @@ def _seen(left: np.ndarray | None, middle: np.ndarray, right: np.ndarray | None)
     return _through(left, middle, right).mean(axis=1)
 
 
-def _symmetric(matrices: np.ndarray) -> np.ndarray:
-    return (matrices + matrices.swapaxes(-1, -2)) / 2
-
-
 def _trace(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.einsum("mij,mji->m", x, y)
 
@@ -508,57 +518,3 @@ def _log_ratio(ratio: np.ndarray, above: np.ndarray, below: np.ndarray) -> np.nd
         turn = np.imag(lower_log(upper) - lower_log(lower))
         angle = np.where(np.real(values) >= 0, np.angle(values), turn)
         return (np.log(np.abs(values)) + 1j * angle).sum(axis=1)
-
-
-# --- symmetric matrices as vectors of their entries (i ≤ j) ---------------------------------------------------------
-
-
-@cache
-def _upper(size: int) -> tuple[np.ndarray, np.ndarray]:
-    return np.triu_indices(size)
-
-
-@cache
-def _doubled(size: int) -> np.ndarray:
-    """How often each entry i ≤ j occurs in the matrix."""
-    rows, columns = _upper(size)
-    return np.where(rows == columns, 1.0, 2.0)
-
-
-def _packed(matrices: np.ndarray) -> np.ndarray:
-    """(m, P, P) symmetric to (m, P(P+1)/2)."""
-    return matrices[:, *_upper(matrices.shape[-1])]
-
-
-def _unpacked(vectors: np.ndarray, size: int) -> np.ndarray:
-    found = np.empty((len(vectors), size, size), vectors.dtype)
-    rows, columns = _upper(size)
-    found[:, rows, columns] = found[:, columns, rows] = vectors
-    return found
-
-
-def _superoperator(h: np.ndarray) -> np.ndarray:
-    """X ↦ mean over channels of H X Hᵀ on packed matrices, from H (…, N, P', P): (…, P'(P'+1)/2, P(P+1)/2)."""
-    *lead, channels, out, into = h.shape
-    flat = h.reshape(*lead, channels, out * into)
-    pairs = (flat.swapaxes(-1, -2) @ flat / channels).reshape(
-        *lead, out, into, out, into
-    )  # [p, q, r, s]: mean H_pq H_rs
-    (p, r), (q, s) = _upper(out), _upper(into)
-    straight = pairs[..., p[:, None], q[None], r[:, None], s[None]]
-    crossed = pairs[..., p[:, None], s[None], r[:, None], q[None]]
-    return np.where(q == s, straight, straight + crossed)
-
-
-def _two_sided(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """X ↦ symmetric part of left·X·right on packed matrices, for left, right (m, P, P)."""
-    size = left.shape[-1]
-    (p, r), (q, s) = _upper(size), _upper(size)
-    p, r = p[:, None], r[:, None]
-
-    def product(a, b, c, d):
-        return left[:, a, b] * right[:, c, d]
-
-    straight = product(p, q, s, r) + product(r, q, s, p)
-    crossed = product(p, s, q, r) + product(r, s, q, p)
-    return np.where(q == s, straight, straight + crossed) / 2

@@ -39,10 +39,13 @@ class FieldEquation(ABC):
     """Equations in the form that :class:`~freeness.operators.MatrixLaw` follows; the last of the unknowns is not used.
 
     ``unknowns``: fields, and one more. ``magnitude``: size of the spectrum. ``start_height``: in units of it, where sweeps start.
+    ``enough``: relative size of a Newton step after which none is needed. ``costly``: whether a point takes seconds.
     """
 
     corners = 1
     start_height = 8.0
+    enough = 4e-15
+    costly = False
     unknowns: int
     magnitude: float
 

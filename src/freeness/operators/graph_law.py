@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
+from freeness.laws import Atom
+from freeness.laws.cumulants import moments_on_circle
+from freeness.numerics.continuation import Standard
 from freeness.operators.field_equation import FieldEquation
 from freeness.operators.graph_equation import Direction, GraphEquation, Outside
 from freeness.operators.matrix_law import MatrixLaw, Moments
@@ -20,6 +26,11 @@ _MOUNTS = 1.3  # mass over distance × density: 2 behind an inverse root, at mos
 _DECADES = 14
 _PER_DECADE = 4
 _ZOOMS = 6
+_HALVINGS = 14  # to 1e-4 of the radius
+_HEIGHTS = np.array([1e-4, 1e-5, 1e-6])  # in units of the radius, where an atom at 0 is read if points are costly
+_STEADY = 1e-4  # change of the mass read there that is none
+_TOLD = 0.02  # lightest atom that is told beside a density that mounts towards 0
+_CIRCLE, _POINTS = 1.5, 32  # where a point is costly: of the contour of moments, whose error is 1.5^-64
 
 
 class GraphLaw(MatrixLaw):
@@ -33,9 +44,19 @@ class GraphLaw(MatrixLaw):
     """
 
     def __init__(self, equation: FieldEquation, extent: tuple[float, float]) -> None:
+        self._read_zero = False
         first, second = equation.moments()
         self._graph = equation
         super().__init__(equation, extent, moments=Moments(first, second - first**2))
+
+    @property
+    def _standard(self) -> Standard:
+        return replace(super()._standard, enough=self._graph.enough)
+
+    @property
+    def costly(self) -> bool:
+        """Whether a point takes seconds, its equations being many."""
+        return self._graph.costly
 
     def __repr__(self) -> str:
         return f"GraphLaw({self._equation.size} nodes)"
@@ -44,7 +65,11 @@ class GraphLaw(MatrixLaw):
         """m_1, …, m_order; the first two from the equations, exactly."""
         first = self._known_moments.mean
         exact = np.array([first, self._known_moments.variance + first**2])
-        return exact[:order] if order <= 2 else np.append(exact, super().moments(order)[2:])
+        if order <= 2:
+            return exact[:order]
+        if self.costly:
+            return np.append(exact, moments_on_circle(self, int(order), _CIRCLE * self.upper_end, _POINTS)[2:])
+        return np.append(exact, super().moments(order)[2:])
 
     def resolved(self, z: ArrayLike) -> np.ndarray:
         """G(z) between the P positions (or samples, or both) of the output, averaged over its channels, (*z.shape, P, P).
@@ -87,12 +112,43 @@ class GraphLaw(MatrixLaw):
         self.cauchy(z)
         return self._graph.outside(np.real(self._solve(z).parameters[:-1]).astype(complex), 1 / z, directions)
 
+    def with_atom_read_at_zero(self) -> Self:
+        """The same law, whose atom at 0 is read when it is asked for, by three heights that a costly law can afford.
+
+        Where the mass at these still falls, it is extrapolated by the power law of a density that mounts towards 0.
+        """
+        law = copy(self)
+        law._read_zero = True
+        return law
+
+    @cached_property
+    def _atom_at_zero(self) -> tuple[Atom, ...]:
+        z = 1j * self._radius * _HEIGHTS
+        first, second, third = np.real(z * self.cauchy(z))
+        mass = third
+        if abs(third - second) > _STEADY:
+            mass = third - (third - second) ** 2 / (third - 2 * second + first)  # Aitken
+            mass = mass if mass > _TOLD else 0.0
+        return (Atom(0.0, float(mass)),) if mass > _STEADY else ()
+
+    @property
+    def atoms(self) -> tuple[Atom, ...]:
+        return self._atom_at_zero if self._read_zero else super().atoms
+
+    def _beyond(self, x: np.ndarray, side: float) -> np.ndarray:
+        """Above points > 0 nothing of an atom at 0 is seen, which need not be read then."""
+        if self._read_zero and side > 0 and (x > 0).all():
+            return 1.0 - self._raw_cdf(x)
+        return super()._beyond(x, side)
+
     @property
     def lower_bound(self) -> float:
         return 0.0
 
     @property
     def upper_end(self) -> float:
+        if self._read_zero:
+            return self._upper
         return max(self._upper, *(position for position, _ in self.atoms)) if self.atoms else self._upper
 
     @cached_property
@@ -105,7 +161,7 @@ class GraphLaw(MatrixLaw):
     @cached_property
     def _upper(self) -> float:
         """The upper end of the continuous part."""
-        if self._discrete:
+        if not self._read_zero and self._discrete:
             return self.atoms[0].position
         last = self._outer_fold(self._radius, self.mean, 1.0)
         return self._end(1.0) if np.isnan(last) else last
@@ -133,19 +189,41 @@ class GraphLaw(MatrixLaw):
     def _end(self, side: float) -> float:
         """The lower end by decades above the floor, the upper one as of any law."""
         if side > 0:
-            return super()._end(side)
+            return self._bisected_top() if self.costly else super()._end(side)
         floor = self._graph.floor
         x = floor + (self._radius - floor) * np.geomspace(10.0**-_DECADES, 1.0, _DECADES * _PER_DECADE + 1)
         for _ in range(_ZOOMS):
-            lit = np.flatnonzero(self._beyond(x, -1.0) > _EMPTY)
-            if lit.size == 0 or lit[0] == 0:
+            first = self._first_lit(x)
+            if first in (0, x.size):
                 return floor
-            dark, bright = float(x[lit[0] - 1]), float(x[lit[0]])
+            dark, bright = float(x[first - 1]), float(x[first])
             found = self._outer_fold(dark, bright, -1.0)
             if not np.isnan(found):
                 return found
             x = floor + np.geomspace(dark - floor, bright - floor, 9)
         return float(x[0])
+
+    def _bisected_top(self) -> float:
+        """The upper end where no fold is (a hard edge), by the mass beyond."""
+        bright, dark = self._graph.floor, self._radius
+        for _ in range(_HALVINGS):
+            middle = (bright + dark) / 2
+            bright, dark = (middle, dark) if self._beyond(np.array([middle]), 1.0)[0] > _EMPTY else (bright, middle)
+        return bright
+
+    def _first_lit(self, x: np.ndarray) -> int:
+        """The first of ascending points with mass below it, or how many there are; by bisection where they are costly."""
+        if not self.costly:
+            lit = np.flatnonzero(self._beyond(x, -1.0) > _EMPTY)
+            return int(lit[0]) if lit.size else x.size
+        low, high = 0, x.size
+        while low < high:
+            middle = (low + high) // 2
+            if self._beyond(x[middle : middle + 1], -1.0)[0] > _EMPTY:
+                high = middle
+            else:
+                low = middle + 1
+        return low
 
     def _outer_fold(self, dark: float, bright: float, side: float) -> float:
         """The end of the support on one side: a fold that the real unknowns reach from ``dark``, beyond which nothing lies.

@@ -8,10 +8,12 @@ import numpy as np
 
 from freeness.errors import ConvergenceError, InputError
 from freeness.laws import Atom
-from freeness.operators import BlockEquation, GraphEquation, GraphLaw, SharedMatrix
+from freeness.operators import BlockEquation, GraphEquation, GraphLaw, LargeBlockEquation, SharedMatrix
 from freeness.spectra.graph import NetworkGraph
 
-_MOST = 4000  # unknowns of a graph: beyond, a Jacobian alone takes a quarter of a gigabyte
+_FORMED = 4000  # unknowns of a graph: beyond, a Jacobian alone takes a quarter of a gigabyte, and none is formed
+_MOST = 40_000  # beyond, a point takes minutes
+_MOST_ENTRIES = 60_000_000  # of the pencil's inverse: a gigabyte
 _SAMPLE = 160  # rows of the sampled matrix that says where the support is, about
 _SAMPLE_OF_BLOCKS = 500
 _SMALL = 1e-9  # relative size of eigenvalues of it that are 0
@@ -22,7 +24,14 @@ _CLOSE = 1e-5  # height above 0 in units of the smallest other eigenvalue
 def graph_law(graph: NetworkGraph) -> GraphLaw:
     """The law of a graph, by its equations; a sampled matrix says where to look for the support.
 
-    What lies below 10⁻⁹ of the largest eigenvalue is not told from 0 and counted in its atom.
+    What lies below 10⁻⁹ of the largest eigenvalue is not told from 0 and counted in its atom. Up to 4,000 unknowns (P(P + 1)/2 on
+    both sides of each weight layer, P positions × samples) all points are solved together by factorisation; up to 40,000 one
+    after the other by products (7×7 positions, 64 channels and three layers: 5 to 25 s a point), in at most about 2 GB. Then an
+    atom at 0 is read when it is asked for, and ``upper_end`` costs some ten points where ``hull`` may cost a hundred.
+
+    Raises:
+        InputError: more unknowns or channels than that, or a signal that vanished.
+        ConvergenceError: equations that could not be solved.
 
     Example:
         >>> from freeness.network import Branch, resnet
@@ -42,6 +51,8 @@ def graph_law(graph: NetworkGraph) -> GraphLaw:
     law = GraphLaw(_equation(graph, top), (float(positive[0]), top))
     if positive.size == values.size:
         return law
+    if law.costly:
+        return law.with_atom_read_at_zero()
     mass = _mass_at_zero(law, (_CLOSE * float(positive[0]), _SMALL * top))
     return law.with_atoms((Atom(0.0, mass),)) if mass > _LIGHTEST else law
 
@@ -58,12 +69,20 @@ def _equation(graph: NetworkGraph, scale: float) -> GraphEquation | BlockEquatio
     if graph.plain is not None:
         return GraphEquation(*graph.plain, scale)
     equation = BlockEquation(graph.segments, graph.matrices, scale)
+    if equation.unknowns <= _FORMED:
+        return equation
     if equation.unknowns > _MOST:
         raise InputError(
             f"expected a graph of at most {_MOST} unknowns, got {equation.unknowns} (P(P + 1)/2 on both sides of each weight "
             "layer, P positions × samples); take fewer positions or samples, or measure the spectrum."
         )
-    return equation
+    if equation.pair_entries > _MOST_ENTRIES:
+        raise InputError(
+            f"expected a graph whose layers with positions take at most {_MOST_ENTRIES} numbers (channels × the square of all "
+            f"positions × samples on both sides of the weights along a sum), got {equation.pair_entries}; take fewer channels, "
+            "positions, samples or blocks, or measure the spectrum."
+        )
+    return LargeBlockEquation(graph.segments, graph.matrices, scale)
 
 
 def sampled_eigenvalues(graph: NetworkGraph, rng: np.random.Generator, rows: int = _SAMPLE) -> np.ndarray:

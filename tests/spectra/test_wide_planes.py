@@ -1,0 +1,95 @@
+"""Convolutions on planes, whose equations are solved without a Jacobian, against drawn networks."""
+
+import numpy as np
+import pytest
+
+from freeness.errors import InputError
+from freeness.network import cnn, mlp
+from freeness.operators import LargeBlockEquation
+from freeness.spectra import graph_law, graph_spectrum, network_graph
+from tests.spectra.position_simulation import draw_positions
+
+
+def plane(name, weights, padding, channels):
+    return cnn(mlp(3, channels, name, weights, sigma_w=1.2 if name == "tanh" else 2**0.5), (3, 3), padding)
+
+
+def compared(network, shape, fisher, draws):
+    """Theory over drawn network, (draws, numbers): transforms at Im z = λ_max/20, two moments; and the end of the last law."""
+    found, end = [], np.nan
+    for seed in range(draws):
+        rng = np.random.default_rng(seed)
+        sample = draw_positions(network, rng.standard_normal(shape), rng)
+        eigenvalues = sample.fisher if fisher else sample.jacobian
+        law = graph_law(network_graph(network, realised=sample.signals, fisher=fisher))
+        assert isinstance(law.equation, LargeBlockEquation)
+        z = eigenvalues[-1] * (np.array([0.05, 0.3, 0.6, 0.9]) + 0.05j)
+        transforms = law.cauchy(z) / (1 / (z[:, None] - eigenvalues)).mean(axis=1)
+        moments = np.array([law.mean, law.variance + law.mean**2])
+        found.append([*transforms, *moments / [eigenvalues.mean(), (eigenvalues**2).mean()]])
+        if seed == draws - 1 and fisher:
+            end = law.upper_end / eigenvalues[-1]
+    return np.array(found), end
+
+
+def agree(found, bar):
+    errors = np.std(found, axis=0, ddof=1) / len(found) ** 0.5
+    assert (np.abs(found.mean(axis=0) - 1) <= bar + 4 * errors).all()
+    assert errors.max() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "padding", "fisher"),
+    [
+        ("tanh", "gaussian", "zeros", True),
+        ("tanh", "haar", "circular", True),
+        pytest.param("relu", "haar", "circular", False, marks=pytest.mark.slow),
+    ],
+)
+def test_small_planes(monkeypatch, name, weights, padding, fisher):
+    """3×3 on 4×4, 16 channels, within 150 %/channels; the equations are few, but solved as many are."""
+    monkeypatch.setattr(graph_spectrum, "_FORMED", 0)
+    found, end = compared(plane(name, weights, padding, 16), (1, 16, 4, 4), fisher, 3)
+    agree(found, 1.5 / 16)
+    assert np.isnan(end) or 0.9 < end < 1.3  # the largest of few eigenvalues scatters, and lies low
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    ("name", "weights", "padding", "fisher"),
+    [
+        ("tanh", "gaussian", "circular", False),
+        ("relu", "gaussian", "zeros", True),
+        ("tanh", "haar", "zeros", True),
+    ],
+)
+def test_planes_of_seven_by_seven(name, weights, padding, fisher):
+    """3×3 on 7×7, 32 channels: transforms and moments within 150 %/channels, the end of one draw within 20 %."""
+    found, end = compared(plane(name, weights, padding, 32), (1, 32, 7, 7), fisher, 2)
+    agree(found, 1.5 / 32)
+    assert np.isnan(end) or abs(end - 1) < 0.2
+
+
+@pytest.mark.parametrize(("name", "told"), [("relu", True), ("tanh", False)])
+def test_an_atom_at_zero_is_read_when_it_is_asked_for(monkeypatch, name, told):
+    """ReLU cuts neurons at every position: the mass of the ordinary equations; a density that mounts towards 0 is no atom."""
+    network = cnn(mlp(3, 10, name, "gaussian", sigma_w=1.4), (3,))
+    graph = network_graph(network, samples=np.random.default_rng(1).standard_normal((1, 10, 4)))
+    expected = graph_law(graph).atoms
+    monkeypatch.setattr(graph_spectrum, "_FORMED", 0)
+    found = graph_law(graph).atoms
+    assert bool(found) is told
+    if told:
+        assert found[0] == pytest.approx(expected[0], abs=1e-5)
+
+
+def test_planes_that_are_too_large_are_named(monkeypatch):
+    rng = np.random.default_rng(0)
+    network = cnn(mlp(2, 2, "tanh", "gaussian"), (3, 3))
+    with pytest.raises(InputError, match=r"at most 40000 unknowns, got 167621 .*take fewer positions"):
+        graph_law(network_graph(network, samples=rng.standard_normal((1, 2, 17, 17))))
+    monkeypatch.setattr(graph_spectrum, "_MOST_ENTRIES", 50_000)
+    network = cnn(mlp(3, 8, "tanh", "gaussian"), (3, 3))
+    with pytest.raises(InputError, match=r"at most 50000 numbers .*got 175273; take fewer channels"):
+        graph_law(network_graph(network, samples=rng.standard_normal((1, 8, 7, 7))))
