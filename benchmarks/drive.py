@@ -123,16 +123,17 @@ def measure(peer: str, entry: dict[str, Any], home: Path, again: bool) -> None:
     except (RuntimeError, subprocess.TimeoutExpired) as error:
         listed, why = {}, str(error)
     if "rows" not in listed:
-        keep({}, {peer: f"not measured: {why}"})
+        keep({}, {peer: why})
         sys.stdout.write(f"{peer}: {why}\n")
         return
-    keep({}, {peer: None})
     kept = read()["rows"]
-    for job in listed["rows"]:
+    gone = {name: None for name, row in kept.items() if row["peer"] == peer and row["job"] not in listed["rows"]}
+    keep(gone, {peer: None})
+    for place, job in enumerate(listed["rows"]):
         name = f"{peer}: {job}"
         if is_fresh(kept.get(name)) and not again:
             continue
-        row = assembled(*asked(python, peer, job, entry["limit"]), peer, entry, job)
+        row = assembled(*asked(python, peer, job, entry["limit"]), peer, entry, job) | {"place": place}
         keep({name: row}, {})
         sys.stdout.write(f"{name}: ours {row['ours']}, theirs {row['theirs']}\n")
         sys.stdout.flush()
@@ -145,10 +146,10 @@ def read() -> dict[str, Any]:
 
 
 def keep(rows: dict[str, Any], reasons: dict[str, str | None]) -> None:
-    """Merge into the file, by row, and write the page."""
+    """Merge into the file, by row, and write the page; None takes an entry out."""
     found = read()
     found["freeness"] = importlib.metadata.version("freeness")
-    found["rows"] |= rows
+    found["rows"] = {name: row for name, row in (found["rows"] | rows).items() if row is not None}
     found["reasons"] = {name: why for name, why in (found["reasons"] | reasons).items() if why is not None}
     draft = KEPT.with_suffix(".draft")
     draft.write_text(json.dumps(found, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8")

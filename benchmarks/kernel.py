@@ -48,3 +48,9 @@ def ours() -> Callable[[], Array]:
     """The tangent kernel (16, 16)."""
     network = mlp(DEPTH, WIDTH, "erf", "gaussian", sigma_w=SIGMA_W, sigma_b=SIGMA_B)
     return lambda: kernels(network, inputs()).ntk
+
+
+def ours_between() -> Callable[[], Array]:
+    """The same kernel as the block between two copies of the inputs."""
+    network = mlp(DEPTH, WIDTH, "erf", "gaussian", sigma_w=SIGMA_W, sigma_b=SIGMA_B)
+    return lambda: kernels(network, np.concatenate([inputs(), inputs()])).ntk[:COUNT, COUNT:]

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 ROUNDS = 3
-PATIENCE = 60.0  # seconds that a call may take and still be made again
+PATIENCE = 20.0  # seconds that a call may take and still be made again
 LIBRARIES = ("numpy", "scipy", "torch", "jax")
 MARK = "@row "  # before a line of ours, as peers print, too
 

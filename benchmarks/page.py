@@ -15,15 +15,17 @@ PEERS, ABSENT = ROOT / "benchmarks" / "peers.toml", ROOT / "benchmarks" / "absen
 SECTIONS = {
     "A": (
         "Free-probability engines",
-        "Laws with a closed form; 1000 points are the midpoints of cells of the support.",
+        "Laws with a closed form, built from nothing in every call. 1000 points are the midpoints of cells of the support.",
     ),
     "B": (
         "Spectra of networks",
-        "A 10×256 tanh network with biases and 256 outputs (657,920 parameters); kernels; shaping.",
+        "A 10×256 tanh network with biases and 256 outputs (657,920 parameters), in float32; our Gram matrix is summed in "
+        "float64. Tangent kernels of infinite width, and shaped activations.",
     ),
     "C": (
         "Learning rates before training",
-        "A 20×128 tanh network on Fashion-MNIST, ½‖f - y‖², three initialisations.",
+        "A 20×128 tanh network on Fashion-MNIST, ½‖f - y‖², three initialisations. The error is the training loss after 200 "
+        "steps of SGD at the rate that was chosen; the time is that of choosing.",
     ),
 }
 COLUMNS = ("job", "peer", "its time", "its error", "our time", "our error", "ratio", "result", "remark")
@@ -38,9 +40,10 @@ against answers that use no freeness, exact ones where there are any. A job that
 
 Machines: {machines}.
 
-**{score}.** A row is a win if we are faster and both are right, or if we are right and the peer is wrong or silent; a loss if we
-are slower and both are right, or slower and not closer; mixed if one is faster and the other closer. Right is an error within the
-bar of the row; without a bar, within 2 % of the smaller one. Wrong is an error above 0.1.
+**{score}.**
+A row is a win if we are faster and both are right, or if we are right and the peer is wrong or silent; a loss if we are slower
+and both are right, or slower and not closer; mixed if one is faster and the other closer. Right is an error within the bar of the
+row; without a bar, within 2 % of the smaller one. Wrong is an error above 0.1 where there is a bar.
 """
 
 
@@ -63,13 +66,11 @@ def error(half: dict[str, Any]) -> str:
     return number(half["error"]) if "error" in half else half["failure"].replace("|", "/")
 
 
-def peer_name(row: dict[str, Any], peers: dict[str, Any]) -> str:
-    """With its version, as pinned."""
-    entry = peers[row["peer"]]
-    pinned = (
-        entry["needs"][0].replace("==", " ") if entry["needs"] else f"{entry['name']} {row['versions'][entry['name']]}"
-    )
-    return f"{pinned}, {entry['title']}" if "title" in entry else pinned
+def peer_name(entry: dict[str, Any], versions: dict[str, str]) -> str:
+    """With its version, as pinned or as found."""
+    if "name" not in entry:
+        return entry["needs"][0].replace("==", " ")
+    return f"{' '.join(filter(None, (entry['name'], versions.get(entry['name']))))}, {entry['title']}"
 
 
 def line(row: dict[str, Any], peers: dict[str, Any]) -> str:
@@ -77,8 +78,10 @@ def line(row: dict[str, Any], peers: dict[str, Any]) -> str:
     times = ratio(row)
     bar = f", bar {number(row['bar'])}" if row["bar"] is not None else ""
     remark = f"{row['measure']}{bar}" + (f"; {row['remark']}" if row["remark"] else "")
+    if times is not None and times > 1 and row["theirs"]["first"] < row["ours"]["first"]:
+        remark += "; at the first call the peer is faster"
     told = "–" if times is None else f"{times:.2g}" if times < 100 else f"{times:.0f}"
-    cells = [row["job"], peer_name(row, peers), seconds(row["theirs"]), error(row["theirs"])]
+    cells = [row["job"], peer_name(peers[row["peer"]], row["versions"]), seconds(row["theirs"]), error(row["theirs"])]
     cells += [seconds(row["ours"]), error(row["ours"]), told, verdict(row), remark]
     return "| " + " | ".join(cells) + " |\n"
 
@@ -102,14 +105,15 @@ def libraries(rows: list[dict[str, Any]], peers: dict[str, Any]) -> str:
     told = {}
     for row in rows:
         if row["versions"]:
-            told[peer_name(row, peers)] = ", ".join(f"{name} {version}" for name, version in row["versions"].items())
-    return "\n".join(f"* {name}: {versions}" for name, versions in told.items()) + "\n"
+            named = ", ".join(f"{name} {version}" for name, version in row["versions"].items())
+            told[peer_name(peers[row["peer"]], row["versions"])] = named
+    return "\n".join(f"* {name}: {named}" for name, named in told.items()) + "\n"
 
 
 def rendered(found: dict[str, Any], peers: dict[str, Any], absent: dict[str, Any]) -> str:
     """The page."""
     place = {name: index for index, name in enumerate(peers)}
-    rows = sorted(found["rows"].values(), key=lambda row: (row["section"], place[row["peer"]]))
+    rows = sorted(found["rows"].values(), key=lambda row: (row["section"], place[row["peer"]], row["place"]))
     counts = [
         f"{sum(verdict(row).startswith(word) for row in rows)} {words}"
         for word, words in (("win", "wins"), ("loss", "losses"), ("mixed", "mixed"), ("neither", "decided for nobody"))
@@ -120,7 +124,7 @@ def rendered(found: dict[str, Any], peers: dict[str, Any], absent: dict[str, Any
     for section, (title, text) in SECTIONS.items():
         page += f"\n## {section}. {title}\n\n{text}\n\n{HEAD}"
         page += "".join(line(row, peers) for row in rows if row["section"] == section)
-    reasons = {peers[name]["needs"][0].replace("==", " "): why for name, why in found["reasons"].items()}
+    reasons = {peer_name(peers[name], {}): why for name, why in found["reasons"].items()}
     page += "\n## Not measured\n\n| peer | job | why |\n|---|---|---|\n"
     page += "".join(f"| {name} | all of its jobs | {why.replace('|', '/')} |\n" for name, why in reasons.items())
     page += "".join(f"| {entry['name']} | {entry['jobs']} | {entry['why']} |\n" for entry in absent.values())

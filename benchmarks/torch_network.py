@@ -30,15 +30,15 @@ def batch() -> tuple[Tensor, Tensor]:
     return torch.from_numpy(network.sample())[None], torch.from_numpy(network.target())[None]
 
 
-def ours_all() -> Callable[[], Array]:
-    """All eigenvalues of J_θJ_θᵀ; the model is traced at the first call."""
+def ours_all(dtype: torch.dtype | None = None) -> Callable[[], Array]:
+    """All eigenvalues of J_θJ_θᵀ, in float64 unless a precision is given; the model is traced at the first call."""
     known, x = model(), batch()[0]
     traced = []
 
     def job() -> Array:
         if not traced:
             traced.append(trace(known, x))
-        return np.linalg.eigvalsh(dual_gram(traced[0], x).numpy())
+        return np.linalg.eigvalsh(dual_gram(traced[0], x, dtype=dtype).numpy())
 
     return job
 

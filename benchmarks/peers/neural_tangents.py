@@ -19,13 +19,14 @@ ALL = 1e-5
 
 def _forward(parameters: list[tuple[Any, Any]], x: Any) -> Any:
     for index, (weight, bias) in enumerate(parameters):
-        x = x @ weight.T + bias
+        x = x @ weight + bias
         x = jax.numpy.tanh(x) if index < network.DEPTH - 1 else x
     return x
 
 
 def _empirical(implementation: NtkImplementation) -> Callable[[], Array]:
-    parameters = [(jax.numpy.asarray(w), jax.numpy.asarray(b)) for w, b in network.weights()]
+    # (in, out), so that no transposition hides the structure of a layer from the package.
+    parameters = [(jax.numpy.asarray(w.T.copy()), jax.numpy.asarray(b)) for w, b in network.weights()]
     x = jax.numpy.asarray(network.sample())[None]
     # Without trace_axes all pairs of outputs are kept.
     function = jax.jit(empirical_ntk_fn(_forward, trace_axes=(), implementation=implementation))
@@ -36,11 +37,14 @@ def _empirical(implementation: NtkImplementation) -> Callable[[], Array]:
     return job
 
 
-def _empirical_row(implementation: NtkImplementation) -> Row:
+def _empirical_row(implementation: NtkImplementation, *, narrow: bool = False) -> Row:
+    """``narrow``: ours in float32, too."""
+    import torch
+
     from benchmarks.torch_network import ours_all
 
     return Row(
-        ours=ours_all(),
+        ours=ours_all(torch.float32 if narrow else None),
         theirs=_empirical(implementation),
         error=network.all_error,
         measure="largest error of an eigenvalue over λ_max",
@@ -48,14 +52,20 @@ def _empirical_row(implementation: NtkImplementation) -> Row:
     )
 
 
-def _analytic_row(wide: bool) -> Row:
+def _analytic_row(wide: bool, *, two: bool = False) -> Row:
+    """``two``: the kernel between two arrays, as of training and test inputs, that hold the same points."""
     jax.config.update("jax_enable_x64", wide)
     dense = stax.Dense(kernel.WIDTH, W_std=kernel.SIGMA_W, b_std=kernel.SIGMA_B)
     _, _, kernel_function = stax.serial(*[dense, stax.Erf()] * (kernel.DEPTH - 1), dense)
-    function = jax.jit(lambda x: kernel_function(x, None, "ntk"))
+    function = jax.jit(lambda x, other: kernel_function(x, other, "ntk"))
+
+    def theirs() -> Array:
+        x = jax.numpy.asarray(kernel.inputs())
+        return np.asarray(function(x, x.copy() if two else None), dtype=float)
+
     return Row(
-        ours=kernel.ours(),
-        theirs=lambda: np.asarray(function(jax.numpy.asarray(kernel.inputs())), dtype=float),
+        ours=kernel.ours_between() if two else kernel.ours(),
+        theirs=theirs,
         error=kernel.error,
         measure="relative error of Θ₀₀",
         bar=kernel.BAR,
@@ -63,15 +73,21 @@ def _analytic_row(wide: bool) -> Row:
     )
 
 
+IMPLEMENTATIONS = {
+    "Jacobian contraction": NtkImplementation.JACOBIAN_CONTRACTION,
+    "vector products": NtkImplementation.NTK_VECTOR_PRODUCTS,
+    "structured derivatives": NtkImplementation.STRUCTURED_DERIVATIVES,
+}
 ROWS = {
-    "all eigenvalues of J_θJ_θᵀ, by Jacobian contraction": lambda: _empirical_row(
-        NtkImplementation.JACOBIAN_CONTRACTION
-    ),
-    "all eigenvalues of J_θJ_θᵀ, by structured derivatives": lambda: _empirical_row(
-        NtkImplementation.STRUCTURED_DERIVATIVES
+    f"all eigenvalues of J_θJ_θᵀ, by {name}": lambda kind=kind: _empirical_row(kind)
+    for name, kind in IMPLEMENTATIONS.items()
+} | {
+    "all eigenvalues of J_θJ_θᵀ, by structured derivatives, ours in float32": lambda: _empirical_row(
+        NtkImplementation.STRUCTURED_DERIVATIVES, narrow=True
     ),
     "analytic NTK, depth 1000, chaotic": lambda: _analytic_row(False),
     "analytic NTK, depth 1000, chaotic, float64": lambda: _analytic_row(True),
+    "analytic NTK, depth 1000, chaotic, between two arrays": lambda: _analytic_row(False, two=True),
 }
 
 if __name__ == "__main__":
