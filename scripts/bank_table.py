@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bank import MULTIPLES, RANGE, read
+from bank import HALVES, MULTIPLES, RANGE, read
 
 WITHIN = 1.05  # of the best loss of the search
 BOUNDS = (0.5, 4.0)  # between which threshold/bound is wanted
@@ -98,7 +98,7 @@ def summary(found: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Print both."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--half", choices=("fresh", "held out", "tuned"), default="fresh")
+    parser.add_argument("--half", choices=HALVES, default="unseen")
     parser.add_argument("--folder", type=Path, default=Path("docs/learning-rate-bank"))
     chosen = parser.parse_args()
     found = rows(chosen.folder, chosen.half)
