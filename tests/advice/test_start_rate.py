@@ -8,7 +8,7 @@ from freeness import InputError
 from freeness.advice import Curvature, Descent, StartFacts, start_rate
 from freeness.advice.learning_rate import learning_rate
 
-FACTS = StartFacts(200.0, 30.0, 0.5, 2.0, 0.6, 40_000, batch=16)
+FACTS = StartFacts(200.0, 0.5, 0.02, 0.6, 40_000, batch=16)
 
 
 def rate(loss="half_squared_error", optimizer="sgd", **changes):
@@ -16,9 +16,9 @@ def rate(loss="half_squared_error", optimizer="sgd", **changes):
 
 
 def test_a_squared_loss_times_a_constant_wants_the_rate_over_it():
-    """½ mean over 10 outputs is ½Σ/10, and MSE twice that: the curvature says so, ratios do not change."""
-    assert rate("half_mean_squared_error", sharpness=20.0, head=3.0) == pytest.approx(10 * rate())
-    assert rate("mse", sharpness=40.0, head=6.0) == pytest.approx(5 * rate())
+    """½ mean over 10 outputs is ½Σ/10, and MSE twice that: curvature and reach say so, ratios do not change."""
+    assert rate("half_mean_squared_error", sharpness=20.0, reach=0.2) == pytest.approx(10 * rate())
+    assert rate("mse", sharpness=40.0, reach=0.1) == pytest.approx(5 * rate())
 
 
 @pytest.mark.parametrize("loss", ["half_squared_error", "mse", "cross_entropy"])
@@ -36,34 +36,47 @@ def test_momentum_steps_less_and_without_memory_it_is_sgd(loss):
     assert rate(loss, Descent("momentum", momentum=0.0)) == pytest.approx(rate(loss))
 
 
-def test_quiet_outputs_get_less_down_to_a_floor_and_loud_starts_more():
-    assert rate(loudness=0.01) < rate(loudness=0.5) < rate(loudness=5.0) == rate(loudness=1.0)
-    assert rate(loudness=1e-12) == rate(loudness=1e-20) > 0
-    assert rate(excess=80.0) == rate(excess=8.0) > rate() > rate(excess=1.0) == rate(excess=0.5)
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_quiet_outputs_get_less_down_to_a_floor(optimizer):
+    assert rate(optimizer=optimizer, loudness=0.01) < rate(optimizer=optimizer, loudness=0.5)
+    assert rate(optimizer=optimizer, loudness=1e-12) == rate(optimizer=optimizer, loudness=1e-20) > 0
+
+
+def test_the_share_that_is_left_counts_down_to_a_floor():
+    assert rate(left=0.01) == rate(left=0.25) != rate(left=0.5)
 
 
 @pytest.mark.parametrize(
-    ("loss", "optimizer", "expected"),
+    ("loss", "optimizer", "batch", "expected"),
     [
-        ("half_squared_error", "sgd", 1.8 * 16**0.32 / (5 * 30 + 200 * 0.5**-0.6 * 2**-0.44)),
-        ("half_squared_error", "momentum", 1.8 * 16**0.58 * 0.1**0.55 / (5 * 30 + 200 * 0.5**-0.6 * 2**-0.44)),
-        ("cross_entropy", "sgd", 0.034 * 16**0.8 * 200**-0.6 * 30**0.25),
-        ("cross_entropy", "momentum", 0.0034 * 16**0.8 * 200**-0.6 * 30**0.25),
-        ("half_squared_error", "adam", 1.9 * 16**0.15 * 0.6**0.56 * 200**-0.25 / 200),
-        ("cross_entropy", "adam", 0.48 * 16**0.42 * 200**-0.25 / 200),
+        ("half_squared_error", "sgd", 1, 1.43 * 0.02 * 4**-0.5 * 0.5**0.4 * 0.6**-0.25),
+        ("half_squared_error", "momentum", 64, 6.0 * 0.02 * 4**-0.25 * 0.5**0.3 * 0.6**0.87 * 0.1**0.27),
+        ("cross_entropy", "sgd", 1, 0.103 * 0.02 * 4**-0.5 * 0.5**0.4 * 0.6**0.44),
+        ("cross_entropy", "momentum", 64, 0.36 * 0.02 * 4**-0.25 * 0.5**0.3 * 0.6**-2.3 * 0.1**0.86),
+        ("half_squared_error", "adam", 1, 5.8 * 200**-0.4 / 200 * 0.5**0.2),
+        ("cross_entropy", "adamw", 64, 9.4 * 200**-0.4 / 200 * 0.5**0.11),
     ],
 )
-def test_the_documented_formula(loss, optimizer, expected):
-    assert rate(loss, optimizer) == pytest.approx(expected)
+def test_the_documented_formula(loss, optimizer, batch, expected):
+    assert rate(loss, optimizer, batch=batch) == pytest.approx(expected)
 
 
-def test_normalised_layers_take_more_under_a_squared_loss():
-    assert rate(normalised=True) > rate() and rate("cross_entropy", normalised=True) == rate("cross_entropy")
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_batch_of_8_stands_between_1_and_64_in_logarithms(optimizer):
+    ends = rate(optimizer=optimizer, batch=1) * rate(optimizer=optimizer, batch=64)
+    assert rate(optimizer=optimizer, batch=8) == pytest.approx(ends**0.5)
+
+
+def test_saturating_networks_get_less_of_single_samples():
+    assert rate(batch=1, saturating=True) < rate(batch=1) and rate(optimizer="adam", saturating=True) < rate(
+        optimizer="adam"
+    )
 
 
 def test_outputs_that_do_not_move_get_no_rate():
-    with pytest.raises(InputError, match="sharpness > 0"):
-        rate(sharpness=0.0)
+    for changes in ({"sharpness": 0.0}, {"reach": 0.0}):
+        with pytest.raises(InputError, match="sharpness > 0"):
+            rate(**changes)
     with pytest.raises(InputError, match="optimizer among"):
         rate(optimizer="lion")
 

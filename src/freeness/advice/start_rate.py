@@ -3,8 +3,8 @@
 2/λ bounds the training that is linearised at the start; real training leaves that start. How far the first step should go, ℓ,
 knows more than curvature does: the geometric mean of ℓ and 1/λ, less for quiet outputs, which grow and take curvature with them,
 and less for saturating activations on single samples, is near the best rate of many networks. Adam's steps have a size of their
-own: fewer parameters and a smaller preconditioned λ allow longer ones. The form follows these reasons; the constants were fitted to
-216 trained networks (docs/learning-rate-bank.md) and judged by 48 others.
+own: fewer parameters and a smaller preconditioned λ allow longer ones. The form follows these reasons; the constants were fitted
+to 216 trained networks (docs/learning-rate-bank.md) and judged by 48 others.
 """
 
 from __future__ import annotations

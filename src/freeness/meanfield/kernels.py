@@ -71,9 +71,9 @@ def kernels(
     """Σ and Θ of a network in the limit of wide layers.
 
     Computed in blocks of rows from the diagonal on, at a cost of O(n² depth) for vectors. Images cost n²P for P positions, n²P²
-    where pooling asks for all pairs of positions. Σ is checked to be positive semi-definite up to 2,000 inputs. Batch normalisation takes the
-    inputs for its batch, in which a neuron's variance must hardly fluctuate, and cannot be done in blocks. Parameters of
-    normalisations are not counted.
+    where pooling asks for all pairs of positions. Σ is checked to be positive semi-definite up to 2,000 inputs. Batch
+    normalisation takes the inputs for its batch, in which a neuron's variance must hardly fluctuate, and cannot be done in
+    blocks. Parameters of normalisations are not counted.
 
     Closed forms (ReLU family with its kink at 0, erf, sin, linear) and smooth activations take any inputs; others with kinks take
     inputs of equal norm, at which everything is a function of one angle; for unequal norms each pair is integrated, some

@@ -474,4 +474,4 @@ def _start(model: nn.Module, data: tuple[Tensor, Tensor], options: AnalyzeOption
     if options.training or size > _TRIED:
         return None
     facts = start_facts(model, data, options.loss, options.optimizer, batch=options.batch)
-    return start_rate(facts, options.loss, options.optimizer) if facts.sharpness > 0 else None
+    return start_rate(facts, options.loss, options.optimizer) if min(facts.sharpness, facts.reach) > 0 else None
