@@ -2,7 +2,8 @@
 
 Each peer has an environment of its own in ``.bench/``, with freeness from this tree. Each row is a process of its own with a time
 limit. Rows are merged into docs/peers.json as they come and the page is written anew, so a run that was ended goes on where it
-stopped: rows that this machine measured within a day are kept, others are measured again and replaced one by one.
+stopped: rows that this machine measured within a day are kept, others are measured again and replaced one by one. A row that
+freeness answered before and now does not is not replaced, and the run fails.
 """
 
 from __future__ import annotations
@@ -109,14 +110,14 @@ def assembled(said: dict[str, Any], why: str, peer: str, entry: dict[str, Any], 
 
 
 def is_fresh(row: dict[str, Any] | None) -> bool:
-    """Measured on a machine like this one, within a day."""
-    if row is None or row["machine"] != machine():
+    """Answered by us on a machine like this one, within a day."""
+    if row is None or row["machine"] != machine() or "failure" in row["ours"]:
         return False
     return datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(row["date"]) < FRESH
 
 
-def measure(peer: str, entry: dict[str, Any], home: Path, again: bool) -> None:
-    """All rows of one peer."""
+def measure(peer: str, entry: dict[str, Any], home: Path, again: bool) -> list[str]:
+    """All rows of one peer; which of them were not replaced, for our half fell where it had answered before."""
     try:
         python = environment(peer, entry, home)
         listed, why = asked(python, peer, "--list", entry["limit"])
@@ -125,18 +126,23 @@ def measure(peer: str, entry: dict[str, Any], home: Path, again: bool) -> None:
     if "rows" not in listed:
         keep({}, {peer: why})
         sys.stdout.write(f"{peer}: {why}\n")
-        return
+        return []
     kept = read()["rows"]
     gone = {name: None for name, row in kept.items() if row["peer"] == peer and row["job"] not in listed["rows"]}
     keep(gone, {peer: None})
+    fallen = []
     for place, job in enumerate(listed["rows"]):
         name = f"{peer}: {job}"
         if is_fresh(kept.get(name)) and not again:
             continue
         row = assembled(*asked(python, peer, job, entry["limit"]), peer, entry, job) | {"place": place}
-        keep({name: row}, {})
+        if "failure" in row["ours"] and "error" in kept.get(name, row)["ours"]:
+            fallen.append(f"{name}: {row['ours']['failure']}")
+        else:
+            keep({name: row}, {})
         sys.stdout.write(f"{name}: ours {row['ours']}, theirs {row['theirs']}\n")
         sys.stdout.flush()
+    return fallen
 
 
 def read() -> dict[str, Any]:
@@ -170,9 +176,12 @@ def main() -> None:
     unknown = set(chosen.peers) - set(peers)
     if unknown:
         parser.error(f"expected peers among {', '.join(peers)}, got {', '.join(sorted(unknown))}")
+    fallen = []
     for peer, entry in peers.items():
         if not chosen.peers or peer in chosen.peers:
-            measure(peer, entry, chosen.folder, chosen.again)
+            fallen += measure(peer, entry, chosen.folder, chosen.again)
+    if fallen:
+        sys.exit("\n".join(["freeness fell where it had answered before; these rows were not replaced:", *fallen]))
 
 
 if __name__ == "__main__":

@@ -142,11 +142,9 @@ def test_a_script_lists_its_rows_and_a_fall_has_a_reason():
     assert not said and "no such row" in why
     row = drive.assembled(said, why, "brute_force", PEERS["brute_force"], "no such row")
     assert row["ours"] == row["theirs"] == {"failure": why} and verdict(row) == "neither: no answer"
-    assert (
-        drive.is_fresh(row)
-        and not drive.is_fresh(row | {"date": "2020-01-01T00:00+00:00"})
-        and not drive.is_fresh(None)
-    )
+    answered = row | {"ours": half(1, 0.0)}
+    assert drive.is_fresh(answered) and not drive.is_fresh(row) and not drive.is_fresh(None)
+    assert not drive.is_fresh(answered | {"date": "2020-01-01T00:00+00:00"})
 
 
 def test_rows_are_merged_one_by_one(tmp_path, monkeypatch):
@@ -157,6 +155,18 @@ def test_rows_are_merged_one_by_one(tmp_path, monkeypatch):
     drive.keep({"a: 1": None}, {"b": None})
     found = json.loads((tmp_path / "peers.json").read_text(encoding="utf-8"))
     assert found["rows"] == {"a: 2": {"job": "again"}} and found["reasons"] == {}
+
+
+def test_an_answer_of_ours_is_not_lost_to_a_fall(tmp_path, monkeypatch):
+    said = {"--list": {"rows": ["1"]}, "1": {"ours": half(1, 0.0), "theirs": half(2, 0.0)}}
+    monkeypatch.setattr(drive, "KEPT", tmp_path / "peers.json")
+    monkeypatch.setattr(drive, "write", lambda: None)
+    monkeypatch.setattr(drive, "environment", lambda *_: Path("python"))
+    monkeypatch.setattr(drive, "asked", lambda python, peer, argument, limit: (said[argument], ""))
+    assert drive.measure("a", {"section": "A", "limit": 1.0}, tmp_path, False) == []
+    said["1"] = {"ours": half(1, None)}
+    assert drive.measure("a", {"section": "A", "limit": 1.0}, tmp_path, True) == ["a: 1: it fell"]
+    assert drive.read()["rows"]["a: 1"]["ours"] == half(1, 0.0)
 
 
 # --- the truth that errors are taken against ---------------------------------------------------------------------------
