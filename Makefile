@@ -18,7 +18,7 @@ help:
 	@echo "make demo   the whole story on bundled images, in about a minute"
 	@echo "make test   the fast tests"
 	@echo "make slow   the slow tests"
-	@echo "make bench  the benchmarks, then docs/peers.md: every peer in an environment of its own (the first time some 10 GB)"
+	@echo "make bench  the benchmarks, then docs/peers.md: every peer in an environment of its own (14 GB)"
 	@echo "make lint   ruff and pyright"
 	@echo "make docs   the documentation, into docs/_build"
 
