@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from tests.spectra.agreement import decile_gaps, disagreements
@@ -103,7 +104,7 @@ def graph_numbers(graphs: Sequence[NetworkGraph], spectra: Sequence[np.ndarray],
         z = top * (PARTS + 0.05j)
         transforms.append(law.cauchy(z) / (1 / (z[:, None] - eigenvalues)).mean(axis=1))
         seconds.append((law.variance + law.mean**2) / (eigenvalues**2).mean() - 1)
-        edges += [law.hull[1] / top - 1] if ends else []
+        edges += [law.upper_end / top - 1] if ends else []
         singles += [single[0] / eigenvalues[-1] - 1] if single else []
     spread = np.std(transforms, axis=0, ddof=1) / len(spectra) ** 0.5
     mean = np.abs(np.mean(transforms, axis=0) - 1)
@@ -113,7 +114,7 @@ def graph_numbers(graphs: Sequence[NetworkGraph], spectra: Sequence[np.ndarray],
         "error": float(spread[worst]),
         "moment 2": float(np.mean(seconds)),
         "edge": float(np.mean(edges)) if ends else "–",
-        "outlier": (f"{np.mean(singles):+.1%}" if singles else "none") if ends else "–",
+        "outlier": (f"{np.mean(singles):+.1%}" if singles else "none") if ends and graphs[0].unseen is None else "–",
     }
 
 
@@ -132,14 +133,13 @@ def residual(name: str, depth: int, branch: Branch, draws: int = 3) -> Case:
     return Case("residual", f"{name}, β = {branch.scale:.3g}, L = {depth}", draws, compute)
 
 
-def convolution(name: str, network: Network, shape: tuple[int, ...], draws: int = 4) -> Case:
+def convolution(name: str, network: Network, shape: tuple[int, ...], draws: int = 4, *, ends: bool = False) -> Case:
     """A convolutional network on one sample of Gaussian entries."""
 
     def compute(count: int) -> dict[str, Numbers]:
         rng = np.random.default_rng(0)
-        return both(
-            network, [draw_positions(network, rng.standard_normal(shape), rng) for _ in range(count)], ends=False
-        )
+        samples = [draw_positions(network, rng.standard_normal(shape), rng) for _ in range(count)]
+        return both(network, samples, ends=ends)
 
     return Case("convolution", name, draws, compute)
 
@@ -164,6 +164,14 @@ def plane(name: str, channels: int, sigma_w: float = 1.2) -> Case:
     """3×3 taps on 4×4 positions, three layers, zeros around."""
     network = cnn(mlp(3, channels, name, "gaussian", sigma_w=sigma_w), kernel=(3, 3), padding="zeros")
     return convolution(f"{name}, 3×3 taps on 4×4, {channels} channels", network, (1, channels, 4, 4))
+
+
+def wide_plane(name: str, weights: str, padding: Literal["circular", "zeros"], channels: int, draws: int = 3) -> Case:
+    """3×3 taps on 7×7 positions, three layers."""
+    sigma_w = HE if name == "relu" else 1.2
+    network = cnn(mlp(3, channels, name, weights, sigma_w=sigma_w), kernel=(3, 3), padding=padding)
+    title = f"{name}, {weights}, 3×3 taps on 7×7, {padding}, {channels} channels"
+    return convolution(title, network, (1, channels, 7, 7), draws, ends=True)
 
 
 HE = 2**0.5
@@ -194,6 +202,14 @@ CASES = (
     residual("tanh", 50, Branch("tanh", scale=50**-0.5), 2),
     residual("ReLU, LayerNorm", 50, Branch("relu", scale=50**-0.5, normalisation="layer", sigma_w=HE), 2),
     residual("GELU", 50, Branch("gelu", scale=50**-0.5, sigma_w=HE), 2),
+    wide_plane("tanh", "gaussian", "zeros", 16, 4),
+    wide_plane("tanh", "haar", "zeros", 32, 2),
+    wide_plane("relu", "gaussian", "zeros", 32),
+    wide_plane("tanh", "gaussian", "circular", 64, 2),
+    wide_plane("relu", "gaussian", "circular", 64, 2),
+    wide_plane("tanh", "haar", "circular", 64, 2),
+    wide_plane("tanh", "gaussian", "zeros", 128, 2),
+    wide_plane("relu", "haar", "circular", 16, 2),
     chain("hardtanh", 60, "haar", 0.05),
     chain("tanh", 60, "haar", 0.05),
 )
@@ -230,9 +246,9 @@ finds an outlier, which then is the deviation of the second moment, too).
 
 ## Convolutional networks
 
-One sample of independent Gaussian pixels, signals of all positions given. Ends and outliers are not computed here: the end of
-a law over the largest eigenvalue was 1.09, 1.02 and 1.03 with 64, 128 and 256 channels (six layers, three
-taps). Planes of 7×7 positions have more unknowns (P(P + 1)/2 on both sides of each layer) than the equations take.
+One sample of independent Gaussian pixels, signals of all positions given. Ends are computed on planes of 7×7 positions only,
+outliers are not looked for. The largest eigenvalue of few channels lies low: on circles the end of a law over it was 1.09, 1.02
+and 1.03 with 64, 128 and 256 channels (six layers, three taps).
 
 {convolution}
 """

@@ -5,7 +5,7 @@ import pytest
 
 from freeness.errors import InputError
 from freeness.network import cnn, mlp
-from freeness.operators import LargeBlockEquation
+from freeness.operators import BlockEquation, LargeBlockEquation
 from freeness.spectra import graph_law, graph_spectrum, network_graph
 from tests.spectra.position_simulation import draw_positions
 
@@ -69,6 +69,23 @@ def test_planes_of_seven_by_seven(name, weights, padding, fisher):
     found, end = compared(plane(name, weights, padding, 32), (1, 32, 7, 7), fisher, 2)
     agree(found, 1.5 / 32)
     assert np.isnan(end) or abs(end - 1) < 0.2
+
+
+@pytest.mark.slow
+def test_a_factorised_step_changes_nothing():
+    """Of the 4,901 equations of a plane of 7×7, off the axis and on it: their whole Jacobian, 1.5 GB, at the solution."""
+    samples = np.random.default_rng(0).standard_normal((1, 16, 7, 7))
+    graph = network_graph(plane("tanh", "gaussian", "zeros", 16), samples=samples, fisher=True)
+    law = graph_law(graph)
+    whole = BlockEquation(graph.segments, graph.matrices, law.equation.magnitude)
+    for z in (300.0 + 50.0j, 300.0 + 0.0j):
+        target = np.array([z])
+        solution = law._solved(target)
+        assert solution.converged.all()
+        assert solution.height == 0
+        change, margin = whole.newton_change(solution.parameters, target)
+        assert (np.abs(change[:-1]) / whole.size_of(solution.parameters)[:-1]).max() < 1e-10
+        assert margin > 0
 
 
 @pytest.mark.parametrize(("name", "told"), [("relu", True), ("tanh", False)])
