@@ -332,6 +332,14 @@ def test_fuss_catalan_cdf_is_the_integral_in_log_x_and_quantile_inverts_it(order
     assert law.quantile([0.0, 1.0]).tolist() == [0.0, law.hull[1]]
 
 
+@pytest.mark.parametrize("order", [3, 10])
+def test_quantiles_at_a_hard_edge_keep_their_relative_digits(order):
+    """Six hundredths of MP(1)^{⊠10} lie below 1e-13 of its upper end."""
+    levels = np.array([0.0, 1e-6, 1e-3, 0.01, 0.05, 0.3, 0.9, 1.0])
+    found = free_power(MarchenkoPastur(1.0), order, "product").quantile(levels)
+    assert np.allclose(found, FussCatalan(order).quantile(levels), rtol=1e-8, atol=0)
+
+
 def test_fuss_catalan_of_order_one_is_marchenko_pastur_and_two_a_free_product():
     x = np.linspace(0.01, 3.99, 40)
     assert np.allclose(FussCatalan(1).density(x), MarchenkoPastur(1.0).density(x), rtol=1e-13)

@@ -16,6 +16,7 @@ from freeness.laws.curve import Curve
 from freeness.laws.display import law_html
 from freeness.laws.support import Edge, edges_of
 
+_DEEP = 700.0  # e^-700 is the smallest double
 _NUDGE = 1e-6  # distance from an atom, relative to the support, at which its two sides are read
 _BLIND = 1e-9  # closer to an atom than this the potential has lost its digits
 
@@ -188,13 +189,24 @@ class Law(ABC):
 
     def _quantile_of_continuous_part(self, levels: np.ndarray) -> np.ndarray:
         low, high = self.hull
-        result = elementwise.find_root(
-            lambda x, level: np.where(x >= high, 1.0, np.where(x <= low, 0.0, self.cdf(x))) - level,
-            (np.full(levels.shape, low), np.full(levels.shape, high)),
-            args=(levels,),
-            tolerances={"xatol": 1e-13 * (high - low), "xrtol": 1e-13, "fatol": 1e-15},
+        tolerances = {"xatol": 0.0, "xrtol": 4e-16, "fatol": 1e-15}
+
+        def excess(x: np.ndarray, level: np.ndarray) -> np.ndarray:
+            return np.where(x >= high, 1.0, np.where(x <= low, 0.0, self.cdf(x))) - level
+
+        if low != 0 or any(atom.position == 0 for atom in self.atoms):
+            ends = np.full(levels.shape, low), np.full(levels.shape, high)
+            return np.asarray(elementwise.find_root(excess, ends, args=(levels,), tolerances=tolerances).x)
+
+        def at(s: np.ndarray) -> np.ndarray:
+            """Much of the mass may lie at a hard edge at 0, where every factor counts."""
+            return np.where(s >= _DEEP, 0.0, high * np.exp(-s))
+
+        ends = np.zeros(levels.shape), np.full(levels.shape, _DEEP)
+        found = elementwise.find_root(
+            lambda s, level: excess(at(s), level), ends, args=(levels,), tolerances=tolerances
         )
-        return np.asarray(result.x)
+        return at(np.asarray(found.x))
 
     def moment(self, order: int) -> float:
         """∫ x^order dμ, by the trapezoid rule on a circle around the support; relative error about 1e-15·1.1^order."""
