@@ -105,7 +105,10 @@ def spectra_page(worker: Worker) -> None:
             raise InputError("expected a spectrum that was computed, got none; press Compute first.")
         return csv_bytes({"x": plain_numbers(shown.law.x), "density": plain_numbers(shown.law.density)})
 
-    lead = "Eigenvalues of the input–output Jacobian and of the one-sample Fisher information of wide networks, from theory."
+    lead = (
+        "Eigenvalues of the input–output Jacobian and of the one-sample Fisher information of wide networks, from theory. Single "
+        "eigenvalues outside these laws, as GELU and SiLU have, are not looked for here; freeness analyze looks for them."
+    )
     with frame("/spectra", "Spectra", lead):
         form = Form("/spectra", FIELDS, changed)
         with ui.element("div").classes("split"):
