@@ -244,11 +244,18 @@ finds an outlier, which then is the deviation of the second moment, too).
 
 {residual}
 
+The largest of finitely many eigenvalues lies below the end on average, the more so the longer the tail
+(`freeness.expected_top`). Of tanh networks with β = 1 and L = 10 (Jacobian, each beside its own law) it was 8.1 ± 1.5 % lower at
+width 400 (16 networks) and 6.0 ± 0.6 % at width 1000 (14); of these the theory of square-root ends knows 6.6 and 3.6 %, which
+leaves 1.6 ± 1.6 and 2.5 ± 0.6 %.
+
 ## Convolutional networks
 
 One sample of independent Gaussian pixels, signals of all positions given. Ends are computed on planes of 7×7 positions only,
 outliers are not looked for. The largest eigenvalue of few channels lies low: on circles the end of a law over it was 1.09, 1.02
-and 1.03 with 64, 128 and 256 channels (six layers, three taps).
+and 1.03 with 64, 128 and 256 channels (six layers, three taps). It scatters, too: of one plane of 32 channels (ReLU, zeros, Θ)
+the end was 30 % above it, but 3 to 15 % above that of four other draws of the weights behind the same signals, and 0 to 3 %
+above that of the same channels twice and four times.
 
 {convolution}
 """

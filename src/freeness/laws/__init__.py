@@ -20,6 +20,7 @@ from freeness.laws.sampling import sample_matrix
 from freeness.laws.semicircle import Semicircle
 from freeness.laws.square import Square
 from freeness.laws.support import Edge
+from freeness.laws.top import expected_top
 from freeness.laws.truncation import truncated
 from freeness.laws.uniform import Uniform
 from freeness.laws.wachter import Wachter
@@ -48,6 +49,7 @@ __all__ = [
     "Square",
     "Uniform",
     "Wachter",
+    "expected_top",
     "free_entropy",
     "inverse",
     "kolmogorov",
