@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from tests.spectra.graph_simulation import draw_graph
 
 from freeness.laws import expected_top
 from freeness.network import Branch, resnet
 from freeness.spectra import graph_law, network_graph
+from tests.spectra.graph_simulation import draw_graph
 
 WIDTH, DRAWS = 400, 16
 
