@@ -1,12 +1,14 @@
 """Convolutions on planes, whose equations are solved without a Jacobian, against drawn networks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from freeness.errors import InputError
 from freeness.network import cnn, mlp
 from freeness.operators import BlockEquation, LargeBlockEquation
-from freeness.spectra import graph_law, graph_spectrum, network_graph
+from freeness.spectra import graph_law, graph_spectrum, network_graph, sampled_eigenvalues
 from tests.spectra.position_simulation import draw_positions
 
 
@@ -15,21 +17,34 @@ def plane(name, weights, padding, channels):
 
 
 def compared(network, shape, fisher, draws):
-    """Theory over drawn network, (draws, numbers): transforms at Im z = λ_max/20, two moments; and the end of the last law."""
-    found, end = [], np.nan
+    """Theory over drawn network, (draws, numbers): transforms at Im z = λ_max/20, two moments; and the last graph and law."""
+    found = []
     for seed in range(draws):
         rng = np.random.default_rng(seed)
         sample = draw_positions(network, rng.standard_normal(shape), rng)
         eigenvalues = sample.fisher if fisher else sample.jacobian
-        law = graph_law(network_graph(network, realised=sample.signals, fisher=fisher))
+        graph = network_graph(network, realised=sample.signals, fisher=fisher)
+        law = graph_law(graph)
         assert isinstance(law.equation, LargeBlockEquation)
         z = eigenvalues[-1] * (np.array([0.05, 0.3, 0.6, 0.9]) + 0.05j)
         transforms = law.cauchy(z) / (1 / (z[:, None] - eigenvalues)).mean(axis=1)
         moments = np.array([law.mean, law.variance + law.mean**2])
         found.append([*transforms, *moments / [eigenvalues.mean(), (eigenvalues**2).mean()]])
-        if seed == draws - 1 and fisher:
-            end = law.upper_end / eigenvalues[-1]
-    return np.array(found), end
+    return np.array(found), graph, law
+
+
+def with_every_channel(graph, times):
+    """Each channel so often: the same equations, of a wider network."""
+
+    def tiled(array):
+        return array if array is None or len(array) == 1 else np.tile(array, (times, 1, 1))
+
+    segments = [
+        replace(s, accumulated=tuple(map(tiled, s.accumulated)), links=(), channels=times * s.channels)
+        for s in graph.segments
+    ]
+    matrices = [replace(m, read=tiled(m.read), write=tiled(m.write)) for m in graph.matrices]
+    return replace(graph, segments=tuple(segments), matrices=tuple(matrices))
 
 
 def agree(found, bar):
@@ -49,9 +64,8 @@ def agree(found, bar):
 def test_small_planes(monkeypatch, name, weights, padding, fisher):
     """3×3 on 4×4, 16 channels, within 150 %/channels; the equations are few, but solved as many are."""
     monkeypatch.setattr(graph_spectrum, "_FORMED", 0)
-    found, end = compared(plane(name, weights, padding, 16), (1, 16, 4, 4), fisher, 3)
+    found, _, _ = compared(plane(name, weights, padding, 16), (1, 16, 4, 4), fisher, 3)
     agree(found, 1.5 / 16)
-    assert np.isnan(end) or 0.9 < end < 1.3  # the largest of few eigenvalues scatters, and lies low
 
 
 @pytest.mark.slow
@@ -65,10 +79,16 @@ def test_small_planes(monkeypatch, name, weights, padding, fisher):
     ],
 )
 def test_planes_of_seven_by_seven(name, weights, padding, fisher):
-    """3×3 on 7×7, 32 channels: transforms and moments within 150 %/channels, the end of one draw within 20 %."""
-    found, end = compared(plane(name, weights, padding, 32), (1, 32, 7, 7), fisher, 2)
+    """3×3 on 7×7, 32 channels: transforms and moments within 150 %/channels, the end within 5 %.
+
+    The largest eigenvalue of 32 channels scatters by 10 %, so the end is that of the same channels twice, weights drawn anew.
+    """
+    found, graph, law = compared(plane(name, weights, padding, 32), (1, 32, 7, 7), fisher, 2)
     agree(found, 1.5 / 32)
-    assert np.isnan(end) or abs(end - 1) < 0.2
+    if fisher:
+        wider = with_every_channel(graph, 2)
+        tops = [sampled_eigenvalues(wider, np.random.default_rng(seed), 10**6)[-1] for seed in range(2)]
+        assert law.upper_end / np.mean(tops) == pytest.approx(1.0, abs=0.05)
 
 
 @pytest.mark.slow
