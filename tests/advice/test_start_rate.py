@@ -27,7 +27,7 @@ def test_sharper_models_get_less_and_larger_batches_more(loss, optimizer):
     assert rate(loss, optimizer, sharpness=400.0) < rate(loss, optimizer) < rate(loss, optimizer, batch=32)
     assert rate(loss, optimizer, batch=64) == rate(loss, optimizer, batch=1000)  # not tried beyond
     found = start_rate(FACTS, loss, optimizer)
-    assert found.limit > found.recommended > 0 and found.formula and found.evidence
+    assert found.limit >= found.early > found.recommended > 0 and found.formula and found.evidence
 
 
 @pytest.mark.parametrize("loss", ["half_squared_error", "cross_entropy"])
@@ -84,8 +84,9 @@ def test_outputs_that_do_not_move_get_no_rate():
 def test_the_advice_carries_the_start_and_says_where_it_comes_from():
     start = start_rate(FACTS, "cross_entropy", "sgd")
     found = learning_rate(Curvature(200.0, 0.0, 16, start), "cross_entropy", "sgd", 10)
-    assert (found.recommended, found.limit, found.unstable) == (start.recommended, start.limit, start.limit)
+    assert (found.recommended, found.early, found.limit) == (start.recommended, start.early, start.limit)
+    assert f"half below {start.limit:.3g}" in found.outlook
     assert found.bound == pytest.approx(0.01)
     assert start.formula in found.reason and start.evidence in found.reason
     plain = learning_rate(Curvature(200.0, 0.0, 16), "cross_entropy", "sgd", 10)
-    assert plain.recommended == pytest.approx(0.0035) and plain.unstable == plain.bound and plain.limit is None
+    assert plain.recommended == pytest.approx(0.0035) and plain.limit is None and "stable below 0.01" in plain.outlook

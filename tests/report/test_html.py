@@ -184,7 +184,7 @@ def test_report_is_written_whole_and_replaces_an_older_one(analysis, tmp_path):
 
 
 def test_the_overview_shows_the_rate_of_divergence_and_not_the_linearised_bound(analysis):
-    rate = replace(analysis.learning_rate, bound=0.001234, recommended=0.0199, limit=0.0796)
+    rate = replace(analysis.learning_rate, bound=0.001234, recommended=0.0199, early=0.0311, limit=0.0796)
     other = replace(analysis, learning_rate=rate)
     overview = render_html([other, other]).split("<article")[0]
     assert "0.0199" in overview and "0.0796" in overview and "0.00123" not in overview

@@ -111,6 +111,8 @@ _START = {
     "adamw": (0.5, "taken over from adam; not tried by itself"),
 }
 
+_FAR = 3.0  # times the bound
+
 _CAUTION = {
     "ordered": "Repair the initialisation first: the signal vanishes at the start, the curvature grows many times over as "
     "training restores it, and rates in proportion to 1/λ are then far too high.",
@@ -121,9 +123,10 @@ _CAUTION = {
 
 @dataclass(frozen=True)
 class StartRate:
-    """The rate to start from, the rate at which training is expected to diverge, the formula, and its evidence."""
+    """The rate to start from, below which rates a quarter and half of such networks diverged, the formula, and its evidence."""
 
     recommended: float
+    early: float
     limit: float
     formula: str
     evidence: str
@@ -273,8 +276,8 @@ def learning_rate(
         reason += f"Start at {fraction} × 2/λ = {recommended:.3g} ({evidence})."
     else:
         reason += (
-            f"Training leaves that start: by the trials start at {start.formula} = {recommended:.3g}, and expect divergence near "
-            f"{start.limit:.3g} ({start.evidence})."
+            f"Training leaves that start: by the trials start at {start.formula} = {recommended:.3g} ({start.evidence})."
+            f"{_far(recommended / bound)}"
         )
     if phase in _CAUTION:
         reason = f"{_CAUTION[phase]} {reason}"
@@ -300,4 +303,15 @@ def learning_rate(
         curvature.batch,
         limit,
         curvature.predicted,
+        None if start is None else start.early,
+    )
+
+
+def _far(share: float) -> str:
+    """A word of caution where the trials leave the bound far behind."""
+    if share < _FAR:
+        return ""
+    return (
+        f" That is {share:.2g} times what the linearised start bears, which loud starts and normalised layers often do: watch "
+        f"the first steps, and go down to {1 / share:.2g} of it if the loss rises."
     )

@@ -19,12 +19,13 @@ _FAITHFUL = 64  # batch size up to which the law was tried
 _SHARED = 0.25  # least share of the loss left by the first step that was seen with single exponents
 Kind = Literal["squared", "cross_entropy"]
 _EVIDENCE = (
-    "an empirical law, see docs/learning-rate-bank.md for how well it does on networks that it was not fitted to"
+    "an empirical law: of 48 networks that it was not fitted to, 33 came within 5 % of the best of 20 trials and 43 within 30 %, "
+    "and 2 diverged, see docs/learning-rate-bank.md"
 )
 
 
 class _Descent(NamedTuple):
-    """η = scale·ℓ·(λℓ)^curved·l^loud·left^left·(1-β)^memory, l within ``heard``; the limit is so many times that."""
+    """η = scale·ℓ·(λℓ)^curved·l^loud·left^left·(1-β)^memory, l within ``heard``; early and limit are so many times that."""
 
     scale: float
     curved: float
@@ -33,7 +34,13 @@ class _Descent(NamedTuple):
     left: float
     memory: float
     saturating: float
+    early: float
     limit: float
+
+    @property
+    def formula(self) -> str:
+        """With its numbers."""
+        return f"{self.scale:g}·reach·(λ·reach)^{self.curved:g}·loudness^{self.loud:g}·left^{self.left:g}·(1-β)^{self.memory:g}"
 
 
 class _Adaptive(NamedTuple):
@@ -42,23 +49,29 @@ class _Adaptive(NamedTuple):
     scale: float
     loud: float
     saturating: float
+    early: float
     limit: float
+
+    @property
+    def formula(self) -> str:
+        """With its numbers."""
+        return f"{self.scale:g}·λ^-0.4·P^-½·loudness^{self.loud:g}"
 
 
 _SINGLE, _BATCH = (1e-3, 1.0), (1e-5, 1e3)
 _DESCENT: dict[Kind, tuple[_Descent, _Descent]] = {  # for single samples, for batches of 64
     "squared": (
-        _Descent(1.43, -0.5, 0.4, _SINGLE, -0.25, 0.74, 0.32, 10.0),
-        _Descent(6.0, -0.25, 0.3, _BATCH, 0.87, 0.27, 0.84, 4.0),
+        _Descent(1.43, -0.5, 0.4, _SINGLE, -0.25, 0.74, 0.32, 3.5, 10.0),
+        _Descent(6.0, -0.25, 0.3, _BATCH, 0.87, 0.27, 0.84, 2.0, 4.0),
     ),
     "cross_entropy": (
-        _Descent(0.103, -0.5, 0.4, _SINGLE, 0.44, 0.95, 1.0, 6.0),
-        _Descent(0.36, -0.25, 0.3, _BATCH, -2.3, 0.86, 1.0, 16.0),
+        _Descent(0.103, -0.5, 0.4, _SINGLE, 0.44, 0.95, 1.0, 3.5, 6.0),
+        _Descent(0.36, -0.25, 0.3, _BATCH, -2.3, 0.86, 1.0, 4.0, 16.0),
     ),
 }
 _ADAPTIVE: dict[Kind, tuple[_Adaptive, _Adaptive]] = {
-    "squared": (_Adaptive(5.8, 0.2, 0.31, 30.0), _Adaptive(17.5, 0.1, 0.84, 20.0)),
-    "cross_entropy": (_Adaptive(1.23, 0.09, 0.88, 5.0), _Adaptive(9.4, 0.11, 0.80, 27.0)),
+    "squared": (_Adaptive(5.8, 0.2, 0.31, 30.0, 30.0), _Adaptive(17.5, 0.1, 0.84, 20.0, 20.0)),
+    "cross_entropy": (_Adaptive(1.23, 0.09, 0.88, 4.0, 5.0), _Adaptive(9.4, 0.11, 0.80, 13.0, 27.0)),
 }
 
 
@@ -111,26 +124,38 @@ def start_rate(facts: StartFacts, loss: Loss, optimizer: KnownOptimizer | Descen
     descent.bound(min(facts.sharpness, facts.reach))  # refuses 0
     share = math.log(min(max(facts.batch, 1), _FAITHFUL)) / math.log(_FAITHFUL)
     kind: Kind = "cross_entropy" if loss == "cross_entropy" else "squared"
+    constants: tuple[_Adaptive | _Descent, _Adaptive | _Descent]
     if descent.optimizer in PRECONDITIONED:
-        ends = [_adaptive(facts, constants) for constants in _ADAPTIVE[kind]]
-        formula = "c·λ^-0.4·P^-½·l^a"
+        constants = _ADAPTIVE[kind]
+        rates = tuple(_adaptive(facts, each) for each in _ADAPTIVE[kind])
     else:
-        beta = 0.0 if descent.optimizer == "sgd" else descent.momentum
-        ends = [_descending(facts, constants, beta) for constants in _DESCENT[kind]]
-        formula = "c·ℓ·(λℓ)^-b·l^a·left^d" + ("·(1-β)^m" if beta > 0 else "")
-    rate, limit = (one ** (1 - share) * other**share for one, other in zip(*ends, strict=True))
-    return StartRate(rate, limit * rate, formula, _EVIDENCE)
+        constants, beta = _DESCENT[kind], 0.0 if descent.optimizer == "sgd" else descent.momentum
+        rates = tuple(_descending(facts, each, beta) for each in _DESCENT[kind])
+    single, batch = constants
+    rate = _between(rates[0], rates[1], share)
+    early, limit = _between(single.early, batch.early, share), _between(single.limit, batch.limit, share)
+    formula = (batch if share == 1 else single).formula
+    if 0 < share < 1:
+        formula = f"a rate between {single.formula} for one sample and {batch.formula} for {_FAITHFUL}"
+    formula += (
+        f" (reach {facts.reach:.3g}, loudness {facts.loudness:.3g}, left {facts.left:.2g}, P = {facts.parameters}"
+    )
+    formula += ", less for saturating activations)" if facts.saturating else ")"
+    return StartRate(rate, early * rate, limit * rate, formula, _EVIDENCE)
 
 
-def _descending(facts: StartFacts, constants: _Descent, beta: float) -> tuple[float, float]:
-    """Rate, and its limit over it."""
+def _between(single: float, batch: float, share: float) -> float:
+    return single ** (1 - share) * batch**share
+
+
+def _descending(facts: StartFacts, constants: _Descent, beta: float) -> float:
     heard = min(max(facts.loudness, constants.heard[0]), constants.heard[1])
     shape = facts.reach * (facts.sharpness * facts.reach) ** constants.curved * heard**constants.loud
     shape *= max(facts.left, _SHARED) ** constants.left * (1 - beta) ** constants.memory
-    return constants.scale * shape * (constants.saturating if facts.saturating else 1.0), constants.limit
+    return constants.scale * shape * (constants.saturating if facts.saturating else 1.0)
 
 
-def _adaptive(facts: StartFacts, constants: _Adaptive) -> tuple[float, float]:
+def _adaptive(facts: StartFacts, constants: _Adaptive) -> float:
     heard = min(max(facts.loudness, _SINGLE[0]), _SINGLE[1])
     shape = facts.sharpness**-0.4 * facts.parameters**-0.5 * heard**constants.loud
-    return constants.scale * shape * (constants.saturating if facts.saturating else 1.0), constants.limit
+    return constants.scale * shape * (constants.saturating if facts.saturating else 1.0)

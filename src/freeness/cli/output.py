@@ -97,8 +97,7 @@ def _print_learning_rate(console: Console, analysis: Analysis) -> None:
 
     rate = analysis.learning_rate
     console.print("\nLearning rate", style="bold")
-    start, limit = number(rate.recommended, 3), number(rate.unstable, 3)
-    _bullet(console, f"Start at {start}; {rate.optimizer} is expected to diverge above {limit}.", style="bold")
+    _bullet(console, f"Start at {number(rate.recommended, 3)}; {rate.outlook}.", style="bold")
     if rate.theory_bound is not None:
         _bullet(console, f"Theory for the one sample alone says {number(rate.theory_bound, 3)}.")
     _bullet(console, rate.reason)
