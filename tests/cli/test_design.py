@@ -20,6 +20,71 @@ def build():
 
 def branched():
     return nn.ModuleList([nn.Linear(3, 4), nn.Linear(5, 6)])
+
+
+def chain(*activations, width=12):
+    layers = [layer for act in activations for layer in (nn.Linear(width, width), act)]
+    return nn.Sequential(*layers, nn.Linear(width, width))
+
+
+def relu():
+    return chain(nn.ReLU(), nn.ReLU())
+
+
+def mixed():
+    return chain(nn.ReLU(), nn.Tanh())
+
+
+def leaky():
+    return chain(nn.LeakyReLU(0.2), nn.LeakyReLU(0.2))
+
+
+class Called(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.first, self.last, self.function = nn.Linear(12, 12), nn.Linear(12, 4), function
+
+    def forward(self, x):
+        return self.last(self.function(self.first(x)))
+
+
+def called():
+    return Called(torch.nn.functional.gelu)
+
+
+def own():
+    return Called(lambda x: x * torch.cos(x))
+
+
+def convolutional():
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.Tanh(), nn.AvgPool2d(2), nn.Conv2d(4, 8, 3, padding=1), nn.Tanh(),
+        nn.Flatten(), nn.Linear(8 * 196, 10),
+    )
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(12, 2, batch_first=True)
+        self.wide, self.act, self.narrow = nn.Linear(12, 24), nn.GELU(), nn.Linear(24, 12)
+
+    def forward(self, x):
+        x = x + self.attention(x, x, x, need_weights=False)[0]
+        return x + self.narrow(self.act(self.wide(x)))
+
+
+class Transformer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table, self.blocks, self.head = nn.Embedding(20, 12), nn.Sequential(Block(), Block()), nn.Linear(12, 4)
+
+    def forward(self, tokens):
+        return self.head(self.blocks(self.table(tokens)).mean(1))
+
+
+def transformer():
+    return Transformer()
 """
 
 
@@ -131,3 +196,69 @@ def test_bad_input_is_one_sentence_and_exit_code_2(arguments, message):
 def test_a_model_whose_layers_do_not_follow_one_another_is_refused(tmp_path, model):
     result = run("--apply", f"{model}:branched", "--save", str(tmp_path / "a.pt"))
     assert result.exit_code == 2 and "say --depth and --width" in result.stderr and not (tmp_path / "a.pt").exists()
+
+
+@pytest.mark.parametrize(
+    ("factory", "name", "parameters"),
+    [("relu", "relu", ()), ("leaky", "leaky_relu", ("--parameter", "negative_slope=0.2")), ("called", "gelu", ())],
+)
+def test_the_activation_is_read_from_the_model(tmp_path, model, factory, name, parameters):
+    """As a module or as a call, with its parameters; the start is that of the activation named."""
+    apply = ("--apply", f"{model}:{factory}", "--save")
+    found = document(*apply, str(tmp_path / "read.pt"))
+    named = document(*apply, str(tmp_path / "named.pt"), "--activation", name, *parameters)
+    assert found["activation"] == name and found["sigma_w"] == named["sigma_w"]
+    assert found["applied_to_a_chain"] is True and found["applied_notes"] == []
+    read, again = (torch.load(tmp_path / f"{one}.pt", weights_only=True) for one in ("read", "named"))
+    assert all(torch.equal(value, again[key]) for key, value in read.items())
+
+
+@pytest.mark.parametrize(
+    ("factory", "arguments", "message"),
+    [
+        ("relu", ("--activation", "tanh"), "that the model contains (relu), got tanh"),
+        ("called", ("--activation", "relu"), "that the model contains (gelu), got relu"),
+        ("leaky", ("--activation", "leaky_relu"), "that the model contains (leaky_relu)"),
+        ("relu", ("--activation", "tanh", "--form", "normalised"), "'tanh' to replace"),
+        ("mixed", (), "got relu and tanh; say --activation"),
+        ("own", (), "got none with a name; say --activation"),
+        ("relu", ("--parameter", "negative_slope=0.2"), "--activation with --parameter"),
+        ("build", ("--depth", "30"), "--depth 3, the weight matrices of this model, got 30"),
+        ("build", ("--width", "512"), "--width 12,20,20,4, the widths of this model, got 512"),
+        ("build", ("--depth", "3", "--width", "12,20,21,4"), "--width 12,20,20,4"),
+    ],
+)
+def test_a_design_that_is_not_of_the_model_is_refused(tmp_path, model, factory, arguments, message):
+    start = tmp_path / "start.pt"
+    result = run("--apply", f"{model}:{factory}", "--save", str(start), *arguments)
+    assert result.exit_code == 2 and message in result.stderr and "Traceback" not in result.stderr, result.stderr
+    assert not start.exists() and result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("factory", "name", "sentence"),
+    [("mixed", "tanh", "relu as well; the design is of tanh alone"), ("own", "sin", "sin is taken on trust")],
+)
+def test_an_activation_that_stands_beside_others_is_said(tmp_path, model, factory, name, sentence):
+    found = document("--apply", f"{model}:{factory}", "--save", str(tmp_path / "s.pt"), "--activation", name)
+    assert len(found["applied_notes"]) == 1 and sentence in found["applied_notes"][0]
+
+
+def test_of_a_model_that_is_no_chain_it_is_said_what_was_initialised(tmp_path, model):
+    start = ("--save", str(tmp_path / "start.pt"))
+    result = run("--apply", f"{model}:convolutional", *start)
+    text = " ".join(result.stdout.split())
+    assert result.exit_code == 0, result.stderr
+    assert "no chain, it has convolution, average pooling: its 3 linear and convolutional layers" in text
+    assert "widths 1,4,8,10, not of this network" in text and "1568" not in text and "fan_in" not in text
+    found = document("--apply", f"{model}:transformer", *start)
+    assert found["activation"] == "gelu" and found["applied_to_a_chain"] is False
+    chain, branches, left = found["applied_notes"]
+    assert "attention" in chain and "not of this network" in chain and "branch_ends" in branches
+    assert "table.weight" in left and "blocks.0.attention.in_proj_weight" in left
+
+
+def test_a_start_in_a_folder_that_is_not_there_is_refused_before_anything_runs(tmp_path, model):
+    result = run("--apply", f"{model}:build", "--save", str(tmp_path / "none" / "start.pt"))
+    assert result.exit_code == 2 and "in a folder that exists" in result.stderr and "runs the code" not in result.stderr
+    assert not (tmp_path / "none").exists()

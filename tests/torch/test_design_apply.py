@@ -16,6 +16,7 @@ from freeness.errors import InputError
 from freeness.meanfield import normalised, shaped
 from freeness.network import activation
 from freeness.torch import InitializeOptions, build, initialize_, swap_activations_
+from freeness.torch.apply import chain_widths, design_target
 from freeness.torch.build import AffineActivation, activation_module
 
 
@@ -243,3 +244,34 @@ def test_a_built_design_is_the_design(tmp_path) -> None:
     for layer, record, plan in zip(built[::2], records, design.layers, strict=True):
         assert record.sigma_w == pytest.approx(plan.sigma_w)
         assert float(torch.linalg.svdvals(layer.weight.detach())[0]) == pytest.approx(record.sigma_w)
+
+
+class Pair(nn.Module):
+    """Of two inputs, so that no run of it can be tried."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.act, self.last = nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.last(torch.tanh(self.first(x)) + self.act(y))
+
+
+def test_of_a_model_that_cannot_be_run_only_the_modules_are_known() -> None:
+    found = design_target(Pair())
+    assert not found.run and not found.is_chain and [one.name for one in found.functions] == ["relu"]
+    assert "taken on trust" in found.check(activation("tanh")) and found.check(activation("relu")) == ""
+    with pytest.raises(InputError, match="got relu, and functions of its own; say --activation"):
+        found.activation()
+
+
+def test_widths_behind_a_flattening_are_channels_and_reading_leaves_the_model() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.GELU("tanh"), nn.Dropout(0.5), nn.Flatten(), nn.Linear(4 * 676, 10))
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    found = design_target(model)
+    assert (
+        chain_widths(model) == (1, 4, 10)
+        and found.activation().name == "gelu_tanh"
+        and found.beside == ("convolution",)
+    )
+    assert model.training and all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))

@@ -6,10 +6,11 @@ import json as documents
 import math
 import sys
 import textwrap
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast, get_args
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -21,17 +22,19 @@ from freeness.advice.design import Form
 from freeness.advice.learning_rate import KnownOptimizer, Loss
 from freeness.advice.theory_rate import Parametrisation
 from freeness.cli.errors import needs_extra, reports_errors
-from freeness.cli.files import check_picture, named_numbers, rendered, write_atomically
+from freeness.cli.files import check_files, check_picture, named_numbers, rendered, write_atomically
 from freeness.cli.output import stderr, stdout
 from freeness.errors import InputError
+from freeness.network import ActivationFunction
 from freeness.network import activation as activation_of
 
 if TYPE_CHECKING:
     from freeness.torch import InitializedLayer
+    from freeness.torch.apply import DesignTarget
 
 SCHEMA_VERSION = 1
-_WIDTH = 512
-_NAMES = 4  # of layers in one note
+_WIDTH, _ACTIVATION = 512, "tanh"
+_NAMES, _WIDTHS = 4, 8  # of layers in one note, and widths in a sentence
 _ZERO = 1e-6  # a spread below it is printed as 0
 _LOSSES = ", ".join(get_args(Loss))
 _FORMS = ", ".join(get_args(Form))
@@ -48,7 +51,10 @@ def design_command(
         str | None,
         typer.Option(metavar="N|N_0,...,N_L", help=f"One width or all; {_WIDTH}, or the model's with --apply."),
     ] = None,
-    activation: Annotated[str, typer.Option(metavar="NAME", help="For instance tanh, hardtanh, gelu.")] = "tanh",
+    activation: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help=f"For instance hardtanh, gelu; {_ACTIVATION}, or the model's with --apply."),
+    ] = None,
     parameter: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Of the activation.")] = None,
     isometry: Annotated[
         float | None,
@@ -81,27 +87,26 @@ def design_command(
 
     Example: freeness design --depth 50 --activation tanh --isometry 0.25
 
-    Your own model: freeness design --activation tanh --apply model.py:build --save start.pt
+    Your own model: freeness design --apply model.py:build --save start.pt
+    In your code then: model.load_state_dict(torch.load("start.pt"))
     """
     check_picture(out)
+    check_files(out, save, None if json in (None, "-") else Path(json))
     if (save is None) != (apply is None):
         raise InputError(
             "expected --apply and --save together, got one of them; the model's start is written to FILE.pt."
         )
+    _check_folder(save)
     options = DesignOptions(_typed(weights), _typed(form), qhat0, scale_inputs)
     descent = Descent(cast(KnownOptimizer, optimizer), momentum, weight_decay)
     training = Training(cast(Loss, loss), descent, batch, correlation, cast(Parametrisation, parametrisation))
-    function = activation_of(activation, **named_numbers(parameter or [], "--parameter"))
-    model, widths = (None, None) if apply is None else _model(apply, seed, sizes=depth is None or width is None)
-    sizes = widths if width is None and widths is not None else _widths(width)
-    if depth is None:
-        depth = len(widths) - 1 if widths is not None else 0
-        if widths is None:
-            raise InputError(
-                "expected --depth, the number of weight matrices, got none; write for instance --depth 50."
-            )
+    wanted = _Wanted(depth, width, activation, named_numbers(parameter or [], "--parameter"))
+    model, target = (None, None) if apply is None else _model(apply, seed)
+    depth, sizes = _shape(wanted, model, target)
+    function = _function(wanted, target)
+    note = "" if target is None or form != "plain" else target.check(function)
     found = design(depth, sizes, function, isometry, options, training)
-    applied = () if model is None else _applied(model, found, seed)
+    applied = _NOTHING if model is None or target is None else _applied(model, target, (found, seed), note)
     document = documents.dumps(_document(found, applied), allow_nan=False, indent=1) + "\n"
     written = _write(found, out, None if json in (None, "-") else Path(json), document, (model, save))
     if json == "-":
@@ -133,23 +138,118 @@ def _widths(text: str | None) -> int | list[int]:
 # --- the user's model ---------------------------------------------------------------------------------------------
 
 
-def _model(spec: str, seed: int, *, sizes: bool) -> tuple[Any, list[int] | None]:
-    """The model, and its widths where they are asked for."""
+class _Wanted(NamedTuple):
+    """As typed."""
+
+    depth: int | None
+    width: str | None
+    activation: str | None
+    parameters: dict[str, float]
+
+
+class _Applied(NamedTuple):
+    """What the model's layers got, whether it is a chain, and sentences on what the design does not know of it."""
+
+    layers: tuple[InitializedLayer, ...] = ()
+    chain: bool = True
+    notes: tuple[str, ...] = ()
+
+
+_NOTHING = _Applied()
+
+
+def _model(spec: str, seed: int) -> tuple[Any, DesignTarget]:
     with needs_extra("torch"):
         from freeness.torch import load_model, split_model
-        from freeness.torch.apply import chain_widths
+        from freeness.torch.apply import design_target
     stderr().print(f"Note: this runs the code in {split_model(spec)[0]}.", soft_wrap=True)
     with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
         model = load_model(spec, seed)
-    return model, list(chain_widths(model)) if sizes else None
+        return model, design_target(model)
 
 
-def _applied(model: Any, found: Design, seed: int) -> tuple[InitializedLayer, ...]:
+def _shape(wanted: _Wanted, model: Any, target: DesignTarget | None) -> tuple[int, int | list[int]]:
+    """Depth and widths as typed, or the model's; of a model that is a chain both agree."""
+    if model is None or target is None:
+        if wanted.depth is None:
+            raise InputError(
+                "expected --depth, the number of weight matrices, got none; write for instance --depth 50."
+            )
+        return wanted.depth, _widths(wanted.width)
+    from freeness.torch.apply import chain_widths
+
+    if wanted.depth is not None and wanted.width is not None and not target.is_chain:
+        return wanted.depth, _widths(wanted.width)
+    widths = list(chain_widths(model))
+    depth = len(widths) - 1
+    if target.is_chain and wanted.depth not in (None, depth):
+        raise InputError(
+            f"expected --depth {depth}, the weight matrices of this model, got {wanted.depth}; leave it out to take the model's."
+        )
+    typed = widths if wanted.width is None else _widths(wanted.width)
+    if target.is_chain and typed not in (widths, widths[0] if len(set(widths)) == 1 else widths):
+        raise InputError(
+            f"expected --width {_listed(widths)}, the widths of this model, got {wanted.width}; leave it out to take the model's."
+        )
+    return (depth if wanted.depth is None else wanted.depth), typed
+
+
+def _function(wanted: _Wanted, target: DesignTarget | None) -> ActivationFunction:
+    if target is not None and wanted.activation is None:
+        if wanted.parameters:
+            raise InputError("expected --activation with --parameter, got none; name the activation, too.")
+        return target.activation()
+    return activation_of(wanted.activation or _ACTIVATION, **wanted.parameters)
+
+
+def _check_folder(save: Path | None) -> None:
+    if save is not None and not save.resolve().parent.is_dir():
+        raise InputError(
+            f"expected --save in a folder that exists, got {str(save)!r}; make {str(save.parent)!r} first, or correct the path."
+        )
+
+
+def _applied(model: Any, target: DesignTarget, how: tuple[Design, int], note: str) -> _Applied:
     from freeness.torch import InitializeOptions, initialize_
     from freeness.torch.sampling import seeded_generator
 
+    found, seed = how
     swap = found.activation is not found.named
-    return initialize_(model, found, generator=seeded_generator(seed), options=InitializeOptions(swap=swap))
+    layers = initialize_(model, found, generator=seeded_generator(seed), options=InitializeOptions(swap=swap))
+    return _Applied(layers, target.is_chain, tuple(text for text in (*_beside(target, found, layers), note) if text))
+
+
+def _beside(target: DesignTarget, found: Design, layers: tuple[InitializedLayer, ...]) -> list[str]:
+    """What the model has and a chain has not."""
+    notes = []
+    written = sum(record.ensemble not in ("activation", "unchanged") for record in layers)
+    of = f"the numbers above are of a chain of {found.depth} weight matrices, widths {_listed(found.widths)}"
+    if not target.run:
+        notes.append(
+            f"No input was found that the model takes, so how its layers are joined is not known; {written} of them were "
+            f"initialised one by one with σ_w and σ_b of the design, and {of}."
+        )
+    elif target.beside:
+        notes.append(
+            f"The model is no chain, it has {', '.join(target.beside)}: its {written} linear and convolutional layers "
+            f"were initialised one by one with σ_w and σ_b of the design, and {of}, not of this network; freeness analyze "
+            "tells its own."
+        )
+    if "residual sum" in target.beside:
+        notes.append(
+            "Residual branches were not scaled; in Python initialize_(model, design, "
+            'options=InitializeOptions(branch_ends=(PATTERN,), branch_scale="design")) does.'
+        )
+    if target.left:
+        more = ", …" if len(target.left) > _NAMES else ""
+        notes.append(f"Weights left as they were: {', '.join(target.left[:_NAMES])}{more}.")
+    return notes
+
+
+def _listed(widths: Sequence[int]) -> str:
+    """784,512 … 512,10 for many."""
+    texts = [str(width) for width in widths]
+    return ",".join(texts if len(texts) <= _WIDTHS else [*texts[:3], "…", *texts[-2:]])
 
 
 def _write(
@@ -165,7 +265,7 @@ def _write(
         axes = plot_trade_off(found.trade_off(), found.isometry, title=title)
         files.append(("Picture", out, rendered(figure_of(axes), out.suffix.lower()[1:])))
     model, path = saved
-    if path is not None:
+    if path is not None and model is not None:
         from freeness.torch.apply import state_bytes
 
         files.append(("Start", path, state_bytes(model)))
@@ -188,7 +288,7 @@ _ROWS: tuple[tuple[str, str], ...] = (
 )
 
 
-def _print(console: Console, found: Design, applied: tuple[InitializedLayer, ...]) -> None:
+def _print(console: Console, found: Design, applied: _Applied) -> None:
     console.print(f"Design of {found.depth} layers with {found.named.name}", style="bold")
     table = _table("", "value")
     rows = [
@@ -209,21 +309,32 @@ def _print(console: Console, found: Design, applied: tuple[InitializedLayer, ...
         table.add_row(*row)
     console.print(table)
     _print_table(console, found.table)
-    if len({layer.gain for layer in found.layers}) > 1:
+    if applied.chain and len({layer.gain for layer in found.layers}) > 1:
         _print_gains(console, found)
     console.print("\nWhy", style="bold")
     for reason in (*found.reasons, found.learning_rate.reason, f"Evidence: {found.learning_rate.evidence}"):
         _bullet(console, reason)
-    if applied:
-        changed = sum(record.ensemble == "activation" for record in applied)
-        text = f"{len(applied) - changed} layers initialised" + (
-            f", {changed} activations exchanged" if changed else ""
-        )
-        console.print(f"\nModel: {text}.", style="bold", soft_wrap=True)
-        notes = dict.fromkeys(record.note for record in applied if record.note)
-        for note in notes:
-            names = [record.name for record in applied if record.note == note]
-            _bullet(console, f"{', '.join(names[:_NAMES])}{', …' if len(names) > _NAMES else ''}: {note}")
+    if applied.layers:
+        _print_applied(console, applied)
+
+
+def _print_applied(console: Console, applied: _Applied) -> None:
+    layers = applied.layers
+    changed = sum(record.ensemble == "activation" for record in layers)
+    text = f"{len(layers) - changed} layers initialised" + (f", {changed} activations exchanged" if changed else "")
+    console.print(f"\nModel: {text}.", style="bold", soft_wrap=True)
+    if not applied.chain:
+        table = _table("", "kind", "sigma_w", "sigma_b")
+        rows = [record for record in layers if record.ensemble not in ("activation", "unchanged")]
+        for (kind, sigma_w, sigma_b), group in groupby(rows, key=lambda one: (one.kind, one.sigma_w, one.sigma_b)):
+            table.add_row(_span([record.name for record in group]), kind, f"{sigma_w:.6g}", f"{sigma_b:.6g}")
+        console.print(table)
+    for note in applied.notes:
+        _bullet(console, note)
+    notes = dict.fromkeys(record.note for record in layers if record.note)
+    for note in notes:
+        names = [record.name for record in layers if record.note == note]
+        _bullet(console, f"{', '.join(names[:_NAMES])}{', …' if len(names) > _NAMES else ''}: {note}")
 
 
 def _print_table(console: Console, candidates: tuple[Candidate, ...]) -> None:
@@ -238,10 +349,14 @@ def _print_gains(console: Console, found: Design) -> None:
     console.print("\nGains", style="bold")
     table = _table("layers", "fan_in", "fan_out", "sigma_w", "sigma_b")
     for (fan_in, fan_out, sigma_w, sigma_b), group in groupby(found.layers, key=lambda layer: layer[1:5]):
-        names = [layer.name for layer in group]
-        label = names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"
-        table.add_row(label, str(fan_in), str(fan_out), f"{sigma_w:.6g}", f"{sigma_b:.6g}")
+        table.add_row(
+            _span([layer.name for layer in group]), str(fan_in), str(fan_out), f"{sigma_w:.6g}", f"{sigma_b:.6g}"
+        )
     console.print(table)
+
+
+def _span(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"
 
 
 def _short(value: float) -> str:
@@ -263,7 +378,7 @@ def _table(*header: str) -> Table:
 # --- JSON ---------------------------------------------------------------------------------------------------------
 
 
-def _document(found: Design, applied: tuple[InitializedLayer, ...]) -> dict[str, Any]:
+def _document(found: Design, applied: _Applied) -> dict[str, Any]:
     """Everything as strict JSON; what is not finite is null."""
     rate = found.learning_rate
     return {
@@ -304,8 +419,10 @@ def _document(found: Design, applied: tuple[InitializedLayer, ...]) -> dict[str,
         "applied": [
             {"name": record.name, "kind": record.kind, "ensemble": record.ensemble, "sigma_w": record.sigma_w}
             | {"gain": record.gain, "sigma_b": record.sigma_b, "note": record.note}
-            for record in applied
+            for record in applied.layers
         ],
+        "applied_to_a_chain": applied.chain if applied.layers else None,
+        "applied_notes": list(applied.notes),
     }
 
 

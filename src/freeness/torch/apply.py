@@ -3,19 +3,164 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from freeness.errors import InputError
+from freeness.network import activation, activation_names
+from freeness.network.activations import ActivationFunction
+from freeness.torch.elementwise import TorchFunction
 from freeness.torch.kernels import Convolution
+from freeness.torch.load import load_data
+from freeness.torch.steps import ElementwiseStep, walk_steps
+from freeness.torch.swap import function_of
+from freeness.torch.trace import Trace, trace
+
+_OF_A_CHAIN = ("linear layer", "activation", "dropout", "flatten and reshape")
+_PROBES = np.linspace(-8.0, 8.0, 193)  # where two activations are compared
+_CLOSE = 1e-4  # two that differ by less are one; float32 leaves 1e-7
+
+
+@dataclass(frozen=True)
+class DesignTarget:
+    """What a design must know of the model that it is written into.
+
+    ``functions``: the activations that have a name, each once. ``unnamed``: whether there may be others, computed by code of the
+    model's own. ``calls``: torch's names of the elementwise calls, where theory does not cover the model and they cannot be
+    compared. ``beside``: kinds of operations that a chain of linear layers and activations has not, in their order; ``run``:
+    False where no input was found, so that nothing is known of how the layers are joined. ``left``: paths of weights of two
+    axes or more that :func:`~freeness.torch.initialize_` leaves.
+    """
+
+    functions: tuple[ActivationFunction, ...]
+    unnamed: bool
+    calls: tuple[str, ...]
+    beside: tuple[str, ...]
+    run: bool
+    left: tuple[str, ...]
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether the theory of a chain is that of this model."""
+        return self.run and not self.beside
+
+    def activation(self) -> ActivationFunction:
+        """The model's one activation.
+
+        Raises:
+            InputError: it has none with a name, or several.
+        """
+        if len(self.functions) == 1 and not self.unnamed:
+            return self.functions[0]
+        several = " and ".join(function.name for function in self.functions) or "none with a name"
+        others = ", and functions of its own" if self.unnamed and self.functions else ""
+        raise InputError(
+            f"expected one activation that the model can be designed for, got {several}{others}; say --activation NAME."
+        )
+
+    def check(self, function: ActivationFunction) -> str:
+        """A sentence where the model has other activations as well or they could not be read; "" where it has this one alone.
+
+        Args:
+            function: that of a design whose activation is not put into the model.
+
+        Raises:
+            InputError: the model does not contain it.
+        """
+        has = [found for found in self.functions if not _same(found, function)]
+        if len(has) < len(self.functions) or function.name in self.calls:
+            names = " and ".join(dict.fromkeys(found.name for found in has))
+            return f"The model has {names} as well; the design is of {function.name} alone." if has else ""
+        if self.unnamed or not self.functions:
+            return f"The model's activations have no name here, so that {function.name} is taken on trust."
+        names = ", ".join(dict.fromkeys(_described(found) for found in has))
+        raise InputError(
+            f"expected an --activation that the model contains ({names}), got {_described(function)}; leave it out to take the "
+            "model's, or exchange its modules."
+        )
+
+
+def design_target(model: nn.Module) -> DesignTarget:
+    """Read a model once, in eval mode, on an input that it takes; it stays as it is.
+
+    Args:
+        model: any module.
+
+    Example:
+        >>> found = design_target(nn.Sequential(nn.Linear(8, 5), nn.Tanh(), nn.Linear(5, 2)))
+        >>> found.activation().name, found.is_chain, found.left
+        ('tanh', True, ())
+        >>> design_target(nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(2028, 2))).beside
+        ('convolution',)
+    """
+    modules = _distinct([found for module in model.modules() if (found := function_of(module)) is not None])
+    owned = {id(module.weight) for module in model.modules() if isinstance(module, (nn.Linear, Convolution))}
+    left = tuple(name for name, value in model.named_parameters() if value.ndim > 1 and id(value) not in owned)
+    read = _read(model)
+    if read is None:
+        stock = all(type(module).__module__.startswith("torch.nn.") for module in model.modules())
+        return DesignTarget(modules, not stock, (), (), False, left)
+    calls = tuple(step.operation for step in read.operations if step.kind == "activation")
+    beside = tuple(dict.fromkeys(step.kind for step in read.operations if step.kind not in _OF_A_CHAIN))
+    if not read.covered:
+        own = any(type(module).__module__.split(".")[0] != "torch" for module in model.modules())
+        return DesignTarget(modules, own and not modules, calls, beside, True, left)
+    steps = [step for step in walk_steps(read.steps) if isinstance(step, ElementwiseStep)]
+    table = tuple(activation(name) for name in sorted(activation_names(), key=lambda name: name not in calls))
+    named = [_named(TorchFunction(step.function)(_PROBES), (*modules, *table)) for step in steps]
+    functions = _distinct([function for function in named if function is not None])
+    return DesignTarget(functions, None in named, (), beside, True, left)
+
+
+def _read(model: nn.Module) -> Trace | None:
+    """None where no input was found."""
+    for data in ("gaussian", "fashion-mnist"):
+        try:
+            inputs = load_data(data, model)[0][:1]
+            return trace(model, _like(model, inputs))
+        except InputError:
+            continue
+    return None
+
+
+def _like(model: nn.Module, inputs: Tensor) -> Tensor:
+    first = next(model.parameters())
+    return inputs.to(first.device, first.dtype if inputs.is_floating_point() else inputs.dtype)
+
+
+def _named(values: np.ndarray, known: tuple[ActivationFunction, ...]) -> ActivationFunction | None:
+    """The first that has these values at the probes."""
+    return next((one for one in known if _near(one.function(_PROBES), values)), None)
+
+
+def _distinct(functions: list[ActivationFunction]) -> tuple[ActivationFunction, ...]:
+    kept: list[ActivationFunction] = []
+    for function in functions:
+        if not any(_same(known, function) for known in kept):
+            kept.append(function)
+    return tuple(kept)
+
+
+def _same(one: ActivationFunction, other: ActivationFunction) -> bool:
+    return _near(one.function(_PROBES), other.function(_PROBES))
+
+
+def _near(one: np.ndarray, other: np.ndarray) -> bool:
+    return bool(np.max(np.abs(one - other)) < _CLOSE)
+
+
+def _described(function: ActivationFunction) -> str:
+    kinks = f" with kinks at {', '.join(f'{kink:g}' for kink in function.kinks)}" if len(function.kinks) > 1 else ""
+    return function.name + kinks
 
 
 def chain_widths(model: nn.Module) -> tuple[int, ...]:
     """N_0, …, N_L of a model whose weight layers follow one another: features of Linear, channels of convolutions.
 
-    Where a flattening multiplies channels by positions, the Linear layer behind it counts with its own fan-in as the
-    width before it.
+    Where a flattening multiplies channels by positions, the Linear layer behind it counts with the channels alone.
 
     Args:
         model: any module.
@@ -26,6 +171,8 @@ def chain_widths(model: nn.Module) -> tuple[int, ...]:
     Example:
         >>> chain_widths(nn.Sequential(nn.Linear(8, 5), nn.Tanh(), nn.Linear(5, 2)))
         (8, 5, 2)
+        >>> chain_widths(nn.Sequential(nn.Conv2d(1, 3, 3), nn.Tanh(), nn.Flatten(), nn.Linear(48, 2)))
+        (1, 3, 2)
     """
     layers = [(name, module) for name, module in model.named_modules() if isinstance(module, (nn.Linear, Convolution))]
     if not layers:
@@ -33,13 +180,11 @@ def chain_widths(model: nn.Module) -> tuple[int, ...]:
     widths: list[int] = []
     for name, layer in layers:
         fan_in = layer.in_features if isinstance(layer, nn.Linear) else layer.in_channels
-        if widths and fan_in != widths[-1]:
-            if fan_in % widths[-1] or not isinstance(layer, nn.Linear):
-                raise InputError(
-                    f"expected weight layers that follow one another, got {fan_in} inputs of {name!r} behind {widths[-1]} "
-                    "outputs; say --depth and --width yourself."
-                )
-            widths[-1] = fan_in
+        if widths and fan_in != widths[-1] and (fan_in % widths[-1] or not isinstance(layer, nn.Linear)):
+            raise InputError(
+                f"expected weight layers that follow one another, got {fan_in} inputs of {name!r} behind {widths[-1]} "
+                "outputs; say --depth and --width yourself."
+            )
         widths = widths or [fan_in]
         widths.append(layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels)
     return tuple(widths)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from torch import nn
 
 from freeness.errors import InputError
+from freeness.network import activation
 from freeness.network.activations import ActivationFunction
 from freeness.torch.build import AffineActivation, activation_module
 
@@ -31,6 +32,15 @@ _KINDS: dict[type[nn.Module], str] = {
     nn.Tanhshrink: "tanhshrink",
     nn.Softshrink: "softshrink",
     nn.Softplus: "softplus",
+}
+
+_PARAMETERS: dict[str, tuple[str, ...]] = {  # names that the table and torch share
+    "leaky_relu": ("negative_slope",),
+    "hardtanh": ("min_val", "max_val"),
+    "elu": ("alpha",),
+    "celu": ("alpha",),
+    "softshrink": ("lambd",),
+    "softplus": ("beta",),
 }
 
 
@@ -102,3 +112,24 @@ def kind_of(module: nn.Module) -> str | None:
     if isinstance(module, AffineActivation):
         return module.name
     return _KINDS.get(type(module))
+
+
+def function_of(module: nn.Module) -> ActivationFunction | None:
+    """The table's record of an activation module, with the module's own parameters; None for other modules.
+
+    Args:
+        module: one module, not a container; a shaped activation has no record in the table.
+
+    Example:
+        >>> function_of(nn.LeakyReLU(0.2)).slopes, function_of(nn.Linear(2, 2))
+        ((0.2, 1.0), None)
+    """
+    name = kind_of(module)
+    if name is None or isinstance(module, AffineActivation):
+        return None
+    if isinstance(module, nn.Threshold):
+        return activation(name, shift=-module.threshold) if module.threshold == module.value < 0 else None
+    try:
+        return activation(name, **{key: float(getattr(module, key)) for key in _PARAMETERS.get(name, ())})
+    except InputError:  # numbers that torch takes and the table does not
+        return None
