@@ -147,3 +147,18 @@ def test_a_prediction_of_rounding_is_not_compared():
     stable = json.loads(run(*BASE, "--count", "1", "--json", "-").stdout)["stable_learning_rate_at_infinite_width"]
     result = run(*BASE, "--count", "1", "--learning-rate", str(stable / 2), "--measure", "1")
     assert result.exit_code == 0 and "e+" not in result.stdout and "00000" not in result.stdout
+
+
+def test_a_large_deviation_is_told_with_the_loss_that_is_left():
+    """The sentence's numbers against the JSON's curves; a curve that agrees gets none."""
+    long = (*BASE, "--steps", "300", "--measure", "1")
+    shown = " ".join(run(*long).stdout.split())
+    found = json.loads(run(*long, "--json", "-").stdout)
+    own, measured = np.array(found["predicted_loss_from_own_outputs"]), np.array(found["measured_loss"][0])
+    assert abs(measured[-1] / own[-1] - 1) > 0.05
+    first = int(np.argmax(np.abs(measured / own - 1) > 0.05))
+    assert f"At step 300 the deviation is {measured[-1] / own[-1] - 1:+.1%}, with " in shown
+    left = float(shown.split("%, with 1/")[1].split(" ")[0])
+    assert left == pytest.approx(measured[0] / measured[-1], rel=0.01)
+    assert f"it passes 5% at step {found['steps'][first]}," in shown and "Small losses miss" in shown
+    assert "Small losses miss" not in run(*BASE, "--steps", "2", "--width", "1024", "--measure", "1").stdout

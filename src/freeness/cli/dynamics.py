@@ -35,6 +35,7 @@ _RECORDS = 100
 _SHOWN = 8
 _DRAWS = 16  # of initial outputs, for cross-entropy
 _ROUNDING = 1e-12  # of the first loss
+_LARGE = 0.05  # a deviation of which something is said
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +70,7 @@ def dynamics_command(
         float | None, typer.Option(metavar="BETA", help="Hidden layers are x + BETA*W*phi(x); else a chain.")
     ] = None,
     data: Annotated[
-        str, typer.Option(metavar="fashion-mnist|FILE", help="Inputs: FILE.npy, rows are inputs.")
+        str, typer.Option(metavar="fashion-mnist|FILE", help="Inputs: FILE.npy of shape (n, …), one array, no .npz.")
     ] = "fashion-mnist",
     targets: Annotated[
         Path | None,
@@ -282,6 +283,10 @@ def _print(document: dict[str, object], training: LinearTraining, rate: float, r
         console.print(
             "Own start: predicted from the outputs with which these networks started; the deviation is from it."
         )
+        own = cast(list, document["predicted_loss_from_own_outputs"])
+        sentence = _largest(steps, np.array(cast(list, measured)), own)
+        if sentence:
+            console.print(sentence)
     if document["sharpness_first_and_last"]:
         rows = cast(list[list[float]], document["sharpness_first_and_last"])
         whole = [row for row in rows if len(row) == 2]
@@ -311,6 +316,29 @@ def _beside(measured: np.ndarray, own: list[float | None], k: int) -> list[str]:
         return [f"{column.mean():.5g}", error, "overflow", ""]
     deviation = f"{column.mean() / told - 1:+.1%}" if told > _ROUNDING * first else ""
     return [f"{column.mean():.5g}", error, f"{told:.5g}", deviation]
+
+
+def _largest(steps: list[int], measured: np.ndarray, own: list[float | None]) -> str:
+    """A sentence where the end is missed by more than a few per cent: how much of the loss is left then, and where it began."""
+    told = np.array([np.nan if value is None else value for value in own[: measured.shape[1]]])
+    mean = measured.mean(axis=0)
+    with np.errstate(all="ignore"):
+        off = np.where(told > _ROUNDING * told[0], mean / told - 1, np.nan)
+    known = np.flatnonzero(np.isfinite(off))
+    if not known.size or measured.shape[1] < len(steps) or abs(off[known[-1]]) <= _LARGE:
+        return ""  # diverged ones are told of elsewhere
+    last, large = known[-1], np.abs(off) > _LARGE
+    first = next(k for k in known if large[k])
+    return (
+        f"At step {steps[last]} the deviation is {off[last]:+.1%}, with {_left(mean[last] / mean[0])} of the loss left; it "
+        f"passes {_LARGE:.0%} at step {steps[first]}, with {_left(mean[first] / mean[0])} left. Small losses miss: what is left "
+        "of a direction is a factor to the power of the steps, so that a small error of the kernel is multiplied, less in wider "
+        "networks (docs/training-dynamics.md)."
+    )
+
+
+def _left(share: float) -> str:
+    return f"1/{1 / share:.3g}" if share < 1 / 3 else f"{share:.0%}"
 
 
 def _plain(values: np.ndarray) -> list[float | None]:
