@@ -149,7 +149,10 @@ def theory_rate(
     rate = fraction * 2.0 / sharpness
     rates = tuple(LayerRate(share.name, rate * share.weights, rate * share.biases) for share in shares)
     reason = _reason(how, descent, (sharpness, bound), _why(top, mean, outputs, used, of_batch is not None))
-    reason += f" Start at {fraction:g} × 2/λ = {rate:.3g}."
+    reason += (
+        f" Start at {fraction:g} × 2/λ = {rate:.3g}. Linear theory vouches for that; training leaves its start, and "
+        "freeness analyze recommends by trials for the model and batch at hand, often several times as much."
+    )
     formula = _formula(used, found, how, shares)
     return TheoryRate(
         bound,
