@@ -7,6 +7,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -56,13 +57,20 @@ def small_sweep(depths):
 @pytest.fixture(scope="session")
 def server(tmp_path_factory, store):
     """The address of a running explorer."""
+    with explorer(tmp_path_factory.mktemp("explorer"), "--store", str(store)) as address:
+        yield address
+
+
+@contextmanager
+def explorer(folder, *options):
+    """The address of an explorer that runs in the block; its log stays free of tracebacks."""
     try:
         import nicegui  # noqa: F401
     except ImportError:
         _need(False, "nicegui")
     port = free_port()
-    log = tmp_path_factory.mktemp("explorer") / "log"
-    command = [sys.executable, "-m", "freeness", "app", "--port", str(port), "--store", str(store)]
+    log = folder / "log"
+    command = [sys.executable, "-m", "freeness", "app", "--port", str(port), *options]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "NICEGUI"))}
     with log.open("w") as file:
         process = subprocess.Popen(
@@ -102,6 +110,13 @@ def browser():
 @pytest.fixture
 def page(server, browser):
     """An empty tab; its test fails if the page logs an error, or asks another machine for anything."""
+    with tab_of(browser, server) as tab:
+        yield tab
+
+
+@contextmanager
+def tab_of(browser, server):
+    """An empty tab on an explorer, as of the fixture ``page``."""
     context = browser.new_context(base_url=server, viewport={"width": 1200, "height": 850}, accept_downloads=True)
     tab = context.new_page()
     tab.set_default_timeout(1000 * PATIENCE)

@@ -7,6 +7,7 @@ import torch
 
 from freeness.network import mlp
 from freeness.torch import build
+from tests.app.conftest import explorer, tab_of
 from tests.app.pages import fits, taken, unlabelled
 
 SMALL = {"depth": 3, "width": 12, "activation": "tanh", "data": "gaussian"}
@@ -44,9 +45,17 @@ def test_uploaded_weights_are_those_that_are_analysed(page, tmp_path):
     torch.save(model.state_dict(), tmp_path / "trained.pt")
     page.goto("/report?" + urlencode(SMALL))
     page.locator("input[type=file]").set_input_files(tmp_path / "trained.pt")
-    page.get_by_text("Weights taken: 3 tensors, 9672 numbers.").wait_for()
+    page.get_by_text("Weights taken: 3 tensors, 9672 numbers of trained.pt.").wait_for()
     page.get_by_role("button", name="Analyse").click()
-    page.frame_locator("iframe[title=Report]").get_by_text("Input–output Jacobian").first.wait_for()
+    report = page.frame_locator("iframe[title=Report]")
+    report.get_by_text("Input–output Jacobian").first.wait_for()
+    report.get_by_text("weights of trained.pt").first.wait_for()
+    page.get_by_text("weights of trained.pt: ").wait_for()
+    assert "weights of trained.pt" in json.loads(taken(page, "JSON"))["title"]
+    page.get_by_role("button", name="Remove the weights").click()
+    page.get_by_text("No weights loaded").wait_for()
+    page.get_by_role("button", name="Analyse").click()
+    report.get_by_text("no weights loaded").first.wait_for()
 
 
 def test_weights_of_another_architecture_are_refused(page, tmp_path):
@@ -54,6 +63,11 @@ def test_weights_of_another_architecture_are_refused(page, tmp_path):
     page.goto("/report?" + urlencode(SMALL | {"width": 13}))
     page.locator("input[type=file]").set_input_files(tmp_path / "trained.pt")
     page.get_by_role("alert").get_by_text("expected 0.weight of shape (13, 784), got (12, 784)").wait_for()
+    refused = page.get_by_text("trained.pt was refused and no weights are loaded")
+    refused.wait_for()
+    page.get_by_role("button", name="Analyse").click()
+    page.get_by_text("no weights loaded: ").wait_for()
+    assert refused.is_visible() and not page.get_by_text("0.00%").is_visible()
 
 
 def test_pickled_code_is_not_run(page, tmp_path):
@@ -70,3 +84,26 @@ def test_page_fits_a_phone_and_everything_is_labelled(page):
     page.get_by_label("Trained weights", exact=True).wait_for(state="attached")
     assert fits(page)
     assert not unlabelled(page)
+
+
+MODEL = """
+from torch import nn
+
+
+def make():
+    return nn.Sequential(nn.Linear(20, 8), nn.Tanh(), nn.Linear(8, 3))
+"""
+
+
+@pytest.mark.slow  # a server of its own
+def test_the_page_opens_on_the_model_that_the_server_was_started_with(browser, tmp_path):
+    (tmp_path / "mine.py").write_text(MODEL, encoding="utf-8")
+    model = f"{tmp_path / 'mine.py'}:make"
+    with explorer(tmp_path, "--model", model) as server, tab_of(browser, server) as page:
+        page.goto("/report?data=gaussian")
+        page.get_by_text(model).first.wait_for()
+        assert not page.get_by_label("Depth, weight matrices").is_visible()
+        page.get_by_role("button", name="Analyse").click()
+        page.frame_locator("iframe[title=Report]").get_by_text("mine.py:make, no weights loaded").first.wait_for()
+        page.goto("/report?model=bundled")
+        page.get_by_label("Depth, weight matrices").wait_for()

@@ -100,6 +100,16 @@ class Form:
         )
         self._inputs[name] = box
 
+    def show(self, shown: bool, *names: str) -> None:
+        """Show or hide inputs; their values stay.
+
+        Args:
+            shown: whether they are seen.
+            *names: of the fields.
+        """
+        for name in names:
+            self._inputs[name].set_visibility(shown)
+
     async def put(self, **values: Value) -> None:
         """Set fields as if they were typed, and tell of the change once; what is out of range goes to its end.
 

@@ -18,7 +18,7 @@ _INPUTS, _OUTPUTS = 784, 10
 
 def perform(
     model: str | Mapping[str, Any],
-    weights: str | None,
+    weights: tuple[str, str] | None,
     data: str,
     loss: str,
     optimizer: str,
@@ -29,7 +29,7 @@ def perform(
 
     Args:
         model: FILE.py:FACTORY of whoever started the server, or the numbers of a bundled architecture.
-        weights: a file that was uploaded.
+        weights: a file that was uploaded, and its name for the report.
         data: fashion-mnist or gaussian.
         loss: of the training.
         optimizer: of the training.
@@ -41,13 +41,14 @@ def perform(
     stage("building the model", 0.0)
     made: Any = load_model(model) if isinstance(model, str) else _bundled(model)
     if weights is not None:
-        found = read_weights(Path(weights))
+        found = read_weights(Path(weights[0]))
         load_weights_(made, found)
         if not data:
             return {"tensors": len(found), "numbers": sum(value.numel() for value in found.values())}
     words: Any = loss, optimizer
     inputs, targets, described = load_data(data, made, 0, loss)
     title = model if isinstance(model, str) else f"{model['activation']} network of {model['depth']} layers"
+    title += ", no weights loaded" if weights is None else f", weights of {weights[1]}"
     options = AnalyzeOptions(loss=words[0], optimizer=words[1], title=title, data=described)
 
     def report(at: Progress) -> None:

@@ -25,6 +25,9 @@ from freeness.network import activation_names
 MOST_BYTES = 64 * 2**20  # of an upload
 _BUNDLED = "bundled"
 _NAME_INPUT = "document.querySelector('input[type=file]')?.setAttribute('aria-label', 'Trained weights')"
+_BUILT = ("activation", "weights", "depth", "width", "sigma_w", "sigma_b")  # of the bundled architecture
+_NONE = "No weights loaded: the model is analysed as it is made."
+_LONGEST = 60  # characters of a file's name
 _ENDINGS = (".safetensors", ".pt")
 
 
@@ -34,10 +37,10 @@ def report_page(heavy: Worker, checking: Worker, models: Sequence[str]) -> None:
     Args:
         heavy: where models are analysed.
         checking: where uploads are looked at, with a limit.
-        models: FILE.py:FACTORY of whoever started the server.
+        models: FILE.py:FACTORY of whoever started the server; the page opens on the first.
     """
     fields = {
-        "model": Choice(_BUNDLED, (_BUNDLED, *models)),
+        "model": Choice(models[0] if models else _BUNDLED, (*models, _BUNDLED)),
         "activation": Choice("hardtanh", activation_names()),
         "weights": Choice("haar", ("haar", "gaussian")),
         "depth": Number(6, 1, 50, whole=True),
@@ -60,7 +63,7 @@ class _Page:
         self._checking = checking
         self._answer: dict[str, Any] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="freeness-")
-        self._file: Path | None = None
+        self._file: tuple[Path, str] | None = None  # and its name
         ui.context.client.on_delete(self._folder.cleanup)
         self._form = Form("/report", fields, self._changed)
         with ui.element("div").classes("split"):
@@ -98,14 +101,34 @@ class _Page:
         ui.timer(0.5, lambda: ui.run_javascript(_NAME_INPUT), once=True)
         upload.props(f'accept="{",".join(_ENDINGS)}" flat bordered').classes("w-full")
         self._upload = upload
+        self._loaded = ui.label(_NONE).props('role="status"').classes("quiet")
+        self._remove = ui.button("Remove the weights", color=None, on_click=self._removed).props("outline dense")
+        self._remove.set_visibility(False)
+        self._show_fields()
 
     async def _changed(self) -> None:
         self._panel.classes(add="stale")
+        self._show_fields()
+
+    def _show_fields(self) -> None:
+        """A model of one's own has its architecture already."""
+        self._form.show(self._form.values["model"] == _BUNDLED, *_BUILT)
+
+    def _removed(self) -> None:
+        self._take(None, _NONE)
+        self._panel.classes(add="stale")
+
+    def _take(self, file: tuple[Path, str] | None, words: str, *, refused: bool = False) -> None:
+        """The weights of the next analysis, and what is said of them until others are."""
+        self._file = file
+        self._loaded.set_text(words)
+        self._loaded.classes(replace="refused" if refused else "quiet")
+        self._remove.set_visibility(file is not None)
 
     async def _uploaded(self, event: UploadEventArguments) -> None:
-        """Keep the file if it holds weights of this architecture."""
+        """Keep the file if it holds weights of this architecture; a refused one leaves none, and that stays said."""
         self._upload.reset()
-        ending = Path(event.file.name).suffix
+        name, ending = _shown(event.file.name), Path(event.file.name).suffix
         try:
             if ending not in _ENDINGS:
                 raise InputError(f"expected weights as {' or '.join(_ENDINGS)}, got another ending; save them as one.")
@@ -113,16 +136,22 @@ class _Page:
                 raise InputError(_too_large())
             path = Path(self._folder.name) / f"{secrets.token_hex(8)}{ending}"  # the name that was sent is not used
             path.write_bytes(await event.file.read())
-            found = await self._checking.run("report", self._asked(path) | {"data": ""})
+            found = await self._checking.run("report", self._asked((path, name)) | {"data": ""})
         except FreenessError as error:
             self._refusals.say(str(error))
+            words = f"{name} was refused and no weights are loaded: Analyse takes the model as it is made."
+            self._take(None, words, refused=True)
             return
-        self._file = path
         self._refusals.say()
-        self._words.set_text(f"Weights taken: {found['tensors']} tensors, {found['numbers']} numbers. Press Analyse.")
+        self._panel.classes(add="stale")
+        self._take(
+            (path, name),
+            f"Weights taken: {found['tensors']} tensors, {found['numbers']} numbers of {name}. Press Analyse.",
+        )
 
     async def _analyse(self) -> None:
         self._panel.classes(add="stale")
+        of = "no weights loaded" if self._file is None else f"weights of {self._file[1]}"
         try:
             self._answer = await self._background.run("report", self._asked(self._file))
         except FreenessError as error:
@@ -131,7 +160,7 @@ class _Page:
         self._refusals.say()
         answer = self._answer
         self._words.set_text(
-            f"{answer['phase']}; largest stable learning rate {answer['bound']:.4g}; {answer['parameters']} parameters."
+            f"{of}: {answer['phase']}; largest stable learning rate {answer['bound']:.4g}; {answer['parameters']} parameters."
         )
         self._panel.clear()
         with self._panel:
@@ -141,13 +170,12 @@ class _Page:
             ).classes("w-full")
         self._panel.classes(remove="stale")
 
-    def _asked(self, weights: Path | None) -> dict[str, Any]:
+    def _asked(self, weights: tuple[Path, str] | None) -> dict[str, Any]:
         values = self._form.values
-        names = ("activation", "weights", "depth", "width", "sigma_w", "sigma_b")
         bundled = values["model"] == _BUNDLED
         return {
-            "model": {name: values[name] for name in names} if bundled else values["model"],
-            "weights": None if weights is None else str(weights),
+            "model": {name: values[name] for name in _BUILT} if bundled else values["model"],
+            "weights": None if weights is None else (str(weights[0]), weights[1]),
         } | {name: values[name] for name in ("data", "loss", "optimizer")}
 
     def _part(self, kind: str) -> Producer:
@@ -157,6 +185,12 @@ class _Page:
             return self._answer[kind].encode()
 
         return produce
+
+
+def _shown(name: str) -> str:
+    """A file's name as it may stand in a sentence."""
+    plain = "".join(character for character in Path(name).name if character.isprintable())
+    return plain if len(plain) <= _LONGEST else plain[: _LONGEST - 1] + "…"
 
 
 def _too_large() -> str:
