@@ -185,3 +185,9 @@ def test_an_unconverged_point_is_marked_and_null(monkeypatch):
     grid = document("mp:0.5", "--points", "10")["grid"]
     assert grid["status"][0] == "unconverged" and grid["density"][0] is grid["error"][0] is grid["cdf"][0] is None
     assert grid["status"][1:] == ["converged"] * 9
+
+
+def test_columns_that_did_not_converge_are_explained(monkeypatch):
+    assert "did not converge" not in run("semicircle").stdout
+    monkeypatch.setattr("freeness.cli.law.sketch", lambda *_: ["|#?#"])
+    assert "?: columns where the law did not converge" in run("semicircle").stdout

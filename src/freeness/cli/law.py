@@ -156,8 +156,13 @@ def _print(console: Console, result: _Result) -> None:
         rows.append(("grid points that did not converge", str(int((~result.table.converged).sum()))))
     _print_table(console, "Numbers", ("", "value"), rows)
     console.print("\nDensity" + (" (marks below: atoms)" if law.atoms else ""), style="bold")
-    for line in sketch(law, console.width, console.encoding):
+    lines = sketch(law, console.width, console.encoding)
+    for line in lines:
         console.print(line, soft_wrap=True)
+    if any("?" in line for line in lines):
+        console.print(
+            "?: columns where the law did not converge, on an edge or beside an atom; the others are not touched by it."
+        )
 
 
 def _bands(law: Law) -> list[tuple[str, ...]]:
