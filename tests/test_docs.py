@@ -36,6 +36,11 @@ def test_the_index_lists_every_page_once():
     assert sorted(listed) == sorted(pages() - {"index"})
 
 
+def test_the_index_links_every_page_where_no_site_is_built():
+    text = (DOCS / "index.md").read_text(encoding="utf-8")
+    assert {link.removesuffix(".md") for link in re.findall(r"\]\(([\w/-]+\.md)\)", text)} == pages() - {"index"}
+
+
 def test_the_reference_has_a_page_for_every_public_room():
     import freeness
 
