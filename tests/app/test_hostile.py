@@ -48,7 +48,9 @@ def uploads(count, seed, folder, marker):
     for index, (ending, content) in enumerate([*files(count, seed, GOOD, marker), files(11, 0, GOOD, marker)[-1]]):
         path = folder / f"{index}{ending}"
         path.write_bytes(content)
-        requests.append({"model": BUNDLED, "weights": str(path), "data": "", "loss": "mse", "optimizer": "sgd"})
+        requests.append(
+            {"model": BUNDLED, "weights": (str(path), path.name), "data": "", "loss": "mse", "optimizer": "sgd"}
+        )
     return in_thread(outcomes("report", requests))
 
 
