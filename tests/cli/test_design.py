@@ -31,6 +31,13 @@ def relu():
     return chain(nn.ReLU(), nn.ReLU())
 
 
+def unbiased():
+    model = chain(nn.Tanh(), nn.Tanh())
+    for layer in model[::2]:
+        layer.bias = None
+    return model
+
+
 def mixed():
     return chain(nn.ReLU(), nn.Tanh())
 
@@ -256,6 +263,13 @@ def test_of_a_model_that_is_no_chain_it_is_said_what_was_initialised(tmp_path, m
     chain, branches, left = found["applied_notes"]
     assert "attention" in chain and "not of this network" in chain and "branch_ends" in branches
     assert "table.weight" in left and "blocks.0.attention.in_proj_weight" in left
+
+
+def test_layers_without_a_bias_are_named(tmp_path, model):
+    start = ("--save", str(tmp_path / "start.pt"))
+    found = document("--apply", f"{model}:unbiased", *start)
+    assert found["sigma_b"] > 0 and "No bias in 0, 2, 4: " in found["applied_notes"][0]
+    assert document("--apply", f"{model}:relu", *start)["applied_notes"] == []  # its design has no bias either
 
 
 def test_a_start_in_a_folder_that_is_not_there_is_refused_before_anything_runs(tmp_path, model):

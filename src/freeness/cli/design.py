@@ -240,6 +240,13 @@ def _beside(target: DesignTarget, found: Design, layers: tuple[InitializedLayer,
             "Residual branches were not scaled; in Python initialize_(model, design, "
             'options=InitializeOptions(branch_ends=(PATTERN,), branch_scale="design")) does.'
         )
+    bare = [one.name for one in layers if one.ensemble not in ("activation", "unchanged") and one.sigma_b == 0]
+    if found.sigma_b > 0 and bare:
+        more = ", …" if len(bare) > _NAMES else ""
+        notes.append(
+            f"No bias in {', '.join(bare[:_NAMES])}{more}: σ_b = {found.sigma_b:.4g} is missing there, which the numbers above "
+            "count with."
+        )
     if target.left:
         more = ", …" if len(target.left) > _NAMES else ""
         notes.append(f"Weights left as they were: {', '.join(target.left[:_NAMES])}{more}.")
