@@ -60,7 +60,7 @@ def test_an_analysis_shows_verdict_rate_and_both_spectra_escaped(analysis):
     rate = analysis.learning_rate
     assert rows["verdict"] == "critical" and ["", "isometric"] in cells.rows
     assert float(rows["learning rate to start from"]) == pytest.approx(rate.recommended, rel=1e-2)
-    assert float(rows["sgd diverges above"]) == pytest.approx(rate.bound, rel=1e-2)
+    assert ["", rate.outlook] in cells.rows
     assert rows["freeness of the weights"] == "not tested"
     for symbol, comparison in (("JJᵀ", analysis.jacobian), ("Θ", analysis.fisher)):
         seen = rows[f"largest eigenvalue of {symbol}"]

@@ -10,6 +10,8 @@ from freeness.advice.verdict import jacobian_spread, verdict
 from freeness.laws import Empirical
 from freeness.spectra import Measurement
 
+from ..plots.cases import compare, simulate
+
 
 def judged(net, qhat0, factor=1.0):
     found = signals(net, qhat0)
@@ -48,3 +50,26 @@ def test_a_spectrum_off_theory_is_a_warning():
     net = mlp(4, 100, "tanh", "haar", sigma_w=1.3)
     assert not judged(net, 0.5).warnings
     assert any("off theory" in sentence for sentence in judged(net, 0.5, factor=1.6).warnings)
+
+
+def test_few_outputs_off_theory_by_chance_are_no_alarm_and_by_more_are():
+    """Five outputs of drawn networks whose weights are free; the mean of the sixth is off by 15 scatters."""
+    network = mlp(6, [40, *[128] * 5, 5], "tanh", "gaussian", sigma_w=1.2)
+    distances = []
+    for seed in range(6):
+        found, squares, gram = simulate(network, 1.0, seed)
+        rows = layer_rows(network, found)
+        jacobian = compare(predict_jacobian(network, realised=found), squares)
+        fisher = compare(predict_fisher(network, realised=found), gram)
+        distances.append(jacobian.distance / squares[-1])
+        assert not [warning for warning in verdict(rows, jacobian, fisher).warnings if "off theory" in warning]
+    assert max(distances) > 0.1
+    far = compare(jacobian.predicted, squares * (1 + 15 * jacobian.predicted.finite_width_error))
+    assert any("chance with 5 eigenvalues" in warning for warning in verdict(rows, far, fisher).warnings)
+
+
+def test_the_word_for_isometry_begins_the_sentence():
+    for sigma_w, depth in ((1.0, 3), (1.2, 8), (2.0, 12)):
+        found = judged(mlp(depth, 100, "tanh", "haar", sigma_w=sigma_w), 0.1)
+        assert found.sentences[1].lower().startswith(f"{found.isometry}: ")
+        assert found.isometric == (found.isometry == "isometric")

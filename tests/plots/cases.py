@@ -63,7 +63,7 @@ def analysis_of(network: fr.Network, qhat0: float, seed: int = 0, title: str = "
             "half_squared_error", "sgd", 64,
         ),
         verdict=Verdict(
-            "critical", True, ("The network is critical.", "It is nearly isometric."), ("Keep this initialisation.",)
+            "critical", True, ("The network is critical.", "It is isometric."), ("Keep this initialisation.",), (), "isometric"
         ),
         uncovered=(),
         parameters=sum(layer.fan_in * layer.fan_out for layer in network.dense),

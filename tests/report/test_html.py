@@ -191,7 +191,40 @@ def test_the_overview_shows_the_rate_of_divergence_and_not_the_linearised_bound(
 
 
 def test_isometry_is_not_judged_where_no_layers_are_followed(analysis):
-    blind = replace(analysis, layers=(), verdict=replace(analysis.verdict, phase=None, isometric=False))
+    blind = replace(analysis, layers=(), verdict=replace(analysis.verdict, phase=None, isometric=False, isometry=None))
     page = render_html([blind, blind])
     assert ">not isometric<" not in page and page.count("not determined") == 2 * 3
     assert "not isometric" not in blind._repr_html_()
+
+
+def test_one_word_stands_for_isometry(analysis):
+    near = replace(analysis, verdict=replace(analysis.verdict, isometric=False, isometry="nearly isometric"))
+    page = render_html([near, near])
+    assert ">nearly isometric</span>" in page and "not isometric" not in page
+    assert page.split("<article")[0].count("nearly isometric") == 2
+
+
+def test_a_report_without_a_rate_says_why_and_keeps_the_rest(analysis):
+    none = replace(
+        analysis.learning_rate, bound=float("nan"), recommended=float("nan"), reason="No learning rate: flat."
+    )
+    page = render_html([replace(analysis, learning_rate=none)])
+    assert '<p class="big">none</p>' in page and "No learning rate: flat." in page and "to start from;" not in page
+    assert number(float(analysis.fisher.measured.eigenvalues[-1])) in page
+    assert "No learning rate: flat." in replace(analysis, learning_rate=none)._repr_html_()
+
+
+def test_labels_weights_and_code_are_told(analysis):
+    coded = replace(analysis.verdict, advice=("Take the design.", "Run: design(3, [2] * 4, 'tanh')"))
+    page = render_html([replace(analysis, targets="random classes", weights="start.pt", verdict=coded)])
+    assert "no labels were given; random classes stand in for them" in page and "· weights: start.pt" in page
+    assert "<code>design(3, [2] * 4, &#39;tanh&#39;)</code>" in page
+    plain = render_html([analysis])
+    assert "no labels were given" not in plain and "· weights: " not in plain
+
+
+def test_what_is_covered_in_part_is_not_called_uncovered(analysis):
+    part = replace(analysis, uncovered=("layer_norm in 1: its scale is not counted",))
+    assert "<h4>What is covered in part</h4>" in render_html([part])
+    without = replace(part, fisher=replace(analysis.fisher, predicted=None, distance=None, reason="a gate"))
+    assert "<h4>What is not covered</h4>" in render_html([without])

@@ -47,6 +47,13 @@ def test_layer_table_names_layers_and_lists_atoms(analysis):
     assert all(len(row) == len(table.header) for row in table.rows)
 
 
+def test_columns_that_no_layer_fills_are_left_out(analysis):
+    bare = [replace(row, chi=None, delta=None, atoms=()) for row in analysis.layers]
+    table = layer_table(replace(analysis, layers=tuple(bare)))
+    assert table.header == ("layer", "size", "W, σ_w", "q̂", "q", "φ")
+    assert [row[-1] for row in table.rows] == ["hardtanh"] * 4 + ["–"]
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0.0, "0"), (1e-9, "1e-09"), (123456.0, "1.235e+05"), (float("nan"), "–"), (-np.inf, "-infinite")],

@@ -12,6 +12,8 @@ from freeness.spectra.alternating_words import FreenessTest
 from freeness.spectra.records import Measurement, Prediction
 
 Phase = Literal["ordered", "critical", "chaotic"]
+CODE = "Run: "  # begins an advice that is code, as it stands
+Isometry = Literal["isometric", "nearly isometric", "not isometric"]
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,8 @@ class LearningRate:
     batch GGN (preconditioned for adam), ``theory_bound`` the bound from the predicted one-sample spectrum (None where
     theory does not cover the network). Training leaves the linearised start: of the networks that ``recommended`` was fitted to,
     a quarter diverged below ``early`` and half below ``limit`` (None without such a fit). ``predicted_sharpness`` is what the
-    tangent kernel of the same inputs says in the place of ``sharpness`` (None where it was not asked).
+    tangent kernel of the same inputs says in the place of ``sharpness`` (None where it was not asked). Where none was found,
+    ``known`` is False, the rates are NaN, and ``reason`` says why.
     """
 
     bound: float
@@ -130,6 +133,11 @@ class LearningRate:
     early: float | None = None
 
     @property
+    def known(self) -> bool:
+        """Whether there is a rate; otherwise ``reason`` is why not."""
+        return not math.isnan(self.recommended)
+
+    @property
     def outlook(self) -> str:
         """In words, up to where training is expected to go well."""
         if self.limit is None or self.early is None:
@@ -139,18 +147,27 @@ class LearningRate:
 
 @dataclass(frozen=True)
 class Verdict:
-    """In words: phase, isometry, and what to change; ``warnings`` are disagreements between theory and measurement."""
+    """In words: phase, isometry, and what to change; ``warnings`` are what speaks against trusting the numbers.
+
+    ``isometry`` is the one word for the relative variance of JJᵀ over the width: "isometric" up to 0.25 (``isometric`` then),
+    "nearly isometric" up to 1; None where it is not judged.
+    """
 
     phase: Phase | None
     isometric: bool
     sentences: tuple[str, ...]
     advice: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    isometry: Isometry | None = None
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """Everything that ``analyze`` found out about one model and one data set."""
+    """Everything that ``analyze`` found out about one model and one data set.
+
+    ``targets`` says what stands in for labels that were not given, ``weights`` which file the weights are from; both are "" where
+    that is not so.
+    """
 
     title: str
     layers: tuple[LayerRow, ...]
@@ -165,16 +182,17 @@ class Analysis:
     seed: int
     dtype: str
     freeness: FreenessOutcome = FreenessOutcome(None, "it was not asked for")
+    targets: str = ""
+    weights: str = ""
 
     def _repr_html_(self) -> str:
         verdict, rate = self.verdict, self.learning_rate
         rows = [
             ("verdict", verdict.phase or "phase not determined"),
-            *([("", "isometric" if verdict.isometric else "not isometric")] if self.layers else ()),
+            *([("", verdict.isometry)] if verdict.isometry else ()),
             *(("", sentence) for sentence in (*verdict.sentences, *verdict.advice)),
             *(("warning", warning) for warning in verdict.warnings),
-            ("learning rate to start from", number(rate.recommended, 3)),
-            ("", rate.outlook),
+            *(_rate_rows(rate) if rate.known else [("no learning rate", rate.reason)]),
             ("sharpness λ, measured", f"{number(rate.sharpness)} ± {number(rate.sharpness_error, 1)}"),
             *_spectrum_rows("JJᵀ", self.jacobian),
             *_spectrum_rows("Θ", self.fisher),
@@ -182,6 +200,10 @@ class Analysis:
             *(("not covered", reason) for reason in self.uncovered),
         ]
         return html_table(self.title, rows)
+
+
+def _rate_rows(rate: LearningRate) -> list[tuple[str, str]]:
+    return [("learning rate to start from", number(rate.recommended, 3)), ("", rate.outlook)]
 
 
 def _spectrum_rows(symbol: str, comparison: Comparison) -> list[tuple[str, str]]:

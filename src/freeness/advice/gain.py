@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import shlex
+from itertools import groupby
 
 from freeness.advice.design import design
 from freeness.errors import FreenessError
-from freeness.network import Activation, Network
+from freeness.network import Activation, Network, activation_names
 
 _ALIKE = 2.0  # factor between spreads, and between gradients, that nobody would retrain for
 _MOST = 700.0  # of an exponent
@@ -29,7 +31,7 @@ def gain_of_design(network: Network, growth: float, spread: float) -> str | None
     functions = {layer.function.name: layer.function for layer in network.layers if isinstance(layer, Activation)}
     if len(functions) != 1:
         return None
-    ((name, function),) = functions.items()
+    (function,) = functions.values()
     try:
         found = design(network.depth, network.widths, function)
     except FreenessError:  # no start is known for this shape
@@ -41,5 +43,41 @@ def gain_of_design(network: Network, growth: float, spread: float) -> str | None
     return (
         f"The design of this shape, {found.weights} weights with σ_w = {found.sigma_w:.4g} and σ_b = {found.sigma_b:.3g}{first}, "
         f"keeps squared gradients (here they change by a factor {change}) and has the spread σ_JJ² = {found.isometry:.3g} (here "
-        f"{spread:.3g}): initialize_(model, design({network.depth}, widths, {name!r}))."
+        f"{spread:.3g})."
+    )
+
+
+def way_to_design(network: Network, source: str = "") -> str:
+    """What to run to get the design of :func:`gain_of_design`, as it stands: a command line, or Python on ``model``.
+
+    Args:
+        network: a chain of weight layers and activations of one kind.
+        source: FILE.py:FACTORY that makes the model; "" where it is not known, which gives Python.
+
+    Example:
+        >>> from freeness.network import mlp
+        >>> way_to_design(mlp(20, 100, "tanh"), "model.py:build")
+        'freeness design --activation tanh --apply model.py:build --save start.pt'
+        >>> way_to_design(mlp(3, [20, 50, 50, 10], "tanh")).rpartition("; ")[2]
+        "initialize_(model, design(3, [20] + [50] * 2 + [10], 'tanh'))"
+    """
+    place, function = next((i, one.function) for i, one in enumerate(network.layers) if isinstance(one, Activation))
+    known = function.name in activation_names()
+    if source and known:
+        given = "".join(f" --parameter {key}={value!r}" for key, value in function.parameters)
+        return f"freeness design --activation {function.name}{given} --apply {shlex.quote(source)} --save start.pt"
+    if not known:  # a function that only the model has
+        return (
+            "from freeness import design; from freeness.torch import initialize_, trace; "
+            f"network = trace(model, inputs[:1]).network; "
+            f"initialize_(model, design(network.depth, network.widths, network.layers[{place}].function))"
+        )
+    runs = [(width, len(list(same))) for width, same in groupby(network.widths)]
+    widths = " + ".join(f"[{width}]" + (f" * {count}" if count > 1 else "") for width, count in runs)
+    given = "".join(f", {key}={value!r}" for key, value in function.parameters)
+    named = f"activation({function.name!r}{given})" if given else repr(function.name)
+    names = "activation, design" if given else "design"
+    return (
+        f"from freeness import {names}; from freeness.torch import initialize_; "
+        f"initialize_(model, design({network.depth}, {widths}, {named}))"
     )

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from freeness.advice.analysis import Analysis
+from freeness.advice.analysis import CODE, Analysis
 from freeness.advice.progress import Progress
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ def print_analysis(analysis: Analysis) -> None:
 
     console = stdout()
     console.print(f"\n{analysis.title}", style="bold underline")
-    console.print(f"{analysis.parameters:,} parameters; data: {analysis.data}; sample {analysis.sample}")
+    weights = f"; weights: {analysis.weights}" if analysis.weights else ""
+    console.print(f"{analysis.parameters:,} parameters; data: {analysis.data}; sample {analysis.sample}{weights}")
     if analysis.layers:
         _print_table(console, "Layers", layer_table(analysis))
     _print_table(console, "Jacobian JJᵀ: predicted beside measured", spectrum_table(analysis.jacobian))
@@ -85,9 +86,13 @@ def _print_verdict(console: Console, analysis: Analysis) -> None:
     for sentence in verdict.sentences:
         _bullet(console, sentence)
     for advice in verdict.advice or ("Nothing to change: keep this initialisation.",):
-        _bullet(console, advice, "→")
+        if advice.startswith(CODE):  # to be pasted: not broken into lines
+            console.print(f"  {advice.removeprefix(CODE)}", soft_wrap=True)
+        else:
+            _bullet(console, advice, "→")
+    whole = analysis.jacobian.predicted is not None and analysis.fisher.predicted is not None
     for reason in analysis.uncovered:
-        _bullet(console, f"Not covered by theory: {reason}", "!", style="yellow")
+        _bullet(console, f"{'Covered in part' if whole else 'Not covered by theory'}: {reason}", "!", style="yellow")
     for warning in verdict.warnings:
         _bullet(console, warning, "!", style="yellow")
 
@@ -97,6 +102,9 @@ def _print_learning_rate(console: Console, analysis: Analysis) -> None:
 
     rate = analysis.learning_rate
     console.print("\nLearning rate", style="bold")
+    if not rate.known:
+        _bullet(console, rate.reason, "!", style="yellow")
+        return
     _bullet(console, f"Start at {number(rate.recommended, 3)}; {rate.outlook}.", style="bold")
     if rate.theory_bound is not None:
         _bullet(console, f"Theory for the one sample alone says {number(rate.theory_bound, 3)}.")

@@ -15,6 +15,7 @@ from freeness.spectra import Word
 
 _ATOMS = 4  # so many atoms are listed, the heaviest
 _NOTHING = "–"
+_ALWAYS = 5  # columns of the layers' table that every network has
 
 
 @dataclass(frozen=True)
@@ -134,9 +135,14 @@ def _pair(word: Word, row: LayerRow | None) -> tuple[str, ...]:
 
 
 def layer_table(analysis: Analysis) -> Table:
-    """One row a weight layer: its size, weights, the signals q̂, q, χ₁, δ, and the atoms of D² = φ'(h)²."""
+    """One row a weight layer: its size, weights, the signals q̂, q, φ, χ₁, δ, and the atoms of D² = φ'(h)².
+
+    Of these last four only those that some layer has.
+    """
     header = ("layer", "size", "W, σ_w", "q̂", "q", "φ", "χ₁", "δ", "D² at its atoms")
-    return Table(header, tuple(_layer(row) for row in analysis.layers))
+    rows = [_layer(row) for row in analysis.layers]
+    kept = [place for place in range(len(header)) if place < _ALWAYS or any(row[place] != _NOTHING for row in rows)]
+    return Table(tuple(header[place] for place in kept), tuple(tuple(row[place] for place in kept) for row in rows))
 
 
 def _label(row: LayerRow) -> str:
