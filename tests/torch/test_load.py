@@ -7,6 +7,7 @@ from torch import nn
 
 from freeness import InputError
 from freeness.torch import load_data, load_model
+from freeness.torch.load import load_labelled, load_weights
 
 GOOD = "import torch\nfrom torch import nn\ndef make():\n    return nn.Linear(4, 3)\nready = nn.Linear(4, 2)\n"
 
@@ -26,12 +27,24 @@ def test_a_factory_is_called_under_the_seed_and_the_global_state_is_kept(tmp_pat
     assert load_model(f"{file}:ready").out_features == 2
 
 
+WRONG = """
+import torch
+def make():
+    model = torch.nn.Linear(3, 2)
+    model.load_state_dict({"other": torch.ones(1)})
+    return model
+"""
+
+
 @pytest.mark.parametrize(
     ("source", "name", "words"),
     [
         (GOOD, "absent", "which defines make"),
         ("def make():\n    raise RuntimeError('no luck')\n", "make", "no luck"),
         ("def make(width):\n    return 1\n", "make", "without arguments"),
+        ("def make():\n    raise RuntimeError('my bug')\n", "make", r"\(my bug\); run it by itself and mend it"),
+        ("def make():\n    return len()\n", "make", "run it by itself and mend it"),
+        (WRONG, "make", r"Missing key\(s\) in state_dict: .weight., .bias.\. Unexpected key"),
         ("def make():\n    return 3\n", "make", "got int"),
         ("make = 3\n", "make", "function or an nn.Module"),
         ("def make(:\n", "make", "SyntaxError"),
@@ -60,7 +73,9 @@ def test_each_kind_of_data_arrives_as_it_is(tmp_path, model):
     torch.save({"inputs": torch.from_numpy(x), "targets": torch.from_numpy(y)}, tmp_path / "xy.pt")
     for name in ("x.npy", "xy.npz", "x.pt", "xy.pt"):
         inputs, targets, described = load_data(str(tmp_path / name), model)
-        assert np.array_equal(inputs.numpy(), x) and described == name
+        assert np.array_equal(inputs.numpy(), x)
+        drawn = "" if name.startswith("xy") else "; targets: random classes (uniform over the 3 outputs)"
+        assert described == name + drawn
         assert targets.dtype == torch.long
         if "y" in name.split(".")[0]:
             assert targets.tolist() == y.tolist()
@@ -299,7 +314,11 @@ def test_empty_and_misnamed_and_cut_files_are_refused(tmp_path, model, suffix):
 def test_tokens_are_random_or_stay_whole_numbers(tmp_path):
     model = nn.Sequential(nn.Embedding(10, 3), nn.Flatten(), nn.Linear(24, 4))  # of eight tokens
     inputs, targets, described = load_data("gaussian", model, seed=1)
-    assert described == "256 sequences of 8 random tokens" and inputs.shape == (256, 8) and inputs.dtype == torch.int64
+    assert (
+        described.startswith("256 sequences of 8 random tokens; targets: random classes")
+        and inputs.shape == (256, 8)
+        and inputs.dtype == torch.int64
+    )
     assert inputs.min() == 0 and inputs.max() == 9 and targets.max() == 3
     np.save(tmp_path / "tokens.npy", np.arange(16).reshape(2, 8) % 10)
     assert load_data(str(tmp_path / "tokens.npy"), model)[0].dtype == torch.int64
@@ -343,3 +362,32 @@ def test_the_output_that_is_named_decides_the_targets():
 
 def test_parameters_without_values_are_refused():
     refused("got the meta tensor 'weight'", load_data, "gaussian", nn.Linear(2, 2, device="meta"))
+
+
+# --- weights and labels -------------------------------------------------------------------------------------------
+
+
+def test_weights_of_a_file_are_the_model_s_afterwards(tmp_path):
+    trained, model = nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 2)), nn.Sequential(nn.Linear(4, 3))
+    torch.save(trained.state_dict(), tmp_path / "start.pt")
+    fresh = nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 2))
+    load_weights(fresh, tmp_path / "start.pt")
+    assert all(torch.equal(a, b) for a, b in zip(fresh.parameters(), trained.parameters(), strict=True))
+    before = model[0].weight.clone()
+    refused(r"got 4, with the unknown '2.weight', '2.bias'; choose", load_weights, model, tmp_path / "start.pt")
+    torch.save(model.state_dict(), tmp_path / "less.pt")
+    refused(r"got 2, without '2.weight', '2.bias'; choose", load_weights, fresh, tmp_path / "less.pt")
+    assert torch.equal(model[0].weight, before)
+    refused("found none", load_weights, model, tmp_path / "absent.pt")
+    (tmp_path / "junk.pt").write_bytes(b"junk")
+    refused("readable .pt file", load_weights, model, tmp_path / "junk.pt")
+
+
+def test_labels_that_are_not_there_are_named_with_what_stands_in(tmp_path, model):
+    np.save(tmp_path / "x.npy", np.ones((7, 6)))
+    np.savez(tmp_path / "xy.npz", inputs=np.ones((7, 6)), targets=np.arange(7) % 3)
+    given, without = (load_labelled(str(tmp_path / name), model) for name in ("xy.npz", "x.npy"))
+    assert given.stand_in == "" and given.targets.tolist() == [0, 1, 2, 0, 1, 2, 0]
+    assert without.stand_in == "random classes (uniform over the 3 outputs)" and without.described == "x.npy"
+    assert load_labelled(str(tmp_path / "x.npy"), model, loss="mse").stand_in.startswith("random vectors")
+    assert load_labelled(str(tmp_path / "xy.npz"), model, loss="mse").stand_in == ""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import math
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -18,6 +20,7 @@ from freeness.errors import InputError, brief
 from freeness.torch.datafile import read_data
 from freeness.torch.outputs import OutputKey, run, select_output
 from freeness.torch.state import untouched
+from freeness.torch.weights import load_weights_, read_weights
 
 _GAUSSIAN_SAMPLES = 256
 _SIDES = (28, 32, 64, 224, 16, 8)  # of images that are tried
@@ -25,6 +28,8 @@ _STEPS = 16  # of sequences
 _TOKENS = (16, 8, 4)  # lengths of sequences that are tried
 _SEEDS = 2**63  # torch takes 64 bits, and one is for seed + 1
 _SHOWN = 10  # names in a message
+_KEYS = 4  # names of tensors in a message
+_LONGEST = 400  # of what another's error is quoted with
 
 
 def load_model(spec: str, seed: int = 0) -> nn.Module:
@@ -91,7 +96,7 @@ def _run(file: Path) -> ModuleType:
         advice = "run it by itself and mend it"
         if isinstance(error, SystemExit):
             advice = 'put what ends the program under if __name__ == "__main__"'
-        raise InputError(f"expected {str(file)!r} to run, got {brief(error)}; {advice}.") from error
+        raise InputError(f"expected {str(file)!r} to run, got {_quoted(error)}; {advice}.") from error
     finally:
         if folder in sys.path:  # the user's code may have taken it out
             sys.path.remove(folder)
@@ -126,9 +131,74 @@ def _call(factory: object, name: str) -> object:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # whatever the user's code raises, sys.exit too, is told in one sentence
+        advice = (
+            "it is called without arguments" if _lacks_arguments(factory, error) else "run it by itself and mend it"
+        )
+        raise InputError(f"expected {name}() to return a model, got {_quoted(error)}; {advice}.") from error
+
+
+def _lacks_arguments(factory: Callable[..., object], error: BaseException) -> bool:
+    """Whether the call itself was refused: then no line of the function has run."""
+    if not isinstance(error, TypeError):
+        return False
+    try:
+        inspect.signature(factory).bind()
+    except TypeError:
+        return True
+    except ValueError:  # of some functions in C there is no signature
+        return False
+    return False
+
+
+def _quoted(error: BaseException) -> str:
+    """:func:`brief`; a first line that only announces others (torch's of a state_dict) with those behind it."""
+    if type(error) is not RuntimeError:
+        return brief(error)
+    lines = [" ".join(line.split()) for line in str(error).strip().splitlines()]
+    if len(lines) < 2 or not lines[0].endswith(":"):
+        return brief(error)
+    text = " ".join(line for line in lines if line)
+    return brief(RuntimeError(text if len(text) <= _LONGEST else text[:_LONGEST] + "…"))
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Put the weights of a file into a model, all of them or none; nothing in the file is run.
+
+    Args:
+        model: changed in place.
+        path: .safetensors, or .pt with a state_dict of plain tensors.
+
+    Raises:
+        InputError: no such file, a damaged one, or names, shapes or numbers that do not fit the model.
+
+    Example:
+        >>> import tempfile
+        >>> other, model = nn.Linear(2, 1), nn.Linear(2, 1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     torch.save(other.state_dict(), f"{folder}/start.pt")
+        ...     load_weights(model, Path(folder) / "start.pt")
+        >>> bool((model.weight == other.weight).all())
+        True
+    """
+    if not path.is_file():
+        raise InputError(f"expected a file of weights at {str(path)!r}, found none; check the path.")
+    weights = read_weights(path)
+    own = model.state_dict()
+    missing, strange = [name for name in own if name not in weights], [name for name in weights if name not in own]
+    if missing or strange:
+        told = [
+            f"{what} {_keys(names)}" for what, names in (("without", missing), ("with the unknown", strange)) if names
+        ]
         raise InputError(
-            f"expected {name}() to return a model, got {brief(error)}; it is called without arguments."
-        ) from error
+            f"expected the {len(own)} tensors of {type(model).__name__} in {path.name!r}, got {len(weights)}, "
+            f"{' and '.join(told)}; choose the model that these weights belong to."
+        )
+    load_weights_(model, weights)
+
+
+def _keys(names: list[str]) -> str:
+    shown = ", ".join(repr(name[:_LONGEST]) for name in names[:_KEYS])
+    return shown + (f" and {len(names) - _KEYS} more" if len(names) > _KEYS else "")
 
 
 class _Fit(NamedTuple):
@@ -142,7 +212,7 @@ class _Fit(NamedTuple):
 def load_data(
     spec: str, model: nn.Module, seed: int = 0, loss: str = "cross_entropy", output: OutputKey = None
 ) -> tuple[Tensor, Tensor, str]:
-    """Inputs, targets and a description.
+    """Inputs, targets and a description, which says so where there are no labels; :func:`load_labelled` has that by itself.
 
     Args:
         spec: ``fashion-mnist`` (bundled; a directory of the official idx files works too), ``gaussian``, or a file
@@ -155,6 +225,38 @@ def load_data(
 
     Raises:
         InputError: no such file, a broken one, one that does not hold what is expected, or a model that takes no such inputs.
+    """
+    found = load_labelled(spec, model, seed, loss, output)
+    return found.inputs, found.targets, found.described + (f"; targets: {found.stand_in}" if found.stand_in else "")
+
+
+class Labelled(NamedTuple):
+    """Inputs, targets, what the inputs are, and what stands in for labels, "" where there are labels."""
+
+    inputs: Tensor
+    targets: Tensor
+    described: str
+    stand_in: str
+
+
+def load_labelled(
+    spec: str, model: nn.Module, seed: int = 0, loss: str = "cross_entropy", output: OutputKey = None
+) -> Labelled:
+    """:func:`load_data`, with what stands in for labels that were not given apart from the description.
+
+    Args:
+        spec: as there.
+        model: as there.
+        seed: as there.
+        loss: as there.
+        output: as there.
+
+    Raises:
+        InputError: as there.
+
+    Example:
+        >>> load_labelled("gaussian", nn.Linear(3, 2)).stand_in
+        'random classes (uniform over the 2 outputs)'
     """
     _check_seed(seed)
     _check_readable(model)
@@ -172,7 +274,8 @@ def load_data(
     fit = _fitting(model, _image_shapes(tuple(inputs.shape[1:])), spec, output, tokens=tokens)
     inputs = inputs.reshape(len(inputs), *fit.shape)
     inputs = inputs if fit.dtype.is_floating_point else inputs.long()
-    return inputs, _targets(inputs, labels, fit.outputs, seed, loss), described
+    targets, stand_in = _targets(inputs, labels, fit.outputs, seed, loss)
+    return Labelled(inputs, targets, described, stand_in)
 
 
 def _check_readable(model: nn.Module) -> None:
@@ -286,17 +389,24 @@ def _place(name: str, module: nn.Module) -> str:
     return f"{kind} in module {name!r}" if name else str(kind)
 
 
-def _targets(inputs: Tensor, labels: Tensor | None, shape: tuple[int, ...], seed: int, loss: str) -> Tensor:
-    """Class indices for cross-entropy; else one-hot classes where there are as many outputs, or N(0, 1/C) of their shape."""
+def _targets(inputs: Tensor, labels: Tensor | None, shape: tuple[int, ...], seed: int, loss: str) -> tuple[Tensor, str]:
+    """Class indices for cross-entropy; else one-hot classes where there are as many outputs, or N(0, 1/C) of their shape.
+
+    And what stands in for labels that are not there or do not fit.
+    """
     generator, outputs = torch.Generator().manual_seed(seed + 1), math.prod(shape)
     if labels is not None and (labels.is_floating_point() or (labels.ndim > 1 and loss != "cross_entropy")):
-        return labels.double()
+        return labels.double(), ""
     if labels is not None and int(labels.min()) < 0:
         raise InputError(f"expected class numbers ≥ 0 as targets, got {int(labels.min())}; count the classes from 0.")
     if labels is not None and (int(labels.max()) >= outputs or len(shape) != 1):
         labels = None if loss != "cross_entropy" else labels
     if loss == "cross_entropy":
-        return torch.randint(outputs, (len(inputs),), generator=generator) if labels is None else labels.long()
+        if labels is not None:
+            return labels.long(), ""
+        drawn = torch.randint(outputs, (len(inputs),), generator=generator)
+        return drawn, f"random classes (uniform over the {outputs} outputs)"
     if labels is not None:
-        return torch.nn.functional.one_hot(labels.long(), outputs).double()
-    return torch.randn(len(inputs), *shape, generator=generator, dtype=torch.float64) / outputs**0.5
+        return torch.nn.functional.one_hot(labels.long(), outputs).double(), ""
+    noise = torch.randn(len(inputs), *shape, generator=generator, dtype=torch.float64) / outputs**0.5
+    return noise, "random vectors (of the outputs' shape, N(0, 1/C) a number)"
