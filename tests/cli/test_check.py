@@ -52,3 +52,17 @@ def test_json_alone_on_stdout(file):
 def test_bad_input_is_one_sentence(file, arguments, message):
     result = run(*(a.replace("{file}", str(file)) for a in arguments))
     assert result.exit_code == 2 and message in result.stderr and "Traceback" not in result.stderr
+
+
+def test_weights_of_a_file_are_tested_in_the_place_of_the_factory_s(file, tmp_path):
+    torch = pytest.importorskip("torch")
+    from freeness.torch import load_model
+
+    torch.save(load_model(f"{file}:identity").state_dict(), tmp_path / "trained.pt")
+    found = json.loads(run(f"{file}:build", "--weights", tmp_path / "trained.pt", "--json", "-").stdout)
+    assert not found["free"] and found["weights"].endswith("trained.pt")
+    torch.save({"other": torch.ones(1)}, tmp_path / "other.pt")
+    result = run(f"{file}:build", "--weights", tmp_path / "other.pt")
+    assert (
+        result.exit_code == 2 and "with the unknown 'other'" in result.stderr and "without '1.weight'" in result.stderr
+    )

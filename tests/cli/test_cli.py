@@ -13,6 +13,7 @@ import freeness.torch.demo
 from freeness.advice import FreenessOutcome
 from freeness.advice.progress import Progress
 from freeness.cli import app
+from freeness.cli.output import print_analysis
 from freeness.errors import InputError
 from freeness.report import number
 from freeness.spectra import FreenessTest, Word
@@ -278,6 +279,40 @@ def test_the_schema_is_printed_without_a_model_and_holds_for_what_is_printed(mod
     assert asked.exit_code == 0 and asked.stderr == ""
     document = run("analyze", f"{model / 'model.py'}:build", "--data", "gaussian", "--json")
     jsonschema.validate(json.loads(document.stdout), json.loads(asked.stdout))
+
+
+def test_weights_of_a_file_and_missing_labels_are_told(model):
+    torch = pytest.importorskip("torch")
+    from freeness.torch import load_data, load_model
+
+    source = f"{model / 'model.py'}:build"
+    trained = load_model(source, seed=7)
+    torch.save(trained.state_dict(), model / "trained.pt")
+    loaded = run("analyze", source, "--data", "gaussian", "--weights", str(model / "trained.pt"), "--json")
+    assert loaded.exit_code == 0, loaded.stderr
+    document = json.loads(loaded.stdout)
+    assert document["weights"].endswith("trained.pt") and document["targets"].startswith("random classes")
+    jacobian = torch.func.jacrev(trained)(load_data("gaussian", trained)[0][0].float())
+    top = float(torch.linalg.svdvals(jacobian.detach())[0]) ** 2
+    assert document["jacobian"]["measured"]["eigenvalues"][-1] == pytest.approx(top, rel=1e-4)
+    shown = run(
+        "analyze", source, "--data", "gaussian", "--weights", str(model / "trained.pt"), "--out", str(model / "out")
+    )
+    words = " ".join(shown.stdout.split())
+    assert "weights: " in words and "No labels were given: random classes" in words
+    page = (model / "out" / "report.html").read_text(encoding="utf-8")
+    assert "no labels were given; random classes" in page and "trained.pt" in page
+
+
+def test_code_is_printed_unbroken_and_a_missing_rate_with_its_reason(analyses, capsys):
+    coded = replace(analyses[0].verdict, advice=("Take it.", "Run: " + "x" * 200))
+    none = replace(
+        analyses[0].learning_rate, bound=float("nan"), recommended=float("nan"), reason="No learning rate: flat."
+    )
+    print_analysis(replace(analyses[0], verdict=coded, learning_rate=none, uncovered=("layer_norm in 1: its scale",)))
+    shown = capsys.readouterr().out
+    assert "  " + "x" * 200 in shown.splitlines() and "No learning rate: flat." in shown and "Start at" not in shown
+    assert "Covered in part: layer_norm in 1" in shown and "Not covered by theory" not in shown
 
 
 def test_factory_that_raises_is_one_sentence(model):

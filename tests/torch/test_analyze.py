@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from freeness import InputError, mlp
+from freeness import ConvergenceError, InputError, mlp
 from freeness.network import Haar
 from freeness.report import to_json, write_folder
 from freeness.torch import AnalyzeOptions, analyze, build, dual_gram, freeness_test, initialize_, ntk_gram, trace
@@ -285,3 +285,99 @@ def test_the_kernel_of_the_batch_predicts_its_sharpness():
     assert found.predicted_sharpness == pytest.approx(found.sharpness, rel=0.2)
     assert f"λ = {found.predicted_sharpness:.4g} on these inputs" in found.reason
     assert rate("tanh", "adam").predicted_sharpness is None and rate("hardtanh", "sgd").predicted_sharpness is None
+
+
+# --- what is said about data, rates and next steps ----------------------------------------------------------------
+
+
+def shallow(dtype=torch.float64):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(30, 40), nn.ReLU(), nn.Linear(40, 8)).to(dtype)
+
+
+def test_saturated_outputs_leave_the_spectra_and_say_why_there_is_no_rate(tmp_path):
+    model, inputs = shallow(), 1e6 * data()[0]
+    report = analyze(model, (inputs, torch.arange(24) % 8))
+    rate = report.learning_rate
+    assert not rate.known and "softmax is saturated at all 24 samples" in rate.reason and np.isnan(rate.bound)
+    assert float(model(inputs).detach().softmax(1).amax(1).min()) == 1.0
+    jacobian = torch.func.jacrev(model)(inputs[0]).detach().numpy()
+    assert np.allclose(report.jacobian.measured.eigenvalues, np.linalg.svd(jacobian)[1][::-1] ** 2, rtol=1e-9)
+    write_folder(report, tmp_path)
+    assert to_json(report)["learning_rate"]["recommended"] is None
+    assert any(f"mean square {float(inputs.square().mean()):.3g} per entry" in each for each in report.verdict.warnings)
+
+
+def test_a_curvature_that_fails_costs_nothing_else(monkeypatch):
+    def lost(*_):
+        raise ConvergenceError("Lanczos did not converge; take float64.")
+
+    monkeypatch.setattr(importlib.import_module("freeness.torch.analysis_rate"), "batch_sharpness", lost)
+    report = analyze(shallow(), (data()[0], torch.arange(24) % 8))
+    assert report.fisher.measured.law.mean > 0
+    assert report.learning_rate.reason == "No learning rate: Lanczos did not converge; take float64."
+
+
+def test_outputs_without_curvature_say_so():
+    model = shallow()
+    for parameter in model.parameters():
+        nn.init.zeros_(parameter)
+    report = analyze(model, data(), loss="mse", optimizer="sgd")  # the last bias still moves
+    assert report.learning_rate.known
+    model[2].bias = None
+    assert "λ is 0 on 24 samples" in analyze(model, data(), loss="mse").learning_rate.reason
+
+
+@pytest.mark.parametrize(("scale", "warned"), [(1e-3, True), (0.3, False), (3.0, False), (30.0, True)])
+def test_inputs_far_from_unit_mean_square_are_warned_of(scale, warned):
+    report = analyze(shallow(), (scale * data()[0], data()[1]), loss="mse")
+    assert any("Standardise" in warning for warning in report.verdict.warnings) == warned
+
+
+def test_what_stands_in_for_labels_is_warned_of_and_noted():
+    options = AnalyzeOptions(stand_in="random classes", weights="start.pt")
+    report = analyze(shallow(), (data()[0], torch.arange(24) % 8), options)
+    assert (report.targets, report.weights) == ("random classes", "start.pt")
+    assert any(each.startswith("No labels were given: random classes") for each in report.verdict.warnings)
+    assert to_json(report)["targets"] == "random classes" and to_json(report)["weights"] == "start.pt"
+
+
+def test_adamw_without_decay_has_the_curvature_and_bound_of_adam():
+    adam, adamw = (analyze(shallow(), data(), loss="mse", optimizer=name).learning_rate for name in ("adam", "adamw"))
+    assert adamw.sharpness == adam.sharpness and adamw.bound == adam.bound and adamw.optimizer == "adamw"
+
+
+def test_there_is_one_first_step_and_its_code_runs():
+    net = mlp(6, [30, *[64] * 5, 8], "tanh", "gaussian", sigma_w=0.6)
+    model = build(net, torch.Generator().manual_seed(0), torch.float64)
+    report = analyze(model, data(), loss="mse")
+    sentence, code = report.verdict.advice
+    assert sentence.startswith("The design of this shape") and report.verdict.phase == "ordered"
+    exec(code.removeprefix("Run: "), {"model": model})
+    assert analyze(model, data(), loss="mse").verdict.phase == "critical"
+    named = analyze(
+        build(net, torch.Generator().manual_seed(0)),
+        data(dtype=torch.float32),
+        AnalyzeOptions(source="my.py:build"),
+        loss="mse",
+    )
+    command = "Run: freeness design --activation tanh --apply my.py:build --save start.pt"
+    assert named.verdict.advice[-1] == command
+
+
+def test_layers_of_residual_networks_name_their_activation():
+    torch.manual_seed(0)
+    branch = nn.Sequential(nn.Linear(30, 30), nn.Tanh(), nn.Linear(30, 30))
+    model = nn.Sequential(nn.Linear(30, 30), Skip(branch), nn.Linear(30, 8), nn.ReLU(), nn.Linear(8, 8)).double()
+    report = analyze(model, data(), AnalyzeOptions(source="my.py:build"), loss="mse")
+    assert [row.activation for row in report.layers] == [None, "tanh", None, "relu", None]
+    assert report.verdict.isometry is None
+    assert "freeness analyze my.py:build --weights start.pt" in report.verdict.advice[0]
+
+
+def test_batch_normalisation_says_why_theory_does_not_cover_it():
+    model = nn.Sequential(nn.Linear(30, 40), nn.BatchNorm1d(40), nn.ReLU(), nn.Linear(40, 8)).double()
+    report = analyze(model, data(), loss="mse")
+    (line,) = report.uncovered
+    assert report.jacobian.reason == line
+    assert line.startswith("batch_norm in 1: in eval mode it is a fixed map of each channel by its running statistics")

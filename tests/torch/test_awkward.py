@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib import import_module
 from pathlib import Path
 
@@ -139,8 +140,6 @@ def test_awkward_models_are_analysed(file: Path, factory: str, options: tuple[st
         ("huge", "below 1e308"),
         ("last_huge", "below 1e308"),
         ("tiny", "expected weights other than 0"),
-        ("constant", "the outputs do not depend on the parameters"),
-        ("opaque", "got RuntimeError (In order to use an autograd.Function"),
         ("raising", "got ZeroDivisionError (division by zero) on every shape tried; mend its forward"),
         ("nothing", "a real floating tensor among the outputs, got no tensor"),
         ("noisy", "expected a deterministic model"),
@@ -156,6 +155,20 @@ def test_what_cannot_be_analysed_is_one_sentence(file: Path, factory: str, words
     last = errors.splitlines()[-1]
     assert code == 2 and not shown
     assert last.startswith("Error: expected ") and last.endswith(".") and words in last
+
+
+@pytest.mark.parametrize(
+    ("factory", "words"),
+    [
+        ("constant", "the outputs do not depend on the parameters"),
+        ("opaque", "got RuntimeError (In order to use an autograd.Function"),
+    ],
+)
+def test_models_without_a_learning_rate_are_measured_and_told_why(file: Path, factory: str, words: str) -> None:
+    code, shown, _ = called(f"{file}:{factory}", "--json")
+    rate = json.loads(shown)["learning_rate"]
+    assert code == 0 and rate["recommended"] is None
+    assert rate["reason"].startswith("No learning rate: ") and words in rate["reason"]
 
 
 def test_point_masses_that_are_printed_alike_are_one_row() -> None:

@@ -11,12 +11,12 @@ from typing import Annotated, cast, get_args
 import typer
 
 from freeness.advice.analysis import Analysis
-from freeness.advice.learning_rate import Loss, Optimizer
+from freeness.advice.learning_rate import KnownOptimizer, Loss
 from freeness.cli.demo import DEFAULT_OUT
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.output import print_analysis, progress_bar, stderr, stdout
 
-_LOSSES, _OPTIMIZERS = get_args(Loss), get_args(Optimizer)
+_LOSSES, _OPTIMIZERS = get_args(Loss), get_args(KnownOptimizer)
 
 
 def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
@@ -88,6 +88,10 @@ def analyze_command(
     training: Annotated[
         bool, typer.Option("--training", help="Learning rate in training mode: batch statistics; no dropout.")
     ] = False,
+    weights: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Weights to load into the model: .pt with a state_dict, or .safetensors."),
+    ] = None,
     passes: Annotated[
         int | None, typer.Option(min=1, help="Backward passes of a measurement: more hold less memory.")
     ] = None,
@@ -101,18 +105,21 @@ def analyze_command(
     """
     with needs_extra("torch"):
         from freeness.report import require_folder
-        from freeness.torch import AnalyzeOptions, analyze, load_data, load_model, split_model
+        from freeness.torch import AnalyzeOptions, analyze, load_model, split_model
+        from freeness.torch.load import load_labelled, load_weights
     folder = out or (None if json else DEFAULT_OUT)
     if folder is not None:
         require_folder(folder)
     stderr().print(f"Note: this runs the code in {split_model(model)[0]}.", soft_wrap=True)
     with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
         network = load_model(model, seed)
-        inputs, targets, description = load_data(data, network, seed, cast(Loss, loss), output)
+        if weights is not None:
+            load_weights(network, weights)
+        loaded = load_labelled(data, network, seed, cast(Loss, loss), output)
         options = AnalyzeOptions(
             sample=sample,
             loss=cast(Loss, loss),
-            optimizer=cast(Optimizer, optimizer),
+            optimizer=cast(KnownOptimizer, optimizer),
             batch=batch,
             seed=seed,
             device=device,
@@ -120,10 +127,13 @@ def analyze_command(
             training=training,
             passes=passes,
             title=model,
-            data=description,
+            data=loaded.described,
+            source=model,
+            weights="" if weights is None else str(weights),
+            stand_in=loaded.stand_in,
         )
         with progress_bar("reading the model") as progress:
-            analysis = analyze(network, (inputs, targets), options, progress=progress)
+            analysis = analyze(network, (loaded.inputs, loaded.targets), options, progress=progress)
     _print(analysis, json)
     if folder is not None:
         _write(analysis, folder, quiet=json)

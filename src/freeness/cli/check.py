@@ -36,6 +36,10 @@ def check_command(
         str, typer.Option(help="fashion-mnist (bundled), gaussian, or a file .npy, .npz or .pt.")
     ] = "fashion-mnist",
     sample: Annotated[int, typer.Option(min=0, help="Which input the derivatives are taken at.")] = 0,
+    weights: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Weights to load into the model: .pt with a state_dict, or .safetensors."),
+    ] = None,
     all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Also layers that are not adjacent.")] = False,
     json: Annotated[str | None, typer.Option(metavar="FILE|-", help="The words as JSON; - prints only that.")] = None,
     seed: Annotated[
@@ -51,29 +55,35 @@ def check_command(
     Example: freeness check model.py:build --data fashion-mnist
     """
     with needs_extra("torch"):
-        from freeness.torch import freeness_test, load_data, load_model, split_model
+        from freeness.torch import freeness_test, load_model, split_model
+        from freeness.torch.load import load_labelled, load_weights
     stderr().print(f"Note: this runs the code in {split_model(model)[0]}.", soft_wrap=True)
     with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
         network = load_model(model, seed)
-        inputs, _, description = load_data(data, network, seed)
+        if weights is not None:
+            load_weights(network, weights)
+        inputs, _, description, _ = load_labelled(data, network, seed)
         if sample >= len(inputs):
             raise InputError(f"expected a sample below {len(inputs)}, got {sample}; the data has no more.")
         with progress_bar("words") as progress:
             found = freeness_test(network, inputs[sample : sample + 1], all_pairs=all_pairs, progress=progress)
-    document = documents.dumps(_document(model, description, sample, found), allow_nan=False, indent=1) + "\n"
+    document = (
+        documents.dumps(_document((model, weights), description, sample, found), allow_nan=False, indent=1) + "\n"
+    )
     if json == "-":
         typer.echo(document, nl=False)
         return
-    _print(model, description, sample, found)
+    _print(model if weights is None else f"{model}, weights: {weights}", description, sample, found)
     if json is not None:
         write_atomically(Path(json), document.encode())
         stdout().print(f"Numbers: {json}", soft_wrap=True)
 
 
-def _document(model: str, data: str, sample: int, found: FreenessTest) -> dict[str, object]:
+def _document(model: tuple[str, Path | None], data: str, sample: int, found: FreenessTest) -> dict[str, object]:
     return {
         "schema_version": SCHEMA_VERSION,
-        "model": model,
+        "model": model[0],
+        "weights": None if model[1] is None else str(model[1]),
         "data": data,
         "sample": sample,
         "free": found.free,

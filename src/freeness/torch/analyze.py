@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,35 +14,43 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from freeness.advice import Training, batch_learning_rate
-from freeness.advice.analysis import Analysis, Comparison, FreenessOutcome, LayerRow, Verdict
-from freeness.advice.gain import gain_of_design
+from freeness.advice.analysis import CODE, Analysis, Comparison, FreenessOutcome, LayerRow, LearningRate, Verdict
+from freeness.advice.gain import gain_of_design, way_to_design
 from freeness.advice.layer_rows import layer_rows
-from freeness.advice.learning_rate import Curvature, Loss, Optimizer, StartRate, learning_rate
+from freeness.advice.learning_rate import (
+    Curvature,
+    KnownOptimizer,
+    Loss,
+    as_descent,
+    learning_rate,
+)
 from freeness.advice.progress import Progress, Report
-from freeness.advice.start_rate import start_rate
 from freeness.advice.verdict import jacobian_spread, phase_of, verdict
 from freeness.errors import ConvergenceError, InputError
 from freeness.laws.distance import wasserstein
-from freeness.meanfield import Signals, has_closed_covariance
-from freeness.network import Activation, Dense, Network
+from freeness.meanfield import Signals
+from freeness.network import Activation, Convolution, Dense, Layer, Network, Residual
 from freeness.spectra import Measurement, NeuronSignals, Prediction, predict_fisher, predict_jacobian, weight_spread
-from freeness.torch.curvature import AdamOptions, CurvatureOptions, adam_preconditioner, batch_sharpness
+from freeness.torch.analysis_rate import batch_curvature
+from freeness.torch.curvature_matrices import CHUNK
 from freeness.torch.estimate import estimate_fisher, estimate_jacobian
 from freeness.torch.freeness_test import freeness_test
 from freeness.torch.lanczos import SpectralEstimate
+from freeness.torch.losses import check_targets, loss_function
 from freeness.torch.measure import dual_plan, measure_fisher, measure_jacobian
 from freeness.torch.outputs import OutputKey, run, select_output
 from freeness.torch.signals import WeightSignal, realised_neurons, realised_signals, weight_signals
-from freeness.torch.start_facts import start_facts
 from freeness.torch.state import untouched
 from freeness.torch.trace import Trace, trace
 
 _LOG = logging.getLogger(__name__)
 _POSITIONS = 16  # of a convolution at most for which spectra are predicted
 _NAMED = 4  # modules in a line
-_TRIED = 3_000_000  # parameters up to which the law of the trials is trusted, and quick
-_DEEP = 20  # weight matrices up to which the kernel of smooth activations takes a second or two
+_FIXED = (
+    "in eval mode it is a fixed map of each channel by its running statistics, while theory knows only normalisation by the "
+    "statistics of a batch"
+)
+_USUAL = (0.01, 100.0)  # mean square of an input's entries that no warning is given for
 _EXACT = 4096  # eigenvalues at most that are computed: more take minutes
 _STAGES = (
     "read the model",
@@ -61,7 +70,7 @@ class AnalyzeOptions:
     Args:
         sample: index of the input whose Jacobian and Fisher are analysed.
         loss: "half_squared_error", "half_mean_squared_error", "mse" or "cross_entropy", averaged over the batch.
-        optimizer: "sgd", "momentum" (β = 0.9), "nesterov" or "adam".
+        optimizer: "sgd", "momentum" (β = 0.9), "nesterov", "adam" or "adamw" (without decay).
         batch: number of samples whose GGN gives the learning rate (the first ones).
         device: where to compute; the model is moved there for the analysis and back.
         output: name or number of the output to look at, where the model returns several.
@@ -69,11 +78,14 @@ class AnalyzeOptions:
             spectra at one sample are always those of eval mode.
         passes: backward passes over which the layers are spread in a measurement, see :func:`freeness.torch.dual_plan`.
         seed, title, data: noted in the record.
+        source: FILE.py:FACTORY that makes the model, for the commands that the advice names.
+        weights: the file that the model's weights are from, noted.
+        stand_in: what the targets are if no labels were given, noted and warned of.
     """
 
     sample: int = 0
     loss: Loss = "cross_entropy"
-    optimizer: Optimizer = "sgd"
+    optimizer: KnownOptimizer = "sgd"
     batch: int = 64
     seed: int = 0
     device: str = "cpu"
@@ -82,6 +94,9 @@ class AnalyzeOptions:
     passes: int | None = None
     title: str = ""
     data: str = ""
+    source: str = ""
+    weights: str = ""
+    stand_in: str = ""
 
 
 def analyze(
@@ -90,7 +105,7 @@ def analyze(
     options: AnalyzeOptions | None = None,
     *,
     loss: Loss | None = None,
-    optimizer: Optimizer | None = None,
+    optimizer: KnownOptimizer | None = None,
     progress: Report | None = None,
 ) -> Analysis:
     """Predict and measure the spectra of a model at one sample, judge it, and bound its learning rate on a batch.
@@ -100,7 +115,7 @@ def analyze(
     Args:
         model: any nn.Module of one input. Where theory does not cover it, the spectra are measured alone and the operations
             that are in the way are listed in ``uncovered``. Of tokens the Jacobian is that of their embedding. More than 4096
-            eigenvalues are not computed but estimated.
+            eigenvalues are not computed but estimated. Where no learning rate follows, the rest stands and its reason says why.
         data: (inputs, targets) with the samples first; targets fit the loss.
         options: what to look at.
         loss: overrides that of the options.
@@ -141,18 +156,11 @@ def analyze(
         report()
         freeness = _freeness(traced, sample)
         report()
-        curvature = _curvature(_one_output(traced), inputs, targets, options)
-        curvature = replace(curvature, predicted=_predicted_sharpness(traced, inputs[: curvature.batch], options))
+        curvature = batch_curvature(traced, inputs, targets, options)
         report()
         rows = _rows(traced, signals, sample)
-        judged = verdict(rows, jacobian, fisher) if traced.is_chain else _measured_verdict(jacobian, fisher)
-        gained = gain_of_design(traced.network, phase_of(rows)[1], jacobian_spread(rows)) if traced.is_chain else None
-        judged = replace(
-            judged,
-            advice=judged.advice if gained is None else (*judged.advice, gained),
-            warnings=judged.warnings + _mode_warning(traced, options.training),
-        )
-        rate = learning_rate(curvature, options.loss, options.optimizer, traced.outputs, predictions[1], judged.phase)
+        judged = _judged(traced, rows, (jacobian, fisher), inputs, options)
+        rate = _rate(curvature, traced.outputs, predictions[1], judged, options)
     return Analysis(
         title=options.title or type(model).__name__,
         layers=rows,
@@ -167,7 +175,57 @@ def analyze(
         seed=options.seed,
         dtype=str(next(model.parameters()).dtype).removeprefix("torch."),
         freeness=freeness,
+        targets=options.stand_in,
+        weights=options.weights,
     )
+
+
+def _judged(
+    traced: Trace,
+    rows: tuple[LayerRow, ...],
+    spectra: tuple[Comparison, Comparison],
+    inputs: Tensor,
+    options: AnalyzeOptions,
+) -> Verdict:
+    """The verdict with one first step, and with what speaks against the data."""
+    if traced.is_chain:
+        judged = verdict(rows, *spectra)
+        gained = gain_of_design(traced.network, phase_of(rows)[1], jacobian_spread(rows))
+        if gained is not None:  # it does what the other advice asks for
+            judged = replace(judged, advice=(gained, CODE + way_to_design(traced.network, options.source)))
+    else:
+        judged = _measured_verdict(*spectra, options.source)
+    told = _data_warnings(inputs, options.stand_in) + _mode_warning(traced, options.training)
+    return replace(judged, warnings=judged.warnings + told)
+
+
+def _data_warnings(inputs: Tensor, stand_in: str) -> tuple[str, ...]:
+    told = []
+    if inputs.is_floating_point():
+        square = float(inputs.double().square().mean())
+        if not _USUAL[0] <= square <= _USUAL[1]:
+            told.append(
+                f"The inputs have the mean square {square:.3g} per entry, far from 1: spectra, curvature and learning rate are "
+                "those of this scale. Standardise them: take off the mean, and divide by the standard deviation."
+            )
+    if stand_in:
+        told.append(
+            f"No labels were given: {stand_in} stand in for them. The learning rate depends on them, the spectra do not. Give "
+            "the targets that you train with beside the inputs."
+        )
+    return tuple(told)
+
+
+def _rate(
+    found: Curvature | LearningRate,
+    outputs: int,
+    fisher: Prediction | None,
+    judged: Verdict,
+    options: AnalyzeOptions,
+) -> LearningRate:
+    if isinstance(found, LearningRate):
+        return found
+    return learning_rate(found, options.loss, options.optimizer, outputs, fisher, judged.phase)
 
 
 @contextmanager
@@ -235,12 +293,25 @@ def _signals(traced: Trace, sample: Tensor) -> Signals | NeuronSignals | None:
 def _rows(traced: Trace, signals: Signals | NeuronSignals | None, sample: Tensor) -> tuple[LayerRow, ...]:
     if isinstance(signals, Signals):
         return layer_rows(traced.network, signals)
-    passed = [] if signals is None else weight_signals(traced, sample)
-    return tuple(_row(index, each) for index, each in enumerate(passed, 1))
+    if signals is None:
+        return ()
+    passed, behind = weight_signals(traced, sample), _activations(traced.network.layers)
+    return tuple(_row(index, *both) for index, both in enumerate(zip(passed, behind, strict=True), 1))
 
 
-def _row(index: int, passed: WeightSignal) -> LayerRow:
-    """A weight layer by itself: in a network that is no chain no single activation follows it."""
+def _activations(layers: Sequence[Layer]) -> list[str | None]:
+    """Of every weight layer the activation that it is followed by, branches where they stand; None behind a sum or pooling."""
+    found: list[str | None] = []
+    for layer, following in zip(layers, [*layers[1:], None], strict=True):
+        if isinstance(layer, Dense | Convolution):
+            found.append(following.function.name if isinstance(following, Activation) else None)
+        elif isinstance(layer, Residual):
+            found += _activations(layer.branch)
+    return found
+
+
+def _row(index: int, passed: WeightSignal, activation: str | None) -> LayerRow:
+    """A weight layer by itself, in a network that is no chain: χ is not that of one path."""
     layer = passed.layer
     if isinstance(layer, Dense):
         fan_in, fan_out = layer.fan_in, layer.fan_out
@@ -256,7 +327,7 @@ def _row(index: int, passed: WeightSignal) -> LayerRow:
         sigma_b=layer.sigma_b,
         qhat=float(passed.given.square().mean()),
         q=float(passed.returned.square().mean()),
-        activation=None,
+        activation=activation,
         chi=None,
         delta=None,
         atoms=(),
@@ -264,7 +335,7 @@ def _row(index: int, passed: WeightSignal) -> LayerRow:
     )
 
 
-def _measured_verdict(jacobian: Comparison, fisher: Comparison) -> Verdict:
+def _measured_verdict(jacobian: Comparison, fisher: Comparison, source: str) -> Verdict:
     """Of a model that is no chain: what was measured, without a phase."""
     law = jacobian.measured.law
     spread = f"{law.variance / law.mean**2:.3g}" if law.mean > 0 else "undefined"
@@ -272,34 +343,36 @@ def _measured_verdict(jacobian: Comparison, fisher: Comparison) -> Verdict:
         f"Measured: the squared singular values of the input–output Jacobian have mean {law.mean:.3g} and relative variance "
         f"{spread}. Phase and isometry are judged of chains of fully connected layers only."
     )
-    advice = ("No advice follows from theory here: compare initialisations by their measured spectra.",)
-    return replace(verdict((), jacobian, fisher), phase=None, isometric=False, sentences=(sentence,), advice=advice)
+    advice = (
+        "No advice follows from theory here: compare initialisations by their measured spectra, of which the one whose JJᵀ has "
+        f"the least relative variance is nearest to isometry: {_again(source)}.",
+    )
+    judged = verdict((), jacobian, fisher)
+    return replace(judged, phase=None, isometric=False, isometry=None, sentences=(sentence,), advice=advice)
+
+
+def _again(source: str) -> str:
+    """How another initialisation is measured."""
+    if not source:
+        return "call analyze again after freeness.torch.initialize_, or with weights that are drawn otherwise"
+    named = shlex.quote(source)
+    return (
+        f"freeness design --depth L --width N --activation NAME --apply {named} --save start.pt writes one, and "
+        f"freeness analyze {named} --weights start.pt --out start measures it"
+    )
 
 
 def _uncovered(traced: Trace, reason: str) -> tuple[str, ...]:
     """Why there is no prediction; then operations without theory, those alike in one line."""
     places: dict[tuple[str, str], list[str]] = {}
     for operation in traced.uncovered:
-        places.setdefault((operation.operation, operation.reason), []).append(operation.path or "forward")
+        why = _FIXED if operation.kind == "batch normalisation" else operation.reason
+        places.setdefault((operation.operation, why), []).append(operation.path or "forward")
     lines = []
     for (operation, why), paths in places.items():
         lines.append(f"{operation} in {_listed(paths)}: {why}")
-    return ((reason,) if reason and (traced.covered or not lines) else ()) + tuple(lines)
-
-
-def _one_output(traced: Trace) -> nn.Module:
-    """The model, returning the tensor that is looked at."""
-    return traced.model if not traced.output else _Selected(traced.model, traced.output)
-
-
-class _Selected(nn.Module):
-    def __init__(self, model: nn.Module, output: str) -> None:
-        super().__init__()
-        self.model, self.output = model, output
-        self.training = model.training
-
-    def forward(self, x: Tensor) -> Tensor:
-        return select_output(self.model(x), self.output)[1]
+    first = (reason,) if reason and reason not in lines and (traced.covered or not lines) else ()
+    return first + tuple(lines)
 
 
 def _stages(progress: Report | None) -> Callable[..., None]:
@@ -367,9 +440,22 @@ def _checked(model: nn.Module, data: tuple[Tensor, Tensor], options: AnalyzeOpti
     parameter = next(model.parameters(), None)
     if parameter is None:
         raise InputError("expected a model with parameters, got none; there is nothing to analyse.")
+    loss_function(options.loss)
+    as_descent(options.optimizer)
     device = torch.device(options.device)
     moved = targets.to(device) if not targets.is_floating_point() else targets.to(device, parameter.dtype)
-    return _fed(model, inputs.to(device), parameter.dtype), moved
+    fed = _fed(model, inputs.to(device), parameter.dtype)
+    _check_fit(model, fed[: options.batch], moved[: options.batch], options)
+    return fed, moved
+
+
+def _check_fit(model: nn.Module, inputs: Tensor, targets: Tensor, options: AnalyzeOptions) -> None:
+    """Refuse targets that do not fit before the spectra are measured."""
+    if len(inputs) != len(targets):
+        raise InputError(f"expected a target for each of {len(inputs)} inputs, got {len(targets)}; pass as many.")
+    with torch.no_grad():
+        for x, y in zip(inputs.split(CHUNK), targets.split(CHUNK), strict=True):
+            check_targets(select_output(run(model.eval(), x), options.output)[1], y, options.loss)
 
 
 def _fed(model: nn.Module, inputs: Tensor, dtype: torch.dtype) -> Tensor:
@@ -404,7 +490,8 @@ def _predict(
             _check_positions(signals)
         return (predict_jacobian(network, realised=signals), predict_fisher(network, realised=signals)), ""
     except (InputError, ConvergenceError) as error:
-        return (None, None), str(error)
+        lines = [line for line in _uncovered(traced, "") if line.endswith(_FIXED)]
+        return (None, None), lines[0] if lines else str(error)
 
 
 def _check_positions(signals: NeuronSignals) -> None:
@@ -438,40 +525,3 @@ def _freeness(traced: Trace, sample: Tensor) -> FreenessOutcome:
         first = str(error).splitlines()[:1] or [type(error).__name__]
         return FreenessOutcome(None, first[0], time.perf_counter() - start)
     return FreenessOutcome(test, "", time.perf_counter() - start)
-
-
-def _curvature(model: nn.Module, inputs: Tensor, targets: Tensor, options: AnalyzeOptions) -> Curvature:
-    batch = min(options.batch, len(inputs))
-    x, y = inputs[:batch], targets[:batch]
-    scale = None
-    if options.optimizer == "adam":
-        scale = adam_preconditioner(model, inputs, targets, options.loss, AdamOptions(training=options.training))
-    how = CurvatureOptions(preconditioner=scale, training=options.training)
-    found = batch_sharpness(model, x, y, options.loss, how)
-    start = _start(model, (inputs, targets), options) if found.value > 0 else None
-    return Curvature(found.value, found.residual, batch, start)
-
-
-def _predicted_sharpness(traced: Trace, inputs: Tensor, options: AnalyzeOptions) -> float | None:
-    """By the tangent kernel of these inputs; None where there is none, or where it takes long."""
-    if not traced.is_chain or options.optimizer == "adam" or traced.network.depth > _DEEP:
-        return None
-    functions = [layer.function for layer in traced.network.layers if isinstance(layer, Activation)]
-    if any(function.kinks and not has_closed_covariance(function) for function in functions):
-        return None
-    points = inputs.detach().double().cpu().numpy()
-    try:
-        how = Training(options.loss, options.optimizer, batch=len(points))
-        return batch_learning_rate(traced.network, points, how).sharpness
-    except (InputError, ConvergenceError) as error:
-        _LOG.info("no batch sharpness by theory: %s", error)
-        return None
-
-
-def _start(model: nn.Module, data: tuple[Tensor, Tensor], options: AnalyzeOptions) -> StartRate | None:
-    """The rate to start from by the law of the trials; None for what they did not cover: training mode and large models."""
-    size = sum(parameter.numel() for parameter in model.parameters())
-    if options.training or size > _TRIED:
-        return None
-    facts = start_facts(model, data, options.loss, options.optimizer, batch=options.batch)
-    return start_rate(facts, options.loss, options.optimizer) if min(facts.sharpness, facts.reach) > 0 else None
