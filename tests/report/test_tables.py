@@ -54,6 +54,11 @@ def test_columns_that_no_layer_fills_are_left_out(analysis):
     assert [row[-1] for row in table.rows] == ["hardtanh"] * 4 + ["–"]
 
 
+def test_a_long_chain_of_operations_is_shortened(analysis):
+    long = [replace(row, activation=row.activation and "add∘mul∘sin∘softplus") for row in analysis.layers]
+    assert layer_table(replace(analysis, layers=tuple(long))).rows[0][5] == "add∘…∘softplus"
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0.0, "0"), (1e-9, "1e-09"), (123456.0, "1.235e+05"), (float("nan"), "–"), (-np.inf, "-infinite")],

@@ -15,6 +15,7 @@ from freeness.spectra import Word
 
 _ATOMS = 4  # so many atoms are listed, the heaviest
 _NOTHING = "–"
+_CHAINED = 2  # operations of an activation that are all named
 _ALWAYS = 5  # columns of the layers' table that every network has
 
 
@@ -149,6 +150,12 @@ def _label(row: LayerRow) -> str:
     return str(row.index) if not row.name or row.name.isdigit() else f"{row.index} {row.name}"
 
 
+def _function(name: str | None) -> str:
+    """The activation; of a long chain of torch's operations the last and the first that runs."""
+    parts = (name or _NOTHING).split("∘")
+    return "∘".join(parts) if len(parts) <= _CHAINED else f"{parts[0]}∘…∘{parts[-1]}"
+
+
 def _layer(row: LayerRow) -> tuple[str, ...]:
     return (
         _label(row),
@@ -156,7 +163,7 @@ def _layer(row: LayerRow) -> tuple[str, ...]:
         f"{row.weights} {number(row.sigma_w, 3)}",
         number(row.qhat, 3),
         number(row.q, 3),
-        row.activation or _NOTHING,
+        _function(row.activation),
         number(row.chi, 3),
         number(row.delta, 3),
         ", ".join(f"{percent(atom.mass)} at {number(atom.position, 3)}" for atom in _heaviest(row.atoms)) or _NOTHING,
