@@ -34,9 +34,9 @@ def test_bundled_model_is_analysed_as_by_the_command(page):
     report = page.frame_locator("iframe[title=Report]")
     report.get_by_text("Input–output Jacobian").first.wait_for()
     document = json.loads(taken(page, "JSON"))
-    bound = page.get_by_text("largest stable learning rate").first.inner_text()
-    shown = float(bound.split("largest stable learning rate ")[1].split(";")[0])
-    assert shown == pytest.approx(document["learning_rate"]["bound"], rel=1e-3)
+    words = page.get_by_text("; start at").first.inner_text()
+    shown = float(words.split("start at ")[1].split(";")[0])
+    assert shown == pytest.approx(document["learning_rate"]["recommended"], rel=1e-3)
     assert b"<html" in taken(page, "HTML")[:300].lower()
 
 

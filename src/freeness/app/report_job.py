@@ -9,7 +9,8 @@ from typing import Any
 from freeness.advice.progress import Progress
 from freeness.network import mlp
 from freeness.report import dump_json, render_html
-from freeness.torch import AnalyzeOptions, analyze, build, load_data, load_model
+from freeness.torch import AnalyzeOptions, analyze, build, load_model
+from freeness.torch.load import load_labelled
 from freeness.torch.sampling import seeded_generator
 from freeness.torch.weights import load_weights_, read_weights
 
@@ -46,21 +47,23 @@ def perform(
         if not data:
             return {"tensors": len(found), "numbers": sum(value.numel() for value in found.values())}
     words: Any = loss, optimizer
-    inputs, targets, described = load_data(data, made, 0, loss)
+    loaded = load_labelled(data, made, 0, loss)
     title = model if isinstance(model, str) else f"{model['activation']} network of {model['depth']} layers"
     title += ", no weights loaded" if weights is None else f", weights of {weights[1]}"
-    options = AnalyzeOptions(loss=words[0], optimizer=words[1], title=title, data=described)
+    options = AnalyzeOptions(
+        loss=words[0], optimizer=words[1], title=title, data=loaded.described, stand_in=loaded.stand_in
+    )
 
     def report(at: Progress) -> None:
         stage(at.stage, at.done / max(at.total, 1))
 
-    analysis = analyze(made, (inputs, targets), options, progress=report)
+    analysis = analyze(made, (loaded.inputs, loaded.targets), options, progress=report)
     rate = analysis.learning_rate
     return {
         "html": render_html([analysis]),
         "json": dump_json(analysis),
         "phase": analysis.verdict.phase,
-        "bound": float(rate.bound),
+        "start": f"start at {rate.recommended:.4g}" if rate.known else "no learning rate follows",
         "parameters": sum(parameter.numel() for parameter in made.parameters()),
     }
 

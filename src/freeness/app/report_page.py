@@ -159,9 +159,7 @@ class _Page:
             return
         self._refusals.say()
         answer = self._answer
-        self._words.set_text(
-            f"{of}: {answer['phase']}; largest stable learning rate {answer['bound']:.4g}; {answer['parameters']} parameters."
-        )
+        self._words.set_text(f"{of}: {answer['phase']}; {answer['start']}; {answer['parameters']} parameters.")
         self._panel.clear()
         with self._panel:
             page = escape(answer["html"], quote=True)
