@@ -44,6 +44,7 @@ def test_quiet_outputs_get_less_down_to_a_floor(optimizer):
 
 def test_the_share_that_is_left_counts_down_to_a_floor():
     assert rate(left=0.01) == rate(left=0.25) != rate(left=0.5)
+    assert rate("cross_entropy", left=0.01) == rate("cross_entropy", left=0.5) != rate("cross_entropy", left=0.6)
 
 
 @pytest.mark.parametrize(
