@@ -1,4 +1,4 @@
-"""Stacks: each member is what torch trains, and the same bit for bit in every stack."""
+"""Stacks: each member is what torch trains, and the same in every stack."""
 
 from itertools import product
 
@@ -15,6 +15,7 @@ from freeness.torch.losses import loss_function
 from freeness.torch.sampling import seeded_generator
 
 INPUTS, CLASSES = 13, 3
+ROUNDED = 1e-4  # a thousand roundings of float32, which six steps at rates up to 0.3 amplify
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,8 @@ def test_every_member_is_trained_as_torch_trains_it(images, changes):
 
 
 @pytest.mark.parametrize("changes", CASES, ids=str)
-def test_no_bit_of_a_member_depends_on_the_stack(images, changes):
+def test_a_member_does_not_depend_on_the_stack(images, changes):
+    """Up to rounding: on some processors a batched product depends on where in memory a matrix begins."""
     members = cells(rates=(0.05, 0.2, 0.3), seeds=(0, 1, 2), **changes)
     together = stack_of(members)
     alone = [stack_of([cell]) for cell in members]
@@ -101,10 +103,10 @@ def test_no_bit_of_a_member_depends_on_the_stack(images, changes):
         drawn = [next(stream) for stream in streams]
         losses = together.step(torch.stack([x for x, _ in drawn]), torch.stack([y for _, y in drawn]))
         for row, (stack, (x, y)) in enumerate(zip(alone, drawn, strict=True)):
-            assert torch.equal(stack.step(x[None], y[None])[0], losses[row])
+            torch.testing.assert_close(stack.step(x[None], y[None])[0], losses[row], rtol=ROUNDED, atol=0)
     for row, stack in enumerate(alone):
         for one, all_of_them in zip(stack.weights, together.weights, strict=True):
-            assert torch.equal(one[0], all_of_them[row])
+            torch.testing.assert_close(one[0], all_of_them[row], rtol=ROUNDED, atol=ROUNDED)
 
 
 def test_results_are_equal_whatever_the_stack(images):
