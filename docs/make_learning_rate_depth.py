@@ -231,8 +231,8 @@ After 1,500 steps the differences are within two standard errors: at this depth 
 ## Stacks
 
 CPU time of one step a member, least of three short runs, one thread, all in one call of the script (the machine was shared,
-so compare within a row). A member's numbers are the same in every stack up to rounding, so a probe of some steps decides by time
-alone. On a GPU: not measured.
+so compare within a row). A member's numbers are the same in every stack up to rounding, so a probe of some steps decides by
+time alone. On a GPU: not measured.
 
 {{speed}}
 
