@@ -2,8 +2,8 @@
 
 Forward and backward are written out: a layer is one batched product h = x Wᵀ over the members, its gradient d ↦ dW one more, and
 the update W ← W - η dᵀx uses each member's own rate. No operation mixes members, and none depends on how many there are: a
-member's numbers are the same in every stack, bit for bit where batched products do not look at where a matrix lies in memory (some
-processors' do, for batches of several samples), to rounding elsewhere.
+member's numbers are the same in every stack, bit for bit where batched products do not look at where a matrix lies in memory
+(some processors' do, for batches of several samples), to rounding elsewhere.
 """
 
 from __future__ import annotations
