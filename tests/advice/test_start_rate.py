@@ -74,6 +74,15 @@ def test_saturating_networks_get_less_of_single_samples():
     )
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum"])
+def test_networks_that_saturate_get_three_times_the_linearised_bound_at_most(optimizer):
+    """The demo with as many outputs as its width: loudness 50 asked for eleven times the bound, and training broke at five."""
+    loud = {"loudness": 50.4, "reach": 0.00751, "sharpness": 362.0, "left": 0.574, "batch": 64}
+    bound = Descent(optimizer).bound(362.0)
+    assert rate(optimizer=optimizer, saturating=True, **loud) <= 3 * bound * (1 + 1e-12)
+    assert rate(saturating=True, **loud) == pytest.approx(3 * 2 / 362.0) and rate(**loud) > 10 * 2 / 362.0
+
+
 def test_outputs_that_do_not_move_get_no_rate():
     for changes in ({"sharpness": 0.0}, {"reach": 0.0}):
         with pytest.raises(InputError, match="sharpness > 0"):

@@ -17,6 +17,7 @@ from freeness.advice.learning_rate import PRECONDITIONED, Descent, KnownOptimize
 
 _FAITHFUL = 64  # batch size up to which the law was tried
 Kind = Literal["squared", "cross_entropy"]
+_BEYOND = 3.0  # times the linearised bound that networks which saturate bear; more was hardly seen, and broke some
 _SHARED: dict[Kind, float] = {"squared": 0.25, "cross_entropy": 0.5}  # least share left by the first step that counts
 _EVIDENCE = (
     "an empirical law: of 48 networks that it was not fitted to, 33 came within 5 % of the best of 20 trials and 43 within 30 %, "
@@ -102,8 +103,9 @@ def start_rate(facts: StartFacts, loss: Loss, optimizer: KnownOptimizer | Descen
     """Where to start: products of powers for single samples and for batches of 64, and between them a power of the batch.
 
     Gradient descent: scale·ℓ·(λℓ)^-b·l^a·left^d·(1-β)^m, with b = ½ and a = 0.4 for single samples, b = ¼ and a = 0.3 for
-    batches. Adam: scale·λ^-0.4·P^-½·l^a for P parameters. Saturating activations get a factor of their own. A batch of more than
-    64 counts as 64. All rates scale with the loss as they must: ℓ and 1/λ do.
+    batches. Adam: scale·λ^-0.4·P^-½·l^a for P parameters. Saturating activations get a factor of their own and, in gradient
+    descent, at most 3 times the bound of the linearised start. A batch of more than 64 counts as 64. All rates scale with the
+    loss as they must: ℓ and 1/λ do.
 
     Args:
         facts: of the model, its data and its batch size.
@@ -121,7 +123,8 @@ def start_rate(facts: StartFacts, loss: Loss, optimizer: KnownOptimizer | Descen
         0.017006
     """
     descent = as_descent(optimizer)
-    descent.bound(min(facts.sharpness, facts.reach))  # refuses 0
+    descent.bound(facts.reach)  # refuses 0, as the next does
+    bound = descent.bound(facts.sharpness)
     share = math.log(min(max(facts.batch, 1), _FAITHFUL)) / math.log(_FAITHFUL)
     kind: Kind = "cross_entropy" if loss == "cross_entropy" else "squared"
     constants: tuple[_Adaptive | _Descent, _Adaptive | _Descent]
@@ -134,6 +137,8 @@ def start_rate(facts: StartFacts, loss: Loss, optimizer: KnownOptimizer | Descen
         rates = tuple(_descending(facts, each, (left, beta)) for each in _DESCENT[kind])
     single, batch = constants
     rate = _between(rates[0], rates[1], share)
+    if facts.saturating and descent.optimizer not in PRECONDITIONED:
+        rate = min(rate, _BEYOND * bound)
     early, limit = _between(single.early, batch.early, share), _between(single.limit, batch.limit, share)
     formula = (batch if share == 1 else single).formula
     if 0 < share < 1:
