@@ -8,6 +8,7 @@ from freeness.advice.capacity import equal_power_capacity, water_filling_capacit
 from freeness.advice.design import Design, DesignOptions, LayerGain, ResidualPlan, UnreachableIsometry, design
 from freeness.advice.edges import upper_end
 from freeness.advice.gain import gain_of_design
+from freeness.advice.largest import LargestEigenvalue, largest_eigenvalue
 from freeness.advice.learning_rate import Curvature, Descent, StartRate, hessian_scale, stable_rate
 from freeness.advice.progress import Progress
 from freeness.advice.random_batches import random_batch_bound
@@ -29,6 +30,7 @@ __all__ = [
     "DesignOptions",
     "FreenessOutcome",
     "KernelShares",
+    "LargestEigenvalue",
     "LayerGain",
     "LayerRate",
     "LayerRow",
@@ -52,6 +54,7 @@ __all__ = [
     "gain_of_design",
     "hessian_scale",
     "kernel_shares",
+    "largest_eigenvalue",
     "layer_means",
     "phase_of",
     "random_batch_bound",

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from freeness.advice.edges import upper_end
+from freeness.advice.largest import largest_eigenvalue
 from freeness.advice.theory_rate import TheoryRate, Training, theory_rate
 from freeness.advice.trade_off import KernelShares, kernel_shares
 from freeness.errors import InputError
@@ -103,13 +103,13 @@ class Candidate:
 
     @cached_property
     def jacobian_top(self) -> float:
-        """λ_max of JJᵀ."""
-        return upper_end(self.network, self.signals, "jacobian")
+        """λ_max of JJᵀ: the end of its law, or a single eigenvalue beyond it."""
+        return largest_eigenvalue(self.network, self.signals, "jacobian").value
 
     @cached_property
     def fisher_top(self) -> float:
-        """λ_max of the one-sample Fisher dual Θ."""
-        return upper_end(self.network, self.signals, "fisher")
+        """λ_max of the one-sample Fisher dual Θ: the end of its law, or a single eigenvalue beyond it."""
+        return largest_eigenvalue(self.network, self.signals, "fisher").value
 
     @property
     def numbers(self) -> dict[str, float]:

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from freeness.advice.edges import upper_end
+from freeness.advice.largest import LargestEigenvalue, largest_eigenvalue
 from freeness.advice.learning_rate import (
     PRECONDITIONED,
     Descent,
@@ -139,16 +139,16 @@ def theory_rate(
     used = parametrised(network, how)
     found = realised or signals(used, qhat0)
     shares = rate_shares(used, how)
-    top, mean = _one_sample(used, found, shares)
+    single, mean = _one_sample(used, found, shares)
     of_batch = None
     if how.batch > 1 and how.correlation is not None:
         of_batch = _of_batch(used, found, shares, how)
-    sharpness = hessian * (top if of_batch is None else of_batch)
+    sharpness = hessian * (single.value if of_batch is None else of_batch)
     bound = descent.bound(sharpness)
     fraction, evidence = start_fraction(descent.optimizer)
     rate = fraction * 2.0 / sharpness
     rates = tuple(LayerRate(share.name, rate * share.weights, rate * share.biases) for share in shares)
-    reason = _reason(how, descent, (sharpness, bound), _why(top, mean, outputs, used, of_batch is not None))
+    reason = _reason(how, descent, (sharpness, bound), _why(single, mean, used, of_batch is not None))
     reason += (
         f" Start at {fraction:g} × 2/λ = {rate:.3g}. Linear theory vouches for that; training leaves its start, and "
         "freeness analyze recommends by trials for the model and batch at hand, often several times as much."
@@ -224,12 +224,12 @@ def rate_shares(network: Network, training: Training) -> tuple[LayerRate, ...]:
 # --- curvature ----------------------------------------------------------------------------------------------------
 
 
-def _one_sample(network: Network, found: Signals, shares: tuple[LayerRate, ...]) -> tuple[float, float]:
-    """The upper end and the mean of the law of Σ s_l Θ_l."""
+def _one_sample(network: Network, found: Signals, shares: tuple[LayerRate, ...]) -> tuple[LargestEigenvalue, float]:
+    """The largest eigenvalue of Σ s_l Θ_l, and the mean of its law."""
     mean = _total(shares, layer_means(network, found))
     if network.dense[-1].fan_out == 1:  # one output shows the mean
-        return mean, mean
-    return upper_end(network, weighted_signals(network, found, shares)), mean
+        return LargestEigenvalue(mean, None), mean
+    return largest_eigenvalue(network, found, weighted=weighted_signals(network, found, shares)), mean
 
 
 def weighted_signals(network: Network, found: Signals, shares: tuple[LayerRate, ...]) -> Signals:
@@ -320,16 +320,21 @@ def _of_batch(network: Network, found: Signals, shares: tuple[LayerRate, ...], h
 # --- words --------------------------------------------------------------------------------------------------------
 
 
-def _why(top: float, mean: float, outputs: int, network: Network, batch: bool) -> str:
-    width = network.dense[-1].fan_in
+def _why(top: LargestEigenvalue, mean: float, network: Network, batch: bool) -> str:
+    width, outputs = network.dense[-1].fan_in, network.dense[-1].fan_out
     if batch:
         return "one direction, the mean gradient, carries the largest eigenvalue of a batch of correlated inputs"
     if outputs == 1:
         return "one output shows the mean of the spectrum"
-    return (
-        f"{outputs} outputs behind a width of {width} show the spectrum from its mean {mean:.4g} up to {top / mean:.3g} times "
-        "that"
+    why = (
+        f"{outputs} outputs behind a width of {width} show the spectrum from its mean {mean:.4g} up to {top.end / mean:.3g} "
+        "times that"
     )
+    if top.single is not None and top.single > top.end:
+        why += f", and along the signal one eigenvalue stands outside it, {top.single / top.end:.3g} times its end"
+    if top.missed is not None:
+        why += f"; whether one stands outside it is not known ({top.missed.rstrip('.')})"
+    return why
 
 
 def _reason(how: Training, descent: Descent, numbers: tuple[float, float], why: str) -> str:
