@@ -4,7 +4,7 @@
 knows more than curvature does: the geometric mean of ℓ and 1/λ, less for quiet outputs, which grow and take curvature with them,
 and less for saturating activations on single samples, is near the best rate of many networks. Adam's steps have a size of their
 own: fewer parameters and a smaller preconditioned λ allow longer ones. The form follows these reasons; the constants were fitted
-to 216 trained networks (docs/learning-rate-bank.md) and judged by 48 others.
+to 216 trained networks, three factors for kinds of networks to 48 more, and all judged by 48 others (docs/learning-rate-bank.md).
 """
 
 from __future__ import annotations
@@ -26,7 +26,11 @@ _EVIDENCE = (
 
 
 class _Descent(NamedTuple):
-    """η = scale·ℓ·(λℓ)^curved·l^loud·left^left·(1-β)^memory, l within ``heard``; early and limit are so many times that."""
+    """η = scale·ℓ·(λℓ)^curved·l^loud·left^left·(1-β)^memory, l within ``heard``; early and limit are so many times that.
+
+    Factors of kinds of networks: ``saturating``; ``convolutional``; ``quiet_sums``, of sums that nothing normalises, with l < 1;
+    ``normalised``, the exponent of l/2.2 where it is above 1.
+    """
 
     scale: float
     curved: float
@@ -37,6 +41,20 @@ class _Descent(NamedTuple):
     saturating: float
     early: float
     limit: float
+    convolutional: float = 1.0
+    quiet_sums: float = 1.0
+    normalised: float = 0.0
+
+    def factors(self, facts: StartFacts) -> dict[str, float]:
+        """Of the kinds that the network is of, by what is to be said of them."""
+        found = {"saturating activations": self.saturating} if facts.saturating else {}
+        if facts.convolutional:
+            found["convolutions"] = self.convolutional
+        if facts.normalised:
+            found["a loud last layer behind normalisation"] = max(facts.loudness / _HEAD, 1.0) ** self.normalised
+        elif facts.residual and facts.loudness < 1:
+            found["quiet sums without normalisation"] = self.quiet_sums
+        return {kind: factor for kind, factor in found.items() if factor != 1}
 
     @property
     def formula(self) -> str:
@@ -53,21 +71,27 @@ class _Adaptive(NamedTuple):
     early: float
     limit: float
 
+    def factors(self, facts: StartFacts) -> dict[str, float]:
+        """As of gradient descent."""
+        return {"saturating activations": self.saturating} if facts.saturating and self.saturating != 1 else {}
+
     @property
     def formula(self) -> str:
         """With its numbers."""
         return f"{self.scale:g}·λ^-0.4·P^-½·loudness^{self.loud:g}"
 
 
+_Constants = _Descent | _Adaptive
+_HEAD = 2.2  # loudness of normalised networks beyond which it is the last layer's alone, and soon trained away
 _SINGLE, _BATCH = (1e-3, 1.0), (1e-5, 1e3)
 _DESCENT: dict[Kind, tuple[_Descent, _Descent]] = {  # for single samples, for batches of 64
     "squared": (
-        _Descent(1.43, -0.5, 0.4, _SINGLE, -0.25, 0.74, 0.32, 3.5, 10.0),
-        _Descent(6.0, -0.25, 0.3, _BATCH, 0.87, 0.27, 0.84, 2.0, 4.0),
+        _Descent(1.43, -0.5, 0.4, _SINGLE, -0.25, 0.74, 0.32, 3.5, 10.0, normalised=1.0),
+        _Descent(6.0, -0.25, 0.3, _BATCH, 0.87, 0.27, 0.84, 2.0, 4.0, quiet_sums=0.55),
     ),
     "cross_entropy": (
         _Descent(0.103, -0.5, 0.4, _SINGLE, 0.44, 0.95, 1.0, 3.5, 6.0),
-        _Descent(0.36, -0.25, 0.3, _BATCH, -2.3, 0.86, 1.0, 4.0, 16.0),
+        _Descent(0.36, -0.25, 0.3, _BATCH, -2.3, 0.86, 1.0, 4.0, 16.0, convolutional=2.5, quiet_sums=0.55),
     ),
 }
 _ADAPTIVE: dict[Kind, tuple[_Adaptive, _Adaptive]] = {
@@ -88,6 +112,9 @@ class StartFacts:
         parameters: their number.
         batch: samples a step of the training to come.
         saturating: whether activations are bounded and nothing is normalised.
+        normalised: whether a layer normalises what passes.
+        convolutional: whether there are convolutions.
+        residual: whether signals are summed that both depend on the input.
     """
 
     sharpness: float
@@ -97,6 +124,9 @@ class StartFacts:
     parameters: int
     batch: int
     saturating: bool = False
+    normalised: bool = False
+    convolutional: bool = False
+    residual: bool = False
 
 
 def start_rate(facts: StartFacts, loss: Loss, optimizer: KnownOptimizer | Descent = "sgd") -> StartRate:
@@ -104,8 +134,9 @@ def start_rate(facts: StartFacts, loss: Loss, optimizer: KnownOptimizer | Descen
 
     Gradient descent: scale·ℓ·(λℓ)^-b·l^a·left^d·(1-β)^m, with b = ½ and a = 0.4 for single samples, b = ¼ and a = 0.3 for
     batches. Adam: scale·λ^-0.4·P^-½·l^a for P parameters. Saturating activations get a factor of their own and, in gradient
-    descent, at most 3 times the bound of the linearised start. A batch of more than 64 counts as 64. All rates scale with the
-    loss as they must: ℓ and 1/λ do.
+    descent, at most 3 times the bound of the linearised start. In gradient descent there are factors for loud normalised
+    networks (squared losses, single samples), convolutions (cross-entropy, batches) and quiet sums that nothing normalises
+    (batches). A batch of more than 64 counts as 64. All rates scale with the loss as they must: ℓ and 1/λ do.
 
     Args:
         facts: of the model, its data and its batch size.
@@ -115,7 +146,7 @@ def start_rate(facts: StartFacts, loss: Loss, optimizer: KnownOptimizer | Descen
     Raises:
         InputError: an unknown optimiser, or a sharpness or reach of 0.
 
-    Source: fitted to 216 networks of the bank in docs/learning-rate-bank.md, 200 steps on Fashion-MNIST.
+    Source: fitted to 216 networks, its factors to 264, of the bank in docs/learning-rate-bank.md, 200 steps on Fashion-MNIST.
 
     Example:
         >>> facts = StartFacts(100.0, 1.0, 0.01, 0.5, 10_000, batch=1)
@@ -127,7 +158,7 @@ def start_rate(facts: StartFacts, loss: Loss, optimizer: KnownOptimizer | Descen
     bound = descent.bound(facts.sharpness)
     share = math.log(min(max(facts.batch, 1), _FAITHFUL)) / math.log(_FAITHFUL)
     kind: Kind = "cross_entropy" if loss == "cross_entropy" else "squared"
-    constants: tuple[_Adaptive | _Descent, _Adaptive | _Descent]
+    constants: tuple[_Constants, _Constants]
     if descent.optimizer in PRECONDITIONED:
         constants = _ADAPTIVE[kind]
         rates = tuple(_adaptive(facts, each) for each in _ADAPTIVE[kind])
@@ -144,9 +175,10 @@ def start_rate(facts: StartFacts, loss: Loss, optimizer: KnownOptimizer | Descen
     if 0 < share < 1:
         formula = f"a rate between {single.formula} for one sample and {batch.formula} for {_FAITHFUL}"
     formula += (
-        f" (reach {facts.reach:.3g}, loudness {facts.loudness:.3g}, left {facts.left:.2g}, P = {facts.parameters}"
+        f" (reach {facts.reach:.3g}, loudness {facts.loudness:.3g}, left {facts.left:.2g}, P = {facts.parameters})"
     )
-    formula += ", less for saturating activations)" if facts.saturating else ")"
+    for name, factor in _kinds(facts, single, batch, share).items():
+        formula += f", times {factor:.2g} for {name}"
     return StartRate(rate, early * rate, limit * rate, formula, _EVIDENCE)
 
 
@@ -154,15 +186,22 @@ def _between(single: float, batch: float, share: float) -> float:
     return single ** (1 - share) * batch**share
 
 
+def _kinds(facts: StartFacts, single: _Constants, batch: _Constants, share: float) -> dict[str, float]:
+    """What kinds of networks get, between single samples and batches."""
+    one, many = single.factors(facts), batch.factors(facts)
+    found = {name: _between(one.get(name, 1.0), many.get(name, 1.0), share) for name in one | many}
+    return {name: factor for name, factor in found.items() if factor != 1}
+
+
 def _descending(facts: StartFacts, constants: _Descent, of: tuple[float, float]) -> float:
     left, beta = of
     heard = min(max(facts.loudness, constants.heard[0]), constants.heard[1])
     shape = facts.reach * (facts.sharpness * facts.reach) ** constants.curved * heard**constants.loud
     shape *= left**constants.left * (1 - beta) ** constants.memory
-    return constants.scale * shape * (constants.saturating if facts.saturating else 1.0)
+    return constants.scale * shape * math.prod(constants.factors(facts).values())
 
 
 def _adaptive(facts: StartFacts, constants: _Adaptive) -> float:
     heard = min(max(facts.loudness, _SINGLE[0]), _SINGLE[1])
     shape = facts.sharpness**-0.4 * facts.parameters**-0.5 * heard**constants.loud
-    return constants.scale * shape * (constants.saturating if facts.saturating else 1.0)
+    return constants.scale * shape * math.prod(constants.factors(facts).values())

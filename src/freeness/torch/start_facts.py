@@ -6,6 +6,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import Node
 
 from freeness.advice.start_rate import StartFacts
 from freeness.torch.curvature import AdamOptions, CurvatureOptions, adam_preconditioner, batch_sharpness
@@ -17,6 +18,7 @@ _MANY = 256  # samples that stand for all
 _PROBED = 128  # samples on which the loss along the first step is looked at
 _BATCHES, _SINGLE = 8, 64  # mini-batches behind Adam's preconditioner at least, and samples
 _NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+_CONVOLUTIONS = (nn.modules.conv._ConvNd,)
 _SATURATING = (nn.Tanh, nn.Hardtanh, nn.Sigmoid, nn.Hardsigmoid, nn.Softsign)
 _FIRST, _GROWTH, _STEPS = 0.02, 1.5, 36  # of the step lengths tried, over loss/‖g‖²
 
@@ -61,11 +63,43 @@ def start_facts(
         outputs, aims = _variance(run(model, many[0])), _variance(_aims(many[1], loss))
         reach, left = _reach(model, (inputs[:_PROBED], targets[:_PROBED]), loss)
         parameters = sum(parameter.numel() for parameter in trained_parameters(model).values())
+        residual = _sums(model, inputs[:1])
     modules = list(model.modules())
-    normalised = any(isinstance(module, _NORMS) for module in modules)
-    saturating = not normalised and any(isinstance(module, _SATURATING) for module in modules)
+    normalised, saturating, convolutional = (
+        any(isinstance(module, kind) for module in modules) for kind in (_NORMS, _SATURATING, _CONVOLUTIONS)
+    )
     loud = outputs / aims if aims > 0 else 1.0
-    return StartFacts(sharpness, loud, reach, left, parameters, size, saturating)
+    saturating = saturating and not normalised
+    return StartFacts(sharpness, loud, reach, left, parameters, size, saturating, normalised, convolutional, residual)
+
+
+def _sums(model: nn.Module, example: Tensor) -> bool:
+    """Whether two signals that both depend on the input are added, read off the graph of one backward pass."""
+    if not example.is_floating_point():
+        return False
+    leaf = example.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        end = run(model, leaf).grad_fn
+    users: dict[Node, list[Node]] = {end: []} if end is not None else {}
+    waiting, starts = list(users), []
+    while waiting:
+        node = waiting.pop()
+        if getattr(node, "variable", None) is leaf:
+            starts.append(node)
+        for before, _ in node.next_functions:
+            if before is not None and before not in users:
+                users[before] = []
+                waiting.append(before)
+            if before is not None:
+                users[before].append(node)
+    reached = set(starts)
+    while starts:
+        for node in users[starts.pop()]:
+            if node not in reached:
+                reached.add(node)
+                starts.append(node)
+    sums = (node for node in reached if node.name() == "AddBackward0")
+    return any(all(before in reached for before, _ in node.next_functions) for node in sums)
 
 
 def _aims(targets: Tensor, loss: Loss) -> Tensor:
