@@ -100,3 +100,24 @@ def test_the_advice_carries_the_start_and_says_where_it_comes_from():
     assert start.formula in found.reason and start.evidence in found.reason
     plain = learning_rate(Curvature(200.0, 0.0, 16), "cross_entropy", "sgd", 10)
     assert plain.recommended == pytest.approx(0.0035) and plain.limit is None and "stable below 0.01" in plain.outlook
+
+
+def test_kinds_of_networks_have_factors_of_their_own_and_they_are_told():
+    loud = rate(batch=1, normalised=True, loudness=8.8), rate(batch=1, loudness=8.8)
+    assert loud[0] == pytest.approx(4 * loud[1])
+    assert rate(batch=1, normalised=True, loudness=2.0) == rate(batch=1, loudness=2.0)
+    cross = rate("cross_entropy", batch=64, convolutional=True)
+    assert cross == pytest.approx(2.5 * rate("cross_entropy", batch=64))
+    for loss in ("half_squared_error", "cross_entropy"):
+        assert rate(loss, batch=64, residual=True) == pytest.approx(0.55 * rate(loss, batch=64))
+        for other in ({"loudness": 1.5}, {"normalised": True}, {"batch": 1}):
+            changes = {"batch": 64} | other
+            assert rate(loss, residual=True, **changes) == rate(loss, **changes)
+    for name in ("normalised", "convolutional", "residual"):  # Adam knows none of them
+        assert rate(optimizer="adam", loudness=8.8, **{name: True}) == rate(optimizer="adam", loudness=8.8)
+    formula = start_rate(replace(FACTS, residual=True, saturating=True, batch=64), "half_squared_error").formula
+    assert formula.endswith(", times 0.84 for saturating activations, times 0.55 for quiet sums without normalisation")
+
+
+def test_a_batch_between_has_part_of_a_factor():
+    assert rate(batch=8, residual=True) == pytest.approx(0.55**0.5 * rate(batch=8))

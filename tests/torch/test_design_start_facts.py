@@ -117,3 +117,47 @@ def test_a_model_without_layers_is_measured_as_well():
 
     found = start_facts(Scaled(), data(), "half_squared_error")
     assert found.sharpness > 0 and found.reach > 0 and found.batch == 12
+
+
+class Sums(nn.Module):
+    """x + branch(x), in several ways of writing it, or no sum of signals at all."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way, self.first, self.second = way, nn.Linear(6, 6), nn.Linear(6, 3)
+        self.shift = nn.Parameter(torch.zeros(6))
+        self.double()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = torch.tanh(self.first(x))
+        match self.way:
+            case "plain":
+                y = x + y
+            case "scaled":
+                y = torch.add(y, x, alpha=0.5)
+            case "in place":
+                y = 2 * y
+                y += x
+            case "shifted":
+                y = y + self.shift
+            case "constant":
+                y = y + torch.ones(6, dtype=y.dtype)
+        return self.second(y)
+
+
+@pytest.mark.parametrize(
+    ("way", "expected"),
+    [("plain", True), ("scaled", True), ("in place", True), ("shifted", False), ("constant", False), ("chain", False)],
+)
+def test_sums_of_signals_are_seen_however_they_are_written(way, expected):
+    assert start_facts(Sums(way), data(), "half_squared_error").residual is expected
+
+
+def test_kinds_of_layers_are_told():
+    x, y = torch.randn(6, 1, 4, 4, generator=torch.Generator().manual_seed(0)), torch.arange(6) % 2
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Tanh(), nn.Flatten(), nn.Linear(8, 2))
+    found = start_facts(network, (x, y), "cross_entropy")
+    assert (found.convolutional, found.normalised, found.saturating, found.residual) == (True, True, False, False)
+    del network[1]
+    found = start_facts(network, (x, y), "cross_entropy")
+    assert (found.convolutional, found.normalised, found.saturating) == (True, False, True)
