@@ -114,7 +114,7 @@ class LearningRate:
     ``bound`` is where gradient descent on the linearised loss stops contracting, ``sharpness`` the measured λ_max of the
     batch GGN (preconditioned for adam), ``theory_bound`` the bound from the predicted one-sample spectrum (None where
     theory does not cover the network). Training leaves the linearised start: of the networks that ``recommended`` was fitted to,
-    a quarter diverged below ``early`` and half below ``limit`` (None without such a fit). ``predicted_sharpness`` is what the
+    a tenth broke below ``early`` and about a third below ``limit`` (None without such a fit). ``predicted_sharpness`` is what the
     tangent kernel of the same inputs says in the place of ``sharpness`` (None where it was not asked). Where none was found,
     ``known`` is False, the rates are NaN, and ``reason`` says why.
     """
@@ -142,7 +142,10 @@ class LearningRate:
         """In words, up to where training is expected to go well."""
         if self.limit is None or self.early is None:
             return f"at the start, linearised, {self.optimizer} is stable below {self.bound:.3g}"
-        return f"of the networks that this was fitted to a quarter diverged below {self.early:.3g}, half below {self.limit:.3g}"
+        return (
+            f"of the networks that this was fitted to a tenth ended above their first loss below {self.early:.3g}, a third below "
+            f"{self.limit:.3g}"
+        )
 
 
 @dataclass(frozen=True)

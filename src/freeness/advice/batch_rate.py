@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import softmax
 
-from freeness.advice.edges import upper_end
+from freeness.advice.largest import largest_eigenvalue
 from freeness.advice.learning_rate import as_descent, hessian_scale, start_fraction
 from freeness.advice.random_batches import random_batch_bound
 from freeness.advice.theory_rate import Training, rate_shares, weighted_signals
@@ -122,8 +122,9 @@ def _is_chain(network: Network) -> bool:
 def _between(network: Network, inputs: np.ndarray, how: Training) -> np.ndarray:
     """The eigenvalues of F, ascending, of mean 1: of one sample of the inputs' mean norm.
 
-    Quantiles of a Marchenko–Pastur law with the variance of that sample's law, stretched to its end: few of many outputs see no
-    more of it (within 3 % of its own quantiles for 10 outputs and up to 10 layers), and its quantiles would take seconds.
+    Quantiles of a Marchenko–Pastur law with the variance of that sample's law, stretched to its largest eigenvalue: few of many
+    outputs see no more of it (within 3 % of its own quantiles for 10 outputs and up to 10 layers), and its quantiles would take
+    seconds.
     """
     count = network.dense[-1].fan_out
     if count == 1 or not _is_chain(network):
@@ -131,7 +132,8 @@ def _between(network: Network, inputs: np.ndarray, how: Training) -> np.ndarray:
     seen = signals(network, float((inputs**2).mean()))
     weighted = weighted_signals(network, seen, rate_shares(network, how))
     law = fisher_law(network, realised=weighted)
-    spread, end = law.variance / law.mean**2, upper_end(network, weighted) / law.mean
+    spread = law.variance / law.mean**2
+    end = largest_eigenvalue(network, seen, weighted=weighted).value / law.mean
     if not (spread > _SHARP and end > 1 + _SHARP):
         return np.ones(count)
     usual = MarchenkoPastur(spread)

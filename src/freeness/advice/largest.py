@@ -64,6 +64,8 @@ def largest_eigenvalue(
         True
     """
     end = upper_end(network, weighted or found, of)
+    if found.source == "realised" and found.neurons is None:
+        return LargestEigenvalue(end, None, "these signals hold no neurons")
     plain = all(_keeps(layer.function) for layer in network.chain() if isinstance(layer, Activation))
     if plain and not stretches_lengths(network, found):
         return LargestEigenvalue(end, None)
@@ -90,6 +92,8 @@ def stretches_lengths(network: Network, found: Signals) -> bool:
     passed: float | None = None
     for layer, signal in zip(network.chain(), found.layers, strict=True):
         if isinstance(layer, Activation) and isinstance(signal, ActivationSignal):
+            if passed is not None:
+                return True  # two in a row: not asked further
             passed = signal.q * second_moment_slope(layer.function, signal.q) if signal.q > 0 else None
         elif isinstance(layer, Dense) and isinstance(signal, DenseSignal) and passed is not None:
             gain = variance_gain(layer.weights, layer.fan_in, layer.fan_out)

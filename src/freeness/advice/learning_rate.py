@@ -123,7 +123,7 @@ _CAUTION = {
 
 @dataclass(frozen=True)
 class StartRate:
-    """The rate to start from, below which rates a quarter and half of such networks diverged, the formula, and its evidence."""
+    """The rate to start from, below which rates a tenth and a third of such networks broke, the formula, and its evidence."""
 
     recommended: float
     early: float

@@ -4,7 +4,7 @@
 knows more than curvature does: the geometric mean of ℓ and 1/λ, less for quiet outputs, which grow and take curvature with them,
 and less for saturating activations on single samples, is near the best rate of many networks. Adam's steps have a size of their
 own: fewer parameters and a smaller preconditioned λ allow longer ones. The form follows these reasons; the constants were fitted
-to 216 trained networks, three factors for kinds of networks to 48 more, and all judged by 48 others (docs/learning-rate-bank.md).
+to 216 trained networks, two factors for kinds of networks to 48 more, and all judged by 48 others (docs/learning-rate-bank.md).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from freeness.advice.breaking import breaking_rate
 from freeness.advice.learning_rate import PRECONDITIONED, Descent, KnownOptimizer, Loss, StartRate, as_descent
 
 _FAITHFUL = 64  # batch size up to which the law was tried
@@ -26,10 +27,10 @@ _EVIDENCE = (
 
 
 class _Descent(NamedTuple):
-    """η = scale·ℓ·(λℓ)^curved·l^loud·left^left·(1-β)^memory, l within ``heard``; early and limit are so many times that.
+    """η = scale·ℓ·(λℓ)^curved·l^loud·left^left·(1-β)^memory, l within ``heard``.
 
-    Factors of kinds of networks: ``saturating``; ``convolutional``; ``quiet_sums``, of sums that nothing normalises, with l < 1;
-    ``normalised``, the exponent of l/2.2 where it is above 1.
+    Factors of kinds of networks: ``saturating``; where nothing normalises ``convolutional``, and ``quiet_sums``, which fades
+    between l = 1 and 4.
     """
 
     scale: float
@@ -39,21 +40,17 @@ class _Descent(NamedTuple):
     left: float
     memory: float
     saturating: float
-    early: float
-    limit: float
     convolutional: float = 1.0
     quiet_sums: float = 1.0
-    normalised: float = 0.0
 
     def factors(self, facts: StartFacts) -> dict[str, float]:
         """Of the kinds that the network is of, by what is to be said of them."""
         found = {"saturating activations": self.saturating} if facts.saturating else {}
-        if facts.convolutional:
+        if facts.convolutional and not facts.normalised:
             found["convolutions"] = self.convolutional
-        if facts.normalised:
-            found["a loud last layer behind normalisation"] = max(facts.loudness / _HEAD, 1.0) ** self.normalised
-        elif facts.residual and facts.loudness < 1:
-            found["quiet sums without normalisation"] = self.quiet_sums
+        if facts.residual and not facts.normalised:
+            loud = min(max(math.log(facts.loudness) / math.log(_LOUD), 0.0), 1.0) if facts.loudness > 0 else 0.0
+            found["quiet sums"] = self.quiet_sums ** (1 - loud)
         return {kind: factor for kind, factor in found.items() if factor != 1}
 
     @property
@@ -68,8 +65,6 @@ class _Adaptive(NamedTuple):
     scale: float
     loud: float
     saturating: float
-    early: float
-    limit: float
 
     def factors(self, facts: StartFacts) -> dict[str, float]:
         """As of gradient descent."""
@@ -82,21 +77,21 @@ class _Adaptive(NamedTuple):
 
 
 _Constants = _Descent | _Adaptive
-_HEAD = 2.2  # loudness of normalised networks beyond which it is the last layer's alone, and soon trained away
+_LOUD = 4.0  # loudness from which sums count as any network; 1 is quiet
 _SINGLE, _BATCH = (1e-3, 1.0), (1e-5, 1e3)
 _DESCENT: dict[Kind, tuple[_Descent, _Descent]] = {  # for single samples, for batches of 64
     "squared": (
-        _Descent(1.43, -0.5, 0.4, _SINGLE, -0.25, 0.74, 0.32, 3.5, 10.0, normalised=1.0),
-        _Descent(6.0, -0.25, 0.3, _BATCH, 0.87, 0.27, 0.84, 2.0, 4.0, quiet_sums=0.55),
+        _Descent(1.43, -0.5, 0.4, _SINGLE, -0.25, 0.74, 0.32),
+        _Descent(6.0, -0.25, 0.3, _BATCH, 0.87, 0.27, 0.84, quiet_sums=0.55),
     ),
     "cross_entropy": (
-        _Descent(0.103, -0.5, 0.4, _SINGLE, 0.44, 0.95, 1.0, 3.5, 6.0),
-        _Descent(0.36, -0.25, 0.3, _BATCH, -2.3, 0.86, 1.0, 4.0, 16.0, convolutional=2.5, quiet_sums=0.55),
+        _Descent(0.103, -0.5, 0.4, _SINGLE, 0.44, 0.95, 1.0),
+        _Descent(0.36, -0.25, 0.3, _BATCH, -2.3, 0.86, 1.0, convolutional=2.5, quiet_sums=0.55),
     ),
 }
 _ADAPTIVE: dict[Kind, tuple[_Adaptive, _Adaptive]] = {
-    "squared": (_Adaptive(5.8, 0.2, 0.31, 30.0, 30.0), _Adaptive(17.5, 0.1, 0.84, 20.0, 20.0)),
-    "cross_entropy": (_Adaptive(1.23, 0.09, 0.88, 4.0, 5.0), _Adaptive(9.4, 0.11, 0.80, 13.0, 27.0)),
+    "squared": (_Adaptive(5.8, 0.2, 0.31), _Adaptive(17.5, 0.1, 0.84)),
+    "cross_entropy": (_Adaptive(1.23, 0.09, 0.88), _Adaptive(9.4, 0.11, 0.80)),
 }
 
 
@@ -134,9 +129,9 @@ def start_rate(facts: StartFacts, loss: Loss, optimizer: KnownOptimizer | Descen
 
     Gradient descent: scale·ℓ·(λℓ)^-b·l^a·left^d·(1-β)^m, with b = ½ and a = 0.4 for single samples, b = ¼ and a = 0.3 for
     batches. Adam: scale·λ^-0.4·P^-½·l^a for P parameters. Saturating activations get a factor of their own and, in gradient
-    descent, at most 3 times the bound of the linearised start. In gradient descent there are factors for loud normalised
-    networks (squared losses, single samples), convolutions (cross-entropy, batches) and quiet sums that nothing normalises
-    (batches). A batch of more than 64 counts as 64. All rates scale with the loss as they must: ℓ and 1/λ do.
+    descent, at most 3 times the bound of the linearised start. Where nothing normalises there are factors for convolutions
+    (cross-entropy, batches) and for quiet sums (batches). With squared losses gradient descent stays below the rate at which a
+    tenth of such networks break. A batch of more than 64 counts as 64. All rates scale with the loss as they must: ℓ and 1/λ do.
 
     Args:
         facts: of the model, its data and its batch size.
@@ -170,7 +165,9 @@ def start_rate(facts: StartFacts, loss: Loss, optimizer: KnownOptimizer | Descen
     rate = _between(rates[0], rates[1], share)
     if facts.saturating and descent.optimizer not in PRECONDITIONED:
         rate = min(rate, _BEYOND * bound)
-    early, limit = _between(single.early, batch.early, share), _between(single.limit, batch.limit, share)
+    breaking = breaking_rate(facts, kind, descent, share)
+    if kind == "squared" and descent.optimizer not in PRECONDITIONED:
+        rate = min(rate, breaking.early)
     formula = (batch if share == 1 else single).formula
     if 0 < share < 1:
         formula = f"a rate between {single.formula} for one sample and {batch.formula} for {_FAITHFUL}"
@@ -179,7 +176,7 @@ def start_rate(facts: StartFacts, loss: Loss, optimizer: KnownOptimizer | Descen
     )
     for name, factor in _kinds(facts, single, batch, share).items():
         formula += f", times {factor:.2g} for {name}"
-    return StartRate(rate, early * rate, limit * rate, formula, _EVIDENCE)
+    return StartRate(rate, breaking.early, max(breaking.limit, rate), formula, _EVIDENCE)
 
 
 def _between(single: float, batch: float, share: float) -> float:

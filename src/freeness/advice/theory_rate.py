@@ -142,7 +142,7 @@ def theory_rate(
     single, mean = _one_sample(used, found, shares)
     of_batch = None
     if how.batch > 1 and how.correlation is not None:
-        of_batch = _of_batch(used, found, shares, how)
+        of_batch = max(_of_batch(used, found, shares, how), single.value / how.batch)  # its own sample's share at least
     sharpness = hessian * (single.value if of_batch is None else of_batch)
     bound = descent.bound(sharpness)
     fraction, evidence = start_fraction(descent.optimizer)

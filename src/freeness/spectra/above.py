@@ -20,7 +20,7 @@ from freeness.spectra.graph import NetworkGraph
 _NEWTON = 60
 _SETTLED, _ROUNDED = 1e-14, 1e-9
 _LOST = "none; the gradient vanishes or overflows in it, so scale the weights."
-_NEAR, _FAR, _POINTS, _ZOOMS = 1e-6, 1e4, 41, 2
+_NEAR, _FAR, _FARTHEST, _POINTS, _ZOOMS = 1e-6, 1e4, 1e120, 41, 2
 
 
 class Above(ABC):
@@ -105,6 +105,10 @@ class AboveChain(Above):
         reach = np.geomspace(_NEAR, _FAR, _POINTS)
         s = pole * (1 + reach)
         x = self.place(s)
+        while x[-1] < x[-2] and reach[-1] < _FARTHEST:  # what the last layers accumulate may lie far above the first
+            reach = reach[-2] * np.geomspace(1, _FAR, _POINTS)
+            s = pole * (1 + reach)
+            x = self.place(s)
         for _ in range(_ZOOMS):
             low = int(_last_turn(x))
             reach = np.geomspace(reach[max(low - 1, 0)], reach[min(low + 1, reach.size - 1)], _POINTS)
@@ -164,15 +168,15 @@ def _through(
 
 
 def _inverted(squares: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """y in (0, 1) with E[qy/(1 - qy)] = ``wanted`` (m,), q = squares/max: Newton on the concave 1/E[1/(1 - qy)], from above."""
+    """y in (0, 1) with u(y) = E[qy/(1 - qy)] = ``wanted`` (m,), q = squares/max: Newton on the concave 1/(1 + u), from above."""
     q = squares / squares.max()
     share = np.mean(q == 1)
-    y, target = wanted / (wanted + share), 1 / (1 + wanted)
+    y = wanted / (wanted + share)
     change = np.full(y.shape, np.inf)
     for _ in range(_NEWTON):
         inverse = 1 / (1 - np.outer(y, q))
-        mean = inverse.mean(axis=1)
-        change = (1 / mean - target) * mean**2 / (inverse**2 @ q / q.size)
+        u = y * (inverse @ q) / q.size
+        change = (wanted - u) * (1 + u) / ((1 + wanted) * (inverse**2 @ q / q.size))
         y = y + change
         if np.all(np.abs(change) <= _SETTLED * y):
             return y

@@ -6,19 +6,19 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import Node
+from torch.nn.modules.conv import _ConvNd
 
 from freeness.advice.start_rate import StartFacts
 from freeness.torch.curvature import AdamOptions, CurvatureOptions, adam_preconditioner, batch_sharpness
 from freeness.torch.losses import Loss, loss_function
 from freeness.torch.outputs import run
 from freeness.torch.state import trained_parameters, untouched
+from freeness.torch.sums import adds_signals
 
 _MANY = 256  # samples that stand for all
 _PROBED = 128  # samples on which the loss along the first step is looked at
 _BATCHES, _SINGLE = 8, 64  # mini-batches behind Adam's preconditioner at least, and samples
 _NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
-_CONVOLUTIONS = (nn.modules.conv._ConvNd,)
 _SATURATING = (nn.Tanh, nn.Hardtanh, nn.Sigmoid, nn.Hardsigmoid, nn.Softsign)
 _FIRST, _GROWTH, _STEPS = 0.02, 1.5, 36  # of the step lengths tried, over loss/‖g‖²
 
@@ -61,45 +61,20 @@ def start_facts(
         many = inputs[:known], targets[:known]
         sharpness = batch_sharpness(model, *many, loss, CurvatureOptions(preconditioner=scale)).value
         outputs, aims = _variance(run(model, many[0])), _variance(_aims(many[1], loss))
+        residual = adds_signals(model, inputs)
         reach, left = _reach(model, (inputs[:_PROBED], targets[:_PROBED]), loss)
         parameters = sum(parameter.numel() for parameter in trained_parameters(model).values())
-        residual = _sums(model, inputs[:1])
     modules = list(model.modules())
-    normalised, saturating, convolutional = (
-        any(isinstance(module, kind) for module in modules) for kind in (_NORMS, _SATURATING, _CONVOLUTIONS)
-    )
+    normalised, saturating = (any(isinstance(module, kind) for module in modules) for kind in (_NORMS, _SATURATING))
+    convolutional = any(isinstance(module, _ConvNd) and _overlaps(module) for module in modules)
     loud = outputs / aims if aims > 0 else 1.0
     saturating = saturating and not normalised
     return StartFacts(sharpness, loud, reach, left, parameters, size, saturating, normalised, convolutional, residual)
 
 
-def _sums(model: nn.Module, example: Tensor) -> bool:
-    """Whether two signals that both depend on the input are added, read off the graph of one backward pass."""
-    if not example.is_floating_point():
-        return False
-    leaf = example.detach().clone().requires_grad_()
-    with torch.enable_grad():
-        end = run(model, leaf).grad_fn
-    users: dict[Node, list[Node]] = {end: []} if end is not None else {}
-    waiting, starts = list(users), []
-    while waiting:
-        node = waiting.pop()
-        if getattr(node, "variable", None) is leaf:
-            starts.append(node)
-        for before, _ in node.next_functions:
-            if before is not None and before not in users:
-                users[before] = []
-                waiting.append(before)
-            if before is not None:
-                users[before].append(node)
-    reached = set(starts)
-    while starts:
-        for node in users[starts.pop()]:
-            if node not in reached:
-                reached.add(node)
-                starts.append(node)
-    sums = (node for node in reached if node.name() == "AddBackward0")
-    return any(all(before in reached for before, _ in node.next_functions) for node in sums)
+def _overlaps(layer: _ConvNd) -> bool:
+    """Patches that overlap: a convolution, not a linear map of tiles."""
+    return any(taps > step for taps, step in zip(layer.kernel_size, layer.stride, strict=True))
 
 
 def _aims(targets: Tensor, loss: Loss) -> Tensor:
