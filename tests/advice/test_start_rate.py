@@ -113,7 +113,7 @@ def test_kinds_of_networks_have_factors_of_their_own_and_they_are_told():
         assert rate(loss, residual=True, **usual) == pytest.approx(0.55 * rate(loss, **usual))
         half = rate(loss, residual=True, loudness=2.0, **usual) / rate(loss, loudness=2.0, **usual)
         assert half == pytest.approx(0.55**0.5)  # 2 is half-way to 4
-        for other in ({"loudness": 4.0}, {"normalised": True}, {"batch": 1}):
+        for other in ({"loudness": 4.0}, {"normalised": True}, {"batch": 1, "sharpness": 200.0}):
             changes = usual | other
             assert rate(loss, residual=True, **changes) == rate(loss, **changes)
     assert rate("cross_entropy", convolutional=True, normalised=True) == rate("cross_entropy", normalised=True)
