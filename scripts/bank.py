@@ -1,7 +1,7 @@
 """The learning-rate bank: is the rate that costs no training as good as the best of a search?
 
-``python scripts/bank.py tune`` trains all but the judged part over a grid of rates; the rule's constants were fitted to that.
-``python scripts/bank.py run`` trains the judged part at the recommended rate, at multiples of the limit, in a search of 20
+``python scripts/bank.py tune`` trains all but the judged and the last part over a grid of rates; the rule's constants were fitted to that.
+``python scripts/bank.py run`` trains the last part at the recommended rate, at multiples of the limit, in a search of 20
 trials by Optuna, and at the rate that torch-lr-finder suggests. Each case is one line of JSON that is written when the case is
 done; a second call goes on behind the last.
 
@@ -33,7 +33,7 @@ from freeness.advice import stable_rate
 from freeness.advice.start_rate import start_rate
 from freeness.torch.start_facts import start_facts
 
-HALVES = ("judged", "unseen", "more", "fresh", "held out", "tuned")
+HALVES = ("last", "judged", "unseen", "more", "fresh", "held out", "tuned")
 RANGE = {"sgd": (1e-4, 10.0), "momentum": (1e-5, 1.0), "adam": (1e-5, 0.1)}  # of the search, and of the grid
 TRIALS, STARTUP, TOGETHER = 20, 10, 2  # Optuna draws the first ten at random; the others in pairs
 MULTIPLES = (0.5, 1.0, 2.0, 4.0)  # of the limit, to find the threshold
@@ -158,7 +158,7 @@ def main() -> None:
     """Parse and go."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("tune", "run"))
-    parser.add_argument("--half", choices=HALVES, default="judged", help="of the bank, for run")
+    parser.add_argument("--half", choices=HALVES, default="last", help="of the bank, for run")
     parser.add_argument("--folder", type=Path, default=Path("docs/learning-rate-bank"), help="where the lines are kept")
     parser.add_argument("--cases", type=int, default=None, help="only the first ones")
     chosen = parser.parse_args()
@@ -168,7 +168,7 @@ def main() -> None:
     chosen.folder.mkdir(exist_ok=True)
     half = chosen.half
     if chosen.what == "tune":
-        cases = [case for case in bank() if case.half != "judged"][: chosen.cases]
+        cases = [case for case in bank() if case.half not in ("judged", "last")][: chosen.cases]
         write(chosen.folder / "grid.jsonl", cases, gridded)
     else:
         cases, name = [case for case in bank() if case.half == half][: chosen.cases], half.replace(" ", "-")

@@ -4,7 +4,7 @@ Every combination of batch, loss and optimiser meets eight networks: two shallow
 residual networks and two convolutional ones, drawn by a fixed seed. One of each pair, by the same seed, was held out; as the
 first rule diverged on it, it helped to make the second, and 24 fresh networks of another seed were held out from that one. All of
 these, and 96 more, made the fourth rule; 48 unseen networks were held out from it, and then made the fifth, which another 48
-judge.
+judged; 48 more judge it with its measurements averaged over redrawn weights.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from freeness.advice.learning_rate import Loss, Optimizer
 from freeness.data import load_fashion_mnist
 from freeness.torch import InitializeOptions, initialize_
 
-SEED, FRESH, MORE, UNSEEN, JUDGED = 8, 11, 12, 13, 14
+SEED, FRESH, MORE, UNSEEN, JUDGED, LAST_SEED = 8, 11, 12, 13, 14, 15
 STEPS = 200
 LAST = (180, 190, 200)  # the loss after k = 200 steps is the mean over these, which is less noisy
 SEEDS = (0, 1, 2)
@@ -33,7 +33,7 @@ ACTIVATIONS = {"tanh": nn.Tanh, "hardtanh": nn.Hardtanh, "gelu": nn.GELU, "relu"
 _SHALLOW, _DEEP, _BLOCKS, _CONVOLUTIONS = (5, 10), (20, 40, 60), (4, 10, 20), (3, 5)
 Kind = Literal["mlp", "residual", "cnn"]
 Start = Literal["default", "design", "critical"]
-Half = Literal["tuned", "held out", "fresh", "more", "unseen", "judged"]
+Half = Literal["tuned", "held out", "fresh", "more", "unseen", "judged", "last"]
 STARTS: tuple[Start, ...] = ("default", "design", "critical")
 _FAMILIES: tuple[tuple[Kind, tuple[int, ...]], ...] = (
     ("mlp", _SHALLOW),
@@ -66,12 +66,12 @@ class Case:
 
 
 def bank() -> list[Case]:
-    """96 cases, half of them once held out, 24 fresh ones, 96 more, 48 unseen and 48 judged ones; the same in every run."""
+    """96 cases, half of them once held out, 24 fresh ones, 96 more, 48 unseen, 48 judged and 48 last ones; the same in every run."""
     cases = _drawn(SEED, [])
     fresh = [replace(case, half="fresh") for case in _drawn(FRESH, cases) if case.half == "held out"]
     cases += [case for place, case in enumerate(fresh) if (place // 4 + place) % 2 == 0]
     cases += [replace(case, half="more") for case in _drawn(MORE, cases)]
-    for seed, half in ((UNSEEN, "unseen"), (JUDGED, "judged")):
+    for seed, half in ((UNSEEN, "unseen"), (JUDGED, "judged"), (LAST_SEED, "last")):
         cases += [replace(case, half=half) for case in _drawn(seed, cases) if case.half == "held out"]
     return cases
 

@@ -98,7 +98,7 @@ def summary(found: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Print both."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--half", choices=HALVES, default="judged")
+    parser.add_argument("--half", choices=HALVES, default="last")
     parser.add_argument("--folder", type=Path, default=Path("docs/learning-rate-bank"))
     chosen = parser.parse_args()
     found = rows(chosen.folder, chosen.half)

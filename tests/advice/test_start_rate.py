@@ -106,8 +106,6 @@ def test_the_advice_carries_the_start_and_says_where_it_comes_from():
 
 
 def test_kinds_of_networks_have_factors_of_their_own_and_they_are_told():
-    cross = rate("cross_entropy", batch=64, convolutional=True)
-    assert cross == pytest.approx(2.5 * rate("cross_entropy", batch=64))
     for loss in ("half_squared_error", "cross_entropy"):
         usual = {"batch": 64, "left": 0.3, "sharpness": 1.0}  # where no bound is near
         assert rate(loss, residual=True, **usual) == pytest.approx(0.55 * rate(loss, **usual))
@@ -116,7 +114,6 @@ def test_kinds_of_networks_have_factors_of_their_own_and_they_are_told():
         for other in ({"loudness": 4.0}, {"normalised": True}, {"batch": 1, "sharpness": 200.0}):
             changes = usual | other
             assert rate(loss, residual=True, **changes) == rate(loss, **changes)
-    assert rate("cross_entropy", convolutional=True, normalised=True) == rate("cross_entropy", normalised=True)
     for name in ("normalised", "convolutional", "residual"):  # Adam's rate knows none of them
         assert rate(optimizer="adam", loudness=0.1, **{name: True}) == rate(optimizer="adam", loudness=0.1)
     formula = start_rate(replace(FACTS, residual=True, saturating=True, batch=64), "half_squared_error").formula
