@@ -1,6 +1,7 @@
 """The learning-rate bank: is the rate that costs no training as good as the best of a search?
 
-``python scripts/bank.py tune`` trains all but the judged and the last part over a grid of rates; the rule's constants were fitted to that.
+``python scripts/bank.py tune`` trains all but the judged and the last part over a grid of rates; the rule's constants were fitted
+to that.
 ``python scripts/bank.py run`` trains the last part at the recommended rate, at multiples of the limit, in a search of 20
 trials by Optuna, and at the rate that torch-lr-finder suggests. Each case is one line of JSON that is written when the case is
 done; a second call goes on behind the last.

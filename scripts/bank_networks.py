@@ -66,7 +66,7 @@ class Case:
 
 
 def bank() -> list[Case]:
-    """96 cases, half of them once held out, 24 fresh ones, 96 more, 48 unseen, 48 judged and 48 last ones; the same in every run."""
+    """96 cases, half once held out, 24 fresh ones, 96 more, 48 unseen, 48 judged and 48 last ones; the same in every run."""
     cases = _drawn(SEED, [])
     fresh = [replace(case, half="fresh") for case in _drawn(FRESH, cases) if case.half == "held out"]
     cases += [case for place, case in enumerate(fresh) if (place // 4 + place) % 2 == 0]
@@ -81,8 +81,6 @@ def _drawn(seed: int, others: list[Case]) -> list[Case]:
     losses: tuple[Loss, ...] = ("half_squared_error", "cross_entropy")
     optimizers: tuple[Optimizer, ...] = ("sgd", "momentum", "adam")
     cases: list[Case] = []
-    names = list(ACTIVATIONS)
-    following = dict(zip(names, [*names[1:], names[0]], strict=True))
     for batch, loss, optimizer in product((1, 64), losses, optimizers):
         for kind, depths in _FAMILIES:
             halves: list[Half] = ["tuned", "held out"]
@@ -92,10 +90,17 @@ def _drawn(seed: int, others: list[Case]) -> list[Case]:
                 norm = kind == "residual" and draw.random() < 0.5
                 activation, depth = draw.choice(list(ACTIVATIONS)), draw.choice(depths)
                 case = Case(kind, activation, depth, start, norm, batch, loss, optimizer, half)
-                while case.name in {known.name for known in others + cases}:  # no network stands in two parts
-                    case = replace(case, activation=following[case.activation])
-                cases.append(case)
+                cases.append(_unlike(case, {known.name for known in others + cases}))
     return cases
+
+
+def _unlike(case: Case, known: set[str]) -> Case:
+    """The next one that stands in no other part: of another activation, or if there is none of another start."""
+    names, starts = list(ACTIVATIONS), list(STARTS)
+    names = names[names.index(case.activation) :] + names[: names.index(case.activation)]
+    starts = starts[starts.index(case.start) :] + starts[: starts.index(case.start)]
+    others = (replace(case, activation=name, start=start) for start, name in product(starts, names))
+    return next(other for other in others if other.name not in known)
 
 
 # --- models -------------------------------------------------------------------------------------------------------
