@@ -77,12 +77,13 @@ def advised(trainer: Trainer, case: Case) -> dict[str, Any]:
         linear.append(stable_rate(facts.sharpness, case.optimizer))
     seconds = (time.process_time() - start) / len(found)
     rates = torch.tensor([[each.recommended for each in found]])
-    bounds = torch.tensor([[each.limit * multiple for each in found] for multiple in MULTIPLES])
+    limits = [each.limit or each.recommended for each in found]
+    bounds = torch.tensor([[limit * multiple for limit in limits] for multiple in MULTIPLES])
     losses = _together(trainer, torch.cat([rates, bounds]))
     exceeds = [bool((row > torch.tensor(trainer.initial)).sum() > len(SEEDS) / 2) for row in losses[1:]]
     return {
         "recommended": rates[0].tolist(),
-        "limit": [each.limit for each in found],
+        "limit": limits,
         "linear": linear,
         "losses": losses[0].tolist(),
         "exceeds": exceeds,

@@ -3,8 +3,8 @@
 Every combination of batch, loss and optimiser meets eight networks: two shallow and two deep multilayer perceptrons, two
 residual networks and two convolutional ones, drawn by a fixed seed. One of each pair, by the same seed, was held out; as the
 first rule diverged on it, it helped to make the second, and 24 fresh networks of another seed were held out from that one. All of
-these, and 96 more, made the fourth rule; 48 unseen networks were held out from it, and then made the fifth, which another 48
-judged; 48 more judge it with its measurements averaged over redrawn weights.
+these, and 96 more, made the fourth rule; 48 unseen networks were held out from it, and then helped to make the fifth, which
+twice another 48 judge.
 """
 
 from __future__ import annotations

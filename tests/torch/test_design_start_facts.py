@@ -33,7 +33,7 @@ def rows(network: nn.Module, x: torch.Tensor) -> np.ndarray:
 
 def test_squared_loss_against_the_explicit_jacobian():
     network, (x, y) = model(), data()
-    found = start_facts(network, (x, y), "half_squared_error", batch=4, redraws=0)
+    found = start_facts(network, (x, y), "half_squared_error", batch=4)
     jacobian = rows(network, x)
     assert found.sharpness == pytest.approx(np.linalg.eigvalsh(jacobian @ jacobian.T)[-1] / 12)
     outputs, aims = network(x).detach().numpy(), y.numpy()
@@ -43,7 +43,7 @@ def test_squared_loss_against_the_explicit_jacobian():
 
 def test_the_loudness_of_classes_is_over_the_variance_of_their_indicators():
     network, (x, _) = model(), data()
-    found = start_facts(network, (x, torch.arange(12) % 3), "cross_entropy", batch=4, redraws=0)
+    found = start_facts(network, (x, torch.arange(12) % 3), "cross_entropy", batch=4)
     assert found.loudness == pytest.approx(network(x).detach().numpy().var(axis=0).sum() / (2 / 3))
 
 
@@ -51,7 +51,7 @@ def test_the_reach_of_a_linear_map_is_where_its_parabola_is_lowest():
     """f = wx: the loss along the gradient is a parabola, lowest at 1/E x²."""
     network = nn.Linear(1, 1, bias=False).double()
     x = torch.tensor([[1.0], [2.0]]).double()
-    found = start_facts(network, (x, 3 * x + torch.tensor([[1.0], [-1.0]])), "half_squared_error", batch=2, redraws=0)
+    found = start_facts(network, (x, 3 * x + torch.tensor([[1.0], [-1.0]])), "half_squared_error", batch=2)
     assert found.reach == pytest.approx(1 / 2.5)
     w = float(network.weight.detach())
     start = ((w - 3) * x.numpy()[:, 0] - [1, -1]) ** 2
@@ -62,7 +62,7 @@ def test_the_reach_of_a_linear_map_is_where_its_parabola_is_lowest():
 
 def test_the_reach_of_a_network_is_the_minimum_that_scipy_finds():
     network, (x, y) = model(), data()
-    found = start_facts(network, (x, y), "half_squared_error", batch=4, redraws=0)
+    found = start_facts(network, (x, y), "half_squared_error", batch=4)
     parameters = list(network.parameters())
     gradients = torch.autograd.grad(0.5 * (network(x) - y).square().sum(1).mean(), parameters)
     start = [parameter.detach().clone() for parameter in parameters]
@@ -81,7 +81,7 @@ def test_the_reach_of_a_network_is_the_minimum_that_scipy_finds():
 
 def test_without_a_gradient_there_is_no_reach():
     network, (x, _) = model(), data()
-    found = start_facts(network, (x, network(x).detach()), "half_squared_error", batch=4, redraws=0)
+    found = start_facts(network, (x, network(x).detach()), "half_squared_error", batch=4)
     assert (found.reach, found.left) == (0.0, 1.0)
 
 
@@ -99,7 +99,7 @@ def test_the_model_is_left_exactly_as_it_was(optimizer):
     network, (x, y) = nn.Sequential(*model(), nn.Dropout(0.5)).train(), data()
     network[0].weight.requires_grad_(False)
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    found = start_facts(network, (x, y), "mse", optimizer, batch=2, redraws=0)
+    found = start_facts(network, (x, y), "mse", optimizer, batch=2)
     assert found.sharpness > 0 and 0 < found.left <= 1
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
     assert [p.requires_grad for p in network.parameters()] == [False, True, True, True, True, True]
@@ -115,7 +115,7 @@ def test_a_model_without_layers_is_measured_as_well():
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x[:, :3] * self.scale
 
-    found = start_facts(Scaled(), data(), "half_squared_error", redraws=0)
+    found = start_facts(Scaled(), data(), "half_squared_error")
     assert found.sharpness > 0 and found.reach > 0 and found.batch == 12
 
 
@@ -144,65 +144,3 @@ def test_models_that_write_into_their_input_are_measured(way):
     x, y = data()
     found = start_facts(Writing(), (x.clone(), y), "half_squared_error")
     assert found.reach > 0 and found.residual is False
-
-
-def drawn(kind: str) -> nn.Sequential:
-    network = model()
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(4)
-        for layer in network:
-            if isinstance(layer, nn.Linear) and kind == "normal":
-                layer.weight.normal_(0, layer.in_features**-0.5)
-    return network
-
-
-def test_the_average_over_redraws_is_that_of_networks_whose_weights_were_rotated():
-    """Many redraws of one network beside many independent networks: rotations of normal matrices are new draws of them."""
-    x, y = data(64)
-    many = start_facts(drawn("normal"), (x, y), "half_squared_error", redraws=40)
-    found = []
-    for seed in range(40):
-        network = drawn("normal")
-        with torch.no_grad():
-            for layer in network:
-                if isinstance(layer, nn.Linear):
-                    generator = torch.Generator().manual_seed(100 + seed)
-                    values = torch.randn(layer.weight.shape, generator=generator, dtype=torch.float64)
-                    layer.weight.copy_(values / layer.in_features**0.5)
-        own = start_facts(network, (x, y), "half_squared_error", redraws=0)
-        found.append([np.log(own.sharpness), np.log(own.loudness), np.log(own.reach)])
-    error = np.std(found, axis=0, ddof=1) / 40**0.5
-    differences = np.log([many.sharpness, many.loudness, many.reach]) - np.mean(found, axis=0)
-    assert (np.abs(differences) < 5 * error + 0.15).all()  # one network's singular values and biases stay
-
-
-def test_weights_with_a_structure_and_trained_ones_speak_for_themselves():
-    x, y = data(64)
-    network = model()
-    with torch.no_grad():
-        network[2].weight.copy_(torch.eye(8))
-    facts = start_facts(network, (x, y), "half_squared_error")
-    assert facts == start_facts(network, (x, y), "half_squared_error", redraws=0)
-    network = model()
-    optimizer = torch.optim.Adam(network.parameters(), lr=0.02)
-    for _ in range(300):
-        optimizer.zero_grad()
-        (0.5 * (network(x) - y).square().sum(1).mean()).backward()
-        optimizer.step()
-    optimizer.zero_grad()
-    trained = start_facts(network, (x, y), "half_squared_error")
-    assert trained == start_facts(network, (x, y), "half_squared_error", redraws=0)
-
-
-def test_redraws_leave_the_model_and_the_random_state_as_they_were():
-    network, (x, y) = model(), data(32)
-    before = {name: value.clone() for name, value in network.state_dict().items()}
-    state = torch.random.get_rng_state()
-    first = start_facts(network, (x, y), "half_squared_error")
-    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
-    assert torch.equal(state, torch.random.get_rng_state())
-    assert (
-        first
-        == start_facts(network, (x, y), "half_squared_error")
-        != start_facts(network, (x, y), "half_squared_error", redraws=0)
-    )

@@ -123,11 +123,14 @@ _CAUTION = {
 
 @dataclass(frozen=True)
 class StartRate:
-    """The rate to start from, below which rates a tenth and a third of such networks broke, the formula, and its evidence."""
+    """The rate to start from, below which rates a tenth and a third of such networks broke, the formula, and its evidence.
+
+    ``early`` and ``limit`` are None where the limit would be below the rate.
+    """
 
     recommended: float
-    early: float
-    limit: float
+    early: float | None
+    limit: float | None
     formula: str
     evidence: str
 

@@ -172,7 +172,9 @@ def start_rate(facts: StartFacts, loss: Loss, optimizer: KnownOptimizer | Descen
     )
     for name, factor in _kinds(facts, single, batch, share).items():
         formula += f", times {factor:.2g} for {name}"
-    return StartRate(rate, breaking.early, max(breaking.limit, rate), formula, _EVIDENCE)
+    if breaking.limit < rate:  # quiet networks that hardly learn: any noise lifts their loss
+        return StartRate(rate, None, None, formula, _EVIDENCE)
+    return StartRate(rate, breaking.early, breaking.limit, formula, _EVIDENCE)
 
 
 def _between(single: float, batch: float, share: float) -> float:
