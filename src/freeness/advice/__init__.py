@@ -3,6 +3,7 @@
 from freeness.advice.activation import ChosenActivation, choose_activation
 from freeness.advice.analysis import Analysis, Comparison, FreenessOutcome, LayerRow, LearningRate, Verdict
 from freeness.advice.batch_rate import BatchRate, batch_learning_rate
+from freeness.advice.breaking import breaking_rate
 from freeness.advice.candidates import Candidate, usual_candidates
 from freeness.advice.capacity import equal_power_capacity, water_filling_capacity
 from freeness.advice.design import Design, DesignOptions, LayerGain, ResidualPlan, UnreachableIsometry, design
@@ -47,6 +48,7 @@ __all__ = [
     "UnreachableIsometry",
     "Verdict",
     "batch_learning_rate",
+    "breaking_rate",
     "choose_activation",
     "design",
     "dial",
