@@ -21,19 +21,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import softmax
 
-from freeness.advice.largest import largest_eigenvalue
 from freeness.advice.learning_rate import as_descent, hessian_scale, start_fraction
+from freeness.advice.output_gram import output_gram
 from freeness.advice.random_batches import random_batch_bound
 from freeness.advice.theory_rate import Training, rate_shares, weighted_signals
 from freeness.errors import InputError
-from freeness.laws import MarchenkoPastur
 from freeness.meanfield import Kernels, kernels, signals
 from freeness.network import Activation, Dense, Network
-from freeness.spectra import BatchFisher, fisher_law
+from freeness.spectra import BatchFisher
 
 _DRAWS = 16  # of batches, and of outputs
 _HALF = 0.5  # of the bound at most, where noise that momentum keeps makes the usual start too large
-_SHARP = 1e-9  # relative spread of a law that is rounding
 _WIDE = (
     "layers are wide: the tangent kernel is that of infinite width, from which one network departs by O(√(L/N))",
     "weights are drawn independently with the variances of the record",
@@ -120,27 +118,11 @@ def _is_chain(network: Network) -> bool:
 
 
 def _between(network: Network, inputs: np.ndarray, how: Training) -> np.ndarray:
-    """The eigenvalues of F, ascending, of mean 1: of one sample of the inputs' mean norm.
-
-    Quantiles of a Marchenko–Pastur law with the variance of that sample's law, stretched to its largest eigenvalue: few of many
-    outputs see no more of it (within 3 % of its own quantiles for 10 outputs and up to 10 layers), and its quantiles would take
-    seconds.
-    """
-    count = network.dense[-1].fan_out
-    if count == 1 or not _is_chain(network):
-        return np.ones(count)
+    """The eigenvalues of F, of one sample of the inputs' mean norm; 1 of what is no chain."""
+    if not _is_chain(network):
+        return np.ones(network.dense[-1].fan_out)
     seen = signals(network, float((inputs**2).mean()))
-    weighted = weighted_signals(network, seen, rate_shares(network, how))
-    law = fisher_law(network, realised=weighted)
-    spread = law.variance / law.mean**2
-    end = largest_eigenvalue(network, seen, weighted=weighted).value / law.mean
-    if not (spread > _SHARP and end > 1 + _SHARP):
-        return np.ones(count)
-    usual = MarchenkoPastur(spread)
-    stretched = (usual.quantile((np.arange(count) + 0.5) / count) - 1) * (end - 1) / (usual.hull[1] - 1)
-    found = np.maximum(1 + stretched, 0.0)
-    found[-1] = max(found[-1], _SHARP)  # all mass at 0: one neuron, behind which outputs are multiples of one another
-    return found * count / found.sum()
+    return output_gram(network, seen, weighted_signals(network, seen, rate_shares(network, how)))
 
 
 def _sharpnesses(found: Kernels, gram: np.ndarray, how: Training, rng: np.random.Generator) -> tuple[np.ndarray, float]:

@@ -25,6 +25,7 @@ from freeness.advice.learning_rate import (
     hessian_scale,
     start_fraction,
 )
+from freeness.advice.output_gram import output_gram
 from freeness.advice.reach import is_homogeneous
 from freeness.errors import InputError
 from freeness.meanfield import ActivationSignal, DenseSignal, Signals, covariance, signals, variance_gain
@@ -309,12 +310,13 @@ def layer_means(network: Network, found: Signals, correlation: float = 1.0) -> t
 
 
 def _of_batch(network: Network, found: Signals, shares: tuple[LayerRate, ...], how: Training) -> float:
-    """((B-1)κ₂ + κ₁)/B with κ₁, κ₂ the mean diagonal and off-diagonal of the batch's Gram matrix, not below κ₁/B."""
+    """((B-1)κ₂ + κ₁)/B times the largest eigenvalue between outputs; κ₁, κ₂: mean diagonal and off-diagonal of the kernel."""
     assert how.correlation is not None
     same = _total(shares, layer_means(network, found))
     other = _total(shares, layer_means(network, found, float(how.correlation)))
     size = how.batch
-    return max((size - 1) * other + same, same - other) / size
+    between = output_gram(network, found, weighted_signals(network, found, shares))
+    return max((size - 1) * other + same, same - other) / size * float(between[-1])
 
 
 # --- words --------------------------------------------------------------------------------------------------------
