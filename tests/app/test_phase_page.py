@@ -83,7 +83,7 @@ def test_page_fits_a_phone_in_the_dark_and_everything_is_labelled(page):
     assert fits(page)
     assert not unlabelled(page)
     page.get_by_role("button", name="Light or dark").click()
-    page.wait_for_function("document.body.classList.contains('body--light')")
+    page.wait_for_function("document.body.classList.contains('body--light') && document.cookie.includes('light')")
     page.goto("/law")
     answered(page, "Spectrum from")
     assert page.evaluate("document.body.classList.contains('body--light')"), "the choice goes along to other pages"

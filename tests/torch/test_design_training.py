@@ -85,10 +85,10 @@ def test_a_hundred_layers_too(name: str, form: str, images: tuple[Split, Split, 
 def test_theory_s_rate_is_near_the_best_and_below_the_threshold(
     depth: int, name: str, form: str, images: tuple[Split, Split, float]
 ) -> None:
-    """Batches of correlated inputs from theory alone; 16 times the rate, 5.6 times 2/λ, destroys the network."""
+    """Batches of correlated inputs from theory alone; 24 times the rate, 8.4 times 2/λ, destroys the network."""
     scores = {}
-    for factor in (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 16.0):
+    for factor in (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 24.0):
         network, found = designed(depth, name, form, images[2])
         scores[factor] = accuracy(network, factor * found.learning_rate.recommended, images)
     assert scores[1.0] > max(scores.values()) - 0.04
-    assert scores[16.0] < 0.3
+    assert scores[24.0] < 0.3
