@@ -68,6 +68,12 @@ def gridded(trainer: Trainer, case: Case) -> dict[str, Any]:
     return {"rates": [rate for rate, _ in pairs], "losses": [loss for _, loss in pairs]}
 
 
+def above(trainer: Trainer, case: Case) -> dict[str, Any]:
+    """Losses beyond the range: Adam hardly breaks within it."""
+    rates = [RANGE[case.optimizer][1] * 2.5**step for step in range(1, 9)]
+    return {"rates": rates, "losses": _losses(trainer, rates)}
+
+
 def advised(trainer: Trainer, case: Case) -> dict[str, Any]:
     """The advice for each seed's network, what it cost, and how training goes at it and at multiples of its limit."""
     start, found, linear = time.process_time(), [], []
@@ -172,6 +178,7 @@ def main() -> None:
     if chosen.what == "tune":
         cases = [case for case in bank() if case.half not in ("judged", "last")][: chosen.cases]
         write(chosen.folder / "grid.jsonl", cases, gridded)
+        write(chosen.folder / "grid-adam-above.jsonl", [case for case in cases if case.optimizer == "adam"], above)
     else:
         cases, name = [case for case in bank() if case.half == half][: chosen.cases], half.replace(" ", "-")
         write(chosen.folder / f"advice-{name}.jsonl", cases, advised)

@@ -19,6 +19,7 @@ from tests.spectra.simulation import draw
 )
 @pytest.mark.parametrize("outputs", [3, 10])
 def test_they_are_those_of_drawn_networks(name, depth, options, outputs):
+    """Of means, not the mean of ratios: lengths of the GELU networks are unstable, and single ones scatter by factors."""
     qhat = 0.19 if name == "gelu" else 1.0
     network = mlp(depth, [300] * depth + [outputs], name, "gaussian" if name != "gelu" else "haar", **options)
     rng = np.random.default_rng(1)

@@ -116,7 +116,8 @@ def test_kinds_of_networks_have_factors_of_their_own_and_they_are_told():
             assert rate(loss, residual=True, **changes) == rate(loss, **changes)
     for name in ("normalised", "convolutional", "residual"):  # Adam's rate knows none of them
         assert rate(optimizer="adam", loudness=0.1, **{name: True}) == rate(optimizer="adam", loudness=0.1)
-    formula = start_rate(replace(FACTS, residual=True, saturating=True, batch=64), "half_squared_error").formula
+    facts = replace(FACTS, residual=True, saturating=True, batch=64, left=0.3, sharpness=1.0)
+    formula = start_rate(facts, "half_squared_error").formula
     assert formula.endswith(", times 0.84 for saturating activations, times 0.55 for quiet sums")
 
 
@@ -138,3 +139,14 @@ def test_squared_losses_stay_below_where_a_tenth_broke(optimizer, batch):
             facts = replace(FACTS, batch=batch, loudness=loudness, left=left, residual=True)
             found = start_rate(facts, "half_squared_error", optimizer)
             assert found.recommended <= found.early < found.limit
+
+
+def test_a_formula_that_is_not_the_rate_says_what_holds_it_down():
+    loud = replace(FACTS, loudness=50.4, reach=0.00751, sharpness=362.0, left=0.574, batch=64)
+    saturating = start_rate(replace(loud, saturating=True), "half_squared_error")
+    assert saturating.formula.endswith("but no more than 3 times the linearised bound")
+    other = start_rate(loud, "half_squared_error")
+    assert other.formula.endswith("but no more than where a tenth of such networks break")
+    assert other.recommended == other.early
+    for free in (start_rate(FACTS, "cross_entropy"), start_rate(loud, "half_squared_error", "adam")):
+        assert "no more" not in free.formula

@@ -45,9 +45,7 @@ def output_gram(network: Network, found: Signals, weighted: Signals | None = Non
         usual = MarchenkoPastur(spread)
         stretched = (usual.quantile((np.arange(count) + 0.5) / count) - 1) * (end - 1) / (usual.hull[1] - 1)
         values = np.maximum(1 + stretched, 0.0)
-        values[-1] = max(
-            values[-1], _SHARP
-        )  # all mass at 0: one neuron, behind which outputs are multiples of one another
+        values[-1] = max(values[-1], _SHARP)  # all mass at 0: one neuron, outputs are multiples of one another
     values *= count / values.sum()
     if top.single is not None and top.single / law.mean > values[-1]:
         values[-1] = min(top.single / law.mean, float(count))

@@ -125,9 +125,9 @@ def start_rate(facts: StartFacts, loss: Loss, optimizer: KnownOptimizer | Descen
 
     Gradient descent: scale·ℓ·(λℓ)^-b·l^a·left^d·(1-β)^m, with b = ½ and a = 0.4 for single samples, b = ¼ and a = 0.3 for
     batches. Adam: scale·λ^-0.4·P^-½·l^a for P parameters. Saturating activations get a factor of their own and, in gradient
-    descent, at most 3 times the bound of the linearised start; so do quiet sums that nothing normalises (batches). With squared
-    losses gradient descent stays below the rate at which a tenth of such networks break. A batch of more than 64 counts as 64.
-    All rates scale with the loss as they must: ℓ and 1/λ do.
+    descent, at most 3 times the bound of the linearised start. Quiet sums that nothing normalises get a factor in batches. With
+    squared losses gradient descent stays below the rate at which a tenth of such networks break. A batch of more than 64 counts
+    as 64. All rates scale with the loss as they must: ℓ and 1/λ do.
 
     Args:
         facts: of the model, its data and its batch size.
@@ -159,11 +159,11 @@ def start_rate(facts: StartFacts, loss: Loss, optimizer: KnownOptimizer | Descen
         rates = tuple(_descending(facts, each, (left, beta)) for each in _DESCENT[kind])
     single, batch = constants
     rate = _between(rates[0], rates[1], share)
-    if facts.saturating and descent.optimizer not in PRECONDITIONED:
-        rate = min(rate, _BEYOND * bound)
     breaking = breaking_rate(facts, kind, descent, share)
-    if kind == "squared" and descent.optimizer not in PRECONDITIONED:
-        rate = min(rate, breaking.early)
+    ceilings = {}
+    if descent.optimizer not in PRECONDITIONED:
+        ceilings |= {f"{_BEYOND:g} times the linearised bound": _BEYOND * bound} if facts.saturating else {}
+        ceilings |= {"where a tenth of such networks break": breaking.early} if kind == "squared" else {}
     formula = (batch if share == 1 else single).formula
     if 0 < share < 1:
         formula = f"a rate between {single.formula} for one sample and {batch.formula} for {_FAITHFUL}"
@@ -172,6 +172,9 @@ def start_rate(facts: StartFacts, loss: Loss, optimizer: KnownOptimizer | Descen
     )
     for name, factor in _kinds(facts, single, batch, share).items():
         formula += f", times {factor:.2g} for {name}"
+    for name, ceiling in ceilings.items():
+        if ceiling < rate and ceiling == min(ceilings.values()):
+            rate, formula = ceiling, f"{formula}, but no more than {name}"
     if breaking.limit < rate:  # quiet networks that hardly learn: any noise lifts their loss
         return StartRate(rate, None, None, formula, _EVIDENCE)
     return StartRate(rate, breaking.early, breaking.limit, formula, _EVIDENCE)
