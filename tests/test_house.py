@@ -18,7 +18,7 @@ NUMERIC = {"numpy", "scipy"}
 TYPED = NUMERIC | {"jaxtyping"}
 
 # Above the wall: each room sees those before it, and no framework.
-ABOVE_WALL = ["numerics", "laws", "operators", "calculus", "network", "meanfield", "spectra", "advice"]
+ABOVE_WALL = ["numerics", "laws", "operators", "calculus", "gaussian", "network", "meanfield", "spectra", "advice"]
 ROOMS = {room: set(ABOVE_WALL[:place]) for place, room in enumerate(ABOVE_WALL)}
 LIBRARIES = {room: TYPED for room in ABOVE_WALL} | {"numerics": NUMERIC}
 

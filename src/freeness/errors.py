@@ -1,8 +1,11 @@
-"""The errors that users meet. Each message is one sentence: what was expected, what came, what to do."""
+"""The errors that users meet, one sentence each: what was expected, what came, what to do; and checks of numbers."""
 
 from __future__ import annotations
 
+import math
+import numbers
 import re
+from typing import TypeGuard
 
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f]")  # escape sequences, control characters
 
@@ -32,3 +35,23 @@ def brief(error: BaseException) -> str:
         lines = [""]
     text = _CONTROL.sub("", lines[0]).strip().rstrip(".")
     return f"{type(error).__name__}{f' ({text})' if text else ''}"
+
+
+def is_real(value: object) -> bool:
+    """Whether a value is a finite real number (True and False are not numbers here).
+
+    Example:
+        >>> is_real(0.5), is_real(True), is_real(float("nan"))
+        (True, False, False)
+    """
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(float(value))
+
+
+def is_size(value: object) -> TypeGuard[int]:
+    """Whether a value is a whole number ≥ 1 (True is none).
+
+    Example:
+        >>> is_size(3), is_size(0), is_size(2.0)
+        (True, False, False)
+    """
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= 1

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import orthogonal
 
 from freeness.errors import InputError
+from freeness.gaussian import ActivationFunction
 from freeness.network import Gaussian, Haar, Measured, Network, ScaledIdentity, activation, activation_names, mlp
-from freeness.network.activations import ActivationFunction
 from freeness.network.layers import Activation, Dense
 from freeness.torch import build, initialize_, realised_signals, trace
 from freeness.torch.build import activation_module

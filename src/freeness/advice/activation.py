@@ -16,7 +16,7 @@ import numpy as np
 from scipy.optimize import root_scalar
 from scipy.special import ndtri
 
-from freeness.errors import InputError
+from freeness.errors import InputError, is_real, is_size
 from freeness.meanfield import (
     derivative_spread,
     edge_of_chaos,
@@ -29,8 +29,7 @@ from freeness.meanfield import (
 )
 from freeness.network import ActivationFunction, Network
 from freeness.network import activation as activation_of
-from freeness.network.activations import is_real
-from freeness.network.layers import Activation, is_size
+from freeness.network.layers import Activation
 
 Shape = Literal["normalised", "dks", "tat"]
 _SHAPES = ("normalised", "dks", "tat")

@@ -22,7 +22,7 @@ from freeness.advice.candidates import Candidate, chain, usual_candidates
 from freeness.advice.reach import Reach, is_homogeneous, reach, reachable
 from freeness.advice.theory_rate import RateCurve, TheoryRate, Training, rate_curve
 from freeness.advice.trade_off import TradeOff, trade_off
-from freeness.errors import ConvergenceError, InputError
+from freeness.errors import ConvergenceError, InputError, is_real, is_size
 from freeness.laws import Law
 from freeness.laws.display import attempted, html_table, number
 from freeness.meanfield import (
@@ -39,8 +39,6 @@ from freeness.meanfield import (
 )
 from freeness.network import ActivationFunction, Gaussian, Haar, Network, mlp
 from freeness.network import activation as activation_of
-from freeness.network.activations import is_real
-from freeness.network.layers import is_size
 
 Form = Literal["plain", "normalised", "dks", "tat"]
 _FORMS = ("plain", "normalised", "dks", "tat")

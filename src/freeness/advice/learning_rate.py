@@ -12,8 +12,7 @@ from typing import Literal
 import numpy as np
 
 from freeness.advice.analysis import LearningRate, Phase
-from freeness.errors import InputError
-from freeness.network.activations import is_real
+from freeness.errors import InputError, is_real
 from freeness.spectra.records import Prediction
 
 Loss = Literal["half_squared_error", "half_mean_squared_error", "mse", "cross_entropy"]

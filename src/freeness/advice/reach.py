@@ -6,10 +6,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from freeness.errors import InputError
+from freeness.errors import InputError, is_size
 from freeness.meanfield import derivative_spread, second_moment, squared_slope
 from freeness.network import ActivationFunction
-from freeness.network.layers import is_size
 
 _GRID = (1e-8, 1e2, 81)  # variances among which the reach is looked for
 _BOUNDARY = 1e-12  # σ_b²/q below 0 by less is rounding

@@ -27,11 +27,9 @@ from freeness.advice.learning_rate import (
 )
 from freeness.advice.output_gram import output_gram
 from freeness.advice.reach import is_homogeneous
-from freeness.errors import InputError
+from freeness.errors import InputError, is_real, is_size
 from freeness.meanfield import ActivationSignal, DenseSignal, Signals, covariance, signals, variance_gain
 from freeness.network import Activation, Dense, Network
-from freeness.network.activations import is_real
-from freeness.network.layers import is_size
 from freeness.spectra import gram_law
 from freeness.spectra.backward import layers_and_signals
 

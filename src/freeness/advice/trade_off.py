@@ -15,7 +15,7 @@ from scipy.optimize import root_scalar
 
 from freeness.advice.capacity import checked_snr
 from freeness.advice.edges import derivative_nodes, subordination
-from freeness.errors import InputError
+from freeness.errors import InputError, is_real, is_size
 from freeness.meanfield import (
     CriticalPoint,
     DenseSignal,
@@ -30,8 +30,6 @@ from freeness.meanfield import (
     variance_gain,
 )
 from freeness.network import Activation, ActivationFunction, Dense, Network
-from freeness.network.activations import is_real
-from freeness.network.layers import is_size
 
 _COEFFICIENTS = 64  # of the Hermite series
 _TAIL = 96  # the degree at which the rest of its energy is put

@@ -12,13 +12,12 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from freeness.advice.progress import Report
 from freeness.data import CLASSES, ImageSet, load_fashion_mnist
-from freeness.errors import InputError
+from freeness.errors import InputError, is_size
 from freeness.interpret.along_training import TrainingWatch
 from freeness.interpret.identity_mlp import IdentityMLP
 from freeness.interpret.rate import Optimizer
 from freeness.interpret.story import Interpretation, Labelled, StoryOptions, tell
 from freeness.interpret.training import FitOptions, fit
-from freeness.network.layers import is_size
 from freeness.torch import initialize_
 from freeness.torch.sampling import seeded_generator
 

@@ -7,8 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from freeness.errors import InputError
-from freeness.network.activations import is_real
+from freeness.errors import InputError, is_real
 from freeness.torch import InitializedLayer
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)

@@ -9,10 +9,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from freeness.errors import InputError
+from freeness.errors import InputError, is_real, is_size
+from freeness.gaussian import ActivationFunction
 from freeness.network import Dense, Network, mlp
-from freeness.network.activations import ActivationFunction, is_real
-from freeness.network.layers import is_size
 from freeness.torch import build
 
 

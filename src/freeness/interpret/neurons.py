@@ -10,10 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from freeness.errors import InputError
+from freeness.errors import InputError, is_real
 from freeness.interpret.identity_mlp import IdentityMLP
 from freeness.interpret.maps import input_parts
-from freeness.network.activations import is_real
 from freeness.torch import untouched
 
 Contribution = Literal["value", "change"]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from freeness.advice.progress import Progress, Report
-from freeness.errors import InputError
+from freeness.errors import InputError, is_real
 from freeness.interpret.along_training import TrainingState
 from freeness.interpret.identity_mlp import IdentityMLP
 from freeness.interpret.maps import contribution_maps
@@ -18,7 +18,6 @@ from freeness.interpret.neurons import Ablation, ablate_class, neuron_contributi
 from freeness.interpret.readings import LayerReadings, logit_lens, read_layers
 from freeness.interpret.roles import LayerRole, layer_roles
 from freeness.interpret.training import Fit
-from freeness.network.activations import is_real
 
 
 @dataclass(frozen=True, eq=False)

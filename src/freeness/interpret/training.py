@@ -11,10 +11,8 @@ from torch import Tensor, nn
 
 from freeness.advice import Descent, LearningRate
 from freeness.advice.progress import Progress, Report
-from freeness.errors import InputError
+from freeness.errors import InputError, is_real, is_size
 from freeness.interpret.rate import OPTIMIZERS, Optimizer, designed_rate
-from freeness.network.activations import is_real
-from freeness.network.layers import is_size
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 Watch = Callable[[int], object]

@@ -1,21 +1,32 @@
 """Gaussian-process theory of the forward signal."""
 
-from freeness.meanfield.covariance import Covariance, closed_covariance, covariance, has_closed_covariance
-from freeness.meanfield.derivative_law import derivative_law
+from freeness.gaussian import (
+    Covariance,
+    GaussianMoments,
+    closed_covariance,
+    covariance,
+    derivative_law,
+    gaussian_moments,
+    has_closed_covariance,
+    hermite_coefficients,
+    nonlinear_energy,
+    second_moment,
+    second_moment_slope,
+    slope_moment,
+    squared_slope,
+)
 from freeness.meanfield.fixed_point import FixedPoint, depth_scale, fixed_point
 from freeness.meanfield.forward import Pairs, Stream, forward
-from freeness.meanfield.hermite import hermite_coefficients, nonlinear_energy
 from freeness.meanfield.isometry import CriticalPoint, derivative_spread, isometric_point, normalised
 from freeness.meanfield.kernels import Kernels, kernels
-from freeness.meanfield.length_map import LengthMap, second_moment_slope, squared_slope
+from freeness.meanfield.length_map import LengthMap
 from freeness.meanfield.linear_training import Curve, Directions, LinearTraining, Unseen
-from freeness.meanfield.moments import GaussianMoments, gaussian_moments, slope_moment
 from freeness.meanfield.phase import EdgeOfChaos, PhaseDiagram, edge_of_chaos, phase_diagram
 from freeness.meanfield.positions import pooled, windows
 from freeness.meanfield.shaping import Shaped, shaped
 from freeness.meanfield.signals import ActivationSignal, DenseSignal, NeuronSignals, Signals
 from freeness.meanfield.trajectory import Trajectory, trajectory
-from freeness.meanfield.variance_map import second_moment, signals, variance_gain
+from freeness.meanfield.variance_map import signals, variance_gain
 
 __all__ = [
     "ActivationSignal",

@@ -13,9 +13,8 @@ import numpy as np
 from scipy.optimize import root_scalar
 
 from freeness.errors import InputError
-from freeness.meanfield.covariance import covariance
-from freeness.meanfield.length_map import LengthMap, squared_slope
-from freeness.network import ActivationFunction
+from freeness.gaussian import ActivationFunction, covariance, squared_slope
+from freeness.meanfield.length_map import LengthMap
 
 _STEPS = 400  # of the map before it is taken to creep
 _HUGE = 1e12  # a variance beyond this diverges

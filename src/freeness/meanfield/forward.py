@@ -19,8 +19,8 @@ from typing import NamedTuple
 import numpy as np
 
 from freeness.errors import InputError
+from freeness.gaussian import Transfer, at_one, transfer
 from freeness.meanfield.positions import convolved, pooled, same_position
-from freeness.meanfield.transfer import Transfer, at_one, transfer
 from freeness.meanfield.variance_map import variance_gain
 from freeness.network import (
     Activation,

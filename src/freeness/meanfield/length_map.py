@@ -7,9 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.meanfield.variance_map import second_moment
-from freeness.network import ActivationFunction
-from freeness.numerics.quadrature import gaussian_expectation
+from freeness.gaussian import ActivationFunction, second_moment, second_moment_slope, squared_slope
 
 _HUGE = 1e100  # squares of larger numbers leave the floats
 
@@ -55,39 +53,3 @@ class LengthMap:
     def gain(self, q: float) -> float:
         """χ₁ = σ_w² E φ'²: growth of squared gradients, and the slope of the correlation map at c = 1."""
         return self.sigma_w**2 * squared_slope(self.function, q)
-
-
-def second_moment_slope(function: ActivationFunction, q: float) -> float:
-    """d/dq E φ(√q ξ)² = E (φ² - φ(0)²)(ξ² - 1)/(2q).
-
-    Args:
-        function: φ.
-        q: variance, > 0.
-
-    Example:
-        >>> from freeness.network import activation
-        >>> round(second_moment_slope(activation("relu"), 2.0), 12)
-        0.5
-    """
-    start = float(function.function(np.zeros(1))[0]) ** 2
-    return gaussian_expectation(
-        lambda h: (function.function(h) ** 2 - start) * (h**2 / q - 1) / (2 * q), q, function.kinks
-    ).value
-
-
-def squared_slope(function: ActivationFunction, q: float) -> float:
-    """E φ'(√q ξ)²; φ'(0)², or the mean of both sides' squares, at q = 0.
-
-    Args:
-        function: φ.
-        q: variance, ≥ 0.
-
-    Example:
-        >>> from freeness.network import activation
-        >>> squared_slope(activation("relu"), 0.0), round(squared_slope(activation("relu"), 1.0), 12)
-        (0.5, 0.5)
-    """
-    if q > 0:
-        return gaussian_expectation(lambda h: function.derivative(h) ** 2, q, function.kinks).value
-    sides = function.derivative(np.array([-1e-12, 1e-12]))
-    return float(np.mean(sides**2))

@@ -9,9 +9,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from freeness.errors import InputError
-from freeness.meanfield.length_map import second_moment_slope, squared_slope
-from freeness.meanfield.variance_map import second_moment
-from freeness.network import ActivationFunction
+from freeness.gaussian import ActivationFunction, second_moment, second_moment_slope, squared_slope
 from freeness.numerics.quadrature import gaussian_nodes
 
 _LOW, _HIGH, _POINTS = 1e-6, 1e4, 201  # of q, on which E φ² and E φ'² are tabulated

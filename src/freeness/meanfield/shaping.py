@@ -18,8 +18,8 @@ from typing import Literal
 import numpy as np
 from scipy.optimize import root, root_scalar
 
-from freeness.errors import ConvergenceError, InputError
-from freeness.meanfield.covariance import covariance
+from freeness.errors import ConvergenceError, InputError, is_real
+from freeness.gaussian import covariance
 from freeness.network import (
     Activation,
     ActivationFunction,
@@ -34,7 +34,6 @@ from freeness.network import (
     affine_image,
     described,
 )
-from freeness.network.activations import is_real
 from freeness.numerics.quadrature import gaussian_nodes
 
 _ZETA = 1.5  # slope of the whole network's correlation map at 1, DKS

@@ -7,10 +7,9 @@ from functools import singledispatch
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.meanfield.derivative_law import derivative_law
+from freeness.gaussian import derivative_law, second_moment
 from freeness.meanfield.signals import ActivationSignal, DenseSignal, Signals
-from freeness.network import Activation, ActivationFunction, Dense, Gaussian, Haar, Measured, Network, ScaledIdentity
-from freeness.numerics.quadrature import Estimate, gaussian_expectation
+from freeness.network import Activation, Dense, Gaussian, Haar, Measured, Network, ScaledIdentity
 
 
 @singledispatch
@@ -34,17 +33,6 @@ def _(weights: Measured, fan_in: int, fan_out: int) -> float:
 def _(weights: Haar | ScaledIdentity, fan_in: int, fan_out: int) -> float:
     """‖Qx‖ = ‖x‖ where Q expands, so the mean square falls by fan_in/fan_out (theory.md §0)."""
     return weights.sigma_w**2 * min(1.0, fan_in / fan_out)
-
-
-def second_moment(function: ActivationFunction, q: float) -> Estimate:
-    """q̂ = E φ(√q ξ)².
-
-    Example:
-        >>> from freeness.network import activation
-        >>> round(second_moment(activation("relu"), 2.0).value, 12)
-        1.0
-    """
-    return gaussian_expectation(lambda h: function.function(h) ** 2, q, function.kinks)
 
 
 def signals(network: Network, qhat0: float = 1.0) -> Signals:

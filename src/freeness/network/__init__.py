@@ -1,9 +1,14 @@
 """The framework-free record of a network: layers, weight ensembles, activations, builders."""
 
-from freeness.network.activations import ActivationFunction, activation, activation_names
-from freeness.network.affine import AffineImage, affine_image
+from freeness.gaussian import (
+    ActivationFunction,
+    AffineImage,
+    activation,
+    activation_names,
+    affine_image,
+    custom_activation,
+)
 from freeness.network.builders import Branch, cnn, mixer, mlp, resnet
-from freeness.network.custom import custom_activation
 from freeness.network.ensembles import Ensemble, Gaussian, Haar, Measured, ScaledIdentity
 from freeness.network.layers import (
     Activation,

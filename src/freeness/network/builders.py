@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from freeness.errors import InputError
-from freeness.network.activations import ActivationFunction, activation, is_real
+from freeness.errors import InputError, is_real
+from freeness.gaussian import ActivationFunction, activation
 from freeness.network.ensembles import Gaussian, Haar, ScaledIdentity
 from freeness.network.layers import (
     Activation,

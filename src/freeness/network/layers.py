@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeGuard
+from typing import Literal
 
-import numpy as np
-
-from freeness.errors import InputError
-from freeness.network.activations import ActivationFunction, is_real
+from freeness.errors import InputError, is_real, is_size
+from freeness.gaussian import ActivationFunction
 from freeness.network.ensembles import Ensemble
 
 
@@ -205,16 +203,6 @@ class Network:
                 "covers no other layers."
             )
         return kept
-
-
-def is_size(value: object) -> TypeGuard[int]:
-    """Whether a value is a whole number ≥ 1 (True is none).
-
-    Example:
-        >>> is_size(3), is_size(0), is_size(2.0)
-        (True, False, False)
-    """
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(value >= 1)
 
 
 def _check_weights(layer: Dense | Convolution | TokenMixing, sizes: tuple[int, int], sigma_b: float) -> None:

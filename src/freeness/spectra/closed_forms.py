@@ -14,14 +14,14 @@ from typing import NamedTuple
 import numpy as np
 
 from freeness.calculus.affine import AffineLaw
-from freeness.errors import InputError
+from freeness.errors import InputError, is_size
 from freeness.laws import Atom, Atoms, Law, Mixture, PointMass
 from freeness.laws.atoms import simplify
 from freeness.laws.law import require_laws
 from freeness.laws.wachter import Wachter
 from freeness.meanfield import ActivationSignal, DenseSignal, Signals, signals
 from freeness.network import Network
-from freeness.network.layers import Dense, is_size
+from freeness.network.layers import Dense
 from freeness.spectra.backward import fisher_law, gram_law, layers_and_signals
 
 _LEAST = 1e-13  # a mass below it is the rounding of an exact 0

@@ -13,11 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from freeness.errors import InputError
+from freeness.errors import InputError, is_size
 from freeness.laws import Empirical
 from freeness.meanfield import ActivationSignal, DenseSignal, Signals
 from freeness.network import Activation, Convolution, Dense, Gaussian, Haar, Measured, Network, TokenMixing
-from freeness.network.layers import is_size
 from freeness.spectra.backward import is_chain
 from freeness.spectra.graph import NeuronSignals, drawn, forward_pass
 from freeness.spectra.graph_builder import Weights, sizes

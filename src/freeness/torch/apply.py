@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from freeness.errors import InputError
+from freeness.gaussian import ActivationFunction
 from freeness.network import activation, activation_names
-from freeness.network.activations import ActivationFunction
 from freeness.torch.elementwise import TorchFunction
 from freeness.torch.kernels import Convolution
 from freeness.torch.load import load_data

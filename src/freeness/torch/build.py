@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from freeness.errors import InputError
-from freeness.network.activations import ActivationFunction
-from freeness.network.affine import AffineImage
+from freeness.gaussian import ActivationFunction, AffineImage
 from freeness.network.layers import Dense, Network
 from freeness.torch.elementwise import TorchFunction
 from freeness.torch.sampling import weight_matrix

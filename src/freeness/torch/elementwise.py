@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch._ops import OpOverload
 
+from freeness.gaussian import ActivationFunction
 from freeness.network import activation
-from freeness.network.activations import ActivationFunction
 
 
 @dataclass(frozen=True)

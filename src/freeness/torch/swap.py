@@ -7,8 +7,8 @@ from typing import NamedTuple
 from torch import nn
 
 from freeness.errors import InputError
+from freeness.gaussian import ActivationFunction
 from freeness.network import activation
-from freeness.network.activations import ActivationFunction
 from freeness.torch.build import AffineActivation, activation_module
 
 _KINDS: dict[type[nn.Module], str] = {

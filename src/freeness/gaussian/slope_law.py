@@ -6,9 +6,9 @@ import numpy as np
 from scipy.special import ndtr
 
 from freeness.errors import InputError
+from freeness.gaussian.activations import ActivationFunction
 from freeness.laws import Atoms, GaussianPushforward, Law
 from freeness.laws.atoms import simplify
-from freeness.network import ActivationFunction
 
 
 def derivative_law(function: ActivationFunction, q: float) -> Law:
@@ -19,7 +19,7 @@ def derivative_law(function: ActivationFunction, q: float) -> Law:
         q: pre-activation variance, > 0.
 
     Example:
-        >>> from freeness.network import activation
+        >>> from freeness.gaussian import activation
         >>> derivative_law(activation("relu"), 1.0)
         Projection(trace=0.5, height=1.0)
     """

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freeness import InputError
-from freeness.meanfield import covariance, edge_of_chaos
-from freeness.network import activation, activation_names, custom_activation
+from freeness.gaussian import activation, activation_names, covariance, custom_activation
+from freeness.meanfield import edge_of_chaos
 
 
 @pytest.mark.parametrize("name", activation_names())

@@ -13,11 +13,10 @@ from numpy.polynomial import chebyshev
 from scipy.interpolate import CubicSpline
 
 from freeness.errors import InputError
-from freeness.meanfield.covariance import closed_covariance, covariance, has_closed_covariance
-from freeness.meanfield.hermite import hermite_coefficients
-from freeness.meanfield.length_map import squared_slope
-from freeness.meanfield.variance_map import second_moment
-from freeness.network import ActivationFunction
+from freeness.gaussian.activations import ActivationFunction
+from freeness.gaussian.covariances import closed_covariance, covariance, has_closed_covariance
+from freeness.gaussian.hermite import hermite_coefficients
+from freeness.gaussian.moments import second_moment, squared_slope
 
 Transfer = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
@@ -48,7 +47,7 @@ def transfer(function: ActivationFunction, variances: np.ndarray, pairs: int) ->
     Source: Williams (1997) and Cho, Saul (2009) for closed forms; Mehler's formula for the series in c.
 
     Example:
-        >>> from freeness.network import activation
+        >>> from freeness.gaussian import activation
         >>> q = np.array([0.5, 2.0])
         >>> value, slope = transfer(activation("tanh"), q, 1)(q[:1], q[1:], np.array([0.3]))
         >>> value.round(6).tolist()
@@ -77,7 +76,7 @@ def at_one(function: ActivationFunction, q: np.ndarray) -> tuple[np.ndarray, np.
     """E φ² and E φ'² at every variance of an array.
 
     Example:
-        >>> from freeness.network import activation
+        >>> from freeness.gaussian import activation
         >>> at_one(activation("relu"), np.array([2.0]))
         (array([1.]), array([0.5]))
     """

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from freeness import InputError, mlp
+from freeness.gaussian import activation, activation_names
 from freeness.meanfield import signals
-from freeness.network import activation
 
 PIECEWISE = [
     ("relu", {}, lambda x: np.maximum(x, 0)),
@@ -65,3 +65,20 @@ def test_impossible_activations_are_one_sentence(name, parameters):
     with pytest.raises(InputError, match=r"expected .*(got|than 0)") as caught:
         activation(name, **parameters)
     assert str(caught.value).endswith(".") and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", activation_names())
+def test_derivatives_of_the_table_are_derivatives(name):
+    function = activation(name)
+    x = np.linspace(-7.3, 7.3, 211)
+    x = x[np.all([np.abs(x - kink) > 1e-3 for kink in function.kinks] or [x == x], axis=0)]
+    step = 1e-5
+    numeric = (function.function(x + step) - function.function(x - step)) / (2 * step)
+    assert np.allclose(function.derivative(x), numeric, atol=1e-8)
+
+
+def test_an_unknown_activation_is_named_with_the_known_ones():
+    with pytest.raises(InputError, match=r"hardtanh.*got 'swishy'"):
+        mlp(2, 10, "swishy")
+    with pytest.raises(InputError, match="parameters that relu knows"):
+        activation("relu", slope=2.0)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from freeness.errors import InputError
-from freeness.network.activations import ActivationFunction, is_real
+from freeness.errors import InputError, is_real
+from freeness.gaussian.activations import ActivationFunction
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def affine_image(image: AffineImage, name: str = "") -> ActivationFunction:
         InputError: numbers that are not finite, a gain that is not positive or a scale 0.
 
     Example:
-        >>> from freeness.network import activation
+        >>> from freeness.gaussian import activation
         >>> wide = affine_image(AffineImage(activation("hardtanh"), gain=0.5, scale=2.0))
         >>> wide.kinks, wide.slopes
         ((-2.0, 2.0), (0.0, 1.0, 0.0))

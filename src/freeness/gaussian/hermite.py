@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.network import ActivationFunction
+from freeness.gaussian.activations import ActivationFunction
 from freeness.numerics.quadrature import gaussian_nodes
 
 
@@ -20,7 +20,7 @@ def hermite_coefficients(function: ActivationFunction, q: float, count: int) -> 
     Source: Mehler's formula; Daniely, Frostig, Singer (2016).
 
     Example:
-        >>> from freeness.network import activation
+        >>> from freeness.gaussian import activation
         >>> hermite_coefficients(activation("relu"), 1.0, 3).round(6).tolist()
         [0.398942, 0.5, 0.282095]
     """
@@ -49,7 +49,7 @@ def nonlinear_energy(function: ActivationFunction, q: float) -> float:
         q: variance, > 0.
 
     Example:
-        >>> from freeness.network import activation
+        >>> from freeness.gaussian import activation
         >>> round(nonlinear_energy(activation("relu"), 1.0), 6)  # ½ - 1/2π - ¼ over ½
         0.18169
     """

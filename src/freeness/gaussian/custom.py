@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.network.activations import ActivationFunction, Elementwise, activation_names
+from freeness.gaussian.activations import ActivationFunction, Elementwise, activation_names
 
 _REACH = 10.0  # kinks are looked for in [-10, 10]
 _CELLS = 4000

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 
 from freeness import InputError
-from freeness.meanfield import covariance, hermite_coefficients, nonlinear_energy, second_moment
-from freeness.network import activation, activation_names
+from freeness.gaussian import (
+    activation,
+    activation_names,
+    covariance,
+    hermite_coefficients,
+    nonlinear_energy,
+    second_moment,
+)
 
 
 @pytest.mark.parametrize("name", activation_names())

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
 from freeness.errors import InputError
-from freeness.network import ActivationFunction, activation
+from freeness.gaussian.activations import ActivationFunction, activation
 from freeness.numerics.quadrature import gaussian_nodes
 
 _ANGLES = 96  # Gauss–Legendre nodes of the integral over the correlation
@@ -47,7 +47,7 @@ def covariance(function: ActivationFunction, q1: float, q2: float, c: ArrayLike)
     Source: Williams (1997) for erf; Cho, Saul (2009) for ReLU; Poole et al. (2016).
 
     Example:
-        >>> from freeness.network import activation
+        >>> from freeness.gaussian import activation
         >>> found = covariance(activation("relu"), 1.0, 1.0, [0.0, 1.0])
         >>> found.value.round(12).tolist(), found.slope.round(12).tolist()
         ([0.159154943092, 0.5], [0.25, 0.5])
@@ -87,7 +87,7 @@ def closed_covariance(
         q12: covariances.
 
     Example:
-        >>> from freeness.network import activation
+        >>> from freeness.gaussian import activation
         >>> value, slope = closed_covariance(activation("sin"), np.array(1.0), np.array(1.0), np.array(0.0))
         >>> float(value)
         0.0
@@ -104,7 +104,7 @@ def has_closed_covariance(function: ActivationFunction) -> bool:
     """Whether :func:`closed_covariance` knows the activation.
 
     Example:
-        >>> from freeness.network import activation
+        >>> from freeness.gaussian import activation
         >>> has_closed_covariance(activation("relu")), has_closed_covariance(activation("tanh"))
         (True, False)
     """

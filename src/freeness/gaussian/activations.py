@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy import special
 
-from freeness.errors import InputError
+from freeness.errors import InputError, is_real
 
 Elementwise = Callable[[np.ndarray], np.ndarray]
 
@@ -57,11 +56,6 @@ def activation(name: str, **parameters: float) -> ActivationFunction:
         return replace(_TABLE[name](**parameters), parameters=tuple(sorted(parameters.items())))
     except TypeError as error:
         raise InputError(f"expected parameters that {name} knows, got {sorted(parameters)}; leave them out.") from error
-
-
-def is_real(value: object) -> bool:
-    """Whether a value is a finite real number (True and False are not numbers here)."""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and bool(np.isfinite(float(value)))
 
 
 def activation_names() -> tuple[str, ...]:

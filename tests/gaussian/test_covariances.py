@@ -6,10 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freeness import InputError
-from freeness.meanfield import covariance, second_moment, squared_slope
-from freeness.meanfield.covariance import _kinked, _piecewise_linear, _smooth
-from freeness.network import activation, activation_names
-from freeness.network.activations import ActivationFunction
+from freeness.gaussian import ActivationFunction, activation, activation_names, covariance, second_moment, squared_slope
+from freeness.gaussian.covariances import _kinked, _piecewise_linear, _smooth
 
 C = np.array([-1.0, -0.99, -0.3, 0.0, 0.5, 0.9, 0.999, 1.0])
 variances = st.floats(0.05, 6.0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.network import ActivationFunction
+from freeness.gaussian.activations import ActivationFunction
 from freeness.numerics.quadrature import Estimate, gaussian_expectation
 
 
@@ -36,7 +36,7 @@ def gaussian_moments(function: ActivationFunction, q: float) -> GaussianMoments:
         q: variance, > 0.
 
     Example:
-        >>> from freeness.network import activation
+        >>> from freeness.gaussian import activation
         >>> found = gaussian_moments(activation("relu"), 1.0)
         >>> round(found.mean.value, 6), round(found.cross.value, 6), abs(found.curvature.value) < 1e-12
         (0.398942, 0.398942, True)
@@ -75,10 +75,57 @@ def slope_moment(function: ActivationFunction, q: float, k: int) -> Estimate:
 
     Example:
         >>> import math
-        >>> from freeness.network import activation
+        >>> from freeness.gaussian import activation
         >>> abs(slope_moment(activation("erf_unit"), 0.7, 3).value - (1 + 3 * math.pi * 0.7) ** -0.5) < 1e-14
         True
     """
     if isinstance(k, bool) or k != int(k) or k < 1:
         raise InputError(f"expected an order k ≥ 1, got {k!r}; μ_k is the mean of φ' to the power 2k.")
     return gaussian_expectation(lambda h: function.derivative(h) ** (2 * int(k)), q, function.kinks)
+
+
+def second_moment(function: ActivationFunction, q: float) -> Estimate:
+    """q̂ = E φ(√q ξ)².
+
+    Example:
+        >>> from freeness.gaussian import activation
+        >>> round(second_moment(activation("relu"), 2.0).value, 12)
+        1.0
+    """
+    return gaussian_expectation(lambda h: function.function(h) ** 2, q, function.kinks)
+
+
+def second_moment_slope(function: ActivationFunction, q: float) -> float:
+    """d/dq E φ(√q ξ)² = E (φ² - φ(0)²)(ξ² - 1)/(2q).
+
+    Args:
+        function: φ.
+        q: variance, > 0.
+
+    Example:
+        >>> from freeness.gaussian import activation
+        >>> round(second_moment_slope(activation("relu"), 2.0), 12)
+        0.5
+    """
+    start = float(function.function(np.zeros(1))[0]) ** 2
+    return gaussian_expectation(
+        lambda h: (function.function(h) ** 2 - start) * (h**2 / q - 1) / (2 * q), q, function.kinks
+    ).value
+
+
+def squared_slope(function: ActivationFunction, q: float) -> float:
+    """E φ'(√q ξ)²; φ'(0)², or the mean of both sides' squares, at q = 0.
+
+    Args:
+        function: φ.
+        q: variance, ≥ 0.
+
+    Example:
+        >>> from freeness.gaussian import activation
+        >>> squared_slope(activation("relu"), 0.0), round(squared_slope(activation("relu"), 1.0), 12)
+        (0.5, 0.5)
+    """
+    if q > 0:
+        return gaussian_expectation(lambda h: function.derivative(h) ** 2, q, function.kinks).value
+    sides = function.derivative(np.array([-1e-12, 1e-12]))
+    return float(np.mean(sides**2))

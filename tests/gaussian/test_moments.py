@@ -5,8 +5,7 @@ import pytest
 from scipy.special import erf
 
 from freeness import InputError
-from freeness.meanfield import gaussian_moments, slope_moment
-from freeness.network import activation, activation_names
+from freeness.gaussian import activation, activation_names, gaussian_moments, slope_moment
 
 
 @pytest.mark.parametrize("q", [0.05, 0.8, 6.0])

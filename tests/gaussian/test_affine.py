@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freeness import InputError
-from freeness.network import AffineImage, activation, affine_image
+from freeness.gaussian import AffineImage, activation, affine_image
 
 
 @given(

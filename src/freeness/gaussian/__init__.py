@@ -1,0 +1,43 @@
+"""Gaussian expectations in one and two variables, and the one table of activations."""
+
+from freeness.gaussian.activations import ActivationFunction, Elementwise, activation, activation_names
+from freeness.gaussian.affine import AffineImage, affine_image
+from freeness.gaussian.covariances import Covariance, closed_covariance, covariance, has_closed_covariance
+from freeness.gaussian.custom import custom_activation
+from freeness.gaussian.hermite import hermite_coefficients, nonlinear_energy
+from freeness.gaussian.moments import (
+    GaussianMoments,
+    gaussian_moments,
+    second_moment,
+    second_moment_slope,
+    slope_moment,
+    squared_slope,
+)
+from freeness.gaussian.pairs import Transfer, at_one, transfer
+from freeness.gaussian.slope_law import derivative_law
+
+__all__ = [
+    "ActivationFunction",
+    "AffineImage",
+    "Covariance",
+    "Elementwise",
+    "GaussianMoments",
+    "Transfer",
+    "activation",
+    "activation_names",
+    "affine_image",
+    "at_one",
+    "closed_covariance",
+    "covariance",
+    "custom_activation",
+    "derivative_law",
+    "gaussian_moments",
+    "has_closed_covariance",
+    "hermite_coefficients",
+    "nonlinear_energy",
+    "second_moment",
+    "second_moment_slope",
+    "slope_moment",
+    "squared_slope",
+    "transfer",
+]
