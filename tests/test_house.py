@@ -39,7 +39,7 @@ ROOMS |= {
 }
 LIBRARIES |= {
     "data": {"numpy", "pooch"},
-    "torch": TYPED | {"torch", "curvlinops", "pydantic"},
+    "torch": TYPED | {"torch", "pydantic"},
     "interpret": TYPED | {"torch"},
     "experiments": TYPED | {"torch", "dask", "distributed", "xarray", "pandas", "pydantic"},
     "plots": TYPED | {"matplotlib", "plotly"},

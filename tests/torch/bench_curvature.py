@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from curvlinops import GGNLinearOperator
 from pytest_benchmark.fixture import BenchmarkFixture
 from scipy.sparse.linalg import eigsh
 from torch import Tensor, nn
@@ -28,10 +27,11 @@ def convolutional() -> tuple[nn.Module, Tensor]:
 
 def by_curvlinops(model: nn.Module, inputs: Tensor, targets: Tensor) -> tuple[float, float]:
     """λ_max and seconds."""
+    curvlinops: Any = pytest.importorskip("curvlinops", reason="curvlinops is a peer: pip install freeness[peers]")
     start = time.perf_counter()
     parameters = list(model.parameters())
-    kind: Any = GGNLinearOperator
-    operator = kind(model, nn.CrossEntropyLoss(), parameters, [(inputs, targets)], check_deterministic=False)
+    data = [(inputs, targets)]
+    operator = curvlinops.GGNLinearOperator(model, nn.CrossEntropyLoss(), parameters, data, check_deterministic=False)
     matrix = operator.to_scipy(np.float32)
     first = torch.randn(matrix.shape[0], generator=torch.Generator().manual_seed(0)).numpy()
     solve: Any = eigsh

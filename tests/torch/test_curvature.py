@@ -19,6 +19,7 @@ from freeness.torch import (
     estimate_fisher,
     trace,
 )
+from freeness.torch.curvature_matrices import Matrix
 from freeness.torch.losses import Loss
 from freeness.torch.measure import _factors, _jacobian
 from freeness.torch.signals import layer_values
@@ -219,8 +220,9 @@ def test_batch_statistics_belong_to_the_curvature_on_request() -> None:
     jacobian = torch.func.jacrev(outputs)(flat).flatten(0, 1)
     assert found == pytest.approx(float(torch.linalg.eigvalsh(jacobian @ jacobian.T / 9)[-1]), rel=1e-7)
     assert abs(batch_sharpness(model, inputs, targets, "half_squared_error").value / found - 1) > 1e-2
-    with pytest.raises(InputError, match=r"torch.func can differentiate twice, got RuntimeError .*take the matrix"):
-        batch_sharpness(model, inputs, targets, "half_squared_error", CurvatureOptions("hessian", training=True))
+    curved = torch.func.hessian(lambda vector: (outputs(vector) - targets).square().sum() / 2 / 9)(flat)
+    hessian = batch_sharpness(model, inputs, targets, "half_squared_error", CurvatureOptions("hessian", training=True))
+    assert hessian.value == pytest.approx(float(torch.linalg.eigvalsh(curved)[-1]), rel=1e-7)
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
 
 
@@ -262,6 +264,59 @@ class Opaque(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(context, cotangent: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         return cotangent * (1 - context.saved_tensors[0].tanh().square())
+
+
+class ForwardOnly(torch.autograd.Function):
+    """The same, and it says how it is differentiated going forward."""
+
+    @staticmethod
+    def forward(context, x: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        context.save_for_backward(x)
+        context.save_for_forward(x)
+        return x.tanh()
+
+    backward = Opaque.backward
+
+    @staticmethod
+    def jvp(context, tangent: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return tangent * (1 - context.saved_tensors[0].tanh().square())
+
+
+@pytest.mark.parametrize("matrix", ["ggn", "empirical_fisher"])
+def test_a_backward_pass_without_a_derivative_is_measured_going_forward(matrix: Matrix) -> None:
+    class Custom(nn.Linear):
+        def forward(self, input: Tensor) -> Tensor:
+            return ForwardOnly.apply(super().forward(input))
+
+    model, plain = (nn.Sequential(kind(16, 5), nn.Linear(5, 3)).double() for kind in (Custom, nn.Linear))
+    plain.load_state_dict(model.state_dict())
+    plain.insert(1, nn.Tanh())
+    inputs, targets = data("mse")
+    how = CurvatureOptions(matrix)
+    found, wanted = (batch_sharpness(some, inputs, targets, "mse", how).value for some in (model, plain))
+    assert found == pytest.approx(wanted, rel=1e-8)
+    with pytest.raises(InputError, match="differentiate twice"):
+        batch_sharpness(model, inputs, targets, "mse", CurvatureOptions("hessian"))
+
+
+def test_a_backward_pass_that_hides_its_dependence_has_no_hessian() -> None:
+    class Hidden(torch.autograd.Function):
+        @staticmethod
+        def forward(context, x: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+            context.save_for_backward(x)
+            return x.tanh()
+
+        @staticmethod
+        def backward(context, cotangent: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+            return cotangent.detach() * (1 - context.saved_tensors[0].tanh().square())
+
+    class Custom(nn.Linear):
+        def forward(self, input: Tensor) -> Tensor:
+            return Hidden.apply(super().forward(input))
+
+    model, (inputs, targets) = nn.Sequential(Custom(16, 5), nn.Linear(5, 3)).double(), data("mse")
+    with pytest.raises(InputError, match="derivative of an operation's backward pass is missing"):
+        batch_sharpness(model, inputs, targets, "mse", CurvatureOptions("hessian"))
 
 
 @pytest.mark.parametrize("skip", [0.0, 1.0])

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from curvlinops import GGNLinearOperator, HessianLinearOperator
 from scipy.sparse.linalg import LinearOperator
 from torch import Tensor, nn
 
 from freeness.errors import InputError, brief
 from freeness.torch.losses import Loss, loss_function
-from freeness.torch.products import JacobianProducts
+from freeness.torch.products import JacobianProducts, parameter_products
 from freeness.torch.state import trained_parameters
 
-_LOG = logging.getLogger(__name__)
 CHUNK = 256  # samples held at a time
 
 Matrix = Literal["ggn", "fisher", "hessian", "empirical_fisher"]
@@ -26,9 +24,9 @@ Matrix = Literal["ggn", "fisher", "hessian", "empirical_fisher"]
 def curvature_operator(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss, matrix: Matrix) -> LinearOperator:
     """A curvature matrix in all trained parameters, to be used while the model stays as it is.
 
-    The Hessian comes from curvlinops. The others are Jᵀ M J with a matrix M in the outputs, J v being the derivative of the
-    backward pass: the graph of a batch that is held at once is kept for all products. Where a backward pass has no derivative
-    curvlinops gives the Gauss–Newton matrix.
+    H v is the derivative of the gradient of the loss, along v. The others are Jᵀ M J with a matrix M in the outputs, and the
+    products J v and Jᵀu of :func:`~freeness.torch.products.parameter_products`. The graph of a batch that is held at once is
+    kept for all products.
 
     Args:
         model: any module, its parameters requiring gradients.
@@ -47,83 +45,110 @@ def curvature_operator(model: nn.Module, inputs: Tensor, targets: Tensor, loss: 
         >>> curvature_operator(model, x, y, "half_squared_error", "ggn") @ np.array([1.0, 0.0])
         array([ 9., 12.])
     """
-    parameters = list(trained_parameters(model).values())
-    dtype = np.dtype(np.float32 if parameters[0].dtype == torch.float32 else np.float64)
-    chunk = len(inputs) if model.training else CHUNK  # batch statistics are those of the whole batch
-    data = list(zip(inputs.detach().split(chunk), targets.detach().split(chunk), strict=True))
-    if matrix != "hessian":
-        try:
-            product = _Outer(model, parameters, data, loss, matrix == "empirical_fisher")
-            made: Any = LinearOperator  # its stub knows no arguments
-            return made((product.size, product.size), matvec=product, rmatvec=product, dtype=dtype)
-        except (RuntimeError, NotImplementedError) as error:
-            reason = brief(error)
-            if matrix == "empirical_fisher":
-                raise InputError(
-                    f"expected operations whose backward pass has a derivative, got one without ({reason}); take ggn."
-                ) from error
-            _LOG.info("no derivative of the backward pass (%s), using curvlinops", reason)
-    kind: Any = HessianLinearOperator if matrix == "hessian" else GGNLinearOperator
-    operator = kind(model, loss_function(loss), parameters, data, check_deterministic=False, num_data=len(inputs))
-    found = operator.to_scipy(dtype)
     try:
-        found.matvec(np.zeros(found.shape[0], dtype))  # fails here where it fails at all
+        product = (_Hessian if matrix == "hessian" else _Outer)(model, (inputs, targets), loss, matrix)
     except (RuntimeError, NotImplementedError) as error:
         remedy = "write its backward pass in torch's operations" if matrix == "ggn" else 'take the matrix "ggn"'
         raise InputError(
-            f"expected operations that torch.func can differentiate twice, got {brief(error)}; {remedy}."
+            f"expected operations that torch can differentiate twice, got {brief(error)}; {remedy}."
         ) from error
-    return found
+    made: Any = LinearOperator  # its stub knows no arguments
+    dtype = np.float32 if product.parameters[0].dtype == torch.float32 else np.float64
+    return made((product.size, product.size), matvec=product, rmatvec=product, dtype=np.dtype(dtype))
 
 
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """A part of the batch: J, its outputs as a point of their own, and the loss' slope there, times the samples."""
+class _Curvature(ABC):
+    """v ↦ (1/B) Σ over parts of the batch of A v, A the matrix of the sum of the losses of a part.
 
-    products: JacobianProducts
-    point: Tensor
-    slope: Tensor
+    The graph of a batch that is held at once is kept; of a larger one it is built anew for every product.
+    """
 
+    def __init__(self, model: nn.Module, data: tuple[Tensor, Tensor], loss: Loss, matrix: Matrix) -> None:
+        self.model, self.criterion, self.matrix = model, loss_function(loss), matrix
+        self.parameters = list(trained_parameters(model).values())
+        self.sizes = [parameter.numel() for parameter in self.parameters]
+        self.size, self.samples = sum(self.sizes), len(data[0])
+        chunk = self.samples if model.training else CHUNK  # batch statistics are those of the whole batch
+        self.parts = list(zip(data[0].detach().split(chunk), data[1].detach().split(chunk), strict=True))
+        first = self.multiplied(*self.parts[0])
+        self.kept = first if len(self.parts) == 1 else None
 
-class _Outer:
-    """v ↦ Jᵀ M J v, M the Hessian of the loss in the outputs, or the outer products of its slopes."""
-
-    def __init__(
-        self,
-        model: nn.Module,
-        parameters: list[nn.Parameter],
-        data: list[tuple[Tensor, Tensor]],
-        loss: Loss,
-        empirical: bool,
-    ) -> None:
-        self.model, self.parameters, self.data = model, parameters, data
-        self.criterion, self.empirical = loss_function(loss), empirical
-        self.samples = sum(len(inputs) for inputs, _ in data)
-        first = self._part(*data[0])
-        self.size = first.products.size
-        self.kept = first if len(data) == 1 else None
-
-    def _part(self, inputs: Tensor, targets: Tensor) -> _Part:
-        with torch.enable_grad():
-            products = JacobianProducts(self.model(inputs), self.parameters)
-            point = products.outputs.detach().clone().requires_grad_()
-            value = self.criterion(point, targets) * len(inputs)
-            (slope,) = torch.autograd.grad(value, point, create_graph=True)
-        return _Part(products, point, slope)
+    @abstractmethod
+    def multiplied(self, inputs: Tensor, targets: Tensor) -> Callable[[Tensor], Tensor]:
+        """v ↦ A v of a part."""
 
     def __call__(self, vector: np.ndarray) -> np.ndarray:
         """One product."""
         like = self.parameters[0]
         flat = torch.from_numpy(np.ascontiguousarray(vector).reshape(-1)).to(like.device, like.dtype)
         total = torch.zeros_like(flat)
-        for inputs, targets in self.data:
-            part = self.kept or self._part(inputs, targets)
-            pushed = part.products.push(flat)
-            if self.empirical:
-                slope = part.slope.detach()
-                along = (slope * pushed).flatten(1).sum(1)
-                curved = slope * along.reshape(-1, *[1] * (slope.ndim - 1))
-            else:
-                (curved,) = torch.autograd.grad(part.slope, part.point, pushed, retain_graph=True)
-            total += part.products.pull(curved)
+        for inputs, targets in self.parts:
+            total += (self.kept or self.multiplied(inputs, targets))(flat)
         return (total / self.samples).cpu().numpy()
+
+
+class _Outer(_Curvature):
+    """Jᵀ M J, M the Hessian of the loss in the outputs, or the outer products of its slopes."""
+
+    def multiplied(self, inputs: Tensor, targets: Tensor) -> Callable[[Tensor], Tensor]:
+        products = parameter_products(self.model, inputs)
+        with torch.enable_grad():
+            point = products.outputs.detach().clone().requires_grad_()
+            value = self.criterion(point, targets) * len(inputs)
+            (slope,) = torch.autograd.grad(value, point, create_graph=True)
+
+        def product(vector: Tensor) -> Tensor:
+            pushed = products.push(vector)
+            if self.matrix == "empirical_fisher":
+                along = (slope.detach() * pushed).flatten(1).sum(1)
+                return products.pull(slope.detach() * along.reshape(-1, *[1] * (slope.ndim - 1)))
+            (curved,) = torch.autograd.grad(slope, point, pushed, retain_graph=True)
+            return products.pull(curved)
+
+        return product
+
+
+class _Hessian(_Curvature):
+    """The derivative of the gradient, which is symmetric, from its other side: v ↦ ∂(gradient·v)/∂parameters.
+
+    Source: Pearlmutter, Neural Computation 6 (1994).
+    """
+
+    def __init__(self, model: nn.Module, data: tuple[Tensor, Tensor], loss: Loss, matrix: Matrix) -> None:
+        super().__init__(model, data, loss, matrix)
+        with torch.enable_grad():
+            JacobianProducts(model(self.parts[0][0]), self.parameters)  # its check sees a derivative that is left out
+        _check_symmetry(self.kept or self.multiplied(*self.parts[0]), self.parameters)
+
+    def multiplied(self, inputs: Tensor, targets: Tensor) -> Callable[[Tensor], Tensor]:
+        with torch.enable_grad():
+            value = self.criterion(self.model(inputs), targets) * len(inputs)
+            gradient = (
+                torch.autograd.grad(value, self.parameters, create_graph=True, materialize_grads=True)
+                if value.requires_grad
+                else ()
+            )
+
+        def product(vector: Tensor) -> Tensor:
+            pairs = [(g, v) for g, v in zip(gradient, vector.split(self.sizes), strict=False) if g.requires_grad]
+            if not pairs:  # the loss is linear in all parameters
+                return torch.zeros_like(vector)
+            along = [v.reshape(g.shape) for g, v in pairs]
+            parts = torch.autograd.grad(
+                [g for g, _ in pairs], self.parameters, along, retain_graph=True, materialize_grads=True
+            )
+            return torch.cat([part.reshape(-1) for part in parts])
+
+        return product
+
+
+def _check_symmetry(product: Callable[[Tensor], Tensor], parameters: list[nn.Parameter]) -> None:
+    """u·Hv = v·Hu; it is not where a backward pass hides how it depends on what it gets."""
+    generator = torch.Generator().manual_seed(0)
+    like, size = parameters[0], sum(parameter.numel() for parameter in parameters)
+    drawn = torch.randn(2, size, generator=generator, dtype=torch.float64)
+    u, v = (row for row in drawn.to(like.device, like.dtype))
+    there, back = u @ product(v), v @ product(u)
+    scale = u.norm() * product(v).norm()
+    if bool(scale.isfinite()) and bool((there - back).abs() > torch.finfo(like.dtype).eps ** 0.5 * scale):
+        raise RuntimeError("the derivative of an operation's backward pass is missing")

@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+
+from freeness.errors import brief
+from freeness.torch.state import trained_parameters
+
+_LOG = logging.getLogger(__name__)
 
 
-class JacobianProducts:
-    """v ↦ J v and u ↦ Jᵀu for J = ∂outputs/∂inputs; J v is the derivative of u ↦ Jᵀu, which is linear.
-
-    Args:
-        outputs: of a graph, which is kept.
-        inputs: tensors of this graph.
-
-    Raises:
-        RuntimeError: an operation whose backward pass has no derivative, or a wrong one.
-
-    Example:
-        >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
-        >>> products = JacobianProducts(x**2, [x])
-        >>> products.push(torch.ones(2)), products.pull(torch.ones(2))
-        (tensor([2., 4.]), tensor([2., 4.]))
-    """
+class Products(ABC):
+    """v ↦ J v and u ↦ Jᵀu for J = ∂outputs/∂inputs, of a graph that is kept."""
 
     def __init__(self, outputs: Tensor, inputs: Sequence[Tensor]) -> None:
         self.outputs, self.inputs = outputs, list(inputs)
         self._sizes = [tensor.numel() for tensor in inputs]
-        self._direction = torch.zeros_like(outputs, requires_grad=True)
-        back = self._pulled(self._direction, create_graph=True)
-        self._back = [(place, part) for place, part in enumerate(back) if part.requires_grad]
-        self._check()
 
     @property
     def size(self) -> int:
@@ -42,16 +32,13 @@ class JacobianProducts:
         """Jᵀu as one vector, u in the shape of the outputs."""
         return torch.cat([part.reshape(-1) for part in self._pulled(direction)])
 
+    @abstractmethod
     def push(self, vector: Tensor) -> Tensor:
         """J v in the shape of the outputs, v one vector."""
-        if not self._back:
-            return torch.zeros_like(self.outputs)
+
+    def _parts(self, vector: Tensor) -> list[Tensor]:
         parts = vector.split(self._sizes)
-        given = [parts[place].reshape(self.inputs[place].shape) for place, _ in self._back]
-        (pushed,) = torch.autograd.grad(
-            [part for _, part in self._back], self._direction, given, retain_graph=True, materialize_grads=True
-        )
-        return pushed
+        return [part.reshape(tensor.shape) for part, tensor in zip(parts, self.inputs, strict=True)]
 
     def _check(self) -> None:
         """u·J(Jᵀu) = ‖Jᵀu‖²: an operation may have a backward pass whose derivative is missing without a word."""
@@ -70,3 +57,103 @@ class JacobianProducts:
         return torch.autograd.grad(
             self.outputs, self.inputs, direction, create_graph=create_graph, retain_graph=True, materialize_grads=True
         )
+
+
+class JacobianProducts(Products):
+    """Products by one graph: J v is the derivative of u ↦ Jᵀu, which is linear.
+
+    Args:
+        outputs: of a graph, which is kept.
+        inputs: tensors of this graph.
+
+    Raises:
+        RuntimeError: an operation whose backward pass has no derivative, or a wrong one.
+
+    Example:
+        >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+        >>> products = JacobianProducts(x**2, [x])
+        >>> products.push(torch.ones(2)), products.pull(torch.ones(2))
+        (tensor([2., 4.]), tensor([2., 4.]))
+    """
+
+    def __init__(self, outputs: Tensor, inputs: Sequence[Tensor]) -> None:
+        super().__init__(outputs, inputs)
+        self._direction = torch.zeros_like(outputs, requires_grad=True)
+        back = self._pulled(self._direction, create_graph=True)
+        self._back = [(place, part) for place, part in enumerate(back) if part.requires_grad]
+        self._check()
+
+    def push(self, vector: Tensor) -> Tensor:
+        if not self._back:
+            return torch.zeros_like(self.outputs)
+        parts = self._parts(vector)
+        (pushed,) = torch.autograd.grad(
+            [part for _, part in self._back],
+            self._direction,
+            [parts[place] for place, _ in self._back],
+            retain_graph=True,
+            materialize_grads=True,
+        )
+        return pushed
+
+
+class ForwardProducts(Products):
+    """Products with ∂model(x)/∂parameters: Jᵀu by the graph of the outputs, J v by a forward pass with derivatives.
+
+    Slower than :class:`JacobianProducts`, and asks for no derivative of a backward pass.
+
+    Args:
+        model: as a function of its trained parameters, which require gradients; to be used while it stays as it is.
+        x: the batch.
+
+    Raises:
+        RuntimeError: an operation without a forward derivative, or with a wrong one.
+
+    Source: Griewank, Walther, Evaluating Derivatives, 2008, §3.1 (dual numbers).
+
+    Example:
+        >>> model = nn.Linear(2, 1, bias=False)
+        >>> ForwardProducts(model, torch.tensor([[3.0, 4.0]])).push(torch.tensor([1.0, 2.0]))
+        tensor([[11.]])
+    """
+
+    def __init__(self, model: nn.Module, x: Tensor) -> None:
+        named = trained_parameters(model)
+        super().__init__(model(x), list(named.values()))
+        self._model, self._x, self._names = model, x, list(named)
+        self._check()
+
+    def push(self, vector: Tensor) -> Tensor:
+        with torch.no_grad(), forward_ad.dual_level():
+            moved = [forward_ad.make_dual(p.detach(), v) for p, v in zip(self.inputs, self._parts(vector), strict=True)]
+            outputs = torch.func.functional_call(
+                self._model, dict(zip(self._names, moved, strict=True)), (self._x,), tie_weights=True
+            )
+            pushed = forward_ad.unpack_dual(outputs).tangent
+        return torch.zeros_like(self.outputs) if pushed is None else pushed
+
+
+def parameter_products(model: nn.Module, x: Tensor) -> Products:
+    """Products with ∂model(x)/∂parameters, by the derivative of the backward pass, or going forward where it has none.
+
+    Args:
+        model: its trained parameters require gradients; to be used while it stays as it is.
+        x: the batch.
+
+    Raises:
+        RuntimeError: an operation that has neither.
+        NotImplementedError: the same.
+
+    Example:
+        >>> parameter_products(nn.Linear(2, 1), torch.zeros(1, 2)).push(torch.ones(3))
+        tensor([[1.]])
+    """
+    try:
+        with torch.enable_grad():
+            return JacobianProducts(model(x), list(trained_parameters(model).values()))
+    except (RuntimeError, NotImplementedError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        _LOG.info("no derivative of the backward pass (%s), going forward", brief(error))
+    with torch.enable_grad():
+        return ForwardProducts(model, x)
