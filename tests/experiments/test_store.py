@@ -1,12 +1,17 @@
 """The store keeps what is committed, and says in one sentence what is wrong with a file."""
 
+import os
 import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 
 import pytest
 
 from freeness.errors import InputError
 from freeness.experiments import (
     CellResult,
+    ClaimedError,
     IncompleteError,
     StoreError,
     expand,
@@ -145,3 +150,75 @@ def test_a_missing_store_or_sweep_is_refused(tmp_path):
         pass
     with pytest.raises(InputError, match="expected a sweep of the store"):
         open_sweep(tmp_path / "empty.sqlite", "mine")
+
+
+def flipped(path, table, column, bit):
+    """Change one bit of one stored column of one row, behind the back of the store."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        number, value = connection.execute(f"SELECT rowid, {column} FROM {table} LIMIT 1 OFFSET 1").fetchone()
+        raw = bytearray(value.encode())
+        raw[bit // 8 % len(raw)] ^= 1 << bit % 3  # the lowest bits keep it a text
+        connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (raw.decode(), number))
+
+
+@pytest.mark.parametrize("bit", [0, 9, 1003])
+@pytest.mark.parametrize(
+    ("table", "column"), [("cells", "key"), ("cells", "result"), ("cells", "provenance"), ("places", "cell")]
+)
+def test_a_flipped_bit_is_noticed_and_its_cell_trained_anew(tmp_path, whole_store, table, column, bit):
+    path = tmp_path / "store.sqlite"
+    path.write_bytes(whole_store)
+    flipped(path, table, column, bit)
+    with open_store(path) as store:
+        (row,) = store.damaged()
+        assert row.startswith(f"{table}: ")
+        if column != "key":  # else the row is nobody's
+            with pytest.raises(StoreError, match="damaged; run the same sweep again") as error:
+                store.cells(SWEEP.key), store.rates(SWEEP.key)
+            assert one_sentence(error)
+    run = run_sweep(SWEEP, path)
+    assert run.computed == (table == "cells")
+    with open_store(path) as store:
+        assert not store.damaged() and len(store.cells(SWEEP.key)) == 12
+
+
+@pytest.fixture(scope="module")
+def whole_store(tmp_path_factory):
+    path = tmp_path_factory.mktemp("stores") / "store.sqlite"
+    run_sweep(SWEEP, path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path.read_bytes()
+
+
+def test_a_store_of_the_first_schema_opens_and_is_signed(tmp_path, whole_store):
+    path = tmp_path / "store.sqlite"
+    path.write_bytes(whole_store)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for table in ("cells", "sweeps", "places"):
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN checksum")
+        connection.execute("DROP TABLE claims")
+        connection.execute("PRAGMA user_version = 1")
+    run = run_sweep(SWEEP, path)
+    assert (run.reused, run.computed) == (12, 0)
+    with open_store(path) as store:
+        assert not store.damaged()
+
+
+def test_a_second_driver_is_refused_while_the_first_lives_and_not_after(tmp_path):
+    path = tmp_path / "store.sqlite"
+    holds = (
+        "import sys, time; from freeness.experiments import open_store\n"
+        "with open_store(sys.argv[1]) as store, store.claimed(sys.argv[2]):\n"
+        "    print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", holds, path, SWEEP.key], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "held\n"
+        with pytest.raises(ClaimedError, match=f"got process {other.pid}, which trains it") as error:
+            run_sweep(SWEEP, path)
+        assert one_sentence(error)
+        other.kill()
+    assert run_sweep(SWEEP, path).computed == 12
+    with closing(sqlite3.connect(path)) as connection, connection:  # a number that another process was given since
+        connection.execute("INSERT INTO claims VALUES (?, ?, ?)", (SWEEP.key, os.getppid(), 1.0))
+    assert run_sweep(SWEEP, path).reused == 12

@@ -64,6 +64,9 @@ def sweep_command(
     out: Annotated[Path | None, typer.Option(help="Picture .png or .svg.")] = None,
     picture: Annotated[Picture, typer.Option(help="What the picture shows.")] = Picture.heat,
     export: Annotated[Path | None, typer.Option(help="The whole table as .parquet or .nc.")] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Train nothing: tell whether every row of the store is as it was written.")
+    ] = False,
 ) -> None:
     """Train networks over depths and learning rates, and compare where learning breaks with theory.
 
@@ -88,8 +91,12 @@ def sweep_command(
         from freeness.experiments import export as write_table
     if export is not None:
         check_export(export)
+    if verify and specification is None and preset is None and store is not None:
+        return _verified(store, "freeness sweep SPEC.toml")
     sweep = _sweep(specification, preset)
     path = store or Path(f"{sweep.name}.sqlite")
+    if verify:
+        return _verified(path, shlex.join(["freeness", *(word for word in sys.argv[1:] if word != "--verify")]))
     if engine is EngineName.inline and (scheduler or workers or adaptive):
         raise InputError(
             "expected --scheduler, --workers and --adaptive with the engine dask, got inline; leave them out."
@@ -113,6 +120,23 @@ def sweep_command(
     if export is not None:
         write_table(table, export)
         stdout().print(f"Table: {export}", soft_wrap=True)
+
+
+def _verified(path: Path, again: str) -> None:
+    """Say which rows are damaged, and how they are mended."""
+    from freeness.experiments import open_store
+
+    with open_store(path, create=False) as store:
+        damaged = store.damaged()
+    if not damaged:
+        stdout().print(f"Every row of {path} is as it was written.", soft_wrap=True)
+        return
+    for row in damaged:
+        stdout().print(f"Damaged: {row}", soft_wrap=True, markup=False)
+    stderr().print(
+        f"Incomplete: {len(damaged)} damaged rows.\nTo train them anew: {again}", style="red", soft_wrap=True
+    )
+    raise typer.Exit(_INCOMPLETE)
 
 
 @contextmanager

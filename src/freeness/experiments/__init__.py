@@ -1,6 +1,7 @@
 """Sweeps over designs, depths, learning rates and seeds: specified, trained in stacks, stored, resumed and read as tables."""
 
 from freeness.experiments.cells import DataFacts, Placed, bounds, expand, network_of
+from freeness.experiments.claims import ClaimedError
 from freeness.experiments.column import CellResult, train_stack
 from freeness.experiments.data import Images, batches, data_facts, load_images
 from freeness.experiments.driver import IncompleteError, SweepRun, run_sweep
@@ -23,6 +24,7 @@ from freeness.experiments.view import check_export, export, frame, open_sweep
 __all__ = [
     "Cell",
     "CellResult",
+    "ClaimedError",
     "DaskEngine",
     "DataFacts",
     "DataSpecification",

@@ -50,6 +50,7 @@ def run_sweep(
     Raises:
         InputError: data, store or scheduler are not there.
         StoreError: the store cannot be opened.
+        ClaimedError: another process trains this sweep into the same store.
         IncompleteError: the scheduler was lost or the store could not be written; what was finished is committed.
 
     Example:
@@ -65,7 +66,8 @@ def run_sweep(
     facts = data_facts(sweep.data, load_images(sweep.data)[0])
     placed = expand(sweep, facts)
     unique = {item.cell.key: item.cell for item in placed}
-    with open_store(path) as store:
+    with open_store(path) as store, store.claimed(sweep.key):
+        store.drop_damaged()
         store.register(sweep, placed, theory_of(sweep, placed, facts))
         there = store.finished(list(unique))
         missing = [cell for key, cell in unique.items() if key not in there]

@@ -16,19 +16,25 @@ from pathlib import Path
 
 from freeness.errors import FreenessError, InputError
 from freeness.experiments.cells import Placed
+from freeness.experiments.checksums import checksum, intact
+from freeness.experiments.claims import CLAIMS, claimed
 from freeness.experiments.column import CellResult
 from freeness.experiments.specification import Cell, SweepSpecification
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _PATIENCE = 30.0  # seconds that a locked store is waited for
 _TABLES = """
 CREATE TABLE IF NOT EXISTS cells (
-    key TEXT PRIMARY KEY, specification TEXT NOT NULL, result TEXT NOT NULL, provenance TEXT NOT NULL, committed TEXT NOT NULL);
+    key TEXT PRIMARY KEY, specification TEXT NOT NULL, result TEXT NOT NULL, provenance TEXT NOT NULL, committed TEXT NOT NULL,
+    checksum TEXT NOT NULL DEFAULT '');
 CREATE TABLE IF NOT EXISTS sweeps (
-    key TEXT PRIMARY KEY, name TEXT NOT NULL, specification TEXT NOT NULL, theory TEXT NOT NULL, registered TEXT NOT NULL);
+    key TEXT PRIMARY KEY, name TEXT NOT NULL, specification TEXT NOT NULL, theory TEXT NOT NULL, registered TEXT NOT NULL,
+    checksum TEXT NOT NULL DEFAULT '');
 CREATE TABLE IF NOT EXISTS places (
-    sweep TEXT NOT NULL, place TEXT NOT NULL, cell TEXT NOT NULL, rate REAL NOT NULL, PRIMARY KEY (sweep, place));
+    sweep TEXT NOT NULL, place TEXT NOT NULL, cell TEXT NOT NULL, rate REAL NOT NULL, checksum TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (sweep, place));
 """
+_CHECKED = ("cells", "sweeps", "places")
 
 
 class StoreError(FreenessError):
@@ -72,16 +78,16 @@ class Store:
             StoreError: it cannot be written.
         """
         rows = [(sweep.key, json.dumps(item.place), item.cell.key, item.cell.rate) for item in placed]
+        own = (sweep.key, sweep.name, sweep.model_dump_json(), json.dumps(theory), _now())
         with self._transaction():
-            self._connection.execute(
-                "INSERT OR REPLACE INTO sweeps VALUES (?, ?, ?, ?, ?)",
-                (sweep.key, sweep.name, sweep.model_dump_json(), json.dumps(theory), _now()),
-            )
+            self._connection.execute("INSERT OR REPLACE INTO sweeps VALUES (?, ?, ?, ?, ?, ?)", (*own, checksum(own)))
             self._connection.execute("DELETE FROM places WHERE sweep = ?", (sweep.key,))
-            self._connection.executemany("INSERT INTO places VALUES (?, ?, ?, ?)", rows)
+            self._connection.executemany(
+                "INSERT INTO places VALUES (?, ?, ?, ?, ?)", [(*row, checksum(row)) for row in rows]
+            )
 
     def add(self, cell: Cell, result: CellResult, provenance: dict) -> None:
-        """Commit a finished cell; one that is there already is kept.
+        """Commit a finished cell; one that is there already, and undamaged, is kept.
 
         Args:
             cell: whose key names the row.
@@ -93,17 +99,45 @@ class Store:
         """
         row = (cell.key, cell.model_dump_json(), json.dumps(asdict(result)), json.dumps(provenance), _now())
         with self._transaction():
-            self._connection.execute("INSERT OR IGNORE INTO cells VALUES (?, ?, ?, ?, ?)", row)
+            there = self._connection.execute("SELECT * FROM cells WHERE key = ?", (cell.key,)).fetchone()
+            if there is None or not intact(there):
+                self._connection.execute(
+                    "INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?)", (*row, checksum(row))
+                )
 
     def finished(self, keys: Sequence[str]) -> set[str]:
-        """Those of the keys whose cells are committed.
+        """Those of the keys whose cells are committed and undamaged."""
+        with _told(self._path):
+            found = {row[0] for row in self._connection.execute("SELECT * FROM cells") if intact(row)}
+        return found.intersection(keys)
 
-        Args:
-            keys: of cells.
+    def damaged(self) -> tuple[str, ...]:
+        """Each row that is not as it was written, by its table and key.
+
+        Raises:
+            StoreError: the file itself is damaged.
         """
         with _told(self._path):
-            found = {key for (key,) in self._connection.execute("SELECT key FROM cells")}
-        return found.intersection(keys)
+            return tuple(
+                f"{table}: {row[0]}"
+                for table in _CHECKED
+                for row in self._connection.execute(f"SELECT * FROM {table}")
+                if not intact(row)
+            )
+
+    def drop_damaged(self) -> None:
+        """Forget damaged rows, whose keys may be damaged, too: what is missing then is written anew by the sweep it is of."""
+        with self._transaction():
+            for table in _CHECKED:
+                rows = self._connection.execute(f"SELECT rowid, * FROM {table}").fetchall()
+                bad = [(number,) for number, *row in rows if not intact(row)]
+                self._connection.executemany(f"DELETE FROM {table} WHERE rowid = ?", bad)
+
+    @contextmanager
+    def claimed(self, sweep: str) -> Iterator[None]:
+        """Hold a sweep for this process, see :func:`freeness.experiments.claims.claimed`."""
+        with _told(self._path), claimed(self._connection, sweep):
+            yield
 
     def sweeps(self) -> tuple[StoredSweep, ...]:
         """All sweeps, the one registered last at the end.
@@ -112,12 +146,11 @@ class Store:
             StoreError: the file is damaged.
         """
         with _told(self._path):
-            rows = self._connection.execute(
-                "SELECT key, name, specification, theory FROM sweeps ORDER BY registered, rowid"
-            ).fetchall()
+            rows = self._connection.execute("SELECT * FROM sweeps ORDER BY registered, rowid").fetchall()
+        self._require_intact(rows)
         return tuple(
             StoredSweep(key, name, SweepSpecification.model_validate_json(text), json.loads(theory))
-            for key, name, text, theory in rows
+            for key, name, text, theory, *_ in rows
         )
 
     def rates(self, sweep: str) -> dict[tuple[int, int, int, int], float]:
@@ -127,8 +160,9 @@ class Store:
             sweep: its key.
         """
         with _told(self._path):
-            rows = self._connection.execute("SELECT place, rate FROM places WHERE sweep = ?", (sweep,)).fetchall()
-        return {tuple(json.loads(place)): rate for place, rate in rows}
+            rows = self._connection.execute("SELECT * FROM places WHERE sweep = ?", (sweep,)).fetchall()
+        self._require_intact(rows)
+        return {tuple(json.loads(place)): rate for _, place, _, rate, _ in rows}
 
     def cells(self, sweep: str) -> tuple[StoredCell, ...]:
         """The finished cells of a sweep.
@@ -136,12 +170,22 @@ class Store:
         Args:
             sweep: its key.
         """
-        query = "SELECT place, result, provenance FROM places JOIN cells ON cells.key = places.cell WHERE sweep = ?"
+        query = "SELECT place, cells.* FROM places JOIN cells ON cells.key = places.cell WHERE sweep = ?"
         with _told(self._path):
             rows = self._connection.execute(query, (sweep,)).fetchall()
+        self._require_intact([row[1:] for row in rows])
         return tuple(
-            StoredCell(tuple(json.loads(place)), json.loads(result), json.loads(made)) for place, result, made in rows
+            StoredCell(tuple(json.loads(place)), json.loads(result), json.loads(made))
+            for place, _, _, result, made, *_ in rows
         )
+
+    def _require_intact(self, rows: Sequence[Sequence[str | float]]) -> None:
+        bad = sum(not intact(row) for row in rows)
+        if bad:
+            raise StoreError(
+                f"expected rows as they were written in {str(self._path)!r}, got {bad} damaged; run the same sweep again, which "
+                "trains what is damaged anew."
+            )
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -199,8 +243,21 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         )
     if version < SCHEMA_VERSION:
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        older = "".join(f"ALTER TABLE {table} ADD COLUMN checksum TEXT NOT NULL DEFAULT '';" for table in _CHECKED)
+        connection.executescript(f"BEGIN IMMEDIATE; {older if version else ''} {_TABLES} {CLAIMS} COMMIT;")
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            for table in _CHECKED:
+                _sign(connection, table)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute("PRAGMA synchronous = FULL")
+
+
+def _sign(connection: sqlite3.Connection, table: str) -> None:
+    """Checksums of the rows of an older store, as they are found."""
+    rows = connection.execute(f"SELECT rowid, * FROM {table}").fetchall()
+    signed = [(checksum(columns), number) for number, *columns, _ in rows]
+    connection.executemany(f"UPDATE {table} SET checksum = ? WHERE rowid = ?", signed)
 
 
 @contextmanager
