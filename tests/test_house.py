@@ -41,7 +41,7 @@ LIBRARIES |= {
     "data": {"numpy", "pooch"},
     "torch": TYPED | {"torch", "pydantic"},
     "interpret": TYPED | {"torch"},
-    "experiments": TYPED | {"torch", "dask", "distributed", "xarray", "pandas", "pydantic"},
+    "experiments": TYPED | {"torch", "dask", "distributed", "xarray", "pandas", "pydantic", "psutil"},
     "plots": TYPED | {"matplotlib", "plotly"},
     "report": TYPED | {"jinja2", "pandas"},  # pandas where a DataFrame is asked for
     "app": TYPED | {"nicegui", "fastapi"},  # nicegui is built on it

@@ -1,4 +1,6 @@
 import re
+import sqlite3
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -100,3 +102,16 @@ def test_the_table_that_is_printed_is_that_of_the_store(folder):
     best = open_sweep("mine.sqlite")["accuracy"].isel(step=-1, seed=0, design=0).max("rate_index")
     found = [float(row.split()[6]) for row in printed.splitlines() if re.match(r"\s*[23]\s", row)]
     np.testing.assert_allclose(found, best, atol=5e-4)
+
+
+def test_verify_tells_damaged_rows_and_the_command_that_mends_them(folder):
+    assert run("sweep.toml", "--engine", "inline").exit_code == 0
+    sound = run("--store", "mine.sqlite", "--verify")
+    assert sound.exit_code == 0 and "as it was written" in sound.stdout
+    with closing(sqlite3.connect("mine.sqlite")) as connection, connection:
+        connection.execute("UPDATE cells SET result = replace(result, '1', '2') WHERE rowid = 1")
+    damaged = run("sweep.toml", "--verify")
+    assert damaged.exit_code == 3
+    assert damaged.stdout.count("Damaged: cells: ") == 1 and "1 damaged rows" in damaged.stderr
+    assert "3 from the store, 1 trained" in run("sweep.toml", "--engine", "inline").stdout
+    assert run("sweep.toml", "--verify").exit_code == 0
