@@ -44,7 +44,7 @@ LIBRARIES |= {
     "experiments": TYPED | {"torch", "dask", "distributed", "xarray", "pandas", "pydantic", "psutil"},
     "plots": TYPED | {"matplotlib", "plotly"},
     "report": TYPED | {"jinja2", "pandas"},  # pandas where a DataFrame is asked for
-    "app": TYPED | {"nicegui", "fastapi"},  # nicegui is built on it
+    "app": TYPED | {"nicegui", "uvicorn", "h11"},  # nicegui is built on these
     "cli": TYPED | {"typer", "rich"},
     "errors": set(),
     "__init__": set(),

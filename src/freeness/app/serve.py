@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from fastapi import Request, Response
 from nicegui import app, background_tasks, ui
 
 from freeness.app.design_page import design_page
 from freeness.app.frame import PAGES, frame
+from freeness.app.guard import Guard, ImpatientProtocol, OncePerKind
 from freeness.app.law_page import law_page
 from freeness.app.phase_page import phase_page
 from freeness.app.report_page import MOST_BYTES, report_page
@@ -22,7 +23,7 @@ from freeness.app.worker import Worker
 from freeness.errors import InputError
 
 LOOPBACK = "127.0.0.1"
-_OWN_NAMES = (LOOPBACK, "localhost", "::1")  # a name that somebody else resolves to this machine is none of these
+_LOGS = ("nicegui", "uvicorn.error", "asyncio", "engineio.server", "socketio.server")
 _FORM = 2**16  # bytes of a form around a file
 SECONDS, MEMORY = 4.0, 8 * 2**30  # of what strangers may hand in
 
@@ -65,6 +66,8 @@ def serve(options: AppOptions, started: Callable[[], None]) -> None:
     _require_free(options.host, options.port)
     _add_pages(options)
     app.on_startup(started)
+    for name in _LOGS:
+        logging.getLogger(name).addFilter(OncePerKind())
     ui.run(
         host=options.host,
         port=options.port,
@@ -76,6 +79,7 @@ def serve(options: AppOptions, started: Callable[[], None]) -> None:
         show_welcome_message=False,
         tailwind=True,
         favicon=_ICON,
+        http=ImpatientProtocol,
     )
 
 
@@ -88,16 +92,7 @@ def _add_pages(options: AppOptions) -> None:
     for worker in (laws, uploads, heavy):
         app.on_shutdown(worker.closed)
 
-    @app.middleware("http")
-    async def _limited(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
-        """Refuse before it is read what is too large, which a browser need not check, and what another site's page asks for."""
-        host = request.headers.get("host", "").rpartition(":")[0].strip("[]")
-        if options.host == LOOPBACK and host not in _OWN_NAMES:
-            return Response("expected a page of this machine, got another host's name", status_code=403)
-        length = request.headers.get("content-length", "")
-        if request.method == "POST" and not (length.isdigit() and int(length) <= MOST_BYTES + _FORM):
-            return Response(f"expected an upload of at most {MOST_BYTES} bytes", status_code=413)
-        return await answer(request)
+    app.add_middleware(Guard, alone=options.host == LOOPBACK, most=MOST_BYTES + _FORM)
 
     @ui.page("/", title="freeness")
     def _overview() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -40,4 +41,13 @@ def explore_command(
         if host != LOOPBACK:
             stderr().print(f"Note: whoever reaches {host} can use this machine through the page.", soft_wrap=True)
 
+    _log_visits()
     serve(AppOptions(host, port, show, tuple(store or ()), tuple(model or ())), started)
+
+
+def _log_visits() -> None:
+    """A line a visit on standard error, where it disturbs no pipe."""
+    log, handler = logging.getLogger("freeness.app"), logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
