@@ -122,9 +122,9 @@ def test_targets_that_do_not_fit(tmp_path):
     np.savez(tmp_path / "several.npz", x=np.ones(6))
     (tmp_path / "text.npy").write_text("words")
     for name, message in (
-        ("y.npy", "classes"), ("few.npy", "a target for each"), ("no.npy", "none"), ("many.npy", "a target for each"),
+        ("y.npy", "classes"), ("few.npy", "a target for each"), ("no.npy", "does not exist"), ("many.npy", "a target for each"),
         ("huge.npy", "below 10000"), ("number.npy", "shape ()"), ("cube.npy", "shape (6, 2, 2)"), ("large.npy", "finite"),
-        ("several.npz", "several"), ("text.npy", "something else"),
+        ("several.npz", "named inputs and targets"), ("text.npy", "readable .npy file"),
     ):  # fmt: skip
         result = run("--data", str(tmp_path / "x.npy"), "--targets", str(tmp_path / name))
         assert result.exit_code == 2 and message in result.stderr, name
@@ -139,7 +139,7 @@ def test_inputs_that_are_not_finite(tmp_path):
     for value in (np.nan, np.inf, 1e300):
         np.save(tmp_path / "x.npy", np.full((6, 4), value))
         result = run("--data", str(tmp_path / "x.npy"), "--targets", str(tmp_path / "x.npy"))
-        assert result.exit_code == 2 and "expected finite numbers below 1e+100" in result.stderr
+        assert result.exit_code == 2 and "expected finite inputs below 1e+100" in result.stderr
 
 
 def test_a_prediction_of_rounding_is_not_compared():
@@ -162,3 +162,15 @@ def test_a_large_deviation_is_told_with_the_loss_that_is_left():
     assert left == pytest.approx(measured[0] / measured[-1], rel=0.01)
     assert f"it passes 5% at step {found['steps'][first]}," in shown and "Small losses miss" in shown
     assert "Small losses miss" not in run(*BASE, "--steps", "2", "--width", "1024", "--measure", "1").stdout
+
+
+def test_targets_of_the_data_themselves_are_those_of_a_file_beside_them(tmp_path):
+    x, y = np.random.default_rng(0).standard_normal((6, 4)), np.arange(6) % 3
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "y.npy", y)
+    np.savez(tmp_path / "xy.npz", inputs=x, targets=y)
+    beside = run("--data", str(tmp_path / "x.npy"), "--targets", str(tmp_path / "y.npy"), "--steps", "5", "--json", "-")
+    within = run("--data", str(tmp_path / "xy.npz"), "--steps", "5", "--json", "-")
+    assert json.loads(beside.stdout) | {"data": ""} == json.loads(within.stdout) | {"data": ""}
+    both = run("--data", str(tmp_path / "xy.npz"), "--targets", str(tmp_path / "y.npy"))
+    assert both.exit_code == 2 and "labels of its own" in both.stderr

@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from freeness.cli import app
@@ -93,8 +94,32 @@ def test_bad_input_is_one_sentence_and_exit_code_2(arguments, message):
     assert message in result.stderr and result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("array", [np.zeros(3), np.zeros((0, 5)), np.array([["a"]])])
-def test_files_that_hold_no_inputs_are_refused(tmp_path, array):
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.zeros(3), "inputs of shape (samples, …)"),
+        (np.zeros((0, 5)), "inputs with elements"),
+        (np.array([["a"]]), "numbers as inputs"),
+    ],
+)
+def test_files_that_hold_no_inputs_are_refused(tmp_path, array, words):
     np.save(tmp_path / "x.npy", array)
     result = run(*BASE, "--data", str(tmp_path / "x.npy"))
-    assert result.exit_code == 2 and "array of real inputs" in result.stderr
+    assert result.exit_code == 2 and words in result.stderr
+
+
+def test_every_kind_of_data_gives_the_same_kernel(tmp_path):
+    """A file of arrays, one of tensors, and the user's own function."""
+    x = np.random.default_rng(0).standard_normal((5, 6))
+    np.save(tmp_path / "x.npy", x)
+    np.savez(tmp_path / "x.npz", inputs=x)
+    torch.save(torch.from_numpy(x), tmp_path / "x.pt")
+    (tmp_path / "mine.py").write_text(
+        f"import numpy\ndef make():\n    print('hi')\n    return numpy.load({str(tmp_path / 'x.npy')!r})\n"
+    )
+    kinds = ("x.npy", "x.npz", "x.pt", "mine.py:make")
+    found = [run(*BASE, "--data", str(tmp_path / kind), "--json", "-") for kind in kinds]
+    spectra = [json.loads(result.stdout)["ntk_eigenvalues"] for result in found]
+    assert spectra[0] == spectra[1] == spectra[2] == spectra[3]
+    assert "this runs the code in" in found[3].stderr and "this runs" not in found[0].stderr
+    assert json.loads(run(*BASE, "--data", "gaussian:6", "--count", "5", "--json", "-").stdout)["inputs"] == 5

@@ -61,7 +61,7 @@ def test_decoded_array_is_writable():
 @pytest.mark.parametrize(
     ("content", "got"),
     [
-        pytest.param(b"", "an empty file", id="empty"),
+        pytest.param(b"", "the empty file", id="empty"),
         pytest.param(b"\0\0\x08", "00 00 08", id="half a magic number"),
         pytest.param(b"PNG!" + BYTES_2X3, "50 4e 47 21", id="another format"),
         pytest.param(b"\0\0\x0a" + BYTES_2X3[3:], "00 00 0a 02", id="unknown type code"),
@@ -94,7 +94,7 @@ def test_flipped_bit_in_gzip_is_noticed():
 
 @pytest.mark.parametrize("name", ["missing.gz", "."])
 def test_unreadable_path_is_refused(tmp_path, name):
-    with pytest.raises(InputError, match="expected an idx file at"):
+    with pytest.raises(InputError, match="expected an idx file, got"):
         read_idx(tmp_path / name)
 
 

@@ -8,10 +8,10 @@ import pandas
 import pytest
 import torch
 
-from freeness.data import encode_idx, load_fashion_mnist
+from freeness.data import encode_idx, load_fashion_mnist, scaled
 from freeness.errors import InputError
 from freeness.experiments import batches, data_facts, load_images, open_sweep, run_sweep, specification_of
-from freeness.experiments.data import BlockShuffle, scaled
+from freeness.experiments.data import BlockShuffle
 from freeness.experiments.specification import DataSpecification
 
 RNG = np.random.default_rng(5)
@@ -63,7 +63,7 @@ def test_every_kind_of_file_gives_the_same_images(tmp_path, write):
     train, test = load_images(data)
     for images, x, y in ((train, TRAIN, TRAIN_Y), (test, TEST, TEST_Y)):
         inputs, classes = images.__getitems__(range(len(images)))
-        np.testing.assert_array_equal(inputs.numpy(), scaled(x, "unit_norm"))
+        np.testing.assert_array_equal(inputs.numpy(), scaled(x, "unit_norm").astype(np.float32))
         np.testing.assert_array_equal(classes.numpy(), y)
         assert inputs.dtype == torch.float32 and classes.dtype == torch.int64
     facts = data_facts(data, train)
@@ -173,10 +173,10 @@ def damage(path, content=b"damaged"):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda p: p / "none", "expected fashion-mnist, a file .npz, or a folder"),
-        (lambda p: p / "none.npz", "No such file"),
-        (lambda p: damage(p / "d.npz") or p / "d.npz", "expected an archive with inputs"),
-        (lambda p: np.savez(p / "d.npz", inputs=TRAIN) or p / "d.npz", "expected an archive with inputs"),
+        (lambda p: p / "none", "expected data as fashion-mnist, gaussian, a file .* which does not exist"),
+        (lambda p: p / "none.npz", "which does not exist"),
+        (lambda p: damage(p / "d.npz") or p / "d.npz", "expected a readable .npz file"),
+        (lambda p: np.savez(p / "d.npz", inputs=TRAIN) or p / "d.npz", "a class for every image in .* got none"),
         (lambda p: damage(p / "train.parquet") or p, "expected a Parquet file"),
         (lambda p: (write_parquet(p) and (p / "test.parquet").unlink()) or p, "expected a Parquet file"),
         (lambda p: (write_idx(p) and (p / "train-labels-idx1-ubyte").unlink()) or p, "expected train-images and"),

@@ -28,6 +28,7 @@ from freeness.calculus.readings import ReadAsExpression, ReadAsForm, Reading
 from freeness.calculus.route import SCALAR_REASON, law_of
 from freeness.calculus.shortcut import Form
 from freeness.errors import InputError
+from freeness.files import mapped_array, ordinary_file
 from freeness.laws.arcsine import Arcsine
 from freeness.laws.atomic import AtomicLaw
 from freeness.laws.atoms import Atoms, Empirical, simplify
@@ -402,9 +403,12 @@ def _at(token: _Token) -> Iterator[None]:
 
 def _read_eigenvalues(path: Path) -> AtomicLaw:
     """The empirical law of a file of eigenvalues, .npy or text."""
+    file = ordinary_file(path, "a file of eigenvalues")
     try:
-        with warnings.catch_warnings(action="ignore"):  # of numpy, on empty files
-            values = np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path, ndmin=1)
+        with warnings.catch_warnings(action="ignore"):  # of numpy, on empty lines
+            values = np.array(mapped_array(file)) if path.suffix == ".npy" else np.loadtxt(file, ndmin=1)
+    except InputError:
+        raise
     except OSError as error:
         reason = error.strerror or "not readable"
         raise InputError(f"expected a file of eigenvalues, got {str(path)!r} ({reason}); check the path") from error
@@ -412,11 +416,7 @@ def _read_eigenvalues(path: Path) -> AtomicLaw:
         raise InputError(
             f"expected numbers in {str(path)!r}, got something else; write one eigenvalue a line, or a .npy array"
         ) from error
-    if (
-        not isinstance(values, np.ndarray)
-        or values.dtype.kind not in "fiu"
-        or values.size != max(values.shape, default=0)
-    ):
+    if values.dtype.kind not in "fiu" or values.size != max(values.shape, default=0):
         raise InputError(
             f"expected a list of real eigenvalues in {str(path)!r}, got shape {np.shape(values)}; "
             "store the eigenvalues of a matrix, not the matrix"

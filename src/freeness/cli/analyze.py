@@ -12,6 +12,7 @@ import typer
 
 from freeness.advice.analysis import Analysis
 from freeness.advice.learning_rate import KnownOptimizer, Loss
+from freeness.cli.data_option import DATA_OPTION, note_code
 from freeness.cli.demo import DEFAULT_OUT
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.output import print_analysis, progress_bar, stderr, stdout
@@ -53,7 +54,7 @@ def analyze_command(
     ],
     data: Annotated[
         str,
-        typer.Option(help="fashion-mnist (bundled), gaussian (of tokens: random ones), or a file .npy, .npz or .pt."),
+        DATA_OPTION,
     ] = "fashion-mnist",
     sample: Annotated[int, typer.Option(min=0, help="Which input the spectra are taken at.")] = 0,
     loss: Annotated[
@@ -105,12 +106,12 @@ def analyze_command(
     """
     with needs_extra("torch"):
         from freeness.report import require_folder
-        from freeness.torch import AnalyzeOptions, analyze, load_model, split_model
-        from freeness.torch.load import load_labelled, load_weights
+        from freeness.torch import AnalyzeOptions, analyze, load_labelled, load_model, load_weights, split_model
     folder = out or (None if json else DEFAULT_OUT)
     if folder is not None:
         require_folder(folder)
     stderr().print(f"Note: this runs the code in {split_model(model)[0]}.", soft_wrap=True)
+    note_code(data)
     with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
         network = load_model(model, seed)
         if weights is not None:

@@ -13,6 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from freeness.cli.data_option import DATA_OPTION, note_code
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.files import write_atomically
 from freeness.cli.output import progress_bar, stderr, stdout
@@ -32,9 +33,7 @@ def check_command(
             metavar="FILE.py:FACTORY", help="A function without arguments in a Python file that returns an nn.Module."
         ),
     ],
-    data: Annotated[
-        str, typer.Option(help="fashion-mnist (bundled), gaussian, or a file .npy, .npz or .pt.")
-    ] = "fashion-mnist",
+    data: Annotated[str, DATA_OPTION] = "fashion-mnist",
     sample: Annotated[int, typer.Option(min=0, help="Which input the derivatives are taken at.")] = 0,
     weights: Annotated[
         Path | None,
@@ -55,9 +54,9 @@ def check_command(
     Example: freeness check model.py:build --data fashion-mnist
     """
     with needs_extra("torch"):
-        from freeness.torch import freeness_test, load_model, split_model
-        from freeness.torch.load import load_labelled, load_weights
+        from freeness.torch import freeness_test, load_labelled, load_model, load_weights, split_model
     stderr().print(f"Note: this runs the code in {split_model(model)[0]}.", soft_wrap=True)
+    note_code(data)
     with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
         network = load_model(model, seed)
         if weights is not None:

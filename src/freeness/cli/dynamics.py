@@ -14,11 +14,12 @@ from rich.table import Table
 
 from freeness.advice import BatchRate, Training, batch_learning_rate
 from freeness.advice.learning_rate import KnownOptimizer
-from freeness.cli.architecture import Sizes, rows_of, scaled, wide_network
+from freeness.cli.architecture import Sizes, scaled, wide_network
+from freeness.cli.data_option import DATA_OPTION, rows_of
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.files import check_files, check_picture, named_numbers, rendered, write_atomically
 from freeness.cli.output import stderr, stdout
-from freeness.data import load_fashion_mnist
+from freeness.data import Loaded, numbers_of, read_arrays
 from freeness.errors import InputError
 from freeness.meanfield import Kernels, LinearTraining, kernels
 from freeness.meanfield.linear_training import TrainingLoss
@@ -69,9 +70,7 @@ def dynamics_command(
     residual: Annotated[
         float | None, typer.Option(metavar="BETA", help="Hidden layers are x + BETA*W*phi(x); else a chain.")
     ] = None,
-    data: Annotated[
-        str, typer.Option(metavar="fashion-mnist|FILE", help="Inputs: FILE.npy of shape (n, …), one array, no .npz.")
-    ] = "fashion-mnist",
+    data: Annotated[str, DATA_OPTION] = "fashion-mnist",
     targets: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="With a FILE of inputs: .npy of classes (n,), or of numbers (n, C)."),
@@ -101,8 +100,8 @@ def dynamics_command(
     check_files(out, None if json in (None, "-") else Path(json))
     if loss not in get_args(TrainingLoss):
         raise InputError(f"expected a loss among {_LOSSES}, got {loss!r}; choose one.")
-    inputs, source = rows_of(data, count)
-    aims = _targets(targets, (len(inputs), count)) if data != "fashion-mnist" else _labels(targets, len(inputs))
+    rows = rows_of(data, count)
+    inputs, source, aims = rows.inputs, rows.described, _aims(rows, targets, count)
     if loss == "cross_entropy" and aims.shape[1] < 2:
         raise InputError(
             "expected at least two classes for cross_entropy, got one, which is learnt already; add another."
@@ -140,45 +139,34 @@ def dynamics_command(
         (stderr() if json == "-" else stdout()).print(f"{name}: {path}", soft_wrap=True)
 
 
-def _labels(path: Path | None, count: int) -> np.ndarray:
-    """(n, 10): the images' own."""
-    if path is not None:
-        raise InputError("expected no --targets with fashion-mnist, which has labels of its own; leave them out.")
-    return np.eye(10)[load_fashion_mnist("train").labels[:count]]
-
-
-def _targets(path: Path | None, counts: tuple[int, int]) -> np.ndarray:
-    """(n, C): one-hot classes, or numbers; for so many inputs as there are, and as were asked for."""
+def _aims(rows: Loaded, path: Path | None, asked: int) -> np.ndarray:
+    """(n, C): one-hot classes or numbers, of the data itself or of a file beside them."""
+    there = len(rows.inputs)
     if path is None:
-        raise InputError("expected --targets FILE.npy with a file of inputs, got none; give classes or numbers.")
-    values, (there, asked) = _array(path), counts
+        if rows.targets is None:
+            raise InputError("expected --targets FILE with inputs that have none, got none; give classes or numbers.")
+        values, name = rows.targets, rows.described
+    else:
+        if rows.targets is not None:
+            raise InputError(
+                f"expected no --targets with {rows.described}, which has labels of its own; leave them out."
+            )
+        held = read_arrays(path)
+        values, name = numbers_of(held.get("targets", held["inputs"]), "targets", path.name), path.name
+        if values.ndim == 0 or len(values) < there or (there < asked and len(values) > there):
+            raise InputError(f"expected a target for each of {there} inputs, got shape {values.shape}; give as many.")
     if values.ndim not in (1, 2):
         raise InputError(
-            f"expected classes (n,) or numbers (n, C) in {str(path)!r}, got shape {values.shape}; save one of these."
+            f"expected classes (n,) or numbers (n, C) in {name!r}, got shape {values.shape}; save one of these."
         )
-    if len(values) < there or (there < asked and len(values) > there):
-        raise InputError(f"expected a target for each of {there} inputs, got {len(values)}; give as many.")
     if values.ndim == 2:
-        return rows_of(str(path), there)[0]
+        return values[:there].astype(float)
     classes = values[:there]
-    if classes.dtype.kind not in "iu" or classes.min() < 0 or classes.max() >= _CLASSES:
+    if classes.dtype.kind != "i" or classes.min() < 0 or classes.max() >= _CLASSES:
         raise InputError(
-            f"expected classes 0, 1, … below {_CLASSES} in {str(path)!r}, got others; save integers, or numbers of shape (n, C)."
+            f"expected classes 0, 1, … below {_CLASSES} in {name!r}, got others; save integers, or numbers of shape (n, C)."
         )
-    return np.eye(int(classes.max()) + 1)[classes]
-
-
-def _array(path: Path) -> np.ndarray:
-    wrong = f"expected an array in {str(path)!r}, got"
-    try:
-        found = np.load(path, allow_pickle=False)
-    except OSError as error:
-        raise InputError(f"{wrong} none ({error.strerror or error}); check the path.") from error
-    except (ValueError, EOFError) as error:
-        raise InputError(f"{wrong} something else; write it by numpy.save.") from error
-    if not isinstance(found, np.ndarray):
-        raise InputError(f"{wrong} several; save one.")
-    return found
+    return np.eye(rows.classes or int(classes.max()) + 1)[classes]
 
 
 def _rates(network: Network, inputs: np.ndarray, found: Kernels, loss: TrainingLoss, batch: int | None) -> list[_Rates]:

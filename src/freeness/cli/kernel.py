@@ -12,7 +12,8 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from freeness.cli.architecture import Sizes, rows_of, scaled, wide_network
+from freeness.cli.architecture import Sizes, scaled, wide_network
+from freeness.cli.data_option import DATA_OPTION, rows_of
 from freeness.cli.errors import reports_errors
 from freeness.cli.files import check_files, named_numbers, write_atomically
 from freeness.cli.output import stderr, stdout
@@ -36,9 +37,7 @@ def kernel_command(
             metavar="BETA", help="Hidden layers are x + BETA*W*phi(x), then phi before the last; else a plain chain."
         ),
     ] = None,
-    data: Annotated[
-        str, typer.Option(metavar="fashion-mnist|FILE", help="Inputs: FILE.npy, rows are inputs.")
-    ] = "fashion-mnist",
+    data: Annotated[str, DATA_OPTION] = "fashion-mnist",
     count: Annotated[int, typer.Option(min=1, max=20_000, help="The first so many inputs.")] = 256,
     raw: Annotated[
         bool, typer.Option("--raw", help="Keep the norms; otherwise all inputs are scaled to sqrt(N_0).")
@@ -58,7 +57,8 @@ def kernel_command(
         raise InputError(f"expected a file FILE.npz for the kernels, got {out.name!r}; change the ending.")
     check_files(out, None if json in (None, "-") else Path(json))
     function = activation_of(activation, **named_numbers(parameter or [], "--parameter"))
-    inputs, source = rows_of(data, count)
+    rows = rows_of(data, count)
+    inputs, source = rows.inputs, rows.described
     if not raw:
         inputs = scaled(inputs)
     sizes = Sizes(inputs.shape[1], inputs.shape[1])  # widths do not enter the limit of wide layers

@@ -16,10 +16,10 @@ from typing import Literal
 import numpy as np
 
 from freeness.data.idx import decode_idx, read_idx
+from freeness.data.scaling import Scaling, scaled
 from freeness.errors import FreenessError, InputError
 
 Split = Literal["train", "test"]
-Scaling = Literal["standardised", "unit"]
 
 CLASSES = (
     "T-shirt/top",
@@ -65,31 +65,20 @@ class ImageSet:
         return len(self.images)
 
     def flattened(self, scaling: Scaling = "standardised") -> np.ndarray:
-        """The images as network inputs: float64, shape (n, 784).
-
-        Args:
-            scaling: "standardised" gives each image mean 0 and mean square 1 over its own pixels, so that
-                q̂₀ = ‖x⁰‖²/N₀ = 1 exactly, which is where the signals of theory.md §2 start; it needs no statistics of
-                the data set, so a subset and the whole agree. "unit" is the pixel divided by 255, in [0, 1].
+        """The images as network inputs: float64, shape (n, 784), see :func:`~freeness.data.scaled`.
 
         Raises:
             InputError: unknown scaling, or an image of one grey level, which cannot be standardised.
         """
-        pixels = self.images.reshape(len(self.images), -1) / 255.0
-        if scaling == "unit":
-            return pixels
-        if scaling != "standardised":
-            raise InputError(f'expected scaling "standardised" or "unit", got {scaling!r}: pass one of the two')
-        centred = pixels - pixels.mean(axis=1, keepdims=True)
-        spread = np.sqrt(np.mean(centred**2, axis=1, keepdims=True))
-        # One pixel off by one grey level already has spread 1.4e-4; below 1e-6 stands only rounding.
-        flat = np.flatnonzero(spread < 1e-6)
-        if flat.size:
-            raise InputError(
-                f"expected images with more than one grey level, got a constant image at index {flat[0]}: "
-                f'leave it out or pass scaling="unit"'
-            )
-        return centred / spread
+        if scaling == "standardised":
+            rows = self.images.reshape(len(self.images), -1)
+            constant = np.flatnonzero((rows == rows[:, :1]).all(axis=1))
+            if constant.size:
+                raise InputError(
+                    f"expected images with more than one grey level, got a constant image at index {constant[0]}: "
+                    f'leave it out or pass scaling="unit"'
+                )
+        return scaled(self.images, scaling)
 
 
 def load_fashion_mnist(split: Split = "train", directory: Path | str | None = None) -> ImageSet:
@@ -119,8 +108,11 @@ def load_fashion_mnist(split: Split = "train", directory: Path | str | None = No
     return _checked(images, labels, f"Fashion-MNIST ({split}) from {directory}")
 
 
-def download_fashion_mnist(cache: Path | str) -> Path:
+def download_fashion_mnist(cache: Path | str | None = None) -> Path:
     """Download the four official files (31 MB) into ``cache`` and verify their SHA-256; files already there are kept.
+
+    Args:
+        cache: a folder; the user's cache for freeness when left out.
 
     Returns:
         The folder, to be given to :func:`load_fashion_mnist` as ``directory``.
@@ -134,7 +126,7 @@ def download_fashion_mnist(cache: Path | str) -> Path:
         raise FreenessError(
             "expected the package pooch for downloading, got none: run pip install 'freeness[data]'"
         ) from error
-    folder = Path(cache)
+    folder = Path(pooch.os_cache("freeness")) / "fashion-mnist" if cache is None else Path(cache)
     registry = {name: f"sha256:{digest}" for name, digest in _OFFICIAL_SHA256.items()}
     fetcher = pooch.create(path=folder, base_url=_MIRROR, registry=registry)
     for name in registry:

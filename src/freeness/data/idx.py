@@ -6,6 +6,7 @@ Byte layout: 0, 0, type code, number of dimensions, one unsigned 32-bit integer 
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import struct
 import zlib
@@ -14,10 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from freeness.errors import InputError
+from freeness.files import check_unpacked, ordinary_file
 
 _DTYPE_OF_CODE = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _CODE_OF_DTYPE = {np.dtype(name): code for code, name in _DTYPE_OF_CODE.items()}
 _GZIP_MAGIC = b"\x1f\x8b"
+_MOST = 1100  # bytes that gzip can make of one
+_CHUNK = 1 << 20
 
 
 def read_idx(path: Path | str) -> np.ndarray:
@@ -32,8 +36,9 @@ def read_idx(path: Path | str) -> np.ndarray:
     Raises:
         InputError: the file cannot be read, or is not a complete idx file.
     """
+    file = ordinary_file(path, "an idx file")
     try:
-        content = Path(path).read_bytes()
+        content = file.read_bytes()
     except OSError as error:
         raise InputError(
             f"expected an idx file at {path}, got {error.strerror}: give the path of a readable file"
@@ -51,28 +56,11 @@ def decode_idx(content: bytes, name: str = "idx data") -> np.ndarray:
         >>> decode_idx(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 8, 9])).tolist()
         [7, 8, 9]
     """
-    plain = _decompress(content, name) if content.startswith(_GZIP_MAGIC) else content
-    magic = plain[:4]
-    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _DTYPE_OF_CODE:
-        raise InputError(
-            f"expected {name} to start with the idx magic number (00 00, a type code, the number of dimensions), "
-            f"got {magic.hex(' ') or 'an empty file'}: give an idx file, plain or .gz"
-        )
-    dtype, dimensions = np.dtype(_DTYPE_OF_CODE[magic[2]]), magic[3]
-    start = 4 + 4 * dimensions
-    if dimensions == 0 or len(plain) < start:
-        raise InputError(
-            f"expected {name} to state at least one dimension in its header, got {dimensions} declared dimensions in "
-            f"{len(plain)} bytes: fetch the file again"
-        )
-    shape = struct.unpack(f">{dimensions}I", plain[4:start])
-    expected = math.prod(shape) * dtype.itemsize
-    if len(plain) - start != expected:
-        raise InputError(
-            f"expected {name} to hold {expected} bytes of data for shape {shape}, got {len(plain) - start}: "
-            f"fetch the file again"
-        )
-    return np.frombuffer(plain, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+    plain = io.BytesIO(content)
+    try:
+        return _decoded(gzip.GzipFile(fileobj=plain) if content.startswith(_GZIP_MAGIC) else plain, len(content), name)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"expected {name} to be complete gzip data, got damaged data: fetch the file again") from error
 
 
 def encode_idx(array: np.ndarray) -> bytes:
@@ -91,8 +79,29 @@ def encode_idx(array: np.ndarray) -> bytes:
     return header + array.astype(array.dtype.newbyteorder(">")).tobytes()
 
 
-def _decompress(content: bytes, name: str) -> bytes:
-    try:
-        return gzip.decompress(content)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"expected {name} to be complete gzip data, got damaged data: fetch the file again") from error
+def _decoded(stream: gzip.GzipFile | io.BytesIO, stored: int, name: str) -> np.ndarray:
+    """The array of a stream of so many stored bytes; it is unpacked no further than its header says."""
+    magic = stream.read(4)
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _DTYPE_OF_CODE:
+        raise InputError(
+            f"expected {name} to start with the idx magic number (00 00, a type code, the number of dimensions), "
+            f"got {magic.hex(' ') or 'an empty file'}: give an idx file, plain or .gz"
+        )
+    dtype, dimensions = np.dtype(_DTYPE_OF_CODE[magic[2]]), magic[3]
+    sizes = stream.read(4 * dimensions)
+    if dimensions == 0 or len(sizes) < 4 * dimensions:
+        raise InputError(
+            f"expected {name} to state at least one dimension in its header, got {dimensions} declared dimensions in "
+            f"{4 + len(sizes)} bytes: fetch the file again"
+        )
+    shape = struct.unpack(f">{dimensions}I", sizes)
+    expected = math.prod(shape) * dtype.itemsize
+    if isinstance(stream, gzip.GzipFile):
+        check_unpacked(math.prod(shape), dtype.itemsize, stored, name)
+    data = stream.read(min(expected, _MOST * stored) + 1)
+    if len(data) != expected:
+        got = len(data) + len(stream.read(_CHUNK))
+        raise InputError(
+            f"expected {name} to hold {expected} bytes of data for shape {shape}, got {got}: fetch the file again"
+        )
+    return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))

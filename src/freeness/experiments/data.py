@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from freeness.data import load_fashion_mnist, read_idx
-from freeness.errors import InputError, brief
+from freeness.data import ArrayFile, Folder, Samples, Scaling, opened, scaled, source_of
+from freeness.errors import InputError
 from freeness.experiments.cells import DataFacts
-from freeness.experiments.folders import ImageFolder, ParquetFile
-from freeness.experiments.specification import DataSpecification, Scaling
+from freeness.experiments.specification import DataSpecification
 
 _FACTS = 256  # images from which norm and correlation are read
 _CHUNK = 1 << 20
@@ -54,33 +54,8 @@ class Images(Dataset):
     def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
         """A batch of images at once."""
         chosen = list(indices)
-        return torch.from_numpy(scaled(self._fetch(chosen), self._scaling)), self.classes[chosen]
-
-
-def scaled(images: np.ndarray, scaling: Scaling) -> np.ndarray:
-    """Images as inputs, each by itself: float32, shape (n, N₀).
-
-    "unit_norm": x/‖x‖; "standardised": mean 0 and mean square 1 over its pixels; "unit": uint8 divided by 255. An image of one
-    grey level is left at 0 by the second, a black one by the first.
-
-    Args:
-        images: (n, …), uint8 or floating point.
-        scaling: its name.
-
-    Example:
-        >>> scaled(np.array([[3, 4]], dtype=np.uint8), "unit_norm").tolist()
-        [[0.6000000238418579, 0.800000011920929]]
-    """
-    flat = images.reshape(len(images), -1)
-    values = flat.astype(np.float64) / 255.0 if flat.dtype == np.uint8 else flat.astype(np.float64)
-    if scaling == "unit":
-        return values.astype(np.float32)
-    if scaling == "standardised":
-        values = values - values.mean(axis=1, keepdims=True)
-        norm = np.sqrt(np.mean(values**2, axis=1, keepdims=True))
-    else:
-        norm = np.linalg.norm(values, axis=1, keepdims=True)
-    return np.divide(values, norm, out=np.zeros_like(values), where=norm > 1e-9).astype(np.float32)
+        inputs = scaled(self._fetch(chosen), self._scaling).astype(np.float32)
+        return torch.from_numpy(inputs), self.classes[chosen]
 
 
 def load_images(data: DataSpecification) -> tuple[Images, Images]:
@@ -97,23 +72,22 @@ def load_images(data: DataSpecification) -> tuple[Images, Images]:
         >>> len(train), len(test), train[0][0].shape
         (300, 1000, torch.Size([784]))
     """
-    path = Path(data.source)
-    if data.source == "fashion-mnist":
-        sets = [load_fashion_mnist("train"), load_fashion_mnist("test")]
-        return _limited(data, *(_in_memory(found.images, found.labels, data) for found in sets))
-    if path.suffix == ".npz":
-        return _limited(data, *_npz(path, data))
-    if (path / "train.parquet").exists():
-        return _limited(data, *(_parquet(path / f"{split}.parquet", data) for split in ("train", "test")))
-    if any(path.glob("*images*idx*")):
-        return _limited(data, *(_idx(path, prefix, data) for prefix in ("train", "t10k")))
-    if (path / "train").is_dir():
-        test = next((path / name for name in ("test", "val") if (path / name).is_dir()), path / "test")
-        return _limited(data, *_folders(path / "train", test, data))
-    raise InputError(
-        f"expected fashion-mnist, a file .npz, or a folder with idx files, with train.parquet and test.parquet, or with class "
-        f"folders train/CLASS and test/CLASS, got {data.source!r}; give one of these."
-    )
+    source = source_of(data.source)
+    source = replace(source, image_size=data.image_size) if isinstance(source, Folder) else source
+    return _images(opened(source, "train"), data, data.limit), _images(opened(source, "test"), data, data.test_limit)
+
+
+def _images(found: Samples, data: DataSpecification, limit: int | None) -> Images:
+    """The first so many; scaled at once where they are in memory."""
+    if found.targets is None or found.targets.ndim != 1 or found.targets.dtype.kind != "i":
+        got = "none" if found.targets is None else f"{found.targets.dtype} of shape {found.targets.shape}"
+        raise InputError(f"expected a class for every image in {data.source!r}, got {got}; a sweep trains on classes.")
+    classes = found.targets[:limit]
+    if found.blocks:
+        blocks = [range(b.start, min(b.stop, len(classes))) for b in found.blocks if b.start < len(classes)]
+        return Images(found.fetch, classes, data.scaling, blocks)
+    inputs = scaled(found.fetch(range(len(classes))), data.scaling).astype(np.float32)
+    return Images(lambda chosen: inputs[chosen], classes, "unit")
 
 
 def data_facts(data: DataSpecification, train: Images) -> DataFacts:
@@ -146,9 +120,9 @@ def files_digest(source: str) -> str:
     Raises:
         InputError: a file cannot be read.
     """
-    if source == "fashion-mnist":
-        parts = (load_fashion_mnist("train"), load_fashion_mnist("test"))
-        return hashlib.sha256(b"".join(part.images.tobytes() + part.labels.tobytes() for part in parts)).hexdigest()
+    found = source_of(source)
+    if not isinstance(found, ArrayFile | Folder):
+        return _contents_digest(opened(found, split) for split in ("train", "test"))
     root = Path(source)
     total = hashlib.sha256()
     try:
@@ -159,6 +133,16 @@ def files_digest(source: str) -> str:
                     total.update(chunk)
     except OSError as error:
         raise InputError(f"expected readable data, got {error.strerror} at {source!r}; correct the path.") from error
+    return total.hexdigest()
+
+
+def _contents_digest(parts: Iterable[Samples]) -> str:
+    total = hashlib.sha256()
+    for part in parts:
+        total.update(np.ascontiguousarray(part.fetch(range(part.count))).tobytes())
+        if part.targets is not None:
+            classes = part.targets.dtype.kind == "i"
+            total.update(part.targets.astype(np.min_scalar_type(part.targets.max()) if classes else float).tobytes())
     return total.hexdigest()
 
 
@@ -218,55 +202,3 @@ def _as_fetched(batch: Any) -> tuple[Tensor, Tensor]:
 
 def _digest(*texts: str) -> str:
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
-
-
-def _in_memory(images: np.ndarray, labels: np.ndarray, data: DataSpecification) -> Images:
-    if len(images) != len(labels) or labels.ndim != 1 or len(images) == 0:
-        raise InputError(
-            f"expected as many labels as images, got {labels.shape} and {images.shape} in {data.source!r}; correct the file."
-        )
-    inputs = scaled(images, data.scaling)
-    return Images(lambda chosen: inputs[chosen], labels, "unit")
-
-
-def _npz(path: Path, data: DataSpecification) -> tuple[Images, Images]:
-    names = ("inputs", "targets", "test_inputs", "test_targets")
-    try:
-        with path.open("rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            train_x, train_y, test_x, test_y = (archive[name] for name in names)
-    except OSError as error:
-        raise InputError(f"expected data in {str(path)!r}, got {error.strerror or error}; correct the path.") from error
-    except Exception as error:  # a damaged archive makes its reader raise almost anything
-        raise InputError(
-            f"expected an archive with {', '.join(names)}, got {brief(error)} from {str(path)!r}; write it by numpy.savez."
-        ) from error
-    return _in_memory(train_x, train_y, data), _in_memory(test_x, test_y, data)
-
-
-def _idx(folder: Path, prefix: str, data: DataSpecification) -> Images:
-    images, labels = (sorted(folder.glob(f"{prefix}-{kind}*")) for kind in ("images", "labels"))
-    if not images or not labels:
-        raise InputError(
-            f"expected {prefix}-images and {prefix}-labels in {str(folder)!r}, got neither or one; add them."
-        )
-    return _in_memory(read_idx(images[0]), read_idx(labels[0]), data)
-
-
-def _parquet(path: Path, data: DataSpecification) -> Images:
-    file = ParquetFile(path)
-    return Images(file.fetch, file.classes, data.scaling, file.blocks)
-
-
-def _folders(train: Path, test: Path, data: DataSpecification) -> tuple[Images, Images]:
-    first = ImageFolder(train, data.image_size)
-    second = ImageFolder(test, data.image_size, first.names)
-    return Images(first.fetch, first.classes, data.scaling), Images(second.fetch, second.classes, data.scaling)
-
-
-def _limited(data: DataSpecification, train: Images, test: Images) -> tuple[Images, Images]:
-    for images, limit in ((train, data.limit), (test, data.test_limit)):
-        if limit is not None and limit < len(images):
-            images.classes = images.classes[:limit]
-            images.blocks = [range(b.start, min(b.stop, limit)) for b in images.blocks if b.start < limit]
-    return train, test

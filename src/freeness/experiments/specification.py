@@ -12,15 +12,16 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from freeness.advice.learning_rate import Loss, Optimizer
+from freeness.data import Scaling, source_of
 from freeness.errors import InputError
+from freeness.files import read_text
 from freeness.network import activation
 
 RESULT_SCHEMA = 1  # of what a cell's result holds; part of its key
 
-Scaling = Literal["unit_norm", "standardised", "unit"]
 Metric = Literal["sharpness", "freeness"]
 RateUnit = Literal["two_over_depth", "bound", "absolute"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -35,8 +36,9 @@ class _Record(BaseModel):
 class DataSpecification(_Record):
     """Where images come from and how they become inputs.
 
-    ``source``: "fashion-mnist" (bundled), a folder of idx files, a file .npz, a folder with train.parquet and test.parquet, or a
-    folder of class folders train/CLASS/*.png. ``scaling``: "unit_norm" makes ‖x⁰‖ = 1, "standardised" mean 0 and q̂₀ = 1,
+    ``source``: a text or a table as for :func:`freeness.data.source_of`: "fashion-mnist" (bundled), a file .npz with inputs,
+    targets, test_inputs and test_targets, a folder (of idx files, of train.parquet and test.parquet, or of class folders
+    train/CLASS/*.png), FILE.py:FACTORY. ``scaling``: "unit_norm" makes ‖x⁰‖ = 1, "standardised" mean 0 and q̂₀ = 1,
     "unit" is the pixel in [0, 1]. ``image_size``: side to which the images of folders are cut. ``limit``, ``test_limit``: take
     only the first images. ``sha256``: of the data, if it is known; otherwise it is computed, which reads all of it once.
     """
@@ -47,6 +49,11 @@ class DataSpecification(_Record):
     limit: Size | None = None
     test_limit: Size | None = None
     sha256: str | None = None
+
+    @field_validator("source", mode="before")
+    @classmethod
+    def _as_text(cls, given: object) -> object:
+        return source_of(given).text if isinstance(given, dict) else given
 
 
 class DesignSpecification(_Record):
@@ -187,15 +194,15 @@ def read_specification(path: Path | str) -> SweepSpecification:
     Raises:
         InputError: the file cannot be read, is no TOML, or says something that a sweep does not know; the entry is named.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text"
-        raise InputError(f"expected a TOML file that describes a sweep, got {str(path)!r} ({reason}).") from error
+    text = read_text(path, "a TOML file that describes a sweep")
     try:
         return specification_of(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"expected TOML in {str(path)!r}, got a fault: {error}; correct it.") from error
+    except RecursionError as error:
+        raise InputError(
+            f"expected a sweep in {str(path)!r}, got tables too deep in one another; unfold them."
+        ) from error
 
 
 def specification_of(entries: dict) -> SweepSpecification:

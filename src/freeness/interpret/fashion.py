@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from freeness.advice.progress import Report
-from freeness.data import CLASSES, ImageSet, load_fashion_mnist
+from freeness.data import CLASSES, FashionMnist, Loaded, load
 from freeness.errors import InputError, is_size
 from freeness.interpret.along_training import TrainingWatch
 from freeness.interpret.identity_mlp import IdentityMLP
@@ -79,18 +79,18 @@ def fashion_data(directory: Path | None = None, images: int | None = None) -> tu
         >>> train[0].shape, len(test[1])
         (torch.Size([500, 28, 28]), 1000)
     """
-    train, test = load_fashion_mnist("train", directory), load_fashion_mnist("test", directory)
-    if images is not None and images > len(train):
+    source = FashionMnist("" if directory is None else str(directory))
+    train, test = load(source, "train"), load(source, "test")
+    if images is not None and images > len(train.inputs):
         raise InputError(
-            f"expected at most {len(train)} training images, got {images}; name the folder of all 60,000 by --data."
+            f"expected at most {len(train.inputs)} training images, got {images}; name the folder of all 60,000 by --data."
         )
     inputs, labels = _tensors(train)
-    return (inputs[:images], labels[:images]), _tensors(test), train.source
+    return (inputs[:images], labels[:images]), _tensors(test), train.described
 
 
-def _tensors(found: ImageSet) -> Labelled:
-    inputs = torch.from_numpy(found.flattened()).float().reshape(len(found), 28, 28)
-    return inputs, torch.from_numpy(found.labels).long()
+def _tensors(found: Loaded) -> Labelled:
+    return torch.from_numpy(found.inputs).float().reshape(-1, 28, 28), torch.from_numpy(found.targets)
 
 
 def prepare(recipe: Recipe, inputs: Tensor) -> IdentityMLP:

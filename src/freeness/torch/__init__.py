@@ -18,8 +18,9 @@ from freeness.torch.full_batch import Descended, FullBatch, drawn_descents, full
 from freeness.torch.initialize import InitializedLayer, InitializeOptions, initialize_
 from freeness.torch.kernels import drawn_weight
 from freeness.torch.kinds import TracedOperation
+from freeness.torch.labelled import Labelled, load_data, load_labelled
 from freeness.torch.lanczos import LanczosOptions, SpectralEstimate
-from freeness.torch.load import load_data, load_model, split_model
+from freeness.torch.load import load_model, load_weights, split_model
 from freeness.torch.measure import (
     dual_gram,
     dual_plan,
@@ -47,6 +48,7 @@ __all__ = [
     "FullBatch",
     "InitializeOptions",
     "InitializedLayer",
+    "Labelled",
     "LanczosOptions",
     "MemoryPlan",
     "Sharpness",
@@ -73,7 +75,9 @@ __all__ = [
     "initialize_",
     "jacobian_singular_values",
     "load_data",
+    "load_labelled",
     "load_model",
+    "load_weights",
     "measure_fisher",
     "measure_jacobian",
     "ntk_gram",

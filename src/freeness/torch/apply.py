@@ -14,7 +14,7 @@ from freeness.gaussian import ActivationFunction
 from freeness.network import activation, activation_names
 from freeness.torch.elementwise import TorchFunction
 from freeness.torch.kernels import Convolution
-from freeness.torch.load import load_data
+from freeness.torch.labelled import load_data
 from freeness.torch.steps import ElementwiseStep, walk_steps
 from freeness.torch.swap import function_of
 from freeness.torch.trace import Trace, trace

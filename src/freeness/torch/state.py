@@ -52,6 +52,24 @@ def untouched(
             restore()
 
 
+@contextmanager
+def random_kept() -> Iterator[None]:
+    """A block that leaves the global random state (torch, numpy, ``random``) as it was.
+
+    Example:
+        >>> before = torch.get_rng_state()
+        >>> with random_kept():
+        ...     drawn = torch.rand(3)
+        >>> torch.equal(before, torch.get_rng_state())
+        True
+    """
+    restore = _random_state()
+    try:
+        yield
+    finally:
+        restore()
+
+
 def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     """The parameters that require gradients, or all of them where none does (an inference copy).
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from freeness.errors import InputError, brief
+from freeness.files import ordinary_file
 from freeness.torch.datafile import load_plain
 
 _LONGEST_HEADER = 10 * 2**20
@@ -98,7 +99,7 @@ def load_weights_(model: nn.Module, weights: dict[str, Tensor]) -> None:
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:
-    content = path.read_bytes()
+    content = ordinary_file(path, "a .safetensors file").read_bytes()
     size = int.from_bytes(content[:8], "little")
     if len(content) < 8 or size > min(_LONGEST_HEADER, len(content) - 8):
         raise InputError("expected a .safetensors file, got one whose header is longer than the file; save it again.")

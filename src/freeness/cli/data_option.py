@@ -1,0 +1,45 @@
+"""``--data``, the same for every command."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import redirect_stdout
+from dataclasses import replace
+
+import typer
+
+from freeness.cli.errors import needs_extra
+from freeness.cli.output import stderr
+from freeness.data import Factory, Gaussian, Loaded, load, source_of
+
+DATA_OPTION = typer.Option(
+    metavar="DATA",
+    help="fashion-mnist (bundled), gaussian (of tokens: random ones), a file .npy, .npz, .pt or idx, a folder, or "
+    "FILE.py:FACTORY, whose code is run.",
+)
+
+
+def note_code(data: str) -> None:
+    """Say so where data come from the user's code."""
+    source = source_of(data)
+    if isinstance(source, Factory):
+        stderr().print(f"Note: this runs the code in {source.file}.", soft_wrap=True)
+
+
+def rows_of(data: str, count: int) -> Loaded:
+    """Inputs as rows (n, N₀), with the targets that belong to them.
+
+    Args:
+        data: what --data takes.
+        count: the first so many.
+    """
+    source = source_of(data)
+    if data.endswith(".pt"):
+        with needs_extra("torch"):
+            import freeness.torch  # noqa: F401  (registers the reader of .pt)
+    note_code(data)
+    if isinstance(source, Gaussian):
+        source = replace(source, count=count)
+    with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
+        found = load(source, limit=count)
+    return replace(found, inputs=found.inputs.reshape(len(found.inputs), -1))

@@ -1,0 +1,258 @@
+"""Inputs and targets that fit a model, from any source of data."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from freeness.data import Gaussian, load, source_of
+from freeness.errors import InputError, brief
+from freeness.torch.load import check_seed
+from freeness.torch.outputs import OutputKey, run, select_output
+from freeness.torch.state import random_kept, untouched
+
+_SIDES = (28, 32, 64, 224, 16, 8)  # of images that are tried
+_STEPS = 16  # of sequences
+_TOKENS = (16, 8, 4, 32, 64, 128, 256, 512)  # lengths of sequences that are tried
+
+
+class _Fit(NamedTuple):
+    """How a model takes one sample, and the shape of its output."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    outputs: tuple[int, ...]
+
+
+def load_data(
+    spec: object, model: nn.Module, seed: int = 0, loss: str = "cross_entropy", output: OutputKey = None
+) -> tuple[Tensor, Tensor, str]:
+    """Inputs, targets and a description, which says so where there are no labels; :func:`load_labelled` has that by itself.
+
+    Args:
+        spec: what :func:`freeness.data.source_of` takes: fashion-mnist, gaussian, a file, a folder, FILE.py:FACTORY, arrays.
+        model: fits the inputs' shape: the first that it takes of the given one, square images, rows and flat vectors, and the
+            outputs that it gives. Whole numbers stay int64 where it takes tokens only.
+        seed: of random inputs and targets, below 2⁶³.
+        loss: decides what targets are: class indices for cross-entropy, vectors otherwise.
+        output: name or number of the output that targets are for, where the model returns several.
+
+    Raises:
+        InputError: no such file, a broken one, one that does not hold what is expected, or a model that takes no such inputs.
+    """
+    found = load_labelled(spec, model, seed, loss, output)
+    return found.inputs, found.targets, found.described + (f"; targets: {found.stand_in}" if found.stand_in else "")
+
+
+class Labelled(NamedTuple):
+    """Inputs, targets, what the inputs are, and what stands in for labels, "" where there are labels."""
+
+    inputs: Tensor
+    targets: Tensor
+    described: str
+    stand_in: str
+
+
+def load_labelled(
+    spec: object, model: nn.Module, seed: int = 0, loss: str = "cross_entropy", output: OutputKey = None
+) -> Labelled:
+    """:func:`load_data`, with what stands in for labels that were not given apart from the description.
+
+    Args:
+        spec: as there.
+        model: as there.
+        seed: as there.
+        loss: as there.
+        output: as there.
+
+    Raises:
+        InputError: as there.
+
+    Example:
+        >>> load_labelled("gaussian", nn.Linear(3, 2)).stand_in
+        'random classes (uniform over the 2 outputs)'
+    """
+    check_seed(seed)
+    _check_readable(model)
+    source = source_of(spec)
+    if isinstance(source, Gaussian):
+        (inputs, described), labels = _random(model, replace(source, seed=seed), output), None
+    else:
+        with random_kept():
+            found = load(source)
+        inputs, labels = (
+            torch.from_numpy(found.inputs),
+            None if found.targets is None else torch.from_numpy(found.targets),
+        )
+        described = found.described
+    shown = str(spec) if isinstance(spec, str | Path) else described
+    tokens = bool((inputs >= 0).all()) and bool((inputs == inputs.round()).all())
+    fit = _fitting(model, _image_shapes(tuple(inputs.shape[1:])), shown, output, tokens=tokens)
+    inputs = inputs.reshape(len(inputs), *fit.shape)
+    inputs = inputs if fit.dtype.is_floating_point else inputs.long()
+    targets, stand_in = _targets(inputs, labels, fit.outputs, seed, loss)
+    return Labelled(inputs, targets, described, stand_in)
+
+
+def _check_readable(model: nn.Module) -> None:
+    for name, parameter in model.named_parameters():
+        if isinstance(parameter, nn.UninitializedParameter):
+            raise InputError(f"expected initialised parameters, got the lazy {name!r}; run the model once first.")
+        if parameter.is_meta:
+            raise InputError(
+                f"expected parameters with values, got the meta tensor {name!r}; make the model on a device."
+            )
+    for name, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            raise InputError(
+                f"expected a model in Python, got {_place(name, module)} compiled by torch.jit; pass the one before that."
+            )
+    if next(model.parameters(), None) is None:
+        raise InputError(
+            f"expected a model with parameters, got {type(model).__name__} without any; there is nothing to analyse."
+        )
+
+
+def _image_shapes(given: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Shapes in which one sample may be offered: as it is, as a square image, as its rows, flat."""
+    count = math.prod(given)
+    side = math.isqrt(count)
+    square = [(1, side, side), (side, side)] if side * side == count and len(given) == 1 else []
+    return list(dict.fromkeys([given, *square, (count,)]))
+
+
+def _random(model: nn.Module, source: Gaussian, output: OutputKey) -> tuple[Tensor, str]:
+    """Standard Gaussian samples, or random tokens, and what they are."""
+    table = next((module for module in model.modules() if isinstance(module, nn.Embedding | nn.EmbeddingBag)), None)
+    shapes = [source.shape] if source.shape else _random_shapes(model)
+    fit = _fitting(model, shapes, source.text, output, tokens=table is not None)
+    if fit.dtype.is_floating_point or table is None:
+        found = load(replace(source, shape=fit.shape))
+        return torch.from_numpy(found.inputs), found.described
+    drawn = np.random.default_rng(source.seed).integers(table.num_embeddings, size=(source.count, *fit.shape))
+    return torch.from_numpy(drawn), f"{source.count} sequences of {fit.shape[0]} random tokens"
+
+
+def _random_shapes(model: nn.Module) -> list[tuple[int, ...]]:
+    """What the first layer with weights may take."""
+    for module in model.modules():
+        if isinstance(module, nn.Embedding | nn.EmbeddingBag):
+            return [(length,) for length in _TOKENS]
+        if isinstance(module, nn.Linear):
+            return [(module.in_features,), (_STEPS, module.in_features)]
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+            return [(module.in_channels, *[side] * len(module.kernel_size)) for side in _SIDES]
+        if isinstance(module, nn.RNNBase):
+            return [(_STEPS, module.input_size)]
+    return []
+
+
+def _fitting(
+    model: nn.Module, shapes: list[tuple[int, ...]], spec: str, output: OutputKey, *, tokens: bool = False
+) -> _Fit:
+    """The first shape of a sample that the model takes, as floating numbers before tokens.
+
+    Raises:
+        InputError: it takes none.
+    """
+    problems: list[InputError] = []
+    first = next(model.parameters())
+    for dtype in (first.dtype, torch.int64) if tokens else (first.dtype,):
+        for shape in shapes:
+            pair = torch.zeros(2, *shape, dtype=dtype, device=first.device)  # two, so that no axis is taken for samples
+            try:
+                with untouched(model), torch.no_grad(), warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    outputs = select_output(run(model, pair), output)[1]
+            except InputError as error:
+                problems.append(error)
+                continue
+            if outputs.ndim and len(outputs) == 2:
+                return _Fit(shape, dtype, tuple(outputs.shape[1:]))
+            shown = tuple(outputs.shape)
+            problems.append(InputError(f"expected one row of outputs a sample, got shape {shown} for two samples."))
+    raise _misfit(model, shapes, spec, problems)
+
+
+def _misfit(model: nn.Module, shapes: list[tuple[int, ...]], spec: str, problems: list[InputError]) -> InputError:
+    """Why no shape fits: the trouble of the model itself where it ran, or fails alike on every shape."""
+    ran = next((problem for problem in problems if problem.__cause__ is None), None)
+    if ran is not None:
+        return ran
+    tried = ", ".join(map(str, shapes)) or "none"
+    several = _required(model)
+    if len(several) > 1:
+        return InputError(
+            f"expected a model of one input for {spec}, got {type(model).__name__}, which takes {', '.join(several)}; give "
+            "FILE.py:FACTORY that returns ((first, second), targets) or a dict of its arguments."
+        )
+    if any(isinstance(module, nn.Embedding | nn.EmbeddingBag) for module in model.modules()):
+        if spec.startswith("gaussian"):
+            cause = brief(problems[-1].__cause__ or problems[-1])
+            return InputError(
+                f"expected a model of one sequence of tokens, got {cause} on random ones (tried {tried}); give a file of tokens, "
+                "or FILE.py:FACTORY that returns what the model takes."
+            )
+        return InputError(
+            f"expected inputs of tokens (whole numbers below the size of the model's table), got {spec} (tried {tried}); take "
+            "gaussian for random ones, or a file of tokens."
+        )
+    causes = {str(problem.__cause__) for problem in problems}
+    if len(causes) == 1 and len(problems) > 1 and problems[0].__cause__ is not None:
+        cause = brief(problems[0].__cause__)
+        return InputError(f"expected a model that runs on {spec}, got {cause} on every shape tried; mend its forward.")
+    linear = next((module for module in model.modules() if isinstance(module, nn.Linear)), None)
+    wanted = (
+        "that the model takes"
+        if linear is None
+        else f"of {linear.in_features} features for the model's first Linear layer"
+    )
+    return InputError(
+        f"expected inputs {wanted}, got {spec}, of which no shape fits (tried {tried}); choose other data or another model."
+    )
+
+
+def _required(model: nn.Module) -> list[str]:
+    """The arguments that forward cannot do without."""
+    try:
+        parameters = inspect.signature(model.forward).parameters.values()
+    except ValueError:  # of some functions in C there is no signature
+        return []
+    plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [each.name for each in parameters if each.kind in plain and each.default is each.empty]
+
+
+def _place(name: str, module: nn.Module) -> str:
+    kind = getattr(module, "original_name", type(module).__name__)
+    return f"{kind} in module {name!r}" if name else str(kind)
+
+
+def _targets(inputs: Tensor, labels: Tensor | None, shape: tuple[int, ...], seed: int, loss: str) -> tuple[Tensor, str]:
+    """Class indices for cross-entropy; else one-hot classes where there are as many outputs, or N(0, 1/C) of their shape.
+
+    And what stands in for labels that are not there or do not fit.
+    """
+    generator, outputs = torch.Generator().manual_seed(seed + 1), math.prod(shape)
+    if labels is not None and (labels.is_floating_point() or (labels.ndim > 1 and loss != "cross_entropy")):
+        return labels.double(), ""
+    if labels is not None and int(labels.min()) < 0:
+        raise InputError(f"expected class numbers ≥ 0 as targets, got {int(labels.min())}; count the classes from 0.")
+    if labels is not None and (int(labels.max()) >= outputs or len(shape) != 1):
+        labels = None if loss != "cross_entropy" else labels
+    if loss == "cross_entropy":
+        if labels is not None:
+            return labels.long(), ""
+        drawn = torch.randint(outputs, (len(inputs),), generator=generator)
+        return drawn, f"random classes (uniform over the {outputs} outputs)"
+    if labels is not None:
+        return torch.nn.functional.one_hot(labels.long(), outputs).double(), ""
+    noise = torch.randn(len(inputs), *shape, generator=generator, dtype=torch.float64) / outputs**0.5
+    return noise, "random vectors (of the outputs' shape, N(0, 1/C) a number)"
