@@ -16,8 +16,7 @@ from freeness.errors import InputError
 from freeness.laws import Law
 from freeness.meanfield import ActivationSignal, Signals, fixed_point, signals, variance_gain
 from freeness.network import Activation, ActivationFunction, Dense, Ensemble, Gaussian, Layer, Network
-from freeness.spectra import fisher_law, jacobian_law, weight_spread
-from freeness.spectra.backward import layers_and_signals
+from freeness.spectra import fisher_law, jacobian_law, layers_and_signals, weight_spread
 
 _CRITICAL = 1e-6  # |ln χ₁| a layer up to which correlations are said to travel any depth
 

@@ -27,14 +27,16 @@ from freeness.advice.learning_rate import (
 )
 from freeness.advice.output_gram import output_gram
 from freeness.advice.reach import is_homogeneous
+from freeness.calculus import gains_after
 from freeness.errors import InputError, is_real, is_size
+from freeness.laws import PointMass
 from freeness.meanfield import ActivationSignal, DenseSignal, Signals, covariance, signals, variance_gain
 from freeness.network import Activation, Dense, Network
-from freeness.spectra import gram_law
-from freeness.spectra.backward import layers_and_signals
+from freeness.spectra import layers_and_signals, moves_of
 
 Parametrisation = Literal["standard", "ntk", "mup"]
 _PARAMETRISATIONS = ("standard", "ntk", "mup")
+_NOTHING = float(np.finfo(float).tiny)  # for a slope of 0, which of one input means that its neurons are all saturated
 # width 128; tanh, hard-tanh, GELU, ReLU; 2,000 images; one seed: tests/torch/test_design_training.py repeats three of them
 _TRIED = (
     "7 of 8 designed networks of 20 and 50 layers came within 0.02 of the best accuracy among factors 1/8 to 16 of it after one "
@@ -277,34 +279,34 @@ def layer_means(network: Network, found: Signals, correlation: float = 1.0) -> t
         >>> [round(weights, 6) for weights, _ in layer_means(net, signals(net))]
         [100.0, 100.0, 100.0]
     """
-    inputs: list[tuple[float, float]] = []  # x·x' and whether a bias is there
-    passed: list[float] = []  # growth of δ·δ' from behind each weight layer to behind the next
+    seen = found if correlation == 1 else _shared(network, found, correlation)
+    weighty = [
+        (layer, signal)
+        for layer, signal in zip(network.chain(), seen.layers, strict=True)
+        if isinstance(layer, Dense) and isinstance(signal, DenseSignal)
+    ]
+    gains = gains_after(moves_of(network, seen, "fisher"))
+    return tuple(
+        (signal.squared_norm * gain, layer.bias * gain) for (layer, signal), gain in zip(weighty, gains, strict=True)
+    )
+
+
+def _shared(network: Network, found: Signals, correlation: float) -> Signals:
+    """Signals of a pair of inputs of equal norm: x·x' in the place of ‖x‖², E φ'(h)φ'(h') in that of the law of D²."""
+    layers: list[DenseSignal | ActivationSignal] = []
     shared: float | None = None  # covariance of the two signals over their number
-    growth = 1.0
     for layer, signal in layers_and_signals(network, found):
         if isinstance(layer, Dense) and isinstance(signal, DenseSignal):
             shared = signal.qhat * correlation if shared is None else shared
-            inputs.append((shared * layer.fan_in, float(layer.bias)))
-            gram = gram_law(layer.weights, layer.fan_in, layer.fan_out)
-            passed.append(growth * gram.mean * layer.fan_in / layer.fan_out)
-            growth = 1.0
+            layers.append(replace(signal, squared_norm=shared * layer.fan_in))
             shared = variance_gain(layer.weights, layer.fan_in, layer.fan_out) * shared + layer.sigma_b**2
         else:
             assert isinstance(layer, Activation) and isinstance(signal, ActivationSignal)
-            if correlation == 1:
-                growth *= signal.mu1
-                continue
             angle = 0.0 if shared is None else float(np.clip(shared / signal.q, -1.0, 1.0))
             pair = covariance(layer.function, signal.q, signal.q, angle)
-            shared, growth = float(pair.value), growth * float(pair.slope)
-    behind = np.append(np.cumprod(passed[1:][::-1])[::-1], 1.0)  # from behind layer l to the outputs
-    if correlation == 1:  # norms as they are, which a realised signal knows better than the maps do
-        inputs = [
-            (signal.squared_norm, float(layer.bias))
-            for layer, signal in zip(network.chain(), found.layers, strict=True)
-            if isinstance(layer, Dense) and isinstance(signal, DenseSignal)
-        ]
-    return tuple((float(x * d), float(b * d)) for (x, b), d in zip(inputs, behind, strict=True))
+            shared = float(pair.value)
+            layers.append(replace(signal, derivative_law=PointMass(float(pair.slope) or _NOTHING)))
+    return Signals(tuple(layers), "realised")
 
 
 def _of_batch(network: Network, found: Signals, shares: tuple[LayerRate, ...], how: Training) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import root_scalar
 
 from freeness.advice.capacity import checked_snr
-from freeness.advice.edges import derivative_nodes, subordination
+from freeness.calculus import nodes_of, subordination
 from freeness.errors import InputError, is_real, is_size
 from freeness.meanfield import (
     CriticalPoint,
@@ -147,7 +147,7 @@ def isometric_capacity(function: ActivationFunction, q: float, activations: int,
         >>> bool(abs(value - np.log(3) / 2) < 1e-12)
         True
     """
-    positions, masses = derivative_nodes(function, q, derivative_law(function, q))
+    positions, masses = nodes_of(derivative_law(function, q))
     mean = float(masses @ positions)
     alive = float(masses[positions > 0].sum())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from freeness.laws.law import Atom
 
-_NEGLIGIBLE = 1e-13  # a mass below it is the rounding of an exact 0
+NEGLIGIBLE = 1e-13  # a mass below it is the rounding of an exact 0
 
 
 def product_atoms(left: tuple[Atom, ...], right: tuple[Atom, ...]) -> tuple[Atom, ...]:
@@ -17,12 +17,12 @@ def product_atoms(left: tuple[Atom, ...], right: tuple[Atom, ...]) -> tuple[Atom
         (Atom(position=0.0, mass=0.5), Atom(position=2.0, mass=0.25))
     """
     zero = max((mass for x, mass in (*left, *right) if x == 0), default=0.0)
-    found: dict[float, float] = {0.0: zero} if zero > _NEGLIGIBLE else {}
+    found: dict[float, float] = {0.0: zero} if zero > NEGLIGIBLE else {}
     heaviest = max((mass for _, mass in left), default=0.0)
     for b, mass_b in right:
         if b == 0 or heaviest + mass_b <= 1:
             continue
         for a, mass_a in left:
-            if a != 0 and mass_a + mass_b - 1 > _NEGLIGIBLE:
+            if a != 0 and mass_a + mass_b - 1 > NEGLIGIBLE:
                 found[a * b] = found.get(a * b, 0.0) + mass_a + mass_b - 1
     return tuple(Atom(x, mass) for x, mass in sorted(found.items()))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
 
 from freeness.calculus.chain import Chain
@@ -29,14 +32,16 @@ _CLOSE = 3e-5
 _DARK = 1e-7  # a density below this, in units of 1/width, counts as none
 
 
+@dataclass(frozen=True)
 class Subtract(Combine):
     """X with X ⊞ ν = μ: g kept, z ← z - R_ν(g). Where z of μ leaves the upper half-plane, g must still keep the lower."""
 
     additive = True
     keeps_zero = False
 
-    def __init__(self, law: Law) -> None:
-        super().__init__(law, law if isinstance(law, AdditiveLaw) else None)
+    @cached_property
+    def closed_law(self) -> AdditiveLaw | None:
+        return self.law if isinstance(self.law, AdditiveLaw) else None
 
     def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
         g = point.g

@@ -6,13 +6,14 @@ A move is a frozen record with ``apply``; a :class:`Chain` is a base curve and t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from freeness.calculus.atoms_of import product_atoms
-from freeness.laws.curve import ClosedCurve, CurvePoint, Side, physical_margin
+from freeness.laws.curve import ClosedCurve, ClosedLaw, Curve, CurvePoint, Side, physical_margin
 from freeness.laws.law import Atom, Law
 from freeness.laws.outside import real_inverse
 from freeness.numerics.half_plane import lower_log, upper_log
@@ -22,9 +23,13 @@ from freeness.numerics.jet import AnchoredJet, Jet
 class Move(ABC):
     """One step of a chain."""
 
-    size: int = 0  # unknowns that the move brings
     additive: bool = False  # whether it acts on g rather than on u
     keeps_zero: bool = True  # whether z = 0 stays 0 at a hard edge there
+
+    @property
+    def size(self) -> int:
+        """How many unknowns the move brings."""
+        return 0
 
     @abstractmethod
     def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
@@ -138,7 +143,7 @@ class Resize(Move):
         return mean * self.ratio
 
     def variance(self, mean: float, variance: float) -> float:
-        return self.ratio * (variance + mean**2) - (self.ratio * mean) ** 2
+        return max(self.ratio * (variance + mean**2) - (self.ratio * mean) ** 2, 0.0)
 
     def atoms(self, atoms: tuple[Atom, ...]) -> tuple[Atom, ...]:
         zero = 1 - self.ratio * (1 - sum(mass for x, mass in atoms if x == 0))
@@ -149,30 +154,42 @@ class Resize(Move):
         return z, np.empty((0, z.size))
 
 
+@dataclass(frozen=True)
 class Combine(Move):
     """A move by another law, whose curve it follows unless the law has the transform in question in closed form."""
 
-    def __init__(self, law: Law, closed_law) -> None:
-        self.law, self.curve, self.closed_law = law, law.curve, closed_law
-        self.size = 0 if closed_law else self.curve.size
+    law: Law
+    followed: Curve | None = field(default=None, repr=False, compare=False)  # a lighter curve instead of the law's own
+
+    @cached_property
+    @abstractmethod
+    def closed_law(self) -> Any:
+        """The law as one whose transform is explicit, None where it has to be solved for."""
+
+    @cached_property
+    def curve(self) -> Curve:
+        """What is followed of the law."""
+        return self.law.curve if self.followed is None else self.followed
+
+    @property
+    def size(self) -> int:
+        return 0 if self.closed_law else self.curve.size
 
     def light(self) -> Move:
         curve = self.curve if self.closed_law else self.curve.light()
-        if curve is self.curve:
-            return self
-        other = copy(self)
-        other.curve = curve
-        return other
+        return self if curve is self.curve else replace(self, followed=curve)
 
 
+@dataclass(frozen=True)
 class Multiply(Combine):
     """X ⊠ ν: u kept, z ← z/S_ν(u). A ν without closed S brings the unknown w with ψ_ν(1/w) = u.
 
     U moves to U_X + U_ν(w) + log u: with z = z_X·w·u/(1+u), dU = (1+u) d log z, and (1+u) d log(u/(1+u)) = d log u.
     """
 
-    def __init__(self, law: Law) -> None:
-        super().__init__(law, curve.law if isinstance(curve := law.curve, ClosedCurve) else None)
+    @cached_property
+    def closed_law(self) -> ClosedLaw | None:
+        return curve.law if isinstance(curve := self.law.curve, ClosedCurve) else None
 
     def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
         if self.closed_law:

@@ -45,6 +45,8 @@ def scale(law: Law, factor: float) -> Law:
         return law
     if isinstance(law, AtomicLaw):
         return simplify(Atoms(law.positions * factor, law.masses))
+    if isinstance(law, AffineLaw):
+        return AffineLaw(law.law, law.factor * factor, law.constant * factor)
     return moved(law, Scale(factor)) if isinstance(law, CurveLaw) else AffineLaw(law, factor)
 
 

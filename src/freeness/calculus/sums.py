@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from freeness.calculus.atoms_of import NEGLIGIBLE
 from freeness.calculus.moves import Combine, Move, along, tie
 from freeness.laws.curve import AdditiveLaw, CurvePoint, Side, physical_margin
-from freeness.laws.law import Atom, Law
+from freeness.laws.law import Atom
 from freeness.laws.outside import real_inverse
 from freeness.numerics.half_plane import lower_log
 from freeness.numerics.jet import Jet
 
-_NEGLIGIBLE = 1e-13  # a mass below it is the rounding of an exact 0
 
-
+@dataclass(frozen=True)
 class Add(Combine):
     """X ⊞ ν: g kept, z ← z + R_ν(g). A ν without closed R brings the unknown w with G_ν(w) = g, and z ← z + w - 1/g.
 
@@ -25,8 +26,9 @@ class Add(Combine):
     additive = True
     keeps_zero = False
 
-    def __init__(self, law: Law) -> None:
-        super().__init__(law, law if isinstance(law, AdditiveLaw) else None)
+    @cached_property
+    def closed_law(self) -> AdditiveLaw | None:
+        return self.law if isinstance(self.law, AdditiveLaw) else None
 
     def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
         g = point.g
@@ -86,10 +88,10 @@ def sum_atoms(left: tuple[Atom, ...], right: tuple[Atom, ...]) -> tuple[Atom, ..
     found: dict[float, float] = {}
     heaviest = max((mass for _, mass in left), default=0.0)
     for b, mass_b in right:
-        if heaviest + mass_b - 1 <= _NEGLIGIBLE:
+        if heaviest + mass_b - 1 <= NEGLIGIBLE:
             continue
         for a, mass_a in left:
-            if mass_a + mass_b - 1 > _NEGLIGIBLE:
+            if mass_a + mass_b - 1 > NEGLIGIBLE:
                 found[a + b] = found.get(a + b, 0.0) + mass_a + mass_b - 1
     return tuple(Atom(x, mass) for x, mass in sorted(found.items()))
 
@@ -177,7 +179,7 @@ class ProductPower(Move):
 
 def _power_atoms(atoms: tuple[Atom, ...], exponent: float, move) -> tuple[Atom, ...]:
     masses = ((move(x), 1 - exponent * (1 - mass)) for x, mass in atoms)
-    return tuple(Atom(x, mass) for x, mass in masses if mass > _NEGLIGIBLE)
+    return tuple(Atom(x, mass) for x, mass in masses if mass > NEGLIGIBLE)
 
 
 @dataclass(frozen=True)

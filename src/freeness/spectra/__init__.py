@@ -1,11 +1,12 @@
 """Spectra of networks from theory, and the records that hold predictions and measurements."""
 
+from freeness.calculus import MeanVariance
 from freeness.spectra.alternating_words import REJECTED, FreenessTest, Word, freeness_words
-from freeness.spectra.backward import fisher_law, gram_law, jacobian_law, sandwich, weight_spread
+from freeness.spectra.backward import fisher_law, jacobian_law
 from freeness.spectra.batch_fisher import BatchFisher, OrderParameters, batch_fisher
+from freeness.spectra.chain_moves import layers_and_signals, moves_of
 from freeness.spectra.closed_forms import (
     DepthScaling,
-    MeanVariance,
     concentration,
     condition_number,
     depth_scaling,
@@ -17,6 +18,7 @@ from freeness.spectra.closed_forms import (
     two_hidden_fisher_law,
 )
 from freeness.spectra.diagonal import diagonal_law, is_diagonal
+from freeness.spectra.gram import gram_law, sandwich, weight_spread
 from freeness.spectra.graph import NetworkGraph, NeuronSignals, network_graph
 from freeness.spectra.graph_spectrum import graph_law, sampled_eigenvalues
 from freeness.spectra.limits import bernoulli_jacobian_limit, fisher_limit, smooth_jacobian_limit
@@ -59,6 +61,8 @@ __all__ = [
     "jacobian_law",
     "jacobian_moments",
     "jacobian_top_atom",
+    "layers_and_signals",
+    "moves_of",
     "network_graph",
     "outliers",
     "predict_fisher",

@@ -1,8 +1,8 @@
 """Points above the support of a graph's law, with the averaged inverse of its pencil there: of any graph, and of a chain at once.
 
-Above the support everything is real. The equations of a chain can be walked from its input to its output: the field b at the
-first matrix fixes the response p there, thus the field a and the response r behind the matrix, thus the next b, …, and at last
-1/z (the curve of theory.md §1, neuron by neuron). No point is solved for, and the end of the support is where z turns.
+Above the support everything is real, and a chain is walked from its input to its output along its list of moves: with z and g
+at a matrix, the field there is b = 1/z before it and a = z - 1/g behind it. No point is solved for, and the end of the support
+is where z turns.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from functools import cached_property
 
 import numpy as np
 
+from freeness.calculus import Move, Resize, Shift, nodes_of, steps_of, times, walked
 from freeness.errors import ConvergenceError
+from freeness.laws import Empirical
+from freeness.network import Gaussian, Haar
 from freeness.operators import Direction, GraphEquation, GraphLaw, Outside, RandomMatrix, Segment
+from freeness.spectra.gram import gram_law
 from freeness.spectra.graph import NetworkGraph
 
-_NEWTON = 60
-_SETTLED, _ROUNDED = 1e-14, 1e-9
 _LOST = "none; the gradient vanishes or overflows in it, so scale the weights."
 _NEAR, _FAR, _FARTHEST, _POINTS, _ZOOMS = 1e-6, 1e4, 1e120, 41, 2
 
@@ -59,8 +61,12 @@ class AboveChain(Above):
     """By the walk through a chain: s = 1/b at the first matrix."""
 
     def __init__(self, segments: Sequence[Segment], matrices: Sequence[RandomMatrix]) -> None:
-        self._segments, self._matrices = segments, matrices
         self._equation = GraphEquation(segments, matrices, 1.0)
+        self._accumulated = [float(segment.accumulated[0, 0]) for segment in segments]
+        self._derivatives = [Empirical(matrix.d_source**2) for matrix in matrices]
+        widths = [segment.channels for segment in segments]
+        self._through = [steps_of(_through(*m)) for m in zip(matrices, widths[:-1], widths[1:], strict=True)]
+        self._before = [steps_of(times(law)) for law in self._derivatives]
 
     @classmethod
     def of(cls, graph: NetworkGraph) -> AboveChain | None:
@@ -98,8 +104,7 @@ class AboveChain(Above):
     @cached_property
     def _turn(self) -> tuple[np.ndarray, np.ndarray]:
         """s and x from the upper end of the support on, where x is least."""
-        first = self._matrices[0]
-        pole = float(self._segments[0].accumulated[0, 0] * (first.d_source**2).max())
+        pole = self._accumulated[0] * self._derivatives[0].hull[1]
         if not pole > 0:
             raise ConvergenceError(f"expected a walk through the chain to the end of its support, got {_LOST}")
         reach = np.geomspace(_NEAR, _FAR, _POINTS)
@@ -120,25 +125,18 @@ class AboveChain(Above):
         return s[low:], x[low:]
 
     def _walk(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Fields (2·matrices, m), and 1/z (m,)."""
-        with np.errstate(all="ignore"):  # what is not finite is told by those who ask
-            return self._walked(s)
-
-    def _walked(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        accumulated = [float(segment.accumulated[0, 0]) for segment in self._segments]
-        fields = np.empty((2 * len(self._matrices), s.size))
-        b, r, kappa = 1 / s, np.zeros(s.size), np.full(s.size, accumulated[0])
-        for e, matrix in enumerate(self._matrices):
-            squares = matrix.d_source**2
-            p = np.mean(squares * kappa[:, None] / (1 - kappa[:, None] * squares * b[:, None]), axis=1)
-            channels = self._segments[e].channels, self._segments[e + 1].channels
-            a, r = _through(matrix, channels, p, b)
-            fields[2 * e], fields[2 * e + 1] = b, a
-            kappa = accumulated[e + 1] + a
-            if e + 1 < len(self._matrices):
-                following = self._matrices[e + 1].d_source ** 2
-                b = _inverted(following, kappa * r) / (kappa * following.max())
-        return fields.astype(complex), (r / (1 + kappa * r)).astype(complex)
+        """Fields (2·matrices, m), and 1/z (m,); not finite where the point is not above the support."""
+        fields = np.empty((2 * len(self._through), s.size))
+        first, (positions, masses) = self._accumulated[0], nodes_of(self._derivatives[0])
+        with np.errstate(all="ignore"):
+            at = s, (1 / (s[:, None] / (first * positions) - 1)) @ masses  # behind the first derivative, from z there
+            for e, through in enumerate(self._through):
+                at = walked(self._before[e], at) if e else at
+                fields[2 * e] = 1 / at[0]
+                z, u = walked(through, at)
+                fields[2 * e + 1] = z * u / (1 + u)  # z - 1/g
+                at = walked(steps_of([Shift(self._accumulated[e + 1])]), (z, u))
+            return fields.astype(complex), (1 / at[0]).astype(complex)
 
 
 def _last_turn(x: np.ndarray) -> int:
@@ -147,37 +145,13 @@ def _last_turn(x: np.ndarray) -> int:
     return int(falling[-1]) + 1 if falling.size else 0
 
 
-def _through(
-    matrix: RandomMatrix, channels: tuple[int, int], p: np.ndarray, b: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Field a and response r at the target of a matrix, of p and b at its source."""
-    source, target = channels
-    if matrix.kind == "gaussian":
-        return matrix.square * p, b * source / (target * matrix.square)
-    if matrix.squares is None:
-        p = p * min(1.0, source / target)
-        a = matrix.square * p / (1 + p * b)
-        return a, b * max(1.0, source / target) / (matrix.square - a * b)
-    # without W the responses are p̃, r̃; with it p = E[1/(1/p̃ - λr̃)] over λ of WᵀW, r likewise over those of WWᵀ
-    bare, top = p / (1 + b * p), matrix.squares.max()
-    every = np.concatenate([matrix.squares / top, np.zeros(max(0, source - matrix.squares.size))])
-    other = _inverted(every, p / bare - 1) / (bare * top)
-    few = matrix.squares.size
-    r = other * (target - few + (1 / (1 - np.outer(bare * other, matrix.squares))).sum(axis=1)) / target
-    return 1 / other - 1 / r, r
-
-
-def _inverted(squares: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """y in (0, 1) with u(y) = E[qy/(1 - qy)] = ``wanted`` (m,), q = squares/max: Newton on the concave 1/(1 + u), from above."""
-    q = squares / squares.max()
-    share = np.mean(q == 1)
-    y = wanted / (wanted + share)
-    change = np.full(y.shape, np.inf)
-    for _ in range(_NEWTON):
-        inverse = 1 / (1 - np.outer(y, q))
-        u = y * (inverse @ q) / q.size
-        change = (wanted - u) * (1 + u) / ((1 + wanted) * (inverse**2 @ q / q.size))
-        y = y + change
-        if np.all(np.abs(change) <= _SETTLED * y):
-            return y
-    return np.where(np.abs(change) <= _ROUNDED * y, y, np.nan)
+def _through(matrix: RandomMatrix, source: int, target: int) -> tuple[Move, ...]:
+    """The moves of a matrix between the given numbers of channels."""
+    variance = matrix.square
+    if matrix.squares is not None:
+        factor = Empirical(np.concatenate([matrix.squares, np.zeros(max(0, source - matrix.squares.size))]))
+    elif matrix.kind == "gaussian":
+        factor = gram_law(Gaussian(variance**0.5), source, target)
+    else:
+        factor = gram_law(Haar(variance**0.5), source, target)
+    return *times(factor), Resize(source / target)

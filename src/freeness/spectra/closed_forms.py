@@ -1,28 +1,26 @@
 """What is known of the spectra of chains without solving for a density: explicit laws, moments, atoms, and how they scale.
 
-Mean and variance go exactly through every layer: under ⊠ the relative variances add, a shift adds to the mean only, and a change
-of dimension by r scales the first two moments by r (theory.md §1). The largest atom is where every factor is at its largest,
-which is the bound on the norm as well, so it is the edge wherever it has mass (theory.md §3.2).
+Moments and the largest atom of a chain are read from its list of moves (:mod:`freeness.spectra.chain_moves`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
+from freeness.calculus import MeanVariance, mean_variance_after, top_atom_after
 from freeness.calculus.affine import AffineLaw
 from freeness.errors import InputError, is_size
 from freeness.laws import Atom, Atoms, Law, Mixture, PointMass
 from freeness.laws.atoms import simplify
 from freeness.laws.law import require_laws
 from freeness.laws.wachter import Wachter
-from freeness.meanfield import ActivationSignal, DenseSignal, Signals, signals
+from freeness.meanfield import Signals, signals
 from freeness.network import Network
-from freeness.network.layers import Dense
-from freeness.spectra.backward import fisher_law, gram_law, layers_and_signals
+from freeness.spectra.backward import fisher_law
+from freeness.spectra.chain_moves import moves_of
 
 _LEAST = 1e-13  # a mass below it is the rounding of an exact 0
 
@@ -78,43 +76,6 @@ def _numbers(expected: str, given: Sequence[float], count: int, most: float) -> 
 # --- moments ------------------------------------------------------------------------------------------------------
 
 
-class MeanVariance(NamedTuple):
-    """Mean and variance of a law."""
-
-    mean: float
-    variance: float
-
-    @property
-    def relative_variance(self) -> float:
-        """variance/mean²; of JJᵀ at χ₁ = 1 this is σ_JJ²."""
-        return self.variance / self.mean**2
-
-    def times(self, law: Law) -> MeanVariance:
-        """Behind ⊠ law: means multiply and relative variances add; written without a division.
-
-        Args:
-            law: of a free factor.
-        """
-        return MeanVariance(self.mean * law.mean, self.variance * law.mean**2 + self.mean**2 * law.variance)
-
-    def resized(self, ratio: float) -> MeanVariance:
-        """With the same non-zero eigenvalues in N' instead of N dimensions.
-
-        Args:
-            ratio: N/N'.
-        """
-        second = ratio * (self.variance + self.mean**2)
-        return MeanVariance(ratio * self.mean, max(second - (ratio * self.mean) ** 2, 0.0))
-
-    def shifted(self, constant: float) -> MeanVariance:
-        """Of X + constant.
-
-        Args:
-            constant: what is added.
-        """
-        return MeanVariance(self.mean + constant, self.variance)
-
-
 def jacobian_moments(network: Network, qhat0: float = 1.0, *, realised: Signals | None = None) -> MeanVariance:
     """Mean and variance of the law of JJᵀ of a chain, in a few operations a layer.
 
@@ -136,10 +97,7 @@ def jacobian_moments(network: Network, qhat0: float = 1.0, *, realised: Signals 
         >>> jacobian_moments(mlp(5, 100, "linear", "gaussian"))  # five Gaussian matrices: Fuss–Catalan of variance 5
         MeanVariance(mean=1.0, variance=5.0)
     """
-    found = MeanVariance(1.0, 0.0)
-    for step in _steps(network, qhat0, realised):
-        found = found.times(step.factor).resized(step.ratio)
-    return found
+    return mean_variance_after(moves_of(network, realised or signals(network, qhat0), "jacobian"))
 
 
 def fisher_moments(network: Network, qhat0: float = 1.0, *, realised: Signals | None = None) -> MeanVariance:
@@ -164,55 +122,10 @@ def fisher_moments(network: Network, qhat0: float = 1.0, *, realised: Signals | 
         >>> round(found.mean, 9), round(found.relative_variance, 12) == round(3 * 7 / 24, 12)
         (400.0, True)
     """
-    found: MeanVariance | None = None
-    for step in _steps(network, qhat0, realised):
-        if found is not None:
-            found = found.times(step.factor).resized(step.ratio)
-        if step.norm is not None:
-            found = MeanVariance(step.norm, 0.0) if found is None else found.shifted(step.norm)
-    if found is None:
-        raise InputError("expected a network with at least one weight matrix, got none; nothing is trained in it.")
-    return found
-
-
-class _Step(NamedTuple):
-    """What a layer does to the law of H: ⊠ factor, resize by ``ratio``, and in the Fisher law add ``norm``."""
-
-    factor: Law
-    ratio: float
-    norm: float | None
-
-
-def _steps(network: Network, qhat0: float, realised: Signals | None) -> Iterable[_Step]:
-    network.chain()  # refuses other networks
-    if realised is not None and not isinstance(realised, Signals):
-        raise InputError(f"expected Signals of one forward pass, got {type(realised).__name__}; pass laws of D².")
-    for layer, signal in layers_and_signals(network, realised or signals(network, qhat0)):
-        if isinstance(signal, ActivationSignal):
-            yield _Step(signal.derivative_law, 1.0, None)
-        else:
-            assert isinstance(layer, Dense) and isinstance(signal, DenseSignal)
-            factor = gram_law(layer.weights, layer.fan_in, layer.fan_out)
-            yield _Step(factor, layer.fan_in / layer.fan_out, signal.squared_norm + layer.bias)
+    return mean_variance_after(moves_of(network, realised or signals(network, qhat0), "fisher"))
 
 
 # --- the largest atom ---------------------------------------------------------------------------------------------
-
-
-class _Top(NamedTuple):
-    """A bound of the support, and the mass at it."""
-
-    position: float
-    mass: float
-
-    def after(self, step: _Step) -> _Top:
-        """Where both factors are at their largest, if their eigenspaces meet."""
-        end = step.factor.hull[1]
-        heavy = sum(mass for x, mass in step.factor.atoms if x == end)
-        return _Top(self.position * end, max(self.mass + heavy - 1, 0.0) * step.ratio)
-
-    def atom(self) -> Atom | None:
-        return Atom(self.position, self.mass) if self.mass > _LEAST else None
 
 
 def jacobian_top_atom(network: Network, qhat0: float = 1.0, *, realised: Signals | None = None) -> Atom | None:
@@ -235,10 +148,7 @@ def jacobian_top_atom(network: Network, qhat0: float = 1.0, *, realised: Signals
         >>> jacobian_top_atom(mlp(2, 100, "relu", sigma_w=2**0.5)).mass, jacobian_top_atom(mlp(3, 100, "relu"))
         (0.5, None)
     """
-    top = _Top(1.0, 1.0)
-    for step in _steps(network, qhat0, realised):
-        top = top.after(step)
-    return top.atom()
+    return top_atom_after(moves_of(network, realised or signals(network, qhat0), "jacobian"))
 
 
 def fisher_top_atom(network: Network, qhat0: float = 1.0, *, realised: Signals | None = None) -> Atom | None:
@@ -262,14 +172,7 @@ def fisher_top_atom(network: Network, qhat0: float = 1.0, *, realised: Signals |
         >>> round(fisher_top_atom(mlp(3, 100, "linear")).position, 9), fisher_top_atom(mlp(10, 100, "relu", sigma_w=2**0.5))
         (300.0, None)
     """
-    top: _Top | None = None
-    for step in _steps(network, qhat0, realised):
-        top = None if top is None else top.after(step)
-        if step.norm is not None:
-            top = _Top(step.norm, 1.0) if top is None else _Top(top.position + step.norm, top.mass)
-    if top is None:
-        raise InputError("expected a network with at least one weight matrix, got none; nothing is trained in it.")
-    return top.atom()
+    return top_atom_after(moves_of(network, realised or signals(network, qhat0), "fisher"))
 
 
 def isometric_top_atom(deficit: float) -> Atom | None:
