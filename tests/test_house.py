@@ -145,26 +145,26 @@ def run_python(code: str) -> str:
     return done.stdout
 
 
-def test_import_loads_no_framework():
-    loaded = set(run_python("import freeness, sys; print(*sys.modules)").split())
-    assert "freeness" in loaded
-    assert not loaded & {"torch", "matplotlib", "plotly", "pandas", "jinja2", "pydantic", "typer", "rich", "pooch"}
-
-
-def test_import_costs_under_half_a_second_beyond_numpy_and_scipy():
-    # First see which parts of numpy and scipy freeness uses, then load these and clock the rest. The least of three
-    # runs is the cost; the others measure what else the machine was doing.
-    listing = "print(*[m for m in sys.modules if m.split('.')[0] in ('numpy', 'scipy')])"
-    beyond = run_python(f"import freeness, sys; {listing}").split()
-    clock = f"""
-import importlib, time
-for name in {beyond!r}:
-    importlib.import_module(name)
-start = time.perf_counter()
-import freeness
-print(time.perf_counter() - start)
-"""
-    assert min(float(run_python(clock)) for _ in range(3)) < 0.5
+def test_import_loads_no_framework_and_no_part_of_scipy_that_it_does_not_need():
+    # What it costs in seconds is measured by tests/bench_import.py: a clock in a test fails on a busy machine.
+    loaded = run_python("import freeness, sys; print(*sys.modules)").split()
+    libraries = {module.split(".")[0] for module in loaded} - sys.stdlib_module_names
+    named = {library for library in libraries if not library.startswith("_")}
+    assert {"freeness", "numpy", "scipy"} <= named
+    assert not named & {
+        "torch",
+        "matplotlib",
+        "plotly",
+        "pandas",
+        "jinja2",
+        "pydantic",
+        "typer",
+        "rich",
+        "pooch",
+        "jaxtyping",
+    }
+    parts = {module.split(".")[1] for module in loaded if module.startswith("scipy.")}
+    assert not parts & {"stats", "signal", "ndimage", "cluster", "io", "datasets"}
 
 
 # --- how large things get -----------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("nicegui")
 
-from freeness.app.serve import MEMORY, SECONDS
+from freeness.app.server import MEMORY, SECONDS
 from freeness.app.worker import Worker
 from freeness.errors import FreenessError
 from tests.app.hostile import expressions, files

@@ -34,7 +34,7 @@ def explore_command(
     Example: freeness app --port 8080
     """
     with needs_extra("app"):
-        from freeness.app.serve import LOOPBACK, AppOptions, serve
+        from freeness.app import LOOPBACK, AppOptions, serve
 
     def started() -> None:
         stdout().print(f"Explorer: http://{host}:{port} (Ctrl-C ends it)", soft_wrap=True)

@@ -12,8 +12,8 @@ from freeness.torch.curvature import (
     curvature_spectrum,
 )
 from freeness.torch.estimate import estimate_fisher, estimate_jacobian
-from freeness.torch.freeness_test import freeness_test
-from freeness.torch.freeness_trace import FreenessTrace, freeness_trace
+from freeness.torch.freeness_tests import freeness_test
+from freeness.torch.freeness_traces import FreenessTrace, freeness_trace
 from freeness.torch.full_batch import Descended, FullBatch, drawn_descents, full_batch_descent
 from freeness.torch.initialize import InitializedLayer, InitializeOptions, initialize_
 from freeness.torch.kernels import drawn_weight

@@ -34,7 +34,7 @@ from freeness.spectra import Measurement, NeuronSignals, Prediction, predict_fis
 from freeness.torch.analysis_rate import batch_curvature
 from freeness.torch.curvature_matrices import CHUNK
 from freeness.torch.estimate import estimate_fisher, estimate_jacobian
-from freeness.torch.freeness_test import freeness_test
+from freeness.torch.freeness_tests import freeness_test
 from freeness.torch.lanczos import SpectralEstimate
 from freeness.torch.losses import check_targets, loss_function
 from freeness.torch.measure import dual_plan, measure_fisher, measure_jacobian

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from freeness.errors import InputError
 from freeness.spectra import FreenessTest
-from freeness.torch.freeness_test import freeness_test
+from freeness.torch.freeness_tests import freeness_test
 from freeness.torch.steps import DenseStep
 from freeness.torch.trace import Chain, read_chain
 
