@@ -90,5 +90,4 @@ def is_homogeneous(function: ActivationFunction) -> bool:
         >>> is_homogeneous(activation("leaky_relu")), is_homogeneous(activation("hardtanh"))
         (True, False)
     """
-    at_zero = float(function.function(np.zeros(1))[0])
-    return function.slopes is not None and all(kink == 0 for kink in function.kinks) and at_zero == 0
+    return function.homogeneous

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from freeness.network import ActivationFunction
-from freeness.torch.build import AffineActivation, activation_module
+from freeness.gaussian import ActivationFunction, AffineImage
+from freeness.torch.build import activation_module
+from freeness.torch.elementwise import run_program
 
 _VECTOR = 64  # elements: a multiple of what one turn of torch's vectorised loops takes
 
@@ -24,7 +25,7 @@ class Bend(NamedTuple):
 def bend_of(function: ActivationFunction) -> Bend:
     """How a stack applies an activation and pulls a gradient through it.
 
-    Tensors are (M, B, N). Hard-tanh, tanh, ReLU and linear have torch's own backward formulas; any other asks autograd.
+    Tensors are (M, B, N). Where the table of activations has no shorter way to the gradient, autograd takes it.
 
     Args:
         function: any that torch knows.
@@ -38,31 +39,20 @@ def bend_of(function: ActivationFunction) -> Bend:
         >>> bend_of(activation("hardtanh")).pull(torch.ones_like(h), h, h).tolist()
         [[[0.0, 1.0]]]
     """
-    return _bend(activation_module(function))
-
-
-def _bend(module: nn.Module) -> Bend:
-    if isinstance(module, AffineActivation):
-        return _affine(module, _bend(module.inner))
-    if isinstance(module, nn.Identity):
+    if isinstance(function.function, AffineImage):
+        return _affine(function.function, bend_of(function.function.inner))
+    if function.slopes == (1.0,):
         return Bend(lambda h: h, lambda g, h, y: g)
-    if isinstance(module, nn.Hardtanh):
-        low, high = module.min_val, module.max_val
-        return Bend(
-            lambda h: h.clamp(low, high),
-            lambda g, h, y: torch.ops.aten.hardtanh_backward(g, h, low, high),
-        )
-    if isinstance(module, nn.ReLU):
-        return Bend(lambda h: h.clamp(min=0), lambda g, h, y: torch.ops.aten.threshold_backward(g, h, 0))
-    if isinstance(module, nn.Tanh):
-        return Bend(lambda h: _whole(torch.tanh, h), lambda g, h, y: g * (1 - y.square()))
-    return Bend(
-        lambda h: _whole(module, h),
-        lambda g, h, y: _whole(lambda both: _pulled(module, both[0], both[1]), torch.stack([g, h])),
-    )
+    module = activation_module(function)
+    chosen = set(function.slopes or (None,)) <= {0.0, 1.0}  # h or a constant, by comparing: no rounding
+    apply = module if chosen else lambda h: _whole(module, h)
+    if function.torch is not None and function.torch.pull:
+        program = function.torch.pull
+        return Bend(apply, lambda g, h, y: run_program(program, g=g, h=h, y=y))
+    return Bend(apply, lambda g, h, y: _whole(lambda both: _pulled(module, both[0], both[1]), torch.stack([g, h])))
 
 
-def _affine(outer: AffineActivation, inner: Bend) -> Bend:
+def _affine(outer: AffineImage, inner: Bend) -> Bend:
     """scale·(φ(gain·h + shift) + offset)."""
     steep = outer.scale * outer.gain
     return Bend(

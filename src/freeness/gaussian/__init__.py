@@ -1,6 +1,16 @@
 """Gaussian expectations in one and two variables, and the one table of activations."""
 
-from freeness.gaussian.activations import ActivationFunction, Elementwise, activation, activation_names
+from freeness.gaussian import table as table  # whose entries are made when it is read
+from freeness.gaussian.activations import (
+    ActivationFunction,
+    ClosedCovariance,
+    Elementwise,
+    Entry,
+    activation,
+    activation_names,
+    entries,
+    tabulated,
+)
 from freeness.gaussian.affine import AffineImage, affine_image
 from freeness.gaussian.covariances import Covariance, closed_covariance, covariance, has_closed_covariance
 from freeness.gaussian.custom import custom_activation
@@ -14,14 +24,22 @@ from freeness.gaussian.moments import (
     squared_slope,
 )
 from freeness.gaussian.pairs import Transfer, at_one, transfer
+from freeness.gaussian.pieces import piecewise_linear
 from freeness.gaussian.slope_law import derivative_law
+from freeness.gaussian.torch_names import Program, Reader, TorchForm, TorchNames, reads
 
 __all__ = [
     "ActivationFunction",
     "AffineImage",
+    "ClosedCovariance",
     "Covariance",
     "Elementwise",
+    "Entry",
     "GaussianMoments",
+    "Program",
+    "Reader",
+    "TorchForm",
+    "TorchNames",
     "Transfer",
     "activation",
     "activation_names",
@@ -31,13 +49,17 @@ __all__ = [
     "covariance",
     "custom_activation",
     "derivative_law",
+    "entries",
     "gaussian_moments",
     "has_closed_covariance",
     "hermite_coefficients",
     "nonlinear_energy",
+    "piecewise_linear",
+    "reads",
     "second_moment",
     "second_moment_slope",
     "slope_moment",
     "squared_slope",
+    "tabulated",
     "transfer",
 ]

@@ -61,4 +61,5 @@ def affine_image(image: AffineImage, name: str = "") -> ActivationFunction:
     kinks = tuple(float((kink - image.shift) / image.gain) for kink in inner.kinks)
     steep = image.scale * image.gain
     slopes = None if inner.slopes is None else tuple(float(steep * slope) for slope in inner.slopes)
-    return ActivationFunction(name or f"affine {inner.name}", image, _Slope(image), kinks, slopes)
+    tails = None if inner.tails is None else (steep * inner.tails[0], steep * inner.tails[1])
+    return ActivationFunction(name or f"affine {inner.name}", image, _Slope(image), kinks, slopes, tails=tails)

@@ -6,7 +6,6 @@ for smooth ones tensor quadrature in (u ± v)/2; for others with kinks one varia
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +13,8 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
 from freeness.errors import InputError
-from freeness.gaussian.activations import ActivationFunction, activation
+from freeness.gaussian.activations import ActivationFunction
+from freeness.gaussian.closed_covariances import bent_at_zero
 from freeness.numerics.quadrature import gaussian_nodes
 
 _ANGLES = 96  # Gauss–Legendre nodes of the integral over the correlation
@@ -92,11 +92,11 @@ def closed_covariance(
         >>> float(value)
         0.0
     """
-    if _from_table(function):
-        return _CLOSED[function.name](q1, q2, q12)
-    if has_closed_covariance(function):
+    if function.covariance is not None:
+        return function.covariance(q1, q2, q12)
+    if function.homogeneous:
         assert function.slopes is not None
-        return _bent_at_zero(function.slopes, q1, q2, q12)
+        return bent_at_zero(function.slopes[0], function.slopes[-1])(q1, q2, q12)
     return None
 
 
@@ -108,58 +108,7 @@ def has_closed_covariance(function: ActivationFunction) -> bool:
         >>> has_closed_covariance(activation("relu")), has_closed_covariance(activation("tanh"))
         (True, False)
     """
-    if _from_table(function):
-        return True
-    bent = function.slopes is not None and function.kinks == (0.0,)
-    return bent and float(function.function(np.zeros(1))[0]) == 0
-
-
-def _from_table(function: ActivationFunction) -> bool:
-    """Whether it is the table's entry of that name, and not a user's."""
-    return function.name in _CLOSED and function.function is _ENTRIES[function.name]
-
-
-def _determinant(q1: np.ndarray, q2: np.ndarray, q12: np.ndarray) -> np.ndarray:
-    """q₁q₂ - q₁₂², not negative, with fewer digits lost than in that form, and exactly 0 at q₁ = q₂ = q₁₂."""
-    root = np.sqrt(q1 * q2)
-    return np.maximum((root - q12) * (root + q12), 0.0)
-
-
-def _erf(scale: float) -> Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """φ = erf(scale·x): (2/π) asin(2s²q₁₂/√((1 + 2s²q₁)(1 + 2s²q₂))) and its derivative in q₁₂."""
-
-    def closed(q1: np.ndarray, q2: np.ndarray, q12: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        twice = 2 * scale**2
-        rest = np.sqrt(1 + twice * (q1 + q2) + twice**2 * _determinant(q1, q2, q12))
-        return 2 / np.pi * np.arctan2(twice * q12, rest), 2 * twice / np.pi / rest
-
-    return closed
-
-
-def _sine(q1: np.ndarray, q2: np.ndarray, q12: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """φ = sin: e^{-(q₁+q₂)/2} sinh q₁₂ and cosh."""
-    up, down = np.exp(q12 - (q1 + q2) / 2) / 2, np.exp(-q12 - (q1 + q2) / 2) / 2
-    return up - down, up + down
-
-
-def _linear(q1: np.ndarray, q2: np.ndarray, q12: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return q12 * np.ones_like(q1 * q2), np.ones_like(q12 * q1 * q2)
-
-
-def _bent_at_zero(
-    slopes: tuple[float, ...], q1: np.ndarray, q2: np.ndarray, q12: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """φ = left·x + (right - left)·max(x, 0), with the arc-cosine kernel of the latter (Cho, Saul 2009)."""
-    left, right = slopes
-    height = np.sqrt(_determinant(q1, q2, q12))
-    inside = (np.pi - np.arctan2(height, q12)) / (2 * np.pi)  # P(u > 0, v > 0)
-    bend = right - left
-    value = left * right * q12 + bend**2 * (height / (2 * np.pi) + inside * q12)
-    return value, left * right + bend**2 * inside
-
-
-_CLOSED = {"erf": _erf(1.0), "erf_unit": _erf(np.sqrt(np.pi) / 2), "sin": _sine, "linear": _linear}
-_ENTRIES = {name: activation(name).function for name in _CLOSED}
+    return function.covariance is not None or function.homogeneous
 
 
 def _piecewise_linear(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from freeness.errors import InputError
 from freeness.gaussian import ActivationFunction, AffineImage
 from freeness.network.layers import Dense, Network
-from freeness.torch.elementwise import TorchFunction
+from freeness.torch.elementwise import TorchFunction, run_program
 from freeness.torch.sampling import weight_matrix
 
 
@@ -100,12 +99,14 @@ def activation_module(function: ActivationFunction) -> nn.Module:
         return Elementwise(function.name, function.function.expression)
     if isinstance(function.function, AffineImage):
         return AffineActivation(function.function, function.name)
-    if function.name not in _MODULES:
+    form = function.torch
+    if form is None:
         raise InputError(
-            f"expected an activation of the table, got {function.name!r}, which torch does not know; build the model "
-            f"by hand and trace it."
+            f"expected an activation that torch knows, got {function.name!r}; build the model by hand and trace it."
         )
-    return _MODULES[function.name](function)
+    if form.module:
+        return getattr(nn, form.module)(**form.arguments)
+    return Elementwise(function.name, lambda x: run_program(form.program, x=x))
 
 
 def _linear(layer: Dense, generator: torch.Generator, dtype: torch.dtype) -> nn.Linear:
@@ -119,53 +120,3 @@ def _linear(layer: Dense, generator: torch.Generator, dtype: torch.dtype) -> nn.
             linear.bias.copy_(layer.sigma_b * draw)
             linear.bias.requires_grad_(layer.bias)
     return linear
-
-
-def _at(function: ActivationFunction, x: float) -> float:
-    return float(function.function(np.array([x]))[0])
-
-
-def _slopes(function: ActivationFunction) -> tuple[float, ...]:
-    return () if function.slopes is None else function.slopes
-
-
-def _plain(module: type[nn.Module]) -> Callable[[ActivationFunction], nn.Module]:
-    return lambda function: module()
-
-
-def _applied(apply: Callable[[Tensor], Tensor]) -> Callable[[ActivationFunction], nn.Module]:
-    return lambda function: Elementwise(function.name, apply)
-
-
-def _erf_unit(x: Tensor) -> Tensor:
-    return torch.erf(x * (np.pi**0.5 / 2))
-
-
-# parameters are read off the record: kinks, slopes, and values at a point
-_MODULES: dict[str, Callable[[ActivationFunction], nn.Module]] = {
-    "linear": _plain(nn.Identity),
-    "relu": _plain(nn.ReLU),
-    "relu6": _plain(nn.ReLU6),
-    "tanh": _plain(nn.Tanh),
-    "sigmoid": _plain(nn.Sigmoid),
-    "silu": _plain(nn.SiLU),
-    "softsign": _plain(nn.Softsign),
-    "gelu": _plain(nn.GELU),
-    "gelu_tanh": lambda function: nn.GELU(approximate="tanh"),
-    "leaky_relu": lambda function: nn.LeakyReLU(_slopes(function)[0]),
-    "hardtanh": lambda function: nn.Hardtanh(function.kinks[0], function.kinks[1]),
-    "shifted_relu": lambda function: nn.Threshold(function.kinks[0], function.kinks[0]),
-    "elu": lambda function: nn.ELU(-_at(function, -700.0)),
-    "selu": _plain(nn.SELU),
-    "celu": lambda function: nn.CELU(-_at(function, -1e5)),
-    "mish": _plain(nn.Mish),
-    "hardsigmoid": _plain(nn.Hardsigmoid),
-    "hardswish": _plain(nn.Hardswish),
-    "logsigmoid": _plain(nn.LogSigmoid),
-    "tanhshrink": _plain(nn.Tanhshrink),
-    "softshrink": lambda function: nn.Softshrink(function.kinks[1] if function.kinks else 0.0),
-    "softplus": lambda function: nn.Softplus(float(np.log(2)) / _at(function, 0.0)),
-    "erf": _applied(torch.erf),
-    "erf_unit": _applied(_erf_unit),
-    "sin": _applied(torch.sin),
-}

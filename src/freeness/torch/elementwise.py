@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 from torch._ops import OpOverload
 
-from freeness.gaussian import ActivationFunction
-from freeness.network import activation
+from freeness.gaussian import ActivationFunction, Program, TorchNames, activation, entries
+
+_DIGITS = 1e-6  # relative distance at which constants of a program count as those of the table: a model may round them
 
 
 @dataclass(frozen=True)
@@ -86,18 +87,6 @@ class Expression:
         )
         return Expression(self.operations + shifted, moved(after.result))
 
-    @property
-    def program(self) -> str:
-        """The calls in order, as text: ``abs(h0); add(h1, 1); div(h0, h2)`` is softsign."""
-        calls = ((op.name, (*op.arguments, *op.options.items())) for op in self.operations)
-        return "; ".join(f"{name}({', '.join(map(_text, arguments))})" for name, arguments in calls)
-
-
-def _text(argument: Any) -> str:
-    if isinstance(argument, Slot):
-        return f"h{argument.index}"
-    return f"{argument:g}" if isinstance(argument, int | float) else repr(argument)
-
 
 def operation_name(target: OpOverload) -> str:
     """The name without namespace, overload and in-place mark: ``relu`` for aten.relu_.default."""
@@ -120,16 +109,62 @@ def activation_function(expression: Expression) -> ActivationFunction:
         >>> activation_function(relu).name
         'relu'
     """
-    if len(expression.operations) == 1 and expression.operations[0].name in _TABLE:
-        operation = expression.operations[0]
-        entry = _TABLE[operation.name](operation.bound)
-        if entry is not None:
-            return activation(entry[0], **entry[1])
-    if expression.program in _PROGRAMS and expression.result.index == len(expression.operations):
-        return activation(_PROGRAMS[expression.program])
+    for entry in entries():
+        parameters = _read(entry.torch, expression)
+        if parameters is not None:
+            return activation(entry.name, **parameters)
     slope = TorchDerivative(expression)
     name = "∘".join(operation.name for operation in reversed(expression.operations))
     return ActivationFunction(name, TorchFunction(expression), slope, kinks=_kinks(slope))
+
+
+def _read(names: TorchNames, expression: Expression) -> dict[str, float] | None:
+    """The parameters with which an entry of the table computes the expression; None where it does not."""
+    operations = expression.operations
+    if len(operations) == 1 and operations[0].name in names.calls:
+        return names.calls[operations[0].name](operations[0].bound)
+    same = len(operations) == len(names.program) and expression.result.index == len(operations)
+    return {} if same and operations and all(map(_is_call, operations, names.program)) else None
+
+
+def _is_call(operation: Operation, call: tuple[str | float, ...]) -> bool:
+    name, *wanted = call
+    found = [_value_name(argument) for argument in operation.arguments]
+    return (
+        operation.name == name
+        and not operation.options
+        and len(found) == len(wanted)
+        and all(
+            math.isclose(a, b, rel_tol=_DIGITS) if isinstance(a, int | float) and isinstance(b, int | float) else a == b
+            for a, b in zip(found, wanted, strict=True)
+        )
+    )
+
+
+def _value_name(argument: Any) -> Any:
+    """As :data:`~freeness.gaussian.Program` calls it: ``x`` is the input, ``r0`` the first result."""
+    if not isinstance(argument, Slot):
+        return argument
+    return f"r{argument.index - 1}" if argument.index else "x"
+
+
+def run_program(program: Program, **values: Tensor) -> Tensor:
+    """What the calls of a program of the table compute.
+
+    Args:
+        program: at least one call.
+        **values: by the names that the program uses.
+
+    Example:
+        >>> run_program((("abs", "x"), ("add", "r0", 1), ("div", "x", "r1")), x=torch.tensor([-1.0, 3.0]))
+        tensor([-0.5000,  0.7500])
+    """
+    known: dict[Any, Any] = dict(values)
+    result = torch.empty(0)
+    for place, (name, *arguments) in enumerate(program):
+        result = getattr(torch.ops.aten, str(name))(*(known.get(argument, argument) for argument in arguments))
+        known[f"r{place}"] = result
+    return result
 
 
 def derivative(function: Expression, h: Tensor) -> Tensor:
@@ -189,76 +224,4 @@ def _kinks(slope: Callable[[np.ndarray], np.ndarray]) -> tuple[float, ...]:
     return tuple(found)
 
 
-_SELU = (1.6732632423543772, 1.0507009873554805)  # alpha and scale
-_Entry = tuple[str, dict[str, float]]
-_Bound = dict[str, Any]
-
-
-def _named(name: str) -> Callable[[_Bound], _Entry]:
-    return lambda bound: (name, {})
-
-
-def _clip(low: float | None, high: float | None) -> _Entry | None:
-    """min(max(h, low), high); torch runs ReLU6 as this, too."""
-    if low is None:
-        return None
-    if high is None:
-        return "shifted_relu", {"shift": -float(low)}
-    return ("relu6", {}) if (low, high) == (0, 6) else ("hardtanh", {"min_val": float(low), "max_val": float(high)})
-
-
-def _threshold(bound: _Bound) -> _Entry | None:
-    return ("shifted_relu", {"shift": -float(bound["value"])}) if bound["threshold"] == bound["value"] else None
-
-
-def _elu(bound: _Bound) -> _Entry | None:
-    """torch runs SELU and CELU as this, too."""
-    alpha, scale, inner = (float(bound[key]) for key in ("alpha", "scale", "input_scale"))
-    if scale == 1 and inner == 1:
-        return "elu", {"alpha": alpha}
-    if scale == 1 and math.isclose(alpha * inner, 1.0, rel_tol=1e-12):
-        return "celu", {"alpha": alpha}
-    known = inner == 1 and math.isclose(alpha, _SELU[0], rel_tol=1e-12) and math.isclose(scale, _SELU[1], rel_tol=1e-12)
-    return ("selu", {}) if known else None
-
-
-def _softplus(bound: _Bound) -> _Entry | None:
-    return ("softplus", {"beta": float(bound["beta"])}) if bound["threshold"] >= 20 else None
-
-
-_TABLE: dict[str, Callable[[_Bound], _Entry | None]] = {
-    **{
-        name: _named(name)
-        for name in (
-            "relu",
-            "relu6",
-            "tanh",
-            "erf",
-            "sigmoid",
-            "silu",
-            "sin",
-            "selu",
-            "mish",
-            "hardsigmoid",
-            "hardswish",
-        )
-    },
-    "log_sigmoid": _named("logsigmoid"),
-    "celu": lambda bound: ("celu", {"alpha": float(bound["alpha"])}),
-    "softshrink": lambda bound: ("softshrink", {"lambd": float(bound["lambd"])}),
-    "special_erf": _named("erf"),
-    "special_expit": _named("sigmoid"),
-    "hardtanh": lambda bound: _clip(bound["min_val"], bound["max_val"]),
-    "clamp": lambda bound: _clip(bound["min"], bound["max"]),
-    "threshold": _threshold,
-    "leaky_relu": lambda bound: ("leaky_relu", {"negative_slope": float(bound["negative_slope"])}),
-    "gelu": lambda bound: ("gelu_tanh" if bound["approximate"] == "tanh" else "gelu", {}),
-    "elu": _elu,
-    "softplus": _softplus,
-}
-_PROGRAMS = {
-    "abs(h0); add(h1, 1); div(h0, h2)": "softsign",
-    "tanh(h0); sub(h0, h1)": "tanhshrink",
-    f"mul(h0, {math.sqrt(math.pi) / 2:g}); erf(h1)": "erf_unit",
-}
 _UNTAGGED = {"special_erf", "special_expit", "hardswish", "log_sigmoid", "square"}

@@ -14,12 +14,12 @@ from freeness.torch.losses import Loss, loss_function
 from freeness.torch.outputs import run
 from freeness.torch.state import trained_parameters, untouched
 from freeness.torch.sums import adds_signals
+from freeness.torch.swap import function_of
 
 _MANY = 256  # samples that stand for all
 _PROBED = 128  # samples on which the loss along the first step is looked at
 _BATCHES, _SINGLE = 8, 64  # mini-batches behind Adam's preconditioner at least, and samples
 _NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
-_SATURATING = (nn.Tanh, nn.Hardtanh, nn.Sigmoid, nn.Hardsigmoid, nn.Softsign)
 _FIRST, _GROWTH, _STEPS = 0.02, 1.5, 36  # of the step lengths tried, over loss/‖g‖²
 
 
@@ -65,7 +65,8 @@ def start_facts(
         reach, left = _reach(model, (inputs[:_PROBED], targets[:_PROBED]), loss)
         parameters = sum(parameter.numel() for parameter in trained_parameters(model).values())
     modules = list(model.modules())
-    normalised, saturating = (any(isinstance(module, kind) for module in modules) for kind in (_NORMS, _SATURATING))
+    normalised = any(isinstance(module, _NORMS) for module in modules)
+    saturating = any((function := function_of(module)) is not None and function.saturating for module in modules)
     convolutional = any(isinstance(module, _ConvNd) and _overlaps(module) for module in modules)
     loud = outputs / aims if aims > 0 else 1.0
     saturating = saturating and not normalised

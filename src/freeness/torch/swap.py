@@ -7,41 +7,8 @@ from typing import NamedTuple
 from torch import nn
 
 from freeness.errors import InputError
-from freeness.gaussian import ActivationFunction
-from freeness.network import activation
+from freeness.gaussian import ActivationFunction, Entry, activation, entries
 from freeness.torch.build import AffineActivation, activation_module
-
-_KINDS: dict[type[nn.Module], str] = {
-    nn.ReLU: "relu",
-    nn.ReLU6: "relu6",
-    nn.Tanh: "tanh",
-    nn.Sigmoid: "sigmoid",
-    nn.SiLU: "silu",
-    nn.Softsign: "softsign",
-    nn.GELU: "gelu",
-    nn.LeakyReLU: "leaky_relu",
-    nn.Hardtanh: "hardtanh",
-    nn.Threshold: "shifted_relu",
-    nn.ELU: "elu",
-    nn.SELU: "selu",
-    nn.CELU: "celu",
-    nn.Mish: "mish",
-    nn.Hardsigmoid: "hardsigmoid",
-    nn.Hardswish: "hardswish",
-    nn.LogSigmoid: "logsigmoid",
-    nn.Tanhshrink: "tanhshrink",
-    nn.Softshrink: "softshrink",
-    nn.Softplus: "softplus",
-}
-
-_PARAMETERS: dict[str, tuple[str, ...]] = {  # names that the table and torch share
-    "leaky_relu": ("negative_slope",),
-    "hardtanh": ("min_val", "max_val"),
-    "elu": ("alpha",),
-    "celu": ("alpha",),
-    "softshrink": ("lambd",),
-    "softplus": ("beta",),
-}
 
 
 class SwappedActivation(NamedTuple):
@@ -69,7 +36,7 @@ def swap_activations_(
         InputError: no such module, or several kinds and none is named; nothing is changed then.
 
     Example:
-        >>> from freeness.network import activation
+        >>> from freeness.gaussian import ActivationFunction, Entry, activation, entries
         >>> model = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 2))
         >>> swap_activations_(model, activation("hardtanh", min_val=-3.0, max_val=3.0))
         (SwappedActivation(name='1', before='Tanh()', after='Hardtanh(min_val=-3.0, max_val=3.0)'),)
@@ -107,11 +74,10 @@ def kind_of(module: nn.Module) -> str | None:
         >>> kind_of(nn.Hardtanh()), kind_of(nn.Linear(2, 2))
         ('hardtanh', None)
     """
-    if isinstance(module, nn.GELU) and module.approximate == "tanh":
-        return "gelu_tanh"
     if isinstance(module, AffineActivation):
         return module.name
-    return _KINDS.get(type(module))
+    found = _entry(module)
+    return None if found is None else found[0].name
 
 
 def function_of(module: nn.Module) -> ActivationFunction | None:
@@ -124,12 +90,23 @@ def function_of(module: nn.Module) -> ActivationFunction | None:
         >>> function_of(nn.LeakyReLU(0.2)).slopes, function_of(nn.Linear(2, 2))
         ((0.2, 1.0), None)
     """
-    name = kind_of(module)
-    if name is None or isinstance(module, AffineActivation):
+    found = _entry(module)
+    if found is None or found[1] is None:
         return None
-    if isinstance(module, nn.Threshold):
-        return activation(name, shift=-module.threshold) if module.threshold == module.value < 0 else None
     try:
-        return activation(name, **{key: float(getattr(module, key)) for key in _PARAMETERS.get(name, ())})
+        return activation(found[0].name, **found[1])
     except InputError:  # numbers that torch takes and the table does not
         return None
+
+
+def _entry(module: nn.Module) -> tuple[Entry, dict[str, float] | None] | None:
+    """The entry of a module's class and the parameters, None where its numbers fit none; no entry has ``nn.Identity``."""
+    kind = type(module)
+    if kind is nn.Identity:  # what stands where something was taken out
+        return None
+    read = [
+        (entry, entry.torch.from_module(vars(module)))
+        for entry in entries()
+        if entry.torch.module and getattr(nn, entry.torch.module) is kind
+    ]
+    return next((found for found in read if found[1] is not None), read[0] if read else None)

@@ -1,0 +1,121 @@
+"""Torch's names in the table of activations: modules, calls and gradients, against torch itself."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from freeness.gaussian import ActivationFunction, TorchNames, activation, activations, entries, tabulated
+from freeness.torch.build import activation_module
+from freeness.torch.elementwise import Expression, Operation, Slot, activation_function, run_program
+from freeness.torch.swap import function_of, kind_of
+from freeness.torch.trace import trace
+
+OTHERS = {
+    "leaky_relu": {"negative_slope": 0.3},
+    "shifted_relu": {"shift": -0.4},
+    "hardtanh": {"min_val": -2.0, "max_val": 0.5},
+    "softshrink": {"lambd": 0.2},
+    "elu": {"alpha": 0.4},
+    "celu": {"alpha": 0.4},
+    "softplus": {"beta": 2.5},
+}
+CASES = [(entry, {}) for entry in entries()] + [
+    (entry, OTHERS[entry.name]) for entry in entries() if entry.name in OTHERS
+]
+
+
+@pytest.mark.parametrize(("entry", "parameters"), CASES, ids=lambda value: getattr(value, "name", None))
+def test_a_module_of_the_table_is_recognised_with_its_parameters(entry, parameters):
+    function = activation(entry.name, **parameters)
+    module = activation_module(function)
+    if not entry.torch.module or entry.name == "linear":  # nn.Identity stands for what was taken out
+        assert kind_of(module) is None and function_of(module) is None
+        return
+    assert type(module) is getattr(nn, entry.torch.module)
+    found = function_of(module)
+    assert kind_of(module) == entry.name and found is not None
+    assert (found.name, found.kinks, found.slopes) == (entry.name, function.kinks, function.slopes)
+    x = np.linspace(-5.0, 5.0, 101)
+    np.testing.assert_array_equal(found.function(x), function.function(x))
+
+
+@pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.name)
+def test_every_name_is_one_that_torch_has(entry):
+    assert not entry.torch.module or issubclass(getattr(nn, entry.torch.module), nn.Module)
+    calls = [*entry.torch.calls, *(call[0] for call in entry.torch.program + entry.torch.pull)]
+    assert all(getattr(torch.ops.aten, call) for call in calls)
+
+
+@pytest.mark.parametrize(
+    ("entry", "parameters"),
+    [case for case in CASES if case[0].torch.pull],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_short_ways_to_the_gradient_are_the_gradient(entry, parameters):
+    function = activation(entry.name, **parameters)
+    assert function.torch is not None
+    h, g = torch.linspace(-4.03, 6.5, 97, dtype=torch.float64), torch.linspace(-1, 2, 97, dtype=torch.float64)
+    y = activation_module(function)(h)
+    found = run_program(function.torch.pull, g=g, h=h, y=y)
+    torch.testing.assert_close(found, g * torch.tensor(function.derivative(h.numpy())), rtol=1e-14, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda x: nn.functional.hardtanh(x, 0.0, 6.0), "relu6"),
+        (lambda x: x.clamp(0.0, 6.0), "relu6"),
+        (lambda x: x.clamp(-1.0, 2.0), "hardtanh"),
+        (lambda x: x.clamp(min=-0.3), "shifted_relu"),
+        (lambda x: nn.functional.selu(x), "selu"),
+        (lambda x: nn.functional.celu(x, 0.7), "celu"),
+        (lambda x: nn.functional.gelu(x, approximate="tanh"), "gelu_tanh"),
+        (lambda x: nn.functional.logsigmoid(x), "logsigmoid"),
+        (lambda x: torch.special.expit(x), "sigmoid"),
+        (lambda x: torch.erf(x * (np.pi**0.5 / 2)), "erf_unit"),
+        (lambda x: x - torch.tanh(x), "tanhshrink"),
+        (lambda x: nn.functional.softsign(x), "softsign"),
+        (lambda x: nn.functional.softplus(x, threshold=5.0), "softplus"),
+    ],
+)
+def test_calls_are_read_as_entries_of_the_table(call, name):
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = nn.Linear(4, 4).double(), nn.Linear(4, 2).double()
+
+        def forward(self, x):
+            return self.last(call(self.first(x)))
+
+    layer = trace(Model(), torch.ones(4).double()).network.layers[1]
+    if name == "softplus":  # with a threshold that is seen, it is another function
+        assert layer.function.torch is None and layer.function.kinks == pytest.approx((5.0,), abs=1e-6)
+    else:
+        assert layer.function.name == name
+
+
+def test_threshold_is_an_entry_where_it_is_continuous():
+    assert function_of(nn.Threshold(0.5, 0.5)).kinks == (0.5,)
+    assert kind_of(nn.Threshold(0.5, 0.1)) == "shifted_relu" and function_of(nn.Threshold(0.5, 0.1)) is None
+
+
+def test_an_entry_of_ones_own_is_built_and_read_by_its_program(monkeypatch):
+    monkeypatch.setattr(activations, "_TABLE", dict(activations._TABLE))
+    names = TorchNames(program=(("sin", "x"), ("square", "r0"), ("add", "x", "r1")))
+
+    @tabulated(names)
+    def example_snake() -> ActivationFunction:
+        """x + sin²x."""
+        return ActivationFunction("", lambda x: x + np.sin(x) ** 2, lambda x: 1 + np.sin(2 * x), tails=None)
+
+    x = torch.linspace(-3, 3, 31, dtype=torch.float64)
+    torch.testing.assert_close(activation_module(activation("example_snake"))(x), x + x.sin().square())
+    aten = torch.ops.aten
+    calls = (
+        Operation(aten.sin.default, (Slot(0),)),
+        Operation(aten.square.default, (Slot(1),)),
+        Operation(aten.add.Tensor, (Slot(0), Slot(2))),
+    )
+    assert activation_function(Expression(calls, Slot(3))).name == "example_snake"
+    assert activation_function(Expression(calls[:2], Slot(2))).name != "example_snake"
