@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from freeness.data import load_fashion_mnist
 from freeness.network import mlp
-from freeness.plots import style
+from freeness.show import static, style
 from freeness.spectra import REJECTED, Word, freeness_words
 from freeness.torch import build, freeness_trace
 
@@ -208,14 +208,14 @@ def picture(found: dict[str, np.ndarray], curves: dict[int, np.ndarray]) -> None
             )
     left.set_xticks(WIDTHS, [str(n) for n in WIDTHS], minor=False)
     left.set_xticks([], minor=True)
-    style.finish(left, xlabel="width N", ylabel="root mean square of τ", title="Free weights: words fall as 1/N")
-    style.legend_below(left, left.get_legend_handles_labels()[0])
+    static.finish(left, xlabel="width N", ylabel="root mean square of τ", title="Free weights: words fall as 1/N")
+    static.legend_below(left, left.get_legend_handles_labels()[0])
     for n, colour in zip(WIDTHS, colours, strict=True):
         right.plot(PLANTED, curves[n], color=colour, marker="o", markersize=4, label=f"N = {n}")
     right.axhline(REJECTED, color=style.GREY, linestyle="--", linewidth=1)
     right.set_ylim(-1, 25)
-    style.finish(right, xlabel="planted dependence t", ylabel="mean score of W D° Wᵀ E°", title="Power: 5 rejects")
-    style.legend_below(right, right.get_legend_handles_labels()[0])
+    static.finish(right, xlabel="planted dependence t", ylabel="mean score of W D° Wᵀ E°", title="Power: 5 rejects")
+    static.legend_below(right, right.get_legend_handles_labels()[0])
     figure.savefig(HERE / "freeness-test.png", dpi=110, metadata={"Software": None})
 
 

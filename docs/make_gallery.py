@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 import freeness as fr
 from freeness.cli import app
-from freeness.plots import plot_law
+from freeness.show import plot_law
 
 FOLDER = Path(__file__).resolve().parent / "gallery"
 COMMANDS = {

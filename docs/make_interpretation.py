@@ -42,7 +42,7 @@ from freeness.interpret import (
 from freeness.interpret.fashion import Recipe, fashion_data, prepare
 from freeness.interpret.rate import dual_sharpness
 from freeness.interpret.story import Labelled
-from freeness.plots import plot_maps
+from freeness.show import plot_maps
 from freeness.spectra import NeuronSignals, diagonal_law
 from freeness.torch import freeness_test, measure_fisher, measure_jacobian, trace
 from freeness.torch.sampling import seeded_generator

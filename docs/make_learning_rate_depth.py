@@ -29,7 +29,7 @@ from freeness.experiments import (
     with_thresholds,
 )
 from freeness.experiments.tasks import TOGETHER, seconds_a_step
-from freeness.plots import plot_heat_map, plot_thresholds
+from freeness.show import plot_heat_map, plot_thresholds
 from freeness.torch import build
 from freeness.torch.losses import loss_function
 from freeness.torch.sampling import seeded_generator

@@ -25,7 +25,7 @@ from freeness.advice import Training, batch_learning_rate
 from freeness.data import load_fashion_mnist
 from freeness.meanfield import Kernels, LinearTraining, kernels
 from freeness.network import Network, mlp
-from freeness.plots import plot_dynamics, style
+from freeness.show import plot_dynamics, static, style
 from freeness.torch import FullBatch, batch_sharpness, build, full_batch_descent, ntk_gram, trace
 from freeness.torch.losses import Loss
 
@@ -419,13 +419,13 @@ def picture(found: dict[str, Numbers]) -> None:
                 SHARP, ratio, color=colour, marker="o", markersize=3, linewidth=1, label=f"width {case.width}"
             ) if place == 0 else right.plot(SHARP, ratio, color=colour, linewidth=1, alpha=0.5)
     right.axhline(1.0, color=style.GREY, linestyle="--", linewidth=1)
-    style.finish(
+    static.finish(
         right,
         xlabel="step of full-batch gradient descent",
         ylabel="λ_max of the GGN over its start",
         title="Sharpness along training (infinite width: dashed)",
     )
-    style.legend_below(right, right.get_legend_handles_labels()[0], columns=3)
+    static.legend_below(right, right.get_legend_handles_labels()[0], columns=3)
     figure.savefig(HERE / "training-dynamics.png", dpi=110, metadata={"Software": None})
 
 

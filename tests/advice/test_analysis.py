@@ -9,7 +9,7 @@ import freeness as fr
 from freeness.errors import ConvergenceError
 
 from ..laws.test_display import PLAIN, Cells, shown
-from ..plots import cases
+from ..show import cases
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from freeness.advice.verdict import jacobian_spread, verdict
 from freeness.laws import Empirical
 from freeness.spectra import Measurement
 
-from ..plots.cases import compare, simulate
+from ..show.cases import compare, simulate
 
 
 def judged(net, qhat0, factor=1.0):

@@ -18,7 +18,7 @@ from freeness.errors import InputError
 from freeness.report import number
 from freeness.spectra import FreenessTest, Word
 
-from ..plots import cases
+from ..show import cases
 
 MODEL = """
 import torch

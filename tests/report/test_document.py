@@ -8,7 +8,7 @@ from freeness.advice import FreenessOutcome
 from freeness.report import SCHEMA_VERSION, dump_json, to_json, write_json
 from freeness.spectra import FreenessTest, Word
 
-from ..plots import cases
+from ..show import cases
 
 
 @pytest.fixture(scope="module")

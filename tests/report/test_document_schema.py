@@ -9,7 +9,7 @@ from freeness.advice import FreenessOutcome
 from freeness.report import SCHEMA_VERSION, schema, schema_text, to_json
 from freeness.spectra import FreenessTest, Word
 
-from ..plots import cases
+from ..show import cases
 
 WORDS = (Word("2", "W D° W D°", 1e-3, 0.0, 1e-3), Word("4", "W D° Wᵀ E°", 0.0, 0.0, 0.0, False))
 

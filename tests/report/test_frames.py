@@ -10,7 +10,7 @@ from freeness.errors import InputError
 from freeness.report import frame, layer_table
 from freeness.spectra import FreenessTest, Word
 
-from ..plots import cases
+from ..show import cases
 
 
 @pytest.fixture(scope="module")

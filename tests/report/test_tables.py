@@ -5,7 +5,7 @@ import pytest
 
 from freeness.report import layer_table, number, spectrum_table
 
-from ..plots import cases
+from ..show import cases
 
 
 @pytest.fixture(scope="module")

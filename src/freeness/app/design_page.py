@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Any, get_args
 
-import numpy as np
 from nicegui import ui
 
 from freeness.advice import Descent, Design, DesignOptions, TradeOff, Training, design
@@ -22,9 +21,7 @@ from freeness.app.frame import Refusals, frame, number_table
 from freeness.app.live import Live
 from freeness.errors import InputError
 from freeness.network import activation_names
-from freeness.plots import figure_of, plot_trade_off
-from freeness.plots.encoded import picture_bytes
-from freeness.plots.interactive_lines import interactive_lines
+from freeness.show import Picture, picture_bytes, trade_off_picture
 
 FIELDS = {
     "depth": Number(50, 1, 200, whole=True),  # deeper ones take longer than a page may; the command has no limit
@@ -73,7 +70,7 @@ def design_page() -> None:
         reasons.set_content("".join(f"<li>{escape(reason)}</li>" for reason in answer.plan.reasons))
         figure.set_visible(answer.curve is not None)
         if answer.curve is not None:
-            figure.show(*_drawn(answer.plan, answer.curve))
+            figure.show(_drawn(answer.plan, answer.curve))
 
     def required() -> _Answer:
         if not found:
@@ -88,8 +85,8 @@ def design_page() -> None:
                     "expected a nonlinear network, got a linear one, which has no trade-off; choose another."
                 )
             title = f"{answer.plan.named.name}, {answer.plan.depth} layers: isometry against nonlinearity"
-            axes = await asyncio.to_thread(plot_trade_off, answer.curve, answer.plan.isometry, title=title)
-            return await asyncio.to_thread(picture_bytes, figure_of(axes), kind)
+            drawn = trade_off_picture(answer.curve, answer.plan.isometry, title=title)
+            return await asyncio.to_thread(picture_bytes, drawn, kind)
 
         return produce
 
@@ -187,24 +184,9 @@ def _momentum(values: dict[str, Value]) -> str:
     return extra[str(values["optimizer"])]
 
 
-def _drawn(plan: Design, curve: TradeOff) -> tuple[dict[str, Any], str]:
-    shown = curve.spread > 0
-    lines = {
-        "nonlinear share": (curve.spread[shown], curve.nonlinearity[shown]),
-        f"capacity at signal-to-noise {curve.snr:g}": (curve.spread[shown], curve.capacity[shown]),
-    }
-    low, high = np.log10([max(curve.spread[shown].min(), 1e-3), min(curve.spread[shown].max(), 1e2)])
-    figure = interactive_lines(
-        lines,
-        {
-            "title": {"text": "spread σ_JJ² of the Jacobian"},
-            "type": "log",
-            "range": [float(low), float(max(high, low + 1))],
-        },
-        {"title": {"text": "share"}, "range": [0, 1.02]},
-        mark=plan.isometry if plan.isometry > 0 else None,
-    )
-    return figure, f"Trade-off of {plan.named.name}: this design has σ_JJ² {plan.isometry:.4g}, σ_w {plan.sigma_w:.6g}."
+def _drawn(plan: Design, curve: TradeOff) -> Picture:
+    said = f"Trade-off of {plan.named.name}: this design has σ_JJ² {plan.isometry:.4g}, σ_w {plan.sigma_w:.6g}."
+    return replace(trade_off_picture(curve, plan.isometry), sentence=said)
 
 
 def _short(value: float) -> str:

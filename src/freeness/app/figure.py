@@ -7,12 +7,13 @@ import csv
 import io
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from nicegui import ui
 
 from freeness.errors import FreenessError, InputError
-from freeness.plots.interactive import PlotlyFigure, interactive_figure
+from freeness.show import Axis, Picture, to_plotly
 
 _TYPES = {
     "png": "image/png",
@@ -35,19 +36,18 @@ class Figure:
     def __init__(self) -> None:
         self._frame = ui.element("div").props('role="img" aria-label="nothing computed yet"').classes("w-full")
         with self._frame:
-            self.plot = ui.plotly(interactive_figure([], {"visible": False}, {"visible": False})).classes("figure")
+            self.plot = ui.plotly(_nothing()).classes("figure")
         self._drawn = False  # by the browser, which loads its library first
         self.plot.on("plotly_afterplot", self._was_drawn, js_handler="() => emit()")
 
-    def show(self, figure: PlotlyFigure, words: str) -> None:
-        """Draw this in place of what was drawn.
+    def show(self, picture: Picture) -> None:
+        """Draw this in place of what was drawn, and say its sentence.
 
         Args:
-            figure: of the room ``plots``.
-            words: what it shows, with its key numbers.
+            picture: of the room ``show``.
         """
-        self.describe(words)
-        self.plot.update_figure(figure)
+        self.describe(picture.sentence)
+        self.plot.update_figure(to_plotly(picture))
 
     def describe(self, words: str) -> None:
         """Say this of the picture.
@@ -99,6 +99,13 @@ class Figure:
             visible: whether it is shown.
         """
         self._frame.set_visibility(visible)
+
+
+def _nothing() -> dict[str, Any]:
+    empty = to_plotly(Picture((), Axis(), Axis()))
+    for axis in ("xaxis", "yaxis"):
+        empty["layout"][axis]["visible"] = False
+    return empty
 
 
 def download_buttons(name: str, producers: Mapping[str, Producer], refuse: Callable[[str], None]) -> None:

@@ -14,6 +14,7 @@ from freeness.calculus.grammar import ParsedLaw, parse_law, parse_variable
 from freeness.errors import InputError
 from freeness.laws import Law
 from freeness.laws.table import tabulate
+from freeness.show import law_picture, picture_bytes
 
 _FILES = "empirical"  # the one law that reads a file of this machine
 _POINTS = 400
@@ -52,10 +53,7 @@ def perform(
     table = tabulate(law, _POINTS)
     sampled = sample_expression(parsed.meaning, sample, np.random.default_rng(0)) if sample else None
     if picture is not None:
-        from freeness.plots import figure_of, plot_law
-        from freeness.plots.encoded import picture_bytes
-
-        content = picture_bytes(figure_of(plot_law(law, sampled=sampled, title=expression)), picture)
+        content = picture_bytes(law_picture(law, sampled=sampled, title=expression), picture)
         return {"picture": base64.b64encode(content).decode("ascii")}
     stage("finding edges and moments", 0.6)
     atoms = sorted(sorted(law.atoms, key=lambda atom: -atom.mass)[:_MANY])

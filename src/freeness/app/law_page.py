@@ -15,8 +15,7 @@ from freeness.app.frame import Refusals, frame, number_table
 from freeness.app.live import Live
 from freeness.app.worker import Worker
 from freeness.errors import InputError
-from freeness.plots.drawn_law import drawn_values
-from freeness.plots.interactive_law import interactive_law, law_in_words
+from freeness.show import drawn_law_picture, drawn_values
 
 _LONGEST = 1000  # characters of an expression
 _ROUNDING = 1e-14
@@ -57,7 +56,7 @@ def law_page(worker: Worker) -> None:
             answer["hull"],
             answer["mean"],
         )
-        figure.show(interactive_law(drawn, answer["sampled"]), law_in_words(drawn))
+        figure.show(drawn_law_picture(drawn, answer["sampled"]))
         numbers.set_content(_numbers(answer))
 
     def picture(kind: str) -> Producer:

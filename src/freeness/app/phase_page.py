@@ -28,9 +28,7 @@ from freeness.meanfield import (
     phase_diagram,
 )
 from freeness.network import activation, activation_names
-from freeness.plots import figure_of, plot_phase
-from freeness.plots.encoded import picture_bytes
-from freeness.plots.interactive_phase import interactive_map, interactive_phase
+from freeness.show import map_picture, phase_picture, picture_bytes
 
 _WEIGHTS, _BIASES = (0.05, 4.0), (0.0, 2.0)
 FIELDS = {
@@ -72,20 +70,20 @@ def phase_page() -> None:
         name, at = str(form.values["activation"]), (float(form.values["sigma_w"]), float(form.values["sigma_b"]))
         if drawn.get("activation") != name:
             diagram, edge = await asyncio.to_thread(_diagram, name)
-            figure.show(interactive_phase(diagram, edge, at), "")
+            figure.show(phase_picture(diagram, edge, at))
             drawn["activation"] = name
         else:
             figure.move(at)
         seen = await asyncio.to_thread(_layer, name, *at)
         figure.describe(_in_words(name, at, seen))
         settled = seen.found
-        lengths.show(
-            interactive_map(*seen.lengths, None if settled is None else settled.q, "q"),
-            "Map of q, the variance of pre-activations" + ("" if settled is None else f": settles at {settled.q:.4g}"),
+        words = "Map of q, the variance of pre-activations" + (
+            "" if settled is None else f": settles at {settled.q:.4g}"
         )
+        lengths.show(map_picture(*seen.lengths, None if settled is None else settled.q, "q", words))
         if seen.correlations is not None and settled is not None:
             words = f"Map of c, the correlation of two inputs: settles at {settled.c:.4g}"
-            correlations.show(interactive_map(*seen.correlations, settled.c, "c"), words)
+            correlations.show(map_picture(*seen.correlations, settled.c, "c", words))
         correlations.set_visible(seen.correlations is not None)
         numbers.set_content(number_table(_rows(seen)))
 
@@ -186,7 +184,7 @@ def _depth(value: float) -> str:
 
 def _picture(name: str, kind: str) -> bytes:
     diagram, edge = _diagram(name)
-    return picture_bytes(figure_of(plot_phase(diagram, edge, title=f"{name}: blue ordered, red chaotic")), kind)
+    return picture_bytes(phase_picture(diagram, edge, title=f"{name}: blue ordered, red chaotic"), kind)
 
 
 def _csv(name: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 from nicegui import ui
@@ -18,9 +19,7 @@ from freeness.app.spectrum_job import law_read
 from freeness.app.worker import Worker
 from freeness.errors import FreenessError, InputError
 from freeness.network import activation_names
-from freeness.plots.drawn_law import DrawnLaw, drawn_law
-from freeness.plots.interactive import plain_numbers
-from freeness.plots.interactive_law import interactive_law, law_in_words
+from freeness.show import DrawnLaw, drawn_law, drawn_law_picture, plain_numbers
 
 POINTS = 200
 _SYMBOLS = {"jacobian": "JJᵀ", "fisher": "Θ"}
@@ -90,7 +89,8 @@ def spectra_page(worker: Worker) -> None:
             return
         name = f"eigenvalue of {_SYMBOLS[str(form.values['spectrum'])]}"
         over = f" A drawn network with {len(shown.sampled)} eigenvalues lies over it." if shown.sampled else ""
-        figure.show(interactive_law(law, shown.sampled, xlabel=name), law_in_words(law) + over)
+        picture = drawn_law_picture(law, shown.sampled, xlabel=name)
+        figure.show(replace(picture, sentence=picture.sentence + over))
         numbers.set_content(_numbers(law, _architecture(form)))
         panel.classes(remove="stale")
 

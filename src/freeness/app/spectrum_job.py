@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from freeness.app.architecture import POSITIONS, Architecture
-from freeness.plots.drawn_law import DrawnLaw, drawn_law
-from freeness.plots.interactive import plain_numbers
+from freeness.show import DrawnLaw, drawn_law, plain_numbers
 from freeness.spectra.drawn import drawn_spectrum
 
 _ROWS = 400  # of a drawn network's matrices

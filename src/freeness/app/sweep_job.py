@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from freeness.experiments import open_sweep, with_thresholds
+from freeness.show import heat_map_picture, picture_bytes, swept_design
 
 _LOOKS = ("accuracy", "loss")
 
@@ -28,11 +29,9 @@ def perform(
     table = with_thresholds(open_sweep(store))
     names = [str(name) for name in table["design"].values]
     if picture is not None:
-        from freeness.plots import figure_of, plot_heat_map
-        from freeness.plots.encoded import picture_bytes
-
-        axes = plot_heat_map(table, design if design in names else None)
-        return {"picture": base64.b64encode(picture_bytes(figure_of(axes), picture)).decode("ascii")}
+        shown = design if design in names else names[0]
+        content = picture_bytes(heat_map_picture(swept_design(table, shown), title=shown), picture)
+        return {"picture": base64.b64encode(content).decode("ascii")}
     return {
         "name": str(table.attrs["name"]),
         "cells": int(table.attrs["cells"]),

@@ -18,8 +18,7 @@ from freeness.app.frame import Refusals, frame, number_table
 from freeness.app.live import Live
 from freeness.app.worker import Worker
 from freeness.errors import InputError
-from freeness.plots.interactive_lines import interactive_lines
-from freeness.plots.interactive_sweep import SweptDesign, interactive_sweep
+from freeness.show import Axis, SweptDesign, heat_map_picture, lines_picture
 
 _PERIOD = 2.0  # seconds between looks at the store
 _MOST = 10_000
@@ -136,21 +135,19 @@ class _Page:
             answer["depths"],
             arrays["rates"],
             accuracy,
-            arrays["two_over_depth"],
-            arrays["one_sample_bound"],
+            {name: arrays[name] for name in ("two_over_depth", "one_sample_bound")},
             arrays["boundary"],
         )
         state = f"{answer['finished']} of {answer['cells']} cells are finished"
         best = f", best accuracy {np.nanmax(accuracy):.3f}" if np.isfinite(accuracy).any() else ""
-        self._map.show(interactive_sweep(swept), f"Sweep {answer['name']}, {self._name()}: {state}{best}.")
+        said = f"Sweep {answer['name']}, {self._name()}: {state}{best}."
+        self._map.show(heat_map_picture(swept, sentence=said))
         eta = arrays["rates"][depth, rate]
         lines = {name: (answer["steps"], arrays[name][depth, rate]) for name in ("accuracy", "loss")}
         words = f"Along training at depth {answer['depths'][depth]}, learning rate {eta:.3g}"
         last = arrays["accuracy"][depth, rate, -1]
-        self._curves.show(
-            interactive_lines(lines, {"title": {"text": "step"}}, {"title": {"text": "test accuracy, loss"}}),
-            f"{words}: accuracy {last:.3f} at the end." if np.isfinite(last) else f"{words}: not finished.",
-        )
+        said = f"{words}: accuracy {last:.3f} at the end." if np.isfinite(last) else f"{words}: not finished."
+        self._curves.show(lines_picture(lines, Axis("step"), Axis("test accuracy, loss"), sentence=said))
         self._numbers.set_content(number_table([("sweep", answer["name"]), ("finished", state), ("curves", words)]))
         self._chosen = {"design": self._name(), "depth": answer["depths"][depth], "rate": rate}
         self._design.set_options(list(answer["designs"]), value=self._name())

@@ -22,11 +22,12 @@ from freeness.advice.design import Form
 from freeness.advice.learning_rate import KnownOptimizer, Loss
 from freeness.advice.theory_rate import Parametrisation
 from freeness.cli.errors import needs_extra, reports_errors
-from freeness.cli.files import check_files, check_picture, named_numbers, rendered, write_atomically
+from freeness.cli.files import check_files, check_picture, named_numbers, write_atomically
 from freeness.cli.output import stderr, stdout
 from freeness.errors import InputError
 from freeness.network import ActivationFunction
 from freeness.network import activation as activation_of
+from freeness.show import picture_bytes, trade_off_picture
 
 if TYPE_CHECKING:
     from freeness.torch import InitializedLayer
@@ -266,11 +267,9 @@ def _write(
     if json is not None:
         files.append(("All numbers", json, document.encode()))
     if out is not None:
-        from freeness.plots import figure_of, plot_trade_off
-
         title = f"{found.named.name}, {found.depth - 1} activations: isometry against nonlinearity"
-        axes = plot_trade_off(found.trade_off(), found.isometry, title=title)
-        files.append(("Picture", out, rendered(figure_of(axes), out.suffix.lower()[1:])))
+        picture = trade_off_picture(found.trade_off(), found.isometry, title=title)
+        files.append(("Picture", out, picture_bytes(picture, out.suffix.lower()[1:])))
     model, path = saved
     if path is not None and model is not None:
         from freeness.torch.apply import state_bytes

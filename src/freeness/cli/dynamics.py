@@ -17,7 +17,7 @@ from freeness.advice.learning_rate import KnownOptimizer
 from freeness.cli.architecture import Sizes, scaled, wide_network
 from freeness.cli.data_option import DATA_OPTION, rows_of
 from freeness.cli.errors import needs_extra, reports_errors
-from freeness.cli.files import check_files, check_picture, named_numbers, rendered, write_atomically
+from freeness.cli.files import check_files, check_picture, named_numbers, write_atomically
 from freeness.cli.output import stderr, stdout
 from freeness.data import Loaded, numbers_of, read_arrays
 from freeness.errors import InputError
@@ -25,6 +25,7 @@ from freeness.meanfield import Kernels, LinearTraining, kernels
 from freeness.meanfield.linear_training import TrainingLoss
 from freeness.network import Network
 from freeness.network import activation as activation_of
+from freeness.show import dynamics_picture, picture_bytes
 
 if TYPE_CHECKING:
     from freeness.torch.losses import Loss
@@ -124,12 +125,10 @@ def dynamics_command(
         write_atomically(Path(json), text.encode())
         written.append(("Numbers", Path(json)))
     if out is not None:
-        from freeness.plots import figure_of, plot_dynamics
-
         curves = () if real is None else [(at[: len(row)], row) for row in real.losses]
         title = f"{activation}, {depth} weight matrices, {len(inputs)} inputs"
-        figure = figure_of(plot_dynamics(at, predicted, curves, title=title))
-        write_atomically(out, rendered(figure, out.suffix.lower()[1:]))
+        picture = dynamics_picture(at, predicted, curves, title=title)
+        write_atomically(out, picture_bytes(picture, out.suffix.lower()[1:]))
         written.append(("Picture", out))
     if json == "-":
         typer.echo(text, nl=False)

@@ -7,13 +7,9 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from freeness.cli.errors import needs_extra
 from freeness.errors import InputError
-
-if TYPE_CHECKING:
-    from freeness.plots import Figure
 
 _FORMATS = (".png", ".svg")
 
@@ -25,7 +21,7 @@ def check_picture(out: Path | None) -> None:
     if out.suffix.lower() not in _FORMATS:
         raise InputError(f"expected a picture {' or '.join(_FORMATS)}, got {out.name!r}; change the ending.")
     with needs_extra("plot"):
-        import freeness.plots  # noqa: F401
+        import freeness.show.static  # noqa: F401
 
 
 def check_files(*paths: Path | None) -> None:
@@ -68,18 +64,6 @@ def _unwritable(path: Path) -> Iterator[None]:
         raise InputError(
             f"expected a file to write, got {str(path)!r} ({error.strerror or error}); choose another one."
         ) from error
-
-
-def rendered(figure: Figure, kind: str) -> bytes:
-    """A figure as the content of a file.
-
-    Args:
-        figure: of matplotlib.
-        kind: "png" or "svg".
-    """
-    from freeness.plots.encoded import picture_bytes
-
-    return picture_bytes(figure, kind)
 
 
 def named_numbers(pairs: list[str], option: str) -> dict[str, float]:

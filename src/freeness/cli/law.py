@@ -24,13 +24,14 @@ from freeness.calculus.expression import Method
 from freeness.calculus.form_matrix import sample_expression
 from freeness.calculus.grammar import ParsedLaw, parse_law, parse_variable
 from freeness.cli.errors import reports_errors
-from freeness.cli.files import check_picture, rendered, write_atomically
+from freeness.cli.files import check_picture, write_atomically
 from freeness.cli.output import stderr, stdout
 from freeness.cli.sketch import sketch
 from freeness.errors import InputError
 from freeness.laws import Law
 from freeness.laws.distance import kolmogorov
 from freeness.laws.table import LawTable, tabulate
+from freeness.show import law_picture, picture_bytes
 
 SCHEMA_VERSION = 1
 _MOMENTS = 6
@@ -205,17 +206,11 @@ def _write(result: _Result, out: Path | None, csv: Path | None, json: str | None
     if json is not None:
         files.append(("All numbers", Path(json), _json(result).encode()))
     if out is not None:
-        files.append(("Picture", out, _picture(result, out.suffix.lower()[1:])))
+        picture = law_picture(result.law, sampled=result.sampled, title=result.expression)
+        files.append(("Picture", out, picture_bytes(picture, out.suffix.lower()[1:])))
     for _, path, content in files:
         write_atomically(path, content)
     return [(name, path) for name, path, _ in files]
-
-
-def _picture(result: _Result, kind: str) -> bytes:
-    from freeness.plots import figure_of, plot_law
-
-    axes = plot_law(result.law, sampled=result.sampled, title=result.expression)
-    return rendered(figure_of(axes), kind)
 
 
 def _csv(table: LawTable) -> str:

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from freeness.cli.errors import reports_errors
-from freeness.cli.files import check_picture, named_numbers, rendered, write_atomically
+from freeness.cli.files import check_picture, named_numbers, write_atomically
 from freeness.cli.output import stderr, stdout
 from freeness.errors import InputError
 from freeness.meanfield import (
@@ -31,6 +31,7 @@ from freeness.meanfield import (
 )
 from freeness.network import ActivationFunction
 from freeness.network import activation as activation_of
+from freeness.show import phase_picture, picture_bytes
 
 SCHEMA_VERSION = 1
 _SHOWN = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -190,10 +191,7 @@ def _write(
 
 
 def _picture(name: str, diagram: PhaseDiagram, edge: EdgeOfChaos | None, kind: str) -> bytes:
-    from freeness.plots import figure_of, plot_phase
-
-    axes = plot_phase(diagram, edge, title=f"{name}: blue ordered, red chaotic")
-    return rendered(figure_of(axes), kind)
+    return picture_bytes(phase_picture(diagram, edge, title=f"{name}: blue ordered, red chaotic"), kind)
 
 
 def _csv(diagram: PhaseDiagram) -> str:

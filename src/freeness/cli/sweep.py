@@ -16,7 +16,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from freeness.cli.errors import needs_extra, reports_errors
-from freeness.cli.files import check_picture, rendered, write_atomically
+from freeness.cli.files import check_picture, write_atomically
 from freeness.cli.output import progress_bar, stderr, stdout
 from freeness.errors import InputError
 
@@ -191,7 +191,7 @@ def _short(value: float) -> str:
 
 
 def _drawn(table, picture: Picture, kind: str) -> bytes:
-    from freeness.plots import figure_of, plot_heat_map, plot_thresholds, plot_training
+    from freeness.show import figure_of, picture_bytes, plot_heat_map, plot_thresholds, plot_training
 
     draw = {Picture.heat: plot_heat_map, Picture.thresholds: plot_thresholds, Picture.training: plot_training}[picture]
-    return rendered(figure_of(draw(table)), kind)
+    return picture_bytes(figure_of(draw(table)), kind)

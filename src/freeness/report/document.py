@@ -12,9 +12,8 @@ import numpy as np
 
 from freeness.advice.analysis import Analysis, Comparison, FreenessOutcome
 from freeness.laws import Atom, Law
-from freeness.plots.pointmass import split_eigenvalues
-from freeness.plots.window import law_grid, window_of
 from freeness.report.files import version, write_atomically
+from freeness.show import law_grid, split_eigenvalues, window_of
 from freeness.spectra import Word
 from freeness.spectra.records import Prediction
 

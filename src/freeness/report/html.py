@@ -8,10 +8,10 @@ from pathlib import Path
 
 from freeness.advice.analysis import Analysis, Comparison
 from freeness.errors import InputError
-from freeness.plots import figure_of, plot_cdf, plot_layers, plot_spectrum
 from freeness.report.files import version, write_atomically
-from freeness.report.page import page_environment, picture_uri
+from freeness.report.page import page_environment
 from freeness.report.tables import Table, freeness_table, layer_table, spectrum_table
+from freeness.show import cdf_picture, layers_picture, picture_uri, spectrum_picture
 
 REPORT_NAME = "report.html"
 
@@ -47,7 +47,7 @@ def render_html(analyses: Sequence[Analysis]) -> str:
             "spectra": _spectra(analysis),
             "layers": layer_table(analysis),
             "freeness": freeness_table(analysis),
-            "layer_picture": picture_uri(figure_of(plot_layers(analysis))),
+            "layer_picture": picture_uri(layers_picture(analysis)),
         }
         for analysis in analyses
     ]
@@ -99,7 +99,7 @@ def _spectrum(name: str, symbol: str, meaning: str, comparison: Comparison) -> _
         meaning=meaning,
         comparison=comparison,
         table=table,
-        picture=picture_uri(figure_of(plot_spectrum(comparison, xlabel=xlabel))),
-        distribution=picture_uri(figure_of(plot_cdf(comparison, xlabel=xlabel))),
+        picture=picture_uri(spectrum_picture(comparison, xlabel=xlabel)),
+        distribution=picture_uri(cdf_picture(comparison, xlabel=xlabel)),
         alternative=alternative,
     )

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from freeness.plots import figure_of, plot_layer_accuracy, plot_likelihoods, plot_maps, plot_parts
 from freeness.report.files import version, write_atomically
-from freeness.report.page import page_environment, picture_uri
+from freeness.report.page import page_environment
 from freeness.report.tables import Table, number, percent
+from freeness.show import layer_accuracy_picture, likelihoods_picture, parts_picture, picture_uri, plot_maps
 
 if TYPE_CHECKING:
     from freeness.interpret import ImageStory, Interpretation
@@ -41,14 +41,14 @@ def render_interpretation(told: Interpretation) -> str:
     Args:
         told: what was read.
     """
-    accuracy = plot_layer_accuracy(told.accuracy, told.accuracy_error, told.settled)
+    accuracy = layer_accuracy_picture(told.accuracy, told.accuracy_error, told.settled)
     return (
         page_environment()
         .get_template("interpretation.html")
         .render(
             told=told,
             version=version(),
-            accuracy=picture_uri(figure_of(accuracy)),
+            accuracy=picture_uri(accuracy),
             images=[_image(told, story) for story in told.images],
             roles=_roles_picture(told) if told.roles else "",
             role_table=role_table(told),
@@ -132,7 +132,7 @@ def _image(told: Interpretation, story: ImageStory) -> dict[str, object]:
         "story": story,
         "label": told.classes[story.label],
         "predicted": told.classes[story.predicted],
-        "likelihoods": picture_uri(figure_of(plot_likelihoods(story.likelihoods, told.classes))),
+        "likelihoods": picture_uri(likelihoods_picture(story.likelihoods, told.classes)),
         "maps": picture_uri(plot_maps(story.pixels, [("speaks for it", story.support), *maps])),
     }
 
@@ -144,4 +144,4 @@ def _roles_picture(told: Interpretation) -> str:
         "revision: among class neurons": np.array([layer.revision for layer in told.roles]),
         "feedback: class neurons to input part": np.array([layer.feedback for layer in told.roles]),
     }
-    return picture_uri(figure_of(plot_parts(parts)))
+    return picture_uri(parts_picture(parts))

@@ -10,7 +10,7 @@ import numpy as np
 from freeness.advice.analysis import Analysis, Comparison, LayerRow
 from freeness.laws import Atom
 from freeness.laws.display import html_table, number
-from freeness.plots.pointmass import shown_atoms, split_eigenvalues
+from freeness.show.pointmass import shown_atoms, split_eigenvalues
 from freeness.spectra import Word
 
 _ATOMS = 4  # so many atoms are listed, the heaviest

@@ -1,0 +1,1 @@
+"""Pictures of laws, results and records: one file a kind, none of which knows what draws it."""

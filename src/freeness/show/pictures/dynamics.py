@@ -1,0 +1,45 @@
+"""Predicted and measured loss along training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from freeness.show import style
+from freeness.show.picture import Axis, Drawing, Look, Picture, Series
+
+_HUGE = 1e100  # ticks of larger losses overflow; training that diverges leaves the picture there
+
+
+def dynamics_picture(
+    steps: np.ndarray,
+    predicted: np.ndarray,
+    measured: Sequence[tuple[np.ndarray, np.ndarray]] = (),
+    *,
+    title: str = "",
+) -> Picture:
+    """The predicted training loss as a line and measured ones beside it, on a logarithmic axis.
+
+    Args:
+        steps: of the prediction, ascending.
+        predicted: losses there.
+        measured: steps and losses of real networks.
+        title: above the picture.
+    """
+    drawn: list[Drawing] = []
+    for place, (at, losses) in enumerate(measured):
+        name = f"measured ({len(measured)} network{'' if len(measured) == 1 else 's'})" if place == 0 else ""
+        drawn.append(Series(at, _shown(losses), Look(style.MEASURED, 1, opacity=0.8), name, "measured"))
+    drawn.append(Series(steps, _shown(predicted), Look(style.THEORY), "predicted from the kernel", "predicted"))
+    return Picture(
+        tuple(drawn),
+        Axis("step of full-batch gradient descent"),
+        Axis("training loss (log scale)", log=True),
+        title=title,
+        sentence=f"Predicted training loss: {predicted[0]:.4g} at the start, {predicted[-1]:.4g} after {steps[-1]} steps.",
+    )
+
+
+def _shown(losses: np.ndarray) -> np.ndarray:
+    return np.where(np.abs(losses) < _HUGE, losses, np.nan)
