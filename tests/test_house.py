@@ -45,7 +45,7 @@ LIBRARIES |= {
     "interpret": TYPED | {"torch"},
     "experiments": TYPED | {"torch", "dask", "distributed", "xarray", "pandas", "pydantic", "psutil"},
     "show": TYPED | {"matplotlib", "plotly"},
-    "plots": set(),
+    "plots": {"matplotlib"},
     "report": TYPED | {"jinja2", "pandas"},  # pandas where a DataFrame is asked for
     "app": TYPED | {"nicegui", "uvicorn", "h11"},  # nicegui is built on these
     "cli": TYPED | {"typer", "rich"},

@@ -1,11 +1,37 @@
 """Deprecated: the pictures are in :mod:`freeness.show`, under the same names."""
 
-# ruff: noqa: F822 (the names are looked up when they are asked for)
-
 from __future__ import annotations
 
 import warnings
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from freeness.show import (
+        Split,
+        SweepTable,
+        Window,
+        figure_of,
+        law_grid,
+        plot_cdf,
+        plot_dynamics,
+        plot_heat_map,
+        plot_law,
+        plot_layer_accuracy,
+        plot_layers,
+        plot_likelihoods,
+        plot_maps,
+        plot_parts,
+        plot_phase,
+        plot_spectrum,
+        plot_thresholds,
+        plot_trade_off,
+        plot_training,
+        split_eigenvalues,
+        window_of,
+    )
 
 __all__ = [
     "Figure",

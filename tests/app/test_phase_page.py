@@ -28,7 +28,8 @@ def test_dragged_point_shows_where_that_network_settles(page):
     page.mouse.up()
     query = {}
     for _ in range(100):  # the last movement comes a moment later
-        query = {"sigma_b": 0.2} | {name: float(value[0]) for name, value in parse_qs(urlparse(page.url).query).items()}
+        given = parse_qs(urlparse(page.url).query)  # without what is as at first
+        query = {"sigma_b": 0.2} | {name: float(given[name][0]) for name in ("sigma_w", "sigma_b") if name in given}
         if abs(query["sigma_w"] - 3.0) < 0.02 and abs(query["sigma_b"] - 0.2) < 0.02:
             break
         page.wait_for_timeout(100)

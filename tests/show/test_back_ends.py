@@ -102,7 +102,9 @@ def test_plotly_gets_every_number_of_the_picture_and_knows_every_word(name):
 def test_both_legends_name_the_same(name):
     picture = PICTURES[name]()
     legend = draw(picture).get_legend()
-    named = [trace["name"] for trace in to_plotly(picture)["data"] if trace.get("showlegend", True) and trace.get("name")]
+    named = [
+        trace["name"] for trace in to_plotly(picture)["data"] if trace.get("showlegend", True) and trace.get("name")
+    ]
     plain = [text.get_text().replace("$", "").replace("\\", "") for text in legend.get_texts()]
     assert len(plain) == len(named) == len([one for one in picture.drawings if getattr(one, "name", "")])
 

@@ -121,7 +121,7 @@ def _draw(drawing: Any, ax: Axes) -> list[Artist]:
 @_draw.register
 def _(drawing: Series, ax: Axes) -> list[Artist]:
     look = drawing.look
-    how = {"gid": drawing.key or None} | _line(look) | _marker(look)
+    how: dict[str, Any] = {"gid": drawing.key or None} | _line(look) | _marker(look)
     if drawing.error is not None:
         line = ax.errorbar(drawing.x, drawing.y, yerr=drawing.error, capsize=2, **how).lines[0]
     else:
@@ -138,11 +138,9 @@ def _(drawing: Series, ax: Axes) -> list[Artist]:
 @_draw.register
 def _(drawing: Histogram, ax: Axes) -> list[Artist]:
     look = drawing.look
-    how = (
-        {"fill": True}
-        if drawing.filled
-        else {"baseline": None, "linestyle": _DASHES[look.dash], "linewidth": look.width}
-    )
+    how: dict[str, Any] = {"fill": True}
+    if not drawing.filled:
+        how = {"baseline": None, "linestyle": _DASHES[look.dash], "linewidth": look.width}
     patch = ax.stairs(
         drawing.heights,
         drawing.edges,
@@ -165,7 +163,7 @@ def _(drawing: Bars, ax: Axes) -> list[Artist]:
 @_draw.register
 def _(drawing: Stems, ax: Axes) -> list[Artist]:
     look, gid = drawing.look, drawing.key
-    beneath = {"zorder": 1} if look.hollow else {}  # other stems are seen through the circles
+    beneath: dict[str, Any] = {"zorder": 1} if look.hollow else {}  # other stems are seen through the circles
     ax.vlines(
         drawing.x, 0, drawing.masses, color=look.colour, linewidth=look.width, alpha=look.opacity, gid=f"{gid}-stems",
         **beneath,

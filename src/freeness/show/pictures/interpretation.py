@@ -54,7 +54,7 @@ def likelihoods_picture(likelihoods: np.ndarray, classes: Sequence[str], *, titl
     for place, k in reversed(list(enumerate(order))):  # the likeliest above the others
         named = place < _NAMED
         look = Look(_COLOURS[place] if named else "#c4c9ce", 2.6 if place == 0 else 1.6 if named else 0.9)
-        drawn.append(Series(index, likelihoods[:, k], look, classes[k] if named else "", f"likelihood-{k}"))
+        drawn.append(Series(index, likelihoods[:, k], look, str(classes[k]) if named else "", f"likelihood-{k}"))
     sentence = f"Class likelihoods along the layers; {classes[final]} is the likeliest at the last."
     return Picture(
         tuple(drawn), _LAYER, Axis("class likelihood", 0.0, 1.0), title=title, sentence=sentence, backwards=True
