@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import orthogonal
 
 from freeness.errors import InputError
-from freeness.network.layers import Activation, Dense
+from freeness.network import Activation, Dense
 from freeness.torch import Trace, trace
 from freeness.torch.elementwise import derivative
 from freeness.torch.trace import read_chain

@@ -29,7 +29,7 @@ from freeness.meanfield import (
 )
 from freeness.network import ActivationFunction, Network
 from freeness.network import activation as activation_of
-from freeness.network.layers import Activation
+from freeness.network import Activation
 
 Shape = Literal["normalised", "dks", "tat"]
 _SHAPES = ("normalised", "dks", "tat")

@@ -1,4 +1,4 @@
-"""The framework-free record of a network: layers, weight ensembles, activations, builders."""
+"""The framework-free record of a network: a graph of operations, weight ensembles, activations, builders."""
 
 from freeness.gaussian import (
     ActivationFunction,
@@ -10,41 +10,62 @@ from freeness.gaussian import (
 )
 from freeness.network.builders import Branch, cnn, mixer, mlp, resnet
 from freeness.network.ensembles import Ensemble, Gaussian, Haar, Measured, ScaledIdentity
-from freeness.network.layers import (
+from freeness.network.graph import INPUT, Network, Node, Residual
+from freeness.network.operations import (
     Activation,
+    Attention,
+    Concatenation,
     Convolution,
     Dense,
     Dropout,
+    Embedding,
     Flatten,
-    Layer,
-    Network,
+    MaxPooling,
     Normalisation,
+    Operation,
     Pooling,
-    Residual,
+    PositionWise,
+    Product,
+    Reshape,
+    Selection,
+    Sum,
     TokenMixing,
+    Weights,
     described,
 )
 
 __all__ = [
+    "INPUT",
     "Activation",
     "ActivationFunction",
     "AffineImage",
+    "Attention",
     "Branch",
+    "Concatenation",
     "Convolution",
     "Dense",
     "Dropout",
+    "Embedding",
     "Ensemble",
     "Flatten",
     "Gaussian",
     "Haar",
-    "Layer",
+    "MaxPooling",
     "Measured",
     "Network",
+    "Node",
     "Normalisation",
+    "Operation",
     "Pooling",
+    "PositionWise",
+    "Product",
+    "Reshape",
     "Residual",
     "ScaledIdentity",
+    "Selection",
+    "Sum",
     "TokenMixing",
+    "Weights",
     "activation",
     "activation_names",
     "affine_image",

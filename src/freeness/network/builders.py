@@ -9,20 +9,11 @@ from typing import Literal
 
 import numpy as np
 
-from freeness.errors import InputError, is_real
+from freeness.errors import InputError, is_real, is_size
 from freeness.gaussian import ActivationFunction, activation
 from freeness.network.ensembles import Gaussian, Haar, ScaledIdentity
-from freeness.network.layers import (
-    Activation,
-    Convolution,
-    Dense,
-    Layer,
-    Network,
-    Normalisation,
-    Residual,
-    TokenMixing,
-    is_size,
-)
+from freeness.network.graph import Network, Residual, Step
+from freeness.network.operations import Activation, Convolution, Dense, Normalisation, TokenMixing
 
 _HUGE = 1e100  # squares of larger gains leave the floats
 _ENSEMBLES = {"haar": Haar, "gaussian": Gaussian, "identity": ScaledIdentity}
@@ -63,7 +54,7 @@ def mlp(
         )
     function = activation if isinstance(activation, ActivationFunction) else _activation(activation)
     ensemble = _ENSEMBLES[weights](float(sigma_w))
-    layers: list[Layer] = []
+    layers: list[Step] = []
     for index, (fan_in, fan_out) in enumerate(pairwise(widths), start=1):
         layers.append(Dense(fan_in, fan_out, ensemble, float(sigma_b), bool(sigma_b > 0), f"layer{index}"))
         if index < depth:
@@ -116,7 +107,7 @@ def resnet(
     beta = 1 / np.sqrt(blocks) if kind.scale is None else kind.scale
     if not is_real(beta):
         raise InputError(f"expected a finite branch scale, got {kind.scale!r}; correct it.")
-    layers: list[Layer] = []
+    layers: list[Step] = []
     if inputs is not None:
         layers.append(_matrix(kind, inputs, width, "embedding"))
     layers += [
@@ -132,9 +123,9 @@ def _matrix(kind: Branch, fan_in: int, fan_out: int, name: str) -> Dense:
     return replace(layer.dense[0], name=name)
 
 
-def _branch(kind: Branch, width: int, block: str) -> tuple[Layer, ...]:
+def _branch(kind: Branch, width: int, block: str) -> tuple[Step, ...]:
     function = kind.activation if isinstance(kind.activation, ActivationFunction) else _activation(kind.activation)
-    layers: list[Layer] = []
+    layers: list[Step] = []
     for index in range(1, kind.dense + 1):
         end = f"{block}.{index}"
         norm = [] if kind.normalisation is None else [Normalisation(kind.normalisation, name=f"normalisation{end}")]
@@ -224,7 +215,7 @@ def mixer(
         kind.activation if isinstance(kind.activation, ActivationFunction) else _activation(kind.activation)
     )
     norm = () if kind.normalisation is None else (Normalisation(kind.normalisation),)
-    layers: list[Layer] = []
+    layers: list[Step] = []
     for block in range(1, blocks + 1):
         inner = [
             _matrix(kind, *sizes, f"token{block}.{i}") for i, sizes in ((1, (tokens, across)), (2, (across, tokens)))

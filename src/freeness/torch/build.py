@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from freeness.errors import InputError
 from freeness.gaussian import ActivationFunction, AffineImage
-from freeness.network.layers import Dense, Network
+from freeness.network import Dense, Network
 from freeness.torch.elementwise import TorchFunction, run_program
 from freeness.torch.sampling import weight_matrix
 

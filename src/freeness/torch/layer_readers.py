@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from freeness.network.layers import Normalisation, Pooling
+from freeness.network import Normalisation, Pooling
 
 
 class Uncovered(Exception):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.fx import Node
 
 from freeness.errors import InputError
-from freeness.network.layers import Flatten
+from freeness.network import Flatten
 from freeness.torch.elementwise import Expression, Operation, Slot, is_elementwise
 from freeness.torch.graph_view import GraphView, node_name, node_target
 from freeness.torch.kinds import ACTIVATION, Theory, TracedOperation, kind_of

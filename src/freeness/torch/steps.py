@@ -9,7 +9,7 @@ from typing import Literal
 from torch import Tensor
 from torch.nn import functional
 
-from freeness.network.layers import Flatten, Normalisation, Pooling
+from freeness.network import Flatten, Normalisation, Pooling
 from freeness.torch.elementwise import Expression, Operation
 
 _STRIP = 64  # rows of W that are converted at a time

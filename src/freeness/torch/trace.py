@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from freeness.errors import InputError
-from freeness.network.layers import Activation, Convolution, Dense, Layer, Network, Residual
+from freeness.network import Activation, Convolution, Dense, Layer, Network, Residual
 from freeness.torch.any_model import Function
 from freeness.torch.elementwise import activation_function
 from freeness.torch.graph_view import export

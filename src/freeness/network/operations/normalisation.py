@@ -1,0 +1,27 @@
+"""Layer, RMS and batch normalisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from freeness.errors import InputError
+from freeness.network.operations.operation import Operation
+
+
+@dataclass(frozen=True)
+class Normalisation(Operation):
+    """x ↦ (x - mean)/√(variance + epsilon) at initialisation (γ = 1, β = 0).
+
+    ``layer``: over the features of one sample; ``rms``: the same without the mean; ``batch``: each feature over a large batch
+    and all positions. ``positions``: whether ``layer`` and ``rms`` also run over the positions.
+    """
+
+    kind: Literal["layer", "rms", "batch"]
+    epsilon: float = 1e-5
+    positions: bool = False
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("layer", "rms", "batch"):
+            raise InputError(f"expected a normalisation layer, rms or batch, got {self.kind!r}; choose one.")
