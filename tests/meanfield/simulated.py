@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from freeness.network import Activation, Convolution, Dense, Dropout, Flatten, Normalisation, Pooling, Residual
+from freeness.network import INPUT, Activation, Convolution, Dense, Dropout, Flatten, Normalisation, Pooling, Sum
 
 _TORCH = {
     "tanh": torch.tanh,
@@ -26,12 +26,15 @@ class Simulated:
         self.parameters.append(parameter)
         return parameter
 
-    def forward(self, layers, x):
-        for layer in layers:
-            x = self._step(layer, x)
-        return x
+    def forward(self, network, x):
+        """The output, and what the last operation reads."""
+        values = {INPUT: x}
+        for node in network.nodes:
+            given = [values[name] for name in node.inputs]
+            values[node.name] = self._step(node.operation, *given)
+        return values[network.nodes[-1].name], given[0]
 
-    def _step(self, layer, x):
+    def _step(self, layer, x, *others):
         spatial = tuple(range(2, x.ndim))
         match layer:
             case Dense():
@@ -68,8 +71,8 @@ class Simulated:
                 return run(x, layer.size, layer.stride)
             case Flatten():
                 return x.flatten(1)
-            case Residual():
-                return layer.skip * x + layer.scale * self.forward(layer.branch, x)
+            case Sum():
+                return sum(scale * one for scale, one in zip(layer.scales, (x, *others), strict=True))
         raise AssertionError(layer)
 
 
@@ -79,8 +82,7 @@ def simulated_kernels(network, inputs, seeds):
     draws = []
     for seed in range(seeds):
         run = Simulated(seed)
-        features = run.forward(network.layers[:-1], x)
-        f = run.forward(network.layers[-1:], features)
+        f, features = run.forward(network, x)
         samples, outputs = f.shape
         last = network.layers[-1]
         nngp = (last.weights.sigma_w**2 * features @ features.T / last.fan_in + last.sigma_b**2).detach().numpy()

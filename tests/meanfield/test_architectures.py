@@ -88,7 +88,7 @@ def test_batch_normalisation_takes_the_inputs_for_its_batch():
     first, second = (Dense(n, WIDTH, Gaussian(1.4), 0.0, False) for n in (20, WIDTH))
     network = readout((first, Normalisation("batch"), RELU, second, Normalisation("batch"), RELU))
     found = kernels(network, inputs)
-    small = Network((*network.layers[:-1], Dense(WIDTH, 2, Gaussian(1.0), 0.1, True)))
+    small = Network((*network.nodes[:-1], Dense(WIDTH, 2, Gaussian(1.0), 0.1, True)))
     means, errors = simulated_kernels(small, inputs, 4)
     for exact, mean, error in zip((found.nngp, found.ntk), means, errors, strict=True):
         assert np.sqrt(((mean - exact) ** 2).mean()) <= 2.0 * np.sqrt((error**2).mean()) + 2 / 48 * np.abs(exact).max()
@@ -208,8 +208,11 @@ NESTED = Residual(
 
 
 def test_nested_residual_layers():
-    with pytest.raises(InputError, match="main path"):
-        Residual((Residual((Dense(5, 5, Gaussian(1.0)),)),))
+    twice = Network((Residual((Residual((Dense(5, 5, Gaussian(1.0)),)),), name="outer"),))
+    with pytest.raises(
+        InputError, match="independent signals into Sum 'outer', got two that are both made of the input"
+    ):
+        kernels(twice, RNG.standard_normal((3, 5)))
     with pytest.raises(InputError, match="Gaussian signals"):
         kernels(
             Network((Dense(20, 60, Gaussian(1.0)), NESTED, Dense(60, 3, Gaussian(1.0)))), RNG.standard_normal((3, 20))

@@ -91,8 +91,8 @@ def test_constants_are_those_of_the_dks_package(name, method, network):
     else:
         record, typed = normalised_residual(12, 2, 0.6), modified_resnet(12, 2, 0.6)
     theirs = package._get_activations_params([name], method=method, subnet_max_func=typed)[name]
-    layers = shaping._chain(record) if isinstance(record, int) else record.layers
-    equations = {"DKS": shaping._dks, "TAT": shaping._tat}[method](activation(name.removesuffix("_exact")), layers)
+    read = shaping._chain(record) if isinstance(record, int) else record
+    equations = {"DKS": shaping._dks, "TAT": shaping._tat}[method](activation(name.removesuffix("_exact")), read)
     residual, offset, scale = equations(theirs["input_scale"], theirs["input_shift"])
     assert residual == pytest.approx([0.0, 0.0], abs=1e-3)
     assert (offset, scale) == pytest.approx((theirs["output_shift"], theirs["output_scale"]), rel=1e-3)
@@ -106,18 +106,9 @@ def test_a_shaped_residual_network_has_the_slope_asked_for():
     network = normalised_residual(12, 2, 0.6)
     function = shaped(activation("tanh"), network, "dks").function
 
-    def put(layers):
-        return tuple(
-            Activation(function)
-            if isinstance(layer, Activation)
-            else Residual(put(layer.branch), layer.scale, layer.skip)
-            if isinstance(layer, Residual)
-            else layer
-            for layer in layers
-        )
-
+    put = network.mapped(lambda layer: Activation(function) if isinstance(layer, Activation) else layer)
     h = 1e-3
-    ends = [trajectory(Network(put(network.layers)), 1.0, c).c[-1] for c in (1 - h, 1 - 2 * h)]
+    ends = [trajectory(put, 1.0, c).c[-1] for c in (1 - h, 1 - 2 * h)]
     slope = (1 - ends[0]) / h + ((1 - ends[0]) / h - (1 - ends[1]) / (2 * h))
     psi = float(covariance(function, 1.0, 1.0, 1.0).slope)
     block = 0.64 + 0.36 * psi**2

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from freeness.network import Activation, Convolution, Dense, Flatten, Haar, Measured, Normalisation, Pooling, Residual
+from freeness.network import Activation, Convolution, Dense, Flatten, Haar, Measured, Normalisation, Pooling, Sum
 from freeness.spectra.graph import NeuronSignals
+from tests.spectra.wires import followed
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def draw_positions(network, samples, rng, *, whole=False):
     """``whole``: Θ itself instead of the eigenvalues."""
     x = torch.tensor(np.asarray(samples, float))
     seen = []
-    _, jacobian, theta = _through(network.layers, x, seen, rng)
+    _, jacobian, theta = followed(network, x, lambda *given: _layer(*given, seen=seen, rng=rng), _eye)
     signals = NeuronSignals(x.numpy(), tuple(h.numpy() for h in seen))
     if whole:
         return PositionSample(signals, np.array([]), np.array([]), theta.numpy())
@@ -38,13 +39,8 @@ def draw_positions(network, samples, rng, *, whole=False):
     return PositionSample(signals, *values, theta.numpy())
 
 
-def _through(layers, x, seen, rng):
-    size = x.numel()
-    jacobian, theta = torch.eye(size, dtype=x.dtype), torch.zeros(size, size, dtype=x.dtype)
-    for layer in layers:
-        x, step, own = _layer(layer, x, seen, rng)
-        jacobian, theta = step @ jacobian, step @ theta @ step.T + own
-    return x, jacobian, theta
+def _eye(size):
+    return torch.eye(size, dtype=torch.float64)
 
 
 def _linear(function, x):
@@ -99,7 +95,7 @@ def _spread(gram, samples, channels):
     )
 
 
-def _layer(layer, x, seen, rng):
+def _layer(layer, x, *others, seen, rng):
     n = len(x)
     match layer:
         case Convolution():
@@ -108,18 +104,18 @@ def _layer(layer, x, seen, rng):
             h = _convolve(layer, w, x) + b.reshape(-1, *[1] * len(layer.kernel))
             seen.append(h)
             gram = _patch_gram(layer, x) + float(layer.bias)
-            return h, _linear(lambda u: _convolve(layer, w, u), x), _spread(gram, n, layer.channels_out)
+            return h, (_linear(lambda u: _convolve(layer, w, u), x),), _spread(gram, n, layer.channels_out)
         case Dense():
             w = _weights(layer, (layer.fan_out, layer.fan_in), rng)
             flat = x.reshape(n, -1)
             h = flat @ w.T + torch.tensor(layer.sigma_b * rng.standard_normal(layer.fan_out))
             seen.append(h)
             gram = flat @ flat.T + float(layer.bias)
-            return h, _linear(lambda u: u.reshape(len(u), -1) @ w.T, x), _spread(gram, n, layer.fan_out)
+            return h, (_linear(lambda u: u.reshape(len(u), -1) @ w.T, x),), _spread(gram, n, layer.fan_out)
         case Activation():
             h = x.numpy()
             step = torch.diag(torch.tensor(layer.function.derivative(h)).reshape(-1))
-            return torch.tensor(layer.function.function(h)), step, torch.zeros_like(step)
+            return torch.tensor(layer.function.function(h)), (step,), None
         case Normalisation():
             axes = tuple(range(1, x.ndim)) if layer.positions else (1,)
             if layer.kind == "batch":
@@ -130,7 +126,7 @@ def _layer(layer, x, seen, rng):
                 return centred / ((centred**2).mean(axes, keepdim=True) + layer.epsilon).sqrt()
 
             step = torch.func.jacrev(normal)(x).reshape(x.numel(), x.numel())
-            return normal(x), step, torch.zeros_like(step)
+            return normal(x), (step,), None
         case Pooling():
 
             def pool(u):
@@ -139,17 +135,10 @@ def _layer(layer, x, seen, rng):
                 stride = layer.stride or layer.size
                 return (F.avg_pool1d if len(layer.size) == 1 else F.avg_pool2d)(u, layer.size, stride)
 
-            step = _linear(pool, x)
-            return pool(x), step, torch.zeros(len(step), len(step), dtype=x.dtype)
+            return pool(x), (_linear(pool, x),), None
         case Flatten():
-            size = x.numel()
-            return x.reshape(n, -1), torch.eye(size, dtype=x.dtype), torch.zeros(size, size, dtype=x.dtype)
-        case Residual():
-            inner, step, own = _through(layer.branch, x, seen, rng)
-            identity = torch.eye(x.numel(), dtype=x.dtype)
-            return (
-                layer.skip * x + layer.scale * inner,
-                layer.skip * identity + layer.scale * step,
-                layer.scale**2 * own,
-            )
+            return x.reshape(n, -1), (_eye(x.numel()),), None
+        case Sum():
+            value = sum(scale * one for scale, one in zip(layer.scales, (x, *others), strict=True))
+            return value, tuple(scale * _eye(x.numel()) for scale in layer.scales), None
     raise AssertionError(layer)

@@ -204,7 +204,7 @@ def _with_equal_values(layer):
     return replace(layer, weights=Measured(layer.weights.sigma_w, values))
 
 
-BODY = resnet(1, 20, Branch("tanh")).layers[0]
+BODY = Residual((Activation(activation("tanh")), Dense(20, 20, Gaussian(1.0))))
 
 
 @pytest.mark.parametrize(

@@ -12,43 +12,36 @@ from freeness.network import (
     Haar,
     Network,
     Normalisation,
-    Residual,
+    Sum,
     TokenMixing,
     activation,
     mixer,
 )
 from freeness.spectra import NeuronSignals, drawn_pass, graph_law, network_graph, predict_jacobian
 from tests.spectra.simulation import weight
+from tests.spectra.wires import followed
 
 
 def draw_mixer(network, x, rng):
     """Signals and eigenvalues of JJᵀ of a drawn network on x (channels, tokens)."""
     seen = []
-    _, jacobian = _through(network.layers, x, seen, rng)
+    _, jacobian, _ = followed(network, x, lambda *given: _layer(*given, seen=seen, rng=rng))
     return NeuronSignals(x[None], tuple(h[None] for h in seen)), np.linalg.eigvalsh(jacobian @ jacobian.T)
 
 
-def _through(layers, x, seen, rng):
-    jacobian = np.eye(x.size)
-    for layer in layers:
-        x, step = _layer(layer, x, seen, rng)
-        jacobian = step @ jacobian
-    return x, jacobian
-
-
-def _layer(layer, x, seen, rng):
+def _layer(layer, x, *others, seen, rng):
     channels, tokens = x.shape
     match layer:
         case TokenMixing():
             w = weight(Dense(layer.tokens_in, layer.tokens_out, layer.weights), rng)
             seen.append(x @ w.T)
-            return x @ w.T, np.kron(np.eye(channels), w)
+            return x @ w.T, (np.kron(np.eye(channels), w),), None
         case Convolution():
             v = weight(Dense(layer.channels_in, layer.channels_out, layer.weights), rng)
             seen.append(v @ x)
-            return v @ x, np.kron(v, np.eye(tokens))
+            return v @ x, (np.kron(v, np.eye(tokens)),), None
         case Activation():
-            return layer.function.function(x), np.diag(layer.function.derivative(x).ravel())
+            return layer.function.function(x), (np.diag(layer.function.derivative(x).ravel()),), None
         case Normalisation():
             centred = x - x.mean(axis=0)
             size = np.sqrt((centred**2).mean(axis=0) + layer.epsilon)
@@ -56,10 +49,10 @@ def _layer(layer, x, seen, rng):
             for p in range(tokens):
                 normal = centred[:, p] / size[p]
                 step[:, p, :, p] = (np.eye(channels) - 1 / channels - np.outer(normal, normal) / channels) / size[p]
-            return centred / size, step.reshape(x.size, x.size)
-        case Residual():
-            inner, step = _through(layer.branch, x, seen, rng)
-            return layer.skip * x + layer.scale * inner, layer.skip * np.eye(x.size) + layer.scale * step
+            return centred / size, (step.reshape(x.size, x.size),), None
+        case Sum():
+            value = sum(scale * one for scale, one in zip(layer.scales, (x, *others), strict=True))
+            return value, tuple(scale * np.eye(x.size) for scale in layer.scales), None
     raise AssertionError(layer)
 
 

@@ -15,8 +15,18 @@ from torch.nn.utils.parametrizations import orthogonal
 
 from freeness.errors import InputError
 from freeness.gaussian import ActivationFunction
-from freeness.network import Gaussian, Haar, Measured, Network, ScaledIdentity, activation, activation_names, mlp
-from freeness.network import Activation, Dense
+from freeness.network import (
+    Activation,
+    Dense,
+    Gaussian,
+    Haar,
+    Measured,
+    Network,
+    ScaledIdentity,
+    activation,
+    activation_names,
+    mlp,
+)
 from freeness.torch import build, initialize_, realised_signals, trace
 from freeness.torch.build import activation_module
 from freeness.torch.elementwise import derivative

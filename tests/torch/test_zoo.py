@@ -28,13 +28,14 @@ from tests.torch.models import rows
 from tests.torch.test_state import assert_same, picture
 from tests.torch.zoo import ZOO, zoo_model
 
+_BLOCK = 2 * "Normalisation Activation Convolution " + "Sum "
 # Models for which there is a network, and the layers that it is made of.
 COVERED = {
     "perceptron": "Dense Activation Dense Activation Dense",
     "deep linear": "Dense Dense Dense Dense",
-    "residual perceptron": "Dense Residual Residual Residual Activation Dense",
+    "residual perceptron": "Dense " + 3 * "Normalisation Dense Activation Dense Sum " + "Activation Dense",
     "LeNet": "Convolution Activation Pooling Convolution Activation Pooling Flatten Dense Activation Dense",
-    "pre-activation ResNet": "Convolution Residual Residual Activation Pooling Flatten Dense",
+    "pre-activation ResNet": "Convolution " + 2 * _BLOCK + "Activation Pooling Flatten Dense",
     "autoencoder": "Dense Activation Dense Dense Activation Dense Activation",
     "dict output": "Dense Activation Dense",
     "Conv1d": "Convolution Activation Convolution Activation Pooling Flatten Dense",

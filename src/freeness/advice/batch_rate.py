@@ -27,7 +27,7 @@ from freeness.advice.random_batches import random_batch_bound
 from freeness.advice.theory_rate import Training, rate_shares, weighted_signals
 from freeness.errors import InputError
 from freeness.meanfield import Kernels, kernels, signals
-from freeness.network import Activation, Dense, Network
+from freeness.network import Network
 from freeness.spectra import BatchFisher
 
 _DRAWS = 16  # of batches, and of outputs
@@ -114,7 +114,7 @@ def batch_learning_rate(
 
 
 def _is_chain(network: Network) -> bool:
-    return all(isinstance(layer, (Dense, Activation)) for layer in network.layers)
+    return network.is_chain
 
 
 def _between(network: Network, inputs: np.ndarray, how: Training) -> np.ndarray:

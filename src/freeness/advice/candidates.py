@@ -15,7 +15,7 @@ from freeness.advice.trade_off import KernelShares, kernel_shares
 from freeness.errors import InputError
 from freeness.laws import Law
 from freeness.meanfield import ActivationSignal, Signals, fixed_point, signals, variance_gain
-from freeness.network import Activation, ActivationFunction, Dense, Ensemble, Gaussian, Layer, Network
+from freeness.network import Activation, ActivationFunction, Dense, Ensemble, Gaussian, Network, Operation
 from freeness.spectra import fisher_law, jacobian_law, layers_and_signals, weight_spread
 
 _CRITICAL = 1e-6  # |ln χ₁| a layer up to which correlations are said to travel any depth
@@ -200,7 +200,7 @@ def chain(
         >>> chain((3, 4), activation("tanh"), [Gaussian(1.0)], [0.0]).dense[0].bias
         True
     """
-    layers: list[Layer] = []
+    layers: list[Operation] = []
     for index, (fan_in, fan_out) in enumerate(pairwise(widths)):
         deviation = sigma_b[index]
         layers.append(Dense(fan_in, fan_out, ensembles[index], deviation, bias or deviation > 0, f"layer{index + 1}"))

@@ -181,13 +181,11 @@ def parametrised(network: Network, training: Training) -> Network:
     """
     if training.parametrisation != "mup" or network.depth < 2:
         return network
-    layers = list(network.layers)
-    place = max(index for index, layer in enumerate(layers) if isinstance(layer, Dense))
-    last = layers[place]
-    assert isinstance(last, Dense)
+    last = network.dense[-1]
     smaller = last.weights.sigma_w * float(np.sqrt(training.base_width / last.fan_in))
-    layers[place] = replace(last, weights=replace(last.weights, sigma_w=smaller))
-    return Network(tuple(layers))
+    place = max(index for index, node in enumerate(network.nodes) if node.operation is last)
+    changed = replace(network.nodes[place], operation=replace(last, weights=replace(last.weights, sigma_w=smaller)))
+    return Network((*network.nodes[:place], changed, *network.nodes[place + 1 :]))
 
 
 def rate_shares(network: Network, training: Training) -> tuple[LayerRate, ...]:

@@ -38,7 +38,7 @@ def wide_network(
         raise InputError(f"expected a depth ≥ 3 with --residual, for first, last and hidden layers, got {depth}.")
     branch = Branch(function, sigma_w=sigma[0], sigma_b=sigma[1], scale=residual)
     stream = resnet(depth - 2, sizes.hidden, branch, inputs=sizes.inputs, outputs=sizes.outputs)
-    return Network((*stream.layers[:-1], Activation(function), stream.layers[-1]))
+    return Network((*stream.nodes[:-1], Activation(function), stream.nodes[-1].operation))
 
 
 def scaled(inputs: np.ndarray) -> np.ndarray:

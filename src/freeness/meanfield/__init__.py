@@ -16,7 +16,7 @@ from freeness.gaussian import (
     squared_slope,
 )
 from freeness.meanfield.fixed_point import FixedPoint, depth_scale, fixed_point
-from freeness.meanfield.forward import Pairs, Stream, forward
+from freeness.meanfield.forward import Pairs, Stream, forward, joined
 from freeness.meanfield.isometry import CriticalPoint, derivative_spread, isometric_point, normalised
 from freeness.meanfield.kernels import Kernels, kernels
 from freeness.meanfield.length_map import LengthMap
@@ -61,6 +61,7 @@ __all__ = [
     "has_closed_covariance",
     "hermite_coefficients",
     "isometric_point",
+    "joined",
     "kernels",
     "nonlinear_energy",
     "normalised",

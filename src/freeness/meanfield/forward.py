@@ -1,19 +1,21 @@
 """How each kind of layer changes the second moments of the signal, in the limit of wide layers.
 
-One function, :func:`forward`, is registered for every layer. It takes the statistics of each sample by itself (`Stream`) and
-returns those behind the layer, together with what the layer does to pairs of samples (`Pairs`): their second moments
-Σ = E x_i(a) x_i(b) over neurons, and the tangent kernel Θ in the parametrisation of Jacot et al. (NTK) or in the standard one,
-in which the entries of W themselves are trained and a layer of fan-in N adds N·Σ.
+One function is registered for every operation: :func:`forward` where it reads one signal, :func:`joined` where it reads several.
+It takes the statistics of each sample by itself (`Stream`) and returns those behind the operation, together with what the
+operation does to pairs of samples (`Pairs`): their second moments Σ = E x_i(a) x_i(b) over neurons, and the tangent kernel Θ in
+the parametrisation of Jacot et al. (NTK) or in the standard one, in which the entries of W themselves are trained and a layer of
+fan-in N adds N·Σ.
 
-Sources: Lee et al. (2018) and Jacot, Gabriel, Hongler (2018) for chains; Yang, Schoenholz (2017) for residual branches;
+Sources: Lee et al. (2018) and Jacot, Gabriel, Hongler (2018) for chains; Yang, Schoenholz (2017) for sums (residual branches);
 Garriga-Alonso et al. (2019) for convolutions; Yang et al. (2019) for batch normalisation; Schoenholz et al. (2017) for dropout.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import singledispatch
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +25,7 @@ from freeness.gaussian import Transfer, at_one, transfer
 from freeness.meanfield.positions import convolved, pooled, same_position
 from freeness.meanfield.variance_map import variance_gain
 from freeness.network import (
+    INPUT,
     Activation,
     ActivationFunction,
     Convolution,
@@ -30,10 +33,13 @@ from freeness.network import (
     Dropout,
     Flatten,
     Gaussian,
+    Network,
+    Node,
     Normalisation,
     Pooling,
-    Residual,
     ScaledIdentity,
+    Sum,
+    Weights,
     described,
 )
 from freeness.numerics.quadrature import gaussian_nodes
@@ -50,7 +56,7 @@ class Pairs(NamedTuple):
     rows: slice
 
 
-Step = Callable[[Pairs], Pairs]
+Step = Callable[..., Pairs]  # of one Pairs for each signal that an operation reads
 
 _DARK = 1e-14  # variance in place of 0, relative to the largest
 _EQUAL = 1e-12  # relative differences of a batch that are rounding
@@ -64,7 +70,8 @@ class Stream(NamedTuple):
     few layers ask for it; None for 0. ``gaussian``: x_i is centred Gaussian. ``alike``: the two samples stand for a batch of
     such samples and for all positions, as in trajectories. ``features``: channels, or entries of a vector; None: not known.
     ``flattened``: they are entries of an image with variances of their own. ``fluctuation``: the largest so far of a neuron's
-    batch variance, relative. ``standard``: Θ is that of the standard parametrisation.
+    batch variance, relative. ``standard``: Θ is that of the standard parametrisation. ``sources``: the weights, or the input, of
+    whose outputs x_i is made neuron by neuron; signals without a common source are independent.
     """
 
     second: np.ndarray
@@ -77,6 +84,7 @@ class Stream(NamedTuple):
     flattened: bool = False
     fluctuation: float = 0.0
     standard: bool = False
+    sources: frozenset[str] = frozenset((INPUT,))
 
     @property
     def variance(self) -> np.ndarray:
@@ -87,8 +95,7 @@ class Stream(NamedTuple):
         self, second: np.ndarray, growth: np.ndarray, mean: Callable[[], np.ndarray] | None, gaussian: bool
     ) -> Stream:
         """The same samples with other statistics."""
-        rest = (self.across, self.alike, self.features, self.flattened, self.fluctuation, self.standard)
-        return Stream(second, growth, mean, gaussian, *rest)
+        return self._replace(second=second, growth=growth, mean=mean, gaussian=gaussian)
 
     @property
     def groups(self) -> int:
@@ -96,43 +103,90 @@ class Stream(NamedTuple):
         return 2 if self.across else 1
 
 
-def compiled(
-    layers: Sequence[object], stream: Stream, whole: Pairs | None
-) -> tuple[Stream, tuple[tuple[object, Step], ...]]:
-    """Follow the samples through layers: their statistics behind the last one, and each layer with its step for pairs.
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """A network prepared for the samples at hand: their ``streams`` behind every node, and every node's step for pairs."""
+
+    nodes: tuple[Node, ...]
+    streams: dict[str, Stream]
+    steps: tuple[Step, ...]
+
+    @property
+    def end(self) -> Stream:
+        """The samples at the output."""
+        return self.streams[self.nodes[-1].name]
+
+    def walk(self, pairs: Pairs) -> Iterator[tuple[Node, Pairs]]:
+        """Pairs behind every node; each is kept until nobody reads it any more.
+
+        Args:
+            pairs: at the input.
+        """
+        open_signals = {INPUT: pairs}
+        last = {name: index for index, node in enumerate(self.nodes) for name in node.inputs}
+        for index, (node, step) in enumerate(zip(self.nodes, self.steps, strict=True)):
+            found = step(*(open_signals[name] for name in node.inputs))
+            for name in {name for name in node.inputs if last[name] == index}:
+                del open_signals[name]
+            open_signals[node.name] = found
+            yield node, found
+
+    def applied(self, pairs: Pairs) -> Pairs:
+        """Pairs at the output.
+
+        Args:
+            pairs: at the input.
+
+        Raises:
+            InputError: a kernel that overflows.
+        """
+        found = pairs
+        for node, found in self.walk(pairs):
+            bent = isinstance(node.operation, Activation)  # the weights behind φ show it soon enough
+            if not (bent or found.theta.max() < np.inf):
+                raise InputError(
+                    f"expected finite kernels, got overflow behind {described(node.operation)}; the network is chaotic or "
+                    "diverges, so take fewer layers or a smaller sigma_w."
+                )
+        return found
+
+
+def compiled(network: Network, stream: Stream, whole: Pairs | None) -> Compiled:
+    """Follow the samples through a network.
 
     Args:
-        layers: of the network or of a branch.
-        stream: in front of them.
-        whole: the pairs of the whole batch, where a layer normalises over it.
+        network: the record.
+        stream: the samples at its input.
+        whole: the pairs of the whole batch there, where a layer normalises over it.
+
+    Raises:
+        InputError: an operation that theory does not cover there, or a signal that vanishes or overflows.
     """
-    steps: list[tuple[object, Step]] = []
-    for layer in layers:
-        stream, step = forward(layer, stream, whole)
-        variance = stream.variance
+    streams, wholes, steps = {INPUT: stream}, {INPUT: whole}, []
+    for node in network.nodes:
+        found, step = _behind(node, streams, wholes)
+        variance = found.variance
         if not (variance.min() >= 0 and 0 < variance.max() < np.inf):  # also where any is NaN
             raise InputError(
-                f"expected a signal that stays finite and does not vanish, got variance {_worst(stream.variance)} behind "
-                f"{described(layer)}; change sigma_w, sigma_b or the inputs' norm."
+                f"expected a signal that stays finite and does not vanish, got variance {_worst(variance)} behind "
+                f"{described(node.operation)}; change sigma_w, sigma_b or the inputs' norm."
             )
-        if whole is not None:
-            whole = step(whole)
-        steps.append((layer, step))
-    return stream, tuple(steps)
+        streams[node.name] = found
+        wholes[node.name] = None if whole is None else step(*(wholes[name] for name in node.inputs))
+        steps.append(step)
+    return Compiled(network.nodes, streams, tuple(steps))
 
 
-def applied(steps: tuple[tuple[object, Step], ...], pairs: Pairs) -> Pairs:
-    """Take pairs through the steps of :func:`compiled`."""
-    for layer, step in steps:
-        pairs = step(pairs)
-        if not (
-            isinstance(layer, Activation) or pairs.theta.max() < np.inf
-        ):  # the weights behind φ show it soon enough
-            raise InputError(
-                f"expected finite kernels, got overflow behind {described(layer)}; the network is chaotic or diverges, so take "
-                "fewer layers or a smaller sigma_w."
-            )
-    return pairs
+def _behind(node: Node, streams: dict[str, Stream], wholes: dict[str, Pairs | None]) -> tuple[Stream, Step]:
+    """A node's operation applied; independent weights are a new source."""
+    given = tuple(streams[name] for name in node.inputs)
+    if node.operation.arity == 1:
+        found, step = forward(node.operation, given[0], wholes[node.inputs[0]])
+    else:
+        found, step = joined(node.operation, given)
+    if isinstance(node.operation, Weights):
+        found = found._replace(sources=frozenset((node.name,)))
+    return found, step
 
 
 def _worst(variance: np.ndarray) -> str:
@@ -142,7 +196,7 @@ def _worst(variance: np.ndarray) -> str:
 
 @singledispatch
 def forward(layer: object, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step]:
-    """The stream behind a layer, and the layer's step for pairs. Register a function here for a new layer.
+    """The stream behind an operation of one signal, and its step for pairs. Register a function here for a new operation.
 
     Args:
         layer: the record.
@@ -150,10 +204,26 @@ def forward(layer: object, stream: Stream, whole: Pairs | None) -> tuple[Stream,
         whole: all pairs of the batch, for layers that need them.
 
     Raises:
-        InputError: the layer is not covered, or not at this place.
+        InputError: the operation is not covered, or not at this place.
     """
     raise InputError(
         f"expected layers that Gaussian theory covers, got {described(layer)}; register freeness.meanfield.forward for it."
+    )
+
+
+@singledispatch
+def joined(operation: object, streams: tuple[Stream, ...]) -> tuple[Stream, Step]:
+    """The stream behind an operation of several signals, and its step for as many pairs. Register a new one here.
+
+    Args:
+        operation: the record.
+        streams: in front of it, in order.
+
+    Raises:
+        InputError: the operation is not covered, or not for these signals.
+    """
+    raise InputError(
+        f"expected operations that Gaussian theory covers, got {described(operation)}; register freeness.meanfield.joined for it."
     )
 
 
@@ -454,54 +524,73 @@ def _fluctuation(value: np.ndarray, rows: np.ndarray, total: float, groups: int)
     return float(np.sqrt(2 * ((value - left - right + total) ** 2).sum()) / rows.size)
 
 
-@forward.register
-def _(layer: Residual, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step]:
-    """The branch ends behind independent weights, so that it meets the skip connection in means only."""
-    inner, steps = compiled(layer.branch, stream, whole)
-    if inner.second.shape != stream.second.shape:
-        raise InputError(
-            f"expected a branch of {described(layer)} that keeps the positions, got {inner.variance.shape[1:]} for "
-            f"{stream.variance.shape[1:]}; correct padding and stride."
-        )
-    if None not in (stream.features, inner.features) and stream.features != inner.features:
-        raise InputError(
-            f"expected a branch of {described(layer)} that keeps the {stream.features} features, got {inner.features}; "
-            "correct it."
-        )
-    skip, scale, groups = layer.skip, layer.scale, stream.groups
-    means = None if stream.mean is None or inner.mean is None else (stream.mean(), inner.mean())
+@joined.register
+def _(operation: Sum, streams: tuple[Stream, ...]) -> tuple[Stream, Step]:
+    """Independent signals meet in their means only: Σ = Σ_k c_k²Σ_k + Σ_{k≠l} c_k c_l m_k m_l, Θ = Σ_k c_k²Θ_k."""
+    _check_alike(operation, streams)
+    _check_independent(operation, streams)
+    scales, first = operation.scales, streams[0]
+    means = [(scale, stream.mean()) for scale, stream in zip(scales, streams, strict=True) if stream.mean is not None]
+
+    def squared(arrays: tuple[np.ndarray, ...]) -> np.ndarray:
+        return np.asarray(sum(scale**2 * array for scale, array in zip(scales, arrays, strict=True)))
 
     def added(
-        array: np.ndarray, branch: np.ndarray, sides: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+        arrays: tuple[np.ndarray, ...], sides: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
     ) -> np.ndarray:
-        total = skip**2 * array + scale**2 * branch
-        if means is not None:
-            (a, b), (c, d) = map(sides, means)
-            total = total + skip * scale * (a * d + c * b)
+        total = squared(arrays)
+        for (one, mean), (other, second) in combinations(means, 2):
+            (a, b), (c, d) = sides(mean), sides(second)
+            total = total + one * other * (a * d + c * b)
         return total
 
-    def step(pairs: Pairs) -> Pairs:
-        branch = applied(steps, pairs)
-        value = added(pairs.value, branch.value, lambda array: _sides(array, pairs.rows, groups))
-        return Pairs(value, skip**2 * pairs.theta + scale**2 * branch.theta, pairs.rows)
+    def step(*pairs: Pairs) -> Pairs:
+        rows = pairs[0].rows
+        value = added(tuple(one.value for one in pairs), lambda array: _sides(array, rows, first.groups))
+        return Pairs(value, squared(tuple(one.theta for one in pairs)), rows)
 
-    after = stream._replace(
-        second=added(stream.second, inner.second, lambda array: _alone(array, groups)),
-        growth=skip**2 * stream.growth + scale**2 * inner.growth,
-        mean=_summed(stream, inner, skip, scale),
-        gaussian=stream.gaussian and inner.gaussian,
-        features=inner.features,
-        fluctuation=inner.fluctuation,
+    after = first._replace(
+        second=added(tuple(one.second for one in streams), lambda array: _alone(array, first.groups)),
+        growth=squared(tuple(one.growth for one in streams)),
+        mean=_mean_of_sum(scales, streams),
+        gaussian=all(one.gaussian for one in streams),
+        features=next((one.features for one in streams if one.features is not None), None),
+        flattened=any(one.flattened for one in streams),
+        fluctuation=max(one.fluctuation for one in streams),
+        sources=frozenset().union(*(one.sources for one in streams)),
     )
     return after, step
 
 
-def _summed(stream: Stream, inner: Stream, skip: float, scale: float) -> Callable[[], np.ndarray] | None:
-    parts = [(weight, one.mean) for weight, one in ((skip, stream), (scale, inner)) if one.mean is not None]
+def _mean_of_sum(scales: tuple[float, ...], streams: tuple[Stream, ...]) -> Callable[[], np.ndarray] | None:
+    parts = [(scale, one.mean) for scale, one in zip(scales, streams, strict=True) if one.mean is not None]
     if not parts:
         return None
+    return lambda: np.asarray(sum(scale * mean() for scale, mean in parts))
 
-    def mean() -> np.ndarray:
-        return sum((weight * part() for weight, part in parts), np.zeros(stream.variance.shape))
 
-    return mean
+def _check_alike(operation: object, streams: tuple[Stream, ...]) -> None:
+    """The same positions and features."""
+    first = streams[0]
+    for other in streams[1:]:
+        if other.second.shape != first.second.shape:
+            raise InputError(
+                f"expected signals with the same positions into {described(operation)}, got {first.variance.shape[1:]} and "
+                f"{other.variance.shape[1:]}; correct padding and stride."
+            )
+        if None not in (first.features, other.features) and first.features != other.features:
+            raise InputError(
+                f"expected signals with the same features into {described(operation)}, got {first.features} and "
+                f"{other.features}; correct the sizes."
+            )
+
+
+def _check_independent(operation: object, streams: tuple[Stream, ...]) -> None:
+    """No two of them are made of the outputs of the same weights, neuron by neuron."""
+    for one, other in combinations(streams, 2):
+        if one.sources & other.sources:
+            shared = min(one.sources & other.sources)
+            raise InputError(
+                f"expected independent signals into {described(operation)}, got two that are both made of "
+                f"{'the input' if shared == INPUT else f'the outputs of {shared!r}'} neuron by neuron; put weights between."
+            )

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
-from freeness.meanfield.forward import Pairs, Stream, applied, compiled
+from freeness.meanfield.forward import Pairs, Stream, compiled
 from freeness.network import Convolution, Dense, Network, Normalisation, Pooling, described
 
 _NEGATIVE = 1e-10  # relative size of a negative eigenvalue that is rounding
@@ -117,7 +117,8 @@ def kernels(
         features=features,
         standard=parametrisation == "standard",
     )
-    end, steps = compiled(network.layers, start, whole)
+    prepared = compiled(network, start, whole)
+    end = prepared.end
     if end.variance.ndim > 1:
         raise InputError(
             f"expected a network that ends in a vector, got {end.variance.shape[1:]} positions; end it by Flatten or Pooling."
@@ -127,7 +128,7 @@ def kernels(
     nngp, ntk = np.empty((count, count)), np.empty((count, count))
     for first in range(0, count, height):
         rows = slice(first, min(first + height, count))
-        found = applied(steps, _products(flat, rows, spatial, across))
+        found = prepared.applied(_products(flat, rows, spatial, across))
         nngp[rows, first:], ntk[rows, first:] = found.value, found.theta
     for kernel in (nngp, ntk):
         _symmetrise(kernel)

@@ -11,7 +11,7 @@ kernel shaping (DKS, 2021); Zhang, Botev, Martens, Deep learning without shortcu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,15 +21,16 @@ from scipy.optimize import root, root_scalar
 from freeness.errors import ConvergenceError, InputError, is_real
 from freeness.gaussian import covariance
 from freeness.network import (
+    INPUT,
     Activation,
     ActivationFunction,
     AffineImage,
     Convolution,
     Dense,
     Flatten,
-    Layer,
     Network,
-    Residual,
+    Sum,
+    Weights,
     activation,
     affine_image,
     described,
@@ -87,7 +88,7 @@ def shaped(
     """
     if not isinstance(network, (int, Network)):
         raise InputError(f"expected a network's record or a number of layers, got {network!r}.")
-    record = _chain(network) if isinstance(network, int) else network.layers
+    record = _chain(network) if isinstance(network, int) else network
     _check(record)
     if method not in ("dks", "tat"):
         raise InputError(f'expected the method "dks" or "tat", got {method!r}; choose one.')
@@ -125,25 +126,27 @@ def _target(given: float | None, usual: float, low: float, high: float) -> float
     return usual if given is None else float(given)
 
 
-def _chain(layers: int) -> tuple[Layer, ...]:
+def _chain(layers: int) -> Network:
     if isinstance(layers, bool) or layers < 1:
         raise InputError(f"expected at least one activation layer, got {layers}; count the activations.")
-    return (Activation(activation("linear")),) * layers
+    return Network((Activation(activation("linear")),) * layers)
 
 
-def _count(layers: Sequence[Layer]) -> int:
-    return sum(isinstance(layer, Activation) for layer in Network(tuple(layers)).walk())
+def _count(network: Network) -> int:
+    return sum(isinstance(operation, Activation) for operation in network.walk())
 
 
-def _check(layers: Sequence[Layer]) -> None:
-    """Activations behind weights, and residual layers that keep q = 1."""
-    if _count(layers) < 1:
+def _check(network: Network) -> None:
+    """Activations behind weights, and sums that keep q = 1."""
+    if _count(network) < 1:
         raise InputError("expected at least one activation layer, got none; count the activations.")
-    for layer in Network(tuple(layers)).walk():
-        if isinstance(layer, Residual) and abs(layer.skip**2 + layer.scale**2 - 1) > _NORMALISED:
+    of = {node.name: node.operation for node in network.nodes}
+    for node in network.nodes:
+        layer = node.operation
+        if isinstance(layer, Sum) and abs(sum(scale**2 for scale in layer.scales) - 1) > _NORMALISED:
             raise InputError(
-                f"expected residual layers with skip² + scale² = 1, which keep the variance at 1, got {layer.skip:g} and "
-                f"{layer.scale:g} in {described(layer)}; rescale both."
+                f"expected sums whose squared scales add to 1 (skip² + scale² = 1), which keep the variance at 1, got "
+                f"{', '.join(f'{scale:g}' for scale in layer.scales)} in {described(layer)}; rescale them."
             )
         if isinstance(layer, (Dense, Convolution)) and not (
             abs(layer.weights.sigma_w - 1) <= _NORMALISED and layer.sigma_b == 0
@@ -152,61 +155,59 @@ def _check(layers: Sequence[Layer]) -> None:
                 f"expected weights with sigma_w = 1 and sigma_b = 0, which keep the variance at 1, got {layer.weights.sigma_w:g} "
                 f"and {layer.sigma_b:g} in {described(layer)}; the shaped activation does the rest."
             )
-        if isinstance(layer, Residual) and not isinstance(layer.branch[-1], (Dense, Convolution)):
+        bent = [name for name in node.inputs if not isinstance(of.get(name), Weights)]
+        if isinstance(layer, Sum) and len(bent) > 1:
             raise InputError(
-                f"expected branches that end in weights, whose outputs have mean 0, got {described(layer.branch[-1])} at the end "
-                f"of {described(layer)}; put the activation before the weights."
+                f"expected branches that end in weights, whose outputs have mean 0, got {bent[-1]!r} in front of "
+                f"{described(layer)}; put the activation before the weights."
             )
-        if not isinstance(layer, (Activation, Dense, Convolution, Flatten, Residual)):
+        if not isinstance(layer, (Activation, Dense, Convolution, Flatten, Sum)):
             raise InputError(
                 f"expected weights, activations and residual layers, got {described(layer)}; shaping covers no others."
             )
 
 
-def largest(layers: Sequence[Layer], start: float, step: Callable[[float], float]) -> float:
+def largest(network: Network, start: float, step: Callable[[float], float]) -> float:
     """The largest value over subnetworks of what starts as ``start`` and goes by ``step`` through every activation.
 
-    Residual layers mix it. DKS: start 1 and step x ↦ ψx give the slope. TAT: 0 and x ↦ x + κ give the curvature, 0 and the
-    correlation map itself C_f(0).
+    Sums mix it by their squared scales. DKS: start 1 and step x ↦ ψx give the slope. TAT: 0 and x ↦ x + κ give the curvature,
+    0 and the correlation map itself C_f(0).
 
     Args:
-        layers: of the network.
+        network: the record.
         start: value at the input of every subnetwork.
         step: increasing, not below the identity.
 
     Source: Martens et al. (2021), "maximal slope function"; Zhang, Botev, Martens (2022), "subnetwork maximizing function".
 
     Example:
-        >>> from freeness.network import Gaussian
+        >>> from freeness.network import Gaussian, Residual
         >>> branch = (Activation(activation("tanh")), Dense(1, 1, Gaussian(1.0)))
-        >>> round(largest([Residual(branch, 0.6, 0.8)] * 3, 1.0, lambda x: 2 * x), 9)  # (0.64 + 0.36·2)²·2, in the last branch
+        >>> blocks = Network([Residual(branch, 0.6, 0.8)] * 3)
+        >>> round(largest(blocks, 1.0, lambda x: 2 * x), 9)  # (0.64 + 0.36·2)²·2, in the last branch
         3.6992
     """
-    return max(_extremes(layers, start, step))
-
-
-def _extremes(layers: Sequence[Layer], start: float, step: Callable[[float], float]) -> tuple[float, float]:
-    """At the end of the layers, and the largest at any place within, from their start or from the start of a branch."""
-    value = top = start
-    for layer in layers:
-        if isinstance(layer, Activation):
-            value = step(value)
-        elif isinstance(layer, Residual):
-            inner, peak = _extremes(layer.branch, value, step)
-            value = layer.skip**2 * value + layer.scale**2 * inner
-            top = max(top, peak)
-        top = max(top, value)
-    return value, top
+    values = {INPUT: start}
+    for node in network.nodes:
+        given = [values[name] for name in node.inputs]
+        match node.operation:
+            case Activation():
+                values[node.name] = step(given[0])
+            case Sum(scales=scales):
+                values[node.name] = sum(scale**2 * value for scale, value in zip(scales, given, strict=True))
+            case _:
+                values[node.name] = given[0]
+    return max(values.values())
 
 
 _Residual = Callable[[float, float], tuple[np.ndarray, float, float]]
 
 
-def _dks(function: ActivationFunction, layers: Sequence[Layer], zeta: float = _ZETA) -> _Residual:
+def _dks(function: ActivationFunction, network: Network, zeta: float = _ZETA) -> _Residual:
     """(Q'(1) - 1, C'(1) - ψ) with the slope ψ that makes the network's ζ, d from C(0) = 0 and a from Q(1) = 1."""
     psi = float(
         root_scalar(
-            lambda p: np.log(largest(layers, 1.0, lambda x: p * x) / zeta), bracket=(1.0, zeta), xtol=1e-14
+            lambda p: np.log(largest(network, 1.0, lambda x: p * x) / zeta), bracket=(1.0, zeta), xtol=1e-14
         ).root
     )
 
@@ -222,9 +223,9 @@ def _dks(function: ActivationFunction, layers: Sequence[Layer], zeta: float = _Z
     return residual
 
 
-def _tat(function: ActivationFunction, layers: Sequence[Layer], tau: float = _TAU) -> _Residual:
+def _tat(function: ActivationFunction, network: Network, tau: float = _TAU) -> _Residual:
     """(Q(1) - 1, n·C''(1)/τ - 1), n·C''(1) the network's curvature, with a from C'(1) = 1 and d from Q'(1) = 1, linear in it."""
-    effective = largest(layers, 0.0, lambda x: x + 1)
+    effective = largest(network, 0.0, lambda x: x + 1)
 
     def residual(gain: float, shift: float) -> tuple[np.ndarray, float, float]:
         z, weights, h = _nodes(function, gain, shift)
@@ -250,14 +251,14 @@ def _made(function: ActivationFunction, gain: float, shift: float, offset: float
     return Shaped(made, gain, shift, offset, scale, layers)
 
 
-def _leaky(layers: Sequence[Layer], kept_at_zero: float) -> Shaped:
+def _leaky(network: Network, kept_at_zero: float) -> Shaped:
     """max(x, 0) + s·min(x, 0), scaled by √(2/(1 + s²)), with s from C_f(0), 0.9 for the authors."""
 
     def kept(slope: float) -> float:
         leaky = activation("leaky_relu", negative_slope=slope)
         return (
             largest(
-                layers,
+                network,
                 0.0,
                 lambda c: min(float(covariance(leaky, 1.0, 1.0, c).value) * 2 / (1 + slope**2), 1.0),
             )
@@ -266,10 +267,10 @@ def _leaky(layers: Sequence[Layer], kept_at_zero: float) -> Shaped:
 
     if kept(0.0) < 0:
         raise InputError(
-            f"expected a network that needs shaping, got {_count(layers)} activations, whose ReLU map takes 0 to less "
+            f"expected a network that needs shaping, got {_count(network)} activations, whose ReLU map takes 0 to less "
             f"than {kept_at_zero:g}; use ReLU."
         )
     slope = float(root_scalar(kept, bracket=(0.0, 1.0 - 1e-9), xtol=1e-14).root)
     leaky, scale = activation("leaky_relu", negative_slope=slope), float(np.sqrt(2 / (1 + slope**2)))
     made = affine_image(AffineImage(leaky, scale=scale), "shaped leaky_relu")
-    return Shaped(made, 1.0, 0.0, 0.0, scale, _count(layers))
+    return Shaped(made, 1.0, 0.0, 0.0, scale, _count(network))

@@ -8,14 +8,14 @@ import numpy as np
 
 from freeness.errors import InputError
 from freeness.meanfield.forward import Pairs, Stream, compiled
-from freeness.network import Convolution, Dense, Network, Normalisation, Residual
+from freeness.network import Network, Normalisation, Sum, Weights
 
 _STEP = 1e-4  # relative step of the input's squared norm, for the sensitivity
 
 
 @dataclass(frozen=True)
 class Trajectory:
-    """Behind every weight layer and residual block of the main path.
+    """Behind every weight layer and every sum that all ways from input to output pass.
 
     ``q``: mean square of the signal. ``c``: correlation of the two inputs there. ``chi1``: growth of squared gradients from the
     next of these places back to this one; NaN at the last. ``sensitivity``: d ln q/d ln(squared norm of the input).
@@ -57,7 +57,7 @@ def trajectory(network: Network, qhat0: float = 1.0, c0: float = 0.0) -> Traject
         raise InputError(f"expected a correlation c0 in [-1, 1], got {c0}.")
     if not (np.isfinite(qhat0) and qhat0 > 0):
         raise InputError(f"expected qhat0 = ‖x⁰‖²/N_0 > 0, got {qhat0}; the input must not vanish.")
-    if not any(isinstance(layer, (Dense, Convolution, Residual)) for layer in network.layers):
+    if not network.weights:
         raise InputError("expected a network with a weight layer, got none; there is no trajectory.")
     q, c, growth = _followed(network, float(qhat0), float(c0))
     above, below = (_followed(network, qhat0 * (1 + sign * _STEP), float(c0))[0] for sign in (1, -1))
@@ -71,12 +71,12 @@ def _followed(network: Network, qhat0: float, c0: float) -> tuple[np.ndarray, np
     value = qhat0 * np.array([[1.0, c0], [c0, 1.0]])
     pairs = Pairs(value, np.zeros((2, 2)), slice(0, 2))
     batch = any(isinstance(layer, Normalisation) and layer.kind == "batch" for layer in network.walk())
+    prepared = compiled(network, stream, pairs if batch else None)
+    places = {node.name for node in network.trunk if isinstance(node.operation, (Weights, Sum))}
     found: list[tuple[float, float, float]] = []
-    for layer in network.layers:
-        stream, steps = compiled([layer], stream, pairs if batch else None)
-        for _, step in steps:
-            pairs = step(pairs)
-        if isinstance(layer, (Dense, Convolution, Residual)):
-            q = float(stream.second[0])
-            found.append((q, float(np.clip(pairs.value[0, 1] / q, -1.0, 1.0)), float(stream.growth[0])))
+    for node, behind in prepared.walk(pairs):
+        if node.name in places:
+            own = prepared.streams[node.name]
+            q = float(own.second[0])
+            found.append((q, float(np.clip(behind.value[0, 1] / q, -1.0, 1.0)), float(own.growth[0])))
     return tuple(np.array(found).T)  # type: ignore[return-value]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from freeness.errors import InputError, is_real
 from freeness.network.operations import Activation, Dense, Operation, Sum, Weights, described
@@ -115,6 +115,31 @@ class Network:
         """Whether it is a sequence of fully connected layers and activations."""
         return self.is_sequence and all(isinstance(one, (Dense, Activation)) for one in self.operations)
 
+    @property
+    def trunk(self) -> tuple[Node, ...]:
+        """The nodes that every way from input to output passes: of a residual network, its blocks' sums and what is between."""
+        last = {name: index for index, node in enumerate(self.nodes) for name in node.inputs}
+        found, farthest = [], last[INPUT]
+        for index, node in enumerate(self.nodes):
+            if farthest <= index:
+                found.append(node)
+            farthest = max(farthest, last.get(node.name, index))
+        return tuple(found)
+
+    def mapped(self, change: Callable[[Operation], Operation]) -> Network:
+        """The same wires with other operations.
+
+        Args:
+            change: what to put in the place of each operation.
+
+        Example:
+            >>> from dataclasses import replace
+            >>> from freeness.network import mlp
+            >>> mlp(2, 4).mapped(lambda operation: replace(operation, name="")).operations[0].name
+            ''
+        """
+        return Network(replace(node, operation=change(node.operation)) for node in self.nodes)
+
     def walk(self) -> Iterator[Operation]:
         """Every operation, in order."""
         yield from self.operations
@@ -148,6 +173,12 @@ def _wired(steps: Iterable[Step]) -> tuple[Node, ...]:
         last = _placed(step, last, nodes)
     if not nodes:
         raise InputError("expected a network of at least one operation, got none; there is nothing to compute.")
+    read = {name for node in nodes.values() for name in node.inputs}
+    for node in list(nodes.values())[:-1]:
+        if node.name not in read:
+            raise InputError(
+                f"expected signals that go on to the output, got {described(node.operation)}, which nobody reads; leave it out."
+            )
     return tuple(nodes.values())
 
 

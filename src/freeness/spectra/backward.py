@@ -23,8 +23,7 @@ from freeness.spectra.graph_spectrum import graph_law
 
 def is_chain(network: Network, realised: Signals | NeuronSignals | None) -> bool:
     """Whether the moves of one curve cover the network, given what is known of its signals."""
-    plain = all(isinstance(layer, (Dense, Activation)) for layer in network.layers)
-    return plain and not isinstance(realised, NeuronSignals)
+    return network.is_chain and not isinstance(realised, NeuronSignals)
 
 
 def graph_of(

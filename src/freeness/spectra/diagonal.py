@@ -12,7 +12,7 @@ import numpy as np
 
 from freeness.errors import InputError
 from freeness.laws import Empirical, Law
-from freeness.network import Activation, Dense, Network, ScaledIdentity
+from freeness.network import Activation, Network, ScaledIdentity
 from freeness.spectra.graph import NeuronSignals, stratified
 
 
@@ -25,7 +25,7 @@ def is_diagonal(network: Network) -> bool:
         (True, False)
     """
     square = all(isinstance(d.weights, ScaledIdentity) and d.fan_in == d.fan_out for d in network.dense)
-    return square and all(isinstance(layer, (Dense, Activation)) for layer in network.layers) and network.depth > 0
+    return square and network.is_chain and network.depth > 0
 
 
 def diagonal_law(

@@ -1,28 +1,27 @@
-"""The spectra of one drawn network, layer by layer, without a framework: what predictions are laid beside.
+"""The spectra of one drawn network, operation by operation, without a framework: what predictions are laid beside.
 
-Every layer is the triple (its output f(x), its Jacobian B, the dual Θ = J_θJ_θᵀ of its own parameters). Layers in a row
-compose: x ↦ g(f(x)) has the Jacobian C·B and the dual C·Θ_f·Cᵀ + Θ_g.
+Forward every operation says its output, the Jacobian of that by each of its inputs, and the Gram matrix G of the gradients of its
+own parameters. Backward C = ∂f/∂x is added up over the readers of x; JJᵀ is CCᵀ at the input, and Θ = J_θJ_θᵀ the sum of C·G·Cᵀ.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import singledispatch
 
 import numpy as np
 
 from freeness.errors import InputError
 from freeness.laws.sampling import haar_orthogonal
-from freeness.network import Activation, Convolution, Dense, Ensemble, Gaussian, Haar, Layer, Network, Residual
+from freeness.network import INPUT, Activation, Convolution, Dense, Ensemble, Gaussian, Haar, Network, Operation, Sum
 
-State = tuple[np.ndarray, np.ndarray, np.ndarray]
+Drawn = tuple[np.ndarray, tuple[np.ndarray, ...], np.ndarray | None]
 
 
 def drawn_spectrum(network: Network, x: np.ndarray, rng: np.random.Generator, *, fisher: bool) -> np.ndarray:
     """Eigenvalues of JJᵀ, or of Θ, of one network that is drawn from its ensembles, at one input; ascending.
 
     Args:
-        network: of fully connected layers, circular convolutions of stride 1 in one dimension, activations and residuals.
+        network: of fully connected layers, circular convolutions of stride 1 in one dimension, activations and sums.
         x: the input, (N_0,) or (channels, positions).
         rng: a numpy Generator.
         fisher: Θ in place of JJᵀ.
@@ -36,59 +35,61 @@ def drawn_spectrum(network: Network, x: np.ndarray, rng: np.random.Generator, *,
         >>> drawn_spectrum(mlp(3, 4, "linear"), np.ones(4), rng, fisher=True).round(9).tolist()
         [12.0, 12.0, 12.0, 12.0]
     """
-    _, jacobian, dual = _composed(network.layers, np.asarray(x, dtype=float), rng)
-    return np.linalg.eigvalsh(dual if fisher else jacobian @ jacobian.T)
-
-
-def _composed(layers: Iterable[Layer], x: np.ndarray, rng: np.random.Generator) -> State:
-    jacobian, dual = np.eye(x.size), np.zeros((x.size, x.size))
-    for layer in layers:
-        x, following, own = _drawn(layer, x, rng)
-        diagonal = following.ndim == 1  # of an activation
-        jacobian = following[:, None] * jacobian if diagonal else following @ jacobian
-        dual = following[:, None] * dual * following if diagonal else following @ dual @ following.T
-        dual = dual + own
-    return x, jacobian, dual
+    values, found = {INPUT: np.asarray(x, dtype=float)}, []
+    for node in network.nodes:
+        value, jacobians, own = _drawn(node.operation, tuple(values[name] for name in node.inputs), rng)
+        values[node.name] = value
+        found.append((node, jacobians, own))
+    size = values[network.nodes[-1].name].size
+    backward = {network.nodes[-1].name: np.eye(size)}
+    dual = np.zeros((size, size))
+    for node, jacobians, own in reversed(found):
+        cotangent = backward.pop(node.name)
+        if own is not None:
+            dual += cotangent @ own @ cotangent.T
+        for name, jacobian in zip(node.inputs, jacobians, strict=True):
+            passed = cotangent * jacobian if jacobian.ndim == 1 else cotangent @ jacobian
+            backward[name] = backward[name] + passed if name in backward else passed
+    return np.linalg.eigvalsh(dual if fisher else backward[INPUT] @ backward[INPUT].T)
 
 
 @singledispatch
-def _drawn(layer: Layer, x: np.ndarray, rng: np.random.Generator) -> State:
-    """Output, Jacobian (its diagonal where it is one) and own dual of one layer."""
+def _drawn(layer: Operation, inputs: tuple[np.ndarray, ...], rng: np.random.Generator) -> Drawn:
+    """Output, Jacobian by each input (its diagonal where it is one), and G where there are parameters."""
     raise InputError(
-        f"expected dense layers, circular convolutions, activations and residuals to draw, got {type(layer).__name__}; leave it "
-        "out, or measure a model of it by freeness analyze."
+        f"expected dense layers, circular convolutions, activations and sums to draw, got {type(layer).__name__}; leave it out, "
+        "or measure a model of it by freeness analyze."
     )
 
 
 @_drawn.register
-def _(layer: Dense, x: np.ndarray, rng: np.random.Generator) -> State:
+def _(layer: Dense, inputs: tuple[np.ndarray, ...], rng: np.random.Generator) -> Drawn:
+    (x,) = inputs
     weights = _matrix(layer.weights, layer.fan_out, layer.fan_in, rng)
     biases = layer.sigma_b * rng.standard_normal(layer.fan_out)
-    return weights @ x + biases, weights, (x @ x + layer.bias) * np.eye(layer.fan_out)
+    return weights @ x + biases, (weights,), (x @ x + layer.bias) * np.eye(layer.fan_out)
 
 
 @_drawn.register
-def _(layer: Activation, x: np.ndarray, rng: np.random.Generator) -> State:
-    return layer.function.function(x), layer.function.derivative(x).ravel(), np.zeros(())
+def _(layer: Activation, inputs: tuple[np.ndarray, ...], rng: np.random.Generator) -> Drawn:
+    (x,) = inputs
+    return layer.function.function(x), (layer.function.derivative(x).ravel(),), None
 
 
 @_drawn.register
-def _(layer: Residual, x: np.ndarray, rng: np.random.Generator) -> State:
-    value, jacobian, dual = _composed(layer.branch, x, rng)
-    return (
-        layer.skip * x + layer.scale * value,
-        layer.skip * np.eye(x.size) + layer.scale * jacobian,
-        layer.scale**2 * dual,
-    )
+def _(layer: Sum, inputs: tuple[np.ndarray, ...], rng: np.random.Generator) -> Drawn:
+    value = np.sum([scale * x for scale, x in zip(layer.scales, inputs, strict=True)], axis=0)
+    return value, tuple(np.full(value.size, scale) for scale in layer.scales), None
 
 
 @_drawn.register
-def _(layer: Convolution, x: np.ndarray, rng: np.random.Generator) -> State:
+def _(layer: Convolution, inputs: tuple[np.ndarray, ...], rng: np.random.Generator) -> Drawn:
     """Channels are the slow index of the flattened signal, positions the quick one; a tap is a shift of the circle."""
     if len(layer.kernel) != 1 or layer.padding != "circular" or layer.stride != 1:
         raise InputError(
             "expected a circular convolution of stride 1 in one dimension, got another; measure a model of it."
         )
+    (x,) = inputs
     taps, positions = layer.kernel[0], x.shape[-1]
     jacobian = np.zeros((layer.channels_out * positions, layer.channels_in * positions))
     gram = np.full((positions, positions), float(layer.bias))
@@ -104,7 +105,7 @@ def _(layer: Convolution, x: np.ndarray, rng: np.random.Generator) -> State:
         gram += seen.T @ seen
     biases = layer.sigma_b * rng.standard_normal(layer.channels_out)
     value = (jacobian @ x.ravel()).reshape(layer.channels_out, positions) + biases[:, None]
-    return value, jacobian, np.kron(np.eye(layer.channels_out), gram)
+    return value, (jacobian,), np.kron(np.eye(layer.channels_out), gram)
 
 
 def _matrix(weights: Ensemble, rows: int, columns: int, rng: np.random.Generator) -> np.ndarray:

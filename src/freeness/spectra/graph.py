@@ -9,7 +9,7 @@ numbers in a fully connected network with one sample.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -184,12 +184,12 @@ def forward_pass(network: Network, given: NeuronSignals, source: Source, rng: np
 def _walked(builder: Builder, network: Network, x: np.ndarray, channels: int) -> Signal:
     """The signal at the end of the network; JJᵀ accumulates 1 at the input."""
     if isinstance(builder, MixingBuilder):
-        return builder.through(network.layers, builder.start(network, x))
+        return builder.through(network, builder.start(network, x))
     count, jacobian = x[0].size, builder.fisher is None
     if jacobian:
         builder.nodes.append(Node(np.eye(count)[None], channels))
     start = Signal(0 if jacobian else None, x, np.broadcast_to(np.eye(count), (len(x), count, count)), channels)
-    return builder.through(network.layers, start)
+    return builder.through(network, start)
 
 
 def _signals(x: np.ndarray, seen: Sequence[np.ndarray]) -> NeuronSignals:
@@ -258,12 +258,15 @@ def stratified(count: int, rng: np.random.Generator) -> np.ndarray:
     return rng.permutation(quantiles) / size if size > 0 else np.ones(count)
 
 
-def chained(parents: Sequence[int | None], end: int) -> tuple[list[list[int]], dict[int, tuple[int, int]]]:
+def chained(
+    parents: Sequence[int | None], end: int, joined: Collection[int] = ()
+) -> tuple[list[list[int]], dict[int, tuple[int, int]]]:
     """Nodes by chains of links, that with the node ``end`` last, and where each node went.
 
     Args:
         parents: from which node a link comes, for each node; at most one link leaves a node.
         end: the output.
+        joined: nodes that are left out, for they became part of others.
 
     Example:
         >>> chained([None, 0, None], 1)
@@ -280,7 +283,7 @@ def chained(parents: Sequence[int | None], end: int) -> tuple[list[list[int]], d
         following[parent] = index
     chains: list[list[int]] = []
     for index, parent in enumerate(parents):
-        if parent is None:
+        if parent is None and index not in joined:
             chain = [index]
             while chain[-1] in following:
                 chain.append(following[chain[-1]])
@@ -320,7 +323,7 @@ def drawn(channels: int, covariance: np.ndarray, rng: np.random.Generator, *, ex
 
 def _assembled(builder: Builder, signals: NeuronSignals) -> NetworkGraph:
     nodes = builder.nodes
-    chains, places = chained([node.parent for node in nodes], len(nodes) - 1)
+    chains, places = chained([node.parent for node in nodes], builder.end, builder.joined)
     segments = []
     for chain in chains:
         links = tuple(link for index in chain[1:] if (link := nodes[index].link) is not None)

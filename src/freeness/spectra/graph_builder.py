@@ -1,9 +1,10 @@
-"""From the layers of a network to nodes, links and random matrices, along one forward pass."""
+"""From the operations of a network to nodes, links and random matrices, along one forward pass."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from freeness.errors import InputError
 from freeness.meanfield import pooled, variance_gain, windows
 from freeness.network import (
+    INPUT,
     Activation,
     Convolution,
     Dense,
@@ -19,9 +21,11 @@ from freeness.network import (
     Gaussian,
     Haar,
     Measured,
+    Network,
     Normalisation,
+    Operation,
     Pooling,
-    Residual,
+    Sum,
     TokenMixing,
     described,
 )
@@ -103,7 +107,8 @@ class Builder:
     """Nodes, matrices and outputs of weight layers met so far.
 
     ``fisher``: weights accumulate the Gram matrix of what they read, in a parametrisation. ``unseen``: where single eigenvalues
-    cannot be looked for.
+    cannot be looked for. ``joined``: nodes that became part of another. ``waiting``: signals that are read further on. ``end``:
+    node of the output.
     """
 
     source: Source
@@ -113,13 +118,31 @@ class Builder:
     matrices: list[PlacedMatrix] = field(default_factory=list)
     seen: list[np.ndarray] = field(default_factory=list)
     unseen: str | None = None
+    joined: set[int] = field(default_factory=set)
+    waiting: tuple[Signal, ...] = ()
+    end: int = -1
 
-    def through(self, layers: Sequence[object], signal: Signal) -> Signal:
-        for layer in layers:
-            signal = self._step(layer, signal)
-        return signal
+    def through(self, network: Network, signal: Signal) -> Signal:
+        """The signal at the output of a network.
 
-    def _step(self, layer: object, signal: Signal) -> Signal:
+        Args:
+            network: the record.
+            signal: at its input.
+        """
+        known = {INPUT: signal}
+        last = {name: index for index, node in enumerate(network.nodes) for name in node.inputs}
+        for index, node in enumerate(network.nodes):
+            given = tuple(known[name] for name in node.inputs)
+            for name in {name for name in node.inputs if last[name] == index}:
+                del known[name]
+            self.waiting = tuple(known.values())
+            if isinstance(node.operation, Sum):
+                known[node.name] = self._sum(node.operation, given)
+            else:
+                known[node.name] = self._step(node.operation, given[0])
+        return known[network.nodes[-1].name]
+
+    def _step(self, layer: Operation, signal: Signal) -> Signal:
         x = signal.value
         match layer:
             case Dense() | Convolution():
@@ -147,8 +170,6 @@ class Builder:
                 return Signal(signal.node, value, slope, signal.channels, signal.flat)
             case Flatten():
                 return replace(signal, flat=True)
-            case Residual():
-                return self._residual(layer, signal)
         raise InputError(
             f"expected layers that the graph of random matrices covers, got {described(layer)}; measure its spectrum instead."
         )
@@ -181,48 +202,89 @@ class Builder:
             self.matrices.append(placed(layer, signal, here, taps, h))
         return Signal(here, h, np.broadcast_to(np.eye(count), (len(h), count, count)), fan_out)
 
-    def _residual(self, layer: Residual, signal: Signal) -> Signal:
-        """The branch's last node becomes the one where both meet."""
-        before = len(self.nodes)
-        inner = self.through(layer.branch, signal)
-        if inner.value.shape[1:] != signal.value.shape[1:] or inner.channels != signal.channels:
+    def _sum(self, layer: Sum, signals: tuple[Signal, ...]) -> Signal:
+        """Signals of one node add their slopes; nodes that only this sum reads become the one where all meet."""
+        first = signals[0]
+        for other in signals[1:]:
+            if other.value.shape[1:] != first.value.shape[1:] or other.channels != first.channels:
+                raise InputError(
+                    f"expected a sum of signals that keeps channels and positions in {described(layer)}, got {first.channels} × "
+                    f"{first.value.shape[2:]} and {other.channels} × {other.value.shape[2:]}; correct them."
+                )
+            if len(other.value) != len(first.value):
+                raise InputError(
+                    f"expected as many drawn channels on all sides of {described(layer)}, got {len(first.value)} and "
+                    f"{len(other.value)}; give realised signals."
+                )
+        weighted = [_weighed(scale, signal) for scale, signal in zip(layer.scales, signals, strict=True)]
+        value = np.asarray(sum(one.value for one in weighted))
+        by_node: dict[int, Signal] = {}
+        for one in weighted:
+            if one.node is not None:
+                by_node[one.node] = _added(by_node[one.node], one) if one.node in by_node else one
+        if len(by_node) < 2:
+            return replace(next(iter(by_node.values()), first), value=value)
+        here = self._met(layer, by_node)
+        count = value[0].size
+        return Signal(
+            here, value, np.broadcast_to(np.eye(count), (len(value), count, count)), first.channels, first.flat
+        )
+
+    def _met(self, layer: Sum, by_node: dict[int, Signal]) -> int:
+        """The node of a sum of what comes from several."""
+        own = [number for number in by_node if self._only_summed(number)]
+        others = [number for number in by_node if number not in own]
+        if len(others) > 1:
             raise InputError(
-                f"expected a branch of {described(layer)} that keeps channels and positions, got {inner.channels} × "
-                f"{inner.value.shape[2:]} for {signal.channels} × {signal.value.shape[2:]}; correct it."
+                f"expected branches that end behind weights of their own beside one other signal, got {described(layer)} of a "
+                "nested sum or of signals that others read as well; measure its spectrum instead."
             )
-        here = inner.node
-        if here is None or here < before or self.nodes[here].parent is not None:
-            raise InputError(
-                f"expected a branch that ends behind a weight layer of its own, got {described(layer)} with a nested sum at its "
-                "end; measure its spectrum instead."
-            )
-        if len(inner.value) != len(signal.value):
-            raise InputError(
-                f"expected as many drawn channels on both sides of {described(layer)}, got {len(signal.value)} and "
-                f"{len(inner.value)}; give realised signals."
-            )
-        outer = layer.scale * inner.slope
+        here = max(own)
+        parts = []
+        for number in own:
+            slope = by_node[number].slope
+            parts.append(slope @ self.nodes[number].accumulated @ slope.transpose(0, 2, 1))
+            for matrix in self.matrices:
+                if matrix.target == number:
+                    matrix.target, matrix.write = here, slope if matrix.write is None else slope @ matrix.write
+            if by_node[number].aside is not None:
+                self.unseen = "behind a normalisation at the end of a branch"
+        self.joined |= set(own) - {here}
         node = self.nodes[here]
-        node.accumulated = outer @ node.accumulated @ outer.transpose(0, 2, 1)
-        for matrix in self.matrices:
-            if matrix.target == here:
-                matrix.write = outer if matrix.write is None else outer @ matrix.write
-        if inner.aside is not None:
-            self.unseen = "behind a normalisation at the end of a branch"
-        if signal.node is not None:
-            node.parent, node.link, node.aside = signal.node, layer.skip * signal.slope, signal.aside
-            if signal.aside is not None:
-                node.aside = Aside(layer.skip * signal.aside.left, signal.aside.right)
-        value = layer.skip * signal.value + layer.scale * inner.value
-        count = outer.shape[1]
-        return Signal(here, value, np.broadcast_to(np.eye(count), (len(value), count, count)), signal.channels)
+        node.accumulated = reduce(np.add, parts)
+        for number in others:
+            node.parent, node.link, node.aside = number, by_node[number].slope, by_node[number].aside
+        return here
+
+    def _only_summed(self, number: int) -> bool:
+        """Whether a node has no link to it, and nobody reads it but the sum at hand."""
+        return (
+            self.nodes[number].parent is None
+            and all(matrix.source != number for matrix in self.matrices)
+            and all(node.parent != number for node in self.nodes)
+            and all(signal.node != number for signal in self.waiting)
+        )
 
     def closed(self, signal: Signal) -> None:
         """A last node behind what follows the last weights."""
+        self.end = len(self.nodes) - 1 if signal.node is None else signal.node
         count = signal.slope.shape[1]
         if signal.node is not None and not (signal.slope.shape[2] == count and (signal.slope == np.eye(count)).all()):
             nothing = np.zeros((1, count, count))
             self.nodes.append(Node(nothing, signal.channels, signal.node, signal.slope, signal.aside))
+            self.end = len(self.nodes) - 1
+
+
+def _weighed(scale: float, signal: Signal) -> Signal:
+    aside = None if signal.aside is None else Aside(scale * signal.aside.left, signal.aside.right)
+    return replace(signal, value=scale * signal.value, slope=scale * signal.slope, aside=aside)
+
+
+def _added(one: Signal, other: Signal) -> Signal:
+    """Of the same node."""
+    known = [signal.aside for signal in (one, other) if signal.aside is not None]
+    aside = Aside(np.hstack([a.left for a in known]), np.hstack([a.right for a in known])) if known else None
+    return replace(one, value=one.value + other.value, slope=one.slope + other.slope, aside=aside)
 
 
 def sizes(layer: Weights | TokenMixing) -> tuple[int, int]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,6 +12,8 @@ from freeness.errors import ConvergenceError, InputError
 from freeness.laws import Atom
 from freeness.operators import BlockEquation, GraphEquation, GraphLaw, LargeBlockEquation, SharedMatrix
 from freeness.spectra.graph import NetworkGraph
+
+Place = tuple[int, int]  # segment, node within it
 
 _FORMED = 4000  # unknowns of a graph: beyond, a Jacobian alone takes a quarter of a gigabyte, and none is formed
 _MOST = 40_000  # beyond, a point takes minutes
@@ -104,7 +108,7 @@ def sampled_eigenvalues(graph: NetworkGraph, rng: np.random.Generator, rows: int
     widest = max(s.channels * k.shape[-1] for s in graph.segments for k in s.accumulated)
     share = min(1.0, rows / widest)
     counts = [max(2, round(share * s.channels)) if s.channels > 1 else 1 for s in graph.segments]
-    factors: dict[tuple[int, int], np.ndarray] = {}
+    factors: dict[Place, _Noise] = {}
     chosen: dict[tuple[int, int], np.ndarray] = {}
 
     def picked(array: np.ndarray, segment: int) -> np.ndarray:
@@ -115,7 +119,7 @@ def sampled_eigenvalues(graph: NetworkGraph, rng: np.random.Generator, rows: int
             chosen[key] = np.arange(len(array)) if every else rng.integers(len(array), size=counts[segment])
         return array[chosen[key]]
 
-    def factor(place: tuple[int, int]) -> np.ndarray:
+    def factor(place: Place) -> _Noise:
         """B (channels, P, columns) with X = BBᵀ at a place, over all noise that enters before it."""
         if place in factors:
             return factors[place]
@@ -124,26 +128,47 @@ def sampled_eigenvalues(graph: NetworkGraph, rng: np.random.Generator, rows: int
         values, basis = np.linalg.eigh(own)
         roots = basis * np.sqrt(np.maximum(values, 0.0))[:, None, :]
         count, size = own.shape[:2]
-        parts = [_diagonal(roots).reshape(count, size, -1)] if own.any() else []
-        sums = []
+        parts = []
         if node > 0:
-            sums.append(picked(segment.links[node - 1], place[0]) @ factor((place[0], node - 1)))
+            link, before = picked(segment.links[node - 1], place[0]), factor((place[0], node - 1))
+            parts.append(_Noise(link @ before.columns, before.entered))
         for m in graph.matrices:
             if m.target == place:
-                into = factor(m.source) if m.read is None else picked(m.read, m.source[0]) @ factor(m.source)
+                read = None if m.read is None else picked(m.read, m.source[0])
+                before = factor(m.source)
+                into = before.columns if read is None else read @ before.columns
                 passed = _applied(m, into, count, rng)
-                sums.append(passed if m.write is None else picked(m.write, place[0]) @ passed)
-        width = max((part.shape[2] for part in sums), default=0)
-        total = np.zeros((count, size, width))
-        for part in sums:  # columns are noise in the order in which it entered, so shorter ones are earlier
-            total[:, :, : part.shape[2]] += part
-        factors[place] = np.concatenate([total, *parts], axis=2)
+                passed = passed if m.write is None else picked(m.write, place[0]) @ passed
+                parts.append(_Noise(passed, before.entered))
+        if own.any():
+            parts.append(_Noise(_diagonal(roots).reshape(count, size, -1), ((place, count * size),)))
+        factors[place] = _together(parts, (count, size))
         return factors[place]
 
     last = len(graph.segments) - 1
-    b = factor((last, len(graph.segments[last].accumulated) - 1))
+    b = factor((last, len(graph.segments[last].accumulated) - 1)).columns
     b = b.reshape(b.shape[0] * b.shape[1], b.shape[2])
     return np.linalg.eigvalsh(b @ b.T)
+
+
+class _Noise(NamedTuple):
+    """Columns (channels, P, k), and where how many of them ``entered``, in order."""
+
+    columns: np.ndarray
+    entered: tuple[tuple[Place, int], ...]
+
+
+def _together(parts: Sequence[_Noise], shape: tuple[int, int]) -> _Noise:
+    """The sum; what entered at the same place adds."""
+    widths = dict(entry for part in parts for entry in part.entered)
+    starts = dict(zip(widths, np.cumsum([0, *widths.values()]), strict=False))
+    total = np.zeros((*shape, sum(widths.values())))
+    for part in parts:
+        first = 0
+        for place, width in part.entered:
+            total[:, :, starts[place] : starts[place] + width] += part.columns[:, :, first : first + width]
+            first += width
+    return _Noise(total, tuple(widths.items()))
 
 
 def _diagonal(blocks: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ from freeness.network import (
     Haar,
     Network,
     Normalisation,
-    Residual,
+    Operation,
     TokenMixing,
     described,
 )
@@ -70,7 +70,7 @@ class MixingBuilder(Builder):
         self.nodes.append(Node(np.ones((1, 1, 1)), x.size))
         return Signal(0, x.reshape(-1, 1), np.ones((x.size, 1, 1)), x.size)
 
-    def _step(self, layer: object, signal: Signal) -> Signal:
+    def _step(self, layer: Operation, signal: Signal) -> Signal:
         match layer:
             case TokenMixing() | Convolution():
                 return self._mixed(layer, signal)
@@ -81,7 +81,7 @@ class MixingBuilder(Builder):
                 size = np.sqrt(((x - centre) ** 2).mean(axis=axes, keepdims=True) + layer.epsilon)
                 slope = np.broadcast_to(1 / size, x.shape).reshape(-1, 1, 1) * signal.slope
                 return replace(signal, value=((x - centre) / size).reshape(-1, 1), slope=slope)
-            case Activation() | Dropout() | Residual():
+            case Activation() | Dropout():
                 return super()._step(layer, signal)
         raise InputError(
             f"expected token mixing, 1×1 convolutions, activations, layer or RMS normalisation, dropout and residual layers, got "

@@ -29,7 +29,7 @@ from freeness.advice.verdict import jacobian_spread, phase_of, verdict
 from freeness.errors import ConvergenceError, InputError
 from freeness.laws.distance import wasserstein
 from freeness.meanfield import Signals
-from freeness.network import Activation, Convolution, Dense, Layer, Network, Residual
+from freeness.network import Activation, Convolution, Dense, Network
 from freeness.spectra import Measurement, NeuronSignals, Prediction, predict_fisher, predict_jacobian, weight_spread
 from freeness.torch.analysis_rate import batch_curvature
 from freeness.torch.curvature_matrices import CHUNK
@@ -295,18 +295,18 @@ def _rows(traced: Trace, signals: Signals | NeuronSignals | None, sample: Tensor
         return layer_rows(traced.network, signals)
     if signals is None:
         return ()
-    passed, behind = weight_signals(traced, sample), _activations(traced.network.layers)
+    passed, behind = weight_signals(traced, sample), _activations(traced.network)
     return tuple(_row(index, *both) for index, both in enumerate(zip(passed, behind, strict=True), 1))
 
 
-def _activations(layers: Sequence[Layer]) -> list[str | None]:
-    """Of every weight layer the activation that it is followed by, branches where they stand; None behind a sum or pooling."""
+def _activations(network: Network) -> list[str | None]:
+    """Of every weight layer the activation that reads it; None where another operation does, or several do."""
     found: list[str | None] = []
-    for layer, following in zip(layers, [*layers[1:], None], strict=True):
-        if isinstance(layer, Dense | Convolution):
-            found.append(following.function.name if isinstance(following, Activation) else None)
-        elif isinstance(layer, Residual):
-            found += _activations(layer.branch)
+    for node in network.nodes:
+        if isinstance(node.operation, Dense | Convolution):
+            readers = [reader.operation for reader in network.readers(node.name)]
+            alone = readers[0] if len(readers) == 1 else None
+            found.append(alone.function.name if isinstance(alone, Activation) else None)
     return found
 
 

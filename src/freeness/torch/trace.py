@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from freeness.errors import InputError
-from freeness.network import Activation, Convolution, Dense, Layer, Network, Residual
+from freeness.network import Activation, Convolution, Dense, Network, Operation, Residual
 from freeness.torch.any_model import Function
 from freeness.torch.elementwise import activation_function
 from freeness.torch.graph_view import export
@@ -377,7 +377,7 @@ def _chained(steps: Sequence[Step]) -> tuple[ChainStep, ...] | None:
     return chain if len(chain) == len(plain) else None
 
 
-def layer_of(step: Step, any_trained: bool) -> Layer | None:
+def layer_of(step: Step, any_trained: bool) -> Operation | Residual | None:
     """The record of a step; None where it only changes the shape.
 
     Args:
