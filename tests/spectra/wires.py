@@ -6,7 +6,7 @@ from freeness.network import INPUT
 
 
 def followed(network, x, layer, eye=np.eye):
-    """Output, Jacobian and Θ; ``layer``: operation, *inputs ↦ output, its Jacobian by each input, Gram of own gradients or None."""
+    """Output, Jacobian, Θ; ``layer``: operation, *inputs ↦ output, Jacobians by inputs, Gram of own gradients or None."""
     values, responses, grams = {INPUT: x}, {INPUT: {INPUT: eye(_size(x))}}, {}
     for node in network.nodes:
         value, steps, own = layer(node.operation, *(values[name] for name in node.inputs))

@@ -27,9 +27,8 @@ from freeness.meanfield import (
     shaped,
     squared_slope,
 )
-from freeness.network import ActivationFunction, Network
+from freeness.network import Activation, ActivationFunction, Network
 from freeness.network import activation as activation_of
-from freeness.network import Activation
 
 Shape = Literal["normalised", "dks", "tat"]
 _SHAPES = ("normalised", "dks", "tat")

@@ -13,7 +13,7 @@ from freeness.calculus import law_after
 from freeness.errors import InputError
 from freeness.laws import Law
 from freeness.meanfield import Signals, signals
-from freeness.network import Activation, Dense, Network
+from freeness.network import Network
 from freeness.spectra.chain_moves import moves_of
 from freeness.spectra.diagonal import diagonal_law, is_diagonal
 from freeness.spectra.graph import NetworkGraph, NeuronSignals, network_graph
