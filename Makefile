@@ -12,15 +12,16 @@ DOCS_STAMP := $(VENV)/.freeness-docs-installed
 PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow bench lint docs
+.PHONY: help demo test slow slow-part bench lint docs lock
 
 help:
 	@echo "make demo   the whole story on bundled images, in about a minute"
 	@echo "make test   the fast tests"
-	@echo "make slow   the slow tests"
+	@echo "make slow   the slow tests; make slow-part the part of them that every change must pass"
 	@echo "make bench  the benchmarks, then docs/peers.md: every peer in an environment of its own (14 GB)"
 	@echo "make lint   ruff and pyright"
 	@echo "make docs   the documentation, into docs/_build"
+	@echo "make lock   constraints.txt anew, from the versions that pip takes today"
 
 # A second call finds the stamp and installs nothing, unless a dependency may have changed.
 $(STAMP): pyproject.toml constraints.txt
@@ -34,8 +35,12 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(PYTEST) -n 2 -m "not slow"
 
+# Properties once more, with four times the examples.
 slow: $(STAMP)
-	$(PYTEST) -n 2 -m slow
+	FREENESS_HYPOTHESIS=full $(PYTEST) -n 2 -m "slow or hypothesis"
+
+slow-part: $(STAMP)
+	$(PYTEST) -n 2 -m "slow and always"
 
 # --benchmark-only overrides the --benchmark-skip of pyproject.toml; no -n, for workers would disturb the clock.
 bench: $(STAMP)
@@ -50,6 +55,9 @@ lint: $(STAMP)
 $(DOCS_STAMP): $(STAMP)
 	$(VENV)/bin/python -m pip install -e ".[docs]" -c constraints.txt
 	@touch $@
+
+lock: $(STAMP)
+	$(VENV)/bin/python scripts/lock.py
 
 docs: $(DOCS_STAMP)
 	$(VENV)/bin/python -m sphinx -q -W --keep-going -b html docs docs/_build

@@ -9,8 +9,10 @@ from hypothesis import settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
-# "ci" runs the same examples every time; "random" looks for new ones and says how to see them again.
-settings.register_profile("ci", derandomize=True, deadline=None)
+# "ci" runs the same 25 examples every time, "full" the same 100 (`make slow`); "random" looks for new ones and says how to see
+# them again.
+settings.register_profile("ci", derandomize=True, deadline=None, max_examples=25)
+settings.register_profile("full", derandomize=True, deadline=None, max_examples=100)
 settings.register_profile("random", deadline=None, max_examples=500)
 PROFILE = os.environ.get("FREENESS_HYPOTHESIS", "ci")
 settings.load_profile(PROFILE)

@@ -35,6 +35,7 @@ ROOMS |= {
     "plots": {"show"},  # the old name of its pictures
     # Modules beside the rooms.
     "errors": set(),
+    "version": set(),
     "files": set(),
     "__init__": WHOLE_THEORY,  # the names that outsiders meet first
     "__main__": {"cli"},
@@ -50,6 +51,7 @@ LIBRARIES |= {
     "app": TYPED | {"nicegui", "uvicorn", "h11"},  # nicegui is built on these
     "cli": TYPED | {"typer", "rich"},
     "errors": set(),
+    "version": set(),
     "files": {"numpy"},
     "__init__": set(),
     "__main__": set(),
@@ -85,7 +87,7 @@ def trespasses(source: str, path: Path) -> list[str]:
         top, *rest = module.split(".")
         if top == "freeness":
             target = rest[0] if rest else "freeness itself"
-            allowed = target in {room, "errors", "files"} or target in ROOMS[room]
+            allowed = target in {room, "errors", "version", "files"} or target in ROOMS[room]
         else:
             allowed = top in sys.stdlib_module_names or top in LIBRARIES[room]
         if not allowed:

@@ -10,7 +10,7 @@ import pytest
 
 from freeness.data import fashion_mnist
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.always]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -74,8 +74,7 @@ from freeness.spectra import (
     predict_fisher,
     predict_jacobian,
 )
-
-__version__ = "0.1.0"
+from freeness.version import __version__ as __version__
 
 __all__ = [
     "Arcsine",

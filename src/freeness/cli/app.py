@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import sys
-from importlib import metadata
 from typing import Annotated
 
 import typer
@@ -22,6 +21,7 @@ from freeness.cli.layers import layers_command
 from freeness.cli.output import stdout
 from freeness.cli.phase import phase_command
 from freeness.cli.sweep import sweep_command
+from freeness.version import __version__
 
 app = typer.Typer(
     name="freeness",
@@ -45,16 +45,9 @@ app.command("sweep")(sweep_command)
 app.command("app")(explore_command)
 
 
-def _version() -> str:
-    try:
-        return metadata.version("freeness")
-    except metadata.PackageNotFoundError:
-        return "(not installed)"
-
-
 def _show_version(wanted: bool) -> None:
     if wanted:
-        stdout().print(f"freeness {_version()}")
+        stdout().print(f"freeness {__version__}")
         raise typer.Exit
 
 
