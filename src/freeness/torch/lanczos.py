@@ -100,7 +100,8 @@ def spectral_estimate(
     """The spectrum of a symmetric matrix from products with random vectors.
 
     From each unit vector of a random direction, Lanczos with full reorthogonalisation gives the Gauss rule of that vector's
-    spectral measure, whose mean over directions is the empirical law of the eigenvalues.
+    spectral measure, whose mean over directions is the empirical law of the eigenvalues. (scipy's eigsh has no Gauss rule: its
+    tridiagonal matrix stays inside ARPACK.)
 
     Args:
         matvec: v ↦ A v, float64 vectors (size,).
@@ -121,7 +122,7 @@ def spectral_estimate(
     for _ in range(options.probes):
         start = torch.randn(size, generator=generator, dtype=torch.float64).numpy()
         diagonal, off, last = _lanczos(matvec, start / np.linalg.norm(start), min(options.steps, size))
-        nodes, vectors = np.linalg.eigh(np.diag(diagonal) + np.diag(off, 1) + np.diag(off, -1))
+        nodes, vectors = eigh_tridiagonal(diagonal, off)
         if positive:
             nodes = np.maximum(nodes, 0.0)
         weights = vectors[0] ** 2
@@ -139,6 +140,9 @@ def _mixture(rules: Sequence[tuple[np.ndarray, np.ndarray]]) -> Law:
 
 def largest_eigenpair(matvec: Matvec, start: np.ndarray, tolerance: float) -> tuple[float, np.ndarray] | None:
     """The largest eigenvalue of a symmetric matrix and its unit vector, by Lanczos with full reorthogonalisation.
+
+    It stops at the first step whose residual is small enough, where scipy's eigsh, which serves longer vectors, stops at the
+    end of a restart only.
 
     Args:
         matvec: v ↦ A v, float64 vectors.
