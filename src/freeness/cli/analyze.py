@@ -66,7 +66,10 @@ def analyze_command(
     optimizer: Annotated[
         str, typer.Option(help=f"Whose learning rate: {', '.join(_OPTIMIZERS)}.", callback=_one_of(_OPTIMIZERS))
     ] = "sgd",
-    batch: Annotated[int, typer.Option(min=1, help="Samples whose curvature bounds the learning rate.")] = 64,
+    batch: Annotated[
+        int | None,
+        typer.Option(min=1, help="Samples whose curvature bounds the learning rate; those of your loader, or 64."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help=f"Folder for report.html and analysis.json; {DEFAULT_OUT} if left out.")
     ] = None,
@@ -106,7 +109,7 @@ def analyze_command(
     """
     with needs_extra("torch"):
         from freeness.report import require_folder
-        from freeness.torch import AnalyzeOptions, analyze, load_labelled, load_model, load_weights, split_model
+        from freeness.torch import AnalyzeOptions, analyze, load_batch, load_model, load_weights, split_model
     folder = out or (None if json else DEFAULT_OUT)
     if folder is not None:
         require_folder(folder)
@@ -116,7 +119,7 @@ def analyze_command(
         network = load_model(model, seed)
         if weights is not None:
             load_weights(network, weights)
-        loaded = load_labelled(data, network, seed, cast(Loss, loss), output)
+        loaded = load_batch(data, network, seed, cast(Loss, loss), output)
         options = AnalyzeOptions(
             sample=sample,
             loss=cast(Loss, loss),
@@ -128,13 +131,13 @@ def analyze_command(
             training=training,
             passes=passes,
             title=model,
-            data=loaded.described,
+            data=loaded.batch.described,
             source=model,
             weights="" if weights is None else str(weights),
             stand_in=loaded.stand_in,
         )
         with progress_bar("reading the model") as progress:
-            analysis = analyze(network, (loaded.inputs, loaded.targets), options, progress=progress)
+            analysis = analyze(network, loaded.batch, options, progress=progress)
     _print(analysis, json)
     if folder is not None:
         _write(analysis, folder, quiet=json)

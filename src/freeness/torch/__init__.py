@@ -2,6 +2,7 @@
 
 from freeness.spectra import FreenessTest
 from freeness.torch.analyze import AnalyzeOptions, analyze
+from freeness.torch.batch import Batch, batch_of
 from freeness.torch.build import build
 from freeness.torch.curvature import (
     AdamOptions,
@@ -18,7 +19,7 @@ from freeness.torch.full_batch import Descended, FullBatch, drawn_descents, full
 from freeness.torch.initialize import InitializedLayer, InitializeOptions, initialize_
 from freeness.torch.kernels import drawn_weight
 from freeness.torch.kinds import TracedOperation
-from freeness.torch.labelled import Labelled, load_data, load_labelled
+from freeness.torch.labelled import Labelled, LabelledBatch, load_batch, load_data, load_labelled
 from freeness.torch.lanczos import LanczosOptions, SpectralEstimate
 from freeness.torch.load import load_model, load_weights, split_model
 from freeness.torch.measure import (
@@ -30,6 +31,7 @@ from freeness.torch.measure import (
     ntk_gram,
 )
 from freeness.torch.memory import MemoryPlan
+from freeness.torch.packed import packed
 from freeness.torch.recognise import recognise
 from freeness.torch.sampling import haar_matrix, haar_spectrum
 from freeness.torch.signals import realised_neurons, realised_signals
@@ -41,6 +43,7 @@ from freeness.torch.trace import Trace, trace
 __all__ = [
     "AdamOptions",
     "AnalyzeOptions",
+    "Batch",
     "CurvatureOptions",
     "Descended",
     "FreenessTest",
@@ -49,6 +52,7 @@ __all__ = [
     "InitializeOptions",
     "InitializedLayer",
     "Labelled",
+    "LabelledBatch",
     "LanczosOptions",
     "MemoryPlan",
     "Sharpness",
@@ -58,6 +62,7 @@ __all__ = [
     "TracedOperation",
     "adam_preconditioner",
     "analyze",
+    "batch_of",
     "batch_sharpness",
     "build",
     "curvature_spectrum",
@@ -74,6 +79,7 @@ __all__ = [
     "haar_spectrum",
     "initialize_",
     "jacobian_singular_values",
+    "load_batch",
     "load_data",
     "load_labelled",
     "load_model",
@@ -81,6 +87,7 @@ __all__ = [
     "measure_fisher",
     "measure_jacobian",
     "ntk_gram",
+    "packed",
     "realised_neurons",
     "realised_signals",
     "recognise",

@@ -34,7 +34,7 @@ def batch_curvature(
     traced: Trace, inputs: Tensor, targets: Tensor, options: AnalyzeOptions
 ) -> Curvature | LearningRate:
     """λ of the batch with what belongs to it, or why there is no learning rate: it never costs what was measured before it."""
-    model, batch = one_output(traced), min(options.batch, len(inputs))
+    model, batch = one_output(traced), min(options.samples, len(inputs))
     x, y = inputs[:batch], targets[:batch]
     try:
         scale = None
@@ -116,5 +116,5 @@ def _start(model: nn.Module, data: tuple[Tensor, Tensor], options: AnalyzeOption
     if options.training or size > _TRIED:
         return None
     measured = "adam" if options.optimizer in PRECONDITIONED else options.optimizer  # adamw has the same preconditioner
-    facts = start_facts(model, data, options.loss, measured, batch=options.batch)
+    facts = start_facts(model, data, options.loss, measured, batch=options.samples)
     return start_rate(facts, options.loss, options.optimizer) if min(facts.sharpness, facts.reach) > 0 else None

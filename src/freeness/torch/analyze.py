@@ -32,19 +32,22 @@ from freeness.meanfield import Signals
 from freeness.network import Activation, Convolution, Dense, Network
 from freeness.spectra import Measurement, NeuronSignals, Prediction, predict_fisher, predict_jacobian, weight_spread
 from freeness.torch.analysis_rate import batch_curvature
+from freeness.torch.batch import batch_of
 from freeness.torch.curvature_matrices import CHUNK
 from freeness.torch.estimate import estimate_fisher, estimate_jacobian
 from freeness.torch.freeness_tests import freeness_test
 from freeness.torch.lanczos import SpectralEstimate
 from freeness.torch.losses import check_targets, loss_function
 from freeness.torch.measure import dual_plan, measure_fisher, measure_jacobian
-from freeness.torch.outputs import OutputKey, run, select_output
+from freeness.torch.outputs import OutputKey, required_arguments, run, select_output
+from freeness.torch.packed import packed
 from freeness.torch.signals import WeightSignal, realised_neurons, realised_signals, weight_signals
 from freeness.torch.state import untouched
 from freeness.torch.trace import Trace, trace
 
 _LOG = logging.getLogger(__name__)
 _POSITIONS = 16  # of a convolution at most for which spectra are predicted
+_BATCH = 64  # samples, where neither options nor a loader say how many
 _NAMED = 4  # modules in a line
 _FIXED = (
     "in eval mode it is a fixed map of each channel by its running statistics, while theory knows only normalisation by the "
@@ -71,7 +74,7 @@ class AnalyzeOptions:
         sample: index of the input whose Jacobian and Fisher are analysed.
         loss: "half_squared_error", "half_mean_squared_error", "mse" or "cross_entropy", averaged over the batch.
         optimizer: "sgd", "momentum" (β = 0.9), "nesterov", "adam" or "adamw" (without decay).
-        batch: number of samples whose GGN gives the learning rate (the first ones).
+        batch: number of samples whose GGN gives the learning rate (the first ones); the loader's, or 64, when left out.
         device: where to compute; the model is moved there for the analysis and back.
         output: name or number of the output to look at, where the model returns several.
         training: take the curvature in training mode, with the statistics of the batch where there is batch normalisation; the
@@ -86,7 +89,7 @@ class AnalyzeOptions:
     sample: int = 0
     loss: Loss = "cross_entropy"
     optimizer: KnownOptimizer = "sgd"
-    batch: int = 64
+    batch: int | None = None
     seed: int = 0
     device: str = "cpu"
     output: OutputKey = None
@@ -98,10 +101,15 @@ class AnalyzeOptions:
     weights: str = ""
     stand_in: str = ""
 
+    @property
+    def samples(self) -> int:
+        """The number of samples of a batch."""
+        return _BATCH if self.batch is None else self.batch
+
 
 def analyze(
     model: nn.Module,
-    data: tuple[Tensor, Tensor],
+    data: object,
     options: AnalyzeOptions | None = None,
     *,
     loss: Loss | None = None,
@@ -113,10 +121,12 @@ def analyze(
     The model is read in eval mode and left exactly as it was: weights, gradients, buffers, modes, random state.
 
     Args:
-        model: any nn.Module of one input. Where theory does not cover it, the spectra are measured alone and the operations
+        model: any nn.Module. Where theory does not cover it, the spectra are measured alone and the operations
             that are in the way are listed in ``uncovered``. Of tokens the Jacobian is that of their embedding. More than 4096
             eigenvalues are not computed but estimated. Where no learning rate follows, the rest stands and its reason says why.
-        data: (inputs, targets) with the samples first; targets fit the loss.
+        data: what :func:`~freeness.torch.batch_of` takes, with targets that fit the loss: (inputs, targets), samples first;
+            ((first, second), targets) for several inputs; a dict for ``model(**batch)`` with its labels; a DataLoader, of which
+            the first batches are taken. The Jacobian of several inputs is that of all of them.
         options: what to look at.
         loss: overrides that of the options.
         optimizer: overrides that of the options.
@@ -136,12 +146,12 @@ def analyze(
         >>> report.verdict.phase
         'critical'
     """
-    _check_arguments(model, data)
     options = options or AnalyzeOptions()
     options = replace(options, loss=loss or options.loss, optimizer=optimizer or options.optimizer)
+    model, pair, options = _taken(model, data, options)
     report = _stages(progress)
     with untouched(model), _on_device(model, options.device), _within_range():
-        inputs, targets = _checked(model, data, options)
+        inputs, targets = _checked(model, pair, options)
         sample = inputs[options.sample]
         report()
         traced = trace(model, sample[None], options.output)
@@ -418,11 +428,21 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _check_arguments(model: nn.Module, data: tuple[Tensor, Tensor]) -> None:
+def _taken(
+    model: nn.Module, data: object, options: AnalyzeOptions
+) -> tuple[nn.Module, tuple[Tensor, Tensor], AnalyzeOptions]:
+    """A model of one tensor with its inputs and targets; the batch size is that of a loader where none is asked for."""
     if not isinstance(model, nn.Module):
         raise InputError(f"expected an nn.Module, got {type(model).__name__}; pass the model itself.")
-    if not (isinstance(data, tuple | list) and len(data) == 2 and all(isinstance(part, Tensor) for part in data)):
-        raise InputError("expected data as a pair of torch tensors (inputs, targets), got something else; convert it.")
+    pair = isinstance(data, tuple | list) and len(data) == 2 and all(isinstance(part, Tensor) for part in data)
+    if pair and isinstance(data, tuple | list) and len(required_arguments(model)) < 2:
+        return model, (data[0], data[1]), options
+    batch = batch_of(data, model)
+    if batch.targets is None:
+        raise InputError("expected targets beside the inputs, got none; pass (inputs, targets), or a dict with labels.")
+    one, rows = packed(model, batch)
+    size = batch.size if options.batch is None else options.batch
+    return one, (rows, batch.targets), replace(options, batch=size, data=options.data or batch.described)
 
 
 def _checked(model: nn.Module, data: tuple[Tensor, Tensor], options: AnalyzeOptions) -> tuple[Tensor, Tensor]:
@@ -435,8 +455,8 @@ def _checked(model: nn.Module, data: tuple[Tensor, Tensor], options: AnalyzeOpti
         raise InputError(f"expected inputs of shape (samples, …), got {tuple(inputs.shape)}; add a leading dimension.")
     if not (isinstance(options.sample, int) and 0 <= options.sample < len(inputs)):
         raise InputError(f"expected a sample index from 0 to {len(inputs) - 1}, got {options.sample}.")
-    if options.batch < 1:
-        raise InputError(f"expected a batch of at least one sample, got {options.batch}.")
+    if options.samples < 1:
+        raise InputError(f"expected a batch of at least one sample, got {options.samples}.")
     parameter = next(model.parameters(), None)
     if parameter is None:
         raise InputError("expected a model with parameters, got none; there is nothing to analyse.")
@@ -445,7 +465,7 @@ def _checked(model: nn.Module, data: tuple[Tensor, Tensor], options: AnalyzeOpti
     device = torch.device(options.device)
     moved = targets.to(device) if not targets.is_floating_point() else targets.to(device, parameter.dtype)
     fed = _fed(model, inputs.to(device), parameter.dtype)
-    _check_fit(model, fed[: options.batch], moved[: options.batch], options)
+    _check_fit(model, fed[: options.samples], moved[: options.samples], options)
     return fed, moved
 
 

@@ -184,8 +184,7 @@ def survey(function: Function, x: Tensor) -> Survey:
     for name in remaining(outputs, parameters):
         uses.setdefault(name, []).append(ParameterUse(parameters[name].shape))
     sizes = {name: parameters[name].numel() for name in uses}
-    embedding = _embedding(taps, x)
-    inputs = x.numel() if embedding is None else embedding.use.shape.numel()
+    inputs = sum(tap.use.shape.numel() for tap in _embeddings(taps, x)) or x.numel()
     return Survey(inputs, outputs.numel(), uses, saved, outputs.element_size(), sizes)
 
 
@@ -383,25 +382,31 @@ def input_jacobian(function: Function, x: Tensor, rows: int | None = None) -> Te
     return jacobian_rows(outputs, [x], [x.shape], rows or count)[0].reshape(count, -1)
 
 
-def _embedding(taps: Taps, tokens: Tensor) -> Tap | None:
-    """Where the input's own numbers are looked up in a table."""
+def _embeddings(taps: Taps, tokens: Tensor) -> list[Tap]:
+    """Where the input's own numbers are looked up in a table first; of several inputs packed into one, each of them."""
+    found: dict[int, Tap] = {}
     for tap in taps.taps:
-        if isinstance(tap.use, EmbeddingUse) and torch.equal(tap.use.tokens, tokens):
-            return tap
-    return None
+        if not isinstance(tap.use, EmbeddingUse):
+            continue
+        if torch.equal(tap.use.tokens, tokens):
+            return [tap]
+        if tap.use.tokens.untyped_storage().data_ptr() == tokens.untyped_storage().data_ptr():  # a part is a view
+            found.setdefault(int(tap.use.tokens.storage_offset()), tap)
+    return list(found.values())
 
 
 def _embedded_jacobian(function: Function, tokens: Tensor, rows: int | None) -> Tensor:
     with Taps(_names(trained_parameters(function.model))) as taps:
         outputs = function(tokens)
-    tap = _embedding(taps, tokens)
-    if tap is None:
+    found = _embeddings(taps, tokens)
+    if not found:
         raise InputError(
             f"expected a floating input, or tokens that a trained nn.Embedding looks up, got {tokens.dtype}: outputs have no "
             "derivative with respect to tokens; pass the part of the model behind its embedding."
         )
     count = outputs.numel()
-    return jacobian_rows(outputs, [tap.edge], [tap.use.shape], rows or count)[0].reshape(count, -1)
+    parts = jacobian_rows(outputs, [tap.edge for tap in found], [tap.use.shape for tap in found], rows or count)
+    return torch.cat([part.reshape(count, -1) for part in parts], 1)
 
 
 def _forward_jacobian(function: Function, x: Tensor, rows: int | None) -> Tensor | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import warnings
 from dataclasses import replace
@@ -13,10 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from freeness.data import Gaussian, load, source_of
+from freeness.data import Factory, Gaussian, Source, load, made_by, source_of
 from freeness.errors import InputError, brief
+from freeness.torch.batch import Batch, batch_of
 from freeness.torch.load import check_seed
-from freeness.torch.outputs import OutputKey, run, select_output
+from freeness.torch.outputs import OutputKey, required_arguments, run, select_output
 from freeness.torch.state import random_kept, untouched
 
 _SIDES = (28, 32, 64, 224, 16, 8)  # of images that are tried
@@ -98,8 +98,67 @@ def load_labelled(
     fit = _fitting(model, _image_shapes(tuple(inputs.shape[1:])), shown, output, tokens=tokens)
     inputs = inputs.reshape(len(inputs), *fit.shape)
     inputs = inputs if fit.dtype.is_floating_point else inputs.long()
-    targets, stand_in = _targets(inputs, labels, fit.outputs, seed, loss)
+    targets, stand_in = _targets(len(inputs), labels, fit.outputs, seed, loss)
     return Labelled(inputs, targets, described, stand_in)
+
+
+class LabelledBatch(NamedTuple):
+    """A batch that has targets, and what stands in for labels, "" where there are labels."""
+
+    batch: Batch
+    stand_in: str
+
+
+def load_batch(
+    spec: str, model: nn.Module, seed: int = 0, loss: str = "cross_entropy", output: OutputKey = None
+) -> LabelledBatch:
+    """What ``--data`` names for any model: :func:`load_labelled`, and of ``FILE.py:FACTORY`` what :func:`batch_of` takes.
+
+    The factory runs under the given torch seed; the random state is put back afterwards.
+
+    Args:
+        spec: as there.
+        model: any module, of several inputs too where a factory gives them.
+        seed: as there.
+        loss: as there.
+        output: as there.
+
+    Raises:
+        InputError: as there, and as :func:`batch_of`.
+    """
+    check_seed(seed)
+    source, given = source_of(spec), spec
+    if isinstance(source, Factory):
+        _check_readable(model)
+        with random_kept():
+            torch.manual_seed(seed)
+            given = made_by(spec, "data")
+            arrays = _plain(given)
+            if not isinstance(given, str | Path | Source) and arrays is None:
+                return _complete(batch_of(given, model), model, seed, (loss, output))
+        given = given if arrays is None else arrays
+    found = load_labelled(given, model, seed, loss, output)
+    described = spec if isinstance(source, Factory) else found.described
+    batch = Batch((found.inputs,), targets=found.targets, count=len(found.inputs), described=described)
+    return LabelledBatch(batch, found.stand_in)
+
+
+def _plain(made: object) -> tuple[np.ndarray, ...] | np.ndarray | None:
+    """Inputs, or inputs and targets, if these are one array each: their shape may be fitted to the model."""
+    if isinstance(made, Tensor | np.ndarray):
+        return np.asarray(made)
+    pair = isinstance(made, tuple) and len(made) == 2 and all(isinstance(part, Tensor | np.ndarray) for part in made)
+    return tuple(np.asarray(part) for part in made) if isinstance(made, tuple) and pair else None
+
+
+def _complete(batch: Batch, model: nn.Module, seed: int, how: tuple[str, OutputKey]) -> LabelledBatch:
+    """The batch with targets of its own, or with others in their place."""
+    if batch.targets is not None:
+        return LabelledBatch(batch, "")
+    with untouched(model), torch.no_grad():
+        outputs = batch.part(0, 2).outputs(model, how[1])
+    targets, stand_in = _targets(batch.count, None, tuple(outputs.shape[1:]), seed, how[0])
+    return LabelledBatch(replace(batch, targets=targets), stand_in)
 
 
 def _check_readable(model: nn.Module) -> None:
@@ -188,7 +247,7 @@ def _misfit(model: nn.Module, shapes: list[tuple[int, ...]], spec: str, problems
     if ran is not None:
         return ran
     tried = ", ".join(map(str, shapes)) or "none"
-    several = _required(model)
+    several = required_arguments(model)
     if len(several) > 1:
         return InputError(
             f"expected a model of one input for {spec}, got {type(model).__name__}, which takes {', '.join(several)}; give "
@@ -220,22 +279,12 @@ def _misfit(model: nn.Module, shapes: list[tuple[int, ...]], spec: str, problems
     )
 
 
-def _required(model: nn.Module) -> list[str]:
-    """The arguments that forward cannot do without."""
-    try:
-        parameters = inspect.signature(model.forward).parameters.values()
-    except ValueError:  # of some functions in C there is no signature
-        return []
-    plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return [each.name for each in parameters if each.kind in plain and each.default is each.empty]
-
-
 def _place(name: str, module: nn.Module) -> str:
     kind = getattr(module, "original_name", type(module).__name__)
     return f"{kind} in module {name!r}" if name else str(kind)
 
 
-def _targets(inputs: Tensor, labels: Tensor | None, shape: tuple[int, ...], seed: int, loss: str) -> tuple[Tensor, str]:
+def _targets(samples: int, labels: Tensor | None, shape: tuple[int, ...], seed: int, loss: str) -> tuple[Tensor, str]:
     """Class indices for cross-entropy; else one-hot classes where there are as many outputs, or N(0, 1/C) of their shape.
 
     And what stands in for labels that are not there or do not fit.
@@ -250,9 +299,9 @@ def _targets(inputs: Tensor, labels: Tensor | None, shape: tuple[int, ...], seed
     if loss == "cross_entropy":
         if labels is not None:
             return labels.long(), ""
-        drawn = torch.randint(outputs, (len(inputs),), generator=generator)
+        drawn = torch.randint(outputs, (samples,), generator=generator)
         return drawn, f"random classes (uniform over the {outputs} outputs)"
     if labels is not None:
         return torch.nn.functional.one_hot(labels.long(), outputs).double(), ""
-    noise = torch.randn(len(inputs), *shape, generator=generator, dtype=torch.float64) / outputs**0.5
+    noise = torch.randn(samples, *shape, generator=generator, dtype=torch.float64) / outputs**0.5
     return noise, "random vectors (of the outputs' shape, N(0, 1/C) a number)"

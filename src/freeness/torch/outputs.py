@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -17,8 +18,9 @@ def select_output(returned: Any, key: OutputKey = None) -> tuple[str, Tensor]:
     """The tensor that is looked at, and where it lies: "" (all there is), "logits", "0", "decoder.0".
 
     Args:
-        returned: what the model returned: a tensor, or tuples, lists, mappings and dataclasses of tensors.
-        key: the name or number of a part; the first floating tensor when left out.
+        returned: what the model returned: a tensor, or tuples, lists, mappings, dataclasses and objects with ``logits``.
+        key: the name or number of a part; the first floating tensor when left out, but no scalar where there is another one: a
+            model that returns its loss beside its outputs is looked at by the outputs.
 
     Raises:
         InputError: no such part, or no floating tensor.
@@ -30,10 +32,10 @@ def select_output(returned: Any, key: OutputKey = None) -> tuple[str, Tensor]:
         'logits'
     """
     found = dict(_tensors(returned, ""))
-    for place, tensor in found.items():
-        wanted = key is None or place == str(key) or place.startswith(f"{key}.")
-        if wanted and tensor.is_floating_point():
-            return place, tensor
+    named = {place: t for place, t in found.items() if key is None or place == str(key) or place.startswith(f"{key}.")}
+    floating = {place: tensor for place, tensor in named.items() if tensor.is_floating_point()}
+    if floating:
+        return next((each for each in floating.items() if each[1].ndim), next(iter(floating.items())))
     listed = ", ".join(f"{place or 'the output'} ({tensor.dtype})" for place, tensor in found.items()) or "no tensor"
     wanted = "a real floating tensor among the outputs" if key is None else f"a floating output {key!r}"
     raise InputError(f"expected {wanted}, got {listed}; pass output=… with one of the names, or return a tensor.")
@@ -50,8 +52,48 @@ def _tensors(value: Any, place: str) -> Iterator[tuple[str, Tensor]]:
         parts = enumerate(value)
     elif is_dataclass(value):
         parts = ((field.name, getattr(value, field.name)) for field in fields(value))
+    elif isinstance(getattr(value, "logits", None), Tensor):
+        parts = (("logits", getattr(value, "logits")),)  # noqa: B009 (the attribute is the user's)
     for key, part in parts:
         yield from _tensors(part, f"{place}.{key}" if place else str(key))
+
+
+def loss_of(returned: Any) -> Tensor | None:
+    """The loss that a model computed itself: what it calls ``loss``, or the scalar that it returns alone or first.
+
+    Args:
+        returned: as for :func:`select_output`.
+
+    Example:
+        >>> import torch
+        >>> loss_of({"loss": torch.tensor(2.0), "logits": torch.ones(1, 3)})
+        tensor(2.)
+        >>> loss_of(torch.ones(1, 3)) is None
+        True
+    """
+    if isinstance(returned, Mapping):
+        found = returned.get("loss")
+    elif isinstance(returned, tuple | list) and not getattr(returned, "_fields", ()):
+        found = returned[0] if returned else None
+    else:
+        found = returned if isinstance(returned, Tensor) else getattr(returned, "loss", None)
+    scalar = isinstance(found, Tensor) and found.ndim == 0 and found.is_floating_point()
+    return found if scalar else None
+
+
+def required_arguments(model: nn.Module) -> list[str]:
+    """The arguments that forward cannot do without.
+
+    Example:
+        >>> required_arguments(nn.Bilinear(1, 1, 1))
+        ['input1', 'input2']
+    """
+    try:
+        parameters = inspect.signature(model.forward).parameters.values()
+    except ValueError:  # of some functions in C there is no signature
+        return []
+    plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [each.name for each in parameters if each.kind in plain and each.default is each.empty]
 
 
 def run(model: nn.Module, example: Tensor) -> Any:
