@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from freeness import InputError
-from freeness.calculus.grammar import parse_law
+from freeness.expressions.grammar import parse_law
 from freeness.files import check_unpacked, mapped_array, ordinary_file, read_text
 
 

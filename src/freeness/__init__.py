@@ -5,7 +5,8 @@ initialises PyTorch models.
 """
 
 from freeness.advice import Design, batch_learning_rate, design
-from freeness.calculus import (
+from freeness.errors import ConvergenceError, FreenessError, InputError
+from freeness.expressions import (
     Circular,
     Expression,
     Given,
@@ -13,24 +14,10 @@ from freeness.calculus import (
     RDiagonal,
     anticommutator,
     commutator,
-    compress,
-    free_deconvolution,
-    free_difference,
-    free_poisson,
-    free_power,
-    free_product,
-    free_sum,
     free_variables,
     information_plus_noise,
     jointly_free,
-    mirror,
-    resize,
-    scale,
-    shift,
-    symmetric_root,
-    symmetric_square,
 )
-from freeness.errors import ConvergenceError, FreenessError, InputError
 from freeness.laws import (
     Arcsine,
     Atom,
@@ -65,6 +52,21 @@ from freeness.laws import (
     wasserstein,
 )
 from freeness.meanfield import Signals, signals
+from freeness.moves import (
+    compress,
+    free_deconvolution,
+    free_difference,
+    free_poisson,
+    free_power,
+    free_product,
+    free_sum,
+    mirror,
+    resize,
+    scale,
+    shift,
+    symmetric_root,
+    symmetric_square,
+)
 from freeness.network import Network, activation, mlp
 from freeness.spectra import (
     Measurement,

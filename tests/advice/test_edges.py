@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from freeness import fisher_law, jacobian_law, mlp, signals
 from freeness.advice import upper_end
-from freeness.calculus import subordination
+from freeness.moves import subordination
 from freeness.network import Dense, Measured, Network
 
 

@@ -2,7 +2,7 @@ from urllib.parse import urlencode
 
 import numpy as np
 
-from freeness.calculus.grammar import parse_law
+from freeness.expressions.grammar import parse_law
 from freeness.laws import MarchenkoPastur, Semicircle
 from tests.app.pages import answered, fits, number_in, taken, unlabelled
 

@@ -8,9 +8,9 @@ import pytest
 from rich.cells import cell_len
 from typer.testing import CliRunner
 
-from freeness.calculus.grammar import parse_law
 from freeness.cli import app
 from freeness.cli.sketch import sketch
+from freeness.expressions.grammar import parse_law
 from freeness.laws import Empirical, MarchenkoPastur, PointMass, Semicircle
 
 EXPRESSIONS = [

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from freeness.calculus import AffineLaw, free_product, free_sum, shift
 from freeness.errors import InputError
 from freeness.laws import Atoms, MarchenkoPastur, PointMass, Projection, Semicircle
 from freeness.laws.bernoulli import Bernoulli
 from freeness.laws.distance import kolmogorov, wasserstein
 from freeness.laws.uniform import Uniform
+from freeness.moves import AffineLaw, free_product, free_sum, shift
 
 E = 8 / (3 * np.pi)  # E|x| of the semicircle of variance 1
 

@@ -19,7 +19,7 @@ from freeness import (
     free_poisson,
     truncated,
 )
-from freeness.calculus import AffineLaw, free_product, resize, scale, shift
+from freeness.moves import AffineLaw, free_product, resize, scale, shift
 
 LAWS = {
     "point mass": PointMass(1.5),

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.special import erf, eval_legendre
 
-from freeness.calculus import compress, free_power, free_product, free_sum
 from freeness.errors import ConvergenceError, InputError
 from freeness.laws import Atoms, MarchenkoPastur, PointMass, Projection, Semicircle
 from freeness.laws.arcsine import Arcsine
@@ -23,6 +22,7 @@ from freeness.laws.mirror import Mirror, mirrored
 from freeness.laws.mixture import Mixture, symmetrized
 from freeness.laws.uniform import Uniform
 from freeness.laws.wachter import Wachter
+from freeness.moves import compress, free_power, free_product, free_sum
 
 
 def beta_density(x):

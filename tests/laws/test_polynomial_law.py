@@ -19,7 +19,7 @@ from freeness import (
     scale,
     shift,
 )
-from freeness.calculus.route import law_of
+from freeness.expressions.route import law_of
 
 CASES = [
     (Semicircle(1.0), (0.0, 0.0, 0.0, 1.0)),

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from freeness.calculus import free_product
 from freeness.errors import InputError
 from freeness.laws import Atoms, MarchenkoPastur, Projection, Semicircle
 from freeness.laws.distance import kolmogorov
@@ -18,6 +17,7 @@ from freeness.laws.sampling import (
     wishart,
 )
 from freeness.laws.wachter import Wachter
+from freeness.moves import free_product
 
 SIZE = 300  # the distance of eigenvalues to their limit law is of order (log N)/N
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from freeness.calculus import free_sum
 from freeness.errors import InputError
 from freeness.laws import Bernoulli, MarchenkoPastur, PointMass, Semicircle, Uniform, expected_top
+from freeness.moves import free_sum
 
 
 def wigner(n, rng):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from freeness.calculus.form_matrix import sample_expression
-from freeness.calculus.grammar import parse_law
+from freeness.expressions.form_matrix import sample_expression
+from freeness.expressions.grammar import parse_law
 from freeness.show import figure_of, plot_law
 
 EXPRESSIONS = [

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freeness import Empirical, InputError, PointMass, Projection, activation, fisher_law, jacobian_law, mlp
-from freeness.calculus import free_product, shift
 from freeness.laws import MarchenkoPastur, Semicircle, Uniform
 from freeness.laws.distance import wasserstein
 from freeness.meanfield import ActivationSignal, DenseSignal, Signals, derivative_law, isometric_point, second_moment
+from freeness.moves import free_product, shift
 from freeness.network import resnet
 from freeness.spectra import (
     concentration,

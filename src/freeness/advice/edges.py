@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from freeness.calculus import end_of_walk, top_atom_after
 from freeness.meanfield import Signals
+from freeness.moves import end_of_walk, top_atom_after
 from freeness.network import Network
 from freeness.spectra import moves_of
 

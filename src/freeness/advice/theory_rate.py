@@ -27,10 +27,10 @@ from freeness.advice.learning_rate import (
 )
 from freeness.advice.output_gram import output_gram
 from freeness.advice.reach import is_homogeneous
-from freeness.calculus import gains_after
 from freeness.errors import InputError, is_real, is_size
 from freeness.laws import PointMass
 from freeness.meanfield import ActivationSignal, DenseSignal, Signals, covariance, signals, variance_gain
+from freeness.moves import gains_after
 from freeness.network import Activation, Dense, Network
 from freeness.spectra import layers_and_signals, moves_of
 

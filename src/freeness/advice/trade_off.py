@@ -14,7 +14,6 @@ import numpy as np
 from scipy.optimize import root_scalar
 
 from freeness.advice.capacity import checked_snr
-from freeness.calculus import nodes_of, subordination
 from freeness.errors import InputError, is_real, is_size
 from freeness.meanfield import (
     CriticalPoint,
@@ -29,6 +28,7 @@ from freeness.meanfield import (
     second_moment_slope,
     variance_gain,
 )
+from freeness.moves import nodes_of, subordination
 from freeness.network import Activation, ActivationFunction, Dense, Network
 
 _COEFFICIENTS = 64  # of the Hermite series

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from freeness.calculus import Element
-from freeness.calculus.form_matrix import sample_expression
-from freeness.calculus.grammar import ParsedLaw, parse_law, parse_variable
 from freeness.errors import InputError
+from freeness.expressions import Element
+from freeness.expressions.form_matrix import sample_expression
+from freeness.expressions.grammar import ParsedLaw, parse_law, parse_variable
 from freeness.laws import Law
 from freeness.laws.table import tabulate
 from freeness.show import law_picture, picture_bytes
@@ -40,7 +40,7 @@ def perform(
         stage: told what is begun.
 
     Raises:
-        InputError: as of :func:`~freeness.calculus.grammar.parse_law`.
+        InputError: as of :func:`~freeness.expressions.grammar.parse_law`.
 
     Example:
         >>> perform("mp:1 * projection:0.3", {}, 0, stage=lambda words, share: None)["atoms"]

@@ -19,15 +19,15 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from freeness.calculus import Element
-from freeness.calculus.expression import Method
-from freeness.calculus.form_matrix import sample_expression
-from freeness.calculus.grammar import ParsedLaw, parse_law, parse_variable
 from freeness.cli.errors import reports_errors
 from freeness.cli.files import check_picture, write_atomically
 from freeness.cli.output import stderr, stdout
 from freeness.cli.sketch import sketch
 from freeness.errors import InputError
+from freeness.expressions import Element
+from freeness.expressions.expression import Method
+from freeness.expressions.form_matrix import sample_expression
+from freeness.expressions.grammar import ParsedLaw, parse_law, parse_variable
 from freeness.laws import Law
 from freeness.laws.distance import kolmogorov
 from freeness.laws.table import LawTable, tabulate

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from freeness.laws.curve import CauchyCurve, CauchyLaw, Curve, Transform
+from freeness.laws.curve import CauchyCurve, CauchyLaw, SpectralCurve, Transform
 from freeness.laws.gauss_rules import GaussRules, transforms_of
 from freeness.laws.law import Atom, Boundary, Law, real_points
 from freeness.numerics.half_plane import upper_log
@@ -36,7 +36,7 @@ class AtomicLaw(Law):
         return tuple(map(Atom, self.positions.tolist(), self.masses.tolist()))
 
     @property
-    def curve(self) -> Curve:
+    def curve(self) -> SpectralCurve:
         return CauchyCurve(self)
 
     @property

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from freeness.errors import ConvergenceError
-from freeness.laws.curve import Curve, settled
+from freeness.laws.curve import SpectralCurve, settled
 
 if TYPE_CHECKING:
     from freeness.laws.banded_law import BandedLaw
@@ -125,7 +125,7 @@ def _around_mass(law: Law, left: float, right: float) -> list[Bracket]:
     )
 
 
-def polish_edges(curve: Curve, bright: np.ndarray, dark: np.ndarray) -> np.ndarray:
+def polish_edges(curve: SpectralCurve, bright: np.ndarray, dark: np.ndarray) -> np.ndarray:
     """The critical values of z on the real parameter line near the solutions at lit and dark points (size, k); NaN if lost.
 
     dz/dt vanishes at an edge; secant steps on the base parameter, inner unknowns following by their own Newton steps.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
-from freeness.laws.curve import AdditiveCurve, CauchyCurve, CauchyLaw, ClosedCurve, Curve, CurvePoint, Transform
+from freeness.laws.curve import AdditiveCurve, CauchyCurve, CauchyLaw, ClosedCurve, CurvePoint, SpectralCurve, Transform
 from freeness.laws.law import Boundary, Law
 
 _SMALL = 1e-4  # |zG - 1| below which the asymptotic start is better
@@ -28,7 +28,7 @@ class TransformLaw(Law):
         """∫ log(z - x) dμ, continuous on the closed upper half-plane."""
 
     @property
-    def curve(self) -> Curve:
+    def curve(self) -> SpectralCurve:
         return CauchyCurve(self)
 
     @property

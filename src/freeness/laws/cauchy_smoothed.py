@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import elementwise
 
 from freeness.errors import ConvergenceError, InputError
-from freeness.laws.curve import Curve
+from freeness.laws.curve import SpectralCurve
 from freeness.laws.curve_law import CurveLaw, solver_of
 from freeness.laws.law import Atom, Boundary, Law, require_laws
 from freeness.laws.point_mass import PointMass
@@ -37,7 +37,7 @@ class CauchySmoothed(Law):
             raise InputError(f"expected a width > 0, got {self.width}.")
 
     @property
-    def curve(self) -> Curve:
+    def curve(self) -> SpectralCurve:
         raise InputError(
             "expected a law of finite variance, got one with a Cauchy part; it can be shifted, scaled and added (⊞) only."
         )

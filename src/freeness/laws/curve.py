@@ -41,7 +41,7 @@ class CurvePoint:
     updates: tuple[np.ndarray, ...] = ()
 
 
-class Curve(ABC):
+class SpectralCurve(ABC):
     """A spectral curve with ``size`` unknowns: the base parameter first, then those of the laws it was combined with."""
 
     size: int
@@ -56,7 +56,7 @@ class Curve(ABC):
     def evaluate(self, parameters: np.ndarray, directions: int, potential: bool = False) -> CurvePoint:
         """The points at ``parameters`` of shape (size, n); ``directions`` is 1 (closed throughout) or 2."""
 
-    def light(self) -> Curve:
+    def light(self) -> SpectralCurve:
         """A cheaper curve close to this one, with the same unknowns, from whose solutions Newton starts; itself if none is."""
         return self
 
@@ -138,7 +138,7 @@ class CauchyLaw(Protocol):
     def potential(self, z: np.ndarray) -> np.ndarray: ...
 
     def light(self) -> CauchyLaw:
-        """A law of few atoms close to this one, for :meth:`Curve.light`; itself if it is cheap."""
+        """A law of few atoms close to this one, for :meth:`SpectralCurve.light`; itself if it is cheap."""
         ...
 
 
@@ -174,7 +174,7 @@ def base_jet(parameter: np.ndarray, directions: int) -> Jet:
     return Jet(parameter, change)
 
 
-class ClosedCurve(Curve):
+class ClosedCurve(SpectralCurve):
     """The curve of a law with ψ⁻¹ in closed form, in the coordinate t = 1/u + 1/c, proportional to z for a point mass.
 
     u = -c is where z reaches 0: the rank of the law, or of the product that it is the base of if that is less. A hard edge
@@ -212,7 +212,7 @@ class ClosedCurve(Curve):
         return base[None]
 
 
-class AdditiveCurve(Curve):
+class AdditiveCurve(SpectralCurve):
     """The curve of a law with R in closed form, in the coordinate t = 1/g."""
 
     size = 1
@@ -240,7 +240,7 @@ class AdditiveCurve(Curve):
         return base[None]
 
 
-class CauchyCurve(Curve):
+class CauchyCurve(SpectralCurve):
     """The curve of a law known by its Cauchy transform, in the coordinate z itself."""
 
     size = 1
@@ -256,7 +256,7 @@ class CauchyCurve(Curve):
         own = self.law.potential(z.value) if potential else None
         return CurvePoint(z, g, u, own, physical_margin(z, parameters[0], g.value), parameters[0])
 
-    def light(self) -> Curve:
+    def light(self) -> SpectralCurve:
         law = self.law.light()
         return self if law is self.law else CauchyCurve(law)
 
@@ -271,13 +271,13 @@ class CauchyCurve(Curve):
         return base[None]
 
 
-def directions(curve: Curve) -> int:
+def directions(curve: SpectralCurve) -> int:
     """How many rows the jets of a curve need: one more where inner equations are pending."""
     return 1 if curve.size == 1 else 2
 
 
 def settled(
-    curve: Curve, parameters: np.ndarray, steps: int = 8, potential: bool = False
+    curve: SpectralCurve, parameters: np.ndarray, steps: int = 8, potential: bool = False
 ) -> tuple[np.ndarray, CurvePoint]:
     """The inner unknowns solved by Newton at fixed base parameters, and the point there."""
     point = curve.evaluate(parameters, directions(curve), potential and curve.size == 1)

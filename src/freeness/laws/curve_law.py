@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from freeness.errors import ConvergenceError
 from freeness.laws.band_ends import polish_edges
 from freeness.laws.banded_law import BandedLaw
-from freeness.laws.curve import Curve, CurvePoint, Transform, directions, settled
+from freeness.laws.curve import CurvePoint, SpectralCurve, Transform, directions, settled
 from freeness.laws.law import Atom, Boundary, Law, real_points
 from freeness.laws.outside import walk_end
 from freeness.numerics.continuation import Solution, confirmed, follow
@@ -33,13 +33,18 @@ class CurveLaw(BandedLaw):
     """
 
     def __init__(
-        self, curve: Curve, variance: float, atoms: tuple[Atom, ...], lower_bound: float, symmetric: bool = False
+        self,
+        curve: SpectralCurve,
+        variance: float,
+        atoms: tuple[Atom, ...],
+        lower_bound: float,
+        symmetric: bool = False,
     ) -> None:
         self._curve, self._variance, self._atoms = curve, variance, atoms
         self._lower_bound, self._symmetric = lower_bound, symmetric
 
     @property
-    def curve(self) -> Curve:
+    def curve(self) -> SpectralCurve:
         return self._curve
 
     @property
@@ -169,7 +174,7 @@ class CurveLaw(BandedLaw):
         return "g" if self._curve.additive else "u"
 
     @cached_property
-    def _light(self) -> Curve:
+    def _light(self) -> SpectralCurve:
         return self._curve.light()
 
     def _solve(self, target: np.ndarray) -> Solution:
@@ -229,7 +234,7 @@ class CurveLaw(BandedLaw):
         return solution
 
     @staticmethod
-    def _followed(curve: Curve, target: np.ndarray, height: np.ndarray, magnitude: np.ndarray) -> Solution:
+    def _followed(curve: SpectralCurve, target: np.ndarray, height: np.ndarray, magnitude: np.ndarray) -> Solution:
         return follow(partial(newton_change, curve), curve.start(target + 1j * height), target, height, magnitude)
 
     def __repr__(self) -> str:
@@ -259,7 +264,7 @@ def solver_of(law: Law) -> CurveLaw:
     return law if isinstance(law, CurveLaw) else CurveLaw(law.curve, law.variance, law.atoms, law.lower_bound)
 
 
-def newton_change(curve: Curve, parameters: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def newton_change(curve: SpectralCurve, parameters: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """One joint Newton step of all unknowns towards z = target, and the physical margin: what :func:`follow` takes."""
     point = curve.evaluate(parameters, directions(curve))
     if curve.size == 1:
@@ -268,7 +273,7 @@ def newton_change(curve: Curve, parameters: np.ndarray, target: np.ndarray) -> t
     return np.stack([base, *(slope * base + pending for slope, pending in point.updates)]), point.margin
 
 
-def _base_change(curve: Curve, point: CurvePoint, target: np.ndarray, z: np.ndarray) -> np.ndarray:
+def _base_change(curve: SpectralCurve, point: CurvePoint, target: np.ndarray, z: np.ndarray) -> np.ndarray:
     """Newton's change of the base parameter; in logarithms where z is a power of it, and the step then as long as any."""
     if not curve.logarithmic:
         return (target - z) / point.z.change[0]

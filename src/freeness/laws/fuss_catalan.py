@@ -10,7 +10,7 @@ from scipy.optimize import elementwise
 from scipy.special import expit
 
 from freeness.errors import InputError
-from freeness.laws.curve import ClosedCurve, Curve
+from freeness.laws.curve import ClosedCurve, SpectralCurve
 from freeness.laws.curve_law import CurveLaw
 from freeness.laws.law import Atom, Boundary, Law, real_points
 from freeness.numerics.half_plane import lower_log
@@ -44,7 +44,7 @@ class FussCatalan(Law):
             raise InputError(f"expected an order > 0, got {self.order}; order 0 is PointMass(1.0).")
 
     @property
-    def curve(self) -> Curve:
+    def curve(self) -> SpectralCurve:
         return ClosedCurve(self)
 
     @property

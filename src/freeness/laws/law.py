@@ -12,7 +12,7 @@ from scipy.optimize import elementwise
 
 from freeness.errors import ConvergenceError, InputError
 from freeness.laws.cumulants import free_cumulants, moments_on_circle, transform_on_axis
-from freeness.laws.curve import Curve
+from freeness.laws.curve import SpectralCurve
 from freeness.laws.display import law_html
 from freeness.laws.support import Edge, edges_of
 
@@ -47,7 +47,7 @@ class Law(ABC):
 
     @property
     @abstractmethod
-    def curve(self) -> Curve:
+    def curve(self) -> SpectralCurve:
         """The law as a spectral curve, the form in which free operations take it."""
 
     @property

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
-from freeness.laws.curve import ClosedCurve, Curve
+from freeness.laws.curve import ClosedCurve, SpectralCurve
 from freeness.laws.law import Atom, Boundary, Law
 from freeness.numerics.half_plane import lower_log, upper_log
 from freeness.numerics.jet import Jet, Number, plain
@@ -33,7 +33,7 @@ class MarchenkoPastur(Law):
             raise InputError(f"expected a ratio p/n > 0, got {self.ratio}; it is rows over columns of G.")
 
     @property
-    def curve(self) -> Curve:
+    def curve(self) -> SpectralCurve:
         return ClosedCurve(self)
 
     @property

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from freeness.laws.atomic import AtomicLaw
 from freeness.laws.atoms import Atoms, simplify
 from freeness.laws.cauchy_law import TransformLaw, as_cauchy_law
-from freeness.laws.curve import Curve, Transform
+from freeness.laws.curve import SpectralCurve, Transform
 from freeness.laws.law import Atom, Boundary, Law
 from freeness.laws.reflected_curve import MirrorCurve
 
@@ -28,7 +28,7 @@ class Mirror(TransformLaw):
     law: Law
 
     @property
-    def curve(self) -> Curve:
+    def curve(self) -> SpectralCurve:
         return MirrorCurve(self.law.curve)
 
     @property

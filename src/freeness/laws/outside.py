@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy.optimize import elementwise
 
-from freeness.laws.curve import Curve, CurvePoint, Side
+from freeness.laws.curve import CurvePoint, Side, SpectralCurve
 
 _SCAN = np.linspace(np.log(1e-20), np.log(1e8), 321)  # log distances of the base parameter from its anchor
 _FINE = np.linspace(-3.0, 3.0, 400)  # a finer scan around where z may pass 0, without that point itself
@@ -31,7 +31,7 @@ _ZOOMS = 12
 _SHARP = 1e-9  # in the log of the parameter: the critical value is then exact to rounding, being a minimum
 
 
-def outside_point(curve: Curve, log_distance: np.ndarray, side: Side) -> CurvePoint:
+def outside_point(curve: SpectralCurve, log_distance: np.ndarray, side: Side) -> CurvePoint:
     """The curve at base parameter anchor + side·scale·exp(log_distance); NaN where an inner inverse does not exist."""
     anchor, scale = curve.anchor(side)
     with np.errstate(all="ignore"):
@@ -50,7 +50,7 @@ class WalkEnd(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def walk_end(curve: Curve, side: Side, quantity: Quantity) -> WalkEnd:
+def walk_end(curve: SpectralCurve, side: Side, quantity: Quantity) -> WalkEnd:
     """The largest (side 1) or smallest (side -1) point of the support: first critical value, or the limit of the walk.
 
     With quantity "g" an atom at 0 ends the walk as any other; with "u", which has no pole there, the walk goes on behind it.
@@ -76,7 +76,7 @@ def _outside(point: CurvePoint, side: Side, quantity: Quantity) -> np.ndarray:
     return (point.margin > 0) & ((side * value > 0) | np.isinf(value))
 
 
-def _scanned(curve: Curve, side: Side, quantity: Quantity) -> tuple[np.ndarray, CurvePoint]:
+def _scanned(curve: SpectralCurve, side: Side, quantity: Quantity) -> tuple[np.ndarray, CurvePoint]:
     """Log distances from far outside inwards, and the points there, refined where z does not rise evenly between two."""
     start, (position, scale) = _far_outside(curve, side), curve.anchor(side)
     zero = np.log(abs(position) / scale) if position != 0 else 0.0
@@ -104,7 +104,7 @@ def _scanned(curve: Curve, side: Side, quantity: Quantity) -> tuple[np.ndarray, 
     return grid, point
 
 
-def _far_outside(curve: Curve, side: Side) -> float:
+def _far_outside(curve: SpectralCurve, side: Side) -> float:
     """The least log distance (in steps) at which the law looks like a point mass at its mean, several deviations away.
 
     Moves that contract, as those of an ordered network, put the support's image far out on the base's axis.
@@ -119,7 +119,7 @@ def _far_outside(curve: Curve, side: Side) -> float:
     return float(far[0])
 
 
-def real_inverse(curve: Curve, value: np.ndarray, side: Side, quantity: Quantity) -> np.ndarray:
+def real_inverse(curve: SpectralCurve, value: np.ndarray, side: Side, quantity: Quantity) -> np.ndarray:
     """All parameters of the curve's real points outside the support where g or u has the given value; NaN out of reach.
 
     g and u of the sign of the side fall monotonically in modulus with the distance from the support; they are inverted in

@@ -8,7 +8,7 @@ import numpy as np
 
 from freeness.errors import InputError
 from freeness.laws.atomic import AtomicLaw
-from freeness.laws.curve import ClosedCurve, Curve
+from freeness.laws.curve import ClosedCurve, SpectralCurve
 from freeness.numerics.half_plane import lower_log, upper_log
 from freeness.numerics.jet import Jet, Number, plain
 
@@ -39,7 +39,7 @@ class PointMass(AtomicLaw):
         return np.ones(1)
 
     @property
-    def curve(self) -> Curve:
+    def curve(self) -> SpectralCurve:
         return ClosedCurve(self) if abs(self.position) > _TINY else super().curve
 
     def moment_inverse(self, u: Number) -> Number:
@@ -90,7 +90,7 @@ class Projection(AtomicLaw):
         return self.trace
 
     @property
-    def curve(self) -> Curve:
+    def curve(self) -> SpectralCurve:
         return ClosedCurve(self)
 
     def moment_inverse(self, u: Number) -> Number:

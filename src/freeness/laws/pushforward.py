@@ -13,7 +13,7 @@ from scipy.special import ndtr
 
 from freeness.errors import InputError
 from freeness.laws.atoms import Atoms
-from freeness.laws.curve import CauchyCurve, CauchyLaw, Curve, Transform
+from freeness.laws.curve import CauchyCurve, CauchyLaw, SpectralCurve, Transform
 from freeness.laws.law import Atom, Boundary, Law, real_points
 from freeness.numerics.quadrature import gaussian_nodes
 
@@ -71,7 +71,7 @@ class GaussianPushforward(Law):
         self._stretches = tuple(self._monotone_stretches(kinks))
 
     @property
-    def curve(self) -> Curve:
+    def curve(self) -> SpectralCurve:
         return CauchyCurve(self)
 
     @property

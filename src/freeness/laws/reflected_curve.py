@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from freeness.laws.curve import Curve, CurvePoint, Side
+from freeness.laws.curve import CurvePoint, Side, SpectralCurve
 from freeness.numerics.jet import Jet
 
 
@@ -26,12 +26,12 @@ def _outer_updates(updates: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
     return tuple(np.stack([row[0].conj(), -row[1].conj()]) for row in updates)
 
 
-class MirrorCurve(Curve):
+class MirrorCurve(SpectralCurve):
     """The curve of -X: G_{-X}(z) = -conj G_X(-conj z)."""
 
     additive = True  # u has the other sign here
 
-    def __init__(self, inner: Curve) -> None:
+    def __init__(self, inner: SpectralCurve) -> None:
         self.inner, self.size, self.mean = inner, inner.size, -inner.mean
 
     def evaluate(self, parameters: np.ndarray, directions: int, potential: bool = False) -> CurvePoint:

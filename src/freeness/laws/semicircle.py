@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
-from freeness.laws.curve import AdditiveCurve, Curve, Number
+from freeness.laws.curve import AdditiveCurve, Number, SpectralCurve
 from freeness.laws.law import Atom, Boundary, Law
 from freeness.numerics.half_plane import lower_log
 
@@ -31,7 +31,7 @@ class Semicircle(Law):
             raise InputError(f"expected a variance > 0, got {self.variance}; use PointMass(0) for the trivial case.")
 
     @property
-    def curve(self) -> Curve:
+    def curve(self) -> SpectralCurve:
         return AdditiveCurve(self)
 
     @property

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
 from freeness.laws.cauchy_law import outer_root
-from freeness.laws.curve import ClosedCurve, Curve
+from freeness.laws.curve import ClosedCurve, SpectralCurve
 from freeness.laws.law import Atom, Boundary, Law
 from freeness.numerics.half_plane import lower_log
 from freeness.numerics.jet import Jet, Number, plain
@@ -44,7 +44,7 @@ class Wachter(Law):
             )
 
     @property
-    def curve(self) -> Curve:
+    def curve(self) -> SpectralCurve:
         return ClosedCurve(self)
 
     @property

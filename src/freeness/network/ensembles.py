@@ -1,6 +1,6 @@
 """Weight ensembles: how the entries of a weight matrix are distributed.
 
-An ensemble is a frozen record. What the calculus needs from it is the law of the Gram matrix WᵀW and the factor by
+An ensemble is a frozen record. What spectra need from it is the law of the Gram matrix WᵀW and the factor by
 which the matrix changes ‖x‖²/N; both are singledispatch functions (:func:`freeness.spectra.gram_law`,
 :func:`freeness.meanfield.variance_gain`), so that a new ensemble is added without editing this package.
 """

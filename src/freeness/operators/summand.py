@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from freeness.laws.curve import Curve, CurvePoint
+from freeness.laws.curve import CurvePoint, SpectralCurve
 from freeness.laws.curve_law import CurveLaw
 from freeness.laws.law import Law
 from freeness.laws.solved_law import SolvedLaw
@@ -99,7 +99,7 @@ class Summand:
         return np.linalg.eigvalsh(self.form)
 
     @cached_property
-    def curve(self) -> Curve:
+    def curve(self) -> SpectralCurve:
         return self.law.curve
 
     @cached_property

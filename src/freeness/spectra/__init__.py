@@ -1,6 +1,6 @@
 """Spectra of networks from theory, and the records that hold predictions and measurements."""
 
-from freeness.calculus import MeanVariance
+from freeness.moves import MeanVariance
 from freeness.spectra.alternating_words import REJECTED, FreenessTest, Word, freeness_words
 from freeness.spectra.backward import fisher_law, jacobian_law
 from freeness.spectra.batch_fisher import BatchFisher, OrderParameters, batch_fisher

@@ -13,9 +13,9 @@ from functools import cached_property
 
 import numpy as np
 
-from freeness.calculus import Move, Resize, Shift, nodes_of, steps_of, times, walked
 from freeness.errors import ConvergenceError
 from freeness.laws import Empirical
+from freeness.moves import Move, Resize, Shift, nodes_of, steps_of, times, walked
 from freeness.network import Gaussian, Haar
 from freeness.operators import Direction, GraphEquation, GraphLaw, Outside, RandomMatrix, Segment
 from freeness.spectra.gram import gram_law

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from freeness.calculus import law_after
 from freeness.errors import InputError
 from freeness.laws import Law
 from freeness.meanfield import Signals, signals
+from freeness.moves import law_after
 from freeness.network import Network
 from freeness.spectra.chain_moves import moves_of
 from freeness.spectra.diagonal import diagonal_law, is_diagonal

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from freeness.calculus import Move, MoveList, Resize, Shift, times
 from freeness.errors import InputError
 from freeness.meanfield import ActivationSignal, DenseSignal, Signals
+from freeness.moves import Move, MoveList, Resize, Shift, times
 from freeness.network import Activation, Dense, Network
 from freeness.spectra.gram import gram_law
 from freeness.spectra.graph_builder import Parametrisation

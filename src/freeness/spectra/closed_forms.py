@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from freeness.calculus import MeanVariance, mean_variance_after, top_atom_after
-from freeness.calculus.affine import AffineLaw
 from freeness.errors import InputError, is_size
 from freeness.laws import Atom, Atoms, Law, Mixture, PointMass
 from freeness.laws.atoms import simplify
 from freeness.laws.law import require_laws
 from freeness.laws.wachter import Wachter
 from freeness.meanfield import Signals, signals
+from freeness.moves import MeanVariance, mean_variance_after, top_atom_after
+from freeness.moves.affine import AffineLaw
 from freeness.network import Network
 from freeness.spectra.backward import fisher_law
 from freeness.spectra.chain_moves import moves_of

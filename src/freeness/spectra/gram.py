@@ -6,9 +6,9 @@ from functools import singledispatch
 
 import numpy as np
 
-from freeness.calculus import free_product, resize, scale
 from freeness.errors import InputError
 from freeness.laws import Empirical, Law, MarchenkoPastur, PointMass, Projection
+from freeness.moves import free_product, resize, scale
 from freeness.network import Gaussian, Haar, Measured, ScaledIdentity
 
 

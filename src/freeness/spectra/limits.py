@@ -14,7 +14,7 @@ import numpy as np
 
 from freeness.errors import InputError
 from freeness.laws import Atom, Law
-from freeness.laws.curve import ClosedCurve, Curve, CurvePoint, Side, base_jet, physical_margin
+from freeness.laws.curve import ClosedCurve, CurvePoint, Side, SpectralCurve, base_jet, physical_margin
 from freeness.laws.curve_law import CurveLaw
 from freeness.numerics.half_plane import lower_log
 from freeness.numerics.jet import Jet, Number, plain
@@ -122,7 +122,7 @@ def fisher_limit(spread: float, qhat: float = 1.0) -> Law:
     return CurveLaw(_FisherCurve(float(spread), float(qhat)), qhat**2 * spread / 3, (), 0.0)
 
 
-class _FisherCurve(Curve):
+class _FisherCurve(SpectralCurve):
     """The curve in t = 1/κ², about proportional to z."""
 
     size = 1

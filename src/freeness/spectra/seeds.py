@@ -24,14 +24,14 @@ from freeness.spectra.predict import predict_fisher, predict_jacobian
 from freeness.spectra.records import Prediction
 
 
-class Estimate(NamedTuple):
+class SeedMean(NamedTuple):
     """A mean over seeds and its standard error."""
 
     value: float
     error: float
 
 
-class Curve(NamedTuple):
+class SeedMeans(NamedTuple):
     """Means over seeds at each point and their standard errors, each (m,)."""
 
     value: np.ndarray
@@ -52,17 +52,17 @@ class SeedAverage:
     predictions: tuple[Prediction, ...]
 
     @property
-    def edge(self) -> Estimate:
+    def edge(self) -> SeedMean:
         """The largest point of the support."""
         return self._over(lambda prediction: prediction.edge.value)
 
     @property
-    def mean(self) -> Estimate:
+    def mean(self) -> SeedMean:
         """Of the law."""
         return self._over(lambda prediction: prediction.law.mean)
 
     @property
-    def variance(self) -> Estimate:
+    def variance(self) -> SeedMean:
         """Of the law."""
         return self._over(lambda prediction: prediction.law.variance)
 
@@ -71,22 +71,22 @@ class SeedAverage:
         """Standard deviation of the law's mean between networks, relative."""
         return self.mean.error * len(self.predictions) ** 0.5 / self.mean.value
 
-    def density(self, x: np.ndarray) -> Curve:
+    def density(self, x: np.ndarray) -> SeedMeans:
         """At real points; close to the ends of the support single laws end at different places."""
         return _curve([prediction.law.density(x) for prediction in self.predictions])
 
-    def cdf(self, x: np.ndarray) -> Curve:
+    def cdf(self, x: np.ndarray) -> SeedMeans:
         """Distribution function at real points."""
         return _curve([prediction.law.cdf(x) for prediction in self.predictions])
 
-    def _over(self, quantity: Callable[[Prediction], float]) -> Estimate:
+    def _over(self, quantity: Callable[[Prediction], float]) -> SeedMean:
         values = np.array([quantity(prediction) for prediction in self.predictions])
-        return Estimate(float(values.mean()), float(values.std(ddof=1) / len(values) ** 0.5))
+        return SeedMean(float(values.mean()), float(values.std(ddof=1) / len(values) ** 0.5))
 
 
-def _curve(values: list[np.ndarray]) -> Curve:
+def _curve(values: list[np.ndarray]) -> SeedMeans:
     found = np.array(values)
-    return Curve(found.mean(axis=0), found.std(axis=0, ddof=1) / len(found) ** 0.5)
+    return SeedMeans(found.mean(axis=0), found.std(axis=0, ddof=1) / len(found) ** 0.5)
 
 
 def average_over_seeds(

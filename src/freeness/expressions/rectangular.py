@@ -1,0 +1,43 @@
+"""Rectangular matrices as corners of square ones: information plus noise."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from freeness.errors import InputError
+from freeness.expressions.elements import Circular, Given
+from freeness.expressions.expression import free_variables
+from freeness.laws.law import Law
+from freeness.moves.operations import resize
+
+
+def information_plus_noise(matrix: ArrayLike, variance: float) -> Law:
+    """The law of (A + Z)(A + Z)* for a given A (p, n) and independent centred entries of Z with E|Z_ij|² = variance/n.
+
+    With n ≥ p, singular values s of A and the projection P on p of n dimensions it is that of D + PC in the corner P,
+    D = diag(s, 0), C circular and free from D and P: unitaries on both sides change neither Z nor the spectrum.
+
+    Args:
+        matrix: A, what is known.
+        variance: of the noise, times n.
+
+    Raises:
+        InputError: A is no finite matrix, or the variance is not positive.
+
+    Source: Dozier, Silverstein (2007).
+
+    Example:
+        >>> round(information_plus_noise(np.zeros((2, 4)), 1.0).hull[1], 9)  # (1 + √½)²
+        2.914213562
+    """
+    known = np.asarray(matrix)
+    if known.ndim != 2 or known.dtype.kind not in "fiuc" or known.size == 0 or not np.isfinite(known).all():
+        raise InputError(f"expected a finite matrix (p, n), got shape {known.shape}; pass zeros for what is unknown.")
+    rows, columns = known.shape
+    size = max(rows, columns)
+    values, inside = np.zeros(size), np.zeros(size)
+    values[: min(rows, columns)] = np.linalg.svd(known, compute_uv=False)
+    inside[: min(rows, columns)] = 1.0
+    d, p, c = free_variables(Given(values), Given(inside), Circular(variance * size / columns), names="D P C")
+    return resize((d + p * c).singular_law(), size / rows)

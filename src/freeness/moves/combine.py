@@ -1,0 +1,55 @@
+"""Moves by another law: its curve is tied to that of the law before by one equation, which joins the others."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from freeness.laws.curve import SpectralCurve
+from freeness.laws.law import Law
+from freeness.moves.move import Move
+from freeness.numerics.jet import Jet
+
+
+@dataclass(frozen=True)
+class Combine(Move):
+    """A move by another law, whose curve it follows unless the law has the transform in question in closed form."""
+
+    law: Law
+    followed: SpectralCurve | None = field(
+        default=None, repr=False, compare=False
+    )  # a lighter curve instead of the law's own
+
+    @cached_property
+    @abstractmethod
+    def closed_law(self) -> Any:
+        """The law as one whose transform is explicit, None where it has to be solved for."""
+
+    @cached_property
+    def curve(self) -> SpectralCurve:
+        """What is followed of the law."""
+        return self.law.curve if self.followed is None else self.followed
+
+    @property
+    def size(self) -> int:
+        return 0 if self.closed_law else self.curve.size
+
+    def light(self) -> Move:
+        curve = self.curve if self.closed_law else self.curve.light()
+        return self if curve is self.curve else replace(self, followed=curve)
+
+
+def tie(own: Jet, given: Jet) -> np.ndarray:
+    """One Newton step of the equation own = given for the own base parameter: its change (2, n) in the given directions."""
+    slope = own.change[0]
+    residual = given.value - own.value - own.change[1]
+    return np.stack([given.change[0] / slope, (residual + given.change[1]) / slope])
+
+
+def along(change: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Changes (2, n) in the own parameter, carried over to the directions in which that parameter changes by ``rows``."""
+    return np.stack([change[0] * rows[0], change[1] + change[0] * rows[1]])

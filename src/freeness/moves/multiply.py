@@ -1,0 +1,73 @@
+"""Free multiplicative convolution as a move."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from freeness.laws.curve import ClosedCurve, ClosedLaw, CurvePoint, Side, physical_margin
+from freeness.laws.law import Atom
+from freeness.laws.outside import real_inverse
+from freeness.moves.atoms import product_atoms
+from freeness.moves.combine import Combine, along, tie
+from freeness.numerics.half_plane import lower_log
+from freeness.numerics.jet import AnchoredJet, Jet
+
+
+@dataclass(frozen=True)
+class Multiply(Combine):
+    """X ⊠ ν: u kept, z ← z/S_ν(u). A ν without closed S brings the unknown w with ψ_ν(1/w) = u.
+
+    U moves to U_X + U_ν(w) + log u: with z = z_X·w·u/(1+u), dU = (1+u) d log z, and (1+u) d log(u/(1+u)) = d log u.
+    """
+
+    @cached_property
+    def closed_law(self) -> ClosedLaw | None:
+        return curve.law if isinstance(curve := self.law.curve, ClosedCurve) else None
+
+    def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
+        if self.closed_law:
+            z = self.closed_law.moment_inverse(point.u) / point.g
+            own = None if point.potential is None else self.closed_law.potential_of_u(point.u)
+            margin, updates = point.margin, point.updates
+        else:
+            other = self.curve.evaluate(parameters, 2, point.potential is not None)
+            rows = tie(*_inverses(other.u, point.u))
+            w = Jet(other.z.value, along(other.z.change, rows))
+            z = w * point.u / point.g
+            own, margin = other.potential, np.minimum(point.margin, physical_margin(w, point.base, point.g.value))
+            if self.size > 1:  # the stages inside the other law
+                margin = np.minimum(margin, other.margin)
+            updates = (*point.updates, rows, *(along(inner, rows) for inner in other.updates))
+        potential = None if point.potential is None else point.potential + own + lower_log(point.u.value)
+        margin = np.minimum(margin, physical_margin(z, point.base, point.g.value))
+        g = point.z * point.g / z  # not (1 + u)/z, which loses its digits where z passes 0 in a gap
+        return CurvePoint(z, g, point.u, potential, margin, point.base, updates)
+
+    def mean(self, mean: float) -> float:
+        return mean * self.law.mean
+
+    def variance(self, mean: float, variance: float) -> float:
+        """var/mean² adds under ⊠; written without a division."""
+        return variance * self.law.mean**2 + mean**2 * self.law.variance
+
+    def atoms(self, atoms: tuple[Atom, ...]) -> tuple[Atom, ...]:
+        return product_atoms(atoms, self.law.atoms)
+
+    def start(self, z: np.ndarray, mean: float) -> tuple[np.ndarray, np.ndarray]:
+        own = np.empty((0, z.size)) if self.closed_law else self.curve.start(z / mean)
+        return z / self.law.mean, own
+
+    def real_parameters(self, point: CurvePoint, side: Side) -> np.ndarray:
+        if self.closed_law:
+            return super().real_parameters(point, side)
+        return real_inverse(self.curve, point.u.value, side, "u")
+
+
+def _inverses(own: Jet, given: Jet) -> tuple[Jet, Jet]:
+    """1/u of both up to a common constant: that with which they keep their digits where u is close to minus the rank."""
+    if isinstance(own, AnchoredJet) and isinstance(given, AnchoredJet) and own.anchor == given.anchor:
+        return own.rest / own, given.rest / given
+    return 1.0 / own, 1.0 / given
