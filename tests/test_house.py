@@ -46,7 +46,7 @@ ROOMS |= {
 }
 LIBRARIES |= {
     "data": {"numpy", "pooch"},  # and by name, when such files are read, Pillow and pyarrow
-    "torch": TYPED | {"torch", "pydantic"},
+    "torch": TYPED | {"torch", "pydantic", "safetensors"},
     "interpret": TYPED | {"torch"},
     "experiments": TYPED | {"torch", "dask", "distributed", "xarray", "pandas", "pydantic", "psutil"},
     "show": TYPED | {"matplotlib", "plotly"},

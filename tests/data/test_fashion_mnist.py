@@ -9,7 +9,7 @@ import threading
 import numpy as np
 import pytest
 
-from freeness.data import CLASSES, ImageSet, download_fashion_mnist, encode_idx, fashion_mnist, load_fashion_mnist
+from freeness.data import CLASSES, ImageSet, download_fashion_mnist, encode_idx, fashion_mnist, load, load_fashion_mnist
 from freeness.errors import FreenessError, InputError
 
 SIZES = {"train": 2000, "test": 1000}
@@ -162,6 +162,17 @@ def test_download_verifies_and_keeps_what_is_there(tmp_path, mirror):
     for path in mirror.iterdir():
         path.unlink()
     download_fashion_mnist(cache)
+
+
+def test_the_source_that_downloads_keeps_the_files_in_the_user_s_cache(tmp_path, mirror, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for _ in range(2):
+        found = load("fashion-mnist:download", scaling="unit")
+        np.testing.assert_array_equal(found.inputs, IMAGES.reshape(3, -1) / 255)
+        assert found.targets.tolist() == LABELS.tolist()
+        for path in mirror.iterdir():
+            path.unlink()  # the second time nothing is fetched
+    assert list((tmp_path / "cache").rglob("train-images-idx3-ubyte.gz"))
 
 
 def test_download_of_other_bytes_is_refused_and_leaves_no_file(tmp_path, mirror):

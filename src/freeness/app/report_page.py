@@ -192,4 +192,4 @@ def _shown(name: str) -> str:
 
 
 def _too_large() -> str:
-    return f"expected at most {MOST_BYTES // 2**20} MB and one of {', '.join(_ENDINGS)}, got another file; choose a smaller one."
+    return f"expected at most {MOST_BYTES // 2**20} MB and one of {', '.join(_ENDINGS)}, got another file; choose one of these."

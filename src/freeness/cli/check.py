@@ -54,14 +54,16 @@ def check_command(
     Example: freeness check model.py:build --data fashion-mnist
     """
     with needs_extra("torch"):
-        from freeness.torch import freeness_test, load_labelled, load_model, load_weights, split_model
+        from freeness.torch import batch_of, freeness_test, load_batch, load_model, load_weights, packed, split_model
     stderr().print(f"Note: this runs the code in {split_model(model)[0]}.", soft_wrap=True)
     note_code(data)
     with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
         network = load_model(model, seed)
         if weights is not None:
             load_weights(network, weights)
-        inputs, _, description, _ = load_labelled(data, network, seed)
+        loaded = load_batch(data, network, seed).batch
+        description = loaded.described
+        network, inputs = packed(network, batch_of(loaded, network))
         if sample >= len(inputs):
             raise InputError(f"expected a sample below {len(inputs)}, got {sample}; the data has no more.")
         with progress_bar("words") as progress:

@@ -13,6 +13,7 @@ from rich.table import Table
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.files import write_atomically
 from freeness.cli.output import progress_bar, stdout
+from freeness.data import FashionMnist, Folder, download_fashion_mnist, source_of
 from freeness.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ def interpret_command(
         str, typer.Option(help="identity; or haar, gaussian for comparison, read by the output layer.")
     ] = "identity",
     data: Annotated[
-        str, typer.Option(help="fashion-mnist (bundled: 2,000 + 1,000 images) or a folder with the official files.")
+        str,
+        typer.Option(
+            help="fashion-mnist (bundled: 2,000 + 1,000 images), fashion-mnist:download (all 70,000), or their folder."
+        ),
     ] = "fashion-mnist",
     images: Annotated[int | None, typer.Option(min=1, help="Training images, the first ones; all if left out.")] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training images.")] = 2,
@@ -63,7 +67,7 @@ def interpret_command(
         from freeness.interpret import load_checkpoint, save_checkpoint
         from freeness.interpret.fashion import Recipe, tell_of, train_and_tell
         from freeness.report import INTERPRETATION_NAME, require_writable, write_interpretation
-    chosen, folder = tuple(show or range(4)), None if data == "fashion-mnist" else Path(data)
+    chosen, folder = tuple(show or range(4)), _folder(data)
     require_writable(out, INTERPRETATION_NAME)
     if save is not None and not save.absolute().parent.is_dir():
         raise InputError(f"expected a file in an existing folder to save to, got {str(save)!r}; make the folder first.")
@@ -91,6 +95,20 @@ def interpret_command(
     if save is not None:
         stdout().print(f"Network: {save} (read it again by --checkpoint)", soft_wrap=True)
     stdout().print(f"Page with pictures: {page} (open it in a browser)", soft_wrap=True)
+
+
+def _folder(data: str) -> Path | None:
+    """Of the official files; None for the bundled ones."""
+    source = source_of(data)
+    if isinstance(source, Folder):
+        return Path(source.path)
+    if not isinstance(source, FashionMnist):
+        raise InputError(
+            f"expected fashion-mnist, or a folder with its official files, got {data!r}; give one of these."
+        )
+    if source.download:
+        return download_fashion_mnist()
+    return Path(source.directory) if source.directory else None
 
 
 def _document(told: Interpretation) -> dict[str, object]:

@@ -3,7 +3,7 @@
 pooch is used to download, pyarrow to read Parquet, Pillow to read pictures.
 """
 
-from freeness.data.array_file import read_arrays, register_reader
+from freeness.data.array_file import named_arrays, read_arrays, register_reader
 from freeness.data.factory import made_by, split_factory
 from freeness.data.fashion_mnist import CLASSES, ImageSet, download_fashion_mnist, load_fashion_mnist
 from freeness.data.idx import decode_idx, encode_idx, read_idx
@@ -31,6 +31,7 @@ __all__ = [
     "load",
     "load_fashion_mnist",
     "made_by",
+    "named_arrays",
     "numbers_of",
     "opened",
     "read_arrays",

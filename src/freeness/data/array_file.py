@@ -9,6 +9,7 @@ import math
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,7 +18,8 @@ from freeness.errors import InputError, brief
 from freeness.files import array_header, check_unpacked, mapped_array, ordinary_file
 
 Reader = Callable[[Path], Mapping[str, object]]
-NAMES = ("inputs", "targets", "test_inputs", "test_targets")
+_Kind = TypeVar("_Kind")
+_NAMES = ("inputs", "targets", "test_inputs", "test_targets")
 
 
 def read_arrays(path: Path | str) -> Mapping[str, object]:
@@ -71,20 +73,24 @@ def ending_of(path: Path) -> str:
     return ".idx" if "-idx" in path.name and ending in ("", ".gz") else ""
 
 
-def named_arrays(found: Mapping[str, object], name: str) -> Mapping[str, object]:
-    """The arrays, if ``inputs`` is among them.
+def named_arrays(found: Mapping[str, _Kind], name: str) -> dict[str, _Kind]:
+    """Those among ``inputs``, ``targets``, ``test_inputs``, ``test_targets`` that are there.
 
     Args:
         found: by name.
         name: of the file.
 
     Raises:
-        InputError: it is not.
+        InputError: no ``inputs``.
+
+    Example:
+        >>> named_arrays({"inputs": 1, "notes": 2}, "data.npz")
+        {'inputs': 1}
     """
     if "inputs" not in found:
         names = ", ".join(map(str, list(found)[:8])) or "none"
         raise InputError(f"expected arrays named inputs and targets in {name!r}, got {names}; rename them.")
-    return found
+    return {key: found[key] for key in _NAMES if key in found}
 
 
 def _read_npy(path: Path) -> Mapping[str, object]:
@@ -97,8 +103,7 @@ def _read_npz(path: Path) -> Mapping[str, object]:
             raise InputError(f"expected an archive of arrays in {path.name!r}, got one array; name the file .npy.")
     with zipfile.ZipFile(path) as archive:
         members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-        named_arrays(members, path.name)
-        return {name: _member(archive, members[name], path.name) for name in NAMES if name in members}
+        return {name: _member(archive, info, path.name) for name, info in named_arrays(members, path.name).items()}
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> np.ndarray:

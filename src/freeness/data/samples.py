@@ -208,7 +208,7 @@ def _class_folders(source: Folder, split: Split) -> Samples:
 def _named(found: Mapping[str, object], split: Split, name: str) -> Samples:
     """Of the arrays of an archive, checked; inputs are looked at where they are taken."""
     prefix = "" if split == "train" else "test_"
-    named_arrays(found, name)
+    named_arrays(found, name)  # refuses what has no inputs
     if f"{prefix}inputs" not in found:
         raise InputError(
             f"expected test_inputs and test_targets in {name!r}, got {', '.join(map(str, list(found)[:8]))}; add them."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import secrets
 import warnings
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from torch import Tensor
 from freeness.errors import InputError
 from freeness.interpret.identity_mlp import IdentityMLP
 from freeness.network import Activation, activation
+from freeness.torch import load_plain
 
 SCHEMA_VERSION = 1
 _KEYS = ("shape", "classes", "depth", "activation", "scale", "start", "state")
@@ -121,8 +121,8 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's guesses about files of others
-            found = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+            found = load_plain(path)
+    except (InputError, OSError) as error:
         raise InputError(
             "expected a readable checkpoint of plain tensors, got a damaged file or a whole pickled object "
             f"in {path.name!r}; "

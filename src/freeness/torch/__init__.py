@@ -12,6 +12,7 @@ from freeness.torch.curvature import (
     batch_sharpness,
     curvature_spectrum,
 )
+from freeness.torch.datafile import load_plain
 from freeness.torch.estimate import estimate_fisher, estimate_jacobian
 from freeness.torch.freeness_tests import freeness_test
 from freeness.torch.freeness_traces import FreenessTrace, freeness_trace
@@ -83,6 +84,7 @@ __all__ = [
     "load_data",
     "load_labelled",
     "load_model",
+    "load_plain",
     "load_weights",
     "measure_fisher",
     "measure_jacobian",

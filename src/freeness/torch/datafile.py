@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from freeness.data import register_reader
-from freeness.data.array_file import NAMES, named_arrays
+from freeness.data import named_arrays, register_reader
 from freeness.errors import InputError
 from freeness.files import check_unpacked, ordinary_file
 
@@ -58,8 +57,7 @@ def _read_pt(path: Path) -> Mapping[str, object]:
         raise InputError(
             f"expected a tensor, a pair or a dict in {path.name!r}, got {type(found).__name__}; write one of these."
         )
-    named_arrays(found, path.name)
-    return {name: _array(found[name], name, path) for name in NAMES if name in found}
+    return {name: _array(value, name, path) for name, value in named_arrays(found, path.name).items()}
 
 
 def _array(value: object, name: str, path: Path) -> np.ndarray:
