@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from freeness.gaussian import ActivationFunction, TorchNames, activation, activations, entries, tabulated
@@ -90,7 +92,7 @@ def test_calls_are_read_as_entries_of_the_table(call, name):
 
     layer = trace(Model(), torch.ones(4).double()).network.layers[1]
     if name == "softplus":  # with a threshold that is seen, it is another function
-        assert layer.function.torch is None and layer.function.kinks == pytest.approx((5.0,), abs=1e-6)
+        assert layer.function.torch is None and layer.function.kinks == pytest.approx((5.0,), abs=1e-9)
     else:
         assert layer.function.name == name
 
@@ -119,3 +121,30 @@ def test_an_entry_of_ones_own_is_built_and_read_by_its_program(monkeypatch):
     )
     assert activation_function(Expression(calls, Slot(3))).name == "example_snake"
     assert activation_function(Expression(calls[:2], Slot(2))).name != "example_snake"
+
+
+def expression(rate: float, jump: float, place: float) -> Expression:
+    """sin(rate·x)² + x + jump·max(x - place, 0), as a model runs it."""
+    aten = torch.ops.aten
+    calls = (
+        Operation(aten.mul.Tensor, (Slot(0), rate)),
+        Operation(aten.sin.default, (Slot(1),)),
+        Operation(aten.pow.Tensor_Scalar, (Slot(2), 2)),
+        Operation(aten.add.Tensor, (Slot(0), Slot(3))),
+        Operation(aten.sub.Tensor, (Slot(0), place)),
+        Operation(aten.relu.default, (Slot(5),)),
+        Operation(aten.mul.Tensor, (Slot(6), jump)),
+        Operation(aten.add.Tensor, (Slot(4), Slot(7))),
+    )
+    return Expression(calls, Slot(8))
+
+
+@given(st.floats(0.1, 8.0), st.floats(-4.0, 0.5).map(lambda power: 10.0**power), st.floats(-9.0, 9.0))
+def test_functions_that_no_entry_computes_keep_their_kinks_and_derivatives(rate, jump, place):
+    found = activation_function(expression(rate, jump, place))
+    assert found.torch is None and found.kinks == pytest.approx((place,), abs=1e-11 / jump)
+    x = np.linspace(-9.5, 9.5, 203)
+    x = x[np.abs(x - place) > 1e-9]
+    step = 1e-20j  # a complex step has no rounding
+    smooth = np.imag(np.sin(rate * (x + step)) ** 2 + (x + step)) / step.imag
+    np.testing.assert_allclose(found.derivative(x), smooth + jump * (x > place), rtol=0, atol=1e-13 * (1 + rate))

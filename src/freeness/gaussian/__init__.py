@@ -15,6 +15,7 @@ from freeness.gaussian.affine import AffineImage, affine_image
 from freeness.gaussian.covariances import Covariance, closed_covariance, covariance, has_closed_covariance
 from freeness.gaussian.custom import custom_activation
 from freeness.gaussian.hermite import hermite_coefficients, nonlinear_energy
+from freeness.gaussian.kinks import find_kinks
 from freeness.gaussian.moments import (
     GaussianMoments,
     gaussian_moments,
@@ -50,6 +51,7 @@ __all__ = [
     "custom_activation",
     "derivative_law",
     "entries",
+    "find_kinks",
     "gaussian_moments",
     "has_closed_covariance",
     "hermite_coefficients",

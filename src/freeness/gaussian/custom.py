@@ -8,17 +8,16 @@ import numpy as np
 
 from freeness.errors import InputError
 from freeness.gaussian.activations import ActivationFunction, Elementwise, activation_names
+from freeness.gaussian.kinks import REACH, find_kinks
 
-_REACH = 10.0  # kinks are looked for in [-10, 10]
 _CELLS = 4000
-_JUMP = 1e-3  # of φ' over a cell, relative to its size, that is looked at
-_NEAR = 1e-6  # step of the plain difference quotient by which jumps of φ' are told from steep slopes
-_DIGITS = 9  # decimals of a kink, as exact as it is located
-_WIDTH = 1e-3  # spacing of the points on each side from which a kink is located
-_STEP = 1e-3  # of the difference quotients, of fourth order: their error is about 1e-11
-_QUIET = 1e-9
-_CENTRAL = ((-2, 1 / 12), (-1, -2 / 3), (1, 2 / 3), (2, -1 / 12))
-_FORWARD = ((0, -25 / 12), (1, 4), (2, -3), (3, 4 / 3), (4, -1 / 4))
+_STEP = 2.0**-10  # of the central difference quotients, of eighth order; a power of two, so that the points are exact
+_NARROWER = (4, 32)  # times finer are those of one side, which must not reach the next kink
+_QUIET = 1e-9  # difference of two orders, relative to 1 + |φ'|, that is no sign of a kink
+_CENTRAL = (np.array([-4, -3, -2, -1, 1, 2, 3, 4]), np.array([3, -32, 168, -672, 672, -168, 32, -3]) / 840)
+_CENTRAL_SIXTH = np.array([0, -1, 9, -45, 45, -9, 1, 0]) / 60
+_FORWARD = (np.arange(9), np.array([-2283, 6720, -11760, 15680, -14700, 9408, -3920, 960, -105]) / 840)
+_FORWARD_SEVENTH = np.array([-1089, 2940, -4410, 4900, -3675, 1764, -490, 60, 0]) / 420
 
 
 def custom_activation(
@@ -31,8 +30,8 @@ def custom_activation(
 
     Args:
         function: elementwise on float64 arrays.
-        derivative: φ'; by difference quotients of fourth order when left out, one-sided beside kinks.
-        kinks: points where φ' jumps; searched for in [-10, 10] when left out.
+        derivative: φ'; by difference quotients of eighth order when left out, one-sided beside kinks.
+        kinks: points where φ or φ' jumps; those that :func:`find_kinks` sees when left out.
         name: to print.
 
     Raises:
@@ -46,7 +45,7 @@ def custom_activation(
     """
     if name in activation_names():
         raise InputError(f"expected a name that the table of activations does not have, got {name!r}; choose another.")
-    grid = np.linspace(-_REACH, _REACH, _CELLS + 1) + 1e-9 * np.pi
+    grid = np.linspace(-REACH, REACH, _CELLS + 1) + 1e-9 * np.pi
     _check(function, grid, "function")
     if derivative is not None:
         _check(derivative, grid, "derivative")
@@ -55,7 +54,7 @@ def custom_activation(
         if not np.isfinite(found).all():
             raise InputError(f"expected finite kinks, got {kinks}; leave them out to have them searched for.")
     else:
-        found = _searched(function, grid)
+        found = find_kinks(function)
     return ActivationFunction(name, function, derivative or _differences(function), found)
 
 
@@ -76,58 +75,36 @@ def _check(function: Elementwise, grid: np.ndarray, role: str) -> None:
 
 
 def _differences(function: Elementwise) -> Elementwise:
-    """φ' by central differences; where halving the step changes them, beside a kink of φ or φ', by those of the quieter side."""
-
-    def quotient(points: np.ndarray, step: np.ndarray, rule: tuple[tuple[int, float], ...]) -> np.ndarray:
-        return sum((weight * function(points + shift * step) for shift, weight in rule), np.zeros(points.shape)) / step
+    """φ' by central differences; where two orders disagree, beside a kink of φ or φ', by those of the quieter side."""
 
     def slope(x: np.ndarray) -> np.ndarray:
         points = np.asarray(x, dtype=float)
-        step = _STEP * np.maximum(1.0, np.abs(points) / _REACH)
-        value = quotient(points, step, _CENTRAL)
-        rough = np.abs(quotient(points, step / 2, _CENTRAL) - value) > _QUIET * (1 + np.abs(value))
+        step = _STEP * 2.0 ** np.ceil(np.log2(np.maximum(1.0, np.abs(points) / REACH)))
+        value, doubt = _quotient(function, points, step, _CENTRAL, _CENTRAL_SIXTH)
+        rough = doubt > _QUIET
         if rough.any():
-            near, small = points[rough], step[rough] / 2
-            sides = np.stack([quotient(near, sign * small, _FORWARD) for sign in (-1.0, 1.0)])
-            finer = np.stack([quotient(near, sign * small / 2, _FORWARD) for sign in (-1.0, 1.0)])
-            quieter = np.abs(sides - finer).round(12).argmin(axis=0)  # the left one of two quiet ones
-            value[rough] = np.take_along_axis(sides, quieter[None], axis=0)[0]
+            near, size = points[rough], step[rough]
+            ways = [
+                _quotient(function, near, sign * size / narrower, _FORWARD, _FORWARD_SEVENTH)
+                for narrower in _NARROWER
+                for sign in (-1.0, 1.0)
+            ]
+            values, doubts = (
+                np.stack([*(way[0] for way in ways), value[rough]]),
+                np.stack([*(way[1] for way in ways), doubt[rough]]),
+            )
+            quieter = np.maximum(doubts, _QUIET).argmin(axis=0)  # the left one of two quiet ones
+            value[rough] = np.take_along_axis(values, quieter[None], axis=0)[0]
         return value
 
     return slope
 
 
-def _searched(function: Elementwise, grid: np.ndarray) -> tuple[float, ...]:
-    """Points where φ' jumps: a change over a cell that halving the cell does not make smaller."""
-
-    def slope(x: np.ndarray) -> np.ndarray:
-        return (function(x + _NEAR) - function(x - _NEAR)) / (2 * _NEAR)
-
-    values = slope(grid)
-    scale = max(float(np.abs(values).max()), np.finfo(float).tiny)
-    found: list[float] = []
-    for i in np.flatnonzero(np.abs(np.diff(values)) > _JUMP * scale):
-        left, right, jump = grid[i], grid[i + 1], abs(values[i + 1] - values[i])
-        low, high = values[i], values[i + 1]
-        while right - left > 4 * _NEAR:
-            middle = (left + right) / 2
-            value = float(slope(np.array([middle]))[0])
-            if abs(value - low) < abs(value - high):
-                left, low = middle, value
-            else:
-                right, high = middle, value
-        if abs(high - low) > 0.5 * jump:
-            place = _located(function, float(left + right) / 2)
-            found += [] if found and abs(place - found[-1]) < 4 * _NEAR else [place]
-    return tuple(found)
-
-
-def _located(function: Elementwise, about: float) -> float:
-    """Where the quartics through five points on either side cross, to about 1e-10."""
-    places = np.arange(1, 6) / 2
-    sides = [np.polyfit(sign * places, function(about + sign * places * _WIDTH), 4) for sign in (-1.0, 1.0)]
-    roots = np.roots(sides[0] - sides[1])
-    real = np.real(roots[np.abs(roots.imag) < 1e-6])
-    if real.size == 0 or np.abs(real).min() > 0.1:
-        return about
-    return round(about + float(real[np.abs(real).argmin()]) * _WIDTH, _DIGITS) + 0.0
+def _quotient(
+    function: Elementwise, points: np.ndarray, step: np.ndarray, rule: tuple[np.ndarray, np.ndarray], lower: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """A difference quotient, and how far that of lower order is from it, relative to 1 + |φ'|."""
+    places, weights = rule
+    values = np.asarray(function(points[..., None] + places * step[..., None]), dtype=float)
+    high, low = values @ weights / step, values @ lower / step
+    return high, np.nan_to_num(np.abs(high - low) / (1 + np.abs(high)), nan=np.inf)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch._ops import OpOverload
 
-from freeness.gaussian import ActivationFunction, Program, TorchNames, activation, entries
+from freeness.gaussian import ActivationFunction, Program, TorchNames, activation, entries, find_kinks
 
 _DIGITS = 1e-6  # relative distance at which constants of a program count as those of the table: a model may round them
 
@@ -102,7 +102,7 @@ def is_elementwise(target: OpOverload) -> bool:
 def activation_function(expression: Expression) -> ActivationFunction:
     """The entry of the activation table that computes ``expression``, or a record that runs it through torch.
 
-    A function that is not in the table keeps its kinks: jumps of φ' are searched for in [-10, 10].
+    A function that is not in the table keeps the kinks that :func:`~freeness.gaussian.find_kinks` sees.
 
     Example:
         >>> relu = Expression((Operation(torch.ops.aten.relu.default, (Slot(0),)),), Slot(1))
@@ -113,9 +113,9 @@ def activation_function(expression: Expression) -> ActivationFunction:
         parameters = _read(entry.torch, expression)
         if parameters is not None:
             return activation(entry.name, **parameters)
-    slope = TorchDerivative(expression)
+    function, slope = TorchFunction(expression), TorchDerivative(expression)
     name = "∘".join(operation.name for operation in reversed(expression.operations))
-    return ActivationFunction(name, TorchFunction(expression), slope, kinks=_kinks(slope))
+    return ActivationFunction(name, function, slope, kinks=find_kinks(function))
 
 
 def _read(names: TorchNames, expression: Expression) -> dict[str, float] | None:
@@ -202,26 +202,6 @@ class TorchDerivative:
 
 def _tensor(x: np.ndarray) -> Tensor:
     return torch.tensor(np.asarray(x, dtype=np.float64))
-
-
-def _kinks(slope: Callable[[np.ndarray], np.ndarray]) -> tuple[float, ...]:
-    """Points of [-10, 10] where φ' jumps: a change over a grid cell that bisection does not make smaller."""
-    grid = np.linspace(-10.0, 10.0, 2001) + 1e-9 * math.pi
-    values = slope(grid)
-    scale = max(float(np.nanmax(np.abs(values))), 1e-300)
-    found = []
-    for i in np.flatnonzero(np.abs(np.diff(values)) > 1e-3 * scale):
-        low, high, jump = grid[i], grid[i + 1], abs(values[i + 1] - values[i])
-        left, right = values[i], values[i + 1]
-        for _ in range(48):
-            middle = (low + high) / 2
-            value = float(slope(np.array([middle]))[0])
-            low, left, high, right = (
-                (middle, value, high, right) if abs(value - left) < abs(value - right) else (low, left, middle, value)
-            )
-        if abs(right - left) > 0.5 * jump:
-            found.append(round(float(high), 12))
-    return tuple(found)
 
 
 _UNTAGGED = {"special_erf", "special_expit", "hardswish", "log_sigmoid", "square"}
