@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from freeness import InputError
-from freeness.torch import batch_of
+from freeness.torch import batch_of, jacobian_singular_values, trace
 from freeness.torch.outputs import loss_of, select_output
 from freeness.torch.packed import packed
 
@@ -268,6 +268,10 @@ def test_tokens_beside_numbers_are_carried_exactly_and_what_all_samples_share_is
     batch = batch_of({"input_ids": TOKENS, "scale": scale, "shift": shift}, model)
     one, rows = packed(model, batch)
     assert rows.shape == (10, 6) and torch.equal(one(rows), model(TOKENS, scale, shift))
+    exact = jacobian_singular_values(trace(one, rows[:1]), rows[0], dtype=torch.float64)  # of a copy of it
+    wanted = model.double()(TOKENS[:1], torch.ones(1, 1).double(), torch.zeros(3).double()).detach().norm()
+    assert float(exact[0]) == pytest.approx(float(wanted), rel=1e-12)
+    model.float()
     with pytest.raises(InputError, match=r"float32 beside whole numbers, got torch\.bfloat16"):
         packed(model.bfloat16(), batch_of({"input_ids": TOKENS, "scale": scale, "shift": shift}, model))
 

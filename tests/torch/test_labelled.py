@@ -1,11 +1,13 @@
 """Data of every source fit the model, or one sentence says why not."""
 
+import matplotlib.image
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from freeness import InputError
+from freeness.data import Folder
 from freeness.torch import load_data, load_labelled
 
 
@@ -206,6 +208,11 @@ def test_strange_pt_files_are_refused(tmp_path, model, found, words):
     refused(words, load_data, str(tmp_path / "x.pt"), model)
 
 
+def test_a_tensor_that_repeats_one_number_takes_no_memory(tmp_path, model):
+    torch.save(torch.ones(1, 1).expand(2**30, 6), tmp_path / "x.pt")
+    refused("unpack to 25769803776", load_data, str(tmp_path / "x.pt"), model)
+
+
 @pytest.mark.parametrize("suffix", ["npy", "npz", "pt"])
 def test_empty_and_misnamed_and_cut_files_are_refused(tmp_path, model, suffix):
     file = tmp_path / f"x.{suffix}"
@@ -282,3 +289,18 @@ def test_labels_that_are_not_there_are_named_with_what_stands_in(tmp_path, model
     assert without.stand_in == "random classes (uniform over the 3 outputs)" and without.described == "x.npy"
     assert load_labelled(str(tmp_path / "x.npy"), model, loss="mse").stand_in.startswith("random vectors")
     assert load_labelled(str(tmp_path / "xy.npz"), model, loss="mse").stand_in == ""
+
+
+def test_colour_pictures_of_class_folders_come_with_channels_first(tmp_path):
+    for split in ("train", "test"):
+        for shade, name in enumerate(("cat", "dog")):
+            (tmp_path / split / name).mkdir(parents=True)
+            pixels = np.random.default_rng(shade).integers(0, 256, (8, 8, 3)).astype(np.uint8)
+            matplotlib.image.imsave(tmp_path / split / name / "a.png", pixels)
+    source = Folder(str(tmp_path), image_size=8)
+    model = nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(72, 2))
+    inputs, labels, _ = load_data(source, model)
+    assert inputs.shape == (2, 3, 8, 8) and labels.tolist() == [0, 1]
+    first = np.random.default_rng(0).integers(0, 256, (8, 8, 3)) / 255
+    wanted = np.moveaxis((first - first.mean()) / first.std(), -1, 0)
+    np.testing.assert_allclose(inputs[0].numpy(), wanted, atol=1e-12)

@@ -2,7 +2,7 @@
 
 from freeness.spectra import FreenessTest
 from freeness.torch.analyze import AnalyzeOptions, analyze
-from freeness.torch.batch import Batch, batch_of
+from freeness.torch.batch import Batch
 from freeness.torch.build import build
 from freeness.torch.curvature import (
     AdamOptions,
@@ -40,6 +40,7 @@ from freeness.torch.start_facts import start_facts
 from freeness.torch.state import untouched
 from freeness.torch.swap import SwappedActivation, swap_activations_
 from freeness.torch.trace import Trace, trace
+from freeness.torch.user_data import batch_of
 
 __all__ = [
     "AdamOptions",

@@ -32,7 +32,6 @@ from freeness.meanfield import Signals
 from freeness.network import Activation, Convolution, Dense, Network
 from freeness.spectra import Measurement, NeuronSignals, Prediction, predict_fisher, predict_jacobian, weight_spread
 from freeness.torch.analysis_rate import batch_curvature
-from freeness.torch.batch import batch_of
 from freeness.torch.curvature_matrices import CHUNK
 from freeness.torch.estimate import estimate_fisher, estimate_jacobian
 from freeness.torch.freeness_tests import freeness_test
@@ -44,6 +43,7 @@ from freeness.torch.packed import packed
 from freeness.torch.signals import WeightSignal, realised_neurons, realised_signals, weight_signals
 from freeness.torch.state import untouched
 from freeness.torch.trace import Trace, trace
+from freeness.torch.user_data import batch_of
 
 _LOG = logging.getLogger(__name__)
 _POSITIONS = 16  # of a convolution at most for which spectra are predicted

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from freeness.data import Factory, Gaussian, Source, load, made_by, source_of
 from freeness.errors import InputError, brief
-from freeness.torch.batch import Batch, batch_of
+from freeness.torch.batch import Batch
 from freeness.torch.load import check_seed
 from freeness.torch.outputs import OutputKey, required_arguments, run, select_output
 from freeness.torch.state import random_kept, untouched
+from freeness.torch.user_data import batch_of
 
 _SIDES = (28, 32, 64, 224, 16, 8)  # of images that are tried
 _STEPS = 16  # of sequences

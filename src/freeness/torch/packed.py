@@ -28,10 +28,17 @@ class _Slot:
 
     def taken(self, rows: Tensor) -> Any:
         if self.start < 0:
-            return self.constant
+            return self._shared(rows)
         part = rows[..., self.start : self.start + math.prod(self.shape)]
         part = part.reshape(*rows.shape[:-1], *self.shape)
         return part.to(part.dtype if self.dtype.is_floating_point else self.dtype)
+
+    def _shared(self, rows: Tensor) -> Any:
+        """What is the same for all samples, where the rows are and in their precision."""
+        if not isinstance(self.constant, Tensor):
+            return self.constant
+        floating = self.constant.is_floating_point() and rows.is_floating_point()
+        return self.constant.to(rows.device, rows.dtype if floating else self.constant.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,11 +88,11 @@ def packed(model: nn.Module, batch: Batch) -> tuple[nn.Module, Tensor]:
     if batch.single:
         return model, batch.args[0]
     values = [*batch.args, *batch.kwargs.values()]
-    rows = [value for value in values if _has_rows(value, batch)]
+    rows = [value for value in values if batch.has_rows(value)]
     dtype = _common(rows)
     slots, start = [], 0
     for value in values:
-        if not _has_rows(value, batch):
+        if not batch.has_rows(value):
             slots.append(_Slot(-1, (), torch.int64, value))
             continue
         shape = tuple(value.shape[1:])
@@ -94,10 +101,6 @@ def packed(model: nn.Module, batch: Batch) -> tuple[nn.Module, Tensor]:
     args, named = slots[: len(batch.args)], slots[len(batch.args) :]
     layout = _Layout(tuple(args), dict(zip(batch.kwargs, named, strict=True)), not dtype.is_floating_point)
     return _with_layout(model, layout), torch.cat([value.reshape(batch.count, -1).to(dtype) for value in rows], 1)
-
-
-def _has_rows(value: Any, batch: Batch) -> bool:
-    return isinstance(value, Tensor) and value.ndim > 0 and len(value) == batch.count
 
 
 def _common(rows: list[Tensor]) -> torch.dtype:

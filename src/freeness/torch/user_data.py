@@ -1,0 +1,212 @@
+"""What a user passes as data, as one record."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from freeness.errors import InputError, brief
+from freeness.torch.batch import Batch, joined, sample_shapes
+from freeness.torch.outputs import required_arguments
+from freeness.torch.state import random_kept, untouched
+
+LABELS = ("labels", "label", "targets", "target", "label_ids")  # of a dict; Hugging Face's name first
+_BATCHES = 8  # of a loader that are taken
+_COLLATED = 64  # samples of a Dataset, which has no batch size of its own
+_TRIED = 2  # samples that are run to see that the model takes them
+
+
+def batch_of(data: object, model: nn.Module, *, batches: int = _BATCHES) -> Batch:
+    """Data as users have them, as one record that fits the model.
+
+    Args:
+        data: inputs; (inputs, targets); ((first, second), targets) for several inputs; a dict for ``model(**batch)`` with its
+            labels inside; or a DataLoader, a Dataset or any iterable of these, of which the first batches are taken and put
+            together as far as they have one shape. Tensors or arrays, samples first. A record is only moved.
+        model: any module; left as it was, and so is the random state.
+        batches: of a loader that are taken; an iterator is left behind them.
+
+    Returns:
+        The record. Whole numbers stay whole where the model takes them, and become floating numbers where it does not.
+
+    Raises:
+        InputError: no such data, or a model that does not take them; one sentence says what it takes.
+
+    Example:
+        >>> class Sum(nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.layer = nn.Linear(2, 1)
+        ...     def forward(self, x, y):
+        ...         return self.layer(x) + y
+        >>> batch = batch_of(((np.ones((3, 2)), np.zeros((3, 1))), np.zeros(3)), Sum())
+        >>> batch.outputs(Sum()).shape, batch.count
+        (torch.Size([3, 1]), 3)
+    """
+    if isinstance(data, Batch):
+        found = data
+    else:
+        with random_kept():
+            found = _together(data, model, batches)
+    first = next(model.parameters(), None)
+    if first is not None:
+        found = found.to(first.device, first.dtype if first.is_floating_point() else None)
+    return found if isinstance(data, Batch) else _fitting(found, model)
+
+
+def _together(data: object, model: nn.Module, batches: int) -> Batch:
+    """One batch, or the first ones of a loader as one."""
+    if not _is_loader(data):
+        return _one(data, model)
+    loader: Any = DataLoader(data, _COLLATED) if isinstance(data, Dataset) else data
+    with _generators_kept(loader):
+        parts = [_one(found, model) for found in islice(iter(loader), batches)]
+    if not parts:
+        raise InputError(f"expected batches from the {type(data).__name__}, got none; let it give at least one.")
+    kept = [part for part in parts if sample_shapes(part) == sample_shapes(parts[0])]
+    declared = getattr(loader, "batch_size", None)
+    size = declared if isinstance(declared, int) and declared > 0 else parts[0].count
+    described = f"the first {len(kept)} batches of {size}" if len(kept) > 1 else f"one batch of {parts[0].count}"
+    return replace(joined(kept), size=size, described=f"{described} of the {type(data).__name__}")
+
+
+def _is_loader(data: object) -> bool:
+    """Whether it gives batches one after the other; tensors, pairs and dicts are one batch themselves."""
+    if isinstance(data, Tensor | np.ndarray | Mapping | str | bytes):
+        return False
+    if isinstance(data, Dataset):
+        return True
+    if isinstance(data, tuple | list):  # of tuples and dicts only
+        return isinstance(data, list) and bool(data) and all(isinstance(part, tuple | list | Mapping) for part in data)
+    return isinstance(data, Iterable)
+
+
+def _one(data: object, model: nn.Module) -> Batch:
+    """One batch: its arguments and targets as tensors."""
+    if isinstance(data, Mapping):
+        return _of_dict(data, model)
+    if isinstance(data, tuple | list) and data:
+        return _of_parts(list(data), model)
+    return _counted((_tensor(data, "inputs"),), {}, None)
+
+
+def _of_dict(data: Mapping[Any, Any], model: nn.Module) -> Batch:
+    """model(**batch); labels are taken out, and told where the model takes them itself."""
+    parameters = inspect.signature(model.forward).parameters
+    anything = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    if "inputs" in data and "inputs" not in parameters:
+        return _of_parts([data["inputs"], *[data["targets"]] * ("targets" in data)], model)
+    label = next((name for name in LABELS if name in data), "")
+    kwargs = {str(name): _entry(value, str(name)) for name, value in data.items() if name != label}
+    strange = [name for name in kwargs if name not in parameters and not anything]
+    if strange:
+        raise InputError(
+            f"expected entries that {type(model).__name__} takes ({', '.join(parameters)}), got {strange[0]!r}; leave it out of "
+            f"the batch, or name labels {LABELS[0]!r}."
+        )
+    targets = _tensor(data[label], label) if label else None
+    return replace(_counted((), kwargs, targets), labels=label if label in parameters else "")
+
+
+def _of_parts(data: list[Any], model: nn.Module) -> Batch:
+    """(inputs, targets), where the model needs fewer arguments than there are; otherwise inputs alone."""
+    inner = data[0]
+    if len(data) <= 2 and isinstance(inner, Mapping):
+        found = _of_dict(inner, model)
+        return found if len(data) == 1 else replace(found, targets=_tensor(data[1], "targets"), labels="")
+    several = isinstance(inner, tuple | list) and any(isinstance(part, Tensor | np.ndarray) for part in inner)
+    if len(data) == 2 and several:
+        return _counted(tuple(_entry(part, "inputs") for part in inner), {}, _tensor(data[1], "targets"))
+    needed = len(required_arguments(model))
+    parts = tuple(_tensor(part, "inputs") for part in data)
+    classes = parts[-1].ndim == 1 and not parts[-1].is_floating_point()  # which a model hardly takes as an input
+    if len(data) == 1 or (needed > 1 and needed >= len(data) and not classes):
+        return _counted(parts, {}, None)
+    return _counted(parts[:-1], {}, parts[-1])
+
+
+def _counted(args: tuple[Any, ...], kwargs: Mapping[str, Any], targets: Tensor | None) -> Batch:
+    """The record, where the first tensor tells how many samples there are."""
+    first = next((value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)), None)
+    if first is None or first.ndim == 0 or len(first) == 0:
+        got = "no tensor" if first is None else f"shape {tuple(first.shape)}"
+        raise InputError(f"expected inputs with the samples first, got {got}; add a leading dimension.")
+    count = len(first)
+    if targets is not None and (targets.ndim == 0 or len(targets) != count):
+        raise InputError(
+            f"expected a target for each of {count} inputs, got shape {tuple(targets.shape)}; pass as many."
+        )
+    return Batch(args, kwargs, targets, count=count, described=f"{count} samples")
+
+
+def _entry(value: Any, name: str) -> Any:
+    """A tensor; what is no numbers (None, a switch) as it is."""
+    return value if value is None or isinstance(value, bool | str | int | float) else _tensor(value, name)
+
+
+def _tensor(value: Any, name: str) -> Tensor:
+    if isinstance(value, Tensor):
+        tensor = value.detach()
+    else:
+        try:
+            tensor = torch.from_numpy(np.array(value))  # a copy: what is the user's is not written to
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise InputError(
+                f"expected {name} as a tensor or an array, got {brief(error)} from {type(value).__name__}; convert it."
+            ) from error
+    if tensor.is_complex():
+        raise InputError(f"expected real {name}, got complex numbers; pass real and imaginary parts as features.")
+    whole = not tensor.is_floating_point() and tensor.dtype not in (torch.bool, torch.int64)
+    return tensor.long() if whole else tensor
+
+
+@contextmanager
+def _generators_kept(loader: object) -> Iterator[None]:
+    """A block that leaves the loader's own generators as they were."""
+    batches = getattr(loader, "batch_sampler", None)
+    holders = (loader, getattr(loader, "sampler", None), batches, getattr(batches, "sampler", None))
+    found = [getattr(holder, "generator", None) for holder in holders]
+    kept = [(each, each.get_state()) for each in found if isinstance(each, torch.Generator)]
+    try:
+        yield
+    finally:
+        for each, state in kept:
+            each.set_state(state)
+
+
+def _fitting(batch: Batch, model: nn.Module) -> Batch:
+    """The record in the form in which the model runs: whole numbers kept or not, labels left out or not.
+
+    Raises:
+        InputError: it runs in none; the trouble of the first is told.
+    """
+    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.get_default_dtype())
+
+    def floating(value: Any) -> Any:
+        whole = isinstance(value, Tensor) and not value.is_floating_point() and value.dtype != torch.bool
+        return value.to(dtype) if whole else value
+
+    kwargs = {name: floating(value) for name, value in batch.kwargs.items()}
+    converted = replace(batch, args=tuple(map(floating, batch.args)), kwargs=kwargs)
+    candidates: list[Callable[[], Batch]] = [lambda: batch, lambda: converted]
+    if batch.labels:  # as a model does that makes the decoder's inputs of them
+        candidates.insert(1, lambda: replace(batch, kwargs={**batch.kwargs, batch.labels: batch.targets}))
+    problems = []
+    for candidate in candidates:
+        found = candidate()
+        try:
+            with untouched(model), torch.no_grad():
+                found.part(0, _TRIED).call(model)
+            return found
+        except InputError as error:
+            problems.append(error)
+    raise problems[0]
