@@ -102,14 +102,14 @@ def test_adam_preconditioner_is_the_root_mean_square_of_mini_batch_gradients() -
 
 def batch_dual(traced: Trace, inputs: Tensor, loss: Loss) -> Tensor:
     """(1/B) H^{1/2} J J^T H^{1/2} over samples and outputs, block by block from the layers; no torch.func anywhere."""
-    passes = [layer_values(traced, x) for x in inputs]
+    passes = [layer_values(traced.chain, x) for x in inputs]
     factors = [_factors(traced, x) for x in inputs]
     outputs = torch.stack([values[-1] for values in passes])
     values, vectors = torch.linalg.eigh(output_hessians(outputs, loss))
     roots = vectors * values.clamp_min(0).sqrt()[:, None] @ vectors.transpose(1, 2)
     rows = len(inputs) * outputs.shape[1]
     gram = torch.zeros(rows, rows, dtype=torch.float64)
-    for i, step in enumerate(traced.steps):
+    for i, step in enumerate(traced.chain.steps):
         if isinstance(step, DenseStep):
             after = [_jacobian(f[i + 1 :]) if f[i + 1 :] else torch.eye(outputs.shape[1]).double() for f in factors]
             back = torch.cat([root @ matrix for root, matrix in zip(roots, after, strict=True)])

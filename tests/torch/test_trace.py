@@ -17,6 +17,7 @@ from freeness.errors import InputError
 from freeness.network import Activation, Dense
 from freeness.torch import Trace, trace
 from freeness.torch.elementwise import derivative
+from freeness.torch.steps import ElementwiseStep
 from freeness.torch.trace import read_chain
 from tests.torch.models import Residual, ValueDependent, covered_models
 
@@ -40,8 +41,9 @@ def test_record_and_steps_compute_the_same_function(style: str) -> None:
     model, example = covered_models()[style]
     traced = trace(model.double(), example.double())
     grid = torch.linspace(-3, 3, 61, dtype=torch.float64) + 0.0123
-    for layer, step in zip(traced.network.layers, traced.steps, strict=True):
+    for layer, step in zip(traced.network.layers, traced.chain.steps, strict=True):
         if isinstance(layer, Activation):
+            assert isinstance(step, ElementwiseStep)
             np.testing.assert_allclose(layer.function.function(grid.numpy()), step(grid).numpy(), rtol=1e-6, atol=1e-9)
             slopes = derivative(step.function, grid).numpy()
             np.testing.assert_allclose(layer.function.derivative(grid.numpy()), slopes, rtol=1e-5, atol=1e-9)

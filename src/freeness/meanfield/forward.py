@@ -40,6 +40,7 @@ from freeness.network import (
     ScaledIdentity,
     Sum,
     Weights,
+    check_plain,
     described,
 )
 from freeness.numerics.quadrature import gaussian_nodes
@@ -179,6 +180,7 @@ def compiled(network: Network, stream: Stream, whole: Pairs | None) -> Compiled:
 
 def _behind(node: Node, streams: dict[str, Stream], wholes: dict[str, Pairs | None]) -> tuple[Stream, Step]:
     """A node's operation applied; independent weights are a new source."""
+    check_plain(node)
     given = tuple(streams[name] for name in node.inputs)
     if node.operation.arity == 1:
         found, step = forward(node.operation, given[0], wholes[node.inputs[0]])

@@ -10,11 +10,12 @@ from freeness.gaussian import (
 )
 from freeness.network.builders import Branch, cnn, mixer, mlp, resnet
 from freeness.network.ensembles import Ensemble, Gaussian, Haar, Measured, ScaledIdentity
-from freeness.network.graph import INPUT, Network, Node, Residual
+from freeness.network.graph import INPUT, Network, Node, Residual, check_plain
 from freeness.network.operations import (
     Activation,
     Attention,
     Concatenation,
+    Constant,
     Convolution,
     Dense,
     Dropout,
@@ -30,6 +31,7 @@ from freeness.network.operations import (
     Selection,
     Sum,
     TokenMixing,
+    Upsampling,
     Weights,
     described,
 )
@@ -42,6 +44,7 @@ __all__ = [
     "Attention",
     "Branch",
     "Concatenation",
+    "Constant",
     "Convolution",
     "Dense",
     "Dropout",
@@ -65,10 +68,12 @@ __all__ = [
     "Selection",
     "Sum",
     "TokenMixing",
+    "Upsampling",
     "Weights",
     "activation",
     "activation_names",
     "affine_image",
+    "check_plain",
     "cnn",
     "custom_activation",
     "described",

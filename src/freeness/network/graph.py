@@ -6,7 +6,17 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from freeness.errors import InputError, is_real
-from freeness.network.operations import Activation, Dense, Operation, Sum, Weights, described
+from freeness.network.operations import (
+    Activation,
+    Constant,
+    Convolution,
+    Dense,
+    Normalisation,
+    Operation,
+    Sum,
+    Weights,
+    described,
+)
 
 INPUT = "input"
 """The name of what enters a network."""
@@ -14,15 +24,19 @@ INPUT = "input"
 
 @dataclass(frozen=True)
 class Node:
-    """An operation at its place: the name of what it gives, and the names of the signals it reads, in order."""
+    """An operation at its place: the name of what it gives, and the names of the signals it reads, in order.
+
+    ``shares``: the name of an earlier node whose weights these are, "" of weights of its own.
+    """
 
     name: str
     operation: Operation
     inputs: tuple[str, ...]
+    shares: str = ""
 
     def __post_init__(self) -> None:
         arity, count = self.operation.arity, len(self.inputs)
-        if count < 1 or (arity is not None and count != arity):
+        if count < 1 if arity is None else count != arity:
             raise InputError(
                 f"expected {'signals' if arity is None else arity} into {described(self.operation)}, got {count}; wire it anew."
             )
@@ -106,9 +120,9 @@ class Network:
 
     @property
     def is_sequence(self) -> bool:
-        """Whether every operation reads what the one before it gave, and nothing else."""
+        """Whether every operation reads what the one before it gave, and nothing else, with weights of its own."""
         before = (INPUT, *(node.name for node in self.nodes))
-        return all(node.inputs == (name,) for node, name in zip(self.nodes, before, strict=False))
+        return all(node.inputs == (name,) and not node.shares for node, name in zip(self.nodes, before, strict=False))
 
     @property
     def is_chain(self) -> bool:
@@ -157,12 +171,35 @@ class Network:
         kept = tuple(one for one in self.operations if isinstance(one, (Dense, Activation)))
         if len(kept) < len(self.nodes) or not self.is_sequence:
             other = next((one for one in self.operations if not isinstance(one, (Dense, Activation))), None)
-            found = "signals that go two ways" if other is None else described(other)
+            shared = any(node.shares for node in self.nodes)
+            ways = "one weight at several places" if shared else "signals that go two ways"
+            found = ways if other is None else described(other)
             raise InputError(
                 f"expected a chain of fully connected layers and activations, got {found}; this way of computing "
                 "covers no other layers."
             )
         return kept
+
+
+def check_plain(node: Node) -> None:
+    """Refuse what no theory knows yet of an operation that it covers otherwise.
+
+    Raises:
+        InputError: weights of an earlier node, groups, dilation, or a constant.
+    """
+    operation, extra = node.operation, ""
+    if isinstance(operation, Constant):
+        extra = "beside the signal"
+    elif node.shares:
+        extra = f"with the weights of {node.shares!r}"
+    elif isinstance(operation, Convolution | Normalisation) and operation.groups > 1:
+        extra = f"of {operation.groups} groups"
+    elif isinstance(operation, Convolution) and operation.dilation > 1:
+        extra = f"of dilation {operation.dilation}"
+    if extra:
+        raise InputError(
+            f"expected layers that theory covers, got {described(operation)} {extra}; measure the spectra, which needs no theory."
+        )
 
 
 def _wired(steps: Iterable[Step]) -> tuple[Node, ...]:

@@ -27,6 +27,7 @@ from freeness.network import (
     Pooling,
     Sum,
     TokenMixing,
+    check_plain,
     described,
 )
 
@@ -132,6 +133,7 @@ class Builder:
         known = {INPUT: signal}
         last = {name: index for index, node in enumerate(network.nodes) for name in node.inputs}
         for index, node in enumerate(network.nodes):
+            check_plain(node)
             given = tuple(known[name] for name in node.inputs)
             for name in {name for name in node.inputs if last[name] == index}:
                 del known[name]

@@ -323,10 +323,11 @@ def _activations(network: Network) -> list[str | None]:
 def _row(index: int, passed: WeightSignal, activation: str | None) -> LayerRow:
     """A weight layer by itself, in a network that is no chain: χ is not that of one path."""
     layer = passed.layer
-    if isinstance(layer, Dense):
-        fan_in, fan_out = layer.fan_in, layer.fan_out
+    if isinstance(layer, Convolution):
+        fan_in, fan_out = layer.channels_in // layer.groups * math.prod(layer.kernel), layer.channels_out
     else:
-        fan_in, fan_out = layer.channels_in * math.prod(layer.kernel), layer.channels_out
+        assert isinstance(layer, Dense)
+        fan_in, fan_out = layer.fan_in, layer.fan_out
     return LayerRow(
         index=index,
         name=layer.name,
@@ -505,6 +506,8 @@ def _predict(
 ) -> tuple[tuple[Prediction | None, Prediction | None], str]:
     """Both predictions, or none with the reason why theory does not cover this network."""
     try:
+        if not traced.covered:
+            raise InputError(traced.refusal)
         network = traced.network
         if isinstance(signals, NeuronSignals):
             _check_positions(signals)

@@ -15,7 +15,7 @@ from freeness.network import activation, activation_names
 from freeness.torch.elementwise import TorchFunction
 from freeness.torch.kernels import Convolution
 from freeness.torch.labelled import load_data
-from freeness.torch.steps import ElementwiseStep, walk_steps
+from freeness.torch.steps import ElementwiseStep
 from freeness.torch.swap import function_of
 from freeness.torch.trace import Trace, trace
 
@@ -108,7 +108,7 @@ def design_target(model: nn.Module) -> DesignTarget:
     if not read.covered:
         own = any(type(module).__module__.split(".")[0] != "torch" for module in model.modules())
         return DesignTarget(modules, own and not modules, calls, beside, True, left)
-    steps = [step for step in walk_steps(read.steps) if isinstance(step, ElementwiseStep)]
+    steps = [step.compute for step in read.steps if isinstance(step.compute, ElementwiseStep)]
     table = tuple(activation(name) for name in sorted(activation_names(), key=lambda name: name not in calls))
     named = [_named(TorchFunction(step.function)(_PROBES), (*modules, *table)) for step in steps]
     functions = _distinct([function for function in named if function is not None])

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from freeness.errors import InputError
+from freeness.network import INPUT, Activation, Dense
+from freeness.torch.elementwise import activation_function
 from freeness.torch.graph_view import export
+from freeness.torch.layout import Typing, whole
+from freeness.torch.operations.linear import bias_facts
 from freeness.torch.reading import read_graph
-from freeness.torch.steps import DenseStep, ElementwiseStep, ShapeStep, Step
+from freeness.torch.recognise import recognise
+from freeness.torch.steps import DenseStep, ElementwiseStep, Read, Reshaped, Step
+
+_Compute = DenseStep | ElementwiseStep
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +32,7 @@ class _Call:
 
 
 def hooked_steps(model: nn.Module, example: Tensor) -> tuple[Step, ...]:
-    """The steps of ``model`` on ``example``, from the modules without children in the order in which they run.
+    """The steps of a chain that ``model`` is on ``example``, from the modules without children in the order in which they run.
 
     Calls between modules (``torch.tanh(x)`` in a forward) leave no hook; they are noticed because a module then does
     not receive what the one before it returned, and refused.
@@ -33,14 +41,53 @@ def hooked_steps(model: nn.Module, example: Tensor) -> tuple[Step, ...]:
         InputError: an operation between two modules, or a module that is neither Linear nor elementwise.
     """
     calls = _record(model, example)
-    steps: list[Step] = []
+    found: list[_Compute] = []
     before = example
     place = "the input"
     for call in calls:
         _check_handed_on(before, call.given, f"{place} and module {call.name!r}")
-        steps += _steps_of(call)
+        found += _steps_of(call)
         before, place = call.returned, f"module {call.name!r}"
+    any_trained = any(parameter.requires_grad for parameter in model.parameters())
+    return _chained(_merged(found), example, any_trained)
+
+
+def _merged(found: list[_Compute]) -> list[_Compute]:
+    """Elementwise neighbours become one: their D are functions of the same h, not independent."""
+    merged: list[_Compute] = []
+    for compute in found:
+        last = merged[-1] if merged else None
+        if isinstance(compute, ElementwiseStep) and isinstance(last, ElementwiseStep):
+            merged[-1] = ElementwiseStep(last.name, last.function.then(compute.function))
+        else:
+            merged.append(compute)
+    return merged
+
+
+def _chained(found: list[_Compute], example: Tensor, any_trained: bool) -> tuple[Step, ...]:
+    """One behind another, on vectors."""
+    batched = example.ndim > 1
+    features = example.numel() // (len(example) if batched else 1)
+    samples = (whole("samples", len(example)),) if batched else ()
+    typing, dims = Typing(channels=features), (*samples, whole("channels", features))
+    read = Read(INPUT, typing, dims, (Reshaped((-1, features) if batched else (features,)),))
+    steps: list[Step] = []
+    for number, compute in enumerate(found):
+        features = len(compute.weight) if isinstance(compute, DenseStep) else features
+        taken = {step.name for step in steps} | {"", INPUT}
+        name = compute.name if compute.name not in taken else f"{compute.name}.{number}"
+        record = partial(_layer, compute, any_trained)
+        typing, dims = Typing(channels=features), (*samples, whole("channels", features))
+        steps.append(Step(name, (read,), compute, record, typing, dims))
+        read = Read(name, typing, dims)
     return tuple(steps)
+
+
+def _layer(compute: _Compute, any_trained: bool) -> Dense | Activation:
+    if isinstance(compute, ElementwiseStep):
+        return Activation(activation_function(compute.function), compute.name)
+    fan_out, fan_in = compute.weight.shape
+    return Dense(fan_in, fan_out, recognise(compute.weight), *bias_facts(compute.bias, any_trained), compute.name)
 
 
 def _record(model: nn.Module, example: Tensor) -> list[_Call]:
@@ -86,20 +133,21 @@ def _check_handed_on(before: Tensor, given: Tensor, place: str) -> None:
         )
 
 
-def _steps_of(call: _Call) -> tuple[Step, ...]:
+def _steps_of(call: _Call) -> list[_Compute]:
     if isinstance(call.module, nn.Linear) and type(call.module.weight) is nn.Parameter:
         if call.given.ndim > 2:
             raise InputError(
                 f"expected Linear on a batch of vectors, got shape {tuple(call.given.shape)} in module {call.name!r}; "
                 f"flatten it first."
             )
-        return (DenseStep(call.name, call.module.weight, call.module.bias),)
+        return [DenseStep(call.name, call.module.weight, call.module.bias)]
     view = export(call.module, call.given, call.name)
     reading = None if view is None else read_graph(view, call.given)
-    if reading is not None and reading.steps is not None:
-        steps = tuple(step for step in reading.steps if not isinstance(step, ShapeStep))
-        if all(isinstance(step, (DenseStep, ElementwiseStep)) for step in steps):
-            return steps
+    if reading is not None and not any(operation.theory == "none" for operation in reading.operations):
+        found = [step.compute for step in reading.steps]
+        plain = [one for one in found if isinstance(one, DenseStep | ElementwiseStep)]
+        if len(plain) == len(found):
+            return plain
     raise InputError(
         f"expected Linear layers and elementwise activations only, got module {call.name!r} ({type(call.module).__name__}) "
         "in a model that torch.export cannot read; replace it."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +11,9 @@ from torch import Tensor
 from freeness.errors import InputError
 from freeness.laws import Empirical
 from freeness.meanfield.signals import ActivationSignal, DenseSignal, NeuronSignals, Signals
-from freeness.network import Convolution, Dense
+from freeness.network import INPUT, Weights
 from freeness.torch.elementwise import derivative
-from freeness.torch.steps import ConvolutionStep, DenseStep, ResidualStep, Step
+from freeness.torch.steps import DenseStep, run_steps
 from freeness.torch.trace import Chain, Trace
 
 
@@ -73,20 +72,22 @@ def realised_neurons(trace: Trace, x: Tensor) -> NeuronSignals:
         [(4,), (2,)]
     """
     passed = weight_signals(trace, x)
-    return NeuronSignals(_array(passed[0].given), tuple(_array(each.returned) for each in passed))
+    first = next(read for step in trace.steps for read in step.reads if read.name == INPUT)
+    value = first({INPUT: trace.input(x).double()})
+    return NeuronSignals(_array(first.canonical(value)), tuple(_array(each.returned) for each in passed))
 
 
 @dataclass(frozen=True, eq=False)
 class WeightSignal:
-    """What a weight layer of the record is given and returns, (1, …) in float64."""
+    """What a weight layer of the record is given and returns, (1, channels, *positions) in float64."""
 
-    layer: Dense | Convolution
+    layer: Weights
     given: Tensor
     returned: Tensor
 
 
 def weight_signals(trace: Trace, x: Tensor) -> list[WeightSignal]:
-    """Inputs and outputs of every weight layer at one sample, those of branches where they stand.
+    """Inputs and outputs of every weight layer at one sample, in the order of the network's.
 
     Args:
         trace: a traced model that has a network.
@@ -95,28 +96,21 @@ def weight_signals(trace: Trace, x: Tensor) -> list[WeightSignal]:
     Raises:
         InputError: as :func:`realised_neurons`.
     """
-    layers = [layer for layer in trace.network.walk() if isinstance(layer, (Dense, Convolution))]
-    value = trace.input(x).to(trace.weights[0].device, torch.float64)
-    found: list[tuple[Tensor, Tensor]] = []
+    layers = iter(trace.network.weights)
+    value = trace.input(x).to(trace.weights[0].device)
+    found = []
     with torch.no_grad():
-        _follow(trace.steps, value if trace.batched else value[None], found)
-    for layer, (_, h) in zip(layers, found, strict=True):
-        if not bool(h.isfinite().all()):
-            raise InputError(
-                f"expected finite signals, got NaN or infinity after {layer.name!r}; scale the weights or the input down."
-            )
-    return [WeightSignal(layer, given, h) for layer, (given, h) in zip(layers, found, strict=True)]
-
-
-def _follow(steps: Sequence[Step], x: Tensor, found: list[tuple[Tensor, Tensor]]) -> Tensor:
-    for step in steps:
-        if isinstance(step, ResidualStep):
-            x = step.skip * x + step.scale * _follow(step.branch, x, found)
-            continue
-        given, x = x, step(x)
-        if isinstance(step, (DenseStep, ConvolutionStep)):
-            found.append((given, x))
-    return x
+        for passed in run_steps(trace.steps, value, torch.float64):
+            if passed.step.weight is None:
+                continue
+            layer = next(layers)
+            if not bool(passed.value.isfinite().all()):
+                raise InputError(
+                    f"expected finite signals, got NaN or infinity after {layer.name!r}; scale the weights or the input down."
+                )
+            given = passed.step.reads[0].canonical(passed.given[0])
+            found.append(WeightSignal(layer, given, passed.step.canonical(passed.value)))
+    return found
 
 
 def _array(value: Tensor) -> np.ndarray:

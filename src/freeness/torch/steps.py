@@ -1,18 +1,84 @@
-"""What a traced model is made of: weight layers and functions in between, holding the model's own tensors."""
+"""What a traced model is made of: one step a node of the record, computed by the model's own tensors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from torch.nn import functional
 
-from freeness.network import Flatten, Normalisation, Pooling
-from freeness.torch.elementwise import Expression, Operation
+from freeness.network import INPUT, Operation
+from freeness.torch.elementwise import Expression, Slot
+from freeness.torch.layout import Dims, Typing
 
 _STRIP = 64  # rows of W that are converted at a time
+
+
+@dataclass(frozen=True)
+class Reshaped:
+    """Another shape of a tensor; one size is -1, that of the axis with the samples."""
+
+    sizes: tuple[int, ...]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """x in this shape."""
+        return x.reshape(self.sizes)
+
+
+@dataclass(frozen=True)
+class Permuted:
+    """The axes of a tensor in another order."""
+
+    axes: tuple[int, ...]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """x with its axes permuted."""
+        return x.permute(self.axes)
+
+
+Move = Reshaped | Permuted
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """A tensor that does not depend on the input: the model's own, or computed anew whenever ``value`` is called."""
+
+    value: Callable[[], Tensor]
+    name: str = ""
+    tensor: Tensor | None = None
+    trained: bool = False
+
+    @property
+    def what(self) -> str:
+        """For a message."""
+        if self.trained or isinstance(self.tensor, nn.Parameter):
+            return f"the trained parameter {self.name!r}"
+        return f"the tensor {self.name!r}" if self.name else "a computed tensor"
+
+
+@dataclass(frozen=True, eq=False)
+class Read:
+    """A signal that a step reads: the name of the step that gives it, how the tensor is moved on the way, and lies then."""
+
+    name: str
+    typing: Typing
+    dims: Dims
+    moves: tuple[Move, ...] = ()
+
+    def canonical(self, value: Tensor) -> Tensor:
+        """What is read, as (samples, channels, *positions)."""
+        return self.typing.canonical(value, self.dims)
+
+    def __call__(self, values: Mapping[str, Tensor]) -> Tensor:
+        """The tensor as the step takes it."""
+        found = values[self.name]
+        for move in self.moves:
+            found = move(found)
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,82 +115,111 @@ class ElementwiseStep:
 
 
 @dataclass(frozen=True, eq=False)
-class ConvolutionStep:
-    """A convolution with the model's own tensors; ``calls`` are the padding, if any, and the convolution."""
+class Calls:
+    """torch's calls, one after the other: slots 0, 1, … are the signals that the step reads, then the results.
 
-    name: str
-    weight: Tensor
-    bias: Tensor | None
-    calls: tuple[Operation, ...]
-    padding: Literal["circular", "zeros", "valid"]
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """The convolution of (B, channels, *positions)."""
-        for call in self.calls:
-            x = call(x)
-        return x
-
-
-@dataclass(frozen=True, eq=False)
-class FunctionStep:
-    """A normalisation or pooling: torch's own call, and the layer that it is."""
-
-    name: str
-    call: Operation
-    layer: Normalisation | Pooling
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """The call's value."""
-        return self.call(x)
-
-
-@dataclass(frozen=True, eq=False)
-class ShapeStep:
-    """Another shape of every sample; ``layer`` is None where no layer stands for that."""
-
-    name: str
-    shape: tuple[int, ...]
-    layer: Flatten | None
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """(B, …) in the new shape."""
-        return x.reshape(len(x), *self.shape)
-
-
-@dataclass(frozen=True, eq=False)
-class ResidualStep:
-    """skip·x + scale·branch(x)."""
-
-    name: str
-    branch: tuple[Step, ...]
-    scale: float
-    skip: float
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """The sum."""
-        return self.skip * x + self.scale * run_steps(self.branch, x)
-
-
-ChainStep = DenseStep | ElementwiseStep
-Step = DenseStep | ElementwiseStep | ConvolutionStep | FunctionStep | ShapeStep | ResidualStep
-
-
-def run_steps(steps: Sequence[Step], x: Tensor) -> Tensor:
-    """One after the other.
-
-    Example:
-        >>> import torch
-        >>> run_steps([DenseStep("a", 2 * torch.eye(2), None)], torch.ones(1, 2))
-        tensor([[2., 2.]])
+    ``weight`` and ``bias`` are the model's own tensors where the calls multiply by them, ``item`` the one that is looked at of
+    several results.
     """
-    for step in steps:
-        x = step(x)
-    return x
+
+    calls: tuple[Call, ...]
+    weight: Tensor | None = None
+    bias: Tensor | None = None
+    item: int | None = None
+
+    def __call__(self, *values: Tensor) -> Tensor:
+        """The last result."""
+        known: list[Any] = list(values)
+        for call in self.calls:
+            known.append(call(known))
+        return known[-1] if self.item is None else known[-1][self.item]
 
 
-def walk_steps(steps: Sequence[Step]) -> Iterator[Step]:
-    """All steps in the order of the forward pass, a residual one before its branch."""
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call with slots in the place of signals; the model's tensors are taken in the dtype of the signals."""
+
+    target: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, values: Sequence[Tensor]) -> Any:
+        """Its result; what it would write to is copied before."""
+        dtype = next((value.dtype for value in values if value.is_floating_point()), None)
+
+        def filled(argument: Any) -> Any:
+            if isinstance(argument, Slot):
+                return values[argument.index]
+            if isinstance(argument, list | tuple):
+                return type(argument)(filled(part) for part in argument)
+            if isinstance(argument, Given):
+                argument = argument.value()
+            if not isinstance(argument, Tensor):
+                return argument
+            found = argument.detach()
+            return found.to(dtype) if dtype is not None and found.is_floating_point() else found
+
+        arguments = [filled(argument) for argument in self.arguments]
+        mutable = isinstance(self.target, torch._ops.OpOverload) and self.target._schema.is_mutable
+        if mutable and isinstance(arguments[0], Tensor):
+            arguments[0] = arguments[0].clone()
+        return self.target(*arguments, **{key: filled(value) for key, value in self.options.items()})
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A node of the record: what it reads, what computes it, and the record itself, made when it is asked for.
+
+    ``record`` is None of a call that has none; ``typing`` and ``dims`` say how the tensor that is computed lies.
+    """
+
+    name: str
+    reads: tuple[Read, ...]
+    compute: Callable[..., Tensor]
+    record: Callable[[], Operation] | None
+    typing: Typing
+    dims: Dims
+
+    @property
+    def weight(self) -> Tensor | None:
+        """The random matrix, where there is one."""
+        return self.compute.weight if isinstance(self.compute, DenseStep | Calls) else None
+
+    @property
+    def bias(self) -> Tensor | None:
+        """Its bias."""
+        return self.compute.bias if isinstance(self.compute, DenseStep | Calls) else None
+
+    def canonical(self, value: Tensor) -> Tensor:
+        """What it computes, as (samples, channels, *positions)."""
+        return self.typing.canonical(value, self.dims)
+
+
+@dataclass(frozen=True, eq=False)
+class Passed:
+    """A step with the tensors that it was given and the one that it computed."""
+
+    step: Step
+    given: tuple[Tensor, ...]
+    value: Tensor
+
+
+def run_steps(steps: Sequence[Step], x: Tensor, dtype: torch.dtype | None = None) -> Iterator[Passed]:
+    """Every step with what it computes, in order; each sees only what it reads by name.
+
+    Args:
+        steps: in an order in which each reads only what was computed before.
+        x: the input as the model takes it.
+        dtype: of the computation; that of x or, of tokens, of the model when left out.
+    """
+    values = {INPUT: x.to(dtype) if dtype is not None and x.is_floating_point() else x}
+    left = Counter(read.name for step in steps for read in step.reads)
     for step in steps:
-        yield step
-        if isinstance(step, ResidualStep):
-            yield from walk_steps(step.branch)
+        given = tuple(read(values) for read in step.reads)
+        value = step.compute(*given)
+        values[step.name] = value.to(dtype) if dtype is not None and value.is_floating_point() else value
+        for read in step.reads:
+            left[read.name] -= 1
+            if not left[read.name]:
+                values.pop(read.name, None)
+        yield Passed(step, given, values[step.name])

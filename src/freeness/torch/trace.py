@@ -1,9 +1,9 @@
-"""From an nn.Module to a Network: which layers it is made of, and the proof that nothing was missed."""
+"""From an nn.Module to a Network: which operations it is made of, and the proof that nothing was missed."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,30 +12,21 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from freeness.errors import InputError
-from freeness.network import Activation, Convolution, Dense, Network, Operation, Residual
+from freeness.network import INPUT, Network, Node
 from freeness.torch.any_model import Function
-from freeness.torch.elementwise import activation_function
 from freeness.torch.graph_view import export
 from freeness.torch.hooked import hooked_steps
 from freeness.torch.kinds import OTHER, TracedOperation
 from freeness.torch.outputs import OutputKey, run, select_output
 from freeness.torch.reading import Reading, read_graph
-from freeness.torch.recognise import recognise, recognise_kernel
 from freeness.torch.recorded import recorded_operations
 from freeness.torch.state import runs_foreign_code, untouched
-from freeness.torch.steps import (
-    ChainStep,
-    ConvolutionStep,
-    DenseStep,
-    ElementwiseStep,
-    FunctionStep,
-    ShapeStep,
-    Step,
-    run_steps,
-    walk_steps,
-)
+from freeness.torch.steps import DenseStep, ElementwiseStep, Move, Step, run_steps
 
+_SAMPLES = 3
 _REPLAY = {torch.float32: 1e-5, torch.float64: 1e-10, torch.bfloat16: 2e-2}
+
+ChainStep = DenseStep | ElementwiseStep
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +67,9 @@ class Chain:
                 f"expected inputs of shape {('B', *self.input_shape)}, got {tuple(x.shape)}; reshape them."
             )
         with torch.no_grad():
-            return run_steps(self.steps, flat)
+            for step in self.steps:
+                flat = step(flat)
+        return flat
 
     def sample(self, x: Tensor) -> Tensor:
         """One sample as a vector (N_0,) in float64 on the device of the weights.
@@ -105,9 +98,10 @@ class Trace:
     """What was read of a model; anything that theory does not cover is named and can be measured.
 
     ``operations``: every operation that has parameters or changes what theory must know, in the order of the forward pass.
-    ``output``: which tensor is looked at, "" where the model returns one; ``outputs``: its size C for one sample. ``steps``
-    hold the model's own tensors, and are aligned with ``network.layers``, apart from changes of shape; () where there is no
-    network. ``any_trained``: whether the model trains anything; otherwise all biases count.
+    ``output``: which tensor is looked at, "" where the model returns one; ``outputs``: its size C for one sample. ``steps``: one
+    for every node of the network and for every call that has no record, with the model's own tensors; ``moves`` of the last one's
+    tensor lead to the output. ``together``: how many samples are run at once, for calls without a record may hold their number;
+    0: any number. ``any_trained``: whether the model trains anything; otherwise all biases count.
     """
 
     model: nn.Module
@@ -117,6 +111,8 @@ class Trace:
     outputs: int
     operations: tuple[TracedOperation, ...]
     steps: tuple[Step, ...]
+    moves: tuple[Move, ...]
+    together: int
     any_trained: bool
     _chain: Chain | None
     _refusal: str
@@ -126,17 +122,35 @@ class Trace:
         """The framework-free record, made when it is first asked for: telling ensembles takes singular values of all weights.
 
         Raises:
-            InputError: a record cannot stand for this model; the first operation that is in the way is named.
+            InputError: a call that has no record; the first one that is in the way is named.
         """
-        if not self.covered:
+        if not self.complete:
             raise InputError(self._refusal)
-        layers = (layer_of(step, self.any_trained) for step in self.steps)
-        return Network(tuple(layer for layer in layers if layer is not None))
+        first: dict[int, str] = {}
+        nodes = []
+        for step in self.steps:
+            assert step.record is not None
+            shares = "" if step.weight is None else first.setdefault(id(step.weight), step.name)
+            inputs = tuple(read.name for read in step.reads)
+            nodes.append(Node(step.name, step.record(), inputs, "" if shares == step.name else shares))
+        return Network(nodes)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every call has a record, so that there is a ``network``; what theory makes of it is another question."""
+        return not self._refusal
 
     @property
     def covered(self) -> bool:
-        """Whether there is a ``network``."""
-        return bool(self.steps)
+        """Whether there is a ``network`` of kinds of operations that theory covers."""
+        return self.complete and all(operation.theory != "none" for operation in self.operations)
+
+    @property
+    def refusal(self) -> str:
+        """Why theory does not cover the model, in one sentence that names the first operation in the way; "" where it does."""
+        return self._refusal or (
+            "" if self.covered else _missing([one for one in self.operations if one.theory == "none"])
+        )
 
     @property
     def uncovered(self) -> tuple[TracedOperation, ...]:
@@ -165,13 +179,13 @@ class Trace:
 
     @property
     def weights(self) -> tuple[Tensor, ...]:
-        """The weights of linear layers and convolutions, first to last, those of branches included."""
-        return tuple(step.weight for step in walk_steps(self.steps) if isinstance(step, (DenseStep, ConvolutionStep)))
+        """The weights of linear layers, convolutions and embeddings, first to last."""
+        return tuple(step.weight for step in self.steps if step.weight is not None)
 
     @property
     def biases(self) -> tuple[Tensor | None, ...]:
         """Their biases, None where there is none."""
-        return tuple(step.bias for step in walk_steps(self.steps) if isinstance(step, (DenseStep, ConvolutionStep)))
+        return tuple(step.bias for step in self.steps if step.weight is not None)
 
     @property
     def function(self) -> Function:
@@ -192,8 +206,7 @@ class Trace:
             raise InputError(
                 f"expected inputs of shape {('B', *self.input_shape)}, got {tuple(x.shape)}; reshape them."
             )
-        with torch.no_grad():
-            return run_steps(self.steps, x)
+        return _replayed(self.steps, self.moves, x, self.together)
 
     def sample(self, x: Tensor) -> Tensor:
         """One sample of a chain as a vector (N_0,) in float64, see :meth:`Chain.sample`."""
@@ -245,23 +258,31 @@ def trace(model: nn.Module, example: Tensor, output: OutputKey = None) -> Trace:
         (False, ['1'])
     """
     place, reading, expected = _read(model, example, output)
-    shape = tuple(example.shape[1:]) if example.ndim > 1 else tuple(example.shape)
-    operations, steps, chain, refusal = reading.operations, (), None, ""
-    any_trained = any(parameter.requires_grad for parameter in model.parameters())
-    try:
-        steps = _merged(_covered(reading))
-        if not _reproduces(lambda: run_steps(steps, example), expected):
-            raise InputError(_UNFAITHFUL)
-        plain = _chained(steps)
-        chain = None if plain is None else Chain(plain, shape)
-        steps = steps if plain is None else plain
-    except InputError as error:
-        steps, chain, refusal = (), None, str(error)
-        if refusal == _UNFAITHFUL:
-            operations += (TracedOperation("", type(model).__name__, "forward", OTHER.name, "none", refusal),)
+    operations, steps, refusal = reading.operations, reading.steps, _refusal_of(reading)
     batched = example.ndim > 1
-    outputs = expected.numel() // (len(example) if batched else 1)
-    return Trace(model, shape, batched, place, outputs, operations, steps, any_trained, chain, refusal)
+    together = len(_several(example)) if batched and reading.missing else 0
+    if steps and not _reproduces(_replayed(steps, reading.moves, example, together), expected):
+        steps, refusal = (), _UNFAITHFUL
+        operations += (TracedOperation("", type(model).__name__, "forward", OTHER.name, "none", refusal),)
+    return Trace(
+        model,
+        _shape(example),
+        batched,
+        place,
+        expected.numel() // (len(example) if batched else 1),
+        operations,
+        steps,
+        reading.moves,
+        together,
+        any(parameter.requires_grad for parameter in model.parameters()),
+        None if refusal or not _is_chain(operations) else chain_of(steps, _shape(example)),
+        refusal,
+    )
+
+
+def _shape(example: Tensor) -> tuple[int, ...]:
+    """Of one sample."""
+    return tuple(example.shape[1:]) if example.ndim > 1 else tuple(example.shape)
 
 
 def read_chain(model: nn.Module, example: Tensor) -> Chain:
@@ -283,23 +304,54 @@ def read_chain(model: nn.Module, example: Tensor) -> Chain:
         raise reading.refusal
     for operation in reading.operations:
         if operation.theory == "none" or operation.kind not in _CHAIN_KINDS:
-            raise _refusal(operation)
-    steps = _chained(_covered(reading))
-    assert steps is not None  # no operation of another kind is left
-    chain = Chain(steps, tuple(example.shape[1:]) if example.ndim > 1 else tuple(example.shape))
-    if not _reproduces(lambda: chain.replay(example), expected):
+            raise _refused(operation)
+    refusal = _refusal_of(reading)
+    chain = None if refusal else chain_of(reading.steps, _shape(example))
+    if chain is None:
+        raise InputError(
+            refusal or "expected layers one behind another, got signals that go several ways; take trace instead."
+        )
+    if not _reproduces(chain.replay(example), expected):
         raise InputError(_UNFAITHFUL)
     return chain
 
 
-_CHAIN_KINDS = {"linear layer", "activation", "dropout", "flatten and reshape"}
+def _several(example: Tensor) -> Tensor:
+    """An input of several samples, which tells their axis from others of one entry."""
+    return (
+        example.repeat(_SAMPLES, *(1 for _ in example.shape[1:])) if example.ndim > 1 and len(example) == 1 else example
+    )
+
+
+_CHAIN_KINDS = {"linear layer", "activation", "dropout", "flatten and reshape", "permutation of axes"}
 _UNFAITHFUL = (
     "expected a record that reproduces the model's output, got another output: the model does something that "
     "Trace does not see; simplify its forward (no in-place writes, no randomness)."
 )
 
 
-def _refusal(operation: TracedOperation) -> InputError:
+def _is_chain(operations: Sequence[TracedOperation]) -> bool:
+    return all(operation.theory != "none" and operation.kind in _CHAIN_KINDS for operation in operations)
+
+
+def chain_of(steps: Sequence[Step], input_shape: tuple[int, ...]) -> Chain | None:
+    """Steps as a chain on flat vectors; None where they are none.
+
+    Args:
+        steps: of a trace.
+        input_shape: of one sample.
+    """
+    found, before = [], INPUT
+    for step in steps:
+        plain = isinstance(step.compute, DenseStep | ElementwiseStep) and not step.typing.positions
+        if not plain or [read.name for read in step.reads] != [before]:
+            return None
+        found.append(step.compute)
+        before = step.name
+    return Chain(tuple(found), input_shape)
+
+
+def _refused(operation: TracedOperation) -> InputError:
     what = operation.operation
     if operation.kind == "residual sum":
         what += " on the output of an earlier layer (a skip or a branch)"
@@ -311,25 +363,23 @@ def _refusal(operation: TracedOperation) -> InputError:
     )
 
 
-def _covered(reading: Reading) -> tuple[Step, ...]:
-    """The steps, all of which have records.
+def _refusal_of(reading: Reading) -> str:
+    """Why there is no network, "" where there is one."""
+    if reading.refusal is not None:
+        missing = [operation for operation in reading.operations if operation.theory == "none"]
+        return _missing(missing) if missing else str(reading.refusal)
+    if any(step.record is None for step in reading.steps):
+        return _missing(reading.missing)
+    if not reading.steps:
+        return "expected an output that depends on the last layer, got another tensor; return the last layer."
+    if not any(step.weight is not None for step in reading.steps):
+        return "expected a model with at least one Linear layer, got none; there is no spectrum to compute."
+    return ""
 
-    Raises:
-        InputError: an operation that has none, or no weights.
-    """
-    missing = [operation for operation in reading.operations if operation.theory == "none"]
-    if missing:
-        more = f" (and {len(missing) - 1} more operations)" if len(missing) > 1 else ""
-        raise InputError(
-            f"expected layers that theory covers, got {missing[0]}{more}; measure the spectra, which needs no theory."
-        )
-    if reading.steps is None:
-        raise InputError(
-            "expected an output that depends on the last layer, got another tensor; return the last layer."
-        )
-    if not any(isinstance(step, (DenseStep, ConvolutionStep)) for step in walk_steps(reading.steps)):
-        raise InputError("expected a model with at least one Linear layer, got none; there is no spectrum to compute.")
-    return reading.steps
+
+def _missing(missing: Sequence[TracedOperation]) -> str:
+    more = f" (and {len(missing) - 1} more operations)" if len(missing) > 1 else ""
+    return f"expected layers that theory covers, got {missing[0]}{more}; measure the spectra, which needs no theory."
 
 
 def _read(model: nn.Module, example: Tensor, output: OutputKey) -> tuple[str, Reading, Tensor]:
@@ -338,82 +388,25 @@ def _read(model: nn.Module, example: Tensor, output: OutputKey) -> tuple[str, Re
     with untouched(model, copies=runs_foreign_code(model)), torch.inference_mode(False), torch.no_grad():
         returned = run(model, example)
         place, expected = select_output(returned, output)
-        view = export(model, example)
-        if view is not None:
-            leaves = tree_leaves(returned)
-            index = next((i for i, leaf in enumerate(leaves) if leaf is expected), None)
-            if index is not None and len(leaves) == len(view.returned):
-                return place, read_graph(view, example, index), expected
+        leaves = tree_leaves(returned)
+        index = next((i for i, leaf in enumerate(leaves) if leaf is expected), None)
+        for several in (True, False):
+            read = _several(example) if several else example
+            view = export(model, read)
+            if view is not None and index is not None and len(leaves) == len(view.returned):
+                return place, read_graph(view, read, index), expected
         try:
             steps = hooked_steps(model, example)
             operations = tuple(
                 TracedOperation(step.name, "Linear", "linear", "linear layer", "spectra")
-                if isinstance(step, DenseStep)
+                if isinstance(step.compute, DenseStep)
                 else TracedOperation(step.name, "", "function", "activation", "spectra")
                 for step in steps
             )
             return place, Reading(steps, operations), expected
         except InputError as error:
             operations = recorded_operations(model, lambda: model(example))
-            return place, Reading(None, operations, error), expected
-
-
-def _merged(steps: Sequence[Step]) -> tuple[Step, ...]:
-    """Adjacent elementwise steps become one: their D are functions of the same h, not independent."""
-    merged: list[Step] = []
-    for step in steps:
-        before = merged[-1] if merged else None
-        if isinstance(step, ElementwiseStep) and isinstance(before, ElementwiseStep):
-            merged[-1] = ElementwiseStep(before.name, before.function.then(step.function))
-        else:
-            merged.append(step)
-    return tuple(merged)
-
-
-def _chained(steps: Sequence[Step]) -> tuple[ChainStep, ...] | None:
-    """The steps on flat vectors, without changes of shape; None where other layers are among them."""
-    plain = _merged([step for step in steps if not isinstance(step, ShapeStep)])
-    chain = tuple(step for step in plain if isinstance(step, (DenseStep, ElementwiseStep)))
-    return chain if len(chain) == len(plain) else None
-
-
-def layer_of(step: Step, any_trained: bool) -> Operation | Residual | None:
-    """The record of a step; None where it only changes the shape.
-
-    Args:
-        step: what was read.
-        any_trained: whether the model trains anything; otherwise all biases count.
-    """
-    match step:
-        case ElementwiseStep():
-            return Activation(activation_function(step.function), step.name)
-        case DenseStep():
-            fan_out, fan_in = step.weight.shape
-            return Dense(fan_in, fan_out, recognise(step.weight), *_bias(step.bias, any_trained), step.name)
-        case ConvolutionStep():
-            stride = step.calls[-1].bound["stride"][0]
-            fan_out, fan_in, *kernel = step.weight.shape
-            return Convolution(
-                fan_in,
-                fan_out,
-                tuple(kernel),
-                recognise_kernel(step.weight),
-                step.padding,
-                stride,
-                *_bias(step.bias, any_trained),
-                step.name,
-            )
-        case FunctionStep() | ShapeStep():
-            return step.layer
-    inner = tuple(layer for each in step.branch if (layer := layer_of(each, any_trained)) is not None)
-    return Residual(inner, step.scale, step.skip, step.name)
-
-
-def _bias(bias: Tensor | None, any_trained: bool) -> tuple[float, bool]:
-    """σ_b, and whether the bias is trained."""
-    if bias is None:
-        return 0.0, False
-    return float(bias.detach().double().square().mean().sqrt()), bias.requires_grad or not any_trained
+            return place, Reading((), operations, refusal=error), expected
 
 
 def _check_tensors(model: nn.Module, example: Tensor) -> None:
@@ -446,9 +439,20 @@ def _check_tensors(model: nn.Module, example: Tensor) -> None:
         )
 
 
-def _reproduces(replay: Callable[[], Tensor], expected: Tensor) -> bool:
+def _replayed(steps: Sequence[Step], moves: Sequence[Move], x: Tensor, together: int) -> Tensor:
+    """What the last step gives, as the model returns it."""
+    if together:
+        return torch.cat([_replayed(steps, moves, one.expand(together, *one.shape), 0)[:1] for one in x])
+    value = x
     with torch.no_grad():
-        replayed = replay()
+        for passed in run_steps(steps, x):
+            value = passed.value
+        for move in moves:
+            value = move(value)
+    return value
+
+
+def _reproduces(replayed: Tensor, expected: Tensor) -> bool:
     if replayed.numel() != expected.numel():
         return False
     error = float((replayed.reshape(-1) - expected.detach().reshape(-1)).abs().max()) if expected.numel() else 0.0

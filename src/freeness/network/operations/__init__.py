@@ -3,6 +3,7 @@
 from freeness.network.operations.activation import Activation
 from freeness.network.operations.attention import Attention
 from freeness.network.operations.concatenation import Concatenation
+from freeness.network.operations.constant import Constant
 from freeness.network.operations.convolution import Convolution
 from freeness.network.operations.dense import Dense
 from freeness.network.operations.dropout import Dropout
@@ -18,11 +19,13 @@ from freeness.network.operations.reshape import Reshape
 from freeness.network.operations.selection import Selection
 from freeness.network.operations.sum import Sum
 from freeness.network.operations.token_mixing import TokenMixing
+from freeness.network.operations.upsampling import Upsampling
 
 __all__ = [
     "Activation",
     "Attention",
     "Concatenation",
+    "Constant",
     "Convolution",
     "Dense",
     "Dropout",
@@ -38,6 +41,7 @@ __all__ = [
     "Selection",
     "Sum",
     "TokenMixing",
+    "Upsampling",
     "Weights",
     "described",
 ]

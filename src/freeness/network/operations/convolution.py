@@ -17,7 +17,8 @@ class Convolution(Weights):
 
     ``kernel`` holds the taps by dimension. Gaussian: W_τ,ij ~ N(0, σ_w²/(channels_in·taps)) in every tap. Haar:
     delta-orthogonal, σ_w·Q in the centre tap and 0 in the others (Xiao et al. 2018). ``padding``: ``circular`` and ``zeros``
-    keep the number of positions at stride 1, ``valid`` pads nothing.
+    keep the number of positions at stride 1, ``valid`` pads nothing. ``groups``: of channels, each read by its own share of the
+    outputs (depthwise: as many as channels; fan_in is channels_in/groups·taps). ``dilation``: distance of the taps.
     """
 
     channels_in: int
@@ -29,6 +30,8 @@ class Convolution(Weights):
     sigma_b: float = 0.0
     bias: bool = False
     name: str = ""
+    groups: int = 1
+    dilation: int = 1
 
     def __post_init__(self) -> None:
         check_weights(self, (self.channels_in, self.channels_out), self.sigma_b)
@@ -40,3 +43,11 @@ class Convolution(Weights):
             raise InputError(f"expected padding circular, zeros or valid, got {self.padding!r}; choose one.")
         if self.padding != "valid" and any(taps % 2 == 0 for taps in self.kernel):
             raise InputError(f"expected odd numbers of taps with padding, got {self.kernel}; take padding valid.")
+        if not all(map(is_size, (self.groups, self.dilation))):
+            raise InputError(
+                f"expected groups and dilation ≥ 1, got {self.groups!r} and {self.dilation!r}; correct them."
+            )
+        if self.channels_in % self.groups or self.channels_out % self.groups:
+            raise InputError(
+                f"expected channels that {self.groups} groups divide, got {self.channels_in} and {self.channels_out}."
+            )

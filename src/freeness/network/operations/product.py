@@ -10,7 +10,10 @@ from freeness.network.operations.operation import Operation
 
 @dataclass(frozen=True)
 class Product(Operation):
-    """y = x_1 ∘ x_2 ∘ …, elementwise, of signals with the same channels and positions (SwiGLU, GEGLU, gates)."""
+    """y = x_1 ∘ x_2 ∘ …, elementwise, of signals with the same channels and positions (SwiGLU, GEGLU, gates).
+
+    A signal of one channel, or one position or none, is the same at all of them.
+    """
 
     name: str = ""
     arity: ClassVar[int | None] = None

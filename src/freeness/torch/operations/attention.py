@@ -1,0 +1,180 @@
+"""Softmax attention: torch's own call, and the products, mask and softmax that people write out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from freeness.network import Attention
+from freeness.torch.layout import Atom, Dims, Typing, holds, joined, size_of, whole
+from freeness.torch.operations.activation import number_in
+from freeness.torch.operations.kind import Kind, Unread
+from freeness.torch.steps import Given, Permuted
+from freeness.torch.walk import Asked, Scores, Signal, Value
+
+KIND = Kind(
+    "attention",
+    ("scaled_dot_product_attention", "multi_head_attention_forward", "_native_multi_head_attention"),
+    "none",
+    "products of signals with signals",
+)
+MATRIX = Kind(
+    "matrix product",
+    ("matmul", "einsum", "mm", "bmm", "addmm", "baddbmm", "bilinear", "mv", "dot", "outer"),
+    "none",
+    "only weights of linear layers and convolutions are read as random matrices",
+)
+_LOW = -1e4  # scores that softmax makes 0
+SOFTMAX = Kind("softmax", ("softmax", "log_softmax", "_softmax"), "none", "it couples all neurons")
+
+
+@dataclass(frozen=True, eq=False)
+class Attended:
+    """softmax(q kᵀ·scale + mask) v over the last two axes."""
+
+    scale: float
+    causal: bool
+
+    def __call__(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """The mixture of the values."""
+        groups = query.shape[-3] != key.shape[-3] if query.ndim > 3 else False
+        return functional.scaled_dot_product_attention(
+            query, key, value, is_causal=self.causal, scale=self.scale, enable_gqa=groups
+        )
+
+
+def fused(asked: Asked) -> Signal:
+    """Torch's call."""
+    if asked.name != "scaled_dot_product_attention" or asked.arguments.get("dropout_p"):
+        raise Unread
+    query, key, value = (asked.signal(name) for name in ("query", "key", "value"))
+    mask = asked.arguments.get("attn_mask")
+    causal = bool(asked.arguments.get("is_causal"))
+    if mask is not None:
+        if not isinstance(mask, Given) or not _hides_later(mask.value(), mask.value().dtype == torch.bool):
+            raise Unread("with a mask that is not causal")
+        causal = True
+    scale = asked.arguments.get("scale")
+    return _attention(asked, (query, key, value), 1 / math.sqrt(query.shape[-1]) if scale is None else scale, causal)
+
+
+def product(asked: Asked) -> Value:
+    """q kᵀ, or the weights of an attention times its values."""
+    if asked.name not in ("matmul", "bmm") or len(asked.arguments) != 2:
+        raise Unread
+    first, second = asked.arguments.values()
+    if isinstance(first, Scores) and isinstance(second, Signal) and first.soft:
+        return _attention(asked, (first.query, first.key, second), first.scale, first.causal)
+    if (
+        isinstance(first, Signal)
+        and isinstance(second, Signal)
+        and len(first.dims) > 2
+        and second.pad is first.pad is None
+    ):
+        layouts = [asked.walk.typed(one) for one in (first, second)]
+        if holds(layouts[0][-1], "channels") and holds(layouts[1][-2], "channels"):
+            axes = (*range(len(second.dims) - 2), len(second.dims) - 1, len(second.dims) - 2)
+            return Scores(asked, first, transposed(second, axes))
+    raise Unread
+
+
+def transposed(signal: Signal, axes: tuple[int, ...]) -> Signal:
+    """A signal with its axes permuted."""
+    dims = tuple(signal.layout[axis] for axis in axes)
+    return replace(signal, dims=dims, moves=(*signal.moves, Permuted(axes)))
+
+
+def towards_attention(asked: Asked) -> Value:
+    """A call on products of queries with keys: a scale, a mask, softmax, dropout that is off, values.
+
+    Raises:
+        Unread: another.
+    """
+    first = asked.arguments.get("self", asked.arguments.get("input"))
+    if asked.name in ("matmul", "bmm"):
+        return product(asked)
+    if not isinstance(first, Scores) or len([v for v in asked.arguments.values() if isinstance(v, Scores)]) > 1:
+        raise Unread
+    other = asked.arguments.get("other")
+    number = number_in(other)
+    if asked.name in ("mul", "div") and number is not None and not first.soft and not first.causal:
+        return replace(first, asked=asked, scale=first.scale * (number if asked.name == "mul" else 1 / number))
+    if asked.name == "masked_fill" and not first.soft:
+        mask, filled = asked.arguments["mask"], number_in(asked.arguments["value"])
+        hides = isinstance(mask, Given) and _hides_later(~mask.value().bool(), True)
+        if hides and filled is not None and filled <= _LOW:
+            return replace(first, asked=asked, causal=True)
+    if asked.name == "add" and isinstance(other, Given) and not first.soft and _hides_later(other.value(), False):
+        return replace(first, asked=asked, causal=True)
+    if asked.name in ("softmax", "_softmax") and asked.arguments["dim"] in (-1, len(asked.shape) - 1):
+        return replace(first, asked=asked, soft=True)
+    if "dropout" in asked.name and not asked.arguments.get("train"):
+        return replace(first, asked=asked)
+    raise Unread
+
+
+def _hides_later(mask: Tensor, seen: bool) -> bool:
+    """Whether a mask (…, queries, keys) is causal: of truths about what is ``seen``, or numbers to add."""
+    shown = mask.bool() if seen else mask == 0
+    low = seen or bool((mask[~shown] <= _LOW).all())
+    wanted = torch.ones(mask.shape[-2:], dtype=torch.bool, device=mask.device).tril()
+    return low and mask.shape[-1] == mask.shape[-2] and bool((shown == wanted).all())
+
+
+def _attention(asked: Asked, given: tuple[Signal, Signal, Signal], scale: float, causal: bool) -> Signal:
+    """The step: queries, keys and values with heads, positions and channels of a head on their last three axes."""
+    walk = asked.walk
+    query, key, value = (walk.settled(one) for one in given)
+    heads, key_heads = _heads(query), _heads(key)
+    if _heads(value) != key_heads or key.place.typing.count != value.place.typing.count:
+        raise Unread("of keys and values that lie differently")
+    width = query.shape[-1]
+    outer = query.layout[:-1]
+    inner = value.layout[-1]
+    channels = heads * size_of(inner)
+    dims = (*_with_heads(outer, heads, size_of(inner)), inner)
+    named = _scale(scale, width)
+    asked.note("none", KIND.limits, kind=KIND.name)
+    name = asked.path or "attention"
+    return walk.add(
+        name,
+        [query, key, value],
+        Attended(scale, causal),
+        lambda: Attention(heads, causal, named, None if key_heads == heads else key_heads, name),
+        Typing(channels=channels, positions=query.place.typing.positions),
+        dims,
+    )
+
+
+def _scale(scale: float, width: int) -> Any:
+    for name, value in (("root", 1 / math.sqrt(width)), ("full", 1 / width)):
+        if math.isclose(scale, value, rel_tol=1e-6):
+            return name
+    return scale
+
+
+def _heads(signal: Signal) -> int:
+    """How many heads there are, of a signal with positions and the channels of a head on its last two axes.
+
+    Raises:
+        Unread: it lies otherwise.
+    """
+    typing, layout = signal.place.typing, signal.layout
+    if typing.channels is None or layout[-2] != whole("positions", typing.count):
+        raise Unread("whose positions stand on other axes")
+    if layout[-1] not in ((Atom("channels", signal.shape[-1]),), ()):
+        raise Unread("whose channels stand on other axes")
+    return typing.channels // signal.shape[-1]
+
+
+def _with_heads(outer: Dims, heads: int, width: int) -> Dims:
+    """The axes before the last with the heads' channels of this width."""
+    return tuple(
+        joined([Atom("channels", atom.size, width) if atom.axis == "channels" else atom for atom in atoms])
+        for atoms in outer
+    )

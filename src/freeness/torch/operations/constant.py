@@ -1,0 +1,83 @@
+"""Tensors beside the signals: positional embeddings, class tokens, scales and shifts of channels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from torch import Tensor
+
+from freeness.network import Constant
+from freeness.torch.layout import Atom, Axis, Dims, Typing, holds, of_axis, size_of, whole
+from freeness.torch.operations.activation import SCALE
+from freeness.torch.operations.kind import Kind, Unread
+from freeness.torch.steps import Given
+from freeness.torch.walk import Asked, Signal
+
+KIND = Kind(SCALE, ("prelu",), "none", "a parameter or tensor of its own beside the signal")
+
+
+def constant(asked: Asked, given: Given, beside: Signal, along: tuple[int, Axis] | None = None) -> Signal:
+    """The step of a tensor that stands beside a signal, with the signal's layout.
+
+    Args:
+        asked: the call that joins them.
+        given: the tensor.
+        beside: the signal.
+        along: an axis on which it has another size, and what stands there.
+
+    Raises:
+        Unread: it differs from sample to sample, or has a part of the positions or channels.
+    """
+    reason, walk = f"with {given.what}", asked.walk
+    value = given.value()
+    lead = value.ndim - len(beside.dims)
+    if lead > 0 and any(size != 1 for size in value.shape[:lead]):
+        raise Unread(reason, SCALE)
+    shape = (1,) * max(-lead, 0) + tuple(value.shape[max(lead, 0) :])
+    channel = None
+    if beside.place.typing.channels is None and sum(size > 1 for size in shape) == 1:
+        channel = [axis for axis, size in enumerate(shape) if size > 1]
+    layout = walk.typed(beside, channel)
+    whole_value = value.reshape(shape)
+    dims: list[tuple[Atom, ...]] = []
+    for axis, (size, atoms) in enumerate(zip(shape, layout, strict=True)):
+        samples = holds(atoms, "samples")
+        if samples and size > 1 and not bool((whole_value == whole_value.narrow(axis, 0, 1)).all()):
+            raise Unread(f"{reason}, which differs from sample to sample", SCALE)
+        if along is not None and along[0] == axis:
+            dims.append(whole(along[1], size))
+        elif samples or size in (1, size_of(atoms)):
+            dims.append(() if size == 1 or samples else atoms)
+        else:
+            raise Unread(f"{reason} that spreads the signal", SCALE)
+    axes = [axis for axis, atoms in enumerate(layout) if holds(atoms, "samples")]
+
+    def compute() -> Tensor:
+        found = given.value().reshape(shape)
+        for axis in axes:
+            found = found.narrow(axis, 0, 1)
+        return found
+
+    typing = _typing(beside, tuple(dims), reason, along)
+
+    def record() -> Constant:
+        sigma = float(compute().double().square().mean().sqrt())
+        return Constant(typing.channels or 1, typing.positions, sigma, given.trained, name)
+
+    name = walk.view.path(given.name) if given.name else f"{asked.label}.constant"
+    return walk.add(name, [], compute, record, typing, tuple(dims))
+
+
+def _typing(beside: Signal, dims: Dims, reason: str, along: tuple[int, Axis] | None) -> Typing:
+    """Channels and positions of a tensor that has all or none of its neighbour's, but along an axis of its own."""
+    whose = beside.place.typing
+    channels, count = whose.channels or 1, whose.count
+    if along is not None:
+        size = size_of(dims[along[0]])
+        whose = replace(whose, **({"channels": size} if along[1] == "channels" else {"positions": (size,)}))
+        channels, count = whose.channels or 1, whose.count
+    found, positions = of_axis(dims, "channels"), of_axis(dims, "positions")
+    if found not in ((), whole("channels", channels)) or positions not in ((), whole("positions", count)):
+        raise Unread(f"{reason} over a part of the channels or positions", SCALE)
+    own = along is not None and along[1] == "positions"
+    return Typing(channels=channels if found else 1, positions=whose.positions if positions or own else ())

@@ -1,0 +1,65 @@
+"""Products of signals: gates, and scales of channels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from freeness.network import Activation, Product, activation
+from freeness.torch.elementwise import Expression, Operation, Slot
+from freeness.torch.operations import activation as elementwise
+from freeness.torch.operations.kind import Kind, Unread
+from freeness.torch.operations.selection import selected
+from freeness.torch.operations.sum import is_pointwise, joined_pair, note_pair
+from freeness.torch.steps import ElementwiseStep, Given
+from freeness.torch.walk import Asked, Signal
+
+KIND = Kind(
+    "product of branches", ("mul", "div", "glu"), "none", "a product of two signals is no function of one neuron"
+)
+
+
+def read(asked: Asked) -> Signal:
+    """A product of two signals, or a number times one."""
+    if asked.name == "glu":
+        return _glu(asked)
+    if is_pointwise(asked) and asked.arguments.get("rounding_mode") is None:
+        return elementwise.activation(asked)
+    first, second = asked.arguments["self"], asked.arguments["other"]
+    if asked.name == "div":
+        if not isinstance(second, Given) or asked.arguments.get("rounding_mode") is not None:
+            raise Unread("a quotient of two signals")
+        tensor = second
+        second = Given(lambda: 1.0 / tensor.value(), tensor.name, None, tensor.trained)
+    for key in ("self", "other"):
+        if isinstance(asked.arguments[key], Signal):
+            asked.signal(key)  # refuses what is padded
+    pair, dims, typing = joined_pair(asked, first, second)
+    note_pair(asked)
+    name = asked.label
+    return asked.walk.add(name, pair, _product, lambda: Product(name), typing, dims)
+
+
+def _product(first: Tensor, second: Tensor) -> Tensor:
+    return first * second
+
+
+def _glu(asked: Asked) -> Signal:
+    """a ∘ sigmoid(b) of the two halves of the channels."""
+    walk = asked.walk
+    signal = walk.close(asked.signal("self"))
+    axis = asked.arguments["dim"] % len(signal.dims)
+    half = signal.shape[axis] // 2
+    first, gate = (selected(asked, signal, axis, start, start + half) for start in (0, half))
+    call = Expression((Operation(torch.ops.aten.sigmoid.default, (Slot(0),)),), Slot(1))
+    name = asked.label
+    bent = walk.add(
+        name,
+        [gate],
+        ElementwiseStep(name, call),
+        lambda: Activation(activation("sigmoid"), name),
+        gate.place.typing,
+        gate.dims,
+    )
+    asked.note(reason=asked.kind.limits)
+    return walk.add(name, [first, bent], _product, lambda: Product(name), first.place.typing, first.dims)

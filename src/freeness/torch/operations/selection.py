@@ -1,0 +1,152 @@
+"""Parts of a signal: chunks of packed projections, a class token, the last position."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+
+from torch import Tensor
+
+from freeness.network import Selection
+from freeness.torch.layout import Atom, Dims, Typing
+from freeness.torch.operations.kind import Kind, Unread
+from freeness.torch.walk import Asked, Several, Signal, Value
+
+KIND = Kind(
+    "selection",
+    (
+        "select",
+        "slice",
+        "index",
+        "gather",
+        "chunk",
+        "split",
+        "split_with_sizes",
+        "index_select",
+        "narrow",
+        "unbind",
+        "tensor_split",
+    ),
+    "none",
+    "theory follows all neurons of a layer",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Narrowed:
+    """``start``:``stop`` of an axis; the axis itself is left out where ``single``."""
+
+    axis: int
+    start: int
+    stop: int
+    single: bool
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The part."""
+        found = x.narrow(self.axis, self.start, self.stop - self.start)
+        return found.squeeze(self.axis) if self.single else found
+
+
+def read(asked: Asked) -> Value:
+    """A part of the channels or of the positions, or several of them."""
+    signal = asked.signal("self")
+    arguments, count = asked.arguments, len(signal.dims)
+    if asked.name in ("index", "gather", "index_select"):
+        raise Unread
+    axis = arguments["dim"] % count
+    size = signal.shape[axis]
+    if asked.name == "select":
+        index = arguments["index"] % size
+        return _noted(asked, lambda: selected(asked, signal, axis, index, index + 1, single=True))
+    if asked.name == "slice":
+        if arguments["step"] != 1:
+            raise Unread("of every other entry")
+        start, stop, _ = slice(arguments["start"], arguments["end"]).indices(size)
+        return (
+            signal if (start, stop) == (0, size) else _noted(asked, lambda: selected(asked, signal, axis, start, stop))
+        )
+    if asked.name == "narrow":
+        start = arguments["start"] % size
+        return _noted(asked, lambda: selected(asked, signal, axis, start, start + arguments["length"]))
+    sizes = [part.shape[axis] if asked.name != "unbind" else 1 for part in asked.node.meta["val"]]
+    ranges = list(pairwise(accumulate(sizes, initial=0)))
+    _check(signal, axis)
+    asked.note("none", asked.kind.limits)
+    single = asked.name == "unbind"
+    return Several(lambda item: selected(asked, signal, axis, *ranges[item], single=single))
+
+
+def _noted(asked: Asked, made: Callable[[], Signal]) -> Signal:
+    found = made()
+    asked.note("none", asked.kind.limits)
+    return found
+
+
+def _check(signal: Signal, axis: int) -> Atom:
+    """The atom that an axis is: the outermost of all channels, or of all positions.
+
+    Raises:
+        Unread: the axis is another.
+    """
+    atoms, typing = signal.layout[axis], signal.place.typing
+    if typing.channels is None or len(atoms) != 1 or atoms[0].axis == "samples":
+        raise Unread("of samples, or of channels and positions together")
+    total = typing.channels if atoms[0].axis == "channels" else typing.count
+    if atoms[0].size * atoms[0].stride != total:
+        raise Unread("of entries that do not follow one another")
+    return atoms[0]
+
+
+def selected(asked: Asked, signal: Signal, axis: int, start: int, stop: int, single: bool = False) -> Signal:
+    """The step of ``start``:``stop`` of an axis.
+
+    Args:
+        asked: the call.
+        signal: of which a part is taken.
+        axis: of the tensor.
+        start: first entry.
+        stop: behind the last.
+        single: whether the axis vanishes.
+
+    Raises:
+        Unread: the entries are no range of the channels or positions.
+    """
+    walk = asked.walk
+    signal = walk.close(signal)
+    walk.typed(signal)
+    atom, typing = _check(signal, axis), signal.place.typing
+    low, high = start * atom.stride, stop * atom.stride
+    name, of = asked.label, atom.axis
+    assert of in ("channels", "positions")
+    vector = of == "positions" and high - low == 1 and single
+    kept = _kept(typing, of, start, stop, atom, vector)
+    made = walk.add(
+        name,
+        [signal],
+        Narrowed(axis, start, stop, single),
+        lambda: Selection(of, low, high, vector, name),
+        kept,
+        _cut(signal.layout, axis, Atom(of, stop - start, atom.stride), single),
+    )
+    return made
+
+
+def _kept(typing: Typing, of: str, start: int, stop: int, atom: Atom, vector: bool) -> Typing:
+    assert typing.channels is not None
+    if of == "channels":
+        return Typing(channels=(stop - start) * atom.stride, positions=typing.positions)
+    if vector:
+        return Typing(channels=typing.channels)
+    inner = 1
+    for count, size in enumerate(reversed(typing.positions)):
+        if inner == atom.stride:
+            rest = typing.positions[len(typing.positions) - count :]
+            return Typing(channels=typing.channels, positions=(stop - start, *rest))
+        inner *= size
+    return Typing(channels=typing.channels, positions=((stop - start) * atom.stride,))
+
+
+def _cut(dims: Dims, axis: int, left: Atom, single: bool) -> Dims:
+    atoms = () if left.size == 1 else (left,)
+    return dims[:axis] + (() if single else (atoms,)) + dims[axis + 1 :]
