@@ -15,6 +15,7 @@ from freeness import (
     MarchenkoPastur,
     Mixture,
     PointMass,
+    PolynomialLaw,
     Projection,
     Semicircle,
     Square,
@@ -218,3 +219,38 @@ def test_tails_of_the_cauchy_law_and_gaps_of_a_truncated_one():
 def test_what_is_no_law_is_refused_in_one_sentence(wrong):
     with pytest.raises(InputError, match="expected laws"):
         wrong()
+
+
+IMAGES = {
+    "affine": (lambda x: 2 * x - 0.7, lambda law: shift(scale(law, 2.0), -0.7)),
+    "mirror": (lambda x: -x, mirror),
+    "square": (lambda x: x**2, Square),
+    "inverse": (lambda x: 1 / x, lambda law: inverse(law)),
+    "cubic": (lambda x: 0.5 - x + 0.3 * x**3, lambda law: PolynomialLaw(law, (0.5, -1.0, 0.0, 0.3))),
+    "quartic": (lambda x: x**4 - x, lambda law: PolynomialLaw(law, (0.0, -1.0, 0.0, 0.0, 1.0))),
+}
+
+
+@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize("solved", [False, True])
+def test_transforms_of_an_image_are_integrals_over_the_law_before(name, solved):
+    """G, u, their slopes and the potential against Gauss's rule over the density of X; a law by its curve as well."""
+    image, make = IMAGES[name]
+    nodes, weights = np.polynomial.legendre.leggauss(400)
+    if solved:
+        before = free_sum(Semicircle(0.1), Semicircle(0.1), PointMass(2.0))
+        x, mass = 2.0 + 0.8**0.5 * nodes, weights * np.sqrt(1 - nodes**2) * 2 / np.pi
+    else:
+        before, x, mass = Uniform(0.5, 2.0), 1.25 + 0.75 * nodes, weights / 2
+    law, mass = make(before), mass / mass.sum()
+    low, high = law.hull
+    size = high - low
+    z = np.array([low + 0.3j * size, (low + high + 1j * size) / 2, low - 0.4 + 0j, high + 1 + 0j, high + 3 + 1j])
+    (g, dg), (u, du) = law.transforms(z)
+    kernel = 1 / (z[:, None] - image(x))
+    tolerance = {"rel": 1e-5 if solved else 1e-9}  # the rule at the ends of a semicircle
+    assert g == pytest.approx(kernel @ mass, **tolerance) and dg == pytest.approx(-(kernel**2) @ mass, **tolerance)
+    assert u == pytest.approx(kernel @ (image(x) * mass), **tolerance)
+    assert du == pytest.approx(-(kernel**2) @ (image(x) * mass), **tolerance)
+    logs = np.log(z[:, None] - image(x)) @ mass
+    assert law.potential(z) == pytest.approx(logs, **tolerance)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from freeness.errors import ConvergenceError
 from freeness.laws.band_ends import polish_edges
 from freeness.laws.banded_law import BandedLaw
+from freeness.laws.cauchy_law import nonzero_hull_of
 from freeness.laws.curve import CurvePoint, SpectralCurve, Transform, directions, settled
 from freeness.laws.law import Atom, Boundary, Law, real_points
 from freeness.laws.outside import walk_end
@@ -151,6 +152,19 @@ class CurveLaw(BandedLaw):
         g, dg = np.where(mirrored, -g.conj(), g), np.where(mirrored, dg.conj(), dg)
         u, du = np.where(mirrored, u.conj(), u), np.where(mirrored, -du.conj(), du)
         return (g, dg), (u, du)
+
+    def potential(self, z: np.ndarray) -> np.ndarray:
+        """∫ log(z - x) dμ at points of the closed upper half-plane."""
+        return self.above(z.astype(complex)).potential
+
+    @property
+    def nonzero_hull(self) -> tuple[float, float]:
+        """Hull of the support without an isolated 0."""
+        return nonzero_hull_of(self)
+
+    def light(self) -> CurveLaw:
+        """This law itself."""
+        return self
 
     def cauchy(self, z: ArrayLike) -> np.ndarray:
         points = np.asarray(z).astype(complex)

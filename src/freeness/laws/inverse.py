@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,16 +11,15 @@ from numpy.typing import ArrayLike
 from freeness.errors import InputError
 from freeness.laws.atomic import AtomicLaw
 from freeness.laws.atoms import Atoms, simplify
-from freeness.laws.cauchy_law import TransformLaw, as_cauchy_law
-from freeness.laws.curve import Transform
-from freeness.laws.law import Atom, Boundary, Law, require_laws
+from freeness.laws.image_law import Branches, ImageLaw
+from freeness.laws.law import Boundary, Law, require_laws
 from freeness.numerics.half_plane import upper_log
 
 _TINY = 1e-100  # a z of 0 would be infinite in w
 
 
 @dataclass(frozen=True)
-class Inverse(TransformLaw):
+class Inverse(ImageLaw):
     """The law of 1/X for an X whose support does not hold 0: G(z) = -u_X(w)·w and u(z) = -w·G_X(w) at w = 1/z.
 
     As an operand of ⊞ and ⊠ it needs a law with transforms at z, as a :class:`~freeness.laws.mixture.Mixture` does.
@@ -47,46 +47,34 @@ class Inverse(TransformLaw):
     def variance(self) -> float:
         return float(self.moments(2)[1]) - self.mean**2
 
-    @property
-    def atoms(self) -> tuple[Atom, ...]:
-        return tuple(sorted(Atom(1 / x, mass) for x, mass in self.law.atoms))
+    def image(self, x: np.ndarray) -> np.ndarray:
+        return 1 / x
 
-    @property
-    def hull(self) -> tuple[float, float]:
-        ends = [1 / x for interval in self.law.support for x in interval]
-        return min(ends), max(ends)
+    def branches(self, z: np.ndarray) -> Branches:
+        w = 1 / np.where(np.abs(z) < _TINY, _TINY, z)[None]
+        swapped = -w, w**2
+        return Branches((w, -(w**2)), beta=swapped, gamma=swapped)
 
-    @property
-    def bands(self) -> tuple[tuple[float, float], ...]:
-        return tuple(sorted((1 / high, 1 / low) for low, high in self.law.bands))
+    def gained(self, z: np.ndarray) -> np.ndarray:
+        """log(z - 1/x) = log z + log((x - 1/z)/x)."""
+        return upper_log(z) + self._constant
+
+    @cached_property
+    def _constant(self) -> complex:
+        positive = 1 - float(self.law.cdf(0.0))
+        return 1j * np.pi * positive - float(self.law.log_potential(0.0))
 
     def cauchy(self, z: ArrayLike) -> np.ndarray:
         points = np.asarray(z)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            w = np.where(points == 0, 0.0, 1 / points)
-            return np.where(points == 0, -self.mean, w * (1 - w * self.law.cauchy(w)))
+        zero = points == 0
+        if not zero.any():
+            return super().cauchy(points)
+        return np.where(zero, -self.mean, super().cauchy(np.where(zero, 1j, points)))
 
     def boundary(self, x: np.ndarray) -> Boundary:
-        zero = x == 0
-        w = 1 / np.where(zero, 1.0, x)
-        inner = self.law.boundary(w)
-        positive, log_mean = 1 - float(self.law.cdf(0.0)), float(self.law.log_potential(0.0))
-        g = w - w**2 * inner.g.conj()
-        potential = upper_log(1 / w + 0j) + inner.potential.conj() + 1j * np.pi * positive - log_mean
-        g, potential = np.where(zero, -self.mean, g), np.where(zero, 1j * np.pi * positive - log_mean, potential)
-        return Boundary(g, potential, np.where(zero, 0.0, w**2 * inner.error), inner.converged | zero)
-
-    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
-        """-w·u_X(w) and -w·G_X(w), with w = 1/z in the other half-plane."""
-        w = 1 / np.where(np.abs(z) < _TINY, _TINY, z)
-        (g, dg), (u, du) = ((v.conj(), d.conj()) for v, d in as_cauchy_law(self.law).transforms(w.conj()))
-        return (-w * u, w**2 * (u + w * du)), (-w * g, w**2 * (g + w * dg))
-
-    def potential(self, z: np.ndarray) -> np.ndarray:
-        """∫ log(z - 1/x) = log z + ∫ log((x - 1/z)/x)."""
-        positive, log_mean = 1 - float(self.law.cdf(0.0)), float(self.law.log_potential(0.0))
-        inner = as_cauchy_law(self.law).potential((1 / z).conj()).conj()
-        return upper_log(z) + inner + 1j * np.pi * positive - log_mean
+        found, zero = super().boundary(x), x == 0
+        g, potential = np.where(zero, -self.mean, found.g), np.where(zero, self._constant, found.potential)
+        return Boundary(g, potential, np.where(zero, 0.0, found.error), found.converged | zero)
 
 
 def listed(support: tuple[tuple[float, float], ...]) -> str:

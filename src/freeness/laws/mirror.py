@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from freeness.laws.atomic import AtomicLaw
 from freeness.laws.atoms import Atoms, simplify
-from freeness.laws.cauchy_law import TransformLaw, as_cauchy_law
-from freeness.laws.curve import SpectralCurve, Transform
-from freeness.laws.law import Atom, Boundary, Law
+from freeness.laws.curve import SpectralCurve
+from freeness.laws.image_law import Branches, ImageLaw
+from freeness.laws.law import Law
 from freeness.laws.reflected_curve import MirrorCurve
 
 
 @dataclass(frozen=True)
-class Mirror(TransformLaw):
+class Mirror(ImageLaw):
     """The law of -X: G(z) = -conj G_X(-conj z), u(z) = conj u_X(-conj z).
 
     Example:
@@ -40,17 +39,9 @@ class Mirror(TransformLaw):
         return self.law.variance
 
     @property
-    def atoms(self) -> tuple[Atom, ...]:
-        return tuple(Atom(-x, mass) for x, mass in reversed(self.law.atoms))
-
-    @property
     def hull(self) -> tuple[float, float]:
         low, high = self.law.hull
         return -high, -low
-
-    @property
-    def bands(self) -> tuple[tuple[float, float], ...]:
-        return tuple((-high, -low) for low, high in reversed(self.law.bands))
 
     @property
     def symmetric(self) -> bool:
@@ -62,21 +53,16 @@ class Mirror(TransformLaw):
     def moments(self, order: int) -> np.ndarray:
         return self.law.moments(order) * (-1.0) ** np.arange(1, order + 1)
 
-    def cauchy(self, z: ArrayLike) -> np.ndarray:
-        return -np.conj(self.law.cauchy(-np.conj(z)))
+    def image(self, x: np.ndarray) -> np.ndarray:
+        return -x
 
-    def boundary(self, x: np.ndarray) -> Boundary:
-        inner = self.law.boundary(-x)
-        return Boundary(-inner.g.conj(), inner.potential.conj() + 1j * np.pi, inner.error, inner.converged)
+    def branches(self, z: np.ndarray) -> Branches:
+        one, none = np.ones((1, z.size)), np.zeros((1, z.size))
+        return Branches((-z[None], -one), alpha=(-one, none), delta=(one, none))
 
-    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
-        """-conj G and conj u at -conj z."""
-        (g, dg), (u, du) = as_cauchy_law(self.law).transforms(-np.conj(z))
-        return (-np.conj(g), np.conj(dg)), (np.conj(u), -np.conj(du))
-
-    def potential(self, z: np.ndarray) -> np.ndarray:
-        """z + x = -conj(-conj z - x)."""
-        return np.conj(as_cauchy_law(self.law).potential(-np.conj(z))) + 1j * np.pi
+    def gained(self, z: np.ndarray) -> complex:
+        """log(z + x) = log(-z - x) + iπ."""
+        return 1j * np.pi
 
 
 def mirrored(law: Law) -> Law:

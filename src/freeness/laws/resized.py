@@ -5,18 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from freeness.laws.cauchy_law import TransformLaw
-from freeness.laws.curve import Transform
-from freeness.laws.law import Atom, Boundary
+from freeness.laws.image_law import Branches, ImageLaw
+from freeness.laws.law import Atom, Boundary, Law
 from freeness.numerics.half_plane import upper_log
 
 _NOTHING = 1e-9  # an atom at 0 that is lighter is rounding
 
 
 @dataclass(frozen=True)
-class Resized(TransformLaw):
+class Resized(ImageLaw):
     """ratio·μ + (1 - ratio)·δ₀ for a law μ that is known by its transforms; for ratio > 1 it takes mass from the atom at 0.
 
     Example:
@@ -25,7 +23,7 @@ class Resized(TransformLaw):
         ()
     """
 
-    law: TransformLaw
+    law: Law
     ratio: float
 
     @property
@@ -61,18 +59,20 @@ class Resized(TransformLaw):
             return replace(
                 inner,
                 g=self.ratio * inner.g + (1 - self.ratio) / x,
-                potential=self.ratio * inner.potential + (1 - self.ratio) * upper_log(x.astype(complex)),
+                potential=self.ratio * inner.potential + self.gained(x.astype(complex)),
                 error=self.ratio * inner.error,
             )
 
-    def cauchy(self, z: ArrayLike) -> np.ndarray:
-        points = np.asarray(z)
-        return self.ratio * self.law.cauchy(points) + (1 - self.ratio) / points
+    def image(self, x: np.ndarray) -> np.ndarray:
+        return x
 
-    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
-        (g, dg), (u, du) = self.law.transforms(z)
-        rest = 1 - self.ratio
-        return (self.ratio * g + rest / z, self.ratio * dg - rest / z**2), (self.ratio * u, self.ratio * du)
+    def branches(self, z: np.ndarray) -> Branches:
+        one, none, rest = np.ones((1, z.size)), np.zeros((1, z.size)), (1 - self.ratio) / z[None]
+        return Branches((z[None], one), (one, none), (-rest, rest / z), delta=(self.ratio * one, none))
+
+    def gained(self, z: np.ndarray) -> np.ndarray:
+        """Of the mass at 0 that is new."""
+        return (1 - self.ratio) * upper_log(z)
 
     def potential(self, z: np.ndarray) -> np.ndarray:
-        return self.ratio * self.law.potential(z) + (1 - self.ratio) * upper_log(z)
+        return self.ratio * self._inner.potential(z) + self.gained(z)

@@ -6,47 +6,38 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from freeness.laws.cauchy_law import TransformLaw
-from freeness.laws.curve import Transform
-from freeness.laws.curve_law import CurveLaw
-from freeness.laws.law import Atom, Boundary
+from freeness.laws.image_law import Branches, ImageLaw
+from freeness.laws.law import Law
 
 
 @dataclass(frozen=True, eq=False)
-class SolvedLaw(TransformLaw):
+class SolvedLaw(ImageLaw):
     """The same law; every evaluation costs one continuation, so use it where the curve itself cannot serve."""
 
-    solver: CurveLaw
+    law: Law
 
     @property
     def mean(self) -> float:
-        return self.solver.mean
+        return self.law.mean
 
     @property
     def variance(self) -> float:
-        return self.solver.variance
-
-    @property
-    def atoms(self) -> tuple[Atom, ...]:
-        return self.solver.atoms
+        return self.law.variance
 
     @property
     def hull(self) -> tuple[float, float]:
-        return self.solver.hull
-
-    @property
-    def bands(self) -> tuple[tuple[float, float], ...]:
-        return self.solver.bands
+        return self.law.hull
 
     @property
     def symmetric(self) -> bool:
-        return self.solver.symmetric
+        return self.law.symmetric
 
-    def boundary(self, x: np.ndarray) -> Boundary:
-        return self.solver.boundary(x)
+    def image(self, x: np.ndarray) -> np.ndarray:
+        return x
 
-    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
-        return self.solver.transforms(z)
+    def branches(self, z: np.ndarray) -> Branches:
+        one, none = np.ones((1, z.size)), np.zeros((1, z.size))
+        return Branches((z[None], one), alpha=(one, none), delta=(one, none))
 
-    def potential(self, z: np.ndarray) -> np.ndarray:
-        return self.solver.above(z.astype(complex)).potential
+    def gained(self, z: np.ndarray) -> complex:
+        return 0.0

@@ -5,19 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
-from freeness.laws.cauchy_law import TransformLaw, as_cauchy_law
-from freeness.laws.curve import SpectralCurve, Transform
-from freeness.laws.law import Atom, Boundary, Law
+from freeness.laws.curve import SpectralCurve
+from freeness.laws.image_law import Branches, ImageLaw
+from freeness.laws.law import Law
 from freeness.laws.support import Edge
 from freeness.moves.move import Scale, Shift
 from freeness.moves.moved_curve import MovedCurve
 
 
 @dataclass(frozen=True)
-class AffineLaw(TransformLaw):
+class AffineLaw(ImageLaw):
     """The law of factor·X + constant, factor > 0.
 
     Example:
@@ -53,39 +52,26 @@ class AffineLaw(TransformLaw):
         return variance
 
     @property
-    def atoms(self) -> tuple[Atom, ...]:
-        return tuple(Atom(self._forward(x), mass) for x, mass in self.law.atoms)
-
-    @property
     def hull(self) -> tuple[float, float]:
         low, high = self.law.hull
         return self._forward(low), self._forward(high)
 
     @property
-    def bands(self) -> tuple[tuple[float, float], ...]:
-        return tuple((self._forward(low), self._forward(high)) for low, high in self.law.bands)
-
-    @property
     def edges(self) -> tuple[Edge, ...]:
         return tuple(replace(edge, position=self._forward(edge.position)) for edge in self.law.edges)
 
-    def boundary(self, x: np.ndarray) -> Boundary:
-        inner = self.law.boundary((x - self.constant) / self.factor)
-        potential = inner.potential + np.log(self.factor)
-        return Boundary(inner.g / self.factor, potential, inner.error / self.factor, inner.converged)
+    def image(self, x: np.ndarray) -> np.ndarray:
+        return self.factor * x + self.constant
 
-    def cauchy(self, z: ArrayLike) -> np.ndarray:
-        return self.law.cauchy((np.asarray(z) - self.constant) / self.factor) / self.factor
+    def branches(self, z: np.ndarray) -> Branches:
+        one, none = np.ones((1, z.size)), np.zeros((1, z.size))
+        slope, ratio = one / self.factor, self.constant / self.factor * one
+        at = (z[None] - self.constant) / self.factor
+        return Branches((at, slope), alpha=(slope, none), gamma=(ratio, none), delta=(one, none))
 
-    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
-        """Those of X at (z - constant)/factor; u gains constant·G."""
-        w, ratio = (z - self.constant) / self.factor, self.constant / self.factor
-        (g, dg), (u, du) = as_cauchy_law(self.law).transforms(w)
-        return (g / self.factor, dg / self.factor**2), (u + ratio * g, (du + ratio * dg) / self.factor)
-
-    def potential(self, z: np.ndarray) -> np.ndarray:
-        """That of X at (z - constant)/factor, plus log factor."""
-        return as_cauchy_law(self.law).potential((z - self.constant) / self.factor) + np.log(self.factor)
+    def gained(self, z: np.ndarray) -> complex:
+        """log(z - factor·x - constant) = log factor + log((z - constant)/factor - x)."""
+        return np.log(self.factor)
 
     def _forward(self, x: float) -> float:
         return self.factor * x + self.constant

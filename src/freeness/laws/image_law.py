@@ -1,0 +1,184 @@
+"""The law of f(X): one mechanism for scales and shifts, mirrors, squares, inverses, polynomials and changes of dimension.
+
+What 1/(z - f(X)) is on average follows, by partial fractions, from the transforms of X at the points where f is z. An image
+states these points, how G and u = zG - 1 are made of theirs, and what its potential gains; the rest is here.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from freeness.laws.cauchy_law import TransformLaw, as_cauchy_law
+from freeness.laws.curve import CauchyLaw, Transform
+from freeness.laws.curve_law import CurveLaw
+from freeness.laws.law import Atom, Boundary, Law
+
+_TOUCH = 1e-12  # relative gap between images of bands that counts as none
+_ROUNDING = 4e-16
+
+
+@dataclass(frozen=True, eq=False)
+class Branches:
+    """The points x (k, n) at which f is z, and G = Σ αG_X(x) + βu_X(x), u = Σ γG_X(x) + δu_X(x); all with slopes in z.
+
+    What is None is 0. A point comes from the upper half-plane of z where it rises with z or lies above the axis.
+    """
+
+    x: Transform
+    alpha: Transform | None = None
+    beta: Transform | None = None
+    gamma: Transform | None = None
+    delta: Transform | None = None
+
+    @property
+    def upper(self) -> np.ndarray:
+        """Which of the points are met from the upper half-plane, where those of z are."""
+        points, slope = self.x
+        return (np.imag(points) > 0) | ((np.imag(points) == 0) & (np.real(slope) > 0))
+
+
+class ImageLaw(TransformLaw):
+    """The law of f(X) for X of law ``law``."""
+
+    law: Law
+
+    @property
+    def turns(self) -> np.ndarray:
+        """Where f turns on the real line, ascending."""
+        return np.empty(0)
+
+    @abstractmethod
+    def image(self, x: np.ndarray) -> np.ndarray:
+        """f at real points."""
+
+    @abstractmethod
+    def branches(self, z: np.ndarray) -> Branches:
+        """The points behind ``z`` (n,); real where z is real, complex where one of them may be."""
+
+    @abstractmethod
+    def gained(self, z: np.ndarray) -> np.ndarray | complex:
+        """What the potential at z has beside those of X at the points."""
+
+    # --- support --------------------------------------------------------------------------------------------------
+
+    @property
+    def atoms(self) -> tuple[Atom, ...]:
+        masses: dict[float, float] = {}
+        for x, mass in self.law.atoms:
+            image = float(self.image(np.array(x)))
+            masses[image] = masses.get(image, 0.0) + mass
+        return tuple(Atom(x, mass) for x, mass in sorted(masses.items()))
+
+    @property
+    def hull(self) -> tuple[float, float]:
+        images = [self._covered(low, high) for low, high in self.law.support]
+        return min(low for low, _ in images), max(high for _, high in images)
+
+    @property
+    def bands(self) -> tuple[tuple[float, float], ...]:
+        images = sorted(self._covered(low, high) for low, high in self.law.bands)
+        return tuple(images) if self.turns.size == 0 else merged(images)
+
+    def _covered(self, low: float, high: float) -> tuple[float, float]:
+        """The image of an interval."""
+        inside = self.turns[(self.turns > low) & (self.turns < high)]
+        values = self.image(np.array([low, *inside, high]))
+        return float(values.min()), float(values.max())
+
+    # --- transforms -----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _inner(self) -> CauchyLaw:
+        """The law of X with its transforms at z."""
+        return self.law if isinstance(self.law, CurveLaw) else as_cauchy_law(self.law)
+
+    def cauchy(self, z: ArrayLike) -> np.ndarray:
+        points = np.asarray(z)
+        at = self.branches(points.ravel())
+        g = self.law.cauchy(at.x[0])
+        return _summed(at.alpha, at.beta, g, at.x[0] * g - 1.0).reshape(points.shape)
+
+    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
+        """(G, G') and (u, u')."""
+        at = self.branches(z)
+        g, dg, u, du = _seen(at, lambda x: [v for pair in self._inner.transforms(x) for v in pair])
+        found = tuple(
+            (_summed(a, b, g, u), _summed(a, b, at.x[1] * dg, at.x[1] * du) + _summed(_slope(a), _slope(b), g, u))
+            for a, b in ((at.alpha, at.beta), (at.gamma, at.delta))
+        )
+        return found if np.iscomplexobj(z) else tuple((np.real(a), np.real(b)) for a, b in found)  # type: ignore[return-value]
+
+    def potential(self, z: np.ndarray) -> np.ndarray:
+        """∫ log(z - x) dμ."""
+        (inner,) = _seen(self.branches(z), lambda x: [self._inner.potential(x)])
+        return inner.sum(axis=0) + self.gained(z)
+
+    def boundary(self, x: np.ndarray) -> Boundary:
+        """Real points are approached from the half-plane that their slope says, the others lie off the axis."""
+        z = x.astype(complex)
+        with np.errstate(all="ignore"):
+            at = self.branches(z)
+            points = at.x[0]
+            real = np.imag(points) == 0
+            g, potential = np.empty((2, *points.shape), dtype=complex)
+            error, converged = np.empty(points.shape), np.empty(points.shape, dtype=bool)
+            for where, values in ((real, self._along), (~real, self._off)):
+                if where.any():
+                    found = values(points[where])
+                    g[where], potential[where] = found.g, found.potential
+                    error[where], converged[where] = found.error, found.converged
+            g, potential = (np.where(at.upper | ~real, v, v.conj()) for v in (g, potential))
+            total = _summed(at.alpha, at.beta, g, points * g - 1.0)
+            weight = (0.0 if at.alpha is None else at.alpha[0]) + (0.0 if at.beta is None else at.beta[0] * points)
+            own = potential.sum(axis=0) + self.gained(z)
+            return Boundary(
+                total, own, (error * np.abs(weight)).sum(axis=0), converged.all(axis=0) & np.isfinite(total)
+            )
+
+    def _along(self, points: np.ndarray) -> Boundary:
+        return self.law.boundary(np.real(points))
+
+    def _off(self, points: np.ndarray) -> Boundary:
+        upper = np.where(np.imag(points) > 0, points, points.conj())
+        (g, _), _ = self._inner.transforms(upper)
+        g, potential = (np.where(upper == points, v, v.conj()) for v in (g, self._inner.potential(upper)))
+        return Boundary(g, potential, _ROUNDING * np.abs(g), np.isfinite(g))
+
+
+def _slope(entry: Transform | None) -> Transform | None:
+    return None if entry is None else (entry[1], entry[1])
+
+
+def _summed(a: Transform | None, b: Transform | None, g: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """Σ a·g + b·u over the points."""
+    parts = [entry[0] * value for entry, value in ((a, g), (b, u)) if entry is not None]
+    return sum(parts[1:], parts[0]).sum(axis=0)
+
+
+def _seen(at: Branches, values: Callable[[np.ndarray], list[np.ndarray]]) -> list[np.ndarray]:
+    """Values (k, n) at the points, those of the lower half-plane by reflection."""
+    points, upper = at.x[0], at.upper
+    found = values(np.where(upper, points, points.conj()).ravel())
+    return [np.where(upper, v, v.conj()) for v in (v.reshape(points.shape) for v in found)]
+
+
+def merged(intervals: list[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+    """Ascending intervals with those that meet as one.
+
+    Example:
+        >>> merged([(0.0, 1.0), (1.0, 2.0), (3.0, 4.0)])
+        ((0.0, 2.0), (3.0, 4.0))
+    """
+    found: list[tuple[float, float]] = []
+    for low, high in intervals:
+        if found and low <= found[-1][1] + _TOUCH * (abs(low) + abs(high)):
+            found[-1] = (found[-1][0], max(high, found[-1][1]))
+        else:
+            found.append((low, high))
+    return tuple(found)
