@@ -244,6 +244,18 @@ def test_tokens_are_random_or_stay_whole_numbers(tmp_path):
     refused("inputs of tokens", load_data, "fashion-mnist", model)
 
 
+def test_random_tokens_of_a_length_that_nobody_tries_can_be_asked_for():
+    model = nn.Sequential(nn.Embedding(10, 3), nn.Flatten(), nn.Linear(99, 4))
+    refused(
+        r"one sequence of tokens, got RuntimeError .*; give their length as gaussian:LENGTH",
+        load_data,
+        "gaussian",
+        model,
+    )
+    inputs = load_data("gaussian:33", model)[0]
+    assert inputs.shape == (256, 33) and inputs.dtype == torch.int64 and inputs.max() == 9
+
+
 class Returns(nn.Module):
     def __init__(self, returned):
         super().__init__()
