@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from freeness.network import Attention
 from freeness.torch import batch_sharpness, dual_gram, trace
 from tests.torch.models import rows
 
@@ -32,6 +33,23 @@ def drawn() -> tuple[nn.Module, Tensor, Tensor]:
     model = LastToken().double().eval()
     tokens = torch.randint(0, VOCABULARY, (3, TOKENS))
     return model, tokens, rows(model(tokens).reshape(-1), list(model.parameters())).reshape(3, VOCABULARY, -1)
+
+
+def test_a_tiny_gpt2_is_read_from_tokens_to_logits(drawn: tuple[nn.Module, Tensor, Tensor]) -> None:
+    model, tokens, _ = drawn
+    traced = trace(model, tokens[:1])
+    block = (
+        "Normalisation PositionWise Selection Selection Selection Attention PositionWise Sum "
+        "Normalisation PositionWise Activation PositionWise Sum "
+    )
+    found = " ".join(type(operation).__name__ for operation in traced.network.operations)
+    assert found == "Embedding Constant Sum " + 2 * block + "Normalisation PositionWise Selection"
+    assert [(one.heads, one.causal) for one in traced.network.operations if isinstance(one, Attention)] == 2 * [
+        (2, True)
+    ]
+    weight = traced.steps[4].weight  # Conv1D keeps (fan_in, fan_out)
+    assert weight is not None and weight.shape == (24, 8)
+    torch.testing.assert_close(traced.replay(tokens), model(tokens).detach())
 
 
 def test_sharpness_of_a_tiny_gpt2_is_the_top_of_its_dense_ggn(drawn: tuple[nn.Module, Tensor, Tensor]) -> None:

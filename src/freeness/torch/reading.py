@@ -224,10 +224,10 @@ def _before(steps: list[Step], last: str) -> tuple[Step, ...]:
 
 def _shared(walk: Walk, steps: tuple[Step, ...]) -> tuple[TracedOperation, ...]:
     """The operations, of which those with a weight that stands at several places say so: theory takes them for independent."""
-    counts = Counter(id(step.weight) for step in steps if step.weight is not None)
+    counts = Counter(step.place for step in steps if step.weight is not None)
     operations = list(walk.operations)
     for step in steps:
-        number = counts[id(step.weight)]
+        number = counts[step.place]
         if number > 1 and step.name in walk.noted:
             index = walk.noted[step.name]
             operations[index] = replace(operations[index], theory="none", reason=f"the same weight at {number} places")

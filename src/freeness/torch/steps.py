@@ -186,6 +186,11 @@ class Step:
         return self.compute.weight if isinstance(self.compute, DenseStep | Calls) else None
 
     @property
+    def place(self) -> tuple[int, int]:
+        """Where the random matrix lies in memory, and its size: equal for a matrix and its transpose; (0, 0) without one."""
+        return (0, 0) if self.weight is None else (self.weight.data_ptr(), self.weight.numel())
+
+    @property
     def bias(self) -> Tensor | None:
         """Its bias."""
         return self.compute.bias if isinstance(self.compute, DenseStep | Calls) else None

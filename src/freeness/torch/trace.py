@@ -126,11 +126,11 @@ class Trace:
         """
         if not self.complete:
             raise InputError(self._refusal)
-        first: dict[int, str] = {}
+        first: dict[tuple[int, int], str] = {}
         nodes = []
         for step in self.steps:
             assert step.record is not None
-            shares = "" if step.weight is None else first.setdefault(id(step.weight), step.name)
+            shares = "" if step.weight is None else first.setdefault(step.place, step.name)
             inputs = tuple(read.name for read in step.reads)
             nodes.append(Node(step.name, step.record(), inputs, "" if shares == step.name else shares))
         return Network(nodes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from freeness.network import Attention
 from freeness.torch.layout import Atom, Dims, Typing, holds, joined, size_of, whole
 from freeness.torch.operations.activation import number_in
 from freeness.torch.operations.kind import Kind, Unread
+from freeness.torch.operations.linear import applied
 from freeness.torch.steps import Given, Permuted
 from freeness.torch.walk import Asked, Scores, Signal, Value
 
@@ -56,18 +57,23 @@ def fused(asked: Asked) -> Signal:
     mask = asked.arguments.get("attn_mask")
     causal = bool(asked.arguments.get("is_causal"))
     if mask is not None:
-        if not isinstance(mask, Given) or not _hides_later(mask.value(), mask.value().dtype == torch.bool):
+        seen = None if not isinstance(mask, Given) else _seen(mask.value(), mask.value().dtype == torch.bool)
+        if seen is None:
             raise Unread("with a mask that is not causal")
-        causal = True
+        causal = causal or seen == "earlier"
     scale = asked.arguments.get("scale")
     return _attention(asked, (query, key, value), 1 / math.sqrt(query.shape[-1]) if scale is None else scale, causal)
 
 
 def product(asked: Asked) -> Value:
     """q kᵀ, or the weights of an attention times its values."""
-    if asked.name not in ("matmul", "bmm") or len(asked.arguments) != 2:
+    if asked.name == "addmm" and (asked.arguments["alpha"], asked.arguments["beta"]) == (1, 1):
+        return applied(asked, "mat1", "mat2", "self")
+    if asked.name not in ("matmul", "mm", "bmm") or len(asked.arguments) != 2:
         raise Unread
     first, second = asked.arguments.values()
+    if isinstance(first, Signal) and isinstance(second, Given):
+        return applied(asked, "self", "mat2" if asked.name in ("mm", "bmm") else "other", None)
     if isinstance(first, Scores) and isinstance(second, Signal) and first.soft:
         return _attention(asked, (first.query, first.key, second), first.scale, first.causal)
     if (
@@ -106,11 +112,11 @@ def towards_attention(asked: Asked) -> Value:
         return replace(first, asked=asked, scale=first.scale * (number if asked.name == "mul" else 1 / number))
     if asked.name == "masked_fill" and not first.soft:
         mask, filled = asked.arguments["mask"], number_in(asked.arguments["value"])
-        hides = isinstance(mask, Given) and _hides_later(~mask.value().bool(), True)
-        if hides and filled is not None and filled <= _LOW:
-            return replace(first, asked=asked, causal=True)
-    if asked.name == "add" and isinstance(other, Given) and not first.soft and _hides_later(other.value(), False):
-        return replace(first, asked=asked, causal=True)
+        seen = _seen(~mask.value().bool(), True) if isinstance(mask, Given) else None
+        if seen and filled is not None and filled <= _LOW:
+            return replace(first, asked=asked, causal=first.causal or seen == "earlier")
+    if asked.name == "add" and isinstance(other, Given) and not first.soft and (seen := _seen(other.value(), False)):
+        return replace(first, asked=asked, causal=first.causal or seen == "earlier")
     if asked.name in ("softmax", "_softmax") and asked.arguments["dim"] in (-1, len(asked.shape) - 1):
         return replace(first, asked=asked, soft=True)
     if "dropout" in asked.name and not asked.arguments.get("train"):
@@ -118,12 +124,20 @@ def towards_attention(asked: Asked) -> Value:
     raise Unread
 
 
-def _hides_later(mask: Tensor, seen: bool) -> bool:
-    """Whether a mask (…, queries, keys) is causal: of truths about what is ``seen``, or numbers to add."""
-    shown = mask.bool() if seen else mask == 0
-    low = seen or bool((mask[~shown] <= _LOW).all())
-    wanted = torch.ones(mask.shape[-2:], dtype=torch.bool, device=mask.device).tril()
-    return low and mask.shape[-1] == mask.shape[-2] and bool((shown == wanted).all())
+def _seen(mask: Tensor, truths: bool) -> Literal["all", "earlier"] | None:
+    """What a mask (…, queries, keys) leaves to be seen, of truths or of numbers to add; None of another part.
+
+    Example:
+        >>> _seen(torch.ones(3, 3).tril().bool(), True), _seen(torch.zeros(3, 3), False)
+        ('earlier', 'all')
+    """
+    shown = mask.bool() if truths else mask == 0
+    if not (truths or bool((mask[~shown] <= _LOW).all())):
+        return None
+    if bool(shown.all()):
+        return "all"
+    square = shown.shape[-1] == shown.shape[-2]
+    return "earlier" if square and bool((shown == torch.ones_like(shown).tril()).all()) else None
 
 
 def _attention(asked: Asked, given: tuple[Signal, Signal, Signal], scale: float, causal: bool) -> Signal:

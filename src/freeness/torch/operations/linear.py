@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from torch import Tensor, nn
 
@@ -23,9 +24,32 @@ KIND = Kind(
 
 def read(asked: Asked) -> Signal:
     """W x + b over the last axis."""
-    walk = asked.walk
-    given, weight, bias = asked.signal("input"), asked.parameter("weight"), asked.parameter("bias")
+    weight, bias = asked.parameter("weight"), asked.parameter("bias")
     assert weight is not None
+    return _over_last(asked, asked.signal("input"), weight, (weight[1], None if bias is None else bias[1]))
+
+
+def applied(asked: Asked, signal: str, weight: str, bias: str | None) -> Signal:
+    """x W + b with a parameter W of shape (fan_in, fan_out), as in the Conv1D of GPT-2.
+
+    Args:
+        asked: the product.
+        signal: name of the argument x.
+        weight: of W.
+        bias: of b.
+    """
+    found = asked.constant(weight)
+    if found is None or not isinstance(found.tensor, nn.Parameter) or found.tensor.ndim != 2:
+        raise Unread
+    shift = None if bias is None else asked.parameter(bias)
+    tensors = found.tensor.T, None if shift is None else shift[1]
+    return _over_last(replace(asked, kind=KIND), asked.signal(signal), (found.name, found.tensor), tensors)
+
+
+def _over_last(
+    asked: Asked, given: Signal, weight: tuple[str, nn.Parameter], tensors: tuple[Tensor, Tensor | None]
+) -> Signal:
+    walk = asked.walk
     check_trained(asked, weight[1])
     last = len(given.dims) - 1
     layout = walk.typed(given, [last])
@@ -39,8 +63,7 @@ def read(asked: Asked) -> Signal:
     if given.layout[-1] != whole("positions" if over_positions else "channels", features):
         raise Unread("on a part of the channels or positions")
     name = module_name(asked, weight)
-    tensors = weight[1], None if bias is None else bias[1]
-    behind, dims = _behind(given, len(weight[1]), over_positions)
+    behind, dims = _behind(given, len(tensors[0]), over_positions)
     any_trained = walk.any_trained
     if over_positions or typing.positions:
         places = "channels" if over_positions else "positions"
