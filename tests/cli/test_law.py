@@ -129,6 +129,9 @@ def test_pictures_are_written(tmp_path, ending, magic):
 
 BAD = [
     (("mp:1 +",), "at column 7"),
+    (("mp:1e-320",), "expected a ratio p/n between 1e-12 and 1e+12"),
+    ((" + ".join(["mp:1*mp:2"] * 300),), "expected at most 100 laws, numbers and names"),
+    (("*".join(["mp:1"] * 600),), "expected at most 100 laws, numbers and names"),
     (("x",), "--x LAW"),
     (("x", "--x", "mp:0"), "--x: expected a ratio"),
     (("semicircle*semicircle",), "not self-adjoint"),

@@ -34,6 +34,8 @@ def test_a_toml_file_is_the_same_as_its_dictionary(tmp_path):
     [
         ({"depths": [2, 2]}, "different depths"),
         ({"depths": []}, "depths"),
+        ({"steps": 1e30}, "steps = 1e+30"),
+        ({"steps": 10**10}, "steps = 10000000000: input should be less than or equal to 1000000000"),
         ({"depths": [0]}, "depths.0 = 0: input should be greater than or equal to 1"),
         ({"rates": {"values": [-1.0]}}, "rates.values.0 = -1.0: input should be greater than 0"),
         ({"rates": {"values": [float("nan")]}}, "rates.values.0"),
@@ -59,7 +61,7 @@ def test_what_is_no_toml_is_refused(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"expected (a )?TOML"):
         read_specification(path)
-    with pytest.raises(InputError, match="No such file"):
+    with pytest.raises(InputError, match="does not exist"):
         read_specification(tmp_path / "none.toml")
 
 

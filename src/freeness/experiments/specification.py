@@ -25,7 +25,7 @@ RESULT_SCHEMA = 1  # of what a cell's result holds; part of its key
 Metric = Literal["sharpness", "freeness"]
 RateUnit = Literal["two_over_depth", "bound", "absolute"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Size = Annotated[int, Field(ge=1)]
+Size = Annotated[int, Field(ge=1, le=10**9)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 

@@ -44,6 +44,7 @@ from freeness.laws.wachter import Wachter
 
 _NESTED = 60  # so many brackets, or powers of powers, may stand inside each other
 _LONG = 10_000  # characters
+_PARTS = 100  # laws, numbers and names: a product of so many laws takes seconds
 _NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _TOKEN = re.compile(
     rf"""\s*(?:
@@ -219,7 +220,7 @@ class _Parser(Generic[T]):
 
     def __init__(self, text: str, variables: Mapping[str, Law | Element], reading: Builder[T]) -> None:
         self._tokens, self._variables, self._reading = _tokens(text), variables, reading
-        self._place = self._depth = 0
+        self._place = self._depth = self._parts = 0
         self._seen: list[str] = []
         self._used: set[str] = set()
 
@@ -292,6 +293,9 @@ class _Parser(Generic[T]):
 
     def _operand(self) -> T:
         token = self._now
+        self._parts += token.kind != "operator"
+        if self._parts > _PARTS:
+            self._fail(f"at most {_PARTS} laws, numbers and names", "bind parts of the expression to names")
         if self._take("("):
             return self._closed(token, 1)[0]
         if token.kind == "number":

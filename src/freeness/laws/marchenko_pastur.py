@@ -13,6 +13,8 @@ from freeness.laws.law import Atom, Boundary, Law
 from freeness.numerics.half_plane import lower_log, upper_log
 from freeness.numerics.jet import Jet, Number, plain
 
+_THINNEST = 1e-12  # the ratio at which the ends 1 ± 2√ratio still have ten digits between them
+
 
 @dataclass(frozen=True)
 class MarchenkoPastur(Law):
@@ -31,6 +33,11 @@ class MarchenkoPastur(Law):
     def __post_init__(self) -> None:
         if not (np.isfinite(self.ratio) and self.ratio > 0):
             raise InputError(f"expected a ratio p/n > 0, got {self.ratio}; it is rows over columns of G.")
+        if not _THINNEST <= self.ratio <= 1 / _THINNEST:
+            raise InputError(
+                f"expected a ratio p/n between {_THINNEST:g} and {1 / _THINNEST:g}, got {self.ratio:g}, where the law has no "
+                "width in floating numbers; take a point mass."
+            )
 
     @property
     def curve(self) -> SpectralCurve:
