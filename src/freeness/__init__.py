@@ -68,6 +68,7 @@ from freeness.moves import (
     symmetric_square,
 )
 from freeness.network import Network, activation, mlp
+from freeness.show import attach
 from freeness.spectra import (
     Measurement,
     Prediction,
@@ -77,6 +78,8 @@ from freeness.spectra import (
     predict_jacobian,
 )
 from freeness.version import __version__ as __version__
+
+attach()  # records show themselves in notebooks and bring their plot
 
 __all__ = [
     "Arcsine",

@@ -13,9 +13,9 @@ import freeness.torch.demo
 from freeness.advice import FreenessOutcome
 from freeness.advice.progress import Progress
 from freeness.cli import app
-from freeness.cli.output import print_analysis
+from freeness.cli.output import stdout
 from freeness.errors import InputError
-from freeness.report import number
+from freeness.show import number, print_answer
 from freeness.spectra import FreenessTest, Word
 
 from ..show import cases
@@ -309,7 +309,8 @@ def test_code_is_printed_unbroken_and_a_missing_rate_with_its_reason(analyses, c
     none = replace(
         analyses[0].learning_rate, bound=float("nan"), recommended=float("nan"), reason="No learning rate: flat."
     )
-    print_analysis(replace(analyses[0], verdict=coded, learning_rate=none, uncovered=("layer_norm in 1: its scale",)))
+    shown = replace(analyses[0], verdict=coded, learning_rate=none, uncovered=("layer_norm in 1: its scale",))
+    print_answer(stdout(), shown)
     shown = capsys.readouterr().out
     assert "  " + "x" * 200 in shown.splitlines() and "No learning rate: flat." in shown and "Start at" not in shown
     assert "Covered in part: layer_norm in 1" in shown and "Not covered by theory" not in shown

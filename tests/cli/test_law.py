@@ -9,9 +9,9 @@ from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from freeness.cli import app
-from freeness.cli.sketch import sketch
 from freeness.expressions.grammar import parse_law
 from freeness.laws import Empirical, MarchenkoPastur, PointMass, Semicircle
+from freeness.show import sketch
 
 EXPRESSIONS = [
     "mp:0.5 + semicircle:0.1",
@@ -192,5 +192,5 @@ def test_an_unconverged_point_is_marked_and_null(monkeypatch):
 
 def test_columns_that_did_not_converge_are_explained(monkeypatch):
     assert "did not converge" not in run("semicircle").stdout
-    monkeypatch.setattr("freeness.cli.law.sketch", lambda *_: ["|#?#"])
+    monkeypatch.setattr("freeness.show.characters.sketch", lambda *_: ["|#?#"])
     assert "?: columns where the law did not converge" in run("semicircle").stdout

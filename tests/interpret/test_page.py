@@ -10,7 +10,7 @@ from freeness.data import CLASSES
 from freeness.errors import InputError
 from freeness.interpret import FitOptions, StoryOptions, TrainingWatch, fit, tell
 from freeness.interpret.fashion import Recipe, tell_of
-from freeness.report import ablation_table, render_interpretation, role_table, state_table, write_interpretation
+from freeness.show import ablation_table, render_interpretation, role_table, state_table, write_interpretation
 from freeness.torch import initialize_
 
 from .small_images import small_data, small_loader, small_network, trained_network

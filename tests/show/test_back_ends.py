@@ -5,6 +5,7 @@ import importlib
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from matplotlib.figure import Figure
 
 import freeness as fr
 from freeness.meanfield import edge_of_chaos, phase_diagram
@@ -153,17 +154,13 @@ def test_a_picture_as_a_file_is_the_same_every_time():
     assert picture_bytes(picture, "png") == picture_bytes(picture, "png")
 
 
-@pytest.mark.parametrize("name", ["plot_law", "figure_of", "Window", "split_eigenvalues"])
-def test_the_old_room_says_where_its_names_are(name):
-    old, new = importlib.import_module("freeness.plots"), importlib.import_module("freeness.show")
-    with pytest.warns(DeprecationWarning, match=f"freeness.plots.{name} is deprecated; import it from freeness.show"):
-        assert getattr(old, name) is getattr(new, name)
-
-
-def test_every_old_name_is_there():
-    old = importlib.import_module("freeness.plots")
+@pytest.mark.parametrize("room", ["plots", "report"])
+def test_old_rooms_say_where_their_names_are(room):
+    old, new = importlib.import_module(f"freeness.{room}"), importlib.import_module("freeness.show")
     for name in old.__all__:
-        with pytest.warns(DeprecationWarning, match="is deprecated"):
-            assert getattr(old, name) is not None
+        home = "matplotlib.figure" if name == "Figure" else "freeness.show"
+        with pytest.warns(DeprecationWarning, match=rf"freeness\.{room}\.{name} is deprecated; import it from {home}"):
+            found = getattr(old, name)
+        assert found is (Figure if name == "Figure" else getattr(new, name))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         old.nothing  # noqa: B018

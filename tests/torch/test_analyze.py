@@ -10,7 +10,7 @@ from torch import nn
 
 from freeness import ConvergenceError, InputError, mlp
 from freeness.network import Haar
-from freeness.report import to_json, write_folder
+from freeness.show import to_json, write_folder
 from freeness.torch import AnalyzeOptions, analyze, build, dual_gram, freeness_test, initialize_, ntk_gram, trace
 from tests.torch.zoo import Skip, zoo_model
 

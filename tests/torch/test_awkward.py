@@ -16,7 +16,7 @@ from freeness.advice.analysis import Comparison
 from freeness.cli import app
 from freeness.errors import InputError
 from freeness.laws import Empirical
-from freeness.report import spectrum_table
+from freeness.show import spectrum_table
 from freeness.spectra import Measurement
 from freeness.torch import AnalyzeOptions, analyze, estimate_fisher, trace
 from tests.torch.test_state import assert_same, picture

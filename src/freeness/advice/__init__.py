@@ -8,6 +8,13 @@ from freeness.advice.candidates import Candidate, usual_candidates
 from freeness.advice.capacity import equal_power_capacity, water_filling_capacity
 from freeness.advice.design import Design, DesignOptions, LayerGain, ResidualPlan, UnreachableIsometry, design
 from freeness.advice.edges import upper_end
+from freeness.advice.forecast import (
+    ForecastOptions,
+    MeasuredTraining,
+    RatePair,
+    TrainingForecast,
+    forecast_training,
+)
 from freeness.advice.gain import gain_of_design
 from freeness.advice.largest import LargestEigenvalue, largest_eigenvalue
 from freeness.advice.learning_rate import Curvature, Descent, StartRate, hessian_scale, stable_rate
@@ -29,6 +36,7 @@ __all__ = [
     "Descent",
     "Design",
     "DesignOptions",
+    "ForecastOptions",
     "FreenessOutcome",
     "KernelShares",
     "LargestEigenvalue",
@@ -36,8 +44,10 @@ __all__ = [
     "LayerRate",
     "LayerRow",
     "LearningRate",
+    "MeasuredTraining",
     "Progress",
     "RateCurve",
+    "RatePair",
     "Reach",
     "ResidualPlan",
     "StartFacts",
@@ -45,6 +55,7 @@ __all__ = [
     "TheoryRate",
     "TradeOff",
     "Training",
+    "TrainingForecast",
     "UnreachableIsometry",
     "Verdict",
     "batch_learning_rate",
@@ -53,6 +64,7 @@ __all__ = [
     "design",
     "dial",
     "equal_power_capacity",
+    "forecast_training",
     "gain_of_design",
     "hessian_scale",
     "kernel_shares",

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from freeness.laws import Atom
-from freeness.laws.display import html_table, number
 from freeness.spectra.alternating_words import FreenessTest
 from freeness.spectra.records import Measurement, Prediction
 
@@ -63,11 +62,6 @@ class Comparison:
             ("standard deviation", theory and math.sqrt(theory.expected_variance), float(values.std())),
             ("largest eigenvalue", theory and theory.top, float(values[-1])),
         )
-
-    def _repr_html_(self) -> str:
-        rows = [(name, number(theory), number(seen)) for name, theory, seen in self.numbers]
-        title = f"No prediction: {self.reason}" if self.predicted is None else "Predicted beside measured"
-        return html_table(title, rows, ("", "theory", "measured"))
 
 
 @dataclass(frozen=True)
@@ -187,31 +181,3 @@ class Analysis:
     freeness: FreenessOutcome = FreenessOutcome(None, "it was not asked for")
     targets: str = ""
     weights: str = ""
-
-    def _repr_html_(self) -> str:
-        verdict, rate = self.verdict, self.learning_rate
-        rows = [
-            ("verdict", verdict.phase or "phase not determined"),
-            *([("", verdict.isometry)] if verdict.isometry else ()),
-            *(("", sentence) for sentence in (*verdict.sentences, *verdict.advice)),
-            *(("warning", warning) for warning in verdict.warnings),
-            *(_rate_rows(rate) if rate.known else [("no learning rate", rate.reason)]),
-            ("sharpness λ, measured", f"{number(rate.sharpness)} ± {number(rate.sharpness_error, 1)}"),
-            *_spectrum_rows("JJᵀ", self.jacobian),
-            *_spectrum_rows("Θ", self.fisher),
-            ("freeness of the weights", self.freeness.status),
-            *(("not covered", reason) for reason in self.uncovered),
-        ]
-        return html_table(self.title, rows)
-
-
-def _rate_rows(rate: LearningRate) -> list[tuple[str, str]]:
-    return [("learning rate to start from", number(rate.recommended, 3)), ("", rate.outlook)]
-
-
-def _spectrum_rows(symbol: str, comparison: Comparison) -> list[tuple[str, str]]:
-    return [
-        (f"{name} of {symbol}", f"{number(theory)} in theory, {number(seen)} measured")
-        for name, theory, seen in comparison.numbers
-        if name != "standard deviation"
-    ]

@@ -24,7 +24,6 @@ from freeness.advice.theory_rate import RateCurve, TheoryRate, Training, rate_cu
 from freeness.advice.trade_off import TradeOff, trade_off
 from freeness.errors import ConvergenceError, InputError, is_real, is_size
 from freeness.laws import Law
-from freeness.laws.display import attempted, html_table, number
 from freeness.meanfield import (
     ActivationSignal,
     CriticalPoint,
@@ -144,20 +143,6 @@ class Design:
             f"Design(depth={self.depth}, activation={self.activation.name!r}, weights={self.weights!r}, q={self.q:.6g}, "
             f"sigma_w={self.sigma_w:.6g}, sigma_b={self.sigma_b:.6g}, isometry={self.isometry:.6g})"
         )
-
-    def _repr_html_(self) -> str:
-        rate = attempted(lambda: number(self.learning_rate.recommended))
-        rows = [
-            ("weights", self.weights),
-            *(
-                (name, number(getattr(self, name), 6))
-                for name in ("sigma_w", "sigma_b", "q", "isometry", "input_scale")
-            ),
-            *((f"activation: {name}", number(value, 6)) for name, value in self.numbers),
-            ("learning rate to start from", rate),
-            *(("", reason) for reason in self.reasons),
-        ]
-        return html_table(f"Design of {self.depth} layers with {self.activation.name}", rows)
 
     @property
     def qhat0(self) -> float:

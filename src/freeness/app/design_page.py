@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import math
 from dataclasses import dataclass, replace
 from html import escape
 from typing import Any, get_args
@@ -15,13 +13,26 @@ from freeness.advice import Descent, Design, DesignOptions, TradeOff, Training, 
 from freeness.advice.design import Form as ActivationForm
 from freeness.advice.learning_rate import Loss
 from freeness.app.address import Choice, Number, Value
-from freeness.app.figure import Figure, Producer, csv_bytes, download_buttons
+from freeness.app.figure import Figure, Producer, download_buttons
 from freeness.app.form import Form
-from freeness.app.frame import Refusals, frame, number_table
+from freeness.app.frame import Refusals, frame
 from freeness.app.live import Live
 from freeness.errors import InputError
 from freeness.network import activation_names
-from freeness.show import Picture, picture_bytes, trade_off_picture
+from freeness.show import (
+    BESIDE,
+    WHY,
+    Answer,
+    Picture,
+    Row,
+    answer_of,
+    csv_bytes,
+    json_text,
+    list_html,
+    parts_html,
+    picture_bytes,
+    trade_off_picture,
+)
 
 FIELDS = {
     "depth": Number(50, 1, 200, whole=True),  # deeper ones take longer than a page may; the command has no limit
@@ -33,14 +44,6 @@ FIELDS = {
     "loss": Choice("cross_entropy", get_args(Loss)),
     "optimizer": Choice("sgd", ("sgd", "momentum", "nesterov")),
 }
-_COLUMNS = (
-    ("growth of squared gradients", "growth"),
-    ("spread of the Jacobian", "spread"),
-    ("λ_max of JJᵀ", "jacobian_top"),
-    ("λ_max of Θ", "fisher_top"),
-    ("correlation depth ξ", "xi"),
-    ("nonlinear share", "nonlinearity"),
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +51,8 @@ class _Answer:
     """A design, its trade-off where it has one, and what the page says of it."""
 
     plan: Design
+    shown: Answer
     curve: TradeOff | None
-    rows: list[tuple[str, str]]
-    table: str
     code: str
 
 
@@ -64,10 +66,10 @@ def design_page() -> None:
     async def compute() -> None:
         answer = await asyncio.to_thread(_answered, dict(form.values))
         found[:] = [answer]
-        numbers.set_content(number_table(answer.rows))
-        beside.set_content(answer.table)
+        numbers.set_content(parts_html(answer.shown.section("").parts))
+        beside.set_content(parts_html(answer.shown.section(BESIDE).parts))
         code.set_content(f'<pre class="code" tabindex="0" aria-label="Code">{escape(answer.code)}</pre>')
-        reasons.set_content("".join(f"<li>{escape(reason)}</li>" for reason in answer.plan.reasons))
+        reasons.set_content(list_html(answer.shown.section(WHY).parts))
         figure.set_visible(answer.curve is not None)
         if answer.curve is not None:
             figure.show(_drawn(answer.plan, answer.curve))
@@ -97,8 +99,9 @@ def design_page() -> None:
 
     async def document() -> bytes:
         answer = required()
-        rows = {"schema_version": 1, "code": answer.code, "reasons": list(answer.plan.reasons)}
-        return json.dumps(rows | {"targets": form.values, "numbers": dict(answer.rows)}, indent=1).encode()
+        numbers = {row.label: row.text for row in answer.shown.section("").parts if isinstance(row, Row)}
+        rows = {"schema_version": 1, "code": answer.code, "reasons": answer.plan.reasons}
+        return json_text(rows | {"targets": form.values, "numbers": numbers}).encode()
 
     lead = "How to start a deep network, from theory alone: near-isometric at the edge of chaos, with the rate that follows."
     with frame("/design", "Design", lead):
@@ -138,24 +141,9 @@ def _answered(values: dict[str, Value]) -> _Answer:
     options = DesignOptions(taken["weights"], taken["form"])
     training = Training(taken["loss"], Descent(taken["optimizer"]))
     plan = design(taken["depth"], taken["width"], taken["activation"], isometry, options, training)
-    rate = plan.learning_rate
-    rows = [
-        ("σ_w", f"{plan.sigma_w:.6g}"),
-        ("σ_b", f"{plan.sigma_b:.6g}"),
-        ("q*, variance of pre-activations", f"{plan.q:.6g}"),
-        ("σ_JJ² reached", f"{plan.isometry:.6g}"),
-        ("first layer's extra gain", f"{plan.input_scale:.6g}"),
-        ("largest stable learning rate", f"{rate.bound:.4g}"),
-        ("learning rate to start from", f"{rate.recommended:.4g}"),
-        *((f"activation: {name}", f"{value:.6g}") for name, value in plan.numbers),
-    ]
-    table = number_table(
-        [[name, *(_short(getattr(start, attribute)) for start in plan.table)] for name, attribute in _COLUMNS],
-        ("", *(start.name for start in plan.table)),
-    )
     curve = plan.trade_off() if plan.depth > 1 else None
     bent = curve is not None and bool((curve.spread > 0).any())  # a linear network pays nothing
-    return _Answer(plan, curve if bent else None, rows, table, _code(values, plan))
+    return _Answer(plan, answer_of(plan), curve if bent else None, _code(values, plan))
 
 
 def _code(values: dict[str, Value], plan: Design) -> str:
@@ -187,7 +175,3 @@ def _momentum(values: dict[str, Value]) -> str:
 def _drawn(plan: Design, curve: TradeOff) -> Picture:
     said = f"Trade-off of {plan.named.name}: this design has σ_JJ² {plan.isometry:.4g}, σ_w {plan.sigma_w:.6g}."
     return replace(trade_off_picture(curve, plan.isometry), sentence=said)
-
-
-def _short(value: float) -> str:
-    return "any" if math.isinf(value) else "–" if math.isnan(value) else f"{value:.3g}"

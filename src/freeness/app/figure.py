@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import csv
-import io
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -131,20 +129,3 @@ def download_buttons(name: str, producers: Mapping[str, Producer], refuse: Calla
                 f'outline dense aria-label="Download {kind.upper()}"'
             )
             button.on_click(partial(send, kind))
-
-
-def csv_bytes(columns: Mapping[str, Sequence[float | None]]) -> bytes:
-    r"""Columns as a CSV file; what is missing is an empty cell.
-
-    Args:
-        columns: by name, all of one length.
-
-    Example:
-        >>> csv_bytes({"x": [0.5, 1.0], "density": [0.25, None]})
-        b'x,density\n0.5,0.25\n1.0,\n'
-    """
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
-    return stream.getvalue().encode()

@@ -72,25 +72,6 @@ class Refusals:
                 ui.label(sentence).classes("refused")
 
 
-def number_table(rows: Sequence[Sequence[str]], header: Sequence[str] = ()) -> str:
-    """A table as HTML; all of it is escaped.
-
-    Args:
-        rows: of cells; the first cell of a row names it.
-        header: of the columns, or none.
-
-    Example:
-        >>> number_table([("mean", "<1>")])
-        '<table class="numbers"><tr><th scope="row">mean</th><td>&lt;1&gt;</td></tr></table>'
-    """
-    top = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
-    body = "".join(
-        f'<tr><th scope="row">{escape(row[0])}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in row[1:])}</tr>'
-        for row in rows
-    )
-    return f'<table class="numbers">{f"<tr>{top}</tr>" if top else ""}{body}</table>'
-
-
 def _links(current: str) -> str:
     return "".join(
         f'<a href="{path}"{" aria-current=page" if path == current else ""}>{name}</a>' for path, name in PAGES.items()

@@ -6,19 +6,11 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from freeness.errors import InputError
-from freeness.expressions import Element
-from freeness.expressions.form_matrix import sample_expression
-from freeness.expressions.grammar import ParsedLaw, parse_law, parse_variable
-from freeness.laws import Law
-from freeness.laws.table import tabulate
-from freeness.show import law_picture, picture_bytes
+from freeness.expressions import answer_law
+from freeness.show import answer_of, law_picture, page_parts, parts_html, picture_bytes, plain
 
 _FILES = "empirical"  # the one law that reads a file of this machine
-_POINTS = 400
-_MOMENTS = 4
 _MANY = 20  # rows of a table
 
 
@@ -47,47 +39,31 @@ def perform(
         [[0.0, 0.7]]
     """
     stage("reading", 0.0)
-    parsed = _parsed(expression, variables)
-    law = parsed.law
-    stage("computing the density", 0.2)
-    table = tabulate(law, _POINTS)
-    sampled = sample_expression(parsed.meaning, sample, np.random.default_rng(0)) if sample else None
+    for text in (expression, *variables.values()):
+        if _FILES in text:
+            raise InputError("expected an expression without empirical, which reads files, got one; use freeness law.")
+    stage("computing the law", 0.1)
+    record = answer_law(expression, variables, sample=sample)
+    law, table = record.law, record.table
     if picture is not None:
-        content = picture_bytes(law_picture(law, sampled=sampled, title=expression), picture)
+        content = picture_bytes(law_picture(law, sampled=record.sampled, title=expression), picture)
         return {"picture": base64.b64encode(content).decode("ascii")}
     stage("finding edges and moments", 0.6)
     atoms = sorted(sorted(law.atoms, key=lambda atom: -atom.mass)[:_MANY])
     edges = law.edges if len(law.bands) <= _MANY else ()
-    return {
-        "x": _plain(table.x),
-        "density": _plain(table.density),
-        "cdf": _plain(table.cdf),
-        "hull": _plain(law.hull),
-        "atoms": [[float(position), float(mass)] for position, mass in atoms],
-        "edges": [[float(edge.position), edge.side, edge.kind, *_plain([edge.exponent])] for edge in edges],
+    numbers = {
+        "x": table.x,
+        "density": table.density,
+        "cdf": table.cdf,
+        "hull": law.hull,
+        "atoms": [(position, mass) for position, mass in atoms],
+        "edges": [(edge.position, edge.side, edge.kind, edge.exponent) for edge in edges],
         "bands": len(law.bands),
-        "mean": float(law.mean),
-        "variance": float(law.variance),
-        "moments": _plain(law.moments(_MOMENTS)),
-        "notes": list(parsed.notes),
-        "reason": parsed.reason,
-        "sampled": None if sampled is None else _plain(sampled),
+        "mean": law.mean,
+        "variance": law.variance,
+        "moments": record.moments,
+        "notes": record.parsed.notes,
+        "reason": record.parsed.reason,
+        "sampled": record.sampled,
     }
-
-
-def _parsed(expression: str, variables: Mapping[str, str]) -> ParsedLaw:
-    for text in (expression, *variables.values()):
-        if _FILES in text:
-            raise InputError("expected an expression without empirical, which reads files, got one; use freeness law.")
-    laws: dict[str, Law | Element] = {}
-    for name, text in variables.items():
-        try:
-            bound = parse_variable(text)
-        except InputError as error:
-            raise InputError(f"{name}: {error}") from error
-        laws[name] = bound if isinstance(bound, Element) else bound.law
-    return parse_law(expression, laws)
-
-
-def _plain(values: Any) -> list[float | None]:
-    return [float(value) if np.isfinite(value) else None for value in values]
+    return plain(numbers) | {"answer": parts_html(page_parts(answer_of(record)))}

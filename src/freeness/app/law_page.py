@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import base64
-import json
 from typing import Any
 
 from nicegui import ui
 
 from freeness.app.address import Choice, Text
-from freeness.app.figure import Figure, Producer, csv_bytes, download_buttons
+from freeness.app.figure import Figure, Producer, download_buttons
 from freeness.app.form import Form
-from freeness.app.frame import Refusals, frame, number_table
+from freeness.app.frame import Refusals, frame
 from freeness.app.live import Live
 from freeness.app.worker import Worker
 from freeness.errors import InputError
-from freeness.show import drawn_law_picture, drawn_values
+from freeness.show import csv_bytes, drawn_law_picture, drawn_values, json_text
 
 _LONGEST = 1000  # characters of an expression
-_ROUNDING = 1e-14
 _VARIABLES = ("x", "y", "z")
 FIELDS = {
     "expression": Text("x + y", _LONGEST),  # quick, so that the page opens with an answer
@@ -57,7 +55,7 @@ def law_page(worker: Worker) -> None:
             answer["mean"],
         )
         figure.show(drawn_law_picture(drawn, answer["sampled"]))
-        numbers.set_content(_numbers(answer))
+        numbers.set_content(answer["answer"])
 
     def picture(kind: str) -> Producer:
         async def produce() -> bytes:
@@ -72,7 +70,8 @@ def law_page(worker: Worker) -> None:
 
     async def document() -> bytes:
         _require(answer)
-        return json.dumps({"schema_version": 1} | _arguments(form) | answer, indent=1).encode()
+        numbers = {name: value for name, value in answer.items() if name != "answer"}
+        return json_text({"schema_version": 1} | _arguments(form) | numbers).encode()
 
     with frame("/law", "Law calculator", "The spectrum of any expression in free random variables."):
         form = Form("/law", FIELDS, changed)
@@ -113,25 +112,3 @@ def _arguments(form: Form) -> dict[str, Any]:
 def _require(answer: dict[str, Any]) -> None:
     if not answer:
         raise InputError("expected an expression that was computed, got none; correct it first.")
-
-
-def _numbers(answer: dict[str, Any]) -> str:
-    radius = max(map(abs, answer["hull"]))
-    rows = [("mean", _number(answer["mean"], radius)), ("variance", f"{answer['variance']:.8g}")]
-    rows += [
-        (f"moment {order}", _number(value, radius**order))
-        for order, value in enumerate(answer["moments"], start=1)
-        if value is not None
-    ]
-    rows += [(f"atom at {position:.6g}", f"mass {mass:.6g}") for position, mass in answer["atoms"]]
-    rows += [
-        (f"{side} end of a band", f"{position:.8g} ({kind}{'' if exponent is None else f', exponent {exponent:.2g}'})")
-        for position, side, kind, exponent in answer["edges"]
-    ]
-    rows += [("how", " ".join([answer["reason"], *answer["notes"]]))]
-    return number_table(rows)
-
-
-def _number(value: float, scale: float) -> str:
-    """Rounding of numbers of that scale is written as 0."""
-    return f"{0.0 if abs(value) <= _ROUNDING * scale else value:.8g}"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -12,23 +10,13 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments
 
 from freeness.app.address import Choice, Number
-from freeness.app.figure import Figure, Producer, csv_bytes, download_buttons
+from freeness.app.figure import Figure, Producer, download_buttons
 from freeness.app.form import Form
-from freeness.app.frame import Refusals, frame, number_table
+from freeness.app.frame import Refusals, frame
 from freeness.app.live import Live
-from freeness.errors import InputError
-from freeness.meanfield import (
-    EdgeOfChaos,
-    FixedPoint,
-    LengthMap,
-    PhaseDiagram,
-    covariance,
-    edge_of_chaos,
-    fixed_point,
-    phase_diagram,
-)
-from freeness.network import activation, activation_names
-from freeness.show import map_picture, phase_picture, picture_bytes
+from freeness.gaussian import activation, activation_names
+from freeness.meanfield import LayerMaps, PhasePortrait, Settled, layer_maps, phase_portrait
+from freeness.show import answer_of, layers_text, map_pictures, parts_html, phase_csv, phase_picture, picture_bytes
 
 _WEIGHTS, _BIASES = (0.05, 4.0), (0.0, 2.0)
 FIELDS = {
@@ -37,8 +25,6 @@ FIELDS = {
     "sigma_b": Number(0.2, *_BIASES),
 }
 _GRID = np.linspace(*_WEIGHTS, 80), np.linspace(*_BIASES, 41)
-_EDGE = np.geomspace(0.01, 100.0, 81)  # q* along the edge of chaos
-_LENGTHS, _CORRELATIONS = 61, 21  # points of the maps
 
 # The pointer is kept by the plot while it is pressed; data coordinates are plotly's.
 _PRESS = "(e) => { if (e.button === 0) { e.currentTarget.setPointerCapture(e.pointerId); PLACE } }"
@@ -47,16 +33,6 @@ _PLACE = """
 const plot = e.currentTarget, {xaxis, yaxis} = plot._fullLayout, box = plot.getBoundingClientRect();
 emit(xaxis.p2d(e.clientX - box.left - xaxis._offset), yaxis.p2d(e.clientY - box.top - yaxis._offset));
 """
-
-
-@dataclass(frozen=True, eq=False)
-class _Layer:
-    """What one layer does to lengths and correlations, and where that settles, or why it does not."""
-
-    lengths: tuple[np.ndarray, np.ndarray]
-    correlations: tuple[np.ndarray, np.ndarray] | None
-    found: FixedPoint | None
-    reason: str
 
 
 def phase_page() -> None:
@@ -69,23 +45,17 @@ def phase_page() -> None:
     async def compute() -> None:
         name, at = str(form.values["activation"]), (float(form.values["sigma_w"]), float(form.values["sigma_b"]))
         if drawn.get("activation") != name:
-            diagram, edge = await asyncio.to_thread(_diagram, name)
-            figure.show(phase_picture(diagram, edge, at))
+            portrait = await asyncio.to_thread(_portrait, name)
+            figure.show(phase_picture(portrait.diagram, portrait.edge, at))
             drawn["activation"] = name
         else:
             figure.move(at)
-        seen = await asyncio.to_thread(_layer, name, *at)
-        figure.describe(_in_words(name, at, seen))
-        settled = seen.found
-        words = "Map of q, the variance of pre-activations" + (
-            "" if settled is None else f": settles at {settled.q:.4g}"
-        )
-        lengths.show(map_picture(*seen.lengths, None if settled is None else settled.q, "q", words))
-        if seen.correlations is not None and settled is not None:
-            words = f"Map of c, the correlation of two inputs: settles at {settled.c:.4g}"
-            correlations.show(map_picture(*seen.correlations, settled.c, "c", words))
-        correlations.set_visible(seen.correlations is not None)
-        numbers.set_content(number_table(_rows(seen)))
+        maps = await asyncio.to_thread(_layer, name, *at)
+        figure.describe(_in_words(name, maps.settled))
+        for place, shown in zip((lengths, correlations), map_pictures(maps), strict=False):
+            place.show(shown)
+        correlations.set_visible(maps.correlations is not None)
+        numbers.set_content(parts_html(answer_of(maps.settled).sections[0].parts))
 
     async def placed(event: GenericEventArguments) -> None:
         x, y = event.args
@@ -130,67 +100,28 @@ def phase_page() -> None:
 
 
 @lru_cache(maxsize=64)
-def _diagram(name: str) -> tuple[PhaseDiagram, EdgeOfChaos | None]:
-    function = activation(name)
-    try:
-        edge = edge_of_chaos(function, _EDGE)
-    except InputError:
-        edge = None
-    return phase_diagram(function, *_GRID), edge
+def _portrait(name: str) -> PhasePortrait:
+    return phase_portrait(activation(name), *_GRID)
 
 
-def _layer(name: str, sigma_w: float, sigma_b: float) -> _Layer:
-    function = activation(name)
-    length_map = LengthMap(function, sigma_w, sigma_b)
-    try:
-        found, reason = fixed_point(function, sigma_w, sigma_b), ""
-    except InputError as error:
-        found, reason = None, str(error)
-    q = np.linspace(0.0, max(2.0 * found.q, 1.0) if found is not None else 4.0, _LENGTHS)
-    lengths = q, np.array([length_map(value) for value in q])
-    if found is None or found.q == 0:
-        return _Layer(lengths, None, found, reason)
-    c = np.linspace(0.0, 1.0, _CORRELATIONS)
-    following = (sigma_w**2 * covariance(function, found.q, found.q, c).value + sigma_b**2) / found.q
-    return _Layer(lengths, (c, following), found, reason)
+def _layer(name: str, sigma_w: float, sigma_b: float) -> LayerMaps:
+    return layer_maps(activation(name), sigma_w, sigma_b)
 
 
-def _in_words(name: str, at: tuple[float, float], seen: _Layer) -> str:
-    here = f"Phase diagram of {name}. At σ_w {at[0]:.4g}, σ_b {at[1]:.4g}: "
-    found = seen.found
+def _in_words(name: str, where: Settled) -> str:
+    here = f"Phase diagram of {name}. At σ_w {where.sigma_w:.4g}, σ_b {where.sigma_b:.4g}: "
+    found = where.found
     if found is None:
-        return here + seen.reason
-    return here + f"{found.phase}, q* {found.q:.4g}, χ₁ {found.chi1:.4g}, c* {found.c:.4g}, ξ_c {_depth(found.xi_c)}."
-
-
-def _rows(seen: _Layer) -> list[tuple[str, str]]:
-    found = seen.found
-    if found is None:
-        return [("phase", "no fixed point"), ("why", seen.reason)]
-    return [
-        ("phase", found.phase),
-        ("q*, variance of pre-activations", f"{found.q:.6g}"),
-        ("χ₁, growth of squared gradients", f"{found.chi1:.6g}"),
-        ("c*, correlation of two inputs", f"{found.c:.6g}"),
-        ("ξ_q, layers until q settles by e", _depth(found.xi_q)),
-        ("ξ_c, layers until c settles by e", _depth(found.xi_c)),
-        ("trainable depth, 6 ξ_c (observed)", _depth(found.trainable_depth)),
-    ]
-
-
-def _depth(value: float) -> str:
-    return "any" if math.isinf(value) else f"{value:.4g}"
+        return here + where.reason
+    numbers = f"q* {found.q:.4g}, χ₁ {found.chi1:.4g}, c* {found.c:.4g}, ξ_c {layers_text(found.xi_c)}."
+    return f"{here}{found.phase}, {numbers}"
 
 
 def _picture(name: str, kind: str) -> bytes:
-    diagram, edge = _diagram(name)
-    return picture_bytes(phase_picture(diagram, edge, title=f"{name}: blue ordered, red chaotic"), kind)
+    portrait = _portrait(name)
+    title = f"{name}: blue ordered, red chaotic"
+    return picture_bytes(phase_picture(portrait.diagram, portrait.edge, title=title), kind)
 
 
 def _csv(name: str) -> bytes:
-    diagram, _ = _diagram(name)
-    weights, biases = np.meshgrid(diagram.sigma_w, diagram.sigma_b)
-    columns = {"sigma_w": weights, "sigma_b": biases, "q": diagram.q, "chi1": diagram.chi1}
-    return csv_bytes(
-        {name: [v if math.isfinite(v) else None for v in a.ravel().tolist()] for name, a in columns.items()}
-    )
+    return phase_csv(_portrait(name).diagram)

@@ -8,7 +8,7 @@ from typing import Any
 
 from freeness.advice.progress import Progress
 from freeness.network import mlp
-from freeness.report import dump_json, render_html
+from freeness.show import dump_json, render_html
 from freeness.torch import AnalyzeOptions, analyze, build, load_labelled, load_model
 from freeness.torch.sampling import seeded_generator
 from freeness.torch.weights import load_weights_, read_weights

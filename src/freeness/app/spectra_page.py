@@ -11,15 +11,15 @@ from nicegui import ui
 from freeness.app.address import Choice, Number
 from freeness.app.architecture import KINDS, Architecture
 from freeness.app.background import Background
-from freeness.app.figure import Figure, Producer, csv_bytes, download_buttons
+from freeness.app.figure import Figure, Producer, download_buttons
 from freeness.app.form import Form
-from freeness.app.frame import Refusals, frame, number_table
+from freeness.app.frame import Refusals, frame
 from freeness.app.live import Live
 from freeness.app.spectrum_job import law_read
 from freeness.app.worker import Worker
 from freeness.errors import FreenessError, InputError
 from freeness.network import activation_names
-from freeness.show import DrawnLaw, drawn_law, drawn_law_picture, plain_numbers
+from freeness.show import DrawnLaw, Row, csv_bytes, drawn_law, drawn_law_picture, parts_html, plain_numbers
 
 POINTS = 200
 _SYMBOLS = {"jacobian": "JJᵀ", "fisher": "Θ"}
@@ -175,11 +175,11 @@ def _fisher(form: Form) -> bool:
 def _numbers(law: DrawnLaw, architecture: Architecture) -> str:
     sigma_w, sigma_b = architecture.gains
     rows = [
-        ("lower edge", f"{law.low:.6g}"),
-        ("upper edge", f"{law.high:.6g}"),
-        ("mean", f"{law.mean:.6g}"),
-        *((f"atom at {position:.6g}", f"mass {mass:.6g}") for position, mass in law.atoms),
-        ("σ_w, σ_b", f"{sigma_w:.6g}, {sigma_b:.6g}"),
+        Row("lower edge", law.low),
+        Row("upper edge", law.high),
+        Row("mean", law.mean),
+        *(Row(f"atom at {position:.6g}", f"mass {mass:.6g}") for position, mass in law.atoms),
+        Row("σ_w, σ_b", f"{sigma_w:.6g}, {sigma_b:.6g}"),
     ]
     lost = int(np.isnan(law.density).sum())
-    return number_table(rows + ([("points that did not converge", str(lost))] if lost else []))
+    return parts_html([*rows, *([Row("points that did not converge", str(lost))] if lost else [])])

@@ -12,13 +12,13 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments
 
 from freeness.app.address import Choice, Number, Text
-from freeness.app.figure import Figure, Producer, csv_bytes, download_buttons
+from freeness.app.figure import Figure, Producer, download_buttons
 from freeness.app.form import Form
-from freeness.app.frame import Refusals, frame, number_table
+from freeness.app.frame import Refusals, frame
 from freeness.app.live import Live
 from freeness.app.worker import Worker
 from freeness.errors import InputError
-from freeness.show import Axis, SweptDesign, heat_map_picture, lines_picture
+from freeness.show import Axis, Row, SweptDesign, csv_bytes, heat_map_picture, lines_picture, parts_html
 
 _PERIOD = 2.0  # seconds between looks at the store
 _MOST = 10_000
@@ -148,7 +148,9 @@ class _Page:
         last = arrays["accuracy"][depth, rate, -1]
         said = f"{words}: accuracy {last:.3f} at the end." if np.isfinite(last) else f"{words}: not finished."
         self._curves.show(lines_picture(lines, Axis("step"), Axis("test accuracy, loss"), sentence=said))
-        self._numbers.set_content(number_table([("sweep", answer["name"]), ("finished", state), ("curves", words)]))
+        self._numbers.set_content(
+            parts_html([Row("sweep", answer["name"]), Row("finished", state), Row("curves", words)])
+        )
         self._chosen = {"design": self._name(), "depth": answer["depths"][depth], "rate": rate}
         self._design.set_options(list(answer["designs"]), value=self._name())
         self._depth.set_options(answer["depths"], value=answer["depths"][depth])

@@ -15,7 +15,8 @@ from freeness.advice.learning_rate import KnownOptimizer, Loss
 from freeness.cli.data_option import DATA_OPTION, note_code
 from freeness.cli.demo import DEFAULT_OUT
 from freeness.cli.errors import needs_extra, reports_errors
-from freeness.cli.output import print_analysis, progress_bar, stderr, stdout
+from freeness.cli.output import progress_bar, stderr, stdout
+from freeness.show import dump_json, print_answer, schema_text
 
 _LOSSES, _OPTIMIZERS = get_args(Loss), get_args(KnownOptimizer)
 
@@ -32,8 +33,6 @@ def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
 @reports_errors
 def _print_schema(asked: bool) -> None:
     if asked:
-        with needs_extra("torch"):
-            from freeness.report import schema_text
         typer.echo(schema_text(), nl=False)
         raise typer.Exit
 
@@ -108,7 +107,8 @@ def analyze_command(
     Example: freeness analyze model.py:build --data fashion-mnist --loss cross_entropy
     """
     with needs_extra("torch"):
-        from freeness.report import require_folder
+        import freeness.show.static  # noqa: F401  (pictures, before anything is computed)
+        from freeness.show import require_folder
         from freeness.torch import AnalyzeOptions, analyze, load_batch, load_model, load_weights, split_model
     folder = out or (None if json else DEFAULT_OUT)
     if folder is not None:
@@ -145,15 +145,13 @@ def analyze_command(
 
 def _print(analysis: Analysis, json: bool) -> None:
     if json:
-        from freeness.report import dump_json
-
         typer.echo(dump_json(analysis), nl=False)
     else:
-        print_analysis(analysis)
+        print_answer(stdout(), analysis)
 
 
 def _write(analysis: Analysis, folder: Path, *, quiet: bool) -> None:
-    from freeness.report import write_folder
+    from freeness.show import write_folder
 
     report, document = write_folder(analysis, folder)
     console = stderr() if quiet else stdout()

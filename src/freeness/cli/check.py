@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import json as documents
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-from rich.text import Text
 
 from freeness.cli.data_option import DATA_OPTION, note_code
 from freeness.cli.errors import needs_extra, reports_errors
-from freeness.cli.files import write_atomically
-from freeness.cli.output import progress_bar, stderr, stdout
+from freeness.cli.output import Outputs, progress_bar, stderr
 from freeness.errors import InputError
-
-if TYPE_CHECKING:
-    from freeness.torch import FreenessTest
+from freeness.show import Answer, Section, Sentence, answer_of, document_of
 
 SCHEMA_VERSION = 1
 
@@ -68,63 +61,13 @@ def check_command(
             raise InputError(f"expected a sample below {len(inputs)}, got {sample}; the data has no more.")
         with progress_bar("words") as progress:
             found = freeness_test(network, inputs[sample : sample + 1], all_pairs=all_pairs, progress=progress)
-    document = (
-        documents.dumps(_document((model, weights), description, sample, found), allow_nan=False, indent=1) + "\n"
-    )
-    if json == "-":
-        typer.echo(document, nl=False)
-        return
-    _print(model if weights is None else f"{model}, weights: {weights}", description, sample, found)
-    if json is not None:
-        write_atomically(Path(json), document.encode())
-        stdout().print(f"Numbers: {json}", soft_wrap=True)
-
-
-def _document(model: tuple[str, Path | None], data: str, sample: int, found: FreenessTest) -> dict[str, object]:
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "model": model[0],
-        "weights": None if model[1] is None else str(model[1]),
-        "data": data,
+    named = model if weights is None else f"{model}, weights: {weights}"
+    lead = Section("", (Sentence(f"Derivatives at sample {sample} of {description}"),))
+    shown = Answer(f"Freeness of the weights of {named}", (lead, *answer_of(found).sections))
+    where = {
+        "model": model,
+        "weights": None if weights is None else str(weights),
+        "data": description,
         "sample": sample,
-        "free": found.free,
-        "words": [
-            {
-                "weights": word.name,
-                "word": word.word,
-                "trace": word.value,
-                "expected": word.expected,
-                "deviation": word.deviation,
-                "score": word.score,
-                "free": word.free,
-                "tested": word.tested,
-            }
-            for word in found.words
-        ],
     }
-
-
-def _print(model: str, data: str, sample: int, found: FreenessTest) -> None:
-    console = stdout()
-    console.print(f"Freeness of the weights of {model}", style="bold", soft_wrap=True)
-    console.print(f"Derivatives at sample {sample} of {data}", soft_wrap=True)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
-    for name, right in (("weights", False), ("word", False), ("trace", True), ("free: about", True), ("score", True)):
-        table.add_column(name, justify="right" if right else "left", overflow="fold")
-    for word in found.words:
-        expected = f"{word.expected:.1e}±{word.deviation:.0e}"
-        score = Text(f"{word.score:.1f}" if word.tested else "–", style="" if word.free else "bold red")
-        table.add_row(word.name, word.word, f"{word.value:.2e}", expected, score)
-    console.print(table)
-    console.print("D°, E°: centred derivatives before and behind W. Score: departure in standard deviations; 5 reject.")
-    if not all(word.tested for word in found.words):
-        console.print("–: derivatives that differ from their mean at a few neurons only tell nothing.")
-    if found.free:
-        console.print(
-            "No word departs from freeness: the weights may be taken for free of the derivatives.", style="bold"
-        )
-    else:
-        names = ", ".join(dict.fromkeys(word.name for word in found.rejected))
-        console.print(
-            f"Not free: {names}. Predicted spectra assume what does not hold there; measure.", style="bold red"
-        )
+    Outputs(json).give({"schema_version": SCHEMA_VERSION} | where | document_of(found), shown)

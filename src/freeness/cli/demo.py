@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from freeness.cli.errors import needs_extra, reports_errors
-from freeness.cli.output import print_analysis, progress_bar, stdout
+from freeness.cli.output import progress_bar, stdout
+from freeness.show import print_answer
 
 DEFAULT_OUT = Path("freeness-report")
 
@@ -27,12 +28,13 @@ def demo_command(
     Example: freeness demo --out my-report
     """
     with needs_extra("torch"):
-        from freeness.report import REPORT_NAME, require_writable, write_report
+        import freeness.show.static  # noqa: F401  (pictures, before anything is computed)
+        from freeness.show import REPORT_NAME, require_writable, write_report
         from freeness.torch.demo import demo_analyses
     require_writable(out, REPORT_NAME)
     with progress_bar("preparing") as progress:
         analyses = demo_analyses(seed, progress)
     for analysis in analyses:
-        print_analysis(analysis)
+        print_answer(stdout(), analysis)
     path = write_report(analyses, out)
     stdout().print(f"\nReport with pictures: {path} (open it in a browser)", soft_wrap=True)

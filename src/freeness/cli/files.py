@@ -1,11 +1,8 @@
-"""What several commands read and write: pictures checked before anything is computed, files written atomically, named numbers."""
+"""What several commands check before anything is computed: pictures and files to write, named numbers."""
 
 from __future__ import annotations
 
 import os
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from freeness.cli.errors import needs_extra
@@ -37,33 +34,6 @@ def check_files(*paths: Path | None) -> None:
             raise InputError(
                 f"expected a file to write, got {str(path)!r} below {str(folder)!r}, which is closed; move it."
             )
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Like ``freeness.report``'s, for bytes and without the packages which that room needs."""
-    if path.is_dir() or not path.name:
-        raise InputError(f"expected a file to write, got the folder {str(path)!r}; add a file name.")
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    with _unwritable(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def _unwritable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(
-            f"expected a file to write, got {str(path)!r} ({error.strerror or error}); choose another one."
-        ) from error
 
 
 def named_numbers(pairs: list[str], option: str) -> dict[str, float]:

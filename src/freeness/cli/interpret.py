@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import json as documents
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from freeness.cli.errors import needs_extra, reports_errors
-from freeness.cli.files import write_atomically
-from freeness.cli.output import progress_bar, stdout
+from freeness.cli.output import Outputs, progress_bar, stdout
 from freeness.data import FashionMnist, Folder, download_fashion_mnist, source_of
 from freeness.errors import InputError
+from freeness.show import document_of
 
 if TYPE_CHECKING:
-    from freeness.interpret import Interpretation
     from freeness.interpret.fashion import Start
     from freeness.interpret.rate import Optimizer
-    from freeness.report import Table as TextTable
 
 SCHEMA_VERSION = 1
 DEFAULT_OUT = Path("freeness-interpretation")
@@ -64,9 +59,10 @@ def interpret_command(
     Example: freeness interpret --depth 20 --show 0 --show 7
     """
     with needs_extra("torch"):
+        import freeness.show.static  # noqa: F401  (pictures, before anything is computed)
         from freeness.interpret import load_checkpoint, save_checkpoint
         from freeness.interpret.fashion import Recipe, tell_of, train_and_tell
-        from freeness.report import INTERPRETATION_NAME, require_writable, write_interpretation
+        from freeness.show import INTERPRETATION_NAME, require_writable, write_interpretation
     chosen, folder = tuple(show or range(4)), _folder(data)
     require_writable(out, INTERPRETATION_NAME)
     if save is not None and not save.absolute().parent.is_dir():
@@ -84,14 +80,10 @@ def interpret_command(
     if save is not None:
         save_checkpoint(model, save, told.start)
     page = write_interpretation(told, out)
-    document = documents.dumps(_document(told), allow_nan=False, indent=1) + "\n"
+    outputs = Outputs(json)
+    outputs.give({"schema_version": SCHEMA_VERSION} | document_of(told), told)
     if json == "-":
-        typer.echo(document, nl=False)
         return
-    _print(told)
-    if json is not None:
-        write_atomically(Path(json), document.encode())
-        stdout().print(f"Numbers: {json}", soft_wrap=True)
     if save is not None:
         stdout().print(f"Network: {save} (read it again by --checkpoint)", soft_wrap=True)
     stdout().print(f"Page with pictures: {page} (open it in a browser)", soft_wrap=True)
@@ -109,93 +101,3 @@ def _folder(data: str) -> Path | None:
     if source.download:
         return download_fashion_mnist()
     return Path(source.directory) if source.directory else None
-
-
-def _document(told: Interpretation) -> dict[str, object]:
-    fit = told.fit
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "depth": told.depth,
-        "width": told.width,
-        "activation": told.activation,
-        "start": told.start,
-        "data": told.data,
-        "method": told.method,
-        "test_samples": told.samples,
-        "accuracy_by_layer": [float(value) for value in told.accuracy],
-        "standard_error": [float(value) for value in told.accuracy_error],
-        "settled_at_layer": [int(value) for value in told.settled],
-        "rate": None if fit is None else fit.rate,
-        "steps": None if fit is None else fit.steps,
-        "seconds": None if fit is None else fit.seconds,
-        "losses": None if fit is None else list(fit.losses),
-        "layers": [
-            {
-                "layer": layer.index,
-                "role": layer.role,
-                "extraction": layer.extraction,
-                "classification": layer.classification,
-                "revision": layer.revision,
-                "feedback": layer.feedback,
-                "drift": layer.drift,
-            }
-            for layer in told.roles
-        ],
-        "deleted_neurons": [
-            {
-                "class": told.classes[one.target],
-                "deleted": one.deleted,
-                "before": one.before,
-                "after": one.after,
-                "random": list(one.random),
-                "significant": one.significant,
-            }
-            for one in told.ablations
-        ],
-        "training": [
-            {
-                "step": state.step,
-                "jacobian_mean": float(state.jacobian.eigenvalues.mean()),
-                "jacobian_relative_variance": state.spread,
-                "strongest_word": state.largest_score if state.tested else None,
-                "free": state.freeness.free if state.tested else None,
-                "drift": [float(value) for value in state.drift],
-            }
-            for state in told.states
-        ],
-    }
-
-
-def _print(told: Interpretation) -> None:
-    from freeness.report import ablation_table, role_table, state_table
-
-    console = stdout()
-    title = f"{told.depth} layers of width {told.width}, {told.activation}, start: {told.start}"
-    console.print(f"\n{title}", style="bold underline")
-    console.print(f"Data: {told.data}; {told.samples:,} test samples", soft_wrap=True)
-    if told.fit is not None:
-        console.print(f"{told.fit.steps} steps at the rate {told.fit.rate:.3g} in {told.fit.seconds:.0f} s")
-    console.print(f"Read by {told.method}.", soft_wrap=True)
-    last = f"{100 * told.accuracy[-1]:.1f} ± {100 * told.accuracy_error[-1]:.1f} %"
-    console.print(f"Accuracy at the last layer, which is the network's output: {last}", style="bold")
-    console.print(f"Accuracy by layer, %: {' '.join(f'{100 * value:.0f}' for value in told.accuracy)}")
-    middle = int(told.settled.cumsum().searchsorted(told.samples / 2)) + 1
-    console.print(f"Half of the samples have their final class from reading {middle} of {len(told.layers)} on.")
-    if told.roles:
-        _print_table("Layers: change of weights from the identity", role_table(told))
-    if told.ablations:
-        _print_table(f"Without the {100 * told.share:g} % of neurons that contribute most", ablation_table(told))
-    if told.states:
-        _print_table("Along training, at the first test image", state_table(told))
-    console.print()
-
-
-def _print_table(title: str, table: TextTable) -> None:
-    console = stdout()
-    console.print(f"\n{title}", style="bold")
-    shown = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
-    for name in table.header:
-        shown.add_column(name, justify="right" if name in table.numeric else "left", overflow="fold")
-    for row in table.rows:
-        shown.add_row(*row)
-    console.print(shown)

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import io
-import json as documents
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from freeness.cli.architecture import Sizes, scaled, wide_network
 from freeness.cli.data_option import DATA_OPTION, rows_of
 from freeness.cli.errors import reports_errors
-from freeness.cli.files import check_files, named_numbers, write_atomically
-from freeness.cli.output import stderr, stdout
+from freeness.cli.files import check_files, named_numbers
+from freeness.cli.output import Outputs
 from freeness.errors import InputError
+from freeness.gaussian import activation as activation_of
 from freeness.meanfield import Kernels, kernels
-from freeness.network import activation as activation_of
+from freeness.show import Answer, Section, Sentence, answer_of, document_of
 
 SCHEMA_VERSION = 1
 
@@ -64,61 +62,18 @@ def kernel_command(
     sizes = Sizes(inputs.shape[1], inputs.shape[1])  # widths do not enter the limit of wide layers
     network = wide_network(sizes, function, depth, (sigma_w, sigma_b), residual)
     found = kernels(network, inputs)
-    values = np.linalg.eigvalsh(found.ntk)
-    document = documents.dumps(_document(activation, residual, source, found, values), allow_nan=False, indent=1) + "\n"
-    written: list[tuple[str, Path]] = []
-    if json not in (None, "-"):
-        write_atomically(Path(json), document.encode())
-        written.append(("Numbers", Path(json)))
-    if out is not None:
-        stream = io.BytesIO()
-        np.savez(stream, nngp=found.nngp, ntk=found.ntk)
-        write_atomically(out, stream.getvalue())
-        written.append(("Kernels", out))
-    if json == "-":
-        typer.echo(document, nl=False)
-    else:
-        _print(activation if residual is None else f"residual {activation}", source, found, values)
-    console = stderr() if json == "-" else stdout()
-    for name, path in written:
-        console.print(f"{name}: {path}", soft_wrap=True)
+    outputs = Outputs(json)
+    outputs.add("Kernels", out, lambda: _arrays(found))
+    kind = activation if residual is None else f"residual {activation}"
+    said = Section("", (Sentence(f"Inputs: {len(found.ntk)} from {source}"),))
+    shown = answer_of(found)
+    title = f"Tangent kernel of {kind} networks with {found.depth} weight matrices"
+    names = {"activation": activation, "data": source, "residual": residual}
+    document = {"schema_version": SCHEMA_VERSION} | names | document_of(found)
+    outputs.give(document, Answer(title, (said, *shown.sections)))
 
 
-def _document(
-    activation: str, residual: float | None, source: str, found: Kernels, values: np.ndarray
-) -> dict[str, object]:
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "activation": activation,
-        "data": source,
-        "inputs": len(values),
-        "depth": found.depth,
-        "residual": residual,
-        "nngp_lowest_eigenvalue": found.lowest,
-        "ntk_mean_diagonal": float(np.trace(found.ntk)) / len(values),
-        "ntk_eigenvalues": values.tolist(),
-        "largest_stable_learning_rate": len(values) / float(values[-1]),
-    }
-
-
-def _print(kind: str, source: str, found: Kernels, values: np.ndarray) -> None:
-    console = stdout()
-    console.print(f"Tangent kernel of {kind} networks with {found.depth} weight matrices", style="bold")
-    console.print(f"Inputs: {len(values)} from {source}")
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
-    table.add_column("", overflow="fold")
-    table.add_column("value", justify="right")
-    condition = f"{values[-1] / values[0]:.4g}" if values[0] > 1e-13 * values[-1] else "beyond 1e13"
-    for name, value in (
-        ("largest eigenvalue", f"{values[-1]:.6g}"),
-        ("smallest eigenvalue", f"{values[0]:.6g}"),
-        ("condition number", condition),
-        ("mean of the diagonal", f"{np.trace(found.ntk) / len(values):.6g}"),
-        (
-            "largest stable learning rate, full batch, mean squared error, NTK parametrisation",
-            f"{len(values) / values[-1]:.4g}",
-        ),
-        ("smallest eigenvalue of the NNGP kernel", f"{found.lowest:.6g}"),
-    ):
-        table.add_row(name, value)
-    console.print(table)
+def _arrays(found: Kernels) -> bytes:
+    stream = io.BytesIO()
+    np.savez(stream, nngp=found.nngp, ntk=found.ntk)
+    return stream.getvalue()

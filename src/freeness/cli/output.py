@@ -1,26 +1,19 @@
-"""What all commands print with: consoles, tables, the text of an analysis, the progress bar."""
+"""What all commands print with: consoles, the progress bar, and files beside what is printed."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
-from rich.box import SIMPLE_HEAD
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
-from rich.table import Table
 
-from freeness.advice.analysis import CODE, Analysis
 from freeness.advice.progress import Progress
-
-if TYPE_CHECKING:
-    from freeness.report import Table as TextTable
-
-_STYLES = {"free": "", "not free": "yellow", "not tested": ""}
-_WIDE = 7  # a table of so many columns is set tight, so that it fits 80 characters
+from freeness.show import Picture, json_text, picture_bytes, print_answer, write_bytes
 
 
 def stdout() -> Console:
@@ -58,70 +51,55 @@ def _lines(console: Console) -> Callable[[Progress], None]:
     return report
 
 
-def print_analysis(analysis: Analysis) -> None:
-    """Print the tables, the verdict and the learning rate of an analysis."""
-    from freeness.report import freeness_table, layer_table, spectrum_table
+class Outputs:
+    """What a command writes beside what it prints: its numbers as JSON, a picture, tables; whole files or none.
 
-    console = stdout()
-    console.print(f"\n{analysis.title}", style="bold underline")
-    weights = f"; weights: {analysis.weights}" if analysis.weights else ""
-    console.print(f"{analysis.parameters:,} parameters; data: {analysis.data}; sample {analysis.sample}{weights}")
-    if analysis.layers:
-        _print_table(console, "Layers", layer_table(analysis))
-    _print_table(console, "Jacobian JJᵀ: predicted beside measured", spectrum_table(analysis.jacobian))
-    _print_table(console, "One-sample Fisher dual Θ: predicted beside measured", spectrum_table(analysis.fisher))
-    freeness, table = analysis.freeness, freeness_table(analysis)
-    if table.rows:
-        _print_table(console, "Freeness of the weights: measured", table)
-    else:
-        console.print("\nFreeness of the weights: measured", style="bold")
-    _bullet(console, freeness.sentence, "!" if freeness.status == "not free" else "•", style=_STYLES[freeness.status])
-    _print_verdict(console, analysis)
-    _print_learning_rate(console, analysis)
+    Args:
+        json: FILE, or - for JSON on stdout and nothing else there.
+    """
 
+    def __init__(self, json: str | None = None) -> None:
+        self._json = json
+        self._files: list[tuple[str, Path, bytes]] = []
 
-def _print_verdict(console: Console, analysis: Analysis) -> None:
-    verdict = analysis.verdict
-    console.print("\nVerdict", style="bold")
-    for sentence in verdict.sentences:
-        _bullet(console, sentence)
-    for advice in verdict.advice or ("Nothing to change: keep this initialisation.",):
-        if advice.startswith(CODE):  # to be pasted: not broken into lines
-            console.print(f"  {advice.removeprefix(CODE)}", soft_wrap=True)
+    def add(self, name: str, path: Path | None, content: Callable[[], bytes]) -> None:
+        """A file that was asked for.
+
+        Args:
+            name: said of it.
+            path: where to; None makes nothing.
+            content: makes it.
+        """
+        if path is not None:
+            self._files.append((name, path, content()))
+
+    def picture(self, path: Path | None, picture: Callable[[], Picture]) -> None:
+        """A picture that was asked for.
+
+        Args:
+            path: FILE.png or FILE.svg; None makes nothing.
+            picture: makes it.
+        """
+        if path is not None:
+            self.add("Picture", path, lambda: picture_bytes(picture(), path.suffix.lower()[1:]))
+
+    def give(self, document: dict[str, Any], *answers: Any) -> None:
+        """Print the answers, or the document where JSON goes to stdout; write the files and say where they are.
+
+        Args:
+            document: the numbers.
+            *answers: records, or answers.
+        """
+        text = json_text(document) if self._json is not None else ""
+        if self._json not in (None, "-"):
+            self._files.insert(0, ("Numbers", Path(self._json), text.encode()))
+        for _, path, content in self._files:
+            write_bytes(path, content)
+        if self._json == "-":
+            typer.echo(text, nl=False)
         else:
-            _bullet(console, advice, "→")
-    whole = analysis.jacobian.predicted is not None and analysis.fisher.predicted is not None
-    for reason in analysis.uncovered:
-        _bullet(console, f"{'Covered in part' if whole else 'Not covered by theory'}: {reason}", "!", style="yellow")
-    for warning in verdict.warnings:
-        _bullet(console, warning, "!", style="yellow")
-
-
-def _print_learning_rate(console: Console, analysis: Analysis) -> None:
-    from freeness.report import number
-
-    rate = analysis.learning_rate
-    console.print("\nLearning rate", style="bold")
-    if not rate.known:
-        _bullet(console, rate.reason, "!", style="yellow")
-        return
-    _bullet(console, f"Start at {number(rate.recommended, 3)}; {rate.outlook}.", style="bold")
-    if rate.theory_bound is not None:
-        _bullet(console, f"Theory for the one sample alone says {number(rate.theory_bound, 3)}.")
-    _bullet(console, rate.reason)
-
-
-def _bullet(console: Console, text: str, mark: str = "•", *, style: str = "") -> None:
-    lines = textwrap.fill(text, max(console.width, 20), initial_indent=f"{mark} ", subsequent_indent="  ")
-    console.print(lines, style=style, soft_wrap=True)
-
-
-def _print_table(console: Console, title: str, table: TextTable) -> None:
-    console.print(f"\n{title}", style="bold")
-    gap = 1 if len(table.header) < _WIDE else 0
-    shown = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, gap, 0, 0), show_edge=False)
-    for name in table.header:
-        shown.add_column(name, justify="right" if name in table.numeric else "left", overflow="fold")
-    for row in table.rows:
-        shown.add_row(*row)
-    console.print(shown)
+            for answer in answers:
+                print_answer(stdout(), answer)
+        console = stderr() if self._json == "-" else stdout()
+        for name, path, _ in self._files:
+            console.print(f"{name}: {path}", soft_wrap=True)

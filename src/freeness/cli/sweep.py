@@ -7,18 +7,28 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from freeness.cli.errors import needs_extra, reports_errors
-from freeness.cli.files import check_picture, write_atomically
-from freeness.cli.output import progress_bar, stderr, stdout
+from freeness.cli.files import check_picture
+from freeness.cli.output import Outputs, progress_bar, stderr, stdout
 from freeness.errors import InputError
+from freeness.show import (
+    Picture,
+    Section,
+    Sentence,
+    SweepTable,
+    heat_map_picture,
+    sweep_answer,
+    swept_design,
+    thresholds_picture,
+    training_picture,
+)
 
 if TYPE_CHECKING:
     from freeness.experiments import SweepSpecification
@@ -33,7 +43,7 @@ class EngineName(StrEnum):
     inline = "inline"
 
 
-class Picture(StrEnum):
+class PictureName(StrEnum):
     """What is drawn."""
 
     heat = "heat"
@@ -62,7 +72,7 @@ def sweep_command(
     scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Of a running Dask scheduler.")] = None,
     device: Annotated[str, typer.Option(help="cpu, or cuda of the workers.")] = "cpu",
     out: Annotated[Path | None, typer.Option(help="Picture .png or .svg.")] = None,
-    picture: Annotated[Picture, typer.Option(help="What the picture shows.")] = Picture.heat,
+    picture: Annotated[PictureName, typer.Option(help="What the picture shows.")] = PictureName.heat,
     export: Annotated[Path | None, typer.Option(help="The whole table as .parquet or .nc.")] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Train nothing: tell whether every row of the store is as it was written.")
@@ -113,10 +123,12 @@ def sweep_command(
         stderr().print(f"Interrupted; finished cells are in {path}.\n{again}", style="red", soft_wrap=True)
         raise typer.Exit(_INTERRUPTED) from None
     table = with_thresholds(open_sweep(path, sweep.name))
-    _print(table, path, run)
-    if out is not None:
-        write_atomically(out, _drawn(table, picture, out.suffix.lower().lstrip(".")))
-        stdout().print(f"Picture: {out}", soft_wrap=True)
+    counts = f"{run.cells} cells, {run.reused} from the store, {run.computed} trained in {run.seconds:.0f} s"
+    answer = sweep_answer(table)
+    lead = Section("", (Sentence(f"{counts}; results: {path}"),))
+    outputs = Outputs()
+    outputs.picture(out, lambda: _drawn(table, picture))
+    outputs.give({}, replace(answer, sections=(lead, *answer.sections)))
     if export is not None:
         write_table(table, export)
         stdout().print(f"Table: {export}", soft_wrap=True)
@@ -157,41 +169,7 @@ def _sweep(path: Path | None, name: str | None) -> SweepSpecification:
     return read_specification(path) if path is not None else preset(name or "")
 
 
-def _print(table, path: Path, run) -> None:
-    console = stdout()
-    console.print(
-        f"Sweep {table.attrs['name']}: {run.cells} cells, {run.reused} from the store, {run.computed} trained"
-    )
-    console.print(f"in {run.seconds:.0f} s; results: {path}", soft_wrap=True)
-    for design in table["design"].values:
-        part = table.sel(design=design)
-        console.print(f"\n{design}", style="bold")
-        shown = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
-        for header in ("L", "2/L", "2/λ theory", "breaks at", "over 2/L", "best rate", "accuracy", "diverged"):
-            shown.add_column(header, justify="right")
-        for depth in table["depth"].values:
-            at = part.sel(depth=depth)
-            boundary, line = float(at["boundary"]), float(at["two_over_depth"])
-            lost = int(at["divergence_step"].notnull().sum())
-            numbers = (line, float(at["one_sample_bound"]), boundary, boundary / line, float(at["best_rate"]))
-            accuracy = f"{float(at['best_accuracy']):.3f}"
-            shown.add_row(str(depth), *map(_short, numbers), accuracy, f"{lost}/{at['divergence_step'].size}")
-        console.print(shown)
-        for name, words in (("boundary", "breaks"), ("best_rate", "best")):
-            slope, error = float(part[f"{name}_slope"]), float(part[f"{name}_slope_error"])
-            if slope == slope:
-                console.print(
-                    f"Rate where learning {words if name == 'boundary' else 'is best'}: ∝ L^({slope:.2f} ± {error:.2f})."
-                )
-    console.print("\nBreaks at: accuracy, mean over the seeds, falls below 80 % of that depth's best.")
-
-
-def _short(value: float) -> str:
-    return f"{value:.3g}" if value == value else "–"
-
-
-def _drawn(table, picture: Picture, kind: str) -> bytes:
-    from freeness.show import figure_of, picture_bytes, plot_heat_map, plot_thresholds, plot_training
-
-    draw = {Picture.heat: plot_heat_map, Picture.thresholds: plot_thresholds, Picture.training: plot_training}[picture]
-    return picture_bytes(figure_of(draw(table)), kind)
+def _drawn(table: SweepTable, picture: PictureName) -> Picture:
+    if picture is PictureName.heat:
+        return heat_map_picture(swept_design(table), title=str(table["design"].values[0]))
+    return thresholds_picture(table) if picture is PictureName.thresholds else training_picture(table)

@@ -4,6 +4,7 @@ from freeness.expressions.elements import Circular, Element, Given, HaarUnitary,
 from freeness.expressions.expression import Expression, Method, anticommutator, commutator, free_variables, jointly_free
 from freeness.expressions.form_matrix import sample_expression
 from freeness.expressions.grammar import ParsedLaw, parse_law, parse_variable
+from freeness.expressions.law_answer import LawAnswer, answer_law
 from freeness.expressions.linearization import Linearization, linearized
 from freeness.expressions.rectangular import information_plus_noise
 from freeness.expressions.route import law_of
@@ -14,10 +15,12 @@ __all__ = [
     "Expression",
     "Given",
     "HaarUnitary",
+    "LawAnswer",
     "Linearization",
     "Method",
     "ParsedLaw",
     "RDiagonal",
+    "answer_law",
     "anticommutator",
     "commutator",
     "free_variables",

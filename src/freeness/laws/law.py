@@ -13,7 +13,6 @@ from scipy.optimize import elementwise
 from freeness.errors import ConvergenceError, InputError
 from freeness.laws.cumulants import free_cumulants, moments_on_circle, transform_on_axis
 from freeness.laws.curve import SpectralCurve
-from freeness.laws.display import law_html
 from freeness.laws.support import Edge, edges_of
 
 _DEEP = 700.0  # e^-700 is the smallest double
@@ -265,9 +264,6 @@ class Law(ABC):
     def standard_deviation(self) -> float:
         """√variance."""
         return float(np.sqrt(self.variance))
-
-    def _repr_html_(self) -> str:
-        return law_html(self)
 
     def _checked(self, values: np.ndarray, boundary: Boundary, throw: bool) -> np.ndarray:
         if throw and not boundary.converged.all():

@@ -22,6 +22,7 @@ from freeness.meanfield.kernels import Kernels, kernels
 from freeness.meanfield.length_map import LengthMap
 from freeness.meanfield.linear_training import Curve, Directions, LinearTraining, Unseen
 from freeness.meanfield.phase import EdgeOfChaos, PhaseDiagram, edge_of_chaos, phase_diagram
+from freeness.meanfield.portrait import LayerMaps, PhasePortrait, Settled, layer_maps, phase_portrait, settled
 from freeness.meanfield.positions import pooled, windows
 from freeness.meanfield.shaping import Shaped, shaped
 from freeness.meanfield.signals import ActivationSignal, DenseSignal, NeuronSignals, Signals
@@ -39,11 +40,14 @@ __all__ = [
     "FixedPoint",
     "GaussianMoments",
     "Kernels",
+    "LayerMaps",
     "LengthMap",
     "LinearTraining",
     "NeuronSignals",
     "Pairs",
     "PhaseDiagram",
+    "PhasePortrait",
+    "Settled",
     "Shaped",
     "Signals",
     "Stream",
@@ -63,12 +67,15 @@ __all__ = [
     "isometric_point",
     "joined",
     "kernels",
+    "layer_maps",
     "nonlinear_energy",
     "normalised",
     "phase_diagram",
+    "phase_portrait",
     "pooled",
     "second_moment",
     "second_moment_slope",
+    "settled",
     "shaped",
     "signals",
     "slope_moment",

@@ -41,6 +41,11 @@ class Kernels:
     fluctuation: float = 0.0
 
     @cached_property
+    def eigenvalues(self) -> np.ndarray:
+        """Eigenvalues of Θ, ascending."""
+        return np.linalg.eigvalsh(self.ntk)
+
+    @cached_property
     def lowest(self) -> float:
         """The least eigenvalue of Σ.
 

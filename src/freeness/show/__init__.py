@@ -1,21 +1,40 @@
-"""Answers for people: pictures as values, which become axes of matplotlib or figures of plotly."""
+"""Answers for people.
+
+Records become rows, tables and sentences (``answer_of``), which are printed, written as HTML or shown in a notebook; pictures are
+values (``picture_of``), which become axes of matplotlib or figures of plotly; analyses become reports and strict JSON.
+"""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from freeness.show.drawn_law import DrawnLaw, drawn_law, drawn_values
+from freeness.show.answer import Answer, Row, Section, Sentence, Table, answer_of, brief_of, number, percent
+from freeness.show.answers.analysis import freeness_table, layer_table
+from freeness.show.answers.design import BESIDE, WHY
+from freeness.show.answers.phase import layers_text
+from freeness.show.answers.spectrum import spectrum_table
+from freeness.show.answers.sweep import sweep_answer
+from freeness.show.csv_table import csv_bytes, law_csv, phase_csv
+from freeness.show.document import SCHEMA_VERSION, dump_json, to_json, write_json
+from freeness.show.document_schema import schema, schema_text
 from freeness.show.encoded import picture_bytes, picture_uri
+from freeness.show.files import require_writable, write_bytes
+from freeness.show.frames import frame
+from freeness.show.html import answer_html, html_table, list_html, page_parts, parts_html
 from freeness.show.interactive import PlotlyFigure, plain_numbers, to_plotly
+from freeness.show.json_values import document_of, json_text, plain
+from freeness.show.law_values import DrawnLaw, drawn_law, drawn_values
+from freeness.show.notebook import attach
 from freeness.show.picture import Axis, Bars, HeatMap, Histogram, Look, Picture, Rule, Series, Stems, Swatch
+from freeness.show.pictures import picture_of
 from freeness.show.pictures.cdf import cdf_picture
-from freeness.show.pictures.dynamics import dynamics_picture
+from freeness.show.pictures.dynamics import dynamics_picture, forecast_picture
 from freeness.show.pictures.interpretation import layer_accuracy_picture, likelihoods_picture, parts_picture
 from freeness.show.pictures.law import drawn_law_picture, law_picture
 from freeness.show.pictures.layers import layers_picture
 from freeness.show.pictures.lines import lines_picture
-from freeness.show.pictures.phase import map_picture, phase_picture
+from freeness.show.pictures.phase import map_picture, map_pictures, phase_picture
 from freeness.show.pictures.spectrum import spectrum_picture
 from freeness.show.pictures.sweep import (
     SweepTable,
@@ -30,6 +49,11 @@ from freeness.show.pointmass import Split, split_eigenvalues
 from freeness.show.window import Window, law_grid, window_of
 
 if TYPE_CHECKING:
+    from freeness.show.answers.interpretation import ablation_table, role_table, state_table
+    from freeness.show.answers.models import kinds_answer
+    from freeness.show.characters import sketch, with_sketch
+    from freeness.show.folder import DOCUMENT_NAME, require_folder, write_folder
+    from freeness.show.interpretation_page import INTERPRETATION_NAME, render_interpretation, write_interpretation
     from freeness.show.maps import plot_maps
     from freeness.show.plots import (
         plot_cdf,
@@ -46,10 +70,19 @@ if TYPE_CHECKING:
         plot_trade_off,
         plot_training,
     )
+    from freeness.show.report_page import REPORT_NAME, render_html, write_report
     from freeness.show.static import draw, figure_of
+    from freeness.show.terminal import print_answer, print_section
 
-# Loaded when they are first asked for, since these modules need matplotlib.
+# Loaded when they are first asked for, since these modules need matplotlib, jinja2, rich or torch.
 _LATER = {
+    "kinds_answer": "answers.models",
+    "sketch": "characters",
+    "with_sketch": "characters",
+    "DOCUMENT_NAME": "folder",
+    "INTERPRETATION_NAME": "interpretation_page",
+    "REPORT_NAME": "report_page",
+    "ablation_table": "answers.interpretation",
     "draw": "static",
     "figure_of": "static",
     "plot_cdf": "plots",
@@ -66,9 +99,26 @@ _LATER = {
     "plot_thresholds": "plots",
     "plot_trade_off": "plots",
     "plot_training": "plots",
+    "print_answer": "terminal",
+    "print_section": "terminal",
+    "render_html": "report_page",
+    "render_interpretation": "interpretation_page",
+    "require_folder": "folder",
+    "role_table": "answers.interpretation",
+    "state_table": "answers.interpretation",
+    "write_folder": "folder",
+    "write_interpretation": "interpretation_page",
+    "write_report": "report_page",
 }
 
 __all__ = [
+    "BESIDE",
+    "DOCUMENT_NAME",
+    "INTERPRETATION_NAME",
+    "REPORT_NAME",
+    "SCHEMA_VERSION",
+    "WHY",
+    "Answer",
     "Axis",
     "Bars",
     "DrawnLaw",
@@ -77,33 +127,63 @@ __all__ = [
     "Look",
     "Picture",
     "PlotlyFigure",
+    "Row",
     "Rule",
+    "Section",
+    "Sentence",
     "Series",
     "Split",
     "Stems",
     "Swatch",
     "SweepTable",
     "SweptDesign",
+    "Table",
     "Window",
+    "ablation_table",
+    "answer_html",
+    "answer_of",
+    "attach",
+    "brief_of",
     "cdf_picture",
+    "csv_bytes",
+    "document_of",
     "draw",
     "drawn_law",
     "drawn_law_picture",
     "drawn_values",
+    "dump_json",
     "dynamics_picture",
     "figure_of",
+    "forecast_picture",
+    "frame",
+    "freeness_table",
     "heat_map_picture",
+    "html_table",
+    "json_text",
+    "kinds_answer",
+    "law_csv",
     "law_grid",
     "law_picture",
     "layer_accuracy_picture",
+    "layer_table",
     "layers_picture",
+    "layers_text",
     "likelihoods_picture",
     "lines_picture",
+    "list_html",
     "map_picture",
+    "map_pictures",
+    "number",
+    "page_parts",
+    "parts_html",
     "parts_picture",
+    "percent",
+    "phase_csv",
     "phase_picture",
     "picture_bytes",
+    "picture_of",
     "picture_uri",
+    "plain",
     "plain_numbers",
     "plot_cdf",
     "plot_dynamics",
@@ -119,14 +199,34 @@ __all__ = [
     "plot_thresholds",
     "plot_trade_off",
     "plot_training",
+    "print_answer",
+    "print_section",
+    "render_html",
+    "render_interpretation",
+    "require_folder",
+    "require_writable",
+    "role_table",
+    "schema",
+    "schema_text",
+    "sketch",
     "spectrum_picture",
+    "spectrum_table",
     "split_eigenvalues",
+    "state_table",
+    "sweep_answer",
     "swept_design",
     "thresholds_picture",
+    "to_json",
     "to_plotly",
     "trade_off_picture",
     "training_picture",
     "window_of",
+    "with_sketch",
+    "write_bytes",
+    "write_folder",
+    "write_interpretation",
+    "write_json",
+    "write_report",
 ]
 
 

@@ -7,7 +7,6 @@ from typing import Literal
 
 import numpy as np
 
-from freeness.laws.display import html_table, law_rows, number
 from freeness.laws.law import Law
 
 
@@ -42,18 +41,6 @@ class Prediction:
         """The largest eigenvalue: an outlier's, or the end of the law."""
         return max((self.edge.value, *self.outliers))
 
-    def _repr_html_(self) -> str:
-        top = f"{number(self.edge.value, 6)} ({self.edge.kind}{f' of {self.edge.mass:.1%}' if self.edge.mass else ''})"
-        rows = [
-            *law_rows(self.law),
-            ("end of the law", top),
-            ("outliers", ", ".join(number(value, 6) for value in self.outliers) or "none"),
-            ("scatter of the mean", f"±{number(100 * self.finite_width_error, 3)}%"),
-            ("method", self.method),
-            ("assumptions", "; ".join(self.assumptions) or "none"),
-        ]
-        return html_table("Prediction", rows)
-
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
@@ -63,14 +50,3 @@ class Measurement:
     law: Law
     method: str
     seconds: float
-
-    def _repr_html_(self) -> str:
-        values = self.eigenvalues
-        rows = [
-            ("eigenvalues", str(values.size)),
-            ("mean", number(float(values.mean()), 6)),
-            ("variance", number(float(values.var()), 6)),
-            ("smallest to largest", f"{number(float(values[0]), 6)} to {number(float(values[-1]), 6)}"),
-            ("method", f"{self.method} ({number(self.seconds, 2)} s)"),
-        ]
-        return html_table("Measurement", rows)

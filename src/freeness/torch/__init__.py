@@ -2,6 +2,8 @@
 
 from freeness.spectra import FreenessTest
 from freeness.torch.analyze import AnalyzeOptions, analyze
+from freeness.torch.applied import AppliedDesign, DesignRequest, apply_design
+from freeness.torch.apply import state_bytes
 from freeness.torch.batch import Batch
 from freeness.torch.build import build
 from freeness.torch.curvature import (
@@ -31,6 +33,7 @@ from freeness.torch.measure import (
     measure_jacobian,
     ntk_gram,
 )
+from freeness.torch.measured_training import measure_training
 from freeness.torch.memory import MemoryPlan
 from freeness.torch.packed import packed
 from freeness.torch.recognise import recognise
@@ -45,9 +48,11 @@ from freeness.torch.user_data import batch_of
 __all__ = [
     "AdamOptions",
     "AnalyzeOptions",
+    "AppliedDesign",
     "Batch",
     "CurvatureOptions",
     "Descended",
+    "DesignRequest",
     "FreenessTest",
     "FreenessTrace",
     "FullBatch",
@@ -64,6 +69,7 @@ __all__ = [
     "TracedOperation",
     "adam_preconditioner",
     "analyze",
+    "apply_design",
     "batch_of",
     "batch_sharpness",
     "build",
@@ -89,6 +95,7 @@ __all__ = [
     "load_weights",
     "measure_fisher",
     "measure_jacobian",
+    "measure_training",
     "ntk_gram",
     "packed",
     "realised_neurons",
@@ -96,6 +103,7 @@ __all__ = [
     "recognise",
     "split_model",
     "start_facts",
+    "state_bytes",
     "swap_activations_",
     "trace",
     "untouched",

@@ -1,1 +1,56 @@
 """Pictures of laws, results and records: one file a kind, none of which knows what draws it."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import Any
+
+from freeness.advice import TradeOff, TrainingForecast
+from freeness.advice.analysis import Analysis, Comparison
+from freeness.errors import InputError
+from freeness.laws import Law
+from freeness.meanfield import PhaseDiagram
+from freeness.show.picture import Picture
+from freeness.show.pictures.dynamics import forecast_picture
+from freeness.show.pictures.law import law_picture
+from freeness.show.pictures.layers import layers_picture
+from freeness.show.pictures.phase import phase_picture
+from freeness.show.pictures.spectrum import spectrum_picture
+from freeness.show.pictures.trade_off import trade_off_picture
+
+PICTURED = {
+    Law: law_picture,
+    Comparison: spectrum_picture,
+    Analysis: layers_picture,
+    TradeOff: trade_off_picture,
+    PhaseDiagram: phase_picture,
+    TrainingForecast: forecast_picture,
+}
+
+
+@singledispatch
+def picture_of(record: Any, *args: Any, **options: Any) -> Picture:
+    """The picture of a record.
+
+    There is one of a law, a comparison, an analysis (its layers), a trade-off, a phase diagram and a forecast of training.
+
+    Args:
+        record: one of these.
+        *args: as of the function for its kind, for instance :func:`~freeness.show.law_picture`.
+        **options: the same.
+
+    Raises:
+        InputError: nothing is registered for the record.
+
+    Example:
+        >>> from freeness.laws import Projection
+        >>> picture_of(Projection(0.25)).sentence
+        'Spectrum from 0 to 1, mean 0.25, atoms: 75 % at 0, 25 % at 1.'
+    """
+    raise InputError(
+        f"expected a record that has a picture, got {type(record).__name__}; register a function for it by picture_of.register."
+    )
+
+
+for kind, make in PICTURED.items():
+    picture_of.register(kind, make)

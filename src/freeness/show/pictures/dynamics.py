@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from freeness.advice import TrainingForecast
 from freeness.show import style
 from freeness.show.picture import Axis, Drawing, Look, Picture, Series
 
@@ -39,6 +40,18 @@ def dynamics_picture(
         title=title,
         sentence=f"Predicted training loss: {predicted[0]:.4g} at the start, {predicted[-1]:.4g} after {steps[-1]} steps.",
     )
+
+
+def forecast_picture(record: TrainingForecast, *, title: str = "") -> Picture:
+    """The predicted training loss of a forecast, over that of the real networks which were trained beside it.
+
+    Args:
+        record: of :func:`~freeness.advice.forecast_training`.
+        title: above the picture.
+    """
+    losses = () if record.measured is None else record.measured.losses
+    curves = [(record.steps[: len(row)], row) for row in losses]
+    return dynamics_picture(record.steps, record.loss, curves, title=title)
 
 
 def _shown(losses: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from freeness.advice.analysis import Comparison
 from freeness.laws import Atom, Empirical, Law
 from freeness.show import style
-from freeness.show.drawn_law import DrawnLaw
+from freeness.show.law_values import DrawnLaw
 from freeness.show.picture import Axis, Drawing, Look, Picture, Series
 from freeness.show.pictures.spectrum import (
     MASS,

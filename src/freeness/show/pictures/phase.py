@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from freeness.meanfield import EdgeOfChaos, PhaseDiagram
+from freeness.meanfield import EdgeOfChaos, LayerMaps, PhaseDiagram
 from freeness.show import style
 from freeness.show.picture import Axis, Dash, Drawing, HeatMap, Look, Picture, Series, Swatch
 
@@ -103,3 +103,19 @@ def map_picture(
         point = np.array([settled])
         drawn.append(Series(point, point, Look(style.RED, 0, marker="circle", size=8), f"{symbol}* = {settled:.4g}"))
     return Picture(tuple(drawn), Axis(symbol), Axis(f"{symbol} a layer later"), sentence=sentence)
+
+
+def map_pictures(maps: LayerMaps) -> tuple[Picture, ...]:
+    """The map of q, and that of c where there is one.
+
+    Args:
+        maps: of one layer.
+    """
+    found = maps.settled.found
+    settles = "" if found is None else f": settles at {found.q:.4g}"
+    words = f"Map of q, the variance of pre-activations{settles}"
+    lengths = map_picture(*maps.lengths, found and found.q, "q", words)
+    if found is None or maps.correlations is None:
+        return (lengths,)
+    words = f"Map of c, the correlation of two inputs: settles at {found.c:.4g}"
+    return lengths, map_picture(*maps.correlations, found.c, "c", words)

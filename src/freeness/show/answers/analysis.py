@@ -1,0 +1,163 @@
+"""An analysis: layers, spectra, freeness of the weights, verdict and learning rate."""
+
+from __future__ import annotations
+
+from freeness.advice.analysis import CODE, Analysis, Comparison, FreenessOutcome, LayerRow, LearningRate
+from freeness.show.answer import (
+    NOTHING,
+    Answer,
+    Part,
+    Row,
+    Section,
+    Sentence,
+    Table,
+    answer_of,
+    brief_of,
+    number,
+    percent,
+)
+from freeness.show.answers.spectrum import heaviest, spectrum_table
+from freeness.spectra import Word
+
+_CHAINED = 2  # operations of an activation that are all named
+_ALWAYS = 5  # columns of the layers' table that every network has
+
+
+@answer_of.register
+def _(record: Analysis) -> Answer:
+    weights = f"; weights: {record.weights}" if record.weights else ""
+    facts = f"{record.parameters:,} parameters; data: {record.data}; sample {record.sample}{weights}"
+    layers = (Section("Layers", (layer_table(record),)),) if record.layers else ()
+    spectra = (("Jacobian JJᵀ", record.jacobian), ("One-sample Fisher dual Θ", record.fisher))
+    return Answer(
+        record.title,
+        (
+            Section("", (Sentence(facts),)),
+            *layers,
+            *(
+                Section(f"{name}: predicted beside measured", (spectrum_table(comparison),))
+                for name, comparison in spectra
+            ),
+            Section("Freeness of the weights: measured", _freeness(record)),
+            Section("Verdict", tuple(_verdict(record))),
+            Section("Learning rate", tuple(_rate(record.learning_rate))),
+        ),
+    )
+
+
+@brief_of.register
+def _(record: Analysis) -> Answer:
+    verdict, rate = record.verdict, record.learning_rate
+    known = (Row("learning rate to start from", rate.recommended, 3), Row("", rate.outlook))
+    rows = (
+        Row("verdict", verdict.phase or "phase not determined"),
+        *([Row("", verdict.isometry)] if verdict.isometry else ()),
+        *(Row("", sentence) for sentence in (*verdict.sentences, *verdict.advice)),
+        *(Row("warning", warning) for warning in verdict.warnings),
+        *(known if rate.known else [Row("no learning rate", rate.reason)]),
+        Row("sharpness λ, measured", f"{number(rate.sharpness)} ± {number(rate.sharpness_error, 1)}"),
+        *_spectrum_rows("JJᵀ", record.jacobian),
+        *_spectrum_rows("Θ", record.fisher),
+        Row("freeness of the weights", record.freeness.status),
+        *(Row("not covered", reason) for reason in record.uncovered),
+    )
+    return Answer(record.title, (Section("", rows),))
+
+
+def _spectrum_rows(symbol: str, comparison: Comparison) -> list[Row]:
+    return [
+        Row(f"{name} of {symbol}", f"{number(theory)} in theory, {number(seen)} measured")
+        for name, theory, seen in comparison.numbers
+        if name != "standard deviation"
+    ]
+
+
+def _freeness(record: Analysis) -> tuple[Part, ...]:
+    outcome: FreenessOutcome = record.freeness
+    table = freeness_table(record)
+    said = Sentence(outcome.sentence, "warning" if outcome.status == "not free" else "point")
+    return (table, said) if table.rows else (said,)
+
+
+def _verdict(record: Analysis) -> list[Part]:
+    verdict = record.verdict
+    advice = verdict.advice or ("Nothing to change: keep this initialisation.",)
+    whole = record.jacobian.predicted is not None and record.fisher.predicted is not None
+    part = "Covered in part" if whole else "Not covered by theory"
+    return [
+        *(Sentence(sentence, "point") for sentence in verdict.sentences),
+        *(
+            Sentence(line.removeprefix(CODE), "code") if line.startswith(CODE) else Sentence(line, "change")
+            for line in advice
+        ),
+        *(Sentence(f"{part}: {reason}", "warning") for reason in record.uncovered),
+        *(Sentence(warning, "warning") for warning in verdict.warnings),
+    ]
+
+
+def _rate(rate: LearningRate) -> list[Part]:
+    if not rate.known:
+        return [Sentence(rate.reason, "warning")]
+    theory = f"Theory for the one sample alone says {number(rate.theory_bound, 3)}."
+    return [
+        Sentence(f"Start at {number(rate.recommended, 3)}; {rate.outlook}.", "strong"),
+        *([] if rate.theory_bound is None else [Sentence(theory, "point")]),
+        Sentence(rate.reason, "point"),
+    ]
+
+
+# --- tables -------------------------------------------------------------------------------------------------------
+
+
+def freeness_table(analysis: Analysis) -> Table:
+    """One row a weight matrix and the derivatives D_l = φ'(h^l) beside it: the word with the largest score, measured.
+
+    Without rows where the test was left out.
+    """
+    test = analysis.freeness.test
+    labels = {row.name: row for row in analysis.layers}
+    rows = [_pair(word, labels.get(word.name)) for word in (test.strongest if test else ())]
+    return Table(("weights", "derivatives", "strongest word", "score", "verdict"), tuple(rows), ("score",))
+
+
+def _pair(word: Word, row: LayerRow | None) -> tuple[str, ...]:
+    beside = "" if row is None else f"D{row.index - 1}" + (f", D{row.index}" if row.activation else "")
+    label = word.name if row is None else _label(row)
+    if not word.tested:
+        return (label, beside, NOTHING, NOTHING, "too few neurons differ")
+    return (label, beside, word.word, f"{word.score:.1f}", "free" if word.free else "not free")
+
+
+def layer_table(analysis: Analysis) -> Table:
+    """One row a weight layer: its size, weights, the signals q̂, q, φ, χ₁, δ, and the atoms of D² = φ'(h)².
+
+    Of these last four only those that some layer has.
+    """
+    header = ("layer", "size", "W, σ_w", "q̂", "q", "φ", "χ₁", "δ", "D² at its atoms")
+    rows = [_layer(row) for row in analysis.layers]
+    kept = [place for place in range(len(header)) if place < _ALWAYS or any(row[place] != NOTHING for row in rows)]
+    return Table(tuple(header[place] for place in kept), tuple(tuple(row[place] for place in kept) for row in rows))
+
+
+def _label(row: LayerRow) -> str:
+    return str(row.index) if not row.name or row.name.isdigit() else f"{row.index} {row.name}"
+
+
+def _function(name: str | None) -> str:
+    """The activation; of a long chain of torch's operations the last and the first that runs."""
+    parts = (name or NOTHING).split("∘")
+    return "∘".join(parts) if len(parts) <= _CHAINED else f"{parts[0]}∘…∘{parts[-1]}"
+
+
+def _layer(row: LayerRow) -> tuple[str, ...]:
+    return (
+        _label(row),
+        f"{row.fan_in}→{row.fan_out}",
+        f"{row.weights} {number(row.sigma_w, 3)}",
+        number(row.qhat, 3),
+        number(row.q, 3),
+        _function(row.activation),
+        number(row.chi, 3),
+        number(row.delta, 3),
+        ", ".join(f"{percent(atom.mass)} at {number(atom.position, 3)}" for atom in heaviest(row.atoms)) or NOTHING,
+    )

@@ -1,0 +1,106 @@
+"""A spectrum, predicted beside measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from freeness.advice.analysis import Comparison
+from freeness.laws import Atom
+from freeness.show.answer import NOTHING, Answer, Section, Table, answer_of, brief_of, number, percent
+from freeness.show.pointmass import shown_atoms, split_eigenvalues
+
+_ATOMS = 4  # so many atoms are listed, the heaviest
+
+
+@answer_of.register
+def _(record: Comparison) -> Answer:
+    return Answer(_title(record), (Section("", (spectrum_table(record),)),))
+
+
+@brief_of.register
+def _(record: Comparison) -> Answer:
+    rows = tuple((name, number(theory), number(seen)) for name, theory, seen in record.numbers)
+    return Answer(_title(record), (Section("", (Table(("", "theory", "measured"), rows, ("theory", "measured")),)),))
+
+
+def _title(record: Comparison) -> str:
+    return f"No prediction: {record.reason}" if record.predicted is None else "Predicted beside measured"
+
+
+def spectrum_table(comparison: Comparison) -> Table:
+    """Predicted beside measured: mean, spread, largest eigenvalue (atom or edge), atoms, distance W₁/λ_max.
+
+    The columns are quantity, theory, measured, difference; theory is dashes where it does not cover the network.
+    """
+    values, prediction = comparison.measured.eigenvalues, comparison.predicted
+    mean, spread, largest = float(np.mean(values)), float(np.std(values)), float(values[-1])
+    rows = []
+    if prediction is None:
+        rows += [("mean", NOTHING, number(mean), NOTHING), ("spread (std)", NOTHING, number(spread), NOTHING)]
+        rows.append(("largest eigenvalue", NOTHING, number(largest), NOTHING))
+        rows += [
+            (f"share at {place}", NOTHING, percent(share), NOTHING)
+            for place, share in _shares(split_eigenvalues(values, None).atoms)
+        ]
+    else:
+        law, top = prediction.law, prediction.edge
+        rows.append(("mean", number(law.mean), number(mean), _relative(mean, law.mean)))
+        rows.append(("scatter of the mean", f"±{percent(prediction.finite_width_error)}", NOTHING, NOTHING))
+        deviation = math.sqrt(prediction.expected_variance)
+        rows.append(("spread (std)", number(deviation), number(spread), _relative(spread, deviation)))
+        singles = prediction.outliers[: values.size - 1]
+        for place, outlier in enumerate(singles):
+            seen, name = (
+                float(values[-1 - place]),
+                "largest eigenvalue" if place == 0 else f"eigenvalue {place + 1} from the top",
+            )
+            rows.append((name, f"{number(outlier)} (outlier)", number(seen), _relative(seen, outlier)))
+        below = float(values[-1 - len(singles)])
+        name = "largest below it, end of the law" if singles else "largest eigenvalue"
+        rows.append((name, f"{number(top.value)} ({top.kind})", number(below), _relative(below, top.value)))
+        rows += _atom_rows(comparison)
+    if comparison.distance is not None and largest > 0:
+        rows.append(("distance W₁/λ_max", NOTHING, NOTHING, percent(comparison.distance / largest)))
+    columns = ("theory", "measured", "difference")
+    return Table(("", *columns), tuple(rows), columns)
+
+
+def _atom_rows(comparison: Comparison) -> list[tuple[str, str, str, str]]:
+    if comparison.predicted is None:
+        return []
+    measured = split_eigenvalues(comparison.measured.eigenvalues, comparison.predicted).atoms
+    scale = max(abs(float(comparison.measured.eigenvalues[-1])), abs(comparison.predicted.edge.value))
+    rows = []
+    for atom in heaviest(shown_atoms(comparison.predicted)):
+        near = [seen.mass for seen in measured if abs(seen.position - atom.position) <= 0.01 * scale]
+        share = max(near, default=0.0)
+        difference = f"{_signed(100 * (share - atom.mass))} points"
+        rows.append((f"share at {number(atom.position)}", percent(atom.mass), percent(share), difference))
+    return rows
+
+
+def _shares(atoms: tuple[Atom, ...]) -> list[tuple[str, float]]:
+    """Printed position and mass; those that are printed alike in one."""
+    found: dict[str, list[Atom]] = {}
+    for atom in atoms:
+        found.setdefault(number(atom.position), []).append(atom)
+    merged = tuple(Atom(same[0].position, sum(atom.mass for atom in same)) for same in found.values())
+    return [(number(atom.position), atom.mass) for atom in heaviest(merged)]
+
+
+def heaviest(atoms: Sequence[Atom]) -> list[Atom]:
+    """The atoms that are listed, in their order."""
+    return sorted(sorted(atoms, key=lambda atom: -atom.mass)[:_ATOMS])
+
+
+def _relative(measured: float, predicted: float) -> str:
+    if abs(predicted) <= 1e-12 * max(abs(measured), 1.0):
+        return NOTHING
+    return f"{_signed(100 * (measured / predicted - 1))}%"
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 1) + 0.0:+.1f}"  # + 0.0 turns -0.0 into 0.0

@@ -1,0 +1,78 @@
+"""Answers in a terminal, by rich: plain text in which nothing is read as markup."""
+
+from __future__ import annotations
+
+import textwrap
+from functools import singledispatch
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from freeness.show.answer import Answer, Kind, Section, Sentence, Table, answer_of, gathered
+
+_ENDLESS = 10_000  # characters, to find out how wide a table is
+_MARKS: dict[Kind, str] = {"point": "•", "strong": "•", "change": "→", "warning": "!"}
+_STYLES: dict[Kind, str] = {"bold": "bold", "strong": "bold", "warning": "yellow"}
+
+
+def print_answer(console: Console, record: Any) -> None:
+    """Print a record, or an answer: its title and its sections.
+
+    Args:
+        console: where to.
+        record: whatever ``answer_of`` knows, or an :class:`~freeness.show.Answer`.
+    """
+    answer = record if isinstance(record, Answer) else answer_of(record)
+    if answer.title:
+        console.print(answer.title, style="bold", soft_wrap=True)
+    for section in answer.sections:
+        print_section(console, section)
+
+
+def print_section(console: Console, section: Section) -> None:
+    """Print one section under its title.
+
+    Args:
+        console: where to.
+        section: of an answer.
+    """
+    if section.title:
+        console.print(f"\n{section.title}", style="bold")
+    for part in gathered(section.parts):
+        _print(part, console)
+
+
+@singledispatch
+def _print(part: Any, console: Console) -> None:
+    raise TypeError(f"expected a part of a section, got {type(part).__name__}.")
+
+
+@_print.register
+def _(part: Table, console: Console) -> None:
+    loose = _laid_out(part, 1)
+    needed = console.measure(loose, options=console.options.update(max_width=_ENDLESS)).maximum
+    console.print(loose if needed <= console.width else _laid_out(part, 0))
+
+
+def _laid_out(part: Table, gap: int) -> RichTable:
+    shown = RichTable(box=SIMPLE_HEAD, pad_edge=False, padding=(0, gap, 0, 0), show_edge=False)
+    for name in part.header:
+        shown.add_column(name, justify="right" if name in part.numeric else "left", overflow="fold")
+    for index, row in enumerate(part.rows):
+        shown.add_row(*row, style="bold red" if index in part.flagged else None)
+    return shown
+
+
+@_print.register
+def _(part: Sentence, console: Console) -> None:
+    style, mark = _STYLES.get(part.kind, ""), _MARKS.get(part.kind)
+    if part.kind == "code":  # to be pasted: not broken into lines
+        console.print(f"  {part.text}", soft_wrap=True)
+    elif mark is None:
+        console.print(part.text, style=style, soft_wrap=part.kind == "drawn")
+    else:
+        width = max(console.width, 20)
+        lines = textwrap.fill(part.text, width, initial_indent=f"{mark} ", subsequent_indent="  ")
+        console.print(lines, style=style, soft_wrap=True)

@@ -1,0 +1,146 @@
+"""A design for a model of one's own, and the model initialised by it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from freeness.advice import Design, DesignOptions, Training, design
+from freeness.errors import InputError
+from freeness.gaussian import ActivationFunction, activation
+from freeness.torch.apply import DesignTarget, chain_widths, design_target
+from freeness.torch.initialize import InitializedLayer, InitializeOptions, initialize_
+from freeness.torch.sampling import seeded_generator
+
+_NAMES, _WIDTHS = 4, 8  # of layers in one note, and widths in a sentence
+
+
+@dataclass(frozen=True)
+class DesignRequest:
+    """A design as it is asked for; what is None is read from the model.
+
+    ``width``: one for all layers, or N_0, …, N_L. ``parameters``: of the activation.
+    """
+
+    depth: int | None = None
+    width: int | Sequence[int] | None = None
+    activation: str | None = None
+    parameters: dict[str, float] = field(default_factory=dict)
+    isometry: float | None = None
+    options: DesignOptions = field(default_factory=DesignOptions)
+    training: Training = field(default_factory=Training)
+
+
+@dataclass(frozen=True, eq=False)
+class AppliedDesign:
+    """A design and what each of the model's layers got.
+
+    ``chain``: whether the model is one, so that the design's numbers are its own; ``notes``: what the design does not know of it.
+    """
+
+    design: Design
+    layers: tuple[InitializedLayer, ...]
+    chain: bool
+    notes: tuple[str, ...]
+
+
+def apply_design(model: nn.Module, request: DesignRequest | None = None, *, seed: int = 0) -> AppliedDesign:
+    """Design the start of a model and initialise it in place.
+
+    Args:
+        model: any module with linear or convolutional layers.
+        request: depth, widths and activation are the model's where it does not say.
+        seed: of the weights.
+
+    Raises:
+        InputError: the request does not fit the model, or the design does not exist.
+
+    Example:
+        >>> found = apply_design(nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 2)))
+        >>> found.design.depth, found.design.widths, found.chain, [layer.kind for layer in found.layers]
+        (2, (8, 8, 2), True, ['Linear', 'Linear'])
+    """
+    asked = request or DesignRequest()
+    target = design_target(model)
+    depth, widths = _shape(asked, model, target)
+    function = _function(asked, target)
+    note = target.check(function) if asked.options.form == "plain" else ""
+    found = design(depth, widths, function, asked.isometry, asked.options, asked.training)
+    options = InitializeOptions(swap=found.activation is not found.named)
+    layers = initialize_(model, found, generator=seeded_generator(seed), options=options)
+    notes = tuple(text for text in (*_beside(target, found, layers), note) if text)
+    return AppliedDesign(found, layers, target.is_chain, notes)
+
+
+def _shape(asked: DesignRequest, model: nn.Module, target: DesignTarget) -> tuple[int, int | list[int]]:
+    """Depth and widths as asked for, or the model's; of a model that is a chain both agree."""
+    typed = asked.width if asked.width is None or isinstance(asked.width, int) else list(asked.width)
+    if asked.depth is not None and typed is not None and not target.is_chain:
+        return asked.depth, typed
+    widths = list(chain_widths(model))
+    depth = len(widths) - 1
+    if target.is_chain and asked.depth not in (None, depth):
+        raise InputError(
+            f"expected --depth {depth}, the weight matrices of this model, got {asked.depth}; leave it out to take the model's."
+        )
+    typed = widths if typed is None else typed
+    if target.is_chain and typed not in (widths, widths[0] if len(set(widths)) == 1 else widths):
+        given = str(typed) if isinstance(typed, int) else ",".join(map(str, typed))
+        raise InputError(
+            f"expected --width {listed(widths)}, the widths of this model, got {given}; leave it out to take the model's."
+        )
+    return (depth if asked.depth is None else asked.depth), typed
+
+
+def _function(asked: DesignRequest, target: DesignTarget) -> ActivationFunction:
+    if asked.activation is not None:
+        return activation(asked.activation, **asked.parameters)
+    if asked.parameters:
+        raise InputError("expected --activation with --parameter, got none; name the activation, too.")
+    return target.activation()
+
+
+def _beside(target: DesignTarget, found: Design, layers: tuple[InitializedLayer, ...]) -> list[str]:
+    """What the model has and a chain has not."""
+    notes = []
+    written = sum(record.ensemble not in ("activation", "unchanged") for record in layers)
+    of = f"the numbers above are of a chain of {found.depth} weight matrices, widths {listed(found.widths)}"
+    if not target.run:
+        notes.append(
+            f"No input was found that the model takes, so how its layers are joined is not known; {written} of them were "
+            f"initialised one by one with σ_w and σ_b of the design, and {of}."
+        )
+    elif target.beside:
+        notes.append(
+            f"The model is no chain, it has {', '.join(target.beside)}: its {written} linear and convolutional layers "
+            f"were initialised one by one with σ_w and σ_b of the design, and {of}, not of this network; freeness analyze "
+            "tells its own."
+        )
+    if "residual sum" in target.beside:
+        notes.append(
+            "Residual branches were not scaled; in Python initialize_(model, design, "
+            'options=InitializeOptions(branch_ends=(PATTERN,), branch_scale="design")) does.'
+        )
+    bare = [one.name for one in layers if one.ensemble not in ("activation", "unchanged") and one.sigma_b == 0]
+    if found.sigma_b > 0 and bare:
+        more = ", …" if len(bare) > _NAMES else ""
+        notes.append(
+            f"No bias in {', '.join(bare[:_NAMES])}{more}: σ_b = {found.sigma_b:.4g} is missing there, which the numbers above "
+            "count with."
+        )
+    if target.left:
+        more = ", …" if len(target.left) > _NAMES else ""
+        notes.append(f"Weights left as they were: {', '.join(target.left[:_NAMES])}{more}.")
+    return notes
+
+
+def listed(widths: Sequence[int]) -> str:
+    """Widths in a sentence, 784,512 … 512,10 where they are many.
+
+    Args:
+        widths: N_0, …, N_L.
+    """
+    texts = [str(width) for width in widths]
+    return ",".join(texts if len(texts) <= _WIDTHS else [*texts[:3], "…", *texts[-2:]])

@@ -1,0 +1,84 @@
+"""What a notebook shows of predictions, measurements, analyses and designs."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import freeness as fr
+from freeness.errors import ConvergenceError
+
+from . import cases
+from .test_notebook import PLAIN, Cells, shown
+
+
+@pytest.fixture(scope="module")
+def analysis():
+    return cases.hardtanh(80, 5)
+
+
+def test_a_prediction_shows_law_edge_outliers_and_assumptions(analysis):
+    prediction = replace(analysis.fisher.predicted, outliers=(1234.5,), assumptions=("wide layers", "a < b"))
+    rows = shown(prediction)
+    assert float(rows["mean"]) == pytest.approx(prediction.law.mean, rel=1e-5)
+    assert float(rows["end of the law"].split()[0]) == pytest.approx(prediction.edge.value, rel=1e-5)
+    assert f"atom of {prediction.edge.mass:.1%}" in rows["end of the law"]
+    assert (rows["outliers"], rows["assumptions"]) == ("1234.5", "wide layers; a < b")
+    assert rows["method"] == prediction.method and "a &lt; b" in prediction._repr_html_()
+
+
+def test_a_measurement_shows_its_eigenvalues_in_numbers(analysis):
+    rows, values = shown(analysis.jacobian.measured), analysis.jacobian.measured.eigenvalues
+    assert rows["eigenvalues"] == str(values.size)
+    assert float(rows["mean"]) == pytest.approx(values.mean(), rel=1e-5)
+    assert float(rows["smallest to largest"].split(" to ")[1]) == pytest.approx(values[-1], rel=1e-5)
+
+
+def test_a_comparison_has_theory_beside_measurement(analysis):
+    comparison = analysis.fisher
+    header, *rows = Cells(comparison._repr_html_()).rows
+    values, theory = comparison.measured.eigenvalues, comparison.predicted
+    assert header == ["", "theory", "measured"]
+    expected = [
+        (theory.law.mean, values.mean()),
+        (theory.expected_variance**0.5, values.std()),
+        (theory.top, values[-1]),
+    ]
+    np.testing.assert_allclose([[float(cell) for cell in row[1:]] for row in rows], expected, rtol=1e-3)
+    without = replace(comparison, predicted=None, distance=None, reason="<i>gated</i>")
+    assert "No prediction: &lt;i&gt;gated&lt;/i&gt;" in without._repr_html_()
+    assert [row[1] for row in Cells(without._repr_html_()).rows[1:]] == ["–"] * 3
+
+
+def test_an_analysis_shows_verdict_rate_and_both_spectra_escaped(analysis):
+    evil = "<script>"
+    verdict = replace(analysis.verdict, sentences=(evil,), warnings=(evil,))
+    page = replace(analysis, title=evil, verdict=verdict, uncovered=(evil,))._repr_html_()
+    cells = Cells(page)
+    assert cells.tags <= PLAIN and page.count("&lt;script&gt;") == 4
+    rows = dict(cells.rows)
+    rate = analysis.learning_rate
+    assert rows["verdict"] == "critical" and ["", "isometric"] in cells.rows
+    assert float(rows["learning rate to start from"]) == pytest.approx(rate.recommended, rel=1e-2)
+    assert ["", rate.outlook] in cells.rows
+    assert rows["freeness of the weights"] == "not tested"
+    for symbol, comparison in (("JJᵀ", analysis.jacobian), ("Θ", analysis.fisher)):
+        seen = rows[f"largest eigenvalue of {symbol}"]
+        assert float(seen.split()[0]) == pytest.approx(comparison.predicted.top, rel=1e-3)
+        assert float(seen.split()[3]) == pytest.approx(comparison.measured.eigenvalues[-1], rel=1e-3)
+
+
+def test_a_design_shows_its_numbers_and_reasons():
+    found = fr.design(20, 100, "tanh", 0.25)
+    rows, page = dict(Cells(found._repr_html_()).rows), found._repr_html_()
+    assert float(rows["σ_w"]) == pytest.approx(found.sigma_w, rel=1e-5)
+    assert float(rows["learning rate to start from"]) == pytest.approx(found.learning_rate.recommended, rel=1e-3)
+    assert "squared gradients neither grow nor vanish" in page and "Design of 20 layers with tanh" in page
+
+
+def test_a_design_whose_rate_does_not_converge_is_still_shown(monkeypatch):
+    def lost(self):
+        raise ConvergenceError("no end was found.")
+
+    monkeypatch.setattr(type(fr.design(3, 50)), "learning_rate", property(lost))
+    assert shown(fr.design(3, 50))["learning rate to start from"] == "not converged"
