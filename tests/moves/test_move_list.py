@@ -16,10 +16,12 @@ from freeness.moves import (
     end_of_walk,
     gains_after,
     law_after,
+    lower_end_after,
     mean_variance_after,
     steps_of,
     times,
     top_atom_after,
+    upper_end_after,
     walked,
 )
 from freeness.network import mlp
@@ -56,10 +58,14 @@ def test_mean_and_variance_are_those_of_the_law(listed):
 @given(lists())
 def test_the_walk_or_the_atom_ends_where_the_law_ends(listed):
     """A uniform factor is walked by its quantiles, which lie inside it."""
-    atom = top_atom_after(listed)
     smooth = any(isinstance(move, Multiply) and isinstance(move.law, Uniform) for move in listed.moves)
-    end = end_of_walk(listed) if atom is None else atom.position
-    assert end == pytest.approx(law_after(listed).hull[1], rel=2e-2 if smooth else 1e-7)
+    assert upper_end_after(listed) == pytest.approx(law_after(listed).hull[1], rel=2e-2 if smooth else 1e-7)
+
+
+@settings(max_examples=30)
+@given(lists())
+def test_the_lower_end_is_that_of_the_law(listed):
+    assert lower_end_after(listed) == pytest.approx(law_after(listed).hull[0], rel=1e-9, abs=1e-9)
 
 
 @given(lists())

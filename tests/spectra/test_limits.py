@@ -5,8 +5,14 @@ import pytest
 
 from freeness import InputError, fisher_law, jacobian_law, mlp
 from freeness.meanfield import isometric_point
-from freeness.network import activation
-from freeness.spectra import bernoulli_jacobian_limit, fisher_limit, smooth_jacobian_limit
+from freeness.network import Network, activation
+from freeness.spectra import (
+    bernoulli_jacobian_limit,
+    fisher_limit,
+    jacobian_limit,
+    jacobian_moments,
+    smooth_jacobian_limit,
+)
 
 SPREADS = [0.1, 0.8, 3.0]
 
@@ -82,6 +88,30 @@ def test_smooth_networks_approach_their_limits_as_one_over_the_root_of_depth():
     for found in (errors, edges):
         assert found[0] > found[1] > 0
         assert np.log(found[1] / found[0]) / np.log(4) == pytest.approx(-0.5, abs=0.15)
+
+
+def test_networks_approach_the_limit_of_their_own_moves():
+    """At any input norm, where the layers differ: the error falls as one over depth."""
+    errors = []
+    for depth in (50, 200):
+        network, qhat = critical("hardtanh", depth, 0.5)
+        law, limit = jacobian_law(network, 0.8 * qhat), jacobian_limit(network, 0.8 * qhat)
+        x = limit.mean * np.linspace(0.1, 1.4, 30)
+        errors.append(np.nanmax(np.abs(law.cdf(x, throw=False) - limit.cdf(x, throw=False))))
+    assert np.log(errors[1] / errors[0]) / np.log(4) == pytest.approx(-1, abs=0.15)
+
+
+def test_both_classes_in_one_network_keep_mean_and_variance():
+    layers = [layer for name in ("relu", "tanh", "hardtanh") for layer in mlp(2, 50, name, sigma_w=1.3).layers]
+    network = Network(tuple(layers))
+    moments, limit = jacobian_moments(network, 0.6), jacobian_limit(network, 0.6)
+    assert limit.moments(2) == pytest.approx([moments.mean, moments.variance + moments.mean**2], rel=1e-9)
+
+
+@pytest.mark.parametrize("network", [mlp(3, 20, "tanh", "gaussian"), mlp(2, [20, 30, 20], "tanh")])
+def test_other_weights_have_no_such_limit(network):
+    with pytest.raises(InputError, match="equal widths with Haar weights"):
+        jacobian_limit(network)
 
 
 def test_isometry_is_refused():

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from freeness.meanfield import Signals
-from freeness.moves import end_of_walk, top_atom_after
+from freeness.moves import upper_end_after
 from freeness.network import Network
 from freeness.spectra import moves_of
 
@@ -30,6 +30,4 @@ def upper_end(network: Network, found: Signals, of: Literal["jacobian", "fisher"
         >>> round(upper_end(net, signals(net), "jacobian") / (2 * 9**9 / 8**8), 9)
         1.0
     """
-    moves = moves_of(network, found, of)
-    atom = top_atom_after(moves)
-    return end_of_walk(moves) if atom is None else atom.position
+    return upper_end_after(moves_of(network, found, of))

@@ -2,6 +2,7 @@
 
 from freeness.moves.add import Add
 from freeness.moves.affine import AffineLaw
+from freeness.moves.as_ends import lower_end_after, upper_end_after
 from freeness.moves.as_law import law_after
 from freeness.moves.as_moments import MeanVariance, gains_after, mean_variance_after
 from freeness.moves.as_top_atom import top_atom_after
@@ -54,6 +55,7 @@ __all__ = [
     "free_sum",
     "gains_after",
     "law_after",
+    "lower_end_after",
     "mean_variance_after",
     "mirror",
     "moved",
@@ -67,5 +69,6 @@ __all__ = [
     "symmetric_square",
     "times",
     "top_atom_after",
+    "upper_end_after",
     "walked",
 ]

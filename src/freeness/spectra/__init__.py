@@ -21,7 +21,7 @@ from freeness.spectra.diagonal import diagonal_law, is_diagonal
 from freeness.spectra.gram import gram_law, sandwich, weight_spread
 from freeness.spectra.graph import NetworkGraph, NeuronSignals, network_graph
 from freeness.spectra.graph_spectrum import graph_law, sampled_eigenvalues
-from freeness.spectra.limits import bernoulli_jacobian_limit, fisher_limit, smooth_jacobian_limit
+from freeness.spectra.limits import bernoulli_jacobian_limit, fisher_limit, jacobian_limit, smooth_jacobian_limit
 from freeness.spectra.outliers import outliers
 from freeness.spectra.predict import predict_fisher, predict_jacobian
 from freeness.spectra.records import Measurement, Prediction, TopEigenvalue
@@ -59,6 +59,7 @@ __all__ = [
     "is_diagonal",
     "isometric_top_atom",
     "jacobian_law",
+    "jacobian_limit",
     "jacobian_moments",
     "jacobian_top_atom",
     "layers_and_signals",

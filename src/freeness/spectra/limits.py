@@ -13,11 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.laws import Atom, Law
+from freeness.laws import Atom, Law, PointMass, Projection
 from freeness.laws.curve import ClosedCurve, CurvePoint, Side, SpectralCurve, base_jet, physical_margin
 from freeness.laws.curve_law import CurveLaw
+from freeness.meanfield import Signals, signals
+from freeness.moves import Multiply, free_product, mean_variance_after, scale
+from freeness.network import Haar, Network
 from freeness.numerics.half_plane import lower_log
 from freeness.numerics.jet import Jet, Number, plain
+from freeness.spectra.chain_moves import moves_of
 
 
 def _check(**numbers: float) -> None:
@@ -76,6 +80,42 @@ def bernoulli_jacobian_limit(spread: float) -> Law:
     top = float(np.exp(spread))
     atoms = (Atom(top, 1.0 - spread),) if spread < 1 else ()
     return CurveLaw(ClosedCurve(_BernoulliForm(float(spread))), float(spread), atoms, 0.0)
+
+
+def jacobian_limit(network: Network, qhat0: float = 1.0, *, realised: Signals | None = None) -> Law:
+    """What JJᵀ of a chain would be if its spread came from infinitely many layers: mean and σ_JJ² are kept.
+
+    Activations with D² on {0, γ} add their δ to the spread of the Bernoulli class, all others to that of the smooth class, and
+    the limit is the free product of both.
+
+    Args:
+        network: a chain of equal widths with Haar weights.
+        qhat0: ‖x⁰‖²/N_0; not used with ``realised``.
+        realised: signals of one forward pass instead of the mean field.
+
+    Raises:
+        InputError: the network is no such chain.
+
+    Source: Pennington, Schoenholz, Ganguli (2018); S-transforms multiply.
+
+    Example:
+        >>> from freeness.network import mlp
+        >>> limit = jacobian_limit(mlp(11, 100, "relu", sigma_w=2**0.5))  # ten times δ = 1
+        >>> round(limit.mean, 9), round(limit.variance, 9)
+        (2.0, 40.0)
+    """
+    if any(not isinstance(layer.weights, Haar) or layer.fan_in != layer.fan_out for layer in network.dense):
+        raise InputError(
+            "expected a chain of equal widths with Haar weights, got others; their limits are not near-isometric."
+        )
+    listed = moves_of(network, realised or signals(network, qhat0), "jacobian")
+    spreads = {True: 0.0, False: 0.0}
+    for move in listed.moves:
+        if isinstance(move, Multiply):
+            spreads[isinstance(move.law, Projection)] += move.law.variance / move.law.mean**2
+    limits = [bernoulli_jacobian_limit(spreads[True])] if spreads[True] else []
+    limits += [smooth_jacobian_limit(spreads[False])] if spreads[False] else []
+    return scale(free_product(PointMass(1.0), *limits), mean_variance_after(listed).mean)
 
 
 @dataclass(frozen=True)
