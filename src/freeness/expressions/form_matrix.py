@@ -9,8 +9,7 @@ import numpy as np
 from freeness.expressions.expression import Expression
 from freeness.expressions.free_parts import FreeForm, Part, PartProduct, Power, Variable, is_nonnegative
 from freeness.laws.sampling import haar_orthogonal, sample_spectrum
-
-_ROUNDING = 8 * np.finfo(float).eps
+from freeness.numerics.rounding import ROUNDING
 
 
 def sample_expression(meaning: FreeForm | Expression, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -92,7 +91,7 @@ class _Sample:
         for factor in part.factors:
             if is_nonnegative(factor.law()):
                 values, basis = self._of_form(factor)
-                clean = np.where(np.abs(values) <= _ROUNDING * np.abs(values).max(), 0.0, values)
+                clean = np.where(np.abs(values) <= ROUNDING * np.abs(values).max(), 0.0, values)
                 chain = chain.T @ (basis * np.sqrt(np.maximum(clean, 0.0))) @ basis.T
             else:
                 middle = self._matrix(factor)

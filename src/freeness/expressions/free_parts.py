@@ -14,7 +14,7 @@ from freeness.errors import InputError
 from freeness.laws.atomic import AtomicLaw
 from freeness.laws.atoms import Atoms, simplify
 from freeness.laws.curve_law import CurveLaw
-from freeness.laws.inverse import inverse
+from freeness.laws.inverse_law import inverse
 from freeness.laws.law import Law
 from freeness.laws.point_mass import PointMass
 from freeness.laws.polynomial_law import PolynomialLaw

@@ -24,7 +24,7 @@ from freeness.expressions.free_form import pulled_number, scalar_form
 from freeness.expressions.linearization import Linearization, hermitized, linearized
 from freeness.expressions.words import canonical, same
 from freeness.laws.atoms import Atoms, Empirical, simplify
-from freeness.laws.inverse import inverse, listed
+from freeness.laws.inverse_law import inverse, listed
 from freeness.laws.law import Atom, Law
 from freeness.laws.point_mass import PointMass
 from freeness.laws.polynomial_law import PolynomialLaw

@@ -8,7 +8,7 @@ from freeness.laws.density import Density
 from freeness.laws.distance import kolmogorov, wasserstein
 from freeness.laws.entropy import free_entropy
 from freeness.laws.fuss_catalan import FussCatalan
-from freeness.laws.inverse import Inverse, inverse
+from freeness.laws.inverse_law import Inverse, inverse
 from freeness.laws.kesten_mckay import KestenMcKay
 from freeness.laws.law import Atom, Law
 from freeness.laws.marchenko_pastur import MarchenkoPastur

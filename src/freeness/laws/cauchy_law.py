@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from freeness.errors import InputError
 from freeness.laws.curve import AdditiveCurve, CauchyCurve, CauchyLaw, ClosedCurve, CurvePoint, SpectralCurve, Transform
 from freeness.laws.law import Boundary, Law
+from freeness.numerics.rounding import LAST_DIGIT
 
 _SMALL = 1e-4  # |zG - 1| below which the asymptotic start is better
 _NEWTON = 3  # steps from the closed G, which has lost digits only where zG - 1 is small
@@ -48,7 +49,7 @@ class TransformLaw(Law):
         z = x.astype(complex)  # imaginary part +0: the upper side of every cut
         with np.errstate(all="ignore"):
             g, potential = self.transforms(z)[0][0], self.potential(z)
-        return Boundary(g, potential, 4e-16 * np.abs(g), np.isfinite(g) & np.isfinite(potential))
+        return Boundary(g, potential, LAST_DIGIT * np.abs(g), np.isfinite(g) & np.isfinite(potential))
 
 
 def outer_root(z: np.ndarray, low: float, high: float) -> np.ndarray:

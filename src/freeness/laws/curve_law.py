@@ -16,6 +16,7 @@ from freeness.laws.curve import CurvePoint, SpectralCurve, Transform, directions
 from freeness.laws.law import Atom, Boundary, Law, real_points
 from freeness.laws.outside import walk_end
 from freeness.numerics.continuation import Solution, confirmed, follow
+from freeness.numerics.rounding import ROUNDING
 
 _HEIGHT = 30.0  # the continuation starts at this multiple of the support's radius
 _TIED = 2  # Newton steps of the inner unknowns alone before the potential is read
@@ -24,7 +25,6 @@ _MANY = 200  # points from which on most start from their neighbours' solutions
 _COSTLY = 4  # unknowns from which that is cheaper than continuing all of them together
 _STRIDE = 8
 _INSIDE = 1e-7  # relative imaginary part from which a solution lies inside the upper half-plane beyond rounding
-_ROUNDING = 8 * np.finfo(float).eps
 
 
 class CurveLaw(BandedLaw):
@@ -126,7 +126,7 @@ class CurveLaw(BandedLaw):
         g = np.where(mirrored, -point.g.value.conj(), point.g.value)
         own = np.full(x.shape, np.nan, complex) if point.potential is None else point.potential
         own = np.where(mirrored, own.conj() + 1j * np.pi, own)
-        error = sensitivity * (np.abs(x) * _ROUNDING + solution.height) + np.abs(g) * _ROUNDING + noise
+        error = sensitivity * (np.abs(x) * ROUNDING + solution.height) + np.abs(g) * ROUNDING + noise
         return Boundary(g, own, error, solution.converged & np.isfinite(g))
 
     def above(self, z: np.ndarray) -> Boundary:
@@ -137,7 +137,7 @@ class CurveLaw(BandedLaw):
         assert point.potential is not None
         g = np.where(mirrored, -point.g.value.conj(), point.g.value)
         potential = np.where(mirrored, point.potential.conj() + 1j * np.pi, point.potential)
-        return Boundary(g, potential, np.abs(g) * _ROUNDING, solution.converged & np.isfinite(g))
+        return Boundary(g, potential, np.abs(g) * ROUNDING, solution.converged & np.isfinite(g))
 
     def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
         """(G, G') and (u, u') at points of the closed upper half-plane; NaN where they did not converge."""
@@ -232,7 +232,7 @@ class CurveLaw(BandedLaw):
             magnitude = np.abs(target)
         magnitude = magnitude * max(1.0, self._curve.stages / _SHALLOW)
         if not self._curve.logarithmic:
-            target = np.where(np.abs(target) < _ROUNDING * height, 0.0, target)
+            target = np.where(np.abs(target) < ROUNDING * height, 0.0, target)
         return target, height, magnitude
 
     def _continued(self, target: np.ndarray) -> Solution:

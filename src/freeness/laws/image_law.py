@@ -18,9 +18,9 @@ from freeness.laws.cauchy_law import TransformLaw, as_cauchy_law
 from freeness.laws.curve import CauchyLaw, Transform
 from freeness.laws.curve_law import CurveLaw
 from freeness.laws.law import Atom, Boundary, Law
+from freeness.numerics.rounding import LAST_DIGIT
 
 _TOUCH = 1e-12  # relative gap between images of bands that counts as none
-_ROUNDING = 4e-16
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +148,7 @@ class ImageLaw(TransformLaw):
         upper = np.where(np.imag(points) > 0, points, points.conj())
         (g, _), _ = self._inner.transforms(upper)
         g, potential = (np.where(upper == points, v, v.conj()) for v in (g, self._inner.potential(upper)))
-        return Boundary(g, potential, _ROUNDING * np.abs(g), np.isfinite(g))
+        return Boundary(g, potential, LAST_DIGIT * np.abs(g), np.isfinite(g))
 
 
 def _slope(entry: Transform | None) -> Transform | None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from freeness.laws.law import Atom
-
-NEGLIGIBLE = 1e-13  # a mass below it is the rounding of an exact 0
+from freeness.numerics.rounding import NEGLIGIBLE
 
 
 def product_atoms(left: tuple[Atom, ...], right: tuple[Atom, ...]) -> tuple[Atom, ...]:

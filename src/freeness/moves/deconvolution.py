@@ -9,7 +9,7 @@ import numpy as np
 
 from freeness.errors import ConvergenceError, InputError
 from freeness.laws.cumulants import free_moments
-from freeness.laws.curve import AdditiveCurve, AdditiveLaw, CurvePoint, Side
+from freeness.laws.curve import REAL, AdditiveCurve, AdditiveLaw, CurvePoint, Side
 from freeness.laws.curve_law import CurveLaw
 from freeness.laws.law import Atom, Law, require_laws
 from freeness.laws.outside import real_inverse
@@ -23,7 +23,6 @@ from freeness.numerics.jet import Jet
 
 _ORDER = 10  # moments of the law looked for that must be moments of a positive measure
 _NEGATIVE = -1e-5  # least eigenvalue of their Hankel matrix, normalised, that may be rounding
-_REAL = 1e-8  # relative imaginary part up to which a value counts as real
 _PROBES = 201  # points of the real axis that must have a solution
 _SCAN, _SECTIONS = 401, 17  # points on which atoms are looked for, and those of each closer look
 _UNEVEN = (0.0157079633, 0.0271828183)  # so that no atom is met by accident, where the distribution function is unknown
@@ -91,9 +90,9 @@ def _falling(z: Jet, g: Jet) -> np.ndarray:
     if not np.iscomplexobj(z.value):
         return z.change[0] * np.sign(-g.change[0])
     below = -np.imag(g.value) / np.abs(g.value)
-    real = np.abs(np.imag(g.value)) <= _REAL * np.abs(g.value)
+    real = np.abs(np.imag(g.value)) <= REAL * np.abs(g.value)
     falls = -np.real(g.change[0] * z.change[0].conj()) / np.abs(g.change[0] * z.change[0])
-    return np.where(real & (np.imag(z.value) <= _REAL * np.abs(z.value)), np.minimum(below, falls), below)
+    return np.where(real & (np.imag(z.value) <= REAL * np.abs(z.value)), np.minimum(below, falls), below)
 
 
 def free_deconvolution(total: Law, part: Law) -> Law:

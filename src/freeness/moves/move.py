@@ -13,6 +13,7 @@ import numpy as np
 from freeness.laws.curve import CurvePoint, Side
 from freeness.laws.law import Atom
 from freeness.numerics.half_plane import upper_log
+from freeness.numerics.rounding import NEGLIGIBLE
 
 
 class Move(ABC):
@@ -143,7 +144,7 @@ class Resize(Move):
     def atoms(self, atoms: tuple[Atom, ...]) -> tuple[Atom, ...]:
         zero = 1 - self.ratio * (1 - sum(mass for x, mass in atoms if x == 0))
         kept = [Atom(x, mass * self.ratio) for x, mass in atoms if x != 0]
-        return tuple(sorted([*kept, *([Atom(0.0, zero)] if zero > 1e-13 else [])]))
+        return tuple(sorted([*kept, *([Atom(0.0, zero)] if zero > NEGLIGIBLE else [])]))
 
     def start(self, z: np.ndarray, mean: float) -> tuple[np.ndarray, np.ndarray]:
         return z, np.empty((0, z.size))

@@ -8,9 +8,9 @@ import numpy as np
 
 from freeness.laws.curve import CurvePoint, physical_margin
 from freeness.laws.law import Atom
-from freeness.moves.atoms import NEGLIGIBLE
 from freeness.moves.move import Move
 from freeness.numerics.half_plane import lower_log
+from freeness.numerics.rounding import NEGLIGIBLE
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from freeness.laws.cauchy_law import TransformLaw
 from freeness.laws.curve import Transform
 from freeness.laws.law import Atom, Boundary, real_points
 from freeness.numerics.continuation import Solution, Standard, confirmed, follow
+from freeness.numerics.rounding import LAST_DIGIT
 
-_ROUNDING = 4e-16
 _NOISE = (
     1e-8  # relative noise of unknowns up to which they count, as their error says; at a hard edge rounding is amplified
 )
@@ -267,7 +267,9 @@ class MatrixLaw(BandedLaw, TransformLaw):
         with np.errstate(all="ignore"):
             g, slope = self._equation.corner(state)
             magnitude = self._magnitude(z)
-            error = np.abs(slope) * (magnitude * _ROUNDING + solution.height) + np.abs(g) * (_ROUNDING + solution.noise)
+            error = np.abs(slope) * (magnitude * LAST_DIGIT + solution.height) + np.abs(g) * (
+                LAST_DIGIT + solution.noise
+            )
             error = (
                 error + np.sqrt(solution.height / magnitude) / magnitude
             )  # it stopped at a root that is nearly double

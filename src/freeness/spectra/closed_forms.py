@@ -19,11 +19,9 @@ from freeness.meanfield import Signals, signals
 from freeness.moves import MeanVariance, mean_variance_after, top_atom_after
 from freeness.moves.affine import AffineLaw
 from freeness.network import Network
+from freeness.numerics.rounding import NEGLIGIBLE
 from freeness.spectra.backward import fisher_law
 from freeness.spectra.chain_moves import moves_of
-
-_LEAST = 1e-13  # a mass below it is the rounding of an exact 0
-
 
 # --- two hidden layers --------------------------------------------------------------------------------------------
 
@@ -58,7 +56,7 @@ def two_hidden_fisher_law(norms: Sequence[float], traces: Sequence[float], gain:
         masses = [1 - second, second * (1 - first), first * second]
         return simplify(Atoms([n[2], middle, top], masses))
     ratios = np.array([first, 1 - first]) / second
-    ratios[np.abs(ratios - 1) < _LEAST] = 1.0  # no atoms that are rounding
+    ratios[np.abs(ratios - 1) < NEGLIGIBLE] = 1.0  # no atoms that are rounding
     inner = AffineLaw(Wachter(*ratios.tolist()), s**2 * n[0], middle)
     return Mixture([PointMass(n[2]), inner], [1 - second, second])
 
