@@ -1,9 +1,27 @@
 """A network record drawn at random and run by torch in NTK parametrisation: the ground truth of mean-field statements."""
 
+import math
+
 import numpy as np
 import torch
 
-from freeness.network import INPUT, Activation, Convolution, Dense, Dropout, Flatten, Normalisation, Pooling, Sum
+from freeness.network import (
+    INPUT,
+    Activation,
+    Concatenation,
+    Convolution,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    Normalisation,
+    Pooling,
+    PositionWise,
+    Product,
+    Reshape,
+    Selection,
+    Sum,
+)
 
 _TORCH = {
     "tanh": torch.tanh,
@@ -28,11 +46,16 @@ class Simulated:
 
     def forward(self, network, x):
         """The output, and what the last operation reads."""
+        values = self.values(network, x)
+        last = network.nodes[-1]
+        return values[last.name], values[last.inputs[0]]
+
+    def values(self, network, x):
+        """Every signal by its name."""
         values = {INPUT: x}
         for node in network.nodes:
-            given = [values[name] for name in node.inputs]
-            values[node.name] = self._step(node.operation, *given)
-        return values[network.nodes[-1].name], given[0]
+            values[node.name] = self._step(node.operation, *(values[name] for name in node.inputs))
+        return values
 
     def _step(self, layer, x, *others):
         spatial = tuple(range(2, x.ndim))
@@ -71,6 +94,25 @@ class Simulated:
                 return run(x, layer.size, layer.stride)
             case Flatten():
                 return x.flatten(1)
+            case PositionWise():
+                weight = layer.weights.sigma_w / layer.fan_in**0.5 * self._drawn(layer.fan_out, layer.fan_in)
+                h = torch.einsum("oc,nc...->no...", weight, x)
+                biases = self._drawn(layer.fan_out).reshape(-1, *[1] * len(spatial)) if layer.sigma_b else 0.0
+                return h + layer.sigma_b * biases
+            case Embedding():
+                table = layer.sigma * self._drawn(layer.count, layer.width)
+                return table[x].movedim(-1, 1)
+            case Product():
+                return math.prod((x, *others))
+            case Concatenation():
+                return torch.cat((x, *others), dim=1 if layer.along == "channels" else 2)
+            case Selection(of="channels"):
+                return x[:, layer.start : layer.stop]
+            case Selection():
+                some = x.flatten(2)[:, :, layer.start : layer.stop]
+                return some[:, :, 0] if layer.vector else some
+            case Reshape():
+                return x.reshape(*x.shape[:2], *layer.positions)
             case Sum():
                 return sum(scale * one for scale, one in zip(layer.scales, (x, *others), strict=True))
         raise AssertionError(layer)
@@ -78,7 +120,7 @@ class Simulated:
 
 def simulated_kernels(network, inputs, seeds):
     """Means over draws, with standard errors, of Σ and Θ: products of the last weight layer's inputs, and of gradients."""
-    x = torch.tensor(inputs, dtype=torch.float64)
+    x = _tensor(inputs)
     draws = []
     for seed in range(seeds):
         run = Simulated(seed)
@@ -97,3 +139,35 @@ def simulated_kernels(network, inputs, seeds):
         draws.append((nngp, ntk))
     both = np.array(draws)
     return both.mean(axis=0), both.std(axis=0, ddof=1) / np.sqrt(seeds)
+
+
+def simulated_gradients(network, inputs, seeds):
+    """Means over draws, with standard errors, of the mean square and of Σ (∂ℓ/∂x)² of every signal, by names.
+
+    The gradient at the output has independent entries, of squares that add to 1 for each sample.
+    """
+    x, draws = _tensor(inputs), []
+    for seed in range(seeds):
+        run = Simulated(seed)
+        if x.is_floating_point():
+            x = x.detach().requires_grad_()
+        values = run.values(network, x)
+        last = values[network.nodes[-1].name]
+        cotangent = torch.randn(last.shape, generator=run.generator, dtype=last.dtype)
+        cotangent = cotangent / cotangent.flatten(1).norm(dim=1).reshape(-1, *[1] * (last.ndim - 1))
+        known = [name for name, value in values.items() if value.is_floating_point()]
+        found = torch.autograd.grad((last * cotangent).sum(), [values[name] for name in known])
+        draws.append(
+            [
+                (float(values[name].detach().square().mean()), float(g.square().sum() / len(x)))
+                for name, g in zip(known, found, strict=True)
+            ]
+        )
+    both = np.array(draws)
+    means, errors = both.mean(axis=0), both.std(axis=0, ddof=1) / np.sqrt(seeds)
+    return {name: (mean, error) for name, mean, error in zip(known, means, errors, strict=True)}
+
+
+def _tensor(inputs):
+    array = np.asarray(inputs)
+    return torch.tensor(array, dtype=torch.int64 if array.dtype.kind == "i" else torch.float64)

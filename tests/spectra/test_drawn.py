@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from freeness.errors import InputError
-from freeness.network import Branch, Dense, Haar, Network, Normalisation, cnn, mlp, resnet
+from freeness.network import Branch, Haar, Network, PositionWise, TokenMixing, cnn, mlp, resnet
 from freeness.spectra import predict_fisher
 from freeness.spectra.drawn import drawn_spectrum
 from tests.spectra.graph_simulation import draw_graph
@@ -10,6 +10,7 @@ from tests.spectra.graph_simulation import draw_graph
 NETWORKS = {
     "haar chain": mlp(5, 30, "tanh", "haar", sigma_w=1.1, sigma_b=0.2),
     "gaussian chain": mlp(5, [30, 40, 20, 30, 25, 10], "relu", "gaussian", sigma_w=2**0.5, sigma_b=0.1),
+    "normalised": resnet(3, 30, Branch("gelu", "haar", normalisation="layer"), outputs=10),
     "residual": resnet(4, 30, Branch("tanh", "gaussian", sigma_w=1.2, dense=2), inputs=30, outputs=10),
 }
 CONVOLUTIONS = {
@@ -52,6 +53,6 @@ def test_jacobian_of_a_linear_convolution_is_its_square_on_the_circle():
 
 
 def test_layers_that_cannot_be_drawn_are_named():
-    network = Network((Dense(4, 4, Haar(1.0)), Normalisation("layer")))
-    with pytest.raises(InputError, match="got Normalisation"):
-        drawn_spectrum(network, np.ones(4), np.random.default_rng(0), fisher=False)
+    network = Network((PositionWise(4, 4, Haar(1.0)), TokenMixing(3, 3, Haar(1.0))))
+    with pytest.raises(InputError, match="got TokenMixing"):
+        drawn_spectrum(network, np.ones((4, 3)), np.random.default_rng(0), fisher=False)

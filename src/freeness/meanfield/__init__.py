@@ -16,18 +16,18 @@ from freeness.gaussian import (
     squared_slope,
 )
 from freeness.meanfield.fixed_point import FixedPoint, depth_scale, fixed_point
-from freeness.meanfield.forward import Pairs, Stream, forward, joined
+from freeness.meanfield.gradients import Gradient, gradients
 from freeness.meanfield.isometry import CriticalPoint, derivative_spread, isometric_point, normalised
 from freeness.meanfield.kernels import Kernels, kernels
 from freeness.meanfield.length_map import LengthMap
 from freeness.meanfield.linear_training import Curve, Directions, LinearTraining, Unseen
 from freeness.meanfield.phase import EdgeOfChaos, PhaseDiagram, edge_of_chaos, phase_diagram
 from freeness.meanfield.portrait import LayerMaps, PhasePortrait, Settled, layer_maps, phase_portrait, settled
-from freeness.meanfield.positions import pooled, windows
 from freeness.meanfield.shaping import Shaped, shaped
 from freeness.meanfield.signals import ActivationSignal, DenseSignal, NeuronSignals, Signals
 from freeness.meanfield.trajectory import Trajectory, trajectory
-from freeness.meanfield.variance_map import signals, variance_gain
+from freeness.meanfield.variance_map import signals
+from freeness.network import Pairs, Stream, backward, forward, joined, pooled, variance_gain, windows
 
 __all__ = [
     "ActivationSignal",
@@ -39,6 +39,7 @@ __all__ = [
     "EdgeOfChaos",
     "FixedPoint",
     "GaussianMoments",
+    "Gradient",
     "Kernels",
     "LayerMaps",
     "LengthMap",
@@ -53,6 +54,7 @@ __all__ = [
     "Stream",
     "Trajectory",
     "Unseen",
+    "backward",
     "closed_covariance",
     "covariance",
     "depth_scale",
@@ -62,6 +64,7 @@ __all__ = [
     "fixed_point",
     "forward",
     "gaussian_moments",
+    "gradients",
     "has_closed_covariance",
     "hermite_coefficients",
     "isometric_point",

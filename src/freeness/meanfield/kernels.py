@@ -1,7 +1,7 @@
 """NNGP and tangent kernels of wide networks on a data set, (n, n).
 
 For a chain Σ¹ = σ_w² XXᵀ/N₀ + σ_b², Σˡ⁺¹ = σ_w² E φ(u)φ(v) + σ_b² with (u, v) of covariance Σˡ, and Θ¹ = Σ¹,
-Θˡ⁺¹ = Σˡ⁺¹ + σ_w² E φ'(u)φ'(v)·Θˡ entry by entry; :mod:`freeness.meanfield.forward` says what the other layers do.
+Θˡ⁺¹ = Σˡ⁺¹ + σ_w² E φ'(u)φ'(v)·Θˡ entry by entry; :mod:`freeness.network.operations` says what the others do.
 
 Source: Neal (1996); Lee et al. (2018) for Σ; Jacot, Gabriel, Hongler (2018) for Θ.
 """
@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
-from freeness.meanfield.forward import Pairs, Stream, compiled
-from freeness.network import Convolution, Dense, Network, Normalisation, Pooling, described
+from freeness.meanfield.samples import Samples
+from freeness.meanfield.walk import compiled
+from freeness.network import Network, Normalisation
 
 _NEGATIVE = 1e-10  # relative size of a negative eigenvalue that is rounding
-_HUGE = 1e100
 _LIFTED = 1e-9  # of the trace: above rounding, and far below what a sample of outputs could tell
 _CHECKED = 2000  # inputs up to which the least eigenvalue costs little beside the kernel
 _ARRAYS = 10  # of the size of a block that are held at once
@@ -86,7 +86,7 @@ def kernels(
 
     Args:
         network: the record; widths count only where orthogonal weights expand.
-        inputs: (n, N₀), or (n, channels, *positions) before convolutions.
+        inputs: (n, N₀), (n, channels, *positions) before weights with positions, or tokens (n, positions) before an embedding.
         memory: bytes beyond inputs and result that blocks may take; at least one row is done at a time.
         parametrisation: "ntk" of Jacot et al., where taps of delta-orthogonal kernels that start at 0 are not counted; or
             "standard", that of frameworks, where the entries of W are trained and Θ grows with the widths of the record.
@@ -101,39 +101,26 @@ def kernels(
         >>> found.nngp.round(6).tolist()
         [[2.0, 0.63662], [0.63662, 2.0]]
     """
-    points = _checked(inputs, network)
+    samples = Samples(inputs, network)
     if parametrisation not in ("ntk", "standard"):
         raise InputError(f"expected the parametrisation ntk or standard, got {parametrisation!r}; choose one.")
     if not memory > 0:
         raise InputError(f"expected memory > 0 in bytes, got {memory}; leave it out for 1 GB.")
-    count, spatial = len(points), points.shape[2:]
+    count = len(samples.points)
     batch = any(isinstance(layer, Normalisation) and layer.kind == "batch" for layer in network.walk())
-    across = bool(spatial) and (batch or any(isinstance(layer, Pooling) for layer in network.walk()))
-    flat = points.reshape(count, points.shape[1], -1)
-    ones = np.ones((count, *spatial))
-    whole = _products(flat, slice(0, count), spatial, across) if batch else None
-    second, features = _own_products(flat, spatial, across), points.shape[1]
-    start = Stream(
-        second,
-        ones,
-        lambda: points.mean(axis=1),
-        False,
-        across,
-        features=features,
-        standard=parametrisation == "standard",
-    )
-    prepared = compiled(network, start, whole)
+    whole = samples.pairs(slice(0, count)) if batch else None
+    prepared = compiled(network, samples.stream(standard=parametrisation == "standard"), whole)
     end = prepared.end
     if end.variance.ndim > 1:
         raise InputError(
             f"expected a network that ends in a vector, got {end.variance.shape[1:]} positions; end it by Flatten or Pooling."
         )
-    places = int(np.prod(spatial, dtype=int)) ** (2 if across else 1)
+    places = samples.positions ** (2 if samples.across else 1)
     height = count if batch else int(np.clip(min(memory / (8 * _ARRAYS), _BLOCK) / (count * places), 1, count))
     nngp, ntk = np.empty((count, count)), np.empty((count, count))
     for first in range(0, count, height):
         rows = slice(first, min(first + height, count))
-        found = prepared.applied(_products(flat, rows, spatial, across))
+        found = prepared.applied(samples.pairs(rows))
         nngp[rows, first:], ntk[rows, first:] = found.value, found.theta
     for kernel in (nngp, ntk):
         _symmetrise(kernel)
@@ -143,53 +130,10 @@ def kernels(
     return done
 
 
-def _products(flat: np.ndarray, rows: slice, spatial: tuple[int, ...], across: bool) -> Pairs:
-    """x(a)·x(b)/channels at the same position or between all."""
-    channels, others = flat.shape[1], flat[rows.start :]
-    if across:
-        value = np.einsum("acp,bcq->abpq", flat[rows], others, optimize=True)
-        value = value.reshape(*value.shape[:2], *spatial, *spatial)
-    elif spatial:
-        value = np.einsum("acp,bcp->abp", flat[rows], others, optimize=True)
-        value = value.reshape(*value.shape[:2], *spatial)
-    else:
-        value = flat[rows, :, 0] @ others[:, :, 0].T
-    return Pairs(value / channels, np.zeros(value.shape), rows)
-
-
-def _own_products(flat: np.ndarray, spatial: tuple[int, ...], across: bool) -> np.ndarray:
-    if across:
-        return (flat.transpose(0, 2, 1) @ flat / flat.shape[1]).reshape(len(flat), *spatial, *spatial)
-    return (flat**2).mean(axis=1).reshape(len(flat), *spatial)
-
-
 def _symmetrise(kernel: np.ndarray) -> None:
     """The lower triangle from the upper one, row by row: blocks go from the diagonal on, and round differently in it."""
     for row in range(len(kernel)):
         kernel[row:, row] = kernel[row, row:]
-
-
-def _checked(inputs: ArrayLike, network: Network) -> np.ndarray:
-    points = np.asarray(inputs)
-    if points.ndim < 2 or points.size == 0 or points.dtype.kind not in "fiu":
-        raise InputError(
-            f"expected inputs of shape (n, N₀) or (n, channels, *positions), got {points.dtype} of shape {points.shape}; flatten "
-            "or reshape them."
-        )
-    points = points.astype(float)
-    if not (np.abs(points) < _HUGE).all():
-        raise InputError("expected finite inputs below 1e100, got NaN, infinity or larger ones; clean them.")
-    first = next((layer for layer in network.walk() if isinstance(layer, (Dense, Convolution))), None)
-    if first is None:
-        raise InputError("expected a network with a weight layer, got none; it has no kernel.")
-    if isinstance(first, Convolution) == (points.ndim == 2):
-        shape = "(n, N₀)" if isinstance(first, Dense) else "(n, channels, *positions)"
-        raise InputError(
-            f"expected inputs of shape {shape} before {described(first)}, got {points.shape}; reshape them."
-        )
-    if not (np.abs(points).reshape(len(points), -1).max(axis=1) > 0).all():
-        raise InputError("expected inputs that are not 0, got one that is; its signal has no direction.")
-    return points
 
 
 def _lowest(kernel: np.ndarray) -> float:

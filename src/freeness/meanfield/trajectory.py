@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.meanfield.forward import Pairs, Stream, compiled
-from freeness.network import Network, Normalisation, Sum, Weights
+from freeness.meanfield.walk import compiled
+from freeness.network import Embedding, Network, Normalisation, Pairs, Stream, Sum, Weights
 
 _STEP = 1e-4  # relative step of the input's squared norm, for the sensitivity
 
@@ -57,6 +57,10 @@ def trajectory(network: Network, qhat0: float = 1.0, c0: float = 0.0) -> Traject
         raise InputError(f"expected a correlation c0 in [-1, 1], got {c0}.")
     if not (np.isfinite(qhat0) and qhat0 > 0):
         raise InputError(f"expected qhat0 = ‖x⁰‖²/N_0 > 0, got {qhat0}; the input must not vanish.")
+    if isinstance(next(iter(network.weights), None), Embedding):
+        raise InputError(
+            "expected inputs that are vectors, got tokens before an Embedding; compute kernels on tokens instead."
+        )
     if not network.weights:
         raise InputError("expected a network with a weight layer, got none; there is no trajectory.")
     q, c, growth = _followed(network, float(qhat0), float(c0))

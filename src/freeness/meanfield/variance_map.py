@@ -2,37 +2,12 @@
 
 from __future__ import annotations
 
-from functools import singledispatch
-
 import numpy as np
 
 from freeness.errors import InputError
 from freeness.gaussian import derivative_law, second_moment
 from freeness.meanfield.signals import ActivationSignal, DenseSignal, Signals
-from freeness.network import Activation, Dense, Gaussian, Haar, Measured, Network, ScaledIdentity
-
-
-@singledispatch
-def variance_gain(weights: object, fan_in: int, fan_out: int) -> float:
-    """E‖Wx‖²/fan_out over ‖x‖²/fan_in: the factor from q̂ to q. Register a function here for a new ensemble."""
-    raise InputError(f"expected a known weight ensemble, got {weights!r}; register variance_gain for it.")
-
-
-@variance_gain.register
-def _(weights: Gaussian, fan_in: int, fan_out: int) -> float:
-    return weights.sigma_w**2
-
-
-@variance_gain.register
-def _(weights: Measured, fan_in: int, fan_out: int) -> float:
-    return weights.sigma_w**2
-
-
-@variance_gain.register(Haar)
-@variance_gain.register(ScaledIdentity)
-def _(weights: Haar | ScaledIdentity, fan_in: int, fan_out: int) -> float:
-    """‖Qx‖ = ‖x‖ where Q expands, so the mean square falls by fan_in/fan_out (theory.md §0)."""
-    return weights.sigma_w**2 * min(1.0, fan_in / fan_out)
+from freeness.network import Activation, Dense, Network, variance_gain
 
 
 def signals(network: Network, qhat0: float = 1.0) -> Signals:

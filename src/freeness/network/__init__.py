@@ -9,8 +9,11 @@ from freeness.gaussian import (
     custom_activation,
 )
 from freeness.network.builders import Branch, cnn, mixer, mlp, resnet
-from freeness.network.ensembles import Ensemble, Gaussian, Haar, Measured, ScaledIdentity
-from freeness.network.graph import INPUT, Network, Node, Residual, check_plain
+from freeness.network.derivatives import Given, Pass, Pattern, given, over_samples, pattern
+from freeness.network.ensembles import Ensemble, Gaussian, Haar, Measured, ScaledIdentity, variance_gain
+from freeness.network.graph import Network, Node, Residual, check_plain
+from freeness.network.moments import Pairs, Source, Step, Stream, backward, forward, joined
+from freeness.network.operation import INPUT, Operation, Weights, described
 from freeness.network.operations import (
     Activation,
     Attention,
@@ -23,7 +26,6 @@ from freeness.network.operations import (
     Flatten,
     MaxPooling,
     Normalisation,
-    Operation,
     Pooling,
     PositionWise,
     Product,
@@ -32,9 +34,9 @@ from freeness.network.operations import (
     Sum,
     TokenMixing,
     Upsampling,
-    Weights,
-    described,
 )
+from freeness.network.operations.convolution import windows
+from freeness.network.operations.pooling import pooled
 
 __all__ = [
     "INPUT",
@@ -45,6 +47,8 @@ __all__ = [
     "Branch",
     "Concatenation",
     "Constant",
+    "Upsampling",
+    "check_plain",
     "Convolution",
     "Dense",
     "Dropout",
@@ -52,6 +56,7 @@ __all__ = [
     "Ensemble",
     "Flatten",
     "Gaussian",
+    "Given",
     "Haar",
     "MaxPooling",
     "Measured",
@@ -59,6 +64,9 @@ __all__ = [
     "Node",
     "Normalisation",
     "Operation",
+    "Pairs",
+    "Pass",
+    "Pattern",
     "Pooling",
     "PositionWise",
     "Product",
@@ -66,18 +74,28 @@ __all__ = [
     "Residual",
     "ScaledIdentity",
     "Selection",
+    "Source",
+    "Step",
+    "Stream",
     "Sum",
     "TokenMixing",
-    "Upsampling",
     "Weights",
     "activation",
     "activation_names",
     "affine_image",
-    "check_plain",
+    "backward",
     "cnn",
     "custom_activation",
     "described",
+    "forward",
+    "given",
+    "joined",
     "mixer",
     "mlp",
+    "over_samples",
+    "pattern",
+    "pooled",
     "resnet",
+    "variance_gain",
+    "windows",
 ]

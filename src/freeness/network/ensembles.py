@@ -2,14 +2,17 @@
 
 An ensemble is a frozen record. What spectra need from it is the law of the Gram matrix WᵀW and the factor by
 which the matrix changes ‖x‖²/N; both are singledispatch functions (:func:`freeness.spectra.gram_law`,
-:func:`freeness.meanfield.variance_gain`), so that a new ensemble is added without editing this package.
+:func:`variance_gain`), so that a new ensemble is added without editing this package.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import singledispatch
 
 import numpy as np
+
+from freeness.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -64,3 +67,26 @@ class Measured:
 
 
 Ensemble = Haar | Gaussian | ScaledIdentity | Measured
+
+
+@singledispatch
+def variance_gain(weights: object, fan_in: int, fan_out: int) -> float:
+    """E‖Wx‖²/fan_out over ‖x‖²/fan_in: the factor from q̂ to q. Register a function here for a new ensemble."""
+    raise InputError(f"expected a known weight ensemble, got {weights!r}; register variance_gain for it.")
+
+
+@variance_gain.register
+def _(weights: Gaussian, fan_in: int, fan_out: int) -> float:
+    return weights.sigma_w**2
+
+
+@variance_gain.register
+def _(weights: Measured, fan_in: int, fan_out: int) -> float:
+    return weights.sigma_w**2
+
+
+@variance_gain.register(Haar)
+@variance_gain.register(ScaledIdentity)
+def _(weights: Haar | ScaledIdentity, fan_in: int, fan_out: int) -> float:
+    """‖Qx‖ = ‖x‖ where Q expands, so the mean square falls by fan_in/fan_out (theory.md §0)."""
+    return weights.sigma_w**2 * min(1.0, fan_in / fan_out)

@@ -6,21 +6,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from freeness.errors import InputError, is_real
+from freeness.network.operation import INPUT, Operation, Weights, described
 from freeness.network.operations import (
     Activation,
     Constant,
     Convolution,
     Dense,
     Normalisation,
-    Operation,
     Sum,
-    Weights,
-    described,
 )
-
-INPUT = "input"
-"""The name of what enters a network."""
-
 
 @dataclass(frozen=True)
 class Node:

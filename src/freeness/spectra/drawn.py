@@ -6,23 +6,32 @@ own parameters. Backward C = ∂f/∂x is added up over the readers of x; JJᵀ 
 
 from __future__ import annotations
 
-from functools import singledispatch
+from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from freeness.errors import InputError
 from freeness.laws.sampling import haar_orthogonal
-from freeness.network import INPUT, Activation, Convolution, Dense, Ensemble, Gaussian, Haar, Network, Operation, Sum
+from freeness.network import INPUT, Ensemble, Gaussian, Haar, Network, Operation, Pass, Weights, check_plain, given, pattern
 
-Drawn = tuple[np.ndarray, tuple[np.ndarray, ...], np.ndarray | None]
+
+class _Drawn(NamedTuple):
+    """Output (C, 1, *positions), Jacobians by inputs (a diagonal as a vector), G where there are parameters, whether flat."""
+
+    value: np.ndarray
+    jacobians: tuple[np.ndarray, ...]
+    gram: np.ndarray | None
+    flat: bool
 
 
 def drawn_spectrum(network: Network, x: np.ndarray, rng: np.random.Generator, *, fisher: bool) -> np.ndarray:
     """Eigenvalues of JJᵀ, or of Θ, of one network that is drawn from its ensembles, at one input; ascending.
 
     Args:
-        network: of fully connected layers, circular convolutions of stride 1 in one dimension, activations and sums.
-        x: the input, (N_0,) or (channels, positions).
+        network: of Gaussian or Haar weights over channels. Normalisations over channels at several positions are taken without
+            what their mean and size add to the Jacobian, 1/channels of it.
+        x: the input, (N_0,) or (channels, *positions).
         rng: a numpy Generator.
         fisher: Θ in place of JJᵀ.
 
@@ -35,77 +44,55 @@ def drawn_spectrum(network: Network, x: np.ndarray, rng: np.random.Generator, *,
         >>> drawn_spectrum(mlp(3, 4, "linear"), np.ones(4), rng, fisher=True).round(9).tolist()
         [12.0, 12.0, 12.0, 12.0]
     """
-    values, found = {INPUT: np.asarray(x, dtype=float)}, []
+    start = np.asarray(x, dtype=float)
+    known = {INPUT: _Drawn(start[:, None], (), None, False)}
     for node in network.nodes:
-        value, jacobians, own = _drawn(node.operation, tuple(values[name] for name in node.inputs), rng)
-        values[node.name] = value
-        found.append((node, jacobians, own))
-    size = values[network.nodes[-1].name].size
-    backward = {network.nodes[-1].name: np.eye(size)}
-    dual = np.zeros((size, size))
-    for node, jacobians, own in reversed(found):
-        cotangent = backward.pop(node.name)
-        if own is not None:
-            dual += cotangent @ own @ cotangent.T
-        for name, jacobian in zip(node.inputs, jacobians, strict=True):
+        check_plain(node)
+        inputs = [known[name] for name in node.inputs]
+        at = Pass(inputs[0].flat, rng)
+        known[node.name] = _drawn(node.operation, tuple(one.value for one in inputs), at)
+    last = network.nodes[-1].name
+    size = known[last].value.size
+    backward, dual = {last: np.eye(size)}, np.zeros((size, size))
+    for node in reversed(network.nodes):
+        cotangent, drawn = backward.pop(node.name), known[node.name]
+        if drawn.gram is not None:
+            dual += cotangent @ drawn.gram @ cotangent.T
+        for name, jacobian in zip(node.inputs, drawn.jacobians, strict=True):
             passed = cotangent * jacobian if jacobian.ndim == 1 else cotangent @ jacobian
             backward[name] = backward[name] + passed if name in backward else passed
     return np.linalg.eigvalsh(dual if fisher else backward[INPUT] @ backward[INPUT].T)
 
 
-@singledispatch
-def _drawn(layer: Operation, inputs: tuple[np.ndarray, ...], rng: np.random.Generator) -> Drawn:
-    """Output, Jacobian by each input (its diagonal where it is one), and G where there are parameters."""
-    raise InputError(
-        f"expected dense layers, circular convolutions, activations and sums to draw, got {type(layer).__name__}; leave it out, "
-        "or measure a model of it by freeness analyze."
-    )
+def _drawn(operation: Operation, inputs: tuple[np.ndarray, ...], at: Pass) -> _Drawn:
+    if isinstance(operation, Weights):
+        return _weights(operation, inputs[0], at)
+    found = given(operation, inputs, at)
+    jacobians = [_matrix_of(map_, x) for x, map_ in zip(inputs, found.maps, strict=True)]
+    if found.lost is not None:
+        jacobians[0] = jacobians[0][:, None] * (np.eye(len(found.lost)) - found.lost @ found.lost.T)
+    return _Drawn(found.value, tuple(jacobians), None, at.flat or found.flat)
 
 
-@_drawn.register
-def _(layer: Dense, inputs: tuple[np.ndarray, ...], rng: np.random.Generator) -> Drawn:
-    (x,) = inputs
-    weights = _matrix(layer.weights, layer.fan_out, layer.fan_in, rng)
-    biases = layer.sigma_b * rng.standard_normal(layer.fan_out)
-    return weights @ x + biases, (weights,), (x @ x + layer.bias) * np.eye(layer.fan_out)
+def _matrix_of(map_: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Of a map of positions, between all entries of (C, 1, *positions)."""
+    if map_.ndim == 2:
+        return np.broadcast_to(map_, (len(x), x[0].size)).ravel()
+    return block_diag(*np.broadcast_to(map_, (len(x), *map_.shape[1:])))
 
 
-@_drawn.register
-def _(layer: Activation, inputs: tuple[np.ndarray, ...], rng: np.random.Generator) -> Drawn:
-    (x,) = inputs
-    return layer.function.function(x), (layer.function.derivative(x).ravel(),), None
-
-
-@_drawn.register
-def _(layer: Sum, inputs: tuple[np.ndarray, ...], rng: np.random.Generator) -> Drawn:
-    value = np.sum([scale * x for scale, x in zip(layer.scales, inputs, strict=True)], axis=0)
-    return value, tuple(np.full(value.size, scale) for scale in layer.scales), None
-
-
-@_drawn.register
-def _(layer: Convolution, inputs: tuple[np.ndarray, ...], rng: np.random.Generator) -> Drawn:
-    """Channels are the slow index of the flattened signal, positions the quick one; a tap is a shift of the circle."""
-    if len(layer.kernel) != 1 or layer.padding != "circular" or layer.stride != 1:
-        raise InputError(
-            "expected a circular convolution of stride 1 in one dimension, got another; measure a model of it."
-        )
-    (x,) = inputs
-    taps, positions = layer.kernel[0], x.shape[-1]
-    jacobian = np.zeros((layer.channels_out * positions, layer.channels_in * positions))
-    gram = np.full((positions, positions), float(layer.bias))
-    for tap in range(taps):
-        if isinstance(layer.weights, Haar):
-            centre = _matrix(layer.weights, layer.channels_out, layer.channels_in, rng) if tap == taps // 2 else None
-            weights = np.zeros((layer.channels_out, layer.channels_in)) if centre is None else centre
-        else:
-            weights = _matrix(layer.weights, layer.channels_out, layer.channels_in, rng) / np.sqrt(taps)
-        shift = np.roll(np.eye(positions), tap - taps // 2, axis=1)
-        jacobian += np.kron(weights, shift)
-        seen = x @ shift.T
-        gram += seen.T @ seen
-    biases = layer.sigma_b * rng.standard_normal(layer.channels_out)
-    value = (jacobian @ x.ravel()).reshape(layer.channels_out, positions) + biases[:, None]
-    return value, (jacobian,), np.kron(np.eye(layer.channels_out), gram)
+def _weights(layer: Weights, x: np.ndarray, at: Pass) -> _Drawn:
+    """Channels are the slow index of the flattened signal, positions the quick one."""
+    positions, channels, out = x.shape[2:], len(x), layer.sizes[1]
+    taps, shape = pattern(layer, positions, at.flat)
+    share = len(taps) ** -0.5
+    jacobian = np.sum([np.kron(share * _matrix(layer.weights, out, channels, at.rng), tap) for tap in taps], axis=0)
+    flat = x.reshape(channels, -1)
+    seen = [flat @ tap.T for tap in pattern(layer, positions, at.flat, True).taps]
+    gram = np.sum([one.T @ one for one in seen], axis=0) + layer.bias
+    biases = layer.sigma_b * at.rng.standard_normal(out)
+    value = (jacobian @ x.ravel()).reshape(out, 1, *shape) + biases.reshape(out, *[1] * (len(shape) + 1))
+    return _Drawn(value, (jacobian,), np.kron(np.eye(out), gram), False)
 
 
 def _matrix(weights: Ensemble, rows: int, columns: int, rng: np.random.Generator) -> np.ndarray:

@@ -18,7 +18,7 @@ from scipy.special import ndtri
 
 from freeness.errors import InputError
 from freeness.meanfield import NeuronSignals
-from freeness.network import Convolution, Dense, Network, TokenMixing, described
+from freeness.network import Dense, Embedding, Network, TokenMixing, Weights, described
 from freeness.operators import BlockSegment, RandomMatrix, Segment, SharedMatrix
 from freeness.spectra.graph_builder import (
     Aside,
@@ -28,8 +28,6 @@ from freeness.spectra.graph_builder import (
     Parametrisation,
     Signal,
     Source,
-    Weights,
-    sizes,
 )
 from freeness.spectra.mixing import MixingBuilder, mixes_tokens
 
@@ -133,13 +131,17 @@ def network_graph(
         (3, (1, 5, 5), 100)
     """
     generator = rng or np.random.default_rng(0)
+    if not fisher and any(isinstance(layer, Embedding) for layer in network.weights):
+        raise InputError(
+            "expected inputs that can be differentiated, got tokens before an Embedding; take fisher=True."
+        )
     x, channels = _inputs(network, qhat0, samples, realised, generator)
     given = iter(realised.preactivations) if realised is not None else None
 
     mixing = mixes_tokens(network)
 
-    def source(layer: Weights | TokenMixing, shape: tuple[int, ...], covariance: np.ndarray) -> np.ndarray:
-        fan_out = sizes(layer)[1]
+    def source(layer: Weights, shape: tuple[int, ...], covariance: np.ndarray) -> np.ndarray:
+        fan_out = layer.sizes[1]
         if given is None and mixing:
             return drawn(fan_out, covariance, generator)
         if given is None:
@@ -220,10 +222,12 @@ def _inputs(
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, int]:
     """x⁰ (channels, samples, *positions), and how many channels it stands for."""
-    first = next((layer for layer in network.walk() if isinstance(layer, (Dense, Convolution, TokenMixing))), None)
+    first = next(iter(network.weights), None)
     if first is None:
         raise InputError("expected a network with a weight layer, got none; it has no spectrum.")
     given = samples if realised is None else realised.inputs
+    if isinstance(first, Embedding) and given is not None:
+        given = first.one_hot(given)
     if given is not None:
         x = np.asarray(given, dtype=float)
         if x.ndim < (1 if realised is not None else 2) or x.size == 0 or not np.isfinite(x).all():

@@ -10,30 +10,26 @@ from typing import Literal
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.meanfield import pooled, variance_gain, windows
 from freeness.network import (
     INPUT,
-    Activation,
-    Convolution,
-    Dense,
-    Dropout,
-    Flatten,
     Gaussian,
+    Given,
     Haar,
     Measured,
     Network,
-    Normalisation,
     Operation,
-    Pooling,
-    Sum,
-    TokenMixing,
+    Pass,
+    Weights,
     check_plain,
     described,
+    given,
+    over_samples,
+    pattern,
+    variance_gain,
 )
 
 Parametrisation = Literal["standard", "ntk"]
-Weights = Dense | Convolution
-Source = Callable[[Weights | TokenMixing, tuple[int, ...], np.ndarray], np.ndarray]
+Source = Callable[[Weights, tuple[int, ...], np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,47 +130,36 @@ class Builder:
         last = {name: index for index, node in enumerate(network.nodes) for name in node.inputs}
         for index, node in enumerate(network.nodes):
             check_plain(node)
-            given = tuple(known[name] for name in node.inputs)
+            signals = tuple(known[name] for name in node.inputs)
             for name in {name for name in node.inputs if last[name] == index}:
                 del known[name]
             self.waiting = tuple(known.values())
-            if isinstance(node.operation, Sum):
-                known[node.name] = self._sum(node.operation, given)
-            else:
-                known[node.name] = self._step(node.operation, given[0])
+            known[node.name] = self._step(node.operation, signals)
         return known[network.nodes[-1].name]
 
-    def _step(self, layer: Operation, signal: Signal) -> Signal:
-        x = signal.value
-        match layer:
-            case Dense() | Convolution():
-                return self._weights(layer, signal)
-            case Activation():
-                return _scaled(signal, layer.function.function(x), layer.function.derivative(x))
-            case Normalisation(kind="layer" | "rms"):
-                axes = (0, *range(2, x.ndim)) if layer.positions or signal.flat else (0,)
-                centre = x.mean(axis=axes, keepdims=True) if layer.kind == "layer" else 0.0
-                size = np.sqrt(((x - centre) ** 2).mean(axis=axes, keepdims=True) + layer.epsilon)
-                normal = (x - centre) / size
-                scaled = _scaled(signal, normal, np.broadcast_to(1 / size, x.shape))
-                return replace(scaled, aside=_projected(layer, signal, scaled)) if x[0].size == 1 else scaled
-            case Normalisation():
-                return _over_batch(layer, signal)
-            case Dropout():
-                kept = (self.rng.random(x.shape) >= layer.rate) / (1 - layer.rate)
-                return _scaled(signal, x * kept, kept)
-            case Pooling():
-                samples, shape = x.shape[1], x.shape[2:]
-                count = int(np.prod(shape))
-                average = pooled(np.eye(count).reshape(count, *shape), layer, 1, 1).reshape(count, -1).T
-                value = pooled(x, layer, 2, 1)
-                slope = np.kron(np.eye(samples), average) @ signal.slope
-                return Signal(signal.node, value, slope, signal.channels, signal.flat)
-            case Flatten():
-                return replace(signal, flat=True)
-        raise InputError(
-            f"expected layers that the graph of random matrices covers, got {described(layer)}; measure its spectrum instead."
-        )
+    def _step(self, operation: Operation, signals: tuple[Signal, ...]) -> Signal:
+        """Weights are random matrices, everything else is a given map."""
+        if isinstance(operation, Weights):
+            return self._weights(operation, signals[0])
+        self._check_alike(operation, signals)
+        found = given(operation, tuple(signal.value for signal in signals), Pass(signals[0].flat, self.rng))
+        passed = [_mapped(signal, map_, found) for signal, map_ in zip(signals, found.maps, strict=True)]
+        return passed[0] if len(passed) == 1 else self._joined(operation, passed)
+
+    def _check_alike(self, operation: Operation, signals: tuple[Signal, ...]) -> None:
+        """The same channels, and as many that are drawn."""
+        first = signals[0]
+        for other in signals[1:]:
+            if other.channels != first.channels or other.flat != first.flat:
+                raise InputError(
+                    f"expected signals of the same channels into {described(operation)}, got {first.channels} × "
+                    f"{first.value.shape[2:]} and {other.channels} × {other.value.shape[2:]}; correct them."
+                )
+            if len(other.value) != len(first.value):
+                raise InputError(
+                    f"expected as many drawn channels on all sides of {described(operation)}, got {len(first.value)} and "
+                    f"{len(other.value)}; give realised signals."
+                )
 
     def _weights(self, layer: Weights, signal: Signal) -> Signal:
         if not isinstance(layer.weights, (Gaussian, Haar, Measured)):
@@ -182,7 +167,8 @@ class Builder:
                 f"expected Gaussian, Haar or measured weights in {described(layer)}, got {type(layer.weights).__name__}; the "
                 "graph of random matrices covers no others."
             )
-        taps, shape, fan_out = _taps(layer, signal)
+        taps, shape = _taps(layer, signal)
+        fan_out = layer.sizes[1]
         x = signal.matrix
         gram = signal.channels / len(x) * x.T @ x
         moments = np.sum([tap @ gram @ tap.T for tap in taps], axis=0) / (signal.channels * len(taps))
@@ -204,37 +190,23 @@ class Builder:
             self.matrices.append(placed(layer, signal, here, taps, h))
         return Signal(here, h, np.broadcast_to(np.eye(count), (len(h), count, count)), fan_out)
 
-    def _sum(self, layer: Sum, signals: tuple[Signal, ...]) -> Signal:
-        """Signals of one node add their slopes; nodes that only this sum reads become the one where all meet."""
-        first = signals[0]
-        for other in signals[1:]:
-            if other.value.shape[1:] != first.value.shape[1:] or other.channels != first.channels:
-                raise InputError(
-                    f"expected a sum of signals that keeps channels and positions in {described(layer)}, got {first.channels} × "
-                    f"{first.value.shape[2:]} and {other.channels} × {other.value.shape[2:]}; correct them."
-                )
-            if len(other.value) != len(first.value):
-                raise InputError(
-                    f"expected as many drawn channels on all sides of {described(layer)}, got {len(first.value)} and "
-                    f"{len(other.value)}; give realised signals."
-                )
-        weighted = [_weighed(scale, signal) for scale, signal in zip(layer.scales, signals, strict=True)]
-        value = np.asarray(sum(one.value for one in weighted))
+    def _joined(self, operation: Operation, signals: list[Signal]) -> Signal:
+        """Signals that meet: of one node they add their slopes; nodes that only this reads become the one where all meet."""
         by_node: dict[int, Signal] = {}
-        for one in weighted:
+        for one in signals:
             if one.node is not None:
                 by_node[one.node] = _added(by_node[one.node], one) if one.node in by_node else one
+        first = signals[0]
         if len(by_node) < 2:
-            return replace(next(iter(by_node.values()), first), value=value)
-        here = self._met(layer, by_node)
-        count = value[0].size
-        return Signal(
-            here, value, np.broadcast_to(np.eye(count), (len(value), count, count)), first.channels, first.flat
-        )
+            return next(iter(by_node.values()), first)
+        here = self._met(operation, by_node)
+        count = first.value[0].size
+        slope = np.broadcast_to(np.eye(count), (len(first.value), count, count))
+        return Signal(here, first.value, slope, first.channels, first.flat)
 
-    def _met(self, layer: Sum, by_node: dict[int, Signal]) -> int:
-        """The node of a sum of what comes from several."""
-        own = [number for number in by_node if self._only_summed(number)]
+    def _met(self, layer: Operation, by_node: dict[int, Signal]) -> int:
+        """The node where what comes from several meets."""
+        own = [number for number in by_node if self._only_here(number)]
         others = [number for number in by_node if number not in own]
         if len(others) > 1:
             raise InputError(
@@ -258,8 +230,8 @@ class Builder:
             node.parent, node.link, node.aside = number, by_node[number].slope, by_node[number].aside
         return here
 
-    def _only_summed(self, number: int) -> bool:
-        """Whether a node has no link to it, and nobody reads it but the sum at hand."""
+    def _only_here(self, number: int) -> bool:
+        """Whether a node has no link to it, and nobody reads it but the operation at hand."""
         return (
             self.nodes[number].parent is None
             and all(matrix.source != number for matrix in self.matrices)
@@ -277,35 +249,38 @@ class Builder:
             self.end = len(self.nodes) - 1
 
 
-def _weighed(scale: float, signal: Signal) -> Signal:
-    aside = None if signal.aside is None else Aside(scale * signal.aside.left, signal.aside.right)
-    return replace(signal, value=scale * signal.value, slope=scale * signal.slope, aside=aside)
+def _mapped(signal: Signal, map_: np.ndarray, found: Given) -> Signal:
+    """A signal behind a given map; ``found`` says what all maps of its operation make together."""
+    if map_.ndim == 3:
+        slope = map_ @ signal.slope
+        passed = Signal(signal.node, found.value, slope, signal.channels, signal.flat or found.flat)
+        return passed
+    count = signal.slope.shape[1]
+    slope = np.broadcast_to(map_, (len(map_), count))[:, :, None] * signal.slope
+    aside = signal.aside
+    if aside is not None:
+        aside = Aside(map_[:, :1] * aside.left, aside.right)
+    passed = replace(signal, value=found.value, slope=slope, aside=aside, flat=signal.flat or found.flat)
+    return passed if found.lost is None else replace(passed, aside=_projected(found.lost, passed))
+
+
+def _projected(lost: np.ndarray, signal: Signal) -> Aside:
+    """(1 - QQᵀ) in front of a slope."""
+    slope = signal.slope[:, :, 0]
+    if signal.aside is None:
+        return Aside(-lost, slope * lost)
+    left, right = signal.aside.left, signal.aside.right
+    return Aside(np.hstack([left, -lost]), np.hstack([right, slope * lost + right @ (left.T @ lost)]))
 
 
 def _added(one: Signal, other: Signal) -> Signal:
     """Of the same node."""
     known = [signal.aside for signal in (one, other) if signal.aside is not None]
     aside = Aside(np.hstack([a.left for a in known]), np.hstack([a.right for a in known])) if known else None
-    return replace(one, value=one.value + other.value, slope=one.slope + other.slope, aside=aside)
+    return replace(one, slope=one.slope + other.slope, aside=aside)
 
 
-def sizes(layer: Weights | TokenMixing) -> tuple[int, int]:
-    """What a layer's weights map, channels, tokens or features: into and out of it.
-
-    Example:
-        >>> from freeness.network import Haar
-        >>> sizes(TokenMixing(4, 6, Haar(1.0)))
-        (4, 6)
-    """
-    match layer:
-        case TokenMixing():
-            return layer.tokens_in, layer.tokens_out
-        case Convolution():
-            return layer.channels_in, layer.channels_out
-    return layer.fan_in, layer.fan_out
-
-
-def placed(layer: Weights | TokenMixing, signal: Signal, here: int, taps: np.ndarray, h: np.ndarray) -> PlacedMatrix:
+def placed(layer: Weights, signal: Signal, here: int, taps: np.ndarray, h: np.ndarray) -> PlacedMatrix:
     """The matrix of a layer with outputs h, from the node of the signal to the node ``here``; ``taps`` (taps, Q_out, Q_in).
 
     Example:
@@ -333,76 +308,27 @@ def placed(layer: Weights | TokenMixing, signal: Signal, here: int, taps: np.nda
 
 def _gradients(layer: Weights, signal: Signal, gram: np.ndarray, parametrisation: Parametrisation) -> np.ndarray:
     """Gram matrix (Q, Q) of the gradients of a layer's weights and bias; NTK: W = σ_w ω/√(its inputs), b = σ_b β."""
-    taps, _, _ = _taps(layer, signal, trained=True)
+    taps, _ = _taps(layer, signal, trained=True)
     found = np.sum([tap @ gram @ tap.T for tap in taps], axis=0)
     if parametrisation == "standard":
         return found + float(layer.bias)
-    inputs = layer.fan_in if isinstance(layer, Dense) else layer.channels_in
-    spread = len(taps) if isinstance(layer, Convolution) and not isinstance(layer.weights, Haar) else 1
-    return layer.weights.sigma_w**2 / (inputs * spread) * found + layer.bias * layer.sigma_b**2
+    inputs = layer.sizes[0] if isinstance(layer.weights, Haar) else layer.entries
+    return layer.weights.sigma_w**2 / inputs * found + layer.bias * layer.sigma_b**2
 
 
-def _over_batch(layer: Normalisation, signal: Signal) -> Signal:
-    """Each channel by its mean and variance over the samples at hand, and over positions; these move with every entry."""
-    x, channels, count = signal.matrix, len(signal.value), signal.matrix.shape[1]
-    if count == 1 or (signal.flat and signal.value.shape[1] == 1):
-        raise InputError(
-            f"expected several samples before {described(layer)}, got one; it normalises over the batch, so give the batch."
-        )
-    samples = signal.value.shape[1]
-    places = count // samples if signal.flat else 1
-    average = np.kron(np.full((count // places, count // places), places / count), np.eye(places))
-    centred = x - x @ average
-    size = np.sqrt(centred**2 @ average + layer.epsilon)
-    normal = centred / size
-    own = (np.eye(count) - average - average * normal[:, :, None] * normal[:, None, :]) / size[:, None, :]
-    value = normal.reshape(channels, *signal.value.shape[1:])
-    return Signal(signal.node, value, own @ signal.slope, signal.channels, signal.flat)
-
-
-def _scaled(signal: Signal, value: np.ndarray, derivative: np.ndarray) -> Signal:
-    slope = derivative.reshape(len(derivative), -1)[:, :, None] * signal.slope
-    aside = signal.aside
-    if aside is not None:
-        aside = Aside(derivative.reshape(len(derivative), 1) * aside.left, aside.right)
-    return replace(signal, value=value, slope=slope, aside=aside)
-
-
-def _projected(layer: Normalisation, signal: Signal, scaled: Signal) -> Aside:
-    """A normalisation passes nothing along its output, nor, of layers, along the mean: dn/dx = (1 - QQᵀ)/size."""
-    normal, slope = scaled.matrix / len(scaled.value) ** 0.5, scaled.slope[:, :, 0]
-    flat = np.full_like(normal, len(normal) ** -0.5)
-    q = np.hstack([flat, normal]) if layer.kind == "layer" else normal
-    if signal.aside is None:
-        return Aside(-q, slope * q)
-    assert scaled.aside is not None
-    left, right = scaled.aside.left, scaled.aside.right
-    return Aside(np.hstack([left, -q]), np.hstack([right, slope * q + right @ (left.T @ q)]))
-
-
-def _taps(layer: Weights, signal: Signal, trained: bool = False) -> tuple[np.ndarray, tuple[int, ...], int]:
-    """T_τ (taps, Q_out, Q_in) of the weights, or of all that are ``trained``; samples and positions, and channels behind."""
+def _taps(layer: Weights, signal: Signal, trained: bool = False) -> tuple[np.ndarray, tuple[int, ...]]:
+    """T_τ (taps, Q_out, Q_in) of the weights, or of all that are ``trained``; samples and positions behind."""
     samples, shape = signal.value.shape[1], signal.value.shape[2:]
-    count = int(np.prod(shape))
-    every = np.eye(samples)
-    if isinstance(layer, Convolution):
-        _expect(layer, layer.channels_in, signal.channels)
-        seen = layer if not trained else Convolution(1, 1, layer.kernel, Gaussian(1.0), layer.padding, layer.stride)
-        each = list(windows(np.eye(count).reshape(count, *shape), seen, 1, 1))
-        taps = np.stack([np.kron(every, window.reshape(count, -1).T) for window in each])
-        return taps, (samples, *each[0].shape[1:]), layer.channels_out
-    if count > 1 and not signal.flat:
-        raise InputError(f"expected one position before {described(layer)}, got {shape}; flatten or pool before it.")
-    _expect(layer, layer.fan_in, signal.channels * count)
-    if count > 1 and isinstance(layer.weights, Haar):
+    read = signal.channels * (int(np.prod(shape)) if signal.flat else 1)
+    if layer.sizes[0] != read:
+        raise InputError(
+            f"expected {layer.sizes[0]} inputs of {described(layer)}, got {read} at positions {shape}; correct the channels, or "
+            "flatten before it."
+        )
+    found = pattern(layer, shape, signal.flat, trained)
+    if len(found.taps) > 1 and isinstance(layer.weights, Haar) and not trained:
         raise InputError(
             f"expected Gaussian weights in {described(layer)} behind flattening, got Haar ones, which mix the positions of all "
             "channels; pool before it or measure."
         )
-    taps = np.stack([np.kron(every, np.eye(count)[p : p + 1]) for p in range(count)])
-    return taps, (samples,), layer.fan_out
-
-
-def _expect(layer: Weights, wanted: int, found: int) -> None:
-    if wanted != found:
-        raise InputError(f"expected {wanted} inputs of {described(layer)}, got {found}; correct the channels.")
+    return over_samples(found.taps, samples), (samples, *found.shape)

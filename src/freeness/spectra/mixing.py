@@ -17,21 +17,19 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.meanfield import variance_gain
 from freeness.network import (
-    Activation,
-    Convolution,
-    Dropout,
     Haar,
     Network,
-    Normalisation,
     Operation,
+    Pass,
     TokenMixing,
+    Weights,
     described,
+    given,
+    pattern,
+    variance_gain,
 )
-from freeness.spectra.graph_builder import Builder, Node, Signal, placed, sizes
-
-Mixing = TokenMixing | Convolution
+from freeness.spectra.graph_builder import Builder, Node, Signal, placed
 
 
 def mixes_tokens(network: Network) -> bool:
@@ -64,31 +62,30 @@ class MixingBuilder(Builder):
                 "cover; measure it instead."
             )
         self.unseen = "in networks that mix tokens"
-        first = next(layer for layer in network.walk() if isinstance(layer, (TokenMixing, Convolution)))
         self.grid = (len(x), x.shape[2])
-        _expect(first, self.grid)
+        _expect(network.weights[0], self.grid)
         self.nodes.append(Node(np.ones((1, 1, 1)), x.size))
         return Signal(0, x.reshape(-1, 1), np.ones((x.size, 1, 1)), x.size)
 
-    def _step(self, layer: Operation, signal: Signal) -> Signal:
-        match layer:
-            case TokenMixing() | Convolution():
-                return self._mixed(layer, signal)
-            case Normalisation(kind="layer" | "rms"):
-                x = signal.value.reshape(*self.grid)
-                axes = None if layer.positions else 0
-                centre = x.mean(axis=axes, keepdims=True) if layer.kind == "layer" else 0.0
-                size = np.sqrt(((x - centre) ** 2).mean(axis=axes, keepdims=True) + layer.epsilon)
-                slope = np.broadcast_to(1 / size, x.shape).reshape(-1, 1, 1) * signal.slope
-                return replace(signal, value=((x - centre) / size).reshape(-1, 1), slope=slope)
-            case Activation() | Dropout():
-                return super()._step(layer, signal)
-        raise InputError(
-            f"expected token mixing, 1×1 convolutions, activations, layer or RMS normalisation, dropout and residual layers, got "
-            f"{described(layer)}; take the network without it, or measure."
-        )
+    def _step(self, operation: Operation, signals: tuple[Signal, ...]) -> Signal:
+        if isinstance(operation, Weights):
+            return self._mixed(operation, signals[0])
+        channels, tokens = self.grid
+        values = tuple(signal.value.reshape(channels, 1, tokens) for signal in signals)
+        found = given(operation, values, Pass(False, self.rng))
+        if found.flat or found.value.shape != values[0].shape or any(map_.ndim > 2 for map_ in found.maps):
+            raise InputError(
+                f"expected token mixing, weights over channels, and what acts entry by entry, got {described(operation)}; take "
+                "the network without it, or measure."
+            )
+        slopes = [np.broadcast_to(map_, self.grid).reshape(-1, 1, 1) for map_ in found.maps]
+        passed = [
+            replace(signal, value=found.value.reshape(-1, 1), slope=slope * signal.slope)
+            for signal, slope in zip(signals, slopes, strict=True)
+        ]
+        return passed[0] if len(passed) == 1 else self._joined(operation, passed)
 
-    def _mixed(self, layer: Mixing, signal: Signal) -> Signal:
+    def _mixed(self, layer: Weights, signal: Signal) -> Signal:
         _expect(layer, self.grid)
         if not isinstance(layer.weights, Haar):
             raise InputError(
@@ -96,7 +93,7 @@ class MixingBuilder(Builder):
                 "1 ⊗ V are far from free; measure its spectrum instead."
             )
         tokens = isinstance(layer, TokenMixing)
-        into, out = sizes(layer)
+        into, out = layer.sizes
         x = signal.value.reshape(*self.grid)
         read = x.T if tokens else x  # (mixed, others)
         covariance = variance_gain(layer.weights, into, out) * read.T @ read / into + layer.sigma_b**2
@@ -115,7 +112,7 @@ class MixingBuilder(Builder):
         return Signal(here, value, np.ones((value.size, 1, 1)), value.size)
 
 
-def _expect(layer: Mixing, grid: tuple[int, int]) -> None:
+def _expect(layer: Weights, grid: tuple[int, int]) -> None:
     channels, tokens = grid
     if isinstance(layer, TokenMixing):
         if layer.tokens_in != tokens:
@@ -123,11 +120,10 @@ def _expect(layer: Mixing, grid: tuple[int, int]) -> None:
                 f"expected {layer.tokens_in} tokens before {described(layer)}, got {tokens}; correct them."
             )
         return
-    if np.prod(layer.kernel) != 1 or layer.stride != 1:
+    taps = pattern(layer, (tokens,)).taps
+    if taps.shape != (1, tokens, tokens) or (taps[0] != np.eye(tokens)).any():
         raise InputError(
             f"expected 1×1 convolutions in a network that mixes tokens, got {described(layer)}; measure it."
         )
-    if layer.channels_in != channels:
-        raise InputError(
-            f"expected {layer.channels_in} channels before {described(layer)}, got {channels}; correct them."
-        )
+    if layer.sizes[0] != channels:
+        raise InputError(f"expected {layer.sizes[0]} channels before {described(layer)}, got {channels}; correct them.")

@@ -9,13 +9,13 @@ import numpy as np
 from freeness.errors import FreenessError
 from freeness.laws import Law
 from freeness.meanfield import Signals, signals
-from freeness.network import Convolution, Dense, Haar, Measured, Network, TokenMixing
+from freeness.network import Haar, Measured, Network
 from freeness.network.ensembles import Gaussian
 from freeness.operators import GraphLaw
 from freeness.spectra.backward import fisher_law, graph_of, is_chain, jacobian_law
 from freeness.spectra.diagonal import diagonal_law, is_diagonal
 from freeness.spectra.graph import CHANNELS, NEURONS, NetworkGraph, NeuronSignals, network_graph
-from freeness.spectra.graph_builder import Parametrisation, sizes
+from freeness.spectra.graph_builder import Parametrisation
 from freeness.spectra.graph_spectrum import graph_law
 from freeness.spectra.mixing import mixes_tokens
 from freeness.spectra.outliers import outliers
@@ -123,8 +123,8 @@ def _of_neurons(network: Network, qhat0: float, realised: NeuronSignals | None, 
 def _of_graph(network: Network, graph: NetworkGraph, realised: bool) -> Prediction:
     law = graph_law(graph)
     scatter = np.sqrt(2 * law.variance) / (graph.outputs * law.mean)
-    layers = [layer for layer in network.walk() if isinstance(layer, (Dense, Convolution, TokenMixing))]
-    width = min(sizes(layer)[1] for layer in layers)
+    layers = network.weights
+    width = min(layer.sizes[1] for layer in layers)
     wander = 0.0 if realised else np.sqrt(network.depth / width)
     kinds = {type(layer.weights) for layer in layers}
     weights = tuple(text for kind, text in _WEIGHTS.items() if kind in kinds)

@@ -16,10 +16,9 @@ import numpy as np
 from freeness.errors import InputError, is_size
 from freeness.laws import Empirical
 from freeness.meanfield import ActivationSignal, DenseSignal, Signals
-from freeness.network import Activation, Convolution, Dense, Gaussian, Haar, Measured, Network, TokenMixing
+from freeness.network import Activation, Dense, Gaussian, Haar, Measured, Network, Weights
 from freeness.spectra.backward import is_chain
 from freeness.spectra.graph import NeuronSignals, drawn, forward_pass
-from freeness.spectra.graph_builder import Weights, sizes
 from freeness.spectra.predict import predict_fisher, predict_jacobian
 from freeness.spectra.records import Prediction
 
@@ -146,7 +145,7 @@ def drawn_pass(
         [(50,), (50,), (50,)]
     """
     if samples is None:
-        first = next((layer for layer in network.walk() if isinstance(layer, (Dense, Convolution, TokenMixing))), None)
+        first = next(iter(network.weights), None)
         if not isinstance(first, Dense):
             raise InputError(
                 "expected samples (n, channels, *positions) before convolutions or token mixing, got none; give them."
@@ -156,16 +155,16 @@ def drawn_pass(
     else:
         given = NeuronSignals(np.asarray(samples, dtype=float), ())
 
-    def source(layer: Weights | TokenMixing, shape: tuple[int, ...], covariance: np.ndarray) -> np.ndarray:
+    def source(layer: Weights, shape: tuple[int, ...], covariance: np.ndarray) -> np.ndarray:
         h = _outputs(layer, covariance, rng)
         return h.reshape(len(h), *shape)
 
     return forward_pass(network, given, source, rng)
 
 
-def _outputs(layer: Weights | TokenMixing, covariance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _outputs(layer: Weights, covariance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Channels (N', Q) of a layer's output, of this covariance in the mean."""
-    into, out = sizes(layer)
+    into, out = layer.sizes
     if isinstance(layer.weights, Haar):  # a rotated copy: no fluctuation but that of leaving channels out
         return drawn(max(into, out), covariance, rng, exact=True)[:out]
     if isinstance(layer.weights, Gaussian):

@@ -11,7 +11,6 @@ from freeness.network.operations.embedding import Embedding
 from freeness.network.operations.flatten import Flatten
 from freeness.network.operations.max_pooling import MaxPooling
 from freeness.network.operations.normalisation import Normalisation
-from freeness.network.operations.operation import Operation, Weights, described
 from freeness.network.operations.pooling import Pooling
 from freeness.network.operations.position_wise import PositionWise
 from freeness.network.operations.product import Product
@@ -33,7 +32,6 @@ __all__ = [
     "Flatten",
     "MaxPooling",
     "Normalisation",
-    "Operation",
     "Pooling",
     "PositionWise",
     "Product",
@@ -42,6 +40,4 @@ __all__ = [
     "Sum",
     "TokenMixing",
     "Upsampling",
-    "Weights",
-    "described",
 ]

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from freeness.errors import InputError, is_size
-from freeness.network.operations.operation import Operation
+from freeness.network.moments import Step, Stream, joined
+from freeness.network.operation import Operation, described
 
 
 @dataclass(frozen=True)
@@ -33,3 +34,11 @@ class Attention(Operation):
             raise InputError(
                 f"expected heads ≥ 1, a multiple of key_heads, got {self.heads!r} and {self.key_heads!r}; correct them."
             )
+
+
+@joined.register
+def _(operation: Attention, streams: tuple[Stream, ...]) -> tuple[Stream, Step]:
+    raise InputError(
+        f"expected operations without softmax weights, got {described(operation)}, of which the theory has no second moments; "
+        "measure the network instead."
+    )

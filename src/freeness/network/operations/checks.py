@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from freeness.errors import InputError, is_real, is_size
-from freeness.network.operations.operation import Operation, described
+from freeness.network.operation import Operation, described
 
 
 def check_weights(operation: Operation, sizes: tuple[int, int], sigma_b: float) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from freeness.errors import InputError, is_real, is_size
-from freeness.network.operations.operation import Operation
+from freeness.network.operation import Operation
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Literal
 
+import numpy as np
+
 from freeness.errors import InputError, is_size
-from freeness.network.ensembles import Ensemble
+from freeness.network.derivatives import Pattern, pattern
+from freeness.network.ensembles import Ensemble, Gaussian, Haar
+from freeness.network.moments import Pairs, Step, Stream, forward
+from freeness.network.operation import Weights, described
 from freeness.network.operations.checks import check_weights
-from freeness.network.operations.operation import Weights
+from freeness.network.operations.weighted import weighted
 
 
 @dataclass(frozen=True)
@@ -51,3 +58,105 @@ class Convolution(Weights):
             raise InputError(
                 f"expected channels that {self.groups} groups divide, got {self.channels_in} and {self.channels_out}."
             )
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        return self.channels_in, self.channels_out
+
+    @property
+    def entries(self) -> int:
+        return self.channels_in // self.groups * int(np.prod(self.kernel))
+
+
+@forward.register
+def _(layer: Convolution, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step]:
+    if not stream.alike:
+        every = _every_tap(layer)
+        return weighted(
+            layer,
+            stream,
+            lambda array, lead, groups: convolved(array, layer, lead, groups),
+            lambda array, lead, groups: convolved(array, every, lead, groups),
+        )
+    if layer.padding != "circular":
+        raise InputError(
+            f"expected circular padding of {described(layer)}, got {layer.padding}, with which positions at the border differ; "
+            "compute kernels on images instead."
+        )
+    return weighted(layer, stream)
+
+
+def _every_tap(layer: Convolution) -> Convolution:
+    """Taps that start at 0 have gradients as well."""
+    return replace(layer, weights=Gaussian(1.0))
+
+
+@pattern.register
+def _(layer: Convolution, shape: tuple[int, ...], flat: bool = False, trained: bool = False) -> Pattern:
+    count = int(np.prod(shape))
+    units = np.eye(count).reshape(count, *shape)
+    each = list(windows(units, _every_tap(layer) if trained else layer, 1, 1))
+    return Pattern(np.stack([window.reshape(count, -1).T for window in each]), each[0].shape[1:])
+
+
+def convolved(array: np.ndarray, layer: Convolution, lead: int, groups: int) -> np.ndarray:
+    """Mean over the taps τ of the entries at (p + τ, p' + τ).
+
+    Args:
+        array: second moments.
+        layer: the convolution; of delta-orthogonal weights only the centre tap counts.
+        lead: axes before the spatial ones.
+        groups: 1 for pairs at the same position, 2 for all pairs.
+
+    Example:
+        >>> from freeness.network import Convolution, Gaussian
+        >>> layer = Convolution(1, 1, (3,), Gaussian(1.0), "zeros")
+        >>> convolved(np.array([[3.0, 3.0, 6.0]]), layer, 1, 1).tolist()
+        [[2.0, 4.0, 3.0]]
+    """
+    total: np.ndarray | float = 0.0
+    count = 0
+    for window in windows(array, layer, lead, groups):
+        total, count = total + window, count + 1
+    return np.asarray(total / count)
+
+
+def windows(array: np.ndarray, layer: Convolution, lead: int, groups: int) -> Iterator[np.ndarray]:
+    """The entries at (p + τ, p' + τ) for each tap τ that counts, as :func:`convolved` averages them.
+
+    Args:
+        array: values by position (``groups`` = 1), or by pairs of positions (2).
+        layer: the convolution; of delta-orthogonal weights only the centre tap counts.
+        lead: axes before the spatial ones.
+        groups: how often the spatial axes occur.
+
+    Example:
+        >>> from freeness.network import Convolution, Gaussian
+        >>> layer = Convolution(1, 1, (3,), Gaussian(1.0), "zeros")
+        >>> [window.tolist() for window in windows(np.array([[3.0, 6.0]]), layer, 1, 1)]
+        [[[0.0, 3.0]], [[3.0, 6.0]], [[6.0, 0.0]]]
+    """
+    dimensions = len(layer.kernel)
+    if array.ndim != lead + groups * dimensions:
+        found = (array.ndim - lead) // groups
+        raise InputError(
+            f"expected signals with {dimensions} spatial dimensions before {described(layer)}, got {found}; give inputs of shape "
+            "(n, channels, *positions)."
+        )
+    half = [0 if layer.padding == "valid" else taps // 2 for taps in layer.kernel]
+    widths = [(0, 0)] * lead + [(h, h) for h in half] * groups
+    padded = np.pad(array, widths, mode="wrap" if layer.padding == "circular" else "constant")
+    sizes = [
+        (padded.shape[lead + axis] - taps) // layer.stride + 1 if padded.shape[lead + axis] >= taps else 0
+        for axis, taps in enumerate(layer.kernel)
+    ]
+    if min(sizes) < 1:
+        raise InputError(
+            f"expected at least {layer.kernel} positions before {described(layer)}, got {array.shape[lead : lead + dimensions]}; "
+            "take larger images or padding."
+        )
+    centre = tuple(taps // 2 for taps in layer.kernel)
+    every = [centre] if isinstance(layer.weights, Haar) else list(product(*map(range, layer.kernel)))
+    for tap in every:
+        spatial = [slice(t, t + (n - 1) * layer.stride + 1, layer.stride) for t, n in zip(tap, sizes, strict=True)]
+        yield padded[(slice(None),) * lead + tuple(spatial) * groups]

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from freeness.errors import InputError, is_real
-from freeness.network.operations.operation import Operation
+from freeness.network.derivatives import Given, Pass, diagonal, given
+from freeness.network.moments import Pairs, Step, Stream, backward, forward
+from freeness.network.operation import Operation, described
 
 
 @dataclass(frozen=True)
@@ -18,3 +22,35 @@ class Dropout(Operation):
     def __post_init__(self) -> None:
         if not (is_real(self.rate) and 0 <= self.rate < 1):
             raise InputError(f"expected a dropout rate in [0, 1), got {self.rate!r}; correct it.")
+
+
+@forward.register
+def _(layer: Dropout, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step]:
+    """A sample's product with itself grows by 1/(1 - rate), that of others does not: masks are drawn for each."""
+    if stream.across:
+        raise InputError(
+            f"expected no {described(layer)} among positions in a network with Pooling or batch normalisation, got it there, "
+            "where the masks of positions differ; put it behind Flatten or Pooling."
+        )
+    factor = 1 / (1 - layer.rate)
+
+    def step(pairs: Pairs) -> Pairs:
+        value, theta = pairs.value.copy(), pairs.theta.copy()
+        itself = np.arange(len(value))
+        value[itself, itself] *= factor
+        theta[itself, itself] *= factor
+        return Pairs(value, theta, pairs.rows)
+
+    return stream._replace(second=factor * stream.second, growth=factor * stream.growth, gaussian=False), step
+
+
+@backward.register
+def _(layer: Dropout, streams: tuple[Stream, ...], behind: Stream, gradient: np.ndarray) -> tuple[np.ndarray, ...]:
+    return (gradient / (1 - layer.rate),)
+
+
+@given.register
+def _(layer: Dropout, values: tuple[np.ndarray, ...], at: Pass) -> Given:
+    (x,) = values
+    kept = (at.rng.random(x.shape) >= layer.rate) / (1 - layer.rate)
+    return Given(x * kept, (diagonal(kept),))

@@ -2,23 +2,70 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from freeness.errors import InputError, is_real
+from freeness.network.derivatives import Pattern, pattern
+from freeness.network.ensembles import Ensemble, Gaussian
+from freeness.network.moments import Pairs, Step, Stream, forward
+from freeness.network.operation import Weights
 from freeness.network.operations.checks import check_weights
-from freeness.network.operations.operation import Weights
+from freeness.network.operations.weighted import weighted
 
 
 @dataclass(frozen=True)
 class Embedding(Weights):
-    """x_p = E[token_p] with E of shape (count, width), entries N(0, sigma²): equal tokens have equal vectors."""
+    """x_p = E[token_p] with E of shape (count, width), entries N(0, sigma²): equal tokens have equal vectors.
+
+    Of a token as a vector of ``count`` entries, 1 at its place and 0 elsewhere, it is a position-wise layer with
+    σ_w² = count·sigma², and its theory is that.
+    """
 
     count: int
     width: int
     sigma: float = 1.0
     name: str = ""
+    weights: Ensemble = field(init=False, repr=False)
+    sigma_b: float = field(init=False, repr=False, default=0.0)
+    bias: bool = field(init=False, repr=False, default=False)
 
     def __post_init__(self) -> None:
         check_weights(self, (self.count, self.width), 0.0)
         if not (is_real(self.sigma) and self.sigma >= 0):
             raise InputError(f"expected sigma ≥ 0 of an embedding, got {self.sigma!r}; it is a standard deviation.")
+        object.__setattr__(self, "weights", Gaussian(float(self.sigma) * self.count**0.5))
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        return self.count, self.width
+
+    def one_hot(self, tokens: np.ndarray) -> np.ndarray:
+        """Tokens (n, positions) as vectors, (n, count, positions).
+
+        Raises:
+            InputError: no whole numbers from 0 to count - 1.
+        """
+        found = np.asarray(tokens)
+        if (
+            found.dtype.kind not in "iu"
+            or found.ndim < 2
+            or found.size == 0
+            or not 0 <= found.min() <= found.max() < self.count
+        ):
+            raise InputError(
+                f"expected tokens (n, positions), whole numbers from 0 to {self.count - 1}, got {found.dtype} of shape "
+                f"{found.shape}; correct them."
+            )
+        return np.moveaxis(np.eye(self.count)[found], -1, 1)
+
+
+@forward.register
+def _(layer: Embedding, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step]:
+    return weighted(layer, stream)
+
+
+@pattern.register
+def _(layer: Embedding, shape: tuple[int, ...], flat: bool = False, trained: bool = False) -> Pattern:
+    return Pattern(np.eye(int(np.prod(shape)))[None], shape)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from freeness.network.operations.operation import Operation
+import numpy as np
+
+from freeness.network.derivatives import UNCHANGED, Given, Pass, given
+from freeness.network.moments import Pairs, Step, Stream, backward, forward, same_position
+from freeness.network.operation import Operation
 
 
 @dataclass(frozen=True)
@@ -12,3 +16,46 @@ class Flatten(Operation):
     """Channels and positions become one vector."""
 
     name: str = ""
+
+
+@forward.register
+def _(layer: Flatten, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step]:
+    """Sums over channels and positions are means over positions of second moments at the same one."""
+    if stream.alike:
+        return stream, lambda pairs: pairs
+
+    def flat(array: np.ndarray, lead: int, groups: int) -> np.ndarray:
+        same = same_position(array, lead) if groups == 2 else array
+        return same.mean(axis=tuple(range(lead, same.ndim)))
+
+    def step(pairs: Pairs) -> Pairs:
+        return Pairs(flat(pairs.value, 2, stream.groups), flat(pairs.theta, 2, stream.groups), pairs.rows)
+
+    mean = stream.mean
+    after = stream._replace(
+        second=flat(stream.second, 1, stream.groups),
+        growth=flat(stream.growth, 1, 1),
+        mean=None if mean is None else lambda: flat(mean(), 1, 1),
+        gaussian=False,
+        across=False,
+        uneven=stream.uneven or stream.variance.ndim > 1,
+        features=None if stream.features is None else stream.features * stream.variance[0].size,
+    )
+    return after, step
+
+
+@backward.register
+def _(layer: Flatten, streams: tuple[Stream, ...], behind: Stream, gradient: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Every entry has weights of its own behind it: each of P positions gets its share Γ/P, and they are not correlated."""
+    (stream,) = streams
+    shape = stream.variance.shape[1:]
+    if stream.alike or not shape:
+        return (gradient,)
+    count = int(np.prod(shape))
+    share = (np.eye(count) if stream.across else np.ones(count)) / count
+    return (np.multiply.outer(gradient, share).reshape(stream.second.shape),)
+
+
+@given.register
+def _(layer: Flatten, values: tuple[np.ndarray, ...], at: Pass) -> Given:
+    return Given(values[0], (UNCHANGED,), flat=True)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from freeness.errors import InputError, is_size
-from freeness.network.operations.operation import Operation
+from freeness.network.derivatives import Given, Pass, diagonal, given
+from freeness.network.moments import Pairs, Step, Stream, alone, backward, forward, sides
+from freeness.network.operation import Operation, described
+
+_EQUAL = 1e-12  # relative differences of a batch that are rounding
+_CONCENTRATED = 0.5  # largest fluctuation of a batch variance, relative
 
 
 @dataclass(frozen=True)
@@ -29,3 +37,152 @@ class Normalisation(Operation):
             raise InputError(f"expected a normalisation layer, rms or batch, got {self.kind!r}; choose one.")
         if not is_size(self.groups):
             raise InputError(f"expected groups of channels ≥ 1, got {self.groups!r}; correct them.")
+
+    @property
+    def across(self) -> bool:
+        return self.kind == "batch"
+
+
+@forward.register
+def _(layer: Normalisation, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step]:
+    return _batch(layer, stream, whole) if layer.kind == "batch" else _own(layer, stream)
+
+
+def _scale(layer: Normalisation, stream: Stream) -> tuple[np.ndarray, np.ndarray]:
+    """What each sample is centred at and divided by: its own mean and deviation over neurons, which concentrate."""
+    square, mean = stream.variance, stream.mean
+    centre = np.zeros(square.shape) if mean is None or layer.kind == "rms" else mean()
+    if layer.positions:
+        spatial = tuple(range(1, square.ndim))
+        centre = np.broadcast_to(centre.mean(axis=spatial, keepdims=True), square.shape)
+        square = np.broadcast_to(square.mean(axis=spatial, keepdims=True), square.shape)
+    return centre, np.sqrt(square - centre**2 + layer.epsilon)
+
+
+def _own(layer: Normalisation, stream: Stream) -> tuple[Stream, Step]:
+    """Each sample by its own mean and variance over neurons."""
+    (centre, size), mean, groups = _scale(layer, stream), stream.mean, stream.groups
+    means = np.zeros(size.shape) if mean is None else mean()
+
+    def centred(array: np.ndarray, ends: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+        (left, right), (first, second), (a, b) = ends(size), ends(means), ends(centre)
+        return (array - first * b - a * second + a * b) / (left * right)
+
+    def step(pairs: Pairs) -> Pairs:
+        left, right = sides(size, pairs.rows, groups)
+        value = centred(pairs.value, lambda array: sides(array, pairs.rows, groups))
+        return Pairs(value, pairs.theta / (left * right), pairs.rows)
+
+    after = stream._replace(
+        second=centred(stream.second, lambda array: alone(array, groups)),
+        growth=stream.growth / size**2,
+        mean=None if mean is None else lambda: (means - centre) / size,
+    )
+    return after, step
+
+
+def _batch(layer: Normalisation, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step]:
+    """Each neuron by its mean and variance over the batch and all positions.
+
+    The variance is taken to be the same for every neuron: in a batch whose centred Σ has many comparable eigenvalues.
+    """
+    assert whole is not None
+    mean, groups = stream.mean, stream.groups
+    if stream.uneven:
+        raise InputError(
+            f"expected {described(layer)} before Flatten, got it behind, where each position has a variance of its own; "
+            "swap them."
+        )
+
+    def averages(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of each sample and position with all others, and of all with all."""
+        if stream.alike:
+            return np.full(array.shape[:1], array[0, 1]), array[0, 1]
+        spatial = stream.variance.ndim - 1
+        return array.mean(axis=(1, *range(array.ndim - spatial, array.ndim)) if groups == 2 else 1), array.mean()
+
+    rows, total = averages(whole.value)
+    spread = float(np.mean(stream.variance) - total)
+    if not spread > _EQUAL * float(np.mean(stream.variance)):
+        raise InputError(
+            f"expected a batch of different inputs before {described(layer)}, got inputs with the same signal; it normalises "
+            "their differences."
+        )
+    size = spread + layer.epsilon
+    fluctuation = 0.0 if stream.alike else _fluctuation(whole.value, rows, float(total), groups) / spread
+    if fluctuation > _CONCENTRATED:
+        raise InputError(
+            f"expected a batch in which a neuron's variance hardly fluctuates before {described(layer)}, got {fluctuation:.0%}: "
+            "the inputs are few or too alike for this theory; take more and more different ones."
+        )
+
+    def step(pairs: Pairs) -> Pairs:
+        both = []
+        for array in (pairs.value, pairs.theta):
+            row, every = averages(array)
+            left, right = sides(row, pairs.rows, groups)
+            both.append((array - left - right + every) / size)
+        return Pairs(both[0], both[1], pairs.rows)
+
+    left, right = alone(rows, groups)
+    after = stream._replace(
+        second=(stream.second - left - right + total) / size,
+        growth=stream.growth / size,
+        mean=None if mean is None else lambda: (mean() - mean().mean()) / np.sqrt(size),
+        fluctuation=max(stream.fluctuation, fluctuation),
+    )
+    return after, step
+
+
+def _fluctuation(value: np.ndarray, rows: np.ndarray, total: float, groups: int) -> float:
+    """Standard deviation over neurons of the variance over batch and positions, √(2 tr Σ²)/size for Gaussian signals."""
+    left, right = sides(rows, slice(0, len(rows)), groups)
+    return float(np.sqrt(2 * ((value - left - right + total) ** 2).sum()) / rows.size)
+
+
+@backward.register
+def _(
+    layer: Normalisation, streams: tuple[Stream, ...], behind: Stream, gradient: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Γ over both sizes; what goes back through mean and variance is 1/N of it, or one over the batch."""
+    (stream,) = streams
+    if layer.kind == "batch":
+        return (float((behind.growth / stream.growth).flat[0]) * gradient,)
+    left, right = alone(_scale(layer, stream)[1], stream.groups)
+    return (gradient / (left * right),)
+
+
+@given.register
+def _(layer: Normalisation, values: tuple[np.ndarray, ...], at: Pass) -> Given:
+    (x,) = values
+    if layer.kind == "batch":
+        return _given_batch(layer, x, at)
+    axes = (0, *range(2, x.ndim)) if layer.positions or at.flat else (0,)
+    centre = x.mean(axis=axes, keepdims=True) if layer.kind == "layer" else 0.0
+    size = np.sqrt(((x - centre) ** 2).mean(axis=axes, keepdims=True) + layer.epsilon)
+    normal = (x - centre) / size
+    lost = _lost(layer, diagonal(normal)) if x[0].size == 1 else None
+    return Given(normal, (diagonal(np.broadcast_to(1 / size, x.shape)),), lost=lost)
+
+
+def _lost(layer: Normalisation, normal: np.ndarray) -> np.ndarray:
+    """A normalisation passes nothing along its output, nor, of layers, along the mean: dn/dx = (1 - QQᵀ)/size."""
+    unit = normal / len(normal) ** 0.5
+    return np.hstack([np.full_like(unit, len(unit) ** -0.5), unit]) if layer.kind == "layer" else unit
+
+
+def _given_batch(layer: Normalisation, x: np.ndarray, at: Pass) -> Given:
+    """Each channel by its mean and variance over the samples at hand, and over positions; these move with every entry."""
+    flat, samples = diagonal(x), x.shape[1]
+    count = flat.shape[1]
+    if count == 1 or (at.flat and samples == 1):
+        raise InputError(
+            f"expected several samples before {described(layer)}, got one; it normalises over the batch, so give the batch."
+        )
+    places = count // samples if at.flat else 1
+    average = np.kron(np.full((count // places, count // places), places / count), np.eye(places))
+    centred = flat - flat @ average
+    size = np.sqrt(centred**2 @ average + layer.epsilon)
+    normal = centred / size
+    own = (np.eye(count) - average - average * normal[:, :, None] * normal[:, None, :]) / size[:, None, :]
+    return Given(normal.reshape(x.shape), (own,))

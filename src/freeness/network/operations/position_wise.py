@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from freeness.errors import InputError
+from freeness.network.derivatives import Pattern, pattern
 from freeness.network.ensembles import Ensemble
+from freeness.network.moments import Pairs, Step, Stream, forward
+from freeness.network.operation import Weights, described
 from freeness.network.operations.checks import check_weights
-from freeness.network.operations.operation import Weights
+from freeness.network.operations.weighted import weighted
 
 
 @dataclass(frozen=True)
@@ -22,3 +28,20 @@ class PositionWise(Weights):
 
     def __post_init__(self) -> None:
         check_weights(self, (self.fan_in, self.fan_out), self.sigma_b)
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        return self.fan_in, self.fan_out
+
+
+@forward.register
+def _(layer: PositionWise, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step]:
+    return weighted(layer, stream)
+
+
+@pattern.register
+def _(layer: PositionWise, shape: tuple[int, ...], flat: bool = False, trained: bool = False) -> Pattern:
+    count = int(np.prod(shape))
+    if count > 1 and flat:
+        raise InputError(f"expected positions before {described(layer)}, got a flattened signal; take a Dense layer.")
+    return Pattern(np.eye(count)[None], shape)

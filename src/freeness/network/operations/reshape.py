@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from freeness.errors import InputError, is_size
-from freeness.network.operations.operation import Operation
+from freeness.network.derivatives import UNCHANGED, Given, Pass, given
+from freeness.network.moments import Pairs, Step, Stream, backward, forward
+from freeness.network.operation import Operation, described
 
 
 @dataclass(frozen=True)
@@ -18,3 +22,47 @@ class Reshape(Operation):
     def __post_init__(self) -> None:
         if not (isinstance(self.positions, tuple) and all(map(is_size, self.positions))):
             raise InputError(f"expected sizes ≥ 1 of positions in a tuple, got {self.positions!r}; correct them.")
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Whether there are as many positions.
+
+        Raises:
+            InputError: there are not.
+        """
+        if np.prod(shape) != np.prod(self.positions):
+            raise InputError(
+                f"expected {int(np.prod(self.positions))} positions before {described(self)}, got {shape}; correct the shape."
+            )
+
+
+@forward.register
+def _(layer: Reshape, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step]:
+    if stream.alike:
+        return stream, lambda pairs: pairs
+    layer.check(stream.variance.shape[1:])
+
+    def shaped(array: np.ndarray, lead: int, groups: int) -> np.ndarray:
+        return array.reshape(*array.shape[:lead], *layer.positions * groups)
+
+    def step(pairs: Pairs) -> Pairs:
+        return Pairs(shaped(pairs.value, 2, stream.groups), shaped(pairs.theta, 2, stream.groups), pairs.rows)
+
+    mean = stream.mean
+    after = stream._replace(
+        second=shaped(stream.second, 1, stream.groups),
+        growth=shaped(stream.growth, 1, 1),
+        mean=None if mean is None else lambda: shaped(mean(), 1, 1),
+    )
+    return after, step
+
+
+@backward.register
+def _(layer: Reshape, streams: tuple[Stream, ...], behind: Stream, gradient: np.ndarray) -> tuple[np.ndarray, ...]:
+    return (gradient.reshape(streams[0].second.shape),)
+
+
+@given.register
+def _(layer: Reshape, values: tuple[np.ndarray, ...], at: Pass) -> Given:
+    (x,) = values
+    layer.check(x.shape[2:])
+    return Given(x.reshape(*x.shape[:2], *layer.positions), (UNCHANGED,))

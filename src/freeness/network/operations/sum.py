@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import combinations
 from typing import ClassVar
 
+import numpy as np
+
 from freeness.errors import InputError, is_real
-from freeness.network.operations.operation import Operation
+from freeness.network.derivatives import Given, Pass, given
+from freeness.network.moments import (
+    Pairs,
+    Step,
+    Stream,
+    alone,
+    backward,
+    check_alike,
+    check_independent,
+    joined,
+    sides,
+    together,
+)
+from freeness.network.operation import Operation
+
+_Sides = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -20,3 +39,55 @@ class Sum(Operation):
     def __post_init__(self) -> None:
         if not (isinstance(self.scales, tuple) and self.scales and all(map(is_real, self.scales))):
             raise InputError(f"expected finite scales of a sum in a tuple, got {self.scales!r}; correct them.")
+
+
+@joined.register
+def _(operation: Sum, streams: tuple[Stream, ...]) -> tuple[Stream, Step]:
+    """Independent signals meet in their means only: Σ = Σ_k c_k²Σ_k + Σ_{k≠l} c_k c_l m_k m_l, Θ = Σ_k c_k²Θ_k.
+
+    Source: Yang, Schoenholz (2017) for x + branch(x).
+    """
+    check_alike(operation, streams)
+    check_independent(operation, streams)
+    scales, groups = operation.scales, streams[0].groups
+    means = [(scale, one.mean()) for scale, one in zip(scales, streams, strict=True) if one.mean is not None]
+
+    def squared(arrays: tuple[np.ndarray, ...]) -> np.ndarray:
+        return np.asarray(sum(scale**2 * array for scale, array in zip(scales, arrays, strict=True)))
+
+    def added(arrays: tuple[np.ndarray, ...], ends: _Sides) -> np.ndarray:
+        total = squared(arrays)
+        for (one, mean), (other, second) in combinations(means, 2):
+            (a, b), (c, d) = ends(mean), ends(second)
+            total = total + one * other * (a * d + c * b)
+        return total
+
+    def step(*pairs: Pairs) -> Pairs:
+        rows = pairs[0].rows
+        value = added(tuple(one.value for one in pairs), lambda array: sides(array, rows, groups))
+        return Pairs(value, squared(tuple(one.theta for one in pairs)), rows)
+
+    after = together(streams)._replace(
+        second=added(tuple(one.second for one in streams), lambda array: alone(array, groups)),
+        growth=squared(tuple(one.growth for one in streams)),
+        mean=_mean(scales, streams),
+    )
+    return after, step
+
+
+def _mean(scales: tuple[float, ...], streams: tuple[Stream, ...]) -> Callable[[], np.ndarray] | None:
+    parts = [(scale, one.mean) for scale, one in zip(scales, streams, strict=True) if one.mean is not None]
+    if not parts:
+        return None
+    return lambda: np.asarray(sum(scale * mean() for scale, mean in parts))
+
+
+@backward.register
+def _(operation: Sum, streams: tuple[Stream, ...], behind: Stream, gradient: np.ndarray) -> tuple[np.ndarray, ...]:
+    return tuple(scale**2 * gradient for scale in operation.scales)
+
+
+@given.register
+def _(operation: Sum, values: tuple[np.ndarray, ...], at: Pass) -> Given:
+    value = np.asarray(sum(scale * x for scale, x in zip(operation.scales, values, strict=True)))
+    return Given(value, tuple(np.full((1, 1), scale) for scale in operation.scales))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from freeness.network.ensembles import Ensemble
+from freeness.network.operation import Weights
 from freeness.network.operations.checks import check_weights
-from freeness.network.operations.operation import Weights
 
 
 @dataclass(frozen=True)
@@ -22,3 +22,7 @@ class TokenMixing(Weights):
 
     def __post_init__(self) -> None:
         check_weights(self, (self.tokens_in, self.tokens_out), self.sigma_b)
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        return self.tokens_in, self.tokens_out

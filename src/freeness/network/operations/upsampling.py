@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from freeness.network.operations.checks import check_windows
-from freeness.network.operations.operation import Operation
+from freeness.network.operation import Operation
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,117 @@
+"""A network's samples followed through its graph, by the rules that its operations have for second moments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from freeness.errors import InputError
+from freeness.network import (
+    INPUT,
+    Activation,
+    Network,
+    Node,
+    Pairs,
+    Source,
+    Step,
+    Stream,
+    Weights,
+    check_plain,
+    described,
+    forward,
+    joined,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """A network prepared for the samples at hand: their ``streams`` behind every node, and every node's step for pairs."""
+
+    nodes: tuple[Node, ...]
+    streams: dict[str, Stream]
+    steps: tuple[Step, ...]
+
+    @property
+    def end(self) -> Stream:
+        """The samples at the output."""
+        return self.streams[self.nodes[-1].name]
+
+    def walk(self, pairs: Pairs) -> Iterator[tuple[Node, Pairs]]:
+        """Pairs behind every node; each is kept until nobody reads it any more.
+
+        Args:
+            pairs: at the input.
+        """
+        open_signals = {INPUT: pairs}
+        last = {name: index for index, node in enumerate(self.nodes) for name in node.inputs}
+        for index, (node, step) in enumerate(zip(self.nodes, self.steps, strict=True)):
+            found = step(*(open_signals[name] for name in node.inputs))
+            for name in {name for name in node.inputs if last[name] == index}:
+                del open_signals[name]
+            open_signals[node.name] = found
+            yield node, found
+
+    def applied(self, pairs: Pairs) -> Pairs:
+        """Pairs at the output.
+
+        Args:
+            pairs: at the input.
+
+        Raises:
+            InputError: a kernel that overflows.
+        """
+        found = pairs
+        for node, found in self.walk(pairs):
+            bent = isinstance(node.operation, Activation)  # the weights behind φ show it soon enough
+            if not (bent or found.theta.max() < np.inf):
+                raise InputError(
+                    f"expected finite kernels, got overflow behind {described(node.operation)}; the network is chaotic or "
+                    "diverges, so take fewer layers or a smaller sigma_w."
+                )
+        return found
+
+
+def compiled(network: Network, stream: Stream, whole: Pairs | None) -> Compiled:
+    """Follow the samples through a network.
+
+    Args:
+        network: the record.
+        stream: the samples at its input.
+        whole: the pairs of the whole batch there, where a layer normalises over it.
+
+    Raises:
+        InputError: an operation that theory does not cover there, or a signal that vanishes or overflows.
+    """
+    streams, wholes, steps = {INPUT: stream}, {INPUT: whole}, []
+    for node in network.nodes:
+        found, step = _behind(node, streams, wholes)
+        variance = found.variance
+        if not (variance.min() >= 0 and 0 < variance.max() < np.inf):  # also where any is NaN
+            raise InputError(
+                f"expected a signal that stays finite and does not vanish, got variance {_worst(variance)} behind "
+                f"{described(node.operation)}; change sigma_w, sigma_b or the inputs' norm."
+            )
+        streams[node.name] = found
+        wholes[node.name] = None if whole is None else step(*(wholes[name] for name in node.inputs))
+        steps.append(step)
+    return Compiled(network.nodes, streams, tuple(steps))
+
+
+def _behind(node: Node, streams: dict[str, Stream], wholes: dict[str, Pairs | None]) -> tuple[Stream, Step]:
+    """A node's operation applied; independent weights are a new source."""
+    check_plain(node)
+    given = tuple(streams[name] for name in node.inputs)
+    if node.operation.arity == 1:
+        found, step = forward(node.operation, given[0], wholes[node.inputs[0]])
+    else:
+        found, step = joined(node.operation, given)
+    if isinstance(node.operation, Weights):
+        found = found._replace(sources=frozenset((Source(node.name),)))
+    return found, step
+
+
+def _worst(variance: np.ndarray) -> str:
+    bad = variance[~(np.isfinite(variance) & (variance > 0))]
+    return f"{bad.flat[0]:g}" if bad.size else "that is not finite"

@@ -1,0 +1,96 @@
+"""What an operation does to the signals of one forward pass, and its derivative there.
+
+Between random matrices everything is a given map of positions: its own for each channel, or the same for all. Weights are random
+matrices behind a pattern of positions. The rules that each operation's file registers are :func:`given` and :func:`pattern`.
+
+Source: theory.md §12 (this project's derivation, checked by simulation).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import NamedTuple
+
+import numpy as np
+
+from freeness.errors import InputError
+from freeness.network.operation import Operation, Weights, described
+
+
+class Pass(NamedTuple):
+    """Of a forward pass: ``flat``: positions count as channels; ``rng``: of what is random in it."""
+
+    flat: bool
+    rng: np.random.Generator
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """The ``value`` (C, n, *positions) behind an operation, and ``maps``: its derivative by each signal that it reads.
+
+    A map is (1 or C, Q', Q) over the positions of all samples, or, where it is diagonal, (1 or C, 1 or Q). ``flat``: positions
+    count as channels from here on. ``lost``: orthonormal directions over channels (C, k) along which nothing passes behind the
+    map, of one sample without positions.
+    """
+
+    value: np.ndarray
+    maps: tuple[np.ndarray, ...]
+    flat: bool = False
+    lost: np.ndarray | None = None
+
+
+UNCHANGED = np.ones((1, 1))
+"""The map of what passes everything."""
+
+
+@singledispatch
+def given(operation: Operation, values: tuple[np.ndarray, ...], at: Pass) -> Given:
+    """What an operation without weights does in one forward pass. Register a function here for a new operation.
+
+    Args:
+        operation: the record.
+        values: that it reads, each (C, n, *positions).
+        at: the pass.
+
+    Raises:
+        InputError: the operation has no such map.
+    """
+    raise InputError(
+        f"expected layers that the graph of random matrices covers, got {described(operation)}; measure its spectrum instead."
+    )
+
+
+class Pattern(NamedTuple):
+    """Σ_τ T_τ ⊗ W_τ: ``taps`` T (taps, positions behind, positions in front), and the ``shape`` of the positions behind."""
+
+    taps: np.ndarray
+    shape: tuple[int, ...]
+
+
+@singledispatch
+def pattern(layer: Weights, shape: tuple[int, ...], flat: bool = False, trained: bool = False) -> Pattern:
+    """How an operation's weights are shared over the positions of one sample. Register a function here for new weights.
+
+    Args:
+        layer: the record.
+        shape: of the positions in front.
+        flat: they count as channels.
+        trained: with the taps that start at 0, which are trained as well.
+
+    Raises:
+        InputError: weights that are not shared over positions like this.
+    """
+    raise InputError(
+        f"expected weights over channels, shared over positions, got {described(layer)}; measure its spectrum instead."
+    )
+
+
+def over_samples(maps: np.ndarray, samples: int) -> np.ndarray:
+    """Maps of the positions of one sample, (k, P', P), as the same for each of some samples, (k, n·P', n·P)."""
+    return np.kron(np.eye(samples)[None], maps)
+
+
+def diagonal(derivative: np.ndarray) -> np.ndarray:
+    """The map of a derivative (C, n, *positions) that is diagonal."""
+    return derivative.reshape(len(derivative), -1)

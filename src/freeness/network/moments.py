@@ -1,0 +1,230 @@
+"""What an operation does to second moments in the limit of wide layers: the rules that each operation's file registers.
+
+Forward: :func:`forward` where an operation reads one signal, :func:`joined` where it reads several. Both take the statistics of
+each sample by itself (`Stream`) and return those behind the operation, together with what it does to pairs of samples (`Pairs`):
+their second moments Σ = E x_i(a) x_i(b) over neurons, and the tangent kernel Θ in the parametrisation of Jacot et al. (NTK) or in
+the standard one, in which the entries of W themselves are trained and a layer of fan-in N adds N·Σ.
+
+Backward: :func:`backward` takes Γ = Σ_i g_i(p) g_i(p') over neurons, g the gradient behind the operation, back in front of it.
+
+Sources: Lee et al. (2018) and Jacot, Gabriel, Hongler (2018) for chains; Yang, Schoenholz (2017) for sums (residual branches) and
+gradients; Garriga-Alonso et al. (2019) for convolutions; Yang et al. (2019) for batch normalisation; Schoenholz et al. (2017) for
+dropout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import singledispatch
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+
+from freeness.errors import InputError
+from freeness.network.operation import INPUT, described
+
+
+class Pairs(NamedTuple):
+    """Between the samples ``rows`` = a:b and a: of n, as the rest follows by symmetry: ``value`` Σ and ``theta`` Θ.
+
+    Shape (b - a, n - a, *positions[, *positions]).
+    """
+
+    value: np.ndarray
+    theta: np.ndarray
+    rows: slice
+
+
+Step = Callable[..., Pairs]  # of one Pairs for each signal that an operation reads
+
+
+class Source(NamedTuple):
+    """Outputs ``start``:``stop`` (all: None) of the weights ``name``, or of the input, that a signal is made of, one by one."""
+
+    name: str
+    start: int = 0
+    stop: int | None = None
+
+    def meets(self, other: Source) -> bool:
+        """Whether some outputs are the same."""
+        ends = [one.stop for one in (self, other) if one.stop is not None]
+        return self.name == other.name and (not ends or max(self.start, other.start) < min(ends))
+
+    def part(self, start: int, stop: int) -> Source:
+        """The outputs ``start``:``stop`` of these."""
+        return Source(self.name, self.start + start, self.start + stop)
+
+
+class Stream(NamedTuple):
+    """Each sample by itself: ``second`` = E x_i², (n, *positions), or between all pairs of positions where ``across``.
+
+    ``growth``: mean squared singular value of the Jacobian from the input, (n, *positions). ``mean`` = E x_i as a function, as
+    few layers ask for it; None for 0. ``gaussian``: x_i is centred Gaussian. ``alike``: the two samples stand for a batch of
+    such samples and for all positions, as in trajectories. ``features``: channels, or entries of a vector; None: not known.
+    ``uneven``: entries of an image or of several signals, with variances of their own. ``fluctuation``: the largest so far of a
+    neuron's batch variance, relative. ``standard``: Θ is that of the standard parametrisation. ``sources``: of whose outputs x_i
+    is made neuron by neuron; signals without a common source are independent.
+    """
+
+    second: np.ndarray
+    growth: np.ndarray
+    mean: Callable[[], np.ndarray] | None
+    gaussian: bool
+    across: bool = False
+    alike: bool = False
+    features: int | None = None
+    uneven: bool = False
+    fluctuation: float = 0.0
+    standard: bool = False
+    sources: frozenset[Source] = frozenset((Source(INPUT),))
+
+    @property
+    def variance(self) -> np.ndarray:
+        """E x_i² by sample and position."""
+        return same_position(self.second, 1) if self.across else self.second
+
+    def renewed(
+        self, second: np.ndarray, growth: np.ndarray, mean: Callable[[], np.ndarray] | None, gaussian: bool
+    ) -> Stream:
+        """The same samples with other statistics."""
+        return self._replace(second=second, growth=growth, mean=mean, gaussian=gaussian)
+
+    @property
+    def groups(self) -> int:
+        """How often the spatial axes occur in second moments."""
+        return 2 if self.across else 1
+
+
+@singledispatch
+def forward(layer: object, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step]:
+    """The stream behind an operation of one signal, and its step for pairs. Register a function here for a new operation.
+
+    Args:
+        layer: the record.
+        stream: in front of it.
+        whole: all pairs of the batch, for layers that need them.
+
+    Raises:
+        InputError: the operation is not covered, or not at this place.
+    """
+    raise InputError(
+        f"expected layers that Gaussian theory covers, got {described(layer)}; register freeness.meanfield.forward for it."
+    )
+
+
+@singledispatch
+def joined(operation: object, streams: tuple[Stream, ...]) -> tuple[Stream, Step]:
+    """The stream behind an operation of several signals, and its step for as many pairs. Register a new one here.
+
+    Args:
+        operation: the record.
+        streams: in front of it, in order.
+
+    Raises:
+        InputError: the operation is not covered, or not for these signals.
+    """
+    raise InputError(
+        f"expected operations that Gaussian theory covers, got {described(operation)}; register freeness.meanfield.joined for it."
+    )
+
+
+@singledispatch
+def backward(
+    operation: object, streams: tuple[Stream, ...], behind: Stream, gradient: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Γ = Σ_i g_i² in front of an operation, for each signal that it reads. Register a function here for a new operation.
+
+    Args:
+        operation: the record.
+        streams: in front of it, in order.
+        behind: the stream behind it.
+        gradient: Γ behind it, for each sample at its positions, or between all pairs of them where the streams are ``across``.
+
+    Raises:
+        InputError: the operation is not covered.
+    """
+    raise InputError(
+        f"expected operations whose gradients Gaussian theory covers, got {described(operation)}; register "
+        "freeness.meanfield.backward for it."
+    )
+
+
+def same_position(array: np.ndarray, lead: int) -> np.ndarray:
+    """The entries at p = p' of an array with twice the same spatial axes, behind ``lead`` axes for samples.
+
+    Example:
+        >>> same_position(np.arange(8.0).reshape(2, 2, 2), 1).tolist()
+        [[0.0, 3.0], [4.0, 7.0]]
+    """
+    shape = array.shape[lead : (array.ndim + lead) // 2]
+    count = int(np.prod(shape))
+    square = array.reshape(*array.shape[:lead], count, count)
+    return np.diagonal(square, axis1=-2, axis2=-1).reshape(*array.shape[:lead], *shape)
+
+
+def sides(q: np.ndarray, rows: slice, groups: int) -> tuple[np.ndarray, np.ndarray]:
+    """Values of u and of v by sample and position, shaped to broadcast over the axes of :class:`Pairs`."""
+    spatial = q.shape[1:]
+    ones = (1,) * len(spatial)
+    if groups == 1:
+        return q[rows][:, None], q[None, rows.start :]
+    return q[rows].reshape(-1, 1, *spatial, *ones), q[rows.start :].reshape(1, -1, *ones, *spatial)
+
+
+def alone(values: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same for each sample with itself: (n, *positions[, *positions])."""
+    if groups == 1:
+        return values, values
+    spatial = values.shape[1:]
+    ones = (1,) * len(spatial)
+    return values.reshape(-1, *spatial, *ones), values.reshape(-1, *ones, *spatial)
+
+
+def check_alike(
+    operation: object, streams: tuple[Stream, ...], *, positions: bool = True, features: bool = True
+) -> None:
+    """The same positions and the same features.
+
+    Raises:
+        InputError: they differ.
+    """
+    first = streams[0]
+    for other in streams[1:]:
+        if positions and other.second.shape != first.second.shape:
+            raise InputError(
+                f"expected signals with the same positions into {described(operation)}, got {first.variance.shape[1:]} and "
+                f"{other.variance.shape[1:]}; correct padding and stride."
+            )
+        if features and None not in (first.features, other.features) and first.features != other.features:
+            raise InputError(
+                f"expected signals with the same features into {described(operation)}, got {first.features} and "
+                f"{other.features}; correct the sizes."
+            )
+
+
+def check_independent(operation: object, streams: tuple[Stream, ...]) -> None:
+    """No two of them are made of the outputs of the same weights, neuron by neuron.
+
+    Raises:
+        InputError: two are.
+    """
+    for one, other in combinations(streams, 2):
+        for shared in sorted(one.sources, key=str):
+            if any(shared.meets(each) for each in other.sources):
+                made = "the input" if shared.name == INPUT else f"the outputs of {shared.name!r}"
+                raise InputError(
+                    f"expected independent signals into {described(operation)}, got two that are both made of {made} neuron by "
+                    "neuron; put weights between."
+                )
+
+
+def together(streams: tuple[Stream, ...]) -> Stream:
+    """What is kept of several signals that meet: the first one's settings, what holds of all, and every source."""
+    return streams[0]._replace(
+        gaussian=all(one.gaussian for one in streams),
+        features=next((one.features for one in streams if one.features is not None), None),
+        uneven=any(one.uneven for one in streams),
+        fluctuation=max(one.fluctuation for one in streams),
+        sources=frozenset().union(*(one.sources for one in streams)),
+    )

@@ -1,0 +1,59 @@
+"""What every operation of a network is: a frozen record that says what it does, not where it stands."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from freeness.network.ensembles import Ensemble
+
+INPUT = "input"
+"""The name of what enters a network."""
+
+
+class Operation(ABC):
+    """One operation of a network, a frozen dataclass; what theory knows of it is registered by its type.
+
+    ``name`` is for people: the path of a module, say. ``arity`` says how many signals it reads, None any number ≥ 2.
+    """
+
+    name: str
+    arity: ClassVar[int | None] = 1
+
+    @property
+    def across(self) -> bool:
+        """Whether its rules ask for second moments between different positions."""
+        return False
+
+
+class Weights(Operation):
+    """An operation that multiplies by trained random matrices: dense, position-wise, convolution, token mixing, embedding.
+
+    ``weights``: the ensemble of the matrix. ``sigma_b``: standard deviation of the biases; ``bias``: whether they are trained.
+    """
+
+    weights: Ensemble
+    sigma_b: float
+    bias: bool
+
+    @property
+    @abstractmethod
+    def sizes(self) -> tuple[int, int]:
+        """What the matrix maps, channels, tokens or features: into and out of it."""
+
+    @property
+    def entries(self) -> int:
+        """Entries of the weights that one output reads, those of all taps."""
+        return self.sizes[0]
+
+
+def described(operation: object) -> str:
+    """An operation's kind and name, for a message.
+
+    Example:
+        >>> from freeness.network import Dropout
+        >>> described(Dropout(0.1, "drop3"))
+        "Dropout 'drop3'"
+    """
+    name = getattr(operation, "name", "")
+    return type(operation).__name__ + (f" {name!r}" if name else "")

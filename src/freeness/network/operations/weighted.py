@@ -1,0 +1,82 @@
+"""What weights over channels do to second moments, whatever positions they are shared over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from freeness.errors import InputError
+from freeness.network.derivatives import pattern
+from freeness.network.ensembles import ScaledIdentity, variance_gain
+from freeness.network.moments import Pairs, Step, Stream, backward
+from freeness.network.operation import Weights, described
+
+Mixing = Callable[[np.ndarray, int, int], np.ndarray]  # array, axes of samples, groups of spatial axes
+
+
+def unmixed(array: np.ndarray, lead: int, groups: int) -> np.ndarray:
+    """Every position by itself."""
+    return array
+
+
+def counted(layer: Weights, stream: Stream) -> Stream:
+    """The stream with the features that a layer writes.
+
+    Raises:
+        InputError: it has others than the layer reads.
+    """
+    expected, written = layer.sizes
+    if stream.features not in (None, expected):
+        raise InputError(
+            f"expected {expected} features before {described(layer)}, got {stream.features}; correct the sizes."
+        )
+    same = stream.features == written and not stream.uneven
+    return stream if same else stream._replace(features=written, uneven=False)
+
+
+def weighted(layer: Weights, stream: Stream, mixed: Mixing = unmixed, seen: Mixing = unmixed) -> tuple[Stream, Step]:
+    """Σ' = gain·mixed(Σ) + σ_b². NTK: Θ' = gain·mixed(Σ + Θ) + σ_b²; standard: Θ' = entries·seen(Σ) + gain·mixed(Θ) + 1.
+
+    The last terms where the bias is trained.
+    """
+    stream = counted(layer, stream)
+    gain = variance_gain(layer.weights, *layer.sizes)
+    if isinstance(layer.weights, ScaledIdentity):
+        raise InputError(
+            f"expected random weights in {described(layer)}, got a multiple of the identity, behind which signals are not "
+            "Gaussian; measure the network instead."
+        )
+    bias, groups = layer.sigma_b**2, stream.groups
+    trained = bias if layer.bias else 0.0
+
+    def step(pairs: Pairs) -> Pairs:
+        value = gain * mixed(pairs.value, 2, groups) + bias
+        if stream.standard:
+            theta = (
+                layer.entries * seen(pairs.value, 2, groups) + gain * mixed(pairs.theta, 2, groups) + float(layer.bias)
+            )
+            return Pairs(value, theta, pairs.rows)
+        theta = value + gain * mixed(pairs.theta, 2, groups)
+        return Pairs(value, theta if trained == bias else theta + (trained - bias), pairs.rows)
+
+    second = gain * mixed(stream.second, 1, groups) + bias
+    growth = gain * mixed(stream.growth, 1, 1)
+    return stream.renewed(second, growth, None, True), step
+
+
+@backward.register
+def _(layer: Weights, streams: tuple[Stream, ...], behind: Stream, gradient: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Γ ← gain·(mean over taps of TᵀΓT): E‖Wᵀg‖² = ‖W‖_F²/N'·‖g‖² has the gain of E‖Wx‖²."""
+    (stream,) = streams
+    gain, shape = variance_gain(layer.weights, *layer.sizes), stream.variance.shape[1:]
+    if stream.alike or not shape:
+        return (gain * gradient,)
+    taps, behind = pattern(layer, shape)
+    out = int(np.prod(behind))
+    if stream.across:
+        square = gradient.reshape(-1, out, out)
+        passed = np.mean([tap.T @ square @ tap for tap in taps], axis=0)
+    else:
+        passed = gradient.reshape(-1, out) @ (taps**2).mean(axis=0)
+    return (gain * passed.reshape(stream.second.shape),)
