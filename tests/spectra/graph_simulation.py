@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from freeness.network import Activation, Dense, Normalisation, Sum
+from freeness.network import Activation, Dense, Normalisation, Product, Sum
 from freeness.spectra.graph import NeuronSignals
 from tests.spectra.simulation import weight
 from tests.spectra.wires import followed
@@ -50,4 +51,7 @@ def _layer(layer, x, *others, seen, rng):
         case Sum():
             value = sum(scale * one for scale, one in zip(layer.scales, (x, *others), strict=True))
             return value, tuple(scale * np.eye(x.size) for scale in layer.scales), None
+        case Product():
+            rest = [math.prod((x, *others)[:k] + (x, *others)[k + 1 :]) for k in range(1 + len(others))]
+            return math.prod((x, *others)), tuple(np.diag(one) for one in rest), None
     raise AssertionError(layer)

@@ -12,7 +12,21 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from freeness.network import Activation, Convolution, Dense, Flatten, Haar, Measured, Normalisation, Pooling, Sum
+from freeness.network import (
+    Activation,
+    Concatenation,
+    Convolution,
+    Dense,
+    Flatten,
+    Haar,
+    Measured,
+    Normalisation,
+    Pooling,
+    PositionWise,
+    Reshape,
+    Selection,
+    Sum,
+)
 from freeness.spectra.graph import NeuronSignals
 from tests.spectra.wires import followed
 
@@ -138,6 +152,34 @@ def _layer(layer, x, *others, seen, rng):
             return pool(x), (_linear(pool, x),), None
         case Flatten():
             return x.reshape(n, -1), (_eye(x.numel()),), None
+        case PositionWise():
+            w = _weights(layer, (layer.fan_out, layer.fan_in), rng)
+            b = torch.tensor(layer.sigma_b * rng.standard_normal(layer.fan_out))
+            h = torch.einsum("oc,nc...->no...", w, x) + b.reshape(-1, *[1] * (x.ndim - 2))
+            seen.append(h)
+            flat = x.transpose(0, 1).reshape(layer.fan_in, -1)
+            gram = flat.T @ flat + float(layer.bias)
+            return h, (_linear(lambda u: torch.einsum("oc,nc...->no...", w, u), x),), _spread(gram, n, layer.fan_out)
+        case Reshape():
+            return x.reshape(*x.shape[:2], *layer.positions), (_eye(x.numel()),), None
+        case Selection(of="positions"):
+
+            def select(u):
+                return u.flatten(2)[:, :, layer.start : layer.stop]
+
+            return select(x), (_linear(select, x),), None
+        case Concatenation(along="positions"):
+            every = (x, *others)
+            steps = []
+            for k in range(len(every)):
+
+                def placed(u, k=k):
+                    parts = [torch.zeros(len(u), *one.shape[1:], dtype=u.dtype) for one in every]
+                    parts[k] = u
+                    return torch.cat(parts, dim=2)
+
+                steps.append(_linear(placed, every[k]))
+            return torch.cat(every, dim=2), tuple(steps), None
         case Sum():
             value = sum(scale * one for scale, one in zip(layer.scales, (x, *others), strict=True))
             return value, tuple(scale * _eye(x.numel()) for scale in layer.scales), None

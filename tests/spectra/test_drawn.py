@@ -10,7 +10,7 @@ from tests.spectra.graph_simulation import draw_graph
 NETWORKS = {
     "haar chain": mlp(5, 30, "tanh", "haar", sigma_w=1.1, sigma_b=0.2),
     "gaussian chain": mlp(5, [30, 40, 20, 30, 25, 10], "relu", "gaussian", sigma_w=2**0.5, sigma_b=0.1),
-    "normalised": resnet(3, 30, Branch("gelu", "haar", normalisation="layer"), outputs=10),
+    "normalised": resnet(3, 30, Branch("gelu", "gaussian", normalisation="layer"), outputs=10),
     "residual": resnet(4, 30, Branch("tanh", "gaussian", sigma_w=1.2, dense=2), inputs=30, outputs=10),
 }
 CONVOLUTIONS = {

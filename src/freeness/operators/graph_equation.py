@@ -324,8 +324,8 @@ class _Pencil:
         weights = np.stack([place[2] for place in places]).astype(complex)[:, :, None]
         steps = self.alone[1:] ** 2 * self.links[:, None]  # from the source entry of a node to that of the next
         sides = self.behind[1:] ** 2  # from there to the target entry of the next, the step included
-        for row, port, weight in places:
-            node, later = row // 2, np.flatnonzero(rows >= row)
+        for place, (row, port, weight) in enumerate(places):
+            node, later = row // 2, np.arange(place, len(places))  # rows go up, and each pair of one row comes once
             entries = self._entries_from(row, weight, steps[node:], sides[node:])
             found = (entries[rows[later] - 2 * node] @ weights[later])[:, :, 0]
             squares[port, ports[later]] += found

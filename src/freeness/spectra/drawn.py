@@ -78,7 +78,7 @@ def _matrix_of(map_: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Of a map of positions, between all entries of (C, 1, *positions)."""
     if map_.ndim == 2:
         return np.broadcast_to(map_, (len(x), x[0].size)).ravel()
-    return block_diag(*np.broadcast_to(map_, (len(x), *map_.shape[1:])))
+    return np.asarray(block_diag(*np.broadcast_to(map_, (len(x), *map_.shape[1:]))))
 
 
 def _weights(layer: Weights, x: np.ndarray, at: Pass) -> _Drawn:

@@ -215,12 +215,12 @@ class Builder:
             )
         here = max(own)
         parts = []
+        reached = [(matrix, by_node[matrix.target].slope) for matrix in self.matrices if matrix.target in own]
+        for matrix, slope in reached:
+            matrix.target, matrix.write = here, slope if matrix.write is None else slope @ matrix.write
         for number in own:
             slope = by_node[number].slope
             parts.append(slope @ self.nodes[number].accumulated @ slope.transpose(0, 2, 1))
-            for matrix in self.matrices:
-                if matrix.target == number:
-                    matrix.target, matrix.write = here, slope if matrix.write is None else slope @ matrix.write
             if by_node[number].aside is not None:
                 self.unseen = "behind a normalisation at the end of a branch"
         self.joined |= set(own) - {here}

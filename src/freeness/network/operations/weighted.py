@@ -69,7 +69,8 @@ def weighted(layer: Weights, stream: Stream, mixed: Mixing = unmixed, seen: Mixi
 def _(layer: Weights, streams: tuple[Stream, ...], behind: Stream, gradient: np.ndarray) -> tuple[np.ndarray, ...]:
     """Γ ← gain·(mean over taps of TᵀΓT): E‖Wᵀg‖² = ‖W‖_F²/N'·‖g‖² has the gain of E‖Wx‖²."""
     (stream,) = streams
-    gain, shape = variance_gain(layer.weights, *layer.sizes), stream.variance.shape[1:]
+    gain = variance_gain(layer.weights, *layer.sizes)
+    shape = stream.variance.shape[1:]
     if stream.alike or not shape:
         return (gain * gradient,)
     taps, behind = pattern(layer, shape)
