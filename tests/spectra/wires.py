@@ -1,4 +1,4 @@
-"""Responses of every signal of a drawn network to its input and to the outputs of its weights, carried along the wires."""
+"""The Jacobian and Θ of a drawn network, by derivatives taken back along the wires from the output."""
 
 import numpy as np
 
@@ -7,21 +7,15 @@ from freeness.network import INPUT
 
 def followed(network, x, layer, eye=np.eye):
     """Output, Jacobian, Θ; ``layer``: operation, *inputs ↦ output, Jacobians by inputs, Gram of own gradients or None."""
-    values, responses, grams = {INPUT: x}, {INPUT: {INPUT: eye(_size(x))}}, {}
+    values, known = {INPUT: x}, {}
     for node in network.nodes:
-        value, steps, own = layer(node.operation, *(values[name] for name in node.inputs))
-        total = {}
-        for step, name in zip(steps, node.inputs, strict=True):
-            for source, response in responses[name].items():
-                passed = step @ response
-                total[source] = total[source] + passed if source in total else passed
+        values[node.name], *known[node.name] = layer(node.operation, *(values[name] for name in node.inputs))
+    end = values[network.nodes[-1].name]
+    back, theta = {network.nodes[-1].name: eye(end.numel() if hasattr(end, "numel") else end.size)}, 0.0
+    for node in reversed(network.nodes):
+        cotangent, (steps, own) = back.pop(node.name), known[node.name]
         if own is not None:
-            total[node.name], grams[node.name] = eye(_size(value)), own
-        values[node.name], responses[node.name] = value, total
-    end = network.nodes[-1].name
-    theta = sum(responses[end][name] @ gram @ responses[end][name].T for name, gram in grams.items())
-    return values[end], responses[end][INPUT], theta
-
-
-def _size(x):
-    return x.numel() if hasattr(x, "numel") else x.size
+            theta = theta + cotangent @ own @ cotangent.T
+        for step, name in zip(steps, node.inputs, strict=True):
+            back[name] = back[name] + cotangent @ step if name in back else cotangent @ step
+    return end, back[INPUT], theta

@@ -73,8 +73,8 @@ def _(layer: Weights, streams: tuple[Stream, ...], behind: Stream, gradient: np.
     shape = stream.variance.shape[1:]
     if stream.alike or not shape:
         return (gain * gradient,)
-    taps, behind = pattern(layer, shape)
-    out = int(np.prod(behind))
+    found = pattern(layer, shape)
+    taps, out = found.taps, int(np.prod(found.shape))
     if stream.across:
         square = gradient.reshape(-1, out, out)
         passed = np.mean([tap.T @ square @ tap for tap in taps], axis=0)
