@@ -16,6 +16,7 @@ from freeness.network.operations import (
     Sum,
 )
 
+
 @dataclass(frozen=True)
 class Node:
     """An operation at its place: the name of what it gives, and the names of the signals it reads, in order.

@@ -13,7 +13,19 @@ from scipy.linalg import block_diag
 
 from freeness.errors import InputError
 from freeness.laws.sampling import haar_orthogonal
-from freeness.network import INPUT, Ensemble, Gaussian, Haar, Network, Operation, Pass, Weights, check_plain, given, pattern
+from freeness.network import (
+    INPUT,
+    Ensemble,
+    Gaussian,
+    Haar,
+    Network,
+    Operation,
+    Pass,
+    Weights,
+    check_plain,
+    given,
+    pattern,
+)
 
 
 class _Drawn(NamedTuple):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from freeness.network.operations.checks import check_windows
 from freeness.network.operation import Operation
+from freeness.network.operations.checks import check_windows
 
 
 @dataclass(frozen=True)
