@@ -94,3 +94,17 @@ def over_samples(maps: np.ndarray, samples: int) -> np.ndarray:
 def diagonal(derivative: np.ndarray) -> np.ndarray:
     """The map of a derivative (C, n, *positions) that is diagonal."""
     return derivative.reshape(len(derivative), -1)
+
+
+def check_positions(operation: Operation, values: tuple[np.ndarray, ...]) -> None:
+    """The same samples and positions of all signals.
+
+    Raises:
+        InputError: they differ.
+    """
+    shapes = [value.shape[1:] for value in values]
+    if any(shape != shapes[0] for shape in shapes):
+        raise InputError(
+            f"expected signals with the same positions into {described(operation)}, got {', '.join(map(str, shapes))} (samples, "
+            "then positions); correct padding and stride."
+        )
