@@ -68,7 +68,7 @@ from freeness.moves import (
     symmetric_square,
 )
 from freeness.network import Network, activation, mlp
-from freeness.show import attach
+from freeness.shown import attach
 from freeness.spectra import (
     Measurement,
     Prediction,

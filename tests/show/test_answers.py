@@ -32,6 +32,7 @@ from freeness.show import (
     parts_html,
     print_answer,
 )
+from freeness.show.pictures import PICTURED
 from freeness.spectra import FreenessTest, Word
 
 from . import cases
@@ -158,6 +159,10 @@ def test_networks_that_diverge_are_said_to():
     losses = np.array([[told.loss[0], told.loss[1]]])
     text = printed(replace(told, measured=MeasuredTraining(losses, losses[0], ((3.0,),))))
     assert "diverged" in text and "Sharpness of the real networks: 3 at the start, diverged before the end." in text
+
+
+def test_whatever_has_a_picture_has_a_plot():
+    assert all(callable(record.plot) for record in PICTURED)
 
 
 def test_records_bring_their_plot():

@@ -25,7 +25,6 @@ from freeness.show.html import answer_html, html_table, list_html, page_parts, p
 from freeness.show.interactive import PlotlyFigure, plain_numbers, to_plotly
 from freeness.show.json_values import document_of, json_text, plain
 from freeness.show.law_values import DrawnLaw, drawn_law, drawn_values
-from freeness.show.notebook import attach
 from freeness.show.picture import Axis, Bars, HeatMap, Histogram, Look, Picture, Rule, Series, Stems, Swatch
 from freeness.show.pictures import picture_of
 from freeness.show.pictures.cdf import cdf_picture
@@ -142,7 +141,6 @@ __all__ = [
     "ablation_table",
     "answer_html",
     "answer_of",
-    "attach",
     "brief_of",
     "cdf_picture",
     "csv_bytes",

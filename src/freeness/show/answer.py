@@ -48,6 +48,11 @@ class Table:
     numeric: tuple[str, ...] = ()
     flagged: tuple[int, ...] = ()
 
+    def _repr_html_(self) -> str:
+        from freeness.show.html import html_table
+
+        return html_table("", self.rows, self.header)
+
 
 @dataclass(frozen=True)
 class Sentence:

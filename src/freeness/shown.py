@@ -1,27 +1,29 @@
-"""What records show in a notebook, and the ``plot`` that they bring: attached here, below the wall."""
+"""What records show in a notebook and the ``plot`` that they bring, given to them here, so that the wall holds.
+
+``freeness.show`` is loaded when one of these is called.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from freeness.advice import Design
-from freeness.advice.analysis import Analysis, Comparison
+from freeness.advice import Analysis, Comparison, Design, TradeOff, TrainingForecast
 from freeness.laws import Law
-from freeness.show.answer import Table, brief_of
-from freeness.show.html import answer_html, html_table
-from freeness.show.pictures import PICTURED, picture_of
+from freeness.meanfield import PhaseDiagram
 from freeness.spectra import Measurement, Prediction
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_SHOWN = (Law, Prediction, Measurement, Comparison, Analysis, Design)
+_PLOTTED = (Law, Comparison, Analysis, TradeOff, PhaseDiagram, TrainingForecast)
+
 
 def attach() -> None:
     """Give records their ``_repr_html_``, and those that have a picture their ``plot``."""
-    for record in (Law, Prediction, Measurement, Comparison, Analysis, Design):
+    for record in _SHOWN:
         _give(record, "_repr_html_", _shown)
-    _give(Table, "_repr_html_", _table)
-    for record in PICTURED:
+    for record in _PLOTTED:
         _give(record, "plot", _plot)
 
 
@@ -30,11 +32,9 @@ def _give(record: type, name: str, method: Any) -> None:
 
 
 def _shown(record: Any) -> str:
+    from freeness.show import answer_html, brief_of
+
     return answer_html(brief_of(record))
-
-
-def _table(table: Table) -> str:
-    return html_table("", table.rows, table.header)
 
 
 def _plot(record: Any, ax: Axes | None = None, **options: Any) -> Axes:
@@ -45,6 +45,6 @@ def _plot(record: Any, ax: Axes | None = None, **options: Any) -> Axes:
         ax: axes to draw into.
         **options: as of the picture's function in :mod:`freeness.show`, for instance ``title``.
     """
-    from freeness.show.static import draw  # loads matplotlib
+    from freeness.show import draw, picture_of
 
     return draw(picture_of(record, **options), ax)
