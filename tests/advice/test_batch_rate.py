@@ -1,5 +1,7 @@
 """Rates of batches from the kernel of the data against drawn networks: their curvature, and where descent diverges."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -28,10 +30,19 @@ def data_of(kind):
     return x * 28 / np.linalg.norm(x, axis=1, keepdims=True)
 
 
-@pytest.mark.parametrize("kind", ["images", "noise"])
-@pytest.mark.parametrize("name", ["tanh", "relu"])
-@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
-@pytest.mark.parametrize("batch", [8, COUNT])
+def thinned(*values):
+    """All combinations; every other one, so that each pair of values still meets, is left to the slow tests."""
+    return [
+        pytest.param(*(some[place] for some, place in zip(values, places, strict=True)), marks=marks)
+        for places in product(*(range(len(some)) for some in values))
+        for marks in [[pytest.mark.slow] * (sum(places) % 2)]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("batch", "loss", "name", "kind"),
+    thinned([8, COUNT], ["mse", "cross_entropy"], ["tanh", "relu"], ["images", "noise"]),
+)
 def test_sharpness_is_that_of_drawn_networks(kind, name, loss, batch):
     """Measured by Lanczos in torch: within 15 % and three standard errors of 6 networks, 16 where their softmax scatters."""
     torch = pytest.importorskip("torch")
@@ -80,9 +91,9 @@ def test_descent_on_all_inputs_diverges_at_the_bound(name, optimizer):
     assert growth(gram, 1.25 * bound, COUNT, optimizer) > 20
 
 
-@pytest.mark.parametrize("kind", ["images", "noise"])
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov"])
-@pytest.mark.parametrize("batch", [1, 16])
+@pytest.mark.parametrize(
+    ("batch", "optimizer", "kind"), thinned([1, 16], ["sgd", "momentum", "nesterov"], ["images", "noise"])
+)
 def test_descent_on_random_batches_diverges_near_the_bound(kind, optimizer, batch):
     """Of the linearisation of one drawn tanh network: it contracts at 0.8 of the predicted bound and diverges at 1.7 of it."""
     network, x = network_of("tanh"), data_of(kind)

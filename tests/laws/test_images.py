@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import cauchy
 
@@ -127,6 +127,7 @@ def test_truncation_keeps_atoms_and_gaps():
     assert truncated(Atoms([0.0, 1.0, 2.0]), 0.5, 1.5) == PointMass(1.0)
 
 
+@settings(max_examples=12)
 @given(
     st.floats(0.2, 4.0), st.lists(st.floats(-3, 3).filter(lambda t: abs(t) > 0.1), min_size=1, max_size=4, unique=True)
 )

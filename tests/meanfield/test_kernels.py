@@ -52,7 +52,7 @@ def test_erf_in_the_chaotic_phase_at_depth_1000_against_50_digits():
 @pytest.mark.parametrize("name", ["tanh", "gelu", "hardtanh", "elu", "softsign", "sigmoid"])
 def test_functions_of_the_angle_are_the_pairwise_integrals(name):
     """The table in the angle at equal norms, against each pair integrated by itself, through three layers, to 1e-8."""
-    inputs = sphere(5, 30)
+    inputs = sphere(4, 30)
     inputs[1] = 0.999 * inputs[0] + np.sqrt(1 - 0.999**2) * inputs[2]
     inputs[1] *= np.sqrt(30) / np.linalg.norm(inputs[1])
     function, w, b = activation(name), 1.4**2, 0.2**2
@@ -61,11 +61,11 @@ def test_functions_of_the_angle_are_the_pairwise_integrals(name):
     theta = sigma.copy()
     for _ in range(3):
         value, slope = np.empty_like(sigma), np.empty_like(sigma)
-        for i in range(5):
-            for j in range(5):
+        for i in range(4):
+            for j in range(i + 1):
                 c = np.clip(sigma[i, j] / np.sqrt(sigma[i, i] * sigma[j, j]), -1, 1)
                 at = covariance(function, sigma[i, i], sigma[j, j], 1.0 if i == j else c)
-                value[i, j], slope[i, j] = at.value, at.slope
+                value[i, j], slope[i, j] = value[j, i], slope[j, i] = at.value, at.slope
         sigma = w * value + b
         theta = sigma + w * slope * theta
     np.testing.assert_allclose(found.nngp, sigma, rtol=1e-8)
@@ -74,7 +74,7 @@ def test_functions_of_the_angle_are_the_pairwise_integrals(name):
 
 def test_inputs_of_unequal_norm():
     """Closed forms and smooth activations take any; with kinks pairs are integrated, and refused where that takes hours."""
-    inputs = RNG.standard_normal((4, 9))
+    inputs = RNG.standard_normal((3, 9))
     relu = of_mlp(inputs, activation("relu"), 3, 1.2, 0.1)
     leaky = of_mlp(inputs, activation("leaky_relu", negative_slope=1e-12), 3, 1.2, 0.1)
     np.testing.assert_allclose(relu.ntk, leaky.ntk, rtol=1e-9)
@@ -126,7 +126,7 @@ def test_wide_networks_have_these_kernels():
 
 
 def test_kernels_are_symmetric_and_positive_semi_definite():
-    inputs = sphere(40, 20)
+    inputs = sphere(12, 20)
     inputs[1] = inputs[0]
     for name in ("relu", "gelu", "erf"):
         found = of_mlp(inputs, activation(name), 6, 1.3, 0.1)

@@ -59,7 +59,7 @@ positive_laws = st.one_of(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=8)
 @given(positive_laws, positive_laws, positive_laws)
 def test_free_product_commutes_and_associates(x, y, z):
     laws = [free_product(x, y, z), free_product(z, free_product(y, x)), free_product(free_product(y, z), x)]
@@ -86,7 +86,7 @@ def test_moments_of_a_free_product_follow_from_those_of_the_factors(x, y):
     assert law.moment(3) == pytest.approx(third, rel=1e-8)
 
 
-@settings(max_examples=25)
+@settings(max_examples=8)
 @given(positive_laws, positive_laws)
 def test_distribution_function_rises_from_nought_to_one_and_its_slope_is_the_density(x, y):
     law = free_product(x, y)

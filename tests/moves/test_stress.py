@@ -27,7 +27,7 @@ LEVELS = (np.arange(SIZE) + 0.5) / SIZE
 MASS = 1e-6  # the bars of the issue
 DISTANCE = 0.02
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(16)
-FAST, BLOCK = 32, 20  # seeds of the fast suite, seeds a slow test
+FAST, BLOCK = 12, 20  # seeds of the fast suite, seeds a slow test
 
 
 def haar(size, rng):

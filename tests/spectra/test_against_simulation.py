@@ -200,28 +200,36 @@ def test_the_edge_of_a_deep_relu_network_is_reached_as_the_width_grows():
     assert np.all(np.abs(values.mean(0) - 1) <= 3 * values.std(0, ddof=1) / len(values) ** 0.5)
 
 
-@pytest.mark.parametrize("weights", ["haar", pytest.param("gaussian", marks=pytest.mark.slow)])
-def test_mean_and_spread_of_a_ten_output_classifier(weights):
-    network = mlp(3, [784, 500, 300, 10], "tanh", weights, sigma_w=1.4, sigma_b=0.2)
+@pytest.mark.parametrize(
+    ("weights", "widths", "draws"),
+    [
+        ("haar", [392, 250, 150, 10], 40),
+        pytest.param("haar", [784, 500, 300, 10], 100, marks=pytest.mark.slow),
+        pytest.param("gaussian", [784, 500, 300, 10], 100, marks=pytest.mark.slow),
+    ],
+)
+def test_mean_and_spread_of_a_ten_output_classifier(weights, widths, draws):
+    network = mlp(3, widths, "tanh", weights, sigma_w=1.4, sigma_b=0.2)
     rng = np.random.default_rng(1)
     found = []
-    for _ in range(100):
+    for _ in range(draws):
         sample = draw(network, 1.0, rng)
         for predict, values in ((predict_fisher, sample.fisher), (predict_jacobian, sample.jacobian)):
             predicted = predict(network, realised=sample.signals)
             scatter = (values.mean() / predicted.law.mean - 1) / predicted.finite_width_error
             found.append([values.mean() / predicted.law.mean, values.var() / predicted.expected_variance, scatter**2])
-    table = np.array(found).reshape(100, 2, 3)
-    error = table.std(axis=0, ddof=1) / 10
+    table = np.array(found).reshape(draws, 2, 3)
+    error = table.std(axis=0, ddof=1) / draws**0.5
     assert np.all(np.abs(table.mean(axis=0) - 1)[:, :2] <= 3 * error[:, :2])
     assert np.all(
         (table[:, :, 2].mean(axis=0) > 0.5) & (table[:, :, 2].mean(axis=0) < 2.0)
     )  # the stated error is the seen one
 
 
-def test_a_thousand_layers_have_a_density_at_every_point():
-    """The distribution function, from the potential, gains what the density integrates to: rounding of 3000 stages included."""
-    network, qhat = critical("hardtanh", 1000, 1000, "haar", 0.1)
+@pytest.mark.parametrize("depth", [300, pytest.param(1000, marks=pytest.mark.slow)])
+def test_hundreds_of_layers_have_a_density_at_every_point(depth):
+    """What the distribution function gains, by the potential, is what the density integrates to, in spite of rounding."""
+    network, qhat = critical("hardtanh", depth, 1000, "haar", 0.1)
     law = fisher_law(network, qhat)
     low, high = law.hull
     x = np.linspace(low + 0.3 * (high - low), low + 0.6 * (high - low), 41)

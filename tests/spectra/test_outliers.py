@@ -219,12 +219,10 @@ def test_normalisation_keeps_the_mean_direction_inside(place):
 
 
 def test_what_cannot_be_looked_for_is_named():
-    dense, relu = Dense(40, 40, Gaussian(1.4)), Activation(activation("relu"))
+    dense, relu = Dense(12, 12, Gaussian(1.4)), Activation(activation("relu"))
     behind = Network((dense, Residual((dense, relu, Normalisation("layer")), scale=0.5), dense))
     assert any("not looked for behind a normalisation" in text for text in predict_jacobian(behind).assumptions)
-    several = predict_jacobian(
-        mlp(3, 20, "tanh", "gaussian"), samples=np.random.default_rng(0).standard_normal((2, 20))
-    )
+    several = predict_jacobian(mlp(3, 6, "tanh", "gaussian"), samples=np.random.default_rng(0).standard_normal((2, 6)))
     assert any("not looked for with positions or several samples" in text for text in several.assumptions)
 
 
