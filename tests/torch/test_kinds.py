@@ -53,7 +53,15 @@ EXAMPLES: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "upsampling": (behind_convolution(nn.Upsample(scale_factor=2), inputs=300), IMAGE),
     "flatten and reshape": (behind_convolution(), IMAGE),
     "residual sum": (Calls(lambda self, x: x + 0.5 * self.a(torch.tanh(x)), a=linear()), VECTOR),
-    "concatenation": (Calls(lambda self, x: self.b(torch.cat([x, self.a(x)], 1)), a=linear(), b=linear(12)), VECTOR),
+    "concatenation": (
+        Calls(
+            lambda self, x: self.c(torch.cat([self.a(x), self.b(x)], 2)),
+            a=nn.Conv1d(4, 4, 1),
+            b=nn.Conv1d(4, 4, 1),
+            c=nn.Conv1d(4, 2, 1),
+        ),
+        TOKENS,
+    ),
     "product of branches": (Calls(lambda self, x: self.a(x) * self.b(x), a=linear(), b=linear()), VECTOR),
     "dropout": (nn.Sequential(linear(), nn.Dropout(0.5), linear()), VECTOR),
     "matrix product": (
@@ -65,7 +73,7 @@ EXAMPLES: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "embedding": (nn.Sequential(nn.Embedding(6, 3), nn.Flatten(), linear(12)), (4,)),
     "recurrent layer": (Calls(lambda self, x: self.a(x)[0][:, -1], a=nn.GRU(6, 3, batch_first=True)), TOKENS),
     "permutation of axes": (Calls(lambda self, x: self.a(x.transpose(1, 2)), a=nn.Conv1d(6, 3, 1)), TOKENS),
-    "selection": (Calls(lambda self, x: self.b(self.a(x)[:, 1:4]), a=linear(), b=linear(3)), VECTOR),
+    "selection": (Calls(lambda self, x: self.b(self.a(x)[:, 1]), a=linear(), b=linear()), TOKENS),
     "padding": (Calls(lambda self, x: self.a(functional.pad(x, (1, 1), "circular")), a=nn.Conv1d(4, 2, 3)), TOKENS),
     "trained scale or shift": (nn.Sequential(linear(), nn.PReLU(6), linear()), VECTOR),
     "any other": (Calls(lambda self, x: torch.cumsum(self.a(x), 1), a=linear()), VECTOR),

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from freeness.errors import InputError
 from freeness.network import Attention, Network, Reshape, Selection, Sum
-from freeness.spectra import predict_jacobian
-from freeness.torch import trace
+from freeness.spectra import predict_fisher, predict_jacobian
+from freeness.torch import dual_gram, realised_neurons, trace
 from tests.torch.interpreter import computed
-from tests.torch.models import read_models
+from tests.torch.models import SwiGLU, read_models
 
 MODELS = read_models()
 _BLOCK = "Convolution Normalisation Activation Convolution Normalisation "
@@ -138,6 +138,33 @@ def test_theory_says_in_a_sentence_which_operation_it_does_not_cover(name: str) 
     _, _, network = network_of(name)
     with pytest.raises(InputError, match=r"^expected .*, got .*\.$"):
         predict_jacobian(network)
+
+
+def test_the_fisher_of_one_layer_at_several_positions_is_refused_in_a_sentence() -> None:
+    model, x = (
+        nn.Sequential(nn.Linear(6, 8), nn.Tanh()),
+        torch.randn(1, 2, 6, generator=torch.Generator().manual_seed(0)),
+    )
+    traced = trace(model, x)
+    signals = realised_neurons(traced, x)
+    assert signals.inputs.shape == (1, 6, 2) and [h.shape for h in signals.preactivations] == [(1, 8, 2)]
+    with pytest.raises(InputError, match="expected weights behind the first ones"):
+        predict_fisher(traced.network, realised=signals)
+
+
+def test_theory_meets_a_gated_branch_on_tokens_that_was_read() -> None:
+    """One drawn network of 60 to 90 channels at two positions: the mean of the Fisher spectrum within 10 %."""
+    torch.manual_seed(3)
+    model = nn.Sequential(nn.Linear(30, 60, bias=False), SwiGLU(60), nn.Linear(60, 20, bias=False)).double().eval()
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, 0, 1.2 * module.in_features**-0.5)
+    x = torch.randn(1, 2, 30, dtype=torch.float64)
+    traced = trace(model, x)
+    assert traced.covered
+    found = predict_fisher(traced.network, realised=realised_neurons(traced, x)).law.mean
+    assert float(dual_gram(traced, x).diagonal().mean()) == pytest.approx(found, rel=0.1)
 
 
 class Written(nn.Module):

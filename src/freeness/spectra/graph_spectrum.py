@@ -34,7 +34,7 @@ def graph_law(graph: NetworkGraph) -> GraphLaw:
     atom at 0 is read when it is asked for, and ``upper_end`` costs some ten points where ``hull`` may cost a hundred.
 
     Raises:
-        InputError: more unknowns or channels than that, or a signal that vanished.
+        InputError: more unknowns or channels than that, no random matrices, or a signal that vanished.
         ConvergenceError: equations that could not be solved.
 
     Example:
@@ -44,6 +44,10 @@ def graph_law(graph: NetworkGraph) -> GraphLaw:
         >>> 1.0 < law.mean < 1.5
         True
     """
+    if not graph.matrices:
+        raise InputError(
+            "expected weights behind the first ones, got none; the Fisher of one layer is a given matrix, so measure it instead."
+        )
     rows = _SAMPLE_OF_BLOCKS if graph.plain is None else _SAMPLE
     values = sampled_eigenvalues(graph, np.random.default_rng(1), rows)
     top = float(values[-1])

@@ -29,7 +29,7 @@ from freeness.advice.verdict import jacobian_spread, phase_of, verdict
 from freeness.errors import ConvergenceError, InputError
 from freeness.laws.distance import wasserstein
 from freeness.meanfield import Signals
-from freeness.network import Activation, Convolution, Dense, Network
+from freeness.network import Activation, Network, Weights
 from freeness.spectra import Measurement, NeuronSignals, Prediction, predict_fisher, predict_jacobian, weight_spread
 from freeness.torch.analysis_rate import batch_curvature
 from freeness.torch.curvature_matrices import CHUNK
@@ -313,7 +313,7 @@ def _activations(network: Network) -> list[str | None]:
     """Of every weight layer the activation that reads it; None where another operation does, or several do."""
     found: list[str | None] = []
     for node in network.nodes:
-        if isinstance(node.operation, Dense | Convolution):
+        if isinstance(node.operation, Weights):
             readers = [reader.operation for reader in network.readers(node.name)]
             alone = readers[0] if len(readers) == 1 else None
             found.append(alone.function.name if isinstance(alone, Activation) else None)
@@ -323,11 +323,7 @@ def _activations(network: Network) -> list[str | None]:
 def _row(index: int, passed: WeightSignal, activation: str | None) -> LayerRow:
     """A weight layer by itself, in a network that is no chain: χ is not that of one path."""
     layer = passed.layer
-    if isinstance(layer, Convolution):
-        fan_in, fan_out = layer.channels_in // layer.groups * math.prod(layer.kernel), layer.channels_out
-    else:
-        assert isinstance(layer, Dense)
-        fan_in, fan_out = layer.fan_in, layer.fan_out
+    fan_in, fan_out = layer.entries, layer.sizes[1]
     return LayerRow(
         index=index,
         name=layer.name,

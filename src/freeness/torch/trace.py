@@ -305,6 +305,14 @@ def read_chain(model: nn.Module, example: Tensor) -> Chain:
     for operation in reading.operations:
         if operation.theory == "none" or operation.kind not in _CHAIN_KINDS:
             raise _refused(operation)
+    spread = next(
+        (step for step in reading.steps if isinstance(step.compute, DenseStep) and step.typing.positions), None
+    )
+    if spread is not None:
+        raise InputError(
+            f"expected Linear layers on vectors, got {spread.name!r} at positions {spread.typing.positions} (one weight at "
+            "several positions); pass one vector a sample."
+        )
     refusal = _refusal_of(reading)
     chain = None if refusal else chain_of(reading.steps, _shape(example))
     if chain is None:

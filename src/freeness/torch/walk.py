@@ -391,7 +391,7 @@ class Walk:
             for axis in range(len(dims))
             if not holds(dims[axis], "channels") and (axis in free or holds(dims[axis], "positions"))
         )
-        name = self._moved(signal, "positions are counted otherwise")
+        name = self._moved(signal)
         reshaped = Typing(channels=signal.place.typing.channels, positions=groups)
         return self.add(name, [signal], _same, lambda: Reshape(groups, name), reshaped, dims)
 
@@ -414,11 +414,11 @@ class Walk:
         )
         return self.add(name, [signal], _same, lambda: Flatten(name), Typing(channels=features), flat)
 
-    def _moved(self, signal: Signal, reason: str = "") -> str:
+    def _moved(self, signal: Signal) -> str:
         """Note the call that moved a signal, after which its record is named."""
         if signal.moved is None:
             return f"{signal.place.name}.flatten"
-        self.note(signal.moved, "flatten and reshape", "none" if reason else "spectra", reason)
+        self.note(signal.moved, "flatten and reshape", "spectra")
         return self.view.operation_path(signal.moved)
 
     def unread(self, asked: Asked, refusal: Unread) -> Value:

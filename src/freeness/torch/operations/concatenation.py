@@ -17,8 +17,12 @@ from freeness.torch.steps import Given
 from freeness.torch.walk import Asked, Signal
 
 KIND = Kind(
-    "concatenation", ("cat", "concat", "stack"), "none", "theory follows one width, not parts of several depths"
+    "concatenation",
+    ("cat", "concat", "stack"),
+    "spectra",
+    "of positions, with one axis of them; of channels, in kernels only",
 )
+_CHANNELS = "of channels: spectra follow one width, not parts of several depths"
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +63,7 @@ def read(asked: Asked) -> Signal:
     ]
     total = sum(part.shape[axis] for part in placed)
     name = asked.label
-    asked.note("none", KIND.limits)
+    asked.note(*(("kernels", _CHANNELS) if along == "channels" else ("spectra", "")))
     dims = (*first.layout[:axis], (Atom(along, total, stride),), *first.layout[axis + 1 :])
     behind = _behind(first.place.typing, along, total, stride)
     return walk.add(name, placed, Joined(axis), lambda: Concatenation(along, name), behind, dims)

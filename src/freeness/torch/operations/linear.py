@@ -18,7 +18,7 @@ KIND = Kind(
     "linear layer",
     ("linear",),
     "spectra",
-    "on one vector a sample, its weight used once and trained like the others",
+    "on one vector a sample or at every position, its weight used once and trained like the others",
 )
 
 
@@ -65,9 +65,10 @@ def _over_last(
     name = module_name(asked, weight)
     behind, dims = _behind(given, len(tensors[0]), over_positions)
     any_trained = walk.any_trained
-    if over_positions or typing.positions:
-        places = "channels" if over_positions else "positions"
-        asked.note("none", f"on a tensor of shape {tuple(given.shape)} (one weight at several {places})")
+    if over_positions:
+        asked.note(
+            "none", f"over the positions of a tensor of shape {tuple(given.shape)} (one weight at several channels)"
+        )
     else:
         asked.note()
     return walk.weigh(

@@ -9,14 +9,14 @@ from freeness.network import Activation, Product, activation
 from freeness.torch.elementwise import Expression, Operation, Slot
 from freeness.torch.operations import activation as elementwise
 from freeness.torch.operations.kind import Kind, Unread
+from freeness.torch.operations.selection import CHANNELS as HALVES
+from freeness.torch.operations.selection import KIND as SELECTION
 from freeness.torch.operations.selection import selected
 from freeness.torch.operations.sum import is_pointwise, joined_pair, note_pair
 from freeness.torch.steps import ElementwiseStep, Given
 from freeness.torch.walk import Asked, Signal
 
-KIND = Kind(
-    "product of branches", ("mul", "div", "glu"), "none", "a product of two signals is no function of one neuron"
-)
+KIND = Kind("product of branches", ("mul", "div", "glu"), "spectra", "of signals with the same channels and positions")
 
 
 def read(asked: Asked) -> Signal:
@@ -50,6 +50,7 @@ def _glu(asked: Asked) -> Signal:
     signal = walk.close(asked.signal("self"))
     axis = asked.arguments["dim"] % len(signal.dims)
     half = signal.shape[axis] // 2
+    asked.note(*HALVES, kind=SELECTION.name)
     first, gate = (selected(asked, signal, axis, start, start + half) for start in (0, half))
     call = Expression((Operation(torch.ops.aten.sigmoid.default, (Slot(0),)),), Slot(1))
     name = asked.label
@@ -61,5 +62,5 @@ def _glu(asked: Asked) -> Signal:
         gate.place.typing,
         gate.dims,
     )
-    asked.note(reason=asked.kind.limits)
+    asked.note()
     return walk.add(name, [first, bent], _product, lambda: Product(name), first.place.typing, first.dims)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from freeness.network import Selection
 from freeness.torch.layout import Atom, Dims, Typing
-from freeness.torch.operations.kind import Kind, Unread
+from freeness.torch.operations.kind import Kind, Theory, Unread
 from freeness.torch.walk import Asked, Several, Signal, Value
 
 KIND = Kind(
@@ -28,9 +28,10 @@ KIND = Kind(
         "unbind",
         "tensor_split",
     ),
-    "none",
-    "theory follows all neurons of a layer",
+    "spectra",
+    "of positions that follow one another; of channels, in kernels only",
 )
+CHANNELS: tuple[Theory, str] = ("kernels", "of channels: spectra need weights of its own for each part")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,16 +72,24 @@ def read(asked: Asked) -> Value:
         return _noted(asked, lambda: selected(asked, signal, axis, start, start + arguments["length"]))
     sizes = [part.shape[axis] if asked.name != "unbind" else 1 for part in asked.node.meta["val"]]
     ranges = list(pairwise(accumulate(sizes, initial=0)))
-    _check(signal, axis)
-    asked.note("none", asked.kind.limits)
+    of = _check(signal, axis).axis
+    asked.note(*_theory(of))
     single = asked.name == "unbind"
     return Several(lambda item: selected(asked, signal, axis, *ranges[item], single=single))
 
 
 def _noted(asked: Asked, made: Callable[[], Signal]) -> Signal:
     found = made()
-    asked.note("none", asked.kind.limits)
+    asked.note(
+        *_theory(
+            "positions" if found.place.typing.channels == asked.signal("self").place.typing.channels else "channels"
+        )
+    )
     return found
+
+
+def _theory(of: str) -> tuple[Theory, str]:
+    return CHANNELS if of == "channels" else (KIND.theory, "")
 
 
 def _check(signal: Signal, axis: int) -> Atom:

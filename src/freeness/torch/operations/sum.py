@@ -79,7 +79,7 @@ def note_pair(asked: Asked) -> None:
     if tensors:
         asked.note("none", f"with {tensors[0].what}", SCALE)
     else:
-        asked.note(reason=asked.kind.limits if asked.kind.theory == "none" else "")
+        asked.note()
 
 
 def joined_pair(asked: Asked, first: Signal | Given, second: Signal | Given) -> tuple[list[Signal], Dims, Typing]:
