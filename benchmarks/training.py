@@ -15,9 +15,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from freeness.advice import start_rate
 from freeness.data import load_fashion_mnist
 from freeness.torch import batch_sharpness, start_facts
+from freeness.training import start_rate
 
 torch.set_num_threads(1)
 torch.set_flush_denormal(True)

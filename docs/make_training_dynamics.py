@@ -23,11 +23,11 @@ from torch.nn.utils import parametrize
 
 from freeness.advice import Training, batch_learning_rate
 from freeness.data import load_fashion_mnist
-from freeness.meanfield import Kernels, LinearTraining, kernels
+from freeness.meanfield import Kernels, kernels
 from freeness.network import Network, mlp
 from freeness.show import plot_dynamics, static, style
 from freeness.torch import FullBatch, batch_sharpness, build, full_batch_descent, ntk_gram, trace
-from freeness.torch.losses import Loss
+from freeness.training import LinearTraining
 
 HERE = Path(__file__).resolve().parent
 KEPT = HERE / "training-dynamics.json"
@@ -159,7 +159,7 @@ class RateCase:
 
     activation: str
     data: Literal["images", "noise"]
-    loss: Loss
+    loss: str
     batch: int
     samples: int = 64
     draws: int = 16

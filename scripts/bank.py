@@ -30,9 +30,8 @@ from torch_lr_finder import LRFinder
 
 from bank_networks import SEEDS, STEPS, Case, bank
 from bank_training import Trainer
-from freeness.advice import stable_rate
-from freeness.advice.start_rate import start_rate
 from freeness.torch.start_facts import start_facts
+from freeness.training import optimizer_of, start_rate
 
 HALVES = ("last", "judged", "unseen", "more", "fresh", "held out", "tuned")
 RANGE = {"sgd": (1e-4, 10.0), "momentum": (1e-5, 1.0), "adam": (1e-5, 0.1)}  # of the search, and of the grid
@@ -80,7 +79,7 @@ def advised(trainer: Trainer, case: Case) -> dict[str, Any]:
     for network in trainer.starts:
         facts = start_facts(network, (trainer.x, trainer.y), case.loss, case.optimizer, batch=case.batch)
         found.append(start_rate(facts, case.loss, case.optimizer))
-        linear.append(stable_rate(facts.sharpness, case.optimizer))
+        linear.append(optimizer_of(case.optimizer).bound(facts.sharpness))
     seconds = (time.process_time() - start) / len(found)
     rates = torch.tensor([[each.recommended for each in found]])
     limits = [each.limit or each.recommended for each in found]

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 import freeness as fr
 from freeness.advice import DesignOptions
-from freeness.advice.learning_rate import Loss, Optimizer
 from freeness.data import load_fashion_mnist
 from freeness.torch import InitializeOptions, initialize_
 
@@ -53,8 +52,8 @@ class Case:
     start: Start
     norm: bool
     batch: int
-    loss: Loss
-    optimizer: Optimizer
+    loss: str
+    optimizer: str
     half: Half
 
     @property
@@ -78,8 +77,8 @@ def bank() -> list[Case]:
 
 def _drawn(seed: int, others: list[Case]) -> list[Case]:
     draw = random.Random(seed)
-    losses: tuple[Loss, ...] = ("half_squared_error", "cross_entropy")
-    optimizers: tuple[Optimizer, ...] = ("sgd", "momentum", "adam")
+    losses: tuple[str, ...] = ("half_squared_error", "cross_entropy")
+    optimizers: tuple[str, ...] = ("sgd", "momentum", "adam")
     cases: list[Case] = []
     for batch, loss, optimizer in product((1, 64), losses, optimizers):
         for kind, depths in _FAMILIES:

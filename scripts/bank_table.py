@@ -72,10 +72,13 @@ def summary(found: list[dict[str, Any]]) -> str:
     count = max(len(found), 1)
     good, placed = sum(row["within"] for row in found), sum(row["placed"] for row in found)
     ratios = np.array([row["loss"] / row["search"]["loss"] for row in found])
+    away = np.array([row["search"]["rate"] / row["advice"] for row in found])
     finder = sum(row["finder"] <= WITHIN * row["search"]["loss"] for row in found)
     lines = [
         f"cases {len(found)}; within 5 %: {good} ({good / count:.0%}); diverged: {sum(row['diverged'] for row in found)}; "
         f"ratio: median {np.median(ratios):.3f}, 90 % {np.quantile(ratios, 0.9):.2f}, largest {ratios.max():.2f}",
+        f"best rate of the search over the advice, from 5 to 95 % of the cases: {np.quantile(away, 0.05):.2f} to "
+        f"{np.quantile(away, 0.95):.2f}",
         f"threshold/limit in [½, 4]: {placed}; learning-rate finder within 5 %: {finder}",
     ]
     for part in (

@@ -46,7 +46,7 @@ def test_the_reference_has_a_page_for_every_public_room():
 
     homes = {getattr(freeness, name).__module__.split(".")[1] for name in freeness.__all__} - {"errors"}
     described = {page.stem for page in (DOCS / "reference").glob("*.md")}
-    assert homes | {"freeness", "data", "torch", "interpret", "experiments", "show"} == described
+    assert homes | {"freeness", "training", "data", "torch", "interpret", "experiments", "show"} == described
 
 
 @pytest.mark.parametrize("row", rows())

@@ -37,7 +37,7 @@ def brief(error: BaseException) -> str:
     return f"{type(error).__name__}{f' ({text})' if text else ''}"
 
 
-def is_real(value: object) -> bool:
+def is_real(value: object) -> TypeGuard[float]:
     """Whether a value is a finite real number (True and False are not numbers here).
 
     Example:

@@ -7,10 +7,11 @@ import pytest
 
 import freeness as fr
 from freeness import InputError, mlp
-from freeness.advice import Descent, Training, batch_learning_rate, theory_rate
+from freeness.advice import Training, batch_learning_rate, theory_rate
 from freeness.data import load_fashion_mnist
 from freeness.meanfield import kernels
 from freeness.network import Branch, resnet
+from freeness.training import SGD
 from tests.spectra.batch_simulation import draw_batch
 
 WIDTH, COUNT = 512, 48
@@ -153,7 +154,7 @@ def test_losses_of_constant_hessian_scale_the_same_eigenvalue():
 def test_other_architectures_take_outputs_for_orthogonal():
     x = np.random.default_rng(0).standard_normal((6, 20))
     stream = resnet(3, 100, Branch("tanh", sigma_w=1.2), inputs=20, outputs=2)
-    found = batch_learning_rate(stream, x, Training("half_squared_error", Descent(weight_decay=0.1), batch=6))
+    found = batch_learning_rate(stream, x, Training("half_squared_error", SGD(weight_decay=0.1), batch=6))
     top = np.linalg.eigvalsh(kernels(stream, x, parametrisation="standard").ntk)[-1] / 6
     assert found.sharpness == pytest.approx(top) and found.bound == pytest.approx(2 / (top + 0.1))
     assert any("orthogonal" in line for line in found.assumptions)

@@ -5,8 +5,9 @@ import pytest
 
 from freeness.advice import ForecastOptions, Training, batch_learning_rate, forecast_training
 from freeness.errors import InputError
-from freeness.meanfield import LinearTraining, kernels
+from freeness.meanfield import kernels
 from freeness.network import mlp
+from freeness.training import LinearTraining
 
 NETWORK = mlp(2, [6, 40, 2], "tanh")
 INPUTS = np.random.default_rng(0).standard_normal((8, 6))

@@ -8,8 +8,9 @@ import freeness as fr
 from freeness.advice import Training
 from freeness.cli import app
 from freeness.data import load_fashion_mnist
-from freeness.meanfield import LinearTraining, kernels
+from freeness.meanfield import kernels
 from freeness.network import mlp
+from freeness.training import LinearTraining
 
 BASE = ("--activation", "erf", "--depth", "3", "--width", "64", "--count", "20", "--steps", "30")
 

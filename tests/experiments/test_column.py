@@ -49,6 +49,7 @@ def trained_by_torch(cell, images):
         "sgd": lambda p: torch.optim.SGD(p, cell.rate),
         "momentum": lambda p: torch.optim.SGD(p, cell.rate, momentum=cell.momentum),
         "nesterov": lambda p: torch.optim.SGD(p, cell.rate, momentum=cell.momentum, nesterov=True),
+        "adamw": lambda p: torch.optim.AdamW(p, cell.rate, betas=(cell.momentum, 0.999), weight_decay=0.0),
         "adam": lambda p: torch.optim.Adam(p, cell.rate, betas=(cell.momentum, 0.999)),
     }[cell.optimizer]
     optimizer, loss = make(model.parameters()), loss_function(cell.loss)
@@ -73,6 +74,8 @@ CASES = [
     {"optimizer": "adam", "batch": 3, "sigma_b": 0.3},
     {"loss": "cross_entropy", "batch": 3, "sigma_b": 0.3},
     {"loss": "mse", "batch": 3},
+    {"loss": "binary_cross_entropy", "batch": 3},
+    {"optimizer": "adamw"},
     {"loss": "half_mean_squared_error", "activation_scale": 0.4, "weights": "gaussian"},
     {"activation_scale": 0.4, "batch": 2},
     {"activation": "hardtanh", "activation_scale": 0.1},

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 import freeness as fr
-from freeness.advice.analysis import Analysis, Comparison, LayerRow, LearningRate, Verdict
+from freeness.advice.analysis import Analysis, Comparison, LayerRow, Verdict
 from freeness.laws.distance import wasserstein
 from freeness.meanfield import ActivationSignal, DenseSignal
 from freeness.network import Dense, Haar
+from freeness.training import Rate
 
 
 def simulate(network: fr.Network, qhat0: float, seed: int) -> tuple[fr.Signals, np.ndarray, np.ndarray]:
@@ -58,9 +59,9 @@ def analysis_of(network: fr.Network, qhat0: float, seed: int = 0, title: str = "
         layers=tuple(_rows(network, found)),
         jacobian=compare(fr.predict_jacobian(network, realised=found), squares, "singular values of J"),
         fisher=compare(fr.predict_fisher(network, realised=found), gram, "dual Gram matrix"),
-        learning_rate=LearningRate(
-            2 / top, 0.7 / top, "Gradient descent stops contracting above 2/λ.", top, 0.0, 2.1 / top,
-            "half_squared_error", "sgd", 64,
+        learning_rate=Rate(
+            recommended=0.7 / top, bound=2 / top, sharpness=top, theory_bound=2.1 / top, batch=64,
+            reason="Gradient descent stops contracting above 2/λ.", loss="half_squared_error", optimizer="sgd",
         ),
         verdict=Verdict(
             "critical", True, ("The network is critical.", "It is isometric."), ("Keep this initialisation.",), (), "isometric"

@@ -20,13 +20,12 @@ from freeness.torch import (
     trace,
 )
 from freeness.torch.curvature_matrices import Matrix
-from freeness.torch.losses import Loss
 from freeness.torch.measure import _factors, _jacobian
 from freeness.torch.signals import layer_values
 from freeness.torch.steps import DenseStep
 from tests.torch.models import parameter_jacobian
 
-LOSSES: list[Loss] = ["half_squared_error", "half_mean_squared_error", "mse", "cross_entropy"]
+LOSSES = ["half_squared_error", "half_mean_squared_error", "mse", "cross_entropy", "binary_cross_entropy"]
 
 
 def mixed_model() -> nn.Sequential:
@@ -41,25 +40,29 @@ def perceptron() -> nn.Sequential:
     return nn.Sequential(nn.Linear(16, 7), nn.Tanh(), nn.Linear(7, 6), nn.ReLU(), nn.Linear(6, 3)).double()
 
 
-def data(loss: Loss, count: int = 9) -> tuple[Tensor, Tensor]:
+def data(loss: str, count: int = 9) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(6)
     inputs = torch.randn(count, 16, generator=generator, dtype=torch.float64)
     if loss == "cross_entropy":
         return inputs, torch.randint(0, 3, (count,), generator=generator)
-    return inputs, torch.randn(count, 3, generator=generator, dtype=torch.float64)
+    targets = torch.randn(count, 3, generator=generator, dtype=torch.float64)
+    return inputs, targets.sigmoid() if loss == "binary_cross_entropy" else targets
 
 
-def output_hessians(outputs: Tensor, loss: Loss) -> Tensor:
+def output_hessians(outputs: Tensor, loss: str) -> Tensor:
     """(B, C, C), Hessian of one sample's loss in its outputs."""
     count, classes = outputs.shape
     if loss == "cross_entropy":
         p = outputs.softmax(1)
         return torch.diag_embed(p) - p[:, :, None] * p[:, None, :]
+    if loss == "binary_cross_entropy":
+        p = outputs.sigmoid()
+        return torch.diag_embed(p * (1 - p)) / classes
     factor = {"half_squared_error": 1.0, "half_mean_squared_error": 1 / classes, "mse": 2 / classes}[loss]
     return factor * torch.eye(classes, dtype=outputs.dtype).expand(count, classes, classes)
 
 
-def dense_ggn(model: nn.Module, inputs: Tensor, loss: Loss) -> Tensor:
+def dense_ggn(model: nn.Module, inputs: Tensor, loss: str) -> Tensor:
     jacobian = parameter_jacobian(model, inputs).reshape(len(inputs), 3, -1)
     hessians = output_hessians(model(inputs).detach(), loss)
     return torch.einsum("bcp,bcd,bdq->pq", jacobian, hessians, jacobian) / len(inputs)
@@ -67,7 +70,7 @@ def dense_ggn(model: nn.Module, inputs: Tensor, loss: Loss) -> Tensor:
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("make", [perceptron, mixed_model])
-def test_sharpness_is_the_top_eigenvalue_of_the_dense_ggn(make: object, loss: Loss) -> None:
+def test_sharpness_is_the_top_eigenvalue_of_the_dense_ggn(make: object, loss: str) -> None:
     assert callable(make)
     model, (inputs, targets) = make(), data(loss)
     found = batch_sharpness(model, inputs, targets, loss)
@@ -78,7 +81,7 @@ def test_sharpness_is_the_top_eigenvalue_of_the_dense_ggn(make: object, loss: Lo
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_adam_sharpness_is_that_of_the_preconditioned_dense_ggn(loss: Loss) -> None:
+def test_adam_sharpness_is_that_of_the_preconditioned_dense_ggn(loss: str) -> None:
     model, (inputs, targets) = perceptron(), data(loss, 20)
     preconditioner = adam_preconditioner(model, inputs, targets, loss, AdamOptions(epsilon=1e-3))
     scale = preconditioner.rsqrt()
@@ -100,7 +103,7 @@ def test_adam_preconditioner_is_the_root_mean_square_of_mini_batch_gradients() -
     assert torch.allclose(found, torch.stack(squares).mean(0).sqrt() + 0.5)
 
 
-def batch_dual(traced: Trace, inputs: Tensor, loss: Loss) -> Tensor:
+def batch_dual(traced: Trace, inputs: Tensor, loss: str) -> Tensor:
     """(1/B) H^{1/2} J J^T H^{1/2} over samples and outputs, block by block from the layers; no torch.func anywhere."""
     passes = [layer_values(traced.chain, x) for x in inputs]
     factors = [_factors(traced, x) for x in inputs]
@@ -122,7 +125,7 @@ def batch_dual(traced: Trace, inputs: Tensor, loss: Loss) -> Tensor:
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_sharpness_equals_the_batch_dual_of_the_trace(loss: Loss) -> None:
+def test_sharpness_equals_the_batch_dual_of_the_trace(loss: str) -> None:
     model, (inputs, targets) = perceptron(), data(loss, 30)
     wanted = float(torch.linalg.eigvalsh(batch_dual(trace(model, inputs), inputs, loss))[-1])
     assert batch_sharpness(model, inputs, targets, loss).value == pytest.approx(wanted, rel=1e-8)
@@ -242,7 +245,7 @@ def test_bfloat16_models_are_measured_in_float32() -> None:
 
 
 @pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
-def test_outputs_that_depend_on_no_parameter_have_no_curvature(loss: Loss) -> None:
+def test_outputs_that_depend_on_no_parameter_have_no_curvature(loss: str) -> None:
     class Constant(nn.Linear):
         def forward(self, input: Tensor) -> Tensor:
             return input[:, :3].detach()

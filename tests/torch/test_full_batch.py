@@ -8,10 +8,11 @@ from torch import nn
 from freeness import InputError
 from freeness.advice import Training, batch_learning_rate
 from freeness.data import load_fashion_mnist
-from freeness.meanfield import LinearTraining, kernels
+from freeness.meanfield import kernels
 from freeness.network import mlp
 from freeness.torch import FullBatch, batch_sharpness, build, drawn_descents, full_batch_descent
 from freeness.torch.losses import loss_function
+from freeness.training import LinearTraining
 
 
 def small(seed=0):

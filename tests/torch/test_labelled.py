@@ -300,6 +300,8 @@ def test_labels_that_are_not_there_are_named_with_what_stands_in(tmp_path, model
     assert given.stand_in == "" and given.targets.tolist() == [0, 1, 2, 0, 1, 2, 0]
     assert without.stand_in == "random classes (uniform over the 3 outputs)" and without.described == "x.npy"
     assert load_labelled(str(tmp_path / "x.npy"), model, loss="mse").stand_in.startswith("random vectors")
+    bits = load_labelled(str(tmp_path / "x.npy"), model, loss="binary_cross_entropy")
+    assert bits.stand_in.startswith("random zeros and ones") and set(bits.targets.unique().tolist()) == {0.0, 1.0}
     assert load_labelled(str(tmp_path / "xy.npz"), model, loss="mse").stand_in == ""
 
 

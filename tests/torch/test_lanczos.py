@@ -23,7 +23,7 @@ from freeness.torch import (
 from freeness.torch.curvature_dual import dual_operator
 from freeness.torch.curvature_matrices import Matrix, curvature_operator
 from freeness.torch.lanczos import largest_eigenpair, spectral_estimate
-from freeness.torch.losses import Loss, loss_function
+from freeness.torch.losses import loss_function
 from tests.torch.test_curvature import data, dense_ggn, mixed_model, perceptron
 from tests.torch.test_zoo import COVERED
 from tests.torch.zoo import zoo_model
@@ -96,7 +96,7 @@ def test_estimated_spectra_of_models_agree_with_exact_ones(name: str) -> None:
             estimate_jacobian(traced, x)
 
 
-def dense(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss, matrix: Matrix) -> Tensor:
+def dense(model: nn.Module, inputs: Tensor, targets: Tensor, loss: str, matrix: Matrix) -> Tensor:
     """The curvature matrix by torch.func."""
     if matrix in ("ggn", "fisher"):
         return dense_ggn(model.eval(), inputs, loss)
@@ -118,7 +118,7 @@ def dense(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss, matrix:
 
 @pytest.mark.parametrize("loss", ["half_squared_error", "mse", "cross_entropy"])
 @pytest.mark.parametrize("matrix", ["ggn", "fisher", "hessian", "empirical_fisher"])
-def test_curvature_matrices_are_those_of_torch_func(matrix: Matrix, loss: Loss) -> None:
+def test_curvature_matrices_are_those_of_torch_func(matrix: Matrix, loss: str) -> None:
     model, (inputs, targets) = perceptron(), data(loss)
     eigenvalues = torch.linalg.eigvalsh(dense(model, inputs, targets, loss, matrix)).detach().numpy()
     assert batch_sharpness(model, inputs, targets, loss, CurvatureOptions(matrix)).value == pytest.approx(
@@ -131,7 +131,7 @@ def test_curvature_matrices_are_those_of_torch_func(matrix: Matrix, loss: Loss) 
 
 @pytest.mark.parametrize("loss", ["half_mean_squared_error", "cross_entropy"])
 @pytest.mark.parametrize("matrix", ["ggn", "empirical_fisher"])
-def test_a_curvature_matrix_and_its_dual_have_the_same_nonzero_eigenvalues(matrix: Matrix, loss: Loss) -> None:
+def test_a_curvature_matrix_and_its_dual_have_the_same_nonzero_eigenvalues(matrix: Matrix, loss: str) -> None:
     model, (inputs, targets) = perceptron().eval(), data(loss)
     wanted = torch.linalg.eigvalsh(dense(model, inputs, targets, loss, matrix)).detach().numpy()
     operator = curvature_operator(model, inputs, targets, loss, matrix)

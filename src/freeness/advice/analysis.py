@@ -9,6 +9,7 @@ from typing import Literal
 from freeness.laws import Atom
 from freeness.spectra.alternating_words import FreenessTest
 from freeness.spectra.records import Measurement, Prediction
+from freeness.training import Rate
 
 Phase = Literal["ordered", "critical", "chaotic"]
 CODE = "Run: "  # begins an advice that is code, as it stands
@@ -102,47 +103,6 @@ class FreenessOutcome:
 
 
 @dataclass(frozen=True)
-class LearningRate:
-    """The largest stable rate and the one to start from.
-
-    ``bound`` is where gradient descent on the linearised loss stops contracting, ``sharpness`` the measured λ_max of the
-    batch GGN (preconditioned for adam), ``theory_bound`` the bound from the predicted one-sample spectrum (None where
-    theory does not cover the network). Training leaves the linearised start: of the networks that ``recommended`` was fitted to,
-    a tenth broke below ``early`` and about a third below ``limit`` (None without such a fit). ``predicted_sharpness`` is what the
-    tangent kernel of the same inputs says in the place of ``sharpness`` (None where it was not asked). Where none was found,
-    ``known`` is False, the rates are NaN, and ``reason`` says why.
-    """
-
-    bound: float
-    recommended: float
-    reason: str
-    sharpness: float
-    sharpness_error: float
-    theory_bound: float | None
-    loss: str
-    optimizer: str
-    batch: int
-    limit: float | None = None
-    predicted_sharpness: float | None = None
-    early: float | None = None
-
-    @property
-    def known(self) -> bool:
-        """Whether there is a rate; otherwise ``reason`` is why not."""
-        return not math.isnan(self.recommended)
-
-    @property
-    def outlook(self) -> str:
-        """In words, up to where training is expected to go well."""
-        if self.limit is None or self.early is None:
-            return f"at the start, linearised, {self.optimizer} is stable below {self.bound:.3g}"
-        return (
-            f"of the networks that this was fitted to a tenth ended above their first loss below {self.early:.3g}, a third below "
-            f"{self.limit:.3g}"
-        )
-
-
-@dataclass(frozen=True)
 class Verdict:
     """In words: phase, isometry, and what to change; ``warnings`` are what speaks against trusting the numbers.
 
@@ -170,7 +130,7 @@ class Analysis:
     layers: tuple[LayerRow, ...]
     jacobian: Comparison
     fisher: Comparison
-    learning_rate: LearningRate
+    learning_rate: Rate
     verdict: Verdict
     uncovered: tuple[str, ...]
     parameters: int

@@ -15,20 +15,19 @@ Sources: Jacot, Gabriel, Hongler (2018); Karakida, Akaho, Amari (AISTATS 2019); 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import softmax
 
-from freeness.advice.learning_rate import as_descent, hessian_scale, start_fraction
 from freeness.advice.output_gram import output_gram
-from freeness.advice.random_batches import random_batch_bound
 from freeness.advice.theory_rate import Training, rate_shares, weighted_signals
 from freeness.errors import InputError
 from freeness.meanfield import Kernels, kernels, signals
 from freeness.network import Network
 from freeness.spectra import BatchFisher
+from freeness.training import CrossEntropy, Rate, random_batch_bound, rate_of_sharpness
 
 _DRAWS = 16  # of batches, and of outputs
 _HALF = 0.5  # of the bound at most, where noise that momentum keeps makes the usual start too large
@@ -39,27 +38,6 @@ _WIDE = (
 )
 
 
-@dataclass(frozen=True)
-class BatchRate:
-    """A learning rate for batches of given data, from theory.
-
-    ``sharpness``: λ_max of the GGN of a batch, the mean over drawn batches (and outputs), with its standard ``error``, 0 where
-    nothing is drawn; ``bound``: where the optimiser stops contracting, on random batches in mean square (single runs of the
-    linear model diverged at 1.0 to 1.6 times it); ``recommended``: to start from; ``samples``: in the data; ``assumptions``: what
-    the numbers rest on.
-    """
-
-    bound: float
-    recommended: float
-    sharpness: float
-    error: float
-    batch: int
-    samples: int
-    reason: str
-    evidence: str
-    assumptions: tuple[str, ...]
-
-
 def batch_learning_rate(
     network: Network,
     inputs: ArrayLike,
@@ -67,8 +45,11 @@ def batch_learning_rate(
     rng: np.random.Generator | None = None,
     *,
     found: Kernels | None = None,
-) -> BatchRate:
+) -> Rate:
     """The largest stable rate on batches of these inputs, and where to start; on all of them with ``batch`` their number.
+
+    The sharpness is the mean over drawn batches (and outputs), its error 0 where nothing is drawn. On random batches the bound is
+    that of contraction in mean square (single runs of the linear model diverged at 1.0 to 1.6 times it).
 
     Any architecture of which there are kernels: chains, residual, convolutional, normalised.
 
@@ -107,7 +88,7 @@ def batch_learning_rate(
     known = found or kernels(network, points, parametrisation=how.parametrisation)
     gram = _between(network, points, how)
     values, scale = _sharpnesses(known, gram, how, rng or np.random.default_rng(0))
-    descent = as_descent(how.optimizer)
+    descent = how.descent
     whole = how.batch == len(points)
     bound = descent.bound(float(values.mean())) if whole else random_batch_bound(known.ntk, how.batch, scale, descent)
     return _advised(values, bound, how, len(points), _assumptions(how, len(points), network))
@@ -128,10 +109,10 @@ def _between(network: Network, inputs: np.ndarray, how: Training) -> np.ndarray:
 def _sharpnesses(found: Kernels, gram: np.ndarray, how: Training, rng: np.random.Generator) -> tuple[np.ndarray, float]:
     """λ_max of drawn batches, with drawn outputs for cross-entropy; one number where nothing is drawn. And over that of Θ_B/B."""
     samples, outputs = len(found.ntk), len(gram)
-    moves = isinstance(how.loss, str) and how.loss == "cross_entropy"  # its Hessian depends on the outputs
+    moves = isinstance(how.criterion, CrossEntropy)  # its Hessian depends on the outputs
     if moves and outputs < 2:
         raise InputError("expected at least two outputs for cross_entropy, got one; add another class.")
-    scale = 1.0 if moves else hessian_scale(how.loss, outputs)
+    scale = 1.0 if moves else how.criterion.curvature(outputs)
     values, tops = [], []
     for _ in range(_DRAWS if moves or how.batch < samples else 1):
         part = found
@@ -145,39 +126,35 @@ def _sharpnesses(found: Kernels, gram: np.ndarray, how: Training, rng: np.random
     return np.array(values), float(np.mean(values) / np.mean(tops))
 
 
-def _advised(values: np.ndarray, bound: float, how: Training, samples: int, assumptions: tuple[str, ...]) -> BatchRate:
-    descent = as_descent(how.optimizer)
+def _advised(values: np.ndarray, bound: float, how: Training, samples: int, assumptions: tuple[str, ...]) -> Rate:
     sharpness = float(values.mean())
     error = float(values.std(ddof=1) / len(values) ** 0.5) if len(values) > 1 else 0.0
-    fraction, evidence = start_fraction(descent.optimizer)
-    usual = fraction * 2.0 / sharpness
-    recommended = min(usual, _HALF * bound)
-    loss = how.loss if isinstance(how.loss, str) else "the given loss"
+    usual = rate_of_sharpness(sharpness, how.criterion, how.descent, how.batch)
+    recommended = min(usual.recommended, _HALF * bound)
     which = f"all {samples} inputs" if how.batch == samples else f"batches of {how.batch} of {samples} inputs"
     spread = f" ± {error:.2g}" if error > 0 else ""
     reason = (
-        f"λ = {sharpness:.4g}{spread} is the largest eigenvalue of the GGN of {loss} over {which}, predicted from their tangent "
-        "kernel. "
+        f"λ = {sharpness:.4g}{spread} is the largest eigenvalue of the GGN of {how.criterion} over {which}, predicted from their "
+        "tangent kernel. "
     )
     if how.batch == samples:
-        reason += f"The linearised training contracts below {bound:.3g} = {descent.formula}. "
+        reason += f"The linearised training contracts below {bound:.3g} = {how.descent.formula}. "
     else:
         reason += f"On random batches the linearised training contracts in mean square below {bound:.3g}. "
     reason += (
-        f"Start at {fraction:g} × 2/λ = {usual:.3g}."
-        if usual <= _HALF * bound
-        else f"Start at half of it, {recommended:.3g}; {fraction:g} × 2/λ = {usual:.3g}, the usual start, is too near."
+        usual.reason
+        if recommended == usual.recommended
+        else f"Start at half of it, {recommended:.3g}; {usual.formula} = {usual.recommended:.3g}, the usual start, is too near."
     )
-    return BatchRate(
-        bound,
-        recommended,
-        sharpness,
-        error,
-        how.batch,
-        samples,
-        reason,
-        f"{evidence[0].upper()}{evidence[1:]}, with λ measured on a batch.",
-        assumptions,
+    return replace(
+        usual,
+        recommended=recommended,
+        bound=bound,
+        sharpness_error=error,
+        samples=samples,
+        reason=reason,
+        evidence=f"{usual.evidence[0].upper()}{usual.evidence[1:]}, with λ measured on a batch.",
+        assumptions=assumptions,
     )
 
 
@@ -192,6 +169,6 @@ def _assumptions(how: Training, samples: int, network: Network) -> tuple[str, ..
         found += (
             f"batches are drawn from these inputs without repetition, {_DRAWS} of them for λ and a new one at every step",
         )
-    if isinstance(how.loss, str) and how.loss == "cross_entropy":
+    if isinstance(how.criterion, CrossEntropy):
         found += (f"outputs at the start are Gaussian processes, drawn {_DRAWS} times",)
     return found

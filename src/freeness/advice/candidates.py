@@ -10,13 +10,14 @@ from itertools import pairwise
 import numpy as np
 
 from freeness.advice.largest import largest_eigenvalue
-from freeness.advice.theory_rate import TheoryRate, Training, theory_rate
+from freeness.advice.theory_rate import Training, theory_rate
 from freeness.advice.trade_off import KernelShares, kernel_shares
 from freeness.errors import InputError
 from freeness.laws import Law
 from freeness.meanfield import ActivationSignal, Signals, fixed_point, signals, variance_gain
 from freeness.network import Activation, ActivationFunction, Dense, Ensemble, Gaussian, Network, Operation
 from freeness.spectra import fisher_law, jacobian_law, layers_and_signals, weight_spread
+from freeness.training import Rate
 
 _CRITICAL = 1e-6  # |ln χ₁| a layer up to which correlations are said to travel any depth
 
@@ -127,7 +128,7 @@ class Candidate:
         return fisher_law(self.network, realised=self.signals)
 
     @cached_property
-    def learning_rate(self) -> TheoryRate:
+    def learning_rate(self) -> Rate:
         """The largest stable rate, and where to start."""
         return theory_rate(self.network, self.training, realised=self.signals)
 

@@ -20,7 +20,7 @@ import numpy as np
 from freeness.advice.activation import ChosenActivation, choose_activation
 from freeness.advice.candidates import Candidate, chain, usual_candidates
 from freeness.advice.reach import Reach, is_homogeneous, reach, reachable
-from freeness.advice.theory_rate import RateCurve, TheoryRate, Training, rate_curve
+from freeness.advice.theory_rate import RateCurve, Training, rate_curve
 from freeness.advice.trade_off import TradeOff, trade_off
 from freeness.errors import ConvergenceError, InputError, is_real, is_size
 from freeness.laws import Law
@@ -38,6 +38,7 @@ from freeness.meanfield import (
 )
 from freeness.network import ActivationFunction, Gaussian, Haar, Network, mlp
 from freeness.network import activation as activation_of
+from freeness.training import Rate
 
 Form = Literal["plain", "normalised", "dks", "tat"]
 _FORMS = ("plain", "normalised", "dks", "tat")
@@ -200,7 +201,7 @@ class Design:
         return self.itself.fisher
 
     @property
-    def learning_rate(self) -> TheoryRate:
+    def learning_rate(self) -> Rate:
         """The largest stable rate from theory, where to start, and why."""
         return self.itself.learning_rate
 

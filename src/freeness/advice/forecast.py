@@ -7,13 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from freeness.advice.batch_rate import BatchRate, batch_learning_rate
-from freeness.advice.learning_rate import KnownOptimizer
+from freeness.advice.batch_rate import batch_learning_rate
 from freeness.advice.theory_rate import Training
 from freeness.errors import InputError
-from freeness.meanfield import Kernels, LinearTraining, kernels
-from freeness.meanfield.linear_training import Directions, TrainingLoss
+from freeness.meanfield import Kernels, kernels
 from freeness.network import Network
+from freeness.training import CrossEntropy, Directions, LinearTraining, Loss, Rate, SquaredError, loss_of
 
 _DRAWS = 16  # of initial outputs, for cross-entropy
 _RECORDS = 100  # steps at which the curve is told
@@ -23,8 +22,8 @@ _ROUNDING = 1e-12  # of the first loss
 class RatePair(NamedTuple):
     """Of plain gradient descent and with momentum 0.9."""
 
-    plain: BatchRate
-    momentum: BatchRate
+    plain: Rate
+    momentum: Rate
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class ForecastOptions:
         batch: rates are told for batches of so many inputs as well.
     """
 
-    loss: TrainingLoss = "half_squared_error"
+    loss: Loss | str = "half_squared_error"
     rate: float | None = None
     steps: int = 500
     batch: int | None = None
@@ -83,7 +82,7 @@ class TrainingForecast:
     @property
     def directions(self) -> Directions | None:
         """Which eigen-directions are learnt when; None for cross-entropy, whose directions do not stay apart."""
-        return None if self.training.loss == "cross_entropy" else self.training.directions(self.rate)
+        return self.training.directions(self.rate) if isinstance(self.training.criterion, SquaredError) else None
 
 
 def forecast_training(
@@ -91,7 +90,7 @@ def forecast_training(
 ) -> TrainingForecast:
     """Predict full-batch gradient descent, in standard parametrisation, and the rates at which it is stable.
 
-    The curve is that of :class:`~freeness.meanfield.LinearTraining`, averaged over initial outputs; the rates are those of
+    The curve is that of :class:`~freeness.training.LinearTraining`, averaged over initial outputs; the rates are those of
     :func:`~freeness.advice.batch_learning_rate`.
 
     Args:
@@ -110,14 +109,14 @@ def forecast_training(
         (True, True, np.int64(20))
     """
     how = options or ForecastOptions()
-    if how.loss == "cross_entropy" and np.ndim(targets) == 2 and np.shape(targets)[1] < 2:
+    if isinstance(loss_of(how.loss), CrossEntropy) and np.ndim(targets) == 2 and np.shape(targets)[1] < 2:
         raise InputError(
             "expected at least two classes for cross_entropy, got one, which is learnt already; add another."
         )
     found = kernels(network, inputs, parametrisation="standard")
     training = LinearTraining(found.ntk, targets, loss=how.loss)
 
-    def rate(optimizer: KnownOptimizer, size: int) -> BatchRate:
+    def rate(optimizer: str, size: int) -> Rate:
         return batch_learning_rate(network, inputs, Training(how.loss, optimizer, batch=size), found=found)
 
     sizes = [len(inputs)] if how.batch is None else [len(inputs), how.batch]
@@ -129,7 +128,7 @@ def forecast_training(
 
 def _averaged(training: LinearTraining, found: Kernels, rate: float, at: np.ndarray) -> np.ndarray:
     """The training loss averaged over initial outputs of wide networks."""
-    if training.loss != "cross_entropy":
+    if isinstance(training.criterion, SquaredError):
         return training.averaged(found.nngp, rate, at)
     rng = np.random.default_rng(0)
     curves = []

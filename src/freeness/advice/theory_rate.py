@@ -10,21 +10,13 @@ Yang et al., Tensor Programs V (2022), table 3, for μP.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
 from freeness.advice.largest import LargestEigenvalue, largest_eigenvalue
-from freeness.advice.learning_rate import (
-    PRECONDITIONED,
-    Descent,
-    KnownOptimizer,
-    Loss,
-    as_descent,
-    hessian_scale,
-    start_fraction,
-)
 from freeness.advice.output_gram import output_gram
 from freeness.advice.reach import is_homogeneous
 from freeness.errors import InputError, is_real, is_size
@@ -33,6 +25,7 @@ from freeness.meanfield import ActivationSignal, DenseSignal, Signals, covarianc
 from freeness.moves import gains_after
 from freeness.network import Activation, Dense, Network
 from freeness.spectra import layers_and_signals, moves_of
+from freeness.training import SGD, LayerRate, Loss, Rate, loss_of, optimizer_of, rate_of_sharpness
 
 Parametrisation = Literal["standard", "ntk", "mup"]
 _PARAMETRISATIONS = ("standard", "ntk", "mup")
@@ -42,6 +35,10 @@ _TRIED = (
     "7 of 8 designed networks of 20 and 50 layers came within 0.02 of the best accuracy among factors 1/8 to 16 of it after one "
     "pass over Fashion-MNIST in batches of 32, and the 50-layer ReLU network did not"
 )
+_VOUCHED = (
+    "Linear theory vouches for that; training leaves its start, and freeness analyze recommends by trials for the model and "
+    "batch at hand, often several times as much."
+)
 
 
 @dataclass(frozen=True)
@@ -49,8 +46,9 @@ class Training:
     """How a network is to be trained.
 
     Args:
-        loss: averaged over the batch; for any other loss its Hessian in the outputs of one sample, C×C.
-        optimizer: a name, or a :class:`Descent` with its numbers.
+        loss: a name or a :class:`~freeness.training.Loss`, averaged over the batch; for any other loss its Hessian in the outputs
+            of one sample, C×C.
+        optimizer: a name, or a :class:`~freeness.training.SGD` with its numbers.
         batch: B, samples a step.
         correlation: of two inputs, x·x'/‖x‖²; with it a batch of B > 1 has its own bound, without it that of one sample, which
             is safe for every batch.
@@ -58,21 +56,15 @@ class Training:
         base_width: the width at which "mup" is the same as "standard".
     """
 
-    loss: Loss | np.ndarray = field(default="cross_entropy")
-    optimizer: KnownOptimizer | Descent = "sgd"
+    loss: Loss | str | np.ndarray = "cross_entropy"
+    optimizer: SGD | str = "sgd"
     batch: int = 1
     correlation: float | None = None
     parametrisation: Parametrisation = "standard"
     base_width: int = 128
 
     def __post_init__(self) -> None:
-        if isinstance(self.loss, str):
-            hessian_scale(self.loss, 1)  # refuses an unknown one
-        if as_descent(self.optimizer).optimizer in PRECONDITIONED:
-            raise InputError(
-                f"expected sgd, momentum or nesterov for a rate from theory alone, got {as_descent(self.optimizer).optimizer!r}, "
-                "whose preconditioner is made of gradients of a real model; take freeness.torch.analyze for it."
-            )
+        _ = self.criterion, self.descent  # refuse what they do not know
         if not (is_size(self.batch) and is_size(self.base_width)):
             raise InputError(
                 f"expected a batch and a base width, whole numbers ≥ 1, got {self.batch!r} and {self.base_width!r}; correct them."
@@ -84,38 +76,26 @@ class Training:
                 f"expected a parametrisation among {', '.join(_PARAMETRISATIONS)}, got {self.parametrisation!r}; choose one."
             )
 
+    @cached_property
+    def criterion(self) -> Loss:
+        """The loss itself."""
+        return loss_of(self.loss)
 
-class LayerRate(NamedTuple):
-    """The rates of one layer's weights and biases in torch's own parametrisation (one group of the optimiser each)."""
-
-    name: str
-    weights: float
-    biases: float
-
-
-@dataclass(frozen=True)
-class TheoryRate:
-    """A learning rate from theory.
-
-    ``bound``: where the linearised training stops contracting; ``recommended``: to start from; ``sharpness``: λ_max of the GGN
-    whose inverse they are, ``mean`` its mean over the outputs; ``formula``: how the bound depends on width and depth; ``layers``:
-    the recommended rates layer by layer; ``evidence``: what the recommended fraction rests on.
-    """
-
-    bound: float
-    recommended: float
-    sharpness: float
-    mean: float
-    formula: str
-    reason: str
-    evidence: str
-    layers: tuple[LayerRate, ...]
-    parametrisation: Parametrisation
+    @property
+    def descent(self) -> SGD:
+        """The optimiser itself."""
+        found = optimizer_of(self.optimizer)
+        if not isinstance(found, SGD):
+            raise InputError(
+                f"expected sgd, momentum or nesterov for a rate from theory alone, got {found.name!r}, whose preconditioner is "
+                "made of gradients of a real model; take freeness.torch.analyze for it."
+            )
+        return found
 
 
 def theory_rate(
     network: Network, training: Training | None = None, qhat0: float = 1.0, *, realised: Signals | None = None
-) -> TheoryRate:
+) -> Rate:
     """The largest stable rate of a chain by the predicted spectrum of its Fisher dual, and where to start.
 
     Args:
@@ -134,9 +114,7 @@ def theory_rate(
         0.25
     """
     how = training or Training()
-    descent = as_descent(how.optimizer)
     outputs = network.dense[-1].fan_out if network.dense else 1
-    hessian = hessian_scale(how.loss, outputs)
     used = parametrised(network, how)
     found = realised or signals(used, qhat0)
     shares = rate_shares(used, how)
@@ -144,27 +122,18 @@ def theory_rate(
     of_batch = None
     if how.batch > 1 and how.correlation is not None:
         of_batch = max(_of_batch(used, found, shares, how), single.value / how.batch)  # its own sample's share at least
-    sharpness = hessian * (single.value if of_batch is None else of_batch)
-    bound = descent.bound(sharpness)
-    fraction, evidence = start_fraction(descent.optimizer)
-    rate = fraction * 2.0 / sharpness
-    rates = tuple(LayerRate(share.name, rate * share.weights, rate * share.biases) for share in shares)
-    reason = _reason(how, descent, (sharpness, bound), _why(single, mean, used, of_batch is not None))
-    reason += (
-        f" Start at {fraction:g} × 2/λ = {rate:.3g}. Linear theory vouches for that; training leaves its start, and "
-        "freeness analyze recommends by trials for the model and batch at hand, often several times as much."
-    )
-    formula = _formula(used, found, how, shares)
-    return TheoryRate(
-        bound,
-        rate,
-        sharpness,
-        hessian * mean,
-        formula,
-        reason,
-        _evidence(evidence, used, of_batch is not None),
-        rates,
-        how.parametrisation,
+    sharpness = how.criterion.curvature(outputs) * (single.value if of_batch is None else of_batch)
+    usual = rate_of_sharpness(sharpness, how.criterion, how.descent, how.batch)
+    rate = usual.recommended
+    why = _why(single, mean, used, of_batch is not None)
+    return replace(
+        usual,
+        reason=f"{_reason(how, usual, why)} {usual.reason} {_VOUCHED}",
+        evidence=_evidence(usual.evidence, used, of_batch is not None),
+        mean=how.criterion.curvature(outputs) * mean,
+        formula=_formula(used, found, how, shares),
+        layers=tuple(LayerRate(share.name, rate * share.weights, rate * share.biases) for share in shares),
+        parametrisation=how.parametrisation,
     )
 
 
@@ -337,9 +306,7 @@ def _why(top: LargestEigenvalue, mean: float, network: Network, batch: bool) -> 
     return why
 
 
-def _reason(how: Training, descent: Descent, numbers: tuple[float, float], why: str) -> str:
-    sharpness, bound = numbers
-    loss = how.loss if isinstance(how.loss, str) else "the given loss"
+def _reason(how: Training, rate: Rate, why: str) -> str:
     if how.batch == 1:
         samples = "one sample"
     elif how.correlation is None:
@@ -347,14 +314,14 @@ def _reason(how: Training, descent: Descent, numbers: tuple[float, float], why: 
     else:
         samples = f"a batch of {how.batch} inputs of correlation {how.correlation:g}"
     unit = {"standard": "", "ntk": " in NTK parametrisation", "mup": " in μP"}[how.parametrisation]
-    noisy = how.batch > 1 and descent.optimizer != "sgd" and descent.momentum > 0
+    noisy = how.batch > 1 and how.descent.momentum > 0
     caution = (
         " That is so on one batch taken again and again; momentum keeps the noise of random batches and bears less on them, "
         "which batch_learning_rate computes from the inputs."
     )
     return (
-        f"λ = {sharpness:.4g} is the predicted largest eigenvalue of the GGN of {loss}{unit} for {samples}: {why}. The "
-        f"linearised training contracts below {bound:.3g} = {descent.formula}.{caution if noisy else ''}"
+        f"λ = {rate.sharpness:.4g} is the predicted largest eigenvalue of the GGN of {how.criterion}{unit} for {samples}: {why}. "
+        f"The linearised training contracts below {rate.bound:.3g} = {how.descent.formula}.{caution if noisy else ''}"
     )
 
 
@@ -376,9 +343,9 @@ def _evidence(text: str, network: Network, of_batch: bool) -> str:
 def _formula(network: Network, found: Signals, how: Training, shares: tuple[LayerRate, ...]) -> str:
     """The bound by its leading terms, with this network's numbers; exact in the mean over the outputs."""
     outputs = network.dense[-1].fan_out
-    h = hessian_scale(how.loss, outputs)
+    h = how.criterion.curvature(outputs)
     total = _total(shares, layer_means(network, found))
-    factor = as_descent(how.optimizer).bound(1.0) if as_descent(how.optimizer).weight_decay == 0 else 2.0
+    factor = how.descent.bound(1.0) if how.descent.weight_decay == 0 else 2.0
     if how.parametrisation != "standard":
         name = {"ntk": "NTK", "mup": "μP"}[how.parametrisation]
         return (

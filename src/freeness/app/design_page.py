@@ -9,9 +9,8 @@ from typing import Any, get_args
 
 from nicegui import ui
 
-from freeness.advice import Descent, Design, DesignOptions, TradeOff, Training, design
+from freeness.advice import Design, DesignOptions, TradeOff, Training, design
 from freeness.advice.design import Form as ActivationForm
-from freeness.advice.learning_rate import Loss
 from freeness.app.address import Choice, Number, Value
 from freeness.app.figure import Figure, Producer, download_buttons
 from freeness.app.form import Form
@@ -33,6 +32,7 @@ from freeness.show import (
     picture_bytes,
     trade_off_picture,
 )
+from freeness.training import loss_names
 
 FIELDS = {
     "depth": Number(50, 1, 200, whole=True),  # deeper ones take longer than a page may; the command has no limit
@@ -41,7 +41,7 @@ FIELDS = {
     "isometry": Number(0.25, 0.0, 100.0),
     "weights": Choice("haar", ("haar", "gaussian")),
     "form": Choice("plain", get_args(ActivationForm)),
-    "loss": Choice("cross_entropy", get_args(Loss)),
+    "loss": Choice("cross_entropy", loss_names()),
     "optimizer": Choice("sgd", ("sgd", "momentum", "nesterov")),
 }
 
@@ -139,7 +139,7 @@ def _answered(values: dict[str, Value]) -> _Answer:
     taken: Any = values  # the library says which words it takes
     isometry = float(taken["isometry"]) or None
     options = DesignOptions(taken["weights"], taken["form"])
-    training = Training(taken["loss"], Descent(taken["optimizer"]))
+    training = Training(taken["loss"], taken["optimizer"])
     plan = design(taken["depth"], taken["width"], taken["activation"], isometry, options, training)
     curve = plan.trade_off() if plan.depth > 1 else None
     bent = curve is not None and bool((curve.spread > 0).any())  # a linear network pays nothing

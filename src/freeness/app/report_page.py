@@ -7,12 +7,11 @@ import tempfile
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from nicegui import ui
 from nicegui.events import UploadEventArguments
 
-from freeness.advice.learning_rate import Loss, Optimizer
 from freeness.app.address import Choice, Number
 from freeness.app.background import Background
 from freeness.app.figure import Producer, download_buttons
@@ -21,6 +20,7 @@ from freeness.app.frame import Refusals, frame
 from freeness.app.worker import Worker
 from freeness.errors import FreenessError, InputError
 from freeness.network import activation_names
+from freeness.training import loss_names, optimizer_names
 
 MOST_BYTES = 64 * 2**20  # of an upload
 _BUNDLED = "bundled"
@@ -48,8 +48,8 @@ def report_page(heavy: Worker, checking: Worker, models: Sequence[str]) -> None:
         "sigma_w": Number(1.0, 0.05, 4.0),
         "sigma_b": Number(0.0, 0.0, 2.0),
         "data": Choice("fashion-mnist", ("fashion-mnist", "gaussian")),
-        "loss": Choice("cross_entropy", get_args(Loss)),
-        "optimizer": Choice("sgd", get_args(Optimizer)),
+        "loss": Choice("cross_entropy", loss_names()),
+        "optimizer": Choice("sgd", optimizer_names()),
     }
     lead = "Predicted and measured spectra, verdict and learning rate of a model, as freeness analyze writes them."
     with frame("/report", "Report", lead):

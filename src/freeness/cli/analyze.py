@@ -6,19 +6,19 @@ import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Annotated, cast, get_args
+from typing import Annotated
 
 import typer
 
 from freeness.advice.analysis import Analysis
-from freeness.advice.learning_rate import KnownOptimizer, Loss
 from freeness.cli.data_option import DATA_OPTION, note_code
 from freeness.cli.demo import DEFAULT_OUT
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.output import progress_bar, stderr, stdout
 from freeness.show import dump_json, print_answer, schema_text
+from freeness.training import loss_names, optimizer_names
 
-_LOSSES, _OPTIMIZERS = get_args(Loss), get_args(KnownOptimizer)
+_LOSSES, _OPTIMIZERS = loss_names(), optimizer_names()
 
 
 def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
@@ -119,11 +119,11 @@ def analyze_command(
         network = load_model(model, seed)
         if weights is not None:
             load_weights(network, weights)
-        loaded = load_batch(data, network, seed, cast(Loss, loss), output)
+        loaded = load_batch(data, network, seed, loss, output)
         options = AnalyzeOptions(
             sample=sample,
-            loss=cast(Loss, loss),
-            optimizer=cast(KnownOptimizer, optimizer),
+            loss=loss,
+            optimizer=optimizer,
             batch=batch,
             seed=seed,
             device=device,

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 
-from freeness.advice import Descent, DesignOptions, Training, design
+from freeness.advice import DesignOptions, Training, design
 from freeness.advice.design import Form
-from freeness.advice.learning_rate import KnownOptimizer, Loss
 from freeness.advice.theory_rate import Parametrisation
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.files import check_files, check_picture, named_numbers
@@ -19,13 +18,14 @@ from freeness.cli.output import Outputs, stderr
 from freeness.errors import InputError
 from freeness.gaussian import activation as activation_of
 from freeness.show import document_of, trade_off_picture
+from freeness.training import loss_names, optimizer_of
 
 if TYPE_CHECKING:
     from freeness.torch import AppliedDesign
 
 SCHEMA_VERSION = 1
 _WIDTH, _ACTIVATION = 512, "tanh"
-_LOSSES = ", ".join(get_args(Loss))
+_LOSSES = ", ".join(loss_names())
 _FORMS = ", ".join(get_args(Form))
 _PARAMETRISATIONS = ", ".join(get_args(Parametrisation))
 
@@ -87,8 +87,8 @@ def design_command(
         )
     _check_folder(save)
     options = DesignOptions(_typed(weights), _typed(form), qhat0, scale_inputs)
-    descent = Descent(cast(KnownOptimizer, optimizer), momentum, weight_decay)
-    training = Training(cast(Loss, loss), descent, batch, correlation, cast(Parametrisation, parametrisation))
+    descent: Any = optimizer_of(optimizer, momentum, weight_decay)
+    training = Training(loss, descent, batch, correlation, cast(Parametrisation, parametrisation))
     parameters = named_numbers(parameter or [], "--parameter")
     outputs = Outputs(json)
     if apply is not None:

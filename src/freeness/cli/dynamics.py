@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, cast, get_args
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -18,11 +18,11 @@ from freeness.cli.output import Outputs
 from freeness.data import Loaded, numbers_of, read_arrays
 from freeness.errors import InputError
 from freeness.gaussian import activation as activation_of
-from freeness.meanfield.linear_training import TrainingLoss
 from freeness.show import Answer, answer_of, document_of, forecast_picture
+from freeness.training import loss_names, loss_of
 
 SCHEMA_VERSION = 1
-_LOSSES = ", ".join(get_args(TrainingLoss))
+_LOSSES = ", ".join(loss_names())
 _CLASSES = 10_000
 
 
@@ -65,15 +65,14 @@ def dynamics_command(
     """
     check_picture(out)
     check_files(out, None if json in (None, "-") else Path(json))
-    if loss not in get_args(TrainingLoss):
-        raise InputError(f"expected a loss among {_LOSSES}, got {loss!r}; choose one.")
+    criterion = loss_of(loss)
     rows = rows_of(data, count)
     inputs, source, aims = rows.inputs, rows.described, _aims(rows, targets, count)
     inputs = scaled(inputs)
     function = activation_of(activation, **named_numbers(parameter or [], "--parameter"))
     sizes = Sizes(inputs.shape[1], width, aims.shape[1])
     network = wide_network(sizes, function, depth, (sigma_w, sigma_b), residual)
-    told = forecast_training(network, inputs, aims, ForecastOptions(cast(TrainingLoss, loss), rate, steps, batch))
+    told = forecast_training(network, inputs, aims, ForecastOptions(criterion, rate, steps, batch))
     if measure:
         with needs_extra("torch"):
             from freeness.torch import measure_training
@@ -86,7 +85,7 @@ def dynamics_command(
 
 def _from(source: str, told: TrainingForecast) -> Answer:
     answer = answer_of(told)
-    title = f"Training on {len(told.inputs)} inputs from {source}, {told.training.loss}"
+    title = f"Training on {len(told.inputs)} inputs from {source}, {told.training.criterion}"
     return replace(answer, title=title)
 
 

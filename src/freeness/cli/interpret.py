@@ -15,7 +15,6 @@ from freeness.show import document_of
 
 if TYPE_CHECKING:
     from freeness.interpret.fashion import Start
-    from freeness.interpret.rate import Optimizer
 
 SCHEMA_VERSION = 1
 DEFAULT_OUT = Path("freeness-interpretation")
@@ -74,7 +73,7 @@ def interpret_command(
             model, started = load_checkpoint(checkpoint)
             told = tell_of(model, started, folder, chosen, share, progress)
         else:
-            how = (images, epochs, batch, cast("Optimizer", optimizer), rate, seed, folder)
+            how = (images, epochs, batch, optimizer, rate, seed, folder)
             recipe = Recipe(depth, activation, cast("Start", start), *how)
             model, told = train_and_tell(recipe, chosen, share, progress)
     if save is not None:

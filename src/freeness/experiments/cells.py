@@ -13,6 +13,7 @@ from freeness.errors import InputError
 from freeness.experiments.specification import Cell, DesignSpecification, SweepSpecification
 from freeness.meanfield import isometric_point
 from freeness.network import ActivationFunction, AffineImage, Dense, Network, activation, affine_image, mlp
+from freeness.training import optimizer_of
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def bounds(cell: Cell, facts: DataFacts) -> tuple[float, float]:
         [0.5, 0.5]
     """
     network = network_of(cell)
-    optimizer = "sgd" if cell.optimizer == "adam" else cell.optimizer
+    optimizer = "sgd" if optimizer_of(cell.optimizer).preconditioned else cell.optimizer
     one = theory_rate(network, Training(cell.loss, optimizer), facts.qhat0).bound
     if cell.batch == 1:
         return one, one

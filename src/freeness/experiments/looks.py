@@ -13,6 +13,7 @@ from freeness.experiments.data import Images
 from freeness.experiments.losses import loss_and_pull
 from freeness.experiments.specification import Cell
 from freeness.torch import batch_sharpness, freeness_test
+from freeness.training import CrossEntropy, loss_of
 
 _AT_ONCE = 1000  # images of a forward pass
 _SHARPNESS_BATCH = 64  # images, unless the batch of training is larger
@@ -71,7 +72,7 @@ def _first(images: Images, count: int) -> tuple[Tensor, Tensor]:
 
 def _sharpness(model: nn.Module, cell: Cell, train: Images) -> float | None:
     x, y = _first(train, max(_SHARPNESS_BATCH, cell.batch) if cell.batch > 1 else 1)
-    targets = y if cell.loss == "cross_entropy" else nn.functional.one_hot(y, cell.outputs).to(x)
+    targets = y if isinstance(loss_of(cell.loss), CrossEntropy) else nn.functional.one_hot(y, cell.outputs).to(x)
     model.requires_grad_(True)
     try:
         return batch_sharpness(model, x, targets, cell.loss).value

@@ -12,13 +12,13 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from freeness.advice.learning_rate import Loss, Optimizer
 from freeness.data import Scaling, source_of
 from freeness.errors import InputError
 from freeness.files import read_text
 from freeness.network import activation
+from freeness.training import Optimizer, loss_of, optimizer_of
 
 RESULT_SCHEMA = 1  # of what a cell's result holds; part of its key
 
@@ -27,6 +27,18 @@ RateUnit = Literal["two_over_depth", "bound", "absolute"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Size = Annotated[int, Field(ge=1, le=10**9)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+def _named_loss(name: str) -> str:
+    return loss_of(name).name
+
+
+def _named_optimizer(name: str) -> str:
+    return optimizer_of(name).name
+
+
+LossName = Annotated[str, AfterValidator(_named_loss)]
+OptimizerName = Annotated[str, AfterValidator(_named_optimizer)]
 
 
 class _Record(BaseModel):
@@ -109,8 +121,8 @@ class SweepSpecification(_Record):
     steps: Size
     batch: Size = 1
     evaluate: tuple[Annotated[int, Field(ge=0)], ...] = ()
-    loss: Loss = "half_squared_error"
-    optimizer: Optimizer = "sgd"
+    loss: LossName = "half_squared_error"
+    optimizer: OptimizerName = "sgd"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     metrics: tuple[Metric, ...] = ()
     diverged_above: Positive = 1e6
@@ -129,8 +141,10 @@ class SweepSpecification(_Record):
         looks = self.evaluate or (self.steps,)
         if list(looks) != sorted(set(looks)) or looks[-1] > self.steps:
             raise ValueError(f"expected evaluate to ascend up to {self.steps} steps, got {list(looks)}; sort it")
-        if self.rates.unit == "bound" and self.optimizer == "adam":
-            raise ValueError("expected absolute rates with adam, got multiples of a bound; theory has none for it")
+        if self.rates.unit == "bound" and optimizer_of(self.optimizer).preconditioned:
+            raise ValueError(
+                f"expected absolute rates with {self.optimizer}, got multiples of a bound; theory has none for it"
+            )
         object.__setattr__(self, "evaluate", looks)
         return self
 
@@ -167,8 +181,8 @@ class Cell(_Record):
     steps: Size
     batch: Size = 1
     evaluate: tuple[int, ...]
-    loss: Loss = "half_squared_error"
-    optimizer: Optimizer = "sgd"
+    loss: LossName = "half_squared_error"
+    optimizer: OptimizerName = "sgd"
     momentum: float = 0.9
     metrics: tuple[Metric, ...] = ()
     diverged_above: Positive = 1e6
@@ -178,6 +192,11 @@ class Cell(_Record):
     def key(self) -> str:
         """SHA-256 of the cell's canonical JSON and of the schema of its result."""
         return _digest({"schema": RESULT_SCHEMA, **self.model_dump(mode="json")})
+
+    @property
+    def descent(self) -> Optimizer:
+        """The optimiser with the cell's β."""
+        return optimizer_of(self.optimizer, self.momentum)
 
     @property
     def column(self) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import singledispatch
 
 import torch
 from torch import Tensor
 
+from freeness.errors import InputError
 from freeness.experiments.specification import Cell
-
-_SECOND, _EPSILON = 0.999, 1e-8  # β₂ and ε of adam, torch's
+from freeness.training import SGD, Adam, Optimizer
 
 
 @dataclass(eq=False)
@@ -19,8 +20,7 @@ class Update:
     Plain gradient descent writes W - η dᵀx without forming the gradient.
     """
 
-    kind: str
-    beta: float
+    optimizer: Optimizer
     rates: Tensor
     state: dict[tuple[str, int], list[Tensor]] = field(default_factory=dict)
     count: int = 0
@@ -38,7 +38,7 @@ class Update:
             d: (M, B, out).
             x: (M, B, in).
         """
-        if self.kind != "sgd":
+        if self.optimizer != SGD():
             self._moved("weight", place, weight, torch.bmm(d.transpose(1, 2), x))
         elif d.shape[1] == 1:  # an outer product; a batched product of one member takes other code than of several
             weight.addcmul_((d * -self.rates).transpose(1, 2), x)
@@ -62,25 +62,65 @@ class Update:
             chosen: their rows.
         """
         state = {name: [tensor[chosen] for tensor in kept] for name, kept in self.state.items()}
-        return Update(self.kind, self.beta, self.rates[chosen], state, self.count)
+        return Update(self.optimizer, self.rates[chosen], state, self.count)
 
     def _moved(self, name: str, place: int, parameter: Tensor, gradient: Tensor) -> None:
-        if self.kind == "sgd":
-            parameter.sub_(self.rates * gradient)
-        elif self.kind == "adam":
-            first, second = self._kept(name, place, gradient, 2)
-            first.mul_(self.beta).add_(gradient * (1 - self.beta))
-            second.mul_(_SECOND).add_(gradient.square() * (1 - _SECOND))
-            root = (second / (1 - _SECOND**self.count)).sqrt_().add_(_EPSILON)
-            parameter.sub_(self.rates * (first / (1 - self.beta**self.count)) / root)
-        else:
-            (kept,) = self._kept(name, place, gradient, 1)
-            kept.mul_(self.beta).add_(gradient)
-            parameter.sub_(self.rates * (gradient + self.beta * kept if self.kind == "nesterov" else kept))
+        kept = self.state.setdefault((name, place), [])
+        parameter.sub_(step(self.optimizer, self.rates, gradient, kept, self.count))
 
-    def _kept(self, name: str, place: int, gradient: Tensor, how_many: int) -> list[Tensor]:
-        fresh = [torch.zeros_like(gradient) for _ in range(how_many)]
-        return self.state.setdefault((name, place), fresh)
+
+@singledispatch
+def step(optimizer: Optimizer, rates: Tensor, gradient: Tensor, kept: list[Tensor], count: int) -> Tensor:
+    """What a step takes off a parameter; register that of your own optimiser.
+
+    Args:
+        optimizer: with its numbers.
+        rates: of the members.
+        gradient: of the parameter.
+        kept: what is remembered of it, changed in place; empty at first.
+        count: of steps, from 1.
+
+    Raises:
+        InputError: no such step is registered.
+
+    Example:
+        >>> kept = []
+        >>> [float(step(SGD(momentum=0.5), torch.ones(()), torch.ones(()), kept, count)) for count in (1, 2)]
+        [1.0, 1.5]
+    """
+    raise InputError(f"expected an optimizer that sweeps train with, got {optimizer}; choose sgd, momentum or adam.")
+
+
+@step.register
+def _(optimizer: SGD, rates: Tensor, gradient: Tensor, kept: list[Tensor], count: int) -> Tensor:
+    _without_decay(optimizer.weight_decay)
+    if optimizer.momentum == 0:
+        return rates * gradient
+    velocity = _remembered(kept, gradient, 1)[0]
+    velocity.mul_(optimizer.momentum).add_(gradient)
+    return rates * (gradient + optimizer.momentum * velocity if optimizer.nesterov else velocity)
+
+
+@step.register
+def _(optimizer: Adam, rates: Tensor, gradient: Tensor, kept: list[Tensor], count: int) -> Tensor:
+    _without_decay(optimizer.weight_decay)
+    first, second = _remembered(kept, gradient, 2)
+    beta, beta2 = optimizer.beta1, optimizer.beta2
+    first.mul_(beta).add_(gradient * (1 - beta))
+    second.mul_(beta2).add_(gradient.square() * (1 - beta2))
+    root = (second / (1 - beta2**count)).sqrt_().add_(optimizer.epsilon)
+    return rates * (first / (1 - beta**count)) / root
+
+
+def _remembered(kept: list[Tensor], gradient: Tensor, how_many: int) -> list[Tensor]:
+    if not kept:
+        kept += [torch.zeros_like(gradient) for _ in range(how_many)]
+    return kept
+
+
+def _without_decay(decay: float) -> None:
+    if decay > 0:
+        raise InputError(f"expected no weight decay in a sweep, got {decay:g}; leave it out.")
 
 
 def update_of(cell: Cell, rates: Tensor) -> Update:
@@ -90,4 +130,4 @@ def update_of(cell: Cell, rates: Tensor) -> Update:
         cell: names it, with β (β₁ of adam).
         rates: (M, 1, 1).
     """
-    return Update(cell.optimizer, cell.momentum, rates)
+    return Update(cell.descent, rates)

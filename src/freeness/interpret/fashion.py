@@ -15,11 +15,11 @@ from freeness.data import CLASSES, FashionMnist, Loaded, load
 from freeness.errors import InputError, is_size
 from freeness.interpret.along_training import TrainingWatch
 from freeness.interpret.identity_mlp import IdentityMLP
-from freeness.interpret.rate import Optimizer
 from freeness.interpret.story import Interpretation, Labelled, StoryOptions, tell
 from freeness.interpret.training import FitOptions, fit
 from freeness.torch import initialize_
 from freeness.torch.sampling import seeded_generator
+from freeness.training import SGD
 
 Start = Literal["identity", "haar", "gaussian"]
 _STARTS = ("identity", "haar", "gaussian")
@@ -48,7 +48,7 @@ class Recipe:
     images: int | None = None
     epochs: int = 2
     batch: int = 32
-    optimizer: Optimizer = "momentum"
+    optimizer: SGD | str = "momentum"
     rate: float | None = None
     seed: int = 0
     directory: Path | None = None

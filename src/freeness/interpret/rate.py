@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
 import torch
 from torch import Tensor, nn
 
-from freeness.advice import Curvature, LearningRate
-from freeness.advice.learning_rate import learning_rate
 from freeness.errors import InputError
 from freeness.interpret.identity_mlp import IdentityMLP
 from freeness.torch import batch_sharpness, untouched
+from freeness.training import SGD, Curvature, Rate, measured_rate, optimizer_of
 
-Optimizer = Literal["sgd", "momentum", "nesterov"]
-OPTIMIZERS = get_args(Optimizer)
 _SAMPLES = 64
 
 
-def designed_rate(model: nn.Module, inputs: Tensor, labels: Tensor, optimizer: Optimizer = "sgd") -> LearningRate:
+def designed_rate(model: nn.Module, inputs: Tensor, labels: Tensor, optimizer: SGD | str = "sgd") -> Rate:
     """Bound and start of the learning rate by cross-entropy's curvature on (at most 64 samples of) a batch.
 
     Args:
@@ -30,7 +25,7 @@ def designed_rate(model: nn.Module, inputs: Tensor, labels: Tensor, optimizer: O
     Raises:
         InputError: as :func:`freeness.torch.batch_sharpness`, or another optimizer.
 
-    Source: theory.md §7; the fraction of 2/λ is that of :func:`freeness.advice.stable_rate`'s evidence.
+    Source: theory.md §7; the fraction of 2/λ is that of :func:`freeness.training.measured_rate`.
 
     Example:
         >>> model = IdentityMLP(4, classes=2, depth=3)
@@ -38,15 +33,29 @@ def designed_rate(model: nn.Module, inputs: Tensor, labels: Tensor, optimizer: O
         >>> round(rate.sharpness, 6)  # (1/K)·λ_max of Σ_l (x_a·x_b + 1)/B = (1/2)·3·(1 + 4)/4
         1.875
     """
-    if optimizer not in OPTIMIZERS:
-        raise InputError(f"expected the optimizer {', '.join(OPTIMIZERS)}, got {optimizer!r}; choose one.")
+    descent = descent_of(optimizer)
     x, y = inputs[:_SAMPLES], labels[:_SAMPLES]
     if isinstance(model, IdentityMLP):
         value, error = dual_sharpness(model, x), 0.0
     else:
         value, error = batch_sharpness(model, x, y, "cross_entropy")
-    outputs = int(y.max()) + 1  # asked for by theory only, which is not consulted here
-    return learning_rate(Curvature(value, error, len(x)), "cross_entropy", optimizer, outputs)
+    return measured_rate(Curvature(value, error, len(x)), "cross_entropy", descent)
+
+
+def descent_of(optimizer: SGD | str) -> SGD:
+    """Gradient descent from its name.
+
+    Raises:
+        InputError: another optimizer.
+
+    Example:
+        >>> descent_of("momentum").momentum
+        0.9
+    """
+    found = optimizer_of(optimizer)
+    if not isinstance(found, SGD):
+        raise InputError(f"expected the optimizer sgd, momentum or nesterov, got {found}; choose one.")
+    return found
 
 
 def dual_sharpness(model: IdentityMLP, inputs: Tensor) -> float:

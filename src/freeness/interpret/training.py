@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from freeness.advice import Descent, LearningRate
 from freeness.advice.progress import Progress, Report
 from freeness.errors import InputError, is_real, is_size
-from freeness.interpret.rate import OPTIMIZERS, Optimizer, designed_rate
+from freeness.interpret.rate import descent_of, designed_rate
+from freeness.training import SGD, Rate
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 Watch = Callable[[int], object]
@@ -31,15 +31,14 @@ class FitOptions:
     """
 
     epochs: int = 2
-    optimizer: Optimizer = "sgd"
+    optimizer: SGD | str = "sgd"
     rate: float | None = None
     watch: Watch | None = None
 
     def __post_init__(self) -> None:
         if not is_size(self.epochs):
             raise InputError(f"expected a whole number of epochs ≥ 1, got {self.epochs!r}; correct it.")
-        if self.optimizer not in OPTIMIZERS:
-            raise InputError(f"expected the optimizer {', '.join(OPTIMIZERS)}, got {self.optimizer!r}; choose one.")
+        descent_of(self.optimizer)
         if self.rate is not None and not (is_real(self.rate) and self.rate > 0):
             raise InputError(f"expected a learning rate > 0, got {self.rate!r}; leave it out to have it designed.")
 
@@ -49,7 +48,7 @@ class Fit:
     """The rate and where it is from (None if it was given), the mean loss of every pass, steps and seconds."""
 
     rate: float
-    designed: LearningRate | None
+    designed: Rate | None
     losses: tuple[float, ...]
     steps: int
     seconds: float
@@ -85,8 +84,8 @@ def fit(model: nn.Module, data: Batches, options: FitOptions | None = None, prog
     rate = how.rate if designed is None else designed.recommended
     assert rate is not None
     watch = how.watch or (lambda step: None)
-    momentum = 0.0 if how.optimizer == "sgd" else Descent(how.optimizer).momentum
-    optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=momentum, nesterov=how.optimizer == "nesterov")
+    descent = descent_of(how.optimizer)
+    optimizer = torch.optim.SGD(model.parameters(), rate, descent.momentum, nesterov=descent.nesterov)
     losses, steps, start, mode = [], 0, time.perf_counter(), model.training
     model.train()
     try:

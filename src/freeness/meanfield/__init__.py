@@ -1,5 +1,8 @@
 """Gaussian-process theory of the forward signal."""
 
+from typing import TYPE_CHECKING
+
+from freeness.deprecation import moved
 from freeness.gaussian import (
     Covariance,
     GaussianMoments,
@@ -20,7 +23,6 @@ from freeness.meanfield.gradients import Gradient, gradients
 from freeness.meanfield.isometry import CriticalPoint, derivative_spread, isometric_point, normalised
 from freeness.meanfield.kernels import Kernels, kernels
 from freeness.meanfield.length_map import LengthMap
-from freeness.meanfield.linear_training import Curve, Directions, LinearTraining, Unseen
 from freeness.meanfield.phase import EdgeOfChaos, PhaseDiagram, edge_of_chaos, phase_diagram
 from freeness.meanfield.portrait import LayerMaps, PhasePortrait, Settled, layer_maps, phase_portrait, settled
 from freeness.meanfield.shaping import Shaped, shaped
@@ -33,9 +35,7 @@ __all__ = [
     "ActivationSignal",
     "Covariance",
     "CriticalPoint",
-    "Curve",
     "DenseSignal",
-    "Directions",
     "EdgeOfChaos",
     "FixedPoint",
     "GaussianMoments",
@@ -43,7 +43,6 @@ __all__ = [
     "Kernels",
     "LayerMaps",
     "LengthMap",
-    "LinearTraining",
     "NeuronSignals",
     "Pairs",
     "PhaseDiagram",
@@ -53,7 +52,6 @@ __all__ = [
     "Signals",
     "Stream",
     "Trajectory",
-    "Unseen",
     "backward",
     "closed_covariance",
     "covariance",
@@ -87,3 +85,8 @@ __all__ = [
     "variance_gain",
     "windows",
 ]
+
+if not TYPE_CHECKING:  # what moved is known at run time only, so that a typing error in a name is still seen
+    _MOVED = {name: f"freeness.training.{name}" for name in ("Directions", "LinearTraining", "Unseen")}
+    _MOVED["Curve"] = "freeness.training.TrainingCurve"
+    __getattr__ = moved(__name__, _MOVED)

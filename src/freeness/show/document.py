@@ -15,9 +15,11 @@ from freeness.show.pointmass import split_eigenvalues
 from freeness.show.window import law_grid, window_of
 from freeness.spectra import Word
 from freeness.spectra.records import Prediction
+from freeness.training import Rate
 from freeness.version import __version__
 
 SCHEMA_VERSION = 1
+_OF_PREDICTIONS = ("mean", "samples", "layers", "parametrisation", "assumptions")  # of a rate, which is measured here
 _POINTS = 240  # of the density table
 
 
@@ -61,6 +63,8 @@ def write_json(analysis: Analysis, path: Path | str) -> Path:
 def _field(value: Any) -> Any:
     if isinstance(value, Comparison):
         return _comparison(value)
+    if isinstance(value, Rate):
+        return {name: entry for name, entry in plain(value).items() if name not in _OF_PREDICTIONS}
     return _freeness(value) if isinstance(value, FreenessOutcome) else plain(value)
 
 

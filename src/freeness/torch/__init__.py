@@ -1,7 +1,8 @@
 """PyTorch models: read them, measure their spectra and curvature, initialise and build them."""
 
 from freeness.spectra import FreenessTest
-from freeness.torch.analyze import AnalyzeOptions, analyze
+from freeness.torch.analyze import analyze
+from freeness.torch.analyze_options import AnalyzeOptions
 from freeness.torch.applied import AppliedDesign, DesignRequest, apply_design
 from freeness.torch.apply import state_bytes
 from freeness.torch.batch import Batch
@@ -19,12 +20,14 @@ from freeness.torch.estimate import estimate_fisher, estimate_jacobian
 from freeness.torch.freeness_tests import freeness_test
 from freeness.torch.freeness_traces import FreenessTrace, freeness_trace
 from freeness.torch.full_batch import Descended, FullBatch, drawn_descents, full_batch_descent
+from freeness.torch.given import given_loss, given_optimizer
 from freeness.torch.initialize import InitializedLayer, InitializeOptions, initialize_
 from freeness.torch.kernels import drawn_weight
 from freeness.torch.kinds import TracedOperation
 from freeness.torch.labelled import Labelled, LabelledBatch, load_batch, load_data, load_labelled
 from freeness.torch.lanczos import LanczosOptions, SpectralEstimate
 from freeness.torch.load import load_model, load_weights, split_model
+from freeness.torch.losses import check_targets, criterion, hessian_root, loss_function
 from freeness.torch.measure import (
     dual_gram,
     dual_plan,
@@ -73,6 +76,8 @@ __all__ = [
     "batch_of",
     "batch_sharpness",
     "build",
+    "check_targets",
+    "criterion",
     "curvature_spectrum",
     "drawn_descents",
     "drawn_weight",
@@ -83,8 +88,11 @@ __all__ = [
     "freeness_test",
     "freeness_trace",
     "full_batch_descent",
+    "given_loss",
+    "given_optimizer",
     "haar_matrix",
     "haar_spectrum",
+    "hessian_root",
     "initialize_",
     "jacobian_singular_values",
     "load_batch",
@@ -93,6 +101,7 @@ __all__ = [
     "load_model",
     "load_plain",
     "load_weights",
+    "loss_function",
     "measure_fisher",
     "measure_jacobian",
     "measure_training",

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from freeness.advice import Training, batch_learning_rate
-from freeness.advice.analysis import LearningRate
-from freeness.advice.learning_rate import PRECONDITIONED, Curvature, StartRate
-from freeness.advice.start_rate import start_rate
 from freeness.errors import ConvergenceError, FreenessError, InputError
 from freeness.meanfield import has_closed_covariance
 from freeness.network import Activation
+from freeness.torch.analyze_options import AnalyzeOptions
 from freeness.torch.curvature import AdamOptions, CurvatureOptions, adam_preconditioner, batch_sharpness
 from freeness.torch.outputs import run, select_output
 from freeness.torch.start_facts import start_facts
 from freeness.torch.trace import Trace
-
-if TYPE_CHECKING:
-    from freeness.torch.analyze import AnalyzeOptions
+from freeness.training import SGD, Adam, CrossEntropy, Curvature, Rate, SquaredError, start_rate
 
 _LOG = logging.getLogger(__name__)
 _TRIED = 3_000_000  # parameters up to which the law of the trials is trusted, and quick
@@ -30,16 +25,19 @@ _DEEP = 20  # weight matrices up to which the kernel of smooth activations takes
 _FLAT = 10.0  # roundings of 1 within which a probability is 1
 
 
-def batch_curvature(
-    traced: Trace, inputs: Tensor, targets: Tensor, options: AnalyzeOptions
-) -> Curvature | LearningRate:
+def batch_curvature(traced: Trace, inputs: Tensor, targets: Tensor, options: AnalyzeOptions) -> Curvature | Rate:
     """λ of the batch with what belongs to it, or why there is no learning rate: it never costs what was measured before it."""
     model, batch = one_output(traced), min(options.samples, len(inputs))
     x, y = inputs[:batch], targets[:batch]
     try:
-        scale = None
-        if options.optimizer in PRECONDITIONED:
-            scale = adam_preconditioner(model, inputs, targets, options.loss, AdamOptions(training=options.training))
+        scale, descent = None, options.descent
+        if isinstance(descent, Adam):
+            averaged = AdamOptions(epsilon=descent.epsilon, training=options.training)
+            scale = adam_preconditioner(model, inputs, targets, options.loss, averaged)
+        elif descent.preconditioned:
+            raise InputError(
+                f"expected an optimizer whose preconditioner is measured, got {descent}; take adam or sgd."
+            )
         how = CurvatureOptions(preconditioner=scale, training=options.training)
         found = batch_sharpness(model, x, y, options.loss, how)
         flat = _flat(model, x, found.value, options)
@@ -70,7 +68,7 @@ class _Selected(nn.Module):
 
 def _flat(model: nn.Module, x: Tensor, sharpness: float, options: AnalyzeOptions) -> str:
     """Why λ is nothing to go by; "" where it is."""
-    if options.loss == "cross_entropy":
+    if isinstance(options.criterion, CrossEntropy):
         with torch.no_grad():
             outputs = run(model.eval(), x).float()
         least = float(outputs.softmax(1).amax(1).min()) if outputs.shape[1] > 1 else 0.0
@@ -90,31 +88,41 @@ def _flat(model: nn.Module, x: Tensor, sharpness: float, options: AnalyzeOptions
 
 def _no_rate(
     reason: str, batch: int, options: AnalyzeOptions, sharpness: float = math.nan, error: float = math.nan
-) -> LearningRate:
-    return LearningRate(math.nan, math.nan, reason, sharpness, error, None, options.loss, options.optimizer, batch)
+) -> Rate:
+    return Rate(
+        recommended=math.nan,
+        bound=math.nan,
+        sharpness=sharpness,
+        sharpness_error=error,
+        reason=reason,
+        loss=options.criterion.name,
+        optimizer=options.descent.name,
+        batch=batch,
+    )
 
 
 def _predicted_sharpness(traced: Trace, inputs: Tensor, options: AnalyzeOptions) -> float | None:
     """By the tangent kernel of these inputs; None where there is none, or where it takes long."""
-    if not traced.is_chain or options.optimizer in PRECONDITIONED or traced.network.depth > _DEEP:
+    descent = options.descent
+    if not traced.is_chain or not isinstance(descent, SGD) or traced.network.depth > _DEEP:
         return None
     functions = [layer.function for layer in traced.network.layers if isinstance(layer, Activation)]
     if any(function.kinks and not has_closed_covariance(function) for function in functions):
         return None
     points = inputs.detach().double().cpu().numpy()
     try:
-        how = Training(options.loss, options.optimizer, batch=len(points))
+        how = Training(options.criterion, descent, batch=len(points))
         return batch_learning_rate(traced.network, points, how).sharpness
     except (InputError, ConvergenceError) as error:
         _LOG.info("no batch sharpness by theory: %s", error)
         return None
 
 
-def _start(model: nn.Module, data: tuple[Tensor, Tensor], options: AnalyzeOptions) -> StartRate | None:
-    """The rate to start from by the law of the trials; None for what they did not cover: training mode and large models."""
+def _start(model: nn.Module, data: tuple[Tensor, Tensor], options: AnalyzeOptions) -> Rate | None:
+    """By the law of the trials; None for what they did not cover: training mode, large models and other losses."""
     size = sum(parameter.numel() for parameter in model.parameters())
-    if options.training or size > _TRIED:
+    tried = isinstance(options.criterion, SquaredError | CrossEntropy) and isinstance(options.descent, SGD | Adam)
+    if options.training or size > _TRIED or not tried:
         return None
-    measured = "adam" if options.optimizer in PRECONDITIONED else options.optimizer  # adamw has the same preconditioner
-    facts = start_facts(model, data, options.loss, measured, batch=options.samples)
-    return start_rate(facts, options.loss, options.optimizer) if min(facts.sharpness, facts.reach) > 0 else None
+    facts = start_facts(model, data, options.criterion, options.descent, batch=options.samples)
+    return start_rate(facts, options.criterion, options.descent) if min(facts.sharpness, facts.reach) > 0 else None

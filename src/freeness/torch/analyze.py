@@ -8,22 +8,15 @@ import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from freeness.advice.analysis import CODE, Analysis, Comparison, FreenessOutcome, LayerRow, LearningRate, Verdict
+from freeness.advice.analysis import CODE, Analysis, Comparison, FreenessOutcome, LayerRow, Verdict
 from freeness.advice.gain import gain_of_design, way_to_design
 from freeness.advice.layer_rows import layer_rows
-from freeness.advice.learning_rate import (
-    Curvature,
-    KnownOptimizer,
-    Loss,
-    as_descent,
-    learning_rate,
-)
 from freeness.advice.progress import Progress, Report
 from freeness.advice.verdict import jacobian_spread, phase_of, verdict
 from freeness.errors import ConvergenceError, InputError
@@ -32,22 +25,24 @@ from freeness.meanfield import Signals
 from freeness.network import Activation, Network, Weights
 from freeness.spectra import Measurement, NeuronSignals, Prediction, predict_fisher, predict_jacobian, weight_spread
 from freeness.torch.analysis_rate import batch_curvature
+from freeness.torch.analyze_options import AnalyzeOptions
 from freeness.torch.curvature_matrices import CHUNK
 from freeness.torch.estimate import estimate_fisher, estimate_jacobian
 from freeness.torch.freeness_tests import freeness_test
+from freeness.torch.given import GivenLoss, GivenOptimizer
 from freeness.torch.lanczos import SpectralEstimate
-from freeness.torch.losses import check_targets, loss_function
+from freeness.torch.losses import check_targets
 from freeness.torch.measure import dual_plan, measure_fisher, measure_jacobian
-from freeness.torch.outputs import OutputKey, required_arguments, run, select_output
+from freeness.torch.outputs import required_arguments, run, select_output
 from freeness.torch.packed import packed
 from freeness.torch.signals import WeightSignal, realised_neurons, realised_signals, weight_signals
 from freeness.torch.state import untouched
 from freeness.torch.trace import Trace, trace
 from freeness.torch.user_data import batch_of
+from freeness.training import Curvature, Rate, measured_rate
 
 _LOG = logging.getLogger(__name__)
 _POSITIONS = 16  # of a convolution at most for which spectra are predicted
-_BATCH = 64  # samples, where neither options nor a loader say how many
 _NAMED = 4  # modules in a line
 _FIXED = (
     "in eval mode it is a fixed map of each channel by its running statistics, while theory knows only normalisation by the "
@@ -66,54 +61,13 @@ _STAGES = (
 )
 
 
-@dataclass(frozen=True)
-class AnalyzeOptions:
-    """What :func:`analyze` looks at.
-
-    Args:
-        sample: index of the input whose Jacobian and Fisher are analysed.
-        loss: "half_squared_error", "half_mean_squared_error", "mse" or "cross_entropy", averaged over the batch.
-        optimizer: "sgd", "momentum" (β = 0.9), "nesterov", "adam" or "adamw" (without decay).
-        batch: number of samples whose GGN gives the learning rate (the first ones); the loader's, or 64, when left out.
-        device: where to compute; the model is moved there for the analysis and back.
-        output: name or number of the output to look at, where the model returns several.
-        training: take the curvature in training mode, with the statistics of the batch where there is batch normalisation; the
-            spectra at one sample are always those of eval mode.
-        passes: backward passes over which the layers are spread in a measurement, see :func:`freeness.torch.dual_plan`.
-        seed, title, data: noted in the record.
-        source: FILE.py:FACTORY that makes the model, for the commands that the advice names.
-        weights: the file that the model's weights are from, noted.
-        stand_in: what the targets are if no labels were given, noted and warned of.
-    """
-
-    sample: int = 0
-    loss: Loss = "cross_entropy"
-    optimizer: KnownOptimizer = "sgd"
-    batch: int | None = None
-    seed: int = 0
-    device: str = "cpu"
-    output: OutputKey = None
-    training: bool = False
-    passes: int | None = None
-    title: str = ""
-    data: str = ""
-    source: str = ""
-    weights: str = ""
-    stand_in: str = ""
-
-    @property
-    def samples(self) -> int:
-        """The number of samples of a batch."""
-        return _BATCH if self.batch is None else self.batch
-
-
 def analyze(
     model: nn.Module,
     data: object,
     options: AnalyzeOptions | None = None,
     *,
-    loss: Loss | None = None,
-    optimizer: KnownOptimizer | None = None,
+    loss: GivenLoss | None = None,
+    optimizer: GivenOptimizer | None = None,
     progress: Report | None = None,
 ) -> Analysis:
     """Predict and measure the spectra of a model at one sample, judge it, and bound its learning rate on a batch.
@@ -147,7 +101,11 @@ def analyze(
         'critical'
     """
     options = options or AnalyzeOptions()
-    options = replace(options, loss=loss or options.loss, optimizer=optimizer or options.optimizer)
+    options = replace(
+        options,
+        loss=options.loss if loss is None else loss,
+        optimizer=options.optimizer if optimizer is None else optimizer,
+    )
     model, pair, options = _taken(model, data, options)
     report = _stages(progress)
     with untouched(model), _on_device(model, options.device), _within_range():
@@ -227,15 +185,15 @@ def _data_warnings(inputs: Tensor, stand_in: str) -> tuple[str, ...]:
 
 
 def _rate(
-    found: Curvature | LearningRate,
+    found: Curvature | Rate,
     outputs: int,
     fisher: Prediction | None,
     judged: Verdict,
     options: AnalyzeOptions,
-) -> LearningRate:
-    if isinstance(found, LearningRate):
+) -> Rate:
+    if isinstance(found, Rate):
         return found
-    return learning_rate(found, options.loss, options.optimizer, outputs, fisher, judged.phase)
+    return measured_rate(found, options.criterion, options.descent, outputs, fisher, judged.phase)
 
 
 @contextmanager
@@ -457,8 +415,7 @@ def _checked(model: nn.Module, data: tuple[Tensor, Tensor], options: AnalyzeOpti
     parameter = next(model.parameters(), None)
     if parameter is None:
         raise InputError("expected a model with parameters, got none; there is nothing to analyse.")
-    loss_function(options.loss)
-    as_descent(options.optimizer)
+    _ = options.criterion, options.descent  # refuse what they do not know
     device = torch.device(options.device)
     moved = targets.to(device) if not targets.is_floating_point() else targets.to(device, parameter.dtype)
     fed = _fed(model, inputs.to(device), parameter.dtype)

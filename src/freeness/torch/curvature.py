@@ -18,8 +18,9 @@ from freeness.torch.any_model import converted
 from freeness.torch.batched import plain_attention
 from freeness.torch.curvature_dual import dual_operator
 from freeness.torch.curvature_matrices import CHUNK, Matrix, curvature_operator
+from freeness.torch.given import GivenLoss
 from freeness.torch.lanczos import LanczosOptions, SpectralEstimate, largest_eigenpair, spectral_estimate
-from freeness.torch.losses import Loss, check_targets, loss_function
+from freeness.torch.losses import check_targets, loss_function
 from freeness.torch.outputs import run
 from freeness.torch.state import trained_parameters, untouched
 
@@ -81,7 +82,7 @@ def batch_sharpness(
     model: nn.Module,
     inputs: Tensor,
     targets: Tensor,
-    loss: Loss,
+    loss: GivenLoss,
     options: CurvatureOptions | None = None,
 ) -> Sharpness:
     """λ_max of the batch GGN, G = (1/B) Σ_b J_bᵀ H_b J_b with H_b the Hessian of the loss in the outputs; or of another matrix.
@@ -95,7 +96,8 @@ def batch_sharpness(
         model: any module that maps inputs (B, …) to outputs; left as it was.
         inputs: the batch, (B, …).
         targets: see :func:`~freeness.torch.losses.check_targets`.
-        loss: "half_squared_error", "half_mean_squared_error", "mse" or "cross_entropy".
+        loss: a name ("half_squared_error", "half_mean_squared_error", "mse", "cross_entropy", "binary_cross_entropy"), a
+            :class:`~freeness.training.Loss`, or torch's MSELoss, CrossEntropyLoss or BCEWithLogitsLoss.
         options: which matrix, preconditioner and mode.
 
     Returns:
@@ -121,7 +123,7 @@ def curvature_spectrum(
     model: nn.Module,
     inputs: Tensor,
     targets: Tensor,
-    loss: Loss,
+    loss: GivenLoss,
     options: CurvatureOptions | None = None,
     lanczos: LanczosOptions | None = None,
 ) -> SpectralEstimate:
@@ -160,7 +162,7 @@ def curvature_spectrum(
 
 @contextmanager
 def _measured(
-    model: nn.Module, data: tuple[Tensor, Tensor], loss: Loss, training: bool
+    model: nn.Module, data: tuple[Tensor, Tensor], loss: GivenLoss, training: bool
 ) -> Iterator[tuple[nn.Module, Tensor, Tensor]]:
     """A block in which the model may be differentiated, with its data; it is left as it was."""
     loss_function(loss)
@@ -180,7 +182,7 @@ def _widened(tensor: Tensor) -> Tensor:
 
 
 def adam_preconditioner(
-    model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss, options: AdamOptions | None = None
+    model: nn.Module, inputs: Tensor, targets: Tensor, loss: GivenLoss, options: AdamOptions | None = None
 ) -> Tensor:
     """P = √v̂ + ε, the diagonal by which Adam divides; v̂ is the mean squared gradient of mini-batches.
 
@@ -219,7 +221,7 @@ def adam_preconditioner(
         return mean.sqrt() + how.epsilon
 
 
-def _check_batch(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss) -> None:
+def _check_batch(model: nn.Module, inputs: Tensor, targets: Tensor, loss: GivenLoss) -> None:
     parameters = list(trained_parameters(model).items())
     if not parameters:
         raise InputError("expected a model with parameters, got none; there is no curvature to measure.")
@@ -245,7 +247,7 @@ def _check_batch(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss) 
 
 
 def _operator(
-    model: nn.Module, data: tuple[Tensor, Tensor], loss: Loss, how: CurvatureOptions
+    model: nn.Module, data: tuple[Tensor, Tensor], loss: GivenLoss, how: CurvatureOptions
 ) -> tuple[LinearOperator, int]:
     """The matrix, or its dual where that is smaller, and the rows of the matrix."""
     size = sum(parameter.numel() for parameter in trained_parameters(model).values())

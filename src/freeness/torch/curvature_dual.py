@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from freeness.errors import brief
 from freeness.torch.curvature_matrices import CHUNK, Matrix
-from freeness.torch.losses import Loss, loss_function
+from freeness.torch.given import GivenLoss, given_loss
+from freeness.torch.losses import hessian_root, loss_function
 from freeness.torch.products import JacobianProducts
 from freeness.torch.state import trained_parameters
 
@@ -24,7 +25,7 @@ _Map = Callable[[Tensor], Tensor]
 def dual_operator(
     model: nn.Module,
     data: tuple[Tensor, Tensor],
-    loss: Loss,
+    loss: GivenLoss,
     matrix: Matrix,
     preconditioner: Tensor | None = None,
 ) -> LinearOperator | None:
@@ -41,8 +42,8 @@ def dual_operator(
         preconditioner: the diagonal P.
 
     Returns:
-        None where it does not help: for the Hessian, batches that are not held at once, fewer parameters than outputs, or an
-        operation whose backward pass has no derivative.
+        None where it does not help: for the Hessian, losses whose root is not known, batches that are not held at once, fewer
+        parameters than outputs, or an operation whose backward pass has no derivative.
 
     Source: theory.md §7 (the dual of the batch GGN).
 
@@ -62,12 +63,16 @@ def dual_operator(
     count = len(inputs) if matrix == "empirical_fisher" else outputs.numel()
     if count >= sum(parameter.numel() for parameter in parameters):
         return None
+    point = outputs.detach()
+    root = _slopes(point, targets, loss) if matrix == "empirical_fisher" else hessian_root(given_loss(loss), point)
+    if root is None:
+        return None
     try:
         products = JacobianProducts(outputs, parameters)
     except (RuntimeError, NotImplementedError) as error:
         _LOG.info("no dual (%s)", brief(error))
         return None
-    spread, gather = _root(outputs.detach(), targets, loss, matrix == "empirical_fisher")
+    spread, gather = root
     weights = None if preconditioner is None else preconditioner.to(outputs).reshape(-1)
 
     def product(vector: np.ndarray) -> np.ndarray:
@@ -81,27 +86,14 @@ def dual_operator(
     return made((count, count), matvec=product, rmatvec=product, dtype=dtype)
 
 
-def _root(outputs: Tensor, targets: Tensor, loss: Loss, empirical: bool) -> tuple[_Map, _Map]:
-    """S, from a vector to the shape of the outputs, and Sᵀ."""
-    if empirical:
-        point = outputs.clone().requires_grad_()
-        with torch.enable_grad():
-            value = loss_function(loss)(point, targets) * len(outputs)
-        (slopes,) = torch.autograd.grad(value, point)
-        slopes = slopes.flatten(1)
-        return (
-            lambda v: (v[:, None] * slopes).reshape(outputs.shape),
-            lambda w: (slopes * w.flatten(1)).sum(1),
-        )
-    if loss == "cross_entropy":
-        p = outputs.softmax(1)
-        root = p.sqrt()
-
-        def spread(v: Tensor) -> Tensor:
-            v = v.reshape(outputs.shape)
-            return root * v - p * (root * v).sum(1, keepdim=True)
-
-        return spread, lambda w: root * w - root * (p * w).sum(1, keepdim=True)
-    entries = outputs[0].numel()
-    scale = {"half_squared_error": 1.0, "half_mean_squared_error": 1.0 / entries, "mse": 2.0 / entries}[loss] ** 0.5
-    return lambda v: scale * v.reshape(outputs.shape), lambda w: scale * w
+def _slopes(outputs: Tensor, targets: Tensor, loss: GivenLoss) -> tuple[_Map, _Map]:
+    """S of the empirical Fisher: the gradients of the loss in the outputs, one column a sample."""
+    point = outputs.clone().requires_grad_()
+    with torch.enable_grad():
+        value = loss_function(loss)(point, targets) * len(outputs)
+    (slopes,) = torch.autograd.grad(value, point)
+    slopes = slopes.flatten(1)
+    return (
+        lambda v: (v[:, None] * slopes).reshape(outputs.shape),
+        lambda w: (slopes * w.flatten(1)).sum(1),
+    )

@@ -12,7 +12,8 @@ from scipy.sparse.linalg import LinearOperator
 from torch import Tensor, nn
 
 from freeness.errors import InputError, brief
-from freeness.torch.losses import Loss, loss_function
+from freeness.torch.given import GivenLoss
+from freeness.torch.losses import loss_function
 from freeness.torch.products import JacobianProducts, parameter_products
 from freeness.torch.state import trained_parameters
 
@@ -21,7 +22,9 @@ CHUNK = 256  # samples held at a time
 Matrix = Literal["ggn", "fisher", "hessian", "empirical_fisher"]
 
 
-def curvature_operator(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss, matrix: Matrix) -> LinearOperator:
+def curvature_operator(
+    model: nn.Module, inputs: Tensor, targets: Tensor, loss: GivenLoss, matrix: Matrix
+) -> LinearOperator:
     """A curvature matrix in all trained parameters, to be used while the model stays as it is.
 
     H v is the derivative of the gradient of the loss, along v. The others are Jᵀ M J with a matrix M in the outputs, and the
@@ -63,7 +66,7 @@ class _Curvature(ABC):
     The graph of a batch that is held at once is kept; of a larger one it is built anew for every product.
     """
 
-    def __init__(self, model: nn.Module, data: tuple[Tensor, Tensor], loss: Loss, matrix: Matrix) -> None:
+    def __init__(self, model: nn.Module, data: tuple[Tensor, Tensor], loss: GivenLoss, matrix: Matrix) -> None:
         self.model, self.criterion, self.matrix = model, loss_function(loss), matrix
         self.parameters = list(trained_parameters(model).values())
         self.sizes = [parameter.numel() for parameter in self.parameters]
@@ -114,7 +117,7 @@ class _Hessian(_Curvature):
     Source: Pearlmutter, Neural Computation 6 (1994).
     """
 
-    def __init__(self, model: nn.Module, data: tuple[Tensor, Tensor], loss: Loss, matrix: Matrix) -> None:
+    def __init__(self, model: nn.Module, data: tuple[Tensor, Tensor], loss: GivenLoss, matrix: Matrix) -> None:
         super().__init__(model, data, loss, matrix)
         with torch.enable_grad():
             JacobianProducts(model(self.parts[0][0]), self.parameters)  # its check sees a derivative that is left out

@@ -14,7 +14,9 @@ from freeness.errors import InputError
 from freeness.network import Network
 from freeness.torch.build import build
 from freeness.torch.curvature import batch_sharpness
-from freeness.torch.losses import Loss, check_targets, loss_function
+from freeness.torch.given import GivenLoss, given_loss
+from freeness.torch.losses import check_targets, loss_function
+from freeness.training import CrossEntropy
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Descended:
 
 
 def drawn_descents(
-    network: Network, inputs: np.ndarray, targets: np.ndarray, loss: Loss, how: FullBatch, seeds: int
+    network: Network, inputs: np.ndarray, targets: np.ndarray, loss: GivenLoss, how: FullBatch, seeds: int
 ) -> list[Descended]:
     """Descents of networks that are drawn from their record, one a seed 0, 1, …, in float32.
 
@@ -61,7 +63,7 @@ def drawn_descents(
         network: the record.
         inputs: (n, N₀).
         targets: (n, C); for cross-entropy one-hot.
-        loss: its name.
+        loss: its name, or anything else that :func:`~freeness.torch.given.given_loss` takes.
         how: rate and steps.
         seeds: how many.
 
@@ -73,19 +75,19 @@ def drawn_descents(
         (2, (6, 4, 1))
     """
     x, y = (torch.tensor(array, dtype=torch.float32) for array in (inputs, targets))
-    aims = y.argmax(dim=1) if loss == "cross_entropy" else y
+    aims = y.argmax(dim=1) if isinstance(given_loss(loss), CrossEntropy) else y
     models = (build(network, torch.Generator().manual_seed(seed)) for seed in range(seeds))
     return [full_batch_descent(model, x, aims, loss, how) for model in models]
 
 
-def full_batch_descent(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss, how: FullBatch) -> Descended:
+def full_batch_descent(model: nn.Module, inputs: Tensor, targets: Tensor, loss: GivenLoss, how: FullBatch) -> Descended:
     """Train a copy of a model by gradient descent on all data at once, and record it.
 
     Args:
         model: taken in eval mode; it is left as it is.
         inputs: (n, …).
         targets: as of :func:`~freeness.torch.losses.check_targets`.
-        loss: its name.
+        loss: its name, or anything else that :func:`~freeness.torch.given.given_loss` takes.
         how: rate and steps.
 
     Raises:

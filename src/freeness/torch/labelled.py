@@ -15,10 +15,12 @@ from torch import Tensor, nn
 from freeness.data import Factory, Gaussian, Source, load, made_by, source_of
 from freeness.errors import InputError, brief
 from freeness.torch.batch import Batch
+from freeness.torch.given import GivenLoss, given_loss
 from freeness.torch.load import check_seed
 from freeness.torch.outputs import OutputKey, required_arguments, run, select_output
 from freeness.torch.state import random_kept, untouched
 from freeness.torch.user_data import batch_of
+from freeness.training import BinaryCrossEntropy, CrossEntropy, Loss
 
 _SIDES = (28, 32, 64, 224, 16, 8)  # of images that are tried
 _STEPS = 16  # of sequences
@@ -34,7 +36,7 @@ class _Fit(NamedTuple):
 
 
 def load_data(
-    spec: object, model: nn.Module, seed: int = 0, loss: str = "cross_entropy", output: OutputKey = None
+    spec: object, model: nn.Module, seed: int = 0, loss: GivenLoss = "cross_entropy", output: OutputKey = None
 ) -> tuple[Tensor, Tensor, str]:
     """Inputs, targets and a description, which says so where there are no labels; :func:`load_labelled` has that by itself.
 
@@ -63,7 +65,7 @@ class Labelled(NamedTuple):
 
 
 def load_labelled(
-    spec: object, model: nn.Module, seed: int = 0, loss: str = "cross_entropy", output: OutputKey = None
+    spec: object, model: nn.Module, seed: int = 0, loss: GivenLoss = "cross_entropy", output: OutputKey = None
 ) -> Labelled:
     """:func:`load_data`, with what stands in for labels that were not given apart from the description.
 
@@ -99,7 +101,7 @@ def load_labelled(
     fit = _fitting(model, _image_shapes(tuple(inputs.shape[1:])), shown, output, tokens=tokens)
     inputs = inputs.reshape(len(inputs), *fit.shape)
     inputs = inputs if fit.dtype.is_floating_point else inputs.long()
-    targets, stand_in = _targets(len(inputs), labels, fit.outputs, seed, loss)
+    targets, stand_in = _targets(len(inputs), labels, fit.outputs, seed, given_loss(loss))
     return Labelled(inputs, targets, described, stand_in)
 
 
@@ -111,7 +113,7 @@ class LabelledBatch(NamedTuple):
 
 
 def load_batch(
-    spec: str, model: nn.Module, seed: int = 0, loss: str = "cross_entropy", output: OutputKey = None
+    spec: str, model: nn.Module, seed: int = 0, loss: GivenLoss = "cross_entropy", output: OutputKey = None
 ) -> LabelledBatch:
     """What ``--data`` names for any model: :func:`load_labelled`, and of ``FILE.py:FACTORY`` what :func:`batch_of` takes.
 
@@ -152,13 +154,13 @@ def _plain(made: object) -> tuple[np.ndarray, ...] | np.ndarray | None:
     return tuple(np.asarray(part) for part in made) if isinstance(made, tuple) and pair else None
 
 
-def _complete(batch: Batch, model: nn.Module, seed: int, how: tuple[str, OutputKey]) -> LabelledBatch:
+def _complete(batch: Batch, model: nn.Module, seed: int, how: tuple[GivenLoss, OutputKey]) -> LabelledBatch:
     """The batch with targets of its own, or with others in their place."""
     if batch.targets is not None:
         return LabelledBatch(batch, "")
     with untouched(model), torch.no_grad():
         outputs = batch.part(0, 2).outputs(model, how[1])
-    targets, stand_in = _targets(batch.count, None, tuple(outputs.shape[1:]), seed, how[0])
+    targets, stand_in = _targets(batch.count, None, tuple(outputs.shape[1:]), seed, given_loss(how[0]))
     return LabelledBatch(replace(batch, targets=targets), stand_in)
 
 
@@ -285,24 +287,28 @@ def _place(name: str, module: nn.Module) -> str:
     return f"{kind} in module {name!r}" if name else str(kind)
 
 
-def _targets(samples: int, labels: Tensor | None, shape: tuple[int, ...], seed: int, loss: str) -> tuple[Tensor, str]:
+def _targets(samples: int, labels: Tensor | None, shape: tuple[int, ...], seed: int, loss: Loss) -> tuple[Tensor, str]:
     """Class indices for cross-entropy; else one-hot classes where there are as many outputs, or N(0, 1/C) of their shape.
 
     And what stands in for labels that are not there or do not fit.
     """
+    classes = isinstance(loss, CrossEntropy)
     generator, outputs = torch.Generator().manual_seed(seed + 1), math.prod(shape)
-    if labels is not None and (labels.is_floating_point() or (labels.ndim > 1 and loss != "cross_entropy")):
+    if labels is not None and (labels.is_floating_point() or (labels.ndim > 1 and not classes)):
         return labels.double(), ""
     if labels is not None and int(labels.min()) < 0:
         raise InputError(f"expected class numbers ≥ 0 as targets, got {int(labels.min())}; count the classes from 0.")
     if labels is not None and (int(labels.max()) >= outputs or len(shape) != 1):
-        labels = None if loss != "cross_entropy" else labels
-    if loss == "cross_entropy":
+        labels = labels if classes else None
+    if classes:
         if labels is not None:
             return labels.long(), ""
         drawn = torch.randint(outputs, (samples,), generator=generator)
         return drawn, f"random classes (uniform over the {outputs} outputs)"
     if labels is not None:
         return torch.nn.functional.one_hot(labels.long(), outputs).double(), ""
+    if isinstance(loss, BinaryCrossEntropy):
+        bits = torch.randint(2, (samples, *shape), generator=generator).double()
+        return bits, "random zeros and ones (of the outputs' shape)"
     noise = torch.randn(samples, *shape, generator=generator, dtype=torch.float64) / outputs**0.5
     return noise, "random vectors (of the outputs' shape, N(0, 1/C) a number)"

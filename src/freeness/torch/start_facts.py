@@ -8,13 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from freeness.advice.start_rate import StartFacts
 from freeness.torch.curvature import AdamOptions, CurvatureOptions, adam_preconditioner, batch_sharpness
-from freeness.torch.losses import Loss, loss_function
+from freeness.torch.given import GivenLoss, GivenOptimizer, given_optimizer
+from freeness.torch.losses import loss_function
 from freeness.torch.outputs import run
 from freeness.torch.state import trained_parameters, untouched
 from freeness.torch.sums import adds_signals
 from freeness.torch.swap import function_of
+from freeness.training import Adam, StartFacts
 
 _MANY = 256  # samples that stand for all
 _PROBED = 128  # samples on which the loss along the first step is looked at
@@ -24,9 +25,14 @@ _FIRST, _GROWTH, _STEPS = 0.02, 1.5, 36  # of the step lengths tried, over loss/
 
 
 def start_facts(
-    model: nn.Module, data: tuple[Tensor, Tensor], loss: Loss, optimizer: str = "sgd", *, batch: int = 64
+    model: nn.Module,
+    data: tuple[Tensor, Tensor],
+    loss: GivenLoss,
+    optimizer: GivenOptimizer = "sgd",
+    *,
+    batch: int = 64,
 ) -> StartFacts:
-    """Measure what :func:`~freeness.advice.start_rate.start_rate` asks for; nothing is trained and the model stays as it is.
+    """Measure what :func:`~freeness.training.start_rate` asks for; nothing is trained and the model stays as it is.
 
     λ is λ_max of the GGN over up to 256 samples (preconditioned for Adam). The loss over 128 samples is looked at along their
     gradient g, at lengths from 0.02·loss/‖g‖² on, each 1.5 times the one before; its lowest point is read off a parabola.
@@ -35,7 +41,7 @@ def start_facts(
         model: any module, measured in eval mode.
         data: (inputs, targets) with the samples first; targets fit the loss.
         loss: as in :func:`~freeness.torch.batch_sharpness`.
-        optimizer: "sgd", "momentum", "nesterov" or "adam".
+        optimizer: a name, an :class:`~freeness.training.Optimizer`, or one of torch's.
         batch: samples a step of the training to come.
 
     Raises:
@@ -49,18 +55,19 @@ def start_facts(
         (25.0, 0.04, 1)
     """
     inputs, targets = data
+    descent = given_optimizer(optimizer)
     size = min(batch, len(inputs))
     with untouched(model):
         scale, known = None, _MANY
-        if optimizer == "adam":
+        if isinstance(descent, Adam):
             count = min(max(_SINGLE // size, _BATCHES), len(inputs) // size)
             known = min(known, size * count)  # elsewhere gradients may differ from 0 where P is 0
             scale = adam_preconditioner(
-                model, inputs[: size * count], targets[: size * count], loss, AdamOptions(count)
+                model, inputs[: size * count], targets[: size * count], loss, AdamOptions(count, descent.epsilon)
             )
         many = inputs[:known], targets[:known]
         sharpness = batch_sharpness(model, *many, loss, CurvatureOptions(preconditioner=scale)).value
-        outputs, aims = _variance(run(model, many[0])), _variance(_aims(many[1], loss))
+        outputs, aims = _variance(run(model, many[0])), _variance(_aims(many[1]))
         residual = adds_signals(model, inputs)
         reach, left = _reach(model, (inputs[:_PROBED], targets[:_PROBED]), loss)
         parameters = sum(parameter.numel() for parameter in trained_parameters(model).values())
@@ -78,8 +85,9 @@ def _overlaps(layer: _ConvNd) -> bool:
     return any(taps > step for taps, step in zip(layer.kernel_size, layer.stride, strict=True))
 
 
-def _aims(targets: Tensor, loss: Loss) -> Tensor:
-    return nn.functional.one_hot(targets) if loss == "cross_entropy" else targets
+def _aims(targets: Tensor) -> Tensor:
+    """As numbers: classes are one-hot."""
+    return targets if targets.is_floating_point() else nn.functional.one_hot(targets)
 
 
 def _variance(values: Tensor) -> float:
@@ -88,7 +96,7 @@ def _variance(values: Tensor) -> float:
     return float((flat - flat.mean(0)).square().sum(1).mean())
 
 
-def _reach(model: nn.Module, data: tuple[Tensor, Tensor], loss: Loss) -> tuple[float, float]:
+def _reach(model: nn.Module, data: tuple[Tensor, Tensor], loss: GivenLoss) -> tuple[float, float]:
     """The length of a step along the gradient that leaves the least loss, and the share left; 0 and 1 without a gradient.
 
     The caller restores the parameters.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from freeness.advice.analysis import CODE, Analysis, Comparison, FreenessOutcome, LayerRow, LearningRate
+from freeness.advice.analysis import CODE, Analysis, Comparison, FreenessOutcome, LayerRow
 from freeness.show.answer import (
     NOTHING,
     Answer,
@@ -18,6 +18,7 @@ from freeness.show.answer import (
 )
 from freeness.show.answers.spectrum import heaviest, spectrum_table
 from freeness.spectra import Word
+from freeness.training import Rate
 
 _CHAINED = 2  # operations of an activation that are all named
 _ALWAYS = 5  # columns of the layers' table that every network has
@@ -95,7 +96,7 @@ def _verdict(record: Analysis) -> list[Part]:
     ]
 
 
-def _rate(rate: LearningRate) -> list[Part]:
+def _rate(rate: Rate) -> list[Part]:
     if not rate.known:
         return [Sentence(rate.reason, "warning")]
     theory = f"Theory for the one sample alone says {number(rate.theory_bound, 3)}."

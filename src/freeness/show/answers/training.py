@@ -9,6 +9,7 @@ import numpy as np
 from freeness.advice import MeasuredTraining, RatePair, TrainingForecast
 from freeness.show.answer import Answer, Part, Section, Sentence, Table, answer_of
 from freeness.show.json_values import document_of
+from freeness.training import SquaredError
 
 _SHOWN = 8  # steps in the table
 _LARGE = 0.05  # a deviation of which something is said
@@ -17,7 +18,7 @@ _LARGE = 0.05  # a deviation of which something is said
 @answer_of.register
 def _(record: TrainingForecast) -> Answer:
     training = record.training
-    anyhow = ", whatever the outputs" if training.loss == "cross_entropy" else ""
+    anyhow = "" if isinstance(training.criterion, SquaredError) else ", whatever the outputs"
     parts: list[Part] = [
         Sentence(
             f"Learning rate {record.rate:.4g}. Predicted for this width, λ being the largest eigenvalue of the GGN:"
@@ -37,7 +38,7 @@ def _(record: TrainingForecast) -> Answer:
     parts.append(_curve_table(record))
     if record.measured is not None:
         parts += [Sentence(text) for text in _beside(record, record.measured) if text]
-    return Answer(f"Training on {len(record.inputs)} inputs, {training.loss}", (Section("", tuple(parts)),))
+    return Answer(f"Training on {len(record.inputs)} inputs, {training.criterion}", (Section("", tuple(parts)),))
 
 
 def _rates_table(rates: tuple[RatePair, ...]) -> Table:
@@ -114,7 +115,7 @@ def _(record: TrainingForecast) -> dict[str, Any]:
     measured = record.measured
     return {
         "inputs": len(record.inputs),
-        "loss": record.training.loss,
+        "loss": record.training.criterion.name,
         "stable_learning_rate_at_infinite_width": record.training.stable_rate,
         "learning_rate": record.rate,
         "steps": record.steps,

@@ -17,8 +17,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy.optimize import root_scalar
 
-from freeness.advice.learning_rate import Descent
 from freeness.errors import InputError
+from freeness.training.sgd import SGD
 
 _MOST = 512  # samples, of which matrices are multiplied some hundreds of times
 _ITERATIONS = 200
@@ -28,21 +28,21 @@ _PRECISION = 1e-3  # of the rate, relative
 _INSIDE = 1e-6  # below the bound of the mean dynamics
 
 
-def random_batch_bound(kernel: np.ndarray, batch: int, scale: float, descent: Descent) -> float:
+def random_batch_bound(kernel: np.ndarray, batch: int, scale: float, descent: SGD) -> float:
     """The rate at which errors stop shrinking in mean square on random batches, drawn anew at every step.
 
     Args:
         kernel: Θ (n, n) of the data; of more than 512 inputs the first 512.
         batch: B ≤ n, drawn without repetition.
         scale: h, so that G_i = h g_ig_iᵀ with g_i·g_j = Θ_ij.
-        descent: sgd, momentum or nesterov.
+        descent: gradient descent with its momentum.
 
     Raises:
         InputError: a batch that is no size of this data.
 
     Example:
         >>> kernel = np.array([[2.0, 0.0], [0.0, 2.0]])  # each step one sample: the rate is that of one sample
-        >>> round(random_batch_bound(kernel, 1, 1.0, Descent()), 3), random_batch_bound(kernel, 2, 1.0, Descent())
+        >>> round(random_batch_bound(kernel, 1, 1.0, SGD()), 3), random_batch_bound(kernel, 2, 1.0, SGD())
         (1.0, 2.0)
     """
     count = len(kernel)
@@ -87,14 +87,14 @@ def _growth(kept: np.ndarray, noise: Callable[[np.ndarray], np.ndarray]) -> floa
     return found
 
 
-def _responses(curvatures: np.ndarray, rate: float, descent: Descent) -> np.ndarray:
+def _responses(curvatures: np.ndarray, rate: float, descent: SGD) -> np.ndarray:
     """K_kl = Σ_t ρ_k(t)ρ_l(t) with ρ the errors that a unit of noise leaves.
 
     Errors follow e_{t+1} = a e_t - b e_{t-1} - η(c w_t - d w_{t-1}); with r the response of its left side, Σ r_kr_l and the sums
     with one of them a step later solve three linear equations.
     """
-    beta = 0.0 if descent.optimizer == "sgd" else float(descent.momentum)
-    ahead = beta if descent.optimizer == "nesterov" else 0.0
+    beta = float(descent.momentum)
+    ahead = beta if descent.nesterov else 0.0
     steep = rate * (curvatures + descent.weight_decay)
     a = 1 + beta - (1 + ahead) * steep
     b = beta - ahead * steep

@@ -4,14 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from freeness.advice import Descent, StartFacts
-from freeness.advice.breaking import breaking_rate
+from freeness.training import StartFacts, breaking_rate, optimizer_of
 
 FACTS = StartFacts(200.0, 0.5, 0.02, 0.6, 40_000, batch=1)
 
 
 def limit(kind="squared", optimizer="sgd", share=0.0, **changes):
-    return breaking_rate(replace(FACTS, **changes), kind, Descent(optimizer), share).limit
+    return breaking_rate(replace(FACTS, **changes), kind, optimizer_of(optimizer), share).limit
 
 
 @pytest.mark.parametrize(

@@ -18,23 +18,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
-from scipy.special import log_softmax, softmax
 
 from freeness.errors import ConvergenceError, InputError
+from freeness.training.loss import Loss
+from freeness.training.losses import loss_of
+from freeness.training.squared_error import SquaredError
 
-TrainingLoss = Literal["half_squared_error", "half_mean_squared_error", "mse", "cross_entropy"]
-_LOSSES = ("half_squared_error", "half_mean_squared_error", "mse", "cross_entropy")
 _TOLERANCE = 1e-9
 _SYMMETRIC = 1e-5  # kernels measured in single precision are no better
 _HUGE = 1e100
 
 
-class Curve(NamedTuple):
+class TrainingCurve(NamedTuple):
     """Along ``steps`` (or ``times`` of gradient flow): mean loss, share of right classes, and the outputs (len, m, C)."""
 
     steps: np.ndarray
@@ -68,9 +68,9 @@ class LinearTraining:
 
     Args:
         kernel: Θ (n, n) of the training inputs, in the parametrisation that is trained.
-        targets: (n, C) numbers; for cross-entropy each row a distribution over classes.
+        targets: (n, C) as the loss takes them; for cross-entropy each row a distribution over classes.
         start: outputs at the start, (n, C); 0 when left out, the mean over initialisations.
-        loss: averaged over the n samples.
+        loss: a name or a :class:`Loss`, averaged over the n samples.
 
     Example:
         >>> training = LinearTraining(np.array([[2.0]]), np.array([[1.0]]))
@@ -81,7 +81,7 @@ class LinearTraining:
     kernel: np.ndarray
     targets: np.ndarray
     start: np.ndarray | None = None
-    loss: TrainingLoss = "half_squared_error"
+    loss: str | Loss = "half_squared_error"
 
     def __post_init__(self) -> None:
         n = len(self.targets) if np.ndim(self.targets) == 2 and np.size(self.targets) else -1
@@ -92,18 +92,16 @@ class LinearTraining:
             )
         if self.start is not None and np.shape(self.start) != np.shape(self.targets):
             raise InputError(f"expected initial outputs {np.shape(self.targets)}, got {np.shape(self.start)}.")
-        if self.loss not in _LOSSES:
-            raise InputError(f"expected a loss among {', '.join(_LOSSES)}, got {self.loss!r}; choose one.")
+        criterion = self.criterion
         for name, values in (("kernel", self.kernel), ("targets", self.targets), ("start", self.start)):
             if values is not None and not (np.abs(values) < _HUGE).all():
                 raise InputError(
                     f"expected finite numbers in {name} below {_HUGE:g}, got NaN, infinity or larger; clean them."
                 )
-        kernel, rows = np.asarray(self.kernel), np.asarray(self.targets)
+        kernel = np.asarray(self.kernel)
         if np.abs(kernel - kernel.T).max() > _SYMMETRIC * np.abs(kernel).max():
             raise InputError("expected a symmetric kernel, got another; take kernels(…).ntk.")
-        if self.loss == "cross_entropy" and not ((rows >= 0).all() and np.allclose(rows.sum(axis=1), 1)):
-            raise InputError("expected targets that are distributions over classes, got others; make them one-hot.")
+        criterion.check(np.asarray(self.targets))
 
     # --- what the kernel says ----------------------------------------------------------------------------------------
 
@@ -112,12 +110,20 @@ class LinearTraining:
         """C."""
         return self.targets.shape[1]
 
+    @cached_property
+    def criterion(self) -> Loss:
+        """The loss itself."""
+        return loss_of(self.loss)
+
     @property
     def curvature(self) -> float:
-        """h: largest eigenvalue of the loss' Hessian in the outputs; for cross-entropy of any softmax, ½."""
-        return {"half_squared_error": 1.0, "half_mean_squared_error": 1 / self.outputs, "mse": 2 / self.outputs}.get(
-            self.loss, 0.5
-        )
+        """h: largest eigenvalue of the loss' Hessian at any outputs; for cross-entropy ½."""
+        return self.criterion.steepest(self.outputs)
+
+    @property
+    def _separable(self) -> bool:
+        """Whether H = h·1 everywhere, so that the eigenvectors of Θ are learnt each by itself."""
+        return isinstance(self.criterion, SquaredError)
 
     @cached_property
     def _eigen(self) -> tuple[np.ndarray, np.ndarray]:
@@ -150,7 +156,7 @@ class LinearTraining:
 
     # --- along training ----------------------------------------------------------------------------------------------
 
-    def descent(self, rate: float, steps: ArrayLike, unseen: Unseen | None = None) -> Curve:
+    def descent(self, rate: float, steps: ArrayLike, unseen: Unseen | None = None) -> TrainingCurve:
         """Full-batch gradient descent, on the training inputs or seen from others.
 
         Args:
@@ -163,7 +169,7 @@ class LinearTraining:
         if at.ndim != 1 or at.dtype.kind not in "iu" or at.size == 0 or at[0] < 0 or (np.diff(at) < 0).any():
             raise InputError("expected an ascending list of steps, whole numbers ≥ 0; got another.")
         with np.errstate(over="ignore", invalid="ignore"):
-            if self.loss == "cross_entropy":
+            if not self._separable:
                 sums = self._iterated(rate, at)
             else:
                 values = self._eigen[0]
@@ -172,7 +178,7 @@ class LinearTraining:
                 sums = self._series(series * rate * self.curvature / len(values))
         return self._curve(at, sums, unseen)
 
-    def flow(self, times: ArrayLike, unseen: Unseen | None = None) -> Curve:
+    def flow(self, times: ArrayLike, unseen: Unseen | None = None) -> TrainingCurve:
         """Gradient flow df/dt = -Θg/n, the limit of small steps with t = η·steps.
 
         Args:
@@ -180,12 +186,12 @@ class LinearTraining:
             unseen: inputs that are not trained on.
 
         Raises:
-            ConvergenceError: the differential equation of cross-entropy could not be solved.
+            ConvergenceError: the differential equation of a loss that is no squared error could not be solved.
         """
         at = np.asarray(times, dtype=float)
         if at.ndim != 1 or at.size == 0 or not (np.isfinite(at).all() and at[0] >= 0 and (np.diff(at) >= 0).all()):
             raise InputError("expected an ascending list of times ≥ 0; got another.")
-        if self.loss == "cross_entropy":
+        if not self._separable:
             return self._curve(at, self._integrated(at), unseen)
         values = self._eigen[0]
         speed = self.curvature * values / len(values)
@@ -202,7 +208,7 @@ class LinearTraining:
         """
         if not self._checked(rate) < self.stable_rate:
             raise InputError(f"expected a rate below the stable {self.stable_rate:.4g}, got {rate:g}; lower it.")
-        if self.loss == "cross_entropy":
+        if not self._separable:
             return next(
                 (t for t, u in self._walk(rate, most) if self._loss(self._first + self.kernel @ u) <= loss), None
             )
@@ -240,9 +246,9 @@ class LinearTraining:
     # --- parts -------------------------------------------------------------------------------------------------------
 
     def _squared(self, name: str) -> None:
-        if self.loss == "cross_entropy":
+        if not self._separable:
             raise InputError(
-                f"expected a squared-error loss for {name}, got cross_entropy; its directions do not stay apart."
+                f"expected a squared-error loss for {name}, got {self.criterion}; its directions do not stay apart."
             )
 
     @staticmethod
@@ -261,7 +267,7 @@ class LinearTraining:
         u = np.zeros(self.targets.shape)
         yield 0, u
         for step in range(1, most + 1):
-            u = u - rate / len(u) * (softmax(self._first + self.kernel @ u, axis=1) - self.targets)
+            u = u - rate / len(u) * self.criterion.slope(self._first + self.kernel @ u, self.targets)
             yield step, u
 
     def _iterated(self, rate: float, at: np.ndarray) -> np.ndarray:
@@ -274,7 +280,7 @@ class LinearTraining:
 
         def speed(_: float, u: np.ndarray) -> np.ndarray:
             f = self._first + self.kernel @ u.reshape(shape)
-            return (-(softmax(f, axis=1) - self.targets) / len(f)).ravel()
+            return (-self.criterion.slope(f, self.targets) / len(f)).ravel()
 
         end = float(at[-1])
         solved = solve_ivp(
@@ -292,7 +298,7 @@ class LinearTraining:
             )
         return solved.y.T.reshape(-1, *shape)
 
-    def _curve(self, at: np.ndarray, sums: np.ndarray, unseen: Unseen | None) -> Curve:
+    def _curve(self, at: np.ndarray, sums: np.ndarray, unseen: Unseen | None) -> TrainingCurve:
         where = Unseen(self.kernel, self.targets, self._first) if unseen is None else unseen
         if where.kernel.shape != (len(where.targets), len(self.kernel)) or where.start.shape != where.targets.shape:
             raise InputError(
@@ -303,13 +309,11 @@ class LinearTraining:
             outputs = where.start + where.kernel @ sums
             losses = np.array([self._loss(f, where.targets) for f in outputs])
         right = (outputs.argmax(axis=2) == where.targets.argmax(axis=1)).mean(axis=1)
-        return Curve(at, losses, right if self.outputs > 1 else np.full(len(at), np.nan), outputs)
+        return TrainingCurve(at, losses, right if self.outputs > 1 else np.full(len(at), np.nan), outputs)
 
     def _loss(self, f: np.ndarray, targets: np.ndarray | None = None) -> float:
         y = self.targets if targets is None else targets
-        if self.loss == "cross_entropy":
-            return float(-(y * log_softmax(f, axis=1)).sum(axis=1).mean())
-        return float(self.curvature / 2 * ((f - y) ** 2).sum(axis=1).mean())
+        return float(self.criterion.value(f, y).mean())
 
 
 def _geometric(decay: np.ndarray, count: int) -> np.ndarray:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 
 from freeness import InputError
-from freeness.meanfield import LinearTraining, Unseen
+from freeness.training import LinearTraining, Unseen
 
 LOSSES = ("half_squared_error", "half_mean_squared_error", "mse", "cross_entropy")
 

@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 
 from freeness import InputError
-from freeness.advice import Curvature, Descent, StartFacts, start_rate
-from freeness.advice.learning_rate import learning_rate
+from freeness.training import Curvature, StartFacts, measured_rate, optimizer_of, start_rate
 
 FACTS = StartFacts(200.0, 0.5, 0.02, 0.6, 40_000, batch=16)
 
@@ -33,7 +32,7 @@ def test_sharper_models_get_less_and_larger_batches_more(loss, optimizer):
 @pytest.mark.parametrize("loss", ["half_squared_error", "cross_entropy"])
 def test_momentum_steps_less_and_without_memory_it_is_sgd(loss):
     assert rate(loss, "momentum") < rate(loss)
-    assert rate(loss, Descent("momentum", momentum=0.0)) == pytest.approx(rate(loss))
+    assert rate(loss, optimizer_of("momentum", 0.0)) == pytest.approx(rate(loss))
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
@@ -78,7 +77,7 @@ def test_saturating_networks_get_less_of_single_samples():
 def test_networks_that_saturate_get_three_times_the_linearised_bound_at_most(optimizer):
     """The demo with as many outputs as its width: loudness 50 asked for eleven times the bound, and training broke at five."""
     loud = {"loudness": 50.4, "reach": 0.00751, "sharpness": 362.0, "left": 0.574, "batch": 64}
-    bound = Descent(optimizer).bound(362.0)
+    bound = optimizer_of(optimizer).bound(362.0)
     assert rate(optimizer=optimizer, saturating=True, **loud) <= 3 * bound * (1 + 1e-12)
     assert rate(saturating=True, **loud) == pytest.approx(3 * 2 / 362.0) and rate(**loud) > 3 * 2 / 362.0
 
@@ -93,7 +92,7 @@ def test_outputs_that_do_not_move_get_no_rate():
 
 def test_the_advice_carries_the_start_and_says_where_it_comes_from():
     start = start_rate(FACTS, "cross_entropy", "sgd")
-    found = learning_rate(Curvature(200.0, 0.0, 16, start), "cross_entropy", "sgd", 10)
+    found = measured_rate(Curvature(200.0, 0.0, 16, start), "cross_entropy", "sgd")
     assert (found.recommended, found.early, found.limit) == (start.recommended, start.early, start.limit)
     assert (
         f"a tenth ended above their first loss below {start.early:.3g}, a third below {start.limit:.3g}"
@@ -101,7 +100,7 @@ def test_the_advice_carries_the_start_and_says_where_it_comes_from():
     )
     assert found.bound == pytest.approx(0.01)
     assert start.formula in found.reason and start.evidence in found.reason
-    plain = learning_rate(Curvature(200.0, 0.0, 16), "cross_entropy", "sgd", 10)
+    plain = measured_rate(Curvature(200.0, 0.0, 16), "cross_entropy", "sgd")
     assert plain.recommended == pytest.approx(0.0035) and plain.limit is None and "stable below 0.01" in plain.outlook
 
 

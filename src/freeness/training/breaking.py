@@ -7,12 +7,14 @@ Adam's steps have a size of their own, and what they break hardly depends on the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Literal, NamedTuple
 
-from freeness.advice.learning_rate import PRECONDITIONED, Descent
+from freeness.training.batch_share import between
+from freeness.training.optimizer import Optimizer
+from freeness.training.sgd import SGD
+from freeness.training.start_facts import StartFacts
 
-if TYPE_CHECKING:
-    from freeness.advice.start_rate import Kind, StartFacts
+Kind = Literal["squared", "cross_entropy"]  # of losses
 
 _QUIET = 1e-3  # loudness from which it counts, up to 1
 
@@ -87,24 +89,24 @@ _ADAPTIVE: dict[Kind, tuple[_Adaptive, _Adaptive]] = {
 }
 
 
-def breaking_rate(facts: StartFacts, kind: Kind, descent: Descent, share: float) -> Breaking:
+def breaking_rate(facts: StartFacts, kind: Kind, descent: Optimizer, share: float) -> Breaking:
     """The rate at which training of such a network is expected to break.
 
     Args:
         facts: of the model, its data and its batch size.
         kind: of loss.
         descent: who descends.
-        share: logarithm of the batch over that of 64, from 0 to 1.
+        share: as of :func:`~freeness.training.batch_share.batch_share`.
 
     Source: fitted to 264 networks of the bank in docs/learning-rate-bank.md; 200 steps on Fashion-MNIST.
 
     Example:
-        >>> from freeness.advice import StartFacts
+        >>> from freeness.training import StartFacts, optimizer_of
         >>> facts = StartFacts(100.0, 1.0, 0.01, 0.5, 10_000, batch=1)
-        >>> round(breaking_rate(facts, "squared", Descent("sgd"), 0.0).limit, 6)
+        >>> round(breaking_rate(facts, "squared", optimizer_of("sgd"), 0.0).limit, 6)
         0.0281
     """
-    constants = (_ADAPTIVE if descent.optimizer in PRECONDITIONED else _DESCENT)[kind]
-    beta = 0.0 if descent.optimizer == "sgd" else descent.momentum
+    constants = (_DESCENT if isinstance(descent, SGD) else _ADAPTIVE)[kind]
+    beta = descent.momentum if isinstance(descent, SGD) else 0.0
     one, many = (each.breaking(facts, beta) for each in constants)
-    return Breaking(*(a ** (1 - share) * b**share for a, b in zip(one, many, strict=True)))
+    return Breaking(*(between(a, b, share) for a, b in zip(one, many, strict=True)))

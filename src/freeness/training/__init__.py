@@ -1,0 +1,50 @@
+"""What is trained with: losses, optimisers, rates; and the training of wide networks, which is linear."""
+
+from freeness.training.adam import Adam
+from freeness.training.binary_cross_entropy import BinaryCrossEntropy
+from freeness.training.breaking import breaking_rate
+from freeness.training.cross_entropy import CrossEntropy
+from freeness.training.from_curvature import Curvature, measured_rate
+from freeness.training.from_trials import start_rate
+from freeness.training.linear_training import Directions, LinearTraining, TrainingCurve, Unseen
+from freeness.training.loss import Loss
+from freeness.training.losses import loss_names, loss_of, register_loss
+from freeness.training.optimizer import Optimizer
+from freeness.training.optimizers import optimizer_names, optimizer_of, register_optimizer
+from freeness.training.quadratic_loss import QuadraticLoss
+from freeness.training.random_batches import random_batch_bound
+from freeness.training.rate import LayerRate, Rate
+from freeness.training.sgd import SGD
+from freeness.training.squared_error import SquaredError
+from freeness.training.start_facts import StartFacts
+from freeness.training.usual_rate import rate_of_sharpness
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "BinaryCrossEntropy",
+    "CrossEntropy",
+    "Curvature",
+    "Directions",
+    "LayerRate",
+    "LinearTraining",
+    "Loss",
+    "Optimizer",
+    "QuadraticLoss",
+    "Rate",
+    "SquaredError",
+    "StartFacts",
+    "TrainingCurve",
+    "Unseen",
+    "breaking_rate",
+    "loss_names",
+    "loss_of",
+    "measured_rate",
+    "optimizer_names",
+    "optimizer_of",
+    "random_batch_bound",
+    "rate_of_sharpness",
+    "register_loss",
+    "register_optimizer",
+    "start_rate",
+]

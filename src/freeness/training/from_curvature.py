@@ -1,0 +1,120 @@
+"""The largest stable learning rate, and where to start.
+
+Gradient descent on the linearised loss contracts iff η < 2/λ_max(GGN) (theory.md §7). The GGN of a loss averaged over the
+batch has the dual (1/B)·Σ over samples of H^{1/2} Θ H^{1/2} with H the Hessian of the loss in the outputs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from freeness.spectra import Prediction
+from freeness.training.loss import Loss
+from freeness.training.losses import loss_of
+from freeness.training.optimizer import Optimizer
+from freeness.training.optimizers import optimizer_of
+from freeness.training.rate import Rate
+from freeness.training.usual_rate import rate_of_sharpness
+
+_FAR = 3.0  # times the bound
+
+_CAUTION = {
+    "ordered": "Repair the initialisation first: the signal vanishes at the start, the curvature grows many times over as "
+    "training restores it, and rates in proportion to 1/λ are then far too high.",
+    "chaotic": "Repair the initialisation first: gradients explode with depth, and the curvature below is that of a start which "
+    "training leaves at once.",
+}
+
+
+@dataclass(frozen=True)
+class Curvature:
+    """A measured sharpness: λ_max of the (preconditioned) batch GGN, its error, the batch size, and the start if measured.
+
+    ``predicted``: by the kernel of the same inputs, :func:`~freeness.advice.batch_learning_rate`.
+    """
+
+    value: float
+    error: float
+    batch: int
+    start: Rate | None = None
+    predicted: float | None = None
+
+
+def measured_rate(
+    curvature: Curvature,
+    loss: Loss | str,
+    optimizer: Optimizer | str,
+    outputs: int = 1,
+    fisher: Prediction | None = None,
+    phase: str | None = None,
+) -> Rate:
+    """Bound, start and reason from the measured batch curvature, with the theory's one-sample bound beside it.
+
+    Args:
+        curvature: λ_max of the batch GGN (preconditioned for adam), and the start that was measured with it.
+        loss: the loss it was measured with.
+        optimizer: who descends.
+        outputs: C, asked for by theory only.
+        fisher: predicted one-sample dual; its largest eigenvalue × the loss' curvature in the outputs is theory's sharpness.
+        phase: of the network: "ordered", "critical" or "chaotic"; outside criticality the curvature of the start
+            misleads, and the reason says so.
+
+    Example:
+        >>> measured_rate(Curvature(4.0, 0.0, 1), "half_squared_error", "sgd").recommended
+        0.175
+    """
+    descent, criterion = optimizer_of(optimizer), loss_of(loss)
+    bound = descent.bound(curvature.value)
+    matrix = "preconditioned GGN" if descent.preconditioned else "GGN"
+    reason = (
+        f"λ = {curvature.value:.4g} is the largest eigenvalue of the {matrix} of {criterion} over a batch of {curvature.batch}; "
+        f"the linearised training contracts below {bound:.3g} = {descent.formula}. "
+    )
+    if curvature.start is None:
+        found, lead, far = rate_of_sharpness(curvature.value, criterion, descent, curvature.batch), "Start at", ""
+    else:
+        found, lead = curvature.start, "Training leaves that start: by the trials start at"
+        far = _far(found.recommended / bound)
+    reason += f"{lead} {found.formula} = {found.recommended:.3g} ({found.evidence}).{far}"
+    theory = None
+    if fisher is not None and not descent.preconditioned:
+        top = fisher.top if outputs > 1 else fisher.law.mean  # one output shows the mean of the spectrum
+        theory = descent.bound(top * criterion.curvature(outputs))
+    if phase is not None and phase in _CAUTION:
+        reason = f"{_CAUTION[phase]} {reason}"
+    return replace(
+        found,
+        bound=bound,
+        sharpness=curvature.value,
+        sharpness_error=curvature.error,
+        reason=reason + _beside(curvature, theory),
+        batch=curvature.batch,
+        theory_bound=theory,
+        predicted_sharpness=curvature.predicted,
+    )
+
+
+def _beside(curvature: Curvature, theory: float | None) -> str:
+    """What theory says of the same inputs, and of one sample."""
+    told = ""
+    if curvature.predicted is not None:
+        told += (
+            f" Freshly drawn wide layers of these variances would have λ = {curvature.predicted:.4g} on these inputs, by their "
+            f"tangent kernel; measured is {curvature.value / curvature.predicted:.2f} times that."
+        )
+    if theory is not None and curvature.batch > 1:
+        told += (
+            f" One sample alone would allow {theory:.3g} by theory; the gradients of a batch point in different directions, "
+            "so its curvature differs."
+        )
+    return told
+
+
+def _far(share: float) -> str:
+    """A word of caution where the trials leave the bound far behind."""
+    if share < _FAR:
+        return ""
+    return (
+        f" That is {share:.2g} times what the linearised start bears, which loud starts and normalised layers often do: watch "
+        f"the first steps, and go down to {1 / share:.2g} of it if the loss rises."
+    )

@@ -1,0 +1,76 @@
+"""What a loss is to the theory of training: a function of one sample's outputs, averaged over the batch.
+
+The generalised Gauss–Newton matrix of a batch is (1/B) Σ_b J_bᵀ H_b J_b, with J_b the Jacobian of the outputs in the parameters
+and H_b the Hessian of the loss in the outputs; its dual is (1/B) H^{1/2} J Jᵀ H^{1/2} (theory.md §7). A loss is a short class
+that states value, slope and Hessian for one sample; whatever asks for losses asks this class.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+
+class Loss(ABC):
+    """A loss of one sample's C outputs and its targets, averaged over the samples of a batch.
+
+    Outputs and targets are arrays (…, C) here; of classes the targets are their distribution, for instance one-hot rows.
+    """
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What it is called on command lines, in files and in sentences."""
+
+    @property
+    @abstractmethod
+    def formula(self) -> str:
+        """Of one sample, with its normalisation: f are the outputs, y the targets."""
+
+    @property
+    @abstractmethod
+    def expects(self) -> str:
+        """The targets that it takes, in words."""
+
+    @abstractmethod
+    def value(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """The loss of each sample, (…,)."""
+
+    @abstractmethod
+    def slope(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Its gradient in the outputs, (…, C)."""
+
+    @abstractmethod
+    def hessian(self, outputs: np.ndarray) -> np.ndarray:
+        """H, its second derivatives in the outputs, (…, C, C): what stands between J and Jᵀ in the Gauss–Newton matrix."""
+
+    @abstractmethod
+    def steepest(self, outputs: int) -> float:
+        """The largest eigenvalue that H has at any values of so many outputs."""
+
+    @abstractmethod
+    def check(self, targets: np.ndarray) -> None:
+        """Refuse finite targets (n, C) that it does not take.
+
+        Raises:
+            InputError: they are none; the sentence says which it expects.
+        """
+
+    def curvature(self, outputs: int) -> float:
+        """The largest eigenvalue of H at outputs of 0, where networks start on average."""
+        return float(np.linalg.eigvalsh(self.hessian(np.zeros(outputs)))[-1])
+
+    def at_zero(self, targets: np.ndarray) -> float:
+        """The mean loss of outputs that are all 0: a first value far above it says that the outputs are loud.
+
+        Example:
+            >>> from freeness.training import loss_of
+            >>> round(loss_of("cross_entropy").at_zero(np.eye(10)), 4)  # ln 10
+            2.3026
+        """
+        rows = np.asarray(targets, dtype=float)
+        return float(self.value(np.zeros(rows.shape), rows).mean())
+
+    def __str__(self) -> str:
+        return self.name

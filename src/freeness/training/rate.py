@@ -1,0 +1,83 @@
+"""A learning rate, whatever it was found by: value, interval, reason, evidence."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class LayerRate(NamedTuple):
+    """The rates of one layer's weights and biases in torch's own parametrisation (one group of the optimiser each)."""
+
+    name: str
+    weights: float
+    biases: float
+
+
+@dataclass(frozen=True)
+class Rate:
+    """The learning rate of one loss, optimiser and batch.
+
+    ``recommended`` is to start from; from ``low`` to ``high`` the best rate lies in 9 of 10 networks (None where nobody looked).
+    ``bound`` is where training that is linearised at the start stops contracting, by ``sharpness``, λ_max of the batch GGN
+    (preconditioned for adam), and ``sharpness_error``, its error. ``reason`` says how they follow, ``evidence`` what the
+    recommendation rests on, ``assumptions`` what a prediction does; ``formula`` is its leading terms.
+
+    Training leaves the linearised start: of the networks that the recommendation was fitted to, a tenth broke below ``early`` and
+    about a third below ``limit`` (None without such a fit).
+
+    What theory says beside a measurement: ``theory_bound``, by the predicted spectrum of one sample, and ``predicted_sharpness``,
+    by the tangent kernel of the same inputs (None where it has none). What a prediction says besides: ``mean``, that of λ over
+    the outputs; ``samples``, in the data; and in a ``parametrisation`` the rates of each of the ``layers``.
+
+    Where no rate was found, ``known`` is False, the rates are NaN, and ``reason`` says why.
+
+    Example:
+        >>> from freeness.training import measured_rate, Curvature
+        >>> rate = measured_rate(Curvature(4.0, 0.0, 1), "half_squared_error", "sgd")
+        >>> rate.bound, rate.recommended, rate.known
+        (0.5, 0.175, True)
+    """
+
+    recommended: float
+    bound: float
+    sharpness: float
+    reason: str
+    loss: str
+    optimizer: str
+    batch: int
+    evidence: str = ""
+    sharpness_error: float = 0.0
+    low: float | None = None
+    high: float | None = None
+    early: float | None = None
+    limit: float | None = None
+    theory_bound: float | None = None
+    predicted_sharpness: float | None = None
+    mean: float | None = None
+    samples: int | None = None
+    formula: str = ""
+    layers: tuple[LayerRate, ...] = ()
+    parametrisation: str = "standard"
+    assumptions: tuple[str, ...] = ()
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a rate; otherwise ``reason`` is why not."""
+        return not math.isnan(self.recommended)
+
+    @property
+    def error(self) -> float:
+        """Of the sharpness."""
+        return self.sharpness_error
+
+    @property
+    def outlook(self) -> str:
+        """In words, up to where training is expected to go well."""
+        if self.limit is None or self.early is None:
+            return f"at the start, linearised, {self.optimizer} is stable below {self.bound:.3g}"
+        return (
+            f"of the networks that this was fitted to a tenth ended above their first loss below {self.early:.3g}, a third below "
+            f"{self.limit:.3g}"
+        )

@@ -1,0 +1,34 @@
+"""What a model shows of its learning rate before it is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class StartFacts:
+    """What is measured at the start, see ``freeness.torch.start_facts``.
+
+    Args:
+        sharpness: λ, largest eigenvalue of the GGN over many samples; for adam and adamw of P^{-1/2} G P^{-1/2}.
+        loudness: l, variance of the outputs over that of the targets, over the samples.
+        reach: ℓ, the rate at which one step along the gradient over many samples would leave the least loss.
+        left: the share of the loss that it would leave.
+        parameters: their number.
+        batch: samples a step of the training to come.
+        saturating: whether activations are bounded and nothing is normalised.
+        normalised: whether a layer normalises what passes.
+        convolutional: whether there are convolutions.
+        residual: whether signals are summed that both depend on the input.
+    """
+
+    sharpness: float
+    loudness: float
+    reach: float
+    left: float
+    parameters: int
+    batch: int
+    saturating: bool = False
+    normalised: bool = False
+    convolutional: bool = False
+    residual: bool = False
