@@ -9,7 +9,8 @@ from freeness.advice.progress import Progress, Report
 from freeness.data import load_fashion_mnist
 from freeness.meanfield import derivative_law, second_moment
 from freeness.network import activation, mlp
-from freeness.torch.analyze import AnalyzeOptions, analyze
+from freeness.torch.analyze import analyze
+from freeness.torch.analyze_options import AnalyzeOptions
 from freeness.torch.build import build
 
 DEPTH, WIDTH, CLASSES = 10, 400, 10
