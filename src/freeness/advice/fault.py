@@ -1,0 +1,168 @@
+"""From the table of layers to one sentence: where the fault is and what mends it, or that there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from freeness.advice.layer_table import LayerTable, ModuleRow
+
+_LOST = 1e-4  # of a mean square from end to end: a hundredth in amplitude
+_STEP = 30.0  # by which a single layer changes a mean square, to be called the place
+_DEAD, _SATURATED = 0.5, 0.9
+_SHARP, _RANK = 0.05, 1.5  # entropy of attention, and its effective rank in tokens
+_ALIKE, _APART = 0.98, 0.5  # cosine between tokens
+_LOUD = 5.0  # root mean square of a branch over its skip connection
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Where a model is at fault (None: nowhere), in one sentence with the remedy."""
+
+    place: str | None
+    sentence: str
+
+
+def fault_of(table: LayerTable) -> Fault:
+    """The first fault that a table shows, the gravest kind first.
+
+    Looked for, in this order: numbers that are not finite, trained weights without a gradient, dead or saturated activations,
+    signals or gradients that vanish or explode from end to end, tokens that become alike, attention that sees one token, and
+    branches that drown their skip connection.
+
+    Example:
+        >>> fault_of(LayerTable(1.0, (ModuleRow("fc", "Linear", 1.0, 0.0, 0.1, 0.1, 8, 1, True),))).sentence
+        'No fault was found: signals and gradients reach every layer.'
+    """
+    for look in _LOOKS:
+        for fault in look(table):
+            return fault
+    return Fault(None, "No fault was found: signals and gradients reach every layer.")
+
+
+def _not_finite(table: LayerTable) -> Iterator[Fault]:
+    if table.not_finite is not None:
+        yield Fault(
+            table.not_finite,
+            f"{_named(table.not_finite)} returns NaN or infinity; scale the inputs or the weights in front of it down.",
+        )
+
+
+def _dead(table: LayerTable) -> Iterator[Fault]:
+    for row in table.activations:
+        if row.dead > _DEAD:
+            yield Fault(
+                row.name,
+                f"{row.dead:.0%} of the neurons of the {row.kind} in {_named(row.name)} are dead: their slope is 0 on every "
+                "sample; start with smaller or centred biases in front of it, or take leaky_relu or gelu.",
+            )
+    for row in table.activations:
+        if row.saturated > _SATURATED and row.kind not in _HALF:
+            yield Fault(
+                row.name,
+                f"{row.saturated:.0%} of the {row.kind} in {_named(row.name)} is saturated; divide the weights in front of it.",
+            )
+
+
+_HALF = ("relu", "relu_", "relu6", "leaky_relu", "leaky_relu_")
+
+
+def _without_gradient(table: LayerTable) -> Iterator[Fault]:
+    silent = [row for row in table.modules if row.trained and row.gradient == 0 and row.tensors]
+    if silent and len(silent) == sum(row.trained for row in table.modules):
+        yield Fault(silent[-1].name, "No trained weight has a gradient; check that the loss depends on the outputs.")
+        return
+    if silent:
+        # backward, the last layer without gradient is where it stops
+        yield Fault(
+            silent[-1].name,
+            f"The weights of {_named(silent[-1].name)} get no gradient ({len(silent)} of {len(table.modules)} modules do not); "
+            "check that its output is used and nothing behind it starts at zero or is detached.",
+        )
+
+
+def _end_to_end(table: LayerTable) -> Iterator[Fault]:
+    for growth, what, pick in (
+        (table.signal_growth, "signal", lambda row: row.signal),
+        (table.gradient_growth, "gradient", _backward),
+    ):
+        if growth is None or _LOST <= growth <= 1 / _LOST:
+            continue
+        verb = "vanishes" if growth < 1 else "explodes"
+        way = "from the first to the last layer" if what == "signal" else "on its way back to the first layer"
+        place, jump = _largest_step(table.modules, pick, growth < 1, what == "gradient")
+        told = f", most of all at {_named(place)} (by {jump:.2g})" if place is not None else ", a little in every layer"
+        remedy = (
+            "start deep chains with freeness design, or add normalisation and skip connections"
+            if place is None
+            else "rescale the weights there"
+        )
+        yield Fault(place, f"The {what} {verb} {way}: its square changes by a factor of {growth:.2g}{told}; {remedy}.")
+
+
+def _backward(row: ModuleRow) -> float | None:
+    return None if row.output_gradient is None else row.output_gradient * row.outputs
+
+
+def _largest_step(
+    rows: tuple[ModuleRow, ...], pick: Callable[[ModuleRow], float | None], shrinks: bool, backward: bool
+) -> tuple[str | None, float]:
+    """The module at which a mean square changes most, if one does so by far more than the others."""
+    known = [(row.name, value) for row in rows if (value := pick(row)) is not None]
+    if backward:
+        known.reverse()
+    steps = [
+        (after / before if before > 0 else 1.0, passed if backward else name)  # gradients pass the later one's weights
+        for (passed, before), (name, after) in pairwise(known)
+    ]
+    if not steps:
+        return None, 1.0
+    jump, name = min(steps) if shrinks else max(steps)
+    return (name, jump) if (jump < 1 / _STEP if shrinks else jump > _STEP) else (None, jump)
+
+
+def _collapse(table: LayerTable) -> Iterator[Fault]:
+    known = [(row.name, row.cosine) for row in table.sums if row.cosine is not None]
+    if len(known) > 1 and known[-1][1] > _ALIKE and known[0][1] < _APART:
+        name = next(name for name, cosine in known if cosine > _ALIKE)
+        yield Fault(
+            name,
+            f"The tokens become alike: their mean cosine is {known[0][1]:.2f} at the first sum and above {_ALIKE} from "
+            f"{_named(name)} on; scale the residual branches down, by 1/√(2·blocks) say, or put the normalisation first.",
+        )
+
+
+def _attention(table: LayerTable) -> Iterator[Fault]:
+    for row in table.attention:
+        if row.entropy < _SHARP:
+            yield Fault(
+                row.name,
+                f"The attention in {_named(row.name)} sees nearly one token only (entropy {row.entropy:.0%} of its largest); "
+                "scale queries and keys down, or normalise them.",
+            )
+
+
+def _branches(table: LayerTable) -> Iterator[Fault]:
+    deep = [row for row in table.sums if row.branch_over_skip > _LOUD]
+    if deep and len(table.sums) > 2:
+        yield Fault(
+            deep[0].name,
+            f"The branch that is added in {_named(deep[0].name)} is {deep[0].branch_over_skip:.2g} times as large as its skip "
+            "connection; scale the last weights of the branch down.",
+        )
+
+
+_LOOKS: tuple[Callable[[LayerTable], Iterator[Fault]], ...] = (
+    _not_finite,
+    _dead,
+    _without_gradient,
+    _end_to_end,
+    _collapse,
+    _attention,
+    _branches,
+)
+
+
+def _named(name: str) -> str:
+    return f"{name!r}" if name else "the forward of the model"

@@ -1,0 +1,271 @@
+"""The table of layers against sums by hand and gradients of autograd; planted faults are named."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional
+
+from freeness.advice.fault import fault_of
+from freeness.errors import InputError
+from freeness.torch.observe import observe
+
+
+def seeded(seed: int = 0) -> None:
+    torch.manual_seed(seed)
+
+
+def classes(model, x, y):
+    return lambda: functional.cross_entropy(model(x), y)
+
+
+@given(
+    widths=st.lists(st.integers(2, 12), min_size=2, max_size=5),
+    bend=st.sampled_from([nn.Tanh, nn.ReLU, nn.GELU]),
+    seed=st.integers(0, 2**16),
+)
+def test_signals_and_gradients_are_those_of_autograd(widths, bend, seed):
+    seeded(seed)
+    layers = [nn.Linear(6, widths[0]).double()]
+    for a, b in zip(widths, widths[1:], strict=False):
+        layers += [bend(), nn.Linear(a, b).double()]
+    model, x = nn.Sequential(*layers), torch.randn(5, 6, dtype=torch.float64)
+    table = observe(model, lambda: model(x).square().sum())
+    value, kept = x, {}
+    for name, layer in model.named_children():
+        value = layer(value)
+        if isinstance(layer, nn.Linear):
+            value.retain_grad()
+            kept[name] = value
+    value.square().sum().backward()
+    assert [row.name for row in table.modules] == list(kept)
+    for row in table.modules:
+        out, layer = kept[row.name], model.get_submodule(row.name)
+        assert row.signal == pytest.approx(float(out.detach().square().mean()), rel=1e-12)
+        assert row.output_gradient == pytest.approx(float(out.grad.square().mean()), rel=1e-12)
+        own = float(layer.weight.grad.square().sum() + layer.bias.grad.square().sum())
+        assert row.gradient == pytest.approx(own, rel=1e-12)
+        assert row.gradient == pytest.approx(sum(t.gradient**2 * t.size for t in row.tensors), rel=1e-12)
+
+
+def residual(inplace: bool) -> nn.Module:
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.norm, self.relu = nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(inplace=inplace)
+
+        def forward(self, x):
+            branch = self.norm(self.conv(x))
+            if inplace:
+                branch += x
+                return self.relu(branch)
+            return self.relu(branch + x)
+
+    seeded()
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(inplace=inplace), Block(), nn.Flatten(), nn.LazyLinear(3))
+
+
+def test_operations_in_place_change_nothing():
+    x, y = torch.randn(6, 3, 7, 7, generator=torch.Generator().manual_seed(1)), torch.arange(6) % 3
+    tables = []
+    for inplace in (False, True):
+        model = residual(inplace)
+        model(x)
+        tables.append(observe(model, classes(model, x, y)))
+    plain, written = tables
+    for a, b in zip(plain.modules, written.modules, strict=True):
+        assert (a.name, b.signal, b.output_gradient) == (
+            b.name,
+            pytest.approx(a.signal),
+            pytest.approx(a.output_gradient),
+        )
+    assert len(plain.sums) == len(written.sums) == 1
+    assert written.sums[0].branch_over_skip == pytest.approx(plain.sums[0].branch_over_skip, rel=1e-6)
+
+
+def test_branch_over_skip_is_the_scale_of_the_branch():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Linear(5, 5), nn.Linear(5, 2)
+
+        def forward(self, x):
+            h = self.first(x)
+            return self.second(-3 * h + h)  # the later signal is the branch
+
+    seeded()
+    model, x = Net(), torch.randn(4, 5)
+    assert observe(model, lambda: model(x).sum()).sums[0].branch_over_skip == pytest.approx(3.0)
+
+
+def test_equal_queries_see_every_token_alike():
+    class Attention(nn.Module):
+        def __init__(self, causal):
+            super().__init__()
+            self.value, self.causal = nn.Linear(8, 8), causal
+
+        def forward(self, x):
+            v = self.value(x).unflatten(-1, (2, 4)).transpose(1, 2)
+            return functional.scaled_dot_product_attention(torch.zeros_like(v), v, v, is_causal=self.causal)
+
+    seeded()
+    x = torch.randn(3, 6, 8)
+    for causal, rank in ((False, 1.0), (True, None)):
+        model = Attention(causal)
+        (row,) = observe(model, lambda model=model: model(x).square().mean()).attention
+        assert row.entropy == pytest.approx(1.0, abs=1e-5)
+        lower = torch.tril(torch.ones(6, 6)) / torch.arange(1, 7)[:, None]
+        values = torch.linalg.svdvals(lower)
+        p = values / values.sum()
+        wanted = rank or float((-(p * p.log()).sum()).exp())
+        assert row.rank == pytest.approx(wanted, rel=1e-4)
+
+
+def test_attention_of_transformers_is_seen_inside_torchs_own_layers():
+    seeded()
+    layer = nn.TransformerEncoderLayer(16, 4, 32, batch_first=True, dropout=0.0)
+    model, x = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False), torch.randn(2, 7, 16)
+    table = observe(model, lambda: model(x)[..., 0].square().mean())
+    assert [row.name for row in table.attention] == ["layers.0.self_attn", "layers.1.self_attn"]
+    assert [row.name for row in table.sums] == ["layers.0", "layers.0", "layers.1", "layers.1"]
+    assert all(row.cosine is not None for row in table.sums)
+    packed = {row.name: row for row in table.modules}["layers.0.self_attn.out_proj"]
+    assert packed.signal is None  # another module takes its weights
+    assert packed.gradient > 0
+
+
+def test_cosine_of_equal_tokens_is_one():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.mix = nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.mix(x) + self.mix(x)
+
+    seeded()
+    model, token = Net(), torch.randn(2, 1, 4)
+    alike = observe(model, lambda: model(token.expand(2, 5, 4)).sum()).sums[0].cosine
+    assert alike == pytest.approx(1.0, abs=1e-6)
+
+
+def test_dead_and_saturated_shares_are_the_planted_ones():
+    seeded()
+    model = nn.Sequential(nn.Linear(6, 20), nn.ReLU(), nn.Linear(20, 10), nn.Tanh(), nn.Linear(10, 2))
+    with torch.no_grad():
+        model[0].bias[:5] = -1e3
+        model[2].bias[:4] = 1e3
+    x = torch.randn(50, 6)
+    relu, tanh = observe(model, lambda: model(x).square().mean()).activations
+    assert relu.dead == pytest.approx(0.25)
+    assert tanh.saturated == pytest.approx(0.4, abs=0.05)
+    assert tanh.dead == pytest.approx(0.4)
+
+
+def test_the_model_is_left_as_it_was():
+    seeded()
+    model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 2))
+    model[0].weight.requires_grad_(False)
+    x = torch.randn(8, 4)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    state = torch.get_rng_state()
+    table = observe(model, lambda: model(x).square().mean(), training=True)
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+    assert torch.equal(state, torch.get_rng_state())
+    assert all(p.grad is None for p in model.parameters())
+    assert not model[0].weight.requires_grad
+    assert [t.name for t in table.modules[0].tensors] == ["0.bias"]  # what is trained is what is measured
+
+
+def test_tied_weights_have_one_gradient():
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table, self.head = nn.Embedding(9, 6), nn.Linear(6, 9, bias=False)
+            self.head.weight = self.table.weight
+
+        def forward(self, tokens):
+            return self.head(self.table(tokens))
+
+    seeded()
+    model, tokens = Tied(), torch.tensor([[1, 2, 3]])
+    table = observe(model, lambda: functional.cross_entropy(model(tokens).flatten(0, 1), tokens.flatten()))
+    functional.cross_entropy(model(tokens).flatten(0, 1), tokens.flatten()).backward()
+    whole = float(model.table.weight.grad.square().sum())
+    assert [row.gradient for row in table.modules] == pytest.approx([whole, whole])
+
+
+def chain(depth, width=24, gain=1.0):
+    seeded()
+    layers = []
+    for _ in range(depth):
+        layer = nn.Linear(width, width)
+        nn.init.orthogonal_(layer.weight, gain)
+        layers += [layer, nn.Tanh()]
+    return nn.Sequential(*layers, nn.Linear(width, 4))
+
+
+def dead_block():
+    model = nn.Sequential(*[m for _ in range(4) for m in (nn.Linear(24, 24), nn.ReLU())], nn.Linear(24, 4))
+    with torch.no_grad():
+        model[4].bias.fill_(-1e3)
+    return model
+
+
+def one_layer_small():
+    model = chain(6)
+    with torch.no_grad():
+        model[6].weight.mul_(1e-6)
+    return model
+
+
+def detached():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Linear(24, 24), nn.Linear(24, 4)
+
+        def forward(self, x):
+            return self.second(self.first(x).detach())
+
+    return Net()
+
+
+@pytest.mark.parametrize(
+    ("make", "place", "words"),
+    [
+        (lambda: chain(5), None, "No fault"),
+        (lambda: chain(60, gain=0.5), None, "vanishes"),
+        (dead_block, "5", "dead"),
+        (one_layer_small, "6", "vanishes"),
+        (detached, "first", "no gradient"),
+    ],
+)
+def test_planted_faults_are_named(make, place, words):
+    seeded()
+    model = make()
+    x, y = torch.randn(16, 24), torch.arange(16) % 4
+    fault = fault_of(observe(model, classes(model, x, y)))
+    assert fault.place == place
+    assert words in fault.sentence
+
+
+def test_numbers_that_are_not_finite_are_placed():
+    model = chain(3)
+    with torch.no_grad():
+        model[2].weight[0, 0] = math.nan
+    x, y = torch.randn(4, 24), torch.arange(4)
+    assert fault_of(observe(model, classes(model, x, y))).place == "2"
+
+
+@pytest.mark.parametrize(
+    ("loss", "words"),
+    [(lambda model, x: model(x), "one number"), (lambda model, x: x.sum(), "depends on the trained weights")],
+)
+def test_losses_that_are_none_are_refused(loss, words):
+    model, x = nn.Linear(3, 2), torch.ones(2, 3)
+    with pytest.raises(InputError, match=words):
+        observe(model, lambda: loss(model, x))
