@@ -1,6 +1,7 @@
 """The table of layers against sums by hand and gradients of autograd; planted faults are named."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -30,7 +31,7 @@ def classes(model, x, y):
 def test_signals_and_gradients_are_those_of_autograd(widths, bend, seed):
     seeded(seed)
     layers = [nn.Linear(6, widths[0]).double()]
-    for a, b in zip(widths, widths[1:], strict=False):
+    for a, b in pairwise(widths):
         layers += [bend(), nn.Linear(a, b).double()]
     model, x = nn.Sequential(*layers), torch.randn(5, 6, dtype=torch.float64)
     table = observe(model, lambda: model(x).square().sum())
