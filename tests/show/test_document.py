@@ -25,7 +25,7 @@ def strict(text: str):
 
 def test_numbers_survive_the_round_trip(analysis):
     document = strict(dump_json(analysis))
-    assert document["schema_version"] == SCHEMA_VERSION == 1
+    assert document["schema_version"] == SCHEMA_VERSION == 2
     for name in ("jacobian", "fisher"):
         comparison, found = getattr(analysis, name), document[name]
         assert found["measured"]["eigenvalues"] == comparison.measured.eigenvalues.tolist()

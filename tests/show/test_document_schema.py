@@ -74,7 +74,7 @@ def broken(document, path, value):
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        (("schema_version",), 2),
+        (("schema_version",), SCHEMA_VERSION + 1),
         (("verdict", "phase"), "lukewarm"),
         (("fisher", "measured", "eigenvalues"), None),
         (("fisher", "measured", "eigenvalues"), []),

@@ -124,7 +124,7 @@ def test_awkward_models_are_analysed(file: Path, factory: str, options: tuple[st
     folder = file.parent / "out"
     code, shown, errors = called(f"{file}:{factory}", "--out", str(folder), *options)
     assert code == 0 and words in shown
-    assert "[5/7] measure Fisher (memory: about " in errors
+    assert "[6/8] measure Fisher (memory: about " in errors
     report = (folder / "report.html").read_text(encoding="utf-8")
     assert "0 weight layers" not in report and "What is not covered" in report
     assert ("Signals are followed layer by layer where theory covers" in report) == (factory in UNCOVERED)

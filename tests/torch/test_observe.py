@@ -12,6 +12,8 @@ from torch.nn import functional
 
 from freeness.advice.fault import fault_of
 from freeness.errors import InputError
+from freeness.show import render_html, to_json
+from freeness.torch import analyze
 from freeness.torch.observe import observe
 
 
@@ -270,3 +272,18 @@ def test_losses_that_are_none_are_refused(loss, words):
     model, x = nn.Linear(3, 2), torch.ones(2, 3)
     with pytest.raises(InputError, match=words):
         observe(model, lambda: loss(model, x))
+
+
+def test_analyze_tells_the_table_and_the_fault_of_what_theory_does_not_cover():
+    model = nn.Sequential(
+        nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(54, 4)
+    )
+    with torch.no_grad():
+        model[1].bias.fill_(-1e3)
+    x, y = torch.randn(12, 3, 8, 8), torch.arange(12) % 4
+    report = analyze(model, (x, y))
+    assert report.modules is not None and [row.name for row in report.modules.modules] == ["0", "1", "5"]
+    assert report.fault is not None and report.fault.place == "2" and "dead" in report.fault.sentence
+    page = render_html([report])
+    assert "are dead: their slope is 0" in page and "BatchNorm2d" in page
+    assert to_json(report)["modules"]["modules"][1]["scale"] == 1.0

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from freeness.advice.fault import Fault, fault_of
+from freeness.advice.layer_table import LayerTable
 from freeness.laws import Atom
 from freeness.spectra.alternating_words import FreenessTest
 from freeness.spectra.records import Measurement, Prediction
@@ -123,7 +125,8 @@ class Analysis:
     """Everything that ``analyze`` found out about one model and one data set.
 
     ``targets`` says what stands in for labels that were not given, ``weights`` which file the weights are from; both are "" where
-    that is not so.
+    that is not so. ``modules``: what every module with weights does to signal and gradient of the batch, whether theory covers it
+    or not; None where it could not be watched.
     """
 
     title: str
@@ -141,3 +144,9 @@ class Analysis:
     freeness: FreenessOutcome = FreenessOutcome(None, "it was not asked for")
     targets: str = ""
     weights: str = ""
+    modules: LayerTable | None = None
+
+    @property
+    def fault(self) -> Fault | None:
+        """Where the model is at fault, by the table of its modules; None where that was not measured."""
+        return None if self.modules is None else fault_of(self.modules)

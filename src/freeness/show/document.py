@@ -18,7 +18,7 @@ from freeness.spectra.records import Prediction
 from freeness.training import Rate
 from freeness.version import __version__
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _OF_PREDICTIONS = ("mean", "samples", "layers", "parametrisation", "assumptions")  # of a rate, which is measured here
 _POINTS = 240  # of the density table
 

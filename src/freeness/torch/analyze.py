@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from freeness.advice.analysis import CODE, Analysis, Comparison, FreenessOutcome, LayerRow, Verdict
 from freeness.advice.gain import gain_of_design, way_to_design
 from freeness.advice.layer_rows import layer_rows
+from freeness.advice.layer_table import LayerTable
 from freeness.advice.progress import Progress, Report
 from freeness.advice.verdict import jacobian_spread, phase_of, verdict
 from freeness.errors import ConvergenceError, InputError
@@ -31,8 +32,9 @@ from freeness.torch.estimate import estimate_fisher, estimate_jacobian
 from freeness.torch.freeness_tests import freeness_test
 from freeness.torch.given import GivenLoss, GivenOptimizer
 from freeness.torch.lanczos import SpectralEstimate
-from freeness.torch.losses import check_targets
+from freeness.torch.losses import check_targets, loss_function
 from freeness.torch.measure import dual_plan, measure_fisher, measure_jacobian
+from freeness.torch.observe import observe
 from freeness.torch.outputs import required_arguments, run, select_output
 from freeness.torch.packed import packed
 from freeness.torch.signals import WeightSignal, realised_neurons, realised_signals, weight_signals
@@ -52,6 +54,7 @@ _USUAL = (0.01, 100.0)  # mean square of an input's entries that no warning is g
 _EXACT = 4096  # eigenvalues at most that are computed: more take minutes
 _STAGES = (
     "read the model",
+    "watch the layers",
     "forward signals",
     "predict spectra",
     "measure Jacobian",
@@ -114,6 +117,8 @@ def analyze(
         report()
         traced = trace(model, sample[None], options.output)
         report()
+        modules = _watched(traced, inputs, targets, options)
+        report()
         signals = _signals(traced, sample)
         report()
         predictions, reason = _predict(traced, signals)
@@ -145,7 +150,23 @@ def analyze(
         freeness=freeness,
         targets=options.stand_in,
         weights=options.weights,
+        modules=modules,
     )
+
+
+def _watched(traced: Trace, inputs: Tensor, targets: Tensor, options: AnalyzeOptions) -> LayerTable | None:
+    """What every module does to signal and gradient of the batch, in the mode of the curvature; it never costs the rest."""
+    loss, batch = loss_function(options.criterion), min(options.samples, len(inputs))
+
+    def value() -> Tensor:
+        outputs = select_output(run(traced.model, inputs[:batch]), options.output)[1]
+        return loss(outputs, targets[:batch])
+
+    try:
+        return observe(traced.model, value, training=options.training)
+    except (InputError, ArithmeticError, MemoryError, RuntimeError) as error:
+        _LOG.info("no table of layers: %s", error)
+        return None
 
 
 def _judged(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from freeness.advice.analysis import CODE, Analysis, Comparison, FreenessOutcome, LayerRow
+from freeness.advice.layer_table import LayerTable, ModuleRow
 from freeness.show.answer import (
     NOTHING,
     Answer,
@@ -21,6 +22,7 @@ from freeness.spectra import Word
 from freeness.training import Rate
 
 _CHAINED = 2  # operations of an activation that are all named
+_SHOWN = 15  # modules at either end that are shown
 _ALWAYS = 5  # columns of the layers' table that every network has
 
 
@@ -35,6 +37,7 @@ def _(record: Analysis) -> Answer:
         (
             Section("", (Sentence(facts),)),
             *layers,
+            *_modules(record),
             *(
                 Section(f"{name}: predicted beside measured", (spectrum_table(comparison),))
                 for name, comparison in spectra
@@ -107,6 +110,14 @@ def _rate(rate: Rate) -> list[Part]:
     ]
 
 
+def _modules(record: Analysis) -> tuple[Section, ...]:
+    """What every module with weights does on the batch, and where the fault is."""
+    if record.modules is None or record.fault is None:
+        return ()
+    said = Sentence(record.fault.sentence, "strong" if record.fault.place is None else "warning")
+    return (Section("Modules: measured on the batch", (said, module_table(record.modules))),)
+
+
 # --- tables -------------------------------------------------------------------------------------------------------
 
 
@@ -127,6 +138,21 @@ def _pair(word: Word, row: LayerRow | None) -> tuple[str, ...]:
     if not word.tested:
         return (label, beside, NOTHING, NOTHING, "too few neurons differ")
     return (label, beside, word.word, f"{word.score:.1f}", "free" if word.free else "not free")
+
+
+def module_table(found: LayerTable) -> Table:
+    """One row a module with weights: mean square of its output, gradients of the loss; of many modules the first and last."""
+    header = ("module", "kind", "signal", "gradient of its output", "gradient of its weights", "gradient / weight")
+    rows = [_module(row) for row in found.modules]
+    if len(rows) > 2 * _SHOWN:
+        rows = [*rows[:_SHOWN], (f"{len(rows) - 2 * _SHOWN} more", *[NOTHING] * (len(header) - 1)), *rows[-_SHOWN:]]
+    return Table(header, tuple(rows), header[2:])
+
+
+def _module(row: ModuleRow) -> tuple[str, ...]:
+    ratio = max((tensor.ratio for tensor in row.tensors if tensor.weight > 0), default=None)
+    numbers = (row.signal, row.output_gradient, row.gradient if row.trained else None, ratio)
+    return (row.name or NOTHING, row.kind, *(number(value, 3) for value in numbers))
 
 
 def layer_table(analysis: Analysis) -> Table:
