@@ -9,6 +9,7 @@ from freeness.advice.candidates import Candidate, usual_candidates
 from freeness.advice.capacity import equal_power_capacity, water_filling_capacity
 from freeness.advice.design import Design, DesignOptions, LayerGain, ResidualPlan, UnreachableIsometry, design
 from freeness.advice.edges import upper_end
+from freeness.advice.fault import Fault, fault_of
 from freeness.advice.forecast import (
     ForecastOptions,
     MeasuredTraining,
@@ -18,6 +19,7 @@ from freeness.advice.forecast import (
 )
 from freeness.advice.gain import gain_of_design
 from freeness.advice.largest import LargestEigenvalue, largest_eigenvalue
+from freeness.advice.layer_table import ActivationRow, AttentionRow, LayerTable, ModuleRow, SumRow, TensorRow
 from freeness.advice.progress import Progress
 from freeness.advice.reach import Reach, reach
 from freeness.advice.theory_rate import RateCurve, Training, layer_means, rate_curve, theory_rate
@@ -26,24 +28,31 @@ from freeness.advice.verdict import phase_of
 from freeness.deprecation import moved
 
 __all__ = [
+    "ActivationRow",
     "Analysis",
+    "AttentionRow",
     "Candidate",
     "ChosenActivation",
     "Comparison",
     "Design",
     "DesignOptions",
+    "Fault",
     "ForecastOptions",
     "FreenessOutcome",
     "KernelShares",
     "LargestEigenvalue",
     "LayerGain",
     "LayerRow",
+    "LayerTable",
     "MeasuredTraining",
+    "ModuleRow",
     "Progress",
     "RateCurve",
     "RatePair",
     "Reach",
     "ResidualPlan",
+    "SumRow",
+    "TensorRow",
     "TradeOff",
     "Training",
     "TrainingForecast",
@@ -54,6 +63,7 @@ __all__ = [
     "design",
     "dial",
     "equal_power_capacity",
+    "fault_of",
     "forecast_training",
     "gain_of_design",
     "kernel_shares",

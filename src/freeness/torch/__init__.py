@@ -7,6 +7,7 @@ from freeness.torch.applied import AppliedDesign, DesignRequest, apply_design
 from freeness.torch.apply import state_bytes
 from freeness.torch.batch import Batch
 from freeness.torch.build import build
+from freeness.torch.critical import CriticalRate, critical_rate
 from freeness.torch.curvature import (
     AdamOptions,
     CurvatureOptions,
@@ -38,6 +39,7 @@ from freeness.torch.measure import (
 )
 from freeness.torch.measured_training import measure_training
 from freeness.torch.memory import MemoryPlan
+from freeness.torch.observe import observe
 from freeness.torch.packed import packed
 from freeness.torch.recognise import recognise
 from freeness.torch.sampling import haar_matrix, haar_spectrum
@@ -53,6 +55,7 @@ __all__ = [
     "AnalyzeOptions",
     "AppliedDesign",
     "Batch",
+    "CriticalRate",
     "CurvatureOptions",
     "Descended",
     "DesignRequest",
@@ -78,6 +81,7 @@ __all__ = [
     "build",
     "check_targets",
     "criterion",
+    "critical_rate",
     "curvature_spectrum",
     "drawn_descents",
     "drawn_weight",
@@ -106,6 +110,7 @@ __all__ = [
     "measure_jacobian",
     "measure_training",
     "ntk_gram",
+    "observe",
     "packed",
     "realised_neurons",
     "realised_signals",
