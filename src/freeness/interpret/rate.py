@@ -54,7 +54,7 @@ def descent_of(optimizer: SGD | str) -> SGD:
     """
     found = optimizer_of(optimizer)
     if not isinstance(found, SGD):
-        raise InputError(f"expected the optimizer sgd, momentum or nesterov, got {found}; choose one.")
+        raise InputError(f"expected the optimizer sgd, momentum, nesterov, got {found.name!r}; choose one.")
     return found
 
 
