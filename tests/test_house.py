@@ -121,7 +121,7 @@ def test_rooms_import_only_rooms_and_libraries_of_the_table():
         ("from jaxtyping import Float", "numerics"),
         ("from freeness.laws import Law", "numerics"),
         ("from freeness import moves", "laws"),
-        ("import freeness.torch.trace", "advice"),
+        ("import freeness.torch.tracing", "advice"),
         ("import freeness", "laws"),
         ("from ..spectra import jacobian_law", "meanfield"),
         ("from .. import torch", "meanfield"),

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freeness.advice import Training, largest_eigenvalue, theory_rate, upper_end
-from freeness.advice.theory_rate import rate_shares, weighted_signals
+from freeness.advice.theory_rates import rate_shares, weighted_signals
 from freeness.errors import FreenessError
 from freeness.meanfield import signals
 from freeness.network import mlp

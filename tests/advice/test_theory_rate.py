@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from freeness import InputError, design, mlp, signals
 from freeness.advice import DesignOptions, Training, layer_means, rate_curve, theory_rate
-from freeness.advice.theory_rate import parametrised, rate_shares
+from freeness.advice.theory_rates import parametrised, rate_shares
 from freeness.network import Gaussian
 from freeness.training import Adam
 

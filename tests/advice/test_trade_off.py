@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from freeness import InputError, jacobian_law, mlp, scale, signals
 from freeness.advice import dial, equal_power_capacity, kernel_shares, trade_off
-from freeness.advice.trade_off import isometric_capacity
+from freeness.advice.trade_offs import isometric_capacity
 from freeness.meanfield import covariance, edge_of_chaos, hermite_coefficients, isometric_point, trajectory
 from freeness.network import activation
 

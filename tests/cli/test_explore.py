@@ -5,7 +5,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from freeness.cli.app import app
+from freeness.cli.commands import app
 
 pytest.importorskip("nicegui")
 

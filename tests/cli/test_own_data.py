@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from freeness.cli.app import app
+from freeness.cli.commands import app
 
 CODE = """
 import numpy as np

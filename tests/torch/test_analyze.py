@@ -208,7 +208,7 @@ def test_a_test_that_fails_costs_nothing_else(monkeypatch):
     def exhausted(*_):
         raise MemoryError
 
-    monkeypatch.setattr(importlib.import_module("freeness.torch.analyze"), "freeness_test", exhausted)
+    monkeypatch.setattr(importlib.import_module("freeness.torch.analysis"), "freeness_test", exhausted)
     report = analyze(network(), data(), loss="half_squared_error")
     assert report.freeness.test is None and "MemoryError" in report.freeness.sentence
     assert report.fisher.predicted is not None and report.learning_rate.bound > 0

@@ -199,7 +199,7 @@ def test_too_little_memory_is_foreseen_and_the_plan_that_is_offered_works(
 
 
 def test_more_outputs_than_are_computed_are_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(import_module("freeness.torch.analyze"), "_EXACT", 5)
+    monkeypatch.setattr(import_module("freeness.torch.analysis"), "_EXACT", 5)
     model, x = zoo_model("LeNet")
     model = nn.Sequential(model, nn.Linear(4, 9).double())
     inputs = torch.randn(6, *x.shape[1:], dtype=torch.float64, generator=torch.Generator().manual_seed(0))

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from freeness import InputError
 from freeness.torch import batch_of, jacobian_singular_values, trace
 from freeness.torch.outputs import loss_of, select_output
-from freeness.torch.packed import packed
+from freeness.torch.packing import packed
 
 RNG = np.random.default_rng(0)
 X, Z, Y = (

@@ -17,7 +17,7 @@ from freeness.meanfield import normalised, shaped
 from freeness.network import activation
 from freeness.torch import InitializeOptions, build, initialize_, swap_activations_
 from freeness.torch.apply import chain_widths, design_target
-from freeness.torch.build import AffineActivation, activation_module
+from freeness.torch.builder import AffineActivation, activation_module
 
 
 def seeded(seed: int) -> torch.Generator:

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from freeness.gaussian import ActivationFunction, TorchNames, activation, activations, entries, tabulated
-from freeness.torch.build import activation_module
+from freeness.torch.builder import activation_module
 from freeness.torch.elementwise import Expression, Operation, Slot, activation_function, run_program
 from freeness.torch.swap import function_of, kind_of
-from freeness.torch.trace import trace
+from freeness.torch.tracing import trace
 
 OTHERS = {
     "leaky_relu": {"negative_slope": 0.3},

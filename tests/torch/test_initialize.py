@@ -28,7 +28,7 @@ from freeness.network import (
     mlp,
 )
 from freeness.torch import build, initialize_, realised_signals, trace
-from freeness.torch.build import activation_module
+from freeness.torch.builder import activation_module
 from freeness.torch.elementwise import derivative
 from freeness.torch.sampling import haar_matrix, weight_matrix
 from tests.torch.models import covered_models

@@ -14,7 +14,7 @@ from freeness.advice.fault import fault_of
 from freeness.errors import InputError
 from freeness.show import render_html, to_json
 from freeness.torch import analyze
-from freeness.torch.observe import observe
+from freeness.torch.observing import observe
 
 
 def seeded(seed: int = 0) -> None:

@@ -18,7 +18,7 @@ from freeness.network import Activation, Dense
 from freeness.torch import Trace, trace
 from freeness.torch.elementwise import derivative
 from freeness.torch.steps import ElementwiseStep
-from freeness.torch.trace import read_chain
+from freeness.torch.tracing import read_chain
 from tests.torch.models import Residual, ValueDependent, covered_models
 
 MODELS = covered_models()

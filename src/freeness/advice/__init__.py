@@ -7,7 +7,7 @@ from freeness.advice.analysis import Analysis, Comparison, FreenessOutcome, Laye
 from freeness.advice.batch_rate import batch_learning_rate
 from freeness.advice.candidates import Candidate, usual_candidates
 from freeness.advice.capacity import equal_power_capacity, water_filling_capacity
-from freeness.advice.design import Design, DesignOptions, LayerGain, ResidualPlan, UnreachableIsometry, design
+from freeness.advice.designs import Design, DesignOptions, LayerGain, ResidualPlan, UnreachableIsometry, design
 from freeness.advice.edges import upper_end
 from freeness.advice.fault import Fault, fault_of
 from freeness.advice.forecast import (
@@ -21,9 +21,9 @@ from freeness.advice.gain import gain_of_design
 from freeness.advice.largest import LargestEigenvalue, largest_eigenvalue
 from freeness.advice.layer_table import ActivationRow, AttentionRow, LayerTable, ModuleRow, SumRow, TensorRow
 from freeness.advice.progress import Progress
-from freeness.advice.reach import Reach, reach
-from freeness.advice.theory_rate import RateCurve, Training, layer_means, rate_curve, theory_rate
-from freeness.advice.trade_off import KernelShares, TradeOff, dial, kernel_shares, trade_off
+from freeness.advice.reached import Reach, reach
+from freeness.advice.theory_rates import RateCurve, Training, layer_means, rate_curve, theory_rate
+from freeness.advice.trade_offs import KernelShares, TradeOff, dial, kernel_shares, trade_off
 from freeness.advice.verdict import phase_of
 from freeness.deprecation import moved
 

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 from scipy.special import softmax
 
 from freeness.advice.output_gram import output_gram
-from freeness.advice.theory_rate import Training, rate_shares, weighted_signals
+from freeness.advice.theory_rates import Training, rate_shares, weighted_signals
 from freeness.errors import InputError
 from freeness.meanfield import Kernels, kernels, signals
 from freeness.network import Network

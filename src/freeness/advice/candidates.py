@@ -10,8 +10,8 @@ from itertools import pairwise
 import numpy as np
 
 from freeness.advice.largest import largest_eigenvalue
-from freeness.advice.theory_rate import Training, theory_rate
-from freeness.advice.trade_off import KernelShares, kernel_shares
+from freeness.advice.theory_rates import Training, theory_rate
+from freeness.advice.trade_offs import KernelShares, kernel_shares
 from freeness.errors import InputError
 from freeness.laws import Law
 from freeness.meanfield import ActivationSignal, Signals, fixed_point, signals, variance_gain

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from freeness.advice.batch_rate import batch_learning_rate
-from freeness.advice.theory_rate import Training
+from freeness.advice.theory_rates import Training
 from freeness.errors import InputError
 from freeness.meanfield import Kernels, kernels
 from freeness.network import Network

@@ -6,7 +6,7 @@ import math
 import shlex
 from itertools import groupby
 
-from freeness.advice.design import design
+from freeness.advice.designs import design
 from freeness.errors import FreenessError
 from freeness.network import Activation, Network, activation_names
 

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from freeness.advice.edges import upper_end
-from freeness.advice.reach import is_homogeneous
+from freeness.advice.reached import is_homogeneous
 from freeness.errors import FreenessError
 from freeness.meanfield import ActivationSignal, DenseSignal, Signals, second_moment_slope, variance_gain
 from freeness.network import Activation, ActivationFunction, Dense, Network

@@ -1,5 +1,5 @@
 """The command line: one file a command, which parses, calls one library function and prints."""
 
-from freeness.cli.app import app, main
+from freeness.cli.commands import app, main
 
 __all__ = ["app", "main"]

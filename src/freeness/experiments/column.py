@@ -24,7 +24,7 @@ from freeness.experiments.losses import loss_and_pull
 from freeness.experiments.specification import Cell
 from freeness.experiments.update import Update, update_of
 from freeness.network import Dense
-from freeness.torch.build import activation_module, build
+from freeness.torch.builder import activation_module, build
 from freeness.torch.sampling import seeded_generator
 
 

@@ -18,16 +18,16 @@ from freeness.gaussian import (
     slope_moment,
     squared_slope,
 )
-from freeness.meanfield.fixed_point import FixedPoint, depth_scale, fixed_point
-from freeness.meanfield.gradients import Gradient, gradients
+from freeness.meanfield.fixed_points import FixedPoint, depth_scale, fixed_point
+from freeness.meanfield.gradient_walk import Gradient, gradients
 from freeness.meanfield.isometry import CriticalPoint, derivative_spread, isometric_point, normalised
-from freeness.meanfield.kernels import Kernels, kernels
+from freeness.meanfield.kernel_matrices import Kernels, kernels
 from freeness.meanfield.length_map import LengthMap
 from freeness.meanfield.phase import EdgeOfChaos, PhaseDiagram, edge_of_chaos, phase_diagram
 from freeness.meanfield.portrait import LayerMaps, PhasePortrait, Settled, layer_maps, phase_portrait, settled
 from freeness.meanfield.shaping import Shaped, shaped
-from freeness.meanfield.signals import ActivationSignal, DenseSignal, NeuronSignals, Signals
-from freeness.meanfield.trajectory import Trajectory, trajectory
+from freeness.meanfield.signal_records import ActivationSignal, DenseSignal, NeuronSignals, Signals
+from freeness.meanfield.trajectories import Trajectory, trajectory
 from freeness.meanfield.variance_map import signals
 from freeness.network import Pairs, Stream, backward, forward, joined, pooled, variance_gain, windows
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from freeness.errors import InputError
 from freeness.gaussian import ActivationFunction, covariance
-from freeness.meanfield.fixed_point import FixedPoint, fixed_point
+from freeness.meanfield.fixed_points import FixedPoint, fixed_point
 from freeness.meanfield.length_map import LengthMap
 from freeness.meanfield.phase import EdgeOfChaos, PhaseDiagram, edge_of_chaos, phase_diagram
 

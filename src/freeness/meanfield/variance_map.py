@@ -6,7 +6,7 @@ import numpy as np
 
 from freeness.errors import InputError
 from freeness.gaussian import derivative_law, second_moment
-from freeness.meanfield.signals import ActivationSignal, DenseSignal, Signals
+from freeness.meanfield.signal_records import ActivationSignal, DenseSignal, Signals
 from freeness.network import Activation, Dense, Network, variance_gain
 
 

@@ -3,7 +3,7 @@
 from freeness.moves import MeanVariance
 from freeness.spectra.alternating_words import REJECTED, FreenessTest, Word, freeness_words
 from freeness.spectra.backward import fisher_law, jacobian_law
-from freeness.spectra.batch_fisher import BatchFisher, OrderParameters, batch_fisher
+from freeness.spectra.batches import BatchFisher, OrderParameters, batch_fisher
 from freeness.spectra.chain_moves import layers_and_signals, moves_of
 from freeness.spectra.closed_forms import (
     DepthScaling,
@@ -22,7 +22,7 @@ from freeness.spectra.gram import gram_law, sandwich, weight_spread
 from freeness.spectra.graph import NetworkGraph, NeuronSignals, network_graph
 from freeness.spectra.graph_spectrum import graph_law, sampled_eigenvalues
 from freeness.spectra.limits import bernoulli_jacobian_limit, fisher_limit, jacobian_limit, smooth_jacobian_limit
-from freeness.spectra.outliers import outliers
+from freeness.spectra.outlying import outliers
 from freeness.spectra.predict import predict_fisher, predict_jacobian
 from freeness.spectra.records import Measurement, Prediction, TopEigenvalue
 from freeness.spectra.seeds import SeedAverage, average_over_seeds, drawn_pass

@@ -18,7 +18,7 @@ from freeness.spectra.graph import CHANNELS, NEURONS, NetworkGraph, NeuronSignal
 from freeness.spectra.graph_builder import Parametrisation
 from freeness.spectra.graph_spectrum import graph_law
 from freeness.spectra.mixing import mixes_tokens
-from freeness.spectra.outliers import outliers
+from freeness.spectra.outlying import outliers
 from freeness.spectra.records import Prediction, TopEigenvalue
 
 _Singles = tuple[tuple[float, ...], tuple[str, ...]]  # eigenvalues outside the law, and where they were not looked for

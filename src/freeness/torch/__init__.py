@@ -1,12 +1,12 @@
 """PyTorch models: read them, measure their spectra and curvature, initialise and build them."""
 
 from freeness.spectra import FreenessTest
-from freeness.torch.analyze import analyze
+from freeness.torch.analysis import analyze
 from freeness.torch.analyze_options import AnalyzeOptions
 from freeness.torch.applied import AppliedDesign, DesignRequest, apply_design
 from freeness.torch.apply import state_bytes
 from freeness.torch.batch import Batch
-from freeness.torch.build import build
+from freeness.torch.builder import build
 from freeness.torch.critical import CriticalRate, critical_rate
 from freeness.torch.curvature import (
     AdamOptions,
@@ -39,15 +39,15 @@ from freeness.torch.measure import (
 )
 from freeness.torch.measured_training import measure_training
 from freeness.torch.memory import MemoryPlan
-from freeness.torch.observe import observe
-from freeness.torch.packed import packed
-from freeness.torch.recognise import recognise
+from freeness.torch.observing import observe
+from freeness.torch.packing import packed
+from freeness.torch.recognition import recognise
 from freeness.torch.sampling import haar_matrix, haar_spectrum
 from freeness.torch.signals import realised_neurons, realised_signals
-from freeness.torch.start_facts import start_facts
+from freeness.torch.starts import start_facts
 from freeness.torch.state import untouched
 from freeness.torch.swap import SwappedActivation, swap_activations_
-from freeness.torch.trace import Trace, trace
+from freeness.torch.tracing import Trace, trace
 from freeness.torch.user_data import batch_of
 
 __all__ = [

@@ -15,8 +15,8 @@ from freeness.network import Activation
 from freeness.torch.analyze_options import AnalyzeOptions
 from freeness.torch.curvature import AdamOptions, CurvatureOptions, adam_preconditioner, batch_sharpness
 from freeness.torch.outputs import run, select_output
-from freeness.torch.start_facts import start_facts
-from freeness.torch.trace import Trace
+from freeness.torch.starts import start_facts
+from freeness.torch.tracing import Trace
 from freeness.training import SGD, Adam, CrossEntropy, Curvature, Rate, SquaredError, start_rate
 
 _LOG = logging.getLogger(__name__)

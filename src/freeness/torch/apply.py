@@ -17,7 +17,7 @@ from freeness.torch.kernels import Convolution
 from freeness.torch.labelled import load_data
 from freeness.torch.steps import ElementwiseStep
 from freeness.torch.swap import function_of
-from freeness.torch.trace import Trace, trace
+from freeness.torch.tracing import Trace, trace
 
 _OF_A_CHAIN = ("linear layer", "activation", "dropout", "flatten and reshape")
 _PROBES = np.linspace(-8.0, 8.0, 193)  # where two activations are compared

@@ -9,9 +9,9 @@ from freeness.advice.progress import Progress, Report
 from freeness.data import load_fashion_mnist
 from freeness.meanfield import derivative_law, second_moment
 from freeness.network import activation, mlp
-from freeness.torch.analyze import analyze
+from freeness.torch.analysis import analyze
 from freeness.torch.analyze_options import AnalyzeOptions
-from freeness.torch.build import build
+from freeness.torch.builder import build
 
 DEPTH, WIDTH, CLASSES = 10, 400, 10
 FIXED_POINT = 0.2  # q*: with n = 9 activations the relative variance of JJᵀ is nδ = 0.23

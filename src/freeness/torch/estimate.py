@@ -13,7 +13,7 @@ from freeness.errors import InputError, brief
 from freeness.torch.lanczos import LanczosOptions, SpectralEstimate, spectral_estimate
 from freeness.torch.products import JacobianProducts
 from freeness.torch.state import trained_parameters
-from freeness.torch.trace import Trace
+from freeness.torch.tracing import Trace
 
 
 def estimate_jacobian(

@@ -15,7 +15,7 @@ from freeness.spectra.alternating_words import mixed_word
 from freeness.torch.elementwise import derivative
 from freeness.torch.signals import layer_values
 from freeness.torch.steps import DenseStep, ElementwiseStep
-from freeness.torch.trace import Chain, Trace, read_chain
+from freeness.torch.tracing import Chain, Trace, read_chain
 
 
 def freeness_test(

@@ -11,7 +11,7 @@ from freeness.errors import InputError
 from freeness.spectra import FreenessTest
 from freeness.torch.freeness_tests import freeness_test
 from freeness.torch.steps import DenseStep
-from freeness.torch.trace import Chain, read_chain
+from freeness.torch.tracing import Chain, read_chain
 
 
 @dataclass(eq=False)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from freeness.errors import InputError
 from freeness.network import Network
-from freeness.torch.build import build
+from freeness.torch.builder import build
 from freeness.torch.curvature import batch_sharpness
 from freeness.torch.given import GivenLoss, given_loss
 from freeness.torch.losses import check_targets, loss_function

@@ -15,7 +15,7 @@ from freeness.torch.graph_view import export
 from freeness.torch.layout import Typing, whole
 from freeness.torch.operations.linear import bias_facts
 from freeness.torch.reading import read_graph
-from freeness.torch.recognise import recognise
+from freeness.torch.recognition import recognise
 from freeness.torch.steps import DenseStep, ElementwiseStep, Read, Reshaped, Step
 
 _Compute = DenseStep | ElementwiseStep

@@ -18,7 +18,7 @@ from freeness.torch.elementwise import derivative
 from freeness.torch.memory import MemoryPlan, check_memory
 from freeness.torch.signals import layer_values
 from freeness.torch.steps import DenseStep
-from freeness.torch.trace import Trace
+from freeness.torch.tracing import Trace
 
 _TILE = 64  # rows of a block of a symmetric product; measured best at width 256 to 1000
 

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from freeness.errors import InputError
 from freeness.laws import Empirical
-from freeness.meanfield.signals import ActivationSignal, DenseSignal, NeuronSignals, Signals
+from freeness.meanfield.signal_records import ActivationSignal, DenseSignal, NeuronSignals, Signals
 from freeness.network import INPUT, Weights
 from freeness.torch.elementwise import derivative
 from freeness.torch.steps import DenseStep, run_steps
-from freeness.torch.trace import Chain, Trace
+from freeness.torch.tracing import Chain, Trace
 
 
 def realised_signals(trace: Trace, x: Tensor) -> Signals:

@@ -8,7 +8,7 @@ from torch import nn
 
 from freeness.errors import InputError
 from freeness.gaussian import ActivationFunction, Entry, activation, entries
-from freeness.torch.build import AffineActivation, activation_module
+from freeness.torch.builder import AffineActivation, activation_module
 
 
 class SwappedActivation(NamedTuple):

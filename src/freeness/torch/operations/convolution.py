@@ -12,7 +12,7 @@ from freeness.torch.elementwise import Slot
 from freeness.torch.layout import Atom, Dims, Typing, whole
 from freeness.torch.operations.kind import Kind, Unread
 from freeness.torch.operations.linear import bias_facts, check_trained, module_name
-from freeness.torch.recognise import recognise_kernel
+from freeness.torch.recognition import recognise_kernel
 from freeness.torch.steps import Calls
 from freeness.torch.walk import Asked, Signal
 

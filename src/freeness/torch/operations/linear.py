@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from freeness.network import Dense, PositionWise, TokenMixing, Weights
 from freeness.torch.layout import Dims, Typing, holds, whole
 from freeness.torch.operations.kind import Kind, Unread
-from freeness.torch.recognise import recognise
+from freeness.torch.recognition import recognise
 from freeness.torch.steps import DenseStep
 from freeness.torch.walk import Asked, Signal
 

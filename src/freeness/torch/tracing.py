@@ -234,7 +234,7 @@ def trace(model: nn.Module, example: Tensor, output: OutputKey = None) -> Trace:
     """Read a model: its operations, what of them theory covers, and its record where it is made of layers that have one.
 
     The graph comes from torch.export, or from forward hooks where export fails. Between two layers all elementwise calls are
-    one activation. Every weight is assigned its ensemble (:func:`~freeness.torch.recognise.recognise`); σ_b is the root mean
+    one activation. Every weight is assigned its ensemble (:func:`~freeness.torch.recognition.recognise`); σ_b is the root mean
     square of the bias. The model is read in eval mode and left as it was. At the end the record is run on ``example``: where
     it does not reproduce the output (1e-5 in float32, 1e-10 in float64, relative to the largest output) there is none.
 

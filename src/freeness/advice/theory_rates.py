@@ -18,7 +18,7 @@ import numpy as np
 
 from freeness.advice.largest import LargestEigenvalue, largest_eigenvalue
 from freeness.advice.output_gram import output_gram
-from freeness.advice.reach import is_homogeneous
+from freeness.advice.reached import is_homogeneous
 from freeness.errors import InputError, is_real, is_size
 from freeness.laws import PointMass
 from freeness.meanfield import ActivationSignal, DenseSignal, Signals, covariance, signals, variance_gain

@@ -34,12 +34,12 @@ from freeness.torch.given import GivenLoss, GivenOptimizer
 from freeness.torch.lanczos import SpectralEstimate
 from freeness.torch.losses import check_targets, loss_function
 from freeness.torch.measure import dual_plan, measure_fisher, measure_jacobian
-from freeness.torch.observe import observe
+from freeness.torch.observing import observe
 from freeness.torch.outputs import required_arguments, run, select_output
-from freeness.torch.packed import packed
+from freeness.torch.packing import packed
 from freeness.torch.signals import WeightSignal, realised_neurons, realised_signals, weight_signals
 from freeness.torch.state import untouched
-from freeness.torch.trace import Trace, trace
+from freeness.torch.tracing import Trace, trace
 from freeness.torch.user_data import batch_of
 from freeness.training import Curvature, Rate, measured_rate
 

@@ -19,9 +19,9 @@ import numpy as np
 
 from freeness.advice.activation import ChosenActivation, choose_activation
 from freeness.advice.candidates import Candidate, chain, usual_candidates
-from freeness.advice.reach import Reach, is_homogeneous, reach, reachable
-from freeness.advice.theory_rate import RateCurve, Training, rate_curve
-from freeness.advice.trade_off import TradeOff, trade_off
+from freeness.advice.reached import Reach, is_homogeneous, reach, reachable
+from freeness.advice.theory_rates import RateCurve, Training, rate_curve
+from freeness.advice.trade_offs import TradeOff, trade_off
 from freeness.errors import ConvergenceError, InputError, is_real, is_size
 from freeness.laws import Law
 from freeness.meanfield import (
