@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from freeness import InputError
-from freeness.data import Gaussian, encode_idx, load, load_fashion_mnist, opened, scaled, source_of
+from freeness.data import GaussianSamples, encode_idx, load, load_fashion_mnist, opened, scaled, source_of
 from tests.test_files import lying_npy
 
 RNG = np.random.default_rng(3)
@@ -128,7 +128,7 @@ def test_idx_files_are_read_alone_and_in_a_folder(tmp_path):
 
 
 def test_gaussian_samples_are_normal_and_the_seed_s():
-    first, again, other = (load(Gaussian((3, 40), 500, seed)).inputs for seed in (1, 1, 2))
+    first, again, other = (load(GaussianSamples((3, 40), 500, seed)).inputs for seed in (1, 1, 2))
     assert first.shape == (500, 3, 40) and np.array_equal(first, again) and not np.array_equal(first, other)
     error = 5 * np.sqrt(2 / first.size)
     assert abs(first.mean()) < error and abs(first.var() - 1) < error

@@ -3,14 +3,14 @@
 import pytest
 
 from freeness import InputError
-from freeness.data import ArrayFile, Factory, FashionMnist, Folder, Gaussian, InMemory, source_of
+from freeness.data import ArrayFile, Factory, FashionMnist, Folder, GaussianSamples, InMemory, source_of
 
 SAME = [
     ("fashion-mnist", {"kind": "fashion-mnist"}, FashionMnist()),
     ("fashion-mnist:download", {"kind": "fashion-mnist", "download": True}, FashionMnist(download=True)),
     ("fashion-mnist:some/folder", {"kind": "fashion-mnist", "directory": "some/folder"}, FashionMnist("some/folder")),
-    ("gaussian", {"kind": "gaussian"}, Gaussian()),
-    ("gaussian:3x32x32", {"kind": "gaussian", "shape": [3, 32, 32]}, Gaussian((3, 32, 32))),
+    ("gaussian", {"kind": "gaussian"}, GaussianSamples()),
+    ("gaussian:3x32x32", {"kind": "gaussian", "shape": [3, 32, 32]}, GaussianSamples((3, 32, 32))),
     ("a/x.npy", {"kind": "file", "path": "a/x.npy"}, ArrayFile("a/x.npy")),
     ("x.NPZ", {"kind": "file", "path": "x.NPZ"}, ArrayFile("x.NPZ")),
     ("x.pt", {"kind": "file", "path": "x.pt"}, ArrayFile("x.pt")),

@@ -11,11 +11,11 @@ import freeness as fr
 from freeness.meanfield import edge_of_chaos, phase_diagram
 from freeness.network import activation
 from freeness.show import (
+    Appearance,
     Axis,
     Bars,
     HeatMap,
     Histogram,
-    Look,
     Picture,
     Rule,
     Series,
@@ -121,7 +121,9 @@ def test_matplotlib_draws_every_line_of_the_picture(name):
 
 
 def test_a_rule_and_a_swatch_are_in_the_legend_of_both():
-    picture = Picture((Rule(2.0, "x", Look("#000000"), "here"), Swatch("#bbbbbb", "nothing")), Axis("x", 0.0, 3.0))
+    picture = Picture(
+        (Rule(2.0, "x", Appearance("#000000"), "here"), Swatch("#bbbbbb", "nothing")), Axis("x", 0.0, 3.0)
+    )
     axes = draw(picture)
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["here", "nothing"]
     assert axes.lines[0].get_xdata()[0] == 2.0
@@ -142,7 +144,7 @@ def test_what_is_no_drawing_is_refused():
 
 
 def test_signs_of_money_in_names_are_no_formulas():
-    axes = draw(Picture((Series(np.arange(2.0), np.arange(2.0), Look("#000000"), "$ 5 of q: σ_w"),)))
+    axes = draw(Picture((Series(np.arange(2.0), np.arange(2.0), Appearance("#000000"), "$ 5 of q: σ_w"),)))
     assert axes.get_legend().get_texts()[0].get_text() == r"\$ 5 of $q$: $\sigma_w$"
     figure_of(axes).draw_without_rendering()
 

@@ -3,22 +3,22 @@
 import pytest
 import torch
 
-from freeness.torch.elementwise import Expression, Operation, Slot, activation_function
+from freeness.torch.elementwise import PointwiseCall, PointwiseProgram, Slot, activation_function
 
 ATEN = torch.ops.aten
 PROGRAMS = {
-    "snake": Expression(
+    "snake": PointwiseProgram(
         (
-            Operation(ATEN.sin.default, (Slot(0),)),
-            Operation(ATEN.pow.Tensor_Scalar, (Slot(1), 2)),
-            Operation(ATEN.add.Tensor, (Slot(0), Slot(2))),
+            PointwiseCall(ATEN.sin.default, (Slot(0),)),
+            PointwiseCall(ATEN.pow.Tensor_Scalar, (Slot(1), 2)),
+            PointwiseCall(ATEN.add.Tensor, (Slot(0), Slot(2))),
         ),
         Slot(3),
     ),
-    "sine of 30x": Expression(
-        (Operation(ATEN.mul.Tensor, (Slot(0), 30.0)), Operation(ATEN.sin.default, (Slot(1),))), Slot(2)
+    "sine of 30x": PointwiseProgram(
+        (PointwiseCall(ATEN.mul.Tensor, (Slot(0), 30.0)), PointwiseCall(ATEN.sin.default, (Slot(1),))), Slot(2)
     ),
-    "hardshrink": Expression((Operation(ATEN.hardshrink.default, (Slot(0), 0.5)),), Slot(1)),
+    "hardshrink": PointwiseProgram((PointwiseCall(ATEN.hardshrink.default, (Slot(0), 0.5)),), Slot(1)),
 }
 
 

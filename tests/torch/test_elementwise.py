@@ -9,7 +9,7 @@ from torch import nn
 
 from freeness.gaussian import ActivationFunction, TorchNames, activation, activations, entries, tabulated
 from freeness.torch.builder import activation_module
-from freeness.torch.elementwise import Expression, Operation, Slot, activation_function, run_program
+from freeness.torch.elementwise import PointwiseCall, PointwiseProgram, Slot, activation_function, run_program
 from freeness.torch.swap import function_of, kind_of
 from freeness.torch.tracing import trace
 
@@ -115,28 +115,28 @@ def test_an_entry_of_ones_own_is_built_and_read_by_its_program(monkeypatch):
     torch.testing.assert_close(activation_module(activation("example_snake"))(x), x + x.sin().square())
     aten = torch.ops.aten
     calls = (
-        Operation(aten.sin.default, (Slot(0),)),
-        Operation(aten.square.default, (Slot(1),)),
-        Operation(aten.add.Tensor, (Slot(0), Slot(2))),
+        PointwiseCall(aten.sin.default, (Slot(0),)),
+        PointwiseCall(aten.square.default, (Slot(1),)),
+        PointwiseCall(aten.add.Tensor, (Slot(0), Slot(2))),
     )
-    assert activation_function(Expression(calls, Slot(3))).name == "example_snake"
-    assert activation_function(Expression(calls[:2], Slot(2))).name != "example_snake"
+    assert activation_function(PointwiseProgram(calls, Slot(3))).name == "example_snake"
+    assert activation_function(PointwiseProgram(calls[:2], Slot(2))).name != "example_snake"
 
 
-def expression(rate: float, jump: float, place: float) -> Expression:
+def expression(rate: float, jump: float, place: float) -> PointwiseProgram:
     """sin(rate·x)² + x + jump·max(x - place, 0), as a model runs it."""
     aten = torch.ops.aten
     calls = (
-        Operation(aten.mul.Tensor, (Slot(0), rate)),
-        Operation(aten.sin.default, (Slot(1),)),
-        Operation(aten.pow.Tensor_Scalar, (Slot(2), 2)),
-        Operation(aten.add.Tensor, (Slot(0), Slot(3))),
-        Operation(aten.sub.Tensor, (Slot(0), place)),
-        Operation(aten.relu.default, (Slot(5),)),
-        Operation(aten.mul.Tensor, (Slot(6), jump)),
-        Operation(aten.add.Tensor, (Slot(4), Slot(7))),
+        PointwiseCall(aten.mul.Tensor, (Slot(0), rate)),
+        PointwiseCall(aten.sin.default, (Slot(1),)),
+        PointwiseCall(aten.pow.Tensor_Scalar, (Slot(2), 2)),
+        PointwiseCall(aten.add.Tensor, (Slot(0), Slot(3))),
+        PointwiseCall(aten.sub.Tensor, (Slot(0), place)),
+        PointwiseCall(aten.relu.default, (Slot(5),)),
+        PointwiseCall(aten.mul.Tensor, (Slot(6), jump)),
+        PointwiseCall(aten.add.Tensor, (Slot(4), Slot(7))),
     )
-    return Expression(calls, Slot(8))
+    return PointwiseProgram(calls, Slot(8))
 
 
 @given(st.floats(0.1, 8.0), st.floats(-4.0, 0.5).map(lambda power: 10.0**power), st.floats(-9.0, 9.0))

@@ -10,7 +10,7 @@ import typer
 
 from freeness.cli.errors import needs_extra
 from freeness.cli.output import stderr
-from freeness.data import Factory, Gaussian, Loaded, load, source_of
+from freeness.data import Factory, GaussianSamples, Loaded, load, source_of
 
 DATA_OPTION = typer.Option(
     metavar="DATA",
@@ -38,7 +38,7 @@ def rows_of(data: str, count: int) -> Loaded:
         with needs_extra("torch"):
             import freeness.torch  # noqa: F401  (registers the reader of .pt)
     note_code(data)
-    if isinstance(source, Gaussian):
+    if isinstance(source, GaussianSamples):
         source = replace(source, count=count)
     with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
         found = load(source, limit=count)

@@ -10,7 +10,7 @@ from freeness.data.idx import decode_idx, encode_idx, read_idx
 from freeness.data.numbers import numbers_of, targets_of
 from freeness.data.samples import Loaded, Samples, load, opened
 from freeness.data.scaling import Scaling, scaled
-from freeness.data.source import ArrayFile, Factory, FashionMnist, Folder, Gaussian, InMemory, Source, source_of
+from freeness.data.source import ArrayFile, Factory, FashionMnist, Folder, GaussianSamples, InMemory, Source, source_of
 
 __all__ = [
     "CLASSES",
@@ -18,7 +18,7 @@ __all__ = [
     "Factory",
     "FashionMnist",
     "Folder",
-    "Gaussian",
+    "GaussianSamples",
     "ImageSet",
     "InMemory",
     "Loaded",

@@ -18,7 +18,17 @@ from freeness.data.folders import ImageFolder, ParquetFile
 from freeness.data.idx import read_idx
 from freeness.data.numbers import numbers_of, targets_of
 from freeness.data.scaling import Scaling, scaled
-from freeness.data.source import FORMS, ArrayFile, Factory, FashionMnist, Folder, Gaussian, InMemory, Source, source_of
+from freeness.data.source import (
+    FORMS,
+    ArrayFile,
+    Factory,
+    FashionMnist,
+    Folder,
+    GaussianSamples,
+    InMemory,
+    Source,
+    source_of,
+)
 from freeness.errors import InputError
 
 Split = Literal["train", "test"]
@@ -131,7 +141,7 @@ def _fashion(source: FashionMnist, split: Split = "train") -> Samples:
 
 
 @opened.register
-def _gaussian(source: Gaussian, split: Split = "train") -> Samples:
+def _gaussian(source: GaussianSamples, split: Split = "train") -> Samples:
     if not source.shape:
         raise InputError(
             "expected the shape of Gaussian samples, got none; write it as in gaussian:784 or gaussian:3x32x32."

@@ -48,7 +48,7 @@ class FashionMnist(Source):
 
 
 @dataclass(frozen=True)
-class Gaussian(Source):
+class GaussianSamples(Source):
     """Standard Gaussian samples without targets.
 
     Args:
@@ -126,7 +126,7 @@ class InMemory(Source):
 
 _KINDS: dict[str, type[Source]] = {
     "fashion-mnist": FashionMnist,
-    "gaussian": Gaussian,
+    "gaussian": GaussianSamples,
     "file": ArrayFile,
     "folder": Folder,
     "factory": Factory,
@@ -176,7 +176,7 @@ def _of_text(text: str) -> Source:
         sizes = rest.lower().replace("×", "x").split("x") if rest else []
         if not all(size.isascii() and size.isdigit() for size in sizes):
             raise InputError(f"expected a shape as gaussian:3x32x32, got {text!r}; write whole numbers.")
-        return Gaussian(tuple(map(int, sizes)))
+        return GaussianSamples(tuple(map(int, sizes)))
     file, _, name = text.rpartition(":")
     if file.endswith(".py") and name.isidentifier():
         return Factory(file, name)

@@ -9,7 +9,7 @@ import numpy as np
 
 from freeness.errors import InputError
 from freeness.expressions.elements import Element
-from freeness.expressions.expression import Constant, Expression, Letter, Symbol
+from freeness.expressions.expression import ConstantTerm, Expression, Letter, Symbol
 from freeness.expressions.free_parts import FreeForm, PartProduct, constant, plus, power, times, variable
 
 T = TypeVar("T")
@@ -90,26 +90,26 @@ class ExpressionBuilder(Builder[Expression]):
     def number(self, value: complex) -> Expression:
         if not np.isfinite(value):
             raise InputError(f"expected a finite number, got {value}; write a smaller one.")
-        return Constant(value if complex(value).imag else complex(value).real)
+        return ConstantTerm(value if complex(value).imag else complex(value).real)
 
     def letter(self, name: str, element: Element) -> Expression:
         return self._letters.setdefault(name, Letter(Symbol(name.split(" at ")[0], element), False, frozenset()))
 
     def plus(self, left: Expression, right: Expression) -> Expression:
-        if isinstance(left, Constant) and isinstance(right, Constant):
+        if isinstance(left, ConstantTerm) and isinstance(right, ConstantTerm):
             return self.number(left.value + right.value)
         return left + right
 
     def times(self, left: Expression, right: Expression) -> Expression:
-        if isinstance(left, Constant) and isinstance(right, Constant):
+        if isinstance(left, ConstantTerm) and isinstance(right, ConstantTerm):
             return self.number(left.value * right.value)
         return left * right
 
     def power(self, base: Expression, exponent: Expression) -> Expression:
-        if not isinstance(exponent, Constant) or complex(exponent.value).imag:
+        if not isinstance(exponent, ConstantTerm) or complex(exponent.value).imag:
             raise InputError("expected a number as exponent, got something else; write x**2 or x*x")
         value = complex(exponent.value).real
-        if isinstance(base, Constant):
+        if isinstance(base, ConstantTerm):
             with np.errstate(all="ignore"):
                 return self.number(
                     np.power(complex(base.value), value) if complex(base.value) or value >= 0 else np.inf

@@ -72,31 +72,31 @@ class Expression(ABC):
     # --- building -------------------------------------------------------------------------------------------------
 
     def __add__(self, other: object) -> Expression:
-        return _joined(self, other, lambda a, b: Sum((a, b)))
+        return _joined(self, other, lambda a, b: SumTerm((a, b)))
 
     def __radd__(self, other: object) -> Expression:
-        return self if isinstance(other, int) and other == 0 else _joined(other, self, lambda a, b: Sum((a, b)))
+        return self if isinstance(other, int) and other == 0 else _joined(other, self, lambda a, b: SumTerm((a, b)))
 
     def __neg__(self) -> Expression:
-        return Product((Constant(-1.0), self))
+        return ProductTerm((ConstantTerm(-1.0), self))
 
     def __sub__(self, other: object) -> Expression:
-        return _joined(self, other, lambda a, b: Sum((a, -b)))
+        return _joined(self, other, lambda a, b: SumTerm((a, -b)))
 
     def __rsub__(self, other: object) -> Expression:
-        return _joined(other, self, lambda a, b: Sum((a, -b)))
+        return _joined(other, self, lambda a, b: SumTerm((a, -b)))
 
     def __mul__(self, other: object) -> Expression:
-        return _joined(self, other, lambda a, b: Product((a, b)))
+        return _joined(self, other, lambda a, b: ProductTerm((a, b)))
 
     def __rmul__(self, other: object) -> Expression:
-        return _joined(other, self, lambda a, b: Product((a, b)))
+        return _joined(other, self, lambda a, b: ProductTerm((a, b)))
 
     def __truediv__(self, other: object) -> Expression:
-        return _joined(self, other, lambda a, b: Product((a, b.inverse())))
+        return _joined(self, other, lambda a, b: ProductTerm((a, b.inverse())))
 
     def __rtruediv__(self, other: object) -> Expression:
-        return _joined(other, self, lambda a, b: Product((a, b.inverse())))
+        return _joined(other, self, lambda a, b: ProductTerm((a, b.inverse())))
 
     def __pow__(self, exponent: object) -> Expression:
         if not isinstance(exponent, int) or isinstance(exponent, bool) or abs(exponent) > _HIGHEST:
@@ -104,7 +104,7 @@ class Expression(ABC):
                 f"expected a whole number of at most {_HIGHEST} as exponent, got {exponent!r}; other powers are no expressions."
             )
         base = self if exponent >= 0 else self.inverse()
-        return Product((base,) * abs(exponent)) if exponent else Constant(1.0)
+        return ProductTerm((base,) * abs(exponent)) if exponent else ConstantTerm(1.0)
 
     @property
     @abstractmethod
@@ -113,10 +113,10 @@ class Expression(ABC):
 
     def inverse(self) -> Expression:
         """1/X; where X has 0 in its support there is none, which the law then says."""
-        if isinstance(self, Constant):
+        if isinstance(self, ConstantTerm):
             if self.value == 0:
                 raise InputError("expected something invertible, got 0; no expression has an inverse of 0.")
-            return Constant(1.0 / self.value)
+            return ConstantTerm(1.0 / self.value)
         if isinstance(self, Letter) and isinstance(self.symbol.element, HaarUnitary):
             return self.H
         return Inverted(self)
@@ -188,7 +188,7 @@ class Expression(ABC):
 
 
 @dataclass(frozen=True)
-class Constant(Expression):
+class ConstantTerm(Expression):
     """A number times the identity."""
 
     value: complex
@@ -203,7 +203,7 @@ class Constant(Expression):
 
     @property
     def H(self) -> Expression:
-        return Constant(self.value.conjugate() if isinstance(self.value, complex) else self.value)
+        return ConstantTerm(self.value.conjugate() if isinstance(self.value, complex) else self.value)
 
     def __repr__(self) -> str:
         value = complex(self.value)
@@ -258,30 +258,30 @@ class _Compound(Expression):
         return frozenset().union(*(term.family for term in self.terms))
 
 
-class Sum(_Compound):
+class SumTerm(_Compound):
     """A sum of expressions."""
 
     @property
     def H(self) -> Expression:
-        return Sum(tuple(term.H for term in self.terms))
+        return SumTerm(tuple(term.H for term in self.terms))
 
     def __repr__(self) -> str:
         return " + ".join(map(repr, self.terms)).replace("+ -1·", "- ")
 
 
-class Product(_Compound):
+class ProductTerm(_Compound):
     """A non-commutative product."""
 
     @property
     def H(self) -> Expression:
-        return Product(tuple(term.H for term in reversed(self.terms)))
+        return ProductTerm(tuple(term.H for term in reversed(self.terms)))
 
     @property
     def degree(self) -> int:
         return sum(term.degree for term in self.terms)
 
     def __repr__(self) -> str:
-        return "·".join(f"({term!r})" if isinstance(term, Sum) else repr(term) for term in self.terms)
+        return "·".join(f"({term!r})" if isinstance(term, SumTerm) else repr(term) for term in self.terms)
 
 
 @dataclass(frozen=True)
@@ -413,7 +413,7 @@ def evaluated(expression: Expression, matrices: Mapping[Symbol, np.ndarray], siz
 
 
 @evaluated.register
-def _(expression: Constant, matrices: Mapping[Symbol, np.ndarray], size: int) -> np.ndarray:
+def _(expression: ConstantTerm, matrices: Mapping[Symbol, np.ndarray], size: int) -> np.ndarray:
     return expression.value * np.eye(size)
 
 
@@ -424,16 +424,16 @@ def _(expression: Letter, matrices: Mapping[Symbol, np.ndarray], size: int) -> n
 
 
 @evaluated.register
-def _(expression: Sum, matrices: Mapping[Symbol, np.ndarray], size: int) -> np.ndarray:
+def _(expression: SumTerm, matrices: Mapping[Symbol, np.ndarray], size: int) -> np.ndarray:
     return reduce(np.add, (evaluated(term, matrices, size) for term in expression.terms))
 
 
 @evaluated.register
-def _(expression: Product, matrices: Mapping[Symbol, np.ndarray], size: int) -> np.ndarray:
+def _(expression: ProductTerm, matrices: Mapping[Symbol, np.ndarray], size: int) -> np.ndarray:
     factor = 1.0
     rest = []
     for term in expression.terms:
-        if isinstance(term, Constant):
+        if isinstance(term, ConstantTerm):
             factor = factor * term.value
         else:
             rest.append(evaluated(term, matrices, size))
@@ -499,7 +499,7 @@ def _as_expression(value: object) -> Expression:
         number = complex(value)  # type: ignore[arg-type]
         if not np.isfinite(number):
             raise InputError(f"expected a finite number, got {value}; correct it.")
-        return Constant(number if number.imag else number.real)
+        return ConstantTerm(number if number.imag else number.real)
     if isinstance(value, Law):
         raise InputError(
             f"expected an expression or a number, got the law {value!r}; make it a variable by free_variables."

@@ -10,7 +10,7 @@ import numpy as np
 
 from freeness.errors import InputError
 from freeness.expressions.elements import Given
-from freeness.expressions.expression import Constant, Expression, Inverted, Joined, Letter, Product, Sum
+from freeness.expressions.expression import ConstantTerm, Expression, Inverted, Joined, Letter, ProductTerm, SumTerm
 from freeness.expressions.free_parts import FreeForm, constant, plus, polynomial, power, sandwich, variable
 from freeness.expressions.words import words_of
 
@@ -69,7 +69,7 @@ def _form_of(expression: Expression) -> FreeForm:
 
 
 @_form_of.register
-def _(expression: Constant) -> FreeForm:
+def _(expression: ConstantTerm) -> FreeForm:
     if complex(expression.value).imag:
         raise InputError(f"expected real numbers for scalar moves, got {expression!r}; use the operator method.")
     return constant(complex(expression.value).real)
@@ -85,14 +85,14 @@ def _(expression: Letter) -> FreeForm:
 
 
 @_form_of.register
-def _(expression: Sum) -> FreeForm:
+def _(expression: SumTerm) -> FreeForm:
     return reduce(plus, map(_form_of, expression.terms))
 
 
 @_form_of.register
-def _(expression: Product) -> FreeForm:
+def _(expression: ProductTerm) -> FreeForm:
     number, factors = pulled_number(expression)
-    scalar = _form_of(Constant(number))
+    scalar = _form_of(ConstantTerm(number))
     runs = [(base, len(list(run))) for base, run in groupby(factors)]
     return _palindrome(runs).scaled(scalar.constant)
 
@@ -107,12 +107,12 @@ def _(expression: Joined) -> FreeForm:
     return _form_of(expression.inner)
 
 
-def pulled_number(product: Product) -> tuple[complex, list[Expression]]:
+def pulled_number(product: ProductTerm) -> tuple[complex, list[Expression]]:
     """A number and the factors, none of them a product or a number, of which a product is made."""
     number = 1.0 + 0j
     factors: list[Expression] = []
     for factor in _flat(product):
-        if isinstance(factor, Constant):
+        if isinstance(factor, ConstantTerm):
             number = number * complex(factor.value)
         else:
             factors.append(factor)
@@ -123,7 +123,9 @@ def _flat(expression: Expression) -> list[Expression]:
     """The factors of a product, products inside it taken apart."""
     if isinstance(expression, Joined):
         return _flat(expression.inner)
-    return [f for term in expression.terms for f in _flat(term)] if isinstance(expression, Product) else [expression]
+    return (
+        [f for term in expression.terms for f in _flat(term)] if isinstance(expression, ProductTerm) else [expression]
+    )
 
 
 def _palindrome(runs: Sequence[tuple[Expression, int]]) -> FreeForm:

@@ -17,7 +17,16 @@ from functools import reduce, singledispatch
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.expressions.expression import Constant, Expression, Inverted, Joined, Letter, Product, Sum, Symbol
+from freeness.expressions.expression import (
+    ConstantTerm,
+    Expression,
+    Inverted,
+    Joined,
+    Letter,
+    ProductTerm,
+    SumTerm,
+    Symbol,
+)
 
 Key = tuple[Symbol, bool]  # a variable, or its adjoint
 _RANK = 1e-10  # relative singular values below it are rounding
@@ -212,7 +221,7 @@ def realized(expression: Expression) -> Realization:
 
 
 @realized.register
-def _(expression: Constant) -> Realization:
+def _(expression: ConstantTerm) -> Realization:
     one = np.ones(1, dtype=complex)
     return Realization(expression.value * one, np.eye(1, dtype=complex), {}, one)
 
@@ -226,7 +235,7 @@ def _(expression: Letter) -> Realization:
 
 
 @realized.register
-def _(expression: Sum) -> Realization:
+def _(expression: SumTerm) -> Realization:
     parts = [realized(term) for term in expression.terms]
     return Realization(
         np.concatenate([part.left for part in parts]), *_diagonal(parts), np.concatenate([part.right for part in parts])
@@ -234,7 +243,7 @@ def _(expression: Sum) -> Realization:
 
 
 @realized.register
-def _(expression: Product) -> Realization:
+def _(expression: ProductTerm) -> Realization:
     return reduce(_times, (realized(term) for term in expression.terms))
 
 

@@ -10,13 +10,13 @@ from freeness.errors import InputError
 from freeness.expressions.atoms import expression_atoms
 from freeness.expressions.elements import Given
 from freeness.expressions.expression import (
-    Constant,
+    ConstantTerm,
     Expression,
     Inverted,
     Joined,
     Method,
-    Product,
-    Sum,
+    ProductTerm,
+    SumTerm,
     Symbol,
     evaluated,
 )
@@ -108,7 +108,7 @@ def _by_operators(expression: Expression) -> tuple[Law, int]:
         return Square(law) if exponent == 2 else PolynomialLaw(law, (0.0,) * exponent + (1.0,)), size
     root = _root(rest)
     core = canonical(rest if root is None else root)
-    if root is None and isinstance(rest, Sum) and not isinstance(core, Sum):
+    if root is None and isinstance(rest, SumTerm) and not isinstance(core, SumTerm):
         return _by_operators(core)
     pencil = linearized(core) if root is None else hermitized(core)
     law = _matrix_law(core, pencil)
@@ -133,24 +133,24 @@ def _affine(expression: Expression) -> tuple[float, Expression, float]:
     """factor, rest and constant with expression = factor·rest + constant."""
     if isinstance(expression, Joined):
         return _affine(expression.inner)
-    if isinstance(expression, Sum):
-        numbers = [term.value for term in expression.terms if isinstance(term, Constant)]
-        rest = tuple(term for term in expression.terms if not isinstance(term, Constant))
+    if isinstance(expression, SumTerm):
+        numbers = [term.value for term in expression.terms if isinstance(term, ConstantTerm)]
+        rest = tuple(term for term in expression.terms if not isinstance(term, ConstantTerm))
         if rest and numbers:
-            return 1.0, rest[0] if len(rest) == 1 else Sum(rest), float(np.real(sum(numbers)))
-    if isinstance(expression, Product):
+            return 1.0, rest[0] if len(rest) == 1 else SumTerm(rest), float(np.real(sum(numbers)))
+    if isinstance(expression, ProductTerm):
         number, factors = pulled_number(expression)
         if factors and number != 1 and number.imag == 0 != number.real:
-            return number.real, factors[0] if len(factors) == 1 else Product(tuple(factors)), 0.0
+            return number.real, factors[0] if len(factors) == 1 else ProductTerm(tuple(factors)), 0.0
     return 1.0, expression, 0.0
 
 
 def _power(expression: Expression) -> tuple[Expression, int]:
     """A self-adjoint base and an exponent, 1 where it is no power."""
-    factors = pulled_number(expression)[1] if isinstance(expression, Product) else [expression]
+    factors = pulled_number(expression)[1] if isinstance(expression, ProductTerm) else [expression]
     for length in range(1, len(factors) // 2 + 1):
         repeated = len(factors) % length == 0 and factors == factors[:length] * (len(factors) // length)
-        base = factors[0] if length == 1 else Product(tuple(factors[:length]))
+        base = factors[0] if length == 1 else ProductTerm(tuple(factors[:length]))
         if repeated and base.is_self_adjoint:
             return base, len(factors) // length
     return expression, 1
@@ -158,7 +158,7 @@ def _power(expression: Expression) -> tuple[Expression, int]:
 
 def _root(expression: Expression) -> Expression | None:
     """A, where the expression is written as A·A*."""
-    if not isinstance(expression, Product):
+    if not isinstance(expression, ProductTerm):
         return None
     _, factors = pulled_number(expression)
     half, odd = divmod(len(factors), 2)
@@ -168,7 +168,7 @@ def _root(expression: Expression) -> Expression | None:
         or not all(same(first, last.H) for first, last in zip(factors[:half], factors[::-1], strict=False))
     ):
         return None
-    return factors[0] if half == 1 else Product(tuple(factors[:half]))
+    return factors[0] if half == 1 else ProductTerm(tuple(factors[:half]))
 
 
 def _matrix_law(core: Expression, pencil: Linearization) -> Law:

@@ -16,7 +16,16 @@ import numpy as np
 
 from freeness.errors import InputError
 from freeness.expressions.elements import Circular, Element, Given, HaarUnitary, RDiagonal, SelfAdjoint
-from freeness.expressions.expression import Constant, Expression, Inverted, Joined, Letter, Product, Sum, Symbol
+from freeness.expressions.expression import (
+    ConstantTerm,
+    Expression,
+    Inverted,
+    Joined,
+    Letter,
+    ProductTerm,
+    SumTerm,
+    Symbol,
+)
 from freeness.laws.atomic import AtomicLaw
 from freeness.laws.law import Law
 from freeness.laws.semicircle import Semicircle
@@ -104,7 +113,7 @@ class _FreeProduct:
         raise TypeError(f"expected an expression, got {type(expression).__name__}; register how it acts.")
 
     @applied.register
-    def _(self, expression: Constant, vector: Vector) -> Vector:
+    def _(self, expression: ConstantTerm, vector: Vector) -> Vector:
         return {word: expression.value * value for word, value in vector.items()}
 
     @applied.register
@@ -120,7 +129,7 @@ class _FreeProduct:
         return total
 
     @applied.register
-    def _(self, expression: Sum, vector: Vector) -> Vector:
+    def _(self, expression: SumTerm, vector: Vector) -> Vector:
         total: Vector = defaultdict(complex)
         for term in expression.terms:
             for word, value in self.applied(term, vector).items():
@@ -128,7 +137,7 @@ class _FreeProduct:
         return total
 
     @applied.register
-    def _(self, expression: Product, vector: Vector) -> Vector:
+    def _(self, expression: ProductTerm, vector: Vector) -> Vector:
         return reduce(lambda v, term: self.applied(term, v), reversed(expression.terms), vector)
 
     @applied.register

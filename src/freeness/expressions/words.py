@@ -12,7 +12,7 @@ from functools import singledispatch
 import numpy as np
 
 from freeness.expressions.elements import HaarUnitary
-from freeness.expressions.expression import Constant, Expression, Inverted, Joined, Letter, Product, Sum
+from freeness.expressions.expression import ConstantTerm, Expression, Inverted, Joined, Letter, ProductTerm, SumTerm
 from freeness.laws.atomic import AtomicLaw
 
 Words = dict[tuple[Expression, ...], complex]
@@ -38,11 +38,11 @@ def canonical(expression: Expression) -> Expression:
     if words is None:
         return expression
     terms: list[Expression] = [
-        Product((Constant(_real(value)), *word)) if value != 1 or not word else Product(word)
+        ProductTerm((ConstantTerm(_real(value)), *word)) if value != 1 or not word else ProductTerm(word)
         for word, value in words.items()
     ]
-    terms = [term.terms[0] if isinstance(term, Product) and len(term.terms) == 1 else term for term in terms]
-    return Constant(0.0) if not terms else terms[0] if len(terms) == 1 else Sum(tuple(terms))
+    terms = [term.terms[0] if isinstance(term, ProductTerm) and len(term.terms) == 1 else term for term in terms]
+    return ConstantTerm(0.0) if not terms else terms[0] if len(terms) == 1 else SumTerm(tuple(terms))
 
 
 def same(first: Expression, second: Expression) -> bool:
@@ -76,7 +76,7 @@ def words_of(expression: Expression) -> Words | None:
 
 
 @words_of.register
-def _(expression: Constant) -> Words | None:
+def _(expression: ConstantTerm) -> Words | None:
     return {(): complex(expression.value)} if expression.value else {}
 
 
@@ -96,7 +96,7 @@ def _(expression: Joined) -> Words | None:
 
 
 @words_of.register
-def _(expression: Sum) -> Words | None:
+def _(expression: SumTerm) -> Words | None:
     total: Words = defaultdict(complex)
     sizes: dict[tuple[Expression, ...], float] = defaultdict(float)
     for term in expression.terms:
@@ -110,7 +110,7 @@ def _(expression: Sum) -> Words | None:
 
 
 @words_of.register
-def _(expression: Product) -> Words | None:
+def _(expression: ProductTerm) -> Words | None:
     total: Words = {(): 1.0 + 0j}
     for term in expression.terms:
         words = words_of(term)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
-from freeness.meanfield.samples import Samples
+from freeness.meanfield.samples import SampleMoments
 from freeness.meanfield.walk import Compiled, compiled
 from freeness.network import INPUT, Network, Normalisation, Pairs, Stream, backward
 
@@ -61,7 +61,7 @@ def gradients(network: Network, qhat0: float = 1.0, *, inputs: ArrayLike | None 
 def _prepared(network: Network, qhat0: float, inputs: ArrayLike | None) -> Compiled:
     batch = any(isinstance(layer, Normalisation) and layer.kind == "batch" for layer in network.walk())
     if inputs is not None:
-        samples = Samples(inputs, network)
+        samples = SampleMoments(inputs, network)
         return compiled(network, samples.stream(), samples.pairs(slice(0, len(samples.points))) if batch else None)
     if not (np.isfinite(qhat0) and qhat0 > 0):
         raise InputError(f"expected qhat0 = ‖x⁰‖²/N_0 > 0, got {qhat0}; the input must not vanish.")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
-from freeness.meanfield.samples import Samples
+from freeness.meanfield.samples import SampleMoments
 from freeness.meanfield.walk import compiled
 from freeness.network import Network, Normalisation
 
@@ -101,7 +101,7 @@ def kernels(
         >>> found.nngp.round(6).tolist()
         [[2.0, 0.63662], [0.63662, 2.0]]
     """
-    samples = Samples(inputs, network)
+    samples = SampleMoments(inputs, network)
     if parametrisation not in ("ntk", "standard"):
         raise InputError(f"expected the parametrisation ntk or standard, got {parametrisation!r}; choose one.")
     if not memory > 0:

@@ -11,7 +11,7 @@ from freeness.network import Dense, Embedding, Network, Pairs, Stream, described
 _HUGE = 1e100
 
 
-class Samples:
+class SampleMoments:
     """Inputs of a network, checked.
 
     Args:
@@ -23,7 +23,7 @@ class Samples:
 
     Example:
         >>> from freeness.network import mlp
-        >>> Samples(np.eye(2), mlp(2, 2)).stream().second.tolist()
+        >>> SampleMoments(np.eye(2), mlp(2, 2)).stream().second.tolist()
         [0.5, 0.5]
     """
 

@@ -11,10 +11,10 @@ from freeness.errors import InputError
 from freeness.network import (
     INPUT,
     Activation,
+    DrawnSource,
     Network,
     Node,
     Pairs,
-    Source,
     Step,
     Stream,
     Weights,
@@ -108,7 +108,7 @@ def _behind(node: Node, streams: dict[str, Stream], wholes: dict[str, Pairs | No
     else:
         found, step = joined(node.operation, given)
     if isinstance(node.operation, Weights):
-        found = found._replace(sources=frozenset((Source(node.name),)))
+        found = found._replace(sources=frozenset((DrawnSource(node.name),)))
     return found, step
 
 

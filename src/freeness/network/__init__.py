@@ -9,10 +9,10 @@ from freeness.gaussian import (
     custom_activation,
 )
 from freeness.network.builders import Branch, cnn, mixer, mlp, resnet
-from freeness.network.derivatives import Given, Pass, Pattern, given, over_samples, pattern
+from freeness.network.derivatives import GivenMap, Pass, Pattern, given, over_samples, pattern
 from freeness.network.ensembles import Ensemble, Gaussian, Haar, Measured, ScaledIdentity, variance_gain
 from freeness.network.graph import Network, Node, Residual, check_plain
-from freeness.network.moments import Pairs, Source, Step, Stream, backward, forward, joined
+from freeness.network.moments import DrawnSource, Pairs, Step, Stream, backward, forward, joined
 from freeness.network.operation import INPUT, Operation, Weights, described
 from freeness.network.operations import (
     Activation,
@@ -49,12 +49,13 @@ __all__ = [
     "Constant",
     "Convolution",
     "Dense",
+    "DrawnSource",
     "Dropout",
     "Embedding",
     "Ensemble",
     "Flatten",
     "Gaussian",
-    "Given",
+    "GivenMap",
     "Haar",
     "MaxPooling",
     "Measured",
@@ -72,7 +73,6 @@ __all__ = [
     "Residual",
     "ScaledIdentity",
     "Selection",
-    "Source",
     "Step",
     "Stream",
     "Sum",

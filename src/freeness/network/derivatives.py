@@ -26,7 +26,7 @@ class Pass(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
+class GivenMap:
     """The ``value`` (C, n, *positions) behind an operation, and ``maps``: its derivative by each signal that it reads.
 
     A map is (1 or C, Q', Q) over the positions of all samples, or, where it is diagonal, (1 or C, 1 or Q). ``flat``: positions
@@ -45,7 +45,7 @@ UNCHANGED = np.ones((1, 1))
 
 
 @singledispatch
-def given(operation: Operation, values: tuple[np.ndarray, ...], at: Pass) -> Given:
+def given(operation: Operation, values: tuple[np.ndarray, ...], at: Pass) -> GivenMap:
     """What an operation without weights does in one forward pass. Register a function here for a new operation.
 
     Args:

@@ -39,21 +39,21 @@ class Pairs(NamedTuple):
 Step = Callable[..., Pairs]  # of one Pairs for each signal that an operation reads
 
 
-class Source(NamedTuple):
+class DrawnSource(NamedTuple):
     """Outputs ``start``:``stop`` (all: None) of the weights ``name``, or of the input, that a signal is made of, one by one."""
 
     name: str
     start: int = 0
     stop: int | None = None
 
-    def meets(self, other: Source) -> bool:
+    def meets(self, other: DrawnSource) -> bool:
         """Whether some outputs are the same."""
         ends = [one.stop for one in (self, other) if one.stop is not None]
         return self.name == other.name and (not ends or max(self.start, other.start) < min(ends))
 
-    def part(self, start: int, stop: int) -> Source:
+    def part(self, start: int, stop: int) -> DrawnSource:
         """The outputs ``start``:``stop`` of these."""
-        return Source(self.name, self.start + start, self.start + stop)
+        return DrawnSource(self.name, self.start + start, self.start + stop)
 
 
 class Stream(NamedTuple):
@@ -77,7 +77,7 @@ class Stream(NamedTuple):
     uneven: bool = False
     fluctuation: float = 0.0
     standard: bool = False
-    sources: frozenset[Source] = frozenset((Source(INPUT),))
+    sources: frozenset[DrawnSource] = frozenset((DrawnSource(INPUT),))
 
     @property
     def variance(self) -> np.ndarray:

@@ -25,7 +25,7 @@ from freeness.show.html import answer_html, html_table, list_html, page_parts, p
 from freeness.show.interactive import PlotlyFigure, plain_numbers, to_plotly
 from freeness.show.json_values import document_of, json_text, plain
 from freeness.show.law_values import DrawnLaw, drawn_law, drawn_values
-from freeness.show.picture import Axis, Bars, HeatMap, Histogram, Look, Picture, Rule, Series, Stems, Swatch
+from freeness.show.picture import Appearance, Axis, Bars, HeatMap, Histogram, Picture, Rule, Series, Stems, Swatch
 from freeness.show.pictures import picture_of
 from freeness.show.pictures.cdf import cdf_picture
 from freeness.show.pictures.dynamics import dynamics_picture, forecast_picture
@@ -118,12 +118,12 @@ __all__ = [
     "SCHEMA_VERSION",
     "WHY",
     "Answer",
+    "Appearance",
     "Axis",
     "Bars",
     "DrawnLaw",
     "HeatMap",
     "Histogram",
-    "Look",
     "Picture",
     "PlotlyFigure",
     "Row",

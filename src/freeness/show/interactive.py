@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from freeness.show.picture import Axis, Bars, HeatMap, Histogram, Look, Picture, Rule, Series, Stems, Swatch
+from freeness.show.picture import Appearance, Axis, Bars, HeatMap, Histogram, Picture, Rule, Series, Stems, Swatch
 
 _GRID = "rgba(128, 128, 128, 0.25)"
 _CLEAR = "rgba(0, 0, 0, 0)"
@@ -38,8 +38,8 @@ def to_plotly(picture: Picture) -> PlotlyFigure:
         picture: what is drawn.
 
     Example:
-        >>> from freeness.show import Look, Series
-        >>> figure = to_plotly(Picture((Series(np.arange(2.0), np.ones(2), Look("black"), "one"),), Axis("depth")))
+        >>> from freeness.show import Appearance, Series
+        >>> figure = to_plotly(Picture((Series(np.arange(2.0), np.ones(2), Appearance("black"), "one"),), Axis("depth")))
         >>> sorted(figure), figure["data"][0]["name"]
         (['config', 'data', 'layout'], 'one')
     """
@@ -200,11 +200,11 @@ def _named(name: str) -> PlotlyFigure:
     return {"name": name} if name else {"name": "", "showlegend": False}
 
 
-def _stroke(look: Look) -> PlotlyFigure:
+def _stroke(look: Appearance) -> PlotlyFigure:
     return {"color": look.colour, "width": _BROWSER * look.width, "dash": _DASHES[look.dash]}
 
 
-def _marker(look: Look) -> PlotlyFigure:
+def _marker(look: Appearance) -> PlotlyFigure:
     bare = look.hollow or look.marker == "tick"
     symbol = _MARKERS[look.marker or "circle"] + ("-open" if bare else "")
     rim = {"color": look.edge or look.colour, "width": 2 if bare or look.edge else 0}

@@ -17,7 +17,7 @@ Form = Literal["", "power", "whole", "percent", "plain"]
 
 
 @dataclass(frozen=True)
-class Look:
+class Appearance:
     """How a drawing looks: widths and sizes in points; ``width`` 0 draws no line, ``edge`` is the colour of a marker's rim."""
 
     colour: str
@@ -42,7 +42,7 @@ class Series:
 
     x: np.ndarray
     y: np.ndarray
-    look: Look
+    look: Appearance
     name: str = ""
     key: str = ""
     where: Where = "left"
@@ -58,7 +58,7 @@ class Histogram:
 
     edges: np.ndarray
     heights: np.ndarray
-    look: Look
+    look: Appearance
     name: str = ""
     key: str = ""
     filled: bool = True
@@ -70,7 +70,7 @@ class Bars:
 
     x: np.ndarray
     heights: np.ndarray
-    look: Look
+    look: Appearance
     name: str = ""
     key: str = ""
     part: float = 0.85  # of the distance between two places
@@ -82,7 +82,7 @@ class Stems:
 
     x: np.ndarray
     masses: np.ndarray
-    look: Look
+    look: Appearance
     name: str
     key: str
     labels: tuple[str, ...]
@@ -115,7 +115,7 @@ class Rule:
 
     at: float
     axis: Literal["x", "y"]
-    look: Look
+    look: Appearance
     name: str = ""
 
 

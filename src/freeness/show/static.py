@@ -13,7 +13,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator, PercentFormatter
 
-from freeness.show.picture import Axis, Bars, HeatMap, Histogram, Look, Picture, Rule, Series, Stems, Swatch
+from freeness.show.picture import Appearance, Axis, Bars, HeatMap, Histogram, Picture, Rule, Series, Stems, Swatch
 
 _SIZE = (5.6, 4.4)  # inches: at half this width, on a phone, the labels are still readable
 FONT = 11.0
@@ -37,8 +37,8 @@ def draw(picture: Picture, ax: Axes | None = None) -> Axes:
 
     Example:
         >>> import numpy as np
-        >>> from freeness.show import Axis, Look, Picture, Series
-        >>> line = Series(np.arange(3.0), np.arange(3.0) ** 2, Look("black"), "x²")
+        >>> from freeness.show import Axis, Appearance, Picture, Series
+        >>> line = Series(np.arange(3.0), np.arange(3.0) ** 2, Appearance("black"), "x²")
         >>> draw(Picture((line,), Axis("x"), Axis("y"))).get_xlabel()
         'x'
     """
@@ -221,12 +221,12 @@ def _(drawing: Swatch, ax: Axes) -> list[Artist]:
     return [Patch(color=drawing.colour, label=drawing.name)]
 
 
-def _line(look: Look) -> dict[str, Any]:
+def _line(look: Appearance) -> dict[str, Any]:
     width = {"linestyle": _DASHES[look.dash], "linewidth": look.width} if look.width else {"linestyle": "none"}
     return {"color": look.colour, "alpha": None if look.opacity == 1 else look.opacity} | width
 
 
-def _marker(look: Look) -> dict[str, Any]:
+def _marker(look: Appearance) -> dict[str, Any]:
     if look.marker is None:
         return {}
     edge = look.edge or look.colour

@@ -22,11 +22,11 @@ from freeness.network import Dense, Embedding, Network, TokenMixing, Weights, de
 from freeness.operators import BlockSegment, RandomMatrix, Segment, SharedMatrix
 from freeness.spectra.graph_builder import (
     Aside,
-    Builder,
+    GraphBuilder,
+    GraphNode,
     MatrixPass,
-    Node,
+    NeuronSignal,
     Parametrisation,
-    Signal,
     Source,
 )
 from freeness.spectra.mixing import MixingBuilder, mixes_tokens
@@ -157,7 +157,7 @@ def network_graph(
             )
         return h
 
-    builder = (MixingBuilder if mixing else Builder)(source, _parametrisation(fisher), generator)
+    builder = (MixingBuilder if mixing else GraphBuilder)(source, _parametrisation(fisher), generator)
     builder.closed(_walked(builder, network, x, channels))
     return _assembled(builder, realised or _signals(x, builder.seen))
 
@@ -178,19 +178,19 @@ def forward_pass(network: Network, given: NeuronSignals, source: Source, rng: np
         array([1., 1., 1., 1.])
     """
     x, channels = _inputs(network, 1.0, None, given, rng)
-    builder = (MixingBuilder if mixes_tokens(network) else Builder)(source, None, rng)
+    builder = (MixingBuilder if mixes_tokens(network) else GraphBuilder)(source, None, rng)
     _walked(builder, network, x, channels)
     return _signals(x, builder.seen)
 
 
-def _walked(builder: Builder, network: Network, x: np.ndarray, channels: int) -> Signal:
+def _walked(builder: GraphBuilder, network: Network, x: np.ndarray, channels: int) -> NeuronSignal:
     """The signal at the end of the network; JJᵀ accumulates 1 at the input."""
     if isinstance(builder, MixingBuilder):
         return builder.through(network, builder.start(network, x))
     count, jacobian = x[0].size, builder.fisher is None
     if jacobian:
-        builder.nodes.append(Node(np.eye(count)[None], channels))
-    start = Signal(0 if jacobian else None, x, np.broadcast_to(np.eye(count), (len(x), count, count)), channels)
+        builder.nodes.append(GraphNode(np.eye(count)[None], channels))
+    start = NeuronSignal(0 if jacobian else None, x, np.broadcast_to(np.eye(count), (len(x), count, count)), channels)
     return builder.through(network, start)
 
 
@@ -325,7 +325,7 @@ def drawn(channels: int, covariance: np.ndarray, rng: np.random.Generator, *, ex
     return normal * np.sqrt(np.maximum(values, 0.0)) @ basis.T
 
 
-def _assembled(builder: Builder, signals: NeuronSignals) -> NetworkGraph:
+def _assembled(builder: GraphBuilder, signals: NeuronSignals) -> NetworkGraph:
     nodes = builder.nodes
     chains, places = chained([node.parent for node in nodes], builder.end, builder.joined)
     segments = []

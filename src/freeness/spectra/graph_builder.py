@@ -13,7 +13,7 @@ from freeness.errors import InputError
 from freeness.network import (
     INPUT,
     Gaussian,
-    Given,
+    GivenMap,
     Haar,
     Measured,
     Network,
@@ -41,7 +41,7 @@ class Aside:
 
 
 @dataclass(eq=False)
-class Node:
+class GraphNode:
     """K (1 or C, Q, Q), channels of the network there, and a parent by a link (C, Q, Q')."""
 
     accumulated: np.ndarray
@@ -80,7 +80,7 @@ class MatrixPass:
 
 
 @dataclass(frozen=True, eq=False)
-class Signal:
+class NeuronSignal:
     """x of every drawn channel (C, n, *positions); ``slope`` dx/dh (C, Q, Q') by the h of ``node``; how many channels there are.
 
     ``flat``: positions count as channels from here on. ``aside``: what is added to the slope, of one sample without positions.
@@ -100,7 +100,7 @@ class Signal:
 
 
 @dataclass(eq=False)
-class Builder:
+class GraphBuilder:
     """Nodes, matrices and outputs of weight layers met so far.
 
     ``fisher``: weights accumulate the Gram matrix of what they read, in a parametrisation. ``unseen``: where single eigenvalues
@@ -111,15 +111,15 @@ class Builder:
     source: Source
     fisher: Parametrisation | None
     rng: np.random.Generator
-    nodes: list[Node] = field(default_factory=list)
+    nodes: list[GraphNode] = field(default_factory=list)
     matrices: list[PlacedMatrix] = field(default_factory=list)
     seen: list[np.ndarray] = field(default_factory=list)
     unseen: str | None = None
     joined: set[int] = field(default_factory=set)
-    waiting: tuple[Signal, ...] = ()
+    waiting: tuple[NeuronSignal, ...] = ()
     end: int = -1
 
-    def through(self, network: Network, signal: Signal) -> Signal:
+    def through(self, network: Network, signal: NeuronSignal) -> NeuronSignal:
         """The signal at the output of a network.
 
         Args:
@@ -137,7 +137,7 @@ class Builder:
             known[node.name] = self._step(node.operation, signals)
         return known[network.nodes[-1].name]
 
-    def _step(self, operation: Operation, signals: tuple[Signal, ...]) -> Signal:
+    def _step(self, operation: Operation, signals: tuple[NeuronSignal, ...]) -> NeuronSignal:
         """Weights are random matrices, everything else is a given map."""
         if isinstance(operation, Weights):
             return self._weights(operation, signals[0])
@@ -146,7 +146,7 @@ class Builder:
         passed = [_mapped(signal, map_, found) for signal, map_ in zip(signals, found.maps, strict=True)]
         return passed[0] if len(passed) == 1 else self._joined(operation, passed)
 
-    def _check_alike(self, operation: Operation, signals: tuple[Signal, ...]) -> None:
+    def _check_alike(self, operation: Operation, signals: tuple[NeuronSignal, ...]) -> None:
         """The same channels, and as many that are drawn."""
         first = signals[0]
         for other in signals[1:]:
@@ -161,7 +161,7 @@ class Builder:
                     f"{len(other.value)}; give realised signals."
                 )
 
-    def _weights(self, layer: Weights, signal: Signal) -> Signal:
+    def _weights(self, layer: Weights, signal: NeuronSignal) -> NeuronSignal:
         if not isinstance(layer.weights, (Gaussian, Haar, Measured)):
             raise InputError(
                 f"expected Gaussian, Haar or measured weights in {described(layer)}, got {type(layer.weights).__name__}; the "
@@ -184,15 +184,15 @@ class Builder:
         written = np.zeros((count, count))
         if self.fisher is not None:
             written = _gradients(layer, signal, gram, self.fisher)
-        self.nodes.append(Node(written[None], fan_out))
+        self.nodes.append(GraphNode(written[None], fan_out))
         here = len(self.nodes) - 1
         if signal.node is not None:
             self.matrices.append(placed(layer, signal, here, taps, h))
-        return Signal(here, h, np.broadcast_to(np.eye(count), (len(h), count, count)), fan_out)
+        return NeuronSignal(here, h, np.broadcast_to(np.eye(count), (len(h), count, count)), fan_out)
 
-    def _joined(self, operation: Operation, signals: list[Signal]) -> Signal:
+    def _joined(self, operation: Operation, signals: list[NeuronSignal]) -> NeuronSignal:
         """Signals that meet: of one node they add their slopes; nodes that only this reads become the one where all meet."""
-        by_node: dict[int, Signal] = {}
+        by_node: dict[int, NeuronSignal] = {}
         for one in signals:
             if one.node is not None:
                 by_node[one.node] = _added(by_node[one.node], one) if one.node in by_node else one
@@ -202,9 +202,9 @@ class Builder:
         here = self._met(operation, by_node)
         count = first.value[0].size
         slope = np.broadcast_to(np.eye(count), (len(first.value), count, count))
-        return Signal(here, first.value, slope, first.channels, first.flat)
+        return NeuronSignal(here, first.value, slope, first.channels, first.flat)
 
-    def _met(self, layer: Operation, by_node: dict[int, Signal]) -> int:
+    def _met(self, layer: Operation, by_node: dict[int, NeuronSignal]) -> int:
         """The node where what comes from several meets."""
         own = [number for number in by_node if self._only_here(number)]
         others = [number for number in by_node if number not in own]
@@ -239,21 +239,21 @@ class Builder:
             and all(signal.node != number for signal in self.waiting)
         )
 
-    def closed(self, signal: Signal) -> None:
+    def closed(self, signal: NeuronSignal) -> None:
         """A last node behind what follows the last weights."""
         self.end = len(self.nodes) - 1 if signal.node is None else signal.node
         count = signal.slope.shape[1]
         if signal.node is not None and not (signal.slope.shape[2] == count and (signal.slope == np.eye(count)).all()):
             nothing = np.zeros((1, count, count))
-            self.nodes.append(Node(nothing, signal.channels, signal.node, signal.slope, signal.aside))
+            self.nodes.append(GraphNode(nothing, signal.channels, signal.node, signal.slope, signal.aside))
             self.end = len(self.nodes) - 1
 
 
-def _mapped(signal: Signal, map_: np.ndarray, found: Given) -> Signal:
+def _mapped(signal: NeuronSignal, map_: np.ndarray, found: GivenMap) -> NeuronSignal:
     """A signal behind a given map; ``found`` says what all maps of its operation make together."""
     if map_.ndim == 3:
         slope = map_ @ signal.slope
-        passed = Signal(signal.node, found.value, slope, signal.channels, signal.flat or found.flat)
+        passed = NeuronSignal(signal.node, found.value, slope, signal.channels, signal.flat or found.flat)
         return passed
     count = signal.slope.shape[1]
     slope = np.broadcast_to(map_, (len(map_), count))[:, :, None] * signal.slope
@@ -264,7 +264,7 @@ def _mapped(signal: Signal, map_: np.ndarray, found: Given) -> Signal:
     return passed if found.lost is None else replace(passed, aside=_projected(found.lost, passed))
 
 
-def _projected(lost: np.ndarray, signal: Signal) -> Aside:
+def _projected(lost: np.ndarray, signal: NeuronSignal) -> Aside:
     """(1 - QQᵀ) in front of a slope."""
     slope = signal.slope[:, :, 0]
     if signal.aside is None:
@@ -273,19 +273,19 @@ def _projected(lost: np.ndarray, signal: Signal) -> Aside:
     return Aside(np.hstack([left, -lost]), np.hstack([right, slope * lost + right @ (left.T @ lost)]))
 
 
-def _added(one: Signal, other: Signal) -> Signal:
+def _added(one: NeuronSignal, other: NeuronSignal) -> NeuronSignal:
     """Of the same node."""
     known = [signal.aside for signal in (one, other) if signal.aside is not None]
     aside = Aside(np.hstack([a.left for a in known]), np.hstack([a.right for a in known])) if known else None
     return replace(one, slope=one.slope + other.slope, aside=aside)
 
 
-def placed(layer: Weights, signal: Signal, here: int, taps: np.ndarray, h: np.ndarray) -> PlacedMatrix:
+def placed(layer: Weights, signal: NeuronSignal, here: int, taps: np.ndarray, h: np.ndarray) -> PlacedMatrix:
     """The matrix of a layer with outputs h, from the node of the signal to the node ``here``; ``taps`` (taps, Q_out, Q_in).
 
     Example:
         >>> from freeness.network import Dense, Gaussian
-        >>> signal = Signal(0, np.ones((3, 1)), np.ones((3, 1, 1)), 3)
+        >>> signal = NeuronSignal(0, np.ones((3, 1)), np.ones((3, 1, 1)), 3)
         >>> placed(Dense(3, 3, Gaussian(2.0)), signal, 1, np.ones((1, 1, 1)), np.ones((3, 1))).square
         4.0
     """
@@ -306,7 +306,7 @@ def placed(layer: Weights, signal: Signal, here: int, taps: np.ndarray, h: np.nd
     return PlacedMatrix(signal.node, here, signal.slope, None, taps, square / len(taps), None, "gaussian", passed)
 
 
-def _gradients(layer: Weights, signal: Signal, gram: np.ndarray, parametrisation: Parametrisation) -> np.ndarray:
+def _gradients(layer: Weights, signal: NeuronSignal, gram: np.ndarray, parametrisation: Parametrisation) -> np.ndarray:
     """Gram matrix (Q, Q) of the gradients of a layer's weights and bias; NTK: W = σ_w ω/√(its inputs), b = σ_b β."""
     taps, _ = _taps(layer, signal, trained=True)
     found = np.sum([tap @ gram @ tap.T for tap in taps], axis=0)
@@ -316,7 +316,7 @@ def _gradients(layer: Weights, signal: Signal, gram: np.ndarray, parametrisation
     return layer.weights.sigma_w**2 / inputs * found + layer.bias * layer.sigma_b**2
 
 
-def _taps(layer: Weights, signal: Signal, trained: bool = False) -> tuple[np.ndarray, tuple[int, ...]]:
+def _taps(layer: Weights, signal: NeuronSignal, trained: bool = False) -> tuple[np.ndarray, tuple[int, ...]]:
     """T_τ (taps, Q_out, Q_in) of the weights, or of all that are ``trained``; samples and positions behind."""
     samples, shape = signal.value.shape[1], signal.value.shape[2:]
     read = signal.channels * (int(np.prod(shape)) if signal.flat else 1)

@@ -29,7 +29,7 @@ from freeness.network import (
     pattern,
     variance_gain,
 )
-from freeness.spectra.graph_builder import Builder, Node, Signal, placed
+from freeness.spectra.graph_builder import GraphBuilder, GraphNode, NeuronSignal, placed
 
 
 def mixes_tokens(network: Network) -> bool:
@@ -44,12 +44,12 @@ def mixes_tokens(network: Network) -> bool:
 
 
 @dataclass(eq=False)
-class MixingBuilder(Builder):
-    """As :class:`Builder`, of entries instead of channels: values (channels·tokens, 1), on the ``grid`` (channels, tokens)."""
+class MixingBuilder(GraphBuilder):
+    """As :class:`GraphBuilder`, of entries, not channels: values (channels·tokens, 1), on the ``grid`` (channels, tokens)."""
 
     grid: tuple[int, int] = field(default=(0, 0))
 
-    def start(self, network: Network, x: np.ndarray) -> Signal:
+    def start(self, network: Network, x: np.ndarray) -> NeuronSignal:
         """The first signal, of one input (channels, 1, tokens), where JJᵀ accumulates."""
         if x.ndim != 3 or x.shape[1] != 1:
             raise InputError(
@@ -64,10 +64,10 @@ class MixingBuilder(Builder):
         self.unseen = "in networks that mix tokens"
         self.grid = (len(x), x.shape[2])
         _expect(network.weights[0], self.grid)
-        self.nodes.append(Node(np.ones((1, 1, 1)), x.size))
-        return Signal(0, x.reshape(-1, 1), np.ones((x.size, 1, 1)), x.size)
+        self.nodes.append(GraphNode(np.ones((1, 1, 1)), x.size))
+        return NeuronSignal(0, x.reshape(-1, 1), np.ones((x.size, 1, 1)), x.size)
 
-    def _step(self, operation: Operation, signals: tuple[Signal, ...]) -> Signal:
+    def _step(self, operation: Operation, signals: tuple[NeuronSignal, ...]) -> NeuronSignal:
         if isinstance(operation, Weights):
             return self._mixed(operation, signals[0])
         channels, tokens = self.grid
@@ -85,7 +85,7 @@ class MixingBuilder(Builder):
         ]
         return passed[0] if len(passed) == 1 else self._joined(operation, passed)
 
-    def _mixed(self, layer: Weights, signal: Signal) -> Signal:
+    def _mixed(self, layer: Weights, signal: NeuronSignal) -> NeuronSignal:
         _expect(layer, self.grid)
         if not isinstance(layer.weights, Haar):
             raise InputError(
@@ -106,10 +106,10 @@ class MixingBuilder(Builder):
         stream = h.T if tokens else h
         self.seen.append(stream[:, None])
         self.grid, value = stream.shape, stream.reshape(-1, 1)
-        self.nodes.append(Node(np.zeros((1, 1, 1)), value.size))
+        self.nodes.append(GraphNode(np.zeros((1, 1, 1)), value.size))
         here = len(self.nodes) - 1
         self.matrices.append(placed(layer, signal, here, np.ones((1, 1, 1)), value))
-        return Signal(here, value, np.ones((value.size, 1, 1)), value.size)
+        return NeuronSignal(here, value, np.ones((value.size, 1, 1)), value.size)
 
 
 def _expect(layer: Weights, grid: tuple[int, int]) -> None:

@@ -25,7 +25,7 @@ class Slot:
 
 
 @dataclass(frozen=True)
-class Operation:
+class PointwiseCall:
     """One ATen call; tensors among its arguments are slots, everything else is a constant."""
 
     target: OpOverload
@@ -56,10 +56,10 @@ class Operation:
 
 
 @dataclass(frozen=True)
-class Expression:
+class PointwiseProgram:
     """An elementwise function of one tensor, as the straight-line program of ATen calls that the model runs."""
 
-    operations: tuple[Operation, ...]
+    operations: tuple[PointwiseCall, ...]
     result: Slot
 
     def __call__(self, h: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ class Expression:
             values.append(operation.target(*arguments, **options))
         return values[self.result.index]
 
-    def then(self, after: Expression) -> Expression:
+    def then(self, after: PointwiseProgram) -> PointwiseProgram:
         """The composition after(self(h)) as one program."""
 
         def moved(value: Any) -> Any:
@@ -82,10 +82,10 @@ class Expression:
             return self.result if value.index == 0 else Slot(value.index + len(self.operations))
 
         shifted = tuple(
-            Operation(op.target, tuple(map(moved, op.arguments)), {k: moved(v) for k, v in op.options.items()})
+            PointwiseCall(op.target, tuple(map(moved, op.arguments)), {k: moved(v) for k, v in op.options.items()})
             for op in after.operations
         )
-        return Expression(self.operations + shifted, moved(after.result))
+        return PointwiseProgram(self.operations + shifted, moved(after.result))
 
 
 def operation_name(target: OpOverload) -> str:
@@ -99,13 +99,13 @@ def is_elementwise(target: OpOverload) -> bool:
     return pointwise and torch.Tag.nondeterministic_seeded not in target.tags
 
 
-def activation_function(expression: Expression) -> ActivationFunction:
+def activation_function(expression: PointwiseProgram) -> ActivationFunction:
     """The entry of the activation table that computes ``expression``, or a record that runs it through torch.
 
     A function that is not in the table keeps the kinks that :func:`~freeness.gaussian.find_kinks` sees.
 
     Example:
-        >>> relu = Expression((Operation(torch.ops.aten.relu.default, (Slot(0),)),), Slot(1))
+        >>> relu = PointwiseProgram((PointwiseCall(torch.ops.aten.relu.default, (Slot(0),)),), Slot(1))
         >>> activation_function(relu).name
         'relu'
     """
@@ -118,7 +118,7 @@ def activation_function(expression: Expression) -> ActivationFunction:
     return ActivationFunction(name, function, slope, kinks=find_kinks(function))
 
 
-def _read(names: TorchNames, expression: Expression) -> dict[str, float] | None:
+def _read(names: TorchNames, expression: PointwiseProgram) -> dict[str, float] | None:
     """The parameters with which an entry of the table computes the expression; None where it does not."""
     operations = expression.operations
     if len(operations) == 1 and operations[0].name in names.calls:
@@ -127,7 +127,7 @@ def _read(names: TorchNames, expression: Expression) -> dict[str, float] | None:
     return {} if same and operations and all(map(_is_call, operations, names.program)) else None
 
 
-def _is_call(operation: Operation, call: tuple[str | float, ...]) -> bool:
+def _is_call(operation: PointwiseCall, call: tuple[str | float, ...]) -> bool:
     name, *wanted = call
     found = [_value_name(argument) for argument in operation.arguments]
     return (
@@ -167,7 +167,7 @@ def run_program(program: Program, **values: Tensor) -> Tensor:
     return result
 
 
-def derivative(function: Expression, h: Tensor) -> Tensor:
+def derivative(function: PointwiseProgram, h: Tensor) -> Tensor:
     """φ'(h) by automatic differentiation, the same shape as h; works under ``no_grad`` and ``inference_mode``.
 
     Where φ has a kink the value is torch's convention (0 for ReLU at 0).
@@ -182,7 +182,7 @@ def derivative(function: Expression, h: Tensor) -> Tensor:
 class TorchFunction:
     """φ on numpy arrays, run by torch in float64."""
 
-    expression: Expression
+    expression: PointwiseProgram
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """φ(x), the same shape as x."""
@@ -193,7 +193,7 @@ class TorchFunction:
 class TorchDerivative:
     """φ' on numpy arrays, by automatic differentiation in float64."""
 
-    expression: Expression
+    expression: PointwiseProgram
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """φ'(x), the same shape as x."""

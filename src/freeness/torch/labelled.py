@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from freeness.data import Factory, Gaussian, Source, load, made_by, source_of
+from freeness.data import Factory, GaussianSamples, Source, load, made_by, source_of
 from freeness.errors import InputError, brief
 from freeness.torch.batch import Batch
 from freeness.torch.given import GivenLoss, given_loss
@@ -86,7 +86,7 @@ def load_labelled(
     check_seed(seed)
     _check_readable(model)
     source = source_of(spec)
-    if isinstance(source, Gaussian):
+    if isinstance(source, GaussianSamples):
         (inputs, described), labels = _random(model, replace(source, seed=seed), output), None
     else:
         with random_kept():
@@ -191,7 +191,7 @@ def _image_shapes(given: tuple[int, ...]) -> list[tuple[int, ...]]:
     return list(dict.fromkeys([given, *square, (count,)]))
 
 
-def _random(model: nn.Module, source: Gaussian, output: OutputKey) -> tuple[Tensor, str]:
+def _random(model: nn.Module, source: GaussianSamples, output: OutputKey) -> tuple[Tensor, str]:
     """Standard Gaussian samples, or random tokens, and what they are."""
     table = next((module for module in model.modules() if isinstance(module, nn.Embedding | nn.EmbeddingBag)), None)
     shapes = [source.shape] if source.shape else _random_shapes(model)

@@ -20,54 +20,54 @@ _ORDER: tuple[Axis, ...] = ("samples", "channels", "positions", "unknown")
 
 
 @dataclass(frozen=True)
-class Atom:
+class AxisPart:
     """``size`` steps of width ``stride`` along a canonical axis."""
 
     axis: Axis
     size: int
     stride: int = 1
 
-    def split(self, outer: int) -> tuple[Atom, Atom]:
+    def split(self, outer: int) -> tuple[AxisPart, AxisPart]:
         """The first ``outer`` of the two factors, and the rest."""
         inner = self.size // outer
-        return Atom(self.axis, outer, self.stride * inner), Atom(self.axis, inner, self.stride)
+        return AxisPart(self.axis, outer, self.stride * inner), AxisPart(self.axis, inner, self.stride)
 
 
-Dims = tuple[tuple[Atom, ...], ...]
+Dims = tuple[tuple[AxisPart, ...], ...]
 
 
-def whole(axis: Axis, size: int) -> tuple[Atom, ...]:
+def whole(axis: Axis, size: int) -> tuple[AxisPart, ...]:
     """All of a canonical axis; nothing where it has one entry, unless samples are counted.
 
     Example:
         >>> whole("channels", 4), whole("positions", 1)
         ((Atom(axis='channels', size=4, stride=1),), ())
     """
-    return (Atom(axis, size),) if size > 1 or axis == "samples" else ()
+    return (AxisPart(axis, size),) if size > 1 or axis == "samples" else ()
 
 
-def size_of(atoms: Iterable[Atom]) -> int:
+def size_of(atoms: Iterable[AxisPart]) -> int:
     """The number of entries."""
     return math.prod(atom.size for atom in atoms)
 
 
-def of_axis(dims: Dims, axis: Axis) -> tuple[Atom, ...]:
+def of_axis(dims: Dims, axis: Axis) -> tuple[AxisPart, ...]:
     """All atoms of a canonical axis in the order of the tensor's axes, neighbours joined."""
     return joined([atom for atoms in dims for atom in atoms if atom.axis == axis])
 
 
-def holds(atoms: Iterable[Atom], axis: Axis) -> bool:
+def holds(atoms: Iterable[AxisPart], axis: Axis) -> bool:
     """Whether some of the atoms belong to a canonical axis."""
     return any(atom.axis == axis for atom in atoms)
 
 
-def joined(atoms: Sequence[Atom]) -> tuple[Atom, ...]:
+def joined(atoms: Sequence[AxisPart]) -> tuple[AxisPart, ...]:
     """Neighbours that continue each other as one."""
-    found: list[Atom] = []
+    found: list[AxisPart] = []
     for atom in atoms:
         last = found[-1] if found else None
         if last is not None and last.axis == atom.axis and last.stride == atom.size * atom.stride:
-            found[-1] = Atom(atom.axis, last.size * atom.size, atom.stride)
+            found[-1] = AxisPart(atom.axis, last.size * atom.size, atom.stride)
         else:
             found.append(atom)
     return tuple(found)
@@ -88,7 +88,7 @@ def unknown(shape: Sequence[int], batch: int | None) -> tuple[Dims, int]:
             dims.append(whole("samples", size))
         else:
             left //= size
-            dims.append((Atom("unknown", size, left),) if size > 1 else ())
+            dims.append((AxisPart("unknown", size, left),) if size > 1 else ())
     return tuple(dims), total
 
 
@@ -99,14 +99,14 @@ def reshaped(dims: Dims, sizes: Sequence[int]) -> Dims:
         Unread: an axis of the view takes parts of axes that do not fit together.
 
     Example:
-        >>> image = (whole("samples", 1), whole("channels", 3), (Atom("positions", 4, 4),), (Atom("positions", 4),))
+        >>> image = (whole("samples", 1), whole("channels", 3), (AxisPart("positions", 4, 4),), (AxisPart("positions", 4),))
         >>> reshaped(image, (1, 3, 16))[2]
         (Atom(axis='positions', size=16, stride=1),)
     """
     waiting = [atom for atoms in dims for atom in atoms]
-    found: list[tuple[Atom, ...]] = []
+    found: list[tuple[AxisPart, ...]] = []
     for size in sizes:
-        taken: list[Atom] = []
+        taken: list[AxisPart] = []
         while size > 1 or (waiting and waiting[0].size == 1 and not taken):
             if not waiting:
                 raise Unread("it repeats entries")
@@ -139,7 +139,7 @@ class Typing:
     size: int = 0
     channels: int | None = None
     positions: tuple[int, ...] = ()
-    pieces: tuple[tuple[Atom, Atom], ...] = ()
+    pieces: tuple[tuple[AxisPart, AxisPart], ...] = ()
 
     @property
     def count(self) -> int:
@@ -154,7 +154,7 @@ class Typing:
         """
         channel = set(channel)
         kinds: tuple[Axis, Axis] = ("positions", "channels")
-        found: list[tuple[Atom, Axis]] = [
+        found: list[tuple[AxisPart, Axis]] = [
             (atom, kinds[axis in channel])
             for axis, atoms in enumerate(dims)
             for atom in atoms
@@ -166,7 +166,7 @@ class Typing:
         strides: dict[Axis, int] = {"channels": 1, "positions": 1}
         pieces = []
         for atom, axis in found:
-            pieces.append((atom, Atom(axis, atom.size, strides[axis])))
+            pieces.append((atom, AxisPart(axis, atom.size, strides[axis])))
             strides[axis] *= atom.size
         self.pieces, self.channels = tuple(pieces[::-1]), strides["channels"]
         samples = {axis for axis, atoms in enumerate(dims) if holds(atoms, "samples")}
@@ -199,7 +199,7 @@ class Typing:
         channels = self.size if self.channels is None else self.channels
         return value.reshape(sizes).permute(order).reshape(samples, channels, *self.positions)
 
-    def _parts(self, atom: Atom) -> list[Atom]:
+    def _parts(self, atom: AxisPart) -> list[AxisPart]:
         if atom.axis != "unknown":
             return [atom]
         found = []
@@ -210,5 +210,5 @@ class Typing:
                 continue
             if last % first or first % piece.stride:
                 raise Unread("it cuts samples, channels and positions anew")
-            found.append(Atom(meaning.axis, last // first, meaning.stride * (first // piece.stride)))
+            found.append(AxisPart(meaning.axis, last // first, meaning.stride * (first // piece.stride)))
         return found

@@ -17,14 +17,14 @@ from torch.fx import Node
 
 from freeness.errors import InputError
 from freeness.network import INPUT
-from freeness.torch.elementwise import Operation
+from freeness.torch.elementwise import PointwiseCall
 from freeness.torch.graph_view import GraphView, node_name
 from freeness.torch.kinds import ACTIVATION, READERS, kind_of
 from freeness.torch.layout import Typing, unknown
 from freeness.torch.operations.activation import activation
 from freeness.torch.operations.attention import towards_attention
 from freeness.torch.operations.kind import TracedOperation, Unread
-from freeness.torch.steps import Given, Move, Step
+from freeness.torch.steps import GivenTensor, Move, Step
 from freeness.torch.walk import Asked, Place, Scores, Several, Signal, Value, Walk
 
 _SAME = {"contiguous", "clone", "alias", "lift_fresh_copy", "lift_fresh", "detach"}
@@ -86,7 +86,7 @@ def _given(walk: Walk, node: Node, example: Tensor) -> Value:
     known = walk.view.tensors.get(node.name)
     if known is not None:
         name, tensor = known
-        return Given(tensor.detach, name, tensor, isinstance(tensor, nn.Parameter) and tensor.requires_grad)
+        return GivenTensor(tensor.detach, name, tensor, isinstance(tensor, nn.Parameter) and tensor.requires_grad)
     dims, size = unknown(tuple(example.shape), walk.batch)
     return Signal(Place(INPUT, Typing(size), dims), dims)
 
@@ -104,20 +104,20 @@ def _read(walk: Walk, node: Node) -> None:
         walk.values[source] = value
 
 
-def _constant(walk: Walk, node: Node) -> Given | None:
+def _constant(walk: Walk, node: Node) -> GivenTensor | None:
     """The value of a call that does not depend on the input; None where it does."""
     sources = [walk.values.get(source) for source in node.all_input_nodes]
     if node_name(node) in _FRESH:
         sources = []
-    if not all(source is None or isinstance(source, Given) for source in sources):
+    if not all(source is None or isinstance(source, GivenTensor) for source in sources):
         return None
     if node.args and isinstance(node.args[0], Node) and node_name(node) in _SAME:
         first = walk.values.get(node.args[0])
-        if isinstance(first, Given):
+        if isinstance(first, GivenTensor):
             return first
-    trained = any(isinstance(source, Given) and source.trained for source in sources)
-    names = [source.name for source in sources if isinstance(source, Given) and source.name]
-    return Given(lambda: _computed(walk, node), names[0] if trained else "", None, trained)
+    trained = any(isinstance(source, GivenTensor) and source.trained for source in sources)
+    names = [source.name for source in sources if isinstance(source, GivenTensor) and source.name]
+    return GivenTensor(lambda: _computed(walk, node), names[0] if trained else "", None, trained)
 
 
 def _computed(walk: Walk, node: Node) -> Any:
@@ -129,7 +129,7 @@ def _computed(walk: Walk, node: Node) -> Any:
         if not isinstance(argument, Node):
             return argument
         value = walk.values.get(argument)
-        if isinstance(value, Given):
+        if isinstance(value, GivenTensor):
             return value.value()
         like = argument.meta["val"]
         return torch.zeros(like.shape, dtype=like.dtype, device=next(walk.view.model.parameters()).device)
@@ -189,7 +189,7 @@ def _arguments(walk: Walk, node: Node) -> dict[str, Any]:
     """Arguments by name, in the order of the schema, with values in the place of nodes; by number where there is no schema."""
     if not isinstance(node.target, OpOverload):
         return {str(number): walk.given(argument) for number, argument in enumerate(node.args)}
-    bound = Operation(node.target, node.args, node.kwargs).bound
+    bound = PointwiseCall(node.target, node.args, node.kwargs).bound
     return {argument.name: walk.given(bound[argument.name]) for argument in node.target._schema.arguments}
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from freeness.network import INPUT, Operation
-from freeness.torch.elementwise import Expression, Slot
+from freeness.torch.elementwise import PointwiseProgram, Slot
 from freeness.torch.layout import Dims, Typing
 
 _STRIP = 64  # rows of W that are converted at a time
@@ -44,7 +44,7 @@ Move = Reshaped | Permuted
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
+class GivenTensor:
     """A tensor that does not depend on the input: the model's own, or computed anew whenever ``value`` is called."""
 
     value: Callable[[], Tensor]
@@ -107,7 +107,7 @@ class ElementwiseStep:
     """x = φ(h), elementwise; ``function`` runs the model's own operations."""
 
     name: str
-    function: Expression
+    function: PointwiseProgram
 
     def __call__(self, x: Tensor) -> Tensor:
         """φ(x)."""
@@ -152,7 +152,7 @@ class Call:
                 return values[argument.index]
             if isinstance(argument, list | tuple):
                 return type(argument)(filled(part) for part in argument)
-            if isinstance(argument, Given):
+            if isinstance(argument, GivenTensor):
                 argument = argument.value()
             if not isinstance(argument, Tensor):
                 return argument

@@ -12,12 +12,12 @@ from torch._ops import OpOverload
 from torch.fx import Node
 
 from freeness.network import INPUT, Activation, Flatten, Operation, Reshape
-from freeness.torch.elementwise import Expression, Slot, activation_function
-from freeness.torch.elementwise import Operation as Elementwise
+from freeness.torch.elementwise import PointwiseCall as Elementwise
+from freeness.torch.elementwise import PointwiseProgram, Slot, activation_function
 from freeness.torch.graph_view import GraphView, node_name
 from freeness.torch.layout import Dims, Typing, holds, of_axis, size_of, unknown, whole
 from freeness.torch.operations.kind import Kind, Theory, TracedOperation, Unread
-from freeness.torch.steps import Call, Calls, ElementwiseStep, Given, Move, Read, Step
+from freeness.torch.steps import Call, Calls, ElementwiseStep, GivenTensor, Move, Read, Step
 
 _QUIET = {"flatten and reshape", "permutation of axes", "selection", "padding", "any other"}
 Record = Callable[[], Operation]
@@ -93,7 +93,7 @@ class Several:
     item: Callable[[int], Value]
 
 
-Value = Signal | Given | Scores | Several
+Value = Signal | GivenTensor | Scores | Several
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,14 +143,14 @@ class Asked:
             raise Unread("behind a padding that no convolution follows")
         return found
 
-    def constant(self, key: str) -> Given | None:
+    def constant(self, key: str) -> GivenTensor | None:
         """An argument that does not depend on the input; None where it is left out.
 
         Raises:
             Unread: it depends on the input.
         """
         found = self.arguments.get(key)
-        if isinstance(found, Given) or found is None:
+        if isinstance(found, GivenTensor) or found is None:
             return found
         raise Unread(f"with {key} that depends on the input")
 
@@ -459,7 +459,7 @@ class Walk:
         return self.add(padding.label, [signal], Calls((padding.call(),)), None, Typing(size), dims)
 
 
-def expression(calls: Sequence[Elementwise], end: int) -> tuple[int, Expression]:
+def expression(calls: Sequence[Elementwise], end: int) -> tuple[int, PointwiseProgram]:
     """Slot ``end`` as a function of slot 0 with the calls that it needs, and the slot of the first of them."""
     needed = {end}
     for slot in range(end, 0, -1):
@@ -476,7 +476,7 @@ def expression(calls: Sequence[Elementwise], end: int) -> tuple[int, Expression]
         Elementwise(call.target, tuple(map(moved, call.arguments)), {k: moved(v) for k, v in call.options.items()})
         for call in (calls[slot - 1] for slot in kept)
     )
-    return kept[0], Expression(made, place[end])
+    return kept[0], PointwiseProgram(made, place[end])
 
 
 def _factor(call: Elementwise) -> tuple[int, float] | None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from freeness.errors import InputError
 from freeness.gaussian import ActivationFunction, at_one, transfer
-from freeness.network.derivatives import Given, Pass, diagonal, given
+from freeness.network.derivatives import GivenMap, Pass, diagonal, given
 from freeness.network.moments import Pairs, Step, Stream, alone, backward, forward, sides
 from freeness.network.operation import Operation, described
 from freeness.numerics.quadrature import gaussian_nodes
@@ -68,9 +68,9 @@ def _(layer: Activation, streams: tuple[Stream, ...], behind: Stream, gradient: 
 
 
 @given.register
-def _(layer: Activation, values: tuple[np.ndarray, ...], at: Pass) -> Given:
+def _(layer: Activation, values: tuple[np.ndarray, ...], at: Pass) -> GivenMap:
     (x,) = values
-    return Given(layer.function.function(x), (diagonal(layer.function.derivative(x)),))
+    return GivenMap(layer.function.function(x), (diagonal(layer.function.derivative(x)),))
 
 
 def _variance(stream: Stream) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.network.derivatives import Given, Pass, given, over_samples
+from freeness.network.derivatives import GivenMap, Pass, given, over_samples
 from freeness.network.moments import (
     Pairs,
     Step,
@@ -142,7 +142,7 @@ def _(
 
 
 @given.register
-def _(operation: Concatenation, values: tuple[np.ndarray, ...], at: Pass) -> Given:
+def _(operation: Concatenation, values: tuple[np.ndarray, ...], at: Pass) -> GivenMap:
     if operation.along == "channels":
         raise InputError(
             f"expected a concatenation of positions in the graph of random matrices, got {described(operation)} of channels; "
@@ -154,6 +154,6 @@ def _(operation: Concatenation, values: tuple[np.ndarray, ...], at: Pass) -> Giv
         )
     counts = [x.shape[2] for x in values]
     places = np.split(np.eye(sum(counts)), np.cumsum(counts)[:-1], axis=1)
-    return Given(
+    return GivenMap(
         np.concatenate(values, axis=2), tuple(over_samples(place[None], values[0].shape[1]) for place in places)
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from freeness.errors import InputError, is_real
-from freeness.network.derivatives import Given, Pass, diagonal, given
+from freeness.network.derivatives import GivenMap, Pass, diagonal, given
 from freeness.network.moments import Pairs, Step, Stream, backward, forward
 from freeness.network.operation import Operation, described
 
@@ -50,7 +50,7 @@ def _(layer: Dropout, streams: tuple[Stream, ...], behind: Stream, gradient: np.
 
 
 @given.register
-def _(layer: Dropout, values: tuple[np.ndarray, ...], at: Pass) -> Given:
+def _(layer: Dropout, values: tuple[np.ndarray, ...], at: Pass) -> GivenMap:
     (x,) = values
     kept = (at.rng.random(x.shape) >= layer.rate) / (1 - layer.rate)
-    return Given(x * kept, (diagonal(kept),))
+    return GivenMap(x * kept, (diagonal(kept),))

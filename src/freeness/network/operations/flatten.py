@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from freeness.network.derivatives import UNCHANGED, Given, Pass, given
+from freeness.network.derivatives import UNCHANGED, GivenMap, Pass, given
 from freeness.network.moments import Pairs, Step, Stream, backward, forward, same_position
 from freeness.network.operation import Operation
 
@@ -57,5 +57,5 @@ def _(layer: Flatten, streams: tuple[Stream, ...], behind: Stream, gradient: np.
 
 
 @given.register
-def _(layer: Flatten, values: tuple[np.ndarray, ...], at: Pass) -> Given:
-    return Given(values[0], (UNCHANGED,), flat=True)
+def _(layer: Flatten, values: tuple[np.ndarray, ...], at: Pass) -> GivenMap:
+    return GivenMap(values[0], (UNCHANGED,), flat=True)

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from freeness.errors import InputError, is_size
-from freeness.network.derivatives import Given, Pass, diagonal, given
+from freeness.network.derivatives import GivenMap, Pass, diagonal, given
 from freeness.network.moments import Pairs, Step, Stream, alone, backward, forward, sides
 from freeness.network.operation import Operation, described
 
@@ -153,7 +153,7 @@ def _(
 
 
 @given.register
-def _(layer: Normalisation, values: tuple[np.ndarray, ...], at: Pass) -> Given:
+def _(layer: Normalisation, values: tuple[np.ndarray, ...], at: Pass) -> GivenMap:
     (x,) = values
     if layer.kind == "batch":
         return _given_batch(layer, x, at)
@@ -162,7 +162,7 @@ def _(layer: Normalisation, values: tuple[np.ndarray, ...], at: Pass) -> Given:
     size = np.sqrt(((x - centre) ** 2).mean(axis=axes, keepdims=True) + layer.epsilon)
     normal = (x - centre) / size
     lost = _lost(layer, diagonal(normal)) if x[0].size == 1 else None
-    return Given(normal, (diagonal(np.broadcast_to(1 / size, x.shape)),), lost=lost)
+    return GivenMap(normal, (diagonal(np.broadcast_to(1 / size, x.shape)),), lost=lost)
 
 
 def _lost(layer: Normalisation, normal: np.ndarray) -> np.ndarray:
@@ -171,7 +171,7 @@ def _lost(layer: Normalisation, normal: np.ndarray) -> np.ndarray:
     return np.hstack([np.full_like(unit, len(unit) ** -0.5), unit]) if layer.kind == "layer" else unit
 
 
-def _given_batch(layer: Normalisation, x: np.ndarray, at: Pass) -> Given:
+def _given_batch(layer: Normalisation, x: np.ndarray, at: Pass) -> GivenMap:
     """Each channel by its mean and variance over the samples at hand, and over positions; these move with every entry."""
     flat, samples = diagonal(x), x.shape[1]
     count = flat.shape[1]
@@ -185,4 +185,4 @@ def _given_batch(layer: Normalisation, x: np.ndarray, at: Pass) -> Given:
     size = np.sqrt(centred**2 @ average + layer.epsilon)
     normal = centred / size
     own = (np.eye(count) - average - average * normal[:, :, None] * normal[:, None, :]) / size[:, None, :]
-    return Given(normal.reshape(x.shape), (own,))
+    return GivenMap(normal.reshape(x.shape), (own,))

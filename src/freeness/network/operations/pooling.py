@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.network.derivatives import Given, Pass, given, over_samples
+from freeness.network.derivatives import GivenMap, Pass, given, over_samples
 from freeness.network.moments import Pairs, Step, Stream, backward, forward
 from freeness.network.operation import Operation, described
 from freeness.network.operations.checks import check_windows
@@ -62,10 +62,10 @@ def _(layer: Pooling, streams: tuple[Stream, ...], behind: Stream, gradient: np.
 
 
 @given.register
-def _(layer: Pooling, values: tuple[np.ndarray, ...], at: Pass) -> Given:
+def _(layer: Pooling, values: tuple[np.ndarray, ...], at: Pass) -> GivenMap:
     (x,) = values
     average = _averages(layer, x.shape[2:])
-    return Given(pooled(x, layer, 2, 1), (over_samples(average[None], x.shape[1]),))
+    return GivenMap(pooled(x, layer, 2, 1), (over_samples(average[None], x.shape[1]),))
 
 
 def _averages(layer: Pooling, shape: tuple[int, ...]) -> np.ndarray:

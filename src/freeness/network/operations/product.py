@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from freeness.network.derivatives import Given, Pass, check_positions, diagonal, given
+from freeness.network.derivatives import GivenMap, Pass, check_positions, diagonal, given
 from freeness.network.moments import (
     Pairs,
     Step,
@@ -77,8 +77,8 @@ def _(operation: Product, streams: tuple[Stream, ...], behind: Stream, gradient:
 
 
 @given.register
-def _(operation: Product, values: tuple[np.ndarray, ...], at: Pass) -> Given:
+def _(operation: Product, values: tuple[np.ndarray, ...], at: Pass) -> GivenMap:
     check_positions(operation, values)
     factors = list(values)
     maps = tuple(np.broadcast_to(diagonal(_others(factors, own)), diagonal(x).shape) for own, x in enumerate(factors))
-    return Given(_multiplied(factors), maps)
+    return GivenMap(_multiplied(factors), maps)

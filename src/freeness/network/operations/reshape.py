@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from freeness.errors import InputError, is_size
-from freeness.network.derivatives import UNCHANGED, Given, Pass, given
+from freeness.network.derivatives import UNCHANGED, GivenMap, Pass, given
 from freeness.network.moments import Pairs, Step, Stream, backward, forward
 from freeness.network.operation import Operation, described
 
@@ -62,7 +62,7 @@ def _(layer: Reshape, streams: tuple[Stream, ...], behind: Stream, gradient: np.
 
 
 @given.register
-def _(layer: Reshape, values: tuple[np.ndarray, ...], at: Pass) -> Given:
+def _(layer: Reshape, values: tuple[np.ndarray, ...], at: Pass) -> GivenMap:
     (x,) = values
     layer.check(x.shape[2:])
-    return Given(x.reshape(*x.shape[:2], *layer.positions), (UNCHANGED,))
+    return GivenMap(x.reshape(*x.shape[:2], *layer.positions), (UNCHANGED,))

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.network.derivatives import Given, Pass, given, over_samples
+from freeness.network.derivatives import GivenMap, Pass, given, over_samples
 from freeness.network.moments import Pairs, Step, Stream, backward, forward
 from freeness.network.operation import Operation, described
 
@@ -114,7 +114,7 @@ def _(layer: Selection, streams: tuple[Stream, ...], behind: Stream, gradient: n
 
 
 @given.register
-def _(layer: Selection, values: tuple[np.ndarray, ...], at: Pass) -> Given:
+def _(layer: Selection, values: tuple[np.ndarray, ...], at: Pass) -> GivenMap:
     (x,) = values
     if layer.of == "channels":
         raise InputError(
@@ -123,4 +123,4 @@ def _(layer: Selection, values: tuple[np.ndarray, ...], at: Pass) -> Given:
         )
     rows = layer.rows(x.shape[2:])
     value = x.reshape(*x.shape[:2], -1)[:, :, layer.start : layer.stop]
-    return Given(value[:, :, 0] if layer.vector else value, (over_samples(rows[None], x.shape[1]),))
+    return GivenMap(value[:, :, 0] if layer.vector else value, (over_samples(rows[None], x.shape[1]),))

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from freeness.errors import InputError, is_real
-from freeness.network.derivatives import Given, Pass, check_positions, given
+from freeness.network.derivatives import GivenMap, Pass, check_positions, given
 from freeness.network.moments import (
     Pairs,
     Step,
@@ -88,7 +88,7 @@ def _(operation: Sum, streams: tuple[Stream, ...], behind: Stream, gradient: np.
 
 
 @given.register
-def _(operation: Sum, values: tuple[np.ndarray, ...], at: Pass) -> Given:
+def _(operation: Sum, values: tuple[np.ndarray, ...], at: Pass) -> GivenMap:
     check_positions(operation, values)
     value = np.asarray(sum(scale * x for scale, x in zip(operation.scales, values, strict=True)))
-    return Given(value, tuple(np.full((1, 1), scale) for scale in operation.scales))
+    return GivenMap(value, tuple(np.full((1, 1), scale) for scale in operation.scales))

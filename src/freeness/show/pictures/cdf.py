@@ -7,7 +7,7 @@ import numpy as np
 from freeness.advice.analysis import Comparison
 from freeness.laws import Law
 from freeness.show import style
-from freeness.show.picture import Axis, Drawing, Look, Picture, Series
+from freeness.show.picture import Appearance, Axis, Drawing, Picture, Series
 from freeness.show.window import Window, law_grid, window_of
 
 _SIDE = 1e-9  # how far beside an atom, relative to it, the ends of its jump are read
@@ -25,12 +25,14 @@ def cdf_picture(comparison: Comparison, *, title: str = "", xlabel: str = "eigen
     values = np.asarray(comparison.measured.eigenvalues)
     x = np.concatenate([[window.low], np.maximum(values, window.low), [window.high]])
     share = np.concatenate([[np.mean(values < window.low)], np.arange(1, values.size + 1) / values.size, [1.0]])
-    look = Look(style.MEASURED, 4, opacity=0.8)
+    look = Appearance(style.MEASURED, 4, opacity=0.8)
     drawn: list[Drawing] = [Series(x, share, look, style.counted(values.size), "measured-cdf", step=True)]
     if comparison.predicted is not None:
         law = comparison.predicted.law
         points = _cdf_points(law, window)
-        drawn.append(Series(points, law.cdf(points, throw=False), Look(style.THEORY, 1.8), "theory", "theory-cdf"))
+        drawn.append(
+            Series(points, law.cdf(points, throw=False), Appearance(style.THEORY, 1.8), "theory", "theory-cdf")
+        )
     shares = Axis("share of eigenvalues up to here", -0.02, 1.02)
     sentence = f"Share of eigenvalues from {values[0]:.4g} to {values[-1]:.4g}."
     return Picture(tuple(drawn), window.axis(xlabel), shares, title=title, sentence=sentence)

@@ -8,7 +8,7 @@ import numpy as np
 
 from freeness.advice import TrainingForecast
 from freeness.show import style
-from freeness.show.picture import Axis, Drawing, Look, Picture, Series
+from freeness.show.picture import Appearance, Axis, Drawing, Picture, Series
 
 _HUGE = 1e100  # ticks of larger losses overflow; training that diverges leaves the picture there
 
@@ -31,8 +31,8 @@ def dynamics_picture(
     drawn: list[Drawing] = []
     for place, (at, losses) in enumerate(measured):
         name = f"measured ({len(measured)} network{'' if len(measured) == 1 else 's'})" if place == 0 else ""
-        drawn.append(Series(at, _shown(losses), Look(style.MEASURED, 1, opacity=0.8), name, "measured"))
-    drawn.append(Series(steps, _shown(predicted), Look(style.THEORY), "predicted from the kernel", "predicted"))
+        drawn.append(Series(at, _shown(losses), Appearance(style.MEASURED, 1, opacity=0.8), name, "measured"))
+    drawn.append(Series(steps, _shown(predicted), Appearance(style.THEORY), "predicted from the kernel", "predicted"))
     return Picture(
         tuple(drawn),
         Axis("step of full-batch gradient descent"),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from freeness.show import style
-from freeness.show.picture import Axis, Bars, Drawing, Look, Marker, Picture, Series
+from freeness.show.picture import Appearance, Axis, Bars, Drawing, Marker, Picture, Series
 
 _COLOURS = (style.THEORY, style.MEASURED, style.GREEN, style.RED)
 _MARKERS: tuple[Marker, ...] = ("circle", "square", "up", "diamond")
@@ -31,9 +31,9 @@ def layer_accuracy_picture(
     drawn: list[Drawing] = []
     if settled is not None:
         name = "share of samples whose class settles here"
-        drawn.append(Bars(index, settled / settled.sum(), Look("#d9e3ea"), name, "settled"))
+        drawn.append(Bars(index, settled / settled.sum(), Appearance("#d9e3ea"), name, "settled"))
     name = "accuracy read at this layer ± standard error"
-    drawn.append(Series(index, accuracy, Look(style.THEORY, 1.8), name, "accuracy", error=error))
+    drawn.append(Series(index, accuracy, Appearance(style.THEORY, 1.8), name, "accuracy", error=error))
     shares = Axis("share of test samples", 0.0, 1.0, form="percent")
     sentence = f"Accuracy read at every layer: {accuracy[0]:.1%} at the first and {accuracy[-1]:.1%} at the last."
     return Picture(tuple(drawn), _LAYER, shares, title=title, sentence=sentence, columns=1)
@@ -53,7 +53,7 @@ def likelihoods_picture(likelihoods: np.ndarray, classes: Sequence[str], *, titl
     drawn = []
     for place, k in reversed(list(enumerate(order))):  # the likeliest above the others
         named = place < _NAMED
-        look = Look(_COLOURS[place] if named else "#c4c9ce", 2.6 if place == 0 else 1.6 if named else 0.9)
+        look = Appearance(_COLOURS[place] if named else "#c4c9ce", 2.6 if place == 0 else 1.6 if named else 0.9)
         drawn.append(Series(index, likelihoods[:, k], look, str(classes[k]) if named else "", f"likelihood-{k}"))
     sentence = f"Class likelihoods along the layers; {classes[final]} is the likeliest at the last."
     return Picture(
@@ -72,7 +72,7 @@ def parts_picture(parts: Mapping[str, np.ndarray], *, title: str = "") -> Pictur
     for place, (name, values) in enumerate(parts.items()):
         shown = np.where(np.asarray(values, float) > _NOTHING, values, np.nan)
         marker = _MARKERS[place % len(_MARKERS)]
-        look = Look(_COLOURS[place % len(_COLOURS)], 1.6, marker=marker, size=4)
+        look = Appearance(_COLOURS[place % len(_COLOURS)], 1.6, marker=marker, size=4)
         drawn.append(Series(np.arange(1, len(shown) + 1), shown, look, name, f"part-{place}"))
     log = any(np.isfinite(one.y).any() for one in drawn)
     norms = Axis("Frobenius norm of the change", log=log)

@@ -11,7 +11,7 @@ from freeness.advice.analysis import Comparison
 from freeness.laws import Atom, Empirical, Law
 from freeness.show import style
 from freeness.show.law_values import DrawnLaw
-from freeness.show.picture import Axis, Drawing, Look, Picture, Series
+from freeness.show.picture import Appearance, Axis, Drawing, Picture, Series
 from freeness.show.pictures.spectrum import (
     MASS,
     axes_of,
@@ -87,16 +87,18 @@ def drawn_law_picture(law: DrawnLaw, sampled: ArrayLike | None = None, *, xlabel
         split = split_eigenvalues(np.asarray(sampled, dtype=float), None)
         drawn += histogram(split, bin_edges(split, window), window, style.counted(split.total, "sampled"))
         drawn += rug(split, "sampled")
-        look = Look(style.MEASURED, 7, marker="circle", size=12, edge=style.MEASURED_DARK, hollow=True, opacity=0.55)
+        look = Appearance(
+            style.MEASURED, 7, marker="circle", size=12, edge=style.MEASURED_DARK, hollow=True, opacity=0.55
+        )
         masses += [stem_of(split.atoms, window, look, "sampled", labelled=False)] if split.atoms else []
     tops = [height_of(drawn) / 1.18] if drawn else []
     if law.x.size:
         known = law.density[np.isfinite(law.density)]
         tops.append(min(float(known.max()), _STEEP * float(np.quantile(known, 0.9))) if known.size else 1.0)
         name = "theory, continuous part"
-        drawn.append(Series(law.x, law.density, Look(style.THEORY), name, "theory-density", fill=0.12))
+        drawn.append(Series(law.x, law.density, Appearance(style.THEORY), name, "theory-density", fill=0.12))
     if law.atoms:
-        look = Look(style.THEORY, 2.5, marker="diamond", size=7)
+        look = Appearance(style.THEORY, 2.5, marker="diamond", size=7)
         masses.insert(0, stem_of([Atom(*atom) for atom in law.atoms], window, look, "theory", labelled=True))
     unit = Axis("density per decade" if window.log else "density", 0.0, 1.15 * max(tops, default=1.0) or 1.0)
     return Picture(

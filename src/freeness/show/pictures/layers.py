@@ -6,7 +6,7 @@ import numpy as np
 
 from freeness.advice.analysis import Analysis
 from freeness.show import style
-from freeness.show.picture import Axis, Look, Marker, Picture, Rule, Series
+from freeness.show.picture import Appearance, Axis, Marker, Picture, Rule, Series
 
 _SERIES: tuple[tuple[str, str, str, Marker], ...] = (  # field of LayerRow, name, colour, marker
     ("q", "q: variance of pre-activations", style.THEORY, "circle"),
@@ -33,10 +33,10 @@ def layers_picture(analysis: Analysis, *, title: str = "") -> Picture:
         values = np.array([getattr(row, field) for row in analysis.layers], float)  # None becomes NaN
         values[~(values > _FLOOR)] = np.nan
         width, size = (1.8, 6.0) if place else (4.0, 9.0)  # q often lies under q̂
-        look = Look(colour, width, marker=marker if index.size <= _FEW else None, size=size)
+        look = Appearance(colour, width, marker=marker if index.size <= _FEW else None, size=size)
         drawn.append(Series(index, values, look, name, f"layers-{field}"))
     return Picture(
-        (*drawn, Rule(1.0, "y", Look(style.GREY, 1, "dash"))),
+        (*drawn, Rule(1.0, "y", Appearance(style.GREY, 1, "dash"))),
         Axis("layer", form="whole"),
         Axis("value (log scale)", log=True, form="plain"),
         title=title,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from freeness.show import style
-from freeness.show.picture import Axis, Dash, Look, Picture, Series
+from freeness.show.picture import Appearance, Axis, Dash, Picture, Series
 
 _COLOURS = (style.THEORY, style.RED, style.GREEN, style.MEASURED)
 _DASHES: tuple[Dash, ...] = ("solid", "dash", "dot", "dashdot")
@@ -32,7 +32,7 @@ def lines_picture(lines: Mapping[str, tuple[ArrayLike, ArrayLike]], x: Axis, y: 
         Series(
             np.asarray(places, dtype=float),
             np.asarray(values, dtype=float),
-            Look(
+            Appearance(
                 _COLOURS[i % len(_COLOURS)],
                 dash=_DASHES[i % len(_DASHES)],
                 marker="circle" if np.size(places) <= _FEW else None,

@@ -6,11 +6,11 @@ import numpy as np
 
 from freeness.meanfield import EdgeOfChaos, LayerMaps, PhaseDiagram
 from freeness.show import style
-from freeness.show.picture import Axis, Dash, Drawing, HeatMap, Look, Picture, Series, Swatch
+from freeness.show.picture import Appearance, Axis, Dash, Drawing, HeatMap, Picture, Series, Swatch
 
 _COLOURS = (style.THEORY, "#ffffff", style.RED)
 _LIMIT = 1.0  # of |ln χ₁| in colour: beyond it a gradient changes by e every layer
-_POINT = Look("#ffd400", 0, marker="circle", size=12, edge="#000000")
+_POINT = Appearance("#ffd400", 0, marker="circle", size=12, edge="#000000")
 
 
 def phase_picture(
@@ -73,7 +73,7 @@ def _critical(edge: EdgeOfChaos) -> list[Drawing]:
         if kept.any():
             w, b = np.where(kept, edge.sigma_w, np.nan), np.where(kept, edge.sigma_b, np.nan)
             together = bool(np.nanmax(w) - np.nanmin(w) < 1e-6 and np.nanmax(b) - np.nanmin(b) < 1e-6)
-            look = Look("#000000", dash=dash, marker="circle" if together else None)
+            look = Appearance("#000000", dash=dash, marker="circle" if together else None)
             drawn.append(Series(w, b, look, name, clipped=not together))
     return drawn
 
@@ -96,12 +96,14 @@ def map_picture(
         ['next layer', 'unchanged', 'c* = 0.5']
     """
     drawn = [
-        Series(x, following, Look(style.THEORY), "next layer"),
-        Series(x[[0, -1]], x[[0, -1]], Look("#888888", 1, "dot"), "unchanged"),
+        Series(x, following, Appearance(style.THEORY), "next layer"),
+        Series(x[[0, -1]], x[[0, -1]], Appearance("#888888", 1, "dot"), "unchanged"),
     ]
     if settled is not None:
         point = np.array([settled])
-        drawn.append(Series(point, point, Look(style.RED, 0, marker="circle", size=8), f"{symbol}* = {settled:.4g}"))
+        drawn.append(
+            Series(point, point, Appearance(style.RED, 0, marker="circle", size=8), f"{symbol}* = {settled:.4g}")
+        )
     return Picture(tuple(drawn), Axis(symbol), Axis(f"{symbol} a layer later"), sentence=sentence)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from freeness.advice.analysis import Comparison
 from freeness.laws import Atom
 from freeness.show import style
-from freeness.show.picture import Axis, Drawing, Histogram, Look, Picture, Series, Stems
+from freeness.show.picture import Appearance, Axis, Drawing, Histogram, Picture, Series, Stems
 from freeness.show.pointmass import Split, shown_atoms, split_eigenvalues
 from freeness.show.window import Window, law_grid, window_of
 from freeness.spectra.records import Prediction
@@ -78,7 +78,7 @@ def histogram(split: Split, edges: np.ndarray, window: Window, name: str) -> lis
     if split.rest.size < _FEW:
         return []
     heights = np.histogram(split.rest, edges)[0] / split.total / _widths(edges, window)
-    look = Look(style.MEASURED, opacity=0.55)
+    look = Appearance(style.MEASURED, opacity=0.55)
     return [Histogram(edges, heights, look, name, "measured-histogram")]
 
 
@@ -86,7 +86,7 @@ def rug(split: Split, how: str) -> list[Drawing]:
     """A tick for each eigenvalue at no atom, where these are few."""
     if not 0 < split.rest.size <= _RUG:
         return []
-    look = Look(style.MEASURED_DARK, width=0, marker="tick", size=12)
+    look = Appearance(style.MEASURED_DARK, width=0, marker="tick", size=12)
     name = style.counted(split.total, how) if split.rest.size < _FEW else ""
     return [Series(split.rest, np.full(split.rest.size, 0.02), look, name, "measured-rug", "frame")]
 
@@ -105,12 +105,12 @@ def density(prediction: Prediction, edges: np.ndarray, window: Window) -> list[D
         x = law_grid(law, window.low, window.high, log=window.log)
         values = law.density(x, throw=False) * (x * np.log(10) if window.log else 1.0)
         peak = float(np.nanmax(values, initial=0.0))
-        drawn.append(Series(x, values, Look(style.THEORY), "theory, continuous part", "theory-density"))
+        drawn.append(Series(x, values, Appearance(style.THEORY), "theory, continuous part", "theory-density"))
     light_atoms = len(shown_atoms(prediction)) < len(law.atoms)
     if len(edges) > 2 and (light_atoms or peak > _SHARP * binned.max()):
         spiky = peak > 4 * binned.max()  # narrow bands: the average says more
         thin = [replace(line, look=replace(line.look, width=1)) for line in drawn if isinstance(line, Series)]
-        outline = Look(style.THEORY, 2 if spiky else 1.2, "short")
+        outline = Appearance(style.THEORY, 2 if spiky else 1.2, "short")
         average = Histogram(edges, binned, outline, "theory, averaged over the bins", "theory-binned", filled=False)
         return [*(thin if spiky else drawn), average]
     return drawn
@@ -140,15 +140,17 @@ def stems(prediction: Prediction | None, split: Split, window: Window, how: str)
     predicted = shown_atoms(prediction) if prediction is not None else ()
     drawn: list[Drawing] = []
     if predicted:
-        look = Look(style.THEORY, 2.5, marker="diamond", size=7)
+        look = Appearance(style.THEORY, 2.5, marker="diamond", size=7)
         drawn.append(stem_of(predicted, window, look, "theory", labelled=True))
     if split.atoms:
-        look = Look(style.MEASURED, 7, marker="circle", size=12, edge=style.MEASURED_DARK, hollow=True, opacity=0.55)
+        look = Appearance(
+            style.MEASURED, 7, marker="circle", size=12, edge=style.MEASURED_DARK, hollow=True, opacity=0.55
+        )
         drawn.append(stem_of(split.atoms, window, look, how, labelled=not predicted))
     return drawn
 
 
-def stem_of(atoms: Sequence[Atom], window: Window, look: Look, how: str, *, labelled: bool) -> Stems:
+def stem_of(atoms: Sequence[Atom], window: Window, look: Appearance, how: str, *, labelled: bool) -> Stems:
     """On a log axis an atom at zero stands at the left end."""
     positions, masses = np.array(atoms, dtype=float).T
     placed = np.maximum(positions, window.low) if window.log else positions
@@ -176,17 +178,19 @@ def _marks(comparison: Comparison, how: str) -> list[Drawing]:
     if comparison.predicted is not None:
         top = comparison.predicted.edge
         name = f"largest, theory: {top.value:.4g} ({top.kind})"
-        marks.append(_mark([top.value], 1.0, Look(style.THEORY, 0, marker="down", size=9), name, "theory-largest"))
+        marks.append(
+            _mark([top.value], 1.0, Appearance(style.THEORY, 0, marker="down", size=9), name, "theory-largest")
+        )
         if comparison.predicted.outliers:
-            look = Look(style.THEORY, 0, marker="up", size=9)
+            look = Appearance(style.THEORY, 0, marker="up", size=9)
             outliers = comparison.predicted.outliers
             marks.append(_mark(outliers, 0.0, look, "theory, outliers", "theory-outliers"))
     largest = float(comparison.measured.eigenvalues[-1])
-    look = Look(style.MEASURED, 0, marker="down", size=9, edge=style.MEASURED_DARK)
+    look = Appearance(style.MEASURED, 0, marker="down", size=9, edge=style.MEASURED_DARK)
     return [*marks, _mark([largest], 1.03, look, f"largest, {how}: {largest:.4g}", "measured-largest")]
 
 
-def _mark(x: Sequence[float], height: float, look: Look, name: str, key: str) -> Series:
+def _mark(x: Sequence[float], height: float, look: Appearance, name: str, key: str) -> Series:
     return Series(np.array(x), np.full(len(x), height), look, name, key, "frame", clipped=False)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from freeness.show import style
 from freeness.show.cells import cell_edges
-from freeness.show.picture import Axis, Dash, Drawing, HeatMap, Look, Picture, Series
+from freeness.show.picture import Appearance, Axis, Dash, Drawing, HeatMap, Picture, Series
 
 _LINES: tuple[tuple[str, str, str, Dash], ...] = (
     ("two_over_depth", "2/L", style.RED, "solid"),
@@ -87,7 +87,7 @@ def heat_map_picture(swept: SweptDesign, *, title: str = "", sentence: str = "")
     """
     depths = np.asarray(swept.depths, dtype=float)
     columns = [_column(swept, row, cell_edges(depths)[row : row + 2]) for row in range(depths.size)]
-    broken = Look("#ffffff", 0, marker="circle", size=6, edge="#000000")
+    broken = Appearance("#ffffff", 0, marker="circle", size=6, edge="#000000")
     boundary = Series(depths, swept.boundary, broken, "accuracy below 80 % of the best", "boundary")
     return Picture(
         (*columns, *_theory(swept.lines, depths), boundary),
@@ -114,7 +114,7 @@ def _theory(lines: Mapping[str, np.ndarray], depths: np.ndarray) -> list[Drawing
     drawn: list[Drawing] = []
     for name, label, colour, dash in _LINES:
         if name in lines and not any(np.array_equal(lines[name], other) for other in shown):
-            drawn.append(Series(depths, lines[name], Look(colour, dash=dash), label, name))
+            drawn.append(Series(depths, lines[name], Appearance(colour, dash=dash), label, name))
             shown.append(lines[name])
     return drawn
 
@@ -127,13 +127,13 @@ def thresholds_picture(table: SweepTable, *, title: str = "") -> Picture:
         title: above the picture.
     """
     depths = np.asarray(table["depth"].values, dtype=float)
-    drawn = [Series(depths, table["two_over_depth"].values, Look(style.RED, 1.5), "2/L")]
+    drawn = [Series(depths, table["two_over_depth"].values, Appearance(style.RED, 1.5), "2/L")]
     for name, colour in zip(table["design"].values, _COLOURS * len(table["design"]), strict=False):
         part = table.sel(design=name)
         for variable, words, look in (
-            ("boundary", f"{name}: breaks{_slope(part, 'boundary')}", Look(colour, 1.5, marker="circle")),
-            ("best_rate", f"{name}: best{_slope(part, 'best_rate')}", Look(colour, 1.5, "dot", "up")),
-            ("one_sample_bound", f"{name}: 2/λ predicted", Look(colour, 1, "dash")),
+            ("boundary", f"{name}: breaks{_slope(part, 'boundary')}", Appearance(colour, 1.5, marker="circle")),
+            ("best_rate", f"{name}: best{_slope(part, 'best_rate')}", Appearance(colour, 1.5, "dot", "up")),
+            ("one_sample_bound", f"{name}: 2/λ predicted", Appearance(colour, 1, "dash")),
         ):
             drawn.append(Series(depths, part[variable].values, look, words, variable))
     return Picture(tuple(drawn), _depth_axis(depths), Axis(_RATE, log=True), title=title, columns=1)
@@ -156,7 +156,7 @@ def training_picture(
     drawn, rates, steps = [], part["rate"].values, part["step"].values
     for index in np.argsort(rates):
         share = index / len(rates)
-        look = Look(_blend(share), 1.5, marker="circle", size=3)
+        look = Appearance(_blend(share), 1.5, marker="circle", size=3)
         values = part["accuracy"].isel(rate_index=int(index)).mean("seed").values
         drawn.append(Series(steps, values, look, f"η = {rates[index]:.3g}"))
     heading = title or f"{name}, L = {at}"

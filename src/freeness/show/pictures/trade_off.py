@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from freeness.advice import TradeOff
 from freeness.show import style
-from freeness.show.picture import Axis, Drawing, Look, Picture, Rule, Series
+from freeness.show.picture import Appearance, Axis, Drawing, Picture, Rule, Series
 
 _LEAST, _MOST = 1e-2, 100.0  # of the spread that is shown
 
@@ -22,11 +22,11 @@ def trade_off_picture(curve: TradeOff, spread: float | None = None, *, title: st
     capacity = f"capacity at signal-to-noise {curve.snr:g}, over an isometry's"
     share = "nonlinear share of what depends on the input"
     drawn: list[Drawing] = [
-        Series(x, curve.nonlinearity[shown], Look(style.THEORY), share, "nonlinearity"),
-        Series(x, curve.capacity[shown], Look(style.RED, dash="dash"), capacity, "capacity"),
+        Series(x, curve.nonlinearity[shown], Appearance(style.THEORY), share, "nonlinearity"),
+        Series(x, curve.capacity[shown], Appearance(style.RED, dash="dash"), capacity, "capacity"),
     ]
     if spread is not None and spread > 0:
-        drawn.append(Rule(spread, "x", Look(style.GREY, 1.5, "dot"), "this design"))
+        drawn.append(Rule(spread, "x", Appearance(style.GREY, 1.5, "dot"), "this design"))
     low = max(x.min(), _LEAST)
     return Picture(
         tuple(drawn),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from freeness.torch.elementwise import Operation, Slot
+from freeness.torch.elementwise import PointwiseCall, Slot
 from freeness.torch.graph_view import node_target
 from freeness.torch.operations.kind import Kind, Unread
-from freeness.torch.steps import Given
+from freeness.torch.steps import GivenTensor
 from freeness.torch.walk import Asked, Signal
 
 ACTIVATION = Kind("activation", (), "spectra", "any function of one number without parameters that are trained")
@@ -29,7 +29,7 @@ def activation(asked: Asked) -> Signal:
     first = signals[0]
     if asked.shape != first.shape:
         raise Unread("it spreads a signal over other axes")
-    call = Operation(
+    call = PointwiseCall(
         node_target(asked.node),
         tuple(_argument(asked.walk.given(argument)) for argument in asked.node.args),
         {key: _argument(asked.walk.given(argument)) for key, argument in asked.node.kwargs.items()},
@@ -47,7 +47,7 @@ def of_one_place(signals: list[Signal]) -> bool:
 
 def number_in(value: Any) -> float | None:
     """A number, or that in a tensor of one that is not trained; None of anything else."""
-    if isinstance(value, Given):
+    if isinstance(value, GivenTensor):
         found = None if value.trained else value.value()
         return found.item() if found is not None and found.numel() == 1 else None
     return value if isinstance(value, int | float) else None
@@ -57,7 +57,7 @@ def _argument(value: Any) -> Any:
     """A slot, or the number in a tensor of one."""
     if isinstance(value, Signal):
         return Slot(value.slot)
-    if not isinstance(value, Given):
+    if not isinstance(value, GivenTensor):
         return value
     number = number_in(value)
     if number is None:

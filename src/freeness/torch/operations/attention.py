@@ -11,11 +11,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from freeness.network import Attention
-from freeness.torch.layout import Atom, Dims, Typing, holds, joined, size_of, whole
+from freeness.torch.layout import AxisPart, Dims, Typing, holds, joined, size_of, whole
 from freeness.torch.operations.activation import number_in
 from freeness.torch.operations.kind import Kind, Unread
 from freeness.torch.operations.linear import applied
-from freeness.torch.steps import Given, Permuted
+from freeness.torch.steps import GivenTensor, Permuted
 from freeness.torch.walk import Asked, Scores, Signal, Value
 
 KIND = Kind(
@@ -57,7 +57,7 @@ def fused(asked: Asked) -> Signal:
     mask = asked.arguments.get("attn_mask")
     causal = bool(asked.arguments.get("is_causal"))
     if mask is not None:
-        seen = None if not isinstance(mask, Given) else _seen(mask.value(), mask.value().dtype == torch.bool)
+        seen = None if not isinstance(mask, GivenTensor) else _seen(mask.value(), mask.value().dtype == torch.bool)
         if seen is None:
             raise Unread("with a mask that is not causal")
         causal = causal or seen == "earlier"
@@ -72,7 +72,7 @@ def product(asked: Asked) -> Value:
     if asked.name not in ("matmul", "mm", "bmm") or len(asked.arguments) != 2:
         raise Unread
     first, second = asked.arguments.values()
-    if isinstance(first, Signal) and isinstance(second, Given):
+    if isinstance(first, Signal) and isinstance(second, GivenTensor):
         return applied(asked, "self", "mat2" if asked.name in ("mm", "bmm") else "other", None)
     if isinstance(first, Scores) and isinstance(second, Signal) and first.soft:
         return _attention(asked, (first.query, first.key, second), first.scale, first.causal)
@@ -112,10 +112,15 @@ def towards_attention(asked: Asked) -> Value:
         return replace(first, asked=asked, scale=first.scale * (number if asked.name == "mul" else 1 / number))
     if asked.name == "masked_fill" and not first.soft:
         mask, filled = asked.arguments["mask"], number_in(asked.arguments["value"])
-        seen = _seen(~mask.value().bool(), True) if isinstance(mask, Given) else None
+        seen = _seen(~mask.value().bool(), True) if isinstance(mask, GivenTensor) else None
         if seen and filled is not None and filled <= _LOW:
             return replace(first, asked=asked, causal=first.causal or seen == "earlier")
-    if asked.name == "add" and isinstance(other, Given) and not first.soft and (seen := _seen(other.value(), False)):
+    if (
+        asked.name == "add"
+        and isinstance(other, GivenTensor)
+        and not first.soft
+        and (seen := _seen(other.value(), False))
+    ):
         return replace(first, asked=asked, causal=first.causal or seen == "earlier")
     if asked.name in ("softmax", "_softmax") and asked.arguments["dim"] in (-1, len(asked.shape) - 1):
         return replace(first, asked=asked, soft=True)
@@ -181,7 +186,7 @@ def _heads(signal: Signal) -> int:
     typing, layout = signal.place.typing, signal.layout
     if typing.channels is None or layout[-2] != whole("positions", typing.count):
         raise Unread("whose positions stand on other axes")
-    if layout[-1] not in ((Atom("channels", signal.shape[-1]),), ()):
+    if layout[-1] not in ((AxisPart("channels", signal.shape[-1]),), ()):
         raise Unread("whose channels stand on other axes")
     return typing.channels // signal.shape[-1]
 
@@ -189,6 +194,6 @@ def _heads(signal: Signal) -> int:
 def _with_heads(outer: Dims, heads: int, width: int) -> Dims:
     """The axes before the last with the heads' channels of this width."""
     return tuple(
-        joined([Atom("channels", atom.size, width) if atom.axis == "channels" else atom for atom in atoms])
+        joined([AxisPart("channels", atom.size, width) if atom.axis == "channels" else atom for atom in atoms])
         for atoms in outer
     )

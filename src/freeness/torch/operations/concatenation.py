@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from freeness.network import Concatenation
-from freeness.torch.layout import Atom, Typing, holds
+from freeness.torch.layout import AxisPart, Typing, holds
 from freeness.torch.operations.constant import constant
 from freeness.torch.operations.kind import Kind, Unread
-from freeness.torch.steps import Given
+from freeness.torch.steps import GivenTensor
 from freeness.torch.walk import Asked, Signal
 
 KIND = Kind(
@@ -26,7 +26,7 @@ _CHANNELS = "of channels: spectra follow one width, not parts of several depths"
 
 
 @dataclass(frozen=True, eq=False)
-class Joined:
+class JoinedSignals:
     """Tensors behind one another along an axis; one that has no samples stands in front of or behind each."""
 
     axis: int
@@ -41,7 +41,7 @@ class Joined:
 def read(asked: Asked) -> Signal:
     """Signals, and tensors beside them, behind one another along the channels or the positions."""
     walk, parts, signals = asked.walk, asked.arguments.get("tensors", []), asked.signals
-    if asked.name == "stack" or not all(isinstance(part, Signal | Given) for part in parts):
+    if asked.name == "stack" or not all(isinstance(part, Signal | GivenTensor) for part in parts):
         raise Unread
     if any(signal.pad is not None for signal in signals):
         raise Unread("behind a padding that no convolution follows")
@@ -64,9 +64,9 @@ def read(asked: Asked) -> Signal:
     total = sum(part.shape[axis] for part in placed)
     name = asked.label
     asked.note(*(("kernels", _CHANNELS) if along == "channels" else ("spectra", "")))
-    dims = (*first.layout[:axis], (Atom(along, total, stride),), *first.layout[axis + 1 :])
+    dims = (*first.layout[:axis], (AxisPart(along, total, stride),), *first.layout[axis + 1 :])
     behind = _behind(first.place.typing, along, total, stride)
-    return walk.add(name, placed, Joined(axis), lambda: Concatenation(along, name), behind, dims)
+    return walk.add(name, placed, JoinedSignals(axis), lambda: Concatenation(along, name), behind, dims)
 
 
 def _along(parts: list[Signal], axis: int) -> tuple[Literal["channels", "positions"], int]:

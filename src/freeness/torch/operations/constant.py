@@ -7,16 +7,16 @@ from dataclasses import replace
 from torch import Tensor
 
 from freeness.network import Constant
-from freeness.torch.layout import Atom, Axis, Dims, Typing, holds, of_axis, size_of, whole
+from freeness.torch.layout import Axis, AxisPart, Dims, Typing, holds, of_axis, size_of, whole
 from freeness.torch.operations.activation import SCALE
 from freeness.torch.operations.kind import Kind, Unread
-from freeness.torch.steps import Given
+from freeness.torch.steps import GivenTensor
 from freeness.torch.walk import Asked, Signal
 
 KIND = Kind(SCALE, ("prelu",), "none", "a parameter or tensor of its own beside the signal")
 
 
-def constant(asked: Asked, given: Given, beside: Signal, along: tuple[int, Axis] | None = None) -> Signal:
+def constant(asked: Asked, given: GivenTensor, beside: Signal, along: tuple[int, Axis] | None = None) -> Signal:
     """The step of a tensor that stands beside a signal, with the signal's layout.
 
     Args:
@@ -39,7 +39,7 @@ def constant(asked: Asked, given: Given, beside: Signal, along: tuple[int, Axis]
         channel = [axis for axis, size in enumerate(shape) if size > 1]
     layout = walk.typed(beside, channel)
     whole_value = value.reshape(shape)
-    dims: list[tuple[Atom, ...]] = []
+    dims: list[tuple[AxisPart, ...]] = []
     for axis, (size, atoms) in enumerate(zip(shape, layout, strict=True)):
         samples = holds(atoms, "samples")
         if samples and size > 1 and not bool((whole_value == whole_value.narrow(axis, 0, 1)).all()):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from freeness.network import Convolution
 from freeness.torch.elementwise import Slot
-from freeness.torch.layout import Atom, Dims, Typing, whole
+from freeness.torch.layout import AxisPart, Dims, Typing, whole
 from freeness.torch.operations.kind import Kind, Unread
 from freeness.torch.operations.linear import bias_facts, check_trained, module_name
 from freeness.torch.recognition import recognise_kernel
@@ -85,7 +85,7 @@ def behind_windows(given: Signal, shape: tuple[int, ...], channels: int) -> tupl
     """How (samples, channels, *positions) of another shape lie."""
     positions, left, axes = shape[2:], 1, []
     for size in reversed(positions):
-        axes.append((Atom("positions", size, left),) if size > 1 else ())
+        axes.append((AxisPart("positions", size, left),) if size > 1 else ())
         left *= size
     return Typing(channels=channels, positions=positions), (given.layout[0], whole("channels", channels), *axes[::-1])
 

@@ -13,7 +13,7 @@ from freeness.torch.operations.constant import constant
 from freeness.torch.operations.convolution import check_image
 from freeness.torch.operations.kind import Kind, Theory, Unread
 from freeness.torch.operations.sum import Weighted
-from freeness.torch.steps import Calls, Given
+from freeness.torch.steps import Calls, GivenTensor
 from freeness.torch.walk import Asked, Signal
 
 LAYER = Kind(
@@ -123,7 +123,7 @@ def _times(x: Tensor, scale: Tensor) -> Tensor:
     return x * scale
 
 
-def _along(tensor: Given, signal: Signal, axis: int | None) -> Given:
+def _along(tensor: GivenTensor, signal: Signal, axis: int | None) -> GivenTensor:
     """A scale or shift of the axis with the channels; of the last axes as it is."""
     if axis is None:
         return tensor

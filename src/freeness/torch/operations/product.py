@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from freeness.network import Activation, Product, activation
-from freeness.torch.elementwise import Expression, Operation, Slot
+from freeness.torch.elementwise import PointwiseCall, PointwiseProgram, Slot
 from freeness.torch.operations import activation as elementwise
 from freeness.torch.operations.kind import Kind, Unread
 from freeness.torch.operations.selection import CHANNELS as HALVES
 from freeness.torch.operations.selection import KIND as SELECTION
 from freeness.torch.operations.selection import selected
 from freeness.torch.operations.sum import is_pointwise, joined_pair, note_pair
-from freeness.torch.steps import ElementwiseStep, Given
+from freeness.torch.steps import ElementwiseStep, GivenTensor
 from freeness.torch.walk import Asked, Signal
 
 KIND = Kind("product of branches", ("mul", "div", "glu"), "spectra", "of signals with the same channels and positions")
@@ -27,10 +27,10 @@ def read(asked: Asked) -> Signal:
         return elementwise.activation(asked)
     first, second = asked.arguments["self"], asked.arguments["other"]
     if asked.name == "div":
-        if not isinstance(second, Given) or asked.arguments.get("rounding_mode") is not None:
+        if not isinstance(second, GivenTensor) or asked.arguments.get("rounding_mode") is not None:
             raise Unread("a quotient of two signals")
         tensor = second
-        second = Given(lambda: 1.0 / tensor.value(), tensor.name, None, tensor.trained)
+        second = GivenTensor(lambda: 1.0 / tensor.value(), tensor.name, None, tensor.trained)
     for key in ("self", "other"):
         if isinstance(asked.arguments[key], Signal):
             asked.signal(key)  # refuses what is padded
@@ -52,7 +52,7 @@ def _glu(asked: Asked) -> Signal:
     half = signal.shape[axis] // 2
     asked.note(*HALVES, kind=SELECTION.name)
     first, gate = (selected(asked, signal, axis, start, start + half) for start in (0, half))
-    call = Expression((Operation(torch.ops.aten.sigmoid.default, (Slot(0),)),), Slot(1))
+    call = PointwiseProgram((PointwiseCall(torch.ops.aten.sigmoid.default, (Slot(0),)),), Slot(1))
     name = asked.label
     bent = walk.add(
         name,

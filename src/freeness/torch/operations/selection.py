@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise
 from torch import Tensor
 
 from freeness.network import Selection
-from freeness.torch.layout import Atom, Dims, Typing
+from freeness.torch.layout import AxisPart, Dims, Typing
 from freeness.torch.operations.kind import Kind, Theory, Unread
 from freeness.torch.walk import Asked, Several, Signal, Value
 
@@ -92,7 +92,7 @@ def _theory(of: str) -> tuple[Theory, str]:
     return CHANNELS if of == "channels" else (KIND.theory, "")
 
 
-def _check(signal: Signal, axis: int) -> Atom:
+def _check(signal: Signal, axis: int) -> AxisPart:
     """The atom that an axis is: the outermost of all channels, or of all positions.
 
     Raises:
@@ -136,12 +136,12 @@ def selected(asked: Asked, signal: Signal, axis: int, start: int, stop: int, sin
         Narrowed(axis, start, stop, single),
         lambda: Selection(of, low, high, vector, name),
         kept,
-        _cut(signal.layout, axis, Atom(of, stop - start, atom.stride), single),
+        _cut(signal.layout, axis, AxisPart(of, stop - start, atom.stride), single),
     )
     return made
 
 
-def _kept(typing: Typing, of: str, start: int, stop: int, atom: Atom, vector: bool) -> Typing:
+def _kept(typing: Typing, of: str, start: int, stop: int, atom: AxisPart, vector: bool) -> Typing:
     assert typing.channels is not None
     if of == "channels":
         return Typing(channels=(stop - start) * atom.stride, positions=typing.positions)
@@ -156,6 +156,6 @@ def _kept(typing: Typing, of: str, start: int, stop: int, atom: Atom, vector: bo
     return Typing(channels=typing.channels, positions=((stop - start) * atom.stride,))
 
 
-def _cut(dims: Dims, axis: int, left: Atom, single: bool) -> Dims:
+def _cut(dims: Dims, axis: int, left: AxisPart, single: bool) -> Dims:
     atoms = () if left.size == 1 else (left,)
     return dims[:axis] + (() if single else (atoms,)) + dims[axis + 1 :]

@@ -11,7 +11,7 @@ from freeness.torch.layout import Dims, Typing, holds, of_axis, whole
 from freeness.torch.operations.activation import SCALE, activation, number_in, of_one_place
 from freeness.torch.operations.constant import constant
 from freeness.torch.operations.kind import Kind, Unread
-from freeness.torch.steps import Given
+from freeness.torch.steps import GivenTensor
 from freeness.torch.walk import Asked, Signal
 
 KIND = Kind(
@@ -61,7 +61,7 @@ def _factors(asked: Asked) -> tuple[float, float]:
     return {"sub": (1.0, -alpha), "rsub": (-alpha, 1.0)}.get(asked.name, (1.0, alpha))
 
 
-def _scaled(asked: Asked, key: str) -> tuple[Signal | Given, float]:
+def _scaled(asked: Asked, key: str) -> tuple[Signal | GivenTensor, float]:
     value = asked.arguments[key]
     return asked.walk.scaled(asked.signal(key)) if isinstance(value, Signal) else (value, 1.0)
 
@@ -75,14 +75,16 @@ def is_pointwise(asked: Asked) -> bool:
 
 def note_pair(asked: Asked) -> None:
     """Note a call of two signals, or of a signal and a tensor beside it."""
-    tensors = [value for value in asked.arguments.values() if isinstance(value, Given)]
+    tensors = [value for value in asked.arguments.values() if isinstance(value, GivenTensor)]
     if tensors:
         asked.note("none", f"with {tensors[0].what}", SCALE)
     else:
         asked.note()
 
 
-def joined_pair(asked: Asked, first: Signal | Given, second: Signal | Given) -> tuple[list[Signal], Dims, Typing]:
+def joined_pair(
+    asked: Asked, first: Signal | GivenTensor, second: Signal | GivenTensor
+) -> tuple[list[Signal], Dims, Typing]:
     """Two signals that lie alike, one of which may be spread over positions or channels; how the result lies.
 
     Raises:
