@@ -148,6 +148,62 @@ def test_allowed_imports_pass(source, room):
     assert not trespasses(source, SOURCE / room / "file.py")
 
 
+# --- doors: a room is entered by its front -------------------------------------------------------------------------
+
+
+def past_the_door(source: str, path: Path) -> list[str]:
+    """Every import of another room's file instead of its front."""
+    rooms = {init.parent.name for init in SOURCE.glob("*/__init__.py")}
+    room = room_of(path)
+    package = ["freeness", *path.relative_to(SOURCE).parts[:-1]]
+    found = []
+    for line, module in imported_modules(ast.parse(source), package):
+        top, *rest = module.split(".")
+        if top == "freeness" and len(rest) > 1 and rest[0] in rooms and rest[0] != room:
+            found.append(f"{path.relative_to(SOURCE)}:{line} imports {module}")
+    return found
+
+
+def test_rooms_are_entered_by_their_fronts():
+    assert not [line for path in FILES for line in past_the_door(path.read_text(encoding="utf-8"), path)]
+
+
+def test_a_planted_way_past_a_door_is_seen():
+    assert past_the_door("from freeness.laws.curve import ClosedCurve", SOURCE / "moves" / "file.py")
+    assert past_the_door("def f():\n    from ..laws.curve import ClosedCurve", SOURCE / "moves" / "file.py")
+    assert not past_the_door(
+        "from freeness.laws import Law\nfrom freeness.moves.walk import x", SOURCE / "moves" / "f.py"
+    )
+
+
+def public_classes() -> dict[str, list[str]]:
+    """Where every public class is defined."""
+    found: dict[str, list[str]] = {}
+    for path in FILES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(str(path.relative_to(SOURCE)))
+    return found
+
+
+def test_no_two_public_classes_have_one_name():
+    assert len(public_classes()) > 100
+    assert not {name: places for name, places in public_classes().items() if len(places) > 1}
+
+
+def hidden_modules(front: Path) -> list[str]:
+    """Modules of a package that a name of its front hides."""
+    imports = [node for node in ast.walk(ast.parse(front.read_text("utf-8"))) if isinstance(node, ast.ImportFrom)]
+    package = ".".join(["freeness", *front.parent.relative_to(SOURCE).parts])
+    names = {alias.asname or alias.name for node in imports for alias in node.names if node.module != package}
+    return sorted(names & {path.stem for path in front.parent.glob("*.py")})
+
+
+@pytest.mark.parametrize("front", sorted(SOURCE.rglob("__init__.py")), ids=lambda path: path.parent.name)
+def test_no_module_hides_behind_a_name_of_its_front(front):
+    assert not hidden_modules(front)
+
+
 # --- what an import costs -----------------------------------------------------------------------------------------
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from freeness.advice import phase_of
-from freeness.advice.layer_rows import layer_rows
+from freeness.advice.chain_rows import layer_rows
 from freeness.meanfield import ActivationSignal
 from freeness.network import Activation, Dense, Gaussian, Haar, Network, activation
 from tests.spectra.simulation import draw, weight

@@ -5,8 +5,8 @@ import pytest
 
 from freeness import mlp, predict_fisher, predict_jacobian, signals
 from freeness.advice import Comparison
-from freeness.advice.layer_rows import layer_rows
-from freeness.advice.verdict import jacobian_spread, verdict
+from freeness.advice.chain_rows import layer_rows
+from freeness.advice.verdicts import jacobian_spread, verdict
 from freeness.laws import Empirical
 from freeness.spectra import Measurement
 

@@ -3,11 +3,14 @@
 from typing import TYPE_CHECKING
 
 from freeness.advice.activation import ChosenActivation, choose_activation
+from freeness.advice.analysis import CODE as CODE
 from freeness.advice.analysis import Analysis, Comparison, FreenessOutcome, LayerRow, Verdict
 from freeness.advice.batch_rate import batch_learning_rate
 from freeness.advice.candidates import Candidate, usual_candidates
 from freeness.advice.capacity import equal_power_capacity, water_filling_capacity
+from freeness.advice.chain_rows import layer_rows as layer_rows
 from freeness.advice.designs import Design, DesignOptions, LayerGain, ResidualPlan, UnreachableIsometry, design
+from freeness.advice.designs import Form as Form
 from freeness.advice.edges import upper_end
 from freeness.advice.fault import Fault, fault_of
 from freeness.advice.forecast import (
@@ -18,13 +21,18 @@ from freeness.advice.forecast import (
     forecast_training,
 )
 from freeness.advice.gain import gain_of_design
+from freeness.advice.gain import way_to_design as way_to_design
 from freeness.advice.largest import LargestEigenvalue, largest_eigenvalue
 from freeness.advice.layer_table import ActivationRow, AttentionRow, LayerTable, ModuleRow, SumRow, TensorRow
 from freeness.advice.progress import Progress
+from freeness.advice.progress import Report as Report
 from freeness.advice.reached import Reach, reach
+from freeness.advice.theory_rates import Parametrisation as Parametrisation
 from freeness.advice.theory_rates import RateCurve, Training, layer_means, rate_curve, theory_rate
 from freeness.advice.trade_offs import KernelShares, TradeOff, dial, kernel_shares, trade_off
-from freeness.advice.verdict import phase_of
+from freeness.advice.verdicts import jacobian_spread as jacobian_spread
+from freeness.advice.verdicts import phase_of
+from freeness.advice.verdicts import verdict as verdict
 from freeness.deprecation import moved
 
 __all__ = [

@@ -9,8 +9,7 @@ from typing import Literal
 from freeness.advice.fault import Fault, fault_of
 from freeness.advice.layer_table import LayerTable
 from freeness.laws import Atom
-from freeness.spectra.alternating_words import FreenessTest
-from freeness.spectra.records import Measurement, Prediction
+from freeness.spectra import FreenessTest, Measurement, Prediction
 from freeness.training import Rate
 
 Phase = Literal["ordered", "critical", "chaotic"]

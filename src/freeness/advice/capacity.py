@@ -15,8 +15,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import root_scalar
 
 from freeness.errors import InputError, is_real
-from freeness.laws import Law
-from freeness.laws.atomic import AtomicLaw
+from freeness.laws import AtomicLaw, Law
 
 _NODES = 48  # Gauss–Legendre nodes a band, bunched at both ends by a sine
 _NOTHING = 1e-200  # of the largest eigenvalue: one below it takes no power at any signal-to-noise ratio in floats

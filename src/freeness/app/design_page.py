@@ -10,7 +10,7 @@ from typing import Any, get_args
 from nicegui import ui
 
 from freeness.advice import Design, DesignOptions, TradeOff, Training, design
-from freeness.advice.designs import Form as ActivationForm
+from freeness.advice import Form as ActivationForm
 from freeness.app.address import Choice, Number, Value
 from freeness.app.figure import Figure, Producer, download_buttons
 from freeness.app.form import Form

@@ -6,12 +6,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from freeness.advice.progress import Progress
+from freeness.advice import Progress
 from freeness.network import mlp
 from freeness.show import dump_json, render_html
-from freeness.torch import AnalyzeOptions, analyze, build, load_labelled, load_model
-from freeness.torch.sampling import seeded_generator
-from freeness.torch.weights import load_weights_, read_weights
+from freeness.torch import (
+    AnalyzeOptions,
+    analyze,
+    build,
+    load_labelled,
+    load_model,
+    load_weights_,
+    read_weights,
+    seeded_generator,
+)
 
 _INPUTS, _OUTPUTS = 784, 10
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from freeness.app.architecture import POSITIONS, Architecture
 from freeness.show import DrawnLaw, drawn_law, plain_numbers
-from freeness.spectra.drawn import drawn_spectrum
+from freeness.spectra import drawn_spectrum
 
 _ROWS = 400  # of a drawn network's matrices
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from freeness.advice.analysis import Analysis
+from freeness.advice import Analysis
 from freeness.cli.data_option import DATA_OPTION, note_code
 from freeness.cli.demo import DEFAULT_OUT
 from freeness.cli.errors import needs_extra, reports_errors
@@ -107,8 +107,10 @@ def analyze_command(
     Example: freeness analyze model.py:build --data fashion-mnist --loss cross_entropy
     """
     with needs_extra("torch"):
-        import freeness.show.static  # noqa: F401  (pictures, before anything is computed)
-        from freeness.show import require_folder
+        from freeness.show import (
+            figure_of,  # noqa: F401  (pictures, before anything is computed)
+            require_folder,
+        )
         from freeness.torch import AnalyzeOptions, analyze, load_batch, load_model, load_weights, split_model
     folder = out or (None if json else DEFAULT_OUT)
     if folder is not None:

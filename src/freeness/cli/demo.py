@@ -28,9 +28,13 @@ def demo_command(
     Example: freeness demo --out my-report
     """
     with needs_extra("torch"):
-        import freeness.show.static  # noqa: F401  (pictures, before anything is computed)
-        from freeness.show import REPORT_NAME, require_writable, write_report
-        from freeness.torch.demo import demo_analyses
+        from freeness.show import (
+            REPORT_NAME,
+            figure_of,  # noqa: F401  (pictures, before anything is computed)
+            require_writable,
+            write_report,
+        )
+        from freeness.torch import demo_analyses
     require_writable(out, REPORT_NAME)
     with progress_bar("preparing") as progress:
         analyses = demo_analyses(seed, progress)

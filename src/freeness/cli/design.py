@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 
-from freeness.advice import DesignOptions, Training, design
-from freeness.advice.designs import Form
-from freeness.advice.theory_rates import Parametrisation
+from freeness.advice import DesignOptions, Form, Parametrisation, Training, design
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.files import check_files, check_picture, named_numbers
 from freeness.cli.output import Outputs, stderr

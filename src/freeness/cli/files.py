@@ -18,7 +18,7 @@ def check_picture(out: Path | None) -> None:
     if out.suffix.lower() not in _FORMATS:
         raise InputError(f"expected a picture {' or '.join(_FORMATS)}, got {out.name!r}; change the ending.")
     with needs_extra("plot"):
-        import freeness.show.static  # noqa: F401
+        from freeness.show import figure_of  # noqa: F401
 
 
 def check_files(*paths: Path | None) -> None:

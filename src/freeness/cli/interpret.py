@@ -14,7 +14,7 @@ from freeness.errors import InputError
 from freeness.show import document_of
 
 if TYPE_CHECKING:
-    from freeness.interpret.fashion import Start
+    from freeness.interpret import Start
 
 SCHEMA_VERSION = 1
 DEFAULT_OUT = Path("freeness-interpretation")
@@ -58,10 +58,13 @@ def interpret_command(
     Example: freeness interpret --depth 20 --show 0 --show 7
     """
     with needs_extra("torch"):
-        import freeness.show.static  # noqa: F401  (pictures, before anything is computed)
-        from freeness.interpret import load_checkpoint, save_checkpoint
-        from freeness.interpret.fashion import Recipe, tell_of, train_and_tell
-        from freeness.show import INTERPRETATION_NAME, require_writable, write_interpretation
+        from freeness.interpret import Recipe, load_checkpoint, save_checkpoint, tell_of, train_and_tell
+        from freeness.show import (
+            INTERPRETATION_NAME,
+            figure_of,  # noqa: F401  (pictures, before anything is computed)
+            require_writable,
+            write_interpretation,
+        )
     chosen, folder = tuple(show or range(4)), _folder(data)
     require_writable(out, INTERPRETATION_NAME)
     if save is not None and not save.absolute().parent.is_dir():

@@ -12,8 +12,7 @@ from freeness.cli.errors import reports_errors
 from freeness.cli.files import check_picture
 from freeness.cli.output import Outputs, stdout
 from freeness.errors import InputError
-from freeness.expressions import LawAnswer, answer_law
-from freeness.expressions.expression import Method
+from freeness.expressions import LawAnswer, Method, answer_law
 from freeness.show import document_of, law_csv, law_picture, with_sketch
 from freeness.version import __version__
 

@@ -26,7 +26,7 @@ def layers_command(
     """
     with needs_extra("torch"):
         from freeness.show import kinds_answer
-        from freeness.torch.kinds import KINDS
+        from freeness.torch import KINDS
     if json:
         rows = [asdict(kind) | {"measured": kind.measured} for kind in KINDS]
         typer.echo(json_text({"schema_version": SCHEMA_VERSION, "operations": rows}), nl=False)

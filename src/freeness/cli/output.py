@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from freeness.advice.progress import Progress
+from freeness.advice import Progress
 from freeness.show import Picture, json_text, picture_bytes, print_answer, write_bytes
 
 

@@ -24,8 +24,7 @@ from freeness.experiments.losses import loss_and_pull
 from freeness.experiments.specification import Cell
 from freeness.experiments.update import Update, update_of
 from freeness.network import Dense
-from freeness.torch.builder import activation_module, build
-from freeness.torch.sampling import seeded_generator
+from freeness.torch import activation_module, build, seeded_generator
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
 
-from freeness.advice.progress import Progress, Report
+from freeness.advice import Progress, Report
 from freeness.errors import FreenessError
 from freeness.experiments.cells import DataFacts, Placed, bounds, expand
 from freeness.experiments.data import data_facts, load_images

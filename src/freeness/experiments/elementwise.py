@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from freeness.gaussian import ActivationFunction, AffineImage
-from freeness.torch.builder import activation_module
-from freeness.torch.elementwise import run_program
+from freeness.torch import activation_module, run_program
 
 _VECTOR = 64  # elements: a multiple of what one turn of torch's vectorised loops takes
 

@@ -7,8 +7,7 @@ from itertools import product
 
 import numpy as np
 
-from freeness.laws.cauchy_law import TransformLaw
-from freeness.laws.law import Atom
+from freeness.laws import Atom, TransformLaw
 
 _EQUAL = 1e-12  # eigenvalues nearer than this, relatively, are one
 _ZERO = 1e-10  # a position below this, relatively, is 0

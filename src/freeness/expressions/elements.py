@@ -8,12 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.laws.atoms import Empirical
-from freeness.laws.bernoulli import Bernoulli
-from freeness.laws.law import Law, require_laws
-from freeness.laws.mixture import symmetrized
-from freeness.laws.sampling import gaussian, haar_unitary, sample_matrix, sample_spectrum
-from freeness.laws.semicircle import Semicircle
+from freeness.laws import (
+    Bernoulli,
+    Empirical,
+    Law,
+    Semicircle,
+    gaussian,
+    haar_unitary,
+    require_laws,
+    sample_matrix,
+    sample_spectrum,
+    symmetrized,
+)
 
 
 class Element(ABC):

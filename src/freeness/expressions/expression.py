@@ -18,7 +18,7 @@ import numpy as np
 
 from freeness.errors import InputError
 from freeness.expressions.elements import Element, Given, HaarUnitary, SelfAdjoint
-from freeness.laws.law import Law
+from freeness.laws import Law
 
 if TYPE_CHECKING:
     from freeness.expressions.linearization import Linearization

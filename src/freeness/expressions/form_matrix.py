@@ -8,8 +8,8 @@ import numpy as np
 
 from freeness.expressions.expression import Expression
 from freeness.expressions.free_parts import FreeForm, Part, PartProduct, Power, Variable, is_nonnegative
-from freeness.laws.sampling import haar_orthogonal, sample_spectrum
-from freeness.numerics.rounding import ROUNDING
+from freeness.laws import haar_orthogonal, sample_spectrum
+from freeness.numerics import ROUNDING
 
 
 def sample_expression(meaning: FreeForm | Expression, size: int, rng: np.random.Generator) -> np.ndarray:

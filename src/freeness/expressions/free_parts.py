@@ -11,16 +11,8 @@ from functools import reduce
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.laws.atomic import AtomicLaw
-from freeness.laws.atoms import Atoms, simplify
-from freeness.laws.curve_law import CurveLaw
-from freeness.laws.inverse_law import inverse
-from freeness.laws.law import Law
-from freeness.laws.point_mass import PointMass
-from freeness.laws.polynomial_law import PolynomialLaw
-from freeness.laws.square import Square
-from freeness.moves.affine import AffineLaw
-from freeness.moves.operations import free_product, free_sum, mirror, scale, shift, symmetric_square
+from freeness.laws import AtomicLaw, Atoms, CurveLaw, Law, PointMass, PolynomialLaw, Square, inverse, simplify
+from freeness.moves import AffineLaw, free_product, free_sum, mirror, scale, shift, symmetric_square
 
 _TWO = "X*Y with a non-negative X is read as X^{1/2} Y X^{1/2}, which has the same spectrum."
 _MANY = (

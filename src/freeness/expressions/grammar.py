@@ -29,18 +29,23 @@ from freeness.expressions.expression import Expression, Letter, Method
 from freeness.expressions.free_parts import FreeForm
 from freeness.expressions.route import SCALAR_REASON, law_of
 from freeness.files import mapped_array, ordinary_file
-from freeness.laws.arcsine import Arcsine
-from freeness.laws.atomic import AtomicLaw
-from freeness.laws.atoms import Atoms, Empirical, simplify
-from freeness.laws.bernoulli import Bernoulli
-from freeness.laws.fuss_catalan import FussCatalan
-from freeness.laws.kesten_mckay import KestenMcKay
-from freeness.laws.law import Law
-from freeness.laws.marchenko_pastur import MarchenkoPastur
-from freeness.laws.point_mass import PointMass, Projection
-from freeness.laws.semicircle import Semicircle
-from freeness.laws.uniform import Uniform
-from freeness.laws.wachter import Wachter
+from freeness.laws import (
+    Arcsine,
+    AtomicLaw,
+    Atoms,
+    Bernoulli,
+    Empirical,
+    FussCatalan,
+    KestenMcKay,
+    Law,
+    MarchenkoPastur,
+    PointMass,
+    Projection,
+    Semicircle,
+    Uniform,
+    Wachter,
+    simplify,
+)
 
 _NESTED = 60  # so many brackets, or powers of powers, may stand inside each other
 _LONG = 10_000  # characters

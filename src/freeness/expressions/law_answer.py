@@ -12,8 +12,7 @@ from freeness.expressions.elements import Element
 from freeness.expressions.expression import Method
 from freeness.expressions.form_matrix import sample_expression
 from freeness.expressions.grammar import ParsedLaw, parse_law, parse_variable
-from freeness.laws import Law, kolmogorov
-from freeness.laws.table import LawTable, tabulate
+from freeness.laws import Law, LawTable, kolmogorov, tabulate
 
 _MOMENTS = 6
 _ROUNDING = 1e-14  # a moment below this multiple of the support's radius to its order is 0

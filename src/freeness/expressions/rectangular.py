@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike
 from freeness.errors import InputError
 from freeness.expressions.elements import Circular, Given
 from freeness.expressions.expression import free_variables
-from freeness.laws.law import Law
-from freeness.moves.operations import resize
+from freeness.laws import Law
+from freeness.moves import resize
 
 
 def information_plus_noise(matrix: ArrayLike, variance: float) -> Law:

@@ -23,14 +23,20 @@ from freeness.expressions.expression import (
 from freeness.expressions.free_form import pulled_number, scalar_form
 from freeness.expressions.linearization import Linearization, hermitized, linearized
 from freeness.expressions.words import canonical, same
-from freeness.laws.atoms import Atoms, Empirical, simplify
-from freeness.laws.inverse_law import inverse, listed
-from freeness.laws.law import Atom, Law
-from freeness.laws.point_mass import PointMass
-from freeness.laws.polynomial_law import PolynomialLaw
-from freeness.laws.sampling import sample_spectrum
-from freeness.laws.square import Square
-from freeness.moves.operations import scale, shift
+from freeness.laws import (
+    Atom,
+    Atoms,
+    Empirical,
+    Law,
+    PointMass,
+    PolynomialLaw,
+    Square,
+    inverse,
+    listed,
+    sample_spectrum,
+    simplify,
+)
+from freeness.moves import scale, shift
 from freeness.operators import Deterministic, MatrixEquation, MatrixLaw, Moments, Summand
 
 SCALAR_REASON = "Computed by scalar moves: the expression is made of free parts."

@@ -26,9 +26,7 @@ from freeness.expressions.expression import (
     SumTerm,
     Symbol,
 )
-from freeness.laws.atomic import AtomicLaw
-from freeness.laws.law import Law
-from freeness.laws.semicircle import Semicircle
+from freeness.laws import AtomicLaw, Law, Semicircle
 
 Word = tuple[tuple[int, int], ...]  # (algebra, level ≠ 0), the first acts last
 Vector = dict[Word, complex]

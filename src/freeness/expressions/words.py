@@ -13,7 +13,7 @@ import numpy as np
 
 from freeness.expressions.elements import HaarUnitary
 from freeness.expressions.expression import ConstantTerm, Expression, Inverted, Joined, Letter, ProductTerm, SumTerm
-from freeness.laws.atomic import AtomicLaw
+from freeness.laws import AtomicLaw
 
 Words = dict[tuple[Expression, ...], complex]
 _LONGEST = 400  # words beyond which an expression is left as it is written

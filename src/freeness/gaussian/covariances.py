@@ -15,7 +15,7 @@ from scipy.special import ndtr
 from freeness.errors import InputError
 from freeness.gaussian.activations import ActivationFunction
 from freeness.gaussian.closed_covariances import bent_at_zero
-from freeness.numerics.quadrature import gaussian_nodes
+from freeness.numerics import gaussian_nodes
 
 _ANGLES = 96  # Gauss–Legendre nodes of the integral over the correlation
 _SMALL = 1e-300

@@ -6,7 +6,7 @@ import numpy as np
 
 from freeness.errors import InputError
 from freeness.gaussian.activations import ActivationFunction
-from freeness.numerics.quadrature import gaussian_nodes
+from freeness.numerics import gaussian_nodes
 
 
 def hermite_coefficients(function: ActivationFunction, q: float, count: int) -> np.ndarray:

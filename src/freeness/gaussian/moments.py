@@ -8,7 +8,7 @@ import numpy as np
 
 from freeness.errors import InputError
 from freeness.gaussian.activations import ActivationFunction
-from freeness.numerics.quadrature import Estimate, gaussian_expectation
+from freeness.numerics import Estimate, gaussian_expectation
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from scipy.special import ndtr
 
 from freeness.errors import InputError
 from freeness.gaussian.activations import ActivationFunction
-from freeness.laws import Atoms, GaussianPushforward, Law
-from freeness.laws.atoms import simplify
+from freeness.laws import Atoms, GaussianPushforward, Law, simplify
 
 
 def derivative_law(function: ActivationFunction, q: float) -> Law:

@@ -3,6 +3,10 @@
 from freeness.interpret.agreement import Agreement, attribution_agreement
 from freeness.interpret.along_training import TrainingState, TrainingWatch
 from freeness.interpret.checkpoint import load_checkpoint, save_checkpoint
+from freeness.interpret.fashion import Recipe as Recipe
+from freeness.interpret.fashion import Start as Start
+from freeness.interpret.fashion import tell_of as tell_of
+from freeness.interpret.fashion import train_and_tell as train_and_tell
 from freeness.interpret.identity_layers import identity_initialize_
 from freeness.interpret.identity_mlp import IdentityMLP
 from freeness.interpret.maps import contribution_maps

@@ -10,15 +10,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from freeness.advice.progress import Report
+from freeness.advice import Report
 from freeness.data import CLASSES, FashionMnist, Loaded, load
 from freeness.errors import InputError, is_size
 from freeness.interpret.along_training import TrainingWatch
 from freeness.interpret.identity_mlp import IdentityMLP
 from freeness.interpret.story import Interpretation, Labelled, StoryOptions, tell
 from freeness.interpret.training import FitOptions, fit
-from freeness.torch import initialize_
-from freeness.torch.sampling import seeded_generator
+from freeness.torch import initialize_, seeded_generator
 from freeness.training import SGD
 
 Start = Literal["identity", "haar", "gaussian"]

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from freeness.errors import InputError
-from freeness.torch import untouched
-from freeness.torch.outputs import run
+from freeness.torch import run, untouched
 
 _CHUNK = 512  # samples held at a time
 CLASS_NEURONS = "class neurons"

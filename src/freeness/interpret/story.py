@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from freeness.advice.progress import Progress, Report
+from freeness.advice import Progress, Report
 from freeness.errors import InputError, is_real
 from freeness.interpret.along_training import TrainingState
 from freeness.interpret.identity_mlp import IdentityMLP

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from freeness.advice.progress import Progress, Report
+from freeness.advice import Progress, Report
 from freeness.errors import InputError, is_real, is_size
 from freeness.interpret.rate import descent_of, designed_rate
 from freeness.training import SGD, Rate

@@ -11,8 +11,7 @@ from numpy.typing import ArrayLike
 from freeness.laws.curve import CauchyCurve, CauchyLaw, SpectralCurve, Transform
 from freeness.laws.gauss_rules import GaussRules, transforms_of
 from freeness.laws.law import Atom, Boundary, Law, real_points
-from freeness.numerics.half_plane import upper_log
-from freeness.numerics.quadrature import gauss_rule
+from freeness.numerics import gauss_rule, upper_log
 
 _GAUSS = 24  # nodes of the Gauss rule that stands for many atoms
 _BLOCK = 50_000  # entries of one (atoms × points) block, which then stays in the cache

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from freeness.errors import InputError
 from freeness.laws.curve import AdditiveCurve, CauchyCurve, CauchyLaw, ClosedCurve, CurvePoint, SpectralCurve, Transform
 from freeness.laws.law import Boundary, Law
-from freeness.numerics.rounding import LAST_DIGIT
+from freeness.numerics import LAST_DIGIT
 
 _SMALL = 1e-4  # |zG - 1| below which the asymptotic start is better
 _NEWTON = 3  # steps from the closed G, which has lost digits only where zG - 1 is small

@@ -15,8 +15,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from freeness.numerics.half_plane import lower_log
-from freeness.numerics.jet import AnchoredJet, Jet, Number
+from freeness.numerics import AnchoredJet, Jet, Number, lower_log
 
 Side = Literal[1, -1]  # 1: the real axis to the right of the support, -1: to the left
 

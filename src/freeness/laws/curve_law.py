@@ -15,8 +15,7 @@ from freeness.laws.cauchy_law import nonzero_hull_of
 from freeness.laws.curve import CurvePoint, SpectralCurve, Transform, directions, settled
 from freeness.laws.law import Atom, Boundary, Law, real_points
 from freeness.laws.outside import walk_end
-from freeness.numerics.continuation import Solution, confirmed, follow
-from freeness.numerics.rounding import ROUNDING
+from freeness.numerics import ROUNDING, Solution, confirmed, follow
 
 _HEIGHT = 30.0  # the continuation starts at this multiple of the support's radius
 _TIED = 2  # Newton steps of the inner unknowns alone before the potential is read

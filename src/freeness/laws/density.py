@@ -18,7 +18,7 @@ from freeness.errors import ConvergenceError, InputError
 from freeness.laws.cauchy_law import TransformLaw, outer_root
 from freeness.laws.curve import Transform
 from freeness.laws.law import Atom, Boundary, real_points
-from freeness.numerics.half_plane import upper_log
+from freeness.numerics import upper_log
 
 _MOST = 2048  # coefficients of one piece
 _TAIL = 1e-12  # largest coefficient in the last quarter, relative to the largest: converged

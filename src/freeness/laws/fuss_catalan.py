@@ -13,8 +13,7 @@ from freeness.errors import InputError
 from freeness.laws.curve import ClosedCurve, SpectralCurve
 from freeness.laws.curve_law import CurveLaw
 from freeness.laws.law import Atom, Boundary, Law, real_points
-from freeness.numerics.half_plane import lower_log
-from freeness.numerics.jet import Jet, Number, plain
+from freeness.numerics import Jet, Number, lower_log, plain
 
 _SLACK = 1e-6  # relative width beyond a sector that is rounding
 _RANGE = (-40.0, 745.0)  # logit of the angle: from the edge to the smallest double

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from scipy.optimize import root_scalar
 
-from freeness.numerics.quadrature import gauss_rule
+from freeness.numerics import gauss_rule
 
 _LADDER = (8, 12, 24, 48)
 _ERROR = 1e-17  # relative to the sum of moduli

@@ -18,7 +18,7 @@ from freeness.laws.cauchy_law import TransformLaw, as_cauchy_law
 from freeness.laws.curve import CauchyLaw, Transform
 from freeness.laws.curve_law import CurveLaw
 from freeness.laws.law import Atom, Boundary, Law
-from freeness.numerics.rounding import LAST_DIGIT
+from freeness.numerics import LAST_DIGIT
 
 _TOUCH = 1e-12  # relative gap between images of bands that counts as none
 

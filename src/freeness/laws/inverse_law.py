@@ -13,7 +13,7 @@ from freeness.laws.atomic import AtomicLaw
 from freeness.laws.atoms import Atoms, simplify
 from freeness.laws.image_law import Branches, ImageLaw
 from freeness.laws.law import Boundary, Law, require_laws
-from freeness.numerics.half_plane import upper_log
+from freeness.numerics import upper_log
 
 _TINY = 1e-100  # a z of 0 would be infinite in w
 

@@ -10,7 +10,7 @@ from freeness.errors import InputError
 from freeness.laws.cauchy_law import TransformLaw, outer_root
 from freeness.laws.curve import Transform
 from freeness.laws.law import Atom
-from freeness.numerics.half_plane import upper_log
+from freeness.numerics import upper_log
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ from numpy.typing import ArrayLike
 from freeness.errors import InputError
 from freeness.laws.curve import ClosedCurve, SpectralCurve
 from freeness.laws.law import Atom, Boundary, Law
-from freeness.numerics.half_plane import lower_log, upper_log
-from freeness.numerics.jet import Jet, Number, plain
+from freeness.numerics import Jet, Number, lower_log, plain, upper_log
 
 _THINNEST = 1e-12  # the ratio at which the ends 1 ± 2√ratio still have ten digits between them
 

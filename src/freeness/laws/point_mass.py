@@ -9,8 +9,7 @@ import numpy as np
 from freeness.errors import InputError
 from freeness.laws.atomic import AtomicLaw
 from freeness.laws.curve import ClosedCurve, SpectralCurve
-from freeness.numerics.half_plane import lower_log, upper_log
-from freeness.numerics.jet import Jet, Number, plain
+from freeness.numerics import Jet, Number, lower_log, plain, upper_log
 
 _TINY = 1e-100  # a smaller position overflows in z/position
 

@@ -15,7 +15,7 @@ from freeness.errors import InputError
 from freeness.laws.atoms import Atoms
 from freeness.laws.curve import CauchyCurve, CauchyLaw, SpectralCurve, Transform
 from freeness.laws.law import Atom, Boundary, Law, real_points
-from freeness.numerics.quadrature import gaussian_nodes
+from freeness.numerics import gaussian_nodes
 
 _RANGE = 12.0  # standard deviations kept, as in the quadrature
 _SAMPLES = 400  # points a piece on which f's monotone stretches are looked for

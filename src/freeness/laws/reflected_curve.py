@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from freeness.laws.curve import CurvePoint, Side, SpectralCurve
-from freeness.numerics.jet import Jet
+from freeness.numerics import Jet
 
 
 def _reflected(jet: Jet) -> Jet:

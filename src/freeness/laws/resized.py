@@ -8,7 +8,7 @@ import numpy as np
 
 from freeness.laws.image_law import Branches, ImageLaw
 from freeness.laws.law import Atom, Boundary, Law
-from freeness.numerics.half_plane import upper_log
+from freeness.numerics import upper_log
 
 _NOTHING = 1e-9  # an atom at 0 that is lighter is rounding
 

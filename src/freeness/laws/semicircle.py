@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from freeness.errors import InputError
 from freeness.laws.curve import AdditiveCurve, Number, SpectralCurve
 from freeness.laws.law import Atom, Boundary, Law
-from freeness.numerics.half_plane import lower_log
+from freeness.numerics import lower_log
 
 
 @dataclass(frozen=True)

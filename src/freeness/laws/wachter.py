@@ -11,8 +11,7 @@ from freeness.errors import InputError
 from freeness.laws.cauchy_law import outer_root
 from freeness.laws.curve import ClosedCurve, SpectralCurve
 from freeness.laws.law import Atom, Boundary, Law
-from freeness.numerics.half_plane import lower_log
-from freeness.numerics.jet import Jet, Number, plain
+from freeness.numerics import Jet, Number, lower_log, plain
 
 
 @dataclass(frozen=True)

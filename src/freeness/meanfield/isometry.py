@@ -15,7 +15,7 @@ from scipy.special import ndtr
 from freeness.errors import InputError
 from freeness.meanfield.phase import edge_of_chaos
 from freeness.network import ActivationFunction, AffineImage, affine_image
-from freeness.numerics.quadrature import gaussian_nodes
+from freeness.numerics import gaussian_nodes
 
 _LOW, _HIGH, _POINTS = 1e-8, 1e2, 201  # variances among which the first with the wanted spread is bracketed
 _AT_ONCE = 10

@@ -10,7 +10,7 @@ from scipy.interpolate import CubicSpline
 
 from freeness.errors import InputError
 from freeness.gaussian import ActivationFunction, second_moment, second_moment_slope, squared_slope
-from freeness.numerics.quadrature import gaussian_nodes
+from freeness.numerics import gaussian_nodes
 
 _LOW, _HIGH, _POINTS = 1e-6, 1e4, 201  # of q, on which E φ² and E φ'² are tabulated
 _HALVINGS = 50

@@ -35,7 +35,7 @@ from freeness.network import (
     affine_image,
     described,
 )
-from freeness.numerics.quadrature import gaussian_nodes
+from freeness.numerics import gaussian_nodes
 
 _ZETA = 1.5  # slope of the whole network's correlation map at 1, DKS
 _TAU = 0.3  # its curvature there, TAT

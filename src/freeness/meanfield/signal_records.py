@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from freeness.laws.law import Law
+from freeness.laws import Law
 
 
 @dataclass(frozen=True)

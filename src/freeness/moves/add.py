@@ -7,13 +7,10 @@ from functools import cached_property
 
 import numpy as np
 
-from freeness.laws.curve import AdditiveLaw, CurvePoint, Side, physical_margin
-from freeness.laws.law import Atom
-from freeness.laws.outside import real_inverse
+from freeness.laws import AdditiveLaw, Atom, CurvePoint, Side, physical_margin, real_inverse
 from freeness.moves.atoms import sum_atoms
 from freeness.moves.combine import Combine, along, tie
-from freeness.numerics.half_plane import lower_log
-from freeness.numerics.jet import Jet
+from freeness.numerics import Jet, lower_log
 
 
 @dataclass(frozen=True)

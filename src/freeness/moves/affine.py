@@ -7,10 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.laws.curve import SpectralCurve
-from freeness.laws.image_law import Branches, ImageLaw
-from freeness.laws.law import Law
-from freeness.laws.support import Edge
+from freeness.laws import Branches, Edge, ImageLaw, Law, SpectralCurve
 from freeness.moves.move import Scale, Shift
 from freeness.moves.moved_curve import MovedCurve
 

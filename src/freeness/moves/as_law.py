@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from functools import singledispatch
 from math import prod
 
-from freeness.laws import FussCatalan, Law, MarchenkoPastur, PointMass
-from freeness.laws.curve import CauchyCurve
-from freeness.laws.curve_law import CurveLaw
+from freeness.laws import CauchyCurve, CurveLaw, FussCatalan, Law, MarchenkoPastur, PointMass
 from freeness.moves.move import Move, Resize, Scale, Shift
 from freeness.moves.move_list import MoveList
 from freeness.moves.moved_curve import moved

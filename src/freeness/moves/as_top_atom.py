@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import singledispatch
 
 from freeness.errors import InputError
-from freeness.laws.law import Atom
+from freeness.laws import Atom
 from freeness.moves.move import Move, Resize, Scale, Shift
 from freeness.moves.move_list import MoveList
 from freeness.moves.multiply import Multiply
-from freeness.numerics.rounding import NEGLIGIBLE
+from freeness.numerics import NEGLIGIBLE
 
 
 def top_atom_after(listed: MoveList) -> Atom | None:

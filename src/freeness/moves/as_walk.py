@@ -12,8 +12,7 @@ from functools import singledispatch
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.laws import GaussianPushforward, Law
-from freeness.laws.atomic import AtomicLaw
+from freeness.laws import AtomicLaw, GaussianPushforward, Law
 from freeness.moves.move import Move, Resize, Scale, Shift
 from freeness.moves.move_list import MoveList
 from freeness.moves.multiply import Multiply

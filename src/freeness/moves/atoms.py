@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from freeness.laws.law import Atom
-from freeness.numerics.rounding import NEGLIGIBLE
+from freeness.laws import Atom
+from freeness.numerics import NEGLIGIBLE
 
 
 def product_atoms(left: tuple[Atom, ...], right: tuple[Atom, ...]) -> tuple[Atom, ...]:

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from freeness.laws.curve import SpectralCurve
-from freeness.laws.law import Law
+from freeness.laws import Law, SpectralCurve
 from freeness.moves.move import Move
-from freeness.numerics.jet import Jet
+from freeness.numerics import Jet
 
 
 @dataclass(frozen=True)

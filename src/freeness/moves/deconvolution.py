@@ -8,18 +8,25 @@ from functools import cached_property
 import numpy as np
 
 from freeness.errors import ConvergenceError, InputError
-from freeness.laws.cumulants import free_moments
-from freeness.laws.curve import REAL, AdditiveCurve, AdditiveLaw, CurvePoint, Side
-from freeness.laws.curve_law import CurveLaw
-from freeness.laws.law import Atom, Law, require_laws
-from freeness.laws.outside import real_inverse
-from freeness.laws.point_mass import PointMass
+from freeness.laws import (
+    REAL,
+    AdditiveCurve,
+    AdditiveLaw,
+    Atom,
+    CurveLaw,
+    CurvePoint,
+    Law,
+    PointMass,
+    Side,
+    free_moments,
+    real_inverse,
+    require_laws,
+)
 from freeness.moves.add import Add
 from freeness.moves.combine import Combine, along, tie
 from freeness.moves.moved_curve import MovedCurve
 from freeness.moves.operations import shift
-from freeness.numerics.half_plane import lower_log
-from freeness.numerics.jet import Jet
+from freeness.numerics import Jet, lower_log
 
 _ORDER = 10  # moments of the law looked for that must be moments of a positive measure
 _NEGATIVE = -1e-5  # least eigenvalue of their Hankel matrix, normalised, that may be rounding

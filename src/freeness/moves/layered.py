@@ -11,14 +11,24 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from freeness.laws.atomic import AtomicLaw
-from freeness.laws.curve import NOISE, REAL, CauchyCurve, CauchyLaw, CurvePoint, Side, SpectralCurve, not_below
-from freeness.laws.gauss_rules import GaussRules, transforms_of
-from freeness.laws.outside_table import outside_table
-from freeness.laws.pushforward import GaussianPushforward
+from freeness.laws import (
+    NOISE,
+    REAL,
+    AtomicLaw,
+    CauchyCurve,
+    CauchyLaw,
+    CurvePoint,
+    GaussianPushforward,
+    GaussRules,
+    Side,
+    SpectralCurve,
+    not_below,
+    outside_table,
+    transforms_of,
+)
 from freeness.moves.move import Move, Resize, Scale, Shift
 from freeness.moves.multiply import Multiply
-from freeness.numerics.jet import AnchoredJet, Jet
+from freeness.numerics import AnchoredJet, Jet
 
 _FEWEST = 3  # factors with an unknown from which this pays
 _SETTLING = 6  # joint Newton steps at most from the tables' values

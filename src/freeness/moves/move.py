@@ -10,10 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from freeness.laws.curve import CurvePoint, Side
-from freeness.laws.law import Atom
-from freeness.numerics.half_plane import upper_log
-from freeness.numerics.rounding import NEGLIGIBLE
+from freeness.laws import Atom, CurvePoint, Side
+from freeness.numerics import NEGLIGIBLE, upper_log
 
 
 class Move(ABC):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from freeness.laws import Atoms, Law, PointMass
-from freeness.laws.atoms import simplify
+from freeness.laws import Atoms, Law, PointMass, simplify
 from freeness.moves.affine import AffineLaw
 from freeness.moves.move import Move, Scale
 from freeness.moves.multiply import Multiply

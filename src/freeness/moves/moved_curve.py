@@ -8,9 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.laws.curve import ClosedCurve, CurvePoint, Side, SpectralCurve
-from freeness.laws.curve_law import CurveLaw
-from freeness.laws.law import Law
+from freeness.laws import ClosedCurve, CurveLaw, CurvePoint, Law, Side, SpectralCurve
 from freeness.moves.layered import Layered, layered
 from freeness.moves.move import Move, Resize
 from freeness.moves.multiply import Multiply

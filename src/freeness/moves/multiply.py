@@ -7,13 +7,10 @@ from functools import cached_property
 
 import numpy as np
 
-from freeness.laws.curve import ClosedCurve, ClosedLaw, CurvePoint, Side, physical_margin
-from freeness.laws.law import Atom
-from freeness.laws.outside import real_inverse
+from freeness.laws import Atom, ClosedCurve, ClosedLaw, CurvePoint, Side, physical_margin, real_inverse
 from freeness.moves.atoms import product_atoms
 from freeness.moves.combine import Combine, along, tie
-from freeness.numerics.half_plane import lower_log
-from freeness.numerics.jet import AnchoredJet, Jet
+from freeness.numerics import AnchoredJet, Jet, lower_log
 
 
 @dataclass(frozen=True)

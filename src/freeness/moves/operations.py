@@ -8,18 +8,22 @@ from typing import Literal
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.laws.atomic import AtomicLaw
-from freeness.laws.atoms import Atoms, simplify
-from freeness.laws.cauchy_law import TransformLaw
-from freeness.laws.cauchy_smoothed import CauchySmoothed
-from freeness.laws.curve import CauchyCurve
-from freeness.laws.curve_law import CurveLaw
-from freeness.laws.law import Law, require_laws
-from freeness.laws.marchenko_pastur import MarchenkoPastur
-from freeness.laws.mirror import mirrored
-from freeness.laws.point_mass import PointMass
-from freeness.laws.resized import Resized
-from freeness.laws.semicircle import Semicircle
+from freeness.laws import (
+    AtomicLaw,
+    Atoms,
+    CauchyCurve,
+    CauchySmoothed,
+    CurveLaw,
+    Law,
+    MarchenkoPastur,
+    PointMass,
+    Resized,
+    Semicircle,
+    TransformLaw,
+    mirrored,
+    require_laws,
+    simplify,
+)
 from freeness.moves.add import Add
 from freeness.moves.affine import AffineLaw
 from freeness.moves.move import Resize, Scale, Shift

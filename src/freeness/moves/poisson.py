@@ -5,10 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.laws.law import Law, require_laws
-from freeness.laws.marchenko_pastur import MarchenkoPastur
-from freeness.laws.point_mass import PointMass
-from freeness.laws.truncation import truncated
+from freeness.laws import Law, MarchenkoPastur, PointMass, require_laws, truncated
 from freeness.moves.operations import free_difference, free_product, mirror, resize
 
 

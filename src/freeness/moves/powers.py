@@ -6,11 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from freeness.laws.curve import CurvePoint, physical_margin
-from freeness.laws.law import Atom
+from freeness.laws import Atom, CurvePoint, physical_margin
 from freeness.moves.move import Move
-from freeness.numerics.half_plane import lower_log
-from freeness.numerics.rounding import NEGLIGIBLE
+from freeness.numerics import NEGLIGIBLE, lower_log
 
 
 @dataclass(frozen=True)

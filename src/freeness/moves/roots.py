@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from freeness.laws.curve import CurvePoint, physical_margin
-from freeness.laws.law import Atom
+from freeness.laws import Atom, CurvePoint, physical_margin
 from freeness.moves.move import Move
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from freeness.errors import InputError
-from freeness.numerics.half_plane import lower_log, upper_log
+from freeness.numerics import lower_log, upper_log
 from freeness.operators.field_equation import FieldEquation, Responses
 from freeness.operators.graph_equation import Place
 from freeness.operators.measured_weights import Tie

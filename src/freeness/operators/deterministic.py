@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from freeness.numerics.half_plane import upper_log
+from freeness.numerics import upper_log
 from freeness.operators.spectral import eigenvalues, inverted
 
 

@@ -21,7 +21,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from freeness.numerics.half_plane import upper_log
+from freeness.numerics import upper_log
 from freeness.operators.deterministic import Deterministic, Resolvent
 from freeness.operators.spectral import eigenvalues, inverted, solved
 from freeness.operators.summand import Local, Summand

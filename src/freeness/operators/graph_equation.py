@@ -26,7 +26,7 @@ from typing import Literal
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.numerics.half_plane import lower_log, upper_log
+from freeness.numerics import lower_log, upper_log
 from freeness.operators.field_equation import FieldEquation, Responses
 from freeness.operators.measured_weights import Tie
 

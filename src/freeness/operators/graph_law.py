@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
-from freeness.laws import Atom
-from freeness.laws.cumulants import moments_on_circle
-from freeness.numerics.continuation import Standard
+from freeness.laws import Atom, moments_on_circle
+from freeness.numerics import Standard
 from freeness.operators.field_equation import FieldEquation
 from freeness.operators.graph_equation import Direction, GraphEquation, Outside
 from freeness.operators.matrix_law import MatrixLaw, Moments

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from freeness.errors import ConvergenceError
-from freeness.numerics.krylov import solved_by_products
+from freeness.numerics import solved_by_products
 from freeness.operators.block_equation import BlockEquation
 from freeness.operators.field_equation import Corner, Responses
 from freeness.operators.packing import doubled, packed, symmetric, unpacked

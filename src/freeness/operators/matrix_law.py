@@ -10,13 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from freeness.errors import ConvergenceError, InputError
-from freeness.laws.band_ends import DARK
-from freeness.laws.banded_law import BandedLaw
-from freeness.laws.cauchy_law import TransformLaw
-from freeness.laws.curve import Transform
-from freeness.laws.law import Atom, Boundary, real_points
-from freeness.numerics.continuation import Solution, Standard, confirmed, follow
-from freeness.numerics.rounding import LAST_DIGIT
+from freeness.laws import DARK, Atom, BandedLaw, Boundary, Transform, TransformLaw, real_points
+from freeness.numerics import LAST_DIGIT, Solution, Standard, confirmed, follow
 
 _NOISE = (
     1e-8  # relative noise of unknowns up to which they count, as their error says; at a hard edge rounding is amplified

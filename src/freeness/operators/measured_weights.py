@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from freeness.numerics.half_plane import lower_log, upper_log
+from freeness.numerics import lower_log, upper_log
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,10 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from freeness.laws.curve import CurvePoint, SpectralCurve
-from freeness.laws.curve_law import CurveLaw
-from freeness.laws.law import Law
-from freeness.laws.solved_law import SolvedLaw
+from freeness.laws import CurveLaw, CurvePoint, Law, SolvedLaw, SpectralCurve
 from freeness.operators.spectral import divided_differences, eigen
 
 _RANK = 1e-11  # singular values of a coefficient below this, relative to the largest, are rounding

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from freeness.laws.table import LawTable
+from freeness.laws import LawTable
 from freeness.meanfield import PhaseDiagram
 
 

@@ -7,14 +7,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from freeness.advice.analysis import Analysis, Comparison, FreenessOutcome
+from freeness.advice import Analysis, Comparison, FreenessOutcome
 from freeness.laws import Law
 from freeness.show.files import write_atomically
 from freeness.show.json_values import plain
 from freeness.show.pointmass import split_eigenvalues
 from freeness.show.window import law_grid, window_of
-from freeness.spectra import Word
-from freeness.spectra.records import Prediction
+from freeness.spectra import Prediction, Word
 from freeness.training import Rate
 from freeness.version import __version__
 

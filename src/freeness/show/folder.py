@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from freeness.advice.analysis import Analysis
+from freeness.advice import Analysis
 from freeness.show.document import dump_json
 from freeness.show.files import require_writable, write_together
 from freeness.show.report_page import REPORT_NAME, render_html

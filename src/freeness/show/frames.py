@@ -7,8 +7,7 @@ from dataclasses import asdict, fields
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
-from freeness.advice import Design
-from freeness.advice.analysis import Analysis, Comparison, FreenessOutcome, LayerRow
+from freeness.advice import Analysis, Comparison, Design, FreenessOutcome, LayerRow
 from freeness.errors import InputError
 from freeness.show.answer import Table
 

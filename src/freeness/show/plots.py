@@ -8,8 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from freeness.advice import TradeOff
-from freeness.advice.analysis import Analysis, Comparison
+from freeness.advice import Analysis, Comparison, TradeOff
 from freeness.laws import Law
 from freeness.meanfield import EdgeOfChaos, PhaseDiagram
 from freeness.show.pictures.cdf import cdf_picture

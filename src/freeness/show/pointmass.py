@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from freeness.laws import Atom
-from freeness.spectra.records import Prediction
+from freeness.spectra import Prediction
 
 _SAME = 1e-7  # neighbours closer than this, relative to their value, are one point (float32 weights blur by less)
 _ZERO = 1e-25  # relative to the largest eigenvalue: rounding of squared singular values

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from freeness.advice.analysis import Analysis, Comparison
+from freeness.advice import Analysis, Comparison
 from freeness.errors import InputError
 from freeness.show.answer import Table
 from freeness.show.answers.analysis import freeness_table, layer_table, module_table

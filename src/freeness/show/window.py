@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from freeness.advice.analysis import Comparison
+from freeness.advice import Comparison
 from freeness.laws import Law
 from freeness.show.picture import Axis
 from freeness.show.pointmass import Split, shown_atoms, split_eigenvalues

@@ -2,6 +2,7 @@
 
 from freeness.moves import MeanVariance
 from freeness.spectra.alternating_words import REJECTED, FreenessTest, Word, freeness_words
+from freeness.spectra.alternating_words import mixed_word as mixed_word
 from freeness.spectra.backward import fisher_law, jacobian_law
 from freeness.spectra.batches import BatchFisher, OrderParameters, batch_fisher
 from freeness.spectra.chain_moves import layers_and_signals, moves_of
@@ -18,6 +19,7 @@ from freeness.spectra.closed_forms import (
     two_hidden_fisher_law,
 )
 from freeness.spectra.diagonal import diagonal_law, is_diagonal
+from freeness.spectra.drawn import drawn_spectrum as drawn_spectrum
 from freeness.spectra.gram import gram_law, sandwich, weight_spread
 from freeness.spectra.graph import NetworkGraph, NeuronSignals, network_graph
 from freeness.spectra.graph_spectrum import graph_law, sampled_eigenvalues

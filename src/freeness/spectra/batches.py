@@ -20,7 +20,7 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 from freeness.errors import ConvergenceError, InputError
 from freeness.laws import Empirical, Law
-from freeness.meanfield.kernel_matrices import kernels
+from freeness.meanfield import kernels
 from freeness.network import Network
 
 _DENSE = 5000  # eigenvalues of nC×nC matrices take minutes beyond

@@ -11,15 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from freeness.errors import InputError, is_size
-from freeness.laws import Atom, Atoms, Law, Mixture, PointMass
-from freeness.laws.atoms import simplify
-from freeness.laws.law import require_laws
-from freeness.laws.wachter import Wachter
+from freeness.laws import Atom, Atoms, Law, Mixture, PointMass, Wachter, require_laws, simplify
 from freeness.meanfield import Signals, signals
-from freeness.moves import MeanVariance, mean_variance_after, top_atom_after
-from freeness.moves.affine import AffineLaw
+from freeness.moves import AffineLaw, MeanVariance, mean_variance_after, top_atom_after
 from freeness.network import Network
-from freeness.numerics.rounding import NEGLIGIBLE
+from freeness.numerics import NEGLIGIBLE
 from freeness.spectra.backward import fisher_law
 from freeness.spectra.chain_moves import moves_of
 

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.linalg import block_diag
 
 from freeness.errors import InputError
-from freeness.laws.sampling import haar_orthogonal
+from freeness.laws import haar_orthogonal
 from freeness.network import (
     INPUT,
     Ensemble,

@@ -13,14 +13,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.laws import Atom, Law, PointMass, Projection
-from freeness.laws.curve import ClosedCurve, CurvePoint, Side, SpectralCurve, base_jet, physical_margin
-from freeness.laws.curve_law import CurveLaw
+from freeness.laws import (
+    Atom,
+    ClosedCurve,
+    CurveLaw,
+    CurvePoint,
+    Law,
+    PointMass,
+    Projection,
+    Side,
+    SpectralCurve,
+    base_jet,
+    physical_margin,
+)
 from freeness.meanfield import Signals, signals
 from freeness.moves import Multiply, free_product, mean_variance_after, scale
 from freeness.network import Haar, Network
-from freeness.numerics.half_plane import lower_log
-from freeness.numerics.jet import Jet, Number, plain
+from freeness.numerics import Jet, Number, lower_log, plain
 from freeness.spectra.chain_moves import moves_of
 
 

@@ -9,8 +9,7 @@ import numpy as np
 from freeness.errors import FreenessError
 from freeness.laws import Law
 from freeness.meanfield import Signals, signals
-from freeness.network import Haar, Measured, Network
-from freeness.network.ensembles import Gaussian
+from freeness.network import Gaussian, Haar, Measured, Network
 from freeness.operators import GraphLaw
 from freeness.spectra.backward import fisher_law, graph_of, is_chain, jacobian_law
 from freeness.spectra.diagonal import diagonal_law, is_diagonal

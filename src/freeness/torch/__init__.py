@@ -6,6 +6,7 @@ from freeness.torch.analyze_options import AnalyzeOptions
 from freeness.torch.applied import AppliedDesign, DesignRequest, apply_design
 from freeness.torch.apply import state_bytes
 from freeness.torch.batch import Batch
+from freeness.torch.builder import activation_module as activation_module
 from freeness.torch.builder import build
 from freeness.torch.critical import CriticalRate, critical_rate
 from freeness.torch.curvature import (
@@ -17,6 +18,8 @@ from freeness.torch.curvature import (
     curvature_spectrum,
 )
 from freeness.torch.datafile import load_plain
+from freeness.torch.demo import demo_analyses as demo_analyses
+from freeness.torch.elementwise import run_program as run_program
 from freeness.torch.estimate import estimate_fisher, estimate_jacobian
 from freeness.torch.freeness_tests import freeness_test
 from freeness.torch.freeness_traces import FreenessTrace, freeness_trace
@@ -24,6 +27,7 @@ from freeness.torch.full_batch import Descended, FullBatch, drawn_descents, full
 from freeness.torch.given import given_loss, given_optimizer
 from freeness.torch.initialize import InitializedLayer, InitializeOptions, initialize_
 from freeness.torch.kernels import drawn_weight
+from freeness.torch.kinds import KINDS as KINDS
 from freeness.torch.kinds import TracedOperation
 from freeness.torch.labelled import Labelled, LabelledBatch, load_batch, load_data, load_labelled
 from freeness.torch.lanczos import LanczosOptions, SpectralEstimate
@@ -40,15 +44,20 @@ from freeness.torch.measure import (
 from freeness.torch.measured_training import measure_training
 from freeness.torch.memory import MemoryPlan
 from freeness.torch.observing import observe
+from freeness.torch.operations.kind import Kind as Kind
+from freeness.torch.outputs import run as run
 from freeness.torch.packing import packed
 from freeness.torch.recognition import recognise
 from freeness.torch.sampling import haar_matrix, haar_spectrum
+from freeness.torch.sampling import seeded_generator as seeded_generator
 from freeness.torch.signals import realised_neurons, realised_signals
 from freeness.torch.starts import start_facts
 from freeness.torch.state import untouched
 from freeness.torch.swap import SwappedActivation, swap_activations_
 from freeness.torch.tracing import Trace, trace
 from freeness.torch.user_data import batch_of
+from freeness.torch.weights import load_weights_ as load_weights_
+from freeness.torch.weights import read_weights as read_weights
 
 __all__ = [
     "AdamOptions",

@@ -14,14 +14,25 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from freeness.advice.analysis import CODE, Analysis, Comparison, FreenessOutcome, LayerRow, Verdict
-from freeness.advice.gain import gain_of_design, way_to_design
-from freeness.advice.layer_rows import layer_rows
-from freeness.advice.layer_table import LayerTable
-from freeness.advice.progress import Progress, Report
-from freeness.advice.verdict import jacobian_spread, phase_of, verdict
+from freeness.advice import (
+    CODE,
+    Analysis,
+    Comparison,
+    FreenessOutcome,
+    LayerRow,
+    LayerTable,
+    Progress,
+    Report,
+    Verdict,
+    gain_of_design,
+    jacobian_spread,
+    layer_rows,
+    phase_of,
+    verdict,
+    way_to_design,
+)
 from freeness.errors import ConvergenceError, InputError
-from freeness.laws.distance import wasserstein
+from freeness.laws import wasserstein
 from freeness.meanfield import Signals
 from freeness.network import Activation, Network, Weights
 from freeness.spectra import Measurement, NeuronSignals, Prediction, predict_fisher, predict_jacobian, weight_spread

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from freeness.advice.analysis import Analysis
-from freeness.advice.progress import Progress, Report
+from freeness.advice import Analysis, Progress, Report
 from freeness.data import load_fashion_mnist
 from freeness.meanfield import derivative_law, second_moment
 from freeness.network import activation, mlp

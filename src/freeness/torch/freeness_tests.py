@@ -8,10 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from freeness.advice.progress import Progress
+from freeness.advice import Progress
 from freeness.errors import InputError
-from freeness.spectra import FreenessTest, Word, freeness_words
-from freeness.spectra.alternating_words import mixed_word
+from freeness.spectra import FreenessTest, Word, freeness_words, mixed_word
 from freeness.torch.elementwise import derivative
 from freeness.torch.signals import layer_values
 from freeness.torch.steps import DenseStep, ElementwiseStep

@@ -11,7 +11,7 @@ from scipy.linalg import eigh_tridiagonal
 
 from freeness.errors import InputError
 from freeness.laws import Atoms, Law
-from freeness.spectra.records import Measurement
+from freeness.spectra import Measurement
 
 _STEPS = 300  # of a search for the largest eigenvalue
 _QUANTILES = 4096  # of a law in the place of its eigenvalues

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from freeness.errors import InputError
 from freeness.laws import Empirical
-from freeness.spectra.records import Measurement
+from freeness.spectra import Measurement
 from freeness.torch.any_model import Survey, gram, input_jacobian, jacobian_passes, jacobian_plan, planned, survey
 from freeness.torch.elementwise import derivative
 from freeness.torch.memory import MemoryPlan, check_memory

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from freeness.laws import MarchenkoPastur
-from freeness.network.ensembles import Ensemble, Gaussian, Haar, Measured, ScaledIdentity
+from freeness.network import Ensemble, Gaussian, Haar, Measured, ScaledIdentity
 
 _SPREAD = {
     torch.float32: 1e-4,

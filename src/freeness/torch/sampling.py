@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from freeness.errors import InputError
-from freeness.network.ensembles import Gaussian, Haar, Measured, ScaledIdentity
+from freeness.network import Gaussian, Haar, Measured, ScaledIdentity
 
 
 def haar_matrix(rows: int, columns: int, generator: torch.Generator, dtype: torch.dtype = torch.float64) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from freeness.errors import InputError
 from freeness.laws import Empirical
-from freeness.meanfield.signal_records import ActivationSignal, DenseSignal, NeuronSignals, Signals
+from freeness.meanfield import ActivationSignal, DenseSignal, NeuronSignals, Signals
 from freeness.network import INPUT, Weights
 from freeness.torch.elementwise import derivative
 from freeness.torch.steps import DenseStep, run_steps

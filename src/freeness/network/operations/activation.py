@@ -11,7 +11,7 @@ from freeness.gaussian import ActivationFunction, at_one, transfer
 from freeness.network.derivatives import GivenMap, Pass, diagonal, given
 from freeness.network.moments import Pairs, Step, Stream, alone, backward, forward, sides
 from freeness.network.operation import Operation, described
-from freeness.numerics.quadrature import gaussian_nodes
+from freeness.numerics import gaussian_nodes
 
 _DARK = 1e-14  # variance in place of 0, relative to the largest
 

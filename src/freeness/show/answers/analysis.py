@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from freeness.advice.analysis import CODE, Analysis, Comparison, FreenessOutcome, LayerRow
-from freeness.advice.layer_table import LayerTable, ModuleRow
+from freeness.advice import CODE, Analysis, Comparison, FreenessOutcome, LayerRow, LayerTable, ModuleRow
 from freeness.show.answer import (
     NOTHING,
     Answer,

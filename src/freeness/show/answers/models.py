@@ -9,8 +9,7 @@ from typing import Any
 from freeness.show.answer import Answer, Part, Section, Sentence, Table, answer_of
 from freeness.show.answers.design import GAINS, span
 from freeness.show.json_values import document_of
-from freeness.torch import AppliedDesign, InitializedLayer
-from freeness.torch.kinds import Kind
+from freeness.torch import AppliedDesign, InitializedLayer, Kind
 
 _NAMES = 4  # of layers in one note
 _THEORY = {"spectra": "spectra, kernels", "kernels": "kernels", "none": "–"}

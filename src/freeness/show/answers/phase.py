@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from freeness.meanfield import EdgeOfChaos, PhasePortrait, Settled
-from freeness.meanfield.portrait import SHOWN
+from freeness.meanfield import SHOWN, EdgeOfChaos, PhasePortrait, Settled
 from freeness.show.answer import Answer, Part, Row, Section, Sentence, Table, answer_of
 from freeness.show.json_values import document_of
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from freeness.advice.analysis import Comparison
+from freeness.advice import Comparison
 from freeness.laws import Atom
 from freeness.show.answer import NOTHING, Answer, Section, Table, answer_of, brief_of, number, percent
 from freeness.show.pointmass import shown_atoms, split_eigenvalues

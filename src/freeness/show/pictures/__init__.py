@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import singledispatch
 from typing import Any
 
-from freeness.advice import TradeOff, TrainingForecast
-from freeness.advice.analysis import Analysis, Comparison
+from freeness.advice import Analysis, Comparison, TradeOff, TrainingForecast
 from freeness.errors import InputError
 from freeness.laws import Law
 from freeness.meanfield import PhaseDiagram

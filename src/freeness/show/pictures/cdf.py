@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from freeness.advice.analysis import Comparison
+from freeness.advice import Comparison
 from freeness.laws import Law
 from freeness.show import style
 from freeness.show.picture import Appearance, Axis, Drawing, Picture, Series

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from freeness.advice.analysis import Comparison
+from freeness.advice import Comparison
 from freeness.laws import Atom, Empirical, Law
 from freeness.show import style
 from freeness.show.law_values import DrawnLaw
@@ -26,7 +26,7 @@ from freeness.show.pictures.spectrum import (
 )
 from freeness.show.pointmass import split_eigenvalues
 from freeness.show.window import window_of
-from freeness.spectra.records import Measurement, Prediction, TopEigenvalue
+from freeness.spectra import Measurement, Prediction, TopEigenvalue
 
 _MANY = 100  # ends of bands; more are not refined
 _QUANTILES = 200  # stand for the law where no matrix is sampled, to choose the window

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from freeness.advice.analysis import Analysis
+from freeness.advice import Analysis
 from freeness.show import style
 from freeness.show.picture import Appearance, Axis, Marker, Picture, Rule, Series
 

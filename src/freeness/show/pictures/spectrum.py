@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from freeness.advice.analysis import Comparison
+from freeness.advice import Comparison
 from freeness.laws import Atom
 from freeness.show import style
 from freeness.show.picture import Appearance, Axis, Drawing, Histogram, Picture, Series, Stems
 from freeness.show.pointmass import Split, shown_atoms, split_eigenvalues
 from freeness.show.window import Window, law_grid, window_of
-from freeness.spectra.records import Prediction
+from freeness.spectra import Prediction
 
 _FEW = 5  # fewer continuous eigenvalues than this make no histogram
 _RUG = 60  # up to so many continuous eigenvalues each is also shown as a tick
