@@ -92,6 +92,20 @@ class Transformer(nn.Module):
 
 def transformer():
     return Transformer()
+
+
+def gpt():
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table, self.norm, self.head = nn.Embedding(20, 16), nn.LayerNorm(16), nn.Linear(16, 20)
+            self.block = nn.TransformerEncoderLayer(16, 2, 32, norm_first=True, batch_first=True)
+            self.head.weight = self.table.weight
+
+        def forward(self, tokens):
+            return self.head(self.norm(self.block(self.table(tokens))))
+
+    return Model()
 """
 
 
@@ -258,11 +272,35 @@ def test_of_a_model_that_is_no_chain_it_is_said_what_was_initialised(tmp_path, m
     assert result.exit_code == 0, result.stderr
     assert "no chain, it has convolution, average pooling: its 3 linear and convolutional layers" in text
     assert "widths 1,4,8,10, not of this network" in text and "1568" not in text and "fan_in" not in text
-    found = document("--apply", f"{model}:transformer", *start)
+    found = document("--apply", f"{model}:transformer", *start, "--activation", "gelu")
     assert found["activation"] == "gelu" and found["applied_to_a_chain"] is False
     chain, branches, left = found["applied_notes"]
     assert "attention" in chain and "not of this network" in chain and "branch_ends" in branches
-    assert "table.weight" in left and "blocks.0.attention.in_proj_weight" in left
+    assert left == "Weights left as they were: table.weight."
+    rows = {row["name"]: row for row in found["applied_tensors"]}
+    assert rows["blocks.0.attention.in_proj_weight"]["drawn"] and "looked up" in rows["table.weight"]["reason"]
+
+
+def test_a_transformer_starts_by_its_recipe_without_depth_and_width(tmp_path, model):
+    start = tmp_path / "start.pt"
+    result = run("--apply", f"{model}:gpt", "--save", str(start), "--seed", "1")
+    text = " ".join(result.stdout.split())
+    assert result.exit_code == 0, result.stderr
+    for said in ("pre-LN Transformer", "Radford", "16 drawn, 0 left", "before after", "largest branch over its skip"):
+        assert said in text
+    state = torch.load(start, weights_only=True)
+    ends = torch.stack([value for key, value in state.items() if key.endswith("out_proj.weight")])
+    assert float(ends.std()) == pytest.approx(0.02 / 2**0.5, rel=0.15)
+    found = document("--apply", f"{model}:gpt", "--save", str(start))
+    assert found["start"] == "pre-LN Transformer" and found["schema_version"] == 1
+    assert len(found["tensors"]) == 16 and all(row["reason"] for row in found["tensors"])
+    assert found["after"]["largest_branch_over_skip"] < found["before"]["largest_branch_over_skip"]
+
+
+def test_a_recipe_has_no_picture_of_a_trade_off(tmp_path, model):
+    start, picture = tmp_path / "start.pt", tmp_path / "dial.png"
+    result = run("--apply", f"{model}:gpt", "--save", str(start), "--out", str(picture))
+    assert result.exit_code == 2 and "--out" in result.stderr and not start.exists() and not picture.exists()
 
 
 def test_layers_without_a_bias_are_named(tmp_path, model):

@@ -184,10 +184,11 @@ def test_everything_else_is_left_alone() -> None:
     before = {key: value.clone() for key, value in model.state_dict().items()}
     random = torch.get_rng_state()
     hooks = model["head"].register_forward_hook(lambda *_: None)
-    (record,) = initialize_(model)
-    assert record.name == "head"
+    found = initialize_(model)
+    assert [record.name for record in found] == ["lstm", "head"]
     for key, value in model.state_dict().items():
-        assert torch.equal(value, before[key]) == (not key.startswith("head"))
+        assert torch.equal(value, before[key]) == (not key.startswith(("lstm", "head")))
+        assert found.tensor(key).drawn == key.startswith(("lstm", "head")) and found.tensor(key).reason
     assert torch.equal(random, torch.get_rng_state())
     assert not model.training and not model["norm"].weight.requires_grad and model["head"].weight.requires_grad
     assert len(model["head"]._forward_hooks) == 1 and model["head"].weight.grad is None

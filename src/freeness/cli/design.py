@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 
-from freeness.advice import DesignOptions, Form, Parametrisation, Training, design
+from freeness.advice import Design, DesignOptions, Form, Parametrisation, Training, design
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.files import check_files, check_picture, named_numbers
 from freeness.cli.output import Outputs, stderr
@@ -19,7 +19,7 @@ from freeness.show import document_of, trade_off_picture
 from freeness.training import loss_names, optimizer_of
 
 if TYPE_CHECKING:
-    from freeness.torch import AppliedDesign
+    from freeness.torch import AppliedDesign, AppliedRecipe
 
 SCHEMA_VERSION = 1
 _WIDTH, _ACTIVATION = 512, "tanh"
@@ -75,6 +75,7 @@ def design_command(
     Example: freeness design --depth 50 --activation tanh --isometry 0.25
 
     Your own model: freeness design --apply model.py:build --save start.pt
+    (a Transformer, a ResNet or a recurrent network starts by the published recipe of its architecture)
     In your code then: model.load_state_dict(torch.load("start.pt"))
     """
     check_picture(out)
@@ -92,7 +93,7 @@ def design_command(
     if apply is not None:
         wanted = (depth, None if width is None else _widths(width), activation, parameters, isometry, options, training)
         record, start = _applied(apply, wanted, seed)
-        found = record.design
+        found = _design(record)
         outputs.add("Start", save, lambda: start)
     else:
         if depth is None:
@@ -101,19 +102,28 @@ def design_command(
             )
         function = activation_of(activation or _ACTIVATION, **parameters)
         record = found = design(depth, _widths(width), function, isometry, options, training)
-    title = f"{found.named.name}, {found.depth - 1} activations: isometry against nonlinearity"
-    outputs.picture(out, lambda: trade_off_picture(found.trade_off(), found.isometry, title=title))
+    if found is not None:
+        title = f"{found.named.name}, {found.depth - 1} activations: isometry against nonlinearity"
+        outputs.picture(out, lambda: trade_off_picture(found.trade_off(), found.isometry, title=title))
+    elif out is not None:
+        raise InputError("expected --out of a design, got a recipe, which has no trade-off; leave it out.")
     outputs.give({"schema_version": SCHEMA_VERSION} | document_of(record), record)
 
 
-def _applied(spec: str, wanted: tuple[Any, ...], seed: int) -> tuple[AppliedDesign, bytes]:
-    """The design of the user's model, which is initialised by it, and its state."""
+def _applied(spec: str, wanted: tuple[Any, ...], seed: int) -> tuple[AppliedDesign | AppliedRecipe, bytes]:
+    """How the user's model was started, by the recipe of its architecture or a design, and its state."""
     with needs_extra("torch"):
-        from freeness.torch import DesignRequest, apply_design, load_model, split_model, state_bytes
+        from freeness.torch import DesignRequest, apply_start, load_model, split_model, state_bytes
     stderr().print(f"Note: this runs the code in {split_model(spec)[0]}.", soft_wrap=True)
     with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
         model = load_model(spec, seed)
-        return apply_design(model, DesignRequest(*wanted), seed=seed), state_bytes(model)
+        return apply_start(model, DesignRequest(*wanted), seed=seed), state_bytes(model)
+
+
+def _design(record: AppliedDesign | AppliedRecipe) -> Design | None:
+    from freeness.torch import AppliedDesign
+
+    return record.design if isinstance(record, AppliedDesign) else None
 
 
 def _typed(value: str) -> Any:

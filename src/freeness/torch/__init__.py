@@ -4,6 +4,7 @@ from freeness.spectra import FreenessTest
 from freeness.torch.analysis import analyze
 from freeness.torch.analyze_options import AnalyzeOptions
 from freeness.torch.applied import AppliedDesign, DesignRequest, apply_design
+from freeness.torch.applied_recipe import AppliedRecipe, apply_recipe, apply_start
 from freeness.torch.apply import state_bytes
 from freeness.torch.batch import Batch
 from freeness.torch.builder import activation_module as activation_module
@@ -25,7 +26,8 @@ from freeness.torch.freeness_tests import freeness_test
 from freeness.torch.freeness_traces import FreenessTrace, freeness_trace
 from freeness.torch.full_batch import Descended, FullBatch, drawn_descents, full_batch_descent
 from freeness.torch.given import given_loss, given_optimizer
-from freeness.torch.initialize import InitializedLayer, InitializeOptions, initialize_
+from freeness.torch.initialize import InitializeOptions, initialize_
+from freeness.torch.initialized import InitializedLayer, InitializedModel, InitializedTensor
 from freeness.torch.kernels import drawn_weight
 from freeness.torch.kinds import KINDS as KINDS
 from freeness.torch.kinds import TracedOperation
@@ -63,6 +65,7 @@ __all__ = [
     "AdamOptions",
     "AnalyzeOptions",
     "AppliedDesign",
+    "AppliedRecipe",
     "Batch",
     "CriticalRate",
     "CurvatureOptions",
@@ -73,6 +76,8 @@ __all__ = [
     "FullBatch",
     "InitializeOptions",
     "InitializedLayer",
+    "InitializedModel",
+    "InitializedTensor",
     "Labelled",
     "LabelledBatch",
     "LanczosOptions",
@@ -85,6 +90,8 @@ __all__ = [
     "adam_preconditioner",
     "analyze",
     "apply_design",
+    "apply_recipe",
+    "apply_start",
     "batch_of",
     "batch_sharpness",
     "build",

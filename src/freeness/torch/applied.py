@@ -11,7 +11,8 @@ from freeness.advice import Design, DesignOptions, Training, design
 from freeness.errors import InputError
 from freeness.gaussian import ActivationFunction, activation
 from freeness.torch.apply import DesignTarget, chain_widths, design_target
-from freeness.torch.initialize import InitializedLayer, InitializeOptions, initialize_
+from freeness.torch.initialize import InitializeOptions, initialize_
+from freeness.torch.initialized import InitializedLayer, InitializedModel
 from freeness.torch.sampling import seeded_generator
 
 _NAMES, _WIDTHS = 4, 8  # of layers in one note, and widths in a sentence
@@ -32,6 +33,12 @@ class DesignRequest:
     options: DesignOptions = field(default_factory=DesignOptions)
     training: Training = field(default_factory=Training)
 
+    @property
+    def plain(self) -> bool:
+        """Whether nothing of the design is asked for, so that any start that fits the model will do."""
+        asked = (self.depth, self.width, self.activation, self.isometry)
+        return asked == (None,) * len(asked) and not self.parameters and self.options == DesignOptions()
+
 
 @dataclass(frozen=True, eq=False)
 class AppliedDesign:
@@ -41,9 +48,14 @@ class AppliedDesign:
     """
 
     design: Design
-    layers: tuple[InitializedLayer, ...]
+    start: InitializedModel
     chain: bool
     notes: tuple[str, ...]
+
+    @property
+    def layers(self) -> tuple[InitializedLayer, ...]:
+        """Those that were initialised, and activations that were exchanged."""
+        return self.start.layers
 
 
 def apply_design(model: nn.Module, request: DesignRequest | None = None, *, seed: int = 0) -> AppliedDesign:
@@ -69,9 +81,9 @@ def apply_design(model: nn.Module, request: DesignRequest | None = None, *, seed
     note = target.check(function) if asked.options.form == "plain" else ""
     found = design(depth, widths, function, asked.isometry, asked.options, asked.training)
     options = InitializeOptions(swap=found.activation is not found.named)
-    layers = initialize_(model, found, generator=seeded_generator(seed), options=options)
-    notes = tuple(text for text in (*_beside(target, found, layers), note) if text)
-    return AppliedDesign(found, layers, target.is_chain, notes)
+    start = initialize_(model, found, generator=seeded_generator(seed), options=options)
+    notes = tuple(text for text in (*_beside(target, found, start), note) if text)
+    return AppliedDesign(found, start, target.is_chain, notes)
 
 
 def _shape(asked: DesignRequest, model: nn.Module, target: DesignTarget) -> tuple[int, int | list[int]]:
@@ -102,7 +114,7 @@ def _function(asked: DesignRequest, target: DesignTarget) -> ActivationFunction:
     return target.activation()
 
 
-def _beside(target: DesignTarget, found: Design, layers: tuple[InitializedLayer, ...]) -> list[str]:
+def _beside(target: DesignTarget, found: Design, layers: InitializedModel) -> list[str]:
     """What the model has and a chain has not."""
     notes = []
     written = sum(record.ensemble not in ("activation", "unchanged") for record in layers)
@@ -130,9 +142,9 @@ def _beside(target: DesignTarget, found: Design, layers: tuple[InitializedLayer,
             f"No bias in {', '.join(bare[:_NAMES])}{more}: σ_b = {found.sigma_b:.4g} is missing there, which the numbers above "
             "count with."
         )
-    if target.left:
-        more = ", …" if len(target.left) > _NAMES else ""
-        notes.append(f"Weights left as they were: {', '.join(target.left[:_NAMES])}{more}.")
+    left = [row.name for row in layers.left if len(row.shape) > 1 and "buffer" not in row.reason]
+    if left:
+        notes.append(f"Weights left as they were: {', '.join(left[:_NAMES])}{', …' if len(left) > _NAMES else ''}.")
     return notes
 
 

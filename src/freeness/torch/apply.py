@@ -31,8 +31,7 @@ class DesignTarget:
     ``functions``: the activations that have a name, each once. ``unnamed``: whether there may be others, computed by code of the
     model's own. ``calls``: torch's names of the elementwise calls, where theory does not cover the model and they cannot be
     compared. ``beside``: kinds of operations that a chain of linear layers and activations has not, in their order; ``run``:
-    False where no input was found, so that nothing is known of how the layers are joined. ``left``: paths of weights of two
-    axes or more that :func:`~freeness.torch.initialize_` leaves.
+    False where no input was found, so that nothing is known of how the layers are joined.
     """
 
     functions: tuple[ActivationFunction, ...]
@@ -40,7 +39,6 @@ class DesignTarget:
     calls: tuple[str, ...]
     beside: tuple[str, ...]
     run: bool
-    left: tuple[str, ...]
 
     @property
     def is_chain(self) -> bool:
@@ -91,28 +89,26 @@ def design_target(model: nn.Module) -> DesignTarget:
 
     Example:
         >>> found = design_target(nn.Sequential(nn.Linear(8, 5), nn.Tanh(), nn.Linear(5, 2)))
-        >>> found.activation().name, found.is_chain, found.left
-        ('tanh', True, ())
+        >>> found.activation().name, found.is_chain
+        ('tanh', True)
         >>> design_target(nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(2028, 2))).beside
         ('convolution',)
     """
     modules = _distinct([found for module in model.modules() if (found := function_of(module)) is not None])
-    owned = {id(module.weight) for module in model.modules() if isinstance(module, (nn.Linear, Convolution))}
-    left = tuple(name for name, value in model.named_parameters() if value.ndim > 1 and id(value) not in owned)
     read = _read(model)
     if read is None:
         stock = all(type(module).__module__.startswith("torch.nn.") for module in model.modules())
-        return DesignTarget(modules, not stock, (), (), False, left)
+        return DesignTarget(modules, not stock, (), (), False)
     calls = tuple(step.operation for step in read.operations if step.kind == "activation")
     beside = tuple(dict.fromkeys(step.kind for step in read.operations if step.kind not in _OF_A_CHAIN))
     if not read.covered:
         own = any(type(module).__module__.split(".")[0] != "torch" for module in model.modules())
-        return DesignTarget(modules, own and not modules, calls, beside, True, left)
+        return DesignTarget(modules, own and not modules, calls, beside, True)
     steps = [step.compute for step in read.steps if isinstance(step.compute, ElementwiseStep)]
     table = tuple(activation(name) for name in sorted(activation_names(), key=lambda name: name not in calls))
     named = [_named(TorchFunction(step.function)(_PROBES), (*modules, *table)) for step in steps]
     functions = _distinct([function for function in named if function is not None])
-    return DesignTarget(functions, None in named, (), beside, True, left)
+    return DesignTarget(functions, None in named, (), beside, True)
 
 
 def _read(model: nn.Module) -> Trace | None:

@@ -1,40 +1,29 @@
-"""Initialise the Linear and convolutional layers of a model in place, from an ensemble or a design."""
+"""Initialise a model in place, from an ensemble, a design, or the recipe of its architecture."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from freeness.advice import Design
 from freeness.errors import InputError
-from freeness.torch.kernels import Convolution, ConvolutionKind, WeightKind, check_kernel, drawn_weight
+from freeness.torch.architecture import start_of
+from freeness.torch.initialized import InitializedLayer, InitializedModel
+from freeness.torch.kernels import Convolution, ConvolutionKind, Drawn, WeightKind, check_kernel, drawn_weight
+from freeness.torch.piecewise import drawn_pieces
+from freeness.torch.recipes import StartRecipe, Subject
+from freeness.torch.rows import Rows
 from freeness.torch.swap import swap_activations_
+from freeness.torch.tensors import ModelTensor, cut, tensors_of
 
 _KINDS = ("haar", "gaussian", "identity")
 _NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
-
-
-@dataclass(frozen=True)
-class InitializedLayer:
-    """What one layer got.
-
-    Module path, ensemble ("unchanged" where only a branch scale was written, "activation" for a swapped one), σ_w as used (gain
-    included, branch scale not), gain, σ_b (0 without bias), kind of module, the factor of a residual branch, and a note.
-    """
-
-    name: str
-    ensemble: str
-    sigma_w: float
-    gain: float
-    sigma_b: float
-    kind: str = "Linear"
-    branch_scale: float = 1.0
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,6 +39,8 @@ class InitializeOptions:
         swap: put the design's activation in the place of the model's modules of the kind it was made from. A design that
             made an activation asks for True, or False where the model has it already.
         replaces: the kind of activation to replace, where it is not the one that the design is named for.
+        data: what the model takes, in any form that ``analyze`` takes, for a recipe that must see how it is wired; random inputs
+            of a shape that it takes where this is None.
     """
 
     convolution: ConvolutionKind = "delta"
@@ -58,6 +49,7 @@ class InitializeOptions:
     branch_scale: float | Literal["depth", "design"] = "depth"
     swap: bool | None = None
     replaces: str | None = None
+    data: object = None
 
     def __post_init__(self) -> None:
         if self.convolution not in ("delta", "fft"):
@@ -73,40 +65,45 @@ class InitializeOptions:
 
 def initialize_(
     model: nn.Module,
-    weights: WeightKind | Design = "haar",
+    weights: WeightKind | Design | StartRecipe | Literal["auto"] = "haar",
     sigma_w: float | None = None,
     sigma_b: float | None = None,
     generator: torch.Generator | None = None,
     options: InitializeOptions | None = None,
-) -> tuple[InitializedLayer, ...]:
-    """Overwrite weights and biases of every Linear and convolutional layer, first to last, the output layer included.
+) -> InitializedModel:
+    """Overwrite weights and biases of a model, first layer to last, the output layer included; every tensor is accounted for.
 
     "haar": W = σ_w·gain·Q, Q Haar-distributed on the (semi-)orthogonal matrices; "identity": ones on the diagonal
     instead of Q; gain = √(fan_out/fan_in) in layers that expand and 1 elsewhere, so that q = σ_w² q̂ + σ_b² holds in
     all of them (an expanding Q keeps ‖x‖ and would divide q by fan_out/fan_in). "gaussian": W_ij ~ N(0, σ_w²/fan_in),
     gain 1. Convolutions get these matrices in their centre tap (:func:`drawn_weight` tells the rest), "gaussian" in every
-    tap. Biases: N(0, σ_b²). A design brings ensemble, σ_w, σ_b, the first layer's gain, and on request its activation; gains
-    follow the model's real widths. Everything else is left as it is, and the state_dict keeps its keys. A single layer is a
-    model, too; :func:`drawn_weight` and :func:`haar_matrix` give the tensors alone.
+    tap. Gates of recurrent layers, and query, key and value of attention, are drawn one by one. Biases: N(0, σ_b²). A design
+    brings ensemble, σ_w, σ_b, the first layer's gain, and on request its activation; gains follow the model's real widths.
+
+    Ensembles and designs are written into Linear and convolutional layers of any groups, Conv1D of transformers, attention and
+    recurrent layers; tables of embeddings, tied ones too, normalisations and all other tensors are left. "auto" takes the recipe
+    of the model's architecture, which starts these as well: see ``freeness.torch.recipes``; or the design of a chain. Never
+    written: buffers, and what is frozen beside trained weights. Shared weights are drawn once. The state_dict keeps its keys.
 
     Drawn in float64 for float64 layers and in float32 for others, where Q is orthogonal to 2e-6. The global random state is
     neither read nor moved: without ``generator`` a fresh one with seed 0 is used, so two calls write the same weights.
     Pass ``torch.Generator().manual_seed(seed)`` for other draws.
 
     Args:
-        model: any module with at least one Linear or convolutional layer.
-        weights: the ensemble, or a design.
-        sigma_w: σ_w ≥ 0, 1 when left out; not with a design.
-        sigma_b: σ_b ≥ 0, 0 when left out; not with a design.
+        model: any module with at least one layer that can be drawn.
+        weights: the ensemble, a design, a recipe, or "auto".
+        sigma_w: σ_w ≥ 0, 1 when left out; of an ensemble only.
+        sigma_b: σ_b ≥ 0, 0 when left out; of an ensemble only.
         generator: source of randomness.
         options: convolutions, residual branches, activations.
 
     Returns:
-        One record a layer that was changed, in the order of ``model.named_modules()``; branch ends and activations last.
+        A row a tensor, drawn or left, with the reason; itself the sequence of one record a layer that was changed, in the order
+        of ``model.named_modules()``, branch ends and activations last.
 
     Raises:
-        InputError: an unknown ensemble, a negative σ, no such layer, or a weight that is computed, lazy or not
-            floating point; nothing is written then.
+        InputError: an unknown ensemble, a negative σ, no such layer, a model that no recipe is for, or a weight that is
+            computed, lazy or not floating point; nothing is written then.
 
     Source: Saxe, McClelland, Ganguli 2014 (orthogonal); Pennington, Schoenholz, Ganguli 2017 (isometry); Xiao et al. 2018
     (delta-orthogonal).
@@ -115,32 +112,58 @@ def initialize_(
         >>> model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2))
         >>> [record.gain for record in initialize_(model, "haar")]
         [1.4142135623730951, 1.0]
+        >>> [(row.name, row.how) for row in initialize_(nn.LSTM(4, 4)).drawn][:2]
+        [('weight_ih_l0', '1·Q'), ('weight_hh_l0', '1·Q')]
     """
     how = options or InitializeOptions()
+    generator = torch.Generator().manual_seed(0) if generator is None else generator
+    if isinstance(weights, StartRecipe) or weights == "auto":
+        if sigma_w is not None or sigma_b is not None or how.branch_ends:
+            raise InputError("expected a recipe alone, got σ or branch ends as well; the recipe sets them.")
+        found = start_of(model, weights if isinstance(weights, StartRecipe) else None, how.data)
+        if not isinstance(found, Design):
+            return _by_recipe(*found, generator)
+        weights = found
     design = weights if isinstance(weights, Design) else None
     kind, deviations = _ensemble(weights, sigma_w, sigma_b)
-    layers = _weight_layers(model)
+    rows = Rows(tensors_of(model))
+    layers = _layers(model, rows.tensors)
     ends = _branch_ends(model, how)
     _check_activation(design, how)
-    generator = torch.Generator().manual_seed(0) if generator is None else generator
     for _, layer in layers:
-        check_kernel(layer, kind, how.convolution, how.positions)
+        if isinstance(layer, nn.Linear | Convolution):
+            check_kernel(layer, kind, how.convolution, how.positions)
     swapped = _swapped(model, design, how)  # refuses before it changes anything, and no weight is written yet
     first = 1.0 if design is None else design.layers[0].sigma_w / design.sigma_w / _expansion(design)
-    records: list[InitializedLayer] = []
-    owners: dict[int, str] = {}
+    records = []
     for index, (name, layer) in enumerate(layers):
-        if id(layer.weight) in owners:
-            records.append(_shared(name, layer, owners[id(layer.weight)]))
-            continue
-        owners[id(layer.weight)] = name
-        found = drawn_weight(layer, kind, generator, how.convolution, how.positions)
-        gain = found.gain * (first if index == 0 else 1.0)
-        records.append(_write(name, layer, (kind, found.note), (*deviations, gain), found.weight, generator))
-    return (*_scaled(records, ends, how, design), *swapped)
+        one = _Drawer(rows, kind, (*deviations, first if index == 0 else 1.0), how, generator)
+        records.append(one.layer(name, layer))
+    done = _scaled(records, rows, ends, _scale(ends, how, design))
+    return InitializedModel((*done, *swapped), rows.all(), "design" if design is not None else kind)
 
 
-_Layer = nn.Linear | Convolution
+def _by_recipe(recipe: StartRecipe, subject: Subject, generator: torch.Generator) -> InitializedModel:
+    """Everything that a recipe says, tensor by tensor."""
+    rows, starts = Rows(subject.tensors), recipe.starts(subject)
+    layers: dict[str, InitializedLayer] = {}
+    modules = dict(subject.model.named_modules())
+    for tensor in subject.tensors:
+        start = starts.get(tensor.name)
+        if start is None or isinstance(start, str):
+            rows.leave(tensor, start or "")
+        elif (
+            rows.write(tensor, start.values(tensor, generator), start.how, start.reason)
+            and tensor.part.role == "matrix"
+        ):
+            scale = 1.0 if start.deviation is None else start.deviation * math.sqrt(tensor.part.fan_in)
+            sigma_w = scale if start.ensemble != "constant" else 0.0
+            kind = type(modules[tensor.module]).__name__
+            layers.setdefault(
+                tensor.module,
+                InitializedLayer(tensor.module, start.ensemble, sigma_w, 1.0, 0.0, kind, note=start.reason),
+            )
+    return InitializedModel(tuple(layers.values()), rows.all(), recipe.name, recipe.source)
 
 
 def _ensemble(
@@ -152,7 +175,7 @@ def _ensemble(
         return weights.weights, (weights.sigma_w, weights.sigma_b)
     if not isinstance(weights, str) or weights not in _KINDS:
         raise InputError(
-            f"expected weights among {', '.join(_KINDS)}, got {weights!r}; choose one of them, or pass a design."
+            f"expected weights among {', '.join(_KINDS)}, got {weights!r}; take one, or pass a design, a recipe or auto."
         )
     deviations = (1.0 if sigma_w is None else sigma_w, 0.0 if sigma_b is None else sigma_b)
     for name, value in zip(("sigma_w", "sigma_b"), deviations, strict=True):
@@ -168,28 +191,16 @@ def _expansion(design: Design) -> float:
     return math.sqrt(first.fan_out / first.fan_in) if expands else 1.0
 
 
-def _weight_layers(model: nn.Module) -> list[tuple[str, _Layer]]:
-    layers = [(name, module) for name, module in model.named_modules() if isinstance(module, (nn.Linear, Convolution))]
-    if not layers:
+def _layers(model: nn.Module, tensors: Iterable[ModelTensor]) -> list[tuple[str, nn.Module]]:
+    """The modules that hold matrices, shared ones too."""
+    names = (name for one in tensors if one.part.role == "matrix" or one.tied for name in (one.name, *one.also))
+    owners = {name.rpartition(".")[0] for name in names} - {one.module for one in tensors if one.part.role == "table"}
+    found = [(name, module) for name, module in model.named_modules() if name in owners]
+    if not found:
         raise InputError(
             "expected a model with at least one Linear or convolutional layer, got none; there is nothing to initialise."
         )
-    for name, layer in layers:
-        weight = layer._parameters.get("weight")
-        if weight is None or isinstance(weight, nn.UninitializedParameter):
-            raise InputError(
-                f"expected a plain weight in {name!r}, got a computed or lazy one; remove the parametrization or run "
-                f"the model once."
-            )
-        if not weight.is_floating_point():
-            raise InputError(
-                f"expected floating-point weights, got {weight.dtype} in {name!r}; convert the model by model.float()."
-            )
-        if weight.is_meta:
-            raise InputError(
-                f"expected weights with memory, got a meta tensor in {name!r}; materialise the model first."
-            )
-    return layers
+    return found
 
 
 def _branch_ends(model: nn.Module, how: InitializeOptions) -> list[tuple[str, nn.Module]]:
@@ -223,56 +234,94 @@ def _check_activation(design: Design | None, how: InitializeOptions) -> None:
         )
 
 
-def _write(
-    name: str,
-    layer: _Layer,
-    drawn: tuple[str, str],
-    numbers: tuple[float, float, float],
-    weight: Tensor,
-    generator: torch.Generator,
-) -> InitializedLayer:
-    """Weight times σ_w and gain, and biases, into the layer."""
-    sigma_w, sigma_b, gain = numbers
-    with torch.no_grad():
-        layer.weight.copy_(weight.mul_(sigma_w * gain))
-        if layer.bias is not None:
-            normal = torch.randn(layer.bias.shape, generator=generator, dtype=torch.float64, device=generator.device)
-            layer.bias.copy_(sigma_b * normal)
-    deviation = sigma_b if layer.bias is not None else 0.0
-    return InitializedLayer(name, drawn[0], sigma_w * gain, gain, deviation, type(layer).__name__, note=drawn[1])
+@dataclass(frozen=True)
+class _Drawer:
+    """Layers from an ensemble: kind, (σ_w, σ_b, extra gain), and where their rows go."""
+
+    rows: Rows
+    kind: WeightKind
+    numbers: tuple[float, float, float]
+    how: InitializeOptions
+    generator: torch.Generator
+
+    def layer(self, name: str, layer: nn.Module) -> InitializedLayer:
+        """All matrices and biases of a layer, of which another one may have drawn some."""
+        sigma_w, sigma_b, extra = self.numbers
+        own = [tensor for tensor in self.rows.tensors if tensor.module == name]
+        found = [(one, self._matrix(one, layer)) for one in own if one.part.role == "matrix" and not one.kept]
+        for tensor, drawn in found:
+            scale = sigma_w * drawn.gain * extra
+            reason = drawn.note or "a matrix"
+            self.rows.write(tensor, drawn.weight.mul_(scale), f"{scale:.4g}·{_SYMBOLS[self.kind]}", reason)
+        biases = [tensor for tensor in own if tensor.part.role == "bias"] if found or self._shares(name) else []
+        for tensor in biases:
+            self._bias(tensor, sigma_b)
+        kind, deviation = type(layer).__name__, sigma_b if biases else 0.0
+        if not found:
+            return InitializedLayer(name, "unchanged", 1.0, 1.0, deviation, kind, note=self._why(name))
+        (_, first), *_ = found
+        gain = first.gain * extra
+        return InitializedLayer(name, self.kind, sigma_w * gain, gain, deviation, kind, note=first.note)
+
+    def _matrix(self, tensor: ModelTensor, layer: nn.Module) -> Drawn:
+        plain = isinstance(layer, nn.Linear | Convolution) and len(tensor.part.pieces) == 1
+        if plain and isinstance(layer, nn.Linear | Convolution):
+            return drawn_weight(layer, self.kind, self.generator, self.how.convolution, self.how.positions)
+        return drawn_pieces(tensor, self.kind, self.generator)
+
+    def _bias(self, tensor: ModelTensor, sigma_b: float) -> None:
+        values = sigma_b * torch.randn(
+            tensor.shape, generator=self.generator, dtype=torch.float64, device=self.generator.device
+        )
+        part = tensor.part
+        for (_, piece), start in zip(cut(values, part), part.constant, strict=True):
+            if start is not None:
+                piece.fill_(start)
+        fixed = dict.fromkeys(
+            f"{name} {start:g}" for name, start in zip(part.pieces, part.constant, strict=True) if start
+        )
+        other = all(start == 0 for start in part.constant)
+        reason = "added to another bias, which is drawn" if other else ", ".join(["bias", *fixed])
+        self.rows.write(tensor, values, "0" if other or sigma_b == 0 else f"N(0, {sigma_b:.4g}²)", reason)
+
+    def _shared(self, name: str) -> ModelTensor | None:
+        names = [(one, other) for one in self.rows.tensors for other in (one.name, *one.also)]
+        return next((one for one, other in names if other.rpartition(".")[0] == name != one.module), None)
+
+    def _shares(self, name: str) -> bool:
+        return self._shared(name) is not None
+
+    def _why(self, name: str) -> str:
+        tensor = self._shared(name)
+        if tensor is None:
+            return next(one.kept for one in self.rows.tensors if one.module == name and one.part.role == "matrix")
+        if tensor.part.role == "table":
+            return f"shares the weight of {tensor.module!r}, a table of embeddings, which is left"
+        return f"shares the weight of {tensor.module!r}, which is initialised there"
 
 
-def _shared(name: str, layer: _Layer, owner: str) -> InitializedLayer:
-    note = f"shares the weight of {owner!r}, which is initialised there"
-    return InitializedLayer(name, "unchanged", 1.0, 1.0, 0.0, type(layer).__name__, note=note)
+_SYMBOLS = {"haar": "Q", "identity": "1", "gaussian": "N(0, 1/fan_in)"}
+
+
+def _scale(ends: list[tuple[str, nn.Module]], how: InitializeOptions, design: Design | None) -> float:
+    """The factor of the branch ends."""
+    if how.branch_scale == "depth":
+        return len(ends) ** -0.5 if ends else 1.0
+    if how.branch_scale == "design":
+        assert design is not None
+        return design.residual(len(ends)).scale if ends else 1.0
+    return float(how.branch_scale)
 
 
 def _scaled(
-    records: list[InitializedLayer],
-    ends: list[tuple[str, nn.Module]],
-    how: InitializeOptions,
-    design: Design | None,
+    records: list[InitializedLayer], rows: Rows, ends: list[tuple[str, nn.Module]], scale: float
 ) -> list[InitializedLayer]:
     """The records with branch scales, which are written into weights and biases of the branch ends."""
-    if not ends:
-        return records
-    if how.branch_scale == "depth":
-        scale = len(ends) ** -0.5
-    elif how.branch_scale == "design":
-        assert design is not None
-        scale = design.residual(len(ends)).scale
-    else:
-        scale = float(how.branch_scale)
     found = {record.name: record for record in records}
     for name, module in ends:
-        with torch.no_grad():
-            for parameter in (module._parameters["weight"], module._parameters.get("bias")):
-                if parameter is not None:
-                    parameter.mul_(scale)
+        rows.scale([module._parameters["weight"], module._parameters.get("bias")], scale)
         known = found.get(name, InitializedLayer(name, "unchanged", 1.0, 1.0, 0.0, type(module).__name__))
-        found[name] = InitializedLayer(
-            name, known.ensemble, known.sigma_w, known.gain, known.sigma_b, known.kind, scale, known.note
-        )
+        found[name] = replace(known, branch_scale=scale)
     return list(found.values())
 
 

@@ -59,7 +59,7 @@ def drawn_weight(
     dtype = torch.float64 if layer.weight.dtype == torch.float64 else torch.float32
     if isinstance(layer, nn.Linear):
         rows, columns = layer.out_features, layer.in_features
-        return Drawn(_matrix(kind, rows, columns, generator, dtype), _gain(kind, rows, columns), "")
+        return Drawn(drawn_matrix(kind, rows, columns, generator, dtype), gain_of(kind, rows, columns), "")
     check_kernel(layer, kind, convolution, positions)
     rows, columns = layer.out_channels // layer.groups, layer.in_channels // layer.groups
     taps = tuple(layer.kernel_size)
@@ -75,24 +75,30 @@ def drawn_weight(
         return Drawn(_blocks(layer, found), 1.0, "")
     if kind == "haar" and convolution == "fft":
         found = [haar_spectrum(rows, columns, taps, generator) for _ in range(layer.groups)]
-        return Drawn(_blocks(layer, found), _gain(kind, rows, columns), "orthogonal at every frequency of the circle")
+        return Drawn(_blocks(layer, found), gain_of(kind, rows, columns), "orthogonal at every frequency of the circle")
     centre = tuple((size - 1) // 2 for size in taps)
     blocks = []
     for _ in range(layer.groups):
         block = torch.zeros(rows, columns, *taps, dtype=dtype, device=generator.device)
-        block[(slice(None), slice(None), *centre)] = _matrix(kind, rows, columns, generator, dtype)
+        block[(slice(None), slice(None), *centre)] = drawn_matrix(kind, rows, columns, generator, dtype)
         blocks.append(block)
     name = "delta-orthogonal" if kind == "haar" else "identity in the centre tap"
     skipped = f"; reads one position in {strides}" if strides > 1 else ""
-    return Drawn(_blocks(layer, blocks), _gain(kind, rows, columns), (name if math.prod(taps) > 1 else "") + skipped)
+    return Drawn(_blocks(layer, blocks), gain_of(kind, rows, columns), (name if math.prod(taps) > 1 else "") + skipped)
 
 
-def _gain(kind: WeightKind, rows: int, columns: int) -> float:
-    """√(rows/columns) where an orthogonal matrix expands, which would make q smaller by that square."""
+def gain_of(kind: WeightKind, rows: int, columns: int) -> float:
+    """√(rows/columns) where an orthogonal matrix expands, which would make q smaller by that square; 1 elsewhere.
+
+    Example:
+        >>> gain_of("haar", 8, 2), gain_of("gaussian", 8, 2)
+        (2.0, 1.0)
+    """
     return math.sqrt(rows / columns) if kind != "gaussian" and rows > columns else 1.0
 
 
-def _matrix(kind: WeightKind, rows: int, columns: int, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+def drawn_matrix(kind: WeightKind, rows: int, columns: int, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+    """Q, ones on the diagonal, or N(0, 1/columns) in every entry."""
     if kind == "haar":
         return haar_matrix(rows, columns, generator, dtype)
     if kind == "identity":
@@ -140,7 +146,7 @@ def _patch_weight(layer: Convolution, generator: torch.Generator, dtype: torch.d
             matrix = haar_matrix(rows, columns * count, generator, dtype)
         blocks.append(matrix.reshape(rows, columns, *taps))
     sides = (rows * count, columns) if layer.transposed else (rows, columns * count)
-    return Drawn(_blocks(layer, blocks), _gain("haar", *sides), "semi-orthogonal on patches that do not overlap")
+    return Drawn(_blocks(layer, blocks), gain_of("haar", *sides), "semi-orthogonal on patches that do not overlap")
 
 
 def check_kernel(

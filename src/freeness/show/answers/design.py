@@ -147,4 +147,5 @@ def _(record: Design) -> dict[str, Any]:
         "applied": [],
         "applied_to_a_chain": None,
         "applied_notes": [],
+        "applied_tensors": [],
     }

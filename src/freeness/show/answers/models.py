@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from freeness.show.answer import Answer, Part, Section, Sentence, Table, answer_of
+from freeness.advice import LayerTable
+from freeness.show.answer import Answer, Part, Section, Sentence, Table, answer_of, number
 from freeness.show.answers.design import GAINS, span
 from freeness.show.json_values import document_of
-from freeness.torch import AppliedDesign, InitializedLayer, Kind
+from freeness.torch import AppliedDesign, AppliedRecipe, InitializedLayer, InitializedModel, InitializedTensor, Kind
 
 _NAMES = 4  # of layers in one note
 _THEORY = {"spectra": "spectra, kernels", "kernels": "kernels", "none": "–"}
@@ -49,6 +51,60 @@ def _named(layers: tuple[InitializedLayer, ...], note: str) -> str:
     return f"{', '.join(names[:_NAMES])}{', …' if len(names) > _NAMES else ''}"
 
 
+@answer_of.register
+def _(record: InitializedModel) -> Answer:
+    source = (Sentence(f"Source: {record.source}."),) if record.source else ()
+    title = f"Start: {record.start}"
+    return Answer(title, (Section("", source), tensors_section(record)))
+
+
+@answer_of.register
+def _(record: AppliedRecipe) -> Answer:
+    """Every tensor, and what the start does to signals and gradients."""
+    found = answer_of(record.start)
+    if record.before is None or record.after is None:
+        said = Sentence("No inputs were found that the model takes: nothing was measured.", "point")
+        return Answer(found.title, (*found.sections, Section("Before and after", (said,))))
+    table = _before_and_after(record.before, record.after)
+    said = Sentence("The loss is a random linear function of the outputs, the same before and after.")
+    return Answer(found.title, (*found.sections, Section("Before and after", (table, said))))
+
+
+def tensors_section(record: InitializedModel) -> Section:
+    """Every tensor, drawn or left; its other names beside the first.
+
+    Args:
+        record: what initialising did.
+    """
+    title = f"Tensors: {len(record.drawn)} drawn, {len(record.left)} left"
+    return Section(title, (Table(("tensor", "shape", "start", "why"), tuple(map(_tensor_row, record.tensors))),))
+
+
+def _tensor_row(row: InitializedTensor) -> tuple[str, str, str, str]:
+    name = " = ".join((row.name, *row.also))
+    return name, "×".join(map(str, row.shape)) or "1", row.how if row.drawn else "left", row.reason
+
+
+def _before_and_after(before: LayerTable, after: LayerTable) -> Table:
+    rows = (
+        ("mean square of the outputs", lambda table: table.modules[-1].signal),
+        ("squared gradient, behind the first layer over in front of the last", _body_growth),
+        ("largest branch over its skip", _largest_branch),
+        ("squared gradient of all weights", lambda table: sum(row.gradient for row in table.modules)),
+    )
+    values = tuple((label, number(value(before)), number(value(after))) for label, value in rows)
+    return Table(("", "before", "after"), values, ("before", "after"))
+
+
+def _body_growth(table: LayerTable) -> float | None:
+    """Of the gradient from the last layer but one back to the first: a last layer that is small by intention is left out."""
+    return replace(table, modules=table.modules[:-1]).gradient_growth
+
+
+def _largest_branch(table: LayerTable) -> float | None:
+    return max((row.branch_over_skip for row in table.sums), default=None)
+
+
 def kinds_answer(kinds: Iterable[Kind]) -> Answer:
     """The support matrix: what of torch is covered by theory and measured.
 
@@ -71,4 +127,27 @@ def _(record: AppliedDesign) -> dict[str, Any]:
         "applied": [{name: getattr(layer, name) for name in names} for layer in record.layers],
         "applied_to_a_chain": record.chain if record.layers else None,
         "applied_notes": record.notes,
+        "applied_tensors": document_of(record.start)["tensors"],
+    }
+
+
+@document_of.register
+def _(record: InitializedModel) -> dict[str, Any]:
+    names = ("name", "also", "shape", "drawn", "how", "reason")
+    rows = [{name: getattr(row, name) for name in names} for row in record.tensors]
+    return {"start": record.start, "source": record.source, "tensors": rows}
+
+
+@document_of.register
+def _(record: AppliedRecipe) -> dict[str, Any]:
+    tables = {"before": record.before, "after": record.after}
+    return document_of(record.start) | {key: None if one is None else _measured(one) for key, one in tables.items()}
+
+
+def _measured(table: LayerTable) -> dict[str, Any]:
+    return {
+        "outputs": table.modules[-1].signal,
+        "gradient_growth": _body_growth(table),
+        "largest_branch_over_skip": _largest_branch(table),
+        "squared_gradient": sum(row.gradient for row in table.modules),
     }

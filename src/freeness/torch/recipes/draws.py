@@ -1,0 +1,95 @@
+"""The draws that recipes are made of."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from freeness.torch.piecewise import filled
+from freeness.torch.recipes.recipe import Start
+from freeness.torch.sampling import haar_matrix
+from freeness.torch.tensors import ModelTensor, cut
+
+
+def gaussian(deviation: float, reason: str, formula: str = "") -> Start:
+    """N(0, σ²) in every entry; 0 in the row of a table that stands for nothing.
+
+    Args:
+        deviation: σ.
+        reason: why.
+        formula: of the deviation, where it has one.
+    """
+
+    def values(tensor: ModelTensor, generator: torch.Generator) -> Tensor:
+        drawn = deviation * torch.randn(tensor.shape, generator=generator, device=generator.device)
+        if tensor.part.padding is not None:
+            drawn[tensor.part.padding] = 0
+        return drawn
+
+    shown = f"N(0, σ²), σ = {deviation:.4g}{f' = {formula}' if formula else ''}"
+    return Start(shown, reason, values, "gaussian", deviation)
+
+
+def he(tensor: ModelTensor, reason: str, factor: float = 1.0) -> Start:
+    """N(0, 2/fan_in), the variance that keeps q through rectifiers (He et al. 2015, eq. 10), times a factor.
+
+    Args:
+        tensor: a matrix; the fan_in of a group counts.
+        reason: why.
+        factor: of the deviation.
+    """
+    formula = "√(2/fan_in)" + (f" · {factor:.4g}" if factor != 1 else "")
+    return gaussian(factor * math.sqrt(2 / tensor.part.fan_in), reason, formula)
+
+
+def glorot(tensor: ModelTensor, reason: str) -> Start:
+    """N(0, 2/(fan_in + fan_out)) of each piece (Glorot, Bengio 2010).
+
+    Args:
+        tensor: a matrix.
+        reason: why.
+    """
+    sizes = tensor.part.fan_in + tensor.part.fan_out
+    return gaussian(math.sqrt(2 / sizes), reason, "√(2/(fan_in + fan_out))")
+
+
+def constant(value: float, reason: str) -> Start:
+    """The same number in every entry.
+
+    Args:
+        value: the number.
+        reason: why.
+    """
+    return Start(f"{value:g}", reason, lambda tensor, generator: torch.full(tensor.shape, float(value)))
+
+
+def pieces(reason: str) -> Start:
+    """0 in every piece of a bias, but where the kind of module says otherwise.
+
+    Args:
+        reason: why.
+    """
+
+    def values(tensor: ModelTensor, generator: torch.Generator) -> Tensor:
+        found = torch.zeros(tensor.shape)
+        for (_, piece), start in zip(cut(found, tensor.part), tensor.part.constant, strict=True):
+            piece.fill_(start or 0.0)
+        return found
+
+    return Start("0", reason, values)
+
+
+def orthogonal(reason: str) -> Start:
+    """A Haar-distributed (semi-)orthogonal matrix for every piece.
+
+    Args:
+        reason: why.
+    """
+
+    def values(tensor: ModelTensor, generator: torch.Generator) -> Tensor:
+        dtype = torch.float64 if tensor.value.dtype == torch.float64 else torch.float32
+        return filled(tensor, lambda rows, columns: haar_matrix(rows, columns, generator, dtype))
+
+    return Start("Haar, piece by piece", reason, values, "haar")
