@@ -150,6 +150,16 @@ def test_a_tied_table_is_left_by_an_ensemble_under_all_of_its_names() -> None:
     assert [(one.name, one.ensemble) for one in found] == [("inner", "haar"), ("head", "unchanged")]
 
 
+def test_a_table_that_two_embeddings_share_is_no_matrix() -> None:
+    first, second, head = nn.Embedding(9, 4), nn.Embedding(9, 4), nn.Linear(4, 9)
+    second.weight = first.weight
+    found = initialize_(nn.ModuleList([first, second, head]))
+    assert [one.name for one in found] == ["2"] and "looked up" in found.tensor("1.weight").reason
+    head.weight = first.weight
+    found = initialize_(nn.ModuleList([first, second, head]))
+    assert [one.name for one in found] == ["2"] and "matrix as well" in found.tensor("1.weight").reason
+
+
 class Adapted(nn.Module):
     """A frozen layer with a low-rank addition that starts at 0, and a layer of its own."""
 

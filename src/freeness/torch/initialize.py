@@ -194,8 +194,9 @@ def _expansion(design: Design) -> float:
 def _layers(model: nn.Module, tensors: Iterable[ModelTensor]) -> list[tuple[str, nn.Module]]:
     """The modules that hold matrices, shared ones too."""
     names = (name for one in tensors if one.part.role == "matrix" or one.tied for name in (one.name, *one.also))
-    owners = {name.rpartition(".")[0] for name in names} - {one.module for one in tensors if one.part.role == "table"}
-    found = [(name, module) for name, module in model.named_modules() if name in owners]
+    owners = {name.rpartition(".")[0] for name in names}
+    tables = (nn.Embedding, nn.EmbeddingBag)
+    found = [(n, module) for n, module in model.named_modules() if n in owners and not isinstance(module, tables)]
     if not found:
         raise InputError(
             "expected a model with at least one Linear or convolutional layer, got none; there is nothing to initialise."

@@ -19,6 +19,7 @@ class ModelTensor:
 
     ``name``: the first of its names in ``state_dict``, ``also``: the others, under which it is shared; ``module``: whose it is;
     ``part``: what it is for, that of a table where any of its owners is one. ``kept``: why it is never written, or "".
+    ``tied``: whether a table is a matrix as well, as in language models whose last layer is their embedding.
     """
 
     name: str
@@ -27,16 +28,12 @@ class ModelTensor:
     part: TensorPart
     also: tuple[str, ...] = ()
     kept: str = ""
+    tied: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Of the tensor."""
         return tuple(self.value.shape)
-
-    @property
-    def tied(self) -> bool:
-        """Whether a table is a matrix as well, as in language models whose last layer is their embedding."""
-        return self.part.role == "table" and bool(self.also)
 
 
 def tensors_of(model: nn.Module) -> tuple[ModelTensor, ...]:
@@ -85,6 +82,7 @@ def tensors_of(model: nn.Module) -> tuple[ModelTensor, ...]:
 def _tensor(names: list[str], owners: list[tuple[str, Tensor, TensorPart]], fresh: set[str] | None) -> ModelTensor:
     """One of a model of which a part is frozen, where ``fresh`` are the modules with a matrix that is not."""
     module, value, part = next((one for one in owners if one[2].role == "table"), owners[0])
+    tied = part.role == "table" and any(other.role == "matrix" for _, _, other in owners)
     kept = ""
     if fresh is not None and not value.requires_grad:
         kept = "frozen: it does not require a gradient"
@@ -92,7 +90,7 @@ def _tensor(names: list[str], owners: list[tuple[str, Tensor, TensorPart]], fres
         kept = "0 beside frozen weights, as the second factor of an adapter starts (Hu et al. 2021)"
     elif fresh is not None and part.role not in ("matrix", "table") and module not in fresh:
         kept = "tuned beside frozen weights, from where it is"
-    return ModelTensor(names[0], value, module, part, tuple(names[1:]), kept)
+    return ModelTensor(names[0], value, module, part, tuple(names[1:]), kept, tied)
 
 
 def _check_computed(name: str, module: nn.Module, parts: dict[str, TensorPart]) -> None:
