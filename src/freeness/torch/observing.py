@@ -194,8 +194,8 @@ def observe(model: nn.Module, loss: Callable[[], Tensor], *, training: bool | No
         _check(value)
         edges = [call.edge for call in calls if call.edge is not None]
         found = torch.autograd.grad(value, [*parameters.values(), *edges], allow_unused=True)
-    gradients = dict(zip(parameters, found, strict=False))
-    behind = dict(zip(map(id, edges), found[len(parameters) :], strict=True))
+    gradients: dict[str, Tensor | None] = dict(zip(parameters, found, strict=False))
+    behind: dict[int, Tensor | None] = dict(zip(map(id, edges), found[len(parameters) :], strict=True))
     rows = _rows(model, parameters, gradients, calls, behind)
     bad = next((call.name for call in calls if not math.isfinite(call.square)), None)
     return LayerTable(
