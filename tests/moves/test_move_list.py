@@ -86,6 +86,24 @@ def test_equal_factors_are_gathered_without_a_change():
     assert gathered.cdf(x) == pytest.approx(single.cdf(x), abs=1e-10)
 
 
+@pytest.mark.parametrize("depth", [200, 1000])
+def test_first_layers_below_rounding_change_nothing_however_deep(depth):
+    """The last 60 layers weigh their start 1e-47 and are solved whole; of more, the first would underflow in the curve."""
+    layer = (Multiply(Projection(0.5)), Multiply(MarchenkoPastur(1.0)), Scale(1 / 3), Shift(1.0))
+    long, short = MoveList(100.0, depth * layer), MoveList(1.2, 60 * layer)
+    law, last, x = law_after(long), law_after(short), np.array([1.05, 1.2, 1.5, 2.0])
+    assert law.hull == pytest.approx(last.hull, rel=1e-12)
+    assert upper_end_after(long) == pytest.approx(last.hull[1], rel=1e-7)
+    assert law.cdf(x) == pytest.approx(last.cdf(x), abs=1e-10)
+    assert (law.mean, law.variance) == pytest.approx(mean_variance_after(long), rel=1e-12)
+
+
+@pytest.mark.parametrize("last", [(), (Shift(-1e-50),), (Shift(0.0),)])
+def test_a_small_law_to_which_nothing_greater_is_added_is_kept(last):
+    listed = MoveList(1.0, (Multiply(Projection(0.5)), Shift(1.0), *times(MarchenkoPastur(0.5)), Scale(1e-90), *last))
+    assert law_after(listed).variance == pytest.approx(mean_variance_after(listed).variance, rel=1e-12, abs=0)
+
+
 def test_the_walk_is_the_curve_of_the_law():
     listed = MoveList(1.3, (*times(FACTORS[4]), Resize(0.7), Shift(0.4), Multiply(MarchenkoPastur(0.5)), Scale(2.0)))
     u = np.array([0.05, 0.01, 1e-4])

@@ -7,6 +7,7 @@ from functools import singledispatch
 from math import prod
 
 from freeness.laws import CauchyCurve, CurveLaw, FussCatalan, Law, MarchenkoPastur, PointMass
+from freeness.moves.drowned import without_drowned
 from freeness.moves.move import Move, Resize, Scale, Shift
 from freeness.moves.move_list import MoveList
 from freeness.moves.moved_curve import moved
@@ -20,13 +21,15 @@ def law_after(listed: MoveList) -> Law:
     """The law behind the moves, in its simplest form.
 
     Factors between which nothing is added and no dimension changes commute: n square Gaussian matrices are one law
-    (Fuss–Catalan), and of the others the most frequent one is the base, as a real power that brings one unknown.
+    (Fuss–Catalan), and of the others the most frequent one is the base, as a real power that brings one unknown. What the last
+    shift drowns is left out (:func:`without_drowned`).
 
     Example:
         >>> from freeness.laws import Projection
         >>> law_after(MoveList(1.0, (Multiply(Projection(0.5)), Scale(3.0), Shift(1.0)))).hull
         (1.0, 4.0)
     """
+    listed = without_drowned(listed)
     law: Law = PointMass(listed.start)
     run: list[Multiply | Scale] = []
     for move in listed.moves:
@@ -66,8 +69,9 @@ def _gathered(factors: Sequence[Law], first: bool) -> list[Law]:
     groups: dict[int, list[Law]] = {}
     for factor in factors:
         groups.setdefault(id(_WISHART) if factor == _WISHART else id(factor), []).append(factor)
-    square = len(groups.pop(id(_WISHART), ()))
+    wishart = groups.pop(id(_WISHART), [])
+    square = [FussCatalan(len(wishart))] if len(wishart) > 1 else wishart  # of one, S is rational: no power is taken
     ranked = sorted(groups.values(), key=len, reverse=True)
     if ranked and first and len(ranked[0]) > 1 and isinstance(ranked[0][0].curve, CauchyCurve):
         ranked[0] = [free_power(ranked[0][0], len(ranked[0]), "product")]
-    return [*(factor for equal in ranked for factor in equal), *([FussCatalan(square)] if square else [])]
+    return [*(factor for equal in ranked for factor in equal), *square]

@@ -13,6 +13,7 @@ import numpy as np
 
 from freeness.errors import InputError
 from freeness.laws import AtomicLaw, GaussianPushforward, Law
+from freeness.moves.drowned import without_drowned
 from freeness.moves.move import Move, Resize, Scale, Shift
 from freeness.moves.move_list import MoveList
 from freeness.moves.multiply import Multiply
@@ -40,6 +41,7 @@ def end_of_walk(listed: MoveList) -> float:
         >>> round(end_of_walk(MoveList(1.0, (Multiply(MarchenkoPastur(1.0)),))), 7)
         4.0
     """
+    listed = without_drowned(listed)
     steps = steps_of(listed.moves)
 
     def z_of(logs: np.ndarray) -> np.ndarray:
