@@ -164,7 +164,8 @@ def _summed(a: Transform | None, b: Transform | None, g: np.ndarray, u: np.ndarr
 def _seen(at: Branches, values: Callable[[np.ndarray], list[np.ndarray]]) -> list[np.ndarray]:
     """Values (k, n) at the points, those of the lower half-plane by reflection."""
     points, upper = at.x[0], at.upper
-    found = values(np.where(upper, points, points.conj()).ravel())
+    mirrored = np.real(points) + 1j * np.abs(np.imag(points))  # real points from above: a -0j would be the other side of a cut
+    found = values(mirrored.ravel())
     return [np.where(upper, v, v.conj()) for v in (v.reshape(points.shape) for v in found)]
 
 
