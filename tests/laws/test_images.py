@@ -255,3 +255,13 @@ def test_transforms_of_an_image_are_integrals_over_the_law_before(name, solved):
     assert du == pytest.approx(-(kernel**2) @ (image(x) * mass), **tolerance)
     logs = np.log(z[:, None] - image(x)) @ mass
     assert law.potential(z) == pytest.approx(logs, **tolerance)
+
+
+def test_the_square_of_a_law_beside_0_is_smooth_at_0():
+    """G(0) = -E x⁻², G'(0) = -E x⁻⁴, to be met where √z is all rounding."""
+    law = Uniform(0.5, 2.0)
+    x = np.linspace(0.5, 2.0, 200_001)
+    exact = [-np.trapezoid(x**-power, x) / 1.5 for power in (2, 4)]
+    (g, dg), _ = Square(law).transforms(np.array([1e-30 + 0j, 1e-20j, -1e-15 + 0j, 1e-12 - 1e-12j]))
+    np.testing.assert_allclose(g, exact[0], rtol=1e-9)
+    np.testing.assert_allclose(dg, exact[1], rtol=1e-4)

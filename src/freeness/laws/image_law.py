@@ -112,7 +112,12 @@ class ImageLaw(TransformLaw):
             (_summed(a, b, g, u), _summed(a, b, at.x[1] * dg, at.x[1] * du) + _summed(_slope(a), _slope(b), g, u))
             for a, b in ((at.alpha, at.beta), (at.gamma, at.delta))
         )
-        return found if np.iscomplexobj(z) else tuple((np.real(a), np.real(b)) for a, b in found)  # type: ignore[return-value]
+        if not np.iscomplexobj(z):
+            return tuple((np.real(a), np.real(b)) for a, b in found)  # type: ignore[return-value]
+        g = found[0][0]
+        on_axis = g.imag == 0
+        g.imag[on_axis] = np.where(z.imag[on_axis] < 0, 0.0, -0.0)  # Im G ≤ -0 above the axis: roots of it begin there
+        return found  # type: ignore[return-value]
 
     def potential(self, z: np.ndarray) -> np.ndarray:
         """∫ log(z - x) dμ."""
@@ -164,7 +169,9 @@ def _summed(a: Transform | None, b: Transform | None, g: np.ndarray, u: np.ndarr
 def _seen(at: Branches, values: Callable[[np.ndarray], list[np.ndarray]]) -> list[np.ndarray]:
     """Values (k, n) at the points, those of the lower half-plane by reflection."""
     points, upper = at.x[0], at.upper
-    mirrored = np.real(points) + 1j * np.abs(np.imag(points))  # real points from above: a -0j would be the other side of a cut
+    mirrored = np.real(points) + 1j * np.abs(
+        np.imag(points)
+    )  # real points from above: a -0j would be the other side of a cut
     found = values(mirrored.ravel())
     return [np.where(upper, v, v.conj()) for v in (v.reshape(points.shape) for v in found)]
 

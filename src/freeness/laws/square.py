@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from freeness.laws.curve import Transform
 from freeness.laws.image_law import Branches, ImageLaw
 from freeness.laws.law import Boundary, Law, require_laws
+
+_NEAR = 1e-7  # of the gap of X² at 0: a tangent there is right to its square, and its slope to a few millionths
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,17 @@ class Square(ImageLaw):
         s, sign = np.sqrt(z.astype(complex)), np.array([[1.0], [-1.0]])
         half = np.full((2, z.size), 0.5)
         return Branches((sign * s, sign / (2 * s)), (sign / (2 * s), -sign / (4 * s * z)), delta=(half, 0 * half))
+
+    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
+        """As of any image; where 0 lies beside the support of X, by a tangent there: differences over √z would lose digits."""
+        (g, dg), (u, du) = super().transforms(z)
+        low, high = self.law.hull
+        floor = _NEAR * max(low, -high, 0.0) ** 2
+        near = np.abs(z) < floor
+        if near.any():
+            (g0, dg0), (_, du0) = super().transforms(np.full(near.sum(), floor, dtype=z.dtype))
+            g[near], dg[near], du[near] = g0 + dg0 * (z[near] - floor), dg0, du0
+        return (g, dg), (u, du)
 
     def gained(self, z: np.ndarray) -> complex:
         """log(z - x²) = log(√z - x) + log(-√z - x) + iπ, the second from below."""
