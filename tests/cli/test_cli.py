@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 from typer.testing import CliRunner
 
-import freeness.torch.demo
+import freeness.torch
 from freeness.advice import FreenessOutcome
 from freeness.advice.progress import Progress
 from freeness.cli import app
@@ -76,7 +76,7 @@ def demo(monkeypatch, analyses):
                 raise outcome
             return outcome
 
-        monkeypatch.setattr(freeness.torch.demo, "demo_analyses", stand_in)
+        monkeypatch.setattr(freeness.torch, "demo_analyses", stand_in)
 
     return install
 
