@@ -161,7 +161,7 @@ def test_what_cannot_be_analysed_is_one_sentence(file: Path, factory: str, words
     ("factory", "words"),
     [
         ("constant", "the outputs do not depend on the parameters"),
-        ("opaque", "got RuntimeError (In order to use an autograd.Function"),
+        ("opaque", "got NotImplementedError (You must implement"),
     ],
 )
 def test_models_without_a_learning_rate_are_measured_and_told_why(file: Path, factory: str, words: str) -> None:
