@@ -28,6 +28,9 @@ _FARTHEST = 600.0  # e^600 is still finite
 _OFTEN = 200.0  # far enough for most laws
 _ZOOM = 33
 _ZOOMS = 12
+_PLACED = (
+    1e-9  # of the mean, by which rounding may put a point on the other side of it: a law may be nearly a point mass
+)
 _SHARP = 1e-9  # in the log of the parameter: the critical value is then exact to rounding, being a minimum
 
 
@@ -59,7 +62,7 @@ def walk_end(curve: SpectralCurve, side: Side, quantity: Quantity) -> WalkEnd:
     grid, point = _scanned(curve, side, quantity)
     last = 0
     for _ in range(_ZOOMS):
-        rising = _outside(point, side, quantity)
+        rising = _outside(curve, point, side, quantity)
         last = len(grid) - 1 if rising.all() else max(int(np.argmin(rising)) - 1, 0)
         if not rising[0]:
             return WalkEnd(np.nan, np.nan)
@@ -70,10 +73,14 @@ def walk_end(curve: SpectralCurve, side: Side, quantity: Quantity) -> WalkEnd:
     return WalkEnd(float(point.z.value[last]), float(grid[last]))
 
 
-def _outside(point: CurvePoint, side: Side, quantity: Quantity) -> np.ndarray:
-    """Which points of the real axis lie outside: z rises at every stage, and g or u has the sign of the side."""
+def _outside(curve: SpectralCurve, point: CurvePoint, side: Side, quantity: Quantity) -> np.ndarray:
+    """Which points of the real axis lie outside: z rises at every stage and lies on its side of the mean, as g or u has its sign.
+
+    (Where rounding is all of 1 + u, at a hard edge at 0, only the place of z tells a point from one of the curve.)
+    """
     value = (point.g if quantity == "g" else point.u).value
-    return (point.margin > 0) & ((side * value > 0) | np.isinf(value))
+    placed = side * (point.z.value - curve.mean) >= -_PLACED * abs(curve.mean)
+    return (point.margin > 0) & placed & ((side * value > 0) | np.isinf(value))
 
 
 def _scanned(curve: SpectralCurve, side: Side, quantity: Quantity) -> tuple[np.ndarray, CurvePoint]:
@@ -84,7 +91,7 @@ def _scanned(curve: SpectralCurve, side: Side, quantity: Quantity) -> tuple[np.n
     grid = np.unique(np.concatenate([_SCAN, _FINE, zero + _FINE, far, [max(start, _SCAN[-1])]]))[::-1]
     point = outside_point(curve, grid, side)
     for _ in range(_REFINEMENTS):
-        outside = _outside(point, side, quantity)
+        outside = _outside(curve, point, side, quantity)
         count = len(grid) if outside.all() else int(np.argmin(outside))
         if count < 2:
             break
