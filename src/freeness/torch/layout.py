@@ -41,7 +41,7 @@ def whole(axis: Axis, size: int) -> tuple[AxisPart, ...]:
 
     Example:
         >>> whole("channels", 4), whole("positions", 1)
-        ((Atom(axis='channels', size=4, stride=1),), ())
+        ((AxisPart(axis='channels', size=4, stride=1),), ())
     """
     return (AxisPart(axis, size),) if size > 1 or axis == "samples" else ()
 
@@ -101,7 +101,7 @@ def reshaped(dims: Dims, sizes: Sequence[int]) -> Dims:
     Example:
         >>> image = (whole("samples", 1), whole("channels", 3), (AxisPart("positions", 4, 4),), (AxisPart("positions", 4),))
         >>> reshaped(image, (1, 3, 16))[2]
-        (Atom(axis='positions', size=16, stride=1),)
+        (AxisPart(axis='positions', size=16, stride=1),)
     """
     waiting = [atom for atoms in dims for atom in atoms]
     found: list[tuple[AxisPart, ...]] = []
