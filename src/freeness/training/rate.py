@@ -19,8 +19,8 @@ class LayerRate(NamedTuple):
 class Rate:
     """The learning rate of one loss, optimiser and batch.
 
-    ``recommended`` is to start from; from ``low`` to ``high`` the best rate lay in 9 of 10 of the networks that they were read off
-    (None where nobody looked).
+    ``recommended`` is to start from; from ``low`` to ``high`` the best rate lay in 9 of 10 of the networks they were read
+    off (None where nobody looked).
     ``bound`` is where training that is linearised at the start stops contracting, by ``sharpness``, λ_max of the batch GGN
     (preconditioned for adam), and ``sharpness_error``, its error. ``reason`` says how they follow, ``evidence`` what the
     recommendation rests on, ``assumptions`` what a prediction does; ``formula`` is its leading terms.
