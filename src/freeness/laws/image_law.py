@@ -114,10 +114,11 @@ class ImageLaw(TransformLaw):
         )
         if not np.iscomplexobj(z):
             return tuple((np.real(a), np.real(b)) for a, b in found)  # type: ignore[return-value]
-        g = found[0][0]
-        on_axis = g.imag == 0
-        g.imag[on_axis] = np.where(z.imag[on_axis] < 0, 0.0, -0.0)  # Im G ≤ -0 above the axis: roots of it begin there
-        return found  # type: ignore[return-value]
+        (g, dg), second = found
+        above = np.where(np.imag(z) < 0, 0.0, -0.0)  # Im G ≤ -0 above the axis: roots of it begin there
+        signed = np.empty_like(g)
+        signed.real, signed.imag = np.real(g), np.where(np.imag(g) == 0, above, np.imag(g))  # a sum would lose the sign of 0
+        return (signed, dg), second
 
     def potential(self, z: np.ndarray) -> np.ndarray:
         """∫ log(z - x) dμ."""
