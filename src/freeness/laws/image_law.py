@@ -117,7 +117,8 @@ class ImageLaw(TransformLaw):
         (g, dg), second = found
         above = np.where(np.imag(z) < 0, 0.0, -0.0)  # Im G ≤ -0 above the axis: roots of it begin there
         signed = np.empty_like(g)
-        signed.real, signed.imag = np.real(g), np.where(np.imag(g) == 0, above, np.imag(g))  # a sum would lose the sign of 0
+        signed.real = np.real(g)
+        signed.imag = np.where(np.imag(g) == 0, above, np.imag(g))  # a sum would lose the sign of 0
         return (signed, dg), second
 
     def potential(self, z: np.ndarray) -> np.ndarray:
