@@ -309,18 +309,18 @@ def test_a_recipe_of_your_own_is_one_class() -> None:
         source = "nobody"
 
         def fits(self, subject: Subject) -> bool:
-            return subject.has(nn.Bilinear)
+            return isinstance(subject.model, Model)
 
         def starts(self, subject: Subject) -> dict[str, Start | str]:
-            return {"bilinear.weight": constant(1, "as I like it"), "bilinear.bias": "I do not care"}
+            return {"table": constant(1, "as I like it"), "offset": "I do not care"}
 
     class Model(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.bilinear = nn.Bilinear(2, 2, 2)
+            self.table, self.offset = nn.Parameter(torch.zeros(2, 2)), nn.Parameter(torch.zeros(2))
 
         def forward(self, x: Tensor) -> Tensor:
-            return self.bilinear(x, x)
+            return x @ self.table + self.offset
 
     model, x = Model(), torch.randn(2, 2, generator=seeded(0))
     options = InitializeOptions(data=x)
@@ -329,8 +329,8 @@ def test_a_recipe_of_your_own_is_one_class() -> None:
     register_recipe(Ones())
     assert recipes()[0].name == "all ones"
     found = initialize_(model, "auto", options=options)
-    assert found.start == "all ones" and bool((model.bilinear.weight == 1).all())
-    assert found.tensor("bilinear.bias").reason == "I do not care" and fitting_recipe is not None
+    assert found.start == "all ones" and bool((model.table == 1).all())
+    assert found.tensor("offset").reason == "I do not care" and fitting_recipe is not None
 
 
 def test_a_recipe_sets_everything_itself() -> None:

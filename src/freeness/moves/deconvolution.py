@@ -177,7 +177,10 @@ def _check_moments(total: Law, part: Law) -> None:
 
 
 def _check_axis(law: CurveLaw) -> None:
-    """Raise if G cannot be continued to the axis with values in the lower half-plane."""
+    """Raise if G cannot be continued to the axis with values in the lower half-plane, or ends where no law can.
+
+    A law on [m, M] has variance at most (M - mean)(mean - m). Source: Bhatia, Davis, American Math. Monthly 107 (2000).
+    """
     try:
         low, high = law.hull
     except ConvergenceError as error:
@@ -185,6 +188,12 @@ def _check_axis(law: CurveLaw) -> None:
             "expected a support of the difference around its mean, got none on the real axis; most likely the part is not a free "
             "summand of the total."
         ) from error
+    room = (high - law.mean) * (law.mean - low)
+    if room < (1 - 1e-6) * law.variance:
+        raise ConvergenceError(
+            f"expected a support of the difference that holds its variance {law.variance:.6g}, got one from {low:.6g} to "
+            f"{high:.6g} with room for {max(room, 0.0):.6g}; most likely the part is not a free summand of the total."
+        )
     x = (low + high) / 2 - (high - low) / 2 * np.cos(np.pi * (np.arange(_PROBES) + 0.5) / _PROBES)
     lost = int((~law.boundary(x).converged).sum())
     if lost > _PROBES // 20:
