@@ -8,10 +8,11 @@ import pytest
 from hypothesis import settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+SLOW_CASES = frozenset(Path(__file__).with_name("slow_cases.txt").read_text(encoding="utf-8").splitlines())
 
-# "ci" runs the same 25 examples every time, "full" the same 100 (`make slow`); "random" looks for new ones and says how to see
+# "ci" runs the same 10 examples every time, "full" the same 100 (`make slow`); "random" looks for new ones and says how to see
 # them again.
-settings.register_profile("ci", derandomize=True, deadline=None, max_examples=25)
+settings.register_profile("ci", derandomize=True, deadline=None, max_examples=10)
 settings.register_profile("full", derandomize=True, deadline=None, max_examples=100)
 settings.register_profile("random", deadline=None, max_examples=500)
 PROFILE = os.environ.get("FREENESS_HYPOTHESIS", "ci")
@@ -22,6 +23,14 @@ settings.load_profile(PROFILE)
 def pytest_configure(config: pytest.Config) -> None:
     if PROFILE == "random" and config.option.hypothesis_seed is None:
         config.option.hypothesis_seed = str(secrets.randbelow(2**32))
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is marked
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Cases that scripts/slow_cases.py found to take long; the quickest case of every test is not among them."""
+    for item in items:
+        if item.nodeid in SLOW_CASES:
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:

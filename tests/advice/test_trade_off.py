@@ -12,7 +12,7 @@ from freeness.meanfield import covariance, edge_of_chaos, hermite_coefficients, 
 from freeness.network import activation
 
 
-@settings(max_examples=10)
+@settings(max_examples=4)
 @given(
     depth=st.integers(2, 6),
     name=st.sampled_from(["tanh", "erf", "relu", "leaky_relu", "gelu", "hardtanh"]),

@@ -46,6 +46,8 @@ def test_spread_of_the_jacobian_is_its_law_s_relative_variance():
         assert jacobian_spread(rows) == pytest.approx(law.variance / law.mean**2, rel=1e-12)
 
 
+@pytest.mark.slow
+@pytest.mark.always
 def test_a_spectrum_off_theory_is_a_warning():
     net = mlp(4, 100, "tanh", "haar", sigma_w=1.3)
     assert not judged(net, 0.5).warnings
@@ -68,8 +70,8 @@ def test_few_outputs_off_theory_by_chance_are_no_alarm_and_by_more_are():
     assert any("chance with 5 eigenvalues" in warning for warning in verdict(rows, far, fisher).warnings)
 
 
-def test_the_word_for_isometry_begins_the_sentence():
-    for sigma_w, depth in ((1.0, 3), (1.2, 8), (2.0, 12)):
-        found = judged(mlp(depth, 100, "tanh", "haar", sigma_w=sigma_w), 0.1)
-        assert found.sentences[1].lower().startswith(f"{found.isometry}: ")
-        assert found.isometric == (found.isometry == "isometric")
+@pytest.mark.parametrize(("sigma_w", "depth"), [(1.0, 3), (1.2, 8), pytest.param(2.0, 12, marks=pytest.mark.slow)])
+def test_the_word_for_isometry_begins_the_sentence(sigma_w, depth):
+    found = judged(mlp(depth, 100, "tanh", "haar", sigma_w=sigma_w), 0.1)
+    assert found.sentences[1].lower().startswith(f"{found.isometry}: ")
+    assert found.isometric == (found.isometry == "isometric")

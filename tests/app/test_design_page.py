@@ -5,6 +5,8 @@ import pytest
 import freeness as fr
 from tests.app.pages import answered, fits, number_in, taken, unlabelled
 
+pytestmark = [pytest.mark.slow, pytest.mark.always]
+
 
 def test_targets_give_the_numbers_of_the_library(page):
     page.goto("/design?depth=20&width=64&activation=hardtanh")

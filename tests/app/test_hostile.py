@@ -13,6 +13,8 @@ from freeness.errors import FreenessError
 from tests.app.hostile import expressions, files
 from tests.app.loop import in_thread
 
+pytestmark = [pytest.mark.slow, pytest.mark.always]
+
 PATIENCE = 5.0
 BUNDLED = {"depth": 2, "width": 8, "activation": "tanh", "weights": "haar", "sigma_w": 1.0, "sigma_b": 0.0}
 GOOD = {

@@ -7,6 +7,8 @@ from freeness.meanfield import fixed_point
 from freeness.network import activation
 from tests.app.pages import answered, fits, number_in, taken, unlabelled
 
+pytestmark = [pytest.mark.slow, pytest.mark.always]
+
 
 def plot_area(page):
     """Pixels of the diagram's frame, whose corners are (0.05, 2) and (4, 0)."""

@@ -10,6 +10,8 @@ from freeness.torch import build
 from tests.app.conftest import explorer, tab_of
 from tests.app.pages import fits, taken, unlabelled
 
+pytestmark = [pytest.mark.slow, pytest.mark.always]
+
 SMALL = {"depth": 3, "width": 12, "activation": "tanh", "data": "gaussian"}
 
 

@@ -6,6 +6,8 @@ import pytest
 from freeness.app.architecture import Architecture
 from tests.app.pages import answered, fits, number_in, taken, unlabelled
 
+pytestmark = [pytest.mark.slow, pytest.mark.always]
+
 
 def test_slider_changes_the_spectrum_of_a_chain_at_once(page):
     page.goto("/spectra?activation=hardtanh&depth=20")

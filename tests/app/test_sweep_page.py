@@ -5,6 +5,8 @@ from freeness.experiments import open_sweep, run_sweep
 from tests.app.conftest import small_sweep
 from tests.app.pages import answered, fits, number_in, taken, unlabelled
 
+pytestmark = [pytest.mark.slow, pytest.mark.always]
+
 
 def test_store_is_shown_with_its_lines_and_curves(page, store):
     page.goto("/sweeps")

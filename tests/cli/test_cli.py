@@ -120,6 +120,8 @@ def test_piped_output_has_no_escape_codes_and_fits_the_width(demo, tmp_path):
         assert max(map(cell_len, lines)) <= columns
 
 
+@pytest.mark.slow
+@pytest.mark.always
 def test_freeness_is_printed_as_measured_and_fits_the_width(demo, analyses, tmp_path):
     words = (Word("layer2", "W D° W D°", 1e-3, 0.0, 1e-3), Word("layer3", "(W D° Wᵀ E°)²", 8e-3, 0.0, 1e-3))
     failed, left_out = FreenessOutcome(FreenessTest(words)), FreenessOutcome(None, "it has no activation")
@@ -136,6 +138,8 @@ def test_freeness_is_printed_as_measured_and_fits_the_width(demo, analyses, tmp_
     )
 
 
+@pytest.mark.slow
+@pytest.mark.always
 def test_no_color_is_honoured_on_a_terminal(demo, tmp_path):
     demo()
     coloured = run("demo", "--out", str(tmp_path), FORCE_COLOR="1", TERM="xterm")

@@ -176,7 +176,7 @@ def assert_matrices_agree(drawn):
     assert distance_where_converged(law, values) < 10 / 300
 
 
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(polynomials)
 def test_random_polynomials_have_the_law_of_matrices(drawn):
     assert_matrices_agree(drawn)
@@ -248,6 +248,8 @@ def test_bad_input_is_one_sentence(build, message):
     assert str(caught.value).endswith(".") and "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
+@pytest.mark.always
 def test_a_narrow_band_at_0_is_not_lost():
     """A·P + P·A with A near 1 has half its mass within 1.3e-7 of 0."""
     first, second = free_variables(Atoms([1.0, 1.001], [0.5, 0.5]), Projection(0.5))
@@ -256,6 +258,8 @@ def test_a_narrow_band_at_0_is_not_lost():
     assert float(law.cdf(1.0)) == pytest.approx(0.5, abs=1e-9)
 
 
+@pytest.mark.slow
+@pytest.mark.always
 def test_hard_edges_at_0_are_at_0():
     first, second = free_variables(RDiagonal(Atoms([0.0, 1.0], [0.4, 0.6])), Projection(0.5))
     law = (first * second * first.H + second).law()

@@ -14,7 +14,7 @@ def test_a_law_with_an_atom_has_none():
     assert free_entropy(MarchenkoPastur(2.0)) == -np.inf
 
 
-@settings(max_examples=5)
+@settings(max_examples=2)
 @given(st.floats(0.05, 20.0))
 def test_scaling_adds_the_logarithm(factor):
     law = free_sum(Semicircle(1.0), Atoms([-1.0, 1.0]))

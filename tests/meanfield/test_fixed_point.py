@@ -51,9 +51,9 @@ def test_erf_in_the_chaotic_phase_by_a_fixed_point_of_closed_forms():
 
 
 def test_a_simulated_network_settles_there():
-    """Width 4000, 25 layers of tanh at σ_w = 2.5, σ_b = 0.3: q and c up to O(1/√N) over 1 - χ_c."""
+    """Width 2000, 25 layers of tanh at σ_w = 2.5, σ_b = 0.3: q and c up to O(1/√N) over 1 - χ_c."""
     rng = np.random.default_rng(3)
-    n, sigma_w, sigma_b = 4000, 2.5, 0.3
+    n, sigma_w, sigma_b = 2000, 2.5, 0.3
     found = fixed_point(activation("tanh"), sigma_w, sigma_b)
     h = rng.standard_normal((n, 2)) @ np.array([[1.0, 0.2], [0.0, 0.98]])
     qs, cs = [], []

@@ -24,7 +24,7 @@ from freeness import (
 )
 from tests.moves.test_stress import haar, total_mass
 
-few = settings(max_examples=15)
+few = settings(max_examples=5)
 distinct = st.lists(st.integers(0, 40), min_size=2, max_size=6, unique=True).map(lambda k: 0.1 + np.array(k) / 8)
 weighted = st.builds(
     lambda x, w: Atoms(x, (w := np.array(w[: len(x)])) / w.sum()),

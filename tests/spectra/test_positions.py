@@ -176,6 +176,8 @@ def test_drawn_networks(kind, fisher):
         assert errors.max() < 0.09
 
 
+@pytest.mark.slow
+@pytest.mark.always
 def test_distribution_and_edges_of_a_drawn_network():
     """Distribution function by the potential, and both ends, against eigenvalues; total mass 1."""
     network, shape = NETWORKS["circle"]
@@ -274,6 +276,8 @@ def test_mean_and_variance_are_those_of_the_density(seed, positions, samples, ha
         assert np.mean(np.real(circle ** (order + 1) * g)) == pytest.approx(value, rel=1e-8)
 
 
+@pytest.mark.slow
+@pytest.mark.always
 def test_channels_drawn_from_the_mean_field():
     """Of a wider network than is drawn: within its fluctuation of what realised signals of drawn ones give; said so."""
     network = cnn(mlp(4, 200, "tanh", "gaussian", sigma_w=1.3), kernel=(3,))

@@ -245,6 +245,8 @@ def test_operations_that_are_alike_are_listed_in_one_line():
     assert len(lines) == len(set(lines)) <= 4
 
 
+@pytest.mark.slow
+@pytest.mark.always
 def test_residual_and_convolutional_networks_have_theory_beside_the_measurement():
     torch.manual_seed(0)
     branches = [nn.Sequential(nn.Tanh(), nn.Linear(80, 80), nn.Tanh(), nn.Linear(80, 80)) for _ in range(2)]

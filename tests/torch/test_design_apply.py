@@ -70,6 +70,8 @@ def test_a_designed_model_has_the_design_s_variance_in_every_layer(weights: str,
     assert records[0].gain == pytest.approx(design.input_scale)
 
 
+@pytest.mark.slow
+@pytest.mark.always
 def test_the_designed_model_has_the_isometry_and_the_rate_of_the_design() -> None:
     """JJᵀ and Θ of one model of width 400 by autograd, against the design's own laws."""
     design = fr.design(9, 400, "hardtanh", 0.4, DesignOptions(qhat0=1.0))
