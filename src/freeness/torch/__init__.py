@@ -34,7 +34,8 @@ from freeness.torch.kinds import TracedOperation
 from freeness.torch.labelled import Labelled, LabelledBatch, load_batch, load_data, load_labelled
 from freeness.torch.lanczos import LanczosOptions, SpectralEstimate
 from freeness.torch.load import load_model, load_weights, split_model
-from freeness.torch.losses import check_targets, criterion, hessian_root, loss_function
+from freeness.torch.loss_rules import criterion, curvature_root, hessian_root
+from freeness.torch.losses import check_targets, loss_function
 from freeness.torch.measure import (
     dual_gram,
     dual_plan,
@@ -98,6 +99,7 @@ __all__ = [
     "check_targets",
     "criterion",
     "critical_rate",
+    "curvature_root",
     "curvature_spectrum",
     "drawn_descents",
     "drawn_weight",

@@ -13,11 +13,12 @@ from freeness.errors import ConvergenceError, FreenessError, InputError
 from freeness.meanfield import has_closed_covariance
 from freeness.network import Activation
 from freeness.torch.analyze_options import AnalyzeOptions
+from freeness.torch.class_losses import ClassLoss, probabilities
 from freeness.torch.curvature import AdamOptions, CurvatureOptions, adam_preconditioner, batch_sharpness
 from freeness.torch.outputs import run, select_output
 from freeness.torch.starts import start_facts
 from freeness.torch.tracing import Trace
-from freeness.training import SGD, Adam, CrossEntropy, Curvature, Rate, SquaredError, start_rate
+from freeness.training import SGD, Adam, CrossEntropy, Curvature, Loss, Rate, SquaredError, start_rate
 
 _LOG = logging.getLogger(__name__)
 _TRIED = 3_000_000  # parameters up to which the law of the trials is trusted, and quick
@@ -40,7 +41,7 @@ def batch_curvature(traced: Trace, inputs: Tensor, targets: Tensor, options: Ana
             )
         how = CurvatureOptions(preconditioner=scale, training=options.training)
         found = batch_sharpness(model, x, y, options.loss, how)
-        flat = _flat(model, x, found.value, options)
+        flat = _flat(model, (x, y), found.value, options)
         if flat:
             return _no_rate(flat, batch, options, found.value, found.residual)
         start = _start(model, (inputs, targets), options)
@@ -66,12 +67,13 @@ class _Selected(nn.Module):
         return select_output(self.model(x), self.output)[1]
 
 
-def _flat(model: nn.Module, x: Tensor, sharpness: float, options: AnalyzeOptions) -> str:
+def _flat(model: nn.Module, data: tuple[Tensor, Tensor], sharpness: float, options: AnalyzeOptions) -> str:
     """Why λ is nothing to go by; "" where it is."""
-    if isinstance(options.criterion, CrossEntropy):
+    x, y = data
+    if isinstance(options.criterion, CrossEntropy | ClassLoss):
         with torch.no_grad():
             outputs = run(model.eval(), x).float()
-        least = float(outputs.softmax(1).amax(1).min()) if outputs.shape[1] > 1 else 0.0
+        least = float(probabilities(outputs, y).amax(1).min())
         if least >= 1 - _FLAT * torch.finfo(torch.float32).eps:
             return (
                 f"No learning rate: the softmax is saturated at all {len(x)} samples (outputs of up to "
@@ -81,8 +83,8 @@ def _flat(model: nn.Module, x: Tensor, sharpness: float, options: AnalyzeOptions
     if sharpness > 0:
         return ""
     return (
-        f"No learning rate: λ is {sharpness:.3g} on {len(x)} samples, so the outputs do not depend on the parameters here; "
-        "repair the initialisation or the inputs."
+        f"No learning rate: λ is {sharpness:.3g} on {len(x)} samples, so the outputs do not depend on the parameters here, "
+        "or the loss is not curved in the outputs; repair the initialisation or the inputs, or take another loss."
     )
 
 
@@ -103,15 +105,15 @@ def _no_rate(
 
 def _predicted_sharpness(traced: Trace, inputs: Tensor, options: AnalyzeOptions) -> float | None:
     """By the tangent kernel of these inputs; None where there is none, or where it takes long."""
-    descent = options.descent
-    if not traced.is_chain or not isinstance(descent, SGD) or traced.network.depth > _DEEP:
+    descent, loss = options.descent, options.criterion
+    if not (traced.is_chain and isinstance(descent, SGD) and isinstance(loss, Loss)) or traced.network.depth > _DEEP:
         return None
     functions = [layer.function for layer in traced.network.layers if isinstance(layer, Activation)]
     if any(function.kinks and not has_closed_covariance(function) for function in functions):
         return None
     points = inputs.detach().double().cpu().numpy()
     try:
-        how = Training(options.criterion, descent, batch=len(points))
+        how = Training(loss, descent, batch=len(points))
         return batch_learning_rate(traced.network, points, how).sharpness
     except (InputError, ConvergenceError) as error:
         _LOG.info("no batch sharpness by theory: %s", error)
@@ -119,10 +121,16 @@ def _predicted_sharpness(traced: Trace, inputs: Tensor, options: AnalyzeOptions)
 
 
 def _start(model: nn.Module, data: tuple[Tensor, Tensor], options: AnalyzeOptions) -> Rate | None:
-    """By the law of the trials; None for what they did not cover: training mode, large models and other losses."""
-    size = sum(parameter.numel() for parameter in model.parameters())
-    tried = isinstance(options.criterion, SquaredError | CrossEntropy) and isinstance(options.descent, SGD | Adam)
-    if options.training or size > _TRIED or not tried:
+    """By the law of the trials; None for what they did not cover: training mode, large models, other losses, several places."""
+    size, loss, descent = sum(parameter.numel() for parameter in model.parameters()), options.criterion, options.descent
+    if options.training or size > _TRIED or not isinstance(descent, SGD | Adam):
         return None
-    facts = start_facts(model, data, options.criterion, options.descent, batch=options.samples)
-    return start_rate(facts, options.criterion, options.descent) if min(facts.sharpness, facts.reach) > 0 else None
+    if not isinstance(loss, SquaredError | CrossEntropy) or not _one_place(data[1]):
+        return None
+    facts = start_facts(model, data, loss, descent, batch=options.samples)
+    return start_rate(facts, loss, descent) if min(facts.sharpness, facts.reach) > 0 else None
+
+
+def _one_place(targets: Tensor) -> bool:
+    """Whether there is one class a sample, none of them ignored, or numbers."""
+    return targets.is_floating_point() or (targets.ndim == 1 and bool((targets >= 0).all()))

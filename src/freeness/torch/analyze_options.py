@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from freeness.torch.given import GivenLoss, GivenOptimizer, given_loss, given_optimizer
 from freeness.torch.outputs import OutputKey
-from freeness.training import Loss, Optimizer
+from freeness.training import Objective, Optimizer
 
 _BATCH = 64  # samples, where neither options nor a loader say how many
 
@@ -18,7 +18,8 @@ class AnalyzeOptions:
     Args:
         sample: index of the input whose Jacobian and Fisher are analysed.
         loss: averaged over the batch: "half_squared_error", "half_mean_squared_error", "mse", "cross_entropy" or
-            "binary_cross_entropy"; a :class:`~freeness.training.Loss`; or torch's MSELoss, CrossEntropyLoss or BCEWithLogitsLoss.
+            "binary_cross_entropy"; or whatever else :func:`~freeness.torch.given_loss` takes: losses of torch with their weights
+            and reductions, or a function of (outputs, targets).
         optimizer: "sgd", "momentum" (β = 0.9), "nesterov", "adam" or "adamw" (without decay); an
             :class:`~freeness.training.Optimizer`; or an instance of torch's SGD, Adam or AdamW, or what makes one.
         batch: number of samples whose GGN gives the learning rate (the first ones); the loader's, or 64, when left out.
@@ -54,7 +55,7 @@ class AnalyzeOptions:
         return _BATCH if self.batch is None else self.batch
 
     @property
-    def criterion(self) -> Loss:
+    def criterion(self) -> Objective:
         """The loss itself."""
         return given_loss(self.loss)
 

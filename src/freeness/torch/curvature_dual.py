@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from freeness.errors import brief
 from freeness.torch.curvature_matrices import CHUNK, Matrix
 from freeness.torch.given import GivenLoss, given_loss
-from freeness.torch.losses import hessian_root, loss_function
+from freeness.torch.loss_rules import curvature_root
+from freeness.torch.losses import is_mean, loss_function
 from freeness.torch.products import JacobianProducts
 from freeness.torch.state import trained_parameters
 
@@ -56,7 +57,7 @@ def dual_operator(
     """
     inputs, targets = data
     parameters = list(trained_parameters(model).values())
-    if matrix == "hessian" or (len(inputs) > CHUNK and not model.training):
+    if matrix == "hessian" or (len(inputs) > CHUNK and not model.training and is_mean(loss, targets)):
         return None
     with torch.enable_grad():
         outputs = model(inputs)
@@ -64,7 +65,11 @@ def dual_operator(
     if count >= sum(parameter.numel() for parameter in parameters):
         return None
     point = outputs.detach()
-    root = _slopes(point, targets, loss) if matrix == "empirical_fisher" else hessian_root(given_loss(loss), point)
+    root = (
+        _slopes(point, targets, loss)
+        if matrix == "empirical_fisher"
+        else curvature_root(given_loss(loss), point, targets)
+    )
     if root is None:
         return None
     try:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from freeness.errors import InputError, brief
 from freeness.torch.given import GivenLoss
-from freeness.torch.losses import loss_function
+from freeness.torch.losses import is_mean, loss_function
 from freeness.torch.products import JacobianProducts, parameter_products
 from freeness.torch.state import trained_parameters
 
@@ -71,7 +71,8 @@ class _Curvature(ABC):
         self.parameters = list(trained_parameters(model).values())
         self.sizes = [parameter.numel() for parameter in self.parameters]
         self.size, self.samples = sum(self.sizes), len(data[0])
-        chunk = self.samples if model.training else CHUNK  # batch statistics are those of the whole batch
+        apart = is_mean(loss, data[1]) and not model.training  # batch statistics are those of the whole batch
+        chunk = CHUNK if apart else self.samples
         self.parts = list(zip(data[0].detach().split(chunk), data[1].detach().split(chunk), strict=True))
         first = self.multiplied(*self.parts[0])
         self.kept = first if len(self.parts) == 1 else None

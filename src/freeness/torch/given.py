@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NoReturn
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from freeness.errors import InputError, brief
+from freeness.torch.class_losses import IGNORED, ClassLoss
+from freeness.torch.divergence_loss import DivergenceLoss
+from freeness.torch.elementwise_losses import ELEMENTWISE, ElementwiseLoss
+from freeness.torch.own_losses import WrittenLoss
 from freeness.training import (
     SGD,
     Adam,
     BinaryCrossEntropy,
     CrossEntropy,
-    Loss,
+    Objective,
     Optimizer,
     SquaredError,
     loss_names,
@@ -23,41 +28,105 @@ from freeness.training import (
     optimizer_of,
 )
 
-GivenLoss = str | Loss | nn.Module | Callable[..., Tensor]
+GivenLoss = str | Objective | nn.Module | Callable[..., Tensor]
 GivenOptimizer = str | Optimizer | torch.optim.Optimizer | Callable[..., torch.optim.Optimizer]
 
-_FUNCTIONS: dict[Callable[..., Tensor], Loss] = {
-    nn.functional.mse_loss: SquaredError(averaged=True, halved=False),
-    nn.functional.cross_entropy: CrossEntropy(),
-    nn.functional.binary_cross_entropy_with_logits: BinaryCrossEntropy(),
+_FUNCTIONS: dict[Callable[..., Tensor], type[nn.Module]] = {
+    nn.functional.mse_loss: nn.MSELoss,
+    nn.functional.cross_entropy: nn.CrossEntropyLoss,
+    nn.functional.binary_cross_entropy_with_logits: nn.BCEWithLogitsLoss,
+    nn.functional.binary_cross_entropy: nn.BCELoss,
+    nn.functional.huber_loss: nn.HuberLoss,
+    nn.functional.smooth_l1_loss: nn.SmoothL1Loss,
+    nn.functional.l1_loss: nn.L1Loss,
+    nn.functional.nll_loss: nn.NLLLoss,
+    nn.functional.kl_div: nn.KLDivLoss,
 }
-_IGNORED = -100  # torch's default of a class that does not count
-_LINEAR = "which is linear in its inputs and has a Gauss–Newton matrix of 0; let the model return logits and take cross_entropy"
-_REASONS: dict[type[nn.Module], str] = {nn.KLDivLoss: _LINEAR, nn.NLLLoss: _LINEAR}
 
 
-def given_loss(given: GivenLoss) -> Loss:
-    """The loss that a name, a module of torch or one of its functions stands for.
+def given_loss(given: GivenLoss) -> Objective:
+    """The loss that a name, a module of torch, one of its functions or a function of yours stands for.
 
     Args:
-        given: a name; a :class:`~freeness.training.Loss`; MSELoss, CrossEntropyLoss (with label smoothing) or BCEWithLogitsLoss;
-            or the function of one of these.
+        given: a name; a :class:`~freeness.training.Loss`; a loss of torch (CrossEntropyLoss, NLLLoss, KLDivLoss, MSELoss,
+            HuberLoss, BCEWithLogitsLoss and others, with their weights and reductions) or the function of one; or any function
+            of (outputs, targets) that is one number.
+
+    Returns:
+        A :class:`~freeness.training.Loss` where theory knows it. Of others only what is measured is known; H, their second
+        derivative in the outputs, comes from differentiation where it has no closed form.
 
     Raises:
-        InputError: a loss that is none of these, is not averaged over the batch, or has weights.
+        InputError: a loss that is none of these, or that is not reduced to one number.
 
     Example:
         >>> given_loss(nn.CrossEntropyLoss(label_smoothing=0.1)).name
         'cross_entropy (label smoothing 0.1)'
+        >>> given_loss(nn.CrossEntropyLoss(ignore_index=0, reduction="sum")).name
+        'cross_entropy (without class 0, sum over the batch)'
+        >>> given_loss(lambda outputs, targets: (outputs - targets).abs().pow(3).mean()).name
+        'the given function'
     """
-    if isinstance(given, (str, Loss)):
+    if isinstance(given, Objective):
+        return given
+    if isinstance(given, str):
         return loss_of(given)
+    if isinstance(given, partial) and given.func in _FUNCTIONS and not given.args:
+        return given_loss(_FUNCTIONS[given.func](**given.keywords))
     if isinstance(given, nn.Module):
-        read = _MODULES.get(type(given))
-        return read(given) if read is not None else _refused(given)
-    if callable(given) and given in _FUNCTIONS:
-        return _FUNCTIONS[given]
-    return _refused(given)
+        return _of_module(given)
+    if isinstance(given, type) or not callable(given):
+        raise InputError(
+            f"expected a loss among {', '.join(loss_names())}, one of torch, or a function of (outputs, targets), got "
+            f"{getattr(given, '__name__', type(given).__name__)}; pass an instance."
+        )
+    return given_loss(_FUNCTIONS[given]()) if given in _FUNCTIONS else WrittenLoss(given)
+
+
+def _of_module(module: nn.Module) -> Objective:
+    """Of a class of torch itself its own record; a class of the user's is a function."""
+    kind = type(module)
+    read = _MODULES.get(kind, _elementwise if kind in ELEMENTWISE else None)
+    if read is None:
+        return WrittenLoss(module)
+    if vars(module)["reduction"] == "none":
+        raise InputError(
+            f'expected a loss that is one number, got {kind.__name__} with reduction=\'none\'; take "mean" or "sum".'
+        )
+    return read(module)
+
+
+def _elementwise(module: nn.Module) -> Objective:
+    """The loss that theory knows, where it is one."""
+    weighted = any(getattr(module, name, None) is not None for name in ("weight", "pos_weight"))
+    if vars(module)["reduction"] == "mean" and not weighted:
+        if type(module) is nn.MSELoss:
+            return SquaredError(averaged=True, halved=False)
+        if type(module) is nn.BCEWithLogitsLoss:
+            return BinaryCrossEntropy()
+    return ElementwiseLoss(module)
+
+
+def _classes(module: Any) -> Objective:
+    summed = module.reduction == "sum"
+    if module.weight is None and module.ignore_index == IGNORED and not summed:
+        return CrossEntropy(module.label_smoothing)
+    return ClassLoss(module.weight, module.ignore_index, module.label_smoothing, summed)
+
+
+def _likelihood(module: Any) -> Objective:
+    return ClassLoss(module.weight, module.ignore_index, summed=module.reduction == "sum", logarithms=True)
+
+
+def _divergence(module: Any) -> Objective:
+    return DivergenceLoss(module.reduction, module.log_target)
+
+
+_MODULES: dict[type[nn.Module], Callable[[Any], Objective]] = {
+    nn.CrossEntropyLoss: _classes,
+    nn.NLLLoss: _likelihood,
+    nn.KLDivLoss: _divergence,
+}
 
 
 def given_optimizer(given: GivenOptimizer) -> Optimizer:
@@ -93,17 +162,6 @@ def given_optimizer(given: GivenOptimizer) -> Optimizer:
     return groups[0]
 
 
-def _refused(given: object) -> NoReturn:
-    name = getattr(given, "__name__", type(given).__name__)
-    reason = next(
-        (why for kind, why in _REASONS.items() if isinstance(given, kind)), "whose curvature is not known here"
-    )
-    raise InputError(
-        f"expected a loss among {', '.join(loss_names())}, or MSELoss, CrossEntropyLoss or BCEWithLogitsLoss of torch, got "
-        f"{name}, {reason}."
-    )
-
-
 def _made(factory: Any) -> torch.optim.Optimizer:
     """What a factory makes of one parameter of its own."""
     try:
@@ -119,47 +177,6 @@ def _made(factory: Any) -> torch.optim.Optimizer:
             "instance."
         )
     return found
-
-
-def _plain(module: Any, *unset: str) -> None:
-    """Refuse what changes the loss of a sample, or how it is averaged."""
-    if module.reduction != "mean":
-        raise InputError(
-            f"expected a loss averaged over the batch, got {type(module).__name__} with reduction={module.reduction!r}; take "
-            '"mean".'
-        )
-    weighted = [name for name in unset if getattr(module, name) is not None]
-    if weighted:
-        raise InputError(
-            f"expected {type(module).__name__} without {' and '.join(weighted)}, got one with; its curvature is not known here, "
-            "so leave the weights out."
-        )
-
-
-def _squared(module: nn.Module) -> Loss:
-    _plain(module)
-    return SquaredError(averaged=True, halved=False)
-
-
-def _classes(module: Any) -> Loss:
-    _plain(module, "weight")
-    if module.ignore_index != _IGNORED:
-        raise InputError(
-            f"expected CrossEntropyLoss without ignore_index, got {module.ignore_index}; leave these samples out of the data."
-        )
-    return CrossEntropy(module.label_smoothing)
-
-
-def _binary(module: nn.Module) -> Loss:
-    _plain(module, "weight", "pos_weight")
-    return BinaryCrossEntropy()
-
-
-_MODULES: dict[type[nn.Module], Callable[[Any], Loss]] = {
-    nn.MSELoss: _squared,
-    nn.CrossEntropyLoss: _classes,
-    nn.BCEWithLogitsLoss: _binary,
-}
 
 
 def _sgd(group: dict[str, Any]) -> Optimizer:

@@ -15,12 +15,14 @@ from torch import Tensor, nn
 from freeness.data import Factory, GaussianSamples, Source, load, made_by, source_of
 from freeness.errors import InputError, brief
 from freeness.torch.batch import Batch
+from freeness.torch.class_losses import IGNORED, ClassLoss
+from freeness.torch.elementwise_losses import takes_shares
 from freeness.torch.given import GivenLoss, given_loss
 from freeness.torch.load import check_seed
 from freeness.torch.outputs import OutputKey, required_arguments, run, select_output
 from freeness.torch.state import random_kept, untouched
 from freeness.torch.user_data import batch_of
-from freeness.training import BinaryCrossEntropy, CrossEntropy, Loss
+from freeness.training import CrossEntropy, Objective
 
 _SIDES = (28, 32, 64, 224, 16, 8)  # of images that are tried
 _STEPS = 16  # of sequences
@@ -287,28 +289,37 @@ def _place(name: str, module: nn.Module) -> str:
     return f"{kind} in module {name!r}" if name else str(kind)
 
 
-def _targets(samples: int, labels: Tensor | None, shape: tuple[int, ...], seed: int, loss: Loss) -> tuple[Tensor, str]:
+def _targets(
+    samples: int, labels: Tensor | None, shape: tuple[int, ...], seed: int, loss: Objective
+) -> tuple[Tensor, str]:
     """Class indices for cross-entropy; else one-hot classes where there are as many outputs, or N(0, 1/C) of their shape.
 
     And what stands in for labels that are not there or do not fit.
     """
-    classes = isinstance(loss, CrossEntropy)
+    classes = isinstance(loss, CrossEntropy | ClassLoss)
     generator, outputs = torch.Generator().manual_seed(seed + 1), math.prod(shape)
     if labels is not None and (labels.is_floating_point() or (labels.ndim > 1 and not classes)):
         return labels.double(), ""
-    if labels is not None and int(labels.min()) < 0:
-        raise InputError(f"expected class numbers ≥ 0 as targets, got {int(labels.min())}; count the classes from 0.")
+    least = 0 if labels is None else int(labels.min())
+    if least < 0 and not (classes and least == (loss.ignore_index if isinstance(loss, ClassLoss) else IGNORED)):
+        raise InputError(f"expected class numbers ≥ 0 as targets, got {least}; count the classes from 0.")
     if labels is not None and (int(labels.max()) >= outputs or len(shape) != 1):
         labels = labels if classes else None
     if classes:
-        if labels is not None:
-            return labels.long(), ""
-        drawn = torch.randint(outputs, (samples,), generator=generator)
-        return drawn, f"random classes (uniform over the {outputs} outputs)"
+        return (labels.long(), "") if labels is not None else _drawn_classes(samples, shape, generator)
     if labels is not None:
         return torch.nn.functional.one_hot(labels.long(), outputs).double(), ""
-    if isinstance(loss, BinaryCrossEntropy):
+    if takes_shares(loss):
         bits = torch.randint(2, (samples, *shape), generator=generator).double()
         return bits, "random zeros and ones (of the outputs' shape)"
     noise = torch.randn(samples, *shape, generator=generator, dtype=torch.float64) / outputs**0.5
     return noise, "random vectors (of the outputs' shape, N(0, 1/C) a number)"
+
+
+def _drawn_classes(samples: int, shape: tuple[int, ...], generator: torch.Generator) -> tuple[Tensor, str]:
+    """One for each sample; for each token where outputs are (T, C), for each pixel where they are (C, …)."""
+    axis = 1 if len(shape) == 2 else 0
+    classes, places = shape[axis] if shape else 1, shape[:axis] + shape[axis + 1 :]
+    drawn = torch.randint(classes, (samples, *places), generator=generator)
+    each = f" for each of {math.prod(places)} places" if places else ""
+    return drawn, f"random classes (uniform over the {classes} outputs{each})"

@@ -9,7 +9,7 @@ import numpy as np
 
 from freeness.advice import MeasuredTraining, TrainingForecast
 from freeness.torch.full_batch import FullBatch, drawn_descents
-from freeness.torch.losses import Loss
+from freeness.training import Loss
 
 
 def measure_training(forecast: TrainingForecast, seeds: int) -> TrainingForecast:

@@ -9,6 +9,7 @@ from freeness.training.from_trials import start_rate
 from freeness.training.linear_training import Directions, LinearTraining, TrainingCurve, Unseen
 from freeness.training.loss import Loss
 from freeness.training.losses import loss_names, loss_of, register_loss
+from freeness.training.objective import Objective
 from freeness.training.optimizer import Optimizer
 from freeness.training.optimizers import optimizer_names, optimizer_of, register_optimizer
 from freeness.training.quadratic_loss import QuadraticLoss
@@ -29,6 +30,7 @@ __all__ = [
     "LayerRate",
     "LinearTraining",
     "Loss",
+    "Objective",
     "Optimizer",
     "QuadraticLoss",
     "Rate",

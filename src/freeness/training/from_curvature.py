@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from freeness.spectra import Prediction
 from freeness.training.loss import Loss
 from freeness.training.losses import loss_of
+from freeness.training.objective import Objective
 from freeness.training.optimizer import Optimizer
 from freeness.training.optimizers import optimizer_of
 from freeness.training.rate import Rate
@@ -42,7 +43,7 @@ class Curvature:
 
 def measured_rate(
     curvature: Curvature,
-    loss: Loss | str,
+    loss: Objective | str,
     optimizer: Optimizer | str,
     outputs: int = 1,
     fisher: Prediction | None = None,
@@ -63,7 +64,7 @@ def measured_rate(
         >>> measured_rate(Curvature(4.0, 0.0, 1), "half_squared_error", "sgd").recommended
         0.175
     """
-    descent, criterion = optimizer_of(optimizer), loss_of(loss)
+    descent, criterion = optimizer_of(optimizer), loss if isinstance(loss, Objective) else loss_of(loss)
     bound = descent.bound(curvature.value)
     matrix = "preconditioned GGN" if descent.preconditioned else "GGN"
     reason = (
@@ -77,7 +78,7 @@ def measured_rate(
         far = _far(found.recommended / bound)
     reason += f"{lead} {found.formula} = {found.recommended:.3g} ({found.evidence}).{far}"
     theory = None
-    if fisher is not None and not descent.preconditioned:
+    if fisher is not None and not descent.preconditioned and isinstance(criterion, Loss):
         top = fisher.top if outputs > 1 else fisher.law.mean  # one output shows the mean of the spectrum
         theory = descent.bound(top * criterion.curvature(outputs))
     if phase is not None and phase in _CAUTION:

@@ -7,31 +7,18 @@ that states value, slope and Hessian for one sample; whatever asks for losses as
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 import numpy as np
 
+from freeness.training.objective import Objective
 
-class Loss(ABC):
+
+class Loss(Objective):
     """A loss of one sample's C outputs and its targets, averaged over the samples of a batch.
 
     Outputs and targets are arrays (…, C) here; of classes the targets are their distribution, for instance one-hot rows.
     """
-
-    @property
-    @abstractmethod
-    def name(self) -> str:
-        """What it is called on command lines, in files and in sentences."""
-
-    @property
-    @abstractmethod
-    def formula(self) -> str:
-        """Of one sample, with its normalisation: f are the outputs, y the targets."""
-
-    @property
-    @abstractmethod
-    def expects(self) -> str:
-        """The targets that it takes, in words."""
 
     @abstractmethod
     def value(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -71,6 +58,3 @@ class Loss(ABC):
         """
         rows = np.asarray(targets, dtype=float)
         return float(self.value(np.zeros(rows.shape), rows).mean())
-
-    def __str__(self) -> str:
-        return self.name

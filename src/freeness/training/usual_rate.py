@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from freeness.training.loss import Loss
+from freeness.training.objective import Objective
 from freeness.training.optimizer import Optimizer
 from freeness.training.rate import Rate
 
@@ -17,7 +17,7 @@ _EVIDENCE = {
 }
 
 
-def rate_of_sharpness(sharpness: float, loss: Loss, optimizer: Optimizer, batch: int) -> Rate:
+def rate_of_sharpness(sharpness: float, loss: Objective, optimizer: Optimizer, batch: int) -> Rate:
     """0.35 of 2/λ for gradient descent, 0.5 of it where λ is preconditioned.
 
     Args:
