@@ -67,7 +67,7 @@ from freeness.moves import (
     symmetric_root,
     symmetric_square,
 )
-from freeness.network import Network, activation, mlp
+from freeness.network import Network, activation, mlp, transformer
 from freeness.shown import attach
 from freeness.spectra import (
     Measurement,
@@ -151,6 +151,7 @@ __all__ = [
     "symmetric_root",
     "symmetric_square",
     "symmetrized",
+    "transformer",
     "truncated",
     "wasserstein",
 ]

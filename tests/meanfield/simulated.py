@@ -8,7 +8,9 @@ import torch
 from freeness.network import (
     INPUT,
     Activation,
+    Attention,
     Concatenation,
+    Constant,
     Convolution,
     Dense,
     Dropout,
@@ -27,6 +29,7 @@ _TORCH = {
     "tanh": torch.tanh,
     "relu": torch.relu,
     "gelu": torch.nn.functional.gelu,
+    "silu": torch.nn.functional.silu,
     "erf": torch.erf,
     "linear": lambda x: x,
 }
@@ -38,11 +41,17 @@ class Simulated:
     def __init__(self, seed):
         self.generator = torch.Generator().manual_seed(seed)
         self.parameters = []
+        self.owners = []  # the name of the node, and by what its parameter is multiplied
+        self.here = ""
 
-    def _drawn(self, *shape):
+    def _drawn(self, *shape, scale=1.0, part="weights"):
         parameter = torch.randn(*shape, generator=self.generator, dtype=torch.float64).requires_grad_()
         self.parameters.append(parameter)
-        return parameter
+        self.owners.append((self.here, part, scale))
+        return scale * parameter
+
+    def _biases(self, layer, size):
+        return self._drawn(size, scale=layer.sigma_b, part="biases") if layer.sigma_b else torch.zeros(size).double()
 
     def forward(self, network, x):
         """The output, and what the last operation reads."""
@@ -54,25 +63,25 @@ class Simulated:
         """Every signal by its name."""
         values = {INPUT: x}
         for node in network.nodes:
-            values[node.name] = self._step(node.operation, *(values[name] for name in node.inputs))
+            self.here = node.name
+            values[node.name] = self._step(node.operation, *(values[name] for name in node.inputs or (INPUT,)))
         return values
 
     def _step(self, layer, x, *others):
         spatial = tuple(range(2, x.ndim))
         match layer:
             case Dense():
-                h = layer.weights.sigma_w / layer.fan_in**0.5 * x @ self._drawn(layer.fan_out, layer.fan_in).T
-                return h + layer.sigma_b * self._drawn(layer.fan_out) if layer.sigma_b else h
+                weight = self._drawn(layer.fan_out, layer.fan_in, scale=layer.weights.sigma_w / layer.fan_in**0.5)
+                return x @ weight.T + self._biases(layer, layer.fan_out)
             case Convolution():
-                half = [0 if layer.padding == "valid" else taps // 2 for taps in layer.kernel]
+                half = [0 if layer.padding == "valid" else layer.dilation * (taps // 2) for taps in layer.kernel]
                 pads = [side for h in reversed(half) for side in (h, h)]
                 padded = torch.nn.functional.pad(x, pads, "circular" if layer.padding == "circular" else "constant")
-                weight = self._drawn(layer.channels_out, layer.channels_in, *layer.kernel)
+                shape = (layer.channels_out, layer.channels_in // layer.groups, *layer.kernel)
+                weight = self._drawn(*shape, scale=layer.weights.sigma_w / math.prod(shape[1:]) ** 0.5)
                 run = torch.nn.functional.conv1d if len(layer.kernel) == 1 else torch.nn.functional.conv2d
-                h = run(padded, weight * layer.weights.sigma_w / weight[0].numel() ** 0.5, stride=layer.stride)
-                if layer.sigma_b:
-                    h = h + layer.sigma_b * self._drawn(layer.channels_out).reshape(-1, *[1] * len(spatial))
-                return h
+                h = run(padded, weight, stride=layer.stride, dilation=layer.dilation, groups=layer.groups)
+                return h + self._biases(layer, layer.channels_out).reshape(-1, *[1] * len(spatial))
             case Activation():
                 return _TORCH[layer.function.name](x)
             case Normalisation(kind="batch"):
@@ -95,13 +104,21 @@ class Simulated:
             case Flatten():
                 return x.flatten(1)
             case PositionWise():
-                weight = layer.weights.sigma_w / layer.fan_in**0.5 * self._drawn(layer.fan_out, layer.fan_in)
+                weight = self._drawn(layer.fan_out, layer.fan_in, scale=layer.weights.sigma_w / layer.fan_in**0.5)
                 h = torch.einsum("oc,nc...->no...", weight, x)
-                biases = self._drawn(layer.fan_out).reshape(-1, *[1] * len(spatial)) if layer.sigma_b else 0.0
-                return h + layer.sigma_b * biases
+                return h + self._biases(layer, layer.fan_out).reshape(-1, *[1] * len(spatial))
             case Embedding():
-                table = layer.sigma * self._drawn(layer.count, layer.width)
-                return table[x].movedim(-1, 1)
+                return self._drawn(layer.count, layer.width, scale=layer.sigma)[x].movedim(-1, 1)
+            case Constant():
+                drawn = self._drawn(layer.channels, *layer.positions, scale=layer.sigma)
+                drawn = (
+                    drawn
+                    if layer.positions
+                    else drawn.reshape(-1, *[1] * (x.ndim - (2 if x.is_floating_point() else 1)))
+                )
+                return drawn.expand(len(x), *drawn.shape)
+            case Attention():
+                return _attended(layer, x, *others)
             case Product():
                 return math.prod((x, *others))
             case Concatenation():
@@ -116,6 +133,40 @@ class Simulated:
             case Sum():
                 return sum(scale * one for scale, one in zip(layer.scales, (x, *others), strict=True))
         raise AssertionError(layer)
+
+
+def _attended(layer, query, key, value):
+    """Written out head by head: (n, channels, positions)."""
+    shared = layer.key_heads or layer.heads
+    width = query.shape[1] // layer.heads
+    scale = {"root": width**-0.5, "full": 1 / width}.get(layer.scale, layer.scale)
+    outputs = []
+    for head in range(layer.heads):
+        own, group = (slice(k * width, (k + 1) * width) for k in (head, head * shared // layer.heads))
+        scores = scale * query[:, own].transpose(1, 2) @ key[:, group]
+        if layer.causal:
+            later = torch.ones(scores.shape[1:]).triu(1).bool()
+            scores = scores.masked_fill(later, -torch.inf)
+        outputs.append(value[:, group] @ scores.softmax(-1).transpose(1, 2))
+    return torch.cat(outputs, dim=1)
+
+
+def simulated_weights(network, inputs, seeds):
+    """Means over draws, with standard errors, of Σ (∂ℓ/∂w)² over the weights and over the biases of every node, of one input.
+
+    The gradient at the output has independent entries, of squares that add to 1.
+    """
+    x, draws = _tensor(inputs)[:1], []
+    for seed in range(seeds):
+        run = Simulated(seed)
+        last = run.values(network, x)[network.nodes[-1].name]
+        cotangent = torch.randn(last.shape, generator=run.generator, dtype=last.dtype)
+        found = torch.autograd.grad((last * cotangent / cotangent.norm()).sum(), run.parameters)
+        draws.append([float(g.square().sum()) / owner[2] ** 2 for g, owner in zip(found, run.owners, strict=True)])
+    both = np.array(draws)
+    means, errors = both.mean(axis=0), both.std(axis=0, ddof=1) / np.sqrt(seeds)
+    names = [owner[:2] for owner in run.owners]
+    return {name: (mean, error) for name, mean, error in zip(names, means, errors, strict=True)}
 
 
 def simulated_kernels(network, inputs, seeds):

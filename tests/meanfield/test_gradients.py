@@ -269,7 +269,7 @@ def head(operation, *inputs):
             "independent signals into Sum, got two that are both made of the outputs of",
         ),
         (head(Product(), "bent", "bent"), "independent signals into Product"),
-        (head(Attention(4), "bent", "bent", "bent"), "softmax weights, got Attention"),
+        (head(Attention(4), "bent", "bent", "bent"), "tokens at positions before Attention"),
         (head(MaxPooling(), "bent"), "average pooling, got MaxPooling"),
         (head(Selection("channels", 0, WIDTH + 1), "bent"), f"at least {WIDTH + 1} channels before Selection"),
         (head(Selection("positions", 0, 2), "bent"), "at least 2 positions before Selection"),

@@ -19,7 +19,7 @@ from freeness.gaussian import (
     squared_slope,
 )
 from freeness.meanfield.fixed_points import FixedPoint, depth_scale, fixed_point
-from freeness.meanfield.gradient_walk import Gradient, gradients
+from freeness.meanfield.gradient_walk import Gradient, fisher_trace, gradients
 from freeness.meanfield.isometry import CriticalPoint, derivative_spread, isometric_point, normalised
 from freeness.meanfield.kernel_matrices import Kernels, kernels
 from freeness.meanfield.length_map import LengthMap
@@ -30,7 +30,7 @@ from freeness.meanfield.shaping import Shaped, shaped
 from freeness.meanfield.signal_records import ActivationSignal, DenseSignal, NeuronSignals, Signals
 from freeness.meanfield.trajectories import Trajectory, trajectory
 from freeness.meanfield.variance_map import signals
-from freeness.network import Pairs, Stream, backward, forward, joined, pooled, variance_gain, windows
+from freeness.network import Pairs, Stream, Trained, backward, forward, joined, pooled, trained, variance_gain, windows
 
 __all__ = [
     "ActivationSignal",
@@ -52,6 +52,7 @@ __all__ = [
     "Shaped",
     "Signals",
     "Stream",
+    "Trained",
     "Trajectory",
     "backward",
     "closed_covariance",
@@ -60,6 +61,7 @@ __all__ = [
     "derivative_law",
     "derivative_spread",
     "edge_of_chaos",
+    "fisher_trace",
     "fixed_point",
     "forward",
     "gaussian_moments",
@@ -82,6 +84,7 @@ __all__ = [
     "signals",
     "slope_moment",
     "squared_slope",
+    "trained",
     "trajectory",
     "variance_gain",
     "windows",

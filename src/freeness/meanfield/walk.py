@@ -18,7 +18,6 @@ from freeness.network import (
     Step,
     Stream,
     Weights,
-    check_plain,
     described,
     forward,
     joined,
@@ -45,10 +44,10 @@ class Compiled:
             pairs: at the input.
         """
         open_signals = {INPUT: pairs}
-        last = {name: index for index, node in enumerate(self.nodes) for name in node.inputs}
+        last = {name: index for index, node in enumerate(self.nodes) for name in reads(node)}
         for index, (node, step) in enumerate(zip(self.nodes, self.steps, strict=True)):
-            found = step(*(open_signals[name] for name in node.inputs))
-            for name in {name for name in node.inputs if last[name] == index}:
+            found = step(*(open_signals[name] for name in reads(node)))
+            for name in {name for name in reads(node) if last[name] == index}:
                 del open_signals[name]
             open_signals[node.name] = found
             yield node, found
@@ -88,28 +87,38 @@ def compiled(network: Network, stream: Stream, whole: Pairs | None) -> Compiled:
     for node in network.nodes:
         found, step = _behind(node, streams, wholes)
         variance = found.variance
-        if not (variance.min() >= 0 and 0 < variance.max() < np.inf):  # also where any is NaN
+        seen = variance.max() > 0 or not node.inputs  # a tensor beside the signal may start at 0
+        if not (seen and variance.min() >= 0 and variance.max() < np.inf):  # also where any is NaN
             raise InputError(
                 f"expected a signal that stays finite and does not vanish, got variance {_worst(variance)} behind "
                 f"{described(node.operation)}; change sigma_w, sigma_b or the inputs' norm."
             )
         streams[node.name] = found
-        wholes[node.name] = None if whole is None else step(*(wholes[name] for name in node.inputs))
+        wholes[node.name] = None if whole is None else step(*(wholes[name] for name in reads(node)))
         steps.append(step)
     return Compiled(network.nodes, streams, tuple(steps))
 
 
 def _behind(node: Node, streams: dict[str, Stream], wholes: dict[str, Pairs | None]) -> tuple[Stream, Step]:
     """A node's operation applied; independent weights are a new source."""
-    check_plain(node)
-    given = tuple(streams[name] for name in node.inputs)
+    if node.shares:
+        raise InputError(
+            f"expected weights of its own in {described(node.operation)}, got those of {node.shares!r}, with which signals "
+            "depend on one another; measure the network instead."
+        )
+    given = tuple(streams[name] for name in reads(node))
     if node.operation.arity == 1:
         found, step = forward(node.operation, given[0], wholes[node.inputs[0]])
     else:
         found, step = joined(node.operation, given)
-    if isinstance(node.operation, Weights):
+    if isinstance(node.operation, Weights) or not node.inputs:
         found = found._replace(sources=frozenset((DrawnSource(node.name),)))
     return found, step
+
+
+def reads(node: Node) -> tuple[str, ...]:
+    """The signals that a node's rules are given; a tensor beside the signal asks the input how many samples there are."""
+    return node.inputs or (INPUT,)
 
 
 def _worst(variance: np.ndarray) -> str:

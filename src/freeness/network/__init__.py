@@ -12,7 +12,7 @@ from freeness.network.builders import Branch, cnn, mixer, mlp, resnet
 from freeness.network.derivatives import GivenMap, Pass, Pattern, given, over_samples, pattern
 from freeness.network.ensembles import Ensemble, Gaussian, Haar, Measured, ScaledIdentity, variance_gain
 from freeness.network.graph import Network, Node, Residual, check_plain
-from freeness.network.moments import DrawnSource, Pairs, Step, Stream, backward, forward, joined
+from freeness.network.moments import DrawnSource, Pairs, Step, Stream, Trained, backward, forward, joined, trained
 from freeness.network.operation import INPUT, Operation, Weights, described
 from freeness.network.operations import (
     Activation,
@@ -37,6 +37,7 @@ from freeness.network.operations import (
 )
 from freeness.network.operations.convolution import windows
 from freeness.network.operations.pooling import pooled
+from freeness.network.transformers import TransformerPlan, transformer
 
 __all__ = [
     "INPUT",
@@ -77,6 +78,8 @@ __all__ = [
     "Stream",
     "Sum",
     "TokenMixing",
+    "Trained",
+    "TransformerPlan",
     "Upsampling",
     "Weights",
     "activation",
@@ -96,6 +99,8 @@ __all__ = [
     "pattern",
     "pooled",
     "resnet",
+    "trained",
+    "transformer",
     "variance_gain",
     "windows",
 ]

@@ -6,6 +6,7 @@ their second moments Σ = E x_i(a) x_i(b) over neurons, and the tangent kernel �
 the standard one, in which the entries of W themselves are trained and a layer of fan-in N adds N·Σ.
 
 Backward: :func:`backward` takes Γ = Σ_i g_i(p) g_i(p') over neurons, g the gradient behind the operation, back in front of it.
+:func:`trained` says how large the gradients of an operation's own parameters are.
 
 Sources: Lee et al. (2018) and Jacot, Gabriel, Hongler (2018) for chains; Yang, Schoenholz (2017) for sums (residual branches) and
 gradients; Garriga-Alonso et al. (2019) for convolutions; Yang et al. (2019) for batch normalisation; Schoenholz et al. (2017) for
@@ -63,8 +64,9 @@ class Stream(NamedTuple):
     few layers ask for it; None for 0. ``gaussian``: x_i is centred Gaussian. ``alike``: the two samples stand for a batch of
     such samples and for all positions, as in trajectories. ``features``: channels, or entries of a vector; None: not known.
     ``uneven``: entries of an image or of several signals, with variances of their own. ``fluctuation``: the largest so far of a
-    neuron's batch variance, relative. ``standard``: Θ is that of the standard parametrisation. ``sources``: of whose outputs x_i
-    is made neuron by neuron; signals without a common source are independent.
+    neuron's batch variance, relative. ``scatter``: the largest standard error so far of a mean over draws, relative.
+    ``standard``: Θ is that of the standard parametrisation. ``sources``: of whose outputs x_i is made neuron by neuron; signals
+    without a common source are independent.
     """
 
     second: np.ndarray
@@ -76,6 +78,7 @@ class Stream(NamedTuple):
     features: int | None = None
     uneven: bool = False
     fluctuation: float = 0.0
+    scatter: float = 0.0
     standard: bool = False
     sources: frozenset[DrawnSource] = frozenset((DrawnSource(INPUT),))
 
@@ -119,7 +122,7 @@ def joined(operation: object, streams: tuple[Stream, ...]) -> tuple[Stream, Step
 
     Args:
         operation: the record.
-        streams: in front of it, in order.
+        streams: in front of it, in order; the input where it reads none, for the samples alone.
 
     Raises:
         InputError: the operation is not covered, or not for these signals.
@@ -148,6 +151,25 @@ def backward(
         f"expected operations whose gradients Gaussian theory covers, got {described(operation)}; register "
         "freeness.meanfield.backward for it."
     )
+
+
+class Trained(NamedTuple):
+    """Σ over entries of (∂ℓ/∂w)² for each sample: of the ``weights``, and of the ``biases``."""
+
+    weights: np.ndarray
+    biases: np.ndarray
+
+
+@singledispatch
+def trained(operation: object, streams: tuple[Stream, ...], gradient: np.ndarray) -> Trained | None:
+    """Squared gradients of an operation's own parameters; None without any. Register a function here for a new operation.
+
+    Args:
+        operation: the record.
+        streams: in front of it, in order.
+        gradient: Γ behind it.
+    """
+    return None
 
 
 def same_position(array: np.ndarray, lead: int) -> np.ndarray:
@@ -191,7 +213,9 @@ def check_alike(
     """
     first = streams[0]
     for other in streams[1:]:
-        if positions and other.second.shape != first.second.shape:
+        pairs = zip(other.second.shape, first.second.shape, strict=False)
+        fits = other.second.ndim == first.second.ndim and all(a == b or 1 in (a, b) for a, b in pairs)
+        if positions and not fits:
             raise InputError(
                 f"expected signals with the same positions into {described(operation)}, got {first.variance.shape[1:]} and "
                 f"{other.variance.shape[1:]}; correct padding and stride."
@@ -201,6 +225,33 @@ def check_alike(
                 f"expected signals with the same features into {described(operation)}, got {first.features} and "
                 f"{other.features}; correct the sizes."
             )
+
+
+def spread(streams: tuple[Stream, ...]) -> tuple[Stream, ...]:
+    """Signals that meet; one without positions (a tensor beside the signal) is the same at all of the others'."""
+    axes, groups = max(one.variance.ndim for one in streams) - 1, streams[0].groups
+
+    def wide(one: Stream) -> Stream:
+        mean = one.mean
+        return one._replace(
+            second=widened(one.second, 1, axes * groups),
+            growth=widened(one.growth, 1, axes),
+            mean=None if mean is None else lambda: widened(mean(), 1, axes),
+        )
+
+    return tuple(one if one.variance.ndim == axes + 1 else wide(one) for one in streams)
+
+
+def widened(array: np.ndarray, lead: int, axes: int) -> np.ndarray:
+    """An array of samples with as many axes of positions, of length 1 where it has none."""
+    return array if array.ndim == lead + axes else array.reshape(*array.shape, *(1,) * axes)
+
+
+def gathered(gradient: np.ndarray, stream: Stream) -> np.ndarray:
+    """What comes back to a signal that was the same at all positions: the sum over them."""
+    target = widened(stream.second, 1, gradient.ndim - 1)
+    once = tuple(axis for axis in range(1, gradient.ndim) if target.shape[axis] == 1)
+    return gradient.sum(axis=once, keepdims=True).reshape(stream.second.shape) if once else gradient
 
 
 def check_independent(operation: object, streams: tuple[Stream, ...]) -> None:
@@ -226,5 +277,6 @@ def together(streams: tuple[Stream, ...]) -> Stream:
         features=next((one.features for one in streams if one.features is not None), None),
         uneven=any(one.uneven for one in streams),
         fluctuation=max(one.fluctuation for one in streams),
+        scatter=max(one.scatter for one in streams),
         sources=frozenset().union(*(one.sources for one in streams)),
     )

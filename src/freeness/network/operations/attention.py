@@ -1,13 +1,32 @@
-"""Softmax attention between queries, keys and values."""
+"""Softmax attention between queries, keys and values.
+
+Second moments, in the limit of wide heads, of queries, keys and values behind weights of their own. The scores are jointly
+Gaussian, cov(s_ij, s_kl) = b·Q_ik·K_jl with the Gram matrices Q and K over positions and b = scale²·d_k (1 at 1/√d_k). So forward
+Σ = E A V Aᵀ, V the Gram matrix of the values, over draws of A = softmax(s + mask). Backward Γ comes back to the values as E AᵀΓA,
+to the queries as b·E Γ∘R, to the keys as b·E K', where with C_ij,kl = E (v_j - o_i)(v_l - o_k) over channels
+
+    R_ik = Σ_jl A_ij A_kl C_ij,kl K_jl,    K'_jm = Σ_ik Γ_ik Q_ik A_ij A_km C_ij,km.
+
+Heads have weights of their own, so what comes back from them adds up, of grouped queries too.
+
+Source: Hron et al. (2020) for the forward pass; derived for this project for the derivative of the softmax (theory.md §11).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
+from zlib import crc32
 
-from freeness.errors import InputError, is_size
-from freeness.network.moments import Step, Stream, joined
+import numpy as np
+
+from freeness.errors import InputError, is_real, is_size
+from freeness.network.moments import Pairs, Step, Stream, backward, check_independent, joined, together
 from freeness.network.operation import Operation, described
+
+_FEWEST, _MOST = 16, 256  # draws of A for each sample
+_ENTRIES = 2**17  # of all drawn A together, between these
+_LIFTED = 1e-10  # of a Gram matrix's mean diagonal: tokens may be alike
 
 
 @dataclass(frozen=True)
@@ -34,11 +53,196 @@ class Attention(Operation):
             raise InputError(
                 f"expected heads ≥ 1, a multiple of key_heads, got {self.heads!r} and {self.key_heads!r}; correct them."
             )
+        if self.scale not in ("root", "full") and not is_real(self.scale):
+            raise InputError(f'expected the scale "root", "full" or a number, got {self.scale!r}; choose one.')
+
+    @property
+    def across(self) -> bool:
+        return True
+
+    def spread(self, width: int) -> float:
+        """b: variance of a score over that of a query's and of a key's entries, of heads of this width."""
+        if isinstance(self.scale, str):
+            return 1.0 if self.scale == "root" else 1.0 / width
+        return self.scale**2 * width
 
 
 @joined.register
 def _(operation: Attention, streams: tuple[Stream, ...]) -> tuple[Stream, Step]:
-    raise InputError(
-        f"expected operations without softmax weights, got {described(operation)}, of which the theory has no second moments; "
-        "measure the network instead."
+    """Σ = E A V Aᵀ over draws of A, the same in every call.
+
+    Squared singular values of the Jacobian (``growth``) are those of derivatives that do not depend on one another by position.
+    """
+    _check(operation, streams)
+    query, key, value = map(_square, streams)
+    weights, spread = _drawn(operation, streams), _spread(operation, streams[0])
+    mixed = weights @ value[:, None] @ _turned(weights)
+    second = mixed.mean(axis=1)
+
+    def step(*pairs: Pairs) -> Pairs:
+        raise InputError(
+            f"expected samples by themselves before {described(operation)}, got pairs of them; softmax weights have no kernel "
+            "between samples in this theory: take freeness.meanfield.gradients."
+        )
+
+    growth = _growth(
+        weights, (query, key, value), tuple(one.growth.reshape(len(one.growth), -1) for one in streams), spread
     )
+    mean = streams[2].mean
+    after = together(streams)._replace(
+        second=second.reshape(streams[0].second.shape),
+        growth=growth.reshape(streams[0].growth.shape),
+        mean=None if mean is None else lambda: _moved(weights, mean()).reshape(streams[0].variance.shape),
+        gaussian=False,
+        features=_features(operation, streams[2]),
+        scatter=max(_error(mixed), *(one.scatter for one in streams)),
+    )
+    return after, step
+
+
+@backward.register
+def _(
+    operation: Attention, streams: tuple[Stream, ...], behind: Stream, gradient: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Γ of queries, keys and values, over the draws of A that the signal went by."""
+    query, key, value = map(_square, streams)
+    weights = _drawn(operation, streams)
+    spread = _spread(operation, streams[0])
+    found = gradient.reshape(query.shape)
+    parts = (
+        spread * found * _response(weights, value, key).mean(axis=1),
+        spread * _returned(weights, value, found * query).mean(axis=1),
+        (_turned(weights) @ found[:, None] @ weights).mean(axis=1),
+    )
+    return tuple(part.reshape(one.second.shape) for part, one in zip(parts, streams, strict=True))
+
+
+def _growth(
+    weights: np.ndarray, grams: tuple[np.ndarray, ...], growths: tuple[np.ndarray, ...], spread: float
+) -> np.ndarray:
+    """Squared derivatives at every position: Σ_j A_ij² of the values, R_ii of the query, Σ_j A_ij² C_ij,ij Q_ii of the keys."""
+    query, key, value = grams
+    by_query, by_key, by_value = growths
+    moved = weights @ value[:, None]
+    level = (moved * weights).sum(axis=-1)
+    spans = np.diagonal(value, axis1=1, axis2=2)[:, None, None] - 2 * moved + level[..., None]
+    paired = weights @ (value * key)[:, None] - 2 * moved * (weights @ key[:, None])
+    own = (paired * weights).sum(axis=-1) + level * (weights @ key[:, None] * weights).sum(axis=-1)
+    through = np.diagonal(query, axis1=1, axis2=2) * ((weights**2 * spans).mean(axis=1) @ by_key[..., None])[..., 0]
+    return ((weights**2).mean(axis=1) @ by_value[..., None])[..., 0] + spread * (own.mean(axis=1) * by_query + through)
+
+
+def _response(weights: np.ndarray, value: np.ndarray, key: np.ndarray) -> np.ndarray:
+    """R of every draw: what moves an output with its query.
+
+    Args:
+        weights: A, (n, draws, T, T').
+        value: V, (n, T', T').
+        key: K, (n, T', T').
+    """
+    turned = _turned(weights)
+    by_value, by_key = weights @ value[:, None], weights @ key[:, None]
+    cross = (by_value * by_key) @ turned
+    both = weights @ (value * key)[:, None] @ turned
+    return both - cross - _turned(cross) + (by_value @ turned) * (by_key @ turned)
+
+
+def _returned(weights: np.ndarray, value: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """K' of every draw: what comes back to the keys.
+
+    Args:
+        weights: A, (n, draws, T, T').
+        value: V, (n, T', T').
+        asked: Γ∘Q, (n, T, T).
+    """
+    turned, by_value = _turned(weights), weights @ value[:, None]
+    through = asked[:, None] @ weights
+    cross = turned @ (by_value * through)
+    last = turned @ (asked[:, None] * (by_value @ turned)) @ weights
+    return (turned @ through) * value[:, None] - cross - _turned(cross) + last
+
+
+def _drawn(operation: Attention, streams: tuple[Stream, ...]) -> np.ndarray:
+    """A of every sample, (n, draws, T, T'), by a generator that belongs to the weights in front."""
+    query, key = _square(streams[0]), _square(streams[1])
+    made = ";".join(sorted(source.name for one in streams for source in one.sources))
+    rng = np.random.default_rng(crc32(made.encode()))
+    places = query.shape[1] * key.shape[1]
+    draws = int(np.clip(_ENTRIES // (len(query) * places), _FEWEST, _MOST))
+    noise = rng.standard_normal((len(query), draws, query.shape[1], key.shape[1]))
+    scores = _root(query)[:, None] @ noise @ _turned(_root(key))[:, None]
+    scores *= _spread(operation, streams[0]) ** 0.5
+    if operation.causal:
+        scores[..., np.triu(np.ones(scores.shape[-2:], dtype=bool), 1)] = -np.inf
+    scores -= scores.max(axis=-1, keepdims=True)
+    np.exp(scores, out=scores)
+    return scores / scores.sum(axis=-1, keepdims=True)
+
+
+def _root(gram: np.ndarray) -> np.ndarray:
+    """A triangular root of every sample's Gram matrix."""
+    size = np.trace(gram, axis1=1, axis2=2) / gram.shape[1]
+    return np.linalg.cholesky(gram + _LIFTED * size[:, None, None] * np.eye(gram.shape[1]))
+
+
+def _turned(array: np.ndarray) -> np.ndarray:
+    return np.swapaxes(array, -1, -2)
+
+
+def _square(stream: Stream) -> np.ndarray:
+    """The Gram matrix of every sample, (n, T, T)."""
+    count = int(np.prod(stream.variance.shape[1:]))
+    return stream.second.reshape(-1, count, count)
+
+
+def _moved(weights: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """E A m."""
+    return (weights.mean(axis=1) @ mean.reshape(len(mean), -1, 1))[..., 0]
+
+
+def _error(mixed: np.ndarray) -> float:
+    """Relative standard error of the output's mean square, the largest of a sample."""
+    powers = np.trace(mixed, axis1=2, axis2=3)
+    return float((powers.std(axis=1, ddof=1) / powers.mean(axis=1)).max() / powers.shape[1] ** 0.5)
+
+
+def _features(operation: Attention, value: Stream) -> int | None:
+    """Channels of all heads, of which some may share values."""
+    shared = operation.heads // (operation.key_heads or operation.heads)
+    return None if value.features is None else value.features * shared
+
+
+def _spread(operation: Attention, query: Stream) -> float:
+    if isinstance(operation.scale, str) and operation.scale == "root":
+        return 1.0
+    if query.features is None:
+        raise InputError(
+            f"expected queries of known channels before {described(operation)}, got an input of unknown size; put weights "
+            "between."
+        )
+    return operation.spread(query.features // operation.heads)
+
+
+def _check(operation: Attention, streams: tuple[Stream, ...]) -> None:
+    """Queries and keys of weights of their own, at positions that are not alike."""
+    query, key, value = streams
+    if query.alike or not (query.across and key.across and value.across):
+        raise InputError(
+            f"expected tokens at positions before {described(operation)}, got a signal without them; give inputs of shape (n, "
+            "channels, positions), or tokens before an Embedding."
+        )
+    check_independent(operation, streams)
+    if not (query.gaussian and key.gaussian):
+        raise InputError(
+            f"expected queries and keys behind weights before {described(operation)}, got other signals; put a layer between."
+        )
+    if key.variance.shape != value.variance.shape:
+        raise InputError(
+            f"expected keys and values with the same positions before {described(operation)}, got {key.variance.shape[1:]} and "
+            f"{value.variance.shape[1:]}; correct the wires."
+        )
+    if operation.causal and query.variance[0].size != key.variance[0].size:
+        raise InputError(
+            f"expected as many queries as keys in a causal {described(operation)}, got {query.variance[0].size} and "
+            f"{key.variance[0].size}; leave causal out."
+        )

@@ -25,7 +25,8 @@ class Convolution(Weights):
     ``kernel`` holds the taps by dimension. Gaussian: W_τ,ij ~ N(0, σ_w²/(channels_in·taps)) in every tap. Haar:
     delta-orthogonal, σ_w·Q in the centre tap and 0 in the others (Xiao et al. 2018). ``padding``: ``circular`` and ``zeros``
     keep the number of positions at stride 1, ``valid`` pads nothing. ``groups``: of channels, each read by its own share of the
-    outputs (depthwise: as many as channels; fan_in is channels_in/groups·taps). ``dilation``: distance of the taps.
+    outputs (depthwise: as many as channels; fan_in is channels_in/groups·taps); second moments are the same, but what is behind
+    them is Gaussian only where a group has many channels. ``dilation``: distance of the taps.
     """
 
     channels_in: int
@@ -143,20 +144,22 @@ def windows(array: np.ndarray, layer: Convolution, lead: int, groups: int) -> It
             f"expected signals with {dimensions} spatial dimensions before {described(layer)}, got {found}; give inputs of shape "
             "(n, channels, *positions)."
         )
-    half = [0 if layer.padding == "valid" else taps // 2 for taps in layer.kernel]
+    reach = [(taps - 1) * layer.dilation + 1 for taps in layer.kernel]
+    half = [0 if layer.padding == "valid" else length // 2 for length in reach]
     widths = [(0, 0)] * lead + [(h, h) for h in half] * groups
     padded = np.pad(array, widths, mode="wrap" if layer.padding == "circular" else "constant")
     sizes = [
-        (padded.shape[lead + axis] - taps) // layer.stride + 1 if padded.shape[lead + axis] >= taps else 0
-        for axis, taps in enumerate(layer.kernel)
+        (padded.shape[lead + axis] - length) // layer.stride + 1 if padded.shape[lead + axis] >= length else 0
+        for axis, length in enumerate(reach)
     ]
     if min(sizes) < 1:
         raise InputError(
-            f"expected at least {layer.kernel} positions before {described(layer)}, got {array.shape[lead : lead + dimensions]}; "
+            f"expected at least {tuple(reach)} positions before {described(layer)}, got {array.shape[lead : lead + dimensions]}; "
             "take larger images or padding."
         )
     centre = tuple(taps // 2 for taps in layer.kernel)
     every = [centre] if isinstance(layer.weights, Haar) else list(product(*map(range, layer.kernel)))
     for tap in every:
-        spatial = [slice(t, t + (n - 1) * layer.stride + 1, layer.stride) for t, n in zip(tap, sizes, strict=True)]
+        starts = [t * layer.dilation for t in tap]
+        spatial = [slice(t, t + (n - 1) * layer.stride + 1, layer.stride) for t, n in zip(starts, sizes, strict=True)]
         yield padded[(slice(None),) * lead + tuple(spatial) * groups]

@@ -16,8 +16,11 @@ from freeness.network.moments import (
     backward,
     check_alike,
     check_independent,
+    gathered,
     joined,
+    spread,
     together,
+    widened,
 )
 from freeness.network.operation import Operation
 
@@ -49,15 +52,18 @@ def _(operation: Product, streams: tuple[Stream, ...]) -> tuple[Stream, Step]:
     Source: second moments of independent variables multiply; the tangent kernel by the product rule (derived for this project,
     tested by drawn networks).
     """
+    streams = spread(streams)
     check_alike(operation, streams)
     check_independent(operation, streams)
+    axes = streams[0].second.ndim - 1
 
     def by_rule(slopes: list[np.ndarray], values: list[np.ndarray]) -> np.ndarray:
         return np.asarray(sum(slope * _others(values, own) for own, slope in enumerate(slopes)))
 
     def step(*pairs: Pairs) -> Pairs:
-        values = [one.value for one in pairs]
-        return Pairs(_multiplied(values), by_rule([one.theta for one in pairs], values), pairs[0].rows)
+        values = [widened(one.value, 2, axes) for one in pairs]
+        thetas = [widened(one.theta, 2, axes) for one in pairs]
+        return Pairs(_multiplied(values), by_rule(thetas, values), pairs[0].rows)
 
     means = [one.mean for one in streams if one.mean is not None]
     after = together(streams)._replace(
@@ -72,8 +78,8 @@ def _(operation: Product, streams: tuple[Stream, ...]) -> tuple[Stream, Step]:
 @backward.register
 def _(operation: Product, streams: tuple[Stream, ...], behind: Stream, gradient: np.ndarray) -> tuple[np.ndarray, ...]:
     """Γ_k ← Γ∘∏_{l≠k} Σ_l."""
-    seconds = [one.second for one in streams]
-    return tuple(gradient * _others(seconds, own) for own in range(len(streams)))
+    seconds = [one.second for one in spread(streams)]
+    return tuple(gathered(gradient * _others(seconds, own), one) for own, one in enumerate(streams))
 
 
 @given.register

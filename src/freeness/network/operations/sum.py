@@ -19,9 +19,12 @@ from freeness.network.moments import (
     backward,
     check_alike,
     check_independent,
+    gathered,
     joined,
     sides,
+    spread,
     together,
+    widened,
 )
 from freeness.network.operation import Operation
 
@@ -47,9 +50,11 @@ def _(operation: Sum, streams: tuple[Stream, ...]) -> tuple[Stream, Step]:
 
     Source: Yang, Schoenholz (2017) for x + branch(x).
     """
+    streams = spread(streams)
     check_alike(operation, streams)
     check_independent(operation, streams)
     scales, groups = operation.scales, streams[0].groups
+    axes = streams[0].second.ndim - 1
     means = [(scale, one.mean()) for scale, one in zip(scales, streams, strict=True) if one.mean is not None]
 
     def squared(arrays: tuple[np.ndarray, ...]) -> np.ndarray:
@@ -64,8 +69,9 @@ def _(operation: Sum, streams: tuple[Stream, ...]) -> tuple[Stream, Step]:
 
     def step(*pairs: Pairs) -> Pairs:
         rows = pairs[0].rows
-        value = added(tuple(one.value for one in pairs), lambda array: sides(array, rows, groups))
-        return Pairs(value, squared(tuple(one.theta for one in pairs)), rows)
+        values = tuple(widened(one.value, 2, axes) for one in pairs)
+        thetas = tuple(widened(one.theta, 2, axes) for one in pairs)
+        return Pairs(added(values, lambda array: sides(array, rows, groups)), squared(thetas), rows)
 
     after = together(streams)._replace(
         second=added(tuple(one.second for one in streams), lambda array: alone(array, groups)),
@@ -84,7 +90,7 @@ def _mean(scales: tuple[float, ...], streams: tuple[Stream, ...]) -> Callable[[]
 
 @backward.register
 def _(operation: Sum, streams: tuple[Stream, ...], behind: Stream, gradient: np.ndarray) -> tuple[np.ndarray, ...]:
-    return tuple(scale**2 * gradient for scale in operation.scales)
+    return tuple(gathered(scale**2 * gradient, one) for scale, one in zip(operation.scales, streams, strict=True))
 
 
 @given.register

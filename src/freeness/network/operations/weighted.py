@@ -9,7 +9,7 @@ import numpy as np
 from freeness.errors import InputError
 from freeness.network.derivatives import pattern
 from freeness.network.ensembles import ScaledIdentity, variance_gain
-from freeness.network.moments import Pairs, Step, Stream, backward
+from freeness.network.moments import Pairs, Step, Stream, Trained, backward, trained
 from freeness.network.operation import Weights, described
 
 Mixing = Callable[[np.ndarray, int, int], np.ndarray]  # array, axes of samples, groups of spatial axes
@@ -81,3 +81,26 @@ def _(layer: Weights, streams: tuple[Stream, ...], behind: Stream, gradient: np.
     else:
         passed = gradient.reshape(-1, out) @ (taps**2).mean(axis=0)
     return (gain * passed.reshape(stream.second.shape),)
+
+
+@trained.register
+def _(layer: Weights, streams: tuple[Stream, ...], gradient: np.ndarray) -> Trained | None:
+    """E‖∂ℓ/∂W‖² = fan-in·Σ_pp' Γ_pp' Σ_τ (TΣTᵀ)_pp' over all taps, as forward and backward signals are independent.
+
+    Source: Schoenholz et al. (2017); Karakida, Akaho, Amari (2019) for its sum, the trace of the Fisher matrix.
+    """
+    (stream,) = streams
+    shape = stream.variance.shape[1:]
+    if stream.alike or not shape:
+        return Trained(layer.entries * gradient * stream.second, float(layer.bias) * gradient)
+    taps = pattern(layer, shape, trained=True).taps
+    out, inner = taps.shape[1:]
+    if stream.across:
+        square, flat = gradient.reshape(-1, out, out), stream.second.reshape(-1, inner, inner)
+        weights = np.sum([(square * (tap @ flat @ tap.T)).sum(axis=(1, 2)) for tap in taps], axis=0)
+        shared = square.sum(axis=(1, 2))
+    else:
+        by_place = gradient.reshape(-1, out)
+        weights = (by_place * (stream.second.reshape(-1, inner) @ (taps**2).sum(axis=0).T)).sum(axis=1)
+        shared = by_place.sum(axis=1)
+    return Trained(layer.entries / len(taps) * weights, float(layer.bias) * shared)

@@ -1,0 +1,274 @@
+"""Second moments through attention, forward, backward and of every weight, against sums written out and drawn Transformers."""
+
+import numpy as np
+import pytest
+
+from freeness import InputError
+from freeness.meanfield import backward, fisher_trace, gradients, joined, kernels
+from freeness.network import (
+    INPUT,
+    Activation,
+    Attention,
+    Constant,
+    Convolution,
+    Dense,
+    DrawnSource,
+    Gaussian,
+    Network,
+    Node,
+    Normalisation,
+    Pooling,
+    PositionWise,
+    Product,
+    Residual,
+    Stream,
+    Sum,
+    activation,
+    transformer,
+)
+from freeness.network.operations.attention import _response, _returned
+from freeness.numerics import gaussian_nodes
+from tests.meanfield.simulated import simulated_gradients, simulated_weights
+
+RNG = np.random.default_rng(5)
+
+
+@pytest.fixture(autouse=True)
+def fresh_numbers():
+    """The same in every test, whatever ran before."""
+    RNG.bit_generator.state = np.random.default_rng(5).bit_generator.state
+
+
+NAMES = ("query", "key", "value")
+
+
+def gram(positions, samples=1, features=40):
+    x = RNG.standard_normal((samples, positions, features))
+    return x @ x.transpose(0, 2, 1) / features
+
+
+def streams(*grams, features=32):
+    return tuple(
+        Stream(
+            second,
+            np.ones(second.shape[:2]),
+            None,
+            True,
+            True,
+            features=features,
+            sources=frozenset((DrawnSource(name),)),
+        )
+        for second, name in zip(grams, NAMES, strict=True)
+    )
+
+
+def softmax(scores):
+    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def test_the_derivative_of_the_softmax_is_the_sum_written_out():
+    """R and K' as products of matrices against all four indices (theory.md §11)."""
+    weights, value, key, query, gradient = softmax(RNG.standard_normal((3, 5))), *(gram(n)[0] for n in (5, 5, 3, 3))
+    moved = weights @ value
+    spans = (
+        value[None, :, None, :]
+        - moved[:, None, None, :]
+        - moved.T[None, :, :, None]
+        + (moved @ weights.T)[:, None, :, None]
+    )  # i j k l
+    response = np.einsum("ij,kl,ijkl,jl->ik", weights, weights, spans, key)
+    returned = np.einsum("ik,ik,ij,km,ijkm->jm", gradient, query, weights, weights, spans)
+    one = weights[None, None]
+    np.testing.assert_allclose(_response(one, value[None], key[None])[0, 0], response, atol=1e-13)
+    np.testing.assert_allclose(_returned(one, value[None], (gradient * query)[None])[0, 0], returned, atol=1e-13)
+
+
+def test_weights_of_equal_scores_are_means():
+    """At scale 0 every query takes the mean of what it sees, and nothing comes back to queries and keys."""
+    value, gradient = gram(4), gram(4)
+    three = streams(gram(4), gram(4), value)
+    for causal in (False, True):
+        mean = np.tril(np.ones((4, 4))) / np.arange(1, 5)[:, None] if causal else np.full((4, 4), 0.25)
+        operation = Attention(2, causal, 0.0)
+        after, _ = joined(operation, three)
+        np.testing.assert_allclose(after.second, mean @ value @ mean.T, rtol=1e-12)
+        assert after.scatter < 1e-7
+        query, key, back = backward(operation, three, after, gradient)
+        assert not query.any()
+        assert not key.any()
+        np.testing.assert_allclose(back, mean.T @ gradient @ mean, rtol=1e-12)
+
+
+def test_two_keys_are_an_integral_over_one_score():
+    """A = (s, 1 - s) with s the sigmoid of a Gaussian of variance Q(K₁₁ + K₂₂ - 2K₁₂)."""
+    key, value, query = gram(2, 400), gram(2, 400), np.full((400, 1, 1), 1.7)
+    key[:], value[:] = key[0], value[0]
+    after, _ = joined(Attention(4), streams(query, key, value))
+    nodes, mass = gaussian_nodes(1.7 * float(key[0, 0, 0] + key[0, 1, 1] - 2 * key[0, 0, 1]))
+    sigmoid = 1 / (1 + np.exp(-nodes))
+    weights = np.stack([sigmoid, 1 - sigmoid], axis=1)
+    exact = mass @ np.einsum("xi,ij,xj->x", weights, value[0], weights)
+    draws = after.second[:, 0, 0]
+    assert abs(draws.mean() - exact) < 4 * draws.std() / 20
+    assert 0.5 < (draws.std() / exact) / after.scatter < 1.5  # the standard error that is told is that of one sample
+
+
+def test_scores_over_the_full_width_leave_no_derivative():
+    """At 1/d_k scores have the variance 1/d_k, so what comes back to queries falls by d_k."""
+    three = streams(gram(6), gram(6), gram(6), features=256)
+    after, _ = joined(Attention(1, scale="full"), three)
+    by_full = backward(Attention(1, scale="full"), three, after, gram(6))
+    by_number = backward(Attention(1, scale=1 / 256), three, after, np.zeros((1, 6, 6)))
+    assert np.trace(by_full[0][0]) < 0.01 * np.trace(by_full[2][0])
+    assert not by_number[0].any()
+
+
+def close(network, inputs, seeds, allowed):
+    """Every signal, gradient and weight within 4.5 standard errors and an allowance for the width."""
+    found = {place.name: place for place in gradients(network, inputs=inputs)}
+    for name, (mean, error) in simulated_gradients(network, inputs, seeds).items():
+        pair = np.array([found[name].signal, found[name].gradient])
+        assert (np.abs(mean - pair) <= 4.5 * error + allowed * np.abs(pair)).all(), name
+    for (name, part), (mean, error) in simulated_weights(network, inputs, seeds).items():
+        own = getattr(found[name], part)
+        assert abs(mean - own) <= 4.5 * error + allowed * own + 1e-12, (name, part)
+    return found
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {},
+        {"norm": "post", "causal": True, "activation": "relu", "sigma_w": 1.3},
+        {"norm": "none", "gated": True, "activation": "silu", "key_heads": 2, "residual_scale": 0.5},
+        {"vocabulary": 11, "causal": True, "rms": True, "sigma_qk": 1.3},
+    ],
+    ids=["pre", "post", "gated", "tokens"],
+)
+def test_transformers_are_drawn_transformers(choices):
+    network = transformer(2, 128, 4, 5, hidden=128, **choices)
+    tokens = RNG.integers(0, 11, (1, 5)) if "vocabulary" in choices else RNG.standard_normal((1, 128, 5))
+    close(network, tokens, 10, 0.12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("norm", ["pre", "post", "none"])
+@pytest.mark.parametrize("sigma", [0.5, 1.5])
+def test_nine_of_ten_layers_are_within_a_tenth(norm, causal, sigma):
+    """Of the mean of 40 drawn networks, or two standard errors."""
+    network = transformer(5, 256, 8, 10, norm=norm, causal=causal, sigma_qk=sigma, inputs=30, outputs=10, hidden=256)
+    inputs = RNG.standard_normal((1, 30, 10))
+    found = {place.name: place for place in gradients(network, inputs=inputs)}
+    errors = []
+    for name, (mean, error) in simulated_gradients(network, inputs, 40).items():
+        pair = np.array([found[name].signal, found[name].gradient])
+        errors += list(np.abs(mean - pair) / np.maximum(0.1 * np.abs(mean), 2 * error))
+    for (name, part), (mean, error) in simulated_weights(network, inputs, 40).items():
+        errors.append(abs(mean - getattr(found[name], part)) / max(0.1 * mean, 2 * error))
+    assert np.mean(np.array(errors) <= 1) >= 0.9
+
+
+def test_cross_attention_learned_positions_and_scales_of_the_branch():
+    """Queries of one signal, keys and values of another with fewer positions; a trained scale on the branch (LayerScale)."""
+    width = 128
+
+    def layer(name, *inputs, fan_in=width, sigma_b=0.0):
+        return Node(name, PositionWise(fan_in, width, Gaussian(1.0), sigma_b, sigma_b > 0, name), inputs)
+
+    network = Network(
+        (
+            layer("stream", INPUT, fan_in=20, sigma_b=0.3),
+            Node("places", Constant(width, (8,), 0.7), ()),
+            Node("placed", Sum(), ("stream", "places")),
+            Node("short", Convolution(20, width, (3,), Gaussian(1.2), "valid", 2, dilation=2), (INPUT,)),
+            layer("query", "placed"),
+            layer("key", "short", sigma_b=0.5),
+            layer("value", "short"),
+            Node("mixed", Attention(4), ("query", "key", "value")),
+            layer("out", "mixed"),
+            Node("gamma", Constant(width, (), 0.4), ()),
+            Node("scaled", Product(), ("out", "gamma")),
+            Node("shift", Constant(width, (), 0.2), ()),
+            Node("sum", Sum((1.0, 1.0, 0.5)), ("placed", "scaled", "shift")),
+            Node("pooled", Pooling(None), ("sum",)),
+            Dense(width, 10, Gaussian(1.0)),
+        )
+    )
+    found = close(network, RNG.standard_normal((1, 20, 8)), 14, 0.1)
+    assert found["places"].weights > 0
+    assert found["gamma"].weights > 0
+
+
+def test_depthwise_and_grouped_convolutions():
+    block = (
+        Convolution(96, 96, (3,), Gaussian(1.1), groups=96),
+        Normalisation("layer"),
+        PositionWise(96, 192, Gaussian(1.0)),
+        Activation(activation("gelu")),
+        PositionWise(192, 96, Gaussian(1.0)),
+    )
+    first = Convolution(4, 96, (3,), Gaussian(1.0), "zeros", groups=2)
+    network = Network((first, Residual(block, 0.7), Residual(block, 0.7), Pooling(None), Dense(96, 10, Gaussian(1.0))))
+    close(network, RNG.standard_normal((1, 4, 8)), 16, 0.1)
+
+
+def test_the_trace_of_the_fisher_matrix_is_the_sum_over_unit_cotangents():
+    network = transformer(1, 96, 4, 4, inputs=12, outputs=5, hidden=96)
+    inputs = RNG.standard_normal((1, 12, 4))
+    drawn = simulated_weights(network, inputs, 24)
+    mean, error = (np.sum([one[k] for one in drawn.values()]) for k in (0, 1))
+    assert fisher_trace(network, inputs) == pytest.approx(5 * mean, abs=5 * 2 * error, rel=0.08)
+
+
+def test_a_known_cotangent_takes_the_place_of_a_drawn_one():
+    """Of all outputs alike, at one position only."""
+    network = transformer(2, 32, 4, 3, vocabulary=7)
+    tokens = np.array([[1, 2, 3]])
+    cotangent = np.zeros((1, 7, 3))
+    cotangent[:, :, 0] = 1 / np.sqrt(7)
+    end = gradients(network, inputs=tokens, cotangent=cotangent)[-1]
+    assert end.gradient == pytest.approx(1.0)
+    first = {place.name: place.gradient for place in gradients(network, inputs=tokens, cotangent=cotangent)}
+    whole = {place.name: place.gradient for place in gradients(network, inputs=tokens)}
+    assert first["positions"] != pytest.approx(whole["positions"], rel=1e-3)
+    with pytest.raises(InputError, match=r"outputs' shape \(1, 7, 3\), got \(1, 3\)"):
+        gradients(network, inputs=tokens, cotangent=np.ones((1, 3)))
+
+
+def test_what_attention_asks_for_is_said():
+    network = transformer(1, 32, 4, 3)
+    inputs = RNG.standard_normal((2, 32, 3))
+    with pytest.raises(InputError, match="no kernel between samples"):
+        kernels(Network((*network.nodes, Node("mean", Pooling(None), ("norm",)))), inputs)
+    with pytest.raises(InputError, match="tokens at positions before Attention"):
+        gradients(_alone())
+    with pytest.raises(InputError, match="independent signals into Attention"):
+        gradients(_alone(key="query"), inputs=inputs)
+    with pytest.raises(InputError, match="3 positions before Reshape 'tokens'"):
+        gradients(network, inputs=RNG.standard_normal((2, 32, 4)))
+    shared = Network((*network.nodes[:-1], Node("norm", network.nodes[-1].operation, ("block1.mlp",), shares="tokens")))
+    with pytest.raises(InputError, match="those of 'tokens'"):
+        gradients(shared, inputs=inputs)
+
+
+def _alone(key="key"):
+    nodes = [Node(name, PositionWise(32, 32, Gaussian(1.0)), (INPUT,)) for name in NAMES]
+    mixed = Node("mixed", Attention(4), ("query", key, "value"))
+    return Network((*(node for node in nodes if node.name in mixed.inputs), mixed))
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"heads": 3}, "heads that divide the width"),
+        ({"depth": 0}, "depth that is a whole number"),
+        ({"norm": "both"}, '"pre", "post" or "none"'),
+        ({"sigma_qk": np.nan}, "finite sigma_qk"),
+        ({"hidden": 2.5}, "hidden that is a whole number"),
+    ],
+)
+def test_impossible_transformers_are_refused(choices, message):
+    with pytest.raises(InputError, match=message):
+        transformer(**({"depth": 2, "width": 8, "heads": 2, "tokens": 4} | choices))
