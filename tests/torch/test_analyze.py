@@ -221,7 +221,8 @@ def test_models_without_theory_are_measured_with_what_is_in_the_way(name, tmp_pa
     model, x = zoo_model(name)
     inputs = torch.cat([x, x.flip(-1)])
     outputs = dual_gram(trace(model, x), x).shape[0]
-    report = analyze(model, (inputs, torch.zeros(2, outputs, dtype=x.dtype)), loss="half_squared_error")
+    plain = AnalyzeOptions(training=False)
+    report = analyze(model, (inputs, torch.zeros(2, outputs, dtype=x.dtype)), plain, loss="half_squared_error")
     assert np.allclose(
         report.fisher.measured.eigenvalues, torch.linalg.eigvalsh(dual_gram(trace(model, x), x)), rtol=1e-9
     )
@@ -383,4 +384,6 @@ def test_batch_normalisation_says_why_theory_does_not_cover_it():
     report = analyze(model, data(), loss="mse")
     (line,) = report.uncovered
     assert report.jacobian.reason == line
-    assert line.startswith("batch_norm in 1: in eval mode it is a fixed map of each channel by its running statistics")
+    assert line.startswith(
+        "batch_norm in 1: at one sample its statistics are held and it is a fixed map of each channel"
+    )

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from freeness.network import Attention
-from freeness.torch import batch_sharpness, dual_gram, trace
+from freeness.torch import CurvatureOptions, batch_sharpness, dual_gram, trace
 from tests.torch.models import rows
 
 VOCABULARY, TOKENS = 31, 6
@@ -61,7 +61,8 @@ def test_sharpness_of_a_tiny_gpt2_is_the_top_of_its_dense_ggn(drawn: tuple[nn.Mo
     half = (roots.transpose(1, 2) @ jacobian).reshape(-1, jacobian.shape[2])
     wanted = float(torch.linalg.eigvalsh(half @ half.T / len(tokens))[-1])
     targets = torch.arange(len(tokens))
-    assert batch_sharpness(model, tokens, targets, "cross_entropy").value == pytest.approx(wanted, rel=1e-7)
+    eval_mode = CurvatureOptions(training=False)
+    assert batch_sharpness(model, tokens, targets, "cross_entropy", eval_mode).value == pytest.approx(wanted, rel=1e-7)
 
 
 def test_dual_gram_of_a_tiny_gpt2_is_that_of_its_dense_jacobian(drawn: tuple[nn.Module, Tensor, Tensor]) -> None:

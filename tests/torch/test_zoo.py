@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from freeness.errors import InputError
 from freeness.torch import (
+    AdamOptions,
     CurvatureOptions,
     LanczosOptions,
     adam_preconditioner,
@@ -221,9 +222,10 @@ def test_reading_and_measuring_change_nothing(name: str) -> None:
         dual_gram(traced, x, training=True)
     target = torch.zeros(shape, dtype=torch.float64)
     whole = model if not traced.output else First(model)
-    adam_preconditioner(whole, x, target, "mse")
+    mode = name not in IN_TRAINING
+    adam_preconditioner(whole, x, target, "mse", AdamOptions(training=mode))
     with contextlib.suppress(InputError):  # of an operation whose backward pass has no derivative
         estimate_fisher(traced, x, LanczosOptions(2, 3))
-        batch_sharpness(whole, x, target, "mse")
-        batch_sharpness(whole, x, target, "mse", CurvatureOptions("hessian", training=name not in IN_TRAINING))
+        batch_sharpness(whole, x, target, "mse", CurvatureOptions(training=mode))
+        batch_sharpness(whole, x, target, "mse", CurvatureOptions("hessian", training=mode))
     assert_same(before, [picture(model), [id(m) for m in model.modules()], list(model.state_dict())])

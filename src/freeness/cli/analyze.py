@@ -89,8 +89,13 @@ def analyze_command(
         str | None, typer.Option(help="Name or number of the output to look at, where the model returns several.")
     ] = None,
     training: Annotated[
-        bool, typer.Option("--training", help="Learning rate in training mode: batch statistics; no dropout.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--training/--eval",
+            help="In training mode, or in eval mode; the mode that training will use if left out: batch statistics, dropout with "
+            "fixed masks.",
+        ),
+    ] = None,
     weights: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Weights to load into the model: .pt with a state_dict, or .safetensors."),

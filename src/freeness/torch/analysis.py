@@ -6,7 +6,7 @@ import logging
 import math
 import shlex
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -45,6 +45,8 @@ from freeness.torch.given import GivenLoss, GivenOptimizer
 from freeness.torch.lanczos import SpectralEstimate
 from freeness.torch.losses import check_targets, loss_function
 from freeness.torch.measure import dual_plan, measure_fisher, measure_jacobian
+from freeness.torch.mode_note import in_mode, listed
+from freeness.torch.modes import fixed_masks
 from freeness.torch.observing import observe
 from freeness.torch.outputs import required_arguments, run, select_output
 from freeness.torch.packing import packed
@@ -56,9 +58,8 @@ from freeness.training import Curvature, Rate, measured_rate
 
 _LOG = logging.getLogger(__name__)
 _POSITIONS = 16  # of a convolution at most for which spectra are predicted
-_NAMED = 4  # modules in a line
 _FIXED = (
-    "in eval mode it is a fixed map of each channel by its running statistics, while theory knows only normalisation by the "
+    "at one sample its statistics are held and it is a fixed map of each channel, while theory knows only normalisation by the "
     "statistics of a batch"
 )
 _USUAL = (0.01, 100.0)  # mean square of an input's entries that no warning is given for
@@ -86,7 +87,8 @@ def analyze(
 ) -> Analysis:
     """Predict and measure the spectra of a model at one sample, judge it, and bound its learning rate on a batch.
 
-    The model is read in eval mode and left exactly as it was: weights, gradients, buffers, modes, random state.
+    Measured is the mode that training will use, see :class:`~freeness.torch.AnalyzeOptions`. The model is left exactly as it was:
+    weights, gradients, buffers, modes, random state.
 
     Args:
         model: any nn.Module. Where theory does not cover it, the spectra are measured alone and the operations
@@ -122,8 +124,9 @@ def analyze(
     )
     model, pair, options = _taken(model, data, options)
     report = _stages(progress)
-    with untouched(model), _on_device(model, options.device), _within_range():
+    with untouched(model, training=options.training), _on_device(model, options.device), _within_range():
         inputs, targets = _checked(model, pair, options)
+        options, mode = in_mode(model, inputs, options)
         sample = inputs[options.sample]
         report()
         traced = trace(model, sample[None], options.output)
@@ -144,6 +147,7 @@ def analyze(
         report()
         rows = _rows(traced, signals, sample)
         judged = _judged(traced, rows, (jacobian, fisher), inputs, options)
+        judged = replace(judged, warnings=judged.warnings + mode)
         rate = _rate(curvature, traced.outputs, predictions[1], judged, options)
     return Analysis(
         title=options.title or type(model).__name__,
@@ -174,7 +178,8 @@ def _watched(traced: Trace, inputs: Tensor, targets: Tensor, options: AnalyzeOpt
         return loss(outputs, targets[:batch])
 
     try:
-        return observe(traced.model, value, training=options.training)
+        with fixed_masks(traced.model):
+            return observe(traced.model, value, training=options.training)
     except (InputError, ArithmeticError, MemoryError, RuntimeError) as error:
         _LOG.info("no table of layers: %s", error)
         return None
@@ -195,8 +200,7 @@ def _judged(
             judged = replace(judged, advice=(gained, CODE + way_to_design(traced.network, options.source)))
     else:
         judged = _measured_verdict(*spectra, options.source)
-    told = _data_warnings(inputs, options.stand_in) + _mode_warning(traced, options.training)
-    return replace(judged, warnings=judged.warnings + told)
+    return replace(judged, warnings=judged.warnings + _data_warnings(inputs, options.stand_in))
 
 
 def _data_warnings(inputs: Tensor, stand_in: str) -> tuple[str, ...]:
@@ -262,24 +266,6 @@ def _estimated(estimate: Callable[[], SpectralEstimate], what: str) -> Measureme
 def _memory(traced: Trace, sample: Tensor, passes: int | None) -> str:
     """What the dual Gram matrix will hold, to be said before it is formed."""
     return "" if traced.outputs > _EXACT else f" (memory: about {dual_plan(traced, sample, passes=passes)})"
-
-
-def _mode_warning(traced: Trace, training: bool) -> tuple[str, ...]:
-    """Which statistics batch normalisation had, which are not those of training."""
-    paths = [operation.path for operation in traced.operations if operation.kind == "batch normalisation"]
-    if not paths:
-        return ()
-    spectra = f"Batch normalisation ({_listed(paths)}) took its running statistics, as in eval mode"
-    if training:
-        return (f"{spectra}, for the spectra at one sample, and those of the batch for the learning rate.",)
-    return (
-        f"{spectra}; in training it takes those of the batch: with --training (training=True) the learning rate does.",
-    )
-
-
-def _listed(paths: Sequence[str]) -> str:
-    known = list(dict.fromkeys(paths))
-    return ", ".join(known[:_NAMED]) + (f" and {len(known) - _NAMED} more" if len(known) > _NAMED else "")
 
 
 def _signals(traced: Trace, sample: Tensor) -> Signals | NeuronSignals | None:
@@ -367,7 +353,7 @@ def _uncovered(traced: Trace, reason: str) -> tuple[str, ...]:
         places.setdefault((operation.operation, why), []).append(operation.path or "forward")
     lines = []
     for (operation, why), paths in places.items():
-        lines.append(f"{operation} in {_listed(paths)}: {why}")
+        lines.append(f"{operation} in {listed(paths)}: {why}")
     first = (reason,) if reason and reason not in lines and (traced.covered or not lines) else ()
     return first + tuple(lines)
 
@@ -459,9 +445,9 @@ def _check_fit(model: nn.Module, inputs: Tensor, targets: Tensor, options: Analy
     """Refuse targets that do not fit before the spectra are measured."""
     if len(inputs) != len(targets):
         raise InputError(f"expected a target for each of {len(inputs)} inputs, got {len(targets)}; pass as many.")
-    with torch.no_grad():
+    with untouched(model, copies=False), torch.no_grad():
         for x, y in zip(inputs.split(CHUNK), targets.split(CHUNK), strict=True):
-            check_targets(select_output(run(model.eval(), x), options.output)[1], y, options.loss)
+            check_targets(select_output(run(model, x), options.output)[1], y, options.loss)
 
 
 def _fed(model: nn.Module, inputs: Tensor, dtype: torch.dtype) -> Tensor:
@@ -470,8 +456,8 @@ def _fed(model: nn.Module, inputs: Tensor, dtype: torch.dtype) -> Tensor:
     if inputs.is_floating_point():
         return converted
     try:
-        with torch.no_grad():
-            run(model.eval(), converted[:1])
+        with untouched(model, copies=False), torch.no_grad():
+            run(model, converted[:1])
     except InputError:
         return inputs
     return converted

@@ -17,6 +17,7 @@ from freeness.torch.class_losses import ClassLoss, probabilities
 from freeness.torch.curvature import AdamOptions, CurvatureOptions, adam_preconditioner, batch_sharpness
 from freeness.torch.outputs import run, select_output
 from freeness.torch.starts import start_facts
+from freeness.torch.state import untouched
 from freeness.torch.tracing import Trace
 from freeness.training import SGD, Adam, CrossEntropy, Curvature, Loss, Rate, SquaredError, start_rate
 
@@ -71,8 +72,8 @@ def _flat(model: nn.Module, data: tuple[Tensor, Tensor], sharpness: float, optio
     """Why λ is nothing to go by; "" where it is."""
     x, y = data
     if isinstance(options.criterion, CrossEntropy | ClassLoss):
-        with torch.no_grad():
-            outputs = run(model.eval(), x).float()
+        with untouched(model, copies=False), torch.no_grad():
+            outputs = run(model, x).float()
         least = float(probabilities(outputs, y).amax(1).min())
         if least >= 1 - _FLAT * torch.finfo(torch.float32).eps:
             return (
@@ -121,9 +122,9 @@ def _predicted_sharpness(traced: Trace, inputs: Tensor, options: AnalyzeOptions)
 
 
 def _start(model: nn.Module, data: tuple[Tensor, Tensor], options: AnalyzeOptions) -> Rate | None:
-    """By the law of the trials; None for what they did not cover: training mode, large models, other losses, several places."""
+    """By the law of the trials; None for what they did not cover: large models, other losses, several places."""
     size, loss, descent = sum(parameter.numel() for parameter in model.parameters()), options.criterion, options.descent
-    if options.training or size > _TRIED or not isinstance(descent, SGD | Adam):
+    if options.training is not False or size > _TRIED or not isinstance(descent, SGD | Adam):
         return None
     if not isinstance(loss, SquaredError | CrossEntropy) or not _one_place(data[1]):
         return None

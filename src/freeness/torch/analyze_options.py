@@ -25,8 +25,9 @@ class AnalyzeOptions:
         batch: number of samples whose GGN gives the learning rate (the first ones); the loader's, or 64, when left out.
         device: where to compute; the model is moved there for the analysis and back.
         output: name or number of the output to look at, where the model returns several.
-        training: take the curvature in training mode, with the statistics of the batch where there is batch normalisation; the
-            spectra at one sample are always those of eval mode.
+        training: None for the mode that training will use: batch normalisation by the statistics of the batch, which are held
+            fixed for spectra at one sample, and dropout with the same masks in every evaluation, which is off for those; True;
+            or False for eval mode. Modules that are in eval mode inside a model in training mode stay so under None.
         passes: backward passes over which the layers are spread in a measurement, see :func:`freeness.torch.dual_plan`.
         seed, title, data: noted in the record.
         source: FILE.py:FACTORY that makes the model, for the commands that the advice names.
@@ -41,7 +42,7 @@ class AnalyzeOptions:
     seed: int = 0
     device: str = "cpu"
     output: OutputKey = None
-    training: bool = False
+    training: bool | None = None
     passes: int | None = None
     title: str = ""
     data: str = ""

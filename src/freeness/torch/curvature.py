@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple, get_args
 
@@ -21,6 +21,7 @@ from freeness.torch.curvature_matrices import CHUNK, Matrix, curvature_operator
 from freeness.torch.given import GivenLoss
 from freeness.torch.lanczos import LanczosOptions, SpectralEstimate, largest_eigenpair, spectral_estimate
 from freeness.torch.losses import check_targets, loss_function
+from freeness.torch.modes import fixed_masks, trained_mode
 from freeness.torch.outputs import run
 from freeness.torch.state import trained_parameters, untouched
 
@@ -44,12 +45,14 @@ class CurvatureOptions:
     Args:
         matrix: "ggn", "fisher", "hessian" or "empirical_fisher", see :func:`curvature_operator`.
         preconditioner: positive diagonal P (parameters,), as from :func:`adam_preconditioner`; then P^{-1/2} G P^{-1/2}.
-        training: in training mode, where batch normalisation takes the statistics of this batch, which is held at once then.
+        training: True for training mode, where batch normalisation takes the statistics of this batch, which is held at once
+            then, and dropout has the same masks in every evaluation; False for eval mode; None for the mode that training will
+            use, see :func:`~freeness.torch.untouched`.
     """
 
     matrix: Matrix = "ggn"
     preconditioner: Tensor | None = None
-    training: bool = False
+    training: bool | None = None
 
     def __post_init__(self) -> None:
         if self.matrix not in get_args(Matrix):
@@ -63,12 +66,12 @@ class AdamOptions:
     Args:
         batches: number of mini-batches; each has at least one sample.
         epsilon: Adam's ε.
-        training: gradients in training mode.
+        training: the mode, as in :class:`CurvatureOptions`.
     """
 
     batches: int = 8
     epsilon: float = 1e-8
-    training: bool = False
+    training: bool | None = None
 
     def __post_init__(self) -> None:
         if self.batches < 1 or self.epsilon <= 0:
@@ -87,17 +90,17 @@ def batch_sharpness(
 ) -> Sharpness:
     """λ_max of the batch GGN, G = (1/B) Σ_b J_bᵀ H_b J_b with H_b the Hessian of the loss in the outputs; or of another matrix.
 
-    Gradient descent on the linearised loss contracts iff η < 2/λ_max (theory.md §7). Any module, in eval mode unless asked
-    otherwise; its parameters are those that require gradients. Lanczos on products with G, or with its dual where there are
-    fewer outputs than parameters, from a fixed start vector; float64 models reach about 1e-9, float32 ones 1e-5, relative. Of
-    a bfloat16 model a copy in float32 is measured.
+    Gradient descent on the linearised loss contracts iff η < 2/λ_max (theory.md §7). Any module, in the mode that training
+    will use unless asked otherwise; its parameters are those that require gradients. Lanczos on products with G, or with its dual
+    where there are fewer outputs than parameters, from a fixed start vector; float64 models reach about 1e-9, float32 ones 1e-5,
+    relative. Of a bfloat16 model a copy in float32 is measured.
 
     Args:
         model: any module that maps inputs (B, …) to outputs; left as it was.
         inputs: the batch, (B, …).
         targets: see :func:`~freeness.torch.losses.check_targets`.
-        loss: a name ("half_squared_error", "half_mean_squared_error", "mse", "cross_entropy", "binary_cross_entropy"), a
-            :class:`~freeness.training.Loss`, or torch's MSELoss, CrossEntropyLoss or BCEWithLogitsLoss.
+        loss: a name ("half_squared_error", "half_mean_squared_error", "mse", "cross_entropy", "binary_cross_entropy"), a loss of
+            torch, or a function of (outputs, targets), see :func:`~freeness.torch.given_loss`.
         options: which matrix, preconditioner and mode.
 
     Returns:
@@ -162,7 +165,7 @@ def curvature_spectrum(
 
 @contextmanager
 def _measured(
-    model: nn.Module, data: tuple[Tensor, Tensor], loss: GivenLoss, training: bool
+    model: nn.Module, data: tuple[Tensor, Tensor], loss: GivenLoss, training: bool | None
 ) -> Iterator[tuple[nn.Module, Tensor, Tensor]]:
     """A block in which the model may be differentiated, with its data; it is left as it was."""
     loss_function(loss)
@@ -170,7 +173,13 @@ def _measured(
         model = converted(model, torch.float32)
         data = (_widened(data[0]), _widened(data[1]))
     inputs, targets = data
-    with untouched(model, training=training), torch.inference_mode(False), plain_attention():
+    mode = trained_mode(model, inputs, training)
+    with (
+        untouched(model, training=mode),
+        nullcontext() if mode is False else fixed_masks(model),
+        torch.inference_mode(False),
+        plain_attention(),
+    ):
         _check_batch(model, inputs, targets, loss)
         for parameter in trained_parameters(model).values():
             parameter.requires_grad_()
@@ -212,13 +221,19 @@ def adam_preconditioner(
         parameters = list(trained_parameters(ready).values())
         criterion = loss_function(loss)
         mean = torch.zeros_like(torch.cat([parameter.detach().reshape(-1) for parameter in parameters]))
-        parts = list(zip(x.detach().chunk(how.batches), y.detach().chunk(how.batches), strict=True))
+        parts = list(zip(_cut(x, how.batches, ready), _cut(y, how.batches, ready), strict=True))
         for some, wanted in parts:
-            value = criterion(ready(some), wanted)
-            if value.requires_grad:  # else no output depends on a parameter
+            value = criterion(run(ready, some), wanted)
+            if value.requires_grad and bool(value.isfinite()):  # else no output depends on a parameter, or no class counts
                 gradients = torch.autograd.grad(value, parameters, materialize_grads=True)
                 mean += torch.cat([gradient.reshape(-1) for gradient in gradients]).square() / len(parts)
         return mean.sqrt() + how.epsilon
+
+
+def _cut(data: Tensor, batches: int, model: nn.Module) -> Sequence[Tensor]:
+    """Mini-batches; in training mode of at least two samples, since one alone has no statistics."""
+    data = data.detach()
+    return data.tensor_split(max(min(batches, len(data) // 2), 1)) if model.training else data.chunk(batches)
 
 
 def _check_batch(model: nn.Module, inputs: Tensor, targets: Tensor, loss: GivenLoss) -> None:
@@ -235,7 +250,7 @@ def _check_batch(model: nn.Module, inputs: Tensor, targets: Tensor, loss: GivenL
             f"expected as many targets as inputs and at least one, got {len(inputs)} inputs and {len(targets)} targets."
         )
     chunk = len(inputs) if model.training else CHUNK
-    remedy = "pass training=False, or remove dropout" if model.training else "remove the randomness from its forward"
+    remedy = "pass training=False" if model.training else "remove the randomness from its forward"
     with torch.no_grad():
         for x, y in zip(inputs.split(chunk), targets.split(chunk), strict=True):
             outputs, again = run(model, x), run(model, x)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from freeness.errors import InputError
 from freeness.network import Network
 from freeness.torch.builder import build
-from freeness.torch.curvature import batch_sharpness
+from freeness.torch.curvature import CurvatureOptions, batch_sharpness
 from freeness.torch.given import GivenLoss, given_loss
 from freeness.torch.losses import check_targets, loss_function
 from freeness.training import CrossEntropy
@@ -126,7 +126,9 @@ def full_batch_descent(model: nn.Module, inputs: Tensor, targets: Tensor, loss: 
                 losses.append(float(value.detach()))
                 outputs.append(found.detach().double().cpu().numpy())
             if step in how.sharpness:
-                sharpness.append(batch_sharpness(trained, inputs, targets, loss).value)
+                sharpness.append(
+                    batch_sharpness(trained, inputs, targets, loss, CurvatureOptions(training=False)).value
+                )
             if step < how.steps:
                 gradients = torch.autograd.grad(value, parameters, allow_unused=True)
                 with torch.no_grad():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from torch.nn.modules.conv import _ConvNd
 from freeness.torch.curvature import AdamOptions, CurvatureOptions, adam_preconditioner, batch_sharpness
 from freeness.torch.given import GivenLoss, GivenOptimizer, given_optimizer
 from freeness.torch.losses import loss_function
+from freeness.torch.modes import fixed_masks, trained_mode
 from freeness.torch.outputs import run
 from freeness.torch.state import trained_parameters, untouched
 from freeness.torch.sums import adds_signals
@@ -31,6 +33,7 @@ def start_facts(
     optimizer: GivenOptimizer = "sgd",
     *,
     batch: int = 64,
+    training: bool | None = None,
 ) -> StartFacts:
     """Measure what :func:`~freeness.training.start_rate` asks for; nothing is trained and the model stays as it is.
 
@@ -38,11 +41,12 @@ def start_facts(
     gradient g, at lengths from 0.02·loss/‖g‖² on, each 1.5 times the one before; its lowest point is read off a parabola.
 
     Args:
-        model: any module, measured in eval mode.
+        model: any module.
         data: (inputs, targets) with the samples first; targets fit the loss.
         loss: as in :func:`~freeness.torch.batch_sharpness`.
         optimizer: a name, an :class:`~freeness.training.Optimizer`, or one of torch's.
         batch: samples a step of the training to come.
+        training: the mode, as in :class:`~freeness.torch.CurvatureOptions`.
 
     Raises:
         InputError: as :func:`~freeness.torch.batch_sharpness`.
@@ -57,16 +61,17 @@ def start_facts(
     inputs, targets = data
     descent = given_optimizer(optimizer)
     size = min(batch, len(inputs))
-    with untouched(model):
+    mode = trained_mode(model, inputs, training)
+    with untouched(model, training=mode), nullcontext() if mode is False else fixed_masks(model):
         scale, known = None, _MANY
         if isinstance(descent, Adam):
             count = min(max(_SINGLE // size, _BATCHES), len(inputs) // size)
             known = min(known, size * count)  # elsewhere gradients may differ from 0 where P is 0
             scale = adam_preconditioner(
-                model, inputs[: size * count], targets[: size * count], loss, AdamOptions(count, descent.epsilon)
+                model, inputs[: size * count], targets[: size * count], loss, AdamOptions(count, descent.epsilon, mode)
             )
         many = inputs[:known], targets[:known]
-        sharpness = batch_sharpness(model, *many, loss, CurvatureOptions(preconditioner=scale)).value
+        sharpness = batch_sharpness(model, *many, loss, CurvatureOptions(preconditioner=scale, training=mode)).value
         outputs, aims = _variance(run(model, many[0])), _variance(_aims(many[1]))
         residual = adds_signals(model, inputs)
         reach, left = _reach(model, (inputs[:_PROBED], targets[:_PROBED]), loss)

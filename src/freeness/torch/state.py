@@ -16,7 +16,7 @@ Restore = Callable[[], None]
 
 @contextmanager
 def untouched(
-    model: nn.Module, *, training: bool = False, copies: bool | Collection[Tensor] = True
+    model: nn.Module, *, training: bool | None = False, copies: bool | Collection[Tensor] = True
 ) -> Iterator[nn.Module]:
     """Run a block that leaves ``model`` and the global random state exactly as they were, even if it raises.
 
@@ -27,7 +27,8 @@ def untouched(
     Args:
         model: the module to protect; it is also what ``with … as`` binds.
         training: the mode in which the block runs; False (the default) switches dropout off and freezes batch
-            statistics.
+            statistics; None is the mode that training will use: that of ``model.train()``, but modules that are in eval mode
+            inside a model in training mode stay there, as frozen normalisations do.
         copies: whether values are kept and put back; False where nothing in the block can write to them, or those tensors
             to which something may be written.
 
@@ -44,8 +45,9 @@ def untouched(
     for tensor in (*model.parameters(), *model.buffers()):
         restores.append(_tensor_state(tensor, bool(copies) if kept is None else id(tensor) in kept))
     try:
-        for module in model.modules():
-            module.training = training
+        if training is not None or not model.training:
+            for module in model.modules():
+                module.training = training is not False
         yield model
     finally:
         for restore in restores:

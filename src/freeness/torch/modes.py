@@ -1,0 +1,130 @@
+"""The mode that training will use: statistics of the batch, and masks that stay the same in every evaluation."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+from torch.utils._pytree import tree_leaves
+
+from freeness.torch.outputs import run
+from freeness.torch.state import random_kept, untouched
+
+_SEED = 0
+_TRIED = 8  # samples at most that are run in both modes
+
+
+def trained_mode(model: nn.Module, inputs: Tensor, training: bool | None) -> bool | None:
+    """The mode in which something is measured: False where that of training computes the same.
+
+    Args:
+        model: any module.
+        inputs: (B, …), as it takes them.
+        training: None for the mode that training will use, see :func:`~freeness.torch.untouched`; True, False.
+
+    Example:
+        >>> trained_mode(nn.Linear(2, 1), torch.ones(3, 2), None)
+        False
+        >>> trained_mode(nn.Sequential(nn.Linear(2, 1), nn.Dropout(0.1)), torch.ones(3, 2), None) is None
+        True
+    """
+    if training is False:
+        return False
+    with untouched(model, training=training, copies=list(model.buffers())):
+        if any(_differs(module) for module in model.modules()):
+            return training
+    with untouched(model, training=training), fixed_masks(model), torch.no_grad():
+        trained = run(model, inputs[:_TRIED])
+    with untouched(model), fixed_masks(model), torch.no_grad():
+        plain = run(model, inputs[:_TRIED])
+    pairs = zip(tree_leaves(trained), tree_leaves(plain), strict=False)
+    same = all(torch.equal(a, b) for a, b in pairs if isinstance(a, Tensor) and isinstance(b, Tensor))
+    return False if same else training
+
+
+def _differs(module: nn.Module) -> bool:
+    """Whether it is known to compute otherwise in training."""
+    drops = isinstance(module, _DropoutNd) and module.p > 0
+    return module.training and (drops or isinstance(module, _BatchNorm))
+
+
+@contextmanager
+def fixed_masks(model: nn.Module) -> Iterator[None]:
+    """A block in which every forward pass draws the same random numbers: dropout keeps its masks.
+
+    The global random state is as before afterwards.
+
+    Args:
+        model: whose forward passes these are.
+
+    Example:
+        >>> model = nn.Dropout(0.5)
+        >>> with fixed_masks(model):
+        ...     torch.equal(model(torch.ones(50)), model(torch.ones(50)))
+        True
+    """
+
+    def begin(_: nn.Module, __: object) -> None:
+        torch.manual_seed(_SEED)
+        np.random.seed(_SEED)
+        random.seed(_SEED)
+
+    handle = model.register_forward_pre_hook(begin)
+    try:
+        with random_kept():
+            yield
+    finally:
+        handle.remove()
+
+
+def hold_statistics(model: nn.Module, inputs: Tensor) -> list[str]:
+    """Give batch normalisation the mean and variance of a batch as its running ones; eval mode then computes with these.
+
+    One sample by itself has no statistics: at one sample of a batch those of the batch are held fixed. Only modules that are in
+    training mode are changed; a caller that keeps the model untouched gets it back.
+
+    Args:
+        model: in the mode of training.
+        inputs: the batch.
+
+    Returns:
+        The names of the modules.
+
+    Raises:
+        InputError: the model fails on the batch, for instance where it is one sample.
+
+    Example:
+        >>> model, x = nn.BatchNorm1d(2), torch.tensor([[1.0, 0.0], [3.0, 4.0]])
+        >>> with untouched(model, training=None):
+        ...     names = hold_statistics(model, x)
+        ...     model.running_mean, model.running_var
+        (tensor([2., 2.]), tensor([1., 4.]))
+    """
+    found: dict[str, tuple[Tensor, Tensor]] = {}
+    norms = {
+        name: module for name, module in model.named_modules() if isinstance(module, _BatchNorm) and module.training
+    }
+
+    def seen(name: str) -> object:
+        def note(_: nn.Module, given: tuple[Tensor, ...]) -> None:
+            by_channel = given[0].detach().transpose(0, 1).flatten(1)
+            found[name] = by_channel.mean(1), by_channel.var(1, unbiased=False)
+
+        return note
+
+    handles = [module.register_forward_pre_hook(seen(name)) for name, module in norms.items()]  # type: ignore[arg-type]
+    try:
+        with fixed_masks(model), torch.no_grad():
+            run(model, inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+    for name, (mean, variance) in found.items():
+        norms[name]._buffers.update(running_mean=mean, running_var=variance)
+    return list(found)
