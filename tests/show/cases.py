@@ -6,6 +6,7 @@ import numpy as np
 
 import freeness as fr
 from freeness.advice.analysis import Analysis, Comparison, LayerRow, Verdict
+from freeness.advice.layer_table import LayerTable
 from freeness.laws.distance import wasserstein
 from freeness.meanfield import ActivationSignal, DenseSignal
 from freeness.network import Dense, Haar
@@ -56,7 +57,8 @@ def analysis_of(network: fr.Network, qhat0: float, seed: int = 0, title: str = "
     top = float(gram[-1])
     return Analysis(
         title=title,
-        layers=tuple(_rows(network, found)),
+        layers=LayerTable(),
+        chain=tuple(_rows(network, found)),
         jacobian=compare(fr.predict_jacobian(network, realised=found), squares, "singular values of J"),
         fisher=compare(fr.predict_fisher(network, realised=found), gram, "dual Gram matrix"),
         learning_rate=Rate(

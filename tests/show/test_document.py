@@ -25,7 +25,7 @@ def strict(text: str):
 
 def test_numbers_survive_the_round_trip(analysis):
     document = strict(dump_json(analysis))
-    assert document["schema_version"] == SCHEMA_VERSION == 2
+    assert document["schema_version"] == SCHEMA_VERSION == 3
     for name in ("jacobian", "fisher"):
         comparison, found = getattr(analysis, name), document[name]
         assert found["measured"]["eigenvalues"] == comparison.measured.eigenvalues.tolist()
@@ -42,8 +42,8 @@ def test_numbers_survive_the_round_trip(analysis):
         {"mean", "samples", "layers", "parametrisation", "assumptions"},
     )  # of predictions
     assert told == {name: value for name, value in vars(analysis.learning_rate).items() if name not in left_out}
-    assert document["layers"][0]["qhat"] == analysis.layers[0].qhat
-    assert document["layers"][-1]["chi"] is None
+    assert document["chain"][0]["qhat"] == analysis.chain[0].qhat
+    assert document["chain"][-1]["chi"] is None
     assert document["verdict"]["sentences"] == list(analysis.verdict.sentences)
 
 
@@ -59,7 +59,7 @@ def test_every_field_of_the_records_is_there(analysis):
     document = to_json(analysis)
     assert set(vars(analysis)) <= set(document)
     assert set(vars(analysis.fisher.predicted)) == set(document["fisher"]["predicted"])
-    assert set(vars(analysis.layers[0])) == set(document["layers"][0])
+    assert set(vars(analysis.chain[0])) == set(document["chain"][0])
 
 
 def test_what_is_not_finite_becomes_null(analysis):

@@ -36,7 +36,7 @@ def test_documents_of_every_kind_validate(analysis, validator):
     infinite = replace(analysis.learning_rate, bound=float("inf"), limit=0.1)
     validator.validate(to_json(analysis))
     validator.validate(to_json(cases.relu(60, 6)))
-    validator.validate(to_json(replace(analysis, fisher=uncovered, layers=(), uncovered=("a gate",))))
+    validator.validate(to_json(replace(analysis, fisher=uncovered, chain=(), uncovered=("a gate",))))
     validator.validate(to_json(replace(analysis, freeness=FreenessOutcome(FreenessTest(WORDS), "", 0.1))))
     validator.validate(to_json(replace(analysis, learning_rate=infinite)))
 
@@ -82,7 +82,7 @@ def broken(document, path, value):
         (("fisher", "predicted", "law", "atoms"), [{"position": 1.0, "mass": 1.5}]),
         (("fisher", "predicted", "edge", "kind"), "ledge"),
         (("learning_rate", "bound"), "0.1"),
-        (("layers", 0, "index"), 1.5),
+        (("chain", 0, "index"), 1.5),
         (("freeness", "test"), {}),
         (("surprise",), 1),
     ],

@@ -7,7 +7,7 @@ import pytest
 import freeness as fr
 from freeness.advice import FreenessOutcome
 from freeness.errors import InputError
-from freeness.show import frame, layer_table
+from freeness.show import chain_table, frame
 from freeness.spectra import FreenessTest, Word
 
 from . import cases
@@ -22,10 +22,10 @@ def test_layers_are_rows_of_numbers(analysis):
     found = frame(analysis)
     assert list(found["index"]) == [1, 2, 3, 4, 5] and found["q"].dtype == float
     for name in ("fan_in", "q", "qhat", "sigma_w"):
-        assert list(found[name]) == [getattr(row, name) for row in analysis.layers]
-    assert np.isnan(found["chi"].iloc[-1]) and found["chi"].iloc[0] == analysis.layers[0].chi
-    assert found["atoms"].iloc[0] == analysis.layers[0].atoms
-    assert list(frame(replace(analysis, layers=())).columns) == list(found.columns)
+        assert list(found[name]) == [getattr(row, name) for row in analysis.chain]
+    assert np.isnan(found["chi"].iloc[-1]) and found["chi"].iloc[0] == analysis.chain[0].chi
+    assert found["atoms"].iloc[0] == analysis.chain[0].atoms
+    assert list(frame(replace(analysis, chain=())).columns) == list(found.columns)
 
 
 def test_theory_stands_beside_measurement_and_is_nan_where_there_is_none(analysis):
@@ -57,7 +57,7 @@ def test_a_design_stands_last_among_its_alternatives():
 
 
 def test_a_table_of_text_keeps_its_text(analysis):
-    table = layer_table(analysis)
+    table = chain_table(analysis)
     found = frame(table)
     assert tuple(found.columns) == table.header and [tuple(row) for row in found.to_numpy()] == list(table.rows)
 

@@ -105,10 +105,10 @@ def test_verdict_comes_before_pictures_and_layers(page):
 
 def test_strings_of_the_user_are_escaped(analysis):
     evil = "<script>alert('&')</script>"
-    layers = tuple(replace(row, name=evil, activation=evil) for row in analysis.layers)
+    layers = tuple(replace(row, name=evil, activation=evil) for row in analysis.chain)
     verdict = replace(analysis.verdict, sentences=(evil,), advice=(evil,), warnings=(evil,))
     hostile = replace(
-        analysis, title=evil, data=evil, layers=layers, verdict=verdict, uncovered=(evil,),
+        analysis, title=evil, data=evil, chain=layers, verdict=verdict, uncovered=(evil,),
         jacobian=replace(analysis.jacobian, predicted=None, distance=None, reason=evil),
     )  # fmt: skip
     page = render_html([hostile, hostile])
@@ -191,7 +191,7 @@ def test_the_overview_shows_the_rate_of_divergence_and_not_the_linearised_bound(
 
 
 def test_isometry_is_not_judged_where_no_layers_are_followed(analysis):
-    blind = replace(analysis, layers=(), verdict=replace(analysis.verdict, phase=None, isometric=False, isometry=None))
+    blind = replace(analysis, chain=(), verdict=replace(analysis.verdict, phase=None, isometric=False, isometry=None))
     page = render_html([blind, blind])
     assert ">not isometric<" not in page and page.count("not determined") == 2 * 3
     assert "not isometric" not in blind._repr_html_()

@@ -10,7 +10,7 @@ from . import cases
 def test_lines_are_the_columns_of_the_layer_table(field):
     analysis = cases.relu()
     line = next(line for line in plot_layers(analysis).lines if line.get_gid() == f"layers-{field}")
-    expected = [getattr(row, field) for row in analysis.layers]
+    expected = [getattr(row, field) for row in analysis.chain]
     np.testing.assert_array_equal(line.get_ydata(), [np.nan if value is None else value for value in expected])
     np.testing.assert_array_equal(line.get_xdata(), np.arange(1, len(expected) + 1))
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from freeness.show import layer_table, number, spectrum_table
+from freeness.show import chain_table, number, spectrum_table
 
 from . import cases
 
@@ -38,25 +38,25 @@ def test_wrong_atom_is_told(analysis):
     assert rows["share at 1"] == ("100.0%", "0.0%", "-100.0 points")
 
 
-def test_layer_table_names_layers_and_lists_atoms(analysis):
-    table = layer_table(analysis)
+def test_chain_table_names_layers_and_lists_atoms(analysis):
+    table = chain_table(analysis)
     assert [row[0] for row in table.rows] == [f"{i} layer{i}" for i in range(1, 6)]
-    atoms = analysis.layers[0].atoms
+    atoms = analysis.chain[0].atoms
     assert table.rows[0][-1] == ", ".join(f"{mass:.1%} at {position:.3g}" for position, mass in atoms)
     assert table.rows[-1][5:] == ("–", "–", "–", "–")
     assert all(len(row) == len(table.header) for row in table.rows)
 
 
 def test_columns_that_no_layer_fills_are_left_out(analysis):
-    bare = [replace(row, chi=None, delta=None, atoms=()) for row in analysis.layers]
-    table = layer_table(replace(analysis, layers=tuple(bare)))
+    bare = [replace(row, chi=None, delta=None, atoms=()) for row in analysis.chain]
+    table = chain_table(replace(analysis, chain=tuple(bare)))
     assert table.header == ("layer", "size", "W, σ_w", "q̂", "q", "φ")
     assert [row[-1] for row in table.rows] == ["hardtanh"] * 4 + ["–"]
 
 
 def test_a_long_chain_of_operations_is_shortened(analysis):
-    long = [replace(row, activation=row.activation and "add∘mul∘sin∘softplus") for row in analysis.layers]
-    assert layer_table(replace(analysis, layers=tuple(long))).rows[0][5] == "add∘…∘softplus"
+    long = [replace(row, activation=row.activation and "add∘mul∘sin∘softplus") for row in analysis.chain]
+    assert chain_table(replace(analysis, chain=tuple(long))).rows[0][5] == "add∘…∘softplus"
 
 
 @pytest.mark.parametrize(

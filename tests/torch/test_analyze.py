@@ -137,8 +137,8 @@ def test_saturated_activations_are_refused_with_the_reason_or_measured():
 def test_recognised_weights_of_a_built_network():
     net = mlp(3, 80, "tanh", "haar", sigma_w=1.7)
     report = analyze(build(net, torch.Generator()), data(80, features=80, dtype=torch.float32), loss="mse")
-    assert [row.weights for row in report.layers] == ["haar"] * 3
-    assert [row.sigma_w for row in report.layers] == pytest.approx([1.7] * 3, rel=1e-5)
+    assert [row.weights for row in report.chain] == ["haar"] * 3
+    assert [row.sigma_w for row in report.chain] == pytest.approx([1.7] * 3, rel=1e-5)
     assert isinstance(net.dense[0].weights, Haar)
 
 
@@ -265,15 +265,15 @@ def test_residual_and_convolutional_networks_have_theory_beside_the_measurement(
         assert not report.uncovered
         assert measured.law.mean == pytest.approx(predicted.law.mean, rel=0.05)
         assert report.jacobian.measured.law.mean == pytest.approx(report.jacobian.predicted.law.mean, rel=0.25)
-        assert [row.name for row in report.layers] == [n for n, m in model.named_modules() if hasattr(m, "weight")]
-        assert all(row.q > 0 and row.qhat > 0 and row.chi is None for row in report.layers)
+        assert [row.name for row in report.chain] == [n for n, m in model.named_modules() if hasattr(m, "weight")]
+        assert all(row.q > 0 and row.qhat > 0 and row.chi is None for row in report.chain)
 
 
 def test_many_positions_are_measured_and_the_prediction_says_why_not():
     model, x = zoo_model("LeNet")
     report = analyze(model, (x, torch.zeros(1, 4).double()), loss="mse")
     assert report.fisher.predicted is None and "up to 16 positions" in report.uncovered[0]
-    assert len(report.layers) == 4
+    assert len(report.chain) == 4
 
 
 def test_the_kernel_of_the_batch_predicts_its_sharpness():
@@ -374,7 +374,7 @@ def test_layers_of_residual_networks_name_their_activation():
     branch = nn.Sequential(nn.Linear(30, 30), nn.Tanh(), nn.Linear(30, 30))
     model = nn.Sequential(nn.Linear(30, 30), Skip(branch), nn.Linear(30, 8), nn.ReLU(), nn.Linear(8, 8)).double()
     report = analyze(model, data(), AnalyzeOptions(source="my.py:build"), loss="mse")
-    assert [row.activation for row in report.layers] == [None, "tanh", None, "relu", None]
+    assert [row.activation for row in report.chain] == [None, "tanh", None, "relu", None]
     assert report.verdict.isometry is None
     assert "freeness analyze my.py:build --weights start.pt" in report.verdict.advice[0]
 

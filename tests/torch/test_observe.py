@@ -282,8 +282,8 @@ def test_analyze_tells_the_table_and_the_fault_of_what_theory_does_not_cover():
         model[1].bias.fill_(-1e3)
     x, y = torch.randn(12, 3, 8, 8), torch.arange(12) % 4
     report = analyze(model, (x, y))
-    assert report.modules is not None and [row.name for row in report.modules.modules] == ["0", "1", "5"]
+    assert [row.name for row in report.layers] == ["0", "1", "5"]
     assert report.fault is not None and report.fault.place == "2" and "dead" in report.fault.sentence
     page = render_html([report])
     assert "are dead: their slope is 0" in page and "BatchNorm2d" in page
-    assert to_json(report)["modules"]["modules"][1]["scale"] == 1.0
+    assert to_json(report)["layers"][1]["scale"] == 1.0

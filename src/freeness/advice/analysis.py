@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import Literal
 
@@ -124,12 +125,13 @@ class Analysis:
     """Everything that ``analyze`` found out about one model and one data set.
 
     ``targets`` says what stands in for labels that were not given, ``weights`` which file the weights are from; both are "" where
-    that is not so. ``modules``: what every module with weights does to signal and gradient of the batch, whether theory covers it
-    or not; None where it could not be watched.
+    that is not so. ``layers``: a row for every module with weights, what it does to signal and gradient of the batch, and what
+    theory says of that where it covers the model; without rows where the model could not be watched. ``chain``: the weight layers
+    at the sample, as theory follows them; () where it does not.
     """
 
     title: str
-    layers: tuple[LayerRow, ...]
+    layers: LayerTable
     jacobian: Comparison
     fisher: Comparison
     learning_rate: Rate
@@ -143,9 +145,15 @@ class Analysis:
     freeness: FreenessOutcome = FreenessOutcome(None, "it was not asked for")
     targets: str = ""
     weights: str = ""
-    modules: LayerTable | None = None
+    chain: tuple[LayerRow, ...] = ()
 
     @property
     def fault(self) -> Fault | None:
-        """Where the model is at fault, by the table of its modules; None where that was not measured."""
-        return None if self.modules is None else fault_of(self.modules)
+        """Where the model is at fault, by the table of its layers; None where that was not measured."""
+        return fault_of(self.layers) if self.layers else None
+
+    @property
+    def modules(self) -> LayerTable | None:
+        """The old name of ``layers``, whose rows were those of ``chain``."""
+        warnings.warn("Analysis.modules is deprecated; use Analysis.layers.", DeprecationWarning, stacklevel=2)
+        return self.layers or None

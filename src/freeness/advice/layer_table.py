@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
+
+_SCATTERS = 3.0  # by which a layer may depart from theory
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,9 @@ class ModuleRow:
     ``signal`` and ``mean``: mean square and mean of its output; ``gradient``: sum of squares of the loss gradient of its trained
     weights, ``output_gradient``: mean square of that of its output. They are None where the module itself did not run, as where
     another one takes its weights. ``outputs``: entries of its output, of all the times (``uses``) that it ran. ``scale``: mean
-    absolute scale of a normalisation, None elsewhere. ``trained``: whether any of its weights is.
+    absolute scale of a normalisation, None elsewhere. ``trained``: whether any of its weights is. ``signal_predicted`` and
+    ``gradient_predicted``: the same of wide random layers, None without a theory; one network departs from them by about the
+    factor 1 ± ``scatter``.
     """
 
     name: str
@@ -42,6 +48,25 @@ class ModuleRow:
     trained: bool
     tensors: tuple[TensorRow, ...] = ()
     scale: float | None = None
+    signal_predicted: float | None = None
+    gradient_predicted: float | None = None
+    scatter: float | None = None
+
+    @property
+    def departs(self) -> tuple[str, ...]:
+        """Which of "signal" and "gradient" lie farther from theory than three scatters.
+
+        Example:
+            >>> ModuleRow("fc", "Linear", 9.0, 0.0, 1.0, 1.0, 8, 1, True, (), None, 1.0, 1.1, 0.1).departs
+            ('signal',)
+        """
+        pairs = (("signal", self.signal, self.signal_predicted), ("gradient", self.gradient, self.gradient_predicted))
+        return tuple(name for name, seen, told in pairs if self._far(seen, told))
+
+    def _far(self, seen: float | None, told: float | None) -> bool:
+        if seen is None or told is None or self.scatter is None or not told > 0:
+            return False
+        return abs(math.log(max(seen, 1e-300) / told)) > _SCATTERS * self.scatter
 
 
 @dataclass(frozen=True)
@@ -76,15 +101,50 @@ class AttentionRow:
 
 
 @dataclass(frozen=True)
-class LayerTable:
-    """All rows in the order of the forward pass, the loss, and the first place where a number is not finite."""
+class LayerTable(Sequence[ModuleRow]):
+    """The rows in the order of the forward pass, the loss, and the first place where a number is not finite.
 
-    loss: float
-    modules: tuple[ModuleRow, ...]
+    A sequence of its rows; it has none, and no loss, where the model could not be watched.
+
+    Example:
+        >>> table = LayerTable(1.0, (ModuleRow("fc", "Linear", 1.0, 0.0, 0.1, 0.1, 8, 1, True),))
+        >>> len(table), table[0].signal, [row.name for row in table], bool(LayerTable())
+        (1, 1.0, ['fc'], False)
+    """
+
+    loss: float | None = None
+    modules: tuple[ModuleRow, ...] = ()
     activations: tuple[ActivationRow, ...] = ()
     sums: tuple[SumRow, ...] = ()
     attention: tuple[AttentionRow, ...] = ()
     not_finite: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.modules)
+
+    @overload
+    def __getitem__(self, index: int) -> ModuleRow: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[ModuleRow, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> ModuleRow | tuple[ModuleRow, ...]:
+        return self.modules[index]
+
+    @property
+    def departure(self) -> str:
+        """The layer where signals first depart from theory by more than chance, or gradients do, in one sentence; "" for none."""
+        apart = [row for row in self.modules if row.departs]
+        if not apart:
+            return ""
+        more = f", and so do {len(apart) - 1} more layers" if len(apart) > 1 else ""
+        row = next((row for row in apart if "signal" in row.departs), apart[-1])  # gradients meet the last one first
+        what = row.departs[0]
+        seen, told = (row.signal, row.signal_predicted) if what == "signal" else (row.gradient, row.gradient_predicted)
+        return (
+            f"The {what} of layer {row.name!r} departs from theory{more}: {seen:.3g} where wide random layers have {told:.3g}, "
+            f"and one network scatters by about {row.scatter:.0%}. Its weights, or those beside it, are not random."
+        )
 
     @property
     def signal_growth(self) -> float | None:

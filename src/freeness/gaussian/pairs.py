@@ -30,6 +30,7 @@ _KNOTS = 4097  # of the spline by which the series is evaluated: its error is 1e
 _ORDERS = (32, 64, 128, 256, 512, 1024)  # of the Hermite series
 _PIECE = 16_384  # pairs that are summed at once
 _REMAINDER = 1e-9  # of it, relative to E φ² and to E φ'²
+_MANY = 100_000  # pairs from which the angle's series, which takes seconds to make, pays
 _FEW = 64  # pairs with kinks that are integrated faster than a series is made
 _OCTAVE = 1.5  # of variances between which is interpolated
 _POINTS = 16  # Chebyshev points of each: the error is 2·9.9⁻¹⁶, as everything is analytic in q at Re q > 0
@@ -63,6 +64,7 @@ def transfer(function: ActivationFunction, variances: np.ndarray, pairs: int) ->
         inner = few or _one_by_one(function, pairs)
     else:
         equal = np.ptp(variances) <= _EQUAL * variances.max()
+        equal = equal and (bool(function.kinks) or pairs > _MANY)  # a smooth function's Hermite series is made at once
         series = _by_angle(function, float(variances.mean())) if equal else None
         weighed = int(pairs * max(1.0, variances.max()))  # an integral's cost grows with the variance
         inner = series or _by_hermite(function, np.unique(variances)) or _one_by_one(function, weighed)

@@ -23,6 +23,7 @@ from freeness.meanfield.gradient_walk import Gradient, fisher_trace, gradients
 from freeness.meanfield.isometry import CriticalPoint, derivative_spread, isometric_point, normalised
 from freeness.meanfield.kernel_matrices import Kernels, kernels
 from freeness.meanfield.length_map import LengthMap
+from freeness.meanfield.loss_walk import LossMoments, loss_moments
 from freeness.meanfield.phase import EdgeOfChaos, PhaseDiagram, edge_of_chaos, phase_diagram
 from freeness.meanfield.portrait import SHOWN as SHOWN
 from freeness.meanfield.portrait import LayerMaps, PhasePortrait, Settled, layer_maps, phase_portrait, settled
@@ -44,6 +45,7 @@ __all__ = [
     "Kernels",
     "LayerMaps",
     "LengthMap",
+    "LossMoments",
     "NeuronSignals",
     "Pairs",
     "PhaseDiagram",
@@ -72,6 +74,7 @@ __all__ = [
     "joined",
     "kernels",
     "layer_maps",
+    "loss_moments",
     "nonlinear_energy",
     "normalised",
     "phase_diagram",

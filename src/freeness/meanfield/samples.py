@@ -17,6 +17,7 @@ class SampleMoments:
     Args:
         inputs: (n, N₀), (n, channels, *positions), or tokens (n, positions) before an embedding.
         network: that reads them.
+        across: whether all pairs of positions are wanted, and not only where an operation asks for them.
 
     Raises:
         InputError: another shape, numbers that are not finite, or an input that is 0.
@@ -27,9 +28,9 @@ class SampleMoments:
         [0.5, 0.5]
     """
 
-    def __init__(self, inputs: ArrayLike, network: Network) -> None:
+    def __init__(self, inputs: ArrayLike, network: Network, across: bool = False) -> None:
         self.points = _checked(inputs, network)
-        self.across = self.points.ndim > 2 and any(operation.across for operation in network.walk())
+        self.across = self.points.ndim > 2 and (across or any(operation.across for operation in network.walk()))
 
     @property
     def spatial(self) -> tuple[int, ...]:

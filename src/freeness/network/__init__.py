@@ -12,7 +12,19 @@ from freeness.network.builders import Branch, cnn, mixer, mlp, resnet
 from freeness.network.derivatives import GivenMap, Pass, Pattern, given, over_samples, pattern
 from freeness.network.ensembles import Ensemble, Gaussian, Haar, Measured, ScaledIdentity, variance_gain
 from freeness.network.graph import Network, Node, Residual, check_plain
-from freeness.network.moments import DrawnSource, Pairs, Step, Stream, Trained, backward, forward, joined, trained
+from freeness.network.moments import (
+    DrawnSource,
+    Pairs,
+    Step,
+    Stream,
+    Trained,
+    backward,
+    backward_pairs,
+    forward,
+    joined,
+    trained,
+)
+from freeness.network.moments import sides as sides
 from freeness.network.operation import INPUT, Operation, Weights, described
 from freeness.network.operations import (
     Activation,
@@ -86,6 +98,7 @@ __all__ = [
     "activation_names",
     "affine_image",
     "backward",
+    "backward_pairs",
     "check_plain",
     "cnn",
     "custom_activation",

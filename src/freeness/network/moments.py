@@ -5,8 +5,9 @@ each sample by itself (`Stream`) and return those behind the operation, together
 their second moments Σ = E x_i(a) x_i(b) over neurons, and the tangent kernel Θ in the parametrisation of Jacot et al. (NTK) or in
 the standard one, in which the entries of W themselves are trained and a layer of fan-in N adds N·Σ.
 
-Backward: :func:`backward` takes Γ = Σ_i g_i(p) g_i(p') over neurons, g the gradient behind the operation, back in front of it.
-:func:`trained` says how large the gradients of an operation's own parameters are.
+Backward: :func:`backward` takes Γ = Σ_i g_i(p) g_i(p') over neurons, g the gradient behind the operation, back in front of it,
+:func:`backward_pairs` that of all pairs of samples. :func:`trained` says how large the gradients of an operation's own parameters
+are.
 
 Sources: Lee et al. (2018) and Jacot, Gabriel, Hongler (2018) for chains; Yang, Schoenholz (2017) for sums (residual branches) and
 gradients; Garriga-Alonso et al. (2019) for convolutions; Yang et al. (2019) for batch normalisation; Schoenholz et al. (2017) for
@@ -170,6 +171,40 @@ def trained(operation: object, streams: tuple[Stream, ...], gradient: np.ndarray
         gradient: Γ behind it.
     """
     return None
+
+
+@singledispatch
+def backward_pairs(
+    operation: object,
+    given: tuple[Pairs, ...],
+    streams: tuple[Stream, ...],
+    behind: Stream,
+    step: Step,
+    gradient: np.ndarray,
+) -> tuple[np.ndarray, ...]:
+    """Γ(a, b) = Σ_i g_i(a) g_i(b) of all pairs of samples in front of an operation, for each signal that it reads.
+
+    What mixes positions only does to each pair what :func:`backward` does to a sample; what treats each pair by itself registers
+    a function of its own.
+
+    Args:
+        operation: the record.
+        given: Σ of all pairs in front of it, in order.
+        streams: each sample there.
+        behind: the stream behind it.
+        step: its step for pairs.
+        gradient: Γ behind it, (n, n, *positions[, *positions]).
+
+    Raises:
+        InputError: the operation is not covered.
+    """
+    count = len(gradient) ** 2
+    every = tuple(
+        stream._replace(second=pairs.value.reshape(count, *pairs.value.shape[2:]))
+        for stream, pairs in zip(streams, given, strict=True)
+    )
+    parts = backward(operation, every, behind, gradient.reshape(count, *gradient.shape[2:]))
+    return tuple(part.reshape(pairs.value.shape) for part, pairs in zip(parts, given, strict=True))
 
 
 def same_position(array: np.ndarray, lead: int) -> np.ndarray:

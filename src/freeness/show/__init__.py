@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from freeness.show.answer import Answer, Row, Section, Sentence, Table, answer_of, brief_of, number, percent
-from freeness.show.answers.analysis import freeness_table, layer_table
+from freeness.show.answers.analysis import chain_table, freeness_table, layer_table
 from freeness.show.answers.design import BESIDE, WHY
 from freeness.show.answers.phase import layers_text
 from freeness.show.answers.spectrum import spectrum_table
@@ -143,6 +143,7 @@ __all__ = [
     "answer_of",
     "brief_of",
     "cdf_picture",
+    "chain_table",
     "csv_bytes",
     "document_of",
     "draw",

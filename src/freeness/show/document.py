@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from freeness.advice import Analysis, Comparison, FreenessOutcome
+from freeness.advice import Analysis, Comparison, FreenessOutcome, LayerTable
 from freeness.laws import Law
 from freeness.show.files import write_atomically
 from freeness.show.json_values import plain
@@ -17,7 +17,7 @@ from freeness.spectra import Prediction, Word
 from freeness.training import Rate
 from freeness.version import __version__
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _OF_PREDICTIONS = ("mean", "samples", "layers", "parametrisation", "assumptions")  # of a rate, which is measured here
 _POINTS = 240  # of the density table
 
@@ -29,7 +29,8 @@ def to_json(analysis: Analysis) -> dict[str, Any]:
     spectrum has ``predicted`` (null where theory does not cover the network, then ``reason`` says why) with ``law``:
     mean, variance, support, atoms and the density of the continuous part as a table; and ``measured`` with all
     eigenvalues and the point masses among them. ``freeness`` holds the measured words of the weights, all and the strongest of
-    each pair; ``test`` is null where it was left out, then ``reason`` says why.
+    each pair; ``test`` is null where it was left out, then ``reason`` says why. ``layers`` are the rows of the table of layers,
+    ``watched`` is the rest of it.
 
     Args:
         analysis: what ``freeness.torch.analyze`` returned.
@@ -38,6 +39,7 @@ def to_json(analysis: Analysis) -> dict[str, Any]:
     for field in fields(analysis):
         value = getattr(analysis, field.name)
         document[field.name] = _field(value)
+    document["watched"] = _watched(analysis.layers)
     return document
 
 
@@ -60,11 +62,18 @@ def write_json(analysis: Analysis, path: Path | str) -> Path:
 
 
 def _field(value: Any) -> Any:
+    if isinstance(value, LayerTable):
+        return plain(value.modules)
     if isinstance(value, Comparison):
         return _comparison(value)
     if isinstance(value, Rate):
         return {name: entry for name, entry in plain(value).items() if name not in _OF_PREDICTIONS}
     return _freeness(value) if isinstance(value, FreenessOutcome) else plain(value)
+
+
+def _watched(table: LayerTable) -> dict[str, Any]:
+    """What the table holds beside its rows."""
+    return {name: value for name, value in plain(table).items() if name != "modules"}
 
 
 def _freeness(outcome: FreenessOutcome) -> dict[str, Any]:

@@ -18,6 +18,6 @@ def schema() -> dict[str, Any]:
     Example:
         >>> found = schema()
         >>> found["properties"]["schema_version"], found["$defs"]["verdict"]["properties"]["phase"]["enum"]
-        ({'const': 2}, ['ordered', 'critical', 'chaotic', None])
+        ({'const': 3}, ['ordered', 'critical', 'chaotic', None])
     """
     return json.loads(schema_text())

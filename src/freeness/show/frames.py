@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
-from freeness.advice import Analysis, Comparison, Design, FreenessOutcome, LayerRow
+from freeness.advice import Analysis, Comparison, Design, FreenessOutcome, LayerRow, ModuleRow
 from freeness.errors import InputError
 from freeness.show.answer import Table
 
@@ -21,9 +21,10 @@ _WORD = ("name", "word", "value", "expected", "deviation", "tested", "score", "f
 def frame(record: Any) -> pandas.DataFrame:
     """A record as a DataFrame.
 
-    Of an ``Analysis`` its layers, a row each; of a ``Comparison`` mean, standard deviation and largest eigenvalue, in theory and
-    measured; of a ``FreenessOutcome`` the measured words; of a ``Design`` what it is compared with, and itself last; of a
-    ``Table`` its text. A number that does not exist is NaN. Sweeps have :func:`freeness.experiments.frame`.
+    Of an ``Analysis`` its layers, a row each, with the columns of the chain beside those of the batch; of a ``Comparison`` mean,
+    standard deviation and largest eigenvalue, in theory and measured; of a ``FreenessOutcome`` the measured words; of a
+    ``Design`` what it is compared with, and itself last; of a ``Table`` its text. A number that does not exist is NaN.
+    Sweeps have :func:`freeness.experiments.frame`.
 
     Args:
         record: one of these.
@@ -49,7 +50,11 @@ def _(record: Table) -> pandas.DataFrame:
 
 @frame.register(Analysis)
 def _(record: Analysis) -> pandas.DataFrame:
-    return _made([asdict(row) for row in record.layers], [field.name for field in fields(LayerRow)])
+    rows: dict[str, dict[str, Any]] = {row.name: asdict(row) for row in record.layers}
+    for row in record.chain:
+        rows[row.name] = rows.get(row.name, {}) | asdict(row)
+    columns = dict.fromkeys(field.name for kind in (ModuleRow, LayerRow) for field in fields(kind))
+    return _made(list(rows.values()), list(columns))
 
 
 @frame.register(Comparison)

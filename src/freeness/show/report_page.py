@@ -9,7 +9,7 @@ from pathlib import Path
 from freeness.advice import Analysis, Comparison
 from freeness.errors import InputError
 from freeness.show.answer import Table
-from freeness.show.answers.analysis import freeness_table, layer_table, module_table
+from freeness.show.answers.analysis import chain_table, freeness_table, layer_table
 from freeness.show.answers.spectrum import spectrum_table
 from freeness.show.encoded import picture_uri
 from freeness.show.files import write_atomically
@@ -52,7 +52,7 @@ def render_html(analyses: Sequence[Analysis]) -> str:
             "analysis": analysis,
             "spectra": _spectra(analysis),
             "layers": layer_table(analysis),
-            "modules": None if analysis.modules is None else module_table(analysis.modules),
+            "chain": chain_table(analysis),
             "freeness": freeness_table(analysis),
             "layer_picture": picture_uri(layers_picture(analysis)),
         }

@@ -43,6 +43,7 @@ from freeness.torch.estimate import estimate_fisher, estimate_jacobian
 from freeness.torch.freeness_tests import freeness_test
 from freeness.torch.given import GivenLoss, GivenOptimizer
 from freeness.torch.lanczos import SpectralEstimate
+from freeness.torch.layer_theory import OutputLoss, with_theory
 from freeness.torch.losses import check_targets, loss_function
 from freeness.torch.measure import dual_plan, measure_fisher, measure_jacobian
 from freeness.torch.mode_note import in_mode, listed
@@ -151,7 +152,7 @@ def analyze(
         rate = _rate(curvature, traced.outputs, predictions[1], judged, options)
     return Analysis(
         title=options.title or type(model).__name__,
-        layers=rows,
+        layers=modules,
         jacobian=jacobian,
         fisher=fisher,
         learning_rate=rate,
@@ -165,24 +166,28 @@ def analyze(
         freeness=freeness,
         targets=options.stand_in,
         weights=options.weights,
-        modules=modules,
+        chain=rows,
     )
 
 
-def _watched(traced: Trace, inputs: Tensor, targets: Tensor, options: AnalyzeOptions) -> LayerTable | None:
+def _watched(traced: Trace, inputs: Tensor, targets: Tensor, options: AnalyzeOptions) -> LayerTable:
     """What every module does to signal and gradient of the batch, in the mode of the curvature; it never costs the rest."""
     loss, batch = loss_function(options.criterion), min(options.samples, len(inputs))
+    seen: list[Tensor] = []
 
     def value() -> Tensor:
         outputs = select_output(run(traced.model, inputs[:batch]), options.output)[1]
+        seen.append(outputs.detach())
         return loss(outputs, targets[:batch])
 
     try:
         with fixed_masks(traced.model):
-            return observe(traced.model, value, training=options.training)
+            table = observe(traced.model, value, training=options.training)
+            outputs = OutputLoss(seen[0], lambda found: loss(found, targets[:batch]))
+        return with_theory(table, traced, inputs[:batch], outputs, training=options.training)
     except (InputError, ArithmeticError, MemoryError, RuntimeError) as error:
         _LOG.info("no table of layers: %s", error)
-        return None
+        return LayerTable()
 
 
 def _judged(

@@ -9,7 +9,7 @@ import numpy as np
 from freeness.errors import InputError
 from freeness.gaussian import ActivationFunction, at_one, transfer
 from freeness.network.derivatives import GivenMap, Pass, diagonal, given
-from freeness.network.moments import Pairs, Step, Stream, alone, backward, forward, sides
+from freeness.network.moments import Pairs, Step, Stream, alone, backward, backward_pairs, forward, sides
 from freeness.network.operation import Operation, described
 from freeness.numerics import gaussian_nodes
 
@@ -65,6 +65,20 @@ def _(layer: Activation, streams: tuple[Stream, ...], behind: Stream, gradient: 
         return (slope * gradient,)
     through = transfer(layer.function, q, stream.second.size)
     return (_within(through(*alone(q, 2), stream.second)[1], slope) * gradient,)
+
+
+@backward_pairs.register
+def _(
+    layer: Activation,
+    given: tuple[Pairs, ...],
+    streams: tuple[Stream, ...],
+    behind: Stream,
+    step: Step,
+    gradient: np.ndarray,
+) -> tuple[np.ndarray, ...]:
+    """Γ ← Γ∘E φ'φ', which Θ is multiplied by as well."""
+    (pairs,) = given
+    return (step(Pairs(pairs.value, gradient, pairs.rows)).theta,)
 
 
 @given.register

@@ -10,7 +10,7 @@ import numpy as np
 
 from freeness.errors import InputError, is_size
 from freeness.network.derivatives import GivenMap, Pass, diagonal, given
-from freeness.network.moments import Pairs, Step, Stream, alone, backward, forward, sides
+from freeness.network.moments import Pairs, Step, Stream, alone, backward, backward_pairs, forward, sides
 from freeness.network.operation import Operation, described
 
 _EQUAL = 1e-12  # relative differences of a batch that are rounding
@@ -150,6 +150,20 @@ def _(
         return (float((behind.growth / stream.growth).flat[0]) * gradient,)
     left, right = alone(_scale(layer, stream)[1], stream.groups)
     return (gradient / (left * right),)
+
+
+@backward_pairs.register
+def _(
+    layer: Normalisation,
+    given: tuple[Pairs, ...],
+    streams: tuple[Stream, ...],
+    behind: Stream,
+    step: Step,
+    gradient: np.ndarray,
+) -> tuple[np.ndarray, ...]:
+    """Γ goes back as Θ goes forward: the map is symmetric."""
+    (pairs,) = given
+    return (step(Pairs(pairs.value, gradient, pairs.rows)).theta,)
 
 
 @given.register

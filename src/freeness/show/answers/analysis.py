@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from freeness.advice import CODE, Analysis, Comparison, FreenessOutcome, LayerRow, LayerTable, ModuleRow
+from freeness.advice import CODE, Analysis, Comparison, FreenessOutcome, LayerRow, ModuleRow
 from freeness.show.answer import (
     NOTHING,
     Answer,
@@ -22,21 +22,22 @@ from freeness.training import Rate
 
 _CHAINED = 2  # operations of an activation that are all named
 _SHOWN = 15  # modules at either end that are shown
-_ALWAYS = 5  # columns of the layers' table that every network has
+_ALWAYS = 5  # columns of the chain's table that every network has
+_THEORY = (3, 5)  # columns of the layers' table that are theory
 
 
 @answer_of.register
 def _(record: Analysis) -> Answer:
     weights = f"; weights: {record.weights}" if record.weights else ""
     facts = f"{record.parameters:,} parameters; data: {record.data}; sample {record.sample}{weights}"
-    layers = (Section("Layers", (layer_table(record),)),) if record.layers else ()
+    chain = (Section("Weight layers at the sample", (chain_table(record),)),) if record.chain else ()
     spectra = (("Jacobian JJᵀ", record.jacobian), ("One-sample Fisher dual Θ", record.fisher))
     return Answer(
         record.title,
         (
             Section("", (Sentence(facts),)),
-            *layers,
-            *_modules(record),
+            *_layers(record),
+            *chain,
             *(
                 Section(f"{name}: predicted beside measured", (spectrum_table(comparison),))
                 for name, comparison in spectra
@@ -61,6 +62,7 @@ def _(record: Analysis) -> Answer:
         Row("sharpness λ, measured", f"{number(rate.sharpness)} ± {number(rate.sharpness_error, 1)}"),
         *_spectrum_rows("JJᵀ", record.jacobian),
         *_spectrum_rows("Θ", record.fisher),
+        *([Row("warning", record.layers.departure)] if record.layers.departure else ()),
         Row("freeness of the weights", record.freeness.status),
         *(Row("not covered", reason) for reason in record.uncovered),
     )
@@ -109,12 +111,14 @@ def _rate(rate: Rate) -> list[Part]:
     ]
 
 
-def _modules(record: Analysis) -> tuple[Section, ...]:
+def _layers(record: Analysis) -> tuple[Section, ...]:
     """What every module with weights does on the batch, and where the fault is."""
-    if record.modules is None or record.fault is None:
+    if record.fault is None:
         return ()
     said = Sentence(record.fault.sentence, "strong" if record.fault.place is None else "warning")
-    return (Section("Modules: measured on the batch", (said, module_table(record.modules))),)
+    told = record.layers.departure
+    apart = (Sentence(told, "warning"),) if told else ()
+    return (Section("Layers on the batch: measured beside theory", (said, *apart, layer_table(record))),)
 
 
 # --- tables -------------------------------------------------------------------------------------------------------
@@ -126,7 +130,7 @@ def freeness_table(analysis: Analysis) -> Table:
     Without rows where the test was left out.
     """
     test = analysis.freeness.test
-    labels = {row.name: row for row in analysis.layers}
+    labels = {row.name: row for row in analysis.chain}
     rows = [_pair(word, labels.get(word.name)) for word in (test.strongest if test else ())]
     return Table(("weights", "derivatives", "strongest word", "score", "verdict"), tuple(rows), ("score",))
 
@@ -139,28 +143,43 @@ def _pair(word: Word, row: LayerRow | None) -> tuple[str, ...]:
     return (label, beside, word.word, f"{word.score:.1f}", "free" if word.free else "not free")
 
 
-def module_table(found: LayerTable) -> Table:
-    """One row a module with weights: mean square of its output, gradients of the loss; of many modules the first and last."""
-    header = ("module", "kind", "signal", "gradient of its output", "gradient of its weights", "gradient / weight")
-    rows = [_module(row) for row in found.modules]
-    if len(rows) > 2 * _SHOWN:
-        rows = [*rows[:_SHOWN], (f"{len(rows) - 2 * _SHOWN} more", *[NOTHING] * (len(header) - 1)), *rows[-_SHOWN:]]
-    return Table(header, tuple(rows), header[2:])
+def layer_table(analysis: Analysis) -> Table:
+    """One row a module with weights: mean square of its output and squared loss gradient of its weights, in theory and measured.
+
+    Of many modules the first and last, and those between that depart from theory, which are flagged. Columns of theory are left
+    out where it has nothing to say.
+    """
+    covered = any(row.signal_predicted is not None or row.gradient_predicted is not None for row in analysis.layers)
+    header = ("layer", "kind", "signal", "in theory", "gradient", "in theory ", "gradient / weight")
+    kept = [place for place in range(len(header)) if covered or place not in _THEORY]
+    rows = list(analysis.layers)
+    shown = [number for number, row in enumerate(rows) if not _SHOWN <= number < len(rows) - _SHOWN or row.departs]
+    lines, flagged, before = [], [], -1
+    for place in shown:
+        if place > before + 1:
+            lines.append((f"{place - before - 1} more", *[NOTHING] * (len(header) - 1)))
+        if rows[place].departs:
+            flagged.append(len(lines))
+        lines.append(_module(rows[place]))
+        before = place
+    names = tuple(header[place] for place in kept)
+    return Table(names, tuple(tuple(line[p] for p in kept) for line in lines), names[2:], tuple(flagged))
 
 
 def _module(row: ModuleRow) -> tuple[str, ...]:
     ratio = max((tensor.ratio for tensor in row.tensors if tensor.weight > 0), default=None)
-    numbers = (row.signal, row.output_gradient, row.gradient if row.trained else None, ratio)
+    gradient = row.gradient if row.trained else None
+    numbers = (row.signal, row.signal_predicted, gradient, row.gradient_predicted, ratio)
     return (row.name or NOTHING, row.kind, *(number(value, 3) for value in numbers))
 
 
-def layer_table(analysis: Analysis) -> Table:
+def chain_table(analysis: Analysis) -> Table:
     """One row a weight layer: its size, weights, the signals q̂, q, φ, χ₁, δ, and the atoms of D² = φ'(h)².
 
     Of these last four only those that some layer has.
     """
     header = ("layer", "size", "W, σ_w", "q̂", "q", "φ", "χ₁", "δ", "D² at its atoms")
-    rows = [_layer(row) for row in analysis.layers]
+    rows = [_layer(row) for row in analysis.chain]
     kept = [place for place in range(len(header)) if place < _ALWAYS or any(row[place] != NOTHING for row in rows)]
     return Table(tuple(header[place] for place in kept), tuple(tuple(row[place] for place in kept) for row in rows))
 

@@ -27,10 +27,10 @@ def layers_picture(analysis: Analysis, *, title: str = "") -> Picture:
         analysis: whose layers.
         title: above the picture.
     """
-    index = np.array([row.index for row in analysis.layers])
+    index = np.array([row.index for row in analysis.chain])
     drawn = []
     for place, (field, name, colour, marker) in enumerate(_SERIES):
-        values = np.array([getattr(row, field) for row in analysis.layers], float)  # None becomes NaN
+        values = np.array([getattr(row, field) for row in analysis.chain], float)  # None becomes NaN
         values[~(values > _FLOOR)] = np.nan
         width, size = (1.8, 6.0) if place else (4.0, 9.0)  # q often lies under q̂
         look = Appearance(colour, width, marker=marker if index.size <= _FEW else None, size=size)

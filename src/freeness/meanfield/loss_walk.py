@@ -1,0 +1,285 @@
+"""Signals and loss gradients of a wide network on a batch, from the inputs and the gradient of the loss in the outputs.
+
+Γ(a, b) = Σ_i g_i(a) g_i(b) over neurons goes back from the outputs as Θ goes forward. The gradient of weights W behind x is
+Σ_a g(a) x(a)ᵀ, of which the squares add up to Σ_ab Γ(a, b)·x(a)·x(b).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from freeness.errors import InputError
+from freeness.gaussian import has_closed_covariance, second_moment_slope
+from freeness.meanfield.samples import SampleMoments
+from freeness.meanfield.walk import Compiled, compiled
+from freeness.network import (
+    INPUT,
+    Activation,
+    Gaussian,
+    Haar,
+    Network,
+    Node,
+    Normalisation,
+    Pairs,
+    Pooling,
+    Stream,
+    Sum,
+    Weights,
+    backward_pairs,
+    sides,
+    variance_gain,
+)
+from freeness.numerics import gaussian_nodes
+
+_MOST = 6_000_000  # numbers that are held, of Σ as of Γ: beyond, a prediction of the table takes seconds
+_UNEVEN = 0.3  # relative spread of squared norms that is left out for speed
+_OF_WEIGHTS, _OF_BENDS = (
+    2.0,
+    3.0,
+)  # relative variance that a layer of one neuron would add: of h², and of φ(h)² beside it
+
+
+class LossMoments(NamedTuple):
+    """Behind one node, on a batch.
+
+    ``signal``: mean square of the entries. ``weights``: sum of squares of the loss gradient of the node's matrix, 0 without one.
+    ``shift``: that of a bias at its end. ``signal_scatter``, ``gradient_scatter``: by which relative amount one network departs
+    from that.
+    """
+
+    name: str
+    signal: float
+    weights: float
+    shift: float
+    signal_scatter: float
+    gradient_scatter: float
+
+
+@np.errstate(over="ignore", invalid="ignore")  # compiled() tells the layer behind which it occurs
+def loss_moments(
+    network: Network, inputs: ArrayLike, cotangents: ArrayLike, slopes: ArrayLike | None = None
+) -> tuple[LossMoments, ...]:
+    """How large signals and loss gradients are at every node of a wide network.
+
+    Args:
+        network: the record.
+        inputs: (n, N₀), (n, channels, *positions), or tokens.
+        cotangents: gradient of the loss in the outputs, (n, C) or (n, C, *positions).
+        slopes: mean of the second derivatives of the loss in single outputs, (n,) or (n, *positions); 0 when left out. Through
+            them the gradient knows of the weights that it comes back through.
+
+    Raises:
+        InputError: an operation that theory does not cover, bad inputs, cotangents of another shape, or too large a batch.
+
+    Assumes wide layers, and forward and backward weights that are independent (Schoenholz et al. 2017).
+
+    Example:
+        >>> from freeness.network import mlp
+        >>> found = loss_moments(mlp(2, [3, 100, 2], "linear"), np.eye(3), np.ones((3, 2)) / 3)
+        >>> [round(node.weights, 6) for node in found if node.weights]
+        [0.666667, 0.666667]
+    """
+    samples = _samples(network, _of_one_size(network, inputs), across=np.ndim(cotangents) > 2)
+    count = len(samples.points)
+    whole = samples.pairs(slice(0, count))
+    batch = any(isinstance(layer, Normalisation) and layer.kind == "batch" for layer in network.walk())
+    prepared = compiled(network, samples.stream(standard=True), whole if batch else None)
+    pairs = {INPUT: whole} | {node.name: found for node, found in prepared.walk(whole)}
+    end = prepared.end
+    along = np.zeros(end.variance.shape) if slopes is None else np.asarray(slopes, float).reshape(end.variance.shape)
+    back = _backward(prepared, pairs, _Gradient(_products(np.asarray(cotangents, dtype=float), end), along))
+    ahead, after = _scatters(prepared)
+    return tuple(
+        LossMoments(
+            node.name,
+            float(prepared.streams[node.name].variance.mean()),
+            _own(node, step, pairs, back[node.name].gamma),
+            float(back[node.name].gamma.sum()),
+            ahead[node.name],
+            ahead[node.name] + after[node.name],
+        )
+        for node, step in zip(network.nodes, prepared.steps, strict=True)
+    )
+
+
+def _samples(network: Network, inputs: ArrayLike, across: bool) -> SampleMoments:
+    """With all pairs of positions, where they are few enough: signals are alike at many positions, and gradients with them."""
+    every = SampleMoments(inputs, network, across=True)
+    numbers = len(every.points) ** 2 * every.positions * len(network.nodes)
+    if numbers * (every.positions if every.across else 1) <= _MOST:
+        return every
+    asked = SampleMoments(inputs, network, across=across)
+    if asked.across or numbers > _MOST:
+        raise InputError(
+            f"expected a batch whose pairs take at most {_MOST} numbers, got {len(every.points)} samples of {every.positions} "
+            f"positions in {len(network.nodes)} operations; take fewer samples or positions."
+        )
+    return asked
+
+
+def _of_one_size(network: Network, inputs: ArrayLike) -> ArrayLike:
+    """Vectors of nearly one norm at their mean one, for activations without a closed form: one table serves all pairs then."""
+    slow = [
+        one for one in network.operations if isinstance(one, Activation) and not has_closed_covariance(one.function)
+    ]
+    points = np.asarray(inputs, dtype=float)
+    if not slow:
+        return inputs
+    if points.ndim > 2:
+        if all(not one.function.kinks for one in slow):
+            return inputs
+        raise InputError(
+            f"expected an activation that is smooth or has a closed form at several positions, got {slow[0].function.name}; "
+            "measure the layers."
+        )
+    squares = (points**2).mean(axis=1, keepdims=True)
+    if not (squares > 0).all() or (
+        squares.std() > _UNEVEN * squares.mean() and not any(o.function.kinks for o in slow)
+    ):
+        return inputs
+    return points * np.sqrt(squares.mean() / squares)
+
+
+def _products(cotangents: np.ndarray, end: Stream) -> np.ndarray:
+    """Γ at the output."""
+    shape = end.variance.shape[1:]
+    if cotangents.shape != (len(end.second), cotangents.shape[1], *shape):
+        raise InputError(
+            f"expected cotangents (samples, outputs, *positions) with {len(end.second)} samples and positions {shape}, got "
+            f"{cotangents.shape}; take the gradient of the loss in the outputs."
+        )
+    flat = cotangents.reshape(*cotangents.shape[:2], -1)
+    if not shape:
+        return np.asarray(flat[:, :, 0] @ flat[:, :, 0].T)
+    found = np.einsum("acp,bcq->abpq", flat, flat, optimize=True)
+    return found.reshape(*found.shape[:2], *shape, *shape)
+
+
+class _Gradient(NamedTuple):
+    """Γ of all pairs, and ``along`` α: the gradient of a sample is α times its signal, and what is independent of it.
+
+    α by sample and position.
+    """
+
+    gamma: np.ndarray
+    along: np.ndarray
+
+
+def _backward(prepared: Compiled, pairs: Mapping[str, Pairs], end: _Gradient) -> dict[str, _Gradient]:
+    """The gradient behind every node."""
+    back = {prepared.nodes[-1].name: end}
+    for node, step in zip(reversed(prepared.nodes), reversed(prepared.steps), strict=True):
+        given = tuple(pairs[name] for name in node.inputs)
+        streams = tuple(prepared.streams[name] for name in node.inputs)
+        behind, gradient = prepared.streams[node.name], back[node.name]
+        gamma = gradient.gamma
+        if isinstance(node.operation, Activation):
+            gamma = gamma + _doubled(node.operation, streams[0]) * _along(gradient, pairs[node.name], behind)
+        parts = backward_pairs(node.operation, given, streams, behind, step, gamma)
+        for number, (name, part) in enumerate(zip(node.inputs, parts, strict=True)):
+            found = _Gradient(part, _share(node, number, streams[number], gradient.along))
+            if isinstance(node.operation, Weights) and not isinstance(node.operation.weights, Haar):
+                found = found._replace(gamma=part + _along(found, given[0], streams[0]))
+            back[name] = _Gradient(*map(np.add, back[name], found)) if name in back else found
+    return back
+
+
+def _along(gradient: _Gradient, pairs: Pairs, stream: Stream) -> np.ndarray:
+    """Σ_i α(a)x_i(a)·α(b)x_i(b)."""
+    left, right = sides(gradient.along, pairs.rows, stream.groups)
+    return left * right * pairs.value * (stream.features or 0)
+
+
+def _share(node: Node, number: int, stream: Stream, along: np.ndarray) -> np.ndarray:
+    """α in front of an operation.
+
+    WᵀW is σ_w²N'/N on average; E hφ'(h)φ(h) = q·d/dq E φ²; of a normalisation the gradient has no part along its input.
+    """
+    operation, shape = node.operation, stream.variance.shape
+    if isinstance(operation, Weights):
+        into, out = operation.sizes
+        return _spread(variance_gain(operation.weights, into, out) * out / into * along, shape)
+    if isinstance(operation, Activation):
+        q = stream.variance
+        slope = second_moment_slope(operation.function, float(q.mean()))
+        return slope * along
+    if isinstance(operation, Sum):
+        return operation.scales[number] ** 2 * along
+    if isinstance(operation, Normalisation) or len(node.inputs) > 1:
+        return np.zeros(shape)
+    if along.shape == shape:
+        return along
+    return _spread(along, shape) * (_alike(stream) if isinstance(operation, Pooling) else 1.0)
+
+
+def _spread(along: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """To other positions, in the mean over them."""
+    if along.shape == shape:
+        return along
+    mean = along.reshape(len(along), -1).mean(axis=1)
+    return np.broadcast_to(mean.reshape(-1, *[1] * (len(shape) - 1)), shape)
+
+
+def _alike(stream: Stream) -> float:
+    """Of signals at P positions over which is averaged: their mean correlation, over P."""
+    square, count = stream.second.reshape(len(stream.second), -1), stream.variance[0].size
+    return float(square.sum() / count / stream.variance.sum()) / count if stream.across else 1.0 / count
+
+
+def _doubled(operation: Activation, stream: Stream) -> float:
+    """E φ'²φ² over E φ'²·E φ², less 1: slope and value of one neuron are not independent."""
+    function = operation.function
+    h, weights = gaussian_nodes(float(stream.variance.mean()), function.kinks)
+    value, slope = function.function(h) ** 2, function.derivative(h) ** 2
+    apart = float(weights @ value) * float(weights @ slope)
+    return float(weights @ (value * slope)) / apart - 1 if apart > 0 else 0.0
+
+
+def _own(node: Node, step: object, pairs: Mapping[str, Pairs], gradient: np.ndarray) -> float:
+    """What a node's matrix adds to Θ, in the direction of the loss; its bias apart."""
+    if not isinstance(node.operation, Weights) or not callable(step):
+        return 0.0
+    (name,) = node.inputs
+    given = pairs[name]
+    added = step(Pairs(given.value, np.zeros_like(given.theta), given.rows)).theta - float(node.operation.bias)
+    return float((gradient * added).sum())
+
+
+def _scatters(prepared: Compiled) -> tuple[dict[str, float], dict[str, float]]:
+    """Relative deviations of one network's mean squares, forward from the input and back from the output."""
+    sizes = {name: float(stream.variance.mean()) for name, stream in prepared.streams.items()}
+    ahead, after = {INPUT: 0.0}, dict.fromkeys(sizes, 0.0)
+    for node in prepared.nodes:
+        before = _together(node, sizes, [ahead[name] for name in node.inputs])
+        ahead[node.name] = float(np.hypot(before, _noise(node, prepared.streams)))
+    for node in reversed(prepared.nodes):
+        passed = float(np.hypot(after[node.name], _noise(node, prepared.streams, back=True)))
+        for name in node.inputs:
+            after[name] = max(after[name], passed)
+    return ahead, after
+
+
+def _together(node: Node, sizes: Mapping[str, float], scatters: list[float]) -> float:
+    """Of signals that meet, by their shares."""
+    if isinstance(node.operation, Normalisation):
+        return 0.0
+    if not isinstance(node.operation, Sum):
+        return float(np.linalg.norm(scatters))
+    shares = np.array([scale**2 * sizes[name] for scale, name in zip(node.operation.scales, node.inputs, strict=True)])
+    return float(shares @ scatters / shares.sum()) if shares.sum() > 0 else 0.0
+
+
+def _noise(node: Node, streams: Mapping[str, Stream], back: bool = False) -> float:
+    """What finitely many neurons add: Var(h²)/(E h²)² = 2 for Gaussian h, none for rotations but where they leave out some."""
+    operation = node.operation
+    if isinstance(operation, Weights):
+        into, out = operation.sizes
+        some, others = (into, out) if back else (out, into)
+        lost = 1.0 if isinstance(operation.weights, Gaussian) else max(0.0, 1 - some / others)
+        return (_OF_WEIGHTS * lost / some) ** 0.5
+    features = streams[node.name].features
+    return (_OF_BENDS / features) ** 0.5 if isinstance(operation, Activation) and features else 0.0

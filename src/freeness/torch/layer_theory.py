@@ -1,0 +1,160 @@
+"""What theory says of the table of layers, on the same batch and with the loss gradient that the outputs really have."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from freeness.advice import LayerTable, ModuleRow
+from freeness.errors import FreenessError
+from freeness.meanfield import LossMoments, loss_moments
+from freeness.network import INPUT
+from freeness.torch.layout import size_of
+from freeness.torch.state import trained_parameters
+from freeness.torch.steps import Permuted, Step
+from freeness.torch.tracing import Trace
+
+
+@dataclass(frozen=True, eq=False)
+class OutputLoss:
+    """Outputs of a batch, and the loss as a function of them."""
+
+    outputs: Tensor
+    loss: Callable[[Tensor], Tensor]
+
+    def derivatives(self) -> tuple[Tensor, Tensor]:
+        """Gradient of the loss in the outputs, and its second derivatives in each, by one product with random signs.
+
+        Where the loss has no second derivative they are 0.
+
+        Example:
+            >>> [found.tolist() for found in OutputLoss(torch.ones(1, 2), lambda f: f.pow(3).sum()).derivatives()]
+            [[[3.0, 3.0]], [[6.0, 6.0]]]
+        """
+        with torch.enable_grad():
+            outputs = self.outputs.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(self.loss(outputs), outputs, create_graph=True)
+            if not gradient.requires_grad:
+                return gradient, torch.zeros_like(gradient)
+            signs = torch.randint(0, 2, outputs.shape, generator=torch.Generator().manual_seed(0)).to(gradient) * 2 - 1
+            (curved,) = torch.autograd.grad(gradient, outputs, signs, materialize_grads=True)
+        return gradient.detach(), torch.zeros_like(
+            signs
+        ) + signs * curved  # where it is 0, it has no storage of its own
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """A step with what theory says there."""
+
+    step: Step
+    moments: LossMoments
+
+
+def with_theory(
+    table: LayerTable, trace: Trace, inputs: Tensor, outputs: OutputLoss, *, training: bool = False
+) -> LayerTable:
+    """The table with the predicted signals and gradients, where theory covers the model.
+
+    Args:
+        table: measured on ``inputs``.
+        trace: of the same model.
+        inputs: the batch as the model takes it.
+        outputs: with their loss.
+        training: whether the table was measured in training mode, where batch normalisation has the statistics of the batch that
+            theory knows, and dropout the masks that it does not.
+
+    Example:
+        >>> from freeness.torch import observe, trace
+        >>> model, x = nn.Sequential(nn.Linear(4, 80), nn.Tanh(), nn.Linear(80, 2)), torch.ones(3, 4)
+        >>> outputs = OutputLoss(model(x).detach(), lambda found: found.sum())
+        >>> table = observe(model, lambda: model(x).sum())
+        >>> [row.gradient_predicted is not None for row in with_theory(table, trace(model, x), x, outputs)]
+        [True, True]
+    """
+    if not table or not trace.covered or trace.together or _otherwise(trace, training):
+        return table
+    try:
+        cotangents, slopes = (_canonical(trace, value) for value in outputs.derivatives())
+        found = loss_moments(trace.network, _inputs(trace, inputs), cotangents, slopes.mean(axis=1))
+    except FreenessError:  # theory of spectra covers more than that of second moments
+        return table
+    known = {step.name: _Place(step, moments) for step, moments in zip(trace.steps, found, strict=True)}
+    trained = {id(tensor) for tensor in trained_parameters(trace.model).values()}
+    modules = dict(trace.model.named_modules())
+    return replace(table, modules=tuple(_row(row, modules[row.name], known, trained) for row in table))
+
+
+def _otherwise(trace: Trace, training: bool) -> bool:
+    """Whether the model did another thing in the mode of the table than what the record says."""
+    if not training:
+        return any(operation.kind == "batch normalisation" for operation in trace.operations)
+    return any(isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0 for module in trace.model.modules())
+
+
+def _inputs(trace: Trace, inputs: Tensor) -> np.ndarray:
+    """(n, channels, *positions), or tokens (n, positions)."""
+    first = next(read for step in trace.steps for read in step.reads if read.name == INPUT)
+    if not inputs.is_floating_point():
+        return first({INPUT: inputs.detach()}).cpu().numpy()
+    return first.canonical(first({INPUT: inputs.detach()})).double().cpu().numpy()
+
+
+def _canonical(trace: Trace, values: Tensor) -> np.ndarray:
+    """Of the outputs back through the moves of the output, then (n, channels, *positions)."""
+    last = trace.steps[-1]
+    shapes = [tuple(-1 if _samples(atoms) else size_of(atoms) for atoms in last.dims)]
+    value = torch.empty([len(values) if size < 0 else size for size in shapes[0]], device="meta")
+    for move in trace.moves:
+        value = move(value)
+        shapes.append(tuple(value.shape))
+    found = values.detach().double().reshape(shapes[-1])
+    for move, shape in zip(reversed(trace.moves), reversed(shapes[:-1]), strict=True):
+        found = found.permute(np.argsort(move.axes).tolist()) if isinstance(move, Permuted) else found.reshape(shape)
+    return last.canonical(found).cpu().numpy()
+
+
+def _samples(atoms: Iterable[object]) -> bool:
+    return any(getattr(atom, "axis", "") == "samples" for atom in atoms)
+
+
+def _row(row: ModuleRow, module: nn.Module, known: Mapping[str, _Place], trained: set[int]) -> ModuleRow:
+    """A row with the steps of its module."""
+    named = [place for name, place in known.items() if name == row.name or _again(name, row.name)]
+    tensors = [tensor for tensor in module._parameters.values() if tensor is not None]
+    parts = [_gradient(each, known.values()) for each in tensors if id(each) in trained]
+    steps = [place for place in known.values() if any(_is(place.step.weight, each) for each in tensors)]
+    signal = math.fsum(place.moments.signal for place in named) / len(named) if named else None
+    return replace(
+        row,
+        signal_predicted=signal if len(named) == row.uses else None,
+        gradient_predicted=None
+        if None in parts or not parts
+        else math.fsum(part for part in parts if part is not None),
+        scatter=max((place.moments.gradient_scatter for place in (*steps, *named)), default=None),
+    )
+
+
+def _again(name: str, module: str) -> bool:
+    """Whether a step is another use of a module."""
+    start, _, number = name.rpartition(".")
+    return start == module and number.isdigit() and int(number) > 1
+
+
+def _gradient(tensor: Tensor, known: Iterable[_Place]) -> float | None:
+    """Sum of squares of a tensor's loss gradient; None of one that no step reads."""
+    for place in known:
+        if _is(place.step.weight, tensor):
+            return place.moments.weights
+        if _is(place.step.bias, tensor):
+            return place.moments.shift
+    return None
+
+
+def _is(one: Tensor | None, other: Tensor) -> bool:
+    return one is not None and one.data_ptr() == other.data_ptr() and one.numel() == other.numel()

@@ -1,0 +1,90 @@
+"""Loss gradients of wide networks: exact sums against the tangent kernel, refusals."""
+
+import numpy as np
+import pytest
+
+from freeness.errors import InputError
+from freeness.meanfield import kernels, loss_moments
+from freeness.network import (
+    Activation,
+    Branch,
+    Convolution,
+    Dense,
+    Flatten,
+    Gaussian,
+    Network,
+    Pooling,
+    activation,
+    cnn,
+    mlp,
+    resnet,
+)
+
+RNG = np.random.default_rng(5)
+RELU = Activation(activation("relu"))
+CONVOLUTIONS = (
+    Convolution(2, 30, (3,), Gaussian(1.4), "zeros", 1, 0.2, True),
+    RELU,
+    Convolution(30, 20, (3,), Gaussian(1.4), "circular", 2, 0.1, True),
+    RELU,
+)
+CASES = {
+    "chain": (mlp(3, [6, 40, 30, 4], "relu", "gaussian", sigma_w=1.3, sigma_b=0.2), (5, 6)),
+    "residual": (resnet(3, 40, Branch("erf", "gaussian", scale=0.7), inputs=6, outputs=4), (5, 6)),
+    "normalised": (resnet(3, 40, Branch("relu", normalisation="layer"), inputs=6, outputs=4), (5, 6)),
+    "flattened": (Network((*CONVOLUTIONS, Flatten(), Dense(60, 4, Gaussian(1.2), 0.1, True))), (4, 2, 6)),
+    "pooled": (Network((*CONVOLUTIONS, Pooling(None), Dense(20, 4, Gaussian(1.2), 0.1, True))), (4, 2, 6)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_squared_gradients_of_all_layers_add_up_to_the_tangent_kernel_in_the_direction_of_the_loss(name):
+    network, shape = CASES[name]
+    x, g = RNG.standard_normal(shape), RNG.standard_normal((shape[0], 4))
+    found = loss_moments(network, x, g)
+    biases = [getattr(operation, "bias", False) for operation in network.operations]
+    total = sum(node.weights + bias * node.shift for node, bias in zip(found, biases, strict=True))
+    theta = kernels(network, x, parametrisation="standard").ntk
+    assert total == pytest.approx(float(((g @ g.T) * theta).sum()), rel=1e-9)
+
+
+def test_the_gradient_of_squared_errors_knows_of_the_last_weights():
+    """f = Wx: E‖Wᵀf‖² = σ⁴(C/N)(C + N + 1)/N·‖x‖², for Gaussian W of shape (C, N)."""
+    network = Network((Dense(2, 50, Gaussian(1.0)), Dense(50, 20, Gaussian(1.5))))
+    x = np.array([[1.0, 2.0]])
+    f = np.ones((1, 20)) * (1.5**2 * 2.5) ** 0.5  # of the size that f has
+    plain, told = (loss_moments(network, x, f, slopes)[0].weights for slopes in (None, np.ones(1)))
+    assert told / plain == pytest.approx((20 + 50) / 50, rel=1e-12)
+
+
+def test_one_network_scatters_as_said():
+    network = mlp(4, [10, 60, 60, 60, 5], "relu", "gaussian", sigma_w=2**0.5)
+    x, g = RNG.standard_normal((3, 10)), RNG.standard_normal((3, 5))
+    last = loss_moments(network, x, g)[-1]
+    draws = []
+    for _ in range(200):
+        h = x
+        for number, layer in enumerate(network.dense):
+            weights = 2**0.5 / layer.fan_in**0.5 * RNG.standard_normal((layer.fan_in, layer.fan_out))
+            h = (np.maximum(h, 0) if number else h) @ weights
+        draws.append((h**2).mean())
+    assert np.mean(draws) == pytest.approx(last.signal, rel=0.15)
+    assert 0.5 < np.std(draws) / np.mean(draws) / last.signal_scatter < 1.3
+
+
+@pytest.mark.parametrize(
+    ("network", "x", "g", "words"),
+    [
+        (mlp(2, [3, 8, 2]), np.ones((2, 3)), np.ones((3, 2)), "expected cotangents"),
+        (cnn(mlp(2, 8, "relu", "gaussian"), (3,)), np.ones((9, 8, 400)), np.ones((9, 8, 400)), "take fewer samples"),
+        (
+            cnn(mlp(2, 8, "hardtanh", "gaussian"), (3,)),
+            np.ones((2, 8, 4)),
+            np.ones((2, 8, 4)),
+            "smooth or has a closed",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused(network, x, g, words):
+    with pytest.raises(InputError, match=words):
+        loss_moments(network, x, g)

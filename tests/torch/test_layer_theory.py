@@ -1,0 +1,115 @@
+"""The table of layers: predicted beside measured."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from freeness.show import answer_of, layer_table, render_html, to_json
+from freeness.torch import analyze, observe, trace
+from freeness.torch.layer_theory import OutputLoss, with_theory
+
+
+class Residual(nn.Module):
+    def __init__(self, norm):
+        super().__init__()
+        self.first, self.head = nn.Linear(20, 120), nn.Linear(120, 6)
+        self.norm = nn.LayerNorm(120) if norm else nn.Identity()
+        self.inner, self.outer = nn.Linear(120, 120), nn.Linear(120, 120, bias=False)
+
+    def forward(self, x):
+        x = self.first(x)
+        return self.head(torch.relu(x + 0.5 * self.outer(torch.tanh(self.inner(self.norm(x))))))
+
+
+def chain():
+    return nn.Sequential(nn.Linear(20, 120), nn.ReLU(), nn.Linear(120, 120), nn.ReLU(), nn.Linear(120, 6))
+
+
+def convolutions():
+    return nn.Sequential(
+        *(nn.Conv2d(2, 60, 3, padding=1), nn.ReLU(), nn.Conv2d(60, 60, 3, padding=1), nn.ReLU()),
+        *(nn.AvgPool2d(2), nn.Flatten(), nn.Linear(240, 6)),
+    )
+
+
+MODELS = {
+    "chain": chain,
+    "residual": lambda: Residual(False),
+    "normalised": lambda: Residual(True),
+    "cnn": convolutions,
+}
+
+
+def drawn(make, seed):
+    torch.manual_seed(seed)
+    model = make()
+    for module in model.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            nn.init.normal_(module.weight, 0, 1.3 * module.weight[0].numel() ** -0.5)
+    return model
+
+
+def table_of(model, x, loss):
+    outputs = model(x).detach()
+    measured = observe(model, lambda: loss(model(x)))
+    return with_theory(measured, trace(model, x), x, OutputLoss(outputs, loss))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_rows_are_those_of_the_mean_over_draws(name):
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(12, 2, 4, 4, generator=generator) if name == "cnn" else torch.randn(12, 20, generator=generator)
+    y = torch.randint(0, 6, (12,), generator=generator)
+    tables = [table_of(drawn(MODELS[name], seed), x, lambda f: functional.cross_entropy(f, y)) for seed in range(8)]
+    assert not any(row.departs for table in tables for row in table)
+    for rows in zip(*tables, strict=True):
+        for seen, told in (("signal", "signal_predicted"), ("gradient", "gradient_predicted")):
+            if getattr(rows[0], told) is None:
+                assert rows[0].kind == "LayerNorm" and seen == "gradient"
+                continue
+            ratios = np.array([getattr(row, seen) / getattr(row, told) for row in rows])
+            assert abs(ratios.mean() - 1) < 0.1 + 2 * ratios.std(ddof=1) / len(ratios) ** 0.5, (rows[0].name, seen)
+
+
+def test_second_derivatives_of_squared_errors_are_exact_and_of_absolute_ones_zero():
+    f = torch.tensor([[1.0, -2.0]])
+    gradient, curved = OutputLoss(f, lambda found: found.square().mean()).derivatives()
+    assert gradient.tolist() == [[1.0, -2.0]] and curved.tolist() == [[1.0, 1.0]]
+    assert OutputLoss(f, lambda found: found.abs().sum()).derivatives()[1].tolist() == [[0.0, 0.0]]
+
+
+def test_a_layer_far_from_theory_is_pointed_out_everywhere():
+    torch.manual_seed(0)
+    x, y = torch.randn(32, 20), torch.randint(0, 6, (32,))
+    model = drawn(chain, 0)
+    with torch.no_grad():  # a matrix that follows its input: its singular vectors are not random
+        h = torch.relu(model[0](x)).mean(0)
+        model[2].weight.add_(torch.outer(torch.ones(120), h) / h.square().sum() * 3)
+    report = analyze(model, (x, y))
+    assert [row.name for row in report.layers] == ["0", "2", "4"]
+    assert "signal" in report.layers[1].departs and "signal" not in report.layers[0].departs
+    assert 1 in layer_table(report).flagged
+    told = [part.text for section in answer_of(report).sections for part in section.parts if hasattr(part, "text")]
+    assert any("'2'" in text and "departs from theory" in text for text in told)
+    page = render_html([report])
+    assert '<tr class="flagged">' in page and "departs from theory" in page
+    row = to_json(report)["layers"][1]
+    assert row["signal"] > 2 * row["signal_predicted"] and row["scatter"] < 1
+
+
+def test_old_names_of_the_table_warn():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 20), nn.Tanh(), nn.Linear(20, 2))
+    report = analyze(model, (torch.randn(8, 4), torch.tensor([0, 1] * 4)))
+    with pytest.warns(DeprecationWarning, match="use Analysis.layers"):
+        old = report.modules
+    assert old is report.layers and [row.name for row in report.chain] == ["0", "2"]
+
+
+def test_models_that_theory_does_not_cover_have_no_predictions():
+    model = nn.Sequential(nn.Linear(4, 6), nn.Softmax(-1), nn.Linear(6, 2))
+    report = analyze(model, (torch.randn(8, 4), torch.tensor([0, 1] * 4)))
+    assert [(row.signal_predicted, row.gradient_predicted) for row in report.layers] == [(None, None)] * 2
+    assert "in theory" not in layer_table(report).header
