@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from freeness.errors import InputError
 from freeness.gaussian import has_closed_covariance, second_moment_slope
 from freeness.meanfield.samples import SampleMoments
-from freeness.meanfield.walk import Compiled, compiled
+from freeness.meanfield.walk import Compiled, compiled, reads
 from freeness.network import (
     INPUT,
     Activation,
@@ -26,6 +26,7 @@ from freeness.network import (
     Normalisation,
     Pairs,
     Pooling,
+    Step,
     Stream,
     Sum,
     Weights,
@@ -173,8 +174,8 @@ def _backward(prepared: Compiled, pairs: Mapping[str, Pairs], end: _Gradient) ->
     """The gradient behind every node."""
     back = {prepared.nodes[-1].name: end}
     for node, step in zip(reversed(prepared.nodes), reversed(prepared.steps), strict=True):
-        given = tuple(pairs[name] for name in node.inputs)
-        streams = tuple(prepared.streams[name] for name in node.inputs)
+        given = tuple(pairs[name] for name in reads(node))
+        streams = tuple(prepared.streams[name] for name in reads(node))
         behind, gradient = prepared.streams[node.name], back[node.name]
         gamma = gradient.gamma
         if isinstance(node.operation, Activation):
@@ -208,7 +209,7 @@ def _share(node: Node, number: int, stream: Stream, along: np.ndarray) -> np.nda
         slope = second_moment_slope(operation.function, float(q.mean()))
         return slope * along
     if isinstance(operation, Sum):
-        return operation.scales[number] ** 2 * along
+        return _spread(operation.scales[number] ** 2 * along, shape)
     if isinstance(operation, Normalisation) or len(node.inputs) > 1:
         return np.zeros(shape)
     if along.shape == shape:
@@ -239,9 +240,9 @@ def _doubled(operation: Activation, stream: Stream) -> float:
     return float(weights @ (value * slope)) / apart - 1 if apart > 0 else 0.0
 
 
-def _own(node: Node, step: object, pairs: Mapping[str, Pairs], gradient: np.ndarray) -> float:
+def _own(node: Node, step: Step, pairs: Mapping[str, Pairs], gradient: np.ndarray) -> float:
     """What a node's matrix adds to Θ, in the direction of the loss; its bias apart."""
-    if not isinstance(node.operation, Weights) or not callable(step):
+    if not isinstance(node.operation, Weights):
         return 0.0
     (name,) = node.inputs
     given = pairs[name]

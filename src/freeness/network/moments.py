@@ -204,7 +204,7 @@ def backward_pairs(
         for stream, pairs in zip(streams, given, strict=True)
     )
     parts = backward(operation, every, behind, gradient.reshape(count, *gradient.shape[2:]))
-    return tuple(part.reshape(pairs.value.shape) for part, pairs in zip(parts, given, strict=True))
+    return tuple(part.reshape(pairs.value.shape) for part, pairs in zip(parts, given, strict=False))
 
 
 def same_position(array: np.ndarray, lead: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ from freeness.torch.layout import size_of
 from freeness.torch.state import trained_parameters
 from freeness.torch.steps import Permuted, Step
 from freeness.torch.tracing import Trace
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,12 +80,13 @@ def with_theory(
         >>> [row.gradient_predicted is not None for row in with_theory(table, trace(model, x), x, outputs)]
         [True, True]
     """
-    if not table or not trace.covered or trace.together or _otherwise(trace, training):
+    if not table or not trace.complete or trace.together or _otherwise(trace, training):
         return table
     try:
         cotangents, slopes = (_canonical(trace, value) for value in outputs.derivatives())
         found = loss_moments(trace.network, _inputs(trace, inputs), cotangents, slopes.mean(axis=1))
-    except FreenessError:  # theory of spectra covers more than that of second moments
+    except FreenessError as error:  # theory of spectra covers more than that of second moments
+        _LOG.info("no prediction of the layers: %s", error)
         return table
     known = {step.name: _Place(step, moments) for step, moments in zip(trace.steps, found, strict=True)}
     trained = {id(tensor) for tensor in trained_parameters(trace.model).values()}
