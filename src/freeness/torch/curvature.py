@@ -224,7 +224,9 @@ def adam_preconditioner(
         parts = list(zip(_cut(x, how.batches, ready), _cut(y, how.batches, ready), strict=True))
         for some, wanted in parts:
             value = criterion(run(ready, some), wanted)
-            if value.requires_grad and bool(value.isfinite()):  # else no output depends on a parameter, or no class counts
+            if value.requires_grad and bool(
+                value.isfinite()
+            ):  # else no output depends on a parameter, or no class counts
                 gradients = torch.autograd.grad(value, parameters, materialize_grads=True)
                 mean += torch.cat([gradient.reshape(-1) for gradient in gradients]).square() / len(parts)
         return mean.sqrt() + how.epsilon

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
 
 from freeness.advice import LayerTable, ModuleRow
 from freeness.errors import FreenessError
@@ -60,7 +62,7 @@ class _Place:
 
 
 def with_theory(
-    table: LayerTable, trace: Trace, inputs: Tensor, outputs: OutputLoss, *, training: bool = False
+    table: LayerTable, trace: Trace, inputs: Tensor, outputs: OutputLoss, *, training: bool | None = False
 ) -> LayerTable:
     """The table with the predicted signals and gradients, where theory covers the model.
 
@@ -69,8 +71,8 @@ def with_theory(
         trace: of the same model.
         inputs: the batch as the model takes it.
         outputs: with their loss.
-        training: whether the table was measured in training mode, where batch normalisation has the statistics of the batch that
-            theory knows, and dropout the masks that it does not.
+        training: whether the table was measured in training mode (None: each module in its own), where batch normalisation has
+            the statistics of the batch that theory knows, and dropout the masks that it does not.
 
     Example:
         >>> from freeness.torch import observe, trace
@@ -94,11 +96,15 @@ def with_theory(
     return replace(table, modules=tuple(_row(row, modules[row.name], known, trained) for row in table))
 
 
-def _otherwise(trace: Trace, training: bool) -> bool:
+def _otherwise(trace: Trace, training: bool | None) -> bool:
     """Whether the model did another thing in the mode of the table than what the record says."""
-    if not training:
-        return any(operation.kind == "batch normalisation" for operation in trace.operations)
-    return any(isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0 for module in trace.model.modules())
+
+    def departs(module: nn.Module) -> bool:
+        trained = module.training if training is None else training
+        dropped = isinstance(module, _DropoutNd) and module.p > 0 and trained
+        return dropped or (isinstance(module, _BatchNorm) and not trained)
+
+    return any(map(departs, trace.model.modules()))
 
 
 def _inputs(trace: Trace, inputs: Tensor) -> np.ndarray:
