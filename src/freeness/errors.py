@@ -1,5 +1,8 @@
 """The errors that users meet, one sentence each: what was expected, what came, what to do; and checks of numbers."""
 
+# pyright: reportUnnecessaryIsInstance=false
+# Users may pass what a signature does not allow.
+
 from __future__ import annotations
 
 import math

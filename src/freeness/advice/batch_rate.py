@@ -113,7 +113,8 @@ def _sharpnesses(found: Kernels, gram: np.ndarray, how: Training, rng: np.random
     if moves and outputs < 2:
         raise InputError("expected at least two outputs for cross_entropy, got one; add another class.")
     scale = 1.0 if moves else how.criterion.curvature(outputs)
-    values, tops = [], []
+    values: list[float] = []
+    tops: list[float] = []
     for _ in range(_DRAWS if moves or how.batch < samples else 1):
         part = found
         if how.batch < samples:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -167,12 +167,12 @@ def usual_candidates(
         >>> [(row.name, round(row.growth, 6)) for row in rows]
         [('PyTorch default', 0.027778), ('Xavier', 0.25), ('He', 1.0)]
     """
-    rules = {
+    rules: dict[str, tuple[Callable[[int, int], tuple[float, float]], str]] = {
         "PyTorch default": (lambda n, m: (3**-0.5, (3 * n) ** -0.5), "nn.Linear"),
         "Xavier": (lambda n, m: ((2 * n / (n + m)) ** 0.5, 0.0), "Glorot, Bengio (2010)"),
         "He": (lambda n, m: (2**0.5, 0.0), "He et al. (2015)"),
     }
-    found = []
+    found: list[Candidate] = []
     for name, (rule, source) in rules.items():
         gains = [rule(n, m) for n, m in pairwise(widths)]
         network = chain(widths, function, [Gaussian(w) for w, _ in gains], [b for _, b in gains])

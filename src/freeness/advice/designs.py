@@ -471,7 +471,7 @@ class _Plan:
         qhat, growth = lengths
         options = self.options
         scale = float(np.sqrt(qhat / options.qhat0))
-        layers = []
+        layers: list[LayerGain] = []
         for index, (fan_in, fan_out) in enumerate(pairwise(self.widths)):
             gain = float(np.sqrt(fan_out / fan_in)) if options.weights == "haar" and fan_out > fan_in else 1.0
             if index == 0 and not options.scale_inputs:

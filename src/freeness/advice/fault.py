@@ -84,7 +84,7 @@ def _without_gradient(table: LayerTable) -> Iterator[Fault]:
 
 def _end_to_end(table: LayerTable) -> Iterator[Fault]:
     for growth, what, pick in (
-        (table.signal_growth, "signal", lambda row: row.signal),
+        (table.signal_growth, "signal", _forward),
         (table.gradient_growth, "gradient", _backward),
     ):
         if growth is None or _LOST <= growth <= 1 / _LOST:
@@ -99,6 +99,10 @@ def _end_to_end(table: LayerTable) -> Iterator[Fault]:
             else "rescale the weights there"
         )
         yield Fault(place, f"The {what} {verb} {way}: its square changes by a factor of {growth:.2g}{told}; {remedy}.")
+
+
+def _forward(row: ModuleRow) -> float | None:
+    return row.signal
 
 
 def _backward(row: ModuleRow) -> float | None:

@@ -131,7 +131,7 @@ def _averaged(training: LinearTraining, found: Kernels, rate: float, at: np.ndar
     if isinstance(training.criterion, SquaredError):
         return training.averaged(found.nngp, rate, at)
     rng = np.random.default_rng(0)
-    curves = []
+    curves: list[np.ndarray] = []
     for _ in range(_DRAWS):
         start = found.drawn_outputs(training.outputs, rng)
         curves.append(LinearTraining(training.kernel, training.targets, start, training.loss).descent(rate, at).loss)

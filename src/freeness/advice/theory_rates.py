@@ -173,7 +173,7 @@ def rate_shares(network: Network, training: Training) -> tuple[LayerRate, ...]:
         [2.0, 1.0, 0.5]
     """
     layers, base = network.dense, training.base_width
-    found = []
+    found: list[LayerRate] = []
     for index, layer in enumerate(layers):
         name = layer.name or f"layer{index + 1}"
         first, last = index == 0, index == len(layers) - 1

@@ -86,7 +86,7 @@ def _isometry_sentence(spread: float) -> str:
 
 
 def _advice(rows: Sequence[LayerRow], phase: Phase | None, isometric: bool) -> tuple[str, ...]:
-    advice = []
+    advice: list[str] = []
     chis = [row.chi for row in rows if row.chi]
     if phase in ("ordered", "chaotic") and chis:
         mean = math.exp(sum(map(math.log, chis)) / len(chis))
@@ -122,7 +122,7 @@ def _chance(comparison: Comparison) -> float:
 
 
 def _warnings(jacobian: Comparison, fisher: Comparison) -> tuple[str, ...]:
-    warnings = []
+    warnings: list[str] = []
     for name, comparison in (("Jacobian", jacobian), ("Fisher", fisher)):
         top = float(comparison.measured.eigenvalues[-1])
         if comparison.measured.eigenvalues.size == 1:  # one number has no spectrum; its mean is compared in the table

@@ -37,7 +37,7 @@ def expression_atoms(
     """
     scale = float(np.abs(eigenvalues).max())
     runs = np.split(eigenvalues, np.flatnonzero(np.diff(eigenvalues) > _EQUAL * scale) + 1)
-    found = []
+    found: list[Atom] = []
     for run in runs:
         if run.size < 2:
             continue

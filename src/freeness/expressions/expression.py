@@ -4,6 +4,9 @@ An expression is a tree; what it means is computed from the tree: its law (:mod:
 (:mod:`freeness.expressions.linearization`), its moments (:mod:`freeness.expressions.word_moments`) and random matrices.
 """
 
+# pyright: reportUnnecessaryIsInstance=false
+# Users may pass what a signature does not allow.
+
 from __future__ import annotations
 
 import numbers
@@ -255,7 +258,7 @@ class _Compound(Expression):
 
     @property
     def family(self) -> frozenset[int]:
-        return frozenset().union(*(term.family for term in self.terms))
+        return frozenset[int]().union(*(term.family for term in self.terms))
 
 
 class SumTerm(_Compound):
@@ -355,7 +358,7 @@ def jointly_free(*expressions: Expression) -> tuple[Expression, ...]:
         2.0
     """
     read = [_as_expression(expression) for expression in expressions]
-    family = frozenset().union(*(expression.family for expression in read))
+    family = frozenset[int]().union(*(expression.family for expression in read))
     return tuple(Joined(expression, family) for expression in read)
 
 
@@ -431,7 +434,7 @@ def _(expression: SumTerm, matrices: Mapping[Symbol, np.ndarray], size: int) -> 
 @evaluated.register
 def _(expression: ProductTerm, matrices: Mapping[Symbol, np.ndarray], size: int) -> np.ndarray:
     factor = 1.0
-    rest = []
+    rest: list[np.ndarray] = []
     for term in expression.terms:
         if isinstance(term, ConstantTerm):
             factor = factor * term.value

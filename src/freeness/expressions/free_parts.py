@@ -61,7 +61,7 @@ class FreeForm:
     @property
     def names(self) -> frozenset[str]:
         """The variables in it."""
-        return frozenset().union(*(part.names for _, part in self.parts))
+        return frozenset[str]().union(*(part.names for _, part in self.parts))
 
     def scaled(self, factor: float) -> FreeForm:
         """The form times a number."""
@@ -186,7 +186,7 @@ class PartProduct(Part):
 
     @property
     def names(self) -> frozenset[str]:
-        return frozenset().union(*(factor.names for factor in self.factors))
+        return frozenset[str]().union(*(factor.names for factor in self.factors))
 
 
 def _square(law: Law) -> Law:

@@ -238,7 +238,8 @@ def _drawn(expression: Expression) -> tuple[dict[Symbol, np.ndarray], list[tuple
     rng = np.random.default_rng(0)
     own = _own_size(expression)
     size = own * -(-_SAMPLE // own)  # a multiple of it
-    matrices, parts = {}, []
+    matrices: dict[Symbol, np.ndarray] = {}
+    parts: list[tuple[int, float]] = []
     for symbol in expression.symbols:
         matrices[symbol] = symbol.element.sample(size, rng)
         law = symbol.element.law

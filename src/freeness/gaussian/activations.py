@@ -1,5 +1,8 @@
 """What an activation is, and how the table of activations is filled and asked."""
 
+# pyright: reportUnnecessaryIsInstance=false
+# Users may pass what a signature does not allow.
+
 from __future__ import annotations
 
 import inspect

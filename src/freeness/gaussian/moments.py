@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -43,7 +45,7 @@ def gaussian_moments(function: ActivationFunction, q: float) -> GaussianMoments:
     """
 
     def expected(integrand: str) -> Estimate:
-        return gaussian_expectation(lambda h: _INTEGRANDS[integrand](function, h), q, function.kinks)
+        return gaussian_expectation(partial(_INTEGRANDS[integrand], function), q, function.kinks)
 
     squared = expected("squared_slope")
     start = float(function.function(np.zeros(1))[0]) ** 2
@@ -56,7 +58,7 @@ def gaussian_moments(function: ActivationFunction, q: float) -> GaussianMoments:
     )
 
 
-_INTEGRANDS = {
+_INTEGRANDS: dict[str, Callable[[ActivationFunction, np.ndarray], np.ndarray]] = {
     "mean": lambda f, h: f.function(h),
     "second": lambda f, h: f.function(h) ** 2,
     "slope": lambda f, h: f.derivative(h),

@@ -65,11 +65,15 @@ def _clamp_below(given: Mapping[str, Any]) -> dict[str, float] | None:
     return {"shift": -float(given["min"])} if is_real(given["min"]) and given["max"] is None else None
 
 
+def _shifted(shift: float) -> dict[str, float]:
+    return {"threshold": -shift, "value": -shift}
+
+
 @tabulated(
     TorchNames(
         "Threshold",
         {"threshold": _threshold, "clamp": _clamp_below},
-        arguments=lambda shift: {"threshold": -shift, "value": -shift},
+        arguments=_shifted,
     )
 )
 def shifted_relu(shift: float = 1.0) -> ActivationFunction:

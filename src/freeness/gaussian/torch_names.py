@@ -46,7 +46,7 @@ class TorchNames:
     """
 
     module: str = ""
-    calls: Mapping[str, Reader] = field(default_factory=dict)
+    calls: Mapping[str, Reader] = field(default_factory=dict[str, Reader])
     arguments: Callable[..., Mapping[str, float | str]] | None = None
     program: Program = ()
     pull: Program = ()

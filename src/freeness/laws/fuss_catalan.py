@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,7 +128,7 @@ class FussCatalan(Law):
     def _angle(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return self._at(self._root(lambda v, level: self._log_x(v) - level, np.log(x)))
 
-    def _root(self, function, level: np.ndarray) -> np.ndarray:
+    def _root(self, function: Callable[[np.ndarray, np.ndarray], np.ndarray], level: np.ndarray) -> np.ndarray:
         ends = tuple(np.full(level.shape, end) for end in _RANGE)
         return np.asarray(
             elementwise.find_root(function, ends, args=(level,), tolerances={"xatol": 2e-16, "xrtol": 4.5e-16}).x

@@ -1,5 +1,8 @@
 """Mixtures of laws, among them symmetrisation."""
 
+# pyright: reportUnnecessaryIsInstance=false
+# Users may pass what a signature does not allow.
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence

@@ -1,5 +1,8 @@
 """Random matrices with a given law, and the classical ensembles, each normalised to the limit law it names."""
 
+# pyright: reportUnnecessaryIsInstance=false
+# Users may pass what a signature does not allow.
+
 from __future__ import annotations
 
 from typing import Literal

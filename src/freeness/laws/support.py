@@ -109,7 +109,7 @@ def edges_of(law: Law) -> tuple[Edge, ...]:
     """Both ends of every band with the exponent of the density there, fitted at two small distances."""
     bands = law.bands
     touching = {low for low, _ in bands} & {high for _, high in bands}
-    edges = []
+    edges: list[Edge] = []
     sides: tuple[Literal["left"], Literal["right"]] = ("left", "right")
     for low, high in bands:
         for position, side, inward in zip((low, high), sides, (1.0, -1.0), strict=True):

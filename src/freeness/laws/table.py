@@ -58,7 +58,7 @@ def _grid(law: Law, points: int) -> np.ndarray:
     least = min(_LEAST, points // width.size)
     spare = points - least * width.size
     counts = least + np.diff(np.floor(spare * np.append(0.0, np.cumsum(width) / width.sum()) + 1e-9)).astype(int)
-    pieces = []
+    pieces: list[np.ndarray] = []
     for left, size, count in zip(breaks[:-1], width, counts, strict=True):
         angle = np.pi * (np.arange(count) + 0.5) / count
         pieces.append(left + size * (1 - np.cos(angle)) / 2)

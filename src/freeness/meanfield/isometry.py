@@ -99,7 +99,7 @@ def derivative_spread(function: ActivationFunction, q: np.ndarray) -> np.ndarray
         levels = ndtr(np.array([-np.inf, *function.kinks, np.inf]) / np.sqrt(q)[:, None])
         moments = [np.diff(levels) @ np.array(function.slopes) ** power for power in (2, 4)]
     else:
-        rows = []
+        rows: list[tuple[np.ndarray, np.ndarray]] = []
         for value in q:
             nodes, weights = gaussian_nodes(float(value), function.kinks)
             squares = function.derivative(nodes) ** 2

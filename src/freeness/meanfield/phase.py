@@ -143,7 +143,7 @@ def _tables(
     grid = np.geomspace(_LOW, _HIGH, _POINTS)
     logs = np.log(grid)
     start = float(function.function(np.zeros(1))[0]) ** 2
-    rows = []
+    rows: list[tuple[np.ndarray, np.ndarray]] = []
     for value in grid:
         nodes, weights = gaussian_nodes(value, function.kinks)
         rows.append((weights @ (function.function(nodes) ** 2) - start, weights @ function.derivative(nodes) ** 2))

@@ -9,6 +9,9 @@ Source: Martens et al., Rapid training of deep neural networks without skip conn
 kernel shaping (DKS, 2021); Zhang, Botev, Martens, Deep learning without shortcuts (TAT, 2022).
 """
 
+# pyright: reportUnnecessaryIsInstance=false
+# Users may pass what a signature does not allow.
+
 from __future__ import annotations
 
 from collections.abc import Callable

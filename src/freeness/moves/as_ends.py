@@ -49,4 +49,5 @@ def _lowest(move: Move, end: float | None) -> float | None:
             return None if end is None else end * factor
         case Shift(constant):
             return None if end is None else end + constant
-    return None
+        case _:
+            return None

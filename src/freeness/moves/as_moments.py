@@ -47,7 +47,8 @@ def gains_after(listed: MoveList) -> tuple[float, ...]:
         >>> gains_after(MoveList(5.0, (Scale(2.0), Shift(1.0), Scale(3.0))))
         (6.0, 3.0)
     """
-    gain, found = 1.0, []
+    gain = 1.0
+    found: list[float] = []
     for move in reversed(listed.moves):
         if isinstance(move, Shift):
             found.append(gain)

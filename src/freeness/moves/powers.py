@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,6 +93,6 @@ class ProductPower(Move):
         return z / mean ** (self.exponent - 1), np.empty((0, z.size))
 
 
-def _power_atoms(atoms: tuple[Atom, ...], exponent: float, move) -> tuple[Atom, ...]:
+def _power_atoms(atoms: tuple[Atom, ...], exponent: float, move: Callable[[float], float]) -> tuple[Atom, ...]:
     masses = ((move(x), 1 - exponent * (1 - mass)) for x, mass in atoms)
     return tuple(Atom(x, mass) for x, mass in masses if mass > NEGLIGIBLE)

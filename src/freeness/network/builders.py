@@ -1,5 +1,8 @@
 """Networks by a few numbers."""
 
+# pyright: reportUnnecessaryIsInstance=false
+# Users may pass what a signature does not allow.
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,5 +1,8 @@
 """The framework-free record of a network: a directed graph of operations, in the order in which the signal meets them."""
 
+# pyright: reportUnnecessaryIsInstance=false
+# Users may pass what a signature does not allow.
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
@@ -128,7 +131,8 @@ class Network:
     def trunk(self) -> tuple[Node, ...]:
         """The nodes that every way from input to output passes: of a residual network, its blocks' sums and what is between."""
         last = {name: index for index, node in enumerate(self.nodes) for name in node.inputs}
-        found, farthest = [], last[INPUT]
+        found: list[Node] = []
+        farthest = last[INPUT]
         for index, node in enumerate(self.nodes):
             if farthest <= index:
                 found.append(node)

@@ -119,7 +119,7 @@ class BlockEquation(FieldEquation):
     @cached_property
     def _ports(self) -> tuple[_Port, ...]:
         """b and a of each matrix in turn."""
-        found = []
+        found: list[_Port] = []
         for matrix in self.matrices:
             _, out, into = matrix.taps.shape
             write = None if matrix.write is None else matrix.write.transpose(0, 2, 1)
@@ -198,7 +198,7 @@ class BlockEquation(FieldEquation):
             values[-1] = np.trace(last, axis1=2, axis2=3).mean(axis=1) / last.shape[-1]
 
     def resolved(self, parameters: np.ndarray, target: np.ndarray) -> np.ndarray:
-        ends = []
+        ends: list[np.ndarray] = []
         index, zeta = len(self.segments) - 1, 1 / target
         for part in (slice(first, first + 1) for first in range(target.size)):
             pencil = self._pencil(index, parameters[:-1, part], zeta[part])
@@ -244,7 +244,7 @@ class BlockEquation(FieldEquation):
     @cached_property
     def _factors(self) -> list[tuple[float, float]]:
         """Of p in a and of r in b, for each matrix."""
-        found = []
+        found: list[tuple[float, float]] = []
         for e, matrix in enumerate(self.matrices):
             source, target = self._ports[2 * e].channels, self._ports[2 * e + 1].channels
             expanding = matrix.kind == "haar" and target > source
@@ -336,7 +336,7 @@ class BlockEquation(FieldEquation):
     @cached_property
     def _reach(self) -> list[slice]:
         """For each port, the unknowns of all ports in its segment, and those that lie between."""
-        found = []
+        found: list[slice] = []
         for port in self._ports:
             near = [e for e, other in enumerate(self._ports) if other.place[0] == port.place[0]]
             found.append(slice(int(self._starts[near[0]]), int(self._starts[near[-1] + 1])))

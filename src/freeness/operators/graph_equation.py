@@ -199,7 +199,7 @@ class GraphEquation(FieldEquation):
 
     def _ties(self, at: Responses) -> list[tuple[int, Tie]]:
         """Of the measured matrices, by their numbers."""
-        found = []
+        found: list[tuple[int, Tie]] = []
         for e, matrix in enumerate(self.matrices):
             if matrix.squares is not None:
                 sizes = int(self._channels[2 * e]), int(self._channels[2 * e + 1])

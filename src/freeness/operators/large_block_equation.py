@@ -137,7 +137,7 @@ class LargeBlockEquation(BlockEquation):
                 found[source] -= to_source * (matrix.square * answer[target] - packed(symmetric(through_r))[0])
         return found
 
-    def _by_fields(self, linear: _Linear, change: np.ndarray) -> np.ndarray:
+    def by_fields(self, linear: _Linear, change: np.ndarray) -> np.ndarray:
         """The Jacobian times a change (k,)."""
         return self._moved(linear, change, self._answered(linear, change))
 
@@ -147,12 +147,12 @@ class LargeBlockEquation(BlockEquation):
 
     def _solution(self, linear: _Linear, right: np.ndarray, tolerance: float) -> np.ndarray:
         """Of the Jacobian, (k,), with every port in units of its own field."""
-        sizes = self._sizes(linear)
+        sizes = self.sizes_of(linear)
         return sizes * solved_by_products(
-            lambda x: self._by_fields(linear, sizes * x) / sizes, right / sizes, tolerance, _PRODUCTS
+            lambda x: self.by_fields(linear, sizes * x) / sizes, right / sizes, tolerance, _PRODUCTS
         )
 
-    def _sizes(self, linear: _Linear) -> np.ndarray:
+    def sizes_of(self, linear: _Linear) -> np.ndarray:
         sizes = self.size_of(np.concatenate([linear.at.fields, np.zeros((1, 1))]))[:-1, 0]
         return np.where(sizes > 0, sizes, 1.0)
 
@@ -188,7 +188,7 @@ class LargeBlockEquation(BlockEquation):
                 break
         linear = self._linearised(fields, zeta)
         slope = self._zeta_slope(linear)
-        rates = _swept(lambda x: self._by_fields(linear, x) + slope, np.zeros_like(slope))
+        rates = _swept(lambda x: self.by_fields(linear, x) + slope, np.zeros_like(slope))
         second = linear.end_slope + linear.end @ rates
         return float(np.real(linear.at.values[-1, 0])), float(np.real(second))
 
@@ -227,7 +227,7 @@ class _Bordered:
     sizes: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
-        self.sizes = self.equation._sizes(self.linear)
+        self.sizes = self.equation.sizes_of(self.linear)
         if not np.iscomplexobj(self.linear.by_zeta):
             self.direction = np.real(self.direction)
 
@@ -238,7 +238,7 @@ class _Bordered:
         row, column = row / row_size, column / column_size
 
         def product(v: np.ndarray) -> np.ndarray:
-            top = self.equation._by_fields(self.linear, self.sizes * v[:-1]) / self.sizes
+            top = self.equation.by_fields(self.linear, self.sizes * v[:-1]) / self.sizes
             return np.append(top + column * v[-1], row @ v[:-1])
 
         given = np.append(right / self.sizes, wanted / row_size)

@@ -89,7 +89,7 @@ def two_sided(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     (p, r), (q, s) = _upper(size), _upper(size)
     p, r = p[:, None], r[:, None]
 
-    def product(a, b, c, d):
+    def product(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> np.ndarray:
         return left[:, a, b] * right[:, c, d]
 
     straight = product(p, q, s, r) + product(r, q, s, p)

@@ -7,6 +7,9 @@ Sources: Pennington, Schoenholz, Ganguli (2017) for JJᵀ; Hayase, Karakida (AIS
 of the factors: Collins, Hayase (2023).
 """
 
+# pyright: reportUnnecessaryIsInstance=false
+# Users may pass what a signature does not allow.
+
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -328,7 +328,7 @@ def drawn(channels: int, covariance: np.ndarray, rng: np.random.Generator, *, ex
 def _assembled(builder: GraphBuilder, signals: NeuronSignals) -> NetworkGraph:
     nodes = builder.nodes
     chains, places = chained([node.parent for node in nodes], builder.end, builder.joined)
-    segments = []
+    segments: list[BlockSegment] = []
     for chain in chains:
         links = tuple(link for index in chain[1:] if (link := nodes[index].link) is not None)
         segments.append(BlockSegment(tuple(nodes[i].accumulated for i in chain), links, nodes[chain[0]].channels))

@@ -111,11 +111,11 @@ class GraphBuilder:
     source: Source
     fisher: Parametrisation | None
     rng: np.random.Generator
-    nodes: list[GraphNode] = field(default_factory=list)
-    matrices: list[PlacedMatrix] = field(default_factory=list)
-    seen: list[np.ndarray] = field(default_factory=list)
+    nodes: list[GraphNode] = field(default_factory=list[GraphNode])
+    matrices: list[PlacedMatrix] = field(default_factory=list[PlacedMatrix])
+    seen: list[np.ndarray] = field(default_factory=list[np.ndarray])
     unseen: str | None = None
-    joined: set[int] = field(default_factory=set)
+    joined: set[int] = field(default_factory=set[int])
     waiting: tuple[NeuronSignal, ...] = ()
     end: int = -1
 
@@ -214,7 +214,7 @@ class GraphBuilder:
                 "nested sum or of signals that others read as well; measure its spectrum instead."
             )
         here = max(own)
-        parts = []
+        parts: list[np.ndarray] = []
         reached = [(matrix, by_node[matrix.target].slope) for matrix in self.matrices if matrix.target in own]
         for matrix, slope in reached:
             matrix.target, matrix.write = here, slope if matrix.write is None else slope @ matrix.write
@@ -303,7 +303,10 @@ def placed(layer: Weights, signal: NeuronSignal, here: int, taps: np.ndarray, h:
                     "ones; measure its spectrum instead."
                 )
             return PlacedMatrix(signal.node, here, signal.slope, None, taps, square, values**2, "measured", passed)
-    return PlacedMatrix(signal.node, here, signal.slope, None, taps, square / len(taps), None, "gaussian", passed)
+        case _:
+            return PlacedMatrix(
+                signal.node, here, signal.slope, None, taps, square / len(taps), None, "gaussian", passed
+            )
 
 
 def _gradients(layer: Weights, signal: NeuronSignal, gram: np.ndarray, parametrisation: Parametrisation) -> np.ndarray:

@@ -132,7 +132,7 @@ def sampled_eigenvalues(graph: NetworkGraph, rng: np.random.Generator, rows: int
         values, basis = np.linalg.eigh(own)
         roots = basis * np.sqrt(np.maximum(values, 0.0))[:, None, :]
         count, size = own.shape[:2]
-        parts = []
+        parts: list[_Noise] = []
         if node > 0:
             link, before = picked(segment.links[node - 1], place[0]), factor((place[0], node - 1))
             parts.append(_Noise(link @ before.columns, before.entered))

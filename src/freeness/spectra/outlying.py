@@ -95,11 +95,13 @@ class _Knowledge:
 
     matrices: tuple[RandomMatrix, ...]
     channels: tuple[tuple[int, int], ...]
-    shares: list[float] = field(default_factory=list)
-    directions: list[Direction] = field(default_factory=list)
-    pairs: list[tuple[int, int, int]] = field(default_factory=list)  # matrix, x̂, ŷ
-    reads: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=list)  # matrix, DL, R, LᵀL
-    links: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
+    shares: list[float] = field(default_factory=list[float])
+    directions: list[Direction] = field(default_factory=list[Direction])
+    pairs: list[tuple[int, int, int]] = field(default_factory=list[tuple[int, int, int]])  # matrix, x̂, ŷ
+    reads: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = field(
+        default_factory=list[tuple[int, np.ndarray, np.ndarray, np.ndarray]]
+    )  # matrix, DL, R, LᵀL
+    links: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list[tuple[np.ndarray, np.ndarray]])
 
     @classmethod
     def of(cls, graph: NetworkGraph) -> _Knowledge:
@@ -192,4 +194,5 @@ class _Knowledge:
                 return np.zeros_like(a)
             case "haar":
                 return a * min(1.0, target / source)
-        return self._gain(number) / b - 1 / r
+            case _:
+                return self._gain(number) / b - 1 / r

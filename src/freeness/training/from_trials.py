@@ -137,7 +137,7 @@ def start_rate(facts: StartFacts, loss: Loss | str, optimizer: Optimizer | str =
     single, batch = constants
     rate = between(rates[0], rates[1], share)
     breaking = breaking_rate(facts, kind, descent, share)
-    ceilings = {}
+    ceilings: dict[str, float] = {}
     if isinstance(descent, SGD):
         ceilings |= {f"{_BEYOND:g} times the linearised bound": _BEYOND * bound} if facts.saturating else {}
         ceilings |= {"where a tenth of such networks break": breaking.early} if kind == "squared" else {}

@@ -1,5 +1,8 @@
 """A function of every neuron by itself."""
 
+# pyright: reportUnnecessaryIsInstance=false
+# Users may pass what a signature does not allow.
+
 from __future__ import annotations
 
 from dataclasses import dataclass

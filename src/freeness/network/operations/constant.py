@@ -1,5 +1,8 @@
 """A tensor beside the signals, the same whatever comes in."""
 
+# pyright: reportUnnecessaryIsInstance=false
+# Users may pass what a signature does not allow.
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,5 +1,8 @@
 """A convolution over positions."""
 
+# pyright: reportUnnecessaryIsInstance=false
+# Users may pass what a signature does not allow.
+
 from __future__ import annotations
 
 from collections.abc import Iterator

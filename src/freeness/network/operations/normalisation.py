@@ -117,7 +117,7 @@ def _batch(layer: Normalisation, stream: Stream, whole: Pairs | None) -> tuple[S
         )
 
     def step(pairs: Pairs) -> Pairs:
-        both = []
+        both: list[np.ndarray] = []
         for array in (pairs.value, pairs.theta):
             row, every = averages(array)
             left, right = sides(row, pairs.rows, groups)

@@ -1,5 +1,8 @@
 """Positions in another shape."""
 
+# pyright: reportUnnecessaryIsInstance=false
+# Users may pass what a signature does not allow.
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,5 +1,8 @@
 """A weighted sum of signals; a skip connection is one."""
 
+# pyright: reportUnnecessaryIsInstance=false
+# Users may pass what a signature does not allow.
+
 from __future__ import annotations
 
 from collections.abc import Callable
