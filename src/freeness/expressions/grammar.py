@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -401,7 +401,7 @@ _HINTS = {
 
 
 @contextmanager
-def _at(token: _Token) -> Iterator[None]:
+def _at(token: _Token) -> Generator[None, None, None]:
     """Say in errors of the block where in the text they come from."""
     try:
         yield

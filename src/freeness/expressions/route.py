@@ -1,5 +1,8 @@
 """Which way the law of an expression is computed: by scalar moves of curves where it is made of free parts, else by operators."""
 
+# pyright: reportUnknownArgumentType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 from dataclasses import dataclass

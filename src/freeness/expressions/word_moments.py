@@ -94,9 +94,10 @@ class _FreeProduct:
                 return [(1.0, [self._algebra(None), self._self_adjoint(element.modulus)])]
             case Given():
                 raise InputError("expected random variables, got a given matrix; take the moments of the law.")
-        raise TypeError(
-            f"expected a known element, got {type(element).__name__}; say here of which generators it is made."
-        )
+            case _:
+                raise TypeError(
+                    f"expected a known element, got {type(element).__name__}; say here of which generators it is made."
+                )
 
     def _self_adjoint(self, law: Law) -> int:
         return self._algebra(jacobi_coefficients(law, self._depth))

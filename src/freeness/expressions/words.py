@@ -4,6 +4,9 @@ A variable with k atoms is a root of a polynomial of degree k, a Haar unitary sa
 it a linearisation is smaller, and the equation for it is not singular.
 """
 
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 from collections import defaultdict

@@ -4,6 +4,9 @@ Closed forms for the error functions, the sine and the linear map; exact one-dim
 for smooth ones tensor quadrature in (u ± v)/2; for others with kinks one variable after the other, panels split at the kinks.
 """
 
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -5,6 +5,9 @@ for a smooth function, so halving h a few times leaves kinks and nothing else. E
 at again at half of it. Of what is left at the end, a polynomial on either side says where both meet and how the slope jumps.
 """
 
+# pyright: reportUnknownVariableType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -4,6 +4,9 @@ Three ways, the first that applies: a closed form; at equal variances a series i
 is bounded. Pairs that none of them covers, and few pairs with kinks, are integrated one by one.
 """
 
+# pyright: reportUnknownArgumentType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 from collections.abc import Callable

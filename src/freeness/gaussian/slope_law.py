@@ -1,5 +1,8 @@
 """The law of D² = φ'(h)² over the neurons of a wide layer, h ~ N(0, q)."""
 
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 import numpy as np

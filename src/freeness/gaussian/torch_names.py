@@ -1,5 +1,8 @@
 """How torch calls an activation: names and numbers alone, so that nothing on this side of the wall imports torch."""
 
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping

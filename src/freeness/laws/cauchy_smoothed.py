@@ -1,5 +1,8 @@
 """The free Cauchy law, and its free sum with any other."""
 
+# pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# The types of what numpy and scipy return here are not known to it.
+
 from __future__ import annotations
 
 from dataclasses import dataclass

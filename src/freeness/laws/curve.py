@@ -7,6 +7,9 @@ joint Newton step does to all unknowns, so that nothing is solved inside anythin
 Source: Voiculescu (1987); subordination form of Biane (1998) and Belinschi–Bercovici (2007).
 """
 
+# pyright: reportUnknownVariableType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 from abc import ABC, abstractmethod

@@ -1,5 +1,8 @@
 """The law of a spectral curve: everything solved on the curve itself."""
 
+# pyright: reportUnknownVariableType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 from functools import cached_property, partial

@@ -1,5 +1,8 @@
 """Distances between a law and another one, or observed values."""
 
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,5 +1,8 @@
 """The Fuss–Catalan laws."""
 
+# pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# The types of what numpy and scipy return here are not known to it.
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -129,7 +132,7 @@ class FussCatalan(Law):
         return self._at(self._root(lambda v, level: self._log_x(v) - level, np.log(x)))
 
     def _root(self, function: Callable[[np.ndarray, np.ndarray], np.ndarray], level: np.ndarray) -> np.ndarray:
-        ends = tuple(np.full(level.shape, end) for end in _RANGE)
+        ends = np.full(level.shape, _RANGE[0]), np.full(level.shape, _RANGE[1])
         return np.asarray(
             elementwise.find_root(function, ends, args=(level,), tolerances={"xatol": 2e-16, "xrtol": 4.5e-16}).x
         )

@@ -4,6 +4,9 @@ What 1/(z - f(X)) is on average follows, by partial fractions, from the transfor
 states these points, how G and u = zG - 1 are made of theirs, and what its potential gains; the rest is here.
 """
 
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 from abc import abstractmethod

@@ -4,6 +4,9 @@ On the real axis to the right of the support z decreases with the base parameter
 parameter's range ends (an atom or a hard edge). Walking from far away finds the physical edge without guessing.
 """
 
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 from functools import lru_cache

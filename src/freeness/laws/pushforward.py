@@ -175,7 +175,7 @@ class GaussianPushforward(Law):
     def _monotone_stretches(self, kinks: Sequence[float]) -> list[_Stretch]:
         reach = _RANGE * np.sqrt(self._variance_of_h)
         breaks = [-reach, *sorted(k for k in kinks if abs(k) < reach), reach]
-        stretches: list[_Stretch] = []
+        stretches = []
         for low, high in pairwise(breaks):
             width = high - low
             h = low + width * np.linspace(1e-12, 1 - 1e-12, _SAMPLES)  # one-sided limits at the kinks

@@ -1,5 +1,8 @@
 """The law of X²."""
 
+# pyright: reportUnknownArgumentType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 from dataclasses import dataclass

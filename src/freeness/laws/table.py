@@ -1,5 +1,8 @@
 """A law as a table: density and distribution function on a grid, each point with its error and whether it converged."""
 
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 from dataclasses import dataclass

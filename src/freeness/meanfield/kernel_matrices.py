@@ -6,6 +6,9 @@ For a chain Σ¹ = σ_w² XXᵀ/N₀ + σ_b², Σˡ⁺¹ = σ_w² E φ(u)φ(v) +
 Source: Neal (1996); Lee et al. (2018) for Σ; Jacot, Gabriel, Hongler (2018) for Θ.
 """
 
+# pyright: reportUnknownVariableType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 from dataclasses import dataclass

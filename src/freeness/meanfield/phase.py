@@ -1,5 +1,8 @@
 """The phase diagram over (σ_w, σ_b) and its critical curve, the edge of chaos."""
 
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence

@@ -83,7 +83,8 @@ def compiled(network: Network, stream: Stream, whole: Pairs | None) -> Compiled:
     Raises:
         InputError: an operation that theory does not cover there, or a signal that vanishes or overflows.
     """
-    streams, wholes, steps = {INPUT: stream}, {INPUT: whole}, []
+    streams, wholes = {INPUT: stream}, {INPUT: whole}
+    steps: list[Step] = []
     for node in network.nodes:
         found, step = _behind(node, streams, wholes)
         variance = found.variance

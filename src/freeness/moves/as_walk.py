@@ -4,6 +4,9 @@ Right of the support the curve is real: from z = ∞ the moves (theory.md §1) t
 and the first minimum of z(u₀) is the end of the support. All points are walked at once.
 """
 
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable

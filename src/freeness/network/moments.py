@@ -41,6 +41,11 @@ class Pairs(NamedTuple):
 Step = Callable[..., Pairs]  # of one Pairs for each signal that an operation reads
 
 
+def unchanged(pairs: Pairs) -> Pairs:
+    """The step of an operation that leaves pairs as they are."""
+    return pairs
+
+
 class DrawnSource(NamedTuple):
     """Outputs ``start``:``stop`` (all: None) of the weights ``name``, or of the input, that a signal is made of, one by one."""
 

@@ -12,6 +12,9 @@ Source: Voiculescu (1995, 2000); Helton, Rashidi Far, Speicher (2007); Belinschi
 the ranges of the coefficients, and the joint Newton step, are this project's.
 """
 
+# pyright: reportUnknownVariableType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -16,6 +16,9 @@ Shlyakhtenko (1996), linearisation as Helton, Rashidi Far, Speicher (2007). For 
 N_target the factor min(1, ·) below is derived from the R-transform of a free compression.
 """
 
+# pyright: reportUnknownArgumentType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -8,6 +8,9 @@ equations, what their solutions must satisfy and the tests that they do are the 
 Source: the derivative is that of theory.md §3.4; inexact Newton steps as Dembo, Eisenstat, Steihaug (1982).
 """
 
+# pyright: reportUnknownArgumentType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 from collections.abc import Callable

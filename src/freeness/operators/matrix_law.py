@@ -1,5 +1,8 @@
 """The law of a hermitian pencil's corner: of the polynomial or rational expression that the pencil linearises."""
 
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 from copy import copy

@@ -1,5 +1,8 @@
 """Symmetric matrices as vectors of their entries i ≤ j, and what acts on them as matrices."""
 
+# pyright: reportUnknownVariableType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 from functools import cache

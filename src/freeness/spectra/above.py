@@ -5,6 +5,9 @@ at a matrix, the field there is b = 1/z before it and a = z - 1/g behind it. No 
 is where z turns.
 """
 
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 from abc import ABC, abstractmethod

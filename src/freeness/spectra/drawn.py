@@ -4,6 +4,9 @@ Forward every operation says its output, the Jacobian of that by each of its inp
 own parameters. Backward C = ∂f/∂x is added up over the readers of x; JJᵀ is CCᵀ at the input, and Θ = J_θJ_θᵀ the sum of C·G·Cᵀ.
 """
 
+# pyright: reportUnknownArgumentType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 from typing import NamedTuple

@@ -1,5 +1,8 @@
 """The law of a network's graph, by its equations, and one matrix of the graph drawn at random."""
 
+# pyright: reportUnknownVariableType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -5,6 +5,9 @@ given the layer before, its outputs are drawn directly, in O(N) instead of O(N²
 matrix of the inputs, or a Haar-rotated copy of what the singular values make of them.
 """
 
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -119,7 +122,7 @@ def average_over_seeds(
         raise InputError(f"expected at least 2 seeds, got {seeds!r}; one has no standard error.")
     generator = rng or np.random.default_rng(0)
     predict = predict_fisher if fisher else predict_jacobian
-    found = []
+    found: list[Prediction] = []
     for _ in range(seeds):
         neurons = drawn_pass(network, qhat0, samples=samples, rng=generator)
         chain = samples is None and is_chain(network, None)

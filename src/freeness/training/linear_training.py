@@ -13,6 +13,9 @@ what is left, so it is small losses that miss: longer training, larger rates and
 Sources: Jacot, Gabriel, Hongler (2018); Lee et al. (NeurIPS 2019).
 """
 
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 from collections.abc import Iterator

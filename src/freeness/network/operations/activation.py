@@ -3,6 +3,9 @@
 # pyright: reportUnnecessaryIsInstance=false
 # Users may pass what a signature does not allow.
 
+# pyright: reportUnknownVariableType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -12,6 +12,9 @@ Heads have weights of their own, so what comes back from them adds up, of groupe
 Source: Hron et al. (2020) for the forward pass; derived for this project for the derivative of the softmax (theory.md §11).
 """
 
+# pyright: reportUnknownVariableType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,5 +1,8 @@
 """Checks that records of several operations share; each raises one sentence."""
 
+# pyright: reportUnknownArgumentType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 from freeness.errors import InputError, is_real, is_size

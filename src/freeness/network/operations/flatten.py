@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from freeness.network.derivatives import UNCHANGED, GivenMap, Pass, given
-from freeness.network.moments import Pairs, Step, Stream, backward, forward, same_position
+from freeness.network.moments import Pairs, Step, Stream, backward, forward, same_position, unchanged
 from freeness.network.operation import Operation
 
 
@@ -22,7 +22,7 @@ class Flatten(Operation):
 def _(layer: Flatten, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step]:
     """Sums over channels and positions are means over positions of second moments at the same one."""
     if stream.alike:
-        return stream, lambda pairs: pairs
+        return stream, unchanged
 
     def flat(array: np.ndarray, lead: int, groups: int) -> np.ndarray:
         same = same_position(array, lead) if groups == 2 else array

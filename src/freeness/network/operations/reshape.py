@@ -11,7 +11,7 @@ import numpy as np
 
 from freeness.errors import InputError, is_size
 from freeness.network.derivatives import UNCHANGED, GivenMap, Pass, given
-from freeness.network.moments import Pairs, Step, Stream, backward, forward
+from freeness.network.moments import Pairs, Step, Stream, backward, forward, unchanged
 from freeness.network.operation import Operation, described
 
 
@@ -41,7 +41,7 @@ class Reshape(Operation):
 @forward.register
 def _(layer: Reshape, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step]:
     if stream.alike:
-        return stream, lambda pairs: pairs
+        return stream, unchanged
     layer.check(stream.variance.shape[1:])
 
     def shaped(array: np.ndarray, lead: int, groups: int) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from freeness.errors import InputError
 from freeness.network.derivatives import GivenMap, Pass, given, over_samples
-from freeness.network.moments import Pairs, Step, Stream, backward, forward
+from freeness.network.moments import Pairs, Step, Stream, backward, forward, unchanged
 from freeness.network.operation import Operation, described
 
 
@@ -71,12 +71,12 @@ def _channels(layer: Selection, stream: Stream) -> tuple[Stream, Step]:
     if stream.features is not None:
         layer.check(stream.features)
     sources = frozenset(source.part(layer.start, layer.stop) for source in stream.sources)
-    return stream._replace(features=layer.stop - layer.start, sources=sources), lambda pairs: pairs
+    return stream._replace(features=layer.stop - layer.start, sources=sources), unchanged
 
 
 def _positions(layer: Selection, stream: Stream) -> tuple[Stream, Step]:
     if stream.alike:
-        return stream, lambda pairs: pairs
+        return stream, unchanged
     layer.check(stream.variance[0].size)
 
     def chosen(array: np.ndarray, lead: int, groups: int) -> np.ndarray:
