@@ -230,7 +230,6 @@ def test_import_loads_no_framework_and_no_part_of_scipy_that_it_does_not_need():
         "typer",
         "rich",
         "pooch",
-        "jaxtyping",
     }
     parts = {module.split(".")[1] for module in loaded if module.startswith("scipy.")}
     assert not parts & {"stats", "signal", "ndimage", "cluster", "io", "datasets"}

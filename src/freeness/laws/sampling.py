@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Complex, Float, Inexact
 from scipy.linalg import cholesky, solve_triangular
 
 from freeness.errors import InputError
@@ -17,7 +18,9 @@ Field = Literal["real", "complex"]
 Spectrum = Literal["quantiles", "drawn"]
 
 
-def sample_spectrum(law: Law, size: int, rng: np.random.Generator, spectrum: Spectrum = "quantiles") -> np.ndarray:
+def sample_spectrum(
+    law: Law, size: int, rng: np.random.Generator, spectrum: Spectrum = "quantiles"
+) -> Float[np.ndarray, " size"]:
     """``size`` eigenvalues of the law, ascending.
 
     Args:
@@ -41,7 +44,7 @@ def sample_spectrum(law: Law, size: int, rng: np.random.Generator, spectrum: Spe
 
 def sample_matrix(
     law: Law, size: int, rng: np.random.Generator, spectrum: Spectrum = "quantiles", field: Field = "real"
-) -> np.ndarray:
+) -> Inexact[np.ndarray, "size size"]:
     """A random self-adjoint matrix O·diag(x)·Oᵀ with spectrum x from the law and Haar eigenvectors.
 
     Independent ones are asymptotically free, so sums and products of them have the laws of ``free_sum`` and
@@ -66,7 +69,7 @@ def sample_matrix(
     return (matrix + matrix.conj().T) / 2
 
 
-def haar_orthogonal(size: int, rng: np.random.Generator) -> np.ndarray:
+def haar_orthogonal(size: int, rng: np.random.Generator) -> Float[np.ndarray, "size size"]:
     """A Haar-distributed matrix of O(size), determinant of either sign. Limit law of its eigenvalues: uniform on the circle.
 
     Source: Mezzadri, How to generate random matrices from the classical compact groups (2007).
@@ -83,7 +86,7 @@ def haar_orthogonal(size: int, rng: np.random.Generator) -> np.ndarray:
     return _haar(gaussian(size, size, rng, "real"))
 
 
-def haar_unitary(size: int, rng: np.random.Generator) -> np.ndarray:
+def haar_unitary(size: int, rng: np.random.Generator) -> Complex[np.ndarray, "size size"]:
     """A Haar-distributed matrix of U(size). Limit law of its eigenvalues: uniform on the circle.
 
     Source: Mezzadri (2007).
@@ -100,7 +103,9 @@ def haar_unitary(size: int, rng: np.random.Generator) -> np.ndarray:
     return _haar(gaussian(size, size, rng, "complex"))
 
 
-def gaussian(rows: int, columns: int, rng: np.random.Generator, field: Field = "real") -> np.ndarray:
+def gaussian(
+    rows: int, columns: int, rng: np.random.Generator, field: Field = "real"
+) -> Inexact[np.ndarray, "rows columns"]:
     """Independent Gaussian entries, mean 0, **E|g|² = 1** in both fields; the complex ones have independent parts.
 
     Args:
@@ -120,7 +125,7 @@ def gaussian(rows: int, columns: int, rng: np.random.Generator, field: Field = "
     return (rng.standard_normal((rows, columns)) + 1j * rng.standard_normal((rows, columns))) / np.sqrt(2)
 
 
-def goe(size: int, rng: np.random.Generator) -> np.ndarray:
+def goe(size: int, rng: np.random.Generator) -> Float[np.ndarray, "size size"]:
     """Gaussian orthogonal ensemble, real symmetric: **variance 1/size off, 2/size on the diagonal**.
 
     Limit law: ``Semicircle(1.0)``, on [-2, 2].
@@ -137,7 +142,7 @@ def goe(size: int, rng: np.random.Generator) -> np.ndarray:
     return (g + g.T) / np.sqrt(2 * size)
 
 
-def gue(size: int, rng: np.random.Generator) -> np.ndarray:
+def gue(size: int, rng: np.random.Generator) -> Complex[np.ndarray, "size size"]:
     """Gaussian unitary ensemble, complex Hermitian. **E|h|² = 1/size off and on the diagonal** (half for each part off it).
 
     Limit law: ``Semicircle(1.0)``, on [-2, 2].
@@ -155,7 +160,9 @@ def gue(size: int, rng: np.random.Generator) -> np.ndarray:
     return (g + g.conj().T) / np.sqrt(2 * size)
 
 
-def wishart(rows: int, columns: int, rng: np.random.Generator, field: Field = "real") -> np.ndarray:
+def wishart(
+    rows: int, columns: int, rng: np.random.Generator, field: Field = "real"
+) -> Inexact[np.ndarray, "rows rows"]:
     """**GG*/columns** for a rows×columns matrix G with entries of variance 1: mean eigenvalue 1.
 
     Limit law: ``MarchenkoPastur(rows/columns)``.
@@ -174,7 +181,9 @@ def wishart(rows: int, columns: int, rng: np.random.Generator, field: Field = "r
     return g @ g.conj().T / columns
 
 
-def jacobi(size: int, first: int, second: int, rng: np.random.Generator, field: Field = "real") -> np.ndarray:
+def jacobi(
+    size: int, first: int, second: int, rng: np.random.Generator, field: Field = "real"
+) -> Inexact[np.ndarray, "size size"]:
     """Jacobi (MANOVA) ensemble, **A(A + B)⁻¹ made self-adjoint**, with all eigenvalues in [0, 1].
 
     It is L⁻¹AL⁻* for A + B = LL*, A = G₁G₁*, B = G₂G₂*, with size×first and size×second Gaussian G₁, G₂.

@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
@@ -38,13 +39,13 @@ class Kernels:
     by about its square. 0 without.
     """
 
-    nngp: np.ndarray
-    ntk: np.ndarray
+    nngp: Float[np.ndarray, "n n"]
+    ntk: Float[np.ndarray, "n n"]
     depth: int
     fluctuation: float = 0.0
 
     @cached_property
-    def eigenvalues(self) -> np.ndarray:
+    def eigenvalues(self) -> Float[np.ndarray, " n"]:
         """Eigenvalues of Θ, ascending."""
         return np.linalg.eigvalsh(self.ntk)
 
@@ -57,7 +58,7 @@ class Kernels:
         """
         return _lowest(self.nngp)
 
-    def drawn_outputs(self, count: int, rng: np.random.Generator) -> np.ndarray:
+    def drawn_outputs(self, count: int, rng: np.random.Generator) -> Float[np.ndarray, "n count"]:
         """Outputs of a wide network at the start, (n, count): independent Gaussian processes of covariance Σ.
 
         Args:

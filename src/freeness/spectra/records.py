@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.laws import Law
 
@@ -46,7 +47,7 @@ class Prediction:
 class Measurement:
     """A measured spectrum: all eigenvalues (ascending), the same as a Law, by which method, how long it took."""
 
-    eigenvalues: np.ndarray
+    eigenvalues: Float[np.ndarray, " count"]
     law: Law
     method: str
     seconds: float

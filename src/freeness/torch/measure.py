@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from freeness.errors import InputError
@@ -31,7 +32,7 @@ def dual_gram(
     dtype: torch.dtype | None = None,
     passes: int | None = None,
     limit: int | None = None,
-) -> Tensor:
+) -> Float[Tensor, "outputs outputs"]:
     """Θ = J_θJ_θᵀ of the outputs at one sample, over all trained parameters, exactly and without J_θ (C × P) in memory.
 
     A chain: Θ = Σ_l (‖x^{l-1}‖² + [bias trained]) B_lB_lᵀ with B_l = ∂f/∂h^l (C × N_l), in float64. Either B is carried
@@ -86,7 +87,7 @@ def ntk_gram(
     dtype: torch.dtype | None = None,
     passes: int | None = None,
     limit: int | None = None,
-) -> Tensor:
+) -> Float[Tensor, "rows rows"]:
     """The empirical tangent kernel of a batch: blocks J_θ(x_i)J_θ(x_j)ᵀ, every sample by itself and in eval mode.
 
     Args:
@@ -179,7 +180,7 @@ def jacobian_singular_values(
     dtype: torch.dtype | None = None,
     passes: int | None = None,
     limit: int | None = None,
-) -> Tensor:
+) -> Float[Tensor, " values"]:
     """Singular values of the input–output Jacobian J (C × N_0) at one sample, all of them.
 
     Args:

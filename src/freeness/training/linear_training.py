@@ -24,6 +24,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
 
@@ -40,10 +41,10 @@ _HUGE = 1e100
 class TrainingCurve(NamedTuple):
     """Along ``steps`` (or ``times`` of gradient flow): mean loss, share of right classes, and the outputs (len, m, C)."""
 
-    steps: np.ndarray
-    loss: np.ndarray
-    accuracy: np.ndarray
-    outputs: np.ndarray
+    steps: Float[np.ndarray, " visits"]
+    loss: Float[np.ndarray, " visits"]
+    accuracy: Float[np.ndarray, " visits"]
+    outputs: Float[np.ndarray, "visits m outputs"]
 
 
 class Directions(NamedTuple):
@@ -52,17 +53,17 @@ class Directions(NamedTuple):
     A direction with 1 - ηhλ/n < 0 overshoots; beyond -1 it grows, and its ``steps`` are infinite.
     """
 
-    eigenvalues: np.ndarray
-    share: np.ndarray
-    steps: np.ndarray
+    eigenvalues: Float[np.ndarray, " n"]
+    share: Float[np.ndarray, " n"]
+    steps: Float[np.ndarray, " n"]
 
 
 class Unseen(NamedTuple):
     """Inputs that are not trained on: kernel to the training inputs (m, n), targets (m, C), initial outputs (m, C)."""
 
-    kernel: np.ndarray
-    targets: np.ndarray
-    start: np.ndarray
+    kernel: Float[np.ndarray, "m n"]
+    targets: Float[np.ndarray, "m outputs"]
+    start: Float[np.ndarray, "m outputs"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,9 +82,9 @@ class LinearTraining:
         ([0.0, 0.5, 0.75], 1.0)
     """
 
-    kernel: np.ndarray
-    targets: np.ndarray
-    start: np.ndarray | None = None
+    kernel: Float[np.ndarray, "n n"]
+    targets: Float[np.ndarray, "n outputs"]
+    start: Float[np.ndarray, "n outputs"] | None = None
     loss: str | Loss = "half_squared_error"
 
     def __post_init__(self) -> None:
