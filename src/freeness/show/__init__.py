@@ -21,7 +21,7 @@ from freeness.show.document_schema import schema, schema_text
 from freeness.show.encoded import picture_bytes, picture_uri
 from freeness.show.files import require_writable, write_bytes
 from freeness.show.frames import frame
-from freeness.show.html import answer_html, html_table, list_html, page_parts, parts_html
+from freeness.show.html import answer_html, list_html, page_parts, parts_html
 from freeness.show.interactive import PlotlyFigure, plain_numbers, to_plotly
 from freeness.show.json_values import document_of, json_text, plain
 from freeness.show.law_values import DrawnLaw, drawn_law, drawn_values
@@ -45,6 +45,7 @@ from freeness.show.pictures.sweep import (
 )
 from freeness.show.pictures.trade_off import trade_off_picture
 from freeness.show.pointmass import Split, split_eigenvalues
+from freeness.show.table_html import html_table
 from freeness.show.window import Window, law_grid, window_of
 
 if TYPE_CHECKING:

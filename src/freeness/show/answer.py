@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any, Literal, TypeAlias
 
 from freeness.errors import InputError
+from freeness.show.table_html import html_table
 
 NOTHING = "–"
 UNCONVERGED = "not converged"
@@ -49,8 +50,6 @@ class Table:
     flagged: tuple[int, ...] = ()
 
     def _repr_html_(self) -> str:
-        from freeness.show.html import html_table
-
         return html_table("", self.rows, self.header)
 
 

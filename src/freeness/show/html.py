@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from html import escape
 
 from freeness.show.answer import Answer, Part, Row, Section, Sentence, Table, gathered
+from freeness.show.table_html import html_table
 
 _CSS = ' class="numbers"'
-
-
-def html_table(title: str, rows: Iterable[Sequence[str]], header: Sequence[str] = ()) -> str:
-    """A table of text as HTML; the first cell of a row names it.
-
-    Args:
-        title: above it; none where empty.
-        rows: of text, which is escaped.
-        header: of the columns.
-
-    Example:
-        >>> html_table("a < b", [("mean", "1")])
-        '<table><caption>a &lt; b</caption><tbody><tr><th scope="row">mean</th><td>1</td></tr></tbody></table>'
-    """
-    caption = f"<caption>{escape(title)}</caption>" if title else ""
-    names = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
-    body = "".join(
-        f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>'
-        for name, *cells in rows
-    )
-    return f"<table>{caption}{f'<thead><tr>{names}</tr></thead>' if header else ''}<tbody>{body}</tbody></table>"
 
 
 def answer_html(answer: Answer) -> str:
