@@ -57,11 +57,13 @@ def analyze_command(
     ] = "fashion-mnist",
     sample: Annotated[int, typer.Option(min=0, help="Which input the spectra are taken at.")] = 0,
     loss: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help=f"What you train with, averaged over the batch: {', '.join(_LOSSES)}.", callback=_one_of(_LOSSES)
+            metavar="NAME|FILE.py:FACTORY",
+            help=f"What you train with: {', '.join(_LOSSES)}; own (what the model returns as its loss); or a function in a file "
+            "that returns a loss of torch or a function of (outputs, targets). The model's own if left out, else cross_entropy.",
         ),
-    ] = "cross_entropy",
+    ] = None,
     optimizer: Annotated[
         str, typer.Option(help=f"Whose learning rate: {', '.join(_OPTIMIZERS)}.", callback=_one_of(_OPTIMIZERS))
     ] = "sgd",
@@ -116,20 +118,23 @@ def analyze_command(
             figure_of,  # noqa: F401  (pictures, before anything is computed)
             require_folder,
         )
-        from freeness.torch import AnalyzeOptions, analyze, load_batch, load_model, load_weights, split_model
+        from freeness.torch import AnalyzeOptions, analyze, load_batch, load_loss, load_model, load_weights, split_model
     folder = out or (None if json else DEFAULT_OUT)
     if folder is not None:
         require_folder(folder)
     stderr().print(f"Note: this runs the code in {split_model(model)[0]}.", soft_wrap=True)
     note_code(data)
+    if loss is not None and ".py:" in loss:
+        note_code(loss)
     with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
         network = load_model(model, seed)
         if weights is not None:
             load_weights(network, weights)
-        loaded = load_batch(data, network, seed, loss, output)
+        wanted = load_loss(loss)
+        loaded = load_batch(data, network, seed, "cross_entropy" if wanted in (None, "own") else wanted, output)
         options = AnalyzeOptions(
             sample=sample,
-            loss=loss,
+            loss=wanted,
             optimizer=optimizer,
             batch=batch,
             seed=seed,

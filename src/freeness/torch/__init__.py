@@ -33,7 +33,7 @@ from freeness.torch.kinds import KINDS as KINDS
 from freeness.torch.kinds import TracedOperation
 from freeness.torch.labelled import Labelled, LabelledBatch, load_batch, load_data, load_labelled
 from freeness.torch.lanczos import LanczosOptions, SpectralEstimate
-from freeness.torch.load import load_model, load_weights, split_model
+from freeness.torch.load import load_loss, load_model, load_weights, split_model
 from freeness.torch.loss_rules import criterion, curvature_root, hessian_root
 from freeness.torch.losses import check_targets, loss_function
 from freeness.torch.measure import (
@@ -46,6 +46,7 @@ from freeness.torch.measure import (
 )
 from freeness.torch.measured_training import measure_training
 from freeness.torch.memory import MemoryPlan
+from freeness.torch.model_loss import Owned, own_loss
 from freeness.torch.observing import observe
 from freeness.torch.operations.kind import Kind as Kind
 from freeness.torch.outputs import run as run
@@ -83,6 +84,7 @@ __all__ = [
     "LabelledBatch",
     "LanczosOptions",
     "MemoryPlan",
+    "Owned",
     "Sharpness",
     "SpectralEstimate",
     "SwappedActivation",
@@ -120,6 +122,7 @@ __all__ = [
     "load_batch",
     "load_data",
     "load_labelled",
+    "load_loss",
     "load_model",
     "load_plain",
     "load_weights",
@@ -129,6 +132,7 @@ __all__ = [
     "measure_training",
     "ntk_gram",
     "observe",
+    "own_loss",
     "packed",
     "realised_neurons",
     "realised_signals",

@@ -36,25 +36,28 @@ from freeness.laws import wasserstein
 from freeness.meanfield import Signals
 from freeness.network import Activation, Network, Weights
 from freeness.spectra import Measurement, NeuronSignals, Prediction, predict_fisher, predict_jacobian, weight_spread
+from freeness.torch.adapted import Whole, adapted
 from freeness.torch.analysis_rate import batch_curvature
-from freeness.torch.analyze_options import AnalyzeOptions
+from freeness.torch.analyze_options import OWN, AnalyzeOptions
 from freeness.torch.curvature_matrices import CHUNK
 from freeness.torch.estimate import estimate_fisher, estimate_jacobian
 from freeness.torch.freeness_tests import freeness_test
 from freeness.torch.given import GivenLoss, GivenOptimizer
 from freeness.torch.lanczos import SpectralEstimate
 from freeness.torch.layer_theory import OutputLoss, with_theory
+from freeness.torch.load import uncompiled
 from freeness.torch.losses import check_targets, loss_function
 from freeness.torch.measure import dual_plan, measure_fisher, measure_jacobian
 from freeness.torch.mode_note import in_mode, listed
+from freeness.torch.model_loss import own_loss
 from freeness.torch.modes import fixed_masks
 from freeness.torch.observing import observe
-from freeness.torch.outputs import required_arguments, run, select_output
+from freeness.torch.outputs import required_arguments, run
 from freeness.torch.packing import packed
 from freeness.torch.signals import WeightSignal, realised_neurons, realised_signals, weight_signals
 from freeness.torch.state import untouched
 from freeness.torch.tracing import Trace, trace
-from freeness.torch.user_data import batch_of
+from freeness.torch.user_data import batch_of, label_argument
 from freeness.training import Curvature, Rate, measured_rate
 
 _LOG = logging.getLogger(__name__)
@@ -99,7 +102,7 @@ def analyze(
             ((first, second), targets) for several inputs; a dict for ``model(**batch)`` with its labels; a DataLoader, of which
             the first batches are taken. The Jacobian of several inputs is that of all of them.
         options: what to look at.
-        loss: overrides that of the options.
+        loss: overrides that of the options; that of the model where both are left out and it returns one, else "cross_entropy".
         optimizer: overrides that of the options.
         progress: called before every stage; ``print`` shows them.
 
@@ -172,19 +175,24 @@ def analyze(
 
 def _watched(traced: Trace, inputs: Tensor, targets: Tensor, options: AnalyzeOptions) -> LayerTable:
     """What every module does to signal and gradient of the batch, in the mode of the curvature; it never costs the rest."""
-    loss, batch = loss_function(options.criterion), min(options.samples, len(inputs))
+    batch = min(options.samples, len(inputs))
+    x, y = inputs[:batch], targets[:batch]
+    one, loss = adapted(traced.model, (x, y), options.criterion, options.output)
+    criterion = loss_function(loss)
     seen: list[Tensor] = []
 
     def value() -> Tensor:
-        outputs = select_output(run(traced.model, inputs[:batch]), options.output)[1]
+        outputs = run(one, x)
         seen.append(outputs.detach())
-        return loss(outputs, targets[:batch])
+        return criterion(outputs, y)
 
     try:
         with fixed_masks(traced.model):
             table = observe(traced.model, value, training=options.training)
-            outputs = OutputLoss(seen[0], lambda found: loss(found, targets[:batch]))
-        return with_theory(table, traced, inputs[:batch], outputs, training=options.training)
+            outputs = OutputLoss(seen[0], lambda found: criterion(found, y))
+        if isinstance(one, Whole):  # theory knows one output
+            return table
+        return with_theory(table, traced, x, outputs, training=options.training)
     except (InputError, ArithmeticError, MemoryError, RuntimeError) as error:
         _LOG.info("no table of layers: %s", error)
         return LayerTable()
@@ -412,15 +420,25 @@ def _taken(
     """A model of one tensor with its inputs and targets; the batch size is that of a loader where none is asked for."""
     if not isinstance(model, nn.Module):
         raise InputError(f"expected an nn.Module, got {type(model).__name__}; pass the model itself.")
+    model = uncompiled(model)
     pair = isinstance(data, tuple | list) and len(data) == 2 and all(isinstance(part, Tensor) for part in data)
-    if pair and isinstance(data, tuple | list) and len(required_arguments(model)) < 2:
+    if pair and isinstance(data, tuple | list) and len(required_arguments(model)) < 2 and not label_argument(model, 1):
         return model, (data[0], data[1]), options
     batch = batch_of(data, model)
+    asked = isinstance(options.loss, str) and options.loss == OWN
+    owned = own_loss(model, batch, options.output) if asked or options.loss is None else None
+    size = batch.size if options.batch is None else options.batch
+    options = replace(options, batch=size, data=options.data or batch.described)
+    if owned is not None:
+        return owned.model, (owned.inputs, owned.targets), replace(options, loss=owned.loss)
+    if asked:
+        raise InputError(
+            f"expected a model that returns its loss, got {type(model).__name__}, which does not; name one."
+        )
     if batch.targets is None:
         raise InputError("expected targets beside the inputs, got none; pass (inputs, targets), or a dict with labels.")
     one, rows = packed(model, batch)
-    size = batch.size if options.batch is None else options.batch
-    return one, (rows, batch.targets), replace(options, batch=size, data=options.data or batch.described)
+    return one, (rows, batch.targets), options
 
 
 def _checked(model: nn.Module, data: tuple[Tensor, Tensor], options: AnalyzeOptions) -> tuple[Tensor, Tensor]:
@@ -450,9 +468,10 @@ def _check_fit(model: nn.Module, inputs: Tensor, targets: Tensor, options: Analy
     """Refuse targets that do not fit before the spectra are measured."""
     if len(inputs) != len(targets):
         raise InputError(f"expected a target for each of {len(inputs)} inputs, got {len(targets)}; pass as many.")
-    with untouched(model, copies=False), torch.no_grad():
+    one, loss = adapted(model, (inputs, targets), options.criterion, options.output)
+    with untouched(one, copies=False), torch.no_grad():
         for x, y in zip(inputs.split(CHUNK), targets.split(CHUNK), strict=True):
-            check_targets(select_output(run(model, x), options.output)[1], y, options.loss)
+            check_targets(run(one, x), y, loss)
 
 
 def _fed(model: nn.Module, inputs: Tensor, dtype: torch.dtype) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +13,11 @@ from freeness.advice import Training, batch_learning_rate
 from freeness.errors import ConvergenceError, FreenessError, InputError
 from freeness.meanfield import has_closed_covariance
 from freeness.network import Activation
+from freeness.torch.adapted import adapted
 from freeness.torch.analyze_options import AnalyzeOptions
 from freeness.torch.class_losses import ClassLoss, probabilities
 from freeness.torch.curvature import AdamOptions, CurvatureOptions, adam_preconditioner, batch_sharpness
-from freeness.torch.outputs import run, select_output
+from freeness.torch.outputs import run
 from freeness.torch.starts import start_facts
 from freeness.torch.state import untouched
 from freeness.torch.tracing import Trace
@@ -29,19 +31,21 @@ _FLAT = 10.0  # roundings of 1 within which a probability is 1
 
 def batch_curvature(traced: Trace, inputs: Tensor, targets: Tensor, options: AnalyzeOptions) -> Curvature | Rate:
     """λ of the batch with what belongs to it, or why there is no learning rate: it never costs what was measured before it."""
-    model, batch = one_output(traced), min(options.samples, len(inputs))
+    batch = min(options.samples, len(inputs))
     x, y = inputs[:batch], targets[:batch]
     try:
+        model, loss = adapted(traced.model, (x, y), options.criterion, options.output)
+        options = replace(options, loss=loss)
         scale, descent = None, options.descent
         if isinstance(descent, Adam):
             averaged = AdamOptions(epsilon=descent.epsilon, training=options.training)
-            scale = adam_preconditioner(model, inputs, targets, options.loss, averaged)
+            scale = adam_preconditioner(model, inputs, targets, options.criterion, averaged)
         elif descent.preconditioned:
             raise InputError(
                 f"expected an optimizer whose preconditioner is measured, got {descent}; take adam or sgd."
             )
         how = CurvatureOptions(preconditioner=scale, training=options.training)
-        found = batch_sharpness(model, x, y, options.loss, how)
+        found = batch_sharpness(model, x, y, options.criterion, how)
         flat = _flat(model, (x, y), found.value, options)
         if flat:
             return _no_rate(flat, batch, options, found.value, found.residual)
@@ -51,21 +55,6 @@ def batch_curvature(traced: Trace, inputs: Tensor, targets: Tensor, options: Ana
         _LOG.info("no learning rate: %s", error)
         first = str(error).splitlines()[:1] or [type(error).__name__]
         return _no_rate(f"No learning rate: {first[0]}", batch, options)
-
-
-def one_output(traced: Trace) -> nn.Module:
-    """The model, returning the tensor that is looked at."""
-    return traced.model if not traced.output else _Selected(traced.model, traced.output)
-
-
-class _Selected(nn.Module):
-    def __init__(self, model: nn.Module, output: str) -> None:
-        super().__init__()
-        self.model, self.output = model, output
-        self.training = model.training
-
-    def forward(self, x: Tensor) -> Tensor:
-        return select_output(self.model(x), self.output)[1]
 
 
 def _flat(model: nn.Module, data: tuple[Tensor, Tensor], sharpness: float, options: AnalyzeOptions) -> str:

@@ -8,6 +8,7 @@ from freeness.torch.given import GivenLoss, GivenOptimizer, given_loss, given_op
 from freeness.torch.outputs import OutputKey
 from freeness.training import Objective, Optimizer
 
+OWN = "own"  # loss, of the model
 _BATCH = 64  # samples, where neither options nor a loader say how many
 
 
@@ -19,7 +20,8 @@ class AnalyzeOptions:
         sample: index of the input whose Jacobian and Fisher are analysed.
         loss: averaged over the batch: "half_squared_error", "half_mean_squared_error", "mse", "cross_entropy" or
             "binary_cross_entropy"; or whatever else :func:`~freeness.torch.given_loss` takes: losses of torch with their weights
-            and reductions, or a function of (outputs, targets).
+            and reductions, or a function of (outputs, targets). "own" is what the model itself returns as its loss; when left
+            out it is that where the model returns one, and "cross_entropy" elsewhere.
         optimizer: "sgd", "momentum" (β = 0.9), "nesterov", "adam" or "adamw" (without decay); an
             :class:`~freeness.training.Optimizer`; or an instance of torch's SGD, Adam or AdamW, or what makes one.
         batch: number of samples whose GGN gives the learning rate (the first ones); the loader's, or 64, when left out.
@@ -36,7 +38,7 @@ class AnalyzeOptions:
     """
 
     sample: int = 0
-    loss: GivenLoss = "cross_entropy"
+    loss: GivenLoss | None = None
     optimizer: GivenOptimizer = "sgd"
     batch: int | None = None
     seed: int = 0
@@ -58,7 +60,7 @@ class AnalyzeOptions:
     @property
     def criterion(self) -> Objective:
         """The loss itself."""
-        return given_loss(self.loss)
+        return given_loss("cross_entropy" if self.loss is None else self.loss)
 
     @property
     def descent(self) -> Optimizer:

@@ -14,6 +14,7 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, aslinearope
 from torch import Tensor, nn
 
 from freeness.errors import ConvergenceError, InputError
+from freeness.torch.adapted import adapted
 from freeness.torch.any_model import converted
 from freeness.torch.batched import plain_attention
 from freeness.torch.curvature_dual import dual_operator
@@ -96,7 +97,7 @@ def batch_sharpness(
     relative. Of a bfloat16 model a copy in float32 is measured.
 
     Args:
-        model: any module that maps inputs (B, …) to outputs; left as it was.
+        model: any module that maps inputs (B, …) to outputs, in a dict, a tuple or an object among others too; left as it was.
         inputs: the batch, (B, …).
         targets: see :func:`~freeness.torch.losses.check_targets`.
         loss: a name ("half_squared_error", "half_mean_squared_error", "mse", "cross_entropy", "binary_cross_entropy"), a loss of
@@ -117,6 +118,7 @@ def batch_sharpness(
         25.0
     """
     how = options or CurvatureOptions()
+    model, loss = adapted(model, (inputs, targets), loss)
     with _measured(model, (inputs, targets), loss, how.training) as (ready, x, y):
         operator, _ = _operator(ready, (x, y), loss, how)
         return _largest(operator, _TOLERANCE[next(iter(trained_parameters(ready).values())).dtype])
@@ -153,6 +155,7 @@ def curvature_spectrum(
         25.0
     """
     how = options or CurvatureOptions()
+    model, loss = adapted(model, (inputs, targets), loss)
     with _measured(model, (inputs, targets), loss, how.training) as (ready, x, y):
         operator, size = _operator(ready, (x, y), loss, how)
 
@@ -217,6 +220,7 @@ def adam_preconditioner(
         tensor([3.0000], dtype=torch.float64)
     """
     how = options or AdamOptions()
+    model, loss = adapted(model, (inputs, targets), loss)
     with _measured(model, (inputs, targets), loss, how.training) as (ready, x, y), torch.enable_grad():
         parameters = list(trained_parameters(ready).values())
         criterion = loss_function(loss)

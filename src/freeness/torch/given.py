@@ -13,7 +13,7 @@ from freeness.errors import InputError, brief
 from freeness.torch.class_losses import IGNORED, ClassLoss
 from freeness.torch.divergence_loss import DivergenceLoss
 from freeness.torch.elementwise_losses import ELEMENTWISE, ElementwiseLoss
-from freeness.torch.own_losses import WrittenLoss
+from freeness.torch.written_loss import WrittenLoss
 from freeness.training import (
     SGD,
     Adam,

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import nn
 
 from freeness.data import made_by, split_factory
 from freeness.errors import InputError
+from freeness.torch.analyze_options import OWN
+from freeness.torch.given import GivenLoss, given_loss
 from freeness.torch.weights import load_weights_, read_weights
+from freeness.training import Objective, loss_names
 
 _SEEDS = 2**63  # torch takes 64 bits, and one is for seed + 1
 _KEYS = 4  # names of tensors in a message
@@ -37,7 +42,21 @@ def load_model(spec: str, seed: int = 0) -> nn.Module:
         raise InputError(
             f"expected {name}() to return an nn.Module, got {type(model).__name__}; return the model itself."
         )
-    inner = model._modules.get("_orig_mod")  # torch.compile's; every way of measuring would be compiled anew
+    return uncompiled(model)
+
+
+def uncompiled(model: nn.Module) -> nn.Module:
+    """The model that torch.compile was given, with the same parameters: every way of measuring would be compiled anew.
+
+    Args:
+        model: compiled, or any other.
+
+    Example:
+        >>> model = nn.Linear(1, 1)
+        >>> uncompiled(model) is model
+        True
+    """
+    inner = model._modules.get("_orig_mod")
     return model if inner is None else inner
 
 
@@ -98,3 +117,34 @@ def load_weights(model: nn.Module, path: Path) -> None:
 def _keys(names: list[str]) -> str:
     shown = ", ".join(repr(name[:_LONGEST]) for name in names[:_KEYS])
     return shown + (f" and {len(names) - _KEYS} more" if len(names) > _KEYS else "")
+
+
+def load_loss(spec: str | None) -> GivenLoss | None:
+    """What ``--loss`` names: a loss by its name, "own", or what FILE.py:NAME is or makes; None stays None.
+
+    Args:
+        spec: a name, or FILE.py:NAME of a loss of torch, of a function of (outputs, targets), or of one that makes either.
+
+    Raises:
+        InputError: no such loss.
+
+    Example:
+        >>> load_loss("mse"), load_loss("own"), load_loss(None)
+        ('mse', 'own', None)
+    """
+    if spec is None or spec in (*loss_names(), OWN):
+        return spec
+    if ".py:" not in spec:
+        raise InputError(
+            f"expected a loss among {', '.join(loss_names())}, {OWN}, or FILE.py:NAME, got {spec!r}; choose one."
+        )
+    found = made_by(spec, "a loss", _is_loss)
+    return given_loss(cast(GivenLoss, found))
+
+
+def _is_loss(found: object) -> bool:
+    """Whether it is one itself, not what makes one."""
+    if isinstance(found, nn.Module | Objective | str) or not callable(found):
+        return True
+    needed = [each for each in inspect.signature(found).parameters.values() if each.default is each.empty]
+    return not isinstance(found, type) and len(needed) > 1

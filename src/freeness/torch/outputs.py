@@ -19,8 +19,8 @@ def select_output(returned: Any, key: OutputKey = None) -> tuple[str, Tensor]:
 
     Args:
         returned: what the model returned: a tensor, or tuples, lists, mappings, dataclasses and objects with ``logits``.
-        key: the name or number of a part; the first floating tensor when left out, but no scalar where there is another one: a
-            model that returns its loss beside its outputs is looked at by the outputs.
+        key: the name or number of a part; when left out what is called ``logits``, else the first floating tensor, but no scalar
+            where there is another one: a model that returns its loss beside its outputs is looked at by the outputs.
 
     Raises:
         InputError: no such part, or no floating tensor.
@@ -35,6 +35,8 @@ def select_output(returned: Any, key: OutputKey = None) -> tuple[str, Tensor]:
     named = {place: t for place, t in found.items() if key is None or place == str(key) or place.startswith(f"{key}.")}
     floating = {place: tensor for place, tensor in named.items() if tensor.is_floating_point()}
     if floating:
+        if key is None and "logits" in floating:
+            return "logits", floating["logits"]
         return next((each for each in floating.items() if each[1].ndim), next(iter(floating.items())))
     listed = ", ".join(f"{place or 'the output'} ({tensor.dtype})" for place, tensor in found.items()) or "no tensor"
     wanted = "a real floating tensor among the outputs" if key is None else f"a floating output {key!r}"
@@ -59,7 +61,7 @@ def _tensors(value: Any, place: str) -> Iterator[tuple[str, Tensor]]:
 
 
 def loss_of(returned: Any) -> Tensor | None:
-    """The loss that a model computed itself: what it calls ``loss``, or the scalar that it returns alone or first.
+    """The loss that a model computed itself: what it calls ``loss``, or the scalar that it returns alone, first or last.
 
     Args:
         returned: as for :func:`select_output`.
@@ -74,7 +76,9 @@ def loss_of(returned: Any) -> Tensor | None:
     if isinstance(returned, Mapping):
         found = returned.get("loss")
     elif isinstance(returned, tuple | list) and not getattr(returned, "_fields", ()):
-        found = returned[0] if returned else None
+        found = next(
+            (one for one in (*returned[:1], *returned[-1:]) if isinstance(one, Tensor) and one.ndim == 0), None
+        )
     else:
         found = returned if isinstance(returned, Tensor) else getattr(returned, "loss", None)
     scalar = isinstance(found, Tensor) and found.ndim == 0 and found.is_floating_point()

@@ -125,13 +125,31 @@ def _of_parts(data: list[Any], model: nn.Module) -> Batch:
         return found if len(data) == 1 else replace(found, targets=_tensor(data[1], "targets"), labels="")
     several = isinstance(inner, tuple | list) and any(isinstance(part, Tensor | np.ndarray) for part in inner)
     if len(data) == 2 and several:
-        return _counted(tuple(_entry(part, "inputs") for part in inner), {}, _tensor(data[1], "targets"))
+        found = _counted(tuple(_entry(part, "inputs") for part in inner), {}, _tensor(data[1], "targets"))
+        return replace(found, labels=label_argument(model, len(inner)))
     needed = len(required_arguments(model))
     parts = tuple(_tensor(part, "inputs") for part in data)
     classes = parts[-1].ndim == 1 and not parts[-1].is_floating_point()  # which a model hardly takes as an input
     if len(data) == 1 or (needed > 1 and needed >= len(data) and not classes):
         return _counted(parts, {}, None)
-    return _counted(parts[:-1], {}, parts[-1])
+    return replace(_counted(parts[:-1], {}, parts[-1]), labels=label_argument(model, len(parts) - 1))
+
+
+def label_argument(model: nn.Module, taken: int) -> str:
+    """The argument by which a model takes labels behind so many inputs: one that is called so, or the only one it still needs.
+
+    Args:
+        model: any module.
+        taken: inputs that are passed before.
+
+    Example:
+        >>> label_argument(nn.Bilinear(1, 1, 1), 1), label_argument(nn.Linear(1, 1), 1)
+        ('input2', '')
+    """
+    names = list(inspect.signature(model.forward).parameters)
+    needed = required_arguments(model)
+    named = next((name for name in LABELS if name in names[taken:]), "")
+    return named or (needed[taken] if len(needed) == taken + 1 else "")
 
 
 def _counted(args: tuple[Any, ...], kwargs: Mapping[str, Any], targets: Tensor | None) -> Batch:

@@ -23,14 +23,16 @@ class WrittenLoss(Objective):
 
     Attributes:
         function: of (outputs, targets).
+        called: what it is called; by its own name when left out.
     """
 
     function: Callable[[Any, Any], Tensor]
+    called: str = ""
 
     @property
     def name(self) -> str:
         """That of the function or of its class."""
-        named = getattr(self.function, "__name__", type(self.function).__name__)
+        named = self.called or getattr(self.function, "__name__", type(self.function).__name__)
         return "the given function" if named == "<lambda>" else str(named)
 
     @property

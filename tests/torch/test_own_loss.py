@@ -1,0 +1,139 @@
+"""Models that compute their own loss: its Gauss–Newton matrix is that of automatic differentiation from end to end."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from freeness import InputError
+from freeness.torch import AnalyzeOptions, analyze, batch_of, batch_sharpness, own_loss
+
+GENERATOR = torch.Generator().manual_seed(0)
+X = torch.randn(6, 5, generator=GENERATOR, dtype=torch.float64)
+Y = torch.arange(6) % 3
+
+
+def dense_top(model: nn.Module, outputs: Any, loss: Any) -> float:
+    """λ_max of JᵀHJ: ``outputs`` of a functional call, ``loss`` of these."""
+    named = {name: p.detach() for name, p in model.named_parameters()}
+    flat = torch.cat([p.reshape(-1) for p in named.values()])
+
+    def of(vector: Tensor) -> Tensor:
+        parts = vector.split([p.numel() for p in named.values()])
+        weights = {key: part.reshape(p.shape) for (key, p), part in zip(named.items(), parts, strict=True)}
+        return outputs(lambda *a, **k: torch.func.functional_call(model, weights, a, k, tie_weights=True))
+
+    point = of(flat)
+    jacobian = torch.func.jacrev(of)(flat).reshape(point.numel(), -1)
+    curved = torch.func.hessian(loss)(point).reshape(point.numel(), -1)
+    return float(torch.linalg.eigvalsh(jacobian.T @ curved @ jacobian)[-1])
+
+
+@pytest.fixture(scope="module")
+def gpt2() -> tuple[nn.Module, Tensor]:
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 11, "n_positions": 5, "n_embd": 4, "n_layer": 1, "n_head": 2}
+    drop = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
+    model = GPT2LMHeadModel(
+        GPT2Config(**sizes, **drop, bos_token_id=0, eos_token_id=0, attn_implementation="eager")  # pyright: ignore[reportCallIssue]
+    ).double()
+    return model, torch.randint(0, 11, (3, 5))
+
+
+def test_a_language_model_is_told_to_predict_the_next_token(gpt2: tuple[nn.Module, Tensor]) -> None:
+    model, tokens = gpt2
+    labels = torch.where(torch.arange(15).reshape(3, 5) % 4 == 0, -100, tokens)
+    data = {"input_ids": tokens, "labels": labels}
+    found = own_loss(model, batch_of(data, model))
+    assert found is not None and found.loss.name == "cross_entropy"
+    wanted = dense_top(
+        model,
+        lambda call: call(input_ids=tokens).logits,
+        lambda f: functional.cross_entropy(f[:, :-1].reshape(-1, 11), labels[:, 1:].reshape(-1)),
+    )
+    assert batch_sharpness(*found).value == pytest.approx(wanted, rel=1e-8)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    report = analyze(model, data)
+    assert report.learning_rate.sharpness == pytest.approx(wanted, rel=1e-8)
+    assert report.learning_rate.loss == "cross_entropy" and report.layers
+    assert report.layers.loss == pytest.approx(float(model(**data).loss.detach()), rel=1e-6)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+class Odd(nn.Module):
+    """Computes a loss that nobody knows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.body, self.head, self.second = nn.Linear(5, 6), nn.Linear(6, 3), nn.Linear(6, 2)
+        self.double()
+
+    def loss(self, f: Tensor, y: Tensor) -> Tensor:
+        return (f.logsumexp(1) - f.gather(1, y[:, None])[:, 0]).square().mean()
+
+
+class Object(Odd):
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Any:
+        logits = self.head(torch.tanh(self.body(x)))
+        return SimpleNamespace(loss=None if labels is None else self.loss(logits, labels), logits=logits)
+
+
+class Pair(Odd):
+    def forward(self, x: Tensor, targets: Tensor | None = None) -> Any:
+        logits = self.head(torch.tanh(self.body(x)))
+        return logits, None if targets is None else self.loss(logits, targets)
+
+
+class Alone(Odd):
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.loss(self.head(torch.tanh(self.body(x))), y)
+
+
+@pytest.mark.parametrize("kind", [Object, Pair, Alone])
+def test_any_loss_of_a_model_is_differentiated(kind: type[Odd]) -> None:
+    model = kind()
+    body = nn.Sequential(model.body, nn.Tanh(), model.head)
+    wanted = dense_top(body, lambda call: call(X), lambda f: model.loss(f, Y))
+    found = own_loss(model, batch_of((X, Y), model))
+    assert found is not None and str(found.loss) == "the model's own loss"
+    assert batch_sharpness(*found).value == pytest.approx(wanted, rel=1e-8)
+    assert ("last layer with weights" in found.loss.meant) == (kind is Alone)
+    for options in (AnalyzeOptions(), AnalyzeOptions(loss="own")):
+        rate = analyze(model, (X, Y), options).learning_rate
+        assert rate.sharpness == pytest.approx(wanted, rel=1e-8) and rate.loss == "the model's own loss"
+
+
+class Beside(Odd):
+    def forward(self, x: Tensor, labels: Tensor) -> Any:
+        h = torch.tanh(self.body(x))
+        logits = self.head(h)
+        return {"loss": self.loss(logits, labels) + self.second(h).square().mean(), "logits": logits}
+
+
+def test_what_the_loss_knows_beside_its_outputs_is_said() -> None:
+    model = Beside()
+    found = own_loss(model, batch_of((X, Y), model))
+    assert found is not None and "left out" in found.loss.meant
+    body = nn.Sequential(model.body, nn.Tanh(), model.head)
+    wanted = dense_top(body, lambda call: call(X), lambda f: model.loss(f, Y))
+    assert batch_sharpness(*found).value == pytest.approx(wanted, rel=1e-8)
+
+
+def test_a_model_without_a_loss_has_none() -> None:
+    model = nn.Linear(5, 3).double()
+    assert own_loss(model, batch_of((X, Y), model)) is None
+    with pytest.raises(InputError, match="a model that returns its loss, got Two"):
+        analyze(Two(), ((X, X), Y), loss="own")
+
+
+class Two(nn.Bilinear):
+    def __init__(self) -> None:
+        super().__init__(5, 5, 3)
+        self.double()
