@@ -1,12 +1,16 @@
+import json
 import re
 import sqlite3
+import tomllib
 from contextlib import closing
 
+import jsonschema
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from freeness.cli import app
+from freeness.experiments import EXAMPLE, read_specification
 
 SPECIFICATION = """
 name = "mine"
@@ -115,3 +119,23 @@ def test_verify_tells_damaged_rows_and_the_command_that_mends_them(folder):
     assert damaged.stdout.count("Damaged: cells: ") == 1 and "1 damaged rows" in damaged.stderr
     assert "3 from the store, 1 trained" in run("sweep.toml", "--engine", "inline").stdout
     assert run("sweep.toml", "--verify").exit_code == 0
+
+
+def test_init_writes_a_sweep_that_is_read_and_never_over_a_file(folder):
+    first = run("--init", "new.toml")
+    assert first.exit_code == 0 and "freeness sweep new.toml" in first.stdout
+    sweep = read_specification(folder / "new.toml")
+    assert sweep.loss == "cross_entropy" and [design.name for design in sweep.designs] == ["near isometry", "as it is"]
+    (folder / "new.toml").write_text("mine")
+    again = run("--init", "new.toml")
+    assert again.exit_code == 2 and "expected a file that does not exist yet" in again.stderr
+    assert (folder / "new.toml").read_text() == "mine"
+    assert run("--init", "none/new.toml").exit_code == 2
+
+
+def test_schema_holds_what_init_writes(folder):
+    told = run("--schema")
+    assert told.exit_code == 0
+    jsonschema.validate(tomllib.loads(EXAMPLE), json.loads(told.stdout))
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"name": "x", "depths": [2], "rates": {}, "steps": 1}, json.loads(told.stdout))

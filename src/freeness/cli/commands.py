@@ -26,7 +26,6 @@ from freeness.version import __version__
 app = typer.Typer(
     name="freeness",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},

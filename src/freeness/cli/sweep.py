@@ -52,9 +52,37 @@ class PictureName(StrEnum):
 
 
 @reports_errors
+def _written(path: Path | None) -> None:
+    """Write the sweep to start from."""
+    if path is None:
+        return
+    from freeness.experiments import EXAMPLE
+
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(EXAMPLE)
+    except FileExistsError:
+        raise InputError(f"expected a file that does not exist yet, got {str(path)!r}; choose another name.") from None
+    except OSError as error:
+        raise InputError(f"expected a place to write {str(path)!r}, got {error.strerror}; choose another.") from error
+    stdout().print(f"Written: {path}. Edit it, then: freeness sweep {shlex.quote(str(path))}", soft_wrap=True)
+    raise typer.Exit
+
+
+@reports_errors
+def _printed(asked: bool) -> None:
+    """Print the schema of sweeps."""
+    if asked:
+        from freeness.experiments import sweep_schema
+
+        typer.echo(sweep_schema(), nl=False)
+        raise typer.Exit
+
+
+@reports_errors
 def sweep_command(
     specification: Annotated[
-        Path | None, typer.Argument(metavar="SPEC.toml", help="What to train; see docs/learning-rate-depth.md.")
+        Path | None, typer.Argument(metavar="SPEC.toml", help="What to train; --init writes one to start from.")
     ] = None,
     preset: Annotated[
         str | None, typer.Option(help="Instead of a file: headline, capacity, depth-law or tiny.")
@@ -77,13 +105,21 @@ def sweep_command(
     verify: Annotated[
         bool, typer.Option("--verify", help="Train nothing: tell whether every row of the store is as it was written.")
     ] = False,
+    init: Annotated[
+        Path | None,
+        typer.Option(metavar="SPEC.toml", help="Write a commented sweep to start from, and end.", callback=_written),
+    ] = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print what SPEC.toml may say as JSON Schema, and end.", callback=_printed)
+    ] = False,
 ) -> None:
     """Train networks over depths and learning rates, and compare where learning breaks with theory.
 
     Finished networks are kept in the store and never trained again: the same command goes on where a run was ended, by
     Ctrl-C, by kill or by a lost cluster, and draws another picture without training.
 
-    Example: freeness sweep --preset headline --out learning-rate-depth.png
+    Example: freeness sweep --init mine.toml, edit it, then freeness sweep mine.toml --out mine.png. The sweep of the headline
+    picture: freeness sweep --preset headline --out learning-rate-depth.png
     """
     check_picture(out)
     with needs_extra("torch"):

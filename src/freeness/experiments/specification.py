@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -242,13 +243,28 @@ def specification_of(entries: dict) -> SweepSpecification:
     try:
         return SweepSpecification.model_validate(entries)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "its entries"
-        said = first["msg"].removeprefix("Value error, ")
-        shown = "" if isinstance(first["input"], (dict, BaseModel)) else f" = {first['input']!r}"
-        raise InputError(
-            f"expected a sweep, got {where}{shown}: {said[0].lower()}{said[1:]}; correct this entry."
-        ) from error
+        raise InputError(_fault(error)) from error
+
+
+def _fault(error: ValidationError) -> str:
+    """The first fault in one sentence."""
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"])) or "its entries"
+    if first["type"] == "missing":
+        return f"expected a sweep, got no {where}; add it, as in the file that freeness sweep --init writes."
+    if first["type"] == "extra_forbidden":
+        near = get_close_matches(str(first["loc"][-1]), _entries(), 1)
+        hint = f"did you mean {near[0]}?" if near else "freeness sweep --schema lists what a sweep may say."
+        return f"expected a sweep, got an entry {where} that it does not know; {hint}"
+    said = first["msg"].removeprefix("Value error, ").removeprefix("expected a sweep, got ").rstrip(".")
+    shown = "" if isinstance(first["input"], (dict, BaseModel)) else f" = {first['input']!r}"
+    remedy = "" if ";" in said else "; correct this entry"
+    return f"expected a sweep, got {where}{shown}: {said[0].lower()}{said[1:]}{remedy}."
+
+
+def _entries() -> list[str]:
+    records = (SweepSpecification, DesignSpecification, RateSpecification, DataSpecification)
+    return [name for record in records for name in record.model_fields]
 
 
 def _digest(entries: dict) -> str:
