@@ -27,6 +27,9 @@ from freeness.advice.layer_table import ActivationRow, AttentionRow, LayerTable,
 from freeness.advice.progress import Progress
 from freeness.advice.progress import Report as Report
 from freeness.advice.reached import Reach, reach
+from freeness.advice.stages import INTERRUPTED as INTERRUPTED
+from freeness.advice.stages import Stage
+from freeness.advice.stages import Way as Way
 from freeness.advice.theory_rates import Parametrisation as Parametrisation
 from freeness.advice.theory_rates import RateCurve, Training, layer_means, rate_curve, theory_rate
 from freeness.advice.trade_offs import KernelShares, TradeOff, dial, kernel_shares, trade_off
@@ -59,6 +62,7 @@ __all__ = [
     "RatePair",
     "Reach",
     "ResidualPlan",
+    "Stage",
     "SumRow",
     "TensorRow",
     "TradeOff",

@@ -7,8 +7,12 @@ import warnings
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from freeness.advice.fault import Fault, fault_of
 from freeness.advice.layer_table import LayerTable
+from freeness.advice.stages import INTERRUPTED, Stage
+from freeness.errors import InputError
 from freeness.laws import Atom
 from freeness.spectra import FreenessTest, Measurement, Prediction
 from freeness.training import Rate
@@ -46,24 +50,43 @@ class LayerRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One spectrum, predicted (None where theory does not cover the network, with the reason) and measured.
+    """One spectrum, predicted and measured.
 
-    ``distance`` is W₁ between the two, in the spectrum's own units.
+    ``predicted`` is None where theory does not cover the network, for ``reason``; ``measured`` where it was not asked for, did
+    not fit the budget or failed, for ``missing``. ``distance`` is W₁ between the two, in the spectrum's own units.
     """
 
     predicted: Prediction | None
-    measured: Measurement
+    measured: Measurement | None
     distance: float | None
     reason: str = ""
+    missing: str = ""
 
     @property
-    def numbers(self) -> tuple[tuple[str, float | None, float], ...]:
-        """Name, theory (None without a prediction) and measured value of mean, standard deviation and largest eigenvalue."""
-        values, theory = self.measured.eigenvalues, self.predicted
+    def eigenvalues(self) -> np.ndarray:
+        """The measured ones.
+
+        Raises:
+            InputError: there are none.
+        """
+        if self.measured is None:
+            raise InputError(
+                f"expected a measured spectrum, got none ({self.missing}); raise the budget, or ask for it."
+            )
+        return self.measured.eigenvalues
+
+    @property
+    def numbers(self) -> tuple[tuple[str, float | None, float | None], ...]:
+        """Name, theory and measured value of mean, standard deviation and largest eigenvalue, None where there is none."""
+        values, theory = None if self.measured is None else self.measured.eigenvalues, self.predicted
         return (
-            ("mean", theory and theory.law.mean, float(values.mean())),
-            ("standard deviation", theory and math.sqrt(theory.expected_variance), float(values.std())),
-            ("largest eigenvalue", theory and theory.top, float(values[-1])),
+            ("mean", theory and theory.law.mean, None if values is None else float(values.mean())),
+            (
+                "standard deviation",
+                theory and math.sqrt(theory.expected_variance),
+                None if values is None else float(values.std()),
+            ),
+            ("largest eigenvalue", theory and theory.top, None if values is None else float(values[-1])),
         )
 
 
@@ -127,7 +150,7 @@ class Analysis:
     ``targets`` says what stands in for labels that were not given, ``weights`` which file the weights are from; both are "" where
     that is not so. ``layers``: a row for every module with weights, what it does to signal and gradient of the batch, and what
     theory says of that where it covers the model; without rows where the model could not be watched. ``chain``: the weight layers
-    at the sample, as theory follows them; () where it does not.
+    at the sample, as theory follows them; () where it does not. ``stages``: what was planned for each, and what became of it.
     """
 
     title: str
@@ -146,6 +169,17 @@ class Analysis:
     targets: str = ""
     weights: str = ""
     chain: tuple[LayerRow, ...] = ()
+    stages: tuple[Stage, ...] = ()
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether somebody stopped it before it was whole."""
+        return any(stage.missing == INTERRUPTED for stage in self.stages)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What is not in the record and why, a sentence each."""
+        return tuple(f"{stage.name}: {stage.missing}" for stage in self.stages if stage.missing)
 
     @property
     def fault(self) -> Fault | None:

@@ -117,22 +117,22 @@ def _chance(comparison: Comparison) -> float:
     theory = comparison.predicted
     if theory is None:
         return 0.0
-    resolved = math.sqrt(theory.expected_variance) / comparison.measured.eigenvalues.size
+    resolved = math.sqrt(theory.expected_variance) / comparison.eigenvalues.size
     return _SCATTERS * theory.finite_width_error * theory.law.mean + resolved
 
 
 def _warnings(jacobian: Comparison, fisher: Comparison) -> tuple[str, ...]:
     warnings: list[str] = []
     for name, comparison in (("Jacobian", jacobian), ("Fisher", fisher)):
-        top = float(comparison.measured.eigenvalues[-1])
-        if comparison.measured.eigenvalues.size == 1:  # one number has no spectrum; its mean is compared in the table
+        if comparison.measured is None or comparison.eigenvalues.size == 1:  # the mean of one number is in the table
             continue
+        top = float(comparison.eigenvalues[-1])
         if comparison.predicted and comparison.distance is not None:
             chance = _chance(comparison)
             if comparison.distance > max(_FAR * top, chance):
                 warnings.append(
                     f"The {name} spectrum is off theory by W₁/λ_max = {comparison.distance / top:.2g} (chance with "
-                    f"{comparison.measured.eigenvalues.size} eigenvalues: up to about {chance / top:.1g}): the weights are not "
+                    f"{comparison.eigenvalues.size} eigenvalues: up to about {chance / top:.1g}): the weights are not "
                     f"free of the activations, or the layers are too narrow."
                 )
         if comparison.predicted and top > 0:

@@ -19,6 +19,7 @@ from freeness.show import dump_json, print_answer, schema_text
 from freeness.training import loss_names, optimizer_names
 
 _LOSSES, _OPTIMIZERS = loss_names(), optimizer_names()
+_PARTS = ("layers", "spectra", "rate")
 
 
 def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
@@ -28,6 +29,11 @@ def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
         return value
 
     return checked
+
+
+def _each_of(choices: tuple[str, ...]) -> Callable[[list[str] | None], list[str] | None]:
+    one = _one_of(choices)
+    return lambda values: None if values is None else [one(value) for value in values]
 
 
 @reports_errors
@@ -105,6 +111,14 @@ def analyze_command(
     passes: Annotated[
         int | None, typer.Option(min=1, help="Backward passes of a measurement: more hold less memory.")
     ] = None,
+    budget: Annotated[
+        float, typer.Option(min=1.0, help="Seconds for everything; what does not fit is estimated or left out.")
+    ] = 60.0,
+    memory: Annotated[float, typer.Option(min=0.01, help="Gigabytes beyond the model.")] = 4.0,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Only a part, or several: {', '.join(_PARTS)}.", callback=_each_of(_PARTS)),
+    ] = None,
 ) -> None:
     """Analyze your own PyTorch model and bound its learning rate.
 
@@ -142,6 +156,9 @@ def analyze_command(
             output=output,
             training=training,
             passes=passes,
+            budget=budget,
+            memory=1e9 * memory,
+            only=tuple(only or ()),
             title=model,
             data=loaded.batch.described,
             source=model,
@@ -153,6 +170,8 @@ def analyze_command(
     _print(analysis, json)
     if folder is not None:
         _write(analysis, folder, quiet=json)
+    if analysis.interrupted:
+        raise typer.Exit(130)
 
 
 def _print(analysis: Analysis, json: bool) -> None:

@@ -40,12 +40,18 @@ def progress_bar(name: str) -> Iterator[Callable[[Progress], None]]:
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Bar(*columns, console=console, transient=True) as bar:
         task = bar.add_task(name, total=None)
-        yield lambda at: bar.update(task, description=at.stage, completed=at.done, total=at.total)
+
+        def show(at: Progress) -> None:
+            if at.note and at.share == 0:
+                bar.console.print(at.note, soft_wrap=True)
+            bar.update(task, description=at.stage, completed=at.done + at.share, total=at.total)
+
+        yield show
 
 
 def _lines(console: Console) -> Callable[[Progress], None]:
     def report(at: Progress) -> None:
-        if at.stage != "done":
+        if at.stage != "done" and at.share == 0:
             console.print(str(at), soft_wrap=True)
 
     return report

@@ -13,7 +13,7 @@ from freeness.show.files import write_atomically
 from freeness.show.json_values import plain
 from freeness.show.pointmass import split_eigenvalues
 from freeness.show.window import law_grid, window_of
-from freeness.spectra import Prediction, Word
+from freeness.spectra import Measurement, Prediction, Word
 from freeness.training import Rate
 from freeness.version import __version__
 
@@ -28,9 +28,9 @@ def to_json(analysis: Analysis) -> dict[str, Any]:
     Numbers keep all their digits; one that is not finite (or a density point that did not converge) becomes null. Each
     spectrum has ``predicted`` (null where theory does not cover the network, then ``reason`` says why) with ``law``:
     mean, variance, support, atoms and the density of the continuous part as a table; and ``measured`` with all
-    eigenvalues and the point masses among them. ``freeness`` holds the measured words of the weights, all and the strongest of
-    each pair; ``test`` is null where it was left out, then ``reason`` says why. ``layers`` are the rows of the table of layers,
-    ``watched`` is the rest of it.
+    eigenvalues and the point masses among them (null where nothing was measured, then ``missing`` says why). ``freeness`` holds
+    the measured words of the weights, all and the strongest of each pair; ``test`` is null where it was left out, then ``reason``
+    says why. ``layers`` are the rows of the table of layers, ``watched`` is the rest of it.
 
     Args:
         analysis: what ``freeness.torch.analyze`` returned.
@@ -100,18 +100,24 @@ def _word(word: Word) -> dict[str, Any]:
 
 
 def _comparison(comparison: Comparison) -> dict[str, Any]:
-    measured, prediction = comparison.measured, comparison.predicted
-    split = split_eigenvalues(measured.eigenvalues, prediction)
+    prediction = comparison.predicted
     return {
         "predicted": None if prediction is None else _prediction(prediction, comparison),
-        "measured": {
-            "eigenvalues": plain(measured.eigenvalues),
-            "atoms": plain(split.atoms),
-            "method": measured.method,
-            "seconds": plain(measured.seconds),
-        },
+        "measured": None if comparison.measured is None else _measured(comparison.measured, prediction),
         "distance": plain(comparison.distance),
         "reason": comparison.reason,
+        "missing": comparison.missing,
+    }
+
+
+def _measured(measured: Measurement, prediction: Prediction | None) -> dict[str, Any]:
+    return {
+        "eigenvalues": plain(measured.eigenvalues),
+        "atoms": plain(split_eigenvalues(measured.eigenvalues, prediction).atoms),
+        "method": measured.method,
+        "seconds": plain(measured.seconds),
+        "mean_error": plain(measured.mean_error),
+        "top_error": plain(measured.top_error),
     }
 
 

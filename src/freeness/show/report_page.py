@@ -31,7 +31,7 @@ class _Spectrum:
     meaning: str
     comparison: Comparison
     table: Table
-    picture: str
+    picture: str  # "" where nothing was measured
     distribution: str
     alternative: str
 
@@ -106,7 +106,7 @@ def _spectrum(name: str, symbol: str, meaning: str, comparison: Comparison) -> _
         meaning=meaning,
         comparison=comparison,
         table=table,
-        picture=picture_uri(spectrum_picture(comparison, xlabel=xlabel)),
-        distribution=picture_uri(cdf_picture(comparison, xlabel=xlabel)),
+        picture=picture_uri(spectrum_picture(comparison, xlabel=xlabel)) if comparison.measured else "",
+        distribution=picture_uri(cdf_picture(comparison, xlabel=xlabel)) if comparison.measured else "",
         alternative=alternative,
     )

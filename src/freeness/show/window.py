@@ -44,7 +44,7 @@ def window_of(comparison: Comparison, split: Split | None = None) -> Window:
         split: its eigenvalues, already divided (otherwise that is done here).
     """
     prediction = comparison.predicted
-    found = split or split_eigenvalues(comparison.measured.eigenvalues, prediction)
+    found = split or split_eigenvalues(_values(comparison), prediction)
     low, high = _ends(comparison)
     positive = _representatives(comparison, found)
     if positive.size and low >= 0 and high > _DECADES * np.quantile(positive, 0.25):
@@ -88,11 +88,18 @@ def law_grid(law: Law, low: float, high: float, *, log: bool = False, points: in
 
 
 def _ends(comparison: Comparison) -> tuple[float, float]:
-    values, prediction = comparison.measured.eigenvalues, comparison.predicted
+    values, prediction = _values(comparison), comparison.predicted
     low, high = float(np.min(values)), float(np.max(values))
     if prediction is not None:
         low, high = min(low, prediction.law.hull[0]), max(high, prediction.law.hull[1], *prediction.outliers, high)
     return (0.0 if abs(low) <= 1e-12 * abs(high) else low), high
+
+
+def _values(comparison: Comparison) -> np.ndarray:
+    """What was measured, or the ends of the law where nothing was."""
+    if comparison.measured is None and comparison.predicted is not None:
+        return np.array(comparison.predicted.law.hull)
+    return comparison.eigenvalues
 
 
 def _representatives(comparison: Comparison, split: Split) -> np.ndarray:

@@ -45,9 +45,20 @@ class Prediction:
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """A measured spectrum: all eigenvalues (ascending), the same as a Law, by which method, how long it took."""
+    """A measured spectrum: all eigenvalues (ascending), the same as a Law, by which method, how long it took.
+
+    Of one that was estimated, eigenvalues are quantiles of the law with the largest one last; ``mean_error`` is the standard
+    error of its mean and ``top_error`` what the largest may be off. Both are 0 where all eigenvalues were computed.
+    """
 
     eigenvalues: Float[np.ndarray, " count"]
     law: Law
     method: str
     seconds: float
+    mean_error: float = 0.0
+    top_error: float = 0.0
+
+    @property
+    def estimated(self) -> bool:
+        """Whether the eigenvalues stand for a law that was estimated."""
+        return self.mean_error > 0 or self.top_error > 0

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import math
 import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -21,7 +20,6 @@ from freeness.advice import (
     FreenessOutcome,
     LayerRow,
     LayerTable,
-    Progress,
     Report,
     Verdict,
     gain_of_design,
@@ -31,53 +29,49 @@ from freeness.advice import (
     verdict,
     way_to_design,
 )
-from freeness.errors import ConvergenceError, InputError
-from freeness.laws import wasserstein
+from freeness.errors import InputError
 from freeness.meanfield import Signals
 from freeness.network import Activation, Network, Weights
-from freeness.spectra import Measurement, NeuronSignals, Prediction, predict_fisher, predict_jacobian, weight_spread
+from freeness.spectra import NeuronSignals, Prediction, weight_spread
 from freeness.torch.adapted import Whole, adapted
-from freeness.torch.analysis_rate import batch_curvature
+from freeness.torch.analysis_rate import batch_curvature, begins, no_rate
+from freeness.torch.analysis_spectra import (
+    compared,
+    detail_of,
+    measured_fisher,
+    measured_jacobian,
+    predicted_spectra,
+)
 from freeness.torch.analyze_options import OWN, AnalyzeOptions
 from freeness.torch.curvature_matrices import CHUNK
-from freeness.torch.estimate import estimate_fisher, estimate_jacobian
+from freeness.torch.forecasts import Request, forecast, told
 from freeness.torch.freeness_tests import freeness_test
 from freeness.torch.given import GivenLoss, GivenOptimizer
-from freeness.torch.lanczos import SpectralEstimate
 from freeness.torch.layer_theory import OutputLoss, with_theory
 from freeness.torch.load import uncompiled
 from freeness.torch.losses import check_targets, loss_function
-from freeness.torch.measure import dual_plan, measure_fisher, measure_jacobian
 from freeness.torch.mode_note import in_mode, listed
 from freeness.torch.model_loss import own_loss
-from freeness.torch.modes import fixed_masks
+from freeness.torch.modes import fixed_masks, is_coupled
 from freeness.torch.observing import observe
 from freeness.torch.outputs import required_arguments, run
+from freeness.torch.pace import cut_off
 from freeness.torch.packing import packed
+from freeness.torch.plan import BEGINNING, Budget
 from freeness.torch.signals import WeightSignal, realised_neurons, realised_signals, weight_signals
+from freeness.torch.stages import Lost, Stages, stages_of
+from freeness.torch.starts import MANY
 from freeness.torch.state import untouched
 from freeness.torch.tracing import Trace, trace
 from freeness.torch.user_data import batch_of, label_argument
 from freeness.training import Curvature, Rate, measured_rate
 
 _LOG = logging.getLogger(__name__)
-_POSITIONS = 16  # of a convolution at most for which spectra are predicted
 _FIXED = (
     "at one sample its statistics are held and it is a fixed map of each channel, while theory knows only normalisation by the "
     "statistics of a batch"
 )
 _USUAL = (0.01, 100.0)  # mean square of an input's entries that no warning is given for
-_EXACT = 4096  # eigenvalues at most that are computed: more take minutes
-_STAGES = (
-    "read the model",
-    "watch the layers",
-    "forward signals",
-    "predict spectra",
-    "measure Jacobian",
-    "measure Fisher",
-    "test freeness",
-    "curvature",
-)
 
 
 def analyze(
@@ -127,50 +121,91 @@ def analyze(
         optimizer=options.optimizer if optimizer is None else optimizer,
     )
     model, pair, options = _taken(model, data, options)
-    report = _stages(progress)
+    stages = Stages(stages_of(options.parts), options.budget, progress)
     with untouched(model, training=options.training), _on_device(model, options.device), _within_range():
         inputs, targets = _checked(model, pair, options)
         options, mode = in_mode(model, inputs, options)
-        sample = inputs[options.sample]
-        report()
-        traced = trace(model, sample[None], options.output)
-        report()
-        modules = _watched(traced, inputs, targets, options)
-        report()
-        signals = _signals(traced, sample)
-        report()
-        predictions, reason = _predict(traced, signals)
-        report()
-        jacobian = _compare(predictions[0], _jacobian(traced, sample, options.passes), reason)
-        report(_memory(traced, sample, options.passes))
-        fisher = _compare(predictions[1], _fisher(traced, sample, options.passes), reason)
-        report()
-        freeness = _freeness(traced, sample)
-        report()
-        curvature = batch_curvature(traced, inputs, targets, options)
-        report()
-        rows = _rows(traced, signals, sample)
-        judged = _judged(traced, rows, (jacobian, fisher), inputs, options)
-        judged = replace(judged, warnings=judged.warnings + mode)
-        rate = _rate(curvature, traced.outputs, predictions[1], judged, options)
-    return Analysis(
+        found = _found(model, inputs, targets, options, stages)
+    stages.end()
+    return replace(
+        found,
+        verdict=replace(found.verdict, warnings=found.verdict.warnings + mode),
         title=options.title or type(model).__name__,
-        layers=modules,
-        jacobian=jacobian,
-        fisher=fisher,
-        learning_rate=rate,
-        verdict=judged,
-        uncovered=_uncovered(traced, reason),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         data=options.data or f"{len(inputs)} samples",
         sample=options.sample,
         seed=options.seed,
         dtype=str(next(model.parameters()).dtype).removeprefix("torch."),
-        freeness=freeness,
         targets=options.stand_in,
         weights=options.weights,
+        stages=tuple(stages.finished),
+    )
+
+
+def _found(model: nn.Module, inputs: Tensor, targets: Tensor, options: AnalyzeOptions, stages: Stages) -> Analysis:
+    """What the stages find, each by itself."""
+    sample, passes = inputs[options.sample], options.passes
+    traced = stages.needed("read the model", lambda: trace(model, sample[None], options.output))
+    note = _plan(traced, sample, targets, options, stages)
+    modules = stages.run("watch the layers", lambda: _watched(traced, inputs, targets, options), note=note)
+    signals = stages.run("forward signals", lambda: _signals(traced, sample))
+    predicted = stages.run("predict spectra", lambda: _predicted(traced, signals, stages))
+    first, second, reason = (None, None, predicted.reason) if isinstance(predicted, Lost) else predicted
+    plan = stages.planned("measure Jacobian")
+    measured = stages.run("measure Jacobian", lambda: measured_jacobian(traced, sample, plan, passes))
+    jacobian = compared(first, measured, reason)
+    plan = stages.planned("measure Fisher")
+    detail = detail_of(traced, sample, plan, passes)
+    measured = stages.run("measure Fisher", lambda: measured_fisher(traced, sample, plan, passes), detail)
+    fisher = compared(second, measured, reason)
+    freeness = stages.run("test freeness", lambda: _freeness(traced, sample))
+    plan = stages.planned("curvature")
+    begin = stages.planned(BEGINNING).way == "exact"
+    curvature = stages.run("curvature", lambda: batch_curvature(traced, (inputs, targets), options, plan, begin=begin))
+    if isinstance(curvature, Lost):
+        curvature = no_rate(f"No learning rate: {curvature.reason}.", min(options.samples, len(inputs)), options)
+    rows = () if isinstance(signals, Lost) else _rows(traced, signals, sample)
+    judged = _judged(traced, rows, (jacobian, fisher), inputs, options)
+    return Analysis(
+        title="",
+        layers=LayerTable() if isinstance(modules, Lost) else modules,
+        jacobian=jacobian,
+        fisher=fisher,
+        learning_rate=_rate(curvature, traced.outputs, second, judged, options),
+        verdict=judged,
+        uncovered=_uncovered(traced, reason),
+        parameters=0,
+        data="",
+        sample=0,
+        seed=0,
+        dtype="",
+        freeness=FreenessOutcome(None, freeness.reason) if isinstance(freeness, Lost) else freeness,
         chain=rows,
     )
+
+
+def _plan(traced: Trace, sample: Tensor, targets: Tensor, options: AnalyzeOptions, stages: Stages) -> str:
+    """Plan the stages, and the sentence that says what they will take."""
+    budget = Budget(options.budget, options.memory)
+    begun = min(len(targets), MANY) if begins(traced, targets, options) else 0
+    coupled, parted = is_coupled(traced.model, options.training), options.training is False
+    asked = Request(min(options.samples, len(targets)), budget, stages.wanted, coupled, parted, begun)
+    found = forecast(traced, sample, asked)
+    spectra = ("measure Jacobian", "measure Fisher") if options.passes else ()
+    plan = {name: replace(s, way="exact", effort=0) if name in spectra else s for name, s in found.plan.items()}
+    stages.follow(plan, found.pace)
+    return told(*stages.forecast)
+
+
+def _predicted(
+    traced: Trace, signals: Signals | NeuronSignals | Lost | None, stages: Stages
+) -> tuple[Prediction | None, Prediction | None, str]:
+    """Theory's spectra, which are cut off where they take too long, for nothing in them looks at the time."""
+    if isinstance(signals, Lost):
+        return None, None, signals.reason
+    lines = [line for line in _uncovered(traced, "") if line.endswith(_FIXED)]
+    with cut_off(stages.deadline):
+        return predicted_spectra(traced, signals, lines[0] if lines else "")
 
 
 def _watched(traced: Trace, inputs: Tensor, targets: Tensor, options: AnalyzeOptions) -> LayerTable:
@@ -257,30 +292,6 @@ def _within_range() -> Iterator[None]:
         ) from error
 
 
-def _jacobian(traced: Trace, sample: Tensor, passes: int | None) -> Measurement:
-    if sample.is_floating_point() and min(traced.outputs, sample.numel()) > _EXACT:
-        return _estimated(lambda: estimate_jacobian(traced, sample), "of JJᵀ")
-    return measure_jacobian(traced, sample, passes=passes)
-
-
-def _fisher(traced: Trace, sample: Tensor, passes: int | None) -> Measurement:
-    if traced.outputs > _EXACT:
-        return _estimated(lambda: estimate_fisher(traced, sample), "of Θ")
-    return measure_fisher(traced, sample, passes=passes)
-
-
-def _estimated(estimate: Callable[[], SpectralEstimate], what: str) -> Measurement:
-    start = time.perf_counter()
-    found = estimate()
-    method = f"stochastic Lanczos quadrature {what}, mean {found.mean:.4g} ± {found.mean_error:.1g}"
-    return found.measurement(method, time.perf_counter() - start)
-
-
-def _memory(traced: Trace, sample: Tensor, passes: int | None) -> str:
-    """What the dual Gram matrix will hold, to be said before it is formed."""
-    return "" if traced.outputs > _EXACT else f" (memory: about {dual_plan(traced, sample, passes=passes)})"
-
-
 def _signals(traced: Trace, sample: Tensor) -> Signals | NeuronSignals | None:
     """What theory needs of the forward pass; None where it does not cover the model."""
     if traced.is_chain:
@@ -333,6 +344,10 @@ def _row(index: int, passed: WeightSignal, activation: str | None) -> LayerRow:
 
 def _measured_verdict(jacobian: Comparison, fisher: Comparison, source: str) -> Verdict:
     """Of a model that is no chain: what was measured, without a phase."""
+    if jacobian.measured is None:
+        judged = verdict((), jacobian, fisher)
+        sentence = f"The input–output Jacobian was not measured: {jacobian.missing}."
+        return replace(judged, phase=None, isometric=False, isometry=None, sentences=(sentence,), advice=())
     law = jacobian.measured.law
     spread = f"{law.variance / law.mean**2:.3g}" if law.mean > 0 else "undefined"
     sentence = (
@@ -369,20 +384,6 @@ def _uncovered(traced: Trace, reason: str) -> tuple[str, ...]:
         lines.append(f"{operation} in {listed(paths)}: {why}")
     first = (reason,) if reason and reason not in lines and (traced.covered or not lines) else ()
     return first + tuple(lines)
-
-
-def _stages(progress: Report | None) -> Callable[..., None]:
-    """A function that reports the next stage each time it is called, with what else is to be said."""
-    count = iter(range(len(_STAGES) + 1))
-
-    def report(detail: str = "") -> None:
-        done = next(count)
-        stage = (_STAGES[done] if done < len(_STAGES) else "done") + detail
-        _LOG.info("stage %d of %d: %s", done, len(_STAGES), stage)
-        if progress is not None:
-            progress(Progress(stage, done, len(_STAGES)))
-
-    return report
 
 
 class _on_device:
@@ -494,41 +495,6 @@ def _check_widths(network: Network) -> None:
             f"expected hidden layers of at least 2 neurons, got width 1 in {', '.join(map(repr, narrow))}; a spectrum of one "
             "neuron has no theory, so widen the layer."
         )
-
-
-def _predict(
-    traced: Trace, signals: Signals | NeuronSignals | None
-) -> tuple[tuple[Prediction | None, Prediction | None], str]:
-    """Both predictions, or none with the reason why theory does not cover this network."""
-    try:
-        if not traced.covered:
-            raise InputError(traced.refusal)
-        network = traced.network
-        if isinstance(signals, NeuronSignals):
-            _check_positions(signals)
-        return (predict_jacobian(network, realised=signals), predict_fisher(network, realised=signals)), ""
-    except (InputError, ConvergenceError) as error:
-        lines = [line for line in _uncovered(traced, "") if line.endswith(_FIXED)]
-        return (None, None), lines[0] if lines else str(error)
-
-
-def _check_positions(signals: NeuronSignals) -> None:
-    """Theory multiplies matrices over positions for every channel: from some dozens on that takes hours."""
-    most = max(math.prod(h.shape[2:]) for h in signals.preactivations)
-    if most > _POSITIONS:
-        raise InputError(
-            f"expected convolutions at up to {_POSITIONS} positions for a prediction, got {most}, for which theory takes too "
-            "long; predict a smaller image, or go by the measured spectra."
-        )
-
-
-def _compare(predicted: Prediction | None, measured: Measurement, reason: str) -> Comparison:
-    if predicted is None:
-        return Comparison(None, measured, None, reason)
-    try:
-        return Comparison(predicted, measured, wasserstein(predicted.law, measured.eigenvalues), reason)
-    except ConvergenceError as error:  # the rest of the prediction stands
-        return Comparison(predicted, measured, None, str(error))
 
 
 def _freeness(traced: Trace, sample: Tensor) -> FreenessOutcome:

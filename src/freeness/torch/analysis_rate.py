@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from freeness.advice import Training, batch_learning_rate
+from freeness.advice import Stage, Training, batch_learning_rate
 from freeness.errors import ConvergenceError, FreenessError, InputError
 from freeness.meanfield import has_closed_covariance
 from freeness.network import Activation
@@ -17,7 +17,11 @@ from freeness.torch.adapted import adapted
 from freeness.torch.analyze_options import AnalyzeOptions
 from freeness.torch.class_losses import ClassLoss, probabilities
 from freeness.torch.curvature import AdamOptions, CurvatureOptions, adam_preconditioner, batch_sharpness
+from freeness.torch.curvature_estimate import Effort, estimated_sharpness
+from freeness.torch.modes import is_coupled
 from freeness.torch.outputs import run
+from freeness.torch.pace import TimeUp
+from freeness.torch.plan import COARSE, coarse_samples
 from freeness.torch.starts import start_facts
 from freeness.torch.state import untouched
 from freeness.torch.tracing import Trace
@@ -29,9 +33,20 @@ _DEEP = 20  # weight matrices up to which the kernel of smooth activations takes
 _FLAT = 10.0  # roundings of 1 within which a probability is 1
 
 
-def batch_curvature(traced: Trace, inputs: Tensor, targets: Tensor, options: AnalyzeOptions) -> Curvature | Rate:
-    """λ of the batch with what belongs to it, or why there is no learning rate: it never costs what was measured before it."""
-    batch = min(options.samples, len(inputs))
+def batch_curvature(
+    traced: Trace, data: tuple[Tensor, Tensor], options: AnalyzeOptions, plan: Stage, *, begin: bool = True
+) -> Curvature | Rate:
+    """λ of the batch with what belongs to it, or why there is no learning rate: it never costs what was measured before it.
+
+    Args:
+        traced: the model.
+        data: all inputs and targets; the batch are the first ones.
+        options: what is looked at.
+        plan: whether λ is computed or estimated, and how far.
+        begin: look at the first steps of training as well.
+    """
+    inputs, targets = data
+    batch = plan.samples or min(options.samples, len(inputs))
     x, y = inputs[:batch], targets[:batch]
     try:
         model, loss = adapted(traced.model, (x, y), options.criterion, options.output)
@@ -45,16 +60,29 @@ def batch_curvature(traced: Trace, inputs: Tensor, targets: Tensor, options: Ana
                 f"expected an optimizer whose preconditioner is measured, got {descent}; take adam or sgd."
             )
         how = CurvatureOptions(preconditioner=scale, training=options.training)
-        found = batch_sharpness(model, x, y, options.criterion, how)
-        flat = _flat(model, (x, y), found.value, options)
+        value, error = _sharpness(model, (x, y), how, options, plan)
+        flat = _flat(model, (x, y), value, options)
         if flat:
-            return _no_rate(flat, batch, options, found.value, found.residual)
-        start = _start(model, (inputs, targets), options)
-        return Curvature(found.value, found.residual, batch, start, _predicted_sharpness(traced, x, options))
+            return no_rate(flat, batch, options, value, error)
+        start = _start(model, data, options) if begin and begins(traced, targets, options) else None
+        return Curvature(value, error, batch, start, _predicted_sharpness(traced, x, options))
     except (FreenessError, ArithmeticError, MemoryError, RuntimeError) as error:
         _LOG.info("no learning rate: %s", error)
         first = str(error).splitlines()[:1] or [type(error).__name__]
-        return _no_rate(f"No learning rate: {first[0]}", batch, options)
+        return no_rate(f"No learning rate: {first[0]}", batch, options)
+
+
+def _sharpness(
+    model: nn.Module, data: tuple[Tensor, Tensor], how: CurvatureOptions, options: AnalyzeOptions, plan: Stage
+) -> tuple[float, float]:
+    """λ and its error, as planned."""
+    if plan.way == "exact":
+        found = batch_sharpness(model, *data, options.criterion, how)
+        return found.value, found.residual
+    coarse = 0 if is_coupled(model, how.training) else COARSE
+    effort = Effort(plan.effort, coarse, coarse_samples(len(data[0])), plan.part or None)
+    estimate = estimated_sharpness(model, *data, options.criterion, how, effort)
+    return estimate.value, estimate.error
 
 
 def _flat(model: nn.Module, data: tuple[Tensor, Tensor], sharpness: float, options: AnalyzeOptions) -> str:
@@ -78,9 +106,10 @@ def _flat(model: nn.Module, data: tuple[Tensor, Tensor], sharpness: float, optio
     )
 
 
-def _no_rate(
+def no_rate(
     reason: str, batch: int, options: AnalyzeOptions, sharpness: float = math.nan, error: float = math.nan
 ) -> Rate:
+    """A rate that is not known, and why."""
     return Rate(
         recommended=math.nan,
         bound=math.nan,
@@ -110,14 +139,27 @@ def _predicted_sharpness(traced: Trace, inputs: Tensor, options: AnalyzeOptions)
         return None
 
 
+def begins(traced: Trace, targets: Tensor, options: AnalyzeOptions) -> bool:
+    """Whether the trials cover it: not in training mode, nor large models, other losses, several places.
+
+    Args:
+        traced: the model.
+        targets: all of them.
+        options: what is looked at.
+    """
+    size = sum(parameter.numel() for parameter in traced.model.parameters())
+    told = isinstance(options.descent, SGD | Adam) and isinstance(options.criterion, SquaredError | CrossEntropy)
+    return told and options.training is False and size <= _TRIED and _one_place(targets)
+
+
 def _start(model: nn.Module, data: tuple[Tensor, Tensor], options: AnalyzeOptions) -> Rate | None:
-    """By the law of the trials; None for what they did not cover: large models, other losses, several places."""
-    size, loss, descent = sum(parameter.numel() for parameter in model.parameters()), options.criterion, options.descent
-    if options.training is not False or size > _TRIED or not isinstance(descent, SGD | Adam):
+    """By the law of the trials; None where it knows nothing, or the time is over."""
+    loss, descent = options.criterion, options.descent
+    assert isinstance(loss, Loss)
+    try:
+        facts = start_facts(model, data, loss, descent, batch=options.samples)
+    except TimeUp:
         return None
-    if not isinstance(loss, SquaredError | CrossEntropy) or not _one_place(data[1]):
-        return None
-    facts = start_facts(model, data, loss, descent, batch=options.samples)
     return start_rate(facts, loss, descent) if min(facts.sharpness, facts.reach) > 0 else None
 
 

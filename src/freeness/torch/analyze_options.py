@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from freeness.errors import InputError, is_real
 from freeness.torch.given import GivenLoss, GivenOptimizer, given_loss, given_optimizer
 from freeness.torch.outputs import OutputKey
+from freeness.torch.stages import PARTS
 from freeness.training import Objective, Optimizer
 
 OWN = "own"  # loss, of the model
@@ -30,6 +32,10 @@ class AnalyzeOptions:
         training: None for the mode that training will use: batch normalisation by the statistics of the batch, which are held
             fixed for spectra at one sample, and dropout with the same masks in every evaluation, which is off for those; True;
             or False for eval mode. Modules that are in eval mode inside a model in training mode stay so under None.
+        budget: seconds for everything. What does not fit is estimated, with its error, or left out, and the record says so. The
+            plan follows from counted operations, so that a model gets the same numbers on a busy machine.
+        memory: bytes beyond the model.
+        only: "layers", "spectra", "rate", or several of them; everything when left out.
         passes: backward passes over which the layers are spread in a measurement, see :func:`freeness.torch.dual_plan`.
         seed, title, data: noted in the record.
         source: FILE.py:FACTORY that makes the model, for the commands that the advice names.
@@ -45,12 +51,29 @@ class AnalyzeOptions:
     device: str = "cpu"
     output: OutputKey = None
     training: bool | None = None
+    budget: float = 60.0
+    memory: float = 4e9
+    only: str | tuple[str, ...] = ()
     passes: int | None = None
     title: str = ""
     data: str = ""
     source: str = ""
     weights: str = ""
     stand_in: str = ""
+
+    def __post_init__(self) -> None:
+        if not (is_real(self.budget) and self.budget > 0 and is_real(self.memory) and self.memory > 0):
+            raise InputError(
+                f"expected a budget of seconds and a memory of bytes above 0, got {self.budget!r} and {self.memory!r}."
+            )
+        unknown = [part for part in self.parts if part not in PARTS]
+        if unknown:
+            raise InputError(f"expected only= among {', '.join(PARTS)}, got {unknown[0]!r}; choose one or several.")
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What is asked for, as a tuple."""
+        return (self.only,) if isinstance(self.only, str) else tuple(self.only)
 
     @property
     def samples(self) -> int:

@@ -395,7 +395,16 @@ def _embeddings(taps: Taps, tokens: Tensor) -> list[Tap]:
     return list(found.values())
 
 
-def _embedded_jacobian(function: Function, tokens: Tensor, rows: int | None) -> Tensor:
+def embedded(function: Function, tokens: Tensor) -> tuple[Tensor, list[Tap]]:
+    """The outputs, and where the tokens were looked up on the way.
+
+    Args:
+        function: a ready one.
+        tokens: an input as the model takes it.
+
+    Raises:
+        InputError: no trained table looks them up.
+    """
     with Taps(_names(trained_parameters(function.model))) as taps:
         outputs = function(tokens)
     found = _embeddings(taps, tokens)
@@ -404,6 +413,11 @@ def _embedded_jacobian(function: Function, tokens: Tensor, rows: int | None) -> 
             f"expected a floating input, or tokens that a trained nn.Embedding looks up, got {tokens.dtype}: outputs have no "
             "derivative with respect to tokens; pass the part of the model behind its embedding."
         )
+    return outputs, found
+
+
+def _embedded_jacobian(function: Function, tokens: Tensor, rows: int | None) -> Tensor:
+    outputs, found = embedded(function, tokens)
     count = outputs.numel()
     parts = jacobian_rows(outputs, [tap.edge for tap in found], [tap.use.shape for tap in found], rows or count)
     return torch.cat([part.reshape(count, -1) for part in parts], 1)

@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.autograd.graph import GradientEdge
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from freeness.torch.pace import beat
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -50,6 +52,7 @@ def jacobian_rows(
         directions[range(stop - start), range(start, stop)] = 1.0
         parts = _together(outputs, inputs, directions) if together and stop - start > 1 else None
         together = parts is not None or stop - start == 1
+        beat(stop - start)
         if parts is None:
             for i in range(start, stop):
                 _fill(found, slice(i, i + 1), _backward(outputs, inputs, directions[i - start], False))

@@ -119,7 +119,7 @@ def batch_sharpness(
     """
     how = options or CurvatureOptions()
     model, loss = adapted(model, (inputs, targets), loss)
-    with _measured(model, (inputs, targets), loss, how.training) as (ready, x, y):
+    with measured(model, (inputs, targets), loss, how.training) as (ready, x, y):
         operator, _ = _operator(ready, (x, y), loss, how)
         return _largest(operator, _TOLERANCE[next(iter(trained_parameters(ready).values())).dtype])
 
@@ -156,7 +156,7 @@ def curvature_spectrum(
     """
     how = options or CurvatureOptions()
     model, loss = adapted(model, (inputs, targets), loss)
-    with _measured(model, (inputs, targets), loss, how.training) as (ready, x, y):
+    with measured(model, (inputs, targets), loss, how.training) as (ready, x, y):
         operator, size = _operator(ready, (x, y), loss, how)
 
         def product(vector: np.ndarray) -> np.ndarray:
@@ -167,7 +167,7 @@ def curvature_spectrum(
 
 
 @contextmanager
-def _measured(
+def measured(
     model: nn.Module, data: tuple[Tensor, Tensor], loss: GivenLoss, training: bool | None
 ) -> Iterator[tuple[nn.Module, Tensor, Tensor]]:
     """A block in which the model may be differentiated, with its data; it is left as it was."""
@@ -221,7 +221,7 @@ def adam_preconditioner(
     """
     how = options or AdamOptions()
     model, loss = adapted(model, (inputs, targets), loss)
-    with _measured(model, (inputs, targets), loss, how.training) as (ready, x, y), torch.enable_grad():
+    with measured(model, (inputs, targets), loss, how.training) as (ready, x, y), torch.enable_grad():
         parameters = list(trained_parameters(ready).values())
         criterion = loss_function(loss)
         mean = torch.zeros_like(torch.cat([parameter.detach().reshape(-1) for parameter in parameters]))

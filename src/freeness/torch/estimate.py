@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from freeness.errors import InputError, brief
+from freeness.torch.adapted import Selected
+from freeness.torch.any_model import Function, embedded
 from freeness.torch.lanczos import LanczosOptions, SpectralEstimate, spectral_estimate
-from freeness.torch.products import JacobianProducts
-from freeness.torch.state import trained_parameters
+from freeness.torch.pace import beat
+from freeness.torch.products import JacobianProducts, Products, light_products
 from freeness.torch.tracing import Trace
 
 
@@ -26,7 +28,8 @@ def estimate_jacobian(
 ) -> SpectralEstimate:
     """The law of JJᵀ (C × C) at one sample, from products with random vectors; J itself is never formed.
 
-    For outputs and inputs so large that :func:`freeness.torch.measure_jacobian` does not fit.
+    For outputs and inputs so large that :func:`freeness.torch.measure_jacobian` does not fit. Of tokens it is that of their
+    embedding. Where the inputs are fewer than the outputs, the products are with JᵀJ, and the zeros are counted.
 
     Args:
         trace: the traced model.
@@ -45,14 +48,9 @@ def estimate_jacobian(
         >>> abs(found.top / float(torch.linalg.matrix_norm(model.weight.detach(), 2)) ** 2 - 1) < 1e-4
         True
     """
-    if not x.is_floating_point():
-        raise InputError(
-            f"expected a floating input, got {x.dtype}: outputs have no derivative with respect to tokens."
-        )
     function = replace(trace.function, training=training, dtype=dtype)
     with function.ready(trace.input(x)) as (ready, sample):
-        point = sample.clone().requires_grad_()
-        return _estimate(ready(point), [point], options)
+        return _estimate(lambda: _in_inputs(ready, sample), options)
 
 
 def estimate_fisher(
@@ -85,20 +83,37 @@ def estimate_fisher(
     """
     function = replace(trace.function, training=training, dtype=dtype)
     with function.ready(trace.input(x)) as (ready, sample):
-        return _estimate(ready(sample), list(trained_parameters(ready.model).values()), options)
+        return _estimate(lambda: light_products(Selected(ready.model, ready.output), sample), options)
 
 
-def _estimate(outputs: Tensor, inputs: Sequence[Tensor], options: LanczosOptions | None) -> SpectralEstimate:
+def _in_inputs(function: Function, x: Tensor) -> Products:
+    if x.is_floating_point():
+        point = x.clone().requires_grad_()
+        return JacobianProducts(function(point), [point])
+    outputs, taps = embedded(function, x)
+    return JacobianProducts(outputs, [tap.edge for tap in taps], [tap.use.shape for tap in taps])
+
+
+def _estimate(made: Callable[[], Products], options: LanczosOptions | None) -> SpectralEstimate:
     try:
-        products = JacobianProducts(outputs, inputs)
+        products = made()
     except (RuntimeError, NotImplementedError) as error:
         raise InputError(
             f"expected operations whose backward pass has a derivative, got one without ({brief(error)}); "
             "measure the whole matrix instead."
         ) from error
 
+    outputs = products.outputs
+    count = outputs.numel()
+    short = products.size < count
+
     def product(vector: np.ndarray) -> np.ndarray:
         direction = torch.from_numpy(vector).to(outputs.device, outputs.dtype)
-        return products.push(products.pull(direction)).detach().cpu().double().numpy()
+        if short:
+            found = products.pull(products.push(direction))
+        else:
+            found = products.push(products.pull(direction.reshape(outputs.shape))).reshape(-1)
+        beat()
+        return found.detach().cpu().double().numpy()
 
-    return spectral_estimate(product, outputs.numel(), options, positive=True)
+    return spectral_estimate(product, min(count, products.size), options, positive=True).padded(count)

@@ -12,8 +12,10 @@ from scipy.linalg import eigh_tridiagonal
 from freeness.errors import InputError
 from freeness.laws import Atoms, Law
 from freeness.spectra import Measurement
+from freeness.torch.pace import TimeUp, is_over
 
 _STEPS = 300  # of a search for the largest eigenvalue
+_LONG = 1 << 20  # numbers from which on vectors are kept in float32
 _QUANTILES = 4096  # of a law in the place of its eigenvalues
 
 Matvec = Callable[[np.ndarray], np.ndarray]
@@ -91,7 +93,7 @@ class SpectralEstimate:
         """
         count = min(self.size, _QUANTILES)
         values = np.append(self.law.quantile((np.arange(count - 1) + 0.5) / count), self.top)
-        return Measurement(values, self.law, method, seconds)
+        return Measurement(values, self.law, method, seconds, self.mean_error, self.top_residual)
 
 
 def spectral_estimate(
@@ -100,8 +102,9 @@ def spectral_estimate(
     """The spectrum of a symmetric matrix from products with random vectors.
 
     From each unit vector of a random direction, Lanczos with full reorthogonalisation gives the Gauss rule of that vector's
-    spectral measure, whose mean over directions is the empirical law of the eigenvalues. (scipy's eigsh has no Gauss rule: its
-    tridiagonal matrix stays inside ARPACK.)
+    spectral measure, whose mean over directions is the empirical law of the eigenvalues. The standard error of the mean is that
+    of the probes, or that of random directions, √(2·variance/((size + 2)·probes)), where this is larger. (scipy's eigsh has no
+    Gauss rule: its tridiagonal matrix stays inside ARPACK.)
 
     Args:
         matvec: v ↦ A v, float64 vectors (size,).
@@ -121,7 +124,12 @@ def spectral_estimate(
     rules, top, residual = [], -np.inf, np.inf
     for _ in range(options.probes):
         start = torch.randn(size, generator=generator, dtype=torch.float64).numpy()
-        diagonal, off, last = _lanczos(matvec, start / np.linalg.norm(start), min(options.steps, size))
+        try:
+            diagonal, off, last = _lanczos(matvec, start / np.linalg.norm(start), min(options.steps, size))
+        except TimeUp:  # the probes that are done stand
+            if not rules:
+                raise
+            break
         nodes, vectors = eigh_tridiagonal(diagonal, off)
         if positive:
             nodes = np.maximum(nodes, 0.0)
@@ -129,8 +137,10 @@ def spectral_estimate(
         rules.append((nodes, weights / weights.sum()))
         if nodes[-1] > top:
             top, residual = float(nodes[-1]), float(last * abs(vectors[-1, -1]))
-    mean, error = _mean_and_error(np.array([weights @ nodes for nodes, weights in rules]))
-    return SpectralEstimate(_mixture(rules), size, mean, error, top, residual, tuple(rules))
+    means = np.array([weights @ nodes for nodes, weights in rules])
+    law = _mixture(rules)
+    error = max(_error(means), float(np.sqrt(2 * max(law.variance, 0.0) / (size + 2) / len(rules))))
+    return SpectralEstimate(law, size, float(means.mean()), error, top, residual, tuple(rules))
 
 
 def _mixture(rules: Sequence[tuple[np.ndarray, np.ndarray]]) -> Law:
@@ -150,7 +160,7 @@ def largest_eigenpair(matvec: Matvec, start: np.ndarray, tolerance: float) -> tu
         tolerance: largest norm of the residual, relative to the eigenvalue.
 
     Returns:
-        None where 300 steps did not reach it.
+        What the steps led to when the time was over, else the eigenvalue; None where 300 steps did not reach it.
 
     Source: Parlett, The Symmetric Eigenvalue Problem, 1998, §13.2 (the residual is β|s|, s the last entry of a Ritz vector).
 
@@ -171,10 +181,19 @@ def largest_eigenpair(matvec: Matvec, start: np.ndarray, tolerance: float) -> tu
             image = image - basis[: k + 1].T @ (basis[: k + 1] @ image)
         off[k] = np.linalg.norm(image)
         values, vectors = eigh_tridiagonal(diagonal[: k + 1], off[:k], select="i", select_range=(k, k))
-        if not off[k] * abs(vectors[-1, 0]) > tolerance * abs(values[0]):
+        if not off[k] * abs(vectors[-1, 0]) > tolerance * abs(values[0]) or (k and is_over()):
             return float(values[0]), basis[: k + 1].T @ vectors[:, 0]
         vector = image / off[k]
     return None
+
+
+def _cleared(image: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """The part that is orthogonal to the rows of a basis; of long rows no copy in float64 is made but of one."""
+    if basis.dtype == np.float64:
+        return image - basis.T @ (basis @ image)
+    for row in basis:
+        image = image - np.dot(row.astype(np.float64), image) * row
+    return image
 
 
 def _check_finite(image: np.ndarray) -> None:
@@ -183,12 +202,16 @@ def _check_finite(image: np.ndarray) -> None:
 
 
 def _mean_and_error(values: np.ndarray) -> tuple[float, float]:
-    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
+    return float(values.mean()), _error(values)
+
+
+def _error(values: np.ndarray) -> float:
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
 
 
 def _lanczos(matvec: Matvec, start: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray, float]:
     """Diagonal, off-diagonal, and the norm of what is left after the last step."""
-    basis = np.empty((steps, len(start)))
+    basis = np.empty((steps, len(start)), np.float32 if len(start) > _LONG else np.float64)
     diagonal, off = np.empty(steps), np.empty(steps)
     vector = start
     for k in range(steps):
@@ -198,7 +221,7 @@ def _lanczos(matvec: Matvec, start: np.ndarray, steps: int) -> tuple[np.ndarray,
         scale = np.linalg.norm(image)
         diagonal[k] = vector @ image
         for _ in range(2):  # twice is enough
-            image = image - basis[: k + 1].T @ (basis[: k + 1] @ image)
+            image = _cleared(image, basis[: k + 1])
         off[k] = np.linalg.norm(image)
         if off[k] <= 1e-12 * scale:  # the start lies in an invariant subspace
             return diagonal[: k + 1], off[:k], 0.0

@@ -54,6 +54,21 @@ def _differs(module: nn.Module) -> bool:
     return module.training and (drops or isinstance(module, _BatchNorm))
 
 
+def is_coupled(model: nn.Module, training: bool | None) -> bool:
+    """Whether samples see each other: normalisation takes the statistics of the batch.
+
+    Args:
+        model: in the mode of training where that is None.
+        training: as of :func:`trained_mode`.
+
+    Example:
+        >>> is_coupled(nn.BatchNorm1d(2), None), is_coupled(nn.BatchNorm1d(2), False), is_coupled(nn.Dropout(), None)
+        (True, False, False)
+    """
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    return training is not False and any(training or norm.training for norm in norms)
+
+
 @contextmanager
 def fixed_masks(model: nn.Module) -> Iterator[None]:
     """A block in which every forward pass draws the same random numbers: dropout keeps its masks.

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
+from torch.autograd.graph import GradientEdge
 
 from freeness.errors import brief
 from freeness.torch.state import trained_parameters
@@ -19,9 +21,12 @@ _LOG = logging.getLogger(__name__)
 class Products(ABC):
     """v ↦ J v and u ↦ Jᵀu for J = ∂outputs/∂inputs, of a graph that is kept."""
 
-    def __init__(self, outputs: Tensor, inputs: Sequence[Tensor]) -> None:
+    def __init__(
+        self, outputs: Tensor, inputs: Sequence[Tensor | GradientEdge], shapes: Sequence[torch.Size] | None = None
+    ) -> None:
         self.outputs, self.inputs = outputs, list(inputs)
-        self._sizes = [tensor.numel() for tensor in inputs]
+        self._shapes = list(shapes or (one.shape for one in inputs if isinstance(one, Tensor)))
+        self._sizes = [shape.numel() for shape in self._shapes]
 
     @property
     def size(self) -> int:
@@ -38,25 +43,29 @@ class Products(ABC):
 
     def _parts(self, vector: Tensor) -> list[Tensor]:
         parts = vector.split(self._sizes)
-        return [part.reshape(tensor.shape) for part, tensor in zip(parts, self.inputs, strict=True)]
+        return [part.reshape(shape) for part, shape in zip(parts, self._shapes, strict=True)]
 
     def _check(self) -> None:
         """u·J(Jᵀu) = ‖Jᵀu‖²: an operation may have a backward pass whose derivative is missing without a word."""
         outputs, generator = self.outputs, torch.Generator().manual_seed(0)
         u = torch.randn(outputs.shape, generator=generator, dtype=torch.float64).to(outputs.device, outputs.dtype)
         pulled = self.pull(u)
-        norm = pulled.norm()
+        wide = torch.float32 if outputs.device.type == "mps" else torch.float64  # float32 loses 1e-3 over 10⁷ numbers
+        norm = torch.linalg.vector_norm(pulled, dtype=wide)
         if norm > 0 and bool(norm.isfinite()):
-            found = (u * self.push(pulled / norm)).sum() / norm
+            found = (u * self.push(pulled / norm.to(pulled.dtype))).sum(dtype=wide) / norm
             if abs(float(found) - 1) > torch.finfo(outputs.dtype).eps ** 0.5:
                 raise RuntimeError("the derivative of an operation's backward pass is missing")
 
     def _pulled(self, direction: Tensor, create_graph: bool = False) -> tuple[Tensor, ...]:
         if not self.outputs.requires_grad:  # they do not depend on the inputs
-            return tuple(map(torch.zeros_like, self.inputs))
-        return torch.autograd.grad(
-            self.outputs, self.inputs, direction, create_graph=create_graph, retain_graph=True, materialize_grads=True
+            return tuple(self.outputs.new_zeros(shape) for shape in self._shapes)
+        gradient: Any = torch.autograd.grad  # its stub has no inputs of both kinds
+        found = gradient(
+            self.outputs, self.inputs, direction, create_graph=create_graph, retain_graph=True, allow_unused=True
         )
+        shaped = zip(found, self._shapes, strict=True)
+        return tuple(self.outputs.new_zeros(shape) if part is None else part for part, shape in shaped)
 
 
 class JacobianProducts(Products):
@@ -64,7 +73,8 @@ class JacobianProducts(Products):
 
     Args:
         outputs: of a graph, which is kept.
-        inputs: tensors of this graph.
+        inputs: tensors of this graph, or edges of it.
+        shapes: of the inputs, where there are edges among them.
 
     Raises:
         RuntimeError: an operation whose backward pass has no derivative, or a wrong one.
@@ -76,8 +86,10 @@ class JacobianProducts(Products):
         (tensor([2., 4.]), tensor([2., 4.]))
     """
 
-    def __init__(self, outputs: Tensor, inputs: Sequence[Tensor]) -> None:
-        super().__init__(outputs, inputs)
+    def __init__(
+        self, outputs: Tensor, inputs: Sequence[Tensor | GradientEdge], shapes: Sequence[torch.Size] | None = None
+    ) -> None:
+        super().__init__(outputs, inputs, shapes)
         self._direction = torch.zeros_like(outputs, requires_grad=True)
         back = self._pulled(self._direction, create_graph=True)
         self._back = [(place, part) for place, part in enumerate(back) if part.requires_grad]
@@ -124,13 +136,85 @@ class ForwardProducts(Products):
         self._check()
 
     def push(self, vector: Tensor) -> Tensor:
-        with torch.no_grad(), forward_ad.dual_level():
-            moved = [forward_ad.make_dual(p.detach(), v) for p, v in zip(self.inputs, self._parts(vector), strict=True)]
-            outputs = torch.func.functional_call(
-                self._model, dict(zip(self._names, moved, strict=True)), (self._x,), tie_weights=True
-            )
-            pushed = forward_ad.unpack_dual(outputs).tangent
-        return torch.zeros_like(self.outputs) if pushed is None else pushed
+        return _pushed(self._model, self._x, dict(zip(self._names, self._parts(vector), strict=True)))
+
+
+class PartedProducts(Products):
+    """Products with ∂model(x)/∂parameters of a batch that is run in parts, of which no graph is kept: little is held at a time.
+
+    Args:
+        model: as for :class:`ForwardProducts`; its samples do not see each other.
+        x: the batch.
+        size: samples of a part.
+
+    Raises:
+        RuntimeError: as :class:`ForwardProducts`.
+
+    Example:
+        >>> products = PartedProducts(nn.Linear(2, 1, bias=False), torch.tensor([[3.0, 4.0], [1.0, 0.0]]), 1)
+        >>> products.push(torch.tensor([1.0, 2.0])).tolist(), products.pull(torch.ones(2, 1)).tolist()
+        ([[11.0], [1.0]], [4.0, 4.0])
+    """
+
+    def __init__(self, model: nn.Module, x: Tensor, size: int) -> None:
+        named = trained_parameters(model)
+        with torch.no_grad():
+            outputs = torch.cat([model(part) for part in x.split(size)])
+        super().__init__(outputs, list(named.values()))
+        self._tensors = list(named.values())
+        self._model, self._names, self._rows, self._size = model, list(named), x.split(size), size
+        self._check()
+
+    def pull(self, direction: Tensor) -> Tensor:
+        total = 0.0
+        for part, along in zip(self._rows, direction.split(self._size), strict=True):
+            with torch.enable_grad():
+                outputs = self._model(part)
+            found = torch.autograd.grad(outputs, self._tensors, along, materialize_grads=True)
+            total = torch.cat([one.reshape(-1) for one in found]) + total
+        assert isinstance(total, Tensor)
+        return total
+
+    def push(self, vector: Tensor) -> Tensor:
+        moved = dict(zip(self._names, self._parts(vector), strict=True))
+        return torch.cat([_pushed(self._model, part, moved) for part in self._rows])
+
+
+def _pushed(model: nn.Module, x: Tensor, moved: dict[str, Tensor]) -> Tensor:
+    """The derivative of model(x) as its parameters move."""
+    with torch.no_grad(), forward_ad.dual_level():
+        named = {name: forward_ad.make_dual(model.get_parameter(name).detach(), v) for name, v in moved.items()}
+        outputs = torch.func.functional_call(model, named, (x,), tie_weights=True)
+        primal, pushed = forward_ad.unpack_dual(outputs)
+    return torch.zeros_like(primal) if pushed is None else pushed
+
+
+def light_products(model: nn.Module, x: Tensor) -> Products:
+    """Products with ∂model(x)/∂parameters that hold one graph, J v by a forward pass with derivatives.
+
+    Where an operation has no forward derivative, by that of the backward pass.
+
+    Args:
+        model: its trained parameters require gradients; to be used while it stays as it is.
+        x: the batch.
+
+    Raises:
+        RuntimeError: an operation that has neither.
+        NotImplementedError: the same.
+
+    Example:
+        >>> light_products(nn.Linear(2, 1), torch.zeros(1, 2)).push(torch.ones(3))
+        tensor([[1.]])
+    """
+    try:
+        with torch.enable_grad():
+            return ForwardProducts(model, x)
+    except (RuntimeError, NotImplementedError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        _LOG.info("no forward derivative (%s), by that of the backward pass", brief(error))
+    with torch.enable_grad():
+        return JacobianProducts(model(x), list(trained_parameters(model).values()))
 
 
 def parameter_products(model: nn.Module, x: Tensor) -> Products:

@@ -14,12 +14,13 @@ from freeness.torch.given import GivenLoss, GivenOptimizer, given_optimizer
 from freeness.torch.losses import loss_function
 from freeness.torch.modes import fixed_masks, trained_mode
 from freeness.torch.outputs import run
+from freeness.torch.pace import beat
 from freeness.torch.state import trained_parameters, untouched
 from freeness.torch.sums import adds_signals
 from freeness.torch.swap import function_of
 from freeness.training import Adam, StartFacts
 
-_MANY = 256  # samples that stand for all
+MANY = 256  # samples that stand for all
 _PROBED = 128  # samples on which the loss along the first step is looked at
 _BATCHES, _SINGLE = 8, 64  # mini-batches behind Adam's preconditioner at least, and samples
 _NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
@@ -63,7 +64,7 @@ def start_facts(
     size = min(batch, len(inputs))
     mode = trained_mode(model, inputs, training)
     with untouched(model, training=mode), nullcontext() if mode is False else fixed_masks(model):
-        scale, known = None, _MANY
+        scale, known = None, MANY
         if isinstance(descent, Adam):
             count = min(max(_SINGLE // size, _BATCHES), len(inputs) // size)
             known = min(known, size * count)  # elsewhere gradients may differ from 0 where P is 0
@@ -124,6 +125,7 @@ def _reach(model: nn.Module, data: tuple[Tensor, Tensor], loss: GivenLoss) -> tu
         for parameter, old, gradient in zip(parameters, before, gradients, strict=True):
             parameter.copy_(old - length * gradient)
         value = float(criterion(run(model, data[0]), data[1]))
+        beat()
         return value if math.isfinite(value) else math.inf
 
     lengths = [first * _GROWTH**step for step in range(_STEPS)]

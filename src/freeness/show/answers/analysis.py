@@ -38,13 +38,15 @@ def _(record: Analysis) -> Answer:
             Section("", (Sentence(facts),)),
             *_layers(record),
             *chain,
-            *(
-                Section(f"{name}: predicted beside measured", (spectrum_table(comparison),))
-                for name, comparison in spectra
-            ),
+            *(_spectrum(name, comparison) for name, comparison in spectra),
             Section("Freeness of the weights: measured", _freeness(record)),
             Section("Verdict", tuple(_verdict(record))),
             Section("Learning rate", tuple(_rate(record.learning_rate))),
+            *(
+                [Section("Missing", tuple(Sentence(line, "warning") for line in record.missing))]
+                if record.missing
+                else []
+            ),
         ),
     )
 
@@ -65,8 +67,17 @@ def _(record: Analysis) -> Answer:
         *([Row("warning", record.layers.departure)] if record.layers.departure else ()),
         Row("freeness of the weights", record.freeness.status),
         *(Row("not covered", reason) for reason in record.uncovered),
+        *(Row("missing", line) for line in record.missing),
     )
     return Answer(record.title, (Section("", rows),))
+
+
+def _spectrum(name: str, comparison: Comparison) -> Section:
+    if comparison.measured is not None:
+        return Section(f"{name}: predicted beside measured", (spectrum_table(comparison),))
+    missing = Sentence(f"Not measured: {comparison.missing}.", "warning")
+    known = () if comparison.predicted is None else (spectrum_table(comparison),)
+    return Section(f"{name}: predicted", (missing, *known))
 
 
 def _spectrum_rows(symbol: str, comparison: Comparison) -> list[Row]:

@@ -12,6 +12,7 @@ from freeness.laws import Atom
 from freeness.show.answer import NOTHING, Answer, Section, Table, answer_of, brief_of, number, percent
 from freeness.show.pointmass import shown_atoms, split_eigenvalues
 
+_COLUMNS = ("theory", "measured", "difference")
 _ATOMS = 4  # so many atoms are listed, the heaviest
 
 
@@ -27,27 +28,36 @@ def _(record: Comparison) -> Answer:
 
 
 def _title(record: Comparison) -> str:
+    if record.measured is None:
+        return f"Not measured: {record.missing}"
     return f"No prediction: {record.reason}" if record.predicted is None else "Predicted beside measured"
 
 
 def spectrum_table(comparison: Comparison) -> Table:
     """Predicted beside measured: mean, spread, largest eigenvalue (atom or edge), atoms, distance W₁/λ_max.
 
-    The columns are quantity, theory, measured, difference; theory is dashes where it does not cover the network.
+    The columns are quantity, theory, measured, difference; theory is dashes where it does not cover the network, and what was
+    measured where nothing was. Beside what was estimated stands its error.
     """
-    values, prediction = comparison.measured.eigenvalues, comparison.predicted
+    if comparison.measured is None:
+        rows = [(name, number(theory), NOTHING, NOTHING) for name, theory, _ in comparison.numbers]
+        return Table(("", *_COLUMNS), tuple(rows), _COLUMNS)
+    values, prediction, found = comparison.measured.eigenvalues, comparison.predicted, comparison.measured
     mean, spread, largest = float(np.mean(values)), float(np.std(values)), float(values[-1])
+    if found.estimated:
+        mean = found.law.mean
+    told_mean, told_largest = _with_error(mean, found.mean_error), _with_error(largest, found.top_error)
     rows = []
     if prediction is None:
-        rows += [("mean", NOTHING, number(mean), NOTHING), ("spread (std)", NOTHING, number(spread), NOTHING)]
-        rows.append(("largest eigenvalue", NOTHING, number(largest), NOTHING))
+        rows += [("mean", NOTHING, told_mean, NOTHING), ("spread (std)", NOTHING, number(spread), NOTHING)]
+        rows.append(("largest eigenvalue", NOTHING, told_largest, NOTHING))
         rows += [
             (f"share at {place}", NOTHING, percent(share), NOTHING)
             for place, share in _shares(split_eigenvalues(values, None).atoms)
         ]
     else:
         law, top = prediction.law, prediction.edge
-        rows.append(("mean", number(law.mean), number(mean), _relative(mean, law.mean)))
+        rows.append(("mean", number(law.mean), told_mean, _relative(mean, law.mean)))
         rows.append(("scatter of the mean", f"±{percent(prediction.finite_width_error)}", NOTHING, NOTHING))
         deviation = math.sqrt(prediction.expected_variance)
         rows.append(("spread (std)", number(deviation), number(spread), _relative(spread, deviation)))
@@ -57,22 +67,27 @@ def spectrum_table(comparison: Comparison) -> Table:
                 float(values[-1 - place]),
                 "largest eigenvalue" if place == 0 else f"eigenvalue {place + 1} from the top",
             )
-            rows.append((name, f"{number(outlier)} (outlier)", number(seen), _relative(seen, outlier)))
+            shown = told_largest if place == 0 else number(seen)
+            rows.append((name, f"{number(outlier)} (outlier)", shown, _relative(seen, outlier)))
         below = float(values[-1 - len(singles)])
         name = "largest below it, end of the law" if singles else "largest eigenvalue"
-        rows.append((name, f"{number(top.value)} ({top.kind})", number(below), _relative(below, top.value)))
+        shown = number(below) if singles else told_largest
+        rows.append((name, f"{number(top.value)} ({top.kind})", shown, _relative(below, top.value)))
         rows += _atom_rows(comparison)
     if comparison.distance is not None and largest > 0:
         rows.append(("distance W₁/λ_max", NOTHING, NOTHING, percent(comparison.distance / largest)))
-    columns = ("theory", "measured", "difference")
-    return Table(("", *columns), tuple(rows), columns)
+    return Table(("", *_COLUMNS), tuple(rows), _COLUMNS)
+
+
+def _with_error(value: float, error: float) -> str:
+    return number(value) if error == 0 else f"{number(value)} ± {number(error, 1)}"
 
 
 def _atom_rows(comparison: Comparison) -> list[tuple[str, str, str, str]]:
     if comparison.predicted is None:
         return []
-    measured = split_eigenvalues(comparison.measured.eigenvalues, comparison.predicted).atoms
-    scale = max(abs(float(comparison.measured.eigenvalues[-1])), abs(comparison.predicted.edge.value))
+    measured = split_eigenvalues(comparison.eigenvalues, comparison.predicted).atoms
+    scale = max(abs(float(comparison.eigenvalues[-1])), abs(comparison.predicted.edge.value))
     rows = []
     for atom in heaviest(shown_atoms(comparison.predicted)):
         near = [seen.mass for seen in measured if abs(seen.position - atom.position) <= 0.01 * scale]

@@ -22,7 +22,7 @@ def cdf_picture(comparison: Comparison, *, title: str = "", xlabel: str = "eigen
         xlabel: what the eigenvalues are of.
     """
     window = window_of(comparison)
-    values = np.asarray(comparison.measured.eigenvalues)
+    values = np.asarray(comparison.eigenvalues)
     x = np.concatenate([[window.low], np.maximum(values, window.low), [window.high]])
     share = np.concatenate([[np.mean(values < window.low)], np.arange(1, values.size + 1) / values.size, [1.0]])
     look = Appearance(style.MEASURED, 4, opacity=0.8)

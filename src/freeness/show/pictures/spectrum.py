@@ -38,7 +38,7 @@ def spectrum_picture(
         xlabel: what the eigenvalues are of.
         how: where the eigenvalues come from, in a word of the legend.
     """
-    split = split_eigenvalues(comparison.measured.eigenvalues, comparison.predicted)
+    split = split_eigenvalues(comparison.eigenvalues, comparison.predicted)
     window = window_of(comparison, split)
     edges = bin_edges(split, window)
     drawn = [*histogram(split, edges, window, style.counted(split.total, how)), *rug(split, how)]
@@ -46,7 +46,7 @@ def spectrum_picture(
         drawn += density(comparison.predicted, edges, window)
     height = height_of(drawn)
     masses = stems(comparison.predicted, split, window, how)
-    largest = float(comparison.measured.eigenvalues[-1])
+    largest = float(comparison.eigenvalues[-1])
     return Picture(
         (*drawn, *masses, *_marks(comparison, how)),
         *axes_of(comparison, split, window, xlabel, height),
@@ -185,7 +185,7 @@ def _marks(comparison: Comparison, how: str) -> list[Drawing]:
             look = Appearance(style.THEORY, 0, marker="up", size=9)
             outliers = comparison.predicted.outliers
             marks.append(_mark(outliers, 0.0, look, "theory, outliers", "theory-outliers"))
-    largest = float(comparison.measured.eigenvalues[-1])
+    largest = float(comparison.eigenvalues[-1])
     look = Appearance(style.MEASURED, 0, marker="down", size=9, edge=style.MEASURED_DARK)
     return [*marks, _mark([largest], 1.03, look, f"largest, {how}: {largest:.4g}", "measured-largest")]
 

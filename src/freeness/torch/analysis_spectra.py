@@ -1,0 +1,125 @@
+"""The stages of an analysis that concern spectra: predicted, measured as planned, and put beside each other."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+from torch import Tensor
+
+from freeness.advice import Comparison, Stage
+from freeness.errors import ConvergenceError, InputError
+from freeness.laws import wasserstein
+from freeness.meanfield import Signals
+from freeness.spectra import Measurement, NeuronSignals, Prediction, predict_fisher, predict_jacobian
+from freeness.torch.estimate import estimate_fisher, estimate_jacobian
+from freeness.torch.lanczos import LanczosOptions, SpectralEstimate
+from freeness.torch.measure import dual_plan, measure_fisher, measure_jacobian
+from freeness.torch.stages import Lost
+from freeness.torch.tracing import Trace
+
+POSITIONS = 16  # of a convolution at most for which spectra are predicted
+_STEPS, _PROBES = 24, 8  # of an estimate: as many probes as have so many steps
+
+
+def measured_jacobian(traced: Trace, sample: Tensor, stage: Stage, passes: int | None) -> Measurement:
+    """All eigenvalues of JJᵀ, or an estimate of their law, as planned.
+
+    Args:
+        traced: the model.
+        sample: one input.
+        stage: the plan.
+        passes: of an exact measurement.
+    """
+    if stage.way == "exact":
+        return measure_jacobian(traced, sample, passes=passes)
+    return _estimated(lambda: estimate_jacobian(traced, sample, options_of(stage.effort)), "of JJᵀ")
+
+
+def measured_fisher(traced: Trace, sample: Tensor, stage: Stage, passes: int | None) -> Measurement:
+    """All eigenvalues of Θ, or an estimate of their law, as planned.
+
+    Args:
+        traced: the model.
+        sample: one input.
+        stage: the plan.
+        passes: of an exact measurement.
+    """
+    if stage.way == "exact":
+        return measure_fisher(traced, sample, passes=passes)
+    return _estimated(lambda: estimate_fisher(traced, sample, options_of(stage.effort)), "of Θ")
+
+
+def options_of(products: int) -> LanczosOptions:
+    """Probes and steps of so many products.
+
+    Example:
+        >>> [(o.probes, o.steps) for o in map(options_of, (12, 100, 512))]
+        [(2, 6), (4, 25), (8, 64)]
+    """
+    probes = min(max(products // _STEPS, 2), _PROBES)
+    return LanczosOptions(probes, max(products // probes, 1))
+
+
+def _estimated(estimate: Callable[[], SpectralEstimate], what: str) -> Measurement:
+    start = time.perf_counter()
+    found = estimate()
+    method = f"stochastic Lanczos quadrature {what}, mean {found.mean:.4g} ± {found.mean_error:.1g}"
+    return found.measurement(method, time.perf_counter() - start)
+
+
+def detail_of(traced: Trace, sample: Tensor, stage: Stage, passes: int | None) -> str:
+    """What the measurement of Θ will hold, or why it is estimated, to be said before it begins."""
+    if stage.way != "exact":
+        return f" ({stage.way}: {stage.reason})"
+    return f" (memory: about {dual_plan(traced, sample, passes=passes)})"
+
+
+def predicted_spectra(
+    traced: Trace, signals: Signals | NeuronSignals | None, reason: str
+) -> tuple[Prediction | None, Prediction | None, str]:
+    """Both predictions, or none with the reason why theory does not cover this network.
+
+    Args:
+        traced: the model.
+        signals: of its forward pass.
+        reason: what to say of operations that theory does not cover; "" for theory's own words.
+    """
+    try:
+        if not traced.covered:
+            raise InputError(traced.refusal)
+        network = traced.network
+        if isinstance(signals, NeuronSignals):
+            _check_positions(signals)
+        return predict_jacobian(network, realised=signals), predict_fisher(network, realised=signals), ""
+    except (InputError, ConvergenceError) as error:
+        return None, None, reason or str(error)
+
+
+def _check_positions(signals: NeuronSignals) -> None:
+    """Theory multiplies matrices over positions for every channel: from some dozens on that takes hours."""
+    most = max(math.prod(h.shape[2:]) for h in signals.preactivations)
+    if most > POSITIONS:
+        raise InputError(
+            f"expected convolutions at up to {POSITIONS} positions for a prediction, got {most}, for which theory takes too "
+            "long; predict a smaller image, or go by the measured spectra."
+        )
+
+
+def compared(predicted: Prediction | None, measured: Measurement | Lost, reason: str) -> Comparison:
+    """Both beside each other, with their distance.
+
+    Args:
+        predicted: None where there is no prediction.
+        measured: the spectrum, or why there is none.
+        reason: why there is no prediction.
+    """
+    if isinstance(measured, Lost):
+        return Comparison(predicted, None, None, reason, measured.reason)
+    if predicted is None:
+        return Comparison(None, measured, None, reason)
+    try:
+        return Comparison(predicted, measured, wasserstein(predicted.law, measured.eigenvalues), reason)
+    except ConvergenceError as error:  # the rest of the prediction stands
+        return Comparison(predicted, measured, None, str(error))

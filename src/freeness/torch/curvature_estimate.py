@@ -1,0 +1,111 @@
+"""The sharpness of a batch from a given number of products: few samples first, then all of them from where these led."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from freeness.errors import InputError, brief
+from freeness.torch.adapted import adapted
+from freeness.torch.curvature import CurvatureOptions, measured
+from freeness.torch.gauss_newton import GaussNewton, Parts
+from freeness.torch.given import GivenLoss
+from freeness.torch.ritz import Climb, climb
+
+_LOG = logging.getLogger(__name__)
+_CLOSE = 2e-3  # residual over value at which an estimate is good enough
+_RANDOM = 0.1  # of the start: what samples that were left out may hide
+_KEPT = 1 << 28  # numbers of a basis at most
+
+
+@dataclass(frozen=True)
+class Effort:
+    """Products with the whole batch, and with ``few`` samples before them.
+
+    ``part``: samples whose graph is held at a time; all of them, in one graph that is kept, when None.
+    """
+
+    products: int = 24
+    coarse: int = 12
+    few: int = 2
+    part: int | None = None
+
+
+@dataclass(frozen=True)
+class SharpnessEstimate:
+    """λ_max, what it may be off, and the products with the whole batch that it took."""
+
+    value: float
+    error: float
+    products: int
+
+
+def estimated_sharpness(
+    model: nn.Module,
+    inputs: Tensor,
+    targets: Tensor,
+    loss: GivenLoss,
+    options: CurvatureOptions | None = None,
+    effort: Effort | None = None,
+) -> SharpnessEstimate:
+    """λ_max of the batch GGN from so many products that they fit a budget.
+
+    Lanczos on a few samples finds a direction in the parameters that is nearly that of the whole batch, because samples share
+    most of what the outputs do with the parameters. From there Lanczos on the whole batch needs few products. Each product is one
+    pass with derivatives carried forward, and one backward.
+
+    Args:
+        model: as in :func:`~freeness.torch.batch_sharpness`.
+        inputs: the batch, (B, …).
+        targets: as in :func:`~freeness.torch.batch_sharpness`.
+        loss: as in :func:`~freeness.torch.batch_sharpness`.
+        options: preconditioner and mode; the matrix is the GGN.
+        effort: how many products.
+
+    Raises:
+        InputError: as :func:`~freeness.torch.batch_sharpness`.
+
+    Example:
+        >>> model = nn.Linear(2, 1, bias=False).double()
+        >>> x = torch.tensor([[3.0, 4.0], [0.0, 1.0]]).double()
+        >>> found = estimated_sharpness(model, x, torch.zeros(2, 1).double(), "half_squared_error")
+        >>> exact = torch.linalg.eigvalsh(x.T @ x / 2)[-1].item()
+        >>> abs(found.value - exact) < 1e-9
+        True
+    """
+    how, work = options or CurvatureOptions(), effort or Effort()
+    if how.matrix != "ggn":
+        raise InputError(f'expected the matrix "ggn" for an estimate, got {how.matrix!r}; take batch_sharpness.')
+    model, loss = adapted(model, (inputs, targets), loss)
+    with measured(model, (inputs, targets), loss, how.training) as (ready, x, y):
+        direction = _coarse(ready, (x, y), loss, how, work)
+        whole = GaussNewton(ready, (x, y), loss, Parts(how.preconditioner, work.part))
+        start = whole.random()
+        if direction is not None and bool((led := whole.lower(direction)).any()):
+            start = led / led.norm() + _RANDOM * start / start.norm()
+        steps, kept = min(work.products, whole.size), _keeps(whole, work.products)
+        found = climb(whole.product, start, steps, keep=kept, tolerance=_CLOSE)
+    return SharpnessEstimate(found.value, found.error, found.steps)
+
+
+def _keeps(matrix: GaussNewton, steps: int) -> bool:
+    return matrix.size * steps <= _KEPT
+
+
+def _coarse(
+    model: nn.Module, data: tuple[Tensor, Tensor], loss: GivenLoss, how: CurvatureOptions, work: Effort
+) -> Tensor | None:
+    """The direction of a few samples, in the parameters; None where these are all, or cannot be run alone."""
+    step = max(len(data[0]) // work.few, 1)
+    x, y = data[0][::step][: work.few], data[1][::step][: work.few]
+    if len(x) == len(data[0]) or work.coarse < 1:
+        return None
+    try:
+        few = GaussNewton(model, (x, y), loss, Parts(how.preconditioner, work.part))
+        found: Climb = climb(few.product, few.random(), min(work.coarse, few.size), keep=_keeps(few, work.coarse))
+    except (RuntimeError, ValueError) as error:  # batch normalisation asks for several samples
+        _LOG.info("no first direction from %d samples: %s", len(x), brief(error))
+        return None
+    return None if found.vector is None else few.lift(found.vector)

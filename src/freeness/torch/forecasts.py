@@ -1,0 +1,114 @@
+"""The forecast of an analysis: one pass is counted and timed, and the stages are planned by it."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from freeness.advice import Stage
+from freeness.torch.any_model import Survey, jacobian_passes, jacobian_plan, survey
+from freeness.torch.any_model import planned as dual_bytes
+from freeness.torch.batched import plain_attention
+from freeness.torch.counting import Counts, counted
+from freeness.torch.memory import readable
+from freeness.torch.plan import Budget, Facts, forward_seconds, planned
+from freeness.torch.state import trained_parameters, untouched
+from freeness.torch.taps import Use
+from freeness.torch.tracing import Trace
+
+_WATCHED, _WATCHED_MOVED = 4.0, 6.0  # passes over the batch, and times what it moves
+_FASTEST, _SLOWEST = 0.1, 30.0  # of the machine that costs are of
+
+
+class Forecast(NamedTuple):
+    """The plan by stage, and how many times its seconds this machine takes."""
+
+    plan: dict[str, Stage]
+    pace: float
+
+
+class Request(NamedTuple):
+    """Samples of the batch, the budget, the stages that are wanted; whether samples see each other, and may be run in parts.
+
+    ``begun``: samples on which the first steps of training are looked at.
+    """
+
+    samples: int
+    budget: Budget
+    stages: tuple[str, ...]
+    coupled: bool = False
+    parted: bool = True
+    begun: int = 0
+
+
+def forecast(traced: Trace, sample: Tensor, asked: Request) -> Forecast:
+    """Plan the stages of an analysis.
+
+    Args:
+        traced: the model.
+        sample: one input.
+        asked: what of it, within which budget.
+
+    Example:
+        >>> from freeness.torch import trace
+        >>> x = torch.ones(1, 3)
+        >>> asked = Request(1, Budget(60.0, 4e9), ("measure Fisher",))
+        >>> forecast(trace(torch.nn.Linear(3, 2), x), x[0], asked).plan["measure Fisher"].way
+        'exact'
+    """
+    x = traced.input(sample)
+    with plain_attention():
+        one = counted(traced.model, x)
+        start = time.perf_counter()
+        with torch.no_grad(), untouched(traced.model, copies=False):
+            traced.model(x)
+        seconds = time.perf_counter() - start
+    pace = min(max(seconds / forward_seconds(one), _FASTEST), _SLOWEST)
+    with traced.function.ready(x) as (ready, point):
+        found = survey(ready, point)
+    facts = _facts(traced, one, found, asked)
+    watched = Stage("watch the layers", "exact", 3 * one.work * asked.samples, _watching(one, asked.samples), 0.0)
+    plan = {watched.name: watched} if watched.name in asked.stages else {}
+    return Forecast(plan | planned(facts, asked.budget, asked.stages, sum(s.forecast for s in plan.values())), pace)
+
+
+def told(seconds: float, size: float) -> str:
+    """A forecast for reading.
+
+    Example:
+        >>> told(41.7, 1.9e9)
+        'forecast: about 42 s, 1.9 GB'
+    """
+    return f"forecast: about {seconds:.2g} s, {readable(size)}"
+
+
+def _watching(one: Counts, samples: int) -> float:
+    moved = Counts(0.0, 0.0, one.moved, 0, 0.0)
+    return _WATCHED * forward_seconds(one, samples) + _WATCHED_MOVED * forward_seconds(moved, samples)
+
+
+def _facts(traced: Trace, one: Counts, found: Survey, asked: Request) -> Facts:
+    trained = trained_parameters(traced.model).values()
+    gram = sum(_gram(found, name) for name in found.uses)
+    parameters = sum(parameter.numel() for parameter in trained)
+    held = jacobian_plan(found, jacobian_passes(found)).bytes, dual_bytes(found, 1, found.usual_passes()).bytes
+    counts = asked.samples, found.inputs, found.outputs, parameters
+    return Facts(one, *counts, gram, held, not asked.coupled, asked.parted, found.itemsize, asked.begun)
+
+
+def _gram(found: Survey, name: str) -> float:
+    """Operations of a parameter's part of Θ: gradients of all outputs, and their products."""
+    outputs, uses = found.outputs, found.uses[name]
+    positions = sum(use.shape.numel() for use in uses)
+    direct = 2.0 * outputs**2 * found.sizes[name] + 2.0 * outputs * found.sizes[name] * _places(uses)
+    return (
+        min(direct, 2.0 * (outputs * positions) ** 2) if len(uses) == 1 and uses[0].by_positions(outputs, 1) else direct
+    )
+
+
+def _places(uses: list[Use]) -> float:
+    """At how many positions a parameter is used, about."""
+    return sum(max(use.shape.numel() / max(use.shape[-1], 1), 1.0) if use.held else 0.0 for use in uses)

@@ -1,0 +1,238 @@
+"""How an analysis spends its time: which way every stage goes, from what one pass counts.
+
+Costs are those of two cores of a server of 2024, whatever the machine and however busy it is: a model gets the same plan, and so
+the same numbers, everywhere. What a pass really took scales the forecast, never the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from freeness.advice import Stage
+from freeness.torch.counting import Counts
+
+DENSE, GROUPED, WIDE = 1.3e11, 1.2e10, 3e10  # operations a second: products, grouped convolutions, products in float64
+MOVED, CALL = 6e9, 2e-5  # bytes a second, and seconds a call
+_PUSH, _PULL = 2.8, 2.0  # forward passes of J v and Jᵀu in all parameters; of one sample in its inputs:
+_PUSH_IN, _PULL_IN = 2.2, 1.1
+_CERTAIN = 60  # products until Lanczos has converged, where nothing is known
+_SHARES = {"measure Jacobian": 0.2, "measure Fisher": 0.3, "curvature": 0.5}
+_LEAST, _MOST = 12, 512  # products of an estimated spectrum
+_FEWEST, _FEWEST_TOGETHER, _ENOUGH = 3, 10, 24  # products with the whole batch of an estimated λ; with batch statistics
+_GRAPH = 0.5  # of the memory for the graph of a batch
+_KEPT = 0.75  # of the time is planned
+_PROBED, _LENGTHS = 128, 40  # samples of a first step, and passes along it
+BEGINNING = "first steps"  # of training, beside the curvature
+COARSE = 12  # products with a few samples that come before
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Seconds and bytes beyond the model that may be spent."""
+
+    seconds: float
+    bytes: float
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a plan knows of a model and its batch.
+
+    ``one``: a forward pass of one sample. ``inputs``: numbers of one sample (of tokens: of their embedding). ``gram``: operations
+    of all of Θ behind the backward passes. ``held``: bytes of all of JJᵀ and of all of Θ. ``single``: whether a few samples tell
+    of all; ``parted``: whether they may be run in parts. ``begun``: samples on which the first steps of training are looked at;
+    0 where they are not.
+    """
+
+    one: Counts
+    samples: int
+    inputs: int
+    outputs: int
+    parameters: int
+    gram: float
+    held: tuple[float, float] = (0.0, 0.0)
+    single: bool = True
+    parted: bool = True
+    itemsize: int = 4
+    begun: int = 0
+
+    def seconds(self, samples: float, passes: float = 1.0) -> float:
+        """Of so many forward passes."""
+        return passes * forward_seconds(self.one, samples)
+
+
+def forward_seconds(one: Counts, samples: float = 1.0) -> float:
+    """A forward pass of so many samples.
+
+    Example:
+        >>> round(forward_seconds(Counts(3.6e9, 0.0, 3.5e7, 90, 4e7), 16), 2)
+        0.54
+    """
+    return samples * (one.dense / DENSE + one.grouped / GROUPED + one.moved / MOVED) + one.calls * CALL
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """A stage that may be exact or estimated: seconds and bytes of all of it, seconds of a product, bytes of an estimate."""
+
+    name: str
+    exact: float
+    exact_bytes: float
+    product: float
+    bytes: float
+    work: float
+    rows: int
+
+
+def planned(facts: Facts, budget: Budget, stages: Collection[str], fixed: float) -> dict[str, Stage]:
+    """The way of every stage that has a choice.
+
+    Args:
+        facts: what is known.
+        budget: what may be spent.
+        stages: the names of those that are asked for, among "measure Jacobian", "measure Fisher", "curvature".
+        fixed: seconds that the other stages will take.
+    """
+    choices = [choice for choice in _choices(facts, budget) if choice.name in stages]
+    left = max(_KEPT * budget.seconds - fixed, 0.25 * budget.seconds)
+    found: dict[str, Stage] = {}
+    while True:
+        shares = sum(_SHARES[choice.name] for choice in choices)
+        fitting = [c for c in choices if _fits(c, left * _SHARES[c.name] / shares, budget)]
+        if not fitting:
+            break
+        for choice in fitting:
+            found[choice.name] = _whole(choice)
+            left -= choice.exact
+            choices.remove(choice)
+    for choice in choices:
+        given = left * _SHARES[choice.name] / shares
+        found[choice.name] = _estimated(choice, facts, given, budget)
+    begun = _beginning(facts)
+    if "curvature" in found and begun > 0:
+        fits = found["curvature"].way == "exact" and begun <= left
+        found[BEGINNING] = Stage(BEGINNING, "exact" if fits else "left out", 0.0, begun, 0.0)
+    return found
+
+
+def _beginning(facts: Facts) -> float:
+    """Seconds until λ of the samples has converged, and the loss is known along the first step."""
+    probed = min(facts.begun, _PROBED)
+    converged = _CERTAIN * facts.seconds(facts.begun, _PUSH + _PULL)
+    return converged + facts.seconds(probed, _LENGTHS) if facts.begun else 0.0
+
+
+def _whole(choice: _Choice) -> Stage:
+    work = choice.work * (_CERTAIN if choice.name == "curvature" else 1)
+    return Stage(choice.name, "exact", work, choice.exact, choice.exact_bytes, effort=choice.rows)
+
+
+def _fits(choice: _Choice, given: float, budget: Budget) -> bool:
+    return choice.exact <= given and choice.exact_bytes <= budget.bytes
+
+
+def _choices(facts: Facts, budget: Budget) -> list[_Choice]:
+    one, outputs, inputs = facts.one, facts.outputs, facts.inputs
+    side, other = min(outputs, inputs), max(outputs, inputs)
+    pass_ = forward_seconds(one) - one.calls * CALL
+    rows = _PULL_IN * (outputs * pass_ + one.calls * CALL * max(outputs * one.saved / 1e9, 1.0))
+    values = 6.0 * side * side * other / WIDE
+    held = facts.itemsize
+    jacobian = _Choice(
+        "measure Jacobian",
+        _PULL_IN * side * pass_ + 3 * one.calls * CALL + values,
+        facts.held[0],
+        facts.seconds(1, _PUSH_IN + _PULL_IN),
+        2 * one.saved + 8.0 * 64 * outputs,
+        one.work * side,
+        side,
+    )
+    fisher = _Choice(
+        "measure Fisher",
+        2 * rows + facts.gram / DENSE + 4.0 * outputs**3 / WIDE,
+        facts.held[1],
+        facts.seconds(1, _PUSH + _PULL),
+        2 * one.saved + 8.0 * 64 * outputs + held * facts.parameters,
+        one.work * outputs + facts.gram,
+        outputs,
+    )
+    part = _part(facts, budget)
+    product = _curved(facts, facts.samples, part)
+    graph = (part or facts.samples) * one.saved
+    curvature = _Choice(
+        "curvature",
+        _CERTAIN * product,
+        3 * facts.samples * one.saved + 4.0 * held * facts.parameters,
+        product,
+        graph + 4.0 * held * facts.parameters,
+        (_PUSH + _PULL) * one.work * facts.samples,
+        _CERTAIN,
+    )
+    return [jacobian, fisher, curvature]
+
+
+def _estimated(choice: _Choice, facts: Facts, given: float, budget: Budget) -> Stage:
+    whole = f"all of it would take about {_told(choice.exact)}"
+    if choice.exact_bytes > budget.bytes:
+        whole = f"all of it would hold {choice.exact_bytes / 1e9:.2g} GB"
+    if choice.name == "curvature":
+        return _rated(choice, facts, given, whole, budget)
+    products = int(min(max(given / choice.product, _LEAST), _MOST))
+    seconds = products * choice.product
+    found = Stage(choice.name, "estimated", products * choice.work, seconds, choice.bytes, whole, products)
+    if seconds > 3 * given:
+        return replace(found, way="left out", reason=f"{_LEAST} products would take about {_told(seconds)}", effort=0)
+    return found
+
+
+def _rated(choice: _Choice, facts: Facts, given: float, whole: str, budget: Budget) -> Stage:
+    """As many products as fit; where these are too few for all samples, fewer samples."""
+    samples, least = facts.samples, _FEWEST if facts.single else _FEWEST_TOGETHER
+    part = _part(facts, budget)
+    while True:
+        product = _curved(facts, samples, part)
+        first = COARSE * _curved(facts, coarse_samples(samples), part) if facts.single else 0.0
+        effort = int((given - first) / product - 1.5)
+        fits = effort >= least and (part > 0 or _holds(facts, samples, budget))
+        if fits or samples <= 2:
+            break
+        samples = max(samples // 2, 2)
+    effort = min(max(effort, least), _ENOUGH)
+    if samples < facts.samples:
+        whole = f"{whole}, and {least} products with all samples more than {_told(given)}"
+    seconds = first + (effort + 1.5) * product
+    work = effort * choice.work * samples / facts.samples
+    taken = samples if samples < facts.samples else 0
+    return Stage(choice.name, "estimated", work, seconds, choice.bytes, whole, effort, taken, min(part, samples))
+
+
+def _curved(facts: Facts, samples: int, part: int) -> float:
+    """Seconds of a product with the GGN; a graph that is not kept is made again."""
+    again = 1.0 if 0 < part < samples else 0.0
+    return facts.seconds(samples, _PUSH + _PULL + again)
+
+
+def _part(facts: Facts, budget: Budget) -> int:
+    """Samples whose graph is held at a time; 0 where that is all of them, or they cannot be parted."""
+    if _holds(facts, facts.samples, budget) or not facts.parted:
+        return 0
+    return max(int(_GRAPH * budget.bytes / facts.one.saved), 1)
+
+
+def _holds(facts: Facts, samples: int, budget: Budget) -> bool:
+    return samples * facts.one.saved <= _GRAPH * budget.bytes
+
+
+def coarse_samples(samples: int) -> int:
+    """How many samples the first products take.
+
+    Example:
+        >>> coarse_samples(16), coarse_samples(3)
+        (2, 1)
+    """
+    return max(samples // 8, 1)
+
+
+def _told(seconds: float) -> str:
+    return f"{seconds:.2g} s" if seconds < 100 else f"{seconds / 60:.2g} min"

@@ -1,0 +1,100 @@
+"""The largest eigenvalue from a few products, and what it may be off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.linalg import eigh_tridiagonal
+from torch import Tensor
+
+from freeness.errors import InputError
+from freeness.torch.pace import TimeUp, beat
+
+_FEWEST = 6  # steps
+_CERTAIN = 1e-10  # of the value: what is left of a vector counts as nothing
+
+
+@dataclass(frozen=True, eq=False)
+class Climb:
+    """The largest Ritz value θ, its residual r, its vector (None where no basis was kept), and the steps.
+
+    ``value`` is the middle of [θ, θ + r] and ``error`` half of r.
+    """
+
+    value: float
+    error: float
+    vector: Tensor | None
+    steps: int
+
+
+def climb(
+    product: Callable[[Tensor], Tensor], start: Tensor, steps: int, *, keep: bool = True, tolerance: float = 0.0
+) -> Climb:
+    """Lanczos for the largest eigenvalue of a positive semi-definite matrix, of so many steps; a deadline ends it earlier.
+
+    The largest Ritz value θ never exceeds the largest eigenvalue, and an eigenvalue lies within r = ‖Av - θv‖ of it. Far from
+    convergence about r is missing, near it almost nothing; so the middle of [θ, θ + r] is given, with half of r for its error.
+
+    Args:
+        product: v ↦ A v.
+        start: where from; any vector but 0.
+        steps: products.
+        keep: all vectors of the recursion, which are then orthogonal to rounding; otherwise only three are held, which leaves the
+            largest value as it is (Paige) but gives no vector.
+        tolerance: residual over value at which it ends as well, but for the first steps: they bring up what the start hides.
+
+    Source: Parlett, The Symmetric Eigenvalue Problem, 1998, chapter 13; Paige, J. Inst. Maths Applics 18 (1976).
+
+    Example:
+        >>> found = climb(lambda v: torch.arange(1.0, 41.0) * v, torch.ones(40), 30)
+        >>> abs(found.value - 40.0) < found.error + 1e-4
+        True
+    """
+    basis: list[Tensor] = []
+    diagonal: list[float] = []
+    off: list[float] = []
+    vector, before = start / start.norm(), torch.zeros_like(start)
+    scale = 0.0
+    try:
+        for _ in range(steps):
+            image = product(vector)
+            if not bool(torch.isfinite(image).all()):
+                raise InputError("expected finite products, got NaN or infinity; scale the weights or the inputs down.")
+            diagonal.append(_dot(vector, image))
+            basis.append(vector)
+            image = image - diagonal[-1] * vector - (off[-1] * before if off else 0.0)
+            if keep:
+                for _ in range(2):
+                    for other in basis:
+                        image -= _dot(other, image) * other
+            off.append(_dot(image, image) ** 0.5)
+            scale = max(scale, off[-1], abs(diagonal[-1]))
+            if off[-1] <= _CERTAIN * scale or scale == 0.0:
+                break
+            value, ritz = _top(diagonal, off)
+            if len(off) >= _FEWEST and off[-1] * abs(float(ritz[-1])) <= tolerance * value:
+                break
+            before, vector = vector, image / off[-1]
+            if not keep:
+                basis.clear()
+            beat()
+    except TimeUp:
+        if len(off) < 2:
+            raise
+    value, ritz = _top(diagonal, off)
+    residual = off[-1] * abs(float(ritz[-1]))
+    found = sum((float(c) * v for c, v in zip(ritz, basis, strict=False)), torch.zeros_like(start)) if keep else None
+    return Climb(value + residual / 2, residual / 2, found, len(off))
+
+
+def _top(diagonal: list[float], off: list[float]) -> tuple[float, np.ndarray]:
+    last = len(diagonal) - 1
+    values, vectors = eigh_tridiagonal(np.array(diagonal), np.array(off[:last]), select="i", select_range=(last, last))
+    return float(values[0]), vectors[:, 0]
+
+
+def _dot(a: Tensor, b: Tensor) -> float:
+    return float(torch.dot(a, b))

@@ -1,0 +1,175 @@
+"""The stages of an analysis run one after another: each may be left out, fail or be cut, and the rest stands."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from freeness.advice import INTERRUPTED, Progress, Report, Stage
+from freeness.errors import brief
+from freeness.torch.pace import Pace, TimeUp, paced
+
+_LOG = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+STAGES = (
+    "read the model",
+    "watch the layers",
+    "forward signals",
+    "predict spectra",
+    "measure Jacobian",
+    "measure Fisher",
+    "test freeness",
+    "curvature",
+)
+PARTS: Mapping[str, tuple[str, ...]] = {
+    "layers": ("watch the layers", "forward signals"),
+    "spectra": ("forward signals", "predict spectra", "measure Jacobian", "measure Fisher", "test freeness"),
+    "rate": ("curvature",),
+}
+"""What may be asked for alone, by its stages."""
+_SLACK = 1.3  # of what later stages are expected to need, kept for them
+
+
+@dataclass(frozen=True)
+class Lost:
+    """In the place of what a stage would have given: why it is not there."""
+
+    reason: str
+
+
+def stages_of(only: Collection[str]) -> tuple[str, ...]:
+    """The stages that are asked for; all where nothing is.
+
+    Args:
+        only: among "layers", "spectra" and "rate".
+
+    Example:
+        >>> stages_of(("rate",))
+        ('read the model', 'curvature')
+    """
+    wanted = {"read the model", *(stage for part in only or PARTS for stage in PARTS[part])}
+    return tuple(stage for stage in STAGES if stage in wanted)
+
+
+class Stages:
+    """Runs the stages of an analysis within its time and keeps account of them.
+
+    Args:
+        wanted: those that are asked for.
+        seconds: for all of them together.
+        report: is told before every stage, and how far it has come within one.
+    """
+
+    def __init__(self, wanted: Collection[str], seconds: float, report: Report | None) -> None:
+        self.wanted, self.deadline = tuple(wanted), math.inf
+        self._seconds, self._report = seconds, report
+        self._end = time.monotonic() + seconds
+        self._plan: dict[str, Stage] = {}
+        self._pace = 1.0
+        self._done = 0
+        self._ended = ""
+        self.finished: list[Stage] = []
+
+    def follow(self, plan: Mapping[str, Stage], pace: float) -> None:
+        """What is planned, and how many times its forecast this machine takes."""
+        self._plan, self._pace = {name: replace(s, forecast=s.forecast * pace) for name, s in plan.items()}, pace
+
+    @property
+    def forecast(self) -> tuple[float, float]:
+        """Seconds of the stages that are to come, and the most bytes that one of them holds."""
+        planned = [stage for stage in self._plan.values() if stage.way != "left out"]
+        return sum(stage.forecast for stage in planned), max((stage.bytes for stage in planned), default=0.0)
+
+    def planned(self, name: str) -> Stage:
+        """What is planned for a stage."""
+        return self._plan.get(name, Stage(name, "exact", 0.0, 0.0, 0.0))
+
+    def needed(self, name: str, compute: Callable[[], _T]) -> _T:
+        """A stage without which there is nothing: its errors are the caller's."""
+        self._tell(Progress(name, self._done, len(STAGES)))
+        self._done += 1
+        start = time.monotonic()
+        found = compute()
+        self.finished.append(replace(self.planned(name), seconds=time.monotonic() - start))
+        return found
+
+    def run(self, name: str, compute: Callable[[], _T], detail: str = "", note: str = "") -> _T | Lost:
+        """One stage: its result, or why there is none.
+
+        Args:
+            name: of the stage.
+            compute: does it.
+            detail: said behind its name.
+            note: said beside it.
+        """
+        stage = self.planned(name)
+        shown = Progress(name + detail, self._done, len(STAGES), note=note)
+        self._tell(shown)
+        self._done += 1
+        reason = self._reason(stage)
+        if reason:
+            return self._lost(stage, reason)
+        start = time.monotonic()
+        self.deadline = self._deadline(name, start)
+        pace = Pace(stage.effort or 1, self.deadline, lambda share: self._tell(replace(shown, share=share)))
+        try:
+            with paced(pace):
+                found = compute()
+        except KeyboardInterrupt:
+            self._ended = INTERRUPTED
+            return self._lost(stage, self._ended, start)
+        except TimeUp:
+            return self._lost(stage, self._over, start)
+        except (OverflowError, FloatingPointError):  # the caller says what that means of a spectrum
+            raise
+        except (ArithmeticError, MemoryError, RuntimeError) as error:
+            _LOG.info("%s failed: %s", name, brief(error))
+            return self._lost(stage, brief(error), start)
+        self.finished.append(replace(stage, seconds=time.monotonic() - start))
+        return found
+
+    def end(self) -> None:
+        """Say that all is done."""
+        self._tell(Progress("done", len(STAGES), len(STAGES)))
+
+    @property
+    def _over(self) -> str:
+        return f"the budget of {self._seconds:g} s ran out; raise it (budget=…, --budget)"
+
+    def _reason(self, stage: Stage) -> str:
+        """Why a stage does not run; "" where it does."""
+        if stage.name not in self.wanted:
+            return "it was not asked for"
+        if self._ended:
+            return self._ended
+        if stage.way == "left out":
+            return (
+                f"{stage.reason}, which the budget of {self._seconds:g} s does not allow; raise it (budget=…, --budget)"
+            )
+        return self._over if time.monotonic() > self._end else ""
+
+    def _deadline(self, name: str, now: float) -> float:
+        """Its share of what is left, or all of it but what the stages behind it are expected to need."""
+        later = [s for s in STAGES[STAGES.index(name) + 1 :] if s in self.wanted and self.planned(s).way != "left out"]
+        behind = sum(self.planned(each).forecast for each in later)
+        own, left = self.planned(name).forecast, self._end - now
+        share = own / (own + behind) if own > 0 else 0.0
+        return now + max(share * left, left - _SLACK * behind)
+
+    def _lost(self, stage: Stage, reason: str, start: float | None = None) -> Lost:
+        seconds = None if start is None else time.monotonic() - start
+        asked = stage.name in self.wanted
+        if asked:
+            self.finished.append(replace(stage, seconds=seconds, missing=reason))
+        return Lost(reason)
+
+    def _tell(self, progress: Progress) -> None:
+        if progress.share == 0:
+            _LOG.info("stage %d of %d: %s", progress.done, progress.total, progress.stage)
+        if self._report is not None:
+            self._report(progress)

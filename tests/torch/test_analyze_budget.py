@@ -1,0 +1,117 @@
+"""analyze within a budget: what is known stands, what is missing is named."""
+
+import importlib
+import json
+
+import jsonschema
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from typer.testing import CliRunner
+
+from freeness.cli import app
+from freeness.show import render_html, schema, to_json
+from freeness.torch import AnalyzeOptions, analyze
+
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(12, 20), nn.Tanh(), nn.Linear(20, 20), nn.Tanh(), nn.Linear(20, 4)).double()
+
+
+def data():
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(20, 12, dtype=torch.float64, generator=generator), torch.arange(20) % 4
+
+
+def failing(monkeypatch, stage, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(importlib.import_module("freeness.torch.analysis"), stage, fail)
+
+
+@pytest.mark.parametrize(
+    ("only", "modules", "jacobian", "rate"),
+    [("layers", True, False, False), ("spectra", False, True, False), ("rate", False, False, True)],
+)
+def test_a_part_is_analysed_alone_and_written(only, modules, jacobian, rate):
+    found = analyze(network(), data(), AnalyzeOptions(only=only))
+    assert (bool(found.layers), found.jacobian.measured is not None) == (modules, jacobian)
+    assert found.learning_rate.known == rate and not found.missing
+    jsonschema.validate(to_json(found), schema())
+    assert "it was not asked for" in render_html([found])
+
+
+def test_the_whole_is_the_sum_of_its_parts():
+    whole = analyze(network(), data())
+    spectra, rate = (analyze(network(), data(), AnalyzeOptions(only=only)) for only in ("spectra", "rate"))
+    assert np.array_equal(whole.fisher.measured.eigenvalues, spectra.fisher.measured.eigenvalues)
+    assert whole.learning_rate.sharpness == rate.learning_rate.sharpness
+    assert [stage.name for stage in whole.stages] == [
+        *("read the model", "watch the layers", "forward signals", "predict spectra"),
+        *("measure Jacobian", "measure Fisher", "test freeness", "curvature"),
+    ]
+    assert all(stage.seconds is not None and stage.way == "exact" for stage in whole.stages)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no kernel"), MemoryError(), KeyboardInterrupt()])
+def test_what_was_computed_before_a_failure_is_not_lost(monkeypatch, error):
+    failing(monkeypatch, "measured_fisher", error)
+    found = analyze(network(), data())
+    assert found.jacobian.measured is not None and found.fisher.measured is None
+    assert found.fisher.predicted is not None and found.missing[0].startswith("measure Fisher: ")
+    assert found.learning_rate.known == (not isinstance(error, KeyboardInterrupt)) == (not found.interrupted)
+    jsonschema.validate(to_json(found), schema())
+    page = render_html([found])
+    assert "Not measured" in page and "Missing" in page
+
+
+def test_a_budget_that_runs_out_is_named_in_place_of_numbers(monkeypatch):
+    def slow(*_):
+        import time
+
+        time.sleep(0.3)
+        raise RuntimeError
+
+    monkeypatch.setattr(importlib.import_module("freeness.torch.analysis"), "_watched", slow)
+    found = analyze(network(), data(), AnalyzeOptions(budget=0.2))
+    assert "the budget of 0.2 s ran out" in found.learning_rate.reason and found.jacobian.measured is None
+    assert "the budget of 0.2 s ran out" in found.jacobian.missing
+
+
+def test_theory_that_takes_too_long_is_cut_and_the_measurement_stands(monkeypatch):
+    def endless(*_):
+        while True:
+            pass
+
+    monkeypatch.setattr(importlib.import_module("freeness.torch.analysis"), "predicted_spectra", endless)
+    found = analyze(network(), data(), AnalyzeOptions(budget=3.0))
+    assert found.fisher.predicted is None and "ran out" in found.fisher.reason
+    assert found.stages[3].name == "predict spectra" and found.stages[3].missing
+
+
+def test_the_forecast_is_told_after_one_pass():
+    told = []
+    analyze(network(), data(), progress=told.append)
+    notes = [at.note for at in told if at.note]
+    assert len(notes) == 1 and notes[0].startswith("forecast: about ") and told[1].note == notes[0]
+
+
+@pytest.mark.parametrize("options", [{"budget": 0.0}, {"memory": float("nan")}, {"only": "curves"}])
+def test_options_that_make_no_sense_are_refused(options):
+    with pytest.raises(ValueError, match=r"^expected "):
+        AnalyzeOptions(**options)
+
+
+def test_the_command_line_takes_budget_and_parts(tmp_path):
+    file = tmp_path / "model.py"
+    file.write_text("from tests.torch.test_analyze_budget import network\ndef make():\n    return network()\n")
+    arguments = ["analyze", f"{file}:make", "--data", "gaussian", "--json", "--only", "rate", "--budget", "30"]
+    found = CliRunner().invoke(app, arguments)
+    document = json.loads(found.stdout)
+    assert found.exit_code == 0 and document["jacobian"]["measured"] is None
+    assert document["learning_rate"]["recommended"] > 0 and "forecast: about" in found.stderr
+    wrong = CliRunner().invoke(app, [*arguments, "--only", "curves"])
+    assert wrong.exit_code == 2

@@ -1,0 +1,81 @@
+"""λ_max from a few products, beside the exact one."""
+
+import pytest
+import torch
+from torch import nn
+
+from freeness.torch import CurvatureOptions, batch_sharpness
+from freeness.torch.curvature_estimate import Effort, estimated_sharpness
+from freeness.torch.pace import TimeUp
+from freeness.torch.ritz import climb
+
+
+def data(samples=16, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(samples, 3, 10, 10, generator=generator, dtype=dtype)
+    return x, torch.randint(30, (samples,), generator=generator)
+
+
+def network(normalised=False, dtype=torch.float64):
+    torch.manual_seed(0)
+    norm = nn.BatchNorm2d(8) if normalised else nn.Identity()
+    layers = nn.Conv2d(3, 8, 3), norm, nn.ReLU(), nn.Conv2d(8, 12, 3, 2), nn.GELU(), nn.Flatten(), nn.Linear(108, 30)
+    return nn.Sequential(*layers).to(dtype)
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+@pytest.mark.parametrize("products", [8, 14, 24])
+def test_estimates_are_within_three_errors_of_the_exact_value_and_near_it(normalised, products):
+    model, (x, y) = network(normalised), data()
+    how = CurvatureOptions(training=normalised)
+    exact = batch_sharpness(model, x, y, "cross_entropy", how).value
+    found = estimated_sharpness(model, x, y, "cross_entropy", how, Effort(products, 0 if normalised else 8, 2))
+    assert abs(found.value - exact) <= 3 * found.error + 1e-9 * exact
+    assert abs(found.value / exact - 1) < (0.05 if products == 8 else 0.02)
+    assert found.products <= products
+
+
+def test_parts_of_a_batch_give_the_estimate_of_the_whole():
+    model, (x, y) = network(), data()
+    whole, parted = (estimated_sharpness(model, x, y, "cross_entropy", None, Effort(9, 6, 2, p)) for p in (None, 3))
+    assert whole.value == pytest.approx(parted.value, rel=1e-9)
+
+
+def test_a_preconditioned_estimate_is_that_of_the_preconditioned_matrix():
+    model, (x, y) = network(), data()
+    size = sum(parameter.numel() for parameter in model.parameters())
+    how = CurvatureOptions(preconditioner=0.5 + torch.rand(size, generator=torch.Generator().manual_seed(2)).double())
+    exact = batch_sharpness(model, x, y, "cross_entropy", how).value
+    assert estimated_sharpness(model, x, y, "cross_entropy", how).value == pytest.approx(exact, rel=5e-3)
+
+
+def test_more_outputs_than_parameters_are_climbed_in_the_parameters():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 7)).double()
+    x, y = torch.randn(40, 2, dtype=torch.float64), torch.randn(40, 7, dtype=torch.float64)
+    exact = batch_sharpness(model, x, y, "mse").value
+    assert estimated_sharpness(model, x, y, "mse").value == pytest.approx(exact, rel=2e-3)
+
+
+def test_three_vectors_climb_as_high_as_all_of_them():
+    generator = torch.Generator().manual_seed(3)
+    values = torch.rand(400, generator=generator, dtype=torch.float64).sort().values
+    start = torch.randn(400, generator=generator, dtype=torch.float64)
+    kept, light = (climb(lambda v: values * v, start, 30, keep=keep) for keep in (True, False))
+    assert light.value == pytest.approx(kept.value, rel=1e-9) and light.vector is None
+    assert kept.vector is not None and float(kept.vector.norm()) == pytest.approx(1.0)
+
+
+def test_when_the_time_is_over_the_steps_that_were_taken_stand():
+    values = torch.linspace(0.0, 1.0, 50, dtype=torch.float64)
+    count = 0
+
+    def product(v):
+        nonlocal count
+        count += 1
+        if count > 5:
+            raise TimeUp
+        return values * v
+
+    found = climb(product, torch.ones(50, dtype=torch.float64), 40)
+    assert found.steps == 5 and abs(found.value - 1.0) <= 3 * found.error

@@ -1,0 +1,73 @@
+"""Plans follow from counts alone."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from freeness.torch.counting import Counts
+from freeness.torch.plan import BEGINNING, Budget, Facts, forward_seconds, planned
+
+CHOICES = ("measure Jacobian", "measure Fisher", "curvature")
+SMALL = Facts(Counts(1e6, 0.0, 1e5, 20, 1e5), 64, 784, 10, 100_000, 1e7, (1e6, 1e6))
+RESNET = Facts(Counts(3.6e9, 0.0, 3.5e7, 90, 4e7), 16, 150_528, 1000, 11_700_000, 2e13, (4.8e9, 2e9))
+
+
+def test_small_models_are_computed_exactly():
+    found = planned(SMALL, Budget(60.0, 4e9), CHOICES, 0.0)
+    assert {stage.way for stage in found.values()} == {"exact"} and set(found) == set(CHOICES)
+    assert sum(stage.forecast for stage in found.values()) < 5
+
+
+def test_what_does_not_fit_is_estimated_and_says_why():
+    found = planned(RESNET, Budget(60.0, 4e9), CHOICES, 3.0)
+    assert {stage.way for stage in found.values()} == {"estimated"}
+    assert found["measure Jacobian"].reason == "all of it would hold 4.8 GB"
+    assert found["measure Fisher"].reason.startswith("all of it would take about ")
+    assert found["curvature"].effort >= 3 and found["curvature"].samples == 0
+    assert sum(stage.forecast for stage in found.values()) <= 60
+
+
+def test_batch_statistics_take_more_products_or_fewer_samples():
+    together = replace(RESNET, single=False, parted=False)
+    long, short = (planned(together, Budget(s, 4e9), ["curvature"], 0.0)["curvature"] for s in (120.0, 10.0))
+    assert long.samples == 0 and long.effort >= 10
+    assert 2 <= short.samples < 16 and short.effort >= 10 and "all samples" in short.reason
+
+
+def test_a_graph_that_does_not_fit_is_held_in_parts():
+    found = planned(RESNET, Budget(60.0, 4e8), ["curvature"], 0.0)["curvature"]
+    assert found.part == 5 and found.bytes <= 4e8
+
+
+@given(
+    st.floats(1e5, 1e11),
+    st.integers(1, 64),
+    st.integers(1, 5000),
+    st.floats(1.0, 600.0),
+    st.booleans(),
+    st.integers(0, 256),
+)
+def test_more_time_never_makes_a_plan_worse(work, samples, outputs, seconds, single, begun):
+    one = Counts(work, 0.0, work / 100, 50, work / 90)
+    facts = Facts(one, samples, 3 * 32 * 32, outputs, 1_000_000, 1e3 * work, (1e6, 1e6), single, single, 4, begun)
+    less, more = (planned(facts, Budget(s, 4e9), CHOICES, 0.0) for s in (seconds, 2 * seconds))
+    for name in CHOICES:
+        rank = {"left out": 0, "estimated": 1, "exact": 2}
+        assert rank[less[name].way] <= rank[more[name].way]
+        if less[name].way == more[name].way == "estimated" and less[name].samples == more[name].samples:
+            assert less[name].effort <= more[name].effort
+    assert (BEGINNING in less) == (begun > 0)
+
+
+def test_a_plan_is_a_function_of_counts():
+    assert planned(RESNET, Budget(60.0, 4e9), CHOICES, 3.0) == planned(RESNET, Budget(60.0, 4e9), CHOICES, 3.0)
+
+
+def test_seconds_grow_with_samples_but_calls_do_not():
+    one = Counts(1e9, 0.0, 0.0, 1000, 0.0)
+    assert forward_seconds(one, 3) - forward_seconds(one, 2) == pytest.approx(
+        forward_seconds(one, 2) - forward_seconds(one, 1)
+    )
+    assert forward_seconds(one, 2) < 2 * forward_seconds(one, 1)

@@ -1,0 +1,98 @@
+"""Stages: each may fail, be cut, be left out or be stopped, and the rest stands."""
+
+import time
+
+import pytest
+
+from freeness.advice import Progress, Stage
+from freeness.torch.pace import Pace, TimeUp, beat, cut_off, is_over, paced
+from freeness.torch.stages import Lost, Stages, stages_of
+
+
+def refuse(error):
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(RuntimeError("no kernel"), "no kernel"), (MemoryError(), "MemoryError"), (TimeUp(), "ran out")],
+)
+def test_a_stage_that_fails_gives_its_reason_and_the_next_one_runs(error, words):
+    stages = Stages(stages_of(()), 60.0, None)
+    lost = stages.run("measure Jacobian", lambda: refuse(error))
+    assert isinstance(lost, Lost) and words in lost.reason
+    assert stages.run("curvature", lambda: 7) == 7
+    assert [(stage.name, words in stage.missing) for stage in stages.finished] == [
+        ("measure Jacobian", True),
+        ("curvature", False),
+    ]
+
+
+def test_after_an_interruption_no_stage_runs():
+    stages = Stages(stages_of(()), 60.0, None)
+    assert isinstance(stages.run("measure Fisher", lambda: refuse(KeyboardInterrupt())), Lost)
+    assert stages.run("curvature", lambda: pytest.fail("it ran")) == Lost("the analysis was interrupted")
+
+
+def test_when_the_time_is_over_no_stage_begins_and_its_reason_names_the_budget():
+    stages = Stages(stages_of(()), 0.0, None)
+    lost = stages.run("curvature", lambda: pytest.fail("it ran"))
+    assert isinstance(lost, Lost) and "budget of 0 s ran out" in lost.reason
+
+
+def test_what_was_not_asked_for_is_not_missing():
+    stages = Stages(stages_of(("rate",)), 60.0, None)
+    assert stages.run("measure Jacobian", lambda: pytest.fail("it ran")) == Lost("it was not asked for")
+    assert stages.run("curvature", lambda: 1) == 1 and [stage.name for stage in stages.finished] == ["curvature"]
+
+
+def test_a_stage_that_takes_too_long_leaves_time_for_those_behind_it():
+    stages = Stages(stages_of(()), 1.0, None)
+    plan = {name: Stage(name, "exact", 0.0, 1.0, 0.0, effort=10) for name in ("measure Jacobian", "curvature")}
+    stages.follow(plan, 1.0)
+
+    def endless() -> None:
+        while True:
+            time.sleep(0.01)
+            beat()
+
+    start = time.monotonic()
+    assert isinstance(stages.run("measure Jacobian", endless), Lost)
+    assert time.monotonic() - start < 0.9
+    assert stages.run("curvature", lambda: 3) == 3
+
+
+def test_how_far_a_stage_has_come_is_told(monkeypatch):
+    monkeypatch.setattr("freeness.torch.pace._OFTEN", 0.01)
+    told = []
+    stages = Stages(stages_of(()), 60.0, told.append)
+    stages.follow({"curvature": Stage("curvature", "exact", 0.0, 1.0, 0.0, effort=4)}, 1.0)
+
+    def work() -> None:
+        for _ in range(4):
+            time.sleep(0.03)
+            beat()
+
+    stages.run("curvature", work, note="forecast")
+    assert told[0] == Progress("curvature", 0, 8, note="forecast")
+    shares = [at.share for at in told[1:]]
+    assert shares == sorted(shares) and 0 < shares[0] <= shares[-1] <= 1 and len(shares) >= 1
+
+
+def test_a_loop_that_never_beats_is_cut_off_and_what_follows_is_not():
+    start = time.monotonic()
+    with pytest.raises(TimeUp), cut_off(start + 0.1):
+        while True:
+            pass
+    assert time.monotonic() - start < 5
+    with cut_off(time.monotonic() + 0.05):
+        pass
+    time.sleep(0.1)  # nothing comes late
+
+
+def test_beats_after_the_deadline_end_a_loop():
+    with paced(Pace(10.0, time.monotonic() - 1)):
+        assert is_over()
+        with pytest.raises(TimeUp):
+            beat()
+    assert not is_over()
