@@ -46,7 +46,7 @@ def phase_page() -> None:
         name, at = str(form.values["activation"]), (float(form.values["sigma_w"]), float(form.values["sigma_b"]))
         if drawn.get("activation") != name:
             portrait = await asyncio.to_thread(_portrait, name)
-            figure.show(phase_picture(portrait.diagram, portrait.edge, at))
+            figure.show(phase_picture(portrait.diagram, portrait.edge, at, named="this network (drag it)"))
             drawn["activation"] = name
         else:
             figure.move(at)

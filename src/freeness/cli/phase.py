@@ -47,11 +47,12 @@ def phase_command(
         np.linspace(*_range(sigma_w, "--sigma-w"), points),
         np.linspace(*_range(sigma_b, "--sigma-b"), points),
     )
-    record = phase_portrait(function, *grid, None if at is None else _pair(at, "--at"))
+    place = None if at is None else _pair(at, "--at")
+    record = phase_portrait(function, *grid, place)
     outputs = Outputs(json)
     outputs.add("Table", csv, lambda: phase_csv(record.diagram))
     title = f"{activation}: blue ordered, red chaotic"
-    outputs.picture(out, lambda: phase_picture(record.diagram, record.edge, title=title))
+    outputs.picture(out, lambda: phase_picture(record.diagram, record.edge, place, title=title))
     outputs.give({"schema_version": SCHEMA_VERSION} | document_of(record) | {"activation": activation}, record)
 
 

@@ -19,6 +19,7 @@ def phase_picture(
     at: tuple[float, float] | None = None,
     *,
     title: str = "",
+    named: str = "this network",
 ) -> Picture:
     """ln χ₁, the growth of squared gradients a layer, and the critical curve where it is 0.
 
@@ -27,6 +28,7 @@ def phase_picture(
         edge: points of the critical curve; its unstable part, to which no signal settles, is dashed.
         at: σ_w and σ_b of one network, the last drawing.
         title: above the picture.
+        named: that network, in the legend.
 
     Example:
         >>> from freeness.meanfield import phase_diagram
@@ -51,7 +53,7 @@ def phase_picture(
     if np.isnan(growth).any():
         drawn.append(Swatch(style.PALE, "signal diverges (from q = 1)"))
     if at is not None:
-        drawn.append(Series(np.array([at[0]]), np.array([at[1]]), _POINT, "this network (drag it)", "network"))
+        drawn.append(Series(np.array([at[0]]), np.array([at[1]]), _POINT, named, "network"))
     return Picture(
         tuple(drawn),
         Axis("σ_w", float(diagram.sigma_w.min()), float(diagram.sigma_w.max())),
