@@ -50,6 +50,12 @@ def test_torch_computes_what_the_loss_says(name):
     ("given", "optimizer"),
     [
         (partial(torch.optim.SGD, lr=0.1), SGD()),
+        (
+            lambda p: torch.optim.AdamW(
+                [{"params": p, "weight_decay": 0.1}, {"params": [nn.Parameter(torch.ones(1))]}]
+            ),
+            Adam(weight_decay=0.1, decoupled=True),
+        ),
         (partial(torch.optim.SGD, lr=0.1, momentum=0.8, weight_decay=0.1), SGD(0.8, weight_decay=0.1)),
         (partial(torch.optim.SGD, lr=0.1, momentum=0.8, nesterov=True), SGD(0.8, nesterov=True)),
         (torch.optim.Adam, Adam()),

@@ -81,7 +81,7 @@ def adapted(
         torch.Size([3, 3])
     """
     objective = given_loss(loss)
-    with untouched(model), torch.no_grad():
+    with untouched(model, copies=list(model.buffers())), torch.no_grad():
         some, wanted = data[0][:_LOOKED], data[1][:_LOOKED]
         returned = run(model, some)
         if isinstance(returned, Tensor):

@@ -49,6 +49,7 @@ from freeness.torch.freeness_tests import freeness_test
 from freeness.torch.given import GivenLoss, GivenOptimizer
 from freeness.torch.layer_theory import OutputLoss, with_theory
 from freeness.torch.load import uncompiled
+from freeness.torch.loss_note import loss_note
 from freeness.torch.losses import check_targets, loss_function
 from freeness.torch.mode_note import in_mode, listed
 from freeness.torch.model_loss import own_loss
@@ -63,6 +64,7 @@ from freeness.torch.stages import Lost, Stages, stages_of
 from freeness.torch.starts import MANY
 from freeness.torch.state import untouched
 from freeness.torch.tracing import Trace, trace
+from freeness.torch.trained import train_what_is_stepped, trained_note
 from freeness.torch.user_data import batch_of, label_argument
 from freeness.training import Curvature, Rate, measured_rate
 
@@ -123,13 +125,15 @@ def analyze(
     model, pair, options = _taken(model, data, options)
     stages = Stages(stages_of(options.parts), options.budget, progress)
     with untouched(model, training=options.training), _on_device(model, options.device), _within_range():
+        train_what_is_stepped(model, options.optimizer)
         inputs, targets = _checked(model, pair, options)
-        options, mode = in_mode(model, inputs, options)
+        options, notes = in_mode(model, inputs, options)
+        notes += trained_note(model) + loss_note(model, (inputs, targets), options.criterion, options.output)
         found = _found(model, inputs, targets, options, stages)
     stages.end()
     return replace(
         found,
-        verdict=replace(found.verdict, warnings=found.verdict.warnings + mode),
+        verdict=replace(found.verdict, warnings=found.verdict.warnings + notes),
         title=options.title or type(model).__name__,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         data=options.data or f"{len(inputs)} samples",

@@ -133,8 +133,9 @@ def given_optimizer(given: GivenOptimizer) -> Optimizer:
     """The optimiser that a name, an instance of torch's or what makes one stands for; its rate is not looked at.
 
     Args:
-        given: a name; an :class:`~freeness.training.Optimizer`; an instance of SGD, Adam or AdamW, with the same numbers in all
-            parameter groups; or a class or function that makes one of a list of parameters.
+        given: a name; an :class:`~freeness.training.Optimizer`; an instance of SGD, Adam or AdamW, with the same momentum in all
+            parameter groups, of whose weight decays the largest is taken; or a class or function that makes one of a list of
+            parameters.
 
     Raises:
         InputError: an optimiser whose stability is not known.
@@ -155,11 +156,11 @@ def given_optimizer(given: GivenOptimizer) -> Optimizer:
             f"{type(found).__name__}, whose stability is not covered; choose one, or search the rate by trial."
         )
     groups = [read(group) for group in found.param_groups]
-    if any(group != groups[0] for group in groups):
-        raise InputError(
-            "expected the same momentum and weight decay in all parameter groups, got several; give one group's optimizer."
-        )
-    return groups[0]
+    decays = [group["weight_decay"] for group in found.param_groups]
+    alike = [group.having(None, max(decays)) for group in groups]
+    if any(group != alike[0] for group in alike):
+        raise InputError("expected the same momentum in all parameter groups, got several; give one group's optimizer.")
+    return alike[0]
 
 
 def _made(factory: Any) -> torch.optim.Optimizer:

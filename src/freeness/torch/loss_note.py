@@ -1,0 +1,97 @@
+"""What is to be said of a loss: which Gauss–Newton matrix is meant, and whether the loss is convex in the outputs."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.linalg import eigh_tridiagonal
+from torch import Tensor, nn
+
+from freeness.torch.adapted import adapted
+from freeness.torch.class_losses import ClassLoss
+from freeness.torch.divergence_loss import DivergenceLoss
+from freeness.torch.given import GivenLoss
+from freeness.torch.loss_rules import criterion, curvature_root
+from freeness.torch.outputs import OutputKey, run
+from freeness.torch.state import untouched
+from freeness.training import Loss, Objective
+
+_STEPS = 24
+_LOOKED = 8  # samples
+_ROUNDING = {torch.float64: 1e-9, torch.float32: 1e-4}  # of the largest curvature
+
+
+def loss_note(
+    model: nn.Module, data: tuple[Tensor, Tensor], loss: GivenLoss, output: OutputKey = None
+) -> tuple[str, ...]:
+    """Sentences for a report: nothing of losses that are convex in the outputs that the model returns.
+
+    Args:
+        model: any module, in eval mode or not.
+        data: inputs and targets.
+        loss: as :func:`~freeness.torch.given_loss` takes it.
+        output: which output.
+
+    Example:
+        >>> x = torch.ones(3, 2)
+        >>> loss_note(nn.Linear(2, 1), (x, x[:, :1]), "mse")
+        ()
+        >>> (told,) = loss_note(nn.Linear(2, 1), (x, x[:, :1]), lambda f, y: -f.square().mean())
+        >>> told[:45]
+        'The loss is not convex in the outputs here: i'
+    """
+    inputs, targets = (part[:_LOOKED] for part in data)
+    one, objective = adapted(model, data, loss, output)
+    told = (f"Of the Gauss–Newton matrix: {objective.meant}.",) if objective.meant else ()
+    if isinstance(objective, Loss | ClassLoss | DivergenceLoss):
+        return told
+    with untouched(one, copies=list(one.buffers())), torch.no_grad():
+        outputs = run(one, inputs)
+        if curvature_root(objective, outputs, targets) is not None:
+            return told
+        low, high = curvature_range(objective, outputs, targets)
+    if low >= -_ROUNDING.get(outputs.dtype, 1e-2) * max(abs(low), abs(high)):
+        return told
+    return (
+        *told,
+        f"The loss is not convex in the outputs here: its second derivatives at the first {len(inputs)} samples range from "
+        f"{low:.3g} to {high:.3g}. λ is the largest eigenvalue of JᵀHJ with that H; the rate goes by it.",
+    )
+
+
+def curvature_range(loss: Objective, outputs: Tensor, targets: Tensor) -> tuple[float, float]:
+    """The least and the largest Ritz value of B·∂²L/∂f² after a few products, which lie between its eigenvalues' ends.
+
+    Args:
+        loss: any.
+        outputs: of B samples.
+        targets: that fit.
+
+    Source: Parlett, The Symmetric Eigenvalue Problem, 1998, §13 (Lanczos with three vectors).
+
+    Example:
+        >>> from freeness.torch import given_loss
+        >>> loss = given_loss(lambda f, y: (f[:, 0].square() - 3 * f[:, 1].square()).mean())
+        >>> [round(end, 3) for end in curvature_range(loss, torch.ones(2, 2), torch.ones(2))]
+        [-6.0, 2.0]
+    """
+    with torch.enable_grad():
+        point = outputs.detach().clone().requires_grad_()
+        (slope,) = torch.autograd.grad(criterion(loss)(point, targets) * len(point), point, create_graph=True)
+    if not slope.requires_grad:
+        return 0.0, 0.0
+    drawn = torch.randn(outputs.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    vector, before, off = drawn.to(outputs), torch.zeros_like(outputs), 0.0
+    vector = vector / vector.norm()
+    diagonal, beside = [], []
+    for _ in range(min(_STEPS, outputs.numel())):
+        (image,) = torch.autograd.grad(slope, point, vector, retain_graph=True, materialize_grads=True)
+        diagonal.append(float((vector * image).sum()))
+        left = image - diagonal[-1] * vector - off * before
+        off = float(left.norm())
+        beside.append(off)
+        if off <= torch.finfo(outputs.dtype).eps * float(image.norm()):
+            break
+        before, vector = vector, left / off
+    values = eigh_tridiagonal(np.array(diagonal), np.array(beside[:-1]), eigvals_only=True)
+    return float(values[0]), float(values[-1])
