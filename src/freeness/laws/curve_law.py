@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+from copy import copy
 from functools import cached_property, partial
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +18,7 @@ from freeness.laws.banded_law import BandedLaw
 from freeness.laws.cauchy_law import nonzero_hull_of
 from freeness.laws.curve import CurvePoint, SpectralCurve, Transform, directions, settled
 from freeness.laws.law import Atom, Boundary, Law, real_points
+from freeness.laws.neighbours import Neighbours, taken
 from freeness.laws.outside import walk_end
 from freeness.numerics import ROUNDING, Solution, confirmed, follow
 
@@ -45,6 +47,7 @@ class CurveLaw(BandedLaw):
     ) -> None:
         self._curve, self._variance, self._atoms = curve, variance, atoms
         self._lower_bound, self._symmetric = lower_bound, symmetric
+        self._neighbours: Neighbours | None = None
 
     @property
     def curve(self) -> SpectralCurve:
@@ -168,6 +171,11 @@ class CurveLaw(BandedLaw):
         """This law itself."""
         return self
 
+    def remembering(self) -> Self:
+        law = copy(self)
+        law._neighbours = Neighbours(lambda x: self._continued(x.astype(complex)), self._near)
+        return law
+
     def cauchy(self, z: ArrayLike) -> np.ndarray:
         points = np.asarray(z).astype(complex)
         flat = points.ravel()
@@ -194,10 +202,9 @@ class CurveLaw(BandedLaw):
         return self._curve.light()
 
     def _solve(self, target: np.ndarray) -> Solution:
-        """The points over ``target``; of many on the real axis, most from the solutions at their neighbours.
-
-        A solution found so is kept only where all subordination functions lie inside the upper half-plane: there is one such.
-        """
+        """The points over ``target``; of many on the real axis, most from the solutions at their neighbours."""
+        if self._neighbours is not None and not np.imag(target).any():
+            return self._neighbours.solve(np.real(target))
         if target.size < _MANY or self._curve.size < _COSTLY or np.imag(target).any():
             return self._continued(target)
         order = np.argsort(np.real(target))
@@ -216,15 +223,22 @@ class CurveLaw(BandedLaw):
         gap = np.real(target[far] - target[near])
         share = np.real(target[goal] - target[near]) / np.where(gap > 0, gap, 1.0)
         start = solution.parameters[:, near] * (1 - share) + solution.parameters[:, far] * share
-        aim, _, magnitude = self._scaled(target[goal])
-        found = confirmed(partial(newton_change, self._curve), start, aim, magnitude)
-        kept = np.flatnonzero(found.converged & _interior(found.parameters))
-        kept = kept[newton_change(self._curve, found.parameters[:, kept], aim[kept])[1] >= 0]
-        _put(solution, goal[kept], _part(found, kept))
+        found = self._near(start, target[goal])
+        kept = np.flatnonzero(found.converged)
+        _put(solution, goal[kept], taken(found, kept))
         rest = np.setdiff1d(rest, goal[kept])
         if rest.size:
             _put(solution, rest, self._continued(target[rest]))
         return solution
+
+    def _near(self, start: np.ndarray, x: np.ndarray) -> Solution:
+        """Solutions near approximate ones, kept where all subordination functions lie inside the upper half-plane: there is one."""
+        aim, _, magnitude = self._scaled(x.astype(complex))
+        found = confirmed(partial(newton_change, self._curve), start, aim, magnitude)
+        found.converged[~_interior(found.parameters)] = False
+        kept = np.flatnonzero(found.converged)
+        found.converged[kept] = newton_change(self._curve, found.parameters[:, kept], aim[kept])[1] >= 0
+        return found
 
     def _scaled(self, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The target, the height from which it is continued, and the magnitude of its rounding."""
@@ -266,13 +280,6 @@ def _put(solution: Solution, where: np.ndarray, part: Solution) -> None:
     """Writes the solutions of some points into those of all."""
     solution.parameters[:, where], solution.height[where] = part.parameters, part.height
     solution.noise[where], solution.converged[where] = part.noise, part.converged
-
-
-def _part(solution: Solution, where: np.ndarray) -> Solution:
-    """The solutions of some points."""
-    return Solution(
-        solution.parameters[:, where], solution.height[where], solution.noise[where], solution.converged[where]
-    )
 
 
 def solver_of(law: Law) -> CurveLaw:

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -67,6 +69,11 @@ class ImageLaw(TransformLaw):
     @abstractmethod
     def gained(self, z: np.ndarray) -> np.ndarray | complex:
         """What the potential at z has beside those of X at the points."""
+
+    def remembering(self) -> Self:
+        law = copy(self)
+        object.__setattr__(law, "law", self.law.remembering())
+        return law
 
     # --- support --------------------------------------------------------------------------------------------------
 

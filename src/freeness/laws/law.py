@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import elementwise
 
 from freeness.errors import ConvergenceError, InputError
 from freeness.laws.cumulants import free_cumulants, moments_on_circle, transform_on_axis
 from freeness.laws.curve import SpectralCurve
+from freeness.laws.quantiles import inverted
 from freeness.laws.support import Edge, edges_of
 
-_DEEP = 700.0  # e^-700 is the smallest double
 _NUDGE = 1e-6  # distance from an atom, relative to the support, at which its two sides are read
 _BLIND = 1e-9  # closer to an atom than this the potential has lost its digits
 
@@ -176,36 +175,20 @@ class Law(ABC):
         levels = np.asarray(p, dtype=float)
         if not np.all((levels >= 0) & (levels <= 1)):
             raise InputError(f"expected probabilities in [0, 1], got {levels}; pass fractions, not percentages.")
-        found = np.full(levels.shape, self.hull[0])
-        settled = levels <= 0
-        for atom in self.atoms:
-            upper = float(self.cdf(atom.position))
+        low, high = self.hull
+        found = np.where(levels < 1, low, high)
+        settled = (levels <= 0) | (levels >= 1)
+        uppers = self.cdf([atom.position for atom in self.atoms]).tolist()
+        for atom, upper in zip(self.atoms, uppers, strict=True):
             here = ~settled & (levels <= upper + 1e-14) & (levels > upper - atom.mass)
             found[here], settled = atom.position, settled | here
         if not settled.all():
-            found[~settled] = self._quantile_of_continuous_part(levels[~settled])
+            found[~settled] = inverted(self, levels[~settled])
         return found
 
-    def _quantile_of_continuous_part(self, levels: np.ndarray) -> np.ndarray:
-        low, high = self.hull
-        tolerances = {"xatol": 0.0, "xrtol": 4e-16, "fatol": 1e-15}
-
-        def excess(x: np.ndarray, level: np.ndarray) -> np.ndarray:
-            return np.where(x >= high, 1.0, np.where(x <= low, 0.0, self.cdf(x))) - level
-
-        if low != 0 or any(atom.position == 0 for atom in self.atoms):
-            ends = np.full(levels.shape, low), np.full(levels.shape, high)
-            return np.asarray(elementwise.find_root(excess, ends, args=(levels,), tolerances=tolerances).x)
-
-        def at(s: np.ndarray) -> np.ndarray:
-            """Much of the mass may lie at a hard edge at 0, where every factor counts."""
-            return np.where(s >= _DEEP, 0.0, high * np.exp(-s))
-
-        ends = np.zeros(levels.shape), np.full(levels.shape, _DEEP)
-        found = elementwise.find_root(
-            lambda s, level: excess(at(s), level), ends, args=(levels,), tolerances=tolerances
-        )
-        return at(np.asarray(found.x))
+    def remembering(self) -> Self:
+        """The same law for questions about points that come closer and closer: it may start from solutions found before."""
+        return self
 
     def moment(self, order: int) -> float:
         """∫ x^order dμ, by the trapezoid rule on a circle around the support; relative error about 1e-15·1.1^order."""

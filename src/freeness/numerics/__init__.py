@@ -18,3 +18,4 @@ from freeness.numerics.quadrature import gaussian_nodes as gaussian_nodes
 from freeness.numerics.rounding import LAST_DIGIT as LAST_DIGIT
 from freeness.numerics.rounding import NEGLIGIBLE as NEGLIGIBLE
 from freeness.numerics.rounding import ROUNDING as ROUNDING
+from freeness.numerics.rows import row_products as row_products

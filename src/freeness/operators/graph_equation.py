@@ -29,7 +29,7 @@ from typing import Literal
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.numerics import lower_log, upper_log
+from freeness.numerics import lower_log, row_products, upper_log
 from freeness.operators.field_equation import FieldEquation, Responses
 from freeness.operators.measured_weights import Tie
 
@@ -315,7 +315,7 @@ class _Pencil:
             if ports:
                 entry = self._entry(row)
                 for port, weight in ports:
-                    values[port] += entry @ weight
+                    values[port] += row_products(entry, weight.astype(complex))
 
     def _entry(self, row: int) -> np.ndarray:
         return (self.before if row % 2 else self.behind)[row // 2] * self.between[row // 2]
@@ -324,13 +324,13 @@ class _Pencil:
         """Add Σ_i weight_i·(entry of the inverse)²·weight_i for each pair of ports."""
         places = [(row, port, weight) for row, ports in enumerate(self.rows) for port, weight in ports]
         rows, ports = np.array([place[0] for place in places]), np.array([place[1] for place in places])
-        weights = np.stack([place[2] for place in places]).astype(complex)[:, :, None]
+        weights = np.stack([place[2] for place in places]).astype(complex)[:, None]
         steps = self.alone[1:] ** 2 * self.links[:, None]  # from the source entry of a node to that of the next
         sides = self.behind[1:] ** 2  # from there to the target entry of the next, the step included
         for place, (row, port, weight) in enumerate(places):
             node, later = row // 2, np.arange(place, len(places))  # rows go up, and each pair of one row comes once
             entries = self._entries_from(row, weight, steps[node:], sides[node:])
-            found = (entries[rows[later] - 2 * node] @ weights[later])[:, :, 0]
+            found = row_products(entries[rows[later] - 2 * node], weights[later])
             squares[port, ports[later]] += found
             behind = ports[later] != port
             squares[ports[later[behind]], port] += found[behind]
@@ -365,7 +365,9 @@ class _Pencil:
                 entries[2 * later] = entries[2 * later + 1] * self.behind[later]
             for second, other in enumerate(rows):
                 if other >= row:
-                    found[:, first, second] = found[:, second, first] = entries[other] @ directions[second].vector
+                    found[:, first, second] = found[:, second, first] = row_products(
+                        entries[other], directions[second].vector.astype(complex)
+                    )
         return found
 
     def logarithm(self) -> np.ndarray:

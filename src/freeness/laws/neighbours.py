@@ -1,0 +1,112 @@
+"""Solutions over real points, remembered, so that points between them start there instead of far above the axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from freeness.numerics import Solution
+
+_TURN, _GROWTH = 0.5, 5.0  # most that the logarithm of an unknown changes between neighbours between which others start
+_FAR = 3.0  # quotient of neighbours from which unknowns are taken as powers of x
+_SMALL = 1e-3  # in units of its like: a smaller unknown may pass 0
+_APART = 1e-6  # relative distance of points that tell how unknowns change
+_CLOSE = 0.1  # relative distance that is near in any case
+_BEYOND = 8.0  # of the distance between the last two: so far do others start beyond them
+
+
+class Neighbours:
+    """What solves over real points that come closer and closer to those asked for before.
+
+    Within a band the unknowns are analytic over x, so Newton that contracts from between two near solutions stays on their
+    branch; all other points are followed from far away.
+
+    Args:
+        followed: x (m,) ↦ solutions from far above the axis.
+        confirmed: (start (k, m), x (m,)) ↦ solutions near approximate ones, not converged where none is certain.
+        size_of: (k, m) ↦ (k, m), what a change of each unknown is compared with.
+    """
+
+    def __init__(
+        self,
+        followed: Callable[[np.ndarray], Solution],
+        confirmed: Callable[[np.ndarray, np.ndarray], Solution],
+        size_of: Callable[[np.ndarray], np.ndarray] = np.abs,
+    ) -> None:
+        self._followed, self._confirmed, self._size_of = followed, confirmed, size_of
+        self._x = np.empty(0)
+        self._known: Solution | None = None
+
+    def solve(self, x: np.ndarray) -> Solution:
+        """The unknowns over x (m,), solved where they are not known."""
+        points, place = np.unique(x, return_inverse=True)
+        fresh = points[~np.isin(points, self._x)]
+        if fresh.size:
+            self._add(fresh, self._solved(fresh))
+        assert self._known is not None
+        return taken(self._known, np.searchsorted(self._x, points)[place])
+
+    def _solved(self, x: np.ndarray) -> Solution:
+        if self._known is None:
+            return self._followed(x)
+        start, close = self._between(x)
+        near = np.flatnonzero(close)
+        trial = self._confirmed(start[:, near], x[near])
+        kept = np.flatnonzero(trial.converged)
+        rest = np.setdiff1d(np.arange(x.size), near[kept])
+        if rest.size == 0:
+            return trial
+        return _merged(near[kept], taken(trial, kept), rest, self._followed(x[rest]))
+
+    def _between(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Unknowns between the known neighbours, or beyond the last two, as powers of x; and where these are alike."""
+        assert self._known is not None
+        apart = np.flatnonzero(np.diff(self._x, prepend=-np.inf) > _APART * np.abs(self._x))
+        if apart.size < 2:
+            return np.empty((len(self._known.parameters), x.size), complex), np.zeros(x.shape, bool)
+        place = np.clip(np.searchsorted(self._x[apart], x), 1, apart.size - 1)
+        before, after = apart[place - 1], apart[place]
+        low, high = self._x[before], self._x[after]
+        left, right = self._known.parameters[:, before], self._known.parameters[:, after]
+        with np.errstate(all="ignore"):
+            far = (low > 0) & (high > _FAR * low)
+            share = np.where(far, np.log(x / low) / np.log(high / low), (x - low) / (high - low))
+            close = (np.abs(share) <= _BEYOND) | (np.abs(x - low) <= _CLOSE * np.abs(x))
+            size = np.maximum(self._size_of(left), self._size_of(right))
+            turn = np.where(np.abs(left) + np.abs(right) > _SMALL * size, np.log(right / left), 0.0)
+            alike = (np.abs(turn.imag) < _TURN).all(axis=0) & (np.abs(turn.real) < _GROWTH).all(axis=0)
+            share = np.clip(share, -_BEYOND, _BEYOND)
+            start = np.where(turn == 0, left + share * (right - left), left * np.exp(share * turn))
+        sound = self._known.converged & (self._known.height == 0)
+        return start, close & alike & np.isfinite(start).all(axis=0) & sound[before] & sound[after]
+
+    def _add(self, x: np.ndarray, found: Solution) -> None:
+        if self._known is None:
+            self._x, self._known = x, found
+            return
+        order = np.argsort(np.concatenate([self._x, x]), kind="stable")
+        self._x = np.concatenate([self._x, x])[order]
+        self._known = taken(_joined(self._known, found), order)
+
+
+def taken(solution: Solution, where: np.ndarray) -> Solution:
+    """The solutions of some points."""
+    return Solution(
+        solution.parameters[:, where], solution.height[where], solution.noise[where], solution.converged[where]
+    )
+
+
+def _joined(first: Solution, second: Solution) -> Solution:
+    """The solutions of all points, those of the second behind those of the first."""
+    return Solution(
+        np.concatenate([first.parameters, second.parameters], axis=1),
+        np.concatenate([first.height, second.height]),
+        np.concatenate([first.noise, second.noise]),
+        np.concatenate([first.converged, second.converged]),
+    )
+
+
+def _merged(here: np.ndarray, first: Solution, there: np.ndarray, second: Solution) -> Solution:
+    """The solutions of all points in order, from those at the places ``here`` and ``there``."""
+    return taken(_joined(first, second), np.argsort(np.concatenate([here, there])))

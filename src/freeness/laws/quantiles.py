@@ -1,0 +1,195 @@
+"""Quantiles: a distribution function inverted at many levels at once, by cubics through values and densities.
+
+Between two neighbouring stops a < b (atoms, ends of the hull) with F from F(a) to F(b-), the coordinates
+ξ = log((x - a)/(b - x)) and y = log((F - F(a))/(F(b-) - F)) make a straight line of a power law at either stop, over
+however many decades it holds. There ξ is interpolated over y; every point that was asked for serves every level.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from freeness.errors import ConvergenceError
+
+if TYPE_CHECKING:
+    from freeness.laws.law import Law
+
+_FIRST = 33  # points over all stretches between stops in which levels are bracketed first
+_DECADES = np.geomspace(1e-2, 1e-12, 6)  # of the hull, where it starts at 0: much of the mass may lie there
+_FEWEST = 7  # in each of them
+_ROUNDS = 120
+_EXACT = 1e-15  # a distribution function so near to a level has it
+_ROUNDING = 1e-10  # a distance from a level that no longer halves is rounding from there on
+_CLOSED = 4e-16  # relative width of a bracket in which nothing is left to find
+_SLOW = 0.25  # a distance that falls by less calls for a section
+_SECTION = 0.4  # of a bracket: not its middle, which may not converge
+_DARK = 30.0  # by which ξ moves where nothing is known beyond
+_LOST = 8  # points of one level, one after the other, that did not converge
+
+
+@dataclass(frozen=True, eq=False)
+class _Stretch:
+    """Of each level: the stops around it, and the distribution function behind the one and before the other."""
+
+    low: np.ndarray
+    high: np.ndarray
+    below: np.ndarray
+    above: np.ndarray
+
+    def place(self, x: np.ndarray) -> np.ndarray:
+        """ξ of x."""
+        return np.log((x - self.low) / (self.high - x))
+
+    def point(self, place: np.ndarray) -> np.ndarray:
+        """x at ξ, with all its digits near both stops, and between them."""
+        share = 1 / (1 + np.exp(np.abs(place)))
+        width = self.high - self.low
+        x = np.where(place < 0, self.low + width * share, self.high - width * share)
+        return np.clip(x, np.nextafter(self.low, np.inf), np.nextafter(self.high, -np.inf))
+
+    def level(self, value: np.ndarray) -> np.ndarray:
+        """The coordinate y of F."""
+        return np.log((value - self.below) / (self.above - value))
+
+    def slope(self, x: np.ndarray, value: np.ndarray, density: np.ndarray) -> np.ndarray:
+        """dξ/dy."""
+        by_x = (self.high - self.low) / ((x - self.low) * (self.high - x))
+        return by_x * (value - self.below) * (self.above - value) / (density * (self.above - self.below))
+
+
+class _Table:
+    """Points with distribution function and density, ascending."""
+
+    def __init__(self, law: Law) -> None:
+        self.law = law
+        self.x, self.value, self.density = np.empty(0), np.empty(0), np.empty(0)
+
+    def ask(self, x: np.ndarray) -> np.ndarray:
+        """The distribution function at x, NaN where it did not converge; what did is remembered."""
+        points, place = np.unique(x, return_inverse=True)
+        value, density = self.law.cdf(points, throw=False), self.law.density(points, throw=False)
+        known = np.isfinite(value)
+        all_x = np.concatenate([self.x, points[known]])
+        order = np.argsort(all_x, kind="stable")
+        self.x = all_x[order]
+        self.value = np.concatenate([self.value, value[known]])[order]
+        self.density = np.concatenate([self.density, density[known]])[order]
+        return value[place]
+
+    def brackets(self, levels: np.ndarray, stretch: _Stretch) -> tuple[np.ndarray, np.ndarray]:
+        """Places in the table of the last point below each level and the first that is not, -1 where a stop comes first."""
+        after = np.searchsorted(np.maximum.accumulate(self.value), levels)
+        before = after - 1
+        after = np.where(after < self.x.size, after, -1)
+        before = np.where((before >= 0) & (self.x[before] > stretch.low), before, -1)
+        return before, np.where((after >= 0) & (self.x[after] < stretch.high), after, -1)
+
+
+def inverted(law: Law, levels: np.ndarray) -> np.ndarray:
+    """The points x with F(x) = level, for levels (m,) that no atom has.
+
+    Args:
+        law: with a bounded support.
+        levels: inside (0, 1).
+
+    Raises:
+        ConvergenceError: the distribution function is not known around one of them.
+    """
+    wanted, place = np.unique(levels, return_inverse=True)
+    stretch = _stretches(law, wanted)
+    table = _Table(law.remembering())
+    with np.errstate(all="ignore"):
+        return _searched(table, wanted, stretch)[place]
+
+
+def _stretches(law: Law, levels: np.ndarray) -> _Stretch:
+    atoms = dict(law.atoms)
+    stops = np.unique([*law.hull, *atoms])
+    mass = np.array([atoms.get(float(x), 0.0) for x in stops])
+    value = np.concatenate([[mass[0]], law.cdf(stops[1:-1]), [1.0]])
+    at = np.clip(np.searchsorted(value, levels) - 1, 0, stops.size - 2)
+    return _Stretch(stops[at], stops[at + 1], value[at], value[at + 1] - mass[at + 1])
+
+
+def _searched(table: _Table, levels: np.ndarray, stretch: _Stretch) -> np.ndarray:
+    table.ask(_first(stretch))
+    found, distance = np.full(levels.shape, np.nan), np.full(levels.shape, np.inf)
+    slow, lost = np.zeros(levels.shape, bool), np.zeros(levels.shape, int)
+    running = np.arange(levels.size)
+    for _ in range(_ROUNDS):
+        own = _part(stretch, running)
+        section = slow[running] | (lost[running] > 0)
+        x, width = _next(table, levels[running], own, section)
+        gap = np.abs(table.ask(x) - levels[running])
+        known, before = np.isfinite(gap), distance[running]
+        lost[running] = np.where(known, 0, lost[running] + 1)
+        better = known & (gap < before)
+        found[running[better]], distance[running[better]] = x[better], gap[better]
+        slow[running] = ~section & ~(gap <= _SLOW * before)
+        settled = (gap <= _EXACT) | (width <= _CLOSED * np.abs(x))
+        settled |= known & (before <= _ROUNDING) & (gap >= before / 2)
+        if (lost > _LOST).any():
+            level = levels[np.argmax(lost > _LOST)]
+            raise ConvergenceError(
+                f"expected the distribution function around the level {level:.6g}, it did not converge near {x[~known][0]:.6g}; "
+                "ask for levels beside it."
+            )
+        running = running[~settled]
+        if running.size == 0:
+            break
+    return found
+
+
+def _part(stretch: _Stretch, where: np.ndarray) -> _Stretch:
+    return _Stretch(stretch.low[where], stretch.high[where], stretch.below[where], stretch.above[where])
+
+
+def _first(stretch: _Stretch) -> np.ndarray:
+    """Points in every stretch, crowded at its stops."""
+    pairs = np.unique(np.stack([stretch.low, stretch.high], axis=1), axis=0)
+    count = max(_FEWEST, _FIRST // len(pairs))
+    share = np.sin(np.pi * (np.arange(count) + 0.5) / (2 * count)) ** 2
+    found = (pairs[:, :1] + (pairs[:, 1:] - pairs[:, :1]) * share).ravel()
+    return np.concatenate([found, found.max() * _DECADES]) if pairs[0, 0] == 0 else found
+
+
+def _next(table: _Table, levels: np.ndarray, stretch: _Stretch, section: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where each level is looked for next, and the width of its bracket; by a section of it where that is asked for."""
+    before, after = table.brackets(levels, stretch)
+    left, right = (np.where(at >= 0, table.x[at], end) for at, end in ((before, stretch.low), (after, stretch.high)))
+    start, end = stretch.place(left), stretch.place(right)
+    y = stretch.level(levels)
+    ya, yb = (np.where(at >= 0, stretch.level(table.value[at]), np.nan) for at in (before, after))
+    da, db = (
+        np.where(at >= 0, stretch.slope(x, table.value[at], table.density[at]), np.nan)
+        for at, x in ((before, left), (after, right))
+    )
+    place = _cubic(y, (ya, yb), (start, end), (da, db))
+    one, other = start + da * (y - ya), end - db * (yb - y)
+    nearer = np.where(np.abs(y - ya) <= np.abs(yb - y), one, other)
+    for guess in (nearer, one, other, start + (end - start) * (y - ya) / (yb - ya)):
+        place = np.where((place > start) & (place < end), place, guess)
+    cut = _cut(start, end)
+    place = np.where((place > start) & (place < end) & ~(section & np.isfinite(cut)), place, cut)
+    return stretch.point(place), right - left
+
+
+def _cut(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """A point of each bracket that tells something whatever lies in it; towards a stop in ever longer steps."""
+    start, end = np.where(np.isinf(start), end - _DARK, start), np.where(np.isinf(end), start + _DARK, end)
+    return np.where(np.isfinite(start + end), start + _SECTION * (end - start), 0.0)
+
+
+_Ends = tuple[np.ndarray, np.ndarray]
+
+
+def _cubic(y: np.ndarray, levels: _Ends, values: _Ends, slopes: _Ends) -> np.ndarray:
+    """The cubic with two values and slopes, NaN where one is missing or it is not monotone by the size of its slopes."""
+    step = levels[1] - levels[0]
+    t, mean = (y - levels[0]) / step, (values[1] - values[0]) / step
+    first, last = slopes[0] - mean, slopes[1] - mean
+    found = values[0] + step * t * (mean + (1 - t) * (first * (1 - t) - last * t))
+    return np.where(np.maximum(slopes[0], slopes[1]) <= 3 * mean, found, np.nan)

@@ -1,0 +1,89 @@
+"""Distribution functions inverted at many levels: every level is met, and points start from those known before."""
+
+import numpy as np
+import pytest
+
+from freeness import (
+    Atoms,
+    FussCatalan,
+    MarchenkoPastur,
+    Mixture,
+    PointMass,
+    Semicircle,
+    Uniform,
+    free_product,
+    free_sum,
+    free_variables,
+)
+from freeness.laws import Neighbours
+from freeness.numerics import Solution
+
+LEVELS = (np.arange(60) + 0.5) / 60
+LAWS = {
+    "gap": free_sum(Semicircle(0.01), Atoms([-1.0, 2.0], [0.3, 0.7])),
+    "cusp": free_sum(Semicircle(1.0), Atoms([-1.0, 1.0])),
+    "hard edge": free_product(*[MarchenkoPastur(1.0)] * 4),
+    "atom at 0": free_product(MarchenkoPastur(2.0), MarchenkoPastur(0.5)),
+    "atom in a band": Mixture([Uniform(0.0, 1.0), PointMass(0.4)], [0.9, 0.1]),
+}
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_every_level_is_met_to_rounding_or_lies_in_an_atom(name):
+    law = LAWS[name]
+    x = law.quantile(LEVELS)
+    value = law.cdf(x)
+    before = value - np.array([sum(mass for a, mass in law.atoms if a == v) for v in x])
+    missed = np.maximum(np.maximum(LEVELS - value, before - LEVELS), 0)
+    assert missed.max() < 1e-14
+    assert (np.diff(x) >= 0).all()
+
+
+def test_levels_come_in_any_shape_and_more_than_once():
+    law = LAWS["gap"]
+    p = np.array([[0.9, 0.1], [0.1, 0.5]])
+    assert np.array_equal(law.quantile(p), law.quantile(p.ravel()).reshape(2, 2))
+    assert law.quantile(p)[0, 1] == law.quantile(p)[1, 0]
+    assert law.quantile([0.0, 1.0]).tolist() == list(law.hull)
+
+
+def test_a_power_law_over_two_hundred_decades_is_a_straight_line():
+    """F ~ x^{1/51} at the hard edge of 50 factors."""
+    law, p = FussCatalan(50), np.array([1e-4, 0.01, 0.3])
+    same = free_product(FussCatalan(25), FussCatalan(25)).quantile(p)
+    assert same[0] < 1e-150
+    np.testing.assert_allclose(np.log(same), np.log(law.quantile(p)), rtol=1e-11)
+
+
+@pytest.mark.parametrize("operator", [False, True], ids=["curve", "pencil"])
+def test_what_is_remembered_is_what_is_followed(operator):
+    if operator:
+        x, y = free_variables(Semicircle(), MarchenkoPastur(0.5))
+        law = (x * y + y * x).law("operator")
+    else:
+        law = free_sum(free_product(MarchenkoPastur(0.5), Uniform(1.0, 2.0)), Semicircle(0.3))
+    low, high = law.hull
+    warm = law.remembering()
+    for count in (9, 20):
+        grid = low + (high - low) * (np.arange(count) + 0.41) / count
+        np.testing.assert_allclose(warm.density(grid), law.density(grid), rtol=0, atol=1e-12)
+
+
+def test_points_between_known_ones_start_there_and_lost_ones_from_far_away():
+    asked: list[np.ndarray] = []
+
+    def followed(x: np.ndarray) -> Solution:
+        asked.append(x)
+        return Solution(np.exp(1j * x)[None], np.zeros(x.size), np.zeros(x.size), np.ones(x.size, bool))
+
+    def confirmed(start: np.ndarray, x: np.ndarray) -> Solution:
+        near = np.abs(start[0] - np.exp(1j * x)) < 1e-3
+        return Solution(np.exp(1j * x)[None], np.zeros(x.size), np.zeros(x.size), near & (x != 1.05))
+
+    known = Neighbours(followed, confirmed)
+    known.solve(np.linspace(1.0, 2.0, 11))
+    found = known.solve(np.array([1.25, 1.05, 1.1, 1.25]))
+    np.testing.assert_allclose(found.parameters[0], np.exp(1j * np.array([1.25, 1.05, 1.1, 1.25])), rtol=1e-14)
+    assert [x.tolist() for x in asked[1:]] == [[1.05]]
+    known.solve(np.array([1.25, 1.05]))
+    assert len(asked) == 2  # both are known now
