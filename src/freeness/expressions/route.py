@@ -219,11 +219,11 @@ def _atoms(law: MatrixLaw, values: np.ndarray, parts: list[tuple[int, float]]) -
 
 
 def _extent(values: np.ndarray) -> tuple[float, float]:
-    """The ends of a matrix's spectrum without repeated eigenvalues."""
+    """The ends of a matrix's spectrum without repeated eigenvalues, to five digits: nothing hangs on the last ones."""
     apart = np.diff(values) > _REPEATED * np.abs(values).max()
     single = values[np.concatenate([[True], apart]) & np.concatenate([apart, [True]])]
     ends = single if single.size > 1 else values
-    return float(ends[0]), float(ends[-1])
+    return float(f"{ends[0]:.5g}"), float(f"{ends[-1]:.5g}")
 
 
 def _own_size(expression: Expression) -> int:

@@ -52,6 +52,7 @@ from freeness.laws.point_mass import PointMass, Projection
 from freeness.laws.polynomial_law import PolynomialLaw
 from freeness.laws.pushforward import GaussianPushforward
 from freeness.laws.resized import Resized as Resized
+from freeness.laws.sampled_cdf import sampled_cdf as sampled_cdf
 from freeness.laws.sampling import gaussian as gaussian
 from freeness.laws.sampling import haar_orthogonal as haar_orthogonal
 from freeness.laws.sampling import haar_unitary as haar_unitary

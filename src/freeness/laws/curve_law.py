@@ -18,7 +18,7 @@ from freeness.laws.banded_law import BandedLaw
 from freeness.laws.cauchy_law import nonzero_hull_of
 from freeness.laws.curve import CurvePoint, SpectralCurve, Transform, directions, settled
 from freeness.laws.law import Atom, Boundary, Law, real_points
-from freeness.laws.neighbours import Neighbours, taken
+from freeness.laws.neighbours import Neighbours
 from freeness.laws.outside import walk_end
 from freeness.numerics import ROUNDING, Solution, confirmed, follow
 
@@ -26,8 +26,6 @@ _HEIGHT = 30.0  # the continuation starts at this multiple of the support's radi
 _TIED = 2  # Newton steps of the inner unknowns alone before the potential is read
 _SHALLOW = 10  # stages of a curve, each of which rounds, that the tolerance of one point allows for
 _MANY = 200  # points from which on most start from their neighbours' solutions
-_COSTLY = 4  # unknowns from which that is cheaper than continuing all of them together
-_STRIDE = 8
 _INSIDE = 1e-7  # relative imaginary part from which a solution lies inside the upper half-plane beyond rounding
 
 
@@ -173,7 +171,7 @@ class CurveLaw(BandedLaw):
 
     def remembering(self) -> Self:
         law = copy(self)
-        law._neighbours = Neighbours(lambda x: self._continued(x.astype(complex)), self._near)
+        law._neighbours = self._solver()
         return law
 
     def cauchy(self, z: ArrayLike) -> np.ndarray:
@@ -205,34 +203,15 @@ class CurveLaw(BandedLaw):
         """The points over ``target``; of many on the real axis, most from the solutions at their neighbours."""
         if self._neighbours is not None and not np.imag(target).any():
             return self._neighbours.solve(np.real(target))
-        if target.size < _MANY or self._curve.size < _COSTLY or np.imag(target).any():
+        if np.imag(target).any() or target.size < _MANY:
             return self._continued(target)
-        order = np.argsort(np.real(target))
-        coarse, rest = order[::_STRIDE], np.delete(order, np.s_[::_STRIDE])
-        solution = Solution(
-            np.empty((self._curve.size, target.size), dtype=complex),
-            *(np.empty(target.shape), np.empty(target.shape)),
-            np.zeros(target.shape, dtype=bool),
-        )
-        _put(solution, coarse, self._continued(target[coarse]))
-        left = np.arange(target.size)[np.arange(target.size) % _STRIDE != 0] // _STRIDE
-        right = np.minimum(left + 1, coarse.size - 1)
-        inner = (solution.converged & (solution.height == 0) & _interior(solution.parameters))[coarse]
-        seeded = np.flatnonzero(inner[left] & inner[right])
-        near, far, goal = coarse[left[seeded]], coarse[right[seeded]], rest[seeded]
-        gap = np.real(target[far] - target[near])
-        share = np.real(target[goal] - target[near]) / np.where(gap > 0, gap, 1.0)
-        start = solution.parameters[:, near] * (1 - share) + solution.parameters[:, far] * share
-        found = self._near(start, target[goal])
-        kept = np.flatnonzero(found.converged)
-        _put(solution, goal[kept], taken(found, kept))
-        rest = np.setdiff1d(rest, goal[kept])
-        if rest.size:
-            _put(solution, rest, self._continued(target[rest]))
-        return solution
+        return self._solver().solve(np.real(target))
+
+    def _solver(self) -> Neighbours:
+        return Neighbours(lambda x: self._continued(x.astype(complex)), self._near, inner=_interior)
 
     def _near(self, start: np.ndarray, x: np.ndarray) -> Solution:
-        """Solutions near approximate ones, kept where all subordination functions lie inside the upper half-plane: there is one."""
+        """Solutions near approximate ones, kept where all subordination functions lie inside the half-plane: there is one."""
         aim, _, magnitude = self._scaled(x.astype(complex))
         found = confirmed(partial(newton_change, self._curve), start, aim, magnitude)
         found.converged[~_interior(found.parameters)] = False

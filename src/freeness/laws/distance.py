@@ -37,7 +37,7 @@ def wasserstein(law: Law, other: Law | ArrayLike) -> float:
     """
     second = _as_law(other, law)
     x = _grid(law, second)
-    x, (left, right, below, above) = _known(law, second, x)
+    x, (left, right, below, above) = _known(law, second, x, many=True)
     start, end = (right - above)[:-1], (left - below)[1:]  # of F - H on each cell, linear in between
     same = start * end >= 0
     total = np.abs(start) + np.abs(end)
@@ -84,9 +84,9 @@ def _largest_gap(law: Law, other: Law, x: np.ndarray) -> tuple[float, int]:
     return float(gaps[best]), int(np.searchsorted(x, known[best]))
 
 
-def _known(law: Law, other: Law, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _known(law: Law, other: Law, x: np.ndarray, many: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """The points at which both converged, and there F(x-), F(x), H(x-), H(x)."""
-    sides = np.array([*_sides(law, x), *_sides(other, x)])
+    sides = np.array([*_sides(law, x, many), *_sides(other, x, many)])
     known = np.isfinite(sides).all(axis=0)
     if known.mean() < _KNOWN:
         raise ConvergenceError(
@@ -116,13 +116,13 @@ def _atom_positions(law: Law) -> np.ndarray:
     return law.positions if isinstance(law, AtomicLaw) else np.array([position for position, _ in law.atoms])
 
 
-def _sides(law: Law, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """F(x-) and F(x), NaN where they did not converge."""
+def _sides(law: Law, x: np.ndarray, many: bool) -> tuple[np.ndarray, np.ndarray]:
+    """F(x-) and F(x), NaN where they did not converge; to 1e-7 where ``many``."""
     if isinstance(law, AtomicLaw):
         steps = np.minimum(np.concatenate([[0.0], np.cumsum(law.masses)]), 1.0)
         left, right = (steps[np.searchsorted(law.positions, x, side=side)] for side in ("left", "right"))
         return left, right
-    right = law.cdf(x, throw=False)
+    right = law.cdf_on(x) if many else law.cdf(x, throw=False)
     left = right.copy()
     for position, mass in law.atoms:
         left[x == position] -= mass

@@ -147,6 +147,10 @@ class Law(ABC):
                 value[at] = self._cdf_at_atom(position, mass, _NUDGE * scale, throw)
         return np.clip(value, 0.0, 1.0).reshape(points.shape)
 
+    def cdf_on(self, x: np.ndarray) -> np.ndarray:
+        """The distribution function at many ascending points, NaN where it did not converge; to 1e-7 where points cost much."""
+        return self.cdf(x, throw=False)
+
     def _cdf_at_atom(self, position: float, mass: float, distance: float, throw: bool) -> float:
         if position == self.hull[0]:
             return mass

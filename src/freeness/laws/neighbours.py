@@ -8,7 +8,7 @@ import numpy as np
 
 from freeness.numerics import Solution
 
-_TURN, _GROWTH = 0.5, 5.0  # most that the logarithm of an unknown changes between neighbours between which others start
+_TURN, _GROWTH = 1.0, 5.0  # most that the logarithm of an unknown changes between neighbours between which others start
 _FAR = 3.0  # quotient of neighbours from which unknowns are taken as powers of x
 _SMALL = 1e-3  # in units of its like: a smaller unknown may pass 0
 _APART = 1e-6  # relative distance of points that tell how unknowns change
@@ -26,6 +26,8 @@ class Neighbours:
         followed: x (m,) ↦ solutions from far above the axis.
         confirmed: (start (k, m), x (m,)) ↦ solutions near approximate ones, not converged where none is certain.
         size_of: (k, m) ↦ (k, m), what a change of each unknown is compared with.
+        inner: (k, m) ↦ (m,), whether solutions lie inside a band, so that others may start there; all, when left out.
+        first: about how many of the first points are followed; fewer where a point costs more than the call.
     """
 
     def __init__(
@@ -33,8 +35,11 @@ class Neighbours:
         followed: Callable[[np.ndarray], Solution],
         confirmed: Callable[[np.ndarray, np.ndarray], Solution],
         size_of: Callable[[np.ndarray], np.ndarray] = np.abs,
+        inner: Callable[[np.ndarray], np.ndarray] | None = None,
+        first: int = 64,
     ) -> None:
-        self._followed, self._confirmed, self._size_of = followed, confirmed, size_of
+        self._followed, self._confirmed = followed, confirmed
+        self._size_of, self._inner, self._first = size_of, inner, first
         self._x = np.empty(0)
         self._known: Solution | None = None
 
@@ -42,22 +47,41 @@ class Neighbours:
         """The unknowns over x (m,), solved where they are not known."""
         points, place = np.unique(x, return_inverse=True)
         fresh = points[~np.isin(points, self._x)]
-        if fresh.size:
+        if self._known is None:
+            self._begin(fresh)
+        elif fresh.size:
             self._add(fresh, self._solved(fresh))
         assert self._known is not None
         return taken(self._known, np.searchsorted(self._x, points)[place])
 
+    def _begin(self, x: np.ndarray) -> None:
+        """The first points: some from far away, the others between these, ever closer."""
+        stride = 2 ** max(0, (x.size // self._first).bit_length() - 1)
+        places = np.unique(np.append(np.arange(0, x.size, stride), x.size - 1))
+        self._x, self._known = x[places], self._followed(x[places])
+        rest = np.delete(np.arange(x.size), places)
+        while rest.size:  # what is not found at once may be between nearer neighbours
+            stride //= 2
+            tried = rest[rest % max(stride, 1) == 0]
+            found, kept = self._near(x[tried])
+            self._add(x[tried[kept]], found)
+            rest = np.setdiff1d(rest, tried[kept])
+            if stride <= 1:
+                self._add(x[rest], self._followed(x[rest]))
+                break
+
     def _solved(self, x: np.ndarray) -> Solution:
-        if self._known is None:
-            return self._followed(x)
+        found, kept = self._near(x)
+        rest = np.delete(np.arange(x.size), kept)
+        return found if rest.size == 0 else _merged(kept, found, rest, self._followed(x[rest]))
+
+    def _near(self, x: np.ndarray) -> tuple[Solution, np.ndarray]:
+        """Solutions from between known ones, and of which of the points."""
         start, close = self._between(x)
         near = np.flatnonzero(close)
         trial = self._confirmed(start[:, near], x[near])
         kept = np.flatnonzero(trial.converged)
-        rest = np.setdiff1d(np.arange(x.size), near[kept])
-        if rest.size == 0:
-            return trial
-        return _merged(near[kept], taken(trial, kept), rest, self._followed(x[rest]))
+        return taken(trial, kept), near[kept]
 
     def _between(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Unknowns between the known neighbours, or beyond the last two, as powers of x; and where these are alike."""
@@ -75,16 +99,16 @@ class Neighbours:
             close = (np.abs(share) <= _BEYOND) | (np.abs(x - low) <= _CLOSE * np.abs(x))
             size = np.maximum(self._size_of(left), self._size_of(right))
             turn = np.where(np.abs(left) + np.abs(right) > _SMALL * size, np.log(right / left), 0.0)
-            alike = (np.abs(turn.imag) < _TURN).all(axis=0) & (np.abs(turn.real) < _GROWTH).all(axis=0)
+            alike = (np.abs(np.imag(turn)) < _TURN).all(axis=0) & (np.abs(np.real(turn)) < _GROWTH).all(axis=0)
             share = np.clip(share, -_BEYOND, _BEYOND)
             start = np.where(turn == 0, left + share * (right - left), left * np.exp(share * turn))
         sound = self._known.converged & (self._known.height == 0)
+        if self._inner is not None:
+            sound &= self._inner(self._known.parameters)
         return start, close & alike & np.isfinite(start).all(axis=0) & sound[before] & sound[after]
 
     def _add(self, x: np.ndarray, found: Solution) -> None:
-        if self._known is None:
-            self._x, self._known = x, found
-            return
+        assert self._known is not None
         order = np.argsort(np.concatenate([self._x, x]), kind="stable")
         self._x = np.concatenate([self._x, x])[order]
         self._known = taken(_joined(self._known, found), order)

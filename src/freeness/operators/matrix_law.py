@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from freeness.errors import ConvergenceError, InputError
-from freeness.laws import DARK, Atom, BandedLaw, Boundary, Neighbours, Transform, TransformLaw, real_points
+from freeness.laws import DARK, Atom, BandedLaw, Boundary, Neighbours, Transform, TransformLaw, real_points, sampled_cdf
 from freeness.numerics import LAST_DIGIT, Solution, Standard, confirmed, follow
 
 _NOISE = (
@@ -21,9 +21,8 @@ _NOISE = (
 )
 _BEYOND = 1.3  # the support may reach so much further than its extent in a matrix
 _MARGIN = 0.08  # in units of the extent, on its outer sides, where nothing is expected
-_COARSE = 32  # every so many points of a grid are followed from far away, the others start between neighbours
-_LEAST = 64  # points from which that is worth it
-_RELATED = 0.2  # largest relative difference of two neighbours' unknowns between which others start
+_FIRST = 5  # about so many points of a grid are followed from far away, the others start between neighbours
+_LEAST = 16  # points from which that is worth it
 _EMPTY = 1e-9  # a distribution function so near 0 or 1 is there
 _AROUND = 1e-4  # in units of the radius: an end found so near to 0 may be 0
 _CLOSE = np.array([1e-8, 1e-7, 1e-6])
@@ -176,12 +175,19 @@ class MatrixLaw(BandedLaw, TransformLaw):
 
     def remembering(self) -> Self:
         law = copy(self)
-        law._neighbours = Neighbours(
+        law._neighbours = self._solver()
+        return law
+
+    def _solver(self) -> Neighbours:
+        return Neighbours(
             lambda x: self._followed(x.astype(complex)),
             lambda start, x: self._confirmed(start, x.astype(complex)),
             self._equation.size_of,
+            first=_FIRST,
         )
-        return law
+
+    def cdf_on(self, x: np.ndarray) -> np.ndarray:
+        return sampled_cdf(self.remembering(), x)
 
     # --- solving --------------------------------------------------------------------------------------------------
 
@@ -195,44 +201,9 @@ class MatrixLaw(BandedLaw, TransformLaw):
 
     def _solved(self, target: np.ndarray) -> Solution:
         """The unknowns over ``target``: on a grid some points from far away, others from between neighbours, finer and finer."""
-        real = not np.imag(target).any()
-        if not real or target.size < _LEAST:
+        if np.imag(target).any() or target.size < _LEAST:
             return self._followed(target.astype(complex))
-        order = np.argsort(np.real(target), kind="stable")
-        x = np.real(target)[order]
-        found = Solution(
-            np.zeros((self._equation.unknowns, x.size), complex),
-            np.zeros(x.size),
-            np.zeros(x.size),
-            np.zeros(x.size, bool),
-        )
-        known = np.unique(np.append(np.arange(0, x.size, _COARSE), x.size - 1))
-        _put(found, known, self._followed(x[known].astype(complex)))
-        while known.size < x.size:
-            fine = (known[1:] + known[:-1])[np.diff(known) > 1] // 2
-            start, close = self._between(x, known, fine, found)
-            trial = self._confirmed(start[:, close], x[fine[close]].astype(complex))
-            _put(found, fine[close], trial)
-            rest = np.setdiff1d(fine, fine[close][trial.converged])
-            _put(found, rest, self._followed(x[rest].astype(complex)))
-            known = np.union1d(known, fine)
-        back = np.empty_like(order)
-        back[order] = np.arange(order.size)
-        return Solution(found.parameters[:, back], found.height[back], found.noise[back], found.converged[back])
-
-    def _between(
-        self, x: np.ndarray, known: np.ndarray, fine: np.ndarray, found: Solution
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Unknowns between known neighbours, by linear interpolation, and at which of the points these are alike."""
-        after = np.searchsorted(known, fine)
-        before, after = known[after - 1], known[after]
-        gap = x[after] - x[before]
-        share = (x[fine] - x[before]) / np.where(gap > 0, gap, 1.0)
-        left, right = found.parameters[:, before], found.parameters[:, after]
-        size = np.maximum(self._equation.size_of(left), np.finfo(float).tiny)
-        change = (np.abs(right - left) / size)[:-1].max(axis=0)
-        sound = found.converged & (found.height == 0)
-        return left + share * (right - left), np.flatnonzero(sound[before] & sound[after] & (change < _RELATED))
+        return self._solver().solve(np.real(target))
 
     def _followed(self, target: np.ndarray) -> Solution:
         if target.size == 0:
@@ -471,10 +442,3 @@ class MatrixLaw(BandedLaw, TransformLaw):
             g, slope = self._equation.corner(state)
             lit = solution.converged & (solution.height == 0) & (-np.imag(g) > 1e-9 / self._radius)
             return np.where(lit, np.imag(g) / np.imag(slope), np.nan)
-
-
-def _put(solution: Solution, where: np.ndarray, part: Solution) -> None:
-    """Fill in the points ``where``."""
-    solution.parameters[:, where] = part.parameters
-    solution.height[where], solution.noise[where] = part.height, part.noise
-    solution.converged[where] = part.converged
