@@ -26,6 +26,7 @@ _HEIGHT = 30.0  # the continuation starts at this multiple of the support's radi
 _TIED = 2  # Newton steps of the inner unknowns alone before the potential is read
 _SHALLOW = 10  # stages of a curve, each of which rounds, that the tolerance of one point allows for
 _MANY = 200  # points from which on most start from their neighbours' solutions
+_COSTLY = 4  # unknowns from which that pays; products of closed laws are long where they are made of many
 _INSIDE = 1e-7  # relative imaginary part from which a solution lies inside the upper half-plane beyond rounding
 
 
@@ -203,9 +204,14 @@ class CurveLaw(BandedLaw):
         """The points over ``target``; of many on the real axis, most from the solutions at their neighbours."""
         if self._neighbours is not None and not np.imag(target).any():
             return self._neighbours.solve(np.real(target))
-        if np.imag(target).any() or target.size < _MANY:
+        if np.imag(target).any() or target.size < _MANY or not self._dear:
             return self._continued(target)
         return self._solver().solve(np.real(target))
+
+    @property
+    def _dear(self) -> bool:
+        """Whether starts between neighbours are cheaper than continuing all points together."""
+        return self._curve.size >= _COSTLY or self._curve.logarithmic
 
     def _solver(self) -> Neighbours:
         return Neighbours(lambda x: self._continued(x.astype(complex)), self._near, inner=_interior)

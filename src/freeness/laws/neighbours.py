@@ -9,7 +9,7 @@ import numpy as np
 from freeness.numerics import Solution
 
 _TURN, _GROWTH = 1.0, 5.0  # most that the logarithm of an unknown changes between neighbours between which others start
-_FAR = 3.0  # quotient of neighbours from which unknowns are taken as powers of x
+_FAR, _FARTHEST = 3.0, 1e4  # quotients of neighbours between which unknowns are taken as powers of x
 _SMALL = 1e-3  # in units of its like: a smaller unknown may pass 0
 _APART = 1e-6  # relative distance of points that tell how unknowns change
 _CLOSE = 0.1  # relative distance that is near in any case
@@ -86,7 +86,11 @@ class Neighbours:
     def _between(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Unknowns between the known neighbours, or beyond the last two, as powers of x; and where these are alike."""
         assert self._known is not None
-        apart = np.flatnonzero(np.diff(self._x, prepend=-np.inf) > _APART * np.abs(self._x))
+        sound = self._known.converged & (self._known.height == 0)
+        if self._inner is not None:
+            sound &= self._inner(self._known.parameters)
+        apart = np.flatnonzero(sound)
+        apart = apart[np.diff(self._x[apart], prepend=-np.inf) > _APART * np.abs(self._x[apart])]
         if apart.size < 2:
             return np.empty((len(self._known.parameters), x.size), complex), np.zeros(x.shape, bool)
         place = np.clip(np.searchsorted(self._x[apart], x), 1, apart.size - 1)
@@ -94,7 +98,7 @@ class Neighbours:
         low, high = self._x[before], self._x[after]
         left, right = self._known.parameters[:, before], self._known.parameters[:, after]
         with np.errstate(all="ignore"):
-            far = (low > 0) & (high > _FAR * low)
+            far = (high > _FAR * low) & (high < _FARTHEST * low)
             share = np.where(far, np.log(x / low) / np.log(high / low), (x - low) / (high - low))
             close = (np.abs(share) <= _BEYOND) | (np.abs(x - low) <= _CLOSE * np.abs(x))
             size = np.maximum(self._size_of(left), self._size_of(right))
@@ -102,10 +106,7 @@ class Neighbours:
             alike = (np.abs(np.imag(turn)) < _TURN).all(axis=0) & (np.abs(np.real(turn)) < _GROWTH).all(axis=0)
             share = np.clip(share, -_BEYOND, _BEYOND)
             start = np.where(turn == 0, left + share * (right - left), left * np.exp(share * turn))
-        sound = self._known.converged & (self._known.height == 0)
-        if self._inner is not None:
-            sound &= self._inner(self._known.parameters)
-        return start, close & alike & np.isfinite(start).all(axis=0) & sound[before] & sound[after]
+        return start, close & alike & np.isfinite(start).all(axis=0)
 
     def _add(self, x: np.ndarray, found: Solution) -> None:
         assert self._known is not None

@@ -14,6 +14,7 @@ from freeness.moves.move import Move, Resize
 from freeness.moves.multiply import Multiply
 from freeness.moves.powers import SumPower
 from freeness.moves.roots import SymmetricRoot
+from freeness.moves.wishart_run import WishartRun, in_runs
 
 
 class MovedCurve(SpectralCurve):
@@ -46,10 +47,14 @@ class MovedCurve(SpectralCurve):
             return self._layered.evaluate(base, parameters[self.base.size :])
         point = self.base.evaluate(parameters[: self.base.size], directions, potential)
         offset = self.base.size
-        for move in self.moves:
+        for move in self._steps:
             point = move.apply(point, parameters[offset : offset + move.size])
             offset += move.size
         return point
+
+    @cached_property
+    def _steps(self) -> list[Move | WishartRun]:
+        return in_runs(self.moves)
 
     @cached_property
     def _layered(self) -> Layered | None:
