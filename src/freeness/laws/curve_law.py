@@ -27,6 +27,8 @@ _TIED = 2  # Newton steps of the inner unknowns alone before the potential is re
 _SHALLOW = 10  # stages of a curve, each of which rounds, that the tolerance of one point allows for
 _MANY = 200  # points from which on most start from their neighbours' solutions
 _COSTLY = 4  # unknowns from which that pays; products of closed laws are long where they are made of many
+_BESIDE = 1e-9  # of the upper end: so near the centre is an even density read
+_EVEN = 1e-6  # relative change there of one that is finite and not 0
 _INSIDE = 1e-7  # relative imaginary part from which a solution lies inside the upper half-plane beyond rounding
 
 
@@ -131,7 +133,34 @@ class CurveLaw(BandedLaw):
         own = np.full(x.shape, np.nan, complex) if point.potential is None else point.potential
         own = np.where(mirrored, own.conj() + 1j * np.pi, own)
         error = sensitivity * (np.abs(x) * ROUNDING + solution.height) + np.abs(g) * ROUNDING + noise
-        return Boundary(g, own, error, solution.converged & np.isfinite(g))
+        found = Boundary(g, own, error, solution.converged & np.isfinite(g))
+        middle = (x == 0) & ~found.converged
+        return self._centred(found, middle) if self._symmetric and middle.any() else found
+
+    def _centred(self, found: Boundary, middle: np.ndarray) -> Boundary:
+        """Boundary values where 0 is the centre of a symmetric law whose curve has no point there, as behind a root.
+
+        The density is even, so beside 0 it has its value there to the square of the distance; where it still changes, by a power,
+        it is 0 or infinite at 0, and infinity is no value. The potential is even but for its imaginary part, π/2 at 0.
+        """
+        beside = self._boundary(_BESIDE * self.continuous_hull[1] * np.array([1.0, 2.0]), potential=True)
+        near, far = np.maximum(-beside.g.imag, 0.0)
+        g, potential, error, converged = (
+            found.g.copy(),
+            found.potential.copy(),
+            found.error.copy(),
+            found.converged.copy(),
+        )
+        level = near if abs(near - far) <= _EVEN * near else 0.0 if near < far else np.inf
+        g[middle], potential[middle] = -1j * level, beside.potential[0].real + 0.5j * np.pi
+        error[middle], converged[middle] = beside.error[0], bool(beside.converged.all() and np.isfinite(level))
+        return Boundary(g, potential, error, converged)
+
+    def _cdf_off_atoms(self, x: np.ndarray, throw: bool) -> np.ndarray:
+        """As of any law; a symmetric one has half its mass below 0, whatever its density does there."""
+        value, middle = np.full(x.shape, 0.5), (x == 0) & self._symmetric
+        value[~middle] = super()._cdf_off_atoms(x[~middle], throw)
+        return value
 
     def above(self, z: np.ndarray) -> Boundary:
         """G and the potential at complex points of the upper half-plane."""

@@ -14,9 +14,10 @@ from scipy.optimize import elementwise
 from scipy.special import expit
 
 from freeness.errors import InputError
-from freeness.laws.curve import ClosedCurve, SpectralCurve
+from freeness.laws.cauchy_law import TransformLaw
+from freeness.laws.curve import ClosedCurve, SpectralCurve, Transform
 from freeness.laws.curve_law import CurveLaw
-from freeness.laws.law import Atom, Boundary, Law, real_points
+from freeness.laws.law import Atom, Boundary, real_points
 from freeness.numerics import Jet, Number, lower_log, plain
 
 _SLACK = 1e-6  # relative width beyond a sector that is rounding
@@ -24,7 +25,7 @@ _RANGE = (-40.0, 745.0)  # logit of the angle: from the edge to the smallest dou
 
 
 @dataclass(frozen=True)
-class FussCatalan(Law):
+class FussCatalan(TransformLaw):
     """MP(1)^{⊠order}: squared singular values of a product of ``order`` square Gaussian matrices; S(u) = (1+u)^{-order}.
 
     With s = order and 0 < φ < π/(s+1): x = sin^{s+1}((s+1)φ)/(sin φ sin^s(sφ)), 1 + u = e^{-iφ} sin((s+1)φ)/sin(sφ);
@@ -93,6 +94,19 @@ class FussCatalan(Law):
 
     def cauchy(self, z: ArrayLike) -> np.ndarray:
         return self._solved.cauchy(z)
+
+    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
+        """(G, G') and (u, u'), solved for on the curve; NaN where that does not converge, and at real z inside the support."""
+        (g, dg), (u, du) = self._solved.transforms(z)
+        if np.iscomplexobj(z):
+            return (g, dg), (u, du)
+        outside = (z < 0) | (z > self.hull[1])
+        g, dg, u, du = (np.where(outside, np.real(part), np.nan) for part in (g, dg, u, du))
+        return (g, dg), (u, du)
+
+    def potential(self, z: np.ndarray) -> np.ndarray:
+        """∫ log(z - x) dμ, in the same way."""
+        return self._solved.potential(z)
 
     def boundary(self, x: np.ndarray) -> Boundary:
         inside = (x > 0) & (x < self.hull[1])

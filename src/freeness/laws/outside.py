@@ -144,6 +144,8 @@ def real_inverse(curve: SpectralCurve, value: np.ndarray, side: Side, quantity: 
         return np.log(np.maximum(reached, np.finfo(float).tiny)) - level
 
     start = walk_end(curve, side, quantity).log_distance
+    if np.isnan(start):  # no point of the curve's real axis lies on this side
+        return np.full((curve.size, value.size), np.nan)
     near = start + _BESIDE_POLE * max(abs(start), 1.0)  # the walk may end on a pole, where nothing is finite
     coarse = np.concatenate([[start], np.arange(near, _NEAR, 4.0), np.arange(max(near, _NEAR), _FARTHEST, 30.0)])
     with np.errstate(all="ignore"):

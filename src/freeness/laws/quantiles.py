@@ -24,6 +24,7 @@ _ROUNDS = 120
 _EXACT = 1e-15  # a distribution function so near to a level has it
 _ROUNDING = 1e-10  # a distance from a level that no longer halves is rounding from there on
 _CLOSED = 4e-16  # relative width of a bracket in which nothing is left to find
+_ROUND = 4e-16  # relative to the stretch: so near to 0 a difference of its ends is 0
 _SLOW = 0.25  # a distance that falls by less calls for a section
 _SECTION = 0.4  # of a bracket: not its middle, which may not converge
 _DARK = 30.0  # by which ξ moves where nothing is known beyond
@@ -48,6 +49,7 @@ class _Stretch:
         share = 1 / (1 + np.exp(np.abs(place)))
         width = self.high - self.low
         x = np.where(place < 0, self.low + width * share, self.high - width * share)
+        x = np.where((self.low < 0) & (np.abs(x) <= _ROUND * width), 0.0, x)
         return np.clip(x, np.nextafter(self.low, np.inf), np.nextafter(self.high, -np.inf))
 
     def level(self, value: np.ndarray) -> np.ndarray:

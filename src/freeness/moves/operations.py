@@ -19,6 +19,7 @@ from freeness.laws import (
     PointMass,
     Resized,
     Semicircle,
+    SolvedLaw,
     TransformLaw,
     mirrored,
     require_laws,
@@ -72,6 +73,7 @@ def shift(law: Law, constant: float) -> Law:
         return simplify(Atoms(law.positions + constant, law.masses))
     if isinstance(law, AffineLaw):
         return AffineLaw(law.law, law.factor, law.constant + constant)
+    law = _everywhere(law)
     if isinstance(law, CauchySmoothed):
         return CauchySmoothed(shift(law.law, constant), law.width)
     return moved(law, Shift(constant)) if isinstance(law, CurveLaw) else AffineLaw(law, 1.0, constant)
@@ -284,8 +286,17 @@ def _sum(left: Law, right: Law) -> Law:
         return shift(left, right.position)
     if isinstance(left, PointMass):
         return shift(right, left.position)
+    if not (left.symmetric and right.symmetric):
+        left, right = _everywhere(left), _everywhere(right)
     base, other = sorted((left, right), key=_rank)
     return moved(base, Add(other))
+
+
+def _everywhere(law: Law) -> Law:
+    """The law, solved for where its curve is that of a symmetric root, which knows one quadrant only."""
+    curve = law.curve
+    rooted = isinstance(curve, MovedCurve) and any(isinstance(move, SymmetricRoot) for move in curve.moves)
+    return SolvedLaw(law) if rooted else law
 
 
 def _rank(law: Law) -> int:

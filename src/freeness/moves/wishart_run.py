@@ -14,7 +14,6 @@ from freeness.moves.move import Move
 from freeness.moves.multiply import Multiply
 from freeness.numerics import Jet, lower_log
 
-
 _FEWEST = 3  # factors from which this pays
 
 
