@@ -35,6 +35,7 @@ from freeness.laws.gauss_rules import GaussRules as GaussRules
 from freeness.laws.gauss_rules import transforms_of as transforms_of
 from freeness.laws.image_law import Branches as Branches
 from freeness.laws.image_law import ImageLaw as ImageLaw
+from freeness.laws.interpolated import sampled_cdf as sampled_cdf
 from freeness.laws.inverse_law import Inverse, inverse
 from freeness.laws.inverse_law import listed as listed
 from freeness.laws.kesten_mckay import KestenMcKay
@@ -52,7 +53,6 @@ from freeness.laws.point_mass import PointMass, Projection
 from freeness.laws.polynomial_law import PolynomialLaw
 from freeness.laws.pushforward import GaussianPushforward
 from freeness.laws.resized import Resized as Resized
-from freeness.laws.sampled_cdf import sampled_cdf as sampled_cdf
 from freeness.laws.sampling import gaussian as gaussian
 from freeness.laws.sampling import haar_orthogonal as haar_orthogonal
 from freeness.laws.sampling import haar_unitary as haar_unitary
