@@ -16,6 +16,7 @@ from freeness.network import (
     Dropout,
     Embedding,
     Flatten,
+    MaxPooling,
     Normalisation,
     Pooling,
     PositionWise,
@@ -101,6 +102,9 @@ class Simulated:
             case Pooling():
                 run = torch.nn.functional.avg_pool1d if len(spatial) == 1 else torch.nn.functional.avg_pool2d
                 return run(x, layer.size, layer.stride)
+            case MaxPooling():
+                run = torch.nn.functional.max_pool1d if len(spatial) == 1 else torch.nn.functional.max_pool2d
+                return x.amax(spatial) if layer.size is None else run(x, layer.size, layer.stride, layer.padding)
             case Flatten():
                 return x.flatten(1)
             case PositionWise():
@@ -152,21 +156,35 @@ def _attended(layer, query, key, value):
 
 
 def simulated_weights(network, inputs, seeds):
-    """Means over draws, with standard errors, of Σ (∂ℓ/∂w)² over the weights and over the biases of every node, of one input.
+    """Means over draws, with standard errors, of Σ (∂ℓ/∂w)² over the weights and over the biases of every node, for one sample.
 
-    The gradient at the output has independent entries, of squares that add to 1.
+    The gradient at the output has independent entries, of squares that add to 1 for each sample; of a batch ℓ is the sum.
     """
-    x, draws = _tensor(inputs)[:1], []
+    x, draws = _tensor(inputs), []
     for seed in range(seeds):
         run = Simulated(seed)
         last = run.values(network, x)[network.nodes[-1].name]
         cotangent = torch.randn(last.shape, generator=run.generator, dtype=last.dtype)
-        found = torch.autograd.grad((last * cotangent / cotangent.norm()).sum(), run.parameters)
-        draws.append([float(g.square().sum()) / owner[2] ** 2 for g, owner in zip(found, run.owners, strict=True)])
+        cotangent = cotangent / cotangent.flatten(1).norm(dim=1).reshape(-1, *[1] * (last.ndim - 1))
+        found = torch.autograd.grad((last * cotangent).sum(), run.parameters)
+        draws.append(
+            [float(g.square().sum()) / owner[2] ** 2 / len(x) for g, owner in zip(found, run.owners, strict=True)]
+        )
     both = np.array(draws)
     means, errors = both.mean(axis=0), both.std(axis=0, ddof=1) / np.sqrt(seeds)
     names = [owner[:2] for owner in run.owners]
     return {name: (mean, error) for name, mean, error in zip(names, means, errors, strict=True)}
+
+
+def assert_drawn(found, network, inputs, seeds, allowed):
+    """Every signal, gradient and weight within 4.5 standard errors and an allowance for the width."""
+    places = {place.name: place for place in found}
+    for name, (mean, error) in simulated_gradients(network, inputs, seeds).items():
+        pair = np.array([places[name].signal, places[name].gradient])
+        assert (np.abs(mean - pair) <= 4.5 * error + allowed * np.abs(pair)).all(), (name, mean, pair)
+    for (name, part), (mean, error) in simulated_weights(network, inputs, seeds).items():
+        own = getattr(places[name], part)
+        assert abs(mean - own) <= 4.5 * error + allowed * own + 1e-12, (name, part, mean, own)
 
 
 def simulated_kernels(network, inputs, seeds):

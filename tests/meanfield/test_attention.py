@@ -28,7 +28,7 @@ from freeness.network import (
 )
 from freeness.network.operations.attention import _response, _returned
 from freeness.numerics import gaussian_nodes
-from tests.meanfield.simulated import simulated_gradients, simulated_weights
+from tests.meanfield.simulated import assert_drawn, simulated_gradients, simulated_weights
 
 RNG = np.random.default_rng(5)
 
@@ -125,15 +125,10 @@ def test_scores_over_the_full_width_leave_no_derivative():
 
 
 def close(network, inputs, seeds, allowed):
-    """Every signal, gradient and weight within 4.5 standard errors and an allowance for the width."""
-    found = {place.name: place for place in gradients(network, inputs=inputs)}
-    for name, (mean, error) in simulated_gradients(network, inputs, seeds).items():
-        pair = np.array([found[name].signal, found[name].gradient])
-        assert (np.abs(mean - pair) <= 4.5 * error + allowed * np.abs(pair)).all(), name
-    for (name, part), (mean, error) in simulated_weights(network, inputs, seeds).items():
-        own = getattr(found[name], part)
-        assert abs(mean - own) <= 4.5 * error + allowed * own + 1e-12, (name, part)
-    return found
+    """As drawn networks, at every place."""
+    found = gradients(network, inputs=inputs)
+    assert_drawn(found, network, inputs, seeds, allowed)
+    return {place.name: place for place in found}
 
 
 @pytest.mark.parametrize(

@@ -270,7 +270,7 @@ def head(operation, *inputs):
         ),
         (head(Product(), "bent", "bent"), "independent signals into Product"),
         (head(Attention(4), "bent", "bent", "bent"), "tokens at positions before Attention"),
-        (head(MaxPooling(), "bent"), "average pooling, got MaxPooling"),
+        (head(MaxPooling(), "bent"), "images before MaxPooling"),
         (head(Selection("channels", 0, WIDTH + 1), "bent"), f"at least {WIDTH + 1} channels before Selection"),
         (head(Selection("positions", 0, 2), "bent"), "at least 2 positions before Selection"),
         (head(Concatenation("positions"), "first", "bent"), "one axis of positions into Concatenation"),

@@ -26,6 +26,7 @@ from freeness.gaussian.moments import (
 )
 from freeness.gaussian.pairs import Transfer, at_one, transfer
 from freeness.gaussian.pieces import piecewise_linear
+from freeness.gaussian.shifted import Shifted, lattice, normal_points, standardised, summed_points
 from freeness.gaussian.slope_law import derivative_law
 from freeness.gaussian.torch_names import Program, Reader, TorchForm, TorchNames, reads
 
@@ -39,6 +40,7 @@ __all__ = [
     "GaussianMoments",
     "Program",
     "Reader",
+    "Shifted",
     "TorchForm",
     "TorchNames",
     "Transfer",
@@ -55,13 +57,17 @@ __all__ = [
     "gaussian_moments",
     "has_closed_covariance",
     "hermite_coefficients",
+    "lattice",
     "nonlinear_energy",
+    "normal_points",
     "piecewise_linear",
     "reads",
     "second_moment",
     "second_moment_slope",
     "slope_moment",
     "squared_slope",
+    "standardised",
+    "summed_points",
     "tabulated",
     "transfer",
 ]

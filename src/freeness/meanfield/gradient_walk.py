@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
+from freeness.meanfield.patches import Patches, patches
 from freeness.meanfield.samples import SampleMoments
 from freeness.meanfield.walk import Compiled, compiled, reads
-from freeness.network import INPUT, Network, Normalisation, Pairs, Stream, backward, trained
+from freeness.network import (
+    INPUT,
+    Activation,
+    Network,
+    Node,
+    Normalisation,
+    Pairs,
+    Stream,
+    Sum,
+    backward,
+    backward_pairs,
+    dependence,
+    each_pair,
+    same_position,
+    trained,
+)
+
+_COUPLED = 8192  # entries of a batch: half a gigabyte for the pairs behind one node
 
 
 class Gradient(NamedTuple):
@@ -57,28 +77,32 @@ def gradients(
         >>> [round(place.gradient, 6) for place in gradients(resnet(2, 50, Branch("relu", scale=1.0)))][:1]
         [2.25]
     """
-    prepared = _prepared(network, qhat0, inputs)
-    streams = prepared.streams
-    back = {network.nodes[-1].name: _unit(prepared.end) if cotangent is None else _given(prepared.end, cotangent)}
+    way = _Way.of(network, qhat0, inputs)
+    network, streams = way.network, way.prepared.streams
+    back = {network.nodes[-1].name: way.unit() if cotangent is None else way.given(cotangent)}
     own: dict[str, tuple[float, float]] = {}
+    beyond: dict[str, np.ndarray] = {}  # what derivatives add that depend on one another along a skip connection
     for node in reversed(network.nodes):
-        signals, gradient = tuple(streams[name] for name in reads(node)), back[node.name]
-        found = trained(node.operation, signals, gradient)
-        own[node.name] = (0.0, 0.0) if found is None else (float(found.weights.mean()), float(found.biases.mean()))
-        parts = backward(node.operation, signals, streams[node.name], gradient)
+        own[node.name] = way.trained(node, back[node.name])
+        chosen = way.choice(node)
+        behind = back[node.name] + beyond.get(node.name, 0.0)
+        parts = way.back(node, behind) if chosen is None else way.through(chosen, back[chosen.name])
+        for name, share in way.dependent(node):
+            beyond[name] = beyond.get(name, 0.0) + share * parts[0]
         for name, part in zip(node.inputs, parts, strict=True):
             back[name] = back[name] + part if name in back else part
-    return tuple(
+    found = tuple(
         Gradient(
             name,
             float(streams[name].variance.mean()),
-            _total(streams[name], back[name]),
+            way.total(name, back[name]),
             *own.get(name, (0.0, 0.0)),
             _likeness(streams[name]),
             streams[name].scatter,
         )
         for name in (INPUT, *(node.name for node in network.nodes))
     )
+    return found if way.patches is None else (way.unfolded(found[0], back), *found[1:])
 
 
 def fisher_trace(network: Network, inputs: ArrayLike) -> float:
@@ -102,45 +126,153 @@ def fisher_trace(network: Network, inputs: ArrayLike) -> float:
         7500.0
     """
     places = gradients(network, inputs=inputs)
-    end = _prepared(network, 1.0, inputs).end
+    end = _Way.of(network, 1.0, inputs).prepared.end
     if end.features is None:
         raise InputError("expected a network that ends in a layer of known width, got none; end it by weights.")
     outputs = end.features * end.variance[0].size
     return outputs * sum(place.weights + place.biases for place in places)
 
 
-def _prepared(network: Network, qhat0: float, inputs: ArrayLike | None) -> Compiled:
-    batch = any(isinstance(layer, Normalisation) and layer.kind == "batch" for layer in network.walk())
-    if inputs is not None:
-        samples = SampleMoments(inputs, network)
-        return compiled(network, samples.stream(), samples.pairs(slice(0, len(samples.points))) if batch else None)
-    if not (np.isfinite(qhat0) and qhat0 > 0):
-        raise InputError(f"expected qhat0 = ‖x⁰‖²/N_0 > 0, got {qhat0}; the input must not vanish.")
-    pairs = Pairs(qhat0 * np.eye(2), np.zeros((2, 2)), slice(0, 2))
-    stream = Stream(np.full(2, float(qhat0)), np.ones(2), None, True, alike=True)
-    return compiled(network, stream, pairs if batch else None)
+@dataclass(frozen=True, eq=False)
+class _Way:
+    """Back through a network: sample by sample, or between all of a batch that its statistics couple."""
 
+    network: Network
+    prepared: Compiled
+    coupled: bool
+    patches: Patches | None = None
 
-def _unit(stream: Stream) -> np.ndarray:
-    """Independent entries over the positions, their squares adding to 1."""
-    shape = stream.variance.shape[1:]
-    count = int(np.prod(shape))
-    one = (np.eye(count) if stream.across else np.ones(count)) / count
-    return np.broadcast_to(one.reshape(stream.second.shape[1:]), stream.second.shape)
+    @staticmethod
+    def of(network: Network, qhat0: float, inputs: ArrayLike | None) -> _Way:
+        """Forward."""
+        batch = any(isinstance(layer, Normalisation) and layer.kind == "batch" for layer in network.walk())
+        if inputs is not None:
+            samples = SampleMoments(inputs, network)
+            found = patches(network, samples.points) if batch else None
+            if found is not None:
+                network, samples = found.network, SampleMoments(found.points, found.network)
+            count = len(samples.points) * samples.positions
+            if batch and count > _COUPLED:
+                raise InputError(
+                    f"expected at most {_COUPLED} entries, samples times positions, where batch normalisation couples them, got "
+                    f"{count}; give fewer or smaller inputs."
+                )
+            whole = samples.pairs(slice(0, len(samples.points))) if batch else None
+            return _Way(network, compiled(network, samples.stream(), whole), batch, found)
+        if not (np.isfinite(qhat0) and qhat0 > 0):
+            raise InputError(f"expected qhat0 = ‖x⁰‖²/N_0 > 0, got {qhat0}; the input must not vanish.")
+        pairs = Pairs(qhat0 * np.eye(2), np.zeros((2, 2)), slice(0, 2))
+        stream = Stream(np.full(2, float(qhat0)), np.ones(2), None, True, alike=True)
+        return _Way(network, compiled(network, stream, pairs if batch else None), False)
 
+    def unit(self) -> np.ndarray:
+        """Independent entries over samples and positions, the squares of each sample's adding to 1."""
+        end = self.prepared.end
+        shape = end.variance.shape[1:]
+        count = int(np.prod(shape))
+        one = ((np.eye(count) if end.across else np.ones(count)) / count).reshape(end.second.shape[1:])
+        return (
+            np.multiply.outer(np.eye(len(end.second)), one) if self.coupled else np.broadcast_to(one, end.second.shape)
+        )
 
-def _given(stream: Stream, cotangent: ArrayLike) -> np.ndarray:
-    """Γ of a cotangent that is known."""
-    known = np.asarray(cotangent, dtype=float)
-    wanted = (len(stream.second), stream.features or -1, *stream.variance.shape[1:])
-    if known.ndim != len(wanted) or any(
-        have != want for have, want in zip(known.shape, wanted, strict=True) if want > 0
-    ):
-        raise InputError(f"expected a cotangent of the outputs' shape {wanted}, got {known.shape}; correct it.")
-    if not stream.across:
-        return (known**2).sum(axis=1)
-    flat = known.reshape(*known.shape[:2], -1)
-    return (flat.transpose(0, 2, 1) @ flat).reshape(stream.second.shape)
+    def given(self, cotangent: ArrayLike) -> np.ndarray:
+        """Γ of a cotangent that is known."""
+        known, end = np.asarray(cotangent, dtype=float), self.prepared.end
+        wanted = (len(end.second), end.features or -1, *end.variance.shape[1:])
+        if known.ndim != len(wanted) or any(
+            have != want for have, want in zip(known.shape, wanted, strict=True) if want > 0
+        ):
+            raise InputError(f"expected a cotangent of the outputs' shape {wanted}, got {known.shape}; correct it.")
+        flat = known.reshape(*known.shape[:2], -1)
+        if self.coupled:
+            pairs = np.einsum("acp,bcq->abpq" if end.across else "acp,bcp->abp", flat, flat, optimize=True)
+            return pairs.reshape(len(flat), len(flat), *end.second.shape[1:])
+        square = flat.transpose(0, 2, 1) @ flat if end.across else (flat**2).sum(axis=1)
+        return square.reshape(end.second.shape)
+
+    def back(self, node: Node, gradient: np.ndarray, behind: Stream | None = None) -> tuple[np.ndarray, ...]:
+        """In front of a node."""
+        streams, end = self._streams(node), self.prepared.streams[node.name] if behind is None else behind
+        if not self.coupled:
+            return backward(node.operation, streams, end, gradient)
+        step = self.prepared.steps[self.prepared.nodes.index(node)]
+        return backward_pairs(node.operation, self._pairs(node), streams, end, step, gradient)
+
+    def dependent(self, node: Node) -> Iterator[tuple[str, float]]:
+        """Activations that reach this one in a sum, without weights between, and what that adds to Γ there."""
+        streams, nodes = self.prepared.streams, {one.name: one for one in self.network.nodes}
+        before = nodes.get(node.inputs[0]) if node.inputs else None
+        if before is None or not (isinstance(node.operation, Activation) and isinstance(before.operation, Sum)):
+            return
+        names, scales = before.inputs, before.operation.scales
+        for index, name in enumerate(names):
+            first = nodes.get(name)
+            if first is not None and isinstance(first.operation, Activation):
+                order = (index, *(other for other in range(len(names)) if other != index))
+                rest = tuple(streams[names[other]] for other in order[1:])
+                factor = dependence(
+                    first.operation,
+                    streams[first.inputs[0]],
+                    node.operation,
+                    tuple(scales[other] for other in order),
+                    rest,
+                )
+                yield name, scales[index] ** 2 * (factor - 1)
+
+    def choice(self, node: Node) -> Node | None:
+        """The node that alone reads an activation and chooses among its entries, by which the derivatives there differ."""
+        readers = self.network.readers(node.name) if isinstance(node.operation, Activation) else ()
+        if len(readers) != 1:
+            return None
+        before, behind = (self.prepared.streams[name].chosen for name in (node.name, readers[0].name))
+        return None if behind is before else readers[0]
+
+    def through(self, node: Node, gradient: np.ndarray) -> tuple[np.ndarray, ...]:
+        """In front of the activation that a node chooses from."""
+        end = self.prepared.streams[node.name]
+        assert end.chosen is not None
+        return self.back(node, gradient, end._replace(chosen=end.chosen._replace(through=True)))
+
+    def trained(self, node: Node, gradient: np.ndarray) -> tuple[float, float]:
+        """Of a node's weights and biases, for one sample."""
+        streams, samples = self._streams(node), len(gradient)
+        if self.coupled:
+            streams, gradient = each_pair(streams, self._pairs(node)), gradient.reshape(-1, *gradient.shape[2:])
+        found = trained(node.operation, streams, gradient)
+        return (
+            (0.0, 0.0) if found is None else (float(found.weights.sum() / samples), float(found.biases.sum() / samples))
+        )
+
+    def total(self, name: str, gradient: np.ndarray) -> float:
+        """Over positions, in the mean over samples."""
+        own = np.arange(len(gradient))
+        alone = gradient[own, own] if self.coupled else gradient
+        stream = self.prepared.streams[name]
+        return float(stream._replace(second=alone).variance.reshape(len(own), -1).sum(axis=1).mean())
+
+    def unfolded(self, place: Gradient, back: dict[str, np.ndarray]) -> Gradient:
+        """At images, what is known at their patches, which overlap and reach into the padding."""
+        assert self.patches is not None
+        points, layer = self.patches.images, self.patches.layer
+        (reader,) = self.network.readers(INPUT)
+        own = np.arange(len(points))
+        behind = self.prepared.streams[reader.name]
+        gradient = same_position(back[reader.name][own, own], 1) if behind.across else back[reader.name][own, own]
+        square = (points**2).mean(axis=1)
+        images = Stream(square, np.ones_like(square), None, False)
+        (found,) = backward(layer, (images,), behind, gradient)
+        return place._replace(signal=float(square.mean()), gradient=float(found.sum() / len(points)), likeness=np.nan)
+
+    def _streams(self, node: Node) -> tuple[Stream, ...]:
+        return tuple(self.prepared.streams[name] for name in reads(node))
+
+    def _pairs(self, node: Node) -> tuple[Pairs, ...]:
+        return tuple(self._whole(name) for name in reads(node))
+
+    def _whole(self, name: str) -> Pairs:
+        found = self.prepared.wholes[name]
+        assert found is not None
+        return found
 
 
 def _likeness(stream: Stream) -> float:
@@ -151,8 +283,3 @@ def _likeness(stream: Stream) -> float:
     size = np.sqrt(np.maximum(stream.variance.reshape(-1, count), np.finfo(float).tiny))
     cosines = stream.second.reshape(-1, count, count) / (size[:, :, None] * size[:, None])
     return float((cosines.sum() - np.trace(cosines, axis1=1, axis2=2).sum()) / (len(size) * count * (count - 1)))
-
-
-def _total(stream: Stream, gradient: np.ndarray) -> float:
-    """Over positions, in the mean over samples."""
-    return float(stream._replace(second=gradient).variance.reshape(len(gradient), -1).sum(axis=1).mean())

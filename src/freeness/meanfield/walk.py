@@ -26,11 +26,15 @@ from freeness.network import (
 
 @dataclass(frozen=True, eq=False)
 class Compiled:
-    """A network prepared for the samples at hand: their ``streams`` behind every node, and every node's step for pairs."""
+    """A network prepared for the samples at hand: their ``streams`` behind every node, and every node's step for pairs.
+
+    ``wholes``: all pairs of the batch behind every node, where a layer normalises over it.
+    """
 
     nodes: tuple[Node, ...]
     streams: dict[str, Stream]
     steps: tuple[Step, ...]
+    wholes: dict[str, Pairs | None]
 
     @property
     def end(self) -> Stream:
@@ -97,7 +101,7 @@ def compiled(network: Network, stream: Stream, whole: Pairs | None) -> Compiled:
         streams[node.name] = found
         wholes[node.name] = None if whole is None else step(*(wholes[name] for name in reads(node)))
         steps.append(step)
-    return Compiled(network.nodes, streams, tuple(steps))
+    return Compiled(network.nodes, streams, tuple(steps), wholes)
 
 
 def _behind(node: Node, streams: dict[str, Stream], wholes: dict[str, Pairs | None]) -> tuple[Stream, Step]:

@@ -12,6 +12,7 @@ from freeness.network.builders import Branch, cnn, mixer, mlp, resnet
 from freeness.network.derivatives import GivenMap, Pass, Pattern, given, over_samples, pattern
 from freeness.network.ensembles import Ensemble, Gaussian, Haar, Measured, ScaledIdentity, variance_gain
 from freeness.network.graph import Network, Node, Residual, check_plain
+from freeness.network.images import convnext, image_resnet
 from freeness.network.moments import (
     DrawnSource,
     Pairs,
@@ -20,8 +21,10 @@ from freeness.network.moments import (
     Trained,
     backward,
     backward_pairs,
+    each_pair,
     forward,
     joined,
+    same_position,
     trained,
 )
 from freeness.network.moments import sides as sides
@@ -47,6 +50,7 @@ from freeness.network.operations import (
     TokenMixing,
     Upsampling,
 )
+from freeness.network.operations.activation import dependence
 from freeness.network.operations.convolution import windows
 from freeness.network.operations.pooling import pooled
 from freeness.network.transformers import TransformerPlan, transformer
@@ -101,10 +105,14 @@ __all__ = [
     "backward_pairs",
     "check_plain",
     "cnn",
+    "convnext",
     "custom_activation",
+    "dependence",
     "described",
+    "each_pair",
     "forward",
     "given",
+    "image_resnet",
     "joined",
     "mixer",
     "mlp",
@@ -112,6 +120,7 @@ __all__ = [
     "pattern",
     "pooled",
     "resnet",
+    "same_position",
     "trained",
     "transformer",
     "variance_gain",

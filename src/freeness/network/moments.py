@@ -24,18 +24,20 @@ from typing import NamedTuple
 import numpy as np
 
 from freeness.errors import InputError
+from freeness.gaussian import ActivationFunction
 from freeness.network.operation import INPUT, described
 
 
 class Pairs(NamedTuple):
     """Between the samples ``rows`` = a:b and a: of n, as the rest follows by symmetry: ``value`` Σ and ``theta`` Θ.
 
-    Shape (b - a, n - a, *positions[, *positions]).
+    Shape (b - a, n - a, *positions[, *positions]). ``latent``: Σ of what was in front of an activation, behind it.
     """
 
     value: np.ndarray
     theta: np.ndarray
     rows: slice
+    latent: np.ndarray | None = None
 
 
 Step = Callable[..., Pairs]  # of one Pairs for each signal that an operation reads
@@ -63,16 +65,36 @@ class DrawnSource(NamedTuple):
         return DrawnSource(self.name, self.start + start, self.start + stop)
 
 
+class Latent(NamedTuple):
+    """Gaussian entries of these ``mean`` and ``second`` moments, of which a signal is a ``function``."""
+
+    function: ActivationFunction
+    mean: np.ndarray
+    second: np.ndarray
+
+
+class Chosen(NamedTuple):
+    """Of some draws of a field the ``place`` of every window's largest entry, (draws, n, windows), and φ' there, ``slope``.
+
+    ``through``: what comes back is asked for in front of φ, whose derivative depends on the choice.
+    """
+
+    place: np.ndarray
+    slope: np.ndarray
+    through: bool = False
+
+
 class Stream(NamedTuple):
     """Each sample by itself: ``second`` = E x_i², (n, *positions), or between all pairs of positions where ``across``.
 
     ``growth``: mean squared singular value of the Jacobian from the input, (n, *positions). ``mean`` = E x_i as a function, as
-    few layers ask for it; None for 0. ``gaussian``: x_i is centred Gaussian. ``alike``: the two samples stand for a batch of
-    such samples and for all positions, as in trajectories. ``features``: channels, or entries of a vector; None: not known.
-    ``uneven``: entries of an image or of several signals, with variances of their own. ``fluctuation``: the largest so far of a
-    neuron's batch variance, relative. ``scatter``: the largest standard error so far of a mean over draws, relative.
-    ``standard``: Θ is that of the standard parametrisation. ``sources``: of whose outputs x_i is made neuron by neuron; signals
-    without a common source are independent.
+    few layers ask for it; None for 0. ``gaussian``: x_i is centred Gaussian. ``points``: else its law at one place, standardised,
+    by points of equal mass, where it is known. ``smooth``: this has a Gaussian part. ``latent``: what it is a function of.
+    ``chosen``: of these the largest, in some draws. ``alike``: the two samples stand for a batch of such and for all positions,
+    as in trajectories. ``features``: channels, or entries of a vector; None: not known. ``uneven``: entries of an image or of
+    several signals, with variances of their own. ``fluctuation``: the largest so far of a neuron's batch variance, relative.
+    ``scatter``: the largest standard error so far of a mean over draws, relative. ``standard``: Θ is that of the standard
+    parametrisation. ``sources``: of whose outputs x_i is made neuron by neuron; signals without a common source are independent.
     """
 
     second: np.ndarray
@@ -85,6 +107,10 @@ class Stream(NamedTuple):
     uneven: bool = False
     fluctuation: float = 0.0
     scatter: float = 0.0
+    points: np.ndarray | None = None
+    smooth: bool = False
+    latent: Latent | None = None
+    chosen: Chosen | None = None
     standard: bool = False
     sources: frozenset[DrawnSource] = frozenset((DrawnSource(INPUT),))
 
@@ -97,7 +123,9 @@ class Stream(NamedTuple):
         self, second: np.ndarray, growth: np.ndarray, mean: Callable[[], np.ndarray] | None, gaussian: bool
     ) -> Stream:
         """The same samples with other statistics."""
-        return self._replace(second=second, growth=growth, mean=mean, gaussian=gaussian)
+        return self._replace(
+            second=second, growth=growth, mean=mean, gaussian=gaussian, points=None, smooth=False, latent=None
+        )
 
     @property
     def groups(self) -> int:
@@ -159,6 +187,12 @@ def backward(
     )
 
 
+def each_pair(streams: tuple[Stream, ...], pairs: tuple[Pairs, ...]) -> tuple[Stream, ...]:
+    """Signals of which every pair of samples stands for one."""
+    both = zip(streams, pairs, strict=True)
+    return tuple(one._replace(second=pair.value.reshape(-1, *pair.value.shape[2:])) for one, pair in both)
+
+
 class Trained(NamedTuple):
     """Σ over entries of (∂ℓ/∂w)² for each sample: of the ``weights``, and of the ``biases``."""
 
@@ -203,12 +237,8 @@ def backward_pairs(
     Raises:
         InputError: the operation is not covered.
     """
-    count = len(gradient) ** 2
-    every = tuple(
-        stream._replace(second=pairs.value.reshape(count, *pairs.value.shape[2:]))
-        for stream, pairs in zip(streams, given, strict=True)
-    )
-    parts = backward(operation, every, behind, gradient.reshape(count, *gradient.shape[2:]))
+    flat = each_pair(streams, given)
+    parts = backward(operation, flat, behind, gradient.reshape(-1, *gradient.shape[2:]))
     return tuple(part.reshape(pairs.value.shape) for part, pairs in zip(parts, given, strict=False))
 
 
@@ -314,6 +344,9 @@ def together(streams: tuple[Stream, ...]) -> Stream:
     """What is kept of several signals that meet: the first one's settings, what holds of all, and every source."""
     return streams[0]._replace(
         gaussian=all(one.gaussian for one in streams),
+        points=None,
+        smooth=False,
+        latent=None,
         features=next((one.features for one in streams if one.features is not None), None),
         uneven=any(one.uneven for one in streams),
         fluctuation=max(one.fluctuation for one in streams),

@@ -8,16 +8,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.gaussian import ActivationFunction, at_one, transfer
+from freeness.gaussian import ActivationFunction, Shifted, at_one, lattice, normal_points, standardised, transfer
 from freeness.network.derivatives import GivenMap, Pass, diagonal, given
-from freeness.network.moments import Pairs, Step, Stream, alone, backward, backward_pairs, forward, sides
+from freeness.network.moments import Latent, Pairs, Step, Stream, alone, backward, backward_pairs, forward, sides
 from freeness.network.operation import Operation, described
 from freeness.numerics import gaussian_nodes
+
+Ends = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 _DARK = 1e-14  # variance in place of 0, relative to the largest
 
@@ -36,41 +40,74 @@ class Activation(Operation):
             )
 
 
-@forward.register
-def _(layer: Activation, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step]:
-    if not stream.gaussian:
+class _Bent(NamedTuple):
+    """E φ², E φ'² and E φ by sample and position, and E φφ, E φ'φ' of pairs, whose ends the first argument shapes."""
+
+    second: np.ndarray
+    slope: np.ndarray
+    mean: Callable[[], np.ndarray]
+    through: Callable[[Ends, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+def _bent(layer: Activation, stream: Stream, pairs: int) -> _Bent:
+    """Prepared for some pairs.
+
+    Raises:
+        InputError: the signal is not Gaussian, nor taken for it.
+    """
+    function, q = layer.function, _variance(stream)
+    if stream.gaussian:
+        through = transfer(function, q, pairs) if pairs else None
+        second, slope = at_one(function, q)
+
+        def between(ends: Ends, array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            assert through is not None
+            return through(*ends(q), array)
+
+        return _Bent(second, slope, lambda: _means(function, q), between)
+    if stream.points is None or not stream.smooth:
         raise InputError(
             f"expected Gaussian signals before {described(layer)}, got what no weight layer made so; Gaussian theory covers "
-            "activations behind weights, normalisations of weights and sums of such."
+            "activations behind weights, normalisations of weights, and sums with such."
         )
-    function, rows = layer.function, stream.second.shape[0]
-    q = _variance(stream)
-    through = transfer(function, q, rows * stream.second.size)
-    value, slope = at_one(function, q)
+    mean = np.zeros(q.shape) if stream.mean is None else stream.mean()
+    spread = np.maximum(q - mean**2, _DARK * q.max())
+    shifted = Shifted.at(function, mean, spread, stream.points)
+
+    def apart(ends: Ends, array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        (one, other), (left, right) = ends(mean), ends(spread)
+        return shifted.between(ends, np.clip((array - one * other) / np.sqrt(left * right), -1.0, 1.0))
+
+    return _Bent(shifted.second, shifted.slope, lambda: shifted.mean, apart)
+
+
+@forward.register
+def _(layer: Activation, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step]:
+    rows = stream.second.shape[0]
+    bent, groups = _bent(layer, stream, rows * stream.second.size), stream.groups
     own, everyone = stream.second, np.arange(rows)
 
     def step(pairs: Pairs) -> Pairs:
         exact = pairs.value.copy()  # a sample's product with itself carries no rounding of another way of computing
         exact[everyone[: len(exact)], everyone[: len(exact)]] = own[pairs.rows]
-        left, right = sides(q, pairs.rows, stream.groups)
-        new, factor = through(left, right, exact)
-        return Pairs(new, factor * pairs.theta, pairs.rows)
+        new, factor = bent.through(lambda array: sides(array, pairs.rows, groups), exact)
+        return Pairs(new, factor * pairs.theta, pairs.rows, pairs.value)
 
-    second = _within(through(*alone(q, 2), own)[0], value) if stream.across else value
-    after = stream.renewed(second, slope * stream.growth, lambda: _means(function, q), False)
-    return after, step
+    second = _within(bent.through(_by_itself, own)[0], bent.second) if stream.across else bent.second
+    mean = np.zeros(stream.variance.shape) if stream.mean is None else stream.mean()
+    after = stream.renewed(second, bent.slope * stream.growth, bent.mean, False)
+    law = layer.function.function(_law(stream))
+    return after._replace(points=standardised(law), latent=Latent(layer.function, mean, stream.second)), step
 
 
 @backward.register
 def _(layer: Activation, streams: tuple[Stream, ...], behind: Stream, gradient: np.ndarray) -> tuple[np.ndarray, ...]:
     """Γ ← Γ∘E φ'φ'."""
     (stream,) = streams
-    q = _variance(stream)
-    slope = at_one(layer.function, q)[1]
+    bent = _bent(layer, stream, stream.second.size if stream.across else 0)
     if not stream.across:
-        return (slope * gradient,)
-    through = transfer(layer.function, q, stream.second.size)
-    return (_within(through(*alone(q, 2), stream.second)[1], slope) * gradient,)
+        return (bent.slope * gradient,)
+    return (_within(bent.through(_by_itself, stream.second)[1], bent.slope) * gradient,)
 
 
 @backward_pairs.register
@@ -85,6 +122,37 @@ def _(
     """Γ ← Γ∘E φ'φ', which Θ is multiplied by as well."""
     (pairs,) = given
     return (step(Pairs(pairs.value, gradient, pairs.rows)).theta,)
+
+
+def dependence(
+    first: Activation, before: Stream, second: Activation, scales: tuple[float, ...], rest: tuple[Stream, ...]
+) -> float:
+    """E φ₁'(h)²φ₂'(s)² over E φ₁'² E φ₂'², s = c₀φ₁(h) + Σ c_k x_k: a neuron that a skip connection leads past weights stays on.
+
+    Args:
+        first: φ₁.
+        before: h.
+        second: φ₂.
+        scales: c₀, c₁, ….
+        rest: x₁, …, independent of h.
+    """
+    entries = _law(before)
+    total = scales[0] * first.function.function(entries)
+    for index, (scale, one) in enumerate(zip(scales[1:], rest, strict=True), start=1):
+        total = total + scale * _law(one)[lattice(index)]
+    one, other = first.function.derivative(entries) ** 2, second.function.derivative(total) ** 2
+    return float((one * other).mean() / max(one.mean() * other.mean(), np.finfo(float).tiny))
+
+
+def _law(stream: Stream) -> np.ndarray:
+    """Points of a signal's law, at its mean position."""
+    mean = np.zeros(stream.variance.shape) if stream.mean is None else stream.mean()
+    points = normal_points() if stream.points is None else stream.points
+    return mean.mean() + np.maximum(stream.variance - mean**2, 0.0).mean() ** 0.5 * points
+
+
+def _by_itself(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return alone(array, 2)
 
 
 @given.register

@@ -63,6 +63,7 @@ def _channels(operation: Concatenation, streams: tuple[Stream, ...]) -> tuple[St
         growth=mixed([one.growth for one in streams]),
         mean=None if all(one.mean is None for one in streams) else mean,
         gaussian=False,
+        latent=None,
         features=sum(one.features or 0 for one in streams),
         uneven=True,
     )

@@ -41,7 +41,9 @@ def _(layer: Dropout, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step
         theta[itself, itself] *= factor
         return Pairs(value, theta, pairs.rows)
 
-    return stream._replace(second=factor * stream.second, growth=factor * stream.growth, gaussian=False), step
+    return stream._replace(
+        second=factor * stream.second, growth=factor * stream.growth, gaussian=False, points=None, latent=None
+    ), step
 
 
 @backward.register

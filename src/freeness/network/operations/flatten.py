@@ -37,6 +37,8 @@ def _(layer: Flatten, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step
         growth=flat(stream.growth, 1, 1),
         mean=None if mean is None else lambda: flat(mean(), 1, 1),
         gaussian=False,
+        points=None,
+        latent=None,
         across=False,
         uneven=stream.uneven or stream.variance.ndim > 1,
         features=None if stream.features is None else stream.features * stream.variance[0].size,

@@ -1,13 +1,32 @@
-"""Max pooling."""
+"""Max pooling.
+
+The largest of Gaussian entries, or of a function of such, has no closed second moments. They are means over draws of the field in
+front, joint over positions and samples, and what comes back goes to the entries that were the largest in some of these draws. A
+network of C channels at hand has C such draws.
+
+Source: derived for this project, tested by drawn networks.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from freeness.errors import InputError
-from freeness.network.moments import Pairs, Step, Stream, forward
+import numpy as np
+from scipy import sparse
+
+from freeness.errors import InputError, is_size
+from freeness.gaussian import standardised
+from freeness.network.moments import Chosen, Pairs, Step, Stream, backward, backward_pairs, forward
 from freeness.network.operation import Operation, described
 from freeness.network.operations.checks import check_windows
+
+_DRAWS = 2048  # of the field, for what goes forward
+_CHOICES = 64  # of them, for what comes back
+_SEED = 20_26
+_LIFTED = 1e-9  # of the mean variance
+_MOST = 8192  # entries of a batch that are drawn together
 
 
 @dataclass(frozen=True)
@@ -21,11 +40,158 @@ class MaxPooling(Operation):
 
     def __post_init__(self) -> None:
         check_windows(self.size, self.stride)
+        if not (self.padding == 0 or is_size(self.padding)):
+            raise InputError(f"expected a padding ≥ 0, got {self.padding!r}; it is a number of positions.")
+
+    @property
+    def across(self) -> bool:
+        return True
+
+    def windows(self, shape: tuple[int, ...]) -> tuple[np.ndarray, tuple[int, ...]]:
+        """Of each window the positions in rows, -1 for padding, (windows, entries); and the shape of the windows.
+
+        Raises:
+            InputError: other dimensions, or windows that are too large.
+        """
+        count = int(np.prod(shape))
+        if self.size is None:
+            return np.arange(count)[None], ()
+        if len(shape) != len(self.size) or any(n + 2 * self.padding < k for n, k in zip(shape, self.size, strict=True)):
+            raise InputError(
+                f"expected positions of the {len(self.size)} dimensions of windows {self.size} and no fewer before "
+                f"{described(self)}, got {shape}; take other windows."
+            )
+        places = np.pad(np.arange(count).reshape(shape), self.padding, constant_values=-1)
+        seen = np.lib.stride_tricks.sliding_window_view(places, self.size)
+        for axis, step in enumerate(self.size):
+            seen = seen[(slice(None),) * axis + (slice(None, None, self.stride or step),)]
+        behind = seen.shape[: len(shape)]
+        return seen.reshape(int(np.prod(behind)), -1), behind
+
+
+class _Largest(NamedTuple):
+    """Of every draw, sample and window the ``value``, and what was ``chosen`` in some draws."""
+
+    value: np.ndarray
+    chosen: Chosen
+
+
+def _largest(layer: MaxPooling, stream: Stream, gram: np.ndarray) -> _Largest:
+    """From draws of the field, whose entries have the Gram matrices ``gram``, (k, N, N) of k independent parts."""
+    if stream.latent is None and not stream.gaussian:
+        raise InputError(
+            f"expected Gaussian signals before {described(layer)}, or an activation of such, got others; put weights or a "
+            "normalisation between."
+        )
+    parts, count = gram.shape[:2]
+    if count > _MOST:
+        raise InputError(
+            f"expected at most {_MOST} entries of samples and positions before {described(layer)} in a batch, got {count}; give "
+            "fewer or smaller inputs."
+        )
+    mean = np.zeros((parts, count)) if stream.latent is None else stream.latent.mean.reshape(parts, count)
+    covariance = gram - mean[:, :, None] * mean[:, None]
+    size = np.trace(covariance, axis1=1, axis2=2) / count
+    root = np.linalg.cholesky(covariance + _LIFTED * size[:, None, None] * np.eye(count))
+    noise = np.random.default_rng(_SEED).standard_normal((parts, _DRAWS, count))
+    field = mean[:, None] + noise @ np.swapaxes(root, 1, 2)
+    samples, shape = len(stream.second), stream.variance.shape[1:]
+    field = np.swapaxes(field, 0, 1).reshape(_DRAWS, samples, -1)
+    bent = field if stream.latent is None else stream.latent.function.function(field)
+    seen, _ = layer.windows(shape)
+    entries = np.where(seen < 0, -np.inf, bent[:, :, seen])
+    place = seen[np.arange(len(seen)), entries[:_CHOICES].argmax(axis=-1)]
+    first = np.take_along_axis(field[:_CHOICES], place, axis=2)
+    slope = np.ones(first.shape) if stream.latent is None else stream.latent.function.derivative(first)
+    return _Largest(entries.max(axis=-1), Chosen(place, slope))
 
 
 @forward.register
 def _(layer: MaxPooling, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step]:
-    raise InputError(
-        f"expected average pooling, got {described(layer)}, whose largest entries have no second moments in this theory; "
-        "measure the network instead."
+    if stream.alike or not stream.across:
+        raise InputError(
+            f"expected images before {described(layer)}, got signals without positions; compute gradients on images instead."
+        )
+    shape, samples = stream.variance.shape[1:], len(stream.second)
+    count = int(np.prod(shape))
+    if whole is None:
+        gram = (stream.second if stream.latent is None else stream.latent.second).reshape(samples, count, count)
+    else:
+        known = whole.value if whole.latent is None else whole.latent
+        gram = known.reshape(samples, samples, count, count).transpose(0, 2, 1, 3).reshape(1, samples * count, -1)
+    found = _largest(layer, stream, gram)
+    behind = layer.windows(shape)[1]
+    ends = (samples, *behind, *behind)
+    values = found.value
+    second = (np.moveaxis(values, 0, -1) @ np.moveaxis(values, 0, 1) / _DRAWS).reshape(ends)
+    flat = stream.growth.reshape(samples, count)
+    growth = np.mean([flat[np.arange(samples)[:, None], place] for place in found.chosen.place], axis=0)
+
+    def step(pairs: Pairs) -> Pairs:
+        if whole is None or len(pairs.value) < samples:
+            raise InputError(
+                f"expected samples by themselves before {described(layer)}, got pairs of them; largest entries have no kernel "
+                "between samples in this theory: take freeness.meanfield.gradients."
+            )
+        flat = values.reshape(_DRAWS, -1)
+        square = (flat.T @ flat / _DRAWS).reshape(samples, -1, samples, values.shape[2]).transpose(0, 2, 1, 3)
+        theta = pairs.theta.reshape(samples, samples, count, count).transpose(0, 2, 1, 3).reshape(samples * count, -1)
+        starts = count * np.arange(samples)[:, None]
+        places = (found.chosen.place + starts).reshape(len(found.chosen.place), -1)
+        slope = np.mean([theta[np.ix_(place, place)] for place in places], axis=0)
+        slope = slope.reshape(samples, -1, samples, values.shape[2]).transpose(0, 2, 1, 3)
+        return Pairs(square.reshape(samples, *ends), slope.reshape(samples, *ends), pairs.rows)
+
+    after = stream.renewed(
+        second, growth.reshape(samples, *behind), lambda: values.mean(axis=0).reshape(samples, *behind), False
     )
+    law = standardised((values - values.mean(axis=0)) / np.maximum(values.std(axis=0), _LIFTED))
+    return after._replace(across=bool(behind), points=law, chosen=found.chosen), step
+
+
+@backward.register
+def _(layer: MaxPooling, streams: tuple[Stream, ...], behind: Stream, gradient: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Γ ← E SᵀΓS with the choices S of the draws."""
+    (stream,) = streams
+    assert behind.chosen is not None
+    samples, count = len(gradient), stream.variance[0].size
+    place, slope, _ = behind.chosen
+    square = gradient.reshape(samples, place.shape[2], -1)
+    found = np.zeros((samples, count, count))
+    for own in range(samples):
+        for choice in _choices(behind.chosen._replace(place=place[:, own], slope=slope[:, own]), count):
+            found[own] += choice.T @ (choice.T @ square[own].T).T
+    return ((found / len(place)).reshape(stream.second.shape),)
+
+
+@backward_pairs.register
+def _(
+    layer: MaxPooling,
+    given: tuple[Pairs, ...],
+    streams: tuple[Stream, ...],
+    behind: Stream,
+    step: Step,
+    gradient: np.ndarray,
+) -> tuple[np.ndarray, ...]:
+    """The same of all samples together."""
+    (stream,) = streams
+    assert behind.chosen is not None
+    samples, count = len(gradient), stream.variance[0].size
+    place, slope, _ = behind.chosen
+    draws, _, places = place.shape
+    square = gradient.reshape(samples, samples, places, places).transpose(0, 2, 1, 3).reshape(samples * places, -1)
+    starts = count * np.arange(samples)[:, None]
+    found = np.zeros((samples * count, samples * count))
+    chosen = behind.chosen._replace(place=(place + starts).reshape(draws, -1), slope=slope.reshape(draws, -1))
+    for choice in _choices(chosen, samples * count):
+        found += choice.T @ (choice.T @ square.T).T
+    back = (found / draws).reshape(samples, count, samples, count).transpose(0, 2, 1, 3)
+    return (back.reshape(given[0].value.shape),)
+
+
+def _choices(chosen: Chosen, count: int) -> Iterator[sparse.csr_array]:
+    """Each draw's choice as a matrix, (windows, positions), of ones or of the derivatives there."""
+    windows = chosen.place.shape[1]
+    for place, slope in zip(chosen.place, chosen.slope, strict=True):
+        entries = slope if chosen.through else np.ones(windows)
+        yield sparse.csr_array((entries, (np.arange(windows), place)), shape=(windows, count))

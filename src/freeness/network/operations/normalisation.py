@@ -14,6 +14,7 @@ from freeness.network.moments import Pairs, Step, Stream, alone, backward, backw
 from freeness.network.operation import Operation, described
 
 _EQUAL = 1e-12  # relative differences of a batch that are rounding
+_PROJECTED = 3000  # entries of a batch beyond which what goes back through its variance, about 1/entries, is left out
 _CONCENTRATED = 0.5  # largest fluctuation of a batch variance, relative
 
 
@@ -77,6 +78,7 @@ def _own(layer: Normalisation, stream: Stream) -> tuple[Stream, Step]:
         second=centred(stream.second, lambda array: alone(array, groups)),
         growth=stream.growth / size**2,
         mean=None if mean is None else lambda: (means - centre) / size,
+        latent=None,
     )
     return after, step
 
@@ -129,6 +131,7 @@ def _batch(layer: Normalisation, stream: Stream, whole: Pairs | None) -> tuple[S
         second=(stream.second - left - right + total) / size,
         growth=stream.growth / size,
         mean=None if mean is None else lambda: (mean() - mean().mean()) / np.sqrt(size),
+        latent=None,
         fluctuation=max(stream.fluctuation, fluctuation),
     )
     return after, step
@@ -161,9 +164,39 @@ def _(
     step: Step,
     gradient: np.ndarray,
 ) -> tuple[np.ndarray, ...]:
-    """Γ goes back as Θ goes forward: the map is symmetric."""
-    (pairs,) = given
-    return (step(Pairs(pairs.value, gradient, pairs.rows)).theta,)
+    """Γ goes back as Θ goes forward, for the map is symmetric; of a batch without what moves its variance.
+
+    With x̂ the output, a channel's gradient becomes g - (1/N)Σ g - x̂·(1/N)Σ g x̂ over the N entries of the batch, so behind what
+    Θ does Γ ← Γ - (ΓX + XΓ)/N + X tr(ΓX)/N², X the Gram matrix of x̂. The variance s² of a channel departs from its mean by
+    2 tr X²/N², relative and squared, which E 1/s² feels.
+
+    Source: Ioffe, Szegedy (2015), in the mean over weights.
+    """
+    ((pairs,), (stream,)) = given, streams
+    found = step(Pairs(pairs.value, gradient, pairs.rows))
+    if layer.kind != "batch" or stream.alike:
+        return (found.theta,)
+    square, normal = _entries(found.theta, stream.groups), _entries(found.value, stream.groups)
+    count = len(square)
+    if count <= _PROJECTED:
+        moved = square @ normal
+        square = square - (moved + moved.T) / count + normal * (np.trace(moved) / count**2)
+    square = square / (1 - 2 * (normal**2).sum() / np.trace(normal) ** 2)
+    return (_pairwise(square, pairs.value.shape, stream.groups),)
+
+
+def _entries(array: np.ndarray, groups: int) -> np.ndarray:
+    """Between all entries of a batch, (n·P, n·P), of pairs of samples."""
+    count = int(np.prod(array.shape[2:])) if groups == 2 else 1
+    places = round(count**0.5)
+    return array.reshape(len(array), len(array), places, places).transpose(0, 2, 1, 3).reshape(len(array) * places, -1)
+
+
+def _pairwise(square: np.ndarray, shape: tuple[int, ...], groups: int) -> np.ndarray:
+    """Back to pairs of samples."""
+    samples = shape[0]
+    places = len(square) // samples
+    return square.reshape(samples, places, samples, places).transpose(0, 2, 1, 3).reshape(shape)
 
 
 @given.register

@@ -46,6 +46,8 @@ def _(layer: Pooling, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step
     after = stream._replace(
         second=second,
         growth=growth / window,
+        points=None,
+        latent=None,
         mean=None if mean is None else lambda: pooled(mean(), layer, 1, 1),
         across=second.ndim > 1,
     )

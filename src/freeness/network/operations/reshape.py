@@ -53,6 +53,7 @@ def _(layer: Reshape, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step
     mean = stream.mean
     after = stream._replace(
         second=shaped(stream.second, 1, stream.groups),
+        latent=None,
         growth=shaped(stream.growth, 1, 1),
         mean=None if mean is None else lambda: shaped(mean(), 1, 1),
     )

@@ -93,6 +93,7 @@ def _positions(layer: Selection, stream: Stream) -> tuple[Stream, Step]:
     mean = stream.mean
     after = stream._replace(
         second=chosen(stream.second, 1, stream.groups),
+        latent=None,
         growth=chosen(stream.growth, 1, 1),
         mean=None if mean is None else lambda: chosen(mean(), 1, 1),
         across=stream.across and not layer.vector,

@@ -13,6 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from freeness.errors import InputError, is_real
+from freeness.gaussian import normal_points, summed_points
 from freeness.network.derivatives import GivenMap, Pass, check_positions, given
 from freeness.network.moments import (
     Pairs,
@@ -51,6 +52,8 @@ class Sum(Operation):
 def _(operation: Sum, streams: tuple[Stream, ...]) -> tuple[Stream, Step]:
     """Independent signals meet in their means only: Σ = Σ_k c_k²Σ_k + Σ_{k≠l} c_k c_l m_k m_l, Θ = Σ_k c_k²Θ_k.
 
+    The law of the sum at one place is told to an activation behind (:mod:`freeness.gaussian.shifted`).
+
     Source: Yang, Schoenholz (2017) for x + branch(x).
     """
     streams = spread(streams)
@@ -80,8 +83,21 @@ def _(operation: Sum, streams: tuple[Stream, ...]) -> tuple[Stream, Step]:
         second=added(tuple(one.second for one in streams), lambda array: alone(array, groups)),
         growth=squared(tuple(one.growth for one in streams)),
         mean=_mean(scales, streams),
+        points=_points(scales, streams),
+        smooth=any(one.gaussian or one.smooth for one in streams),
     )
     return after, step
+
+
+def _points(scales: tuple[float, ...], streams: tuple[Stream, ...]) -> np.ndarray | None:
+    """The law of the sum; None where it is Gaussian, or not known of a part."""
+    if all(one.gaussian for one in streams) or not all(one.gaussian or one.points is not None for one in streams):
+        return None
+    parts = []
+    for scale, one in zip(scales, streams, strict=True):
+        spread = one.variance - (0.0 if one.mean is None else one.mean() ** 2)
+        parts.append((scale * float(spread.mean()) ** 0.5, normal_points() if one.points is None else one.points))
+    return summed_points(parts)
 
 
 def _mean(scales: tuple[float, ...], streams: tuple[Stream, ...]) -> Callable[[], np.ndarray] | None:

@@ -1,0 +1,217 @@
+"""Networks of images: batch normalisation of a batch at hand, max pooling, activations behind sums, against drawn networks."""
+
+import numpy as np
+import pytest
+import torch
+
+from freeness import InputError
+from freeness.gaussian import Shifted, activation, normal_points, standardised, summed_points
+from freeness.meanfield import gradient_walk, gradients, kernels
+from freeness.network import (
+    INPUT,
+    Activation,
+    Convolution,
+    Dense,
+    Flatten,
+    Gaussian,
+    MaxPooling,
+    Network,
+    Node,
+    Normalisation,
+    Pairs,
+    Pooling,
+    Residual,
+    Stream,
+    Sum,
+    backward_pairs,
+    convnext,
+    forward,
+    image_resnet,
+)
+from tests.meanfield.simulated import assert_drawn
+
+RELU, BATCH = Activation(activation("relu")), Normalisation("batch")
+WIDTH = 48
+
+
+def inputs(samples, size, channels=3, seed=1):
+    return np.random.default_rng(seed).standard_normal((samples, channels, size, size))
+
+
+def conv(fan_in, fan_out=WIDTH, taps=3, stride=1, padding="zeros"):
+    return Convolution(fan_in, fan_out, (taps, taps), Gaussian(2**0.5), padding, stride)
+
+
+@pytest.mark.parametrize("name", ["relu", "tanh", "gelu"])
+def test_activations_behind_sums_of_activations_and_gaussians(name):
+    """max(g, 0) + g' with correlated pairs, against many draws."""
+    rng, function, c = np.random.default_rng(0), activation(name), 0.6
+    first, second = (
+        c**0.5 * rng.standard_normal(4 * 10**5) + (1 - c) ** 0.5 * rng.standard_normal((2, 4 * 10**5)) for _ in "ab"
+    )
+    drawn = np.maximum(first, 0) + 0.7 * second
+    mean, spread = drawn.mean(), drawn.var()
+    law = summed_points(
+        [((0.5 - 0.5 / np.pi) ** 0.5, standardised(np.maximum(normal_points(), 0))), (0.7, normal_points())]
+    )
+    found = Shifted.at(function, np.array([mean]), np.array([spread]), law)
+    values, slopes = function.function(drawn), function.derivative(drawn)
+    assert found.mean[0] == pytest.approx(values.mean(), abs=3e-3)
+    assert found.second[0] == pytest.approx((values**2).mean(), rel=5e-3)
+    assert found.slope[0] == pytest.approx((slopes**2).mean(), rel=5e-3)
+    value, slope = found.between(lambda array: (array, array), np.corrcoef(drawn)[0, 1:])
+    assert value[0] == pytest.approx((values[0] * values[1]).mean(), rel=0.01)
+    assert slope[0] == pytest.approx((slopes[0] * slopes[1]).mean(), rel=0.02)
+
+
+def test_skip_connections_past_an_activation_keep_neurons_on():
+    """ResNet v1 without normalisation: the derivatives of two ReLUs along the skip depend on one another."""
+    block = (conv(WIDTH), RELU, conv(WIDTH))
+    network = Network(
+        (conv(3), RELU, *(Residual(block, 0.5), RELU) * 3, Pooling(None), Dense(WIDTH, 10, Gaussian(1.0)))
+    )
+    images = inputs(2, 5)
+    found = gradients(network, inputs=images)
+    assert_drawn(found, network, images, 12, 0.08)
+
+
+def test_a_windows_entries_are_those_of_torch():
+    layer = MaxPooling((3, 2), 2, 1)
+    seen, shape = layer.windows((5, 6))
+    values = np.random.default_rng(0).standard_normal((5, 6))
+    largest = np.where(seen < 0, -np.inf, values.ravel()[seen]).max(axis=1)
+    exact = torch.nn.functional.max_pool2d(torch.tensor(values)[None, None], (3, 2), 2, 1)[0, 0]
+    np.testing.assert_array_equal(largest.reshape(shape), exact)
+    assert MaxPooling().windows((2, 2))[1] == ()
+
+
+@pytest.mark.parametrize("before", [(), (RELU,), (BATCH, RELU)], ids=["weights", "relu", "batch"])
+def test_max_pooling_is_that_of_drawn_networks(before):
+    """Also behind ReLU, whose derivative is 1 where an entry is the largest and not 0."""
+    network = Network(
+        (
+            conv(3, taps=5),
+            *before,
+            MaxPooling((3, 3), 2, 1),
+            conv(WIDTH),
+            RELU,
+            Pooling(None),
+            Dense(WIDTH, 10, Gaussian(1.0)),
+        )
+    )
+    images = inputs(6, 8)
+    assert_drawn(gradients(network, inputs=images), network, images, 10, 0.09)
+
+
+@pytest.mark.parametrize(
+    "end", [(Pooling(None), Dense(WIDTH, 10, Gaussian(1.0))), (Flatten(), Dense(16 * WIDTH, 10, Gaussian(1.0)))]
+)
+def test_batch_normalisation_takes_back_what_moves_its_mean_and_variance(end):
+    block = (conv(WIDTH), BATCH, RELU, conv(WIDTH), BATCH)
+    network = Network((conv(3, stride=2), BATCH, RELU, Residual(block), RELU, *end))
+    images = inputs(6, 8)
+    assert_drawn(gradients(network, inputs=images), network, images, 12, 0.1)
+
+
+def test_what_goes_back_through_a_batch_is_that_of_drawn_channels():
+    """g - mean - x̂·mean(g x̂) over s, of a hundred thousand channels."""
+    rng, count = np.random.default_rng(2), 12
+    root = 0.3 * rng.standard_normal((count, count)) / count**0.5 + np.eye(count)
+    gram, gradient = root @ root.T, np.eye(count) + 0.5
+    x = rng.standard_normal((10**5, count)) @ root.T
+    g = rng.standard_normal((10**5, count)) @ np.linalg.cholesky(gradient).T
+    centred = x - x.mean(axis=1, keepdims=True)
+    size = np.sqrt((centred**2).mean(axis=1, keepdims=True))
+    normal = centred / size
+    back = (g - g.mean(axis=1, keepdims=True) - normal * (g * normal).mean(axis=1, keepdims=True)) / size
+    stream = Stream(np.diagonal(gram), np.ones(count), None, True)
+    pairs = Pairs(gram, np.zeros_like(gram), slice(0, count))
+    layer = Normalisation("batch", 0.0)
+    behind, step = forward(layer, stream, pairs)
+    (found,) = backward_pairs(layer, (pairs,), (stream,), behind, step, gradient)
+    exact = back.T @ back / len(x)
+    assert np.trace(found) == pytest.approx(np.trace(exact), rel=0.04)
+    assert np.abs(found - exact).max() < 0.08 * exact.max()
+
+
+@pytest.mark.parametrize("padding", ["circular", "zeros", "valid"])
+def test_patches_change_nothing(padding, monkeypatch):
+    network = Network((conv(3, 8, padding=padding), BATCH, RELU, Pooling(None), Dense(8, 2, Gaussian(1.0))))
+    images = inputs(5, 6)
+    folded = gradients(network, inputs=images)
+    monkeypatch.setattr(gradient_walk, "patches", lambda network, points: None)
+    for one, other in zip(folded, gradients(network, inputs=images), strict=True):
+        assert one[1:5] == pytest.approx(other[1:5], rel=1e-9)
+
+
+def test_convnext_is_a_drawn_one():
+    network = convnext(2, 64, taps=3, scale=0.8, ends=(3, 10))
+    images = inputs(1, 8)
+    assert_drawn(gradients(network, inputs=images), network, images, 8, 0.12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_nine_of_ten_layers_of_a_resnet_are_within_fifteen_percent(version):
+    """ResNet-18 with batch normalisation over 14 images of 32², 40 channels wide, over the mean of eight draws."""
+    from tests.meanfield.simulated import simulated_gradients, simulated_weights
+
+    network, images = image_resnet(width=40, version=version, ends=(3, 10)), inputs(14, 32)
+    found = {place.name: place for place in gradients(network, inputs=images)}
+    errors = []
+    for name, (mean, error) in simulated_gradients(network, images, 8).items():
+        pair = np.array([found[name].signal, found[name].gradient])
+        errors += list(np.abs(mean - pair) / np.maximum(0.15 * mean, 2 * error))
+    for (name, part), (mean, error) in simulated_weights(network, images, 8).items():
+        errors.append(abs(mean - getattr(found[name], part)) / max(0.15 * mean, 2 * error))
+    assert np.mean(np.array(errors) <= 1) >= 0.9
+
+
+def test_blocks_are_wired_as_published():
+    first, second = (image_resnet((1, 1), 8, version=version, ends=(3, 5)) for version in ("v1", "v2"))
+    readers = {node.name: node.inputs for node in second.nodes}
+    assert readers["stage2.1.shortcut"] == ("stage2.1.conv1.relu",)
+    assert readers["stage1.1"] == ("pool", "stage1.1.conv2")
+    assert {node.name: node.inputs for node in first.nodes}["stage2.1"] == (
+        "stage2.1.shortcut.norm",
+        "stage2.1.conv2.norm",
+    )
+    assert image_resnet((3, 4, 6, 3), bottleneck=True).weights[-1].sizes == (2048, 1000)
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda: image_resnet(version="v3"), '"v1" or "v2"'),
+        (lambda: image_resnet((2, 0)), "blocks, width and ends"),
+        (lambda: convnext(0, 8), "sizes that are whole numbers"),
+        (lambda: MaxPooling((3, 3), 2, -1), "padding ≥ 0"),
+        (lambda: MaxPooling((3, 3)).windows((2, 2)), "windows"),
+        (lambda: gradients(image_resnet(width=4, ends=(3, 2)), inputs=inputs(2, 32)), "hardly fluctuates"),
+        (lambda: gradients(image_resnet(width=4, ends=(3, 2)), inputs=inputs(33, 32)), "at most 8192 entries"),
+        (lambda: kernels(Network((conv(3), MaxPooling(), Dense(WIDTH, 2, Gaussian(1.0)))), inputs(2, 4)), "no kernel"),
+        (
+            lambda: gradients(
+                Network(
+                    (
+                        conv(3),
+                        Node("gate", Sum((1.0,)), ("convolution",)),
+                        RELU,
+                        RELU,
+                        Pooling(None),
+                        Dense(WIDTH, 2, Gaussian(1.0)),
+                    )
+                ),
+                inputs=inputs(2, 4),
+            ),
+            "Gaussian signals before Activation",
+        ),
+    ],
+)
+def test_what_images_ask_for_is_said(ask, message):
+    with pytest.raises(InputError, match=message):
+        ask()
+
+
+def test_the_input_is_named_input():
+    assert gradients(image_resnet((1,), 4, stem="small", ends=(3, 2)), inputs=inputs(4, 4))[0].name == INPUT
