@@ -1,5 +1,8 @@
 """Networks of images by a few numbers: ResNets and ConvNeXt blocks."""
 
+# pyright: reportUnnecessaryIsInstance=false
+# Users may pass what a signature does not allow.
+
 from __future__ import annotations
 
 from typing import Literal

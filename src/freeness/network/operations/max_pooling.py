@@ -7,6 +7,9 @@ network of C channels at hand has C such draws.
 Source: derived for this project, tested by drawn networks.
 """
 
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 from collections.abc import Iterator

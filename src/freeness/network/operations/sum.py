@@ -93,7 +93,7 @@ def _points(scales: tuple[float, ...], streams: tuple[Stream, ...]) -> np.ndarra
     """The law of the sum; None where it is Gaussian, or not known of a part."""
     if all(one.gaussian for one in streams) or not all(one.gaussian or one.points is not None for one in streams):
         return None
-    parts = []
+    parts: list[tuple[float, np.ndarray]] = []
     for scale, one in zip(scales, streams, strict=True):
         spread = one.variance - (0.0 if one.mean is None else one.mean() ** 2)
         parts.append((scale * float(spread.mean()) ** 0.5, normal_points() if one.points is None else one.points))
