@@ -18,10 +18,9 @@ from freeness.spectra.graph_builder import Parametrisation
 from freeness.spectra.graph_spectrum import graph_law
 from freeness.spectra.mixing import mixes_tokens
 from freeness.spectra.outlying import outliers
-from freeness.spectra.records import Prediction, TopEigenvalue
+from freeness.spectra.records import UNSEEN, Prediction, TopEigenvalue
 
 _Singles = tuple[tuple[float, ...], tuple[str, ...]]  # eigenvalues outside the law, and where they were not looked for
-_UNSEEN = "single eigenvalues outside the law are not looked for"
 _METHOD = "deterministic equivalent of the network's graph"
 _WEIGHTS = {
     Haar: "weights are Haar-distributed (semi-)orthogonal matrices",
@@ -84,7 +83,7 @@ def predict_fisher(
 def _singles(network: Network, qhat0: float, found: Signals, fisher: Parametrisation | None) -> _Singles:
     """Of a chain, looked for in its graph, by the neurons of its signals or by some that are drawn."""
     if found.source == "realised" and found.neurons is None:
-        return (), (f"{_UNSEEN} without the signals of every neuron",)
+        return (), (f"{UNSEEN} without the signals of every neuron",)
     return _outside(lambda: network_graph(network, qhat0, realised=found.neurons, fisher=fisher or False), None)
 
 
@@ -92,9 +91,9 @@ def _outside(graph_of: Callable[[], NetworkGraph], law: GraphLaw | None) -> _Sin
     """A law that is known already is not lost where they cannot be looked for."""
     try:
         graph = graph_of()
-        return outliers(graph, law), (() if graph.unseen is None else (f"{_UNSEEN} {graph.unseen}",))
+        return outliers(graph, law), (() if graph.unseen is None else (f"{UNSEEN} {graph.unseen}",))
     except FreenessError as error:
-        return (), (f"{_UNSEEN} here: {error}",)
+        return (), (f"{UNSEEN} here: {error}",)
 
 
 def _prediction(law: Law, network: Network, found: Signals, method: str, singles: _Singles) -> Prediction:

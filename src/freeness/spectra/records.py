@@ -10,6 +10,8 @@ from jaxtyping import Float
 
 from freeness.laws import Law
 
+UNSEEN = "single eigenvalues outside the law are not looked for"
+
 
 @dataclass(frozen=True)
 class TopEigenvalue:
@@ -36,6 +38,11 @@ class Prediction:
     finite_width_error: float
     expected_variance: float
     outliers: tuple[float, ...] = ()
+
+    @property
+    def knows_outliers(self) -> bool:
+        """Whether single eigenvalues outside the law were looked for; the assumptions say so where they were not."""
+        return not any(line.startswith(UNSEEN) for line in self.assumptions)
 
     @property
     def top(self) -> float:

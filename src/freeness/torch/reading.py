@@ -7,6 +7,7 @@ channels and positions lie; every other call is a step of the record. What has n
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -117,10 +118,11 @@ def _constant(walk: Walk, node: Node) -> GivenTensor | None:
             return first
     trained = any(isinstance(source, GivenTensor) and source.trained for source in sources)
     names = [source.name for source in sources if isinstance(source, GivenTensor) and source.name]
-    return GivenTensor(lambda: _computed(walk, node), names[0] if trained else "", None, trained)
+    known = {source: walk.values.get(source) for source in node.all_input_nodes}  # before this call writes to one of them
+    return GivenTensor(lambda: _computed(walk, node, known), names[0] if trained else "", None, trained)
 
 
-def _computed(walk: Walk, node: Node) -> Any:
+def _computed(walk: Walk, node: Node, known: Mapping[Node, Value | None]) -> Any:
     """A call on constants, of a signal the shape alone; what it would write to is copied before."""
 
     def filled(argument: Any) -> Any:
@@ -128,7 +130,7 @@ def _computed(walk: Walk, node: Node) -> Any:
             return [filled(part) for part in argument]
         if not isinstance(argument, Node):
             return argument
-        value = walk.values.get(argument)
+        value = known.get(argument)
         if isinstance(value, GivenTensor):
             return value.value()
         like = argument.meta["val"]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.autograd.grad_mode import _unsafe_preserve_version_counter
 
 Restore = Callable[[], None]
 
@@ -22,7 +23,8 @@ def untouched(
 
     Restored bit by bit: parameters, buffers and their ``requires_grad``, ``.grad`` (object and values), train/eval mode
     of every module, hooks, and the random state of torch (CPU, and CUDA where it is in use), numpy and ``random``. A
-    copy of the weights is held meanwhile. Python attributes that a forward pass sets on a module are not watched.
+    copy of the weights is held meanwhile, and their version counters are put back with them, so that a loss computed before can
+    still go backward. Autocast is off inside. Python attributes that a forward pass sets on a module are not watched.
 
     Args:
         model: the module to protect; it is also what ``with … as`` binds.
@@ -48,10 +50,30 @@ def untouched(
         if training is not None or not model.training:
             for module in model.modules():
                 module.training = training is not False
-        yield model
+        with full_precision(model):
+            yield model
     finally:
         for restore in restores:
             restore()
+
+
+@contextmanager
+def full_precision(model: nn.Module | None = None) -> Iterator[None]:
+    """A block without autocast: what is measured is the model itself, in its own precision.
+
+    Args:
+        model: on whose devices; on the CPU as well.
+
+    Example:
+        >>> with torch.autocast("cpu", dtype=torch.bfloat16), full_precision():
+        ...     (torch.ones(1, 2) @ torch.ones(2, 1)).dtype
+        torch.float32
+    """
+    devices = {"cpu", *(parameter.device.type for parameter in (() if model is None else model.parameters()))}
+    with ExitStack() as stack:
+        for device in sorted(devices - {"meta"}):
+            stack.enter_context(torch.autocast(device, enabled=False))
+        yield
 
 
 @contextmanager
@@ -123,6 +145,8 @@ def _tensor_state(tensor: Tensor, copies: bool) -> Restore:
     requires_grad, gradient = tensor.requires_grad, tensor.grad
     values = tensor.detach().clone() if copies else None
     gradient_values = None if gradient is None or not copies else gradient.detach().clone()
+    counted = [each for each in (tensor, gradient) if copies and each is not None and not each.is_inference()]
+    versions = _unsafe_preserve_version_counter(tuple(counted))  # safe, as the values are put back
 
     def restore() -> None:
         with torch.no_grad():
@@ -132,6 +156,7 @@ def _tensor_state(tensor: Tensor, copies: bool) -> Restore:
             tensor.grad = gradient
             if gradient is not None and gradient_values is not None and not _same(gradient, gradient_values):
                 gradient.copy_(gradient_values)
+        versions.__exit__()
 
     return restore
 

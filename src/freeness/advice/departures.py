@@ -1,0 +1,105 @@
+"""Whether a measured spectrum parts from its prediction by more than chance: its mean, and its largest eigenvalue.
+
+A mean over C eigenvalues scatters by the error that the prediction states. The largest of C eigenvalues lies near the end of the
+law, about where it leaves 1/C of its mass outside.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from freeness.advice.analysis import Comparison
+from freeness.laws import Law
+from freeness.spectra import Prediction
+
+_SCATTERS = 4.0  # stated scatters of the mean that are left to chance
+_OUTSIDE = 4.0  # eigenvalues that the law would have above the largest one
+_FINEST = 0.02  # relative; corrections to wide layers are not told from wrong predictions below it
+_POINTS = 40  # at which the law's distribution function is read
+
+
+class _Range(NamedTuple):
+    """Where the largest eigenvalue of one network lies by chance."""
+
+    low: float
+    high: float
+
+
+def departures(name: str, comparison: Comparison) -> tuple[str, ...]:
+    """Sentences about mean and largest eigenvalue of a spectrum that part from theory by more than the stated scatter.
+
+    Args:
+        name: of the spectrum.
+        comparison: its prediction and measurement.
+
+    Example:
+        >>> from freeness.laws import Empirical
+        >>> from freeness.network import mlp
+        >>> from freeness.spectra import Measurement, predict_jacobian
+        >>> theory, values = predict_jacobian(mlp(2, 100, "linear", "haar")), np.full(100, 1.2)
+        >>> departures("Jacobian", Comparison(theory, Measurement(values, Empirical(values), "", 0.0), 0.2))[0][:67]
+        'The mean of the Jacobian spectrum is 1.2 where theory says 1: by 10'
+    """
+    theory, values = comparison.predicted, comparison.measured.eigenvalues
+    if theory is None or values.size < 2 or not theory.law.mean > 0:
+        return ()
+    expected = largest_by_chance(theory, values.size)
+    return (*_of_mean(name, theory, values, expected), *_of_top(name, theory, float(values[-1]), expected))
+
+
+def _of_mean(name: str, theory: Prediction, values: np.ndarray, expected: _Range) -> tuple[str, ...]:
+    mean, law = float(values.mean()), theory.law.mean
+    single = max(0.0, float(values[-1]) - expected.high) / values.size  # what one eigenvalue outside the law adds
+    scatter = max(theory.finite_width_error, _FINEST / 2)
+    apart = max(0.0, abs(mean - law) - single) / (scatter * law)
+    if apart <= _SCATTERS:
+        return ()
+    return (
+        f"The mean of the {name} spectrum is {mean:.4g} where theory says {law:.4g}: by {apart:.2g} of its stated scatter. The "
+        "weights are not as random as theory takes them, or the layers are too narrow; go by the measured spectrum.",
+    )
+
+
+def _of_top(name: str, theory: Prediction, top: float, expected: _Range) -> tuple[str, ...]:
+    high = expected.high if theory.knows_outliers else np.inf
+    if expected.low <= top <= high:
+        return ()
+    middle, half = (expected.low + expected.high) / 2, (expected.high - expected.low) / 2
+    why = "a direction stands out that theory does not see" if top > high else "the end of the law is not reached"
+    return (
+        f"The largest eigenvalue of the {name} spectrum is {top:.4g} where theory says {theory.top:.4g}: by "
+        f"{abs(top - middle) / half:.2g} of its stated scatter. So {why}; trust the measured one, and the rate from it.",
+    )
+
+
+def largest_by_chance(theory: Prediction, count: int) -> _Range:
+    """The range of the largest of ``count`` eigenvalues of one network, beyond which chance does not lead.
+
+    Args:
+        theory: the prediction.
+        count: of eigenvalues.
+
+    Example:
+        >>> from freeness.network import mlp
+        >>> from freeness.spectra import predict_jacobian
+        >>> largest_by_chance(predict_jacobian(mlp(2, 100, "linear", "gaussian")), 100).high > 4
+        True
+    """
+    scale = _SCATTERS * max(theory.finite_width_error, _FINEST / 2)
+    end = theory.law.upper_end
+    inner = _leaving(theory.law, min(_OUTSIDE / count, 0.5))
+    gap = end - _leaving(theory.law, min(1 / count, 0.5))
+    return _Range(inner / (1 + scale), max(end + gap, theory.top) * (1 + scale))
+
+
+def _leaving(law: Law, share: float) -> float:
+    """About the point above which this share of the law lies."""
+    low, high = law.mean, law.upper_end
+    if not high > low:
+        return high
+    x = high - (high - low) * np.linspace(1, 0, _POINTS) ** 2  # close together at the end
+    above = 1 - np.asarray(law.cdf(x))
+    found = np.flatnonzero(above >= share)
+    return float(x[found[-1]]) if found.size else low
