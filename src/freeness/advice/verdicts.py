@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from freeness.advice.analysis import Comparison, Isometry, LayerRow, Phase, Verdict
+from freeness.advice.departures import departures
 
 _CRITICAL = math.log(10.0)  # |Σ ln χ| up to which squared gradients change by less than tenfold over the whole depth
 _ISOMETRIC = 0.25  # σ_JJ² = Σδ - Σs₁ up to which we call a network isometric
@@ -135,7 +136,9 @@ def _warnings(jacobian: Comparison, fisher: Comparison) -> tuple[str, ...]:
                     f"{comparison.eigenvalues.size} eigenvalues: up to about {chance / top:.1g}): the weights are not "
                     f"free of the activations, or the layers are too narrow."
                 )
-        if comparison.predicted and top > 0:
+        told = departures(name, comparison)
+        warnings += told
+        if comparison.predicted and top > 0 and not any("largest eigenvalue" in line for line in told):
             factor = top / comparison.predicted.top
             if not 1 / _DISAGREEMENT <= factor <= _DISAGREEMENT:
                 warnings.append(

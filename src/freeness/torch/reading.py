@@ -118,7 +118,9 @@ def _constant(walk: Walk, node: Node) -> GivenTensor | None:
             return first
     trained = any(isinstance(source, GivenTensor) and source.trained for source in sources)
     names = [source.name for source in sources if isinstance(source, GivenTensor) and source.name]
-    known = {source: walk.values.get(source) for source in node.all_input_nodes}  # before this call writes to one of them
+    known = {
+        source: walk.values.get(source) for source in node.all_input_nodes
+    }  # before this call writes to one of them
     return GivenTensor(lambda: _computed(walk, node, known), names[0] if trained else "", None, trained)
 
 
