@@ -12,7 +12,7 @@ import numpy as np
 
 from freeness.advice.analysis import Comparison
 from freeness.laws import Law
-from freeness.spectra import Prediction
+from freeness.spectra import Measurement, Prediction
 
 _SCATTERS = 4.0  # stated scatters of the mean that are left to chance
 _OUTSIDE = 4.0  # eigenvalues that the law would have above the largest one
@@ -38,22 +38,23 @@ def departures(name: str, comparison: Comparison) -> tuple[str, ...]:
         >>> from freeness.laws import Empirical
         >>> from freeness.network import mlp
         >>> from freeness.spectra import Measurement, predict_jacobian
-        >>> theory, values = predict_jacobian(mlp(2, 100, "linear", "haar")), np.full(100, 1.2)
-        >>> departures("Jacobian", Comparison(theory, Measurement(values, Empirical(values), "", 0.0), 0.2))[0][:67]
-        'The mean of the Jacobian spectrum is 1.2 where theory says 1: by 10'
+        >>> theory, values = predict_jacobian(mlp(2, 100, "linear", "haar")), np.full(100, 2.0)
+        >>> departures("Jacobian", Comparison(theory, Measurement(values, Empirical(values), "", 0.0), 0.2))[0][:66]
+        'The mean of the Jacobian spectrum is 2 where theory says 1: by 7'
     """
-    theory, values = comparison.predicted, comparison.measured.eigenvalues
-    if theory is None or values.size < 2 or not theory.law.mean > 0:
+    theory, measured = comparison.predicted, comparison.measured
+    if theory is None or measured is None or measured.eigenvalues.size < 2 or not theory.law.mean > 0:
         return ()
-    expected = largest_by_chance(theory, values.size)
-    return (*_of_mean(name, theory, values, expected), *_of_top(name, theory, float(values[-1]), expected))
+    expected = largest_by_chance(theory, measured.eigenvalues.size)
+    return (*_of_mean(name, theory, measured, expected), *_of_top(name, theory, measured, expected))
 
 
-def _of_mean(name: str, theory: Prediction, values: np.ndarray, expected: _Range) -> tuple[str, ...]:
-    mean, law = float(values.mean()), theory.law.mean
+def _of_mean(name: str, theory: Prediction, measured: Measurement, expected: _Range) -> tuple[str, ...]:
+    values, law = measured.eigenvalues, theory.law.mean
+    mean = float(values.mean())
     single = max(0.0, float(values[-1]) - expected.high) / values.size  # what one eigenvalue outside the law adds
     scatter = max(theory.finite_width_error, _FINEST / 2)
-    apart = max(0.0, abs(mean - law) - single) / (scatter * law)
+    apart = max(0.0, abs(mean - law) - single - _SCATTERS * measured.mean_error) / (scatter * law)
     if apart <= _SCATTERS:
         return ()
     return (
@@ -62,9 +63,9 @@ def _of_mean(name: str, theory: Prediction, values: np.ndarray, expected: _Range
     )
 
 
-def _of_top(name: str, theory: Prediction, top: float, expected: _Range) -> tuple[str, ...]:
-    high = expected.high if theory.knows_outliers else np.inf
-    if expected.low <= top <= high:
+def _of_top(name: str, theory: Prediction, measured: Measurement, expected: _Range) -> tuple[str, ...]:
+    top, high = float(measured.eigenvalues[-1]), expected.high if theory.knows_outliers else np.inf
+    if expected.low - measured.top_error <= top <= high + measured.top_error:
         return ()
     middle, half = (expected.low + expected.high) / 2, (expected.high - expected.low) / 2
     why = "a direction stands out that theory does not see" if top > high else "the end of the law is not reached"
