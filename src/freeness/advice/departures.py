@@ -39,7 +39,7 @@ def departures(name: str, comparison: Comparison) -> tuple[str, ...]:
         >>> from freeness.network import mlp
         >>> from freeness.spectra import Measurement, predict_jacobian
         >>> theory, values = predict_jacobian(mlp(2, 100, "linear", "haar")), np.full(100, 2.0)
-        >>> departures("Jacobian", Comparison(theory, Measurement(values, Empirical(values), "", 0.0), 0.2))[0][:66]
+        >>> departures("Jacobian", Comparison(theory, Measurement(values, Empirical(values), "", 0.0), 0.2))[0][:64]
         'The mean of the Jacobian spectrum is 2 where theory says 1: by 7'
     """
     theory, measured = comparison.predicted, comparison.measured
