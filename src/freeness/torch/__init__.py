@@ -18,6 +18,7 @@ from freeness.torch.curvature import (
     batch_sharpness,
     curvature_spectrum,
 )
+from freeness.torch.curvature_estimate import Effort, SharpnessEstimate, estimated_sharpness
 from freeness.torch.datafile import load_plain
 from freeness.torch.demo import demo_analyses as demo_analyses
 from freeness.torch.elementwise import run_program as run_program
@@ -73,6 +74,7 @@ __all__ = [
     "CurvatureOptions",
     "Descended",
     "DesignRequest",
+    "Effort",
     "FreenessTest",
     "FreenessTrace",
     "FullBatch",
@@ -86,6 +88,7 @@ __all__ = [
     "MemoryPlan",
     "Owned",
     "Sharpness",
+    "SharpnessEstimate",
     "SpectralEstimate",
     "SwappedActivation",
     "Trace",
@@ -109,6 +112,7 @@ __all__ = [
     "dual_plan",
     "estimate_fisher",
     "estimate_jacobian",
+    "estimated_sharpness",
     "freeness_test",
     "freeness_trace",
     "full_batch_descent",

@@ -17,7 +17,7 @@ from freeness.torch.ritz import Climb, climb
 _LOG = logging.getLogger(__name__)
 _CLOSE = 2e-3  # residual over value at which an estimate is good enough
 _RANDOM = 0.1  # of the start: what samples that were left out may hide
-_KEPT = 1 << 28  # numbers of a basis at most
+_KEPT = 1 << 26  # numbers of a basis at most
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ def estimated_sharpness(
         InputError: as :func:`~freeness.torch.batch_sharpness`.
 
     Example:
+        >>> import torch
         >>> model = nn.Linear(2, 1, bias=False).double()
         >>> x = torch.tensor([[3.0, 4.0], [0.0, 1.0]]).double()
         >>> found = estimated_sharpness(model, x, torch.zeros(2, 1).double(), "half_squared_error")

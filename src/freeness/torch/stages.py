@@ -81,9 +81,10 @@ class Stages:
 
     @property
     def forecast(self) -> tuple[float, float]:
-        """Seconds of the stages that are to come, and the most bytes that one of them holds."""
+        """Seconds until all is done, from the beginning, and the most bytes that a stage holds."""
         planned = [stage for stage in self._plan.values() if stage.way != "left out"]
-        return sum(stage.forecast for stage in planned), max((stage.bytes for stage in planned), default=0.0)
+        elapsed = time.monotonic() - self._end + self._seconds
+        return elapsed + sum(stage.forecast for stage in planned), max((stage.bytes for stage in planned), default=0.0)
 
     def planned(self, name: str) -> Stage:
         """What is planned for a stage."""
