@@ -242,7 +242,9 @@ class Window(nn.Module):
         self.table = nn.Parameter(0.02 * torch.randn(13 * 13, heads))
         places = torch.cartesian_prod(torch.arange(7), torch.arange(7))
         apart = places[:, None] - places[None] + 6
+        self.index: Tensor
         self.register_buffer("index", apart[..., 0] * 13 + apart[..., 1])
+        self.mask: Tensor
         self.register_buffer("mask", self._mask())
 
     def _mask(self) -> Tensor:
