@@ -7,6 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.last_bits import perturb
+
+if os.environ.get("FREENESS_PERTURB"):  # before anything of ours is imported
+    perturb(int(os.environ["FREENESS_PERTURB"]))
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 SLOW_CASES = frozenset(Path(__file__).with_name("slow_cases.txt").read_text(encoding="utf-8").splitlines())
 

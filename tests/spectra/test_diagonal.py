@@ -12,7 +12,7 @@ def test_against_matrices_of_one_forward_pass():
     rng = np.random.default_rng(0)
     network = mlp(5, 60, "tanh", "identity", sigma_w=1.1, sigma_b=0.3)
     x = rng.standard_normal(60)
-    first, seen, jacobian, theta = x, [], np.eye(60), np.zeros((60, 60))
+    first, h, seen, jacobian, theta = x, x, [], np.eye(60), np.zeros((60, 60))
     for layer in range(5):
         if layer:
             d = np.diag(1 - np.tanh(h) ** 2)
