@@ -67,7 +67,7 @@ from freeness.moves import (
     symmetric_root,
     symmetric_square,
 )
-from freeness.network import Network, activation, mlp, transformer
+from freeness.network import Network, activation, convnext, image_resnet, mixer, mlp, transformer
 from freeness.shown import attach
 from freeness.spectra import (
     Measurement,
@@ -123,6 +123,7 @@ __all__ = [
     "batch_learning_rate",
     "commutator",
     "compress",
+    "convnext",
     "design",
     "expected_top",
     "fisher_law",
@@ -134,12 +135,14 @@ __all__ = [
     "free_product",
     "free_sum",
     "free_variables",
+    "image_resnet",
     "information_plus_noise",
     "inverse",
     "jacobian_law",
     "jointly_free",
     "kolmogorov",
     "mirror",
+    "mixer",
     "mlp",
     "predict_fisher",
     "predict_jacobian",

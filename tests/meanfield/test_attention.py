@@ -26,9 +26,9 @@ from freeness.network import (
     activation,
     transformer,
 )
-from freeness.network.operations.attention import _response, _returned
+from freeness.network.operations.attention import _back, _response, _returned
 from freeness.numerics import gaussian_nodes
-from tests.meanfield.simulated import assert_drawn, simulated_gradients, simulated_weights
+from tests.meanfield.simulated import assert_drawn, simulated_gradients, simulated_kernels, simulated_weights
 
 RNG = np.random.default_rng(5)
 
@@ -80,8 +80,8 @@ def test_the_derivative_of_the_softmax_is_the_sum_written_out():
     response = np.einsum("ij,kl,ijkl,jl->ik", weights, weights, spans, key)
     returned = np.einsum("ik,ik,ij,km,ijkm->jm", gradient, query, weights, weights, spans)
     one = weights[None, None]
-    np.testing.assert_allclose(_response(one, value[None], key[None])[0, 0], response, atol=1e-13)
-    np.testing.assert_allclose(_returned(one, value[None], (gradient * query)[None])[0, 0], returned, atol=1e-13)
+    np.testing.assert_allclose(_response(one, one, value[None], key[None])[0, 0], response, atol=1e-13)
+    np.testing.assert_allclose(_returned(one, one, value[None], (gradient * query)[None])[0, 0], returned, atol=1e-13)
 
 
 def test_weights_of_equal_scores_are_means():
@@ -217,6 +217,31 @@ def test_the_trace_of_the_fisher_matrix_is_the_sum_over_unit_cotangents():
     assert fisher_trace(network, inputs) == pytest.approx(5 * mean, abs=5 * 2 * error, rel=0.08)
 
 
+@pytest.mark.parametrize("causal", [False, True])
+def test_kernels_between_samples_are_those_of_drawn_transformers(causal):
+    """Two samples, alike in half of their positions, by scores that are drawn together."""
+    network = transformer(1, 128, 4, 4, inputs=12, outputs=6, hidden=128, causal=causal, sigma_qk=1.3)
+    inputs = RNG.standard_normal((2, 12, 4))
+    inputs[1, :, :2] = inputs[0, :, :2]
+    found = kernels(network, inputs)
+    means, errors = simulated_kernels(network, inputs, 16)
+    for exact, mean, error in zip((found.nngp, found.ntk), means, errors, strict=True):
+        assert (np.abs(mean - exact) <= 4.5 * error + 0.06 * np.abs(exact).max()).all()
+        assert error.max() < 0.15 * np.abs(exact).max()
+
+
+def test_what_comes_back_between_samples_is_what_comes_back_to_each():
+    """Of a batch whose samples are one and the same, from A of all together: as from A of that sample."""
+    weights, gradient = softmax(RNG.standard_normal((2, 8, 3, 5))), gram(3, 2)
+    weights[1] = weights[0]
+    grams = [np.repeat(gram(size)[:1], 2, axis=0) for size in (3, 5, 5)]
+    gradient[1] = gradient[0]
+    alone = _back(weights[:1], weights[:1], tuple(one[:1] for one in grams), gradient[:1])
+    both = _back(weights[:1], weights, tuple(grams), gradient)
+    for one, other in zip(alone, both, strict=True):
+        np.testing.assert_allclose(other, np.repeat(one, 2, axis=0), rtol=1e-12)
+
+
 def test_a_known_cotangent_takes_the_place_of_a_drawn_one():
     """Of all outputs alike, at one position only."""
     network = transformer(2, 32, 4, 3, vocabulary=7)
@@ -235,8 +260,9 @@ def test_a_known_cotangent_takes_the_place_of_a_drawn_one():
 def test_what_attention_asks_for_is_said():
     network = transformer(1, 32, 4, 3)
     inputs = RNG.standard_normal((2, 32, 3))
-    with pytest.raises(InputError, match="no kernel between samples"):
-        kernels(Network((*network.nodes, Node("mean", Pooling(None), ("norm",)))), inputs)
+    many = RNG.standard_normal((342, 32, 3))
+    with pytest.raises(InputError, match="at most 1024 samples times positions"):
+        kernels(Network((*network.nodes, Node("mean", Pooling(None), ("norm",)))), many)
     with pytest.raises(InputError, match="tokens at positions before Attention"):
         gradients(_alone())
     with pytest.raises(InputError, match="independent signals into Attention"):

@@ -28,7 +28,7 @@ from freeness.network import (
     forward,
     image_resnet,
 )
-from tests.meanfield.simulated import assert_drawn
+from tests.meanfield.simulated import assert_drawn, simulated_kernels
 
 RELU, BATCH = Activation(activation("relu")), Normalisation("batch")
 WIDTH = 48
@@ -101,6 +101,17 @@ def test_max_pooling_is_that_of_drawn_networks(before):
     )
     images = inputs(6, 8)
     assert_drawn(gradients(network, inputs=images), network, images, 10, 0.09)
+
+
+def test_kernels_behind_max_pooling_are_those_of_drawn_networks():
+    network = Network(
+        (conv(3, taps=5), RELU, MaxPooling((2, 2), 2), conv(WIDTH), RELU, Pooling(None), Dense(WIDTH, 8, Gaussian(1.0)))
+    )
+    images = inputs(2, 6)
+    found = kernels(network, images)
+    means, errors = simulated_kernels(network, images, 16)
+    for exact, mean, error in zip((found.nngp, found.ntk), means, errors, strict=True):
+        assert (np.abs(mean - exact) <= 4.5 * error + 0.06 * np.abs(exact).max()).all()
 
 
 @pytest.mark.parametrize(
@@ -189,7 +200,6 @@ def test_blocks_are_wired_as_published():
         (lambda: MaxPooling((3, 3)).windows((2, 2)), "windows"),
         (lambda: gradients(image_resnet(width=4, ends=(3, 2)), inputs=inputs(2, 32)), "hardly fluctuates"),
         (lambda: gradients(image_resnet(width=4, ends=(3, 2)), inputs=inputs(33, 32)), "at most 8192 entries"),
-        (lambda: kernels(Network((conv(3), MaxPooling(), Dense(WIDTH, 2, Gaussian(1.0)))), inputs(2, 4)), "no kernel"),
         (
             lambda: gradients(
                 Network(

@@ -12,12 +12,15 @@ from freeness.network import (
     Dense,
     Flatten,
     Gaussian,
+    MaxPooling,
     Network,
+    Node,
     Pooling,
     activation,
     cnn,
     mlp,
     resnet,
+    transformer,
 )
 
 RNG = np.random.default_rng(5)
@@ -28,11 +31,23 @@ CONVOLUTIONS = (
     Convolution(30, 20, (3,), Gaussian(1.4), "circular", 2, 0.1, True),
     RELU,
 )
+ATTENTION = Network(
+    (
+        *transformer(2, 24, 3, 4, hidden=24, causal=True).nodes,
+        Node("mean", Pooling(None), ("norm",)),
+        Dense(24, 4, Gaussian(1.0)),
+    )
+)
 CASES = {
     "chain": (mlp(3, [6, 40, 30, 4], "relu", "gaussian", sigma_w=1.3, sigma_b=0.2), (5, 6)),
     "residual": (resnet(3, 40, Branch("erf", "gaussian", scale=0.7), inputs=6, outputs=4), (5, 6)),
     "normalised": (resnet(3, 40, Branch("relu", normalisation="layer"), inputs=6, outputs=4), (5, 6)),
     "flattened": (Network((*CONVOLUTIONS, Flatten(), Dense(60, 4, Gaussian(1.2), 0.1, True))), (4, 2, 6)),
+    "attention": (ATTENTION, (4, 24, 4)),
+    "max pooling": (
+        Network((*CONVOLUTIONS, MaxPooling((3,), 2, 1), Pooling(None), Dense(20, 4, Gaussian(1.2), 0.1, True))),
+        (4, 2, 12),
+    ),
     "pooled": (Network((*CONVOLUTIONS, Pooling(None), Dense(20, 4, Gaussian(1.2), 0.1, True))), (4, 2, 6)),
 }
 

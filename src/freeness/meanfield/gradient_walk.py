@@ -84,7 +84,7 @@ def gradients(
     beyond: dict[str, np.ndarray] = {}  # what derivatives add that depend on one another along a skip connection
     for node in reversed(network.nodes):
         own[node.name] = way.trained(node, back[node.name])
-        chosen = way.choice(node)
+        chosen = way.prepared.choice(node)
         behind = back[node.name] + beyond.get(node.name, 0.0)
         parts = way.back(node, behind) if chosen is None else way.through(chosen, back[chosen.name])
         for name, share in way.dependent(node):
@@ -219,19 +219,9 @@ class _Way:
                 )
                 yield name, scales[index] ** 2 * (factor - 1)
 
-    def choice(self, node: Node) -> Node | None:
-        """The node that alone reads an activation and chooses among its entries, by which the derivatives there differ."""
-        readers = self.network.readers(node.name) if isinstance(node.operation, Activation) else ()
-        if len(readers) != 1:
-            return None
-        before, behind = (self.prepared.streams[name].chosen for name in (node.name, readers[0].name))
-        return None if behind is before else readers[0]
-
     def through(self, node: Node, gradient: np.ndarray) -> tuple[np.ndarray, ...]:
         """In front of the activation that a node chooses from."""
-        end = self.prepared.streams[node.name]
-        assert end.chosen is not None
-        return self.back(node, gradient, end._replace(chosen=end.chosen._replace(through=True)))
+        return self.back(node, gradient, self.prepared.through(node))
 
     def trained(self, node: Node, gradient: np.ndarray) -> tuple[float, float]:
         """Of a node's weights and biases, for one sample."""

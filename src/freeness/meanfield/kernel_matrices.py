@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 from freeness.errors import InputError
 from freeness.meanfield.samples import SampleMoments
 from freeness.meanfield.walk import compiled
-from freeness.network import Network, Normalisation
+from freeness.network import Network
 
 _NEGATIVE = 1e-10  # relative size of a negative eigenvalue that is rounding
 _LIFTED = 1e-9  # of the trace: above rounding, and far below what a sample of outputs could tell
@@ -111,7 +111,7 @@ def kernels(
     if not memory > 0:
         raise InputError(f"expected memory > 0 in bytes, got {memory}; leave it out for 1 GB.")
     count = len(samples.points)
-    batch = any(isinstance(layer, Normalisation) and layer.kind == "batch" for layer in network.walk())
+    batch = any(operation.couples for operation in network.operations)
     whole = samples.pairs(slice(0, count)) if batch else None
     prepared = compiled(network, samples.stream(standard=parametrisation == "standard"), whole)
     end = prepared.end

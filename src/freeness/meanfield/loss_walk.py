@@ -87,7 +87,7 @@ def loss_moments(
     samples = _samples(network, _of_one_size(network, inputs), across=np.ndim(cotangents) > 2)
     count = len(samples.points)
     whole = samples.pairs(slice(0, count))
-    batch = any(isinstance(layer, Normalisation) and layer.kind == "batch" for layer in network.walk())
+    batch = any(operation.couples for operation in network.operations)
     prepared = compiled(network, samples.stream(standard=True), whole if batch else None)
     pairs = {INPUT: whole} | {node.name: found for node, found in prepared.walk(whole)}
     end = prepared.end
@@ -180,7 +180,12 @@ def _backward(prepared: Compiled, pairs: Mapping[str, Pairs], end: _Gradient) ->
         gamma = gradient.gamma
         if isinstance(node.operation, Activation):
             gamma = gamma + _doubled(node.operation, streams[0]) * _along(gradient, pairs[node.name], behind)
-        parts = backward_pairs(node.operation, given, streams, behind, step, gamma)
+        chosen = prepared.choice(node)
+        if chosen is None:
+            parts = backward_pairs(node.operation, given, streams, behind, step, gamma)
+        else:
+            here, beyond = ((pairs[node.name],), (behind,)), back[chosen.name].gamma
+            parts = backward_pairs(chosen.operation, *here, prepared.through(chosen), step, beyond)
         for number, (name, part) in enumerate(zip(node.inputs, parts, strict=True)):
             found = _Gradient(part, _share(node, number, streams[number], gradient.along))
             if isinstance(node.operation, Weights) and not isinstance(node.operation.weights, Haar):

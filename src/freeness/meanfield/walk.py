@@ -41,6 +41,22 @@ class Compiled:
         """The samples at the output."""
         return self.streams[self.nodes[-1].name]
 
+    def choice(self, node: Node) -> Node | None:
+        """The node that alone reads an activation and chooses among its entries, by which the derivatives there differ."""
+        if not isinstance(node.operation, Activation):
+            return None
+        readers = [one for one in self.nodes if node.name in one.inputs]
+        if len(readers) != 1:
+            return None
+        before, behind = (self.streams[name].chosen for name in (node.name, readers[0].name))
+        return None if behind is before else readers[0]
+
+    def through(self, node: Node) -> Stream:
+        """The stream behind a node that chooses, for what comes back in front of the activation that it chooses from."""
+        found = self.streams[node.name]
+        assert found.chosen is not None
+        return found._replace(chosen=found.chosen._replace(through=True))
+
     def walk(self, pairs: Pairs) -> Iterator[tuple[Node, Pairs]]:
         """Pairs behind every node; each is kept until nobody reads it any more.
 
@@ -115,7 +131,8 @@ def _behind(node: Node, streams: dict[str, Stream], wholes: dict[str, Pairs | No
     if node.operation.arity == 1:
         found, step = forward(node.operation, given[0], wholes[node.inputs[0]])
     else:
-        found, step = joined(node.operation, given)
+        every = (one._replace(whole=wholes[name]) for one, name in zip(given, reads(node), strict=True))
+        found, step = joined(node.operation, tuple(every))
     if isinstance(node.operation, Weights) or not node.inputs:
         found = found._replace(sources=frozenset((DrawnSource(node.name),)))
     return found, step

@@ -31,13 +31,13 @@ from freeness.network.operation import INPUT, described
 class Pairs(NamedTuple):
     """Between the samples ``rows`` = a:b and a: of n, as the rest follows by symmetry: ``value`` Σ and ``theta`` Θ.
 
-    Shape (b - a, n - a, *positions[, *positions]). ``latent``: Σ of what was in front of an activation, behind it.
+    Shape (b - a, n - a, *positions[, *positions]). ``latent``: what was in front of an activation, behind it.
     """
 
     value: np.ndarray
     theta: np.ndarray
     rows: slice
-    latent: np.ndarray | None = None
+    latent: Pairs | None = None
 
 
 Step = Callable[..., Pairs]  # of one Pairs for each signal that an operation reads
@@ -90,11 +90,12 @@ class Stream(NamedTuple):
     ``growth``: mean squared singular value of the Jacobian from the input, (n, *positions). ``mean`` = E x_i as a function, as
     few layers ask for it; None for 0. ``gaussian``: x_i is centred Gaussian. ``points``: else its law at one place, standardised,
     by points of equal mass, where it is known. ``smooth``: this has a Gaussian part. ``latent``: what it is a function of.
-    ``chosen``: of these the largest, in some draws. ``alike``: the two samples stand for a batch of such and for all positions,
-    as in trajectories. ``features``: channels, or entries of a vector; None: not known. ``uneven``: entries of an image or of
-    several signals, with variances of their own. ``fluctuation``: the largest so far of a neuron's batch variance, relative.
-    ``scatter``: the largest standard error so far of a mean over draws, relative. ``standard``: Θ is that of the standard
-    parametrisation. ``sources``: of whose outputs x_i is made neuron by neuron; signals without a common source are independent.
+    ``chosen``: of these the largest, in some draws. ``whole``: all pairs of the batch, where they are there. ``alike``: the two
+    samples stand for a batch of such and for all positions, as in trajectories. ``features``: channels, or entries of a vector;
+    None: not known. ``uneven``: entries of an image or of several signals, with variances of their own. ``fluctuation``: the
+    largest so far of a neuron's batch variance, relative. ``scatter``: the largest standard error so far of a mean over draws,
+    relative. ``standard``: Θ is that of the standard parametrisation. ``sources``: of whose outputs x_i is made neuron by neuron;
+    signals without a common source are independent.
     """
 
     second: np.ndarray
@@ -111,6 +112,7 @@ class Stream(NamedTuple):
     smooth: bool = False
     latent: Latent | None = None
     chosen: Chosen | None = None
+    whole: Pairs | None = None
     standard: bool = False
     sources: frozenset[DrawnSource] = frozenset((DrawnSource(INPUT),))
 
@@ -346,6 +348,7 @@ def together(streams: tuple[Stream, ...]) -> Stream:
         gaussian=all(one.gaussian for one in streams),
         points=None,
         smooth=False,
+        whole=None,
         latent=None,
         features=next((one.features for one in streams if one.features is not None), None),
         uneven=any(one.uneven for one in streams),

@@ -25,6 +25,11 @@ class Operation(ABC):
         """Whether its rules ask for second moments between different positions."""
         return False
 
+    @property
+    def couples(self) -> bool:
+        """Whether its rules for pairs of samples ask for all of a batch."""
+        return False
+
 
 class Weights(Operation):
     """An operation that multiplies by trained random matrices: dense, position-wise, convolution, token mixing, embedding.

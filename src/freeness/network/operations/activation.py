@@ -91,7 +91,7 @@ def _(layer: Activation, stream: Stream, whole: Pairs | None) -> tuple[Stream, S
         exact = pairs.value.copy()  # a sample's product with itself carries no rounding of another way of computing
         exact[everyone[: len(exact)], everyone[: len(exact)]] = own[pairs.rows]
         new, factor = bent.through(lambda array: sides(array, pairs.rows, groups), exact)
-        return Pairs(new, factor * pairs.theta, pairs.rows, pairs.value)
+        return Pairs(new, factor * pairs.theta, pairs.rows, pairs._replace(latent=None))
 
     second = _within(bent.through(_by_itself, own)[0], bent.second) if stream.across else bent.second
     mean = np.zeros(stream.variance.shape) if stream.mean is None else stream.mean()

@@ -24,11 +24,12 @@ from zlib import crc32
 import numpy as np
 
 from freeness.errors import InputError, is_real, is_size
-from freeness.network.moments import Pairs, Step, Stream, backward, check_independent, joined, together
+from freeness.network.moments import Pairs, Step, Stream, backward, backward_pairs, check_independent, joined, together
 from freeness.network.operation import Operation, described
 
 _FEWEST, _MOST = 16, 256  # draws of A for each sample
 _ENTRIES = 2**17  # of all drawn A together, between these
+_TOGETHER = 1024  # positions of all samples of a batch, whose scores are drawn together
 _LIFTED = 1e-10  # of a Gram matrix's mean diagonal: tokens may be alike
 
 
@@ -63,6 +64,10 @@ class Attention(Operation):
     def across(self) -> bool:
         return True
 
+    @property
+    def couples(self) -> bool:
+        return True
+
     def spread(self, width: int) -> float:
         """b: variance of a score over that of a query's and of a key's entries, of heads of this width."""
         if isinstance(self.scale, str):
@@ -72,21 +77,34 @@ class Attention(Operation):
 
 @joined.register
 def _(operation: Attention, streams: tuple[Stream, ...]) -> tuple[Stream, Step]:
-    """Σ = E A V Aᵀ over draws of A, the same in every call.
+    """Σ = E A V Aᵀ over draws of A, the same in every call; of pairs of samples, too, where all of a batch are there.
 
     Squared singular values of the Jacobian (``growth``) are those of derivatives that do not depend on one another by position.
     """
     _check(operation, streams)
     query, key, value = map(_square, streams)
-    weights, spread = _drawn(operation, streams), _spread(operation, streams[0])
+    weights, spread = _weights(operation, streams), _spread(operation, streams[0])
     mixed = weights @ value[:, None] @ _turned(weights)
     second = mixed.mean(axis=1)
 
     def step(*pairs: Pairs) -> Pairs:
-        raise InputError(
-            f"expected samples by themselves before {described(operation)}, got pairs of them; softmax weights have no kernel "
-            "between samples in this theory: take freeness.meanfield.gradients."
+        if streams[0].whole is None or len(pairs[0].value) < len(weights):
+            raise InputError(
+                f"expected samples by themselves before {described(operation)}, got pairs of some; softmax weights have kernels "
+                "of a whole batch only: take freeness.meanfield.gradients, or more memory."
+            )
+        (queries, keys, values), thetas = (
+            [_flat(array, 2) for array in each] for each in zip(*(p[:2] for p in pairs), strict=True)
         )
+        value, theta = np.empty_like(queries), np.empty_like(queries)
+        for row, own in enumerate(weights):
+            left = own[None]
+            value[row] = _mixed(left, weights, values[row])
+            bent = queries[row] * _response(left, weights, values[row], thetas[1][row]).mean(axis=1)
+            bent += thetas[0][row] * _response(left, weights, values[row], keys[row]).mean(axis=1)
+            theta[row] = _mixed(left, weights, thetas[2][row]) + spread * bent
+        shape = pairs[0].value.shape
+        return Pairs(value.reshape(shape), theta.reshape(shape), pairs[0].rows)
 
     growth = _growth(
         weights, (query, key, value), tuple(one.growth.reshape(len(one.growth), -1) for one in streams), spread
@@ -108,16 +126,51 @@ def _(
     operation: Attention, streams: tuple[Stream, ...], behind: Stream, gradient: np.ndarray
 ) -> tuple[np.ndarray, ...]:
     """Γ of queries, keys and values, over the draws of A that the signal went by."""
-    query, key, value = map(_square, streams)
-    weights = _drawn(operation, streams)
+    weights = _weights(operation, streams)
+    parts = _back(weights, weights, tuple(map(_square, streams)), _flat(gradient, 1))
     spread = _spread(operation, streams[0])
-    found = gradient.reshape(query.shape)
-    parts = (
-        spread * found * _response(weights, value, key).mean(axis=1),
-        spread * _returned(weights, value, found * query).mean(axis=1),
-        (_turned(weights) @ found[:, None] @ weights).mean(axis=1),
+    scaled = (spread * parts[0], spread * parts[1], parts[2])
+    return tuple(part.reshape(one.second.shape) for part, one in zip(scaled, streams, strict=True))
+
+
+@backward_pairs.register
+def _(
+    operation: Attention,
+    given: tuple[Pairs, ...],
+    streams: tuple[Stream, ...],
+    behind: Stream,
+    step: Step,
+    gradient: np.ndarray,
+) -> tuple[np.ndarray, ...]:
+    """The same between all samples of a batch."""
+    streams = tuple(one._replace(whole=pairs) for one, pairs in zip(streams, given, strict=True))
+    weights, spread = _weights(operation, streams), _spread(operation, streams[0])
+    grams, found = [_flat(pairs.value, 2) for pairs in given], _flat(gradient, 2)
+    rows = [
+        _back(own[None], weights, tuple(gram[row] for gram in grams), found[row]) for row, own in enumerate(weights)
+    ]
+    scales = (spread, spread, 1.0)
+    return tuple(
+        scale * np.stack(part).reshape(pairs.value.shape)
+        for scale, part, pairs in zip(scales, zip(*rows, strict=True), given, strict=True)
     )
-    return tuple(part.reshape(one.second.shape) for part, one in zip(parts, streams, strict=True))
+
+
+def _back(
+    left: np.ndarray, right: np.ndarray, grams: tuple[np.ndarray, ...], gradient: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """What comes back to queries and keys, but for the spread of scores, and to values."""
+    query, key, value = grams
+    return (
+        gradient * _response(left, right, value, key).mean(axis=1),
+        _returned(left, right, value, gradient * query).mean(axis=1),
+        _mixed(_turned(left), _turned(right), gradient),
+    )
+
+
+def _mixed(left: np.ndarray, right: np.ndarray, gram: np.ndarray) -> np.ndarray:
+    """E A M Bᵀ."""
+    return (left @ gram[:, None] @ _turned(right)).mean(axis=1)
 
 
 def _growth(
@@ -135,51 +188,78 @@ def _growth(
     return ((weights**2).mean(axis=1) @ by_value[..., None])[..., 0] + spread * (own.mean(axis=1) * by_query + through)
 
 
-def _response(weights: np.ndarray, value: np.ndarray, key: np.ndarray) -> np.ndarray:
+def _response(left: np.ndarray, right: np.ndarray, value: np.ndarray, key: np.ndarray) -> np.ndarray:
     """R of every draw: what moves an output with its query.
 
     Args:
-        weights: A, (n, draws, T, T').
-        value: V, (n, T', T').
-        key: K, (n, T', T').
+        left: A of one sample, (k or 1, draws, T, T').
+        right: A of the other, (k, draws, T, T').
+        value: V between them, (k, T', T').
+        key: K between them, (k, T', T').
     """
-    turned = _turned(weights)
-    by_value, by_key = weights @ value[:, None], weights @ key[:, None]
-    cross = (by_value * by_key) @ turned
-    both = weights @ (value * key)[:, None] @ turned
-    return both - cross - _turned(cross) + (by_value @ turned) * (by_key @ turned)
+    turned, value, key = _turned(right), value[:, None], key[:, None]
+    by_value, by_key = left @ value, left @ key
+    both = left @ (value * key) @ turned
+    cross = (by_value * by_key) @ turned + left @ ((value @ turned) * (key @ turned))
+    return both - cross + (by_value @ turned) * (by_key @ turned)
 
 
-def _returned(weights: np.ndarray, value: np.ndarray, asked: np.ndarray) -> np.ndarray:
+def _returned(left: np.ndarray, right: np.ndarray, value: np.ndarray, asked: np.ndarray) -> np.ndarray:
     """K' of every draw: what comes back to the keys.
 
     Args:
-        weights: A, (n, draws, T, T').
-        value: V, (n, T', T').
-        asked: Γ∘Q, (n, T, T).
+        left: A of one sample, (k or 1, draws, T, T').
+        right: A of the other, (k, draws, T, T').
+        value: V between them, (k, T', T').
+        asked: Γ∘Q, (k, T, T).
     """
-    turned, by_value = _turned(weights), weights @ value[:, None]
-    through = asked[:, None] @ weights
-    cross = turned @ (by_value * through)
-    last = turned @ (asked[:, None] * (by_value @ turned)) @ weights
-    return (turned @ through) * value[:, None] - cross - _turned(cross) + last
+    ahead, turned, value, asked = _turned(left), _turned(right), value[:, None], asked[:, None]
+    through, back, by_value = asked @ right, ahead @ asked, left @ value
+    cross = ahead @ (by_value * through) + (back * (value @ turned)) @ right
+    return (ahead @ through) * value - cross + ahead @ (asked * (by_value @ turned)) @ right
 
 
-def _drawn(operation: Attention, streams: tuple[Stream, ...]) -> np.ndarray:
-    """A of every sample, (n, draws, T, T'), by a generator that belongs to the weights in front."""
-    query, key = _square(streams[0]), _square(streams[1])
+def _weights(operation: Attention, streams: tuple[Stream, ...]) -> np.ndarray:
+    """A of every sample, (n, draws, T, T'), by a generator that belongs to the weights in front.
+
+    Drawn of every sample by itself, or, of a batch whose pairs are there, of all together.
+    """
+    query, key = streams[0], streams[1]
     made = ";".join(sorted(source.name for one in streams for source in one.sources))
     rng = np.random.default_rng(crc32(made.encode()))
-    places = query.shape[1] * key.shape[1]
-    draws = int(np.clip(_ENTRIES // (len(query) * places), _FEWEST, _MOST))
-    noise = rng.standard_normal((len(query), draws, query.shape[1], key.shape[1]))
-    scores = _root(query)[:, None] @ noise @ _turned(_root(key))[:, None]
-    scores *= _spread(operation, streams[0]) ** 0.5
+    samples, rows, columns = len(query.second), query.variance[0].size, key.variance[0].size
+    draws = int(np.clip(_ENTRIES // (samples * rows * columns), _FEWEST, _MOST))
+    if query.whole is None or key.whole is None:
+        noise = rng.standard_normal((samples, draws, rows, columns))
+        scores = _root(_square(query))[:, None] @ noise @ _turned(_root(_square(key)))[:, None]
+    else:
+        if samples * max(rows, columns) > _TOGETHER:
+            raise InputError(
+                f"expected at most {_TOGETHER} samples times positions before {described(operation)} in a batch, got "
+                f"{samples * max(rows, columns)}; give fewer."
+            )
+        first, second = _root(_batch(query.whole))[0], _root(_batch(key.whole))[0]
+        moved = rng.standard_normal((draws, samples * rows, samples * columns)) @ second.T
+        first, moved = first.reshape(samples, rows, -1), moved.reshape(draws, samples * rows, samples, columns)
+        scores = first[:, None] @ moved.transpose(2, 0, 1, 3)
+    scores *= _spread(operation, query) ** 0.5
     if operation.causal:
         scores[..., np.triu(np.ones(scores.shape[-2:], dtype=bool), 1)] = -np.inf
     scores -= scores.max(axis=-1, keepdims=True)
     np.exp(scores, out=scores)
     return scores / scores.sum(axis=-1, keepdims=True)
+
+
+def _batch(whole: Pairs) -> np.ndarray:
+    """The Gram matrix of all positions of all samples, (1, n·T, n·T)."""
+    square = _flat(whole.value, 2)
+    return square.transpose(0, 2, 1, 3).reshape(1, square.shape[0] * square.shape[2], -1)
+
+
+def _flat(array: np.ndarray, lead: int) -> np.ndarray:
+    """Positions in rows, behind the axes for samples."""
+    places = round(float(np.prod(array.shape[lead:])) ** 0.5)
+    return array.reshape(*array.shape[:lead], places, places)
 
 
 def _root(gram: np.ndarray) -> np.ndarray:

@@ -60,6 +60,7 @@ def _(operation: Constant, streams: tuple[Stream, ...]) -> tuple[Stream, Step]:
         gaussian=True,
         features=operation.channels if operation.channels > 1 else None,
         uneven=False,
+        whole=None,
     )
     return after, step
 

@@ -50,6 +50,10 @@ class MaxPooling(Operation):
     def across(self) -> bool:
         return True
 
+    @property
+    def couples(self) -> bool:
+        return True
+
     def windows(self, shape: tuple[int, ...]) -> tuple[np.ndarray, tuple[int, ...]]:
         """Of each window the positions in rows, -1 for padding, (windows, entries); and the shape of the windows.
 
@@ -120,7 +124,7 @@ def _(layer: MaxPooling, stream: Stream, whole: Pairs | None) -> tuple[Stream, S
     if whole is None:
         gram = (stream.second if stream.latent is None else stream.latent.second).reshape(samples, count, count)
     else:
-        known = whole.value if whole.latent is None else whole.latent
+        known = (whole.latent or whole).value
         gram = known.reshape(samples, samples, count, count).transpose(0, 2, 1, 3).reshape(1, samples * count, -1)
     found = _largest(layer, stream, gram)
     behind = layer.windows(shape)[1]
@@ -138,10 +142,15 @@ def _(layer: MaxPooling, stream: Stream, whole: Pairs | None) -> tuple[Stream, S
             )
         flat = values.reshape(_DRAWS, -1)
         square = (flat.T @ flat / _DRAWS).reshape(samples, -1, samples, values.shape[2]).transpose(0, 2, 1, 3)
-        theta = pairs.theta.reshape(samples, samples, count, count).transpose(0, 2, 1, 3).reshape(samples * count, -1)
+        theta = (pairs.latent or pairs).theta.reshape(samples, samples, count, count)
+        theta = theta.transpose(0, 2, 1, 3).reshape(samples * count, -1)
         starts = count * np.arange(samples)[:, None]
         places = (found.chosen.place + starts).reshape(len(found.chosen.place), -1)
-        slope = np.mean([theta[np.ix_(place, place)] for place in places], axis=0)
+        slopes = found.chosen.slope.reshape(places.shape)
+        slope = np.mean(
+            [theta[np.ix_(place, place)] * np.outer(one, one) for place, one in zip(places, slopes, strict=True)],
+            axis=0,
+        )
         slope = slope.reshape(samples, -1, samples, values.shape[2]).transpose(0, 2, 1, 3)
         return Pairs(square.reshape(samples, *ends), slope.reshape(samples, *ends), pairs.rows)
 

@@ -43,6 +43,10 @@ class Normalisation(Operation):
     def across(self) -> bool:
         return self.kind == "batch"
 
+    @property
+    def couples(self) -> bool:
+        return self.kind == "batch"
+
 
 @forward.register
 def _(layer: Normalisation, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step]:
