@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from freeness.laws.curve import CauchyCurve, CauchyLaw, SpectralCurve, Transform
-from freeness.laws.gauss_rules import GaussRules, transforms_of
+from freeness.laws.gauss_rules import GaussRules, kernel_sums, transforms_of
 from freeness.laws.law import Atom, Boundary, Law, real_points
 from freeness.numerics import gauss_rule, upper_log
 
@@ -103,13 +103,12 @@ class AtomicLaw(Law):
 
     def full_transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
         """:meth:`transforms` as the sums over all atoms."""
-        value, slope = np.empty((2, z.size), z.dtype), np.empty((2, z.size), z.dtype)
+        found = np.empty((4, z.size), np.result_type(z, float))
         weights = np.stack([self.masses, self.masses * self.positions])
-        for block in self._blocks(z.size):
-            kernel = 1.0 / (z[None, block] - self.positions[:, None])
-            value[:, block] = weights @ kernel
-            slope[:, block] = -(weights @ np.square(kernel, out=kernel))
-        return (value[0], slope[0]), (value[1], slope[1])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            for block in self._blocks(z.size):
+                found[:, block] = kernel_sums(z[block], self.positions, weights)
+        return (found[0], found[1]), (found[2], found[3])
 
     def light(self) -> CauchyLaw:
         """The law itself if its atoms are few, else its Gauss rule: few atoms with the same first 2·24 - 1 moments.

@@ -9,6 +9,7 @@ Source: Trefethen, Approximation Theory and Approximation Practice (2013), ch. 8
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -34,10 +35,18 @@ def _axis(count: int, spread: float) -> float:
 
 
 class GaussRules:
-    """The rules of one law with masses at positions ≥ 0: those that pay, and from which ellipse on each holds."""
+    """The rules of one law with masses at positions ≥ 0: those that pay, and from which ellipse on each holds.
 
-    def __init__(self, positions: np.ndarray, masses: np.ndarray) -> None:
-        self.positions, self.masses = positions, masses
+    Args:
+        positions: ascending.
+        masses: of the positions.
+        full: G, G', u, u' (4 × n) where no rule will do; the sums over all positions when left out.
+    """
+
+    def __init__(
+        self, positions: np.ndarray, masses: np.ndarray, full: Callable[[np.ndarray], np.ndarray] | None = None
+    ) -> None:
+        self.positions, self.masses, self.full = positions, masses, full
         inside = (np.cumsum(masses) > _TAIL) & (np.cumsum(masses[::-1])[::-1] > _TAIL)
         self._bulk = positions[inside], masses[inside]
         self.low, self.high = float(self._bulk[0][0]), float(self._bulk[0][-1])
@@ -118,22 +127,58 @@ def transforms_of(rules: list[GaussRules], w: np.ndarray) -> Sums:
             continue
         index = (np.array(rows)[:, None] * w.shape[1] + np.arange(w.shape[1])).ravel()
         for step in np.unique(own[own >= 0]):
-            _summed(flat, points, index[own == step], rule.rule(int(step)))
+            chosen = index[own == step]
+            if step == len(rule.ladder) and rule.full is not None:
+                flat[:, chosen] = rule.full(points[chosen])
+            else:
+                _summed(flat, points, chosen, rule.rule(int(step)))
     return found[0], found[1], found[2], found[3]
 
 
 def _summed(found: np.ndarray, points: np.ndarray, chosen: np.ndarray, rule: tuple[np.ndarray, np.ndarray]) -> None:
     """The sums of one rule at the chosen points."""
     nodes, masses = rule
-    weights = np.stack([masses, masses * nodes], axis=1).astype(found.dtype)
+    weights = np.stack([masses, masses * nodes])
     width = max(1, _BLOCK // nodes.size)
     for start in range(0, chosen.size, width):
         block = chosen[start : start + width]
-        kernel = 1.0 / (points[block, None] - nodes)
-        value = kernel @ weights
-        slope = np.square(kernel, out=kernel) @ weights
-        found[0, block], found[2, block] = value[:, 0], value[:, 1]
-        found[1, block], found[3, block] = -slope[:, 0], -slope[:, 1]
+        found[:, block] = kernel_sums(points[block], nodes, weights)
+
+
+def kernel_sums(
+    points: np.ndarray, nodes: np.ndarray, weights: np.ndarray, hidden: tuple[np.ndarray, np.ndarray] | None = None
+) -> np.ndarray:
+    """Σ weights/(z - x) and its derivative, for two rows of weights in turn, (4 × points).
+
+    Parts are summed apart: narrow products of complex matrices cost five times as much.
+
+    Args:
+        points: complex or real.
+        nodes: the x.
+        weights: (2 × nodes).
+        hidden: (nodes, points), pairs that do not count.
+    """
+    real = np.real(points) - nodes[:, None]
+    if not np.iscomplexobj(points):
+        kernel = np.divide(1.0, real, out=real)
+        if hidden is not None:
+            kernel[hidden] = 0.0
+        value = weights @ kernel
+        slope = weights @ np.square(kernel, out=kernel)
+        return np.stack([value[0], -slope[0], value[1], -slope[1]])
+    height = np.imag(points)
+    size = 1.0 / (real * real + height * height)
+    if hidden is not None:
+        size[hidden] = 0.0
+    real *= size
+    size *= -height  # the imaginary part of 1/(z - x)
+    value = weights @ real + 1j * (weights @ size)
+    cross = weights @ (real * size)
+    real *= real
+    size *= size
+    real -= size
+    slope = weights @ real + 2j * cross
+    return np.stack([value[0], -slope[0], value[1], -slope[1]])
 
 
 def _gathered(

@@ -9,13 +9,14 @@ parameter's range ends (an atom or a hard edge). Walking from far away finds the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy.optimize import elementwise
 
 from freeness.laws.curve import CurvePoint, Side, SpectralCurve
+from freeness.numerics import ROUNDING
 
 _SCAN = np.linspace(np.log(1e-20), np.log(1e8), 321)  # log distances of the base parameter from its anchor
 _FINE = np.linspace(-3.0, 3.0, 400)  # a finer scan around where z may pass 0, without that point itself
@@ -29,6 +30,7 @@ _NEAR = 60.0  # up to here brackets are 4 wide, beyond 30
 _BESIDE_POLE = 1e-15
 _FARTHEST = 600.0  # e^600 is still finite
 _OFTEN = 200.0  # far enough for most laws
+_TRIES = 80  # of Newton's method and of bisections
 _ZOOM = 33
 _ZOOMS = 12
 _PLACED = (
@@ -133,16 +135,19 @@ def real_inverse(curve: SpectralCurve, value: np.ndarray, side: Side, quantity: 
     """All parameters of the curve's real points outside the support where g or u has the given value; NaN out of reach.
 
     g and u of the sign of the side fall monotonically in modulus with the distance from the support; they are inverted in
-    logarithms by Chandrupatla's method. (u keeps its sign only for laws on one half-line.)
+    logarithms by Newton's method between brackets. (u keeps its sign only for laws on one half-line.)
     """
     sign = np.sign(value)
 
-    def excess(log_distance: np.ndarray, level: np.ndarray) -> np.ndarray:
-        point = outside_point(curve, log_distance.ravel(), side)
-        found = (point.g if quantity == "g" else point.u).value.reshape(log_distance.shape)
-        reached = np.where(np.isinf(found), np.inf, side * found)  # on a pole, rounding has lost the side
-        return np.log(np.maximum(reached, np.finfo(float).tiny)) - level
+    def level_at(log_distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """log|g| or log|u|, and its derivative."""
+        point = outside_point(curve, log_distance, side)
+        found = point.g if quantity == "g" else point.u
+        reached = np.where(np.isinf(found.value), np.inf, side * found.value)  # on a pole, rounding has lost the side
+        rate = side * scale * np.exp(log_distance) * found.change[0] / found.value
+        return np.log(np.maximum(reached, np.finfo(float).tiny)), rate
 
+    anchor, scale = curve.anchor(side)
     start = walk_end(curve, side, quantity).log_distance
     if np.isnan(start):  # no point of the curve's real axis lies on this side
         return np.full((curve.size, value.size), np.nan)
@@ -150,15 +155,52 @@ def real_inverse(curve: SpectralCurve, value: np.ndarray, side: Side, quantity: 
     coarse = np.concatenate([[start], np.arange(near, _NEAR, 4.0), np.arange(max(near, _NEAR), _FARTHEST, 30.0)])
     with np.errstate(all="ignore"):
         level = np.log(np.abs(value))
-        reach = excess(coarse, np.zeros(coarse.shape))
+        reach = level_at(coarse)[0]
         coarse, reach = coarse[np.isfinite(reach)], reach[np.isfinite(reach)]
         if coarse.size < 2:
             return np.full((curve.size, value.size), np.nan)
-        inside = (level <= reach[0]) & (level > reach[-1]) & (sign == side)
-        safe = np.where(inside, level, (reach[0] + reach[1]) / 2)
-        above = np.clip(np.searchsorted(-reach, -safe), 1, coarse.size - 1)
-        brackets = (coarse[above - 1], coarse[above])
-        found = elementwise.find_root(excess, brackets, args=(safe,), tolerances={"xrtol": 1e-14})
-    anchor, scale = curve.anchor(side)
-    base = np.where(inside, anchor + side * scale * np.exp(np.asarray(found.x)), np.nan)
+        inside = np.flatnonzero((level <= reach[0]) & (level > reach[-1]) & (sign == side))
+        above = np.clip(np.searchsorted(-reach, -level[inside]), 1, coarse.size - 1)
+        ends = np.stack([coarse[above - 1], coarse[above]])
+        rounding = ROUNDING * abs(anchor) / scale  # of the distance, relative to the scale
+        found = _falling_inverse(level_at, level[inside], ends, np.stack([reach[above - 1], reach[above]]), rounding)
+        base = np.full(value.shape, np.nan)
+        base[inside] = anchor + side * scale * np.exp(found)
     return curve.real_parameters(base, side)
+
+
+def _falling_inverse(
+    function: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+    level: np.ndarray,
+    ends: np.ndarray,
+    values: np.ndarray,
+    rounding: float,
+) -> np.ndarray:
+    """Where a falling function of log distances takes each level: Newton's method, and bisection where it leaves the bracket.
+
+    Args:
+        function: value and derivative.
+        level: values looked for.
+        ends: (2 × levels) of brackets.
+        values: of the function there.
+        rounding: of a distance.
+    """
+    low, high = ends.copy()
+    x = low + (high - low) * np.clip((values[0] - level) / (values[0] - values[1]), 0.0, 1.0)
+    open_ = np.arange(level.size)
+    for _ in range(_TRIES):
+        value, rate = function(x[open_])
+        excess = value - level[open_]
+        beyond = excess < 0
+        low[open_[~beyond]], high[open_[beyond]] = x[open_[~beyond]], x[open_[beyond]]
+        step = -excess / rate
+        aim, bottom, top = x[open_] + step, low[open_], high[open_]
+        good = (aim >= bottom) & (aim <= top)
+        aim = np.where(good, aim, (bottom + top) / 2)
+        noise = np.maximum(np.abs(aim), np.maximum(np.abs(value), 1.0) / np.abs(rate))
+        small = np.abs(aim - x[open_]) <= ROUNDING * noise + rounding * np.exp(-aim)
+        x[open_] = aim
+        open_ = open_[~small & (excess != 0)]
+        if open_.size == 0:
+            break
+    return x

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,30 +14,23 @@ from scipy.special import ndtr
 from freeness.errors import InputError
 from freeness.laws.atoms import Atoms
 from freeness.laws.curve import CauchyCurve, CauchyLaw, SpectralCurve, Transform
+from freeness.laws.gauss_rules import GaussRules, transforms_of
 from freeness.laws.law import Atom, Boundary, Law, real_points
+from freeness.laws.panel_sums import PanelSums
+from freeness.laws.panels import Stretch
 from freeness.numerics import gaussian_nodes
 
 _RANGE = 12.0  # standard deviations kept, as in the quadrature
 _SAMPLES = 400  # points a piece on which f's monotone stretches are looked for
 _DRIFT = 1e-3  # relative; a smooth function has 1e-12, a jump left out 1e-2
-_STEP = 1e-4  # of the five-point difference for f', in standard deviations: error about 1e-12
-
-
-class _Stretch(NamedTuple):
-    """h in (low, high), on which f runs monotonically (or constantly) from start to end."""
-
-    low: float
-    high: float
-    start: float
-    end: float
+_INSIDE = 1e-12  # of a stretch: the distance from its ends at which the one-sided limits are read
 
 
 class GaussianPushforward(Law):
     """Law of f(√variance·ξ), ξ ~ N(0, 1).
 
     Density Σ_k p(h_k)/|f'(h_k)| over the solutions of f(h_k) = x; where f is constant between two kinks it has an atom.
-    Off the real axis G(z) = E 1/(z - f) by quadrature split at the kinks: exact to rounding at a distance from the
-    support of some tenths of its width, less near it.
+    Off the real axis, and right up to it, G(z) = E 1/(z - f) by quadrature split at the kinks, with its poles taken out.
 
     Args:
         function: f, elementwise and vectorised.
@@ -68,7 +61,7 @@ class GaussianPushforward(Law):
                 f"expected a function whose Gaussian mean square quadrature finds, got one that changes by {drift:.2g} with the "
                 "number of nodes; declare its jumps as kinks, or choose one that does not diverge."
             )
-        self._stretches = tuple(self._monotone_stretches(kinks))
+        self._kinks, self._stretches = tuple(kinks), tuple(self._monotone_stretches(kinks))
 
     @property
     def curve(self) -> SpectralCurve:
@@ -108,11 +101,22 @@ class GaussianPushforward(Law):
 
     def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
         """G = E 1/(z - f) and u = E f/(z - f), each with its derivative."""
-        return self._discrete.transforms(z)
+        g, dg, u, du = (row[0] for row in transforms_of([self.rules], z[None]))
+        return (g, dg), (u, du)
+
+    @cached_property
+    def rules(self) -> GaussRules:
+        """Gauss rules for points away from the support, and for others the panels of the quadrature."""
+        return GaussRules(self._discrete.positions, self._discrete.masses, self.sums.transforms)
+
+    @cached_property
+    def sums(self) -> PanelSums:
+        """The transforms from the panels of the quadrature, right up to the real axis."""
+        return PanelSums(self._function, self._variance_of_h, self._kinks, self._stretches)
 
     @property
     def discrete(self) -> Atoms:
-        """The atoms of the quadrature, by which transforms and moments are computed."""
+        """The atoms of the quadrature, by which moments, and transforms away from the support, are computed."""
         return self._discrete
 
     def light(self) -> CauchyLaw:
@@ -121,22 +125,24 @@ class GaussianPushforward(Law):
 
     def potential(self, z: np.ndarray) -> np.ndarray:
         """E log(z - f)."""
-        return self._discrete.potential(z)
+        return self.sums.potential(z)
 
     def cauchy(self, z: ArrayLike) -> np.ndarray:
-        return self._discrete.cauchy(z)
+        points = np.asarray(z)
+        points = points if np.iscomplexobj(points) else points.astype(float)
+        return self.transforms(points.ravel())[0][0].reshape(points.shape)
 
     def cdf(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
         points = real_points(x)
         return self._density_and_cdf(points.ravel())[1].reshape(points.shape)
 
     def boundary(self, x: np.ndarray) -> Boundary:
-        """Density and cdf are exact (change of variables); the real parts are those of the quadrature."""
+        """Density and cdf are exact (change of variables); the real parts are those of the panels."""
         density, below = self._density_and_cdf(x)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            real = self._discrete.boundary(x)
-        g = np.where(np.isfinite(real.g.real), real.g.real, 0.0) - 1j * np.pi * density
-        potential = np.where(np.isfinite(real.potential.real), real.potential.real, 0.0) + 1j * np.pi * (1 - below)
+        z = x.astype(complex)
+        g, potential = np.real(self.transforms(z)[0][0]), np.real(self.potential(z))
+        g = np.where(np.isfinite(g), g, 0.0) - 1j * np.pi * density
+        potential = np.where(np.isfinite(potential), potential, 0.0) + 1j * np.pi * (1 - below)
         return Boundary(g, potential, 1e-10 * density, np.isfinite(density))
 
     def _density_and_cdf(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -152,7 +158,7 @@ class GaussianPushforward(Law):
             rising = stretch.end > stretch.start
             start, end = (stretch.low, h) if rising else (h, stretch.high)
             below[inside] += self._probability(start, end)
-            density[inside] += self._gaussian_density(h) / np.abs(self._slope(h))
+            density[inside] += self._gaussian_density(h) / self.sums.slope(h)
         return density, np.minimum(below, 1.0)
 
     def _probability(self, low: ArrayLike, high: ArrayLike) -> np.ndarray:
@@ -162,31 +168,32 @@ class GaussianPushforward(Law):
     def _gaussian_density(self, h: np.ndarray) -> np.ndarray:
         return np.exp(-(h**2) / (2 * self._variance_of_h)) / np.sqrt(2 * np.pi * self._variance_of_h)
 
-    def _slope(self, h: np.ndarray) -> np.ndarray:
-        step = _STEP * np.sqrt(self._variance_of_h)
-        f = self._function
-        return (8 * (f(h + step) - f(h - step)) - (f(h + 2 * step) - f(h - 2 * step))) / (12 * step)
-
-    def _solve(self, stretch: _Stretch, x: np.ndarray) -> np.ndarray:
-        low, high = np.full(x.shape, stretch.low), np.full(x.shape, stretch.high)
+    def _solve(self, stretch: Stretch, x: np.ndarray) -> np.ndarray:
+        beside = _INSIDE * (stretch.high - stretch.low)  # f may jump at a kink
+        low, high = np.full(x.shape, stretch.low + beside), np.full(x.shape, stretch.high - beside)
         result = elementwise.find_root(lambda h, level: self._function(h) - level, (low, high), args=(x,))
         return np.asarray(result.x)
 
-    def _monotone_stretches(self, kinks: Sequence[float]) -> list[_Stretch]:
+    def _monotone_stretches(self, kinks: Sequence[float]) -> list[Stretch]:
         reach = _RANGE * np.sqrt(self._variance_of_h)
         breaks = [-reach, *sorted(k for k in kinks if abs(k) < reach), reach]
         stretches = []
         for low, high in pairwise(breaks):
             width = high - low
-            h = low + width * np.linspace(1e-12, 1 - 1e-12, _SAMPLES)  # one-sided limits at the kinks
+            h = low + width * np.linspace(_INSIDE, 1 - _INSIDE, _SAMPLES)  # one-sided limits at the kinks
             values = self._function(h)
             ends = [0, *self._turns(values), _SAMPLES - 1]
             points = [low, *(self._extremum(h, values, i) for i in ends[1:-1]), high]
             for left, right in pairwise(points):
-                inner = np.array([left + 1e-12 * width, right - 1e-12 * width])
-                start, end = (float(v) for v in self._function(inner))
-                stretches.append(_Stretch(left, right, start, end))
+                beside = _INSIDE * (right - left)
+                stretches.append(Stretch(left, right, self._limit(left, beside, kinks), self._limit(right, -beside, kinks)))
         return stretches
+
+    def _limit(self, place: float, beside: float, kinks: Sequence[float]) -> float:
+        """f at the end of a stretch, read beside it; on a kink, where it need not be flat, extrapolated from there."""
+        near, far = (float(v) for v in self._function(place + beside * np.array([1.0, 2.0])))
+        limit = 2 * near - far
+        return limit if place in kinks and limit * near > 0 else near
 
     @staticmethod
     def _turns(values: np.ndarray) -> list[int]:

@@ -48,8 +48,8 @@ class Layered:
         for move in moves:
             if isinstance(move, Multiply) and not move.closed_law:
                 assert isinstance(move.curve, CauchyCurve)
-                law = _discrete(move.curve.law)
-                assert law is not None
+                law = move.curve.law
+                assert isinstance(law, AtomicLaw | GaussianPushforward)
                 self.rules.append(seen.setdefault(id(law), law.rules))
                 self.laws.append(move.curve.law)
         kinds = [not move.closed_law for move in moves if isinstance(move, Multiply)]
@@ -157,20 +157,13 @@ def layered(base: SpectralCurve, moves: Sequence[Move]) -> Layered | None:
         if type(move) is Multiply:
             closed |= bool(move.closed_law)
             if not move.closed_law:
-                if not isinstance(move.curve, CauchyCurve) or _discrete(move.curve.law) is None:
+                if not (isinstance(move.curve, CauchyCurve) and isinstance(move.curve.law, AtomicLaw | GaussianPushforward)):
                     return None
                 factors += 1
         elif not isinstance(move, Scale | Shift | Resize):
             return None
     anchored = isinstance(base, CauchyCurve) or any(isinstance(move, Shift) for move in moves)
     return Layered(moves) if factors >= _FEWEST and (anchored or not closed) else None
-
-
-def _discrete(law: object) -> AtomicLaw | None:
-    """The atoms by which a law's transforms are computed."""
-    if isinstance(law, GaussianPushforward):
-        return law.discrete
-    return law if isinstance(law, AtomicLaw) else None
 
 
 def _margin(base: np.ndarray, z: np.ndarray, slope: np.ndarray, g: np.ndarray) -> np.ndarray:

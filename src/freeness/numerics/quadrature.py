@@ -34,21 +34,33 @@ def gaussian_nodes(variance: float, kinks: Sequence[float] = (), order: int = _O
         >>> round(float(w @ np.maximum(h, 0.0) ** 2), 12)
         2.0
     """
+    breaks = gaussian_breaks(variance, kinks)
+    nodes, weights = legendre_rule(order)
+    half = np.diff(breaks)[:, None] / 2
+    xi = (breaks[:-1, None] + half + half * nodes).ravel()
+    density = np.exp(-(xi**2) / 2) / np.sqrt(2 * np.pi)
+    return np.sqrt(variance) * xi, (half * weights).ravel() * density
+
+
+def gaussian_breaks(variance: float, kinks: Sequence[float] = ()) -> np.ndarray:
+    """Where the panels of :func:`gaussian_nodes` meet, in standard deviations: evenly, at 0, and at the kinks.
+
+    Example:
+        >>> breaks = gaussian_breaks(4.0, kinks=(1.0,))
+        >>> bool(0.0 in breaks), bool(0.5 in breaks), float(np.diff(breaks).max())
+        (True, True, 0.5)
+    """
     if not (np.isfinite(variance) and variance > 0):
         raise InputError(f"expected a Gaussian variance > 0, got {variance}; check q and the layer's input.")
     deviation = np.sqrt(variance)
     inner = [k / deviation for k in kinks if abs(k) < _RANGE * deviation]
-    panels = min(int(np.ceil(2 * _RANGE / min(_PANEL, _FEATURE / deviation))), _PANELS)
-    breaks = np.unique(np.concatenate([np.linspace(-_RANGE, _RANGE, panels + 1), inner]))
-    nodes, weights = _legendre(order)
-    half = np.diff(breaks)[:, None] / 2
-    xi = (breaks[:-1, None] + half + half * nodes).ravel()
-    density = np.exp(-(xi**2) / 2) / np.sqrt(2 * np.pi)
-    return deviation * xi, (half * weights).ravel() * density
+    half = min(int(np.ceil(_RANGE / min(_PANEL, _FEATURE / deviation))), _PANELS // 2)
+    above = np.linspace(0.0, _RANGE, half + 1)
+    return np.unique(np.concatenate([-above, above, inner]))
 
 
 @cache
-def _legendre(order: int) -> tuple[np.ndarray, np.ndarray]:
+def legendre_rule(order: int) -> tuple[np.ndarray, np.ndarray]:
     """The rule on [-1, 1], which costs more than an expectation does; shared, so it must not be written to."""
     nodes, weights = np.polynomial.legendre.leggauss(order)
     nodes.flags.writeable = weights.flags.writeable = False
