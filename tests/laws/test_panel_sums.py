@@ -10,7 +10,20 @@ from scipy.special import ndtr
 
 from freeness.gaussian import activation, derivative_law
 
-NAMES = ["tanh", "erf", "sigmoid", "sin", "softplus", "gelu", "silu", "mish", "elu", "softsign", "hardswish", "tanhshrink"]
+NAMES = [
+    "tanh",
+    "erf",
+    "sigmoid",
+    "sin",
+    "softplus",
+    "gelu",
+    "silu",
+    "mish",
+    "elu",
+    "softsign",
+    "hardswish",
+    "tanhshrink",
+]
 
 
 def drawn(name, seed):
@@ -23,7 +36,9 @@ def drawn(name, seed):
 def roots(f, x, q, kinks):
     """All h with f(h) = x."""
     reach = 8 * np.sqrt(q)
-    h = np.unique(np.concatenate([np.linspace(-reach, reach, 20_001), np.array(kinks) - 1e-13, np.array(kinks) + 1e-13]))
+    h = np.unique(
+        np.concatenate([np.linspace(-reach, reach, 20_001), np.array(kinks) - 1e-13, np.array(kinks) + 1e-13])
+    )
     value = f(h) - x
     crossed = np.flatnonzero((value[1:] * value[:-1] < 0) & (np.diff(h) > 1e-12))
     return np.array([brentq(lambda t: float(f(t)) - x, h[i], h[i + 1], xtol=1e-15, rtol=1e-15) for i in crossed])
@@ -71,7 +86,9 @@ def test_on_the_axis_the_real_part_is_the_principal_value(name):
         for low, high in zip(marks[:-1], marks[1:], strict=True):
             middle = (low + high) / 2  # from the middle of one interval to that of the next, around each root
             ends = [(low, middle)] * (low not in places) + [(middle, high)] * (high not in places)
-            exact += sum(quad(lambda h: weight(h, q) / (x - float(f(h))), *end, limit=200, epsabs=1e-13)[0] for end in ends)
+            exact += sum(
+                quad(lambda h: weight(h, q) / (x - float(f(h))), *end, limit=200, epsabs=1e-13)[0] for end in ends
+            )
         for place in places:
             i = int(np.searchsorted(marks, place))
             low, high = (marks[i - 1] + place) / 2, (marks[i + 1] + place) / 2
@@ -88,7 +105,9 @@ def test_on_the_axis_the_real_part_is_the_principal_value(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.filterwarnings("ignore::scipy.integrate.IntegrationWarning")  # it has all digits that double precision leaves
+@pytest.mark.filterwarnings(
+    "ignore::scipy.integrate.IntegrationWarning"
+)  # it has all digits that double precision leaves
 def test_off_the_axis_they_are_the_integrals(name):
     law, f, kinks, q = drawn(name, 5)
     rng = np.random.default_rng(6)
@@ -96,7 +115,9 @@ def test_off_the_axis_they_are_the_integrals(name):
         z = complex(x, x * 10.0 ** rng.uniform(-6, 0))
         near = np.sqrt(q) * np.append(0.0, np.geomspace(1e-7, 0.1, 7))
         marks = (roots(f, x, q, kinks)[:, None] + np.concatenate([-near, near])).ravel()
-        marks = np.concatenate([marks, [k for k in kinks if abs(k) < 9 * np.sqrt(q)], 9 * np.sqrt(q) * np.array([-1, 0, 1])])
+        marks = np.concatenate(
+            [marks, [k for k in kinks if abs(k) < 9 * np.sqrt(q)], 9 * np.sqrt(q) * np.array([-1, 0, 1])]
+        )
         marks = np.unique(marks)
 
         def integral(term, marks=marks):

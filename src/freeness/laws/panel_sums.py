@@ -19,7 +19,7 @@ import numpy as np
 from scipy.special import erf
 
 from freeness.laws.gauss_rules import kernel_sums
-from freeness.laws.panels import NODES, ORDER, WEIGHTS, Branch, Panels, Roots, Stretch
+from freeness.laws.panels import NODES, ORDER, WEIGHTS, InverseBranch, Panels, Roots, Stretch
 from freeness.numerics import gaussian_breaks, legendre_rule, upper_log
 
 _BLOCK = 100_000  # entries of one (points × nodes) block, which then stays in the cache
@@ -110,7 +110,9 @@ class PanelSums:
             for start in range(0, points.size, width):
                 gaps = points[start : start + width, None] - values
                 first, last = np.searchsorted(near.point, [start, start + width])
-                gaps[near.point[first:last, None] - start, near.panel[first:last, None] * ORDER + np.arange(ORDER)] = 1.0
+                gaps[near.point[first:last, None] - start, near.panel[first:last, None] * ORDER + np.arange(ORDER)] = (
+                    1.0
+                )
                 found[start : start + width] = upper_log(gaps) @ masses
             where = near.panel
             for sign in (1.0, -1.0):
@@ -127,8 +129,8 @@ class PanelSums:
         return np.abs(self.panels.slope(np.abs(h) if self.even else h))
 
     @cached_property
-    def _branches(self) -> list[Branch]:
-        branches = [Branch(self.panels, stretch, self.folded) for stretch in self._stretches]
+    def _branches(self) -> list[InverseBranch]:
+        branches = [InverseBranch(self.panels, stretch, self.folded) for stretch in self._stretches]
         return [branch for branch in branches if len(branch.values) > 1]
 
     @cached_property

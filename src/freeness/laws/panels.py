@@ -69,7 +69,9 @@ class Roots:
         kept = np.ones(order.size, dtype=bool)
         for lag in range(1, min(4, order.size)):
             one, other = order[lag:], order[:-lag]
-            kept[lag:] &= (self.point[one] != self.point[other]) | (np.abs(self.h[one] - self.h[other]) > _SAME * scale[one])
+            kept[lag:] &= (self.point[one] != self.point[other]) | (
+                np.abs(self.h[one] - self.h[other]) > _SAME * scale[one]
+            )
         return self.take(order[kept])
 
     @classmethod
@@ -127,7 +129,9 @@ class Panels:
     def _powers(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Coefficients of F, F' and F'' in powers of t, (3 × panels × 16)."""
         with np.errstate(all="ignore"):
-            value = np.where(self.logarithmic[:, None], np.log(self.values), self.values) @ _to_legendre() @ _to_powers()
+            value = (
+                np.where(self.logarithmic[:, None], np.log(self.values), self.values) @ _to_legendre() @ _to_powers()
+            )
         first, second = np.zeros_like(value), np.zeros_like(value)
         order = np.arange(1, ORDER)
         first[:, :-1] = value[:, 1:] * order / self.half[:, None]
@@ -195,7 +199,9 @@ class Panels:
                 break
         panel = self.panel_of(h, panel)
         roots = self._seen(np.arange(z.size), panel, (h - self.middle[panel]) / self.half[panel], z)
-        rounding = _ROUNDED * np.where(self.logarithmic[panel], 1.0, np.abs(z))  # is all that is left beside an extremum
+        rounding = _ROUNDED * np.where(
+            self.logarithmic[panel], 1.0, np.abs(z)
+        )  # is all that is left beside an extremum
         return roots, ((step <= _FOUND) | (rest <= rounding)) & (self.logarithmic[panel] | (turns == 0))
 
     def _seen(self, point: np.ndarray, panel: np.ndarray, t: np.ndarray, z: np.ndarray) -> Roots:
@@ -260,7 +266,7 @@ class Turn(NamedTuple):
     side: Literal[1, -1]
 
 
-class Branch:
+class InverseBranch:
     """The inverse of f on a monotone stretch, continued into the complex plane: starts for Newton's method."""
 
     def __init__(self, panels: Panels, stretch: Stretch, even: bool) -> None:
@@ -268,7 +274,11 @@ class Branch:
         inside = (panels.nodes > stretch.low) & (panels.nodes < stretch.high)
         panel, node = np.nonzero(inside)
         order = slice(None) if stretch.end > stretch.start else slice(None, None, -1)
-        self.panel, self.h, self.values = panel[order], panels.nodes[panel, node][order], panels.values[panel, node][order]
+        self.panel, self.h, self.values = (
+            panel[order],
+            panels.nodes[panel, node][order],
+            panels.values[panel, node][order],
+        )
         t = legendre_rule(ORDER)[0][node[order]]
         self.slope = panels.value_and_slope(self.panel, t)[1]
         self.values = np.maximum.accumulate(self.values)

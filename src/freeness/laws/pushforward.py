@@ -171,7 +171,8 @@ class GaussianPushforward(Law):
     def _solve(self, stretch: Stretch, x: np.ndarray) -> np.ndarray:
         beside = _INSIDE * (stretch.high - stretch.low)  # f may jump at a kink
         low, high = np.full(x.shape, stretch.low + beside), np.full(x.shape, stretch.high - beside)
-        result = elementwise.find_root(lambda h, level: self._function(h) - level, (low, high), args=(x,))
+        reached = np.clip(x, *sorted((self._function(low[:1])[0], self._function(high[:1])[0])))
+        result = elementwise.find_root(lambda h, level: self._function(h) - level, (low, high), args=(reached,))
         return np.asarray(result.x)
 
     def _monotone_stretches(self, kinks: Sequence[float]) -> list[Stretch]:
@@ -186,7 +187,9 @@ class GaussianPushforward(Law):
             points = [low, *(self._extremum(h, values, i) for i in ends[1:-1]), high]
             for left, right in pairwise(points):
                 beside = _INSIDE * (right - left)
-                stretches.append(Stretch(left, right, self._limit(left, beside, kinks), self._limit(right, -beside, kinks)))
+                stretches.append(
+                    Stretch(left, right, self._limit(left, beside, kinks), self._limit(right, -beside, kinks))
+                )
         return stretches
 
     def _limit(self, place: float, beside: float, kinks: Sequence[float]) -> float:

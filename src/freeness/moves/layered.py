@@ -157,7 +157,9 @@ def layered(base: SpectralCurve, moves: Sequence[Move]) -> Layered | None:
         if type(move) is Multiply:
             closed |= bool(move.closed_law)
             if not move.closed_law:
-                if not (isinstance(move.curve, CauchyCurve) and isinstance(move.curve.law, AtomicLaw | GaussianPushforward)):
+                if not (
+                    isinstance(move.curve, CauchyCurve) and isinstance(move.curve.law, AtomicLaw | GaussianPushforward)
+                ):
                     return None
                 factors += 1
         elif not isinstance(move, Scale | Shift | Resize):
