@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.integrate import quad
@@ -83,17 +85,17 @@ def test_on_the_axis_the_real_part_is_the_principal_value(name):
         places = np.sort(roots(f, x, q, kinks))
         marks = np.sort([*places, *(k for k in kinks if abs(k) < 9 * np.sqrt(q)), -9 * np.sqrt(q), 9 * np.sqrt(q)])
         exact = 0.0
-        for low, high in zip(marks[:-1], marks[1:], strict=True):
+        for low, high in pairwise(marks):
             middle = (low + high) / 2  # from the middle of one interval to that of the next, around each root
             ends = [(low, middle)] * (low not in places) + [(middle, high)] * (high not in places)
             exact += sum(
-                quad(lambda h: weight(h, q) / (x - float(f(h))), *end, limit=200, epsabs=1e-13)[0] for end in ends
+                quad(lambda h, x=x: weight(h, q) / (x - float(f(h))), *end, limit=200, epsabs=1e-13)[0] for end in ends
             )
         for place in places:
             i = int(np.searchsorted(marks, place))
             low, high = (marks[i - 1] + place) / 2, (marks[i + 1] + place) / 2
 
-            def smooth(h, place=place):
+            def smooth(h, place=place, x=x):
                 h = h if abs(h - place) > 1e-9 * np.sqrt(q) else place + 1e-9 * np.sqrt(q)
                 return weight(h, q) * (h - place) / (x - float(f(h)))
 
@@ -123,12 +125,12 @@ def test_off_the_axis_they_are_the_integrals(name):
         def integral(term, marks=marks):
             return sum(
                 quad(term, low, high, limit=400, epsabs=1e-12, epsrel=1e-11, complex_func=True)[0]
-                for low, high in zip(marks[:-1], marks[1:], strict=True)
+                for low, high in pairwise(marks)
                 if high > low
             )
 
         g = integral(lambda h, z=z: weight(h, q) / (z - float(f(h))))
-        (own, slope), (u, rate) = law.transforms(np.array([z]))
+        (own, slope), (_, rate) = law.transforms(np.array([z]))
         assert own[0] == pytest.approx(g, rel=1e-7)
         assert law.potential(np.array([z]))[0] == pytest.approx(
             integral(lambda h, z=z: weight(h, q) * np.log(z - float(f(h)))), abs=1e-8
