@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 
-from freeness import Atoms, Projection, Semicircle, free_product, free_sum
+from freeness import Atoms, Projection, Semicircle, free_power, free_product, free_sum
+from freeness.laws import support
 
 
 @given(st.floats(-7, -2), st.sampled_from([-1, 1]))
@@ -74,3 +75,21 @@ def test_bands_and_atoms_hold_all_the_mass(seed):
         assert not inside
         mass += float(np.diff(law.cdf([low + step, high - step]))[0])
     assert mass == pytest.approx(1, abs=1e-9)
+
+
+@pytest.mark.parametrize(("trace", "power"), [(0.3, 1.1), (0.9, 1.5)])
+def test_what_rounding_leaves_beside_an_atom_is_no_band(trace, power):
+    """Belinschi, Bercovici (2005): the atom at the top keeps 1 - power·(1 - trace); the rest without 0 is one band below it."""
+    law = free_power(Projection(trace, 1.416), power, "product")
+    ((low, high),) = law.bands
+    zero, top = (atom.mass for atom in law.atoms)
+    assert (zero, top) == pytest.approx((1 - trace, 1 - power * (1 - trace)))
+    assert law.bands_error <= 1e-9 and low == 0.0 and high < 1.416**power
+    assert law.cdf(high) == pytest.approx(1 - top, abs=1e-12)
+
+
+def test_bands_that_cannot_be_told_apart_are_one_with_an_error(monkeypatch):
+    law = free_sum(Atoms(np.linspace(-1.0, 1.0, 30)), Semicircle(1e-6))
+    monkeypatch.setattr(support, "_MOST", 10)
+    assert law.bands == (law.continuous_hull,)
+    assert law.bands_error == 1.0 and law.support == law.bands

@@ -13,7 +13,6 @@ from freeness.laws.curve import SpectralCurve, settled
 
 if TYPE_CHECKING:
     from freeness.laws.banded_law import BandedLaw
-    from freeness.laws.law import Law
 
 DARK = 1e-7  # a density below this, in units of 1/width, counts as none
 _TOUCH = 2e-4  # a density below this, in units of 1/width, at a minimum narrowed to 1e-12 is a zero
@@ -26,11 +25,6 @@ _SECTIONS = 6  # of a bracket at most, each followed by a try to polish
 _NARROWINGS = 12
 
 Bracket = tuple[float, float]  # a point inside a band, and one outside with one end between them
-
-
-def density_at(law: Law, x: np.ndarray) -> np.ndarray:
-    """Density, NaN where it did not converge; ``x`` of any shape."""
-    return law.density(x, throw=False)
 
 
 def _sections(left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -49,7 +43,7 @@ def band_ends(law: BandedLaw, brackets: Sequence[Bracket]) -> list[float]:
         if open_.size == 0:
             break
         x = _sections(bright[open_], dark[open_])
-        density = density_at(law, x) * scale
+        density = law.lit(x) * scale
         density[:, 0], density[:, -1] = np.inf, 0.0
         first = np.argmax(density <= DARK, axis=1)  # unconverged points are neither lit nor dark
         lit = (density > DARK) & (np.arange(_ZOOM) < first[:, None])
@@ -60,7 +54,7 @@ def band_ends(law: BandedLaw, brackets: Sequence[Bracket]) -> list[float]:
     return np.where(np.isnan(found), (bright + dark) / 2, found).tolist()
 
 
-def resolved_dips(law: Law, left: np.ndarray, right: np.ndarray) -> tuple[list[float], list[Bracket]]:
+def resolved_dips(law: BandedLaw, left: np.ndarray, right: np.ndarray) -> tuple[list[float], list[Bracket]]:
     """What minima of the density between each left and right are: positions of cusps, and brackets of the ends of gaps."""
     cusps: list[float] = []
     gaps: list[Bracket] = []
@@ -70,7 +64,7 @@ def resolved_dips(law: Law, left: np.ndarray, right: np.ndarray) -> tuple[list[f
         if left.size == 0:
             break
         x, rows = _sections(left, right), np.arange(left.size)
-        density = np.where(np.isnan(found := density_at(law, x)), np.inf, found) * scale
+        density = np.where(np.isnan(found := law.lit(x)), np.inf, found) * scale
         dark = (density <= DARK) & ((right - left) > _NARROWEST * scale)[:, None]
         dark[:, 0] = dark[:, -1] = False
         for i in np.flatnonzero(dark.any(axis=1)):
@@ -89,7 +83,7 @@ def resolved_dips(law: Law, left: np.ndarray, right: np.ndarray) -> tuple[list[f
     return cusps, gaps
 
 
-def hidden_bands(law: Law, ends: np.ndarray) -> list[Bracket]:
+def hidden_bands(law: BandedLaw, ends: np.ndarray) -> list[Bracket]:
     """Brackets of the ends of bands inside the gaps (ends[0], ends[1]), (ends[2], ends[3]), … in which the cdf gains mass."""
     cuts = np.array([position for position, _ in law.atoms])
     segments: list[Bracket] = []
@@ -108,12 +102,12 @@ def hidden_bands(law: Law, ends: np.ndarray) -> list[Bracket]:
     return [bracket for i in np.flatnonzero(gain > _HIDDEN) for bracket in _around_mass(law, *outer[i])]
 
 
-def _around_mass(law: Law, left: float, right: float) -> list[Bracket]:
+def _around_mass(law: BandedLaw, left: float, right: float) -> list[Bracket]:
     """Brackets of both ends of the band in which the cdf gains most between two dark points."""
     low, high = left, right
     for _ in range(_NARROWINGS):
         x = np.linspace(low, high, _ZOOM)
-        density = density_at(law, x[1:-1])
+        density = law.lit(x[1:-1])
         brightest = int(np.argmax(np.nan_to_num(density)))
         if density[brightest] * (law.hull[1] - law.hull[0]) > DARK:
             return [(x[brightest + 1], left), (x[brightest + 1], right)]

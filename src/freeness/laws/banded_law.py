@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from freeness.laws.law import Law
-from freeness.laws.support import Edge, bands_of, edges_of
+from freeness.laws.support import Bands, Edge, bands_of, edges_of
 
 
 class BandedLaw(Law):
@@ -28,12 +28,20 @@ class BandedLaw(Law):
             dark: points outside, (m,).
         """
 
+    def lit(self, x: np.ndarray) -> np.ndarray:
+        """The density where it is more than its own error, else 0; NaN where it did not converge."""
+        return self.density(x, throw=False)
+
     @property
     def bands(self) -> tuple[tuple[float, float], ...]:
-        return self._bands
+        return self._bands.intervals
+
+    @property
+    def bands_error(self) -> float:
+        return self._bands.error
 
     @cached_property
-    def _bands(self) -> tuple[tuple[float, float], ...]:
+    def _bands(self) -> Bands:
         return bands_of(self)
 
     @property

@@ -116,6 +116,11 @@ class CurveLaw(BandedLaw):
         boundary = self._boundary(points.ravel(), potential=False)
         return self._checked(np.maximum(-boundary.g.imag / np.pi, 0.0), boundary, throw).reshape(points.shape)
 
+    def lit(self, x: np.ndarray) -> np.ndarray:
+        boundary = self._boundary(x.ravel(), potential=False)
+        height = np.where(-boundary.g.imag > boundary.error, -boundary.g.imag / np.pi, 0.0)
+        return np.where(boundary.converged, height, np.nan).reshape(x.shape)
+
     def boundary(self, x: np.ndarray) -> Boundary:
         return self._boundary(x, potential=True)
 

@@ -89,6 +89,14 @@ class Law(ABC):
         return () if sum(mass for _, mass in self.atoms) > 1 - 1e-12 else (self.hull,)
 
     @property
+    def bands_error(self) -> float:
+        """The mass that is not known to lie in ``bands`` or atoms: rounding, or all of the continuous part.
+
+        The latter says that its bands could not be told apart, so that ``bands`` holds its hull alone.
+        """
+        return 0.0
+
+    @property
     def edges(self) -> tuple[Edge, ...]:
         """Both ends of every band, with the way the density behaves there."""
         return edges_of(self)

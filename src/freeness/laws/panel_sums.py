@@ -180,8 +180,10 @@ class PanelSums:
             roots, arrived = self.panels.solved(points[chosen], h[chosen], panel[chosen])
             found.append(replace(roots, point=chosen).take(arrived))
         roots = Roots.joined(found)
-        roots = Roots.joined([roots, *self.panels.turned(points, roots)])
-        roots = roots.distinct(self.panels.half[roots.panel])
+        turned = self.panels.turned(points, roots)
+        if turned or len(found) > 1:
+            roots = Roots.joined([roots, *turned])
+            roots = roots.distinct(self.panels.half[roots.panel])
         if self.folded:
             rest = roots.take(roots.panel <= 1)
             origin = np.zeros_like(rest.panel)

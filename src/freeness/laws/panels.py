@@ -26,6 +26,7 @@ _TINY = np.finfo(float).tiny
 _SMOOTH = 1e-10  # last coefficients of a logarithm that is one
 _SAME = 1e-10  # distance of two roots, in panels, that are one found twice
 _WIDE = 1.6  # half-panels from the axis within which a pole may lie in reach
+_BESIDE = 0.5  # half-panels from an extremum up to which the square root starts better than the nearest node
 _CURVED = 1e-9  # curvature of f at an extremum, relative to its values, from which a square root starts well
 
 
@@ -61,7 +62,14 @@ class Roots:
 
     def take(self, chosen: np.ndarray) -> Self:
         """Some of them."""
-        return type(self)(*(getattr(self, field.name)[chosen] for field in fields(self)))
+        return type(self)(
+            self.point[chosen],
+            self.panel[chosen],
+            self.t[chosen],
+            self.h[chosen],
+            self.slope[chosen],
+            self.bend[chosen],
+        )
 
     def distinct(self, scale: np.ndarray) -> Self:
         """Without those that were found before; ``scale`` of each."""
@@ -77,6 +85,8 @@ class Roots:
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
         """All of several."""
+        if len(parts) == 1:
+            return parts[0]
         return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
 
@@ -213,6 +223,8 @@ class Panels:
     def turned(self, z: np.ndarray, roots: Roots) -> list[Roots]:
         """The roots that log z has on its other branches, so steep is f on logarithmic panels."""
         chosen = np.flatnonzero(self.logarithmic[roots.panel])
+        if chosen.size == 0:
+            return []
         base = roots.take(chosen)
         slope = base.slope / z[base.point]
         with np.errstate(all="ignore"):
@@ -314,17 +326,11 @@ class InverseBranch:
         for turn in self.turns:
             target = np.log(z) if self.panels.logarithmic[turn.panel] else z
             start = turn.position + turn.side * np.sqrt((target - turn.value) / turn.curvature)
-            tried = np.flatnonzero(np.abs(start - turn.position) < _FAR * self.panels.half[turn.panel])
-            there = np.full(tried.shape, turn.panel)
-            misses = [self._miss(*at, z[tried]) for at in ((start[tried], there), (h[tried], panel[tried]))]
-            better = tried[~near[tried] | (misses[0] < misses[1])]
+            distance = np.abs(start - turn.position) / self.panels.half[turn.panel]
+            beyond = np.real(target - turn.value) * turn.curvature < 0
+            better = distance < np.where(beyond, _FAR, _BESIDE)
             h[better], panel[better], near[better] = start[better], turn.panel, True
         return h, panel, near
-
-    def _miss(self, h: np.ndarray, panel: np.ndarray, z: np.ndarray) -> np.ndarray:
-        panel = self.panels.panel_of(h, panel)
-        t = (h - self.panels.middle[panel]) / self.panels.half[panel]
-        return np.abs(self.panels.value_and_slope(panel, t)[0] - z)
 
 
 def reach_of(t: np.ndarray) -> np.ndarray:

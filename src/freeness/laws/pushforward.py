@@ -107,7 +107,8 @@ class GaussianPushforward(Law):
     @cached_property
     def rules(self) -> GaussRules:
         """Gauss rules for points away from the support, and for others the panels of the quadrature."""
-        return GaussRules(self._discrete.positions, self._discrete.masses, self.sums.transforms)
+        flat = all(stretch.start == stretch.end for stretch in self._stretches)
+        return GaussRules(self._discrete.positions, self._discrete.masses, None if flat else self.sums.transforms)
 
     @cached_property
     def sums(self) -> PanelSums:
@@ -125,7 +126,7 @@ class GaussianPushforward(Law):
 
     def potential(self, z: np.ndarray) -> np.ndarray:
         """E log(z - f)."""
-        return self.sums.potential(z)
+        return self._discrete.potential(z) if self.rules.full is None else self.sums.potential(z)
 
     def cauchy(self, z: ArrayLike) -> np.ndarray:
         points = np.asarray(z)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from freeness.errors import ConvergenceError
-from freeness.laws.band_ends import DARK, Bracket, band_ends, density_at, hidden_bands, resolved_dips
+from freeness.laws.band_ends import DARK, Bracket, band_ends, hidden_bands, resolved_dips
 
 if TYPE_CHECKING:
     from freeness.laws.banded_law import BandedLaw
@@ -21,6 +21,8 @@ _FIT_AT_ZERO = np.array([1e-12, 1e-14])  # at 0 itself distances keep their digi
 _SURE = 1e-2  # largest relative error of the values from which an exponent is read
 _FIT_FARTHER = np.array([1e-4, 1e-5])  # where nearer points do not converge
 _RESCAN = 65  # points in a band below which it is scanned by itself
+_LEAST = 1e-9  # a lighter band is rounding of the distribution function
+_MOST = 2000  # ends of bands
 _PASSES = 64  # over the gaps at most, each finding one band that the scan missed in each gap
 
 
@@ -38,40 +40,70 @@ class Edge:
     exponent: float
 
 
-def bands_of(law: BandedLaw) -> tuple[tuple[float, float], ...]:
-    """The intervals of the continuous part.
+@dataclass(frozen=True)
+class Bands:
+    """The intervals of the continuous part, and the mass that is not known to lie in them (or in atoms)."""
+
+    intervals: tuple[tuple[float, float], ...]
+    error: float
+
+
+def bands_of(law: BandedLaw) -> Bands:
+    """The intervals of the continuous part that hold mass.
 
     A scan finds bands and gaps, its minima are narrowed to cusps and gaps, Newton on dz/dt = 0 finds the ends; where the
     distribution function gains more than the bands hold, bands were too narrow for the scan and are looked for by it;
-    bands with few points of the scan are scanned again by themselves.
-
-    Raises:
-        ConvergenceError: if bands and atoms together still miss mass.
+    bands with few points of the scan are scanned again by themselves. A band counts if the distribution function gains mass in
+    it. Where this comes to no end, the hull of the continuous part is one band, and the error says that it is.
     """
     low, high = law.continuous_hull
     if not high > low:
-        return ()
+        return Bands((), 0.0)
+    try:
+        return _with_mass(law, _scanned(law, low, high))
+    except ConvergenceError:
+        return Bands(((low, high),), 1.0 - sum(mass for _, mass in law.atoms))
+
+
+def _with_mass(law: BandedLaw, bands: list[tuple[float, float]]) -> Bands:
+    """The bands into which mass enters, told by the distribution function in the gaps between them."""
+    if len(bands) < 2:
+        return Bands(tuple(bands), _LEAST)
+    ends = np.array(bands)
+    cuts = (ends[:-1, 1] + ends[1:, 0]) / 2
+    reached = np.concatenate([[0.0], law.cdf(cuts, throw=False), [1.0]])
+    atoms = np.array([(position, mass) for position, mass in law.atoms]).reshape(-1, 2)
+    place = np.searchsorted(cuts, atoms[:, 0])
+    held = np.diff(reached) - np.bincount(place, atoms[:, 1], minlength=len(bands))
+    touching = np.append(ends[:-1, 1] == ends[1:, 0], False) | np.append(False, ends[:-1, 1] == ends[1:, 0])
+    kept = np.isnan(held) | (held > _LEAST) | touching
+    left_out = float(np.abs(held[~kept]).sum())
+    return Bands(tuple(band for band, keep in zip(bands, kept, strict=True) if keep), max(left_out, _LEAST))
+
+
+def _scanned(law: BandedLaw, low: float, high: float) -> list[tuple[float, float]]:
+    """Pairs of ends of bands.
+
+    Raises:
+        ConvergenceError: an end lies among points that did not converge, or the bands found still miss mass.
+    """
     x = _grid(law, low, high)
-    density = density_at(law, x)
+    density = law.lit(x)
     lit = density[~np.isnan(density)] * (high - low) > DARK
     outer = ([low] if lit[0] else []) + ([high] if lit[-1] else [])
     ends = sorted([*outer, *_ends_along(law, [(x, density)])])
     scanned = 0
     for _ in range(_PASSES):
-        if len(ends) % 2:
-            raise ConvergenceError(
-                f"expected two ends a band, got {len(ends)} ends; one lies among points that did not converge, while density "
-                "and cdf hold pointwise."
-            )
+        if len(ends) % 2 or len(ends) > _MOST:
+            raise ConvergenceError(f"expected two ends a band, at most {_MOST}, got {len(ends)} ends.")
         brackets = hidden_bands(law, np.array([low, *ends, high]))
         rows = [] if brackets else _thin_rows(law, x, ends)
         if not brackets and (not rows or len(ends) == scanned):
-            return tuple(zip(ends[::2], ends[1::2], strict=True))
+            return list(zip(ends[::2], ends[1::2], strict=True))
         scanned = 0 if brackets else len(ends)
         ends = sorted([*ends, *band_ends(law, brackets), *_ends_along(law, rows)])
     raise ConvergenceError(
-        f"expected bands and atoms to hold all the mass, got some between the {len(ends) // 2} bands found; parts of the "
-        "support are too narrow for double precision, while density and cdf hold pointwise."
+        f"expected bands and atoms to hold all the mass, got some between the {len(ends) // 2} bands."
     )
 
 
@@ -82,7 +114,7 @@ def _thin_rows(law: BandedLaw, x: np.ndarray, ends: list[float]) -> list[tuple[n
     if thin.size == 0:
         return []
     points = thin.mean(axis=1)[:, None] + np.diff(thin, axis=1) / 2 * _chebyshev(_RESCAN)
-    return list(zip(points, density_at(law, points), strict=True))
+    return list(zip(points, law.lit(points), strict=True))
 
 
 def _ends_along(law: BandedLaw, rows: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[float]:
