@@ -126,6 +126,38 @@ def test_what_the_loss_knows_beside_its_outputs_is_said() -> None:
     assert batch_sharpness(*found).value == pytest.approx(wanted, rel=1e-8)
 
 
+class TwoHeads(Odd):
+    """Reshapes its labels as models do that ask for one piece of memory."""
+
+    def forward(self, x: Tensor, labels: Tensor) -> Any:
+        h = torch.tanh(self.body(x))
+        first, second = self.head(h), self.second(h)
+        return {
+            "loss": self.both(torch.cat([first.view(-1, 3), second], 1), labels.view(-1)),
+            "logits": first,
+            "more": second,
+        }
+
+    def both(self, f: Tensor, y: Tensor) -> Tensor:
+        return self.loss(f[:, :3], y) + (f[:, 3:] * f[:, :2]).square().mean()
+
+
+def test_a_loss_of_two_outputs_has_the_matrix_of_both() -> None:
+    model = TwoHeads()
+    found = own_loss(model, batch_of((X, Y), model))
+    assert found is not None and found.loss.meant == ""
+    body = nn.Sequential(model.body, nn.Tanh())
+
+    def outputs(call: Any) -> Tensor:
+        h = call(X)
+        return torch.cat([model.head(h), model.second(h)], 1)
+
+    model.head.requires_grad_(False)
+    model.second.requires_grad_(False)
+    wanted = dense_top(body, outputs, lambda f: model.both(f, Y))
+    assert batch_sharpness(*found).value == pytest.approx(wanted, rel=1e-8)
+
+
 def test_a_model_without_a_loss_has_none() -> None:
     model = nn.Linear(5, 3).double()
     assert own_loss(model, batch_of((X, Y), model)) is None

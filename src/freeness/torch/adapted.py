@@ -51,7 +51,7 @@ class Whole(nn.Module):
         assert self._last is not None  # for the numbers came from there
         shapes = [tensor.shape for tensor in self._last.tensors]
         split = numbers.split([shape[1:].numel() for shape in shapes], 1)
-        return self._last.rebuild([part.reshape(shape) for part, shape in zip(split, shapes, strict=True)])
+        return self._last.rebuild([part.reshape(shape).contiguous() for part, shape in zip(split, shapes, strict=True)])
 
 
 def adapted(

@@ -10,14 +10,14 @@ from typing import NamedTuple, final
 import torch
 from torch import Tensor, nn
 
-from freeness.errors import InputError
+from freeness.errors import InputError, brief
 from freeness.torch.batch import Batch
 from freeness.torch.calls import CallWatch, Origin
 from freeness.torch.class_losses import IGNORED, ClassLoss
 from freeness.torch.given import given_loss
 from freeness.torch.loss_rules import check, criterion
 from freeness.torch.modes import fixed_masks
-from freeness.torch.outputs import OutputKey, loss_of, run, select_output
+from freeness.torch.outputs import OutputKey, floating_rows, loss_of, run, select_output
 from freeness.torch.packing import packed
 from freeness.torch.state import trained_parameters, untouched
 from freeness.training import Objective
@@ -109,7 +109,7 @@ class _Rerun(nn.Module):
                     model(rows)
                 shapes = [calls.found[place].shape for place in places]
                 parts = outputs.split([shape.numel() // len(rows) for shape in shapes], 1)
-                replaced = {p: one.reshape(s) for p, one, s in zip(places, parts, shapes, strict=True)}
+                replaced = {p: one.reshape(s).contiguous() for p, one, s in zip(places, parts, shapes, strict=True)}
             with CallWatch(replaced=replaced):
                 found = loss_of(model(rows))
         assert found is not None  # as it was found to be
@@ -123,8 +123,13 @@ def _(loss: OwnLoss) -> nn.Module:
 
 @check.register
 def _(loss: OwnLoss, outputs: Tensor, targets: Tensor) -> None:
-    with torch.no_grad():
-        value = float(criterion(loss)(outputs, targets))
+    try:
+        with torch.no_grad():
+            value = float(criterion(loss)(outputs, targets))
+    except RuntimeError as error:
+        raise InputError(
+            f"expected a model that computes its loss in the same calls every time, got {brief(error)}; name its loss instead."
+        ) from error
     if value != value or abs(value) == float("inf"):
         raise InputError(f"expected a finite loss, got {value} from the model; correct it, or the labels.")
 
@@ -174,16 +179,19 @@ def own_loss(model: nn.Module, batch: Batch, output: OutputKey = None) -> Owned 
             known = _known(outputs[0], loss, few.targets)
             if known is not None:
                 return _of_known(model, (batch, labelled), known, outputs[0].shape[1:], output)
-        places, shown = _places(calls, outputs), True
-        if not places:
-            places, shown = (() if calls.last is None else (calls.last,)), False
-    if not places:
+        places = _places(calls, outputs)
+        every = _places(calls, [] if isinstance(returned, Tensor) else list(floating_rows(returned, few.count)))
+    one, rows = packed(model, labelled)
+    last = () if calls.last is None else (calls.last,)
+    tried = [each for each in (places, every, last) if each]
+    if not tried:
         raise InputError(
             "expected a loss that the model computes of its outputs, got one of none; return them beside it."
         )
-    one, rows = packed(model, labelled)
-    carries = _carried(one, rows[:_LOOKED], places)
-    return Owned(Exposed(one, places), rows, rows, OwnLoss(one, places, carries, shown))
+    whole = next((each for each in tried if _carried(one, rows[:_LOOKED], each)), None)
+    chosen = tried[0] if whole is None else whole
+    loss = OwnLoss(one, chosen, whole is not None, chosen in (places, every))
+    return Owned(Exposed(one, chosen), rows, rows, loss)
 
 
 def _places(calls: CallWatch, outputs: list[Tensor]) -> tuple[Origin, ...]:

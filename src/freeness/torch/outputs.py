@@ -43,6 +43,23 @@ def select_output(returned: Any, key: OutputKey = None) -> tuple[str, Tensor]:
     raise InputError(f"expected {wanted}, got {listed}; pass output=… with one of the names, or return a tensor.")
 
 
+def floating_rows(returned: Any, count: int) -> Iterator[Tensor]:
+    """All floating tensors among what a model returned that have one row a sample.
+
+    Args:
+        returned: as for :func:`select_output`.
+        count: of samples.
+
+    Example:
+        >>> import torch
+        >>> [tuple(found.shape) for found in floating_rows((torch.ones(2, 3), torch.ones(()), torch.ones(2, 1)), 2)]
+        [(2, 3), (2, 1)]
+    """
+    for _, tensor in _tensors(returned, ""):
+        if tensor.is_floating_point() and tensor.ndim > 0 and len(tensor) == count:
+            yield tensor
+
+
 def _tensors(value: Any, place: str) -> Iterator[tuple[str, Tensor]]:
     if isinstance(value, Tensor):
         yield place, value

@@ -25,12 +25,14 @@ class _Slot:
     shape: tuple[int, ...]
     dtype: torch.dtype
     constant: Any = None
+    whole: bool = False  # handed over in one piece of memory, which models ask of labels
 
     def taken(self, rows: Tensor) -> Any:
         if self.start < 0:
             return self._shared(rows)
         part = rows[..., self.start : self.start + math.prod(self.shape)]
         part = part.reshape(*rows.shape[:-1], *self.shape)
+        part = part.contiguous() if self.whole else part
         return part.to(part.dtype if self.dtype.is_floating_point else self.dtype)
 
     def _shared(self, rows: Tensor) -> Any:
@@ -91,12 +93,13 @@ def packed(model: nn.Module, batch: Batch) -> tuple[nn.Module, Tensor]:
     rows = [value for value in values if batch.has_rows(value)]
     dtype = _common(rows)
     slots, start = [], 0
-    for value in values:
+    labels = [False] * len(batch.args) + [name == batch.labels or "label" in name for name in batch.kwargs]
+    for value, label in zip(values, labels, strict=True):
         if not batch.has_rows(value):
             slots.append(_Slot(-1, (), torch.int64, value))
             continue
         shape = tuple(value.shape[1:])
-        slots.append(_Slot(start, shape, value.dtype))
+        slots.append(_Slot(start, shape, value.dtype, whole=label))
         start += math.prod(shape)
     args, named = slots[: len(batch.args)], slots[len(batch.args) :]
     layout = _Layout(tuple(args), dict(zip(batch.kwargs, named, strict=True)), not dtype.is_floating_point)

@@ -173,7 +173,7 @@ def _entry(value: Any, name: str) -> Any:
 
 def _tensor(value: Any, name: str) -> Tensor:
     if isinstance(value, Tensor):
-        tensor = value.detach()
+        tensor = value.detach().contiguous()
     else:
         try:
             tensor = torch.from_numpy(np.array(value))  # a copy: what is the user's is not written to
