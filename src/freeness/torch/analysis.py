@@ -29,7 +29,7 @@ from freeness.advice import (
     verdict,
     way_to_design,
 )
-from freeness.errors import InputError
+from freeness.errors import InputError, brief
 from freeness.meanfield import Signals
 from freeness.network import Activation, Network, Weights
 from freeness.spectra import NeuronSignals, Prediction, weight_spread
@@ -44,7 +44,7 @@ from freeness.torch.analysis_spectra import (
 )
 from freeness.torch.analyze_options import OWN, AnalyzeOptions
 from freeness.torch.curvature_matrices import CHUNK
-from freeness.torch.forecasts import Request, forecast, told
+from freeness.torch.forecasts import WATCH, Request, forecast, told
 from freeness.torch.freeness_tests import freeness_test
 from freeness.torch.given import GivenLoss, GivenOptimizer
 from freeness.torch.layer_theory import OutputLoss, with_theory
@@ -56,7 +56,7 @@ from freeness.torch.model_loss import own_loss
 from freeness.torch.modes import fixed_masks, is_coupled
 from freeness.torch.observing import observe
 from freeness.torch.outputs import required_arguments, run
-from freeness.torch.pace import cut_off
+from freeness.torch.pace import TimeUp, cut_off
 from freeness.torch.packing import packed
 from freeness.torch.plan import BEGINNING, Budget
 from freeness.torch.signals import WeightSignal, realised_neurons, realised_signals, weight_signals
@@ -151,7 +151,9 @@ def _found(model: nn.Module, inputs: Tensor, targets: Tensor, options: AnalyzeOp
     sample, passes = inputs[options.sample], options.passes
     traced = stages.needed("read the model", lambda: trace(model, sample[None], options.output))
     note = _plan(traced, sample, targets, options, stages)
-    modules = stages.run("watch the layers", lambda: _watched(traced, inputs, targets, options), note=note)
+    few = stages.planned(WATCH).samples or min(options.samples, len(inputs))
+    watching = lambda: _watched(traced, inputs[:few], targets[:few], options, stages)  # noqa: E731
+    modules = stages.run(WATCH, watching, note=note)
     signals = stages.run("forward signals", lambda: _signals(traced, sample))
     predicted = stages.run("predict spectra", lambda: _predicted(traced, signals, stages))
     first, second, reason = (None, None, predicted.reason) if isinstance(predicted, Lost) else predicted
@@ -212,10 +214,8 @@ def _predicted(
         return predicted_spectra(traced, signals, lines[0] if lines else "")
 
 
-def _watched(traced: Trace, inputs: Tensor, targets: Tensor, options: AnalyzeOptions) -> LayerTable:
-    """What every module does to signal and gradient of the batch, in the mode of the curvature; it never costs the rest."""
-    batch = min(options.samples, len(inputs))
-    x, y = inputs[:batch], targets[:batch]
+def _watched(traced: Trace, x: Tensor, y: Tensor, options: AnalyzeOptions, stages: Stages) -> LayerTable | Lost:
+    """What every module does to signal and gradient of a batch, in the mode of the curvature; it never costs the rest."""
     one, loss = adapted(traced.model, (x, y), options.criterion, options.output)
     criterion = loss_function(loss)
     seen: list[Tensor] = []
@@ -229,12 +229,16 @@ def _watched(traced: Trace, inputs: Tensor, targets: Tensor, options: AnalyzeOpt
         with fixed_masks(traced.model):
             table = observe(traced.model, value, training=options.training)
             outputs = OutputLoss(seen[0], lambda found: criterion(found, y))
-        if isinstance(one, Whole):  # theory knows one output
-            return table
-        return with_theory(table, traced, x, outputs, training=options.training)
     except (InputError, ArithmeticError, MemoryError, RuntimeError) as error:
-        _LOG.info("no table of layers: %s", error)
-        return LayerTable()
+        return Lost(str(error) if isinstance(error, InputError) else brief(error))
+    if isinstance(one, Whole):  # theory knows one output
+        return table
+    try:
+        with cut_off(stages.deadline):
+            return with_theory(table, traced, x, outputs, training=options.training)
+    except (InputError, ArithmeticError, MemoryError, RuntimeError, TimeUp) as error:
+        _LOG.info("no theory of the layers: %s", brief(error))
+        return table
 
 
 def _judged(

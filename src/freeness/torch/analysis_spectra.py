@@ -20,7 +20,7 @@ from freeness.torch.stages import Lost
 from freeness.torch.tracing import Trace
 
 POSITIONS = 16  # of a convolution at most for which spectra are predicted
-_STEPS, _PROBES = 24, 8  # of an estimate: as many probes as have so many steps
+_STEPS, _PROBES = 16, 8  # of an estimate: as many probes as have so many steps
 
 
 def measured_jacobian(traced: Trace, sample: Tensor, stage: Stage, passes: int | None) -> Measurement:
@@ -56,7 +56,7 @@ def options_of(products: int) -> LanczosOptions:
 
     Example:
         >>> [(o.probes, o.steps) for o in map(options_of, (12, 100, 512))]
-        [(2, 6), (4, 25), (8, 64)]
+        [(2, 6), (6, 16), (8, 64)]
     """
     probes = min(max(products // _STEPS, 2), _PROBES)
     return LanczosOptions(probes, max(products // probes, 1))

@@ -89,7 +89,8 @@ def counted(model: nn.Module, inputs: Tensor) -> Counts:
         return tensor
 
     counting = _Counting()
-    with untouched(model), torch.enable_grad(), saved_tensors_hooks(pack, _same), counting:
+    copies = list(model.buffers())
+    with untouched(model, copies=copies), torch.enable_grad(), saved_tensors_hooks(pack, _same), counting:
         returned = model(inputs)
     del returned
     return Counts(counting.dense, counting.grouped, counting.moved, counting.calls, saved)

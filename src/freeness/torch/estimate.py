@@ -14,7 +14,7 @@ from freeness.torch.adapted import Selected
 from freeness.torch.any_model import Function, embedded
 from freeness.torch.lanczos import LanczosOptions, SpectralEstimate, spectral_estimate
 from freeness.torch.pace import beat
-from freeness.torch.products import JacobianProducts, Products, light_products
+from freeness.torch.products import JacobianProducts, Products, input_products, light_products
 from freeness.torch.tracing import Trace
 
 
@@ -88,8 +88,7 @@ def estimate_fisher(
 
 def _in_inputs(function: Function, x: Tensor) -> Products:
     if x.is_floating_point():
-        point = x.clone().requires_grad_()
-        return JacobianProducts(function(point), [point])
+        return input_products(function, x)
     outputs, taps = embedded(function, x)
     return JacobianProducts(outputs, [tap.edge for tap in taps], [tap.use.shape for tap in taps])
 

@@ -19,6 +19,8 @@ from freeness.torch.state import trained_parameters, untouched
 from freeness.torch.taps import Use
 from freeness.torch.tracing import Trace
 
+WATCH = "watch the layers"
+_PART, _HELD = 0.1, 0.4  # of seconds and of bytes for that
 _WATCHED, _WATCHED_MOVED = 4.0, 6.0  # passes over the batch, and times what it moves
 _FASTEST, _SLOWEST = 0.1, 30.0  # of the machine that costs are of
 
@@ -62,16 +64,13 @@ def forecast(traced: Trace, sample: Tensor, asked: Request) -> Forecast:
     x = traced.input(sample)
     with plain_attention():
         one = counted(traced.model, x)
-        start = time.perf_counter()
         with torch.no_grad(), untouched(traced.model, copies=False):
-            traced.model(x)
-        seconds = time.perf_counter() - start
+            seconds = min(_timed(traced, x) for _ in range(2))
     pace = min(max(seconds / forward_seconds(one), _FASTEST), _SLOWEST)
     with traced.function.ready(x) as (ready, point):
         found = survey(ready, point)
     facts = _facts(traced, one, found, asked)
-    watched = Stage("watch the layers", "exact", 3 * one.work * asked.samples, _watching(one, asked.samples), 0.0)
-    plan = {watched.name: watched} if watched.name in asked.stages else {}
+    plan = {watched.name: watched for watched in (_watched(one, asked),) if watched.name in asked.stages}
     return Forecast(plan | planned(facts, asked.budget, asked.stages, sum(s.forecast for s in plan.values())), pace)
 
 
@@ -83,6 +82,25 @@ def told(seconds: float, size: float) -> str:
         'forecast: about 42 s, 1.9 GB'
     """
     return f"forecast: about {seconds:.2g} s, {readable(size)}"
+
+
+def _timed(traced: Trace, x: Tensor) -> float:
+    start = time.perf_counter()
+    traced.model(x)
+    return time.perf_counter() - start
+
+
+def _watched(one: Counts, asked: Request) -> Stage:
+    """As many samples as fit a part of the budget."""
+    samples = asked.samples
+    while samples > 2 and (
+        _watching(one, samples) > _PART * asked.budget.seconds or samples * one.saved > _HELD * asked.budget.bytes
+    ):
+        samples = -(-samples // 2)
+    fewer = samples < asked.samples
+    reason = f"all samples would take about {_watching(one, asked.samples):.2g} s" if fewer else ""
+    seconds, work = _watching(one, samples), 3 * one.work * samples
+    return Stage(WATCH, "exact", work, seconds, samples * one.saved, reason, samples=samples if fewer else 0)
 
 
 def _watching(one: Counts, samples: int) -> float:

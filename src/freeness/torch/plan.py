@@ -17,11 +17,11 @@ MOVED, CALL = 6e9, 2e-5  # bytes a second, and seconds a call
 _PUSH, _PULL = 2.8, 2.0  # forward passes of J v and Jᵀu in all parameters; of one sample in its inputs:
 _PUSH_IN, _PULL_IN = 2.2, 1.1
 _CERTAIN = 60  # products until Lanczos has converged, where nothing is known
-_SHARES = {"measure Jacobian": 0.2, "measure Fisher": 0.3, "curvature": 0.5}
-_LEAST, _MOST = 12, 512  # products of an estimated spectrum
+_SHARES = {"measure Jacobian": 0.12, "measure Fisher": 0.2, "curvature": 0.68}
+_LEAST, _MOST = 12, 96  # products of an estimated spectrum
 _FEWEST, _FEWEST_TOGETHER, _ENOUGH = 3, 10, 24  # products with the whole batch of an estimated λ; with batch statistics
 _GRAPH = 0.5  # of the memory for the graph of a batch
-_KEPT = 0.75  # of the time is planned
+_KEPT = 0.8  # of the time is planned
 _PROBED, _LENGTHS = 128, 40  # samples of a first step, and passes along it
 BEGINNING = "first steps"  # of training, beside the curvature
 COARSE = 12  # products with a few samples that come before
@@ -106,9 +106,10 @@ def planned(facts: Facts, budget: Budget, stages: Collection[str], fixed: float)
             found[choice.name] = _whole(choice)
             left -= choice.exact
             choices.remove(choice)
-    for choice in choices:
-        given = left * _SHARES[choice.name] / shares
+    for choice in choices:  # the curvature last: it gets what the others leave
+        given = left * _SHARES[choice.name] / sum(_SHARES[each.name] for each in choices if each.name not in found)
         found[choice.name] = _estimated(choice, facts, given, budget)
+        left -= found[choice.name].forecast if found[choice.name].way == "estimated" else 0.0
     begun = _beginning(facts)
     if "curvature" in found and begun > 0:
         fits = found["curvature"].way == "exact" and begun <= left

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.autograd.graph import GradientEdge
 
-from freeness.errors import brief
+from freeness.errors import InputError, brief
 from freeness.torch.state import trained_parameters
 
 _LOG = logging.getLogger(__name__)
@@ -187,6 +187,59 @@ def _pushed(model: nn.Module, x: Tensor, moved: dict[str, Tensor]) -> Tensor:
         outputs = torch.func.functional_call(model, named, (x,), tie_weights=True)
         primal, pushed = forward_ad.unpack_dual(outputs)
     return torch.zeros_like(primal) if pushed is None else pushed
+
+
+class InputProducts(Products):
+    """Products with ∂function(x)/∂x: Jᵀu by the graph of the outputs, J v by a forward pass with derivatives.
+
+    Args:
+        function: of one tensor.
+        x: where.
+
+    Raises:
+        RuntimeError: an operation without a forward derivative, or with a wrong one.
+
+    Example:
+        >>> InputProducts(torch.square, torch.tensor([3.0, 4.0])).push(torch.ones(2))
+        tensor([6., 8.])
+    """
+
+    def __init__(self, function: Callable[[Tensor], Tensor], x: Tensor) -> None:
+        point = x.detach().clone().requires_grad_()
+        super().__init__(function(point), [point])
+        self._function, self._x = function, x.detach()
+        self._check()
+
+    def push(self, vector: Tensor) -> Tensor:
+        with torch.no_grad(), forward_ad.dual_level():
+            outputs = self._function(forward_ad.make_dual(self._x, vector.reshape(self._x.shape)))
+            pushed = forward_ad.unpack_dual(outputs).tangent
+        return torch.zeros_like(self.outputs) if pushed is None else pushed
+
+
+def input_products(function: Callable[[Tensor], Tensor], x: Tensor) -> Products:
+    """Products with ∂function(x)/∂x, J v going forward, or by the derivative of the backward pass.
+
+    Args:
+        function: of one tensor.
+        x: where.
+
+    Raises:
+        RuntimeError: an operation that has neither.
+        NotImplementedError: the same.
+
+    Example:
+        >>> input_products(torch.square, torch.tensor([3.0, 4.0])).pull(torch.ones(2))
+        tensor([6., 8.])
+    """
+    try:
+        return InputProducts(function, x)
+    except (RuntimeError, NotImplementedError, InputError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        _LOG.info("no forward derivative (%s), by that of the backward pass", brief(error))
+    point = x.detach().clone().requires_grad_()
+    return JacobianProducts(function(point), [point])
 
 
 def light_products(model: nn.Module, x: Tensor) -> Products:

@@ -99,7 +99,7 @@ class Stages:
         self.finished.append(replace(self.planned(name), seconds=time.monotonic() - start))
         return found
 
-    def run(self, name: str, compute: Callable[[], _T], detail: str = "", note: str = "") -> _T | Lost:
+    def run(self, name: str, compute: Callable[[], _T | Lost], detail: str = "", note: str = "") -> _T | Lost:
         """One stage: its result, or why there is none.
 
         Args:
@@ -131,6 +131,8 @@ class Stages:
         except (ArithmeticError, MemoryError, RuntimeError) as error:
             _LOG.info("%s failed: %s", name, brief(error))
             return self._lost(stage, brief(error), start)
+        if isinstance(found, Lost):
+            return self._lost(stage, found.reason, start)
         self.finished.append(replace(stage, seconds=time.monotonic() - start))
         return found
 
