@@ -45,7 +45,8 @@ def test_rules_are_the_full_sums_to_rounding(law, real):
     found = transforms_of([law.rules], z[None])
     for value, exact, scale in zip(found, (g, dg, u, du), scales, strict=True):
         apart = np.isfinite(exact)
-        assert np.all(np.abs(value[0] - exact)[apart] <= 2e-14 * scale[apart])
+        rounding = law.masses.size * np.finfo(float).eps  # of sums of so many terms, whatever a processor's last bits
+        assert np.all(np.abs(value[0] - exact)[apart] <= rounding * scale[apart])
 
 
 def test_most_points_take_a_short_rule():

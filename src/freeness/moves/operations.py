@@ -73,9 +73,9 @@ def shift(law: Law, constant: float) -> Law:
         return simplify(Atoms(law.positions + constant, law.masses))
     if isinstance(law, AffineLaw):
         return AffineLaw(law.law, law.factor, law.constant + constant)
-    law = _everywhere(law)
-    if isinstance(law, CauchySmoothed):
+    if isinstance(law, CauchySmoothed):  # it has no curve
         return CauchySmoothed(shift(law.law, constant), law.width)
+    law = _everywhere(law)
     return moved(law, Shift(constant)) if isinstance(law, CurveLaw) else AffineLaw(law, 1.0, constant)
 
 
