@@ -24,6 +24,8 @@ from freeness.network import (
     Reshape,
     Selection,
     Sum,
+    TokenMixing,
+    Upsampling,
 )
 
 _TORCH = {
@@ -111,6 +113,14 @@ class Simulated:
                 weight = self._drawn(layer.fan_out, layer.fan_in, scale=layer.weights.sigma_w / layer.fan_in**0.5)
                 h = torch.einsum("oc,nc...->no...", weight, x)
                 return h + self._biases(layer, layer.fan_out).reshape(-1, *[1] * len(spatial))
+            case TokenMixing():
+                shape = (layer.tokens_out, layer.tokens_in)
+                weight = self._drawn(*shape, scale=layer.weights.sigma_w / layer.tokens_in**0.5)
+                return x @ weight.T + self._biases(layer, layer.tokens_out)
+            case Upsampling():
+                for axis, size in enumerate(layer.factors, start=2):
+                    x = x.repeat_interleave(size, dim=axis)
+                return x
             case Embedding():
                 return self._drawn(layer.count, layer.width, scale=layer.sigma)[x].movedim(-1, 1)
             case Constant():

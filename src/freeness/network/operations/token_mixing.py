@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from freeness.network.ensembles import Ensemble
-from freeness.network.operation import Weights
+import numpy as np
+
+from freeness.errors import InputError
+from freeness.network.ensembles import Ensemble, variance_gain
+from freeness.network.moments import Pairs, Step, Stream, Trained, backward, forward, same_position, trained
+from freeness.network.operation import Weights, described
 from freeness.network.operations.checks import check_weights
 
 
@@ -26,3 +30,66 @@ class TokenMixing(Weights):
     @property
     def sizes(self) -> tuple[int, int]:
         return self.tokens_in, self.tokens_out
+
+
+@forward.register
+def _(layer: TokenMixing, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step]:
+    """Σ'_pq = δ_pq(gain·mean_p' Σ_p'p' + σ_b²) in the mean over W, of many tokens; Θ likewise.
+
+    One W of P tokens departs from that by 1/√P, which activations and norms behind it feel.
+
+    Source: Gaussian weights over the positions, as over neurons in Lee et al. (2018).
+    """
+    _check(layer, stream)
+    gain = variance_gain(layer.weights, *layer.sizes)
+    bias, groups = layer.sigma_b**2, stream.groups
+    trained_bias = float(layer.bias) * (1.0 if stream.standard else bias)
+
+    def mixed(array: np.ndarray, lead: int, twice: bool, added: float) -> np.ndarray:
+        """gain·mean + added at equal positions, and 0 between others."""
+        same = same_position(array, lead) if twice else array
+        each = gain * same.mean(axis=-1)[..., None] + added
+        one = np.ones(layer.tokens_out)
+        return each[..., None] * np.diag(one) if twice else each * one
+
+    def step(pairs: Pairs) -> Pairs:
+        value = mixed(pairs.value, 2, groups == 2, bias)
+        if stream.standard:
+            own = layer.tokens_in / gain * mixed(pairs.value, 2, groups == 2, 0.0)
+        else:
+            own = mixed(pairs.value, 2, groups == 2, 0.0)
+        return Pairs(value, own + mixed(pairs.theta, 2, groups == 2, trained_bias), pairs.rows)
+
+    second, growth = mixed(stream.second, 1, groups == 2, bias), mixed(stream.growth, 1, False, 0.0)
+    return stream.renewed(second, growth, None, True), step
+
+
+@backward.register
+def _(layer: TokenMixing, streams: tuple[Stream, ...], behind: Stream, gradient: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Γ ← gain·tr Γ/P at equal positions, P of them in front."""
+    (stream,) = streams
+    total = _sum(gradient, stream.across) * variance_gain(layer.weights, *layer.sizes) / layer.tokens_in
+    one = np.eye(layer.tokens_in) if stream.across else np.ones(layer.tokens_in)
+    return (np.multiply.outer(total, one),)
+
+
+@trained.register
+def _(layer: TokenMixing, streams: tuple[Stream, ...], gradient: np.ndarray) -> Trained | None:
+    """E‖∂ℓ/∂W‖² = tr Γ·tr Σ, of many channels."""
+    (stream,) = streams
+    total = _sum(gradient, stream.across)
+    return Trained(total * _sum(stream.second, stream.across), float(layer.bias) * total)
+
+
+def _sum(array: np.ndarray, across: bool) -> np.ndarray:
+    """Over equal positions, of every sample."""
+    return (same_position(array, 1) if across else array).sum(axis=-1)
+
+
+def _check(layer: TokenMixing, stream: Stream) -> None:
+    shape = stream.variance.shape[1:]
+    if stream.alike or shape != (layer.tokens_in,):
+        raise InputError(
+            f"expected {layer.tokens_in} positions along one axis before {described(layer)}, got {shape}; give inputs of shape "
+            "(n, channels, positions)."
+        )

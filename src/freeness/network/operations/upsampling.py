@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from freeness.network.operation import Operation
+import numpy as np
+
+from freeness.errors import InputError
+from freeness.network.moments import Pairs, Step, Stream, backward, forward
+from freeness.network.operation import Operation, described
 from freeness.network.operations.checks import check_windows
 
 
@@ -17,3 +21,54 @@ class Upsampling(Operation):
 
     def __post_init__(self) -> None:
         check_windows(self.factors, None)
+
+    @property
+    def across(self) -> bool:
+        return True
+
+
+@forward.register
+def _(layer: Upsampling, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step]:
+    """Second moments of equal entries are equal."""
+    if stream.alike:
+        return stream, _unchanged
+    if stream.variance.ndim != 1 + len(layer.factors):
+        raise InputError(
+            f"expected signals with {len(layer.factors)} spatial dimensions before {described(layer)}, got "
+            f"{stream.variance.ndim - 1}; give inputs of shape (n, channels, *positions)."
+        )
+
+    def repeated(array: np.ndarray, lead: int) -> np.ndarray:
+        for axis in range(lead, array.ndim):
+            array = np.repeat(array, layer.factors[(axis - lead) % len(layer.factors)], axis=axis)
+        return array
+
+    def step(pairs: Pairs) -> Pairs:
+        return Pairs(repeated(pairs.value, 2), repeated(pairs.theta, 2), pairs.rows)
+
+    mean = stream.mean
+    after = stream._replace(
+        second=repeated(stream.second, 1),
+        growth=repeated(stream.growth, 1),
+        mean=None if mean is None else lambda: repeated(mean(), 1),
+        latent=None,
+    )
+    return after, step
+
+
+@backward.register
+def _(layer: Upsampling, streams: tuple[Stream, ...], behind: Stream, gradient: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The sum over the copies; without other positions it knows of none that are correlated."""
+    (stream,) = streams
+    if stream.alike:
+        return (gradient,)
+    found = gradient
+    for axis in range(1, gradient.ndim):
+        size = layer.factors[(axis - 1) % len(layer.factors)]
+        shape = (*found.shape[:axis], found.shape[axis] // size, size, *found.shape[axis + 1 :])
+        found = found.reshape(shape).sum(axis=axis + 1)
+    return (found,)
+
+
+def _unchanged(pairs: Pairs) -> Pairs:
+    return pairs
