@@ -15,8 +15,8 @@ def test_against_matrices_of_one_forward_pass():
     first, h, seen, jacobian, theta = x, x, [], np.eye(60), np.zeros((60, 60))
     for layer in range(5):
         if layer:
-            d = np.diag(1 - np.tanh(h) ** 2)  # noqa: F821
-            jacobian, theta, x = d @ jacobian, d @ theta @ d, np.tanh(h)  # noqa: F821
+            d = np.diag(1 - np.tanh(h) ** 2)
+            jacobian, theta, x = d @ jacobian, d @ theta @ d, np.tanh(h)
         h = 1.1 * x + 0.3 * rng.standard_normal(60)
         jacobian, theta = 1.1 * jacobian, 1.21 * theta + (x @ x + 1) * np.eye(60)
         seen.append(h)
