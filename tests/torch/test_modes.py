@@ -8,8 +8,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from freeness.torch import AnalyzeOptions, CurvatureOptions, adam_preconditioner, analyze, batch_sharpness, untouched
+from freeness.torch import (
+    AnalyzeOptions,
+    CurvatureOptions,
+    adam_preconditioner,
+    analyze,
+    batch_sharpness,
+    start_facts,
+    untouched,
+)
 from freeness.torch.modes import trained_mode
+from freeness.training import start_rate
 
 
 def seeded(*layers: nn.Module) -> nn.Sequential:
@@ -66,6 +75,11 @@ def test_a_batch_normalised_cnn_has_the_sharpness_of_its_training() -> None:
     assert any(
         "Batch normalisation (1, 4) takes the statistics of the batch of 9" in w for w in report.verdict.warnings
     )
+    rate = report.learning_rate
+    facts = start_facts(model, (x, y), "cross_entropy", training=True)
+    assert facts.sharpness == pytest.approx(wanted, rel=1e-8)
+    assert rate.recommended == pytest.approx(start_rate(facts, "cross_entropy").recommended)
+    assert "none of them had batch normalisation" in rate.evidence
     plain = batch_sharpness(model, x, y, "cross_entropy", CurvatureOptions(training=False)).value
     assert abs(plain / wanted - 1) > 0.1
     asked = analyze(model, (x, y), AnalyzeOptions(training=False))
