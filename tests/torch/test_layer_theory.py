@@ -95,6 +95,7 @@ def test_a_layer_far_from_theory_is_pointed_out_everywhere():
     assert any("'2'" in text and "departs from theory" in text for text in told)
     page = render_html([report])
     assert '<tr class="flagged">' in page and "departs from theory" in page
+    assert "<strong>2</strong>" in report._repr_html_() and "departs from theory" in report._repr_html_()
     row = to_json(report)["layers"][1]
     assert row["signal"] > 2 * row["signal_predicted"] and row["scatter"] < 1
 

@@ -50,7 +50,7 @@ class Table:
     flagged: tuple[int, ...] = ()
 
     def _repr_html_(self) -> str:
-        return html_table("", self.rows, self.header)
+        return html_table("", self.rows, self.header, self.flagged)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ def answer_html(answer: Answer) -> str:
     tables = [part for section in answer.sections for part in section.parts if isinstance(part, Table)]
     shown = [html_table(answer.title, rows)] if rows or not tables else []
     title = "" if shown else answer.title
-    return "".join([*shown, *(html_table(title, table.rows, table.header) for table in tables)])
+    return "".join([*shown, *(html_table(title, table.rows, table.header, table.flagged) for table in tables)])
 
 
 def _rows(section: Section) -> list[tuple[str, str]]:

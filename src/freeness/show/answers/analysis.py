@@ -69,7 +69,8 @@ def _(record: Analysis) -> Answer:
         *(Row("not covered", reason) for reason in record.uncovered),
         *(Row("missing", line) for line in record.missing),
     )
-    return Answer(record.title, (Section("", rows),))
+    layers = (Section("", (layer_table(record),)),) if record.layers else ()
+    return Answer(record.title, (Section("", rows), *layers))
 
 
 def _spectrum(name: str, comparison: Comparison) -> Section:
