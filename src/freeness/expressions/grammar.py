@@ -135,7 +135,7 @@ def parse_law(text: str, variables: Mapping[str, Law | Element] | None = None, m
         (4.0, 2.0)
         >>> parse_law("mp:1 * projection:0.3").notes
         ('X*Y with a non-negative X is read as X^{1/2} Y X^{1/2}, which has the same spectrum.',)
-        >>> parse_law("x*y + y*x", {"x": Semicircle(), "y": Semicircle()}).reason
+        >>> parse_law("x*y + y*x", {"x": Semicircle(), "y": MarchenkoPastur(1.0)}).reason
         'Computed by matrix-valued subordination on a 3×3 linearisation.'
     """
     bound = dict(variables or {})

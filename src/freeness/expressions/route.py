@@ -25,6 +25,7 @@ from freeness.expressions.expression import (
 )
 from freeness.expressions.free_form import pulled_number, scalar_form
 from freeness.expressions.linearization import Linearization, hermitized, linearized
+from freeness.expressions.rotated import ROTATED_REASON, rotated_form
 from freeness.expressions.words import canonical, same
 from freeness.laws import (
     Atom,
@@ -62,15 +63,16 @@ def law_of(expression: Expression, method: Method = "auto") -> Routed:
 
     Args:
         expression: in free variables.
-        method: "scalar", "operator", or "auto" for scalar moves where they can do it.
+        method: "scalar", "operator", or "auto" for scalar moves where they can do it, if need be after a rotation of
+            semicircular variables.
 
     Raises:
         InputError: it is not self-adjoint, or the method cannot do it.
 
     Example:
         >>> from freeness.expressions import free_variables
-        >>> from freeness.laws import Semicircle
-        >>> x, y = free_variables(Semicircle(), Semicircle())
+        >>> from freeness.laws import MarchenkoPastur, Semicircle
+        >>> x, y = free_variables(Semicircle(), MarchenkoPastur(1.0))
         >>> law_of(x + y).method, law_of(x * y + y * x).method
         ('scalar', 'operator')
     """
@@ -87,6 +89,9 @@ def law_of(expression: Expression, method: Method = "auto") -> Routed:
             except InputError:
                 if method == "scalar":
                     raise
+                rotated = rotated_form(expression)
+                if rotated is not None:
+                    return Routed(rotated.whole_law(), "scalar", ROTATED_REASON)
         with np.errstate(over="raise"):
             return operator_law(expression)
     except (OverflowError, FloatingPointError):

@@ -73,7 +73,9 @@ class PolynomialLaw(ImageLaw):
         return self._polynomial(x)
 
     def _roots(self, z: np.ndarray) -> np.ndarray:
-        """The n roots of p(x) = z, (n, m), polished by Newton steps."""
+        """The n roots of p(x) = z, (n, m), polished by Newton steps; NaN at a z that is not finite."""
+        finite = np.isfinite(z)
+        z = np.where(finite, z, 0.0)
         degree = len(self.coefficients) - 1
         companion = np.zeros((z.size, degree, degree), dtype=complex)
         companion[:, np.arange(1, degree), np.arange(degree - 1)] = 1.0
@@ -87,7 +89,7 @@ class PolynomialLaw(ImageLaw):
                 step = (self._polynomial(x) - z) / slope(x)
                 x = np.where(np.isfinite(step) & (np.abs(step) < 1e-3 * (1 + np.abs(x))), x - step, x)
         real = (np.imag(z) == 0) & (np.abs(np.imag(x)) <= _REAL * (1 + np.abs(x)))
-        return np.where(real, np.real(x), x)
+        return np.where(finite, np.where(real, np.real(x), x), np.nan)
 
     def branches(self, z: np.ndarray) -> Branches:
         """With p = p(0) + x·h: z/(z - p(x)) = Σ (p(0) + xᵢh(xᵢ))/(p'(xᵢ)(xᵢ - x)), and Σ h(xᵢ)/p'(xᵢ) = 1."""
