@@ -47,6 +47,8 @@ def is_real(value: object) -> TypeGuard[float]:
         >>> is_real(0.5), is_real(True), is_real(float("nan"))
         (True, False, False)
     """
+    if type(value) is float:  # nearly always, and a question to an abstract class takes long
+        return math.isfinite(value)
     return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(float(value))
 
 
@@ -57,4 +59,6 @@ def is_size(value: object) -> TypeGuard[int]:
         >>> is_size(3), is_size(0), is_size(2.0)
         (True, False, False)
     """
+    if type(value) is int:
+        return value >= 1
     return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= 1

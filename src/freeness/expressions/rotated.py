@@ -34,7 +34,7 @@ def rotated_form(expression: Expression) -> FreeForm | None:
     Source: Voiculescu, Dykema, Nica, Free Random Variables (1992), for the rotation.
     """
     words = words_of(expression)
-    if words is None or not words or max(map(len, words)) != 2:
+    if words is None or max(map(len, words), default=0) != 2 or all(len(set(word)) < 2 for word in words):
         return None
     letters = list(dict.fromkeys(letter for word in words for letter in word))
     deviations = [_deviation(letter) for letter in letters]
@@ -60,8 +60,8 @@ def rotated_form(expression: Expression) -> FreeForm | None:
 def _deviation(letter: Expression) -> float | None:
     """The standard deviation of a semicircular variable, None of anything else."""
     element = letter.symbol.element if isinstance(letter, Letter) else None
-    semicircular = isinstance(element, SelfAdjoint) and isinstance(element.law, Semicircle)
-    return element.law.standard_deviation if semicircular else None
+    law = element.law if isinstance(element, SelfAdjoint) else None
+    return law.standard_deviation if isinstance(law, Semicircle) else None
 
 
 def _coefficients(words: Words, letters: list[Expression]) -> tuple[np.ndarray, np.ndarray]:

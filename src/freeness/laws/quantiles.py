@@ -17,7 +17,7 @@ from freeness.errors import ConvergenceError
 if TYPE_CHECKING:
     from freeness.laws.law import Law
 
-_FIRST = 33  # points over all stretches between stops in which levels are bracketed first
+_FIRST = 32  # points over all stretches between stops in which levels are bracketed first; even: a centre may be a cusp
 _DECADES = np.geomspace(1e-2, 1e-12, 6)  # of the hull, where it starts at 0: much of the mass may lie there
 _FEWEST = 7  # in each of them
 _ROUNDS = 120

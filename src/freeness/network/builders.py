@@ -110,6 +110,8 @@ def resnet(
             raise InputError(f"expected {name} that is a whole number ≥ 1, got {size!r}; correct it.")
     if kind.order not in ("pre", "post"):
         raise InputError(f'expected the order "pre" or "post", got {kind.order!r}; choose one.')
+    if not isinstance(kind.activation, ActivationFunction):
+        kind = replace(kind, activation=_activation(kind.activation))  # one for all blocks
     beta = 1 / np.sqrt(blocks) if kind.scale is None else kind.scale
     if not is_real(beta):
         raise InputError(f"expected a finite branch scale, got {kind.scale!r}; correct it.")
