@@ -114,3 +114,46 @@ def test_models_that_theory_does_not_cover_have_no_predictions():
     report = analyze(model, (torch.randn(8, 4), torch.tensor([0, 1] * 4)))
     assert [(row.signal_predicted, row.gradient_predicted) for row in report.layers] == [(None, None)] * 2
     assert "in theory" not in layer_table(report).header
+
+
+class Block(nn.Module):
+    """A pre-norm block with packed, causal attention."""
+
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads = heads
+        self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.packed, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width, bias=False)
+        self.inner, self.outer = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+
+    def forward(self, x):
+        shape = (*x.shape[:2], self.heads, -1)
+        three = (part.view(shape).transpose(1, 2) for part in self.packed(self.before(x)).split(x.shape[-1], -1))
+        mixed = functional.scaled_dot_product_attention(*three, is_causal=True)
+        x = x + self.out(mixed.transpose(1, 2).reshape(x.shape))
+        return x + self.outer(functional.gelu(self.inner(self.between(x))))
+
+
+class Language(nn.Module):
+    """Tokens with learned positions through a block to logits."""
+
+    def __init__(self, count, width, tokens):
+        super().__init__()
+        self.table, self.places = nn.Embedding(count, width), nn.Parameter(torch.randn(1, tokens, width))
+        self.blocks, self.head = nn.Sequential(Block(width, 4)), nn.Linear(width, count, bias=False)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, tokens):
+        return self.head(self.norm(self.blocks(self.table(tokens) + self.places)))
+
+
+def test_every_matrix_of_a_transformer_is_predicted():
+    """Cross-entropy of a batch of tokens; one network scatters, all of its matrices together less."""
+    torch.manual_seed(3)
+    model, tokens, targets = Language(30, 96, 6).eval(), torch.randint(0, 30, (4, 6)), torch.randint(0, 30, (24,))
+    table = table_of(model, tokens, lambda found: functional.cross_entropy(found.reshape(-1, 30), targets))
+    rows = [row for row in table if row.gradient_predicted is not None]
+    assert {row.name.split(".")[-1] for row in rows} == {"table", "packed", "out", "inner", "outer", "head"}
+    ratios = np.log([row.gradient_predicted / row.gradient for row in rows])
+    assert np.abs(ratios).max() < np.log(1.7)
+    assert abs(ratios.mean()) < 0.15

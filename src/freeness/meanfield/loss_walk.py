@@ -19,6 +19,7 @@ from freeness.meanfield.walk import Compiled, compiled, reads
 from freeness.network import (
     INPUT,
     Activation,
+    Embedding,
     Gaussian,
     Haar,
     Network,
@@ -128,7 +129,8 @@ def _of_one_size(network: Network, inputs: ArrayLike) -> ArrayLike:
         one for one in network.operations if isinstance(one, Activation) and not has_closed_covariance(one.function)
     ]
     points = np.asarray(inputs, dtype=float)
-    if not slow:
+    tokens = isinstance(next(iter(network.weights), None), Embedding)
+    if not slow or tokens:
         return inputs
     if points.ndim > 2:
         if all(not one.function.kinks for one in slow):
