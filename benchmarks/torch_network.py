@@ -52,7 +52,7 @@ def ours_new() -> Array:
 def ours_top(matrix: str = "ggn") -> Callable[[], float]:
     """λ_max of a curvature matrix of ½‖f - y‖²."""
     known, (x, y) = model(), batch()
-    how = CurvatureOptions(matrix=matrix)
+    how = CurvatureOptions(matrix=matrix, training=False)
     return lambda: batch_sharpness(known, x, y, "half_squared_error", how).value
 
 

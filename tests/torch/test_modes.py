@@ -99,6 +99,7 @@ def test_spectra_at_one_sample_hold_the_statistics_of_the_batch() -> None:
 
     weights = {name: p.detach() for name, p in model.named_parameters()}
     report = analyze(model, (x, y), AnalyzeOptions(sample=2))
+    assert report.jacobian.measured is not None and report.fisher.measured is not None
     squares = torch.linalg.svdvals(torch.func.jacrev(by_hand, 1)(weights, x[2])).square().flip(0)
     np.testing.assert_allclose(report.jacobian.measured.eigenvalues, squares.numpy(), rtol=1e-9)
     parts = torch.func.jacrev(by_hand)(weights, x[2])

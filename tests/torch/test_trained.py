@@ -73,6 +73,7 @@ def test_sharpness_and_spectra_are_over_the_trained_parameters(make: type[nn.Mod
     sharpness, fisher = dense(model, [name for name, p in model.named_parameters() if p.requires_grad])
     report = analyze(model, (X, Y))
     assert report.learning_rate.sharpness == pytest.approx(sharpness, rel=1e-8)
+    assert report.fisher.measured is not None
     np.testing.assert_allclose(report.fisher.measured.eigenvalues, fisher, rtol=1e-8)
     told = [w for w in report.verdict.warnings if w.startswith("Measured is what is trained")]
     assert bool(told) == (make is not Tied)
@@ -89,6 +90,7 @@ def test_parameters_that_the_optimiser_does_not_hold_are_not_trained() -> None:
     sharpness, fisher = dense(model, ["2.weight", "2.bias"])
     assert report.learning_rate.sharpness == pytest.approx(sharpness, rel=1e-8)
     assert report.learning_rate.bound == pytest.approx(2 / (sharpness + 0.25), rel=1e-8)
+    assert report.fisher.measured is not None
     np.testing.assert_allclose(report.fisher.measured.eigenvalues, fisher, rtol=1e-8)
     assert all(p.requires_grad for p in model.parameters())
     whole = analyze(model, (X, Y), AnalyzeOptions(optimizer=torch.optim.SGD(model.parameters(), lr=1.0)))
