@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -132,7 +133,7 @@ class AtomicLaw(Law):
         with np.errstate(divide="ignore"):
             return self._sum(lambda z_, x: upper_log(z_ - x), z.astype(complex))
 
-    def _sum(self, function, z: np.ndarray) -> np.ndarray:
+    def _sum(self, function: Callable[[np.ndarray, np.ndarray], np.ndarray], z: np.ndarray) -> np.ndarray:
         total = np.empty(z.shape, dtype=np.result_type(z, float))
         for block in self._blocks(z.size):
             total[block] = self.masses @ function(z[None, block], self.positions[:, None])

@@ -7,6 +7,9 @@ The bound that is used allows for x/(w - x) and for the derivatives as well, and
 Source: Trefethen, Approximation Theory and Approximation Practice (2013), ch. 8 and 19.
 """
 
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# The types of what numpy and scipy return here are not known to it.
+
 from __future__ import annotations
 
 from collections.abc import Callable

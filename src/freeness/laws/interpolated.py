@@ -1,5 +1,8 @@
 """A distribution function at many points, most of them by cubics through the values and densities of some."""
 
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# The types of what numpy and scipy return here are not known to it.
+
 from __future__ import annotations
 
 from itertools import pairwise

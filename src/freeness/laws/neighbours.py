@@ -1,5 +1,8 @@
 """Solutions over real points, remembered, so that points between them start there instead of far above the axis."""
 
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# The types of what numpy and scipy return here are not known to it.
+
 from __future__ import annotations
 
 from collections.abc import Callable

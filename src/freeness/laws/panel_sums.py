@@ -9,6 +9,9 @@ Source: subtraction of poles, as in Hunter, Regan (1972), for the Gaussian on a 
 roots from the polynomial of a panel.
 """
 
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# The types of what numpy and scipy return here are not known to it.
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -173,7 +176,7 @@ class PanelSums:
     def _seen(self, points: np.ndarray) -> Roots:
         """The root on each branch of the inverse, seen from the panels around it."""
         level = np.abs(points) if self._positive else np.real(points)
-        found = []
+        found: list[Roots] = []
         for branch in self._branches:
             h, panel, close = branch.starts(points, level)
             chosen = np.flatnonzero(close)

@@ -1,5 +1,8 @@
 """Panels of the real line, on each of which a function f is a polynomial to rounding, and where f takes a complex value."""
 
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# The types of what numpy and scipy return here are not known to it.
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -229,7 +232,7 @@ class Panels:
         slope = base.slope / z[base.point]
         with np.errstate(all="ignore"):
             count = np.abs(slope) * self.half[base.panel] * _WIDE / (2 * np.pi) + 0.5
-        found = []
+        found: list[Roots] = []
         for k in range(1, int(np.nan_to_num(count).max(initial=0.0)) + 1):
             near = np.flatnonzero(count >= k)
             part = base.take(near)
@@ -258,7 +261,7 @@ class Panels:
 
     def seen_around(self, roots: Roots) -> Roots:
         """The roots as seen from all panels of their smooth piece whose rules they disturb."""
-        found = []
+        found: list[Roots] = []
         for offset in (-1, 0, 1):
             panel = roots.panel + offset
             chosen = (panel >= self.first[roots.panel]) & (panel <= self.last[roots.panel])

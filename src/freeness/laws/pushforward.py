@@ -1,5 +1,8 @@
 """The law of f(√variance·ξ) for a standard Gaussian ξ, such as D² = φ'(h)² over the neurons of a wide layer."""
 
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownLambdaType=false
+# The types of what numpy and scipy return here are not known to it.
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -179,7 +182,7 @@ class GaussianPushforward(Law):
     def _monotone_stretches(self, kinks: Sequence[float]) -> list[Stretch]:
         reach = _RANGE * np.sqrt(self._variance_of_h)
         breaks = [-reach, *sorted(k for k in kinks if abs(k) < reach), reach]
-        stretches = []
+        stretches: list[Stretch] = []
         for low, high in pairwise(breaks):
             width = high - low
             h = low + width * np.linspace(_INSIDE, 1 - _INSIDE, _SAMPLES)  # one-sided limits at the kinks
