@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,16 +14,13 @@ from freeness.meanfield.samples import SampleMoments
 from freeness.meanfield.walk import Compiled, compiled, reads
 from freeness.network import (
     INPUT,
-    Activation,
     Network,
     Node,
     Normalisation,
     Pairs,
     Stream,
-    Sum,
     backward,
     backward_pairs,
-    dependence,
     each_pair,
     same_position,
     trained,
@@ -87,7 +83,7 @@ def gradients(
         chosen = way.prepared.choice(node)
         behind = back[node.name] + beyond.get(node.name, 0.0)
         parts = way.back(node, behind) if chosen is None else way.through(chosen, back[chosen.name])
-        for name, share in way.dependent(node):
+        for name, share in way.prepared.dependent(node):
             beyond[name] = beyond.get(name, 0.0) + share * parts[0]
         for name, part in zip(node.inputs, parts, strict=True):
             back[name] = back[name] + part if name in back else part
@@ -197,27 +193,6 @@ class _Way:
             return backward(node.operation, streams, end, gradient)
         step = self.prepared.steps[self.prepared.nodes.index(node)]
         return backward_pairs(node.operation, self._pairs(node), streams, end, step, gradient)
-
-    def dependent(self, node: Node) -> Iterator[tuple[str, float]]:
-        """Activations that reach this one in a sum, without weights between, and what that adds to Γ there."""
-        streams, nodes = self.prepared.streams, {one.name: one for one in self.network.nodes}
-        before = nodes.get(node.inputs[0]) if node.inputs else None
-        if before is None or not (isinstance(node.operation, Activation) and isinstance(before.operation, Sum)):
-            return
-        names, scales = before.inputs, before.operation.scales
-        for index, name in enumerate(names):
-            first = nodes.get(name)
-            if first is not None and isinstance(first.operation, Activation):
-                order = (index, *(other for other in range(len(names)) if other != index))
-                rest = tuple(streams[names[other]] for other in order[1:])
-                factor = dependence(
-                    first.operation,
-                    streams[first.inputs[0]],
-                    node.operation,
-                    tuple(scales[other] for other in order),
-                    rest,
-                )
-                yield name, scales[index] ** 2 * (factor - 1)
 
     def through(self, node: Node, gradient: np.ndarray) -> tuple[np.ndarray, ...]:
         """In front of the activation that a node chooses from."""

@@ -175,19 +175,22 @@ class _Gradient(NamedTuple):
 def _backward(prepared: Compiled, pairs: Mapping[str, Pairs], end: _Gradient) -> dict[str, _Gradient]:
     """The gradient behind every node."""
     back = {prepared.nodes[-1].name: end}
+    beyond: dict[str, np.ndarray] = {}  # what derivatives add that depend on one another along a skip connection
     for node, step in zip(reversed(prepared.nodes), reversed(prepared.steps), strict=True):
         given = tuple(pairs[name] for name in reads(node))
         streams = tuple(prepared.streams[name] for name in reads(node))
         behind, gradient = prepared.streams[node.name], back[node.name]
-        gamma = gradient.gamma
+        gamma = gradient.gamma + beyond.get(node.name, 0.0)
         if isinstance(node.operation, Activation):
             gamma = gamma + _doubled(node.operation, streams[0]) * _along(gradient, pairs[node.name], behind)
         chosen = prepared.choice(node)
         if chosen is None:
             parts = backward_pairs(node.operation, given, streams, behind, step, gamma)
         else:
-            here, beyond = ((pairs[node.name],), (behind,)), back[chosen.name].gamma
-            parts = backward_pairs(chosen.operation, *here, prepared.through(chosen), step, beyond)
+            here, last = ((pairs[node.name],), (behind,)), back[chosen.name].gamma
+            parts = backward_pairs(chosen.operation, *here, prepared.through(chosen), step, last)
+        for name, share in prepared.dependent(node):
+            beyond[name] = beyond.get(name, 0.0) + share * parts[0]
         for number, (name, part) in enumerate(zip(node.inputs, parts, strict=True)):
             found = _Gradient(part, _share(node, number, streams[number], gradient.along))
             if isinstance(node.operation, Weights) and not isinstance(node.operation.weights, Haar):

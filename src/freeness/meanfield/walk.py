@@ -17,7 +17,9 @@ from freeness.network import (
     Pairs,
     Step,
     Stream,
+    Sum,
     Weights,
+    dependence,
     described,
     forward,
     joined,
@@ -56,6 +58,27 @@ class Compiled:
         found = self.streams[node.name]
         assert found.chosen is not None
         return found._replace(chosen=found.chosen._replace(through=True))
+
+    def dependent(self, node: Node) -> Iterator[tuple[str, float]]:
+        """Activations that reach this one in a sum, without weights between, and what that adds to Γ there."""
+        streams, nodes = self.streams, {one.name: one for one in self.nodes}
+        before = nodes.get(node.inputs[0]) if node.inputs else None
+        if before is None or not (isinstance(node.operation, Activation) and isinstance(before.operation, Sum)):
+            return
+        names, scales = before.inputs, before.operation.scales
+        for index, name in enumerate(names):
+            first = nodes.get(name)
+            if first is not None and isinstance(first.operation, Activation):
+                order = (index, *(other for other in range(len(names)) if other != index))
+                rest = tuple(streams[names[other]] for other in order[1:])
+                factor = dependence(
+                    first.operation,
+                    streams[first.inputs[0]],
+                    node.operation,
+                    tuple(scales[other] for other in order),
+                    rest,
+                )
+                yield name, scales[index] ** 2 * (factor - 1)
 
     def walk(self, pairs: Pairs) -> Iterator[tuple[Node, Pairs]]:
         """Pairs behind every node; each is kept until nobody reads it any more.
