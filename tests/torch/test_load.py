@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from freeness import InputError
-from freeness.torch import load_data, load_model, load_weights
+from freeness.torch import load_data, load_loss, load_model, load_weights
 
 GOOD = "import torch\nfrom torch import nn\ndef make():\n    return nn.Linear(4, 3)\nready = nn.Linear(4, 2)\n"
 
@@ -132,3 +132,39 @@ def test_weights_of_a_file_are_the_model_s_afterwards(tmp_path):
     refused("found none", load_weights, model, tmp_path / "absent.pt")
     (tmp_path / "junk.pt").write_bytes(b"junk")
     refused("readable .pt file", load_weights, model, tmp_path / "junk.pt")
+
+
+LOSSES = """
+import torch
+from torch import nn
+
+def focal(outputs, targets, power=2):
+    return (outputs - targets).abs().pow(power).mean()
+
+def weighted():
+    return nn.CrossEntropyLoss(torch.ones(3))
+
+instance = nn.HuberLoss(delta=0.5)
+number = 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("named", "name"),
+    [("focal", "focal"), ("weighted", "cross_entropy (class weights)"), ("instance", "huber (delta 0.5)")],
+)
+def test_a_loss_is_taken_from_a_file(tmp_path, named, name):
+    file = tmp_path / "losses.py"
+    file.write_text(LOSSES, encoding="utf-8")
+    assert str(load_loss(f"{file}:{named}")) == name
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [(":number", "one of torch, or a function"), (":absent", "absent"), ("hinge", "own, or FILE.py:NAME")],
+)
+def test_what_is_no_loss_is_refused_in_one_sentence(tmp_path, named, message):
+    file = tmp_path / "losses.py"
+    file.write_text(LOSSES, encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        load_loss(f"{file}{named}" if named[0] == ":" else named)

@@ -22,7 +22,7 @@ from freeness.torch.packing import packed
 from freeness.torch.state import trained_parameters, untouched
 from freeness.training import Objective
 
-_LOOKED = 8  # samples from which the loss is told
+_LOOKED = 2  # samples from which the loss is told; of language models these are large
 _ALIKE = {torch.float64: 1e-8, torch.float32: 1e-4}  # of two losses, their slopes and curvatures
 _COMPLETE = 1e-3  # of the gradient that may pass by the outputs
 
