@@ -1,6 +1,7 @@
 """The plan of the house, held: who imports whom, what an import costs, how large things get, what is documented."""
 
 import ast
+import graphlib
 import inspect
 import os
 import subprocess
@@ -202,6 +203,35 @@ def hidden_modules(front: Path) -> list[str]:
 @pytest.mark.parametrize("front", sorted(SOURCE.rglob("__init__.py")), ids=lambda path: path.parent.name)
 def test_no_module_hides_behind_a_name_of_its_front(front):
     assert not hidden_modules(front)
+
+
+# --- files of a room ----------------------------------------------------------------------------------------------
+
+# Methods of an expression call the way from it to its law, its moments and its linearisation, which read expressions.
+ALLOWED = {"expressions": {"expression": {"linearization", "route", "word_moments"}}}
+
+
+def read_files(room: Path) -> dict[str, set[str]]:
+    """Of every file of a room the other files of it that it imports when it runs, at its top or in a function."""
+    names = {path.stem for path in room.glob("*.py")} - {"__init__"}
+    found: dict[str, set[str]] = {}
+    for name in names:
+        tree = ast.parse((room / f"{name}.py").read_text("utf-8"))
+        typing = [n for n in ast.walk(tree) if isinstance(n, ast.If) and getattr(n.test, "id", "") == "TYPE_CHECKING"]
+        unread = {id(node) for block in typing for node in ast.walk(block)}
+        prefix = ".".join(["freeness", *room.relative_to(SOURCE).parts]) + "."
+        kept = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and id(node) not in unread]
+        modules = {(node.module or "").removeprefix(prefix) for node in kept if (node.module or "").startswith(prefix)}
+        found[name] = (modules & names) - {name}
+    return found
+
+
+@pytest.mark.parametrize("room", sorted({path.parent for path in SOURCE.rglob("__init__.py")}), ids=lambda p: p.name)
+def test_files_of_a_room_do_not_read_one_another_in_circles(room):
+    read = read_files(room)
+    for name, ways in ALLOWED.get(room.name, {}).items():
+        read[name] -= ways
+    graphlib.TopologicalSorter(read).prepare()  # raises CycleError, which names the circle
 
 
 # --- what an import costs -----------------------------------------------------------------------------------------

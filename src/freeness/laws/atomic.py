@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike
 from freeness.laws.curve import CauchyCurve, CauchyLaw, SpectralCurve, Transform
 from freeness.laws.gauss_rules import GaussRules, kernel_sums, transforms_of
 from freeness.laws.law import Atom, Boundary, Law, real_points
-from freeness.numerics import gauss_rule, upper_log
+from freeness.numerics import upper_log
 
-_GAUSS = 24  # nodes of the Gauss rule that stands for many atoms
+GAUSS = 24  # nodes of the Gauss rule that stands for many atoms
 _BLOCK = 50_000  # entries of one (atoms × points) block, which then stays in the cache
 
 
@@ -97,7 +97,7 @@ class AtomicLaw(Law):
 
     def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
         """G = ∫ 1/(z - x) dμ and u = ∫ x/(z - x) dμ, each with its derivative."""
-        if len(self.positions) > 2 * _GAUSS:
+        if len(self.positions) > 2 * GAUSS:
             g, dg, u, du = (row[0] for row in transforms_of([self.rules], z[None]))
             return (g, dg), (u, du)
         return self.full_transforms(z)
@@ -112,21 +112,8 @@ class AtomicLaw(Law):
         return (found[0], found[1]), (found[2], found[3])
 
     def light(self) -> CauchyLaw:
-        """The law itself if its atoms are few, else its Gauss rule: few atoms with the same first 2·24 - 1 moments.
-
-        An atom at 0 is kept as it is: the rank of a law decides where z = 0 lies on its curve.
-        """
-        return self._light
-
-    @cached_property
-    def _light(self) -> AtomicLaw:
-        from freeness.laws.atoms import Atoms
-
-        zero = self.positions == 0
-        if len(self.positions) <= 2 * _GAUSS:
-            return self
-        nodes, weights = gauss_rule(self.positions[~zero], self.masses[~zero], _GAUSS)
-        return Atoms(np.concatenate([self.positions[zero], nodes]), np.concatenate([self.masses[zero], weights]))
+        """The law itself: few atoms are their own Gauss rule."""
+        return self
 
     def potential(self, z: np.ndarray) -> np.ndarray:
         """∫ log(z - x) dμ, continuous on the closed upper half-plane."""

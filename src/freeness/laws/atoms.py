@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
-from freeness.laws.atomic import AtomicLaw
+from freeness.laws.atomic import GAUSS, AtomicLaw
+from freeness.laws.curve import CauchyLaw
+from freeness.laws.point_mass import PointMass, Projection
+from freeness.numerics import gauss_rule
 
 
 class Atoms(AtomicLaw):
@@ -43,6 +48,21 @@ class Atoms(AtomicLaw):
     def masses(self) -> np.ndarray:
         return self._masses
 
+    def light(self) -> CauchyLaw:
+        """The law itself if its atoms are few, else its Gauss rule: few atoms with the same first 2·24 - 1 moments.
+
+        An atom at 0 is kept as it is: the rank of a law decides where z = 0 lies on its curve.
+        """
+        return self._light
+
+    @cached_property
+    def _light(self) -> Atoms:
+        zero = self.positions == 0
+        if len(self.positions) <= 2 * GAUSS:
+            return self
+        nodes, weights = gauss_rule(self.positions[~zero], self.masses[~zero], GAUSS)
+        return Atoms(np.concatenate([self.positions[zero], nodes]), np.concatenate([self.masses[zero], weights]))
+
     def __repr__(self) -> str:
         shown = ", ".join(f"{m:.4g}@{x:.4g}" for x, m in self.atoms[:4])
         return f"Atoms({shown}{', …' if len(self._positions) > 4 else ''})"
@@ -62,8 +82,6 @@ def Empirical(values: ArrayLike) -> AtomicLaw:
 
 def simplify(law: Atoms) -> AtomicLaw:
     """The same law as a PointMass or Projection where it is one."""
-    from freeness.laws.point_mass import PointMass, Projection
-
     x, m = law.positions, law.masses
     if len(x) == 1:
         return PointMass(float(x[0]))
