@@ -29,6 +29,7 @@ _MANY = 200  # points from which on most start from their neighbours' solutions
 _COSTLY = 4  # unknowns from which that pays; products of closed laws are long where they are made of many
 _BESIDE = 1e-9  # of the upper end: so near the centre is an even density read
 _EVEN = 1e-6  # relative change there of one that is finite and not 0
+_BELOW = 1e-9  # relative imaginary part of G from which a solution at a real point lies on the wrong side of the axis
 _INSIDE = 1e-7  # relative imaginary part from which a solution lies inside the upper half-plane beyond rounding
 
 
@@ -131,7 +132,14 @@ class CurveLaw(BandedLaw):
         solution = self._solve(target.astype(complex))
         with np.errstate(all="ignore"):
             # on an edge the unknowns are known to √eps each; tied to each other again, they leave the cdf all its digits
-            point = settled(self._curve, solution.parameters, _TIED if potential else 0, potential)[1]
+            steps = _TIED if potential else 0
+            point = settled(self._curve, solution.parameters, steps, potential)[1]
+            below = point.g.value.imag > _BELOW * np.abs(point.g.value)
+            if (
+                below.any()
+            ):  # beside an atom inside a band: the mirror image, the unknowns being as near to the axis as rounding
+                mirrored_back = np.where(below, solution.parameters.conj(), solution.parameters)
+                point = settled(self._curve, mirrored_back, steps, potential)[1]
             sensitivity = np.abs(point.g.change[0] / point.z.change[0])
             noise = np.abs(point.g.change[0] * solution.parameters[0]) * solution.noise
         g = np.where(mirrored, -point.g.value.conj(), point.g.value)
