@@ -79,3 +79,11 @@ def test_when_the_time_is_over_the_steps_that_were_taken_stand():
 
     found = climb(product, torch.ones(50, dtype=torch.float64), 40)
     assert found.steps == 5 and abs(found.value - 1.0) <= 3 * found.error
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+def test_on_a_gpu_the_estimate_is_that_of_the_processor():
+    model, (x, y) = network(), data()
+    here = estimated_sharpness(model, x, y, "cross_entropy", None, Effort(10, 6, 2)).value
+    there = estimated_sharpness(model.cuda(), x.cuda(), y.cuda(), "cross_entropy", None, Effort(10, 6, 2)).value
+    assert there == pytest.approx(here, rel=1e-6)
