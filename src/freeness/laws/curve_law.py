@@ -134,10 +134,8 @@ class CurveLaw(BandedLaw):
             # on an edge the unknowns are known to √eps each; tied to each other again, they leave the cdf all its digits
             steps = _TIED if potential else 0
             point = settled(self._curve, solution.parameters, steps, potential)[1]
-            below = point.g.value.imag > _BELOW * np.abs(point.g.value)
-            if (
-                below.any()
-            ):  # beside an atom inside a band: the mirror image, the unknowns being as near to the axis as rounding
+            below = np.imag(point.g.value) > _BELOW * np.abs(point.g.value)
+            if below.any():  # beside an atom inside a band, where the unknowns are as near to the axis as rounding
                 mirrored_back = np.where(below, solution.parameters.conj(), solution.parameters)
                 point = settled(self._curve, mirrored_back, steps, potential)[1]
             sensitivity = np.abs(point.g.change[0] / point.z.change[0])
