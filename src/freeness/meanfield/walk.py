@@ -60,7 +60,12 @@ class Compiled:
         return found._replace(chosen=found.chosen._replace(through=True))
 
     def dependent(self, node: Node) -> Iterator[tuple[str, float]]:
-        """Activations that reach this one in a sum, without weights between, and what that adds to Γ there."""
+        """Activations that reach this one in a sum, without weights between, and what that adds to Γ there.
+
+        Left out where a batch couples its samples: with batch normalisation in the branches drawn networks do not show it.
+        """
+        if self.wholes[INPUT] is not None:
+            return
         streams, nodes = self.streams, {one.name: one for one in self.nodes}
         before = nodes.get(node.inputs[0]) if node.inputs else None
         if before is None or not (isinstance(node.operation, Activation) and isinstance(before.operation, Sum)):
