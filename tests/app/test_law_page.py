@@ -1,10 +1,13 @@
 from urllib.parse import urlencode
 
 import numpy as np
+import pytest
 
 from freeness.expressions.grammar import parse_law
 from freeness.laws import MarchenkoPastur, Semicircle
 from tests.app.pages import answered, fits, number_in, taken, unlabelled
+
+pytestmark = [pytest.mark.slow, pytest.mark.always]
 
 
 def test_typed_expression_gives_the_law_of_the_command(page):

@@ -111,6 +111,8 @@ def test_demo_prints_the_numbers_and_writes_the_report(demo, analyses, tmp_path)
     assert "stage one" in result.stderr and "stage one" not in result.stdout
 
 
+@pytest.mark.slow
+@pytest.mark.always
 def test_piped_output_has_no_escape_codes_and_fits_the_width(demo, tmp_path):
     demo()
     for columns in (80, 50):
@@ -259,6 +261,8 @@ def told(tmp_path_factory):
     return folder, program(*arguments, cwd=folder, PYTHONIOENCODING="ascii")
 
 
+@pytest.mark.slow
+@pytest.mark.always
 def test_json_is_all_that_is_on_stdout(told):
     folder, done = told
     assert done.returncode == 0, done.stderr
@@ -270,6 +274,8 @@ def test_json_is_all_that_is_on_stdout(told):
     assert {file.name for file in folder.iterdir()} <= {"loud.py", "__pycache__"}
 
 
+@pytest.mark.slow
+@pytest.mark.always
 def test_files_hold_the_same_numbers_as_stdout(model):
     arguments = ["analyze", f"{model / 'model.py'}:build", "--data", "gaussian", "--out", str(model / "out")]
     printed = run(*arguments, "--json")
@@ -294,6 +300,8 @@ def test_the_schema_is_printed_without_a_model_and_holds_for_what_is_printed(mod
     jsonschema.validate(json.loads(document.stdout), json.loads(asked.stdout))
 
 
+@pytest.mark.slow
+@pytest.mark.always
 def test_weights_of_a_file_and_missing_labels_are_told(model):
     torch = pytest.importorskip("torch")
     from freeness.torch import load_data, load_model

@@ -284,8 +284,11 @@ def test_what_is_wrong_with_a_model_is_not_put_down_to_the_data(returned, words)
 
 def test_the_output_that_is_named_decides_the_targets():
     model = Returns(lambda y: {"value": y[:, :1], "logits": y})
-    assert load_data("gaussian", model, loss="mse")[1].shape == (256, 1)
-    assert load_data("gaussian", model, loss="mse", output="logits")[1].shape == (256, 2)
+    assert load_data("gaussian", model, loss="mse", output="value")[1].shape == (256, 1)
+    assert load_data("gaussian", model, loss="mse")[1].shape == (
+        256,
+        2,
+    )  # what is called logits, where nothing is named
     refused("a floating output 'mask'", load_data, "gaussian", model, 0, "mse", "mask")
 
 
