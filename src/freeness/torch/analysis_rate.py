@@ -30,7 +30,9 @@ from freeness.training import SGD, Adam, CrossEntropy, Curvature, Loss, Rate, Sq
 _LOG = logging.getLogger(__name__)
 _TRIED = 3_000_000  # parameters up to which the law of the trials is trusted, and quick
 _DEEP = 20  # weight matrices up to which the kernel of smooth activations takes a second or two
-_BEYOND = "; none of them had batch normalisation or dropout, and how it is read of such networks was chosen on five of them"
+_BEYOND = (
+    "; none of them had batch normalisation or dropout, and how it is read of such networks was chosen on five of them"
+)
 _FLAT = 10.0  # roundings of 1 within which a probability is 1
 
 
