@@ -62,6 +62,13 @@ def test_a_stage_that_takes_too_long_leaves_time_for_those_behind_it():
     assert stages.run("curvature", lambda: 3) == 3
 
 
+def test_a_stage_without_a_forecast_runs_before_long_ones():
+    stages = Stages(stages_of(()), 10.0, None)
+    stages.follow({"curvature": Stage("curvature", "exact", 0.0, 9.5, 0.0)}, 1.0)
+    assert stages.run("predict spectra", beat) is None
+    assert not stages.finished[-1].missing
+
+
 def test_how_far_a_stage_has_come_is_told(monkeypatch):
     monkeypatch.setattr("freeness.torch.pace._OFTEN", 0.01)
     told = []
