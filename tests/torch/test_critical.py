@@ -81,8 +81,11 @@ def test_dropout_and_batch_statistics_are_held_and_the_model_is_left_as_it_was()
 def test_a_graph_of_the_callers_stays_valid():
     model, x = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1)), torch.ones(2, 3)
     mine = model(x).sum()
+    expected = torch.autograd.grad(model(x).sum(), list(model.parameters()))
     critical_rate(model, lambda: model(x).square().mean())
     mine.backward()
+    for parameter, gradient in zip(model.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient)
 
 
 def test_without_an_upper_end_it_is_infinite():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -242,6 +242,9 @@ def input_products(function: Callable[[Tensor], Tensor], x: Tensor) -> Products:
     return JacobianProducts(function(point), [point])
 
 
+Way: TypeAlias = Callable[[nn.Module, Tensor], Products]
+
+
 def light_products(model: nn.Module, x: Tensor) -> Products:
     """Products with ∂model(x)/∂parameters that hold one graph, J v by a forward pass with derivatives.
 
@@ -259,15 +262,7 @@ def light_products(model: nn.Module, x: Tensor) -> Products:
         >>> light_products(nn.Linear(2, 1), torch.zeros(1, 2)).push(torch.ones(3))
         tensor([[1.]])
     """
-    try:
-        with torch.enable_grad():
-            return ForwardProducts(model, x)
-    except (RuntimeError, NotImplementedError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
-            raise
-        _LOG.info("no forward derivative (%s), by that of the backward pass", brief(error))
-    with torch.enable_grad():
-        return JacobianProducts(model(x), list(trained_parameters(model).values()))
+    return _first_that_works(_forward, _backward, model, x)
 
 
 def parameter_products(model: nn.Module, x: Tensor) -> Products:
@@ -285,12 +280,23 @@ def parameter_products(model: nn.Module, x: Tensor) -> Products:
         >>> parameter_products(nn.Linear(2, 1), torch.zeros(1, 2)).push(torch.ones(3))
         tensor([[1.]])
     """
-    try:
-        with torch.enable_grad():
-            return JacobianProducts(model(x), list(trained_parameters(model).values()))
-    except (RuntimeError, NotImplementedError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
-            raise
-        _LOG.info("no derivative of the backward pass (%s), going forward", brief(error))
+    return _first_that_works(_backward, _forward, model, x)
+
+
+def _forward(model: nn.Module, x: Tensor) -> Products:
+    return ForwardProducts(model, x)
+
+
+def _backward(model: nn.Module, x: Tensor) -> Products:
+    return JacobianProducts(model(x), list(trained_parameters(model).values()))
+
+
+def _first_that_works(way: Way, other: Way, model: nn.Module, x: Tensor) -> Products:
     with torch.enable_grad():
-        return ForwardProducts(model, x)
+        try:
+            return way(model, x)
+        except (RuntimeError, NotImplementedError) as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            _LOG.info("no derivative that way (%s), taking the other", brief(error))
+        return other(model, x)

@@ -34,7 +34,7 @@ class Use(ABC):
 
     def product(self, cotangent: Tensor, other: Use, second: Tensor) -> Tensor:
         """⟨gradient, gradient of ``other``⟩, (C, C'), without forming either; only where ``by_positions``."""
-        raise NotImplementedError
+        raise AssertionError("a place that prefers positions has a product of its own")
 
     @property
     def held(self) -> int:
