@@ -20,6 +20,7 @@ from freeness.cli.law import law_command
 from freeness.cli.layers import layers_command
 from freeness.cli.output import stdout
 from freeness.cli.phase import phase_command
+from freeness.cli.rate import rate_command
 from freeness.cli.sweep import sweep_command
 from freeness.version import __version__
 
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo_command)
 app.command("analyze")(analyze_command)
+app.command("rate")(rate_command)
 app.command("check")(check_command)
 app.command("design")(design_command)
 app.command("law")(law_command)

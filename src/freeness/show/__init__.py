@@ -29,6 +29,7 @@ from freeness.show.picture import Appearance, Axis, Bars, HeatMap, Histogram, Pi
 from freeness.show.pictures import picture_of
 from freeness.show.pictures.cdf import cdf_picture
 from freeness.show.pictures.dynamics import dynamics_picture, forecast_picture
+from freeness.show.pictures.found_rate import found_rate_picture
 from freeness.show.pictures.interpretation import layer_accuracy_picture, likelihoods_picture, parts_picture
 from freeness.show.pictures.law import drawn_law_picture, law_picture
 from freeness.show.pictures.layers import layers_picture
@@ -155,6 +156,7 @@ __all__ = [
     "dynamics_picture",
     "figure_of",
     "forecast_picture",
+    "found_rate_picture",
     "frame",
     "freeness_table",
     "heat_map_picture",

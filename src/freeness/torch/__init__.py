@@ -23,6 +23,7 @@ from freeness.torch.datafile import load_plain
 from freeness.torch.demo import demo_analyses as demo_analyses
 from freeness.torch.elementwise import run_program as run_program
 from freeness.torch.estimate import estimate_fisher, estimate_jacobian
+from freeness.torch.finding import FindOptions, find_rate
 from freeness.torch.freeness_tests import freeness_test
 from freeness.torch.freeness_traces import FreenessTrace, freeness_trace
 from freeness.torch.full_batch import Descended, FullBatch, drawn_descents, full_batch_descent
@@ -34,7 +35,7 @@ from freeness.torch.kinds import KINDS as KINDS
 from freeness.torch.kinds import TracedOperation
 from freeness.torch.labelled import Labelled, LabelledBatch, load_batch, load_data, load_labelled
 from freeness.torch.lanczos import LanczosOptions, SpectralEstimate
-from freeness.torch.load import load_loss, load_model, load_weights, split_model
+from freeness.torch.load import load_loss, load_model, load_optimizer, load_weights, split_model
 from freeness.torch.loss_rules import criterion, curvature_root, hessian_root
 from freeness.torch.losses import check_targets, loss_function
 from freeness.torch.measure import (
@@ -60,7 +61,7 @@ from freeness.torch.starts import start_facts
 from freeness.torch.state import untouched
 from freeness.torch.swap import SwappedActivation, swap_activations_
 from freeness.torch.tracing import Trace, trace
-from freeness.torch.user_data import batch_of
+from freeness.torch.user_data import batch_of, batches_of
 from freeness.torch.weights import load_weights_ as load_weights_
 from freeness.torch.weights import read_weights as read_weights
 
@@ -75,6 +76,7 @@ __all__ = [
     "Descended",
     "DesignRequest",
     "Effort",
+    "FindOptions",
     "FreenessTest",
     "FreenessTrace",
     "FullBatch",
@@ -100,6 +102,7 @@ __all__ = [
     "apply_start",
     "batch_of",
     "batch_sharpness",
+    "batches_of",
     "build",
     "check_targets",
     "criterion",
@@ -113,6 +116,7 @@ __all__ = [
     "estimate_fisher",
     "estimate_jacobian",
     "estimated_sharpness",
+    "find_rate",
     "freeness_test",
     "freeness_trace",
     "full_batch_descent",
@@ -128,6 +132,7 @@ __all__ = [
     "load_labelled",
     "load_loss",
     "load_model",
+    "load_optimizer",
     "load_plain",
     "load_weights",
     "loss_function",

@@ -73,6 +73,16 @@ class Batch:
             self, args=tuple(map(cut, self.args)), kwargs=kwargs, targets=cut(self.targets), count=stop - start
         )
 
+    def rows(self, chosen: Tensor) -> Batch:
+        """The samples of these numbers, in their order."""
+
+        def taken(value: Any) -> Any:
+            return value[chosen.to(value.device)] if self.has_rows(value) else value
+
+        kwargs = {name: taken(value) for name, value in self.kwargs.items()}
+        args = tuple(map(taken, self.args))
+        return replace(self, args=args, kwargs=kwargs, targets=taken(self.targets), count=len(chosen))
+
     def split(self, size: int | None = None) -> Iterator[Batch]:
         """Batches of that size, or of the loader's; the last may be smaller."""
         size = size or self.size or self.count

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from freeness.errors import InputError
+from freeness.errors import InputError, brief
 from freeness.torch.state import trained_parameters, untouched
 
 _GROW = 4.0  # while the rate is sought from afar
@@ -150,7 +150,12 @@ def gradients_step(
     rate = stepped.param_groups[0]["lr"]
     for one, gradient in zip(copies, gradients, strict=True):
         one.grad = gradient.detach().clone()
-    stepped.step()
+    try:
+        stepped.step()
+    except TypeError as error:
+        raise InputError(
+            f"expected an optimizer that steps by step(), got {brief(error)} from {type(stepped).__name__}; take another."
+        ) from error
     with torch.no_grad():
         return [(after - before) / rate for after, before in zip(copies, parameters, strict=True)]
 

@@ -21,7 +21,7 @@ from freeness.torch.given import GivenLoss, given_loss
 from freeness.torch.load import check_seed
 from freeness.torch.outputs import OutputKey, required_arguments, run, select_output
 from freeness.torch.state import random_kept, untouched
-from freeness.torch.user_data import batch_of
+from freeness.torch.user_data import BATCHES, batch_of
 from freeness.training import CrossEntropy, Objective
 
 _SIDES = (28, 32, 64, 224, 16, 8)  # of images that are tried
@@ -115,7 +115,13 @@ class LabelledBatch(NamedTuple):
 
 
 def load_batch(
-    spec: str, model: nn.Module, seed: int = 0, loss: GivenLoss = "cross_entropy", output: OutputKey = None
+    spec: str,
+    model: nn.Module,
+    seed: int = 0,
+    loss: GivenLoss = "cross_entropy",
+    output: OutputKey = None,
+    *,
+    batches: int = BATCHES,
 ) -> LabelledBatch:
     """What ``--data`` names for any model: :func:`load_labelled`, and of ``FILE.py:FACTORY`` what :func:`batch_of` takes.
 
@@ -127,6 +133,7 @@ def load_batch(
         seed: as there.
         loss: as there.
         output: as there.
+        batches: of a loader that are taken.
 
     Raises:
         InputError: as there, and as :func:`batch_of`.
@@ -140,7 +147,7 @@ def load_batch(
             given = made_by(spec, "data")
             arrays = _plain(given)
             if not isinstance(given, str | Path | Source) and arrays is None:
-                return _complete(batch_of(given, model), model, seed, (loss, output))
+                return _complete(batch_of(given, model, batches=batches), model, seed, (loss, output))
         given = given if arrays is None else arrays
     found = load_labelled(given, model, seed, loss, output)
     described = spec if isinstance(source, Factory) else found.described

@@ -13,8 +13,9 @@ from freeness.data import made_by, split_factory
 from freeness.errors import InputError
 from freeness.torch.analyze_options import OWN
 from freeness.torch.given import GivenLoss, given_loss
+from freeness.torch.stepping import AnyOptimizer
 from freeness.torch.weights import load_weights_, read_weights
-from freeness.training import Objective, loss_names
+from freeness.training import Objective, loss_names, optimizer_names
 
 _SEEDS = 2**63  # torch takes 64 bits, and one is for seed + 1
 _KEYS = 4  # names of tensors in a message
@@ -140,6 +141,29 @@ def load_loss(spec: str | None) -> GivenLoss | None:
         )
     found = made_by(spec, "a loss", _is_loss)
     return given_loss(cast(GivenLoss, found))
+
+
+def load_optimizer(spec: str) -> AnyOptimizer:
+    """What ``--optimizer`` names: an optimiser by its name, or FILE.py:NAME of what makes one of a list of parameters.
+
+    Args:
+        spec: a name, or FILE.py:NAME of a class or a function of parameters; the user's code is run.
+
+    Raises:
+        InputError: no such optimiser.
+
+    Example:
+        >>> load_optimizer("adamw")
+        'adamw'
+    """
+    if spec in optimizer_names():
+        return spec
+    if ".py:" not in spec:
+        raise InputError(
+            f"expected an optimizer among {', '.join(optimizer_names())}, or FILE.py:NAME of what makes one of a list of "
+            f"parameters, got {spec!r}; choose one."
+        )
+    return cast(AnyOptimizer, made_by(spec, "an optimizer", callable))
 
 
 def _is_loss(found: object) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -20,12 +20,12 @@ from freeness.torch.outputs import required_arguments
 from freeness.torch.state import random_kept, untouched
 
 LABELS = ("labels", "label", "targets", "target", "label_ids")  # of a dict; Hugging Face's name first
-_BATCHES = 8  # of a loader that are taken
+BATCHES = 8  # of a loader that are taken
 _COLLATED = 64  # samples of a Dataset, which has no batch size of its own
 _TRIED = 2  # samples that are run to see that the model takes them
 
 
-def batch_of(data: object, model: nn.Module, *, batches: int = _BATCHES) -> Batch:
+def batch_of(data: object, model: nn.Module, *, batches: int = BATCHES) -> Batch:
     """Data as users have them, as one record that fits the model.
 
     Args:
@@ -201,8 +201,63 @@ def _generators_kept(loader: object) -> Iterator[None]:
             each.set_state(state)
 
 
+def batches_of(data: object, model: nn.Module, count: int, *, size: int = _COLLATED, seed: int = 0) -> list[Batch]:
+    """Batches to train on, one after the other, as a loader gives them; over again where there are fewer.
+
+    Args:
+        data: as :func:`batch_of` takes it. Of a loader or an iterable its own batches; of samples at hand, or a Dataset, batches
+            of ``size``, each pass in another order; a record that knows the size of a loader's batches keeps their order.
+        model: any module; left as it was, and so are the random state and the loader's generators.
+        count: how many.
+        size: of a batch, where data have none of their own.
+        seed: of the order.
+
+    Raises:
+        InputError: as :func:`batch_of`.
+
+    Example:
+        >>> found = batches_of((torch.eye(4), torch.arange(4)), nn.Linear(4, 4), 3, size=2)
+        >>> [batch.count for batch in found]
+        [2, 2, 2]
+    """
+    if _is_loader(data) and not isinstance(data, Dataset):
+        with random_kept(), _generators_kept(data):
+            raw = [_one(found, model) for found in islice(_endless(cast("Iterable[object]", data)), count)]
+        if not raw:
+            raise InputError(f"expected batches from the {type(data).__name__}, got none; let it give at least one.")
+        form = _form(raw[0], model)
+        return [form(batch) for batch in raw]
+    whole = batch_of(data, model, batches=max(1, -(-count * size // _COLLATED)))
+    if whole.size is not None and not isinstance(data, Dataset):
+        parts = list(whole.split())
+        return [parts[place % len(parts)] for place in range(count)]
+    size = min(size, whole.count)
+    generator = torch.Generator().manual_seed(seed)
+    passes = -(-count * size // (whole.count - whole.count % size))
+    order = [
+        torch.randperm(whole.count, generator=generator)[: whole.count - whole.count % size] for _ in range(passes)
+    ]
+    return [whole.rows(rows) for rows in torch.cat(order)[: count * size].split(size)]
+
+
+def _endless(loader: Iterable[object]) -> Iterator[object]:
+    """Pass after pass; an iterator that is used up ends it."""
+    while True:
+        given = False
+        for found in loader:
+            given = True
+            yield found
+        if not given:
+            return
+
+
 def _fitting(batch: Batch, model: nn.Module) -> Batch:
-    """The record in the form in which the model runs: whole numbers kept or not, labels left out or not.
+    """The record in the form in which the model runs."""
+    return _form(batch, model)(batch)
+
+
+def _form(batch: Batch, model: nn.Module) -> Callable[[Batch], Batch]:
+    """The form in which the model runs: whole numbers kept or not, labels left out or not.
 
     Raises:
         InputError: it runs in none; the trouble of the first is told.
@@ -213,18 +268,20 @@ def _fitting(batch: Batch, model: nn.Module) -> Batch:
         whole = isinstance(value, Tensor) and not value.is_floating_point() and value.dtype != torch.bool
         return value.to(dtype) if whole else value
 
-    kwargs = {name: floating(value) for name, value in batch.kwargs.items()}
-    converted = replace(batch, args=tuple(map(floating, batch.args)), kwargs=kwargs)
-    candidates: list[Callable[[], Batch]] = [lambda: batch, lambda: converted]
-    if batch.labels:  # as a model does that makes the decoder's inputs of them
-        candidates.insert(1, lambda: replace(batch, kwargs={**batch.kwargs, batch.labels: batch.targets}))
+    def converted(found: Batch) -> Batch:
+        kwargs = {name: floating(value) for name, value in found.kwargs.items()}
+        return replace(found, args=tuple(map(floating, found.args)), kwargs=kwargs)
+
+    def labelled(found: Batch) -> Batch:  # as a model needs it that makes the decoder's inputs of them
+        return replace(found, kwargs={**found.kwargs, found.labels: found.targets})
+
+    forms: list[Callable[[Batch], Batch]] = [lambda found: found, *([labelled] if batch.labels else []), converted]
     problems = []
-    for candidate in candidates:
-        found = candidate()
+    for form in forms:
         try:
             with untouched(model), torch.no_grad():
-                found.part(0, _TRIED).call(model)
-            return found
+                form(batch).part(0, _TRIED).call(model)
+            return form
         except InputError as error:
             problems.append(error)
     raise problems[0]

@@ -4,6 +4,7 @@ from freeness.training.adam import Adam
 from freeness.training.binary_cross_entropy import BinaryCrossEntropy
 from freeness.training.breaking import breaking_rate
 from freeness.training.cross_entropy import CrossEntropy
+from freeness.training.found import FoundRate, RateSetting, WarmUp, found_rate, minimum_of, warm_up
 from freeness.training.from_curvature import Curvature, measured_rate
 from freeness.training.from_trials import start_rate
 from freeness.training.linear_training import Directions, LinearTraining, TrainingCurve, Unseen
@@ -15,6 +16,8 @@ from freeness.training.optimizers import optimizer_names, optimizer_of, register
 from freeness.training.quadratic_loss import QuadraticLoss
 from freeness.training.random_batches import random_batch_bound
 from freeness.training.rate import LayerRate, Rate
+from freeness.training.rate_trials import Leg, RateTrial, diverges, halved, rates_between, run_all
+from freeness.training.schedule import Schedule, schedule_names
 from freeness.training.sgd import SGD
 from freeness.training.squared_error import SquaredError
 from freeness.training.start_facts import StartFacts
@@ -27,26 +30,40 @@ __all__ = [
     "CrossEntropy",
     "Curvature",
     "Directions",
+    "FoundRate",
     "LayerRate",
+    "Leg",
     "LinearTraining",
     "Loss",
     "Objective",
     "Optimizer",
     "QuadraticLoss",
     "Rate",
+    "RateSetting",
+    "RateTrial",
+    "Schedule",
     "SquaredError",
     "StartFacts",
     "TrainingCurve",
     "Unseen",
+    "WarmUp",
     "breaking_rate",
+    "diverges",
+    "found_rate",
+    "halved",
     "loss_names",
     "loss_of",
     "measured_rate",
+    "minimum_of",
     "optimizer_names",
     "optimizer_of",
     "random_batch_bound",
     "rate_of_sharpness",
+    "rates_between",
     "register_loss",
     "register_optimizer",
+    "run_all",
+    "schedule_names",
     "start_rate",
+    "warm_up",
 ]

@@ -11,11 +11,13 @@ from freeness.laws import Law
 from freeness.meanfield import PhaseDiagram
 from freeness.show.picture import Picture
 from freeness.show.pictures.dynamics import forecast_picture
+from freeness.show.pictures.found_rate import found_rate_picture
 from freeness.show.pictures.law import law_picture
 from freeness.show.pictures.layers import layers_picture
 from freeness.show.pictures.phase import phase_picture
 from freeness.show.pictures.spectrum import spectrum_picture
 from freeness.show.pictures.trade_off import trade_off_picture
+from freeness.training import FoundRate
 
 PICTURED = {
     Law: law_picture,
@@ -24,6 +26,7 @@ PICTURED = {
     TradeOff: trade_off_picture,
     PhaseDiagram: phase_picture,
     TrainingForecast: forecast_picture,
+    FoundRate: found_rate_picture,
 }
 
 
@@ -31,7 +34,8 @@ PICTURED = {
 def picture_of(record: Any, *args: Any, **options: Any) -> Picture:
     """The picture of a record.
 
-    There is one of a law, a comparison, an analysis (its layers), a trade-off, a phase diagram and a forecast of training.
+    There is one of a law, a comparison, an analysis (its layers), a trade-off, a phase diagram, a forecast of training
+    and the trials of a rate.
 
     Args:
         record: one of these.

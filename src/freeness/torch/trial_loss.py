@@ -1,0 +1,85 @@
+"""The loss of a batch as training computes it, whatever the model returns and whoever computes the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from freeness.errors import InputError
+from freeness.torch.analyze_options import OWN
+from freeness.torch.batch import Batch
+from freeness.torch.given import GivenLoss, given_loss
+from freeness.torch.loss_rules import check, criterion
+from freeness.torch.outputs import OutputKey, select_output
+from freeness.torch.state import untouched
+from freeness.torch.written_loss import WrittenLoss
+
+LossOf = Callable[[nn.Module, Batch], Tensor]
+
+
+def trial_loss(model: nn.Module, first: Batch, loss: GivenLoss | None, output: OutputKey = None) -> tuple[LossOf, str]:
+    """How the loss of a batch is computed, and its name.
+
+    Args:
+        model: any module; left as it was.
+        first: a batch on which it is tried.
+        loss: whatever :func:`~freeness.torch.analyze` takes; "own", or None where the model returns its loss, is the model's.
+        output: name or number of the output that the loss is of.
+
+    Raises:
+        InputError: the loss does not fit the outputs, there are no targets, or no loss.
+
+    Example:
+        >>> batch = Batch((torch.ones(2, 1),), targets=torch.zeros(2, 1), count=2)
+        >>> model = nn.Linear(1, 1)
+        >>> compute, name = trial_loss(model, batch, "mse")
+        >>> bool(compute(model, batch) == (model(torch.ones(2, 1))).square().mean()), name
+        (True, 'mse')
+    """
+    with untouched(model, training=None), torch.no_grad():
+        own = first.loss(model) if loss in (None, OWN) else None
+        if loss == OWN and own is None:
+            raise InputError(
+                f"expected a model that returns its loss, got {type(model).__name__}, which does not; name one."
+            )
+        if own is not None:
+            return _own, "the model's own loss"
+        if first.targets is None:
+            raise InputError(
+                "expected targets beside the inputs, got none; pass (inputs, targets), or a dict with labels."
+            )
+        objective = given_loss("cross_entropy" if loss is None else loss)
+        returned = first.call(model)
+        if (
+            isinstance(objective, WrittenLoss)
+            and output is None
+            and _takes(objective.function, returned, first.targets)
+        ):
+            return _of(criterion(objective), None, whole=True), str(objective)
+        check(objective, select_output(returned, output)[1], first.targets)
+    return _of(criterion(objective), output, whole=False), str(objective)
+
+
+def _own(model: nn.Module, batch: Batch) -> Tensor:
+    found = batch.loss(model)
+    assert found is not None  # as it was found to be
+    return found
+
+
+def _of(module: nn.Module, output: OutputKey, *, whole: bool) -> LossOf:
+    def computed(model: nn.Module, batch: Batch) -> Tensor:
+        returned = batch.call(model)
+        return module(returned if whole else select_output(returned, output)[1], batch.targets)
+
+    return computed
+
+
+def _takes(function: Callable[[Any, Any], Tensor], returned: Any, targets: Tensor) -> bool:
+    """Whether a function takes what the model returns as it is."""
+    try:
+        return isinstance(function(returned, targets), Tensor)
+    except Exception:  # what the user's function raises tells that it wants one tensor
+        return False

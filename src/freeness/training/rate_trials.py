@@ -1,0 +1,220 @@
+"""Short trials of several rates: which are run how far, within a budget of steps, and when one is given up.
+
+The field is halved: many rates for a few steps, fewer for more. A trial goes on where it stood, so no step is paid twice.
+
+Source: Jamieson, Talwalkar, arXiv 1502.07943 (successive halving).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+
+from freeness.errors import InputError, is_real
+
+SPACING = 3.0  # of neighbouring rates, as a factor, where the interval is wide
+LEAST = 45  # steps with which anything can be told
+_FIELD = (3, 9)  # rates at the start, least and most
+_BEYOND = 3  # that are added where the best lies at an end
+_SECOND, _LAST = 4, 3  # rates that are left
+_SHORT, _LONGER = 0.027, 0.08  # of the budget: length of the first trials, and of the second
+_TAIL = 0.35  # of a trial that is averaged
+_BROKEN, _WATCHED = (
+    2.0,
+    4,
+)  # a trial is given up when so many losses in a row exceed the first ones by this multiple of them
+
+
+@dataclass(frozen=True)
+class RateTrial:
+    """The losses of every step at one rate, each before its step; ``stopped`` where it diverged."""
+
+    rate: float
+    losses: tuple[float, ...]
+    stopped: bool = False
+
+    @property
+    def steps(self) -> int:
+        """How many were taken."""
+        return len(self.losses)
+
+    @property
+    def score(self) -> float:
+        """The mean loss over the last third or so; infinite where it diverged."""
+        return math.inf if self.stopped else tail_mean(self.losses)
+
+
+@dataclass(frozen=True)
+class Leg:
+    """What is to be run next: the trial of a rate, on to a number of steps; only those of ``kept`` may go on after it."""
+
+    rate: float
+    until: int
+    kept: tuple[float, ...] = ()
+
+
+def tail_mean(losses: Sequence[float]) -> float:
+    """The mean of the last third or so of some losses, of at least one."""
+    tail = tail_of(losses)
+    return sum(tail) / len(tail)
+
+
+def tail_of(losses: Sequence[float]) -> Sequence[float]:
+    """The last third or so of some losses, at least one."""
+    return losses[-max(1, math.ceil(_TAIL * len(losses))) :]
+
+
+def diverges(losses: Sequence[float]) -> bool:
+    """Whether a trial is to be given up: no number, or far above its first losses for some steps.
+
+    The largest of the first losses counts, since those of single samples differ.
+
+    Args:
+        losses: so far.
+
+    Example:
+        >>> calm = [2.0, 1.0, 2.0, 1.0]
+        >>> diverges([*calm, 9.0, 9.0, 9.0, 9.0]), diverges([*calm, 9.0, 9.0, 3.0]), diverges([2.0, math.nan])
+        (True, False, True)
+    """
+    if not math.isfinite(losses[-1]):
+        return True
+    first = max(losses[:_WATCHED])
+    return len(losses) > _WATCHED and min(losses[-_WATCHED:]) > first + _BROKEN * abs(first)
+
+
+def rates_between(low: float, high: float) -> list[float]:
+    """The rates with which trials begin: evenly spaced in logarithms, the ends among them.
+
+    Args:
+        low: the least.
+        high: the largest.
+
+    Raises:
+        InputError: these are no two rates.
+
+    Example:
+        >>> [round(rate, 3) for rate in rates_between(0.01, 0.27)]
+        [0.01, 0.03, 0.09, 0.27]
+    """
+    if not (is_real(low) and is_real(high) and 0 < low < high):
+        raise InputError(f"expected rates 0 < low < high to try, got {low} and {high}; give two such numbers.")
+    wanted = 1 + math.ceil(math.log(high / low) / math.log(SPACING) - 1e-9)
+    count = min(max(wanted, _FIELD[0]), _FIELD[1])
+    factor = (high / low) ** (1 / (count - 1))
+    return [low * factor**place for place in range(count)]
+
+
+Legs = Generator[Leg, RateTrial, None]
+
+
+def halved(rates: Sequence[float], budget: int, longest: int) -> Legs:
+    """Legs to be run one after the other; each answer is the trial as far as it has come.
+
+    Args:
+        rates: to begin with, ascending and evenly spaced in logarithms.
+        budget: steps in all.
+        longest: steps of a trial at most.
+
+    Raises:
+        InputError: fewer steps than tell anything.
+
+    Example:
+        >>> def trial(leg):  # the best rate is 0.09
+        ...     return RateTrial(leg.rate, tuple(1 + math.log(leg.rate / 0.09) ** 2 for _ in range(leg.until)))
+        >>> legs = halved(rates_between(0.01, 7.29), budget=300, longest=200)
+        >>> leg, lengths = next(legs), {}
+        >>> try:
+        ...     while True:
+        ...         lengths[round(leg.rate, 2)] = leg.until
+        ...         leg = legs.send(trial(leg))
+        ... except StopIteration:
+        ...     lengths
+        {0.01: 24, 0.03: 84, 0.09: 84, 0.27: 84, 0.81: 8, 2.43: 8, 7.29: 8}
+    """
+    if budget < LEAST:
+        raise InputError(
+            f"expected at least {LEAST} steps for trials, got {budget}; raise cost, or the steps of the training."
+        )
+    found = _Field(list(rates), budget)
+    short, longer = max(2, round(_SHORT * budget)), max(4, round(_LONGER * budget))
+    for place in range(len(rates)):
+        yield from found.run(place, min(short, longest))
+    for _ in range(_BEYOND):
+        yield from found.beyond(min(short, longest))
+    found.keep(_SECOND)
+    for place in sorted(found.alive):
+        yield from found.run(place, min(longer, longest))
+    found.keep(_LAST)
+    for place in sorted(found.alive, key=lambda one: found.trials[one].score):
+        yield from found.run(place, min(longest, found.reach(longer)))
+
+
+@dataclass
+class _Field:
+    """The rates by their places, and the steps that are left."""
+
+    rates: list[float]
+    left: int
+    trials: dict[int, RateTrial] = field(default_factory=dict[int, RateTrial])
+    alive: set[int] = field(default_factory=set[int])
+
+    def run(self, place: int, until: int) -> Legs:
+        """On to so many steps, as far as the budget goes."""
+        before = self.trials[place].steps if place in self.trials else 0
+        until = min(until, before + self.left)
+        if until <= before:
+            return
+        kept = tuple(map(self._rate, sorted(self.alive | {place})))
+        trial = yield Leg(self._rate(place), until, kept)
+        self.left -= trial.steps - before
+        self.trials[place] = trial
+        self.alive.add(place)
+
+    def _rate(self, place: int) -> float:
+        return self.rates[0] * (self.rates[1] / self.rates[0]) ** place
+
+    def beyond(self, until: int) -> Legs:
+        """One more rate where the best lies at an end; above none that diverged."""
+        best, ends = self.best, (min(self.alive), max(self.alive))
+        broken = all(trial.stopped for trial in self.trials.values())
+        if best in ends or broken:
+            place = ends[1] + 1 if best == ends[1] and not broken else ends[0] - 1
+            yield from self.run(place, until)
+
+    @property
+    def best(self) -> int:
+        """The place of the least score; the lowest among equals."""
+        return min(sorted(self.alive), key=lambda place: self.trials[place].score)
+
+    def keep(self, count: int) -> None:
+        """The best and those beside it, as many as are asked for; of two sides the better."""
+        kept = [self.best]
+        while len(kept) < min(count, len(self.alive)):
+            sides = [place for place in self.alive if place + 1 in kept or place - 1 in kept if place not in kept]
+            kept.append(min(sorted(sides), key=lambda place: self.trials[place].score))
+        self.alive = {place for place in kept if not self.trials[place].stopped} or {self.best}
+
+    def reach(self, start: int) -> int:
+        """How far all that are alive can go, those that are behind as far as the others."""
+        alive = [self.trials[place].steps for place in self.alive]
+        behind = [steps for steps in alive if steps <= start]
+        return max(alive) if not behind or len(behind) < len(alive) else start + self.left // len(alive)
+
+
+def run_all(legs: Legs, perform: Callable[[Leg], RateTrial]) -> dict[float, RateTrial]:
+    """Every trial at its full length, by rate.
+
+    Args:
+        legs: of :func:`halved`.
+        perform: runs a leg and returns the whole trial.
+    """
+    found: dict[float, RateTrial] = {}
+    try:
+        leg = next(legs)
+        while True:
+            found[leg.rate] = perform(leg)
+            leg = legs.send(found[leg.rate])
+    except StopIteration:
+        return dict(sorted(found.items()))

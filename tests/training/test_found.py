@@ -1,0 +1,70 @@
+import math
+
+import numpy as np
+import pytest
+
+from freeness.errors import InputError
+from freeness.training import RateSetting, RateTrial, Schedule, found_rate, minimum_of, warm_up
+
+RATES = (0.01, 0.03, 0.09)
+
+
+def trials(best: float, curvature: float = 0.3, noise: float = 0.0, steps: int = 60) -> list[RateTrial]:
+    drawn = np.random.default_rng(1).standard_normal((len(RATES), steps))
+    heights = [curvature * math.log(rate / best) ** 2 for rate in RATES]
+    return [
+        RateTrial(rate, tuple(np.exp(height + noise * row).tolist()))
+        for rate, height, row in zip(RATES, heights, drawn, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("best", [0.02, 0.03, 0.045])
+def test_the_lowest_point_of_a_parabola_is_found_exactly(best):
+    found = minimum_of(trials(best))
+    assert found.rate == pytest.approx(best)
+    assert found.error == pytest.approx(0, abs=0.02)
+    assert math.log(found.high / best) == pytest.approx(math.log(best / found.low))
+
+
+def test_the_interval_ends_where_the_loss_is_5_percent_higher():
+    found = minimum_of(trials(0.03, curvature=1.0))
+    assert math.log(found.high / 0.03) ** 2 == pytest.approx(math.log(1.05), rel=1e-6)
+
+
+def test_noise_widens_the_interval_and_is_told_as_a_standard_error():
+    calm, noisy = minimum_of(trials(0.03)), minimum_of(trials(0.03, noise=0.5))
+    assert noisy.high / noisy.low > calm.high / calm.low
+    assert noisy.error == pytest.approx(math.sqrt(2) * 0.5 / math.sqrt(21), rel=0.5)
+
+
+def test_losses_below_0_are_taken_as_they_are():
+    some = [RateTrial(rate, (math.log(rate / 0.03) ** 2 - 5,) * 20) for rate in RATES]
+    assert minimum_of(some).rate == pytest.approx(0.03)
+
+
+def test_shorter_trials_do_not_count_beside_longer_ones():
+    short = RateTrial(0.3, (0.1,) * 8)
+    assert minimum_of([*trials(0.03), short]).rate == pytest.approx(0.03)
+
+
+def test_trials_that_all_diverge_are_refused_in_one_sentence():
+    with pytest.raises(InputError, match="expected a rate at which training goes on"):
+        minimum_of([RateTrial(1.0, (math.nan,), stopped=True)])
+
+
+def record(shape: str = "constant", steps: int = 240):
+    return found_rate(trials(0.03), RateSetting("mse", "adam", 64, Schedule(steps, shape)), 1.0, (1.0, 1.5))
+
+
+def test_the_drift_with_length_is_told_where_the_rate_is_constant():
+    same, longer, falling = record(steps=60), record(steps=240), record("cosine", 240)
+    assert same.recommended == pytest.approx(0.03) == falling.recommended
+    assert longer.recommended == pytest.approx(0.03 * 0.25**0.15) and "falls with the length" in longer.reason
+    assert longer.low == pytest.approx(0.5 * same.low) and longer.high == pytest.approx(same.high)
+    assert longer.length == 60
+
+
+def test_a_warm_up_is_told_only_above_the_critical_rate_and_saves_what_lies_below_it():
+    assert warm_up(0.5, 1.0, Schedule(200)).steps == 0
+    up = warm_up(10.0, 1.0, Schedule(200))
+    assert up.start == 1.0 and up.steps == pytest.approx(0.1 * 200 * (1 - 1 / 10))
