@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -105,7 +106,7 @@ def test_demo_prints_the_numbers_and_writes_the_report(demo, analyses, tmp_path)
         assert number(analysis.learning_rate.recommended, 3) in result.stdout
         assert number(analysis.fisher.predicted.edge.value) in result.stdout
         assert number(float(analysis.fisher.measured.eigenvalues[-1])) in result.stdout
-        assert analysis.verdict.sentences[0] in result.stdout
+        assert analysis.headline in " ".join(result.stdout.split())
     assert str(tmp_path / "out" / "report.html") in result.stdout
     assert (tmp_path / "out" / "report.html").is_file()
     assert "stage one" in result.stderr and "stage one" not in result.stdout
@@ -116,7 +117,7 @@ def test_demo_prints_the_numbers_and_writes_the_report(demo, analyses, tmp_path)
 def test_piped_output_has_no_escape_codes_and_fits_the_width(demo, tmp_path):
     demo()
     for columns in (80, 50):
-        result = run("demo", "--out", str(tmp_path), COLUMNS=str(columns))
+        result = run("demo", "--force", "--out", str(tmp_path), COLUMNS=str(columns))
         assert "\x1b" not in result.output
         lines = [line for line in result.stdout.splitlines() if str(tmp_path) not in line]
         assert max(map(cell_len, lines)) <= columns
@@ -129,14 +130,14 @@ def test_freeness_is_printed_as_measured_and_fits_the_width(demo, analyses, tmp_
     failed, left_out = FreenessOutcome(FreenessTest(words)), FreenessOutcome(None, "it has no activation")
     demo((replace(analyses[0], freeness=failed), replace(analyses[1], freeness=left_out)))
     for columns in (80, 50):
-        printed = run("demo", "--out", str(tmp_path), COLUMNS=str(columns)).stdout
+        printed = run("demo", "--details", "--force", "--out", str(tmp_path), COLUMNS=str(columns)).stdout
         lines = [line for line in printed.splitlines() if str(tmp_path) not in line]
         assert max(map(cell_len, lines)) <= columns
         flat = " ".join(printed.split())
         assert printed.count("Freeness of the weights: measured") == 2
         assert f"! {failed.sentence}" in flat and f"• {left_out.sentence}" in flat
     assert "3 layer3 D2, D3 (W D° Wᵀ E°)² 8.0 not free" in " ".join(
-        run("demo", "--out", str(tmp_path), COLUMNS="80").stdout.split()
+        run("demo", "--details", "--force", "--out", str(tmp_path), COLUMNS="80").stdout.split()
     )
 
 
@@ -145,7 +146,7 @@ def test_freeness_is_printed_as_measured_and_fits_the_width(demo, analyses, tmp_
 def test_no_color_is_honoured_on_a_terminal(demo, tmp_path):
     demo()
     coloured = run("demo", "--out", str(tmp_path), FORCE_COLOR="1", TERM="xterm")
-    plain = run("demo", "--out", str(tmp_path), FORCE_COLOR="1", TERM="xterm", NO_COLOR="1")
+    plain = run("demo", "--force", "--out", str(tmp_path), FORCE_COLOR="1", TERM="xterm", NO_COLOR="1")
     assert "\x1b[" in coloured.stdout
     assert not any(f"\x1b[{code}m" in plain.output for code in range(30, 50))
 
@@ -243,6 +244,30 @@ def test_help_loads_no_framework():
     assert not {"torch", "matplotlib", "jinja2"} & set(done.stdout.split())
 
 
+def test_a_report_that_is_there_is_replaced_only_by_force(demo, tmp_path, monkeypatch):
+    demo()
+    monkeypatch.chdir(tmp_path)
+    for name in ("freeness-report", "freeness-report-2"):  # without --out the next free folder is taken
+        assert str(Path(name) / "report.html") in run("demo").stdout and (tmp_path / name / "report.html").is_file()
+    (tmp_path / "freeness-report" / "report.html").write_text("mine")
+    refused = run("demo", "--out", "freeness-report")
+    assert refused.exit_code == 2
+    assert "expected a new file, got 'freeness-report/report.html', which is there; add --force" in refused.stderr
+    assert (tmp_path / "freeness-report" / "report.html").read_text() == "mine"
+    assert run("demo", "--out", "freeness-report", "--force").exit_code == 0
+    assert "<!doctype html>" in (tmp_path / "freeness-report" / "report.html").read_text()
+
+
+def test_the_demo_opens_with_the_answer_and_keeps_tables_for_details(demo, analyses, tmp_path):
+    demo()
+    short = run("demo", "--out", str(tmp_path / "a")).stdout
+    lines = short.splitlines()
+    assert lines[0] == analyses[0].title and lines[2].startswith("• It trains")
+    assert len(lines) <= 60
+    long = run("demo", "--details", "--out", str(tmp_path / "b")).stdout
+    assert "Weight layers at the sample" in long and "Weight layers at the sample" not in short
+
+
 # --- analyze, for real and small ----------------------------------------------------------------------------------
 
 
@@ -287,7 +312,8 @@ def test_files_hold_the_same_numbers_as_stdout(model):
             document[spectrum]["measured"].pop("seconds")
     assert shown == written
     assert "report.html" in printed.stderr
-    plain = run(*arguments)
+    assert "add --force" in run(*arguments).stderr
+    plain = run(*arguments, "--force")
     assert plain.exit_code == 0
     assert number(shown["learning_rate"]["recommended"], 3) in plain.stdout
     assert "analysis.json" in plain.stdout
@@ -377,3 +403,40 @@ def test_a_directory_in_the_place_of_an_output_is_refused_before_the_work(model,
     assert result.exit_code == 2 and result.stdout == ""
     assert "got the directory" in result.stderr and "runs the code" not in result.stderr
     assert [path.name for path in (model / "out").iterdir()] == [name]
+
+
+def test_options_come_from_a_file_and_what_is_typed_wins(model):
+    (model / "mine.toml").write_text('loss = "mse"\nonly = ["rate", "layers"]\nbatch = 3\n', encoding="utf-8")
+    how = (
+        "analyze",
+        f"{model / 'model.py'}:build",
+        "--data",
+        "gaussian",
+        "--config",
+        str(model / "mine.toml"),
+        "--json",
+    )
+    for typed, batch in (((), 3), (("--batch", "2"), 2)):
+        told = json.loads(run(*how, *typed).stdout)
+        assert told["learning_rate"]["loss"] == "mse" and told["learning_rate"]["batch"] == batch
+        assert told["jacobian"]["measured"] is None
+    for text, word in (("bath = 3", "got 'bath'"), ("batch = ", "in TOML"), ("batch = 'many'", "valid integer")):
+        (model / "mine.toml").write_text(text, encoding="utf-8")
+        refused = run(*how)
+        assert refused.exit_code == 2 and word in refused.stderr and "Traceback" not in refused.stderr
+    assert "check the path" in run(*how[:-2], str(model / "none.toml")).stderr
+
+
+def test_two_models_stand_side_by_side(model):
+    spec = f"{model / 'model.py'}:build"
+    how = ("--data", "gaussian", "--only", "layers", "--out", str(model / "both"))
+    result = run("analyze", spec, spec, *how, COLUMNS="300")
+    assert result.exit_code == 0, result.stderr
+    table = result.stdout[result.stdout.index("Side by side") :]
+    row = next(line for line in table.splitlines() if line.startswith("parameters")).split()
+    assert row[1] == row[2] and "(1)" in table and "(2)" in table
+    names = ("report.html", "analysis-1.json", "analysis-2.json")
+    assert sorted(file.name for file in (model / "both").iterdir()) == sorted(names)
+    assert len(json.loads(run("analyze", spec, spec, *how[:4], "--json").stdout)) == 2
+    refused = run("analyze", spec, spec, *how, "--weights", "w.pt", "--force")
+    assert refused.exit_code == 2 and "expected one model with --weights" in refused.stderr

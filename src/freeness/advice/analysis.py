@@ -187,6 +187,25 @@ class Analysis:
         return fault_of(self.layers) if self.layers else None
 
     @property
+    def headline(self) -> str:
+        """In one sentence whether it trains, by what was measured and by the phase that theory gives.
+
+        Signals and gradients that change by less than a hundred in amplitude from end to end are no fault; squared gradients that
+        change tenfold and more are worth a word.
+        """
+        fault, phase = self.fault, self.verdict.phase
+        if fault is not None and fault.grave:
+            return f"It trains badly as it is. {fault.sentence}"
+        if phase in ("ordered", "chaotic"):
+            fate = "shrink" if phase == "ordered" else "grow"
+            return (
+                f"It may train slowly: squared gradients {fate} more than tenfold on their way back to the first layer."
+            )
+        if fault is None and phase is None:
+            return "Whether it trains was not judged: its layers were not watched."
+        return "It trains: signals and gradients reach every layer."
+
+    @property
     def modules(self) -> LayerTable | None:
         """The old name of ``layers``, whose rows were those of ``chain``."""
         warnings.warn("Analysis.modules is deprecated; use Analysis.layers.", DeprecationWarning, stacklevel=2)

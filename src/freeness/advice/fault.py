@@ -13,6 +13,7 @@ _STEP = 30.0  # by which a single layer changes a mean square, to be called the 
 _DEAD, _SATURATED = 0.5, 0.9
 _SHARP, _RANK = 0.05, 1.5  # entropy of attention, and its effective rank in tokens
 _ALIKE, _APART = 0.98, 0.5  # cosine between tokens
+_NONE = "No fault was found: signals and gradients reach every layer."
 _LOUD = 5.0  # root mean square of a branch over its skip connection
 
 
@@ -22,6 +23,11 @@ class Fault:
 
     place: str | None
     sentence: str
+
+    @property
+    def grave(self) -> bool:
+        """Whether there is one at all."""
+        return self.sentence != _NONE
 
 
 def fault_of(table: LayerTable) -> Fault:
@@ -38,7 +44,7 @@ def fault_of(table: LayerTable) -> Fault:
     for look in _LOOKS:
         for fault in look(table):
             return fault
-    return Fault(None, "No fault was found: signals and gradients reach every layer.")
+    return Fault(None, _NONE)
 
 
 def _not_finite(table: LayerTable) -> Iterator[Fault]:

@@ -8,15 +8,21 @@ from typing import Annotated
 import typer
 
 from freeness.cli.errors import needs_extra, reports_errors
+from freeness.cli.files import FORCE_OPTION, check_files, free_folder
 from freeness.cli.output import progress_bar, stdout
-from freeness.show import print_answer
+from freeness.show import answer_of, brief_of, print_answers
 
 DEFAULT_OUT = Path("freeness-report")
+DETAILS_OPTION = typer.Option("--details", help="Print all tables of the report, not the answer alone.")
 
 
 @reports_errors
 def demo_command(
-    out: Annotated[Path, typer.Option(help="Folder for the HTML report; made if it is missing.")] = DEFAULT_OUT,
+    out: Annotated[
+        Path | None, typer.Option(help=f"Folder for report.html; {DEFAULT_OUT}, or the next free one, if left out.")
+    ] = None,
+    details: Annotated[bool, DETAILS_OPTION] = False,
+    force: Annotated[bool, FORCE_OPTION] = False,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the random weights.")] = 0,
 ) -> None:
     """Analyze a deep network on bundled images, in a minute.
@@ -35,10 +41,11 @@ def demo_command(
             write_report,
         )
         from freeness.torch import demo_analyses
-    require_writable(out, REPORT_NAME)
+    folder = out or free_folder(DEFAULT_OUT, REPORT_NAME)
+    require_writable(folder, REPORT_NAME)
+    check_files(folder / REPORT_NAME, force=force)
     with progress_bar("preparing") as progress:
         analyses = demo_analyses(seed, progress)
-    for analysis in analyses:
-        print_answer(stdout(), analysis)
-    path = write_report(analyses, out)
+    print_answers(stdout(), [answer_of(analysis) if details else brief_of(analysis) for analysis in analyses])
+    path = write_report(analyses, folder)
     stdout().print(f"\nReport with pictures: {path} (open it in a browser)", soft_wrap=True)

@@ -11,7 +11,7 @@ import typer
 
 from freeness.advice import Design, DesignOptions, Form, Parametrisation, Training, design
 from freeness.cli.errors import needs_extra, reports_errors
-from freeness.cli.files import check_files, check_picture, named_numbers
+from freeness.cli.files import FORCE_OPTION, check_files, check_picture, named_numbers
 from freeness.cli.output import Outputs, stderr
 from freeness.errors import InputError
 from freeness.gaussian import activation as activation_of
@@ -67,6 +67,7 @@ def design_command(
     ] = None,
     save: Annotated[Path | None, typer.Option(metavar="FILE.pt", help="The initialised model's state_dict.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of the weights, with --apply.")] = 0,
+    force: Annotated[bool, FORCE_OPTION] = False,
 ) -> None:
     """Initialisation, activation and learning rate of a deep network, from theory alone, beside the usual ones.
 
@@ -79,7 +80,7 @@ def design_command(
     In your code then: model.load_state_dict(torch.load("start.pt"))
     """
     check_picture(out)
-    check_files(out, save, None if json in (None, "-") else Path(json))
+    check_files(out, save, json, force=force)
     if (save is None) != (apply is None):
         raise InputError(
             "expected --apply and --save together, got one of them; the model's start is written to FILE.pt."

@@ -13,7 +13,7 @@ from freeness.advice import ForecastOptions, TrainingForecast, forecast_training
 from freeness.cli.architecture import Sizes, scaled, wide_network
 from freeness.cli.data_option import DATA_OPTION, rows_of
 from freeness.cli.errors import needs_extra, reports_errors
-from freeness.cli.files import check_files, check_picture, named_numbers
+from freeness.cli.files import FORCE_OPTION, check_files, check_picture, named_numbers
 from freeness.cli.output import Outputs
 from freeness.data import Loaded, numbers_of, read_arrays
 from freeness.errors import InputError
@@ -54,6 +54,7 @@ def dynamics_command(
     measure: Annotated[int, typer.Option(min=0, max=100, help="Train so many real networks beside it.")] = 0,
     out: Annotated[Path | None, typer.Option(help="The curves as a picture, .png or .svg.")] = None,
     json: Annotated[str | None, typer.Option(metavar="FILE|-", help="The numbers as JSON; - prints only that.")] = None,
+    force: Annotated[bool, FORCE_OPTION] = False,
 ) -> None:
     """Training curves and stable learning rates of wide networks on given data, from their tangent kernel.
 
@@ -64,7 +65,7 @@ def dynamics_command(
     Example: freeness dynamics --activation erf --depth 3 --count 128 --steps 300 --measure 2 --out curves.png
     """
     check_picture(out)
-    check_files(out, None if json in (None, "-") else Path(json))
+    check_files(out, json, force=force)
     criterion = loss_of(loss)
     rows = rows_of(data, count)
     inputs, source, aims = rows.inputs, rows.described, _aims(rows, targets, count)

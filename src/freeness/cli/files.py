@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 import os
+from itertools import count
 from pathlib import Path
+
+import typer
 
 from freeness.cli.errors import needs_extra
 from freeness.errors import InputError
 
 _FORMATS = (".png", ".svg")
+
+FORCE_OPTION = typer.Option("--force", help="Replace files that are there already.")
+
+
+def free_folder(folder: Path, *names: str) -> Path:
+    """The folder, or the first of ``folder-2``, ``folder-3``, … that holds none of these files.
+
+    Args:
+        folder: to begin with.
+        *names: of the files that will be written into it.
+
+    Example:
+        >>> free_folder(Path("no-such-folder"), "report.html")
+        PosixPath('no-such-folder')
+    """
+    tried = (folder if number == 1 else folder.with_name(f"{folder.name}-{number}") for number in count(1))
+    return next(path for path in tried if not any((path / name).exists() for name in names))
 
 
 def check_picture(out: Path | None) -> None:
@@ -21,12 +41,22 @@ def check_picture(out: Path | None) -> None:
         from freeness.show import figure_of  # noqa: F401
 
 
-def check_files(*paths: Path | None) -> None:
-    """Refuse files that could not be written before anything is computed."""
-    given = [path for path in paths if path is not None]
+def check_files(*paths: Path | str | None, force: bool = False) -> None:
+    """Refuse files that could not be written, or would be replaced unasked, before anything is computed.
+
+    Args:
+        *paths: None writes nothing, and - is stdout.
+        force: whether files that are there may be replaced.
+
+    Raises:
+        InputError: one is a folder, is there already, is named twice, or lies in a folder that is closed.
+    """
+    given = [Path(path) for path in paths if path is not None and path != "-"]
     for index, path in enumerate(given):
         if path.is_dir() or not path.name:
             raise InputError(f"expected a file to write, got the folder {str(path)!r}; add a file name.")
+        if path.is_file() and not force:
+            raise InputError(f"expected a new file, got {str(path)!r}, which is there; add --force to replace it.")
         if path.resolve() in {other.resolve() for other in given[:index]}:
             raise InputError(f"expected different files to write, got {str(path)!r} twice; rename one.")
         folder = next(parent for parent in path.resolve().parents if parent.exists())

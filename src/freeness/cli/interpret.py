@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from freeness.cli.errors import needs_extra, reports_errors
+from freeness.cli.files import FORCE_OPTION, check_files
 from freeness.cli.output import Outputs, progress_bar, stdout
 from freeness.data import FashionMnist, Folder, download_fashion_mnist, source_of
 from freeness.errors import InputError
@@ -49,6 +50,7 @@ def interpret_command(
     out: Annotated[Path, typer.Option(help="Folder for interpretation.html.")] = DEFAULT_OUT,
     json: Annotated[str | None, typer.Option(metavar="FILE|-", help="The numbers as JSON; - prints only that.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the order of images.")] = 0,
+    force: Annotated[bool, FORCE_OPTION] = False,
 ) -> None:
     """Train a deep network on Fashion-MNIST from the identity, and see which layer says what.
 
@@ -67,6 +69,7 @@ def interpret_command(
         )
     chosen, folder = tuple(show or range(4)), _folder(data)
     require_writable(out, INTERPRETATION_NAME)
+    check_files(out / INTERPRETATION_NAME, save, json, force=force)
     if save is not None and not save.absolute().parent.is_dir():
         raise InputError(f"expected a file in an existing folder to save to, got {str(save)!r}; make the folder first.")
     with progress_bar("preparing") as progress:

@@ -12,7 +12,7 @@ import typer
 from freeness.cli.architecture import Sizes, scaled, wide_network
 from freeness.cli.data_option import DATA_OPTION, rows_of
 from freeness.cli.errors import reports_errors
-from freeness.cli.files import check_files, named_numbers
+from freeness.cli.files import FORCE_OPTION, check_files, named_numbers
 from freeness.cli.output import Outputs
 from freeness.errors import InputError
 from freeness.gaussian import activation as activation_of
@@ -42,6 +42,7 @@ def kernel_command(
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Both kernels as FILE.npz, arrays nngp and ntk.")] = None,
     json: Annotated[str | None, typer.Option(metavar="FILE|-", help="The numbers as JSON; - prints only that.")] = None,
+    force: Annotated[bool, FORCE_OPTION] = False,
 ) -> None:
     """NNGP and tangent (NTK) kernels of wide networks on a data set.
 
@@ -53,7 +54,7 @@ def kernel_command(
     """
     if out is not None and out.suffix != ".npz":
         raise InputError(f"expected a file FILE.npz for the kernels, got {out.name!r}; change the ending.")
-    check_files(out, None if json in (None, "-") else Path(json))
+    check_files(out, json, force=force)
     function = activation_of(activation, **named_numbers(parameter or [], "--parameter"))
     rows = rows_of(data, count)
     inputs, source = rows.inputs, rows.described

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from freeness.cli.errors import reports_errors
-from freeness.cli.files import check_picture
+from freeness.cli.files import FORCE_OPTION, check_files, check_picture
 from freeness.cli.output import Outputs, stdout
 from freeness.errors import InputError
 from freeness.expressions import LawAnswer, Method, answer_law
@@ -43,6 +43,7 @@ def law_command(
     out: Annotated[Path | None, typer.Option(help="Picture to write: FILE.png or FILE.svg.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Grid, density and distribution function as CSV.")] = None,
     json: Annotated[str | None, typer.Option(metavar="FILE|-", help="All numbers as JSON; - prints only that.")] = None,
+    force: Annotated[bool, FORCE_OPTION] = False,
 ) -> None:
     """Spectrum of an expression in free random variables.
 
@@ -56,6 +57,7 @@ def law_command(
     freeness law "i*commutator(p, q)" --let p=projection:0.5 --let q=projection:0.3
     """
     check_picture(out)
+    check_files(out, csv, json, force=force)
     texts = {name: text for name, text in (("x", x), ("y", y), ("z", z)) if text is not None}
     for pair in let or []:
         name, equals, text = pair.partition("=")

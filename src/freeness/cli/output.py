@@ -50,9 +50,13 @@ def progress_bar(name: str) -> Iterator[Callable[[Progress], None]]:
 
 
 def _lines(console: Console) -> Callable[[Progress], None]:
+    said = ""
+
     def report(at: Progress) -> None:
-        if at.stage != "done" and at.share == 0:
-            console.print(str(at), soft_wrap=True)
+        nonlocal said
+        if at.stage != "done" and at.share == 0 and str(at) != said:
+            said = str(at)
+            console.print(said, soft_wrap=True)
 
     return report
 

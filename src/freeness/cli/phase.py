@@ -10,7 +10,7 @@ import numpy as np
 import typer
 
 from freeness.cli.errors import reports_errors
-from freeness.cli.files import check_picture, named_numbers
+from freeness.cli.files import FORCE_OPTION, check_files, check_picture, named_numbers
 from freeness.cli.output import Outputs
 from freeness.errors import InputError
 from freeness.gaussian import activation as activation_of
@@ -33,6 +33,7 @@ def phase_command(
     out: Annotated[Path | None, typer.Option(help="Picture to write: FILE.png or FILE.svg.")] = None,
     csv: Annotated[Path | None, typer.Option(help="The grid as CSV: sigma_w, sigma_b, q, chi1.")] = None,
     json: Annotated[str | None, typer.Option(metavar="FILE|-", help="All numbers as JSON; - prints only that.")] = None,
+    force: Annotated[bool, FORCE_OPTION] = False,
 ) -> None:
     """Phase diagram of deep networks with one activation, and its critical curve, the edge of chaos.
 
@@ -42,6 +43,7 @@ def phase_command(
     Example: freeness phase --activation tanh --at 1.5,0.2 --out phase.png
     """
     check_picture(out)
+    check_files(out, csv, json, force=force)
     function = activation_of(activation, **named_numbers(parameter or [], "--parameter"))
     grid = (
         np.linspace(*_range(sigma_w, "--sigma-w"), points),

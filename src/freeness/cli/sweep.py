@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from freeness.cli.errors import needs_extra, reports_errors
-from freeness.cli.files import check_picture
+from freeness.cli.files import FORCE_OPTION, check_files, check_picture
 from freeness.cli.output import Outputs, progress_bar, stderr, stdout
 from freeness.errors import InputError
 from freeness.show import (
@@ -112,6 +112,7 @@ def sweep_command(
     schema: Annotated[
         bool, typer.Option("--schema", help="Print what SPEC.toml may say as JSON Schema, and end.", callback=_printed)
     ] = False,
+    force: Annotated[bool, FORCE_OPTION] = False,
 ) -> None:
     """Train networks over depths and learning rates, and compare where learning breaks with theory.
 
@@ -122,6 +123,7 @@ def sweep_command(
     picture: freeness sweep --preset headline --out learning-rate-depth.png
     """
     check_picture(out)
+    check_files(out, export, force=force)
     with needs_extra("torch"):
         import freeness.torch  # noqa: F401
     with needs_extra("sweep"):

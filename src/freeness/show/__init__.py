@@ -13,6 +13,7 @@ from freeness.show.answer import Answer, Row, Section, Sentence, Table, answer_o
 from freeness.show.answers.analysis import chain_table, freeness_table, layer_table
 from freeness.show.answers.design import BESIDE, WHY
 from freeness.show.answers.phase import layers_text
+from freeness.show.answers.side_by_side import side_by_side
 from freeness.show.answers.spectrum import spectrum_table
 from freeness.show.answers.sweep import sweep_answer
 from freeness.show.csv_table import csv_bytes, law_csv, phase_csv
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from freeness.show.answers.interpretation import ablation_table, role_table, state_table
     from freeness.show.answers.models import kinds_answer
     from freeness.show.characters import sketch, with_sketch
-    from freeness.show.folder import DOCUMENT_NAME, require_folder, write_folder
+    from freeness.show.folder import DOCUMENT_NAME, document_names, require_folder, write_folder
     from freeness.show.interpretation_page import INTERPRETATION_NAME, render_interpretation, write_interpretation
     from freeness.show.maps import plot_maps
     from freeness.show.plots import (
@@ -73,7 +74,7 @@ if TYPE_CHECKING:
     )
     from freeness.show.report_page import REPORT_NAME, render_html, write_report
     from freeness.show.static import draw, figure_of
-    from freeness.show.terminal import print_answer, print_section
+    from freeness.show.terminal import print_answer, print_answers, print_section
 
 # Loaded when they are first asked for, since these modules need matplotlib, jinja2, rich or torch.
 _LATER = {
@@ -84,6 +85,7 @@ _LATER = {
     "INTERPRETATION_NAME": "interpretation_page",
     "REPORT_NAME": "report_page",
     "ablation_table": "answers.interpretation",
+    "document_names": "folder",
     "draw": "static",
     "figure_of": "static",
     "plot_cdf": "plots",
@@ -101,6 +103,7 @@ _LATER = {
     "plot_trade_off": "plots",
     "plot_training": "plots",
     "print_answer": "terminal",
+    "print_answers": "terminal",
     "print_section": "terminal",
     "render_html": "report_page",
     "render_interpretation": "interpretation_page",
@@ -147,6 +150,7 @@ __all__ = [
     "cdf_picture",
     "chain_table",
     "csv_bytes",
+    "document_names",
     "document_of",
     "draw",
     "drawn_law",
@@ -202,6 +206,7 @@ __all__ = [
     "plot_trade_off",
     "plot_training",
     "print_answer",
+    "print_answers",
     "print_section",
     "render_html",
     "render_interpretation",
@@ -210,6 +215,7 @@ __all__ = [
     "role_table",
     "schema",
     "schema_text",
+    "side_by_side",
     "sketch",
     "spectrum_picture",
     "spectrum_table",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable
 from functools import singledispatch
 from typing import Any
 
@@ -29,6 +30,19 @@ def print_answer(console: Console, record: Any) -> None:
         console.print(answer.title, style="bold", soft_wrap=True)
     for section in answer.sections:
         print_section(console, section)
+
+
+def print_answers(console: Console, answers: Iterable[Any]) -> None:
+    """Print several records, or answers, with an empty line between them.
+
+    Args:
+        console: where to.
+        answers: as of :func:`print_answer`.
+    """
+    for place, answer in enumerate(answers):
+        if place:
+            console.print()
+        print_answer(console, answer)
 
 
 def print_section(console: Console, section: Section) -> None:

@@ -1,5 +1,12 @@
 """PyTorch models: read them, measure their spectra and curvature, initialise and build them."""
 
+try:
+    import torch as _torch  # noqa: F401  (before what needs it, so that its absence is told in one sentence)
+except ModuleNotFoundError as _error:
+    raise ModuleNotFoundError(
+        "expected PyTorch, which is not installed; run pip install 'freeness[torch]'.", name="torch"
+    ) from _error
+
 from freeness.spectra import FreenessTest
 from freeness.torch.analysis import analyze
 from freeness.torch.analyze_options import AnalyzeOptions

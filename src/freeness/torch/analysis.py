@@ -363,8 +363,8 @@ def _measured_verdict(jacobian: Comparison, fisher: Comparison, source: str) -> 
         f"{spread}. Phase and isometry are judged of chains of fully connected layers only."
     )
     advice = (
-        "No advice follows from theory here: compare initialisations by their measured spectra, of which the one whose JJᵀ has "
-        f"the least relative variance is nearest to isometry: {_again(source)}.",
+        "Theory gives no better start here. To try one, measure it: of two starts, that whose JJᵀ has the smaller relative "
+        f"variance passes gradients more evenly. {_again(source)}.",
     )
     judged = verdict((), jacobian, fisher)
     return replace(judged, phase=None, isometric=False, isometry=None, sentences=(sentence,), advice=advice)
@@ -373,11 +373,11 @@ def _measured_verdict(jacobian: Comparison, fisher: Comparison, source: str) -> 
 def _again(source: str) -> str:
     """How another initialisation is measured."""
     if not source:
-        return "call analyze again after freeness.torch.initialize_, or with weights that are drawn otherwise"
+        return "Call freeness.torch.initialize_(model), then analyze again"
     named = shlex.quote(source)
     return (
-        f"freeness design --depth L --width N --activation NAME --apply {named} --save start.pt writes one, and "
-        f"freeness analyze {named} --weights start.pt --out start measures it"
+        f"freeness design --apply {named} --save start.pt writes one; "
+        f"freeness analyze {named} --weights start.pt measures it"
     )
 
 

@@ -7,7 +7,6 @@ from freeness.show.answer import (
     NOTHING,
     Answer,
     Part,
-    Row,
     Section,
     Sentence,
     Table,
@@ -16,10 +15,11 @@ from freeness.show.answer import (
     number,
     percent,
 )
-from freeness.show.answers.spectrum import heaviest, spectrum_table
+from freeness.show.answers.spectrum import COLUMNS, change, heaviest, spectrum_table
 from freeness.spectra import Word
 from freeness.training import Rate
 
+_LAYERS = "Layers on the batch: measured beside theory"
 _CHAINED = 2  # operations of an activation that are all named
 _SHOWN = 15  # modules at either end that are shown
 _ALWAYS = 5  # columns of the chain's table that every network has
@@ -28,49 +28,105 @@ _THEORY = (3, 5)  # columns of the layers' table that are theory
 
 @answer_of.register
 def _(record: Analysis) -> Answer:
-    weights = f"; weights: {record.weights}" if record.weights else ""
-    facts = f"{record.parameters:,} parameters; data: {record.data}; sample {record.sample}{weights}"
     chain = (Section("Weight layers at the sample", (chain_table(record),)),) if record.chain else ()
-    spectra = (("Jacobian JJᵀ", record.jacobian), ("One-sample Fisher dual Θ", record.fisher))
     return Answer(
         record.title,
         (
-            Section("", (Sentence(facts),)),
+            _opening(record),
             *_layers(record),
             *chain,
-            *(_spectrum(name, comparison) for name, comparison in spectra),
+            *(_spectrum(name, comparison) for name, comparison in _spectra(record)),
             Section("Freeness of the weights: measured", _freeness(record)),
             Section("Verdict", tuple(_verdict(record))),
-            Section("Learning rate", tuple(_rate(record.learning_rate))),
-            *(
-                [Section("Missing", tuple(Sentence(line, "warning") for line in record.missing))]
-                if record.missing
-                else []
-            ),
+            *_missing(record),
         ),
     )
 
 
 @brief_of.register
 def _(record: Analysis) -> Answer:
-    verdict, rate = record.verdict, record.learning_rate
-    known = (Row("learning rate to start from", rate.recommended, 3), Row("", rate.outlook))
-    rows = (
-        Row("verdict", verdict.phase or "phase not determined"),
-        *([Row("", verdict.isometry)] if verdict.isometry else ()),
-        *(Row("", sentence) for sentence in (*verdict.sentences, *verdict.advice)),
-        *(Row("warning", warning) for warning in verdict.warnings),
-        *(known if rate.known else [Row("no learning rate", rate.reason)]),
-        Row("sharpness λ, measured", f"{number(rate.sharpness)} ± {number(rate.sharpness_error, 1)}"),
-        *_spectrum_rows("JJᵀ", record.jacobian),
-        *_spectrum_rows("Θ", record.fisher),
-        *([Row("warning", record.layers.departure)] if record.layers.departure else ()),
-        Row("freeness of the weights", record.freeness.status),
-        *(Row("not covered", reason) for reason in record.uncovered),
-        *(Row("missing", line) for line in record.missing),
+    """Whether it trains, the start, the rate; a few numbers beside theory; the layers where one of them is at fault."""
+    fault, departure = record.fault, record.layers.departure
+    apart = (Sentence(departure, "warning"),) if departure else ()
+    layers = (Section(_LAYERS, (*apart, layer_table(record))),) if departure or (fault and fault.grave) else ()
+    few = _few(record)
+    return Answer(
+        record.title,
+        (
+            _opening(record),
+            *([Section("Predicted beside measured", (few,))] if few.rows else []),
+            *layers,
+            *_missing(record),
+        ),
     )
-    layers = (Section("", (layer_table(record),)),) if record.layers else ()
-    return Answer(record.title, (Section("", rows), *layers))
+
+
+def _spectra(record: Analysis) -> tuple[tuple[str, Comparison], ...]:
+    return (("Jacobian JJᵀ", record.jacobian), ("One-sample Fisher dual Θ", record.fisher))
+
+
+def _opening(record: Analysis) -> Section:
+    """What a reader came for: whether it trains, what to change, the rate; then what speaks against trusting it."""
+    weights = f"; weights: {record.weights}" if record.weights else ""
+    facts = f"{record.parameters:,} parameters; data: {record.data}; sample {record.sample}{weights}"
+    return Section(
+        "",
+        (
+            Sentence(facts),
+            Sentence(record.headline, "strong"),
+            *_changes(record),
+            *_rate(record.learning_rate),
+            *(Sentence(warning, "warning") for warning in record.verdict.warnings),
+            *([Sentence(record.freeness.sentence, "warning")] if record.freeness.status == "not free" else []),
+            *_uncovered(record),
+        ),
+    )
+
+
+def _changes(record: Analysis) -> list[Sentence]:
+    advice = record.verdict.advice
+    if not advice and not (record.fault is not None and record.fault.grave):
+        advice = ("Nothing to change: keep this initialisation.",)
+    return [
+        Sentence(line.removeprefix(CODE), "code") if line.startswith(CODE) else Sentence(line, "change")
+        for line in advice
+    ]
+
+
+def _uncovered(record: Analysis) -> list[Sentence]:
+    whole = record.jacobian.predicted is not None and record.fisher.predicted is not None
+    part = "Covered in part" if whole else "Not covered by theory"
+    return [Sentence(f"{part}: {reason}", "warning") for reason in record.uncovered]
+
+
+def _few(record: Analysis) -> Table:
+    """Mean and largest eigenvalue of both spectra, and the signal and gradient at their ends."""
+    known = [
+        (f"{symbol}: {name}", theory, seen)
+        for symbol, comparison in _spectra(record)
+        for name, theory, seen in comparison.numbers
+        if name != "standard deviation"
+    ]
+    trained = [row for row in record.layers if row.trained and row.gradient is not None]
+    if trained:
+        first, last = trained[0], trained[-1]
+        known += [
+            ("Signal of the last layer, mean square", last.signal_predicted, last.signal),
+            ("Squared gradient of the first layer", first.gradient_predicted, first.gradient),
+        ]
+    rows = [
+        (name, number(theory), number(seen), change(seen, theory))
+        for name, theory, seen in known
+        if theory is not None or seen is not None
+    ]
+    if all(theory is None for _, theory, _ in known):
+        return Table(("", "measured"), tuple((name, seen) for name, _, seen, _ in rows), ("measured",))
+    return Table(("", *COLUMNS), tuple(rows), COLUMNS)
+
+
+def _missing(record: Analysis) -> list[Section]:
+    lines = tuple(Sentence(line, "warning") for line in record.missing)
+    return [Section("Missing", lines)] if lines else []
 
 
 def _spectrum(name: str, comparison: Comparison) -> Section:
@@ -81,14 +137,6 @@ def _spectrum(name: str, comparison: Comparison) -> Section:
     return Section(f"{name}: predicted", (missing, *known))
 
 
-def _spectrum_rows(symbol: str, comparison: Comparison) -> list[Row]:
-    return [
-        Row(f"{name} of {symbol}", f"{number(theory)} in theory, {number(seen)} measured")
-        for name, theory, seen in comparison.numbers
-        if name != "standard deviation"
-    ]
-
-
 def _freeness(record: Analysis) -> tuple[Part, ...]:
     outcome: FreenessOutcome = record.freeness
     table = freeness_table(record)
@@ -97,19 +145,7 @@ def _freeness(record: Analysis) -> tuple[Part, ...]:
 
 
 def _verdict(record: Analysis) -> list[Part]:
-    verdict = record.verdict
-    advice = verdict.advice or ("Nothing to change: keep this initialisation.",)
-    whole = record.jacobian.predicted is not None and record.fisher.predicted is not None
-    part = "Covered in part" if whole else "Not covered by theory"
-    return [
-        *(Sentence(sentence, "point") for sentence in verdict.sentences),
-        *(
-            Sentence(line.removeprefix(CODE), "code") if line.startswith(CODE) else Sentence(line, "change")
-            for line in advice
-        ),
-        *(Sentence(f"{part}: {reason}", "warning") for reason in record.uncovered),
-        *(Sentence(warning, "warning") for warning in verdict.warnings),
-    ]
+    return [Sentence(sentence, "point") for sentence in record.verdict.sentences]
 
 
 def _rate(rate: Rate) -> list[Part]:
@@ -130,7 +166,7 @@ def _layers(record: Analysis) -> tuple[Section, ...]:
     said = Sentence(record.fault.sentence, "strong" if record.fault.place is None else "warning")
     told = record.layers.departure
     apart = (Sentence(told, "warning"),) if told else ()
-    return (Section("Layers on the batch: measured beside theory", (said, *apart, layer_table(record))),)
+    return (Section(_LAYERS, (said, *apart, layer_table(record))),)
 
 
 # --- tables -------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from freeness.laws import Atom
 from freeness.show.answer import NOTHING, Answer, Section, Table, answer_of, brief_of, number, percent
 from freeness.show.pointmass import shown_atoms, split_eigenvalues
 
-_COLUMNS = ("theory", "measured", "difference")
+COLUMNS = ("theory", "measured", "difference")
 _ATOMS = 4  # so many atoms are listed, the heaviest
 
 
@@ -41,7 +41,7 @@ def spectrum_table(comparison: Comparison) -> Table:
     """
     if comparison.measured is None:
         rows = [(name, number(theory), NOTHING, NOTHING) for name, theory, _ in comparison.numbers]
-        return Table(("", *_COLUMNS), tuple(rows), _COLUMNS)
+        return Table(("", *COLUMNS), tuple(rows), COLUMNS)
     values, prediction, found = comparison.measured.eigenvalues, comparison.predicted, comparison.measured
     mean, spread, largest = float(np.mean(values)), float(np.std(values)), float(values[-1])
     if found.estimated:
@@ -57,10 +57,10 @@ def spectrum_table(comparison: Comparison) -> Table:
         ]
     else:
         law, top = prediction.law, prediction.edge
-        rows.append(("mean", number(law.mean), told_mean, _relative(mean, law.mean)))
+        rows.append(("mean", number(law.mean), told_mean, change(mean, law.mean)))
         rows.append(("scatter of the mean", f"±{percent(prediction.finite_width_error)}", NOTHING, NOTHING))
         deviation = math.sqrt(prediction.expected_variance)
-        rows.append(("spread (std)", number(deviation), number(spread), _relative(spread, deviation)))
+        rows.append(("spread (std)", number(deviation), number(spread), change(spread, deviation)))
         singles = prediction.outliers[: values.size - 1]
         for place, outlier in enumerate(singles):
             seen, name = (
@@ -68,15 +68,15 @@ def spectrum_table(comparison: Comparison) -> Table:
                 "largest eigenvalue" if place == 0 else f"eigenvalue {place + 1} from the top",
             )
             shown = told_largest if place == 0 else number(seen)
-            rows.append((name, f"{number(outlier)} (outlier)", shown, _relative(seen, outlier)))
+            rows.append((name, f"{number(outlier)} (outlier)", shown, change(seen, outlier)))
         below = float(values[-1 - len(singles)])
         name = "largest below it, end of the law" if singles else "largest eigenvalue"
         shown = number(below) if singles else told_largest
-        rows.append((name, f"{number(top.value)} ({top.kind})", shown, _relative(below, top.value)))
+        rows.append((name, f"{number(top.value)} ({top.kind})", shown, change(below, top.value)))
         rows += _atom_rows(comparison)
     if comparison.distance is not None and largest > 0:
         rows.append(("distance W₁/λ_max", NOTHING, NOTHING, percent(comparison.distance / largest)))
-    return Table(("", *_COLUMNS), tuple(rows), _COLUMNS)
+    return Table(("", *COLUMNS), tuple(rows), COLUMNS)
 
 
 def _with_error(value: float, error: float) -> str:
@@ -111,8 +111,14 @@ def heaviest(atoms: Sequence[Atom]) -> list[Atom]:
     return sorted(sorted(atoms, key=lambda atom: -atom.mass)[:_ATOMS])
 
 
-def _relative(measured: float, predicted: float) -> str:
-    if abs(predicted) <= 1e-12 * max(abs(measured), 1.0):
+def change(measured: float | None, predicted: float | None) -> str:
+    """By how many percent a measurement lies above theory; a dash where one of them is missing or theory says 0.
+
+    Example:
+        >>> change(1.05, 1.0), change(None, 1.0)
+        ('+5.0%', '–')
+    """
+    if measured is None or predicted is None or abs(predicted) <= 1e-12 * max(abs(measured), 1.0):
         return NOTHING
     return f"{_signed(100 * (measured / predicted - 1))}%"
 

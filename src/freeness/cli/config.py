@@ -1,0 +1,41 @@
+"""``--config``: options of a command from a TOML file; what is typed wins over it."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import typer
+
+from freeness.cli.errors import reports_errors
+from freeness.errors import InputError
+
+
+@reports_errors
+def _read(context: typer.Context, path: Path | None) -> None:
+    if path is None:
+        return
+    try:
+        told = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"expected a config file, got {str(path)!r} ({error.strerror}); check the path.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"expected a config file in TOML, got {path.name!r} ({error}); mend that line.") from error
+    names = {parameter.name for parameter in context.command.params} - {"config", "help"}
+    found = {name.replace("-", "_"): value for name, value in told.items()}
+    unknown = sorted(set(found) - names)
+    if unknown:
+        raise InputError(
+            f"expected options of {context.info_name} in {path.name}, got {unknown[0]!r}; "
+            f"choose among {', '.join(sorted(names))}."
+        )
+    context.default_map = {**(context.default_map or {}), **found}
+
+
+CONFIG_OPTION = typer.Option(
+    "--config",
+    metavar="FILE.toml",
+    help='Options from a file, as loss = "mse"; what is typed wins.',
+    is_eager=True,
+    callback=_read,
+)
