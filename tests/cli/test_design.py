@@ -266,7 +266,7 @@ def test_an_activation_that_stands_beside_others_is_said(tmp_path, model, factor
 
 
 def test_of_a_model_that_is_no_chain_it_is_said_what_was_initialised(tmp_path, model):
-    start = ("--save", str(tmp_path / "start.pt"))
+    start = ("--force", "--save", str(tmp_path / "start.pt"))
     result = run("--apply", f"{model}:convolutional", *start)
     text = " ".join(result.stdout.split())
     assert result.exit_code == 0, result.stderr
@@ -291,7 +291,7 @@ def test_a_transformer_starts_by_its_recipe_without_depth_and_width(tmp_path, mo
     state = torch.load(start, weights_only=True)
     ends = torch.stack([value for key, value in state.items() if key.endswith("out_proj.weight")])
     assert float(ends.std()) == pytest.approx(0.02 / 2**0.5, rel=0.15)
-    found = document("--apply", f"{model}:gpt", "--save", str(start))
+    found = document("--apply", f"{model}:gpt", "--save", str(start), "--force")
     assert found["start"] == "pre-LN Transformer" and found["schema_version"] == 1
     assert len(found["tensors"]) == 16 and all(row["reason"] for row in found["tensors"])
     assert found["after"]["largest_branch_over_skip"] < found["before"]["largest_branch_over_skip"]
@@ -304,7 +304,7 @@ def test_a_recipe_has_no_picture_of_a_trade_off(tmp_path, model):
 
 
 def test_layers_without_a_bias_are_named(tmp_path, model):
-    start = ("--save", str(tmp_path / "start.pt"))
+    start = ("--force", "--save", str(tmp_path / "start.pt"))
     found = document("--apply", f"{model}:unbiased", *start)
     assert found["sigma_b"] > 0 and "No bias in 0, 2, 4: " in found["applied_notes"][0]
     assert document("--apply", f"{model}:relu", *start)["applied_notes"] == []  # its design has no bias either
