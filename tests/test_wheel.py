@@ -59,6 +59,12 @@ def test_installed_wheel_loads_its_own_bundled_images(site, tmp_path):
     assert sizes == "2000 1000"
 
 
+def test_installed_wheel_brings_its_pages_and_reads_them(site, tmp_path):
+    listed = run(sys.executable, "-m", "freeness", "docs", cwd=tmp_path, site=site)
+    assert "limits" in listed and str(site / "freeness" / "docs") in "".join(listed.split("\n"))
+    assert "Limits" in run(sys.executable, "-m", "freeness", "docs", "docs/limits.md", cwd=tmp_path, site=site)
+
+
 def test_installed_wheel_shows_the_help_of_the_demo(site, tmp_path):
     assert "--out" in run(sys.executable, "-m", "freeness", "demo", "--help", cwd=tmp_path, site=site)
 

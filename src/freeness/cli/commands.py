@@ -12,6 +12,7 @@ from freeness.cli.analyze import analyze_command
 from freeness.cli.check import check_command
 from freeness.cli.demo import demo_command
 from freeness.cli.design import design_command
+from freeness.cli.docs import docs_command
 from freeness.cli.dynamics import dynamics_command
 from freeness.cli.explore import explore_command
 from freeness.cli.interpret import interpret_command
@@ -43,6 +44,7 @@ app.command("kernel")(kernel_command)
 app.command("interpret")(interpret_command)
 app.command("dynamics")(dynamics_command)
 app.command("sweep")(sweep_command)
+app.command("docs")(docs_command)
 app.command("app")(explore_command)
 
 

@@ -1,0 +1,57 @@
+"""``freeness docs``: the pages that come with the package, read in the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markdown import Markdown
+
+import freeness
+from freeness.cli.errors import reports_errors
+from freeness.cli.output import stdout
+from freeness.errors import InputError
+from freeness.show import Answer, Section, Sentence, Table, print_answer
+
+
+@reports_errors
+def docs_command(
+    page: Annotated[
+        str | None,
+        typer.Argument(metavar="[PAGE]", help="For instance limits, or tutorials/analyze; a list if left out."),
+    ] = None,
+) -> None:
+    """Read a page of the documentation, or list them all.
+
+    Example: freeness docs limits
+    """
+    folder = docs_folder()
+    pages = {str(path.relative_to(folder).with_suffix("")): path for path in sorted(folder.rglob("*.md"))}
+    if page is None:
+        rows = tuple((name, _title(path)) for name, path in pages.items() if not name.startswith("reference/"))
+        said = Sentence(f"Read one by freeness docs PAGE; they lie in {folder}.")
+        print_answer(stdout(), Answer("Pages", (Section("", (Table(("page", "what it is"), rows), said)),)))
+        return
+    name = page.removeprefix("docs/").removesuffix(".md")
+    if name not in pages:
+        raise InputError(f"expected a page of the documentation, got {page!r}; freeness docs lists them.")
+    stdout().print(Markdown(pages[name].read_text(encoding="utf-8")))
+
+
+def docs_folder() -> Path:
+    """Where the pages lie: inside the installed package, or beside the source.
+
+    Raises:
+        InputError: there are none.
+    """
+    package = Path(freeness.__file__).resolve().parent
+    for folder in (package / "docs", package.parents[1] / "docs"):
+        if (folder / "limits.md").is_file():
+            return folder
+    raise InputError("expected the pages beside the package, found none; install freeness from its wheel.")
+
+
+def _title(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return next((line.removeprefix("# ") for line in lines if line.startswith("# ")), path.stem)
