@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 from rich.markdown import Markdown
 
-import freeness
 from freeness.cli.errors import reports_errors
 from freeness.cli.output import stdout
 from freeness.errors import InputError
@@ -45,7 +44,7 @@ def docs_folder() -> Path:
     Raises:
         InputError: there are none.
     """
-    package = Path(freeness.__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     for folder in (package / "docs", package.parents[1] / "docs"):
         if (folder / "limits.md").is_file():
             return folder
