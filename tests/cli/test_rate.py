@@ -52,8 +52,11 @@ def test_the_folder_holds_numbers_a_picture_and_trials_that_are_not_run_again(mo
     assert (out / "rate.png").stat().st_size > 1000
     again = run(model, "--out", str(out))
     assert again.exit_code == 2 and "add --resume" in again.stderr
+    fewer = run(model, "--out", str(out), "--resume", "--cost", "1.4")
+    assert fewer.exit_code == 2 and "expected trials of" in fewer.stderr
     resumed = run(model, "--out", str(out), "--resume", "--json")
     assert json.loads(resumed.stdout) == told and "steps 1 to" not in resumed.stderr
+    assert "steps 1 to" in run(model, "--out", str(out), "--force").stderr
 
 
 @pytest.mark.parametrize(

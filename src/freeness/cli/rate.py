@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from freeness.cli.config import CONFIG_OPTION
 from freeness.cli.data_option import DATA_OPTION, note_code
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.output import Outputs, progress_bar, stderr
@@ -70,6 +71,8 @@ def rate_command(
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the trials that are in the folder.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Begin anew in a folder that has trials.")] = False,
+    config: Annotated[Path | None, CONFIG_OPTION] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else there.")] = False,
     weights: Annotated[
         Path | None,
@@ -102,7 +105,7 @@ def rate_command(
             load_weights,
             split_model,
         )
-    record = _record(out, resume)
+    record = _record(out, resume=resume, force=force)
     stderr().print(f"Note: this runs the code in {split_model(model)[0]}.", soft_wrap=True)
     for given in (data, loss, optimizer):
         if given is not None and ".py:" in given:
@@ -146,7 +149,7 @@ def rate_command(
         raise typer.Exit(_INTERRUPTED)
 
 
-def _record(out: Path | None, resume: bool) -> Path | None:
+def _record(out: Path | None, *, resume: bool, force: bool) -> Path | None:
     """The file of the trials, in a folder that can be written."""
     if out is None:
         if resume:
@@ -157,10 +160,12 @@ def _record(out: Path | None, resume: bool) -> Path | None:
     record = out / _RECORD
     try:
         out.mkdir(parents=True, exist_ok=True)
+        if force and not resume:
+            record.unlink(missing_ok=True)
         if record.exists() and not resume:
             raise InputError(
                 f"expected a folder without trials, got {str(out)!r}, which has some; add --resume to go on with them, or "
-                "choose another."
+                "--force to begin anew."
             )
     except OSError as error:
         raise InputError(

@@ -44,6 +44,10 @@ class RateTrial:
         """The mean loss over the last third or so; infinite where it diverged."""
         return math.inf if self.stopped else tail_mean(self.losses)
 
+    def score_at(self, steps: int) -> float:
+        """The score that it had after fewer steps."""
+        return tail_mean(self.losses[:steps])
+
 
 @dataclass(frozen=True)
 class Leg:

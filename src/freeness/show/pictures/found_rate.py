@@ -14,7 +14,7 @@ _COLOURS = (style.THEORY, style.MEASURED, style.GREY)
 
 
 def found_rate_picture(record: FoundRate, *, title: str = "") -> Picture:
-    """The mean loss at the end of every trial over its rate, by the length of the trials; the rate found and its interval.
+    """The loss after some steps over the rate, for the lengths to which trials went; the rate found and its interval.
 
     Args:
         record: of :func:`~freeness.torch.find_rate`.
@@ -24,9 +24,9 @@ def found_rate_picture(record: FoundRate, *, title: str = "") -> Picture:
     lengths = sorted({trial.steps for trial in kept}, reverse=True)
     drawn: list[Drawing] = []
     for place, length in enumerate(lengths):
-        some = [trial for trial in kept if trial.steps == length]
+        some = [trial for trial in kept if trial.steps >= length]
         look = Appearance(_COLOURS[min(place, len(_COLOURS) - 1)], marker="circle", size=7 if place == 0 else 5)
-        x, y = np.array([trial.rate for trial in some]), np.array([trial.score for trial in some])
+        x, y = np.array([trial.rate for trial in some]), np.array([trial.score_at(length) for trial in some])
         drawn.append(Series(x, y, look, f"after {length} steps", f"after {length}"))
     drawn.append(Rule(record.recommended, "x", Appearance(style.GREEN, 2), f"rate {record.recommended:.3g}"))
     for at, name in ((record.low, "interval"), (record.high, "")):
@@ -39,7 +39,7 @@ def found_rate_picture(record: FoundRate, *, title: str = "") -> Picture:
     return Picture(
         tuple(drawn),
         Axis("learning rate (log scale)", log=True),
-        Axis("loss at the end of a trial", log=logarithmic),
+        Axis("loss over the last third of the steps", log=logarithmic),
         title=title or f"{record.setting.optimizer}, {record.setting.loss}",
         sentence=f"Trials of {len(record.trials)} rates: the best is {record.recommended:.3g}, from {record.low:.2g} to "
         f"{record.high:.2g}.",
