@@ -29,15 +29,16 @@ LIBRARIES = {room: TYPED for room in ABOVE_WALL} | {"numerics": NUMERIC}
 WHOLE_THEORY = set(ABOVE_WALL)
 ROOMS |= {
     "data": set(),
-    "torch": WHOLE_THEORY | {"data"},
+    "torch": WHOLE_THEORY | {"data", "bars"},
     "interpret": WHOLE_THEORY | {"data", "torch"},
     "experiments": WHOLE_THEORY | {"data", "torch", "interpret"},
     "show": WHOLE_THEORY | {"data", "torch", "interpret", "experiments"},  # takes laws and records
     "app": WHOLE_THEORY | {"data", "torch", "interpret", "experiments", "show"},
-    "cli": WHOLE_THEORY | {"data", "torch", "interpret", "experiments", "show", "app"},
+    "cli": WHOLE_THEORY | {"data", "torch", "interpret", "experiments", "show", "app", "bars"},
     "plots": {"show"},  # the old names of what is there
     "report": {"show"},
     # Modules beside the rooms.
+    "bars": {"advice"},
     "errors": set(),
     "version": set(),
     "files": set(),
@@ -57,6 +58,7 @@ LIBRARIES |= {
     "report": set(),
     "app": TYPED | {"nicegui", "uvicorn", "h11"},  # nicegui is built on these
     "cli": TYPED | {"typer", "rich"},
+    "bars": {"rich"},
     "errors": set(),
     "version": set(),
     "calculus": set(),

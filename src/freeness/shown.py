@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from freeness.advice import Analysis, Comparison, Design, TradeOff, TrainingForecast
+from freeness.advice import Analysis, Comparison, Design, TradeOff, TrainingForecast, Verdict
 from freeness.laws import Law
 from freeness.meanfield import PhaseDiagram
+from freeness.network import Network
 from freeness.spectra import Measurement, Prediction
+from freeness.training import Rate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_SHOWN = (Law, Prediction, Measurement, Comparison, Analysis, Design)
-_PLOTTED = (Law, Comparison, Analysis, TradeOff, PhaseDiagram, TrainingForecast)
+_SHOWN = (Law, Prediction, Measurement, Comparison, Analysis, Design, Network, Verdict, Rate)
+_PLOTTED = (Law, Comparison, Analysis, Design, TradeOff, PhaseDiagram, TrainingForecast)
 
 
 def attach() -> None:

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import freeness as fr
+from freeness.advice import LayerTable, ModuleRow
 from freeness.errors import ConvergenceError
+from freeness.show import picture_of
 
 from . import cases
 from .test_notebook import PLAIN, Cells, shown
@@ -55,9 +57,9 @@ def test_an_analysis_shows_verdict_rate_and_both_spectra_escaped(analysis):
     verdict = replace(analysis.verdict, sentences=(evil,), warnings=(evil,))
     page = replace(analysis, title=evil, verdict=verdict, uncovered=(evil,))._repr_html_()
     cells = Cells(page)
-    assert cells.tags <= PLAIN and page.count("&lt;script&gt;") == 3
-    told = [text for row in cells.rows for text in row]
-    assert analysis.headline in told and any(f"{analysis.learning_rate.recommended:.3g}" in text for text in told)
+    assert cells.tags <= PLAIN | {"p", "strong"} and page.count("&lt;script&gt;") == 3
+    assert f"<p><strong>{analysis.headline}</strong></p>" in page
+    assert f"{analysis.learning_rate.recommended:.3g}" in page
     rows = {row[0]: row[1:] for row in cells.rows}
     for symbol, comparison in (("Jacobian JJᵀ", analysis.jacobian), ("One-sample Fisher dual Θ", analysis.fisher)):
         theory, seen, _ = rows[f"{symbol}: largest eigenvalue"]
@@ -79,3 +81,34 @@ def test_a_design_whose_rate_does_not_converge_is_still_shown(monkeypatch):
 
     monkeypatch.setattr(type(fr.design(3, 50)), "learning_rate", property(lost))
     assert shown(fr.design(3, 50))["learning rate to start from"] == "not converged"
+
+
+def test_a_network_shows_its_operations_and_the_ends_of_a_long_one():
+    net = fr.transformer(2, 32, 4, 6)
+    rows = Cells(net._repr_html_()).rows
+    assert [row[0] for row in rows[1:]] == [node.name for node in net.nodes]
+    assert all(row[3] == ", ".join(node.inputs) for row, node in zip(rows[1:], net.nodes, strict=True))
+    dense = fr.mlp(2, [5, 7, 3], "tanh", "gaussian", sigma_w=1.3)
+    told = [row[2] for row in Cells(dense._repr_html_()).rows[1:]]
+    assert told == ["5→7, Gaussian, σ_w 1.3, σ_b 0", "tanh", "7→3, Gaussian, σ_w 1.3, σ_b 0"]
+    long = Cells(fr.mlp(40, 8)._repr_html_()).rows
+    assert len(long) == 42 and long[21][0] == "39 more"
+
+
+def test_a_verdict_and_a_rate_show_their_sentences(analysis):
+    page = analysis.verdict._repr_html_()
+    assert all(f"<p>{sentence}</p>" in page for sentence in analysis.verdict.sentences)
+    rate = analysis.learning_rate
+    page = rate._repr_html_()
+    assert f"{rate.recommended:.3g}" in page and rate.loss in page and str(rate.batch) in page
+
+
+def test_a_model_without_a_chain_has_a_picture_of_its_modules(analysis):
+    rows = tuple(
+        ModuleRow(f"m{k}", "Linear", 2.0**-k, 0.0, 3.0**k, 0.1, 8, 1, True, signal_predicted=2.0**-k) for k in range(3)
+    )
+    picture = picture_of(replace(analysis, chain=(), layers=LayerTable(1.0, rows)))
+    measured, theory, gradient = picture.drawings
+    np.testing.assert_allclose(measured.y, [1.0, 0.5, 0.25])
+    np.testing.assert_allclose(theory.y, measured.y)
+    np.testing.assert_allclose(gradient.y, [1.0, 3.0, 9.0])

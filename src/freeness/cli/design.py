@@ -15,7 +15,7 @@ from freeness.cli.files import FORCE_OPTION, check_files, check_picture, named_n
 from freeness.cli.output import Outputs, stderr
 from freeness.errors import InputError
 from freeness.gaussian import activation as activation_of
-from freeness.show import document_of, trade_off_picture
+from freeness.show import document_of, picture_of
 from freeness.training import loss_names, optimizer_of
 
 if TYPE_CHECKING:
@@ -104,8 +104,7 @@ def design_command(
         function = activation_of(activation or _ACTIVATION, **parameters)
         record = found = design(depth, _widths(width), function, isometry, options, training)
     if found is not None:
-        title = f"{found.named.name}, {found.depth - 1} activations: isometry against nonlinearity"
-        outputs.picture(out, lambda: trade_off_picture(found.trade_off(), found.isometry, title=title))
+        outputs.picture(out, lambda: picture_of(found))
     elif out is not None:
         raise InputError("expected --out of a design, got a recipe, which has no trade-off; leave it out.")
     outputs.give({"schema_version": SCHEMA_VERSION} | document_of(record), record)

@@ -1,18 +1,15 @@
-"""What all commands print with: consoles, the progress bar, and files beside what is printed."""
+"""What all commands print with: consoles, and files beside what is printed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bar
 
-from freeness.advice import Progress
+from freeness.bars import progress_bar as progress_bar
 from freeness.show import Picture, json_text, picture_bytes, print_answer, write_bytes
 
 
@@ -24,41 +21,6 @@ def stdout() -> Console:
 def stderr() -> Console:
     """Where progress, notes and errors go."""
     return Console(stderr=True, markup=False, highlight=False, emoji=False)
-
-
-@contextmanager
-def progress_bar(name: str) -> Iterator[Callable[[Progress], None]]:
-    """A progress bar on stderr; where that is not a terminal, one line a stage.
-
-    Args:
-        name: shown until the first stage begins.
-    """
-    console = stderr()
-    if not console.is_terminal:
-        yield _lines(console)
-        return
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Bar(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(name, total=None)
-
-        def show(at: Progress) -> None:
-            if at.note and at.share == 0:
-                bar.console.print(at.note, soft_wrap=True)
-            bar.update(task, description=at.stage, completed=at.done + at.share, total=at.total)
-
-        yield show
-
-
-def _lines(console: Console) -> Callable[[Progress], None]:
-    said = ""
-
-    def report(at: Progress) -> None:
-        nonlocal said
-        if at.stage != "done" and at.share == 0 and str(at) != said:
-            said = str(at)
-            console.print(said, soft_wrap=True)
-
-    return report
 
 
 class Outputs:

@@ -5,33 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
-from freeness.show.answer import Answer, Part, Row, Section, Sentence, Table, gathered
+from freeness.show.answer import Answer, Part, Row, Sentence, Table, gathered
 from freeness.show.table_html import html_table
 
 _CSS = ' class="numbers"'
 
 
 def answer_html(answer: Answer) -> str:
-    """An answer as a notebook shows it: its rows and sentences in one small table, and tables of their own behind it.
+    """An answer as a notebook shows it: its rows in one small table under the title, or its sentences as paragraphs; then tables.
+
+    Sentences are paragraphs since a notebook sets the cells of tables to the right.
 
     Args:
         answer: what is shown.
     """
-    rows = [row for section in answer.sections for row in _rows(section)]
-    tables = [part for section in answer.sections for part in section.parts if isinstance(part, Table)]
-    shown = [html_table(answer.title, rows)] if rows or not tables else []
+    parts = page_parts(answer)
+    rows = [(part.label, part.text) for part in parts if isinstance(part, Row)]
+    said = [part for part in parts if isinstance(part, Sentence)]
+    tables = [part for part in parts if isinstance(part, Table)]
+    shown = [f"<p><strong>{escape(answer.title)}</strong></p>"] if said and answer.title else []
+    shown += [_paragraph(sentence) for sentence in said]
+    shown += [html_table("" if shown else answer.title, rows)] if rows or not (shown or tables) else []
     title = "" if shown else answer.title
     return "".join([*shown, *(html_table(title, table.rows, table.header, table.flagged) for table in tables)])
 
 
-def _rows(section: Section) -> list[tuple[str, str]]:
-    rows = []
-    for part in section.parts:
-        if isinstance(part, Row):
-            rows.append((part.label, part.text))
-        elif isinstance(part, Sentence):
-            rows.append(("warning" if part.kind == "warning" else "", part.text))
-    return rows
+def _paragraph(sentence: Sentence) -> str:
+    text = escape(sentence.text)
+    if sentence.kind == "code":
+        return f"<p><code>{text}</code></p>"
+    if sentence.kind == "warning":
+        return f"<p><strong>Warning.</strong> {text}</p>"
+    return f"<p><strong>{text}</strong></p>" if sentence.kind in ("bold", "strong") else f"<p>{text}</p>"
 
 
 def parts_html(parts: Iterable[Part]) -> str:

@@ -29,6 +29,7 @@ from freeness.advice import (
     verdict,
     way_to_design,
 )
+from freeness.bars import followed
 from freeness.errors import InputError, brief
 from freeness.meanfield import Signals
 from freeness.network import Activation, Network, Weights
@@ -83,7 +84,7 @@ def analyze(
     *,
     loss: GivenLoss | None = None,
     optimizer: GivenOptimizer | None = None,
-    progress: Report | None = None,
+    progress: Report | bool | None = None,
 ) -> Analysis:
     """Predict and measure the spectra of a model at one sample, judge it, and bound its learning rate on a batch.
 
@@ -100,7 +101,7 @@ def analyze(
         options: what to look at.
         loss: overrides that of the options; that of the model where both are left out and it returns one, else "cross_entropy".
         optimizer: overrides that of the options.
-        progress: called before every stage; ``print`` shows them.
+        progress: True shows a bar; a function is called before every stage, as ``print``.
 
     Raises:
         InputError: the model, the data or the options do not fit; one sentence says what to do.
@@ -123,7 +124,11 @@ def analyze(
         optimizer=options.optimizer if optimizer is None else optimizer,
     )
     model, pair, options = _taken(model, data, options)
-    stages = Stages(stages_of(options.parts), options.budget, progress)
+    with followed(progress) as report:
+        return _analyzed(model, pair, options, Stages(stages_of(options.parts), options.budget, report))
+
+
+def _analyzed(model: nn.Module, pair: tuple[Tensor, Tensor], options: AnalyzeOptions, stages: Stages) -> Analysis:
     with untouched(model, training=options.training), _on_device(model, options.device), _within_range():
         train_what_is_stepped(model, options.optimizer)
         inputs, targets = _checked(model, pair, options)

@@ -1,5 +1,27 @@
 """Records as answers for people: one function a record, registered with ``answer_of`` by the import of its file."""
 
-from freeness.show.answers import analysis, design, found_rate, freeness_test, kernels, law, phase, spectrum, training
+from freeness.show.answers import (
+    analysis,
+    design,
+    found_rate,
+    freeness_test,
+    kernels,
+    law,
+    network,
+    phase,
+    spectrum,
+    training,
+)
 
-__all__ = ["analysis", "design", "found_rate", "freeness_test", "kernels", "law", "phase", "spectrum", "training"]
+__all__ = [
+    "analysis",
+    "design",
+    "found_rate",
+    "freeness_test",
+    "kernels",
+    "law",
+    "network",
+    "phase",
+    "spectrum",
+    "training",
+]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from freeness.advice import CODE, Analysis, Comparison, FreenessOutcome, LayerRow, ModuleRow
+from collections.abc import Sequence
+
+from freeness.advice import CODE, Analysis, Comparison, FreenessOutcome, LayerRow, ModuleRow, Verdict
 from freeness.show.answer import (
     NOTHING,
     Answer,
@@ -61,6 +63,20 @@ def _(record: Analysis) -> Answer:
     )
 
 
+@answer_of.register
+def _(record: Verdict) -> Answer:
+    title = ", ".join(word for word in (record.phase or "phase not determined", record.isometry) if word)
+    said = [Sentence(sentence, "point") for sentence in record.sentences]
+    warned = [Sentence(warning, "warning") for warning in record.warnings]
+    return Answer(title.capitalize(), (Section("", (*said, *_advised(record.advice), *warned)),))
+
+
+@answer_of.register
+def _(record: Rate) -> Answer:
+    title = f"Learning rate for {record.loss}, {record.optimizer}, batches of {record.batch}"
+    return Answer(title, (Section("", tuple(_rate(record))),))
+
+
 def _spectra(record: Analysis) -> tuple[tuple[str, Comparison], ...]:
     return (("Jacobian JJᵀ", record.jacobian), ("One-sample Fisher dual Θ", record.fisher))
 
@@ -87,6 +103,10 @@ def _changes(record: Analysis) -> list[Sentence]:
     advice = record.verdict.advice
     if not advice and not (record.fault is not None and record.fault.grave):
         advice = ("Nothing to change: keep this initialisation.",)
+    return _advised(advice)
+
+
+def _advised(advice: Sequence[str]) -> list[Sentence]:
     return [
         Sentence(line.removeprefix(CODE), "code") if line.startswith(CODE) else Sentence(line, "change")
         for line in advice

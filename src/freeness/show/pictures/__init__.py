@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import singledispatch
 from typing import Any
 
-from freeness.advice import Analysis, Comparison, TradeOff, TrainingForecast
+from freeness.advice import Analysis, Comparison, Design, TradeOff, TrainingForecast
 from freeness.errors import InputError
 from freeness.laws import Law
 from freeness.meanfield import PhaseDiagram
@@ -16,13 +16,14 @@ from freeness.show.pictures.law import law_picture
 from freeness.show.pictures.layers import layers_picture
 from freeness.show.pictures.phase import phase_picture
 from freeness.show.pictures.spectrum import spectrum_picture
-from freeness.show.pictures.trade_off import trade_off_picture
+from freeness.show.pictures.trade_off import design_picture, trade_off_picture
 from freeness.training import FoundRate
 
 PICTURED = {
     Law: law_picture,
     Comparison: spectrum_picture,
     Analysis: layers_picture,
+    Design: design_picture,
     TradeOff: trade_off_picture,
     PhaseDiagram: phase_picture,
     TrainingForecast: forecast_picture,
@@ -34,8 +35,8 @@ PICTURED = {
 def picture_of(record: Any, *args: Any, **options: Any) -> Picture:
     """The picture of a record.
 
-    There is one of a law, a comparison, an analysis (its layers), a trade-off, a phase diagram, a forecast of training
-    and the trials of a rate.
+    There is one of a law, a comparison, an analysis (its layers), a design and its trade-off, a phase diagram, a forecast of
+    training and the trials of a rate.
 
     Args:
         record: one of these.

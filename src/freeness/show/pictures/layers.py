@@ -19,14 +19,44 @@ _FLOOR = 1e-12
 
 
 def layers_picture(analysis: Analysis, *, title: str = "") -> Picture:
-    """q, q̂, χ and δ of every layer on a logarithmic axis, where exponential growth or decay is a straight line.
+    """Signals and gradients of every layer on a logarithmic axis, where exponential growth or decay is a straight line.
 
-    Values that are zero (δ of a linear layer) or not defined (χ, δ after the last layer) are left out.
+    Of a chain q, q̂, χ and δ. Of any other model the mean square of every module's output and the squared loss gradient of
+    its weights: dots as measured, lines as predicted where theory covers the module. Values that are zero or not defined are
+    left out.
 
     Args:
         analysis: whose layers.
         title: above the picture.
     """
+    return _chain(analysis, title) if analysis.chain else _modules(analysis, title)
+
+
+def _modules(analysis: Analysis, title: str) -> Picture:
+    rows = list(analysis.layers)
+    place = np.arange(1, len(rows) + 1)
+    drawn = []
+    for field, name, colour in (("signal", "signal", style.MEASURED), ("gradient", "squared gradient", style.THEORY)):
+        for ending, look in (
+            ("", Appearance(colour, 0.0, marker="circle", size=6.0)),
+            ("_predicted", Appearance(colour, 1.8)),
+        ):
+            values = np.array([getattr(row, field + ending) for row in rows], float)
+            values[~(values > 0)] = np.nan
+            if not np.isnan(values).all():
+                said = f"{name}, {'predicted' if ending else 'measured'}"
+                drawn.append(Series(place, values, look, said, f"layers-{field}{ending}"))
+    return Picture(
+        tuple(drawn),
+        Axis("module with weights", form="whole"),
+        Axis("value (log scale)", log=True, form="plain"),
+        title=title,
+        sentence="Signal and squared gradient of every module; the numbers are in the table.",
+        columns=1,
+    )
+
+
+def _chain(analysis: Analysis, title: str) -> Picture:
     index = np.array([row.index for row in analysis.chain])
     drawn = []
     for place, (field, name, colour, marker) in enumerate(_SERIES):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from freeness.advice import TradeOff
+from freeness.advice import Design, TradeOff
 from freeness.show import style
 from freeness.show.picture import Appearance, Axis, Drawing, Picture, Rule, Series
 
@@ -36,3 +36,14 @@ def trade_off_picture(curve: TradeOff, spread: float | None = None, *, title: st
         sentence="Trade-off" + ("." if spread is None else f": this design has σ_JJ² {spread:.4g}."),
         columns=1,
     )
+
+
+def design_picture(design: Design, *, title: str = "") -> Picture:
+    """The trade-off of a design's activation, with the design marked.
+
+    Args:
+        design: of two layers at least.
+        title: above the picture.
+    """
+    named = title or f"{design.named.name}, {design.depth - 1} activations: isometry against nonlinearity"
+    return trade_off_picture(design.trade_off(), design.isometry, title=named)
