@@ -12,13 +12,13 @@ from freeness.laws import Law
 from freeness.meanfield import PhaseDiagram
 from freeness.network import Network
 from freeness.spectra import Measurement, Prediction
-from freeness.training import Rate
+from freeness.training import FoundRate, Rate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_SHOWN = (Law, Prediction, Measurement, Comparison, Analysis, Design, Network, Verdict, Rate)
-_PLOTTED = (Law, Comparison, Analysis, Design, TradeOff, PhaseDiagram, TrainingForecast)
+_SHOWN = (Law, Prediction, Measurement, Comparison, Analysis, Design, Network, Verdict, Rate, FoundRate)
+_PLOTTED = (Law, Comparison, Analysis, Design, TradeOff, PhaseDiagram, TrainingForecast, FoundRate)
 
 
 def attach() -> None:

@@ -10,6 +10,7 @@ from typing import TypedDict, Unpack
 from torch import nn
 
 from freeness.advice import Progress, Report
+from freeness.bars import followed
 from freeness.errors import InputError, is_real, is_size
 from freeness.torch.critical import CriticalRate, critical_rate
 from freeness.torch.given import GivenLoss
@@ -112,7 +113,7 @@ def find_rate(
     data: object,
     options: FindOptions | None = None,
     *,
-    progress: Report | None = None,
+    progress: Report | bool | None = None,
     **named: Unpack[FindArguments],
 ) -> FoundRate:
     """Find the learning rate by short trials from the model's present weights, all on the same batches with the same dropout.
@@ -128,7 +129,7 @@ def find_rate(
         data: what :func:`~freeness.torch.analyze` takes: a DataLoader, whose first batches are taken in its order and kept in
             memory; (inputs, targets), of which batches are drawn; a dict for ``model(**batch)``; …
         options: everything else.
-        progress: called before every trial and every step; ``print`` shows them.
+        progress: True shows a bar; a function is called before every trial and every step, as ``print``.
         **named: ``loss``, ``optimizer``, ``steps`` and ``cost``, before those of the options.
 
     Raises:
@@ -164,7 +165,8 @@ def find_rate(
             trained_note(model),
         )
         runs = TrialRuns(model, batches, loss, template, how)
-        return _Search(runs, template, setting, options, progress).found(model, longest)
+        with followed(progress) as report:
+            return _Search(runs, template, setting, options, report).found(model, longest)
 
 
 @dataclass
