@@ -4,7 +4,7 @@ The random-matrix engine and the theory of networks, without any framework; ``fr
 initialises PyTorch models.
 """
 
-from freeness.advice import Design, batch_learning_rate, design
+from freeness.advice import Design, batch_learning_rate, design, transfer, transfer_table
 from freeness.errors import ConvergenceError, FreenessError, InputError
 from freeness.expressions import (
     Circular,
@@ -154,6 +154,8 @@ __all__ = [
     "symmetric_root",
     "symmetric_square",
     "symmetrized",
+    "transfer",
+    "transfer_table",
     "transformer",
     "truncated",
     "wasserstein",

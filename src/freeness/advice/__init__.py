@@ -12,6 +12,10 @@ from freeness.advice.chain_rows import layer_rows as layer_rows
 from freeness.advice.designs import Design, DesignOptions, LayerGain, ResidualPlan, UnreachableIsometry, design
 from freeness.advice.designs import Form as Form
 from freeness.advice.edges import upper_end
+from freeness.advice.family_exponents import PARAMETRISATIONS as PARAMETRISATIONS
+from freeness.advice.family_exponents import Exponents, exponents, transfer_table
+from freeness.advice.family_transfer import FamilyTransfer, group_movements, transfer
+from freeness.advice.family_transfer import LayerGroup as LayerGroup
 from freeness.advice.fault import Fault, fault_of
 from freeness.advice.forecast import (
     ForecastOptions,
@@ -47,6 +51,8 @@ __all__ = [
     "Comparison",
     "Design",
     "DesignOptions",
+    "Exponents",
+    "FamilyTransfer",
     "Fault",
     "ForecastOptions",
     "FreenessOutcome",
@@ -75,9 +81,11 @@ __all__ = [
     "design",
     "dial",
     "equal_power_capacity",
+    "exponents",
     "fault_of",
     "forecast_training",
     "gain_of_design",
+    "group_movements",
     "kernel_shares",
     "largest_eigenvalue",
     "layer_means",
@@ -86,6 +94,8 @@ __all__ = [
     "reach",
     "theory_rate",
     "trade_off",
+    "transfer",
+    "transfer_table",
     "upper_end",
     "usual_candidates",
     "water_filling_capacity",

@@ -23,6 +23,7 @@ from freeness.cli.output import stdout
 from freeness.cli.phase import phase_command
 from freeness.cli.rate import rate_command
 from freeness.cli.sweep import sweep_command
+from freeness.cli.transfer import transfer_command
 from freeness.version import __version__
 
 app = typer.Typer(
@@ -45,6 +46,7 @@ app.command("interpret")(interpret_command)
 app.command("dynamics")(dynamics_command)
 app.command("sweep")(sweep_command)
 app.command("docs")(docs_command)
+app.command("transfer")(transfer_command)
 app.command("app")(explore_command)
 
 

@@ -68,6 +68,8 @@ from freeness.torch.starts import start_facts
 from freeness.torch.state import untouched
 from freeness.torch.swap import SwappedActivation, swap_activations_
 from freeness.torch.tracing import Trace, trace
+from freeness.torch.transferred import GroupRate, Transfer
+from freeness.torch.transferring import TransferSettings, transfer
 from freeness.torch.user_data import batch_of, batches_of
 from freeness.torch.weights import load_weights_ as load_weights_
 from freeness.torch.weights import read_weights as read_weights
@@ -87,6 +89,7 @@ __all__ = [
     "FreenessTest",
     "FreenessTrace",
     "FullBatch",
+    "GroupRate",
     "InitializeOptions",
     "InitializedLayer",
     "InitializedModel",
@@ -102,6 +105,8 @@ __all__ = [
     "SwappedActivation",
     "Trace",
     "TracedOperation",
+    "Transfer",
+    "TransferSettings",
     "adam_preconditioner",
     "analyze",
     "apply_design",
@@ -158,5 +163,6 @@ __all__ = [
     "state_bytes",
     "swap_activations_",
     "trace",
+    "transfer",
     "untouched",
 ]

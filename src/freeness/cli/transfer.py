@@ -1,0 +1,63 @@
+"""``freeness transfer``: the rate of a small network, carried to a big one."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import redirect_stdout
+from typing import Annotated
+
+import typer
+
+from freeness.cli.data_option import DATA_OPTION, note_code
+from freeness.cli.errors import needs_extra, reports_errors
+from freeness.cli.output import Outputs, stderr
+from freeness.show import answer_of, document_of
+from freeness.training import loss_names, optimizer_names
+
+SCHEMA_VERSION = 1
+
+
+@reports_errors
+def transfer_command(
+    small: Annotated[
+        str, typer.Argument(metavar="SMALL.py:FACTORY", help="Makes the network whose rate is known; its code is run.")
+    ],
+    big: Annotated[
+        str, typer.Argument(metavar="BIG.py:FACTORY", help="Makes the network that needs a rate; its code is run.")
+    ],
+    rate: Annotated[float, typer.Option(help="The good rate of the small network.")],
+    data: Annotated[str, DATA_OPTION] = "fashion-mnist",
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE.py:FACTORY",
+            help=f"What you train with: {', '.join(loss_names())}; own (what the model returns as its loss); or a function in a "
+            "file. The model's own if left out, else cross_entropy.",
+        ),
+    ] = None,
+    optimizer: Annotated[str, typer.Option(help=f"Which optimiser: {', '.join(optimizer_names())}.")] = "sgd",
+    batch: Annotated[int, typer.Option(min=1, help="Samples of a step; four times as many are looked at.")] = 64,
+    json: Annotated[str | None, typer.Option(metavar="FILE|-", help="The numbers as JSON; - prints only that.")] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the weights and of random data.")] = 0,
+) -> None:
+    """Carry the learning rate of a small network to a big one of its family, and print the code that uses it.
+
+    Nothing is trained: the first step of the optimiser is looked at in both, with about 15 forward passes of the big network.
+
+    Example: freeness transfer small.py:build big.py:build --rate 1e-3 --optimizer adamw
+    """
+    with needs_extra("torch"):
+        from freeness.torch import batch_of, load_batch, load_loss, load_model, split_model, transfer
+    for spec in dict.fromkeys(str(split_model(spec)[0]) for spec in (small, big)):
+        stderr().print(f"Note: this runs the code in {spec}.", soft_wrap=True)
+    note_code(data)
+    if loss is not None and ".py:" in loss:
+        note_code(loss)
+    with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
+        networks = load_model(small, seed), load_model(big, seed)
+        wanted = load_loss(loss)
+        loaded = load_batch(data, networks[1], seed, "cross_entropy" if wanted in (None, "own") else wanted).batch
+        samples = batch_of(loaded, networks[1])
+        found = transfer(*networks, rate, samples, loss=wanted, optimizer=optimizer, batch=batch)
+    where = {"small": small, "big": big, "data": loaded.described}
+    Outputs(json).give({"schema_version": SCHEMA_VERSION} | where | document_of(found), answer_of(found))

@@ -1,0 +1,72 @@
+"""A rate that was carried from a small network to a big one, and the code that uses it. These records come with torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from freeness.show.answer import Answer, Row, Section, Sentence, Table, answer_of, number
+from freeness.show.json_values import document_of
+from freeness.torch import Transfer
+
+_CLASSES = {"sgd": "SGD", "momentum": "SGD", "nesterov": "SGD", "adam": "Adam", "adamw": "AdamW"}
+_NUMBERS = {"momentum": ", momentum=0.9", "nesterov": ", momentum=0.9, nesterov=True"}
+
+
+@answer_of.register
+def _(record: Transfer) -> Answer:
+    low, high = record.interval
+    rows = (
+        Row("rate of the small network", record.given, 4),
+        Row("rate of the big network", record.rate, 4),
+        Row("expected between", f"{number(low, 3)} and {number(high, 3)}"),
+        Row("verdict", record.verdict),
+    )
+    parts = [(part.role, number(part.rate), number(part.decay, 3), ", ".join(part.patterns)) for part in record.parts]
+    groups = Table(("group", "rate", "decay", "parameters"), tuple(parts), ("rate", "decay"))
+    code = tuple(Sentence(line, "code") for line in code_of(record))
+    return Answer(
+        "Learning rate, carried to the big network",
+        (Section("", (*rows, Sentence(record.reason))), Section("Rates by group", (groups,)), Section("Code", code)),
+    )
+
+
+def code_of(record: Transfer) -> list[str]:
+    """Lines of Python that make the optimiser: with one rate, and with a rate for each group.
+
+    Args:
+        record: the transfer.
+    """
+    kind, numbers = _CLASSES.get(record.optimizer, record.optimizer), _NUMBERS.get(record.optimizer, "")
+    lines = [
+        "# one rate",
+        f"optimizer = torch.optim.{kind}(model.parameters(), lr={record.rate:.4g}{numbers})",
+        "# or a rate for each group",
+        "named = dict(model.named_parameters())",
+        "groups = [",
+    ]
+    for part in record.parts:
+        numbered = f'"lr": {part.rate:.4g}, "weight_decay": {part.decay:.3g}'
+        lines.append(f'    {{"params": [named[name] for name in {list(part.names)!r}], {numbered}}},')
+    return [*lines, "]", f"optimizer = torch.optim.{kind}(groups{numbers})"]
+
+
+@document_of.register
+def _(record: Transfer) -> dict[str, Any]:
+    groups = [
+        {"role": part.role, "rate": part.rate, "decay": part.decay, "names": list(part.names)} for part in record.parts
+    ]
+    return {
+        "rate": record.rate,
+        "interval": list(record.interval),
+        "verdict": record.verdict,
+        "reason": record.reason,
+        "given": record.given,
+        "critical": list(record.critical),
+        "outputs": list(record.outputs),
+        "matched": record.matched,
+        "gradients": record.gradients,
+        "passes": record.passes,
+        "optimizer": record.optimizer,
+        "groups": groups,
+        "code": "\n".join(code_of(record)),
+    }

@@ -1,0 +1,209 @@
+"""Rates carried from small networks to big ones: laws that linear models obey exactly, cost, roles, and that nothing is left."""
+
+import copy
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from freeness.errors import InputError
+from freeness.torch import Transfer, transfer
+from freeness.torch.batch import Batch
+from freeness.torch.critical import critical_rate
+from freeness.torch.first_step import Movement, StepOptions, first_step, optimizer_factory
+from freeness.torch.roles import roles_of
+from freeness.torch.transferring import group_shares
+
+X = torch.randn(48, 6, generator=torch.Generator().manual_seed(1))
+Y = torch.arange(48) % 3
+
+
+def mlp(width, depth=2, seed=0):
+    torch.manual_seed(seed)
+    inner = [layer for _ in range(depth - 1) for layer in (nn.Linear(width, width), nn.Tanh())]
+    return nn.Sequential(nn.Linear(6, width), nn.Tanh(), *inner, nn.Linear(width, 3))
+
+
+class Tokens(nn.Module):
+    """Embeddings with positions, one attention, a head; names of its own."""
+
+    def __init__(self, width, tied=False):
+        super().__init__()
+        self.table, self.position = nn.Embedding(9, width), nn.Parameter(torch.randn(5, width))
+        self.norm, self.mix, self.head = nn.LayerNorm(width), nn.Linear(width, width), nn.Linear(width, 9, bias=False)
+        self.square = nn.Parameter(torch.eye(width))
+        if tied:
+            self.head.weight = self.table.weight
+
+    def forward(self, tokens):
+        x = self.table(tokens) + self.position
+        return self.head(x + self.mix(self.norm(x)) @ self.square)
+
+
+def batch_of_pairs(x=X, y=Y):
+    return Batch((x,), targets=y, count=len(x))
+
+
+# --- the first step ------------------------------------------------------------------------------------------------
+
+
+def test_on_a_linear_model_the_crossing_is_twice_the_minimum_of_the_parabola():
+    model, x = nn.Linear(4, 2, bias=False).double(), torch.randn(9, 4, dtype=torch.float64)
+    y = torch.randn(9, 2, dtype=torch.float64)
+    with first_step(model, batch_of_pairs(x, y), StepOptions("half_squared_error")) as step:
+        g = ((x @ model.weight.T - y).T @ x / 9).detach()
+        exact = 2 * float(g.square().sum() / ((x @ g.T).square().sum() / 9))
+        for start in (1e-3 * exact, exact, 1e3 * exact):
+            found = step.crossing(step.whole, start)
+            assert found.rate == pytest.approx(exact, rel=0.05) and found.low <= exact <= found.high
+        assert step.slope(step.whole) == pytest.approx(-float(g.square().sum()))
+
+
+@pytest.mark.parametrize("name", ["sgd", "momentum", "adamw"])
+def test_the_crossing_is_the_critical_rate(name):
+    model = mlp(20)
+    how = StepOptions("cross_entropy", name)
+    with first_step(model, batch_of_pairs(), how) as step:
+        found = step.crossing(step.whole, 0.01)
+    wanted = critical_rate(model, lambda: F.cross_entropy(model(X), Y), optimizer_factory(name), start=0.01)
+    assert found.rate == pytest.approx(wanted.rate, rel=0.2)
+
+
+def test_movements_of_groups_are_their_derivatives_and_add_up():
+    model = mlp(12).double()
+    x = X.double()
+    with first_step(model, batch_of_pairs(x), StepOptions("cross_entropy")) as step:
+        whole, each = step.movements(0.1)
+    loss = F.cross_entropy(model(x), Y)
+    gradients = dict(
+        zip(dict(model.named_parameters()), torch.autograd.grad(loss, list(model.parameters())), strict=True)
+    )
+    start = {name: value.detach() for name, value in model.named_parameters()}
+
+    def moved(names):
+        push = {name: -gradients[name] if name in names else torch.zeros_like(start[name]) for name in start}
+        change = torch.func.jvp(lambda theta: torch.func.functional_call(model, theta, (x,)), (start,), (push,))[1]
+        return float((change - change.mean(1, keepdim=True)).square().mean().sqrt())
+
+    assert whole.outputs == pytest.approx(moved(set(start)), rel=1e-2)
+    assert each["input"].outputs == pytest.approx(moved({"0.weight"}), rel=1e-2)
+    assert each["output"].outputs == pytest.approx(moved({"4.weight"}), rel=1e-2)
+    assert each["output"].features == 0 and each["hidden"].features > 0
+
+
+# --- roles -----------------------------------------------------------------------------------------------------------
+
+
+def test_roles_of_a_language_model():
+    model = Tokens(8)
+    roles = roles_of(model, ["table", "mix", "head"], {"position": 1, "square": 2})
+    assert roles == {
+        "position": "embeddings",
+        "square": "hidden",
+        "table.weight": "embeddings",
+        "norm.weight": "norms and biases",
+        "norm.bias": "norms and biases",
+        "mix.weight": "hidden",
+        "mix.bias": "norms and biases",
+        "head.weight": "output",
+    }
+    assert "output" not in roles_of(Tokens(8, tied=True), ["table", "mix", "head"]).values()
+
+
+def test_shares_keep_what_groups_move_and_a_new_group_takes_their_geometric_mean():
+    small = {"hidden": Movement(1.0, 2.0), "output": Movement(1.0, 0.0)}
+    big = {"hidden": Movement(9.0, 4.0), "output": Movement(8.0, 0.0), "input": Movement(3.0, 3.0)}
+    assert group_shares(small, big) == pytest.approx({"hidden": 0.5, "output": 0.125, "input": 0.25})
+
+
+# --- the whole ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_network_is_carried_to_itself_with_its_own_rate():
+    model = mlp(16)
+    found = transfer(model, copy.deepcopy(model), 0.03, (X, Y), optimizer="adamw")
+    assert found.rate == pytest.approx(0.03, rel=0.05) and found.verdict == "as it is" and found.matched == "by name"
+    assert all(part.rate == pytest.approx(0.03, rel=0.1) for part in found.parts)
+    assert found.interval[0] < found.rate < found.interval[1]
+
+
+class Scaled(nn.Module):
+    """a·Wx from W = 0, whose loss after a step of rate η knows ηa² alone."""
+
+    def __init__(self, scale):
+        super().__init__()
+        self.scale, self.linear = scale, nn.Linear(6, 3, bias=False)
+        nn.init.zeros_(self.linear.weight)
+
+    def forward(self, x):
+        return self.scale * self.linear(x)
+
+
+def test_of_a_linear_model_with_a_factor_the_rate_goes_as_its_inverse_square():
+    targets = F.one_hot(Y, 3).float()
+    found = transfer(Scaled(1.0), Scaled(3.0), 0.09, (X, targets), loss="half_squared_error")
+    assert found.rate == pytest.approx(0.01, rel=0.05) and found.verdict == "changed"
+    assert found.groups[0]["lr"] == pytest.approx(0.01, rel=1e-3)
+    adam = transfer(Scaled(1.0), Scaled(3.0), 0.09, (X, targets), loss="half_squared_error", optimizer="adam")
+    assert adam.rate == pytest.approx(0.03, rel=0.05)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_cost_is_within_the_promise_and_both_models_are_left_as_found(optimizer):
+    small, big = Tokens(8), Tokens(32)
+    tokens = torch.randint(9, (16, 5), generator=torch.Generator().manual_seed(0))
+    forward, backward = [], []
+    big.register_forward_hook(lambda *_: forward.append(torch.is_grad_enabled()))
+    big.head.register_full_backward_hook(lambda *_: backward.append(1))
+    before = [{name: value.clone() for name, value in model.state_dict().items()} for model in (small, big)]
+    random = torch.get_rng_state()
+    found = transfer(small, big, 1e-2, (tokens, tokens), loss="cross_entropy", optimizer=optimizer)
+    assert len(backward) == found.gradients <= 5
+    # The data are fitted to the model, and the loss checked, by a pass each.
+    assert found.passes <= 15 and len(forward) <= found.passes + found.gradients + 2
+    for model, kept in zip((small, big), before, strict=True):
+        assert all(torch.equal(value, kept[name]) for name, value in model.state_dict().items())
+        assert model.training and all(parameter.grad is None for parameter in model.parameters())
+    assert torch.equal(torch.get_rng_state(), random)
+
+
+def test_groups_hold_every_parameter_once_and_train():
+    small, big = mlp(8, 2), mlp(32, 5)
+    found = transfer(small, big, 1e-2, (X, Y), optimizer=torch.optim.AdamW(big.parameters(), 1e-2, weight_decay=0.1))
+    assert isinstance(found, Transfer) and found.matched.startswith("by role")
+    held = [id(parameter) for group in found.groups for parameter in group["params"]]
+    assert sorted(held) == sorted(map(id, big.parameters()))
+    for part in found.parts:
+        assert part.rate * part.decay == pytest.approx(1e-2 * 0.1)
+    optimizer = torch.optim.AdamW(found.groups)
+    before = F.cross_entropy(big(X), Y).item()
+    for _ in range(5):
+        optimizer.zero_grad()
+        F.cross_entropy(big(X), Y).backward()
+        optimizer.step()
+    assert F.cross_entropy(big(X), Y).item() < before
+
+
+def test_a_group_that_the_small_network_lacks_is_told():
+    small = nn.Sequential(nn.Linear(6, 8, bias=False), nn.Tanh(), nn.Linear(8, 3, bias=False))
+    found = transfer(small, mlp(16, 3), 0.1, (X, Y))
+    assert "norms and biases" in found.matched or "hidden" in found.matched
+    assert found.reason.count(". ") <= 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"rate": 0.0}, "rate > 0"),
+        ({"rate": math.nan}, "rate > 0"),
+        ({"data": X}, "targets"),
+        ({"batch": 0}, "batch"),
+        ({"optimizer": "other"}, "optimizer"),
+    ],
+)
+def test_bad_input_is_one_sentence(arguments, message):
+    given = {"rate": 0.1, "data": (X, Y)} | arguments
+    with pytest.raises(InputError, match=message):
+        transfer(mlp(8), mlp(16), given.pop("rate"), given.pop("data"), **given)
