@@ -33,8 +33,8 @@ class TransferSettings(TypedDict, total=False):
     """What :func:`transfer` takes besides.
 
     ``loss``, ``optimizer``, ``output``, ``training``: as of :class:`~freeness.torch.AnalyzeOptions`; an optimiser of torch stands
-    for its settings, whatever it holds. ``batch``: samples of a step, 64 when left out; four times as many
-    are looked at, or as many as there are.
+    for its settings, whatever it holds. ``batch``: samples of a step, 64 when left out; four times as many are looked at, or as
+    many as there are.
     """
 
     loss: GivenLoss | None
@@ -50,8 +50,8 @@ def transfer(
     """Carry a learning rate that is good for a small network to a big one of its family.
 
     The whole rate follows the critical rate η_c, the smallest at which the optimiser's first step raises the loss of its own
-    samples: rate·η_c(big)/η_c(small). Beside it stands D, the root mean square change of the outputs per unit rate along that step,
-    without what a softmax does not see. Where 1/D says something else by more than a factor of 1.5, the interval is wide.
+    samples: rate·η_c(big)/η_c(small). Beside it stands D, the root mean square change of the outputs per unit rate along that
+    step, without what a softmax does not see. Where 1/D says something else by more than a factor of 1.5, the interval is wide.
 
     Groups of parameters (input, hidden, output, embeddings, norms and biases) get rates in function space: each moves what the
     last layer reads, relatively, as much in the big network as in the small one; the last layer so moves the outputs. Where
