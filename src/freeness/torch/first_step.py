@@ -9,7 +9,8 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,13 +20,14 @@ from freeness.torch.analyze_options import OWN
 from freeness.torch.batch import Batch
 from freeness.torch.class_losses import ClassLoss
 from freeness.torch.critical import OptimizerFactory, as_factory, gradients_step
-from freeness.torch.given import GivenLoss, GivenOptimizer, given_loss, given_optimizer
+from freeness.torch.given import GivenLoss, GivenOptimizer, given_loss
 from freeness.torch.loss_rules import check, criterion
 from freeness.torch.modes import fixed_masks
 from freeness.torch.outputs import OutputKey, loss_of, select_output
 from freeness.torch.roles import GroupRole, MatrixCalls, roles_of
 from freeness.torch.state import trained_parameters, untouched
-from freeness.training import SGD, Adam, CrossEntropy
+from freeness.torch.stepping import torch_optimizer
+from freeness.training import CrossEntropy, optimizer_of
 
 _UP, _DOWN = 2.0, 4.0  # from one rate to the next
 _NEAR = 1.1  # of the two sides between which the loss is raised, as a factor
@@ -65,7 +67,7 @@ def optimizer_factory(given: GivenOptimizer) -> OptimizerFactory:
         given: as of :func:`~freeness.torch.given_optimizer`; any other optimiser of torch too.
 
     Raises:
-        InputError: no such optimiser.
+        InputError: no such name.
 
     Example:
         >>> made = optimizer_factory("momentum")([nn.Parameter(torch.zeros(1))])
@@ -76,17 +78,7 @@ def optimizer_factory(given: GivenOptimizer) -> OptimizerFactory:
         return as_factory(given)
     if callable(given):
         return given
-    found = given_optimizer(given)
-    if isinstance(found, SGD):
-        plain: dict[str, Any] = {"momentum": found.momentum, "nesterov": found.nesterov}
-        return lambda parameters: torch.optim.SGD(parameters, 1e-3, weight_decay=found.weight_decay, **plain)
-    if isinstance(found, Adam):
-        kind = torch.optim.AdamW if found.decoupled else torch.optim.Adam
-        betas, decay = (found.beta1, found.beta2), found.weight_decay
-        return lambda parameters: kind(parameters, 1e-3, betas, found.epsilon, decay)
-    raise InputError(
-        f"expected an optimizer that torch has, got {found}; pass an instance of torch's, or what makes one."
-    )
+    return partial(torch_optimizer, optimizer_of(given))
 
 
 @contextmanager

@@ -124,7 +124,7 @@ def stepping(model: nn.Module, given: AnyOptimizer) -> Stepping:
 def _made(model: nn.Module, given: str | Optimizer | Callable[..., torch.optim.Optimizer]) -> torch.optim.Optimizer:
     parameters = [one for one in trained_parameters(model).values() if one.is_floating_point()]
     if isinstance(given, str | Optimizer):
-        return _known(optimizer_of(given), parameters)
+        return torch_optimizer(optimizer_of(given), parameters)
     try:
         found = given(parameters)
     except (TypeError, ValueError) as error:
@@ -140,7 +140,21 @@ def _made(model: nn.Module, given: str | Optimizer | Callable[..., torch.optim.O
     return found
 
 
-def _known(optimizer: Optimizer, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+def torch_optimizer(optimizer: Optimizer, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """What torch has for an optimiser of ours, at some rate.
+
+    Args:
+        optimizer: gradient descent or Adam, with its numbers.
+        parameters: that it steps.
+
+    Raises:
+        InputError: another optimiser.
+
+    Example:
+        >>> made = torch_optimizer(SGD(momentum=0.9), [nn.Parameter(torch.zeros(1))])
+        >>> type(made).__name__, made.param_groups[0]["momentum"]
+        ('SGD', 0.9)
+    """
     if isinstance(optimizer, SGD):
         return torch.optim.SGD(
             parameters,
