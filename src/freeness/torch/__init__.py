@@ -60,6 +60,7 @@ from freeness.torch.observing import observe
 from freeness.torch.operations.kind import Kind as Kind
 from freeness.torch.outputs import run as run
 from freeness.torch.packing import packed
+from freeness.torch.parametrize import Parametrized, parametrize_, restore_multipliers_
 from freeness.torch.recognition import recognise
 from freeness.torch.sampling import haar_matrix, haar_spectrum
 from freeness.torch.sampling import seeded_generator as seeded_generator
@@ -99,6 +100,7 @@ __all__ = [
     "LanczosOptions",
     "MemoryPlan",
     "Owned",
+    "Parametrized",
     "Sharpness",
     "SharpnessEstimate",
     "SpectralEstimate",
@@ -155,9 +157,11 @@ __all__ = [
     "observe",
     "own_loss",
     "packed",
+    "parametrize_",
     "realised_neurons",
     "realised_signals",
     "recognise",
+    "restore_multipliers_",
     "split_model",
     "start_facts",
     "state_bytes",
