@@ -59,7 +59,7 @@ def record(shape: str = "constant", steps: int = 240):
 def test_the_drift_with_length_is_told_where_the_rate_is_constant():
     same, longer, falling = record(steps=60), record(steps=240), record("cosine", 240)
     assert same.recommended == pytest.approx(0.03) == falling.recommended
-    assert longer.recommended == pytest.approx(0.03 * 0.25**0.15) and "falls with the length" in longer.reason
+    assert longer.recommended == pytest.approx(0.03 * 0.25**0.25) and "falls with the length" in longer.reason
     assert longer.low == pytest.approx(0.5 * same.low) and longer.high == pytest.approx(same.high)
     assert longer.length == 60
 

@@ -13,10 +13,8 @@ from freeness.errors import InputError
 from freeness.training.rate_trials import RateTrial, tail_of
 from freeness.training.schedule import Schedule
 
-_DRIFT = (
-    0.15,
-    0.5,
-)  # the best rate falls as (steps of the trials/steps)^this while the rate is constant; usual, and at most
+# While the rate is constant the best one falls as (steps of the trials/steps) to this power: usually, and at most.
+_DRIFT, _MOST_DRIFT = 0.25, 0.5
 _NEAR = 0.05  # of the loss: rates that lose less are as good
 _SURE = 2.0  # standard errors
 _WARM = 0.1  # of the training, the usual length of a warm-up from 0
@@ -186,7 +184,7 @@ def found_rate(
     found = minimum_of(trials)
     length = max(trial.steps for trial in trials if not trial.stopped)
     share = min(1.0, length / setting.schedule.steps)
-    usual, most = (1.0, 1.0) if setting.schedule.falls else (share ** _DRIFT[0], share ** _DRIFT[1])
+    usual, most = (1.0, 1.0) if setting.schedule.falls else (share**_DRIFT, share**_MOST_DRIFT)
     rate = usual * found.rate
     return FoundRate(
         recommended=rate,
@@ -222,8 +220,8 @@ def _reason(trials: Sequence[RateTrial], length: int, setting: RateSetting, usua
 def warm_up(rate: float, critical: float, schedule: Schedule) -> WarmUp:
     """Whether a warm-up is needed for a rate, and how long.
 
-    A rate below the critical one of the first step is stable from the start. Above it, training begins at the critical rate, and
-    of the usual length T of a warm-up from 0 the steps T·critical/rate are saved.
+    A rate below the critical one of the first step is stable from the start. Above it, training begins at the critical rate; of
+    a linear warm-up from 0 over T steps the part below that, T·critical/rate, is saved.
 
     Args:
         rate: to train at.
@@ -234,7 +232,7 @@ def warm_up(rate: float, critical: float, schedule: Schedule) -> WarmUp:
         >>> warm_up(0.1, 1.0, Schedule(200)).steps, warm_up(4.0, 1.0, Schedule(200)).steps
         (0, 15)
 
-    Source: Kalra, Barkeshli, arXiv 2406.09405, section 6.
+    Source: Kalra, Barkeshli, arXiv 2406.09405 (a warm-up that begins at the critical rate); T is a tenth of the training.
     """
     if not rate > critical:
         return WarmUp(

@@ -18,7 +18,7 @@ LEAST = 45  # steps with which anything can be told
 _FIELD = (3, 9)  # rates at the start, least and most
 _BEYOND = 3  # that are added where the best lies at an end
 _SECOND, _LAST = 4, 3  # rates that are left
-_SHORT, _LONGER = 0.027, 0.08  # of the budget: length of the first trials, and of the second
+_SHORT, _LONGER = 0.027, 0.1  # of the budget: length of the first trials, and of the second
 _TAIL = 0.35  # of a trial that is averaged
 _BROKEN, _WATCHED = (
     2.0,
@@ -135,7 +135,7 @@ def halved(rates: Sequence[float], budget: int, longest: int) -> Legs:
         ...         leg = legs.send(trial(leg))
         ... except StopIteration:
         ...     lengths
-        {0.01: 24, 0.03: 84, 0.09: 84, 0.27: 84, 0.81: 8, 2.43: 8, 7.29: 8}
+        {0.01: 30, 0.03: 82, 0.09: 82, 0.27: 82, 0.81: 8, 2.43: 8, 7.29: 8}
     """
     if budget < LEAST:
         raise InputError(
