@@ -88,7 +88,7 @@ def pattern(layer: Weights, shape: tuple[int, ...], flat: bool = False, trained:
 
 def over_samples(maps: np.ndarray, samples: int) -> np.ndarray:
     """Maps of the positions of one sample, (k, P', P), as the same for each of some samples, (k, n·P', n·P)."""
-    return np.kron(np.eye(samples)[None], maps)
+    return maps if samples == 1 else np.kron(np.eye(samples)[None], maps)
 
 
 def diagonal(derivative: np.ndarray) -> np.ndarray:

@@ -313,10 +313,11 @@ def drawn(channels: int, covariance: np.ndarray, rng: np.random.Generator, *, ex
         >>> np.allclose(x.T @ x / 50, np.diag([1.0, 4.0]), rtol=0, atol=1e-12)
         True
     """
-    values, basis = np.linalg.eigh(covariance)
+    one = len(covariance) == 1
+    values, basis = (covariance[0], np.ones((1, 1))) if one else np.linalg.eigh(covariance)
     if values[0] < -_INDEFINITE * max(values[-1], 0.0) * len(values):
         raise InputError("expected a covariance of the signal without negative eigenvalues, got one; check the inputs.")
-    if len(covariance) == 1 and exact is None:
+    if one and exact is None:
         return np.sqrt(covariance[0, 0]) * stratified(channels, rng)[:, None]
     normal = rng.standard_normal((channels, len(covariance)))
     if exact is not False and channels >= 2 * len(covariance):

@@ -251,16 +251,13 @@ class GraphBuilder:
 
 def _mapped(signal: NeuronSignal, map_: np.ndarray, found: GivenMap) -> NeuronSignal:
     """A signal behind a given map; ``found`` says what all maps of its operation make together."""
+    flat = signal.flat or found.flat
     if map_.ndim == 3:
-        slope = map_ @ signal.slope
-        passed = NeuronSignal(signal.node, found.value, slope, signal.channels, signal.flat or found.flat)
-        return passed
-    count = signal.slope.shape[1]
-    slope = np.broadcast_to(map_, (len(map_), count))[:, :, None] * signal.slope
+        return NeuronSignal(signal.node, found.value, map_ @ signal.slope, signal.channels, flat)
     aside = signal.aside
     if aside is not None:
         aside = Aside(map_[:, :1] * aside.left, aside.right)
-    passed = replace(signal, value=found.value, slope=slope, aside=aside, flat=signal.flat or found.flat)
+    passed = NeuronSignal(signal.node, found.value, map_[:, :, None] * signal.slope, signal.channels, flat, aside)
     return passed if found.lost is None else replace(passed, aside=_projected(found.lost, passed))
 
 
