@@ -8,6 +8,7 @@ import pytest
 from freeness.advice import FreenessOutcome
 from freeness.errors import InputError
 from freeness.show import freeness_table, number, render_html, spectrum_table, write_report
+from freeness.show import report_page
 from freeness.spectra import FreenessTest, Word
 
 from . import cases
@@ -21,6 +22,12 @@ def analysis():
 @pytest.fixture(scope="module")
 def page(analysis):
     return render_html([analysis, cases.relu(60, 6)])
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Pages of which the words are read: drawing the pictures would take most of the time."""
+    monkeypatch.setattr(report_page, "picture_uri", lambda picture: "data:image/png;base64,")
 
 
 class Reader(HTMLParser):
@@ -103,6 +110,7 @@ def test_verdict_comes_before_pictures_and_layers(page):
     assert places == sorted(places)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_strings_of_the_user_are_escaped(analysis):
     evil = "<script>alert('&')</script>"
     layers = tuple(replace(row, name=evil, activation=evil) for row in analysis.chain)
@@ -116,6 +124,7 @@ def test_strings_of_the_user_are_escaped(analysis):
     assert "&lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;" in page
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_theory_does_not_cover_is_said(analysis):
     uncovered = replace(analysis.fisher, predicted=None, distance=None, reason="identity weights are not free")
     page = render_html([replace(analysis, fisher=uncovered, uncovered=("identity weights are not free",))])
@@ -137,6 +146,7 @@ def freeness_section(page):
     return text.split("Freeness of the weights: measured")[1].split("What is theory and what is measured")[0]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_freeness_is_shown_pair_by_pair_as_measured(analysis):
     outcome = outcome_of(FREE, FAILED, UNTESTED)
     section = freeness_section(render_html([replace(analysis, freeness=outcome)]))
@@ -151,11 +161,13 @@ def test_freeness_is_shown_pair_by_pair_as_measured(analysis):
     assert all(" ".join(row) in section for row in rows)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_weights_that_pass_bring_no_warning(analysis):
     section = freeness_section(render_html([replace(analysis, freeness=outcome_of(FREE, UNTESTED))]))
     assert section.startswith(" free No word departs") and "Warning" not in section
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("outcome", [FreenessOutcome(None, "<b>it has convolutions</b>"), outcome_of(UNTESTED)])
 def test_a_freeness_test_that_was_left_out_says_why(analysis, outcome):
     page = render_html([replace(analysis, freeness=outcome)])
@@ -183,6 +195,7 @@ def test_report_is_written_whole_and_replaces_an_older_one(analysis, tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["report.html"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_overview_shows_the_rate_of_divergence_and_not_the_linearised_bound(analysis):
     rate = replace(analysis.learning_rate, bound=0.001234, recommended=0.0199, early=0.0311, limit=0.0796)
     other = replace(analysis, learning_rate=rate)
@@ -190,6 +203,7 @@ def test_the_overview_shows_the_rate_of_divergence_and_not_the_linearised_bound(
     assert "0.0199" in overview and "0.0796" in overview and "0.00123" not in overview
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_isometry_is_not_judged_where_no_layers_are_followed(analysis):
     blind = replace(analysis, chain=(), verdict=replace(analysis.verdict, phase=None, isometric=False, isometry=None))
     page = render_html([blind, blind])
@@ -197,6 +211,7 @@ def test_isometry_is_not_judged_where_no_layers_are_followed(analysis):
     assert "not isometric" not in blind._repr_html_()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_one_word_stands_for_isometry(analysis):
     near = replace(analysis, verdict=replace(analysis.verdict, isometric=False, isometry="nearly isometric"))
     page = render_html([near, near])
@@ -204,6 +219,7 @@ def test_one_word_stands_for_isometry(analysis):
     assert page.split("<article")[0].count("nearly isometric") == 2
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_report_without_a_rate_says_why_and_keeps_the_rest(analysis):
     none = replace(
         analysis.learning_rate, bound=float("nan"), recommended=float("nan"), reason="No learning rate: flat."
@@ -214,6 +230,7 @@ def test_a_report_without_a_rate_says_why_and_keeps_the_rest(analysis):
     assert "No learning rate: flat." in replace(analysis, learning_rate=none)._repr_html_()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_labels_weights_and_code_are_told(analysis):
     coded = replace(analysis.verdict, advice=("Take the design.", "Run: design(3, [2] * 4, 'tanh')"))
     page = render_html([replace(analysis, targets="random classes", weights="start.pt", verdict=coded)])
@@ -223,6 +240,7 @@ def test_labels_weights_and_code_are_told(analysis):
     assert "no labels were given" not in plain and "· weights: " not in plain
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_is_covered_in_part_is_not_called_uncovered(analysis):
     part = replace(analysis, uncovered=("layer_norm in 1: its scale is not counted",))
     assert "<h4>What is covered in part</h4>" in render_html([part])

@@ -17,6 +17,7 @@ from freeness.errors import InputError
 from freeness.network import Activation, Dense
 from freeness.torch import Trace, trace
 from freeness.torch.elementwise import derivative
+from freeness.torch.kinds import READERS
 from freeness.torch.steps import ElementwiseStep
 from freeness.torch.tracing import read_chain
 from tests.torch.models import Residual, ValueDependent, covered_models
@@ -215,3 +216,54 @@ def test_torch_export_does_not_talk_to_the_user(capfd):
     traced = trace(ValueDependent(), torch.ones(2, 6))
     assert traced.network.widths == (6, 5, 2)
     assert capfd.readouterr() == ("", "")
+
+
+class Sliced(nn.Module):
+    """Writes into a part of a tensor; with ``noise``, adds what is drawn anew in every run."""
+
+    def __init__(self, noise: bool = False) -> None:
+        super().__init__()
+        self.first, self.last, self.noise = nn.Linear(6, 6), nn.Linear(6, 4), noise
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = self.first(x)
+        if not self.noise:
+            h[:, :2] = 0.0
+        found = self.last(torch.tanh(h))
+        return found + torch.rand(4, dtype=x.dtype) if self.noise else found
+
+
+def test_the_call_where_a_record_parts_from_the_model_is_named_and_the_others_stand(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A reader that forgets the normalisation: the call is taken as it is, and the record gives the output again."""
+    monkeypatch.setitem(READERS, "layer_norm", lambda asked: asked.signal("input"))
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 6), nn.LayerNorm(6), nn.Tanh(), nn.Linear(6, 4)).double()
+    x = torch.randn(5, 6, dtype=torch.float64)
+    traced = trace(model, x[:1])
+    assert [(one.path, one.theory) for one in traced.operations] == [
+        ("0", "spectra"),
+        ("1", "none"),
+        ("2", "spectra"),
+        ("3", "spectra"),
+    ]
+    assert "layer_norm in module '1' (LayerNorm): its record gives another result" in traced.refusal
+    torch.testing.assert_close(traced.replay(x), model(x).detach())
+    with pytest.raises(InputError, match=r"got layer_norm in module '1'"):
+        read_chain(model, x[:1])
+
+
+def test_a_write_into_a_part_is_found_where_it_is_written() -> None:
+    torch.manual_seed(0)
+    model = Sliced()
+    refusal = trace(model, torch.randn(1, 6)).refusal
+    assert "another output from linear in module 'first' (Linear)" in refusal and "no in-place writes" in refusal
+    with pytest.raises(InputError, match="in module 'first'"):
+        read_chain(model, torch.randn(1, 6))
+
+
+def test_what_is_drawn_anew_is_replayed_with_the_same_draws() -> None:
+    traced = trace(Sliced(noise=True), torch.randn(1, 6))
+    assert [one.operation for one in traced.uncovered] == ["add"] and "computed tensor" in traced.refusal
+    assert len(traced.steps) == 4

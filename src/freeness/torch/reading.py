@@ -7,8 +7,8 @@ channels and positions lie; every other call is a step of the record. What has n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -25,7 +25,7 @@ from freeness.torch.layout import Typing, unknown
 from freeness.torch.operations.activation import activation
 from freeness.torch.operations.attention import towards_attention
 from freeness.torch.operations.kind import TracedOperation, Unread
-from freeness.torch.steps import GivenTensor, Move, Step
+from freeness.torch.steps import GivenTensor, Move, Read, Step
 from freeness.torch.walk import Asked, Place, Scores, Several, Signal, Value, Walk
 
 _SAME = {"contiguous", "clone", "alias", "lift_fresh_copy", "lift_fresh", "detach"}
@@ -41,7 +41,7 @@ class Reading:
     """What was read: the steps from input to output, () where the output does not depend on the input; all operations.
 
     ``missing``: those of them that have no record; ``moves``: of the last step's tensor, to the output. ``refusal``: why there is
-    no graph.
+    no graph. ``signals``: how the steps give what a call of the graph gives. ``unproven``: why the record is not the model's.
     """
 
     steps: tuple[Step, ...]
@@ -49,15 +49,18 @@ class Reading:
     missing: tuple[TracedOperation, ...] = ()
     moves: tuple[Move, ...] = ()
     refusal: InputError | None = None
+    signals: Mapping[Node, Read] = field(default_factory=dict)
+    unproven: str = ""
 
 
-def read_graph(view: GraphView, example: Tensor, output: int = 0) -> Reading:
+def read_graph(view: GraphView, example: Tensor, output: int = 0, doubted: Collection[Node] = ()) -> Reading:
     """The steps that a graph is made of.
 
     Args:
         view: the graph.
         example: the input that it was made with, (B, …) or (features,).
         output: which of the returned tensors.
+        doubted: calls that are taken as they are, for their record gave another result.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(4, 3), nn.Tanh())
@@ -66,7 +69,7 @@ def read_graph(view: GraphView, example: Tensor, output: int = 0) -> Reading:
         (['linear layer', 'activation'], ['0', '1'])
     """
     batch = example.shape[0] if example.ndim > 1 else None
-    walk, end = Walk(view, batch), view.returned[output]
+    walk, end = Walk(view, batch, doubted), view.returned[output]
     needed = _needed(view, end)
     for node in view.nodes:
         if node.op == "placeholder":
@@ -80,7 +83,18 @@ def read_graph(view: GraphView, example: Tensor, output: int = 0) -> Reading:
         return Reading((), tuple(walk.operations), tuple(walk.missing))
     last = _finished(walk, end, last)
     steps = _before(walk.steps, last.place.name)
-    return Reading(steps, _shared(walk, steps), tuple(walk.missing), last.moves)
+    return Reading(steps, _shared(walk, steps), tuple(walk.missing), last.moves, signals=_given_by_steps(walk))
+
+
+def _given_by_steps(walk: Walk) -> dict[Node, Read]:
+    """How the steps give what the calls of the graph give, but for elementwise calls in the middle of an activation."""
+    found: dict[Node, Read] = {}
+    for node, value in walk.values.items():
+        if node.op == "call_function" and isinstance(value, Signal) and value.pad is None:
+            place = value.place.closed.get(value.slot) if value.slot else value.place
+            if place is not None:
+                found[node] = Read(place.name, place.typing, value.dims, value.moves)
+    return found
 
 
 def _given(walk: Walk, node: Node, example: Tensor) -> Value:
@@ -153,6 +167,8 @@ def _signal(walk: Walk, node: Node) -> Value:
     try:
         if node_name(node) == "getitem":
             return _item(asked)
+        if node in walk.doubted:
+            raise Unread("its record gives another result than the call")
         if isinstance(first, Signal) and _keeps(node):
             return first
         if any(isinstance(value, Scores) for value in asked.arguments.values()):

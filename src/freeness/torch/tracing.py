@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,17 +15,15 @@ from torch.utils._pytree import tree_leaves
 from freeness.errors import InputError
 from freeness.network import INPUT, Network, Node
 from freeness.torch.any_model import Function
-from freeness.torch.graph_view import export
+from freeness.torch.graph_view import GraphView, export
 from freeness.torch.hooked import hooked_steps
-from freeness.torch.kinds import OTHER, TracedOperation
+from freeness.torch.kinds import TracedOperation
 from freeness.torch.outputs import OutputKey, run, select_output
-from freeness.torch.reading import Reading, read_graph
+from freeness.torch.proof import TOLERANCE, checked, proven, run_record, several, together_in
+from freeness.torch.reading import Reading
 from freeness.torch.recorded import recorded_operations
 from freeness.torch.state import runs_foreign_code, untouched
-from freeness.torch.steps import DenseStep, ElementwiseStep, Move, Step, run_steps
-
-_SAMPLES = 3
-_REPLAY = {torch.float32: 1e-5, torch.float64: 1e-10, torch.bfloat16: 2e-2}
+from freeness.torch.steps import DenseStep, ElementwiseStep, Move, Step
 
 ChainStep = DenseStep | ElementwiseStep
 
@@ -206,7 +205,7 @@ class Trace:
             raise InputError(
                 f"expected inputs of shape {('B', *self.input_shape)}, got {tuple(x.shape)}; reshape them."
             )
-        return _replayed(self.steps, self.moves, x, self.together)
+        return run_record(self.steps, self.moves, x, self.together)
 
     def sample(self, x: Tensor) -> Tensor:
         """One sample of a chain as a vector (N_0,) in float64, see :meth:`Chain.sample`."""
@@ -235,8 +234,9 @@ def trace(model: nn.Module, example: Tensor, output: OutputKey = None) -> Trace:
 
     The graph comes from torch.export, or from forward hooks where export fails. Between two layers all elementwise calls are
     one activation. Every weight is assigned its ensemble (:func:`~freeness.torch.recognition.recognise`); σ_b is the root mean
-    square of the bias. The model is read in eval mode and left as it was. At the end the record is run on ``example``: where
-    it does not reproduce the output (1e-5 in float32, 1e-10 in float64, relative to the largest output) there is none.
+    square of the bias. The model is read in eval mode and left as it was. At the end the record is run on ``example`` and must
+    reproduce the output (1e-5 in float32, 1e-10 in float64, relative to the largest output). A call at which it parts from the
+    model is named and taken without a record; where that does not help, there is none of the model.
 
     Args:
         model: any module, of floating parameters of one dtype.
@@ -260,10 +260,7 @@ def trace(model: nn.Module, example: Tensor, output: OutputKey = None) -> Trace:
     place, reading, expected = _read(model, example, output)
     operations, steps, refusal = reading.operations, reading.steps, _refusal_of(reading)
     batched = example.ndim > 1
-    together = len(_several(example)) if batched and reading.missing else 0
-    if steps and not _reproduces(_replayed(steps, reading.moves, example, together), expected):
-        steps, refusal = (), _UNFAITHFUL
-        operations += (TracedOperation("", type(model).__name__, "forward", OTHER.name, "none", refusal),)
+    together = together_in(reading, example)
     return Trace(
         model,
         _shape(example),
@@ -297,9 +294,11 @@ def read_chain(model: nn.Module, example: Tensor) -> Chain:
         >>> [step.name for step in chain.steps], chain.input_shape
         (['0', '1'], (6,))
     """
-    place, reading, expected = _read(model, example, None)
+    place, reading, _ = _read(model, example, None)
     if place:
         raise InputError("expected a model that returns one tensor, got several outputs; wrap it to return one tensor.")
+    if reading.unproven:
+        raise InputError(reading.unproven)
     if reading.refusal is not None:
         raise reading.refusal
     for operation in reading.operations:
@@ -319,23 +318,10 @@ def read_chain(model: nn.Module, example: Tensor) -> Chain:
         raise InputError(
             refusal or "expected layers one behind another, got signals that go several ways; take trace instead."
         )
-    if not _reproduces(chain.replay(example), expected):
-        raise InputError(_UNFAITHFUL)
     return chain
 
 
-def _several(example: Tensor) -> Tensor:
-    """An input of several samples, which tells their axis from others of one entry."""
-    return (
-        example.repeat(_SAMPLES, *(1 for _ in example.shape[1:])) if example.ndim > 1 and len(example) == 1 else example
-    )
-
-
 _CHAIN_KINDS = {"linear layer", "activation", "dropout", "flatten and reshape", "permutation of axes"}
-_UNFAITHFUL = (
-    "expected a record that reproduces the model's output, got another output: the model does something that "
-    "Trace does not see; simplify its forward (no in-place writes, no randomness)."
-)
 
 
 def _is_chain(operations: Sequence[TracedOperation]) -> bool:
@@ -373,6 +359,8 @@ def _refused(operation: TracedOperation) -> InputError:
 
 def _refusal_of(reading: Reading) -> str:
     """Why there is no network, "" where there is one."""
+    if reading.unproven:
+        return reading.unproven
     if reading.refusal is not None:
         missing = [operation for operation in reading.operations if operation.theory == "none"]
         return _missing(missing) if missing else str(reading.refusal)
@@ -391,37 +379,55 @@ def _missing(missing: Sequence[TracedOperation]) -> str:
 
 
 def _read(model: nn.Module, example: Tensor, output: OutputKey) -> tuple[str, Reading, Tensor]:
-    """Which output is looked at, what was read, and the output."""
+    """Which output is looked at, what was read and proven, and the output."""
     _check_tensors(model, example)
-    with untouched(model, copies=runs_foreign_code(model)), torch.inference_mode(False), torch.no_grad():
+    with _as_it_was(model):
         returned = run(model, example)
         place, expected = select_output(returned, output)
         leaves = tree_leaves(returned)
         index = next((i for i, leaf in enumerate(leaves) if leaf is expected), None)
-        for several in (True, False):
-            read = _several(example) if several else example
-            view = export(model, read)
-            if view is not None and index is not None and len(leaves) == len(view.returned):
-                return place, read_graph(view, read, index), expected
-        try:
-            steps = hooked_steps(model, example)
-            operations = tuple(
-                TracedOperation(step.name, "Linear", "linear", "linear layer", "spectra")
-                if isinstance(step.compute, DenseStep)
-                else TracedOperation(step.name, "", "function", "activation", "spectra")
-                for step in steps
-            )
-            return place, Reading(steps, operations), expected
-        except InputError as error:
-            operations = recorded_operations(model, lambda: model(example))
-            return place, Reading((), operations, refusal=error), expected
+        graph = None if index is None else _graph(model, example, len(leaves))
+        reading = _without_graph(model, example) if graph is None else None
+    with _as_it_was(model):  # random numbers are again those of the model's run
+        if graph is not None:
+            assert index is not None
+            return place, proven(*graph, index, example, expected), expected
+        assert reading is not None
+        return place, checked(model, reading, example, expected), expected
+
+
+@contextmanager
+def _as_it_was(model: nn.Module) -> Iterator[None]:
+    with untouched(model, copies=runs_foreign_code(model)), torch.inference_mode(False), torch.no_grad():
+        yield
+
+
+def _graph(model: nn.Module, example: Tensor, returned: int) -> tuple[GraphView, Tensor] | None:
+    """The model's graph with so many returned tensors, and the input that it was made with; None where there is none."""
+    for read in (several(example), example):
+        view = export(model, read)
+        if view is not None and returned == len(view.returned):
+            return view, read
+    return None
+
+
+def _without_graph(model: nn.Module, example: Tensor) -> Reading:
+    try:
+        steps = hooked_steps(model, example)
+    except InputError as error:
+        return Reading((), recorded_operations(model, lambda: model(example)), refusal=error)
+    linear, bent = ("Linear", "linear", "linear layer", "spectra"), ("", "function", "activation", "spectra")
+    return Reading(
+        steps,
+        tuple(TracedOperation(step.name, *(linear if isinstance(step.compute, DenseStep) else bent)) for step in steps),
+    )
 
 
 def _check_tensors(model: nn.Module, example: Tensor) -> None:
     for name, parameter in model.named_parameters():
         if isinstance(parameter, nn.UninitializedParameter):
             raise InputError(f"expected initialised parameters, got the lazy {name!r}; run the model once first.")
-        if parameter.dtype not in _REPLAY:
+        if parameter.dtype not in TOLERANCE:
             raise InputError(
                 f"expected float32, float64 or bfloat16 parameters, got {parameter.dtype} in {name!r}; use model.float()."
             )
@@ -445,23 +451,3 @@ def _check_tensors(model: nn.Module, example: Tensor) -> None:
         raise InputError(
             f"expected a finite input with at least one sample, got shape {tuple(example.shape)}; clean the input."
         )
-
-
-def _replayed(steps: Sequence[Step], moves: Sequence[Move], x: Tensor, together: int) -> Tensor:
-    """What the last step gives, as the model returns it."""
-    if together:
-        return torch.cat([_replayed(steps, moves, one.expand(together, *one.shape), 0)[:1] for one in x])
-    value = x
-    with torch.no_grad():
-        for passed in run_steps(steps, x):
-            value = passed.value
-        for move in moves:
-            value = move(value)
-    return value
-
-
-def _reproduces(replayed: Tensor, expected: Tensor) -> bool:
-    if replayed.numel() != expected.numel():
-        return False
-    error = float((replayed.reshape(-1) - expected.detach().reshape(-1)).abs().max()) if expected.numel() else 0.0
-    return error <= _REPLAY[expected.dtype] * max(float(expected.abs().max()), torch.finfo(expected.dtype).tiny)

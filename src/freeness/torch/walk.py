@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count, pairwise
 from typing import Any
@@ -228,10 +228,13 @@ Reader = Callable[[Asked], Value]
 
 
 class Walk:
-    """The state of a walk: values of the graph's nodes, the steps that were made, the operations that were met."""
+    """The state of a walk: values of the graph's nodes, the steps that were made, the operations that were met.
 
-    def __init__(self, view: GraphView, batch: int | None) -> None:
-        self.view, self.batch = view, batch
+    ``doubted``: calls of which no record is to be made.
+    """
+
+    def __init__(self, view: GraphView, batch: int | None, doubted: Collection[Node] = ()) -> None:
+        self.view, self.batch, self.doubted = view, batch, doubted
         self.values: dict[Node, Value] = {}
         self.steps: list[Step] = []
         self.operations: list[TracedOperation] = []
