@@ -41,6 +41,18 @@ def test_the_index_links_every_page_where_no_site_is_built():
     assert {link.removesuffix(".md") for link in re.findall(r"\]\(([\w/-]+\.md)\)", text)} == pages() - {"index"}
 
 
+@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_a_file_that_describes_the_house_names_what_is_there(page):
+    named = set(re.findall(r"`([\w./]+\.(?:py|md|toml|txt))`", (REPOSITORY / page).read_text(encoding="utf-8")))
+    folders = ("src", "tests", "docs", "scripts", "benchmarks")
+    there = [f"/{file.relative_to(REPOSITORY)}" for folder in folders for file in (REPOSITORY / folder).rglob("*.*")]
+    there += [f"/{file.name}" for file in REPOSITORY.iterdir()]
+    assert {name for name in named if not any(path.endswith(f"/{name}") for path in there)} <= {
+        "benchmarks/peers/NAME.py"
+    }
+    assert len(named) > 10
+
+
 def test_the_reference_has_a_page_for_every_public_room():
     import freeness
 

@@ -6,6 +6,7 @@ import inspect
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,9 @@ LIBRARIES |= {
 }
 
 
+parsed = cache(ast.parse)  # several tests read every file
+
+
 def room_of(path: Path) -> str:
     """The folder under src/freeness, or the module beside the rooms."""
     return path.relative_to(SOURCE).with_suffix("").parts[0]
@@ -95,7 +99,7 @@ def trespasses(source: str, path: Path) -> list[str]:
     room = room_of(path)
     package = ["freeness", *path.relative_to(SOURCE).parts[:-1]]
     wrong = []
-    for line, module in imported_modules(ast.parse(source), package):
+    for line, module in imported_modules(parsed(source), package):
         top, *rest = module.split(".")
         if top == "freeness":
             target = rest[0] if rest else "freeness itself"
@@ -160,7 +164,7 @@ def past_the_door(source: str, path: Path) -> list[str]:
     room = room_of(path)
     package = ["freeness", *path.relative_to(SOURCE).parts[:-1]]
     found = []
-    for line, module in imported_modules(ast.parse(source), package):
+    for line, module in imported_modules(parsed(source), package):
         top, *rest = module.split(".")
         if top == "freeness" and len(rest) > 1 and rest[0] in rooms and rest[0] != room:
             found.append(f"{path.relative_to(SOURCE)}:{line} imports {module}")
@@ -183,7 +187,7 @@ def public_classes() -> dict[str, list[str]]:
     """Where every public class is defined."""
     found: dict[str, list[str]] = {}
     for path in FILES:
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        for node in parsed(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 found.setdefault(node.name, []).append(str(path.relative_to(SOURCE)))
     return found
@@ -196,7 +200,7 @@ def test_no_two_public_classes_have_one_name():
 
 def hidden_modules(front: Path) -> list[str]:
     """Modules of a package that a name of its front hides."""
-    imports = [node for node in ast.walk(ast.parse(front.read_text("utf-8"))) if isinstance(node, ast.ImportFrom)]
+    imports = [node for node in ast.walk(parsed(front.read_text("utf-8"))) if isinstance(node, ast.ImportFrom)]
     package = ".".join(["freeness", *front.parent.relative_to(SOURCE).parts])
     names = {alias.asname or alias.name for node in imports for alias in node.names if node.module != package}
     return sorted(names & {path.stem for path in front.parent.glob("*.py")})
@@ -218,7 +222,7 @@ def read_files(room: Path) -> dict[str, set[str]]:
     names = {path.stem for path in room.glob("*.py")} - {"__init__"}
     found: dict[str, set[str]] = {}
     for name in names:
-        tree = ast.parse((room / f"{name}.py").read_text("utf-8"))
+        tree = parsed((room / f"{name}.py").read_text("utf-8"))
         typing = [n for n in ast.walk(tree) if isinstance(n, ast.If) and getattr(n.test, "id", "") == "TYPE_CHECKING"]
         unread = {id(node) for block in typing for node in ast.walk(block)}
         prefix = ".".join(["freeness", *room.relative_to(SOURCE).parts]) + "."
@@ -305,7 +309,7 @@ def parameter_count(function: FunctionNode) -> int:
 
 def faults(source: str, path: Path) -> list[str]:
     """Everything in the file that is too large, prints outside cli, or catches without saying what."""
-    tree = ast.parse(source)
+    tree = parsed(source)
     in_cli = room_of(path) == "cli"
     found = []
     if source.count("\n") > 600:

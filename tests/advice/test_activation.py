@@ -58,7 +58,7 @@ def reached_by_tat(name, layers, spread):
     return bool((crossed & (steps < 0.1)).any())  # a step of τ is 0.06, and the spread goes about as τ
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(
     st.sampled_from(["tanh", "gelu", "softplus", "sigmoid", "silu"]), st.integers(5, 80), st.floats(0.02, 2.0),
     st.sampled_from(["dks", "tat"]),

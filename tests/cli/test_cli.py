@@ -377,8 +377,11 @@ def test_terminal_without_greek_letters_is_survived(tmp_path):
     assert "earning rate" in done.stdout
 
 
-def test_what_the_user_s_code_prints_stays_out_of_stdout(told):
-    assert {"file", "factory", "forward"} <= set(told[1].stderr.splitlines())
+def test_what_the_user_s_code_prints_stays_out_of_stdout(model):
+    (model / "loud.py").write_text(LOUD, encoding="utf-8")
+    result = run("analyze", f"{model / 'loud.py'}:build", "--data", "gaussian", "--only", "rate", "--json")
+    assert result.exit_code == 0 and json.loads(result.stdout)["learning_rate"]["recommended"] > 0
+    assert {"file", "factory", "forward"} <= set(result.stderr.splitlines())
 
 
 @pytest.mark.parametrize(("factory", "words"), [("gone", "SystemExit (5)"), ("leaving", "SystemExit (0)")])

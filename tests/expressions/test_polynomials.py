@@ -176,7 +176,7 @@ def assert_matrices_agree(drawn):
     assert distance_where_converged(law, values) < 10 / 300
 
 
-@settings(max_examples=4)
+@settings(max_examples=2)
 @given(polynomials)
 def test_random_polynomials_have_the_law_of_matrices(drawn):
     assert_matrices_agree(drawn)

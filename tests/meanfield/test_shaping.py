@@ -155,8 +155,9 @@ def test_shaped_activations_train_signals_through_a_hundred_layers():
     n = 2000
     h = rng.standard_normal((n, 2)) @ np.array([[1.0, 0.3], [0.0, np.sqrt(1 - 0.09)]])
     c = float((h[:, 0] * h[:, 1]).mean() / np.sqrt((h**2).mean(axis=0).prod()))
-    for _ in range(100):
-        h = rng.standard_normal((n, n)) @ function.function(h) / np.sqrt(n)
+    for _ in range(100):  # W x of a fresh Gaussian W: independent rows of covariance xᵀx/n
+        x = function.function(h)
+        h = rng.standard_normal((n, 2)) @ np.linalg.cholesky(x.T @ x / n).T
         c = float(covariance(function, 1.0, 1.0, np.clip(c, -1, 1)).value)
     q = (h**2).mean(axis=0)
     assert q == pytest.approx([1.0, 1.0], abs=0.35)

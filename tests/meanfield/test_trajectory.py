@@ -29,9 +29,9 @@ def test_lengths_are_those_of_the_signals():
 
 def test_a_deep_network_ends_in_the_fixed_point():
     settled = fixed_point(activation("tanh"), 2.0, 0.3)
-    found = trajectory(mlp(200, 10, "tanh", "gaussian", sigma_w=2.0, sigma_b=0.3), 1.0, 0.1)
+    found = trajectory(mlp(100, 10, "tanh", "gaussian", sigma_w=2.0, sigma_b=0.3), 1.0, 0.1)
     assert (found.q[-1], found.c[-1], found.chi1[-2]) == pytest.approx((settled.q, settled.c, settled.chi1), rel=1e-6)
-    assert found.gradient_growth[180] == pytest.approx(settled.chi1**19, rel=1e-4)
+    assert found.gradient_growth[80] == pytest.approx(settled.chi1**19, rel=1e-4)
     assert np.isnan(found.chi1[-1]) and found.gradient_growth[-1] == 1.0
 
 
@@ -43,8 +43,9 @@ def test_drawn_networks_follow():
     lengths, correlations = np.zeros(8), np.zeros(8)
     for _ in range(draws):
         x = rng.standard_normal((n, 2)) @ np.array([[1.0, 0.2], [0.0, np.sqrt(0.96)]])
-        for layer in range(8):
-            h = 1.4 * rng.standard_normal((n, n)) @ x / np.sqrt(n) + 0.1 * rng.standard_normal((n, 1))
+        for layer in range(8):  # W x of a fresh Gaussian W: independent rows of covariance xᵀx/n
+            matrix = rng.standard_normal((n, 2)) @ np.linalg.cholesky(x.T @ x / n).T
+            h = 1.4 * matrix + 0.1 * rng.standard_normal((n, 1))
             q = (h**2).mean(axis=0)
             lengths[layer] += q.mean() / draws
             correlations[layer] += (h[:, 0] * h[:, 1]).mean() / np.sqrt(q.prod()) / draws

@@ -7,8 +7,7 @@ import pytest
 
 from freeness.advice import FreenessOutcome
 from freeness.errors import InputError
-from freeness.show import freeness_table, number, render_html, spectrum_table, write_report
-from freeness.show import report_page
+from freeness.show import freeness_table, number, render_html, report_page, spectrum_table, write_report
 from freeness.spectra import FreenessTest, Word
 
 from . import cases

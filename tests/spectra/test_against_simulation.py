@@ -112,9 +112,9 @@ def test_moments_of_deep_networks_are_reached_as_one_over_the_width(name, depth,
 
 
 def test_a_trained_bias_and_unequal_widths_enter_the_fisher_law():
-    network = mlp(4, [300, 450, 300, 600, 300], "tanh", "gaussian", sigma_w=1.4, sigma_b=0.3)
+    network = mlp(4, [200, 300, 200, 400, 200], "tanh", "gaussian", sigma_w=1.4, sigma_b=0.3)
     rng = np.random.default_rng(3)
-    samples = [draw(network, 0.05, rng) for _ in range(3)]  # ‖x‖² = 15, so that the 1 of the bias counts
+    samples = [draw(network, 0.05, rng) for _ in range(3)]  # ‖x‖² = 10, so that the 1 of the bias counts
     for kind in LAW_OF:
         assert compare(kind, network, samples, slack=2.0) == []
 

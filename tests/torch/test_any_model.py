@@ -35,7 +35,7 @@ def dual(model: nn.Module, x: Tensor) -> Tensor:
 
 @pytest.mark.filterwarnings("ignore:There is a performance drop:UserWarning")
 @pytest.mark.filterwarnings("ignore:Using padding='same':UserWarning")
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     dimensions=st.integers(1, 3),
     taps=st.integers(1, 3),

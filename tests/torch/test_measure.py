@@ -42,7 +42,7 @@ def test_dual_gram_and_singular_values_equal_jacrev(style: str) -> None:
     assert_equal(jacobian_singular_values(traced, sample), torch.linalg.svdvals(input_jacobian(model, sample)))
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     widths=st.lists(st.integers(1, 12), min_size=2, max_size=5),
     activation=st.sampled_from(ACTIVATIONS),

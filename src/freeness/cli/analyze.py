@@ -3,136 +3,50 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from freeness.advice import Analysis
-from freeness.cli.config import CONFIG_OPTION
-from freeness.cli.data_option import DATA_OPTION, note_code
-from freeness.cli.demo import DEFAULT_OUT, DETAILS_OPTION
+from freeness.cli import analyze_options as option
+from freeness.cli.data_option import note_code
+from freeness.cli.demo import DEFAULT_OUT
 from freeness.cli.errors import needs_extra, reports_errors
-from freeness.cli.files import FORCE_OPTION, check_files, free_folder
+from freeness.cli.files import check_files, free_folder
 from freeness.cli.output import progress_bar, stderr, stdout
 from freeness.errors import InputError
-from freeness.show import answer_of, brief_of, dump_json, print_answers, schema_text, side_by_side
-from freeness.training import loss_names, optimizer_names
+from freeness.show import answer_of, brief_of, dump_json, print_answers, side_by_side
 
 if TYPE_CHECKING:
     from freeness.torch import AnalyzeOptions
 
-_LOSSES, _OPTIMIZERS = loss_names(), optimizer_names()
-_PARTS = ("layers", "spectra", "rate")
-
-
-def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
-    def checked(value: str) -> str:
-        if value not in choices:
-            raise typer.BadParameter(f"expected {', '.join(choices)}, got {value!r}; choose one.")
-        return value
-
-    return checked
-
-
-def _each_of(choices: tuple[str, ...]) -> Callable[[list[str] | None], list[str] | None]:
-    one = _one_of(choices)
-    return lambda values: None if values is None else [one(value) for value in values]
-
-
-@reports_errors
-def _print_schema(asked: bool) -> None:
-    if asked:
-        typer.echo(schema_text(), nl=False)
-        raise typer.Exit
-
-
-def _computes(device: str) -> str:
-    if device.partition(":")[0] == "meta":
-        raise typer.BadParameter(f"expected a device that computes, got {device!r}; choose cpu.")
-    return device
-
 
 @reports_errors
 def analyze_command(
-    models: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="FILE.py:FACTORY",
-            help="A function without arguments in a Python file that returns an nn.Module; several are compared.",
-        ),
-    ],
-    data: Annotated[
-        str,
-        DATA_OPTION,
-    ] = "fashion-mnist",
-    sample: Annotated[int, typer.Option(min=0, help="Which input the spectra are taken at.")] = 0,
-    loss: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|FILE.py:FACTORY",
-            help=f"What you train with: {', '.join(_LOSSES)}; own (what the model returns as its loss); or a function in a file "
-            "that returns a loss of torch or a function of (outputs, targets). The model's own if left out, else cross_entropy.",
-        ),
-    ] = None,
-    optimizer: Annotated[
-        str, typer.Option(help=f"Whose learning rate: {', '.join(_OPTIMIZERS)}.", callback=_one_of(_OPTIMIZERS))
-    ] = "sgd",
-    batch: Annotated[
-        int | None,
-        typer.Option(min=1, help="Samples whose curvature bounds the learning rate; those of your loader, or 64."),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help=f"Folder for report.html and analysis.json; {DEFAULT_OUT}, or the next free one, if left out."
-        ),
-    ] = None,
-    details: Annotated[bool, DETAILS_OPTION] = False,
-    force: Annotated[bool, FORCE_OPTION] = False,
-    config: Annotated[Path | None, CONFIG_OPTION] = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print JSON on stdout and nothing else there; files only with --out.")
-    ] = False,
-    schema: Annotated[
-        bool,
-        typer.Option(
-            "--schema", help="Print the JSON Schema of --json and end.", is_eager=True, callback=_print_schema
-        ),
-    ] = False,
-    seed: Annotated[
-        int, typer.Option(min=0, max=2**63 - 1, help="Seed of the factory's weights and of random data.")
-    ] = 0,
-    device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda, mps, …", callback=_computes)] = "cpu",
-    output: Annotated[
-        str | None, typer.Option(help="Name or number of the output to look at, where the model returns several.")
-    ] = None,
-    training: Annotated[
-        bool | None,
-        typer.Option(
-            "--training/--eval",
-            help="In training mode, or in eval mode; the mode that training will use if left out: batch statistics, dropout with "
-            "fixed masks.",
-        ),
-    ] = None,
-    weights: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Weights to load into the model: .pt with a state_dict, or .safetensors."),
-    ] = None,
-    passes: Annotated[
-        int | None, typer.Option(min=1, help="Backward passes of a measurement: more hold less memory.")
-    ] = None,
-    budget: Annotated[
-        float, typer.Option(min=1.0, help="Seconds for everything; what does not fit is estimated or left out.")
-    ] = 60.0,
-    memory: Annotated[float, typer.Option(min=0.01, help="Gigabytes beyond the model.")] = 4.0,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(help=f"Only a part, or several: {', '.join(_PARTS)}.", callback=_each_of(_PARTS)),
-    ] = None,
+    models: option.Models,
+    data: option.Data = "fashion-mnist",
+    sample: option.Sample = 0,
+    loss: option.Loss = None,
+    optimizer: option.OptimizerName = "sgd",
+    batch: option.Batch = None,
+    out: option.OutFolder = None,
+    details: option.Details = False,
+    force: option.Force = False,
+    config: option.Config = None,
+    json: option.Json = False,
+    schema: option.Schema = False,
+    seed: option.Seed = 0,
+    device: option.Device = "cpu",
+    output: option.Output = None,
+    training: option.Training = None,
+    weights: option.WeightsFile = None,
+    passes: option.Passes = None,
+    budget: option.Budget = 60.0,
+    memory: option.Memory = 4.0,
+    only: option.Only = None,
 ) -> None:
     """Analyze your own PyTorch model: does it train, how to start it, how fast may it learn.
 

@@ -31,7 +31,7 @@ from freeness.show import (
 )
 
 if TYPE_CHECKING:
-    from freeness.experiments import SweepSpecification
+    from freeness.experiments import Engine, SweepRun, SweepSpecification
 
 _INCOMPLETE, _INTERRUPTED = 3, 130
 
@@ -127,15 +127,7 @@ def sweep_command(
     with needs_extra("torch"):
         import freeness.torch  # noqa: F401
     with needs_extra("sweep"):
-        from freeness.experiments import (
-            DaskEngine,
-            IncompleteError,
-            check_export,
-            inline,
-            open_sweep,
-            run_sweep,
-            with_thresholds,
-        )
+        from freeness.experiments import DaskEngine, check_export, inline, open_sweep, with_thresholds
         from freeness.experiments import export as write_table
     if export is not None:
         check_export(export)
@@ -150,16 +142,7 @@ def sweep_command(
             "expected --scheduler, --workers and --adaptive with the engine dask, got inline; leave them out."
         )
     performed = inline if engine is EngineName.inline else DaskEngine(scheduler, workers, adaptive)
-    again = f"To go on: {shlex.join(['freeness', *sys.argv[1:]])}"
-    try:
-        with _quiet(), progress_bar(f"sweep {sweep.name}") as progress:
-            run = run_sweep(sweep, path, performed, device=device, progress=progress)
-    except IncompleteError as error:
-        stderr().print(f"Incomplete: {error}\n{again}", style="red", soft_wrap=True)
-        raise typer.Exit(_INCOMPLETE) from None
-    except KeyboardInterrupt:
-        stderr().print(f"Interrupted; finished cells are in {path}.\n{again}", style="red", soft_wrap=True)
-        raise typer.Exit(_INTERRUPTED) from None
+    run = _run(sweep, path, performed, device)
     table = with_thresholds(open_sweep(path, sweep.name))
     counts = f"{run.cells} cells, {run.reused} from the store, {run.computed} trained in {run.seconds:.0f} s"
     answer = sweep_answer(table)
@@ -170,6 +153,22 @@ def sweep_command(
     if export is not None:
         write_table(table, export)
         stdout().print(f"Table: {export}", soft_wrap=True)
+
+
+def _run(sweep: SweepSpecification, path: Path, engine: Engine, device: str) -> SweepRun:
+    """Train what is missing; where that ends early, say how it goes on."""
+    from freeness.experiments import IncompleteError, run_sweep
+
+    again = f"To go on: {shlex.join(['freeness', *sys.argv[1:]])}"
+    try:
+        with _quiet(), progress_bar(f"sweep {sweep.name}") as progress:
+            return run_sweep(sweep, path, engine, device=device, progress=progress)
+    except IncompleteError as error:
+        stderr().print(f"Incomplete: {error}\n{again}", style="red", soft_wrap=True)
+        raise typer.Exit(_INCOMPLETE) from None
+    except KeyboardInterrupt:
+        stderr().print(f"Interrupted; finished cells are in {path}.\n{again}", style="red", soft_wrap=True)
+        raise typer.Exit(_INTERRUPTED) from None
 
 
 def _verified(path: Path, again: str) -> None:

@@ -6,6 +6,7 @@ from freeness.experiments.column import CellResult, train_stack
 from freeness.experiments.data import Images, batches, data_facts, load_images
 from freeness.experiments.driver import IncompleteError, SweepRun, run_sweep
 from freeness.experiments.engines import DaskEngine, LostError, inline
+from freeness.experiments.engines import Engine as Engine
 from freeness.experiments.example import EXAMPLE as EXAMPLE
 from freeness.experiments.example import sweep_schema as sweep_schema
 from freeness.experiments.presets import preset, preset_names

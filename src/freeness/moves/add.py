@@ -14,11 +14,8 @@ from freeness.numerics import Jet, lower_log
 
 
 @dataclass(frozen=True)
-class Add(Combine):
-    """X ⊞ ν: g kept, z ← z + R_ν(g). A ν without closed R brings the unknown w with G_ν(w) = g, and z ← z + w - 1/g.
-
-    u = zg - 1 adds. U moves to U_X + U_ν(w) + log g: dU = g dz, and g d(-1/g) = d log g.
-    """
+class Additive(Combine):
+    """A move along which g is kept and R changes by that of ν; a ν without closed R brings one unknown."""
 
     additive = True
     keeps_zero = False
@@ -26,6 +23,22 @@ class Add(Combine):
     @cached_property
     def closed_law(self) -> AdditiveLaw | None:
         return self.law if isinstance(self.law, AdditiveLaw) else None
+
+    def symmetric(self, symmetric: bool) -> bool:
+        return symmetric and self.law.symmetric
+
+    def real_parameters(self, point: CurvePoint, side: Side) -> np.ndarray:
+        if self.closed_law:
+            return super().real_parameters(point, side)
+        return real_inverse(self.curve, point.g.value, side, "g")
+
+
+@dataclass(frozen=True)
+class Add(Additive):
+    """X ⊞ ν: g kept, z ← z + R_ν(g). A ν without closed R brings the unknown w with G_ν(w) = g, and z ← z + w - 1/g.
+
+    u = zg - 1 adds. U moves to U_X + U_ν(w) + log g: dU = g dz, and g d(-1/g) = d log g.
+    """
 
     def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
         g = point.g
@@ -57,17 +70,9 @@ class Add(Combine):
     def lower_bound(self, bound: float) -> float:
         return bound + self.law.lower_bound
 
-    def symmetric(self, symmetric: bool) -> bool:
-        return symmetric and self.law.symmetric
-
     def atoms(self, atoms: tuple[Atom, ...]) -> tuple[Atom, ...]:
         return sum_atoms(atoms, self.law.atoms)
 
     def start(self, z: np.ndarray, mean: float) -> tuple[np.ndarray, np.ndarray]:
         own = np.empty((0, z.size)) if self.closed_law else self.curve.start(z - mean)
         return z - self.law.mean, own
-
-    def real_parameters(self, point: CurvePoint, side: Side) -> np.ndarray:
-        if self.closed_law:
-            return super().real_parameters(point, side)
-        return real_inverse(self.curve, point.g.value, side, "g")

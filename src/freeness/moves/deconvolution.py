@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -17,13 +16,11 @@ from freeness.laws import (
     CurvePoint,
     Law,
     PointMass,
-    Side,
     free_moments,
-    real_inverse,
     require_laws,
 )
-from freeness.moves.add import Add
-from freeness.moves.combine import Combine, along, tie
+from freeness.moves.add import Add, Additive
+from freeness.moves.combine import along, tie
 from freeness.moves.moved_curve import MovedCurve
 from freeness.moves.operations import shift
 from freeness.numerics import Jet, lower_log
@@ -39,15 +36,8 @@ _DARK = 1e-7  # a density below this, in units of 1/width, counts as none
 
 
 @dataclass(frozen=True)
-class Subtract(Combine):
+class Subtract(Additive):
     """X with X ⊞ ν = μ: g kept, z ← z - R_ν(g). Where z of μ leaves the upper half-plane, g must still keep the lower."""
-
-    additive = True
-    keeps_zero = False
-
-    @cached_property
-    def closed_law(self) -> AdditiveLaw | None:
-        return self.law if isinstance(self.law, AdditiveLaw) else None
 
     def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
         g = point.g
@@ -75,9 +65,6 @@ class Subtract(Combine):
     def lower_bound(self, bound: float) -> float:
         return -np.inf
 
-    def symmetric(self, symmetric: bool) -> bool:
-        return symmetric and self.law.symmetric
-
     def atoms(self, atoms: tuple[Atom, ...]) -> tuple[Atom, ...]:
         raise AssertionError("atoms of a deconvolution are found on its curve")
 
@@ -85,11 +72,6 @@ class Subtract(Combine):
         x_mean = mean - self.law.mean
         own = np.empty((0, z.size)) if self.closed_law else self.curve.start(z - x_mean)
         return z + self.law.mean, own
-
-    def real_parameters(self, point: CurvePoint, side: Side) -> np.ndarray:
-        if self.closed_law:
-            return super().real_parameters(point, side)
-        return real_inverse(self.curve, point.g.value, side, "g")
 
 
 def _falling(z: Jet, g: Jet) -> np.ndarray:

@@ -244,6 +244,19 @@ def backward_pairs(
     return tuple(part.reshape(pairs.value.shape) for part, pairs in zip(parts, given, strict=False))
 
 
+def as_kernels(
+    operation: object,
+    given: tuple[Pairs, ...],
+    streams: tuple[Stream, ...],
+    behind: Stream,
+    step: Step,
+    gradient: np.ndarray,
+) -> tuple[np.ndarray, ...]:
+    """:func:`backward_pairs` of what treats each pair by itself and has a symmetric map: Γ goes back as Θ goes forward."""
+    (pairs,) = given
+    return (step(Pairs(pairs.value, gradient, pairs.rows)).theta,)
+
+
 def same_position(array: np.ndarray, lead: int) -> np.ndarray:
     """The entries at p = p' of an array with twice the same spatial axes, behind ``lead`` axes for samples.
 

@@ -17,7 +17,18 @@ import numpy as np
 from freeness.errors import InputError
 from freeness.gaussian import ActivationFunction, Shifted, at_one, lattice, normal_points, standardised, transfer
 from freeness.network.derivatives import GivenMap, Pass, diagonal, given
-from freeness.network.moments import Latent, Pairs, Step, Stream, alone, backward, backward_pairs, forward, sides
+from freeness.network.moments import (
+    Latent,
+    Pairs,
+    Step,
+    Stream,
+    alone,
+    as_kernels,
+    backward,
+    backward_pairs,
+    forward,
+    sides,
+)
 from freeness.network.operation import Operation, described
 from freeness.numerics import gaussian_nodes
 
@@ -110,18 +121,7 @@ def _(layer: Activation, streams: tuple[Stream, ...], behind: Stream, gradient: 
     return (_within(bent.through(_by_itself, stream.second)[1], bent.slope) * gradient,)
 
 
-@backward_pairs.register
-def _(
-    layer: Activation,
-    given: tuple[Pairs, ...],
-    streams: tuple[Stream, ...],
-    behind: Stream,
-    step: Step,
-    gradient: np.ndarray,
-) -> tuple[np.ndarray, ...]:
-    """Γ ← Γ∘E φ'φ', which Θ is multiplied by as well."""
-    (pairs,) = given
-    return (step(Pairs(pairs.value, gradient, pairs.rows)).theta,)
+backward_pairs.register(Activation, as_kernels)  # Γ ← Γ∘E φ'φ', which Θ is multiplied by as well
 
 
 def dependence(

@@ -8,30 +8,14 @@ import numpy as np
 
 from freeness.errors import InputError
 from freeness.network.derivatives import Pattern, pattern
-from freeness.network.ensembles import Ensemble
 from freeness.network.moments import Pairs, Step, Stream, forward
-from freeness.network.operation import Weights, described
-from freeness.network.operations.checks import check_weights
-from freeness.network.operations.weighted import weighted
+from freeness.network.operation import described
+from freeness.network.operations.weighted import OneMatrix, weighted
 
 
 @dataclass(frozen=True)
-class Dense(Weights):
+class Dense(OneMatrix):
     """h = W x + b with W of shape (fan_out, fan_in); ``bias`` says whether b is trained, sigma_b is its standard deviation."""
-
-    fan_in: int
-    fan_out: int
-    weights: Ensemble
-    sigma_b: float = 0.0
-    bias: bool = False
-    name: str = ""
-
-    def __post_init__(self) -> None:
-        check_weights(self, (self.fan_in, self.fan_out), self.sigma_b)
-
-    @property
-    def sizes(self) -> tuple[int, int]:
-        return self.fan_in, self.fan_out
 
 
 @forward.register

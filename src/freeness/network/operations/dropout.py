@@ -8,7 +8,7 @@ import numpy as np
 
 from freeness.errors import InputError, is_real
 from freeness.network.derivatives import GivenMap, Pass, diagonal, given
-from freeness.network.moments import Pairs, Step, Stream, backward, backward_pairs, forward
+from freeness.network.moments import Pairs, Step, Stream, as_kernels, backward, backward_pairs, forward
 from freeness.network.operation import Operation, described
 
 
@@ -51,18 +51,7 @@ def _(layer: Dropout, streams: tuple[Stream, ...], behind: Stream, gradient: np.
     return (gradient / (1 - layer.rate),)
 
 
-@backward_pairs.register
-def _(
-    layer: Dropout,
-    given: tuple[Pairs, ...],
-    streams: tuple[Stream, ...],
-    behind: Stream,
-    step: Step,
-    gradient: np.ndarray,
-) -> tuple[np.ndarray, ...]:
-    """The masks of two samples are independent."""
-    (pairs,) = given
-    return (step(Pairs(pairs.value, gradient, pairs.rows)).theta,)
+backward_pairs.register(Dropout, as_kernels)  # the masks of two samples are independent
 
 
 @given.register

@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from freeness.errors import InputError
 from freeness.network.derivatives import pattern
-from freeness.network.ensembles import ScaledIdentity, variance_gain
+from freeness.network.ensembles import Ensemble, ScaledIdentity, variance_gain
 from freeness.network.moments import Pairs, Step, Stream, Trained, backward, trained
 from freeness.network.operation import Weights, described
+from freeness.network.operations.checks import check_weights
+
+
+@dataclass(frozen=True)
+class OneMatrix(Weights):
+    """Weights W of shape (fan_out, fan_in) over channels."""
+
+    fan_in: int
+    fan_out: int
+    weights: Ensemble
+    sigma_b: float = 0.0
+    bias: bool = False
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        check_weights(self, (self.fan_in, self.fan_out), self.sigma_b)
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        return self.fan_in, self.fan_out
+
 
 Mixing = Callable[[np.ndarray, int, int], np.ndarray]  # array, axes of samples, groups of spatial axes
 

@@ -1,0 +1,113 @@
+"""What ``freeness analyze`` may be asked: one name an option."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from freeness.cli.config import CONFIG_OPTION
+from freeness.cli.data_option import DATA_OPTION
+from freeness.cli.demo import DEFAULT_OUT, DETAILS_OPTION
+from freeness.cli.errors import reports_errors
+from freeness.cli.files import FORCE_OPTION
+from freeness.show import schema_text
+from freeness.training import loss_names, optimizer_names
+
+_LOSSES, _OPTIMIZERS = loss_names(), optimizer_names()
+_PARTS = ("layers", "spectra", "rate")
+
+
+def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
+    def checked(value: str) -> str:
+        if value not in choices:
+            raise typer.BadParameter(f"expected {', '.join(choices)}, got {value!r}; choose one.")
+        return value
+
+    return checked
+
+
+def _each_of(choices: tuple[str, ...]) -> Callable[[list[str] | None], list[str] | None]:
+    one = _one_of(choices)
+    return lambda values: None if values is None else [one(value) for value in values]
+
+
+@reports_errors
+def _print_schema(asked: bool) -> None:
+    if asked:
+        typer.echo(schema_text(), nl=False)
+        raise typer.Exit
+
+
+def _computes(device: str) -> str:
+    if device.partition(":")[0] == "meta":
+        raise typer.BadParameter(f"expected a device that computes, got {device!r}; choose cpu.")
+    return device
+
+
+Models = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="FILE.py:FACTORY",
+        help="A function without arguments in a Python file that returns an nn.Module; several are compared.",
+    ),
+]
+Data = Annotated[str, DATA_OPTION]
+Sample = Annotated[int, typer.Option(min=0, help="Which input the spectra are taken at.")]
+Loss = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE.py:FACTORY",
+        help=f"What you train with: {', '.join(_LOSSES)}; own (what the model returns as its loss); or a function in a file "
+        "that returns a loss of torch or a function of (outputs, targets). The model's own if left out, else cross_entropy.",
+    ),
+]
+OptimizerName = Annotated[
+    str, typer.Option(help=f"Whose learning rate: {', '.join(_OPTIMIZERS)}.", callback=_one_of(_OPTIMIZERS))
+]
+Batch = Annotated[
+    int | None,
+    typer.Option(min=1, help="Samples whose curvature bounds the learning rate; those of your loader, or 64."),
+]
+OutFolder = Annotated[
+    Path | None,
+    typer.Option(help=f"Folder for report.html and analysis.json; {DEFAULT_OUT}, or the next free one, if left out."),
+]
+Details = Annotated[bool, DETAILS_OPTION]
+Force = Annotated[bool, FORCE_OPTION]
+Config = Annotated[Path | None, CONFIG_OPTION]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print JSON on stdout and nothing else there; files only with --out.")
+]
+Schema = Annotated[
+    bool,
+    typer.Option("--schema", help="Print the JSON Schema of --json and end.", is_eager=True, callback=_print_schema),
+]
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the factory's weights and of random data.")]
+Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, mps, …", callback=_computes)]
+Output = Annotated[
+    str | None, typer.Option(help="Name or number of the output to look at, where the model returns several.")
+]
+Training = Annotated[
+    bool | None,
+    typer.Option(
+        "--training/--eval",
+        help="In training mode, or in eval mode; the mode that training will use if left out: batch statistics, dropout with "
+        "fixed masks.",
+    ),
+]
+WeightsFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Weights to load into the model: .pt with a state_dict, or .safetensors."),
+]
+Passes = Annotated[int | None, typer.Option(min=1, help="Backward passes of a measurement: more hold less memory.")]
+Budget = Annotated[
+    float, typer.Option(min=1.0, help="Seconds for everything; what does not fit is estimated or left out.")
+]
+Memory = Annotated[float, typer.Option(min=0.01, help="Gigabytes beyond the model.")]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(help=f"Only a part, or several: {', '.join(_PARTS)}.", callback=_each_of(_PARTS)),
+]
