@@ -8,8 +8,9 @@ TORCH_SPEC ?=
 VENV := .venv
 STAMP := $(VENV)/.freeness-installed
 DOCS_STAMP := $(VENV)/.freeness-docs-installed
-# One BLAS and torch thread a process: two test workers on two cores would fight otherwise.
-PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/pytest
+# One BLAS and torch thread a process: two test workers on two cores would fight otherwise. Bytecode is kept even where the
+# environment says not to: otherwise both workers, and every process that a test starts, compile everything anew.
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(VENV)/bin/pytest
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test slow slow-part bench lint docs lock

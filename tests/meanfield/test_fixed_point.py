@@ -58,7 +58,9 @@ def test_a_simulated_network_settles_there():
     h = rng.standard_normal((n, 2)) @ np.array([[1.0, 0.2], [0.0, 0.98]])
     qs, cs = [], []
     for layer in range(25):
-        h = sigma_w / np.sqrt(n) * rng.standard_normal((n, n)) @ np.tanh(h) + sigma_b * rng.standard_normal((n, 1))
+        x = np.tanh(h)  # W x of a fresh Gaussian W: independent rows of covariance xᵀx/n
+        matrix = rng.standard_normal((n, 2)) @ np.linalg.cholesky(x.T @ x / n).T
+        h = sigma_w * matrix + sigma_b * rng.standard_normal((n, 1))
         if layer >= 15:
             q = (h**2).mean(axis=0)
             qs.append(q.mean())

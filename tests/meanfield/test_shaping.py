@@ -149,10 +149,10 @@ def test_refusals(arguments, message):
 
 
 def test_shaped_activations_train_signals_through_a_hundred_layers():
-    """Width 2000, 100 layers: lengths stay at 1 and correlated inputs stay apart, as C_f says."""
+    """Width 20,000, 100 layers: lengths stay at 1 and correlated inputs stay apart, as C_f says."""
     rng = np.random.default_rng(0)
     function = shaped(activation("tanh"), 100, "tat").function
-    n = 2000
+    n = 20_000
     h = rng.standard_normal((n, 2)) @ np.array([[1.0, 0.3], [0.0, np.sqrt(1 - 0.09)]])
     c = float((h[:, 0] * h[:, 1]).mean() / np.sqrt((h**2).mean(axis=0).prod()))
     for _ in range(100):  # W x of a fresh Gaussian W: independent rows of covariance xᵀx/n

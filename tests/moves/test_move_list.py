@@ -47,14 +47,14 @@ def lists(draw):
     return MoveList(draw(st.floats(0.3, 3.0)), tuple(moves))
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(lists())
 def test_mean_and_variance_are_those_of_the_law(listed):
     law, found = law_after(listed), mean_variance_after(listed)
     assert law.moments(2) == pytest.approx([found.mean, found.variance + found.mean**2], rel=1e-8)
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(lists())
 def test_the_walk_or_the_atom_ends_where_the_law_ends(listed):
     """A uniform factor is walked by its quantiles, which lie inside it."""
@@ -62,7 +62,7 @@ def test_the_walk_or_the_atom_ends_where_the_law_ends(listed):
     assert upper_end_after(listed) == pytest.approx(law_after(listed).hull[1], rel=2e-2 if smooth else 1e-7)
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(lists())
 def test_the_lower_end_is_that_of_the_law(listed):
     assert lower_end_after(listed) == pytest.approx(law_after(listed).hull[0], rel=1e-9, abs=1e-9)
