@@ -416,11 +416,13 @@ def _without_graph(model: nn.Module, example: Tensor) -> Reading:
         steps = hooked_steps(model, example)
     except InputError as error:
         return Reading((), recorded_operations(model, lambda: model(example)), refusal=error)
-    linear, bent = ("Linear", "linear", "linear layer", "spectra"), ("", "function", "activation", "spectra")
-    return Reading(
-        steps,
-        tuple(TracedOperation(step.name, *(linear if isinstance(step.compute, DenseStep) else bent)) for step in steps),
+    operations = tuple(
+        TracedOperation(step.name, "Linear", "linear", "linear layer", "spectra")
+        if isinstance(step.compute, DenseStep)
+        else TracedOperation(step.name, "", "function", "activation", "spectra")
+        for step in steps
     )
+    return Reading(steps, operations)
 
 
 def _check_tensors(model: nn.Module, example: Tensor) -> None:
