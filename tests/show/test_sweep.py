@@ -1,7 +1,9 @@
+import json
+
 import numpy as np
 import pytest
 
-from freeness.show import plot_heat_map, plot_thresholds, plot_training
+from freeness.show import plot_heat_map, plot_thresholds, plot_training, sweep_answer
 
 xarray = pytest.importorskip("xarray")
 
@@ -80,3 +82,17 @@ def test_training_curves_are_one_a_rate(table):
     wanted = table["accuracy"].sel(design="a", depth=4).isel(rate_index=2).mean("seed")
     np.testing.assert_allclose(axes.lines[2].get_ydata(), wanted)
     assert plot_training(table).get_title(loc="left") == "a, L = 8"
+
+
+def test_a_best_rate_at_the_end_of_the_grid_and_the_scale_of_inputs_are_said(table):
+    full = table.assign(
+        best_accuracy=table["accuracy"].isel(step=-1).mean("seed").max("rate_index"),
+        divergence_step=(("design", "depth", "rate_index", "seed"), np.full((2, 3, 3, 2), np.nan)),
+    )
+    specification = json.dumps({"data": {"scaling": "unit_norm"}})
+    answer = sweep_answer(full.assign_attrs(specification=specification))
+    first, second = (answer.section(name).parts for name in ("a", "b"))
+    assert first[0].flagged == (0, 1, 2)  # the best rates are the smallest of all, a quarter of 2/L each
+    assert "at depth 2, 4, 8: try more on that side" in first[-1].text
+    assert second[0].flagged == () and not any("try more" in part.text for part in second[1:])
+    assert "--qhat0" in answer.sections[-1].parts[-1].text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -19,14 +20,38 @@ def sweep_answer(table: SweepTable) -> Answer:
         table: of a sweep, with its thresholds.
     """
     sections = [Section(str(design), _design(table.sel(design=design))) for design in table["design"].values]
-    said = Sentence("Breaks at: accuracy, mean over the seeds, falls below 80 % of that depth's best.")
-    return Answer(f"Sweep {table.attrs['name']}", (*sections, Section("", (said,))))
+    said = [Sentence("Breaks at: accuracy, mean over the seeds, falls below 80 % of that depth's best.")]
+    scale = json.loads(table.attrs.get("specification", "{}")).get("data", {}).get("scaling")
+    if scale in _SCALES:
+        said.append(Sentence(_SCALES[scale]))
+    return Answer(f"Sweep {table.attrs['name']}", (*sections, Section("", tuple(said))))
+
+
+_SCALES = {
+    "standardised": "Inputs have mean square 1, as freeness design assumes: both tell the same bounds of the same network.",
+    "unit_norm": "Inputs have length 1, so their mean square is 1 over their size: give that to freeness design as --qhat0.",
+    "unit": "Inputs are pixels from 0 to 1: give their mean square to freeness design as --qhat0 for the same bounds.",
+}
 
 
 def _design(part: Any) -> tuple[Part, ...]:
     rows = tuple(_row(part.sel(depth=depth), depth) for depth in part["depth"].values)
     slopes = (_slope(part, "boundary", "breaks"), _slope(part, "best_rate", "is best"))
-    return (Table(_HEADER, rows, _HEADER), *(Sentence(text) for text in slopes if text))
+    ends = [place for place, depth in enumerate(part["depth"].values) if _at_an_end(part.sel(depth=depth))]
+    table = Table(_HEADER, rows, _HEADER, tuple(ends))
+    said = [Sentence(text) for text in slopes if text]
+    if ends:
+        depths = ", ".join(str(part["depth"].values[place]) for place in ends)
+        said.append(
+            Sentence(f"The best rate is the last of those tried at depth {depths}: try more on that side.", "warning")
+        )
+    return (table, *said)
+
+
+def _at_an_end(at: Any) -> bool:
+    """Whether the best rate is the smallest or the largest that was trained."""
+    rates, best = np.asarray(at["rate"].values, float), float(at["best_rate"])
+    return bool(np.isclose(best, [np.nanmin(rates), np.nanmax(rates)], rtol=1e-9).any())
 
 
 def _row(at: Any, depth: int) -> tuple[str, ...]:
