@@ -53,6 +53,8 @@ from freeness.laws import (
 )
 from freeness.meanfield import Signals, signals
 from freeness.moves import (
+    classical_product,
+    classical_sum,
     compress,
     free_deconvolution,
     free_difference,
@@ -121,6 +123,8 @@ __all__ = [
     "activation",
     "anticommutator",
     "batch_learning_rate",
+    "classical_product",
+    "classical_sum",
     "commutator",
     "compress",
     "convnext",

@@ -33,6 +33,7 @@ from freeness.laws.entropy import free_entropy
 from freeness.laws.fuss_catalan import FussCatalan
 from freeness.laws.gauss_rules import GaussRules as GaussRules
 from freeness.laws.gauss_rules import transforms_of as transforms_of
+from freeness.laws.graded_density import GradedDensity as GradedDensity
 from freeness.laws.image_law import Branches as Branches
 from freeness.laws.image_law import ImageLaw as ImageLaw
 from freeness.laws.interpolated import sampled_cdf as sampled_cdf
@@ -59,6 +60,10 @@ from freeness.laws.sampling import haar_unitary as haar_unitary
 from freeness.laws.sampling import sample_matrix
 from freeness.laws.sampling import sample_spectrum as sample_spectrum
 from freeness.laws.semicircle import Semicircle
+from freeness.laws.smooth_parts import SmoothPart as SmoothPart
+from freeness.laws.smooth_parts import continuous_part as continuous_part
+from freeness.laws.smooth_parts import distinct as distinct
+from freeness.laws.smooth_parts import smooth_parts as smooth_parts
 from freeness.laws.solved_law import SolvedLaw as SolvedLaw
 from freeness.laws.square import Square
 from freeness.laws.support import Edge

@@ -119,6 +119,11 @@ class GaussianPushforward(Law):
         return PanelSums(self._function, self._variance_of_h, self._kinks, self._stretches)
 
     @property
+    def stretches(self) -> tuple[Stretch, ...]:
+        """Where f is monotone, with its values at their ends."""
+        return self._stretches
+
+    @property
     def discrete(self) -> Atoms:
         """The atoms of the quadrature, by which moments, and transforms away from the support, are computed."""
         return self._discrete

@@ -7,6 +7,7 @@ from freeness.moves.as_law import law_after
 from freeness.moves.as_moments import MeanVariance, gains_after, mean_variance_after
 from freeness.moves.as_top_atom import top_atom_after
 from freeness.moves.as_walk import end_of_walk, nodes_of, steps_of, subordination, walked
+from freeness.moves.classical import classical_product, classical_sum
 from freeness.moves.deconvolution import Subtract, free_deconvolution
 from freeness.moves.move import Move, Resize, Scale, Shift
 from freeness.moves.move_list import MoveList, times
@@ -45,6 +46,8 @@ __all__ = [
     "SumPower",
     "SymmetricRoot",
     "SymmetricSquare",
+    "classical_product",
+    "classical_sum",
     "compress",
     "end_of_walk",
     "free_deconvolution",
