@@ -50,6 +50,10 @@ from freeness.laws.mixture import Mixture, symmetrized
 from freeness.laws.neighbours import Neighbours as Neighbours
 from freeness.laws.outside import real_inverse as real_inverse
 from freeness.laws.outside_tables import outside_table as outside_table
+from freeness.laws.parts import SmoothPart as SmoothPart
+from freeness.laws.parts import continuous_part as continuous_part
+from freeness.laws.parts import distinct as distinct
+from freeness.laws.parts import smooth_parts as smooth_parts
 from freeness.laws.point_mass import PointMass, Projection
 from freeness.laws.polynomial_law import PolynomialLaw
 from freeness.laws.pushforward import GaussianPushforward
@@ -60,10 +64,6 @@ from freeness.laws.sampling import haar_unitary as haar_unitary
 from freeness.laws.sampling import sample_matrix
 from freeness.laws.sampling import sample_spectrum as sample_spectrum
 from freeness.laws.semicircle import Semicircle
-from freeness.laws.smooth_parts import SmoothPart as SmoothPart
-from freeness.laws.smooth_parts import continuous_part as continuous_part
-from freeness.laws.smooth_parts import distinct as distinct
-from freeness.laws.smooth_parts import smooth_parts as smooth_parts
 from freeness.laws.solved_law import SolvedLaw as SolvedLaw
 from freeness.laws.square import Square
 from freeness.laws.support import Edge
