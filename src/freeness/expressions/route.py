@@ -82,6 +82,11 @@ def law_of(expression: Expression, method: Method = "auto") -> Routed:
         raise InputError(
             f"expected a self-adjoint expression, got {expression!r}; take p + p.H, or p.singular_law() for the law of p*p."
         )
+    if not expression.is_free:
+        raise InputError(
+            f"expected free variables for a law, got {expression!r} with some that commute; take its moments, or "
+            "classical_sum and classical_product of laws."
+        )
     try:
         if method != "operator":
             try:

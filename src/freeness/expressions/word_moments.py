@@ -1,10 +1,15 @@
-"""Moments of polynomials in free variables, exactly: by the algebra of words, without any transform.
+"""Moments of polynomials in free and commuting variables, exactly: by the algebra of words, without any transform.
 
 Each law acts on its orthonormal polynomials as a Jacobi matrix, each Haar unitary shifts its powers; free variables act on the
 free product of these spaces, whose basis are words of such vectors, neighbours from different variables. With the vacuum Ω,
 τ(p^{j+k}) = ⟨(p*)ʲΩ, pᵏΩ⟩, and pᵏΩ is a finite sum of words.
 
-Source: Voiculescu (1985), Avitzour (1982) for the free product; Nica, Speicher (2006), lecture 7.
+On legs of a tensor it is the product over a graph: letters without a common leg change places, and a word is what is left when
+their order is forgotten. It is kept as a heap (Viennot): a letter lies one above the highest letter that does not commute
+with it, so that equal words are equal tuples, and a variable acts on the letter that nothing of its legs lies upon.
+
+Source: Voiculescu (1985), Avitzour (1982) for the free product; Nica, Speicher (2006), lecture 7; Młotkowski, Λ-free
+probability (2004), for the product over a graph; Cartier, Foata (1969) and Viennot (1986) for words that commute in part.
 """
 
 from __future__ import annotations
@@ -26,9 +31,10 @@ from freeness.expressions.expression import (
     SumTerm,
     Symbol,
 )
+from freeness.expressions.legs import Legs
 from freeness.laws import AtomicLaw, Law, Semicircle
 
-Word = tuple[tuple[int, int], ...]  # (algebra, level ≠ 0), the first acts last
+Word = tuple[tuple[int, int, int], ...]  # (height, algebra, level ≠ 0), from the top down: the first acts last
 Vector = dict[Word, complex]
 _NODES = 512  # of the contour around the support
 _CONTOUR = 1.1  # its radius over that of the support
@@ -39,7 +45,7 @@ def moments_of(expression: Expression, order: int) -> np.ndarray:
     """τ(p), …, τ(p^order).
 
     Args:
-        expression: a polynomial in free variables.
+        expression: a polynomial in free variables, or in ε-free ones on legs of a tensor.
         order: how many, ≥ 1; the cost grows exponentially with order times degree.
 
     Raises:
@@ -78,20 +84,23 @@ class _FreeProduct:
         self._algebras: list[
             tuple[np.ndarray, np.ndarray] | None
         ] = []  # Jacobi coefficients; None: powers of a unitary
-        self._letters = {symbol: self._polynomial(symbol.element) for symbol in symbols}
+        self._legs: list[Legs] = []
+        self._linked: list[set[int]] = []  # the algebras that do not commute with it, itself included
+        self._letters = {symbol: self._polynomial(symbol.element, symbol.legs) for symbol in symbols}
+        self._linked = [{k for k, other in enumerate(self._legs) if own & other} for own in self._legs]
 
-    def _polynomial(self, element: Element) -> list[tuple[complex, list[int]]]:
+    def _polynomial(self, element: Element, legs: Legs) -> list[tuple[complex, list[int]]]:
         """An element as a combination of products of generators of algebras; the adjoint of a unitary k is ~k."""
         match element:
             case SelfAdjoint():
-                return [(1.0, [self._self_adjoint(element.own)])]
+                return [(1.0, [self._self_adjoint(element.own, legs)])]
             case HaarUnitary():
-                return [(1.0, [self._algebra(None)])]
+                return [(1.0, [self._algebra(None, legs)])]
             case Circular():
                 law = Semicircle(element.variance / 2)
-                return [(1.0, [self._self_adjoint(law)]), (1j, [self._self_adjoint(law)])]
+                return [(1.0, [self._self_adjoint(law, legs)]), (1j, [self._self_adjoint(law, legs)])]
             case RDiagonal():
-                return [(1.0, [self._algebra(None), self._self_adjoint(element.modulus)])]
+                return [(1.0, [self._algebra(None, legs), self._self_adjoint(element.modulus, legs)])]
             case Given():
                 raise InputError("expected random variables, got a given matrix; take the moments of the law.")
             case _:
@@ -99,11 +108,12 @@ class _FreeProduct:
                     f"expected a known element, got {type(element).__name__}; say here of which generators it is made."
                 )
 
-    def _self_adjoint(self, law: Law) -> int:
-        return self._algebra(jacobi_coefficients(law, self._depth))
+    def _self_adjoint(self, law: Law, legs: Legs) -> int:
+        return self._algebra(jacobi_coefficients(law, self._depth), legs)
 
-    def _algebra(self, jacobi: tuple[np.ndarray, np.ndarray] | None) -> int:
+    def _algebra(self, jacobi: tuple[np.ndarray, np.ndarray] | None, legs: Legs) -> int:
         self._algebras.append(jacobi)
+        self._legs.append(legs)
         return len(self._algebras) - 1
 
     @singledispatchmethod
@@ -150,23 +160,40 @@ class _FreeProduct:
         )
 
     def _moved(self, generator: int, vector: Vector) -> Vector:
-        """One generator of an algebra applied: its Jacobi matrix, or its shift, on the first letter of each word."""
+        """One generator of an algebra applied: its Jacobi matrix, or its shift, on its letter that lies open in each word."""
         algebra = generator if generator >= 0 else ~generator
-        jacobi = self._algebras[algebra]
+        jacobi, linked = self._algebras[algebra], self._linked[algebra]
         total: Vector = defaultdict(complex)
         for word, value in vector.items():
-            here = bool(word) and word[0][0] == algebra
-            level, rest = (word[0][1], word[1:]) if here else (0, word)
-            if jacobi is None:
-                steps = [(level + (1 if generator >= 0 else -1), 1.0)]
+            top = next((k for k, letter in enumerate(word) if letter[1] in linked), -1)
+            height = word[top][0] if top >= 0 else 0
+            if top >= 0 and word[top][1] == algebra:
+                level, before, after = word[top][2], word[:top], word[top + 1 :]
             else:
-                diagonal, off = jacobi
-                steps = [(level, diagonal[level]), (level + 1, off[level])]
-                steps += [(level - 1, off[level - 1])] if level else []
-            for new, factor in steps:
+                height, level = height + 1, 0
+                place = _place(word, height, algebra)
+                before, after = word[:place], word[place:]
+            for new, factor in self._steps(jacobi, level, 1 if generator >= 0 else -1):
                 if factor:
-                    total[((algebra, new), *rest) if new else rest] += factor * value
+                    total[(*before, (height, algebra, new), *after) if new else before + after] += factor * value
         return total
+
+    @staticmethod
+    def _steps(jacobi: tuple[np.ndarray, np.ndarray] | None, level: int, sign: int) -> list[tuple[int, float]]:
+        """The levels to which one leads, with their factors."""
+        if jacobi is None:
+            return [(level + sign, 1.0)]
+        diagonal, off = jacobi
+        steps = [(level, diagonal[level]), (level + 1, off[level])]
+        return [*steps, (level - 1, off[level - 1])] if level else steps
+
+
+def _place(word: Word, height: int, algebra: int) -> int:
+    """Where a letter comes in a word: higher ones first, of one height in the order of algebras."""
+    place = 0
+    while place < len(word) and (word[place][0] > height or (word[place][0] == height and word[place][1] < algebra)):
+        place += 1
+    return place
 
 
 def jacobi_coefficients(law: Law, depth: int) -> tuple[np.ndarray, np.ndarray]:
