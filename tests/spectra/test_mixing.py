@@ -110,7 +110,7 @@ def test_drawn_signals_stand_for_a_drawn_network():
         (lambda: jacobian_law(haar_mixer(1, 4, 8), samples=np.ones((1, 8, 5))), "4 tokens"),
         (lambda: jacobian_law(haar_mixer(1, 4, 8), samples=np.ones((2, 8, 4))), "one sample"),
         (lambda: jacobian_law(haar_mixer(1, 4, 8)), "samples"),
-        (lambda: jacobian_law(mixer(1, 4, 8), samples=np.ones((1, 8, 4))), "far from free"),
+        (lambda: network_graph(mixer(1, 4, 8), samples=np.ones((1, 8, 4))), "far from free"),
         (lambda: mixer(0, 4, 8), "blocks"),
     ],
 )

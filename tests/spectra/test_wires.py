@@ -12,7 +12,6 @@ from freeness.network import (
     Dense,
     Gaussian,
     Haar,
-    MaxPooling,
     Network,
     Node,
     Normalisation,
@@ -225,7 +224,6 @@ NESTED = ends(
     ("network", "message"),
     [
         (ends(node("this", Attention(4), "bent", "bent", "bent")), "Attention"),
-        (ends(node("this", MaxPooling(), "bent")), "MaxPooling"),
         (ends(node("this", Concatenation(), "first", "bent"), dense(40, 5)), "of channels"),
         (ends(node("this", Selection("channels", 0, 5), "bent"), dense(5, 5)), "of channels"),
         (ends(node("b", dense(20, 10), "bent"), node("this", Sum(), "bent", "b")), "same channels into Sum"),

@@ -14,11 +14,13 @@ from freeness.laws import Law
 from freeness.meanfield import Signals, signals
 from freeness.moves import law_after
 from freeness.network import Network
+from freeness.operators import WiredLaw
 from freeness.spectra.chain_moves import moves_of
 from freeness.spectra.diagonal import diagonal_law, is_diagonal
 from freeness.spectra.graph import NetworkGraph, NeuronSignals, network_graph
 from freeness.spectra.graph_builder import Parametrisation
 from freeness.spectra.graph_spectrum import graph_law
+from freeness.spectra.wired_network import follows_wires, uncovered_fisher, wired_equation
 
 
 def is_chain(network: Network, realised: Signals | NeuronSignals | None) -> bool:
@@ -65,6 +67,12 @@ def jacobian_law(
     """
     if samples is None and is_diagonal(network) and not isinstance(realised, Signals):
         return diagonal_law(network, qhat0, realised=realised)
+    if follows_wires(network):
+        if isinstance(realised, Signals):
+            raise InputError(
+                "expected signals neuron by neuron (NeuronSignals) of a network that is no chain, got laws of D²."
+            )
+        return WiredLaw(wired_equation(network, qhat0, samples=samples, realised=realised))
     if samples is not None or not is_chain(network, realised):
         return graph_law(graph_of(network, qhat0, realised, samples, None))
     assert not isinstance(realised, NeuronSignals)
@@ -98,6 +106,8 @@ def fisher_law(
     """
     if samples is None and is_diagonal(network) and not isinstance(realised, Signals) and parametrisation == "standard":
         return diagonal_law(network, qhat0, realised=realised, fisher=True)
+    if follows_wires(network):
+        raise uncovered_fisher(network)
     if samples is not None or not is_chain(network, realised):
         return graph_law(graph_of(network, qhat0, realised, samples, parametrisation))
     assert not isinstance(realised, NeuronSignals)

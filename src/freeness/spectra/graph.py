@@ -135,7 +135,7 @@ def network_graph(
         raise InputError(
             "expected inputs that can be differentiated, got tokens before an Embedding; take fisher=True."
         )
-    x, channels = _inputs(network, qhat0, samples, realised, generator)
+    x, channels = inputs_of(network, qhat0, samples, realised, generator)
     given = iter(realised.preactivations) if realised is not None else None
 
     mixing = mixes_tokens(network)
@@ -147,7 +147,7 @@ def network_graph(
         if given is None:
             h = drawn(min(fan_out, NEURONS if len(covariance) == 1 else CHANNELS), covariance, generator)
             return h.reshape(len(h), *shape)
-        h = _by_channel(next(given, np.empty(0)))
+        h = by_channel(next(given, np.empty(0)))
         if mixing:
             h = h[:, 0].T if isinstance(layer, TokenMixing) else h[:, 0]
         if len(h) != fan_out:
@@ -177,7 +177,7 @@ def forward_pass(network: Network, given: NeuronSignals, source: Source, rng: np
         >>> forward_pass(mlp(2, 4), ones, lambda layer, shape, q: np.ones((4, *shape)), np.random.default_rng(0)).inputs
         array([1., 1., 1., 1.])
     """
-    x, channels = _inputs(network, 1.0, None, given, rng)
+    x, channels = inputs_of(network, 1.0, None, given, rng)
     builder = (MixingBuilder if mixes_tokens(network) else GraphBuilder)(source, None, rng)
     _walked(builder, network, x, channels)
     return _signals(x, builder.seen)
@@ -208,20 +208,41 @@ def _parametrisation(fisher: object) -> Parametrisation | None:
     return "standard" if fisher == "standard" else "ntk"
 
 
-def _by_channel(array: np.ndarray) -> np.ndarray:
-    """(channels, samples, *positions) of one vector, or of (samples, channels, *positions)."""
+def by_channel(array: np.ndarray) -> np.ndarray:
+    """(channels, samples, *positions) of one vector, or of (samples, channels, *positions).
+
+    Args:
+        array: one of these.
+
+    Example:
+        >>> by_channel(np.ones((2, 3, 4))).shape
+        (3, 2, 4)
+    """
     given = np.asarray(array, dtype=float)
     return given[:, None] if given.ndim == 1 else given.swapaxes(0, 1)
 
 
-def _inputs(
+def inputs_of(
     network: Network,
     qhat0: float,
     samples: np.ndarray | None,
     realised: NeuronSignals | None,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, int]:
-    """x⁰ (channels, samples, *positions), and how many channels it stands for."""
+    """x⁰ (channels, samples, *positions), and how many channels it stands for.
+
+    Args:
+        network: whose input it is.
+        qhat0: ‖x⁰‖²/N_0 of a random vector, where nothing else is given.
+        samples: inputs (n, N₀) or (n, channels, *positions).
+        realised: signals with their inputs.
+        rng: for the random vector.
+
+    Example:
+        >>> from freeness.network import mlp
+        >>> inputs_of(mlp(2, 4), 2.0, None, None, np.random.default_rng(0))[0].shape
+        (4, 1)
+    """
     first = next(iter(network.weights), None)
     if first is None:
         raise InputError("expected a network with a weight layer, got none; it has no spectrum.")
@@ -234,7 +255,7 @@ def _inputs(
             raise InputError(
                 f"expected finite samples (n, N₀) or (n, channels, *positions), got shape {x.shape}; correct them."
             )
-        x = _by_channel(x)
+        x = by_channel(x)
         return x, len(x)
     if not isinstance(first, Dense):
         raise InputError(

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from freeness.errors import FreenessError
+from freeness.errors import FreenessError, InputError
 from freeness.laws import Law
 from freeness.meanfield import Signals, signals
 from freeness.network import Gaussian, Haar, Measured, Network
-from freeness.operators import GraphLaw
+from freeness.operators import GraphLaw, HeadsPart, WiredEquation, WiredLaw
 from freeness.spectra.backward import fisher_law, graph_of, is_chain, jacobian_law
 from freeness.spectra.diagonal import diagonal_law, is_diagonal
 from freeness.spectra.graph import CHANNELS, NEURONS, NetworkGraph, NeuronSignals, network_graph
@@ -18,10 +18,13 @@ from freeness.spectra.graph_builder import Parametrisation
 from freeness.spectra.graph_spectrum import graph_law
 from freeness.spectra.mixing import mixes_tokens
 from freeness.spectra.outlying import outliers
-from freeness.spectra.records import UNSEEN, Prediction, TopEigenvalue
+from freeness.spectra.records import UNSEEN, Prediction, TopEigenvalue, TopRange
+from freeness.spectra.wired_network import follows_wires, uncovered_fisher, wired_equation
 
 _Singles = tuple[tuple[float, ...], tuple[str, ...]]  # eigenvalues outside the law, and where they were not looked for
 _METHOD = "deterministic equivalent of the network's graph"
+_NEGLIGIBLE = 1e-6
+_LOW = 1.2  # n(1 - F) below which 5 % of the largest eigenvalues lie: 2/(3π)·3.18^{3/2}
 _WEIGHTS = {
     Haar: "weights are Haar-distributed (semi-)orthogonal matrices",
     Gaussian: "weights have independent entries of equal variance",
@@ -45,6 +48,8 @@ def predict_jacobian(
     """
     if samples is None and is_diagonal(network) and not isinstance(realised, Signals):
         return _of_neurons(network, qhat0, realised, fisher=False)
+    if follows_wires(network):
+        return _of_wires(network, qhat0, realised, samples)
     if samples is not None or not is_chain(network, realised):
         return _of_graph(network, graph_of(network, qhat0, realised, samples, None), realised is not None)
     assert not isinstance(realised, NeuronSignals)
@@ -71,6 +76,8 @@ def predict_fisher(
     """
     if samples is None and is_diagonal(network) and not isinstance(realised, Signals) and parametrisation == "standard":
         return _of_neurons(network, qhat0, realised, fisher=True)
+    if follows_wires(network):
+        raise uncovered_fisher(network)
     if samples is not None or not is_chain(network, realised):
         return _of_graph(network, graph_of(network, qhat0, realised, samples, parametrisation), realised is not None)
     assert not isinstance(realised, NeuronSignals)
@@ -143,6 +150,62 @@ def _of_graph(network: Network, graph: NetworkGraph, realised: bool) -> Predicti
     assumptions += notes
     error = float(np.hypot(scatter, wander))
     return Prediction(law, top_eigenvalue(law), assumptions, _METHOD, error, law.variance, values)
+
+
+def _of_wires(
+    network: Network, qhat0: float, realised: Signals | NeuronSignals | None, samples: np.ndarray | None
+) -> Prediction:
+    if isinstance(realised, Signals):
+        raise InputError(
+            "expected signals neuron by neuron (NeuronSignals) of a network that is no chain, got laws of D²."
+        )
+    equation = wired_equation(network, qhat0, samples=samples, realised=realised)
+    law = WiredLaw(equation)
+    edge = top_eigenvalue(law)
+    scatter = np.sqrt(2 * law.variance) / (equation.outputs * law.mean)
+    width = min(layer.sizes[1] for layer in network.weights)
+    wander = 0.0 if realised is not None else np.sqrt(network.depth / width)
+    seen = (
+        "one forward pass of this network"
+        if realised is not None
+        else "a forward pass with fresh weights in every layer"
+    )
+    assumptions = (
+        _WEIGHTS[Gaussian],
+        f"what lies between weights over channels (derivatives, softmax and token weights, norms) is given, from {seen}",
+        "weights are free from these maps (wide layers, few positions)",
+        f"{UNSEEN} in networks followed wire by wire",
+        *_spread_directions(equation),
+    )
+    error = float(np.hypot(scatter, wander))
+    largest = largest_of(law, equation.outputs)
+    return Prediction(law, edge, assumptions, _METHOD, error, law.variance, largest=largest)
+
+
+def _spread_directions(equation: WiredEquation) -> tuple[str, ...]:
+    """What was left out of the softmax derivative, if anything."""
+    lost = max((part.lost for part in equation.parts if isinstance(part, HeadsPart)), default=0.0)
+    if lost < _NEGLIGIBLE:
+        return ()
+    return (f"{lost:.1%} of the softmax derivative's squares are spread over all directions of a head",)
+
+
+def largest_of(law: Law, outputs: int) -> TopRange:
+    """Of one network with so many outputs, n: where n(1 - F) = ½, between n(1 - F) = 1.2 and the end of the law.
+
+    At a soft edge (Tracy, Widom, real symmetric) 5 % of the largest eigenvalues lie below the first, 83 % below the end.
+
+    Args:
+        law: of all eigenvalues.
+        outputs: how many there are.
+
+    Example:
+        >>> from freeness.laws import Semicircle
+        >>> [round(value, 2) for value in largest_of(Semicircle(1.0), 100)]
+        [1.85, 1.92, 2.0]
+    """
+    low, value = law.quantile([max(1 - _LOW / outputs, 0.0), max(1 - 0.5 / outputs, 0.0)])
+    return TopRange(float(low), float(value), float(law.upper_end))
 
 
 def few_outputs_factor(network: Network) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -22,6 +22,14 @@ class TopEigenvalue:
     mass: float = 0.0
 
 
+class TopRange(NamedTuple):
+    """The largest eigenvalue of one network with finitely many outputs: about ``value``, mostly from ``low`` to ``high``."""
+
+    low: float
+    value: float
+    high: float
+
+
 @dataclass(frozen=True)
 class Prediction:
     """A spectrum from theory: the law, its top, what was assumed, by which way, and the finite-width error to expect.
@@ -29,6 +37,7 @@ class Prediction:
     ``finite_width_error`` is the expected relative deviation of the mean of one network's spectrum from ``law.mean``;
     ``expected_variance`` is the mean variance of the C eigenvalues of one network, which exceeds ``law.variance`` by about
     1/C for few outputs. ``outliers`` are single eigenvalues outside the law (freeness is silent about finitely many).
+    ``largest``: what the largest eigenvalue of one network is about, where that is told.
     """
 
     law: Law
@@ -38,6 +47,7 @@ class Prediction:
     finite_width_error: float
     expected_variance: float
     outliers: tuple[float, ...] = ()
+    largest: TopRange | None = None
 
     @property
     def knows_outliers(self) -> bool:

@@ -75,6 +75,34 @@ class Attention(Operation):
         return self.scale**2 * width
 
 
+def softmax_weights(
+    operation: Attention, query: np.ndarray, key: np.ndarray, samples: int = 1
+) -> tuple[np.ndarray, float]:
+    """A (heads, n·T, n·T') of one forward pass, 0 between different samples, and the scale of its scores.
+
+    Args:
+        operation: the record.
+        query: (heads, n·T, d_k).
+        key: (heads, n·T', d_k).
+        samples: n, the slow index of the positions.
+
+    Example:
+        >>> softmax_weights(Attention(1, causal=True), np.zeros((1, 2, 3)), np.zeros((1, 2, 3)))[0].tolist()
+        [[[1.0, 0.0], [0.5, 0.5]]]
+    """
+    width = query.shape[-1]
+    scale = (operation.spread(width) / width) ** 0.5
+    scores = scale * query @ key.swapaxes(1, 2)
+    rows, columns = (np.arange(count) for count in scores.shape[1:])
+    own = len(rows) // samples, len(columns) // samples
+    seen = rows[:, None] // own[0] == columns // own[1]
+    if operation.causal:
+        seen &= rows[:, None] % own[0] >= columns % own[1]
+    scores = np.where(seen, scores, -np.inf)
+    raised = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return raised / raised.sum(axis=-1, keepdims=True), scale
+
+
 @joined.register
 def _(operation: Attention, streams: tuple[Stream, ...]) -> tuple[Stream, Step]:
     """Σ = E A V Aᵀ over draws of A, the same in every call; of pairs of samples, too, where all of a batch are there.

@@ -21,6 +21,7 @@ from scipy import sparse
 
 from freeness.errors import InputError, is_size
 from freeness.gaussian import standardised
+from freeness.network.derivatives import GivenMap, Pass, given
 from freeness.network.moments import Chosen, Pairs, Step, Stream, backward, backward_pairs, forward
 from freeness.network.operation import Operation, described
 from freeness.network.operations.checks import check_windows
@@ -199,6 +200,22 @@ def _(
         found += choice.T @ (choice.T @ square.T).T
     back = (found / draws).reshape(samples, count, samples, count).transpose(0, 2, 1, 3)
     return (back.reshape(given[0].value.shape),)
+
+
+@given.register
+def _(layer: MaxPooling, values: tuple[np.ndarray, ...], at: Pass) -> GivenMap:
+    """The choice of every window, channel by channel."""
+    (x,) = values
+    seen, behind = layer.windows(x.shape[2:])
+    flat = x.reshape(*x.shape[:2], -1)
+    entries = np.where(seen < 0, -np.inf, flat[:, :, seen])  # (C, n, windows, entries)
+    place = seen[np.arange(len(seen)), entries.argmax(axis=-1)]
+    samples, count, windows = x.shape[1], flat.shape[2], len(seen)
+    choice = np.zeros((len(x), samples, windows, samples, count))
+    channel, sample, window = np.ogrid[: len(x), :samples, :windows]
+    choice[channel, sample, window, sample, place] = 1.0
+    value = entries.max(axis=-1).reshape(*x.shape[:2], *behind)
+    return GivenMap(value, (choice.reshape(len(x), samples * windows, samples * count),))
 
 
 def _choices(chosen: Chosen, count: int) -> Iterator[sparse.csr_array]:

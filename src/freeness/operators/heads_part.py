@@ -1,0 +1,181 @@
+"""Softmax attention as a given map with channels of its own: what queries, keys and values make of the outputs of every head.
+
+At a forward pass with A = softmax(c q kᵀ + mask) and o = A v, a head moves by
+
+    do_i = Σ_j A_ij dv_j + c Σ_j A_ij (v_j - o_i)(dq_i·k_j + q_i·dk_j),
+
+a map of T·d_k entries. Of it N = M a Mᵀ is N_ik = n_ik·1 + R_i Y_ik R_kᵀ with U_i of rows A_ij (v_j - o_i) and orthonormal R_i
+over directions that the rows of U_i have: with all of them exactly (at most keys - 1, and inverses are of size T·(T - 1) for
+any d_k), with the few largest about, where the others are spread over all d_k and keep their partial trace.
+
+Source: theory.md §11 (the Gram form, derived for this project and checked by simulation).
+"""
+
+# pyright: reportUnknownVariableType=false
+# The types of what numpy returns here are not known to it.
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from freeness.operators.packing import symmetric
+from freeness.operators.parts import GivenPart, less_inverted
+
+_PIECE = 2_000_000  # numbers of one array that is worked on at once
+_FULL = 160  # rows of a head's inverse up to which all directions are kept
+
+
+@dataclass(frozen=True, eq=False)
+class HeadSignals:
+    """Of one forward pass: A (heads, T, T'), q (heads, T, d_k), k and v (heads, T', d_k), and the scale c of scores."""
+
+    weights: np.ndarray
+    query: np.ndarray
+    key: np.ndarray
+    value: np.ndarray
+    scale: float
+
+    @cached_property
+    def spans(self) -> np.ndarray:
+        """U (heads, T, T', d_k)."""
+        output = self.weights @ self.value
+        return self.weights[..., None] * (self.value[:, None] - output[:, :, None])
+
+
+class _Kept(NamedTuple):
+    """Ũ (heads, T', T·k) and overlaps R_iᵀR_k (heads, T·k, T·k); None: one basis for all i."""
+
+    spans: np.ndarray
+    overlaps: np.ndarray | None
+    directions: int
+
+
+class HeadsPart(GivenPart):
+    """All heads of one attention: queries, keys and values are written, outputs are read.
+
+    Args:
+        signals: of the forward pass.
+        maps: of the ports of queries, keys, values and outputs: (P_port, T or T') as of :class:`Port`, from T positions.
+        directions: of each U_i that are kept; as many as an inverse of 160 rows has room for, where None.
+    """
+
+    def __init__(self, signals: HeadSignals, maps: Sequence[np.ndarray], directions: int | None = None) -> None:
+        self.signals, self.maps = signals, tuple(maps)
+        self.sizes = tuple(len(map_) for map_ in self.maps)
+        heads, rows, columns = signals.weights.shape
+        self.width = signals.value.shape[-1]
+        every = min(columns - 1, self.width)
+        chosen = max(2, _FULL // rows) if directions is None else directions
+        self.exact = chosen >= every
+        self._kept = self._shared_basis(every) if self.exact else self._largest(chosen)
+        square = signals.scale**2
+        self._keys = square * signals.key @ signals.key.swapaxes(1, 2)  # 𝒦 (heads, T', T')
+        self._queries = square * signals.query @ signals.query.swapaxes(1, 2)  # 𝒬 (heads, T, T)
+        self._by_query = self._kept.spans.swapaxes(1, 2) @ self._keys @ self._kept.spans
+        self._rest = None if self.exact else self._left_over()
+        self._heads, self._rows, self._columns = heads, rows, columns
+
+    @property
+    def lost(self) -> float:
+        """Share of ΣU² that is spread over all directions."""
+        return 1.0 - float((self._kept.spans**2).sum() / (self.signals.spans**2).sum())
+
+    def _shared_basis(self, count: int) -> _Kept:
+        """All directions, Σ U² being the same in one basis."""
+        value = self.signals.value
+        count = max(count, 1)
+        _, _, right = np.linalg.svd(value - value.mean(axis=1, keepdims=True), full_matrices=False)
+        kept = self.signals.spans @ right[:, None, :count].swapaxes(-1, -2)  # (heads, T, T', k)
+        return _Kept(_side_by_side(kept), None, count)
+
+    def _largest(self, count: int) -> _Kept:
+        left, sizes, right = np.linalg.svd(self.signals.spans, full_matrices=False)
+        basis = right[:, :, :count]  # (heads, T, k, d_k)
+        flat = basis.reshape(len(basis), -1, self.width)
+        return _Kept(_side_by_side(left[..., :count] * sizes[:, :, None, :count]), flat @ flat.swapaxes(1, 2), count)
+
+    def _left_over(self) -> tuple[np.ndarray, np.ndarray]:
+        """Partial traces of what is spread: with 𝒦 (heads, T, T), and with 𝒬 as a matrix (heads, T·T, T'·T')."""
+        spans, kept = self.signals.spans, self._kept
+        assert kept.overlaps is not None
+        heads, rows, columns, width = spans.shape
+        flat = spans.reshape(heads, rows * columns, width)
+        every = (flat @ flat.swapaxes(1, 2)).reshape(heads, rows, columns, rows, columns)
+        own = kept.spans.reshape(heads, columns, rows, kept.directions)
+        overlaps = kept.overlaps.reshape(heads, rows, kept.directions, rows, kept.directions)
+        half = np.einsum("hmia,hiakb->himkb", own, overlaps, optimize=True)
+        every = every - np.einsum("himkb,hnkb->himkn", half, own, optimize=True)
+        every = every.transpose(0, 1, 3, 2, 4) / width  # (heads, i, k, m, n)
+        by_query = np.einsum("hikmn,hmn->hik", every, self._keys, optimize=True)
+        by_key = self._queries[:, :, :, None, None] * every
+        return by_query, by_key.reshape(heads, rows * rows, columns * columns)
+
+    def answers(self, fields: Sequence[np.ndarray]) -> list[np.ndarray]:
+        size = self._heads * (self._rows * self._kept.directions) ** 2
+        height = max(1, _PIECE // size)
+        points = len(fields[0])
+        pieces = [
+            self._answered([field[first : first + height] for field in fields]) for first in range(0, points, height)
+        ]
+        return [symmetric(np.concatenate(parts)) for parts in zip(*pieces, strict=True)]
+
+    def _answered(self, fields: Sequence[np.ndarray]) -> list[np.ndarray]:
+        query, key, value, asked = (
+            (map_.T @ field @ map_)[:, None] for map_, field in zip(self.maps, fields, strict=True)
+        )
+        heads, rows, count = self._heads, self._rows, self._kept.directions
+        weights, spans = self.signals.weights, self._kept.spans
+        turned = weights.swapaxes(1, 2)
+        level = weights @ value @ turned  # n
+        if self._rest is not None:
+            by_query, by_key = self._rest
+            moved = (by_key @ key.reshape(len(key), 1, -1, 1)).reshape(len(key), heads, rows, rows)
+            level = level + query * by_query + moved
+        core = _grown(query, count) * self._by_query
+        core = core + _grown(self._queries, count) * (spans.swapaxes(1, 2) @ key @ spans)  # Y
+        before = less_inverted(level @ asked)
+        across = asked @ before  # g without Y
+        wide = _grown(across, count) * self._overlaps
+        inner = core @ less_inverted(wide @ core)  # Y(1 - T₀Y)⁻¹
+        traced = self._summed(inner * self._overlaps)
+        output = (self.width * before @ level + before @ traced @ before.swapaxes(-1, -2)).sum(axis=1)
+        total = self.width * across + across @ traced @ across
+        kept = wide + wide @ inner @ wide  # EᵀgE
+        to_value = (turned @ total @ weights).sum(axis=1)
+        to_query = self._summed(self._by_query * kept)
+        to_key = (spans @ (_grown(self._queries, count) * kept) @ spans.swapaxes(1, 2)).sum(axis=1)
+        if self._rest is not None:
+            by_query, by_key = self._rest
+            to_query = to_query + by_query * total
+            flat = total.reshape(len(total), heads, 1, rows * rows)
+            to_key = to_key + (flat @ by_key).reshape(len(total), heads, *self._keys.shape[1:]).sum(axis=1)
+        found = (to_query.sum(axis=1), to_key, to_value, output)
+        return [map_ @ one @ map_.T for map_, one in zip(self.maps, found, strict=True)]
+
+    @property
+    def _overlaps(self) -> np.ndarray:
+        """R_iᵀR_k (heads or 1, T·k, T·k)."""
+        if self._kept.overlaps is not None:
+            return self._kept.overlaps
+        return np.kron(np.ones((self._rows, self._rows)), np.eye(self._kept.directions))[None]
+
+    def _summed(self, blocks: np.ndarray) -> np.ndarray:
+        """Sums over the k×k entries of blocks (…, T·k, T·k)."""
+        shape = (*blocks.shape[:-2], self._rows, self._kept.directions, self._rows, self._kept.directions)
+        return blocks.reshape(shape).sum(axis=(-3, -1))
+
+
+def _side_by_side(spans: np.ndarray) -> np.ndarray:
+    """(heads, T, T', k) as (heads, T', T·k)."""
+    heads, rows, columns, count = spans.shape
+    return spans.transpose(0, 2, 1, 3).reshape(heads, columns, rows * count)
+
+
+def _grown(field: np.ndarray, count: int) -> np.ndarray:
+    """Each entry (…, T, T) as a k×k block of equal ones."""
+    return field.repeat(count, axis=-2).repeat(count, axis=-1)

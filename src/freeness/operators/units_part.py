@@ -1,0 +1,68 @@
+"""Units between two random matrices, each with its own derivatives at every position: the hidden layer of an MLP on tokens.
+
+Of unit i with derivatives d_w,i by what the matrix w writes, κ_i = Σ_w (d_w d_wᵀ) ∘ a_w and, with b where the outputs are read,
+
+    p = Σ_i (1 - κ_i b)⁻¹ κ_i,    r_w = Σ_i (d_w d_wᵀ) ∘ b (1 - κ_i b)⁻¹.
+
+Of many units some are taken, the others by their mean alone: Σ_i f(d_i d_iᵀ) ≈ n f(M) + n/k Σ_{i ≤ k} [f(d_i d_iᵀ) -
+f(M_k)], where M and M_k are the means of d dᵀ over all n units and over those k. What first-order terms scatter is gone.
+
+Source: theory.md §11 for p and r; the control variate is this project's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from freeness.operators.packing import symmetric
+from freeness.operators.parts import GivenPart, less_inverted
+
+_PIECE = 1_000_000  # numbers of one array that is worked on at once
+_TAKEN = 384  # units that are taken one by one
+
+
+class UnitsPart(GivenPart):
+    """Ports: what each matrix writes, in order, and last where outputs are read.
+
+    Args:
+        channels: n.
+        derivatives: of each matrix that writes (C, P).
+        taken: how many units one by one; 384 at most where None.
+    """
+
+    def __init__(self, channels: int, derivatives: Sequence[np.ndarray], taken: int | None = None) -> None:
+        count, size = derivatives[0].shape
+        self.channels, self.sizes = channels, (size,) * (len(derivatives) + 1)
+        few = min(count, _TAKEN if taken is None else taken)
+        self._every = [(d.T @ d / count)[None, None] for d in derivatives]
+        self._some = [(d[:few].T @ d[:few] / few)[None, None] for d in derivatives]
+        self._own = [d[None, :few, :, None] * d[None, :few, None, :] for d in derivatives]
+        self.exact = few == count
+
+    def answers(self, fields: Sequence[np.ndarray]) -> list[np.ndarray]:
+        points, size = fields[0].shape[:2]
+        height = max(1, _PIECE // (self._own[0].shape[1] * size**2))
+        pieces = [
+            self._answered([field[first : first + height] for field in fields]) for first in range(0, points, height)
+        ]
+        return [symmetric(np.concatenate(parts)) for parts in zip(*pieces, strict=True)]
+
+    def _answered(self, fields: Sequence[np.ndarray]) -> list[np.ndarray]:
+        own = _means(self._own, fields)
+        if not self.exact:
+            some, every = _means(self._some, fields), _means(self._every, fields)
+            own = [one - less + more for one, less, more in zip(own, some, every, strict=True)]
+        return [self.channels * one for one in own]
+
+
+def _means(squares: Sequence[np.ndarray], fields: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Over units with given d dᵀ (1, C, P, P), to fields (m, P, P)."""
+    *written, asked = (field[:, None] for field in fields)
+    kappa = squares[0] * written[0]
+    for square, field in zip(squares[1:], written[1:], strict=True):
+        kappa = kappa + square * field
+    inverse = less_inverted(kappa @ asked)
+    back = asked @ inverse
+    return [*((square * back).mean(axis=1) for square in squares), (inverse @ kappa).mean(axis=1)]

@@ -1,0 +1,368 @@
+"""The law of a network's equations that are solved by sweeps: read on a ray just above the positive axis.
+
+On z = e^{s + iε} with a small angle ε the equations are solved at some hundred s, closer where there is mass. U' = zG along
+the ray gives the potential U from the top downwards, and Taylor's series in ε leads both down to the axis,
+
+    U(s) = U - iε zG - ε²/2 (zG)' + O(ε³)
+
+where the law is smooth at the scale ε; at its ends it errs like ε^{3/2}. The upper end is where 1/G'² vanishes, which is linear
+in x there, by secants from outside.
+"""
+
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# The types of what numpy and scipy return here are not known to it.
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.interpolate import CubicSpline
+
+from freeness.errors import ConvergenceError, InputError
+from freeness.laws import Atom, Boundary, Empirical, Law, SpectralCurve, real_points
+from freeness.operators.wired_equation import WiredEquation
+
+_ANGLES = (0.6, 0.15, 0.03)  # of rays, one after the other; the law is read on the last one
+_FAR = 40.0  # m₂/m₁ times: where the potential is that of two moments
+_STEP = 0.5  # of s between the first points
+_DEEP = 30.0  # in s below m₂/m₁, where the search for the lower end stops
+_LITTLE = 5e-3  # a distribution function below that need not be followed to smaller x
+_FLAT = 3e-4  # a gain of the distribution function over three steps that is none: an atom at 0 below
+_SHARE = 0.02  # mass between two points at most, and
+_FINEST = 0.02  # in s: their least distance
+_BEND = 0.01  # change of zG times that of s
+_POINTS = 100
+_CONVERGED = 0.6  # share of points that must converge
+_SWEEPS, _DESCENDING = 100, 40  # sweeps at most, and where a hard edge may be
+_FOLLOWED = 0.15  # mass at most below the lowest point, where a power law goes on
+_DENSE = 2000
+_EMPTY = 1e-3  # mass beyond an end that is first guessed
+_TAIL, _TAIL_POINTS = 0.03, 12  # mass near the upper end, and points there
+_CLOSER = (0.01, 0.003)  # angles of rays there
+_NOTHING = 1e-14
+_LEAST_POWER = 0.05
+_PRECISE = 1e-10
+_COMPLEX_STEP = 1e-4
+_SECANTS = 14
+_ARRIVED = 2e-4
+
+
+class _Ray(NamedTuple):
+    """Points s, ascending, zG there, and the fields (k, m)."""
+
+    s: np.ndarray
+    zg: np.ndarray
+    fields: np.ndarray
+
+
+class WiredLaw(Law):
+    """The law with G of a :class:`~freeness.operators.WiredEquation`, of positive matrices.
+
+    Args:
+        equation: of the network.
+
+    Raises:
+        ConvergenceError: a point that could not be solved, when the law is asked.
+        InputError: a spectrum of no finite positive size.
+    """
+
+    def __init__(self, equation: WiredEquation) -> None:
+        self._equation = equation
+        first, second = equation.moments()
+        if not (np.isfinite(first) and np.isfinite(second) and first > 0 and second > 0):
+            raise InputError(
+                f"expected a spectrum of finite positive size, got the mean {first}; the signal or the gradient vanished."
+            )
+        self._moments = first, second
+
+    def __repr__(self) -> str:
+        return f"WiredLaw({len(self._equation.matrices)} random matrices)"
+
+    @property
+    def curve(self) -> SpectralCurve:
+        """Of as many equal atoms as the law has points: about what it is, for operations with other laws."""
+        return Empirical(self.quantile((np.arange(_DENSE) + 0.5) / _DENSE)).curve
+
+    @property
+    def mean(self) -> float:
+        return self._moments[0]
+
+    @property
+    def variance(self) -> float:
+        return max(self._moments[1] - self._moments[0] ** 2, 0.0)
+
+    @property
+    def lower_bound(self) -> float:
+        return 0.0
+
+    @property
+    def upper_end(self) -> float:
+        return self._upper
+
+    # --- the ray ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _ray(self) -> _Ray:
+        centre = float(np.log(self._moments[1] / self._moments[0]))
+        top = centre + np.log(_FAR)
+        found = self._refined(self._lowered(top - _STEP * np.arange(int((top - centre) / _STEP) + 8)), _POINTS // 2)
+        while not self._reaches_down(found) and found.s[0] > centre - _DEEP:
+            further = self._descended(found)
+            if further.s.size == 0:
+                break
+            found = _merged(found, further)
+        if _below(np.imag(self._potentials(found)))[0] > _FOLLOWED:
+            raise ConvergenceError(
+                f"expected all but {_FOLLOWED:.0%} of the law to be solved for, more lies below {np.exp(found.s[0]):.2g}, "
+                "where the equations did not converge; measure the spectrum instead."
+            )
+        return self._refined(found, _POINTS)
+
+    def _descended(self, ray: _Ray) -> _Ray:
+        """Some points below those that are known, or none where the equations cannot be solved any more."""
+        s = ray.s[0] - _STEP * np.arange(1, 4)
+        with suppress(ConvergenceError):
+            return self._solved(s, _continued(ray, s), _ANGLES[-1], _DESCENDING)
+        with suppress(ConvergenceError):
+            return self._lowered(s[:2])
+        return _Ray(ray.s[:0], ray.zg[:0], ray.fields[:, :0])
+
+    def _reaches_down(self, ray: _Ray) -> bool:
+        """Whether there is little below, or an atom at 0 only."""
+        below = _below(np.imag(self._potentials(ray)))
+        flat = below[3] - below[0] < _FLAT and below[0] < 1 - _SHARE
+        return bool(below[0] < _LITTLE or flat)
+
+    def _refined(self, ray: _Ray, most: int) -> _Ray:
+        """With points between those that much mass, or a bend, lies between, ``most`` in all."""
+        while ray.s.size < most:
+            mass, width = np.diff(_below(np.imag(self._potentials(ray)))), np.diff(ray.s)
+            need = np.maximum(np.abs(mass) / _SHARE, width * np.abs(np.diff(ray.zg)) / _BEND)
+            wide = np.flatnonzero((need > 1) & (width > _FINEST))
+            if wide.size == 0:
+                break
+            wide = wide[np.argsort(-need[wide])][: most - ray.s.size]
+            start = (ray.fields[:, wide] + ray.fields[:, wide + 1]) / 2
+            ray = _merged(ray, self._solved((ray.s[wide] + ray.s[wide + 1]) / 2, start, _ANGLES[-1]))
+        return ray
+
+    def _lowered(self, s: np.ndarray) -> _Ray:
+        """At points that are known from nowhere, by rays of smaller and smaller angles."""
+        found = None
+        for angle in _ANGLES:
+            found = self._solved(s if found is None else found.s, None if found is None else found.fields, angle)
+        assert found is not None
+        return _merged(found, _Ray(found.s[:0], found.zg[:0], found.fields[:, :0]))
+
+    def _solved(self, s: np.ndarray, start: np.ndarray | None, angle: float, most: int = _SWEEPS) -> _Ray:
+        """On one ray; a few points that did not converge are left out."""
+        z = np.exp(s + 1j * angle)
+        found = self._equation.solved(z, start, most=most)
+        good = found.converged
+        if good.mean() < _CONVERGED:
+            raise ConvergenceError(
+                f"expected {s.size} points of the law to converge, {int((~good).sum())} did not; the network's signal may "
+                "vanish or explode, so scale it, or measure the spectrum."
+            )
+        return _Ray(s[good], (z * found.cauchy)[good], found.fields[:, good])
+
+    def _potentials(self, ray: _Ray) -> np.ndarray:
+        """U on the axis at the points of a ray."""
+        return self._on_axis(ray, ray.s)[1]
+
+    def _on_axis(self, ray: _Ray, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """zG and U on the axis, by splines along the ray."""
+        spline = CubicSpline(ray.s, ray.zg)
+        angle, (first, second) = _ANGLES[-1], self._moments
+        z = np.exp(ray.s[-1] + 1j * angle)
+        top = ray.s[-1] + 1j * angle - first / z - second / (2 * z**2)
+        integral = spline.antiderivative()
+        along = top + integral(s) - integral(ray.s[-1])
+        zg, slope, curved = spline(s), spline(s, 1), spline(s, 2)
+        return zg - 1j * angle * slope - angle**2 / 2 * curved, along - 1j * angle * zg - angle**2 / 2 * slope
+
+    def _near(self, s: np.ndarray) -> _Ray:
+        """Guessed between points of the ray."""
+        ray = self._ray
+        fields = np.stack([np.interp(s, ray.s, row.real) + 1j * np.interp(s, ray.s, row.imag) for row in ray.fields])
+        return _Ray(s, np.zeros_like(s, dtype=complex), fields)
+
+    @cached_property
+    def _coarse(self) -> tuple[np.ndarray, np.ndarray]:
+        """Dense s and the distribution function there, which ascends."""
+        ray = self._ray
+        s = np.linspace(ray.s[0], ray.s[-1], _DENSE)
+        return s, np.maximum.accumulate(np.clip(_below(np.imag(self._on_axis(ray, s)[1])), 0.0, 1.0))
+
+    @cached_property
+    def _table(self) -> tuple[np.ndarray, np.ndarray]:
+        """The same, where the mass near the upper end x₊ is an integral of densities from closer to the axis.
+
+        They are √(x₊ - x) times something smooth, for which there are some points in τ = √(x₊ - x).
+        """
+        s, below = self._coarse
+        start, end = float(np.exp(s[np.searchsorted(below, 1 - _TAIL)])), self._upper
+        if not start < end:
+            return s, below
+        tau = np.sqrt(end - start) * np.linspace(1.0, 0.0, _TAIL_POINTS + 1)[:-1]
+        x = end - tau**2
+        solved = self._near(np.log(x))
+        for angle in _CLOSER:
+            solved = self._solved(solved.s, solved.fields, angle)
+        x = np.exp(solved.s)
+        tau = np.sqrt(end - x)
+        by_tau = 2 * tau * -np.imag(solved.zg) / (np.pi * x)
+        spline = CubicSpline(np.append(0.0, tau[::-1]), np.append(0.0, by_tau[::-1])).antiderivative()
+        near = s > np.log(start)
+        mass = spline(np.sqrt(np.maximum(end - np.exp(s[near]), 0.0)))
+        joint = float(1 - spline(tau[0])) - float(np.interp(np.log(start), s, below))
+        found = np.concatenate([below[~near] + joint * (below[~near] / below[~near][-1]) ** 8, 1 - mass])
+        return s, np.maximum.accumulate(np.clip(found, 0.0, 1.0))
+
+    # --- the support --------------------------------------------------------------------------------------------------
+
+    @property
+    def atoms(self) -> tuple[Atom, ...]:
+        return self._atoms
+
+    @cached_property
+    def _atoms(self) -> tuple[Atom, ...]:
+        """The atom at 0, if there is one: the mass below the smallest point where the distribution function is flat."""
+        ray = self._ray
+        below = _below(np.imag(self._potentials(ray)))
+        return (Atom(0.0, float(below[0])),) if below[0] > _LITTLE and below[3] - below[0] < _FLAT else ()
+
+    @property
+    def hull(self) -> tuple[float, float]:
+        return self._hull
+
+    @cached_property
+    def _hull(self) -> tuple[float, float]:
+        if self.atoms:
+            return 0.0, self._upper
+        s, below = self._table
+        return float(np.exp(s[np.searchsorted(below, _EMPTY)])), self._upper
+
+    @cached_property
+    def _upper(self) -> float:
+        """The upper end, where 1/G'² vanishes; from outside, where all fields are real."""
+        s, below = self._coarse
+        guess = float(np.exp(s[np.searchsorted(below, 1 - _EMPTY)]))
+        far, near = 1.6 * guess, 1.25 * guess
+        at_far, at_near = self._stiffness(far), self._stiffness(near)
+        for _ in range(_SECANTS):
+            if not (np.isfinite(at_near) and at_far > at_near > 0):
+                break
+            found = near - at_near * (far - near) / (at_far - at_near)
+            if near - found < _ARRIVED * near:
+                return found
+            far, at_far = near, at_near
+            near = near - 0.8 * (near - found)
+            at_near = self._stiffness(near)
+        return near
+
+    def _stiffness(self, x: float) -> float:
+        """1/G'² above the support, by a complex step."""
+        z = np.array([x * (1 + 1j * _COMPLEX_STEP)])
+        found = self._equation.solved(z, tolerance=_PRECISE)
+        if not found.converged[0]:
+            return np.nan
+        return float((x * _COMPLEX_STEP / np.imag(found.cauchy[0])) ** 2)
+
+    # --- values -------------------------------------------------------------------------------------------------------
+
+    def boundary(self, x: np.ndarray) -> Boundary:
+        inside = (x > np.exp(self._ray.s[0])) & (x < np.exp(self._ray.s[-1]))
+        s = np.log(np.where(inside, x, np.exp(self._ray.s[-1])))
+        zg, potential = self._on_axis(self._ray, s)
+        lit = (x > self.hull[0]) & (x < self.hull[1])
+        g = np.real(zg) / np.where(x == 0, 1.0, x) + 1j * np.where(
+            lit, np.minimum(np.imag(zg), 0.0) / np.where(x == 0, 1.0, x), 0.0
+        )
+        whole = np.real(potential) + 1j * np.pi * (1 - self._distribution(x))
+        return Boundary(g, whole, _ANGLES[-1] ** 2 * np.abs(g), inside)
+
+    def _distribution(self, x: np.ndarray) -> np.ndarray:
+        s, below = self._table
+        with np.errstate(divide="ignore"):
+            logs = np.log(np.maximum(x, 0.0))
+        value = np.interp(logs, s, below)
+        if not self.atoms:
+            lower = np.minimum(logs - s[0], 0.0)
+            value = np.where(logs < s[0], below[0] * np.exp(self._power * lower), value)
+        return np.where(x < 0, 0.0, value)
+
+    @cached_property
+    def _power(self) -> float:
+        """κ of F ~ x^κ at the lowest points."""
+        s, below = self._table
+        first = max(below[0], _NOTHING)
+        step = int(np.searchsorted(s, s[0] + _STEP))
+        return float(np.clip(np.log(max(below[step], first) / first) / (s[step] - s[0]), _LEAST_POWER, np.inf))
+
+    def density(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
+        points = real_points(x)
+        boundary = self.boundary(points.ravel())
+        return np.where(boundary.converged, -np.imag(boundary.g) / np.pi, 0.0).reshape(points.shape)
+
+    def cdf(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
+        points = real_points(x)
+        value = self._distribution(points.ravel())
+        low, high = self.hull
+        value = np.where(points.ravel() >= high, 1.0, value)
+        return np.where(points.ravel() < min(low, 0.0), 0.0, value).reshape(points.shape)
+
+    def quantile(self, p: ArrayLike) -> np.ndarray:
+        levels = np.asarray(p, dtype=float)
+        if not np.all((levels >= 0) & (levels <= 1)):
+            raise InputError(f"expected probabilities in [0, 1], got {levels}; pass fractions, not percentages.")
+        s, below = self._table
+        rising = np.concatenate([[True], np.diff(below) > 0])
+        found = np.exp(np.interp(levels, below[rising], s[rising]))
+        if self.atoms:
+            return np.where(levels <= self.atoms[0].mass, 0.0, np.minimum(found, self.hull[1]))
+        lower = np.clip(levels / max(below[0], _NOTHING), 0.0, 1.0) ** (1 / self._power)
+        return np.where(levels < below[0], np.exp(s[0]) * lower, np.minimum(found, self.hull[1]))
+
+    def cauchy(self, z: ArrayLike) -> np.ndarray:
+        points = np.asarray(z).astype(complex)
+        flat = points.ravel()
+        below = np.imag(flat) < 0
+        upper = np.where(below, flat.conj(), flat)
+        start = None
+        for angle in _ANGLES[:-1]:
+            raised = np.abs(upper) * np.exp(1j * np.maximum(np.angle(upper), angle))
+            start = self._equation.solved(raised, start).fields
+        found = self._equation.solved(upper, start, _PRECISE)
+        if not found.converged.all():
+            raise ConvergenceError(
+                f"expected all {flat.size} points to converge, {int((~found.converged).sum())} did not; move them off the "
+                "support."
+            )
+        return np.where(below, found.cauchy.conj(), found.cauchy).reshape(points.shape)
+
+
+def _below(phase: np.ndarray) -> np.ndarray:
+    """The distribution function from the imaginary part of the potential."""
+    return 1.0 - phase / np.pi
+
+
+def _continued(ray: _Ray, s: np.ndarray) -> np.ndarray:
+    """Fields below the lowest points, by the power laws that they follow towards a hard edge."""
+    last, before = ray.fields[:, 0], ray.fields[:, 1]
+    largest = np.abs(ray.fields[:, :2]).max()
+    known = (np.abs(last) > _NOTHING * largest) & (np.abs(before) > _NOTHING * largest)
+    ratio = np.where(known, last, 1.0) / np.where(known, before, 1.0)
+    powers = (ray.s[0] - s) / (ray.s[1] - ray.s[0])
+    return np.where(known, last, 0.0)[:, None] * ratio[:, None] ** powers
+
+
+def _merged(one: _Ray, other: _Ray) -> _Ray:
+    s = np.concatenate([one.s, other.s])
+    order = np.argsort(s)
+    zg, fields = np.concatenate([one.zg, other.zg]), np.concatenate([one.fields, other.fields], axis=1)
+    return _Ray(s[order], zg[order], fields[:, order])

@@ -1,0 +1,152 @@
+"""JJᵀ of networks with attention, token weights or depthwise weights, from a pass drawn or realised.
+
+Source: theory.md §11, §12 (this project's derivation, checked by simulation).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from freeness.errors import InputError
+from freeness.meanfield import NeuronSignals
+from freeness.network import (
+    INPUT,
+    Attention,
+    Constant,
+    Convolution,
+    Embedding,
+    Gaussian,
+    Network,
+    Operation,
+    Reshape,
+    TokenMixing,
+    Weights,
+    described,
+)
+from freeness.operators import WiredEquation
+from freeness.spectra.graph import CHANNELS, by_channel, drawn, inputs_of
+from freeness.spectra.wires import WireBuilder
+
+
+def follows_wires(network: Network) -> bool:
+    """Whether the network has what only this way knows: attention, depthwise weights, token and Gaussian weights.
+
+    Args:
+        network: the record.
+
+    Example:
+        >>> from freeness.network import mixer, mlp, transformer
+        >>> [follows_wires(one) for one in (mlp(2, 4), mixer(1, 4, 8), transformer(1, 8, 2, 3))]
+        [False, True, True]
+    """
+    kinds = {type(operation) for operation in network.operations}
+    if TokenMixing in kinds:
+        return any(isinstance(layer.weights, Gaussian) for layer in network.weights)
+    grouped = any(isinstance(one, Convolution) and one.groups > 1 for one in network.operations)
+    return grouped or Attention in kinds
+
+
+def wired_equation(
+    network: Network,
+    qhat0: float = 1.0,
+    *,
+    samples: np.ndarray | None = None,
+    realised: NeuronSignals | None = None,
+    rng: np.random.Generator | None = None,
+) -> WiredEquation:
+    """The equations of JJᵀ, over all outputs of all samples together.
+
+    Args:
+        network: of Gaussian weights over channels, and what lies between them.
+        qhat0: mean square of the entries of one random input, where neither samples nor signals are given.
+        samples: inputs (n, N₀) or (n, channels, *positions), behind which every layer is drawn with fresh weights.
+        realised: signals of one forward pass of this network instead.
+        rng: for drawing; the same every time when left out.
+
+    Raises:
+        InputError: an operation that is not covered, or signals of another network.
+
+    Example:
+        >>> from freeness.network import transformer
+        >>> equation = wired_equation(transformer(1, 8, 2, 3))
+        >>> [type(part).__name__ for part in equation.parts], len(equation.matrices)
+        (['WiredPart', 'UnitsPart', 'HeadsPart'], 6)
+    """
+    generator = rng or np.random.default_rng(0)
+    first = next(iter(network.weights), None)
+    if isinstance(first, Embedding):
+        raise InputError(
+            "expected inputs that can be differentiated, got tokens before an Embedding; JJᵀ has no meaning there."
+        )
+    if samples is None and realised is None:
+        samples = _random_input(network, qhat0, generator)
+    x, channels = inputs_of(network, qhat0, samples, realised, generator)
+    known = None if realised is None else iter(realised.preactivations)
+    most = CHANNELS if _has_stem(network) else None
+
+    def given_outputs(layer: Weights) -> np.ndarray | None:
+        if known is None:
+            return None
+        h = by_channel(next(known, np.empty(0)))
+        wide = len(x) if isinstance(layer, TokenMixing) else layer.sizes[1]
+        if not isinstance(layer, TokenMixing) and len(h) != wide:
+            raise InputError(
+                f"expected {wide} finite outputs of {described(layer)}, got {len(h)}; take the signals of this very network."
+            )
+        return h
+
+    def source(layer: Weights, shape: tuple[int, ...], covariance: np.ndarray) -> np.ndarray:
+        h = given_outputs(layer)
+        if h is not None:
+            return h
+        count = layer.sizes[1] if most is None else min(layer.sizes[1], most)
+        return drawn(count, covariance, generator, exact=False).reshape(count, *shape)
+
+    builder = WireBuilder(source, given_outputs, generator)
+    return builder.equation(builder.through(network, x, channels))
+
+
+def _has_stem(network: Network) -> bool:
+    """Whether all that reads the input are weights, no attention behind, so that some channels can stand for all."""
+    readers = network.readers(INPUT)
+    mixed = any(isinstance(one, (Attention, TokenMixing)) for one in network.operations)
+    return not mixed and all(isinstance(node.operation, Weights) for node in readers)
+
+
+def _random_input(network: Network, qhat0: float, rng: np.random.Generator) -> np.ndarray | None:
+    """One input of independent Gaussian entries, where the operations say its channels and positions."""
+    positions = next(
+        (shape for operation in network.operations if (shape := _positions_of(operation)) is not None), None
+    )
+    first = next((layer for layer in network.weights if not isinstance(layer, TokenMixing)), None)
+    if positions is None or first is None or not (np.isfinite(qhat0) and qhat0 > 0):
+        return None
+    return np.sqrt(qhat0) * rng.standard_normal((1, first.sizes[0], *positions))
+
+
+def _positions_of(operation: Operation) -> tuple[int, ...] | None:
+    match operation:
+        case Reshape(positions=positions) | Constant(positions=positions) if positions:
+            return positions
+        case TokenMixing(tokens_in=tokens):
+            return (tokens,)
+        case _:
+            return None
+
+
+def uncovered_fisher(network: Network) -> InputError:
+    """That Θ of such a network has no theory yet, in a sentence.
+
+    Args:
+        network: the record.
+
+    Example:
+        >>> from freeness.network import mixer
+        >>> str(uncovered_fisher(mixer(1, 4, 8)))[:42]
+        'expected the Jacobian of a network with To'
+    """
+    kinds = sorted({type(one).__name__ for one in network.operations if isinstance(one, (Attention, TokenMixing))})
+    return InputError(
+        f"expected the Jacobian of a network with {' and '.join(kinds) or 'depthwise weights'}, got its Fisher "
+        "information, which the theory does not cover; measure it instead."
+    )

@@ -1,0 +1,414 @@
+"""Any network as given maps and random matrices between them, along one forward pass.
+
+Where :mod:`freeness.spectra.graph` follows sums whose nodes form chains, here any wires are followed: signals that meet
+again after several ways, attention, weights over tokens, largest entries. Weights over channels are random matrices.
+Everything else is the map that the forward pass fixed: derivatives, softmax weights with their derivative by queries and
+keys, token weights, normalisations with what they take away along the signal (1/channels of it).
+
+Source: theory.md §11, §12 (this project's derivation, checked by simulation).
+"""
+
+# pyright: reportUnknownVariableType=false
+# The types of what numpy returns here are not known to it.
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from freeness.errors import InputError
+from freeness.laws import haar_orthogonal
+from freeness.network import (
+    INPUT,
+    Attention,
+    Constant,
+    Convolution,
+    Gaussian,
+    GivenMap,
+    Haar,
+    Network,
+    Node,
+    Normalisation,
+    Operation,
+    Pass,
+    TokenMixing,
+    Weights,
+    described,
+    given,
+    over_samples,
+    pattern,
+    softmax_weights,
+    variance_gain,
+)
+from freeness.operators import HeadSignals, WiredEquation
+from freeness.spectra.wired_parts import Met, WiredMatrix, WiredNode, assembled, is_one
+
+Source = Callable[[Weights, tuple[int, ...], np.ndarray], np.ndarray]
+Realised = Callable[[Weights], np.ndarray | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Wire:
+    """A signal (C, n, *positions), and how it follows from nodes and from what random matrices write.
+
+    Q positions of all samples. ``channels``: how many there are, of which C may stand for more. ``parents``: (node, map
+    (1 or C, Q, Q')). ``written``: (matrix, map (1 or C, Q, Q')). ``factor``: of a normalisation, see
+    :class:`~freeness.operators.Port`; ``kept``: share of channels that it keeps. ``heads``: (attention, map (Q, Q')).
+    """
+
+    value: np.ndarray
+    channels: int
+    flat: bool = False
+    parents: tuple[tuple[int, np.ndarray], ...] = ()
+    written: tuple[tuple[int, np.ndarray], ...] = ()
+    factor: np.ndarray | None = None
+    kept: float = 1.0
+    heads: tuple[int, np.ndarray] | None = None
+
+    @property
+    def positions(self) -> int:
+        """Q."""
+        return self.value[0].size
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is read from one place, without a node of its own."""
+        return self.heads is not None or (len(self.parents) == 1 and not self.written) or self.constant
+
+    @property
+    def constant(self) -> bool:
+        """Whether it depends on no input."""
+        return not (self.parents or self.written or self.heads)
+
+    def mapped(self, map_: np.ndarray, value: np.ndarray, flat: bool) -> Wire:
+        """Behind a given map, (k, Q', Q) or a diagonal (k, 1 or Q)."""
+        through = map_ if map_.ndim == 3 else np.broadcast_to(map_, (len(map_), self.positions))[:, :, None]
+
+        def behind(before: np.ndarray) -> np.ndarray:
+            return through @ before if map_.ndim == 3 else through * before
+
+        heads = None if self.heads is None else (self.heads[0], _alike(behind(self.heads[1][None])))
+        return replace(
+            self,
+            value=value,
+            flat=self.flat or flat,
+            parents=tuple((node, behind(before)) for node, before in self.parents),
+            written=tuple((matrix, behind(before)) for matrix, before in self.written),
+            heads=heads,
+        )
+
+
+@dataclass(eq=False)
+class WireBuilder:
+    """A forward pass that writes down nodes, matrices and attentions as it meets them.
+
+    ``source``: layer, (samples, *positions) and covariance of its outputs (Q, Q) ↦ outputs (C, samples, *positions), known or
+    drawn. ``realised``: outputs of a layer that are known, for weights that are given maps. ``seen``: of every weight layer.
+    """
+
+    source: Source
+    realised: Realised
+    rng: np.random.Generator
+    met: Met = field(default_factory=Met)
+    seen: list[np.ndarray] = field(default_factory=list[np.ndarray])
+
+    def through(self, network: Network, x: np.ndarray, channels: int) -> Wire:
+        """The signal at the output of a network, for an input (C, n, *positions) of so many channels.
+
+        Args:
+            network: the record.
+            x: the input.
+            channels: of which C may stand for more.
+        """
+        one = np.eye(x[0].size)[None]
+        self.met.nodes.append(WiredNode(one[0], channels))
+        known = {INPUT: Wire(x, channels, parents=((0, one),))}
+        readers = Counter(name for node in network.nodes for name in node.inputs)
+        for node in network.nodes:
+            _check(node)
+            wire = self._step(node.operation, tuple(known[name] for name in node.inputs), x)
+            known[node.name] = wire if wire.plain or readers[node.name] < 2 else self._at_node(wire)
+        return known[network.nodes[-1].name]
+
+    def equation(self, end: Wire) -> WiredEquation:
+        """The equations whose law is that of JJᵀ at a signal; what a last normalisation projects away is 0."""
+        kept = 1.0 if end.factor is None else end.kept
+        end = replace(end, factor=None)
+        last = end if _is_node(end) else self._at_node(end)
+        outputs = last.channels * last.positions
+        return assembled(self.met, last.parents[0][0], outputs, kept)
+
+    # --- operations ---------------------------------------------------------------------------------------------------
+
+    def _step(self, operation: Operation, wires: tuple[Wire, ...], x: np.ndarray) -> Wire:
+        match operation:
+            case TokenMixing():
+                return self._over_tokens(operation, wires[0])
+            case Convolution(groups=groups) if groups > 1:
+                return self._depthwise(operation, wires[0])
+            case Weights():
+                return self._weights(operation, wires[0])
+            case Attention():
+                return self._attended(operation, wires)
+            case Constant():
+                return self._constant(operation, x)
+            case _:
+                return self._given(operation, wires)
+
+    def _given(self, operation: Operation, wires: tuple[Wire, ...]) -> Wire:
+        values = tuple(wire.value for wire in wires)
+        found = given(operation, values, Pass(wires[0].flat, self.rng))
+        count = found.value[0].size
+        parts = [
+            self._factored(wire, operation).mapped(_broad(map_, count, wire), found.value, found.flat)
+            for wire, map_ in zip(wires, found.maps, strict=True)
+        ]
+        if isinstance(operation, Normalisation) and operation.kind != "batch":
+            lost = 2 if operation.kind == "layer" else 1
+            return replace(parts[0], factor=_projection(operation, found), kept=1 - lost / len(found.value))
+        return parts[0] if len(parts) == 1 else _together(operation, parts, max(wire.channels for wire in wires))
+
+    def _factored(self, wire: Wire, operation: Operation) -> Wire:
+        """At a node of its own where a normalisation is not directly in front of weights."""
+        if wire.factor is None:
+            return wire
+        if wire.heads is not None:
+            raise InputError(
+                f"expected weights behind attention, got {described(operation)}; measure its spectrum instead."
+            )
+        return self._at_node(wire)
+
+    def _at_node(self, wire: Wire) -> Wire:
+        """The signal as a node."""
+        if wire.heads is not None:
+            raise InputError(
+                "expected weights behind attention, got its output in a sum or at the end; measure its spectrum instead."
+            )
+        count = wire.positions
+        node = WiredNode(np.zeros((count, count)), wire.channels)
+        node.links = [(parent, map_, wire.factor) for parent, map_ in wire.parents]
+        self.met.nodes.append(node)
+        here = len(self.met.nodes) - 1
+        for matrix, map_ in wire.written:
+            self._write(matrix, ("node", here, map_.transpose(0, 2, 1), 0))
+        return replace(wire, parents=((here, np.eye(count)[None]),), written=(), factor=None)
+
+    def _write(self, matrix: int, place: tuple[str, int, np.ndarray, int]) -> None:
+        if self.met.matrices[matrix].write is not None:
+            raise InputError(
+                "expected weights whose output goes one way or through a sum, got one that goes two ways; measure the spectrum."
+            )
+        self.met.matrices[matrix].write = place
+
+    def _weights(self, layer: Weights, wire: Wire) -> Wire:
+        if not isinstance(layer.weights, (Gaussian, Haar)):
+            raise InputError(
+                f"expected Gaussian or Haar weights in {described(layer)}, got {type(layer.weights).__name__}; the "
+                "equations of this network cover no others."
+            )
+        taps, shape = _taps(layer, wire)
+        x = wire.value.reshape(len(wire.value), -1)
+        gram = x.T @ x / len(x)
+        moments = np.mean([tap @ gram @ tap.T for tap in taps], axis=0)
+        into, out = wire.channels, layer.sizes[1]
+        h = self._output(layer, shape, variance_gain(layer.weights, into, out) * moments + layer.sigma_b**2)
+        after = Wire(h, out)
+        if wire.constant:
+            return after
+        wire = wire if wire.plain else self._at_node(wire)
+        kind = "haar" if isinstance(layer.weights, Haar) else "gaussian"
+        square = layer.weights.sigma_w**2 / (len(taps) if kind == "gaussian" else 1)
+        if wire.heads is not None:
+            read = ("heads", wire.heads[0], wire.heads[1][None], None)
+        else:
+            node, map_ = wire.parents[0]
+            read = ("node", node, map_, wire.factor)
+        if kind == "haar" and not is_one(taps):
+            read, taps = (read[0], read[1], taps[0] @ read[2], read[3]), np.eye(taps.shape[1])[None]
+        self.met.matrices.append(WiredMatrix(taps, square, (into, out), kind, read))
+        return replace(after, written=((len(self.met.matrices) - 1, np.eye(h[0].size)[None]),))
+
+    def _output(self, layer: Weights, shape: tuple[int, ...], covariance: np.ndarray) -> np.ndarray:
+        h = self.source(layer, shape, covariance)
+        if h.shape[1:] != shape or not np.isfinite(h).all():
+            raise InputError(
+                f"expected finite outputs of {described(layer)} for samples and positions {shape}, got shape {h.shape}; "
+                "take the signals of this very network."
+            )
+        self.seen.append(h)
+        return h
+
+    def _over_tokens(self, layer: TokenMixing, wire: Wire) -> Wire:
+        """A given map of positions: known from what goes in and comes out, or drawn."""
+        x = wire.value
+        if x.ndim != 3 or x.shape[2] != layer.tokens_in:
+            raise InputError(
+                f"expected {layer.tokens_in} tokens before {described(layer)}, got positions {x.shape[2:]}; correct them."
+            )
+        known = self.realised(layer)
+        if known is None:
+            map_ = _drawn_weights(layer, layer.tokens_out, layer.tokens_in, self.rng)
+            biases = layer.sigma_b * self.rng.standard_normal(layer.tokens_out)
+            known = x @ map_.T + biases
+        else:
+            map_ = _recovered(layer, x.reshape(-1, x.shape[2]), known.reshape(-1, layer.tokens_out))
+        self.seen.append(known)
+        every = over_samples(map_[None], x.shape[1])
+        return self._factored(wire, layer).mapped(every, known, False)
+
+    def _depthwise(self, layer: Convolution, wire: Wire) -> Wire:
+        """One set of taps a channel: given maps of each channel."""
+        x, channels = wire.value, wire.channels
+        if not (layer.groups == channels == layer.channels_out):
+            raise InputError(
+                f"expected as many groups as channels in {described(layer)}, got {layer.groups} of {channels}; measure its "
+                "spectrum instead."
+            )
+        taps, shape = _taps(layer, wire)
+        each = np.stack([x.reshape(len(x), -1) @ tap.T for tap in taps], axis=2)  # (C, Q', taps)
+        known = self.realised(layer)
+        if known is None:
+            weights = layer.weights.sigma_w / len(taps) ** 0.5 * self.rng.standard_normal((len(x), len(taps)))
+            biases = layer.sigma_b * self.rng.standard_normal((len(x), 1))
+            known = ((each @ weights[:, :, None])[:, :, 0] + biases).reshape(len(x), *shape)
+        else:
+            flat = known.reshape(len(x), -1)
+            weights = np.stack([_recovered(layer, a, h[:, None])[0] for a, h in zip(each, flat, strict=True)])
+        self.seen.append(known)
+        return self._factored(wire, layer).mapped(np.tensordot(weights, taps, 1), known, False)
+
+    def _constant(self, operation: Constant, x: np.ndarray) -> Wire:
+        shape = operation.positions or (1,) * (x.ndim - 2)
+        value = operation.sigma * self.rng.standard_normal((operation.channels, 1, *shape))
+        return Wire(np.broadcast_to(value, (operation.channels, x.shape[1], *shape)), operation.channels)
+
+    def _attended(self, operation: Attention, wires: tuple[Wire, ...]) -> Wire:
+        heads = operation.heads
+        if operation.key_heads not in (None, heads):
+            raise InputError(
+                f"expected as many heads of keys as of queries in {described(operation)}, got grouped queries; measure its "
+                "spectrum instead."
+            )
+        samples, tokens = wires[0].value.shape[1:] if wires[0].value.ndim == 3 else (0, 0)
+        if not tokens or any(wire.value.shape != wires[0].value.shape for wire in wires):
+            raise InputError(
+                f"expected queries, keys and values at the same positions along one axis before {described(operation)}, got "
+                f"{[wire.value.shape for wire in wires]}; correct them."
+            )
+        query, key, value = (wire.value.reshape(heads, -1, samples * tokens).transpose(0, 2, 1) for wire in wires)
+        weights, scale = softmax_weights(operation, query, key, samples)
+        self.met.attentions.append(HeadSignals(weights, query, key, value, scale))
+        number = len(self.met.attentions) - 1
+        for port, wire in enumerate(wires):
+            if wire.parents or len(wire.written) != 1 or wire.heads is not None or len(wire.written[0][1]) > 1:
+                raise InputError(
+                    f"expected queries, keys and values behind weights of their own before {described(operation)}, got "
+                    "other signals; measure its spectrum instead."
+                )
+            matrix, map_ = wire.written[0]
+            self._write(matrix, ("heads", number, map_.transpose(0, 2, 1), port))
+        output = (weights @ value).transpose(0, 2, 1).reshape(wires[0].value.shape)
+        return Wire(output, wires[0].channels, heads=(number, np.eye(samples * tokens)))
+
+
+def _check(node: Node) -> None:
+    if node.shares:
+        raise InputError(
+            f"expected layers that theory covers, got {described(node.operation)} with the weights of {node.shares!r}; "
+            "measure the spectra, which needs no theory."
+        )
+
+
+def _is_node(wire: Wire) -> bool:
+    return len(wire.parents) == 1 and not wire.written and wire.factor is None and is_one(wire.parents[0][1])
+
+
+def _alike(map_: np.ndarray) -> np.ndarray:
+    """The one map of all channels."""
+    if len(map_) > 1:
+        raise InputError(
+            "expected weights behind attention, got an operation that acts on single channels; measure the spectrum instead."
+        )
+    return map_[0]
+
+
+def _broad(map_: np.ndarray, count: int, wire: Wire) -> np.ndarray:
+    """A diagonal that leads to more positions than there were, as a matrix."""
+    if map_.ndim == 2 and wire.positions != count:
+        spread = np.broadcast_to(map_, (len(map_), count))[:, :, None]
+        return spread * np.ones((1, count, wire.positions))
+    return map_
+
+
+def _together(operation: Operation, parts: Sequence[Wire], channels: int) -> Wire:
+    """Signals that meet; what comes from one place adds up."""
+    moving = [part for part in parts if not part.constant]
+    if not moving:
+        return replace(parts[0], channels=channels)
+    if any(part.heads is not None for part in moving):
+        raise InputError(
+            f"expected weights behind attention, got {described(operation)}; measure its spectrum instead."
+        )
+    if any(part.channels != channels for part in moving):
+        raise InputError(
+            f"expected signals of the same channels into {described(operation)}, got others; measure its spectrum instead."
+        )
+    parents: dict[int, np.ndarray] = {}
+    written: dict[int, np.ndarray] = {}
+    for part in moving:
+        for known, found in ((parents, part.parents), (written, part.written)):
+            for number, map_ in found:
+                known[number] = known[number] + map_ if number in known else map_
+    return replace(moving[0], channels=channels, parents=tuple(parents.items()), written=tuple(written.items()))
+
+
+def _projection(layer: Normalisation, found: GivenMap) -> np.ndarray | None:
+    """tr P_iP_k/N of the projections P_i of the derivative at position i, off the signal there and, of layers, the mean."""
+    if layer.positions or layer.groups > 1:
+        return None
+    normal = found.value.reshape(len(found.value), -1)
+    lost = 3 if layer.kind == "layer" else 2
+    return 1 - (lost - (normal.T @ normal / len(normal)) ** 2) / len(normal)
+
+
+def _taps(layer: Weights, wire: Wire) -> tuple[np.ndarray, tuple[int, ...]]:
+    """T_τ (taps, Q', Q); samples and positions behind."""
+    samples, shape = wire.value.shape[1], wire.value.shape[2:]
+    read = wire.channels * (int(np.prod(shape)) if wire.flat else 1)
+    if layer.sizes[0] != read:
+        raise InputError(
+            f"expected {layer.sizes[0]} inputs of {described(layer)}, got {read} at positions {shape}; correct the "
+            "channels, or flatten before it."
+        )
+    found = pattern(layer, shape, wire.flat, False)
+    return over_samples(found.taps, samples), (samples, *found.shape)
+
+
+def _drawn_weights(layer: TokenMixing, rows: int, columns: int, rng: np.random.Generator) -> np.ndarray:
+    if isinstance(layer.weights, Gaussian):
+        return layer.weights.sigma_w / columns**0.5 * rng.standard_normal((rows, columns))
+    if isinstance(layer.weights, Haar):
+        return layer.weights.sigma_w * haar_orthogonal(max(rows, columns), rng)[:rows, :columns]
+    raise InputError(
+        f"expected Gaussian or Haar weights in {described(layer)}, got {type(layer.weights).__name__}; give realised signals."
+    )
+
+
+def _recovered(layer: Weights, read: np.ndarray, given_: np.ndarray) -> np.ndarray:
+    """The weights (out, into) from what they read (m, into) and give (m, out), with biases if there are any.
+
+    Raises:
+        InputError: too little to know them by.
+    """
+    biased = layer.bias or layer.sigma_b > 0
+    columns = np.hstack([read, np.ones((len(read), 1))]) if biased else read
+    if len(columns) < columns.shape[1]:
+        raise InputError(
+            f"expected at least {columns.shape[1]} entries to know the weights of {described(layer)} by, got "
+            f"{len(columns)}; measure the spectrum instead."
+        )
+    found = np.linalg.lstsq(columns, given_, rcond=None)[0]
+    return found[: read.shape[1]].T
