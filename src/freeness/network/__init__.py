@@ -51,7 +51,7 @@ from freeness.network.operations import (
     Upsampling,
 )
 from freeness.network.operations.activation import dependence
-from freeness.network.operations.attention import softmax_weights
+from freeness.network.operations.attention import softmax_weights as softmax_weights
 from freeness.network.operations.convolution import windows
 from freeness.network.operations.pooling import pooled
 from freeness.network.transformers import TransformerPlan, transformer
@@ -122,7 +122,6 @@ __all__ = [
     "pooled",
     "resnet",
     "same_position",
-    "softmax_weights",
     "trained",
     "transformer",
     "variance_gain",
