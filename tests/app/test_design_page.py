@@ -10,17 +10,17 @@ pytestmark = [pytest.mark.slow, pytest.mark.always]
 
 def test_targets_give_the_numbers_of_the_library(page):
     page.goto("/design?depth=20&width=64&activation=hardtanh")
-    plan = fr.design(20, 64, "hardtanh", isometry=0.25)
+    plan = fr.design(20, (784, 64, 10), "hardtanh", isometry=0.25)
     words = answered(page, "Trade-off of hardtanh")
     assert number_in(words, "σ_w") == pytest.approx(plan.sigma_w, rel=1e-5)
     page.get_by_label("Depth").fill("40")
-    deeper = fr.design(40, 64, "hardtanh", isometry=0.25)
+    deeper = fr.design(40, (784, 64, 10), "hardtanh", isometry=0.25)
     words = answered(page, f"σ_w {deeper.sigma_w:.6g}")
     assert "depth=40" in page.url
     document = json.loads(taken(page, "JSON"))
     assert document["targets"]["depth"] == 40
-    assert float(document["numbers"]["largest stable learning rate"]) == pytest.approx(
-        deeper.learning_rate.bound, rel=1e-3
+    assert float(document["numbers"]["learning rate to start from"]) == pytest.approx(
+        deeper.learning_rate.recommended, rel=1e-3
     )
 
 
@@ -31,7 +31,7 @@ def test_code_of_the_page_gives_the_same_design(page):
     lines = [line for line in code.splitlines() if not line.startswith(("initialize_", "optimizer", "import torch"))]
     names = {}
     exec("\n".join(lines), names)
-    expected = fr.design(12, 32, "tanh", isometry=0.5)
+    expected = fr.design(12, (784, 32, 10), "tanh", isometry=0.5)
     assert names["plan"].sigma_w == expected.sigma_w
     assert names["plan"].training.optimizer == "momentum"
     assert f"lr={names['plan'].learning_rate.recommended:.4g}, momentum=0.9" in code

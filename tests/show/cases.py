@@ -63,7 +63,8 @@ def analysis_of(network: fr.Network, qhat0: float, seed: int = 0, title: str = "
         fisher=compare(fr.predict_fisher(network, realised=found), gram, "dual Gram matrix"),
         learning_rate=Rate(
             recommended=0.7 / top, bound=2 / top, sharpness=top, theory_bound=2.1 / top, batch=64,
-            reason="Gradient descent stops contracting above 2/λ.", loss="half_squared_error", optimizer="sgd",
+            reason="Start well below 2/λ.", loss="half_squared_error", optimizer="sgd",
+            details=(f"Gradient descent stops contracting above 2/λ = {2 / top:.3g}.",),
         ),
         verdict=Verdict(
             "critical", True, ("The network is critical.", "It is isometric."), ("Keep this initialisation.",), (), "isometric"

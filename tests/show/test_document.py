@@ -41,7 +41,8 @@ def test_numbers_survive_the_round_trip(analysis):
         document["learning_rate"],
         {"mean", "samples", "layers", "parametrisation", "assumptions"},
     )  # of predictions
-    assert told == {name: value for name, value in vars(analysis.learning_rate).items() if name not in left_out}
+    rate = vars(analysis.learning_rate) | {"details": list(analysis.learning_rate.details)}
+    assert told == {name: value for name, value in rate.items() if name not in left_out}
     assert document["chain"][0]["qhat"] == analysis.chain[0].qhat
     assert document["chain"][-1]["chi"] is None
     assert document["verdict"]["sentences"] == list(analysis.verdict.sentences)

@@ -195,11 +195,12 @@ def test_report_is_written_whole_and_replaces_an_older_one(analysis, tmp_path):
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_the_overview_shows_the_rate_of_divergence_and_not_the_linearised_bound(analysis):
-    rate = replace(analysis.learning_rate, bound=0.001234, recommended=0.0199, early=0.0311, limit=0.0796)
+def test_the_overview_shows_the_rate_with_its_interval_and_not_the_linearised_bound(analysis):
+    rate = replace(analysis.learning_rate, bound=0.001234, recommended=0.0199, low=0.0066, high=0.0796)
     other = replace(analysis, learning_rate=rate)
     overview = render_html([other, other]).split("<article")[0]
-    assert "0.0199" in overview and "0.0796" in overview and "0.00123" not in overview
+    assert "0.0199" in overview and "0.0066 and 0.0796" in overview and "0.00123" not in overview
+    assert "0.0199" in render_html([analysis, other]).split("<article")[0]  # beside one without an interval
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -224,7 +225,9 @@ def test_a_report_without_a_rate_says_why_and_keeps_the_rest(analysis):
         analysis.learning_rate, bound=float("nan"), recommended=float("nan"), reason="No learning rate: flat."
     )
     page = render_html([replace(analysis, learning_rate=none)])
-    assert '<p class="big">none</p>' in page and "No learning rate: flat." in page and "to start from;" not in page
+    assert (
+        '<p class="big">none</p>' in page and "No learning rate: flat." in page and "<p>to start from</p>" not in page
+    )
     assert number(float(analysis.fisher.measured.eigenvalues[-1])) in page
     assert "No learning rate: flat." in replace(analysis, learning_rate=none)._repr_html_()
 

@@ -277,7 +277,7 @@ def test_many_positions_are_measured_and_the_prediction_says_why_not():
 
 
 def test_the_kernel_of_the_batch_predicts_its_sharpness():
-    """A drawn network: within 20 %; the reason says so. Adam's is preconditioned, and hard-tanh would take long."""
+    """A drawn network: within 20 %; the details say so. Adam's is preconditioned, and hard-tanh would take long."""
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn(32, 40, generator=generator)
 
@@ -287,7 +287,7 @@ def test_the_kernel_of_the_batch_predicts_its_sharpness():
 
     found = rate("tanh", "momentum")
     assert found.predicted_sharpness == pytest.approx(found.sharpness, rel=0.2)
-    assert f"λ = {found.predicted_sharpness:.4g} on these inputs" in found.reason
+    assert f"λ = {found.predicted_sharpness:.4g} on these inputs" in " ".join(found.details)
     assert rate("tanh", "adam").predicted_sharpness is None and rate("hardtanh", "sgd").predicted_sharpness is None
 
 

@@ -18,6 +18,7 @@ from freeness.training import (
     rate_of_sharpness,
     start_rate,
 )
+from tests.told import words_and_sentences
 
 BANK = Path(__file__).resolve().parents[2] / "docs" / "learning-rate-bank"
 FACTS = StartFacts(200.0, 0.5, 0.02, 0.6, 40_000, batch=16)
@@ -47,6 +48,8 @@ def test_every_rule_tells_one_record(rule, loss, optimizer):
     if rule != "batches":  # which are bounded in mean square
         assert rate.bound == pytest.approx(optimizer_of(optimizer).bound(rate.sharpness))
     assert rate.error == rate.sharpness_error
+    words_and_sentences(rate.reason)
+    assert all(line and line not in rate.reason for line in rate.details)
     if "trials" in rule:
         assert rate.low < rate.recommended < rate.high and rate.early < rate.limit
     else:
@@ -63,7 +66,7 @@ def test_what_was_measured_on_a_batch_replaces_what_the_trials_measured():
         start.high,
         start.formula,
     )
-    assert rate.predicted_sharpness == 2.0 and "measured is 1.50 times that" in rate.reason
+    assert rate.predicted_sharpness == 2.0 and "measured is 1.50 times that" in " ".join(rate.details)
 
 
 def test_the_interval_holds_the_searched_rate_in_nine_of_ten_networks_that_nobody_fitted():

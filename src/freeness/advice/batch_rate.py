@@ -31,6 +31,9 @@ from freeness.training import CrossEntropy, Rate, random_batch_bound, rate_of_sh
 
 _DRAWS = 16  # of batches, and of outputs
 _HALF = 0.5  # of the bound at most, where noise that momentum keeps makes the usual start too large
+_PREDICTED = (
+    "It is that of wide networks: freeness analyze measures the model itself and tells another rate; take that one."
+)
 _WIDE = (
     "layers are wide: the tangent kernel is that of infinite width, from which one network departs by O(√(L/N))",
     "weights are drawn independently with the variances of the record",
@@ -134,19 +137,21 @@ def _advised(values: np.ndarray, bound: float, how: Training, samples: int, assu
     recommended = min(usual.recommended, _HALF * bound)
     which = f"all {samples} inputs" if how.batch == samples else f"batches of {how.batch} of {samples} inputs"
     spread = f" ± {error:.2g}" if error > 0 else ""
-    reason = (
+    details = [
         f"λ = {sharpness:.4g}{spread} is the largest eigenvalue of the GGN of {how.criterion} over {which}, predicted from their "
-        "tangent kernel. "
-    )
+        "tangent kernel."
+    ]
     if how.batch == samples:
-        reason += f"The linearised training contracts below {bound:.3g} = {how.descent.formula}. "
+        details.append(f"Training that is linearised at the start contracts below {bound:.3g} = {how.descent.formula}.")
     else:
-        reason += f"On random batches the linearised training contracts in mean square below {bound:.3g}. "
-    reason += (
-        usual.reason
-        if recommended == usual.recommended
-        else f"Start at half of it, {recommended:.3g}; {usual.formula} = {usual.recommended:.3g}, the usual start, is too near."
-    )
+        details.append(
+            f"On random batches, training that is linearised at the start contracts in mean square below {bound:.3g}."
+        )
+    start = f"{usual.formula} = {recommended:.3g}"
+    if recommended != usual.recommended:
+        start = f"{recommended:.3g}, half of what random batches bear"
+        details.append(f"{usual.formula} = {usual.recommended:.3g}, the usual start, is too near to that.")
+    reason = f"Start at {start}; λ is the largest curvature of the loss, predicted for {which}. {_PREDICTED}"
     return replace(
         usual,
         recommended=recommended,
@@ -154,7 +159,8 @@ def _advised(values: np.ndarray, bound: float, how: Training, samples: int, assu
         sharpness_error=error,
         samples=samples,
         reason=reason,
-        evidence=f"{usual.evidence[0].upper()}{usual.evidence[1:]}, with λ measured on a batch.",
+        evidence=(evidence := f"{usual.evidence[0].upper()}{usual.evidence[1:]}, with λ measured on a batch."),
+        details=(*details, f"Evidence: {evidence}"),
         assumptions=assumptions,
     )
 

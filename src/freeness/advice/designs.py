@@ -47,6 +47,7 @@ _EQUAL = 1e-9
 _ALIKE = 0.01  # relative difference of two spreads that does not matter
 _FAR = float(np.log(2))  # of the logarithm of a spread: then another form of the activation is tried
 _TINY = 1e-300
+_ENDS = 3  # widths that tell a shape: inputs, hidden, outputs
 _UNSTABLE = 1.5  # growth of an error of the length over all layers beyond which the design warns
 
 
@@ -293,7 +294,8 @@ def design(
 
     Args:
         depth: L, the number of weight matrices; there are n = L - 1 activations.
-        width: one for all layers, or the L + 1 widths N_0, …, N_L.
+        width: inputs, hidden and outputs, as ``(784, 512, 10)``, for gains and learning rate depend on all three; or the L + 1
+            widths N_0, …, N_L; or one for all of them.
         activation: a name of the table or a function.
         isometry: σ_JJ², the relative variance of the spectrum of JJᵀ over the width (nδ for Haar weights, nδ + L for Gaussian
             ones): small is isometric and nearly linear. Left out: 0.25 where that is reachable, else the nearest.
@@ -308,10 +310,12 @@ def design(
         >>> found = design(depth=101, width=512, activation="hardtanh", isometry=0.25)  # 100 activations
         >>> round(found.q, 5), round(found.sigma_w, 5), round(found.sigma_b, 5)
         (0.10935, 1.00125, 0.01525)
+        >>> design(5, (784, 64, 10)).widths
+        (784, 64, 64, 64, 64, 10)
     """
     chosen, how = options or DesignOptions(), training or Training()
     function = activation if isinstance(activation, ActivationFunction) else activation_of(activation)
-    widths = mlp(depth, width, function).widths
+    widths = mlp(depth, _every_width(depth, width), function).widths
     if isometry is not None and not (is_real(isometry) and isometry > 0):
         raise InputError(
             f"expected an isometry σ_JJ² > 0, got {isometry!r}; only a linear network has 0: start with 0.25."
@@ -335,6 +339,13 @@ def design(
             form = "" if nearest.options.form == "plain" else f', with form="{nearest.options.form}"'
             told += f" The nearest that can be reached is σ_JJ² = {nearest.isometry:.4g}{form}."
         raise UnreachableIsometry(told, nearest) from None
+
+
+def _every_width(depth: int, width: int | Sequence[int]) -> int | Sequence[int]:
+    """Inputs, hidden and outputs stand for all widths; of two layers they are all."""
+    if not isinstance(width, Sequence) or len(width) != _ENDS or not is_size(depth) or depth == 1:
+        return width
+    return [width[0], *[width[1]] * (depth - 1), width[2]]
 
 
 def _share(plan: _Plan, isometry: float | None) -> float:

@@ -36,8 +36,8 @@ _TRIED = (
     "pass over Fashion-MNIST in batches of 32, and the 50-layer ReLU network did not"
 )
 _VOUCHED = (
-    "Linear theory vouches for that; training leaves its start, and freeness analyze recommends by trials for the model and "
-    "batch at hand, often several times as much."
+    "Theory knows neither your data nor your batch: freeness analyze measures the model that you build on them and tells another "
+    "rate; take that one."
 )
 
 
@@ -128,8 +128,10 @@ def theory_rate(
     why = _why(single, mean, used, of_batch is not None)
     return replace(
         usual,
-        reason=f"{_reason(how, usual, why)} {usual.reason} {_VOUCHED}",
-        evidence=_evidence(usual.evidence, used, of_batch is not None),
+        reason=f"Start at {usual.formula} = {rate:.3g}; λ is the largest curvature of the loss, predicted for "
+        f"{used.dense[0].fan_in} inputs and {outputs} outputs. {_VOUCHED}",
+        evidence=(evidence := _evidence(usual.evidence, used, of_batch is not None)),
+        details=(*_reasons(how, usual, why), f"Evidence: {evidence}"),
         mean=how.criterion.curvature(outputs) * mean,
         formula=_formula(used, found, how, shares),
         layers=tuple(LayerRate(share.name, rate * share.weights, rate * share.biases) for share in shares),
@@ -306,7 +308,7 @@ def _why(top: LargestEigenvalue, mean: float, network: Network, batch: bool) -> 
     return why
 
 
-def _reason(how: Training, rate: Rate, why: str) -> str:
+def _reasons(how: Training, rate: Rate, why: str) -> tuple[str, ...]:
     if how.batch == 1:
         samples = "one sample"
     elif how.correlation is None:
@@ -316,12 +318,13 @@ def _reason(how: Training, rate: Rate, why: str) -> str:
     unit = {"standard": "", "ntk": " in NTK parametrisation", "mup": " in μP"}[how.parametrisation]
     noisy = how.batch > 1 and how.descent.momentum > 0
     caution = (
-        " That is so on one batch taken again and again; momentum keeps the noise of random batches and bears less on them, "
+        "That is so on one batch taken again and again; momentum keeps the noise of random batches and bears less on them, "
         "which batch_learning_rate computes from the inputs."
     )
     return (
-        f"λ = {rate.sharpness:.4g} is the predicted largest eigenvalue of the GGN of {how.criterion}{unit} for {samples}: {why}. "
-        f"The linearised training contracts below {rate.bound:.3g} = {how.descent.formula}.{caution if noisy else ''}"
+        f"λ = {rate.sharpness:.4g} is the predicted largest eigenvalue of the GGN of {how.criterion}{unit} for {samples}: {why}.",
+        f"Training that is linearised at the start contracts below {rate.bound:.3g} = {how.descent.formula}.",
+        *((caution,) if noisy else ()),
     )
 
 

@@ -24,6 +24,7 @@ from freeness.show import (
     Answer,
     Picture,
     Row,
+    Sentence,
     answer_of,
     csv_bytes,
     json_text,
@@ -37,6 +38,8 @@ from freeness.training import loss_names
 FIELDS = {
     "depth": Number(50, 1, 200, whole=True),  # deeper ones take longer than a page may; the command has no limit
     "width": Number(512, 2, 8192, whole=True),
+    "inputs": Number(784, 1, 1_000_000, whole=True),
+    "outputs": Number(10, 1, 100_000, whole=True),
     "activation": Choice("tanh", activation_names()),
     "isometry": Number(0.25, 0.0, 100.0),
     "weights": Choice("haar", ("haar", "gaussian")),
@@ -70,6 +73,8 @@ def design_page() -> None:
         beside.set_content(parts_html(answer.shown.section(BESIDE).parts))
         code.set_content(f'<pre class="code" tabindex="0" aria-label="Code">{escape(answer.code)}</pre>')
         reasons.set_content(list_html(answer.shown.section(WHY).parts))
+        lines = tuple(Sentence(line, "point") for line in answer.plan.learning_rate.details)
+        details.set_content(f"<details><summary>How the rate was found</summary><ul>{list_html(lines)}</ul></details>")
         figure.set_visible(answer.curve is not None)
         if answer.curve is not None:
             figure.show(_drawn(answer.plan, answer.curve))
@@ -109,7 +114,9 @@ def design_page() -> None:
         with ui.element("div").classes("split"):
             with ui.element("div").classes("inputs"):
                 form.number("depth", "Depth, weight matrices", 1, slider=False)
-                form.number("width", "Width", 1, slider=False)
+                form.number("width", "Width of the hidden layers", 1, slider=False)
+                form.number("inputs", "Inputs", 1, slider=False)
+                form.number("outputs", "Outputs", 1, slider=False)
                 form.choice("activation", "Activation")
                 form.number("isometry", "Spread of the Jacobian, σ_JJ² (0: the nearest to 0.25)", 0.01, slider=False)
                 form.choice("weights", "Weights", {"haar": "orthogonal (Haar)", "gaussian": "Gaussian"})
@@ -129,6 +136,7 @@ def design_page() -> None:
                     figure = Figure()
                     ui.html("<h2>Why</h2>", sanitize=False)
                     reasons = ui.html("", sanitize=False, tag="ul")
+                    details = ui.html("", sanitize=False)
                 files = {"png": picture("png"), "svg": picture("svg"), "csv": gains, "json": document}
                 download_buttons("design", files, refusals.say)
         live = Live(compute, panel, refusals)
@@ -140,10 +148,16 @@ def _answered(values: dict[str, Value]) -> _Answer:
     isometry = float(taken["isometry"]) or None
     options = DesignOptions(taken["weights"], taken["form"])
     training = Training(taken["loss"], taken["optimizer"])
-    plan = design(taken["depth"], taken["width"], taken["activation"], isometry, options, training)
+    plan = design(taken["depth"], _shape(taken), taken["activation"], isometry, options, training)
     curve = plan.trade_off() if plan.depth > 1 else None
     bent = curve is not None and bool((curve.spread > 0).any())  # a linear network pays nothing
     return _Answer(plan, answer_of(plan), curve if bent else None, _code(values, plan))
+
+
+def _shape(values: dict[str, Any]) -> tuple[int, ...]:
+    """Inputs, hidden and outputs; of one matrix there are no hidden ones."""
+    ends = values["inputs"], values["outputs"]
+    return ends if values["depth"] == 1 else (ends[0], values["width"], ends[1])
 
 
 def _code(values: dict[str, Value], plan: Design) -> str:
@@ -158,7 +172,7 @@ def _code(values: dict[str, Value], plan: Design) -> str:
             "from freeness.advice import DesignOptions, Training",
             "from freeness.torch import initialize_",
             "",
-            f'plan = fr.design({values["depth"]}, {values["width"]}, "{values["activation"]}", isometry={isometry},',
+            f'plan = fr.design({values["depth"]}, {_shape(values)}, "{values["activation"]}", isometry={isometry},',
             f"                 options={options},",
             f"                 training={training})",
             "initialize_(model, plan)  # your nn.Module, in place",

@@ -8,7 +8,7 @@ from typing import Any
 
 from freeness.advice import Progress
 from freeness.network import mlp
-from freeness.show import dump_json, render_html
+from freeness.show import dump_json, number, render_html
 from freeness.torch import (
     AnalyzeOptions,
     analyze,
@@ -69,7 +69,7 @@ def perform(
         "html": render_html([analysis]),
         "json": dump_json(analysis),
         "phase": analysis.verdict.phase,
-        "start": f"start at {rate.recommended:.4g}" if rate.known else "no learning rate follows",
+        "start": f"start at {number(rate.recommended, 3)}" if rate.known else "no learning rate follows",
         "parameters": sum(parameter.numel() for parameter in made.parameters()),
     }
 

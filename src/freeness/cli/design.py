@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 _WIDTH, _ACTIVATION = 512, "tanh"
+_INPUTS, _OUTPUTS = 784, 10  # of the images that freeness analyze takes where no data are named
 _LOSSES = ", ".join(loss_names())
 _FORMS = ", ".join(get_args(Form))
 _PARAMETRISATIONS = ", ".join(get_args(Parametrisation))
@@ -36,7 +37,18 @@ def design_command(
     ] = None,
     width: Annotated[
         str | None,
-        typer.Option(metavar="N|N_0,...,N_L", help=f"One width or all; {_WIDTH}, or the model's with --apply."),
+        typer.Option(
+            metavar="N|N_0,...,N_L", help=f"Of the hidden layers, or all widths; {_WIDTH}, or the model's with --apply."
+        ),
+    ] = None,
+    inputs: Annotated[
+        int | None, typer.Option(min=1, help=f"Numbers that go in; {_INPUTS}, or the model's with --apply.")
+    ] = None,
+    outputs: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help=f"Numbers that come out, on which the rate depends; {_OUTPUTS}, or the model's with --apply."
+        ),
     ] = None,
     activation: Annotated[
         str | None,
@@ -73,7 +85,7 @@ def design_command(
 
     The network is put on the edge of chaos at the variance where its Jacobian has the isometry asked for.
 
-    Example: freeness design --depth 50 --activation tanh --isometry 0.25
+    Example: freeness design --depth 50 --inputs 784 --outputs 10 --activation tanh --isometry 0.25
 
     Your own model: freeness design --apply model.py:build --save start.pt
     (a Transformer, a ResNet or a recurrent network starts by the published recipe of its architecture)
@@ -90,24 +102,28 @@ def design_command(
     descent: Any = optimizer_of(optimizer, momentum, weight_decay)
     training = Training(loss, descent, batch, correlation, cast(Parametrisation, parametrisation))
     parameters = named_numbers(parameter or [], "--parameter")
-    outputs = Outputs(json)
+    told = Outputs(json)
     if apply is not None:
+        if inputs is not None or outputs is not None:
+            raise InputError(
+                "expected no --inputs or --outputs beside --apply, got some; the model has its own: leave them out."
+            )
         wanted = (depth, None if width is None else _widths(width), activation, parameters, isometry, options, training)
         record, start = _applied(apply, wanted, seed)
         found = _design(record)
-        outputs.add("Start", save, lambda: start)
+        told.add("Start", save, lambda: start)
     else:
         if depth is None:
             raise InputError(
                 "expected --depth, the number of weight matrices, got none; write for instance --depth 50."
             )
         function = activation_of(activation or _ACTIVATION, **parameters)
-        record = found = design(depth, _widths(width), function, isometry, options, training)
+        record = found = design(depth, _shape(depth, width, (inputs, outputs)), function, isometry, options, training)
     if found is not None:
-        outputs.picture(out, lambda: picture_of(found))
+        told.picture(out, lambda: picture_of(found))
     elif out is not None:
         raise InputError("expected --out of a design, got a recipe, which has no trade-off; leave it out.")
-    outputs.give({"schema_version": SCHEMA_VERSION} | document_of(record), record)
+    told.give({"schema_version": SCHEMA_VERSION} | document_of(record), record)
 
 
 def _applied(spec: str, wanted: tuple[Any, ...], seed: int) -> tuple[AppliedDesign | AppliedRecipe, bytes]:
@@ -131,9 +147,20 @@ def _typed(value: str) -> Any:
     return value
 
 
-def _widths(text: str | None) -> int | list[int]:
-    if text is None:
-        return _WIDTH
+def _shape(depth: int, width: str | None, ends: tuple[int | None, int | None]) -> list[int]:
+    """All widths, of the hidden ones and of both ends."""
+    hidden = _WIDTH if width is None else _widths(width)
+    if isinstance(hidden, list):
+        if ends != (None, None):
+            raise InputError(
+                "expected no --inputs or --outputs beside all widths, got some; the first and the last width are these."
+            )
+        return hidden
+    inputs, outputs = ends
+    return [inputs or _INPUTS, *[hidden] * (depth - 1), outputs or _OUTPUTS]
+
+
+def _widths(text: str) -> int | list[int]:
     try:
         found = [int(part) for part in text.split(",")]
     except ValueError:

@@ -20,10 +20,10 @@ from freeness.training.usual_rate import rate_of_sharpness
 _FAR = 3.0  # times the bound
 
 _CAUTION = {
-    "ordered": "Repair the initialisation first: the signal vanishes at the start, the curvature grows many times over as "
-    "training restores it, and rates in proportion to 1/λ are then far too high.",
-    "chaotic": "Repair the initialisation first: gradients explode with depth, and the curvature below is that of a start which "
-    "training leaves at once.",
+    "ordered": "Repair the initialisation first: the signal vanishes with depth, the curvature grows many times as training "
+    "restores it, and this rate is then far too high.",
+    "chaotic": "Repair the initialisation first: gradients explode with depth, and this rate is that of a start which training "
+    "leaves at once.",
 }
 
 
@@ -67,55 +67,55 @@ def measured_rate(
     descent, criterion = optimizer_of(optimizer), loss if isinstance(loss, Objective) else loss_of(loss)
     bound = descent.bound(curvature.value)
     matrix = "preconditioned GGN" if descent.preconditioned else "GGN"
-    reason = (
+    details = (
         f"λ = {curvature.value:.4g} is the largest eigenvalue of the {matrix} of {criterion} over a batch of {curvature.batch}; "
-        f"the linearised training contracts below {bound:.3g} = {descent.formula}. "
+        f"training that is linearised at the start contracts below {bound:.3g} = {descent.formula}.",
     )
-    if curvature.start is None:
-        found, lead, far = rate_of_sharpness(curvature.value, criterion, descent, curvature.batch), "Start at", ""
-    else:
-        found, lead = curvature.start, "Training leaves that start: by the trials start at"
-        far = _far(found.recommended / bound)
-    reason += f"{lead} {found.formula} = {found.recommended:.3g} ({found.evidence}).{far}"
+    found = curvature.start or rate_of_sharpness(curvature.value, criterion, descent, curvature.batch)
+    reasons = [found.reason]
+    if found.low is not None:
+        reasons.append(found.outlook_sentence)
+        details += _far(found.recommended / bound)
     theory = None
     if fisher is not None and not descent.preconditioned and isinstance(criterion, Loss):
         top = fisher.top if outputs > 1 else fisher.law.mean  # one output shows the mean of the spectrum
         theory = descent.bound(top * criterion.curvature(outputs))
     if phase is not None and phase in _CAUTION:
-        reason = f"{_CAUTION[phase]} {reason}"
+        reasons.insert(0, _CAUTION[phase])
     return replace(
         found,
         bound=bound,
         sharpness=curvature.value,
         sharpness_error=curvature.error,
-        reason=reason + _beside(curvature, theory),
+        reason=" ".join(reasons),
+        details=(*details, *found.details, f"Evidence: {found.evidence}.", *_beside(curvature, theory)),
         batch=curvature.batch,
         theory_bound=theory,
         predicted_sharpness=curvature.predicted,
     )
 
 
-def _beside(curvature: Curvature, theory: float | None) -> str:
+def _beside(curvature: Curvature, theory: float | None) -> tuple[str, ...]:
     """What theory says of the same inputs, and of one sample."""
-    told = ""
+    told: list[str] = []
     if curvature.predicted is not None:
-        told += (
-            f" Freshly drawn wide layers of these variances would have λ = {curvature.predicted:.4g} on these inputs, by their "
+        told.append(
+            f"Freshly drawn wide layers of these variances would have λ = {curvature.predicted:.4g} on these inputs, by their "
             f"tangent kernel; measured is {curvature.value / curvature.predicted:.2f} times that."
         )
     if theory is not None and curvature.batch > 1:
-        told += (
-            f" One sample alone would allow {theory:.3g} by theory; the gradients of a batch point in different directions, "
+        told.append(
+            f"One sample alone would allow {theory:.3g} by theory; the gradients of a batch point in different directions, "
             "so its curvature differs."
         )
-    return told
+    return tuple(told)
 
 
-def _far(share: float) -> str:
+def _far(share: float) -> tuple[str, ...]:
     """A word of caution where the trials leave the bound far behind."""
     if share < _FAR:
-        return ""
+        return ()
     return (
-        f" That is {share:.2g} times what the linearised start bears, which loud starts and normalised layers often do: watch "
-        f"the first steps, and go down to {1 / share:.2g} of it if the loss rises."
+        f"The rate to start from is {share:.2g} times that, as large outputs at the start and normalised layers often allow: "
+        f"watch the first steps, and go down to {1 / share:.2g} of it if the loss rises.",
     )

@@ -22,8 +22,9 @@ class Rate:
     ``recommended`` is to start from; from ``low`` to ``high`` the best rate lay in 9 of 10 of the networks they were read
     off (None where nobody looked).
     ``bound`` is where training that is linearised at the start stops contracting, by ``sharpness``, λ_max of the batch GGN
-    (preconditioned for adam), and ``sharpness_error``, its error. ``reason`` says how they follow, ``evidence`` what the
-    recommendation rests on, ``assumptions`` what a prediction does; ``formula`` is its leading terms.
+    (preconditioned for adam), and ``sharpness_error``, its error. ``reason`` says in up to three sentences where to start and
+    why, ``details`` all the rest, one line each: λ and 2/λ, the rule with its numbers, what theory says of the same inputs.
+    ``evidence`` is what the recommendation rests on, ``assumptions`` what a prediction does; ``formula`` is its leading terms.
 
     Training leaves the linearised start: of the networks that the recommendation was fitted to, a tenth broke below ``early`` and
     about a third below ``limit`` (None without such a fit).
@@ -59,6 +60,7 @@ class Rate:
     mean: float | None = None
     samples: int | None = None
     formula: str = ""
+    details: tuple[str, ...] = ()
     layers: tuple[LayerRate, ...] = ()
     parametrisation: str = "standard"
     assumptions: tuple[str, ...] = ()
@@ -75,10 +77,18 @@ class Rate:
 
     @property
     def outlook(self) -> str:
-        """In words, up to where training is expected to go well."""
-        if self.limit is None or self.early is None:
-            return f"at the start, linearised, {self.optimizer} is stable below {self.bound:.3g}"
-        return (
-            f"of the networks that this was fitted to a tenth ended above their first loss below {self.early:.3g}, a third below "
-            f"{self.limit:.3g}"
-        )
+        """In words, between which rates the best one is expected."""
+        if self.low is None or self.high is None:
+            return "how far from it the best rate may lie was not tried for this kind of training"
+        return f"in 9 of 10 networks that nobody fitted it to, the best rate lay between {self.low:.3g} and {self.high:.3g}"
+
+    @property
+    def outlook_sentence(self) -> str:
+        """The same as a sentence.
+
+        Example:
+            >>> from freeness.training import StartFacts, start_rate
+            >>> start_rate(StartFacts(100.0, 1.0, 0.01, 0.5, 10_000, batch=1), "mse").outlook_sentence
+            'In 9 of 10 networks that nobody fitted it to, the best rate lay between 0.00221 and 0.0663.'
+        """
+        return f"{self.outlook[0].upper()}{self.outlook[1:]}."

@@ -171,12 +171,7 @@ def _verdict(record: Analysis) -> list[Part]:
 def _rate(rate: Rate) -> list[Part]:
     if not rate.known:
         return [Sentence(rate.reason, "warning")]
-    theory = f"Theory for the one sample alone says {number(rate.theory_bound, 3)}."
-    return [
-        Sentence(f"Start at {number(rate.recommended, 3)}; {rate.outlook}.", "strong"),
-        *([] if rate.theory_bound is None else [Sentence(theory, "point")]),
-        Sentence(rate.reason, "point"),
-    ]
+    return [Sentence(f"Learning rate to start from: {number(rate.recommended, 3)}.", "strong"), Sentence(rate.reason, "point")]
 
 
 def _layers(record: Analysis) -> tuple[Section, ...]:

@@ -22,14 +22,14 @@ _ROWS = (
     ("correlation depth", "xi"),
     ("output common to all inputs", "common"),
     ("nonlinear share of the rest", "nonlinearity"),
-    ("stable learning rate", "learning_rate_bound"),
+    ("2/λ, where linearised training is stable", "learning_rate_bound"),
 )
 
 
 @answer_of.register
 def _(record: Design) -> Answer:
     rate = record.learning_rate
-    why = (*record.reasons, rate.reason, f"Evidence: {rate.evidence}")
+    why = (*record.reasons, rate.reason)
     uneven = len({layer.gain for layer in record.layers}) > 1
     return Answer(
         _title(record),
@@ -49,7 +49,7 @@ def _(record: Design) -> Answer:
 
 
 def _title(record: Design) -> str:
-    return f"Design of {record.depth} layers with {record.named.name}"
+    return f"Design of {record.depth} layers with {record.named.name}, {record.widths[0]} inputs and {record.widths[-1]} outputs"
 
 
 def design_rows(record: Design) -> tuple[Row, ...]:
@@ -68,7 +68,6 @@ def design_rows(record: Design) -> tuple[Row, ...]:
         Row("σ_JJ² reached, spread of the Jacobian", record.isometry),
         Row("reachable spread", reach),
         Row("input scale" if record.options.scale_inputs else "first layer's extra gain", record.input_scale),
-        Row("largest stable learning rate", attempted(lambda: number(record.learning_rate.bound))),
         Row("learning rate to start from", attempted(lambda: number(record.learning_rate.recommended))),
         *residual,
         *(Row(f"activation: {name}", value) for name, value in record.numbers),
@@ -138,6 +137,7 @@ def _(record: Design) -> dict[str, Any]:
             "formula": rate.formula,
             "reason": rate.reason,
             "evidence": rate.evidence,
+            "details": rate.details,
             "parametrisation": rate.parametrisation,
             "layers": [layer._asdict() for layer in rate.layers],
         },

@@ -12,6 +12,10 @@ from freeness.show.json_values import document_of
 from freeness.training import SquaredError
 
 _SHOWN = 8  # steps in the table
+_APART = (
+    "These rates are of wide networks whose training stays near the start; freeness analyze measures one network and tells the "
+    "rate to train it with."
+)
 _LARGE = 0.05  # a deviation of which something is said
 
 
@@ -24,6 +28,7 @@ def _(record: TrainingForecast) -> Answer:
             f"Learning rate {record.rate:.4g}. Predicted for this width, λ being the largest eigenvalue of the GGN:"
         ),
         _rates_table(record.rates),
+        Sentence(_APART),
         Sentence(f"The predicted curve itself, of infinite width, is stable below {training.stable_rate:.4g}{anyhow}."),
     ]
     directions = record.directions
