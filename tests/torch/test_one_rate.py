@@ -61,7 +61,9 @@ def test_an_analysis_tells_one_rate_everywhere(model, optimizer):
     for answer in (answer_of(analysis), brief_of(analysis)):
         lines = [part.text for part in answer.section("").parts if isinstance(part, Sentence)]
         place = lines.index(f"Learning rate to start from: {told}.")
-        assert lines[place + 1] == rate.reason and not any("tart at" in line for line in lines[:place] + lines[place + 2 :])
+        assert lines[place + 1] == rate.reason and not any(
+            "tart at" in line for line in lines[:place] + lines[place + 2 :]
+        )
     table = side_by_side([analysis, analysis]).section("").parts[0]
     assert isinstance(table, Table) and ("learning rate to start from", told, told) in table.rows
 

@@ -171,7 +171,10 @@ def _verdict(record: Analysis) -> list[Part]:
 def _rate(rate: Rate) -> list[Part]:
     if not rate.known:
         return [Sentence(rate.reason, "warning")]
-    return [Sentence(f"Learning rate to start from: {number(rate.recommended, 3)}.", "strong"), Sentence(rate.reason, "point")]
+    return [
+        Sentence(f"Learning rate to start from: {number(rate.recommended, 3)}.", "strong"),
+        Sentence(rate.reason, "point"),
+    ]
 
 
 def _layers(record: Analysis) -> tuple[Section, ...]:
