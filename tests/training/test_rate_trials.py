@@ -53,10 +53,11 @@ def test_rates_that_diverge_are_paid_only_until_they_do_and_never_chosen():
     assert found.rate < 0.05 and found.high <= 0.1 * (1 + 1e-9)
 
 
-def test_a_field_that_diverges_whole_is_left_downwards():
+@pytest.mark.parametrize("low", [2e-4, 1e-1, 10.0])
+def test_a_field_that_diverges_whole_is_left_downwards_however_far(low):
     perform, _ = trainer(best=1e-5, breaks=1e-4)
-    trials = run_all(halved(rates_between(2e-4, 2e-2), 300, 200), perform)
-    assert minimum_of(list(trials.values())).rate < 1e-4
+    trials = run_all(halved(rates_between(low, 100 * low), 300, 200), perform)
+    assert minimum_of(list(trials.values())).rate == pytest.approx(1e-5, rel=0.02)
 
 
 def test_trials_go_on_where_they_stood_and_the_last_have_one_length():

@@ -16,7 +16,8 @@ from freeness.errors import InputError, is_real
 SPACING = 3.0  # of neighbouring rates, as a factor, where the interval is wide
 LEAST = 45  # steps with which anything can be told
 _FIELD = (3, 9)  # rates at the start, least and most
-_BEYOND = 3  # that are added where the best lies at an end
+_BEYOND = 6  # that are added at most where the best lies at an end
+_DOWN, _FALLS = 3, 8  # places by which a field that diverges whole is left downwards, and how often at most
 _SECOND, _LAST = 4, 3  # rates that are left
 _SHORT, _LONGER = 0.027, 0.1  # of the budget: length of the first trials, and of the second
 _TAIL = 0.35  # of a trial that is averaged
@@ -145,6 +146,8 @@ def halved(rates: Sequence[float], budget: int, longest: int) -> Legs:
     short, longer = max(2, round(_SHORT * budget)), max(4, round(_LONGER * budget))
     for place in range(len(rates)):
         yield from found.run(place, min(short, longest))
+    for _ in range(_FALLS):
+        yield from found.fall(min(short, longest))
     for _ in range(_BEYOND):
         yield from found.beyond(min(short, longest))
     found.keep(_SECOND)
@@ -179,13 +182,20 @@ class _Field:
     def _rate(self, place: int) -> float:
         return self.rates[0] * (self.rates[1] / self.rates[0]) ** place
 
+    def fall(self, until: int) -> Legs:
+        """Where all diverge: a rate far below, and those between."""
+        if all(trial.stopped for trial in self.trials.values()):
+            lowest = min(self.alive)
+            for place in range(lowest - _DOWN, lowest):
+                yield from self.run(place, until)
+                if self.trials[place].stopped:
+                    return
+
     def beyond(self, until: int) -> Legs:
         """One more rate where the best lies at an end; above none that diverged."""
         best, ends = self.best, (min(self.alive), max(self.alive))
-        broken = all(trial.stopped for trial in self.trials.values())
-        if best in ends or broken:
-            place = ends[1] + 1 if best == ends[1] and not broken else ends[0] - 1
-            yield from self.run(place, until)
+        if best in ends:
+            yield from self.run(best - 1 if best == ends[0] else best + 1, until)
 
     @property
     def best(self) -> int:
