@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from freeness.advice import Analysis, Comparison, Design, TradeOff, TrainingForecast, Verdict
+from freeness.advice import (
+    Analysis,
+    Comparison,
+    Design,
+    TradeOff,
+    TrainingForecast,
+    TransformerDesign,
+    TransformerPhases,
+    Verdict,
+)
 from freeness.laws import Law
 from freeness.meanfield import PhaseDiagram
 from freeness.network import Network
@@ -17,8 +26,20 @@ from freeness.training import FoundRate, Rate
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_SHOWN = (Law, Prediction, Measurement, Comparison, Analysis, Design, Network, Verdict, Rate, FoundRate)
-_PLOTTED = (Law, Comparison, Analysis, Design, TradeOff, PhaseDiagram, TrainingForecast, FoundRate)
+_SHOWN = (
+    Law,
+    Prediction,
+    Measurement,
+    Comparison,
+    Analysis,
+    Design,
+    Network,
+    Verdict,
+    Rate,
+    FoundRate,
+    TransformerDesign,
+)
+_PLOTTED = (Law, Comparison, Analysis, Design, TradeOff, PhaseDiagram, TrainingForecast, FoundRate, TransformerPhases)
 
 
 def attach() -> None:

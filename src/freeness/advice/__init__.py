@@ -37,6 +37,8 @@ from freeness.advice.stages import Way as Way
 from freeness.advice.theory_rates import Parametrisation as Parametrisation
 from freeness.advice.theory_rates import RateCurve, Training, layer_means, rate_curve, theory_rate
 from freeness.advice.trade_offs import KernelShares, TradeOff, dial, kernel_shares, trade_off
+from freeness.advice.transformer_phase import TransformerPhases, transformer_phases
+from freeness.advice.transformer_starts import TransformerDesign, TransformerStart, design_transformer
 from freeness.advice.verdicts import jacobian_spread as jacobian_spread
 from freeness.advice.verdicts import phase_of
 from freeness.advice.verdicts import verdict as verdict
@@ -74,11 +76,15 @@ __all__ = [
     "TradeOff",
     "Training",
     "TrainingForecast",
+    "TransformerDesign",
+    "TransformerPhases",
+    "TransformerStart",
     "UnreachableIsometry",
     "Verdict",
     "batch_learning_rate",
     "choose_activation",
     "design",
+    "design_transformer",
     "dial",
     "equal_power_capacity",
     "exponents",
@@ -96,6 +102,7 @@ __all__ = [
     "trade_off",
     "transfer",
     "transfer_table",
+    "transformer_phases",
     "upper_end",
     "usual_candidates",
     "water_filling_capacity",

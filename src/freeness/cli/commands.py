@@ -24,6 +24,7 @@ from freeness.cli.phase import phase_command
 from freeness.cli.rate import rate_command
 from freeness.cli.sweep import sweep_command
 from freeness.cli.transfer import transfer_command
+from freeness.cli.transformer import transformer_command
 from freeness.version import __version__
 
 app = typer.Typer(
@@ -38,6 +39,7 @@ app.command("analyze")(analyze_command)
 app.command("rate")(rate_command)
 app.command("check")(check_command)
 app.command("design")(design_command)
+app.command("transformer")(transformer_command)
 app.command("law")(law_command)
 app.command("phase")(phase_command)
 app.command("layers")(layers_command)

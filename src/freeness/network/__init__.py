@@ -54,7 +54,7 @@ from freeness.network.operations.activation import dependence
 from freeness.network.operations.attention import softmax_weights as softmax_weights
 from freeness.network.operations.convolution import windows
 from freeness.network.operations.pooling import pooled
-from freeness.network.transformers import TransformerPlan, transformer
+from freeness.network.transformers import TransformerPlan, planned_transformer, transformer
 
 __all__ = [
     "INPUT",
@@ -119,6 +119,7 @@ __all__ = [
     "mlp",
     "over_samples",
     "pattern",
+    "planned_transformer",
     "pooled",
     "resnet",
     "same_position",

@@ -94,7 +94,19 @@ def transformer(depth: int, width: int, heads: int, tokens: int, **choices: Any)
         >>> network.depth, [place.name for place in gradients(network, inputs=[[3, 1, 4, 1, 5, 9, 2, 6]])][-1]
         (14, 'logits')
     """
-    plan = TransformerPlan(depth, width, heads, tokens, **choices)
+    return planned_transformer(TransformerPlan(depth, width, heads, tokens, **choices))
+
+
+def planned_transformer(plan: TransformerPlan) -> Network:
+    """The Transformer of a plan.
+
+    Args:
+        plan: its numbers.
+
+    Example:
+        >>> planned_transformer(TransformerPlan(1, 32, 2, 4)).depth
+        6
+    """
     made = _Wires(plan, [])
     stream = _entrance(made)
     for block in range(1, plan.depth + 1):

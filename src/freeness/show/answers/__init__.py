@@ -11,6 +11,7 @@ from freeness.show.answers import (
     phase,
     spectrum,
     training,
+    transformer,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "phase",
     "spectrum",
     "training",
+    "transformer",
 ]

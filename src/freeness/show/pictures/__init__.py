@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import singledispatch
 from typing import Any
 
-from freeness.advice import Analysis, Comparison, Design, TradeOff, TrainingForecast
+from freeness.advice import Analysis, Comparison, Design, TradeOff, TrainingForecast, TransformerPhases
 from freeness.errors import InputError
 from freeness.laws import Law
 from freeness.meanfield import PhaseDiagram
@@ -17,6 +17,7 @@ from freeness.show.pictures.layers import layers_picture
 from freeness.show.pictures.phase import phase_picture
 from freeness.show.pictures.spectrum import spectrum_picture
 from freeness.show.pictures.trade_off import design_picture, trade_off_picture
+from freeness.show.pictures.transformer import transformer_picture
 from freeness.training import FoundRate
 
 PICTURED = {
@@ -28,6 +29,7 @@ PICTURED = {
     PhaseDiagram: phase_picture,
     TrainingForecast: forecast_picture,
     FoundRate: found_rate_picture,
+    TransformerPhases: transformer_picture,
 }
 
 

@@ -1,0 +1,101 @@
+"""Starts and phases of Transformers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from freeness.advice import TransformerDesign, TransformerPhases, TransformerStart
+from freeness.network import TransformerPlan
+from freeness.show.answer import Answer, Section, Sentence, Table, answer_of, number
+from freeness.show.answers.phase import layers_text
+from freeness.show.json_values import document_of
+
+_SHOWN = 5  # rows and columns of a grid that are printed
+
+
+@answer_of.register
+def _(record: TransformerDesign) -> Answer:
+    start = record.chosen
+    said = (
+        f"Multiply every branch by {number(start.branch, 3)}: squared gradients then change by a factor of "
+        f"{number(start.gradient, 3)} on their way back, and tokens whose cosine is {record.cosine:g} come out at "
+        f"{number(start.cosine, 3)}.",
+        "In code: x + scale * branch(x), or scale the last weights of each branch once, at the start.",
+    )
+    rows = tuple(_row(one, record.plan.depth) for one in (start, *record.usual))
+    header = ("start", "norm", "branch", "skip", "signal", "gradient", "cosine", "scale")
+    notes = (
+        "Signal, gradient: by what factor its mean square changes from end to end, of the gradient on its way back.",
+        "Scale: blocks over which squared gradients change by e. Cosine of two tokens at the end; at 1 all are the same.",
+        "Theory of wide layers with Gaussian weights, from drawn softmax weights.",
+    )
+    return Answer(
+        f"Start of a {_named(record.plan)}",
+        (
+            Section("", (Sentence(said[0], "strong"), Sentence(said[1], "change"))),
+            Section("Beside the usual starts", (Table(header, rows, header[2:]), *(Sentence(note) for note in notes))),
+        ),
+    )
+
+
+def _row(start: TransformerStart, blocks: int) -> tuple[str, ...]:
+    numbers = (start.branch, start.skip, start.signal, start.gradient, start.cosine)
+    return (
+        start.name,
+        start.norm,
+        *(number(value, 3) for value in numbers),
+        layers_text(start.depth_scale(blocks)),
+    )
+
+
+def _named(plan: TransformerPlan) -> str:
+    seen = "causal Transformer" if plan.causal else "Transformer"
+    return f"{seen} of {plan.depth} blocks, width {plan.width}, {plan.heads} heads, {plan.tokens} tokens"
+
+
+@answer_of.register
+def _(record: TransformerPhases) -> Answer:
+    columns, rows = _some(record.sigma_qk), _some(record.branch)
+    header = ("branch", *(f"σ_qk {number(record.sigma_qk[k], 3)}" for k in columns))
+    tables = [
+        Section(
+            title,
+            (
+                Table(
+                    header,
+                    tuple((number(record.branch[row], 3), *(number(grid[row, k], 3) for k in columns)) for row in rows),
+                    header,
+                ),
+            ),
+        )
+        for title, grid in (
+            ("Growth of squared gradients on their way back", record.gradient),
+            ("Mean cosine of two tokens at the end", record.token_cosine),
+        )
+    ]
+    return Answer(f"Phases of a {_named(record.plan)}", tuple(tables))
+
+
+def _some(axis: np.ndarray) -> np.ndarray:
+    return np.unique(np.linspace(0, axis.size - 1, min(_SHOWN, axis.size)).round().astype(int))
+
+
+@document_of.register
+def _(record: TransformerDesign) -> dict[str, Any]:
+    starts = [
+        vars(start) | {"gradient_depth": start.depth_scale(record.plan.depth)}
+        for start in (record.chosen, *record.usual)
+    ]
+    return {"plan": _plan(record.plan), "cosine": record.cosine, "kept": record.kept, "starts": starts}
+
+
+@document_of.register
+def _(record: TransformerPhases) -> dict[str, Any]:
+    grids = {name: getattr(record, name) for name in ("sigma_qk", "branch", "gradient", "signal", "token_cosine")}
+    return {"plan": _plan(record.plan), "cosine": record.cosine} | grids
+
+
+def _plan(plan: TransformerPlan) -> dict[str, Any]:
+    return {name: value for name, value in vars(plan).items() if isinstance(value, (bool, int, float, str))}
