@@ -87,11 +87,15 @@ def design_transformer(plan: TransformerPlan, cosine: float = 0.25, kept: float 
     if not (is_real(kept) and kept > 1):
         raise InputError(f"expected a factor above 1 by which squared gradients may change, got {kept!r}; take 2.")
     tokens = stream_inputs(plan, cosine)
-    own = lambda scale: _start("this design", plan, scale, 1.0, tokens)  # noqa: E731
     apart = (1 - cosine) / kept
-    inside = lambda start: 1 / kept <= start.gradient <= kept and 1 - start.cosine >= apart  # noqa: E731
-    high = math.log(1.0)
-    low = math.log(_LEAST / math.sqrt(2 * plan.depth))
+
+    def own(scale: float) -> TransformerStart:
+        return _start("this design", plan, scale, 1.0, tokens)
+
+    def inside(start: TransformerStart) -> bool:
+        return 1 / kept <= start.gradient <= kept and 1 - start.cosine >= apart
+
+    low, high = math.log(_LEAST / math.sqrt(2 * plan.depth)), 0.0
     chosen = own(1.0)
     if not inside(chosen):
         chosen = own(math.exp(low))

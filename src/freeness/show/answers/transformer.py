@@ -58,14 +58,17 @@ def _named(plan: TransformerPlan) -> str:
 @answer_of.register
 def _(record: TransformerPhases) -> Answer:
     columns, rows = _some(record.sigma_qk), _some(record.branch)
-    header = ("branch", *(f"σ_qk {number(record.sigma_qk[k], 3)}" for k in columns))
+    header = ("branch", *(f"σ_qk {number(float(record.sigma_qk[k]), 3)}" for k in columns))
     tables = [
         Section(
             title,
             (
                 Table(
                     header,
-                    tuple((number(record.branch[row], 3), *(number(grid[row, k], 3) for k in columns)) for row in rows),
+                    tuple(
+                        (number(float(record.branch[row]), 3), *(number(float(grid[row, k]), 3) for k in columns))
+                        for row in rows
+                    ),
                     header,
                 ),
             ),
@@ -78,8 +81,8 @@ def _(record: TransformerPhases) -> Answer:
     return Answer(f"Phases of a {_named(record.plan)}", tuple(tables))
 
 
-def _some(axis: np.ndarray) -> np.ndarray:
-    return np.unique(np.linspace(0, axis.size - 1, min(_SHOWN, axis.size)).round().astype(int))
+def _some(axis: np.ndarray) -> list[int]:
+    return sorted({round(place) for place in np.linspace(0, axis.size - 1, min(_SHOWN, axis.size)).tolist()})
 
 
 @document_of.register
