@@ -57,28 +57,22 @@ def _named(plan: TransformerPlan) -> str:
 
 @answer_of.register
 def _(record: TransformerPhases) -> Answer:
-    columns, rows = _some(record.sigma_qk), _some(record.branch)
+    grids = (
+        ("Growth of squared gradients on their way back", record.gradient),
+        ("Mean cosine of two tokens at the end", record.token_cosine),
+    )
+    sections = tuple(Section(title, (_grid(record, grid),)) for title, grid in grids)
+    return Answer(f"Phases of a {_named(record.plan)}", sections)
+
+
+def _grid(record: TransformerPhases, grid: np.ndarray) -> Table:
+    columns = _some(record.sigma_qk)
     header = ("branch", *(f"σ_qk {number(float(record.sigma_qk[k]), 3)}" for k in columns))
-    tables = [
-        Section(
-            title,
-            (
-                Table(
-                    header,
-                    tuple(
-                        (number(float(record.branch[row]), 3), *(number(float(grid[row, k]), 3) for k in columns))
-                        for row in rows
-                    ),
-                    header,
-                ),
-            ),
-        )
-        for title, grid in (
-            ("Growth of squared gradients on their way back", record.gradient),
-            ("Mean cosine of two tokens at the end", record.token_cosine),
-        )
-    ]
-    return Answer(f"Phases of a {_named(record.plan)}", tuple(tables))
+    rows = (
+        (number(float(record.branch[row]), 3), *(number(float(grid[row, k]), 3) for k in columns))
+        for row in _some(record.branch)
+    )
+    return Table(header, tuple(rows), header)
 
 
 def _some(axis: np.ndarray) -> list[int]:
