@@ -89,6 +89,7 @@ def design_command(
 
     Your own model: freeness design --apply model.py:build --save start.pt
     (a Transformer, a ResNet or a recurrent network starts by the published recipe of its architecture)
+    The scale of a Transformer's branches, by theory: freeness transformer --depth 24
     In your code then: model.load_state_dict(torch.load("start.pt"))
     """
     check_picture(out)

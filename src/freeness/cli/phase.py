@@ -40,6 +40,8 @@ def phase_command(
     At the edge squared gradients neither grow nor vanish with depth (chi1 = 1). Assumes wide layers with Gaussian or
     Haar weights of variance sigma_w^2/fan_in and biases of variance sigma_b^2.
 
+    For a Transformer: freeness transformer --phases 9
+
     Example: freeness phase --activation tanh --at 1.5,0.2 --out phase.png
     """
     check_picture(out)
