@@ -16,6 +16,7 @@ from freeness.cli.data_option import note_code
 from freeness.cli.demo import DEFAULT_OUT
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.files import check_files, free_folder
+from freeness.cli.model_options import Loss, Seed, WeightsFile
 from freeness.cli.output import progress_bar, stderr, stdout
 from freeness.errors import InputError
 from freeness.show import answer_of, brief_of, dump_json, print_answers, side_by_side
@@ -29,7 +30,7 @@ def analyze_command(
     models: option.Models,
     data: option.Data = "fashion-mnist",
     sample: option.Sample = 0,
-    loss: option.Loss = None,
+    loss: Loss = None,
     optimizer: option.OptimizerName = "sgd",
     batch: option.Batch = None,
     out: option.OutFolder = None,
@@ -38,11 +39,11 @@ def analyze_command(
     config: option.Config = None,
     json: option.Json = False,
     schema: option.Schema = False,
-    seed: option.Seed = 0,
+    seed: Seed = 0,
     device: option.Device = "cpu",
     output: option.Output = None,
     training: option.Training = None,
-    weights: option.WeightsFile = None,
+    weights: WeightsFile = None,
     passes: option.Passes = None,
     budget: option.Budget = 60.0,
     memory: option.Memory = 4.0,

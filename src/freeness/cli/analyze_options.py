@@ -14,9 +14,9 @@ from freeness.cli.demo import DEFAULT_OUT, DETAILS_OPTION
 from freeness.cli.errors import reports_errors
 from freeness.cli.files import FORCE_OPTION
 from freeness.show import schema_text
-from freeness.training import loss_names, optimizer_names
+from freeness.training import optimizer_names
 
-_LOSSES, _OPTIMIZERS = loss_names(), optimizer_names()
+_OPTIMIZERS = optimizer_names()
 _PARTS = ("layers", "spectra", "rate")
 
 
@@ -56,14 +56,6 @@ Models = Annotated[
 ]
 Data = Annotated[str, DATA_OPTION]
 Sample = Annotated[int, typer.Option(min=0, help="Which input the spectra are taken at.")]
-Loss = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME|FILE.py:FACTORY",
-        help=f"What you train with: {', '.join(_LOSSES)}; own (what the model returns as its loss); or a function in a file "
-        "that returns a loss of torch or a function of (outputs, targets). The model's own if left out, else cross_entropy.",
-    ),
-]
 OptimizerName = Annotated[
     str, typer.Option(help=f"Whose learning rate: {', '.join(_OPTIMIZERS)}.", callback=_one_of(_OPTIMIZERS))
 ]
@@ -85,7 +77,6 @@ Schema = Annotated[
     bool,
     typer.Option("--schema", help="Print the JSON Schema of --json and end.", is_eager=True, callback=_print_schema),
 ]
-Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the factory's weights and of random data.")]
 Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, mps, …", callback=_computes)]
 Output = Annotated[
     str | None, typer.Option(help="Name or number of the output to look at, where the model returns several.")
@@ -97,10 +88,6 @@ Training = Annotated[
         help="In training mode, or in eval mode; the mode that training will use if left out: batch statistics, dropout with "
         "fixed masks.",
     ),
-]
-WeightsFile = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="Weights to load into the model: .pt with a state_dict, or .safetensors."),
 ]
 Passes = Annotated[int | None, typer.Option(min=1, help="Backward passes of a measurement: more hold less memory.")]
 Budget = Annotated[

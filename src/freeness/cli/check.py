@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from contextlib import redirect_stdout
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from freeness.cli.data_option import DATA_OPTION, note_code
 from freeness.cli.errors import needs_extra, reports_errors
+from freeness.cli.model_options import Model, Seed, WeightsFile
 from freeness.cli.output import Outputs, progress_bar, stderr
 from freeness.errors import InputError
 from freeness.show import Answer, Section, Sentence, answer_of, document_of
@@ -20,23 +20,13 @@ SCHEMA_VERSION = 1
 
 @reports_errors
 def check_command(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="FILE.py:FACTORY", help="A function without arguments in a Python file that returns an nn.Module."
-        ),
-    ],
+    model: Model,
     data: Annotated[str, DATA_OPTION] = "fashion-mnist",
     sample: Annotated[int, typer.Option(min=0, help="Which input the derivatives are taken at.")] = 0,
-    weights: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Weights to load into the model: .pt with a state_dict, or .safetensors."),
-    ] = None,
+    weights: WeightsFile = None,
     all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Also layers that are not adjacent.")] = False,
     json: Annotated[str | None, typer.Option(metavar="FILE|-", help="The words as JSON; - prints only that.")] = None,
-    seed: Annotated[
-        int, typer.Option(min=0, max=2**63 - 1, help="Seed of the factory's weights and of random data.")
-    ] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Test whether a model's weights are free of its activation derivatives, which its predicted spectra assume.
 

@@ -14,10 +14,11 @@ import typer
 from freeness.cli.config import CONFIG_OPTION
 from freeness.cli.data_option import DATA_OPTION, note_code
 from freeness.cli.errors import needs_extra, reports_errors
+from freeness.cli.model_options import Loss, Model, WeightsFile
 from freeness.cli.output import Outputs, progress_bar, stderr
 from freeness.errors import InputError
 from freeness.show import document_of, found_rate_picture, json_text
-from freeness.training import Schedule, loss_names, optimizer_names, schedule_names
+from freeness.training import Schedule, optimizer_names, schedule_names
 
 SCHEMA_VERSION = 1
 _RECORD, _DOCUMENT, _PICTURE = "trials.jsonl", "rate.json", "rate.png"
@@ -26,22 +27,9 @@ _INTERRUPTED = 130
 
 @reports_errors
 def rate_command(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="FILE.py:FACTORY", help="A function without arguments in a Python file that returns an nn.Module."
-        ),
-    ],
+    model: Model,
     data: Annotated[str, DATA_OPTION] = "fashion-mnist",
-    loss: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|FILE.py:FACTORY",
-            help=f"What you train with: {', '.join(loss_names())}; own (what the model returns as its loss); or a function in a "
-            "file that returns a loss of torch or a function of (outputs, targets). The model's own if left out, else "
-            "cross_entropy.",
-        ),
-    ] = None,
+    loss: Loss = None,
     optimizer: Annotated[
         str,
         typer.Option(
@@ -74,10 +62,7 @@ def rate_command(
     force: Annotated[bool, typer.Option("--force", help="Begin anew in a folder that has trials.")] = False,
     config: Annotated[Path | None, CONFIG_OPTION] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else there.")] = False,
-    weights: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Weights to load into the model: .pt with a state_dict, or .safetensors."),
-    ] = None,
+    weights: WeightsFile = None,
     output: Annotated[
         str | None, typer.Option(help="Name or number of the output to train, where the model returns several.")
     ] = None,

@@ -10,9 +10,10 @@ import typer
 
 from freeness.cli.data_option import DATA_OPTION, note_code
 from freeness.cli.errors import needs_extra, reports_errors
+from freeness.cli.model_options import Loss
 from freeness.cli.output import Outputs, stderr
 from freeness.show import answer_of, document_of
-from freeness.training import loss_names, optimizer_names
+from freeness.training import optimizer_names
 
 SCHEMA_VERSION = 1
 
@@ -27,14 +28,7 @@ def transfer_command(
     ],
     rate: Annotated[float, typer.Option(help="The good rate of the small network.")],
     data: Annotated[str, DATA_OPTION] = "fashion-mnist",
-    loss: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|FILE.py:FACTORY",
-            help=f"What you train with: {', '.join(loss_names())}; own (what the model returns as its loss); or a function in a "
-            "file. The model's own if left out, else cross_entropy.",
-        ),
-    ] = None,
+    loss: Loss = None,
     optimizer: Annotated[str, typer.Option(help=f"Which optimiser: {', '.join(optimizer_names())}.")] = "sgd",
     batch: Annotated[int, typer.Option(min=1, help="Samples of a step; four times as many are looked at.")] = 64,
     json: Annotated[str | None, typer.Option(metavar="FILE|-", help="The numbers as JSON; - prints only that.")] = None,

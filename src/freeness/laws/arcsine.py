@@ -9,12 +9,12 @@ import numpy as np
 from freeness.errors import InputError
 from freeness.laws.cauchy_law import TransformLaw, outer_root
 from freeness.laws.curve import Transform
-from freeness.laws.law import Atom
+from freeness.laws.law import CentredLaw
 from freeness.numerics import upper_log
 
 
 @dataclass(frozen=True)
-class Arcsine(TransformLaw):
+class Arcsine(CentredLaw, TransformLaw):
     """Density 1/(π√(radius² - x²)) on (-radius, radius); G(z) = 1/√(z² - radius²). With radius 2 the law of ±1 ⊞ ±1.
 
     Source: Voiculescu, Dykema, Nica (1992), ex. 3.4.5.
@@ -31,20 +31,8 @@ class Arcsine(TransformLaw):
             raise InputError(f"expected a radius > 0, got {self.radius}; use PointMass(0.0) for the trivial case.")
 
     @property
-    def mean(self) -> float:
-        return 0.0
-
-    @property
     def variance(self) -> float:
         return self.radius**2 / 2
-
-    @property
-    def atoms(self) -> tuple[Atom, ...]:
-        return ()
-
-    @property
-    def symmetric(self) -> bool:
-        return True
 
     @property
     def hull(self) -> tuple[float, float]:

@@ -9,12 +9,12 @@ import numpy as np
 from freeness.errors import InputError
 from freeness.laws.cauchy_law import TransformLaw, outer_root
 from freeness.laws.curve import Transform
-from freeness.laws.law import Atom
+from freeness.laws.law import CentredLaw
 from freeness.numerics import upper_log
 
 
 @dataclass(frozen=True)
-class KestenMcKay(TransformLaw):
+class KestenMcKay(CentredLaw, TransformLaw):
     """Spectrum of the infinite d-regular tree, d = degree: the free power (±1)^{⊞d}; mean 0, variance d.
 
     Density d√(4(d-1) - x²)/(2π(d² - x²)) on |x| ≤ 2√(d-1). With z = ω + (d-1)/ω, |ω| ≥ √(d-1): G = ω/(ω² - 1).
@@ -37,20 +37,8 @@ class KestenMcKay(TransformLaw):
             )
 
     @property
-    def mean(self) -> float:
-        return 0.0
-
-    @property
     def variance(self) -> float:
         return float(self.degree)
-
-    @property
-    def atoms(self) -> tuple[Atom, ...]:
-        return ()
-
-    @property
-    def symmetric(self) -> bool:
-        return True
 
     @property
     def hull(self) -> tuple[float, float]:

@@ -288,3 +288,19 @@ def real_points(x: ArrayLike) -> np.ndarray:
     if not np.isfinite(points).all():
         raise InputError("expected finite points, got NaN or infinity; remove them from x.")
     return points
+
+
+class CentredLaw(Law):
+    """A law without atoms that is symmetric about 0."""
+
+    @property
+    def mean(self) -> float:
+        return 0.0
+
+    @property
+    def atoms(self) -> tuple[Atom, ...]:
+        return ()
+
+    @property
+    def symmetric(self) -> bool:
+        return True

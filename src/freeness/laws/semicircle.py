@@ -9,12 +9,12 @@ from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
 from freeness.laws.curve import AdditiveCurve, Number, SpectralCurve
-from freeness.laws.law import Atom, Boundary, Law
+from freeness.laws.law import Boundary, CentredLaw
 from freeness.numerics import lower_log
 
 
 @dataclass(frozen=True)
-class Semicircle(Law):
+class Semicircle(CentredLaw):
     """Wigner's law: mean 0, density √(4σ² - x²)/(2πσ²) on [-2σ, 2σ] with σ² = variance; R(g) = σ²g.
 
     Source: Wigner (1955); Voiculescu (1986) for R.
@@ -33,18 +33,6 @@ class Semicircle(Law):
     @property
     def curve(self) -> SpectralCurve:
         return AdditiveCurve(self)
-
-    @property
-    def mean(self) -> float:
-        return 0.0
-
-    @property
-    def atoms(self) -> tuple[Atom, ...]:
-        return ()
-
-    @property
-    def symmetric(self) -> bool:
-        return True
 
     @property
     def hull(self) -> tuple[float, float]:

@@ -233,16 +233,7 @@ def measure_fisher(
 ) -> Measurement:
     """The C eigenvalues of Θ = J_θJ_θᵀ, the nonzero ones of the Fisher information; no 1/N, no loss factor.
 
-    Args:
-        trace: the traced model.
-        x: one sample, as in :func:`dual_gram`.
-        training: as in :func:`dual_gram`.
-        dtype: as in :func:`dual_gram`.
-        passes: as in :func:`dual_gram`.
-        limit: as in :func:`dual_gram`.
-
-    Raises:
-        InputError: as :func:`dual_gram`.
+    Arguments and refusals are those of :func:`dual_gram`.
 
     Example:
         >>> from freeness.torch import trace
@@ -267,16 +258,7 @@ def measure_jacobian(
 ) -> Measurement:
     """The C eigenvalues of JJᵀ: squared singular values of J, and C - N_0 zeros if C > N_0.
 
-    Args:
-        trace: the traced model.
-        x: one sample, as in :func:`dual_gram`.
-        training: as in :func:`dual_gram`.
-        dtype: as in :func:`dual_gram`.
-        passes: as in :func:`jacobian_singular_values`.
-        limit: as in :func:`dual_gram`.
-
-    Raises:
-        InputError: as :func:`jacobian_singular_values`.
+    Arguments and refusals are those of :func:`jacobian_singular_values`.
 
     Example:
         >>> from freeness.torch import trace

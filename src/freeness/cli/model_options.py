@@ -1,0 +1,30 @@
+"""What several commands on a model of one's own may be asked, in the same words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from freeness.training import loss_names
+
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE.py:FACTORY", help="A function without arguments in a Python file that returns an nn.Module."
+    ),
+]
+Loss = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE.py:FACTORY",
+        help=f"What you train with: {', '.join(loss_names())}; own (what the model returns as its loss); or a function in a file "
+        "that returns a loss of torch or a function of (outputs, targets). The model's own if left out, else cross_entropy.",
+    ),
+]
+WeightsFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Weights to load into the model: .pt with a state_dict, or .safetensors."),
+]
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the factory's weights and of random data.")]
