@@ -66,4 +66,4 @@ def test_the_bound_of_a_network_that_stretches_lengths_is_that_of_the_single_eig
     rate = theory_rate(network, Training("half_squared_error"), 0.19)
     top = largest_eigenvalue(network, signals(network, 0.19))
     assert rate.sharpness == top.single > 3 * top.end
-    assert f"one eigenvalue stands outside it, {top.single / top.end:.3g} times its end" in rate.reason
+    assert f"one eigenvalue stands outside it, {top.single / top.end:.3g} times its end" in rate.details[0]
