@@ -34,7 +34,8 @@ def run(*arguments):
 
 def test_the_printed_code_makes_the_optimiser(file, tmp_path):
     out = tmp_path / "transfer.json"
-    result = run(f"{file}:small", f"{file}:big", "--rate", "0.01", "--optimizer", "adamw", "--json", out)
+    sizes = ("--batch", "32", "--big-batch", "64", "--steps", "100", "400")
+    result = run(f"{file}:small", f"{file}:big", "--rate", "0.01", "--optimizer", "adamw", *sizes, "--json", out)
     assert result.exit_code == 0, result.stderr
     assert "rate of the big network" in result.stdout and "# or a rate for each group" in result.stdout
     found = json.loads(out.read_text())

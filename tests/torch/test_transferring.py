@@ -15,6 +15,7 @@ from freeness.torch.critical import critical_rate
 from freeness.torch.first_step import Movement, StepOptions, first_step, optimizer_factory
 from freeness.torch.roles import roles_of
 from freeness.torch.transferring import group_shares
+from freeness.training import run_length
 
 X = torch.randn(48, 6, generator=torch.Generator().manual_seed(1))
 Y = torch.arange(48) % 3
@@ -184,6 +185,17 @@ def test_groups_hold_every_parameter_once_and_train():
         F.cross_entropy(big(X), Y).backward()
         optimizer.step()
     assert F.cross_entropy(big(X), Y).item() < before
+
+
+def test_longer_runs_and_larger_batches_multiply_all_rates_by_measured_exponents():
+    small, big = mlp(8), mlp(32)
+    plain = transfer(small, big, 1e-2, (X, Y), optimizer="adamw", batch=12)
+    other = transfer(small, big, 1e-2, (X, Y), optimizer="adamw", batch=(12, 48), steps=(100, 6400))
+    length = run_length("adam", batch=(12, 48), steps=(100, 6400))
+    assert other.rate == pytest.approx(plain.rate * length.factor)
+    assert [part.rate for part in other.parts] == pytest.approx([part.rate * length.factor for part in plain.parts])
+    assert other.interval[0] == pytest.approx(plain.interval[0] * length.low)
+    assert "extrapolated to 6400 steps and 12 samples a step" in other.reason and other.reason.count(". ") <= 2
 
 
 def test_a_group_that_the_small_network_lacks_is_told():

@@ -31,6 +31,13 @@ def transfer_command(
     loss: Loss = None,
     optimizer: Annotated[str, typer.Option(help=f"Which optimiser: {', '.join(optimizer_names())}.")] = "sgd",
     batch: Annotated[int, typer.Option(min=1, help="Samples of a step; four times as many are looked at.")] = 64,
+    big_batch: Annotated[
+        int | None, typer.Option(min=1, help="Samples of a step of the big network, where it has another batch.")
+    ] = None,
+    steps: Annotated[
+        tuple[int, int] | None,
+        typer.Option(metavar="SMALL BIG", help="Steps of the run whose rate is known, and of the other one."),
+    ] = None,
     json: Annotated[str | None, typer.Option(metavar="FILE|-", help="The numbers as JSON; - prints only that.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the weights and of random data.")] = 0,
 ) -> None:
@@ -41,7 +48,7 @@ def transfer_command(
     Example: freeness transfer small.py:build big.py:build --rate 1e-3 --optimizer adamw
     """
     with needs_extra("torch"):
-        from freeness.torch import batch_of, load_batch, load_loss, load_model, split_model, transfer
+        from freeness.torch import TransferSettings, batch_of, load_batch, load_loss, load_model, split_model, transfer
     for spec in dict.fromkeys(str(split_model(spec)[0]) for spec in (small, big)):
         stderr().print(f"Note: this runs the code in {spec}.", soft_wrap=True)
     note_code(data)
@@ -52,6 +59,11 @@ def transfer_command(
         wanted = load_loss(loss)
         loaded = load_batch(data, networks[1], seed, "cross_entropy" if wanted in (None, "own") else wanted).batch
         samples = batch_of(loaded, networks[1])
-        found = transfer(*networks, rate, samples, loss=wanted, optimizer=optimizer, batch=batch)
+        settings: TransferSettings = {"loss": wanted, "optimizer": optimizer, "batch": batch}
+        if big_batch is not None:
+            settings["batch"] = (batch, big_batch)
+        if steps is not None:
+            settings["steps"] = steps
+        found = transfer(*networks, rate, samples, **settings)
     where = {"small": small, "big": big, "data": loaded.described}
     Outputs(json).give({"schema_version": SCHEMA_VERSION} | where | document_of(found), answer_of(found))

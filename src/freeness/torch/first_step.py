@@ -81,6 +81,24 @@ def optimizer_factory(given: GivenOptimizer) -> OptimizerFactory:
     return partial(torch_optimizer, optimizer_of(given))
 
 
+def is_adaptive(factory: OptimizerFactory) -> bool:
+    """Whether an optimiser's first step does not grow with the gradient.
+
+    Args:
+        factory: makes it of parameters.
+
+    Example:
+        >>> is_adaptive(torch.optim.Adam), is_adaptive(torch.optim.SGD)
+        (True, False)
+    """
+    weight = nn.Parameter(torch.zeros(2))
+    optimizer = factory([weight])
+    weight.grad = torch.tensor([1.0, 10.0])
+    optimizer.step()
+    first, second = weight.detach().tolist()
+    return abs(second) < 2 * abs(first)
+
+
 @contextmanager
 def first_step(
     model: nn.Module, batch: Batch, how: StepOptions, grown: Mapping[str, int] | None = None
@@ -100,7 +118,7 @@ def first_step(
         >>> model = nn.Linear(1, 1, bias=False)
         >>> batch = Batch((torch.ones(1, 1),), targets=torch.zeros(1, 1), count=1)
         >>> with first_step(model, batch, StepOptions("half_squared_error")) as step:
-        ...     found = step.crossing({"output": 1.0}, start=1.0)
+        ...     found = step.crossing({"output": 1.0}, start=0.3)
         >>> round(found.rate, 1)  # λ = 1, so 2/λ
         2.0
     """

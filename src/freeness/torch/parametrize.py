@@ -13,7 +13,7 @@ from torch.nn.utils import parametrize
 
 from freeness.errors import InputError
 from freeness.torch.branches import Wiring, wiring_of
-from freeness.torch.first_step import OptimizerFactory, optimizer_factory
+from freeness.torch.first_step import is_adaptive, optimizer_factory
 from freeness.torch.state import trained_parameters
 from freeness.torch.transferring import TransferSettings, transfer
 from freeness.torch.user_data import batch_of
@@ -101,7 +101,7 @@ def parametrize_(
     """
     if any(parametrize.is_parametrized(module) for module in model.modules()):
         raise InputError("expected a model with plain weights, got computed ones; start from a fresh model.")
-    adaptive = _adaptive(optimizer_factory(settings.get("optimizer", "sgd")))
+    adaptive = is_adaptive(optimizer_factory(settings.get("optimizer", "sgd")))
     started = _start(model, like, data, adaptive)
     named = trained_parameters(model)
     with torch.no_grad():
@@ -158,16 +158,6 @@ def _plain(name: str) -> str:
         ('0.weight', 'weight', '0.bias')
     """
     return f".{name}".replace(_KEY, ".").removesuffix(".original").removeprefix(".")
-
-
-def _adaptive(factory: OptimizerFactory) -> bool:
-    """Whether a first step does not grow with the gradient."""
-    weight = nn.Parameter(torch.zeros(2))
-    optimizer = factory([weight])
-    weight.grad = torch.tensor([1.0, 10.0])
-    optimizer.step()
-    first, second = weight.detach().tolist()
-    return abs(second) < 2 * abs(first)
 
 
 def _start(model: nn.Module, like: nn.Module, data: object, adaptive: bool) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypedDict, Unpack
 
 import torch
@@ -12,13 +12,22 @@ from torch import nn
 
 from freeness.errors import InputError, is_real, is_size
 from freeness.torch.batch import Batch
-from freeness.torch.first_step import Crossing, FirstStep, Movement, StepOptions, first_step, optimizer_factory
+from freeness.torch.first_step import (
+    Crossing,
+    FirstStep,
+    Movement,
+    StepOptions,
+    first_step,
+    is_adaptive,
+    optimizer_factory,
+)
 from freeness.torch.given import GivenLoss, GivenOptimizer
 from freeness.torch.outputs import OutputKey
 from freeness.torch.roles import GroupRole, grown_sides
 from freeness.torch.state import trained_parameters
 from freeness.torch.transferred import GroupRate, Transfer, Verdict
 from freeness.torch.user_data import batch_of
+from freeness.training import RunLength, Stepper, run_length
 
 _BATCH, _BATCHES = 64, 4  # samples of a step, and steps whose samples are looked at together
 _LONG, _MOST = 30, 15  # forward passes of a search in the small network, and of all of the big one
@@ -26,11 +35,14 @@ _SHORT = 1e-3  # of the critical rate, for differences
 _BELOW = 0.3  # of where the critical rate is expected, from where it is walked to
 _ALIKE = 1.5  # of two ways to carry a rate, as a factor
 _SAME = 1.25  # of two rates that count as one
-_SPREAD = {"agree": (0.5, 2.0), "disagree": (0.35, 2.8)}  # of the best rate over the carried one
+_SPREAD = (0.5, 2.0)  # of the best rate beyond the two ways
 
 
 class TransferSettings(TypedDict, total=False):
     """What :func:`transfer` takes besides.
+
+    ``steps``: lengths of training, of the run whose rate is known and of the other; ``batch`` likewise, where both differ. Rates
+    are multiplied as measured exponents say, see :func:`freeness.training.run_length`.
 
     ``loss``, ``optimizer``, ``output``, ``training``: as of :class:`~freeness.torch.AnalyzeOptions`; an optimiser of torch stands
     for its settings, whatever it holds. ``batch``: samples of a step, 64 when left out; four times as many are looked at, or as
@@ -41,7 +53,8 @@ class TransferSettings(TypedDict, total=False):
     optimizer: GivenOptimizer
     output: OutputKey
     training: bool | None
-    batch: int
+    batch: int | tuple[int, int]
+    steps: tuple[int, int]
 
 
 def transfer(
@@ -49,9 +62,11 @@ def transfer(
 ) -> Transfer:
     """Carry a learning rate that is good for a small network to a big one of its family.
 
-    The whole rate follows the critical rate η_c, the smallest at which the optimiser's first step raises the loss of its own
-    samples: rate·η_c(big)/η_c(small). Beside it stands D, the root mean square change of the outputs per unit rate along that
-    step, without what a softmax does not see. Where 1/D says something else by more than a factor of 1.5, the interval is wide.
+    Two ways to carry it: the critical rate η_c, the smallest at which the optimiser's first step raises the loss of its samples,
+    asks for rate·η_c(big)/η_c(small); and D, the root mean square change of the outputs per unit rate along that step, without
+    what a softmax does not see, for rate·D(small)/D(big). η_c knows more of the loss and scatters, D scatters little. The whole
+    rate is the geometric mean of both, neither of them above the small network's rate where the big one has more parameters.
+    Where they differ by more than a factor of 1.5 the verdict is "uncertain" and the interval reaches over both.
 
     Groups of parameters (input, hidden, output, embeddings, norms and biases) get rates in function space: each moves what the
     last layer reads, relatively, as much in the big network as in the small one; the last layer so moves the outputs. Where
@@ -65,7 +80,7 @@ def transfer(
         big: the network that needs one.
         rate: the good rate of the small one, for all of its parameters.
         data: what both take, in any form that ``analyze`` takes.
-        **settings: loss, optimizer, batch, output, training, see :class:`TransferSettings`.
+        **settings: loss, optimizer, batch, steps, output, training, see :class:`TransferSettings`.
 
     Raises:
         InputError: a rate that is not positive, data that do not fit, or a step that does not lower the loss.
@@ -88,7 +103,10 @@ def transfer(
     how = StepOptions(
         settings.get("loss"), settings.get("optimizer", "sgd"), settings.get("output"), settings.get("training")
     )
-    batch = _batch(data, big, settings.get("batch"))
+    sizes = settings.get("batch")
+    batch = _batch(data, big, sizes[0] if isinstance(sizes, tuple) else sizes)
+    pair = sizes if isinstance(sizes, tuple) else None
+    length = run_length(_stepper(how), steps=settings.get("steps"), batch=pair)
     with first_step(small, _moved(batch, small), how) as step:
         rough = step.crossing(step.whole, rate, _LONG).rate
         there = _measured(step, step.movements(_SHORT * rough), step.crossing(step.whole, _BELOW * rough, _LONG))
@@ -98,7 +116,10 @@ def transfer(
         here = _measured(step, moved, step.crossing(step.whole, _BELOW * expected, _MOST - len(moved[1])))
         parts = _parts(big, group_shares(there.each, here.each), (rate, how), here)
         spent = step.gradients, step.passes
-    return _told(rate, (there, here), parts, spent, _matched(small, big, there, here), how)
+    found = _told(
+        (rate, _size(big) > _size(small)), (there, here), parts, spent, _matched(small, big, there, here), how
+    )
+    return found if length == RunLength(1.0, 1.0, 1.0) else _lengthened(found, length)
 
 
 def _batch(data: object, big: nn.Module, asked: int | None) -> Batch:
@@ -178,8 +199,44 @@ def _matched(small: nn.Module, big: nn.Module, there: AtStart, here: AtStart) ->
     return text if not alone else f"{text}; the small network has no {alone[0]}, which take the mean rate of the others"
 
 
+def _size(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in trained_parameters(model).values())
+
+
+def _stepper(how: StepOptions) -> Stepper:
+    """Which measured exponents are those of an optimiser: by whether its first step grows with the gradient, and by momentum."""
+    factory = optimizer_factory(how.optimizer)
+    if is_adaptive(factory):
+        return "adam"
+    momentum = factory([nn.Parameter(torch.zeros(1))]).param_groups[0].get("momentum", 0.0)
+    return "momentum" if momentum else "sgd"
+
+
+def _lengthened(found: Transfer, length: RunLength) -> Transfer:
+    """For a run of another length or batch."""
+    beyond = f", extrapolated to {' and '.join(length.beyond)}" if length.beyond else ""
+    reason = f"{found.reason[:-1]}; by measured exponents of length and batch all rates are times {length.factor:.3g}{beyond}."
+    return replace(
+        found,
+        rate=found.rate * length.factor,
+        parts=tuple(replace(part, rate=part.rate * length.factor) for part in found.parts),
+        interval=(found.interval[0] * length.low, found.interval[1] * length.high),
+        reason=reason,
+    )
+
+
+def _between(agree: bool, held: bool) -> str:
+    """What is made of the two ways, in a sentence."""
+    kept = ", neither above the small network's rate" if held else ""
+    if agree:
+        return f"The two agree, and their geometric mean is taken{kept}."
+    return (
+        f"The two disagree; their geometric mean is taken{kept}, and some rates within the interval are worth a trial."
+    )
+
+
 def _told(
-    rate: float,
+    given: tuple[float, bool],
     both: tuple[AtStart, AtStart],
     parts: tuple[GroupRate, ...],
     spent: tuple[int, int],
@@ -187,26 +244,25 @@ def _told(
     how: StepOptions,
 ) -> Transfer:
     """The record, with its verdict in words."""
-    there, here = both
-    factor = here.crossing.rate / there.crossing.rate
-    other = there.whole.outputs / here.whole.outputs if here.whole.outputs > 0 else factor
-    agree = max(factor / other, other / factor) <= _ALIKE
-    low, high = _SPREAD["agree" if agree else "disagree"]
-    ends = (rate * factor, rate * factor) if agree else (rate * min(factor, other), rate * max(factor, other))
+    (rate, larger), (there, here) = given, both
+    by_loss = here.crossing.rate / there.crossing.rate
+    by_outputs = there.whole.outputs / here.whole.outputs if here.whole.outputs > 0 else by_loss
+    ways = [min(way, 1.0) if larger else way for way in (by_loss, by_outputs)]
+    factor = math.sqrt(ways[0] * ways[1])
+    agree = max(ways) <= _ALIKE * min(ways)
+    ends = (factor, factor) if agree else (min(ways), max(ways))
     verdict: Verdict = "uncertain" if not agree else "as it is" if 1 / _SAME <= factor <= _SAME else "changed"
     optimizer = _optimizer_name(how.optimizer)
-    beside = f"A unit rate moves the outputs {1 / other:.3g} times as far, which says {other:.3g}: " + (
-        "the two ways agree." if agree else "the two ways disagree, so try some rates within the interval."
-    )
     reason = (
         f"The first step of {optimizer} begins to raise the loss at {here.crossing.rate:.3g} in the big network and at "
-        f"{there.crossing.rate:.3g} in the small one, so the rate is multiplied by {factor:.3g}. {beside} "
-        f"Parameters were matched {matched}."
+        f"{there.crossing.rate:.3g} in the small one, which says {by_loss:.3g} times the rate; a unit rate moves the outputs "
+        f"{1 / by_outputs:.3g} times as far, which says {by_outputs:.3g}. "
+        f"{_between(agree, max(by_loss, by_outputs) > max(ways))} Parameters were matched {matched}."
     )
     return Transfer(
         rate * factor,
         parts,
-        (ends[0] * low, ends[1] * high),
+        (rate * ends[0] * _SPREAD[0], rate * ends[1] * _SPREAD[1]),
         verdict,
         reason,
         rate,

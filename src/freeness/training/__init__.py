@@ -7,6 +7,8 @@ from freeness.training.cross_entropy import CrossEntropy
 from freeness.training.found import FoundRate, RateSetting, WarmUp, found_rate, minimum_of, warm_up
 from freeness.training.from_curvature import Curvature, measured_rate
 from freeness.training.from_trials import start_rate
+from freeness.training.lengths import RunLength, run_length
+from freeness.training.lengths import Stepper as Stepper
 from freeness.training.linear_training import Directions, LinearTraining, TrainingCurve, Unseen
 from freeness.training.loss import Loss
 from freeness.training.losses import loss_names, loss_of, register_loss
@@ -41,6 +43,7 @@ __all__ = [
     "Rate",
     "RateSetting",
     "RateTrial",
+    "RunLength",
     "Schedule",
     "SquaredError",
     "StartFacts",
@@ -63,6 +66,7 @@ __all__ = [
     "register_loss",
     "register_optimizer",
     "run_all",
+    "run_length",
     "schedule_names",
     "start_rate",
     "warm_up",
