@@ -161,7 +161,7 @@ def test_cost_is_within_the_promise_and_both_models_are_left_as_found(optimizer)
     before = [{name: value.clone() for name, value in model.state_dict().items()} for model in (small, big)]
     random = torch.get_rng_state()
     found = transfer(small, big, 1e-2, (tokens, tokens), loss="cross_entropy", optimizer=optimizer)
-    assert len(backward) == found.gradients <= 5
+    assert len(backward) == found.gradients <= 5 and found.advised == "rate"
     # The data are fitted to the model, and the loss checked, by a pass each.
     assert found.passes <= 15 and len(forward) <= found.passes + found.gradients + 2
     for model, kept in zip((small, big), before, strict=True):
@@ -173,7 +173,7 @@ def test_cost_is_within_the_promise_and_both_models_are_left_as_found(optimizer)
 def test_groups_hold_every_parameter_once_and_train():
     small, big = mlp(8, 2), mlp(32, 5)
     found = transfer(small, big, 1e-2, (X, Y), optimizer=torch.optim.AdamW(big.parameters(), 1e-2, weight_decay=0.1))
-    assert isinstance(found, Transfer) and found.matched.startswith("by role")
+    assert isinstance(found, Transfer) and found.matched.startswith("by role") and found.advised == "groups"
     held = [id(parameter) for group in found.groups for parameter in group["params"]]
     assert sorted(held) == sorted(map(id, big.parameters()))
     for part in found.parts:

@@ -11,6 +11,7 @@ from torch import nn
 from freeness.torch.roles import GroupRole
 
 Verdict = Literal["as it is", "changed", "uncertain"]
+Advised = Literal["rate", "groups"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +56,9 @@ class Transfer:
     its parameters. ``verdict``: the rate transfers "as it is", is "changed", or is "uncertain" where the critical rate and the
     change of the outputs disagree; ``reason`` says why in at most three sentences.
 
+    ``advised``: which of the two came nearer to the best in trials (docs/transfer.md): the rates by "groups" where nothing is
+    normalised, and one "rate" elsewhere.
+
     ``given``: the rate of the small network; ``critical``: the critical rates of both, small first; ``outputs``: how much a unit
     rate moves the outputs of both; ``matched``: how parameters were matched; ``gradients``, ``passes``: gradient evaluations and
     forward passes of the big network.
@@ -72,6 +76,7 @@ class Transfer:
     gradients: int
     passes: int
     optimizer: str = "sgd"
+    advised: Advised = "rate"
 
     @property
     def groups(self) -> list[dict[str, Any]]:

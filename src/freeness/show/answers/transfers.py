@@ -20,6 +20,7 @@ def _(record: Transfer) -> Answer:
         Row("rate of the big network", record.rate, 4),
         Row("expected between", f"{number(low, 3)} and {number(high, 3)}"),
         Row("verdict", record.verdict),
+        Row("advised", "one rate" if record.advised == "rate" else "the rates by group"),
     )
     parts = [(part.role, number(part.rate), number(part.decay, 3), ", ".join(part.patterns)) for part in record.parts]
     groups = Table(("group", "rate", "decay", "parameters"), tuple(parts), ("rate", "decay"))
@@ -59,6 +60,7 @@ def _(record: Transfer) -> dict[str, Any]:
         "rate": record.rate,
         "interval": list(record.interval),
         "verdict": record.verdict,
+        "advised": record.advised,
         "reason": record.reason,
         "given": record.given,
         "critical": list(record.critical),

@@ -1,0 +1,223 @@
+"""Five families of networks that grow eightfold in width and in depth, with the data they learn: the pairs of docs/transfer.md.
+
+Small ones are 16 wide (4 channels) with one residual block or two hidden layers, so that two cores train hundreds of them.
+"""
+
+from __future__ import annotations
+
+import pydoc_data.topics
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from freeness.data import load_fashion_mnist
+from freeness.torch import initialize_
+
+GROWTH = 8  # of width, of depth
+STEPS = 150
+OPTIMIZERS = ("sgd", "momentum", "adamw")
+_TOKENS = 32  # of a piece of text
+_SEED = 28
+Data = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Family:
+    """Networks of any width and depth: how one is made, on which data, how many samples a step, how many runs at once."""
+
+    name: str
+    build: Callable[[int, int], nn.Module]
+    data: Callable[[], Data]
+    width: int
+    depth: int
+    batch: int
+    together: int
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network of a family under one optimiser, so many times the width and depth of the smallest."""
+
+    family: str
+    optimizer: str
+    wider: int = 1
+    deeper: int = 1
+
+    @property
+    def key(self) -> str:
+        """One line that tells it from all others."""
+        return f"{self.family} {self.optimizer} width×{self.wider} depth×{self.deeper}"
+
+    @property
+    def kind(self) -> Family:
+        """Its family."""
+        return FAMILIES[self.family]
+
+    @property
+    def small(self) -> Member:
+        """The smallest of its family."""
+        return Member(self.family, self.optimizer)
+
+    def started(self, seed: int = 0) -> nn.Module:
+        """The network as a seed starts it, in training mode."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(_SEED + seed)
+            return self.kind.build(self.kind.width * self.wider, self.kind.depth * self.deeper)
+
+
+def members() -> list[Member]:
+    """All of them, cheap ones first: small, deeper, wider, both."""
+    sizes = ((1, 1), (1, GROWTH), (GROWTH, 1))
+    found = [Member(family, optimizer, *size) for size, optimizer, family in product(sizes, OPTIMIZERS, FAMILIES)]
+    return found + [Member(family, optimizer, GROWTH, GROWTH) for family, optimizer in product(FAMILIES, OPTIMIZERS)]
+
+
+# --- data ---------------------------------------------------------------------------------------------------------
+
+
+@cache
+def images() -> Data:
+    """(2000, 1, 28, 28) standardised, in a fixed order, and their classes."""
+    bundled = load_fashion_mnist("train")
+    x = torch.from_numpy(bundled.flattened()).float()
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(_SEED))
+    x, labels = ((x - x.mean()) / x.std())[order], torch.from_numpy(bundled.labels).long()[order]
+    return x.reshape(-1, 1, 28, 28), labels
+
+
+@cache
+def small_images() -> Data:
+    """Averaged to 14×14."""
+    x, labels = images()
+    return F.avg_pool2d(x, 2), labels
+
+
+@cache
+def patches() -> Data:
+    """(2000, 16, 49): each image as 4×4 patches."""
+    x, labels = images()
+    return F.unfold(x, 7, stride=7).transpose(1, 2).contiguous(), labels
+
+
+@cache
+def text() -> Data:
+    """Pieces of Python's own help, letter by letter, and the letters that follow."""
+    topics = pydoc_data.topics.topics
+    raw = "\n".join(topics[name] for name in sorted(topics))
+    codes = torch.tensor([min(ord(letter), 127) for letter in raw])
+    count = (len(codes) - 1) // _TOKENS
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(_SEED))[:4000]
+    pieces = codes[: count * _TOKENS + 1]
+    return pieces[:-1].reshape(count, -1)[order], pieces[1:].reshape(count, -1)[order]
+
+
+# --- networks -----------------------------------------------------------------------------------------------------
+
+
+class Added(nn.Module):
+    """x + scale·branch(x)."""
+
+    def __init__(self, branch: nn.Module, scale: float = 1.0) -> None:
+        super().__init__()
+        self.branch, self.scale = branch, scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.scale * self.branch(x)
+
+
+class Attention(nn.Module):
+    """Softmax attention with heads of width 8, causal or not, in plain products."""
+
+    def __init__(self, width: int, causal: bool) -> None:
+        super().__init__()
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.causal = causal
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, tokens, width = x.shape
+        q, k, v = self.qkv(x).reshape(batch, tokens, 3, -1, 8).permute(2, 0, 3, 1, 4)
+        scores = q @ k.transpose(-1, -2) / 8**0.5
+        if self.causal:
+            scores = scores + torch.full((tokens, tokens), -torch.inf).triu(1)
+        return self.out((scores.softmax(-1) @ v).transpose(1, 2).reshape(batch, tokens, width))
+
+
+class Transformer(nn.Module):
+    """Pre-norm blocks on embedded tokens; of classes, on the mean over tokens."""
+
+    def __init__(self, first: nn.Module, sizes: tuple[int, int, int], outputs: int, causal: bool) -> None:
+        super().__init__()
+        width, depth, tokens = sizes
+        self.first = first
+        self.position = nn.Parameter(0.5 * torch.randn(tokens, width))
+        blocks: list[nn.Module] = []
+        for _ in range(depth):
+            blocks.append(Added(nn.Sequential(nn.LayerNorm(width), Attention(width, causal))))
+            hidden = [nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)]
+            blocks.append(Added(nn.Sequential(*hidden)))
+        self.blocks = nn.Sequential(*blocks)
+        self.last, self.head, self.causal = nn.LayerNorm(width), nn.Linear(width, outputs), causal
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.last(self.blocks(self.first(x) + self.position))
+        return self.head(x) if self.causal else self.head(x.mean(1))
+
+
+def _mlp(width: int, depth: int) -> nn.Module:
+    """A chain of tanh layers with Haar weights."""
+    layers: list[nn.Module] = [nn.Flatten(), nn.Linear(196, width), nn.Tanh()]
+    for _ in range(depth - 1):
+        layers += [nn.Linear(width, width), nn.Tanh()]
+    network = nn.Sequential(*layers, nn.Linear(width, 10))
+    initialize_(network, "haar", generator=torch.Generator().manual_seed(int(torch.randint(2**31, ()))))
+    return network
+
+
+def _residual_mlp(width: int, depth: int) -> nn.Module:
+    """Pre-norm blocks of two GELU layers."""
+    blocks = [
+        Added(nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, width)))
+        for _ in range(depth)
+    ]
+    first = [nn.Flatten(), nn.Linear(196, width)]
+    return nn.Sequential(*first, nn.Sequential(*blocks), nn.LayerNorm(width), nn.Linear(width, 10))
+
+
+def _normalised(before: int, after: int, stride: int = 1) -> list[nn.Module]:
+    convolution = nn.Conv2d(before, after, 3, stride, 1, bias=False)
+    nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+    return [convolution, nn.BatchNorm2d(after, track_running_stats=False)]
+
+
+def _resnet(width: int, depth: int) -> nn.Module:
+    """Blocks of two convolutions with batch normalisation on 7×7 positions."""
+    blocks = [
+        Added(nn.Sequential(*_normalised(width, width), nn.ReLU(), *_normalised(width, width))) for _ in range(depth)
+    ]
+    head = [nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 10)]
+    return nn.Sequential(*_normalised(1, width, 2), nn.ReLU(), nn.Sequential(*blocks), *head)
+
+
+def _gpt(width: int, depth: int) -> nn.Module:
+    return Transformer(nn.Embedding(128, width), (width, depth, _TOKENS), 128, causal=True)
+
+
+def _vit(width: int, depth: int) -> nn.Module:
+    return Transformer(nn.Linear(49, width), (width, depth, 16), 10, causal=False)
+
+
+FAMILIES = {
+    family.name: family
+    for family in (
+        Family("MLP", _mlp, small_images, 16, 2, 64, 8),
+        Family("residual MLP", _residual_mlp, small_images, 16, 1, 64, 8),
+        Family("ResNet-BN", _resnet, small_images, 4, 1, 32, 1),
+        Family("GPT", _gpt, text, 16, 1, 8, 4),
+        Family("ViT", _vit, patches, 16, 1, 16, 4),
+    )
+}
