@@ -27,7 +27,7 @@ from freeness.operators.packing import symmetric
 from freeness.operators.parts import GivenPart, less_inverted
 
 _PIECE = 2_000_000  # numbers of one array that is worked on at once
-_FULL = 160  # rows of a head's inverse up to which all directions are kept
+_FULL = 64  # rows of a head's inverse up to which directions are kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ class HeadsPart(GivenPart):
     Args:
         signals: of the forward pass.
         maps: of the ports of queries, keys, values and outputs: (P_port, T or T') as of :class:`Port`, from T positions.
-        directions: of each U_i that are kept; as many as an inverse of 160 rows has room for, where None.
+        directions: of each U_i that are kept; as many as an inverse of 64 rows has room for, where None.
     """
 
     def __init__(self, signals: HeadSignals, maps: Sequence[np.ndarray], directions: int | None = None) -> None:
@@ -100,7 +100,7 @@ class HeadsPart(GivenPart):
         return _Kept(_side_by_side(left[..., :count] * sizes[:, :, None, :count]), flat @ flat.swapaxes(1, 2), count)
 
     def _left_over(self) -> tuple[np.ndarray, np.ndarray]:
-        """Partial traces of what is spread: with 𝒦 (heads, T, T), and with 𝒬 as a matrix (heads, T·T, T'·T')."""
+        """Partial traces of what is spread: with 𝒦 (heads, T, T), and with 𝒬 as a matrix (heads·T·T, T'·T')."""
         spans, kept = self.signals.spans, self._kept
         assert kept.overlaps is not None
         heads, rows, columns, width = spans.shape
@@ -113,7 +113,7 @@ class HeadsPart(GivenPart):
         every = every.transpose(0, 1, 3, 2, 4) / width  # (heads, i, k, m, n)
         by_query = np.einsum("hikmn,hmn->hik", every, self._keys, optimize=True)
         by_key = self._queries[:, :, :, None, None] * every
-        return by_query, by_key.reshape(heads, rows * rows, columns * columns)
+        return by_query, by_key.reshape(heads * rows * rows, columns * columns)
 
     def answers(self, fields: Sequence[np.ndarray]) -> list[np.ndarray]:
         size = self._heads * (self._rows * self._kept.directions) ** 2
@@ -134,7 +134,7 @@ class HeadsPart(GivenPart):
         level = weights @ value @ turned  # n
         if self._rest is not None:
             by_query, by_key = self._rest
-            moved = (by_key @ key.reshape(len(key), 1, -1, 1)).reshape(len(key), heads, rows, rows)
+            moved = _real_product(key.reshape(len(key), -1), by_key.T).reshape(len(key), heads, rows, rows)
             level = level + query * by_query + moved
         core = _grown(query, count) * self._by_query
         core = core + _grown(self._queries, count) * (spans.swapaxes(1, 2) @ key @ spans)  # Y
@@ -152,8 +152,7 @@ class HeadsPart(GivenPart):
         if self._rest is not None:
             by_query, by_key = self._rest
             to_query = to_query + by_query * total
-            flat = total.reshape(len(total), heads, 1, rows * rows)
-            to_key = to_key + (flat @ by_key).reshape(len(total), heads, *self._keys.shape[1:]).sum(axis=1)
+            to_key = to_key + _real_product(total.reshape(len(total), -1), by_key).reshape(to_key.shape)
         found = (to_query.sum(axis=1), to_key, to_value, output)
         return [map_ @ one @ map_.T for map_, one in zip(self.maps, found, strict=True)]
 
@@ -168,6 +167,11 @@ class HeadsPart(GivenPart):
         """Sums over the k×k entries of blocks (…, T·k, T·k)."""
         shape = (*blocks.shape[:-2], self._rows, self._kept.directions, self._rows, self._kept.directions)
         return blocks.reshape(shape).sum(axis=(-3, -1))
+
+
+def _real_product(vectors: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Complex vectors (m, k) times a real matrix."""
+    return np.real(vectors) @ matrix + 1j * (np.imag(vectors) @ matrix)
 
 
 def _side_by_side(spans: np.ndarray) -> np.ndarray:

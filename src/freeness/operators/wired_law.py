@@ -1,6 +1,6 @@
 """The law of a network's equations that are solved by sweeps: read on a ray just above the positive axis.
 
-On z = e^{s + iε} with a small angle ε the equations are solved at some hundred s, closer where there is mass. U' = zG along
+On z = e^{s + iε} with a small angle ε the equations are solved at some seventy s, closer where there is mass. U' = zG along
 the ray gives the potential U from the top downwards, and Taylor's series in ε leads both down to the axis,
 
     U(s) = U - iε zG - ε²/2 (zG)' + O(ε³)
@@ -26,7 +26,7 @@ from freeness.errors import ConvergenceError, InputError
 from freeness.laws import Atom, Boundary, Empirical, Law, SpectralCurve, real_points
 from freeness.operators.wired_equation import WiredEquation
 
-_ANGLES = (0.6, 0.15, 0.03)  # of rays, one after the other; the law is read on the last one
+_ANGLES = (0.5, 0.03)  # of rays, one after the other; the law is read on the last one
 _FAR = 40.0  # m₂/m₁ times: where the potential is that of two moments
 _STEP = 0.5  # of s between the first points
 _DEEP = 30.0  # in s below m₂/m₁, where the search for the lower end stops
@@ -35,14 +35,14 @@ _FLAT = 3e-4  # a gain of the distribution function over three steps that is non
 _SHARE = 0.02  # mass between two points at most, and
 _FINEST = 0.02  # in s: their least distance
 _BEND = 0.01  # change of zG times that of s
-_POINTS = 100
+_POINTS = 72
 _CONVERGED = 0.6  # share of points that must converge
 _SWEEPS, _DESCENDING = 100, 40  # sweeps at most, and where a hard edge may be
 _FOLLOWED = 0.15  # mass at most below the lowest point, where a power law goes on
 _DENSE = 2000
 _EMPTY = 1e-3  # mass beyond an end that is first guessed
-_TAIL, _TAIL_POINTS = 0.03, 12  # mass near the upper end, and points there
-_CLOSER = (0.01, 0.003)  # angles of rays there
+_TAIL, _TAIL_POINTS = 0.03, 8  # mass near the upper end, and points there
+_CLOSER = (0.004,)  # angles of rays there
 _NOTHING = 1e-14
 _LEAST_POWER = 0.05
 _PRECISE = 1e-10

@@ -41,7 +41,10 @@ class WiredNode:
 
 @dataclass(eq=False)
 class WiredMatrix:
-    """A random matrix, and where its ends are: ("node" or "heads", number), map (1 or C, P, Q) as of a port, factor."""
+    """A random matrix, and where its ends are: ("node" or "heads", number), map (1 or C, P, Q) as of a port, factor.
+
+    ``selected``: of its outputs, those that count as of matrices by themselves.
+    """
 
     taps: np.ndarray
     square: float
@@ -49,6 +52,7 @@ class WiredMatrix:
     kind: str
     read: tuple[str, int, np.ndarray, np.ndarray | None]
     write: tuple[str, int, np.ndarray, int] | None = None
+    selected: set[int] = field(default_factory=set[int])
 
 
 @dataclass(eq=False)

@@ -34,6 +34,7 @@ from freeness.network import (
     Normalisation,
     Operation,
     Pass,
+    Selection,
     TokenMixing,
     Weights,
     described,
@@ -130,7 +131,9 @@ class WireBuilder:
         for node in network.nodes:
             _check(node)
             wire = self._step(node.operation, tuple(known[name] for name in node.inputs), x)
-            known[node.name] = wire if wire.plain or readers[node.name] < 2 else self._at_node(wire)
+            apart = all(_selects_channels(reader.operation) for reader in network.readers(node.name))
+            once = wire.plain or readers[node.name] < 2 or apart
+            known[node.name] = wire if once else self._at_node(wire)
         return known[network.nodes[-1].name]
 
     def equation(self, end: Wire) -> WiredEquation:
@@ -155,6 +158,8 @@ class WireBuilder:
                 return self._attended(operation, wires)
             case Constant():
                 return self._constant(operation, x)
+            case Selection(of="channels"):
+                return self._selected(operation, wires[0])
             case _:
                 return self._given(operation, wires)
 
@@ -285,6 +290,27 @@ class WireBuilder:
         value = operation.sigma * self.rng.standard_normal((operation.channels, 1, *shape))
         return Wire(np.broadcast_to(value, (operation.channels, x.shape[1], *shape)), operation.channels)
 
+    def _selected(self, operation: Selection, wire: Wire) -> Wire:
+        """Some outputs of a matrix are those of a matrix by itself."""
+        operation.check(len(wire.value))
+        plain = wire.heads is None and not wire.parents and len(wire.written) == 1 and is_one(wire.written[0][1])
+        if not plain or wire.channels != len(wire.value):
+            raise InputError(
+                f"expected {described(operation)} directly behind weights, got other signals; measure its spectrum instead."
+            )
+        number, map_ = wire.written[0]
+        whole = self.met.matrices[number]
+        chosen = set(range(operation.start, operation.stop))
+        if chosen & whole.selected or whole.write is not None:
+            raise InputError(
+                f"expected channels that are selected once, got some of {described(operation)} again; measure."
+            )
+        whole.selected |= chosen
+        count = operation.stop - operation.start
+        self.met.matrices.append(replace(whole, channels=(whole.channels[0], count), selected=set()))
+        value = wire.value[operation.start : operation.stop]
+        return Wire(value, count, written=((len(self.met.matrices) - 1, map_),))
+
     def _attended(self, operation: Attention, wires: tuple[Wire, ...]) -> Wire:
         heads = operation.heads
         if operation.key_heads not in (None, heads):
@@ -322,6 +348,10 @@ def _check(node: Node) -> None:
         )
 
 
+def _selects_channels(operation: Operation) -> bool:
+    return isinstance(operation, Selection) and operation.of == "channels"
+
+
 def _is_node(wire: Wire) -> bool:
     return len(wire.parents) == 1 and not wire.written and wire.factor is None and is_one(wire.parents[0][1])
 
@@ -336,7 +366,8 @@ def _alike(map_: np.ndarray) -> np.ndarray:
 
 
 def _broad(map_: np.ndarray, count: int, wire: Wire) -> np.ndarray:
-    """A diagonal that leads to more positions than there were, as a matrix."""
+    """A map, once if it is the same for all channels; a diagonal that leads to more positions than there were as a matrix."""
+    map_ = map_[:1] if map_.ndim == 2 and (map_ == map_[:1]).all() else map_
     if map_.ndim == 2 and wire.positions != count:
         spread = np.broadcast_to(map_, (len(map_), count))[:, :, None]
         return spread * np.ones((1, count, wire.positions))

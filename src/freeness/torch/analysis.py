@@ -160,11 +160,11 @@ def _found(model: nn.Module, inputs: Tensor, targets: Tensor, options: AnalyzeOp
     watching = lambda: _watched(traced, inputs[:few], targets[:few], options, stages)  # noqa: E731
     modules = stages.run(WATCH, watching, note=note)
     signals = stages.run("forward signals", lambda: _signals(traced, sample))
-    predicted = stages.run("predict spectra", lambda: _predicted(traced, signals, stages))
+    predicted = stages.run("predict spectra", lambda: _predicted(traced, signals, sample, stages))
     first, second, reason = (None, None, predicted.reason) if isinstance(predicted, Lost) else predicted
     plan = stages.planned("measure Jacobian")
     measured = stages.run("measure Jacobian", lambda: measured_jacobian(traced, sample, plan, passes))
-    jacobian = compared(first, measured, reason)
+    jacobian = compared(first, measured, "" if first else reason)
     plan = stages.planned("measure Fisher")
     detail = detail_of(traced, sample, plan, passes)
     measured = stages.run("measure Fisher", lambda: measured_fisher(traced, sample, plan, passes), detail)
@@ -209,14 +209,14 @@ def _plan(traced: Trace, sample: Tensor, targets: Tensor, options: AnalyzeOption
 
 
 def _predicted(
-    traced: Trace, signals: Signals | NeuronSignals | Lost | None, stages: Stages
+    traced: Trace, signals: Signals | NeuronSignals | Lost | None, sample: Tensor, stages: Stages
 ) -> tuple[Prediction | None, Prediction | None, str]:
     """Theory's spectra, which are cut off where they take too long, for nothing in them looks at the time."""
     if isinstance(signals, Lost):
         return None, None, signals.reason
     lines = [line for line in _uncovered(traced, "") if line.endswith(_FIXED)]
     with cut_off(stages.deadline):
-        return predicted_spectra(traced, signals, lines[0] if lines else "")
+        return predicted_spectra(traced, signals, sample, lines[0] if lines else "")
 
 
 def _watched(traced: Trace, x: Tensor, y: Tensor, options: AnalyzeOptions, stages: Stages) -> LayerTable | Lost:

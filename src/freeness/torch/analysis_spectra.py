@@ -12,14 +12,25 @@ from freeness.advice import Comparison, Stage
 from freeness.errors import ConvergenceError, InputError
 from freeness.laws import wasserstein
 from freeness.meanfield import Signals
-from freeness.spectra import Measurement, NeuronSignals, Prediction, predict_fisher, predict_jacobian
+from freeness.network import Constant, Sum
+from freeness.spectra import (
+    Measurement,
+    NeuronSignals,
+    Prediction,
+    follows_wires,
+    predict_fisher,
+    predict_jacobian,
+    uncovered_fisher,
+)
 from freeness.torch.estimate import estimate_fisher, estimate_jacobian
 from freeness.torch.lanczos import LanczosOptions, SpectralEstimate
 from freeness.torch.measure import dual_plan, measure_fisher, measure_jacobian
+from freeness.torch.signals import realised_neurons
 from freeness.torch.stages import Lost
 from freeness.torch.tracing import Trace
 
 POSITIONS = 16  # of a convolution at most for which spectra are predicted
+_GIVEN = {"attention", "matrix product", "softmax", "trained scale or shift"}  # kinds whose records are given maps
 _STEPS, _PROBES = 16, 8  # of an estimate: as many probes as have so many steps
 
 
@@ -77,16 +88,21 @@ def detail_of(traced: Trace, sample: Tensor, stage: Stage, passes: int | None) -
 
 
 def predicted_spectra(
-    traced: Trace, signals: Signals | NeuronSignals | None, reason: str
+    traced: Trace, signals: Signals | NeuronSignals | None, sample: Tensor, reason: str
 ) -> tuple[Prediction | None, Prediction | None, str]:
     """Both predictions, or none with the reason why theory does not cover this network.
 
     Args:
         traced: the model.
         signals: of its forward pass.
+        sample: the input of that pass.
         reason: what to say of operations that theory does not cover; "" for theory's own words.
     """
     try:
+        if _wired(traced):
+            neurons = realised_neurons(traced, sample)
+            _check_positions(neurons)
+            return predict_jacobian(traced.network, realised=neurons), None, str(uncovered_fisher(traced.network))
         if not traced.covered:
             raise InputError(traced.refusal)
         network = traced.network
@@ -95,6 +111,20 @@ def predicted_spectra(
         return predict_jacobian(network, realised=signals), predict_fisher(network, realised=signals), ""
     except (InputError, ConvergenceError) as error:
         return None, None, reason or str(error)
+
+
+def _wired(traced: Trace) -> bool:
+    """Whether JJᵀ is known by the way that takes attention and what is added to the stream, such as learned positions."""
+    if not traced.complete or not follows_wires(traced.network):
+        return False
+    missing = {operation.kind for operation in traced.operations if operation.theory == "none"}
+    added = all(
+        isinstance(reader.operation, Sum)
+        for node in traced.network.nodes
+        if isinstance(node.operation, Constant)
+        for reader in traced.network.readers(node.name)
+    )
+    return added and missing <= _GIVEN
 
 
 def _check_positions(signals: NeuronSignals) -> None:
