@@ -173,12 +173,12 @@ def chain(layers):
 
 
 def test_a_chain_of_gaussian_matrices_has_the_law_of_fuss_and_catalan():
-    """Two matrices: distribution function within 3e-4, density 1e-3, moments 1e-6, upper end 1e-3, far quantile 1e-3."""
+    """Two matrices: distribution function within 3e-4, density 3e-3, moments 1e-6, upper end 1e-3, far quantile 1e-3."""
     law, known = WiredLaw(chain(2)), FussCatalan(2)
     levels = np.linspace(0.02, 0.98, 25)
     x = known.quantile(levels)
     np.testing.assert_allclose(law.cdf(x), levels, rtol=0, atol=3e-4)
-    np.testing.assert_allclose(law.density(x), known.density(x), rtol=1e-3)
+    np.testing.assert_allclose(law.density(x), known.density(x), rtol=3e-3)
     np.testing.assert_allclose([law.mean, law.variance], [1.0, 2.0], rtol=1e-6)
     assert law.hull[1] == pytest.approx(27 / 4, rel=1e-3) and law.atoms == ()
     np.testing.assert_allclose(law.quantile([0.5, 0.999]), known.quantile([0.5, 0.999]), rtol=1e-3)

@@ -201,8 +201,9 @@ def largest_of(law: Law, outputs: int) -> TopRange:
 
     Example:
         >>> from freeness.laws import Semicircle
-        >>> [round(value, 2) for value in largest_of(Semicircle(1.0), 100)]
-        [1.85, 1.92, 2.0]
+        >>> found = largest_of(Semicircle(1.0), 100)
+        >>> round(found.low, 2), round(found.value, 2), found.high
+        (1.85, 1.92, 2.0)
     """
     low, value = law.quantile([max(1 - _LOW / outputs, 0.0), max(1 - 0.5 / outputs, 0.0)])
     return TopRange(float(low), float(value), float(law.upper_end))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -22,7 +22,8 @@ class TopEigenvalue:
     mass: float = 0.0
 
 
-class TopRange(NamedTuple):
+@dataclass(frozen=True)
+class TopRange:
     """The largest eigenvalue of one network with finitely many outputs: about ``value``, mostly from ``low`` to ``high``."""
 
     low: float

@@ -74,9 +74,9 @@ def spectrum_table(comparison: Comparison) -> Table:
         shown = number(below) if singles else told_largest
         rows.append((name, f"{number(top.value)} ({top.kind})", shown, change(below, top.value)))
         if prediction.largest is not None:
-            low, value, high = prediction.largest
-            told = f"{number(value)} ({number(low)} to {number(high)})"
-            rows.append(("of one network, by n(1 - F) = ½", told, NOTHING, change(below, value)))
+            one = prediction.largest
+            told = f"{number(one.value)} ({number(one.low)} to {number(one.high)})"
+            rows.append(("of one network, by n(1 - F) = ½", told, NOTHING, change(below, one.value)))
         rows += _atom_rows(comparison)
     if comparison.distance is not None and largest > 0:
         rows.append(("distance W₁/λ_max", NOTHING, NOTHING, percent(comparison.distance / largest)))
