@@ -28,6 +28,7 @@ from freeness.advice.gain import gain_of_design
 from freeness.advice.gain import way_to_design as way_to_design
 from freeness.advice.largest import LargestEigenvalue, largest_eigenvalue
 from freeness.advice.layer_table import ActivationRow, AttentionRow, LayerTable, ModuleRow, SumRow, TensorRow
+from freeness.advice.lookout import Lookout
 from freeness.advice.progress import Progress
 from freeness.advice.progress import Report as Report
 from freeness.advice.reached import Reach, reach
@@ -42,6 +43,7 @@ from freeness.advice.transformer_starts import TransformerDesign, TransformerSta
 from freeness.advice.verdicts import jacobian_spread as jacobian_spread
 from freeness.advice.verdicts import phase_of
 from freeness.advice.verdicts import verdict as verdict
+from freeness.advice.watching import StepCheck, WatchedLayer, WatchRecord, WatchWarning
 from freeness.deprecation import moved
 
 __all__ = [
@@ -63,6 +65,7 @@ __all__ = [
     "LayerGain",
     "LayerRow",
     "LayerTable",
+    "Lookout",
     "MeasuredTraining",
     "ModuleRow",
     "Progress",
@@ -71,6 +74,7 @@ __all__ = [
     "Reach",
     "ResidualPlan",
     "Stage",
+    "StepCheck",
     "SumRow",
     "TensorRow",
     "TradeOff",
@@ -81,6 +85,9 @@ __all__ = [
     "TransformerStart",
     "UnreachableIsometry",
     "Verdict",
+    "WatchRecord",
+    "WatchWarning",
+    "WatchedLayer",
     "batch_learning_rate",
     "choose_activation",
     "design",

@@ -72,6 +72,8 @@ from freeness.torch.tracing import Trace, trace
 from freeness.torch.transferred import GroupRate, Transfer
 from freeness.torch.transferring import TransferSettings, transfer
 from freeness.torch.user_data import batch_of, batches_of
+from freeness.torch.watch import Watch
+from freeness.torch.watch_log import JsonLines, WatchEvent, WatchLog
 from freeness.torch.weights import load_weights_ as load_weights_
 from freeness.torch.weights import read_weights as read_weights
 
@@ -95,6 +97,7 @@ __all__ = [
     "InitializedLayer",
     "InitializedModel",
     "InitializedTensor",
+    "JsonLines",
     "Labelled",
     "LabelledBatch",
     "LanczosOptions",
@@ -109,6 +112,9 @@ __all__ = [
     "TracedOperation",
     "Transfer",
     "TransferSettings",
+    "Watch",
+    "WatchEvent",
+    "WatchLog",
     "adam_preconditioner",
     "analyze",
     "apply_design",

@@ -1,0 +1,206 @@
+"""A watch over training: it sees where the rate stands and which layer fails before the loss shows it, and changes nothing."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import torch
+from torch import Tensor, nn
+
+from freeness.advice import Lookout, StepCheck, WatchRecord, WatchWarning
+from freeness.errors import FreenessError, InputError, brief
+from freeness.torch.batch import Batch
+from freeness.torch.given import GivenLoss
+from freeness.torch.state import trained_parameters
+from freeness.torch.user_data import batch_of
+from freeness.torch.watch_log import logs_of
+from freeness.torch.watch_loss import BatchLoss
+from freeness.torch.watch_measures import Found, Measures, first_rate
+from freeness.torch.watch_schedule import Every, Schedule, Within
+
+_ORDER = [
+    "layers",
+    "critical",
+    "sharpness",
+    "critical",
+    "noise",
+    "critical",
+    "gradient",
+    "critical",
+    "isometry",
+    "critical",
+]
+_COSTS = {"layers": 4.0, "critical": 4.0, "sharpness": 9.0, "noise": 1.5, "gradient": 4.0, "isometry": 2.0}  # in steps
+
+
+class Watch:
+    """Visits a model while it trains, and says in one sentence when trouble is near.
+
+    The training's results are bit for bit those of an unwatched run: weights, gradients, buffers, modes, random states, the
+    optimiser's memory and version counters are left as they were. Only attributes that a forward pass sets on a module itself are
+    not.
+
+    Args:
+        model: in training.
+        optimizer: that steps it.
+        loss: as :func:`~freeness.torch.given_loss` takes it, or "own" for a model that returns its loss.
+        every: visits behind steps 1, 1 + n, 1 + 2n, …, each with all quantities, whatever that costs.
+        overhead: where ``every`` is left out, the share of the training's time that watching may take. Visits are then
+            as rare as that asks for, one quantity each; the first is on credit.
+        log: a path for JSON lines, a log such as :class:`~freeness.torch.TensorBoardLog`, or a list of these.
+
+    Attributes:
+        records: of the visits.
+        warnings: all that were given.
+
+    Raises:
+        InputError: an argument that is none of these; at the first visit, a batch or a loss that does not fit.
+
+    Source: the critical rate of a step: arXiv 2601.16979; gradient noise: arXiv 1812.06162; theory.md §7, §13.
+
+    Example:
+        >>> _ = torch.manual_seed(0)
+        >>> model = nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 2))
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        >>> watch = Watch(model, optimizer, every=5)
+        >>> x, y = torch.randn(32, 4), torch.arange(32) % 2
+        >>> for _ in range(10):
+        ...     optimizer.zero_grad()
+        ...     nn.functional.cross_entropy(model(x), y).backward()
+        ...     optimizer.step()
+        ...     for warning in watch.step((x, y)):
+        ...         print(warning)
+        >>> [record.step for record in watch.records], watch.records[0].critical > 0.1
+        ([1, 6], True)
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        *,
+        loss: GivenLoss = "cross_entropy",
+        every: int | None = None,
+        overhead: float = 0.02,
+        log: object = None,
+    ) -> None:
+        self._model, self._optimizer = model, unwrapped(optimizer)
+        self._schedule = schedule_of(every, overhead)
+        self._measures = Measures(model, self._optimizer, BatchLoss(loss))
+        self._lookout = Lookout()
+        self._logs = logs_of(log)
+        self._steps = 0
+        self._last: float | None = None  # when the last step was done with
+        self.records: list[WatchRecord] = []
+        self.warnings: list[WatchWarning] = []
+
+    def step(self, batch: object, loss: float | Tensor | None = None) -> list[WatchWarning]:
+        """Behind ``optimizer.step()``, before the gradients are cleared; what is said now, nearly always nothing.
+
+        Args:
+            batch: that was trained on, in any form that :func:`~freeness.torch.batch_of` takes.
+            loss: of that batch, where it is at hand; with it a bad batch and a growing loss are seen between visits, too.
+        """
+        begun = time.perf_counter()
+        self._steps += 1
+        if self._last is not None:
+            self._schedule.trained(begun - self._last)
+        said: list[WatchWarning] = []
+        if self._schedule.checks():
+            said += self._checked(loss)
+            self._schedule.spent("check", time.perf_counter() - begun)
+        due = self._schedule.due(self._steps, "critical" if self._lookout.uneasy else "")
+        if due:
+            said += self._visited(batch, due)
+        for log in self._logs:
+            for warning in said:
+                log.write(warning)
+        self.warnings += said
+        self._last = time.perf_counter()
+        return said
+
+    def _checked(self, loss: float | Tensor | None) -> list[WatchWarning]:
+        layers = gradient_norms(self._model)
+        total = math.sqrt(sum(norm**2 for norm in layers.values())) if layers else None
+        told = float(loss.detach()) if isinstance(loss, Tensor) else loss
+        check = StepCheck(self._steps, first_rate(self._optimizer), told, total, layers)
+        for log in self._logs:
+            log.write(check)
+        return self._lookout.checked(check)
+
+    def _visited(self, data: object, names: tuple[str, ...]) -> list[WatchWarning]:
+        begun = time.perf_counter()
+        found: Found = {}
+        missing: list[str] = []
+        batch: Batch | None = None
+        for name in names:
+            start = time.perf_counter()
+            try:
+                batch = batch_of(data, self._model) if batch is None else batch
+                fields = self._measures.taken(name, batch)
+                found |= {key: value for key, value in fields.items() if value is not None}
+            except (FreenessError, RuntimeError) as error:
+                if not self.records and isinstance(error, InputError):
+                    raise  # a loss or a batch that does not fit is told at once, later ones must not end a training
+                missing.append(f"{name}: {brief(error)}")
+            self._schedule.spent(name, time.perf_counter() - start)
+        rate, seconds = first_rate(self._optimizer), time.perf_counter() - begun
+        record = WatchRecord(self._steps, rate, seconds, missing=tuple(missing), **found)
+        self.records.append(record)
+        for log in self._logs:
+            log.write(record)
+        return self._lookout.visited(record)
+
+
+def schedule_of(every: int | None, overhead: float) -> Schedule:
+    """The schedule that these two numbers ask for.
+
+    Raises:
+        InputError: a number out of range.
+    """
+    if every is not None:
+        if every < 1:
+            raise InputError(f"expected a visit every 1 or more steps, got {every}; raise it, or leave it out.")
+        return Every(every, _ORDER)
+    if not 0 < overhead < 1:
+        raise InputError(f"expected a share of the time between 0 and 1, got {overhead}; 0.02 is usual.")
+    return Within(overhead, _ORDER, _COSTS)
+
+
+def gradient_norms(model: nn.Module) -> dict[str, float]:
+    """The norm of the gradient in every module with trained weights of its own that has one now.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(1, 1, bias=False), nn.Linear(1, 1))
+        >>> model[0](torch.ones(1, 1)).sum().backward()
+        >>> gradient_norms(model)
+        {'0': 1.0}
+    """
+    named = [(name.rpartition(".")[0], parameter.grad) for name, parameter in trained_parameters(model).items()]
+    there = [(module, gradient) for module, gradient in named if gradient is not None and not gradient.is_sparse]
+    if not there:
+        return {}
+    with torch.no_grad():
+        norms = [torch.linalg.vector_norm(gradient) for _, gradient in there]
+        values: list[float] = torch.stack([norm.float() for norm in norms]).tolist()
+    squares: dict[str, float] = {}
+    for (module, _), value in zip(there, values, strict=True):
+        squares[module] = squares.get(module, 0.0) + value * value
+    return {module: math.sqrt(square) for module, square in squares.items()}
+
+
+def unwrapped(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+    """The optimiser of torch's inside the wrapper of a training framework, which keeps it as ``optimizer``.
+
+    Raises:
+        InputError: no optimiser of torch's.
+    """
+    inner = getattr(optimizer, "optimizer", None)
+    if isinstance(inner, torch.optim.Optimizer):
+        return unwrapped(inner)
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise InputError(
+            f"expected an optimizer of torch, got {type(optimizer).__name__}; pass the instance that steps the model."
+        )
+    return optimizer

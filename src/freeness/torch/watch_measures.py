@@ -1,0 +1,293 @@
+"""What a visit to a model in training measures: each quantity by itself, and the training goes on as if nothing had been."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from freeness.advice import WatchedLayer, fault_of
+from freeness.errors import InputError
+from freeness.torch.batch import Batch
+from freeness.torch.critical import OptimizerFactory, critical_rate
+from freeness.torch.given import given_optimizer
+from freeness.torch.modes import fixed_masks
+from freeness.torch.observing import observe
+from freeness.torch.outputs import run, select_output
+from freeness.torch.products import input_products
+from freeness.torch.ritz import climb
+from freeness.torch.state import trained_parameters, untouched
+from freeness.torch.watch_loss import BatchLoss
+from freeness.training import Adam
+
+_LAYERS = 128  # samples at most behind the table of layers
+_JACOBIAN = 8  # samples behind the isometry
+_FIRST, _LATER = 8, 3  # products for λ, and once a direction is known
+_STEP = 3e-4  # of a finite difference of gradients, over 1 + the norm of the weights: about √ε of float32
+
+Found = dict[str, Any]  # fields of a record
+
+
+class Measures:
+    """The quantities of one training, with what carries over from visit to visit.
+
+    Args:
+        model: in training; every measurement leaves it, its gradients and all random states as they were.
+        optimizer: of the training; it is copied, never stepped.
+        loss: of a batch.
+
+    Example:
+        >>> from freeness.torch.user_data import batch_of
+        >>> model = nn.Linear(1, 1, bias=False)
+        >>> measures = Measures(model, torch.optim.SGD(model.parameters(), lr=0.5), BatchLoss("half_squared_error"))
+        >>> batch = batch_of((torch.ones(1, 1), torch.ones(1, 1)), model)
+        >>> round(measures.taken("sharpness", batch)["sharpness"], 2)  # λ = 1
+        1.0
+    """
+
+    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, loss: BatchLoss) -> None:
+        self._model, self._optimizer, self._loss = model, optimizer, loss
+        self._start = {name: value.detach().clone() for name, value in trained_parameters(model).items()}
+        self._last: dict[str, float] = {}
+        self._direction: Tensor | None = None
+
+    def taken(self, name: str, batch: Batch) -> Found:
+        """The fields of a record that a quantity fills in.
+
+        Args:
+            name: one of :data:`QUANTITIES`.
+            batch: that was just trained on.
+
+        Raises:
+            InputError: the loss is not finite, or the model does not give what the quantity needs.
+        """
+        with fixed_masks(self._model):
+            return QUANTITIES[name](self, batch)
+
+    def critical(self, batch: Batch) -> Found:
+        """The critical rate of the optimiser's next step, with momentum and all that it remembers."""
+        rate = first_rate(self._optimizer)
+        if not rate > 0:
+            return {}
+        found = critical_rate(
+            self._model,
+            self._loss.function(self._model, batch),
+            next_step(self._optimizer, self._model),
+            start=self._last.get("critical", rate),
+        )
+        self._last["critical"] = found.rate if math.isfinite(found.rate) and found.rate > 0 else rate
+        return {"critical": found.rate, "loss": found.loss}
+
+    def gradient(self, batch: Batch) -> Found:
+        """The critical rate along the gradient."""
+        start = self._last.get("gradient", first_rate(self._optimizer) or 1e-3)
+        found = critical_rate(self._model, self._loss.function(self._model, batch), start=start)
+        self._last["gradient"] = found.rate if math.isfinite(found.rate) and found.rate > 0 else start
+        return {"critical_gradient": found.rate, "loss": found.loss}
+
+    def sharpness(self, batch: Batch) -> Found:
+        """λ by Lanczos from the last visit's direction, products being finite differences of gradients."""
+        loss = self._loss.function(self._model, batch)
+        scale = preconditioner(self._optimizer, self._model)
+        with untouched(self._model, training=None):
+            product, value = hessian_product(self._model, loss, scale)
+            start = self._direction
+            size = sum(parameter.numel() for parameter in trained_parameters(self._model).values())
+            if start is None:
+                some = next(iter(trained_parameters(self._model).values()))
+                start = torch.randn(size, generator=torch.Generator().manual_seed(0)).to(some.device, some.dtype)
+            found = climb(product, start, _FIRST if self._direction is None else _LATER)
+        self._direction = found.vector
+        filled = {"loss": value, "sharpness": found.value}
+        try:
+            return filled | {"bound": given_optimizer(self._optimizer).bound(found.value)}
+        except InputError:  # no optimiser whose bound is known, or a maximum of the loss
+            return filled
+
+    def layers(self, batch: Batch) -> Found:
+        """The table of layers, what it shows, and how far the weights are from those at the start."""
+        part = batch.part(0, _LAYERS)
+        table = observe(self._model, self._loss.function(self._model, part))
+        fault = fault_of(table)
+        away = self._drift()
+        rows = tuple(WatchedLayer(row.name, row.signal, row.gradient, away.get(row.name)) for row in table.modules)
+        cosines = [row.cosine for row in table.sums if row.cosine is not None]
+        return {
+            "loss": table.loss if part.count == batch.count else None,
+            "layers": rows,
+            "drift": away.get(None),
+            "dead": max((row.dead for row in table.activations), default=None),
+            "saturated": max((row.saturated for row in table.activations), default=None),
+            "cosine": cosines[-1] if cosines else None,
+            "fault": fault.sentence if fault.place is not None else "",
+            "place": fault.place,
+        }
+
+    def noise(self, batch: Batch) -> Found:
+        """tr Σ/‖g‖² from the gradients of two halves a, b of the batch of B: tr Σ ≈ B‖a - b‖²/4, ‖g‖² ≈ a·b.
+
+        Source: McCandlish et al., arXiv 1812.06162, appendix A.
+        """
+        half = batch.count // 2
+        if half < 1:
+            return {}
+        parts = [batch.part(0, half), batch.part(half, 2 * half)]
+        with untouched(self._model, training=None, copies=list(self._model.buffers())):
+            a, b = (gradient_of(self._model, self._loss.function(self._model, part))[0] for part in parts)
+        signal = float(torch.dot(a, b))
+        scatter = 2 * half * float((a - b).square().sum()) / 4
+        return {"noise": scatter / signal if signal > 0 else math.inf}
+
+    def isometry(self, batch: Batch) -> Found:
+        """C·tr A²/(tr A)² - 1 with A = JJᵀ, by one random direction of the outputs for each of some samples."""
+        if not batch.single or not batch.args[0].is_floating_point():
+            return {}
+        x = batch.args[0][:_JACOBIAN]
+        with untouched(self._model, copies=list(self._model.buffers())), torch.enable_grad():
+            products = input_products(lambda z: select_output(run(self._model, z))[1].reshape(len(z), -1), x)
+            outputs = products.outputs
+            drawn = torch.randn(outputs.shape, generator=torch.Generator().manual_seed(0)).to(
+                outputs.device, outputs.dtype
+            )
+            pulled = products.pull(drawn)
+            once, twice = pulled.square().sum(), products.push(pulled).square().sum()
+        mean, square = float(once / drawn.square().sum()), float(twice / drawn.square().sum())
+        return {"isometry": square / mean**2 - 1} if mean > 0 else {}
+
+    def _drift(self) -> dict[str | None, float]:
+        """By module, and of all weights under None."""
+        moved: dict[str | None, float] = {}
+        there: dict[str | None, float] = {}
+        for name, parameter in trained_parameters(self._model).items():
+            first = self._start.get(name)
+            if first is None:  # thawed since
+                continue
+            module = name.rpartition(".")[0]
+            distance = float((parameter.detach() - first).double().square().sum())
+            norm = float(first.double().square().sum())
+            for key in (module, None):
+                moved[key] = moved.get(key, 0.0) + distance
+                there[key] = there.get(key, 0.0) + norm
+        return {key: math.sqrt(moved[key] / there[key]) for key in moved if there[key] > 0}
+
+
+QUANTITIES: dict[str, Callable[[Measures, Batch], Found]] = {
+    "critical": Measures.critical,
+    "layers": Measures.layers,
+    "sharpness": Measures.sharpness,
+    "noise": Measures.noise,
+    "gradient": Measures.gradient,
+    "isometry": Measures.isometry,
+}
+
+
+def first_rate(optimizer: torch.optim.Optimizer) -> float:
+    """The rate of an optimiser's first group.
+
+    Example:
+        >>> first_rate(torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.25))
+        0.25
+    """
+    return float(optimizer.param_groups[0]["lr"])
+
+
+def next_step(optimizer: torch.optim.Optimizer, model: nn.Module) -> OptimizerFactory:
+    """What makes a copy of an optimiser, with all that it remembers, of copies of the model's trained parameters.
+
+    Args:
+        optimizer: left as it is.
+        model: whose parameters it steps.
+
+    Example:
+        >>> model = nn.Linear(1, 1, bias=False)
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        >>> other = next_step(optimizer, model)([nn.Parameter(torch.ones(1, 1))])
+        >>> other.param_groups[0]["momentum"], other.param_groups[0]["params"][0] is model.weight
+        (0.9, False)
+    """
+    parameters = list(trained_parameters(model).values())
+
+    def made(copies: Any) -> torch.optim.Optimizer:
+        memo: dict[int, Any] = {id(old): new for old, new in zip(parameters, copies, strict=True)}
+        return copy.deepcopy(optimizer, memo)
+
+    return made
+
+
+def gradient_of(model: nn.Module, loss: Callable[[], Tensor]) -> tuple[Tensor, float]:
+    """The gradient by all trained parameters as one vector, and the loss.
+
+    Raises:
+        InputError: the loss is not finite.
+    """
+    parameters = list(trained_parameters(model).values())
+    with torch.enable_grad():
+        value = loss()
+        if not bool(value.isfinite()):
+            raise InputError(f"expected a finite loss, got {float(value)}; the training has diverged.")
+        found = torch.autograd.grad(value, parameters, materialize_grads=True, allow_unused=True)
+    return torch.cat([part.reshape(-1) for part in found]), float(value.detach())
+
+
+def hessian_product(
+    model: nn.Module, loss: Callable[[], Tensor], scale: Tensor | None = None
+) -> tuple[Callable[[Tensor], Tensor], float]:
+    """v ↦ P^{-1/2} H P^{-1/2} v by a difference of gradients, which every model has, and the loss.
+
+    The caller restores the weights; each product moves them there and back.
+
+    Args:
+        model: whose trained parameters are moved.
+        loss: with the same random numbers every time.
+        scale: P; None is 1.
+    """
+    parameters = list(trained_parameters(model).values())
+    here = [parameter.detach().clone() for parameter in parameters]
+    plain, value = gradient_of(model, loss)
+    root = None if scale is None else scale.sqrt()
+    length = _STEP * (1 + math.sqrt(sum(float(one.double().square().sum()) for one in here)))
+
+    def product(vector: Tensor) -> Tensor:
+        along = vector if root is None else vector / root
+        step = length / float(along.norm())
+        _placed(parameters, here, along * step)
+        moved, _ = gradient_of(model, loss)
+        _placed(parameters, here, None)
+        curved = (moved - plain) / step
+        return curved if root is None else curved / root
+
+    return product, value
+
+
+def _placed(parameters: Sequence[nn.Parameter], here: Sequence[Tensor], step: Tensor | None) -> None:
+    parts = [None] * len(here) if step is None else step.split([one.numel() for one in here])
+    for parameter, first, part in zip(parameters, here, parts, strict=True):
+        # .data: version counters stay, a graph of the caller's stays valid
+        parameter.data.copy_(first if part is None else first + part.reshape(first.shape))
+
+
+def preconditioner(optimizer: torch.optim.Optimizer, model: nn.Module) -> Tensor | None:
+    """√v̂ + ε of Adam at the present step, over all trained parameters; None for others, or before the first step.
+
+    Args:
+        optimizer: of the training.
+        model: whose parameters are taken in their order.
+    """
+    try:
+        descent = given_optimizer(optimizer)
+    except InputError:
+        return None
+    if not isinstance(descent, Adam):
+        return None
+    parts = []
+    for parameter in trained_parameters(model).values():
+        state = optimizer.state.get(parameter, {})
+        if "exp_avg_sq" not in state:
+            return None
+        corrected = state["exp_avg_sq"] / (1 - descent.beta2 ** float(state["step"]))
+        parts.append((corrected.sqrt() + descent.epsilon).reshape(-1))
+    return torch.cat(parts)

@@ -1,0 +1,119 @@
+"""When a watch measures what: everything at given steps, or one quantity after the other within a share of the time."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import final
+
+_CHECKS = 0.25  # of the share may go to what is looked at between visits
+_FORGET = 0.2  # of an old duration, when a new one is known
+
+
+class Schedule(ABC):
+    """Told what time goes by, it says what is due."""
+
+    @abstractmethod
+    def trained(self, seconds: float) -> None:
+        """Another step of training took so long."""
+
+    @abstractmethod
+    def due(self, step: int, wanted: str = "") -> tuple[str, ...]:
+        """The quantities to be measured behind this step; one that is ``wanted`` comes first, where there is time for it."""
+
+    @abstractmethod
+    def checks(self) -> bool:
+        """Whether the step is looked at, apart from visits."""
+
+    @abstractmethod
+    def spent(self, name: str, seconds: float) -> None:
+        """So much went into a quantity; the name "check" is what is looked at between visits."""
+
+
+@final
+class Every(Schedule):
+    """All quantities behind steps 1, 1 + n, 1 + 2n and so on.
+
+    Args:
+        n: steps between two visits.
+        names: of all quantities.
+
+    Example:
+        >>> Every(10, ["loss"]).due(11), Every(10, ["loss"]).due(12)
+        (('loss',), ())
+    """
+
+    def __init__(self, n: int, names: Sequence[str]) -> None:
+        self._n, self._names = n, tuple(dict.fromkeys(names))
+
+    def trained(self, seconds: float) -> None:
+        """Time does not matter here."""
+
+    def due(self, step: int, wanted: str = "") -> tuple[str, ...]:
+        return self._names if (step - 1) % self._n == 0 else ()
+
+    def checks(self) -> bool:
+        return True
+
+    def spent(self, name: str, seconds: float) -> None:
+        """Time does not matter here."""
+
+
+@final
+class Within(Schedule):
+    """One quantity after the other, each when the share of the training's time suffices for it.
+
+    The first one is measured at once, on credit; the others wait until that is paid back.
+
+    Args:
+        share: of the training's time.
+        names: the order, in which a name may occur several times.
+        costs: of each name, in steps of training, before it was ever timed.
+
+    Example:
+        >>> schedule = Within(0.5, ["a", "b"], {"a": 1.0, "b": 2.0})
+        >>> schedule.trained(1.0)
+        >>> schedule.due(1)
+        ('a',)
+        >>> schedule.spent("a", 1.0)
+        >>> for step in range(2, 9):
+        ...     schedule.trained(1.0)
+        ...     if schedule.due(step):  # 5/8 of a second are owed, b takes two, 3/8 come each second
+        ...         print(step, schedule.due(step))
+        8 ('b',)
+    """
+
+    def __init__(self, share: float, names: Sequence[str], costs: Mapping[str, float]) -> None:
+        self._share, self._names, self._costs = share, list(names), costs
+        self._credit, self._saved = 0.0, 0.0  # seconds that visits may take, and that checks may
+        self._step = 0.0
+        self._known: dict[str, float] = {}
+        self._next = 0
+        self._granted = False  # whether the last quantity was a wish on credit, after which another one's turn comes
+
+    def trained(self, seconds: float) -> None:
+        self._step = seconds if self._step == 0 else min(self._step + _FORGET * (seconds - self._step), 2 * self._step)
+        self._credit += self._share * (1 - _CHECKS) * seconds
+        self._saved += self._share * _CHECKS * seconds
+
+    def due(self, step: int, wanted: str = "") -> tuple[str, ...]:
+        wished = bool(wanted) and not self._granted
+        name = wanted if wished else self._names[self._next % len(self._names)]
+        cost = self._known.get(name, self._costs[name] * self._step)
+        first = not self._known or ("check" in self._known and len(self._known) == 1)
+        lent = cost if first or wished else 0.0
+        return (name,) if self._credit + lent >= cost else ()
+
+    def checks(self) -> bool:
+        return self._saved >= self._known.get("check", 0.0)
+
+    def spent(self, name: str, seconds: float) -> None:
+        old = self._known.get(name)
+        self._known[name] = seconds if old is None else old + _FORGET * (seconds - old)
+        if name == "check":
+            self._saved -= seconds
+            return
+        self._credit -= seconds
+        self._granted = name != self._names[self._next % len(self._names)]
+        if not self._granted:
+            self._next += 1

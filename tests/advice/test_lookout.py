@@ -1,0 +1,94 @@
+"""What a watch says of given numbers: troubles are named once, steady runs are left in peace."""
+
+import math
+import random
+
+import pytest
+
+from freeness.advice import Lookout, StepCheck, WatchedLayer, WatchRecord
+
+
+def steady(seed, steps, spread=0.3):
+    """Losses and gradients that fall slowly and scatter by factors."""
+    draw = random.Random(seed)
+    for step in range(1, steps + 1):
+        level = step**-0.3
+        yield StepCheck(step, 0.1, level * draw.lognormvariate(0, spread), level * draw.lognormvariate(0, spread))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_steady_run_of_a_thousand_steps_is_left_in_peace(seed):
+    lookout = Lookout()
+    assert not [said for check in steady(seed, 1000) for said in lookout.checked(check)]
+
+
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+def test_a_bad_batch_is_named_by_its_step_once_the_next_one_has_come(what):
+    lookout = Lookout()
+    said = []
+    for check in steady(0, 100):
+        if check.step == 60:
+            values = {"loss": check.loss, "gradient": check.gradient}
+            check = StepCheck(60, 0.1, **(values | {what: 40.0}))
+        said += lookout.checked(check)
+    assert [(warning.kind, warning.step) for warning in said] == [("batch", 60)]
+    assert f"its {what} is" in said[0].sentence
+
+
+def test_a_gradient_that_stays_up_is_growth_and_no_bad_batch():
+    lookout = Lookout()
+    said = []
+    for check in steady(0, 100):
+        times = 10 if check.step >= 60 else 1
+        said += lookout.checked(StepCheck(check.step, 0.1, check.loss, times * check.gradient))
+    assert [warning.kind for warning in said] == ["growth"]
+    assert 60 < said[0].step < 70
+
+
+def test_clipping_in_every_step_is_seen_in_equal_norms_and_said_once():
+    lookout = Lookout()
+    said = []
+    for check in steady(1, 300):
+        clipped = 1.0 if check.step > 100 else check.gradient
+        said += lookout.checked(StepCheck(check.step, 0.1, check.loss, clipped))
+    assert [warning.kind for warning in said] == ["clipping"]
+    assert "norm 1:" in said[0].sentence
+
+
+def test_a_rate_beyond_the_critical_one_twice_is_said_once_until_it_was_below():
+    lookout = Lookout()
+    critical = [0.3, 0.08, 0.2, 0.09, 0.07, 0.05, 0.2, 0.05, 0.05]
+    said = []
+    for k, value in enumerate(critical):
+        said += lookout.visited(WatchRecord(10 * k, 0.1, critical=value))
+    assert [(warning.kind, warning.step) for warning in said] == [("rate", 40), ("rate", 80)]
+    assert "lower it to 0.035" in said[0].sentence
+
+
+def test_while_the_rate_rises_it_is_the_warm_up():
+    lookout = Lookout()
+    said = []
+    for step in range(1, 31):
+        lookout.checked(StepCheck(step, 0.01 * step))
+        if step % 10 == 0:
+            said += lookout.visited(WatchRecord(step, 0.01 * step, critical=0.15))
+    assert [(warning.kind, warning.step) for warning in said] == [("warm-up", 30)]
+
+
+def test_a_fault_of_a_layer_is_passed_on_once():
+    lookout = Lookout()
+    layers = (WatchedLayer("0"),)
+    faulty = [
+        WatchRecord(k, 0.1, layers=layers, fault="The weights of '0' get no gradient.", place="0") for k in (1, 2)
+    ]
+    said = [warning for record in faulty for warning in lookout.visited(record)]
+    assert [(warning.kind, warning.place, warning.step) for warning in said] == [("layer", "0", 1)]
+
+
+def test_what_is_not_finite_is_a_divergence_and_ends_all_warnings():
+    lookout = Lookout()
+    for check in steady(0, 50):
+        lookout.checked(check)
+    said = lookout.checked(StepCheck(51, 0.1, math.nan, 1.0))
+    assert [warning.kind for warning in said] == ["diverged"]
+    assert not lookout.checked(StepCheck(52, 0.1, math.nan, math.nan))

@@ -1,0 +1,266 @@
+"""A watched training is the training; what is recorded of it is what other functions measure; it costs what was allowed."""
+
+import copy
+import itertools
+import json
+import math
+import random
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from freeness.advice import StepCheck, WatchRecord
+from freeness.errors import InputError
+from freeness.torch import JsonLines, Watch, batch_of, critical_rate
+from freeness.torch.watch import gradient_norms
+from freeness.torch.watch_loss import BatchLoss
+from freeness.torch.watch_measures import Measures
+from freeness.torch.watch_schedule import Within
+
+OPTIMIZERS = {
+    "momentum": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True),
+    "adamw": lambda p: torch.optim.AdamW(p, lr=1e-2),
+    "rmsprop": lambda p: torch.optim.RMSprop(p, lr=1e-3),
+}
+
+
+def network():
+    torch.manual_seed(1)
+    layers = (nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 16), nn.Tanh())
+    return nn.Sequential(*layers, nn.Linear(16, 3))
+
+
+def trained(optimizer, watched, steps=7, **options):
+    """Everything that a run leaves behind, the random states too."""
+    model = network()
+    optimizer = OPTIMIZERS[optimizer](model.parameters())
+    watch = Watch(model, optimizer, every=3, **options) if watched else None
+    torch.manual_seed(2)
+    for _ in range(steps):
+        x = torch.randn(24, 6)
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(model(x), (x[:, 0] > 0).long())
+        loss.backward()
+        optimizer.step()
+        if watch is not None:
+            watch.step((x, (x[:, 0] > 0).long()), loss)
+    left = [value.clone() for value in model.state_dict().values()]
+    left += [parameter.grad.clone() for parameter in model.parameters()]
+    left += [value for state in optimizer.state.values() for value in state.values() if isinstance(value, torch.Tensor)]
+    left += [torch.get_rng_state(), torch.tensor(np.random.get_state()[1]), torch.tensor(random.getstate()[1])]
+    return left, watch
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_watched_training_is_bit_for_bit_the_unwatched_one(optimizer):
+    plain, _ = trained(optimizer, watched=False)
+    seen, watch = trained(optimizer, watched=True)
+    assert [record.step for record in watch.records] == [1, 4, 7]
+    assert not any(record.missing for record in watch.records)
+    assert len(plain) == len(seen) and all(torch.equal(a, b) for a, b in zip(plain, seen, strict=True))
+
+
+def test_modes_version_counters_and_a_graph_of_the_callers_stay():
+    model = network()
+    model[1].eval()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    x, y = torch.randn(8, 6), torch.arange(8) % 3
+    mine = functional.cross_entropy(model(x), y)
+    versions = [tensor._version for tensor in (*model.parameters(), *model.buffers())]
+    Watch(model, optimizer, every=1).step((x, y))
+    assert versions == [tensor._version for tensor in (*model.parameters(), *model.buffers())]
+    assert not model[1].training and model[3].training
+    assert all(parameter.grad is None for parameter in model.parameters())
+    mine.backward()
+
+
+def test_the_critical_rate_is_that_of_the_step_which_the_optimiser_takes_next():
+    """Stepping on, at rates on both sides of it, lowers and raises the loss of that batch; momentum and all."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 20), nn.Tanh(), nn.Linear(20, 3))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.1)
+    x, y = torch.randn(20, 6), torch.arange(20) % 3
+    watch = Watch(model, optimizer, every=100)
+    for step in range(5):
+        optimizer.zero_grad()
+        functional.cross_entropy(model(x), y).backward()
+        optimizer.step()
+        if step == 4:
+            watch.step((x, y))
+    found = watch.records[0].critical
+    before = float(functional.cross_entropy(model(x), y).detach())
+    for factor, raised in ((1 / 1.15, False), (1.001, True)):
+        twin, stepped = copy.deepcopy((model, optimizer))
+        for group in stepped.param_groups:
+            group["lr"] = factor * found
+        stepped.zero_grad()
+        functional.cross_entropy(twin(x), y).backward()
+        stepped.step()
+        assert (float(functional.cross_entropy(twin(x), y).detach()) > before) == raised
+
+
+def test_a_visit_measures_what_is_known_on_a_linear_model():
+    """Half squared error of outputs W x: H = XᵀX/B ⊗ 1, J = W, and the gradient's noise by samples one by one."""
+    torch.manual_seed(0)
+    model = nn.Linear(5, 5, bias=False).double()
+    x, y = torch.randn(400, 5).double(), torch.randn(400, 5).double()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    watch = Watch(model, optimizer, loss="half_squared_error", every=1)
+    watch.step((x, y))
+    record = watch.records[0]
+    second = x.T @ x / 400
+    top = float(torch.linalg.eigvalsh(second)[-1])
+    assert record.sharpness == pytest.approx(top, rel=0.03)
+    assert record.bound == pytest.approx(2 / record.sharpness)
+    residual = model(x).detach() - y
+    g = residual.T @ x / 400
+    exact = 2 * float(g.square().sum()) / float((g @ second @ g.T).trace())
+    assert exact / 1.1 <= record.critical <= 1.1 * exact and record.critical == record.critical_gradient
+    singles = torch.einsum("bi,bj->bij", residual, x)
+    scatter = float((singles - g).square().sum((1, 2)).mean())
+    assert record.noise == pytest.approx(scatter / float(g.square().sum()), rel=0.4)  # 25 numbers, two halves
+    assert record.loss == pytest.approx(0.5 * float(residual.square().sum(1).mean()))
+
+
+def test_isometry_is_0_of_an_orthogonal_layer_and_grows_with_the_spread():
+    torch.manual_seed(0)
+    found = {}
+    for name, values in (("isometric", torch.ones(64)), ("spread", torch.linspace(0.1, 3.0, 64))):
+        model = nn.Linear(64, 64, bias=False)
+        with torch.no_grad():
+            nn.init.orthogonal_(model.weight)
+            model.weight.mul_(values[:, None])
+        measures = Measures(model, torch.optim.SGD(model.parameters(), lr=0.1), BatchLoss("mse"))
+        batch = batch_of((torch.randn(8, 64), torch.randn(8, 64)), model)
+        found[name] = measures.taken("isometry", batch)["isometry"], values.square()
+    assert found["isometric"][0] == pytest.approx(0.0, abs=1e-4)
+    a = found["spread"][1]
+    exact = float(a.var(unbiased=False) / a.mean() ** 2)
+    assert found["spread"][0] == pytest.approx(exact, rel=0.25)  # 8 probes of 64 numbers
+
+
+def test_drift_is_the_distance_from_the_start_over_its_norm():
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    watch = Watch(model, torch.optim.SGD(model.parameters(), lr=0.1), every=1)
+    with torch.no_grad():
+        for parameter in model[1].parameters():
+            parameter.mul_(1.5)
+    watch.step((torch.randn(4, 3), torch.tensor([0, 1, 1, 0])))
+    drift = {layer.name: layer.drift for layer in watch.records[0].layers}
+    assert drift["0"] == 0 and drift["1"] == pytest.approx(0.5)
+
+
+class Tokens(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table, self.head = nn.Embedding(7, 8), nn.Linear(8, 7)
+
+    def forward(self, input_ids, labels=None):
+        f = self.head(self.table(input_ids))
+        loss = None if labels is None else functional.cross_entropy(f.flatten(0, 1), labels.flatten())
+        return {"loss": loss, "logits": f}
+
+
+@pytest.mark.parametrize("loss", ["own", "cross_entropy", lambda f, y: functional.cross_entropy(f["logits"].mT, y)])
+def test_batches_and_losses_come_in_any_form(loss):
+    torch.manual_seed(0)
+    model = Tokens()
+    watch = Watch(model, torch.optim.SGD(model.parameters(), lr=0.1), loss=loss, every=1)
+    tokens = torch.arange(12).reshape(4, 3) % 7
+    watch.step({"input_ids": tokens, "labels": tokens})
+    record = watch.records[0]
+    assert record.missing == () and record.isometry is None  # of whole numbers there is no derivative
+    assert record.loss == pytest.approx(float(model(tokens, tokens)["loss"].detach()), rel=1e-5)
+    assert critical_rate(model, lambda: model(tokens, tokens)["loss"]).rate == pytest.approx(record.critical, rel=0.1)
+
+
+def test_a_loss_that_does_not_fit_is_told_at_the_first_visit_and_ends_no_training_later():
+    model = nn.Linear(3, 2)
+    watch = Watch(model, torch.optim.SGD(model.parameters(), lr=0.1), every=1)
+    with pytest.raises(InputError, match="inputs alone"):
+        watch.step(torch.ones(2, 3))
+    watch.step((torch.ones(2, 3), torch.tensor([0, 1])))
+    watch.step(torch.ones(2, 3))
+    assert "inputs alone" in watch.records[-1].missing[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"every": 0}, "every 1 or more"),
+        ({"overhead": 0.0}, "between 0 and 1"),
+        ({"log": 3}, "a log as a path"),
+        ({"loss": "huberish"}, "expected a loss"),
+    ],
+)
+def test_arguments_out_of_range_are_refused(arguments, words):
+    model = nn.Linear(1, 1)
+    with pytest.raises(InputError, match=words):
+        Watch(model, torch.optim.SGD(model.parameters(), lr=0.1), **arguments)
+
+
+def test_what_is_spent_stays_within_the_share_whatever_things_cost():
+    """Simulated: costs that vary, and wishes at every step; no clock is read."""
+    draw = random.Random(0)
+    for share, wishes in itertools.product((0.02, 0.2), (False, True)):
+        names = ["a", "b", "a", "c"]
+        schedule = Within(share, names, {"a": 3.0, "b": 1.0, "c": 9.0})
+        trained_for = spent = 0.0
+        measured = set()
+        for step in range(1, 20001):
+            if schedule.checks():
+                schedule.spent("check", 0.003)
+                spent += 0.003
+            for name in schedule.due(step, "a" if wishes and step % 7 == 0 else ""):
+                cost = {"a": 4.0, "b": 2.0, "c": 6.0}[name] * draw.uniform(0.5, 2)
+                schedule.spent(name, cost)
+                spent += cost
+                measured.add(name)
+            trained_for += 1.0
+            schedule.trained(1.0)
+        assert 0.5 * share < spent / trained_for < 1.1 * share
+        assert measured == {"a", "b", "c"}
+
+
+def test_lines_are_on_the_disk_when_a_step_returns(tmp_path):
+    path = tmp_path / "runs" / "one.jsonl"
+    model = nn.Linear(3, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    watch = Watch(model, optimizer, every=2, log=path)
+    x, y = torch.randn(6, 3), torch.arange(6) % 2
+    for step in range(3):
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        watch.step((x, y), loss)
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        assert [line["step"] for line in lines if line["kind"] == "step"] == list(range(1, step + 2))
+    visits = [line for line in lines if line["kind"] == "visit"]
+    assert lines[0]["schema_version"] == 1 and [line["step"] for line in visits] == [1, 3]
+    assert float(visits[0]["critical"]) == watch.records[0].critical
+    assert visits[0]["layers"][0]["gradient"] == watch.records[0].layers[0].gradient
+
+
+def test_what_is_not_finite_is_written_in_words_and_steps_are_thinned(tmp_path):
+    log = JsonLines(tmp_path / "run.jsonl")
+    log.write(WatchRecord(1, 0.1, critical=math.inf))
+    for step in (999, 1001, 1002, 5000, 5001):
+        log.write(StepCheck(step, 0.1))
+    lines = [json.loads(line) for line in (tmp_path / "run.jsonl").read_text("utf-8").splitlines()]
+    assert float(lines[1]["critical"]) == math.inf
+    assert [line["step"] for line in lines[2:]] == [999, 1002, 5000]
+
+
+def test_norms_of_gradients_are_by_module():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Linear(4, 2))
+    model(torch.randn(5, 3)).square().sum().backward()
+    model[1].weight.grad = None
+    found = gradient_norms(model)
+    for name, module in model.named_children():
+        grads = [p.grad.reshape(-1) for p in module.parameters() if p.grad is not None]
+        assert found[name] == pytest.approx(float(torch.cat(grads).norm()))
