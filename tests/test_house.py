@@ -51,7 +51,8 @@ ROOMS |= {
 }
 LIBRARIES |= {
     "data": {"numpy", "pooch"},  # and by name, when such files are read, Pillow and pyarrow
-    "torch": TYPED | {"torch", "pydantic", "safetensors"},
+    "torch": TYPED
+    | {"torch", "pydantic", "safetensors", "lightning", "transformers"},  # the last two in callbacks alone
     "interpret": TYPED | {"torch"},
     "experiments": TYPED | {"torch", "dask", "distributed", "xarray", "pandas", "pydantic", "psutil"},
     "show": TYPED | {"matplotlib", "jinja2", "rich", "pandas"},  # pandas where a DataFrame is asked for

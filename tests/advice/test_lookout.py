@@ -92,3 +92,25 @@ def test_what_is_not_finite_is_a_divergence_and_ends_all_warnings():
     said = lookout.checked(StepCheck(51, 0.1, math.nan, 1.0))
     assert [warning.kind for warning in said] == ["diverged"]
     assert not lookout.checked(StepCheck(52, 0.1, math.nan, math.nan))
+
+
+def test_a_divergence_tells_step_layer_rate_and_where_to_go_back_to():
+    lookout, said = Lookout(), []
+    for check in steady(2, 60):
+        layers = {"first": check.gradient, "odd": check.gradient, "last": check.gradient}
+        said += lookout.checked(StepCheck(check.step, 0.1, check.loss, check.gradient, layers))
+    assert not lookout.visited(WatchRecord(51, 0.1, critical=0.08))
+    level = check.gradient
+    for k in range(1, 6):
+        layers = {"first": level * 2.0**k, "odd": level * 9.0**k, "last": level}
+        said += lookout.checked(StepCheck(60 + k, 0.1, check.loss, level * 9.0**k, layers))
+    said += lookout.checked(StepCheck(66, 0.1, math.nan, math.nan, dict.fromkeys(("first", "odd", "last"), math.nan)))
+    assert (said[-1].kind, said[-1].place, said[-1].step) == ("diverged", "odd", 66)
+    assert "from step 61 on" in said[-1].sentence and "0.04 would have held" in said[-1].sentence
+    assert "step 41 or before" in said[-1].sentence
+
+
+def test_a_loss_that_stays_at_twice_its_start_is_a_divergence():
+    lookout = Lookout()
+    said = [warning for k in range(1, 61) for warning in lookout.checked(StepCheck(k, 0.1, 1.0 if k < 40 else 2.5))]
+    assert [warning.kind for warning in said][-1] == "diverged" and said[-1].step < 50

@@ -238,8 +238,8 @@ def test_lines_are_on_the_disk_when_a_step_returns(tmp_path):
         optimizer.step()
         watch.step((x, y), loss)
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        assert [line["step"] for line in lines if line["kind"] == "step"] == list(range(1, step + 2))
-    visits = [line for line in lines if line["kind"] == "visit"]
+        assert [line["step"] for line in lines if line["event"] == "step"] == list(range(1, step + 2))
+    visits = [line for line in lines if line["event"] == "visit"]
     assert lines[0]["schema_version"] == 1 and [line["step"] for line in visits] == [1, 3]
     assert float(visits[0]["critical"]) == watch.records[0].critical
     assert visits[0]["layers"][0]["gradient"] == watch.records[0].layers[0].gradient

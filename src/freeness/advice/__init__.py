@@ -27,6 +27,7 @@ from freeness.advice.forecast import (
 from freeness.advice.gain import gain_of_design
 from freeness.advice.gain import way_to_design as way_to_design
 from freeness.advice.largest import LargestEigenvalue, largest_eigenvalue
+from freeness.advice.layer_peers import odd_layer
 from freeness.advice.layer_table import ActivationRow, AttentionRow, LayerTable, ModuleRow, SumRow, TensorRow
 from freeness.advice.lookout import Lookout
 from freeness.advice.progress import Progress
@@ -43,6 +44,9 @@ from freeness.advice.transformer_starts import TransformerDesign, TransformerSta
 from freeness.advice.verdicts import jacobian_spread as jacobian_spread
 from freeness.advice.verdicts import phase_of
 from freeness.advice.verdicts import verdict as verdict
+from freeness.advice.watched_run import WatchedRun, WatchEvent, read_run, run_of
+from freeness.advice.watched_run import head_line as head_line
+from freeness.advice.watched_run import line_of as line_of
 from freeness.advice.watching import StepCheck, WatchedLayer, WatchRecord, WatchWarning
 from freeness.deprecation import moved
 
@@ -85,9 +89,11 @@ __all__ = [
     "TransformerStart",
     "UnreachableIsometry",
     "Verdict",
+    "WatchEvent",
     "WatchRecord",
     "WatchWarning",
     "WatchedLayer",
+    "WatchedRun",
     "batch_learning_rate",
     "choose_activation",
     "design",
@@ -102,9 +108,12 @@ __all__ = [
     "kernel_shares",
     "largest_eigenvalue",
     "layer_means",
+    "odd_layer",
     "phase_of",
     "rate_curve",
     "reach",
+    "read_run",
+    "run_of",
     "theory_rate",
     "trade_off",
     "transfer",

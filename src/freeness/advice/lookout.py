@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from statistics import median
 
+from freeness.advice.post_mortem import post_mortem
 from freeness.advice.watch_rules import WINDOW, bad_batch, beyond, clipping, growing, unusual
 from freeness.advice.watching import StepCheck, WatchRecord, WatchWarning
+
+_FIRST, _LOST = 10, 2.0  # steps that tell the loss at the start, and the times at which a training is lost
 
 
 class Lookout:
@@ -28,6 +32,7 @@ class Lookout:
         self._records: list[WatchRecord] = []
         self._standing: set[tuple[str, str | None]] = set()  # troubles that were said and are not over
         self._diverged = False
+        self._first: list[float] = []
 
     def checked(self, check: StepCheck) -> list[WatchWarning]:
         """What a step tells.
@@ -39,10 +44,9 @@ class Lookout:
         self._checks.append(check)
         if self._diverged:
             return []
-        numbers = [value for value in (check.loss, check.gradient) if value is not None]
-        if not all(map(math.isfinite, numbers)):
+        if self._is_lost(check):
             self._diverged = True
-            return [self._divergence(check)]
+            return [post_mortem(list(self._checks), self._records)]
         self.uneasy = check.gradient is not None and unusual(check.gradient, past) is not None
         checks = list(self._checks)
         batch = bad_batch(checks)
@@ -81,5 +85,11 @@ class Lookout:
         self._standing.add(key)
         return [found]
 
-    def _divergence(self, check: StepCheck) -> WatchWarning:
-        return WatchWarning(check.step, "diverged", f"The training diverged at step {check.step}.")
+    def _is_lost(self, check: StepCheck) -> bool:
+        """What is not finite, or a loss that has stayed at twice that of the start."""
+        if not all(math.isfinite(value) for value in (check.loss, check.gradient) if value is not None):
+            return True
+        if check.loss is not None and len(self._first) < _FIRST:
+            self._first.append(check.loss)
+        losses = [one.loss for one in self._checks if one.loss is not None][-_FIRST:]
+        return len(losses) == _FIRST and median(losses) > _LOST * median(self._first) > 0

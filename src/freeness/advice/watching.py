@@ -18,6 +18,17 @@ class StepCheck:
     gradient: float | None = None
     layers: dict[str, float] = field(default_factory=dict[str, float])
 
+    @property
+    def scalars(self) -> dict[str, float]:
+        """The numbers of all weights together, by name, for a dashboard.
+
+        Example:
+            >>> StepCheck(7, 0.1, gradient=2.0).scalars
+            {'rate': 0.1, 'gradient': 2.0}
+        """
+        named = {"rate": self.rate, "loss": self.loss, "gradient": self.gradient}
+        return {name: value for name, value in named.items() if value is not None}
+
 
 @dataclass(frozen=True)
 class WatchedLayer:

@@ -25,6 +25,7 @@ from freeness.cli.rate import rate_command
 from freeness.cli.sweep import sweep_command
 from freeness.cli.transfer import transfer_command
 from freeness.cli.transformer import transformer_command
+from freeness.cli.watch import watch_command
 from freeness.version import __version__
 
 app = typer.Typer(
@@ -49,6 +50,7 @@ app.command("dynamics")(dynamics_command)
 app.command("sweep")(sweep_command)
 app.command("docs")(docs_command)
 app.command("transfer")(transfer_command)
+app.command("watch")(watch_command)
 app.command("app")(explore_command)
 
 

@@ -46,6 +46,7 @@ from freeness.show.pictures.sweep import (
     training_picture,
 )
 from freeness.show.pictures.trade_off import trade_off_picture
+from freeness.show.pictures.watch import watched_layers_picture, watched_rate_picture
 from freeness.show.pointmass import Split, split_eigenvalues
 from freeness.show.table_html import html_table
 from freeness.show.window import Window, law_grid, window_of
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
     from freeness.show.report_page import REPORT_NAME, render_html, write_report
     from freeness.show.static import draw, figure_of
     from freeness.show.terminal import print_answer, print_answers, print_section
+    from freeness.show.watch_page import render_watch
 
 # Loaded when they are first asked for, since these modules need matplotlib, jinja2, rich or torch.
 _LATER = {
@@ -107,6 +109,7 @@ _LATER = {
     "print_section": "terminal",
     "render_html": "report_page",
     "render_interpretation": "interpretation_page",
+    "render_watch": "watch_page",
     "require_folder": "folder",
     "role_table": "answers.interpretation",
     "state_table": "answers.interpretation",
@@ -210,6 +213,7 @@ __all__ = [
     "print_section",
     "render_html",
     "render_interpretation",
+    "render_watch",
     "require_folder",
     "require_writable",
     "role_table",
@@ -228,6 +232,8 @@ __all__ = [
     "to_plotly",
     "trade_off_picture",
     "training_picture",
+    "watched_layers_picture",
+    "watched_rate_picture",
     "window_of",
     "with_sketch",
     "write_bytes",

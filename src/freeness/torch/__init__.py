@@ -1,4 +1,7 @@
-"""PyTorch models: read them, measure their spectra and curvature, initialise and build them."""
+"""PyTorch models: read them, measure their spectra and curvature, initialise and build them, watch them train."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 try:
     import torch as _torch  # noqa: F401  (before what needs it, so that its absence is told in one sentence)
@@ -7,6 +10,7 @@ except ModuleNotFoundError as _error:
         "expected PyTorch, which is not installed; run pip install 'freeness[torch]'.", name="torch"
     ) from _error
 
+from freeness.errors import InputError
 from freeness.spectra import FreenessTest
 from freeness.torch.analysis import analyze
 from freeness.torch.analyze_options import AnalyzeOptions
@@ -73,9 +77,20 @@ from freeness.torch.transferred import GroupRate, Transfer
 from freeness.torch.transferring import TransferSettings, transfer
 from freeness.torch.user_data import batch_of, batches_of
 from freeness.torch.watch import Watch
-from freeness.torch.watch_log import JsonLines, WatchEvent, WatchLog
+from freeness.torch.watch_dashboards import MlflowLog, TensorBoardLog, WandbLog
+from freeness.torch.watch_log import JsonLines, WatchLog
 from freeness.torch.weights import load_weights_ as load_weights_
 from freeness.torch.weights import read_weights as read_weights
+
+if TYPE_CHECKING:
+    from freeness.torch.watch_lightning import WatchCallback as WatchCallback
+    from freeness.torch.watch_transformers import WatchTrainerCallback as WatchTrainerCallback
+
+# Each needs a package that no extra brings, so that it is no part of __all__ and loaded when it is asked for.
+_LATER = {
+    "WatchCallback": ("lightning", "watch_lightning"),
+    "WatchTrainerCallback": ("transformers", "watch_transformers"),
+}
 
 __all__ = [
     "AdamOptions",
@@ -102,18 +117,20 @@ __all__ = [
     "LabelledBatch",
     "LanczosOptions",
     "MemoryPlan",
+    "MlflowLog",
     "Owned",
     "Parametrized",
     "Sharpness",
     "SharpnessEstimate",
     "SpectralEstimate",
     "SwappedActivation",
+    "TensorBoardLog",
     "Trace",
     "TracedOperation",
     "Transfer",
     "TransferSettings",
+    "WandbLog",
     "Watch",
-    "WatchEvent",
     "WatchLog",
     "adam_preconditioner",
     "analyze",
@@ -176,3 +193,15 @@ __all__ = [
     "transfer",
     "untouched",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    package, module = _LATER[name]
+    try:
+        return getattr(import_module(f"{__name__}.{module}"), name)
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"expected the package {package}, which is not installed; run pip install {package}."
+        ) from error

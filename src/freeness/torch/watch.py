@@ -17,7 +17,7 @@ from freeness.torch.user_data import batch_of
 from freeness.torch.watch_log import logs_of
 from freeness.torch.watch_loss import BatchLoss
 from freeness.torch.watch_measures import Found, Measures, first_rate
-from freeness.torch.watch_schedule import Every, Schedule, Within
+from freeness.torch.watch_schedule import Every, WatchSchedule, Within
 
 _ORDER = [
     "layers",
@@ -153,7 +153,7 @@ class Watch:
         return self._lookout.visited(record)
 
 
-def schedule_of(every: int | None, overhead: float) -> Schedule:
+def schedule_of(every: int | None, overhead: float) -> WatchSchedule:
     """The schedule that these two numbers ask for.
 
     Raises:

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import math
 from abc import ABC, abstractmethod
-from dataclasses import fields
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
-from freeness.advice import StepCheck, WatchRecord, WatchWarning
+from freeness.advice import StepCheck, WatchEvent, head_line, line_of
 from freeness.errors import InputError
-from freeness.version import __version__
 
-SCHEMA_VERSION = 1
 _ALL = 1000  # first steps of which each check is written, then ever fewer
-
-WatchEvent = StepCheck | WatchRecord | WatchWarning
 
 
 class WatchLog(ABC):
@@ -31,7 +24,7 @@ class WatchLog(ABC):
 class JsonLines(WatchLog):
     """A file of one JSON object a line; a line is handed to the system before training goes on.
 
-    The first line says ``schema_version``; every other one has ``kind``: "step", "visit" or "warning". Of steps all up to the
+    The first line says ``schema_version``; every other one has ``event``: "step", "visit" or "warning". Of steps all up to the
     thousandth are written, then one in t/1000. A run that goes on appends.
 
     Args:
@@ -45,38 +38,20 @@ class JsonLines(WatchLog):
         self._path = Path(path)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._put({"kind": "start", "schema_version": SCHEMA_VERSION, "freeness_version": __version__})
+            self._put(head_line())
         except OSError as error:
             raise InputError(
                 f"expected a file to write the log to, got {str(path)!r} ({error.strerror or error}); choose another one."
             ) from error
 
     def write(self, event: WatchEvent) -> None:
-        if isinstance(event, StepCheck):
-            if event.step <= _ALL or event.step % -(-event.step // _ALL) == 0:
-                self._put({"kind": "step"} | _plain(event))
-            return
-        self._put({"kind": "visit" if isinstance(event, WatchRecord) else "warning"} | _plain(event))
+        rare = -(-event.step // _ALL)
+        if not isinstance(event, StepCheck) or event.step % rare == 0:
+            self._put(line_of(event))
 
-    def _put(self, line: dict[str, Any]) -> None:
+    def _put(self, line: str) -> None:
         with self._path.open("a", encoding="utf-8") as file:  # closed each time, so that a kill loses nothing
-            file.write(json.dumps(line, allow_nan=False, ensure_ascii=False) + "\n")
-
-
-def _plain(record: Any) -> dict[str, Any]:
-    """The fields that say something; what is not finite in words, for a rate may be infinite and a loss no number."""
-    found = {field.name: _value(getattr(record, field.name)) for field in fields(record)}
-    return {name: value for name, value in found.items() if value not in (None, "", [], {})}
-
-
-def _value(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)  # "inf", "-inf", "nan", as float() reads them
-    if isinstance(value, dict):
-        return {name: _value(one) for name, one in value.items()}
-    if isinstance(value, tuple):
-        return [one if isinstance(one, str) else _plain(one) for one in value]
-    return value
+            file.write(line + "\n")
 
 
 def logs_of(given: object) -> list[WatchLog]:

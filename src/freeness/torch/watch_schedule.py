@@ -10,7 +10,7 @@ _CHECKS = 0.25  # of the share may go to what is looked at between visits
 _FORGET = 0.2  # of an old duration, when a new one is known
 
 
-class Schedule(ABC):
+class WatchSchedule(ABC):
     """Told what time goes by, it says what is due."""
 
     @abstractmethod
@@ -31,7 +31,7 @@ class Schedule(ABC):
 
 
 @final
-class Every(Schedule):
+class Every(WatchSchedule):
     """All quantities behind steps 1, 1 + n, 1 + 2n and so on.
 
     Args:
@@ -60,7 +60,7 @@ class Every(Schedule):
 
 
 @final
-class Within(Schedule):
+class Within(WatchSchedule):
     """One quantity after the other, each when the share of the training's time suffices for it.
 
     The first one is measured at once, on credit; the others wait until that is paid back.

@@ -12,6 +12,7 @@ from freeness.show.answers import (
     spectrum,
     training,
     transformer,
+    watch,
 )
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "spectrum",
     "training",
     "transformer",
+    "watch",
 ]

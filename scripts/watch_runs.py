@@ -1,0 +1,348 @@
+"""How good the warnings of freeness.torch.Watch are: bad runs, calm runs, planted faults, and the sharpening at the start.
+
+    python scripts/watch_runs.py runs FOLDER        60 trainings with their logs, half of which diverge
+    python scripts/watch_runs.py judge FOLDER       what the rules of today say of these logs
+    python scripts/watch_runs.py faults             layers that are broken on purpose, beside sound models
+    python scripts/watch_runs.py sharpening N       the predicted change of λ beside what happened
+
+Data are drawn: classes around random centres, or tokens of a random Markov chain.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from freeness.advice import Lookout, StepCheck, WatchRecord, fault_of, odd_layer, read_run
+from freeness.advice.layer_peers import relative_ratios
+from freeness.torch import Watch, observe
+from freeness.torch.ritz import climb
+from freeness.torch.watch_measures import gradient_of, hessian_product
+from freeness.torch.watch_schedule import Every
+
+STEPS, EVERY, BATCH = 200, 5, 32
+CAUSE = 60  # the step from which on a rate is ramped
+DIVERGED = 1.5  # times the loss at the start, over ten steps
+
+
+class Block(nn.Module):
+    """x + scale·W₂ relu(W₁ norm x)."""
+
+    def __init__(self, width: int, norm: bool = True, scale: float = 1.0) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width) if norm else nn.Identity()
+        self.one, self.two, self.scale = nn.Linear(width, 2 * width), nn.Linear(2 * width, width), scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.scale * self.two(torch.relu(self.one(self.norm(x))))
+
+
+class Mixer(nn.Module):
+    """A tiny Transformer over vectors: tokens (B, 8, 6) to classes."""
+
+    def __init__(self, blocks: int = 2, width: int = 24) -> None:
+        super().__init__()
+        self.embed = nn.Linear(6, width)
+        layer = [
+            nn.TransformerEncoderLayer(width, 2, 2 * width, 0.0, batch_first=True, norm_first=True)
+            for _ in range(blocks)
+        ]
+        self.layers, self.head = nn.ModuleList(layer), nn.Linear(width, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.embed(x.unflatten(1, (8, 6)))
+        for layer in self.layers:
+            h = layer(h)
+        return self.head(h.mean(1))
+
+
+def tanh(depth: int = 4) -> nn.Module:
+    """A chain in torch's own start."""
+    layers: list[nn.Module] = [nn.Linear(48, 64), nn.Tanh()]
+    for _ in range(depth - 2):
+        layers += [nn.Linear(64, 64), nn.Tanh()]
+    return nn.Sequential(*layers, nn.Linear(64, 5))
+
+
+def relu(depth: int = 4) -> nn.Module:
+    """A chain in He's start."""
+    model = nn.Sequential(*(nn.ReLU() if isinstance(one, nn.Tanh) else one for one in tanh(depth)))
+    for layer in model[::2]:
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    return model
+
+
+def normalised() -> nn.Module:
+    """Batch normalisation behind every layer."""
+    layers: list[nn.Module] = []
+    for a, b in ((48, 64), (64, 64), (64, 64)):
+        layers += [nn.Linear(a, b), nn.BatchNorm1d(b), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(64, 5))
+
+
+def convolutional() -> nn.Module:
+    """Two convolutions and a head."""
+    layers = (nn.Conv2d(3, 12, 3, padding=1), nn.ReLU(), nn.Conv2d(12, 12, 3, padding=1), nn.ReLU(), nn.Flatten())
+    return nn.Sequential(nn.Unflatten(1, (3, 4, 4)), *layers, nn.Linear(192, 5))
+
+
+def residual() -> nn.Module:
+    """Normalised residual blocks."""
+    return nn.Sequential(nn.Linear(48, 40), *(Block(40) for _ in range(4)), nn.LayerNorm(40), nn.Linear(40, 5))
+
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "tanh": tanh,
+    "relu": relu,
+    "normalised": normalised,
+    "convolutional": convolutional,
+    "residual": residual,
+    "transformer": Mixer,
+}
+OPTIMIZERS: dict[str, tuple[float, Callable[..., torch.optim.Optimizer]]] = {  # with a rate that is usual
+    "sgd": (0.05, lambda p, lr: torch.optim.SGD(p, lr=lr)),
+    "momentum": (0.01, lambda p, lr: torch.optim.SGD(p, lr=lr, momentum=0.9)),
+    "adam": (1e-3, lambda p, lr: torch.optim.AdamW(p, lr=lr)),
+}
+
+
+def batches(seed: int, count: int = STEPS) -> Iterator[tuple[Tensor, Tensor]]:
+    """Five classes around two centres each, a tenth of the labels drawn anew."""
+    draw = torch.Generator().manual_seed(seed)
+    centres = torch.randn(10, 48, generator=draw)
+    for _ in range(count):
+        which = torch.randint(10, (BATCH,), generator=draw)
+        x = 0.7 * centres[which] + 0.7 * torch.randn(BATCH, 48, generator=draw)
+        noise = torch.rand(BATCH, generator=draw) < 0.1
+        yield x, torch.where(noise, torch.randint(5, (BATCH,), generator=draw), which % 5)
+
+
+def rates(how: str, usual: float) -> Iterator[float]:
+    """The rate of every step."""
+    for step in range(STEPS):
+        if how == "ramped":
+            yield usual * 1.04 ** max(0, step - CAUSE)
+        elif how == "raised":  # by a warm-up that goes too far
+            yield usual * 60 * min(1.0, (step + 1) / 150)
+        elif how == "cosine":
+            yield usual * 0.5 * (1 + math.cos(math.pi * step / STEPS))
+        else:
+            yield usual * min(1.0, (step + 1) / 20)
+
+
+def run(network: str, optimizer: str, how: str, seed: int, path: Path) -> None:
+    """One training with its log; the last line tells what it was."""
+    torch.manual_seed(seed)
+    model = NETWORKS[network]()
+    usual, make = OPTIMIZERS[optimizer]
+    stepped = make(model.parameters(), lr=usual)
+    path.unlink(missing_ok=True)
+    watch = Watch(model, stepped, every=EVERY, log=path)
+    watch._schedule = Every(EVERY, ["critical", "layers"])  # what warnings are made of
+    losses: list[float] = []
+    spoilt = 150 if how == "spoilt" else None
+    for step, ((x, y), rate) in enumerate(zip(batches(seed), rates(how, usual), strict=True), 1):
+        for group in stepped.param_groups:
+            group["lr"] = rate
+        if step == spoilt:
+            x = 6 * x
+        stepped.zero_grad()
+        loss = functional.cross_entropy(model(x), y)
+        loss.backward()
+        stepped.step()
+        losses.append(float(loss.detach()))
+        watch.step((x, y), losses[-1])
+        if not math.isfinite(losses[-1]) or median(losses[-10:]) > 20 * losses[0]:
+            break
+    told = {
+        "network": network,
+        "optimizer": optimizer,
+        "how": how,
+        "seed": seed,
+        "end": ending(losses),
+        "losses": losses,
+    }
+    path.with_suffix(".json").write_text(json.dumps(told), encoding="utf-8")
+
+
+def ending(losses: list[float]) -> int | None:
+    """The step from which on the loss stays above the start's; None where it does not."""
+    for step in range(20, len(losses) + 1):
+        if not math.isfinite(losses[step - 1]) or median(losses[step - 10 : step]) > DIVERGED * losses[0]:
+            return step
+    return None
+
+
+def runs(folder: Path) -> None:
+    """All trainings."""
+    folder.mkdir(parents=True, exist_ok=True)
+    number = 0
+    for how in ("ramped", "steady", "raised", "cosine", "spoilt"):
+        for optimizer in OPTIMIZERS:
+            for network in NETWORKS:
+                number += 1
+                run(network, optimizer, how, number, folder / f"{how}-{optimizer}-{network}.jsonl")
+                print(how, optimizer, network, flush=True)
+
+
+def judge(folder: Path) -> None:
+    """Replay the logs through the rules of today."""
+    counts: dict[str, list[str]] = {}
+    for path in sorted(folder.glob("*.json")):
+        told = json.loads(path.read_text(encoding="utf-8"))
+        run = read_run(path.with_suffix(".jsonl"))
+        events = sorted([*run.checks, *run.records], key=lambda one: (one.step, isinstance(one, WatchRecord)))
+        lookout = Lookout()
+        said = [
+            warning
+            for event in events
+            for warning in (lookout.checked(event) if isinstance(event, StepCheck) else lookout.visited(event))
+        ]
+        first = next((warning.step for warning in said if warning.kind in ("rate", "warm-up", "growth")), None)
+        end = told["end"]
+        if end is not None and told["how"] in ("ramped", "raised"):
+            verdict = "warned" if first is not None and first <= end - 10 else "late"
+        elif told["how"] == "spoilt":
+            verdict = "named" if any(w.kind == "batch" and w.step == 150 for w in said) else "missed"
+        else:
+            verdict = "calm" if not said else "false"
+        kinds = [f"{warning.kind}@{warning.step}" for warning in said]
+        print(f"{path.stem:34} end {end} {verdict:7}", *kinds[:5], flush=True)
+        counts.setdefault(
+            f"{'bad' if end is not None else 'spoilt' if told['how'] == 'spoilt' else 'calm'}", []
+        ).append(verdict)
+    for name, verdicts in counts.items():
+        print(name, {one: verdicts.count(one) for one in set(verdicts)})
+
+
+def deep(network: str) -> nn.Module:
+    """The network of a family in which faults are planted."""
+    return {"tanh": lambda: tanh(8), "relu": lambda: relu(8)}.get(network, NETWORKS[network])()
+
+
+def faults() -> None:
+    """Every layer with a weight is spoilt in turn; what the table of layers says."""
+    named = total = 0
+    for network in NETWORKS:
+        torch.manual_seed(0)
+        names = [name for name, one in deep(network).named_modules() if isinstance(one, nn.Linear | nn.Conv2d)]
+        for kind in ("sound", "large", "small", "dead", "loud", "frozen"):
+            for place in names if kind != "sound" else names[:3]:
+                torch.manual_seed(len(place) + total)
+                model = deep(network)
+                layer = model.get_submodule(place)
+                assert isinstance(layer, nn.Linear | nn.Conv2d)
+                if not planted(model, layer, place, kind):
+                    continue
+                x, y = next(batches(total))
+                table = observe(model, lambda m=model, x=x, y=y: functional.cross_entropy(m(x), y))
+                fault = fault_of(table)
+                odd = odd_layer(table)
+                said = fault.place if fault.place is not None else odd.place if odd else None
+                spread = sorted(relative_ratios(table).values())
+                ends = (spread[0], spread[-1]) if spread else (1.0, 1.0)
+                right = said is None if kind == "sound" else said == place or near(said, place)
+                named, total = named + right, total + 1
+                print(f"{network:14} {kind:7} {place:24} {right!s:6} {said} {ends[0]:.2g} {ends[1]:.2g}", flush=True)
+    print(named, "of", total)
+
+
+def planted(model: nn.Module, layer: nn.Linear | nn.Conv2d, place: str, kind: str) -> bool:
+    """Spoil a layer; whether the fault makes sense there."""
+    with torch.no_grad():
+        if kind == "large":
+            layer.weight.mul_(20)
+        elif kind == "small":
+            layer.weight.mul_(1 / 20)
+        elif kind == "dead":
+            follows = [one for one in model.modules() if isinstance(one, nn.ReLU)]
+            if not follows or place == [n for n, one in model.named_modules() if isinstance(one, nn.Linear)][-1]:
+                return False
+            assert layer.bias is not None
+            layer.bias.fill_(-50.0)
+        elif kind == "loud":
+            block = next((one for one in model.modules() if isinstance(one, Block) and one.two is layer), None)
+            if block is None:
+                return False
+            block.scale = 20.0
+        elif kind == "frozen":
+            layer.register_forward_hook(lambda _, __, out: out.detach())
+    return True
+
+
+def near(said: str | None, place: str) -> bool:
+    """The activation or sum behind a layer, in a Sequential by its number or in the same block."""
+    if said is None:
+        return False
+    if said.isdigit() and place.isdigit():
+        return 0 <= int(said) - int(place) <= 2
+    return said == place.rpartition(".")[0] or said.rpartition(".")[0] == place.rpartition(".")[0] != ""
+
+
+def sharpening(count: int) -> None:
+    """λ at the start, its change along the step by several differences, and λ after fifty steps of gradient descent."""
+    for number in range(count):
+        network = list(NETWORKS)[number % len(NETWORKS)]
+        torch.manual_seed(number)
+        model = NETWORKS[network]()
+        x, y = next(batches(number))
+        loss = lambda m=model, x=x, y=y: functional.cross_entropy(m(x), y)  # noqa: E731
+        start = [p.detach().clone() for p in model.parameters()]
+        found = largest(model, loss)
+        gradient, _ = gradient_of(model, loss)
+        rate = 0.3 * 2 / found.value
+        assert found.vector is not None
+        tried = {}
+        for steps in (1, 10, 50):
+            moved(model, start, -steps * rate * gradient)
+            product, _ = hessian_product(model, loss)
+            unit = found.vector / found.vector.norm()
+            tried[steps] = float(unit @ product(unit)), largest(model, loss, 10, found.vector).value
+        moved(model, start, 0 * gradient)
+        for _ in range(50):
+            gradient, _ = gradient_of(model, loss)
+            moved(model, [p.detach().clone() for p in model.parameters()], -rate * gradient)
+        end = largest(model, loss).value
+        told = {"network": network, "rate": rate, "start": found.value, "tried": tried, "end": end}
+        print(json.dumps(told), flush=True)
+
+
+def largest(model: nn.Module, loss: Callable[[], Tensor], steps: int = 20, start: Tensor | None = None):
+    """The largest eigenvalue of the Hessian."""
+    product, _ = hessian_product(model, loss)
+    size = sum(p.numel() for p in model.parameters())
+    return climb(
+        product, torch.randn(size, generator=torch.Generator().manual_seed(1)) if start is None else start, steps
+    )
+
+
+def moved(model: nn.Module, start: list[Tensor], step: Tensor) -> None:
+    """Put the weights at a step from somewhere."""
+    parts = step.split([one.numel() for one in start])
+    for parameter, first, part in zip(model.parameters(), start, parts, strict=True):
+        parameter.data.copy_(first + part.reshape(first.shape))
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    match sys.argv[1:]:
+        case ["runs", folder]:
+            faults()
+            sharpening(100)
+            runs(Path(folder))
+        case ["judge", folder]:
+            judge(Path(folder))
+        case ["faults"]:
+            faults()
+        case ["sharpening", count]:
+            sharpening(int(count))
+        case _:
+            sys.exit(__doc__)

@@ -1,0 +1,66 @@
+"""``freeness watch``: a run that ``freeness.torch.Watch`` logs, while it trains or afterwards."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from freeness.advice import WatchedRun, read_run
+from freeness.cli.errors import needs_extra, reports_errors
+from freeness.cli.files import check_files, check_picture
+from freeness.cli.output import Outputs, stdout
+from freeness.show import (
+    answer_of,
+    document_of,
+    print_answer,
+    watched_layers_picture,
+    watched_rate_picture,
+    write_bytes,
+)
+
+SCHEMA_VERSION = 1
+
+
+@reports_errors
+def watch_command(
+    log: Annotated[Path, typer.Argument(metavar="RUN.jsonl", help="What Watch(…, log=RUN.jsonl) writes.")],
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="The report as one HTML page.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Rate and critical rate as a picture, .png or .svg.")] = None,
+    layers: Annotated[Path | None, typer.Option(help="Gradients of the layers as a picture, .png or .svg.")] = None,
+    json: Annotated[str | None, typer.Option(metavar="FILE|-", help="The numbers as JSON; - prints only that.")] = None,
+    follow: Annotated[
+        float | None,
+        typer.Option(min=0.1, metavar="SECONDS", help="Look again so often, until Ctrl-C; pages reload too."),
+    ] = None,
+) -> None:
+    """Where a run stands: rate beside critical rate, warnings, layers.
+
+    In the training loop: watch = Watch(model, optimizer, log="run.jsonl"), and watch.step(batch) behind optimizer.step().
+
+    Example: freeness watch run.jsonl --html run.html --follow 10
+    """
+    for path in (out, layers):
+        check_picture(path)
+    check_files(html, out, layers, None if json in (None, "-") else Path(json))
+    while follow is not None:
+        run = read_run(log)
+        stdout().clear()
+        print_answer(stdout(), answer_of(run))
+        if html is not None:
+            write_bytes(html, _page(run, max(round(follow), 1)))
+        time.sleep(follow)
+    run = read_run(log)
+    outputs = Outputs(json)
+    outputs.picture(out, lambda: watched_rate_picture(run))
+    outputs.picture(layers, lambda: watched_layers_picture(run))
+    outputs.add("Report", html, lambda: _page(run, None))
+    outputs.give({"schema_version": SCHEMA_VERSION, "log": str(log)} | document_of(run), run)
+
+
+def _page(run: WatchedRun, refresh: int | None) -> bytes:
+    with needs_extra("torch"):
+        from freeness.show import render_watch
+    return render_watch(run, refresh).encode()

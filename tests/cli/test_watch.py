@@ -1,0 +1,47 @@
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from freeness.advice import StepCheck, WatchRecord, WatchWarning, head_line, line_of
+from freeness.cli import app
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(app, ["watch", *map(str, arguments)], env={"COLUMNS": "80"})
+
+
+@pytest.fixture
+def log(tmp_path):
+    path = tmp_path / "run.jsonl"
+    events = [
+        *(StepCheck(k, 0.1, 1.0, 1.0, {"fc": 1.0}) for k in (1, 2)),
+        WatchRecord(2, 0.1, critical=0.05),
+        WatchWarning(2, "rate", "Lower it."),
+    ]
+    path.write_text("\n".join([head_line(), *map(line_of, events)]), "utf-8")
+    return path
+
+
+def test_it_tells_where_the_run_stands(log):
+    result = run(log)
+    assert result.exit_code == 0, result.stderr
+    assert "rate over the critical one" in result.stdout and "step 2: Lower it." in result.stdout
+
+
+def test_it_writes_page_pictures_and_strict_json(log, tmp_path):
+    names = ["run.html", "rate.png", "layers.svg", "run.json"]
+    page, rate, layers, numbers = (tmp_path / name for name in names)
+    result = run(log, "--html", page, "--out", rate, "--layers", layers, "--json", numbers)
+    assert result.exit_code == 0, result.stderr
+    assert page.read_text("utf-8").startswith("<!doctype html>") and rate.stat().st_size > 1000
+    assert "<svg" in layers.read_text("utf-8")
+    found = json.loads(numbers.read_text("utf-8"), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert found["schema_version"] == 1 and found["records"][0]["critical"] == 0.05
+
+
+def test_another_file_is_one_sentence(tmp_path):
+    (tmp_path / "x.jsonl").write_text("[1]\n", "utf-8")
+    for path, words in ((tmp_path / "x.jsonl", "something else"), (tmp_path / "none", "does not exist")):
+        result = run(path)
+        assert result.exit_code == 2 and words in result.stderr and result.stderr.count("\n") == 1
