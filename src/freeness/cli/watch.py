@@ -10,7 +10,7 @@ import typer
 
 from freeness.advice import WatchedRun, read_run
 from freeness.cli.errors import needs_extra, reports_errors
-from freeness.cli.files import check_files, check_picture
+from freeness.cli.files import FORCE_OPTION, check_files, check_picture
 from freeness.cli.output import Outputs, stdout
 from freeness.show import (
     answer_of,
@@ -35,6 +35,7 @@ def watch_command(
         float | None,
         typer.Option(min=0.1, metavar="SECONDS", help="Look again so often, until Ctrl-C; pages reload too."),
     ] = None,
+    force: Annotated[bool, FORCE_OPTION] = False,
 ) -> None:
     """Where a run stands: rate beside critical rate, warnings, layers.
 
@@ -44,7 +45,7 @@ def watch_command(
     """
     for path in (out, layers):
         check_picture(path)
-    check_files(html, out, layers, None if json in (None, "-") else Path(json))
+    check_files(html, out, layers, json, force=force)
     while follow is not None:
         run = read_run(log)
         stdout().clear()
