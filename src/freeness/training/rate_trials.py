@@ -17,6 +17,8 @@ SPACING = 3.0  # of neighbouring rates, as a factor, where the interval is wide
 LEAST = 45  # steps with which anything can be told
 _FIELD = (3, 9)  # rates at the start, least and most
 _BEYOND = 6  # that are added at most where the best lies at an end
+_AGAIN = 2  # the same, among those that went on
+_SAME = 0.01  # of the loss: the lowest rates learn nothing where they differ by less
 _DOWN, _FALLS = 3, 8  # places by which a field that diverges whole is left downwards, and how often at most
 _SECOND, _LAST = 4, 3  # rates that are left
 _SHORT, _LONGER = 0.027, 0.1  # of the budget: length of the first trials, and of the second
@@ -153,6 +155,8 @@ def halved(rates: Sequence[float], budget: int, longest: int) -> Legs:
     found.keep(_SECOND)
     for place in sorted(found.alive):
         yield from found.run(place, min(longer, longest))
+    for _ in range(_AGAIN):
+        yield from found.beyond(min(longer, longest))
     found.keep(_LAST)
     for place in sorted(found.alive, key=lambda one: found.trials[one].score):
         yield from found.run(place, min(longest, found.reach(longer)))
@@ -173,7 +177,8 @@ class _Field:
         until = min(until, before + self.left)
         if until <= before:
             return
-        kept = tuple(map(self._rate, sorted(self.alive | {place})))
+        alive = self.alive | {place}  # and those beside, which may come back
+        kept = tuple(map(self._rate, sorted(alive | {min(alive) - 1, max(alive) + 1})))
         trial = yield Leg(self._rate(place), until, kept)
         self.left -= trial.steps - before
         self.trials[place] = trial
@@ -192,10 +197,17 @@ class _Field:
                     return
 
     def beyond(self, until: int) -> Legs:
-        """One more rate where the best lies at an end; above none that diverged."""
+        """One more rate where the best lies at an end; above none that diverged, below none where nothing is learnt."""
         best, ends = self.best, (min(self.alive), max(self.alive))
-        if best in ends:
-            yield from self.run(best - 1 if best == ends[0] else best + 1, until)
+        if best == ends[0] and not self._flat(best):
+            yield from self.run(best - 1, until)
+        elif best == ends[1] and not (best + 1 in self.trials and self.trials[best + 1].stopped):
+            yield from self.run(best + 1, until)
+
+    def _flat(self, place: int) -> bool:
+        """Whether the rate above has the same loss."""
+        score, above = self.trials[place].score, self.trials.get(place + 1)
+        return above is not None and abs(above.score - score) < _SAME * abs(score)
 
     @property
     def best(self) -> int:
