@@ -53,6 +53,7 @@ from freeness.laws import (
 )
 from freeness.meanfield import Signals, signals
 from freeness.moves import (
+    block_modified,
     classical_product,
     classical_sum,
     compress,
@@ -63,6 +64,7 @@ from freeness.moves import (
     free_product,
     free_sum,
     mirror,
+    partial_transpose,
     resize,
     scale,
     shift,
@@ -123,6 +125,7 @@ __all__ = [
     "activation",
     "anticommutator",
     "batch_learning_rate",
+    "block_modified",
     "classical_product",
     "classical_sum",
     "commutator",
@@ -148,6 +151,7 @@ __all__ = [
     "mirror",
     "mixer",
     "mlp",
+    "partial_transpose",
     "predict_fisher",
     "predict_jacobian",
     "resize",

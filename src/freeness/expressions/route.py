@@ -13,10 +13,8 @@ from freeness.errors import InputError
 from freeness.expressions.atoms import expression_atoms
 from freeness.expressions.elements import Given
 from freeness.expressions.expression import (
-    ConstantTerm,
     Expression,
     Inverted,
-    Joined,
     Method,
     ProductTerm,
     SumTerm,
@@ -25,7 +23,9 @@ from freeness.expressions.expression import (
 )
 from freeness.expressions.free_form import pulled_number, scalar_form
 from freeness.expressions.linearization import Linearization, hermitized, linearized
+from freeness.expressions.outermost import affine, power_of
 from freeness.expressions.rotated import ROTATED_REASON, rotated_form
+from freeness.expressions.tensor import TENSOR_REASON, tensor_law
 from freeness.expressions.words import canonical, same
 from freeness.laws import (
     Atom,
@@ -83,10 +83,7 @@ def law_of(expression: Expression, method: Method = "auto") -> Routed:
             f"expected a self-adjoint expression, got {expression!r}; take p + p.H, or p.singular_law() for the law of p*p."
         )
     if not expression.is_free:
-        raise InputError(
-            f"expected free variables for a law, got {expression!r} with some that commute; take its moments, or "
-            "classical_sum and classical_product of laws."
-        )
+        return Routed(tensor_law(expression, lambda part: law_of(part, method).law), "operator", TENSOR_REASON)
     try:
         if method != "operator":
             try:
@@ -113,7 +110,7 @@ def operator_law(expression: Expression) -> Routed:
 
 def _by_operators(expression: Expression) -> tuple[Law, int]:
     """The law and the size of its linearisation; numbers that shift or scale, and an inverse around all, act on the law."""
-    factor, rest, constant = _affine(expression)
+    factor, rest, constant = affine(expression)
     if (factor, constant) != (1.0, 0.0):
         law, size = _by_operators(rest)
         return shift(scale(law, factor), constant), size
@@ -121,7 +118,7 @@ def _by_operators(expression: Expression) -> tuple[Law, int]:
         law, size = _by_operators(rest.base)
         return inverse(law), size
     _require_inverses(rest)
-    base, exponent = _power(rest)
+    base, exponent = power_of(rest)
     if exponent > 1:
         law, size = _by_operators(base)
         return Square(law) if exponent == 2 else PolynomialLaw(law, (0.0,) * exponent + (1.0,)), size
@@ -146,33 +143,6 @@ def _require_inverses(expression: Expression) -> None:
                 f"expected the inverse of something without 0 in its spectrum, got {expression!r}, where 0 lies in the spectrum "
                 f"{listed(support)}{'' if base.is_self_adjoint else ' of the squared singular values'}; shift it by a number."
             )
-
-
-def _affine(expression: Expression) -> tuple[float, Expression, float]:
-    """factor, rest and constant with expression = factor·rest + constant."""
-    if isinstance(expression, Joined):
-        return _affine(expression.inner)
-    if isinstance(expression, SumTerm):
-        numbers = [term.value for term in expression.terms if isinstance(term, ConstantTerm)]
-        rest = tuple(term for term in expression.terms if not isinstance(term, ConstantTerm))
-        if rest and numbers:
-            return 1.0, rest[0] if len(rest) == 1 else SumTerm(rest), float(np.real(sum(numbers)))
-    if isinstance(expression, ProductTerm):
-        number, factors = pulled_number(expression)
-        if factors and number != 1 and number.imag == 0 != number.real:
-            return number.real, factors[0] if len(factors) == 1 else ProductTerm(tuple(factors)), 0.0
-    return 1.0, expression, 0.0
-
-
-def _power(expression: Expression) -> tuple[Expression, int]:
-    """A self-adjoint base and an exponent, 1 where it is no power."""
-    factors = pulled_number(expression)[1] if isinstance(expression, ProductTerm) else [expression]
-    for length in range(1, len(factors) // 2 + 1):
-        repeated = len(factors) % length == 0 and factors == factors[:length] * (len(factors) // length)
-        base = factors[0] if length == 1 else ProductTerm(tuple(factors[:length]))
-        if repeated and base.is_self_adjoint:
-            return base, len(factors) // length
-    return expression, 1
 
 
 def _root(expression: Expression) -> Expression | None:

@@ -7,6 +7,7 @@ from freeness.moves.as_law import law_after
 from freeness.moves.as_moments import MeanVariance, gains_after, mean_variance_after
 from freeness.moves.as_top_atom import top_atom_after
 from freeness.moves.as_walk import end_of_walk, nodes_of, steps_of, subordination, walked
+from freeness.moves.blocks import block_modified, partial_transpose
 from freeness.moves.classical import classical_product, classical_sum
 from freeness.moves.deconvolution import Subtract, free_deconvolution
 from freeness.moves.move import Move, Resize, Scale, Shift
@@ -46,6 +47,7 @@ __all__ = [
     "SumPower",
     "SymmetricRoot",
     "SymmetricSquare",
+    "block_modified",
     "classical_product",
     "classical_sum",
     "compress",
@@ -63,6 +65,7 @@ __all__ = [
     "mirror",
     "moved",
     "nodes_of",
+    "partial_transpose",
     "resize",
     "scale",
     "shift",

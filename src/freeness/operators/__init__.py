@@ -2,7 +2,7 @@
 
 from freeness.operators.block_equation import BlockEquation, BlockSegment, SharedMatrix
 from freeness.operators.deterministic import Deterministic
-from freeness.operators.equation import MatrixEquation, State
+from freeness.operators.equation import MatrixEquation, State, TracedEquation
 from freeness.operators.graph_equation import Direction, GraphEquation, Outside, RandomMatrix, Segment
 from freeness.operators.graph_law import GraphLaw
 from freeness.operators.heads_part import HeadSignals, HeadsPart
@@ -38,6 +38,7 @@ __all__ = [
     "SharedMatrix",
     "State",
     "Summand",
+    "TracedEquation",
     "UnitsPart",
     "WiredEquation",
     "WiredLaw",

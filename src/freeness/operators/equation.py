@@ -2,7 +2,8 @@
 
 b₀ is a constant, or a matrix-valued element of its own with given matrices in it (:mod:`freeness.operators.deterministic`).
 
-Λ(z) is z on the first ``corners`` diagonal entries and 0 on the others: one for an expression, two for [[0, A], [A*, 0]].
+Λ(z) is z on the first ``corners`` diagonal entries and 0 on the others: one for an expression, two for [[0, A], [A*, 0]], and n
+for an expression with n×n matrices on a leg of their own, of which the normalised trace is taken (:class:`TracedEquation`).
 
 With B = Λ(z) - b₀ and G = E[(B - Σ b_j ⊗ x_j)⁻¹] the matrix-valued R-transforms add: G = (B - Σ_j Φ_j*(ρ_j))⁻¹, and each
 summand knows ρ_j and its own Cauchy transform g_j as functions of its unknown; the equations are Φ_j(G) = g_j. All unknowns
@@ -54,6 +55,11 @@ class MatrixEquation:
         self.deterministic = constant if isinstance(constant, Deterministic) else Deterministic.constant(constant)
         self.summands, self.corners = tuple(summands), corners
         self.unknowns = sum(s.size**2 for s in self.summands) + 1
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether every eigenvalue comes with its negative."""
+        return self.corners == 2
 
     @property
     def size(self) -> int:
@@ -112,7 +118,11 @@ class MatrixEquation:
         for s, at, theta in zip(self.summands, state.locals, self._split(solution), strict=True):
             rho = s.form @ at.vectors @ (at.rho_slope * theta) @ at.inverse
             change = change + s.spread(rho)
-        return state.g[:, 0, 0], self._moved(state, change)[:, 0, 0]
+        return self._traced(state.g), self._traced(self._moved(state, change))
+
+    def _traced(self, matrices: np.ndarray) -> np.ndarray:
+        """What counts as the corner of (m, n, n)."""
+        return matrices[:, 0, 0]
 
     def critical_step(
         self, parameters: np.ndarray, x: np.ndarray, direction: np.ndarray, wanted: np.ndarray
@@ -267,6 +277,20 @@ class MatrixEquation:
 
     def _unpacked(self, parameters: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
         return self._split(parameters[:-1].T), parameters[-1]
+
+
+class TracedEquation(MatrixEquation):
+    """The equation of a pencil whose corner is a matrix: the law is that of its normalised trace.
+
+    Source: Helton, Rashidi Far, Speicher (2007), for matrices of free elements.
+    """
+
+    @property
+    def symmetric(self) -> bool:
+        return False
+
+    def _traced(self, matrices: np.ndarray) -> np.ndarray:
+        return np.einsum("mii->m", matrices[:, : self.corners, : self.corners]) / self.corners
 
 
 def _paired(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -43,6 +43,7 @@ class FieldEquation(ABC):
     """
 
     corners = 1
+    symmetric = False
     start_height = 8.0
     enough = 4e-15
     costly = False

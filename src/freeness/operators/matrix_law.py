@@ -45,15 +45,17 @@ _SETTLED = 1e-13  # relative size of the last Newton step of an edge
 class Equation(Protocol):
     """What a law follows from far above the support to the real axis: unknowns as functions of z, the last one unused or Im z.
 
-    ``start_height``: where the continuation starts, in units of the magnitude. ``corners``: 2 if every eigenvalue comes
-    with its negative, else 1. :class:`~freeness.operators.MatrixEquation` and
-    :class:`~freeness.operators.GraphEquation` say what each method returns.
+    ``start_height``: where the continuation starts, in units of the magnitude. ``corners``: diagonal entries
+    of the pencil with z. ``symmetric``: whether every eigenvalue comes with its negative.
+    :class:`~freeness.operators.MatrixEquation` and :class:`~freeness.operators.GraphEquation` say what each method returns.
     """
 
     unknowns: int
     corners: int
     start_height: float
 
+    @property
+    def symmetric(self) -> bool: ...
     @property
     def size(self) -> int: ...
     @property
@@ -232,7 +234,7 @@ class MatrixLaw(BandedLaw, TransformLaw):
     @property
     def symmetric(self) -> bool:
         """Known of [[0, A], [A*, 0]] only."""
-        return self._equation.corners == 2
+        return self._equation.symmetric
 
     def boundary(self, x: np.ndarray) -> Boundary:
         return self._at(np.asarray(x, dtype=float).astype(complex), potential=True)

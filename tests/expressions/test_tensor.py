@@ -1,0 +1,115 @@
+"""Laws of expressions on legs of a tensor: their densities against exact moments, closed laws and drawn tensors."""
+
+import numpy as np
+import pytest
+
+from freeness import (
+    Circular,
+    InputError,
+    Law,
+    MarchenkoPastur,
+    PointMass,
+    Projection,
+    Semicircle,
+    Uniform,
+    classical_product,
+    classical_sum,
+    free_sum,
+    free_variables,
+    kolmogorov,
+)
+
+
+def of_three():
+    """Two on legs of their own and one on both."""
+    return free_variables(Semicircle(0.5), MarchenkoPastur(0.5), Uniform(0.0, 1.0), legs=[0, 1, (0, 1)])
+
+
+def agrees(expression, order=6):
+    """The density's moments, along a contour, are those of the words."""
+    law, exact = expression.law(), expression.moments(order)
+    assert Law.moments(law, order) == pytest.approx(exact, rel=1e-9, abs=1e-9)
+    assert (law.mean, law.mean**2 + law.variance) == pytest.approx(exact[:2], rel=1e-9, abs=1e-9)
+    return law
+
+
+WRITTEN = {
+    "product plus factor": lambda x, y: x * y + x,
+    "written out": lambda x, y: x * y + 2 * x + y + 7,
+    "twice": lambda x, y: x * y + y * x,
+    "square of a sum": lambda x, y: (x + y) ** 2,
+    "affine": lambda x, y: 3 - 2 * (x - y),
+    "in disorder": lambda x, y: y * x * y,
+}
+
+
+@pytest.mark.parametrize("case", WRITTEN)
+def test_polynomials_over_two_legs_split_into_classical_sums_and_products(case):
+    x, y, _ = of_three()
+    agrees(WRITTEN[case](x, y))
+
+
+def test_sums_and_products_are_the_classical_ones():
+    x, y, z = of_three()
+    grid = np.linspace(-1.0, 4.0, 50)
+    total = classical_sum(Semicircle(0.5), MarchenkoPastur(0.5))
+    assert np.allclose((x + y).law().density(grid), total.density(grid), atol=1e-13)
+    product = classical_product(Semicircle(0.5), MarchenkoPastur(0.5))
+    assert np.allclose((x * y).law().density(grid), product.density(grid), atol=1e-13)
+    both = free_sum(total, Uniform(0.0, 1.0))
+    assert np.allclose((z + x + y).law().density(grid[::10]), both.density(grid[::10]), atol=1e-9)
+
+
+NESTED = {
+    "sum and both": lambda x, y, z: z + 2 * (x + y) + z,
+    "product and both": lambda x, y, z: x * y + z,
+    "around": lambda x, y, z: z * (x * y) * z,
+    "around and square": lambda x, y, z: (x + y) * z * (x + y) + z + (x + y) ** 2,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["sum and both", "product and both"])
+def test_what_commutes_within_is_one_variable_free_from_the_rest(case):
+    agrees(NESTED[case](*of_three()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["around", "around and square"])
+def test_nested_polynomials_are_those_of_drawn_tensors(case):
+    expression = NESTED[case](*of_three())
+    law = agrees(expression, 4)
+    values = np.linalg.eigvalsh(expression.sample(30**2, np.random.default_rng(0)))
+    assert kolmogorov(law, values) < 0.02
+
+
+def test_a_variable_with_atoms_that_commutes_takes_each_of_its_values():
+    a, b, p = free_variables(Semicircle(), MarchenkoPastur(0.5), Projection(0.3), legs=[0, 0, 1])
+    law = agrees(a * p + b)
+    grid = np.linspace(-2.0, 5.0, 40)
+    either = 0.7 * MarchenkoPastur(0.5).density(grid) + 0.3 * free_sum(Semicircle(), MarchenkoPastur(0.5)).density(grid)
+    assert np.allclose(law.density(grid), either, atol=1e-10)
+    assert dict((a * p).law().atoms)[0.0] == pytest.approx(0.7)
+    assert (0 * a + p * 0 + 2).law() == PointMass(2.0)
+
+
+def test_expressions_that_do_not_split_keep_their_moments():
+    x, y, z = of_three()
+    for expression in (x * y + x * x * y * y, x * z * x + y):
+        with pytest.raises(InputError, match="its moments are"):
+            expression.law()
+        assert len(expression.moments(4)) == 4
+    v, d, w = free_variables(Circular(), Projection(0.5), Circular(), legs=[1, (0, 1), 0])
+    with pytest.raises(InputError, match="its moments are"):
+        (v * d * w).singular_law()
+    with pytest.raises(InputError, match="self-adjoint"):
+        (x * z).law()
+
+
+def test_inverses_split_as_well():
+    x, y = free_variables(Uniform(1.0, 2.0), Uniform(1.0, 3.0), legs=[0, 1])
+    law = (x + y).inverse().law()
+    total = classical_sum(Uniform(1.0, 2.0), Uniform(1.0, 3.0))
+    grid = np.linspace(0.21, 0.49, 20)
+    assert np.allclose(law.density(grid), total.density(1 / grid) / grid**2, atol=1e-10)
+    assert (x / y).law().mean == pytest.approx(1.5 * np.log(3) / 2, rel=1e-10)
