@@ -5,6 +5,8 @@ import pytest
 
 from freeness import (
     Circular,
+    Empirical,
+    Given,
     InputError,
     Law,
     MarchenkoPastur,
@@ -18,6 +20,8 @@ from freeness import (
     free_variables,
     kolmogorov,
 )
+from freeness.expressions import matrix_linearized
+from freeness.expressions.expression import evaluated
 
 
 def of_three():
@@ -113,3 +117,48 @@ def test_inverses_split_as_well():
     grid = np.linspace(0.21, 0.49, 20)
     assert np.allclose(law.density(grid), total.density(1 / grid) / grid**2, atol=1e-10)
     assert (x / y).law().mean == pytest.approx(1.5 * np.log(3) / 2, rel=1e-10)
+
+
+def drawn_with(expression, size, seed):
+    """Eigenvalues with random matrices of ``size`` on one leg and the given ones on the other."""
+    rng, own = np.random.default_rng(seed), 3
+    matrices = {}
+    for symbol in expression.symbols:
+        given = isinstance(symbol.element, Given)
+        matrix = symbol.element.sample(own if given else size, rng)
+        matrices[symbol] = np.kron(np.eye(size), matrix) if given else np.kron(matrix, np.eye(own))
+    return np.linalg.eigvalsh(evaluated(expression, matrices, own * size))
+
+
+A = np.array([[1.0, 0.5, 0.0], [0.5, -1.0, 0.3], [0.0, 0.3, 0.4]])
+B = np.array([[0.0, 1.0, 0.2], [1.0, 0.0, 0.0], [0.2, 0.0, 1.0]])
+
+
+def test_given_matrices_on_a_leg_of_their_own_are_coefficients():
+    x, y, a, b = free_variables(Semicircle(0.5), MarchenkoPastur(0.5), Given(A), Given(B), legs=[0, 0, 1, 1])
+    expression = x * a + y * b + a
+    law = expression.law()
+    assert matrix_linearized(expression).size == 3
+    assert kolmogorov(law, drawn_with(expression, 200, 0)) < 0.01
+    trace = np.trace(A + B) / 3
+    square = (0.5 * np.trace(A @ A) + 0.5 * np.trace(B @ B) + np.trace((A + B) @ (A + B))) / 3
+    assert (law.mean, law.variance) == pytest.approx((trace, square - trace**2), rel=1e-8)
+
+
+def test_one_semicircular_variable_with_a_given_matrix_is_a_mixture():
+    x, y, a = free_variables(Semicircle(), Semicircle(), Given(A), legs=[0, 0, 1])
+    law = (x * a + y).law()  # √(1 + a²) times a semicircular variable for each eigenvalue a
+    grid = np.linspace(-3.0, 3.0, 31)
+    exact = np.mean([Semicircle(1 + value**2).density(grid) for value in np.linalg.eigvalsh(A)], axis=0)
+    assert np.abs(law.density(grid) - exact).max() < 1e-10
+    product = classical_product(Semicircle(), Empirical(np.linalg.eigvalsh(A)))
+    assert np.abs((x * a).law().density(grid) - product.density(grid)).max() < 1e-10
+
+
+@pytest.mark.slow
+def test_polynomials_with_given_matrices_are_those_of_drawn_ones():
+    x, y, a, b = free_variables(
+        Semicircle(0.5), MarchenkoPastur(2.0), Given(A), Given(np.diag([1.0, 0.0, 0.0])), legs=[0, 0, 1, 1]
+    )
+    for expression in (x * y * a + y * x * a + x, y * b + 1, x * b + b * x * b):
+        assert kolmogorov(expression.law(), drawn_with(expression, 200, 0)) < 0.01

@@ -5,7 +5,7 @@ from freeness.expressions.expression import Expression, Method, anticommutator, 
 from freeness.expressions.form_matrix import sample_expression
 from freeness.expressions.grammar import ParsedLaw, parse_law, parse_variable
 from freeness.expressions.law_answer import LawAnswer, answer_law
-from freeness.expressions.linearization import Linearization, linearized
+from freeness.expressions.linearization import Linearization, linearized, matrix_linearized
 from freeness.expressions.rectangular import information_plus_noise
 from freeness.expressions.route import law_of
 
@@ -28,6 +28,7 @@ __all__ = [
     "jointly_free",
     "law_of",
     "linearized",
+    "matrix_linearized",
     "parse_law",
     "parse_variable",
     "sample_expression",

@@ -17,6 +17,7 @@ from functools import reduce, singledispatch
 import numpy as np
 
 from freeness.errors import InputError
+from freeness.expressions.elements import Given
 from freeness.expressions.expression import (
     ConstantTerm,
     Expression,
@@ -30,6 +31,7 @@ from freeness.expressions.expression import (
 
 Key = tuple[Symbol, bool]  # a variable, or its adjoint
 _RANK = 1e-10  # relative singular values below it are rounding
+_NONE = 1e-13  # a form that is smaller than this, relative to the pencil, is rounding
 _POINTS = 12  # scalar points at which a rational expression is tried
 _CONDITION = 1e8
 
@@ -88,6 +90,39 @@ def linearized(expression: Expression) -> Linearization:
         )
     plain = realized(expression)
     return _reduced(*_doubled(plain), np.concatenate([plain.right, plain.left.conj()])[:, None] / np.sqrt(2))
+
+
+def matrix_linearized(expression: Expression) -> Linearization:
+    """The linearisation of a self-adjoint expression whose given matrices (n, n) commute with everything else: n corners.
+
+    The given matrices become part of the coefficients, so that the pencil of Σ x_i ⊗ B_i is that sum itself.
+
+    Args:
+        expression: with given matrices of one size on a leg of their own.
+
+    Example:
+        >>> from freeness.expressions import Given, free_variables
+        >>> from freeness.laws import Semicircle
+        >>> x, y, b = free_variables(Semicircle(), Semicircle(), Given([[0.0, 1.0], [1.0, 0.0]]), legs=[0, 0, 1])
+        >>> pencil = matrix_linearized(x + y * b)
+        >>> pencil.size, pencil.corners
+        (2, 2)
+    """
+    plain = realized(expression)
+    known = {symbol: _square(symbol.element) for symbol in expression.symbols if isinstance(symbol.element, Given)}
+    one = np.eye(len(next(iter(known.values()))))
+    constant, slopes = np.kron(plain.constant, one), {}
+    for (symbol, adjoint), slope in plain.slopes.items():
+        if symbol in known:
+            constant = constant - np.kron(slope, known[symbol].conj().T if adjoint else known[symbol])
+        else:
+            slopes[symbol, adjoint] = np.kron(slope, one)
+    ends = np.concatenate([plain.right, plain.left.conj()])[:, None] / np.sqrt(2)
+    return _reduced(*_doubled(Realization(plain.left, constant, slopes, plain.right)), np.kron(ends, one))
+
+
+def _square(element: Given) -> np.ndarray:
+    return np.diag(element.matrix) if element.matrix.ndim == 1 else element.matrix
 
 
 def hermitized(expression: Expression) -> Linearization:
@@ -151,7 +186,7 @@ def _reduced(constant: np.ndarray, slopes: dict[Key, np.ndarray], vectors: np.nd
     space = _reached(np.array(ends).reshape(-1, len(constant)).T, [inverse @ slope for slope in slopes.values()])
     form = space.conj().T @ middle @ space
     weights, basis = np.linalg.eigh((form + form.conj().T) / 2)
-    kept = np.abs(weights) > _RANK * np.abs(weights).max(initial=0.0)
+    kept = np.abs(weights) > np.maximum(_RANK * np.abs(weights).max(initial=0.0), _NONE * np.abs(middle).max())
     basis = space @ (basis[:, kept] / np.sqrt(np.abs(weights[kept])))
     size, corners = basis.shape[1], vectors.shape[1]
     none = np.zeros((size, corners))

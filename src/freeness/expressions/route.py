@@ -22,7 +22,7 @@ from freeness.expressions.expression import (
     evaluated,
 )
 from freeness.expressions.free_form import pulled_number, scalar_form
-from freeness.expressions.linearization import Linearization, hermitized, linearized
+from freeness.expressions.linearization import Linearization, hermitized, linearized, matrix_linearized
 from freeness.expressions.outermost import affine, power_of
 from freeness.expressions.rotated import ROTATED_REASON, rotated_form
 from freeness.expressions.tensor import TENSOR_REASON, tensor_law
@@ -41,7 +41,7 @@ from freeness.laws import (
     simplify,
 )
 from freeness.moves import scale, shift
-from freeness.operators import Deterministic, MatrixEquation, MatrixLaw, Moments, Summand
+from freeness.operators import Deterministic, MatrixEquation, MatrixLaw, Moments, Summand, TracedEquation
 
 SCALAR_REASON = "Computed by scalar moves: the expression is made of free parts."
 _ALL = 1e-9  # atoms that hold all the mass but this hold all
@@ -83,7 +83,9 @@ def law_of(expression: Expression, method: Method = "auto") -> Routed:
             f"expected a self-adjoint expression, got {expression!r}; take p + p.H, or p.singular_law() for the law of p*p."
         )
     if not expression.is_free:
-        return Routed(tensor_law(expression, lambda part: law_of(part, method).law), "operator", TENSOR_REASON)
+        return Routed(
+            tensor_law(expression, lambda part: law_of(part, method).law, _over_matrices), "operator", TENSOR_REASON
+        )
     try:
         if method != "operator":
             try:
@@ -184,6 +186,28 @@ def _matrix_law(core: Expression, pencil: Linearization) -> Law:
     atoms = _atoms(law, values, parts) if parts else ()
     if sum(mass for _, mass in atoms) > 1 - _ALL:
         return simplify(Atoms(*np.array(atoms).T))
+    return law.with_atoms(atoms) if atoms else law
+
+
+def _over_matrices(expression: Expression) -> Law:
+    """The law of an expression in free variables with given matrices on a leg of their own, as coefficients."""
+    _require_inverses(expression)
+    own = _own_size(expression)
+    pencil = matrix_linearized(expression)
+    constant, summands = _parts(pencil)
+    rng = np.random.default_rng(0)
+    size = -(-_SAMPLE // own)
+    matrices: dict[Symbol, np.ndarray] = {}
+    parts: list[tuple[int, float]] = []
+    for symbol in expression.symbols:
+        given = isinstance(symbol.element, Given)
+        drawn = symbol.element.sample(own if given else size, rng)
+        matrices[symbol] = np.kron(np.eye(size), drawn) if given else np.kron(drawn, np.eye(own))
+        parts += [(round(atom.mass * own * size), atom.mass) for atom in symbol.element.law.atoms]
+    matrix = evaluated(expression, matrices, own * size)
+    values = np.linalg.eigvalsh((matrix + matrix.conj().T) / 2)
+    law = MatrixLaw(TracedEquation(constant, summands, pencil.corners), _extent(values))
+    atoms = _atoms(law, values, parts)
     return law.with_atoms(atoms) if atoms else law
 
 

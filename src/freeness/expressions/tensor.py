@@ -1,7 +1,8 @@
 """Laws of expressions in which variables commute, on disjoint legs of a tensor: split until what is left is free.
 
 Sums and products over disjoint legs are convolutions of classical probability; a variable with atoms that commutes with all
-others takes each of its values; and what commutes within, but is free from the rest, is one variable with a law of its own.
+others takes each of its values; given matrices on a leg of their own are coefficients of the others; and what commutes within,
+but is free from the rest, is one variable with a law of its own.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from functools import reduce
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.expressions.elements import SelfAdjoint
+from freeness.expressions.elements import Given, SelfAdjoint
 from freeness.expressions.expression import (
     ConstantTerm,
     Expression,
@@ -37,12 +38,13 @@ _EQUAL = 1e-12  # relative difference of coefficients that are one
 Free = Callable[[Expression], Law]
 
 
-def tensor_law(expression: Expression, free: Free) -> Law:
+def tensor_law(expression: Expression, free: Free, given: Free) -> Law:
     """The law of a self-adjoint expression in variables on legs of a tensor.
 
     Args:
         expression: some of its variables commute.
         free: what finds the law of an expression in free variables.
+        given: the same for one in free variables and given matrices on a leg of their own.
 
     Raises:
         InputError: it does not split; its moments are known all the same.
@@ -57,14 +59,14 @@ def tensor_law(expression: Expression, free: Free) -> Law:
         >>> round(((a + c) * b).law().moment(4), 9)  # 2·2² times 2
         16.0
     """
-    return _TensorRoute(free).law(expression)
+    return _TensorRoute(free, given).law(expression)
 
 
 class _TensorRoute:
     """The ways in which an expression splits, tried one after the other."""
 
-    def __init__(self, free: Free) -> None:
-        self._free = free
+    def __init__(self, free: Free, given: Free) -> None:
+        self._free, self._given = free, given
 
     def law(self, expression: Expression) -> Law:
         """The law of any self-adjoint expression."""
@@ -81,12 +83,12 @@ class _TensorRoute:
         if exponent > 1:
             law = self.law(base)
             return Square(law) if exponent == 2 else PolynomialLaw(law, (0.0,) * exponent + (1.0,))
-        for way in (self._sum, self._product, self._factored, self._of_values, self._of_families):
+        for way in (self._sum, self._product, self._factored, self._of_values, self._of_given, self._of_families):
             found = way(rest)
             if found is not None:
                 return found
         raise InputError(
-            f"expected an expression that splits over legs, or with atoms on a leg of their own, got {rest!r}; "
+            f"expected an expression that splits over legs, or with atoms or given matrices on a leg of their own, got {rest!r}; "
             "its density is not known, its moments are: p.moments(order)."
         )
 
@@ -137,6 +139,15 @@ class _TensorRoute:
                 parts = [self.law(_with_value(expression, symbol, x)) for x, _ in law.atoms]
                 return parts[0] if len(parts) == 1 else Mixture(parts, [mass for _, mass in law.atoms])
         return None
+
+    def _of_given(self, expression: Expression) -> Law | None:
+        """Given matrices that commute with everything random, which is free."""
+        matrices = [symbol for symbol in expression.symbols if isinstance(symbol.element, Given)]
+        random = [symbol for symbol in expression.symbols if not isinstance(symbol.element, Given)]
+        apart = all(one.commutes_with(other) for one in matrices for other in random)
+        one_leg = len(linked(matrices, lambda a, b: not a.commutes_with(b))) == 1
+        free = all(a is b or not a.commutes_with(b) for a in random for b in random)
+        return self._given(expression) if apart and one_leg and free and random else None
 
     def _of_families(self, expression: Expression) -> Law | None:
         """Families that commute within and are free from one another: each through one self-adjoint element of it."""
