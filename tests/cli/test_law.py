@@ -8,6 +8,7 @@ import pytest
 from rich.cells import cell_len
 from typer.testing import CliRunner
 
+from freeness import classical_sum
 from freeness.cli import app
 from freeness.expressions.grammar import parse_law
 from freeness.laws import Empirical, MarchenkoPastur, PointMass, Semicircle
@@ -194,3 +195,41 @@ def test_columns_that_did_not_converge_are_explained(monkeypatch):
     assert "did not converge" not in run("semicircle").stdout
     monkeypatch.setattr("freeness.show.characters.sketch", lambda *_: ["|#?#"])
     assert "?: columns where the law did not converge" in run("semicircle").stdout
+
+
+def test_variables_have_legs():
+    result = run("x[0] + y[1]", "--x", "semicircle", "--y", "mp:0.5", "--sample", "400")
+    assert result.exit_code == 0
+    assert "Computed leg by leg" in result.stdout
+    law = classical_sum(Semicircle(), MarchenkoPastur(0.5))
+    read = parse_law("x[0] + y[1]", {"x": Semicircle(), "y": MarchenkoPastur(0.5)})
+    grid = np.linspace(-1.5, 4.5, 13)
+    assert np.allclose(read.law.density(grid), law.density(grid), atol=1e-12)
+    assert read.law.hull == law.hull
+    free = parse_law("x[a] * y[a] * x[a]", {"x": Semicircle(), "y": MarchenkoPastur(0.5)}).law
+    assert free.mean == pytest.approx(parse_law("x*y*x", {"x": Semicircle(), "y": MarchenkoPastur(0.5)}).law.mean)
+    assert parse_law("mp:1[0] * mp:1[1]").law.moment(2) == pytest.approx(4.0)
+    assert parse_law("projection:0.5[0,1] + mp:1[1] + mp:1[0]").law.variance == pytest.approx(2.25)
+
+
+def test_a_name_on_two_legs_is_two_copies_and_says_so():
+    result = run("x[0] + x[1]", "--x", "bernoulli")
+    assert result.exit_code == 0
+    assert "independent copies" in " ".join(result.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x[0] + x", "expected legs for all variables or for none"),
+        ("x[0", 'expected a "]" for the "[" of column 2'),
+        ("x[0.5]", "expected a leg"),
+        ("x[]", "expected a leg"),
+        ("(x)[0]", "legs come right behind a name or a law"),
+        ("x[0]*x[1] + x[0]*x[0]*x[1]*x[1]", "splits over legs"),
+    ],
+)
+def test_legs_that_cannot_be_read_are_refused(text, said):
+    result = run(text, "--x", "semicircle")
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.split())

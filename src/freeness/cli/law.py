@@ -52,9 +52,11 @@ def law_command(
     wachter:FIRST,SECOND, and haar (a unitary) or circular:VARIANCE. A name bound by --x, --y, --z or --let is one variable
     wherever it comes. Combine by +, -, *, /, ** and brackets, adjoint(p), inverse(p), commutator(p, q),
     anticommutator(p, q), and i for the imaginary unit; an expression that begins with a minus sign goes into brackets.
+    x[0] is x on leg 0 of a tensor, x[0,1] on two legs: variables that share a leg are free, others commute.
 
     Examples: freeness law "x*y + y*x" --x semicircle --y mp:1 --sample 1000 --out law.png;
-    freeness law "i*commutator(p, q)" --let p=projection:0.5 --let q=projection:0.3
+    freeness law "i*commutator(p, q)" --let p=projection:0.5 --let q=projection:0.3;
+    freeness law "x[0] + y[1]" --x semicircle --y mp:1
     """
     check_picture(out)
     check_files(out, csv, json, force=force)

@@ -11,6 +11,7 @@ from freeness.errors import InputError
 from freeness.expressions.elements import Element
 from freeness.expressions.expression import ConstantTerm, Expression, Letter, Symbol
 from freeness.expressions.free_parts import FreeForm, PartProduct, constant, plus, power, times, variable
+from freeness.expressions.legs import ONE_LEG, Legs, ordered
 
 T = TypeVar("T")
 
@@ -23,8 +24,8 @@ class Builder(ABC, Generic[T]):
         """A number times the identity."""
 
     @abstractmethod
-    def letter(self, name: str, element: Element) -> T:
-        """The variable of that name, the same one each time."""
+    def letter(self, name: str, element: Element, legs: Legs) -> T:
+        """The variable of that name on these legs, the same one each time; without any all are free."""
 
     @abstractmethod
     def plus(self, left: T, right: T) -> T:
@@ -51,6 +52,10 @@ class Builder(ABC, Generic[T]):
         return self.power(value, self.number(-1.0))
 
 
+def _shown(legs: Legs) -> str:
+    return f"[{','.join(map(str, ordered(legs)))}]" if legs else ""
+
+
 class FormBuilder(Builder[FreeForm]):
     """Linear forms in free parts; refuses what is none."""
 
@@ -59,7 +64,9 @@ class FormBuilder(Builder[FreeForm]):
             raise InputError("expected real numbers for scalar moves, got an imaginary one; use the operator method.")
         return constant(complex(value).real)
 
-    def letter(self, name: str, element: Element) -> FreeForm:
+    def letter(self, name: str, element: Element, legs: Legs) -> FreeForm:
+        if legs:
+            raise InputError(f"expected no legs for scalar moves, got {name}{_shown(legs)}; use the operator method.")
         if not element.self_adjoint:
             raise InputError(
                 f"expected self-adjoint variables for scalar moves, got {element!r}; use the operator method."
@@ -85,15 +92,16 @@ class ExpressionBuilder(Builder[Expression]):
     """Expressions in variables of one family."""
 
     def __init__(self) -> None:
-        self._letters: dict[str, Letter] = {}
+        self._letters: dict[tuple[str, Legs], Letter] = {}
 
     def number(self, value: complex) -> Expression:
         if not np.isfinite(value):
             raise InputError(f"expected a finite number, got {value}; write a smaller one.")
         return ConstantTerm(value if complex(value).imag else complex(value).real)
 
-    def letter(self, name: str, element: Element) -> Expression:
-        return self._letters.setdefault(name, Letter(Symbol(name.split(" at ")[0], element), False, frozenset()))
+    def letter(self, name: str, element: Element, legs: Legs) -> Expression:
+        symbol = Symbol(name.split(" at ")[0] + _shown(legs), element, legs or ONE_LEG)
+        return self._letters.setdefault((name, legs), Letter(symbol, False, frozenset()))
 
     def plus(self, left: Expression, right: Expression) -> Expression:
         if isinstance(left, ConstantTerm) and isinstance(right, ConstantTerm):
