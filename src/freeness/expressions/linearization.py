@@ -111,14 +111,16 @@ def matrix_linearized(expression: Expression) -> Linearization:
     plain = realized(expression)
     known = {symbol: _square(symbol.element) for symbol in expression.symbols if isinstance(symbol.element, Given)}
     one = np.eye(len(next(iter(known.values()))))
-    constant, slopes = np.kron(plain.constant, one), {}
+    constant = np.kron(plain.constant, one)
+    slopes: dict[Key, np.ndarray] = {}
     for (symbol, adjoint), slope in plain.slopes.items():
         if symbol in known:
             constant = constant - np.kron(slope, known[symbol].conj().T if adjoint else known[symbol])
         else:
             slopes[symbol, adjoint] = np.kron(slope, one)
-    ends = np.concatenate([plain.right, plain.left.conj()])[:, None] / np.sqrt(2)
-    return _reduced(*_doubled(Realization(plain.left, constant, slopes, plain.right)), np.kron(ends, one))
+    ends = np.concatenate([plain.right, plain.left.conj()])[:, None]
+    vectors: np.ndarray = np.kron(ends, one) / np.sqrt(2)
+    return _reduced(*_doubled(Realization(plain.left, constant, slopes, plain.right)), vectors)
 
 
 def _square(element: Given) -> np.ndarray:

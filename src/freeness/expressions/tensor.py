@@ -36,6 +36,7 @@ _ATOMS = 64  # of a variable that takes each of its values, at most
 _EQUAL = 1e-12  # relative difference of coefficients that are one
 
 Free = Callable[[Expression], Law]
+Word = tuple[Expression, ...]
 
 
 def tensor_law(expression: Expression, free: Free, given: Free) -> Law:
@@ -71,7 +72,8 @@ class _TensorRoute:
     def law(self, expression: Expression) -> Law:
         """The law of any self-adjoint expression."""
         if not expression.symbols:
-            return PointMass(float(np.real(evaluated(expression, {}, 1)[0, 0])))
+            (value,) = evaluated(expression, {}, 1).ravel().tolist()
+            return PointMass(complex(value).real)
         if expression.is_free:
             return self._free(expression)
         factor, rest, constant = affine(expression)
@@ -201,11 +203,9 @@ def _with_value(expression: Expression, symbol: Symbol, value: float) -> Express
     )
 
 
-def _table(
-    words: Words, family: set[Symbol]
-) -> tuple[list[tuple[Expression, ...]], list[tuple[Expression, ...]], np.ndarray]:
+def _table(words: Words, family: set[Symbol]) -> tuple[list[Word], list[Word], np.ndarray]:
     """Words within and outside a family, and the coefficient of each pair."""
-    pairs = {}
+    pairs: dict[tuple[Word, Word], complex] = {}
     for word, value in words.items():
         within = tuple(letter for letter in word if set(letter.symbols) <= family)
         outside = tuple(letter for letter in word if not set(letter.symbols) <= family)
@@ -217,6 +217,6 @@ def _table(
     return rows, columns, table
 
 
-def _polynomial(words: list[tuple[Expression, ...]], coefficients: np.ndarray) -> Expression:
+def _polynomial(words: list[Word], coefficients: np.ndarray) -> Expression:
     terms = [product_of([ConstantTerm(complex(c)), *word]) for word, c in zip(words, coefficients, strict=True) if c]
     return sum_of(terms)
