@@ -16,6 +16,9 @@ from freeness import (
     Projection,
     Semicircle,
     Square,
+    Uniform,
+    classical_product,
+    classical_sum,
     free_poisson,
     truncated,
 )
@@ -47,6 +50,8 @@ LAWS = {
     "truncated semicircle": truncated(Semicircle(1.0), -0.5, 1.5),
     "truncated chain": truncated(free_product(MarchenkoPastur(0.5), Projection(0.7)), -1.0, 1.5),
     "free poisson of jumps": free_poisson(1.7, Atoms([-1.0, 0.5, 2.0], [0.3, 0.5, 0.2])),
+    "classical sum": classical_sum(Uniform(0.0, 1.0), Semicircle(0.5)),
+    "classical product": classical_product(MarchenkoPastur(2.0), Uniform(-1.0, 2.0)),
     "tanh'^2 * mp": free_product(GaussianPushforward(lambda h: np.cosh(h) ** -4, 0.5), MarchenkoPastur(1.0)),
 }
 
