@@ -274,6 +274,8 @@ def planted(model: nn.Module, layer: nn.Linear | nn.Conv2d, place: str, kind: st
                 return False
             block.scale = 20.0
         elif kind == "frozen":
+            if place == [n for n, one in model.named_modules() if isinstance(one, nn.Linear)][-1]:
+                return False  # nothing would have a gradient
             layer.register_forward_hook(lambda _, __, out: out.detach())
     return True
 

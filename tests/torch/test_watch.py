@@ -259,8 +259,48 @@ def test_norms_of_gradients_are_by_module():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Linear(4, 2))
     model(torch.randn(5, 3)).square().sum().backward()
-    model[1].weight.grad = None
+    model[1].weight.grad = model[1].bias.grad = None
     found = gradient_norms(model)
-    for name, module in model.named_children():
+    assert found["1"] == 0
+    for name, module in (("0", model[0]), ("2", model[2])):
         grads = [p.grad.reshape(-1) for p in module.parameters() if p.grad is not None]
         assert found[name] == pytest.approx(float(torch.cat(grads).norm()))
+
+
+class Spoilt(nn.Module):
+    """A chain of which one layer is thirty times too large, the next one too small, and one more is not used."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers, self.head, self.unused = (
+            nn.ModuleList(nn.Linear(8, 8) for _ in range(6)),
+            nn.Linear(8, 2),
+            nn.Linear(2, 2),
+        )
+        with torch.no_grad():
+            for layer in self.layers:
+                nn.init.kaiming_normal_(layer.weight)
+                layer.bias.zero_()
+            self.layers[2].weight.mul_(30)
+            self.layers[3].weight.div_(30)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = torch.relu(layer(x))
+        return self.head(x)
+
+
+def test_a_layer_that_was_drawn_too_large_and_one_without_gradient_are_named_at_the_first_steps():
+    model = Spoilt()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
+    watch = Watch(model, optimizer, every=10**9)
+    for _ in range(10):
+        x = torch.randn(64, 8)
+        optimizer.zero_grad()
+        functional.cross_entropy(model(x), (x[:, 0] > 0).long()).backward()
+        optimizer.step()
+        watch.step((x, (x[:, 0] > 0).long()))
+    assert len(watch.records) == 1
+    assert [warning.kind for warning in watch.warnings] == ["layer", "layer"]
+    assert watch.warnings[0].place in ("layers.2", "layers.3") and watch.warnings[1].place == "unused"

@@ -7,7 +7,7 @@ from collections import deque
 from statistics import median
 
 from freeness.advice.post_mortem import post_mortem
-from freeness.advice.watch_rules import WINDOW, bad_batch, beyond, clipping, growing, unusual
+from freeness.advice.watch_rules import WINDOW, bad_batch, beyond, clipping, growing, silent, unusual
 from freeness.advice.watching import StepCheck, WatchRecord, WatchWarning
 
 _FIRST, _LOST = 10, 2.0  # steps that tell the loss at the start, and the times at which a training is lost
@@ -51,8 +51,11 @@ class Lookout:
         checks = list(self._checks)
         batch = bad_batch(checks)
         said = [] if batch is None else [batch]
-        for kind, found in (("clipping", clipping(checks)), ("growth", growing(checks))):
-            said += self._once(kind, found)
+        idle = silent(checks) if len(checks) == _FIRST else None
+        if idle is not None:
+            said += self._once("layer", idle)
+        for kind, standing in (("clipping", clipping(checks)), ("growth", growing(checks))):
+            said += self._once(kind, standing)
         return said
 
     def visited(self, record: WatchRecord) -> list[WatchWarning]:

@@ -104,6 +104,28 @@ def clipping(checks: Sequence[StepCheck]) -> WatchWarning | None:
     )
 
 
+def silent(checks: Sequence[StepCheck]) -> WatchWarning | None:
+    """A layer whose weights had no gradient in any of the first steps, while others had.
+
+    Args:
+        checks: from the first step on.
+    """
+    first = checks[:_RECENT]
+    if len(first) < _RECENT or not all(check.layers for check in first):
+        return None
+    names = [name for name in first[0].layers if all(check.layers.get(name) == 0 for check in first)]
+    if not names or len(names) == len(first[0].layers):
+        return None
+    more = f" ({len(names)} layers do not)" if len(names) > 1 else ""
+    return WatchWarning(
+        first[-1].step,
+        "layer",
+        f"The weights of {names[-1]!r} got no gradient in the first {_RECENT} steps{more}; check that its output is used and "
+        "nothing behind it starts at zero or is detached.",
+        names[-1],
+    )
+
+
 def growing(checks: Sequence[StepCheck]) -> WatchWarning | None:
     """A loss, or a gradient, of the last steps that lies above that of the steps before by more than chance.
 

@@ -8,9 +8,10 @@ import time
 import torch
 from torch import Tensor, nn
 
-from freeness.advice import Lookout, StepCheck, WatchRecord, WatchWarning
+from freeness.advice import Lookout, StepCheck, WatchRecord, WatchWarning, odd_layer
 from freeness.errors import FreenessError, InputError, brief
 from freeness.torch.batch import Batch
+from freeness.torch.first_look import first_look
 from freeness.torch.given import GivenLoss
 from freeness.torch.state import trained_parameters
 from freeness.torch.user_data import batch_of
@@ -31,7 +32,14 @@ _ORDER = [
     "isometry",
     "critical",
 ]
-_COSTS = {"layers": 4.0, "critical": 4.0, "sharpness": 9.0, "noise": 1.5, "gradient": 4.0, "isometry": 2.0}  # in steps
+_COSTS = {
+    "layers": 20.0,
+    "critical": 6.0,
+    "sharpness": 12.0,
+    "noise": 3.0,
+    "gradient": 6.0,
+    "isometry": 4.0,
+}  # in steps
 
 
 class Watch:
@@ -47,7 +55,7 @@ class Watch:
         loss: as :func:`~freeness.torch.given_loss` takes it, or "own" for a model that returns its loss.
         every: visits behind steps 1, 1 + n, 1 + 2n, …, each with all quantities, whatever that costs.
         overhead: where ``every`` is left out, the share of the training's time that watching may take. Visits are then
-            as rare as that asks for, one quantity each; the first is on credit.
+            as rare as that asks for, one quantity each; the first comes when that share suffices for it.
         log: a path for JSON lines, a log such as :class:`~freeness.torch.TensorBoardLog`, or a list of these.
 
     Attributes:
@@ -91,6 +99,7 @@ class Watch:
         self._lookout = Lookout()
         self._logs = logs_of(log)
         self._steps = 0
+        self._looked = False  # whether the layers' start was looked at
         self._last: float | None = None  # when the last step was done with
         self.records: list[WatchRecord] = []
         self.warnings: list[WatchWarning] = []
@@ -127,7 +136,10 @@ class Watch:
         check = StepCheck(self._steps, first_rate(self._optimizer), told, total, layers)
         for log in self._logs:
             log.write(check)
-        return self._lookout.checked(check)
+        odd = odd_layer(first_look(self._model)) if layers and not self._looked else None
+        self._looked |= bool(layers)
+        said = [] if odd is None else [WatchWarning(self._steps, "layer", odd.sentence, odd.place)]
+        return said + self._lookout.checked(check)
 
     def _visited(self, data: object, names: tuple[str, ...]) -> list[WatchWarning]:
         begun = time.perf_counter()
@@ -169,13 +181,13 @@ def schedule_of(every: int | None, overhead: float) -> WatchSchedule:
 
 
 def gradient_norms(model: nn.Module) -> dict[str, float]:
-    """The norm of the gradient in every module with trained weights of its own that has one now.
+    """The norm of the gradient in every module with trained weights, 0 of one that has none; empty if no module has any.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(1, 1, bias=False), nn.Linear(1, 1))
         >>> model[0](torch.ones(1, 1)).sum().backward()
         >>> gradient_norms(model)
-        {'0': 1.0}
+        {'0': 1.0, '1': 0.0}
     """
     named = [(name.rpartition(".")[0], parameter.grad) for name, parameter in trained_parameters(model).items()]
     there = [(module, gradient) for module, gradient in named if gradient is not None and not gradient.is_sparse]
@@ -184,9 +196,9 @@ def gradient_norms(model: nn.Module) -> dict[str, float]:
     with torch.no_grad():
         norms = [torch.linalg.vector_norm(gradient) for _, gradient in there]
         values: list[float] = torch.stack([norm.float() for norm in norms]).tolist()
-    squares: dict[str, float] = {}
+    squares = {module: 0.0 for module, gradient in named if gradient is None or not gradient.is_sparse}
     for (module, _), value in zip(there, values, strict=True):
-        squares[module] = squares.get(module, 0.0) + value * value
+        squares[module] += value * value
     return {module: math.sqrt(square) for module, square in squares.items()}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from freeness.advice import WatchedLayer, fault_of, odd_layer
+from freeness.advice import WatchedLayer, fault_of
 from freeness.errors import InputError
 from freeness.torch.batch import Batch
 from freeness.torch.critical import OptimizerFactory, critical_rate
@@ -54,9 +54,6 @@ class Measures:
         self._start = {name: value.detach().clone() for name, value in trained_parameters(model).items()}
         self._last: dict[str, float] = {}
         self._direction: Tensor | None = None
-        self._seen = (
-            False  # whether the layers were looked at before: how they were drawn is told at the first visit only
-        )
 
     def taken(self, name: str, batch: Batch) -> Found:
         """The fields of a record that a quantity fills in.
@@ -116,9 +113,6 @@ class Measures:
         part = batch.part(0, _LAYERS)
         table = observe(self._model, self._loss.function(self._model, part))
         fault = fault_of(table)
-        if fault.place is None and not self._seen:
-            fault = odd_layer(table) or fault
-        self._seen = True
         away = self._drift()
         rows = tuple(WatchedLayer(row.name, row.signal, row.gradient, away.get(row.name)) for row in table.modules)
         cosines = [row.cosine for row in table.sums if row.cosine is not None]

@@ -63,7 +63,7 @@ class Every(WatchSchedule):
 class Within(WatchSchedule):
     """One quantity after the other, each when the share of the training's time suffices for it.
 
-    The first one is measured at once, on credit; the others wait until that is paid back.
+    What is wished for comes on credit, where nothing is owed; then another quantity has its turn.
 
     Args:
         share: of the training's time.
@@ -72,15 +72,13 @@ class Within(WatchSchedule):
 
     Example:
         >>> schedule = Within(0.5, ["a", "b"], {"a": 1.0, "b": 2.0})
-        >>> schedule.trained(1.0)
-        >>> schedule.due(1)
-        ('a',)
-        >>> schedule.spent("a", 1.0)
-        >>> for step in range(2, 9):
+        >>> for step in range(1, 10):
         ...     schedule.trained(1.0)
-        ...     if schedule.due(step):  # 5/8 of a second are owed, b takes two, 3/8 come each second
-        ...         print(step, schedule.due(step))
-        8 ('b',)
+        ...     for name in schedule.due(step):  # 3/8 of a second come with every step
+        ...         schedule.spent(name, {"a": 1.0, "b": 2.0}[name])
+        ...         print(step, name)
+        3 a
+        8 b
     """
 
     def __init__(self, share: float, names: Sequence[str], costs: Mapping[str, float]) -> None:
@@ -100,8 +98,7 @@ class Within(WatchSchedule):
         wished = bool(wanted) and not self._granted
         name = wanted if wished else self._names[self._next % len(self._names)]
         cost = self._known.get(name, self._costs[name] * self._step)
-        first = not self._known or ("check" in self._known and len(self._known) == 1)
-        lent = cost if first or wished else 0.0
+        lent = cost if wished else 0.0
         return (name,) if self._credit + lent >= cost else ()
 
     def checks(self) -> bool:
