@@ -76,6 +76,7 @@ class SpectralCurve(ABC):
 
 
 REAL = 1e-8  # relative imaginary part of base parameter and g up to which a solution counts as real
+_TINY = np.finfo(float).tiny
 NOISE = 1e-12  # relative rounding error of a base parameter, generously
 
 Transform = tuple[np.ndarray, np.ndarray]  # values and derivatives
@@ -155,11 +156,13 @@ def physical_margin(z: Jet, base: np.ndarray, g: np.ndarray) -> np.ndarray:
     """
     if not np.iscomplexobj(z.value):
         return z.change[0]
-    size = np.maximum(np.abs(z.value), np.finfo(float).tiny)
-    upper = (np.imag(z.value) + NOISE * np.abs(z.change[0] * base)) / size
-    rise = np.real(z.change[0]) * np.abs(base) / size
-    real = (np.abs(np.imag(base)) <= REAL * np.abs(base)) & (np.abs(np.imag(g)) <= REAL * np.abs(g))
-    return np.where(real, np.minimum(upper, rise), upper)
+    size, length = np.maximum(np.abs(z.value), _TINY), np.abs(base)
+    upper = (np.imag(z.value) + NOISE * np.abs(z.change[0]) * length) / size
+    real = np.abs(np.imag(base)) <= REAL * length
+    if not real.any():
+        return upper
+    rise = np.real(z.change[0]) * length / size
+    return np.where(real & (np.abs(np.imag(g)) <= REAL * np.abs(g)), np.minimum(upper, rise), upper)
 
 
 def not_below(z: np.ndarray) -> np.ndarray:

@@ -43,8 +43,8 @@ class WishartRun:
             rise = z * (point.z.change[0] / point.z.value + np.cumsum(slope[which, 0], axis=0))
         g = point.g.value * point.z.value / z
         stages = physical_margin(Jet(z, rise[None]), point.base, g)
-        counts = np.bincount(which)
-        factor = Jet(z[-1] / point.z.value, z[-1] / point.z.value * np.tensordot(counts, slope, 1))
+        counts, grown = np.bincount(which).tolist(), z[-1] / point.z.value
+        factor = Jet(grown, grown * sum(n * one for n, one in zip(counts, slope, strict=True)))
         potential = point.potential
         if potential is not None:
             gained = sum(n * (1 - 1 / r) * lower_log(s.value) for n, r, s in zip(counts, kinds, steps, strict=True))
