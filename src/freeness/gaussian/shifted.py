@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy.special import ndtri
@@ -26,9 +27,12 @@ _REACH = 7.0
 _IRRATIONAL = np.sqrt([2.0, 3.0, 5.0, 7.0, 11.0, 13.0, 17.0, 19.0])
 
 
+@cache
 def normal_points() -> np.ndarray:
-    """Points of equal mass of the standard normal law, ascending."""
-    return ndtri((np.arange(_POINTS) + 0.5) / _POINTS)
+    """Points of equal mass of the standard normal law, ascending; not to be written to."""
+    found = ndtri((np.arange(_POINTS) + 0.5) / _POINTS)
+    found.flags.writeable = False
+    return found
 
 
 def lattice(index: int) -> np.ndarray:

@@ -94,9 +94,11 @@ class Compiled:
         open_signals = {INPUT: pairs}
         last = {name: index for index, node in enumerate(self.nodes) for name in reads(node)}
         for index, (node, step) in enumerate(zip(self.nodes, self.steps, strict=True)):
-            found = step(*(open_signals[name] for name in reads(node)))
-            for name in {name for name in reads(node) if last[name] == index}:
-                del open_signals[name]
+            names = reads(node)
+            found = step(*(open_signals[name] for name in names))
+            for name in names:
+                if last[name] == index:
+                    open_signals.pop(name, None)  # one signal may be read twice
             open_signals[node.name] = found
             yield node, found
 

@@ -89,7 +89,7 @@ class Stream(NamedTuple):
 
     ``growth``: mean squared singular value of the Jacobian from the input, (n, *positions). ``mean`` = E x_i as a function, as
     few layers ask for it; None for 0. ``gaussian``: x_i is centred Gaussian. ``points``: else its law at one place, standardised,
-    by points of equal mass, where it is known. ``smooth``: this has a Gaussian part. ``latent``: what it is a function of.
+    by points of equal mass, as a function likewise; None where it is not known. ``smooth``: this has a Gaussian part. ``latent``: what it is a function of.
     ``chosen``: of these the largest, in some draws. ``whole``: all pairs of the batch, where they are there. ``alike``: the two
     samples stand for a batch of such and for all positions, as in trajectories. ``features``: channels, or entries of a vector;
     None: not known. ``uneven``: entries of an image or of several signals, with variances of their own. ``fluctuation``: the
@@ -108,7 +108,7 @@ class Stream(NamedTuple):
     uneven: bool = False
     fluctuation: float = 0.0
     scatter: float = 0.0
-    points: np.ndarray | None = None
+    points: Callable[[], np.ndarray] | None = None
     smooth: bool = False
     latent: Latent | None = None
     chosen: Chosen | None = None

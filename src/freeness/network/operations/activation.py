@@ -83,7 +83,7 @@ def _bent(layer: Activation, stream: Stream, pairs: int) -> _Bent:
         )
     mean = np.zeros(q.shape) if stream.mean is None else stream.mean()
     spread = np.maximum(q - mean**2, _DARK * q.max())
-    shifted = Shifted.at(function, mean, spread, stream.points)
+    shifted = Shifted.at(function, mean, spread, stream.points())
 
     def apart(ends: Ends, array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         (one, other), (left, right) = ends(mean), ends(spread)
@@ -106,9 +106,16 @@ def _(layer: Activation, stream: Stream, whole: Pairs | None) -> tuple[Stream, S
 
     second = _within(bent.through(_by_itself, own)[0], bent.second) if stream.across else bent.second
     mean = np.zeros(stream.variance.shape) if stream.mean is None else stream.mean()
-    after = stream.renewed(second, bent.slope * stream.growth, bent.mean, False)
-    law = layer.function.function(_law(stream))
-    return after._replace(points=standardised(law), latent=Latent(layer.function, mean, stream.second)), step
+    after = stream._replace(
+        second=second,
+        growth=bent.slope * stream.growth,
+        mean=bent.mean,
+        gaussian=False,
+        points=lambda: standardised(layer.function.function(_law(stream))),
+        smooth=False,
+        latent=Latent(layer.function, mean, stream.second),
+    )
+    return after, step
 
 
 @backward.register
@@ -147,7 +154,7 @@ def dependence(
 def _law(stream: Stream) -> np.ndarray:
     """Points of a signal's law, at its mean position."""
     mean = np.zeros(stream.variance.shape) if stream.mean is None else stream.mean()
-    points = normal_points() if stream.points is None else stream.points
+    points = normal_points() if stream.points is None else stream.points()
     return mean.mean() + np.maximum(stream.variance - mean**2, 0.0).mean() ** 0.5 * points
 
 

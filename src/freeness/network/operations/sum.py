@@ -89,15 +89,16 @@ def _(operation: Sum, streams: tuple[Stream, ...]) -> tuple[Stream, Step]:
     return after, step
 
 
-def _points(scales: tuple[float, ...], streams: tuple[Stream, ...]) -> np.ndarray | None:
+def _points(scales: tuple[float, ...], streams: tuple[Stream, ...]) -> Callable[[], np.ndarray] | None:
     """The law of the sum; None where it is Gaussian, or not known of a part."""
     if all(one.gaussian for one in streams) or not all(one.gaussian or one.points is not None for one in streams):
         return None
     parts: list[tuple[float, np.ndarray]] = []
     for scale, one in zip(scales, streams, strict=True):
         spread = one.variance - (0.0 if one.mean is None else one.mean() ** 2)
-        parts.append((scale * float(spread.mean()) ** 0.5, normal_points() if one.points is None else one.points))
-    return summed_points(parts)
+        parts.append((scale * float(spread.mean()) ** 0.5, normal_points() if one.points is None else one.points()))
+    found = summed_points(parts)
+    return lambda: found
 
 
 def _mean(scales: tuple[float, ...], streams: tuple[Stream, ...]) -> Callable[[], np.ndarray] | None:
