@@ -88,14 +88,14 @@ class Stream(NamedTuple):
     """Each sample by itself: ``second`` = E x_i², (n, *positions), or between all pairs of positions where ``across``.
 
     ``growth``: mean squared singular value of the Jacobian from the input, (n, *positions). ``mean`` = E x_i as a function, as
-    few layers ask for it; None for 0. ``gaussian``: x_i is centred Gaussian. ``points``: else its law at one place, standardised,
-    by points of equal mass, as a function likewise; None where it is not known. ``smooth``: this has a Gaussian part. ``latent``: what it is a function of.
-    ``chosen``: of these the largest, in some draws. ``whole``: all pairs of the batch, where they are there. ``alike``: the two
-    samples stand for a batch of such and for all positions, as in trajectories. ``features``: channels, or entries of a vector;
-    None: not known. ``uneven``: entries of an image or of several signals, with variances of their own. ``fluctuation``: the
-    largest so far of a neuron's batch variance, relative. ``scatter``: the largest standard error so far of a mean over draws,
-    relative. ``standard``: Θ is that of the standard parametrisation. ``sources``: of whose outputs x_i is made neuron by neuron;
-    signals without a common source are independent.
+    few layers ask for it; None for 0. ``gaussian``: x_i is centred Gaussian. ``points``: else its law at one place,
+    standardised, by points of equal mass, as a function likewise; None where it is not known. ``smooth``: this has a Gaussian
+    part. ``latent``: what it is a function of. ``chosen``: of these the largest, in some draws. ``whole``: all pairs of the
+    batch, where they are there. ``alike``: the two samples stand for a batch of such and for all positions, as in trajectories.
+    ``features``: channels, or entries of a vector; None: not known. ``uneven``: entries of an image or of several signals, with
+    variances of their own. ``fluctuation``: the largest so far of a neuron's batch variance, relative. ``scatter``: the largest
+    standard error so far of a mean over draws, relative. ``standard``: Θ is that of the standard parametrisation. ``sources``:
+    of whose outputs x_i is made neuron by neuron; signals without a common source are independent.
     """
 
     second: np.ndarray
