@@ -17,7 +17,7 @@ PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(VENV)/bin/pytest
 
 help:
 	@echo "make demo   the whole story on bundled images, in about a minute"
-	@echo "make test   the fast tests, in about five minutes"
+	@echo "make test   the fast tests, in less than five minutes"
 	@echo "make slow   the slow tests; make slow-part the part of them that every change must pass"
 	@echo "make bench  the benchmarks, then docs/peers.md: every peer in an environment of its own (14 GB)"
 	@echo "make lint   ruff and pyright"
