@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from freeness.errors import InputError
-from freeness.meanfield import kernels, loss_moments
+from freeness.meanfield import kernels, loss_moments, loss_walk
 from freeness.network import (
     Activation,
     Branch,
@@ -16,6 +16,7 @@ from freeness.network import (
     Network,
     Node,
     Pooling,
+    PositionWise,
     activation,
     cnn,
     mlp,
@@ -91,7 +92,7 @@ def test_one_network_scatters_as_said():
     ("network", "x", "g", "words"),
     [
         (mlp(2, [3, 8, 2]), np.ones((2, 3)), np.ones((3, 2)), "expected cotangents"),
-        (cnn(mlp(2, 8, "relu", "gaussian"), (3,)), np.ones((9, 8, 400)), np.ones((9, 8, 400)), "take fewer samples"),
+        (cnn(mlp(2, 8, "relu", "gaussian"), (3,)), np.ones((9, 8, 4000)), np.ones((9, 8, 4000)), "take fewer samples"),
         (
             cnn(mlp(2, 8, "hardtanh", "gaussian"), (3,)),
             np.ones((2, 8, 4)),
@@ -103,3 +104,36 @@ def test_one_network_scatters_as_said():
 def test_what_does_not_fit_is_refused(network, x, g, words):
     with pytest.raises(InputError, match=words):
         loss_moments(network, x, g)
+
+
+@pytest.mark.parametrize("name", ["chain", "attention"])
+def test_some_samples_stand_for_the_batch(name, monkeypatch):
+    """Alike samples exactly; others within the scatter that is told for it."""
+    network, shape = CASES[name]
+    one, g = RNG.standard_normal((1, *shape[1:])), RNG.standard_normal((1, 4))
+    alike = np.repeat(one, 16, axis=0), np.repeat(g, 16, axis=0)
+    drawn = RNG.standard_normal((60, *shape[1:])), RNG.standard_normal((60, 4))
+    whole = [loss_moments(network, *batch) for batch in (alike, drawn)]
+    monkeypatch.setattr(loss_walk, "_MOST", 200 * shape[-1] ** 2 * len(network.nodes) if len(shape) > 2 else 4000)
+    some = [loss_moments(network, *batch) for batch in (alike, drawn)]
+    weights = [[np.array([node.weights for node in moments]) for moments in each] for each in (whole, some)]
+    np.testing.assert_allclose(weights[1][0], weights[0][0], rtol=1e-9 if name == "chain" else 0.1)
+    known = weights[0][1] > 0
+    off = np.abs(np.log(weights[1][1][known] / weights[0][1][known]))
+    told = np.array([node.gradient_scatter for node in some[1]])[known]
+    exact = np.array([node.gradient_scatter for node in whole[1]])[known]
+    assert (told > exact).all() and (off > 0).any()
+    assert (off <= 3 * told).all()
+
+
+def test_a_first_convolution_is_followed_on_what_it_reads():
+    """Windows that do not overlap, against the same network with the patches as its input."""
+    layer = Convolution(2, 30, (4,), Gaussian(1.4), "valid", 4, 0.2, True, "first")
+    rest = (RELU, Pooling(None), Dense(30, 3, Gaussian(1.0), name="last"))
+    x, g = RNG.standard_normal((5, 2, 12)), RNG.standard_normal((5, 3))
+    found = loss_moments(Network((layer, *rest)), x, g)
+    seen = np.stack([x[:, :, 4 * k : 4 * k + 4].reshape(5, 8) for k in range(3)], axis=2)
+    matrix = PositionWise(8, 30, Gaussian(1.4), 0.2, True, "first")
+    told = loss_moments(Network((matrix, *rest)), seen, g)
+    np.testing.assert_allclose([node.weights for node in found], [node.weights for node in told], rtol=1e-9)
+    np.testing.assert_allclose([node.signal for node in found], [node.signal for node in told], rtol=1e-9)

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
 from freeness.gaussian import has_closed_covariance, second_moment_slope
+from freeness.meanfield.patches import patches
 from freeness.meanfield.samples import SampleMoments
 from freeness.meanfield.walk import Compiled, compiled, reads
 from freeness.network import (
@@ -38,6 +39,8 @@ from freeness.network import (
 from freeness.numerics import gaussian_nodes
 
 _MOST = 6_000_000  # numbers that are held, of Σ as of Γ: beyond, a prediction of the table takes seconds
+_FEW, _FEWEST = 8, 2  # samples that are followed where not all fit: rather with all pairs of positions, and at least
+_SOME = 0.8  # of the numbers, where only some samples are followed
 _UNEVEN = 0.3  # relative spread of squared norms that is left out for speed
 _OF_WEIGHTS, _OF_BENDS = (
     2.0,
@@ -67,6 +70,9 @@ def loss_moments(
 ) -> tuple[LossMoments, ...]:
     """How large signals and loss gradients are at every node of a wide network.
 
+    A batch of too many pairs is followed on some of its samples: a sample with itself and two samples count as often as there are
+    such pairs in the batch, and the scatter grows by 1/√samples.
+
     Args:
         network: the record.
         inputs: (n, N₀), (n, channels, *positions), or tokens.
@@ -85,42 +91,99 @@ def loss_moments(
         >>> [round(node.weights, 6) for node in found if node.weights]
         [0.666667, 0.666667]
     """
-    samples = _samples(network, _of_one_size(network, inputs), across=np.ndim(cotangents) > 2)
-    count = len(samples.points)
+    network, inputs = _without_many_positions(network, inputs)
+    samples, chosen = _samples(network, _of_one_size(network, inputs), across=np.ndim(cotangents) > 2)
+    count, given = len(samples.points), len(np.asarray(inputs))
+    cotangents = _checked_cotangents(cotangents, given)[chosen]
+    slopes = None if slopes is None else np.asarray(slopes, dtype=float)[chosen]
     whole = samples.pairs(slice(0, count))
     batch = any(operation.couples for operation in network.operations)
     prepared = compiled(network, samples.stream(standard=True), whole if batch else None)
     pairs = {INPUT: whole} | {node.name: found for node, found in prepared.walk(whole)}
     end = prepared.end
-    along = np.zeros(end.variance.shape) if slopes is None else np.asarray(slopes, float).reshape(end.variance.shape)
-    back = _backward(prepared, pairs, _Gradient(_products(np.asarray(cotangents, dtype=float), end), along))
+    along = np.zeros(end.variance.shape) if slopes is None else slopes.reshape(end.variance.shape)
+    back = _backward(prepared, pairs, _Gradient(_products(cotangents, end), along))
     ahead, after = _scatters(prepared)
+    left_out = 1 - count / given
+    missed = (left_out / count) ** 0.5
     return tuple(
         LossMoments(
             node.name,
             float(prepared.streams[node.name].variance.mean()),
-            _own(node, step, pairs, back[node.name].gamma),
-            float(back[node.name].gamma.sum()),
-            ahead[node.name],
-            ahead[node.name] + after[node.name],
+            _of_batch(_own(node, step, pairs, back[node.name].gamma), given),
+            _of_batch(back[node.name].gamma, given),
+            float(np.hypot(ahead[node.name], missed * _spread_of(prepared.streams[node.name]))),
+            float(np.hypot(ahead[node.name] + after[node.name], missed)),
         )
         for node, step in zip(network.nodes, prepared.steps, strict=True)
     )
 
 
-def _samples(network: Network, inputs: ArrayLike, across: bool) -> SampleMoments:
-    """With all pairs of positions, where they are few enough: signals are alike at many positions, and gradients with them."""
-    every = SampleMoments(inputs, network, across=True)
-    numbers = len(every.points) ** 2 * every.positions * len(network.nodes)
-    if numbers * (every.positions if every.across else 1) <= _MOST:
-        return every
-    asked = SampleMoments(inputs, network, across=across)
-    if asked.across or numbers > _MOST:
+def _without_many_positions(network: Network, inputs: ArrayLike) -> tuple[Network, ArrayLike]:
+    """A first convolution whose windows are fewer than the input's positions is a matrix on what they see."""
+    points = np.asarray(inputs)
+    if points.ndim < 3 or points.dtype.kind != "f" or not np.isfinite(points).all():
+        return network, inputs
+    found = patches(network, points)
+    smaller = found is not None and np.prod(found.points.shape[2:]) < np.prod(points.shape[2:])
+    return (found.network, found.points) if found is not None and smaller else (network, inputs)
+
+
+def _samples(network: Network, inputs: ArrayLike, across: bool) -> tuple[SampleMoments, np.ndarray]:
+    """With all pairs of positions, where they are few enough: signals are alike at many positions, and gradients with them.
+
+    And which samples: all, or so many as fit, evenly over the batch.
+    """
+    every, asked = (SampleMoments(inputs, network, across=each) for each in (True, across))
+    count = len(every.points)
+    coupled = any(isinstance(one, Normalisation) and one.kind == "batch" for one in network.operations)
+    for moments, fewest in ((every, count), (asked, count), (every, _FEW), (asked, _FEW), (every, _FEWEST)):
+        fitting = _fitting(moments, len(network.nodes))
+        if fitting >= min(fewest, count) and (fitting == count or not coupled):
+            if fitting == count:
+                return moments, np.arange(count)
+            chosen = np.linspace(0, count - 1, fitting).round().astype(int)
+            return SampleMoments(np.asarray(inputs)[chosen], network, across=moments.across), chosen
+    raise InputError(
+        f"expected a batch whose pairs take at most {_MOST} numbers, got {count} samples of {every.positions} "
+        f"positions in {len(network.nodes)} operations; take fewer samples or positions."
+    )
+
+
+def _fitting(moments: SampleMoments, nodes: int) -> int:
+    """Samples whose pairs fit: all, or as many as take a share of that, for what is a sample of the batch is not exact."""
+    numbers = nodes * moments.positions * (moments.positions if moments.across else 1)
+    count = len(moments.points)
+    return count if count**2 * numbers <= _MOST else min(count, int((_SOME * _MOST / numbers) ** 0.5))
+
+
+def _checked_cotangents(cotangents: ArrayLike, count: int) -> np.ndarray:
+    found = np.asarray(cotangents, dtype=float)
+    if found.ndim < 2 or len(found) != count:
         raise InputError(
-            f"expected a batch whose pairs take at most {_MOST} numbers, got {len(every.points)} samples of {every.positions} "
-            f"positions in {len(network.nodes)} operations; take fewer samples or positions."
+            f"expected cotangents (samples, outputs, *positions) with {count} samples, got shape {found.shape}; take the "
+            "gradient of the loss in the outputs."
         )
-    return asked
+    return found
+
+
+def _of_batch(pairs: np.ndarray, given: int) -> float:
+    """The sum over all pairs of a batch of so many samples, from that over some of them.
+
+    Pairs of two samples add up to the square of a mean gradient, of which the estimate is never below 0.
+    """
+    count, total = len(pairs), float(pairs.sum())
+    if count == given:
+        return total
+    same = float(np.einsum("aa...->...", pairs).sum())
+    both = given * (given - 1) / (count * (count - 1)) * (total - same) if count > 1 else 0.0
+    return given / count * same + max(both, 0.0)
+
+
+def _spread_of(stream: Stream) -> float:
+    """Relative standard deviation of the samples' mean squares."""
+    each = stream.variance.reshape(len(stream.variance), -1).mean(axis=1)
+    return float(each.std() / each.mean()) if each.mean() > 0 else 0.0
 
 
 def _of_one_size(network: Network, inputs: ArrayLike) -> ArrayLike:
@@ -250,14 +313,14 @@ def _doubled(operation: Activation, stream: Stream) -> float:
     return float(weights @ (value * slope)) / apart - 1 if apart > 0 else 0.0
 
 
-def _own(node: Node, step: Step, pairs: Mapping[str, Pairs], gradient: np.ndarray) -> float:
-    """What a node's matrix adds to Θ, in the direction of the loss; its bias apart."""
+def _own(node: Node, step: Step, pairs: Mapping[str, Pairs], gradient: np.ndarray) -> np.ndarray:
+    """What a node's matrix adds to Θ, in the direction of the loss, of each pair; its bias apart."""
     if not isinstance(node.operation, Weights):
-        return 0.0
+        return np.zeros((len(gradient), len(gradient)))
     (name,) = node.inputs
     given = pairs[name]
     added = step(Pairs(given.value, np.zeros_like(given.theta), given.rows)).theta - float(node.operation.bias)
-    return float((gradient * added).sum())
+    return gradient * added
 
 
 def _scatters(prepared: Compiled) -> tuple[dict[str, float], dict[str, float]]:
