@@ -32,7 +32,7 @@ from freeness.operators.parts import GivenPart, less_inverted
 PortPlace = tuple[int, int]  # part, port of it
 
 _TOLERANCE = 3e-6  # relative residual of a solution
-_ENOUGH = 100.0  # times that, of one that is slow
+_ENOUGH = 20.0  # times that, of one that is slow
 _MOST = 100  # sweeps
 _TINY = 1e-5  # ζ in units of 1/m₁, at which the second moment is read
 

@@ -27,6 +27,7 @@ from freeness.laws import Atom, Boundary, Empirical, Law, SpectralCurve, real_po
 from freeness.operators.wired_equation import WiredEquation
 
 _ANGLES = (0.5, 0.03)  # of rays, one after the other; the law is read on the last one
+_SLOWLY = (0.8, 0.4, 0.15, 0.06, 0.03)  # where a hard edge makes that difficult
 _FAR = 40.0  # m₂/m₁ times: where the potential is that of two moments
 _STEP = 0.5  # of s between the first points
 _DEEP = 30.0  # in s below m₂/m₁, where the search for the lower end stops
@@ -47,6 +48,8 @@ _NOTHING = 1e-14
 _LEAST_POWER = 0.05
 _PRECISE = 1e-10
 _COMPLEX_STEP = 1e-4
+_OUTSIDE = 16  # points from far away to where there is mass
+_OWN = 0.02  # imaginary part of xG that is no longer that of the step
 _SECANTS = 14
 _ARRIVED = 2e-4
 
@@ -128,7 +131,7 @@ class WiredLaw(Law):
         with suppress(ConvergenceError):
             return self._solved(s, _continued(ray, s), _ANGLES[-1], _DESCENDING)
         with suppress(ConvergenceError):
-            return self._lowered(s[:2])
+            return self._lowered(s[:2], _SLOWLY)
         return _Ray(ray.s[:0], ray.zg[:0], ray.fields[:, :0])
 
     def _reaches_down(self, ray: _Ray) -> bool:
@@ -150,10 +153,10 @@ class WiredLaw(Law):
             ray = _merged(ray, self._solved((ray.s[wide] + ray.s[wide + 1]) / 2, start, _ANGLES[-1]))
         return ray
 
-    def _lowered(self, s: np.ndarray) -> _Ray:
+    def _lowered(self, s: np.ndarray, angles: tuple[float, ...] = _ANGLES) -> _Ray:
         """At points that are known from nowhere, by rays of smaller and smaller angles."""
         found = None
-        for angle in _ANGLES:
+        for angle in angles:
             found = self._solved(s if found is None else found.s, None if found is None else found.fields, angle)
         assert found is not None
         return _merged(found, _Ray(found.s[:0], found.zg[:0], found.fields[:, :0]))
@@ -251,27 +254,34 @@ class WiredLaw(Law):
     def _upper(self) -> float:
         """The upper end, where 1/G'² vanishes; from outside, where all fields are real."""
         s, below = self._coarse
-        guess = float(np.exp(s[np.searchsorted(below, 1 - _EMPTY)]))
-        far, near = 1.6 * guess, 1.25 * guess
-        at_far, at_near = self._stiffness(far), self._stiffness(near)
+        x = np.exp(np.linspace(self._ray.s[-1], s[np.searchsorted(below, 1 - _EMPTY)], _OUTSIDE))
+        stiff = self._stiffness(x, _DESCENDING)
+        inside = np.flatnonzero(np.isnan(stiff))
+        last = (int(inside[0]) if inside.size else x.size) - 1
+        far, near = float(x[last - 1]), float(x[last])
+        at_far, at_near = float(stiff[last - 1]), float(stiff[last])
+        floor = 0.0  # a point inside
         for _ in range(_SECANTS):
-            if not (np.isfinite(at_near) and at_far > at_near > 0):
+            if not at_far > at_near > 0:
                 break
-            found = near - at_near * (far - near) / (at_far - at_near)
+            found = max(near - at_near * (far - near) / (at_far - at_near), floor)
             if near - found < _ARRIVED * near:
                 return found
-            far, at_far = near, at_near
-            near = near - 0.8 * (near - found)
-            at_near = self._stiffness(near)
+            trial = near - (0.8 if found > floor else 0.5) * (near - found)
+            value = float(self._stiffness(np.array([trial]), _SWEEPS)[0])
+            if np.isnan(value):
+                floor = trial
+            else:
+                far, near, at_far, at_near = near, trial, at_near, value
         return near
 
-    def _stiffness(self, x: float) -> float:
-        """1/G'² above the support, by a complex step."""
-        z = np.array([x * (1 + 1j * _COMPLEX_STEP)])
-        found = self._equation.solved(z, tolerance=_PRECISE)
-        if not found.converged[0]:
-            return np.nan
-        return float((x * _COMPLEX_STEP / np.imag(found.cauchy[0])) ** 2)
+    def _stiffness(self, x: np.ndarray, most: int) -> np.ndarray:
+        """1/G'² above the support, by a complex step; NaN inside it, where G has an imaginary part of its own."""
+        z = x * (1 + 1j * _COMPLEX_STEP)
+        found = self._equation.solved(z, None, _PRECISE, most)
+        lost = -np.imag(found.cauchy)
+        outside = found.converged & (lost > 0) & (lost * x < _OWN)
+        return np.where(outside, (x * _COMPLEX_STEP / np.where(outside, lost, 1.0)) ** 2, np.nan)
 
     # --- values -------------------------------------------------------------------------------------------------------
 
