@@ -20,7 +20,7 @@ from freeness.spectra import NeuronSignals
 
 def drawn_network(network, x, rng):
     """Signals of one network with fresh weights on x (channels, positions), and the eigenvalues of its JJᵀ, ascending."""
-    known, seen = {"input": (x[:, None], np.eye(x.size).reshape(*x.shape, x.size))}, []
+    known, seen = {"input": (x[:, None], np.eye(x.size).reshape(len(x), -1, x.size))}, []
     for node in network.nodes:
         value, jacobian = _passed(node.operation, [known[name] for name in node.inputs], x, rng)
         known[node.name] = value, jacobian.reshape(len(value), value[0].size, x.size)

@@ -141,11 +141,12 @@ class HeadsPart(GivenPart):
         before = less_inverted(level @ asked)
         across = asked @ before  # g without Y
         wide = _grown(across, count) * self._overlaps
-        inner = core @ less_inverted(wide @ core)  # Y(1 - T₀Y)⁻¹
+        passed = less_inverted(wide @ core)  # (1 - T₀Y)⁻¹
+        inner = core @ passed
         traced = self._summed(inner * self._overlaps)
         output = (self.width * before @ level + before @ traced @ before.swapaxes(-1, -2)).sum(axis=1)
         total = self.width * across + across @ traced @ across
-        kept = wide + wide @ inner @ wide  # EᵀgE
+        kept = passed @ wide  # EᵀgE
         to_value = (turned @ total @ weights).sum(axis=1)
         to_query = self._summed(self._by_query * kept)
         to_key = (spans @ (_grown(self._queries, count) * kept) @ spans.swapaxes(1, 2)).sum(axis=1)

@@ -14,13 +14,13 @@ from freeness.laws import Law
 from freeness.meanfield import Signals, signals
 from freeness.moves import law_after
 from freeness.network import Network
-from freeness.operators import WiredLaw
+from freeness.operators import WiredEquation, WiredLaw
 from freeness.spectra.chain_moves import moves_of
 from freeness.spectra.diagonal import diagonal_law, is_diagonal
 from freeness.spectra.graph import NetworkGraph, NeuronSignals, network_graph
 from freeness.spectra.graph_builder import Parametrisation
 from freeness.spectra.graph_spectrum import graph_law
-from freeness.spectra.wired_network import follows_wires, uncovered_fisher, wired_equation
+from freeness.spectra.wired_network import follows_wires, graph_or_wires, uncovered_fisher, wired_equation
 
 
 def is_chain(network: Network, realised: Signals | NeuronSignals | None) -> bool:
@@ -36,12 +36,23 @@ def graph_of(
     fisher: Parametrisation | None,
 ) -> NetworkGraph:
     """The graph of a network, with the neurons of one forward pass or some drawn from the mean field."""
+    return network_graph(network, qhat0, samples=samples, realised=_neurons(realised), fisher=fisher or False)
+
+
+def _neurons(realised: Signals | NeuronSignals | None) -> NeuronSignals | None:
     if isinstance(realised, Signals):
         raise InputError(
             "expected signals neuron by neuron (NeuronSignals) of a network that is no chain, got laws of D²; D's of different "
             "layers are correlated there."
         )
-    return network_graph(network, qhat0, samples=samples, realised=realised, fisher=fisher or False)
+    return realised
+
+
+def wires_of(
+    network: Network, qhat0: float, realised: Signals | NeuronSignals | None, samples: np.ndarray | None
+) -> WiredEquation:
+    """The equations along the wires, with the neurons of one forward pass or some drawn from it."""
+    return wired_equation(network, qhat0, samples=samples, realised=_neurons(realised))
 
 
 def jacobian_law(
@@ -68,13 +79,14 @@ def jacobian_law(
     if samples is None and is_diagonal(network) and not isinstance(realised, Signals):
         return diagonal_law(network, qhat0, realised=realised)
     if follows_wires(network):
-        if isinstance(realised, Signals):
-            raise InputError(
-                "expected signals neuron by neuron (NeuronSignals) of a network that is no chain, got laws of D²."
-            )
-        return WiredLaw(wired_equation(network, qhat0, samples=samples, realised=realised))
+        return WiredLaw(wires_of(network, qhat0, realised, samples))
     if samples is not None or not is_chain(network, realised):
-        return graph_law(graph_of(network, qhat0, realised, samples, None))
+        found = graph_or_wires(
+            network,
+            lambda: graph_of(network, qhat0, realised, samples, None),
+            lambda: wires_of(network, qhat0, realised, samples),
+        )
+        return graph_law(found) if isinstance(found, NetworkGraph) else WiredLaw(found)
     assert not isinstance(realised, NeuronSignals)
     return law_after(moves_of(network, realised or signals(network, qhat0), "jacobian"))
 

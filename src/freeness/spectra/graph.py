@@ -22,6 +22,7 @@ from freeness.network import Dense, Embedding, Network, TokenMixing, Weights, de
 from freeness.operators import BlockSegment, RandomMatrix, Segment, SharedMatrix
 from freeness.spectra.graph_builder import (
     Aside,
+    Branching,
     GraphBuilder,
     GraphNode,
     MatrixPass,
@@ -302,7 +303,7 @@ def chained(
         if parent is None:
             continue
         if parent in following:
-            raise InputError(
+            raise Branching(
                 "expected one sum at a time in the graph, got two that start at the same place; this way covers no others."
             )
         following[parent] = index

@@ -32,6 +32,10 @@ Parametrisation = Literal["standard", "ntk"]
 Source = Callable[[Weights, tuple[int, ...], np.ndarray], np.ndarray]
 
 
+class Branching(InputError):
+    """Signals that meet in other ways than graphs of chains have; JJᵀ of Gaussian weights is known all the same."""
+
+
 @dataclass(frozen=True, eq=False)
 class Aside:
     """What a normalisation over the neurons adds to a diagonal slope: ``left``·``right``ᵀ, (C, k) and (C', k)."""
@@ -209,7 +213,7 @@ class GraphBuilder:
         own = [number for number in by_node if self._only_here(number)]
         others = [number for number in by_node if number not in own]
         if len(others) > 1:
-            raise InputError(
+            raise Branching(
                 f"expected branches that end behind weights of their own beside one other signal, got {described(layer)} of a "
                 "nested sum or of signals that others read as well; measure its spectrum instead."
             )

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from freeness.errors import FreenessError, InputError
+from freeness.errors import FreenessError
 from freeness.laws import Law
 from freeness.meanfield import Signals, signals
 from freeness.network import Gaussian, Haar, Measured, Network
 from freeness.operators import GraphLaw, HeadsPart, WiredEquation, WiredLaw
-from freeness.spectra.backward import fisher_law, graph_of, is_chain, jacobian_law
+from freeness.spectra.backward import fisher_law, graph_of, is_chain, jacobian_law, wires_of
 from freeness.spectra.diagonal import diagonal_law, is_diagonal
 from freeness.spectra.graph import CHANNELS, NEURONS, NetworkGraph, NeuronSignals, network_graph
 from freeness.spectra.graph_builder import Parametrisation
@@ -19,7 +19,7 @@ from freeness.spectra.graph_spectrum import graph_law
 from freeness.spectra.mixing import mixes_tokens
 from freeness.spectra.outlying import outliers
 from freeness.spectra.records import UNSEEN, Prediction, TopEigenvalue, TopRange
-from freeness.spectra.wired_network import follows_wires, uncovered_fisher, wired_equation
+from freeness.spectra.wired_network import follows_wires, graph_or_wires, uncovered_fisher
 
 _Singles = tuple[tuple[float, ...], tuple[str, ...]]  # eigenvalues outside the law, and where they were not looked for
 _METHOD = "deterministic equivalent of the network's graph"
@@ -49,9 +49,16 @@ def predict_jacobian(
     if samples is None and is_diagonal(network) and not isinstance(realised, Signals):
         return _of_neurons(network, qhat0, realised, fisher=False)
     if follows_wires(network):
-        return _of_wires(network, qhat0, realised, samples)
+        return _of_wires(network, wires_of(network, qhat0, realised, samples), realised is not None)
     if samples is not None or not is_chain(network, realised):
-        return _of_graph(network, graph_of(network, qhat0, realised, samples, None), realised is not None)
+        found = graph_or_wires(
+            network,
+            lambda: graph_of(network, qhat0, realised, samples, None),
+            lambda: wires_of(network, qhat0, realised, samples),
+        )
+        if isinstance(found, NetworkGraph):
+            return _of_graph(network, found, realised is not None)
+        return _of_wires(network, found, realised is not None)
     assert not isinstance(realised, NeuronSignals)
     found = realised or signals(network, qhat0)
     law = jacobian_law(network, realised=found)
@@ -152,24 +159,13 @@ def _of_graph(network: Network, graph: NetworkGraph, realised: bool) -> Predicti
     return Prediction(law, top_eigenvalue(law), assumptions, _METHOD, error, law.variance, values)
 
 
-def _of_wires(
-    network: Network, qhat0: float, realised: Signals | NeuronSignals | None, samples: np.ndarray | None
-) -> Prediction:
-    if isinstance(realised, Signals):
-        raise InputError(
-            "expected signals neuron by neuron (NeuronSignals) of a network that is no chain, got laws of D²."
-        )
-    equation = wired_equation(network, qhat0, samples=samples, realised=realised)
+def _of_wires(network: Network, equation: WiredEquation, realised: bool) -> Prediction:
     law = WiredLaw(equation)
     edge = top_eigenvalue(law)
     scatter = np.sqrt(2 * law.variance) / (equation.outputs * law.mean)
     width = min(layer.sizes[1] for layer in network.weights)
-    wander = 0.0 if realised is not None else np.sqrt(network.depth / width)
-    seen = (
-        "one forward pass of this network"
-        if realised is not None
-        else "a forward pass with fresh weights in every layer"
-    )
+    wander = 0.0 if realised else np.sqrt(network.depth / width)
+    seen = "one forward pass of this network" if realised else "a forward pass with fresh weights in every layer"
     assumptions = (
         _WEIGHTS[Gaussian],
         f"what lies between weights over channels (derivatives, softmax and token weights, norms) is given, from {seen}",

@@ -5,6 +5,8 @@ Source: theory.md §11, §12 (this project's derivation, checked by simulation).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from freeness.errors import InputError
@@ -24,7 +26,8 @@ from freeness.network import (
     described,
 )
 from freeness.operators import WiredEquation
-from freeness.spectra.graph import CHANNELS, by_channel, drawn, inputs_of
+from freeness.spectra.graph import CHANNELS, NetworkGraph, by_channel, drawn, inputs_of
+from freeness.spectra.graph_builder import Branching
 from freeness.spectra.wires import WireBuilder
 
 
@@ -82,7 +85,7 @@ def wired_equation(
         samples = _random_input(network, qhat0, generator)
     x, channels = inputs_of(network, qhat0, samples, realised, generator)
     known = None if realised is None else iter(realised.preactivations)
-    most = CHANNELS if _has_stem(network) else None
+    most = len(x) if len(x) < channels else CHANNELS if _has_stem(network) else None
 
     def given_outputs(layer: Weights) -> np.ndarray | None:
         if known is None:
@@ -104,6 +107,29 @@ def wired_equation(
 
     builder = WireBuilder(source, given_outputs, generator)
     return builder.equation(builder.through(network, x, channels))
+
+
+def graph_or_wires(
+    network: Network,
+    graph: Callable[[], NetworkGraph],
+    equation: Callable[[], WiredEquation],
+) -> NetworkGraph | WiredEquation:
+    """A graph of chains where there is one, and else, of Gaussian weights, the equations along the wires.
+
+    Args:
+        network: the record.
+        graph: makes the graph.
+        equation: makes the equations.
+
+    Raises:
+        Branching: there is no such graph, and weights are not Gaussian.
+    """
+    try:
+        return graph()
+    except Branching:
+        if all(isinstance(layer.weights, Gaussian) for layer in network.weights):
+            return equation()
+        raise
 
 
 def _has_stem(network: Network) -> bool:
