@@ -198,6 +198,18 @@ def test_longer_runs_and_larger_batches_multiply_all_rates_by_measured_exponents
     assert "extrapolated to 6400 steps and 12 samples a step" in other.reason and other.reason.count(". ") <= 2
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_where_the_last_layer_starts_at_0_the_others_take_its_share(optimizer):
+    small, big = mlp(8), mlp(32)
+    for model in (small, big):
+        nn.init.zeros_(model[-1].weight)
+        nn.init.zeros_(model[-1].bias)
+    found = transfer(small, big, 1e-2, (X, Y), optimizer=optimizer)
+    rates = {part.role: part.rate for part in found.parts}
+    assert all(0 < rate < math.inf for rate in rates.values()) and 0 < found.rate < math.inf
+    assert found.outputs[0] > 0 and rates["input"] == rates["hidden"]
+
+
 def test_a_group_that_the_small_network_lacks_is_told():
     small = nn.Sequential(nn.Linear(6, 8, bias=False), nn.Tanh(), nn.Linear(8, 3, bias=False))
     found = transfer(small, mlp(16, 3), 0.1, (X, Y))

@@ -112,7 +112,7 @@ def transfer(
         there = _measured(step, step.movements(_SHORT * rough), step.crossing(step.whole, _BELOW * rough, _LONG))
     with first_step(big, batch, how, grown_sides(small, big)) as step:
         moved = step.movements(_SHORT * there.crossing.rate)
-        expected = there.crossing.rate * min(there.whole.outputs / moved[0].outputs, 1.0)
+        expected = there.crossing.rate * min(_ratio(there.whole.outputs, moved[0].outputs), 1.0)
         here = _measured(step, moved, step.crossing(step.whole, _BELOW * expected, _MOST - len(moved[1])))
         parts = _parts(big, group_shares(there.each, here.each), (rate, how), here)
         spent = step.gradients, step.passes
@@ -200,6 +200,11 @@ def _matched(small: nn.Module, big: nn.Module, there: AtStart, here: AtStart) ->
     return text if not alone else f"{text}; the small network has no {alone[0]}, which take the mean rate of the others"
 
 
+def _ratio(there: float, here: float) -> float:
+    """1 where either does not move."""
+    return there / here if there > 0 and here > 0 else 1.0
+
+
 def _size(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in trained_parameters(model).values())
 
@@ -260,7 +265,7 @@ def _told(
     """The record, with its verdict in words."""
     (rate, larger), (there, here) = given, both
     by_loss = here.crossing.rate / there.crossing.rate
-    by_outputs = there.whole.outputs / here.whole.outputs if here.whole.outputs > 0 else by_loss
+    by_outputs = _ratio(there.whole.outputs, here.whole.outputs)
     ways = [min(way, 1.0) if larger else way for way in (by_loss, by_outputs)]
     factor = math.sqrt(ways[0] * ways[1])
     agree = max(by_loss, by_outputs) <= _ALIKE * min(by_loss, by_outputs)
