@@ -114,7 +114,9 @@ def test_one_output_and_one_input_is_the_rate_of_one_sample():
         found = batch_learning_rate(network, x, training)
         expected = theory_rate(network, training, qhat0=float((x**2).mean()))
         assert found.sharpness == pytest.approx(expected.sharpness, rel=1e-8)
-        assert found.recommended == pytest.approx(expected.recommended, rel=1e-8) and found.error == 0
+        assert found.bound == pytest.approx(expected.bound, rel=1e-8) and found.error == 0
+        if parametrisation == "ntk":  # else theory_rate has the rule that was fitted to trained networks
+            assert found.recommended == pytest.approx(expected.recommended, rel=1e-8)
 
 
 @pytest.mark.parametrize(

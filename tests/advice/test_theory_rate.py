@@ -229,8 +229,7 @@ def test_rates_of_layers_are_the_global_rate_times_their_share():
     assert middle.weights == pytest.approx(rate.recommended) and rate.recommended == pytest.approx(
         0.35 * 2 / rate.sharpness
     )
-    assert "trials" in rate.evidence and "untried" in rate.evidence
-    assert "7 of 8" in theory_rate(net, Training(batch=8, correlation=0.2)).evidence
+    assert rate.low is None and theory_rate(net).low is not None
 
 
 @given(st.floats(0.01, 100.0), st.integers(2, 9), st.floats(0.1, 10.0))

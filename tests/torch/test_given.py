@@ -80,13 +80,20 @@ def test_an_analysis_takes_modules_and_optimizers_as_they_are_trained_with():
     assert rate.recommended < analyze(model, (x, y), loss="cross_entropy").learning_rate.recommended
 
 
-def test_a_loss_that_the_trials_did_not_cover_gets_the_usual_share_of_its_bound():
+def test_a_loss_that_was_never_tried_has_a_wide_interval_and_scales_with_what_it_is_at_the_start():
     torch.manual_seed(0)
     model, x = nn.Sequential(nn.Linear(5, 12), nn.Tanh(), nn.Linear(12, 3)), torch.randn(20, 5)
     y = (torch.rand(20, 3) < 0.5).float()
     rate = analyze(model, (x, y), loss=nn.BCEWithLogitsLoss()).learning_rate
     sharpness = batch_sharpness(model, x, y, loss_of("binary_cross_entropy")).value
-    assert rate.recommended == pytest.approx(0.35 * 2 / sharpness) and rate.limit is None
+    assert rate.sharpness == pytest.approx(sharpness) and rate.recommended <= rate.bound
+    assert rate.wide and "run freeness rate" in rate.reason and "binary_cross_entropy" in rate.evidence
+    ten = analyze(
+        model, (x, y), loss=lambda f, t: 10 * nn.functional.binary_cross_entropy_with_logits(f, t)
+    ).learning_rate
+    assert ten.recommended == pytest.approx(rate.recommended / 10, rel=1e-3) and ten.high == pytest.approx(
+        rate.high / 10, rel=1e-3
+    )
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,10 @@ def test_a_batch_normalised_cnn_has_the_sharpness_of_its_training() -> None:
     )
     rate = report.learning_rate
     facts = start_facts(model, (x, y), "cross_entropy", training=True)
-    assert facts.sharpness == pytest.approx(wanted, rel=1e-8)
+    assert (
+        facts.sharpness == pytest.approx(wanted, rel=1e-8) and facts.untried == "batch normalisation in training mode"
+    )
+    assert rate.wide and "run freeness rate" in rate.reason
     assert rate.recommended == pytest.approx(start_rate(facts, "cross_entropy").recommended)
     assert "none of them had batch normalisation" in rate.evidence
     plain = batch_sharpness(model, x, y, "cross_entropy", CurvatureOptions(training=False)).value

@@ -88,7 +88,7 @@ def test_the_reason_is_three_short_sentences_in_plain_words(model, optimizer):
 
 def test_a_design_tells_one_rate_in_terminal_json_and_python_and_why_an_analysis_tells_another():
     arguments = ["design", "--depth", "3", "--width", "30", "--inputs", "24", "--outputs", "4", "--activation", "tanh"]
-    plan = fr.design(3, (24, 30, 4), "tanh")
+    plan = fr.design(3, (24, 30, 4), "tanh", training=Training(batch=64))
     rate = plan.learning_rate
     document = json.loads(CliRunner().invoke(app, [*arguments, "--json", "-"]).stdout)
     assert document["widths"] == ENDS and document["learning_rate"]["recommended"] == rate.recommended
@@ -102,7 +102,10 @@ def test_a_design_tells_one_rate_in_terminal_json_and_python_and_why_an_analysis
 def test_without_a_shape_the_command_designs_for_the_images_that_analyze_takes():
     document = json.loads(CliRunner().invoke(app, ["design", "--depth", "4", "--width", "40", "--json", "-"]).stdout)
     assert document["widths"] == [784, 40, 40, 40, 10]
-    assert document["learning_rate"]["recommended"] == fr.design(4, (784, 40, 10)).learning_rate.recommended
+    assert (
+        document["learning_rate"]["recommended"]
+        == fr.design(4, (784, 40, 10), training=Training(batch=64)).learning_rate.recommended
+    )
     assert "784 inputs and 10 outputs" in document["learning_rate"]["reason"]
 
 

@@ -1,8 +1,5 @@
 """The one record of a rate: by whatever rule it is found, it says the same things, and its interval holds what was searched."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -20,7 +17,6 @@ from freeness.training import (
 )
 from tests.told import words_and_sentences
 
-BANK = Path(__file__).resolve().parents[2] / "docs" / "learning-rate-bank"
 FACTS = StartFacts(200.0, 0.5, 0.02, 0.6, 40_000, batch=16)
 INPUTS = np.random.default_rng(0).standard_normal((12, 8))
 RULES = {
@@ -50,10 +46,10 @@ def test_every_rule_tells_one_record(rule, loss, optimizer):
     assert rate.error == rate.sharpness_error
     words_and_sentences(rate.reason)
     assert all(line and line not in rate.reason for line in rate.details)
-    if "trials" in rule:
-        assert rate.low < rate.recommended < rate.high and rate.early < rate.limit
+    if "trials" in rule or rule == "theory":
+        assert rate.low < rate.recommended < rate.high
     else:
-        assert rate.low is None and rate.high is None and rate.limit is None
+        assert rate.low is None and rate.high is None and not rate.wide
 
 
 def test_what_was_measured_on_a_batch_replaces_what_the_trials_measured():
@@ -67,22 +63,6 @@ def test_what_was_measured_on_a_batch_replaces_what_the_trials_measured():
         start.formula,
     )
     assert rate.predicted_sharpness == 2.0 and "measured is 1.50 times that" in " ".join(rate.details)
-
-
-def test_the_interval_holds_the_searched_rate_in_nine_of_ten_networks_that_nobody_fitted():
-    """The 96 networks of the bank's judged and last parts: advice for three seeds, and the best of 20 trials."""
-    inside, rate = [], start_rate(FACTS, "mse", "sgd")
-    for half in ("judged", "last"):
-        advice, search = (_lines(f"{kind}-{half}.jsonl") for kind in ("advice", "search"))
-        for case, found in advice.items():
-            told = float(np.exp(np.mean(np.log(found["recommended"]))))
-            best = search[case]["search"]["rate"]
-            inside.append(rate.low / rate.recommended <= best / told <= rate.high / rate.recommended)
-    assert len(inside) == 96 and 0.87 <= np.mean(inside) <= 0.93
-
-
-def _lines(name):
-    return {line["case"]: line for line in map(json.loads, (BANK / name).read_text(encoding="utf-8").splitlines())}
 
 
 def test_no_rate_says_why():

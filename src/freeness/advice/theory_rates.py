@@ -18,22 +18,33 @@ import numpy as np
 
 from freeness.advice.largest import LargestEigenvalue, largest_eigenvalue
 from freeness.advice.output_gram import output_gram
-from freeness.advice.reached import is_homogeneous
 from freeness.errors import InputError, is_real, is_size
 from freeness.laws import PointMass
 from freeness.meanfield import ActivationSignal, DenseSignal, Signals, covariance, signals, variance_gain
 from freeness.moves import gains_after
 from freeness.network import Activation, Dense, Network
 from freeness.spectra import layers_and_signals, moves_of
-from freeness.training import SGD, LayerRate, Loss, Rate, loss_of, optimizer_of, rate_of_sharpness
+from freeness.training import (
+    SGD,
+    LayerRate,
+    Loss,
+    Rate,
+    SquaredError,
+    StartFacts,
+    loss_of,
+    optimizer_of,
+    rate_of_sharpness,
+    start_rate,
+)
 
 Parametrisation = Literal["standard", "ntk", "mup"]
 _PARAMETRISATIONS = ("standard", "ntk", "mup")
+_MANY, _ALIKE = 64, 0.33  # samples, and their correlation where none is told: that of standardised images
 _NOTHING = float(np.finfo(float).tiny)  # for a slope of 0, which of one input means that its neurons are all saturated
-# width 128; tanh, hard-tanh, GELU, ReLU; 2,000 images; one seed: tests/torch/test_design_training.py repeats three of them
+# tests/torch/test_design_training.py trains designs at it
 _TRIED = (
-    "7 of 8 designed networks of 20 and 50 layers came within 0.02 of the best accuracy among factors 1/8 to 16 of it after one "
-    "pass over Fashion-MNIST in batches of 32, and the 50-layer ReLU network did not"
+    "with λ of 64 inputs of correlation 0.33 by theory 70 % of 121 plain networks of the bank came within 10 % of the best loss, "
+    "where λ measured gives 74 %"
 )
 _VOUCHED = (
     "Theory knows neither your data nor your batch: freeness analyze measures the model that you build on them and tells another "
@@ -124,19 +135,42 @@ def theory_rate(
         of_batch = max(_of_batch(used, found, shares, how), single.value / how.batch)  # its own sample's share at least
     sharpness = how.criterion.curvature(outputs) * (single.value if of_batch is None else of_batch)
     usual = rate_of_sharpness(sharpness, how.criterion, how.descent, how.batch)
-    rate = usual.recommended
-    why = _why(single, mean, used, of_batch is not None)
+    advised = _advised(usual, used, how, found) if how.parametrisation == "standard" else usual
+    rate, why = advised.recommended, _why(single, mean, used, of_batch is not None)
+    wide = " Run freeness rate before you rely on it." if advised.wide else ""
+    ends = f", best between {advised.low:.3g} and {advised.high:.3g}" if advised.low and advised.high else ""
+    evidence = f"{advised.evidence[0].upper()}{advised.evidence[1:]}; {_TRIED}."
     return replace(
-        usual,
-        reason=f"Start at {usual.formula} = {rate:.3g}; λ is the largest curvature of the loss, predicted for "
-        f"{used.dense[0].fan_in} inputs and {outputs} outputs. {_VOUCHED}",
-        evidence=(evidence := _evidence(usual.evidence, used, of_batch is not None)),
-        details=(*_reasons(how, usual, why), f"Evidence: {evidence}"),
+        advised,
+        bound=usual.bound,
+        sharpness=sharpness,
+        reason=f"Start at {rate:.3g}{ends}, for the curvature that theory predicts with {used.dense[0].fan_in} inputs and "
+        f"{outputs} outputs. {_VOUCHED}{wide}",
+        evidence=evidence,
+        details=(*_reasons(how, usual, why), *advised.details, f"Evidence: {evidence}"),
         mean=how.criterion.curvature(outputs) * mean,
         formula=_formula(used, found, how, shares),
         layers=tuple(LayerRate(share.name, rate * share.weights, rate * share.biases) for share in shares),
         parametrisation=how.parametrisation,
     )
+
+
+def _advised(usual: Rate, network: Network, how: Training, found: Signals) -> Rate:
+    """By the rule that was fitted to trained networks, with the curvature that theory predicts of many samples."""
+    outputs, size = (
+        network.dense[-1].fan_out,
+        sum(
+            layer.fan_in * layer.fan_out + layer.fan_out * (layer.bias or layer.sigma_b > 0) for layer in network.dense
+        ),
+    )
+    many = replace(how, batch=_MANY, correlation=_ALIKE if how.correlation is None else how.correlation)
+    shares = rate_shares(network, many)
+    sharpness = how.criterion.curvature(outputs) * _of_batch(network, found, shares, many)
+    squared = isinstance(how.criterion, SquaredError)
+    facts = StartFacts(
+        sharpness, np.nan, np.nan, np.nan, size, how.batch, scale=how.criterion.curvature(outputs) if squared else 1.0
+    )
+    return start_rate(facts, how.criterion, how.descent) if sharpness > 0 else usual
 
 
 # --- parametrisations ---------------------------------------------------------------------------------------------
@@ -326,21 +360,6 @@ def _reasons(how: Training, rate: Rate, why: str) -> tuple[str, ...]:
         f"Training that is linearised at the start contracts below {rate.bound:.3g} = {how.descent.formula}.",
         *((caution,) if noisy else ()),
     )
-
-
-def _evidence(text: str, network: Network, of_batch: bool) -> str:
-    homogeneous = any(isinstance(layer, Activation) and is_homogeneous(layer.function) for layer in network.layers)
-    alone = (
-        f"from theory alone, {_TRIED}"
-        if of_batch
-        else "from theory alone and one sample it is untried, and cautious for batches"
-    )
-    more = (
-        " Networks of the ReLU family bear and like more in trials, 1 to 2 times 2/λ, for they first catapult and then flatten."
-        if homogeneous
-        else ""
-    )
-    return f"{text[0].upper()}{text[1:]}, with λ measured on a batch; {alone}.{more}"
 
 
 def _formula(network: Network, found: Signals, how: Training, shares: tuple[LayerRate, ...]) -> str:

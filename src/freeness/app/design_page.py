@@ -48,6 +48,8 @@ FIELDS = {
     "optimizer": Choice("sgd", ("sgd", "momentum", "nesterov")),
 }
 
+_BATCH = 64  # as freeness analyze has it
+
 
 @dataclass(frozen=True, eq=False)
 class _Answer:
@@ -147,7 +149,7 @@ def _answered(values: dict[str, Value]) -> _Answer:
     taken: Any = values  # the library says which words it takes
     isometry = float(taken["isometry"]) or None
     options = DesignOptions(taken["weights"], taken["form"])
-    training = Training(taken["loss"], taken["optimizer"])
+    training = Training(taken["loss"], taken["optimizer"], batch=_BATCH)
     plan = design(taken["depth"], _shape(taken), taken["activation"], isometry, options, training)
     curve = plan.trade_off() if plan.depth > 1 else None
     bent = curve is not None and bool((curve.spread > 0).any())  # a linear network pays nothing
@@ -163,7 +165,7 @@ def _shape(values: dict[str, Any]) -> tuple[int, ...]:
 def _code(values: dict[str, Value], plan: Design) -> str:
     """What gives the same design, and puts it into a model."""
     options = f'DesignOptions(weights="{values["weights"]}", form="{values["form"]}")'
-    training = f'Training("{values["loss"]}", "{values["optimizer"]}")'
+    training = f'Training("{values["loss"]}", "{values["optimizer"]}", batch={_BATCH})'
     isometry = f"{values['isometry']:g}" if values["isometry"] else "None"
     return "\n".join(
         (

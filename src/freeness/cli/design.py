@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 _WIDTH, _ACTIVATION = 512, "tanh"
+_BATCH = 64  # as freeness analyze has it
 _INPUTS, _OUTPUTS = 784, 10  # of the images that freeness analyze takes where no data are named
 _LOSSES = ", ".join(loss_names())
 _FORMS = ", ".join(get_args(Form))
@@ -69,7 +70,7 @@ def design_command(
     optimizer: Annotated[str, typer.Option(help="sgd, momentum or nesterov.")] = "sgd",
     momentum: Annotated[float, typer.Option(help="Of momentum and nesterov.")] = 0.9,
     weight_decay: Annotated[float, typer.Option(help="Added to the gradient.")] = 0.0,
-    batch: Annotated[int, typer.Option(help="Samples a step.")] = 1,
+    batch: Annotated[int, typer.Option(help="Samples a step.")] = _BATCH,
     correlation: Annotated[float | None, typer.Option(help="Of two inputs; gives a batch its own bound.")] = None,
     parametrisation: Annotated[str, typer.Option(help=f"{_PARAMETRISATIONS}.")] = "standard",
     out: Annotated[Path | None, typer.Option(help="Picture of the trade-off to write: FILE.png or FILE.svg.")] = None,

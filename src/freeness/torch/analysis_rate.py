@@ -22,17 +22,13 @@ from freeness.torch.modes import is_coupled
 from freeness.torch.outputs import run
 from freeness.torch.pace import TimeUp
 from freeness.torch.plan import COARSE, coarse_samples
-from freeness.torch.starts import start_facts
+from freeness.torch.starts import TRIED, rate_facts
 from freeness.torch.state import trained_parameters, untouched
 from freeness.torch.tracing import Trace
 from freeness.training import SGD, Adam, CrossEntropy, Curvature, Loss, Rate, SquaredError, start_rate
 
 _LOG = logging.getLogger(__name__)
-_TRIED = 3_000_000  # parameters up to which the law of the trials is trusted, and quick
 _DEEP = 20  # weight matrices up to which the kernel of smooth activations takes a second or two
-_BEYOND = (
-    "; none of them had batch normalisation or dropout, and how it is read of such networks was chosen on five of them"
-)
 _FLAT = 10.0  # roundings of 1 within which a probability is 1
 
 
@@ -46,7 +42,7 @@ def batch_curvature(
         data: all inputs and targets; the batch are the first ones.
         options: what is looked at.
         plan: whether λ is computed or estimated, and how far.
-        begin: look at the first steps of training as well.
+        begin: measure λ on many samples as well.
     """
     inputs, targets = data
     batch = plan.samples or min(options.samples, len(inputs))
@@ -67,7 +63,7 @@ def batch_curvature(
         flat = _flat(model, (x, y), value, options)
         if flat:
             return no_rate(flat, batch, options, value, error)
-        start = _start(model, data, options) if begin and begins(traced, targets, options) else None
+        start = _start(model, data, options, value, many=begin and begins(traced, targets, options))
         return Curvature(value, error, batch, start, _predicted_sharpness(traced, x, options))
     except (FreenessError, ArithmeticError, MemoryError, RuntimeError) as error:
         _LOG.info("no learning rate: %s", error)
@@ -143,7 +139,7 @@ def _predicted_sharpness(traced: Trace, inputs: Tensor, options: AnalyzeOptions)
 
 
 def begins(traced: Trace, targets: Tensor, options: AnalyzeOptions) -> bool:
-    """Whether the law of the trials is asked: not for large models, other losses, several places.
+    """Whether λ is measured on many samples for the rate: not of large models, other losses, several places.
 
     Args:
         traced: the model.
@@ -152,22 +148,25 @@ def begins(traced: Trace, targets: Tensor, options: AnalyzeOptions) -> bool:
     """
     size = sum(parameter.numel() for parameter in trained_parameters(traced.model).values())
     told = isinstance(options.descent, SGD | Adam) and isinstance(options.criterion, SquaredError | CrossEntropy)
-    return told and size <= _TRIED and _one_place(targets)
+    return told and size <= TRIED and _one_place(targets)
 
 
-def _start(model: nn.Module, data: tuple[Tensor, Tensor], options: AnalyzeOptions) -> Rate | None:
-    """By the law of the trials; None where it knows nothing, or the time is over."""
+def _start(
+    model: nn.Module, data: tuple[Tensor, Tensor], options: AnalyzeOptions, sharpness: float, *, many: bool
+) -> Rate | None:
+    """By the rule that was fitted to trained networks, with λ of many samples or the one at hand; None of other optimisers."""
     loss, descent = options.criterion, options.descent
-    assert isinstance(loss, Loss)
-    mode = options.training if is_coupled(model, options.training) else False  # a step that fits its masks goes too far
-    try:
-        facts = start_facts(model, data, loss, descent, batch=options.samples, training=mode)
-    except TimeUp:
+    if not isinstance(descent, SGD | Adam):
         return None
-    if min(facts.sharpness, facts.reach) <= 0:
-        return None
-    found = start_rate(facts, loss, descent)
-    return found if options.training is False else replace(found, evidence=found.evidence + _BEYOND)
+    mode = options.training if is_coupled(model, options.training) else False  # λ does not ask for masks
+    for known in (None, sharpness) if many else (sharpness,):
+        try:
+            facts = rate_facts(model, data, loss, descent, (options.samples, mode), known)
+        except TimeUp:
+            continue
+        if facts.sharpness > 0:
+            return start_rate(facts, loss, descent)
+    return None
 
 
 def _one_place(targets: Tensor) -> bool:

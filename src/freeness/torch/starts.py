@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import math
 from contextlib import nullcontext
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from freeness.torch.curvature import AdamOptions, CurvatureOptions, adam_preconditioner, batch_sharpness
-from freeness.torch.given import GivenLoss, GivenOptimizer, given_optimizer
+from freeness.torch.given import GivenLoss, GivenOptimizer, given_loss, given_optimizer
 from freeness.torch.losses import loss_function
-from freeness.torch.modes import fixed_masks, trained_mode
+from freeness.torch.modes import fixed_masks, is_coupled, trained_mode
 from freeness.torch.outputs import run
 from freeness.torch.pace import beat
 from freeness.torch.state import trained_parameters, untouched
 from freeness.torch.sums import adds_signals
 from freeness.torch.swap import function_of
-from freeness.training import Adam, StartFacts
+from freeness.training import Adam, CrossEntropy, Objective, Optimizer, SquaredError, StartFacts
 
 MANY = 256  # samples that stand for all
+TRIED = 3_000_000  # parameters up to which λ is measured on many samples, and the rule is trusted
+_CLASSES = 10  # of the cross-entropies that the rule was fitted to
 _PROBED = 128  # samples on which the loss along the first step is looked at
 _BATCHES, _SINGLE = 8, 64  # mini-batches behind Adam's preconditioner at least, and samples
 _NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
@@ -36,7 +39,9 @@ def start_facts(
     batch: int = 64,
     training: bool | None = None,
 ) -> StartFacts:
-    """Measure what :func:`~freeness.training.start_rate` asks for; nothing is trained and the model stays as it is.
+    """Measure what a model shows of its learning rate, for :func:`~freeness.training.start_rate` and for where training breaks.
+
+    Nothing is trained and the model stays as it is.
 
     λ is λ_max of the GGN over up to 256 samples (preconditioned for Adam). The loss over 128 samples is looked at along their
     gradient g, at lengths from 0.02·loss/‖g‖² on, each 1.5 times the one before; its lowest point is read off a parabola.
@@ -60,30 +65,106 @@ def start_facts(
         (25.0, 0.04, 1)
     """
     inputs, targets = data
-    descent = given_optimizer(optimizer)
-    size = min(batch, len(inputs))
+    found = rate_facts(model, data, loss, optimizer, (batch, training))
     mode = trained_mode(model, inputs, training)
     with untouched(model, training=mode), nullcontext() if mode is False else fixed_masks(model):
-        scale, known = None, MANY
-        if isinstance(descent, Adam):
-            count = min(max(_SINGLE // size, _BATCHES), len(inputs) // size)
-            known = min(known, size * count)  # elsewhere gradients may differ from 0 where P is 0
-            scale = adam_preconditioner(
-                model, inputs[: size * count], targets[: size * count], loss, AdamOptions(count, descent.epsilon, mode)
-            )
-        many = inputs[:known], targets[:known]
-        sharpness = batch_sharpness(model, *many, loss, CurvatureOptions(preconditioner=scale, training=mode)).value
-        outputs, aims = _variance(run(model, many[0])), _variance(_aims(many[1]))
-        residual = adds_signals(model, inputs)
+        known = slice(min(MANY, len(inputs)))
+        outputs, aims = _variance(run(model, inputs[known])), _variance(_aims(targets[known]))
         reach, left = _reach(model, (inputs[:_PROBED], targets[:_PROBED]), loss)
+    return replace(found, loudness=outputs / aims if aims > 0 else 1.0, reach=reach, left=left)
+
+
+def rate_facts(
+    model: nn.Module,
+    data: tuple[Tensor, Tensor],
+    loss: GivenLoss,
+    optimizer: GivenOptimizer,
+    how: tuple[int, bool | None],
+    sharpness: float | None = None,
+) -> StartFacts:
+    """What :func:`~freeness.training.start_rate` asks for and no more: λ over up to 256 samples, size, scale and kind.
+
+    Args:
+        model: as of :func:`start_facts`, like the others.
+        data: (inputs, targets).
+        loss: as there.
+        optimizer: as there.
+        how: batch and training, as there.
+        sharpness: λ, where it is known.
+
+    Raises:
+        InputError: as :func:`~freeness.torch.batch_sharpness`.
+    """
+    inputs, targets = data
+    descent, criterion = given_optimizer(optimizer), given_loss(loss)
+    batch, training = how
+    size, mode = min(batch, len(inputs)), trained_mode(model, inputs, training)
+    with untouched(model, training=mode), nullcontext() if mode is False else fixed_masks(model):
+        if sharpness is None:
+            sharpness = _sharpness(model, data, (criterion, descent), size, mode)
+        scale = _scale(model, (inputs[:size], targets[:size]), criterion)
+        residual = adds_signals(model, inputs)
         parameters = sum(parameter.numel() for parameter in trained_parameters(model).values())
     modules = list(model.modules())
     normalised = any(isinstance(module, _NORMS) for module in modules)
     saturating = any((function := function_of(module)) is not None and function.saturating for module in modules)
     convolutional = any(isinstance(module, _ConvNd) and _overlaps(module) for module in modules)
-    loud = outputs / aims if aims > 0 else 1.0
-    saturating = saturating and not normalised
-    return StartFacts(sharpness, loud, reach, left, parameters, size, saturating, normalised, convolutional, residual)
+    return StartFacts(
+        sharpness=sharpness,
+        loudness=math.nan,
+        reach=math.nan,
+        left=math.nan,
+        parameters=parameters,
+        batch=size,
+        saturating=saturating and not normalised,
+        normalised=normalised,
+        convolutional=convolutional,
+        residual=residual,
+        scale=scale,
+        untried=_untried(model, criterion, targets, mode) or _large(parameters),
+    )
+
+
+def _sharpness(
+    model: nn.Module, data: tuple[Tensor, Tensor], how: tuple[Objective, Optimizer], size: int, mode: bool | None
+) -> float:
+    """λ over many samples; for Adam preconditioned by the gradients of some mini-batches of them."""
+    (inputs, targets), (loss, descent) = data, how
+    scale, known = None, MANY
+    if isinstance(descent, Adam):
+        count = min(max(_SINGLE // size, _BATCHES), len(inputs) // size)
+        known = min(known, size * count)  # elsewhere gradients may differ from 0 where P is 0
+        averaged = AdamOptions(count, descent.epsilon, mode)
+        scale = adam_preconditioner(model, inputs[: size * count], targets[: size * count], loss, averaged)
+    options = CurvatureOptions(preconditioner=scale, training=mode)
+    return batch_sharpness(model, inputs[:known], targets[:known], loss, options).value
+
+
+def _scale(model: nn.Module, data: tuple[Tensor, Tensor], loss: Objective) -> float:
+    """h of the loss: 1 of a cross-entropy; of other losses by what they are at the start."""
+    if isinstance(loss, CrossEntropy):
+        return 1.0
+    with torch.no_grad():
+        outputs = run(model, data[0])
+        if isinstance(loss, SquaredError):
+            return loss.curvature(outputs[0].numel())
+        value = abs(float(loss_function(loss)(outputs, data[1])))
+    return value / math.log(_CLASSES) if 0 < value < math.inf else 1.0
+
+
+def _untried(model: nn.Module, loss: Objective, targets: Tensor, mode: bool | None) -> str:
+    """What no network of the bank had, in words; "" where there is nothing."""
+    if not isinstance(loss, SquaredError | CrossEntropy):
+        return f"the loss {loss.name}"
+    if targets.ndim > 1 and not targets.is_floating_point():
+        return "classes at several places of a sample"
+    if any(isinstance(module, nn.RNNBase) for module in model.modules()):
+        return "recurrent layers"
+    return "batch normalisation in training mode" if is_coupled(model, mode) else ""
+
+
+def _large(parameters: int) -> str:
+    return f"more than {TRIED:,} parameters" if parameters > TRIED else ""
 
 
 def _overlaps(layer: _ConvNd) -> bool:

@@ -17,11 +17,9 @@ from freeness.training.optimizers import optimizer_of
 from freeness.training.rate import Rate
 from freeness.training.usual_rate import rate_of_sharpness
 
-_FAR = 3.0  # times the bound
-
 _CAUTION = {
-    "ordered": "Repair the initialisation first: the signal vanishes with depth, the curvature grows many times as training "
-    "restores it, and this rate is then far too high.",
+    "ordered": "Repair the initialisation first: the signal vanishes with depth, and the curvature grows many times as training "
+    "restores it, so no rate of the start serves for long.",
     "chaotic": "Repair the initialisation first: gradients explode with depth, and this rate is that of a start which training "
     "leaves at once.",
 }
@@ -73,9 +71,6 @@ def measured_rate(
     )
     found = curvature.start or rate_of_sharpness(curvature.value, criterion, descent, curvature.batch)
     reasons = [found.reason]
-    if found.low is not None:
-        reasons.append(found.outlook_sentence)
-        details += _far(found.recommended / bound)
     theory = None
     if fisher is not None and not descent.preconditioned and isinstance(criterion, Loss):
         top = fisher.top if outputs > 1 else fisher.law.mean  # one output shows the mean of the spectrum
@@ -109,13 +104,3 @@ def _beside(curvature: Curvature, theory: float | None) -> tuple[str, ...]:
             "so its curvature differs."
         )
     return tuple(told)
-
-
-def _far(share: float) -> tuple[str, ...]:
-    """A word of caution where the trials leave the bound far behind."""
-    if share < _FAR:
-        return ()
-    return (
-        f"The rate to start from is {share:.2g} times that, as large outputs at the start and normalised layers often allow: "
-        f"watch the first steps, and go down to {1 / share:.2g} of it if the loss rises.",
-    )

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+_WIDE = 10.0  # high over low
+
 
 class LayerRate(NamedTuple):
     """The rates of one layer's weights and biases in torch's own parametrisation (one group of the optimiser each)."""
@@ -19,15 +21,15 @@ class LayerRate(NamedTuple):
 class Rate:
     """The learning rate of one loss, optimiser and batch.
 
-    ``recommended`` is to start from; from ``low`` to ``high`` the best rate lay in 9 of 10 of the networks they were read
-    off (None where nobody looked).
+    ``recommended`` is to start from; from ``low`` to ``high`` the best rate lay in 9 of 10 networks of families that were not
+    fitted (None where nobody looked).
     ``bound`` is where training that is linearised at the start stops contracting, by ``sharpness``, λ_max of the batch GGN
     (preconditioned for adam), and ``sharpness_error``, its error. ``reason`` says in up to three sentences where to start and
     why, ``details`` all the rest, one line each: λ and 2/λ, the rule with its numbers, what theory says of the same inputs.
     ``evidence`` is what the recommendation rests on, ``assumptions`` what a prediction does; ``formula`` is its leading terms.
 
-    Training leaves the linearised start: of the networks that the recommendation was fitted to, a tenth broke below ``early`` and
-    about a third below ``limit`` (None without such a fit).
+    ``early`` and ``limit`` told where training broke; they are None since an interval is told, see
+    :func:`~freeness.training.breaking_rate`.
 
     What theory says beside a measurement: ``theory_bound``, by the predicted spectrum of one sample, and ``predicted_sharpness``,
     by the tangent kernel of the same inputs (None where it has none). What a prediction says besides: ``mean``, that of λ over
@@ -76,10 +78,20 @@ class Rate:
         return self.sharpness_error
 
     @property
+    def wide(self) -> bool:
+        """Whether the interval spans more than a factor of 10, so that the rate alone says little."""
+        return self.low is not None and self.high is not None and self.high > _WIDE * self.low
+
+    @property
     def outlook(self) -> str:
         """In words, between which rates the best one is expected."""
         if self.low is None or self.high is None:
             return "how far from it the best rate may lie was not tried for this kind of training"
+        if self.wide:
+            return (
+                f"the best rate may lie anywhere from {self.low:.3g} to {self.high:.3g}: run freeness rate, which tries some of "
+                "them for short"
+            )
         return f"in 9 of 10 networks that nobody fitted it to, the best rate lay between {self.low:.3g} and {self.high:.3g}"
 
     @property
@@ -88,7 +100,7 @@ class Rate:
 
         Example:
             >>> from freeness.training import StartFacts, start_rate
-            >>> start_rate(StartFacts(100.0, 1.0, 0.01, 0.5, 10_000, batch=1), "mse").outlook_sentence
-            'In 9 of 10 networks that nobody fitted it to, the best rate lay between 0.00221 and 0.0663.'
+            >>> start_rate(StartFacts(100.0, 1.0, 0.01, 0.5, 10_000, batch=1), "half_squared_error").outlook_sentence
+            'In 9 of 10 networks that nobody fitted it to, the best rate lay between 0.00508 and 0.0302.'
         """
         return f"{self.outlook[0].upper()}{self.outlook[1:]}."

@@ -20,6 +20,11 @@ class StartFacts:
         normalised: whether a layer normalises what passes.
         convolutional: whether there are convolutions.
         residual: whether signals are summed that both depend on the input.
+        scale: h, the loss' curvature in an output: 1 of ½Σ and of cross-entropy, 2/C of a mean over C squares; of other losses
+            what they are at the start over ln 10, the cross-entropy of ten classes.
+        untried: what the networks of the bank had not, in words; "" where there is nothing.
+
+    ``loudness``, ``reach`` and ``left`` are NaN where nobody looked; :func:`~freeness.training.start_rate` does not ask for them.
     """
 
     sharpness: float
@@ -32,3 +37,5 @@ class StartFacts:
     normalised: bool = False
     convolutional: bool = False
     residual: bool = False
+    scale: float = 1.0
+    untried: str = ""
