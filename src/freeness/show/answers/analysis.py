@@ -171,8 +171,9 @@ def _verdict(record: Analysis) -> list[Part]:
 def _rate(rate: Rate) -> list[Part]:
     if not rate.known:
         return [Sentence(rate.reason, "warning")]
+    between = f", between {number(rate.low, 3)} and {number(rate.high, 3)}" if rate.wide else ""
     return [
-        Sentence(f"Learning rate to start from: {number(rate.recommended, 3)}.", "strong"),
+        Sentence(f"Learning rate to start from: {number(rate.recommended, 3)}{between}.", "strong"),
         Sentence(rate.reason, "point"),
     ]
 
