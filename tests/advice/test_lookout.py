@@ -55,24 +55,27 @@ def test_clipping_in_every_step_is_seen_in_equal_norms_and_said_once():
     assert "norm 1:" in said[0].sentence
 
 
-def test_a_rate_beyond_the_critical_one_twice_is_said_once_until_it_was_below():
+def test_a_rate_beyond_half_of_most_batches_critical_rate_is_said_once_until_it_was_below():
     lookout = Lookout()
-    critical = [0.3, 0.08, 0.2, 0.09, 0.07, 0.05, 0.2, 0.05, 0.05]
+    critical = [0.5, 0.1, 0.5, 0.15, 0.12, 0.1, 0.5, 0.5, 0.5, 0.1, 0.1]  # one batch of three is no harm
     said = []
     for k, value in enumerate(critical):
         said += lookout.visited(WatchRecord(10 * k, 0.1, critical=value))
-    assert [(warning.kind, warning.step) for warning in said] == [("rate", 40), ("rate", 80)]
-    assert "lower it to 0.035" in said[0].sentence
+    assert [(warning.kind, warning.step) for warning in said] == [("rate", 30), ("rate", 100)]
+    assert "0.67 of the critical one" in said[0].sentence and "lower it to 0.025" in said[0].sentence
 
 
-def test_while_the_rate_rises_it_is_the_warm_up():
+def test_while_the_rate_rises_it_is_the_warm_up_and_is_said_before():
     lookout = Lookout()
     said = []
-    for step in range(1, 31):
+    for step in range(1, 61):
         lookout.checked(StepCheck(step, 0.01 * step))
         if step % 10 == 0:
-            said += lookout.visited(WatchRecord(step, 0.01 * step, critical=0.15))
-    assert [(warning.kind, warning.step) for warning in said] == [("warm-up", 30)]
+            said += lookout.visited(WatchRecord(step, 0.01 * step, critical=0.8))
+    assert [(warning.kind, warning.step) for warning in said] == [
+        ("warm-up", 40)
+    ]  # 0.4 is reached at 40, seen by the median of 3
+    assert "longer" in said[0].sentence
 
 
 def test_a_fault_of_a_layer_is_passed_on_once():

@@ -9,9 +9,9 @@ from freeness.advice.fault import Fault
 from freeness.advice.layer_table import LayerTable
 
 _FEWEST = 4  # layers of one kind that say what is usual
-_APART = (
-    100.0  # in gradient over weights: the ratio goes with the inverse square of the weights, so ten times their size
-)
+# In gradient over weights. Six sound families lie within 10 of their median; GPT-2, which draws what ends a branch 1/√(2·blocks)
+# as large, lies 96 from it with 48 blocks. Weights that are 10 times too large are 100 from it.
+_APART = 100.0
 
 
 def relative_ratios(table: LayerTable) -> dict[str, float]:

@@ -7,7 +7,7 @@ from collections import deque
 from statistics import median
 
 from freeness.advice.post_mortem import post_mortem
-from freeness.advice.watch_rules import WINDOW, bad_batch, beyond, clipping, growing, silent, unusual
+from freeness.advice.watch_rules import AHEAD, WINDOW, bad_batch, beyond, clipping, growing, silent, unusual
 from freeness.advice.watching import StepCheck, WatchRecord, WatchWarning
 
 _FIRST, _LOST = 10, 2.0  # steps that tell the loss at the start, and the times at which a training is lost
@@ -33,6 +33,7 @@ class Lookout:
         self._standing: set[tuple[str, str | None]] = set()  # troubles that were said and are not over
         self._diverged = False
         self._first: list[float] = []
+        self._shares: list[float] = []  # of the critical rate
 
     def checked(self, check: StepCheck) -> list[WatchWarning]:
         """What a step tells.
@@ -67,10 +68,11 @@ class Lookout:
         self._records.append(record)
         self.uneasy = False
         said: list[WatchWarning] = []
-        if record.critical is not None:
-            rising = len(self._checks) > 1 and self._checks[-1].rate > self._checks[0].rate
-            found = beyond(self._records, rising)
-            said += self._once("rate", found)
+        if record.critical is not None and not self._diverged:
+            slope = self._slope()
+            ahead = max(record.rate + AHEAD * slope, 0.0)
+            self._shares.append(ahead / record.critical if record.critical > 0 else math.inf)
+            said += self._once("rate", beyond(record, self._shares, slope > 0))
         if record.layers:
             fault = None
             if record.fault:
@@ -87,6 +89,11 @@ class Lookout:
             return []
         self._standing.add(key)
         return [found]
+
+    def _slope(self) -> float:
+        """How the rate changes a step, over the last ten."""
+        last = list(self._checks)[-_FIRST - 1 :]
+        return (last[-1].rate - last[0].rate) / (last[-1].step - last[0].step) if len(last) > 1 else 0.0
 
     def _is_lost(self, check: StepCheck) -> bool:
         """What is not finite, or a loss that has stayed at twice that of the start."""

@@ -14,6 +14,8 @@ _SCATTERS = 8.0  # robust standard deviations; told from 60 steps these may be a
 _TIMES = 3.0  # and so many times the usual, for a steady run's scatter may be tiny
 _ALIKE = 1e-3  # relative: norms of gradients are never so equal unless they are cut to one length
 _RECENT = 10  # steps that are compared with those before
+_VISITS, _HALF = 3, 0.5  # visits, and the share of the critical rate: the lowest point along a step
+AHEAD = 20  # steps by which a rate that changes is followed on
 
 
 def usual(values: Sequence[float]) -> tuple[float, float]:
@@ -149,27 +151,25 @@ def growing(checks: Sequence[StepCheck]) -> WatchWarning | None:
     return None
 
 
-def beyond(records: Sequence[WatchRecord], rising: bool) -> WatchWarning | None:
-    """A rate beyond the critical one at two visits that follow one another.
+def beyond(record: WatchRecord, shares: Sequence[float], rising: bool) -> WatchWarning | None:
+    """A rate that is, or will soon be, beyond half of the critical one, by the median of the last three visits.
 
-    One step beyond it is no harm: training at the edge of stability steps over it and comes back.
+    At half of the critical rate a step lands at the lowest point of a parabola along it, and beyond overshoots that. Of one batch
+    this is no harm, and one batch's critical rate scatters; of most batches it is what goes before a divergence.
 
     Args:
-        records: of all visits.
-        rising: whether the rate is still being raised.
+        record: of the visit, with its critical rate.
+        shares: rates over critical rates, ahead by some steps, of this visit and those before.
+        rising: whether the rate is being raised.
     """
-    known = [record for record in records if record.critical is not None]
-    if len(known) < 2:
+    share = median(shares[-_VISITS:])
+    if len(shares) < _VISITS or share <= _HALF:
         return None
-    ratios = [record.rate / max(record.critical or 0.0, 1e-30) for record in known[-2:]]
-    if min(ratios) <= 1:
-        return None
-    last = known[-1]
-    told = f"The rate {last.rate:.3g} is {ratios[-1]:.2g} times the critical one, {last.critical:.3g}: steps raise the loss"
+    critical = record.critical or 0.0
+    lower = f"{min(record.rate / share, record.rate) / 4:.2g}"
     if rising:
-        return WatchWarning(
-            last.step,
-            "warm-up",
-            f"{told} while the warm-up still raises the rate; make it longer, or end it at {0.5 * (last.critical or 0.0):.2g}.",
-        )
-    return WatchWarning(last.step, "rate", f"{told}; lower it to {0.5 * (last.critical or 0.0):.2g}.")
+        told = f"The rate {record.rate:.3g} is raised towards the critical one ({critical:.3g} for this batch)"
+        advice = f"make the warm-up longer, or end it at {lower}"
+        return WatchWarning(record.step, "warm-up", f"{told}: in {AHEAD} steps it is {share:.2g} of that; {advice}.")
+    told = f"The rate {record.rate:.3g} is {share:.2g} of the critical one ({critical:.3g} for this batch)"
+    return WatchWarning(record.step, "rate", f"{told}, so that steps overshoot; lower it to {lower}.")
