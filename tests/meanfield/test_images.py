@@ -150,7 +150,7 @@ def test_patches_change_nothing(padding, monkeypatch):
     network = Network((conv(3, 8, padding=padding), BATCH, RELU, Pooling(None), Dense(8, 2, Gaussian(1.0))))
     images = inputs(5, 6)
     folded = gradients(network, inputs=images)
-    monkeypatch.setattr(gradient_walk, "patches", lambda network, points: None)
+    monkeypatch.setattr(gradient_walk, "in_patches", lambda network, points: None)
     for one, other in zip(folded, gradients(network, inputs=images), strict=True):
         assert one[1:5] == pytest.approx(other[1:5], rel=1e-9)
 

@@ -1,5 +1,7 @@
 """JJᵀ of Transformers, Mixers and networks of images against networks that are drawn and differentiated by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ from freeness.network import (
     MaxPooling,
     Network,
     Node,
+    PositionWise,
     Residual,
     Sum,
     activation,
@@ -186,3 +189,21 @@ def test_drawn_mixers_of_two_blocks():
         assert distance(found.law, eigenvalues) < 0.015 and found.largest
         ratios.append(eigenvalues[-1] / found.largest.value)
     assert np.mean(ratios) == pytest.approx(1, abs=0.1)
+
+
+def test_a_first_convolution_of_windows_that_do_not_overlap_is_a_matrix_on_them():
+    """The law is that of the same network on what the windows see, and no position is left of a pixel."""
+    first = Convolution(2, 32, (4,), Gaussian(1.0), "valid", 4, 0.0, False, "first")
+    images = np.random.default_rng(3).standard_normal((1, 2, 16))
+    cut = images.reshape(1, 2, 4, 4).transpose(0, 1, 3, 2).reshape(1, 8, 4)
+
+    stem = transformer(1, 32, 2, 4, hidden=32).nodes
+    rewired = [replace(node, inputs=tuple("first" if name == INPUT else name for name in node.inputs)) for node in stem]
+    laws = [
+        wired_equation(Network((Node("first", layer, (INPUT,)), *rewired)), samples=x)
+        for layer, x in ((first, images), (PositionWise(8, 32, Gaussian(1.0), name="first"), cut))
+    ]
+    z = np.array([0.3, 1.0, 3.0]) * np.exp(1j * ANGLE)
+    one, other = (law.solved(z) for law in laws)
+    assert one.converged.all()
+    np.testing.assert_allclose(one.cauchy, other.cauchy, rtol=1e-6)

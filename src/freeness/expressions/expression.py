@@ -181,7 +181,7 @@ class Expression(ABC):
         """The expression in independent ``size``×``size`` random matrices with the laws of the variables.
 
         Args:
-            size: rows and columns; with several legs, each has as many dimensions as fit in, ``size``^(1/legs) rounded down.
+            size: rows and columns; with several legs, each has as many dimensions as fit in, the root of ``size`` rounded down.
             rng: a numpy Generator.
         """
         side = max(1, int(size ** (1 / max(1, len(self.legs))) + _EQUAL))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
-from freeness.meanfield.patches import Patches, patches
+from freeness.meanfield.patches import Patches, in_patches
 from freeness.meanfield.samples import SampleMoments
 from freeness.meanfield.walk import Compiled, compiled, reads
 from freeness.network import (
@@ -144,7 +144,7 @@ class _Way:
         batch = any(isinstance(layer, Normalisation) and layer.kind == "batch" for layer in network.walk())
         if inputs is not None:
             samples = SampleMoments(inputs, network)
-            found = patches(network, samples.points) if batch else None
+            found = in_patches(network, samples.points) if batch else None
             if found is not None:
                 network, samples = found.network, SampleMoments(found.points, found.network)
             count = len(samples.points) * samples.positions

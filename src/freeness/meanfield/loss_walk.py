@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
 from freeness.gaussian import has_closed_covariance, second_moment_slope
-from freeness.meanfield.patches import patches
+from freeness.meanfield.patches import in_patches
 from freeness.meanfield.samples import SampleMoments
 from freeness.meanfield.walk import Compiled, compiled, reads
 from freeness.network import (
@@ -124,7 +124,7 @@ def _without_many_positions(network: Network, inputs: ArrayLike) -> tuple[Networ
     points = np.asarray(inputs)
     if points.ndim < 3 or points.dtype.kind != "f" or not np.isfinite(points).all():
         return network, inputs
-    found = patches(network, points)
+    found = in_patches(network, points)
     smaller = found is not None and np.prod(found.points.shape[2:]) < np.prod(points.shape[2:])
     return (found.network, found.points) if found is not None and smaller else (network, inputs)
 

@@ -19,7 +19,7 @@ class Patches(NamedTuple):
     images: np.ndarray
 
 
-def patches(network: Network, points: np.ndarray) -> Patches | None:
+def in_patches(network: Network, points: np.ndarray) -> Patches | None:
     """The same signals with the first convolution as a matrix; None where another operation reads the input.
 
     Args:
@@ -28,7 +28,7 @@ def patches(network: Network, points: np.ndarray) -> Patches | None:
 
     Example:
         >>> layer = Convolution(1, 4, (3,), Gaussian(1.0), "zeros", 2)
-        >>> found = patches(Network((layer,)), np.arange(1.0, 5.0).reshape(1, 1, 4))
+        >>> found = in_patches(Network((layer,)), np.arange(1.0, 5.0).reshape(1, 1, 4))
         >>> found.points[0].tolist()
         [[0.0, 2.0], [1.0, 3.0], [2.0, 4.0]]
     """

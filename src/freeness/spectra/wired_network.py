@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.meanfield import NeuronSignals
+from freeness.meanfield import NeuronSignals, in_patches
 from freeness.network import (
     INPUT,
     Attention,
@@ -106,7 +106,28 @@ def wired_equation(
         return drawn(count, covariance, generator, exact=False).reshape(count, *shape)
 
     builder = WireBuilder(source, given_outputs, generator)
-    return builder.equation(builder.through(network, x, channels))
+    return builder.equation(builder.through(*_on_windows(network, x, channels)))
+
+
+def _on_windows(network: Network, x: np.ndarray, channels: int) -> tuple[Network, np.ndarray, int]:
+    """A first convolution whose windows do not overlap is a matrix on what they see: cutting an input up keeps JJᵀ.
+
+    Of a Vision Transformer this leaves a position a patch, in place of one a pixel.
+    """
+    readers = network.readers(INPUT)
+    layer = readers[0].operation if len(readers) == 1 else None
+    apart = (
+        isinstance(layer, Convolution)
+        and layer.padding == "valid"
+        and layer.dilation == 1
+        and layer.stride >= max(layer.kernel)
+        and len(x) == channels
+    )
+    found = in_patches(network, np.moveaxis(x, 0, 1)) if apart else None
+    if found is None:
+        return network, x, channels
+    seen = np.moveaxis(found.points, 1, 0)
+    return found.network, seen, len(seen)
 
 
 def graph_or_wires(

@@ -33,6 +33,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
 }
 """What may be asked for alone, by its stages."""
 _SLACK = 1.3  # of what later stages are expected to need, kept for them
+_UNKNOWN = 0.5  # share of what is left that a stage gets at most of which nobody knows how long it takes
 _FLOOR = 0.04  # share of what is left that every stage gets: most of what is not forecast takes less
 
 
@@ -163,7 +164,8 @@ class Stages:
         behind = sum(self.planned(each).forecast for each in later)
         own, left = self.planned(name).forecast, self._end - now
         share = own / (own + behind) if own > 0 else 0.0
-        return now + max(share * left, left - _SLACK * behind, _FLOOR * left)
+        alone = left - _SLACK * behind if own > 0 else min(left - _SLACK * behind, _UNKNOWN * left)
+        return now + max(share * left, alone, _FLOOR * left)
 
     def _lost(self, stage: Stage, reason: str, start: float | None = None) -> Lost:
         seconds = None if start is None else time.monotonic() - start
