@@ -112,3 +112,13 @@ def test_a_model_without_a_chain_has_a_picture_of_its_modules(analysis):
     np.testing.assert_allclose(measured.y, [1.0, 0.5, 0.25])
     np.testing.assert_allclose(theory.y, measured.y)
     np.testing.assert_allclose(gradient.y, [1.0, 3.0, 9.0])
+
+
+def test_what_has_no_theory_is_said_of_what_it_is(analysis):
+    lone = replace(
+        analysis, uncovered=("attention in a",), fisher=replace(analysis.fisher, predicted=None, distance=None)
+    )
+    none = replace(lone, jacobian=replace(analysis.jacobian, predicted=None, distance=None))
+    whole = replace(analysis, uncovered=("attention in a",))
+    for record, words in ((lone, "No theory of Θ"), (none, "Not covered by theory"), (whole, "Covered in part")):
+        assert f"{words}: attention in a" in record._repr_html_()

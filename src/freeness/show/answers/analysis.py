@@ -114,8 +114,8 @@ def _advised(advice: Sequence[str]) -> list[Sentence]:
 
 
 def _uncovered(record: Analysis) -> list[Sentence]:
-    whole = record.jacobian.predicted is not None and record.fisher.predicted is not None
-    part = "Covered in part" if whole else "Not covered by theory"
+    known = record.jacobian.predicted is not None, record.fisher.predicted is not None
+    part = "Covered in part" if all(known) else "No theory of Θ" if known[0] else "Not covered by theory"
     return [Sentence(f"{part}: {reason}", "warning") for reason in record.uncovered]
 
 
