@@ -42,6 +42,13 @@ def test_it_writes_page_pictures_and_strict_json(log, tmp_path):
 
 def test_another_file_is_one_sentence(tmp_path):
     (tmp_path / "x.jsonl").write_text("[1]\n", "utf-8")
-    for path, words in ((tmp_path / "x.jsonl", "something else"), (tmp_path / "none", "does not exist")):
+    (tmp_path / "model.py").write_text("import torch\n", "utf-8")
+    told = "something else"
+    for path, words in ((tmp_path / "x.jsonl", told), (tmp_path / "model.py", told), (tmp_path / "none", "not exist")):
         result = run(path)
         assert result.exit_code == 2 and words in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_files_that_following_would_not_write_are_refused(log, tmp_path):
+    result = run(log, "--follow", "1", "--json", tmp_path / "run.json")
+    assert result.exit_code == 2 and "expected --follow with no file but --html" in result.stderr

@@ -246,6 +246,10 @@ def test_a_record_of_another_search_is_refused(tmp_path):
     find_rate(classifier(), (X, Y), options)
     with pytest.raises(InputError, match="expected trials of"):
         find_rate(classifier(), (X, Y), options, optimizer="sgd")
+    with pytest.raises(InputError, match="expected trials of"):  # other data
+        find_rate(classifier(), (2 * X, Y), options)
+    with pytest.raises(InputError, match="expected trials of"):  # other settings of an optimiser of the same name
+        find_rate(classifier(), (X, Y), options, optimizer=partial(torch.optim.Adam, weight_decay=0.1))
     (tmp_path / "trials.jsonl").write_text("nothing\n")
     with pytest.raises(InputError, match="which is none"):
         find_rate(classifier(), (X, Y), options)

@@ -225,6 +225,7 @@ def test_a_group_that_the_small_network_lacks_is_told():
         ({"data": X}, "targets"),
         ({"batch": 0}, "batch"),
         ({"optimizer": "other"}, "optimizer"),
+        ({"optimiser": "adamw"}, "got 'optimiser'"),
     ],
 )
 def test_bad_input_is_one_sentence(arguments, message):

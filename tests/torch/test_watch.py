@@ -187,6 +187,26 @@ def test_a_loss_that_does_not_fit_is_told_at_the_first_visit_and_ends_no_trainin
     assert "inputs alone" in watch.records[-1].missing[0]
 
 
+def test_a_quantity_that_a_small_batch_cannot_have_or_a_loss_of_no_number_ends_no_training():
+    for x in (torch.randn(3, 4, generator=torch.Generator().manual_seed(0)), torch.full((8, 4), torch.nan)):
+        model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))  # of one sample there is no variance
+        watch = Watch(model, torch.optim.SGD(model.parameters(), lr=0.1), every=1)
+        watch.step((x, torch.arange(len(x)) % 2))
+        assert watch.records[0].layers and any(one.startswith("noise") for one in watch.records[0].missing)
+
+
+def test_frozen_layers_in_front_are_no_fault_and_may_thaw():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 2))
+    model[0].requires_grad_(False)
+    watch = Watch(model, torch.optim.SGD(model.parameters(), lr=0.1), every=1)
+    x = torch.randn(32, 4)
+    assert watch.step((x, (x[:, 0] > 0).long())) == [] and watch.records[0].fault == ""
+    model[0].requires_grad_(True)
+    watch.step((x, (x[:, 0] > 0).long()))
+    assert watch.records[1].missing == () and watch.records[1].sharpness is not None
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

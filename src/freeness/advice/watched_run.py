@@ -16,6 +16,7 @@ from freeness.version import __version__
 
 SCHEMA_VERSION = 1
 _MOST = 2**30  # bytes of a log
+_ELSE = "expected the log of a watch, got lines of something else; pass the file that log= named."
 WatchEvent: TypeAlias = StepCheck | WatchRecord | WatchWarning
 _KINDS: dict[str, type[StepCheck] | type[WatchRecord] | type[WatchWarning]] = {
     "step": StepCheck,
@@ -101,7 +102,7 @@ def event_of(line: str) -> WatchEvent | None:
     except ValueError:
         return None
     if not isinstance(found, dict) or "event" not in found:
-        raise InputError("expected the log of a watch, got lines of something else; pass the file that log= named.")
+        raise InputError(_ELSE)
     entries: dict[str, Any] = {str(name): value for name, value in found.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     kind = entries.pop("event")
     if kind == "start":
@@ -163,4 +164,6 @@ def read_run(path: Path | str) -> WatchedRun:
         InputError: it cannot be read, is empty, or is something else.
     """
     lines = read_text(path, "the log of a watch", _MOST).splitlines()
+    if not any('"event"' in line for line in lines[:1]):
+        raise InputError(_ELSE)
     return run_of([event for line in lines if line.strip() and (event := event_of(line)) is not None])

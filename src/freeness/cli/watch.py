@@ -12,6 +12,7 @@ from freeness.advice import WatchedRun, read_run
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.files import FORCE_OPTION, check_files, check_picture
 from freeness.cli.output import Outputs, stdout
+from freeness.errors import InputError
 from freeness.show import (
     answer_of,
     document_of,
@@ -43,6 +44,8 @@ def watch_command(
 
     Example: freeness watch run.jsonl --html run.html --follow 10
     """
+    if follow is not None and (out or layers or json):
+        raise InputError("expected --follow with no file but --html, got more; leave it out to have them written.")
     for path in (out, layers):
         check_picture(path)
     check_files(html, out, layers, json, force=force)

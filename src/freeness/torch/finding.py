@@ -216,7 +216,8 @@ class _Search:
         size = float(sum(parameter.detach().double().square().sum() for parameter in model.parameters()))
         asked = {"steps": given.steps, "cost": given.cost, "seed": given.seed, "interval": str(given.interval or "")}
         run = {"accumulate": how.accumulate, "clip": how.clip, "precision": how.precision}
-        return asked | run | {"parameters": count, "square": f"{size:.6g}"}
+        seen = {"data": self.runs.data_squares, "settings": self.template.settings}
+        return asked | run | seen | {"parameters": count, "square": f"{size:.6g}"}
 
     def _critical(self, model: nn.Module) -> CriticalRate:
         factory = self.template.over(list(trained_parameters(model).values()))

@@ -271,7 +271,7 @@ def _rows(
                 signal=sum(call.square * call.size for call in own) / size if own else None,
                 mean=sum(call.mean * call.size for call in own) / size if own else None,
                 gradient=sum(_square_sum(gradients[key]) for key in trained),
-                output_gradient=sum(_square_sum(behind.get(id(call.edge))) for call in own) / size if own else None,
+                output_gradient=_output_gradient(own, behind),
                 outputs=size,
                 uses=len(own),
                 trained=bool(trained),
@@ -280,6 +280,14 @@ def _rows(
             )
         )
     return tuple(rows)
+
+
+def _output_gradient(calls: list[_Call], behind: dict[int, Tensor | None]) -> float | None:
+    """Its mean square; None where no gradient can come, as in front of all that is trained."""
+    known = [call for call in calls if call.edge is not None]
+    if not known:
+        return None
+    return sum(_square_sum(behind.get(id(call.edge))) for call in known) / sum(call.size for call in calls)
 
 
 def _square_sum(tensor: Tensor | None) -> float:

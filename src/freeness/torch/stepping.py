@@ -18,6 +18,7 @@ from freeness.training import SGD, Adam, Optimizer, optimizer_names, optimizer_o
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 AnyOptimizer = str | Optimizer | torch.optim.Optimizer | Callable[..., torch.optim.Optimizer]
 _RATE = 1e-3  # of a template; every trial has its own
+_LEFT_OUT = ("params", "lr", "initial_lr")
 _SHARED = "step"  # what a scheduler hangs on an instance; it would step the user's own
 
 
@@ -62,6 +63,12 @@ class Stepping:
                 now.fill_(rate * share)
             else:
                 group["lr"] = rate * share
+
+    @property
+    def settings(self) -> str:
+        """Of its groups, all that is no rate and no parameter: momentum, weight decay and the like."""
+        groups = [{k: v for k, v in group.items() if k not in _LEFT_OUT} for group in self.template.param_groups]
+        return str(groups)
 
     @property
     def parameters(self) -> list[nn.Parameter]:

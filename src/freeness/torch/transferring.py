@@ -83,7 +83,7 @@ def transfer(
         **settings: loss, optimizer, batch, steps, output, training, see :class:`TransferSettings`.
 
     Raises:
-        InputError: a rate that is not positive, data that do not fit, or a step that does not lower the loss.
+        InputError: a rate that is not positive, data that do not fit, an unknown setting, or a step that does not lower the loss.
 
     Sources: Kalra, Barkeshli, arXiv 2406.09405, for the critical rate; Milsom, Anson, Aitchison, arXiv 2502.17405, for rates in
     function space; Yang et al., arXiv 2203.03466, for groups by role; Dey et al., arXiv 2505.01618, for the decay.
@@ -98,6 +98,11 @@ def transfer(
         (True, ['input', 'norms and biases', 'output'])
         >>> optimizer = torch.optim.AdamW(found.groups)
     """
+    strange = [name for name in settings if name not in TransferSettings.__annotations__]
+    if strange:
+        raise InputError(
+            f"expected settings {', '.join(TransferSettings.__annotations__)}, got {strange[0]!r}; correct it."
+        )
     if not (is_real(rate) and rate > 0):
         raise InputError(f"expected a rate > 0 of the small network, got {rate!r}; pass the one that was good.")
     how = StepOptions(

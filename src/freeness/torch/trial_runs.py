@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from freeness.errors import InputError
 from freeness.torch.batch import Batch
@@ -115,6 +116,13 @@ class TrialRuns:
         else:
             self._left[leg.rate] = _Left([tensor.detach().clone() for tensor in self._tensors], optimizer)
         return RateTrial(leg.rate, tuple(losses), stopped)
+
+    @property
+    def data_squares(self) -> str:
+        """Of the first and the last batch, the sums of squares of all tensors: other data have others."""
+        ends = (self._batches[0], self._batches[-1])
+        tensors = [one for batch in ends for one in tree_leaves((batch.args, dict(batch.kwargs), batch.targets))]
+        return " ".join(f"{float(one.double().square().sum()):.6g}" for one in tensors if isinstance(one, Tensor))
 
     def first_loss(self) -> Tensor:
         """Of the first batch, with a graph; the same random numbers each time."""

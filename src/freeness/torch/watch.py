@@ -153,7 +153,7 @@ class Watch:
                 fields = self._measures.taken(name, batch)
                 found |= {key: value for key, value in fields.items() if value is not None}
             except (FreenessError, RuntimeError) as error:
-                if not self.records and isinstance(error, InputError):
+                if isinstance(error, InputError) and not (self.records or found):
                     raise  # a loss or a batch that does not fit is told at once, later ones must not end a training
                 missing.append(f"{name}: {brief(error)}")
             self._schedule.spent(name, time.perf_counter() - start)

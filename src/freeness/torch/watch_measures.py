@@ -97,10 +97,10 @@ class Measures:
             product, value = hessian_product(self._model, loss, scale)
             start = self._direction
             size = sum(parameter.numel() for parameter in trained_parameters(self._model).values())
-            if start is None:
+            if start is None or start.numel() != size:  # what is trained may change on the way
                 some = next(iter(trained_parameters(self._model).values()))
                 start = torch.randn(size, generator=torch.Generator().manual_seed(0)).to(some.device, some.dtype)
-            found = climb(product, start, _FIRST if self._direction is None else _LATER)
+            found = climb(product, start, _LATER if start is self._direction else _FIRST)
         self._direction = found.vector
         filled = {"loss": value, "sharpness": found.value}
         try:
@@ -228,7 +228,7 @@ def gradient_of(model: nn.Module, loss: Callable[[], Tensor]) -> tuple[Tensor, f
     with torch.enable_grad():
         value = loss()
         if not bool(value.isfinite()):
-            raise InputError(f"expected a finite loss, got {float(value)}; the training has diverged.")
+            raise InputError(f"expected a finite loss, got {float(value.detach())}; the training has diverged.")
         found = torch.autograd.grad(value, parameters, materialize_grads=True, allow_unused=True)
     return torch.cat([part.reshape(-1) for part in found]), float(value.detach())
 
