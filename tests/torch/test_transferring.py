@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from freeness.errors import InputError
+from freeness.show.answers.transfers import code_of
 from freeness.torch import Transfer, transfer
 from freeness.torch.batch import Batch
 from freeness.torch.critical import critical_rate
@@ -232,3 +233,13 @@ def test_bad_input_is_one_sentence(arguments, message):
     given = {"rate": 0.1, "data": (X, Y)} | arguments
     with pytest.raises(InputError, match=message):
         transfer(mlp(8), mlp(16), given.pop("rate"), given.pop("data"), **given)
+
+
+def test_a_name_alone_says_nothing_of_weight_decay():
+    """Groups of an optimiser that came by its name keep whatever decay it is given."""
+    small, big = mlp(8), mlp(32)
+    found = transfer(small, big, 1e-2, (X, Y), optimizer="adamw")
+    assert all(part.decay is None for part in found.parts)
+    made = torch.optim.AdamW(found.groups, weight_decay=0.3)
+    assert {group["weight_decay"] for group in made.param_groups} == {0.3}
+    assert not any("weight_decay" in line for line in code_of(found))

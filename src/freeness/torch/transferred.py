@@ -16,11 +16,14 @@ Advised = Literal["rate", "groups"]
 
 @dataclass(frozen=True, eq=False)
 class GroupRate:
-    """The rate of one group of parameters of the larger network; ``names``: theirs, ``decay``: weight decay."""
+    """The rate of one group of parameters of the larger network; ``names``: theirs.
+
+    ``decay``: weight decay, None where the optimiser came by its name alone and has whatever it is given.
+    """
 
     role: GroupRole
     rate: float
-    decay: float
+    decay: float | None
     names: tuple[str, ...]
     parameters: tuple[nn.Parameter, ...]
 
@@ -80,8 +83,9 @@ class Transfer:
 
     @property
     def groups(self) -> list[dict[str, Any]]:
-        """Parameter groups as torch's optimisers take them: parameters, rate and weight decay."""
+        """Parameter groups as torch's optimisers take them: parameters, rate, and weight decay where it is known."""
         return [
-            {"params": list(part.parameters), "lr": part.rate, "weight_decay": part.decay, "name": part.role}
+            {"params": list(part.parameters), "lr": part.rate, "name": part.role}
+            | ({} if part.decay is None else {"weight_decay": part.decay})
             for part in self.parts
         ]

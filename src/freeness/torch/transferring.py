@@ -70,7 +70,8 @@ def transfer(
 
     Groups of parameters (input, hidden, output, embeddings, norms and biases) get rates in function space: each moves what the
     last layer reads, relatively, as much in the big network as in the small one; the last layer so moves the outputs. Where
-    weight decay is decoupled, rate times decay stays.
+    weight decay is decoupled, rate times decay stays, that of the optimiser's first group; another length or batch leaves the
+    decay.
 
     Nothing is trained, and both networks are left as they were. The big one costs one gradient evaluation and at most 15 forward
     passes.
@@ -186,12 +187,13 @@ def _parts(
     named = trained_parameters(big)
     rate, how = given
     probe = optimizer_factory(how.optimizer)([nn.Parameter(torch.zeros(1))])
+    named_only = isinstance(how.optimizer, str)
     decay = float(probe.param_groups[0].get("weight_decay", 0.0))
     decoupled = bool(probe.param_groups[0].get("decoupled_weight_decay", False))
     found = []
     for role in dict.fromkeys(here.roles.values()):
         names = tuple(name for name, one in here.roles.items() if one == role)
-        kept = decay / shares[role] if decoupled else decay
+        kept = None if named_only else decay / shares[role] if decoupled else decay
         found.append(GroupRate(role, rate * shares[role], kept, names, tuple(named[name] for name in names)))
     return tuple(found)
 

@@ -46,7 +46,7 @@ def code_of(record: Transfer) -> list[str]:
         "groups = [",
     ]
     for part in record.parts:
-        numbered = f'"lr": {part.rate:.4g}, "weight_decay": {part.decay:.3g}'
+        numbered = f'"lr": {part.rate:.4g}' + ("" if part.decay is None else f', "weight_decay": {part.decay:.3g}')
         lines.append(f'    {{"params": [named[name] for name in {list(part.names)!r}], {numbered}}},')
     return [*lines, "]", f"optimizer = torch.optim.{kind}(groups{numbers})"]
 
