@@ -205,9 +205,17 @@ def test_legs_are_read_and_refused_in_one_sentence():
         free_variables(Semicircle(), Semicircle(), legs=[0])
     with pytest.raises(InputError, match="expected 1 entries in legs"):
         free_variables(Semicircle(), legs=[()])
+    for wrong in ([0, 1.5], [0, None], [0, (1, (2,))], 3):
+        with pytest.raises(InputError, match="expected 2 entries in legs"):
+            free_variables(Semicircle(), Semicircle(), legs=wrong)
     (x,), (y,) = free_variables(Semicircle(), legs=[0]), free_variables(Semicircle(), legs=[1])
     with pytest.raises(InputError, match="share legs"):
         jointly_free(x, y)
+
+
+def test_legs_may_be_whole_numbers_of_numpy():
+    x, y = free_variables(Semicircle(), Semicircle(), legs=np.arange(2))
+    assert (x + y).legs == [0, 1] and (x + y).moments(4)[3] == pytest.approx(10.0)
 
 
 def test_a_matrix_on_some_legs_is_a_kronecker_product():

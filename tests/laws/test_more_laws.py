@@ -404,6 +404,14 @@ def test_legendre_functions_of_the_second_kind_against_quadrature():
     assert abs(legendre_second_kind(np.array([50j]), 9)[8, 0]) == pytest.approx(50.0**-9 / 109395 * 128, rel=2e-3)
 
 
+def test_legendre_functions_far_away_cost_as_few_steps_whatever_limit_is_given():
+    """From the limit alone, so near 1, the backward recurrence would begin 10¹³ orders up."""
+    points = np.array([3.0 + 0.5j, -2.0, 1e4j])
+    assert legendre_second_kind(points, 20, 1 + 1e-12) == pytest.approx(
+        legendre_second_kind(points, 20, 1.5), rel=1e-13
+    )
+
+
 def test_long_legendre_series_keep_their_digits_at_every_distance():
     wavy = Density(lambda x: (1 + np.sin(150 * x) / 2) / 2, -1.0, 1.0)
     nodes, weights = np.polynomial.legendre.leggauss(2000)

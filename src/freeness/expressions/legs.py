@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
+from numbers import Integral
 from typing import TypeVar
 
 import numpy as np
@@ -33,13 +34,21 @@ def read_legs(legs: Sequence[Leg | Sequence[Leg]] | None, count: int) -> list[Le
     """
     if legs is None:
         return [ONE_LEG] * count
-    found = [frozenset([own]) if isinstance(own, int | str) else frozenset(own) for own in legs]
-    if len(found) != count or not all(found) or not all(isinstance(leg, int | str) for own in found for leg in own):
-        raise InputError(
-            f"expected {count} entries in legs, each a leg or a tuple of legs, got {legs!r}; write for instance "
-            "legs=[0, 1, (0, 1)]."
-        )
-    return found
+    if isinstance(legs, Iterable):
+        found = [_own(entry) for entry in legs]
+        if len(found) == count and all(found):
+            return found
+    raise InputError(
+        f"expected {count} entries in legs, each a leg (a whole number or a word) or a tuple of legs, got {legs!r}; write for "
+        "instance legs=[0, 1, (0, 1)]."
+    )
+
+
+def _own(entry: object) -> Legs:
+    """The legs of one variable; none where the entry is no leg and no tuple of legs."""
+    several = [entry] if isinstance(entry, str) or not isinstance(entry, Iterable) else list(entry)
+    legs = [leg if isinstance(leg, str) else int(leg) for leg in several if isinstance(leg, str | Integral)]
+    return frozenset(legs if len(legs) == len(several) else [])
 
 
 def ordered(legs: Iterable[Leg]) -> list[Leg]:

@@ -327,13 +327,14 @@ def legendre_second_kind(zeta: np.ndarray, count: int, limit: float = 1.0 + 1e-3
     size = np.abs(zeta + outer_root(zeta, -1.0, 1.0))
     found = np.empty((count, zeta.size), dtype=zeta.dtype)
     far = size > limit
-    for part, method in ((~far, _forward), (far, _backward)):
-        if part.any():
-            found[:, part] = method(zeta[part], count, limit)
+    if not far.all():
+        found[:, ~far] = _forward(zeta[~far], count)
+    if far.any():
+        found[:, far] = _backward(zeta[far], count, float(size[far].min()))
     return found
 
 
-def _forward(zeta: np.ndarray, count: int, limit: float) -> np.ndarray:
+def _forward(zeta: np.ndarray, count: int) -> np.ndarray:
     q = np.empty((max(count, 2), zeta.size), dtype=zeta.dtype)
     if np.iscomplexobj(zeta):
         q[0] = (np.log(zeta + 1) - np.log(zeta - 1)) / 2
@@ -345,10 +346,11 @@ def _forward(zeta: np.ndarray, count: int, limit: float) -> np.ndarray:
     return q[:count]
 
 
-def _backward(zeta: np.ndarray, count: int, limit: float) -> np.ndarray:
+def _backward(zeta: np.ndarray, count: int, nearest: float) -> np.ndarray:
+    """From so high an order that a ratio of 0 there is forgotten: errors shrink by |J|² ≥ nearest² a step."""
     q = np.empty((count, zeta.size), dtype=zeta.dtype)
     ratio = 1 / (zeta + outer_root(zeta, -1.0, 1.0))
-    for k in range(count + int(np.ceil(18.5 / np.log(limit))), 0, -1):
+    for k in range(count + int(np.ceil(18.5 / np.log(nearest))), 0, -1):
         ratio = k / ((2 * k + 1) * zeta - (k + 1) * ratio)
         if k < count:
             q[k] = ratio
@@ -385,40 +387,17 @@ def _horner(coefficients: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.nda
     return value, slope
 
 
-class Density(TransformLaw):
-    """The law with density ``function`` on [low, high]; nothing is integrated near the real axis.
-
-    Each piece between kinks is expanded in that basis in which its coefficients decay fastest: T_k/√ (both ends hard,
-    1/√), U_k·√ (both ends soft, √), Legendre P_k (smooth up to both ends), or P_k in the square root of the distance from
-    one end (hard or soft there, smooth up to the other). Transforms, potential and boundary values
-    are then exact for the truncated series; what is left out is the error estimate.
+class PiecewiseDensity(TransformLaw):
+    """A law without atoms as expansions one behind the other: transforms and moments are sums over them.
 
     Args:
-        function: the density, elementwise and vectorised; ≥ 0, of mass 1. It is not called at the ends.
-        low: left end.
-        high: right end.
-        kinks: points where the density or a derivative jumps, or where it is like √ or 1/√.
-
-    Example:
-        >>> law = Density(lambda x: 6 * x * (1 - x), 0.0, 1.0)
-        >>> round(law.variance, 12)
-        0.05
+        hull: both ends of the support.
+        pieces: ascending; divided by their mass, so that it is 1 in all.
     """
 
-    def __init__(
-        self, function: Callable[[np.ndarray], np.ndarray], low: float, high: float, kinks: Sequence[float] = ()
-    ) -> None:
-        if not (np.isfinite([low, high]).all() and low < high):
-            raise InputError(f"expected finite ends low < high, got {low} and {high}; cut off infinite tails first.")
-        inner = np.asarray(kinks, dtype=float).ravel()
-        if not ((inner > low) & (inner < high)).all():
-            raise InputError(f"expected kinks inside ({low:g}, {high:g}), got {inner}; leave out ends and others.")
-        breaks = [float(low), *np.unique(inner).tolist(), float(high)]
-        self._hull = (float(low), float(high))
-        pieces = [expand(function, left, right) for left, right in pairwise(breaks)]
+    def __init__(self, hull: tuple[float, float], pieces: Sequence[Expansion]) -> None:
         mass = sum(piece.mass for piece in pieces)
-        if not abs(mass - 1) <= _MASS:
-            raise InputError(f"expected a density of mass 1, got {mass:.10g}; divide the function by it.")
+        self._hull = hull
         self._pieces = tuple(replace(piece, coefficients=piece.coefficients / mass) for piece in pieces)
 
     @property
@@ -455,6 +434,56 @@ class Density(TransformLaw):
                 merged.append((piece.low, piece.high))
         return tuple(merged)
 
+    def boundary(self, x: np.ndarray) -> Boundary:
+        exact = super().boundary(x)
+        return replace(exact, error=exact.error + sum(piece.error / piece.half for piece in self._pieces))
+
+    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
+        """Sums over the pieces."""
+        g = np.sum([piece.cauchy(z) for piece in self._pieces], axis=0)
+        u = np.sum([piece.times(0.0).cauchy(z) for piece in self._pieces], axis=0)
+        return (g[0], g[1]), (u[0], u[1])
+
+    def potential(self, z: np.ndarray) -> np.ndarray:
+        """The sum over the pieces."""
+        return np.sum([piece.potential(z) for piece in self._pieces], axis=0)
+
+
+class Density(PiecewiseDensity):
+    """The law with density ``function`` on [low, high]; nothing is integrated near the real axis.
+
+    Each piece between kinks is expanded in that basis in which its coefficients decay fastest: T_k/√ (both ends hard,
+    1/√), U_k·√ (both ends soft, √), Legendre P_k (smooth up to both ends), or P_k in the square root of the distance from
+    one end (hard or soft there, smooth up to the other). Transforms, potential and boundary values
+    are then exact for the truncated series; what is left out is the error estimate.
+
+    Args:
+        function: the density, elementwise and vectorised; ≥ 0, of mass 1. It is not called at the ends.
+        low: left end.
+        high: right end.
+        kinks: points where the density or a derivative jumps, or where it is like √ or 1/√.
+
+    Example:
+        >>> law = Density(lambda x: 6 * x * (1 - x), 0.0, 1.0)
+        >>> round(law.variance, 12)
+        0.05
+    """
+
+    def __init__(
+        self, function: Callable[[np.ndarray], np.ndarray], low: float, high: float, kinks: Sequence[float] = ()
+    ) -> None:
+        if not (np.isfinite([low, high]).all() and low < high):
+            raise InputError(f"expected finite ends low < high, got {low} and {high}; cut off infinite tails first.")
+        inner = np.asarray(kinks, dtype=float).ravel()
+        if not ((inner > low) & (inner < high)).all():
+            raise InputError(f"expected kinks inside ({low:g}, {high:g}), got {inner}; leave out ends and others.")
+        breaks = [float(low), *np.unique(inner).tolist(), float(high)]
+        pieces = [expand(function, left, right) for left, right in pairwise(breaks)]
+        mass = sum(piece.mass for piece in pieces)
+        if not abs(mass - 1) <= _MASS:
+            raise InputError(f"expected a density of mass 1, got {mass:.10g}; divide the function by it.")
+        super().__init__((float(low), float(high)), pieces)
+
     def density(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
         points = real_points(x)
         flat = points.ravel()
@@ -472,20 +501,6 @@ class Density(TransformLaw):
         inside = (points > self._hull[0]) & (points < self._hull[1])
         value[inside] = 1 - np.imag(self.potential(points[inside].astype(complex))) / np.pi
         return np.clip(value, 0.0, 1.0)
-
-    def boundary(self, x: np.ndarray) -> Boundary:
-        exact = super().boundary(x)
-        return replace(exact, error=exact.error + sum(piece.error / piece.half for piece in self._pieces))
-
-    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
-        """Sums over the pieces."""
-        g = np.sum([piece.cauchy(z) for piece in self._pieces], axis=0)
-        u = np.sum([piece.times(0.0).cauchy(z) for piece in self._pieces], axis=0)
-        return (g[0], g[1]), (u[0], u[1])
-
-    def potential(self, z: np.ndarray) -> np.ndarray:
-        """The sum over the pieces."""
-        return np.sum([piece.potential(z) for piece in self._pieces], axis=0)
 
     def __repr__(self) -> str:
         return f"Density(low={self._hull[0]:g}, high={self._hull[1]:g}, pieces={len(self._pieces)})"

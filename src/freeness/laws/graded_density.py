@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.polynomial import legendre
 from numpy.typing import ArrayLike
 
 from freeness.errors import ConvergenceError
-from freeness.laws.density import Bounded, Density, Expansion
+from freeness.laws.density import Bounded, Expansion, PiecewiseDensity
 from freeness.laws.law import real_points
 
 _NODES = 64  # of a panel, at which the density is sampled
@@ -28,7 +28,7 @@ _MOST = 4000  # panels between two singular points
 _MASS = 1e-8  # largest deviation of the mass from 1
 
 
-class GradedDensity(Density):
+class GradedDensity(PiecewiseDensity):
     """The law with a density that is analytic between ``breaks``; at them it may have powers, logarithms or jumps.
 
     Each panel has a Legendre series, whose transforms are exact. Towards a break the panels shrink eightfold, until they
@@ -56,7 +56,7 @@ class GradedDensity(Density):
             raise ConvergenceError(
                 f"expected a density of mass 1, got {mass:.10g}; it is not analytic between its breaks {self._breaks}."
             )
-        self._pieces = tuple(replace(piece, coefficients=piece.coefficients / mass) for piece in pieces)
+        super().__init__(self._hull, pieces)
         self._lows = np.array([piece.low for piece in self._pieces])
         self._below = np.concatenate([[0.0], np.cumsum([piece.mass for piece in self._pieces])])
 
