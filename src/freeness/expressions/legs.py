@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from numbers import Integral
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -46,8 +46,9 @@ def read_legs(legs: Sequence[Leg | Sequence[Leg]] | None, count: int) -> list[Le
 
 def _own(entry: object) -> Legs:
     """The legs of one variable; none where the entry is no leg and no tuple of legs."""
-    several = [entry] if isinstance(entry, str) or not isinstance(entry, Iterable) else list(entry)
-    legs = [leg if isinstance(leg, str) else int(leg) for leg in several if isinstance(leg, str | Integral)]
+    single = isinstance(entry, str) or not isinstance(entry, Iterable)
+    several: list[object] = [entry] if single else list(cast("Iterable[object]", entry))
+    legs: list[Leg] = [leg if isinstance(leg, str) else int(leg) for leg in several if isinstance(leg, str | Integral)]
     return frozenset(legs if len(legs) == len(several) else [])
 
 
