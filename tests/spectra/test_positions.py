@@ -20,7 +20,6 @@ from freeness.network import (
     Normalisation,
     Pooling,
     Residual,
-    TokenMixing,
     activation,
     cnn,
     mlp,
@@ -313,7 +312,6 @@ def test_a_sampled_matrix_has_the_spectrum_of_the_network():
         (cnn(mlp(2, 8), kernel=(3, 3)), (1, 8, 4), "spatial dimensions"),
         (Network((conv(8, 8, 3), Dense(8, 8, Gaussian(1.0)))), (1, 8, 4), "flatten or pool"),
         (Network((conv(8, 8, 3), Flatten(), Dense(32, 8, Haar(1.0)))), (1, 8, 4), "Gaussian weights"),
-        (Network((conv(8, 8, 3), TokenMixing(4, 4, Gaussian(1.0), name="tokens"))), (1, 8, 4), "1×1 convolutions"),
         (Network((Convolution(8, 8, (3,), Measured(1.0, np.ones(8))),)), (1, 8, 4), "Gaussian or Haar"),
         (
             Network((conv(8, 8, 3), Residual((conv(8, 8, 3, stride=2, padding="zeros"),)))),

@@ -360,7 +360,8 @@ def _refused(operation: TracedOperation) -> InputError:
 def _refusal_of(reading: Reading) -> str:
     """Why there is no network, "" where there is one."""
     if reading.unproven:
-        return reading.unproven
+        others = [operation for operation in reading.operations[:-1] if operation.theory == "none"]
+        return _missing(others) if others else reading.unproven
     if reading.refusal is not None:
         missing = [operation for operation in reading.operations if operation.theory == "none"]
         return _missing(missing) if missing else str(reading.refusal)
