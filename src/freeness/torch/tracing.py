@@ -312,7 +312,8 @@ def read_chain(model: nn.Module, example: Tensor) -> Chain:
             f"expected Linear layers on vectors, got {spread.name!r} at positions {spread.typing.positions} (one weight at "
             "several positions); pass one vector a sample."
         )
-    refusal = _refusal_of(reading)
+    odd = [operation for operation in reading.operations[:-1] if operation.kind not in _CHAIN_KINDS]
+    refusal = _missing(odd) if reading.unproven and odd else _refusal_of(reading)
     chain = None if refusal else chain_of(reading.steps, _shape(example))
     if chain is None:
         raise InputError(
@@ -360,8 +361,7 @@ def _refused(operation: TracedOperation) -> InputError:
 def _refusal_of(reading: Reading) -> str:
     """Why there is no network, "" where there is one."""
     if reading.unproven:
-        others = [operation for operation in reading.operations[:-1] if operation.theory == "none"]
-        return _missing(others) if others else reading.unproven
+        return reading.unproven
     if reading.refusal is not None:
         missing = [operation for operation in reading.operations if operation.theory == "none"]
         return _missing(missing) if missing else str(reading.refusal)
