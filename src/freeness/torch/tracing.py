@@ -297,13 +297,13 @@ def read_chain(model: nn.Module, example: Tensor) -> Chain:
     place, reading, _ = _read(model, example, None)
     if place:
         raise InputError("expected a model that returns one tensor, got several outputs; wrap it to return one tensor.")
-    if reading.unproven:
-        raise InputError(reading.unproven)
-    if reading.refusal is not None:
+    if reading.refusal is not None and not reading.unproven:
         raise reading.refusal
-    for operation in reading.operations:
+    for operation in reading.operations[:-1] if reading.unproven else reading.operations:
         if operation.theory == "none" or operation.kind not in _CHAIN_KINDS:
             raise _refused(operation)
+    if reading.unproven:
+        raise InputError(reading.unproven)
     spread = next(
         (step for step in reading.steps if isinstance(step.compute, DenseStep) and step.typing.positions), None
     )
@@ -312,8 +312,7 @@ def read_chain(model: nn.Module, example: Tensor) -> Chain:
             f"expected Linear layers on vectors, got {spread.name!r} at positions {spread.typing.positions} (one weight at "
             "several positions); pass one vector a sample."
         )
-    odd = [operation for operation in reading.operations[:-1] if operation.kind not in _CHAIN_KINDS]
-    refusal = _missing(odd) if reading.unproven and odd else _refusal_of(reading)
+    refusal = _refusal_of(reading)
     chain = None if refusal else chain_of(reading.steps, _shape(example))
     if chain is None:
         raise InputError(
