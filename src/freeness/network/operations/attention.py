@@ -93,9 +93,9 @@ def softmax_weights(
     width = query.shape[-1]
     scale = (operation.spread(width) / width) ** 0.5
     scores = scale * query @ key.swapaxes(1, 2)
-    rows, columns = (np.arange(count) for count in scores.shape[1:])
-    own = len(rows) // samples, len(columns) // samples
-    seen = rows[:, None] // own[0] == columns // own[1]
+    rows, columns = np.arange(query.shape[1]), np.arange(key.shape[1])
+    own = query.shape[1] // samples, key.shape[1] // samples
+    seen: np.ndarray = np.asarray(rows[:, None] // own[0] == columns // own[1])
     if operation.causal:
         seen &= rows[:, None] % own[0] >= columns % own[1]
     scores = np.where(seen, scores, -np.inf)
