@@ -12,7 +12,7 @@ Heads have weights of their own, so what comes back from them adds up, of groupe
 Source: Hron et al. (2020) for the forward pass; derived for this project for the derivative of the softmax (theory.md §11).
 """
 
-# pyright: reportUnknownVariableType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 # The types of what numpy returns here are not known to it.
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def softmax_weights(
     scores = scale * query @ key.swapaxes(1, 2)
     rows, columns = np.arange(query.shape[1]), np.arange(key.shape[1])
     own = query.shape[1] // samples, key.shape[1] // samples
-    seen: np.ndarray = np.asarray(rows[:, None] // own[0] == columns // own[1])
+    seen = rows[:, None] // own[0] == columns // own[1]
     if operation.causal:
         seen &= rows[:, None] % own[0] >= columns % own[1]
     scores = np.where(seen, scores, -np.inf)
