@@ -1,0 +1,50 @@
+"""What the callbacks of all trainers share: the options of a watch, its start, and where its warnings go."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from freeness.advice import WatchRecord
+from freeness.torch.given import GivenLoss
+from freeness.torch.watch import Watch
+
+_LOG = logging.getLogger(__name__)
+
+
+class WatchingCallback:
+    """A watch that begins with the training; its warnings go to logging.
+
+    Args:
+        loss: as :class:`~freeness.torch.Watch` takes it; ``usual_loss`` where it is left out.
+        every: as of :class:`~freeness.torch.Watch`.
+        overhead: as of :class:`~freeness.torch.Watch`.
+        log: as of :class:`~freeness.torch.Watch`.
+
+    Attributes:
+        watch: from the start of the training on.
+        usual_loss: of trainers of this kind.
+    """
+
+    usual_loss: ClassVar[str]
+
+    def __init__(
+        self, loss: GivenLoss | None = None, *, every: int | None = None, overhead: float = 0.02, log: object = None
+    ) -> None:
+        given = self.usual_loss if loss is None else loss
+        self._options: dict[str, Any] = {"loss": given, "every": every, "overhead": overhead, "log": log}
+        self.watch: Watch | None = None
+
+    def _begin(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        self.watch = Watch(model, optimizer, **self._options)
+
+    def _look(self, batch: object, loss: float | Tensor | None = None) -> list[WatchRecord]:
+        """Behind a step; the records of the visits that it brought."""
+        assert self.watch is not None  # the trainer has begun before
+        visits = len(self.watch.records)
+        for warning in self.watch.step(batch, loss):
+            _LOG.warning("%s", warning)
+        return self.watch.records[visits:]
