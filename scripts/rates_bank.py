@@ -43,12 +43,17 @@ def found(case: Case) -> dict[str, Any]:
         "half": case.half,
         "rates": [each.recommended for each in told],
         "intervals": [(each.low, each.high) for each in told],
-        "critical": [each.critical for each in told],
+        "critical": [finite(each.critical) for each in told],
         "costs": [each.cost for each in told],
-        "losses": [loss if math.isfinite(loss) else None for loss in losses],
+        "losses": [finite(loss) for loss in losses],
         "initial": trainer.initial,
         "seconds": seconds,
     }
+
+
+def finite(value: float) -> float | None:
+    """None where it is without end: no rate raised the loss, or training diverged."""
+    return value if math.isfinite(value) else None
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -108,7 +113,7 @@ def main() -> None:
         if case.name not in there:
             line = found(case)
             with chosen.store.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
             print(case.name, flush=True)
 
 

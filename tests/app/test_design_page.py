@@ -3,7 +3,6 @@ import json
 import pytest
 
 import freeness as fr
-from freeness.advice import Training
 from tests.app.pages import answered, fits, number_in, taken, unlabelled
 
 pytestmark = [pytest.mark.slow, pytest.mark.always]
@@ -15,7 +14,7 @@ def test_targets_give_the_numbers_of_the_library(page):
     words = answered(page, "Trade-off of hardtanh")
     assert number_in(words, "σ_w") == pytest.approx(plan.sigma_w, rel=1e-5)
     page.get_by_label("Depth").fill("40")
-    deeper = fr.design(40, (784, 64, 10), "hardtanh", isometry=0.25, training=Training(batch=64))
+    deeper = fr.design(40, (784, 64, 10), "hardtanh", isometry=0.25)
     words = answered(page, f"σ_w {deeper.sigma_w:.6g}")
     assert "depth=40" in page.url
     document = json.loads(taken(page, "JSON"))

@@ -359,7 +359,9 @@ def test_code_is_printed_unbroken_and_a_missing_rate_with_its_reason(analyses, c
     shown = replace(analyses[0], verdict=coded, learning_rate=none, uncovered=("layer_norm in 1: its scale",))
     print_answer(stdout(), shown)
     shown = capsys.readouterr().out
-    assert "  " + "x" * 200 in shown.splitlines() and "No learning rate: flat." in shown and "Start at" not in shown
+    assert (
+        "  " + "x" * 200 in shown.splitlines() and "No learning rate: flat." in shown and "to start from" not in shown
+    )
     assert "Covered in part: layer_norm in 1" in shown and "Not covered by theory" not in shown
 
 

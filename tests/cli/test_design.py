@@ -314,3 +314,10 @@ def test_a_start_in_a_folder_that_is_not_there_is_refused_before_anything_runs(t
     result = run("--apply", f"{model}:build", "--save", str(tmp_path / "none" / "start.pt"))
     assert result.exit_code == 2 and "in a folder that exists" in result.stderr and "runs the code" not in result.stderr
     assert not (tmp_path / "none").exists()
+
+
+def test_the_rate_is_that_of_the_library_where_nobody_says_a_batch():
+    found = document("--depth", "4", "--width", "32", "--inputs", "20", "--outputs", "5")
+    assert found["learning_rate"]["recommended"] == pytest.approx(
+        design(4, (20, 32, 5)).learning_rate.recommended, rel=1e-12
+    )

@@ -68,8 +68,18 @@ def test_the_folder_holds_numbers_a_picture_and_trials_that_are_not_run_again(mo
         (["--schedule", "steep"], "expected a schedule among"),
         (["--cost", "0.1"], "raise cost"),
         (["--loss", "mse"], "expected"),
+        (["--device", "cuda:9"], "expected a device that this machine has, got 'cuda:9'"),
+        (["--device", "meta"], "expected a device that computes"),
     ],
 )
 def test_bad_input_is_one_sentence(model, arguments, said):
     result = run(model, *arguments)
     assert result.exit_code == 2 and said in result.stderr and "Traceback" not in result.stderr
+
+
+def test_too_few_steps_are_refused_before_the_model_is_built(tmp_path):
+    path = tmp_path / "slow.py"
+    path.write_text("def build():\n    raise RuntimeError('was built')\n")
+    result = run(path, "--steps", "3")
+    assert result.exit_code == 2 and "expected at least 45 steps for trials, got 4" in result.stderr
+    assert "was built" in run(path, "--steps", "40").stderr

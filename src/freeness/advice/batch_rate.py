@@ -77,14 +77,16 @@ def batch_learning_rate(
     points = np.asarray(inputs)
     if points.ndim < 2 or points.size == 0:
         raise InputError(f"expected inputs (n, N₀), got shape {points.shape}; give at least one row.")
-    how = training or Training(batch=len(points))
+    how = training or Training()
+    if how.batch is None:
+        how = replace(how, batch=len(points))
     if how.parametrisation == "mup":
         raise InputError(
             "expected the parametrisation standard or ntk for rates of a kernel, got mup; take theory_rate, which knows μP."
         )
-    if how.batch > len(points):
+    if how.samples > len(points):
         raise InputError(
-            f"expected a batch of at most the {len(points)} inputs, got {how.batch}; lower it, or give more inputs."
+            f"expected a batch of at most the {len(points)} inputs, got {how.samples}; lower it, or give more inputs."
         )
     if how.correlation is not None:
         raise InputError("expected no correlation beside inputs, which have their own; leave it out.")
@@ -92,8 +94,8 @@ def batch_learning_rate(
     gram = _between(network, points, how)
     values, scale = _sharpnesses(known, gram, how, rng or np.random.default_rng(0))
     descent = how.descent
-    whole = how.batch == len(points)
-    bound = descent.bound(float(values.mean())) if whole else random_batch_bound(known.ntk, how.batch, scale, descent)
+    whole = how.samples == len(points)
+    bound = descent.bound(float(values.mean())) if whole else random_batch_bound(known.ntk, how.samples, scale, descent)
     return _advised(values, bound, how, len(points), _assumptions(how, len(points), network))
 
 
@@ -118,10 +120,10 @@ def _sharpnesses(found: Kernels, gram: np.ndarray, how: Training, rng: np.random
     scale = 1.0 if moves else how.criterion.curvature(outputs)
     values: list[float] = []
     tops: list[float] = []
-    for _ in range(_DRAWS if moves or how.batch < samples else 1):
+    for _ in range(_DRAWS if moves or how.samples < samples else 1):
         part = found
-        if how.batch < samples:
-            rows = rng.choice(samples, how.batch, replace=False)
+        if how.samples < samples:
+            rows = rng.choice(samples, how.samples, replace=False)
             part = replace(found, nngp=found.nngp[np.ix_(rows, rows)], ntk=found.ntk[np.ix_(rows, rows)])
         p = softmax(part.drawn_outputs(outputs, rng), axis=1) if moves else None
         frame = np.linalg.qr(rng.standard_normal((outputs, outputs)))[0] if moves else np.eye(outputs)
@@ -133,15 +135,15 @@ def _sharpnesses(found: Kernels, gram: np.ndarray, how: Training, rng: np.random
 def _advised(values: np.ndarray, bound: float, how: Training, samples: int, assumptions: tuple[str, ...]) -> Rate:
     sharpness = float(values.mean())
     error = float(values.std(ddof=1) / len(values) ** 0.5) if len(values) > 1 else 0.0
-    usual = rate_of_sharpness(sharpness, how.criterion, how.descent, how.batch)
+    usual = rate_of_sharpness(sharpness, how.criterion, how.descent, how.samples)
     recommended = min(usual.recommended, _HALF * bound)
-    which = f"all {samples} inputs" if how.batch == samples else f"batches of {how.batch} of {samples} inputs"
+    which = f"all {samples} inputs" if how.samples == samples else f"batches of {how.samples} of {samples} inputs"
     spread = f" ± {error:.2g}" if error > 0 else ""
     details = [
         f"λ = {sharpness:.4g}{spread} is the largest eigenvalue of the GGN of {how.criterion} over {which}, predicted from their "
         "tangent kernel."
     ]
-    if how.batch == samples:
+    if how.samples == samples:
         details.append(f"Training that is linearised at the start contracts below {bound:.3g} = {how.descent.formula}.")
     else:
         details.append(
@@ -172,7 +174,7 @@ def _assumptions(how: Training, samples: int, network: Network) -> tuple[str, ..
         found += ("the outputs' Gram matrix is that of one input, whatever the others",)
     elif outputs > 1:
         found += ("outputs are few beside the widths: their gradients are orthogonal and of equal length",)
-    if how.batch < samples:
+    if how.samples < samples:
         found += (
             f"batches are drawn from these inputs without repetition, {_DRAWS} of them for λ and a new one at every step",
         )

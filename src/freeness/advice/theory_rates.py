@@ -26,6 +26,7 @@ from freeness.network import Activation, Dense, Network
 from freeness.spectra import layers_and_signals, moves_of
 from freeness.training import (
     SGD,
+    USUAL_BATCH,
     LayerRate,
     Loss,
     Rate,
@@ -39,7 +40,8 @@ from freeness.training import (
 
 Parametrisation = Literal["standard", "ntk", "mup"]
 _PARAMETRISATIONS = ("standard", "ntk", "mup")
-_MANY, _ALIKE = 64, 0.33  # samples, and their correlation where none is told: that of standardised images
+_MANY = 64  # samples behind λ
+_ALIKE = 0.33  # their correlation where none is told: that of standardised images
 _NOTHING = float(np.finfo(float).tiny)  # for a slope of 0, which of one input means that its neurons are all saturated
 # tests/torch/test_design_training.py trains designs at it
 _TRIED = (
@@ -60,7 +62,7 @@ class Training:
         loss: a name or a :class:`~freeness.training.Loss`, averaged over the batch; for any other loss its Hessian in the outputs
             of one sample, C×C.
         optimizer: a name, or a :class:`~freeness.training.SGD` with its numbers.
-        batch: B, samples a step.
+        batch: B, samples a step; where it is left out 64, or all of the inputs that are given.
         correlation: of two inputs, x·x'/‖x‖²; with it a batch of B > 1 has its own bound, without it that of one sample, which
             is safe for every batch.
         parametrisation: "standard" as torch has it; "ntk" and "mup" ask for a rate a layer.
@@ -69,14 +71,14 @@ class Training:
 
     loss: Loss | str | np.ndarray = "cross_entropy"
     optimizer: SGD | str = "sgd"
-    batch: int = 1
+    batch: int | None = None
     correlation: float | None = None
     parametrisation: Parametrisation = "standard"
     base_width: int = 128
 
     def __post_init__(self) -> None:
         _ = self.criterion, self.descent  # refuse what they do not know
-        if not (is_size(self.batch) and is_size(self.base_width)):
+        if not (is_size(self.samples) and is_size(self.base_width)):
             raise InputError(
                 f"expected a batch and a base width, whole numbers ≥ 1, got {self.batch!r} and {self.base_width!r}; correct them."
             )
@@ -91,6 +93,11 @@ class Training:
     def criterion(self) -> Loss:
         """The loss itself."""
         return loss_of(self.loss)
+
+    @property
+    def samples(self) -> int:
+        """Of a step."""
+        return USUAL_BATCH if self.batch is None else self.batch
 
     @property
     def descent(self) -> SGD:
@@ -111,7 +118,7 @@ def theory_rate(
 
     Args:
         network: a chain of weight layers and activations.
-        training: loss, optimiser, batch and parametrisation; cross-entropy and SGD, one sample, when left out.
+        training: loss, optimiser, batch and parametrisation; cross-entropy, SGD and batches of 64 when left out.
         qhat0: ‖x⁰‖²/N_0 of the input; not used with ``realised``.
         realised: signals of one forward pass instead of the mean field.
 
@@ -131,10 +138,12 @@ def theory_rate(
     shares = rate_shares(used, how)
     single, mean = _one_sample(used, found, shares)
     of_batch = None
-    if how.batch > 1 and how.correlation is not None:
-        of_batch = max(_of_batch(used, found, shares, how), single.value / how.batch)  # its own sample's share at least
+    if how.samples > 1 and how.correlation is not None:
+        of_batch = max(
+            _of_batch(used, found, shares, how), single.value / how.samples
+        )  # its own sample's share at least
     sharpness = how.criterion.curvature(outputs) * (single.value if of_batch is None else of_batch)
-    usual = rate_of_sharpness(sharpness, how.criterion, how.descent, how.batch)
+    usual = rate_of_sharpness(sharpness, how.criterion, how.descent, how.samples)
     advised = _advised(usual, used, how, found) if how.parametrisation == "standard" else usual
     rate, why = advised.recommended, _why(single, mean, used, of_batch is not None)
     wide = " Run freeness rate before you rely on it." if advised.wide else ""
@@ -168,7 +177,7 @@ def _advised(usual: Rate, network: Network, how: Training, found: Signals) -> Ra
     sharpness = how.criterion.curvature(outputs) * _of_batch(network, found, shares, many)
     squared = isinstance(how.criterion, SquaredError)
     facts = StartFacts(
-        sharpness, np.nan, np.nan, np.nan, size, how.batch, scale=how.criterion.curvature(outputs) if squared else 1.0
+        sharpness, np.nan, np.nan, np.nan, size, how.samples, scale=how.criterion.curvature(outputs) if squared else 1.0
     )
     return start_rate(facts, how.criterion, how.descent) if sharpness > 0 else usual
 
@@ -317,7 +326,7 @@ def _of_batch(network: Network, found: Signals, shares: tuple[LayerRate, ...], h
     assert how.correlation is not None
     same = _total(shares, layer_means(network, found))
     other = _total(shares, layer_means(network, found, float(how.correlation)))
-    size = how.batch
+    size = how.samples
     between = output_gram(network, found, weighted_signals(network, found, shares))
     return max((size - 1) * other + same, same - other) / size * float(between[-1])
 
@@ -343,14 +352,14 @@ def _why(top: LargestEigenvalue, mean: float, network: Network, batch: bool) -> 
 
 
 def _reasons(how: Training, rate: Rate, why: str) -> tuple[str, ...]:
-    if how.batch == 1:
+    if how.samples == 1:
         samples = "one sample"
     elif how.correlation is None:
-        samples = f"one sample, which bounds that of every batch (yours: {how.batch})"
+        samples = f"one sample, which bounds that of every batch (yours: {how.samples})"
     else:
-        samples = f"a batch of {how.batch} inputs of correlation {how.correlation:g}"
+        samples = f"a batch of {how.samples} inputs of correlation {how.correlation:g}"
     unit = {"standard": "", "ntk": " in NTK parametrisation", "mup": " in μP"}[how.parametrisation]
-    noisy = how.batch > 1 and how.descent.momentum > 0
+    noisy = how.samples > 1 and how.descent.momentum > 0
     caution = (
         "That is so on one batch taken again and again; momentum keeps the noise of random batches and bears less on them, "
         "which batch_learning_rate computes from the inputs."

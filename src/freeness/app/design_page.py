@@ -48,8 +48,6 @@ FIELDS = {
     "optimizer": Choice("sgd", ("sgd", "momentum", "nesterov")),
 }
 
-_BATCH = 64  # as freeness analyze has it
-
 
 @dataclass(frozen=True, eq=False)
 class _Answer:
@@ -115,16 +113,7 @@ def design_page() -> None:
         form = Form("/design", FIELDS, changed)
         with ui.element("div").classes("split"):
             with ui.element("div").classes("inputs"):
-                form.number("depth", "Depth, weight matrices", 1, slider=False)
-                form.number("width", "Width of the hidden layers", 1, slider=False)
-                form.number("inputs", "Inputs", 1, slider=False)
-                form.number("outputs", "Outputs", 1, slider=False)
-                form.choice("activation", "Activation")
-                form.number("isometry", "Spread of the Jacobian, σ_JJ² (0: the nearest to 0.25)", 0.01, slider=False)
-                form.choice("weights", "Weights", {"haar": "orthogonal (Haar)", "gaussian": "Gaussian"})
-                form.choice("form", "Form of the activation")
-                form.choice("loss", "Loss")
-                form.choice("optimizer", "Optimiser")
+                _inputs(form)
             with ui.element("section").props('aria-label="Design"'):
                 refusals = Refusals(form.complaints)
                 panel = ui.element("div")
@@ -145,11 +134,24 @@ def design_page() -> None:
     ui.timer(0.01, live.request, once=True)
 
 
+def _inputs(form: Form) -> None:
+    form.number("depth", "Depth, weight matrices", 1, slider=False)
+    form.number("width", "Width of the hidden layers", 1, slider=False)
+    form.number("inputs", "Inputs", 1, slider=False)
+    form.number("outputs", "Outputs", 1, slider=False)
+    form.choice("activation", "Activation")
+    form.number("isometry", "Spread of the Jacobian, σ_JJ² (0: the nearest to 0.25)", 0.01, slider=False)
+    form.choice("weights", "Weights", {"haar": "orthogonal (Haar)", "gaussian": "Gaussian"})
+    form.choice("form", "Form of the activation")
+    form.choice("loss", "Loss")
+    form.choice("optimizer", "Optimiser")
+
+
 def _answered(values: dict[str, Value]) -> _Answer:
     taken: Any = values  # the library says which words it takes
     isometry = float(taken["isometry"]) or None
     options = DesignOptions(taken["weights"], taken["form"])
-    training = Training(taken["loss"], taken["optimizer"], batch=_BATCH)
+    training = Training(taken["loss"], taken["optimizer"])
     plan = design(taken["depth"], _shape(taken), taken["activation"], isometry, options, training)
     curve = plan.trade_off() if plan.depth > 1 else None
     bent = curve is not None and bool((curve.spread > 0).any())  # a linear network pays nothing
@@ -165,7 +167,7 @@ def _shape(values: dict[str, Any]) -> tuple[int, ...]:
 def _code(values: dict[str, Value], plan: Design) -> str:
     """What gives the same design, and puts it into a model."""
     options = f'DesignOptions(weights="{values["weights"]}", form="{values["form"]}")'
-    training = f'Training("{values["loss"]}", "{values["optimizer"]}", batch={_BATCH})'
+    training = f'Training("{values["loss"]}", "{values["optimizer"]}")'
     isometry = f"{values['isometry']:g}" if values["isometry"] else "None"
     return "\n".join(
         (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from nicegui import ui
@@ -11,7 +12,7 @@ from nicegui import ui
 from freeness.app.address import Choice, Number
 from freeness.app.architecture import KINDS, Architecture
 from freeness.app.background import Background
-from freeness.app.figure import Figure, Producer, download_buttons
+from freeness.app.figure import Figure, download_buttons
 from freeness.app.form import Form
 from freeness.app.frame import Refusals, frame
 from freeness.app.live import Live
@@ -94,12 +95,6 @@ def spectra_page(worker: Worker) -> None:
         numbers.set_content(_numbers(law, _architecture(form)))
         panel.classes(remove="stale")
 
-    def picture(kind: str) -> Producer:
-        async def produce() -> bytes:
-            return await figure.exported(kind)
-
-        return produce
-
     async def table() -> bytes:
         if shown.law is None:
             raise InputError("expected a spectrum that was computed, got none; press Compute first.")
@@ -124,7 +119,8 @@ def spectra_page(worker: Worker) -> None:
                 with panel:
                     figure = Figure()
                     numbers = ui.html("", sanitize=False).classes("wide").props('aria-live="polite"')
-                download_buttons("spectrum", {"png": picture("png"), "svg": picture("svg"), "csv": table}, refusals.say)
+                files = {kind: partial(figure.exported, kind) for kind in ("png", "svg")}
+                download_buttons("spectrum", files | {"csv": table}, refusals.say)
         live = Live(compute, panel, refusals)
     button.set_visibility(form.values["kind"] != "mlp")
     ui.timer(0.01, live.request if form.values["kind"] == "mlp" else compute_beside, once=True)

@@ -16,10 +16,11 @@ from freeness.cli.data_option import note_code
 from freeness.cli.demo import DEFAULT_OUT
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.files import check_files, free_folder
-from freeness.cli.model_options import Loss, Seed, WeightsFile
+from freeness.cli.json_option import STDOUT
+from freeness.cli.model_options import Device, Loss, Seed, WeightsFile
 from freeness.cli.output import progress_bar, stderr, stdout
 from freeness.errors import InputError
-from freeness.show import answer_of, brief_of, dump_json, print_answers, side_by_side
+from freeness.show import answer_of, brief_of, dump_json, print_answers, side_by_side, write_bytes
 
 if TYPE_CHECKING:
     from freeness.torch import AnalyzeOptions
@@ -37,10 +38,10 @@ def analyze_command(
     details: option.Details = False,
     force: option.Force = False,
     config: option.Config = None,
-    json: option.Json = False,
+    json: option.Json = None,
     schema: option.Schema = False,
     seed: Seed = 0,
-    device: option.Device = "cpu",
+    device: Device = "cpu",
     output: option.Output = None,
     training: option.Training = None,
     weights: WeightsFile = None,
@@ -63,7 +64,8 @@ def analyze_command(
         from freeness.torch import AnalyzeOptions, load_loss
     if weights is not None and len(models) > 1:
         raise InputError("expected one model with --weights, got several; analyze them one by one.")
-    folder = _folder(out, len(models), force, asked=not json)
+    check_files(json, force=force)
+    folder = _folder(out, len(models), force, asked=json != STDOUT)
     with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
         options = AnalyzeOptions(
             sample=sample,
@@ -86,7 +88,7 @@ def analyze_command(
     analyses = [_analyzed(model, data, options, weights) for model in models]
     _print(analyses, json, details)
     if folder is not None:
-        _write(analyses, folder, quiet=json)
+        _write(analyses, folder, quiet=json == STDOUT)
     if any(analysis.interrupted for analysis in analyses):
         raise typer.Exit(130)
 
@@ -119,15 +121,20 @@ def _analyzed(model: str, data: str, options: AnalyzeOptions, weights: Path | No
             return analyze(network, loaded.batch, told, progress=progress)
 
 
-def _print(analyses: list[Analysis], json: bool, details: bool) -> None:
-    if json:
+def _print(analyses: list[Analysis], json: str | None, details: bool) -> None:
+    if json is not None:
         documents = [dump_json(analysis) for analysis in analyses]
-        typer.echo(documents[0] if len(documents) == 1 else f"[{','.join(documents)}]\n", nl=False)
-        return
+        text = documents[0] if len(documents) == 1 else f"[{','.join(documents)}]\n"
+        if json == STDOUT:
+            typer.echo(text, nl=False)
+            return
+        write_bytes(Path(json), text.encode())
     answers = [answer_of(analysis) if details else brief_of(analysis) for analysis in analyses]
     if len(answers) > 1:
         answers.append(side_by_side(analyses))
     print_answers(stdout(), answers)
+    if json is not None:
+        stdout().print(f"Numbers: {json}", soft_wrap=True)
 
 
 def _write(analyses: list[Analysis], folder: Path, *, quiet: bool) -> None:

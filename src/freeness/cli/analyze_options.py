@@ -13,6 +13,7 @@ from freeness.cli.data_option import DATA_OPTION
 from freeness.cli.demo import DEFAULT_OUT, DETAILS_OPTION
 from freeness.cli.errors import reports_errors
 from freeness.cli.files import FORCE_OPTION
+from freeness.cli.json_option import JSON_OPTION
 from freeness.show import schema_text
 from freeness.training import optimizer_names
 
@@ -41,12 +42,6 @@ def _print_schema(asked: bool) -> None:
         raise typer.Exit
 
 
-def _computes(device: str) -> str:
-    if device.partition(":")[0] == "meta":
-        raise typer.BadParameter(f"expected a device that computes, got {device!r}; choose cpu.")
-    return device
-
-
 Models = Annotated[
     list[str],
     typer.Argument(
@@ -65,19 +60,18 @@ Batch = Annotated[
 ]
 OutFolder = Annotated[
     Path | None,
-    typer.Option(help=f"Folder for report.html and analysis.json; {DEFAULT_OUT}, or the next free one, if left out."),
+    typer.Option(
+        help=f"Folder for report.html and analysis.json; {DEFAULT_OUT}, or the next free one; with --json - only if given."
+    ),
 ]
 Details = Annotated[bool, DETAILS_OPTION]
 Force = Annotated[bool, FORCE_OPTION]
 Config = Annotated[Path | None, CONFIG_OPTION]
-Json = Annotated[
-    bool, typer.Option("--json", help="Print JSON on stdout and nothing else there; files only with --out.")
-]
+Json = Annotated[str | None, JSON_OPTION]
 Schema = Annotated[
     bool,
     typer.Option("--schema", help="Print the JSON Schema of --json and end.", is_eager=True, callback=_print_schema),
 ]
-Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, mps, …", callback=_computes)]
 Output = Annotated[
     str | None, typer.Option(help="Name or number of the output to look at, where the model returns several.")
 ]

@@ -10,6 +10,7 @@ import typer
 
 from freeness.cli.data_option import DATA_OPTION, note_code
 from freeness.cli.errors import needs_extra, reports_errors
+from freeness.cli.json_option import JSON_OPTION
 from freeness.cli.model_options import Model, Seed, WeightsFile
 from freeness.cli.output import Outputs, progress_bar, stderr
 from freeness.errors import InputError
@@ -25,7 +26,7 @@ def check_command(
     sample: Annotated[int, typer.Option(min=0, help="Which input the derivatives are taken at.")] = 0,
     weights: WeightsFile = None,
     all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Also layers that are not adjacent.")] = False,
-    json: Annotated[str | None, typer.Option(metavar="FILE|-", help="The words as JSON; - prints only that.")] = None,
+    json: Annotated[str | None, JSON_OPTION] = None,
     seed: Seed = 0,
 ) -> None:
     """Test whether a model's weights are free of its activation derivatives, which its predicted spectra assume.

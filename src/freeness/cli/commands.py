@@ -16,6 +16,7 @@ from freeness.cli.docs import docs_command
 from freeness.cli.dynamics import dynamics_command
 from freeness.cli.explore import explore_command
 from freeness.cli.interpret import interpret_command
+from freeness.cli.json_option import JsonCommand
 from freeness.cli.kernel import kernel_command
 from freeness.cli.law import law_command
 from freeness.cli.layers import layers_command
@@ -35,23 +36,27 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("demo")(demo_command)
-app.command("analyze")(analyze_command)
-app.command("rate")(rate_command)
-app.command("check")(check_command)
-app.command("design")(design_command)
-app.command("transformer")(transformer_command)
-app.command("law")(law_command)
-app.command("phase")(phase_command)
-app.command("layers")(layers_command)
-app.command("kernel")(kernel_command)
-app.command("interpret")(interpret_command)
-app.command("dynamics")(dynamics_command)
-app.command("sweep")(sweep_command)
-app.command("docs")(docs_command)
-app.command("transfer")(transfer_command)
-app.command("watch")(watch_command)
-app.command("app")(explore_command)
+_COMMANDS = {
+    "demo": demo_command,
+    "analyze": analyze_command,
+    "rate": rate_command,
+    "check": check_command,
+    "design": design_command,
+    "transformer": transformer_command,
+    "law": law_command,
+    "phase": phase_command,
+    "layers": layers_command,
+    "kernel": kernel_command,
+    "interpret": interpret_command,
+    "dynamics": dynamics_command,
+    "sweep": sweep_command,
+    "docs": docs_command,
+    "transfer": transfer_command,
+    "watch": watch_command,
+    "app": explore_command,
+}
+for _name, _command in _COMMANDS.items():
+    app.command(_name, cls=JsonCommand)(_command)
 
 
 def _show_version(wanted: bool) -> None:

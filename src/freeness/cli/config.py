@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from freeness.cli.errors import reports_errors
+from freeness.cli.json_option import STDOUT
 from freeness.errors import InputError
 
 
@@ -23,6 +24,8 @@ def _read(context: typer.Context, path: Path | None) -> None:
         raise InputError(f"expected a config file in TOML, got {path.name!r} ({error}); mend that line.") from error
     names = {parameter.name for parameter in context.command.params} - {"config", "help"}
     found = {name.replace("-", "_"): value for name, value in told.items()}
+    if found.get("json") is True:
+        found["json"] = STDOUT
     unknown = sorted(set(found) - names)
     if unknown:
         raise InputError(

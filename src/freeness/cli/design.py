@@ -5,82 +5,51 @@ from __future__ import annotations
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
-import typer
-
-from freeness.advice import Design, DesignOptions, Form, Parametrisation, Training, design
+from freeness.advice import Design, DesignOptions, Parametrisation, Training, design
+from freeness.cli import design_options as option
 from freeness.cli.errors import needs_extra, reports_errors
-from freeness.cli.files import FORCE_OPTION, check_files, check_picture, named_numbers
+from freeness.cli.files import check_files, check_picture, named_numbers
+from freeness.cli.json_option import JSON_OPTION
 from freeness.cli.output import Outputs, stderr
 from freeness.errors import InputError
 from freeness.gaussian import activation as activation_of
 from freeness.show import document_of, picture_of
-from freeness.training import loss_names, optimizer_of
+from freeness.training import USUAL_BATCH, optimizer_of
 
 if TYPE_CHECKING:
     from freeness.torch import AppliedDesign, AppliedRecipe
 
 SCHEMA_VERSION = 1
-_WIDTH, _ACTIVATION = 512, "tanh"
-_BATCH = 64  # as freeness analyze has it
-_INPUTS, _OUTPUTS = 784, 10  # of the images that freeness analyze takes where no data are named
-_LOSSES = ", ".join(loss_names())
-_FORMS = ", ".join(get_args(Form))
-_PARAMETRISATIONS = ", ".join(get_args(Parametrisation))
 
 
 @reports_errors
 def design_command(
-    depth: Annotated[
-        int | None,
-        typer.Option(help="Weight matrices L; there are L - 1 activations. Read from the model with --apply."),
-    ] = None,
-    width: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N|N_0,...,N_L", help=f"Of the hidden layers, or all widths; {_WIDTH}, or the model's with --apply."
-        ),
-    ] = None,
-    inputs: Annotated[
-        int | None, typer.Option(min=1, help=f"Numbers that go in; {_INPUTS}, or the model's with --apply.")
-    ] = None,
-    outputs: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help=f"Numbers that come out, on which the rate depends; {_OUTPUTS}, or the model's with --apply."
-        ),
-    ] = None,
-    activation: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help=f"For instance hardtanh, gelu; {_ACTIVATION}, or the model's with --apply."),
-    ] = None,
-    parameter: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Of the activation.")] = None,
-    isometry: Annotated[
-        float | None,
-        typer.Option(help="Relative variance of the squared singular values of the Jacobian; 0.25, or the nearest."),
-    ] = None,
-    weights: Annotated[str, typer.Option(metavar="haar|gaussian", help="Ensemble.")] = "haar",
-    form: Annotated[str, typer.Option(help=f"Of the activation: {_FORMS}.")] = "plain",
-    qhat0: Annotated[float, typer.Option(help="Mean square of the inputs' entries; 1 for standardised data.")] = 1.0,
-    scale_inputs: Annotated[
-        bool, typer.Option("--scale-inputs", help="Inputs will be multiplied by the scale that is printed.")
-    ] = False,
-    loss: Annotated[str, typer.Option(help=f"Averaged over the batch: {_LOSSES}.")] = "cross_entropy",
-    optimizer: Annotated[str, typer.Option(help="sgd, momentum or nesterov.")] = "sgd",
-    momentum: Annotated[float, typer.Option(help="Of momentum and nesterov.")] = 0.9,
-    weight_decay: Annotated[float, typer.Option(help="Added to the gradient.")] = 0.0,
-    batch: Annotated[int, typer.Option(help="Samples a step.")] = _BATCH,
-    correlation: Annotated[float | None, typer.Option(help="Of two inputs; gives a batch its own bound.")] = None,
-    parametrisation: Annotated[str, typer.Option(help=f"{_PARAMETRISATIONS}.")] = "standard",
-    out: Annotated[Path | None, typer.Option(help="Picture of the trade-off to write: FILE.png or FILE.svg.")] = None,
-    json: Annotated[str | None, typer.Option(metavar="FILE|-", help="All numbers as JSON; - prints only that.")] = None,
-    apply: Annotated[
-        str | None, typer.Option(metavar="FILE.py:FACTORY", help="Initialise this model by the design; runs its code.")
-    ] = None,
-    save: Annotated[Path | None, typer.Option(metavar="FILE.pt", help="The initialised model's state_dict.")] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of the weights, with --apply.")] = 0,
-    force: Annotated[bool, FORCE_OPTION] = False,
+    depth: option.Depth = None,
+    width: option.Width = None,
+    inputs: option.Inputs = None,
+    outputs: option.Outputs = None,
+    activation: option.ActivationName = None,
+    parameter: option.Parameter = None,
+    isometry: option.Isometry = None,
+    weights: option.Weights = "haar",
+    form: option.Form = "plain",
+    qhat0: option.MeanSquare = 1.0,
+    scale_inputs: option.ScaleInputs = False,
+    loss: option.LossName = "cross_entropy",
+    optimizer: option.OptimizerName = "sgd",
+    momentum: option.Momentum = 0.9,
+    weight_decay: option.WeightDecay = 0.0,
+    batch: option.Batch = USUAL_BATCH,
+    correlation: option.Correlation = None,
+    parametrisation: option.Parametrisation = "standard",
+    out: option.Picture = None,
+    json: Annotated[str | None, JSON_OPTION] = None,
+    apply: option.Apply = None,
+    save: option.Save = None,
+    seed: option.Seed = 0,
+    force: option.Force = False,
 ) -> None:
     """Initialisation, activation and learning rate of a deep network, from theory alone, beside the usual ones.
 
@@ -119,7 +88,7 @@ def design_command(
             raise InputError(
                 "expected --depth, the number of weight matrices, got none; write for instance --depth 50."
             )
-        function = activation_of(activation or _ACTIVATION, **parameters)
+        function = activation_of(activation or option.ACTIVATION, **parameters)
         record = found = design(depth, _shape(depth, width, (inputs, outputs)), function, isometry, options, training)
     if found is not None:
         told.picture(out, lambda: picture_of(found))
@@ -151,7 +120,7 @@ def _typed(value: str) -> Any:
 
 def _shape(depth: int, width: str | None, ends: tuple[int | None, int | None]) -> list[int]:
     """All widths, of the hidden ones and of both ends."""
-    hidden = _WIDTH if width is None else _widths(width)
+    hidden = option.WIDTH if width is None else _widths(width)
     if isinstance(hidden, list):
         if ends != (None, None):
             raise InputError(
@@ -159,7 +128,7 @@ def _shape(depth: int, width: str | None, ends: tuple[int | None, int | None]) -
             )
         return hidden
     inputs, outputs = ends
-    return [inputs or _INPUTS, *[hidden] * (depth - 1), outputs or _OUTPUTS]
+    return [inputs or option.INPUTS, *[hidden] * (depth - 1), outputs or option.OUTPUTS]
 
 
 def _widths(text: str) -> int | list[int]:

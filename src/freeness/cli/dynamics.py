@@ -14,6 +14,7 @@ from freeness.cli.architecture import Sizes, scaled, wide_network
 from freeness.cli.data_option import DATA_OPTION, rows_of
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.files import FORCE_OPTION, check_files, check_picture, named_numbers
+from freeness.cli.json_option import JSON_OPTION
 from freeness.cli.output import Outputs
 from freeness.data import Loaded, numbers_of, read_arrays
 from freeness.errors import InputError
@@ -53,7 +54,7 @@ def dynamics_command(
     steps: Annotated[int, typer.Option(min=1, max=1_000_000, help="Of full-batch gradient descent.")] = 500,
     measure: Annotated[int, typer.Option(min=0, max=100, help="Train so many real networks beside it.")] = 0,
     out: Annotated[Path | None, typer.Option(help="The curves as a picture, .png or .svg.")] = None,
-    json: Annotated[str | None, typer.Option(metavar="FILE|-", help="The numbers as JSON; - prints only that.")] = None,
+    json: Annotated[str | None, JSON_OPTION] = None,
     force: Annotated[bool, FORCE_OPTION] = False,
 ) -> None:
     """Training curves and stable learning rates of wide networks on given data, from their tangent kernel.

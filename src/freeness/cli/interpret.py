@@ -9,6 +9,7 @@ import typer
 
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.files import FORCE_OPTION, check_files
+from freeness.cli.json_option import JSON_OPTION
 from freeness.cli.output import Outputs, progress_bar, stdout
 from freeness.data import FashionMnist, Folder, download_fashion_mnist, source_of
 from freeness.errors import InputError
@@ -48,7 +49,7 @@ def interpret_command(
     ] = None,
     share: Annotated[float, typer.Option(help="Part of the hidden neurons that is deleted for each class.")] = 0.05,
     out: Annotated[Path, typer.Option(help="Folder for interpretation.html.")] = DEFAULT_OUT,
-    json: Annotated[str | None, typer.Option(metavar="FILE|-", help="The numbers as JSON; - prints only that.")] = None,
+    json: Annotated[str | None, JSON_OPTION] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the order of images.")] = 0,
     force: Annotated[bool, FORCE_OPTION] = False,
 ) -> None:

@@ -13,6 +13,7 @@ from freeness.cli.architecture import Sizes, scaled, wide_network
 from freeness.cli.data_option import DATA_OPTION, rows_of
 from freeness.cli.errors import reports_errors
 from freeness.cli.files import FORCE_OPTION, check_files, named_numbers
+from freeness.cli.json_option import JSON_OPTION
 from freeness.cli.output import Outputs
 from freeness.errors import InputError
 from freeness.gaussian import activation as activation_of
@@ -41,7 +42,7 @@ def kernel_command(
         bool, typer.Option("--raw", help="Keep the norms; otherwise all inputs are scaled to sqrt(N_0).")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Both kernels as FILE.npz, arrays nngp and ntk.")] = None,
-    json: Annotated[str | None, typer.Option(metavar="FILE|-", help="The numbers as JSON; - prints only that.")] = None,
+    json: Annotated[str | None, JSON_OPTION] = None,
     force: Annotated[bool, FORCE_OPTION] = False,
 ) -> None:
     """NNGP and tangent (NTK) kernels of wide networks on a data set.

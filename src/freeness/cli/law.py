@@ -10,6 +10,7 @@ import typer
 
 from freeness.cli.errors import reports_errors
 from freeness.cli.files import FORCE_OPTION, check_files, check_picture
+from freeness.cli.json_option import JSON_OPTION
 from freeness.cli.output import Outputs, stdout
 from freeness.errors import InputError
 from freeness.expressions import LawAnswer, Method, answer_law
@@ -42,7 +43,7 @@ def law_command(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the sampled matrix.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Picture to write: FILE.png or FILE.svg.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Grid, density and distribution function as CSV.")] = None,
-    json: Annotated[str | None, typer.Option(metavar="FILE|-", help="All numbers as JSON; - prints only that.")] = None,
+    json: Annotated[str | None, JSON_OPTION] = None,
     force: Annotated[bool, FORCE_OPTION] = False,
 ) -> None:
     """Spectrum of an expression in free random variables.

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated
 
-import typer
-
 from freeness.cli.errors import needs_extra, reports_errors
-from freeness.cli.output import stdout
-from freeness.show import json_text, print_answer
+from freeness.cli.files import FORCE_OPTION, check_files
+from freeness.cli.json_option import JSON_OPTION
+from freeness.cli.output import Outputs
 
 SCHEMA_VERSION = 1
 
 
 @reports_errors
 def layers_command(
-    json: Annotated[bool, typer.Option("--json", help="The matrix as JSON, with torch's names of the calls.")] = False,
+    json: Annotated[str | None, JSON_OPTION] = None,
+    force: Annotated[bool, FORCE_OPTION] = False,
 ) -> None:
     """Print the support matrix: which operations of PyTorch theory covers, under which conditions, and why not others.
 
@@ -24,11 +24,9 @@ def layers_command(
 
     Example: freeness layers --json
     """
+    check_files(json, force=force)
     with needs_extra("torch"):
         from freeness.show import kinds_answer
         from freeness.torch import KINDS
-    if json:
-        rows = [asdict(kind) | {"measured": kind.measured} for kind in KINDS]
-        typer.echo(json_text({"schema_version": SCHEMA_VERSION, "operations": rows}), nl=False)
-        return
-    print_answer(stdout(), kinds_answer(KINDS))
+    rows = [asdict(kind) | {"measured": kind.measured} for kind in KINDS]
+    Outputs(json).give({"schema_version": SCHEMA_VERSION, "operations": rows}, kinds_answer(KINDS))

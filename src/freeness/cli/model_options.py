@@ -9,6 +9,13 @@ import typer
 
 from freeness.training import loss_names
 
+
+def _computes(device: str) -> str:
+    if device.partition(":")[0] == "meta":
+        raise typer.BadParameter(f"expected a device that computes, got {device!r}; choose cpu.")
+    return device
+
+
 Model = Annotated[
     str,
     typer.Argument(
@@ -28,3 +35,4 @@ WeightsFile = Annotated[
     typer.Option(metavar="FILE", help="Weights to load into the model: .pt with a state_dict, or .safetensors."),
 ]
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the factory's weights and of random data.")]
+Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, mps, …", callback=_computes)]

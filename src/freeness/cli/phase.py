@@ -11,6 +11,7 @@ import typer
 
 from freeness.cli.errors import reports_errors
 from freeness.cli.files import FORCE_OPTION, check_files, check_picture, named_numbers
+from freeness.cli.json_option import JSON_OPTION
 from freeness.cli.output import Outputs
 from freeness.errors import InputError
 from freeness.gaussian import activation as activation_of
@@ -32,7 +33,7 @@ def phase_command(
     points: Annotated[int, typer.Option(min=2, max=1000, help="Points of the grid, each way.")] = 101,
     out: Annotated[Path | None, typer.Option(help="Picture to write: FILE.png or FILE.svg.")] = None,
     csv: Annotated[Path | None, typer.Option(help="The grid as CSV: sigma_w, sigma_b, q, chi1.")] = None,
-    json: Annotated[str | None, typer.Option(metavar="FILE|-", help="All numbers as JSON; - prints only that.")] = None,
+    json: Annotated[str | None, JSON_OPTION] = None,
     force: Annotated[bool, FORCE_OPTION] = False,
 ) -> None:
     """Phase diagram of deep networks with one activation, and its critical curve, the edge of chaos.

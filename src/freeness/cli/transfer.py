@@ -10,10 +10,11 @@ import typer
 
 from freeness.cli.data_option import DATA_OPTION, note_code
 from freeness.cli.errors import needs_extra, reports_errors
+from freeness.cli.json_option import JSON_OPTION
 from freeness.cli.model_options import Loss
 from freeness.cli.output import Outputs, stderr
 from freeness.show import answer_of, document_of
-from freeness.training import optimizer_names
+from freeness.training import USUAL_BATCH, optimizer_names
 
 SCHEMA_VERSION = 1
 
@@ -30,7 +31,9 @@ def transfer_command(
     data: Annotated[str, DATA_OPTION] = "fashion-mnist",
     loss: Loss = None,
     optimizer: Annotated[str, typer.Option(help=f"Which optimiser: {', '.join(optimizer_names())}.")] = "sgd",
-    batch: Annotated[int, typer.Option(min=1, help="Samples of a step; four times as many are looked at.")] = 64,
+    batch: Annotated[
+        int, typer.Option(min=1, help="Samples of a step; four times as many are looked at.")
+    ] = USUAL_BATCH,
     big_batch: Annotated[
         int | None, typer.Option(min=1, help="Samples of a step of the big network, where it has another batch.")
     ] = None,
@@ -38,7 +41,7 @@ def transfer_command(
         tuple[int, int] | None,
         typer.Option(metavar="SMALL BIG", help="Steps of the run whose rate is known, and of the other one."),
     ] = None,
-    json: Annotated[str | None, typer.Option(metavar="FILE|-", help="The numbers as JSON; - prints only that.")] = None,
+    json: Annotated[str | None, JSON_OPTION] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the weights and of random data.")] = 0,
 ) -> None:
     """Carry the learning rate of a small network to a big one of its family, and print the code that uses it.

@@ -12,6 +12,7 @@ import typer
 from freeness.advice import design_transformer, transformer_phases
 from freeness.cli.errors import reports_errors
 from freeness.cli.files import FORCE_OPTION, check_files, check_picture
+from freeness.cli.json_option import JSON_OPTION
 from freeness.cli.output import Outputs, progress_bar
 from freeness.network import TransformerPlan
 from freeness.show import document_of, picture_of
@@ -46,7 +47,7 @@ def transformer_command(
         int | None, typer.Option(min=2, max=41, help="Also a map of so many gains times so many branch scales.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="That map as a picture: FILE.png or FILE.svg.")] = None,
-    json: Annotated[str | None, typer.Option(metavar="FILE|-", help="All numbers as JSON; - prints only that.")] = None,
+    json: Annotated[str | None, JSON_OPTION] = None,
     force: Annotated[bool, FORCE_OPTION] = False,
 ) -> None:
     """How to start a deep Transformer: the scale of its branches, beside the usual recipes.

@@ -11,6 +11,7 @@ import typer
 from freeness.advice import WatchedRun, read_run
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.files import FORCE_OPTION, check_files, check_picture
+from freeness.cli.json_option import JSON_OPTION
 from freeness.cli.output import Outputs, stdout
 from freeness.errors import InputError
 from freeness.show import (
@@ -31,7 +32,7 @@ def watch_command(
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="The report as one HTML page.")] = None,
     out: Annotated[Path | None, typer.Option(help="Rate and critical rate as a picture, .png or .svg.")] = None,
     layers: Annotated[Path | None, typer.Option(help="Gradients of the layers as a picture, .png or .svg.")] = None,
-    json: Annotated[str | None, typer.Option(metavar="FILE|-", help="The numbers as JSON; - prints only that.")] = None,
+    json: Annotated[str | None, JSON_OPTION] = None,
     follow: Annotated[
         float | None,
         typer.Option(min=0.1, metavar="SECONDS", help="Look again so often, until Ctrl-C; pages reload too."),

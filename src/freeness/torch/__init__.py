@@ -46,6 +46,7 @@ from freeness.torch.kinds import KINDS as KINDS
 from freeness.torch.kinds import TracedOperation
 from freeness.torch.labelled import Labelled, LabelledBatch, load_batch, load_data, load_labelled
 from freeness.torch.lanczos import LanczosOptions, SpectralEstimate
+from freeness.torch.load import device_of as device_of
 from freeness.torch.load import load_loss, load_model, load_optimizer, load_weights, split_model
 from freeness.torch.loss_rules import criterion, curvature_root, hessian_root
 from freeness.torch.losses import check_targets, loss_function

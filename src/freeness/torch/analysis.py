@@ -49,7 +49,7 @@ from freeness.torch.forecasts import WATCH, Request, forecast, told
 from freeness.torch.freeness_tests import freeness_test
 from freeness.torch.given import GivenLoss, GivenOptimizer
 from freeness.torch.layer_theory import OutputLoss, with_theory
-from freeness.torch.load import uncompiled
+from freeness.torch.load import device_of, uncompiled
 from freeness.torch.loss_note import loss_note
 from freeness.torch.losses import check_targets, loss_function
 from freeness.torch.mode_note import in_mode, listed
@@ -403,7 +403,7 @@ class _on_device:
     """The model on ``device`` inside the block, and back where it was afterwards."""
 
     def __init__(self, model: nn.Module, device: str) -> None:
-        self.model, self.device = model, _device(device)
+        self.model, self.device = model, device_of(device)
         self.home = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
 
     def __enter__(self) -> None:
@@ -413,19 +413,6 @@ class _on_device:
     def __exit__(self, *_: object) -> None:
         if self.home != self.device:
             self.model.to(self.home)
-
-
-def _device(name: str) -> torch.device:
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-        if device.type == "meta":
-            raise RuntimeError("meta tensors hold no values")
-    except (RuntimeError, AssertionError, ImportError) as error:  # torch asserts where CUDA is not compiled in
-        raise InputError(
-            f"expected a device that this machine has, got {name!r}, which torch cannot use here; choose --device cpu."
-        ) from error
-    return device
 
 
 def _taken(

@@ -8,10 +8,9 @@ from freeness.errors import InputError, is_real
 from freeness.torch.given import GivenLoss, GivenOptimizer, given_loss, given_optimizer
 from freeness.torch.outputs import OutputKey
 from freeness.torch.stages import PARTS
-from freeness.training import Objective, Optimizer
+from freeness.training import USUAL_BATCH, Objective, Optimizer
 
 OWN = "own"  # loss, of the model
-_BATCH = 64  # samples, where neither options nor a loader say how many
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class AnalyzeOptions:
     @property
     def samples(self) -> int:
         """The number of samples of a batch."""
-        return _BATCH if self.batch is None else self.batch
+        return USUAL_BATCH if self.batch is None else self.batch
 
     @property
     def criterion(self) -> Objective:

@@ -24,18 +24,19 @@ from freeness.torch.trial_record import TrialRecord
 from freeness.torch.trial_runs import TrialOptions, TrialRuns
 from freeness.torch.user_data import batches_of
 from freeness.training import (
+    USUAL_BATCH,
     FoundRate,
     Leg,
     Rate,
     RateSetting,
     RateTrial,
     Schedule,
+    check_budget,
     found_rate,
     halved,
     rates_between,
 )
 
-_BATCH = 64  # samples, where the data have no batches of their own
 _BELOW, _ABOVE = 810.0, 1.1  # the critical rate over this, and over that: where trials begin when nothing is known
 _AROUND = 27.0  # the optimiser's own rate times and over this, where there is no critical one
 _PASSES = 3  # forward passes that cost as much as a gradient
@@ -86,6 +87,12 @@ class FindOptions:
             )
         if self.batch is not None and not is_size(self.batch):
             raise InputError(f"expected a batch of at least 1 sample, got {self.batch!r}; correct it.")
+        check_budget(self.budget)
+
+    @property
+    def budget(self) -> int:
+        """Steps that the trials may take in all."""
+        return math.floor(self.cost * self.steps + 1e-9)
 
     @property
     def whole_schedule(self) -> Schedule:
@@ -150,7 +157,7 @@ def find_rate(
         raise InputError(f"expected a model with parameters, got {type(model).__name__} without; nothing is trained.")
     how = options.trial
     longest = min(options.steps, math.ceil(_LONGEST * options.cost * options.steps))
-    size = _BATCH if options.batch is None else options.batch
+    size = USUAL_BATCH if options.batch is None else options.batch
     batches = batches_of(data, model, longest * options.accumulate, size=size, seed=options.seed)
     with untouched(model, training=None):
         template = stepping(model, options.optimizer)
@@ -184,7 +191,7 @@ class _Search:
     @property
     def budget(self) -> int:
         """Steps that may be taken, those before the trials among them."""
-        return math.floor(self.options.cost * self.options.steps + 1e-9)
+        return self.options.budget
 
     def found(self, model: nn.Module, longest: int) -> FoundRate:
         """The record, of the trials until the budget is spent or Ctrl-C."""

@@ -46,6 +46,31 @@ def load_model(spec: str, seed: int = 0) -> nn.Module:
     return uncompiled(model)
 
 
+def device_of(name: str) -> torch.device:
+    """A device of this machine by its name.
+
+    Args:
+        name: as torch has it, cpu or cuda:0.
+
+    Raises:
+        InputError: torch cannot compute there.
+
+    Example:
+        >>> device_of("cpu")
+        device(type='cpu')
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+        if device.type == "meta":
+            raise RuntimeError("meta tensors hold no values")
+    except (RuntimeError, AssertionError, ImportError) as error:  # torch asserts where CUDA is not compiled in
+        raise InputError(
+            f"expected a device that this machine has, got {name!r}, which torch cannot use here; choose --device cpu."
+        ) from error
+    return device
+
+
 def uncompiled(model: nn.Module) -> nn.Module:
     """The model that torch.compile was given, with the same parameters: every way of measuring would be compiled anew.
 

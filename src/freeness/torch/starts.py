@@ -19,7 +19,7 @@ from freeness.torch.pace import beat
 from freeness.torch.state import trained_parameters, untouched
 from freeness.torch.sums import adds_signals
 from freeness.torch.swap import function_of
-from freeness.training import Adam, CrossEntropy, Objective, Optimizer, SquaredError, StartFacts
+from freeness.training import USUAL_BATCH, Adam, CrossEntropy, Objective, Optimizer, SquaredError, StartFacts
 
 MANY = 256  # samples that stand for all
 TRIED = 3_000_000  # parameters up to which λ is measured on many samples, and the rule is trusted
@@ -36,7 +36,7 @@ def start_facts(
     loss: GivenLoss,
     optimizer: GivenOptimizer = "sgd",
     *,
-    batch: int = 64,
+    batch: int = USUAL_BATCH,
     training: bool | None = None,
 ) -> StartFacts:
     """Measure what a model shows of its learning rate, for :func:`~freeness.training.start_rate` and for where training breaks.

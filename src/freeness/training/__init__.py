@@ -17,8 +17,10 @@ from freeness.training.optimizer import Optimizer
 from freeness.training.optimizers import optimizer_names, optimizer_of, register_optimizer
 from freeness.training.quadratic_loss import QuadraticLoss
 from freeness.training.random_batches import random_batch_bound
+from freeness.training.rate import USUAL_BATCH as USUAL_BATCH
 from freeness.training.rate import LayerRate, Rate
 from freeness.training.rate_trials import Leg, RateTrial, diverges, halved, rates_between, run_all
+from freeness.training.rate_trials import check_budget as check_budget
 from freeness.training.schedule import Schedule, schedule_names
 from freeness.training.sgd import SGD
 from freeness.training.squared_error import SquaredError

@@ -92,8 +92,7 @@ def start_rate(facts: StartFacts, loss: Objective | str, optimizer: Optimizer | 
         recommended=rate,
         bound=bound,
         sharpness=facts.sharpness,
-        reason=f"Start at {rate:.3g}, by a rule in the largest curvature of the loss and the number of parameters, fitted to "
-        "trained networks.",
+        reason="By a rule in the largest curvature of the loss and the number of parameters, fitted to trained networks.",
         loss=criterion.name,
         optimizer=descent.name,
         batch=facts.batch,

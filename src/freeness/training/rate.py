@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+USUAL_BATCH = 64  # samples of a step, where nobody says how many
 _WIDE = 10.0  # high over low
 
 

@@ -113,6 +113,21 @@ def rates_between(low: float, high: float) -> list[float]:
     return [low * factor**place for place in range(count)]
 
 
+def check_budget(budget: int) -> None:
+    """Refuse trials that could not tell anything.
+
+    Args:
+        budget: steps in all.
+
+    Raises:
+        InputError: so few.
+    """
+    if budget < LEAST:
+        raise InputError(
+            f"expected at least {LEAST} steps for trials, got {budget}; raise cost, or the steps of the training."
+        )
+
+
 Legs = Generator[Leg, RateTrial, None]
 
 
@@ -140,10 +155,7 @@ def halved(rates: Sequence[float], budget: int, longest: int) -> Legs:
         ...     lengths
         {0.01: 30, 0.03: 82, 0.09: 82, 0.27: 82, 0.81: 8, 2.43: 8, 7.29: 8}
     """
-    if budget < LEAST:
-        raise InputError(
-            f"expected at least {LEAST} steps for trials, got {budget}; raise cost, or the steps of the training."
-        )
+    check_budget(budget)
     found = _Field(list(rates), budget)
     short, longer = max(2, round(_SHORT * budget)), max(4, round(_LONGER * budget))
     for place in range(len(rates)):

@@ -33,7 +33,7 @@ def rate_of_sharpness(sharpness: float, loss: Objective, optimizer: Optimizer, b
         >>> from freeness.training import loss_of, optimizer_of
         >>> rate = rate_of_sharpness(4.0, loss_of("mse"), optimizer_of("sgd"), 8)
         >>> rate.recommended, rate.bound, rate.reason
-        (0.175, 0.5, 'Start at 0.35 × 2/λ = 0.175; λ is the largest curvature of the loss.')
+        (0.175, 0.5, 'That is 0.35 × 2/λ; λ is the largest curvature of the loss.')
     """
     share = _ADAPTIVE if optimizer.preconditioned else _DESCENT
     bound, recommended, formula = optimizer.bound(sharpness), share * 2.0 / sharpness, f"{share:g} × 2/λ"
@@ -41,7 +41,7 @@ def rate_of_sharpness(sharpness: float, loss: Objective, optimizer: Optimizer, b
         recommended=recommended,
         bound=bound,
         sharpness=sharpness,
-        reason=f"Start at {formula} = {recommended:.3g}; λ is the largest curvature of the loss.",
+        reason=f"That is {formula}; λ is the largest curvature of the loss.",
         loss=loss.name,
         optimizer=optimizer.name,
         batch=batch,
