@@ -1,7 +1,8 @@
-"""Loss gradients of wide networks: exact sums against the tangent kernel, refusals."""
+"""Loss gradients of wide networks: exact sums against the tangent kernel, drawn networks, refusals."""
 
 import numpy as np
 import pytest
+import torch
 
 from freeness.errors import InputError
 from freeness.meanfield import kernels, loss_moments, loss_walk
@@ -23,6 +24,7 @@ from freeness.network import (
     resnet,
     transformer,
 )
+from tests.meanfield.simulated import Simulated
 
 RNG = np.random.default_rng(5)
 RELU = Activation(activation("relu"))
@@ -137,3 +139,59 @@ def test_a_first_convolution_is_followed_on_what_it_reads():
     told = loss_moments(Network((matrix, *rest)), seen, g)
     np.testing.assert_allclose([node.weights for node in found], [node.weights for node in told], rtol=1e-9)
     np.testing.assert_allclose([node.signal for node in found], [node.signal for node in told], rtol=1e-9)
+
+
+def test_gradients_of_squared_errors_over_a_batch_of_rotations():
+    """Of hardly alike samples E φ'φφ'φ is far from E φ'φ'·E φφ: else the first layer's is twice too large."""
+    rng, draws, count = np.random.default_rng(3), 6, 12
+    sizes, function = [60, 240, 240, 240, 240], activation("hardtanh")
+    network = mlp(4, sizes, "hardtanh", "haar", sigma_w=1.3)
+    x, seen, told = rng.standard_normal((count, 60)) + rng.standard_normal(60), [], []
+    for _ in range(draws):
+        matrices = [1.3 * np.linalg.qr(rng.standard_normal((240, size)))[0] for size in sizes[:-1]]
+        values, slopes = [x], [np.ones_like(x)]
+        for matrix in matrices[:-1]:
+            h = values[-1] @ matrix.T
+            values.append(function.function(h))
+            slopes.append(function.derivative(h))
+        error = values[-1] @ matrices[-1].T / count
+        told.append([node.weights for node in loss_moments(network, x, error, np.full(count, 1 / count))][::2])
+        back = []
+        for before, slope, matrix in zip(reversed(values), reversed(slopes), reversed(matrices), strict=True):
+            back.append(((error.T @ before) ** 2).sum())
+            error = (error @ matrix) * slope
+        seen.append(back[::-1])
+    assert np.mean(seen, axis=0) == pytest.approx(np.mean(told, axis=0), rel=0.15)
+
+
+STRIDED = Network(
+    (
+        Convolution(3, 48, (3, 3), Gaussian(1.4), "zeros"),
+        RELU,
+        Convolution(48, 48, (3, 3), Gaussian(1.4), "zeros", 2),
+        RELU,
+        Pooling(None),
+        Dense(48, 48, Gaussian(1.0)),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("network", "shape"),
+    [(resnet(3, 128, Branch("relu", "gaussian"), inputs=40, outputs=128), (8, 40)), (STRIDED, (4, 3, 4, 4))],
+    ids=["residual", "strided"],
+)
+def test_gradients_of_squared_errors_along_graphs_are_those_of_drawn_networks(network, shape):
+    """Skip and branch bring back gradients that lie along one signal; a position is seen by P'/P windows a tap."""
+    rng, seen, told = np.random.default_rng(3), [], []
+    x = torch.tensor(rng.standard_normal(shape) + 0.7 * rng.standard_normal(shape[1:]))
+    for seed in range(10):
+        run = Simulated(seed)
+        error = run.values(network, x)[network.nodes[-1].name] / len(x)
+        found = torch.autograd.grad(error.square().sum() * len(x) / 2, run.parameters)
+        seen.append([float(one.square().sum()) / owner[2] ** 2 for one, owner in zip(found, run.owners, strict=True)])
+        moments = loss_moments(network, x.numpy(), error.detach().numpy(), np.full(len(x), 1 / len(x)))
+        told.append([node.weights for node in moments if node.weights])
+    scatter = np.std(np.log(np.array(seen) / told), axis=0) / len(seen) ** 0.5
+    assert scatter.max() < 0.15
+    assert (np.abs(np.log(np.mean(seen, axis=0) / np.mean(told, axis=0))) < 0.1 + 2 * scatter).all()

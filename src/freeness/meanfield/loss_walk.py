@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
-from freeness.gaussian import has_closed_covariance, second_moment_slope
+from freeness.gaussian import has_closed_covariance
+from freeness.meanfield.known_part import beyond, share, together
 from freeness.meanfield.patches import in_patches
 from freeness.meanfield.samples import SampleMoments
 from freeness.meanfield.walk import Compiled, compiled, reads
@@ -22,21 +23,16 @@ from freeness.network import (
     Activation,
     Embedding,
     Gaussian,
-    Haar,
     Network,
     Node,
     Normalisation,
     Pairs,
-    Pooling,
     Step,
     Stream,
     Sum,
     Weights,
     backward_pairs,
-    sides,
-    variance_gain,
 )
-from freeness.numerics import gaussian_nodes
 
 _MOST = 6_000_000  # numbers that are held, of Σ as of Γ: beyond, a prediction of the table takes seconds
 _FEW, _FEWEST = 8, 2  # samples that are followed where not all fit: rather with all pairs of positions, and at least
@@ -238,79 +234,29 @@ class _Gradient(NamedTuple):
 def _backward(prepared: Compiled, pairs: Mapping[str, Pairs], end: _Gradient) -> dict[str, _Gradient]:
     """The gradient behind every node."""
     back = {prepared.nodes[-1].name: end}
-    beyond: dict[str, np.ndarray] = {}  # what derivatives add that depend on one another along a skip connection
+    again: dict[str, np.ndarray] = {}  # what derivatives add that depend on one another along a skip connection
     for node, step in zip(reversed(prepared.nodes), reversed(prepared.steps), strict=True):
         given = tuple(pairs[name] for name in reads(node))
         streams = tuple(prepared.streams[name] for name in reads(node))
         behind, gradient = prepared.streams[node.name], back[node.name]
-        gamma = gradient.gamma + beyond.get(node.name, 0.0)
-        if isinstance(node.operation, Activation):
-            gamma = gamma + _doubled(node.operation, streams[0]) * _along(gradient, pairs[node.name], behind)
         chosen = prepared.choice(node)
         if chosen is None:
+            gamma = gradient.gamma + again.get(node.name, 0.0)
             parts = backward_pairs(node.operation, given, streams, behind, step, gamma)
+            along = beyond(node.operation, gradient.along, given[0], streams[0], behind)
+            parts = tuple(part + along for part in parts)
         else:
             here, last = ((pairs[node.name],), (behind,)), back[chosen.name].gamma
             parts = backward_pairs(chosen.operation, *here, prepared.through(chosen), step, last)
-        for name, share in prepared.dependent(node):
-            beyond[name] = beyond.get(name, 0.0) + share * parts[0]
+        for name, factor in prepared.dependent(node):
+            again[name] = again.get(name, 0.0) + factor * parts[0]
         for number, (name, part) in enumerate(zip(node.inputs, parts, strict=True)):
-            found = _Gradient(part, _share(node, number, streams[number], gradient.along))
-            if isinstance(node.operation, Weights) and not isinstance(node.operation.weights, Haar):
-                found = found._replace(gamma=part + _along(found, given[0], streams[0]))
-            back[name] = _Gradient(*map(np.add, back[name], found)) if name in back else found
+            found = _Gradient(part, share(node, number, streams[number], gradient.along))
+            if name in back:
+                common = together(back[name].along, found.along, pairs[name], prepared.streams[name])
+                found = _Gradient(back[name].gamma + part + common, back[name].along + found.along)
+            back[name] = found
     return back
-
-
-def _along(gradient: _Gradient, pairs: Pairs, stream: Stream) -> np.ndarray:
-    """Σ_i α(a)x_i(a)·α(b)x_i(b)."""
-    left, right = sides(gradient.along, pairs.rows, stream.groups)
-    return left * right * pairs.value * (stream.features or 0)
-
-
-def _share(node: Node, number: int, stream: Stream, along: np.ndarray) -> np.ndarray:
-    """α in front of an operation.
-
-    WᵀW is σ_w²N'/N on average; E hφ'(h)φ(h) = q·d/dq E φ²; of a normalisation the gradient has no part along its input.
-    """
-    operation, shape = node.operation, stream.variance.shape
-    if isinstance(operation, Weights):
-        into, out = operation.sizes
-        return _spread(variance_gain(operation.weights, into, out) * out / into * along, shape)
-    if isinstance(operation, Activation):
-        q = stream.variance
-        slope = second_moment_slope(operation.function, float(q.mean()))
-        return slope * along
-    if isinstance(operation, Sum):
-        return _spread(operation.scales[number] ** 2 * along, shape)
-    if isinstance(operation, Normalisation) or len(node.inputs) > 1:
-        return np.zeros(shape)
-    if along.shape == shape:
-        return along
-    return _spread(along, shape) * (_alike(stream) if isinstance(operation, Pooling) else 1.0)
-
-
-def _spread(along: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """To other positions, in the mean over them."""
-    if along.shape == shape:
-        return along
-    mean = along.reshape(len(along), -1).mean(axis=1)
-    return np.broadcast_to(mean.reshape(-1, *[1] * (len(shape) - 1)), shape)
-
-
-def _alike(stream: Stream) -> float:
-    """Of signals at P positions over which is averaged: their mean correlation, over P."""
-    square, count = stream.second.reshape(len(stream.second), -1), stream.variance[0].size
-    return float(square.sum() / count / stream.variance.sum()) / count if stream.across else 1.0 / count
-
-
-def _doubled(operation: Activation, stream: Stream) -> float:
-    """E φ'²φ² over E φ'²·E φ², less 1: slope and value of one neuron are not independent."""
-    function = operation.function
-    h, weights = gaussian_nodes(float(stream.variance.mean()), function.kinks)
-    value, slope = function.function(h) ** 2, function.derivative(h) ** 2
-    apart = float(weights @ value) * float(weights @ slope)
-    return float(weights @ (value * slope)) / apart - 1 if apart > 0 else 0.0
 
 
 def _own(node: Node, step: Step, pairs: Mapping[str, Pairs], gradient: np.ndarray) -> np.ndarray:
