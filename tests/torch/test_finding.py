@@ -8,12 +8,16 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader, TensorDataset
 
 from freeness.errors import InputError
 from freeness.torch import FindOptions, batches_of, find_rate
+from freeness.torch.critical import critical_rate
+from freeness.torch.finding import steepest
 from freeness.torch.stepping import stepping
 from freeness.torch.trial_loss import trial_loss
 from freeness.torch.trial_runs import TrialOptions, TrialRuns
@@ -287,3 +291,27 @@ def test_what_does_not_fit_is_refused_in_one_sentence(data, options, said):
     with pytest.raises(InputError, match=said) as caught:
         find_rate(classifier(), data, FindOptions(**options.pop("more", {})), **options)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_trials_of_single_samples_begin_where_a_loss_can_still_fall():
+    # Cross-entropy of one sample falls along its gradient until the numbers overflow, at 10¹⁹ here: no rate to begin with.
+    torch.manual_seed(6)
+    layers = [nn.Linear(8, 32), *(nn.Sequential(nn.Tanh(), nn.Linear(32, 32)) for _ in range(4)), nn.Linear(32, 4)]
+    model, x, y = nn.Sequential(*layers), torch.randn(60, 8), torch.arange(60) % 4
+    found = find_rate(model, DataLoader(TensorDataset(x, y), batch_size=1), optimizer="sgd", steps=60)
+    loss = nn.functional.cross_entropy(model(x[:1]), y[:1])
+    slope = sum(float(part.square().sum()) for part in torch.autograd.grad(loss, model.parameters()))
+    assert found.critical > 1e4
+    assert min(trial.rate for trial in found.trials) < loss.item() / slope
+
+
+@given(curvatures=st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=4), seed=st.integers(0, 999))
+def test_no_parabola_above_zero_has_a_critical_rate_beyond_four_times_loss_over_slope(curvatures, seed):
+    torch.manual_seed(seed)
+    weight = nn.Parameter(torch.randn(len(curvatures), dtype=torch.float64) + 2)
+    a = torch.tensor(curvatures, dtype=torch.float64)
+    found = critical_rate(nn.ParameterList([weight]), lambda: 0.5 * (a * weight.square()).sum())
+    assert found.below <= steepest(found) * (1 + 1e-9)
+    w = weight.detach()
+    assert steepest(found) == pytest.approx(2 * float((a * w**2).sum() / (a * w).square().sum()))

@@ -39,6 +39,7 @@ from freeness.training import (
 
 _BELOW, _ABOVE = 810.0, 1.1  # the critical rate over this, and over that: where trials begin when nothing is known
 _AROUND = 27.0  # the optimiser's own rate times and over this, where there is no critical one
+_FURTHEST = 25.0  # times what a parabola has; batch normalisation was seen to reach 11
 _PASSES = 3  # forward passes that cost as much as a gradient
 _LONGEST = 0.4  # of the budget, for one trial
 
@@ -176,6 +177,23 @@ def find_rate(
             return _Search(runs, template, setting, options, report).found(model, longest)
 
 
+def steepest(critical: CriticalRate) -> float:
+    """The largest critical rate that a parabola of this loss and slope has, if it stays above 0: four times their ratio.
+
+    Of one sample the loss may fall along its gradient until the numbers overflow, and its critical rate says nothing. With
+    curvatures a and distances w, loss ½Σaw², slope Σa²w² and critical rate 2Σa²w²/Σa³w², so by Cauchy and Schwarz
+    (Σa²w²)² ≤ Σaw²·Σa³w² the critical rate is at most 4·loss/slope.
+
+    Args:
+        critical: that was measured.
+
+    Example:
+        >>> round(steepest(CriticalRate(rate=2.0, below=1.9, loss=0.5, slope=-1.0, passes=9)), 3)  # ½w² at 1
+        2.0
+    """
+    return 4 * critical.loss / -critical.slope if critical.loss > 0 > critical.slope else math.inf
+
+
 @dataclass
 class _Search:
     """The trials as they come."""
@@ -258,7 +276,8 @@ class _Search:
         if given is not None:
             return rates_between(*given)
         if math.isfinite(critical.rate) and critical.below > 0:
-            return rates_between(critical.rate / _BELOW, critical.rate / _ABOVE)
+            top = min(critical.rate, _FURTHEST * steepest(critical))
+            return rates_between(top / _BELOW, top / _ABOVE)
         return rates_between(self.template.rate / _AROUND, self.template.rate * _AROUND)
 
     def _say(self, stage: str, done: int = 0, share: float = 0.0, note: str = "") -> None:
