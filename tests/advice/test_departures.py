@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from freeness import Empirical, Measurement
+from freeness import ConvergenceError, Empirical, Measurement
 from freeness.advice import Comparison, verdict
 from freeness.advice.departures import departures, largest_by_chance
 from freeness.network import mlp
@@ -54,6 +54,14 @@ def test_one_eigenvalue_outside_is_no_fault_of_the_mean_and_none_where_it_is_not
     assert "a direction stands out" in top
     blind = replace(comparison.predicted, assumptions=(f"{UNSEEN} with positions",))
     assert departures("Jacobian", replace(lonely, predicted=blind)) == ()
+
+
+def test_a_law_whose_end_does_not_converge_costs_no_verdict(monkeypatch):
+    def fails(*_):
+        raise ConvergenceError("expected all points to converge, one did not.")
+
+    monkeypatch.setattr("freeness.advice.departures.largest_by_chance", fails)
+    assert departures("Fisher", compared(True, 0, 6.0)) == ()
 
 
 def test_the_range_of_the_largest_eigenvalue_narrows_with_their_number():

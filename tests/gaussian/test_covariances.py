@@ -6,7 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freeness import InputError
-from freeness.gaussian import ActivationFunction, activation, activation_names, covariance, second_moment, squared_slope
+from freeness.gaussian import (
+    ActivationFunction,
+    activation,
+    activation_names,
+    covariance,
+    second_moment,
+    squared_slope,
+    stretched,
+)
 from freeness.gaussian.covariances import _kinked, _piecewise_linear, _smooth
 
 C = np.array([-1.0, -0.99, -0.3, 0.0, 0.5, 0.9, 0.999, 1.0])
@@ -97,3 +105,21 @@ def test_activations_that_are_not_integrable_are_refused():
     explosive = ActivationFunction("cubed exponential", lambda x: np.exp(x**4), lambda x: np.exp(x**4))
     with pytest.raises(InputError, match="grows too fast"), np.errstate(all="ignore"):
         covariance(explosive, 1.0, 1.0, 0.5)
+
+
+@given(variances, variances, correlations, st.sampled_from([3.0, -0.5]))
+@settings(max_examples=8)
+def test_activations_of_a_multiple_have_the_means_of_an_integral(q1, q2, c, factor):
+    found = stretched(activation("sin"), factor)
+    assert found is not None
+    exact = covariance(found, q1, q2, c)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(120)
+    weights = np.outer(weights, weights) / (2 * np.pi)
+    u, v = np.sqrt(q1) * nodes[:, None], np.sqrt(q2) * (c * nodes[:, None] + np.sqrt(1 - c**2) * nodes)
+    np.testing.assert_allclose(exact.value, (weights * np.sin(factor * u) * np.sin(factor * v)).sum(), atol=1e-9)
+    slope = factor**2 * np.cos(factor * u) * np.cos(factor * v)
+    np.testing.assert_allclose(exact.slope, (weights * slope).sum(), atol=1e-8)
+
+
+def test_a_multiple_of_what_has_no_closed_means_has_none():
+    assert stretched(activation("tanh"), 2.0) is None and stretched(activation("relu"), 2.0) is None

@@ -22,6 +22,7 @@ from tests.torch.test_state import assert_same, picture
 from tests.torch.zoo import ZOO, zoo_model
 
 SOURCE = """
+import numpy as np
 import torch
 from torch import nn
 from tests.torch.zoo import GPT, Recurrent, Shared, ViT, resnet
@@ -71,7 +72,7 @@ constant = lambda: Returns(lambda y: torch.ones(len(y), 4))
 opaque = lambda: Returns(Opaque.apply)
 raising = lambda: Returns(lambda y: 1 / 0)
 nothing = lambda: Returns(lambda y: None)
-noisy = lambda: Returns(lambda y: y + torch.randn(4))
+noisy = lambda: Returns(lambda y: y + float(np.random.default_rng().random()))
 mixed = lambda: Returns(nn.Linear(4, 4).double())
 mended = lambda: Returns(Widened())
 rows = lambda: nn.Sequential(nn.Linear(6, 4), nn.Unflatten(1, (2, 2)))

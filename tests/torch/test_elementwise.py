@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from freeness.gaussian import ActivationFunction, TorchNames, activation, activations, entries, tabulated
+from freeness.network import Activation
 from freeness.torch.builder import activation_module
 from freeness.torch.elementwise import PointwiseCall, PointwiseProgram, Slot, activation_function, run_program
 from freeness.torch.swap import function_of, kind_of
@@ -148,3 +149,25 @@ def test_functions_that_no_entry_computes_keep_their_kinks_and_derivatives(rate,
     step = 1e-20j  # a complex step has no rounding
     smooth = np.imag(np.sin(rate * (x + step)) ** 2 + (x + step)) / step.imag
     np.testing.assert_allclose(found.derivative(x), smooth + jump * (x > place), rtol=0, atol=1e-13 * (1 + rate))
+
+
+class Sine(nn.Module):
+    def __init__(self, factor):
+        super().__init__()
+        self.first, self.last, self.factor = nn.Linear(2, 30), nn.Linear(30, 3), factor
+
+    def forward(self, x):
+        return self.last(torch.sin(self.factor * self.first(x)))
+
+
+@pytest.mark.parametrize("factor", [30.0, -2.0])
+def test_a_sine_of_a_multiple_is_read_with_its_closed_means(factor):
+    found = next(
+        node.operation.function
+        for node in trace(Sine(factor), torch.ones(1, 2)).network.nodes
+        if isinstance(node.operation, Activation)
+    )
+    assert found.name == f"sin({factor:g}·x)" and found.covariance is not None
+    x = np.linspace(-1.0, 1.0, 11)
+    np.testing.assert_allclose(found.function(x), np.sin(factor * x), rtol=1e-15)
+    np.testing.assert_allclose(found.derivative(x), factor * np.cos(factor * x), rtol=1e-15)

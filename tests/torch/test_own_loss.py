@@ -104,7 +104,7 @@ def test_any_loss_of_a_model_is_differentiated(kind: type[Odd]) -> None:
     found = own_loss(model, batch_of((X, Y), model))
     assert found is not None and str(found.loss) == "the model's own loss"
     assert batch_sharpness(*found).value == pytest.approx(wanted, rel=1e-8)
-    assert ("last layer with weights" in found.loss.meant) == (kind is Alone)
+    assert ("inner signals" in found.loss.meant) == (kind is Alone)
     for options in (AnalyzeOptions(), AnalyzeOptions(loss="own")):
         rate = analyze(model, (X, Y), options).learning_rate
         assert rate.sharpness == pytest.approx(wanted, rel=1e-8) and rate.loss == "the model's own loss"
@@ -114,7 +114,7 @@ class Beside(Odd):
     def forward(self, x: Tensor, labels: Tensor) -> Any:
         h = torch.tanh(self.body(x))
         logits = self.head(h)
-        return {"loss": self.loss(logits, labels) + self.second(h).square().mean(), "logits": logits}
+        return {"loss": self.loss(logits, labels) + self.head.weight.square().mean(), "logits": logits}
 
 
 def test_what_the_loss_knows_beside_its_outputs_is_said() -> None:
@@ -123,6 +123,42 @@ def test_what_the_loss_knows_beside_its_outputs_is_said() -> None:
     assert found is not None and "left out" in found.loss.meant
     body = nn.Sequential(model.body, nn.Tanh(), model.head)
     wanted = dense_top(body, lambda call: call(X), lambda f: model.loss(f, Y))
+    assert batch_sharpness(*found).value == pytest.approx(wanted, rel=1e-8)
+
+
+class Parts(Odd):
+    """A loss of two layers, of which it returns the names and no outputs."""
+
+    def forward(self, x: Tensor, labels: Tensor) -> Any:
+        first, second = self.signals(x)
+        return {"loss_class": self.loss(first, labels), "loss_rest": second.square().mean()}
+
+    def signals(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        h = torch.tanh(self.body(x))
+        first = self.head(h)
+        return first, self.second(h) * first[:, :2]
+
+
+def test_of_several_losses_without_outputs_the_sum_is_taken_with_all_that_it_is_made_of() -> None:
+    model = Parts()
+    found = own_loss(model, batch_of((X, Y), model))
+    assert found is not None and "the sum of loss_class and loss_rest" in found.loss.meant
+    assert "left out" not in found.loss.meant
+
+    class Signals(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = torch.tanh(model.body(x))
+            return torch.cat([model.head(h), model.second(h)], 1)
+
+    def loss(f: Tensor) -> Tensor:
+        first, second = f[:, :3], f[:, 3:]
+        return model.loss(first, Y) + (second * first[:, :2]).square().mean()
+
+    wanted = dense_top(Signals(), lambda call: call(X), loss)
     assert batch_sharpness(*found).value == pytest.approx(wanted, rel=1e-8)
 
 

@@ -69,6 +69,13 @@ def test_a_stage_without_a_forecast_runs_before_long_ones():
     assert not stages.finished[-1].missing
 
 
+def test_a_part_of_a_stage_has_a_share_of_what_is_left():
+    stages = Stages(stages_of(()), 100.0, None)
+    assert 9.0 < stages.within(0.1) - time.monotonic() <= 10.0
+    stages.deadline = time.monotonic() + 3.0
+    assert stages.within(0.1) == stages.deadline
+
+
 def test_how_far_a_stage_has_come_is_told(monkeypatch):
     monkeypatch.setattr("freeness.torch.pace._OFTEN", 0.01)
     told = []

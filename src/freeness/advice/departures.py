@@ -6,14 +6,17 @@ law, about where it leaves 1/C of its mass outside.
 
 from __future__ import annotations
 
+import logging
 from typing import NamedTuple
 
 import numpy as np
 
 from freeness.advice.analysis import Comparison
+from freeness.errors import ConvergenceError
 from freeness.laws import Law
 from freeness.spectra import Measurement, Prediction
 
+_LOG = logging.getLogger(__name__)
 _SCATTERS = 4.0  # stated scatters of the mean that are left to chance
 _OUTSIDE = 4.0  # eigenvalues that the law would have above the largest one
 _FINEST = 0.02  # relative; corrections to wide layers are not told from wrong predictions below it
@@ -45,7 +48,11 @@ def departures(name: str, comparison: Comparison) -> tuple[str, ...]:
     theory, measured = comparison.predicted, comparison.measured
     if theory is None or measured is None or measured.eigenvalues.size < 2 or not theory.law.mean > 0:
         return ()
-    expected = largest_by_chance(theory, measured.eigenvalues.size)
+    try:
+        expected = largest_by_chance(theory, measured.eigenvalues.size)
+    except ConvergenceError as error:  # the prediction stands, its scatter is not known
+        _LOG.info("no departures of the %s spectrum: %s", name, error)
+        return ()
     return (*_of_mean(name, theory, measured, expected), *_of_top(name, theory, measured, expected))
 
 

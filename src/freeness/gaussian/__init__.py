@@ -24,6 +24,7 @@ from freeness.gaussian.moments import (
     slope_moment,
     squared_slope,
 )
+from freeness.gaussian.multiple import stretched
 from freeness.gaussian.pairs import Transfer, at_one, transfer
 from freeness.gaussian.pieces import piecewise_linear
 from freeness.gaussian.shifted import Shifted, lattice, normal_points, standardised, summed_points
@@ -67,6 +68,7 @@ __all__ = [
     "slope_moment",
     "squared_slope",
     "standardised",
+    "stretched",
     "summed_points",
     "tabulated",
     "transfer",

@@ -45,6 +45,7 @@ from freeness.torch.analysis_spectra import (
 )
 from freeness.torch.analyze_options import OWN, AnalyzeOptions
 from freeness.torch.curvature_matrices import CHUNK
+from freeness.torch.differentiated import differentiated, is_of_graph
 from freeness.torch.forecasts import WATCH, Request, forecast, told
 from freeness.torch.freeness_tests import freeness_test
 from freeness.torch.given import GivenLoss, GivenOptimizer
@@ -74,6 +75,7 @@ _FIXED = (
     "at one sample its statistics are held and it is a fixed map of each channel, while theory knows only normalisation by the "
     "statistics of a batch"
 )
+_THEORY = 0.15  # of what is left of the time, for theory of the layers at most: nobody knows how long it takes
 _USUAL = (0.01, 100.0)  # mean square of an input's entries that no warning is given for
 
 
@@ -123,6 +125,16 @@ def analyze(
         loss=options.loss if loss is None else loss,
         optimizer=options.optimizer if optimizer is None else optimizer,
     )
+    try:
+        return _answered(model, data, options, progress)
+    except InputError as error:
+        if not is_of_graph(error):
+            raise
+    with differentiated(model):
+        return _answered(model, data, options, progress)
+
+
+def _answered(model: nn.Module, data: object, options: AnalyzeOptions, progress: Report | bool | None) -> Analysis:
     model, pair, options = _taken(model, data, options)
     with followed(progress) as report:
         return _analyzed(model, pair, options, Stages(stages_of(options.parts), options.budget, report))
@@ -239,7 +251,7 @@ def _watched(traced: Trace, x: Tensor, y: Tensor, options: AnalyzeOptions, stage
     if isinstance(one, Whole):  # theory knows one output
         return table
     try:
-        with cut_off(stages.deadline):
+        with cut_off(stages.within(_THEORY)):
             return with_theory(table, traced, x, outputs, training=options.training)
     except (InputError, ArithmeticError, MemoryError, RuntimeError, TimeUp) as error:
         _LOG.info("no theory of the layers: %s", brief(error))

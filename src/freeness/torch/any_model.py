@@ -10,11 +10,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import GradientEdge, Node, saved_tensors_hooks
+from torch.autograd.graph import GradientEdge, Node
 
 from freeness.errors import InputError
 from freeness.torch.batched import jacobian_rows, plain_attention
+from freeness.torch.counting import watched
 from freeness.torch.memory import MemoryPlan
+from freeness.torch.modes import DRAWS, fixed_masks
 from freeness.torch.outputs import OutputKey, run, select_output
 from freeness.torch.state import runs_foreign_code, trained_parameters, untouched
 from freeness.torch.taps import EmbeddingUse, ParameterUse, Tap, Taps, Use
@@ -46,14 +48,14 @@ class Function:
         x = function.input(x)
         with torch.inference_mode(False), plain_attention():
             copies = self.training or runs_foreign_code(model)
-            with untouched(model, training=self.training, copies=copies):
+            with fixed_masks(model), untouched(model, training=self.training, copies=copies):
                 before = [parameter._version for parameter in model.parameters()]
                 function.check(x)
                 written: list[Tensor] = [
                     p for p, version in zip(model.parameters(), before, strict=True) if p._version != version
                 ]
                 written += list(model.buffers()) if copies else []  # batch statistics change without a new version
-            with untouched(model, training=self.training, copies=written), torch.enable_grad():
+            with fixed_masks(model), untouched(model, training=self.training, copies=written), torch.enable_grad():
                 for parameter in trained_parameters(model).values():
                     parameter.requires_grad_(parameter.is_floating_point())
                 yield function, x
@@ -77,15 +79,14 @@ class Function:
             InputError: they do not, or the output is not finite.
         """
         with torch.no_grad():
-            first, second = self(x), self(x)
+            first, second = self(x).detach(), self(x).detach()  # a parameter that is returned keeps its graph
         if not bool(first.isfinite().all()):
             raise InputError("expected finite outputs, got NaN or infinity; scale the weights or the input down.")
         error = float((first - second).abs().max()) if first.numel() else 0.0
         if error > _REPEATED * torch.finfo(first.dtype).eps * float(first.abs().max()):
-            mode = "pass training=False" if self.training else "remove the randomness from its forward"
             raise InputError(
                 f"expected a deterministic model, got outputs that differ by {error:.3g} between two runs on the same "
-                f"input; {mode}."
+                f"input; {DRAWS}."
             )
 
 
@@ -172,12 +173,27 @@ def survey(function: Function, x: Tensor) -> Survey:
     numbers = {parameter.data_ptr() for parameter in function.model.parameters()}
     saved = 0
 
-    def pack(tensor: Tensor) -> None:
+    def pack(tensor: Tensor) -> Tensor:
         nonlocal saved
         saved += 0 if tensor.data_ptr() in numbers else tensor.numel()
+        return tensor.new_empty(0) if light else tensor
 
-    with saved_tensors_hooks(pack, _unpack), Taps(_names(parameters)) as taps:
-        outputs = function(x)
+    kept: list[Tensor] = []
+
+    def once() -> None:
+        kept[:] = [function(x)]
+
+    try:
+        light = True
+        with Taps(_names(parameters)) as taps:
+            watched(once, pack, _unpack)
+    except InputError as error:
+        if not isinstance(error.__cause__, _Backward):
+            raise
+        light, saved = False, 0
+        with Taps({}) as taps:
+            watched(once, pack, _kept)
+    (outputs,) = kept
     uses: dict[str, list[Use]] = {}
     for tap in taps.taps:
         uses.setdefault(tap.name, []).append(tap.use)
@@ -188,8 +204,16 @@ def survey(function: Function, x: Tensor) -> Survey:
     return Survey(inputs, outputs.numel(), uses, saved, outputs.element_size(), sizes)
 
 
+class _Backward(RuntimeError):
+    """A forward pass goes backward, as that of a network does whose loss holds derivatives."""
+
+
 def _unpack(_: object) -> Tensor:
-    raise AssertionError("a survey does not go backward")
+    raise _Backward("a survey does not go backward")
+
+
+def _kept(tensor: Tensor) -> Tensor:
+    return tensor
 
 
 def _names(parameters: dict[str, nn.Parameter]) -> dict[int, str]:
@@ -295,6 +319,9 @@ def _cotangents(function: Function, x: Tensor, group: list[str], rows: int) -> d
     parameters = trained_parameters(function.model)
     with Taps(_names(parameters)) as mode:
         outputs = function(x)
+    if mode.backward:
+        with Taps({}) as mode:
+            outputs = function(x)
     if mode.overwritten:
         raise InputError(
             "expected layers whose inputs stay as they are, got an in-place write to one behind it; write x = x + … instead."

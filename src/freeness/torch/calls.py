@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
+from torch.autograd.graph import Node
 from torch.overrides import TorchFunctionMode
 
 
@@ -39,6 +40,8 @@ class CallWatch(TorchFunctionMode):
         self.caught, self.replaced = caught, dict(replaced or {})
         self.found: dict[Origin, Tensor] = {}
         self.last: Origin | None = None  # that used a parameter, and is no single number
+        self.layers: dict[Node, Origin] = {}  # by their nodes in the graph, all that used a parameter
+        self.rows: list[tuple[Origin, int]] = []  # with the length of what they returned, all calls
         self._counts: dict[str, int] = {}
         self._made: dict[Origin, weakref.ref[Tensor]] = {}
 
@@ -53,9 +56,34 @@ class CallWatch(TorchFunctionMode):
             self._made[place] = weakref.ref(returned)
             if place in self.caught:
                 self.found[place] = returned
-            if returned.ndim > 1 and any(isinstance(each, nn.Parameter) for each in args):
-                self.last = place
+            if returned.ndim > 0 and not self.replaced:
+                self.rows.append((place, len(returned)))
+                self._note(place, returned, args)
         return returned
+
+    def _note(self, place: Origin, returned: Tensor, args: Any) -> None:
+        """What used a parameter."""
+        if not any(isinstance(each, nn.Parameter) for each in args):
+            return
+        self.last = place if returned.ndim > 1 else self.last
+        if returned.grad_fn is not None:
+            self.layers[returned.grad_fn] = place
+
+    def before(self, loss: Tensor) -> list[Origin]:
+        """The calls with parameters that a tensor was made of without any other such call between."""
+        found: list[Origin] = []
+        seen: set[Node] = set()
+        pending = [loss.grad_fn]
+        while pending:
+            node = pending.pop()
+            if node is None or node in seen:
+                continue
+            seen.add(node)
+            if node in self.layers:
+                found.append(self.layers[node])
+            else:
+                pending += [following for following, _ in node.next_functions]
+        return sorted(found)
 
     def place_of(self, tensor: Tensor) -> Origin | None:
         """The first call that returned this tensor; None where it came from elsewhere."""

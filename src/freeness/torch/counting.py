@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
+from freeness.errors import InputError
 from freeness.torch.state import untouched
+
+_FORBIDDEN = "saved tensor hooks"
 
 
 @dataclass(frozen=True)
@@ -93,10 +97,33 @@ def counted(model: nn.Module, inputs: Tensor) -> Counts:
 
     counting = _Counting()
     copies = list(model.buffers())
-    with untouched(model, copies=copies), torch.enable_grad(), saved_tensors_hooks(pack, _same), counting:
-        returned = model(inputs)
-    del returned
+    with untouched(model, copies=copies), torch.enable_grad(), counting:
+        if not watched(lambda: model(inputs), pack, _same):
+            saved = counting.moved
     return Counts(counting.dense, counting.grouped, counting.moved, counting.calls, saved)
+
+
+def watched(compute: Callable[[], object], pack: Callable[[Tensor], Any], unpack: Callable[[Any], Tensor]) -> bool:
+    """Run something under hooks on what is kept for going backward; without them, and False, where torch.func forbids them.
+
+    Args:
+        compute: runs.
+        pack: as torch's ``saved_tensors_hooks`` takes it.
+        unpack: the same.
+
+    Example:
+        >>> watched(lambda: torch.func.grad(torch.sin)(torch.ones(())), _same, _same)
+        False
+    """
+    try:
+        with saved_tensors_hooks(pack, unpack):
+            compute()
+    except (RuntimeError, InputError) as error:
+        if _FORBIDDEN not in str(error) and _FORBIDDEN not in str(error.__cause__):
+            raise
+        compute()
+        return False
+    return True
 
 
 def _same(tensor: Tensor) -> Tensor:

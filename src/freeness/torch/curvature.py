@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, get_args
 
@@ -22,7 +22,7 @@ from freeness.torch.curvature_matrices import CHUNK, Matrix, curvature_operator
 from freeness.torch.given import GivenLoss
 from freeness.torch.lanczos import LanczosOptions, SpectralEstimate, largest_eigenpair, spectral_estimate
 from freeness.torch.losses import check_targets, loss_function
-from freeness.torch.modes import fixed_masks, trained_mode
+from freeness.torch.modes import DRAWS, fixed_masks, trained_mode
 from freeness.torch.outputs import run
 from freeness.torch.state import trained_parameters, untouched
 
@@ -179,7 +179,7 @@ def measured(
     mode = trained_mode(model, inputs, training)
     with (
         untouched(model, training=mode),
-        nullcontext() if mode is False else fixed_masks(model),
+        fixed_masks(model),
         torch.inference_mode(False),
         plain_attention(),
     ):
@@ -256,12 +256,11 @@ def _check_batch(model: nn.Module, inputs: Tensor, targets: Tensor, loss: GivenL
             f"expected as many targets as inputs and at least one, got {len(inputs)} inputs and {len(targets)} targets."
         )
     chunk = len(inputs) if model.training else CHUNK
-    remedy = "pass training=False" if model.training else "remove the randomness from its forward"
     with torch.no_grad():
         for x, y in zip(inputs.split(chunk), targets.split(chunk), strict=True):
-            outputs, again = run(model, x), run(model, x)
+            outputs, again = run(model, x).detach(), run(model, x).detach()
             if float((outputs - again).abs().max()) > 100 * torch.finfo(outputs.dtype).eps * float(outputs.abs().max()):
-                raise InputError(f"expected a deterministic model, got other outputs in a second run; {remedy}.")
+                raise InputError(f"expected a deterministic model, got other outputs in a second run; {DRAWS}.")
             if not bool(torch.isfinite(outputs).all()):
                 raise InputError("expected finite outputs, got NaN or infinity; scale the weights or the inputs down.")
             check_targets(outputs, y, loss)

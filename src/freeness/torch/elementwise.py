@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch._ops import OpOverload
 
-from freeness.gaussian import ActivationFunction, Program, TorchNames, activation, entries, find_kinks
+from freeness.gaussian import ActivationFunction, Program, TorchNames, activation, entries, find_kinks, stretched
 
 _DIGITS = 1e-6  # relative distance at which constants of a program count as those of the table: a model may round them
 
@@ -109,13 +109,41 @@ def activation_function(expression: PointwiseProgram) -> ActivationFunction:
         >>> activation_function(relu).name
         'relu'
     """
+    known = _entry(expression) or _stretched(expression)
+    if known is not None:
+        return known
+    function, slope = TorchFunction(expression), TorchDerivative(expression)
+    name = "∘".join(operation.name for operation in reversed(expression.operations))
+    return ActivationFunction(name, function, slope, kinks=find_kinks(function))
+
+
+def _entry(expression: PointwiseProgram) -> ActivationFunction | None:
     for entry in entries():
         parameters = _read(entry.torch, expression)
         if parameters is not None:
             return activation(entry.name, **parameters)
-    function, slope = TorchFunction(expression), TorchDerivative(expression)
-    name = "∘".join(operation.name for operation in reversed(expression.operations))
-    return ActivationFunction(name, function, slope, kinks=find_kinks(function))
+    return None
+
+
+def _stretched(expression: PointwiseProgram) -> ActivationFunction | None:
+    """φ of a multiple of x, where the means of φ are known in closed form."""
+    first, *rest = expression.operations or (None,)
+    if first is None or first.name != "mul" or not rest or first.options:
+        return None
+    factors = [one for one in first.arguments if isinstance(one, int | float) and not isinstance(one, bool)]
+    used = [one for call in rest for one in (*call.arguments, *call.options.values()) if isinstance(one, Slot)]
+    if len(factors) != 1 or any(one.index == 0 for one in used):
+        return None
+
+    def moved(value: Any) -> Any:
+        return Slot(value.index - 1) if isinstance(value, Slot) else value
+
+    calls = tuple(
+        PointwiseCall(call.target, tuple(map(moved, call.arguments)), {k: moved(v) for k, v in call.options.items()})
+        for call in rest
+    )
+    inner = _entry(PointwiseProgram(calls, moved(expression.result)))
+    return None if inner is None else stretched(inner, float(factors[0]))
 
 
 def _read(names: TorchNames, expression: PointwiseProgram) -> dict[str, float] | None:

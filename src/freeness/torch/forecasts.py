@@ -66,7 +66,8 @@ def forecast(traced: Trace, sample: Tensor, asked: Request) -> Forecast:
         one = counted(traced.model, x)
         with torch.no_grad(), untouched(traced.model, copies=False):
             seconds = min(_timed(traced, x) for _ in range(2))
-    pace = min(max(seconds / forward_seconds(one), _FASTEST), _SLOWEST)
+    known = forward_seconds(one)
+    pace = min(max(seconds / known, _FASTEST), _SLOWEST) if known > 0 else 1.0  # a view of a parameter costs nothing
     with traced.function.ready(x) as (ready, point):
         found = survey(ready, point)
     facts = _facts(traced, one, found, asked)

@@ -16,7 +16,6 @@ from torch._ops import OpOverload
 from torch.export.graph_signature import ConstantArgument, InputKind
 from torch.fx import Node
 
-from freeness.errors import InputError
 from freeness.torch.elementwise import operation_name
 
 _LOG = logging.getLogger(__name__)
@@ -53,7 +52,7 @@ class GraphView:
             return self.model.get_buffer(target)
         constant = self.program.constants[target]
         if not isinstance(constant, Tensor):
-            raise InputError(f"expected a model made of tensors, got the object {target}; remove it from forward.")
+            raise TypeError(f"{target} is no tensor")  # a generator, for one: hooks read the model then
         return constant
 
     @property
@@ -114,8 +113,6 @@ def export(model: nn.Module, example: Tensor, prefix: str = "") -> GraphView | N
     with _quiet():
         try:
             return GraphView(model, example, prefix)
-        except InputError:
-            raise
         except Exception as error:  # torch.export raises many types
             _LOG.info("torch.export could not read %s (%s)", type(model).__name__, type(error).__name__)
             return None

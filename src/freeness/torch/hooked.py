@@ -7,6 +7,7 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import is_functorch_wrapped_tensor
 
 from freeness.errors import InputError
 from freeness.network import INPUT, Activation, Dense
@@ -97,6 +98,11 @@ def _record(model: nn.Module, example: Tensor) -> list[_Call]:
     def before(name: str) -> object:
         def hook(module: nn.Module, arguments: tuple[object, ...]) -> None:
             if len(arguments) == 1 and isinstance(arguments[0], Tensor):
+                if is_functorch_wrapped_tensor(arguments[0]):
+                    raise InputError(
+                        f"expected modules that receive what the one before returned, got torch.func around module {name!r}; "
+                        "what theory says of derivatives is not known here."
+                    )
                 given[name] = arguments[0].detach().clone()
 
         return hook

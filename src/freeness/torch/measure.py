@@ -46,7 +46,7 @@ def dual_gram(
     Args:
         trace: the traced model.
         x: one sample of shape ``trace.input_shape``, or a batch of one.
-        training: measure in training mode (batch statistics); only of a model that is deterministic then.
+        training: measure in training mode (batch statistics, the same masks in every evaluation).
         dtype: precision of the computation; the model's own when left out (float64 of a chain).
         passes: backward passes over which the layers are spread; more hold less memory, see :func:`dual_plan`.
         limit: bytes that may be held beyond the model; four fifths of what is free when left out.

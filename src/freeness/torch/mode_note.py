@@ -12,10 +12,14 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from freeness.errors import InputError
 from freeness.torch.analyze_options import AnalyzeOptions
-from freeness.torch.modes import hold_statistics, trained_mode
+from freeness.torch.modes import draws, hold_statistics, trained_mode
 
 _LOG = logging.getLogger(__name__)
 _NAMED = 4  # modules in a line
+_DRAWN = (
+    "The model draws random numbers in its forward pass: every evaluation has the same ones, so that spectra and learning rate "
+    "are those of these draws."
+)
 
 
 def in_mode(model: nn.Module, inputs: Tensor, options: AnalyzeOptions) -> tuple[AnalyzeOptions, tuple[str, ...]]:
@@ -30,7 +34,8 @@ def in_mode(model: nn.Module, inputs: Tensor, options: AnalyzeOptions) -> tuple[
     batch = inputs[: options.samples]
     mode = trained_mode(model, batch, options.training)
     if mode is False:
-        return replace(options, training=False), _as_eval(norms, options.training)
+        drawn = (_DRAWN,) if draws(model, batch, False) else ()
+        return replace(options, training=False), drawn + _as_eval(norms, options.training)
     told, frozen = [], [(name, one) for name, one in norms if not one.training]
     live = [name for name, one in norms if one.training]
     dropped = [
@@ -46,6 +51,8 @@ def in_mode(model: nn.Module, inputs: Tensor, options: AnalyzeOptions) -> tuple[
             f"Dropout ({listed(dropped)}) is on for the learning rate, with the same masks in every evaluation, as in training; "
             "it is off for spectra at one sample."
         )
+    if not dropped and draws(model, batch, options.training):
+        told.append(_DRAWN)
     if not told:
         told.append(
             "The model computes otherwise in training than in eval mode: the learning rate is that of training."

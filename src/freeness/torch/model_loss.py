@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple, final
@@ -14,14 +15,17 @@ from freeness.errors import InputError, brief
 from freeness.torch.batch import Batch
 from freeness.torch.calls import CallWatch, Origin
 from freeness.torch.class_losses import IGNORED, ClassLoss
+from freeness.torch.differentiated import is_of_graph
 from freeness.torch.given import given_loss
 from freeness.torch.loss_rules import check, criterion
 from freeness.torch.modes import fixed_masks
-from freeness.torch.outputs import OutputKey, floating_rows, loss_of, run, select_output
+from freeness.torch.outputs import OutputKey, floating_rows, loss_of, losses_of, run, select_output
 from freeness.torch.packing import packed
 from freeness.torch.state import trained_parameters, untouched
 from freeness.training import Objective
 
+_LOG = logging.getLogger(__name__)
+_LATE = 12  # calls from the end of a forward pass that are tried as outputs
 _LOOKED = 2  # samples from which the loss is told; of language models these are large
 _ALIKE = {torch.float64: 1e-8, torch.float32: 1e-4}  # of two losses, their slopes and curvatures
 _COMPLETE = 1e-3  # of the gradient that may pass by the outputs
@@ -45,13 +49,15 @@ class OwnLoss(Objective):
         model: of packed inputs and labels, which returns its loss; it takes the rows that are the targets here.
         places: of its outputs.
         carries: whether all that the loss knows of the parameters it knows by the outputs.
-        returned: whether the model returns these outputs; otherwise they are those of its last layer with weights.
+        returned: whether the model returns these outputs; otherwise they are those that the loss is computed of.
+        summed: names of the losses that it returns, where it is their sum.
     """
 
     model: nn.Module = field(repr=False)
     places: tuple[Origin, ...]
     carries: bool = True
     returned: bool = True
+    summed: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -71,9 +77,10 @@ class OwnLoss(Objective):
     @property
     def meant(self) -> str:
         """What counts as outputs."""
-        outputs = "" if self.returned else "the outputs are those of the last layer with weights"
+        summed = f"the loss is the sum of {' and '.join(self.summed)}" if len(self.summed) > 1 else ""
+        outputs = "" if self.returned else "the outputs are those inner signals that the loss is computed of"
         beside = "" if self.carries else "the loss depends on the parameters beside the outputs too, which is left out"
-        return "; ".join(part for part in (outputs, beside) if part)
+        return "; ".join(part for part in (summed, outputs, beside) if part)
 
 
 class Exposed(nn.Module):
@@ -127,6 +134,11 @@ def _(loss: OwnLoss, outputs: Tensor, targets: Tensor) -> None:
         with torch.no_grad():
             value = float(criterion(loss)(outputs, targets))
     except RuntimeError as error:
+        if is_of_graph(error):
+            raise InputError(
+                "expected a loss that is a function of outputs, got one that differentiates the model in several places; let the "
+                'model return its residuals, and pass loss="mse" with targets 0.'
+            ) from error
         raise InputError(
             f"expected a model that computes its loss in the same calls every time, got {brief(error)}; name its loss instead."
         ) from error
@@ -182,16 +194,27 @@ def own_loss(model: nn.Module, batch: Batch, output: OutputKey = None) -> Owned 
         places = _places(calls, outputs)
         every = _places(calls, [] if isinstance(returned, Tensor) else list(floating_rows(returned, few.count)))
     one, rows = packed(model, labelled)
-    last = () if calls.last is None else (calls.last,)
-    tried = [each for each in (places, every, last) if each]
-    if not tried:
+    inner = tuple(calls.before(loss))
+    tried = [each for each in dict.fromkeys((places, every, inner)) if each]
+    if not (tried or calls.rows):
         raise InputError(
             "expected a loss that the model computes of its outputs, got one of none; return them beside it."
         )
-    whole = next((each for each in tried if _carried(one, rows[:_LOOKED], each)), None)
-    chosen = tried[0] if whole is None else whole
-    loss = OwnLoss(one, chosen, whole is not None, chosen in (places, every))
+    late = [place for place, size in calls.rows if size == few.count][:-_LATE:-1]
+    chosen, whole = _chosen(one, rows[:_LOOKED], tried, [(each,) for each in late])
+    loss = OwnLoss(one, chosen, whole, chosen in (places, every), losses_of(returned))
     return Owned(Exposed(one, chosen), rows, rows, loss)
+
+
+_Places = tuple[Origin, ...]
+
+
+def _chosen(model: nn.Module, rows: Tensor, tried: list[_Places], late: list[_Places]) -> tuple[_Places, bool]:
+    """Those places by which all that the loss knows of the parameters passes, and whether there are such."""
+    for place, curved in [*((each, False) for each in tried), *((each, True) for each in late)]:
+        if _carried(model, rows, place, curved):
+            return place, True
+    return (tried or late)[0], False
 
 
 def _places(calls: CallWatch, outputs: list[Tensor]) -> tuple[Origin, ...]:
@@ -199,9 +222,9 @@ def _places(calls: CallWatch, outputs: list[Tensor]) -> tuple[Origin, ...]:
     return tuple(place for place in found if place is not None)
 
 
-def _carried(model: nn.Module, rows: Tensor, places: tuple[Origin, ...]) -> bool:
-    """Whether the gradient of the loss is all by way of the outputs."""
-    with untouched(model), torch.enable_grad():
+def _carried(model: nn.Module, rows: Tensor, places: _Places, curved: bool) -> bool:
+    """Whether the gradient of the loss is all by way of these outputs; where ``curved``, which have to bend it, too."""
+    with untouched(model), fixed_masks(model), torch.enable_grad():
         parameters = list(trained_parameters(model).values())
         for parameter in parameters:
             parameter.requires_grad_(parameter.is_floating_point())
@@ -209,11 +232,33 @@ def _carried(model: nn.Module, rows: Tensor, places: tuple[Origin, ...]) -> bool
             loss = loss_of(run(model, rows))
         assert loss is not None
         outputs = [calls.found[place] for place in places]
-        slopes = torch.autograd.grad(loss, outputs, retain_graph=True, materialize_grads=True)
+        if not all(one.ndim > 0 and len(one) == len(rows) and one.requires_grad for one in outputs):
+            return False
         whole = torch.autograd.grad(loss, parameters, retain_graph=True, materialize_grads=True)
-        carried = torch.autograd.grad(outputs, parameters, slopes, materialize_grads=True)
+        free = [one.detach().clone().requires_grad_() for one in outputs]
+        try:
+            with CallWatch(replaced=dict(zip(places, free, strict=True))):
+                again = loss_of(run(model, rows))
+            assert again is not None
+            slopes = torch.autograd.grad(again, free, create_graph=True, materialize_grads=True)
+        except (RuntimeError, InputError) as error:
+            _LOG.info("no loss of %s (%s)", places, brief(error))
+            return False
+        if curved and not _bends(slopes, free):
+            return False
+        along = [slope.detach() for slope in slopes]
+        carried = torch.autograd.grad(outputs, parameters, along, materialize_grads=True)
         off = sum(float((a - b).square().sum()) for a, b in zip(whole, carried, strict=True))
         return off <= _COMPLETE**2 * sum(float(a.square().sum()) for a in whole)
+
+
+def _bends(slopes: Sequence[Tensor], outputs: Sequence[Tensor]) -> bool:
+    """Whether a loss has second derivatives in its outputs."""
+    live = [slope for slope in slopes if slope.requires_grad]
+    if not live:
+        return False
+    curved = torch.autograd.grad([each.sum() for each in live], list(outputs), materialize_grads=True)
+    return any(bool(each.any()) for each in curved)
 
 
 # --- losses that are known ---------------------------------------------------------------------------------------

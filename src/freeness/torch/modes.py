@@ -14,8 +14,9 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.utils._pytree import tree_leaves
 
 from freeness.torch.outputs import run
-from freeness.torch.state import random_kept, untouched
+from freeness.torch.state import own_generators, random_kept, untouched
 
+DRAWS = "let it draw from the generators of torch, numpy or random, or from one that it holds, which are fixed here"
 _SEED = 0
 _TRIED = 8  # samples at most that are run in both modes
 
@@ -54,6 +55,24 @@ def _differs(module: nn.Module) -> bool:
     return module.training and (drops or isinstance(module, _BatchNorm))
 
 
+def draws(model: nn.Module, inputs: Tensor, training: bool | None) -> bool:
+    """Whether a forward pass draws random numbers: two of them give something else.
+
+    Args:
+        model: any module; left as it was.
+        inputs: (B, …), as it takes them.
+        training: the mode, as of :func:`~freeness.torch.untouched`.
+
+    Example:
+        >>> draws(nn.Dropout(0.5), torch.ones(3, 20), True), draws(nn.Dropout(0.5), torch.ones(3, 20), False)
+        (True, False)
+    """
+    with untouched(model, training=training, copies=list(model.buffers())), torch.no_grad():
+        first, second = (tree_leaves(run(model, inputs[:_TRIED])) for _ in range(2))
+    pairs = zip(first, second, strict=False)
+    return not all(torch.equal(a, b) for a, b in pairs if isinstance(a, Tensor) and isinstance(b, Tensor))
+
+
 def is_coupled(model: nn.Module, training: bool | None) -> bool:
     """Whether samples see each other: normalisation takes the statistics of the batch.
 
@@ -71,9 +90,9 @@ def is_coupled(model: nn.Module, training: bool | None) -> bool:
 
 @contextmanager
 def fixed_masks(model: nn.Module) -> Iterator[None]:
-    """A block in which every forward pass draws the same random numbers: dropout keeps its masks.
+    """A block in which every forward pass draws the same random numbers: dropout keeps its masks, a sampled code its noise.
 
-    The global random state is as before afterwards.
+    The global random state and generators that the model holds are as before afterwards.
 
     Args:
         model: whose forward passes these are.
@@ -84,15 +103,17 @@ def fixed_masks(model: nn.Module) -> Iterator[None]:
         ...     torch.equal(model(torch.ones(50)), model(torch.ones(50)))
         True
     """
+    again = own_generators(model)
 
     def begin(_: nn.Module, __: object) -> None:
+        again()
         torch.manual_seed(_SEED)
         np.random.seed(_SEED)
         random.seed(_SEED)
 
     handle = model.register_forward_pre_hook(begin)
     try:
-        with random_kept():
+        with random_kept(model):
             yield
     finally:
         handle.remove()

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from freeness.errors import InputError
 
 OutputKey = str | int | None
+_TOTALS = ("total_loss", "loss_total", "total")
 
 
 def select_output(returned: Any, key: OutputKey = None) -> tuple[str, Tensor]:
@@ -80,6 +82,8 @@ def _tensors(value: Any, place: str) -> Iterator[tuple[str, Tensor]]:
 def loss_of(returned: Any) -> Tensor | None:
     """The loss that a model computed itself: what it calls ``loss``, or the scalar that it returns alone, first or last.
 
+    Of a dict with several losses and no total it is their sum, see :func:`losses_of`.
+
     Args:
         returned: as for :func:`select_output`.
 
@@ -92,14 +96,41 @@ def loss_of(returned: Any) -> Tensor | None:
     """
     if isinstance(returned, Mapping):
         found = returned.get("loss")
+        parts = losses_of(returned)
+        if parts:
+            found = torch.stack([returned[name] for name in parts]).sum()
     elif isinstance(returned, tuple | list) and not getattr(returned, "_fields", ()):
         found = next(
             (one for one in (*returned[:1], *returned[-1:]) if isinstance(one, Tensor) and one.ndim == 0), None
         )
     else:
         found = returned if isinstance(returned, Tensor) else getattr(returned, "loss", None)
-    scalar = isinstance(found, Tensor) and found.ndim == 0 and found.is_floating_point()
-    return found if scalar else None
+    return found if _is_scalar(found) else None
+
+
+def losses_of(returned: Any) -> tuple[str, ...]:
+    """The names of the losses in a dict without "loss": a total, those with "loss" in their name, or all if it has nothing else.
+
+    Args:
+        returned: as for :func:`select_output`.
+
+    Example:
+        >>> import torch
+        >>> losses_of({"loss_box": torch.tensor(1.0), "loss_class": torch.tensor(2.0), "boxes": torch.ones(2)})
+        ('loss_box', 'loss_class')
+        >>> losses_of({"total_loss": torch.tensor(3.0), "loss_box": torch.tensor(1.0)})
+        ('total_loss',)
+    """
+    if not isinstance(returned, Mapping) or "loss" in returned:
+        return ()
+    scalars = [str(name) for name, value in returned.items() if _is_scalar(value)]
+    total = [name for name in scalars if name in _TOTALS]
+    alone = len(scalars) == len(returned)
+    return tuple(total[:1] or [name for name in scalars if "loss" in name.lower()] or (scalars if alone else ()))
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.ndim == 0 and value.is_floating_point()
 
 
 def required_arguments(model: nn.Module) -> list[str]:

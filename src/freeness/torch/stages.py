@@ -92,6 +92,11 @@ class Stages:
         """What is planned for a stage."""
         return self._plan.get(name, Stage(name, "exact", 0.0, 0.0, 0.0))
 
+    def within(self, share: float) -> float:
+        """The deadline of the stage, or of a share of all that is left where that is earlier."""
+        now = time.monotonic()
+        return min(self.deadline, now + share * max(self._end - now, 0.0))
+
     def needed(self, name: str, compute: Callable[[], _T]) -> _T:
         """A stage without which there is nothing: its errors are the caller's."""
         self._tell(Progress(name, self._done, len(STAGES)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
 from dataclasses import replace
 
 import torch
@@ -67,7 +66,7 @@ def start_facts(
     inputs, targets = data
     found = rate_facts(model, data, loss, optimizer, (batch, training))
     mode = trained_mode(model, inputs, training)
-    with untouched(model, training=mode), nullcontext() if mode is False else fixed_masks(model):
+    with untouched(model, training=mode), fixed_masks(model):
         known = slice(min(MANY, len(inputs)))
         outputs, aims = _variance(run(model, inputs[known])), _variance(_aims(targets[known]))
         reach, left = _reach(model, (inputs[:_PROBED], targets[:_PROBED]), loss)
@@ -99,7 +98,7 @@ def rate_facts(
     descent, criterion = given_optimizer(optimizer), given_loss(loss)
     batch, training = how
     size, mode = min(batch, len(inputs)), trained_mode(model, inputs, training)
-    with untouched(model, training=mode), nullcontext() if mode is False else fixed_masks(model):
+    with untouched(model, training=mode), fixed_masks(model):
         if sharpness is None:
             sharpness = _sharpness(model, data, (criterion, descent), size, mode)
         scale = _scale(model, (inputs[:size], targets[:size]), criterion)

@@ -22,7 +22,8 @@ def untouched(
     """Run a block that leaves ``model`` and the global random state exactly as they were, even if it raises.
 
     Restored bit by bit: parameters, buffers and their ``requires_grad``, ``.grad`` (object and values), train/eval mode
-    of every module, hooks, and the random state of torch (CPU, and CUDA where it is in use), numpy and ``random``. A
+    of every module, hooks, the random state of torch (CPU, and CUDA where it is in use), numpy and ``random``, and generators
+    that modules hold. A
     copy of the weights is held meanwhile, and their version counters are put back with them, so that a loss computed before can
     still go backward. Autocast is off inside. Python attributes that a forward pass sets on a module are not watched.
 
@@ -42,7 +43,7 @@ def untouched(
         >>> model.training
         True
     """
-    restores = [_random_state(), *(_module_state(module) for module in model.modules())]
+    restores = [_random_state(model), *(_module_state(module) for module in model.modules())]
     kept = None if isinstance(copies, bool) else {id(tensor) for tensor in copies}
     for tensor in (*model.parameters(), *model.buffers()):
         restores.append(_tensor_state(tensor, bool(copies) if kept is None else id(tensor) in kept))
@@ -77,8 +78,11 @@ def full_precision(model: nn.Module | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def random_kept() -> Iterator[None]:
+def random_kept(model: nn.Module | None = None) -> Iterator[None]:
     """A block that leaves the global random state (torch, numpy, ``random``) as it was.
+
+    Args:
+        model: whose own generators are kept too.
 
     Example:
         >>> before = torch.get_rng_state()
@@ -87,7 +91,7 @@ def random_kept() -> Iterator[None]:
         >>> torch.equal(before, torch.get_rng_state())
         True
     """
-    restore = _random_state()
+    restore = _random_state(model)
     try:
         yield
     finally:
@@ -166,12 +170,45 @@ def _same(found: Tensor, saved: Tensor) -> bool:
     return torch.equal(found.nan_to_num(), saved.nan_to_num()) and torch.equal(found.isnan(), saved.isnan())
 
 
-def _random_state() -> Restore:
-    """The global generators of torch, numpy and the standard library."""
+def own_generators(model: nn.Module) -> Restore:
+    """What puts the generators that modules hold as attributes back to where they are now.
+
+    Args:
+        model: any module.
+
+    Example:
+        >>> model = nn.Identity()
+        >>> model.noise = torch.Generator().manual_seed(0)
+        >>> back = own_generators(model)
+        >>> first = torch.rand(2, generator=model.noise)
+        >>> back()
+        >>> torch.equal(first, torch.rand(2, generator=model.noise))
+        True
+    """
+    held = [value for module in model.modules() for value in vars(module).values()]
+    ours = [(each, each.get_state()) for each in held if isinstance(each, torch.Generator)]
+    arrays = [(each.bit_generator, each.bit_generator.state) for each in held if isinstance(each, np.random.Generator)]
+    plain = [(each, each.getstate()) for each in held if isinstance(each, random.Random)]
+
+    def restore() -> None:
+        for generator, state in ours:
+            generator.set_state(state)
+        for bits, state in arrays:
+            bits.state = state
+        for numbers, state in plain:
+            numbers.setstate(state)
+
+    return restore
+
+
+def _random_state(model: nn.Module | None = None) -> Restore:
+    """The global generators of torch, numpy and the standard library, and those that the model holds."""
+    own = own_generators(nn.Module() if model is None else model)
     cpu, python, legacy = torch.get_rng_state(), random.getstate(), np.random.get_state()
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
 
     def restore() -> None:
+        own()
         torch.set_rng_state(cpu)
         random.setstate(python)
         np.random.set_state(legacy)

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
@@ -214,11 +215,13 @@ class Taps(TorchFunctionMode):
         super().__init__()
         self.parameters, self.taps = parameters, list[Tap]()
         self.versions: list[tuple[Tensor, int]] = []
+        self.backward = False  # whether the model goes backward itself: its uses are not all of its calls then
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Run ``func``; the weights of a tapped call are constants for autograd, and its output is watched."""
+        self.backward |= func is torch.autograd.grad or func is Tensor.backward
         bound = dict(zip(TAPPED.get(func, ()), args, strict=False)) | (kwargs or {})
         names = {key: self.parameters.get(id(bound.get(key)), "") for key in ("weight", "bias")}
         if func not in TAPPED or not any(names.values()) or not torch.is_grad_enabled() or not _plain(func, bound):
@@ -275,6 +278,7 @@ def _plain(func: Callable[..., Any], bound: dict[str, Any]) -> bool:
     return (
         type(x) in (Tensor, nn.Parameter)
         and not x.is_complex()
+        and not is_functorch_wrapped_tensor(x)  # of torch.func, whose derivatives know of the weight
         and (func is not functional.linear or bound["weight"].ndim == 2)
     )
 
