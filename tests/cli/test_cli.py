@@ -16,7 +16,7 @@ from freeness.advice.progress import Progress
 from freeness.cli import app
 from freeness.cli.output import stdout
 from freeness.errors import InputError
-from freeness.show import number, print_answer
+from freeness.show import number, print_answer, report_page
 from freeness.spectra import FreenessTest, Word
 
 from ..show import cases
@@ -66,8 +66,28 @@ def analyses():
     return cases.hardtanh(60, 4), cases.relu(40, 4)
 
 
+@pytest.fixture(scope="module")
+def drawings():
+    """What was drawn of a comparison for a report, by its identity; the comparison is kept so that no other takes its place."""
+    return {}
+
+
 @pytest.fixture
-def demo(monkeypatch, analyses):
+def drawn_once(monkeypatch, drawings):
+    """The pictures of one comparison are drawn once: drawing takes most of the time of a report."""
+    drawn = report_page._spectrum
+
+    def known(name, symbol, meaning, comparison):
+        place = id(comparison), symbol
+        if place not in drawings:
+            drawings[place] = comparison, drawn(name, symbol, meaning, comparison)
+        return drawings[place][1]
+
+    monkeypatch.setattr(report_page, "_spectrum", known)
+
+
+@pytest.fixture
+def demo(monkeypatch, analyses, drawn_once):
     """The demo with a stand-in for its computation, which the torch room tests."""
 
     def install(outcome=analyses):

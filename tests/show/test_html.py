@@ -184,6 +184,7 @@ def test_no_analysis_is_refused():
         render_html([])
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_report_is_written_whole_and_replaces_an_older_one(analysis, tmp_path):
     path = write_report([analysis], tmp_path / "a" / "b")
     first = path.read_text(encoding="utf-8")

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import GPT2Config, GPT2LMHeadModel
 
 from freeness import InputError
 from freeness.torch import AnalyzeOptions, analyze, batch_of, batch_sharpness, own_loss
@@ -37,6 +36,8 @@ def dense_top(model: nn.Module, outputs: Any, loss: Any) -> float:
 
 @pytest.fixture(scope="module")
 def gpt2() -> tuple[nn.Module, Tensor]:
+    from transformers import GPT2Config, GPT2LMHeadModel  # two seconds, which every worker would wait for
+
     torch.manual_seed(0)
     sizes = {"vocab_size": 11, "n_positions": 5, "n_embd": 4, "n_layer": 1, "n_head": 2}
     drop = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from functools import cache
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from freeness.torch import (
     AdamOptions,
     CurvatureOptions,
     LanczosOptions,
+    Trace,
     adam_preconditioner,
     batch_sharpness,
     dual_gram,
@@ -148,6 +150,14 @@ def assert_near(found: Tensor, expected: Tensor, tolerance: float = 1e-8) -> Non
     assert float(expected.abs().max()) > 0
 
 
+@cache
+def read(name: str) -> tuple[nn.Module, Tensor, Trace]:
+    """A model as it was traced, in eval mode; the last test of this file says that measuring leaves it so."""
+    model, x = zoo_model(name)
+    traced = trace(model, x)
+    return model.eval(), x, traced
+
+
 def test_the_zoo_is_large_and_every_model_has_its_place() -> None:
     assert len(ZOO) >= 30
     assert set(ZOO) == set(READ) | set(NAMED)
@@ -155,15 +165,14 @@ def test_the_zoo_is_large_and_every_model_has_its_place() -> None:
 
 @pytest.mark.parametrize("name", ZOO)
 def test_a_model_is_read_or_says_what_it_cannot_cover(name: str) -> None:
-    model, x = zoo_model(name)
-    traced = trace(model, x)
+    model, x, traced = read(name)
     assert traced.complete == (name in READ)
     assert traced.covered == (name not in NAMED)
     if name in READ:
         assert " ".join(type(operation).__name__ for operation in traced.network.operations) == READ[name].strip()
     if name != "control flow":
         with torch.no_grad():
-            assert_near(traced.replay(x), select_output(model.eval()(x))[1], 1e-10)
+            assert_near(traced.replay(x), select_output(model(x))[1], 1e-10)
     if traced.covered:
         return
     assert NAMED[name] in [(operation.kind, operation.path) for operation in traced.uncovered]
@@ -175,9 +184,7 @@ def test_a_model_is_read_or_says_what_it_cannot_cover(name: str) -> None:
 
 @pytest.mark.parametrize("name", ZOO)
 def test_dual_gram_and_singular_values_equal_those_of_jacrev(name: str) -> None:
-    model, x = zoo_model(name)
-    traced = trace(model, x)
-    model.eval()
+    model, x, traced = read(name)
     expected = jacobian(model, x, name)
     assert_near(dual_gram(traced, x), expected @ expected.T)
     assert_near(dual_gram(traced, x, passes=3), expected @ expected.T)
@@ -193,9 +200,7 @@ def test_dual_gram_and_singular_values_equal_those_of_jacrev(name: str) -> None:
 
 @pytest.mark.parametrize("name", ZOO)
 def test_tangent_kernel_of_a_batch_equals_that_of_jacrev(name: str) -> None:
-    model, x = zoo_model(name)
-    traced = trace(model, x)
-    model.eval()
+    model, x, traced = read(name)
     batch = torch.cat([x, x.flip(-1)])
     each = torch.cat([jacobian(model, sample[None], name) for sample in batch])
     assert_near(ntk_gram(traced, batch), each @ each.T)
