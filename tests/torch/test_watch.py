@@ -58,9 +58,9 @@ def trained(optimizer, watched, steps=7, **options):
 def test_a_watched_training_is_bit_for_bit_the_unwatched_one(optimizer):
     plain, _ = trained(optimizer, watched=False)
     seen, watch = trained(optimizer, watched=True)
+    assert len(plain) == len(seen) and all(torch.equal(a, b) for a, b in zip(plain, seen, strict=True))
     assert [record.step for record in watch.records] == [1, 4, 7]
     assert not any(record.missing for record in watch.records)
-    assert len(plain) == len(seen) and all(torch.equal(a, b) for a, b in zip(plain, seen, strict=True))
 
 
 def test_modes_version_counters_and_a_graph_of_the_callers_stay():
@@ -177,7 +177,7 @@ def test_batches_and_losses_come_in_any_form(loss):
     assert critical_rate(model, lambda: model(tokens, tokens)["loss"]).rate == pytest.approx(record.critical, rel=0.1)
 
 
-def test_a_loss_that_does_not_fit_is_told_at_the_first_visit_and_ends_no_training_later():
+def test_a_loss_that_does_not_fit_is_told_at_the_first_step_and_ends_no_training_later():
     model = nn.Linear(3, 2)
     watch = Watch(model, torch.optim.SGD(model.parameters(), lr=0.1), every=1)
     with pytest.raises(InputError, match="inputs alone"):
@@ -185,6 +185,9 @@ def test_a_loss_that_does_not_fit_is_told_at_the_first_visit_and_ends_no_trainin
     watch.step((torch.ones(2, 3), torch.tensor([0, 1])))
     watch.step(torch.ones(2, 3))
     assert "inputs alone" in watch.records[-1].missing[0]
+    rare = Watch(model, torch.optim.SGD(model.parameters(), lr=0.1))  # whose first visit comes much later
+    with pytest.raises(InputError, match="inputs alone"):
+        rare.step(torch.ones(2, 3))
 
 
 def test_a_quantity_that_a_small_batch_cannot_have_or_a_loss_of_no_number_ends_no_training():
@@ -231,9 +234,10 @@ def test_what_is_spent_stays_within_the_share_whatever_things_cost():
         trained_for = spent = 0.0
         measured = set()
         for step in range(1, 20001):
-            if schedule.checks():
-                schedule.spent("check", 0.003)
-                spent += 0.003
+            for look, cost in (("batch", 0.001), ("check", 0.003)):
+                if schedule.affords(look):
+                    schedule.spent(look, cost)
+                    spent += cost
             for name in schedule.due(step, "a" if wishes and step % 7 == 0 else ""):
                 cost = {"a": 4.0, "b": 2.0, "c": 6.0}[name] * draw.uniform(0.5, 2)
                 schedule.spent(name, cost)

@@ -103,7 +103,8 @@ def test_the_trainer_of_hugging_face_trains_the_same_with_the_callback(tmp_path)
     assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), seen.parameters(), strict=True))
     assert [record.step for record in callback.watch.records] == [1, 3, 5]
     assert not any(record.missing for record in callback.watch.records)
-    assert not seen._forward_pre_hooks
+    assert not seen._forward_pre_hooks and not seen._forward_hooks
+    assert len(callback.watch._lookout._checks) == 5 and all(one.loss for one in callback.watch._lookout._checks)
 
 
 def test_an_optimiser_that_accelerate_wraps_is_watched():

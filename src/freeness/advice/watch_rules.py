@@ -3,81 +3,60 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 
+from freeness.advice.usual import FEWEST, SCATTERS, Usual, unusual
 from freeness.advice.watching import StepCheck, WatchRecord, WatchWarning
 
-WINDOW = 50  # steps that say what is usual
-_FEWEST = 20  # of them before anything is called unusual
-_SCATTERS = 8.0  # robust standard deviations; told from 60 steps these may be a quarter too small, and tails are heavy
-_TIMES = 3.0  # and so many times the usual, for a steady run's scatter may be tiny
+_CUT = 50  # steps in a row that are cut to one length
+RESULTS = ("loss", "gradient")  # of a batch, in a step
 _ALIKE = 1e-3  # relative: norms of gradients are never so equal unless they are cut to one length
 _RECENT = 10  # steps that are compared with those before
 _VISITS, _HALF = 3, 0.5  # visits, and the share of the critical rate: the lowest point along a step
 AHEAD = 20  # steps by which a rate that changes is followed on
 
 
-def usual(values: Sequence[float]) -> tuple[float, float]:
-    """Median and robust standard deviation (1.4826 times the median distance from it).
-
-    Example:
-        >>> usual([1.0, 2.0, 3.0, 4.0, 100.0])
-        (3.0, 1.4826)
-    """
-    middle = median(values)
-    return middle, 1.4826 * median(abs(value - middle) for value in values)
-
-
-def unusual(value: float, before: Sequence[float], scatters: float = _SCATTERS) -> float | None:
-    """How many times the usual a positive number is, where that is far beyond scatter; None where it is not, or is not known.
+def odd_inputs(check: StepCheck, known: Mapping[str, Usual]) -> WatchWarning | None:
+    """A batch with numbers that are not finite, or with a sample far larger than those of the batches before.
 
     Args:
-        value: the new one; what is not finite is infinitely many times the usual.
-        before: what is usual, in logarithms, for losses and gradients scatter by factors.
-        scatters: robust standard deviations that are still usual.
-
-    Example:
-        >>> unusual(50.0, [1.0, 1.1, 0.9] * 10), unusual(1.2, [1.0, 1.1, 0.9] * 10)
-        (50.0, None)
+        check: of the step.
+        known: what is usual of every entry of a batch.
     """
-    known = [math.log(one) for one in before if 0 < one < math.inf]
-    if len(known) < _FEWEST:
-        return None
-    if not math.isfinite(value):
-        return math.inf
-    middle, scatter = usual(known)
-    if value <= 0 or math.log(value) - middle <= max(scatters * scatter, math.log(_TIMES)):
-        return None
-    return value / math.exp(middle)
+    for name, value in check.inputs.items():
+        if not math.isfinite(value):
+            return _batch(check.step, f"its {name} are not all finite")
+        times = known[name].times(value)
+        if times is not None:
+            return _batch(
+                check.step, f"a sample of its {name} is {times:.2g} times as large as the largest one usually is"
+            )
+    return None
 
 
-def bad_batch(checks: Sequence[StepCheck]) -> WatchWarning | None:
-    """The batch of the last step but one, where it stood out and the next step is as usual again.
+def odd_results(suspect: StepCheck, stood: Mapping[str, float], after: StepCheck) -> WatchWarning | None:
+    """A batch whose loss or gradient stood out, where the next step is as usual again.
 
     A loss or gradient that stays up is no matter of one batch.
 
     Args:
-        checks: of the last steps.
+        suspect: the step that may have had it.
+        stood: how many times the usual its "loss" or "gradient" was.
+        after: the next one.
     """
-    if len(checks) < _FEWEST + 2 or checks[-1].step - checks[-2].step != 1:
-        return None
-    *before, suspect, after = checks
-    for name in ("loss", "gradient"):
-        past = [value for check in before if (value := getattr(check, name)) is not None]
+    for name, times in stood.items():
         value, following = getattr(suspect, name), getattr(after, name)
-        if value is None or following is None:
+        if following is None or not _is_back(following, value, times):
             continue
-        times = unusual(value, past)
-        if times is not None and _is_back(following, value, times):
-            much = f"{times:.2g} times the usual one" if math.isfinite(times) else "not finite"
-            return WatchWarning(
-                suspect.step,
-                "batch",
-                f"The batch of step {suspect.step} is unlike the others: its {name} is {much}, and the next one's is as before; "
-                "look at its samples, and clip gradients if more such come.",
-            )
+        much = f"{times:.2g} times the usual one" if math.isfinite(times) else "not finite"
+        return _batch(suspect.step, f"its {name} is {much}, and the next one's is as before")
     return None
+
+
+def _batch(step: int, what: str) -> WatchWarning:
+    advice = "look at its samples and labels, and clip gradients if more such come"
+    return WatchWarning(step, "batch", f"The batch of step {step} is unlike the others: {what}; {advice}.")
 
 
 def _is_back(following: float, value: float, times: float) -> bool:
@@ -94,7 +73,7 @@ def clipping(checks: Sequence[StepCheck]) -> WatchWarning | None:
         checks: of the last steps.
     """
     norms = [check.gradient for check in checks if check.gradient is not None]
-    if len(norms) < WINDOW or not max(norms) < math.inf or not min(norms) > 0:
+    if len(norms) < _CUT or not max(norms) < math.inf or not min(norms) > 0:
         return None
     if max(norms) > (1 + _ALIKE) * min(norms):
         return None
@@ -112,8 +91,8 @@ def silent(checks: Sequence[StepCheck]) -> WatchWarning | None:
     Args:
         checks: from the first step on.
     """
-    first = checks[:_RECENT]
-    if len(first) < _RECENT or not all(check.layers for check in first):
+    first = [check for check in checks if check.layers][:_RECENT]
+    if len(first) < _RECENT:
         return None
     names = [name for name in first[0].layers if all(check.layers.get(name) == 0 for check in first)]
     if not names or len(names) == len(first[0].layers):
@@ -128,27 +107,27 @@ def silent(checks: Sequence[StepCheck]) -> WatchWarning | None:
     )
 
 
-def growing(checks: Sequence[StepCheck]) -> WatchWarning | None:
+def growing(checks: Sequence[StepCheck], name: str) -> WatchWarning | None:
     """A loss, or a gradient, of the last steps that lies above that of the steps before by more than chance.
 
     Args:
         checks: of the last steps.
+        name: "loss" or "gradient".
     """
-    for name in ("loss", "gradient"):
-        values = [value for check in checks if (value := getattr(check, name)) is not None]
-        before, recent = values[:-_RECENT], values[-_RECENT:]
-        if len(before) < _FEWEST:
-            continue
-        times = unusual(median(recent), before, _SCATTERS / 2)
-        if times is not None:
-            much = f"{times:.2g} times that of the steps before" if math.isfinite(times) else "not finite"
-            return WatchWarning(
-                checks[-1].step,
-                "growth",
-                f"The {name} grows: over the last {_RECENT} steps it is {much}; lower the rate to a third, or go back to a "
-                "checkpoint before.",
-            )
-    return None
+    values = [value for check in checks if (value := getattr(check, name)) is not None]
+    before, recent = values[:-_RECENT], values[-_RECENT:]
+    if len(before) < FEWEST:
+        return None
+    times = unusual(median(recent), before, SCATTERS / 2)
+    if times is None:
+        return None
+    much = f"{times:.2g} times that of the steps before" if math.isfinite(times) else "not finite"
+    return WatchWarning(
+        checks[-1].step,
+        "growth",
+        f"The {name} grows: over the last {_RECENT} steps it is {much}; lower the rate to a third, or go back to a "
+        "checkpoint before.",
+    )
 
 
 def beyond(record: WatchRecord, shares: Sequence[float], rising: bool) -> WatchWarning | None:

@@ -55,9 +55,14 @@ class WatchedRun:
         return next((value for value in values if value not in (None, ())), None)
 
 
-def head_line() -> str:
-    """The first line of a log."""
-    return json.dumps({"event": "start", "schema_version": SCHEMA_VERSION, "freeness_version": __version__})
+def head_line(resume: int = 0) -> str:
+    """The first line of a log, or that from which on a run goes on.
+
+    Args:
+        resume: steps that the run has behind it.
+    """
+    told = {"event": "start", "schema_version": SCHEMA_VERSION, "freeness_version": __version__}
+    return json.dumps(told | ({"resume": resume} if resume else {}))
 
 
 def line_of(event: WatchEvent) -> str:
@@ -72,7 +77,9 @@ def line_of(event: WatchEvent) -> str:
 
 def _plain(record: Any) -> dict[str, Any]:
     found = {field.name: _value(getattr(record, field.name)) for field in fields(record)}
-    return {name: value for name, value in found.items() if value not in (None, "", [], {})}
+    return {
+        name: value for name, value in found.items() if name == "name" or value not in (None, "", [], {})
+    }  # "": the model
 
 
 def _value(value: Any) -> Any:
@@ -87,8 +94,8 @@ def _value(value: Any) -> Any:
             return value
 
 
-def event_of(line: str) -> WatchEvent | None:
-    """What a line says; None of the first line, and of one that a kill has cut.
+def event_of(line: str) -> WatchEvent | int | None:
+    """What a line says: an event, or the step behind which a run begins or goes on; None of one that a kill has cut.
 
     Raises:
         InputError: a line of a newer version of freeness, or of something else.
@@ -110,7 +117,7 @@ def event_of(line: str) -> WatchEvent | None:
             raise InputError(
                 f"expected a log of schema {SCHEMA_VERSION}, got {entries.get('schema_version')}; install a newer freeness."
             )
-        return None
+        return int(entries.get("resume", 0))
     if kind not in _KINDS:
         raise InputError(f"expected lines of steps, visits and warnings, got {kind!r}; pass the log of a watch.")
     return _made(_KINDS[kind], entries)
@@ -166,4 +173,11 @@ def read_run(path: Path | str) -> WatchedRun:
     lines = read_text(path, "the log of a watch", _MOST).splitlines()
     if not any('"event"' in line for line in lines[:1]):
         raise InputError(_ELSE)
-    return run_of([event for line in lines if line.strip() and (event := event_of(line)) is not None])
+    events: list[WatchEvent] = []
+    for line in lines:
+        found = event_of(line) if line.strip() else None
+        if isinstance(found, int):  # a run that goes on from a checkpoint takes the later steps anew
+            events = [event for event in events if event.step <= found]
+        elif found is not None:
+            events.append(found)
+    return run_of(events)

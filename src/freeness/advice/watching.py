@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 class StepCheck:
     """What one step leaves behind for nearly nothing: the rate, the loss where it was told, the norm of the gradient.
 
-    ``layers``: the gradient's norm in every module with trained weights, by its name.
+    ``layers``: the gradient's norm in every module with trained weights, by its name. ``inputs``: of every entry of the batch
+    with floating numbers, the root mean square of its largest sample. ``sound``: whether all weights are finite; None where that
+    was not looked at, for loss and gradient are.
     """
 
     step: int
@@ -17,6 +19,8 @@ class StepCheck:
     loss: float | None = None
     gradient: float | None = None
     layers: dict[str, float] = field(default_factory=dict[str, float])
+    inputs: dict[str, float] = field(default_factory=dict[str, float])
+    sound: bool | None = None
 
     @property
     def scalars(self) -> dict[str, float]:
@@ -110,7 +114,8 @@ _SCALARS = (
 class WatchWarning:
     """Something is about to happen, or has just happened: at which step, to which module (None: to all), and what to do.
 
-    ``kind``: "rate", "warm-up", "layer", "tokens", "clipping", "batch", "growth" or "diverged".
+    ``kind``: "rate", "warm-up", "layer", "clipping", "batch", "growth" or "diverged"; "log" and "watch" for trouble of the watch
+    itself.
     """
 
     step: int

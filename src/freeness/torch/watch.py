@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from freeness.advice import Lookout, StepCheck, WatchRecord, WatchWarning, odd_layer
-from freeness.errors import FreenessError, InputError, brief
+from freeness.errors import InputError, brief
+from freeness.torch.attributes import attributes_kept
 from freeness.torch.batch import Batch
 from freeness.torch.first_look import first_look
 from freeness.torch.given import GivenLoss
 from freeness.torch.state import trained_parameters
 from freeness.torch.user_data import batch_of
-from freeness.torch.watch_log import logs_of
+from freeness.torch.watch_glance import sample_sizes
+from freeness.torch.watch_logs import Logs
 from freeness.torch.watch_loss import BatchLoss
 from freeness.torch.watch_measures import Found, Measures, first_rate
 from freeness.torch.watch_schedule import Every, WatchSchedule, Within
@@ -46,8 +52,8 @@ class Watch:
     """Visits a model while it trains, and says in one sentence when trouble is near.
 
     The training's results are bit for bit those of an unwatched run: weights, gradients, buffers, modes, random states, the
-    optimiser's memory and version counters are left as they were. Only attributes that a forward pass sets on a module itself are
-    not.
+    optimiser's memory, version counters and what a forward pass writes on a module itself are left as they were. Only what is
+    inside a module's own lists, dicts and other objects is not.
 
     Args:
         model: in training.
@@ -63,7 +69,8 @@ class Watch:
         warnings: all that were given.
 
     Raises:
-        InputError: an argument that is none of these; at the first visit, a batch or a loss that does not fit.
+        InputError: an argument that is none of these, or a log that holds another run; at the first step, a batch or a loss that
+            does not fit. Later nothing is raised.
 
     Source: the critical rate of a step: arXiv 2601.16979; gradient noise: arXiv 1812.06162; theory.md §7, §13.
 
@@ -93,13 +100,14 @@ class Watch:
         overhead: float = 0.02,
         log: object = None,
     ) -> None:
-        self._model, self._optimizer = model, unwrapped(optimizer)
+        self._model, self._optimizer = plain_model(model), unwrapped(optimizer)
         self._schedule = schedule_of(every, overhead)
-        self._measures = Measures(model, self._optimizer, BatchLoss(loss))
+        self._measures = Measures(self._model, self._optimizer, BatchLoss(loss))
         self._lookout = Lookout()
-        self._logs = logs_of(log)
-        self._steps = 0
-        self._looked = False  # whether the layers' start was looked at
+        self._logs = Logs(log)
+        self._steps = self._logs.resume
+        self._begun = self._looked = False  # whether a batch was tried, and the layers' start looked at
+        self._failed: set[str] = set()  # what could not be done and was said
         self._last: float | None = None  # when the last step was done with
         self.records: list[WatchRecord] = []
         self.warnings: list[WatchWarning] = []
@@ -107,39 +115,95 @@ class Watch:
     def step(self, batch: object, loss: float | Tensor | None = None) -> list[WatchWarning]:
         """Behind ``optimizer.step()``, before the gradients are cleared; what is said now, nearly always nothing.
 
+        Nothing that goes wrong in here ends a training: it is a warning of the kind "watch" or "log".
+
         Args:
             batch: that was trained on, in any form that :func:`~freeness.torch.batch_of` takes.
             loss: of that batch, where it is at hand; with it a bad batch and a growing loss are seen between visits, too.
+
+        Raises:
+            InputError: at the first step alone, a batch or a loss that does not fit.
         """
         begun = time.perf_counter()
         self._steps += 1
         if self._last is not None:
             self._schedule.trained(begun - self._last)
         said: list[WatchWarning] = []
-        if self._schedule.checks():
-            said += self._checked(loss)
-            self._schedule.spent("check", time.perf_counter() - begun)
-        due = self._schedule.due(self._steps, "critical" if self._lookout.uneasy else "")
-        if due:
-            said += self._visited(batch, due)
-        for log in self._logs:
-            for warning in said:
-                log.write(warning)
+        with torch.inference_mode(False):
+            if not self._begun:
+                self._begun = True
+                said += self._tried(batch)
+            said += self._guarded("the steps", self._checked, batch, loss)
+            due = self._schedule.due(self._steps, "critical" if self._lookout.uneasy else "")
+            if due:
+                said += self._guarded("the visits", self._visited, batch, due)
+        for warning in said:
+            self._logs.write(warning)
+        said += self._logs.troubles()
         self.warnings += said
         self._last = time.perf_counter()
         return said
 
-    def _checked(self, loss: float | Tensor | None) -> list[WatchWarning]:
+    def _guarded(self, what: str, look: Callable[..., list[WatchWarning]], *arguments: Any) -> list[WatchWarning]:
+        try:
+            return look(*arguments)
+        except Exception as error:  # whatever it is, the training must go on
+            return self._trouble(what, brief(error))
+
+    def _trouble(self, what: str, why: str) -> list[WatchWarning]:
+        if what in self._failed:
+            return []
+        self._failed.add(what)
+        return [WatchWarning(self._steps, "watch", f"The watch cannot look at {what}: {why}; the training goes on.")]
+
+    def _tried(self, data: object) -> list[WatchWarning]:
+        """Two samples through model and loss: what does not fit is told now, and not when the first visit comes.
+
+        Raises:
+            InputError: the batch or the loss; that the model itself fails when it runs once more is no reason to end a training.
+        """
+        begun = time.perf_counter()
+        try:
+            with attributes_kept(self._model):
+                self._measures.tried(batch_of(data, self._model))
+        except InputError as error:
+            if error.__cause__ is None:
+                raise
+            return self._trouble("the visits", str(error))
+        except Exception as error:
+            return self._trouble("the visits", brief(error))
+        finally:
+            self._schedule.owes(time.perf_counter() - begun)
+        return []
+
+    def _checked(self, data: object, loss: float | Tensor | None) -> list[WatchWarning]:
+        rate, told = first_rate(self._optimizer), float(loss.detach()) if isinstance(loss, Tensor) else loss
+        check = StepCheck(self._steps, rate, told)
+        if self._schedule.affords("batch"):
+            begun = time.perf_counter()
+            check = replace(check, inputs=sample_sizes(data))
+            self._schedule.spent("batch", time.perf_counter() - begun)
+        elif told is None and not self._schedule.affords("check"):
+            return []
+        said: list[WatchWarning] = []
+        if self._schedule.affords("check") or self._lookout.asks(check):
+            begun = time.perf_counter()
+            check, odd = self._deeper(check)
+            self._schedule.spent("check", time.perf_counter() - begun)
+            said += odd
+        self._logs.write(check)
+        return said + self._lookout.checked(check)
+
+    def _deeper(self, check: StepCheck) -> tuple[StepCheck, list[WatchWarning]]:
+        """With the gradients of all layers, and at the first time what these tell of the start."""
         layers = gradient_norms(self._model)
         total = math.sqrt(sum(norm**2 for norm in layers.values())) if layers else None
-        told = float(loss.detach()) if isinstance(loss, Tensor) else loss
-        check = StepCheck(self._steps, first_rate(self._optimizer), told, total, layers)
-        for log in self._logs:
-            log.write(check)
+        finite = all(math.isfinite(value) for value in (check.loss, total) if value is not None)
+        sound = None if finite else all(bool(one.isfinite().all()) for one in self._model.parameters())
         odd = odd_layer(first_look(self._model)) if layers and not self._looked else None
         self._looked |= bool(layers)
         said = [] if odd is None else [WatchWarning(self._steps, "layer", odd.sentence, odd.place)]
-        return said + self._lookout.checked(check)
+        return replace(check, gradient=total, layers=layers, sound=sound), said
 
     def _visited(self, data: object, names: tuple[str, ...]) -> list[WatchWarning]:
         begun = time.perf_counter()
@@ -149,19 +213,17 @@ class Watch:
         for name in names:
             start = time.perf_counter()
             try:
-                batch = batch_of(data, self._model) if batch is None else batch
-                fields = self._measures.taken(name, batch)
+                with attributes_kept(self._model):
+                    batch = batch_of(data, self._model) if batch is None else batch
+                    fields = self._measures.taken(name, batch)
                 found |= {key: value for key, value in fields.items() if value is not None}
-            except (FreenessError, RuntimeError) as error:
-                if isinstance(error, InputError) and not (self.records or found):
-                    raise  # a loss or a batch that does not fit is told at once, later ones must not end a training
+            except Exception as error:  # of a model, an optimiser, a device: training goes on
                 missing.append(f"{name}: {brief(error)}")
             self._schedule.spent(name, time.perf_counter() - start)
         rate, seconds = first_rate(self._optimizer), time.perf_counter() - begun
         record = WatchRecord(self._steps, rate, seconds, missing=tuple(missing), **found)
         self.records.append(record)
-        for log in self._logs:
-            log.write(record)
+        self._logs.write(record)
         return self._lookout.visited(record)
 
 
@@ -216,3 +278,32 @@ def unwrapped(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
             f"expected an optimizer of torch, got {type(optimizer).__name__}; pass the instance that steps the model."
         )
     return optimizer
+
+
+def plain_model(model: nn.Module) -> nn.Module:
+    """The model inside wrappers that count its passes (data parallel) or compile them anew for each kind of pass.
+
+    Raises:
+        InputError: several processes whose batch normalisations wait for each other in every pass.
+
+    Example:
+        >>> model = nn.Linear(1, 1)
+        >>> plain_model(nn.DataParallel(model)) is model
+        True
+    """
+    while (inner := _inside(model)) is not None:
+        model = inner
+    shared = any(isinstance(module, nn.SyncBatchNorm) for module in model.modules())
+    together = torch.distributed.is_available() and torch.distributed.is_initialized()
+    if shared and together and torch.distributed.get_world_size() > 1:
+        raise InputError(
+            "expected a model whose passes wait for no other process, got SyncBatchNorm in a group of several; watch a run of "
+            "one process."
+        )
+    return model
+
+
+def _inside(model: nn.Module) -> nn.Module | None:
+    if isinstance(model, nn.DataParallel | DistributedDataParallel):
+        return model.module
+    return model._modules.get("_orig_mod")  # as torch.compile names it

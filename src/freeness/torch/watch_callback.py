@@ -11,12 +11,15 @@ from torch import Tensor, nn
 from freeness.advice import WatchRecord
 from freeness.torch.given import GivenLoss
 from freeness.torch.watch import Watch
+from freeness.torch.watch_log import logs_of
 
 _LOG = logging.getLogger(__name__)
 
 
 class WatchingCallback:
     """A watch that begins with the training; its warnings go to logging.
+
+    A training that goes on from a checkpoint goes on in its log at a path; of several processes the first one alone writes.
 
     Args:
         loss: as :class:`~freeness.torch.Watch` takes it; ``usual_loss`` where it is left out.
@@ -38,8 +41,11 @@ class WatchingCallback:
         self._options: dict[str, Any] = {"loss": given, "every": every, "overhead": overhead, "log": log}
         self.watch: Watch | None = None
 
-    def _begin(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        self.watch = Watch(model, optimizer, **self._options)
+    def _begin(self, model: nn.Module, optimizer: torch.optim.Optimizer, steps: int, first: bool) -> None:
+        """After so many steps, in the first process of a group or in another one."""
+        options = dict(self._options)
+        options["log"] = logs_of(options["log"], steps) if first else None
+        self.watch = Watch(model, optimizer, **options)
 
     def _look(self, batch: object, loss: float | Tensor | None = None) -> list[WatchRecord]:
         """Behind a step; the records of the visits that it brought."""

@@ -25,13 +25,18 @@ class WatchCallback(WatchingCallback, pl.Callback):
     """
 
     usual_loss = "cross_entropy"
+    _steps: int  # taken before
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._begin(pl_module, trainer.optimizers[0])
+        self._steps = trainer.global_step
+        self._begin(pl_module, trainer.optimizers[0], self._steps, trainer.is_global_zero)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        if trainer.global_step == self._steps:  # gradients are accumulated
+            return
+        self._steps = trainer.global_step
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
         for record in self._look(batch, loss if isinstance(loss, Tensor) else None):
             numbers = {f"freeness/{name}": value for name, value in record.scalars.items()}

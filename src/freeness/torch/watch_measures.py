@@ -25,6 +25,7 @@ from freeness.torch.watch_loss import BatchLoss
 from freeness.training import Adam
 
 _LAYERS = 128  # samples at most behind the table of layers
+_TRIED = 2  # samples that show whether all fits
 _JACOBIAN = 8  # samples behind the isometry
 _FIRST, _LATER = 8, 3  # products for λ, and once a direction is known
 _STEP = 3e-4  # of a finite difference of gradients, over 1 + the norm of the weights: about √ε of float32
@@ -67,6 +68,18 @@ class Measures:
         """
         with fixed_masks(self._model):
             return QUANTITIES[name](self, batch)
+
+    def tried(self, batch: Batch) -> None:
+        """Two samples through model and loss.
+
+        Args:
+            batch: of the training.
+
+        Raises:
+            InputError: they do not fit.
+        """
+        with fixed_masks(self._model), untouched(self._model, training=None), torch.no_grad():
+            self._loss.function(self._model, batch.part(0, _TRIED))()
 
     def critical(self, batch: Batch) -> Found:
         """The critical rate of the optimiser's next step, with momentum and all that it remembers."""

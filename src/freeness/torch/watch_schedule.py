@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import final
+from typing import Literal, TypeAlias, final
 
-_CHECKS = 0.25  # of the share may go to what is looked at between visits
+_LOOKS = 0.2  # of the share may go to each of two looks between visits
 _FORGET = 0.2  # of an old duration, when a new one is known
+
+Look: TypeAlias = Literal["batch", "check"]
 
 
 class WatchSchedule(ABC):
@@ -22,12 +24,16 @@ class WatchSchedule(ABC):
         """The quantities to be measured behind this step; one that is ``wanted`` comes first, where there is time for it."""
 
     @abstractmethod
-    def checks(self) -> bool:
-        """Whether the step is looked at, apart from visits."""
+    def affords(self, look: Look) -> bool:
+        """Whether there is time to look at the batch of this step, or at the gradients ("check"), apart from visits."""
 
     @abstractmethod
     def spent(self, name: str, seconds: float) -> None:
-        """So much went into a quantity; the name "check" is what is looked at between visits."""
+        """So much went into a quantity, or into one of the looks between visits."""
+
+    @abstractmethod
+    def owes(self, seconds: float) -> None:
+        """So much went into something that comes once."""
 
 
 @final
@@ -52,10 +58,13 @@ class Every(WatchSchedule):
     def due(self, step: int, wanted: str = "") -> tuple[str, ...]:
         return self._names if (step - 1) % self._n == 0 else ()
 
-    def checks(self) -> bool:
+    def affords(self, look: Look) -> bool:
         return True
 
     def spent(self, name: str, seconds: float) -> None:
+        """Time does not matter here."""
+
+    def owes(self, seconds: float) -> None:
         """Time does not matter here."""
 
 
@@ -72,18 +81,19 @@ class Within(WatchSchedule):
 
     Example:
         >>> schedule = Within(0.5, ["a", "b"], {"a": 1.0, "b": 2.0})
-        >>> for step in range(1, 10):
+        >>> for step in range(1, 12):
         ...     schedule.trained(1.0)
-        ...     for name in schedule.due(step):  # 3/8 of a second come with every step
+        ...     for name in schedule.due(step):  # .3 of a second come with every step
         ...         schedule.spent(name, {"a": 1.0, "b": 2.0}[name])
         ...         print(step, name)
-        3 a
-        8 b
+        4 a
+        10 b
     """
 
     def __init__(self, share: float, names: Sequence[str], costs: Mapping[str, float]) -> None:
         self._share, self._names, self._costs = share, list(names), costs
-        self._credit, self._saved = 0.0, 0.0  # seconds that visits may take, and that checks may
+        self._credit = 0.0  # seconds that visits may take
+        self._saved = {"batch": 0.0, "check": 0.0}  # that looks may
         self._step = 0.0
         self._known: dict[str, float] = {}
         self._next = 0
@@ -91,8 +101,9 @@ class Within(WatchSchedule):
 
     def trained(self, seconds: float) -> None:
         self._step = seconds if self._step == 0 else min(self._step + _FORGET * (seconds - self._step), 2 * self._step)
-        self._credit += self._share * (1 - _CHECKS) * seconds
-        self._saved += self._share * _CHECKS * seconds
+        self._credit += self._share * (1 - 2 * _LOOKS) * seconds
+        for look in self._saved:
+            self._saved[look] += self._share * _LOOKS * seconds
 
     def due(self, step: int, wanted: str = "") -> tuple[str, ...]:
         wished = bool(wanted) and not self._granted
@@ -101,16 +112,19 @@ class Within(WatchSchedule):
         lent = cost if wished else 0.0
         return (name,) if self._credit + lent >= cost else ()
 
-    def checks(self) -> bool:
-        return self._saved >= self._known.get("check", 0.0)
+    def affords(self, look: Look) -> bool:
+        return self._saved[look] >= self._known.get(look, 0.0)
 
     def spent(self, name: str, seconds: float) -> None:
         old = self._known.get(name)
         self._known[name] = seconds if old is None else old + _FORGET * (seconds - old)
-        if name == "check":
-            self._saved -= seconds
+        if name in self._saved:
+            self._saved[name] -= seconds
             return
         self._credit -= seconds
         self._granted = name != self._names[self._next % len(self._names)]
         if not self._granted:
             self._next += 1
+
+    def owes(self, seconds: float) -> None:
+        self._credit -= seconds

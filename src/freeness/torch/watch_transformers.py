@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import transformers
-from torch import nn
+from torch import Tensor, nn
 
+from freeness.torch.outputs import loss_of
 from freeness.torch.watch_callback import WatchingCallback
 
 _NOT_OF_THE_BATCH = ("num_items_in_batch",)  # what the Trainer adds to it
@@ -27,18 +28,23 @@ class WatchTrainerCallback(WatchingCallback, transformers.TrainerCallback):
 
     usual_loss = "own"
     _batch: dict[str, Any]  # that the model saw last
-    _hook: Any
+    _loss: Tensor | None = None  # that it made of it
+    _hook: Any = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         model: nn.Module = kwargs["model"]
-        self._begin(model, kwargs["optimizer"])
-        self._hook = model.register_forward_pre_hook(self._seen, with_kwargs=True)
+        self.on_train_end(args, state, control)  # of a training that broke off
+        self._begin(model, kwargs["optimizer"], state.global_step, state.is_world_process_zero)
+        self._hook = model.register_forward_hook(self._seen, with_kwargs=True)
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._look({name: value for name, value in self._batch.items() if name not in _NOT_OF_THE_BATCH})
+        batch = {name: value for name, value in self._batch.items() if name not in _NOT_OF_THE_BATCH}
+        self._look(batch, self._loss)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._hook.remove()
+        if self._hook is not None:
+            self._hook.remove()
 
-    def _seen(self, _: nn.Module, __: Any, kwargs: dict[str, Any]) -> None:
-        self._batch = kwargs
+    def _seen(self, _: nn.Module, __: Any, kwargs: dict[str, Any], returned: Any) -> None:
+        loss = loss_of(returned)
+        self._batch, self._loss = kwargs, None if loss is None else loss.detach()
