@@ -36,12 +36,12 @@ def _passed(operation, inputs, start, rng):
     match operation:
         case TokenMixing():
             value, jacobian = inputs[0]
-            matrix = _weights(operation.weights, (operation.tokens_out, operation.tokens_in), rng)
+            matrix = weights_of(operation.weights, (operation.tokens_out, operation.tokens_in), rng)
             return value @ matrix.T, matrix @ jacobian
         case Convolution(groups=groups) if groups > 1:
             value, jacobian = inputs[0]
             taps = pattern(operation, value.shape[2:]).taps
-            matrices = np.tensordot(_weights(operation.weights, (len(value), len(taps)), rng), taps, 1)
+            matrices = np.tensordot(weights_of(operation.weights, (len(value), len(taps)), rng), taps, 1)
             return (matrices @ value.reshape(len(value), -1, 1)).reshape(value.shape), matrices @ jacobian
         case Weights():
             return _by_weights(operation, inputs[0][0], inputs[0][1], rng)
@@ -63,7 +63,7 @@ def _passed(operation, inputs, start, rng):
             return found.value, sum(parts[1:], parts[0])
 
 
-def _weights(ensemble, shape, rng):
+def weights_of(ensemble, shape, rng):
     if isinstance(ensemble, Gaussian):
         return ensemble.sigma_w / shape[1] ** 0.5 * rng.standard_normal(shape)
     return ensemble.sigma_w * np.linalg.qr(rng.standard_normal((max(shape), max(shape))))[0][: shape[0], : shape[1]]
@@ -74,7 +74,7 @@ def _by_weights(layer, value, jacobian, rng):
     flat = value.reshape(len(value), -1)
     total, derivative = np.zeros(()), np.zeros(())
     for tap in found.taps:
-        matrix = _weights(layer.weights, (layer.sizes[1], len(value)), rng) / len(found.taps) ** 0.5
+        matrix = weights_of(layer.weights, (layer.sizes[1], len(value)), rng) / len(found.taps) ** 0.5
         total = total + matrix @ flat @ tap.T
         derivative = derivative + np.tensordot(matrix, tap @ jacobian, 1)
     return total.reshape(layer.sizes[1], 1, *found.shape), derivative

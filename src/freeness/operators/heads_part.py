@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from freeness.operators.packing import symmetric
-from freeness.operators.parts import GivenPart, less_inverted
+from freeness.operators.parts import GivenPart, less_inverted, principal_logarithm
 
 _PIECE = 2_000_000  # numbers of one array that is worked on at once
 _FULL = 64  # rows of a head's inverse up to which directions are kept
@@ -124,20 +124,41 @@ class HeadsPart(GivenPart):
         ]
         return [symmetric(np.concatenate(parts)) for parts in zip(*pieces, strict=True)]
 
-    def _answered(self, fields: Sequence[np.ndarray]) -> list[np.ndarray]:
-        query, key, value, asked = (
-            (map_.T @ field @ map_)[:, None] for map_, field in zip(self.maps, fields, strict=True)
-        )
-        heads, rows, count = self._heads, self._rows, self._kept.directions
-        weights, spans = self.signals.weights, self._kept.spans
-        turned = weights.swapaxes(1, 2)
-        level = weights @ value @ turned  # n
-        if self._rest is not None:
-            by_query, by_key = self._rest
-            moved = _real_product(key.reshape(len(key), -1), by_key.T).reshape(len(key), heads, rows, rows)
-            level = level + query * by_query + moved
+    def potential(self, fields: Sequence[np.ndarray]) -> np.ndarray:
+        found = np.zeros(len(fields[0]), complex)
+        for point in range(len(found)):
+            query, key, _, asked = given = self._at_heads([field[point : point + 1] for field in fields])
+            passed = self._level(given) @ asked
+            wide = _grown(asked @ less_inverted(passed), self._kept.directions) * self._overlaps
+            inner = principal_logarithm(wide @ self._core(query, key))
+            found[point] = (self.width * principal_logarithm(passed) + inner).sum()
+        return found
+
+    def _at_heads(self, fields: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """What acts on queries, keys, values and outputs (m, 1, T, T)."""
+        return [(map_.T @ field @ map_)[:, None] for map_, field in zip(self.maps, fields, strict=True)]
+
+    def _level(self, fields: Sequence[np.ndarray]) -> np.ndarray:
+        """n (m, heads, T, T)."""
+        query, key, value, _ = fields
+        level = self.signals.weights @ value @ self.signals.weights.swapaxes(1, 2)
+        if self._rest is None:
+            return level
+        by_query, by_key = self._rest
+        moved = _real_product(key.reshape(len(key), -1), by_key.T).reshape(level.shape)
+        return level + query * by_query + moved
+
+    def _core(self, query: np.ndarray, key: np.ndarray) -> np.ndarray:
+        """Y (m, heads, T·k, T·k)."""
+        spans, count = self._kept.spans, self._kept.directions
         core = _grown(query, count) * self._by_query
-        core = core + _grown(self._queries, count) * (spans.swapaxes(1, 2) @ key @ spans)  # Y
+        return core + _grown(self._queries, count) * (spans.swapaxes(1, 2) @ key @ spans)
+
+    def _answered(self, fields: Sequence[np.ndarray]) -> list[np.ndarray]:
+        query, key, _, asked = given = self._at_heads(fields)
+        count, weights, spans = self._kept.directions, self.signals.weights, self._kept.spans
+        turned = weights.swapaxes(1, 2)
+        level, core = self._level(given), self._core(query, key)
         before = less_inverted(level @ asked)
         across = asked @ before  # g without Y
         wide = _grown(across, count) * self._overlaps

@@ -5,7 +5,9 @@ port the field is a symmetric matrix over positions: a where a matrix writes (ho
 (how much is asked for). With M the map from what is written to what is read, channel by channel, N = M a Mᵀ, the answers are
 sums over channels
 
-    p = Σ (1 - N b)⁻¹ N  at reads,    r = Σ Mᵀ b (1 - N b)⁻¹ M  at writes.
+    p = Σ (1 - N b)⁻¹ N  at reads,    r = Σ Mᵀ b (1 - N b)⁻¹ M  at writes,
+
+which are minus the derivatives of its potential Σ log det(1 - N b).
 
 Source: theory.md §3.4, §11, §12 (this project's derivation, checked by simulation).
 """
@@ -20,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from freeness.operators.packing import symmetric
-from freeness.operators.spectral import inverted
+from freeness.operators.spectral import eigenvalues, inverted
 
 _PIECE = 2_000_000  # numbers of one array that is worked on at once
 
@@ -33,6 +35,12 @@ class GivenPart(ABC):
     @abstractmethod
     def answers(self, fields: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Of every port (m, P, P) to the fields of all (m, P, P)."""
+
+    @abstractmethod
+    def potential(self, fields: Sequence[np.ndarray]) -> np.ndarray:
+        """Σ log det(1 - N b) (m,). Fields in the lower half-plane leave N b no positive eigenvalue: logarithms of eigenvalues are
+        principal. Of many channels the phase of each determinant is taken within π of that of their mean.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,13 +152,26 @@ class WiredPart(GivenPart):
         ]
         return [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
 
-    def _answered(self, fields: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def potential(self, fields: Sequence[np.ndarray]) -> np.ndarray:
+        found = np.zeros(len(fields[0]), complex)
+        for point in range(len(found)):
+            kappa, beta = self._acting([field[point : point + 1] for field in fields])
+            self._eliminated(kappa, beta)
+            for one, other in zip(kappa, beta, strict=True):
+                found[point] += self.channels * mean_logarithm(one @ other)[0]
+        return found
+
+    def _acting(self, fields: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """κ and β of every node."""
         kappa = [k[None].astype(complex) for k in self.accumulated]
         beta = [np.zeros((1, 1, *k.shape[1:]), complex) for k in self.accumulated]
         for port, field in zip(self.ports, fields, strict=True):
             into = beta if port.reads else kappa
             into[port.node] = into[port.node] + port.acting(field)
-        inner, outer = self._inverse(kappa, beta)
+        return kappa, beta
+
+    def _answered(self, fields: Sequence[np.ndarray]) -> list[np.ndarray]:
+        inner, outer = self._inverse(*self._acting(fields))
         found: list[np.ndarray] = []
         for port in self.ports:
             entries = (outer if port.reads else inner)[port.node]
@@ -163,6 +184,14 @@ class WiredPart(GivenPart):
 
         The pencil [[-β, 1 - Lᵀ], [1 - L, -κ]] is eliminated node by node. Ties to later nodes stay on the side of κ.
         """
+        return self._selected(*self._eliminated(kappa, beta))
+
+    def _eliminated(
+        self, kappa: list[np.ndarray], beta: list[np.ndarray]
+    ) -> tuple[
+        list[_Local], dict[tuple[int, int], tuple[np.ndarray, np.ndarray]], dict[tuple[int, int], np.ndarray]
+    ]:
+        """Of each node the inverse of its own pencil, and what leads on to later ones; κ grows by what passed nodes bring."""
         ties: dict[tuple[int, int], _Tie] = {}  # (later, earlier)
         for link in self.links:
             ties[link.target, link.source] = _Tie(link.map[None].astype(complex), None)
@@ -182,7 +211,7 @@ class WiredPart(GivenPart):
                         kappa[later] = kappa[later] + (passed if factor is None else factor * passed)
                     else:
                         ties[later, other] = ties.get((later, other), _Tie(None, None)).gaining(passed)
-        return self._selected(local, reach, factors)
+        return local, reach, factors
 
     def _selected(
         self,
@@ -215,6 +244,20 @@ def _entry(between: dict[tuple[int, int], np.ndarray], one: int, other: int) -> 
     if one > other:
         return between[one, other]
     return between[other, one].swapaxes(-1, -2)
+
+
+def principal_logarithm(product: np.ndarray) -> np.ndarray:
+    """log det(1 - X) of stacked matrices, by eigenvalues."""
+    size = product.shape[-1]
+    return np.log(1 - eigenvalues(product.reshape(-1, size, size))).sum(axis=1).reshape(product.shape[:-2])
+
+
+def mean_logarithm(products: np.ndarray) -> np.ndarray:
+    """Mean over channels of log det(1 - X), of X (m, C, P, P), within π of that of the mean X."""
+    sign, size = np.linalg.slogdet(np.eye(products.shape[-1]) - products)
+    middle = np.imag(principal_logarithm(products.mean(axis=1)))
+    turned = middle[:, None] + np.angle(sign * np.exp(-1j * middle[:, None]))
+    return size.mean(axis=1) + 1j * turned.mean(axis=1)
 
 
 def less_inverted(product: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from freeness.operators.packing import symmetric
-from freeness.operators.parts import GivenPart, less_inverted
+from freeness.operators.parts import GivenPart, less_inverted, mean_logarithm
 
 _PIECE = 1_000_000  # numbers of one array that is worked on at once
 _TAKEN, _FEW = 256, 192  # units that are taken one by one, and at more than so many positions:
@@ -50,6 +50,13 @@ class UnitsPart(GivenPart):
         ]
         return [symmetric(np.concatenate(parts)) for parts in zip(*pieces, strict=True)]
 
+    def potential(self, fields: Sequence[np.ndarray]) -> np.ndarray:
+        points = [[field[point : point + 1] for field in fields] for point in range(len(fields[0]))]
+        own = np.concatenate([_logarithms(self._own, point) for point in points])
+        if not self.exact:
+            own = own - _logarithms(self._some, fields) + _logarithms(self._every, fields)
+        return self.channels * own
+
     def _answered(self, fields: Sequence[np.ndarray]) -> list[np.ndarray]:
         own = _means(self._own, fields)
         if not self.exact:
@@ -60,10 +67,22 @@ class UnitsPart(GivenPart):
 
 def _means(squares: Sequence[np.ndarray], fields: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Over units with given d dᵀ (1, C, P, P), to fields (m, P, P)."""
+    kappa, asked = _noise(squares, fields)
+    inverse = less_inverted(kappa @ asked)
+    back = asked @ inverse
+    return [*((square * back).mean(axis=1) for square in squares), (inverse @ kappa).mean(axis=1)]
+
+
+def _logarithms(squares: Sequence[np.ndarray], fields: Sequence[np.ndarray]) -> np.ndarray:
+    """Mean of log det(1 - κ b) over units (m,)."""
+    kappa, asked = _noise(squares, fields)
+    return mean_logarithm(kappa @ asked)
+
+
+def _noise(squares: Sequence[np.ndarray], fields: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """κ of every unit (m, C, P, P), and b (m, 1, P, P)."""
     *written, asked = (field[:, None] for field in fields)
     kappa = squares[0] * written[0]
     for square, field in zip(squares[1:], written[1:], strict=True):
         kappa = kappa + square * field
-    inverse = less_inverted(kappa @ asked)
-    back = asked @ inverse
-    return [*((square * back).mean(axis=1) for square in squares), (inverse @ kappa).mean(axis=1)]
+    return kappa, asked

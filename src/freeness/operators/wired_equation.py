@@ -27,7 +27,7 @@ import numpy as np
 
 from freeness.numerics import fixed_point
 from freeness.operators.packing import packed, symmetric, unpacked
-from freeness.operators.parts import GivenPart, less_inverted
+from freeness.operators.parts import GivenPart, less_inverted, principal_logarithm
 
 PortPlace = tuple[int, int]  # part, port of it
 
@@ -129,6 +129,33 @@ class WiredEquation:
                 else:
                     fields[field ^ 1] = self._made(field, answer, fields[field])
         return np.concatenate([packed(symmetric(field)).T for field in fields]), end
+
+    def potential(self, z: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+        """∫ log(z - x) dμ of the law, at solved fields (k, m): log z + (Σ parts' potentials + Σ matrices' tr a r)/outputs.
+
+        Its derivatives by all fields vanish, so that it errs by squares of what the fields err. Of Haar matrices tr a r is
+        -C log det(1 - ab/s²), C channels of the larger side.
+
+        Args:
+            z: points (m,).
+            vectors: fields there.
+        """
+        zeta, fields = 1 / z.astype(complex), self._split(vectors)
+        total = np.zeros(z.size, complex)
+        for part, asked in zip(self.parts, self._ports, strict=True):
+            given = [self._acting(fields, field, zeta, size) for field, size in zip(asked, part.sizes, strict=True)]
+            total += part.potential(given)
+            for field, answer in zip(asked, part.answers(given), strict=True):
+                if field % 2 and field > 0:
+                    total += self._coupling(field, answer, fields)
+        return np.log(z) + self.kept / self.outputs * total
+
+    def _coupling(self, field: int, answer: np.ndarray, fields: list[np.ndarray]) -> np.ndarray:
+        """Of a matrix, from the answer where it writes."""
+        matrix, wrote, read = self.matrices[field // 2], fields[field], fields[field ^ 1]
+        if matrix.kind == "gaussian":
+            return np.asarray((wrote * answer).sum(axis=(1, 2)))
+        return -max(matrix.channels) * principal_logarithm(wrote @ read / matrix.square)
 
     def _acting(self, fields: list[np.ndarray], field: int, zeta: np.ndarray, size: int) -> np.ndarray:
         if field < 0:

@@ -1,7 +1,7 @@
 """The law of a network's equations that are solved by sweeps: read on a ray just above the positive axis.
 
-On z = e^{s + iε} with a small angle ε the equations are solved at some seventy s, closer where there is mass. U' = zG along
-the ray gives the potential U from the top downwards, and Taylor's series in ε leads both down to the axis,
+On z = e^{s + iε} with a small angle ε the equations are solved at some seventy s, closer where there is mass. The equations'
+own potential gives U at some of them, U' = zG between them, and Taylor's series in ε leads both down to the axis,
 
     U(s) = U - iε zG - ε²/2 (zG)' + O(ε³)
 
@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.interpolate import CubicSpline
+from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from freeness.errors import ConvergenceError, InputError
 from freeness.laws import Atom, Boundary, Empirical, Law, SpectralCurve, real_points
@@ -42,14 +42,16 @@ _SWEEPS, _DESCENDING = 100, 40  # sweeps at most, and where a hard edge may be
 _FOLLOWED = 0.15  # mass at most below the lowest point, where a power law goes on
 _DENSE = 2000
 _EMPTY = 1e-3  # mass beyond an end that is first guessed
-_TAIL, _TAIL_POINTS = 0.03, 8  # mass near the upper end, and points there
+_TAIL, _TAIL_POINTS = 0.03, 14  # mass near the upper end, and points there
 _CLOSER = (0.004,)  # angles of rays there
+_ANCHORS = 8  # points of the ray at which the potential is known by itself
 _NOTHING = 1e-14
 _LEAST_POWER = 0.05
 _PRECISE = 1e-10
 _COMPLEX_STEP = 1e-4
 _OUTSIDE = 16  # points from far away to where there is mass
 _OWN = 0.02  # imaginary part of xG that is no longer that of the step
+_BEYOND = 1e-5  # mass above a point in a gap
 _SECANTS = 14
 _ARRIVED = 2e-4
 
@@ -125,6 +127,15 @@ class WiredLaw(Law):
             )
         return self._refined(found, _POINTS)
 
+    @cached_property
+    def _drift(self) -> tuple[np.ndarray, np.ndarray]:
+        """At some s of the ray, what the integral of zG has lost of the potential."""
+        ray = self._ray
+        places = np.unique(np.linspace(0, ray.s.size - 1, _ANCHORS).astype(int))
+        z = np.exp(ray.s[places] + 1j * _ANGLES[-1])
+        known = self._equation.potential(z, ray.fields[:, places])
+        return ray.s[places], known - self._along(ray, ray.s[places])[1]
+
     def _descended(self, ray: _Ray) -> _Ray:
         """Some points below those that are known, or none where the equations cannot be solved any more."""
         s = ray.s[0] - _STEP * np.arange(1, 4)
@@ -178,15 +189,20 @@ class WiredLaw(Law):
         return self._on_axis(ray, ray.s)[1]
 
     def _on_axis(self, ray: _Ray, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """zG and U on the axis, by splines along the ray."""
-        spline = CubicSpline(ray.s, ray.zg)
-        angle, (first, second) = _ANGLES[-1], self._moments
-        z = np.exp(ray.s[-1] + 1j * angle)
-        top = ray.s[-1] + 1j * angle - first / z - second / (2 * z**2)
-        integral = spline.antiderivative()
-        along = top + integral(s) - integral(ray.s[-1])
+        """zG and U on the axis."""
+        angle = _ANGLES[-1]
+        spline, along = self._along(ray, s)
         zg, slope, curved = spline(s), spline(s, 1), spline(s, 2)
         return zg - 1j * angle * slope - angle**2 / 2 * curved, along - 1j * angle * zg - angle**2 / 2 * slope
+
+    def _along(self, ray: _Ray, s: np.ndarray) -> tuple[CubicSpline, np.ndarray]:
+        """zG as a spline along the ray, and U there, from the top downwards."""
+        spline = CubicSpline(ray.s, ray.zg)
+        first, second = self._moments
+        z = np.exp(ray.s[-1] + 1j * _ANGLES[-1])
+        top = ray.s[-1] + 1j * _ANGLES[-1] - first / z - second / (2 * z**2)
+        integral = spline.antiderivative()
+        return spline, top + integral(s) - integral(ray.s[-1])
 
     def _near(self, s: np.ndarray) -> _Ray:
         """Guessed between points of the ray."""
@@ -199,32 +215,31 @@ class WiredLaw(Law):
         """Dense s and the distribution function there, which ascends."""
         ray = self._ray
         s = np.linspace(ray.s[0], ray.s[-1], _DENSE)
-        return s, np.maximum.accumulate(np.clip(_below(np.imag(self._on_axis(ray, s)[1])), 0.0, 1.0))
+        phase = np.imag(self._on_axis(ray, s)[1]) + np.interp(s, self._drift[0], np.imag(self._drift[1]))
+        return s, np.maximum.accumulate(np.clip(_below(phase), 0.0, 1.0))
 
     @cached_property
     def _table(self) -> tuple[np.ndarray, np.ndarray]:
-        """The same, where the mass near the upper end x₊ is an integral of densities from closer to the axis.
+        """The same, where near the upper end x₊ it is taken from closer to the axis.
 
-        They are √(x₊ - x) times something smooth, for which there are some points in τ = √(x₊ - x).
+        What lies above x is τ³ times something smooth at a soft edge, for which there are some points in τ = √(x₊ - x); so a few
+        eigenvalues far above the others are not missed.
         """
         s, below = self._coarse
         start, end = float(np.exp(s[np.searchsorted(below, 1 - _TAIL)])), self._upper
         if not start < end:
             return s, below
-        tau = np.sqrt(end - start) * np.linspace(1.0, 0.0, _TAIL_POINTS + 1)[:-1]
-        x = end - tau**2
+        x = end - (end - start) * np.linspace(1.0, 0.0, _TAIL_POINTS + 1)[:-1] ** 2
         solved = self._near(np.log(x))
         for angle in _CLOSER:
             solved = self._solved(solved.s, solved.fields, angle)
-        x = np.exp(solved.s)
-        tau = np.sqrt(end - x)
-        by_tau = 2 * tau * -np.imag(solved.zg) / (np.pi * x)
-        spline = CubicSpline(np.append(0.0, tau[::-1]), np.append(0.0, by_tau[::-1])).antiderivative()
-        near = s > np.log(start)
-        mass = spline(np.sqrt(np.maximum(end - np.exp(s[near]), 0.0)))
-        joint = float(1 - spline(tau[0])) - float(np.interp(np.log(start), s, below))
-        found = np.concatenate([below[~near] + joint * (below[~near] / below[~near][-1]) ** 8, 1 - mass])
-        return s, np.maximum.accumulate(np.clip(found, 0.0, 1.0))
+        z = np.exp(solved.s + 1j * _CLOSER[-1])
+        phase = np.imag(self._equation.potential(z, solved.fields) - 1j * _CLOSER[-1] * solved.zg)
+        tau = np.sqrt(end - np.exp(solved.s))
+        above = np.maximum.accumulate(np.append(0.0, np.clip(phase / np.pi, 0.0, 1.0)[::-1]))
+        near = s > solved.s[0]
+        found = PchipInterpolator(np.append(0.0, tau[::-1]), above)(np.sqrt(np.maximum(end - np.exp(s[near]), 0.0)))
+        return s, np.maximum.accumulate(np.concatenate([np.minimum(below[~near], 1 - above[-1]), 1 - found]))
 
     # --- the support --------------------------------------------------------------------------------------------------
 
@@ -252,7 +267,7 @@ class WiredLaw(Law):
 
     @cached_property
     def _upper(self) -> float:
-        """The upper end, where 1/G'² vanishes; from outside, where all fields are real."""
+        """The upper end, where 1/G'² vanishes; from outside, where all fields are real and no mass is above."""
         s, below = self._coarse
         x = np.exp(np.linspace(self._ray.s[-1], s[np.searchsorted(below, 1 - _EMPTY)], _OUTSIDE))
         stiff = self._stiffness(x, _DESCENDING)
@@ -276,11 +291,12 @@ class WiredLaw(Law):
         return near
 
     def _stiffness(self, x: np.ndarray, most: int) -> np.ndarray:
-        """1/G'² above the support, by a complex step; NaN inside it, where G has an imaginary part of its own."""
+        """1/G'² above the support, by a complex step; NaN inside it, where G has an imaginary part of its own, and in gaps."""
         z = x * (1 + 1j * _COMPLEX_STEP)
         found = self._equation.solved(z, None, _PRECISE, most)
         lost = -np.imag(found.cauchy)
-        outside = found.converged & (lost > 0) & (lost * x < _OWN)
+        beyond = (np.imag(self._equation.potential(z, found.fields)) - _COMPLEX_STEP * np.real(z * found.cauchy)) / np.pi
+        outside = found.converged & (lost > 0) & (lost * x < _OWN) & (beyond < _BEYOND)
         return np.where(outside, (x * _COMPLEX_STEP / np.where(outside, lost, 1.0)) ** 2, np.nan)
 
     # --- values -------------------------------------------------------------------------------------------------------
@@ -289,6 +305,7 @@ class WiredLaw(Law):
         inside = (x > np.exp(self._ray.s[0])) & (x < np.exp(self._ray.s[-1]))
         s = np.log(np.where(inside, x, np.exp(self._ray.s[-1])))
         zg, potential = self._on_axis(self._ray, s)
+        potential = potential + np.interp(s, *self._drift)
         lit = (x > self.hull[0]) & (x < self.hull[1])
         g = np.real(zg) / np.where(x == 0, 1.0, x) + 1j * np.where(
             lit, np.minimum(np.imag(zg), 0.0) / np.where(x == 0, 1.0, x), 0.0

@@ -187,7 +187,7 @@ class GraphBuilder:
         count = len(moments)
         written = np.zeros((count, count))
         if self.fisher is not None:
-            written = _gradients(layer, signal, gram, self.fisher)
+            written = gradients_gram(layer, _taps(layer, signal, trained=True)[0], gram, self.fisher)
         self.nodes.append(GraphNode(written[None], fan_out))
         here = len(self.nodes) - 1
         if signal.node is not None:
@@ -310,9 +310,20 @@ def placed(layer: Weights, signal: NeuronSignal, here: int, taps: np.ndarray, h:
             )
 
 
-def _gradients(layer: Weights, signal: NeuronSignal, gram: np.ndarray, parametrisation: Parametrisation) -> np.ndarray:
-    """Gram matrix (Q, Q) of the gradients of a layer's weights and bias; NTK: W = σ_w ω/√(its inputs), b = σ_b β."""
-    taps, _ = _taps(layer, signal, trained=True)
+def gradients_gram(layer: Weights, taps: np.ndarray, gram: np.ndarray, parametrisation: Parametrisation) -> np.ndarray:
+    """Gram matrix (Q, Q) of the gradients of a layer's weights and bias; NTK: W = σ_w ω/√(its inputs), b = σ_b β.
+
+    Args:
+        layer: the record.
+        taps: (taps, Q, Q') of all weights that are trained.
+        gram: of what it reads, summed over channels (Q', Q').
+        parametrisation: of the weights.
+
+    Example:
+        >>> from freeness.network import Dense, Gaussian
+        >>> gradients_gram(Dense(3, 3, Gaussian(2.0)), np.ones((1, 1, 1)), np.full((1, 1), 6.0), "ntk")
+        array([[8.]])
+    """
     found = np.sum([tap @ gram @ tap.T for tap in taps], axis=0)
     if parametrisation == "standard":
         return found + float(layer.bias)

@@ -16,7 +16,6 @@ from freeness.network import (
     Attention,
     Constant,
     Convolution,
-    Embedding,
     Gaussian,
     Network,
     Operation,
@@ -27,7 +26,7 @@ from freeness.network import (
 )
 from freeness.operators import WiredEquation
 from freeness.spectra.graph import CHANNELS, NetworkGraph, by_channel, drawn, inputs_of
-from freeness.spectra.graph_builder import Branching
+from freeness.spectra.graph_builder import Branching, Parametrisation
 from freeness.spectra.wires import WireBuilder
 
 
@@ -55,15 +54,18 @@ def wired_equation(
     *,
     samples: np.ndarray | None = None,
     realised: NeuronSignals | None = None,
+    fisher: Parametrisation | None = None,
     rng: np.random.Generator | None = None,
 ) -> WiredEquation:
-    """The equations of JJᵀ, over all outputs of all samples together.
+    """The equations of JJᵀ, or of Θ = J_θJ_θᵀ, over all outputs of all samples together.
 
     Args:
         network: of Gaussian weights over channels, and what lies between them.
         qhat0: mean square of the entries of one random input, where neither samples nor signals are given.
         samples: inputs (n, N₀) or (n, channels, *positions), behind which every layer is drawn with fresh weights.
         realised: signals of one forward pass of this network instead.
+        fisher: Θ instead of JJᵀ, in this parametrisation. Of tokens before an :class:`~freeness.network.Embedding` JJᵀ is by
+            the vectors that it gives.
         rng: for drawing; the same every time when left out.
 
     Raises:
@@ -76,11 +78,6 @@ def wired_equation(
         (['WiredPart', 'UnitsPart', 'HeadsPart'], 6)
     """
     generator = rng or np.random.default_rng(0)
-    first = next(iter(network.weights), None)
-    if isinstance(first, Embedding):
-        raise InputError(
-            "expected inputs that can be differentiated, got tokens before an Embedding; JJᵀ has no meaning there."
-        )
     if samples is None and realised is None:
         samples = _random_input(network, qhat0, generator)
     x, channels = inputs_of(network, qhat0, samples, realised, generator)
@@ -105,7 +102,7 @@ def wired_equation(
         count = layer.sizes[1] if most is None else min(layer.sizes[1], most)
         return drawn(count, covariance, generator, exact=False).reshape(count, *shape)
 
-    builder = WireBuilder(source, given_outputs, generator)
+    builder = WireBuilder(source, given_outputs, generator, fisher)
     return builder.equation(builder.through(*_on_windows(network, x, channels)))
 
 

@@ -30,7 +30,7 @@ _OUTPUT = 3  # port of attention that is read
 
 @dataclass(eq=False)
 class WiredNode:
-    """Noise (Q, Q), channels, and the links that lead to it, (node, map, factor)."""
+    """Noise (Q, Q) or (C, Q, Q), channels, and the links that lead to it, (node, map, factor)."""
 
     accumulated: np.ndarray
     channels: int
@@ -43,7 +43,8 @@ class WiredNode:
 class WiredMatrix:
     """A random matrix, and where its ends are: ("node" or "heads", number), map (1 or C, P, Q) as of a port, factor.
 
-    ``selected``: of its outputs, those that count as of matrices by themselves.
+    ``accumulated``: noise of its own gradients where it writes. ``selected``: of its outputs, those that count as of matrices by
+    themselves.
     """
 
     taps: np.ndarray
@@ -51,6 +52,7 @@ class WiredMatrix:
     channels: tuple[int, int]
     kind: str
     read: tuple[str, int, np.ndarray, np.ndarray | None]
+    accumulated: np.ndarray | None = None
     write: tuple[str, int, np.ndarray, int] | None = None
     selected: set[int] = field(default_factory=set[int])
 
@@ -96,9 +98,9 @@ def assembled(met: Met, end: int, outputs: int, kept: float = 1.0) -> WiredEquat
         source = ported(kind, number, map_, factor, _OUTPUT, True)
         kind, number, map_, port = matrix.write
         ends.append((source, ported(kind, number, map_, None, port, False)))
-    size = met.nodes[end].accumulated.shape[0]
+    size = met.nodes[end].accumulated.shape[-1]
     last = ported("node", end, np.eye(size)[None], None, 0, True)
-    order: list[tuple[str, int]] = [("nodes", group) for group in dict.fromkeys(groups)]
+    order: list[tuple[str, int]] = [("nodes", group) for group in dict.fromkeys(groups) if ports["nodes", group]]
     order += [("heads", number) for number in heads]
     parts: list[GivenPart] = []
     for kind, number in order:
@@ -115,6 +117,7 @@ def assembled(met: Met, end: int, outputs: int, kept: float = 1.0) -> WiredEquat
             matrix.square,
             matrix.channels,
             "haar" if matrix.kind == "haar" else "gaussian",
+            matrix.accumulated,
         )
         for matrix, (source, target) in zip(used, ends, strict=True)
     ]
@@ -127,7 +130,8 @@ def _part(nodes: Sequence[WiredNode], members: Sequence[int], ports: Sequence[Po
         for here, number in enumerate(members)
         for parent, map_, factor in nodes[number].links
     ]
-    channels, accumulated = nodes[members[0]].channels, [nodes[number].accumulated[None] for number in members]
+    noise = [nodes[number].accumulated for number in members]
+    channels, accumulated = nodes[members[0]].channels, [k if k.ndim == 3 else k[None] for k in noise]
     derivatives = [_diagonal(port.map) for port in ports if not port.reads]
     reads = [port for port in ports if port.reads]
     units = len(members) == 1 and not accumulated[0].any() and len(reads) == 1 and not ports[-1].factor is not None

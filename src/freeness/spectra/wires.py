@@ -26,6 +26,7 @@ from freeness.network import (
     Attention,
     Constant,
     Convolution,
+    Embedding,
     Gaussian,
     GivenMap,
     Haar,
@@ -45,6 +46,7 @@ from freeness.network import (
     variance_gain,
 )
 from freeness.operators import HeadSignals, WiredEquation
+from freeness.spectra.graph_builder import Parametrisation, gradients_gram
 from freeness.spectra.wired_parts import Met, WiredMatrix, WiredNode, assembled, is_one
 
 Source = Callable[[Weights, tuple[int, ...], np.ndarray], np.ndarray]
@@ -107,12 +109,14 @@ class WireBuilder:
     """A forward pass that writes down nodes, matrices and attentions as it meets them.
 
     ``source``: layer, (samples, *positions) and covariance of its outputs (Q, Q) ↦ outputs (C, samples, *positions), known or
-    drawn. ``realised``: outputs of a layer that are known, for weights that are given maps. ``seen``: of every weight layer.
+    drawn. ``realised``: outputs of a layer that are known, for weights that are given maps. ``fisher``: of Θ, where gradients of
+    weights are noise that comes in where they write; of JJᵀ, where None, that is the input. ``seen``: of every weight layer.
     """
 
     source: Source
     realised: Realised
     rng: np.random.Generator
+    fisher: Parametrisation | None = None
     met: Met = field(default_factory=Met)
     seen: list[np.ndarray] = field(default_factory=list[np.ndarray])
 
@@ -124,9 +128,7 @@ class WireBuilder:
             x: the input.
             channels: of which C may stand for more.
         """
-        one = np.eye(x[0].size)[None]
-        self.met.nodes.append(WiredNode(one[0], channels))
-        known = {INPUT: Wire(x, channels, parents=((0, one),))}
+        known = {INPUT: self._source(x, channels, np.eye(x[0].size) * (self.fisher is None))}
         readers = Counter(name for node in network.nodes for name in node.inputs)
         for node in network.nodes:
             _check(node)
@@ -136,8 +138,13 @@ class WireBuilder:
             known[node.name] = wire if once else self._at_node(wire)
         return known[network.nodes[-1].name]
 
+    def _source(self, value: np.ndarray, channels: int, noise: np.ndarray, flat: bool = False) -> Wire:
+        """A signal that depends on none before it, with noise of its own."""
+        self.met.nodes.append(WiredNode(noise, channels))
+        return Wire(value, channels, flat, parents=((len(self.met.nodes) - 1, np.eye(value[0].size)[None]),))
+
     def equation(self, end: Wire) -> WiredEquation:
-        """The equations whose law is that of JJᵀ at a signal; what a last normalisation projects away is 0."""
+        """The equations whose law is that of JJᵀ, or of Θ, at a signal; what a last normalisation projects away is 0."""
         kept = 1.0 if end.factor is None else end.kept
         end = replace(end, factor=None)
         last = end if _is_node(end) else self._at_node(end)
@@ -152,6 +159,8 @@ class WireBuilder:
                 return self._over_tokens(operation, wires[0])
             case Convolution(groups=groups) if groups > 1:
                 return self._depthwise(operation, wires[0])
+            case Embedding():
+                return self._embedded(operation, wires[0])
             case Weights():
                 return self._weights(operation, wires[0])
             case Attention():
@@ -215,14 +224,13 @@ class WireBuilder:
                 "equations of this network cover no others."
             )
         taps, shape = _taps(layer, wire)
-        x = wire.value.reshape(len(wire.value), -1)
-        gram = x.T @ x / len(x)
-        moments = np.mean([tap @ gram @ tap.T for tap in taps], axis=0)
         into, out = wire.channels, layer.sizes[1]
-        h = self._output(layer, shape, variance_gain(layer.weights, into, out) * moments + layer.sigma_b**2)
+        h = self._output(layer, shape, self._covariance(layer, wire, taps))
         after = Wire(h, out)
-        if wire.constant:
+        if wire.constant and self.fisher is None:
             return after
+        if wire.constant:
+            wire = self._source(wire.value, into, np.zeros((wire.positions, wire.positions)), wire.flat)
         wire = wire if wire.plain else self._at_node(wire)
         kind = "haar" if isinstance(layer.weights, Haar) else "gaussian"
         square = layer.weights.sigma_w**2 / (len(taps) if kind == "gaussian" else 1)
@@ -233,8 +241,29 @@ class WireBuilder:
             read = ("node", node, map_, wire.factor)
         if kind == "haar" and not is_one(taps):
             read, taps = (read[0], read[1], taps[0] @ read[2], read[3]), np.eye(taps.shape[1])[None]
-        self.met.matrices.append(WiredMatrix(taps, square, (into, out), kind, read))
+        self.met.matrices.append(WiredMatrix(taps, square, (into, out), kind, read, self._gradients(layer, wire)))
         return replace(after, written=((len(self.met.matrices) - 1, np.eye(h[0].size)[None]),))
+
+    def _covariance(self, layer: Weights, wire: Wire, taps: np.ndarray) -> np.ndarray:
+        """Of fresh outputs (Q, Q)."""
+        gram = _gram(wire) / wire.channels
+        moments = np.mean([tap @ gram @ tap.T for tap in taps], axis=0)
+        return variance_gain(layer.weights, wire.channels, layer.sizes[1]) * moments + layer.sigma_b**2
+
+    def _gradients(self, layer: Weights, wire: Wire) -> np.ndarray | None:
+        """Noise that a layer's own gradients bring in where it writes, (Q, Q)."""
+        if self.fisher is None:
+            return None
+        return gradients_gram(layer, _taps(layer, wire, trained=True)[0], _gram(wire), self.fisher)
+
+    def _embedded(self, layer: Embedding, wire: Wire) -> Wire:
+        """Where tokens become vectors: JJᵀ is by these."""
+        if not wire.parents or wire.parents[0][0] > 0:
+            raise InputError(f"expected {described(layer)} to read the input, got another signal; measure its spectrum instead.")
+        taps, shape = _taps(layer, wire)
+        h = self._output(layer, shape, self._covariance(layer, wire, taps))
+        noise = self._gradients(layer, wire)
+        return self._source(h, layer.width, np.eye(wire.positions) if noise is None else noise)
 
     def _output(self, layer: Weights, shape: tuple[int, ...], covariance: np.ndarray) -> np.ndarray:
         h = self.source(layer, shape, covariance)
@@ -262,7 +291,31 @@ class WireBuilder:
             map_ = _recovered(layer, x.reshape(-1, x.shape[2]), known.reshape(-1, layer.tokens_out))
         self.seen.append(known)
         every = over_samples(map_[None], x.shape[1])
-        return self._factored(wire, layer).mapped(every, known, False)
+        after = self._factored(wire, layer).mapped(every, known, False)
+        return after if self.fisher is None else self._token_gradients(layer, wire, after)
+
+    def _token_gradients(self, layer: TokenMixing, wire: Wire, after: Wire) -> Wire:
+        """Noise of weights over tokens, the same for all channels: Σ_kt' of (x_·k ⊗ e_t')(x_·k ⊗ e_t')ᵀ.
+
+        With x = Σ_k √g_k u_k v_kᵀ the directions u_k over channels are taken for random ones: a Gaussian matrix that writes g_k
+        for every k. It misses what signals and derivatives of the same channel have to do with one another.
+        """
+        x = wire.value
+        if x.shape[1] > 1:
+            raise InputError(
+                f"expected one sample for the Fisher information with {described(layer)}, got {x.shape[1]}; take them one by "
+                "one, or measure it."
+            )
+        gram, bias = _gram(wire), float(layer.bias) * wire.channels
+        if self.fisher == "ntk":
+            gram, bias = layer.weights.sigma_w**2 / layer.tokens_in * gram, bias * layer.sigma_b**2
+        sizes = np.append(np.maximum(np.linalg.eigvalsh(gram), 0.0), [bias] if bias else [])
+        one = np.eye(layer.tokens_out)
+        source = self._source(np.zeros((1, 1, layer.tokens_out)), len(sizes), sizes[:, None, None] * one)
+        read = ("node", source.parents[0][0], one[None], None)
+        count = len(sizes), wire.channels
+        self.met.matrices.append(WiredMatrix(one[None], len(sizes) / wire.channels, count, "gaussian", read))
+        return replace(after, written=(*after.written, (len(self.met.matrices) - 1, one[None])))
 
     def _depthwise(self, layer: Convolution, wire: Wire) -> Wire:
         """One set of taps a channel: given maps of each channel."""
@@ -283,12 +336,21 @@ class WireBuilder:
             flat = known.reshape(len(x), -1)
             weights = np.stack([_recovered(layer, a, h[:, None])[0] for a, h in zip(each, flat, strict=True)])
         self.seen.append(known)
-        return self._factored(wire, layer).mapped(np.tensordot(weights, taps, 1), known, False)
+        after = self._factored(wire, layer).mapped(np.tensordot(weights, taps, 1), known, False)
+        if self.fisher is not None:
+            after = self._at_node(after)
+            grams = [gradients_gram(layer, _taps(layer, wire, True)[0], np.outer(one, one), self.fisher) for one in _flat(x)]
+            self.met.nodes[-1].accumulated = np.stack(grams)
+        return after
 
     def _constant(self, operation: Constant, x: np.ndarray) -> Wire:
         shape = operation.positions or (1,) * (x.ndim - 2)
-        value = operation.sigma * self.rng.standard_normal((operation.channels, 1, *shape))
-        return Wire(np.broadcast_to(value, (operation.channels, x.shape[1], *shape)), operation.channels)
+        entries = operation.sigma * self.rng.standard_normal((operation.channels, 1, *shape))
+        value = np.broadcast_to(entries, (operation.channels, x.shape[1], *shape))
+        if self.fisher is None or not operation.trained or operation.channels == 1:
+            return Wire(value, operation.channels)
+        noise = np.kron(np.ones((x.shape[1], x.shape[1])), np.eye(entries[0].size))
+        return self._source(value, operation.channels, noise * (operation.sigma**2 if self.fisher == "ntk" else 1.0))
 
     def _selected(self, operation: Selection, wire: Wire) -> Wire:
         """Some outputs of a matrix are those of a matrix by itself."""
@@ -405,8 +467,19 @@ def _projection(layer: Normalisation, found: GivenMap) -> np.ndarray | None:
     return 1 - (lost - (normal.T @ normal / len(normal)) ** 2) / len(normal)
 
 
-def _taps(layer: Weights, wire: Wire) -> tuple[np.ndarray, tuple[int, ...]]:
-    """T_τ (taps, Q', Q); samples and positions behind."""
+def _flat(x: np.ndarray) -> np.ndarray:
+    """(C, Q)."""
+    return x.reshape(len(x), -1)
+
+
+def _gram(wire: Wire) -> np.ndarray:
+    """Σ x xᵀ over all channels (Q, Q)."""
+    x = _flat(wire.value)
+    return wire.channels / len(x) * x.T @ x
+
+
+def _taps(layer: Weights, wire: Wire, trained: bool = False) -> tuple[np.ndarray, tuple[int, ...]]:
+    """T_τ (taps, Q', Q) of the weights, or of all that are ``trained``; samples and positions behind."""
     samples, shape = wire.value.shape[1], wire.value.shape[2:]
     read = wire.channels * (int(np.prod(shape)) if wire.flat else 1)
     if layer.sizes[0] != read:
@@ -414,7 +487,7 @@ def _taps(layer: Weights, wire: Wire) -> tuple[np.ndarray, tuple[int, ...]]:
             f"expected {layer.sizes[0]} inputs of {described(layer)}, got {read} at positions {shape}; correct the "
             "channels, or flatten before it."
         )
-    found = pattern(layer, shape, wire.flat, False)
+    found = pattern(layer, shape, wire.flat, trained)
     return over_samples(found.taps, samples), (samples, *found.shape)
 
 
