@@ -67,6 +67,17 @@ def test_wired_nodes_answer_as_the_inverse_of_their_pencil():
             expected[index] = expected[index] + through @ inverse[here, here] @ through.T
     for answer, known in zip(part.answers(fields), expected, strict=True):
         np.testing.assert_allclose(answer[0], known, rtol=0, atol=1e-12)
+    assert_potential(part, fields)
+
+
+def assert_potential(part, fields):
+    """Its derivative by every field, in a random direction, is minus what the part answers: 1e-6 of a central difference."""
+    rng = np.random.default_rng(7)
+    for port, (own, answer) in enumerate(zip(fields, part.answers(fields), strict=True)):
+        step = 1e-5 * field(own.shape[-1], rng)
+        ahead, behind = ([*fields[:port], own + sign * step, *fields[port + 1 :]] for sign in (1, -1))
+        change = (part.potential(ahead) - part.potential(behind))[0] / 2
+        assert change == pytest.approx(-(step * answer).sum(), rel=1e-6)
 
 
 def attention(rng, heads=2, tokens=4, width=6):
@@ -111,6 +122,8 @@ def test_heads_answer_as_the_derivative_of_attention_written_out():
     assert part.exact and part.lost == pytest.approx(0, abs=1e-12)
     for answer, known in zip(part.answers(fields), written_out(signals, fields), strict=True):
         np.testing.assert_allclose(answer[0], known, rtol=0, atol=1e-12 * np.abs(known).max())
+    assert_potential(part, fields)
+    assert_potential(HeadsPart(signals, [np.eye(4)] * 4, 2), fields)
 
 
 def test_the_derivative_of_a_head_is_that_of_finite_differences():
@@ -162,6 +175,7 @@ def test_units_answer_as_wired_nodes_and_some_stand_for_all():
         np.testing.assert_allclose(exact, expected, rtol=0, atol=1e-12 * size)
         error = np.abs(about - expected).max()
         assert error < 0.02 * size and error < 0.5 * np.abs(without - expected).max()
+    assert_potential(UnitsPart(800, patterns, 400), [0.1 * one for one in fields])
 
 
 def chain(layers):
@@ -173,14 +187,51 @@ def chain(layers):
 
 
 def test_a_chain_of_gaussian_matrices_has_the_law_of_fuss_and_catalan():
-    """Two matrices: distribution function within 3e-4, density 3e-3, moments 1e-6, upper end 1e-3, far quantile 1e-3."""
+    """Two matrices: distribution function within 1e-5, density 3e-3, moments 1e-6, upper end 1e-3, far quantile 1e-3."""
     law, known = WiredLaw(chain(2)), FussCatalan(2)
     levels = np.linspace(0.02, 0.98, 25)
     x = known.quantile(levels)
-    np.testing.assert_allclose(law.cdf(x), levels, rtol=0, atol=3e-4)
+    np.testing.assert_allclose(law.cdf(x), levels, rtol=0, atol=1e-5)
     np.testing.assert_allclose(law.density(x), known.density(x), rtol=3e-3)
     np.testing.assert_allclose([law.mean, law.variance], [1.0, 2.0], rtol=1e-6)
     assert law.hull[1] == pytest.approx(27 / 4, rel=1e-3) and law.atoms == ()
     np.testing.assert_allclose(law.quantile([0.5, 0.999]), known.quantile([0.5, 0.999]), rtol=1e-3)
     z = np.array([1.0 + 0.3j, -2.0 - 1.0j])
     np.testing.assert_allclose(law.cauchy(z), known.cauchy(z), rtol=1e-7)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "haar"])
+def test_the_potential_has_the_transform_as_its_derivative(kind):
+    """Two matrices with unequal channels and a given diagonal between them: 1e-7 of a central difference."""
+    slopes = np.linspace(0.2, 1.0, 12)[:, None, None]
+    parts = [
+        WiredPart(8, [ONE], [], [Port(0, True, ONE)]),
+        WiredPart(12, [0 * ONE], [], [Port(0, False, ONE), Port(0, True, slopes)]),
+        WiredPart(6, [0 * ONE], [], [Port(0, False, ONE), Port(0, True, ONE)]),
+    ]
+    matrices = [
+        PortMatrix((0, 0), (1, 0), ONE, 1.3, (8, 12), kind),
+        PortMatrix((1, 1), (2, 0), ONE, 0.7, (12, 6), kind),
+    ]
+    equation, step = WiredEquation(parts, matrices, (2, 1), 6), 1e-4
+    z = np.array([0.3 + 0.2j, 1.5 + 0.4j])
+    middle, ahead, behind = (equation.solved(z + by, tolerance=1e-12, most=300) for by in (0, step, -step))
+    change = equation.potential(z + step, ahead.fields) - equation.potential(z - step, behind.fields)
+    np.testing.assert_allclose(change / (2 * step), middle.cauchy, rtol=1e-7)
+
+
+def test_one_eigenvalue_far_above_the_others_is_not_missed():
+    """A Wishart matrix of 100 columns, one of them 40 times larger: one in 100 lies about θ(1 + 1/(θ - 1)), θ = 40.
+
+    Its place is that of its median. Source: Baik, Silverstein (2006).
+    """
+    noise = np.ones((100, 1, 1))
+    noise[0] = 40.0
+    parts = [
+        WiredPart(100, [noise], [], [Port(0, True, ONE)]),
+        WiredPart(100, [0 * ONE], [], [Port(0, False, ONE), Port(0, True, ONE)]),
+    ]
+    law = WiredLaw(WiredEquation(parts, [PortMatrix((0, 0), (1, 0), ONE, 1.0, (100, 100))], (1, 1), 100))
+    np.testing.assert_allclose(law.cdf([4.5, 6.0, 20.0]), 0.99, rtol=0, atol=1e-3)
+    assert law.quantile(0.995) == pytest.approx(40 * (1 + 1 / 39), rel=0.03)
+    assert 41 < law.upper_end < 60

@@ -58,7 +58,7 @@ def _products(gradients):
 
 @singledispatch
 def _passed(operation, inputs, samples, rng):
-    """The value (C, n, *positions); and a function of cotangents (outputs, C, n, *positions): those of its inputs, and its own Θ."""
+    """The value (C, n, *positions), and a function of cotangents (outputs, C, n, *positions): those of its inputs, its own Θ."""
     found = given(operation, tuple(inputs), Pass(False, rng))
 
     def back(cotangent):
@@ -79,9 +79,7 @@ def _(operation: Weights, inputs, samples, rng):
     (value,) = inputs
     found = pattern(operation, value.shape[2:])
     taps, flat = over_samples(found.taps, samples), value.reshape(len(value), -1)
-    matrices = [
-        weights_of(operation.weights, (operation.sizes[1], len(value)), rng) / len(taps) ** 0.5 for _ in taps
-    ]
+    matrices = [weights_of(operation.weights, (operation.sizes[1], len(value)), rng) / len(taps) ** 0.5 for _ in taps]
     output = sum(w @ flat @ tap.T for w, tap in zip(matrices, taps, strict=True))
 
     def back(cotangent):

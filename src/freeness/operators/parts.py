@@ -38,8 +38,10 @@ class GivenPart(ABC):
 
     @abstractmethod
     def potential(self, fields: Sequence[np.ndarray]) -> np.ndarray:
-        """Σ log det(1 - N b) (m,). Fields in the lower half-plane leave N b no positive eigenvalue: logarithms of eigenvalues are
-        principal. Of many channels the phase of each determinant is taken within π of that of their mean.
+        """Σ log det(1 - N b) (m,).
+
+        Fields in the lower half-plane leave N b no positive eigenvalue, so logarithms of eigenvalues are principal. Of many
+        channels the phase of each determinant is taken within π of that of their mean.
         """
 
 
@@ -188,9 +190,7 @@ class WiredPart(GivenPart):
 
     def _eliminated(
         self, kappa: list[np.ndarray], beta: list[np.ndarray]
-    ) -> tuple[
-        list[_Local], dict[tuple[int, int], tuple[np.ndarray, np.ndarray]], dict[tuple[int, int], np.ndarray]
-    ]:
+    ) -> tuple[list[_Local], dict[tuple[int, int], tuple[np.ndarray, np.ndarray]], dict[tuple[int, int], np.ndarray]]:
         """Of each node the inverse of its own pencil, and what leads on to later ones; κ grows by what passed nodes bring."""
         ties: dict[tuple[int, int], _Tie] = {}  # (later, earlier)
         for link in self.links:

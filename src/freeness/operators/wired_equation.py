@@ -128,7 +128,8 @@ class WiredEquation:
                     end = self.kept / self.outputs * np.trace(answer, axis1=1, axis2=2)
                 else:
                     fields[field ^ 1] = self._made(field, answer, fields[field])
-        return np.concatenate([packed(symmetric(field)).T for field in fields]), end
+        none = np.zeros((0, zeta.size), complex)
+        return np.concatenate([none, *(packed(symmetric(field)).T for field in fields)]), end
 
     def potential(self, z: np.ndarray, vectors: np.ndarray) -> np.ndarray:
         """∫ log(z - x) dμ of the law, at solved fields (k, m): log z + (Σ parts' potentials + Σ matrices' tr a r)/outputs.

@@ -42,8 +42,9 @@ _SWEEPS, _DESCENDING = 100, 40  # sweeps at most, and where a hard edge may be
 _FOLLOWED = 0.15  # mass at most below the lowest point, where a power law goes on
 _DENSE = 2000
 _EMPTY = 1e-3  # mass beyond an end that is first guessed
-_TAIL, _TAIL_POINTS = 0.03, 14  # mass near the upper end, and points there
+_TAIL, _TAIL_POINTS = 0.03, 9  # mass near the upper end, and points there, twice
 _CLOSER = (0.004,)  # angles of rays there
+_ROUNDS = 2  # of points between those that much mass lies between
 _ANCHORS = 8  # points of the ray at which the potential is known by itself
 _NOTHING = 1e-14
 _LEAST_POWER = 0.05
@@ -223,23 +224,35 @@ class WiredLaw(Law):
         """The same, where near the upper end x₊ it is taken from closer to the axis.
 
         What lies above x is τ³ times something smooth at a soft edge, for which there are some points in τ = √(x₊ - x); so a few
-        eigenvalues far above the others are not missed.
+        eigenvalues far above the others are not missed, and others where the first table has as much mass between them.
         """
         s, below = self._coarse
         start, end = float(np.exp(s[np.searchsorted(below, 1 - _TAIL)])), self._upper
         if not start < end:
             return s, below
-        x = end - (end - start) * np.linspace(1.0, 0.0, _TAIL_POINTS + 1)[:-1] ** 2
-        solved = self._near(np.log(x))
-        for angle in _CLOSER:
+        falling = np.linspace(1.0, 0.0, _TAIL_POINTS + 1)[:-1] ** 2
+        rising = np.diff(below, prepend=-1.0) > 0
+        level = np.exp(np.interp(1 - _TAIL * falling, below[rising], s[rising]))
+        known, above = self._above(np.log(np.unique(np.append(end - (end - start) * falling, level[level < end]))))
+        for _ in range(_ROUNDS):
+            wide = (-np.diff(above) > _TAIL / _TAIL_POINTS**2) & (np.diff(known) > _FINEST)
+            more = self._above((known[:-1] + known[1:])[wide] / 2)
+            order = np.argsort(np.append(known, more[0]))
+            known, above = (np.append(one, other)[order] for one, other in zip((known, above), more, strict=True))
+        above = np.minimum.accumulate(above)
+        near = s > known[0]
+        tau = (np.sqrt(np.maximum(end - np.exp(one), 0.0)) for one in (known[::-1], s[near]))
+        found = PchipInterpolator(np.append(0.0, next(tau)), np.append(0.0, above[::-1]))(next(tau))
+        return s, np.maximum.accumulate(np.concatenate([np.minimum(below[~near], 1 - above[0]), 1 - found]))
+
+    def _above(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which of some s could be solved close to the axis, and the mass above."""
+        solved = self._near(s)
+        for angle in _CLOSER if s.size else ():
             solved = self._solved(solved.s, solved.fields, angle)
         z = np.exp(solved.s + 1j * _CLOSER[-1])
         phase = np.imag(self._equation.potential(z, solved.fields) - 1j * _CLOSER[-1] * solved.zg)
-        tau = np.sqrt(end - np.exp(solved.s))
-        above = np.maximum.accumulate(np.append(0.0, np.clip(phase / np.pi, 0.0, 1.0)[::-1]))
-        near = s > solved.s[0]
-        found = PchipInterpolator(np.append(0.0, tau[::-1]), above)(np.sqrt(np.maximum(end - np.exp(s[near]), 0.0)))
-        return s, np.maximum.accumulate(np.concatenate([np.minimum(below[~near], 1 - above[-1]), 1 - found]))
+        return solved.s, np.clip(phase / np.pi, 0.0, 1.0)
 
     # --- the support --------------------------------------------------------------------------------------------------
 
@@ -295,7 +308,9 @@ class WiredLaw(Law):
         z = x * (1 + 1j * _COMPLEX_STEP)
         found = self._equation.solved(z, None, _PRECISE, most)
         lost = -np.imag(found.cauchy)
-        beyond = (np.imag(self._equation.potential(z, found.fields)) - _COMPLEX_STEP * np.real(z * found.cauchy)) / np.pi
+        beyond = (
+            np.imag(self._equation.potential(z, found.fields)) - _COMPLEX_STEP * np.real(z * found.cauchy)
+        ) / np.pi
         outside = found.converged & (lost > 0) & (lost * x < _OWN) & (beyond < _BEYOND)
         return np.where(outside, (x * _COMPLEX_STEP / np.where(outside, lost, 1.0)) ** 2, np.nan)
 

@@ -30,7 +30,6 @@ from freeness.spectra.records import Measurement, Prediction, TopEigenvalue
 from freeness.spectra.records import TopRange as TopRange
 from freeness.spectra.seeds import SeedAverage, average_over_seeds, drawn_pass
 from freeness.spectra.wired_network import follows_wires as follows_wires
-from freeness.spectra.wired_network import uncovered_fisher as uncovered_fisher
 from freeness.spectra.wired_network import wired_equation as wired_equation
 
 __all__ = [

@@ -20,12 +20,12 @@ from freeness.spectra.diagonal import diagonal_law, is_diagonal
 from freeness.spectra.graph import NetworkGraph, NeuronSignals, network_graph
 from freeness.spectra.graph_builder import Parametrisation
 from freeness.spectra.graph_spectrum import graph_law
-from freeness.spectra.wired_network import follows_wires, graph_or_wires, uncovered_fisher, wired_equation
+from freeness.spectra.wired_network import follows_wires, graph_or_wires, wired_equation
 
 
 def is_chain(network: Network, realised: Signals | NeuronSignals | None) -> bool:
     """Whether the moves of one curve cover the network, given what is known of its signals."""
-    return network.is_chain and not isinstance(realised, NeuronSignals)
+    return network.is_chain and not isinstance(realised, NeuronSignals) and not follows_wires(network)
 
 
 def graph_of(
@@ -49,10 +49,35 @@ def _neurons(realised: Signals | NeuronSignals | None) -> NeuronSignals | None:
 
 
 def wires_of(
-    network: Network, qhat0: float, realised: Signals | NeuronSignals | None, samples: np.ndarray | None
+    network: Network,
+    qhat0: float,
+    realised: Signals | NeuronSignals | None,
+    samples: np.ndarray | None,
+    fisher: Parametrisation | None,
 ) -> WiredEquation:
     """The equations along the wires, with the neurons of one forward pass or some drawn from it."""
-    return wired_equation(network, qhat0, samples=samples, realised=_neurons(realised))
+    return wired_equation(network, qhat0, samples=samples, realised=_neurons(realised), fisher=fisher)
+
+
+def graph_or_wires_of(
+    network: Network,
+    qhat0: float,
+    realised: Signals | NeuronSignals | None,
+    samples: np.ndarray | None,
+    fisher: Parametrisation | None,
+) -> NetworkGraph | WiredEquation:
+    """A graph of chains, or where there is none the equations along the wires."""
+    if follows_wires(network):
+        return wires_of(network, qhat0, realised, samples, fisher)
+    return graph_or_wires(
+        network,
+        lambda: graph_of(network, qhat0, realised, samples, fisher),
+        lambda: wires_of(network, qhat0, realised, samples, fisher),
+    )
+
+
+def _law_of(found: NetworkGraph | WiredEquation) -> Law:
+    return graph_law(found) if isinstance(found, NetworkGraph) else WiredLaw(found)
 
 
 def jacobian_law(
@@ -78,15 +103,8 @@ def jacobian_law(
     """
     if samples is None and is_diagonal(network) and not isinstance(realised, Signals):
         return diagonal_law(network, qhat0, realised=realised)
-    if follows_wires(network):
-        return WiredLaw(wires_of(network, qhat0, realised, samples))
     if samples is not None or not is_chain(network, realised):
-        found = graph_or_wires(
-            network,
-            lambda: graph_of(network, qhat0, realised, samples, None),
-            lambda: wires_of(network, qhat0, realised, samples),
-        )
-        return graph_law(found) if isinstance(found, NetworkGraph) else WiredLaw(found)
+        return _law_of(graph_or_wires_of(network, qhat0, realised, samples, None))
     assert not isinstance(realised, NeuronSignals)
     return law_after(moves_of(network, realised or signals(network, qhat0), "jacobian"))
 
@@ -118,9 +136,7 @@ def fisher_law(
     """
     if samples is None and is_diagonal(network) and not isinstance(realised, Signals) and parametrisation == "standard":
         return diagonal_law(network, qhat0, realised=realised, fisher=True)
-    if follows_wires(network):
-        raise uncovered_fisher(network)
     if samples is not None or not is_chain(network, realised):
-        return graph_law(graph_of(network, qhat0, realised, samples, parametrisation))
+        return _law_of(graph_or_wires_of(network, qhat0, realised, samples, parametrisation))
     assert not isinstance(realised, NeuronSignals)
     return law_after(moves_of(network, realised or signals(network, qhat0), "fisher", parametrisation))

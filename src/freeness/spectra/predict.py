@@ -11,7 +11,7 @@ from freeness.laws import Law
 from freeness.meanfield import Signals, signals
 from freeness.network import Gaussian, Haar, Measured, Network
 from freeness.operators import GraphLaw, HeadsPart, WiredEquation, WiredLaw
-from freeness.spectra.backward import fisher_law, graph_of, is_chain, jacobian_law, wires_of
+from freeness.spectra.backward import fisher_law, graph_or_wires_of, is_chain, jacobian_law
 from freeness.spectra.diagonal import diagonal_law, is_diagonal
 from freeness.spectra.graph import CHANNELS, NEURONS, NetworkGraph, NeuronSignals, network_graph
 from freeness.spectra.graph_builder import Parametrisation
@@ -19,7 +19,6 @@ from freeness.spectra.graph_spectrum import graph_law
 from freeness.spectra.mixing import mixes_tokens
 from freeness.spectra.outlying import outliers
 from freeness.spectra.records import UNSEEN, Prediction, TopEigenvalue, TopRange
-from freeness.spectra.wired_network import follows_wires, graph_or_wires, uncovered_fisher
 
 _Singles = tuple[tuple[float, ...], tuple[str, ...]]  # eigenvalues outside the law, and where they were not looked for
 _METHOD = "deterministic equivalent of the network's graph"
@@ -48,17 +47,8 @@ def predict_jacobian(
     """
     if samples is None and is_diagonal(network) and not isinstance(realised, Signals):
         return _of_neurons(network, qhat0, realised, fisher=False)
-    if follows_wires(network):
-        return _of_wires(network, wires_of(network, qhat0, realised, samples), realised is not None)
     if samples is not None or not is_chain(network, realised):
-        found = graph_or_wires(
-            network,
-            lambda: graph_of(network, qhat0, realised, samples, None),
-            lambda: wires_of(network, qhat0, realised, samples),
-        )
-        if isinstance(found, NetworkGraph):
-            return _of_graph(network, found, realised is not None)
-        return _of_wires(network, found, realised is not None)
+        return _of_any(network, graph_or_wires_of(network, qhat0, realised, samples, None), realised is not None)
     assert not isinstance(realised, NeuronSignals)
     found = realised or signals(network, qhat0)
     law = jacobian_law(network, realised=found)
@@ -83,10 +73,9 @@ def predict_fisher(
     """
     if samples is None and is_diagonal(network) and not isinstance(realised, Signals) and parametrisation == "standard":
         return _of_neurons(network, qhat0, realised, fisher=True)
-    if follows_wires(network):
-        raise uncovered_fisher(network)
     if samples is not None or not is_chain(network, realised):
-        return _of_graph(network, graph_of(network, qhat0, realised, samples, parametrisation), realised is not None)
+        found = graph_or_wires_of(network, qhat0, realised, samples, parametrisation)
+        return _of_any(network, found, realised is not None)
     assert not isinstance(realised, NeuronSignals)
     found = realised or signals(network, qhat0)
     law = fisher_law(network, realised=found, parametrisation=parametrisation)
@@ -130,6 +119,10 @@ def _of_neurons(network: Network, qhat0: float, realised: NeuronSignals | None, 
     scatter = np.sqrt(law.variance / network.dense[0].fan_in) / law.mean if realised is None and law.mean > 0 else 0.0
     method = "exact diagonal of an identity-initialised network"
     return Prediction(law, top_eigenvalue(law), assumptions, method, float(scatter), law.variance)
+
+
+def _of_any(network: Network, found: NetworkGraph | WiredEquation, realised: bool) -> Prediction:
+    return (_of_graph if isinstance(found, NetworkGraph) else _of_wires)(network, found, realised)
 
 
 def _of_graph(network: Network, graph: NetworkGraph, realised: bool) -> Prediction:

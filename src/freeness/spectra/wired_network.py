@@ -1,4 +1,4 @@
-"""JJᵀ of networks with attention, token weights or depthwise weights, from a pass drawn or realised.
+"""JJᵀ and Θ of networks with attention, token weights or depthwise weights, from a pass drawn or realised.
 
 Source: theory.md §11, §12 (this project's derivation, checked by simulation).
 """
@@ -16,6 +16,7 @@ from freeness.network import (
     Attention,
     Constant,
     Convolution,
+    Embedding,
     Gaussian,
     Network,
     Operation,
@@ -158,13 +159,15 @@ def _has_stem(network: Network) -> bool:
 
 
 def _random_input(network: Network, qhat0: float, rng: np.random.Generator) -> np.ndarray | None:
-    """One input of independent Gaussian entries, where the operations say its channels and positions."""
+    """One input of independent Gaussian entries, or of random tokens, where the operations say its channels and positions."""
     positions = next(
         (shape for operation in network.operations if (shape := _positions_of(operation)) is not None), None
     )
     first = next((layer for layer in network.weights if not isinstance(layer, TokenMixing)), None)
     if positions is None or first is None or not (np.isfinite(qhat0) and qhat0 > 0):
         return None
+    if isinstance(first, Embedding):
+        return rng.integers(first.count, size=(1, *positions))
     return np.sqrt(qhat0) * rng.standard_normal((1, first.sizes[0], *positions))
 
 
@@ -176,21 +179,3 @@ def _positions_of(operation: Operation) -> tuple[int, ...] | None:
             return (tokens,)
         case _:
             return None
-
-
-def uncovered_fisher(network: Network) -> InputError:
-    """That Θ of such a network has no theory yet, in a sentence.
-
-    Args:
-        network: the record.
-
-    Example:
-        >>> from freeness.network import mixer
-        >>> str(uncovered_fisher(mixer(1, 4, 8)))[:42]
-        'expected the Jacobian of a network with To'
-    """
-    kinds = sorted({type(one).__name__ for one in network.operations if isinstance(one, (Attention, TokenMixing))})
-    return InputError(
-        f"expected the Jacobian of a network with {' and '.join(kinds) or 'depthwise weights'}, got its Fisher "
-        "information, which the theory does not cover; measure it instead."
-    )

@@ -259,7 +259,9 @@ class WireBuilder:
     def _embedded(self, layer: Embedding, wire: Wire) -> Wire:
         """Where tokens become vectors: JJᵀ is by these."""
         if not wire.parents or wire.parents[0][0] > 0:
-            raise InputError(f"expected {described(layer)} to read the input, got another signal; measure its spectrum instead.")
+            raise InputError(
+                f"expected {described(layer)} to read the input, got another signal; measure its spectrum instead."
+            )
         taps, shape = _taps(layer, wire)
         h = self._output(layer, shape, self._covariance(layer, wire, taps))
         noise = self._gradients(layer, wire)
@@ -339,7 +341,9 @@ class WireBuilder:
         after = self._factored(wire, layer).mapped(np.tensordot(weights, taps, 1), known, False)
         if self.fisher is not None:
             after = self._at_node(after)
-            grams = [gradients_gram(layer, _taps(layer, wire, True)[0], np.outer(one, one), self.fisher) for one in _flat(x)]
+            grams = [
+                gradients_gram(layer, _taps(layer, wire, True)[0], np.outer(one, one), self.fisher) for one in _flat(x)
+            ]
             self.met.nodes[-1].accumulated = np.stack(grams)
         return after
 

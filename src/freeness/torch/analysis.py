@@ -39,6 +39,7 @@ from freeness.torch.analysis_rate import batch_curvature, begins, no_rate
 from freeness.torch.analysis_spectra import (
     compared,
     detail_of,
+    gaps,
     measured_fisher,
     measured_jacobian,
     predicted_spectra,
@@ -196,7 +197,7 @@ def _found(model: nn.Module, inputs: Tensor, targets: Tensor, options: AnalyzeOp
         fisher=fisher,
         learning_rate=_rate(curvature, traced.outputs, second, judged, options),
         verdict=judged,
-        uncovered=_uncovered(traced, reason),
+        uncovered=_uncovered(traced, reason, predicted=first is not None and second is not None),
         parameters=0,
         data="",
         sample=0,
@@ -398,10 +399,10 @@ def _again(source: str) -> str:
     )
 
 
-def _uncovered(traced: Trace, reason: str) -> tuple[str, ...]:
+def _uncovered(traced: Trace, reason: str, *, predicted: bool = False) -> tuple[str, ...]:
     """Why there is no prediction; then operations without theory, those alike in one line."""
     places: dict[tuple[str, str], list[str]] = {}
-    for operation in traced.uncovered:
+    for operation in gaps(traced, predicted=predicted):
         why = _FIXED if operation.kind == "batch normalisation" else operation.reason
         places.setdefault((operation.operation, why), []).append(operation.path or "forward")
     lines = []

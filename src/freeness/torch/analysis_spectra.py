@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -20,17 +21,23 @@ from freeness.spectra import (
     follows_wires,
     predict_fisher,
     predict_jacobian,
-    uncovered_fisher,
 )
 from freeness.torch.estimate import estimate_fisher, estimate_jacobian
 from freeness.torch.lanczos import LanczosOptions, SpectralEstimate
 from freeness.torch.measure import dual_plan, measure_fisher, measure_jacobian
 from freeness.torch.signals import realised_neurons
 from freeness.torch.stages import Lost
-from freeness.torch.tracing import Trace
+from freeness.torch.tracing import Trace, TracedOperation
 
 POSITIONS = 16  # of a convolution at most for which spectra are predicted
-_GIVEN = {"attention", "matrix product", "softmax", "trained scale or shift"}  # kinds whose records are given maps
+_GIVEN = {
+    "embedding",
+    "attention",
+    "matrix product",
+    "softmax",
+    "trained scale or shift",
+}  # kinds whose records are given maps
+_VECTORS = "JJᵀ is by the vectors that it gives, for tokens have no derivative"
 _STEPS, _PROBES = 16, 8  # of an estimate: as many probes as have so many steps
 
 
@@ -100,21 +107,37 @@ def predicted_spectra(
     """
     try:
         if _wired(traced):
-            neurons = realised_neurons(traced, sample)
-            _check_positions(neurons)
-            return predict_jacobian(traced.network, realised=neurons), None, str(uncovered_fisher(traced.network))
-        if not traced.covered:
+            signals = realised_neurons(traced, sample)
+        elif not traced.covered:
             raise InputError(traced.refusal)
         network = traced.network
         if isinstance(signals, NeuronSignals):
             _check_positions(signals)
-        return predict_jacobian(network, realised=signals), predict_fisher(network, realised=signals), ""
+        jacobian = predict_jacobian(network, realised=signals)
     except (InputError, ConvergenceError) as error:
         return None, None, reason or str(error)
+    try:
+        return jacobian, predict_fisher(network, realised=signals), ""
+    except (InputError, ConvergenceError) as error:  # the other stands
+        return jacobian, None, str(error)
+
+
+def gaps(traced: Trace, *, predicted: bool) -> tuple[TracedOperation, ...]:
+    """Operations that theory does not cover, or covers in part, each with its reason.
+
+    Args:
+        traced: the model.
+        predicted: whether both spectra are: then what is a given map along the wires is none of these.
+    """
+    if not (predicted and _wired(traced)):
+        return traced.uncovered
+    left = [one for one in traced.uncovered if one.kind not in _GIVEN | {"selection"}]
+    tokens = [replace(one, reason=_VECTORS) for one in traced.uncovered if one.kind == "embedding"]
+    return (*tokens, *left)
 
 
 def _wired(traced: Trace) -> bool:
-    """Whether JJᵀ is known by the way that takes attention and what is added to the stream, such as learned positions."""
+    """Whether spectra are known by the way that takes tokens, attention and what is added to the stream, as learned positions."""
     if not traced.complete or not follows_wires(traced.network):
         return False
     missing = {operation.kind for operation in traced.operations if operation.theory == "none"}

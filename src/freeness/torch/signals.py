@@ -73,8 +73,11 @@ def realised_neurons(trace: Trace, x: Tensor) -> NeuronSignals:
     """
     passed = weight_signals(trace, x)
     first = next(read for step in trace.steps for read in step.reads if read.name == INPUT)
-    value = first({INPUT: trace.input(x).double()})
-    return NeuronSignals(_array(first.canonical(value)), tuple(_array(each.returned) for each in passed))
+    start = trace.input(x)
+    tokens = not start.is_floating_point()
+    value = first.canonical(first({INPUT: start if tokens else start.double()}))
+    inputs = value[:, 0].cpu().numpy() if tokens else _array(value)  # (1, positions), of no channels
+    return NeuronSignals(inputs, tuple(_array(each.returned) for each in passed))
 
 
 @dataclass(frozen=True, eq=False)
