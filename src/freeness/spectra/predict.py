@@ -122,7 +122,9 @@ def _of_neurons(network: Network, qhat0: float, realised: NeuronSignals | None, 
 
 
 def _of_any(network: Network, found: NetworkGraph | WiredEquation, realised: bool) -> Prediction:
-    return (_of_graph if isinstance(found, NetworkGraph) else _of_wires)(network, found, realised)
+    if isinstance(found, NetworkGraph):
+        return _of_graph(network, found, realised)
+    return _of_wires(network, found, realised)
 
 
 def _of_graph(network: Network, graph: NetworkGraph, realised: bool) -> Prediction:
@@ -165,10 +167,19 @@ def _of_wires(network: Network, equation: WiredEquation, realised: bool) -> Pred
         "weights are free from these maps (wide layers, few positions)",
         f"{UNSEEN} in networks followed wire by wire",
         *_spread_directions(equation),
+        *_of_gradients(network, equation),
     )
     error = float(np.hypot(scatter, wander))
     largest = largest_of(law, equation.outputs)
     return Prediction(law, edge, assumptions, _METHOD, error, law.variance, largest=largest)
+
+
+def _of_gradients(network: Network, equation: WiredEquation) -> tuple[str, ...]:
+    """What Θ takes of gradients of weights over tokens."""
+    fisher = any(matrix.accumulated is not None for matrix in equation.matrices)
+    if not (fisher and mixes_tokens(network)):
+        return ()
+    return ("gradients of weights over tokens point in random directions over channels",)
 
 
 def _spread_directions(equation: WiredEquation) -> tuple[str, ...]:
