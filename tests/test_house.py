@@ -58,7 +58,7 @@ LIBRARIES |= {
     "show": TYPED | {"matplotlib", "jinja2", "rich", "pandas"},  # pandas where a DataFrame is asked for
     "plots": {"matplotlib"},
     "report": set(),
-    "app": TYPED | {"nicegui", "uvicorn", "h11"},  # nicegui is built on these
+    "app": TYPED | {"nicegui", "starlette", "uvicorn", "h11"},  # nicegui is built on these
     "cli": TYPED | {"typer", "rich"},
     "bars": {"rich"},
     "errors": set(),

@@ -67,3 +67,33 @@ def test_page_fits_a_phone_and_everything_is_labelled(page):
     answered(page, "Trade-off")
     assert fits(page)
     assert not unlabelled(page)
+
+
+def test_a_value_out_of_range_is_refused_and_stays_as_it_was_typed(page):
+    page.goto("/design?depth=20&width=64")
+    before = answered(page, "Trade-off of tanh")
+    page.get_by_label("Depth").fill("999")
+    page.keyboard.press("Tab")
+    page.get_by_text("expected a whole number from 1 to 200 for Depth, weight matrices, got 999.").wait_for()
+    page.get_by_text("The page still shows 20.").wait_for()
+    assert page.get_by_label("Depth").input_value() == "999" and "depth=20" in page.url
+    assert answered(page, "Trade-off of tanh") == before
+
+
+def test_work_shows_at_once_while_the_last_numbers_stand(page):
+    page.goto("/design?depth=3&width=16")
+    answered(page, "Trade-off of tanh")
+    page.get_by_label("Depth").fill("120")
+    page.wait_for_function("document.querySelector('.stale[aria-busy]')", timeout=2000)
+    page.wait_for_function("!document.querySelector('.stale')")
+    page.get_by_text("over 119 activations").wait_for()
+
+
+def test_tables_scroll_in_themselves_on_a_phone(page):
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto("/design")
+    answered(page, "Trade-off")
+    wide = "[...document.querySelectorAll('.wide')].filter(e => e.scrollWidth > e.clientWidth)"
+    assert page.evaluate(f"{wide}.length") >= 1 and fits(page)
+    shades = page.evaluate(f"{wide}.map(e => getComputedStyle(e).backgroundAttachment)")
+    assert all("local" in shade and "scroll" in shade for shade in shades)

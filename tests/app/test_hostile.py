@@ -16,7 +16,8 @@ from tests.app.loop import in_thread
 pytestmark = [pytest.mark.slow, pytest.mark.always]
 
 PATIENCE = 5.0
-BUNDLED = {"depth": 2, "width": 8, "activation": "tanh", "weights": "haar", "sigma_w": 1.0, "sigma_b": 0.0}
+ENDS = {"inputs": 784, "outputs": 10}
+BUNDLED = {"depth": 2, "width": 8, "activation": "tanh", "weights": "haar", "sigma_w": 1.0, "sigma_b": 0.0} | ENDS
 GOOD = {
     "0.weight": np.linspace(-1, 1, 8 * 784).reshape(8, 784).astype(np.float32),
     "2.weight": np.linspace(-1, 1, 80).reshape(10, 8).astype(np.float32),
@@ -50,10 +51,8 @@ def uploads(count, seed, folder, marker):
     for index, (ending, content) in enumerate([*files(count, seed, GOOD, marker), files(11, 0, GOOD, marker)[-1]]):
         path = folder / f"{index}{ending}"
         path.write_bytes(content)
-        requests.append(
-            {"model": BUNDLED, "weights": (str(path), path.name), "data": "", "loss": "mse", "optimizer": "sgd"}
-        )
-    return in_thread(outcomes("report", requests))
+        requests.append({"kind": "weights", "path": str(path), "model": BUNDLED})
+    return in_thread(outcomes("upload", requests))
 
 
 def check(found, marker):

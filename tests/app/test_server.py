@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("nicegui")
 
 from freeness.app import guard
-from freeness.app.report_page import MOST_BYTES
+from freeness.app.upload import MOST_BYTES
 from tests.app.loop import in_thread
 
 
@@ -138,3 +138,16 @@ def test_keyboard_reaches_the_page_past_its_navigation(page):
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Expression"
+
+
+@pytest.mark.slow
+@pytest.mark.always
+def test_an_address_without_a_page_leads_home(server, browser):
+    context = browser.new_context(base_url=server)
+    tab = context.new_page()
+    assert tab.goto("/nowhere?depth=3").status == 404
+    tab.get_by_role("heading", name="There is no such page").wait_for()
+    tab.get_by_role("link", name="Home").click()
+    tab.get_by_role("heading", name="Explorer").wait_for()
+    context.close()
+    assert status(server, "GET", "/_nicegui/none/file.js", {}) == 404

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from freeness.app.architecture import Architecture
+from freeness.spectra import drawn_spectrum
 from tests.app.pages import answered, fits, number_in, taken, unlabelled
 
 pytestmark = [pytest.mark.slow, pytest.mark.always]
@@ -39,10 +40,23 @@ def test_other_architectures_run_beside_the_page_and_can_be_ended(page):
 
 
 def test_drawn_network_is_laid_over_theory(page):
-    page.goto("/spectra?activation=relu&q=1.0&depth=4&width=200&spectrum=fisher")
+    page.goto("/spectra?activation=relu&q=1.0&depth=4&width=300&inputs=400&outputs=200&spectrum=fisher")
     answered(page, "Spectrum from")
     page.get_by_role("button", name="Lay a drawn network over it").click()
     answered(page, "A drawn network with 200 eigenvalues lies over it.")
+
+
+@pytest.mark.parametrize("ends", [(120, 48), (480, 48), (240, 360)])
+@pytest.mark.parametrize("fisher", [False, True])
+def test_inputs_and_outputs_have_their_own_widths(fisher, ends):
+    """Moments of one drawn network, whose scatter is some 1/N."""
+    asked = Architecture("mlp", "hardtanh", "haar", 4, 240, 0.2, 1.0, ends)
+    law = asked.law(fisher=fisher)
+    rng = np.random.default_rng(3)
+    drawn = drawn_spectrum(asked.network, asked.sample(rng), rng, fisher=fisher)
+    assert drawn.size == ends[1]
+    assert drawn.mean() == pytest.approx(law.mean, rel=0.05)
+    assert np.mean(drawn**2) == pytest.approx(law.mean**2 + law.variance, rel=0.1)
 
 
 def test_growth_that_no_bias_allows_is_said(page):

@@ -45,6 +45,10 @@ def test_model_that_is_none_is_refused_without_running_anything(spec):
     assert "expected a" in sentence(run("--model", spec))
 
 
+def test_uploaded_models_are_run_for_this_machine_alone():
+    assert "expected 127.0.0.1 as the host" in sentence(run("--run-uploads", "--host", "0.0.0.0"))
+
+
 def test_missing_extra_is_named(tmp_path):
     code = "import sys; sys.modules['nicegui'] = None; from freeness.cli import main; main()"
     done = subprocess.run(

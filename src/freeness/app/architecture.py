@@ -22,7 +22,8 @@ class Architecture:
     """A network whose pre-activations have the variance ``q``, and squared gradients the growth ``chi`` a layer.
 
     That fixes σ_w² = χ/E φ'² and, in chains, σ_b² = q - σ_w² E φ². ``depth``: weight matrices of a chain, blocks of a residual
-    network. ``width``: neurons, or channels.
+    network. ``width``: neurons of the hidden layers, or channels. ``ends``: inputs and outputs of a chain; as wide as the
+    rest where none are given.
     """
 
     kind: str
@@ -32,6 +33,7 @@ class Architecture:
     width: int
     q: float
     chi: float
+    ends: tuple[int, int] | None = None
 
     @property
     def qhat(self) -> float:
@@ -69,7 +71,7 @@ class Architecture:
         sigma_w, sigma_b = self.gains
         if self.kind == "resnet":
             return resnet(self.depth, self.width, Branch(self.activation, self.weights, sigma_w, sigma_b))
-        chain = mlp(self.depth, self.width, self.activation, self.weights, sigma_w=sigma_w, sigma_b=sigma_b)
+        chain = mlp(self.depth, self._widths, self.activation, self.weights, sigma_w=sigma_w, sigma_b=sigma_b)
         return chain if self.kind == "mlp" else cnn(chain, (_TAPS,))
 
     def law(self, *, fisher: bool) -> Law:
@@ -84,7 +86,10 @@ class Architecture:
             1.0
         """
         if self.kind == "mlp":
-            return (fisher_law if fisher else jacobian_law)(self.network, realised=self._settled())
+            law = fisher_law if fisher else jacobian_law
+            if self.weights == "haar" and self._widths[0] < self.width:  # which scales the signal of the first layer
+                return law(self.network, qhat0=self.qhat)
+            return law(self.network, realised=self._settled())
         predict = predict_fisher if fisher else predict_jacobian
         if self.kind == "resnet":
             return predict(self.network, self.qhat).law
@@ -96,19 +101,27 @@ class Architecture:
         Args:
             rng: a numpy Generator.
         """
-        x = rng.standard_normal((self.width, POSITIONS) if self.kind == "cnn" else self.width)
+        x = rng.standard_normal((self.width, POSITIONS) if self.kind == "cnn" else self._widths[0])
         return x * np.sqrt(self.qhat / np.mean(x**2, axis=0))
 
     def narrower(self, most: int) -> Architecture:
-        """The same, no wider than that.
+        """One of the same ratios of widths, no wider than that anywhere.
 
         Args:
             most: neurons, or channels.
         """
-        return replace(self, width=min(self.width, most))
+        share = min(most / max(self._widths), 1.0)
+        first, hidden, last = (max(1, int(share * width)) for width in (self._widths[0], self.width, self._widths[-1]))
+        return replace(self, width=hidden, ends=(first, last) if self.ends else None)
+
+    @property
+    def _widths(self) -> list[int]:
+        first, last = self.ends or (self.width, self.width)
+        return [first, *[self.width] * (self.depth - 1), last]
 
     def _settled(self) -> Signals:
         """Every layer sees the same signal, so its law is made once."""
         law = derivative_law(activation(self.activation), self.q)
-        dense, bent = DenseSignal(self.width, self.width * self.qhat, self.q), ActivationSignal(self.q, law)
-        return Signals((dense, bent) * (self.depth - 1) + (dense,), "mean-field")
+        first, dense = (DenseSignal(width, width * self.qhat, self.q) for width in (self._widths[0], self.width))
+        bent = ActivationSignal(self.q, law)
+        return Signals((first, bent) + (dense, bent) * (self.depth - 2) + (dense,) * (self.depth > 1), "mean-field")

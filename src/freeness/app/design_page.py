@@ -48,6 +48,11 @@ FIELDS = {
     "optimizer": Choice("sgd", ("sgd", "momentum", "nesterov")),
 }
 
+_LEAD = (
+    "How to start a deep network so that gradients neither vanish nor explode, from theory alone, and the learning rate that "
+    "follows."
+)
+
 
 @dataclass(frozen=True, eq=False)
 class _Answer:
@@ -108,8 +113,7 @@ def design_page() -> None:
         rows = {"schema_version": 1, "code": answer.code, "reasons": answer.plan.reasons}
         return json_text(rows | {"targets": form.values, "numbers": numbers}).encode()
 
-    lead = "How to start a deep network, from theory alone: near-isometric at the edge of chaos, with the rate that follows."
-    with frame("/design", "Design", lead):
+    with frame("/design", "Design", _LEAD):
         form = Form("/design", FIELDS, changed)
         with ui.element("div").classes("split"):
             with ui.element("div").classes("inputs"):

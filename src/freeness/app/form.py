@@ -48,8 +48,6 @@ class Form:
         box = ui.number(
             label,
             value=value,
-            min=field.low,
-            max=field.high,
             validation=check,
             on_change=lambda event: self._took(name, event.value),
         )
@@ -119,7 +117,8 @@ class Form:
         for name, value in values.items():
             field = self._fields[name]
             if isinstance(field, Number):
-                value = min(max(float(value), field.low), field.high)
+                within = min(max(float(value), field.low), field.high)
+                value = int(within) if field.whole else within
             self.values[name] = value
             self._show(name)
         await self._tell()
@@ -142,10 +141,14 @@ class Form:
             try:
                 self._fields[name].read(label, _as_text(self._fields[name], value))
             except InputError as error:
-                return str(error)
+                return f"{error} The page still shows {self._shown(name)}."
             return None
 
         return refusal
+
+    def _shown(self, name: str) -> str:
+        value = self.values[name]
+        return f"{value:g}" if isinstance(value, float) else str(value) or "what stood here last"
 
     async def _took(self, name: str, value: object) -> None:
         field = self._fields[name]

@@ -71,8 +71,8 @@ def phase_page() -> None:
         return await asyncio.to_thread(_csv, str(form.values["activation"]))
 
     lead = (
-        "Blue: ordered, inputs grow alike and gradients vanish. Red: chaotic, inputs part and gradients explode. "
-        "Drag the point, or use the sliders."
+        "Blue: ordered, inputs grow alike and gradients vanish. Orange: chaotic, inputs part and gradients explode. "
+        "Deep networks train near the edge between them. Drag the point, or use the sliders."
     )
     with frame("/phase", "Phase diagram", lead):
         form = Form("/phase", FIELDS, changed)
@@ -119,7 +119,7 @@ def _in_words(name: str, where: Settled) -> str:
 
 def _picture(name: str, kind: str) -> bytes:
     portrait = _portrait(name)
-    title = f"{name}: blue ordered, red chaotic"
+    title = f"{name}: blue ordered, orange chaotic"
     return picture_bytes(phase_picture(portrait.diagram, portrait.edge, title=title), kind)
 
 

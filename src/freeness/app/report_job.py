@@ -20,24 +20,22 @@ from freeness.torch import (
     seeded_generator,
 )
 
-_INPUTS, _OUTPUTS = 784, 10
-
 
 def perform(
-    model: str | Mapping[str, Any],
+    model: tuple[str, str] | Mapping[str, Any],
     weights: tuple[str, str] | None,
-    data: str,
+    data: tuple[str, str],
     loss: str,
     optimizer: str,
     *,
     stage: Callable[[str, float], None],
 ) -> dict[str, Any]:
-    """Analyse a model; without ``data`` its weights are only read and compared with the architecture.
+    """Analyse a model.
 
     Args:
-        model: FILE.py:FACTORY of whoever started the server, or the numbers of a bundled architecture.
+        model: FILE.py:FACTORY and the name that is shown, or the numbers of a network that is built here.
         weights: a file that was uploaded, and its name for the report.
-        data: fashion-mnist or gaussian.
+        data: what ``--data`` takes, and the name that is shown.
         loss: of the training.
         optimizer: of the training.
         stage: told what is begun, and the share that is done.
@@ -46,19 +44,15 @@ def perform(
         InputError: something does not fit.
     """
     stage("building the model", 0.0)
-    made: Any = load_model(model) if isinstance(model, str) else _bundled(model)
+    made = made_model(model)
     if weights is not None:
-        found = read_weights(Path(weights[0]))
-        load_weights_(made, found)
-        if not data:
-            return {"tensors": len(found), "numbers": sum(value.numel() for value in found.values())}
+        load_weights_(made, read_weights(Path(weights[0])))
     words: Any = loss, optimizer
-    loaded = load_labelled(data, made, 0, loss)
-    title = model if isinstance(model, str) else f"{model['activation']} network of {model['depth']} layers"
+    loaded = load_labelled(data[0], made, 0, loss)
+    title = f"{model['activation']} network of {model['depth']} layers" if isinstance(model, Mapping) else model[1]
     title += ", no weights loaded" if weights is None else f", weights of {weights[1]}"
-    options = AnalyzeOptions(
-        loss=words[0], optimizer=words[1], title=title, data=loaded.described, stand_in=loaded.stand_in
-    )
+    described = loaded.described.replace(Path(data[0]).name, data[1])
+    options = AnalyzeOptions(loss=words[0], optimizer=words[1], title=title, data=described, stand_in=loaded.stand_in)
 
     def report(at: Progress) -> None:
         stage(at.stage, at.done / max(at.total, 1))
@@ -75,8 +69,18 @@ def perform(
     }
 
 
-def _bundled(numbers: Mapping[str, Any]) -> Any:
-    widths = [_INPUTS, *[numbers["width"]] * (numbers["depth"] - 1), _OUTPUTS]
-    gains = {"sigma_w": numbers["sigma_w"], "sigma_b": numbers["sigma_b"]}
-    network = mlp(numbers["depth"], widths, numbers["activation"], numbers["weights"], **gains)
+def made_model(model: tuple[str, str] | Mapping[str, Any]) -> Any:
+    """The module itself; of FILE.py:FACTORY the code is run.
+
+    Args:
+        model: as of :func:`perform`.
+
+    Raises:
+        InputError: there is no such model, or its code fails.
+    """
+    if not isinstance(model, Mapping):
+        return load_model(model[0])
+    widths = [model["inputs"], *[model["width"]] * (model["depth"] - 1), model["outputs"]]
+    gains = {"sigma_w": model["sigma_w"], "sigma_b": model["sigma_b"]}
+    network = mlp(model["depth"], widths, model["activation"], model["weights"], **gains)
     return build(network, seeded_generator(0))

@@ -1,43 +1,43 @@
-"""A model's report: a bundled architecture or a model of whoever started the server, with weights that may be uploaded."""
+"""A model's report: a network built here or a model of whoever started the server, on data and with weights of one's own."""
 
 from __future__ import annotations
 
-import secrets
 import tempfile
-from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from nicegui import ui
-from nicegui.events import UploadEventArguments
 
 from freeness.app.address import Choice, Number
 from freeness.app.background import Background
 from freeness.app.figure import Producer, download_buttons
 from freeness.app.form import Form
 from freeness.app.frame import Refusals, frame
+from freeness.app.upload import FileInput, FileKind
 from freeness.app.worker import Worker
 from freeness.errors import FreenessError, InputError
 from freeness.network import activation_names
 from freeness.training import loss_names, optimizer_names
 
-MOST_BYTES = 64 * 2**20  # of an upload
 _BUNDLED = "bundled"
-_NAME_INPUT = "document.querySelector('input[type=file]')?.setAttribute('aria-label', 'Trained weights')"
-_BUILT = ("activation", "weights", "depth", "width", "sigma_w", "sigma_b")  # of the bundled architecture
-_NONE = "No weights loaded: the model is analysed as it is made."
-_LONGEST = 60  # characters of a file's name
-_ENDINGS = (".safetensors", ".pt")
+_BUILT = ("activation", "weights", "depth", "width", "inputs", "outputs", "sigma_w", "sigma_b")
+_WEIGHTS = FileKind(
+    "trained weights", (".safetensors", ".pt"), "No weights loaded: the model is analysed as it is made."
+)
+_DATA = FileKind("data", (".npz", ".npy", ".pt"), "Of your own: arrays inputs and targets, as numpy.savez writes them.")
+_MODEL = FileKind("model file", (".py",), "A file with a function that returns your nn.Module; Analyse runs it.")
+_OWN = "For a model of your own, start the explorer by freeness app --model mymodel.py:build."
 
 
-def report_page(heavy: Worker, checking: Worker, models: Sequence[str]) -> None:
+def report_page(heavy: Worker, checking: Worker, models: tuple[str, ...], run_uploads: bool) -> None:
     """Build the page.
 
     Args:
         heavy: where models are analysed.
         checking: where uploads are looked at, with a limit.
         models: FILE.py:FACTORY of whoever started the server; the page opens on the first.
+        run_uploads: whether a model's file may be uploaded, whose code is run.
     """
     fields = {
         "model": Choice(models[0] if models else _BUNDLED, (*models, _BUNDLED)),
@@ -45,115 +45,112 @@ def report_page(heavy: Worker, checking: Worker, models: Sequence[str]) -> None:
         "weights": Choice("haar", ("haar", "gaussian")),
         "depth": Number(6, 1, 50, whole=True),
         "width": Number(200, 4, 1000, whole=True),
+        "inputs": Number(784, 1, 65536, whole=True),
+        "outputs": Number(10, 1, 10000, whole=True),
         "sigma_w": Number(1.0, 0.05, 4.0),
         "sigma_b": Number(0.0, 0.0, 2.0),
         "data": Choice("fashion-mnist", ("fashion-mnist", "gaussian")),
         "loss": Choice("cross_entropy", loss_names()),
         "optimizer": Choice("sgd", optimizer_names()),
     }
-    lead = "Predicted and measured spectra, verdict and learning rate of a model, as freeness analyze writes them."
+    lead = "Does a model train, how should it start, how fast may it learn? The same report as freeness analyze writes."
     with frame("/report", "Report", lead):
-        _Page(heavy, checking, fields)
+        _Page(heavy, checking, fields, run_uploads)
 
 
 class _Page:
-    """One model, its weights, its report."""
+    """One model, its data, its weights, its report."""
 
-    def __init__(self, heavy: Worker, checking: Worker, fields: dict[str, Any]) -> None:
+    def __init__(self, heavy: Worker, checking: Worker, fields: dict[str, Any], run_uploads: bool) -> None:
         self._checking = checking
         self._answer: dict[str, Any] = {}
-        self._folder = tempfile.TemporaryDirectory(prefix="freeness-")
-        self._file: tuple[Path, str] | None = None  # and its name
-        ui.context.client.on_delete(self._folder.cleanup)
+        folder = tempfile.TemporaryDirectory(prefix="freeness-")
+        self._folder = Path(folder.name)
+        ui.context.client.on_delete(folder.cleanup)
         self._form = Form("/report", fields, self._changed)
         with ui.element("div").classes("split"):
-            with ui.element("div").classes("inputs"):
-                self._inputs(self._form)
+            left = ui.element("div").classes("inputs")
             with ui.element("section").props('aria-label="Report"'):
                 self._refusals = Refusals(self._form.complaints)
                 with ui.element("div").classes("row-of-buttons"):
                     ui.button("Analyse", on_click=self._analyse).props("dense unelevated")
                 self._background = Background(heavy)
-                self._panel = ui.element("div").classes("w-full")
                 self._words = ui.label("").props('role="status"')
                 files = {"html": self._part("html"), "json": self._part("json")}
                 download_buttons("report", files, self._refusals.say)
+                self._panel = ui.element("div").classes("w-full")
+        with left:
+            self._inputs(self._form, run_uploads)
+        self._show_fields()
 
-    def _inputs(self, form: Form) -> None:
+    def _inputs(self, form: Form, run_uploads: bool) -> None:
         form.choice("model", "Model", {_BUNDLED: "fully connected, built here"})
+        self._model: FileInput | None = None
+        self._factory = ui.select([], label="What makes the model").props("outlined dense options-dense")
+        if run_uploads:
+            self._model = self._file(_MODEL, self._check_model)
+        else:
+            ui.label(_OWN).classes("quiet")
         form.choice("activation", "Activation")
         form.choice("weights", "Weights", {"haar": "orthogonal (Haar)", "gaussian": "Gaussian"})
-        for name, label in (("depth", "Depth, weight matrices"), ("width", "Width of hidden layers")):
+        widths = {"inputs": "Inputs", "width": "Width of the hidden layers", "outputs": "Outputs"}
+        for name, label in ({"depth": "Depth, weight matrices"} | widths).items():
             form.number(name, label, 1, slider=False)
         for name, label in (("sigma_w", "σ_w, gain of the weights"), ("sigma_b", "σ_b, scale of the biases")):
             form.number(name, label, 0.01, slider=False)
         form.choice("data", "Data")
+        self._data = self._file(_DATA, self._check_data)
         form.choice("loss", "Loss")
         form.choice("optimizer", "Optimiser")
-        upload = ui.upload(
-            label="Trained weights, .safetensors or .pt",
-            auto_upload=True,
-            max_files=1,
-            max_file_size=MOST_BYTES,
-            on_upload=self._uploaded,
-            on_rejected=lambda: self._refusals.say(_too_large()),
-        )
-        ui.timer(0.5, lambda: ui.run_javascript(_NAME_INPUT), once=True)
-        upload.props(f'accept="{",".join(_ENDINGS)}" flat bordered').classes("w-full")
-        self._upload = upload
-        self._loaded = ui.label(_NONE).props('role="status"').classes("quiet")
-        self._remove = ui.button("Remove the weights", color=None, on_click=self._removed).props("outline dense")
-        self._remove.set_visibility(False)
+        self._weights = self._file(_WEIGHTS, self._check_weights)
+
+    def _file(self, asked: FileKind, check: Any) -> FileInput:
+        given = FileInput(asked, self._folder, check, self._refusals)
+        given.on_change(self._another_file)
+        return given
+
+    def _another_file(self) -> None:
+        self._panel.classes(add="stale")
         self._show_fields()
 
     async def _changed(self) -> None:
-        self._panel.classes(add="stale")
-        self._show_fields()
+        self._another_file()
 
     def _show_fields(self) -> None:
-        """A model of one's own has its architecture already."""
-        self._form.show(self._form.values["model"] == _BUNDLED, *_BUILT)
+        """A model of one's own has its architecture already; a file takes the place of a choice."""
+        uploaded = self._model is not None and self._model.file is not None
+        self._factory.set_visibility(uploaded)
+        self._form.show(not uploaded, "model")
+        self._form.show(not uploaded and self._form.values["model"] == _BUNDLED, *_BUILT)
+        self._form.show(self._data.file is None, "data")
 
-    def _removed(self) -> None:
-        self._take(None, _NONE)
-        self._panel.classes(add="stale")
+    async def _check_weights(self, path: Path, name: str) -> str:
+        found = await self._looked_at("weights", path, model=self._asked_model())
+        return f"Weights taken: {found['tensors']} tensors, {found['numbers']} numbers of {name}. Press Analyse."
 
-    def _take(self, file: tuple[Path, str] | None, words: str, *, refused: bool = False) -> None:
-        """The weights of the next analysis, and what is said of them until others are."""
-        self._file = file
-        self._loaded.set_text(words)
-        self._loaded.classes(replace="refused" if refused else "quiet")
-        self._remove.set_visibility(file is not None)
+    async def _check_data(self, path: Path, name: str) -> str:
+        model = self._asked_model()
+        found = await self._looked_at("data", path, model=model, loss=self._form.values["loss"])
+        if isinstance(model, dict):
+            await self._form.put(inputs=found["inputs"], outputs=found["outputs"] or model["outputs"])
+        shape = "×".join(map(str, found["shape"]))
+        targets = "with targets" if found["outputs"] else "without targets, for which random ones stand"
+        return f"Data taken: {found['samples']} samples of {shape} numbers of {name}, {targets}. Press Analyse."
 
-    async def _uploaded(self, event: UploadEventArguments) -> None:
-        """Keep the file if it holds weights of this architecture; a refused one leaves none, and that stays said."""
-        self._upload.reset()
-        name, ending = _shown(event.file.name), Path(event.file.name).suffix
-        try:
-            if ending not in _ENDINGS:
-                raise InputError(f"expected weights as {' or '.join(_ENDINGS)}, got another ending; save them as one.")
-            if event.file.size() > MOST_BYTES:
-                raise InputError(_too_large())
-            path = Path(self._folder.name) / f"{secrets.token_hex(8)}{ending}"  # the name that was sent is not used
-            path.write_bytes(await event.file.read())
-            found = await self._checking.run("report", self._asked((path, name)) | {"data": ""})
-        except FreenessError as error:
-            self._refusals.say(str(error))
-            words = f"{name} was refused and no weights are loaded: Analyse takes the model as it is made."
-            self._take(None, words, refused=True)
-            return
-        self._refusals.say()
-        self._panel.classes(add="stale")
-        self._take(
-            (path, name),
-            f"Weights taken: {found['tensors']} tensors, {found['numbers']} numbers of {name}. Press Analyse.",
-        )
+    async def _check_model(self, path: Path, name: str) -> str:
+        names = (await self._looked_at("model", path))["names"]
+        self._factory.set_options(names, value=names[-1])
+        self._weights.remove()
+        return f"Model taken: {name}. Press Analyse to run it as you."
+
+    async def _looked_at(self, kind: str, path: Path, **how: Any) -> dict[str, Any]:
+        return await self._checking.run("upload", {"kind": kind, "path": str(path)} | how)
 
     async def _analyse(self) -> None:
         self._panel.classes(add="stale")
-        of = "no weights loaded" if self._file is None else f"weights of {self._file[1]}"
+        of = "no weights loaded" if self._weights.file is None else f"weights of {self._weights.file[1]}"
         try:
-            self._answer = await self._background.run("report", self._asked(self._file))
+            self._answer = await self._background.run("report", self._asked())
         except FreenessError as error:
             self._refusals.say(str(error))
             return
@@ -168,13 +165,24 @@ class _Page:
             ).classes("w-full")
         self._panel.classes(remove="stale")
 
-    def _asked(self, weights: tuple[Path, str] | None) -> dict[str, Any]:
+    def _asked_model(self) -> Any:
+        """As the jobs take it."""
         values = self._form.values
-        bundled = values["model"] == _BUNDLED
+        if self._model is not None and self._model.file is not None:
+            path, name = self._model.file
+            return f"{path}:{self._factory.value}", f"{name}:{self._factory.value}"
+        if values["model"] == _BUNDLED:
+            return {name: values[name] for name in _BUILT}
+        return values["model"], values["model"]
+
+    def _asked(self) -> dict[str, Any]:
+        values = self._form.values
+        weights, data = self._weights.file, self._data.file
         return {
-            "model": {name: values[name] for name in _BUILT} if bundled else values["model"],
+            "model": self._asked_model(),
             "weights": None if weights is None else (str(weights[0]), weights[1]),
-        } | {name: values[name] for name in ("data", "loss", "optimizer")}
+            "data": (values["data"], values["data"]) if data is None else (str(data[0]), data[1]),
+        } | {name: values[name] for name in ("loss", "optimizer")}
 
     def _part(self, kind: str) -> Producer:
         async def produce() -> bytes:
@@ -183,13 +191,3 @@ class _Page:
             return self._answer[kind].encode()
 
         return produce
-
-
-def _shown(name: str) -> str:
-    """A file's name as it may stand in a sentence."""
-    plain = "".join(character for character in Path(name).name if character.isprintable())
-    return plain if len(plain) <= _LONGEST else plain[: _LONGEST - 1] + "…"
-
-
-def _too_large() -> str:
-    return f"expected at most {MOST_BYTES // 2**20} MB and one of {', '.join(_ENDINGS)}, got another file; choose one of these."

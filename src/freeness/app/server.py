@@ -9,16 +9,20 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from nicegui import app, background_tasks, ui
+from nicegui import Client, app, background_tasks, ui
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 
 from freeness.app.design_page import design_page
 from freeness.app.frame import PAGES, frame
 from freeness.app.guard import Guard, ImpatientProtocol, OncePerKind
 from freeness.app.law_page import law_page
 from freeness.app.phase_page import phase_page
-from freeness.app.report_page import MOST_BYTES, report_page
+from freeness.app.report_page import report_page
 from freeness.app.spectra_page import spectra_page
 from freeness.app.sweep_page import sweep_page
+from freeness.app.upload import MOST_BYTES
 from freeness.app.worker import Worker
 from freeness.errors import InputError
 
@@ -33,7 +37,7 @@ class AppOptions:
     """Where the explorer listens, and what of this machine it may show.
 
     ``host`` is this machine alone unless another address is asked for. ``stores``: results of sweeps.
-    ``models``: FILE.py:FACTORY, whose code is run when a report of it is asked for.
+    ``models``: FILE.py:FACTORY, whose code is run when a report of it is asked for. ``run_uploads``: also that of uploaded files.
     """
 
     host: str = LOOPBACK
@@ -41,6 +45,7 @@ class AppOptions:
     show: bool = False
     stores: tuple[Path, ...] = ()
     models: tuple[str, ...] = ()
+    run_uploads: bool = False
 
 
 def serve(options: AppOptions, started: Callable[[], None]) -> None:
@@ -51,8 +56,12 @@ def serve(options: AppOptions, started: Callable[[], None]) -> None:
         started: called once it answers.
 
     Raises:
-        InputError: the port cannot be listened at, or there is no such store or model.
+        InputError: the port cannot be listened at, there is no such store or model, or strangers could have their code run.
     """
+    if options.run_uploads and options.host != LOOPBACK:
+        raise InputError(
+            f"expected {LOOPBACK} as the host where uploaded models are run, got {options.host}; leave out one of the two."
+        )
     for store in options.stores:
         if not store.is_file():
             raise InputError(
@@ -85,7 +94,7 @@ def serve(options: AppOptions, started: Callable[[], None]) -> None:
 
 def _add_pages(options: AppOptions) -> None:
     laws = Worker(SECONDS, MEMORY, "law")
-    uploads = Worker(SECONDS, MEMORY, "report")
+    uploads = Worker(SECONDS, MEMORY, "upload")
     heavy = Worker(None)
     stores = _named(options.stores)
     app.on_startup(laws.warm)
@@ -97,8 +106,7 @@ def _add_pages(options: AppOptions) -> None:
     @ui.page("/", title="freeness")
     def _overview() -> None:
         with frame("/", "Explorer", "What freeness computes, at the touch of a slider. Nothing leaves this machine."):
-            for path, name in PAGES.items():
-                ui.html(f'<p><a href="{path}">{escape(name)}</a>: {escape(_SENTENCES[path])}</p>', sanitize=False)
+            _links()
 
     @ui.page("/phase", title="Phase diagram · freeness")
     def _phase() -> None:
@@ -119,11 +127,33 @@ def _add_pages(options: AppOptions) -> None:
     @ui.page("/report", title="Report · freeness")
     async def _report() -> None:
         background_tasks.create(uploads.warm())
-        report_page(heavy, uploads, options.models)
+        report_page(heavy, uploads, options.models, options.run_uploads)
 
     @ui.page("/law", title="Law calculator · freeness")
     def _law() -> None:
         law_page(laws)
+
+    @app.exception_handler(404)
+    async def _nowhere(request: Request, error: Exception) -> Response:
+        return _lost(request, error)
+
+
+def _lost(request: Request, error: Exception) -> Response:
+    """A page that is not there, with the way to those that are; what is no page is answered in a line."""
+    if "endpoint" in request.scope and request.scope["endpoint"] is not app:
+        return PlainTextResponse(error.detail if isinstance(error, HTTPException) else "Not Found", 404)
+    client = Client(ui.page("", title="Not found · freeness"), request=request)
+    with client, frame("/", "There is no such page", "The address may be mistyped. These pages are here:"):
+        ui.html('<p><a href="/">Home</a></p>', sanitize=False)
+        _links()
+    return client.build_response(request, 404)
+
+
+def _links() -> None:
+    """Every page, and what it is for."""
+    with ui.element("ul").classes("pages"):
+        for path, name in PAGES.items():
+            ui.html(f'<a href="{path}">{escape(name)}</a><br>{escape(_SENTENCES[path])}', sanitize=False, tag="li")
 
 
 def _named(paths: Sequence[Path]) -> dict[str, Path]:
@@ -148,11 +178,11 @@ def _require_free(host: str, port: int) -> None:
 
 
 _SENTENCES = {
-    "/phase": "order and chaos of an activation over (σ_w, σ_b), where a signal settles, and how deep it reaches.",
-    "/spectra": "Jacobian and Fisher spectra of an architecture, with atoms and edges, beside a drawn network.",
-    "/design": "targets in, an initialisation with its reasons and its code out.",
-    "/sweeps": "accuracy over depth and learning rate with the lines of theory, also while a sweep runs.",
-    "/law": "the spectrum of any expression in free random variables.",
-    "/report": "a model's predicted and measured spectra, verdict and learning rate.",
+    "/phase": "Do signals and gradients survive many layers? Move the scales of weights and biases, and see.",
+    "/spectra": "The singular values that an input's change and a gradient meet, by theory and in a drawn network.",
+    "/design": "Say depth, widths and activation; take an initialisation, a learning rate and the code.",
+    "/sweeps": "Trained networks over depth and learning rate beside the lines of theory, also while they train.",
+    "/law": "Type a formula in large random matrices; see the density of its eigenvalues.",
+    "/report": "Your model: does it train, how should it start, how fast may it learn?",
 }
 _ICON = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><path d="M3 27a13 13 0 0 1 26 0z" fill="#0072B2"/></svg>'

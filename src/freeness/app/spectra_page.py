@@ -31,6 +31,8 @@ FIELDS = {
     "weights": Choice("haar", ("haar", "gaussian")),
     "depth": Number(10, 2, 100, whole=True),
     "width": Number(256, 16, 1024, whole=True),
+    "inputs": Number(256, 1, 8192, whole=True),
+    "outputs": Number(256, 2, 8192, whole=True),
     "q": Number(0.2, 0.01, 5.0),
     "chi": Number(1.0, 0.5, 2.0),
 }
@@ -54,7 +56,7 @@ def spectra_page(worker: Worker) -> None:
     async def changed() -> None:
         background.cancel()
         shown.sampled = None
-        button.set_visibility(form.values["kind"] != "mlp")
+        _show_inputs(form, button)
         if form.values["kind"] == "mlp":
             await live.request()
         else:
@@ -122,7 +124,7 @@ def spectra_page(worker: Worker) -> None:
                 files = {kind: partial(figure.exported, kind) for kind in ("png", "svg")}
                 download_buttons("spectrum", files | {"csv": table}, refusals.say)
         live = Live(compute, panel, refusals)
-    button.set_visibility(form.values["kind"] != "mlp")
+    _show_inputs(form, button)
     ui.timer(0.01, live.request if form.values["kind"] == "mlp" else compute_beside, once=True)
 
 
@@ -148,7 +150,16 @@ def _inputs(form: Form) -> None:
     form.number("depth", "Depth, weight matrices or blocks", 1)
     form.number("q", "q, variance of pre-activations", 0.01)
     form.number("chi", "χ₁, growth of squared gradients", 0.01)
-    form.number("width", "Width", 1, slider=False)
+    form.number("inputs", "Inputs", 1, slider=False)
+    form.number("width", "Width of the hidden layers", 1, slider=False)
+    form.number("outputs", "Outputs", 1, slider=False)
+
+
+def _show_inputs(form: Form, button: ui.button) -> None:
+    """A chain follows the inputs at once and may have ends of another width."""
+    chain = form.values["kind"] == "mlp"
+    button.set_visibility(not chain)
+    form.show(chain, "inputs", "outputs")
 
 
 def _architecture(form: Form) -> Architecture:
@@ -161,6 +172,7 @@ def _architecture(form: Form) -> Architecture:
         int(values["width"]),
         float(values["q"]),
         float(values["chi"]),
+        (int(values["inputs"]), int(values["outputs"])) if values["kind"] == "mlp" else None,
     )
 
 

@@ -19,6 +19,7 @@ _JOBS = {
     "spectrum": "freeness.app.spectrum_job",
     "sweep": "freeness.app.sweep_job",
     "report": "freeness.app.report_job",
+    "upload": "freeness.app.upload_job",
 }
 
 
@@ -32,7 +33,7 @@ def serve_jobs(requests: TextIO, answers: TextIO) -> None:
     Example:
         >>> import io
         >>> serve_jobs(io.StringIO('{"job": "none such", "arguments": {}}'), sys.stdout)
-        {"refused": "expected a job among law, spectrum, sweep, report, got 'none such'."}
+        {"refused": "expected a job among law, spectrum, sweep, report, upload, got 'none such'."}
     """
 
     def send(message: dict[str, Any]) -> None:

@@ -25,6 +25,13 @@ def explore_command(
         list[str] | None,
         typer.Option(metavar="FILE.py:FACTORY", help="A model that the report page may analyse; its code is run then."),
     ] = None,
+    run_uploads: Annotated[
+        bool,
+        typer.Option(
+            "--run-uploads",
+            help="Let the report page take model files, and run them as you; only where nobody else uses this machine.",
+        ),
+    ] = False,
     show: Annotated[bool, typer.Option("--show", help="Open the page in a browser.")] = False,
 ) -> None:
     """Explore phase diagrams, spectra, designs, sweeps, laws and reports in the browser, offline.
@@ -42,7 +49,7 @@ def explore_command(
             stderr().print(f"Note: whoever reaches {host} can use this machine through the page.", soft_wrap=True)
 
     _log_visits()
-    serve(AppOptions(host, port, show, tuple(store or ()), tuple(model or ())), started)
+    serve(AppOptions(host, port, show, tuple(store or ()), tuple(model or ()), run_uploads), started)
 
 
 def _log_visits() -> None:

@@ -56,7 +56,7 @@ def phase_command(
     record = phase_portrait(function, *grid, place)
     outputs = Outputs(json)
     outputs.add("Table", csv, lambda: phase_csv(record.diagram))
-    title = f"{activation}: blue ordered, red chaotic"
+    title = f"{activation}: blue ordered, orange chaotic"
     outputs.picture(out, lambda: phase_picture(record.diagram, record.edge, place, title=title))
     outputs.give({"schema_version": SCHEMA_VERSION} | document_of(record) | {"activation": activation}, record)
 

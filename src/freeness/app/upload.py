@@ -1,0 +1,133 @@
+"""A file that a visitor hands in: kept while the page is open, if it is what is asked for."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nicegui import ui
+from nicegui.events import UploadEventArguments
+
+from freeness.app.frame import Refusals
+from freeness.errors import FreenessError, InputError
+
+MOST_BYTES = 64 * 2**20
+_LONGEST = 60  # characters of a file's name
+_NAME = (
+    "setTimeout(() => getElement(%d)?.$el?.querySelector('input[type=file]')?.setAttribute('aria-label', '%s'), 200)"
+)
+
+
+@dataclass(frozen=True)
+class FileKind:
+    """What a visitor may hand in: its name as in "trained weights", the endings, and what stands for it where there is none."""
+
+    what: str
+    endings: tuple[str, ...]
+    none: str
+
+    @property
+    def label(self) -> str:
+        """Of the input."""
+        return f"{self.what[0].upper()}{self.what[1:]}, {' or '.join(self.endings)}"
+
+
+class FileInput:
+    """An input of one file; a refused one leaves none, and that stays said.
+
+    Args:
+        asked: what may be handed in.
+        folder: where files are kept, under names of ours.
+        check: says of a file (path, shown name) what it holds.
+        refusals: where it is said why a file is refused.
+    """
+
+    def __init__(
+        self, asked: FileKind, folder: Path, check: Callable[[Path, str], Awaitable[str]], refusals: Refusals
+    ) -> None:
+        self._asked, self._folder, self._check, self._refusals = asked, folder, check, refusals
+        self.file: tuple[Path, str] | None = None  # and the name that is shown
+        self._changed: list[Callable[[], None]] = []
+        self._upload = ui.upload(
+            label=asked.label,
+            auto_upload=True,
+            max_files=1,
+            max_file_size=MOST_BYTES,
+            on_upload=self._uploaded,
+            on_rejected=lambda: refusals.say(self._too_large()),
+        )
+        self._upload.props(f'accept="{",".join(asked.endings)}" flat bordered').classes("w-full")
+        ui.timer(0.5, self._say_name, once=True)
+        self._said = ui.label(asked.none).props('role="status"').classes("quiet")
+        self._button = ui.button(f"Remove the {asked.what}", color=None, on_click=self.remove).props("outline dense")
+        self._button.set_visibility(False)
+
+    def on_change(self, told: Callable[[], None]) -> None:
+        """Call this whenever there is another file, or none any more.
+
+        Args:
+            told: without arguments.
+        """
+        self._changed.append(told)
+
+    def remove(self) -> None:
+        """Take no file."""
+        self._take(None, self._asked.none)
+
+    async def _uploaded(self, event: UploadEventArguments) -> None:
+        self._upload.reset()
+        self._say_name()
+        name, ending = shown_name(event.file.name), Path(event.file.name).suffix
+        path = self._folder / f"{secrets.token_hex(8)}{ending}"  # the name that was sent is not used
+        try:
+            if ending not in self._asked.endings:
+                raise InputError(
+                    f"expected {self._asked.what} as {' or '.join(self._asked.endings)}, got another ending; save them as one."
+                )
+            if event.file.size() > MOST_BYTES:
+                raise InputError(self._too_large())
+            path.write_bytes(await event.file.read())
+            words = await self._check(path, name)
+        except FreenessError as error:
+            self._refusals.say(str(error).replace(path.name, name))
+            words = f"{name} was refused and no {self._asked.what} {_are(self._asked.what)} loaded. {self._asked.none}"
+            self._take(None, words, refused=True)
+            return
+        self._refusals.say()
+        self._take((path, name), words)
+
+    def _say_name(self) -> None:
+        """To screen readers: the input is drawn anew after every file, and Quasar gives it no label."""
+        self._upload.client.run_javascript(_NAME % (self._upload.id, self._asked.label))
+
+    def _take(self, file: tuple[Path, str] | None, words: str, *, refused: bool = False) -> None:
+        self.file = file
+        self._said.set_text(words)
+        self._said.classes(replace="refused" if refused else "quiet")
+        self._button.set_visibility(file is not None)
+        for told in self._changed:
+            told()
+
+    def _too_large(self) -> str:
+        endings = ", ".join(self._asked.endings)
+        return f"expected at most {MOST_BYTES // 2**20} MB and one of {endings}, got another file; choose one of these."
+
+
+def shown_name(name: str) -> str:
+    """A file's name as it may stand in a sentence.
+
+    Args:
+        name: as it was sent.
+
+    Example:
+        >>> shown_name("folder/trained.pt")
+        'trained.pt'
+    """
+    plain = "".join(character for character in Path(name).name if character.isprintable())
+    return plain if len(plain) <= _LONGEST else plain[: _LONGEST - 1] + "…"
+
+
+def _are(what: str) -> str:
+    return "are" if what.endswith("weights") else "is"
