@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import freeness as fr
 from freeness.advice import LayerTable, ModuleRow
@@ -122,3 +123,11 @@ def test_what_has_no_theory_is_said_of_what_it_is(analysis):
     whole = replace(analysis, uncovered=("attention in a",))
     for record, words in ((lone, "No theory of Θ"), (none, "Not covered by theory"), (whole, "Covered in part")):
         assert f"{words}: attention in a" in record._repr_html_()
+
+
+def test_a_picture_that_ends_a_cell_is_shown():
+    law = fr.Semicircle(1.0)
+    axes = law.plot(title="a law")
+    assert axes._repr_png_().startswith(b"\x89PNG")
+    given = Figure().subplots()
+    assert law.plot(given) is given  # axes of one's own are shown by whoever made them

@@ -25,8 +25,8 @@ def gain_of_design(network: Network, growth: float, spread: float) -> str | None
     Example:
         >>> from freeness.network import mlp
         >>> text = gain_of_design(mlp(20, 100, "tanh", "gaussian", sigma_w=0.8), -10.0, 21.0)
-        >>> text[:72]
-        'The design of this shape, haar weights with σ_w = 1.045 and σ_b = 0.0112'
+        >>> text[:73]
+        'The design of this shape has haar weights with σ_w = 1.045 and σ_b = 0.0112'
     """
     functions = {layer.function.name: layer.function for layer in network.layers if isinstance(layer, Activation)}
     if len(functions) != 1:
@@ -41,9 +41,9 @@ def gain_of_design(network: Network, growth: float, spread: float) -> str | None
     first = "" if abs(found.layers[0].gain - 1) < 1e-3 else f" behind a first layer of gain {found.layers[0].gain:.2g}"
     change = f"{math.exp(min(growth, _MOST)):.3g}"
     return (
-        f"The design of this shape, {found.weights} weights with σ_w = {found.sigma_w:.4g} and σ_b = {found.sigma_b:.3g}{first}, "
-        f"keeps squared gradients (here they change by a factor {change}) and has the spread σ_JJ² = {found.isometry:.3g} (here "
-        f"{spread:.3g})."
+        f"The design of this shape has {found.weights} weights with σ_w = {found.sigma_w:.4g} and σ_b = {found.sigma_b:.3g}"
+        f"{first}. It keeps squared gradients, which here change by a factor {change}. Its singular values spread by "
+        f"σ_JJ² = {found.isometry:.3g}, here by {spread:.3g}."
     )
 
 

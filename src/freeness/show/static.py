@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from functools import singledispatch
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from freeness.show.picture import Appearance, Axis, Bars, HeatMap, Histogram, Pi
 
 _SIZE = (5.6, 4.4)  # inches: at half this width, on a phone, the labels are still readable
 FONT = 11.0
+_DPI = 80  # in a notebook
 _DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-.", "short": (0, (3, 1.5))}
 _MARKERS = {"circle": "o", "square": "s", "up": "^", "down": "v", "diamond": "D", "tick": "|"}
 _MATHS = {
@@ -62,9 +64,20 @@ def draw(picture: Picture, ax: Axes | None = None) -> Axes:
     return axes
 
 
+class ShownAxes(Axes):
+    """Axes of a figure of their own, which a notebook shows where they end a cell."""
+
+    def _repr_png_(self) -> bytes:
+        stream = io.BytesIO()
+        figure_of(self).savefig(stream, format="png", dpi=_DPI)
+        return stream.getvalue()
+
+
 def axes_or_new(ax: Axes | None) -> Axes:
     """The given axes, or those of a new figure that no pyplot state knows."""
-    return Figure(figsize=_SIZE, layout="constrained", facecolor="white").subplots() if ax is None else ax
+    if ax is not None:
+        return ax
+    return Figure(figsize=_SIZE, layout="constrained", facecolor="white").add_subplot(axes_class=ShownAxes)
 
 
 def figure_of(ax: Axes) -> Figure:

@@ -72,10 +72,7 @@ from freeness.torch.user_data import batch_of, label_argument
 from freeness.training import Curvature, Rate, measured_rate
 
 _LOG = logging.getLogger(__name__)
-_FIXED = (
-    "at one sample its statistics are held and it is a fixed map of each channel, while theory knows only normalisation by the "
-    "statistics of a batch"
-)
+_FIXED = "at one sample its statistics are held fixed, while theory knows only statistics of a batch"
 _THEORY = 0.15  # of what is left of the time, for theory of the layers at most: nobody knows how long it takes
 _USUAL = (0.01, 100.0)  # mean square of an input's entries that no warning is given for
 
@@ -381,8 +378,8 @@ def _measured_verdict(jacobian: Comparison, fisher: Comparison, source: str) -> 
         f"{spread}. Phase and isometry are judged of chains of fully connected layers only."
     )
     advice = (
-        "Theory gives no better start here. To try one, measure it: of two starts, that whose JJᵀ has the smaller relative "
-        f"variance passes gradients more evenly. {_again(source)}.",
+        f"Theory has no better start for this model. To try the usual one of its architecture, measure it: {_again(source)}. "
+        "The start whose JJᵀ has the smaller relative variance passes gradients more evenly.",
     )
     judged = verdict((), jacobian, fisher)
     return replace(judged, phase=None, isometric=False, isometry=None, sentences=(sentence,), advice=advice)

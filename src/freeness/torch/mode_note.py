@@ -48,8 +48,8 @@ def in_mode(model: nn.Module, inputs: Tensor, options: AnalyzeOptions) -> tuple[
         )
     if dropped:
         told.append(
-            f"Dropout ({listed(dropped)}) is on for the learning rate, with the same masks in every evaluation, as in training; "
-            "it is off for spectra at one sample."
+            f"Dropout ({listed(dropped)}) is on for the learning rate, with the same masks in every evaluation. "
+            "It is off for spectra at one sample."
         )
     if not dropped and draws(model, batch, options.training):
         told.append(_DRAWN)

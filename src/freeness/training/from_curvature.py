@@ -66,8 +66,8 @@ def measured_rate(
     bound = descent.bound(curvature.value)
     matrix = "preconditioned GGN" if descent.preconditioned else "GGN"
     details = (
-        f"λ = {curvature.value:.4g} is the largest eigenvalue of the {matrix} of {criterion} over a batch of {curvature.batch}; "
-        f"training that is linearised at the start contracts below {bound:.3g} = {descent.formula}.",
+        f"λ = {curvature.value:.4g} is the largest eigenvalue of the {matrix} of {criterion} over a batch of {curvature.batch}. "
+        f"Training that is linearised at the start contracts below {bound:.3g} = {descent.formula}.",
     )
     found = curvature.start or rate_of_sharpness(curvature.value, criterion, descent, curvature.batch)
     reasons = [found.reason]

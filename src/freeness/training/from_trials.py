@@ -47,8 +47,8 @@ SINGLES = _Interval(
 )
 UNTRIED = _Interval(0.15, 10.0, "hardly anything like this was trained, and the best rate was up to 7 times the rule")
 _EVIDENCE = (
-    "of 96 networks that no constant was fitted to, 56 came within 5 % of the best of 20 trials, 69 within 10 %, and 1 diverged, "
-    "see docs/learning-rate-bank.md"
+    "on 96 networks that it was not fitted to, 56 came within 5 % of the best of 20 trials, 69 within 10 %, 1 diverged "
+    "(docs/learning-rate-bank.md)"
 )
 
 
@@ -117,7 +117,7 @@ def _details(facts: StartFacts, rule: str, held: bool, interval: _Interval) -> t
     h = f"; h = {facts.scale:.3g} is the loss' curvature in an output" if "h" in rule else ""
     down = ", held down to where training that is linearised at the start stops contracting" if held else ""
     return (
-        f"The rule: {rule}{down}; λ = {facts.sharpness:.4g} is the largest curvature of the loss, P = {facts.parameters} the "
-        f"number of parameters{h}.",
+        f"The rule: {rule}{down}. Here λ = {facts.sharpness:.4g} is the largest curvature of the loss and "
+        f"P = {facts.parameters} the number of parameters{h}.",
         f"The interval: {interval.low:g} to {interval.high:g} times the rule; {interval.why}.",
     )

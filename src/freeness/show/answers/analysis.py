@@ -23,6 +23,7 @@ from freeness.training import Rate
 
 _LAYERS = "Layers on the batch: measured beside theory"
 _CHAINED = 2  # operations of an activation that are all named
+_KINDS = 6  # of operation that are named in one sentence
 _SHOWN = 15  # modules at either end that are shown
 _ALWAYS = 5  # columns of the chain's table that every network has
 _THEORY = (3, 5)  # columns of the layers' table that are theory
@@ -116,7 +117,19 @@ def _advised(advice: Sequence[str]) -> list[Sentence]:
 def _uncovered(record: Analysis) -> list[Sentence]:
     known = record.jacobian.predicted is not None, record.fisher.predicted is not None
     part = "Covered in part" if all(known) else "No theory of Θ" if known[0] else "Not covered by theory"
-    return [Sentence(f"{part}: {reason}", "warning") for reason in record.uncovered]
+    kinds: dict[str, list[str]] = {}
+    for line in record.uncovered:
+        kinds.setdefault(line.partition(": ")[2], []).append(line)
+    return [Sentence(f"{part}: {_together(lines, reason)}", "warning") for reason, lines in kinds.items()]
+
+
+def _together(lines: list[str], reason: str) -> str:
+    """Kinds of operation that share a reason; where each stands is said of a single one, and of all in the details."""
+    if len(lines) == 1:
+        return lines[0]
+    names = [line.partition(" in ")[0] for line in lines]
+    more = f" and {len(names) - _KINDS} more" * (len(names) > _KINDS)
+    return f"{', '.join(names[:_KINDS])}{more}: {reason}"
 
 
 def _few(record: Analysis) -> Table:
