@@ -7,6 +7,7 @@ TORCH_SPEC ?=
 
 VENV := .venv
 STAMP := $(VENV)/.freeness-installed
+DEMO_STAMP := $(VENV)/.freeness-demo-installed
 DOCS_STAMP := $(VENV)/.freeness-docs-installed
 # One BLAS and torch thread a process: two test workers on two cores would fight otherwise. Bytecode is kept even where the
 # environment says not to: otherwise both workers, and every process that a test starts, compile everything anew.
@@ -30,7 +31,13 @@ $(STAMP): pyproject.toml constraints.txt
 	$(VENV)/bin/python -m pip install $(if $(TORCH_SPEC),"$(TORCH_SPEC)") -e ".[all,dev]" -c constraints.txt
 	@touch $@
 
-demo: $(STAMP)
+# The demo alone needs few packages, and compiles of them what it imports; where everything is installed, that is taken.
+$(DEMO_STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --no-compile $(if $(TORCH_SPEC),"$(TORCH_SPEC)") -e ".[torch]" -c constraints.txt
+	@touch $@
+
+demo: $(if $(wildcard $(STAMP)),$(STAMP),$(DEMO_STAMP))
 	$(VENV)/bin/freeness demo
 
 test: $(STAMP)
