@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import importlib
 import re
+import sys
 from importlib.metadata import version as installed_version
+from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
+
+sys.path.insert(0, str(Path(__file__).parent))
+from mathml import visit_block, visit_inline
 
 project = "freeness"
 author = copyright = "freeness contributors"
@@ -31,6 +36,8 @@ html_css_files = ["wide.css"]
 smartquotes = False  # φ' is a derivative
 
 myst_heading_anchors = 3
+myst_enable_extensions = ["dollarmath"]
+html_math_renderer = "mathml"  # no script and no network: browsers draw it
 
 autodoc_member_order = "groupwise"
 autodoc_typehints_format = "short"
@@ -68,6 +75,7 @@ def listed_as(member: str, thing: Any, module: str) -> str:
 
 
 def setup(app: Sphinx) -> None:
-    """Connect both to autodoc; before napoleon (priority 500) sees the docstring."""
+    """Connect both to autodoc, before napoleon (priority 500) sees the docstring; formulas become MathML."""
+    app.add_html_math_renderer("mathml", (visit_inline, None), (visit_block, None))
     app.connect("autodoc-process-docstring", plain_text, priority=400)
     app.connect("autodoc-process-docstring", table_of_names, priority=600)

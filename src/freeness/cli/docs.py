@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,10 @@ from freeness.cli.errors import reports_errors
 from freeness.cli.output import stdout
 from freeness.errors import InputError
 from freeness.show import Answer, Section, Sentence, Table, print_answer
+
+_FORMULA = re.compile(r"\$([^$\n]+)\$")
+_CODE = re.compile(r"^```\{code-block\} (\w+)\n", re.M)
+_HIDDEN = re.compile(r"^```\{(?:toctree|raw|automodule)\}.*?^```\n", re.M | re.S)
 
 
 @reports_errors
@@ -35,7 +40,21 @@ def docs_command(
     name = page.removeprefix("docs/").removesuffix(".md")
     if name not in pages:
         raise InputError(f"expected a page of the documentation, got {page!r}; freeness docs lists them.")
-    stdout().print(Markdown(pages[name].read_text(encoding="utf-8")))
+    stdout().print(Markdown(for_terminal(pages[name].read_text(encoding="utf-8"))))
+
+
+def for_terminal(text: str) -> str:
+    """A page without what only its site can show: formulas stand as they are written, blocks of code are plain ones.
+
+    Args:
+        text: of the page.
+
+    Example:
+        >>> for_terminal("the rate $2/λ$")
+        'the rate `2/λ`'
+    """
+    text = _CODE.sub(r"```\1\n", _HIDDEN.sub("", text))
+    return _FORMULA.sub(r"`\1`", text)
 
 
 def docs_folder() -> Path:

@@ -1,0 +1,52 @@
+"""What a stranger reads first is short: sentences of at most thirty words, and a README of one screen or two."""
+
+import re
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+MOST = 30
+DOCS = REPOSITORY / "docs"
+FIRST = [
+    REPOSITORY / "README.md",
+    *(DOCS / f"{name}.md" for name in ("index", "start", "tour", "compare", "gallery", "stability")),
+    *sorted(DOCS.glob("tutorials/*.md")),
+    *sorted(DOCS.glob("howto/*.md")),
+    *sorted(DOCS.glob("notebooks/*.md")),
+]
+CODE = re.compile(r"^```.*?^```$", re.M | re.S)
+LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
+ITEM = re.compile(r"^(?:[-*] |\d+\. |#+ )", re.M)
+END = re.compile(r"(?<=[.!?])[*\"]*\s+|\n\n|\x00")
+
+
+def sentences(text: str) -> list[str]:
+    """Of a page without its code; a cell of a table, a point of a list and a heading end one as well."""
+    text = ITEM.sub("\x00", LINK.sub(r"\1", CODE.sub("\n\n", text)))
+    text = re.sub(r"^\|.*\|$", lambda row: row[0].replace("|", "\x00"), text, flags=re.M)
+    return [sentence for part in END.split(text) if (sentence := " ".join(part.split()))]
+
+
+@pytest.mark.parametrize("page", FIRST, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_sentences_of_first_pages_are_short(page):
+    long = [sentence for sentence in sentences(page.read_text(encoding="utf-8")) if len(sentence.split()) > MOST]
+    assert not long
+
+
+def test_the_readme_is_short():
+    words = CODE.sub("", (REPOSITORY / "README.md").read_text(encoding="utf-8")).split()
+    assert len(words) <= 700
+
+
+def test_a_long_sentence_is_seen():
+    text = (
+        "Short one.\n\n* "
+        + "word " * 31
+        + "end.\n\n| a | "
+        + "cell " * 31
+        + "| c |\n\n```\n"
+        + "code " * 40
+        + "\n```\n"
+    )
+    assert [len(sentence.split()) for sentence in sentences(text)] == [2, 32, 1, 31, 1]
