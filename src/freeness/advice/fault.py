@@ -13,7 +13,7 @@ _STEP = 30.0  # by which a single layer changes a mean square, to be called the 
 _DEAD, _SATURATED = 0.5, 0.9
 _SHARP, _RANK = 0.05, 1.5  # entropy of attention, and its effective rank in tokens
 _ALIKE, _APART = 0.98, 0.5  # cosine between tokens
-_NONE = "No fault was found: signals and gradients reach every layer."
+_NONE = "No single layer is at fault."
 _LOUD = 5.0  # root mean square of a branch over its skip connection
 
 
@@ -39,7 +39,7 @@ def fault_of(table: LayerTable) -> Fault:
 
     Example:
         >>> fault_of(LayerTable(1.0, (ModuleRow("fc", "Linear", 1.0, 0.0, 0.1, 0.1, 8, 1, True),))).sentence
-        'No fault was found: signals and gradients reach every layer.'
+        'No single layer is at fault.'
     """
     for look in _LOOKS:
         for fault in look(table):

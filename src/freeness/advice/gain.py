@@ -25,7 +25,7 @@ def gain_of_design(network: Network, growth: float, spread: float) -> str | None
     Example:
         >>> from freeness.network import mlp
         >>> text = gain_of_design(mlp(20, 100, "tanh", "gaussian", sigma_w=0.8), -10.0, 21.0)
-        >>> text[:73]
+        >>> text[:75]
         'The design of this shape has haar weights with σ_w = 1.045 and σ_b = 0.0112'
     """
     functions = {layer.function.name: layer.function for layer in network.layers if isinstance(layer, Activation)}

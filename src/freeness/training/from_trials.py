@@ -47,7 +47,7 @@ SINGLES = _Interval(
 )
 UNTRIED = _Interval(0.15, 10.0, "hardly anything like this was trained, and the best rate was up to 7 times the rule")
 _EVIDENCE = (
-    "on 96 networks that it was not fitted to, 56 came within 5 % of the best of 20 trials, 69 within 10 %, 1 diverged "
+    "of 96 networks that it was not fitted to, 56 came within 5 % of the best of 20 trials, 69 within 10 %, and 1 diverged "
     "(docs/learning-rate-bank.md)"
 )
 
@@ -96,7 +96,7 @@ def start_rate(facts: StartFacts, loss: Objective | str, optimizer: Optimizer | 
         loss=criterion.name,
         optimizer=descent.name,
         batch=facts.batch,
-        evidence=_EVIDENCE + (f"; none of them had {facts.untried}" if facts.untried else ""),
+        evidence=_EVIDENCE + (f". None of them had {facts.untried}" if facts.untried else ""),
         low=interval.low * rate,
         high=interval.high * free,
         formula=formula,
