@@ -82,7 +82,7 @@ def test_a_batch_normalised_cnn_has_the_sharpness_of_its_training() -> None:
     )
     assert rate.wide and "run freeness rate" in rate.reason
     assert rate.recommended == pytest.approx(start_rate(facts, "cross_entropy").recommended)
-    assert "none of them had batch normalisation" in rate.evidence
+    assert "None of them had batch normalisation" in rate.evidence
     plain = batch_sharpness(model, x, y, "cross_entropy", CurvatureOptions(training=False)).value
     assert abs(plain / wanted - 1) > 0.1
     asked = analyze(model, (x, y), AnalyzeOptions(training=False))
