@@ -29,11 +29,11 @@ def check_command(
     json: Annotated[str | None, JSON_OPTION] = None,
     seed: Seed = 0,
 ) -> None:
-    """Test whether a model's weights are free of its activation derivatives, which its predicted spectra assume.
+    """Test whether a model's weights are as random as theory assumes: free of the slopes of its activations.
 
-    Traces of alternating centred words of {W, transposed W} and {D} are computed from the real weights and compared with
-    what random weights of the same size give; 5 standard deviations reject. Random initialisation passes, identity initialisation
-    fails, trained networks may do either.
+    Predicted spectra need that freeness. Of every weight matrix W and the slopes D beside it, traces of products that vanish
+    where both are free are compared with what random weights of the same size give; 5 standard deviations reject. Random
+    initialisation passes, identity initialisation fails, trained networks may do either.
 
     Example: freeness check model.py:build --data fashion-mnist
     """

@@ -53,14 +53,16 @@ def design_command(
 ) -> None:
     """Initialisation, activation and learning rate of a deep network, from theory alone, beside the usual ones.
 
-    The network is put on the edge of chaos at the variance where its Jacobian has the isometry asked for.
+    The start lies on the edge of chaos, where gradients neither vanish nor explode. --isometry says how unequally it may stretch
+    small changes of the input: near 0 the network is almost linear, and the usual starts of 50 layers have some 50.
 
     Example: freeness design --depth 50 --inputs 784 --outputs 10 --activation tanh --isometry 0.25
 
-    Your own model: freeness design --apply model.py:build --save start.pt
-    (a Transformer, a ResNet or a recurrent network starts by the published recipe of its architecture)
+    Your own model: freeness design --apply model.py:build --save start.pt, then in your code
+    model.load_state_dict(torch.load("start.pt")). A Transformer, a ResNet or a recurrent network starts by the published recipe
+    of its architecture.
+
     The scale of a Transformer's branches, by theory: freeness transformer --depth 24
-    In your code then: model.load_state_dict(torch.load("start.pt"))
     """
     check_picture(out)
     check_files(out, save, json, force=force)
