@@ -36,13 +36,16 @@ def noncrossing(count: int) -> tuple[Partition, ...]:
 
 
 def moments_of(cumulants: np.ndarray) -> np.ndarray:
-    """m_n = Σ over non-crossing partitions of ∏ κ_|block|."""
-    return np.array(
-        [
-            sum(np.prod([cumulants[len(block) - 1] for block in part]) for part in noncrossing(n))
-            for n in range(1, len(cumulants) + 1)
-        ]
-    )
+    """m_n = Σ_s κ_s Σ m_{i₁}⋯m_{i_s} over i₁ + … + i_s = n - s: the block of the first point, and what fills its gaps."""
+    count = len(cumulants)
+    moments = np.zeros(count + 1)
+    moments[0] = 1.0
+    for n in range(1, count + 1):
+        power = np.ones(1)
+        for s in range(1, n + 1):
+            power = np.convolve(power, moments[:n])[:n]
+            moments[n] += cumulants[s - 1] * (power[n - s] if n - s < len(power) else 0.0)
+    return moments[1:]
 
 
 def cumulants_of(moments: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,23 +10,16 @@ from scipy import stats
 from scipy.integrate import cumulative_trapezoid
 
 import freeness as fr
+from tests.fuzz.case import Case, Spectrum
 from tests.fuzz.cumulants import cumulants_of, moments_of, product_moments
 
 ORDER = 6  # moments of a leaf
-Spectrum = Callable[[int, np.random.Generator], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Tree:
-    """``law`` builds ours, ``spectrum`` the eigenvalues of a matrix of about that size; ``moments`` as far as known.
+class Tree(Case):
+    """``low`` and ``high`` bound the support."""
 
-    ``low`` and ``high`` bound the support.
-    """
-
-    text: str
-    law: Callable[[], fr.Law]
-    spectrum: Spectrum
-    moments: np.ndarray
     low: float
     high: float
 
@@ -47,17 +40,22 @@ def marchenko_pastur(ratio: float) -> Spectrum:
     return lambda count, rng: np.where(levels(count) < below[0], 0.0, np.interp(levels(count), below, x))
 
 
-def leaf(rng: np.random.Generator, positive: bool) -> Tree:
+def _arcsine(order: int) -> float:
+    """E cosⁿ."""
+    return 0.0 if order % 2 else math.comb(order, order // 2) / 2**order
+
+
+def leaf(rng: np.random.Generator, positive: bool, order: int = ORDER) -> Tree:
     """A law in closed form at random parameters."""
     kind = rng.choice(["mp", "projection", "uniform", "atoms"] + ["semicircle", "arcsine"] * (not positive))
     if kind == "mp":
         ratio = float(rng.choice([0.3, 0.5, 1.0, 1.5, round(rng.uniform(0.1, 3.0), 3)]))
-        moments = moments_of(ratio ** np.arange(ORDER))
+        moments = moments_of(ratio ** np.arange(order))
         high = (1 + ratio**0.5) ** 2
         return Tree(f"mp({ratio})", lambda: fr.MarchenkoPastur(ratio), marchenko_pastur(ratio), moments, 0.0, high)
     if kind == "projection":
         trace, height = round(rng.uniform(0.1, 0.9), 3), round(rng.uniform(0.5, 2.0), 3)
-        moments = trace * height ** np.arange(1, ORDER + 1)
+        moments = trace * height ** np.arange(1, order + 1)
         return Tree(
             f"projection({trace}, {height})",
             lambda: fr.Projection(trace, height),
@@ -69,7 +67,7 @@ def leaf(rng: np.random.Generator, positive: bool) -> Tree:
     if kind == "uniform":
         low = round(rng.uniform(0.0 if positive else -1.0, 1.0), 3)
         high = round(low + rng.uniform(0.3, 2.0), 3)
-        n = np.arange(1, ORDER + 1)
+        n = np.arange(1, order + 1)
         moments = (high ** (n + 1) - low ** (n + 1)) / ((n + 1) * (high - low))
         return Tree(
             f"uniform({low}, {high})",
@@ -83,7 +81,7 @@ def leaf(rng: np.random.Generator, positive: bool) -> Tree:
         count = int(rng.integers(2, 5))
         places = np.round(np.sort(rng.uniform(0.0 if positive else -1.5, 2.0, count)), 3)
         weights = rng.dirichlet(np.ones(count))
-        moments = np.array([weights @ places**k for k in range(1, ORDER + 1)])
+        moments = np.array([weights @ places**k for k in range(1, order + 1)])
         steps = np.cumsum(weights)
         return Tree(
             f"atoms({places.tolist()}, {weights.round(3).tolist()})",
@@ -95,12 +93,12 @@ def leaf(rng: np.random.Generator, positive: bool) -> Tree:
         )
     number = round(rng.uniform(0.2, 2.0), 3)
     if kind == "semicircle":
-        moments = moments_of(np.array([0.0, number, *[0.0] * (ORDER - 2)]))
+        moments = moments_of(np.array([0.0, number, *[0.0] * (order - 2)]))
         radius = 2 * number**0.5
         quantile = stats.semicircular(scale=radius).ppf
     else:
         radius = number  # (of the arcsine law the number is half the width)
-        moments = np.array([0.0, 1 / 2, 0.0, 3 / 8, 0.0, 5 / 16]) * radius ** np.arange(1, ORDER + 1)
+        moments = np.array([_arcsine(n) for n in range(1, order + 1)]) * radius ** np.arange(1, order + 1)
         quantile = stats.arcsine(loc=-radius, scale=2 * radius).ppf
     made = fr.Semicircle if kind == "semicircle" else fr.Arcsine
     return Tree(f"{kind}({number})", lambda: made(number), lambda n, rng: quantile(levels(n)), moments, -radius, radius)

@@ -10,13 +10,19 @@ from dataclasses import dataclass
 import numpy as np
 
 import freeness as fr
-from tests.fuzz.trees import Tree
+from tests.fuzz.case import SIZE, Case
+from tests.fuzz.networks import network
+from tests.fuzz.polynomials import polynomial
+from tests.fuzz.trees import tree
 
-SIZE = 400
+KINDS: dict[str, Callable[[np.random.Generator], Case]] = {
+    "tree": lambda rng: tree(rng, 2),
+    "polynomial": polynomial,
+    "network": network,
+}
 OUTCOMES = ("right", "refused", "refused in part", "wrong", "raw error", "hung")
 LIMIT = 20.0  # seconds of CPU
 _REACH = 0.01  # of the spread, by which points may be displaced
-_DISTANCE = 8.0  # over the size: largest difference of distribution functions beyond that (of 400 samples: 0.02)
 _MOMENT = 1e-7  # relative, as are those of six moments from their recursions
 _REFUSED = (fr.InputError, fr.ConvergenceError)
 
@@ -33,18 +39,19 @@ class Verdict:
     reason: str = ""
 
 
-def judged(case: Tree, seed: int, limit: float = LIMIT) -> Verdict:
-    """The verdict on a tree; its matrix is drawn by the seed."""
+def judged(case: Case, seed: int, limit: float = LIMIT) -> Verdict:
+    """The verdict on a case; its matrix is drawn by the seed, without a clock."""
 
     def over(*_: object) -> None:
         raise Hung
 
+    eigenvalues = np.sort(case.spectrum(SIZE, np.random.default_rng(seed)))
     before = signal.signal(signal.SIGVTALRM, over)
     signal.setitimer(signal.ITIMER_VIRTUAL, limit)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            return _judged(case, seed)
+            return _judged(case, eigenvalues)
     except Hung:
         return Verdict("hung")
     except _REFUSED as error:
@@ -56,10 +63,9 @@ def judged(case: Tree, seed: int, limit: float = LIMIT) -> Verdict:
         signal.signal(signal.SIGVTALRM, before)
 
 
-def _judged(case: Tree, seed: int) -> Verdict:
+def _judged(case: Case, eigenvalues: np.ndarray) -> Verdict:
     law = case.law()
-    eigenvalues = np.sort(case.spectrum(SIZE, np.random.default_rng(seed)))
-    wrong = _distribution(law, eigenvalues)
+    wrong = _distribution(law, eigenvalues, case.allowed)
     if wrong:
         return Verdict("wrong", wrong)
     refused = ""
@@ -74,7 +80,7 @@ def _judged(case: Tree, seed: int) -> Verdict:
     return Verdict("refused in part", refused) if refused else Verdict("right")
 
 
-def _distribution(law: fr.Law, eigenvalues: np.ndarray) -> str:
+def _distribution(law: fr.Law, eigenvalues: np.ndarray, bound: float) -> str:
     """Lévy's distance of both distribution functions, nearly: each at points that are displaced a little to either side."""
     reach = _REACH * max(float(np.ptp(eigenvalues)), 1e-9)
     x = np.quantile(eigenvalues, np.linspace(0.01, 0.99, 41))
@@ -83,7 +89,6 @@ def _distribution(law: fr.Law, eigenvalues: np.ndarray) -> str:
     known = law.cdf(np.concatenate([x - reach, x + reach]))
     below, above = np.split(known, 2)
     gap = float(max(np.max(left - above), np.max(below - right)))
-    bound = _DISTANCE / eigenvalues.size
     return f"distribution functions differ by {gap:.3g}, allowed {bound:.3g}" if gap > bound else ""
 
 
@@ -124,16 +129,19 @@ def counted(verdicts: list[Verdict]) -> dict[str, int]:
     return {outcome: sum(verdict.outcome == outcome for verdict in verdicts) for outcome in OUTCOMES}
 
 
-Progress = Callable[[int, Tree, Verdict], None]
+Progress = Callable[[int, Case, Verdict], None]
 
 
-def run(cases: int, seed: int, depth: int = 2, told: Progress | None = None) -> list[Verdict]:
-    """Verdicts on so many random trees; case k of a seed is the same in every run."""
-    from tests.fuzz.trees import tree
+def drawn(kind: str, seed: int, number: int) -> Case:
+    """Case ``number`` of a seed: the same in every run."""
+    return KINDS[kind](np.random.default_rng((seed, number)))
 
+
+def run(cases: int, seed: int, kind: str = "tree", told: Progress | None = None) -> list[Verdict]:
+    """Verdicts on so many random cases of a kind."""
     verdicts = []
     for k in range(cases):
-        case = tree(np.random.default_rng((seed, k)), depth)
+        case = drawn(kind, seed, k)
         verdicts.append(judged(case, k))
         if told is not None:
             told(k, case, verdicts[-1])
