@@ -116,7 +116,9 @@ def convolutional(rng: np.random.Generator) -> Case:
     end = str(rng.choice(["none", "skip", "pooling", "flat"]))
     last = base.dense[0]
     if end == "skip":
-        bent = Activation(next(iter([*(o.function for o in network.operations if isinstance(o, Activation))]), fr.activation("relu")))
+        bent = Activation(
+            next(iter([*(o.function for o in network.operations if isinstance(o, Activation))]), fr.activation("relu"))
+        )
         more = replace(network.operations[0], name="more")
         network = Network((*network.operations, Residual((bent, more), 0.5)))
     elif end == "pooling":
@@ -147,7 +149,9 @@ def tokens(rng: np.random.Generator) -> Case:
     blocks = int(rng.integers(1, 3))
     bent = str(rng.choice(["gelu", "relu", "silu"]))
     if rng.random() < 0.4:
-        branch = Branch(bent, "gaussian", sigma_w=_gain(rng), normalisation=rng.choice(np.array([None, "layer"])), scale=0.7)
+        branch = Branch(
+            bent, "gaussian", sigma_w=_gain(rng), normalisation=rng.choice(np.array([None, "layer"])), scale=0.7
+        )
         network = mixer(blocks, count, width, branch)
         text = f"Mixer of {blocks} blocks, {count} tokens, {width} channels, {branch}"
     else:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -64,7 +64,7 @@ def _orthogonal(size: int, rng: np.random.Generator) -> np.ndarray:
 def _of_unitary(stars: tuple[bool, ...]) -> float:
     """κ_{2n}(u, u*, …) = (-1)^{n-1} Catalan_{n-1}; others vanish (Nica, Speicher, proposition 15.1)."""
     half, odd = divmod(len(stars), 2)
-    if odd or any(a == b for a, b in zip(stars, stars[1:], strict=False)):
+    if odd or any(a == b for a, b in pairwise(stars)):
         return 0.0
     return (-1.0) ** (half - 1) * math.comb(2 * half - 2, half - 1) / half
 
@@ -133,7 +133,9 @@ def polynomial(rng: np.random.Generator) -> Case:
 
     def law() -> fr.Law:
         extra = [] if inverted is None else [inverted.law()]
-        drawn = fr.free_variables(*(one.made() for one in variables), *extra, names=" ".join("xyzv"[: len(variables)] + "v" * len(extra)))  # type: ignore[arg-type]
+        drawn = fr.free_variables(
+            *(one.made() for one in variables), *extra, names=" ".join("xyzv"[: len(variables)] + "v" * len(extra))
+        )  # type: ignore[arg-type]
         found = sum(
             factor * reduce(lambda a, b: a * b, (drawn[w].H if star else drawn[w] for w, star in word))
             for word, factor in words.items()

@@ -21,7 +21,7 @@ KINDS: dict[str, Callable[[np.random.Generator], Case]] = {
     "network": network,
 }
 OUTCOMES = ("right", "refused", "refused in part", "wrong", "raw error", "hung")
-LIMIT = 20.0  # seconds of CPU
+LIMIT = 20.0  # seconds of CPU a question: a distribution function, moments, a support, quantiles
 _REACH = 0.01  # of the spread, by which points may be displaced
 _MOMENT = 1e-7  # relative, as are those of six moments from their recursions
 _REFUSED = (fr.InputError, fr.ConvergenceError)
@@ -47,11 +47,10 @@ def judged(case: Case, seed: int, limit: float = LIMIT) -> Verdict:
 
     eigenvalues = np.sort(case.spectrum(SIZE, np.random.default_rng(seed)))
     before = signal.signal(signal.SIGVTALRM, over)
-    signal.setitimer(signal.ITIMER_VIRTUAL, limit)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            return _judged(case, eigenvalues)
+            return _judged(case, eigenvalues, lambda: signal.setitimer(signal.ITIMER_VIRTUAL, limit))
     except Hung:
         return Verdict("hung")
     except _REFUSED as error:
@@ -63,13 +62,15 @@ def judged(case: Case, seed: int, limit: float = LIMIT) -> Verdict:
         signal.signal(signal.SIGVTALRM, before)
 
 
-def _judged(case: Case, eigenvalues: np.ndarray) -> Verdict:
+def _judged(case: Case, eigenvalues: np.ndarray, wound: Callable[[], object]) -> Verdict:
+    wound()
     law = case.law()
     wrong = _distribution(law, eigenvalues, case.allowed)
     if wrong:
         return Verdict("wrong", wrong)
     refused = ""
     for check in (lambda: _moments(law, case.moments), lambda: _support(law), lambda: _quantiles(law)):
+        wound()
         try:
             wrong = check()
         except _REFUSED as error:

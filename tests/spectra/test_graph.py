@@ -26,6 +26,7 @@ from freeness.network import (
 )
 from freeness.spectra import NeuronSignals, graph_law, network_graph, outliers, predict_fisher, predict_jacobian
 from tests.spectra.graph_simulation import draw_graph
+from tests.spectra.simulation import draw
 
 
 def inputs(width, rng):
@@ -258,3 +259,15 @@ def test_dropout_thins_the_derivatives():
     from freeness.meanfield import squared_slope
 
     assert law.mean == pytest.approx(1 + 0.25 * 1.44 * squared_slope(activation("tanh"), 1.0) / 0.6, rel=0.03)
+
+
+@pytest.mark.parametrize(("activation", "weights"), [("relu", "gaussian"), ("hardtanh", "haar")])
+def test_atoms_of_a_graph_are_those_of_its_chain(activation, weights):
+    """Dead neurons leave Θ's lower bound, uncut ones pass Haar weights unchanged; bands beside these are the chain's."""
+    sample = draw(mlp(3, 60, activation, weights, sigma_w=1.4), 0.8, np.random.default_rng(0))
+    network = mlp(3, 60, activation, weights, sigma_w=1.4)
+    graph, chain = (fisher_law(network, realised=seen) for seen in (sample.signals.neurons, sample.signals))
+    assert len(graph.atoms) == len(chain.atoms) == (3 if activation == "hardtanh" else 1)
+    np.testing.assert_allclose(graph.atoms, chain.atoms, rtol=1e-8)
+    np.testing.assert_allclose(graph.hull, chain.hull, rtol=1e-9)
+    np.testing.assert_allclose(graph.bands, chain.bands, rtol=1e-7)

@@ -19,7 +19,7 @@ from freeness.spectra.chain_moves import moves_of
 from freeness.spectra.diagonal import diagonal_law, is_diagonal
 from freeness.spectra.graph import NetworkGraph, NeuronSignals, network_graph
 from freeness.spectra.graph_builder import Parametrisation
-from freeness.spectra.graph_spectrum import graph_law
+from freeness.spectra.graph_spectrum import law_of_graph
 from freeness.spectra.wired_network import follows_wires, graph_or_wires, wired_equation
 
 
@@ -77,7 +77,7 @@ def graph_or_wires_of(
 
 
 def _law_of(found: NetworkGraph | WiredEquation) -> Law:
-    return graph_law(found) if isinstance(found, NetworkGraph) else WiredLaw(found)
+    return law_of_graph(found) if isinstance(found, NetworkGraph) else WiredLaw(found)
 
 
 def jacobian_law(

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from freeness.errors import ConvergenceError, InputError
-from freeness.laws import Atom
+from freeness.laws import Atom, Atoms, Law
 from freeness.operators import BlockEquation, GraphEquation, GraphLaw, LargeBlockEquation, SharedMatrix
 from freeness.spectra.graph import NetworkGraph
 
@@ -31,10 +31,11 @@ _CLOSE = 1e-5  # height above 0 in units of the smallest other eigenvalue
 def graph_law(graph: NetworkGraph) -> GraphLaw:
     """The law of a graph, by its equations; a sampled matrix says where to look for the support.
 
-    What lies below 10⁻⁹ of the largest eigenvalue is not told from 0 and counted in its atom. Up to 4,000 unknowns (P(P + 1)/2 on
-    both sides of each weight layer, P positions × samples) all points are solved together by factorisation; up to 40,000 one
-    after the other by products (7×7 positions, 64 channels and three layers: 5 to 25 s a point), in at most about 2 GB. Then an
-    atom at 0 is read when it is asked for, and ``upper_end`` costs some ten points where ``hull`` may cost a hundred.
+    What lies within 10⁻⁹ of the largest eigenvalue of the lower bound (0, or what the output layer adds to Θ) is not told from it
+    and counted in its atom; other atoms are where the sampled matrix has one eigenvalue several times. Up to 4,000 unknowns
+    (P(P + 1)/2 on both sides of each weight layer, P positions × samples) all points are solved together by factorisation; up to
+    40,000 one after the other by products (7×7 positions, 64 channels and three layers: 5 to 25 s a point), in at most about
+    2 GB. Then an atom at 0 is read when it is asked for, and ``upper_end`` costs some ten points, ``hull`` perhaps a hundred.
 
     Raises:
         InputError: more unknowns or channels than that, no random matrices, or a signal that vanished.
@@ -58,21 +59,54 @@ def graph_law(graph: NetworkGraph) -> GraphLaw:
         raise InputError(
             f"expected a spectrum of finite positive size, got {top}; the signal or the gradient vanished."
         )
-    positive = values[values > _SMALL * top]
-    law = GraphLaw(_equation(graph, top), (float(positive[0]), top))
-    if positive.size == values.size:
-        return law
+    equation = _equation(graph, top)
+    groups = _alike(values, equation.floor, _SMALL * top)
+    places = np.array([place for place, _ in groups])
+    single = np.concatenate(
+        [np.empty(0), *(group for place, group in groups if group.size == 1 and place > equation.floor)]
+    )
+    law = GraphLaw(equation, (float(single[0]) if single.size else float(places[0]), top))
     if law.costly:
-        return law.with_atom_read_at_zero()
-    mass = _mass_at_zero(law, (_CLOSE * float(positive[0]), _SMALL * top))
-    return law.with_atoms((Atom(0.0, mass),)) if mass > _LIGHTEST else law
+        return law.with_atom_read_at_zero() if places[0] == equation.floor == 0 else law
+    atoms: list[Atom] = []
+    for k in range(len(groups)):
+        if places[k] == equation.floor or groups[k][1].size > 1:
+            nearest = float(np.abs(np.delete(places, k) - places[k]).min(initial=top))
+            mass = _mass_at(float(places[k]), law, (_CLOSE * nearest, _SMALL * top))
+            atoms += [Atom(float(places[k]), mass)] if mass > _LIGHTEST else []
+    return law.with_atoms(tuple(atoms)) if atoms else law
 
 
-def _mass_at_zero(law: GraphLaw, heights: tuple[float, ...]) -> float:
-    """iy·G(iy) at the first height where it converges."""
+def law_of_graph(graph: NetworkGraph) -> Law:
+    """:func:`graph_law`, or without random matrices the eigenvalues of what is given: Θ of a single layer of weights.
+
+    Example:
+        >>> from freeness.network import cnn, mlp
+        >>> from freeness.spectra.graph import network_graph
+        >>> one = cnn(mlp(1, 8, weights="gaussian"), kernel=(3,))
+        >>> law = law_of_graph(network_graph(one, samples=np.ones((1, 8, 5)), fisher=True))
+        >>> [(round(x, 6), round(mass, 6)) for x, mass in law.atoms]  # one direction in 5, of 3 taps of 8 channels
+        [(0.0, 0.8), (120.0, 0.2)]
+    """
+    if graph.matrices:
+        return graph_law(graph)
+    widest = max(s.channels * k.shape[-1] for s in graph.segments for k in s.accumulated)
+    values = sampled_eigenvalues(graph, np.random.default_rng(0), widest)
+    groups = _alike(values, 0.0, _SMALL * float(np.abs(values[-1])))
+    return Atoms([place for place, _ in groups], [group.size / values.size for _, group in groups])
+
+
+def _alike(values: np.ndarray, floor: float, near: float) -> list[tuple[float, np.ndarray]]:
+    """Ascending eigenvalues in groups that rounding could have parted, each with its place: the floor, or their mean."""
+    groups = np.split(values, np.flatnonzero(np.diff(values) > near) + 1)
+    return [(floor if group[0] <= floor + near else float(group.mean()), group) for group in groups]
+
+
+def _mass_at(position: float, law: GraphLaw, heights: tuple[float, ...]) -> float:
+    """iy·G(position + iy) at the first height where it converges."""
     for height in heights:
         with suppress(ConvergenceError):
-            return float(np.real(1j * height * law.cauchy(1j * height)))
+            return float(np.real(1j * height * law.cauchy(position + 1j * height)))
     return 0.0
 
 
