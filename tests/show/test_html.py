@@ -249,3 +249,12 @@ def test_what_is_covered_in_part_is_not_called_uncovered(analysis):
     assert "<h4>What is covered in part</h4>" in render_html([part])
     without = replace(part, fisher=replace(analysis.fisher, predicted=None, distance=None, reason="a gate"))
     assert "<h4>What is not covered</h4>" in render_html([without])
+
+
+def test_sentences_of_a_report_are_short(page):
+    """Ends of elements end sentences, too; formulas and names count as words."""
+    inline = re.compile(r"</?(?:em|code|a|strong|sub|sup|span|b|i)\b[^>]*>")
+    text = inline.sub("", re.sub(r"<(style|script|svg|code)\b.*?</\1>", "", page, flags=re.S))
+    parts = re.split(r"(?<=[.!?])\s+|<[^>]+>", text)
+    assert len(parts) > 100
+    assert not [part for part in parts if len(part.split()) > 30]
