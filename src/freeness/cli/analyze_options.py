@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from freeness.cli.completion import optimizers
 from freeness.cli.config import CONFIG_OPTION
 from freeness.cli.data_option import DATA_OPTION
 from freeness.cli.demo import DEFAULT_OUT, DETAILS_OPTION
@@ -52,7 +53,10 @@ Models = Annotated[
 Data = Annotated[str, DATA_OPTION]
 Sample = Annotated[int, typer.Option(min=0, help="Which input the spectra are taken at.")]
 OptimizerName = Annotated[
-    str, typer.Option(help=f"Whose learning rate: {', '.join(_OPTIMIZERS)}.", callback=_one_of(_OPTIMIZERS))
+    str,
+    typer.Option(
+        help=f"Whose learning rate: {', '.join(_OPTIMIZERS)}.", callback=_one_of(_OPTIMIZERS), autocompletion=optimizers
+    ),
 ]
 Batch = Annotated[
     int | None,

@@ -9,6 +9,7 @@ import typer
 
 from freeness.advice import Form as _Form
 from freeness.advice import Parametrisation as _Parametrisation
+from freeness.cli.completion import activations
 from freeness.cli.files import FORCE_OPTION
 from freeness.training import loss_names
 
@@ -33,7 +34,11 @@ Outputs = Annotated[
 ]
 ActivationName = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help=f"For instance hardtanh, gelu; {ACTIVATION}, or the model's with --apply."),
+    typer.Option(
+        metavar="NAME",
+        help=f"For instance hardtanh, gelu; {ACTIVATION}, or the model's with --apply.",
+        autocompletion=activations,
+    ),
 ]
 Parameter = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Of the activation.")]
 Isometry = Annotated[

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.markdown import Markdown
 
+from freeness.cli.completion import begun
 from freeness.cli.errors import reports_errors
 from freeness.cli.output import stdout
 from freeness.errors import InputError
@@ -19,11 +20,19 @@ _CODE = re.compile(r"^```\{code-block\} (\w+)\n", re.M)
 _HIDDEN = re.compile(r"^```\{(?:toctree|raw|automodule)\}.*?^```\n", re.M | re.S)
 
 
+def _completed(incomplete: str) -> list[str]:
+    return begun(_pages(docs_folder()), incomplete)
+
+
 @reports_errors
 def docs_command(
     page: Annotated[
         str | None,
-        typer.Argument(metavar="[PAGE]", help="For instance limits, or tutorials/analyze; a list if left out."),
+        typer.Argument(
+            metavar="[PAGE]",
+            help="For instance limits, or tutorials/analyze; a list if left out.",
+            autocompletion=_completed,
+        ),
     ] = None,
 ) -> None:
     """Read a page of the documentation, or list them all.
@@ -31,7 +40,7 @@ def docs_command(
     Example: freeness docs limits
     """
     folder = docs_folder()
-    pages = {str(path.relative_to(folder).with_suffix("")): path for path in sorted(folder.rglob("*.md"))}
+    pages = _pages(folder)
     if page is None:
         rows = tuple((name, _title(path)) for name, path in pages.items() if not name.startswith("reference/"))
         said = Sentence(f"Read one by freeness docs PAGE; they lie in {folder}.")
@@ -68,6 +77,10 @@ def docs_folder() -> Path:
         if (folder / "limits.md").is_file():
             return folder
     raise InputError("expected the pages beside the package, found none; install freeness from its wheel.")
+
+
+def _pages(folder: Path) -> dict[str, Path]:
+    return {str(path.relative_to(folder).with_suffix("")): path for path in sorted(folder.rglob("*.md"))}
 
 
 def _title(path: Path) -> str:

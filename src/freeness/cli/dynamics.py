@@ -11,6 +11,7 @@ import typer
 
 from freeness.advice import ForecastOptions, TrainingForecast, forecast_training
 from freeness.cli.architecture import Sizes, scaled, wide_network
+from freeness.cli.completion import activations
 from freeness.cli.data_option import DATA_OPTION, rows_of
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.files import FORCE_OPTION, check_files, check_picture, named_numbers
@@ -29,7 +30,9 @@ _CLASSES = 10_000
 
 @reports_errors
 def dynamics_command(
-    activation: Annotated[str, typer.Option(metavar="NAME", help="For instance tanh, gelu, relu.")] = "tanh",
+    activation: Annotated[
+        str, typer.Option(metavar="NAME", help="For instance tanh, gelu, relu.", autocompletion=activations)
+    ] = "tanh",
     depth: Annotated[int, typer.Option(min=1, max=1000, help="Weight matrices.")] = 3,
     width: Annotated[int, typer.Option(min=1, help="Of the hidden layers.")] = 1024,
     sigma_w: Annotated[float, typer.Option(help="Weights have variance sigma_w^2/fan_in.")] = 1.4,

@@ -10,6 +10,7 @@ import numpy as np
 import typer
 
 from freeness.cli.architecture import Sizes, scaled, wide_network
+from freeness.cli.completion import activations
 from freeness.cli.data_option import DATA_OPTION, rows_of
 from freeness.cli.errors import reports_errors
 from freeness.cli.files import FORCE_OPTION, check_files, named_numbers
@@ -25,7 +26,9 @@ SCHEMA_VERSION = 1
 
 @reports_errors
 def kernel_command(
-    activation: Annotated[str, typer.Option(metavar="NAME", help="For instance tanh, gelu, relu.")],
+    activation: Annotated[
+        str, typer.Option(metavar="NAME", help="For instance tanh, gelu, relu.", autocompletion=activations)
+    ],
     depth: Annotated[int, typer.Option(min=1, max=100_000, help="Weight matrices.")],
     sigma_w: Annotated[float, typer.Option(help="Weights have variance sigma_w^2/fan_in.")],
     sigma_b: Annotated[float, typer.Option(help="Biases have variance sigma_b^2.")] = 0.0,

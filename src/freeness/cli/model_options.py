@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from freeness.cli.completion import losses
 from freeness.training import loss_names
 
 
@@ -28,6 +29,7 @@ Loss = Annotated[
         metavar="NAME|FILE.py:FACTORY",
         help=f"What you train with: {', '.join(loss_names())}; own (what the model returns as its loss); or a function in a file "
         "that returns a loss of torch or a function of (outputs, targets). The model's own if left out, else cross_entropy.",
+        autocompletion=losses,
     ),
 ]
 WeightsFile = Annotated[

@@ -9,6 +9,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from freeness.cli.completion import activations
 from freeness.cli.errors import reports_errors
 from freeness.cli.files import FORCE_OPTION, check_files, check_picture, named_numbers
 from freeness.cli.json_option import JSON_OPTION
@@ -23,7 +24,9 @@ SCHEMA_VERSION = 1
 
 @reports_errors
 def phase_command(
-    activation: Annotated[str, typer.Option(metavar="NAME", help="For instance tanh, gelu, relu.")],
+    activation: Annotated[
+        str, typer.Option(metavar="NAME", help="For instance tanh, gelu, relu.", autocompletion=activations)
+    ],
     parameter: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Of the activation.")] = None,
     at: Annotated[
         str | None, typer.Option(metavar="SIGMA_W,SIGMA_B", help="Say where a network of these settles.")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from freeness.cli.completion import optimizers
 from freeness.training import optimizer_names, schedule_names
 
 RECORD, DOCUMENT, PICTURE = "trials.jsonl", "rate.json", "rate.png"  # in the folder of --out
@@ -17,6 +18,7 @@ OptimizerName = Annotated[
         metavar="NAME|FILE.py:NAME",
         help=f"What you train with: {', '.join(optimizer_names())}; or a class or function in a file that makes an "
         "optimizer of a list of parameters, whose groups keep the ratios of their rates.",
+        autocompletion=optimizers,
     ),
 ]
 Steps = Annotated[int, typer.Option(min=1, help="Of the training to come.")]

@@ -10,6 +10,7 @@ import numpy as np
 import typer
 
 from freeness.advice import design_transformer, transformer_phases
+from freeness.cli.completion import activations
 from freeness.cli.errors import reports_errors
 from freeness.cli.files import FORCE_OPTION, check_files, check_picture
 from freeness.cli.json_option import JSON_OPTION
@@ -36,7 +37,9 @@ def transformer_command(
     tokens: Annotated[int, typer.Option(help="Positions; some tens tell the same as more.")] = 16,
     norm: Annotated[NormPlace, typer.Option(help="In front of each branch, behind each sum, or none.")] = NormPlace.pre,
     causal: Annotated[bool, typer.Option("--causal", help="No position sees later ones.")] = False,
-    activation: Annotated[str, typer.Option(help="Of the MLP: gelu, relu, silu, …")] = "gelu",
+    activation: Annotated[
+        str, typer.Option(help="Of the MLP: gelu, relu, silu, …", autocompletion=activations)
+    ] = "gelu",
     gated: Annotated[bool, typer.Option("--gated", help="SwiGLU, GEGLU.")] = False,
     sigma_qk: Annotated[
         float, typer.Option(help="Gain of query and key weights; scores have its fourth power as variance.")
