@@ -71,7 +71,7 @@ def _freeness(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
-    """Predict and measure the spectra of deep networks, and the learning rate that follows from them.
+    """Will a deep network train, how should it start, and how fast may it learn? Predicted and measured.
 
     Start with "freeness demo", which needs nothing from you and takes about a minute. For your own PyTorch model:
     "freeness analyze model.py:build --data fashion-mnist", where build is a function in model.py that returns it.
