@@ -9,7 +9,10 @@ from freeness.show.answer import answer_of
 from freeness.show.encoded import picture_uri
 from freeness.show.html import parts_html
 from freeness.show.page import page_environment
+from freeness.show.picture import HeatMap, Picture
 from freeness.show.pictures.watch import watched_layers_picture, watched_rate_picture
+
+_FIRST = ("", "Warnings")  # sections above the pictures
 
 
 def render_watch(run: WatchedRun, refresh: int | None = None) -> str:
@@ -21,14 +24,21 @@ def render_watch(run: WatchedRun, refresh: int | None = None) -> str:
     """
     answer = answer_of(run)
     pictures = [watched_rate_picture(run), watched_layers_picture(run)]
-    drawn = [f'<img src="{picture_uri(one)}" alt="{escape(one.sentence)}">' for one in pictures if one.drawings]
+    drawn = [_drawn(one) for one in pictures if one.drawings]
     return (
         page_environment()
         .get_template("watch.html")
         .render(
             answer=answer,
             sections=[(section.title, parts_html(section.parts)) for section in answer.sections],
+            first=_FIRST,
             pictures=drawn,
             refresh=refresh,
         )
     )
+
+
+def _drawn(picture: Picture) -> str:
+    """In its colours, where these stand for numbers, also on a dark page."""
+    kind = ' class="map"' if any(isinstance(one, HeatMap) for one in picture.drawings) else ""
+    return f'<img{kind} src="{picture_uri(picture)}" alt="{escape(picture.sentence)}">'
