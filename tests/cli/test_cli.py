@@ -465,3 +465,11 @@ def test_two_models_stand_side_by_side(model):
     assert len(json.loads(run("analyze", spec, spec, *how[:4], "--json").stdout)) == 2
     refused = run("analyze", spec, spec, *how, "--weights", "w.pt", "--force")
     assert refused.exit_code == 2 and "expected one model with --weights" in refused.stderr
+
+
+def test_a_config_of_lists_too_deep_is_refused_in_one_sentence(tmp_path):
+    deep = tmp_path / "deep.toml"
+    deep.write_text("a = " + "[" * 3000 + "]" * 3000)
+    result = run("analyze", "model.py:build", "--config", str(deep))
+    assert result.exit_code == 2
+    assert "lists too deep in one another" in result.stderr

@@ -233,3 +233,9 @@ def test_legs_that_cannot_be_read_are_refused(text, said):
     result = run(text, "--x", "semicircle")
     assert result.exit_code == 2
     assert said in " ".join(result.stderr.split())
+
+
+def test_a_path_that_the_system_refuses_is_one_sentence():
+    result = run("mp:1", "--points", "20", "--json", "a" * 5000)
+    assert result.exit_code == 2
+    assert "expected files that can be read and written, got OSError" in result.stderr

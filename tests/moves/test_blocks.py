@@ -115,3 +115,9 @@ def test_other_maps_are_refused_in_one_sentence():
         block_modified(law, lambda a: a[:1], 2)
     with pytest.raises(InputError, match="size of blocks"):
         partial_transpose(law, 0)
+
+
+@pytest.mark.parametrize(("change", "size"), [(3, 2), (np.transpose, 2.5), (np.transpose, "x"), (None, 1)])
+def test_blocks_refuse_what_is_no_map_and_no_size(change, size):
+    with pytest.raises(InputError, match=r"expected a (map|size) of"):
+        block_modified(MarchenkoPastur(1.0), change, size)

@@ -194,3 +194,8 @@ def test_laws_without_bounded_support_are_refused():
         classical_sum(FreeCauchy(1.0), Semicircle(1.0))
     with pytest.raises(InputError, match="expected laws"):
         classical_product(2.0, Semicircle(1.0))
+
+
+def test_a_sum_of_laws_whose_widths_are_far_apart_is_refused_by_their_widths():
+    with pytest.raises(InputError, match="expected laws of widths within a factor of 1e"):
+        classical_sum(Uniform(0.0, 1.0), Uniform(0.0, 1e-12))

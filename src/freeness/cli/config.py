@@ -20,6 +20,10 @@ def _read(context: typer.Context, path: Path | None) -> None:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"expected a config file, got {str(path)!r} ({error.strerror}); check the path.") from error
+    except RecursionError as error:
+        raise InputError(
+            f"expected options in {path.name!r}, got lists too deep in one another; unfold them."
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"expected a config file in TOML, got {path.name!r} ({error}); mend that line.") from error
     names = {parameter.name for parameter in context.command.params} - {"config", "help"}

@@ -35,6 +35,9 @@ def reports_errors(command: Callable[_ARGUMENTS, None]) -> Callable[_ARGUMENTS, 
         except FreenessError as error:
             _say(f"Error: {error}")
             raise typer.Exit(2) from None
+        except OSError as error:  # a name too long, a full disk, no access
+            _say(f"Error: expected files that can be read and written, got {brief(error)}; check paths and space.")
+            raise typer.Exit(2) from None
         except (
             SystemExit
         ) as error:  # commands never exit that way: rich does for a closed pipe, or the user's model did

@@ -7,7 +7,7 @@ from functools import reduce
 
 import numpy as np
 
-from freeness.errors import InputError
+from freeness.errors import InputError, is_size
 from freeness.laws import Law, PointMass, Semicircle, require_laws
 from freeness.moves.operations import free_power, free_sum, scale, shift
 
@@ -67,6 +67,8 @@ def block_modified(law: Law, change: Callable[[np.ndarray], np.ndarray], size: i
     """
     require_laws(law)
     n = _size(size)
+    if not callable(change):
+        raise InputError(f"expected a map of {n}×{n} matrices, got {change!r}; write for instance lambda a: a.T.")
     choi = _choi(change, n)
     values, vectors = np.linalg.eigh(choi)
     scale_of_all = max(np.abs(values).max(), np.finfo(float).tiny)
@@ -88,8 +90,8 @@ def block_modified(law: Law, change: Callable[[np.ndarray], np.ndarray], size: i
 
 
 def _size(size: int) -> int:
-    if size != int(size) or size < 1:
-        raise InputError(f"expected a size of blocks 1, 2, 3, …, got {size}.")
+    if not is_size(size):
+        raise InputError(f"expected a size of blocks 1, 2, 3, …, got {size!r}; correct it.")
     return int(size)
 
 

@@ -15,7 +15,7 @@ from math import comb
 
 import numpy as np
 
-from freeness.errors import InputError
+from freeness.errors import ConvergenceError, InputError
 from freeness.laws import (
     AtomicLaw,
     Atoms,
@@ -38,6 +38,7 @@ _RATIO = 4.0  # a panel towards an end of an integral is so much shorter than it
 _LEVELS = 11  # such panels; in the last one distances are squares
 _LONGEST = 4.0  # panel of logarithms
 _BLOCK = 200_000  # values of a density at once
+_NARROWEST = 1e-7  # relative width of a law that a sum may lose in rounding
 _WHOLE = 1 - 1e-12  # atoms with more mass than this are all
 
 
@@ -237,7 +238,16 @@ class ClassicalConvolution(GradedDensity):
         self._first, self._second, self._chart = first, second, chart
         mine, other = chart.parts(first), chart.parts(second)
         self._pairs = [(i * j, _Pair(a, b, chart)) for (i, a), (j, b) in product(mine, other)]
-        super().__init__(self._integral, distinct([sign * end for sign, pair in self._pairs for end in pair.ends]))
+        try:
+            super().__init__(self._integral, distinct([sign * end for sign, pair in self._pairs for end in pair.ends]))
+        except ConvergenceError as error:
+            narrow, wide = sorted(law.hull[1] - law.hull[0] for law in (first, second))
+            if chart is not SUM or narrow > _NARROWEST * wide:
+                raise
+            raise InputError(
+                f"expected laws of widths within a factor of {1 / _NARROWEST:.0e} of one another, got {narrow:.3g} and "
+                f"{wide:.3g}; shift the wide one by the mean of the narrow one."
+            ) from error
 
     @property
     def mean(self) -> float:
