@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from benchmarks.written import Autoencoder, Burgers, GraphConvolution, Mamba, Siren, bound
+
 Made = tuple[nn.Module, Any, dict[str, Any]]
 """A model, its data, and what else ``analyze`` is told."""
 
@@ -33,6 +35,12 @@ class LSTM(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         return self.head(self.layers(self.table(tokens))[0].mean(1))
+
+
+def _graphs(count: int, nodes: int) -> tuple[Tensor, Tensor]:
+    """Graphs of about three edges a node, and 32 features of each."""
+    edges = (torch.rand(count, nodes, nodes) < 1.5 / nodes).float().triu(1)
+    return edges + edges.transpose(1, 2), torch.randn(count, nodes, 32)
 
 
 def _twice(inputs: int, outputs: int) -> nn.Sequential:
@@ -91,5 +99,10 @@ OTHERS: Mapping[str, Callable[[], Made]] = {
         ((torch.randn(64, 100), torch.rand(64, 2)), torch.randn(64, 1)),
         {"loss": "mse"},
     ),
+    "Mamba": lambda: (Mamba(), (torch.randint(16_000, (4, 128)), torch.randint(16_000, (4, 128))), {}),
+    "Graph convolution": lambda: (GraphConvolution(), (_graphs(64, 30), torch.randint(10, (64,))), {}),
+    "Siren": lambda: (Siren(), (2 * torch.rand(256, 2) - 1, torch.rand(256, 3)), {"loss": "mse", "batch": 256}),
+    "PINN": lambda: (Burgers(), (torch.rand(256, 2), torch.zeros(256, 1)), {"loss": "mse", "batch": 256}),
+    "VAE": lambda: (Autoencoder(), (images := torch.rand(64, 784), images), {"loss": bound}),
 }
 """Name to a function that makes the model with its data."""

@@ -6,7 +6,7 @@ from torch import nn
 
 from freeness.torch import CurvatureOptions, batch_sharpness
 from freeness.torch.curvature_estimate import Effort, estimated_sharpness
-from freeness.torch.pace import TimeUp
+from freeness.torch.pace import Pace, TimeUp, paced
 from freeness.torch.ritz import climb
 
 
@@ -87,3 +87,28 @@ def test_on_a_gpu_the_estimate_is_that_of_the_processor():
     here = estimated_sharpness(model, x, y, "cross_entropy", None, Effort(10, 6, 2)).value
     there = estimated_sharpness(model.cuda(), x.cuda(), y.cuda(), "cross_entropy", None, Effort(10, 6, 2)).value
     assert there == pytest.approx(here, rel=1e-6)
+
+
+def test_where_the_time_ends_it_is_that_of_the_first_samples():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 40), nn.Tanh(), nn.Linear(40, 4)).double()
+    x, y = torch.randn(16, 5).double(), torch.arange(16) % 4
+    effort = Effort(20, 5, 2)
+    beats = []
+
+    def heard(pace: Pace) -> None:
+        with paced(pace):
+            beats.append(estimated_sharpness(model, x, y, "cross_entropy", CurvatureOptions(), effort))
+
+    class Counted(Pace):
+        def beat(self, units: float) -> None:
+            self.done += units
+            if self.done > self.units:
+                raise TimeUp("over")
+
+    heard(Counted(5.0, 0.0))  # the first products
+    heard(Counted(1e9, 0.0))
+    few, whole = beats
+    alone = estimated_sharpness(model, x[::8], y[::8], "cross_entropy", CurvatureOptions(), Effort(5, 0))
+    assert (few.samples, whole.samples) == (2, 16)
+    assert few.value == pytest.approx(alone.value, abs=few.error + alone.error + 1e-9)

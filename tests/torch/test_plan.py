@@ -36,6 +36,15 @@ def test_batch_statistics_take_more_products_or_fewer_samples():
     assert 2 <= short.samples < 16 and short.effort >= 10 and "all samples" in short.reason
 
 
+def test_a_language_model_keeps_the_time_that_its_rate_takes_at_least():
+    small = Facts(Counts(3.2e10, 0.0, 4e8, 500, 1.6e8), 4, 98_304, 6_432_896, 124_439_808, 1e20, (3e13, 3e15))
+    found = planned(small, Budget(60.0, 4e9), CHOICES, 8.0)
+    assert found["measure Jacobian"].way == "estimated" and found["measure Fisher"].way == "left out"
+    assert found["curvature"].samples == 2 and found["curvature"].effort >= 3
+    done = [stage.forecast for stage in found.values() if stage.way == "estimated"]
+    assert sum(done) <= 48 and "products would take about" in found["measure Fisher"].reason
+
+
 def test_a_graph_that_does_not_fit_is_held_in_parts():
     found = planned(RESNET, Budget(60.0, 4e8), ["curvature"], 0.0)["curvature"]
     assert found.part == 5 and found.bytes <= 4e8

@@ -19,6 +19,7 @@ from freeness.torch import (
     trace,
     untouched,
 )
+from freeness.torch.state import _HELD
 
 
 def example_model() -> nn.Sequential:
@@ -126,3 +127,26 @@ def test_measuring_leaves_no_trace() -> None:
     measure_jacobian(traced, x[0])
     batch_sharpness(model, x, y, "mse", CurvatureOptions(preconditioner=adam_preconditioner(model, x, y, "mse")))
     assert_same(before, picture(model))
+
+
+def test_blocks_inside_a_block_hold_the_same_copy_of_the_weights():
+    model = nn.Linear(3, 2)
+    before = model.weight.detach().clone()
+    with untouched(model):
+        with untouched(model):
+            assert len({id(kept) for kept in _HELD.values()}) == 2  # weight and bias, once each
+            model.weight.data += 1.0
+        assert torch.equal(model.weight, before)
+        model.weight.data += 2.0
+        with untouched(model):  # another copy, for this is no longer right
+            model.weight.data += 1.0
+        assert torch.equal(model.weight, before + 2.0)
+    assert torch.equal(model.weight, before) and not _HELD
+
+
+def test_weights_that_are_no_numbers_are_put_back_as_such():
+    model = nn.Linear(2, 1)
+    model.weight.data[0, 0] = float("nan")
+    with untouched(model):
+        model.weight.data.zero_()
+    assert model.weight[0, 0].isnan() and model.weight[0, 1] != 0

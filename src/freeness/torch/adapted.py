@@ -16,7 +16,7 @@ from freeness.torch.state import untouched
 from freeness.torch.written_loss import WrittenLoss
 from freeness.training import Objective
 
-_LOOKED = 2  # samples
+_LOOKED = 2  # samples that a function of the user is tried on; one tells whether there are several outputs
 
 
 class Selected(nn.Module):
@@ -82,7 +82,8 @@ def adapted(
     """
     objective = given_loss(loss)
     with untouched(model, copies=list(model.buffers())), torch.no_grad():
-        some, wanted = data[0][:_LOOKED], data[1][:_LOOKED]
+        looked = _LOOKED if isinstance(objective, WrittenLoss) else 1
+        some, wanted = data[0][:looked], data[1][:looked]
         returned = run(model, some)
         if isinstance(returned, Tensor):
             return model, objective

@@ -21,7 +21,7 @@ from freeness.torch.curvature_estimate import Effort, estimated_sharpness
 from freeness.torch.modes import is_coupled
 from freeness.torch.outputs import run
 from freeness.torch.pace import TimeUp
-from freeness.torch.plan import COARSE, coarse_samples
+from freeness.torch.plan import coarse_products, coarse_samples
 from freeness.torch.starts import TRIED, rate_facts
 from freeness.torch.state import trained_parameters, untouched
 from freeness.torch.tracing import Trace
@@ -59,7 +59,7 @@ def batch_curvature(
                 f"expected an optimizer whose preconditioner is measured, got {descent}; take adam or sgd."
             )
         how = CurvatureOptions(preconditioner=scale, training=options.training)
-        value, error = _sharpness(model, (x, y), how, options, plan)
+        value, error, batch = _sharpness(model, (x, y), how, options, plan)
         flat = _flat(model, (x, y), value, options)
         if flat:
             return no_rate(flat, batch, options, value, error)
@@ -73,15 +73,15 @@ def batch_curvature(
 
 def _sharpness(
     model: nn.Module, data: tuple[Tensor, Tensor], how: CurvatureOptions, options: AnalyzeOptions, plan: Stage
-) -> tuple[float, float]:
-    """λ and its error, as planned."""
+) -> tuple[float, float, int]:
+    """λ and its error, as planned, and of how many samples it is."""
     if plan.way == "exact":
         found = batch_sharpness(model, *data, options.criterion, how)
-        return found.value, found.residual
-    coarse = 0 if is_coupled(model, how.training) else COARSE
+        return found.value, found.residual, len(data[0])
+    coarse = 0 if is_coupled(model, how.training) else coarse_products(plan.effort)
     effort = Effort(plan.effort, coarse, coarse_samples(len(data[0])), plan.part or None)
     estimate = estimated_sharpness(model, *data, options.criterion, how, effort)
-    return estimate.value, estimate.error
+    return estimate.value, estimate.error, estimate.samples
 
 
 def _flat(model: nn.Module, data: tuple[Tensor, Tensor], sharpness: float, options: AnalyzeOptions) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -12,6 +13,7 @@ from freeness.torch.adapted import adapted
 from freeness.torch.curvature import CurvatureOptions, measured
 from freeness.torch.gauss_newton import GaussNewton, Parts
 from freeness.torch.given import GivenLoss
+from freeness.torch.pace import TimeUp, beat
 from freeness.torch.ritz import Climb, climb
 
 _LOG = logging.getLogger(__name__)
@@ -35,11 +37,12 @@ class Effort:
 
 @dataclass(frozen=True)
 class SharpnessEstimate:
-    """λ_max, what it may be off, and the products with the whole batch that it took."""
+    """λ_max, what it may be off, and the products that it took, with so many samples of the batch."""
 
     value: float
     error: float
     products: int
+    samples: int
 
 
 def estimated_sharpness(
@@ -54,7 +57,7 @@ def estimated_sharpness(
 
     Lanczos on a few samples finds a direction in the parameters that is nearly that of the whole batch, because samples share
     most of what the outputs do with the parameters. From there Lanczos on the whole batch needs few products. Each product is one
-    pass with derivatives carried forward, and one backward.
+    pass with derivatives carried forward, and one backward. Where time ends before two of these, λ is that of the few samples.
 
     Args:
         model: as in :func:`~freeness.torch.batch_sharpness`.
@@ -81,14 +84,35 @@ def estimated_sharpness(
         raise InputError(f'expected the matrix "ggn" for an estimate, got {how.matrix!r}; take batch_sharpness.')
     model, loss = adapted(model, (inputs, targets), loss)
     with measured(model, (inputs, targets), loss, how.training) as (ready, x, y):
-        direction = _coarse(ready, (x, y), loss, how, work)
+        few = _few((x, y), work)
+        first = _coarse(ready, few, loss, how, work) if few else None
         whole = GaussNewton(ready, (x, y), loss, Parts(how.preconditioner, work.part))
         start = whole.random()
-        if direction is not None and bool((led := whole.lower(direction)).any()):
-            start = led / led.norm() + _RANDOM * start / start.norm()
         steps, kept = min(work.products, whole.size), _keeps(whole, work.products)
-        found = climb(whole.product, start, steps, keep=kept, tolerance=_CLOSE)
-    return SharpnessEstimate(found.value, found.error, found.steps)
+        try:
+            if first is not None and bool((led := whole.lower(first.direction)).any()):
+                beat()
+                start = led / led.norm() + _RANDOM * start / start.norm()
+            found, samples = climb(whole.product, start, steps, keep=kept, tolerance=_CLOSE), len(x)
+        except TimeUp:  # λ of a few samples is better than none
+            if first is None or not few:
+                raise
+            found, samples = first.climb, len(few[0])
+    return SharpnessEstimate(found.value, found.error, found.steps, samples)
+
+
+class _First(NamedTuple):
+    """What a few samples gave: λ, and its direction in the parameters."""
+
+    climb: Climb
+    direction: Tensor
+
+
+def _few(data: tuple[Tensor, Tensor], work: Effort) -> tuple[Tensor, Tensor] | None:
+    """Some samples of the batch; None where these are all, or where none come first."""
+    step = max(len(data[0]) // work.few, 1)
+    x, y = data[0][::step][: work.few], data[1][::step][: work.few]
+    return None if len(x) == len(data[0]) or work.coarse < 1 else (x, y)
 
 
 def _keeps(matrix: GaussNewton, steps: int) -> bool:
@@ -96,17 +120,13 @@ def _keeps(matrix: GaussNewton, steps: int) -> bool:
 
 
 def _coarse(
-    model: nn.Module, data: tuple[Tensor, Tensor], loss: GivenLoss, how: CurvatureOptions, work: Effort
-) -> Tensor | None:
-    """The direction of a few samples, in the parameters; None where these are all, or cannot be run alone."""
-    step = max(len(data[0]) // work.few, 1)
-    x, y = data[0][::step][: work.few], data[1][::step][: work.few]
-    if len(x) == len(data[0]) or work.coarse < 1:
-        return None
+    model: nn.Module, few: tuple[Tensor, Tensor], loss: GivenLoss, how: CurvatureOptions, work: Effort
+) -> _First | None:
+    """λ of a few samples; None where they cannot be run alone."""
     try:
-        few = GaussNewton(model, (x, y), loss, Parts(how.preconditioner, work.part))
-        found: Climb = climb(few.product, few.random(), min(work.coarse, few.size), keep=_keeps(few, work.coarse))
+        matrix = GaussNewton(model, few, loss, Parts(how.preconditioner, work.part))
+        found = climb(matrix.product, matrix.random(), min(work.coarse, matrix.size), keep=_keeps(matrix, work.coarse))
     except (RuntimeError, ValueError) as error:  # batch normalisation asks for several samples
-        _LOG.info("no first direction from %d samples: %s", len(x), brief(error))
+        _LOG.info("no first direction from %d samples: %s", len(few[0]), brief(error))
         return None
-    return None if found.vector is None else few.lift(found.vector)
+    return None if found.vector is None else _First(found, matrix.lift(found.vector))

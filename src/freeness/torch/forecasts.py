@@ -22,6 +22,8 @@ from freeness.torch.tracing import Trace
 WATCH = "watch the layers"
 _PART, _HELD = 0.1, 0.4  # of seconds and of bytes for that
 _WATCHED, _WATCHED_MOVED = 4.0, 6.0  # passes over the batch, and times what it moves
+_SHORT = 0.3  # seconds of a pass up to which it is timed twice
+_BEFORE = 16  # passes of one sample about that reading and checking the model take
 _FASTEST, _SLOWEST = 0.1, 30.0  # of the machine that costs are of
 
 
@@ -65,14 +67,16 @@ def forecast(traced: Trace, sample: Tensor, asked: Request) -> Forecast:
     with plain_attention():
         one = counted(traced.model, x)
         with torch.no_grad(), untouched(traced.model, copies=False):
-            seconds = min(_timed(traced, x) for _ in range(2))
+            seconds = _timed(traced, x)
+            seconds = min(seconds, _timed(traced, x)) if seconds < _SHORT else seconds
     known = forward_seconds(one)
     pace = min(max(seconds / known, _FASTEST), _SLOWEST) if known > 0 else 1.0  # a view of a parameter costs nothing
     with traced.function.ready(x) as (ready, point):
         found = survey(ready, point)
     facts = _facts(traced, one, found, asked)
     plan = {watched.name: watched for watched in (_watched(one, asked),) if watched.name in asked.stages}
-    return Forecast(plan | planned(facts, asked.budget, asked.stages, sum(s.forecast for s in plan.values())), pace)
+    fixed = _BEFORE * known + sum(stage.forecast for stage in plan.values())
+    return Forecast(plan | planned(facts, asked.budget, asked.stages, fixed), pace)
 
 
 def told(seconds: float, size: float) -> str:

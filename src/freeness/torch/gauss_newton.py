@@ -64,6 +64,9 @@ class GaussNewton:
 
     def product(self, vector: Tensor) -> Tensor:
         """The matrix times a vector of ``size`` numbers."""
+        if self._root is not None:
+            there = self._products.there_and_back(self._root[0](vector), self._scale)
+            return self._root[1](there).reshape(-1) / self._samples
         return self.lower(self.lift(vector))
 
     def lift(self, vector: Tensor) -> Tensor:

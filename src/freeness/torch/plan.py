@@ -106,15 +106,21 @@ def planned(facts: Facts, budget: Budget, stages: Collection[str], fixed: float)
             found[choice.name] = _whole(choice)
             left -= choice.exact
             choices.remove(choice)
-    for choice in choices:  # the curvature last: it gets what the others leave
+    least = _least(choices, facts, budget)
+    for choice in choices:  # the curvature last: it gets what the others leave, and these leave what it needs
         given = left * _SHARES[choice.name] / sum(_SHARES[each.name] for each in choices if each.name not in found)
-        found[choice.name] = _estimated(choice, facts, given, budget)
+        found[choice.name] = _estimated(choice, facts, given, budget, left - least)
         left -= found[choice.name].forecast if found[choice.name].way == "estimated" else 0.0
     begun = _beginning(facts)
     if "curvature" in found and begun > 0:
         fits = found["curvature"].way == "exact" and begun <= left
         found[BEGINNING] = Stage(BEGINNING, "exact" if fits else "left out", 0.0, begun, 0.0)
     return found
+
+
+def _least(choices: list[_Choice], facts: Facts, budget: Budget) -> float:
+    """Seconds that the curvature takes at least, where it is estimated."""
+    return sum(_rated(choice, facts, 0.0, "", budget).forecast for choice in choices if choice.name == "curvature")
 
 
 def _beginning(facts: Facts) -> float:
@@ -173,7 +179,7 @@ def _choices(facts: Facts, budget: Budget) -> list[_Choice]:
     return [jacobian, fisher, curvature]
 
 
-def _estimated(choice: _Choice, facts: Facts, given: float, budget: Budget) -> Stage:
+def _estimated(choice: _Choice, facts: Facts, given: float, budget: Budget, room: float) -> Stage:
     whole = f"all of it would take about {_told(choice.exact)}"
     if choice.exact_bytes > budget.bytes:
         whole = f"all of it would hold {choice.exact_bytes / 1e9:.2g} GB"
@@ -182,7 +188,7 @@ def _estimated(choice: _Choice, facts: Facts, given: float, budget: Budget) -> S
     products = int(min(max(given / choice.product, _LEAST), _MOST))
     seconds = products * choice.product
     found = Stage(choice.name, "estimated", products * choice.work, seconds, choice.bytes, whole, products)
-    if seconds > 3 * given:
+    if seconds > min(3 * given, max(room, given)):
         return replace(found, way="left out", reason=f"{_LEAST} products would take about {_told(seconds)}", effort=0)
     return found
 
@@ -193,13 +199,16 @@ def _rated(choice: _Choice, facts: Facts, given: float, whole: str, budget: Budg
     part = _part(facts, budget)
     while True:
         product = _curved(facts, samples, part)
-        first = COARSE * _curved(facts, coarse_samples(samples), part) if facts.single else 0.0
-        effort = int((given - first) / product - 1.5)
+        single = _curved(facts, coarse_samples(samples), part) if facts.single else 0.0
+        effort = int((given - COARSE * single) / product - 1.5)
+        if effort <= least and given >= coarse_products(least) * single + (least + 1.5) * product:
+            effort = least
         fits = effort >= least and (part > 0 or _holds(facts, samples, budget))
         if fits or samples <= 2:
             break
         samples = max(samples // 2, 2)
     effort = min(max(effort, least), _ENOUGH)
+    first = coarse_products(effort) * single
     if samples < facts.samples:
         whole = f"{whole}, and {least} products with all samples more than {_told(given)}"
     seconds = first + (effort + 1.5) * product
@@ -223,6 +232,16 @@ def _part(facts: Facts, budget: Budget) -> int:
 
 def _holds(facts: Facts, samples: int, budget: Budget) -> bool:
     return samples * facts.one.saved <= _GRAPH * budget.bytes
+
+
+def coarse_products(effort: int) -> int:
+    """How many products with a few samples come before so many with all: half of the usual where these are as few as may be.
+
+    Example:
+        >>> coarse_products(5), coarse_products(3)
+        (12, 6)
+    """
+    return COARSE if effort > _FEWEST else COARSE // 2
 
 
 def coarse_samples(samples: int) -> int:

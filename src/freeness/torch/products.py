@@ -37,9 +37,25 @@ class Products(ABC):
         """Jᵀu as one vector, u in the shape of the outputs."""
         return torch.cat([part.reshape(-1) for part in self._pulled(direction)])
 
-    @abstractmethod
     def push(self, vector: Tensor) -> Tensor:
         """J v in the shape of the outputs, v one vector."""
+        return self.along(self._parts(vector))
+
+    @abstractmethod
+    def along(self, parts: Sequence[Tensor]) -> Tensor:
+        """J v in the shape of the outputs, v in the parts of the inputs."""
+
+    def there_and_back(self, direction: Tensor, scale: Tensor | None = None) -> Tensor:
+        """J P⁻¹Jᵀu without Jᵀu as one vector, which would be held twice.
+
+        Args:
+            direction: u, in the shape of the outputs.
+            scale: the diagonal P as one vector; 1 when left out.
+        """
+        parts = list(self._pulled(direction))
+        if scale is not None:
+            parts = [part / one for part, one in zip(parts, self._parts(scale), strict=True)]
+        return self.along(parts)
 
     def _parts(self, vector: Tensor) -> list[Tensor]:
         parts = vector.split(self._sizes)
@@ -49,11 +65,12 @@ class Products(ABC):
         """u·J(Jᵀu) = ‖Jᵀu‖²: an operation may have a backward pass whose derivative is missing without a word."""
         outputs, generator = self.outputs, torch.Generator().manual_seed(0)
         u = torch.randn(outputs.shape, generator=generator, dtype=torch.float64).to(outputs.device, outputs.dtype)
-        pulled = self.pull(u)
+        pulled = list(self._pulled(u))
         wide = torch.float32 if outputs.device.type == "mps" else torch.float64  # float32 loses 1e-3 over 10⁷ numbers
-        norm = torch.linalg.vector_norm(pulled, dtype=wide)
+        norm = torch.stack([torch.linalg.vector_norm(part, dtype=wide) for part in pulled]).norm()
         if norm > 0 and bool(norm.isfinite()):
-            found = (u * self.push(pulled / norm.to(pulled.dtype))).sum(dtype=wide) / norm
+            parts = [pulled.pop(0) / norm.to(outputs.dtype) for _ in self._shapes]  # weights may be large: held once
+            found = (u * self.along(parts)).sum(dtype=wide) / norm
             if abs(float(found) - 1) > torch.finfo(outputs.dtype).eps ** 0.5:
                 raise RuntimeError("the derivative of an operation's backward pass is missing")
 
@@ -95,10 +112,9 @@ class JacobianProducts(Products):
         self._back = [(place, part) for place, part in enumerate(back) if part.requires_grad]
         self._check()
 
-    def push(self, vector: Tensor) -> Tensor:
+    def along(self, parts: Sequence[Tensor]) -> Tensor:
         if not self._back:
             return torch.zeros_like(self.outputs)
-        parts = self._parts(vector)
         (pushed,) = torch.autograd.grad(
             [part for _, part in self._back],
             self._direction,
@@ -135,8 +151,8 @@ class ForwardProducts(Products):
         self._model, self._x, self._names = model, x, list(named)
         self._check()
 
-    def push(self, vector: Tensor) -> Tensor:
-        return _pushed(self._model, self._x, dict(zip(self._names, self._parts(vector), strict=True)))
+    def along(self, parts: Sequence[Tensor]) -> Tensor:
+        return _pushed(self._model, self._x, dict(zip(self._names, parts, strict=True)))
 
 
 class PartedProducts(Products):
@@ -165,18 +181,18 @@ class PartedProducts(Products):
         self._model, self._names, self._rows, self._size = model, list(named), x.split(size), size
         self._check()
 
-    def pull(self, direction: Tensor) -> Tensor:
-        total = 0.0
+    def _pulled(self, direction: Tensor, create_graph: bool = False) -> tuple[Tensor, ...]:
+        total: list[Tensor] = []
         for part, along in zip(self._rows, direction.split(self._size), strict=True):
             with torch.enable_grad():
                 outputs = self._model(part)
-            found = torch.autograd.grad(outputs, self._tensors, along, materialize_grads=True)
-            total = torch.cat([one.reshape(-1) for one in found]) + total
-        assert isinstance(total, Tensor)
-        return total
+            found = list(torch.autograd.grad(outputs, self._tensors, along, materialize_grads=True))
+            del outputs
+            total = [found.pop(0) + one for one in total] if total else found
+        return tuple(total)
 
-    def push(self, vector: Tensor) -> Tensor:
-        moved = dict(zip(self._names, self._parts(vector), strict=True))
+    def along(self, parts: Sequence[Tensor]) -> Tensor:
+        moved = dict(zip(self._names, parts, strict=True))
         return torch.cat([_pushed(self._model, part, moved) for part in self._rows])
 
 
@@ -210,9 +226,9 @@ class InputProducts(Products):
         self._function, self._x = function, x.detach()
         self._check()
 
-    def push(self, vector: Tensor) -> Tensor:
+    def along(self, parts: Sequence[Tensor]) -> Tensor:
         with torch.no_grad(), forward_ad.dual_level():
-            outputs = self._function(forward_ad.make_dual(self._x, vector.reshape(self._x.shape)))
+            outputs = self._function(forward_ad.make_dual(self._x, parts[0]))
             pushed = forward_ad.unpack_dual(outputs).tangent
         return torch.zeros_like(self.outputs) if pushed is None else pushed
 

@@ -147,7 +147,7 @@ def _module_state(module: nn.Module) -> Restore:
 def _tensor_state(tensor: Tensor, copies: bool) -> Restore:
     """Values, ``requires_grad`` and gradient of one parameter or buffer. Written back only where something changed."""
     requires_grad, gradient = tensor.requires_grad, tensor.grad
-    values = tensor.detach().clone() if copies else None
+    values, forget = _copied(tensor) if copies else (None, lambda: None)
     gradient_values = None if gradient is None or not copies else gradient.detach().clone()
     counted = [each for each in (tensor, gradient) if copies and each is not None and not each.is_inference()]
     versions = _unsafe_preserve_version_counter(tuple(counted))  # safe, as the values are put back
@@ -161,13 +161,35 @@ def _tensor_state(tensor: Tensor, copies: bool) -> Restore:
             if gradient is not None and gradient_values is not None and not _same(gradient, gradient_values):
                 gradient.copy_(gradient_values)
         versions.__exit__()
+        forget()
 
     return restore
 
 
+_HELD: dict[int, Tensor] = {}  # by the id of a tensor, what a block around this one keeps of it: never written to
+
+
+def _copied(tensor: Tensor) -> tuple[Tensor, Restore]:
+    """A copy of a tensor, that of a block around this one where it is still right, and what forgets it: weights may be large."""
+    held = _HELD.get(id(tensor))
+    if held is not None and held.dtype == tensor.dtype and held.device == tensor.device and torch.equal(held, tensor):
+        return held, lambda: None
+    values = tensor.detach().clone()
+    if held is not None:
+        return values, lambda: None
+    _HELD[id(tensor)] = values
+
+    def forget() -> None:
+        _HELD.pop(id(tensor), None)
+
+    return values, forget
+
+
 def _same(found: Tensor, saved: Tensor) -> bool:
     """Equal, NaN counted as equal to NaN."""
-    return torch.equal(found.nan_to_num(), saved.nan_to_num()) and torch.equal(found.isnan(), saved.isnan())
+    return torch.equal(found, saved) or (
+        torch.equal(found.nan_to_num(), saved.nan_to_num()) and torch.equal(found.isnan(), saved.isnan())
+    )
 
 
 def own_generators(model: nn.Module) -> Restore:
