@@ -11,6 +11,7 @@ from freeness.advice import (
     Analysis,
     Comparison,
     Design,
+    ResidualDesign,
     TradeOff,
     TrainingForecast,
     TransformerDesign,
@@ -37,6 +38,7 @@ _SHOWN = (
     Verdict,
     Rate,
     FoundRate,
+    ResidualDesign,
     TransformerDesign,
 )
 _PLOTTED = (Law, Comparison, Analysis, Design, TradeOff, PhaseDiagram, TrainingForecast, FoundRate, TransformerPhases)

@@ -321,3 +321,34 @@ def test_the_rate_is_that_of_the_library_where_nobody_says_a_batch():
     assert found["learning_rate"]["recommended"] == pytest.approx(
         design(4, (20, 32, 5)).learning_rate.recommended, rel=1e-12
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("resnet", "--depth", "9"), "Multiply every branch by 0.283"),  # (2^(1/9) - 1)^½
+        (
+            ("transformer", "--depth", "2", "--width", "32", "--activation", "relu"),
+            "Start of a Transformer of 2 blocks",
+        ),
+    ],
+)
+def test_other_architectures_are_designed_by_the_scale_of_their_branches(arguments, words):
+    result = CliRunner().invoke(app, ["design", "--architecture", *arguments], env={"COLUMNS": "80"})
+    assert result.exit_code == 0, result.stderr
+    assert words in result.stdout and "Beside the usual starts" in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--depth", "9", "--loss", "mse"), "expected no --loss beside --architecture resnet"),
+        ((), "expected --depth, the number of blocks"),
+        (("--depth", "9", "--width", "5,6"), "one whole number for --width"),
+        (("--depth", "0"), "whole numbers ≥ 1, got 0"),
+    ],
+)
+def test_what_a_residual_network_is_not_asked_is_refused(arguments, words):
+    result = CliRunner().invoke(app, ["design", "--architecture", "resnet", *arguments])
+    assert result.exit_code == 2 and words in result.stderr and "Traceback" not in result.stderr

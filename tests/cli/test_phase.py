@@ -82,3 +82,24 @@ def test_bad_input_is_one_sentence_and_exit_code_2(arguments, message):
     result = run(*arguments)
     assert result.exit_code == 2 and result.stdout == ""
     assert message in result.stderr and "Traceback" not in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_the_map_of_a_transformer_is_that_of_its_own_command():
+    sizes = ("--depth", "2", "--width", "32", "--heads", "2", "--tokens", "4", "--activation", "relu", "--json", "-")
+    found = document("--architecture", "transformer", "--points", "2", *sizes[:-2])
+    other = CliRunner().invoke(app, ["transformer", "--phases", "2", *sizes])
+    assert found["gradient"] == json.loads(other.stdout)["phases"]["gradient"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "expected --activation, got none"),
+        (("--activation", "tanh", "--heads", "2"), "expected no --heads beside --architecture mlp"),
+        (("--architecture", "transformer", "--at", "1,2"), "expected no --at beside --architecture transformer"),
+        (("--architecture", "transformer", "--points", "42"), "at most --points 41"),
+    ],
+)
+def test_what_does_not_count_is_refused(arguments, words):
+    result = run(*arguments)
+    assert result.exit_code == 2 and words in result.stderr and "Traceback" not in result.stderr

@@ -33,6 +33,13 @@ from freeness.advice.lookout import Lookout
 from freeness.advice.progress import Progress
 from freeness.advice.progress import Report as Report
 from freeness.advice.reached import Reach, reach
+from freeness.advice.residual_starts import (
+    ResidualDesign,
+    ResidualShape,
+    ResidualStart,
+    design_resnet,
+    residual_network,
+)
 from freeness.advice.stages import INTERRUPTED as INTERRUPTED
 from freeness.advice.stages import Stage
 from freeness.advice.stages import Way as Way
@@ -76,7 +83,10 @@ __all__ = [
     "RateCurve",
     "RatePair",
     "Reach",
+    "ResidualDesign",
     "ResidualPlan",
+    "ResidualShape",
+    "ResidualStart",
     "Stage",
     "StepCheck",
     "SumRow",
@@ -97,6 +107,7 @@ __all__ = [
     "batch_learning_rate",
     "choose_activation",
     "design",
+    "design_resnet",
     "design_transformer",
     "dial",
     "equal_power_capacity",
@@ -113,6 +124,7 @@ __all__ = [
     "rate_curve",
     "reach",
     "read_run",
+    "residual_network",
     "run_of",
     "theory_rate",
     "trade_off",

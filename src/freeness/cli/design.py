@@ -7,8 +7,11 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
+import typer
+
 from freeness.advice import Design, DesignOptions, Parametrisation, Training, design
 from freeness.cli import design_options as option
+from freeness.cli.architecture_design import ArchitectureName, DesignedKind, architecture_design
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.files import check_files, check_picture, named_numbers
 from freeness.cli.json_option import JSON_OPTION
@@ -26,6 +29,8 @@ SCHEMA_VERSION = 1
 
 @reports_errors
 def design_command(
+    context: typer.Context,
+    architecture: ArchitectureName = DesignedKind.mlp,
     depth: option.Depth = None,
     width: option.Width = None,
     inputs: option.Inputs = None,
@@ -62,10 +67,15 @@ def design_command(
     model.load_state_dict(torch.load("start.pt")). A Transformer, a ResNet or a recurrent network starts by the published recipe
     of its architecture.
 
-    The scale of a Transformer's branches, by theory: freeness transformer --depth 24
+    The scale of the branches of other architectures, beside the usual starts: freeness design --architecture resnet --depth 50
+    or --architecture transformer, whose heads, norms and masks freeness transformer takes.
     """
     check_picture(out)
     check_files(out, save, json, force=force)
+    if architecture is not DesignedKind.mlp:
+        other = architecture_design(context, architecture, (depth, width), activation)
+        Outputs(json).give({"schema_version": SCHEMA_VERSION} | document_of(other), other)
+        return
     if (save is None) != (apply is None):
         raise InputError(
             "expected --apply and --save together, got one of them; the model's start is written to FILE.pt."

@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 import typer
 
-from freeness.advice import design_transformer, transformer_phases
+from freeness.advice import design_transformer
+from freeness.cli import transformer_options as option
 from freeness.cli.completion import activations
 from freeness.cli.errors import reports_errors
 from freeness.cli.files import FORCE_OPTION, check_files, check_picture
 from freeness.cli.json_option import JSON_OPTION
-from freeness.cli.output import Outputs, progress_bar
+from freeness.cli.output import Outputs
 from freeness.network import TransformerPlan
 from freeness.show import document_of, picture_of
 
 SCHEMA_VERSION = 1
 
 
-class NormPlace(StrEnum):
-    """Of the norm."""
-
-    pre = "pre"
-    post = "post"
-    none = "none"
-
-
 @reports_errors
 def transformer_command(
-    depth: Annotated[int, typer.Option(help="Blocks, each of attention and an MLP.")] = 12,
-    width: Annotated[int, typer.Option(help="Channels of the stream.")] = 256,
-    heads: Annotated[int, typer.Option(help="Of attention.")] = 4,
-    tokens: Annotated[int, typer.Option(help="Positions; some tens tell the same as more.")] = 16,
-    norm: Annotated[NormPlace, typer.Option(help="In front of each branch, behind each sum, or none.")] = NormPlace.pre,
-    causal: Annotated[bool, typer.Option("--causal", help="No position sees later ones.")] = False,
+    depth: option.Blocks = 12,
+    width: option.Width = 256,
+    heads: option.Heads = 4,
+    tokens: option.Tokens = 16,
+    norm: option.Norm = option.NormPlace.pre,
+    causal: option.Causal = False,
     activation: Annotated[
         str, typer.Option(help="Of the MLP: gelu, relu, silu, …", autocompletion=activations)
     ] = "gelu",
@@ -44,10 +35,11 @@ def transformer_command(
     sigma_qk: Annotated[
         float, typer.Option(help="Gain of query and key weights; scores have its fourth power as variance.")
     ] = 1.0,
-    cosine: Annotated[float, typer.Option(help="Of two tokens at the input.")] = 0.25,
+    cosine: option.Cosine = 0.25,
     kept: Annotated[float, typer.Option(help="Factor by which squared gradients may change from end to end.")] = 2.0,
     phases: Annotated[
-        int | None, typer.Option(min=2, max=41, help="Also a map of so many gains times so many branch scales.")
+        int | None,
+        typer.Option(min=2, max=option.MOST_POINTS, help="Also a map of so many gains times so many branch scales."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="That map as a picture: FILE.png or FILE.svg.")] = None,
     json: Annotated[str | None, JSON_OPTION] = None,
@@ -68,12 +60,9 @@ def transformer_command(
     found = design_transformer(plan, cosine, kept)
     document = {"schema_version": SCHEMA_VERSION} | document_of(found)
     outputs, answers = Outputs(json), [found]
-    count = phases or (9 if out is not None else None)
+    count = phases or (option.USUAL_POINTS if out is not None else None)
     if count is not None:
-        with progress_bar("phases") as progress:
-            map_ = transformer_phases(
-                plan, np.linspace(0.25, 2.0, count), np.linspace(0.1, 1.5, count), cosine, progress
-            )
+        map_ = option.mapped(plan, count, cosine)
         outputs.picture(out, lambda: picture_of(map_))
         document["phases"] = document_of(map_)
         outputs.give(document, *answers, map_)
