@@ -64,8 +64,7 @@ def architecture_design(
         raise InputError("expected --depth, the number of blocks, got none; write for instance --depth 24.")
     if width is not None and not width.isdecimal():
         raise InputError(f"expected one whole number for --width, got {width!r}; write for instance --width 512.")
-    given = {} if activation is None else {"activation": activation}
     channels = 256 if width is None else int(width)
     if architecture is DesignedKind.resnet:
-        return design_resnet(ResidualShape(depth, channels, **given))
-    return design_transformer(TransformerPlan(depth, channels, 4, 16, **given))
+        return design_resnet(ResidualShape(depth, channels, activation or "relu"))
+    return design_transformer(TransformerPlan(depth, channels, 4, 16, activation=activation or "gelu"))
