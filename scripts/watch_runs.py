@@ -24,6 +24,7 @@ from torch.nn import functional
 from freeness.advice import Lookout, StepCheck, WatchRecord, fault_of, odd_layer, read_run
 from freeness.advice.layer_peers import relative_ratios
 from freeness.torch import Watch, observe
+from freeness.torch.first_look import weight_scales
 from freeness.torch.ritz import climb
 from freeness.torch.watch_measures import gradient_of, hessian_product
 from freeness.torch.watch_schedule import Every
@@ -245,8 +246,8 @@ def faults() -> None:
                 x, y = next(batches(total))
                 table = observe(model, lambda m=model, x=x, y=y: functional.cross_entropy(m(x), y))
                 fault = fault_of(table)
-                odd = odd_layer(table)
-                said = fault.place if fault.place is not None else odd.place if odd else None
+                odd = odd_layer(table, weight_scales(model))
+                said = odd.place if odd else fault.place
                 spread = sorted(relative_ratios(table).values())
                 ends = (spread[0], spread[-1]) if spread else (1.0, 1.0)
                 right = said is None if kind == "sound" else said == place or near(said, place)
@@ -267,6 +268,10 @@ def planted(model: nn.Module, layer: nn.Linear | nn.Conv2d, place: str, kind: st
             if not follows or place == [n for n, one in model.named_modules() if isinstance(one, nn.Linear)][-1]:
                 return False
             assert layer.bias is not None
+            names = [name for name, _ in model.named_modules()]
+            behind = names[names.index(place) + 1 :]
+            if behind and isinstance(model.get_submodule(behind[0]), nn.BatchNorm1d | nn.BatchNorm2d):
+                return False  # which takes the bias out again
             layer.bias.fill_(-50.0)
         elif kind == "loud":
             block = next((one for one in model.modules() if isinstance(one, Block) and one.two is layer), None)
@@ -276,6 +281,8 @@ def planted(model: nn.Module, layer: nn.Linear | nn.Conv2d, place: str, kind: st
         elif kind == "frozen":
             if place == [n for n, one in model.named_modules() if isinstance(one, nn.Linear)][-1]:
                 return False  # nothing would have a gradient
+            if place.endswith("out_proj"):
+                return False  # attention reads its weight, and calls no hook
             layer.register_forward_hook(lambda _, __, out: out.detach())
     return True
 

@@ -117,3 +117,36 @@ def test_a_loss_that_stays_at_twice_its_start_is_a_divergence():
     lookout = Lookout()
     said = [warning for k in range(1, 61) for warning in lookout.checked(StepCheck(k, 0.1, 1.0 if k < 40 else 2.5))]
     assert [warning.kind for warning in said][-1] == "diverged" and said[-1].step < 50
+
+
+def glanced(sizes, seed=0, start=1):
+    """What is said of batches whose largest samples are so large, of a steady loss."""
+    draw, lookout, said = random.Random(seed), Lookout(), []
+    for step, size in enumerate(sizes, start):
+        said += lookout.glanced(step, draw.lognormvariate(0, 0.2), {"inputs": size})
+    return said
+
+
+@pytest.mark.parametrize("bad", [6.0, math.nan, math.inf])
+def test_a_batch_of_large_or_broken_numbers_is_named_when_it_comes(bad):
+    draw = random.Random(1)
+    sizes = [draw.lognormvariate(0, 0.05) for _ in range(80)]
+    sizes[59] = bad
+    said = glanced(sizes)
+    assert [(warning.kind, warning.step) for warning in said] == [("batch", 60)]
+    assert ("6" in said[0].sentence) if bad == 6.0 else "not all finite" in said[0].sentence
+
+
+def test_data_of_two_sources_and_of_heavy_tails_are_usual():
+    draw = random.Random(2)
+    rare = [5.0 if k % 15 == 7 else draw.lognormvariate(0, 0.02) for k in range(400)]  # one batch in fifteen is louder
+    assert not glanced(rare)
+    assert sum(len(glanced([draw.lognormvariate(0, 1.0) for _ in range(400)], seed)) for seed in range(10)) == 0
+
+
+def test_wrong_labels_are_worse_than_an_untrained_network_and_are_named_whatever_the_scatter():
+    draw, lookout, said = random.Random(3), Lookout(), []
+    for step in range(1, 200):
+        loss = draw.lognormvariate(math.log(1.6 if step <= 10 else max(0.25, 1.6 - 0.02 * step)), 0.3)
+        said += lookout.glanced(step, 2.4 if step == 150 else loss, {})
+    assert [(warning.kind, warning.step) for warning in said] == [("batch", 150)]

@@ -12,9 +12,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from freeness.advice import StepCheck, WatchRecord
+from freeness.advice import StepCheck, WatchRecord, odd_layer
 from freeness.errors import InputError
 from freeness.torch import JsonLines, Watch, batch_of, critical_rate
+from freeness.torch.first_look import first_look, weight_scales
 from freeness.torch.watch import gradient_norms
 from freeness.torch.watch_loss import BatchLoss
 from freeness.torch.watch_measures import Measures
@@ -234,7 +235,7 @@ def test_what_is_spent_stays_within_the_share_whatever_things_cost():
         trained_for = spent = 0.0
         measured = set()
         for step in range(1, 20001):
-            for look, cost in (("batch", 0.001), ("check", 0.003)):
+            for look, cost in (("glance", 0.001), ("check", 0.003)):
                 if schedule.affords(look):
                     schedule.spent(look, cost)
                     spent += cost
@@ -328,3 +329,37 @@ def test_a_layer_that_was_drawn_too_large_and_one_without_gradient_are_named_at_
     assert len(watch.records) == 1
     assert [warning.kind for warning in watch.warnings] == ["layer", "layer"]
     assert watch.warnings[0].place in ("layers.2", "layers.3") and watch.warnings[1].place == "unused"
+
+
+class Branch(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm, self.up, self.down = nn.LayerNorm(16), nn.Linear(16, 32), nn.Linear(32, 16)
+
+    def forward(self, x):
+        return x + self.down(torch.relu(self.up(self.norm(x))))
+
+
+@pytest.mark.parametrize("place", ["0", "1.up", "2.down"])
+@pytest.mark.parametrize("factor", [1.0, 20.0, 1 / 20])
+def test_a_layer_that_is_drawn_wrongly_is_named_wherever_it_stands_and_a_sound_one_is_not(place, factor):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 16), Branch(), Branch(), Branch(), nn.LayerNorm(16), nn.Linear(16, 2))
+    with torch.no_grad():
+        model.get_submodule(place).weight.mul_(factor)
+    x = torch.randn(32, 6)
+    functional.cross_entropy(model(x), (x[:, 0] > 0).long()).backward()
+    found = odd_layer(first_look(model), weight_scales(model))
+    assert (None if found is None else found.place) == (None if factor == 1 else place)
+
+
+def test_small_output_layers_and_branches_that_end_small_with_depth_are_sound_starts():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 256), *(Branch() for _ in range(4)), nn.Linear(16, 2))
+    with torch.no_grad():
+        for block in model[1:5]:
+            block.down.weight.div_(10)
+        model[5].weight.div_(4)
+    x = torch.randn(32, 16)
+    functional.cross_entropy(model[1:](x), (x[:, 0] > 0).long()).backward()
+    assert odd_layer(first_look(model[1:]), weight_scales(model[1:])) is None

@@ -301,3 +301,25 @@ def test_a_group_that_waits_for_each_other_in_batch_normalisation_is_refused(mon
     model = nn.Sequential(nn.Linear(6, 3), nn.SyncBatchNorm(3))
     with pytest.raises(InputError, match="wait for no other process"):
         Watch(model, SGD(model.parameters()))
+
+
+@pytest.mark.parametrize("kind", ["loud", "one loud sample", "not a number", "wrong labels"])
+def test_a_bad_batch_is_named_by_its_step(kind):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 2))
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.03)
+    watch = Watch(model, optimizer, every=10**6)
+    for step in range(1, 66):
+        x = torch.randn(32, 6)
+        y = (x[:, 0] > 0).long()
+        if step == 61:
+            rows = slice(0, 1) if kind == "one loud sample" else slice(None)
+            x[rows] *= {"loud": 6.0, "one loud sample": 15.0, "not a number": torch.nan}.get(kind, 1.0)
+            y = 1 - y if kind == "wrong labels" else y
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        watch.step((x, y), loss)
+    assert [(one.kind, one.step) for one in watch.warnings if one.kind == "batch"] == [("batch", 61)]
+    assert all(one.kind == "batch" or kind == "not a number" for one in watch.warnings)

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Mapping
 from statistics import median
 
 from freeness.advice.post_mortem import post_mortem
 from freeness.advice.usual import TIMES, WINDOW, Usual
-from freeness.advice.watch_rules import AHEAD, RESULTS, beyond, clipping, growing, odd_inputs, odd_results, silent
+from freeness.advice.watch_rules import (
+    AHEAD,
+    RESULTS,
+    OddResult,
+    beyond,
+    clipping,
+    growing,
+    odd_inputs,
+    odd_result,
+    silent,
+)
 from freeness.advice.watching import StepCheck, WatchRecord, WatchWarning
 
 _FIRST, _LOST = 10, 2.0  # steps that tell the loss at the start, and the times at which a training is lost
@@ -29,98 +40,98 @@ class Lookout:
 
     def __init__(self) -> None:
         self.uneasy = False  # whether a visit is wanted now
+        self.curious = False  # whether the gradients of this step are wanted, whatever they cost
         self._checks: deque[StepCheck] = deque(maxlen=WINDOW)
-        self._deep: deque[StepCheck] = deque(maxlen=WINDOW)  # those whose gradients were seen, which may be few
+        self._losses: deque[float] = deque(maxlen=WINDOW)
         self._records: list[WatchRecord] = []
         self._standing: set[tuple[str, str | None]] = set()  # troubles that were said and are not over
         self._diverged = False
         self._first: list[float] = []
         self._shares: list[float] = []  # of the critical rate
-        self._results = {name: Usual() for name in RESULTS}
+        self._usual = {name: Usual() for name in RESULTS}
         self._inputs: dict[str, Usual] = {}
-        self._last: StepCheck | None = None
-        self._stood: dict[str, float] = {}  # how many times the usual its loss or gradient was, where that stood out
-        self._named = 0  # the step whose batch was named last
-        self._seen = 0  # steps whose gradients were seen
+        self._odd: dict[str, OddResult] = {}  # what stood out last
+        self._named = self._glanced = self._seen = (
+            0  # steps: whose batch was named, that was glanced at; how many had gradients
+        )
 
-    def asks(self, check: StepCheck) -> bool:
-        """Whether the gradients of this step should be looked at, whatever that costs.
+    def glanced(self, step: int, loss: float | None, inputs: Mapping[str, float]) -> list[WatchWarning]:
+        """What a step tells without its gradients.
 
         Args:
-            check: what is known of it without them.
+            step: that was taken; they come in their order.
+            loss: of its batch, where it was told.
+            inputs: as of :class:`StepCheck`.
         """
-        return bool(self._stood or self._standing_out(check)) or self._inputs_stand_out(check)
+        self._glanced = step
+        if self._diverged:
+            return []
+        said = self._of_inputs(step, inputs)
+        self.curious = bool(said or self._odd)
+        if loss is not None:
+            said += self._of_result("loss", step, loss)
+            self._losses.append(loss)
+            if len(self._first) < _FIRST:
+                self._first.append(loss)
+                self._usual["loss"].odd = max(median(self._first), 0.0) or math.inf  # worse than an untrained network
+            if "growth" in self._kinds() or not loss <= TIMES / 2 * self._usual["loss"].middle:
+                said += self._once("growth", growing(step, "loss", self._losses))
+            self._usual["loss"].add(loss)
+        self.curious |= "loss" in self._odd
+        return said
 
     def checked(self, check: StepCheck) -> list[WatchWarning]:
-        """What a step tells.
+        """What a step tells with its gradients.
 
         Args:
             check: of it; steps come in their order.
         """
+        said = [] if self._glanced == check.step else self.glanced(check.step, check.loss, check.inputs)
         if self._diverged:
-            return []
+            return said
         self._checks.append(check)
-        if check.gradient is not None:
-            self._deep.append(check)
         self._seen += bool(check.layers)
-        said = self._of_batches(check)
+        if check.gradient is not None:
+            said += self._of_result("gradient", check.step, check.gradient)
+            self._usual["gradient"].add(check.gradient)
+        self.uneasy = bool(self._odd)
         if self._is_lost(check):
             self._diverged = True
-            before = [one for one in self._deep if one is not check]
-            return [*said, post_mortem([*before, check], self._records)]
+            return [*said, post_mortem(list(self._checks), self._records)]
         if check.layers and self._seen == _FIRST:
-            idle = silent(list(self._deep))
+            idle = silent(list(self._checks))
             said += [] if idle is None else self._once("layer", idle)
-        if check.step % _FIRST == 0:  # fifty steps are alike, or not, for a while
-            said += self._once("clipping", clipping(list(self._deep)))
-        if self._may_grow(check):
-            said += self._once("growth", growing(list(self._checks), "loss") or growing(list(self._deep), "gradient"))
-        if len(self._first) == _FIRST and (start := median(self._first)) > 0:
-            self._results["loss"].odd = start  # a trained network that does worse than an untrained one
-        for name, known in self._results.items():
-            value = getattr(check, name)
-            if value is not None:
-                known.add(value)
+        if self._seen % _FIRST == 0:  # fifty steps are alike, or not, for a while
+            said += self._once("clipping", clipping(list(self._checks)))
+            norms = [one.gradient for one in self._checks if one.gradient is not None]
+            said += self._once("growth of gradients", growing(check.step, "gradient", norms))
         return said
 
-    def _of_batches(self, check: StepCheck) -> list[WatchWarning]:
-        """A bad batch that has come now, or in the step before."""
-        for name in check.inputs:
-            self._inputs.setdefault(name, Usual())
-        said: list[WatchWarning] = []
-        inputs = odd_inputs(check, self._inputs)
-        if inputs is not None:
-            self._named = check.step
-            said.append(inputs)
-        for name, value in check.inputs.items():
-            self._inputs[name].add(value)
-        last = self._last
-        if last is not None and self._stood and last.step == check.step - 1 != self._named:
-            results = odd_results(last, self._stood, check)
-            said += [] if results is None else [results]
-        self._last, self._stood = check, self._standing_out(check)
-        self.uneasy = bool(self._stood)
-        return said
+    def _kinds(self) -> set[str]:
+        return {kind for kind, _ in self._standing}
 
-    def _standing_out(self, check: StepCheck) -> dict[str, float]:
-        found: dict[str, float] = {}
-        for name, known in self._results.items():
-            value = getattr(check, name)
-            times = None if value is None else known.times(value)
-            if times is not None and not (name == "gradient" and math.isinf(times)):  # mixed precision skips such steps
-                found[name] = times
+    def _of_inputs(self, step: int, inputs: Mapping[str, float]) -> list[WatchWarning]:
+        """A batch whose numbers are not as those before."""
+        found: list[WatchWarning] = []
+        for name, value in inputs.items():
+            known = self._inputs.setdefault(name, Usual())
+            times = known.times(value)
+            if times is not None and self._named != step:
+                self._named = step
+                found.append(odd_inputs(step, name, times))
+            known.add(value)
         return found
 
-    def _inputs_stand_out(self, check: StepCheck) -> bool:
-        known = ((self._inputs.get(name), value) for name, value in check.inputs.items())
-        return any(usual is not None and usual.times(value) is not None for usual, value in known)
-
-    def _may_grow(self, check: StepCheck) -> bool:
-        """Whether growth may begin or end with this step; the medians that tell it take long."""
-        if any(kind == "growth" for kind, _ in self._standing):
-            return True
-        values = ((known.middle, getattr(check, name)) for name, known in self._results.items())
-        return any(value is not None and not value <= TIMES / 2 * middle for middle, value in values)
+    def _of_result(self, name: str, step: int, value: float) -> list[WatchWarning]:
+        """A batch that made the loss or the gradient of the step before stand out; and whether this one's does."""
+        before = self._odd.pop(name, None)
+        times = self._usual[name].times(value)
+        if times is not None and not (name == "gradient" and math.isinf(times)):  # mixed precision skips such steps
+            self._odd[name] = OddResult(step, value, times)
+        if before is None or before.step != step - 1 or before.step == self._named or not before.is_over(value):
+            return []
+        self._named = before.step
+        return [odd_result(name, before)]
 
     def visited(self, record: WatchRecord) -> list[WatchWarning]:
         """What a visit tells.
@@ -162,12 +173,8 @@ class Lookout:
         """What is not finite, but for a step that was skipped, or a loss that has stayed at twice that of the start."""
         if not all(math.isfinite(value) for value in (check.loss, check.gradient) if value is not None):
             return not check.sound
-        if check.loss is None:
+        start = median(self._first) if self._first else 0.0
+        if check.loss is None or not check.loss > _LOST * start > 0:
             return False
-        if len(self._first) < _FIRST:
-            self._first.append(check.loss)
-        start = median(self._first)
-        if not check.loss > _LOST * start > 0:
-            return False
-        losses = [one.loss for one in self._checks if one.loss is not None][-_FIRST:]
+        losses = list(self._losses)[-_FIRST:]
         return len(losses) == _FIRST and median(losses) > _LOST * start

@@ -91,9 +91,9 @@ class Usual:
         self._fresh = 0
         logarithms = [math.log(value) for value in self._values]
         middle, scatter = usual(logarithms)
-        seen = max(logarithms) - middle
-        # 300: exp stays finite
-        self._limit = math.exp(min(middle + max(SCATTERS * scatter, math.log(TIMES), 2 * seen), 700.0))
+        scattered = min(SCATTERS * scatter, math.log(self.odd) - middle)
+        apart = max(scattered, math.log(TIMES), 2 * (max(logarithms) - middle))
+        self._limit = math.exp(min(middle + apart, _MOST))
         self.middle = math.exp(middle)
 
     def times(self, value: float) -> float | None:

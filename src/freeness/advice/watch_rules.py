@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import median
 
-from freeness.advice.usual import FEWEST, SCATTERS, Usual, unusual
+from freeness.advice.usual import FEWEST, SCATTERS, unusual
 from freeness.advice.watching import StepCheck, WatchRecord, WatchWarning
 
 _CUT = 50  # steps in a row that are cut to one length
@@ -17,53 +18,56 @@ _VISITS, _HALF = 3, 0.5  # visits, and the share of the critical rate: the lowes
 AHEAD = 20  # steps by which a rate that changes is followed on
 
 
-def odd_inputs(check: StepCheck, known: Mapping[str, Usual]) -> WatchWarning | None:
+@dataclass(frozen=True)
+class OddResult:
+    """A loss or a gradient that stood out: of which step, how large, and how many times the usual."""
+
+    step: int
+    value: float
+    times: float
+
+    def is_over(self, following: float) -> bool:
+        """Whether the next one is back by at least half of the way, in logarithms; one that stays up is no matter of one batch.
+
+        Args:
+            following: of the next step.
+
+        Example:
+            >>> OddResult(7, 8.0, 4.0).is_over(2.0), OddResult(7, 8.0, 4.0).is_over(5.0)
+            (True, False)
+        """
+        if not math.isfinite(self.value):
+            return math.isfinite(following)
+        return following * math.sqrt(self.times) < self.value
+
+
+def odd_inputs(step: int, name: str, times: float) -> WatchWarning:
     """A batch with numbers that are not finite, or with a sample far larger than those of the batches before.
 
     Args:
-        check: of the step.
-        known: what is usual of every entry of a batch.
+        step: that was taken on it.
+        name: of the entry.
+        times: how many times the usual its largest sample is.
     """
-    for name, value in check.inputs.items():
-        if not math.isfinite(value):
-            return _batch(check.step, f"its {name} are not all finite")
-        times = known[name].times(value)
-        if times is not None:
-            return _batch(
-                check.step, f"a sample of its {name} is {times:.2g} times as large as the largest one usually is"
-            )
-    return None
+    if not math.isfinite(times):
+        return _batch(step, f"its {name} are not all finite")
+    return _batch(step, f"a sample of its {name} is {times:.2g} times as large as the largest one usually is")
 
 
-def odd_results(suspect: StepCheck, stood: Mapping[str, float], after: StepCheck) -> WatchWarning | None:
+def odd_result(name: str, odd: OddResult) -> WatchWarning:
     """A batch whose loss or gradient stood out, where the next step is as usual again.
 
-    A loss or gradient that stays up is no matter of one batch.
-
     Args:
-        suspect: the step that may have had it.
-        stood: how many times the usual its "loss" or "gradient" was.
-        after: the next one.
+        name: "loss" or "gradient".
+        odd: what it was.
     """
-    for name, times in stood.items():
-        value, following = getattr(suspect, name), getattr(after, name)
-        if following is None or not _is_back(following, value, times):
-            continue
-        much = f"{times:.2g} times the usual one" if math.isfinite(times) else "not finite"
-        return _batch(suspect.step, f"its {name} is {much}, and the next one's is as before")
-    return None
+    much = f"{odd.times:.2g} times the usual one" if math.isfinite(odd.times) else "not finite"
+    return _batch(odd.step, f"its {name} is {much}, and the next one's is as before")
 
 
 def _batch(step: int, what: str) -> WatchWarning:
     advice = "look at its samples and labels, and clip gradients if more such come"
     return WatchWarning(step, "batch", f"The batch of step {step} is unlike the others: {what}; {advice}.")
-
-
-def _is_back(following: float, value: float, times: float) -> bool:
-    """At least half of the way, in logarithms."""
-    if not math.isfinite(value):
-        return math.isfinite(following)
-    return following * math.sqrt(times) < value
 
 
 def clipping(checks: Sequence[StepCheck]) -> WatchWarning | None:
@@ -107,14 +111,15 @@ def silent(checks: Sequence[StepCheck]) -> WatchWarning | None:
     )
 
 
-def growing(checks: Sequence[StepCheck], name: str) -> WatchWarning | None:
+def growing(step: int, name: str, seen: Sequence[float]) -> WatchWarning | None:
     """A loss, or a gradient, of the last steps that lies above that of the steps before by more than chance.
 
     Args:
-        checks: of the last steps.
+        step: the last one.
         name: "loss" or "gradient".
+        seen: its last values.
     """
-    values = [value for check in checks if (value := getattr(check, name)) is not None]
+    values = list(seen)
     before, recent = values[:-_RECENT], values[-_RECENT:]
     if len(before) < FEWEST:
         return None
@@ -123,7 +128,7 @@ def growing(checks: Sequence[StepCheck], name: str) -> WatchWarning | None:
         return None
     much = f"{times:.2g} times that of the steps before" if math.isfinite(times) else "not finite"
     return WatchWarning(
-        checks[-1].step,
+        step,
         "growth",
         f"The {name} grows: over the last {_RECENT} steps it is {much}; lower the rate to a third, or go back to a "
         "checkpoint before.",

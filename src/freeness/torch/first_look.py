@@ -31,6 +31,30 @@ def first_look(model: nn.Module) -> LayerTable:
     return LayerTable(None, tuple(rows))
 
 
+def weight_scales(model: nn.Module) -> dict[str, float]:
+    """Of every module with one trained weight matrix, its root mean square times the root of what one output sums over.
+
+    Embeddings, whose rows are not summed over, are left out, and so is what is tied to them.
+
+    Args:
+        model: left as it is.
+
+    Example:
+        >>> model = nn.Linear(4, 2)
+        >>> _ = nn.init.constant_(model.weight, 0.5)
+        >>> round(weight_scales(model)[""], 6)
+        1.0
+    """
+    found: dict[str, float] = {}
+    tables = [module.weight for module in model.modules() if isinstance(module, nn.Embedding | nn.EmbeddingBag)]
+    embedded = set(map(id, tables))
+    for name, module in model.named_modules():
+        own = [one for one in module.parameters(recurse=False) if one.requires_grad and one.ndim > 1]
+        if len(own) == 1 and id(own[0]) not in embedded:
+            found[name] = _rms(own[0]) * (own[0].numel() / len(own[0])) ** 0.5
+    return found
+
+
 def _rms(tensor: Tensor | None) -> float:
     if tensor is None or tensor.is_sparse:
         return 0.0

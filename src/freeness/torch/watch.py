@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from freeness.advice import Lookout, StepCheck, WatchRecord, WatchWarning, odd_l
 from freeness.errors import InputError, brief
 from freeness.torch.attributes import attributes_kept
 from freeness.torch.batch import Batch
-from freeness.torch.first_look import first_look
+from freeness.torch.first_look import first_look, weight_scales
 from freeness.torch.given import GivenLoss
 from freeness.torch.state import trained_parameters
 from freeness.torch.user_data import batch_of
@@ -106,7 +107,7 @@ class Watch:
         self._lookout = Lookout()
         self._logs = Logs(log)
         self._steps = self._logs.resume
-        self._begun = self._looked = False  # whether a batch was tried, and the layers' start looked at
+        self._begun = self._looked = False  # whether a batch was tried, and the start of the layers looked at
         self._failed: set[str] = set()  # what could not be done and was said
         self._last: float | None = None  # when the last step was done with
         self.records: list[WatchRecord] = []
@@ -128,20 +129,17 @@ class Watch:
         self._steps += 1
         if self._last is not None:
             self._schedule.trained(begun - self._last)
-        said: list[WatchWarning] = []
-        with torch.inference_mode(False):
-            if not self._begun:
-                self._begun = True
-                said += self._tried(batch)
-            said += self._guarded("the steps", self._checked, batch, loss)
+        with torch.inference_mode(False) if torch.is_inference_mode_enabled() else nullcontext():
+            said = [] if self._begun else self._tried(batch)
+            said += self._guarded("the steps", self._looked_at, batch, loss)
             due = self._schedule.due(self._steps, "critical" if self._lookout.uneasy else "")
             if due:
                 said += self._guarded("the visits", self._visited, batch, due)
-        for warning in said:
-            self._logs.write(warning)
-        said += self._logs.troubles()
-        self.warnings += said
+        if said or self._logs.failing:
+            said += self._logs.told(said)
+            self.warnings += said
         self._last = time.perf_counter()
+        self._schedule.passed(self._last - begun)
         return said
 
     def _guarded(self, what: str, look: Callable[..., list[WatchWarning]], *arguments: Any) -> list[WatchWarning]:
@@ -162,7 +160,7 @@ class Watch:
         Raises:
             InputError: the batch or the loss; that the model itself fails when it runs once more is no reason to end a training.
         """
-        begun = time.perf_counter()
+        self._begun = True
         try:
             with attributes_kept(self._model):
                 self._measures.tried(batch_of(data, self._model))
@@ -172,27 +170,26 @@ class Watch:
             return self._trouble("the visits", str(error))
         except Exception as error:
             return self._trouble("the visits", brief(error))
-        finally:
-            self._schedule.owes(time.perf_counter() - begun)
         return []
 
-    def _checked(self, data: object, loss: float | Tensor | None) -> list[WatchWarning]:
-        rate, told = first_rate(self._optimizer), float(loss.detach()) if isinstance(loss, Tensor) else loss
-        check = StepCheck(self._steps, rate, told)
-        if self._schedule.affords("batch"):
-            begun = time.perf_counter()
-            check = replace(check, inputs=sample_sizes(data))
-            self._schedule.spent("batch", time.perf_counter() - begun)
-        elif told is None and not self._schedule.affords("check"):
-            return []
+    def _looked_at(self, data: object, loss: float | Tensor | None) -> list[WatchWarning]:
+        """At loss and batch, where there is time for that; at the gradients, where there is time or something stands out."""
         said: list[WatchWarning] = []
-        if self._schedule.affords("check") or self._lookout.asks(check):
+        told: float | None = None
+        inputs: dict[str, float] = {}
+        if self._schedule.affords("glance"):
             begun = time.perf_counter()
-            check, odd = self._deeper(check)
+            told = float(loss.detach()) if isinstance(loss, Tensor) else loss
+            inputs = sample_sizes(data)
+            said += self._lookout.glanced(self._steps, told, inputs)
+            self._schedule.spent("glance", time.perf_counter() - begun)
+        if self._schedule.affords("check") or self._lookout.curious:
+            begun = time.perf_counter()
+            check, odd = self._deeper(StepCheck(self._steps, first_rate(self._optimizer), told, inputs=inputs))
+            self._logs.write(check)
+            said += odd + self._lookout.checked(check)
             self._schedule.spent("check", time.perf_counter() - begun)
-            said += odd
-        self._logs.write(check)
-        return said + self._lookout.checked(check)
+        return said
 
     def _deeper(self, check: StepCheck) -> tuple[StepCheck, list[WatchWarning]]:
         """With the gradients of all layers, and at the first time what these tell of the start."""
@@ -200,7 +197,7 @@ class Watch:
         total = math.sqrt(sum(norm**2 for norm in layers.values())) if layers else None
         finite = all(math.isfinite(value) for value in (check.loss, total) if value is not None)
         sound = None if finite else all(bool(one.isfinite().all()) for one in self._model.parameters())
-        odd = odd_layer(first_look(self._model)) if layers and not self._looked else None
+        odd = odd_layer(first_look(self._model), weight_scales(self._model)) if layers and not self._looked else None
         self._looked |= bool(layers)
         said = [] if odd is None else [WatchWarning(self._steps, "layer", odd.sentence, odd.place)]
         return replace(check, gradient=total, layers=layers, sound=sound), said

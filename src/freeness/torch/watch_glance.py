@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import torch
@@ -25,37 +25,37 @@ def sample_sizes(data: object) -> dict[str, float]:
         >>> sample_sizes((2 * x, torch.arange(3))), sample_sizes({"x": x, "y": x[:, 0] / 0.0})
         ({'inputs': 2.0}, {'x': 1.0, 'y': inf})
     """
-    found = [(name, tensor) for name, tensor in _entries(data) if tensor.is_floating_point() and tensor.numel()][:_MOST]
-    if not found:
-        return {}
-    with torch.no_grad():
-        sizes = [_largest(tensor) for _, tensor in found]
-        values: list[float] = [float(sizes[0])] if len(sizes) == 1 else torch.stack(sizes).tolist()
-    return {name: value for (name, _), value in zip(found, values, strict=True)}
+    found: dict[str, float] = {}
+    for name, tensor in _entries(data, "inputs"):
+        if len(found) < _MOST and tensor.ndim and tensor.numel():
+            size, known = _largest(tensor), found.get(name, 0.0)
+            found[name] = known if size <= known else size  # NaN wins
+    return found
 
 
-def _largest(tensor: Tensor) -> Tensor:
-    rows = tensor.detach().reshape(len(tensor), -1) if tensor.ndim > 1 else tensor.detach().reshape(-1, 1)
-    norms = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float32 if rows.dtype.itemsize < 4 else None)
-    return norms.max().float() / rows.shape[1] ** 0.5
+def _largest(tensor: Tensor) -> float:
+    rows = tensor.detach().flatten(1) if tensor.ndim > 1 else tensor.detach()[:, None]
+    if rows.dtype.itemsize < 4:
+        rows = rows.float()
+    return float(torch.linalg.vector_norm(rows, dim=1).max()) / rows.shape[1] ** 0.5
 
 
-def _entries(data: object) -> Iterator[tuple[str, Tensor]]:
-    match data:
-        case Batch():
-            yield from _entries(dict(data.kwargs) | {"inputs": data.args, "targets": data.targets})
-        case Tensor():
-            yield "inputs", data
-        case np.ndarray():
-            if data.dtype.kind == "f":
-                yield "inputs", torch.from_numpy(data)
-        case Mapping():
-            for key, value in data.items():
-                for _, tensor in _entries(value):
-                    yield str(key), tensor
-        case tuple() | list():
-            for place, value in enumerate(data):
-                for name, tensor in _entries(value):
-                    yield ("targets" if name == "inputs" and 0 < place == len(data) - 1 else name), tensor
-        case _:
-            pass
+def _entries(data: object, name: str) -> Iterable[tuple[str, Tensor]]:
+    """Floating tensors; the usual pair comes first, for every step of a training asks."""
+    if isinstance(data, Tensor):
+        return ((name, data),) if data.is_floating_point() else ()
+    if isinstance(data, tuple | list):
+        return _several(data, name)
+    if isinstance(data, Batch):
+        return _entries(dict(data.kwargs) | {"inputs": data.args, "targets": data.targets}, name)
+    if isinstance(data, Mapping):
+        return (entry for key, value in data.items() for entry in _entries(value, str(key)))
+    if isinstance(data, np.ndarray) and data.dtype.kind == "f":
+        return ((name, torch.from_numpy(data)),)
+    return ()
+
+
+def _several(data: tuple[object, ...] | list[object], name: str) -> Iterator[tuple[str, Tensor]]:
+    last = len(data) - 1
+    for place, value in enumerate(data):
+        yield from _entries(value, "targets" if name == "inputs" and 0 < place == last else name)

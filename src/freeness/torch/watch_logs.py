@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from freeness.advice import WatchEvent, WatchWarning
 from freeness.errors import brief
 from freeness.torch.watch_log import WatchLog, logs_of
@@ -46,8 +48,19 @@ class Logs:
                     self._failing.add(place)
                     self._troubles.append(_told(event.step, log, error))
 
-    def troubles(self) -> list[WatchWarning]:
-        """What could not be written since this was asked last, a sentence a log; said again only after it was over."""
+    @property
+    def failing(self) -> bool:
+        """Whether there is a trouble that was not said yet."""
+        return bool(self._troubles)
+
+    def told(self, warnings: Sequence[WatchWarning]) -> list[WatchWarning]:
+        """Write these, and give back what could not be written, a sentence a log; said again only after it was over.
+
+        Args:
+            warnings: of a step.
+        """
+        for warning in warnings:
+            self.write(warning)
         found, self._troubles = self._troubles, []
         return found
 

@@ -6,10 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias, final
 
-_LOOKS = 0.2  # of the share may go to each of two looks between visits
+_LOOKS = {"glance": 0.5, "check": 0.2}  # of the share at most, for what is looked at between visits
+_AHEAD = 2.0  # looks for which time is saved up; what is beyond goes to visits
+_PAUSE = 4.0  # times the usual duration that is believed
 _FORGET = 0.2  # of an old duration, when a new one is known
 
-Look: TypeAlias = Literal["batch", "check"]
+Look: TypeAlias = Literal["glance", "check"]
 
 
 class WatchSchedule(ABC):
@@ -25,15 +27,15 @@ class WatchSchedule(ABC):
 
     @abstractmethod
     def affords(self, look: Look) -> bool:
-        """Whether there is time to look at the batch of this step, or at the gradients ("check"), apart from visits."""
+        """Whether there is time to look at loss and batch of this step ("glance"), or at its gradients ("check")."""
 
     @abstractmethod
     def spent(self, name: str, seconds: float) -> None:
         """So much went into a quantity, or into one of the looks between visits."""
 
     @abstractmethod
-    def owes(self, seconds: float) -> None:
-        """So much went into something that comes once."""
+    def passed(self, seconds: float) -> None:
+        """A call of the watch took so long in all, with what was spent in it."""
 
 
 @final
@@ -64,7 +66,7 @@ class Every(WatchSchedule):
     def spent(self, name: str, seconds: float) -> None:
         """Time does not matter here."""
 
-    def owes(self, seconds: float) -> None:
+    def passed(self, seconds: float) -> None:
         """Time does not matter here."""
 
 
@@ -81,19 +83,21 @@ class Within(WatchSchedule):
 
     Example:
         >>> schedule = Within(0.5, ["a", "b"], {"a": 1.0, "b": 2.0})
-        >>> for step in range(1, 12):
+        >>> for step in range(1, 9):
         ...     schedule.trained(1.0)
-        ...     for name in schedule.due(step):  # .3 of a second come with every step
+        ...     for name in schedule.due(step):  # half a second comes with every step
         ...         schedule.spent(name, {"a": 1.0, "b": 2.0}[name])
         ...         print(step, name)
-        4 a
-        10 b
+        2 a
+        6 b
+        8 a
     """
 
     def __init__(self, share: float, names: Sequence[str], costs: Mapping[str, float]) -> None:
         self._share, self._names, self._costs = share, list(names), costs
         self._credit = 0.0  # seconds that visits may take
-        self._saved = {"batch": 0.0, "check": 0.0}  # that looks may
+        self._saved = dict.fromkeys(_LOOKS, 0.0)  # that looks may
+        self._booked = 0.0  # of the call that goes on
         self._step = 0.0
         self._known: dict[str, float] = {}
         self._next = 0
@@ -101,22 +105,29 @@ class Within(WatchSchedule):
 
     def trained(self, seconds: float) -> None:
         self._step = seconds if self._step == 0 else min(self._step + _FORGET * (seconds - self._step), 2 * self._step)
-        self._credit += self._share * (1 - 2 * _LOOKS) * seconds
-        for look in self._saved:
-            self._saved[look] += self._share * _LOOKS * seconds
+        self._credit += self._share * (1 - sum(_LOOKS.values())) * seconds
+        for look, part in _LOOKS.items():
+            saved = self._saved[look] + self._share * part * seconds
+            self._saved[look] = min(saved, _AHEAD * self._known.get(look, 0.0))
+            self._credit += saved - self._saved[look]
 
     def due(self, step: int, wanted: str = "") -> tuple[str, ...]:
         wished = bool(wanted) and not self._granted
         name = wanted if wished else self._names[self._next % len(self._names)]
         cost = self._known.get(name, self._costs[name] * self._step)
         lent = cost if wished else 0.0
-        return (name,) if self._credit + lent >= cost else ()
+        return (name,) if self._step > 0 and self._credit + lent >= cost else ()
 
     def affords(self, look: Look) -> bool:
         return self._saved[look] >= self._known.get(look, 0.0)
 
     def spent(self, name: str, seconds: float) -> None:
+        self._booked += seconds
         old = self._known.get(name)
+        if name in self._saved and old is not None:
+            seconds = min(
+                seconds, _PAUSE * old
+            )  # a look of microseconds that took so long was interrupted by another process
         self._known[name] = seconds if old is None else old + _FORGET * (seconds - old)
         if name in self._saved:
             self._saved[name] -= seconds
@@ -126,5 +137,6 @@ class Within(WatchSchedule):
         if not self._granted:
             self._next += 1
 
-    def owes(self, seconds: float) -> None:
-        self._credit -= seconds
+    def passed(self, seconds: float) -> None:
+        self._credit -= seconds - self._booked
+        self._booked = 0.0
