@@ -1,6 +1,7 @@
 """The wheel, built and installed apart from the source tree, has everything that the demo needs."""
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -47,6 +48,13 @@ def test_wheel_contains_data_licences_checksums_and_type_marker(wheel):
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     assert {str(path.relative_to(REPOSITORY / "src")) for path in REPOSITORY.glob("src/freeness/**/*.py")} <= names
     assert not [name for name in names if not name.startswith(("freeness/", "freeness-"))]
+
+
+def test_the_description_on_an_index_has_no_link_that_leads_nowhere(wheel):
+    archive = zipfile.ZipFile(wheel)
+    (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+    text = archive.read(name).decode("utf-8")
+    assert "# freeness" in text and not re.findall(r"\]\((?!https?://)[^)]*\)", text)
 
 
 def test_installed_wheel_loads_its_own_bundled_images(site, tmp_path):
