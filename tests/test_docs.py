@@ -83,7 +83,7 @@ def test_every_section_that_a_docstring_names_is_on_the_theory_page():
 
 @pytest.mark.slow
 def test_the_site_builds_without_a_warning(tmp_path):
-    if not all(importlib.util.find_spec(name) for name in ("sphinx", "myst_parser", "furo")):
+    if not all(importlib.util.find_spec(name) for name in ("sphinx", "myst_parser", "furo", "latex2mathml")):
         pytest.skip("the documentation's packages are not installed; `make docs` installs them and builds it, too")
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d", str(tmp_path / "trees")]
     done = subprocess.run([*command, str(DOCS), str(tmp_path / "site")], capture_output=True, text=True, check=False)
@@ -93,3 +93,6 @@ def test_the_site_builds_without_a_warning(tmp_path):
     assert 'href="reference/laws.html#freeness.laws.MarchenkoPastur"' in (tmp_path / "site" / "theory.html").read_text(
         encoding="utf-8"
     )
+    theory = (tmp_path / "site" / "theory.html").read_text(encoding="utf-8")
+    assert theory.count("<math ") > 150 and "$" not in theory.split("<main")[-1] and "mathjax" not in theory.lower()
+    assert (tmp_path / "site" / "_downloads").is_dir()  # notebooks

@@ -25,6 +25,7 @@ from freeness.spectra import (
 from freeness.torch.estimate import estimate_fisher, estimate_jacobian
 from freeness.torch.lanczos import LanczosOptions, SpectralEstimate
 from freeness.torch.measure import dual_plan, measure_fisher, measure_jacobian
+from freeness.torch.memory import readable
 from freeness.torch.signals import realised_neurons
 from freeness.torch.stages import Lost
 from freeness.torch.tracing import Trace, TracedOperation
@@ -91,7 +92,7 @@ def detail_of(traced: Trace, sample: Tensor, stage: Stage, passes: int | None) -
     """What the measurement of Θ will hold, or why it is estimated, to be said before it begins."""
     if stage.way != "exact":
         return f" ({stage.way}: {stage.reason})"
-    return f" (memory: about {dual_plan(traced, sample, passes=passes)})"
+    return f" (memory: about {readable(dual_plan(traced, sample, passes=passes).bytes)})"
 
 
 def predicted_spectra(
