@@ -41,6 +41,18 @@ def test_the_index_links_every_page_where_no_site_is_built():
     assert {link.removesuffix(".md") for link in re.findall(r"\]\(([\w/-]+\.md)\)", text)} == pages() - {"index"}
 
 
+def test_links_of_all_pages_lead_to_what_the_package_brings():
+    """The wheel has this folder and nothing around it."""
+    lost = []
+    for name in sorted(pages()):
+        page = DOCS / f"{name}.md"
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            file = (page.parent / target).resolve()
+            if not target.startswith("http") and not (file.is_file() and file.is_relative_to(DOCS)):
+                lost.append((name, target))
+    assert not lost
+
+
 @pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
 def test_a_file_that_describes_the_house_names_what_is_there(page):
     named = set(re.findall(r"`([\w./]+\.(?:py|md|toml|txt))`", (REPOSITORY / page).read_text(encoding="utf-8")))
