@@ -48,7 +48,7 @@ def test_links_of_all_pages_lead_to_what_the_package_brings():
         page = DOCS / f"{name}.md"
         for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             file = (page.parent / target).resolve()
-            if not target.startswith("http") and not (file.is_file() and file.is_relative_to(DOCS)):
+            if not target.startswith("http") and not (file.exists() and file.is_relative_to(DOCS)):
                 lost.append((name, target))
     assert not lost
 
