@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 from torch.utils._pytree import tree_leaves
 
+from freeness.errors import InputError
 from freeness.torch.outputs import run
 from freeness.torch.state import own_generators, random_kept, untouched
 
@@ -68,7 +69,10 @@ def draws(model: nn.Module, inputs: Tensor, training: bool | None) -> bool:
         (True, False)
     """
     with untouched(model, training=training, copies=list(model.buffers())), torch.no_grad():
-        first, second = (tree_leaves(run(model, inputs[:_TRIED])) for _ in range(2))
+        try:
+            first, second = (tree_leaves(run(model, inputs[:_TRIED])) for _ in range(2))
+        except InputError:  # batch statistics of one sample: who measures says that there are none
+            return False
     pairs = zip(first, second, strict=False)
     return not all(torch.equal(a, b) for a, b in pairs if isinstance(a, Tensor) and isinstance(b, Tensor))
 
