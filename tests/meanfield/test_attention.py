@@ -209,6 +209,53 @@ def test_depthwise_and_grouped_convolutions():
     close(network, RNG.standard_normal((1, 4, 8)), 16, 0.1)
 
 
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"norm": "none", "residual_scale": 0.35},
+        {"gated": True, "rms": True},
+        pytest.param({"gated": True, "activation": "silu"}, marks=pytest.mark.slow),
+        pytest.param({"key_heads": 2}, marks=pytest.mark.slow),
+    ],
+    ids=["gelu without norms", "geglu", "swiglu", "grouped queries"],
+)
+def test_nine_of_ten_places_are_within_a_tenth_of_the_mean(choices):
+    """Or two standard errors, over ten drawn networks."""
+    network = transformer(2, 128, 4, 6, inputs=20, outputs=10, hidden=128, **choices)
+    assert_mostly(network, RNG.standard_normal((1, 20, 6)))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Convolution(96, 96, (3,), Gaussian(1.4), "zeros", dilation=2),
+        Convolution(96, 96, (3,), Gaussian(1.4), "zeros", 2),
+        Convolution(96, 96, (3,), Gaussian(1.4), "zeros", groups=4),
+    ],
+    ids=["dilated", "strided", "grouped"],
+)
+def test_nine_of_ten_places_of_convolutions_are_within_a_tenth_of_the_mean(layer):
+    first = Convolution(4, 96, (3,), Gaussian(1.4), "zeros")
+    bend = Activation(activation("relu"))
+    network = Network((first, bend, layer, bend, Pooling(None), Dense(96, 10, Gaussian(1.0))))
+    assert_mostly(network, RNG.standard_normal((1, 4, 12)))
+
+
+def assert_mostly(network, inputs, draws=10):
+    """Nine of ten signals, gradients and weights within a tenth of the mean or two standard errors, all within 35 %."""
+    found = {place.name: place for place in gradients(network, inputs=inputs)}
+    pairs = []
+    for name, (mean, error) in simulated_gradients(network, inputs, draws).items():
+        told = np.array([found[name].signal, found[name].gradient])
+        pairs += list(zip(mean, error, told, strict=True))
+    for (name, part), (mean, error) in simulated_weights(network, inputs, draws).items():
+        pairs.append((mean, error, getattr(found[name], part)))
+    mean, error, told = np.array(pairs).T
+    apart = np.abs(mean - told)
+    assert (apart <= np.maximum(0.1 * told, 2 * error)).mean() >= 0.9
+    assert (apart <= 0.35 * told + 2 * error).all()
+
+
 def test_the_trace_of_the_fisher_matrix_is_the_sum_over_unit_cotangents():
     network = transformer(1, 96, 4, 4, inputs=12, outputs=5, hidden=96)
     inputs = RNG.standard_normal((1, 12, 4))
