@@ -243,3 +243,17 @@ def test_a_name_alone_says_nothing_of_weight_decay():
     made = torch.optim.AdamW(found.groups, weight_decay=0.3)
     assert {group["weight_decay"] for group in made.param_groups} == {0.3}
     assert not any("weight_decay" in line for line in code_of(found))
+
+
+def test_every_role_keeps_the_decay_of_the_group_that_holds_it_in_the_small_network():
+    small, big = mlp(8), mlp(32)
+    biases = [one for name, one in small.named_parameters() if name.endswith("bias")]
+    weights = [one for name, one in small.named_parameters() if name.endswith("weight")]
+    groups = [{"params": biases, "weight_decay": 0.0}, {"params": weights, "weight_decay": 0.2}]
+    found = transfer(small, big, 0.01, (X, Y), loss="cross_entropy", optimizer=torch.optim.AdamW(groups, lr=0.01))
+    for part in found.parts:
+        before = 0.0 if part.role == "norms and biases" else 0.2
+        assert part.rate * part.decay == pytest.approx(0.01 * before)
+    other = torch.optim.AdamW(mlp(4).parameters(), lr=0.01, weight_decay=0.3)  # of weights that are neither's
+    found = transfer(small, big, 0.01, (X, Y), loss="cross_entropy", optimizer=other)
+    assert all(part.rate * part.decay == pytest.approx(0.01 * 0.3) for part in found.parts)

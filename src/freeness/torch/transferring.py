@@ -70,8 +70,8 @@ def transfer(
 
     Groups of parameters (input, hidden, output, embeddings, norms and biases) get rates in function space: each moves what the
     last layer reads, relatively, as much in the big network as in the small one; the last layer so moves the outputs. Where
-    weight decay is decoupled, rate times decay stays, that of the optimiser's first group; another length or batch leaves the
-    decay.
+    weight decay is decoupled, rate times decay stays: that of the group which holds the small network's weights of a role, or of
+    the optimiser's first group where it holds other weights. Another length or batch leaves the decay.
 
     Nothing is trained, and both networks are left as they were. The big one costs one gradient evaluation and at most 15 forward
     passes.
@@ -120,7 +120,8 @@ def transfer(
         moved = step.movements(_SHORT * there.crossing.rate)
         expected = there.crossing.rate * min(_ratio(there.whole.outputs, moved[0].outputs), 1.0)
         here = _measured(step, moved, step.crossing(step.whole, _BELOW * expected, _MOST - len(moved[1])))
-        parts = _parts(big, group_shares(there.each, here.each), (rate, how), here)
+        shares, decays = group_shares(there.each, here.each), group_decays(how.optimizer, small, there.roles)
+        parts = _parts(big, shares, (rate, how, decays), here)
         spent = step.gradients, step.passes
     found = _told(
         (rate, _size(big) > _size(small)), (there, here), parts, spent, _matched(small, big, there, here), how
@@ -181,11 +182,14 @@ def group_shares(small: Mapping[GroupRole, Movement], big: Mapping[GroupRole, Mo
 
 
 def _parts(
-    big: nn.Module, shares: Mapping[GroupRole, float], given: tuple[float, StepOptions], here: AtStart
+    big: nn.Module,
+    shares: Mapping[GroupRole, float],
+    given: tuple[float, StepOptions, Mapping[GroupRole, float]],
+    here: AtStart,
 ) -> tuple[GroupRate, ...]:
     """One group a role, in the order of the model."""
     named = trained_parameters(big)
-    rate, how = given
+    rate, how, decays = given
     probe = optimizer_factory(how.optimizer)([nn.Parameter(torch.zeros(1))])
     named_only = isinstance(how.optimizer, str)
     decay = float(probe.param_groups[0].get("weight_decay", 0.0))
@@ -193,9 +197,38 @@ def _parts(
     found = []
     for role in dict.fromkeys(here.roles.values()):
         names = tuple(name for name, one in here.roles.items() if one == role)
-        kept = None if named_only else decay / shares[role] if decoupled else decay
+        own = decays.get(role, decay)
+        kept = None if named_only else own / shares[role] if decoupled else own
         found.append(GroupRate(role, rate * shares[role], kept, names, tuple(named[name] for name in names)))
     return tuple(found)
+
+
+def group_decays(optimizer: object, small: nn.Module, roles: Mapping[str, GroupRole]) -> dict[GroupRole, float]:
+    """By role the weight decay with which an optimiser steps most of the weights of the small network that play it.
+
+    Args:
+        optimizer: as of :func:`transfer`; only an instance that holds parameters of the small network tells anything.
+        small: that network.
+        roles: of its trained parameters.
+
+    Example:
+        >>> model = nn.Linear(2, 1)
+        >>> groups = [{"params": [model.weight]}, {"params": [model.bias], "weight_decay": 0.0}]
+        >>> optimizer = torch.optim.AdamW(groups, weight_decay=0.1)
+        >>> group_decays(optimizer, model, {"weight": "output", "bias": "norms and biases"})
+        {'output': 0.1, 'norms and biases': 0.0}
+    """
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        return {}
+    given = {
+        id(one): float(group.get("weight_decay", 0.0)) for group in optimizer.param_groups for one in group["params"]
+    }
+    entries: dict[GroupRole, dict[float, int]] = {}
+    for name, parameter in trained_parameters(small).items():
+        if name in roles and id(parameter) in given:
+            counted = entries.setdefault(roles[name], {})
+            counted[given[id(parameter)]] = counted.get(given[id(parameter)], 0) + parameter.numel()
+    return {role: max(counted, key=lambda decay: counted[decay]) for role, counted in entries.items()}
 
 
 def _matched(small: nn.Module, big: nn.Module, there: AtStart, here: AtStart) -> str:
