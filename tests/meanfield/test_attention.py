@@ -54,7 +54,7 @@ def streams(*grams, features=32):
             np.ones(second.shape[:2]),
             None,
             True,
-            True,
+            across=True,
             features=features,
             sources=frozenset((DrawnSource(name),)),
         )

@@ -15,11 +15,11 @@ def of_erf(scale: float) -> ClosedCovariance:
 
     Source: Williams (1997).
     """
+    twice = 2 * scale**2
 
     def closed(q1: np.ndarray, q2: np.ndarray, q12: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        twice = 2 * scale**2
-        rest = np.sqrt(1 + twice * (q1 + q2) + twice**2 * _determinant(q1, q2, q12))
-        return 2 / np.pi * np.arctan2(twice * q12, rest), 2 * twice / np.pi / rest
+        rest = np.sqrt(twice**2 * _determinant(q1, q2, q12) + (twice * (q1 + q2) + 1))
+        return 2 / np.pi * np.arctan2(twice * q12, rest), (2 * twice / np.pi) / rest
 
     return closed
 
@@ -57,5 +57,7 @@ def bent_at_zero(left: float, right: float) -> ClosedCovariance:
 
 def _determinant(q1: np.ndarray, q2: np.ndarray, q12: np.ndarray) -> np.ndarray:
     """q₁q₂ - q₁₂², not negative, with fewer digits lost than in that form, and exactly 0 at q₁ = q₂ = q₁₂."""
+    if q1 is q12 and q2 is q12:  # of variables with themselves, as for every second moment
+        return np.zeros_like(q12)
     root = np.sqrt(q1 * q2)
     return np.maximum((root - q12) * (root + q12), 0.0)

@@ -16,6 +16,7 @@ from freeness.numerics import upper_log
 
 GAUSS = 24  # nodes of the Gauss rule that stands for many atoms
 _BLOCK = 50_000  # entries of one (atoms × points) block, which then stays in the cache
+_FEW = 2048  # pairs of points and atoms up to which one complex kernel is quicker than its two parts
 
 
 class AtomicLaw(Law):
@@ -91,6 +92,11 @@ class AtomicLaw(Law):
         return Boundary(g, self.potential(z), np.zeros(x.shape), converged)
 
     @cached_property
+    def _weights(self) -> np.ndarray:
+        """Of the sums G and u."""
+        return np.stack([self.masses, self.masses * self.positions])
+
+    @cached_property
     def rules(self) -> GaussRules:
         """Gauss rules of few nodes that are exact to rounding at most points."""
         return GaussRules(self.positions, self.masses)
@@ -104,11 +110,15 @@ class AtomicLaw(Law):
 
     def full_transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
         """:meth:`transforms` as the sums over all atoms."""
-        found = np.empty((4, z.size), np.result_type(z, float))
-        weights = np.stack([self.masses, self.masses * self.positions])
         with np.errstate(divide="ignore", invalid="ignore"):
+            if z.size * len(self.positions) <= _FEW:
+                kernel = 1.0 / (z - self.positions[:, None])
+                value = self._weights @ kernel
+                slope = self._weights @ np.square(kernel, out=kernel)
+                return (value[0], -slope[0]), (value[1], -slope[1])
+            found = np.empty((4, z.size), np.result_type(z, float))
             for block in self._blocks(z.size):
-                found[:, block] = kernel_sums(z[block], self.positions, weights)
+                found[:, block] = kernel_sums(z[block], self.positions, self._weights)
         return (found[0], found[1]), (found[2], found[3])
 
     def light(self) -> CauchyLaw:

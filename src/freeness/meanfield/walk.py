@@ -11,7 +11,6 @@ from freeness.errors import InputError
 from freeness.network import (
     INPUT,
     Activation,
-    DrawnSource,
     Network,
     Node,
     Pairs,
@@ -92,10 +91,10 @@ class Compiled:
             pairs: at the input.
         """
         open_signals = {INPUT: pairs}
-        last = {name: index for index, node in enumerate(self.nodes) for name in reads(node)}
-        for index, (node, step) in enumerate(zip(self.nodes, self.steps, strict=True)):
-            names = reads(node)
-            found = step(*(open_signals[name] for name in names))
+        given = [reads(node) for node in self.nodes]
+        last = {name: index for index, names in enumerate(given) for name in names}
+        for index, (node, step, names) in enumerate(zip(self.nodes, self.steps, given, strict=True)):
+            found = step(*[open_signals[name] for name in names])
             for name in names:
                 if last[name] == index:
                     open_signals.pop(name, None)  # one signal may be read twice
@@ -113,7 +112,7 @@ class Compiled:
         """
         found = pairs
         for node, found in self.walk(pairs):
-            bent = isinstance(node.operation, Activation)  # the weights behind φ show it soon enough
+            bent = type(node.operation) is Activation  # the weights behind φ show it soon enough
             if not (bent or found.theta.max() < np.inf):
                 raise InputError(
                     f"expected finite kernels, got overflow behind {described(node.operation)}; the network is chaotic or "
@@ -138,8 +137,9 @@ def compiled(network: Network, stream: Stream, whole: Pairs | None) -> Compiled:
     for node in network.nodes:
         found, step = _behind(node, streams, wholes)
         variance = found.variance
-        seen = variance.max() > 0 or not node.inputs  # a tensor beside the signal may start at 0
-        if not (seen and variance.min() >= 0 and variance.max() < np.inf):  # also where any is NaN
+        most = variance.max()
+        seen = most > 0 or not node.inputs  # a tensor beside the signal may start at 0
+        if not (seen and variance.min() >= 0 and most < np.inf):  # also where any is NaN
             raise InputError(
                 f"expected a signal that stays finite and does not vanish, got variance {_worst(variance)} behind "
                 f"{described(node.operation)}; change sigma_w, sigma_b or the inputs' norm."
@@ -157,14 +157,14 @@ def _behind(node: Node, streams: dict[str, Stream], wholes: dict[str, Pairs | No
             f"expected weights of its own in {described(node.operation)}, got those of {node.shares!r}, with which signals "
             "depend on one another; measure the network instead."
         )
-    given = tuple(streams[name] for name in reads(node))
     if node.operation.arity == 1:
-        found, step = forward(node.operation, given[0], wholes[node.inputs[0]])
+        (name,) = node.inputs
+        found, step = forward(node.operation, streams[name], wholes[name])
     else:
-        every = (one._replace(whole=wholes[name]) for one, name in zip(given, reads(node), strict=True))
+        every = (streams[name]._replace(whole=wholes[name]) for name in reads(node))
         found, step = joined(node.operation, tuple(every))
     if isinstance(node.operation, Weights) or not node.inputs:
-        found = found._replace(sources=frozenset((DrawnSource(node.name),)))
+        found = found.drawn_at(node.name)
     return found, step
 
 

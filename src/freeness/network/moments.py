@@ -84,6 +84,9 @@ class Chosen(NamedTuple):
     through: bool = False
 
 
+_STATISTICS = 7  # fields of a stream that every operation makes anew
+
+
 class Stream(NamedTuple):
     """Each sample by itself: ``second`` = E x_i², (n, *positions), or between all pairs of positions where ``across``.
 
@@ -102,15 +105,15 @@ class Stream(NamedTuple):
     growth: np.ndarray
     mean: Callable[[], np.ndarray] | None
     gaussian: bool
+    points: Callable[[], np.ndarray] | None = None
+    smooth: bool = False
+    latent: Latent | None = None
     across: bool = False
     alike: bool = False
     features: int | None = None
     uneven: bool = False
     fluctuation: float = 0.0
     scatter: float = 0.0
-    points: Callable[[], np.ndarray] | None = None
-    smooth: bool = False
-    latent: Latent | None = None
     chosen: Chosen | None = None
     whole: Pairs | None = None
     standard: bool = False
@@ -122,12 +125,22 @@ class Stream(NamedTuple):
         return same_position(self.second, 1) if self.across else self.second
 
     def renewed(
-        self, second: np.ndarray, growth: np.ndarray, mean: Callable[[], np.ndarray] | None, gaussian: bool
+        self,
+        second: np.ndarray,
+        growth: np.ndarray,
+        mean: Callable[[], np.ndarray] | None,
+        gaussian: bool,
+        points: Callable[[], np.ndarray] | None = None,
+        latent: Latent | None = None,
     ) -> Stream:
-        """The same samples with other statistics."""
-        return self._replace(
-            second=second, growth=growth, mean=mean, gaussian=gaussian, points=None, smooth=False, latent=None
-        )
+        """The same samples with other statistics: the fields that are named so, and not smooth."""
+        return Stream(
+            second, growth, mean, gaussian, points, False, latent, *self[_STATISTICS:]
+        )  # as _replace, at once
+
+    def drawn_at(self, name: str) -> Stream:
+        """The same statistics, made by weights of that name neuron by neuron."""
+        return Stream(*self[:-1], frozenset((DrawnSource(name),)))
 
     @property
     def groups(self) -> int:

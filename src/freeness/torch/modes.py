@@ -108,10 +108,13 @@ def fixed_masks(model: nn.Module) -> Iterator[None]:
         True
     """
     again = own_generators(model)
+    on_cpu = all(tensor.device.type == "cpu" for tensor in (*model.parameters(), *model.buffers()))
+    # Beside the CPU's generator torch.manual_seed keeps the whole stack of calls for devices that are not in use.
+    seeded = torch.default_generator.manual_seed if on_cpu and not torch.cuda.is_initialized() else torch.manual_seed
 
     def begin(_: nn.Module, __: object) -> None:
         again()
-        torch.manual_seed(_SEED)
+        seeded(_SEED)
         np.random.seed(_SEED)
         random.seed(_SEED)
 

@@ -100,22 +100,17 @@ def _(layer: Activation, stream: Stream, whole: Pairs | None) -> tuple[Stream, S
 
     def step(pairs: Pairs) -> Pairs:
         exact = pairs.value.copy()  # a sample's product with itself carries no rounding of another way of computing
-        exact[everyone[: len(exact)], everyone[: len(exact)]] = own[pairs.rows]
+        same = everyone[: len(exact)]
+        exact[same, same] = own[pairs.rows]
         new, factor = bent.through(lambda array: sides(array, pairs.rows, groups), exact)
-        return Pairs(new, factor * pairs.theta, pairs.rows, pairs._replace(latent=None))
+        before = pairs if pairs.latent is None else pairs._replace(latent=None)
+        return Pairs(new, factor * pairs.theta, pairs.rows, before)
 
     second = _within(bent.through(_by_itself, own)[0], bent.second) if stream.across else bent.second
     mean = np.zeros(stream.variance.shape) if stream.mean is None else stream.mean()
-    after = stream._replace(
-        second=second,
-        growth=bent.slope * stream.growth,
-        mean=bent.mean,
-        gaussian=False,
-        points=lambda: standardised(layer.function.function(_law(stream))),
-        smooth=False,
-        latent=Latent(layer.function, mean, stream.second),
-    )
-    return after, step
+    points = lambda: standardised(layer.function.function(_law(stream)))  # noqa: E731
+    latent = Latent(layer.function, mean, stream.second)
+    return stream.renewed(second, bent.slope * stream.growth, bent.mean, False, points, latent), step
 
 
 @backward.register
