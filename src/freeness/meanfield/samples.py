@@ -52,7 +52,13 @@ class SampleMoments:
         ones = np.ones((len(self.points), *self.spatial))
         features = self.points.shape[1]
         return Stream(
-            second, ones, lambda: self.points.mean(axis=1), False, self.across, features=features, standard=standard
+            second,
+            ones,
+            lambda: self.points.mean(axis=1),
+            False,
+            across=self.across,
+            features=features,
+            standard=standard,
         )
 
     def pairs(self, rows: slice) -> Pairs:
