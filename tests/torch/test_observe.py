@@ -240,7 +240,7 @@ def detached():
 @pytest.mark.parametrize(
     ("make", "place", "words"),
     [
-        (lambda: chain(5), None, "No fault"),
+        (lambda: chain(5), None, "No single layer is at fault"),
         (lambda: chain(60, gain=0.5), None, "vanishes"),
         (dead_block, "5", "dead"),
         (one_layer_small, "6", "vanishes"),
