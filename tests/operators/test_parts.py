@@ -1,5 +1,7 @@
 """Given maps between random matrices against the pencil's inverse written out, and laws of sweeps against closed ones."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -88,28 +90,30 @@ def attention(rng, heads=2, tokens=4, width=6):
 
 def written_out(signals, fields):
     """Answers of queries, keys, values and outputs from the derivative of every head as a matrix."""
-    heads, tokens, width = signals.query.shape
-    size, found = tokens * width, [0.0] * 4
+    heads, rows, width = signals.query.shape
+    columns, found = signals.key.shape[1], [0.0] * 4
+    sizes = np.array([rows, columns, columns]) * width
+    starts = np.cumsum([0, *sizes])
     for head in range(heads):
-        map_, spans = np.zeros((tokens, width, 3, tokens, width)), signals.spans[head]
-        for i in range(tokens):
-            for j in range(tokens):
-                map_[i, :, 0, i] += signals.scale * np.outer(spans[i, j], signals.key[head, j])
-                map_[i, :, 1, j] += signals.scale * np.outer(spans[i, j], signals.query[head, i])
-                map_[i, :, 2, j] += signals.weights[head, i, j] * np.eye(width)
-        map_ = map_.reshape(size, 3 * size)
-        noise = np.zeros((3 * size, 3 * size), complex)
-        for port in range(3):
-            noise[port * size : (port + 1) * size, port * size : (port + 1) * size] = np.kron(
-                fields[port][0], np.eye(width)
-            )
+        maps = [np.zeros((rows, width, count, width)) for count in (rows, columns, columns)]
+        spans = signals.spans[head]
+        for i in range(rows):
+            for j in range(columns):
+                maps[0][i, :, i] += signals.scale * np.outer(spans[i, j], signals.key[head, j])
+                maps[1][i, :, j] += signals.scale * np.outer(spans[i, j], signals.query[head, i])
+                maps[2][i, :, j] += signals.weights[head, i, j] * np.eye(width)
+        map_ = np.hstack([one.reshape(rows * width, -1) for one in maps])
+        noise = np.zeros((starts[-1], starts[-1]), complex)
+        for (first, last), own in zip(pairwise(starts), fields[:3], strict=True):
+            noise[first:last, first:last] = np.kron(own[0], np.eye(width))
         asked = np.kron(fields[3][0], np.eye(width))
         passed = map_ @ noise @ map_.T
-        inverse = np.linalg.inv(np.eye(size) - passed @ asked)
+        inverse = np.linalg.inv(np.eye(rows * width) - passed @ asked)
         back = map_.T @ asked @ inverse @ map_
-        blocks = [back[port * size : (port + 1) * size, port * size : (port + 1) * size] for port in range(3)]
+        blocks = [back[first:last, first:last] for first, last in pairwise(starts)]
         for port, block in enumerate([*blocks, inverse @ passed]):
-            found[port] = found[port] + np.einsum("iaja->ij", block.reshape(tokens, width, tokens, width))
+            count = len(block) // width
+            found[port] = found[port] + np.einsum("iaja->ij", block.reshape(count, width, count, width))
     return found
 
 
@@ -124,6 +128,21 @@ def test_heads_answer_as_the_derivative_of_attention_written_out():
         np.testing.assert_allclose(answer[0], known, rtol=0, atol=1e-12 * np.abs(known).max())
     assert_potential(part, fields)
     assert_potential(HeadsPart(signals, [np.eye(4)] * 4, 2), fields)
+
+
+def test_heads_of_queries_that_share_keys_answer_as_one_matrix():
+    """Two query heads with one of keys and values, each with weights of its own: as the derivative of both together, 1e-12."""
+    rng = np.random.default_rng(6)
+    query, key, value = rng.standard_normal((1, 6, 5)), *rng.standard_normal((2, 1, 3, 5))
+    weights = np.exp(query @ key.swapaxes(1, 2) / 5**0.5)
+    signals = HeadSignals(weights / weights.sum(axis=-1, keepdims=True), query, key, value, 5**-0.5)
+    fields = [field(3, rng) for _ in range(4)]
+    both = [np.kron(np.eye(2), fields[0][0])[None], *fields[1:3], np.kron(np.eye(2), fields[3][0])[None]]
+    answers, known = HeadsPart(signals, [np.eye(3)] * 4).answers(fields), written_out(signals, both)
+    for port, (answer, one) in enumerate(zip(answers, known, strict=True)):
+        if port in (0, 3):
+            one = one[:3, :3] + one[3:, 3:]
+        np.testing.assert_allclose(answer[0], one, rtol=0, atol=1e-12 * np.abs(one).max())
 
 
 def test_the_derivative_of_a_head_is_that_of_finite_differences():

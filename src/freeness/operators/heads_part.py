@@ -32,7 +32,10 @@ _FULL = 64  # rows of a head's inverse up to which directions are kept
 
 @dataclass(frozen=True, eq=False)
 class HeadSignals:
-    """Of one forward pass: A (heads, T, T'), q (heads, T, d_k), k and v (heads, T', d_k), and the scale c of scores."""
+    """Of one forward pass: A (heads, T, T'), q (heads, T, d_k), k and v (heads, T', d_k), and the scale c of scores.
+
+    Where g heads of queries share keys and values, they count as one head of g·T rows, one query head after the other.
+    """
 
     weights: np.ndarray
     query: np.ndarray
@@ -60,14 +63,16 @@ class HeadsPart(GivenPart):
 
     Args:
         signals: of the forward pass.
-        maps: of the ports of queries, keys, values and outputs: (P_port, T or T') as of :class:`Port`, from T positions.
+        maps: of the ports of queries, keys, values and outputs: (P_port, T or T') as of :class:`Port`, from T positions. Heads
+            of queries that share keys have weights of their own, so fields act on each alone.
         directions: of each U_i that are kept; as many as an inverse of 64 rows has room for, where None.
     """
 
     def __init__(self, signals: HeadSignals, maps: Sequence[np.ndarray], directions: int | None = None) -> None:
-        self.signals, self.maps = signals, tuple(maps)
-        self.sizes = tuple(len(map_) for map_ in self.maps)
         heads, rows, columns = signals.weights.shape
+        every = (rows, columns, columns, rows)
+        self.signals, self.sizes = signals, tuple(len(map_) for map_ in maps)
+        self._maps = tuple(_of_each(map_, count) for map_, count in zip(maps, every, strict=True))
         self.width = signals.value.shape[-1]
         every = min(columns - 1, self.width)
         chosen = max(2, _FULL // rows) if directions is None else directions
@@ -136,7 +141,10 @@ class HeadsPart(GivenPart):
 
     def _at_heads(self, fields: Sequence[np.ndarray]) -> list[np.ndarray]:
         """What acts on queries, keys, values and outputs (m, 1, T, T)."""
-        return [(map_.T @ field @ map_)[:, None] for map_, field in zip(self.maps, fields, strict=True)]
+        return [
+            (each.swapaxes(1, 2) @ field[:, None] @ each).sum(axis=1, keepdims=True)
+            for each, field in zip(self._maps, fields, strict=True)
+        ]
 
     def _level(self, fields: Sequence[np.ndarray]) -> np.ndarray:
         """n (m, heads, T, T)."""
@@ -176,7 +184,9 @@ class HeadsPart(GivenPart):
             to_query = to_query + by_query * total
             to_key = to_key + _real_product(total.reshape(len(total), -1), by_key).reshape(to_key.shape)
         found = (to_query.sum(axis=1), to_key, to_value, output)
-        return [map_ @ one @ map_.T for map_, one in zip(self.maps, found, strict=True)]
+        return [
+            (each @ one[:, None] @ each.swapaxes(1, 2)).sum(axis=1) for each, one in zip(self._maps, found, strict=True)
+        ]
 
     @property
     def _overlaps(self) -> np.ndarray:
@@ -189,6 +199,11 @@ class HeadsPart(GivenPart):
         """Sums over the k×k entries of blocks (…, T·k, T·k)."""
         shape = (*blocks.shape[:-2], self._rows, self._kept.directions, self._rows, self._kept.directions)
         return blocks.reshape(shape).sum(axis=(-3, -1))
+
+
+def _of_each(map_: np.ndarray, rows: int) -> np.ndarray:
+    """(g, P, g·T) of a map (P, T), from the rows of each of g heads."""
+    return np.kron(np.eye(rows // map_.shape[1])[:, None], map_[None])
 
 
 def _real_product(vectors: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -42,15 +42,17 @@ _SWEEPS, _DESCENDING = 100, 40  # sweeps at most, and where a hard edge may be
 _FOLLOWED = 0.15  # mass at most below the lowest point, where a power law goes on
 _DENSE = 2000
 _EMPTY = 1e-3  # mass beyond an end that is first guessed
-_TAIL, _TAIL_POINTS = 0.03, 9  # mass near the upper end, and points there, twice
+_TAIL, _TAIL_POINTS = 0.03, 8  # mass near the upper end, and points there, twice
 _CLOSER = (0.004,)  # angles of rays there
 _ROUNDS = 2  # of points between those that much mass lies between
 _ANCHORS = 8  # points of the ray at which the potential is known by itself
 _NOTHING = 1e-14
 _LEAST_POWER = 0.05
+_TOLERANCE = 3e-5  # relative residual of fields, of whose squares the potential errs
+_START = 3e-3  # of those from which a smaller angle starts
 _PRECISE = 1e-10
 _COMPLEX_STEP = 1e-4
-_OUTSIDE = 16  # points from far away to where there is mass
+_OUTSIDE = 12  # points from far away to where there is mass
 _OWN = 0.02  # imaginary part of xG that is no longer that of the step
 _BEYOND = 1e-5  # mass above a point in a gap
 _SECANTS = 14
@@ -141,7 +143,7 @@ class WiredLaw(Law):
         """Some points below those that are known, or none where the equations cannot be solved any more."""
         s = ray.s[0] - _STEP * np.arange(1, 4)
         with suppress(ConvergenceError):
-            return self._solved(s, _continued(ray, s), _ANGLES[-1], _DESCENDING)
+            return self._solved(s, _continued(ray, s), _ANGLES[-1], most=_DESCENDING)
         with suppress(ConvergenceError):
             return self._lowered(s[:2], _SLOWLY)
         return _Ray(ray.s[:0], ray.zg[:0], ray.fields[:, :0])
@@ -169,14 +171,22 @@ class WiredLaw(Law):
         """At points that are known from nowhere, by rays of smaller and smaller angles."""
         found = None
         for angle in angles:
-            found = self._solved(s if found is None else found.s, None if found is None else found.fields, angle)
+            fine = _TOLERANCE if angle == angles[-1] else _START
+            found = self._solved(s if found is None else found.s, None if found is None else found.fields, angle, fine)
         assert found is not None
         return _merged(found, _Ray(found.s[:0], found.zg[:0], found.fields[:, :0]))
 
-    def _solved(self, s: np.ndarray, start: np.ndarray | None, angle: float, most: int = _SWEEPS) -> _Ray:
+    def _solved(
+        self,
+        s: np.ndarray,
+        start: np.ndarray | None,
+        angle: float,
+        tolerance: float = _TOLERANCE,
+        most: int = _SWEEPS,
+    ) -> _Ray:
         """On one ray; a few points that did not converge are left out."""
         z = np.exp(s + 1j * angle)
-        found = self._equation.solved(z, start, most=most)
+        found = self._equation.solved(z, start, tolerance, most)
         good = found.converged
         if good.mean() < _CONVERGED:
             raise ConvergenceError(
@@ -306,7 +316,7 @@ class WiredLaw(Law):
     def _stiffness(self, x: np.ndarray, most: int) -> np.ndarray:
         """1/G'² above the support, by a complex step; NaN inside it, where G has an imaginary part of its own, and in gaps."""
         z = x * (1 + 1j * _COMPLEX_STEP)
-        found = self._equation.solved(z, None, _PRECISE, most)
+        found = self._equation.solved(z, self._near(np.log(x)).fields, _PRECISE, most)
         lost = -np.imag(found.cauchy)
         beyond = (
             np.imag(self._equation.potential(z, found.fields)) - _COMPLEX_STEP * np.real(z * found.cauchy)

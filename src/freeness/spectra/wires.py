@@ -378,20 +378,21 @@ class WireBuilder:
         return Wire(value, count, written=((len(self.met.matrices) - 1, map_),))
 
     def _attended(self, operation: Attention, wires: tuple[Wire, ...]) -> Wire:
-        heads = operation.heads
-        if operation.key_heads not in (None, heads):
-            raise InputError(
-                f"expected as many heads of keys as of queries in {described(operation)}, got grouped queries; measure its "
-                "spectrum instead."
-            )
+        heads, shared = operation.heads, operation.key_heads or operation.heads
         samples, tokens = wires[0].value.shape[1:] if wires[0].value.ndim == 3 else (0, 0)
-        if not tokens or any(wire.value.shape != wires[0].value.shape for wire in wires):
+        if not tokens or any(wire.value.shape[1:] != wires[0].value.shape[1:] for wire in wires):
             raise InputError(
                 f"expected queries, keys and values at the same positions along one axis before {described(operation)}, got "
                 f"{[wire.value.shape for wire in wires]}; correct them."
             )
-        query, key, value = (wire.value.reshape(heads, -1, samples * tokens).transpose(0, 2, 1) for wire in wires)
-        weights, scale = softmax_weights(operation, query, key, samples)
+        query, key, value = (
+            wire.value.reshape(count, -1, samples * tokens).transpose(0, 2, 1)
+            for wire, count in zip(wires, (heads, shared, shared), strict=True)
+        )
+        weights, scale = softmax_weights(operation, query, np.repeat(key, heads // shared, axis=0), samples)
+        output = (weights @ np.repeat(value, heads // shared, axis=0)).transpose(0, 2, 1).reshape(wires[0].value.shape)
+        rows = heads // shared * samples * tokens
+        query, weights = query.reshape(shared, rows, -1), weights.reshape(shared, rows, -1)
         self.met.attentions.append(HeadSignals(weights, query, key, value, scale))
         number = len(self.met.attentions) - 1
         for port, wire in enumerate(wires):
@@ -402,7 +403,6 @@ class WireBuilder:
                 )
             matrix, map_ = wire.written[0]
             self._write(matrix, ("heads", number, map_.transpose(0, 2, 1), port))
-        output = (weights @ value).transpose(0, 2, 1).reshape(wires[0].value.shape)
         return Wire(output, wires[0].channels, heads=(number, np.eye(samples * tokens)))
 
 
