@@ -34,9 +34,9 @@ class SelectiveScan(nn.Module):
         kept = torch.exp(-step[..., None] * torch.exp(self.decay))
         added = (step * signal)[..., None] * given[:, :, None]
         state, seen = torch.zeros_like(added[:, 0]), []
-        for time in range(x.shape[1]):
-            state = kept[:, time] * state + added[:, time]
-            seen.append((state * read[:, time, None]).sum(-1))
+        for factor, new, along in zip(kept.unbind(1), added.unbind(1), read.unbind(1), strict=True):
+            state = factor * state + new
+            seen.append((state * along[:, None]).sum(-1))
         return x + self.out((torch.stack(seen, 1) + self.skip * signal) * functional.silu(gate))
 
 

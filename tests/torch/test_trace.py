@@ -271,3 +271,23 @@ def test_what_is_drawn_anew_is_replayed_with_the_same_draws() -> None:
     expected = model(x).detach()
     torch.manual_seed(3)
     torch.testing.assert_close(traced.replay(x), expected)
+
+
+class Loop(nn.Module):
+    """One layer, used again and again."""
+
+    def __init__(self, times):
+        super().__init__()
+        self.layer, self.times = nn.Linear(3, 3), times
+
+    def forward(self, x):
+        for _ in range(self.times):
+            x = torch.tanh(self.layer(x))
+        return x
+
+
+def test_a_graph_of_very_many_calls_is_not_read(monkeypatch):
+    monkeypatch.setattr("freeness.torch.tracing._LONG", 20)
+    assert trace(Loop(4), torch.ones(1, 3)).steps
+    found = trace(Loop(12), torch.ones(1, 3))
+    assert not found.steps and found.refusal
