@@ -326,3 +326,17 @@ def test_bad_input_is_refused_in_one_sentence(call, message):
     with pytest.raises(InputError, match=message) as caught:
         call()
     assert str(caught.value).startswith("expected")
+
+
+@pytest.mark.parametrize("law_of", [jacobian_law, fisher_law])
+@pytest.mark.parametrize(
+    ("network", "qhat0", "samples", "words"),
+    [
+        (3, 1.0, None, "expected a Network, got int"),
+        (mlp(3, 50, "tanh"), "x", None, "expected a number for qhat0, got 'x'"),
+        (mlp(3, 50, "tanh"), 1.0, "abc", "expected an array of inputs for samples, got 'abc'"),
+    ],
+)
+def test_what_is_no_network_or_no_input_is_refused_in_a_sentence(law_of, network, qhat0, samples, words):
+    with pytest.raises(InputError, match=words):
+        law_of(network, qhat0, samples=samples)

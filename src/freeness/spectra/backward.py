@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from freeness.errors import InputError
+from freeness.errors import InputError, is_real
 from freeness.laws import Law
 from freeness.meanfield import Signals, signals
 from freeness.moves import law_after
@@ -21,6 +21,22 @@ from freeness.spectra.graph import NetworkGraph, NeuronSignals, network_graph
 from freeness.spectra.graph_builder import Parametrisation
 from freeness.spectra.graph_spectrum import law_of_graph
 from freeness.spectra.wired_network import follows_wires, graph_or_wires, wired_equation
+
+
+def check_asked(network: object, qhat0: object, samples: object) -> None:
+    """Refuse what is no network, no number, or no array of numbers.
+
+    Raises:
+        InputError: one of these.
+    """
+    if not isinstance(network, Network):
+        raise InputError(
+            f"expected a Network, got {type(network).__name__}; build one, for instance by fr.mlp(5, 100)."
+        )
+    if not is_real(qhat0):
+        raise InputError(f"expected a number for qhat0, got {qhat0!r}; it is ‖x⁰‖²/N_0 of the input.")
+    if samples is not None and np.asarray(samples).dtype.kind not in "fiu":
+        raise InputError(f"expected an array of inputs for samples, got {samples!r}; give one of shape (n, N₀).")
 
 
 def is_chain(network: Network, realised: Signals | NeuronSignals | None) -> bool:
@@ -101,6 +117,7 @@ def jacobian_law(
         >>> jacobian_law(mlp(5, 100, "hardtanh"), qhat0=0.1).hull[1] <= 4.0
         True
     """
+    check_asked(network, qhat0, samples)
     if samples is None and is_diagonal(network) and not isinstance(realised, Signals):
         return diagonal_law(network, qhat0, realised=realised)
     if samples is not None or not is_chain(network, realised):
@@ -134,6 +151,7 @@ def fisher_law(
         >>> round(fisher_law(mlp(3, 100, "linear"), qhat0=1.0).mean, 9)
         300.0
     """
+    check_asked(network, qhat0, samples)
     if samples is None and is_diagonal(network) and not isinstance(realised, Signals) and parametrisation == "standard":
         return diagonal_law(network, qhat0, realised=realised, fisher=True)
     if samples is not None or not is_chain(network, realised):
