@@ -3,6 +3,7 @@
     python scripts/watch_runs.py runs FOLDER        60 trainings with their logs, half of which diverge
     python scripts/watch_runs.py judge FOLDER       what the rules of today say of these logs
     python scripts/watch_runs.py faults             layers that are broken on purpose, beside sound models
+    python scripts/watch_runs.py batches            one bad batch a run, and calm runs
     python scripts/watch_runs.py sharpening N       the predicted change of λ beside what happened
 
 Data are drawn: classes around random centres, or tokens of a random Markov chain.
@@ -10,6 +11,7 @@ Data are drawn: classes around random centres, or tokens of a random Markov chai
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import sys
@@ -224,6 +226,52 @@ def judge(folder: Path) -> None:
         print(name, {one: verdicts.count(one) for one in set(verdicts)})
 
 
+def spoilt(kind: str, x: Tensor, y: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
+    """A batch with a fault of its own."""
+    x = x.clone()
+    if kind == "labels":
+        y = (y + 1 + torch.randint(4, y.shape, generator=draw)) % 5
+    elif kind == "loud":
+        x *= 6
+    elif kind == "sample":
+        x[5] *= 15
+    elif kind == "nan":
+        x[3, 7] = math.nan
+    return x, y
+
+
+def bad_batches(at: int = 130, steps: int = 180) -> None:
+    """One bad batch a run, every step looked at, no visits but the first."""
+    for kind in ("loud", "sample", "nan", "labels", "calm"):
+        verdicts: list[bool] = []
+        for number, (network, optimizer) in enumerate(itertools.product(NETWORKS, OPTIMIZERS), 1001):
+            torch.manual_seed(number)
+            model, draw = NETWORKS[network](), torch.Generator().manual_seed(number)
+            usual, make = OPTIMIZERS[optimizer]
+            stepped = make(model.parameters(), lr=usual)
+            watch = Watch(model, stepped, every=10**6)
+            for step, (x, y) in enumerate(batches(number, steps), 1):
+                for group in stepped.param_groups:
+                    group["lr"] = usual * min(1.0, step / 20)
+                x, y = spoilt(kind if step == at else "", x, y, draw)
+                stepped.zero_grad()
+                loss = functional.cross_entropy(model(x), y)
+                loss.backward()
+                stepped.step()
+                watch.step((x, y), loss)
+            named = any(one.kind == "batch" and one.step == at for one in watch.warnings)
+            verdicts.append(not watch.warnings if kind == "calm" else named)
+            print(
+                kind,
+                network,
+                optimizer,
+                verdicts[-1],
+                *(f"{one.kind}@{one.step}" for one in watch.warnings),
+                flush=True,
+            )
+        print(kind, sum(verdicts), "of", len(verdicts), flush=True)
+
+
 def deep(network: str) -> nn.Module:
     """The network of a family in which faults are planted."""
     return {"tanh": lambda: tanh(8), "relu": lambda: relu(8)}.get(network, NETWORKS[network])()
@@ -351,6 +399,8 @@ if __name__ == "__main__":
             judge(Path(folder))
         case ["faults"]:
             faults()
+        case ["batches"]:
+            bad_batches()
         case ["sharpening", count]:
             sharpening(int(count))
         case _:
