@@ -172,6 +172,10 @@ class _TensorRoute:
 
         def stand_in(part: Expression) -> Expression:
             factor, rest, constant = affine(part)
+            base, exponent = power_of(rest)
+            if exponent > 1:
+                power = product_of([stand_in(base)] * exponent)
+                return sum_of([product_of([ConstantTerm(factor), power]), ConstantTerm(constant)])
             for element, letter in known:
                 if same(element, rest):
                     return sum_of([product_of([ConstantTerm(factor), letter]), ConstantTerm(constant)])
