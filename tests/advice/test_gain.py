@@ -18,7 +18,7 @@ def test_a_default_start_is_told_both_numbers(name):
     network = mlp(12, 50, name, "gaussian", sigma_w=3**-0.5)
     text = gain_of_design(network, -12.3, 30.0)
     found = design(12, network.widths, name)
-    assert f"σ_w = {found.sigma_w:.4g}" in text and "4.55e-06" in text and "(here 30)" in text
+    assert f"σ_w = {found.sigma_w:.4g}" in text and "4.55e-06" in text and "here by 30." in text
 
 
 def test_a_mixture_of_activations_and_shapes_without_a_start_get_none():

@@ -67,3 +67,17 @@ def test_files_written_together_are_all_old_where_one_fails(tmp_path, monkeypatc
     monkeypatch.undo()
     files.write_together({first: "new", second: "newer"})
     assert (first.read_text(encoding="utf-8"), second.read_text(encoding="utf-8")) == ("new", "newer")
+
+
+def test_what_is_written_into_a_pipe_goes_through_it_and_the_pipe_stays(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        files.write_bytes(pipe, b"all of it")
+        assert os.read(reader, 100) == b"all of it" and pipe.is_fifo()
+    finally:
+        os.close(reader)
+    with pytest.raises(InputError, match="got the device or pipe"):
+        files.write_atomically(pipe, "text")
+    assert pipe.is_fifo() and list(tmp_path.iterdir()) == [pipe]

@@ -171,13 +171,3 @@ def test_large_batches_are_cut_and_agree_with_those_held_at_once(monkeypatch: py
     for module in ("curvature_matrices", "curvature_dual"):
         monkeypatch.setattr(f"freeness.torch.{module}.CHUNK", 6)
     assert batch_sharpness(model, inputs, targets, "cross_entropy").value == pytest.approx(whole, rel=1e-7)
-
-
-def test_noise_is_refused_before_curvature_is_measured() -> None:
-    class Noisy(nn.Linear):
-        def forward(self, input: Tensor) -> Tensor:
-            return super().forward(input + torch.randn_like(input))
-
-    inputs, targets = data("mse")
-    with pytest.raises(InputError, match="deterministic model"):
-        batch_sharpness(Noisy(16, 3).double(), inputs, targets, "mse")

@@ -53,6 +53,8 @@ def save_checkpoint(model: IdentityMLP, path: Path | str, start: str = "identity
         "state": model.state_dict(),
     }
     target = Path(path)
+    if target.exists() and not target.is_file():
+        raise InputError(f"expected a file to write, got {str(target)!r}, which is none; choose another one.")
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
         torch.save(document, temporary)

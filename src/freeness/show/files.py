@@ -43,7 +43,7 @@ def write_atomically(path: Path, text: str) -> Path:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write the content of a file as :func:`write_atomically` writes text.
+    """Write the content of a file as :func:`write_atomically` writes text; into a device or a pipe it goes as it is.
 
     Args:
         path: the file; missing folders are made.
@@ -56,6 +56,9 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise InputError(f"expected a file to write, got the folder {str(path)!r}; add a file name.")
     temporary = _beside(path)
     try:
+        if path.exists() and not path.is_file():  # /dev/null must not become a file
+            path.write_bytes(content)
+            return
         _put(temporary, content)
         os.replace(temporary, path)
     except OSError as error:
@@ -103,10 +106,9 @@ def _put(path: Path, content: bytes) -> None:
 
 
 def _require_file(path: Path) -> None:
-    if path.is_dir():
-        raise InputError(
-            f"expected a file to write, got the directory {str(path)!r}; remove it or choose another folder."
-        )
+    if path.exists() and not path.is_file():
+        kind = "directory" if path.is_dir() else "device or pipe"
+        raise InputError(f"expected a file to write, got the {kind} {str(path)!r}; remove it or choose another folder.")
 
 
 def _unwritable(directory: Path, error: OSError) -> InputError:
