@@ -92,8 +92,8 @@ def start_rate(facts: StartFacts, loss: Objective | str, optimizer: Optimizer | 
         recommended=rate,
         bound=bound,
         sharpness=facts.sharpness,
-        reason="The rate follows from the largest curvature of the loss and the number of parameters, by a rule fitted to trained "
-        "networks.",
+        reason="The rate follows from the largest curvature of the loss and the number of parameters, by a rule fitted to "
+        "trained networks.",
         loss=criterion.name,
         optimizer=descent.name,
         batch=facts.batch,
