@@ -69,12 +69,18 @@ def graph_law(graph: NetworkGraph) -> GraphLaw:
     if law.costly:
         return law.with_atom_read_at_zero() if places[0] == equation.floor == 0 else law
     atoms: list[Atom] = []
-    for k in range(len(groups)):
-        if places[k] == equation.floor or groups[k][1].size > 1:
-            nearest = float(np.abs(np.delete(places, k) - places[k]).min(initial=top))
-            mass = _mass_at(float(places[k]), law, (_CLOSE * nearest, _SMALL * top))
-            atoms += [Atom(float(places[k]), mass)] if mass > _LIGHTEST else []
-    return law.with_atoms(tuple(atoms)) if atoms else law
+    for k in sorted(range(len(groups)), key=lambda k: (places[k] != equation.floor, -groups[k][1].size)):
+        if places[k] != equation.floor and groups[k][1].size == 1:
+            break
+        nearest = float(np.abs(np.delete(places, k) - places[k]).min(initial=top))
+        mass = _mass_at(float(places[k]), law, (_CLOSE * nearest, _SMALL * top))
+        if mass > _LIGHTEST:
+            atoms.append(Atom(float(places[k]), mass))
+        elif (
+            places[k] != equation.floor
+        ):  # equal samples double all eigenvalues: where many are no atom, fewer are none
+            break
+    return law.with_atoms(tuple(sorted(atoms))) if atoms else law
 
 
 def law_of_graph(graph: NetworkGraph) -> Law:
