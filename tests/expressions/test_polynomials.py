@@ -12,6 +12,8 @@ from freeness import (
     HaarUnitary,
     InputError,
     MarchenkoPastur,
+    Mixture,
+    PointMass,
     Projection,
     RDiagonal,
     Semicircle,
@@ -22,6 +24,7 @@ from freeness import (
     jointly_free,
     kolmogorov,
 )
+from freeness.expressions.atoms import expression_atoms
 from freeness.expressions.route import law_of
 
 x, y, z, p, q, u, v, c, m, b, a, r = free_variables(
@@ -276,6 +279,14 @@ def test_powers_of_expressions_are_images_of_their_law():
 
 def test_an_inverse_of_a_unitary_is_its_adjoint():
     assert [atom.mass for atom in (u * p * u.inverse() + q).law().atoms] == pytest.approx([0.2, 0.2])
+
+
+def test_an_atom_is_not_taken_for_another_whose_multiplicity_agrees_by_chance():
+    """Of 240 eigenvalues both 0.467 and 0.466 are rounded to 112, so 0.533 minus either has 16; a band begins at 6e-4."""
+    law = Mixture([PointMass(0.0), Uniform(6e-4, 1.0)], [0.066, 0.934])
+    values = np.concatenate([np.zeros(16), np.linspace(6e-4, 1.0, 224)])
+    parts = [(128, 0.533), (112, 0.467), (112, 0.466), (80, 0.334), (48, 0.2)]
+    assert expression_atoms(law, values, parts) == ((0.0, pytest.approx(0.066, abs=1e-12)),)
 
 
 def test_constants_are_point_masses():

@@ -219,6 +219,27 @@ def test_a_chain_of_gaussian_matrices_has_the_law_of_fuss_and_catalan():
     np.testing.assert_allclose(law.cauchy(z), known.cauchy(z), rtol=1e-7)
 
 
+def test_the_mass_that_a_chain_has_below_the_end_that_is_told_is_its_error():
+    """The law of Fuss and Catalan mounts like x^{-2/3} towards 0, so any end above leaves some mass; known to 5 %."""
+    law, known = WiredLaw(chain(2)), FussCatalan(2)
+    ((low, high),) = law.bands
+    beyond = 1 - float(known.cdf(high) - known.cdf(low))
+    assert 1e-4 < beyond < 5e-3
+    assert law.bands_error == pytest.approx(beyond, rel=0.05)
+
+
+def test_a_matrix_of_more_rows_than_columns_has_the_atom_of_its_rank():
+    """15 outputs of 13 inputs: 2 of 15 eigenvalues of JJᵀ are 0, and bands and the atom hold all the mass."""
+    parts = [
+        WiredPart(13, [ONE], [], [Port(0, True, ONE)]),
+        WiredPart(15, [0 * ONE], [], [Port(0, False, ONE), Port(0, True, ONE)]),
+    ]
+    law = WiredLaw(WiredEquation(parts, [PortMatrix((0, 0), (1, 0), ONE, 1.0, (13, 15))], (1, 1), 15))
+    (atom,) = law.atoms
+    assert atom == (0.0, pytest.approx(2 / 15, abs=1e-5))
+    assert law.cdf(0.0) == atom.mass and law.bands_error < 1e-4
+
+
 @pytest.mark.parametrize("kind", ["gaussian", "haar"])
 def test_the_potential_has_the_transform_as_its_derivative(kind):
     """Two matrices with unequal channels and a given diagonal between them: 1e-7 of a central difference."""

@@ -14,6 +14,8 @@ _ZERO = 1e-10  # a position below this, relatively, is 0
 _HEIGHTS = 10.0 ** -np.arange(2, 8)  # relative to the radius, at which iy·G is read, as far as it converges
 _NEAR = 5e-3  # largest deviation of the mass read from that computed
 _LIGHT = 1e-5
+_SAFE = 10.0  # the mass read errs by at most so many of its last changes over a decade of heights, and
+_READ = 1e-5  # by at least this
 _TERMS = 5  # the heaviest atoms of the variables that masses are made of
 _FACTORS = (0, 1, -1, 2, -2)
 
@@ -25,7 +27,7 @@ def expression_atoms(
 
     Ranks of generic matrices are piecewise linear in the multiplicities of the variables' eigenvalues with small integer
     coefficients, and the mass is the same combination of their masses; which one is decided by the multiplicity in the
-    matrix and by the limit of iy·G(λ + iy).
+    matrix and by the limit of iy·G(λ + iy): the simplest within its error, as multiplicities may agree by chance.
 
     Args:
         law: its atoms are not asked.
@@ -42,30 +44,31 @@ def expression_atoms(
         if run.size < 2:
             continue
         position = 0.0 if abs(run.mean()) <= _ZERO * scale else float(run.mean())
-        mass = _mass(_limit(law, position, scale), run.size, eigenvalues.size, parts)
+        mass = _mass(*_limit(law, position, scale), run.size, eigenvalues.size, parts)
         if mass > _LIGHT:
             found.append(Atom(position, mass))
     return tuple(found)
 
 
-def _limit(law: TransformLaw, position: float, scale: float) -> float:
-    """lim iy·G(λ + iy), extrapolated for an error that is a power of y."""
+def _limit(law: TransformLaw, position: float, scale: float) -> tuple[float, float]:
+    """lim iy·G(λ + iy), extrapolated for an error that is a power of y, and its error."""
     y = _HEIGHTS * scale
     (g, _), _ = law.transforms(position + 1j * y)
     a, b, c = np.real(1j * y * g)[np.isfinite(g)][-3:]
     bend = (c - b) - (b - a)
-    return float(c - (c - b) ** 2 / bend) if abs(c - b) < abs(b - a) and bend != 0 else float(c)
+    limit = float(c - (c - b) ** 2 / bend) if abs(c - b) < abs(b - a) and bend != 0 else float(c)
+    return limit, max(_SAFE * abs(float(c - b)), _READ)
 
 
-def _mass(read: float, multiplicity: int, size: int, parts: Sequence[tuple[int, float]]) -> float:
-    """The combination of masses with small coefficients that has this multiplicity and about the mass read."""
+def _mass(read: float, error: float, multiplicity: int, size: int, parts: Sequence[tuple[int, float]]) -> float:
+    """The simplest combination of masses with this multiplicity and the mass read within its error, else the nearest."""
     heaviest = sorted(parts, key=lambda part: -part[1])[:_TERMS]
     counts = np.array([size, *(count for count, _ in heaviest)])
     masses = np.array([1.0, *(mass for _, mass in heaviest)])
     factors = np.array(list(product(_FACTORS, repeat=counts.size)))
     factors = factors[np.argsort(np.abs(factors).sum(axis=1), kind="stable")]
     values = factors @ masses
-    fitting = (factors @ counts == multiplicity) & (np.abs(values - read) < _NEAR)
-    if fitting.any():
-        return float(values[np.argmax(fitting)])
+    fitting = values[(factors @ counts == multiplicity) & (np.abs(values - read) < _NEAR)]
+    if fitting.size:
+        return float(fitting[np.argmin(np.maximum(np.abs(fitting - read), error))])  # the first within the error
     return read if len(parts) > _TERMS else 0.0  # a repeated eigenvalue that no rank explains is rounding

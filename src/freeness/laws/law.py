@@ -92,7 +92,8 @@ class Law(ABC):
     def bands_error(self) -> float:
         """The mass that is not known to lie in ``bands`` or atoms: rounding, or all of the continuous part.
 
-        The latter says that its bands could not be told apart, so that ``bands`` holds its hull alone.
+        The latter says that its bands could not be told apart, so that ``bands`` holds its hull alone. Of a Transformer or
+        Mixer, whose law is solved for at points, it is what lies beyond the ends found.
         """
         return 0.0
 

@@ -246,6 +246,8 @@ class WiredLaw(Law):
         known, above = self._above(np.log(np.unique(np.append(end - (end - start) * falling, level[level < end]))))
         for _ in range(_ROUNDS):
             wide = (-np.diff(above) > _TAIL / _TAIL_POINTS**2) & (np.diff(known) > _FINEST)
+            if not wide.any():
+                break
             more = self._above((known[:-1] + known[1:])[wide] / 2)
             order = np.argsort(np.append(known, more[0]))
             known, above = (np.append(one, other)[order] for one, other in zip((known, above), more, strict=True))
@@ -258,7 +260,7 @@ class WiredLaw(Law):
     def _above(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Which of some s could be solved close to the axis, and the mass above."""
         solved = self._near(s)
-        for angle in _CLOSER if s.size else ():
+        for angle in _CLOSER:
             solved = self._solved(solved.s, solved.fields, angle)
         z = np.exp(solved.s + 1j * _CLOSER[-1])
         phase = np.imag(self._equation.potential(z, solved.fields) - 1j * _CLOSER[-1] * solved.zg)
@@ -275,7 +277,15 @@ class WiredLaw(Law):
         """The atom at 0, if there is one: the mass below the smallest point where the distribution function is flat."""
         ray = self._ray
         below = _below(np.imag(self._potentials(ray)))
-        return (Atom(0.0, float(below[0])),) if below[0] > _LITTLE and below[3] - below[0] < _FLAT else ()
+        flat = below[0] > _LITTLE and below[3] - below[0] < _FLAT
+        return (Atom(0.0, float(self._coarse[1][0])),) if flat else ()
+
+    @property
+    def bands_error(self) -> float:
+        """The mass beyond both ends: below a lower end that is only followed until little mass is left, mostly under 0.5 %."""
+        s, below = self._table
+        low, high = np.interp(np.log(np.maximum(self.hull, np.exp(s[0]))), s, below)
+        return float(1 - high) + (0.0 if self.atoms else float(low))
 
     @property
     def hull(self) -> tuple[float, float]:
