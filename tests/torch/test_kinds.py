@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from freeness.torch import dual_gram, trace
+from freeness.errors import InputError
+from freeness.network import GivenMap, Operation, Pairs, Pass, Step, Stream, backward, forward, given
+from freeness.spectra import jacobian_law
+from freeness.torch import dual_gram, kinds, trace
 from freeness.torch.any_model import Function, survey
-from freeness.torch.kinds import KINDS, kind_of
+from freeness.torch.kinds import KINDS, READERS, kind_of, register_kind
+from freeness.torch.operations.kind import Kind
+from freeness.torch.steps import Calls as Computed
 from freeness.torch.taps import ParameterUse
+from freeness.torch.walk import Asked, Signal
 from tests.torch.models import rows
 
 
@@ -132,3 +142,70 @@ def module_call(module: nn.Module) -> str:
     names |= {f"Conv{d}d": f"conv{d}d" for d in (1, 2, 3)} | {"ConvTranspose2d": "conv_transpose2d"}
     names |= {"RMSNorm": "rms_norm", "GroupNorm": "group_norm", "BatchNorm2d": "batch_norm"}
     return names.get(type(module).__name__, "")
+
+
+# --- an operation of the user's, as CONTRIBUTING.md says, without a change of the package -----------------------------
+
+
+@dataclass(frozen=True)
+class Halving(Operation):
+    """x/2."""
+
+    name: str = ""
+
+
+@forward.register
+def _(layer: Halving, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step]:
+    behind = stream._replace(second=stream.second / 4, growth=stream.growth / 4, points=None, latent=None)
+    return behind, lambda pairs: Pairs(pairs.value / 4, pairs.theta / 4, pairs.rows)
+
+
+@backward.register
+def _(layer: Halving, streams: tuple[Stream, ...], behind: Stream, gradient: np.ndarray) -> tuple[np.ndarray, ...]:
+    return (gradient / 4,)
+
+
+@given.register
+def _(layer: Halving, values: tuple[np.ndarray, ...], at: Pass) -> GivenMap:
+    return GivenMap(values[0] / 2, (np.full((1, 1), 0.5),))
+
+
+@torch.library.custom_op("freeness_tests::halving", mutates_args=())
+def halving(x: Tensor) -> Tensor:
+    return x / 2
+
+
+halving.register_fake(torch.empty_like)
+halving.register_autograd(lambda ctx, gradient: gradient / 2)
+HALVING = Kind("halving", ("halving",), "spectra", "")
+
+
+def read_halving(asked: Asked) -> Signal:
+    signal = asked.walk.settled(asked.signal("x"))
+    asked.note()
+    compute, name = Computed((asked.call(),)), asked.label
+    return asked.walk.add(name, [signal], compute, lambda: Halving(name), signal.place.typing, signal.dims)
+
+
+@pytest.fixture
+def forgotten() -> Iterator[None]:
+    yield
+    READERS.pop("halving", None)
+    kinds._BY_CALL.pop("halving", None)
+
+
+def test_an_operator_of_the_users_is_read_and_predicted_once_its_reader_is_registered(forgotten) -> None:
+    torch.manual_seed(0)
+    model = Calls(lambda self, x: self.b(halving(self.a(x))), a=linear(), b=linear()).double()
+    twice = Calls(lambda self, x: self.b(self.a(x)), a=model.a, b=model.b)
+    x = torch.randn(1, 6, dtype=torch.float64)
+    assert not trace(model, x).covered
+    register_kind(HALVING, read_halving)
+    network = trace(model, x).network
+    assert any(isinstance(operation, Halving) for operation in network.operations)
+    assert jacobian_law(network).mean == pytest.approx(jacobian_law(trace(twice, x).network).mean / 4, rel=1e-6)
+
+
+def test_calls_of_another_kind_are_not_taken_over() -> None:
+    with pytest.raises(InputError, match="linear"):
+        register_kind(Kind("mine", ("linear",), "none", ""), read_halving)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from freeness.errors import InputError
 from freeness.torch.elementwise import is_elementwise
 from freeness.torch.operations import (
     attention,
@@ -84,4 +85,23 @@ def kind_of(call: str) -> Kind:
     return ACTIVATION if first is not None and is_elementwise(first) else OTHER
 
 
-__all__ = ["ACTIVATION", "KINDS", "OTHER", "READERS", "Kind", "Theory", "TracedOperation", "kind_of"]
+def register_kind(kind: Kind, reader: Reader) -> None:
+    """Let calls of an operator of your own be read, as ``torch.library`` makes them.
+
+    Args:
+        kind: with the names of the calls, and what theory covers of it.
+        reader: adds the step and its record, or raises :class:`~freeness.torch.operations.kind.Unread`.
+
+    Raises:
+        InputError: a call of another kind.
+    """
+    taken = [call for call in kind.calls if _BY_CALL.get(call, kind) != kind]
+    if taken:
+        raise InputError(
+            f"expected calls that no other kind has, got {', '.join(taken)}; name your operator otherwise."
+        )
+    for call in kind.calls:
+        _BY_CALL[call], READERS[call] = kind, reader
+
+
+__all__ = ["ACTIVATION", "KINDS", "OTHER", "READERS", "Kind", "Theory", "TracedOperation", "kind_of", "register_kind"]
