@@ -10,7 +10,7 @@ MOST = 30
 DOCS = REPOSITORY / "docs"
 FIRST = [
     REPOSITORY / "README.md",
-    *(DOCS / f"{name}.md" for name in ("index", "start", "tour", "compare", "gallery", "stability")),
+    *(DOCS / f"{name}.md" for name in ("index", "start", "tour", "compare", "gallery", "limits", "stability")),
     *sorted(DOCS.glob("tutorials/*.md")),
     *sorted(DOCS.glob("howto/*.md")),
     *sorted(DOCS.glob("notebooks/*.md")),

@@ -40,28 +40,45 @@ ActivationName = Annotated[
         autocompletion=activations,
     ),
 ]
-Parameter = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Of the activation.")]
+Parameter = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=VALUE", help="Of the activation, as negative_slope=0.2.")
+]
 Isometry = Annotated[
     float | None,
-    typer.Option(help="Relative variance of the squared singular values of the Jacobian; 0.25, or the nearest."),
+    typer.Option(
+        help="How unequally small changes are stretched: relative variance of the Jacobian's squared singular values; "
+        "0.25, or the nearest."
+    ),
 ]
-Weights = Annotated[str, typer.Option(metavar="haar|gaussian", help="Ensemble.")]
-Form = Annotated[str, typer.Option(help=f"Of the activation: {', '.join(get_args(_Form))}.")]
+Weights = Annotated[
+    str, typer.Option(metavar="haar|gaussian", help="haar: random orthogonal matrices; gaussian: independent entries.")
+]
+Form = Annotated[
+    str,
+    typer.Option(
+        help=f"Of the activation: {', '.join(get_args(_Form))}. All but plain reshape it; dks and tat "
+        "are published recipes."
+    ),
+]
 MeanSquare = Annotated[float, typer.Option(help="Mean square of the inputs' entries; 1 for standardised data.")]
 ScaleInputs = Annotated[
     bool, typer.Option("--scale-inputs", help="Inputs will be multiplied by the scale that is printed.")
 ]
-LossName = Annotated[str, typer.Option(help=f"Averaged over the batch: {', '.join(loss_names())}.")]
+LossName = Annotated[
+    str, typer.Option(help=f"What you train with, in the mean over the batch: {', '.join(loss_names())}.")
+]
 OptimizerName = Annotated[str, typer.Option(help="sgd, momentum or nesterov.")]
 Momentum = Annotated[float, typer.Option(help="Of momentum and nesterov.")]
 WeightDecay = Annotated[float, typer.Option(help="Added to the gradient.")]
-Batch = Annotated[int, typer.Option(help="Samples a step.")]
-Correlation = Annotated[float | None, typer.Option(help="Of two inputs; gives a batch its own bound.")]
-Parametrisation = Annotated[str, typer.Option(help=f"{', '.join(get_args(_Parametrisation))}.")]
+Batch = Annotated[int, typer.Option(help="Samples of a step.")]
+Correlation = Annotated[float | None, typer.Option(help="Correlation of two inputs; gives a batch its own bound.")]
+Parametrisation = Annotated[
+    str, typer.Option(help=f"How weights and rates scale with width: {', '.join(get_args(_Parametrisation))}.")
+]
 Picture = Annotated[Path | None, typer.Option(help="Picture of the trade-off to write: FILE.png or FILE.svg.")]
 Apply = Annotated[
     str | None, typer.Option(metavar="FILE.py:FACTORY", help="Initialise this model by the design; runs its code.")
 ]
 Save = Annotated[Path | None, typer.Option(metavar="FILE.pt", help="The initialised model's state_dict.")]
-Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of the weights, with --apply.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the weights, with --apply.")]
 Force = Annotated[bool, FORCE_OPTION]

@@ -37,7 +37,9 @@ def dynamics_command(
     width: Annotated[int, typer.Option(min=1, help="Of the hidden layers.")] = 1024,
     sigma_w: Annotated[float, typer.Option(help="Weights have variance sigma_w^2/fan_in.")] = 1.4,
     sigma_b: Annotated[float, typer.Option(help="Biases have variance sigma_b^2.")] = 0.1,
-    parameter: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Of the activation.")] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Of the activation, as negative_slope=0.2.")
+    ] = None,
     residual: Annotated[
         float | None, typer.Option(metavar="BETA", help="Hidden layers are x + BETA*W*phi(x); else a chain.")
     ] = None,

@@ -32,7 +32,9 @@ def kernel_command(
     depth: Annotated[int, typer.Option(min=1, max=100_000, help="Weight matrices.")],
     sigma_w: Annotated[float, typer.Option(help="Weights have variance sigma_w^2/fan_in.")],
     sigma_b: Annotated[float, typer.Option(help="Biases have variance sigma_b^2.")] = 0.0,
-    parameter: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Of the activation.")] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Of the activation, as negative_slope=0.2.")
+    ] = None,
     residual: Annotated[
         float | None,
         typer.Option(
@@ -50,9 +52,10 @@ def kernel_command(
 ) -> None:
     """NNGP and tangent (NTK) kernels of wide networks on a data set.
 
+    NNGP: covariance of the outputs over random weights. NTK: inner products of their gradients by the weights.
     Exact in the limit of wide layers. The spectrum of the tangent kernel says how fast gradient descent fits the data:
-    full-batch steps on the mean over n inputs of
-    squared errors are stable below n/lambda_max, in NTK parametrisation.
+    full-batch steps on the mean over n inputs of squared errors are stable
+    below n/lambda_max, in NTK parametrisation.
 
     Example: freeness kernel --activation erf --depth 10 --sigma-w 1.2 --sigma-b 0.1 --out kernels.npz
     """

@@ -18,7 +18,7 @@ def layers_command(
     json: Annotated[str | None, JSON_OPTION] = None,
     force: Annotated[bool, FORCE_OPTION] = False,
 ) -> None:
-    """Print the support matrix: which operations of PyTorch theory covers, under which conditions, and why not others.
+    """Which operations of PyTorch theory covers, under which conditions, and why not others.
 
     Any model is read and measured exactly; where theory covers all of it there is a prediction beside the measurement.
 

@@ -43,20 +43,27 @@ def phase_command(
     activation: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="For instance tanh, gelu, relu; of a Transformer gelu.", autocompletion=activations
+            metavar="NAME",
+            help="For instance tanh, gelu, relu; gelu if left out, for a Transformer.",
+            autocompletion=activations,
         ),
     ] = None,
     architecture: Annotated[
-        MappedKind, typer.Option(help="Of a Transformer the map is over σ_qk and the scale of branches.")
+        MappedKind,
+        typer.Option(
+            help="With transformer the map is over σ_qk, the gain of queries and keys, and the scale of branches."
+        ),
     ] = MappedKind.mlp,
-    parameter: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Of the activation.")] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Of the activation, as negative_slope=0.2.")
+    ] = None,
     at: Annotated[
         str | None, typer.Option(metavar="SIGMA_W,SIGMA_B", help="Say where a network of these settles.")
     ] = None,
     sigma_w: Annotated[str, typer.Option(metavar="LOW,HIGH", help="Range of the diagram.")] = "0.5,3",
     sigma_b: Annotated[str, typer.Option(metavar="LOW,HIGH", help="Range of the diagram.")] = "0,1",
     points: Annotated[
-        int | None, typer.Option(min=2, max=1000, help="Points of the grid, each way; 101, of a Transformer 9.")
+        int | None, typer.Option(min=2, max=1000, help="Points of the grid, each way; 101, for a Transformer 9.")
     ] = None,
     depth: option.Blocks = 12,
     width: option.Width = 256,
@@ -74,11 +81,12 @@ def phase_command(
     At the edge squared gradients neither grow nor vanish with depth (chi1 = 1). Assumes wide layers with Gaussian or
     Haar weights of variance sigma_w^2/fan_in and biases of variance sigma_b^2.
 
-    Of a Transformer: gradients and likeness of tokens behind all blocks, as freeness transformer --phases tells them.
+    With --architecture transformer the map shows how much gradients grow and how alike tokens become behind all blocks,
+    as freeness transformer --phases does.
 
     Example: freeness phase --activation tanh --at 1.5,0.2 --out phase.png
 
-    Of a Transformer: freeness phase --architecture transformer --depth 24 --out phases.png
+    A Transformer: freeness phase --architecture transformer --depth 24 --out phases.png
     """
     check_picture(out)
     check_files(out, csv, json, force=force)

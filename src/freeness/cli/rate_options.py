@@ -21,12 +21,12 @@ OptimizerName = Annotated[
         autocompletion=optimizers,
     ),
 ]
-Steps = Annotated[int, typer.Option(min=1, help="Of the training to come.")]
+Steps = Annotated[int, typer.Option(min=1, help="Steps of the training to come.")]
 Cost = Annotated[
     float, typer.Option(help="What the trials may cost at most, in runs of so many steps: gradient evaluations count.")
 ]
 Batch = Annotated[int | None, typer.Option(min=1, help="Samples of a batch; those of your loader, or 64.")]
-ScheduleName = Annotated[str, typer.Option(help=f"Of the rate: {', '.join(schedule_names())}.")]
+ScheduleName = Annotated[str, typer.Option(help=f"How the rate changes over the steps: {', '.join(schedule_names())}.")]
 Warmup = Annotated[int, typer.Option(min=0, help="Steps of a warm-up that your training has.")]
 Interval = Annotated[str | None, typer.Option(metavar="LOW,HIGH", help="Rates between which the trials begin.")]
 Accumulate = Annotated[int, typer.Option(min=1, help="Batches whose gradients make one step.")]

@@ -31,7 +31,7 @@ def transformer_command(
     activation: Annotated[
         str, typer.Option(help="Of the MLP: gelu, relu, silu, …", autocompletion=activations)
     ] = "gelu",
-    gated: Annotated[bool, typer.Option("--gated", help="SwiGLU, GEGLU.")] = False,
+    gated: Annotated[bool, typer.Option("--gated", help="Gated MLPs, as SwiGLU and GEGLU.")] = False,
     sigma_qk: Annotated[
         float, typer.Option(help="Gain of query and key weights; scores have its fourth power as variance.")
     ] = 1.0,

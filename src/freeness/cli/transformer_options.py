@@ -23,11 +23,11 @@ class NormPlace(StrEnum):
 
 Blocks = Annotated[int, typer.Option("--depth", help="Blocks, each of attention and an MLP.")]
 Width = Annotated[int, typer.Option(help="Channels of the stream.")]
-Heads = Annotated[int, typer.Option(help="Of attention.")]
+Heads = Annotated[int, typer.Option(help="Heads of attention.")]
 Tokens = Annotated[int, typer.Option(help="Positions; some tens tell the same as more.")]
 Norm = Annotated[NormPlace, typer.Option(help="In front of each branch, behind each sum, or none.")]
 Causal = Annotated[bool, typer.Option("--causal", help="No position sees later ones.")]
-Cosine = Annotated[float, typer.Option(help="Of two tokens at the input.")]
+Cosine = Annotated[float, typer.Option(help="How alike two tokens are at the input: the cosine between them.")]
 
 USUAL_POINTS, MOST_POINTS = 9, 41  # of the map, each way
 

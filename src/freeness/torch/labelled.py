@@ -42,6 +42,8 @@ def load_data(
 ) -> tuple[Tensor, Tensor, str]:
     """Inputs, targets and a description, which says so where there are no labels; :func:`load_labelled` has that by itself.
 
+    Numbers are float64, so that measurements lose nothing: take ``inputs.float()`` to train a model in float32.
+
     Args:
         spec: what :func:`freeness.data.source_of` takes: fashion-mnist, gaussian, a file, a folder, FILE.py:FACTORY, arrays.
         model: fits the inputs' shape: the first that it takes of the given one, square images, rows and flat vectors, and the

@@ -25,7 +25,8 @@ def _(record: WatchedRun) -> Answer:
         Section("Visits", (_visits(record),) if record.records else ()),
         Section("Layers", _layers(record)),
     )
-    return Answer(f"A run of {record.steps} steps, watched", tuple(one for one in sections if one.parts))
+    steps = "1 step" if record.steps == 1 else f"{record.steps} steps"
+    return Answer(f"A run of {steps}, watched", tuple(one for one in sections if one.parts))
 
 
 def _standing(run: WatchedRun) -> list[Part]:
