@@ -16,7 +16,7 @@ from freeness.interpret.maps import input_parts
 from freeness.torch import untouched
 
 Contribution = Literal["value", "change"]
-_CHUNK = 512  # samples held at a time
+CHUNK = 512  # samples held at a time
 
 
 def neuron_contributions(model: IdentityMLP, inputs: Tensor, of: Contribution = "value") -> np.ndarray:
@@ -50,7 +50,7 @@ def neuron_contributions(model: IdentityMLP, inputs: Tensor, of: Contribution = 
     if len(inputs) == 0:
         raise InputError("expected at least one input, got none; contributions are means over inputs.")
     total = torch.zeros(model.depth + 1, model.features, dtype=torch.float64)
-    for chunk in inputs.split(_CHUNK):
+    for chunk in inputs.split(CHUNK):
         total += input_parts(model, chunk).double().sum(1)
     mean = total / len(inputs)
     handed = mean[1:-1] if of == "value" else mean[1:-1] - mean[:-2]
@@ -91,7 +91,7 @@ def pixel_contributions(model: IdentityMLP, inputs: Tensor, targets: Tensor) -> 
     """
     read = model.scale ** torch.arange(model.depth - 1, -1, -1, dtype=torch.float64)[:, None, None] * _contrast(model)
     found = []
-    for chunk, classes in zip(inputs.split(_CHUNK), targets.split(_CHUNK), strict=True):
+    for chunk, classes in zip(inputs.split(CHUNK), targets.split(CHUNK), strict=True):
         parts = input_parts(model, chunk)[:-1].double()
         found.append((parts * read[:, :, classes].mT).sum(0))
     return torch.cat(found).numpy()
@@ -147,7 +147,7 @@ def without_neurons(model: IdentityMLP, inputs: Tensor, deleted: np.ndarray) -> 
     kept = torch.ones(model.depth - 1, model.width, dtype=torch.get_default_dtype())
     kept[:, : model.features] = torch.from_numpy(~deleted).to(kept)
     with untouched(model, copies=False), torch.no_grad():
-        return torch.cat([_masked(model, chunk, kept) for chunk in inputs.split(_CHUNK)]).cpu().numpy()
+        return torch.cat([_masked(model, chunk, kept) for chunk in inputs.split(CHUNK)]).cpu().numpy()
 
 
 def _masked(model: IdentityMLP, inputs: Tensor, kept: Tensor) -> Tensor:

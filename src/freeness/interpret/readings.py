@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from freeness.errors import InputError
+from freeness.interpret.neurons import CHUNK
 from freeness.torch import run, untouched
 
-_CHUNK = 512  # samples held at a time
 CLASS_NEURONS = "class neurons"
 LOGIT_LENS = "logit lens: the output layer applied to earlier layers, which were not trained for it"
 
@@ -142,7 +142,7 @@ def _read(
         raise InputError("expected at least one input, got none; there is nothing to read.")
     chunks: list[list[_Reading]] = []
     with untouched(model, copies=False), torch.no_grad():
-        for chunk in inputs.split(_CHUNK):
+        for chunk in inputs.split(CHUNK):
             uses, output = _observed(model, chunk)
             chunks.append(reader(uses, output))
     logits = [torch.cat([chunk[layer][1] for chunk in chunks]) for layer in range(len(chunks[0]))]

@@ -8,8 +8,7 @@ import numpy as np
 
 from freeness.errors import InputError
 from freeness.gaussian import ActivationFunction, second_moment, second_moment_slope, squared_slope
-
-_HUGE = 1e100  # squares of larger numbers leave the floats
+from freeness.numerics import HUGE
 
 
 @dataclass(frozen=True)
@@ -34,11 +33,11 @@ class LengthMap:
     sigma_b: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.sigma_w < _HUGE:
+        if not 0 < self.sigma_w < HUGE:
             raise InputError(
                 f"expected sigma_w > 0 below 1e100, got {self.sigma_w}; without weights there is no network."
             )
-        if not 0 <= self.sigma_b < _HUGE:
+        if not 0 <= self.sigma_b < HUGE:
             raise InputError(f"expected sigma_b ≥ 0 below 1e100, got {self.sigma_b}; it is a standard deviation.")
 
     def __call__(self, q: float) -> float:

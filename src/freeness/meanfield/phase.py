@@ -13,12 +13,11 @@ from scipy.interpolate import CubicSpline
 
 from freeness.errors import InputError
 from freeness.gaussian import ActivationFunction, second_moment, second_moment_slope, squared_slope
-from freeness.numerics import gaussian_nodes
+from freeness.numerics import HUGE, gaussian_nodes
 
 _LOW, _HIGH, _POINTS = 1e-6, 1e4, 201  # of q, on which E φ² and E φ'² are tabulated
 _HALVINGS = 50
 _SMALL = 1e-300
-_HUGE = 1e100
 _ROUNDING = 1e-12
 _MARGINAL = 1e-9  # a slope of the length map beyond 1 by less is 1: every q is a fixed point of a critical ReLU network
 
@@ -108,7 +107,7 @@ def phase_diagram(
         [[False, True]]
     """
     w, b = np.asarray(sigma_w, dtype=float), np.asarray(sigma_b, dtype=float)
-    if w.size == 0 or b.size == 0 or not ((w > 0).all() and (w < _HUGE).all() and (b >= 0).all() and (b < _HUGE).all()):
+    if w.size == 0 or b.size == 0 or not ((w > 0).all() and (w < HUGE).all() and (b >= 0).all() and (b < HUGE).all()):
         raise InputError("expected grids of sigma_w > 0 and sigma_b ≥ 0 below 1e100, got others; correct the ranges.")
     moment, slope = _tables(function)
     weight, bias = w[None, :] ** 2, b[:, None] ** 2

@@ -7,8 +7,7 @@ from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
 from freeness.network import Dense, Embedding, Network, Pairs, Stream, described
-
-_HUGE = 1e100
+from freeness.numerics import HUGE
 
 
 class SampleMoments:
@@ -100,7 +99,7 @@ def _checked(inputs: ArrayLike, network: Network) -> np.ndarray:
             "or reshape them."
         )
     points = points.astype(float)
-    if not (np.abs(points) < _HUGE).all():
+    if not (np.abs(points) < HUGE).all():
         raise InputError("expected finite inputs below 1e100, got NaN, infinity or larger ones; clean them.")
     if isinstance(first, Dense) != (points.ndim == 2):
         shape = "(n, N₀)" if isinstance(first, Dense) else "(n, channels, *positions)"

@@ -20,8 +20,8 @@ from freeness.gaussian import ActivationFunction, activation
 from freeness.network.ensembles import Gaussian, Haar, ScaledIdentity
 from freeness.network.graph import Network, Residual, Step
 from freeness.network.operations import Activation, Convolution, Dense, Normalisation, TokenMixing
+from freeness.numerics import HUGE
 
-_HUGE = 1e100  # squares of larger gains leave the floats
 _ENSEMBLES = {"haar": Haar, "gaussian": Gaussian, "identity": ScaledIdentity}
 
 
@@ -54,7 +54,7 @@ def mlp(
     widths = _widths(depth, width)
     if not isinstance(weights, str) or weights not in _ENSEMBLES:
         raise InputError(f"expected weights among {', '.join(_ENSEMBLES)}, got {weights!r}; choose one.")
-    if not (is_real(sigma_w) and 0 < sigma_w < _HUGE and is_real(sigma_b) and 0 <= sigma_b < _HUGE):
+    if not (is_real(sigma_w) and 0 < sigma_w < HUGE and is_real(sigma_b) and 0 <= sigma_b < HUGE):
         raise InputError(
             f"expected numbers sigma_w > 0 and sigma_b ≥ 0 below 1e100, got {sigma_w!r} and {sigma_b!r}; correct them."
         )

@@ -19,6 +19,7 @@ from freeness.numerics.quadrature import gaussian_breaks as gaussian_breaks
 from freeness.numerics.quadrature import gaussian_expectation as gaussian_expectation
 from freeness.numerics.quadrature import gaussian_nodes as gaussian_nodes
 from freeness.numerics.quadrature import legendre_rule as legendre_rule
+from freeness.numerics.rounding import HUGE as HUGE
 from freeness.numerics.rounding import LAST_DIGIT as LAST_DIGIT
 from freeness.numerics.rounding import NEGLIGIBLE as NEGLIGIBLE
 from freeness.numerics.rounding import ROUNDING as ROUNDING

@@ -15,7 +15,7 @@ from freeness.torch.labelled import load_data
 from freeness.torch.recipes import StartRecipe, Subject, fitting_recipe, recipes, subject_of
 from freeness.torch.user_data import batch_of
 
-_FEW = 2  # samples, of which a forward pass tells the wiring
+FEW = 2  # samples, of which a forward pass tells the wiring
 
 
 def start_of(
@@ -90,7 +90,7 @@ def inputs_of(model: nn.Module, data: object, count: int) -> Batch | None:
 
 
 def _wiring(model: nn.Module, data: object) -> Wiring | None:
-    batch = inputs_of(model, data, _FEW)
+    batch = inputs_of(model, data, FEW)
     return None if batch is None else wiring_of(model, lambda: _called(model, batch))
 
 

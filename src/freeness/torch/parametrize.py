@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from freeness.errors import InputError
+from freeness.torch.architecture import FEW
 from freeness.torch.branches import Wiring, wiring_of
 from freeness.torch.first_step import is_adaptive, optimizer_factory
 from freeness.torch.state import trained_parameters
@@ -20,7 +21,6 @@ from freeness.torch.user_data import batch_of
 
 _KEY = ".parametrizations."  # of torch's names of parameters that are computed
 _SCALE = ".0.scale"  # of a multiplier among these
-_FEW = 2  # samples, of which a forward pass tells the wiring
 
 
 class Multiplier(nn.Module):
@@ -175,5 +175,5 @@ def _start(model: nn.Module, like: nn.Module, data: object, adaptive: bool) -> d
 
 
 def _wired(model: nn.Module, data: object) -> Wiring:
-    few = batch_of(data, model).part(0, _FEW)
+    few = batch_of(data, model).part(0, FEW)
     return wiring_of(model, lambda: few.call(model))

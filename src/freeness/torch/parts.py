@@ -12,7 +12,7 @@ from torch import nn
 from freeness.torch.kernels import Convolution
 
 Role = Literal["matrix", "bias", "table", "scale", "shift", "foreign", "own"]
-_NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 _PACKED = ("c_attn", "qkv", "Wqkv", "qkv_proj", "to_qkv", "in_proj_qkv")  # query, key and value, one below the other
 
 
@@ -128,7 +128,7 @@ def _norm(module: nn.Module) -> dict[str, TensorPart]:
     return {"weight": TensorPart("scale"), "bias": TensorPart("shift")}
 
 
-for _kind in _NORMS:
+for _kind in NORMS:
     parts_of.register(_kind, _norm)
 
 

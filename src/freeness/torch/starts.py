@@ -15,6 +15,7 @@ from freeness.torch.losses import loss_function
 from freeness.torch.modes import fixed_masks, is_coupled, trained_mode
 from freeness.torch.outputs import run
 from freeness.torch.pace import beat
+from freeness.torch.parts import NORMS
 from freeness.torch.state import trained_parameters, untouched
 from freeness.torch.sums import adds_signals
 from freeness.torch.swap import function_of
@@ -25,7 +26,6 @@ TRIED = 3_000_000  # parameters up to which λ is measured on many samples, and 
 _CLASSES = 10  # of the cross-entropies that the rule was fitted to
 _PROBED = 128  # samples on which the loss along the first step is looked at
 _BATCHES, _SINGLE = 8, 64  # mini-batches behind Adam's preconditioner at least, and samples
-_NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 _FIRST, _GROWTH, _STEPS = 0.02, 1.5, 36  # of the step lengths tried, over loss/‖g‖²
 
 
@@ -105,7 +105,7 @@ def rate_facts(
         residual = adds_signals(model, inputs)
         parameters = sum(parameter.numel() for parameter in trained_parameters(model).values())
     modules = list(model.modules())
-    normalised = any(isinstance(module, _NORMS) for module in modules)
+    normalised = any(isinstance(module, NORMS) for module in modules)
     saturating = any((function := function_of(module)) is not None and function.saturating for module in modules)
     convolutional = any(isinstance(module, _ConvNd) and _overlaps(module) for module in modules)
     return StartFacts(

@@ -29,13 +29,13 @@ from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
 
 from freeness.errors import ConvergenceError, InputError
+from freeness.numerics import HUGE
 from freeness.training.loss import Loss
 from freeness.training.losses import loss_of
 from freeness.training.squared_error import SquaredError
 
 _TOLERANCE = 1e-9
 _SYMMETRIC = 1e-5  # kernels measured in single precision are no better
-_HUGE = 1e100
 
 
 class TrainingCurve(NamedTuple):
@@ -98,9 +98,9 @@ class LinearTraining:
             raise InputError(f"expected initial outputs {np.shape(self.targets)}, got {np.shape(self.start)}.")
         criterion = self.criterion
         for name, values in (("kernel", self.kernel), ("targets", self.targets), ("start", self.start)):
-            if values is not None and not (np.abs(values) < _HUGE).all():
+            if values is not None and not (np.abs(values) < HUGE).all():
                 raise InputError(
-                    f"expected finite numbers in {name} below {_HUGE:g}, got NaN, infinity or larger; clean them."
+                    f"expected finite numbers in {name} below {HUGE:g}, got NaN, infinity or larger; clean them."
                 )
         kernel = np.asarray(self.kernel)
         if np.abs(kernel - kernel.T).max() > _SYMMETRIC * np.abs(kernel).max():

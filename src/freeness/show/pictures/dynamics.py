@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from freeness.advice import TrainingForecast
+from freeness.numerics import HUGE
 from freeness.show import style
 from freeness.show.picture import Appearance, Axis, Drawing, Picture, Series
-
-_HUGE = 1e100  # ticks of larger losses overflow; training that diverges leaves the picture there
 
 
 def dynamics_picture(
@@ -55,4 +54,4 @@ def forecast_picture(record: TrainingForecast, *, title: str = "") -> Picture:
 
 
 def _shown(losses: np.ndarray) -> np.ndarray:
-    return np.where(np.abs(losses) < _HUGE, losses, np.nan)
+    return np.where(np.abs(losses) < HUGE, losses, np.nan)
