@@ -74,16 +74,25 @@ class HeadsPart(GivenPart):
         self.signals, self.sizes = signals, tuple(len(map_) for map_ in maps)
         self._maps = tuple(_of_each(map_, count) for map_, count in zip(maps, every, strict=True))
         self.width = signals.value.shape[-1]
-        every = min(columns - 1, self.width)
-        chosen = max(2, _FULL // rows) if directions is None else directions
-        self.exact = chosen >= every
-        self._kept = self._shared_basis(every) if self.exact else self._largest(chosen)
+        self._every = min(columns - 1, self.width)
+        self._chosen = max(2, _FULL // rows) if directions is None else directions
+        self.exact = self._chosen >= self._every
         square = signals.scale**2
         self._keys = square * signals.key @ signals.key.swapaxes(1, 2)  # 𝒦 (heads, T', T')
         self._queries = square * signals.query @ signals.query.swapaxes(1, 2)  # 𝒬 (heads, T, T)
-        self._by_query = self._kept.spans.swapaxes(1, 2) @ self._keys @ self._kept.spans
-        self._rest = None if self.exact else self._left_over()
         self._heads, self._rows, self._columns = heads, rows, columns
+
+    @cached_property
+    def _kept(self) -> _Kept:
+        return self._shared_basis(self._every) if self.exact else self._largest(self._chosen)
+
+    @cached_property
+    def _by_query(self) -> np.ndarray:
+        return self._kept.spans.swapaxes(1, 2) @ self._keys @ self._kept.spans
+
+    @cached_property
+    def _rest(self) -> tuple[np.ndarray, np.ndarray] | None:
+        return None if self.exact else self._left_over()
 
     @property
     def lost(self) -> float:
@@ -128,6 +137,26 @@ class HeadsPart(GivenPart):
             self._answered([field[first : first + height] for field in fields]) for first in range(0, points, height)
         ]
         return [symmetric(np.concatenate(parts)) for parts in zip(*pieces, strict=True)]
+
+    def returned(self, asked: np.ndarray) -> list[np.ndarray]:
+        """r (P, P) of queries, keys and values where no noise comes in: Σ Mᵀ b M.
+
+        Args:
+            asked: b (P, P) where the output is read.
+        """
+        signals, (*_, maps) = self.signals, self._maps
+        given = (maps.swapaxes(1, 2) @ asked @ maps).sum(axis=0)
+        weights, spans = signals.weights, signals.spans
+        pulled = (spans.swapaxes(2, 3) @ signals.key[:, None]).reshape(self._heads, self._rows, -1)
+        to_query = signals.scale**2 * given * (pulled @ pulled.swapaxes(1, 2))
+        sides = spans.swapaxes(1, 2).reshape(self._heads, self._columns, -1)
+        moved = (given * self._queries) @ spans.reshape(self._heads, self._rows, -1)
+        to_key = sides @ moved.reshape(spans.shape).transpose(0, 1, 3, 2).reshape(self._heads, -1, self._columns)
+        found = (to_query, to_key, self.width * weights.swapaxes(1, 2) @ given @ weights)
+        return [
+            (each @ one.sum(axis=0) @ each.swapaxes(1, 2)).sum(axis=0)
+            for each, one in zip(self._maps, found, strict=False)
+        ]
 
     def potential(self, fields: Sequence[np.ndarray]) -> np.ndarray:
         found = np.zeros(len(fields[0]), complex)

@@ -123,17 +123,23 @@ class WiredPart(GivenPart):
         accumulated: what noise enters at each node by itself, (1 or C, P, P); 0 if none.
         links: from earlier nodes to later ones.
         ports: of random matrices.
+        layers: name of each node.
     """
 
     def __init__(
-        self, channels: int, accumulated: Sequence[np.ndarray], links: Sequence[Link], ports: Sequence[Port]
+        self,
+        channels: int,
+        accumulated: Sequence[np.ndarray],
+        links: Sequence[Link],
+        ports: Sequence[Port],
+        layers: Sequence[str] = (),
     ) -> None:
-        self.channels, self.accumulated = channels, tuple(accumulated)
+        self.channels, self.accumulated, self.layers = channels, tuple(accumulated), tuple(layers)
         self.links, self.ports = tuple(links), tuple(ports)
         self.sizes = tuple(port.map.shape[1] for port in self.ports)
         arrays = [*self.accumulated, *(link.map for link in self.links), *(port.map for port in self.ports)]
         self.drawn = max(len(array) for array in arrays)
-        self._after = self._filled()
+        self.after = self._filled()
 
     def _filled(self) -> list[list[int]]:
         """For each node the later ones that it is tied to when earlier ones are eliminated."""
@@ -198,7 +204,7 @@ class WiredPart(GivenPart):
         factors = {(link.target, link.source): link.factor for link in self.links if link.factor is not None}
         local: list[_Local] = []
         reach: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
-        for node, behind in enumerate(self._after):
+        for node, behind in enumerate(self.after):
             one = less_inverted(kappa[node] @ beta[node])
             own = _Local(one @ kappa[node], one, beta[node] @ one)
             local.append(own)
@@ -226,9 +232,9 @@ class WiredPart(GivenPart):
         between: dict[tuple[int, int], np.ndarray] = {}
         for node in reversed(range(count)):
             outer[node], inner[node] = local[node].read, local[node].written
-            for later in self._after[node]:
+            for later in self.after[node]:
                 ahead_u, ahead_v = 0.0, 0.0
-                for other in self._after[node]:
+                for other in self.after[node]:
                     middle = inner[later] if other == later else _entry(between, later, other)
                     if other == later and (later, node) in factors:
                         middle = factors[later, node] * middle

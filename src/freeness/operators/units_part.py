@@ -57,6 +57,14 @@ class UnitsPart(GivenPart):
             own = own - _logarithms(self._some, fields) + _logarithms(self._every, fields)
         return self.channels * own
 
+    def returned(self, asked: np.ndarray) -> list[np.ndarray]:
+        """r (P, P) where each matrix writes, where no noise comes in.
+
+        Args:
+            asked: b (P, P).
+        """
+        return [self.channels * (square[0, 0] * asked) for square in self._every]
+
     def _answered(self, fields: Sequence[np.ndarray]) -> list[np.ndarray]:
         own = _means(self._own, fields)
         if not self.exact:

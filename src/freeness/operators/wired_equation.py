@@ -34,6 +34,7 @@ PortPlace = tuple[int, int]  # part, port of it
 _TOLERANCE = 3e-6  # relative residual of a solution
 _ENOUGH = 20.0  # times that, of one that is slow
 _MOST = 100  # sweeps
+_STILL = 1e-13  # relative change of fields that do not move any more
 _TINY = 1e-5  # ζ in units of 1/m₁, at which the second moment is read
 
 
@@ -41,7 +42,7 @@ _TINY = 1e-5  # ζ in units of 1/m₁, at which the second moment is read
 class PortMatrix:
     """A random matrix between ports; ``taps`` (taps, P_out, P_in) and ``channels`` as in the module's docstring.
 
-    ``accumulated``: noise that its gradients bring in where it writes, (P_out, P_out) or None.
+    ``accumulated``: noise that its gradients bring in where it writes, (P_out, P_out) or None. ``layer``: its name.
     """
 
     source: PortPlace
@@ -51,6 +52,7 @@ class PortMatrix:
     channels: tuple[int, int]
     kind: Literal["gaussian", "haar"] = "gaussian"
     accumulated: np.ndarray | None = None
+    layer: str = ""
 
 
 class Solved(NamedTuple):
@@ -217,12 +219,19 @@ class WiredEquation:
 
     def moments(self) -> tuple[float, float]:
         """First and second moment: the answer of the end at ζ = 0, and its derivative there by a complex step."""
-        nothing, end = np.zeros((self.unknowns, 1), complex), np.zeros(1, complex)
-        for _ in range(len(self.parts) + 1):
-            nothing, end = self.swept(nothing, np.zeros(1, complex))
+        vectors, end = self._settled(np.zeros((self.unknowns, 1), complex), np.zeros(1, complex))
         first = float(np.real(end[0]))
         zeta = np.array([-1j * _TINY / first])
-        vectors = nothing
-        for _ in range(2 * len(self.parts) + 4):
-            vectors, end = self.swept(vectors, zeta)
+        _, end = self._settled(vectors, zeta)
         return first, float(np.imag(end[0]) / np.imag(zeta[0]))
+
+    def _settled(self, vectors: np.ndarray, zeta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Sweeps near ζ = 0, each of which carries fields at least one matrix further, until they stay."""
+        end = np.zeros(1, complex)
+        for _ in range(3 * len(self.matrices) + 4):
+            found, end = self.swept(vectors, zeta)
+            moved, size = np.abs(found - vectors).max(initial=0.0), np.abs(found).max(initial=0.0)
+            vectors = found
+            if moved <= _STILL * size:
+                break
+        return vectors, end

@@ -26,6 +26,7 @@ from freeness.spectra.graph_spectrum import graph_law, sampled_eigenvalues
 from freeness.spectra.limits import bernoulli_jacobian_limit, fisher_limit, jacobian_limit, smooth_jacobian_limit
 from freeness.spectra.outlying import outliers
 from freeness.spectra.predict import predict_fisher, predict_jacobian
+from freeness.spectra.realised_gradients import RealisedGradient, realised_gradients
 from freeness.spectra.records import Measurement, Prediction, TopEigenvalue
 from freeness.spectra.records import TopRange as TopRange
 from freeness.spectra.seeds import SeedAverage, average_over_seeds, drawn_pass
@@ -43,6 +44,7 @@ __all__ = [
     "NeuronSignals",
     "OrderParameters",
     "Prediction",
+    "RealisedGradient",
     "SeedAverage",
     "TopEigenvalue",
     "Word",
@@ -73,6 +75,7 @@ __all__ = [
     "outliers",
     "predict_fisher",
     "predict_jacobian",
+    "realised_gradients",
     "sampled_eigenvalues",
     "sandwich",
     "smooth_jacobian_limit",

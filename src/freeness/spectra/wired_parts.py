@@ -30,13 +30,17 @@ _OUTPUT = 3  # port of attention that is read
 
 @dataclass(eq=False)
 class WiredNode:
-    """Noise (Q, Q) or (C, Q, Q), channels, and the links that lead to it, (node, map, factor)."""
+    """Noise (Q, Q) or (C, Q, Q), channels, and the links that lead to it, (node, map, factor).
+
+    ``layer``: name of the operation whose own gradients the noise is.
+    """
 
     accumulated: np.ndarray
     channels: int
     links: list[tuple[int, np.ndarray, np.ndarray | None]] = field(
         default_factory=list[tuple[int, np.ndarray, np.ndarray | None]]
     )
+    layer: str = ""
 
 
 @dataclass(eq=False)
@@ -44,7 +48,7 @@ class WiredMatrix:
     """A random matrix, and where its ends are: ("node" or "heads", number), map (1 or C, P, Q) as of a port, factor.
 
     ``accumulated``: noise of its own gradients where it writes. ``selected``: of its outputs, those that count as of matrices by
-    themselves.
+    themselves. ``layer``: its name in the network.
     """
 
     taps: np.ndarray
@@ -55,6 +59,7 @@ class WiredMatrix:
     accumulated: np.ndarray | None = None
     write: tuple[str, int, np.ndarray, int] | None = None
     selected: set[int] = field(default_factory=set[int])
+    layer: str = ""
 
 
 @dataclass(eq=False)
@@ -118,6 +123,7 @@ def assembled(met: Met, end: int, outputs: int, kept: float = 1.0) -> WiredEquat
             matrix.channels,
             "haar" if matrix.kind == "haar" else "gaussian",
             matrix.accumulated,
+            matrix.layer,
         )
         for matrix, (source, target) in zip(used, ends, strict=True)
     ]
@@ -137,7 +143,7 @@ def _part(nodes: Sequence[WiredNode], members: Sequence[int], ports: Sequence[Po
     units = len(members) == 1 and not accumulated[0].any() and len(reads) == 1 and not ports[-1].factor is not None
     if units and derivatives and is_one(reads[0].map) and all(one is not None and len(one) > 1 for one in derivatives):
         return UnitsPart(channels, [one for one in derivatives if one is not None])
-    return WiredPart(channels, accumulated, links, ports)
+    return WiredPart(channels, accumulated, links, ports, [nodes[number].layer for number in members])
 
 
 def _diagonal(maps: np.ndarray) -> np.ndarray | None:

@@ -110,7 +110,8 @@ class WireBuilder:
 
     ``source``: layer, (samples, *positions) and covariance of its outputs (Q, Q) ↦ outputs (C, samples, *positions), known or
     drawn. ``realised``: outputs of a layer that are known, for weights that are given maps. ``fisher``: of Θ, where gradients of
-    weights are noise that comes in where they write; of JJᵀ, where None, that is the input. ``seen``: of every weight layer.
+    weights are noise that comes in where they write; of JJᵀ, where None, that is the input. ``here``: the operation that is
+    followed now. ``seen``: of every weight layer.
     """
 
     source: Source
@@ -118,6 +119,7 @@ class WireBuilder:
     rng: np.random.Generator
     fisher: Parametrisation | None = None
     met: Met = field(default_factory=Met)
+    here: str = INPUT
     seen: list[np.ndarray] = field(default_factory=list[np.ndarray])
 
     def through(self, network: Network, x: np.ndarray, channels: int) -> Wire:
@@ -132,6 +134,7 @@ class WireBuilder:
         readers = Counter(name for node in network.nodes for name in node.inputs)
         for node in network.nodes:
             _check(node)
+            self.here = node.name
             wire = self._step(node.operation, tuple(known[name] for name in node.inputs), x)
             apart = all(_selects_channels(reader.operation) for reader in network.readers(node.name))
             once = wire.plain or readers[node.name] < 2 or apart
@@ -140,7 +143,7 @@ class WireBuilder:
 
     def _source(self, value: np.ndarray, channels: int, noise: np.ndarray, flat: bool = False) -> Wire:
         """A signal that depends on none before it, with noise of its own."""
-        self.met.nodes.append(WiredNode(noise, channels))
+        self.met.nodes.append(WiredNode(noise, channels, layer=self.here))
         return Wire(value, channels, flat, parents=((len(self.met.nodes) - 1, np.eye(value[0].size)[None]),))
 
     def equation(self, end: Wire) -> WiredEquation:
@@ -202,8 +205,8 @@ class WireBuilder:
                 "expected weights behind attention, got its output in a sum or at the end; measure its spectrum instead."
             )
         count = wire.positions
-        node = WiredNode(np.zeros((count, count)), wire.channels)
-        node.links = [(parent, map_, wire.factor) for parent, map_ in wire.parents]
+        links = [(parent, map_, wire.factor) for parent, map_ in wire.parents]
+        node = WiredNode(np.zeros((count, count)), wire.channels, links, self.here)
         self.met.nodes.append(node)
         here = len(self.met.nodes) - 1
         for matrix, map_ in wire.written:
@@ -241,7 +244,8 @@ class WireBuilder:
             read = ("node", node, map_, wire.factor)
         if kind == "haar" and not is_one(taps):
             read, taps = (read[0], read[1], taps[0] @ read[2], read[3]), np.eye(taps.shape[1])[None]
-        self.met.matrices.append(WiredMatrix(taps, square, (into, out), kind, read, self._gradients(layer, wire)))
+        noise = self._gradients(layer, wire)
+        self.met.matrices.append(WiredMatrix(taps, square, (into, out), kind, read, noise, layer=self.here))
         return replace(after, written=((len(self.met.matrices) - 1, np.eye(h[0].size)[None]),))
 
     def _covariance(self, layer: Weights, wire: Wire, taps: np.ndarray) -> np.ndarray:
