@@ -9,9 +9,9 @@ from freeness.operators.heads_part import HeadSignals, HeadsPart
 from freeness.operators.large_block_equation import LargeBlockEquation
 from freeness.operators.matrix_law import MatrixLaw, Moments
 from freeness.operators.parts import GivenPart, Link, Port, WiredPart
-from freeness.operators.returned import returned, returning
 from freeness.operators.summand import Local, Summand
 from freeness.operators.units_part import UnitsPart
+from freeness.operators.way_back import returned, returning
 from freeness.operators.wired_equation import PortMatrix, WiredEquation
 from freeness.operators.wired_law import WiredLaw
 

@@ -20,13 +20,13 @@ from freeness.spectra.closed_forms import (
 )
 from freeness.spectra.diagonal import diagonal_law, is_diagonal
 from freeness.spectra.drawn import drawn_spectrum as drawn_spectrum
+from freeness.spectra.gradients_of_pass import RealisedGradient, realised_gradients
 from freeness.spectra.gram import gram_law, sandwich, weight_spread
 from freeness.spectra.graph import NetworkGraph, NeuronSignals, network_graph
 from freeness.spectra.graph_spectrum import graph_law, sampled_eigenvalues
 from freeness.spectra.limits import bernoulli_jacobian_limit, fisher_limit, jacobian_limit, smooth_jacobian_limit
 from freeness.spectra.outlying import outliers
 from freeness.spectra.predict import predict_fisher, predict_jacobian
-from freeness.spectra.realised_gradients import RealisedGradient, realised_gradients
 from freeness.spectra.records import Measurement, Prediction, TopEigenvalue
 from freeness.spectra.records import TopRange as TopRange
 from freeness.spectra.seeds import SeedAverage, average_over_seeds, drawn_pass
