@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import importlib
 import inspect
 import os
 import subprocess
@@ -45,8 +46,8 @@ ROOMS |= {
     "files": set(),
     "calculus": {"moves", "expressions"},  # old names
     "deprecation": set(),
-    "shown": WHOLE_THEORY | {"show"},
-    "__init__": WHOLE_THEORY | {"shown"},  # the names that outsiders meet first
+    "shown": {"show"},  # when a notebook asks; every room's records may derive from it
+    "__init__": WHOLE_THEORY,  # the names that outsiders meet first
     "__main__": {"cli"},
 }
 LIBRARIES |= {
@@ -71,6 +72,8 @@ LIBRARIES |= {
     "__main__": set(),
 }
 
+
+BESIDE = {"errors", "version", "files", "deprecation", "shown"}  # modules that every room may import
 
 parsed = cache(ast.parse)  # several tests read every file
 
@@ -105,7 +108,7 @@ def trespasses(source: str, path: Path) -> list[str]:
         top, *rest = module.split(".")
         if top == "freeness":
             target = rest[0] if rest else "freeness itself"
-            allowed = target in {room, "errors", "version", "files", "deprecation"} or target in ROOMS[room]
+            allowed = target in {room, *BESIDE} or target in ROOMS[room]
         else:
             allowed = top in sys.stdlib_module_names or top in LIBRARIES[room]
         if not allowed:
@@ -266,25 +269,38 @@ def run_python(code: str) -> str:
     return done.stdout
 
 
-def test_import_loads_no_framework_and_no_part_of_scipy_that_it_does_not_need():
+FRAMEWORKS = {"torch", "matplotlib", "plotly", "pandas", "jinja2", "pydantic", "typer", "rich", "pooch"}
+
+
+def test_import_loads_no_library_at_all():
     # What it costs in seconds is measured by tests/bench_import.py: a clock in a test fails on a busy machine.
     loaded = run_python("import freeness, sys; print(*sys.modules)").split()
-    libraries = {module.split(".")[0] for module in loaded} - sys.stdlib_module_names
-    named = {library for library in libraries if not library.startswith("_")}
-    assert {"freeness", "numpy", "scipy"} <= named
-    assert not named & {
-        "torch",
-        "matplotlib",
-        "plotly",
-        "pandas",
-        "jinja2",
-        "pydantic",
-        "typer",
-        "rich",
-        "pooch",
-    }
+    assert "freeness" in loaded and not {module.split(".")[0] for module in loaded} & {*TYPED, *FRAMEWORKS}
+
+
+def test_the_theory_loads_no_framework_and_no_part_of_scipy_that_it_does_not_need_yet():
+    loaded = run_python("import freeness; freeness.design; import sys; print(*sys.modules)").split()
+    assert {"freeness.laws", "freeness.advice", "numpy", "scipy"} <= {*loaded}
+    assert not {module.split(".")[0] for module in loaded} & FRAMEWORKS
     parts = {module.split(".")[1] for module in loaded if module.startswith("scipy.")}
+    assert not parts & {"optimize", "interpolate", "integrate", "fft"}
     assert not parts & {"stats", "signal", "ndimage", "cluster", "io", "datasets"}
+
+
+def test_type_checkers_see_the_names_that_the_front_loads():
+    import freeness
+
+    stub = parsed((SOURCE / "__init__.pyi").read_text(encoding="utf-8"))
+    seen = {(node.module, alias.name) for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    rooms = {name for module, name in seen if module == "freeness"}
+    named = {(module, name) for module, name in seen if module not in {"freeness", "freeness.version"}}
+    assert rooms == {room for room in ABOVE_WALL}
+    assert {name for _, name in named} == {*freeness.__all__} < {*dir(freeness)}
+    for module, name in named:
+        assert getattr(freeness, name) is getattr(importlib.import_module(module), name)
+    assert all(getattr(freeness, room).__name__ == f"freeness.{room}" for room in rooms)
+    with pytest.raises(AttributeError, match="nothing"):
+        freeness.nothing  # noqa: B018
 
 
 # --- how large things get -----------------------------------------------------------------------------------------

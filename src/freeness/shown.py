@@ -1,75 +1,35 @@
-"""What records show in a notebook and the ``plot`` that they bring, given to them here, so that the wall holds.
+"""What a record shows in a notebook, and the ``plot`` that it brings.
 
-``freeness.show`` is loaded when one of these is called.
+Records derive from these; ``freeness.show`` is loaded when one of the methods is called, and not before.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from freeness.advice import (
-    Analysis,
-    Comparison,
-    Design,
-    ResidualDesign,
-    TradeOff,
-    TrainingForecast,
-    TransformerDesign,
-    TransformerPhases,
-    Verdict,
-)
-from freeness.laws import Law
-from freeness.meanfield import PhaseDiagram
-from freeness.network import Network
-from freeness.spectra import Measurement, Prediction
-from freeness.training import FoundRate, Rate
-
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_SHOWN = (
-    Law,
-    Prediction,
-    Measurement,
-    Comparison,
-    Analysis,
-    Design,
-    Network,
-    Verdict,
-    Rate,
-    FoundRate,
-    ResidualDesign,
-    TransformerDesign,
-)
-_PLOTTED = (Law, Comparison, Analysis, Design, TradeOff, PhaseDiagram, TrainingForecast, FoundRate, TransformerPhases)
+
+class Shown:
+    """A record that a notebook shows as a table."""
+
+    def _repr_html_(self) -> str:
+        from freeness.show import answer_html, brief_of
+
+        return answer_html(brief_of(self))
 
 
-def attach() -> None:
-    """Give records their ``_repr_html_``, and those that have a picture their ``plot``."""
-    for record in _SHOWN:
-        _give(record, "_repr_html_", _shown)
-    for record in _PLOTTED:
-        _give(record, "plot", _plot)
+class Plotted:
+    """A record that has a picture."""
 
+    def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
+        """Draw the record into axes of matplotlib, or into those of a new figure.
 
-def _give(record: type, name: str, method: Any) -> None:
-    setattr(record, name, method)
+        Args:
+            ax: axes to draw into.
+            **options: as of the picture's function in :mod:`freeness.show`, for instance ``title``.
+        """
+        from freeness.show import draw, picture_of
 
-
-def _shown(record: Any) -> str:
-    from freeness.show import answer_html, brief_of
-
-    return answer_html(brief_of(record))
-
-
-def _plot(record: Any, ax: Axes | None = None, **options: Any) -> Axes:
-    """Draw the record into axes of matplotlib, or into those of a new figure.
-
-    Args:
-        record: itself.
-        ax: axes to draw into.
-        **options: as of the picture's function in :mod:`freeness.show`, for instance ``title``.
-    """
-    from freeness.show import draw, picture_of
-
-    return draw(picture_of(record, **options), ax)
+        return draw(picture_of(self, **options), ax)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import root_scalar
+import scipy
 from scipy.special import ndtri
 
 from freeness.errors import InputError, is_real, is_size
@@ -227,7 +227,7 @@ def _target(
         return float(np.log(count * derivative_spread(made, np.ones(1))[0] / isometry))
 
     first = float(np.log(isometry / _STARTS[shape]))
-    found = root_scalar(excess, x0=first, x1=first + 0.1, method="secant", xtol=1e-10, maxiter=40)
+    found = scipy.optimize.root_scalar(excess, x0=first, x1=first + 0.1, method="secant", xtol=1e-10, maxiter=40)
     if not found.converged:
         raise InputError(
             f"expected an isometry that {shape.upper()} can give {function.name} in {count} layers, got {isometry:g}; take "

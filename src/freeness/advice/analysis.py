@@ -14,6 +14,7 @@ from freeness.advice.layer_table import LayerTable
 from freeness.advice.stages import INTERRUPTED, Stage
 from freeness.errors import InputError
 from freeness.laws import Atom
+from freeness.shown import Plotted, Shown
 from freeness.spectra import FreenessTest, Measurement, Prediction
 from freeness.training import Rate
 
@@ -49,7 +50,7 @@ class LayerRow:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Shown, Plotted):
     """One spectrum, predicted and measured.
 
     ``predicted`` is None where theory does not cover the network, for ``reason``; ``measured`` where it was not asked for, did
@@ -128,7 +129,7 @@ class FreenessOutcome:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Verdict(Shown):
     """In words: phase, isometry, and what to change; ``warnings`` are what speaks against trusting the numbers.
 
     ``isometry`` is the one word for the relative variance of JJᵀ over the width: "isometric" up to 0.25 (``isometric`` then),
@@ -144,7 +145,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Analysis:
+class Analysis(Shown, Plotted):
     """Everything that ``analyze`` found out about one model and one data set.
 
     ``targets`` says what stands in for labels that were not given, ``weights`` which file the weights are from; both are "" where

@@ -11,8 +11,8 @@ Source: Telatar (1999) for both capacities of a known matrix; the use on Jacobia
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.optimize import root_scalar
 
 from freeness.errors import InputError, is_real
 from freeness.laws import AtomicLaw, Law
@@ -80,7 +80,7 @@ def water_filling_capacity(spectrum: Law | ArrayLike, snr: float) -> float:
     low = high - 1.0
     while excess(low) < 0:
         low -= 1.0
-    threshold = float(np.exp(root_scalar(excess, bracket=(low, high), xtol=1e-14).root))
+    threshold = float(np.exp(scipy.optimize.root_scalar(excess, bracket=(low, high), xtol=1e-14).root))
     points, weights, beyond = _tail(spectrum, threshold)
     return float(weights @ (beyond / points))
 

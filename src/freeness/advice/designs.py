@@ -38,6 +38,7 @@ from freeness.meanfield import (
 )
 from freeness.network import ActivationFunction, Gaussian, Haar, Network, mlp
 from freeness.network import activation as activation_of
+from freeness.shown import Plotted, Shown
 from freeness.training import Rate
 
 Form = Literal["plain", "normalised", "dks", "tat"]
@@ -113,7 +114,7 @@ class ResidualPlan(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Design:
+class Design(Shown, Plotted):
     """An initialisation with its reasons. What costs more than a few milliseconds is computed when it is asked for.
 
     ``activation``: the function to put between the layers, ``named``: the one asked for. ``q``: variance q* of pre-activations;

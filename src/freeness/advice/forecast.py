@@ -12,6 +12,7 @@ from freeness.advice.theory_rates import Training
 from freeness.errors import InputError
 from freeness.meanfield import Kernels, kernels
 from freeness.network import Network
+from freeness.shown import Plotted
 from freeness.training import CrossEntropy, Directions, LinearTraining, Loss, Rate, SquaredError, loss_of
 
 _DRAWS = 16  # of initial outputs, for cross-entropy
@@ -64,7 +65,7 @@ class MeasuredTraining:
 
 
 @dataclass(frozen=True, eq=False)
-class TrainingForecast:
+class TrainingForecast(Plotted):
     """Gradient descent on all inputs at the learning rate ``rate``: the mean ``loss`` of wide networks after the ``steps``.
 
     ``rates``: for all inputs, then for batches; ``measured``: of real networks, where these were trained.

@@ -13,6 +13,7 @@ from freeness.errors import InputError, is_real, is_size
 from freeness.gaussian import activation, second_moment
 from freeness.meanfield import gradients
 from freeness.network import INPUT, Activation, Dense, Gaussian, Network, Normalisation, Residual
+from freeness.shown import Shown
 
 Norm = Literal["none", "batch", "layer"]
 _KEPT = 2.0  # by which signal and squared gradients may change from end to end
@@ -65,7 +66,7 @@ class ResidualStart:
 
 
 @dataclass(frozen=True)
-class ResidualDesign:
+class ResidualDesign(Shown):
     """Starts of this ``plan``, beside the ``usual`` ones.
 
     ``chosen``: without and with batch normalisation, so that signal and gradient change at most by ``kept``.

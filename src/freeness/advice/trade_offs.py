@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import root_scalar
+import scipy
 
 from freeness.advice.capacity import checked_snr
 from freeness.errors import InputError, is_real, is_size
@@ -30,6 +30,7 @@ from freeness.meanfield import (
 )
 from freeness.moves import nodes_of, subordination
 from freeness.network import Activation, ActivationFunction, Dense, Network
+from freeness.shown import Plotted
 
 _COEFFICIENTS = 64  # of the Hermite series
 _TAIL = 96  # the degree at which the rest of its energy is put
@@ -165,7 +166,7 @@ def isometric_capacity(function: ActivationFunction, q: float, activations: int,
         low -= 2.0
     while excess(high) < 0:
         high += 2.0
-    y = float(alive / (1 + np.exp(-root_scalar(excess, bracket=(low, high), xtol=1e-14).root)))
+    y = float(alive / (1 + np.exp(-scipy.optimize.root_scalar(excess, bracket=(low, high), xtol=1e-14).root)))
     nodes, weights = np.polynomial.legendre.leggauss(_RULE)
     nodes, weights = (nodes + 1) * y / 2, weights * y / 2
     entropy = y * np.log(y) + (1 - y) * np.log1p(-y)
@@ -173,7 +174,7 @@ def isometric_capacity(function: ActivationFunction, q: float, activations: int,
 
 
 @dataclass(frozen=True, eq=False)
-class TradeOff:
+class TradeOff(Plotted):
     """Along the edge of chaos, by the variance q: what isometry costs in nonlinearity.
 
     ``spread``: σ_JJ² = nδ of n layers with Haar weights. ``nonlinear_energy``: share of φ's energy that is not affine.
@@ -275,7 +276,9 @@ def dial(function: ActivationFunction, activations: int, nonlinearity: float) ->
             f"{nonlinearity:g}; choose one between, or another depth."
         )
     ends = np.log(q[crossings[0] : crossings[0] + 2])
-    found = float(np.exp(root_scalar(lambda v: excess(float(np.exp(v))), bracket=tuple(ends), xtol=1e-13).root))
+    found = float(
+        np.exp(scipy.optimize.root_scalar(lambda v: excess(float(np.exp(v))), bracket=tuple(ends), xtol=1e-13).root)
+    )
     edge = edge_of_chaos(function, [found])
     delta = float(derivative_spread(function, np.array([found]))[0])
     return CriticalPoint(found, float(edge.sigma_w[0]), float(edge.sigma_b[0]), delta, bool(edge.stable[0]))

@@ -11,10 +11,11 @@ from freeness.advice.progress import Progress, Report
 from freeness.advice.transformer_starts import predicted_start, stream_inputs
 from freeness.errors import InputError
 from freeness.network import TransformerPlan
+from freeness.shown import Plotted
 
 
 @dataclass(frozen=True)
-class TransformerPhases:
+class TransformerPhases(Plotted):
     """Predicted from end to end of ``plan``, (len(branch), len(sigma_qk)) each.
 
     ``gradient``: growth of squared gradients on their way back; ``signal``: of the stream's mean square; ``token_cosine``: mean

@@ -11,6 +11,7 @@ import numpy as np
 from freeness.errors import InputError, is_real
 from freeness.meanfield import Gradient, gradients
 from freeness.network import INPUT, Network, Sum, TransformerPlan, planned_transformer
+from freeness.shown import Shown
 
 _KEPT = 2.0  # by which squared gradients may change from end to end
 _HALVINGS = 7  # of the scale that is sought, in logarithms
@@ -43,7 +44,7 @@ class TransformerStart:
 
 
 @dataclass(frozen=True)
-class TransformerDesign:
+class TransformerDesign(Shown):
     """A start of this ``plan``, ``chosen`` so that gradients and tokens change at most by ``kept``, beside the ``usual`` ones.
 
     ``cosine`` is that of two tokens at the input.

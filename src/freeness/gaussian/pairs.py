@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import scipy
 from numpy.polynomial import chebyshev
 from numpy.typing import ArrayLike
-from scipy.interpolate import CubicSpline
 
 from freeness.errors import InputError
 from freeness.gaussian.activations import ActivationFunction
@@ -128,7 +128,9 @@ def _by_angle(function: ActivationFunction, q: float) -> Transfer | None:
     series = _series(function, q)
     if series is None:
         return None
-    both = CubicSpline(np.pi * (1 + knots) / 2, np.stack([chebyshev.chebval(knots, s) for s in series], axis=1))
+    both = scipy.interpolate.CubicSpline(
+        np.pi * (1 + knots) / 2, np.stack([chebyshev.chebval(knots, s) for s in series], axis=1)
+    )
 
     def through(q1: np.ndarray, q2: np.ndarray, q12: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         angle = np.arccos(np.clip(q12 / np.sqrt(q1 * q2), -1.0, 1.0))

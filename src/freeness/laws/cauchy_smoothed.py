@@ -10,7 +10,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import elementwise
 
 from freeness.errors import ConvergenceError, InputError
 from freeness.laws.curve import SpectralCurve
@@ -96,6 +95,8 @@ class CauchySmoothed(Law):
             self.width + np.abs(reach) + abs(low) + abs(high)
         )  # so that rounding of the cdf leaves a sign change
         brackets = (low + reach - room, high + reach + room)
+        from scipy.optimize import elementwise  # loads much: not before it is asked for
+
         found = elementwise.find_root(lambda x, level: self.cdf(x) - level, brackets, args=(levels,))
         if not np.all(found.success):
             raise ConvergenceError(

@@ -9,9 +9,9 @@ from itertools import pairwise
 from typing import ClassVar, Self
 
 import numpy as np
+import scipy
 from numpy.polynomial import chebyshev, legendre
 from numpy.typing import ArrayLike
-from scipy import fft
 from scipy.special import roots_legendre
 
 from freeness.errors import ConvergenceError, InputError
@@ -135,7 +135,7 @@ class SoftEdges(Expansion):
     @classmethod
     def series(cls, low: float, high: float, values: np.ndarray) -> np.ndarray:
         """Sine series of f."""
-        found = np.asarray(fft.dst(np.pi / 4 * (high - low) * values, type=2)) / values.size
+        found = np.asarray(scipy.fft.dst(np.pi / 4 * (high - low) * values, type=2)) / values.size
         return found * np.where(np.arange(values.size) == values.size - 1, 0.5, 1.0)
 
     @property
@@ -373,7 +373,7 @@ def _angles(count: int) -> np.ndarray:
 
 
 def _cosine_series(values: np.ndarray) -> np.ndarray:
-    found = np.asarray(fft.dct(values, type=2)) / values.size
+    found = np.asarray(scipy.fft.dct(values, type=2)) / values.size
     found[0] /= 2
     return found
 

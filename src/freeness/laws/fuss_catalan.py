@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import elementwise
 from scipy.special import expit
 
 from freeness.errors import InputError
@@ -146,6 +145,8 @@ class FussCatalan(TransformLaw):
         return self._at(self._root(lambda v, level: self._log_x(v) - level, np.log(x)))
 
     def _root(self, function: Callable[[np.ndarray, np.ndarray], np.ndarray], level: np.ndarray) -> np.ndarray:
+        from scipy.optimize import elementwise  # loads much: not before it is asked for
+
         ends = np.full(level.shape, _RANGE[0]), np.full(level.shape, _RANGE[1])
         return np.asarray(
             elementwise.find_root(function, ends, args=(level,), tolerances={"xatol": 2e-16, "xrtol": 4.5e-16}).x

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
-from scipy.optimize import root_scalar
+import scipy
 
 from freeness.numerics import gauss_rule
 
@@ -34,7 +34,7 @@ def _axis(count: int, spread: float) -> float:
         rho = np.exp(log_rho)
         return np.log(8 * count * spread / _ERROR) - (2 * count - 2) * log_rho - 2 * np.log(rho - 1)
 
-    return float(np.cosh(root_scalar(excess, bracket=(1e-3, 50.0)).root))
+    return float(np.cosh(scipy.optimize.root_scalar(excess, bracket=(1e-3, 50.0)).root))
 
 
 class GaussRules:

@@ -14,6 +14,7 @@ from freeness.laws.cumulants import free_cumulants, moments_on_circle, transform
 from freeness.laws.curve import SpectralCurve
 from freeness.laws.quantiles import inverted
 from freeness.laws.support import Edge, edges_of
+from freeness.shown import Plotted, Shown
 
 _NUDGE = 1e-6  # distance from an atom, relative to the support, at which its two sides are read
 _BLIND = 1e-9  # closer to an atom than this the potential has lost its digits
@@ -36,7 +37,7 @@ class Boundary:
     converged: NDArray[np.bool_]
 
 
-class Law(ABC):
+class Law(Shown, Plotted, ABC):
     """A probability measure on the real line.
 
     A law states its mean, variance, atoms, hull, boundary values and Cauchy transform, and its spectral curve

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy.interpolate import CubicHermiteSpline
+import scipy
 
 from freeness.laws.curve import CauchyLaw, Side
 
@@ -25,7 +25,7 @@ class OutsideTable(NamedTuple):
     low: float
     high: float
     ceiling: float
-    spline: CubicHermiteSpline
+    spline: scipy.interpolate.CubicHermiteSpline
 
     def approximate(self, u: np.ndarray, side: Side) -> tuple[np.ndarray, np.ndarray]:
         """w with u(w) near ``u`` (relative error about 1e-7), NaN outside the table; and whether more is known there."""
@@ -56,7 +56,7 @@ def outside_table(law: CauchyLaw, side: Side) -> OutsideTable:
     grid, level, rate = np.log(distance[first:] / scale)[::-1], level[first:][::-1], rate[first:][::-1]
     rising = np.concatenate([[True], np.diff(level) > 0])
     last = len(rising) if rising.all() else int(np.argmin(rising))
-    spline = CubicHermiteSpline(level[:last], grid[:last], 1 / rate[:last])
+    spline = scipy.interpolate.CubicHermiteSpline(level[:last], grid[:last], 1 / rate[:last])
     top = float(level[last - 1])
     ceiling = top - 1.5 * float(rate[last - 1]) if rate[last - 1] > _FLAT else np.inf
     return OutsideTable(float(anchor), float(scale), float(level[0]), top, ceiling, spline)

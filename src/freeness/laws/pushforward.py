@@ -10,8 +10,8 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.optimize import elementwise, minimize_scalar
 from scipy.special import ndtr
 
 from freeness.errors import InputError
@@ -178,6 +178,8 @@ class GaussianPushforward(Law):
         return np.exp(-(h**2) / (2 * self._variance_of_h)) / np.sqrt(2 * np.pi * self._variance_of_h)
 
     def _solve(self, stretch: Stretch, x: np.ndarray) -> np.ndarray:
+        from scipy.optimize import elementwise  # loads much: not before it is asked for
+
         beside = _INSIDE * (stretch.high - stretch.low)  # f may jump at a kink
         low, high = np.full(x.shape, stretch.low + beside), np.full(x.shape, stretch.high - beside)
         reached = np.clip(x, *sorted((self._function(low[:1])[0], self._function(high[:1])[0])))
@@ -215,7 +217,7 @@ class GaussianPushforward(Law):
 
     def _extremum(self, h: np.ndarray, values: np.ndarray, index: int) -> float:
         sign = 1.0 if values[index] >= max(values[index - 1], values[index + 1]) else -1.0
-        found = minimize_scalar(
+        found = scipy.optimize.minimize_scalar(
             lambda t: -sign * float(self._function(np.array([t]))[0]),
             bounds=(h[index - 1], h[index + 1]),
             method="bounded",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import root_scalar
+import scipy
 
 from freeness.errors import InputError
 from freeness.gaussian import ActivationFunction, covariance, squared_slope
@@ -149,4 +149,6 @@ def _settled_correlation(length_map: LengthMap, q: float, chi1: float) -> float:
 
 
 def _root(function: Callable[[float], float], low: float, high: float) -> float:
-    return float(root_scalar(function, bracket=(low, high), method="brentq", xtol=1e-15, rtol=4e-15).root)
+    return float(
+        scipy.optimize.root_scalar(function, bracket=(low, high), method="brentq", xtol=1e-15, rtol=4e-15).root
+    )

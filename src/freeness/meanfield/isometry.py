@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import root_scalar
+import scipy
 from scipy.special import ndtr
 
 from freeness.errors import InputError
@@ -76,7 +76,7 @@ def isometric_point(function: ActivationFunction, activations: int, spread: floa
         return activations * float(derivative_spread(function, np.exp([log_q]))[0]) - spread
 
     low, high = np.log(grid[crossings[0] : crossings[0] + 2])
-    q = float(np.exp(root_scalar(excess, bracket=(low, high), xtol=1e-14).root))
+    q = float(np.exp(scipy.optimize.root_scalar(excess, bracket=(low, high), xtol=1e-14).root))
     edge = edge_of_chaos(function, [q])
     delta = float(derivative_spread(function, np.array([q]))[0])
     return CriticalPoint(q, float(edge.sigma_w[0]), float(edge.sigma_b[0]), delta, bool(edge.stable[0]))

@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.interpolate import CubicSpline
+import scipy
 
 from freeness.errors import InputError
 from freeness.gaussian import ActivationFunction, second_moment, second_moment_slope, squared_slope
 from freeness.numerics import HUGE, gaussian_nodes
+from freeness.shown import Plotted
 
 _LOW, _HIGH, _POINTS = 1e-6, 1e4, 201  # of q, on which E φ² and E φ'² are tabulated
 _HALVINGS = 50
@@ -33,7 +34,7 @@ class EdgeOfChaos:
 
 
 @dataclass(frozen=True)
-class PhaseDiagram:
+class PhaseDiagram(Plotted):
     """χ₁ and q* on a grid, (len(sigma_b), len(sigma_w)); NaN where q diverges."""
 
     sigma_w: np.ndarray
@@ -154,7 +155,7 @@ def _tables(
         raise InputError(
             f"expected finite Gaussian means of {function.name} up to variance {_HIGH:g}, got NaN or infinity; it grows too fast."
         )
-    ratio, slope = CubicSpline(logs, moments / grid), CubicSpline(logs, slopes)
+    ratio, slope = scipy.interpolate.CubicSpline(logs, moments / grid), scipy.interpolate.CubicSpline(logs, slopes)
 
     def at(q: np.ndarray) -> np.ndarray:
         return np.clip(np.log(np.maximum(q, _SMALL)), logs[0], logs[-1])

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import root, root_scalar
+import scipy
 
 from freeness.errors import ConvergenceError, InputError, is_real
 from freeness.gaussian import covariance
@@ -108,7 +108,7 @@ def shaped(
         residual = _tat(function, record, _target(target, _TAU, 0.0, _HUGE))
     for start in _STARTS:
         with np.errstate(all="ignore"):
-            found = root(lambda p: residual(*p)[0], start, tol=1e-13)
+            found = scipy.optimize.root(lambda p: residual(*p)[0], start, tol=1e-13)
             if found.success or np.abs(found.fun).max() < _SOLVED:
                 _, offset, scale = residual(*found.x)
                 if (
@@ -209,7 +209,7 @@ _Residual = Callable[[float, float], tuple[np.ndarray, float, float]]
 def _dks(function: ActivationFunction, network: Network, zeta: float = _ZETA) -> _Residual:
     """(Q'(1) - 1, C'(1) - ψ) with the slope ψ that makes the network's ζ, d from C(0) = 0 and a from Q(1) = 1."""
     psi = float(
-        root_scalar(
+        scipy.optimize.root_scalar(
             lambda p: np.log(largest(network, 1.0, lambda x: p * x) / zeta), bracket=(1.0, zeta), xtol=1e-14
         ).root
     )
@@ -273,7 +273,7 @@ def _leaky(network: Network, kept_at_zero: float) -> Shaped:
             f"expected a network that needs shaping, got {_count(network)} activations, whose ReLU map takes 0 to less "
             f"than {kept_at_zero:g}; use ReLU."
         )
-    slope = float(root_scalar(kept, bracket=(0.0, 1.0 - 1e-9), xtol=1e-14).root)
+    slope = float(scipy.optimize.root_scalar(kept, bracket=(0.0, 1.0 - 1e-9), xtol=1e-14).root)
     leaky, scale = activation("leaky_relu", negative_slope=slope), float(np.sqrt(2 / (1 + slope**2)))
     made = affine_image(AffineImage(leaky, scale=scale), "shaped leaky_relu")
     return Shaped(made, 1.0, 0.0, 0.0, scale, _count(network))

@@ -18,6 +18,7 @@ from freeness.network.operations import (
     Normalisation,
     Sum,
 )
+from freeness.shown import Shown
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ Step = Operation | Residual | Node
 
 
 @dataclass(frozen=True, init=False)
-class Network:
+class Network(Shown):
     """Operations and the wires between them, in an order in which each reads only what is there already.
 
     The last node is the output. ``Network((first, second, …))`` wires operations one behind another; a :class:`Residual`

@@ -19,8 +19,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from freeness.errors import ConvergenceError, InputError
 from freeness.laws import Atom, Boundary, Empirical, Law, SpectralCurve, real_points
@@ -206,9 +206,9 @@ class WiredLaw(Law):
         zg, slope, curved = spline(s), spline(s, 1), spline(s, 2)
         return zg - 1j * angle * slope - angle**2 / 2 * curved, along - 1j * angle * zg - angle**2 / 2 * slope
 
-    def _along(self, ray: _Ray, s: np.ndarray) -> tuple[CubicSpline, np.ndarray]:
+    def _along(self, ray: _Ray, s: np.ndarray) -> tuple[scipy.interpolate.CubicSpline, np.ndarray]:
         """zG as a spline along the ray, and U there, from the top downwards."""
-        spline = CubicSpline(ray.s, ray.zg)
+        spline = scipy.interpolate.CubicSpline(ray.s, ray.zg)
         first, second = self._moments
         z = np.exp(ray.s[-1] + 1j * _ANGLES[-1])
         top = ray.s[-1] + 1j * _ANGLES[-1] - first / z - second / (2 * z**2)
@@ -254,7 +254,7 @@ class WiredLaw(Law):
         above = np.minimum.accumulate(above)
         near = s > known[0]
         tau = (np.sqrt(np.maximum(end - np.exp(one), 0.0)) for one in (known[::-1], s[near]))
-        found = PchipInterpolator(np.append(0.0, next(tau)), np.append(0.0, above[::-1]))(next(tau))
+        found = scipy.interpolate.PchipInterpolator(np.append(0.0, next(tau)), np.append(0.0, above[::-1]))(next(tau))
         return s, np.maximum.accumulate(np.concatenate([np.minimum(below[~near], 1 - above[0]), 1 - found]))
 
     def _above(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from freeness.laws import Law
+from freeness.shown import Shown
 
 UNSEEN = "single eigenvalues outside the law are not looked for"
 
@@ -32,7 +33,7 @@ class TopRange:
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(Shown):
     """A spectrum from theory: the law, its top, what was assumed, by which way, and the finite-width error to expect.
 
     ``finite_width_error`` is the expected relative deviation of the mean of one network's spectrum from ``law.mean``;
@@ -62,7 +63,7 @@ class Prediction:
 
 
 @dataclass(frozen=True, eq=False)
-class Measurement:
+class Measurement(Shown):
     """A measured spectrum: all eigenvalues (ascending), the same as a Law, by which method, how long it took.
 
     Of one that was estimated, eigenvalues are quantiles of the law with the largest one last; ``mean_error`` is the standard

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from freeness.errors import InputError
+from freeness.shown import Plotted, Shown
 from freeness.training.rate_trials import RateTrial, tail_of
 from freeness.training.schedule import Schedule
 
@@ -126,7 +127,7 @@ class RateSetting:
 
 
 @dataclass(frozen=True)
-class FoundRate:
+class FoundRate(Shown, Plotted):
     """A learning rate that short trials found.
 
     ``recommended`` is the rate of the first parameter group, and ``groups`` are those of all as multiples of it. From ``low`` to

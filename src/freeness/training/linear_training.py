@@ -24,9 +24,9 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from jaxtyping import Float
 from numpy.typing import ArrayLike
-from scipy.integrate import solve_ivp
 
 from freeness.errors import ConvergenceError, InputError
 from freeness.numerics import HUGE
@@ -287,7 +287,7 @@ class LinearTraining:
             return (-self.criterion.slope(f, self.targets) / len(f)).ravel()
 
         end = float(at[-1])
-        solved = solve_ivp(
+        solved = scipy.integrate.solve_ivp(
             speed,
             (0.0, max(end, np.finfo(float).tiny)),
             np.zeros(shape).ravel(),

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.optimize import root_scalar
+import scipy
 
 from freeness.errors import InputError
 from freeness.training.sgd import SGD
@@ -72,7 +72,11 @@ def random_batch_bound(kernel: np.ndarray, batch: int, scale: float, descent: SG
     low = high
     while excess(low) >= 0:
         low /= 4
-    return float(root_scalar(excess, bracket=(low, min(4 * low, high)), xtol=_PRECISION * low, method="brentq").root)
+    return float(
+        scipy.optimize.root_scalar(
+            excess, bracket=(low, min(4 * low, high)), xtol=_PRECISION * low, method="brentq"
+        ).root
+    )
 
 
 def _growth(kept: np.ndarray, noise: Callable[[np.ndarray], np.ndarray]) -> float:
