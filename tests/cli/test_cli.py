@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -251,8 +252,19 @@ def test_missing_extra_is_one_sentence_that_names_it(package, tmp_path):
 def test_help_names_the_commands_and_an_example():
     assert run("--version").stdout.startswith("freeness ")
     assert "freeness demo" in run("--help").stdout
-    assert "Example: freeness analyze model.py:build" in run("analyze", "--help").stdout
-    assert "Example: freeness demo" in run("demo", "--help").stdout
+    assert "Examples:\n    freeness analyze model.py:build" in run("analyze", "--help").stdout
+    assert "Example:\n    freeness demo" in run("demo", "--help").stdout
+
+
+@pytest.mark.parametrize("name", sorted(command.name for command in app.registered_commands))
+def test_help_of_every_command_is_short_and_has_an_example_to_copy(name):
+    told = CliRunner().invoke(app, [name, "--help"], terminal_width=80).stdout
+    about, options = re.split(r"\n\n(?:Arguments|Options):\n", told, maxsplit=1)
+    assert len(about.splitlines()) <= 36
+    assert re.search(rf"\n  Examples?:\n    freeness {name} ?", about)
+    assert all(len(line) <= 80 for line in told.splitlines())
+    assert not re.search(r"<int|<float|<path|x[<>]=", told)
+    assert "--help" in options
 
 
 def test_help_loads_no_framework():

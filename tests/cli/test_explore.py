@@ -62,4 +62,4 @@ def test_missing_extra_is_named(tmp_path):
 
 def test_help_says_what_it_opens():
     result = run("--help")
-    assert result.exit_code == 0 and "Example: freeness app --port 8080" in result.output
+    assert result.exit_code == 0 and "Example:\n    freeness app --port 8080" in result.output

@@ -50,14 +50,15 @@ def analyze_command(
     memory: option.Memory = 4.0,
     only: option.Only = None,
 ) -> None:
-    """Analyze your own PyTorch model: does it train, how to start it, how fast may it learn.
+    """Does your PyTorch model train, how should it start, how fast may it learn?
 
-    Theory stands beside what is measured. The model is made by calling FACTORY() from FILE.py, which runs your code; it is
-    read, not changed or trained.
+    FACTORY() in FILE.py makes the model; calling it runs your code. The model is measured, not changed or trained,
+    and theory's prediction stands beside.
 
-    Example: freeness analyze model.py:build --data fashion-mnist --loss cross_entropy
-
-    Two models side by side: freeness analyze model.py:before model.py:after
+    Examples:
+      freeness analyze model.py:build --data fashion-mnist
+      freeness analyze model.py:build --data mine.npz --loss mse
+      freeness analyze model.py:before model.py:after
     """
     with needs_extra("torch"):
         from freeness.show import figure_of  # noqa: F401  (pictures, before anything is computed)

@@ -29,13 +29,14 @@ def check_command(
     json: Annotated[str | None, JSON_OPTION] = None,
     seed: Seed = 0,
 ) -> None:
-    """Test whether a model's weights are as random as theory assumes: free of the slopes of its activations.
+    """Are a model's weights as random as theory's predictions need?
 
-    Predicted spectra need that freeness. Of every weight matrix W and the slopes D beside it, traces of products that vanish
-    where both are free are compared with what random weights of the same size give; 5 standard deviations reject. Random
-    initialisation passes, identity initialisation fails, trained networks may do either.
+    Theory takes each weight matrix W for independent of the slopes D of the activations beside it. Traces of products of
+    both are compared with those of random weights; 5 standard deviations reject. Random starts pass, a start
+    from the identity fails, trained networks may do either.
 
-    Example: freeness check model.py:build --data fashion-mnist
+    Example:
+      freeness check model.py:build --data fashion-mnist
     """
     with needs_extra("torch"):
         from freeness.torch import batch_of, freeness_test, load_batch, load_model, load_weights, packed, split_model

@@ -25,13 +25,14 @@ def demo_command(
     force: Annotated[bool, FORCE_OPTION] = False,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the random weights.")] = 0,
 ) -> None:
-    """Analyze a deep network on bundled images, in a minute.
+    """See all of it on bundled images, in a minute.
 
-    A network for Fashion-MNIST is built twice: 10 layers of width 400 with orthogonal weights and hard-tanh, once with 10
-    outputs and once with 400. For both you are told whether it trains and how fast it may learn, with the predicted spectra
-    beside the measured ones. An HTML report has the pictures.
+    A network for Fashion-MNIST is built twice: 10 layers of width 400 with orthogonal weights and hard-tanh, once with
+    10 outputs and once with 400. For both you are told whether it trains and how fast it may learn, with the
+    predicted spectra beside the measured ones. An HTML report has the pictures.
 
-    Example: freeness demo --out my-report
+    Example:
+      freeness demo --out my-report
     """
     with needs_extra("torch"):
         from freeness.show import (

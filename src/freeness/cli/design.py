@@ -56,19 +56,20 @@ def design_command(
     seed: option.Seed = 0,
     force: option.Force = False,
 ) -> None:
-    """Initialisation, activation and learning rate of a deep network, from theory alone, beside the usual ones.
+    """How to start a deep network, and at which learning rate, beside the usual ways.
 
-    The start lies on the edge of chaos, where gradients neither vanish nor explode. --isometry says how unequally it may stretch
-    small changes of the input: near 0 the network is almost linear, and the usual starts of 50 layers have some 50.
+    The start lies on the edge of chaos, where gradients neither vanish nor explode. --isometry says how unequally
+    it may stretch small changes of the input: near 0 the network is almost linear. The usual starts of 50 layers
+    have some 50.
 
-    Example: freeness design --depth 50 --inputs 784 --outputs 10 --activation tanh --isometry 0.25
+    --apply starts your own model; load the file by model.load_state_dict(torch.load("start.pt")). A Transformer, a ResNet
+    or a recurrent network starts by the published recipe of its architecture.
 
-    Your own model: freeness design --apply model.py:build --save start.pt, then in your code
-    model.load_state_dict(torch.load("start.pt")). A Transformer, a ResNet or a recurrent network starts by the published recipe
-    of its architecture.
-
-    The scale of the branches of other architectures, beside the usual starts: freeness design --architecture resnet --depth 50
-    or --architecture transformer, whose heads, norms and masks freeness transformer takes.
+    Examples:
+      freeness design --depth 50 --inputs 784 --outputs 10
+      freeness design --depth 50 --activation gelu --isometry 0.5
+      freeness design --apply model.py:build --save start.pt
+      freeness design --architecture resnet --depth 50
     """
     check_picture(out)
     check_files(out, save, json, force=force)

@@ -37,7 +37,8 @@ def docs_command(
 ) -> None:
     """Read a page of the documentation, or list them all.
 
-    Example: freeness docs limits
+    Example:
+      freeness docs limits
     """
     folder = docs_folder()
     pages = _pages(folder)

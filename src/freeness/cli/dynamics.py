@@ -62,13 +62,14 @@ def dynamics_command(
     json: Annotated[str | None, JSON_OPTION] = None,
     force: Annotated[bool, FORCE_OPTION] = False,
 ) -> None:
-    """Training curves and stable learning rates of wide networks on given data, from their tangent kernel.
+    """How the loss of a wide network falls on given data, and up to which learning rate.
 
-    Gradient descent on all inputs at once, standard parametrisation. The curve is exact for infinitely wide networks; with
-    --measure real ones of the given width are trained beside it, and the growth of their sharpness is told. Learning rates
-    count with the scatter that a finite width leaves between outputs.
+    Gradient descent on all inputs at once, standard parametrisation. The curve is exact for infinitely wide networks:
+    it follows from their tangent kernel. --measure trains real ones of the given width beside it, and tells how
+    their sharpness grows. Learning rates count with the scatter that a finite width leaves between outputs.
 
-    Example: freeness dynamics --activation erf --depth 3 --count 128 --steps 300 --measure 2 --out curves.png
+    Example:
+      freeness dynamics --depth 3 --count 128 --measure 2 --out curves.png
     """
     check_picture(out)
     check_files(out, json, force=force)

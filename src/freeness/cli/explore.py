@@ -34,11 +34,13 @@ def explore_command(
     ] = False,
     show: Annotated[bool, typer.Option("--show", help="Open the page in a browser.")] = False,
 ) -> None:
-    """Explore phase diagrams, spectra, designs, sweeps, laws and reports in the browser, offline.
+    """Explore phase diagrams, spectra, designs, sweeps and reports in the browser, offline.
 
-    The page makes no request to any other machine. The state of a view is in its address, so it can be kept and shared.
+    The page makes no request to any other machine. The state of a view is in its address, so it can be kept and
+    shared.
 
-    Example: freeness app --port 8080
+    Example:
+      freeness app --port 8080
     """
     with needs_extra("app"):
         from freeness.app import LOOPBACK, AppOptions, serve

@@ -55,10 +55,11 @@ def interpret_command(
 ) -> None:
     """Train a deep network on Fashion-MNIST from the identity, and see which layer says what.
 
-    Class likelihoods at every layer, where decisions settle, what each layer adds to an image, which neurons matter for a
-    class, and what training makes of each layer, as an HTML page.
+    Class likelihoods at every layer, where decisions settle, what each layer adds to an image, which neurons matter for
+    a class, and what training makes of each layer, as an HTML page.
 
-    Example: freeness interpret --depth 20 --show 0 --show 7
+    Example:
+      freeness interpret --depth 20 --show 0 --show 7
     """
     with needs_extra("torch"):
         from freeness.interpret import Recipe, load_checkpoint, save_checkpoint, tell_of, train_and_tell

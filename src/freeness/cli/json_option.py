@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 import typer
-from typer.core import TyperCommand
+
+from freeness.cli.help import HelpfulCommand
 
 STDOUT = "-"
 _OPTION = "--json"
@@ -17,7 +18,7 @@ JSON_OPTION = typer.Option(
 )
 
 
-class JsonCommand(TyperCommand):
+class JsonCommand(HelpfulCommand):
     """A command whose ``--json`` may stand alone, on the command line or as ``json = true`` in a file of options."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -50,14 +50,15 @@ def kernel_command(
     json: Annotated[str | None, JSON_OPTION] = None,
     force: Annotated[bool, FORCE_OPTION] = False,
 ) -> None:
-    """NNGP and tangent (NTK) kernels of wide networks on a data set.
+    """The kernels (NNGP and tangent kernel) of wide networks on a data set.
 
-    NNGP: covariance of the outputs over random weights. NTK: inner products of their gradients by the weights.
-    Exact in the limit of wide layers. The spectrum of the tangent kernel says how fast gradient descent fits the data:
-    full-batch steps on the mean over n inputs of squared errors are stable
-    below n/lambda_max, in NTK parametrisation.
+    NNGP: covariance of the outputs over random weights. Tangent kernel (NTK): inner products of their gradients by the
+    weights. Both are exact in the limit of wide layers. The spectrum of the tangent kernel says how fast gradient
+    descent fits the data. Full-batch steps on the mean over n inputs of squared errors are stable below n/lambda_max,
+    in NTK parametrisation.
 
-    Example: freeness kernel --activation erf --depth 10 --sigma-w 1.2 --sigma-b 0.1 --out kernels.npz
+    Example:
+      freeness kernel --activation erf --depth 10 --sigma-w 1.2
     """
     if out is not None and out.suffix != ".npz":
         raise InputError(f"expected a file FILE.npz for the kernels, got {out.name!r}; change the ending.")

@@ -46,18 +46,29 @@ def law_command(
     json: Annotated[str | None, JSON_OPTION] = None,
     force: Annotated[bool, FORCE_OPTION] = False,
 ) -> None:
-    """Spectrum of an expression in free random variables.
+    """The eigenvalue density of sums, products and more of free random matrices.
 
-    Every inline law is a fresh free variable: semicircle:VARIANCE, mp:RATIO, projection:TRACE, bernoulli, arcsine,
-    uniform:LOW,HIGH, point:X, atoms:X@WEIGHT,X@WEIGHT, empirical:FILE, fuss_catalan:ORDER, kesten_mckay:DEGREE,
-    wachter:FIRST,SECOND, and haar (a unitary) or circular:VARIANCE. A name bound by --x, --y, --z or --let is one variable
-    wherever it comes. Combine by +, -, *, /, ** and brackets, adjoint(p), inverse(p), commutator(p, q),
-    anticommutator(p, q), and i for the imaginary unit; an expression that begins with a minus sign goes into brackets.
-    x[0] is x on leg 0 of a tensor, x[0,1] on two legs: variables that share a leg are free, others commute.
+    Each law is a random matrix of its own; a NAME bound by --x, --y, --z or --let is the same one wherever it comes.
 
-    Examples: freeness law "x*y + y*x" --x semicircle --y mp:1 --sample 1000 --out law.png;
-    freeness law "i*commutator(p, q)" --let p=projection:0.5 --let q=projection:0.3;
-    freeness law "x[0] + y[1]" --x semicircle --y mp:1
+    Examples:
+      freeness law "mp:0.5 + semicircle:0.1" --out law.png
+      freeness law "x*y + y*x" --x semicircle --y mp:1 --sample 1000
+      freeness law "i*commutator(p, q)" --let p=projection:0.5 --let q=bernoulli
+      freeness law "x[0] + y[1]" --x semicircle --y mp:1
+
+    Laws:
+      semicircle:VARIANCE   mp:RATIO             projection:TRACE
+      uniform:LOW,HIGH      point:X              atoms:X@WEIGHT,X@WEIGHT
+      bernoulli             arcsine              wachter:FIRST,SECOND
+      fuss_catalan:ORDER    kesten_mckay:DEGREE  empirical:FILE
+      circular:VARIANCE     haar (a unitary)
+
+    Operations:
+      + - * / ** ( )   adjoint(p)   inverse(p)   i, the imaginary unit
+      commutator(p, q)   anticommutator(p, q)
+      x[0], x[0,1]: x on these legs of a tensor; x[0] and y[1] commute
+
+    An expression that begins with a minus sign goes into brackets.
     """
     check_picture(out)
     check_files(out, csv, json, force=force)

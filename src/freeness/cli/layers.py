@@ -20,9 +20,10 @@ def layers_command(
 ) -> None:
     """Which operations of PyTorch theory covers, under which conditions, and why not others.
 
-    Any model is read and measured exactly; where theory covers all of it there is a prediction beside the measurement.
+    Any model is read and measured; where theory covers all of it there is a prediction beside the measurement.
 
-    Example: freeness layers --json
+    Example:
+      freeness layers
     """
     check_files(json, force=force)
     with needs_extra("torch"):

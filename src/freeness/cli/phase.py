@@ -76,17 +76,15 @@ def phase_command(
     json: Annotated[str | None, JSON_OPTION] = None,
     force: Annotated[bool, FORCE_OPTION] = False,
 ) -> None:
-    """Phase diagram of deep networks with one activation, and its critical curve, the edge of chaos.
+    """For which weights and biases signals die, explode or pass: the edge of chaos.
 
-    At the edge squared gradients neither grow nor vanish with depth (chi1 = 1). Assumes wide layers with Gaussian or
-    Haar weights of variance sigma_w^2/fan_in and biases of variance sigma_b^2.
+    At the edge squared gradients neither grow nor vanish with depth (chi1 = 1). Layers are wide, with Gaussian or
+    orthogonal weights of variance sigma_w^2/fan_in and biases of variance sigma_b^2. For Transformers the map
+    shows how much gradients grow and how alike tokens become behind all blocks.
 
-    With --architecture transformer the map shows how much gradients grow and how alike tokens become behind all blocks,
-    as freeness transformer --phases does.
-
-    Example: freeness phase --activation tanh --at 1.5,0.2 --out phase.png
-
-    A Transformer: freeness phase --architecture transformer --depth 24 --out phases.png
+    Examples:
+      freeness phase --activation tanh --at 1.5,0.2 --out phase.png
+      freeness phase --architecture transformer --depth 24 --out phases.png
     """
     check_picture(out)
     check_files(out, csv, json, force=force)

@@ -55,12 +55,15 @@ def rate_command(
     device: Device = "cpu",
     seed: option.Seed = 0,
 ) -> None:
-    """Find the learning rate of your own PyTorch model by short trials on your own batches.
+    """Find the learning rate of your PyTorch model by short trials on your batches.
 
-    Several rates are tried on the same batches; the worst are given up, the best go on, and what diverges is stopped. The trials
-    cost at most --cost runs of --steps steps. Ctrl-C ends them and tells the best so far; with --out, --resume goes on.
+    Several rates are tried on the same batches; the worst are given up, the best go on, and what diverges is stopped. The
+    trials cost at most --cost runs of --steps steps. Ctrl-C ends them and tells the best so far; with --out,
+    --resume goes on.
 
-    Example: freeness rate model.py:build --data fashion-mnist --loss cross_entropy --optimizer adamw --steps 200 --out rate
+    Examples:
+      freeness rate model.py:build --data fashion-mnist --optimizer adamw
+      freeness rate model.py:build --data mine.npz --steps 1000 --out rate
     """
     with needs_extra("torch"):
         from freeness.torch import FindOptions, load_loss, load_optimizer, split_model

@@ -114,13 +114,15 @@ def sweep_command(
     ] = False,
     force: Annotated[bool, FORCE_OPTION] = False,
 ) -> None:
-    """Train networks over depths and learning rates, and compare where learning breaks with theory.
+    """Train networks over depths and learning rates, and see where learning breaks.
 
-    Finished networks are kept in the store and never trained again: the same command goes on where a run was ended, by
-    Ctrl-C, by kill or by a lost cluster, and draws another picture without training.
+    Theory's bound stands beside. Finished networks are kept in the store and never trained again. The same command
+    goes on where a run was ended: by Ctrl-C, by kill or by a lost cluster. It also draws another picture without training.
 
-    Example: freeness sweep --init mine.toml, edit it, then freeness sweep mine.toml --out mine.png. The sweep of the headline
-    picture: freeness sweep --preset headline --out learning-rate-depth.png
+    Examples:
+      freeness sweep --init mine.toml
+      freeness sweep mine.toml --out mine.png
+      freeness sweep --preset headline --out learning-rate-depth.png
     """
     check_picture(out)
     check_files(out, export, force=force)

@@ -44,11 +44,13 @@ def transfer_command(
     json: Annotated[str | None, JSON_OPTION] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the weights and of random data.")] = 0,
 ) -> None:
-    """Carry the learning rate of a small network to a big one of its family, and print the code that uses it.
+    """Carry the learning rate of a small network to a big one of its family.
 
-    Nothing is trained: the first step of the optimiser is looked at in both, with about 15 forward passes of the big network.
+    The code that uses it is printed. Nothing is trained: the first step of the optimiser is looked at in both, with
+    about 15 forward passes of the big network.
 
-    Example: freeness transfer small.py:build big.py:build --rate 1e-3 --optimizer adamw
+    Example:
+      freeness transfer small.py:build big.py:build --rate 1e-3
     """
     with needs_extra("torch"):
         from freeness.torch import TransferSettings, batch_of, load_batch, load_loss, load_model, split_model, transfer

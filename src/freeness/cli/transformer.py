@@ -48,10 +48,11 @@ def transformer_command(
     """How to start a deep Transformer: the scale of its branches, beside the usual recipes.
 
     Theory says for each start how much squared gradients grow on their way back, and whether the tokens become alike.
+    --phases maps both over the gain of queries and keys and the scale of branches.
 
-    Example: freeness transformer --depth 24 --width 512 --heads 8 --norm pre
-
-    A map over the gain of queries and keys and the scale of branches: freeness transformer --phases 9 --out phases.png
+    Examples:
+      freeness transformer --depth 24 --width 512 --heads 8 --norm pre
+      freeness transformer --phases 9 --out phases.png
     """
     check_picture(out)
     check_files(out, json, force=force)

@@ -41,9 +41,11 @@ def watch_command(
 ) -> None:
     """Where a run stands: rate beside critical rate, warnings, layers.
 
-    In the training loop: watch = Watch(model, optimizer, log="run.jsonl"), and watch.step(batch) behind optimizer.step().
+    Your training loop writes RUN.jsonl: watch = Watch(model, optimizer, log="run.jsonl") before it, and
+    watch.step(batch) behind optimizer.step().
 
-    Example: freeness watch run.jsonl --html run.html --follow 10
+    Example:
+      freeness watch run.jsonl --html run.html --follow 10
     """
     if follow is not None and (out or layers or json):
         raise InputError("expected --follow with no file but --html, got more; leave it out to have them written.")
