@@ -1,8 +1,7 @@
-"""How good the warnings of freeness.torch.Watch are: bad runs, calm runs, planted faults, and the sharpening at the start.
+"""How good the warnings of freeness.torch.Watch are: bad runs, calm runs, bad batches, and the sharpening at the start.
 
     python scripts/watch_runs.py runs FOLDER        60 trainings with their logs, half of which diverge
     python scripts/watch_runs.py judge FOLDER       what the rules of today say of these logs
-    python scripts/watch_runs.py faults             layers that are broken on purpose, beside sound models
     python scripts/watch_runs.py batches            one bad batch a run, and calm runs
     python scripts/watch_runs.py sharpening N       the predicted change of λ beside what happened
 
@@ -23,10 +22,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from freeness.advice import Lookout, StepCheck, WatchRecord, fault_of, odd_layer, read_run
-from freeness.advice.layer_peers import relative_ratios
-from freeness.torch import Watch, observe
-from freeness.torch.first_look import weight_scales
+from freeness.advice import Lookout, StepCheck, WatchRecord, read_run
+from freeness.torch import Watch
 from freeness.torch.ritz import climb
 from freeness.torch.watch_measures import gradient_of, hessian_product
 from freeness.torch.watch_schedule import Every
@@ -272,78 +269,6 @@ def bad_batches(at: int = 130, steps: int = 180) -> None:
         print(kind, sum(verdicts), "of", len(verdicts), flush=True)
 
 
-def deep(network: str) -> nn.Module:
-    """The network of a family in which faults are planted."""
-    return {"tanh": lambda: tanh(8), "relu": lambda: relu(8)}.get(network, NETWORKS[network])()
-
-
-def faults() -> None:
-    """Every layer with a weight is spoilt in turn; what the table of layers says."""
-    named = total = 0
-    for network in NETWORKS:
-        torch.manual_seed(0)
-        names = [name for name, one in deep(network).named_modules() if isinstance(one, nn.Linear | nn.Conv2d)]
-        for kind in ("sound", "large", "small", "dead", "loud", "frozen"):
-            for place in names if kind != "sound" else names[:3]:
-                torch.manual_seed(len(place) + total)
-                model = deep(network)
-                layer = model.get_submodule(place)
-                assert isinstance(layer, nn.Linear | nn.Conv2d)
-                if not planted(model, layer, place, kind):
-                    continue
-                x, y = next(batches(total))
-                table = observe(model, lambda m=model, x=x, y=y: functional.cross_entropy(m(x), y))
-                fault = fault_of(table)
-                odd = odd_layer(table, weight_scales(model))
-                said = odd.place if odd else fault.place
-                spread = sorted(relative_ratios(table).values())
-                ends = (spread[0], spread[-1]) if spread else (1.0, 1.0)
-                right = said is None if kind == "sound" else said == place or near(said, place)
-                named, total = named + right, total + 1
-                print(f"{network:14} {kind:7} {place:24} {right!s:6} {said} {ends[0]:.2g} {ends[1]:.2g}", flush=True)
-    print(named, "of", total)
-
-
-def planted(model: nn.Module, layer: nn.Linear | nn.Conv2d, place: str, kind: str) -> bool:
-    """Spoil a layer; whether the fault makes sense there."""
-    with torch.no_grad():
-        if kind == "large":
-            layer.weight.mul_(20)
-        elif kind == "small":
-            layer.weight.mul_(1 / 20)
-        elif kind == "dead":
-            follows = [one for one in model.modules() if isinstance(one, nn.ReLU)]
-            if not follows or place == [n for n, one in model.named_modules() if isinstance(one, nn.Linear)][-1]:
-                return False
-            assert layer.bias is not None
-            names = [name for name, _ in model.named_modules()]
-            behind = names[names.index(place) + 1 :]
-            if behind and isinstance(model.get_submodule(behind[0]), nn.BatchNorm1d | nn.BatchNorm2d):
-                return False  # which takes the bias out again
-            layer.bias.fill_(-50.0)
-        elif kind == "loud":
-            block = next((one for one in model.modules() if isinstance(one, Block) and one.two is layer), None)
-            if block is None:
-                return False
-            block.scale = 20.0
-        elif kind == "frozen":
-            if place == [n for n, one in model.named_modules() if isinstance(one, nn.Linear)][-1]:
-                return False  # nothing would have a gradient
-            if place.endswith("out_proj"):
-                return False  # attention reads its weight, and calls no hook
-            layer.register_forward_hook(lambda _, __, out: out.detach())
-    return True
-
-
-def near(said: str | None, place: str) -> bool:
-    """The activation or sum behind a layer, in a Sequential by its number or in the same block."""
-    if said is None:
-        return False
-    if said.isdigit() and place.isdigit():
-        return 0 <= int(said) - int(place) <= 2
-    return said == place.rpartition(".")[0] or said.rpartition(".")[0] == place.rpartition(".")[0] != ""
-
-
 def sharpening(count: int) -> None:
     """λ at the start, its change along the step by several differences, and λ after fifty steps of gradient descent."""
     for number in range(count):
@@ -392,13 +317,9 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     match sys.argv[1:]:
         case ["runs", folder]:
-            faults()
-            sharpening(100)
             runs(Path(folder))
         case ["judge", folder]:
             judge(Path(folder))
-        case ["faults"]:
-            faults()
         case ["batches"]:
             bad_batches()
         case ["sharpening", count]:

@@ -6,6 +6,7 @@ import math
 import pytest
 
 from freeness.advice import LayerTable, ModuleRow, TensorRow, odd_layer
+from freeness.advice.layer_peers import DrawnWeights, odd_weights
 
 
 def row(name, ratio, kind="Linear"):
@@ -18,7 +19,7 @@ PEERS = tuple(row(str(k), 0.1 * 3**k) for k in range(5))  # a factor of 81 from 
 @pytest.mark.parametrize(("size", "words"), [(20.0, "20 times as large"), (0.05, "20 times smaller")])
 def test_twenty_times_the_weights_are_seen_as_such(size, words):
     middle = sorted(one.tensors[0].ratio for one in PEERS)[2]
-    found = odd_layer(LayerTable(1.0, (*PEERS, row("a", middle), row("b", middle), row("odd", middle / size**2))))
+    found = odd_layer(LayerTable(1.0, (*PEERS, row("odd", middle / size**2), row("a", middle), row("b", middle))))
     assert found is not None and found.place == "odd" and words in found.sentence
 
 
@@ -27,3 +28,44 @@ def test_sound_layers_few_layers_and_weights_that_start_at_zero_are_left():
     assert odd_layer(LayerTable(1.0, (*PEERS[:2], row("odd", 1e9)))) is None
     zero = dataclasses.replace(PEERS[0], tensors=(TensorRow("0.weight", 64, 0.0, 1.0),))
     assert zero.tensors[0].ratio == math.inf and odd_layer(LayerTable(1.0, (zero, *PEERS))) is None
+
+
+def drawn(rule, spoilt="", factor=1.0):
+    """Blocks whose widths double, by a rule of inputs and outputs, a stem before and a head behind them."""
+    fans = {"stem": (3, 16)} | {f"blocks.{k}.fc": (16 * 2**k, 32 * 2**k) for k in range(6)} | {"head": (1024, 10)}
+    sizes = {
+        name: (RULES["inputs"] if rule is RULES["outputs"] and name == "head" else rule)(*fan)
+        for name, fan in fans.items()
+    }
+    return [
+        DrawnWeights(name, "weight", sizes[name] * (factor if name == spoilt else 1.0), *fan)
+        for name, fan in fans.items()
+    ]
+
+
+RULES = {
+    "a number": lambda inputs, outputs: 0.02,
+    "inputs": lambda inputs, outputs: inputs**-0.5,
+    "outputs": lambda inputs, outputs: outputs**-0.5,
+    "both": lambda inputs, outputs: (2 / (inputs + outputs)) ** 0.5,
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_whatever_rule_layers_are_drawn_by_the_one_that_leaves_it_by_ten_is_named(rule):
+    assert odd_weights(drawn(RULES[rule])) is None
+    for place in ("blocks.0.fc", "blocks.2.fc", "blocks.5.fc"):
+        for factor in (10.0, 0.1, 0.0):
+            assert odd_weights(drawn(RULES[rule], place, factor)).place == place
+    for factor in (1e-3, 0.0):  # as muP draws it, or as heads start at zero
+        assert odd_weights(drawn(RULES[rule], "head", factor)) is None
+
+
+def test_a_rule_of_depth_and_branches_that_all_end_at_zero_are_sound_and_one_gain_alone_is_not():
+    deep = [DrawnWeights(f"blocks.{k}.fc", "weight", 0.1 / (k + 1) ** 0.5, 64, 64) for k in range(48)]
+    ends = [DrawnWeights(f"blocks.{k}.end", "weight", 0.0, 64, 64) for k in range(48)]
+    gains = [DrawnWeights(f"blocks.{k}.norm", "weight", 1.0, vector=True) for k in range(6)]
+    assert odd_weights([*deep, *ends, *gains]) is None
+    for gain in (10.0, 0.1):
+        assert odd_weights([*deep, *gains, DrawnWeights("norm", "weight", gain, vector=True)]).place == "norm"
+    assert odd_weights([DrawnWeights("blocks.48.fc", "weight", 0.0, 64, 64), *deep]).place == "blocks.48.fc"

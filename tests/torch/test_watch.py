@@ -15,7 +15,7 @@ from torch.nn import functional
 from freeness.advice import StepCheck, WatchRecord, odd_layer
 from freeness.errors import InputError
 from freeness.torch import JsonLines, Watch, batch_of, critical_rate
-from freeness.torch.first_look import first_look, weight_scales
+from freeness.torch.first_look import drawn_weights, first_look
 from freeness.torch.watch import gradient_norms
 from freeness.torch.watch_loss import BatchLoss
 from freeness.torch.watch_measures import Measures
@@ -250,6 +250,46 @@ def test_what_is_spent_stays_within_the_share_whatever_things_cost():
         assert measured == {"a", "b", "c"}
 
 
+@pytest.mark.parametrize(("steps", "told", "critical"), [(300, False, 300), (1000, True, 60), (60, True, None)])
+def test_the_first_visits_come_early_and_a_training_of_usual_length_pays_no_more_than_its_share(steps, told, critical):
+    """Simulated with what a ResNet-18 takes: the layers a step, the critical rate three."""
+    schedule = Within(0.02, ["layers", "critical"], {"layers": 1.0, "critical": 3.0})
+    if told:
+        schedule.expect(steps)
+    visits, spent = {}, 0.0
+    for step in range(1, steps + 1):
+        if step > 1:
+            schedule.trained(1.0)
+        for look, cost in (("glance", 0.001), ("check", 0.006)):
+            if schedule.affords(look):
+                schedule.spent(look, cost)
+                spent += cost
+        for name in schedule.due(step):
+            cost = {"layers": 0.7, "critical": 2.7}[name]
+            schedule.spent(name, cost)
+            spent += cost
+            visits.setdefault(name, step)
+    assert visits["layers"] == 1 and spent < 0.02 * steps
+    assert "critical" not in visits if critical is None else visits["critical"] <= critical
+
+
+def test_what_a_watch_took_is_told_while_it_goes_on_and_beside_every_visit():
+    model = nn.Linear(4, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    watch = Watch(model, optimizer, every=2)
+    x, y = torch.randn(8, 4), torch.arange(8) % 2
+    assert watch.overhead == 0
+    with pytest.raises(InputError, match="1 or more steps"):
+        watch.expect(0)
+    for _ in range(3):
+        optimizer.zero_grad()
+        functional.cross_entropy(model(x), y).backward()
+        optimizer.step()
+        watch.step((x, y))
+    first, second = watch.records
+    assert first.overhead is None and 0 < second.overhead < watch.overhead * 1.5
+
+
 def test_lines_are_on_the_disk_when_a_step_returns(tmp_path):
     path = tmp_path / "runs" / "one.jsonl"
     model = nn.Linear(3, 2)
@@ -335,9 +375,10 @@ class Branch(nn.Module):
     def __init__(self):
         super().__init__()
         self.norm, self.up, self.down = nn.LayerNorm(16), nn.Linear(16, 32), nn.Linear(32, 16)
+        self.scale = 1.0
 
     def forward(self, x):
-        return x + self.down(torch.relu(self.up(self.norm(x))))
+        return x + self.scale * self.down(torch.relu(self.up(self.norm(x))))
 
 
 @pytest.mark.parametrize("place", ["0", "1.up", "2.down"])
@@ -349,8 +390,33 @@ def test_a_layer_that_is_drawn_wrongly_is_named_wherever_it_stands_and_a_sound_o
         model.get_submodule(place).weight.mul_(factor)
     x = torch.randn(32, 6)
     functional.cross_entropy(model(x), (x[:, 0] > 0).long()).backward()
-    found = odd_layer(first_look(model), weight_scales(model))
+    found = odd_layer(first_look(model), drawn_weights(model))
     assert (None if found is None else found.place) == (None if factor == 1 else place)
+
+
+@pytest.mark.parametrize("place", ["2.norm", "4", "3.down"])
+@pytest.mark.parametrize("factor", [10.0, 0.1, 0.0])
+def test_a_gain_that_is_set_wrongly_and_a_layer_at_zero_are_named_behind_the_first_step(place, factor):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 16), Branch(), Branch(), Branch(), nn.LayerNorm(16), nn.Linear(16, 2))
+    with torch.no_grad():
+        model.get_submodule(place).weight.mul_(factor)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    watch = Watch(model, optimizer)
+    x = torch.randn(32, 6)
+    functional.cross_entropy(model(x), (x[:, 0] > 0).long()).backward()
+    optimizer.step()
+    assert next(one.place for one in watch.step((x, (x[:, 0] > 0).long())) if one.kind == "layer") == place
+
+
+def test_a_branch_that_lacks_the_scale_of_the_others_is_named():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 16), *(Branch() for _ in range(5)), nn.Linear(16, 2))
+    for place, block in enumerate(model[1:6]):
+        block.scale = 1.0 if place == 2 else 0.1
+    measures = Measures(model, torch.optim.SGD(model.parameters(), lr=0.1), BatchLoss("cross_entropy"))
+    x = torch.randn(32, 6)
+    assert measures.taken("layers", batch_of((x, (x[:, 0] > 0).long()), model))["place"] == "3"
 
 
 def test_small_output_layers_and_branches_that_end_small_with_depth_are_sound_starts():
@@ -362,4 +428,4 @@ def test_small_output_layers_and_branches_that_end_small_with_depth_are_sound_st
         model[5].weight.div_(4)
     x = torch.randn(32, 16)
     functional.cross_entropy(model[1:](x), (x[:, 0] > 0).long()).backward()
-    assert odd_layer(first_look(model[1:]), weight_scales(model[1:])) is None
+    assert odd_layer(first_look(model[1:]), drawn_weights(model[1:])) is None

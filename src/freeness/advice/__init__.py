@@ -27,6 +27,8 @@ from freeness.advice.forecast import (
 from freeness.advice.gain import gain_of_design
 from freeness.advice.gain import way_to_design as way_to_design
 from freeness.advice.largest import LargestEigenvalue, largest_eigenvalue
+from freeness.advice.layer_peers import DrawnWeights as DrawnWeights
+from freeness.advice.layer_peers import odd_branch as odd_branch
 from freeness.advice.layer_peers import odd_layer
 from freeness.advice.layer_table import ActivationRow, AttentionRow, LayerTable, ModuleRow, SumRow, TensorRow
 from freeness.advice.lookout import Lookout

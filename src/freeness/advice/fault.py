@@ -89,15 +89,19 @@ def _without_gradient(table: LayerTable) -> Iterator[Fault]:
 
 
 def _end_to_end(table: LayerTable) -> Iterator[Fault]:
-    for growth, what, pick in (
-        (table.signal_growth, "signal", _forward),
-        (table.gradient_growth, "gradient", _backward),
-    ):
+    for what, pick in (("signal", _forward), ("gradient", _backward)):
+        known = [(row.name, value) for row in table.modules if (value := pick(row)) is not None]
+        growth = _growth(known, what == "gradient")
+        if (
+            len(known) > 2 and growth is not None and growth < _LOST
+        ):  # a last layer that starts small, or at 0, is sound
+            known = known[:-1]
+            growth = _growth(known, what == "gradient")
         if growth is None or _LOST <= growth <= 1 / _LOST:
             continue
         verb = "vanishes" if growth < 1 else "explodes"
         way = "from the first to the last layer" if what == "signal" else "on its way back to the first layer"
-        place, jump = _largest_step(table.modules, pick, growth < 1, what == "gradient")
+        place, jump = _largest_step(known, growth < 1, what == "gradient")
         told = f", most of all at {_named(place)} (by {jump:.2g})" if place is not None else ", a little in every layer"
         remedy = (
             "start deep chains with freeness design, or add normalisation and skip connections"
@@ -115,13 +119,18 @@ def _backward(row: ModuleRow) -> float | None:
     return None if row.output_gradient is None else row.output_gradient * row.outputs
 
 
-def _largest_step(
-    rows: tuple[ModuleRow, ...], pick: Callable[[ModuleRow], float | None], shrinks: bool, backward: bool
-) -> tuple[str | None, float]:
+def _growth(known: list[tuple[str, float]], backward: bool) -> float | None:
+    """From the first to the last, or back again."""
+    if len(known) < 2:
+        return None
+    first, last = known[0][1], known[-1][1]
+    above, below = (first, last) if backward else (last, first)
+    return above / below if below > 0 else None
+
+
+def _largest_step(known: list[tuple[str, float]], shrinks: bool, backward: bool) -> tuple[str | None, float]:
     """The module at which a mean square changes most, if one does so by far more than the others."""
-    known = [(row.name, value) for row in rows if (value := pick(row)) is not None]
-    if backward:
-        known.reverse()
+    known = known[::-1] if backward else known
     steps = [
         (after / before if before > 0 else 1.0, passed if backward else name)  # gradients pass the later one's weights
         for (passed, before), (name, after) in pairwise(known)

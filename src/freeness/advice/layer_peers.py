@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from statistics import median
 
 from freeness.advice.fault import Fault
@@ -14,44 +15,139 @@ _FEWEST = 4  # layers of one kind that say what is usual
 # In gradient over weights. Six sound families lie within 10 of their median; GPT-2, which draws what ends a branch 1/√(2·blocks)
 # as large, lies 96 from it with 48 blocks. Weights that are 10 times too large are 100 from it.
 _APART = 100.0
-# In weights alone. Rules that depend on depth stay within √(blocks), 7 for 48 of them; branches that end 1/√(2·blocks) as large
-# are peers of each other.
-_DRAWN, _FEWEST_DRAWN = 10.0, 3
+_NEAREST = 4  # peers that say what is usual: a rule may depend on depth
+_OF_ROLE, _OF_ALL = 4.0, 5.0  # times from peers of one role, and from all others where there are none
+_FEWEST_DRAWN = 3
 
 
-def odd_scale(scales: Mapping[str, float]) -> tuple[str, float] | None:
-    """The layer whose weights are farthest from those of its peers, and by which factor; None where none is far.
+@dataclass(frozen=True)
+class DrawnWeights:
+    """One tensor of a module as it was drawn: its root mean square, and over how many inputs and outputs it goes.
+
+    ``vector``: a gain or a scale, that is drawn by no rule but is a number.
+    """
+
+    name: str
+    tensor: str
+    size: float
+    inputs: int = 1
+    outputs: int = 1
+    vector: bool = False
+
+    @property
+    def role(self) -> str:
+        """The name without its numbers: what is drawn by one rule."""
+        return _role(f"{self.name}.{self.tensor}")
+
+    @property
+    def sizes(self) -> tuple[float, ...]:
+        """Logarithms of the size by the rules that are in use: a number, of inputs, of outputs, of both."""
+        fans = (1, self.inputs, self.outputs, (self.inputs + self.outputs) / 2)
+        return tuple(math.log(self.size) + 0.5 * math.log(fan) for fan in (fans[:1] if self.vector else fans))
+
+
+def odd_weights(drawn: Sequence[DrawnWeights]) -> Fault | None:
+    """The module whose weights are farthest from those of its peers, where that is beyond any rule in use; None where none is.
+
+    Peers are those whose names differ in numbers alone. What has none is compared with all others. That all of one role start at
+    zero, as ends of branches, is usual, and so is a last layer that is zero or small.
 
     Args:
-        scales: root mean square times √(inputs), by the names of layers in the order of the model; what is 0 is left out.
+        drawn: in the order of the model, as they are at the start.
 
     Example:
-        >>> scales = {"blocks.0.a": 1.0, "blocks.1.a": 20.0, "blocks.2.a": 1.0, "head": 0.5}
-        >>> name, times = odd_scale(scales)
-        >>> name, round(times), odd_scale(scales | {"blocks.1.a": 1.0, "head": 0.04})
-        ('blocks.1.a', 20, None)
+        >>> drawn = [DrawnWeights(f"blocks.{k}.a", "weight", 20.0 if k == 1 else 1.0, 4, 4) for k in range(4)]
+        >>> odd_weights(drawn).place, odd_weights(drawn[2:])
+        ('blocks.1.a', None)
     """
-    known = {name: math.log(value) for name, value in scales.items() if 0 < value < math.inf}
-    if len(known) < _FEWEST_DRAWN:
+    found: dict[str, float] = {}
+    for vector in (False, True):
+        kind = [one for one in drawn if one.vector == vector and math.isfinite(one.size)]
+        if len(kind) >= _FEWEST_DRAWN:
+            last = kind[-1].name if not vector else None
+            for one in kind:
+                apart = _apart(one, kind)
+                if apart is not None and not (one.name == last and apart < 0):
+                    found.setdefault(one.name, apart)
+    name = max(found, key=lambda one: abs(found[one]), default=None)
+    return None if name is None else Fault(name, _told(name, found[name]))
+
+
+def _told(name: str, apart: float) -> str:
+    if apart == -math.inf:
+        return f"The weights of {name!r} are all zero, unlike those of its peers; draw them, as the others."
+    much = f"about {math.exp(apart):.2g} times as large" if apart > 0 else f"about {math.exp(-apart):.2g} times smaller"
+    return f"The weights of {name!r} are {much} than those of its peers; draw them anew, as the others."
+
+
+def _apart(one: DrawnWeights, kind: Sequence[DrawnWeights]) -> float | None:
+    """The logarithm of how many times the usual its size is; None where that is usual."""
+    place = kind.index(one)
+    peers = [(abs(k - place), other) for k, other in enumerate(kind) if other.role == one.role and other is not one]
+    alike = [other for _, other in sorted(peers, key=lambda pair: pair[0])]
+    nearest = [other for other in alike if other.size > 0][:_NEAREST]
+    others = [other for other in kind if other.size > 0 and other.role != one.role]
+    if one.size == 0:
+        drawn = sum(other.size > 0 for other in alike)
+        alone = 4 * (len(alike) - drawn) < drawn if alike else len(others) >= _FEWEST_DRAWN
+        return -math.inf if alone else None
+    if len(nearest) < 2:
+        apart = _nearest_rule(one, others, 2) if len(others) >= 2 else 0.0
+        if nearest and abs(_nearest_rule(one, nearest)) < math.log(_OF_ROLE):
+            return None
+        return apart if abs(apart) > math.log(_OF_ALL) else None
+    apart = _nearest_rule(one, nearest)
+    return apart if abs(apart) > math.log(_OF_ROLE) else None
+
+
+def _nearest_rule(one: DrawnWeights, others: Sequence[DrawnWeights], rules: int | None = None) -> float:
+    """By the one of the first rules that says the least; outputs tell nothing of layers that play other parts."""
+    usual = [median(values) for values in zip(*(other.sizes for other in others), strict=True)]
+    return min((mine - theirs for mine, theirs in zip(one.sizes[:rules], usual[:rules], strict=True)), key=abs)
+
+
+def odd_branch(table: LayerTable) -> Fault | None:
+    """A residual branch that is far louder than those beside it, over its skip connection and by itself; None where none is.
+
+    Args:
+        table: of one forward pass at the start.
+
+    Example:
+        >>> from freeness.advice import SumRow
+        >>> sums = [SumRow(f"blocks.{k}", 3.0 if k == 2 else 0.2, None, 3.0 if k == 2 else 0.2) for k in range(5)]
+        >>> odd_branch(LayerTable(1.0, sums=tuple(sums))).place
+        'blocks.2'
+    """
+    found: dict[str, float] = {}
+    for place, row in enumerate(table.sums):
+        peers = [
+            (abs(k - place), other)
+            for k, other in enumerate(table.sums)
+            if k != place and _role(other.name) == _role(row.name)
+        ]
+        nearest = [other for _, other in sorted(peers, key=lambda pair: pair[0])][:_NEAREST]
+        pairs = [(row.branch_over_skip, [other.branch_over_skip for other in nearest])]
+        pairs.append((row.branch, [other.branch for other in nearest]))
+        if len(nearest) >= _FEWEST_DRAWN:
+            times = min(mine / usual if (usual := median(theirs)) > 0 else 1.0 for mine, theirs in pairs)
+            if times > _OF_ROLE:
+                found[row.name] = times
+    name = max(found, key=lambda one: found[one], default=None)
+    if name is None:
         return None
-    middle = median(known.values())
-    far: dict[str, float] = {}
-    last = list(scales)[-1]
-    for name, others in _roles(known).items():
-        apart = known[name] - (median(known[one] for one in others) if others else middle)
-        usual = abs(known[name] - middle) < math.log(_DRAWN) / 2 or (name == last and apart < 0)  # as μP draws it
-        if abs(apart) > math.log(_DRAWN) and not usual:
-            far[name] = apart
-    # of two in one role both are far from each other, and one is far from all
-    name = max(far, key=lambda one: abs(known[one] - middle), default=None)
-    return None if name is None else (name, math.exp(far[name]))
+    much = f"about {found[name]:.2g} times as loud as those of its peers"
+    return Fault(name, f"The branch that is added in {name!r} is {much}; scale it down, as the others.")
+
+
+def _role(name: str) -> str:
+    return re.sub(r"\d+", "#", name)
 
 
 def _roles(names: Iterable[str]) -> dict[str, list[str]]:
     """By the name of every layer the others whose names differ from it in numbers alone."""
     roles: dict[str, list[str]] = {}
     for name in names:
-        roles.setdefault(re.sub(r"\d+", "#", name), []).append(name)
+        roles.setdefault(_role(name), []).append(name)
     return {name: [one for one in alike if one != name] for alike in roles.values() for name in alike}
 
 
@@ -85,28 +181,25 @@ def relative_ratios(table: LayerTable) -> dict[str, float]:
     return told
 
 
-def odd_layer(table: LayerTable, scales: Mapping[str, float] | None = None) -> Fault | None:
+def odd_layer(table: LayerTable, drawn: Sequence[DrawnWeights] = ()) -> Fault | None:
     """The layer that is farthest from its peers, where that is by more than any sound start does; None where none is.
-
-    Weights tell by themselves where layers play one role (names that differ in numbers alone): these are drawn by one rule, which
-    may depend on depth. A layer without such peers is compared with all others; that the last one is drawn small is usual.
 
     Args:
         table: of the model's layers, at its start.
-        scales: of their weights, root mean square times √(inputs); the ratios of the table alone judge where they are left out.
+        drawn: the weights, which judge first; the ratios of the table alone judge where they are left out.
     """
-    drawn = odd_scale(scales or {})
-    if drawn is not None:
-        name, times = drawn
-        much = f"about {times:.2g} times as large" if times > 1 else f"about {1 / times:.2g} times smaller"
-        return Fault(
-            name, f"The weights of {name!r} are {much} than those of its peers; draw them anew, as the others."
-        )
+    odd = odd_weights(drawn)
+    if odd is not None:
+        return odd
+    if any(one.size == 0 for one in drawn):  # what stands in front of zeros gets no gradient yet
+        return None
     ratios = relative_ratios(table)
-    if scales:  # without those that are tied to embeddings, whose gradient is of both
-        ratios = {name: ratio for name, ratio in ratios.items() if name in scales}
+    if drawn:  # without those that are tied to embeddings, whose gradient is of both
+        ratios = {name: ratio for name, ratio in ratios.items() if name in {one.name for one in drawn}}
     roles = _roles(ratios)
     alone = [name for name in ratios if not _is_as_its_peers(ratios[name], [ratios[one] for one in roles[name]])]
+    if alone and alone[-1] == list(ratios)[-1] and ratios[alone[-1]] > 1:  # drawn small, as is usual of a last layer
+        alone.pop()
     name = max(alone, key=lambda one: abs(math.log(ratios[one])), default=None)
     if name is None or abs(math.log(ratios[name])) < math.log(_APART):
         return None

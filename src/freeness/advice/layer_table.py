@@ -83,12 +83,14 @@ class ActivationRow:
 class SumRow:
     """A sum of two signals: root mean squares of the later (branch) over the earlier one (skip), and of the tokens behind.
 
-    ``cosine``: mean cosine between different tokens of one sample, None where there are none.
+    ``cosine``: mean cosine between different tokens of one sample, None where there are none. ``branch``: root mean square of the
+    branch by itself.
     """
 
     name: str
     branch_over_skip: float
     cosine: float | None
+    branch: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,7 @@ class WatchRecord:
         step: steps taken before, counted from 1.
         rate: of the optimiser's first group.
         seconds: that the visit took.
+        overhead: time that the watch took so far, this visit included, over that of the training.
         loss: of the step's batch, at the weights behind the step.
         critical: the rate from which on the optimiser's next step, on the same batch, raises the loss of that batch.
         critical_gradient: the same of a plain step along the gradient.
@@ -91,6 +92,7 @@ class WatchRecord:
     fault: str = ""
     place: str | None = None
     missing: tuple[str, ...] = ()
+    overhead: float | None = None
 
     @property
     def scalars(self) -> dict[str, float]:

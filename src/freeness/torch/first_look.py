@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from freeness.advice import LayerTable, ModuleRow, TensorRow
+from freeness.advice import DrawnWeights, LayerTable, ModuleRow, TensorRow
 
 
 def first_look(model: nn.Module) -> LayerTable:
@@ -31,10 +31,8 @@ def first_look(model: nn.Module) -> LayerTable:
     return LayerTable(None, tuple(rows))
 
 
-def weight_scales(model: nn.Module) -> dict[str, float]:
-    """Of every module with one trained weight matrix, its root mean square times the root of what one output sums over.
-
-    Embeddings, whose rows are not summed over, are left out, and so is what is tied to them.
+def drawn_weights(model: nn.Module) -> list[DrawnWeights]:
+    """The trained weights as they are now, tensor by tensor; no biases, and no embeddings nor what is tied to them.
 
     Args:
         model: left as it is.
@@ -42,16 +40,21 @@ def weight_scales(model: nn.Module) -> dict[str, float]:
     Example:
         >>> model = nn.Linear(4, 2)
         >>> _ = nn.init.constant_(model.weight, 0.5)
-        >>> round(weight_scales(model)[""], 6)
-        1.0
+        >>> [(one.tensor, round(one.size, 6), one.inputs, one.outputs) for one in drawn_weights(model)]
+        [('weight', 0.5, 4, 2)]
     """
-    found: dict[str, float] = {}
+    found: list[DrawnWeights] = []
     tables = [module.weight for module in model.modules() if isinstance(module, nn.Embedding | nn.EmbeddingBag)]
     embedded = set(map(id, tables))
     for name, module in model.named_modules():
-        own = [one for one in module.parameters(recurse=False) if one.requires_grad and one.ndim > 1]
-        if len(own) == 1 and id(own[0]) not in embedded:
-            found[name] = _rms(own[0]) * (own[0].numel() / len(own[0])) ** 0.5
+        for tensor, weight in module.named_parameters(name, recurse=False):
+            tensor = tensor.rpartition(".")[2]
+            if weight.requires_grad and weight.numel() > 0 and id(weight) not in embedded and "weight" in tensor:
+                rows = weight.shape[0] if weight.ndim > 1 else 1
+                each = weight.numel() // rows
+                turned = isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d)
+                fans = (rows, each) if turned else (each, rows)
+                found.append(DrawnWeights(name, tensor, _rms(weight), *fans, vector=weight.ndim < 2))
     return found
 
 

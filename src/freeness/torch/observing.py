@@ -75,7 +75,8 @@ class _Watch(TorchDispatchMode):
         elif name == "_softmax" and _square(returned):
             self.attention.append(_attended(place, returned))
         if pair is not None:
-            self.sums.append(SumRow(place, pair[1] / pair[0] if pair[0] > 0 else math.inf, self._cosine(returned)))
+            skip, branch = pair
+            self.sums.append(SumRow(place, branch / skip if skip > 0 else math.inf, self._cosine(returned), branch))
         self._note(name, args, returned)
         return returned
 

@@ -17,7 +17,7 @@ from freeness.advice import Lookout, StepCheck, WatchRecord, WatchWarning, odd_l
 from freeness.errors import InputError, brief
 from freeness.torch.attributes import attributes_kept
 from freeness.torch.batch import Batch
-from freeness.torch.first_look import first_look, weight_scales
+from freeness.torch.first_look import drawn_weights, first_look
 from freeness.torch.given import GivenLoss
 from freeness.torch.state import trained_parameters
 from freeness.torch.user_data import batch_of
@@ -27,26 +27,16 @@ from freeness.torch.watch_loss import BatchLoss
 from freeness.torch.watch_measures import Found, Measures, first_rate
 from freeness.torch.watch_schedule import Every, WatchSchedule, Within
 
-_ORDER = [
-    "layers",
-    "critical",
-    "sharpness",
-    "critical",
-    "noise",
-    "critical",
-    "gradient",
-    "critical",
-    "isometry",
-    "critical",
-]
+_BETWEEN = ("layers", "noise", "isometry", "sharpness", "gradient")
+_ORDER = tuple(name for other in _BETWEEN for name in (other, "critical"))
 _COSTS = {
-    "layers": 20.0,
-    "critical": 6.0,
-    "sharpness": 12.0,
-    "noise": 3.0,
-    "gradient": 6.0,
-    "isometry": 4.0,
-}  # in steps
+    "layers": 1.0,
+    "critical": 3.0,
+    "sharpness": 8.0,
+    "noise": 1.0,
+    "gradient": 3.0,
+    "isometry": 1.0,
+}  # in steps, of a ResNet-18 and a Transformer
 
 
 class Watch:
@@ -62,12 +52,14 @@ class Watch:
         loss: as :func:`~freeness.torch.given_loss` takes it, or "own" for a model that returns its loss.
         every: visits behind steps 1, 1 + n, 1 + 2n, …, each with all quantities, whatever that costs.
         overhead: where ``every`` is left out, the share of the training's time that watching may take. Visits are then
-            as rare as that asks for, one quantity each; the first comes when that share suffices for it.
+            as rare as that asks for, one quantity each; the first comes behind the first step, and early ones borrow from the
+            time of the steps that follow. A training shorter than 200 steps may pay more, unless :meth:`expect` is told so.
         log: a path for JSON lines, a log such as :class:`~freeness.torch.TensorBoardLog`, or a list of these.
 
     Attributes:
         records: of the visits.
         warnings: all that were given.
+        overhead: time that the watch took so far over that of the training.
 
     Raises:
         InputError: an argument that is none of these, or a log that holds another run; at the first step, a batch or a loss that
@@ -104,14 +96,36 @@ class Watch:
         self._model, self._optimizer = plain_model(model), unwrapped(optimizer)
         self._schedule = schedule_of(every, overhead)
         self._measures = Measures(self._model, self._optimizer, BatchLoss(loss))
+        self._drawn = drawn_weights(self._model)  # before the first step moves what is zero
         self._lookout = Lookout()
         self._logs = Logs(log)
         self._steps = self._logs.resume
         self._begun = self._looked = False  # whether a batch was tried, and the start of the layers looked at
         self._failed: set[str] = set()  # what could not be done and was said
         self._last: float | None = None  # when the last step was done with
+        self._trained = self._spent = 0.0  # seconds of steps, and of the watch
         self.records: list[WatchRecord] = []
         self.warnings: list[WatchWarning] = []
+
+    @property
+    def overhead(self) -> float:
+        """Time that the watch took so far over that of the training; 0 before the second step."""
+        return self._spent / self._trained if self._trained > 0 else 0.0
+
+    def expect(self, steps: int) -> None:
+        """Tell how many steps the training will take: of a long one the first visits come earlier, a short one pays no more.
+
+        Args:
+            steps: in all; asked for before the first one.
+
+        Raises:
+            InputError: not a single step.
+        """
+        if steps < 1:
+            raise InputError(
+                f"expected a training of 1 or more steps, got {steps}; leave it out where it is not known."
+            )
+        self._schedule.expect(steps)
 
     def step(self, batch: object, loss: float | Tensor | None = None) -> list[WatchWarning]:
         """Behind ``optimizer.step()``, before the gradients are cleared; what is said now, nearly always nothing.
@@ -129,6 +143,7 @@ class Watch:
         self._steps += 1
         if self._last is not None:
             self._schedule.trained(begun - self._last)
+            self._trained += begun - self._last
         with torch.inference_mode(False) if torch.is_inference_mode_enabled() else nullcontext():
             said = [] if self._begun else self._tried(batch)
             said += self._guarded("the steps", self._looked_at, batch, loss)
@@ -140,6 +155,7 @@ class Watch:
             self.warnings += said
         self._last = time.perf_counter()
         self._schedule.passed(self._last - begun)
+        self._spent += self._last - begun
         return said
 
     def _guarded(self, what: str, look: Callable[..., list[WatchWarning]], *arguments: Any) -> list[WatchWarning]:
@@ -197,7 +213,7 @@ class Watch:
         total = math.sqrt(sum(norm**2 for norm in layers.values())) if layers else None
         finite = all(math.isfinite(value) for value in (check.loss, total) if value is not None)
         sound = None if finite else all(bool(one.isfinite().all()) for one in self._model.parameters())
-        odd = odd_layer(first_look(self._model), weight_scales(self._model)) if layers and not self._looked else None
+        odd = odd_layer(first_look(self._model), self._drawn) if layers and not self._looked else None
         self._looked |= bool(layers)
         said = [] if odd is None else [WatchWarning(self._steps, "layer", odd.sentence, odd.place)]
         return replace(check, gradient=total, layers=layers, sound=sound), said
@@ -218,7 +234,8 @@ class Watch:
                 missing.append(f"{name}: {brief(error)}")
             self._schedule.spent(name, time.perf_counter() - start)
         rate, seconds = first_rate(self._optimizer), time.perf_counter() - begun
-        record = WatchRecord(self._steps, rate, seconds, missing=tuple(missing), **found)
+        share = (self._spent + seconds) / self._trained if self._trained > 0 else None
+        record = WatchRecord(self._steps, rate, seconds, missing=tuple(missing), overhead=share, **found)
         self.records.append(record)
         self._logs.write(record)
         return self._lookout.visited(record)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import Any, ClassVar
 
 import torch
@@ -41,11 +42,14 @@ class WatchingCallback:
         self._options: dict[str, Any] = {"loss": given, "every": every, "overhead": overhead, "log": log}
         self.watch: Watch | None = None
 
-    def _begin(self, model: nn.Module, optimizer: torch.optim.Optimizer, steps: int, first: bool) -> None:
-        """After so many steps, in the first process of a group or in another one."""
+    def _begin(self, model: nn.Module, optimizer: torch.optim.Optimizer, steps: tuple[int, float], first: bool) -> None:
+        """After so many steps of so many (or of nobody knows how many), in the first process of a group or in another one."""
         options = dict(self._options)
-        options["log"] = logs_of(options["log"], steps) if first else None
+        done, expected = steps
+        options["log"] = logs_of(options["log"], done) if first else None
         self.watch = Watch(model, optimizer, **options)
+        if done < expected < math.inf:
+            self.watch.expect(int(expected) - done)
 
     def _look(self, batch: object, loss: float | Tensor | None = None) -> list[WatchRecord]:
         """Behind a step; the records of the visits that it brought."""

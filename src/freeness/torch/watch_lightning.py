@@ -29,7 +29,8 @@ class WatchCallback(WatchingCallback, pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._steps = trainer.global_step
-        self._begin(pl_module, trainer.optimizers[0], self._steps, trainer.is_global_zero)
+        steps = self._steps, trainer.estimated_stepping_batches
+        self._begin(pl_module, trainer.optimizers[0], steps, trainer.is_global_zero)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int

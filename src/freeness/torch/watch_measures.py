@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from freeness.advice import WatchedLayer, fault_of
+from freeness.advice import WatchedLayer, fault_of, odd_branch
 from freeness.errors import InputError
 from freeness.torch.batch import Batch
 from freeness.torch.critical import OptimizerFactory, critical_rate
@@ -24,7 +24,10 @@ from freeness.torch.state import trained_parameters, untouched
 from freeness.torch.watch_loss import BatchLoss
 from freeness.training import Adam
 
-_LAYERS = 128  # samples at most behind the table of layers
+_LAYERS, _FEWEST = (
+    128,
+    16,
+)  # samples at most behind the table of layers; a quarter of the batch, where that is more than these
 _TRIED = 2  # samples that show whether all fits
 _JACOBIAN = 8  # samples behind the isometry
 _FIRST, _LATER = 8, 3  # products for λ, and once a direction is known
@@ -123,9 +126,11 @@ class Measures:
 
     def layers(self, batch: Batch) -> Found:
         """The table of layers, what it shows, and how far the weights are from those at the start."""
-        part = batch.part(0, _LAYERS)
+        part = batch.part(0, min(max(batch.count // 4, _FEWEST), _LAYERS))
         table = observe(self._model, self._loss.function(self._model, part))
         fault = fault_of(table)
+        if fault.place is None:
+            fault = odd_branch(table) or fault
         away = self._drift()
         rows = tuple(WatchedLayer(row.name, row.signal, row.gradient, away.get(row.name)) for row in table.modules)
         cosines = [row.cosine for row in table.sums if row.cosine is not None]

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias, final
 
 _LOOKS = {"glance": 0.5, "check": 0.2}  # of the share at most, for what is looked at between visits
+_FIRST_CHECKS = 10  # which tell whether a layer gets a gradient at all
+_EXPECTED, _MOST_EXPECTED = (
+    200,
+    1000,
+)  # steps of a training whose length is not told, and of a longer one that are paid ahead
 _AHEAD = 2.0  # looks for which time is saved up; what is beyond goes to visits
 _PAUSE = 4.0  # times the usual duration that is believed
 _FORGET = 0.2  # of an old duration, when a new one is known
@@ -16,6 +22,10 @@ Look: TypeAlias = Literal["glance", "check"]
 
 class WatchSchedule(ABC):
     """Told what time goes by, it says what is due."""
+
+    @abstractmethod
+    def expect(self, steps: int) -> None:
+        """The training will take so many steps."""
 
     @abstractmethod
     def trained(self, seconds: float) -> None:
@@ -54,6 +64,9 @@ class Every(WatchSchedule):
     def __init__(self, n: int, names: Sequence[str]) -> None:
         self._n, self._names = n, tuple(dict.fromkeys(names))
 
+    def expect(self, steps: int) -> None:
+        """Nor does the length of the training."""
+
     def trained(self, seconds: float) -> None:
         """Time does not matter here."""
 
@@ -74,7 +87,10 @@ class Every(WatchSchedule):
 class Within(WatchSchedule):
     """One quantity after the other, each when the share of the training's time suffices for it.
 
-    What is wished for comes on credit, where nothing is owed; then another quantity has its turn.
+    Trouble comes early, so early steps borrow from those that follow: behind step t the share of √(T·t) steps may be spent, and
+    behind T steps the share of t. T is the length of the training, 1000 steps at most, or 200 where it is not told. The first
+    quantity comes behind the first step, before anything was timed. What is wished for comes on credit, where nothing is owed;
+    then another quantity has its turn.
 
     Args:
         share: of the training's time.
@@ -83,56 +99,79 @@ class Within(WatchSchedule):
 
     Example:
         >>> schedule = Within(0.5, ["a", "b"], {"a": 1.0, "b": 2.0})
+        >>> schedule.expect(4)
         >>> for step in range(1, 9):
-        ...     schedule.trained(1.0)
         ...     for name in schedule.due(step):  # half a second comes with every step
         ...         schedule.spent(name, {"a": 1.0, "b": 2.0}[name])
         ...         print(step, name)
-        2 a
-        6 b
-        8 a
+        ...     schedule.trained(1.0)
+        1 a
+        7 b
     """
 
     def __init__(self, share: float, names: Sequence[str], costs: Mapping[str, float]) -> None:
         self._share, self._names, self._costs = share, list(names), costs
+        self._expected = _EXPECTED
         self._credit = 0.0  # seconds that visits may take
+        self._lent = 0.0  # seconds that they may take ahead
         self._saved = dict.fromkeys(_LOOKS, 0.0)  # that looks may
         self._booked = 0.0  # of the call that goes on
-        self._step = 0.0
+        self._step, self._steps = 0.0, 0
+        self._checks = 0
         self._known: dict[str, float] = {}
+        self._dearer = 1.0  # times the cost that was expected of what was timed
         self._next = 0
         self._granted = False  # whether the last quantity was a wish on credit, after which another one's turn comes
 
+    def expect(self, steps: int) -> None:
+        self._expected = min(steps, _MOST_EXPECTED)
+
     def trained(self, seconds: float) -> None:
         self._step = seconds if self._step == 0 else min(self._step + _FORGET * (seconds - self._step), 2 * self._step)
+        self._steps += 1
         self._credit += self._share * (1 - sum(_LOOKS.values())) * seconds
         for look, part in _LOOKS.items():
             saved = self._saved[look] + self._share * part * seconds
             self._saved[look] = min(saved, _AHEAD * self._known.get(look, 0.0))
             self._credit += saved - self._saved[look]
+        reach = max(math.sqrt(self._expected * self._steps), min(self._expected, _EXPECTED) / 2)
+        self._lent = self._share * self._step * max(reach - self._steps, 0.0)
 
     def due(self, step: int, wanted: str = "") -> tuple[str, ...]:
         wished = bool(wanted) and not self._granted
         name = wanted if wished else self._names[self._next % len(self._names)]
-        cost = self._known.get(name, self._costs[name] * self._step)
-        lent = cost if wished else 0.0
-        return (name,) if self._step > 0 and self._credit + lent >= cost else ()
+        if self._steps == 0:
+            return () if self._known.keys() - _LOOKS.keys() else (name,)
+        cost = self._known.get(name, self._costs[name] * self._dearer * self._step)
+        lent = max(cost if wished else 0.0, self._lent)
+        return (name,) if self._credit + lent >= cost else ()
 
     def affords(self, look: Look) -> bool:
-        return self._saved[look] >= self._known.get(look, 0.0)
+        cost = self._known.get(look, 0.0)
+        return self._saved[look] >= cost or (self._early(look) and self._credit + self._lent >= cost)
+
+    def _early(self, look: str) -> bool:
+        return look == "check" and self._checks < _FIRST_CHECKS
 
     def spent(self, name: str, seconds: float) -> None:
         self._booked += seconds
         old = self._known.get(name)
-        if name in self._saved and old is not None:
-            seconds = min(
-                seconds, _PAUSE * old
-            )  # a look of microseconds that took so long was interrupted by another process
-        self._known[name] = seconds if old is None else old + _FORGET * (seconds - old)
         if name in self._saved:
-            self._saved[name] -= seconds
-            return
+            if old is not None:  # a look of microseconds that took so long was interrupted by another process
+                seconds = min(seconds, _PAUSE * old)
+            if self._early(name):
+                self._credit -= seconds
+            else:
+                self._saved[name] -= seconds
+            self._checks += name == "check"
+        else:
+            self._visited(name, seconds)
+        self._known[name] = seconds if old is None else old + _FORGET * (seconds - old)
+
+    def _visited(self, name: str, seconds: float) -> None:
         self._credit -= seconds
+        if self._step > 0:
+            self._dearer = max(1.0, seconds / (self._costs[name] * self._step))
         self._granted = name != self._names[self._next % len(self._names)]
         if not self._granted:
             self._next += 1

@@ -34,7 +34,8 @@ class WatchTrainerCallback(WatchingCallback, transformers.TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         model: nn.Module = kwargs["model"]
         self.on_train_end(args, state, control)  # of a training that broke off
-        self._begin(model, kwargs["optimizer"], state.global_step, state.is_world_process_zero)
+        steps = state.global_step, state.max_steps
+        self._begin(model, kwargs["optimizer"], steps, state.is_world_process_zero)
         self._hook = model.register_forward_hook(self._seen, with_kwargs=True)
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

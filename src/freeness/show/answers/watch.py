@@ -38,6 +38,7 @@ def _standing(run: WatchedRun) -> list[Part]:
     if critical is not None:
         rows.append(Row("rate over the critical one", rate / critical if critical > 0 else None, 2))
     for name, words in (
+        ("overhead", "time of the watch over that of training"),
         ("sharpness", "λ"),
         ("noise", "batch size at which noise is signal"),
         ("isometry", "spread of JJᵀ"),
