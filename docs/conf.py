@@ -9,6 +9,7 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -74,8 +75,22 @@ def listed_as(member: str, thing: Any, module: str) -> str:
     return f"{room}.{member}".removeprefix(f"{module}.")
 
 
+_WIDE = 1100  # pixels: a picture of several panels
+_PHOTOGRAPHS = ("interpretation-maps.png",)
+
+
+def looks_of_images(app: Sphinx, doctree: nodes.document) -> None:
+    """Tell the style sheet which pictures scroll on phones, and which must not be turned over in the dark."""
+    for image in doctree.findall(nodes.image):
+        file = Path(app.srcdir, image["uri"])
+        if file.suffix == ".png" and file.is_file():
+            width = int.from_bytes(file.read_bytes()[16:20], "big")  # of IHDR, the first chunk
+            image["classes"] += ["wide"] * (width > _WIDE) + ["photograph"] * (file.name in _PHOTOGRAPHS)
+
+
 def setup(app: Sphinx) -> None:
     """Connect both to autodoc, before napoleon (priority 500) sees the docstring; formulas become MathML."""
     app.add_html_math_renderer("mathml", (visit_inline, None), (visit_block, None))
     app.connect("autodoc-process-docstring", plain_text, priority=400)
     app.connect("autodoc-process-docstring", table_of_names, priority=600)
+    app.connect("doctree-read", looks_of_images)

@@ -214,7 +214,12 @@ def picture(found: dict[str, np.ndarray], curves: dict[int, np.ndarray]) -> None
         right.plot(PLANTED, curves[n], color=colour, marker="o", markersize=4, label=f"N = {n}")
     right.axhline(REJECTED, color=style.GREY, linestyle="--", linewidth=1)
     right.set_ylim(-1, 25)
-    static.finish(right, xlabel="planted dependence t", ylabel="mean score of W D° Wᵀ E°", title="Power: 5 rejects")
+    static.finish(
+        right,
+        xlabel="planted dependence t",
+        ylabel="mean score of W D° Wᵀ E°",
+        title="Which dependence is found: a score of 5 rejects",
+    )
     static.legend_below(right, right.get_legend_handles_labels()[0])
     figure.savefig(HERE / "freeness-test.png", dpi=110, metadata={"Software": None})
 

@@ -37,7 +37,7 @@ def main() -> int:
     FOLDER.mkdir(exist_ok=True)
     depths().savefig(FOLDER / "depth.png", dpi=72)
     for name, command in COMMANDS.items():
-        app([*command, "--out", str(FOLDER / f"{name}.png")], standalone_mode=False)
+        app([*command, "--force", "--out", str(FOLDER / f"{name}.png")], standalone_mode=False)
     return 0
 
 

@@ -313,7 +313,12 @@ def curves_picture(found: dict) -> None:
         )
         if depth == 20:
             name = "identity-shifted_relu-20-0"
-            axes.plot(index, found["layers"][name], color="#009E73", label="the same with shifted ReLU, plain SGD")
+            axes.plot(
+                index,
+                found["layers"][name],
+                color="#009E73",
+                label="identity, class neurons, shifted ReLU and plain SGD",
+            )
         axes.plot(index[:-1], found["lens"][f"identity-{depth}-0"], "--", color="#0072B2", label="identity, logit lens")
         axes.plot(index[:-1], found["lens"][f"haar-sgd-{depth}-0"], "--", color="#D55E00", label="Haar, logit lens")
         axes.set_title(f"{depth} layers", loc="left")

@@ -127,12 +127,12 @@ def picture(lines: list[dict[str, Any]], best: dict[str, float]) -> None:
         ratio = line["whole"] / line["rate"], best[line["member"]] / line["rate"]
         left.plot(*ratio, FAMILIES[family], color=COLOURS[rest], markersize=6)
     ends = [0.01, 3]
-    left.plot(ends, ends, "k-", linewidth=1)
+    left.plot(ends, ends, "k-", linewidth=1, label="carried = best")
     left.set(
         xscale="log",
         yscale="log",
-        xlabel="carried rate over the small network's",
-        ylabel="best rate over the small network's",
+        xlabel="carried rate / rate of the small network",
+        ylabel="best rate of the big network / rate of the small one",
     )
     for family, marker in FAMILIES.items():
         left.plot([], [], marker, color="0.4", label=family)
@@ -144,11 +144,15 @@ def picture(lines: list[dict[str, Any]], best: dict[str, float]) -> None:
         if len(found):
             right.step(found, np.arange(1, len(found) + 1) / len(found), where="post", label=name)
     right.set(
-        xscale="log", xlim=(0.8, 3), ylim=(0, 1), xlabel="loss over the best of the search", ylabel="share of pairs"
+        xscale="log",
+        xlim=(0.8, 3),
+        ylim=(0, 1),
+        xlabel="loss / best loss of a search",
+        ylabel="share of pairs that come so near",
     )
     right.set_xticks([0.8, 1, 1.1, 1.3, 2, 3], ["0.8", "1", "1.1", "1.3", "2", "3"])
     right.minorticks_off()
-    right.axvline(1.05, color="0.7", linewidth=0.8)
+    right.axvline(1.05, color="0.5", linewidth=1, linestyle=":", label="5 % above the best")
     right.legend(fontsize=7)
     figure.savefig(DOCS / "transfer.png", dpi=120)
 

@@ -25,11 +25,16 @@ report = analyze(model, (images, labels), loss="cross_entropy", optimizer="sgd")
 report
 
 # %% [markdown]
-# The first lines are the answer. The picture has the same spectra as the table: orange is measured on this network, blue is
-# theory.
+# The first lines are the answer. A picture shows how signal and gradient fare from layer to layer.
 
 # %%
-report.plot(title="JJᵀ: how strongly outputs react to inputs")
+report.plot(title="The start of PyTorch")
+
+# %% [markdown]
+# JJᵀ says how strongly each output reacts to small changes of the input. Orange is measured on this network, blue is theory.
+
+# %%
+report.jacobian.plot(title="JJᵀ at the start of PyTorch")
 
 # %% [markdown]
 # The learning rate comes with an interval and with its reason.
@@ -53,7 +58,7 @@ print("before:", report.headline)
 print("after: ", better.headline)
 
 # %% [markdown]
-# The measured spectrum is narrower now: gradients pass evenly.
+# Gradients keep their size in every layer now, and so does the signal.
 
 # %%
-better.plot(title="JJᵀ after the new start")
+better.plot(title="The start by design")

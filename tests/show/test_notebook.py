@@ -105,3 +105,10 @@ def test_text_of_tables_is_escaped_everywhere():
 
 def test_what_is_not_finite_has_a_word():
     assert [number(value) for value in (0.0, np.inf, -np.inf, np.nan, None)] == ["0", "infinite", "-infinite", "–", "–"]
+
+
+def test_a_mean_that_only_rounding_keeps_from_zero_is_shown_as_zero():
+    x, y = fr.free_variables(fr.Semicircle(), fr.MarchenkoPastur(1.0))
+    law = (x * y + y * x).law()
+    assert shown(law)["mean"] == "0" and shown(fr.Semicircle(1e-30))["mean"] == "0"
+    assert shown(fr.MarchenkoPastur(1.0))["mean"] == "1"

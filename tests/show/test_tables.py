@@ -50,7 +50,7 @@ def test_chain_table_names_layers_and_lists_atoms(analysis):
 def test_columns_that_no_layer_fills_are_left_out(analysis):
     bare = [replace(row, chi=None, delta=None, atoms=()) for row in analysis.chain]
     table = chain_table(replace(analysis, chain=tuple(bare)))
-    assert table.header == ("layer", "size", "W, σ_w", "q̂", "q", "φ")
+    assert table.header == ("layer", "size", "weights, σ_w", "input q̂", "signal q", "activation")
     assert [row[-1] for row in table.rows] == ["hardtanh"] * 4 + ["–"]
 
 

@@ -22,6 +22,7 @@ class Live:
     def __init__(self, compute: Callable[[], Awaitable[None]], panel: ui.element, refusals: Refusals) -> None:
         self._compute, self._panel, self._refusals = compute, panel, refusals
         self._wanted = self._running = False
+        panel.classes(add="unanswered")  # headings wait for what they head
 
     async def request(self) -> None:
         """Ask for the answer to the inputs as they are now."""
@@ -49,4 +50,4 @@ class Live:
         finally:
             self._running = False
             self._panel.props(remove="aria-busy")
-        self._panel.classes(remove="stale")
+        self._panel.classes(remove="stale unanswered")

@@ -25,9 +25,11 @@ _BUILT = ("activation", "weights", "depth", "width", "inputs", "outputs", "sigma
 _WEIGHTS = FileKind(
     "trained weights", (".safetensors", ".pt"), "No weights loaded: the model is analysed as it is made."
 )
-_DATA = FileKind("data", (".npz", ".npy", ".pt"), "Of your own: arrays inputs and targets, as numpy.savez writes them.")
+_DATA = FileKind(
+    "data", (".npz", ".npy", ".pt"), "Your own: a file with arrays inputs and targets, as numpy.savez writes it."
+)
 _MODEL = FileKind("model file", (".py",), "A file with a function that returns your nn.Module; Analyse runs it.")
-_OWN = "For a model of your own, start the explorer by freeness app --model mymodel.py:build."
+_OWN = "For a model of your own, start the explorer by <code>freeness app --model mymodel.py:build</code>."
 
 
 def report_page(heavy: Worker, checking: Worker, models: tuple[str, ...], run_uploads: bool) -> None:
@@ -90,7 +92,7 @@ class _Page:
         if run_uploads:
             self._model = self._file(_MODEL, self._check_model)
         else:
-            ui.label(_OWN).classes("quiet")
+            ui.html(_OWN, sanitize=False).classes("quiet")
         form.choice("activation", "Activation")
         form.choice("weights", "Weights", {"haar": "orthogonal (Haar)", "gaussian": "Gaussian"})
         widths = {"inputs": "Inputs", "width": "Width of the hidden layers", "outputs": "Outputs"}

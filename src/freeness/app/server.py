@@ -29,6 +29,7 @@ from freeness.errors import InputError
 LOOPBACK = "127.0.0.1"
 _LOGS = ("nicegui", "uvicorn.error", "asyncio", "engineio.server", "socketio.server")
 _FORM = 2**16  # bytes of a form around a file
+_PATIENCE = 30.0  # seconds: a busy machine is no lost connection
 SECONDS, MEMORY = 4.0, 8 * 2**30  # of what strangers may hand in
 
 
@@ -86,6 +87,7 @@ def serve(options: AppOptions, started: Callable[[], None]) -> None:
         dark=None,
         language="en-GB",
         show_welcome_message=False,
+        reconnect_timeout=_PATIENCE,
         tailwind=True,
         favicon=_ICON,
         http=ImpatientProtocol,

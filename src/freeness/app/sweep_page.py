@@ -34,8 +34,10 @@ def sweep_page(worker: Worker, stores: Mapping[str, Path]) -> None:
     """
     with frame("/sweeps", "Sweeps", "Where learning breaks, by depth: trained networks beside the lines of theory."):
         if not stores:
-            ui.label(
-                "No store is open. Train one by freeness sweep --preset tiny, then show it by freeness app --store tiny.sqlite."
+            ui.html(
+                "No store is open. Train one by <code>freeness sweep --preset tiny</code>, then show it by "
+                "<code>freeness app --store tiny.sqlite</code>.",
+                sanitize=False,
             )
             return
         _Page(worker, stores)

@@ -24,6 +24,7 @@ def plot_maps(image: np.ndarray, maps: Sequence[tuple[str, np.ndarray]], columns
     rows = -(-(len(maps) + 1) // columns)
     size = (_PANEL * columns, (_PANEL + 0.3) * rows)
     figure = Figure(figsize=size, layout="constrained", facecolor="white")
+    figure.get_layout_engine().set(h_pad=0.08)  # letters of titles reach above their line
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for panel in panels:
         panel.set_axis_off()

@@ -374,7 +374,7 @@ def _refusal_of(reading: Reading) -> str:
 
 
 def _missing(missing: Sequence[TracedOperation]) -> str:
-    more = f" (and {len(missing) - 1} more operations)" if len(missing) > 1 else ""
+    more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
     return f"expected layers that theory covers, got {missing[0]}{more}; measure the spectra, which needs no theory."
 
 

@@ -230,7 +230,7 @@ def layer_table(analysis: Analysis) -> Table:
     out where it has nothing to say.
     """
     covered = any(row.signal_predicted is not None or row.gradient_predicted is not None for row in analysis.layers)
-    header = ("layer", "kind", "signal", "in theory", "gradient", "in theory ", "gradient / weight")
+    header = ("layer", "kind", "signal", "theory", "gradient", "theory ", "gradient / weight")
     kept = [place for place in range(len(header)) if covered or place not in _THEORY]
     rows = list(analysis.layers)
     shown = [number for number, row in enumerate(rows) if not _SHOWN <= number < len(rows) - _SHOWN or row.departs]
@@ -258,7 +258,17 @@ def chain_table(analysis: Analysis) -> Table:
 
     Of these last four only those that some layer has.
     """
-    header = ("layer", "size", "W, σ_w", "q̂", "q", "φ", "χ₁", "δ", "D² at its atoms")
+    header = (
+        "layer",
+        "size",
+        "weights, σ_w",
+        "input q̂",
+        "signal q",
+        "activation",
+        "gain χ₁",
+        "spread δ",
+        "D² at its atoms",
+    )
     rows = [_layer(row) for row in analysis.chain]
     kept = [place for place in range(len(header)) if place < _ALWAYS or any(row[place] != NOTHING for row in rows)]
     return Table(tuple(header[place] for place in kept), tuple(tuple(row[place] for place in kept) for row in rows))

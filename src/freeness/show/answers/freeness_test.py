@@ -15,19 +15,20 @@ def _(record: FreenessTest) -> Answer:
     rows = tuple(_word(word) for word in record.words)
     flagged = tuple(index for index, word in enumerate(record.words) if not word.free)
     parts: list[Part] = [
+        _said(record),
         Table(header, rows, header[2:], flagged),
         Sentence("D°, E°: centred derivatives before and behind W. Score: departure in standard deviations; 5 reject."),
     ]
     if not all(word.tested for word in record.words):
         parts.append(Sentence("–: derivatives that differ from their mean at a few neurons only tell nothing."))
-    if record.free:
-        free = "No word departs from freeness: the weights may be taken for free of the derivatives."
-        parts.append(Sentence(free, "bold"))
-    else:
-        names = ", ".join(dict.fromkeys(word.name for word in record.rejected))
-        said = f"Not free: {names}. Predicted spectra assume what does not hold there; measure."
-        parts.append(Sentence(said, "warning"))
     return Answer("Freeness of the weights", (Section("", tuple(parts)),))
+
+
+def _said(record: FreenessTest) -> Sentence:
+    if record.free:
+        return Sentence("No word departs from freeness: the weights may be taken for free of the derivatives.", "bold")
+    names = ", ".join(dict.fromkeys(word.name for word in record.rejected))
+    return Sentence(f"Not free: {names}. Predicted spectra assume what does not hold there; measure.", "warning")
 
 
 def _word(word: Word) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from freeness.spectra import Measurement, Prediction
 _ATOMS = 4  # so many are listed, the heaviest
 _SHOWN = 12  # bands, and atoms, in the tables of an expression
 _LONG = 120  # characters of a name
+_ROUNDING = 1e-12  # of the standard deviation: a mean below it is 0
 
 
 @answer_of.register
@@ -62,11 +63,16 @@ def law_rows(law: Law) -> tuple[Row, ...]:
         '75% at 0, 25% at 1'
     """
     return (
-        Row("mean", attempted(lambda: number(law.mean, 6))),
+        Row("mean", attempted(lambda: number(_mean(law), 6))),
         Row("variance", attempted(lambda: number(law.variance, 6))),
         Row("hull", attempted(lambda: " to ".join(number(end, 6) for end in law.hull))),
         Row("atoms", attempted(lambda: _atoms(law))),
     )
+
+
+def _mean(law: Law) -> float:
+    """The mean, or 0 where only rounding keeps it from that."""
+    return 0.0 if abs(law.mean) < _ROUNDING * law.variance**0.5 else law.mean
 
 
 def _atoms(law: Law) -> str:

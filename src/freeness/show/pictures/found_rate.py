@@ -40,7 +40,7 @@ def found_rate_picture(record: FoundRate, *, title: str = "") -> Picture:
         tuple(drawn),
         Axis("learning rate (log scale)", log=True),
         Axis("loss over the last third of the steps", log=logarithmic),
-        title=title or f"{record.setting.optimizer}, {record.setting.loss}",
+        title=title or f"Trials of rates: {record.setting.optimizer}, {record.setting.loss}",
         sentence=f"Trials of {len(record.trials)} rates: the best is {record.recommended:.3g}, from {record.low:.2g} to "
         f"{record.high:.2g}.",
     )

@@ -19,7 +19,7 @@ def trade_off_picture(curve: TradeOff, spread: float | None = None, *, title: st
     """
     shown = curve.spread > 0
     x = curve.spread[shown]
-    capacity = f"capacity at signal-to-noise {curve.snr:g}, over an isometry's"
+    capacity = f"capacity at signal-to-noise {curve.snr:g} (of an isometry: 1)"
     share = "nonlinear share of what depends on the input"
     drawn: list[Drawing] = [
         Series(x, curve.nonlinearity[shown], Appearance(style.THEORY), share, "nonlinearity"),
