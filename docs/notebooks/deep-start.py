@@ -50,7 +50,6 @@ def accuracy_after_training(model, rate, epochs=3):
 torch.manual_seed(0)
 by_default, by_design = network(), network()
 images, labels, _ = load_data("fashion-mnist", by_default)
-images = images.float()
 initialize_(by_design, plan)
 
 for rate in (0.003, 0.03, 0.3):

@@ -24,14 +24,15 @@ def test_each_kind_of_data_arrives_as_it_is(tmp_path, model):
     torch.save({"inputs": torch.from_numpy(x), "targets": torch.from_numpy(y)}, tmp_path / "xy.pt")
     for name in ("x.npy", "xy.npz", "x.pt", "xy.pt"):
         inputs, targets, described = load_data(str(tmp_path / name), model)
-        assert np.array_equal(inputs.numpy(), x)
+        assert np.array_equal(load_labelled(str(tmp_path / name), model).inputs.numpy(), x)
+        assert np.array_equal(inputs.numpy(), x.astype(np.float32))
         drawn = "" if name.startswith("xy") else "; targets: random classes (uniform over the 3 outputs)"
         assert described == name + drawn
         assert targets.dtype == torch.long
         if "y" in name.split(".")[0]:
             assert targets.tolist() == y.tolist()
     vectors = load_data(str(tmp_path / "xy.npz"), model, loss="mse")[1]
-    assert vectors.argmax(1).tolist() == y.tolist() and torch.equal(vectors.sum(1), torch.ones(7).double())
+    assert vectors.argmax(1).tolist() == y.tolist() and torch.equal(vectors.sum(1), torch.ones(7))
 
 
 def test_named_data_fit_the_model():
@@ -184,10 +185,17 @@ def test_strange_targets_are_refused(tmp_path, model, targets, words):
         refused(words, load_data, str(tmp_path / "xy.npz"), model, 0, loss)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_a_model_runs_on_the_data_that_it_is_given(dtype):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 3)).to(dtype)
+    inputs, targets, _ = load_data("fashion-mnist", model, loss="mse")
+    assert inputs.dtype == targets.dtype == dtype and model(inputs[:2]).shape == (2, 3)
+
+
 @pytest.mark.parametrize("dtype", ["int32", "uint16", "bool", "float16", ">f8", "longdouble"])
 def test_every_real_type_of_numbers_is_taken(tmp_path, model, dtype):
     np.savez(tmp_path / "xy.npz", inputs=X.astype(dtype), targets=np.ones((7, 3), dtype))
-    inputs, targets, _ = load_data(str(tmp_path / "xy.npz"), model, loss="mse")
+    inputs, targets, *_ = load_labelled(str(tmp_path / "xy.npz"), model, loss="mse")
     assert inputs.dtype == targets.dtype == torch.float64 and targets.shape == (7, 3) and bool((inputs == 1).all())
 
 

@@ -247,8 +247,8 @@ def specification_of(entries: dict) -> SweepSpecification:
 
 
 def _fault(error: ValidationError) -> str:
-    """The first fault in one sentence."""
-    first = error.errors()[0]
+    """The first fault in one sentence; a name that is not known first, for what is missing may be written there."""
+    first = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     where = ".".join(map(str, first["loc"])) or "its entries"
     if first["type"] == "missing":
         return f"expected a sweep, got no {where}; add it, as in the file that freeness sweep --init writes."

@@ -378,22 +378,20 @@ def _measured_verdict(jacobian: Comparison, fisher: Comparison, source: str) -> 
         f"{spread}. Phase and isometry are judged of chains of fully connected layers only."
     )
     advice = (
-        f"Theory has no better start for this model. To try the usual one of its architecture, measure it: {_again(source)}. "
-        "The start whose JJᵀ has the smaller relative variance passes gradients more evenly.",
+        "Theory has no better start for this model. The usual one of its architecture can be measured beside it: that whose "
+        "JJᵀ has the smaller relative variance passes gradients more evenly.",
+        *(CODE + line for line in _again(source)),
     )
     judged = verdict((), jacobian, fisher)
     return replace(judged, phase=None, isometric=False, isometry=None, sentences=(sentence,), advice=advice)
 
 
-def _again(source: str) -> str:
-    """How another initialisation is measured."""
+def _again(source: str) -> tuple[str, ...]:
+    """What starts the model in another way and measures it again, line by line."""
     if not source:
-        return "Call freeness.torch.initialize_(model), then analyze again"
+        return ("from freeness.torch import initialize_; initialize_(model)",)
     named = shlex.quote(source)
-    return (
-        f"freeness design --apply {named} --save start.pt writes one; "
-        f"freeness analyze {named} --weights start.pt measures it"
-    )
+    return f"freeness design --apply {named} --save start.pt", f"freeness analyze {named} --weights start.pt"
 
 
 def _uncovered(traced: Trace, reason: str, *, predicted: bool = False) -> tuple[str, ...]:

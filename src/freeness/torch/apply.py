@@ -14,7 +14,7 @@ from freeness.gaussian import ActivationFunction
 from freeness.network import activation, activation_names
 from freeness.torch.elementwise import TorchFunction
 from freeness.torch.kernels import Convolution
-from freeness.torch.labelled import load_data
+from freeness.torch.labelled import load_labelled
 from freeness.torch.steps import ElementwiseStep
 from freeness.torch.swap import function_of
 from freeness.torch.tracing import Trace, trace
@@ -115,7 +115,7 @@ def _read(model: nn.Module) -> Trace | None:
     """None where no input was found."""
     for data in ("gaussian", "fashion-mnist"):
         try:
-            inputs = load_data(data, model)[0][:1]
+            inputs = load_labelled(data, model).inputs[:1]
             return trace(model, _like(model, inputs))
         except InputError:
             continue

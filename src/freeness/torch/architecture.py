@@ -11,7 +11,7 @@ from freeness.errors import InputError
 from freeness.torch.apply import chain_widths, design_target
 from freeness.torch.batch import Batch
 from freeness.torch.branches import Wiring, wiring_of
-from freeness.torch.labelled import load_data
+from freeness.torch.labelled import load_labelled
 from freeness.torch.recipes import StartRecipe, Subject, fitting_recipe, recipes, subject_of
 from freeness.torch.user_data import batch_of
 
@@ -82,7 +82,7 @@ def inputs_of(model: nn.Module, data: object, count: int) -> Batch | None:
     if data is not None:
         return batch_of(data, model).part(0, count)
     try:
-        inputs = load_data("gaussian", model)[0][:count]
+        inputs = load_labelled("gaussian", model).inputs[:count]
     except InputError:  # of several inputs, or of a form that is not tried
         return None
     first = next(model.parameters())

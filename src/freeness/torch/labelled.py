@@ -42,7 +42,7 @@ def load_data(
 ) -> tuple[Tensor, Tensor, str]:
     """Inputs, targets and a description, which says so where there are no labels; :func:`load_labelled` has that by itself.
 
-    Numbers are float64, so that measurements lose nothing: take ``inputs.float()`` to train a model in float32.
+    Numbers have the dtype of the model's parameters, so that ``model(inputs)`` runs; those of :func:`load_labelled` are float64.
 
     Args:
         spec: what :func:`freeness.data.source_of` takes: fashion-mnist, gaussian, a file, a folder, FILE.py:FACTORY, arrays.
@@ -56,7 +56,14 @@ def load_data(
         InputError: no such file, a broken one, one that does not hold what is expected, or a model that takes no such inputs.
     """
     found = load_labelled(spec, model, seed, loss, output)
-    return found.inputs, found.targets, found.described + (f"; targets: {found.stand_in}" if found.stand_in else "")
+    described = found.described + (f"; targets: {found.stand_in}" if found.stand_in else "")
+    return _in_dtype_of(model, found.inputs), _in_dtype_of(model, found.targets), described
+
+
+def _in_dtype_of(model: nn.Module, numbers: Tensor) -> Tensor:
+    """Whole numbers stay what they are."""
+    dtypes = (tensor.dtype for tensor in (*model.parameters(), *model.buffers()) if tensor.is_floating_point())
+    return numbers.to(next(dtypes, torch.get_default_dtype())) if numbers.is_floating_point() else numbers
 
 
 class Labelled(NamedTuple):

@@ -148,8 +148,12 @@ class Stages:
         self._tell(Progress("done", len(STAGES), len(STAGES)))
 
     @property
+    def _more(self) -> str:
+        return f"allow more, as by --budget {2 * self._seconds:g} (budget={2 * self._seconds:g} in Python)"
+
+    @property
     def _over(self) -> str:
-        return f"the budget of {self._seconds:g} s ran out; raise it (budget=…, --budget)"
+        return f"the budget of {self._seconds:g} s ran out; {self._more}"
 
     def _reason(self, stage: Stage) -> str:
         """Why a stage does not run; "" where it does."""
@@ -158,9 +162,7 @@ class Stages:
         if self._ended:
             return self._ended
         if stage.way == "left out":
-            return (
-                f"{stage.reason}, which the budget of {self._seconds:g} s does not allow; raise it (budget=…, --budget)"
-            )
+            return f"{stage.reason}, which the budget of {self._seconds:g} s does not allow; {self._more}"
         return self._over if time.monotonic() > self._end else ""
 
     def _deadline(self, name: str, now: float) -> float:
