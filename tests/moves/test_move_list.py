@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from freeness import Atoms, InputError, MarchenkoPastur, PointMass, Projection, Uniform, signals
 from freeness.moves import (
+    Entries,
     MoveList,
     Multiply,
     Resize,
@@ -14,6 +15,7 @@ from freeness.moves import (
     Shift,
     SymmetricRoot,
     end_of_walk,
+    entries_after,
     gains_after,
     law_after,
     lower_end_after,
@@ -122,3 +124,24 @@ def test_moves_of_a_network_share_the_factors_of_equal_layers():
 def test_moves_that_a_reading_does_not_know_are_refused(read):
     with pytest.raises(InputError, match="expected scales, factors, shifts"):
         read(MoveList(1.0, (SymmetricRoot(),)))
+
+
+def test_diagonal_factors_are_read_entry_by_entry():
+    """Against matrices: 3·D₂(2·D₁ + ½)D₂, where D₁ and D₂ share their basis and are anything but free."""
+    first, second = np.array([1.0, 0.5, 0.0]), np.array([0.0, 0.5, 2.0])
+    listed = MoveList(1.0, (Entries(first), Scale(2.0), Shift(0.5), Entries(second), Scale(3.0)))
+    root = np.diag(np.sqrt(second))
+    matrix = 3 * root @ (2 * np.diag(first) + np.eye(3) / 2) @ root
+    assert entries_after(listed) == pytest.approx(np.diag(matrix))
+    assert law_after(listed).moments(2) == pytest.approx([np.trace(matrix) / 3, np.trace(matrix @ matrix) / 3])
+
+
+@pytest.mark.parametrize("reading", [mean_variance_after, top_atom_after, end_of_walk, upper_end_after])
+def test_readings_of_free_factors_refuse_diagonal_ones(reading):
+    with pytest.raises(InputError, match=r"Entries|diagonal"):
+        reading(MoveList(1.0, (Entries(np.array([1.0, 0.5])),)))
+
+
+def test_free_factors_have_no_entries():
+    with pytest.raises(InputError, match="turns the basis"):
+        entries_after(MoveList(1.0, times(MarchenkoPastur(1.0))))

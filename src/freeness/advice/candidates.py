@@ -9,14 +9,16 @@ from itertools import pairwise
 
 import numpy as np
 
+from freeness.advice.analysis import LayerRow
+from freeness.advice.chain_rows import layer_rows
 from freeness.advice.largest import largest_eigenvalue
 from freeness.advice.theory_rates import Training, theory_rate
 from freeness.advice.trade_offs import KernelShares, kernel_shares
 from freeness.errors import InputError
 from freeness.laws import Law
-from freeness.meanfield import ActivationSignal, Signals, fixed_point, signals, variance_gain
+from freeness.meanfield import Signals, fixed_point, signals
 from freeness.network import Activation, ActivationFunction, Dense, Ensemble, Gaussian, Network, Operation
-from freeness.spectra import fisher_law, jacobian_law, layers_and_signals, weight_spread
+from freeness.spectra import Bending, Mixing, fisher_law, jacobian_law, maps_of
 from freeness.training import Rate
 
 _CRITICAL = 1e-6  # |ln χ₁| a layer up to which correlations are said to travel any depth
@@ -37,17 +39,14 @@ class Candidate:
     source: str = ""
 
     @cached_property
+    def rows(self) -> tuple[LayerRow, ...]:
+        """What is known of each layer by itself."""
+        return layer_rows(self.network, self.signals)
+
+    @cached_property
     def growths(self) -> tuple[float, ...]:
         """χ of every activation: growth of squared gradients from behind the weights that follow it to before it."""
-        found: list[float] = []
-        passed: float | None = None
-        for layer, signal in layers_and_signals(self.network, self.signals):
-            if isinstance(signal, ActivationSignal):
-                passed = signal.mu1
-            elif isinstance(layer, Dense) and passed is not None:
-                found.append(passed * variance_gain(layer.weights, layer.fan_in, layer.fan_out))
-                passed = None
-        return tuple(found)
+        return tuple(row.chi for row in self.rows if row.chi is not None)
 
     @property
     def growth(self) -> float:
@@ -57,13 +56,7 @@ class Candidate:
     @cached_property
     def spread(self) -> float:
         """σ_JJ² = Σδ - Σs₁: relative variance of JJᵀ before unequal widths compress it (theory.md §0)."""
-        total = 0.0
-        for layer, signal in layers_and_signals(self.network, self.signals):
-            if isinstance(layer, Dense):
-                total += weight_spread(layer.weights, layer.fan_in, layer.fan_out)
-            elif isinstance(signal, ActivationSignal):
-                total += signal.delta
-        return float(total)
+        return float(sum(row.weight_spread + (row.delta or 0.0) for row in self.rows))
 
     @cached_property
     def shares(self) -> KernelShares:
@@ -83,21 +76,16 @@ class Candidate:
     @cached_property
     def xi(self) -> float:
         """ξ_c: layers over which the correlation of two inputs settles by e; ∞ at criticality, NaN where the signal diverges."""
-        hidden = [layer for layer in self.network.chain() if isinstance(layer, Dense)][1:-1]
-        active = [
-            (layer, signal)
-            for layer, signal in layers_and_signals(self.network, self.signals)
-            if isinstance(layer, Activation) and isinstance(signal, ActivationSignal)
-        ]
+        maps = maps_of(self.network, self.signals)
+        hidden = [step for step in maps if isinstance(step, Mixing)][1:-1]
+        active = [step for step in maps if isinstance(step, Bending)]
         if not hidden or not active:
             return float("inf")
         if abs(np.log(self.growths[-2])) <= _CRITICAL:  # the last is that of the outputs' weights
             return float("inf")
-        layer, (activation, signal) = hidden[-1], active[0]
-        assert isinstance(activation, Activation)
-        gain = variance_gain(layer.weights, layer.fan_in, layer.fan_out)
+        gain, noise = np.sqrt(hidden[-1].gain), np.sqrt(hidden[-1].added)
         try:
-            return fixed_point(activation.function, float(np.sqrt(gain)), layer.sigma_b, signal.q).xi_c
+            return fixed_point(active[0].function, float(gain), float(noise), active[0].q).xi_c
         except InputError:  # the signal diverges
             return float("nan")
 

@@ -9,6 +9,7 @@ Source: :func:`freeness.spectra.outliers`, this project's derivation; the screen
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -16,9 +17,9 @@ import numpy as np
 from freeness.advice.edges import upper_end
 from freeness.advice.reached import is_homogeneous
 from freeness.errors import FreenessError
-from freeness.meanfield import ActivationSignal, DenseSignal, Signals, second_moment_slope, variance_gain
+from freeness.meanfield import DenseSignal, Signals, second_moment_slope
 from freeness.network import Activation, ActivationFunction, Dense, Network
-from freeness.spectra import NetworkGraph, network_graph, outliers
+from freeness.spectra import Bending, Mixing, NetworkGraph, maps_of, network_graph, outliers
 
 _ROUNDED = 1e-6  # growth of a length, above 1, that is rounding of the expectations
 _PROBES, _EVEN = np.linspace(0.05, 4.0, 80), 1e-12
@@ -89,18 +90,17 @@ def stretches_lengths(network: Network, found: Signals) -> bool:
         >>> [stretches_lengths(net, signals(net)) for net in (mlp(4, 50, "relu"), mlp(4, 50, "gelu"))]
         [False, True]
     """
-    passed: float | None = None
-    for layer, signal in zip(network.chain(), found.layers, strict=True):
-        if isinstance(layer, Activation) and isinstance(signal, ActivationSignal):
-            if passed is not None:
-                return True  # two in a row: not asked further
-            passed = signal.q * second_moment_slope(layer.function, signal.q) if signal.q > 0 else None
-        elif isinstance(layer, Dense) and isinstance(signal, DenseSignal) and passed is not None:
-            gain = variance_gain(layer.weights, layer.fan_in, layer.fan_out)
-            if gain * passed > (1 + _ROUNDED) * (gain * signal.qhat + layer.sigma_b**2):
-                return True
-            passed = None
-    return False
+    maps = maps_of(network, found)
+    return any(isinstance(step, Bending) and _stretches(step, behind) for step, behind in pairwise(maps))
+
+
+def _stretches(step: Bending, behind: Mixing | Bending) -> bool:
+    if isinstance(behind, Bending):
+        return True  # two in a row: not asked further
+    if step.q == 0:
+        return False
+    passed = step.q * second_moment_slope(step.function, step.q)
+    return behind.gain * passed > (1 + _ROUNDED) * (behind.gain * behind.qhat + behind.added)
 
 
 def _keeps(function: ActivationFunction) -> bool:

@@ -22,8 +22,8 @@ from freeness.errors import InputError, is_real, is_size
 from freeness.laws import PointMass
 from freeness.meanfield import ActivationSignal, DenseSignal, Signals, covariance, signals, variance_gain
 from freeness.moves import gains_after
-from freeness.network import Activation, Dense, Network
-from freeness.spectra import layers_and_signals, moves_of
+from freeness.network import Dense, Network
+from freeness.spectra import Bending, Mixing, maps_of, moves_of
 from freeness.training import (
     SGD,
     USUAL_BATCH,
@@ -306,16 +306,16 @@ def layer_means(network: Network, found: Signals, correlation: float = 1.0) -> t
 def _shared(network: Network, found: Signals, correlation: float) -> Signals:
     """Signals of a pair of inputs of equal norm: x·x' in the place of ‖x‖², E φ'(h)φ'(h') in that of the law of D²."""
     layers: list[DenseSignal | ActivationSignal] = []
-    shared: float | None = None  # covariance of the two signals over their number
-    for layer, signal in layers_and_signals(network, found):
-        if isinstance(layer, Dense) and isinstance(signal, DenseSignal):
-            shared = signal.qhat * correlation if shared is None else shared
-            layers.append(replace(signal, squared_norm=shared * layer.fan_in))
-            shared = variance_gain(layer.weights, layer.fan_in, layer.fan_out) * shared + layer.sigma_b**2
-        else:
-            assert isinstance(layer, Activation) and isinstance(signal, ActivationSignal)
-            angle = 0.0 if shared is None else float(np.clip(shared / signal.q, -1.0, 1.0))
-            pair = covariance(layer.function, signal.q, signal.q, angle)
+    maps = maps_of(network, found)
+    shared = (
+        correlation * maps[0].qhat if isinstance(maps[0], Mixing) else 0.0
+    )  # covariance of the two signals over their number
+    for step, signal in zip(maps, found.layers, strict=True):
+        if isinstance(step, Mixing) and isinstance(signal, DenseSignal):
+            layers.append(replace(signal, squared_norm=shared * signal.fan_in))
+            shared = step.gain * shared + step.added
+        elif isinstance(step, Bending) and isinstance(signal, ActivationSignal):
+            pair = covariance(step.function, step.q, step.q, float(np.clip(shared / step.q, -1.0, 1.0)))
             shared = float(pair.value)
             layers.append(replace(signal, derivative_law=PointMass(float(pair.slope) or _NOTHING)))
     return Signals(tuple(layers), "realised")

@@ -17,7 +17,6 @@ from freeness.advice.capacity import checked_snr
 from freeness.errors import InputError, is_real, is_size
 from freeness.meanfield import (
     CriticalPoint,
-    DenseSignal,
     Signals,
     derivative_law,
     derivative_spread,
@@ -26,11 +25,11 @@ from freeness.meanfield import (
     nonlinear_energy,
     second_moment,
     second_moment_slope,
-    variance_gain,
 )
 from freeness.moves import nodes_of, subordination
-from freeness.network import Activation, ActivationFunction, Dense, Network
+from freeness.network import ActivationFunction, Network
 from freeness.shown import Plotted
+from freeness.spectra import Bending, Mixing, maps_of
 
 _COEFFICIENTS = 64  # of the Hermite series
 _TAIL = 96  # the degree at which the rest of its energy is put
@@ -93,23 +92,18 @@ def kernel_shares(network: Network, found: Signals) -> KernelShares:
         >>> [round(share, 6) for share in kernel_shares(net, signals(net))]  # 1/π, ½, ½ - 1/π of one ReLU
         [0.31831, 0.5, 0.18169]
     """
-    apart, slope, q = 0.0, 0.0, 0.0  # V(1) - V(0) and V'(0), not yet divided by q
-    known: dict[tuple[int, float], _Series] = {}
-    for layer, signal in zip(network.chain(), found.layers, strict=True):
-        if isinstance(layer, Dense) and isinstance(signal, DenseSignal):
-            if q == 0:
-                apart = slope = signal.qhat  # the input's own kernel is q̂c
-            gain = variance_gain(layer.weights, layer.fan_in, layer.fan_out)
-            apart, slope, q = gain * apart, gain * slope, signal.q
-        elif isinstance(layer, Activation):
-            if q == 0:
-                raise InputError(
-                    "expected a chain that begins with weights, got an activation; take the part behind it."
-                )
-            key = (id(layer.function), q)
-            if key not in known:
-                known[key] = _series(layer.function, q)
-            apart, slope = known[key].through(min(apart / q, 1.0), slope / q)
+    maps = maps_of(network, found)
+    if not isinstance(maps[0], Mixing):
+        raise InputError("expected a chain that begins with weights, got an activation; take the part behind it.")
+    apart = slope = q = maps[0].qhat  # V(1) - V(0) and V'(0), not yet divided by q: the input's own kernel is q̂c
+    known: dict[Bending, _Series] = {}
+    for step in maps:
+        if isinstance(step, Mixing):
+            apart, slope, q = step.gain * apart, step.gain * slope, step.q
+        else:
+            if step not in known:
+                known[step] = _series(step.function, step.q)
+            apart, slope = known[step].through(min(apart / step.q, 1.0), slope / step.q)
     return _shares(apart / q, slope / q)
 
 

@@ -5,7 +5,7 @@ The two sources fill the same record, so that spectra are computed from either (
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -29,10 +29,14 @@ class DenseSignal:
 
 @dataclass(frozen=True)
 class ActivationSignal:
-    """At an activation: q of the pre-activation that enters and the law of D² = φ'(h)² over the neurons."""
+    """At an activation: q of the pre-activation that enters and the law of D² = φ'(h)² over the neurons.
+
+    ``squares``: D² neuron by neuron, where nothing in the network mixes neurons, so that their order counts.
+    """
 
     q: float
     derivative_law: Law
+    squares: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     @property
     def mu1(self) -> float:

@@ -10,6 +10,7 @@ from freeness.moves.as_walk import end_of_walk, nodes_of, steps_of, subordinatio
 from freeness.moves.blocks import block_modified, partial_transpose
 from freeness.moves.classical import classical_product, classical_sum
 from freeness.moves.deconvolution import Subtract, free_deconvolution
+from freeness.moves.entries import Entries, entries_after
 from freeness.moves.move import Move, Resize, Scale, Shift
 from freeness.moves.move_list import MoveList, times
 from freeness.moves.moved_curve import MovedCurve, moved
@@ -34,6 +35,7 @@ from freeness.moves.roots import SymmetricRoot, SymmetricSquare
 __all__ = [
     "Add",
     "AffineLaw",
+    "Entries",
     "MeanVariance",
     "Move",
     "MoveList",
@@ -52,6 +54,7 @@ __all__ = [
     "classical_sum",
     "compress",
     "end_of_walk",
+    "entries_after",
     "free_deconvolution",
     "free_difference",
     "free_poisson",

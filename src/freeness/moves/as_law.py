@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from functools import singledispatch
 from math import prod
 
-from freeness.laws import CauchyCurve, CurveLaw, FussCatalan, Law, MarchenkoPastur, PointMass
+from freeness.laws import CauchyCurve, CurveLaw, Empirical, FussCatalan, Law, MarchenkoPastur, PointMass
 from freeness.moves.drowned import without_drowned
+from freeness.moves.entries import Entries, entries_after
 from freeness.moves.move import Move, Resize, Scale, Shift
 from freeness.moves.move_list import MoveList
 from freeness.moves.moved_curve import moved
@@ -22,13 +23,15 @@ def law_after(listed: MoveList) -> Law:
 
     Factors between which nothing is added and no dimension changes commute: n square Gaussian matrices are one law
     (Fuss–Catalan), and of the others the most frequent one is the base, as a real power that brings one unknown. What the last
-    shift drowns is left out (:func:`without_drowned`).
+    shift drowns is left out (:func:`without_drowned`). A list with diagonal factors is read entry by entry.
 
     Example:
         >>> from freeness.laws import Projection
         >>> law_after(MoveList(1.0, (Multiply(Projection(0.5)), Scale(3.0), Shift(1.0)))).hull
         (1.0, 4.0)
     """
+    if any(isinstance(move, Entries) for move in listed.moves):
+        return Empirical(entries_after(listed))
     listed = without_drowned(listed)
     law: Law = PointMass(listed.start)
     run: list[Multiply | Scale] = []

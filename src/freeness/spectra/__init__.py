@@ -5,7 +5,11 @@ from freeness.spectra.alternating_words import REJECTED, FreenessTest, Word, fre
 from freeness.spectra.alternating_words import mixed_word as mixed_word
 from freeness.spectra.backward import fisher_law, jacobian_law
 from freeness.spectra.batches import BatchFisher, OrderParameters, batch_fisher
+from freeness.spectra.chain_maps import Bending as Bending
+from freeness.spectra.chain_maps import Mixing as Mixing
+from freeness.spectra.chain_maps import maps_of as maps_of
 from freeness.spectra.chain_moves import layers_and_signals, moves_of
+from freeness.spectra.chain_pass import is_diagonal
 from freeness.spectra.closed_forms import (
     DepthScaling,
     concentration,
@@ -18,7 +22,7 @@ from freeness.spectra.closed_forms import (
     jacobian_top_atom,
     two_hidden_fisher_law,
 )
-from freeness.spectra.diagonal import diagonal_law, is_diagonal
+from freeness.spectra.diagonal import diagonal_law
 from freeness.spectra.drawn import drawn_spectrum as drawn_spectrum
 from freeness.spectra.gradients_of_pass import RealisedGradient, realised_gradients
 from freeness.spectra.gram import gram_law, sandwich, weight_spread

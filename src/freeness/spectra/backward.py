@@ -16,7 +16,8 @@ from freeness.moves import law_after
 from freeness.network import Network
 from freeness.operators import WiredEquation, WiredLaw
 from freeness.spectra.chain_moves import moves_of
-from freeness.spectra.diagonal import diagonal_law, is_diagonal
+from freeness.spectra.chain_pass import is_diagonal
+from freeness.spectra.diagonal import diagonal_law
 from freeness.spectra.graph import NetworkGraph, NeuronSignals, network_graph
 from freeness.spectra.graph_builder import Parametrisation
 from freeness.spectra.graph_spectrum import law_of_graph

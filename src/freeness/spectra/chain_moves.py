@@ -1,7 +1,7 @@
 """The list of moves of a chain, from which its laws, their ends, moments and atoms are read (theory.md §3).
 
 A weight matrix takes the law of H to that of W H Wᵀ, an activation to that of D H D; the Fisher dual adds ‖x‖² (+1 for a trained
-bias) at every weight layer.
+bias) at every weight layer. Where nothing mixes neurons, D is a diagonal factor, and the list is read entry by entry.
 
 Sources: Pennington, Schoenholz, Ganguli (2017) for JJᵀ; Hayase, Karakida (AISTATS 2021) for the Fisher recursion; freeness
 of the factors: Collins, Hayase (2023).
@@ -17,8 +17,8 @@ from typing import Literal
 
 from freeness.errors import InputError
 from freeness.meanfield import ActivationSignal, DenseSignal, Signals
-from freeness.moves import Move, MoveList, Resize, Shift, times
-from freeness.network import Activation, Dense, Network
+from freeness.moves import Entries, Move, MoveList, Resize, Scale, Shift, times
+from freeness.network import Activation, Dense, Network, ScaledIdentity
 from freeness.spectra.gram import gram_law
 from freeness.spectra.graph_builder import Parametrisation
 
@@ -53,13 +53,14 @@ def moves_of(
     network.chain()  # refuses other networks
     if not isinstance(found, Signals):
         raise InputError(f"expected Signals of one forward pass, got {type(found).__name__}; pass laws of D².")
+    apart = all(isinstance(signal, DenseSignal) or signal.squares is not None for signal in found.layers)
     start = 1.0 if of == "jacobian" else None
     moves: list[Move] = []
     known: dict[int, tuple[Move, ...]] = {}  # layers of one law share its factors
     for layer, signal in layers_and_signals(network, found):
         if isinstance(layer, Dense) and isinstance(signal, DenseSignal):
             if start is not None:
-                moves += times(gram_law(layer.weights, layer.fan_in, layer.fan_out))
+                moves += _weights(layer, apart)
                 moves += [Resize(layer.fan_in / layer.fan_out)] if layer.fan_in != layer.fan_out else []
             if of == "fisher":
                 norm = _gradients(layer, signal, parametrisation)
@@ -67,10 +68,17 @@ def moves_of(
                 start = norm if start is None else start
         elif start is not None and isinstance(signal, ActivationSignal):
             law = signal.derivative_law
-            moves += known.setdefault(id(law), times(law))
+            moves += known.setdefault(id(law), times(law)) if signal.squares is None else (Entries(signal.squares),)
     if start is None:
         raise InputError("expected a network with at least one weight matrix, got none; nothing is trained in it.")
     return MoveList(start, tuple(moves))
+
+
+def _weights(layer: Dense, apart: bool) -> tuple[Move, ...]:
+    """Multiples of the identity only scale, where all signals are known neuron by neuron; other weights are free."""
+    if apart and isinstance(layer.weights, ScaledIdentity) and layer.fan_in == layer.fan_out:
+        return (Scale(layer.weights.sigma_w**2),)
+    return times(gram_law(layer.weights, layer.fan_in, layer.fan_out))
 
 
 def _gradients(layer: Dense, signal: DenseSignal, parametrisation: Parametrisation) -> float:
@@ -100,7 +108,7 @@ def layers_and_signals(
         if isinstance(layer, Dense) and isinstance(signal, DenseSignal) and layer.fan_in == signal.fan_in:
             yield layer, signal
         elif isinstance(layer, Activation) and isinstance(signal, ActivationSignal):
-            if signal.derivative_law.mean == 0:
+            if signal.squares is None and signal.derivative_law.mean == 0:
                 raise InputError(
                     "expected an activation with φ' ≠ 0 somewhere, got D² = 0: all its neurons are saturated."
                 )

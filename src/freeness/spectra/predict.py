@@ -12,7 +12,8 @@ from freeness.meanfield import Signals, signals
 from freeness.network import Gaussian, Haar, Measured, Network
 from freeness.operators import GraphLaw, HeadsPart, WiredEquation, WiredLaw
 from freeness.spectra.backward import fisher_law, graph_or_wires_of, is_chain, jacobian_law
-from freeness.spectra.diagonal import diagonal_law, is_diagonal
+from freeness.spectra.chain_pass import is_diagonal
+from freeness.spectra.diagonal import diagonal_law
 from freeness.spectra.graph import CHANNELS, NEURONS, NetworkGraph, NeuronSignals, network_graph
 from freeness.spectra.graph_builder import Parametrisation
 from freeness.spectra.graph_spectrum import graph_law

@@ -17,10 +17,9 @@ from typing import NamedTuple
 import numpy as np
 
 from freeness.errors import InputError, is_size
-from freeness.laws import Empirical
-from freeness.meanfield import ActivationSignal, DenseSignal, Signals
-from freeness.network import Activation, Dense, Gaussian, Haar, Measured, Network, Weights
+from freeness.network import Dense, Gaussian, Haar, Measured, Network, Weights
 from freeness.spectra.backward import is_chain
+from freeness.spectra.chain_pass import chain_signals
 from freeness.spectra.graph import NeuronSignals, drawn, forward_pass
 from freeness.spectra.predict import predict_fisher, predict_jacobian
 from freeness.spectra.records import Prediction
@@ -178,29 +177,3 @@ def _outputs(layer: Weights, covariance: np.ndarray, rng: np.random.Generator) -
     stretched = into * (directions.T * squares) @ directions / squares.sum()
     root = np.linalg.cholesky(covariance + 1e-14 * np.trace(covariance) * np.eye(len(covariance)))
     return drawn(out, root @ stretched @ root.T, rng, exact=True)
-
-
-def chain_signals(network: Network, neurons: NeuronSignals) -> Signals:
-    """Norms and laws of D² of one forward pass through a chain, for the moves of one curve.
-
-    Args:
-        network: a chain of fully connected layers and activations.
-        neurons: one sample's pass.
-
-    Example:
-        >>> from freeness.network import mlp
-        >>> network = mlp(3, 50, "relu")
-        >>> chain_signals(network, drawn_pass(network, rng=np.random.default_rng(0))).source
-        'realised'
-    """
-    x, outputs = np.asarray(neurons.inputs, dtype=float).ravel(), iter(neurons.preactivations)
-    found: list[DenseSignal | ActivationSignal] = []
-    for layer in network.chain():
-        q = float(np.mean(x**2))
-        if isinstance(layer, Activation):
-            found.append(ActivationSignal(q, Empirical(layer.function.derivative(x) ** 2)))
-            x = layer.function.function(x)
-        else:
-            norm, x = float(x @ x), np.asarray(next(outputs), dtype=float).ravel()
-            found.append(DenseSignal(layer.fan_in, norm, float(np.mean(x**2))))
-    return Signals(tuple(found), "realised", neurons)
