@@ -14,6 +14,7 @@ from freeness.advice.designs import Form as Form
 from freeness.advice.edges import upper_end
 from freeness.advice.family_exponents import PARAMETRISATIONS as PARAMETRISATIONS
 from freeness.advice.family_exponents import Exponents, exponents, transfer_table
+from freeness.advice.family_transfer import WAYS_AGREE as WAYS_AGREE
 from freeness.advice.family_transfer import FamilyTransfer, group_movements, transfer
 from freeness.advice.family_transfer import LayerGroup as LayerGroup
 from freeness.advice.fault import Fault, fault_of

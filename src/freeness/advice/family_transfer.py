@@ -26,7 +26,7 @@ from freeness.network import Network, Weights
 from freeness.training import SGD, Adam, Optimizer, optimizer_of
 
 LayerGroup = Literal["input", "hidden", "output", "biases"]
-_ALIKE = 1.5  # of two ways to carry a rate, as a factor
+WAYS_AGREE = 1.5  # factor within which two ways to carry a rate agree
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def _reason(
     )
     if bounds is None:
         return text
-    agree = max(bounds / factor, factor / bounds) <= _ALIKE
+    agree = max(bounds / factor, factor / bounds) <= WAYS_AGREE
     beside = "agrees" if agree else "disagrees: outputs as many as neurons see the end of the spectrum, not its mean"
     return f"{text} The largest stable rate of one sample changes by {bounds:.3g}, which {beside}."
 

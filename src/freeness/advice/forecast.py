@@ -17,7 +17,7 @@ from freeness.training import CrossEntropy, Directions, LinearTraining, Loss, Ra
 
 _DRAWS = 16  # of initial outputs, for cross-entropy
 _RECORDS = 100  # steps at which the curve is told
-_ROUNDING = 1e-12  # of the first loss
+_LEARNED = 1e-12  # of the first loss
 
 
 class RatePair(NamedTuple):
@@ -60,7 +60,7 @@ class MeasuredTraining:
     def deviations(self) -> np.ndarray:
         """Mean measured loss over the one predicted from the networks' own outputs, less 1; NaN where that is rounding."""
         with np.errstate(all="ignore"):
-            known = np.isfinite(self.own) & (self.own > _ROUNDING * self.own[0])
+            known = np.isfinite(self.own) & (self.own > _LEARNED * self.own[0])
             return np.where(known, self.losses.mean(axis=0) / self.own - 1, np.nan)
 
 

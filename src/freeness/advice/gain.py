@@ -9,9 +9,9 @@ from itertools import groupby
 from freeness.advice.designs import design
 from freeness.errors import FreenessError
 from freeness.network import Activation, Network, activation_names
+from freeness.numerics import LARGEST_EXPONENT
 
 _ALIKE = 2.0  # factor between spreads, and between gradients, that nobody would retrain for
-_MOST = 700.0  # of an exponent
 
 
 def gain_of_design(network: Network, growth: float, spread: float) -> str | None:
@@ -39,7 +39,7 @@ def gain_of_design(network: Network, growth: float, spread: float) -> str | None
     if abs(growth) <= math.log(_ALIKE) and spread <= _ALIKE * found.isometry:
         return None
     first = "" if abs(found.layers[0].gain - 1) < 1e-3 else f" behind a first layer of gain {found.layers[0].gain:.2g}"
-    change = f"{math.exp(min(growth, _MOST)):.3g}"
+    change = f"{math.exp(min(growth, LARGEST_EXPONENT)):.3g}"
     return (
         f"The design of this shape has {found.weights} weights with σ_w = {found.sigma_w:.4g} and σ_b = {found.sigma_b:.3g}"
         f"{first}. It keeps squared gradients, which here change by a factor {change}. Its singular values spread by "

@@ -28,12 +28,12 @@ from freeness.meanfield import (
 )
 from freeness.moves import nodes_of, subordination
 from freeness.network import ActivationFunction, Network
+from freeness.numerics import CANCELLED
 from freeness.shown import Plotted
 from freeness.spectra import Bending, Mixing, maps_of
 
 _COEFFICIENTS = 64  # of the Hermite series
 _TAIL = 96  # the degree at which the rest of its energy is put
-_ROUNDING = 1e-12
 _RULE = 24  # Gauss–Legendre nodes of the integral of ln S
 _DIAL = (1e-4, 1e2, 61)  # variances among which a wanted nonlinearity is bracketed
 
@@ -108,7 +108,7 @@ def kernel_shares(network: Network, found: Signals) -> KernelShares:
 
 
 def _shares(apart: float, slope: float) -> KernelShares:
-    common = 1 - apart if 1 - apart > _ROUNDING else 0.0
+    common = 1 - apart if 1 - apart > CANCELLED else 0.0
     return KernelShares(common, slope, max(apart - slope, 0.0))
 
 

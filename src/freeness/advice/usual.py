@@ -7,11 +7,12 @@ from collections import deque
 from collections.abc import Sequence
 from statistics import median
 
+from freeness.numerics import LARGEST_EXPONENT
+
 WINDOW = 60  # steps that say what is usual
 FEWEST = 20  # of them before anything is called unusual
 SCATTERS = 8.0  # robust standard deviations; told from 60 steps these may be a quarter too small, and tails are heavy
 TIMES = 3.0  # and so many times the usual, for a steady run's scatter may be tiny
-_MOST = 700.0  # logarithm of a floating number
 _FRESH = 10  # steps after which what is usual is looked at anew
 
 
@@ -93,7 +94,7 @@ class Usual:
         middle, scatter = usual(logarithms)
         scattered = min(SCATTERS * scatter, math.log(self.odd) - middle)
         apart = max(scattered, math.log(TIMES), 2 * (max(logarithms) - middle))
-        self._limit = math.exp(min(middle + apart, _MOST))
+        self._limit = math.exp(min(middle + apart, LARGEST_EXPONENT))
         self.middle = math.exp(middle)
 
     def times(self, value: float) -> float | None:

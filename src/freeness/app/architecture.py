@@ -10,11 +10,11 @@ from freeness.errors import InputError
 from freeness.laws import Law
 from freeness.meanfield import ActivationSignal, DenseSignal, Signals, derivative_law, second_moment
 from freeness.network import Branch, Network, activation, cnn, mlp, resnet
+from freeness.numerics import CANCELLED
 from freeness.spectra import fisher_law, jacobian_law, predict_fisher, predict_jacobian
 
 KINDS = {"mlp": "fully connected", "resnet": "residual, x + βWφ(x)", "cnn": "convolutional, 3 taps on a circle of 6"}
 POSITIONS, _TAPS = 6, 3
-_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Architecture:
         if self.kind == "resnet":
             return float(np.sqrt(weight)), 0.0
         bias = self.q - weight * self.qhat
-        if bias < -_ROUNDING * self.q:
+        if bias < -CANCELLED * self.q:
             most = self.q * slope / self.qhat
             raise InputError(
                 f"expected a growth χ₁ up to {most:.4g} for {self.activation} at q = {self.q:g}, where the variance stays, got "

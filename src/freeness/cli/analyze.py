@@ -14,7 +14,7 @@ from freeness.advice import Analysis
 from freeness.cli import analyze_options as option
 from freeness.cli.data_option import note_code
 from freeness.cli.demo import DEFAULT_OUT
-from freeness.cli.errors import needs_extra, reports_errors
+from freeness.cli.errors import INTERRUPTED, needs_extra, reports_errors
 from freeness.cli.files import check_files, free_folder
 from freeness.cli.json_option import STDOUT
 from freeness.cli.model_options import Device, Loss, Seed, WeightsFile
@@ -91,7 +91,7 @@ def analyze_command(
     if folder is not None:
         _write(analyses, folder, quiet=json == STDOUT)
     if any(analysis.interrupted for analysis in analyses):
-        raise typer.Exit(130)
+        raise typer.Exit(INTERRUPTED)
 
 
 def _folder(out: Path | None, models: int, force: bool, *, asked: bool) -> Path | None:

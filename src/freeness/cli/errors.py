@@ -14,6 +14,7 @@ import typer
 from freeness.cli.output import stderr
 from freeness.errors import FreenessError, InputError, brief
 
+BAD_INPUT, INCOMPLETE, INTERRUPTED = 2, 3, 130  # how a command ends that is not done
 _DEBUG = "FREENESS_DEBUG"
 _ARGUMENTS = ParamSpec("_ARGUMENTS")
 
@@ -31,20 +32,20 @@ def reports_errors(command: Callable[_ARGUMENTS, None]) -> Callable[_ARGUMENTS, 
             raise
         except KeyboardInterrupt:
             _say("Interrupted; nothing was left half-written.")
-            raise typer.Exit(130) from None
+            raise typer.Exit(INTERRUPTED) from None
         except FreenessError as error:
             _say(f"Error: {error}")
-            raise typer.Exit(2) from None
+            raise typer.Exit(BAD_INPUT) from None
         except OSError as error:  # a name too long, a full disk, no access
             _say(f"Error: expected files that can be read and written, got {brief(error)}; check paths and space.")
-            raise typer.Exit(2) from None
+            raise typer.Exit(BAD_INPUT) from None
         except (
             SystemExit
         ) as error:  # commands never exit that way: rich does for a closed pipe, or the user's model did
             if isinstance(error.__context__, BrokenPipeError):
                 raise
             _say(f"Error: expected a model that computes, got {brief(error)} from its code; take sys.exit out of it.")
-            raise typer.Exit(2) from None
+            raise typer.Exit(BAD_INPUT) from None
         except BaseException as error:  # the last guard: whatever it is, the user gets a sentence
             _say(f"Error: {type(error).__name__}: {error} (set {_DEBUG}=1 to see where).")
             raise typer.Exit(1) from None

@@ -14,7 +14,7 @@ import typer
 from freeness.cli import rate_options as option
 from freeness.cli.config import CONFIG_OPTION
 from freeness.cli.data_option import DATA_OPTION, note_code
-from freeness.cli.errors import needs_extra, reports_errors
+from freeness.cli.errors import INTERRUPTED, needs_extra, reports_errors
 from freeness.cli.files import check_files
 from freeness.cli.json_option import JSON_OPTION
 from freeness.cli.model_options import Device, Loss, Model, WeightsFile
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from freeness.torch import FindOptions, LabelledBatch
 
 SCHEMA_VERSION = 1
-_INTERRUPTED = 130
 
 
 @reports_errors
@@ -101,7 +100,7 @@ def rate_command(
     if found.interrupted:
         again = f"\nTo go on: {shlex.join(['freeness', *(w for w in sys.argv[1:] if w != '--resume'), '--resume'])}"
         stderr().print("Interrupted; this is the best so far." + (again if out is not None else ""), soft_wrap=True)
-        raise typer.Exit(_INTERRUPTED)
+        raise typer.Exit(INTERRUPTED)
 
 
 def _found(

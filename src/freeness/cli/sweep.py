@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from freeness.cli.errors import needs_extra, reports_errors
+from freeness.cli.errors import INCOMPLETE, INTERRUPTED, needs_extra, reports_errors
 from freeness.cli.files import FORCE_OPTION, check_files, check_picture
 from freeness.cli.output import Outputs, progress_bar, stderr, stdout
 from freeness.errors import InputError
@@ -32,8 +32,6 @@ from freeness.show import (
 
 if TYPE_CHECKING:
     from freeness.experiments import Engine, SweepRun, SweepSpecification
-
-_INCOMPLETE, _INTERRUPTED = 3, 130
 
 
 class EngineName(StrEnum):
@@ -167,10 +165,10 @@ def _run(sweep: SweepSpecification, path: Path, engine: Engine, device: str) -> 
             return run_sweep(sweep, path, engine, device=device, progress=progress)
     except IncompleteError as error:
         stderr().print(f"Incomplete: {error}\n{again}", style="red", soft_wrap=True)
-        raise typer.Exit(_INCOMPLETE) from None
+        raise typer.Exit(INCOMPLETE) from None
     except KeyboardInterrupt:
         stderr().print(f"Interrupted; finished cells are in {path}.\n{again}", style="red", soft_wrap=True)
-        raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _verified(path: Path, again: str) -> None:
@@ -187,7 +185,7 @@ def _verified(path: Path, again: str) -> None:
     stderr().print(
         f"Incomplete: {len(damaged)} damaged rows.\nTo train them anew: {again}", style="red", soft_wrap=True
     )
-    raise typer.Exit(_INCOMPLETE)
+    raise typer.Exit(INCOMPLETE)
 
 
 @contextmanager

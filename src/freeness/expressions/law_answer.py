@@ -15,7 +15,7 @@ from freeness.expressions.grammar import ParsedLaw, parse_law, parse_variable
 from freeness.laws import Law, LawTable, kolmogorov, tabulate
 
 _MOMENTS = 6
-_ROUNDING = 1e-14  # a moment below this multiple of the support's radius to its order is 0
+_ZERO_MOMENT = 1e-14  # a moment below this multiple of the support's radius to its order is 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class LawAnswer:
     @property
     def rounded_moments(self) -> np.ndarray:
         """The moments, with 0 for what is rounding of numbers of the support's size."""
-        noise = _ROUNDING * np.abs(self.law.hull).max() ** np.arange(1, len(self.moments) + 1)
+        noise = _ZERO_MOMENT * np.abs(self.law.hull).max() ** np.arange(1, len(self.moments) + 1)
         return np.where(np.abs(self.moments) <= noise, 0.0, self.moments)
 
     @property

@@ -25,7 +25,7 @@ _SIGNS = np.array([1.0, -6.0, 15.0, -20.0, 15.0, -6.0, 1.0])
 _WEAKEST = 1.5  # of the strongest of these differences over J·h, wherever a jump J of φ' falls between two points
 _STRONGEST = 6.0
 _EVERY = 16  # the rounding of φ is measured in one of so many cells
-_ROUNDING = 64 * np.finfo(float).eps  # of a sixth difference, relative to φ
+_SMOOTH = 64 * np.finfo(float).eps  # of a sixth difference, relative to φ
 _SEEN = 0.1  # a jump of φ', relative to its largest values, that rounding must leave visible at the last spacing
 _CROWD = 45_000  # windows at one spacing, and
 _MOST = 1000  # kinks: more is roughness
@@ -128,7 +128,7 @@ def _noise(function: Elementwise, values: np.ndarray, usual: float) -> tuple[np.
     starts = (cells + 0.37) * (_COARSE / _FINE)  # away from round numbers, where kinks are
     fine = np.asarray(function(_points(starts.astype(int)[:, None] + np.arange(7), _FINE)), dtype=float)
     seen = _around(np.nan_to_num(np.abs(fine @ _SIGNS), posinf=0.0), 4)
-    exact = _ROUNDING * (
+    exact = _SMOOTH * (
         _around(np.nan_to_num(np.abs(values)), 1) + usual * np.abs(_points(np.arange(values.size), _COARSE))
     )
     noise = np.maximum(4 * np.repeat(seen, _EVERY)[: values.size], exact)

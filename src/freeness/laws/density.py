@@ -23,7 +23,7 @@ from freeness.numerics import upper_log
 _MOST = 2048  # coefficients of one piece
 _TAIL = 1e-12  # largest coefficient in the last quarter, relative to the largest: converged
 _KEPT = 1e-15  # smaller ones at the end are dropped
-_MASS = 1e-8  # largest deviation of the given mass from 1
+MASS_ERROR = 1e-8  # largest deviation of the given mass from 1
 _FARTHEST = 1.5  # |J| from which Legendre functions are computed backwards at the latest
 _GROWTH = 10.0  # largest loss of accuracy in the forward recurrence, see _forward_limit
 _BLOCK = 2_000_000  # entries of one (degrees × points) block
@@ -480,7 +480,7 @@ class Density(PiecewiseDensity):
         breaks = [float(low), *np.unique(inner).tolist(), float(high)]
         pieces = [expand(function, left, right) for left, right in pairwise(breaks)]
         mass = sum(piece.mass for piece in pieces)
-        if not abs(mass - 1) <= _MASS:
+        if not abs(mass - 1) <= MASS_ERROR:
             raise InputError(f"expected a density of mass 1, got {mass:.10g}; divide the function by it.")
         super().__init__((float(low), float(high)), pieces)
 

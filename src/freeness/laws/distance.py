@@ -17,7 +17,7 @@ _POINTS = 800  # of a distribution function, over both supports
 _LEAST = 8  # points between two breaks, where there are few
 _ZOOMS = 4
 _KNOWN = 0.9  # a distribution function is monotone, so a few points that did not converge can be left out
-_ROUNDING = 1e-9  # observed values so near an atom of the law, relative to the range, lie at it
+_AT_ATOM = 1e-9  # observed values so near an atom of the law, relative to the range, lie at it
 
 
 def wasserstein(law: Law, other: Law | ArrayLike) -> float:
@@ -105,7 +105,7 @@ def _as_law(other: Law | ArrayLike, law: Law) -> Law:
         raise InputError(f"expected finite values, at least one, got {values}; remove NaN and infinities.")
     atoms = _atom_positions(law)
     if atoms.size:
-        reach = _ROUNDING * max(float(np.ptp(np.concatenate([values, atoms]))), float(np.abs(atoms).max()))
+        reach = _AT_ATOM * max(float(np.ptp(np.concatenate([values, atoms]))), float(np.abs(atoms).max()))
         upper = np.clip(np.searchsorted(atoms, values), 0, atoms.size - 1)
         for near in (atoms[np.maximum(upper - 1, 0)], atoms[upper]):
             values = np.where(np.abs(values - near) <= reach, near, values)

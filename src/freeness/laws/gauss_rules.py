@@ -24,7 +24,7 @@ _LADDER = (8, 12, 24, 48)
 _ERROR = 1e-17  # relative to the sum of moduli
 _TAIL = 1e-22  # mass at either end that a rule leaves out, where w is not near it
 _NEAR = 1e-2  # nearer to the tail than this, relative to |w| and the support, the full sum is taken
-_BLOCK = 100_000  # entries of one (points × nodes) block, which then stays in the cache
+BLOCK = 100_000  # entries of one (points × nodes) block, which then stays in the cache
 
 
 def _axis(count: int, spread: float) -> float:
@@ -142,7 +142,7 @@ def _summed(found: np.ndarray, points: np.ndarray, chosen: np.ndarray, rule: tup
     """The sums of one rule at the chosen points."""
     nodes, masses = rule
     weights = np.stack([masses, masses * nodes])
-    width = max(1, _BLOCK // nodes.size)
+    width = max(1, BLOCK // nodes.size)
     for start in range(0, chosen.size, width):
         block = chosen[start : start + width]
         found[:, block] = kernel_sums(points[block], nodes, weights)
@@ -190,7 +190,7 @@ def _gathered(
     """The sums at the chosen points, each by the rule of its own law: ``rules`` = (its row, nodes, weights)."""
     law, nodes, masses = rules
     moments = masses * nodes
-    width = max(1, _BLOCK // nodes.shape[1])
+    width = max(1, BLOCK // nodes.shape[1])
     for start in range(0, chosen.size, width):
         block, own = chosen[start : start + width], law[start : start + width]
         kernel = 1.0 / (points[block, None] - nodes[own])

@@ -11,7 +11,7 @@ from numpy.polynomial import legendre
 from numpy.typing import ArrayLike
 
 from freeness.errors import ConvergenceError
-from freeness.laws.density import Bounded, Expansion, PiecewiseDensity
+from freeness.laws.density import MASS_ERROR, Bounded, Expansion, PiecewiseDensity
 from freeness.laws.law import real_points
 
 _NODES = 64  # of a panel, at which the density is sampled
@@ -20,12 +20,11 @@ _TAIL = 1e-13  # largest coefficient in the last quarter, relative to the larges
 _NOISE = 1e-9  # of a panel away from singular points
 _HALVED = 4  # times at most; then what is left is noise as well
 _POINTWISE = 1e-14  # or relative to the uniform density on the whole interval
-_ROUNDING = 1e-15  # smaller coefficients at the end are dropped
+_DROPPED = 1e-15  # smaller coefficients at the end are dropped
 _NOTHING = 1e-300
 _LIGHT = 1e-17  # the mass of a panel that is not divided further
 _THIN = 2e-14  # nor one of this width, relative to its position
 _MOST = 4000  # panels between two singular points
-_MASS = 1e-8  # largest deviation of the mass from 1
 
 
 class GradedDensity(PiecewiseDensity):
@@ -52,7 +51,7 @@ class GradedDensity(PiecewiseDensity):
         self._hull = (self._breaks[0], self._breaks[-1])
         pieces = [piece for low, high in pairwise(self._breaks) for piece in self._graded(function, low, high)]
         mass = sum(piece.mass for piece in pieces)
-        if not abs(mass - 1) <= _MASS:
+        if not abs(mass - 1) <= MASS_ERROR:
             raise ConvergenceError(
                 f"expected a density of mass 1, got {mass:.10g}; it is not analytic between its breaks {self._breaks}."
             )
@@ -153,6 +152,6 @@ def _panel(low: float, high: float, values: np.ndarray) -> tuple[Bounded, float]
     series = Bounded.series(low, high, values)
     size = np.abs(series)
     tail = float(size[-_NODES // 4 :].max())
-    above = np.flatnonzero(size > max(_ROUNDING * size.max(), _NOTHING))
+    above = np.flatnonzero(size > max(_DROPPED * size.max(), _NOTHING))
     kept = int(above[-1]) + 1 if above.size else 1
     return Bounded.from_series(low, high, series[:kept], float(size[kept:].sum())), tail

@@ -21,11 +21,10 @@ from functools import cached_property
 import numpy as np
 from scipy.special import erf
 
-from freeness.laws.gauss_rules import kernel_sums
+from freeness.laws.gauss_rules import BLOCK, kernel_sums
 from freeness.laws.panels import NODES, ORDER, WEIGHTS, InverseBranch, Panels, Roots, Stretch
 from freeness.numerics import gaussian_breaks, legendre_rule, upper_log
 
-_BLOCK = 100_000  # entries of one (points × nodes) block, which then stays in the cache
 _SPLITS = 6  # of a panel on which f is no polynomial
 _HEAVY = 9.0  # standard deviations beyond which none is split
 _AGREE = 1e-9  # relative difference of the two rules from which on a root was missed
@@ -109,7 +108,7 @@ class PanelSums:
             near = self._near(points)
             found = np.empty(points.shape, dtype=complex)
             values, masses = panels.values.ravel(), self._tables[1][0].ravel()
-            width = max(1, _BLOCK // values.size)
+            width = max(1, BLOCK // values.size)
             for start in range(0, points.size, width):
                 gaps = points[start : start + width, None] - values
                 first, last = np.searchsorted(near.point, [start, start + width])
@@ -290,7 +289,7 @@ class PanelSums:
         """G, G', u and u' of nodes, but for those in near panels."""
         weights = np.stack([masses, masses * values])
         found = np.empty((4, points.size), dtype=points.dtype)
-        width = max(1, _BLOCK // values.size)
+        width = max(1, BLOCK // values.size)
         for start in range(0, points.size, width):
             block, hidden = slice(start, start + width), None
             if near is not None:

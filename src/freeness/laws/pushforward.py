@@ -21,9 +21,8 @@ from freeness.laws.gauss_rules import GaussRules, transforms_of
 from freeness.laws.law import Atom, Boundary, Law, real_points
 from freeness.laws.panel_sums import PanelSums
 from freeness.laws.panels import Stretch
-from freeness.numerics import gaussian_nodes
+from freeness.numerics import RANGE, gaussian_nodes
 
-_RANGE = 12.0  # standard deviations kept, as in the quadrature
 _SAMPLES = 400  # points a piece on which f's monotone stretches are looked for
 _DRIFT = 1e-3  # relative; a smooth function has 1e-12, a jump left out 1e-2
 _INSIDE = 1e-12  # of a stretch: the distance from its ends at which the one-sided limits are read
@@ -187,7 +186,7 @@ class GaussianPushforward(Law):
         return np.asarray(result.x)
 
     def _monotone_stretches(self, kinks: Sequence[float]) -> list[Stretch]:
-        reach = _RANGE * np.sqrt(self._variance_of_h)
+        reach = RANGE * np.sqrt(self._variance_of_h)
         breaks = [-reach, *sorted(k for k in kinks if abs(k) < reach), reach]
         stretches: list[Stretch] = []
         for low, high in pairwise(breaks):

@@ -22,7 +22,7 @@ _DECADES = np.geomspace(1e-2, 1e-12, 6)  # of the hull, where it starts at 0: mu
 _FEWEST = 7  # in each of them
 _ROUNDS = 120
 _EXACT = 1e-15  # a distribution function so near to a level has it
-_ROUNDING = 1e-10  # a distance from a level that no longer halves is rounding from there on
+_FINEST_GAP = 1e-10  # a distance from a level that no longer halves is rounding from there on
 _CLOSED = 4e-16  # relative width of a bracket in which nothing is left to find
 _ROUND = 4e-16  # relative to the stretch: so near to 0 a difference of its ends is 0
 _SLOW = 0.25  # a distance that falls by less calls for a section
@@ -132,7 +132,7 @@ def _searched(table: _Table, levels: np.ndarray, stretch: _Stretch) -> np.ndarra
         found[running[better]], distance[running[better]] = x[better], gap[better]
         slow[running] = ~section & ~(gap <= _SLOW * before)
         settled = (gap <= _EXACT) | (width <= _CLOSED * np.abs(x))
-        settled |= known & (before <= _ROUNDING) & (gap >= before / 2)
+        settled |= known & (before <= _FINEST_GAP) & (gap >= before / 2)
         if (lost > _LOST).any():
             level = levels[np.argmax(lost > _LOST)]
             raise ConvergenceError(

@@ -13,13 +13,12 @@ import scipy
 
 from freeness.errors import InputError
 from freeness.gaussian import ActivationFunction, second_moment, second_moment_slope, squared_slope
-from freeness.numerics import HUGE, gaussian_nodes
+from freeness.numerics import CANCELLED, HUGE, gaussian_nodes
 from freeness.shown import Plotted
 
 _LOW, _HIGH, _POINTS = 1e-6, 1e4, 201  # of q, on which E φ² and E φ'² are tabulated
 _HALVINGS = 50
 _SMALL = 1e-300
-_ROUNDING = 1e-12
 _MARGINAL = 1e-9  # a slope of the length map beyond 1 by less is 1: every q is a fixed point of a critical ReLU network
 
 
@@ -75,7 +74,7 @@ def edge_of_chaos(function: ActivationFunction, q: Sequence[float] | np.ndarray)
     with np.errstate(divide="ignore", invalid="ignore"):
         weights = 1 / slopes
         biases = values - weights * moments
-    biases = np.where(np.abs(biases) <= _ROUNDING * values, 0.0, biases)
+    biases = np.where(np.abs(biases) <= CANCELLED * values, 0.0, biases)
     kept = np.isfinite(weights) & (biases >= 0)
     if not kept.any():
         raise InputError(

@@ -8,6 +8,7 @@ import numpy as np
 
 from freeness.errors import ConvergenceError, InputError
 from freeness.laws import (
+    DARK,
     REAL,
     AdditiveCurve,
     AdditiveLaw,
@@ -32,7 +33,6 @@ _SCAN, _SECTIONS = 401, 17  # points on which atoms are looked for, and those of
 _UNEVEN = (0.0157079633, 0.0271828183)  # so that no atom is met by accident, where the distribution function is unknown
 _JUMP = 1e-7  # a gain of the distribution function above it, within _CLOSE of the support's width, is an atom
 _CLOSE = 3e-5
-_DARK = 1e-7  # a density below this, in units of 1/width, counts as none
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,7 @@ def _counted(law: CurveLaw, x: np.ndarray) -> np.ndarray:
 def _dark(law: CurveLaw, x: np.ndarray) -> np.ndarray:
     """Where nothing but an atom close by is felt."""
     g = law.boundary(x.ravel()).g.reshape(x.shape)
-    return np.abs(g.imag) <= np.maximum(_DARK / (law.hull[1] - law.hull[0]), 1e-4 * np.abs(g.real))
+    return np.abs(g.imag) <= np.maximum(DARK / (law.hull[1] - law.hull[0]), 1e-4 * np.abs(g.real))
 
 
 def _atom_near(law: CurveLaw, position: float, distance: float) -> Atom:

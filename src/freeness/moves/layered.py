@@ -34,7 +34,7 @@ _FEWEST = 3  # factors with an unknown from which this pays
 _SETTLING = 6  # joint Newton steps at most from the tables' values
 _SETTLED = 1e-11  # relative size of a step behind which the next is rounding
 _AT_ZERO = 1e-4  # of the support, added to the unknown that a step is compared with: it may pass 0
-_ROUNDING = 1e-7  # up to which steps that no longer shrink are rounding, where u is close to -1
+_NO_LONGER_SHRINKS = 1e-7  # up to which steps that no longer shrink are rounding, where u is close to -1
 
 
 class Layered:
@@ -138,7 +138,7 @@ class Layered:
         for _ in range(_SETTLING):
             step = np.stack([row[1] for row in self.evaluate(base, w).updates[len(base.updates) :]])
             size, before = np.abs(step) / (np.abs(w) + _AT_ZERO * scales), size
-            done = ((size <= _SETTLED) | ((size <= _ROUNDING) & (2 * size > before))).all(axis=0)
+            done = ((size <= _SETTLED) | ((size <= _NO_LONGER_SHRINKS) & (2 * size > before))).all(axis=0)
             w = w + step
             if (done | absent).all():
                 break

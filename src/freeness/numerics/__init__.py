@@ -13,13 +13,16 @@ from freeness.numerics.jet import Jet as Jet
 from freeness.numerics.jet import Number as Number
 from freeness.numerics.jet import plain as plain
 from freeness.numerics.krylov import solved_by_products as solved_by_products
+from freeness.numerics.quadrature import RANGE as RANGE
 from freeness.numerics.quadrature import Estimate as Estimate
 from freeness.numerics.quadrature import gauss_rule as gauss_rule
 from freeness.numerics.quadrature import gaussian_breaks as gaussian_breaks
 from freeness.numerics.quadrature import gaussian_expectation as gaussian_expectation
 from freeness.numerics.quadrature import gaussian_nodes as gaussian_nodes
 from freeness.numerics.quadrature import legendre_rule as legendre_rule
+from freeness.numerics.rounding import CANCELLED as CANCELLED
 from freeness.numerics.rounding import HUGE as HUGE
+from freeness.numerics.rounding import LARGEST_EXPONENT as LARGEST_EXPONENT
 from freeness.numerics.rounding import LAST_DIGIT as LAST_DIGIT
 from freeness.numerics.rounding import NEGLIGIBLE as NEGLIGIBLE
 from freeness.numerics.rounding import ROUNDING as ROUNDING

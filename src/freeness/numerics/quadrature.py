@@ -11,7 +11,7 @@ from scipy.linalg import eigh_tridiagonal
 
 from freeness.errors import InputError
 
-_RANGE = 12.0  # standard deviations; the Gaussian mass outside is 4e-33
+RANGE = 12.0  # standard deviations; the Gaussian mass outside is 4e-33
 _PANEL = 0.75  # widest panel in standard deviations: 16 nodes resolve e^{-h²/2} on it to machine precision
 _FEATURE = 1.0  # widest panel in units of h: activations change on that scale
 _PANELS = 4000
@@ -53,9 +53,9 @@ def gaussian_breaks(variance: float, kinks: Sequence[float] = ()) -> np.ndarray:
     if not (np.isfinite(variance) and variance > 0):
         raise InputError(f"expected a Gaussian variance > 0, got {variance}; check q and the layer's input.")
     deviation = np.sqrt(variance)
-    inner = [k / deviation for k in kinks if abs(k) < _RANGE * deviation]
-    half = min(int(np.ceil(_RANGE / min(_PANEL, _FEATURE / deviation))), _PANELS // 2)
-    above = np.linspace(0.0, _RANGE, half + 1)
+    inner = [k / deviation for k in kinks if abs(k) < RANGE * deviation]
+    half = min(int(np.ceil(RANGE / min(_PANEL, _FEATURE / deviation))), _PANELS // 2)
+    above = np.linspace(0.0, RANGE, half + 1)
     return np.unique(np.concatenate([-above, above, inner]))
 
 

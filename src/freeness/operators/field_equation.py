@@ -14,9 +14,9 @@ import numpy as np
 
 from freeness.operators.spectral import solved
 
-_SWEEPS = 2000
+SWEEPS = 2000
 _SETTLED = 1e-6  # relative change of a sweep after which Newton takes over
-_EXACT = 1e-13  # relative residual that is rounding
+EXACT = 1e-13  # relative residual that is rounding
 _PIECE = 4_000_000  # entries of Jacobians that are worked on at once
 
 
@@ -96,7 +96,7 @@ class FieldEquation(ABC):
         """Unknowns far above the support, by sweeps of the equations."""
         zeta = 1 / (target + 1j * height)
         fields = np.zeros((self.unknowns - 1, zeta.size), complex)
-        for _ in range(_SWEEPS):
+        for _ in range(SWEEPS):
             at = self.responses(fields, zeta, slopes=False, logarithm=False)
             new = self._swept(at)
             change = np.abs(new - fields).max() / max(np.abs(new).max(), np.finfo(float).tiny)
@@ -108,11 +108,11 @@ class FieldEquation(ABC):
     def moments(self) -> tuple[float, float]:
         """First and second moment: the response of the end at ζ = 0 and its derivative; sweeps end there after depth steps."""
         fields = np.zeros((self.unknowns - 1, 1), complex)
-        for _ in range(_SWEEPS):
+        for _ in range(SWEEPS):
             at = self.responses(fields, np.zeros(1, complex), slopes=False, logarithm=False)
             residual = self._residual(at)
             fields = fields - residual
-            if np.abs(residual).max(initial=0.0) <= _EXACT * np.abs(fields).max(initial=0.0):
+            if np.abs(residual).max(initial=0.0) <= EXACT * np.abs(fields).max(initial=0.0):
                 break
         at = self.responses(fields, np.zeros(1, complex), slopes=True, logarithm=False)
         assert at.slopes is not None

@@ -16,9 +16,8 @@ from freeness.laws import Atom, moments_on_circle
 from freeness.numerics import Standard
 from freeness.operators.field_equation import FieldEquation
 from freeness.operators.graph_equation import Direction, GraphEquation, Outside
-from freeness.operators.matrix_law import MatrixLaw, Moments
+from freeness.operators.matrix_law import EMPTY, MatrixLaw, Moments
 
-_EMPTY = 1e-9  # a distribution function so near to 0 is 0
 _NEARER, _FARTHER = (0.85, 1.1), (0.4, 1.3)  # of the guessed lower end: outside, and inside
 _NEAR_FLOOR = 1e-6  # in units of the radius: ends nearer to a floor > 0 are not told from it
 _MOUNTS = 1.3  # mass over distance × density: 2 behind an inverse root, at most 2/3 behind a root
@@ -183,7 +182,7 @@ class GraphLaw(MatrixLaw):
         distance = _NEAR_FLOOR * self._radius
         x = np.array([floor + distance])
         mass, density = self._beyond(x, -1.0)[0], self.density(x, throw=False)[0]
-        return bool(mass > _EMPTY and mass > _MOUNTS * distance * density)
+        return bool(mass > EMPTY and mass > _MOUNTS * distance * density)
 
     def _end(self, side: float) -> float:
         """The lower end by decades above the floor, the upper one as of any law."""
@@ -207,18 +206,18 @@ class GraphLaw(MatrixLaw):
         bright, dark = self._graph.floor, self._radius
         for _ in range(_HALVINGS):
             middle = (bright + dark) / 2
-            bright, dark = (middle, dark) if self._beyond(np.array([middle]), 1.0)[0] > _EMPTY else (bright, middle)
+            bright, dark = (middle, dark) if self._beyond(np.array([middle]), 1.0)[0] > EMPTY else (bright, middle)
         return bright
 
     def _first_lit(self, x: np.ndarray) -> int:
         """The first of ascending points with mass below it, or how many there are; by bisection where they are costly."""
         if not self.costly:
-            lit = np.flatnonzero(self._beyond(x, -1.0) > _EMPTY)
+            lit = np.flatnonzero(self._beyond(x, -1.0) > EMPTY)
             return int(lit[0]) if lit.size else x.size
         low, high = 0, x.size
         while low < high:
             middle = (low + high) // 2
-            if self._beyond(x[middle : middle + 1], -1.0)[0] > _EMPTY:
+            if self._beyond(x[middle : middle + 1], -1.0)[0] > EMPTY:
                 high = middle
             else:
                 low = middle + 1
@@ -230,4 +229,4 @@ class GraphLaw(MatrixLaw):
         They are analytic from there to the first singularity of G. NaN where there is mass beyond, or no fold.
         """
         x = np.array([dark])
-        return float(self._folds(np.array([bright]), x)[0]) if self._beyond(x, side)[0] <= _EMPTY else np.nan
+        return float(self._folds(np.array([bright]), x)[0]) if self._beyond(x, side)[0] <= EMPTY else np.nan

@@ -24,9 +24,8 @@ from typing import NamedTuple
 import numpy as np
 
 from freeness.operators.packing import symmetric
-from freeness.operators.parts import GivenPart, less_inverted, principal_logarithm
+from freeness.operators.parts import PIECE, GivenPart, less_inverted, principal_logarithm
 
-_PIECE = 2_000_000  # numbers of one array that is worked on at once
 _FULL = 64  # rows of a head's inverse up to which directions are kept
 
 
@@ -131,7 +130,7 @@ class HeadsPart(GivenPart):
 
     def answers(self, fields: Sequence[np.ndarray]) -> list[np.ndarray]:
         size = self._heads * (self._rows * self._kept.directions) ** 2
-        height = max(1, _PIECE // size)
+        height = max(1, PIECE // size)
         points = len(fields[0])
         pieces = [
             self._answered([field[first : first + height] for field in fields]) for first in range(0, points, height)

@@ -21,15 +21,13 @@ import numpy as np
 from freeness.errors import ConvergenceError
 from freeness.numerics import solved_by_products
 from freeness.operators.block_equation import BlockEquation
-from freeness.operators.field_equation import Corner, Responses
+from freeness.operators.field_equation import EXACT, SWEEPS, Corner, Responses
 from freeness.operators.packing import doubled, packed, symmetric, unpacked
 
 _INEXACT = 1e-4  # relative residual of a Newton step: each divides the error by so much at least
 _PRECISE = 1e-7  # of slopes
 _STEP = 1e-4  # of steps along the axis, which Newton repeats
 _PRODUCTS = 200  # at most in one step
-_SWEEPS = 2000
-_EXACT = 1e-13
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,10 +182,10 @@ class LargeBlockEquation(BlockEquation):
     def moments(self) -> tuple[float, float]:
         """First and second moment; at ζ = 0 sweeps of the equations, and of their derivative, end after depth steps."""
         fields, zeta = np.zeros((self.unknowns - 1, 1), complex), np.zeros(1, complex)
-        for _ in range(_SWEEPS):
+        for _ in range(SWEEPS):
             residual = self._residual(self.responses(fields, zeta, slopes=False, logarithm=False))
             fields = fields - residual
-            if np.abs(residual).max(initial=0.0) <= _EXACT * np.abs(fields).max(initial=0.0):
+            if np.abs(residual).max(initial=0.0) <= EXACT * np.abs(fields).max(initial=0.0):
                 break
         linear = self._linearised(fields, zeta)
         slope = self._zeta_slope(linear)
@@ -253,9 +251,9 @@ class _Bordered:
 def _swept(residual: Callable[[np.ndarray], np.ndarray], start: np.ndarray) -> np.ndarray:
     """Where x ↦ x - residual(x) settles."""
     x = start
-    for _ in range(_SWEEPS):
+    for _ in range(SWEEPS):
         missing = residual(x)
         x = x - missing
-        if np.abs(missing).max(initial=0.0) <= _EXACT * np.abs(x).max(initial=0.0):
+        if np.abs(missing).max(initial=0.0) <= EXACT * np.abs(x).max(initial=0.0):
             return x
     raise ConvergenceError("expected moments of a graph whose weights form no cycle, got sweeps that do not end.")

@@ -23,7 +23,7 @@ _BEYOND = 1.3  # the support may reach so much further than its extent in a matr
 _MARGIN = 0.08  # in units of the extent, on its outer sides, where nothing is expected
 _FIRST = 5  # about so many points of a grid are followed from far away, the others start between neighbours
 _LEAST = 16  # points from which that is worth it
-_EMPTY = 1e-9  # a distribution function so near 0 or 1 is there
+EMPTY = 1e-9  # a distribution function so near 0 or 1 is there
 _AROUND = 1e-4  # in units of the radius: an end found so near to 0 may be 0
 _CLOSE = np.array([1e-8, 1e-7, 1e-6])
 _TOTAL = 1e-7  # largest deviation of the total mass from 1
@@ -171,7 +171,7 @@ class MatrixLaw(BandedLaw, TransformLaw):
         below = self._beyond(x, -1.0)
         above = self._beyond(x, 1.0)
         outside, inside = np.array([below[0], above[1]]), np.array([below[2], above[3]])
-        sound = (outside <= _EMPTY) & (inside > _EMPTY)
+        sound = (outside <= EMPTY) & (inside > EMPTY)
         first, last = np.where(sound, found, np.nan)
         return float(first), float(last)
 
@@ -333,12 +333,12 @@ class MatrixLaw(BandedLaw, TransformLaw):
         for zoom in range(_ZOOMS):
             x = outside + (inside - outside) * np.linspace(0.0, 1.0, _SECTIONS) ** _UNEVEN
             beyond = self._beyond(x, side)
-            lit = np.flatnonzero(beyond > _EMPTY)
+            lit = np.flatnonzero(beyond > EMPTY)
             first = int(lit[0]) if lit.size else _SECTIONS - 1
-            dark = np.flatnonzero(beyond[:first] <= _EMPTY)
+            dark = np.flatnonzero(beyond[:first] <= EMPTY)
             outside, inside = x[int(dark[-1]) if dark.size else 0], x[first]
             found = self.polished_edges(np.array([inside]), np.array([outside]))[0] if zoom else np.nan
-            if not np.isnan(found) and self._beyond(np.array([(found + outside) / 2]), side)[0] <= _EMPTY:
+            if not np.isnan(found) and self._beyond(np.array([(found + outside) / 2]), side)[0] <= EMPTY:
                 return float(found)
             if abs(outside - inside) < 1e-12 * self._radius:
                 break

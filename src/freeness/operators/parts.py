@@ -24,7 +24,7 @@ import numpy as np
 from freeness.operators.packing import symmetric
 from freeness.operators.spectral import eigenvalues, inverted
 
-_PIECE = 2_000_000  # numbers of one array that is worked on at once
+PIECE = 2_000_000  # numbers of one array that is worked on at once
 
 
 class GivenPart(ABC):
@@ -154,7 +154,7 @@ class WiredPart(GivenPart):
     def answers(self, fields: Sequence[np.ndarray]) -> list[np.ndarray]:
         points = len(fields[0])
         largest = max(k.shape[-1] for k in self.accumulated)
-        height = max(1, _PIECE // (self.drawn * largest**2))
+        height = max(1, PIECE // (self.drawn * largest**2))
         pieces = [
             self._answered([field[first : first + height] for field in fields]) for first in range(0, points, height)
         ]

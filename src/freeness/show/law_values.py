@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from freeness.laws import Law
+from freeness.show.pointmass import heaviest
 from freeness.show.window import Window, law_grid
 
 _DECADES = 30.0  # log axis if the upper end is this many times the mean
@@ -62,8 +63,7 @@ def drawn_law(law: Law, points: int = 200, progress: Callable[[float], None] | N
     else:
         x = law_grid(law, start, high, log=log, points=points)
         density = law.density(x, throw=False) if progress is None else _in_parts(law, x, progress)
-    heaviest = sorted(sorted(law.atoms, key=lambda atom: -atom.mass)[:_MANY])
-    return drawn_values(x, density, heaviest, (low, high), mean)
+    return drawn_values(x, density, heaviest(law.atoms, _MANY), (low, high), mean)
 
 
 def drawn_values(

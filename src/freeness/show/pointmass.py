@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from freeness.laws import Atom
 from freeness.spectra import Prediction
 
+_Atom = TypeVar("_Atom", bound=tuple[float, float])  # position and mass
+LISTED = 4  # atoms that a line lists, the heaviest
 _SAME = 1e-7  # neighbours closer than this, relative to their value, are one point (float32 weights blur by less)
 _ZERO = 1e-25  # relative to the largest eigenvalue: rounding of squared singular values
 _NOISE = 10.0  # negative eigenvalues of a matrix that cannot have any are rounding; so is what is so many times larger
@@ -38,6 +42,16 @@ def shown_atoms(prediction: Prediction) -> tuple[Atom, ...]:
         return atoms
     least = max(_HEAVY, _STANDS_OUT * float(np.median([atom.mass for atom in atoms])))
     return tuple(atom for atom in atoms if atom.mass >= least)
+
+
+def heaviest(atoms: Sequence[_Atom], most: int = LISTED) -> list[_Atom]:
+    """The heaviest atoms, in their order.
+
+    Example:
+        >>> heaviest([Atom(0.0, 0.2), Atom(1.0, 0.1), Atom(2.0, 0.7)], 2)
+        [Atom(position=0.0, mass=0.2), Atom(position=2.0, mass=0.7)]
+    """
+    return sorted(sorted(atoms, key=lambda atom: -atom[1])[:most])
 
 
 def split_eigenvalues(eigenvalues: np.ndarray, prediction: Prediction | None) -> Split:

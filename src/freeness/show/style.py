@@ -9,6 +9,7 @@ GREEN = "#009E73"
 RED = "#D55E00"
 GREY = "#666666"
 PALE = "#bbbbbb"  # where nothing can be drawn
+ORDERED_TO_CHAOTIC = (THEORY, "#ffffff", RED)  # critical in the middle
 
 
 def counted(eigenvalues: int, how: str = "measured") -> str:

@@ -18,7 +18,7 @@ from freeness.training import Loss, Objective
 
 _STEPS = 24
 _LOOKED = 8  # samples
-_ROUNDING = {torch.float64: 1e-9, torch.float32: 1e-4}  # of the largest curvature
+_BENT_DOWN = {torch.float64: 1e-9, torch.float32: 1e-4}  # of the largest curvature
 
 
 def loss_note(
@@ -50,7 +50,7 @@ def loss_note(
         if curvature_root(objective, outputs, targets) is not None:
             return told
         low, high = curvature_range(objective, outputs, targets)
-    if low >= -_ROUNDING.get(outputs.dtype, 1e-2) * max(abs(low), abs(high)):
+    if low >= -_BENT_DOWN.get(outputs.dtype, 1e-2) * max(abs(low), abs(high)):
         return told
     return (
         *told,

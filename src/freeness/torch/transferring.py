@@ -10,6 +10,7 @@ from typing import TypedDict, Unpack
 import torch
 from torch import nn
 
+from freeness.advice import WAYS_AGREE
 from freeness.errors import InputError, is_real, is_size
 from freeness.torch.batch import Batch
 from freeness.torch.first_step import (
@@ -33,7 +34,6 @@ _BATCH, _BATCHES = 64, 4  # samples of a step, and steps whose samples are looke
 _LONG, _MOST = 30, 15  # forward passes of a search in the small network, and of all of the big one
 _SHORT = 1e-3  # of the critical rate, for differences
 _BELOW = 0.3  # of where the critical rate is expected, from where it is walked to
-_ALIKE = 1.5  # of two ways to carry a rate, as a factor
 _SAME = 1.25  # of two rates that count as one
 _SPREAD = (0.36, 2.75)  # beyond the two ways, where the best rate of 9 in 10 pairs of docs/transfer.md lay
 
@@ -308,7 +308,7 @@ def _told(
     by_outputs = _ratio(there.whole.outputs, here.whole.outputs)
     ways = [min(way, 1.0) if larger else way for way in (by_loss, by_outputs)]
     factor = math.sqrt(ways[0] * ways[1])
-    agree = max(by_loss, by_outputs) <= _ALIKE * min(by_loss, by_outputs)
+    agree = max(by_loss, by_outputs) <= WAYS_AGREE * min(by_loss, by_outputs)
     ends = (factor, factor) if agree else (min(ways), max(ways))
     verdict: Verdict = "uncertain" if not agree else "as it is" if 1 / _SAME <= factor <= _SAME else "changed"
     optimizer = _optimizer_name(how.optimizer)

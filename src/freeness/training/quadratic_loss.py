@@ -10,7 +10,7 @@ import numpy as np
 from freeness.errors import InputError
 from freeness.training.loss import Loss
 
-_ROUNDING = 1e-8  # relative asymmetry, and negative part, of a Hessian that are rounding
+_UNSYMMETRIC = 1e-8  # relative asymmetry, and negative part, of a Hessian that are rounding
 
 
 @final
@@ -31,12 +31,12 @@ class QuadraticLoss(Loss):
     def __post_init__(self) -> None:
         matrix = _matrix(self.matrix)
         size = float(np.abs(matrix).max())
-        if np.abs(matrix - matrix.T).max() > _ROUNDING * size:
+        if np.abs(matrix - matrix.T).max() > _UNSYMMETRIC * size:
             raise InputError(
                 "expected a symmetric Hessian of the loss, got one that is not; a second derivative always is."
             )
         least = float(np.linalg.eigvalsh((matrix + matrix.T) / 2)[0])
-        if least < -_ROUNDING * size:
+        if least < -_UNSYMMETRIC * size:
             raise InputError(
                 f"expected a positive semi-definite Hessian of the loss, got the eigenvalue {least:.3g}; the bound 2/λ holds for "
                 "losses that are convex in the outputs, so take the positive part of this one."

@@ -17,7 +17,8 @@ from freeness.show.answer import (
     number,
     percent,
 )
-from freeness.show.answers.spectrum import COLUMNS, change, heaviest, spectrum_table
+from freeness.show.answers.spectrum import COLUMNS, change, spectrum_table
+from freeness.show.pointmass import heaviest
 from freeness.spectra import Word
 from freeness.training import Rate
 

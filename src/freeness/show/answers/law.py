@@ -9,9 +9,9 @@ from freeness.laws import Edge, Law
 from freeness.show.answer import Answer, Row, Section, Sentence, Table, answer_of, attempted, number
 from freeness.show.csv_table import status
 from freeness.show.json_values import document_of
+from freeness.show.pointmass import LISTED, heaviest
 from freeness.spectra import Measurement, Prediction
 
-_ATOMS = 4  # so many are listed, the heaviest
 _SHOWN = 12  # bands, and atoms, in the tables of an expression
 _LONG = 120  # characters of a name
 _ROUNDING = 1e-12  # of the standard deviation: a mean below it is 0
@@ -77,9 +77,8 @@ def _mean(law: Law) -> float:
 
 def _atoms(law: Law) -> str:
     atoms = law.atoms
-    heaviest = sorted(sorted(atoms, key=lambda atom: -atom.mass)[:_ATOMS])
-    listed = ", ".join(f"{number(100 * atom.mass)}% at {number(atom.position, 6)}" for atom in heaviest)
-    return f"{listed}, … ({len(atoms)} in all)" if len(atoms) > _ATOMS else listed or "none"
+    listed = ", ".join(f"{number(100 * atom.mass)}% at {number(atom.position, 6)}" for atom in heaviest(atoms))
+    return f"{listed}, … ({len(atoms)} in all)" if len(atoms) > LISTED else listed or "none"
 
 
 # --- of an expression ---------------------------------------------------------------------------------------------
@@ -114,8 +113,7 @@ def _kind(edge: Edge) -> str:
 def _masses(law: Law) -> Section:
     if not law.atoms:
         return Section("Atoms", ())
-    heaviest = sorted(sorted(law.atoms, key=lambda atom: -atom.mass)[:_SHOWN])
-    rows = tuple((number(position, 8), number(mass, 8)) for position, mass in heaviest)
+    rows = tuple((number(position, 8), number(mass, 8)) for position, mass in heaviest(law.atoms, _SHOWN))
     lighter = len(law.atoms) - _SHOWN
     more = (Sentence(f"and {lighter} lighter atoms"),) if lighter > 0 else ()
     return Section("Atoms", (Table(("at", "mass"), rows, ("at", "mass")), *more))

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
 from freeness.advice import Comparison
 from freeness.laws import Atom
 from freeness.show.answer import NOTHING, Answer, Section, Table, answer_of, brief_of, number, percent
-from freeness.show.pointmass import shown_atoms, split_eigenvalues
+from freeness.show.pointmass import heaviest, shown_atoms, split_eigenvalues
 
 COLUMNS = ("theory", "measured", "difference")
-_ATOMS = 4  # so many atoms are listed, the heaviest
 
 
 @answer_of.register
@@ -108,11 +106,6 @@ def _shares(atoms: tuple[Atom, ...]) -> list[tuple[str, float]]:
         found.setdefault(number(atom.position), []).append(atom)
     merged = tuple(Atom(same[0].position, sum(atom.mass for atom in same)) for same in found.values())
     return [(number(atom.position), atom.mass) for atom in heaviest(merged)]
-
-
-def heaviest(atoms: Sequence[Atom]) -> list[Atom]:
-    """The atoms that are listed, in their order."""
-    return sorted(sorted(atoms, key=lambda atom: -atom.mass)[:_ATOMS])
 
 
 def change(measured: float | None, predicted: float | None) -> str:

@@ -24,7 +24,7 @@ from freeness.show.pictures.spectrum import (
     stem_of,
     stems,
 )
-from freeness.show.pointmass import split_eigenvalues
+from freeness.show.pointmass import heaviest, split_eigenvalues
 from freeness.show.window import window_of
 from freeness.spectra import Measurement, Prediction, TopEigenvalue
 
@@ -122,8 +122,7 @@ def law_in_words(ends: tuple[float, float], mean: float, atoms: tuple[tuple[floa
         >>> law_in_words((0.0, 1.0), 0.25, ((0.0, 0.75), (1.0, 0.25)))
         'Spectrum from 0 to 1, mean 0.25, atoms: 75 % at 0, 25 % at 1.'
     """
-    heaviest = sorted(sorted(atoms, key=lambda atom: -atom[1])[:_LISTED])
-    listed = ", ".join(f"{100 * mass:.3g} % at {position:.4g}" for position, mass in heaviest)
+    listed = ", ".join(f"{100 * mass:.3g} % at {position:.4g}" for position, mass in heaviest(atoms, _LISTED))
     listed += f" and {len(atoms) - _LISTED} lighter ones" if len(atoms) > _LISTED else ""
     return f"Spectrum from {ends[0]:.4g} to {ends[1]:.4g}, mean {mean:.4g}, {f'atoms: {listed}' if listed else 'no atoms'}."
 

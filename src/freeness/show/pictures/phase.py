@@ -8,7 +8,6 @@ from freeness.meanfield import EdgeOfChaos, LayerMaps, PhaseDiagram
 from freeness.show import style
 from freeness.show.picture import Appearance, Axis, Dash, Drawing, HeatMap, Picture, Series, Swatch
 
-_COLOURS = (style.THEORY, "#ffffff", style.RED)
 _LIMIT = 1.0  # of |ln χ₁| in colour: beyond it a gradient changes by e every layer
 _POINT = Appearance("#ffd400", 0, marker="circle", size=12, edge="#000000")
 
@@ -45,7 +44,7 @@ def phase_picture(
         np.clip(growth, -_LIMIT, _LIMIT),
         (-_LIMIT, _LIMIT),
         "ln χ₁: growth of squared gradients a layer",
-        _COLOURS,
+        style.ORDERED_TO_CHAOTIC,
         "σ_w {x:.3f}, σ_b {y:.3f}<br>ln χ₁ {z:.3f}",
         key="phase-growth",
     )

@@ -8,7 +8,6 @@ from freeness.advice import TransformerPhases
 from freeness.show import style
 from freeness.show.picture import Axis, HeatMap, Picture
 
-_COLOURS = (style.THEORY, "#ffffff", style.RED)
 _LIMIT = 3.0  # of log₁₀ of the growth in colour
 
 
@@ -37,7 +36,7 @@ def transformer_picture(phases: TransformerPhases, *, title: str = "") -> Pictur
         np.clip(growth, -_LIMIT, _LIMIT),
         (-_LIMIT, _LIMIT),
         "log₁₀ of the growth of squared gradients",
-        _COLOURS,
+        style.ORDERED_TO_CHAOTIC,
         words=words,
         key="transformer-growth",
     )
