@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from freeness.cli.commands import COMMANDS, app
+from freeness.folder import modules_in
+
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "freeness"
 FILES = sorted(SOURCE.rglob("*.py"))
 
@@ -46,6 +49,7 @@ ROOMS |= {
     "files": set(),
     "calculus": {"moves", "expressions"},  # old names
     "deprecation": set(),
+    "folder": set(),
     "shown": {"show"},  # when a notebook asks; every room's records may derive from it
     "__init__": WHOLE_THEORY,  # the names that outsiders meet first
     "__main__": {"cli"},
@@ -68,12 +72,13 @@ LIBRARIES |= {
     "files": {"numpy"},
     "shown": {"matplotlib"},
     "deprecation": set(),
+    "folder": set(),
     "__init__": set(),
     "__main__": set(),
 }
 
 
-BESIDE = {"errors", "version", "files", "deprecation", "shown"}  # modules that every room may import
+BESIDE = {"errors", "version", "files", "folder", "deprecation", "shown"}  # modules that every room may import
 
 parsed = cache(ast.parse)  # several tests read every file
 
@@ -301,6 +306,25 @@ def test_type_checkers_see_the_names_that_the_front_loads():
     assert all(getattr(freeness, room).__name__ == f"freeness.{room}" for room in rooms)
     with pytest.raises(AttributeError, match="nothing"):
         freeness.nothing  # noqa: B018
+
+
+# --- a file more is a thing more ----------------------------------------------------------------------------------
+
+
+def test_a_file_of_a_folder_is_found_without_a_list(tmp_path, monkeypatch):
+    """As a new command, answer, loss or reader is; in the order of the names."""
+    package = tmp_path / "folder_of_two"
+    package.mkdir()
+    for name in ("__init__", "second", "first"):
+        (package / f"{name}.py").write_text(f"HERE = {name!r}\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert [module.HERE for module in modules_in("folder_of_two")] == ["first", "second"]
+
+
+def test_every_command_of_its_folder_is_on_the_command_line():
+    written = [path for path in FILES if room_of(path) == "cli" and "COMMAND = Command(" in path.read_text("utf-8")]
+    assert len(written) == len(COMMANDS) == len({(command.topic, command.place) for command in COMMANDS}) > 10
+    assert [info.name for info in app.registered_commands] == [command.name for command in COMMANDS]
 
 
 # --- how large things get -----------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from freeness.errors import InputError
-from freeness.network import GivenMap, Operation, Pairs, Pass, Step, Stream, backward, forward, given
+from freeness.network import GivenMap, Operation, Pairs, Pass, Step, Stream, backward, forward, given, operations
 from freeness.spectra import jacobian_law
 from freeness.torch import dual_gram, kinds, trace
+from freeness.torch import operations as readers
 from freeness.torch.any_model import Function, survey
 from freeness.torch.kinds import KINDS, READERS, kind_of, register_kind
 from freeness.torch.operations.kind import Kind
@@ -102,6 +104,12 @@ def test_every_kind_has_an_example_and_no_call_has_two_kinds() -> None:
     assert set(EXAMPLES) == {kind.name for kind in KINDS}
     calls = [call for kind in KINDS for call in kind.calls]
     assert len(calls) == len(set(calls))
+
+
+def test_an_operation_has_a_reader_of_its_name() -> None:
+    """Flatten has none: flatten, view and reshape are one reader, and the record follows from what reads the signal."""
+    records = {operations.__dict__[name].__module__.rsplit(".", 1)[-1] for name in operations.__all__}
+    assert records - {path.stem for path in Path(readers.__path__[0]).glob("*.py")} == {"flatten"}
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from freeness.errors import InputError
-from freeness.show.answers.transfers import code_of
+from freeness.show.answers.measured.transfers import code_of
 from freeness.torch import Transfer, transfer
 from freeness.torch.batch import Batch
 from freeness.torch.critical import critical_rate

@@ -12,6 +12,7 @@ import typer
 
 from freeness.advice import Analysis
 from freeness.cli import analyze_options as option
+from freeness.cli.command import Command
 from freeness.cli.data_option import note_code
 from freeness.cli.demo import DEFAULT_OUT
 from freeness.cli.errors import INTERRUPTED, needs_extra, reports_errors
@@ -145,3 +146,8 @@ def _write(analyses: list[Analysis], folder: Path, *, quiet: bool) -> None:
     numbers = ", ".join(map(str, documents))
     console = stderr() if quiet else stdout()
     console.print(f"\nReport with pictures: {report} (open it in a browser)\nAll numbers: {numbers}", soft_wrap=True)
+
+
+COMMAND = Command(
+    "analyze", analyze_command, "Your own model", "Does it train, how should it start, how fast may it learn?", 10
+)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from freeness.cli.command import Command
 from freeness.cli.data_option import DATA_OPTION, note_code
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.json_option import JSON_OPTION
@@ -63,3 +64,6 @@ def check_command(
         "sample": sample,
     }
     Outputs(json).give({"schema_version": SCHEMA_VERSION} | where | document_of(found), shown)
+
+
+COMMAND = Command("check", check_command, "Your own model", "Are its weights as random as predictions need?", 50)

@@ -8,26 +8,11 @@ from typing import Annotated
 
 import typer
 
-from freeness.cli.analyze import analyze_command
-from freeness.cli.check import check_command
-from freeness.cli.demo import demo_command
-from freeness.cli.design import design_command
-from freeness.cli.docs import docs_command
-from freeness.cli.dynamics import dynamics_command
-from freeness.cli.explore import explore_command
+from freeness.cli.command import TOPICS, Command
 from freeness.cli.help import HelpfulGroup
-from freeness.cli.interpret import interpret_command
 from freeness.cli.json_option import JsonCommand
-from freeness.cli.kernel import kernel_command
-from freeness.cli.law import law_command
-from freeness.cli.layers import layers_command
 from freeness.cli.output import stdout
-from freeness.cli.phase import phase_command
-from freeness.cli.rate import rate_command
-from freeness.cli.sweep import sweep_command
-from freeness.cli.transfer import transfer_command
-from freeness.cli.transformer import transformer_command
-from freeness.cli.watch import watch_command
+from freeness.folder import modules_in
 from freeness.version import __version__
 
 app = typer.Typer(
@@ -38,37 +23,15 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-# By what they are about; a line each is all that a list of commands shows.
-_COMMANDS = {
-    "Your own model": {
-        "analyze": (analyze_command, "Does it train, how should it start, how fast may it learn?"),
-        "rate": (rate_command, "Its learning rate, by short trials on your batches."),
-        "transfer": (transfer_command, "Carry the rate of a small network to a big one."),
-        "watch": (watch_command, "Where a running training stands."),
-        "check": (check_command, "Are its weights as random as predictions need?"),
-    },
-    "A start for a deep network": {
-        "design": (design_command, "Weights, activation and learning rate, from theory."),
-        "transformer": (transformer_command, "The scale of a Transformer's branches."),
-        "phase": (phase_command, "Where signals die, explode or pass."),
-    },
-    "Theory and experiments": {
-        "law": (law_command, "Eigenvalue densities of random matrices."),
-        "kernel": (kernel_command, "NNGP and tangent kernels of wide networks."),
-        "dynamics": (dynamics_command, "Training curves of wide networks on data."),
-        "sweep": (sweep_command, "Train over depths and rates, beside theory."),
-        "interpret": (interpret_command, "See which layer of a network says what."),
-    },
-    "Find your way": {
-        "demo": (demo_command, "All of it on bundled images, in a minute."),
-        "app": (explore_command, "Move sliders in the browser, offline."),
-        "docs": (docs_command, "Read a page of the documentation."),
-        "layers": (layers_command, "Which operations of PyTorch theory covers."),
-    },
-}
-for _title, _commands in _COMMANDS.items():
-    for _name, (_command, _line) in _commands.items():
-        app.command(_name, cls=JsonCommand, short_help=_line, rich_help_panel=_title)(_command)
+_found = [getattr(module, "COMMAND", None) for module in modules_in("freeness.cli")]
+COMMANDS = sorted(
+    (one for one in _found if isinstance(one, Command)), key=lambda one: (TOPICS.index(one.topic), one.place)
+)
+"""Every command, in the order of the help: a file of this folder that has a ``COMMAND`` adds one."""
+
+for _command in COMMANDS:
+    add = app.command(_command.name, cls=JsonCommand, short_help=_command.line, rich_help_panel=_command.topic)
+    add(_command.run)
 
 
 def _show_version(wanted: bool) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from freeness.cli.command import Command
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.files import FORCE_OPTION, check_files, free_folder
 from freeness.cli.output import progress_bar, stdout
@@ -50,3 +51,6 @@ def demo_command(
     print_answers(stdout(), [answer_of(analysis) if details else brief_of(analysis) for analysis in analyses])
     path = write_report(analyses, folder)
     stdout().print(f"\nReport with pictures: {path} (open it in a browser)", soft_wrap=True)
+
+
+COMMAND = Command("demo", demo_command, "Find your way", "All of it on bundled images, in a minute.", 10)

@@ -12,6 +12,7 @@ import typer
 from freeness.advice import Design, DesignOptions, Parametrisation, Training, design
 from freeness.cli import design_options as option
 from freeness.cli.architecture_design import ArchitectureName, DesignedKind, architecture_design
+from freeness.cli.command import Command
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.files import check_files, check_picture, named_numbers
 from freeness.cli.json_option import JSON_OPTION
@@ -159,3 +160,8 @@ def _check_folder(save: Path | None) -> None:
         raise InputError(
             f"expected --save in a folder that exists, got {str(save)!r}; make {str(save.parent)!r} first, or correct the path."
         )
+
+
+COMMAND = Command(
+    "design", design_command, "A start for a deep network", "Weights, activation and learning rate, from theory.", 10
+)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.markdown import Markdown
 
+from freeness.cli.command import Command
 from freeness.cli.completion import begun
 from freeness.cli.errors import reports_errors
 from freeness.cli.output import stdout
@@ -87,3 +88,6 @@ def _pages(folder: Path) -> dict[str, Path]:
 def _title(path: Path) -> str:
     lines = path.read_text(encoding="utf-8").splitlines()
     return next((line.removeprefix("# ") for line in lines if line.startswith("# ")), path.stem)
+
+
+COMMAND = Command("docs", docs_command, "Find your way", "Read a page of the documentation.", 30)

@@ -11,6 +11,7 @@ import typer
 
 from freeness.advice import ForecastOptions, TrainingForecast, forecast_training
 from freeness.cli.architecture import Sizes, scaled, wide_network
+from freeness.cli.command import Command
 from freeness.cli.completion import activations
 from freeness.cli.data_option import DATA_OPTION, rows_of
 from freeness.cli.errors import needs_extra, reports_errors
@@ -125,3 +126,8 @@ def _aims(rows: Loaded, path: Path | None, asked: int) -> np.ndarray:
             f"expected classes 0, 1, … below {_CLASSES} in {name!r}, got others; save integers, or numbers of shape (n, C)."
         )
     return np.eye(rows.classes or int(classes.max()) + 1)[classes]
+
+
+COMMAND = Command(
+    "dynamics", dynamics_command, "Theory and experiments", "Training curves of wide networks on data.", 30
+)

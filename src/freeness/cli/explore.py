@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from freeness.cli.command import Command
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.output import stderr, stdout
 
@@ -60,3 +61,6 @@ def _log_visits() -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)
+
+
+COMMAND = Command("app", explore_command, "Find your way", "Move sliders in the browser, offline.", 20)

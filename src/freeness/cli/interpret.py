@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from freeness.cli.command import Command
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.files import FORCE_OPTION, check_files
 from freeness.cli.json_option import JSON_OPTION
@@ -108,3 +109,8 @@ def _folder(data: str) -> Path | None:
     if source.download:
         return download_fashion_mnist()
     return Path(source.directory) if source.directory else None
+
+
+COMMAND = Command(
+    "interpret", interpret_command, "Theory and experiments", "See which layer of a network says what.", 50
+)

@@ -10,6 +10,7 @@ import numpy as np
 import typer
 
 from freeness.cli.architecture import Sizes, scaled, wide_network
+from freeness.cli.command import Command
 from freeness.cli.completion import activations
 from freeness.cli.data_option import DATA_OPTION, rows_of
 from freeness.cli.errors import reports_errors
@@ -86,3 +87,6 @@ def _arrays(found: Kernels) -> bytes:
     stream = io.BytesIO()
     np.savez(stream, nngp=found.nngp, ntk=found.ntk)
     return stream.getvalue()
+
+
+COMMAND = Command("kernel", kernel_command, "Theory and experiments", "NNGP and tangent kernels of wide networks.", 20)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from freeness.cli.command import Command
 from freeness.cli.errors import reports_errors
 from freeness.cli.files import FORCE_OPTION, check_files, check_picture
 from freeness.cli.json_option import JSON_OPTION
@@ -97,3 +98,6 @@ def _answered(expression: str, texts: dict[str, str], method: Method, **how: Any
         if name not in texts:
             raise
         raise InputError(f"{f'--{name}' if name in ('x', 'y', 'z') else f'--let {name}='}: {said}") from error
+
+
+COMMAND = Command("law", law_command, "Theory and experiments", "Eigenvalue densities of random matrices.", 10)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated
 
+from freeness.cli.command import Command
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.files import FORCE_OPTION, check_files
 from freeness.cli.json_option import JSON_OPTION
@@ -31,3 +32,6 @@ def layers_command(
         from freeness.torch import KINDS
     rows = [asdict(kind) | {"measured": kind.measured} for kind in KINDS]
     Outputs(json).give({"schema_version": SCHEMA_VERSION, "operations": rows}, kinds_answer(KINDS))
+
+
+COMMAND = Command("layers", layers_command, "Find your way", "Which operations of PyTorch theory covers.", 40)

@@ -12,6 +12,7 @@ import typer
 
 from freeness.cli import transformer_options as option
 from freeness.cli.architecture_design import check_options
+from freeness.cli.command import Command
 from freeness.cli.completion import activations
 from freeness.cli.errors import reports_errors
 from freeness.cli.files import FORCE_OPTION, check_files, check_picture, named_numbers
@@ -134,3 +135,6 @@ def _range(text: str, option: str) -> tuple[float, float]:
     if not (math.isfinite(low) and math.isfinite(high) and 0 <= low < high and (low > 0 or option == "--sigma-b")):
         raise InputError(f"expected LOW < HIGH, both positive, for {option}, got {text!r}; write {option} 0.5,3.")
     return low, high
+
+
+COMMAND = Command("phase", phase_command, "A start for a deep network", "Where signals die, explode or pass.", 30)

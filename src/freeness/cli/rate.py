@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from freeness.cli import rate_options as option
+from freeness.cli.command import Command
 from freeness.cli.config import CONFIG_OPTION
 from freeness.cli.data_option import DATA_OPTION, note_code
 from freeness.cli.errors import INTERRUPTED, needs_extra, reports_errors
@@ -153,3 +154,6 @@ def _interval(given: str | None) -> tuple[float, float] | None:
     except ValueError:
         raise InputError(f"expected --interval LOW,HIGH, got {given!r}; write for instance 1e-4,1e-2.") from None
     return low, high
+
+
+COMMAND = Command("rate", rate_command, "Your own model", "Its learning rate, by short trials on your batches.", 20)

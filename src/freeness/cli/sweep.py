@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from freeness.cli.command import Command
 from freeness.cli.errors import INCOMPLETE, INTERRUPTED, needs_extra, reports_errors
 from freeness.cli.files import FORCE_OPTION, check_files, check_picture
 from freeness.cli.output import Outputs, progress_bar, stderr, stdout
@@ -210,3 +211,6 @@ def _drawn(table: SweepTable, picture: PictureName) -> Picture:
     if picture is PictureName.heat:
         return heat_map_picture(swept_design(table), title=str(table["design"].values[0]))
     return thresholds_picture(table) if picture is PictureName.thresholds else training_picture(table)
+
+
+COMMAND = Command("sweep", sweep_command, "Theory and experiments", "Train over depths and rates, beside theory.", 40)

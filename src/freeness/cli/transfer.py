@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from freeness.cli.command import Command
 from freeness.cli.data_option import DATA_OPTION, note_code
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.json_option import JSON_OPTION
@@ -72,3 +73,6 @@ def transfer_command(
         found = transfer(*networks, rate, samples, **settings)
     where = {"small": small, "big": big, "data": loaded.described}
     Outputs(json).give({"schema_version": SCHEMA_VERSION} | where | document_of(found), answer_of(found))
+
+
+COMMAND = Command("transfer", transfer_command, "Your own model", "Carry the rate of a small network to a big one.", 30)

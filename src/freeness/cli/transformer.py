@@ -9,6 +9,7 @@ import typer
 
 from freeness.advice import design_transformer
 from freeness.cli import transformer_options as option
+from freeness.cli.command import Command
 from freeness.cli.completion import activations
 from freeness.cli.errors import reports_errors
 from freeness.cli.files import FORCE_OPTION, check_files, check_picture
@@ -69,3 +70,8 @@ def transformer_command(
         outputs.give(document, *answers, map_)
         return
     outputs.give(document, *answers)
+
+
+COMMAND = Command(
+    "transformer", transformer_command, "A start for a deep network", "The scale of a Transformer's branches.", 20
+)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from freeness.advice import WatchedRun, read_run
+from freeness.cli.command import Command
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.files import FORCE_OPTION, check_files, check_picture
 from freeness.cli.json_option import JSON_OPTION
@@ -71,3 +72,6 @@ def _page(run: WatchedRun, refresh: int | None) -> bytes:
     with needs_extra("torch"):
         from freeness.show import render_watch
     return render_watch(run, refresh).encode()
+
+
+COMMAND = Command("watch", watch_command, "Your own model", "Where a running training stands.", 40)

@@ -52,8 +52,8 @@ from freeness.show.table_html import html_table
 from freeness.show.window import Window, law_grid, window_of
 
 if TYPE_CHECKING:
-    from freeness.show.answers.interpretation import ablation_table, role_table, state_table
-    from freeness.show.answers.models import kinds_answer
+    from freeness.show.answers.measured.interpretation import ablation_table, role_table, state_table
+    from freeness.show.answers.measured.models import kinds_answer
     from freeness.show.characters import sketch, with_sketch
     from freeness.show.folder import DOCUMENT_NAME, document_names, require_folder, write_folder
     from freeness.show.interpretation_page import INTERPRETATION_NAME, render_interpretation, write_interpretation
@@ -80,13 +80,13 @@ if TYPE_CHECKING:
 
 # Loaded when they are first asked for, since these modules need matplotlib, jinja2, rich or torch.
 _LATER = {
-    "kinds_answer": "answers.models",
+    "kinds_answer": "answers.measured.models",
     "sketch": "characters",
     "with_sketch": "characters",
     "DOCUMENT_NAME": "folder",
     "INTERPRETATION_NAME": "interpretation_page",
     "REPORT_NAME": "report_page",
-    "ablation_table": "answers.interpretation",
+    "ablation_table": "answers.measured.interpretation",
     "document_names": "folder",
     "draw": "static",
     "figure_of": "static",
@@ -111,8 +111,8 @@ _LATER = {
     "render_interpretation": "interpretation_page",
     "render_watch": "watch_page",
     "require_folder": "folder",
-    "role_table": "answers.interpretation",
-    "state_table": "answers.interpretation",
+    "role_table": "answers.measured.interpretation",
+    "state_table": "answers.measured.interpretation",
     "write_folder": "folder",
     "write_interpretation": "interpretation_page",
     "write_report": "report_page",

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import singledispatch
-from importlib import import_module
 from typing import Any, Literal, TypeAlias
 
 from freeness.errors import InputError
+from freeness.folder import modules_in
 from freeness.show.table_html import html_table
 
 NOTHING = "–"
@@ -121,10 +121,8 @@ def brief_of(record: Any) -> Answer:
     return answer_of(record)
 
 
-_LATER = {  # rooms that load torch, and who shows their records
-    "freeness.interpret": "freeness.show.answers.interpretation",
-    "freeness.torch": "freeness.show.answers.models",
-}
+_LATER = "freeness.show.answers.measured"  # who shows the records of rooms that load torch
+_ROOMS = {"freeness.interpret", "freeness.torch"}
 
 
 def load_answers(record: Any) -> bool:
@@ -134,9 +132,9 @@ def load_answers(record: Any) -> bool:
         record: of any kind.
     """
     room = ".".join(type(record).__module__.split(".")[:2])
-    if room not in _LATER or _LATER[room] in sys.modules:
+    if room not in _ROOMS or _LATER in sys.modules:
         return False
-    import_module(_LATER[room])
+    modules_in(_LATER)
     return True
 
 

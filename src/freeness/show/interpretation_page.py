@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from freeness.show import layer_accuracy_picture, likelihoods_picture, parts_picture, picture_uri, plot_maps
-from freeness.show.answers.interpretation import ablation_table, role_table, state_table
+from freeness.show.answers.measured.interpretation import ablation_table, role_table, state_table
 from freeness.show.files import write_atomically
 from freeness.show.page import page_environment
 from freeness.version import __version__

@@ -14,7 +14,7 @@ from freeness.network import INPUT, Activation, Dense
 from freeness.torch.elementwise import activation_function
 from freeness.torch.graph_view import export
 from freeness.torch.layout import Typing, whole
-from freeness.torch.operations.linear import bias_facts
+from freeness.torch.operations.trained_weights import bias_facts
 from freeness.torch.reading import read_graph
 from freeness.torch.recognition import recognise
 from freeness.torch.steps import DenseStep, ElementwiseStep, Read, Reshaped, Step

@@ -5,58 +5,25 @@ from __future__ import annotations
 import torch
 
 from freeness.errors import InputError
+from freeness.folder import modules_in
 from freeness.torch.elementwise import is_elementwise
-from freeness.torch.operations import (
-    attention,
-    concatenation,
-    constant,
-    convolution,
-    dropout,
-    embedding,
-    linear,
-    max_pooling,
-    normalisation,
-    pooling,
-    product,
-    refused,
-    reshape,
-    selection,
-    sum,
-    upsampling,
-)
 from freeness.torch.operations.activation import ACTIVATION
 from freeness.torch.operations.kind import Kind, Theory, TracedOperation
 from freeness.torch.operations.refused import OTHER
 from freeness.torch.walk import Reader
 
-_TABLE: tuple[tuple[Kind, Reader | None], ...] = (
-    (linear.KIND, linear.read),
-    (ACTIVATION, None),
-    (convolution.KIND, convolution.read),
-    (refused.TRANSPOSED, None),
-    (normalisation.LAYER, normalisation.over_axes),
-    (normalisation.RMS, normalisation.over_axes),
-    (normalisation.GROUP, normalisation.over_channels),
-    (normalisation.BATCH, normalisation.over_channels),
-    (normalisation.INSTANCE, normalisation.instance),
-    (pooling.KIND, pooling.read),
-    (max_pooling.KIND, max_pooling.read),
-    (upsampling.KIND, upsampling.read),
-    (reshape.RESHAPE, reshape.reshape),
-    (sum.KIND, sum.read),
-    (concatenation.KIND, concatenation.read),
-    (product.KIND, product.read),
-    (dropout.KIND, dropout.read),
-    (attention.MATRIX, attention.product),
-    (attention.SOFTMAX, None),
-    (attention.KIND, attention.fused),
-    (embedding.KIND, embedding.read),
-    (refused.RECURRENT, None),
-    (reshape.PERMUTATION, reshape.permutation),
-    (selection.KIND, selection.read),
-    (convolution.PADDING, convolution.pad),
-    (constant.KIND, None),
-    (OTHER, None),
+_THEORIES: tuple[Theory, ...] = ("spectra", "kernels", "none")
+
+
+def _place(entry: tuple[Kind, Reader | None]) -> tuple[bool, int, str]:
+    """What theory covers first, then by name; all others last."""
+    kind, _ = entry
+    return kind is OTHER, _THEORIES.index(kind.theory), kind.name.casefold()
+
+
+_TABLE: list[tuple[Kind, Reader | None]] = sorted(
+    (entry for module in modules_in("freeness.torch.operations") for entry in getattr(module, "READERS", ())),
+    key=_place,
 )
 
 KINDS = tuple(kind for kind, _ in _TABLE)

@@ -1,9 +1,6 @@
 """What is trained with: losses, optimisers, rates; and the training of wide networks, which is linear."""
 
-from freeness.training.adam import Adam
-from freeness.training.binary_cross_entropy import BinaryCrossEntropy
 from freeness.training.breaking import breaking_rate
-from freeness.training.cross_entropy import CrossEntropy
 from freeness.training.found import FoundRate, RateSetting, WarmUp, found_rate, minimum_of, warm_up
 from freeness.training.from_curvature import Curvature, measured_rate
 from freeness.training.from_trials import start_rate
@@ -12,9 +9,14 @@ from freeness.training.lengths import Stepper as Stepper
 from freeness.training.linear_training import Directions, LinearTraining, TrainingCurve, Unseen
 from freeness.training.loss import Loss
 from freeness.training.losses import loss_names, loss_of, register_loss
+from freeness.training.losses.binary_cross_entropy import BinaryCrossEntropy
+from freeness.training.losses.cross_entropy import CrossEntropy
+from freeness.training.losses.squared_error import SquaredError
 from freeness.training.objective import Objective
 from freeness.training.optimizer import Optimizer
 from freeness.training.optimizers import optimizer_names, optimizer_of, register_optimizer
+from freeness.training.optimizers.adam import Adam
+from freeness.training.optimizers.sgd import SGD
 from freeness.training.quadratic_loss import QuadraticLoss
 from freeness.training.random_batches import random_batch_bound
 from freeness.training.rate import USUAL_BATCH as USUAL_BATCH
@@ -22,8 +24,6 @@ from freeness.training.rate import LayerRate, Rate
 from freeness.training.rate_trials import Leg, RateTrial, diverges, halved, rates_between, run_all
 from freeness.training.rate_trials import check_budget as check_budget
 from freeness.training.schedule import Schedule, schedule_names
-from freeness.training.sgd import SGD
-from freeness.training.squared_error import SquaredError
 from freeness.training.start_facts import StartFacts
 from freeness.training.usual_rate import rate_of_sharpness
 

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from freeness.training.batch_share import between
 from freeness.training.optimizer import Optimizer
-from freeness.training.sgd import SGD
+from freeness.training.optimizers.sgd import SGD
 from freeness.training.start_facts import StartFacts
 
 Kind = Literal["squared", "cross_entropy"]  # of losses

@@ -16,12 +16,12 @@ from typing import Literal, NamedTuple
 
 from freeness.training.batch_share import batch_share, between
 from freeness.training.losses import loss_of
+from freeness.training.losses.squared_error import SquaredError
 from freeness.training.objective import Objective
 from freeness.training.optimizer import Optimizer
 from freeness.training.optimizers import optimizer_of
+from freeness.training.optimizers.sgd import SGD
 from freeness.training.rate import Rate
-from freeness.training.sgd import SGD
-from freeness.training.squared_error import SquaredError
 from freeness.training.start_facts import StartFacts
 
 _Kind = Literal["squared", "cross_entropy"]

@@ -32,7 +32,7 @@ from freeness.errors import ConvergenceError, InputError
 from freeness.numerics import HUGE
 from freeness.training.loss import Loss
 from freeness.training.losses import loss_of
-from freeness.training.squared_error import SquaredError
+from freeness.training.losses.squared_error import SquaredError
 
 _TOLERANCE = 1e-9
 _SYMMETRIC = 1e-5  # kernels measured in single precision are no better

@@ -18,7 +18,7 @@ import numpy as np
 import scipy
 
 from freeness.errors import InputError
-from freeness.training.sgd import SGD
+from freeness.training.optimizers.sgd import SGD
 
 _MOST = 512  # samples, of which matrices are multiplied some hundreds of times
 _ITERATIONS = 200

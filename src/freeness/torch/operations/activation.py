@@ -63,3 +63,6 @@ def _argument(value: Any) -> Any:
     if number is None:
         raise Unread(f"with {value.what}", SCALE)
     return number
+
+
+READERS = ((ACTIVATION, None),)

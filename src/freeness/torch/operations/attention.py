@@ -13,8 +13,8 @@ from torch.nn import functional
 from freeness.network import Attention
 from freeness.torch.layout import AxisPart, Dims, Typing, holds, joined, size_of, whole
 from freeness.torch.operations.activation import number_in
+from freeness.torch.operations.dense import applied
 from freeness.torch.operations.kind import Kind, Unread
-from freeness.torch.operations.linear import applied
 from freeness.torch.steps import GivenTensor, Permuted
 from freeness.torch.walk import Asked, Scores, Signal, Value
 
@@ -197,3 +197,10 @@ def _with_heads(outer: Dims, heads: int, width: int) -> Dims:
         joined([AxisPart("channels", atom.size, width) if atom.axis == "channels" else atom for atom in atoms])
         for atoms in outer
     )
+
+
+READERS = (
+    (MATRIX, product),
+    (SOFTMAX, None),
+    (KIND, fused),
+)

@@ -97,3 +97,6 @@ def _behind(typing: Typing, along: str, total: int, stride: int) -> Typing:
     return Typing(
         channels=typing.channels, positions=(total, *rest) if math.prod(rest) == stride else (total * stride,)
     )
+
+
+READERS = ((KIND, read),)

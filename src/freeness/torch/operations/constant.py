@@ -81,3 +81,6 @@ def _typing(beside: Signal, dims: Dims, reason: str, along: tuple[int, Axis] | N
         raise Unread(f"{reason} over a part of the channels or positions", SCALE)
     own = along is not None and along[1] == "positions"
     return Typing(channels=channels if found else 1, positions=whose.positions if positions or own else ())
+
+
+READERS = ((KIND, None),)

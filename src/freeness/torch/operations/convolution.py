@@ -11,7 +11,7 @@ from freeness.network import Convolution
 from freeness.torch.elementwise import Slot
 from freeness.torch.layout import AxisPart, Dims, Typing, whole
 from freeness.torch.operations.kind import Kind, Unread
-from freeness.torch.operations.linear import bias_facts, check_trained, module_name
+from freeness.torch.operations.trained_weights import bias_facts, check_trained, module_name
 from freeness.torch.recognition import recognise_kernel
 from freeness.torch.steps import Calls
 from freeness.torch.walk import Asked, Signal
@@ -152,3 +152,9 @@ def sides(kernel: tuple[int, ...], bound: dict[str, Any], pad: dict[str, Any] | 
     if mode and odd and padded == half:
         return mode
     raise Unread(f"with padding {tuple(padded)} of a kernel {kernel}, of which there is no record")
+
+
+READERS = (
+    (KIND, read),
+    (PADDING, pad),
+)

@@ -14,3 +14,6 @@ def read(asked: Asked) -> Signal:
         raise Unread("it is on, and theory of eval mode knows no noise")
     asked.note()
     return asked.signal("input")
+
+
+READERS = ((KIND, read),)

@@ -6,7 +6,7 @@ from freeness.network import Embedding
 from freeness.torch.elementwise import Slot
 from freeness.torch.layout import Typing, holds, of_axis, size_of, whole
 from freeness.torch.operations.kind import Kind, Unread
-from freeness.torch.operations.linear import check_trained, module_name
+from freeness.torch.operations.trained_weights import check_trained, module_name
 from freeness.torch.steps import Calls
 from freeness.torch.walk import Asked, Signal
 
@@ -36,3 +36,6 @@ def read(asked: Asked) -> Signal:
         return Embedding(count, width, float(tensor.detach().double().square().mean().sqrt()), name)
 
     return walk.weigh(asked, name, given, calls, record, (behind, (*layout, whole("channels", width))))
+
+
+READERS = ((KIND, read),)

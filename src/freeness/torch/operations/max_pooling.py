@@ -39,3 +39,6 @@ def read(asked: Asked) -> Value:
     if len(set(stride)) != 1 or len(set(padding)) != 1:
         raise Unread(f"of unequal strides {stride} or padding {padding}")
     return over_windows(asked, given, MaxPooling(size, stride[0], padding[0], name))
+
+
+READERS = ((KIND, read),)

@@ -129,3 +129,12 @@ def _along(tensor: GivenTensor, signal: Signal, axis: int | None) -> GivenTensor
         return tensor
     shape = (-1, *(1 for _ in signal.dims[axis + 1 :]))
     return replace(tensor, value=lambda: tensor.value().reshape(shape))
+
+
+READERS = (
+    (LAYER, over_axes),
+    (RMS, over_axes),
+    (GROUP, over_channels),
+    (BATCH, over_channels),
+    (INSTANCE, instance),
+)

@@ -116,3 +116,6 @@ def each(value: Any, count: int) -> tuple[int, ...]:
     """A number for every dimension."""
     values = (value,) if isinstance(value, int) else tuple(value)
     return values * count if len(values) == 1 else values
+
+
+READERS = ((KIND, read),)

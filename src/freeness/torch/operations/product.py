@@ -64,3 +64,6 @@ def _glu(asked: Asked) -> Signal:
     )
     asked.note()
     return walk.add(name, [first, bent], _product, lambda: Product(name), first.place.typing, first.dims)
+
+
+READERS = ((KIND, read),)

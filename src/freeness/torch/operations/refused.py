@@ -17,3 +17,10 @@ RECURRENT = Kind(
     "one weight at every time step, with gates",
 )
 OTHER = Kind("any other", (), "none", "freeness has no theory of it")
+
+
+READERS = (
+    (TRANSPOSED, None),
+    (RECURRENT, None),
+    (OTHER, None),
+)

@@ -51,3 +51,9 @@ def permutation(asked: Asked) -> Signal:
     asked.note()
     dims = tuple(signal.layout[axis] for axis in axes)
     return replace(signal, dims=dims, moves=(*signal.moves, Permuted(axes)), moved=asked.node)
+
+
+READERS = (
+    (RESHAPE, reshape),
+    (PERMUTATION, permutation),
+)

@@ -159,3 +159,6 @@ def _kept(typing: Typing, of: str, start: int, stop: int, atom: AxisPart, vector
 def _cut(dims: Dims, axis: int, left: AxisPart, single: bool) -> Dims:
     atoms = () if left.size == 1 else (left,)
     return dims[:axis] + (() if single else (atoms,)) + dims[axis + 1 :]
+
+
+READERS = ((KIND, read),)

@@ -136,3 +136,6 @@ def _broadcast(pair: list[Signal]) -> Dims:
             raise Unread("of signals that lie differently")
         found.append(next(iter(known), ()))
     return tuple(found)
+
+
+READERS = ((KIND, read),)

@@ -34,3 +34,6 @@ def read(asked: Asked) -> Signal:
     asked.note("none", KIND.limits)
     behind = behind_windows(given, asked.shape, given.place.typing.channels or 1)
     return asked.walk.add(name, [given], Calls((asked.call(),)), lambda: Upsampling(factors, name), *behind)
+
+
+READERS = ((KIND, read),)

@@ -1,25 +1,14 @@
-"""The optimisers that have a name: the one place where they are listed."""
+"""The optimisers that have a name, one file each; what is known by its name is found here."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from freeness.errors import InputError
-from freeness.training.adam import Adam
 from freeness.training.optimizer import Optimizer
-from freeness.training.sgd import SGD
+from freeness.training.register import Register
 
-_USUAL = 0.9  # β of momentum and nesterov
-_NAMED: dict[str, Optimizer] = {
-    optimizer.name: optimizer
-    for optimizer in (
-        SGD(),
-        SGD(momentum=_USUAL),
-        SGD(momentum=_USUAL, nesterov=True),
-        Adam(),
-        Adam(decoupled=True),
-    )
-}
+_NAMED = Register[Optimizer]("optimizer", "freeness.training.optimizers")
 
 
 def optimizer_names() -> tuple[str, ...]:
@@ -27,9 +16,9 @@ def optimizer_names() -> tuple[str, ...]:
 
     Example:
         >>> optimizer_names()
-        ('sgd', 'momentum', 'nesterov', 'adam', 'adamw')
+        ('adam', 'adamw', 'sgd', 'momentum', 'nesterov')
     """
-    return tuple(_NAMED)
+    return _NAMED.names
 
 
 def register_optimizer(optimizer: Optimizer) -> None:
@@ -38,8 +27,7 @@ def register_optimizer(optimizer: Optimizer) -> None:
     Raises:
         InputError: another optimiser has the name.
     """
-    if _NAMED.setdefault(optimizer.name, optimizer) != optimizer:
-        raise InputError(f"expected a name that no other optimizer has, got {optimizer.name!r}; choose another.")
+    _NAMED.add(optimizer)
 
 
 def optimizer_of(given: Any = "sgd", momentum: float | None = None, weight_decay: float | None = None) -> Optimizer:
@@ -59,9 +47,10 @@ def optimizer_of(given: Any = "sgd", momentum: float | None = None, weight_decay
     """
     if isinstance(given, Optimizer):
         return given.having(momentum, weight_decay)
-    if not isinstance(given, str) or given not in _NAMED:
+    found = _NAMED.get(given)
+    if found is None:
         raise InputError(
-            f"expected an optimizer among {', '.join(_NAMED)}, got {given!r}, whose stability is not covered; choose one, or "
-            "search the rate by trial."
+            f"expected an optimizer among {', '.join(_NAMED.names)}, got {given!r}, whose stability is not covered; "
+            "choose one, or search the rate by trial."
         )
-    return _NAMED[given].having(momentum, weight_decay)
+    return found.having(momentum, weight_decay)

@@ -79,3 +79,6 @@ class CrossEntropy(Loss):
         if self.label_smoothing == 0:
             return targets
         return (1 - self.label_smoothing) * targets + self.label_smoothing / targets.shape[-1]
+
+
+NAMED = (CrossEntropy(),)

@@ -9,7 +9,6 @@ from typing import Any
 
 from freeness.advice import LayerTable
 from freeness.show.answer import Answer, Part, Section, Sentence, Table, answer_of, number
-from freeness.show.answers import transfers as transfers  # registers itself
 from freeness.show.answers.design import GAINS, span
 from freeness.show.json_values import document_of
 from freeness.torch import AppliedDesign, AppliedRecipe, InitializedLayer, InitializedModel, InitializedTensor, Kind

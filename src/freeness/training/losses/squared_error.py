@@ -67,3 +67,6 @@ class SquaredError(Loss):
 
     def check(self, targets: np.ndarray) -> None:
         """All numbers are taken."""
+
+
+NAMED = (SquaredError(), SquaredError(averaged=True), SquaredError(averaged=True, halved=False))

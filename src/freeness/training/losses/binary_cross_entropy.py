@@ -63,3 +63,6 @@ class BinaryCrossEntropy(Loss):
         """From 0 to 1."""
         if not ((targets >= 0).all() and (targets <= 1).all()):
             raise InputError("expected targets from 0 to 1 for binary_cross_entropy, got others; give probabilities.")
+
+
+NAMED = (BinaryCrossEntropy(),)

@@ -1,36 +1,25 @@
-"""The losses that have a name: the one place where they are listed."""
+"""The losses that have a name, one file each; what is known by its name is found here."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from freeness.errors import InputError
-from freeness.training.binary_cross_entropy import BinaryCrossEntropy
-from freeness.training.cross_entropy import CrossEntropy
 from freeness.training.loss import Loss
 from freeness.training.quadratic_loss import QuadraticLoss
-from freeness.training.squared_error import SquaredError
+from freeness.training.register import Register
 
-_NAMED: dict[str, Loss] = {
-    loss.name: loss
-    for loss in (
-        SquaredError(),
-        SquaredError(averaged=True),
-        SquaredError(averaged=True, halved=False),
-        CrossEntropy(),
-        BinaryCrossEntropy(),
-    )
-}
+_NAMED = Register[Loss]("loss", "freeness.training.losses")
 
 
 def loss_names() -> tuple[str, ...]:
     """The names that :func:`loss_of` knows.
 
     Example:
-        >>> loss_names()[:4]
-        ('half_squared_error', 'half_mean_squared_error', 'mse', 'cross_entropy')
+        >>> loss_names()
+        ('binary_cross_entropy', 'cross_entropy', 'half_squared_error', 'half_mean_squared_error', 'mse')
     """
-    return tuple(_NAMED)
+    return _NAMED.names
 
 
 def register_loss(loss: Loss) -> None:
@@ -39,8 +28,7 @@ def register_loss(loss: Loss) -> None:
     Raises:
         InputError: another loss has the name.
     """
-    if _NAMED.setdefault(loss.name, loss) != loss:
-        raise InputError(f"expected a name that no other loss has, got {loss.name!r}; choose another.")
+    _NAMED.add(loss)
 
 
 def loss_of(given: Any) -> Loss:
@@ -57,9 +45,10 @@ def loss_of(given: Any) -> Loss:
         return given
     if not isinstance(given, str):
         return QuadraticLoss(given)
-    if given not in _NAMED:
+    found = _NAMED.get(given)
+    if found is None:
         raise InputError(
-            f"expected a loss among {', '.join(_NAMED)}, got {given!r}; choose one, or give the Hessian of yours in the "
+            f"expected a loss among {', '.join(_NAMED.names)}, got {given!r}; choose one, or give the Hessian of yours in the "
             "outputs of one sample."
         )
-    return _NAMED[given]
+    return found

@@ -75,3 +75,6 @@ class Adam(Optimizer):
             beta1=self.beta1 if momentum is None else momentum,
             weight_decay=self.weight_decay if weight_decay is None else weight_decay,
         )
+
+
+NAMED = (Adam(), Adam(decoupled=True))

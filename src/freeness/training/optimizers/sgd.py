@@ -65,3 +65,7 @@ class SGD(Optimizer):
             momentum=self.momentum if momentum is None or self.name == "sgd" else momentum,
             weight_decay=self.weight_decay if weight_decay is None else weight_decay,
         )
+
+
+_USUAL = 0.9  # β of momentum and nesterov
+NAMED = (SGD(), SGD(momentum=_USUAL), SGD(momentum=_USUAL, nesterov=True))

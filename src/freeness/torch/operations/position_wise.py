@@ -1,0 +1,14 @@
+"""A linear call on signals with positions: the same weight at every one."""
+
+from __future__ import annotations
+
+from freeness.network import PositionWise
+from freeness.torch.layout import Typing
+from freeness.torch.operations.trained_weights import LinearForm
+
+
+def _behind(typing: Typing, outputs: int) -> Typing:
+    return Typing(channels=outputs, positions=typing.positions)
+
+
+FORM = LinearForm(PositionWise, "channels", _behind)
