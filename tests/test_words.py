@@ -1,9 +1,11 @@
 """What a stranger reads first is short: sentences of at most thirty words, and a README of one screen or two."""
 
+import inspect
 import re
 
 import pytest
 
+import freeness
 from tests.conftest import REPOSITORY
 
 MOST = 30
@@ -18,6 +20,8 @@ FIRST = [
 CODE = re.compile(r"^```.*?^```$", re.M | re.S)
 LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 ITEM = re.compile(r"^(?:[-*] |\d+\. |#+ )", re.M)
+EXAMPLE = re.compile(r"^ *>>>.*?(?=^ *$|\Z)", re.M | re.S)
+ARGUMENT = re.compile(r"^ *(?:Args|Raises|Returns|Examples?|Sources?):|^ +(?=\*{0,2}\w+: )", re.M)
 END = re.compile(r"(?<=[.!?])[*\"]*\s+|\n\n|\x00")
 
 
@@ -26,6 +30,24 @@ def sentences(text: str) -> list[str]:
     text = ITEM.sub("\x00", LINK.sub(r"\1", CODE.sub("\n\n", text)))
     text = re.sub(r"^\|.*\|$", lambda row: row[0].replace("|", "\x00"), text, flags=re.M)
     return [sentence for part in END.split(text) if (sentence := " ".join(part.split()))]
+
+
+def described(name: str, value: object) -> dict[str, str]:
+    """The docstrings of a name and of its own public methods, without examples; an argument is a point of a list."""
+    if not (inspect.isclass(value) or inspect.isroutine(value)):
+        return {}
+    own = {name: value} | {
+        f"{name}.{key}": item for key, item in vars(value).items() if inspect.isclass(value) and key[0] != "_"
+    }
+    found = {key: inspect.cleandoc(item.__doc__) for key, item in own.items() if getattr(item, "__doc__", None)}
+    return {key: ARGUMENT.sub("\n\n", EXAMPLE.sub("\n\n", text)) for key, text in found.items()}
+
+
+def test_sentences_of_public_docstrings_are_short():
+    public = [described(name, getattr(freeness, name)) for name in freeness.__all__]
+    told = [(key, sentence) for found in public for key, text in found.items() for sentence in sentences(text)]
+    assert len(told) > 400
+    assert not [(key, sentence) for key, sentence in told if len(sentence.split()) > MOST]
 
 
 @pytest.mark.parametrize("page", FIRST, ids=lambda page: str(page.relative_to(REPOSITORY)))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from freeness.deprecation import moved
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,10 +58,6 @@ __all__ = [
     "window_of",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = "matplotlib.figure" if name == "Figure" else "freeness.show"
-    warnings.warn(f"freeness.plots.{name} is deprecated; import it from {home}.", DeprecationWarning, stacklevel=2)
-    return getattr(import_module(home), name)
+__getattr__ = moved(
+    __name__, {name: f"freeness.show.{name}" for name in __all__} | {"Figure": "matplotlib.figure.Figure"}
+)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from freeness.deprecation import moved
 
 if TYPE_CHECKING:
     from freeness.show import (
@@ -63,11 +63,4 @@ __all__ = [
     "write_report",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    warnings.warn(
-        f"freeness.report.{name} is deprecated; import it from freeness.show.", DeprecationWarning, stacklevel=2
-    )
-    return getattr(import_module("freeness.show"), name)
+__getattr__ = moved(__name__, {name: f"freeness.show.{name}" for name in __all__})

@@ -9,6 +9,7 @@ from torch import nn
 from freeness import InputError
 from freeness.data import Folder
 from freeness.torch import load_data, load_labelled
+from tests.refused import refused
 
 
 @pytest.fixture
@@ -75,14 +76,6 @@ def test_data_that_do_not_fit_are_refused(tmp_path, model):
             load_data(str(tmp_path / name), model)
     with pytest.raises(InputError, match="6 features"):
         load_data("fashion-mnist", model)
-
-
-def refused(words, call, *arguments):
-    """The call fails by one sentence that has these words."""
-    with pytest.raises(InputError, match=words) as caught:
-        call(*arguments)
-    text = str(caught.value)
-    assert text.startswith("expected ") and text.endswith(".") and text.isprintable()
 
 
 @pytest.mark.parametrize(

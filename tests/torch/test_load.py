@@ -6,6 +6,7 @@ from torch import nn
 
 from freeness import InputError
 from freeness.torch import load_data, load_loss, load_model, load_weights
+from tests.refused import refused
 
 GOOD = "import torch\nfrom torch import nn\ndef make():\n    return nn.Linear(4, 3)\nready = nn.Linear(4, 2)\n"
 
@@ -64,14 +65,6 @@ def test_a_missing_file_or_name_is_refused(spec):
 
 
 # --- what a stranger tried ----------------------------------------------------------------------------------------
-
-
-def refused(words, call, *arguments):
-    """The call fails by one sentence that has these words."""
-    with pytest.raises(InputError, match=words) as caught:
-        call(*arguments)
-    text = str(caught.value)
-    assert text.startswith("expected ") and text.endswith(".") and text.isprintable()
 
 
 @pytest.mark.parametrize(

@@ -215,8 +215,9 @@ class Design(Shown, Plotted):
     def residual(self, blocks: int | None = None) -> ResidualPlan:
         """The scale of residual branches x + β·W φ(x) at which they have this design's isometry, in place of a chain.
 
-        With χ = σ_w² E φ'² = 1 the law of JJᵀ has mean e^c and relative variance 2c, c = Bβ², in the limit of many blocks, with
-        Haar and Gaussian weights; so β² = σ_JJ²/2B. 1/√B is c = 1; a last layer of the branch that starts at 0 is c = 0.
+        With χ = σ_w² E φ'² = 1 and many blocks the law of JJᵀ has mean e^c and relative variance 2c, c = Bβ². That holds
+        with Haar and with Gaussian weights. So β² = σ_JJ²/2B. 1/√B is c = 1, and c = 0 where the last layer of a branch starts
+        at 0.
 
         Args:
             blocks: B; one for each activation of the chain when left out.
@@ -295,8 +296,8 @@ def design(
 
     Args:
         depth: L, the number of weight matrices; there are n = L - 1 activations.
-        width: inputs, hidden and outputs, as ``(784, 512, 10)``, for gains and learning rate depend on all three; or the L + 1
-            widths N_0, …, N_L; or one for all of them.
+        width: inputs, hidden and outputs, as ``(784, 512, 10)``, for gains and learning rate depend on all three. Or the L + 1
+            widths N_0, …, N_L, or one for all of them.
         activation: a name of the table or a function.
         isometry: σ_JJ², the relative variance of the spectrum of JJᵀ over the width (nδ for Haar weights, nδ + L for Gaussian
             ones): small is isometric and nearly linear. Left out: 0.25 where that is reachable, else the nearest.

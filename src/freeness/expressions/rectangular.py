@@ -15,8 +15,9 @@ from freeness.moves import resize
 def information_plus_noise(matrix: ArrayLike, variance: float) -> Law:
     """The law of (A + Z)(A + Z)* for a given A (p, n) and independent centred entries of Z with E|Z_ij|² = variance/n.
 
-    With n ≥ p, singular values s of A and the projection P on p of n dimensions it is that of D + PC in the corner P,
-    D = diag(s, 0), C circular and free from D and P: unitaries on both sides change neither Z nor the spectrum.
+    With n ≥ p, let s be the singular values of A, and P the projection on p of n dimensions. Then it is that of D + PC in the
+    corner P, with D = diag(s, 0) and C circular, free from D and P. For unitaries on both sides change neither Z nor the
+    spectrum.
 
     Args:
         matrix: A, what is known.

@@ -452,9 +452,9 @@ class PiecewiseDensity(TransformLaw):
 class Density(PiecewiseDensity):
     """The law with density ``function`` on [low, high]; nothing is integrated near the real axis.
 
-    Each piece between kinks is expanded in that basis in which its coefficients decay fastest: T_k/√ (both ends hard,
-    1/√), U_k·√ (both ends soft, √), Legendre P_k (smooth up to both ends), or P_k in the square root of the distance from
-    one end (hard or soft there, smooth up to the other). Transforms, potential and boundary values
+    Each piece between kinks is expanded in the basis in which its coefficients decay fastest. T_k/√ is for two hard ends
+    (1/√), U_k·√ for two soft ones (√), and Legendre P_k for what is smooth up to both. Where one end alone is hard or soft
+    it is P_k in the square root of the distance from it. Transforms, potential and boundary values
     are then exact for the truncated series; what is left out is the error estimate.
 
     Args:

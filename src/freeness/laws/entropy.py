@@ -12,7 +12,7 @@ _NODES = 400
 def free_entropy(law: Law) -> float:
     """χ(μ) = ∬ log|x - y| dμ dμ + 3/4 + log(2π)/2; -∞ where there is an atom.
 
-    The inner integral is the real part of the potential on the curve; the outer one runs over each band in the angle of
+    The inner integral is the real part of the potential on the curve. The outer one runs over each band in the angle of
     x = middle + half·cos θ, which makes square-root ends smooth.
 
     Args:

@@ -27,8 +27,8 @@ _RANGE = (-40.0, 745.0)  # logit of the angle: from the edge to the smallest dou
 class FussCatalan(TransformLaw):
     """MP(1)^{⊠order}: squared singular values of a product of ``order`` square Gaussian matrices; S(u) = (1+u)^{-order}.
 
-    With s = order and 0 < φ < π/(s+1): x = sin^{s+1}((s+1)φ)/(sin φ sin^s(sφ)), 1 + u = e^{-iφ} sin((s+1)φ)/sin(sφ);
-    moments binom((s+1)k, k)/(sk+1), edge (s+1)^{s+1}/s^s, density ~ x^{-s/(s+1)} at 0. The angle is solved for in log x,
+    With s = order and 0 < φ < π/(s+1): x = sin^{s+1}((s+1)φ)/(sin φ sin^s(sφ)), 1 + u = e^{-iφ} sin((s+1)φ)/sin(sφ).
+    Moments binom((s+1)k, k)/(sk+1), edge (s+1)^{s+1}/s^s, density ~ x^{-s/(s+1)} at 0. The angle is solved for in log x,
     on a logit scale, so that no digits are lost at either end; the rest is closed.
     Source: Banica, Belinschi, Capitaine, Collins (2011); Forrester, Liu (2015) for the angle.
 

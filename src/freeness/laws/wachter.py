@@ -18,9 +18,9 @@ from freeness.numerics import Jet, Number, lower_log, plain
 class Wachter(Law):
     """Limit law of A(A + B)⁻¹ (Jacobi, MANOVA) for independent p×p Wishart matrices A and B with n₁ and n₂ columns.
 
-    With a = first, b = second, s = a + b: density s√((λ₊-x)(x-λ₋))/(2πx(1-x)), λ± = ((√(a(s-1)) ± √b)/s)², an atom 1-a
-    at 0 if a < 1, an atom 1-b at 1 if b < 1; S(u) = (s+u)/(a+u). It is also a projection of trace a/s, compressed by
-    a free projection of trace 1/s. Source: Wachter (1980).
+    With a = first, b = second, s = a + b the density is s√((λ₊-x)(x-λ₋))/(2πx(1-x)), λ± = ((√(a(s-1)) ± √b)/s)². There is
+    an atom 1-a at 0 if a < 1, and an atom 1-b at 1 if b < 1. S(u) = (s+u)/(a+u). It is also a projection of trace a/s,
+    compressed by a free projection of trace 1/s. Source: Wachter (1980).
 
     Args:
         first: n₁/p > 0, columns of A over dimension.

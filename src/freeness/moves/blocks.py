@@ -24,8 +24,8 @@ def partial_transpose(law: Law, blocks: int | None = None) -> Law:
         law: of X, for instance MarchenkoPastur(c) of a complex Wishart matrix.
         blocks: n; None if both dimensions grow.
 
-    Source: Aubrun (2012) for Wishart matrices of which both dimensions grow; Banica, Nechita (2013) for a fixed n, where
-        a Wishart matrix gives a free difference of free Poisson laws; Arizmendi, Nechita, Vargas (2016) for any law.
+    Source: Aubrun (2012) for Wishart matrices of which both dimensions grow. Banica, Nechita (2013) for a fixed n, where
+        a Wishart matrix gives a free difference of free Poisson laws. Arizmendi, Nechita, Vargas (2016) for any law.
 
     Example:
         >>> from freeness.laws import MarchenkoPastur
@@ -43,10 +43,10 @@ def partial_transpose(law: Law, blocks: int | None = None) -> Law:
 def block_modified(law: Law, change: Callable[[np.ndarray], np.ndarray], size: int) -> Law:
     """The law of (id ⊗ φ)(X) for a unitarily invariant X in M_d ⊗ M_n as d grows, φ a linear map of n×n matrices.
 
-    The free cumulants are κ_p·n^{-p} Σ_i ρ_i^p·m_i over the eigenvalues ρ_i, of multiplicities m_i, of the Choi matrix
-    Σ E_ij ⊗ φ(E_ij): of a Wishart matrix a compound free Poisson law. This asks that every eigenprojection has a multiple of 1
-    as its partial trace over the first leg, as it has for transposition, traces, the diagonal, and mixtures of these with the
-    identity.
+    The free cumulants are κ_p·n^{-p} Σ_i ρ_i^p·m_i, where ρ_i are the eigenvalues, with multiplicities m_i, of the Choi matrix
+    Σ E_ij ⊗ φ(E_ij). Of a Wishart matrix that is a compound free Poisson law. It asks that every eigenprojection has a multiple
+    of 1 as its partial trace over the first leg. So it is for transposition, traces, the diagonal, and mixtures of these with
+    the identity.
 
     Args:
         law: of X, for instance MarchenkoPastur(c) of a complex Wishart matrix.

@@ -87,10 +87,10 @@ def _falling(z: Jet, g: Jet) -> np.ndarray:
 def free_deconvolution(total: Law, part: Law) -> Law:
     """The law of X where ``total`` = X ⊞ ``part``, if there is one.
 
-    R_X = R_total - R_part. Free cumulants subtract always, but only if the result is a positive measure it is a law: its
+    R_X = R_total - R_part. Free cumulants subtract always, but the result is a law only if it is a positive measure. So its
     moments up to order 10 and its Cauchy transform at 201 points of the real axis are checked. ``total`` needs a curve
-    that continues through its support: laws with a closed S or R, atoms, and what is built from them; a law known by its
-    density does not, unless ``part`` is what was added to it last.
+    that continues through its support. Laws with a closed S or R, atoms, and what is built from them have one. A law known
+    by its density has none, unless ``part`` is what was added to it last.
 
     Args:
         total: the law of the sum.

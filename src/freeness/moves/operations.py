@@ -244,7 +244,7 @@ def symmetric_square(law: Law) -> Law:
 def free_product(first: Law, *others: Law) -> Law:
     """μ ⊠ ν ⊠ …: the law of X^{1/2} Y X^{1/2} for free X, Y ≥ 0.
 
-    One factor X may be symmetric about 0 instead: the law of Y^{1/2} X Y^{1/2} is then the symmetric one whose square is
+    One factor X may be symmetric about 0 instead. The law of Y^{1/2} X Y^{1/2} is then the symmetric one whose square is
     X² ⊠ Y ⊠ Y (Arizmendi, Pérez-Abreu 2009).
 
     Args:

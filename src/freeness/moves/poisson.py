@@ -12,8 +12,8 @@ from freeness.moves.operations import free_difference, free_product, mirror, res
 def free_poisson(rate: float, jumps: Law | None = None) -> Law:
     """The free Poisson law of the given rate and jump law ν: R(g) = rate·∫ t/(1 - tg) dν(t), κ_n = rate·m_n(ν).
 
-    It is the limit law of Σ_i t_i v_i v_iᵀ = GᵀTG/n for rate·n random directions v_i of jump t_i (sample covariances of
-    population ν, n samples a dimension times 1/rate); jumps of both signs split into a free difference.
+    It is the limit law of Σ_i t_i v_i v_iᵀ = GᵀTG/n for rate·n random directions v_i of jump t_i. Sample covariances
+    of population ν are that, n samples a dimension times 1/rate. Jumps of both signs split into a free difference.
 
     Args:
         rate: > 0.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+from freeness.errors import InputError, is_real, is_size
 from freeness.network.ensembles import Ensemble
 
 INPUT = "input"
@@ -40,6 +41,19 @@ class Weights(Operation):
     weights: Ensemble
     sigma_b: float
     bias: bool
+
+    def __post_init__(self) -> None:
+        """Sizes that are whole numbers ≥ 1, and a standard deviation of the biases.
+
+        Raises:
+            InputError: one of them is not.
+        """
+        if not all(map(is_size, self.sizes)):
+            raise InputError(f"expected sizes ≥ 1 of {described(self)}, got {self.sizes}; correct them.")
+        if not (is_real(self.sigma_b) and self.sigma_b >= 0):
+            raise InputError(
+                f"expected sigma_b ≥ 0 of {described(self)}, got {self.sigma_b!r}; it is a standard deviation."
+            )
 
     @property
     @abstractmethod

@@ -7,6 +7,8 @@ neuron by neuron (:mod:`freeness.spectra.diagonal`).
 
 from __future__ import annotations
 
+from typing import Literal, NamedTuple
+
 import numpy as np
 
 from freeness.errors import InputError, is_real
@@ -24,20 +26,72 @@ from freeness.spectra.graph_spectrum import law_of_graph
 from freeness.spectra.wired_network import follows_wires, graph_or_wires, wired_equation
 
 
-def check_asked(network: object, qhat0: object, samples: object) -> None:
-    """Refuse what is no network, no number, or no array of numbers.
+class Question(NamedTuple):
+    """A question for a law: of a network, at an input or signals of one pass, Θ in a parametrisation or else JJᵀ."""
 
-    Raises:
-        InputError: one of these.
-    """
-    if not isinstance(network, Network):
-        raise InputError(
-            f"expected a Network, got {type(network).__name__}; build one, for instance by fr.mlp(5, 100)."
-        )
-    if not is_real(qhat0):
-        raise InputError(f"expected a number for qhat0, got {qhat0!r}; it is ‖x⁰‖²/N_0 of the input.")
-    if samples is not None and np.asarray(samples).dtype.kind not in "fiu":
-        raise InputError(f"expected an array of inputs for samples, got {samples!r}; give one of shape (n, N₀).")
+    network: Network
+    qhat0: float
+    realised: Signals | NeuronSignals | None
+    samples: np.ndarray | None
+    fisher: Parametrisation | None
+
+    def check(self) -> None:
+        """Refuse what is no network, no number, or no array of numbers.
+
+        Raises:
+            InputError: one of these.
+        """
+        if not isinstance(self.network, Network):
+            raise InputError(
+                f"expected a Network, got {type(self.network).__name__}; build one, for instance by fr.mlp(5, 100)."
+            )
+        if not is_real(self.qhat0):
+            raise InputError(f"expected a number for qhat0, got {self.qhat0!r}; it is ‖x⁰‖²/N_0 of the input.")
+        if self.samples is not None and np.asarray(self.samples).dtype.kind not in "fiu":
+            raise InputError(
+                f"expected an array of inputs for samples, got {self.samples!r}; give one of shape (n, N₀)."
+            )
+
+    @property
+    def way(self) -> Literal["diagonal", "chain", "graph"]:
+        """Neuron by neuron, by moves of one curve, or by a graph or wires."""
+        exact = self.fisher in (None, "standard") and not isinstance(self.realised, Signals)
+        if self.samples is None and exact and is_diagonal(self.network):
+            return "diagonal"
+        return "chain" if self.samples is None and is_chain(self.network, self.realised) else "graph"
+
+    @property
+    def chain(self) -> Signals:
+        """Signals of a chain, given or of the mean field."""
+        assert not isinstance(self.realised, NeuronSignals)
+        return self.realised or signals(self.network, self.qhat0)
+
+    @property
+    def neurons(self) -> NeuronSignals | None:
+        """Signals neuron by neuron, if some are given.
+
+        Raises:
+            InputError: laws of D² are.
+        """
+        if isinstance(self.realised, Signals):
+            raise InputError(
+                "expected signals neuron by neuron (NeuronSignals) of a network that is no chain, got laws of D²; D's of "
+                "different layers are correlated there."
+            )
+        return self.realised
+
+    def graph_or_wires(self) -> NetworkGraph | WiredEquation:
+        """A graph of chains, or where there is none the equations along the wires."""
+        network, qhat0, _, samples, fisher = self
+        neurons = self.neurons
+
+        def wires() -> WiredEquation:
+            return wired_equation(network, qhat0, samples=samples, realised=neurons, fisher=fisher)
+
+        def graph() -> NetworkGraph:
+            return network_graph(network, qhat0, samples=samples, realised=neurons, fisher=fisher or False)
+
+        return wires() if follows_wires(network) else graph_or_wires(network, graph, wires)
 
 
 def is_chain(network: Network, realised: Signals | NeuronSignals | None) -> bool:
@@ -45,56 +99,22 @@ def is_chain(network: Network, realised: Signals | NeuronSignals | None) -> bool
     return network.is_chain and not isinstance(realised, NeuronSignals) and not follows_wires(network)
 
 
-def graph_of(
-    network: Network,
-    qhat0: float,
-    realised: Signals | NeuronSignals | None,
-    samples: np.ndarray | None,
-    fisher: Parametrisation | None,
-) -> NetworkGraph:
-    """The graph of a network, with the neurons of one forward pass or some drawn from the mean field."""
-    return network_graph(network, qhat0, samples=samples, realised=_neurons(realised), fisher=fisher or False)
+def law_asked(question: Question) -> Law:
+    """The law by the way that covers the network.
 
-
-def _neurons(realised: Signals | NeuronSignals | None) -> NeuronSignals | None:
-    if isinstance(realised, Signals):
-        raise InputError(
-            "expected signals neuron by neuron (NeuronSignals) of a network that is no chain, got laws of D²; D's of different "
-            "layers are correlated there."
-        )
-    return realised
-
-
-def wires_of(
-    network: Network,
-    qhat0: float,
-    realised: Signals | NeuronSignals | None,
-    samples: np.ndarray | None,
-    fisher: Parametrisation | None,
-) -> WiredEquation:
-    """The equations along the wires, with the neurons of one forward pass or some drawn from it."""
-    return wired_equation(network, qhat0, samples=samples, realised=_neurons(realised), fisher=fisher)
-
-
-def graph_or_wires_of(
-    network: Network,
-    qhat0: float,
-    realised: Signals | NeuronSignals | None,
-    samples: np.ndarray | None,
-    fisher: Parametrisation | None,
-) -> NetworkGraph | WiredEquation:
-    """A graph of chains, or where there is none the equations along the wires."""
-    if follows_wires(network):
-        return wires_of(network, qhat0, realised, samples, fisher)
-    return graph_or_wires(
-        network,
-        lambda: graph_of(network, qhat0, realised, samples, fisher),
-        lambda: wires_of(network, qhat0, realised, samples, fisher),
-    )
-
-
-def _law_of(found: NetworkGraph | WiredEquation) -> Law:
-    return law_of_graph(found) if isinstance(found, NetworkGraph) else WiredLaw(found)
+    Raises:
+        InputError: no question, or none that a way covers.
+    """
+    question.check()
+    of = "jacobian" if question.fisher is None else "fisher"
+    match question.way:
+        case "diagonal":
+            return diagonal_law(question.network, question.qhat0, realised=question.neurons, fisher=of == "fisher")
+        case "chain":
+            return law_after(moves_of(question.network, question.chain, of, question.fisher or "standard"))
+        case "graph":
+            found = question.graph_or_wires()
+            return law_of_graph(found) if isinstance(found, NetworkGraph) else WiredLaw(found)
 
 
 def jacobian_law(
@@ -118,13 +138,7 @@ def jacobian_law(
         >>> jacobian_law(mlp(5, 100, "hardtanh"), qhat0=0.1).hull[1] <= 4.0
         True
     """
-    check_asked(network, qhat0, samples)
-    if samples is None and is_diagonal(network) and not isinstance(realised, Signals):
-        return diagonal_law(network, qhat0, realised=realised)
-    if samples is not None or not is_chain(network, realised):
-        return _law_of(graph_or_wires_of(network, qhat0, realised, samples, None))
-    assert not isinstance(realised, NeuronSignals)
-    return law_after(moves_of(network, realised or signals(network, qhat0), "jacobian"))
+    return law_asked(Question(network, qhat0, realised, samples, None))
 
 
 def fisher_law(
@@ -152,10 +166,4 @@ def fisher_law(
         >>> round(fisher_law(mlp(3, 100, "linear"), qhat0=1.0).mean, 9)
         300.0
     """
-    check_asked(network, qhat0, samples)
-    if samples is None and is_diagonal(network) and not isinstance(realised, Signals) and parametrisation == "standard":
-        return diagonal_law(network, qhat0, realised=realised, fisher=True)
-    if samples is not None or not is_chain(network, realised):
-        return _law_of(graph_or_wires_of(network, qhat0, realised, samples, parametrisation))
-    assert not isinstance(realised, NeuronSignals)
-    return law_after(moves_of(network, realised or signals(network, qhat0), "fisher", parametrisation))
+    return law_asked(Question(network, qhat0, realised, samples, parametrisation))

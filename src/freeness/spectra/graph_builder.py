@@ -333,17 +333,40 @@ def gradients_gram(layer: Weights, taps: np.ndarray, gram: np.ndarray, parametri
 
 def _taps(layer: Weights, signal: NeuronSignal, trained: bool = False) -> tuple[np.ndarray, tuple[int, ...]]:
     """T_τ (taps, Q_out, Q_in) of the weights, or of all that are ``trained``; samples and positions behind."""
-    samples, shape = signal.value.shape[1], signal.value.shape[2:]
-    read = signal.channels * (int(np.prod(shape)) if signal.flat else 1)
-    if layer.sizes[0] != read:
-        raise InputError(
-            f"expected {layer.sizes[0]} inputs of {described(layer)}, got {read} at positions {shape}; correct the channels, or "
-            "flatten before it."
-        )
-    found = pattern(layer, shape, signal.flat, trained)
-    if len(found.taps) > 1 and isinstance(layer.weights, Haar) and not trained:
+    taps, shape = taps_over(layer, signal.value, (signal.channels, signal.flat), trained)
+    if len(taps) > 1 and isinstance(layer.weights, Haar) and not trained:
         raise InputError(
             f"expected Gaussian weights in {described(layer)} behind flattening, got Haar ones, which mix the positions of all "
             "channels; pool before it or measure."
         )
+    return taps, shape
+
+
+def taps_over(
+    layer: Weights, x: np.ndarray, read: tuple[int, bool], trained: bool
+) -> tuple[np.ndarray, tuple[int, ...]]:
+    """T_τ (taps, Q_out, Q_in) of weights on signals x (neurons, samples, *positions); samples and positions behind.
+
+    Args:
+        layer: the record.
+        x: what it reads, or some of its channels.
+        read: how many channels there are, and whether they are read with all positions as one vector.
+        trained: of all weights that are trained.
+
+    Raises:
+        InputError: sizes that do not fit.
+
+    Example:
+        >>> from freeness.network import Dense, Gaussian
+        >>> taps_over(Dense(3, 2, Gaussian(1.0)), np.ones((3, 2)), (3, False), False)[1]
+        (2,)
+    """
+    (channels, flat), samples, shape = read, x.shape[1], x.shape[2:]
+    inputs = channels * (int(np.prod(shape)) if flat else 1)
+    if layer.sizes[0] != inputs:
+        raise InputError(
+            f"expected {layer.sizes[0]} inputs of {described(layer)}, got {inputs} at positions {shape}; correct the "
+            "channels, or flatten before it."
+        )
+    found = pattern(layer, shape, flat, trained)
     return over_samples(found.taps, samples), (samples, *found.shape)

@@ -8,12 +8,10 @@ import numpy as np
 
 from freeness.errors import FreenessError
 from freeness.laws import Law
-from freeness.meanfield import Signals, signals
+from freeness.meanfield import Signals
 from freeness.network import Gaussian, Haar, Measured, Network
 from freeness.operators import GraphLaw, HeadsPart, WiredEquation, WiredLaw
-from freeness.spectra.backward import fisher_law, graph_or_wires_of, is_chain, jacobian_law
-from freeness.spectra.chain_pass import is_diagonal
-from freeness.spectra.diagonal import diagonal_law
+from freeness.spectra.backward import Question, law_asked
 from freeness.spectra.graph import CHANNELS, NEURONS, NetworkGraph, NeuronSignals, network_graph
 from freeness.spectra.graph_builder import Parametrisation
 from freeness.spectra.graph_spectrum import graph_law
@@ -46,15 +44,7 @@ def predict_jacobian(
         >>> predict_jacobian(mlp(4, 100, "relu", sigma_w=2**0.5)).edge.kind
         'edge'
     """
-    if samples is None and is_diagonal(network) and not isinstance(realised, Signals):
-        return _of_neurons(network, qhat0, realised, fisher=False)
-    if samples is not None or not is_chain(network, realised):
-        return _of_any(network, graph_or_wires_of(network, qhat0, realised, samples, None), realised is not None)
-    assert not isinstance(realised, NeuronSignals)
-    found = realised or signals(network, qhat0)
-    law = jacobian_law(network, realised=found)
-    method = "S-transforms multiplied layer by layer"
-    return _prediction(law, network, found, method, _singles(network, qhat0, found, None))
+    return _predicted(Question(network, qhat0, realised, samples, None))
 
 
 def predict_fisher(
@@ -72,16 +62,24 @@ def predict_fisher(
         >>> predict_fisher(mlp(4, 100, "hardtanh"), qhat0=0.1).edge.kind
         'atom'
     """
-    if samples is None and is_diagonal(network) and not isinstance(realised, Signals) and parametrisation == "standard":
-        return _of_neurons(network, qhat0, realised, fisher=True)
-    if samples is not None or not is_chain(network, realised):
-        found = graph_or_wires_of(network, qhat0, realised, samples, parametrisation)
-        return _of_any(network, found, realised is not None)
-    assert not isinstance(realised, NeuronSignals)
-    found = realised or signals(network, qhat0)
-    law = fisher_law(network, realised=found, parametrisation=parametrisation)
-    singles = _singles(network, qhat0, found, parametrisation)
-    return _prediction(law, network, found, "Fisher recursion as moves of one curve", singles)
+    return _predicted(Question(network, qhat0, realised, samples, parametrisation))
+
+
+def _predicted(question: Question) -> Prediction:
+    network, fisher = question.network, question.fisher is not None
+    match question.way:
+        case "diagonal":
+            return _of_neurons(question)
+        case "chain":
+            found = question.chain
+            law = law_asked(question._replace(realised=found))
+            method = "Fisher recursion as moves of one curve" if fisher else "S-transforms multiplied layer by layer"
+            return _prediction(law, network, found, method, _singles(network, question.qhat0, found, question.fisher))
+        case "graph":
+            equation, realised = question.graph_or_wires(), question.realised is not None
+            if isinstance(equation, NetworkGraph):
+                return _of_graph(network, equation, realised)
+            return _of_wires(network, equation, realised)
 
 
 def _singles(network: Network, qhat0: float, found: Signals, fisher: Parametrisation | None) -> _Singles:
@@ -113,19 +111,13 @@ def _prediction(law: Law, network: Network, found: Signals, method: str, singles
     return Prediction(law, top_eigenvalue(law), assumptions, method, error, variance, values)
 
 
-def _of_neurons(network: Network, qhat0: float, realised: NeuronSignals | None, *, fisher: bool) -> Prediction:
-    law = diagonal_law(network, qhat0, realised=realised, fisher=fisher)
+def _of_neurons(question: Question) -> Prediction:
+    network, realised, law = question.network, question.realised, law_asked(question)
     seen = "one forward pass of this network" if realised is not None else "a Gaussian input"
     assumptions = (f"weights are multiples of the identity; every neuron by itself, signals of {seen}",)
     scatter = np.sqrt(law.variance / network.dense[0].fan_in) / law.mean if realised is None and law.mean > 0 else 0.0
     method = "exact diagonal of an identity-initialised network"
     return Prediction(law, top_eigenvalue(law), assumptions, method, float(scatter), law.variance)
-
-
-def _of_any(network: Network, found: NetworkGraph | WiredEquation, realised: bool) -> Prediction:
-    if isinstance(found, NetworkGraph):
-        return _of_graph(network, found, realised)
-    return _of_wires(network, found, realised)
 
 
 def _of_graph(network: Network, graph: NetworkGraph, realised: bool) -> Prediction:

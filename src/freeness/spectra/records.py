@@ -36,8 +36,8 @@ class TopRange:
 class Prediction(Shown):
     """A spectrum from theory: the law, its top, what was assumed, by which way, and the finite-width error to expect.
 
-    ``finite_width_error`` is the expected relative deviation of the mean of one network's spectrum from ``law.mean``;
-    ``expected_variance`` is the mean variance of the C eigenvalues of one network, which exceeds ``law.variance`` by about
+    ``finite_width_error`` is the expected relative deviation of the mean of one network's spectrum from ``law.mean``.
+    ``expected_variance`` is the mean variance of the C eigenvalues of one network. It exceeds ``law.variance`` by about
     1/C for few outputs. ``outliers`` are single eigenvalues outside the law (freeness is silent about finitely many).
     ``largest``: what the largest eigenvalue of one network is about, where that is told.
     """
@@ -66,8 +66,8 @@ class Prediction(Shown):
 class Measurement(Shown):
     """A measured spectrum: all eigenvalues (ascending), the same as a Law, by which method, how long it took.
 
-    Of one that was estimated, eigenvalues are quantiles of the law with the largest one last; ``mean_error`` is the standard
-    error of its mean and ``top_error`` what the largest may be off. Both are 0 where all eigenvalues were computed.
+    Of one that was estimated, eigenvalues are quantiles of the law with the largest one last. ``mean_error`` is the standard
+    error of its mean, ``top_error`` what the largest may be off. Both are 0 where all eigenvalues were computed.
     """
 
     eigenvalues: Float[np.ndarray, " count"]

@@ -41,12 +41,11 @@ from freeness.network import (
     described,
     given,
     over_samples,
-    pattern,
     softmax_weights,
     variance_gain,
 )
 from freeness.operators import HeadSignals, WiredEquation
-from freeness.spectra.graph_builder import Parametrisation, gradients_gram
+from freeness.spectra.graph_builder import Parametrisation, gradients_gram, taps_over
 from freeness.spectra.wired_parts import Met, WiredMatrix, WiredNode, assembled, is_one
 
 Source = Callable[[Weights, tuple[int, ...], np.ndarray], np.ndarray]
@@ -346,7 +345,8 @@ class WireBuilder:
         if self.fisher is not None:
             after = self._at_node(after)
             grams = [
-                gradients_gram(layer, _taps(layer, wire, True)[0], np.outer(one, one), self.fisher) for one in _flat(x)
+                gradients_gram(layer, _taps(layer, wire, trained=True)[0], np.outer(one, one), self.fisher)
+                for one in _flat(x)
             ]
             self.met.nodes[-1].accumulated = np.stack(grams)
         return after
@@ -487,16 +487,7 @@ def _gram(wire: Wire) -> np.ndarray:
 
 
 def _taps(layer: Weights, wire: Wire, trained: bool = False) -> tuple[np.ndarray, tuple[int, ...]]:
-    """T_τ (taps, Q', Q) of the weights, or of all that are ``trained``; samples and positions behind."""
-    samples, shape = wire.value.shape[1], wire.value.shape[2:]
-    read = wire.channels * (int(np.prod(shape)) if wire.flat else 1)
-    if layer.sizes[0] != read:
-        raise InputError(
-            f"expected {layer.sizes[0]} inputs of {described(layer)}, got {read} at positions {shape}; correct the "
-            "channels, or flatten before it."
-        )
-    found = pattern(layer, shape, wire.flat, trained)
-    return over_samples(found.taps, samples), (samples, *found.shape)
+    return taps_over(layer, wire.value, (wire.channels, wire.flat), trained)
 
 
 def _drawn_weights(layer: TokenMixing, rows: int, columns: int, rng: np.random.Generator) -> np.ndarray:

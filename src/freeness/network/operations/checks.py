@@ -5,22 +5,7 @@
 
 from __future__ import annotations
 
-from freeness.errors import InputError, is_real, is_size
-from freeness.network.operation import Operation, described
-
-
-def check_weights(operation: Operation, sizes: tuple[int, int], sigma_b: float) -> None:
-    """Sizes that are whole numbers ≥ 1, and a standard deviation of the biases.
-
-    Raises:
-        InputError: one of them is not.
-    """
-    if not all(map(is_size, sizes)):
-        raise InputError(f"expected sizes ≥ 1 of {described(operation)}, got {sizes}; correct them.")
-    if not (is_real(sigma_b) and sigma_b >= 0):
-        raise InputError(
-            f"expected sigma_b ≥ 0 of {described(operation)}, got {sigma_b!r}; it is a standard deviation."
-        )
+from freeness.errors import InputError, is_size
 
 
 def check_windows(size: object, stride: object) -> None:

@@ -17,7 +17,6 @@ from freeness.network.derivatives import Pattern, pattern
 from freeness.network.ensembles import Ensemble, Gaussian, Haar
 from freeness.network.moments import Pairs, Step, Stream, forward
 from freeness.network.operation import Weights, described
-from freeness.network.operations.checks import check_weights
 from freeness.network.operations.weighted import weighted
 
 
@@ -45,7 +44,7 @@ class Convolution(Weights):
     dilation: int = 1
 
     def __post_init__(self) -> None:
-        check_weights(self, (self.channels_in, self.channels_out), self.sigma_b)
+        super().__post_init__()
         if not (isinstance(self.kernel, tuple) and self.kernel and all(map(is_size, (*self.kernel, self.stride)))):
             raise InputError(
                 f"expected a tuple of taps and a stride, whole numbers ≥ 1, got {self.kernel!r} and {self.stride!r}."

@@ -11,7 +11,6 @@ from freeness.network.derivatives import Pattern, pattern
 from freeness.network.ensembles import Ensemble, Gaussian
 from freeness.network.moments import Pairs, Step, Stream, forward
 from freeness.network.operation import Weights
-from freeness.network.operations.checks import check_weights
 from freeness.network.operations.weighted import weighted
 
 
@@ -32,7 +31,7 @@ class Embedding(Weights):
     bias: bool = field(init=False, repr=False, default=False)
 
     def __post_init__(self) -> None:
-        check_weights(self, (self.count, self.width), 0.0)
+        super().__post_init__()
         if not (is_real(self.sigma) and self.sigma >= 0):
             raise InputError(f"expected sigma ≥ 0 of an embedding, got {self.sigma!r}; it is a standard deviation.")
         object.__setattr__(self, "weights", Gaussian(float(self.sigma) * self.count**0.5))

@@ -10,7 +10,6 @@ from freeness.errors import InputError
 from freeness.network.ensembles import Ensemble, variance_gain
 from freeness.network.moments import Pairs, Step, Stream, Trained, backward, forward, same_position, trained
 from freeness.network.operation import Weights, described
-from freeness.network.operations.checks import check_weights
 
 
 @dataclass(frozen=True)
@@ -23,9 +22,6 @@ class TokenMixing(Weights):
     sigma_b: float = 0.0
     bias: bool = False
     name: str = ""
-
-    def __post_init__(self) -> None:
-        check_weights(self, (self.tokens_in, self.tokens_out), self.sigma_b)
 
     @property
     def sizes(self) -> tuple[int, int]:

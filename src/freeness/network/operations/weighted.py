@@ -12,7 +12,6 @@ from freeness.network.derivatives import pattern
 from freeness.network.ensembles import Ensemble, ScaledIdentity, variance_gain
 from freeness.network.moments import Pairs, Step, Stream, Trained, backward, trained
 from freeness.network.operation import Weights, described
-from freeness.network.operations.checks import check_weights
 
 
 @dataclass(frozen=True)
@@ -25,9 +24,6 @@ class OneMatrix(Weights):
     sigma_b: float = 0.0
     bias: bool = False
     name: str = ""
-
-    def __post_init__(self) -> None:
-        check_weights(self, (self.fan_in, self.fan_out), self.sigma_b)
 
     @property
     def sizes(self) -> tuple[int, int]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from freeness.advice import ResidualDesign, ResidualStart
-from freeness.show.answer import Answer, Section, Sentence, Table, answer_of, number
+from freeness.show.answer import Answer, Table, answer_of, number
+from freeness.show.answers.starts import starts_answer
 from freeness.show.json_values import document_of
 
 
@@ -21,16 +22,14 @@ def _(record: ResidualDesign) -> Answer:
     rows = tuple(map(_row, (*record.chosen, *record.usual)))
     header = ("start", "norm", "branch", "gains", "signal", "gradient", "weights")
     notes = (
-        "Signal, gradient: by what factor its mean square changes from end to end, of the gradient on its way back.",
         "Weights: squared gradient of the branches' matrices over the width; at 0 only the scale learns in the first step.",
         "Gains: of the two matrices of a branch. Theory of wide layers; convolutions whose positions are alike do the same.",
     )
-    return Answer(
+    return starts_answer(
         f"Start of a residual network of {plan.depth} blocks, {plan.activation}",
-        (
-            Section("", (Sentence(said[0], "strong"), Sentence(said[1], "change"))),
-            Section("Beside the usual starts", (Table(header, rows, header[2:]), *(Sentence(note) for note in notes))),
-        ),
+        said,
+        Table(header, rows, header[2:]),
+        notes,
     )
 
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from freeness.advice import TransformerDesign, TransformerPhases, TransformerStart
 from freeness.network import TransformerPlan
-from freeness.show.answer import Answer, Section, Sentence, Table, answer_of, number
+from freeness.show.answer import Answer, Section, Table, answer_of, number
 from freeness.show.answers.phase import layers_text
+from freeness.show.answers.starts import starts_answer
 from freeness.show.json_values import document_of
 
 _SHOWN = 5  # rows and columns of a grid that are printed
@@ -27,17 +28,10 @@ def _(record: TransformerDesign) -> Answer:
     rows = tuple(_row(one, record.plan.depth) for one in (start, *record.usual))
     header = ("start", "norm", "branch", "skip", "signal", "gradient", "cosine", "scale")
     notes = (
-        "Signal, gradient: by what factor its mean square changes from end to end, of the gradient on its way back.",
         "Scale: blocks over which squared gradients change by e. Cosine of two tokens at the end; at 1 all are the same.",
         "Theory of wide layers with Gaussian weights, from drawn softmax weights.",
     )
-    return Answer(
-        f"Start of a {_named(record.plan)}",
-        (
-            Section("", (Sentence(said[0], "strong"), Sentence(said[1], "change"))),
-            Section("Beside the usual starts", (Table(header, rows, header[2:]), *(Sentence(note) for note in notes))),
-        ),
-    )
+    return starts_answer(f"Start of a {_named(record.plan)}", said, Table(header, rows, header[2:]), notes)
 
 
 def _row(start: TransformerStart, blocks: int) -> tuple[str, ...]:
