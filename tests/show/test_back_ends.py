@@ -161,7 +161,7 @@ def test_old_rooms_say_where_their_names_are(room):
     old, new = importlib.import_module(f"freeness.{room}"), importlib.import_module("freeness.show")
     for name in old.__all__:
         home = "matplotlib.figure" if name == "Figure" else "freeness.show"
-        with pytest.warns(DeprecationWarning, match=rf"freeness\.{room}\.{name} is deprecated; import it from {home}"):
+        with pytest.warns(DeprecationWarning, match=rf"freeness\.{room}\.{name} is deprecated; use {home}.{name}"):
             found = getattr(old, name)
         assert found is (Figure if name == "Figure" else getattr(new, name))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):

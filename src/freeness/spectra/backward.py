@@ -5,6 +5,9 @@ normalisation or dropout are taken as graphs of random matrices (:mod:`freeness.
 neuron by neuron (:mod:`freeness.spectra.diagonal`).
 """
 
+# pyright: reportUnnecessaryIsInstance=false
+# Users may pass what a signature does not allow.
+
 from __future__ import annotations
 
 from typing import Literal, NamedTuple
