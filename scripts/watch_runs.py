@@ -1,6 +1,7 @@
 """How good the warnings of freeness.torch.Watch are: bad runs, calm runs, bad batches, and the sharpening at the start.
 
     python scripts/watch_runs.py runs FOLDER        60 trainings with their logs, half of which diverge
+    python scripts/watch_runs.py unseen FOLDER PART 60 more, of networks that the rules were not fitted to, in three parts
     python scripts/watch_runs.py judge FOLDER       what the rules of today say of these logs
     python scripts/watch_runs.py batches            one bad batch a run, and calm runs
     python scripts/watch_runs.py sharpening N       the predicted change of λ beside what happened
@@ -27,6 +28,7 @@ from freeness.torch import Watch
 from freeness.torch.ritz import climb
 from freeness.torch.watch_measures import gradient_of, hessian_product
 from freeness.torch.watch_schedule import Every
+from watch_faults import HALVES
 
 STEPS, EVERY, BATCH = 200, 5, 32
 CAUSE = 60  # the step from which on a rate is ramped
@@ -107,6 +109,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "residual": residual,
     "transformer": Mixer,
 }
+UNSEEN = ("MLP of tanh", "CNN", "ResNet", "MLP of relu", "VGG", "ViT", "Mixer", "GCN", "GRU", "ConvNeXt")
 OPTIMIZERS: dict[str, tuple[float, Callable[..., torch.optim.Optimizer]]] = {  # with a rate that is usual
     "sgd": (0.05, lambda p, lr: torch.optim.SGD(p, lr=lr)),
     "momentum": (0.01, lambda p, lr: torch.optim.SGD(p, lr=lr, momentum=0.9)),
@@ -138,10 +141,42 @@ def rates(how: str, usual: float) -> Iterator[float]:
             yield usual * min(1.0, (step + 1) / 20)
 
 
-def run(network: str, optimizer: str, how: str, seed: int, path: Path) -> None:
+def unseen(folder: Path, part: int) -> None:
+    """A third of 30 calm and 30 bad trainings of ten kinds of networks; what is there already is left."""
+    folder.mkdir(parents=True, exist_ok=True)
+    kinds = {name: pair for half in HALVES.values() for name, pair in half.items() if name in UNSEEN}
+    cases = list(itertools.product(("calm", "bad"), OPTIMIZERS, UNSEEN))
+    for number, (kind, optimizer, network) in list(enumerate(cases))[part::3]:
+        make, shape = kinds[network]
+        ways = ("steady", "cosine") if kind == "calm" else ("ramped", "raised")
+        how, seed = ways[number % 2], 5000 + number
+        path = folder / f"{how}-{optimizer}-{network.replace(' ', '-')}.jsonl"
+        if not path.with_suffix(".json").exists():
+            run((network, make), optimizer, how, seed, path, labelled(seed, shape))
+            print(path.stem, flush=True)
+
+
+def labelled(seed: int, shape: tuple[int, ...]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Inputs of any shape, five classes by the largest of five fixed linear functions."""
+    draw = torch.Generator().manual_seed(seed)
+    classes = torch.randn(math.prod(shape), 5, generator=draw)
+    for _ in range(STEPS):
+        x = torch.randn(BATCH, *shape, generator=draw)
+        yield x, (x.flatten(1) @ classes).argmax(1)
+
+
+def run(
+    network: tuple[str, Callable[[], nn.Module]],
+    optimizer: str,
+    how: str,
+    seed: int,
+    path: Path,
+    data: Iterator[tuple[Tensor, Tensor]],
+) -> None:
     """One training with its log; the last line tells what it was."""
     torch.manual_seed(seed)
-    model = NETWORKS[network]()
+    name, make_model = network
+    model = make_model()
     usual, make = OPTIMIZERS[optimizer]
     stepped = make(model.parameters(), lr=usual)
     path.unlink(missing_ok=True)
@@ -149,7 +184,7 @@ def run(network: str, optimizer: str, how: str, seed: int, path: Path) -> None:
     watch._schedule = Every(EVERY, ["critical", "layers"])  # what warnings are made of
     losses: list[float] = []
     spoilt = 150 if how == "spoilt" else None
-    for step, ((x, y), rate) in enumerate(zip(batches(seed), rates(how, usual), strict=True), 1):
+    for step, ((x, y), rate) in enumerate(zip(data, rates(how, usual), strict=True), 1):
         for group in stepped.param_groups:
             group["lr"] = rate
         if step == spoilt:
@@ -163,7 +198,7 @@ def run(network: str, optimizer: str, how: str, seed: int, path: Path) -> None:
         if not math.isfinite(losses[-1]) or median(losses[-10:]) > 20 * losses[0]:
             break
     told = {
-        "network": network,
+        "network": name,
         "optimizer": optimizer,
         "how": how,
         "seed": seed,
@@ -189,7 +224,8 @@ def runs(folder: Path) -> None:
         for optimizer in OPTIMIZERS:
             for network in NETWORKS:
                 number += 1
-                run(network, optimizer, how, number, folder / f"{how}-{optimizer}-{network}.jsonl")
+                path = folder / f"{how}-{optimizer}-{network}.jsonl"
+                run((network, NETWORKS[network]), optimizer, how, number, path, batches(number))
                 print(how, optimizer, network, flush=True)
 
 
@@ -318,6 +354,8 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["runs", folder]:
             runs(Path(folder))
+        case ["unseen", folder, part]:
+            unseen(Path(folder), int(part))
         case ["judge", folder]:
             judge(Path(folder))
         case ["batches"]:

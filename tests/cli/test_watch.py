@@ -52,3 +52,9 @@ def test_another_file_is_one_sentence(tmp_path):
 def test_files_that_following_would_not_write_are_refused(log, tmp_path):
     result = run(log, "--follow", "1", "--json", tmp_path / "run.json")
     assert result.exit_code == 2 and "expected --follow with no file but --html" in result.stderr
+
+
+def test_the_page_in_the_browser_writes_no_files(log, tmp_path):
+    result = run(log, "--live", "--html", tmp_path / "run.html")
+    assert result.exit_code == 2 and "expected --live with no option but --port" in result.stderr
+    assert not (tmp_path / "run.html").exists()

@@ -15,6 +15,7 @@ PAGES = {
     "/spectra": "Spectra",
     "/design": "Design",
     "/sweeps": "Sweeps",
+    "/watch": "Training",
     "/law": "Law calculator",
     "/report": "Report",
 }

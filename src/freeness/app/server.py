@@ -23,6 +23,7 @@ from freeness.app.report_page import report_page
 from freeness.app.spectra_page import spectra_page
 from freeness.app.sweep_page import sweep_page
 from freeness.app.upload import MOST_BYTES
+from freeness.app.watch_page import watch_page
 from freeness.app.worker import Worker
 from freeness.errors import InputError
 
@@ -39,6 +40,7 @@ class AppOptions:
 
     ``host`` is this machine alone unless another address is asked for. ``stores``: results of sweeps.
     ``models``: FILE.py:FACTORY, whose code is run when a report of it is asked for. ``run_uploads``: also that of uploaded files.
+    ``runs``: logs of trainings, which need not have begun.
     """
 
     host: str = LOOPBACK
@@ -47,6 +49,7 @@ class AppOptions:
     stores: tuple[Path, ...] = ()
     models: tuple[str, ...] = ()
     run_uploads: bool = False
+    runs: tuple[Path, ...] = ()
 
 
 def serve(options: AppOptions, started: Callable[[], None]) -> None:
@@ -98,7 +101,7 @@ def _add_pages(options: AppOptions) -> None:
     laws = Worker(SECONDS, MEMORY, "law")
     uploads = Worker(SECONDS, MEMORY, "upload")
     heavy = Worker(None)
-    stores = _named(options.stores)
+    stores, logs = _named(options.stores), _named(options.runs)
     app.on_startup(laws.warm)
     for worker in (laws, uploads, heavy):
         app.on_shutdown(worker.closed)
@@ -130,6 +133,10 @@ def _add_pages(options: AppOptions) -> None:
     async def _report() -> None:
         background_tasks.create(uploads.warm())
         report_page(heavy, uploads, options.models, options.run_uploads)
+
+    @ui.page("/watch", title="Training · freeness")
+    def _watch() -> None:
+        watch_page(logs)
 
     @ui.page("/law", title="Law calculator · freeness")
     def _law() -> None:
@@ -184,6 +191,7 @@ _SENTENCES = {
     "/spectra": "The singular values that an input's change and a gradient meet, by theory and in a drawn network.",
     "/design": "Say depth, widths and activation; take an initialisation, a learning rate and the code.",
     "/sweeps": "Trained networks over depth and learning rate beside the lines of theory, also while they train.",
+    "/watch": "A training while it goes on: its rate beside the critical one, what was said, what the layers do.",
     "/law": "Type a formula in large random matrices; see the density of its eigenvalues.",
     "/report": "Your model: does it train, how should it start, how fast may it learn?",
 }

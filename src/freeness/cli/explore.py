@@ -33,6 +33,10 @@ def explore_command(
             help="Let the report page take model files, and run them as you; only where nobody else uses this machine.",
         ),
     ] = False,
+    run: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="RUN.jsonl", help="The log of a training to show; may come several times."),
+    ] = None,
     show: Annotated[bool, typer.Option("--show", help="Open the page in a browser.")] = False,
 ) -> None:
     """Explore phase diagrams, spectra, designs, sweeps and reports in the browser, offline.
@@ -52,7 +56,7 @@ def explore_command(
             stderr().print(f"Note: whoever reaches {host} can use this machine through the page.", soft_wrap=True)
 
     _log_visits()
-    serve(AppOptions(host, port, show, tuple(store or ()), tuple(model or ()), run_uploads), started)
+    serve(AppOptions(host, port, show, tuple(store or ()), tuple(model or ()), run_uploads, tuple(run or ())), started)
 
 
 def _log_visits() -> None:

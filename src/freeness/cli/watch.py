@@ -38,6 +38,8 @@ def watch_command(
         float | None,
         typer.Option(min=0.1, metavar="SECONDS", help="Look again so often, until Ctrl-C; pages reload too."),
     ] = None,
+    live: Annotated[bool, typer.Option("--live", help="Show it in the browser while it trains, until Ctrl-C.")] = False,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of that page.")] = 8080,
     force: Annotated[bool, FORCE_OPTION] = False,
 ) -> None:
     """Where a run stands: rate beside critical rate, warnings, layers.
@@ -48,6 +50,11 @@ def watch_command(
     Example:
       freeness watch run.jsonl --html run.html --follow 10
     """
+    if live and (html or out or layers or json or follow is not None):
+        raise InputError("expected --live with no option but --port, got more; leave it out to have files written.")
+    if live:
+        _shown(log, port)
+        return
     if follow is not None and (out or layers or json):
         raise InputError("expected --follow with no file but --html, got more; leave it out to have them written.")
     for path in (out, layers):
@@ -66,6 +73,17 @@ def watch_command(
     outputs.picture(layers, lambda: watched_layers_picture(run))
     outputs.add("Report", html, lambda: _page(run, None))
     outputs.give({"schema_version": SCHEMA_VERSION, "log": str(log)} | document_of(run), run)
+
+
+def _shown(log: Path, port: int) -> None:
+    """In the browser, until the process is ended; the training may begin later."""
+    with needs_extra("app"):
+        from freeness.app import LOOPBACK, AppOptions, serve
+
+    def started() -> None:
+        stdout().print(f"Training: http://{LOOPBACK}:{port}/watch (Ctrl-C ends it)", soft_wrap=True)
+
+    serve(AppOptions(port=port, runs=(log,)), started)
 
 
 def _page(run: WatchedRun, refresh: int | None) -> bytes:
