@@ -69,7 +69,9 @@ class _Page:
             await self._live.request()
 
     async def _compute(self) -> None:
-        self._show(await run.io_bound(read_run, self._log()[1]))
+        found = await run.io_bound(read_run, self._log()[1])
+        if found is not None:  # as it is when the server ends meanwhile
+            self._show(found)
 
     def _show(self, found: WatchedRun) -> None:
         self._rates.show(watched_rate_picture(found))

@@ -89,7 +89,8 @@ class Within(WatchSchedule):
 
     Trouble comes early, so early steps borrow from those that follow: behind step t the share of √(T·t) steps may be spent, and
     behind T steps the share of t. T is the length of the training, 1000 steps at most, or 200 where it is not told. The first
-    quantity comes behind the first step, before anything was timed. What is wished for comes on credit, where nothing is owed;
+    quantity comes behind the first step, before anything was timed. Of that step code is loaded: it is paid as if it had taken
+    four times what was expected, at most, and looks are not paid for. What is wished for comes on credit, where nothing is owed;
     then another quantity has its turn.
 
     Args:
@@ -113,6 +114,7 @@ class Within(WatchSchedule):
         self._share, self._names, self._costs = share, list(names), costs
         self._expected = _EXPECTED
         self._credit = 0.0  # seconds that visits may take
+        self._first: tuple[str, float] | None = None  # that was visited before a step was timed, and its seconds
         self._lent = 0.0  # seconds that they may take ahead
         self._saved = dict.fromkeys(_LOOKS, 0.0)  # that looks may
         self._booked = 0.0  # of the call that goes on
@@ -129,6 +131,10 @@ class Within(WatchSchedule):
     def trained(self, seconds: float) -> None:
         self._step = seconds if self._step == 0 else min(self._step + _FORGET * (seconds - self._step), 2 * self._step)
         self._steps += 1
+        if self._first is not None:
+            (name, first), self._first = self._first, None
+            self._known[name] = min(first, _PAUSE * self._costs[name] * seconds)
+            self._credit -= self._known[name]
         self._credit += self._share * (1 - sum(_LOOKS.values())) * seconds
         for look, part in _LOOKS.items():
             saved = self._saved[look] + self._share * part * seconds
@@ -141,7 +147,7 @@ class Within(WatchSchedule):
         wished = bool(wanted) and not self._granted
         name = wanted if wished else self._names[self._next % len(self._names)]
         if self._steps == 0:
-            return () if self._known.keys() - _LOOKS.keys() else (name,)
+            return () if self._first is not None else (name,)
         cost = self._known.get(name, self._costs[name] * self._dearer * self._step)
         lent = max(cost if wished else 0.0, self._lent)
         return (name,) if self._credit + lent >= cost else ()
@@ -155,6 +161,12 @@ class Within(WatchSchedule):
 
     def spent(self, name: str, seconds: float) -> None:
         self._booked += seconds
+        if self._steps == 0:
+            self._checks += name == "check"
+            if name not in self._saved:
+                self._first = name, seconds
+                self._next += 1
+            return
         old = self._known.get(name)
         if name in self._saved:
             if old is not None:  # a look of microseconds that took so long was interrupted by another process
@@ -177,5 +189,6 @@ class Within(WatchSchedule):
             self._next += 1
 
     def passed(self, seconds: float) -> None:
-        self._credit -= seconds - self._booked
+        if self._steps > 0:
+            self._credit -= seconds - self._booked
         self._booked = 0.0
