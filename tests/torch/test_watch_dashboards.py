@@ -62,6 +62,30 @@ def test_mlflow_gets_metrics_and_tags():
     assert client.calls[2] == ("freeness.warning at step 1", "Too fast.")
 
 
+@pytest.mark.slow
+def test_the_client_of_weights_and_biases_keeps_the_numbers_offline_in_a_folder(tmp_path, monkeypatch):
+    wandb = pytest.importorskip("wandb", reason="wandb is not installed")
+    for name in ("WANDB_DIR", "WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR"):
+        monkeypatch.setenv(name, str(tmp_path))
+    run = wandb.init(mode="offline", dir=str(tmp_path), project="watched")
+    told(WandbLog())
+    assert run.summary["freeness/critical"] == 0.5 and run.summary["freeness/warning"] == "Too fast."
+    run.finish()
+    assert [path.stat().st_size > 0 for path in tmp_path.rglob("*.wandb")] == [True]
+
+
+@pytest.mark.slow
+def test_the_client_of_mlflow_keeps_the_numbers_in_a_folder(tmp_path, monkeypatch):
+    mlflow = pytest.importorskip("mlflow", reason="mlflow is not installed")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    mlflow.set_tracking_uri(tmp_path.as_uri())
+    with mlflow.start_run() as run:
+        told(MlflowLog())
+    kept = mlflow.get_run(run.info.run_id).data
+    assert kept.metrics == {"freeness/rate": 0.1, "freeness/loss": 2.5, "freeness/gradient": 4.0, "freeness/critical": 0.5}
+    assert kept.tags["freeness.warning at step 1"] == "Too fast."
+
+
 @pytest.mark.parametrize("kind", [WandbLog, MlflowLog])
 def test_a_package_that_is_missing_is_named(kind, monkeypatch):
     package = {WandbLog: "wandb", MlflowLog: "mlflow"}[kind]
