@@ -15,9 +15,6 @@ def free_entropy(law: Law) -> float:
     The inner integral is the real part of the potential on the curve. The outer one runs over each band in the angle of
     x = middle + half·cos θ, which makes square-root ends smooth.
 
-    Args:
-        law: any law.
-
     Example:
         >>> from freeness.laws import Semicircle
         >>> bool(abs(free_entropy(Semicircle(1.0)) - np.log(2 * np.pi * np.e) / 2) < 1e-9)  # the largest at variance 1

@@ -54,9 +54,6 @@ def _(record: Measurement) -> Answer:
 def law_rows(law: Law) -> tuple[Row, ...]:
     """Mean, variance, ends of the support and heaviest atoms of a law.
 
-    Args:
-        law: any law.
-
     Example:
         >>> from freeness.laws import Projection
         >>> law_rows(Projection(0.25))[-1].text
