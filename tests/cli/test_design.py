@@ -130,7 +130,7 @@ def test_it_prints_the_design_the_table_and_the_reasons():
     result = run("--depth", "101", "--activation", "hardtanh", "--isometry", "0.25", "--width", "64")
     assert result.exit_code == 0 and result.stderr == ""
     assert f"{design(101, 64, 'hardtanh', 0.25).q:.6g}" in result.stdout and "1.00125" in result.stdout  # theory.md §8
-    for text in ("PyTorch default", "Xavier", "He", "this design", "Haar-orthogonal", "Start at 0."):
+    for text in ("PyTorch default", "Xavier", "He", "this design", "Haar-orthogonal", "The rate follows from"):
         assert text in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 80
 

@@ -153,7 +153,7 @@ def _advised(values: np.ndarray, bound: float, how: Training, samples: int, assu
     if recommended != usual.recommended:
         start = f"{recommended:.3g}, half of what random batches bear"
         details.append(f"{usual.formula} = {usual.recommended:.3g}, the usual start, is too near to that.")
-    reason = f"Start at {start}; λ is the largest curvature of the loss, predicted for {which}. {_PREDICTED}"
+    reason = f"The rate is {start}; λ is the largest curvature of the loss, predicted for {which}. {_PREDICTED}"
     return replace(
         usual,
         recommended=recommended,

@@ -147,14 +147,15 @@ def theory_rate(
     advised = _advised(usual, used, how, found) if how.parametrisation == "standard" else usual
     rate, why = advised.recommended, _why(single, mean, used, of_batch is not None)
     wide = " Run freeness rate before you rely on it." if advised.wide else ""
-    ends = f", best between {advised.low:.3g} and {advised.high:.3g}" if advised.low and advised.high else ""
+    ends = advised.low and advised.high and f"{advised.low:.3g} and {advised.high:.3g}"
+    held = f"; in 9 of 10 networks the best one lies between {ends}" if ends else ""
     evidence = f"{advised.evidence[0].upper()}{advised.evidence[1:]}; {_TRIED}."
     return replace(
         advised,
         bound=usual.bound,
         sharpness=sharpness,
-        reason=f"Start at {rate:.3g}{ends}, for the curvature that theory predicts with {used.dense[0].fan_in} inputs and "
-        f"{outputs} outputs. {_VOUCHED}{wide}",
+        reason=f"The rate follows from the curvature that theory predicts with {used.dense[0].fan_in} inputs and "
+        f"{outputs} outputs{held}. {_VOUCHED}{wide}",
         evidence=evidence,
         details=(*_reasons(how, usual, why), *advised.details, f"Evidence: {evidence}"),
         mean=how.criterion.curvature(outputs) * mean,

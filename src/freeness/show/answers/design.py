@@ -9,6 +9,7 @@ from typing import Any
 from freeness.advice import Candidate, Design
 from freeness.show.answer import NOTHING, Answer, Row, Section, Sentence, Table, answer_of, attempted, brief_of, number
 from freeness.show.json_values import document_of
+from freeness.training import Rate
 
 BESIDE = "Beside the usual starts"
 GAINS = "Gains"
@@ -22,14 +23,14 @@ _ROWS = (
     ("correlation depth", "xi"),
     ("output common to all inputs", "common"),
     ("nonlinear share of the rest", "nonlinearity"),
-    ("2/λ, where linearised training is stable", "learning_rate_bound"),
+    ("2/λ, a cautious bound of the rate", "learning_rate_bound"),
 )
 
 
 @answer_of.register
 def _(record: Design) -> Answer:
     rate = record.learning_rate
-    why = (*record.reasons, rate.reason)
+    why = (*record.reasons, rate.reason, *_above_its_bound(rate))
     uneven = len({layer.gain for layer in record.layers}) > 1
     return Answer(
         _title(record),
@@ -39,6 +40,16 @@ def _(record: Design) -> Answer:
             *([Section(GAINS, (gains_table(record),))] if uneven else ()),
             Section(WHY, tuple(Sentence(reason, "point") for reason in why)),
         ),
+    )
+
+
+def _above_its_bound(rate: Rate) -> tuple[str, ...]:
+    """Why two numbers that both look like rates are told."""
+    if not rate.recommended > rate.bound:
+        return ()
+    return (
+        f"The rate lies above 2/λ = {number(rate.bound, 3)}, which batches bear at the start: trained networks did best "
+        "beyond it.",
     )
 
 
