@@ -76,16 +76,21 @@ def listed_as(member: str, thing: Any, module: str) -> str:
 
 
 _WIDE = 1100  # pixels: a picture of several panels
-_PHOTOGRAPHS = ("interpretation-maps.png",)
+_AS_THEY_ARE = ("interpretation-maps.png", "learning-rate-depth.png")  # a photograph, a scale of many colours
+_NUMBER = 14  # characters of a cell that does not break at its minus
 
 
-def looks_of_images(app: Sphinx, doctree: nodes.document) -> None:
-    """Tell the style sheet which pictures scroll on phones, and which must not be turned over in the dark."""
+def looks(app: Sphinx, doctree: nodes.document) -> None:
+    """Tell the style sheet which pictures scroll on phones or stay as they are in the dark, and which cells are numbers."""
     for image in doctree.findall(nodes.image):
         file = Path(app.srcdir, image["uri"])
         if file.suffix == ".png" and file.is_file():
             width = int.from_bytes(file.read_bytes()[16:20], "big")  # of IHDR, the first chunk
-            image["classes"] += ["wide"] * (width > _WIDE) + ["photograph"] * (file.name in _PHOTOGRAPHS)
+            image["classes"] += ["wide"] * (width > _WIDE) + ["kept"] * (file.name in _AS_THEY_ARE)
+    for cell in doctree.findall(nodes.entry):
+        text = cell.astext()
+        if len(text) <= _NUMBER and text[-1:].isdigit():
+            cell["classes"].append("number")
 
 
 def setup(app: Sphinx) -> None:
@@ -93,4 +98,4 @@ def setup(app: Sphinx) -> None:
     app.add_html_math_renderer("mathml", (visit_inline, None), (visit_block, None))
     app.connect("autodoc-process-docstring", plain_text, priority=400)
     app.connect("autodoc-process-docstring", table_of_names, priority=600)
-    app.connect("doctree-read", looks_of_images)
+    app.connect("doctree-read", looks)

@@ -26,7 +26,7 @@ def log(tmp_path):
 def test_it_tells_where_the_run_stands(log):
     result = run(log)
     assert result.exit_code == 0, result.stderr
-    assert "rate over the critical one" in result.stdout and "step 2: Lower it." in result.stdout
+    assert "rate / critical rate" in result.stdout and "step 2: Lower it." in result.stdout
 
 
 def test_it_writes_page_pictures_and_strict_json(log, tmp_path):

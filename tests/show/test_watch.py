@@ -19,7 +19,7 @@ RUN = WatchedRun(
 def test_the_answer_says_where_the_rate_stands_and_what_was_said():
     answer = answer_of(RUN)
     rows = {part.label: part.text for part in answer.sections[0].parts}
-    assert rows["rate over the critical one"] == "2" and rows["loss"] == "0.4"
+    assert rows["rate / critical rate"] == "2" and rows["loss"] == "0.4"
     assert "2 times the critical" in answer.section("Warnings").parts[0].text
     assert answer.section("Visits").parts[0].rows[1][:3] == ("4", "0.1", "0.05")
     assert answer.section("Layers").parts[0].rows == (("<head>", "1", "2", "0.1"),)
@@ -41,10 +41,11 @@ def test_the_rate_is_drawn_beside_the_critical_one_and_the_bound():
     assert [rule.at for rule in picture.drawings if isinstance(rule, Rule)] == [4]
 
 
-def test_gradients_of_layers_are_a_heat_map_with_the_first_layer_on_top():
+def test_gradients_of_layers_are_a_heat_map_with_the_first_layer_at_the_bottom():
     (heat,) = watched_layers_picture(RUN).drawings
     assert isinstance(heat, HeatMap)
-    assert np.allclose(heat.z, [[0] * 5, [-1, -2, -3, -4, -5]])  # rows from the bottom
+    assert np.allclose(heat.z, [[-1, -2, -3, -4, -5], [0] * 5])  # rows from the bottom
+    assert heat.y.tolist() == [0.5, 1.5, 2.5]
     assert heat.x.tolist() == [0.5, 1.5, 2.5, 3.5, 4.5, 5.5] and heat.limits == (-5, 0)
     assert picture_bytes(watched_layers_picture(RUN), "png").startswith(b"\x89PNG")
 

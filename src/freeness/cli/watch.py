@@ -45,7 +45,7 @@ def watch_command(
     """Where a run stands: rate beside critical rate, warnings, layers.
 
     Your training loop writes RUN.jsonl: watch = Watch(model, optimizer, log="run.jsonl") before it, and
-    watch.step(batch) behind optimizer.step().
+    watch.step(batch) after optimizer.step().
 
     Example:
       freeness watch run.jsonl --html run.html --follow 10

@@ -36,11 +36,11 @@ def _standing(run: WatchedRun) -> list[Part]:
     critical, rate = run.last("critical"), last.rate
     rows: list[Part] = [Row("rate", rate, 3), Row("loss", last.loss if last.loss is not None else run.last("loss"), 4)]
     if critical is not None:
-        rows.append(Row("rate over the critical one", rate / critical if critical > 0 else None, 2))
+        rows.append(Row("rate / critical rate", rate / critical if critical > 0 else None, 2))
     for name, words in (
-        ("overhead", "time of the watch over that of training"),
-        ("sharpness", "λ"),
-        ("noise", "batch size at which noise is signal"),
+        ("overhead", "time of watching / time of training"),
+        ("sharpness", "λ, the largest curvature"),
+        ("noise", "batch size where noise equals signal"),
         ("isometry", "spread of JJᵀ"),
     ):
         if run.last(name) is not None:

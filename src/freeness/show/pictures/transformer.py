@@ -44,7 +44,7 @@ def transformer_picture(phases: TransformerPhases, *, title: str = "") -> Pictur
         (heat,),
         Axis("σ_qk, gain of queries and keys"),
         Axis("scale of branches"),
-        title=title or "Transformer: blue gradients vanish, red they explode",
+        title=title or "Transformer: gradients vanish (blue) or explode (orange)",
         empty=style.PALE,
         grid=False,
     )

@@ -52,7 +52,7 @@ def watched_rate_picture(run: WatchedRun, *, title: str = "") -> Picture:
 
 
 def watched_layers_picture(run: WatchedRun, *, title: str = "") -> Picture:
-    """The norm of the gradient of every layer over the steps as a heat map of powers of ten, the first layer on top.
+    """The norm of the gradient of every layer over the steps as a heat map of powers of ten, the first layer at the bottom.
 
     Args:
         run: as :func:`~freeness.advice.read_run` gives it.
@@ -60,7 +60,7 @@ def watched_layers_picture(run: WatchedRun, *, title: str = "") -> Picture:
     """
     names = list(dict.fromkeys(name for check in run.checks for name in check.layers))
     rows = [check for check in run.checks if check.layers]
-    values = np.array([[_power(check.layers.get(name)) for check in rows] for name in reversed(names)])
+    values = np.array([[_power(check.layers.get(name)) for check in rows] for name in names])
     known = values[np.isfinite(values)]
     limits = (float(known.min()), float(known.max())) if known.size else (-1.0, 0.0)
     if limits[0] == limits[1]:
@@ -70,7 +70,7 @@ def watched_layers_picture(run: WatchedRun, *, title: str = "") -> Picture:
     if known.size and len(x) > 1:
         heat = HeatMap(
             _edges(x),
-            np.arange(len(names) + 1) - 0.5,
+            np.arange(len(names) + 1) + 0.5,
             values,
             limits,
             "norm of the gradient, power of ten",
@@ -82,7 +82,7 @@ def watched_layers_picture(run: WatchedRun, *, title: str = "") -> Picture:
     return Picture(
         tuple(drawn),
         Axis(_STEP, form="whole"),
-        Axis(f"layer, {names[0]} on top, {names[-1]} at the bottom" if names else "layer", form="whole"),
+        Axis(f"layer: 1 is {names[0]}, {len(names)} is {names[-1]}" if names else "layer", form="whole"),
         title=title,
         sentence=f"{sentence}, norms from 1e{limits[0]:.1f} to 1e{limits[1]:.1f}."
         if known.size
