@@ -59,7 +59,6 @@ class Watch:
     Attributes:
         records: of the visits.
         warnings: all that were given.
-        overhead: time that the watch took so far over that of the training.
 
     Raises:
         InputError: an argument that is none of these, or a log that holds another run; at the first step, a batch or a loss that
