@@ -17,7 +17,8 @@ Spectrum = Callable[[int, np.random.Generator], np.ndarray]
 class Case:
     """``law`` builds ours, ``spectrum`` the eigenvalues of a matrix of about that size; ``moments`` as far as known.
 
-    ``allowed``: largest difference of distribution functions between points that are displaced a little.
+    ``allowed``: largest difference of distribution functions between points that are displaced a little. ``smooth``: the law has
+    moments, and its density integrates in a few hundred points.
     """
 
     text: str
@@ -26,3 +27,4 @@ class Case:
     moments: np.ndarray
     _: KW_ONLY
     allowed: float = 8.0 / SIZE
+    smooth: bool = True

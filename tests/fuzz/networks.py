@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
+from scipy import special
 
 import freeness as fr
 from freeness.network import (
@@ -23,16 +24,17 @@ from freeness.network import (
     transformer,
 )
 from tests.fuzz.case import Case
+from tests.fuzz.trees import levels
 from tests.spectra.graph_simulation import draw_graph
 from tests.spectra.position_simulation import draw_positions
-from tests.spectra.simulation import draw
+from tests.spectra.simulation import draw, weight
 from tests.spectra.wired_simulation import drawn_network
 
 _NONE = np.empty(0)
 _SMOOTH = ("tanh", "erf", "gelu", "silu", "softplus", "sigmoid", "sin", "elu", "selu", "mish", "softsign")
 _BROKEN = ("relu", "hardtanh", "leaky_relu", "relu6", "hardswish", "hardsigmoid")
-# One network's signals wander about the mean field, and what norms and attention leave out is 1/N of narrow networks.
-_OF_REALISED, _OF_MEAN_FIELD, _OF_NARROW = 0.03, 0.05, 0.06
+# What norms and attention leave out is 1/N of narrow networks.
+_OF_REALISED, _OF_NARROW = 0.03, 0.06
 
 
 def _activation(rng: np.random.Generator) -> str:
@@ -64,13 +66,65 @@ def chain(rng: np.random.Generator) -> Case:
         realised = {"mean field": None, "laws": drawn().signals, "neurons": drawn().signals.neurons}[seen]
         return (fr.fisher_law if fisher else fr.jacobian_law)(network, qhat0, realised=realised)
 
+    def spectrum(size: int, rng: np.random.Generator) -> np.ndarray:
+        if seen == "mean field":
+            return _of_mean_field(network, qhat0, fisher, rng)
+        return drawn().fisher if fisher else drawn().jacobian
+
     first = network.dense[0]
     text = (
         f"{'Θ' if fisher else 'JJᵀ'} of {depth} layers {widths}, {first.weights}, σ_b {first.sigma_b}, "
         f"{_bends(network)}, q {qhat0}, {seen}"
     )
-    allowed = _OF_MEAN_FIELD if seen == "mean field" else _OF_REALISED
-    return Case(text, law, lambda *_: drawn().fisher if fisher else drawn().jacobian, _NONE, allowed=allowed)
+    return Case(text, law, spectrum, _NONE, allowed=_OF_REALISED, smooth=False)
+
+
+def deep(rng: np.random.Generator) -> Case:
+    """Chains of the mean field to depth 30, which is what rates and designs ask about."""
+    depth, width, fisher = int(rng.integers(7, 31)), int(rng.choice([160, 240])), bool(rng.random() < 0.5)
+    network = mlp(depth, width, _activation(rng), _weights(rng), sigma_w=_gain(rng), sigma_b=_bias(rng))
+    qhat0, first = round(float(rng.uniform(0.3, 1.5)), 3), network.dense[0]
+    text = (
+        f"{'Θ' if fisher else 'JJᵀ'} of {depth} layers of {width}, {first.weights}, σ_b {first.sigma_b}, {_bends(network)}, "
+        f"q {qhat0}"
+    )
+    return Case(
+        text,
+        lambda: (fr.fisher_law if fisher else fr.jacobian_law)(network, qhat0),
+        lambda size, rng: _of_mean_field(network, qhat0, fisher, rng),
+        _NONE,
+        allowed=_OF_REALISED,
+        smooth=False,
+    )
+
+
+def _of_mean_field(network: Network, qhat0: float, fisher: bool, rng: np.random.Generator) -> np.ndarray:
+    """Of fresh matrices between derivatives at Gaussian quantiles in random order: one network's signals wander, these do not.
+
+    q = σ_w² q̂ + σ_b² and q̂ = E φ(√q z)², by quantiles as well.
+    """
+    mean = qhat0
+    steps: list[tuple[np.ndarray, np.ndarray, float]] = []  # W, D behind it, ‖x‖² (+ 1) before it
+    for layer in network.layers:
+        if isinstance(layer, Dense):
+            norm = layer.fan_in * mean + layer.bias
+            steps.append((weight(layer, rng), np.ones(layer.fan_out), norm))
+            mean = layer.weights.sigma_w**2 * mean + layer.sigma_b**2
+        else:
+            matrix, before, norm = steps[-1]
+            own = rng.permutation(layer.function.derivative(mean**0.5 * special.ndtri(levels(before.size))))
+            steps[-1] = matrix, own, norm
+            mean = float(np.mean(layer.function.function(mean**0.5 * special.ndtri(levels(100_000))) ** 2))
+    backward = np.eye(network.widths[-1])
+    theta = np.zeros_like(backward)
+    for matrix, own, norm in reversed(steps):
+        backward = backward * own
+        theta += norm * backward @ backward.T
+        backward = backward @ matrix
+    if fisher:
+        return np.linalg.eigvalsh(theta)
+    values = np.linalg.svd(backward, compute_uv=False) ** 2
+    return np.append(values, np.zeros(network.widths[-1] - values.size))
 
 
 def _bends(network: Network) -> str:
@@ -103,7 +157,9 @@ def residual(rng: np.random.Generator) -> Case:
     def law() -> fr.Law:
         return (fr.fisher_law if fisher else fr.jacobian_law)(network, realised=drawn().signals)
 
-    return Case(text, law, lambda *_: drawn().fisher if fisher else drawn().jacobian, _NONE, allowed=_OF_REALISED)
+    return Case(
+        text, law, lambda *_: drawn().fisher if fisher else drawn().jacobian, _NONE, allowed=_OF_REALISED, smooth=False
+    )
 
 
 def convolutional(rng: np.random.Generator) -> Case:
@@ -140,7 +196,9 @@ def convolutional(rng: np.random.Generator) -> Case:
     def law() -> fr.Law:
         return (fr.fisher_law if fisher else fr.jacobian_law)(network, realised=drawn().signals)
 
-    return Case(text, law, lambda *_: drawn().fisher if fisher else drawn().jacobian, _NONE, allowed=_OF_NARROW)
+    return Case(
+        text, law, lambda *_: drawn().fisher if fisher else drawn().jacobian, _NONE, allowed=_OF_NARROW, smooth=False
+    )
 
 
 def tokens(rng: np.random.Generator) -> Case:
@@ -174,7 +232,12 @@ def tokens(rng: np.random.Generator) -> Case:
         return drawn_network(network, rng.standard_normal((width, count)), rng)
 
     return Case(
-        text, lambda: fr.jacobian_law(network, realised=drawn()[0]), lambda *_: drawn()[1], _NONE, allowed=_OF_NARROW
+        text,
+        lambda: fr.jacobian_law(network, realised=drawn()[0]),
+        lambda *_: drawn()[1],
+        _NONE,
+        allowed=_OF_NARROW,
+        smooth=False,
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 import freeness as fr
 from tests.fuzz.cumulants import cumulants_of, moments_of, noncrossing, product_moments
 from tests.fuzz.polynomials import word_moment
+from tests.fuzz.trees import levels
 from tests.fuzz.verdict import counted, drawn, judged, run
 
 QUICK = {
@@ -103,6 +104,49 @@ def test_distribution_and_mass_of_a_wrong_polynomial_are_told():
 def test_a_wrong_law_is_told_from_a_right_one():
     case = drawn("tree", 0, 0)
     assert judged(replace(case, law=lambda: fr.scale(case.law(), 1.3)), 0).outcome == "wrong"
+
+
+class Faulty:
+    """A law whose answers are replaced."""
+
+    def __init__(self, law, **answers):
+        self.__dict__.update(law=law, **answers)
+
+    def __getattr__(self, name):
+        return getattr(self.law, name)
+
+
+LAW = fr.FussCatalan(3)  # spreads over many decades
+FAULTS = {
+    "a distribution function without an answer": {"cdf": lambda x: np.where(np.asarray(x) > 1, np.nan, LAW.cdf(x))},
+    "a distribution function that is off where much of the mass is": {"cdf": lambda x: LAW.cdf(1.3 * np.asarray(x))},
+    "a density of too much mass": {"density": lambda x: 1.01 * LAW.density(x)},
+    "moments off in the last digits": {"moments": lambda order: LAW.moments(order) * (1 + 1e-6)},
+    "bands that miss mass": {"bands": ((1e-3, LAW.hull[1]),)},
+    "a hull that is too small": {"hull": (0.0, LAW.hull[1] / 2)},
+    "quantiles that come too late": {"quantile": lambda p: LAW.quantile(p) + 1e-3},
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_of_a_law_is_told(fault):
+    case = drawn("operation", 0, 0)
+    right = replace(
+        case, law=lambda: LAW, spectrum=lambda *_: LAW.quantile(levels(400)), moments=LAW.moments(4), smooth=False
+    )
+    assert judged(right, 0).outcome == "right"
+    assert judged(replace(right, law=lambda: Faulty(LAW, **FAULTS[fault])), 0).outcome == "wrong"
+
+
+def test_a_density_with_other_moments_is_told():
+    """(Its slope is that of its own distribution function.)"""
+    case = drawn("tree", 0, 0)
+    law = fr.Semicircle(1.0)
+    right = replace(case, law=lambda: law, spectrum=lambda *_: law.quantile(levels(400)), moments=law.moments(2))
+    assert judged(right, 0).outcome == "right"
+    moved = fr.Semicircle(1.004)
+    faulty = Faulty(moved, moments=law.moments)
+    assert judged(replace(right, law=lambda: faulty), 0).outcome == "wrong"
 
 
 @pytest.mark.slow

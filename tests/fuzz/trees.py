@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from tests.fuzz.case import Case, Spectrum
 from tests.fuzz.cumulants import cumulants_of, moments_of, product_moments
 
 ORDER = 6  # moments of a leaf
+Maker = Callable[[np.random.Generator, int, bool], "Tree"]
 
 
 @dataclass(frozen=True)
@@ -213,9 +215,9 @@ def affine(rng: np.random.Generator, depth: int, positive: bool) -> Tree:
     return Tree(f"({factor}·{inner.text} + {constant})", law, spectrum, moments_of(cumulants), low, high)
 
 
-def inverse(rng: np.random.Generator, depth: int, positive: bool) -> Tree:
+def inverse(rng: np.random.Generator, depth: int, positive: bool, inside: Maker = tree) -> Tree:
     """(A + c)⁻¹ of A ≥ 0."""
-    inner, constant = tree(rng, depth, True), round(rng.uniform(0.3, 1.5), 3)
+    inner, constant = inside(rng, depth, True), round(rng.uniform(0.3, 1.5), 3)
 
     def spectrum(count: int, rng: np.random.Generator) -> np.ndarray:
         return 1 / (np.maximum(inner.spectrum(count, rng), 0.0) + constant)

@@ -179,6 +179,8 @@ def test_a_free_sum_with_a_cauchy_law_is_a_classical_one():
         FreeCauchy(0.0, 0.0)
     with pytest.raises(InputError, match=r"inside \(0, 1\)"):
         FreeCauchy().quantile(0.0)
+    with pytest.raises(InputError, match="finite points"):
+        free_sum(Semicircle(1.0), FreeCauchy()).cdf(np.inf)
 
 
 def test_squares_of_squares_and_left_of_a_square():
@@ -265,3 +267,9 @@ def test_the_square_of_a_law_beside_0_is_smooth_at_0():
     (g, dg), _ = Square(law).transforms(np.array([1e-30 + 0j, 1e-20j, -1e-15 + 0j, 1e-12 - 1e-12j]))
     np.testing.assert_allclose(g, exact[0], rtol=1e-9)
     np.testing.assert_allclose(dg, exact[1], rtol=1e-4)
+
+
+def test_a_law_that_begins_at_the_smallest_number_has_the_products_of_one_that_begins_at_0():
+    """(As the jumps of one sign do in a free Poisson law.) In units of a wider product the number is 0."""
+    ends = [free_product(truncated(Semicircle(4.0), low, 4.0), MarchenkoPastur(0.5)).hull for low in (5e-324, 0.0)]
+    assert ends[0] == pytest.approx(ends[1], rel=1e-12)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from freeness.errors import ConvergenceError, InputError
 from freeness.laws.curve import SpectralCurve
 from freeness.laws.curve_law import CurveLaw, solver_of
-from freeness.laws.law import Atom, Boundary, Law, require_laws
+from freeness.laws.law import Atom, Boundary, Law, real_points, require_laws
 from freeness.laws.point_mass import PointMass
 
 
@@ -81,7 +81,7 @@ class CauchySmoothed(Law):
         return self._solver.above(x + 1j * self.width)
 
     def cdf(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
-        points = np.asarray(x, dtype=float)
+        points = real_points(x)
         boundary = self.boundary(points.ravel())
         return self._checked(1 - boundary.potential.imag / np.pi, boundary, throw).reshape(points.shape)
 

@@ -91,7 +91,8 @@ def _outside(curve: SpectralCurve, point: CurvePoint, side: Side, quantity: Quan
 def _scanned(curve: SpectralCurve, side: Side, quantity: Quantity) -> tuple[np.ndarray, CurvePoint]:
     """Log distances from far outside inwards, and the points there, refined where z does not rise evenly between two."""
     start, (position, scale) = _far_outside(curve, side), curve.anchor(side)
-    zero = np.log(abs(position) / scale) if position != 0 else 0.0
+    away = abs(position) / scale
+    zero = np.log(away) if away > 0 else 0.0
     far = np.arange(_SCAN[-1] + _STEP, start, _STEP)
     grid = np.unique(np.concatenate([_SCAN, _FINE, zero + _FINE, far, [max(start, _SCAN[-1])]]))[::-1]
     point = outside_point(curve, grid, side)

@@ -24,6 +24,7 @@ _MOUNTS = 1.3  # mass over distance × density: 2 behind an inverse root, at mos
 _DECADES = 14
 _PER_DECADE = 4
 _ZOOMS = 6
+_SECTIONS = 9
 _HALVINGS = 14  # to 1e-4 of the radius
 _HEIGHTS = np.array([1e-4, 1e-5, 1e-6])  # in units of the radius, where an atom at 0 is read if points are costly
 _STEADY = 1e-4  # change of the mass read there that is none
@@ -210,18 +211,18 @@ class GraphLaw(MatrixLaw):
         return bright
 
     def _first_lit(self, x: np.ndarray) -> int:
-        """The first of ascending points with mass below it, or how many there are; by bisection where they are costly."""
-        if not self.costly:
-            lit = np.flatnonzero(self._beyond(x, -1.0) > EMPTY)
-            return int(lit[0]) if lit.size else x.size
-        low, high = 0, x.size
-        while low < high:
-            middle = (low + high) // 2
-            if self._beyond(x[middle : middle + 1], -1.0)[0] > EMPTY:
-                high = middle
-            else:
-                low = middle + 1
-        return low
+        """The first of ascending points with mass below it, or how many there are: the lowest, then by sections.
+
+        (At a hard edge mass is below the lowest, and a point there costs many steps.)
+        """
+        dark, lit, tried = -1, x.size, np.array([0])
+        while lit - dark > 1:
+            found = np.flatnonzero(self._beyond(x[tried], -1.0) > EMPTY)
+            first = int(found[0]) if found.size else tried.size
+            dark, lit = (int(tried[first - 1]) if first else dark), (int(tried[first]) if first < tried.size else lit)
+            between = np.linspace(dark, lit, 3 if self.costly else _SECTIONS)[1:-1]
+            tried = np.unique(np.maximum(between.astype(int), dark + 1))
+        return lit
 
     def _outer_fold(self, dark: float, bright: float, side: float) -> float:
         """The end of the support on one side: a fold that the real unknowns reach from ``dark``, beyond which nothing lies.

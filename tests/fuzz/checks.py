@@ -1,0 +1,141 @@
+"""What is asked of a law: its distribution function beside a matrix, and that it agrees with itself and with exact moments.
+
+Each check returns what is wrong in words, "" if nothing is. Comparisons are written so that a NaN is wrong.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+import freeness as fr
+
+_LEVELS = np.linspace(0.01, 0.99, 41)
+_NEAR = 0.02  # places are known to so much of the distance over which a tenth of the mass lies: to 0.2 % of the mass
+_ROUNDING = 1e-9  # of the largest eigenvalue
+_MOMENT = 1e-7  # relative, as are those of six moments from their recursions
+_NODES = (24, 96, 768)  # of a piece of the support; more where these are not enough
+_STEPS = (3e-3, 3e-5)  # of differences, beside the distance to what is singular; shorter where something else is
+_CDF = 1e-8  # to which distribution functions are known
+_INTEGRAL = 1e-3  # relative: densities with corners inside a band are integrated no better
+_MASS = 1e-6
+
+
+def distribution(law: fr.Law, eigenvalues: np.ndarray, bound: float) -> str:
+    """Lévy's distance of both distribution functions, nearly: each at points that are displaced a little to either side."""
+    x = np.quantile(eigenvalues, _LEVELS)
+    around = (np.quantile(eigenvalues, np.clip(_LEVELS + step, 0.0, 1.0)) for step in (0.05, -0.05))
+    reach = _NEAR * np.subtract(*around) + _ROUNDING * float(np.max(np.abs(eigenvalues)))
+    left, right = (np.searchsorted(eigenvalues, at, side="right") / eigenvalues.size for at in (x - reach, x + reach))
+    below, above = np.split(law.cdf(np.concatenate([x - reach, x + reach])), 2)
+    gap = float(max(np.max(left - above), np.max(below - right)))
+    return "" if gap <= bound else f"distribution functions differ by {gap:.3g}, allowed {bound:.3g}"
+
+
+def exact_moments(law: fr.Law, moments: np.ndarray) -> str:
+    """Those that the law states, beside those of the recursions; relative, but for odd ones that cancel."""
+    if moments.size == 0:
+        return ""
+    found = law.moments(moments.size)
+    sizes = np.maximum(np.abs(moments), 1e-2 * moments[1] ** (np.arange(1, moments.size + 1) / 2))
+    off = float(np.max(np.abs(found - moments) / sizes))
+    return "" if off <= _MOMENT else f"moments {found} instead of {moments}"
+
+
+def density(law: fr.Law, moments: np.ndarray, smooth: bool) -> str:
+    """It is the slope of the distribution function; where that is asked for, its integrals are masses and moments.
+
+    (Where they change with the nodes to the last, something else is singular, and they say nothing.)
+    """
+    wrong = _slope(law)
+    if wrong or not smooth:
+        return wrong
+    orders = np.arange(1, 3)
+    known = moments[:2] if moments.size else law.moments(2)
+    pieces, allowed = _pieces(law), _INTEGRAL + law.bands_error
+    ends = law.cdf(np.array(pieces).ravel()).reshape(-1, 2)
+    gained = ends[:, 1] - ends[:, 0] - [_atom(law, high) for _, high in pieces]
+    of_atoms = sum(mass * position**orders for position, mass in law.atoms)
+    expected = np.append(gained, (known - of_atoms) / known[1] ** (orders / 2))
+    before = np.full(expected.shape, np.nan)
+    for nodes in _NODES:
+        found = _integrals(law, pieces, nodes)
+        found[-2:] /= known[1] ** (orders / 2)
+        if np.all(np.abs(found - expected) <= allowed):
+            return ""
+        settled, before = not np.any(np.abs(found - before) > allowed / 2), found
+    return f"the density has masses and moments {found} instead of {expected} on {pieces}" if settled else ""
+
+
+def _slope(law: fr.Law) -> str:
+    """Central differences at five quantiles, in steps that are short beside the distance to an end, an atom or 0."""
+    special = np.array([0.0, *(end for pair in [*law.bands, *((at, at) for at, _ in law.atoms)] for end in pair)])
+    x = law.quantile(np.array([0.04, 0.23, 0.47, 0.71, 0.96]))
+    away = np.minimum(np.min(np.abs(x[:, None] - special), axis=1), np.max(np.abs(x)))
+    inside = away > 1e-6 * np.max(np.abs(x))
+    x, away = x[inside], away[inside]
+    wrong = ""
+    for share in _STEPS if x.size else ():
+        wrong = _differences(law, x, share * away)
+        if not wrong:
+            break
+    return wrong
+
+
+def _differences(law: fr.Law, x: np.ndarray, step: np.ndarray) -> str:
+    below, above = np.split(law.cdf(np.concatenate([x - step, x + step])), 2)
+    found, slope = law.density(x), (above - below) / (2 * step)
+    right = np.abs(found - slope) <= _INTEGRAL * np.abs(slope) + _CDF / step
+    return "" if np.all(right) else f"densities {found} at {x} where the distribution function has slopes {slope}"
+
+
+def _integrals(law: fr.Law, pieces: list[tuple[float, float]], nodes: int) -> np.ndarray:
+    """Mass of each piece, then both moments of all; by x = middle - half·cos θ, which makes roots at the ends smooth."""
+    angle = (np.arange(nodes) + 0.5) * np.pi / nodes
+    middle, half = (np.array([(high + sign * low) / 2 for low, high in pieces])[:, None] for sign in (1, -1))
+    x = middle - half * np.cos(angle)
+    weights = law.density(x.ravel()).reshape(x.shape) * half * np.sin(angle) * np.pi / nodes
+    return np.array([*weights.sum(axis=1), np.sum(weights * x), np.sum(weights * x**2)])
+
+
+def _pieces(law: fr.Law) -> list[tuple[float, float]]:
+    """Bands, cut at the atoms inside, and at 0."""
+    found = []
+    for low, high in law.bands:
+        cuts = [low, *sorted(at for at in {0.0, *(place for place, _ in law.atoms)} if low < at < high), high]
+        found += list(pairwise(cuts))
+    return found
+
+
+def _atom(law: fr.Law, position: float) -> float:
+    return sum(mass for at, mass in law.atoms if at == position)
+
+
+def support(law: fr.Law) -> str:
+    """Bands and atoms hold all mass, and lie in the hull."""
+    low, high = law.hull
+    atoms = sum(mass for _, mass in law.atoms)
+    near = _ROUNDING * max(abs(low), abs(high))
+    if not all(a >= low - near and b <= high + near for a, b in law.support):
+        return f"support {law.support} outside the hull {law.hull}"
+    held = atoms
+    for a, b in law.bands:
+        inside = sum(mass for position, mass in law.atoms if a < position <= b)
+        held += _reached(law, b, 1.0) - _reached(law, a, 0.0) - inside
+    return "" if abs(held - 1) <= _MASS + law.bands_error else f"bands and atoms hold {held:.9g}: {law.bands}"
+
+
+def _reached(law: fr.Law, end: float, limit: float) -> float:
+    return float(law.cdf(end)) if np.isfinite(end) else limit
+
+
+def quantiles(law: fr.Law) -> str:
+    """They are where the distribution function says: it reaches the level there, and not before."""
+    levels = np.array([0.1, 0.5, 0.9])
+    places = law.quantile(levels)
+    low, high = law.hull if np.isfinite(law.hull).all() else (places[0], places[-1])
+    near = 1e-7 * (high - low + 1e-300)
+    reached, before = law.cdf(places + near), law.cdf(places - near)
+    right = np.all(reached >= levels - _MASS) and np.all(before <= levels + _MASS)
+    return "" if right else f"quantiles {places} reach {reached}, and {before} before"
