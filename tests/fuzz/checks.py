@@ -38,9 +38,14 @@ def exact_moments(law: fr.Law, moments: np.ndarray) -> str:
     if moments.size == 0:
         return ""
     found = law.moments(moments.size)
-    sizes = np.maximum(np.abs(moments), 1e-2 * moments[1] ** (np.arange(1, moments.size + 1) / 2))
+    sizes = np.maximum(np.abs(moments), 1e-2 * _spread(moments) ** np.arange(1, moments.size + 1))
     off = float(np.max(np.abs(found - moments) / sizes))
     return "" if off <= _MOMENT else f"moments {found} instead of {moments}"
+
+
+def _spread(moments: np.ndarray) -> float:
+    """√m_2, by which moments are measured that may cancel."""
+    return float(np.sqrt(moments[1])) or 1.0
 
 
 def density(law: fr.Law, moments: np.ndarray, smooth: bool) -> str:
@@ -57,11 +62,12 @@ def density(law: fr.Law, moments: np.ndarray, smooth: bool) -> str:
     ends = law.cdf(np.array(pieces).ravel()).reshape(-1, 2)
     gained = ends[:, 1] - ends[:, 0] - [_atom(law, high) for _, high in pieces]
     of_atoms = sum(mass * position**orders for position, mass in law.atoms)
-    expected = np.append(gained, (known - of_atoms) / known[1] ** (orders / 2))
+    units = _spread(known) ** orders
+    expected = np.append(gained, (known - of_atoms) / units)
     before = np.full(expected.shape, np.nan)
     for nodes in _NODES:
         found = _integrals(law, pieces, nodes)
-        found[-2:] /= known[1] ** (orders / 2)
+        found[-2:] /= units
         if np.all(np.abs(found - expected) <= allowed):
             return ""
         settled, before = not np.any(np.abs(found - before) > allowed / 2), found
@@ -135,7 +141,7 @@ def quantiles(law: fr.Law) -> str:
     levels = np.array([0.1, 0.5, 0.9])
     places = law.quantile(levels)
     low, high = law.hull if np.isfinite(law.hull).all() else (places[0], places[-1])
-    near = 1e-7 * (high - low + 1e-300)
+    near = 1e-7 * (high - low) + _ROUNDING * max(abs(low), abs(high))
     reached, before = law.cdf(places + near), law.cdf(places - near)
     right = np.all(reached >= levels - _MASS) and np.all(before <= levels + _MASS)
     return "" if right else f"quantiles {places} reach {reached}, and {before} before"
