@@ -1,4 +1,4 @@
-"""Random trees, polynomials and networks against matrices and exact moments: prints what is not right, and the counts.
+"""Random laws, texts and networks against matrices and exact moments: prints what is not right, and the counts.
 
 Run `PYTHONPATH=. python scripts/fuzz.py --kind network --cases 500 --seed 1 --store fuzz.jsonl`; what the store holds is not
 run again, and `--only-counts` tells what it holds.

@@ -64,13 +64,14 @@ def density(law: fr.Law, moments: np.ndarray, smooth: bool) -> str:
     of_atoms = sum(mass * position**orders for position, mass in law.atoms)
     units = _spread(known) ** orders
     expected = np.append(gained, (known - of_atoms) / units)
-    before = np.full(expected.shape, np.nan)
+    found = np.full(expected.shape, np.nan)
+    settled = False
     for nodes in _NODES:
-        found = _integrals(law, pieces, nodes)
+        before, found = found, _integrals(law, pieces, nodes)
         found[-2:] /= units
         if np.all(np.abs(found - expected) <= allowed):
             return ""
-        settled, before = not np.any(np.abs(found - before) > allowed / 2), found
+        settled = bool(np.all(np.abs(found - before) <= allowed / 2))
     return f"the density has masses and moments {found} instead of {expected} on {pieces}" if settled else ""
 
 

@@ -101,20 +101,21 @@ def deep(rng: np.random.Generator) -> Case:
 def _of_mean_field(network: Network, qhat0: float, fisher: bool, rng: np.random.Generator) -> np.ndarray:
     """Of fresh matrices between derivatives at Gaussian quantiles in random order: one network's signals wander, these do not.
 
-    q = σ_w² q̂ + σ_b² and q̂ = E φ(√q z)², by quantiles as well.
+    q = σ_w² q̂ + σ_b² and q̂ = E φ(√q z)², by the trapezoidal rule.
     """
-    mean = qhat0
+    z = np.linspace(-9.0, 9.0, 40_001)
+    mean, masses = qhat0, special.softmax(-(z**2) / 2)
     steps: list[tuple[np.ndarray, np.ndarray, float]] = []  # W, D behind it, ‖x‖² (+ 1) before it
     for layer in network.layers:
         if isinstance(layer, Dense):
             norm = layer.fan_in * mean + layer.bias
             steps.append((weight(layer, rng), np.ones(layer.fan_out), norm))
             mean = layer.weights.sigma_w**2 * mean + layer.sigma_b**2
-        else:
+        elif isinstance(layer, Activation):
             matrix, before, norm = steps[-1]
             own = rng.permutation(layer.function.derivative(mean**0.5 * special.ndtri(levels(before.size))))
             steps[-1] = matrix, own, norm
-            mean = float(np.mean(layer.function.function(mean**0.5 * special.ndtri(levels(100_000))) ** 2))
+            mean = float(masses @ layer.function.function(mean**0.5 * z) ** 2)
     backward = np.eye(network.widths[-1])
     theta = np.zeros_like(backward)
     for matrix, own, norm in reversed(steps):

@@ -1,4 +1,4 @@
-"""A fixed 200 random trees, polynomials and networks: none is wrong, and none ends in a raw error or not at all."""
+"""A fixed 200 random laws, texts and networks: none is wrong, and none ends in a raw error or not at all."""
 
 from __future__ import annotations
 
