@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import singledispatch
+from importlib import import_module
 from typing import Any, Literal, TypeAlias
 
 from freeness.errors import InputError
-from freeness.folder import modules_in
 from freeness.show.table_html import html_table
 
 NOTHING = "–"
@@ -134,7 +134,7 @@ def load_answers(record: Any) -> bool:
     room = ".".join(type(record).__module__.split(".")[:2])
     if room not in _ROOMS or _LATER in sys.modules:
         return False
-    modules_in(_LATER)
+    import_module(_LATER)
     return True
 
 
