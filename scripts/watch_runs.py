@@ -4,7 +4,7 @@
     python scripts/watch_runs.py unseen FOLDER PART 60 more, of networks that the rules were not fitted to, in three parts
     python scripts/watch_runs.py judge FOLDER       what the rules of today say of these logs
     python scripts/watch_runs.py batches            one bad batch a run, and calm runs
-    python scripts/watch_runs.py sharpening N       the predicted change of λ beside what happened
+    python scripts/watch_runs.py sharpening A B     λ along the first 50 steps of networks A to B
 
 Data are drawn: classes around random centres, or tokens of a random Markov chain.
 """
@@ -24,9 +24,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from freeness.advice import Lookout, StepCheck, WatchRecord, read_run
-from freeness.torch import Watch
+from freeness.torch import Watch, critical_rate
 from freeness.torch.ritz import climb
-from freeness.torch.watch_measures import gradient_of, hessian_product
+from freeness.torch.watch_measures import hessian_product
 from freeness.torch.watch_schedule import Every
 from watch_faults import HALVES
 
@@ -305,32 +305,30 @@ def bad_batches(at: int = 130, steps: int = 180) -> None:
         print(kind, sum(verdicts), "of", len(verdicts), flush=True)
 
 
-def sharpening(count: int) -> None:
-    """λ at the start, its change along the step by several differences, and λ after fifty steps of gradient descent."""
-    for number in range(count):
-        network = list(NETWORKS)[number % len(NETWORKS)]
+def sharpening(first: int, last: int) -> None:
+    """λ of 256 samples at the start and after 10, 20 and 50 steps on batches of 32 or all, at shares of the critical rate.
+
+    The sign over 50 steps is told behind step 20 where λ has gone one way from 0 to 10 and from 10 to 20, by more than a fifth.
+    """
+    for number in range(first, last):
+        name, optimizer = list(NETWORKS)[number % 6], list(OPTIMIZERS)[number // 6 % 3]
+        share, whole = (0.03, 0.1, 0.3)[number // 18 % 3], number // 54 % 2 == 1
         torch.manual_seed(number)
-        model = NETWORKS[network]()
-        x, y = next(batches(number))
+        model, make = NETWORKS[name](), OPTIMIZERS[optimizer][1]
+        parts = list(batches(number, 8))
+        x, y = torch.cat([one for one, _ in parts]), torch.cat([one for _, one in parts])
         loss = lambda m=model, x=x, y=y: functional.cross_entropy(m(x), y)  # noqa: E731
-        start = [p.detach().clone() for p in model.parameters()]
-        found = largest(model, loss)
-        gradient, _ = gradient_of(model, loss)
-        rate = 0.3 * 2 / found.value
-        assert found.vector is not None
-        tried = {}
-        for steps in (1, 10, 50):
-            moved(model, start, -steps * rate * gradient)
-            product, _ = hessian_product(model, loss)
-            unit = found.vector / found.vector.norm()
-            tried[steps] = float(unit @ product(unit)), largest(model, loss, 10, found.vector).value
-        moved(model, start, 0 * gradient)
-        for _ in range(50):
-            gradient, _ = gradient_of(model, loss)
-            moved(model, [p.detach().clone() for p in model.parameters()], -rate * gradient)
-        end = largest(model, loss).value
-        told = {"network": network, "rate": rate, "start": found.value, "tried": tried, "end": end}
-        print(json.dumps(told), flush=True)
+        edge = critical_rate(model, loss, lambda p, make=make: make(p, 0.01), start=0.01).rate
+        stepped = make(model.parameters(), share * edge / (5 if optimizer == "momentum" else 1))
+        found = [largest(model, loss, 25).value]
+        for step in range(1, 51):
+            a, b = (x, y) if whole else parts[step % 8]
+            stepped.zero_grad()
+            functional.cross_entropy(model(a), b).backward()
+            stepped.step()
+            if step in (1, 10, 20, 50):
+                found.append(largest(model, loss, 25).value)
+        print(json.dumps({"network": name, "optimizer": optimizer, "share": share, "sharpness": found}), flush=True)
 
 
 def largest(model: nn.Module, loss: Callable[[], Tensor], steps: int = 20, start: Tensor | None = None):
@@ -340,13 +338,6 @@ def largest(model: nn.Module, loss: Callable[[], Tensor], steps: int = 20, start
     return climb(
         product, torch.randn(size, generator=torch.Generator().manual_seed(1)) if start is None else start, steps
     )
-
-
-def moved(model: nn.Module, start: list[Tensor], step: Tensor) -> None:
-    """Put the weights at a step from somewhere."""
-    parts = step.split([one.numel() for one in start])
-    for parameter, first, part in zip(model.parameters(), start, parts, strict=True):
-        parameter.data.copy_(first + part.reshape(first.shape))
 
 
 if __name__ == "__main__":
@@ -360,7 +351,7 @@ if __name__ == "__main__":
             judge(Path(folder))
         case ["batches"]:
             bad_batches()
-        case ["sharpening", count]:
-            sharpening(int(count))
+        case ["sharpening", first, last]:
+            sharpening(int(first), int(last))
         case _:
             sys.exit(__doc__)

@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from freeness.advice import LayerTable, ModuleRow, TensorRow, odd_layer
-from freeness.advice.layer_peers import DrawnWeights, odd_weights
+from freeness.advice import LayerTable, ModuleRow, SumRow, TensorRow, odd_layer
+from freeness.advice.layer_peers import DrawnWeights, odd_branch, odd_weights
 
 
 def row(name, ratio, kind="Linear"):
@@ -69,3 +69,10 @@ def test_a_rule_of_depth_and_branches_that_all_end_at_zero_are_sound_and_one_gai
     for gain in (10.0, 0.1):
         assert odd_weights([*deep, *gains, DrawnWeights("norm", "weight", gain, vector=True)]).place == "norm"
     assert odd_weights([DrawnWeights("blocks.48.fc", "weight", 0.0, 64, 64), *deep]).place == "blocks.48.fc"
+
+
+def test_sums_of_gates_in_one_cell_are_no_branches_of_blocks():
+    loud = [0.2, 0.2, 0.2, 0.2, 3.0]
+    blocks = [SumRow(f"blocks.{k}", size, None, size) for k, size in enumerate(loud)]
+    assert odd_branch(LayerTable(1.0, sums=tuple(blocks))).place == "blocks.4"
+    assert odd_branch(LayerTable(1.0, sums=tuple(SumRow("cells", size, None, size) for size in loud))) is None

@@ -79,10 +79,16 @@ def test_the_client_of_mlflow_keeps_the_numbers_in_a_folder(tmp_path, monkeypatc
     mlflow = pytest.importorskip("mlflow", reason="mlflow is not installed")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     mlflow.set_tracking_uri(tmp_path.as_uri())
+    mlflow.set_experiment("watched")
     with mlflow.start_run() as run:
         told(MlflowLog())
     kept = mlflow.get_run(run.info.run_id).data
-    assert kept.metrics == {"freeness/rate": 0.1, "freeness/loss": 2.5, "freeness/gradient": 4.0, "freeness/critical": 0.5}
+    assert kept.metrics == {
+        "freeness/rate": 0.1,
+        "freeness/loss": 2.5,
+        "freeness/gradient": 4.0,
+        "freeness/critical": 0.5,
+    }
     assert kept.tags["freeness.warning at step 1"] == "Too fast."
 
 

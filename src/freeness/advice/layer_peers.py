@@ -107,7 +107,9 @@ def _nearest_rule(one: DrawnWeights, others: Sequence[DrawnWeights], rules: int 
 
 
 def odd_branch(table: LayerTable) -> Fault | None:
-    """A residual branch that is far louder than those beside it, over its skip connection and by itself; None where none is.
+    """A residual branch that is far louder than those of other blocks, beside its skip connection and by itself, or None.
+
+    Sums inside one module, as of the gates of a recurrent cell, are no peers of each other.
 
     Args:
         table: of one forward pass at the start.
@@ -123,7 +125,7 @@ def odd_branch(table: LayerTable) -> Fault | None:
         peers = [
             (abs(k - place), other)
             for k, other in enumerate(table.sums)
-            if k != place and _role(other.name) == _role(row.name)
+            if other.name != row.name and _role(other.name) == _role(row.name)
         ]
         nearest = [other for _, other in sorted(peers, key=lambda pair: pair[0])][:_NEAREST]
         pairs = [(row.branch_over_skip, [other.branch_over_skip for other in nearest])]
