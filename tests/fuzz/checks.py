@@ -142,7 +142,7 @@ def quantiles(law: fr.Law) -> str:
     levels = np.array([0.1, 0.5, 0.9])
     places = law.quantile(levels)
     low, high = law.hull if np.isfinite(law.hull).all() else (places[0], places[-1])
-    near = 1e-7 * (high - low) + _ROUNDING * max(abs(low), abs(high))
+    near = 1e-7 * (high - low) + _ROUNDING * max(abs(low), abs(high)) or 1e-9
     reached, before = law.cdf(places + near), law.cdf(places - near)
     right = np.all(reached >= levels - _MASS) and np.all(before <= levels + _MASS)
     return "" if right else f"quantiles {places} reach {reached}, and {before} before"
