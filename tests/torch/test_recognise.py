@@ -124,3 +124,34 @@ def test_other_matrices_are_measured(draw: object) -> None:
 )
 def test_matrices_too_small_to_tell_are_measured(weight: Tensor) -> None:
     assert isinstance(recognise(weight), Measured)
+
+
+def long_matrix() -> Tensor:
+    return 0.02 * torch.randn(20_000, 230, generator=torch.Generator().manual_seed(3))
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_table_of_tokens_is_gaussian_by_sums_of_its_rows(turned: bool) -> None:
+    table = long_matrix()
+    found = recognise(table.T if turned else table)
+    assert isinstance(found, Gaussian)
+    assert found.sigma_w == pytest.approx(0.02 * math.sqrt(20_000 if turned else 230), rel=1e-3)
+
+
+def test_one_direction_in_a_table_of_tokens_is_seen_and_measured() -> None:
+    table = long_matrix()
+    generator = torch.Generator().manual_seed(4)
+    left, right = torch.randn(20_000, generator=generator), torch.randn(230, generator=generator)
+    edge = 0.02 * (math.sqrt(20_000) + math.sqrt(230))
+    table += 1.3 * edge * torch.outer(left / left.norm(), right / right.norm())
+    found = recognise(table)
+    assert isinstance(found, Measured)
+    exact = torch.linalg.svdvals(table.double()).numpy()
+    assert np.abs(found.singular_values - exact).max() < 2e-8 * exact[0]
+
+
+def test_rows_of_two_sizes_and_orthogonal_columns_are_no_gaussian_table() -> None:
+    table = long_matrix()
+    table[::2] *= 3.0
+    assert isinstance(recognise(table), Measured)
+    assert isinstance(recognise(haar_matrix(20_000, 230, torch.Generator().manual_seed(5)).float()), Haar)

@@ -70,3 +70,13 @@ def test_dual_gram_of_a_tiny_gpt2_is_that_of_its_dense_jacobian(drawn: tuple[nn.
     wanted = jacobian[0] @ jacobian[0].T
     found = dual_gram(trace(model, tokens[:1]), tokens[0])
     assert float((found - wanted).abs().max()) <= 1e-10 * float(wanted.abs().max())
+
+
+def test_a_model_that_returns_its_cache_is_read_by_its_logits(drawn: tuple[nn.Module, Tensor, Tensor]) -> None:
+    model, tokens, _ = drawn
+    inner = model.language_model
+    assert "past_key_values" in inner(input_ids=tokens)
+    alone, beside = trace(model, tokens[:1]), trace(inner, tokens[:1])
+    kinds = [[type(operation).__name__ for operation in found.network.operations] for found in (alone, beside)]
+    assert kinds[1] == kinds[0][:-1]  # but for the choice of the last token
+    torch.testing.assert_close(beside.replay(tokens), inner(input_ids=tokens).logits.detach())

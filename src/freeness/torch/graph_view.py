@@ -61,11 +61,11 @@ class GraphView:
         return iter(self.program.graph.nodes)
 
     @property
-    def returned(self) -> tuple[Any, ...]:
-        """The nodes that the model returns, flattened."""
+    def returned(self) -> Any:
+        """The node of the tensor that the model returns; the first of several."""
         output = next(node for node in self.nodes if node.op == "output")
         given: Any = output.args[0]
-        return tuple(given)
+        return given[0]
 
     def path(self, name: str) -> str:
         """A name inside the model as the user knows it."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -43,6 +44,39 @@ def select_output(returned: Any, key: OutputKey = None) -> tuple[str, Tensor]:
     listed = ", ".join(f"{place or 'the output'} ({tensor.dtype})" for place, tensor in found.items()) or "no tensor"
     wanted = "a real floating tensor among the outputs" if key is None else f"a floating output {key!r}"
     raise InputError(f"expected {wanted}, got {listed}; pass output=… with one of the names, or return a tensor.")
+
+
+class _OneOutput:
+    """Mixed into the class of a model: of what its forward returns, one tensor."""
+
+    _freeness_forward: Callable[..., Any]
+    _freeness_output: OutputKey
+
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        return select_output(self._freeness_forward(*args, **kwargs), self._freeness_output)[1]
+
+
+def returning(model: nn.Module, key: OutputKey) -> nn.Module:
+    """The model as one that returns the tensor that is looked at and nothing else: no cache, which torch.export cannot return.
+
+    It shares parameters, buffers and modules with the given one, under the same names.
+
+    Args:
+        model: any module.
+        key: as for :func:`select_output`, or the place that it gives.
+
+    Example:
+        >>> model = returning(nn.LSTM(2, 3), 0)
+        >>> import torch
+        >>> model(torch.ones(4, 2)).shape, [name for name, _ in model.named_parameters()][0]
+        (torch.Size([4, 3]), 'weight_ih_l0')
+    """
+    one, kind = copy.copy(model), type(model)
+    one.__dict__.pop("forward", None)  # one that was replaced is called by the model itself
+    one.__class__ = type(kind.__name__, (_OneOutput, kind), {"__module__": kind.__module__})
+    object.__setattr__(one, "_freeness_forward", model.forward)
+    object.__setattr__(one, "_freeness_output", key or None)
+    return one
 
 
 def floating_rows(returned: Any, count: int) -> Iterator[Tensor]:

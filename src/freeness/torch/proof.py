@@ -24,7 +24,7 @@ _PARTED = "the record gives something else there"
 _ELSEWHERE = "it does what no graph shows, or something else for other numbers of samples"
 
 
-def proven(view: GraphView, read: Tensor, output: int, example: Tensor, expected: Tensor) -> Reading:
+def proven(view: GraphView, read: Tensor, example: Tensor, expected: Tensor) -> Reading:
     """What was read, such that the record gives the model's output on an example.
 
     A call whose record gives something else than the call is taken as it is: without a record, named, and measured. The record of
@@ -33,7 +33,6 @@ def proven(view: GraphView, read: Tensor, output: int, example: Tensor, expected
     Args:
         view: the graph.
         read: the input that it was made with.
-        output: which of the returned tensors.
         example: the input on which the record is run.
         expected: the model's output on it.
 
@@ -43,13 +42,13 @@ def proven(view: GraphView, read: Tensor, output: int, example: Tensor, expected
     doubted: set[Node] = set()
     while True:
         with _same_draws():
-            reading = read_graph(view, read, output, doubted)
+            reading = read_graph(view, read, doubted)
         if not reading.steps or _right(reading, example, expected):
             return reading
         parted = _parted(view, reading, read)
         if parted is None or parted in doubted or len(doubted) == _TRIES:
             named = None if parted is None else _operation(view, parted)
-            return _unproven(view.model, read_graph(view, read, output), named)
+            return _unproven(view.model, read_graph(view, read), named)
         doubted.add(parted)
 
 

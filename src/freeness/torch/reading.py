@@ -53,13 +53,12 @@ class Reading:
     unproven: str = ""
 
 
-def read_graph(view: GraphView, example: Tensor, output: int = 0, doubted: Collection[Node] = ()) -> Reading:
+def read_graph(view: GraphView, example: Tensor, doubted: Collection[Node] = ()) -> Reading:
     """The steps that a graph is made of.
 
     Args:
-        view: the graph.
+        view: the graph, of a model of one output.
         example: the input that it was made with, (B, …) or (features,).
-        output: which of the returned tensors.
         doubted: calls that are taken as they are, for their record gave another result.
 
     Example:
@@ -69,7 +68,7 @@ def read_graph(view: GraphView, example: Tensor, output: int = 0, doubted: Colle
         (['linear layer', 'activation'], ['0', '1'])
     """
     batch = example.shape[0] if example.ndim > 1 else None
-    walk, end = Walk(view, batch, doubted), view.returned[output]
+    walk, end = Walk(view, batch, doubted), view.returned
     needed = _needed(view, end)
     for node in view.nodes:
         if node.op == "placeholder":

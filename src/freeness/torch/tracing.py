@@ -10,7 +10,6 @@ from functools import cached_property
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
 from freeness.errors import InputError
 from freeness.network import INPUT, Network, Node
@@ -18,7 +17,7 @@ from freeness.torch.any_model import Function
 from freeness.torch.graph_view import GraphView, export
 from freeness.torch.hooked import hooked_steps
 from freeness.torch.kinds import TracedOperation
-from freeness.torch.outputs import OutputKey, run, select_output
+from freeness.torch.outputs import OutputKey, returning, run, select_output
 from freeness.torch.proof import TOLERANCE, checked, proven, run_record, several, together_in
 from freeness.torch.reading import Reading
 from freeness.torch.recorded import recorded_operations
@@ -384,14 +383,11 @@ def _read(model: nn.Module, example: Tensor, output: OutputKey) -> tuple[str, Re
     with _as_it_was(model):
         returned = run(model, example)
         place, expected = select_output(returned, output)
-        leaves = tree_leaves(returned)
-        index = next((i for i, leaf in enumerate(leaves) if leaf is expected), None)
-        graph = None if index is None else _graph(model, example, len(leaves))
+        graph = _graph(model if returned is expected else returning(model, place), example)
         reading = _without_graph(model, example) if graph is None else None
     with _as_it_was(model):  # random numbers are again those of the model's run
         if graph is not None:
-            assert index is not None
-            return place, proven(*graph, index, example, expected), expected
+            return place, proven(*graph, example, expected), expected
         assert reading is not None
         return place, checked(model, reading, example, expected), expected
 
@@ -405,13 +401,13 @@ def _as_it_was(model: nn.Module) -> Iterator[None]:
 _LONG = 4_000  # calls beyond which a graph is not read, as of a loop over time: its proof runs them one by one
 
 
-def _graph(model: nn.Module, example: Tensor, returned: int) -> tuple[GraphView, Tensor] | None:
-    """The model's graph with so many returned tensors, and the input that it was made with; None where there is none."""
+def _graph(model: nn.Module, example: Tensor) -> tuple[GraphView, Tensor] | None:
+    """The graph of a model of one output, and the input that it was made with; None where there is none."""
     for read in (several(example), example):
         view = export(model, read)
         if view is not None and sum(1 for _ in view.nodes) > _LONG:
             return None
-        if view is not None and returned == len(view.returned):
+        if view is not None:
             return view, read
     return None
 
