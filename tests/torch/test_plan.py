@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from freeness.advice import Stage
 from freeness.torch.counting import Counts
-from freeness.torch.plan import BEGINNING, Budget, Facts, forward_seconds, planned
+from freeness.torch.plan import BEGINNING, Budget, Facts, forward_seconds, hurried, planned
 
 CHOICES = ("measure Jacobian", "measure Fisher", "curvature")
 SMALL = Facts(Counts(1e6, 0.0, 1e5, 20, 1e5), 64, 784, 10, 100_000, 1e7, (1e6, 1e6))
@@ -38,11 +39,29 @@ def test_batch_statistics_take_more_products_or_fewer_samples():
 
 def test_a_language_model_keeps_the_time_that_its_rate_takes_at_least():
     small = Facts(Counts(3.2e10, 0.0, 4e8, 500, 1.6e8), 4, 98_304, 6_432_896, 124_439_808, 1e20, (3e13, 3e15))
-    found = planned(small, Budget(60.0, 4e9), CHOICES, 8.0)
+    alone = planned(small, Budget(60.0, 4e9), CHOICES, 8.0)["curvature"]
+    assert (alone.samples, alone.length) == (2, 0) and alone.effort >= 3
+    found = planned(replace(small, length=128), Budget(60.0, 4e9), CHOICES, 8.0)
     assert found["measure Jacobian"].way == "estimated" and found["measure Fisher"].way == "left out"
-    assert found["curvature"].samples == 2 and found["curvature"].effort >= 3
+    assert (found["curvature"].samples, found["curvature"].length) == (2, 64) and found["curvature"].effort >= 3
     done = [stage.forecast for stage in found.values() if stage.way == "estimated"]
     assert sum(done) <= 48 and "products would take about" in found["measure Fisher"].reason
+
+
+def test_sequences_are_shortened_until_there_is_time_or_room():
+    one = Counts(2.6e11, 0.0, 3e9, 500, 1.3e9)  # 1,024 tokens of a model of 124 million parameters
+    long = Facts(one, 8, 786_432, 51_463_168, 124_439_808, 1e20, (3e13, 3e15), length=1024)
+    found, poor = (planned(long, Budget(60.0, held), ["curvature"], 8.0)["curvature"] for held in (4e9, 2e8))
+    assert found.samples == 2 and 16 <= found.length < 1024 and found.forecast <= 48
+    assert poor.length * poor.part * one.saved / 1024 <= 1e8 and "all samples" in poor.reason
+
+
+def test_a_slow_machine_takes_less_of_the_sequences_only_where_half_of_the_plan_would_not_be_done():
+    stage = Stage("curvature", "estimated", 0.0, 40.0, 0.0, effort=3, samples=4)
+    assert hurried(stage, 21.0, 8, 128) == stage
+    assert hurried(stage, 10.0, 8, 128).samples == 2 and hurried(stage, 10.0, 8, 128).length == 0
+    assert (hurried(stage, 1.0, 8, 128).samples, hurried(stage, 1.0, 8, 128).length) == (2, 16)
+    assert hurried(replace(stage, way="exact"), 1.0, 8, 128).length == 0
 
 
 def test_a_graph_that_does_not_fit_is_held_in_parts():

@@ -14,8 +14,9 @@ class Stage:
     """One stage: how it is gone about, and why.
 
     ``work``: floating-point operations; ``forecast``: seconds; ``bytes``: held beyond the model at most. ``effort``: products or
-    rows that were planned, with ``samples`` of the batch of which ``part`` are held at a time (0: all of them). ``seconds``: what
-    it took, None where it did not run. ``missing``: why its numbers are not there, or not all of them; "" where they are.
+    rows that were planned, with ``samples`` of the batch of which ``part`` are held at a time, and ``length`` places of each (0:
+    all of them). ``seconds``: what it took, None where it did not run. ``missing``: why its numbers are not there, or not all of
+    them; "" where they are.
 
     Example:
         >>> print(Stage("measure Fisher", "estimated", 4e11, 8.0, 2e9, "all eigenvalues would take 300 s"))
@@ -31,6 +32,7 @@ class Stage:
     effort: int = 0
     samples: int = 0
     part: int = 0
+    length: int = 0
     seconds: float | None = None
     missing: str = ""
 

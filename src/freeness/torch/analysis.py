@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import shlex
 import time
 from collections.abc import Iterator
@@ -61,7 +62,8 @@ from freeness.torch.observing import observe
 from freeness.torch.outputs import required_arguments, run
 from freeness.torch.pace import TimeUp, cut_off
 from freeness.torch.packing import packed
-from freeness.torch.plan import BEGINNING, Budget
+from freeness.torch.plan import BEGINNING, Budget, hurried
+from freeness.torch.shorter import places_of
 from freeness.torch.signals import WeightSignal, realised_neurons, realised_signals, weight_signals
 from freeness.torch.stages import Lost, Stages, stages_of
 from freeness.torch.starts import MANY
@@ -146,6 +148,7 @@ def _analyzed(model: nn.Module, pair: tuple[Tensor, Tensor], options: AnalyzeOpt
         notes += trained_note(model) + loss_note(model, (inputs, targets), options.criterion, options.output)
         found = _found(model, inputs, targets, options, stages)
     stages.end()
+    notes += _shorter_note(found.learning_rate, stages)
     return replace(
         found,
         verdict=replace(found.verdict, warnings=found.verdict.warnings + notes),
@@ -165,7 +168,8 @@ def _found(model: nn.Module, inputs: Tensor, targets: Tensor, options: AnalyzeOp
     """What the stages find, each by itself."""
     sample, passes = inputs[options.sample], options.passes
     traced = stages.needed("read the model", lambda: trace(model, sample[None], options.output))
-    note = _plan(traced, sample, targets, options, stages)
+    length = 0 if "curvature" not in stages.wanted else places_of(traced.model, inputs, targets)
+    note = _plan(traced, sample, targets, options, stages, length)
     few = stages.planned(WATCH).samples or min(options.samples, len(inputs))
     watching = lambda: _watched(traced, inputs[:few], targets[:few], options, stages)  # noqa: E731
     modules = stages.run(WATCH, watching, note=note)
@@ -180,11 +184,12 @@ def _found(model: nn.Module, inputs: Tensor, targets: Tensor, options: AnalyzeOp
     measured = stages.run("measure Fisher", lambda: measured_fisher(traced, sample, plan, passes), detail)
     fisher = compared(second, measured, reason)
     freeness = stages.run("test freeness", lambda: _freeness(traced, sample))
-    plan = stages.planned("curvature")
+    batch = min(options.samples, len(inputs))
+    plan = stages.amend(hurried(stages.planned("curvature"), stages.left, batch, length))
     begin = stages.planned(BEGINNING).way == "exact"
     curvature = stages.run("curvature", lambda: batch_curvature(traced, (inputs, targets), options, plan, begin=begin))
     if isinstance(curvature, Lost):
-        curvature = no_rate(f"No learning rate: {curvature.reason}.", min(options.samples, len(inputs)), options)
+        curvature = no_rate(f"No learning rate: {curvature.reason}.", batch, options)
     rows = () if isinstance(signals, Lost) else _rows(traced, signals, sample)
     judged = _judged(traced, rows, (jacobian, fisher), inputs, options)
     return Analysis(
@@ -205,17 +210,27 @@ def _found(model: nn.Module, inputs: Tensor, targets: Tensor, options: AnalyzeOp
     )
 
 
-def _plan(traced: Trace, sample: Tensor, targets: Tensor, options: AnalyzeOptions, stages: Stages) -> str:
+def _plan(traced: Trace, sample: Tensor, targets: Tensor, options: AnalyzeOptions, stages: Stages, length: int) -> str:
     """Plan the stages, and the sentence that says what they will take."""
     budget = Budget(options.budget, options.memory)
     begun = min(len(targets), MANY) if begins(traced, targets, options) else 0
     coupled, parted = is_coupled(traced.model, options.training), options.training is False
-    asked = Request(min(options.samples, len(targets)), budget, stages.wanted, coupled, parted, begun)
+    asked = Request(min(options.samples, len(targets)), budget, stages.wanted, coupled, parted, begun, length)
     found = forecast(traced, sample, asked)
     spectra = ("measure Jacobian", "measure Fisher") if options.passes else ()
     plan = {name: replace(s, way="exact", effort=0) if name in spectra else s for name, s in found.plan.items()}
     stages.follow(plan, found.pace)
     return told(*stages.forecast)
+
+
+def _shorter_note(rate: Rate, stages: Stages) -> tuple[str, ...]:
+    length = stages.planned("curvature").length
+    if not length or not math.isfinite(rate.sharpness):
+        return ()
+    return (
+        f"λ and the learning rate are those of the first {length} places of {rate.batch} samples, which is what the time allows; "
+        "raise it (budget=…, --budget) for whole sequences.",
+    )
 
 
 def _predicted(

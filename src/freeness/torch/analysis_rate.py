@@ -22,6 +22,7 @@ from freeness.torch.modes import is_coupled
 from freeness.torch.outputs import run
 from freeness.torch.pace import TimeUp
 from freeness.torch.plan import coarse_products, coarse_samples
+from freeness.torch.shorter import shortened
 from freeness.torch.starts import TRIED, rate_facts
 from freeness.torch.state import trained_parameters, untouched
 from freeness.torch.tracing import Trace
@@ -46,9 +47,12 @@ def batch_curvature(
     """
     inputs, targets = data
     batch = plan.samples or min(options.samples, len(inputs))
-    x, y = inputs[:batch], targets[:batch]
+    whole, x, y = traced.model, inputs[:batch], targets[:batch]
     try:
-        model, loss = adapted(traced.model, (x, y), options.criterion, options.output)
+        if plan.length:
+            whole, x, y = shortened(whole, x, y, plan.length)
+            inputs, targets = x, y
+        model, loss = adapted(whole, (x, y), options.criterion, options.output)
         options = replace(options, loss=loss)
         scale, descent = None, options.descent
         if isinstance(descent, Adam):
@@ -63,7 +67,7 @@ def batch_curvature(
         flat = _flat(model, (x, y), value, options)
         if flat:
             return no_rate(flat, batch, options, value, error)
-        start = _start(model, data, options, value, many=begin and begins(traced, targets, options))
+        start = _start(model, (inputs, targets), options, value, many=begin and begins(traced, targets, options))
         return Curvature(value, error, batch, start, _predicted_sharpness(traced, x, options))
     except (FreenessError, ArithmeticError, MemoryError, RuntimeError) as error:
         _LOG.info("no learning rate: %s", error)

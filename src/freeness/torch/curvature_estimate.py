@@ -105,7 +105,7 @@ class _First(NamedTuple):
     """What a few samples gave: λ, and its direction in the parameters."""
 
     climb: Climb
-    direction: Tensor
+    direction: list[Tensor]
 
 
 def _few(data: tuple[Tensor, Tensor], work: Effort) -> tuple[Tensor, Tensor] | None:

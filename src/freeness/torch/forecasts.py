@@ -37,7 +37,7 @@ class Forecast(NamedTuple):
 class Request(NamedTuple):
     """Samples of the batch, the budget, the stages that are wanted; whether samples see each other, and may be run in parts.
 
-    ``begun``: samples on which the first steps of training are looked at.
+    ``begun``: samples on which the first steps of training are looked at. ``length``: places of sequences that may be shortened.
     """
 
     samples: int
@@ -46,6 +46,7 @@ class Request(NamedTuple):
     coupled: bool = False
     parted: bool = True
     begun: int = 0
+    length: int = 0
 
 
 def forecast(traced: Trace, sample: Tensor, asked: Request) -> Forecast:
@@ -119,7 +120,7 @@ def _facts(traced: Trace, one: Counts, found: Survey, asked: Request) -> Facts:
     parameters = sum(parameter.numel() for parameter in trained)
     held = jacobian_plan(found, jacobian_passes(found)).bytes, dual_bytes(found, 1, found.usual_passes()).bytes
     counts = asked.samples, found.inputs, found.outputs, parameters
-    return Facts(one, *counts, gram, held, not asked.coupled, asked.parted, found.itemsize, asked.begun)
+    return Facts(one, *counts, gram, held, not asked.coupled, asked.parted, found.itemsize, asked.begun, asked.length)
 
 
 def _gram(found: Survey, name: str) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -69,16 +69,15 @@ class GaussNewton:
             return self._root[1](there).reshape(-1) / self._samples
         return self.lower(self.lift(vector))
 
-    def lift(self, vector: Tensor) -> Tensor:
-        """A vector's direction in the parameters."""
+    def lift(self, vector: Tensor) -> list[Tensor]:
+        """A vector's direction in the parameters, in their parts: of large models it is not held twice."""
         if self._root is None:
-            return vector if self._scale is None else vector / self._scale.sqrt()
-        pulled = self._products.pull(self._root[0](vector))
-        return pulled if self._scale is None else pulled / self._scale
+            return self._products.parts(vector if self._scale is None else vector / self._scale.sqrt())
+        return self._products.back(self._root[0](vector), self._scale)
 
-    def lower(self, direction: Tensor) -> Tensor:
+    def lower(self, direction: Sequence[Tensor]) -> Tensor:
         """The matrix' image of what such a direction came from: Sᵀ J d / B, or P^{-1/2} JᵀHJ d / B."""
-        pushed = self._products.push(direction)
+        pushed = self._products.along(direction)
         if self._root is not None:
             return self._root[1](pushed).reshape(-1) / self._samples
         assert self._curved is not None

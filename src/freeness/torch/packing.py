@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -104,6 +104,39 @@ def packed(model: nn.Module, batch: Batch) -> tuple[nn.Module, Tensor]:
     args, named = slots[: len(batch.args)], slots[len(batch.args) :]
     layout = _Layout(tuple(args), dict(zip(batch.kwargs, named, strict=True)), not dtype.is_floating_point)
     return _with_layout(model, layout), torch.cat([value.reshape(batch.count, -1).to(dtype) for value in rows], 1)
+
+
+def cropped(model: nn.Module, rows: Tensor, places: int, length: int) -> tuple[nn.Module, Tensor]:
+    """The model and its inputs with fewer places: of every argument that has so many along its first axis, the first ones.
+
+    Args:
+        model: of one tensor, packed or not.
+        rows: what it takes.
+        places: along that axis.
+        length: how many of them are kept.
+
+    Example:
+        >>> cropped(nn.Identity(), torch.ones(2, 5, 3), 5, 2)[1].shape
+        torch.Size([2, 2, 3])
+    """
+    layout = getattr(model, "_freeness_layout", None)
+    if not isinstance(layout, _Layout):
+        return model, rows[:, :length]
+    slots, parts, start = [], [], 0
+    for slot in (*layout.args, *layout.kwargs.values()):
+        if slot.start < 0:
+            slots.append(slot)
+            continue
+        part = rows[:, slot.start : slot.start + math.prod(slot.shape)].reshape(len(rows), *slot.shape)
+        part = part[:, :length] if slot.shape[:1] == (places,) else part
+        shape = tuple(part.shape[1:])
+        slots.append(replace(slot, start=start, shape=shape))
+        parts.append(part.reshape(len(rows), -1))
+        start += math.prod(shape)
+    count, one = len(layout.args), copy.copy(model)
+    named = dict(zip(layout.kwargs, slots[count:], strict=True))
+    object.__setattr__(one, "_freeness_layout", _Layout(tuple(slots[:count]), named, layout.whole))
+    return one, torch.cat(parts, 1)
 
 
 def _common(rows: list[Tensor]) -> torch.dtype:

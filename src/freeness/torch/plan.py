@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from freeness.advice import Stage
 from freeness.torch.counting import Counts
@@ -20,11 +21,19 @@ _CERTAIN = 60  # products until Lanczos has converged, where nothing is known
 _SHARES = {"measure Jacobian": 0.12, "measure Fisher": 0.2, "curvature": 0.68}
 _LEAST, _MOST = 12, 96  # products of an estimated spectrum
 _FEWEST, _FEWEST_TOGETHER, _ENOUGH = 3, 10, 24  # products with the whole batch of an estimated λ; with batch statistics
+_FIRST_OPENED, _OPENED = (
+    1.6,
+    2.4,
+)  # products that forward passes, graphs and checks are worth, of a few samples and of all
+_WEIGHED = 4.0  # times that a product with the curvature moves numbers of all parameters
+_LATE = 2.0  # times the time that is left from which on a plan is cut down
+SHORTEST = 16  # places to which sequences are shortened
 _GRAPH = 0.5  # of the memory for the graph of a batch
 _KEPT = 0.8  # of the time is planned
 _PROBED, _LENGTHS = 128, 40  # samples of a first step, and passes along it
 BEGINNING = "first steps"  # of training, beside the curvature
 COARSE = 12  # products with a few samples that come before
+_NOTHING = Counts(0.0, 0.0, 0.0, 0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -42,7 +51,7 @@ class Facts:
     ``one``: a forward pass of one sample. ``inputs``: numbers of one sample (of tokens: of their embedding). ``gram``: operations
     of all of Θ behind the backward passes. ``held``: bytes of all of JJᵀ and of all of Θ. ``single``: whether a few samples tell
     of all; ``parted``: whether they may be run in parts. ``begun``: samples on which the first steps of training are looked at;
-    0 where they are not.
+    0 where they are not. ``length``: places of a sequence that may be shortened; 0 of others.
     """
 
     one: Counts
@@ -56,6 +65,7 @@ class Facts:
     parted: bool = True
     itemsize: int = 4
     begun: int = 0
+    length: int = 0
 
     def seconds(self, samples: float, passes: float = 1.0) -> float:
         """Of so many forward passes."""
@@ -120,7 +130,10 @@ def planned(facts: Facts, budget: Budget, stages: Collection[str], fixed: float)
 
 def _least(choices: list[_Choice], facts: Facts, budget: Budget) -> float:
     """Seconds that the curvature takes at least, where it is estimated."""
-    return sum(_rated(choice, facts, 0.0, "", budget).forecast for choice in choices if choice.name == "curvature")
+    half = max(facts.length // 2, SHORTEST)
+    return sum(
+        _rated(choice, facts, 0.0, "", budget, half).forecast for choice in choices if choice.name == "curvature"
+    )
 
 
 def _beginning(facts: Facts) -> float:
@@ -164,8 +177,9 @@ def _choices(facts: Facts, budget: Budget) -> list[_Choice]:
         one.work * outputs + facts.gram,
         outputs,
     )
-    part = _part(facts, budget)
-    product = _curved(facts, facts.samples, part)
+    everything = _Taken(facts.samples)
+    part = _part(facts, everything, budget)
+    product = _curved(facts, everything, part)
     graph = (part or facts.samples) * one.saved
     curvature = _Choice(
         "curvature",
@@ -193,45 +207,103 @@ def _estimated(choice: _Choice, facts: Facts, given: float, budget: Budget, room
     return found
 
 
-def _rated(choice: _Choice, facts: Facts, given: float, whole: str, budget: Budget) -> Stage:
-    """As many products as fit; where these are too few for all samples, fewer samples."""
-    samples, least = facts.samples, _FEWEST if facts.single else _FEWEST_TOGETHER
-    part = _part(facts, budget)
+class _Taken(NamedTuple):
+    """Samples, and places of each; 0: all of them."""
+
+    samples: int
+    length: int = 0
+
+    def share(self, facts: Facts) -> float:
+        """Of a sample that is taken."""
+        return self.length / facts.length if self.length else 1.0
+
+
+def _fewer(taken: _Taken, facts: Facts, shortest: int = SHORTEST) -> _Taken | None:
+    """Half of the samples while there are more than two, then half of the places; None where there is no less."""
+    samples, length = taken.samples, taken.length or facts.length
+    if samples > 2:
+        return _Taken(max(samples // 2, 2), taken.length)
+    return _Taken(samples, max(length // 2, shortest)) if length > shortest else None
+
+
+def _rated(choice: _Choice, facts: Facts, given: float, whole: str, budget: Budget, shortest: int = SHORTEST) -> Stage:
+    """As many products as fit; where these are too few for all samples, fewer samples, and less of each."""
+    taken, least = _Taken(facts.samples), _FEWEST if facts.single else _FEWEST_TOGETHER
     while True:
-        product = _curved(facts, samples, part)
-        single = _curved(facts, coarse_samples(samples), part) if facts.single else 0.0
-        effort = int((given - COARSE * single) / product - 1.5)
-        if effort <= least and given >= coarse_products(least) * single + (least + 1.5) * product:
+        part = _part(facts, taken, budget)
+        product = _curved(facts, taken, part)
+        few = taken._replace(samples=coarse_samples(taken.samples))
+        single = _curved(facts, few, part) if facts.single else 0.0
+        effort = int((given - (COARSE + _FIRST_OPENED) * single) / product - _OPENED)
+        if effort <= least and given >= _opened(least, single) + (least + _OPENED) * product:
             effort = least
-        fits = effort >= least and (part > 0 or _holds(facts, samples, budget))
-        if fits or samples <= 2:
+        if effort >= least and _holds(facts, taken, budget):
             break
-        samples = max(samples // 2, 2)
+        fewer = _fewer(taken, facts, shortest)
+        if fewer is None:
+            break
+        taken = fewer
     effort = min(max(effort, least), _ENOUGH)
-    first = coarse_products(effort) * single
-    if samples < facts.samples:
+    if taken.samples < facts.samples or taken.length:
         whole = f"{whole}, and {least} products with all samples more than {_told(given)}"
-    seconds = first + (effort + 1.5) * product
-    work = effort * choice.work * samples / facts.samples
-    taken = samples if samples < facts.samples else 0
-    return Stage(choice.name, "estimated", work, seconds, choice.bytes, whole, effort, taken, min(part, samples))
+    seconds = _opened(effort, single) + (effort + _OPENED) * product
+    work = effort * choice.work * taken.samples / facts.samples * taken.share(facts)
+    found = Stage(choice.name, "estimated", work, seconds, choice.bytes, whole, effort)
+    samples = taken.samples if taken.samples < facts.samples else 0
+    return replace(found, samples=samples, length=taken.length, part=min(part, taken.samples))
 
 
-def _curved(facts: Facts, samples: int, part: int) -> float:
+def _opened(effort: int, single: float) -> float:
+    """Seconds of the products with a few samples that come before so many with all."""
+    return (coarse_products(effort) + _FIRST_OPENED) * single
+
+
+def hurried(stage: Stage, seconds: float, samples: int, length: int) -> Stage:
+    """A plan of λ for a machine so slow that not half of it would be done: fewer samples, and less of each.
+
+    Args:
+        stage: as planned, with the forecast for this machine.
+        seconds: that are left.
+        samples: of the batch.
+        length: places of a sequence that may be shortened, or 0.
+
+    Example:
+        >>> slow = Stage("curvature", "estimated", 0.0, 80.0, 0.0, effort=3, samples=2)
+        >>> hurried(slow, 15.0, 4, 128).length
+        32
+    """
+    taken, facts = _Taken(stage.samples or samples, stage.length), Facts(_NOTHING, samples, 0, 0, 0, 0.0, length=length)
+    forecast = stage.forecast
+    while stage.way == "estimated" and forecast > _LATE * seconds:
+        fewer = _fewer(taken, facts)
+        if fewer is None:
+            break
+        forecast *= fewer.samples * fewer.share(facts) / (taken.samples * taken.share(facts))
+        taken = fewer
+    return replace(stage, samples=taken.samples if taken.samples < samples else 0, length=taken.length)
+
+
+def _curved(facts: Facts, taken: _Taken, part: int) -> float:
     """Seconds of a product with the GGN; a graph that is not kept is made again."""
-    again = 1.0 if 0 < part < samples else 0.0
-    return facts.seconds(samples, _PUSH + _PULL + again)
+    again = 1.0 if 0 < part < taken.samples else 0.0
+    passed = facts.seconds(taken.samples * taken.share(facts), _PUSH + _PULL + again)
+    return passed + _WEIGHED * facts.itemsize * facts.parameters / MOVED
 
 
-def _part(facts: Facts, budget: Budget) -> int:
+def _part(facts: Facts, taken: _Taken, budget: Budget) -> int:
     """Samples whose graph is held at a time; 0 where that is all of them, or they cannot be parted."""
-    if _holds(facts, facts.samples, budget) or not facts.parted:
-        return 0
-    return max(int(_GRAPH * budget.bytes / facts.one.saved), 1)
+    room = _room(facts, taken, budget)
+    return 0 if room >= taken.samples or not facts.parted else max(room, 1)
 
 
-def _holds(facts: Facts, samples: int, budget: Budget) -> bool:
-    return samples * facts.one.saved <= _GRAPH * budget.bytes
+def _holds(facts: Facts, taken: _Taken, budget: Budget) -> bool:
+    return _room(facts, taken, budget) >= (1 if facts.parted else taken.samples)
+
+
+def _room(facts: Facts, taken: _Taken, budget: Budget) -> int:
+    """Samples whose graphs fit."""
+    one = taken.share(facts) * facts.one.saved
+    return int(_GRAPH * budget.bytes / one) if one > 0 else facts.samples
 
 
 def coarse_products(effort: int) -> int:

@@ -39,7 +39,7 @@ class Products(ABC):
 
     def push(self, vector: Tensor) -> Tensor:
         """J v in the shape of the outputs, v one vector."""
-        return self.along(self._parts(vector))
+        return self.along(self.parts(vector))
 
     @abstractmethod
     def along(self, parts: Sequence[Tensor]) -> Tensor:
@@ -52,12 +52,17 @@ class Products(ABC):
             direction: u, in the shape of the outputs.
             scale: the diagonal P as one vector; 1 when left out.
         """
-        parts = list(self._pulled(direction))
-        if scale is not None:
-            parts = [part / one for part, one in zip(parts, self._parts(scale), strict=True)]
-        return self.along(parts)
+        return self.along(self.back(direction, scale))
 
-    def _parts(self, vector: Tensor) -> list[Tensor]:
+    def back(self, direction: Tensor, scale: Tensor | None = None) -> list[Tensor]:
+        """P⁻¹Jᵀu in the parts of the inputs, with u and P as of :meth:`there_and_back`."""
+        parts = list(self._pulled(direction))
+        if scale is None:
+            return parts
+        return [part / one for part, one in zip(parts, self.parts(scale), strict=True)]
+
+    def parts(self, vector: Tensor) -> list[Tensor]:
+        """A vector in the parts of the inputs."""
         parts = vector.split(self._sizes)
         return [part.reshape(shape) for part, shape in zip(parts, self._shapes, strict=True)]
 

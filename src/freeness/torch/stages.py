@@ -88,6 +88,16 @@ class Stages:
         elapsed = time.monotonic() - self._end + self._seconds
         return elapsed + sum(stage.forecast for stage in planned), max((stage.bytes for stage in planned), default=0.0)
 
+    @property
+    def left(self) -> float:
+        """Seconds until the time is up."""
+        return max(self._end - time.monotonic(), 0.0)
+
+    def amend(self, stage: Stage) -> Stage:
+        """Another plan of one stage."""
+        self._plan[stage.name] = stage
+        return stage
+
     def planned(self, name: str) -> Stage:
         """What is planned for a stage."""
         return self._plan.get(name, Stage(name, "exact", 0.0, 0.0, 0.0))
