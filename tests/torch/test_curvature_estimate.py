@@ -66,6 +66,15 @@ def test_three_vectors_climb_as_high_as_all_of_them():
     assert kept.vector is not None and float(kept.vector.norm()) == pytest.approx(1.0)
 
 
+def test_what_leads_holds_all_directions_whose_values_are_nearly_the_largest():
+    values = torch.cat([torch.linspace(0.0, 0.3, 30), torch.tensor([0.95, 1.0])]).double()
+    found = climb(lambda v: values * v, torch.ones(32, dtype=torch.float64), 32)
+    assert found.vector is not None and found.leading is not None
+    assert found.vector.abs().tolist() == pytest.approx([0.0] * 31 + [1.0], abs=1e-7)
+    assert float((found.leading[-2] / found.leading[-1]).abs()) == pytest.approx(0.95, rel=1e-6)
+    assert float(found.leading.norm()) == pytest.approx(1.0)
+
+
 def test_when_the_time_is_over_the_steps_that_were_taken_stand():
     values = torch.linspace(0.0, 1.0, 50, dtype=torch.float64)
     count = 0

@@ -56,8 +56,10 @@ def estimated_sharpness(
     """λ_max of the batch GGN from so many products that they fit a budget.
 
     Lanczos on a few samples finds a direction in the parameters that is nearly that of the whole batch, because samples share
-    most of what the outputs do with the parameters. From there Lanczos on the whole batch needs few products. Each product is one
-    pass with derivatives carried forward, and one backward. Where time ends before two of these, λ is that of the few samples.
+    most of what the outputs do with the parameters. Where several eigenvalues are alike it is a sum of their directions, since
+    which of them is the largest on the whole batch is not known yet. From there Lanczos on the whole batch needs few products.
+    Each product is one pass with derivatives carried forward, and one backward. Where time ends before two of these, λ is that
+    of the few samples.
 
     Args:
         model: as in :func:`~freeness.torch.batch_sharpness`.
@@ -129,4 +131,4 @@ def _coarse(
     except (RuntimeError, ValueError) as error:  # batch normalisation asks for several samples
         _LOG.info("no first direction from %d samples: %s", len(few[0]), brief(error))
         return None
-    return None if found.vector is None else _First(found, matrix.lift(found.vector))
+    return None if found.leading is None else _First(found, matrix.lift(found.leading))

@@ -20,7 +20,7 @@ _PUSH_IN, _PULL_IN = 2.2, 1.1
 _CERTAIN = 60  # products until Lanczos has converged, where nothing is known
 _SHARES = {"measure Jacobian": 0.12, "measure Fisher": 0.2, "curvature": 0.68}
 _LEAST, _MOST = 12, 96  # products of an estimated spectrum
-_FEWEST, _FEWEST_TOGETHER, _ENOUGH = 3, 10, 24  # products with the whole batch of an estimated λ; with batch statistics
+_FEWEST, _FEWEST_TOGETHER, _ENOUGH = 4, 10, 24  # products with the whole batch of an estimated λ; with batch statistics
 _FIRST_OPENED, _OPENED = (
     1.6,
     2.4,

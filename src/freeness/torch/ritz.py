@@ -14,6 +14,7 @@ from freeness.errors import InputError
 from freeness.torch.pace import TimeUp, beat
 
 _FEWEST = 6  # steps
+_LEADING = 0.5  # of the largest Ritz value: those beside it whose vectors may lead on other samples
 _CERTAIN = 1e-10  # of the value: what is left of a vector counts as nothing
 
 
@@ -21,12 +22,14 @@ _CERTAIN = 1e-10  # of the value: what is left of a vector counts as nothing
 class Climb:
     """The largest Ritz value θ, its residual r, its vector (None where no basis was kept), and the steps.
 
-    ``value`` is the middle of [θ, θ + r] and ``error`` half of r.
+    ``value`` is the middle of [θ, θ + r] and ``error`` half of r. ``leading``: the vectors of all Ritz values from θ/2 on, added
+    up, each by its value, to norm 1; None as well.
     """
 
     value: float
     error: float
     vector: Tensor | None
+    leading: Tensor | None
     steps: int
 
 
@@ -86,8 +89,19 @@ def climb(
             raise
     value, ritz = _top(diagonal, off)
     residual = off[-1] * abs(float(ritz[-1]))
-    found = sum((float(c) * v for c, v in zip(ritz, basis, strict=False)), torch.zeros_like(start)) if keep else None
-    return Climb(value + residual / 2, residual / 2, found, len(off))
+    found, leading = (_combined(each, basis) if keep else None for each in (ritz, _leading(diagonal, off)))
+    return Climb(value + residual / 2, residual / 2, found, leading, len(off))
+
+
+def _combined(shares: np.ndarray, basis: list[Tensor]) -> Tensor:
+    return sum((float(c) * v for c, v in zip(shares, basis, strict=False)), torch.zeros_like(basis[0]))
+
+
+def _leading(diagonal: list[float], off: list[float]) -> np.ndarray:
+    values, vectors = eigh_tridiagonal(np.array(diagonal), np.array(off[: len(diagonal) - 1]))
+    shares = np.where(values >= _LEADING * values[-1], values, 0.0)
+    mixed = vectors @ shares
+    return mixed / np.linalg.norm(mixed) if mixed.any() else vectors[:, -1]
 
 
 def _top(diagonal: list[float], off: list[float]) -> tuple[float, np.ndarray]:
