@@ -219,9 +219,10 @@ def exact_sharpness(case: Case) -> float:
     def value(numbers: Tensor) -> Tensor:
         split = numbers.split([part.numel() for part in parts])
         given = [one.reshape(part.shape) for one, part in zip(split, parts, strict=True)]
-        if callable(case.loss):
-            return case.loss(tuple(given), case.targets)
-        if case.loss == "mse":
+        loss = case.loss
+        if not isinstance(loss, str):
+            return loss(tuple(given), case.targets)
+        if loss == "mse":
             return (given[0] - case.targets).square().mean()
         axis = 1 if given[0].ndim == 4 else -1
         logits = given[0].movedim(axis, -1).flatten(0, -2)

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-EFFORTS = (4, 6, 12, 24)  # products with the whole batch; a plan asks for 4 to 24, and 10 or more with batch statistics
+EFFORTS = (5, 6, 12, 24)  # products with the whole batch; a plan asks for 5 to 24, and 10 or more with batch statistics
 TOGETHER = 10
 
 

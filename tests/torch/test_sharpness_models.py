@@ -17,7 +17,7 @@ def test_the_estimate_is_near_the_written_down_matrix_and_knows_how_near(name: s
     case = drawn(name)
     exact, (model, x) = exact_sharpness(case), one_input(case)
     coupled = is_coupled(model, None)
-    products = 10 if coupled else 4
+    products = 10 if coupled else 5
     work = Effort(products, 0 if coupled else coarse_products(products), coarse_samples(len(x)))
     with differentiated(model):
         found = estimated_sharpness(model, x, case.targets, case.loss, None, work)

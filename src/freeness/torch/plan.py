@@ -20,7 +20,7 @@ _PUSH_IN, _PULL_IN = 2.2, 1.1
 _CERTAIN = 60  # products until Lanczos has converged, where nothing is known
 _SHARES = {"measure Jacobian": 0.12, "measure Fisher": 0.2, "curvature": 0.68}
 _LEAST, _MOST = 12, 96  # products of an estimated spectrum
-_FEWEST, _FEWEST_TOGETHER, _ENOUGH = 4, 10, 24  # products with the whole batch of an estimated λ; with batch statistics
+_FEWEST, _FEWEST_TOGETHER, _ENOUGH = 5, 10, 24  # products with the whole batch of an estimated λ; with batch statistics
 _FIRST_OPENED, _OPENED = (
     1.6,
     2.4,
@@ -310,7 +310,7 @@ def coarse_products(effort: int) -> int:
     """How many products with a few samples come before so many with all: half of the usual where these are as few as may be.
 
     Example:
-        >>> coarse_products(5), coarse_products(3)
+        >>> coarse_products(6), coarse_products(5)
         (12, 6)
     """
     return COARSE if effort > _FEWEST else COARSE // 2
