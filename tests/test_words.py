@@ -1,5 +1,6 @@
 """What a stranger reads first is short: sentences of at most thirty words, and a README of one screen or two."""
 
+import ast
 import inspect
 import re
 
@@ -10,6 +11,7 @@ from tests.conftest import REPOSITORY
 
 MOST = 30
 DOCS = REPOSITORY / "docs"
+SOURCE = REPOSITORY / "src" / "freeness"
 FIRST = [
     REPOSITORY / "README.md",
     *(DOCS / f"{name}.md" for name in ("index", "start", "tour", "compare", "gallery", "limits", "stability")),
@@ -54,6 +56,45 @@ def test_sentences_of_public_docstrings_are_short():
 def test_sentences_of_first_pages_are_short(page):
     long = [sentence for sentence in sentences(page.read_text(encoding="utf-8")) if len(sentence.split()) > MOST]
     assert not long
+
+
+def written(node: ast.AST) -> str:
+    """A text as it stands in the code, what is put into it as one word."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(map(written, node.values))
+    if isinstance(node, ast.FormattedValue):
+        return "X"
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def texts(source: str) -> list[str]:
+    """All that code may tell: its strings, but for docstrings and what has lines of its own."""
+    found, waiting = [], [ast.parse(source)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, (ast.JoinedStr, ast.Constant)):
+            found.append(written(node))
+        elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+            waiting += ast.iter_child_nodes(node)
+    return [text for text in found if "\n" not in text]
+
+
+@pytest.mark.slow
+@pytest.mark.always
+@pytest.mark.parametrize("room", sorted(path.name for path in SOURCE.iterdir() if path.suffix != ".pyi"))
+def test_sentences_that_the_package_tells_are_short(room):
+    files = sorted((SOURCE / room).rglob("*.py")) or [SOURCE / room]
+    told = [sentence for file in files if file.suffix == ".py" for sentence in spoken(file.read_text(encoding="utf-8"))]
+    assert not [sentence for sentence in told if len(sentence.split()) > MOST]
+
+
+def spoken(source: str) -> list[str]:
+    return [sentence for text in texts(source) for sentence in re.split(r"(?<=[.!?])\s+", text)]
+
+
+def test_a_long_sentence_of_the_package_is_seen():
+    long = "raise InputError(f'expected {x}, got " + "word " * 29 + "end.')"
+    assert [len(sentence.split()) for sentence in spoken('"""' + "doc " * 40 + '"""\n' + long)] == [33]
 
 
 def test_the_readme_is_short():

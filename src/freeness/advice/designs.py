@@ -234,7 +234,7 @@ class Design(Shown, Plotted):
         spread = min(self.isometry, 2.0)
         scale = float(np.sqrt(spread / (2 * count)))
         reason = (
-            f"β = √(σ_JJ²/2B) = {scale:.4g}: each block adds 2β² to the relative variance of JJᵀ and β² to the energy; 1/√B = "
+            f"β = √(σ_JJ²/2B) = {scale:.4g}: each block adds 2β² to the relative variance of JJᵀ and β² to the energy. 1/√B = "
             f"{count**-0.5:.4g} would make it 2, a branch whose last layer starts at 0 makes it 0"
         )
         return ResidualPlan(int(count), scale, float(np.exp(spread / 2)), spread, reason)
@@ -387,7 +387,7 @@ def _fixed_spread(plan: _Plan, share: float, isometry: float | None) -> Design:
     shift = choose_activation("shifted_relu", count, share).numbers[0][1]
     raise UnreachableIsometry(
         f"expected the σ_JJ² that {function.name} has in {count} layers, {found.isometry:.4g}, got {isometry:g}: {why}; the "
-        f"nearest is σ_w = {found.sigma_w:.4g} with σ_JJ² = {found.isometry:.4g}, and {isometry:g} is reached by leaky_relu of "
+        f"nearest is σ_w = {found.sigma_w:.4g}. {isometry:g} is reached by leaky_relu of "
         f"slope {slope:.4g} or, at q = 1, by shifted_relu of shift {shift:.4g}.",
         found,
     )
@@ -460,7 +460,7 @@ class _Plan:
         ]
         if self.options.weights == "haar":
             reasons.append(
-                "Haar-orthogonal weights: their singular values are all equal and add nothing to the spread; independent "
+                "Haar-orthogonal weights: their singular values are all equal and add nothing to the spread. Independent "
                 f"(Gaussian) entries would add 1 a layer, {count + 1} in all, and no choice of q* can take that back."
             )
         else:

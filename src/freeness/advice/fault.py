@@ -61,7 +61,7 @@ def _dead(table: LayerTable) -> Iterator[Fault]:
             yield Fault(
                 row.name,
                 f"{row.dead:.0%} of the neurons of the {row.kind} in {_named(row.name)} are dead: their slope is 0 on every "
-                "sample; start with smaller or centred biases in front of it, or take leaky_relu or gelu.",
+                "sample. Start with smaller or centred biases in front of it, or take leaky_relu or gelu.",
             )
     for row in table.activations:
         if row.saturated > _SATURATED and row.kind not in _HALF:
@@ -148,7 +148,7 @@ def _collapse(table: LayerTable) -> Iterator[Fault]:
         yield Fault(
             name,
             f"The tokens become alike: their mean cosine is {known[0][1]:.2f} at the first sum and above {_ALIKE} from "
-            f"{_named(name)} on; scale the residual branches down, by 1/√(2·blocks) say, or put the normalisation first.",
+            f"{_named(name)} on. Scale the residual branches down, by 1/√(2·blocks) say, or put the normalisation first.",
         )
 
 

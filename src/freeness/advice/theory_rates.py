@@ -45,8 +45,8 @@ _ALIKE = 0.33  # their correlation where none is told: that of standardised imag
 _NOTHING = float(np.finfo(float).tiny)  # for a slope of 0, which of one input means that its neurons are all saturated
 # tests/torch/test_design_training.py trains designs at it
 _TRIED = (
-    "with λ of 64 inputs of correlation 0.33 by theory 70 % of 121 plain networks of the bank came within 10 % of the best loss, "
-    "where λ measured gives 74 %"
+    "with λ by theory, of 64 inputs of correlation 0.33, 70 % of 121 plain networks came within 10 % of the best loss; "
+    "λ measured gives 74 %"
 )
 _VOUCHED = (
     "Theory knows neither your data nor your batch: freeness analyze measures the model that you build on them and tells another "

@@ -133,7 +133,7 @@ def _warnings(jacobian: Comparison, fisher: Comparison) -> tuple[str, ...]:
             if comparison.distance > max(_FAR * top, chance):
                 warnings.append(
                     f"The {name} spectrum is off theory by W₁/λ_max = {comparison.distance / top:.2g} (chance with "
-                    f"{comparison.eigenvalues.size} eigenvalues: up to about {chance / top:.1g}): the weights are not "
+                    f"{comparison.eigenvalues.size} eigenvalues: up to about {chance / top:.1g}). The weights are not "
                     f"free of the activations, or the layers are too narrow."
                 )
         told = departures(name, comparison)

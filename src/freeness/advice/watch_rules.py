@@ -85,7 +85,7 @@ def clipping(checks: Sequence[StepCheck]) -> WatchWarning | None:
         checks[-1].step,
         "clipping",
         f"The gradients of all the last {len(norms)} steps were clipped to the norm {norms[-1]:.3g}: the rate that is set is not "
-        "the rate that acts; raise the limit until it cuts outliers only, and lower the rate if that is unstable.",
+        "the rate that acts. Raise the limit until it cuts outliers only, and lower the rate if that is unstable.",
     )
 
 

@@ -27,8 +27,8 @@ Loss = Annotated[
     str | None,
     typer.Option(
         metavar="NAME|FILE.py:FACTORY",
-        help=f"What you train with: {', '.join(loss_names())}; own (what the model returns as its loss); or a function in a file "
-        "that returns a loss of torch or a function of (outputs, targets). The model's own if left out, else cross_entropy.",
+        help=f"What you train with: {', '.join(loss_names())}; own (what the model returns as its loss); or a function in a "
+        "file. It returns a loss of torch or a function of (outputs, targets). The model's own if left out, else cross_entropy.",
         autocompletion=losses,
     ),
 ]

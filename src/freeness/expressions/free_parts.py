@@ -16,7 +16,7 @@ from freeness.moves import AffineLaw, free_product, free_sum, mirror, scale, shi
 
 _TWO = "X*Y with a non-negative X is read as X^{1/2} Y X^{1/2}, which has the same spectrum."
 _MANY = (
-    "A product of {} laws is read as its self-adjoint form, X^{{1/2}} Y X^{{1/2}} step by step: it has the same moments, "
+    "A product of {} laws is read as its self-adjoint form, X^{{1/2}} Y X^{{1/2}} step by step. It has the same moments, "
     "while the plain matrix product of more than two factors may have complex eigenvalues."
 )
 

@@ -245,8 +245,8 @@ def _regular_point(constant: np.ndarray, slopes: dict[Key, np.ndarray]) -> dict[
     condition, point = min(tried, key=lambda pair: pair[0])
     if condition > _CONDITION:
         raise InputError(
-            "expected an expression that is defined when its variables are numbers, got one with an inverse that is defined for "
-            "none, such as 1/(xy - yx); bind what is inverted to a variable of its own law."
+            "expected an expression that is defined for numbers, got one with an inverse that is defined for none, such as "
+            "1/(xy - yx); bind what is inverted to a variable."
         )
     return point
 

@@ -213,9 +213,8 @@ def _nearest(variances: np.ndarray, q: np.ndarray) -> np.ndarray:
 def _one_by_one(function: ActivationFunction, pairs: int) -> Transfer:
     if pairs > _PAIRS:
         raise InputError(
-            f"expected inputs of equal, moderate norm for {function.name}, got {pairs} pairs (times their variance) in a layer "
-            "that would be integrated one by one; scale the inputs to one norm, or take an activation that is smooth or has a "
-            "closed form."
+            f"expected inputs of equal, moderate norm for {function.name}, got {pairs} pairs to integrate "
+            "one by one; scale the inputs to one norm, or take a smooth activation."
         )
 
     def each(q1: np.ndarray, q2: np.ndarray, q12: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -114,8 +114,8 @@ def _around_mass(law: BandedLaw, left: float, right: float) -> list[Bracket]:
         i = int(np.argmax(np.nan_to_num(np.diff(law.cdf(x, throw=False)))))
         low, high = x[i], x[i + 1]
     raise ConvergenceError(
-        f"expected a band between {left:.9g} and {right:.9g}, where the distribution function gains mass, got a density below "
-        f"{DARK:g} of the mean one at every point; it is too narrow for double precision."
+        f"expected a band between {left:.9g} and {right:.9g}, where mass lies, got one below "
+        f"{DARK:g} of the mean density at every point; it is too narrow for double precision."
     )
 
 

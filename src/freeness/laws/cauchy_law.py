@@ -129,6 +129,6 @@ def as_cauchy_law(law: Law) -> CauchyLaw:
     if isinstance(curve, ClosedCurve | AdditiveCurve):
         return InvertedLaw(law, curve)
     raise InputError(
-        f"expected a law with transforms at z inside a mixture that is combined further, got {law!r}; atoms, "
-        "closed laws, densities and Gaussian pushforwards can, and of any other the mixture has density and cdf only."
+        f"expected a law with transforms at z inside a mixture that is combined further, got {law!r}; take "
+        "atoms, closed laws, densities or Gaussian pushforwards. Of any other the mixture has density and cdf only."
     )

@@ -98,7 +98,7 @@ class CurveLaw(BandedLaw):
         if not low - near <= self.mean <= high + near:
             raise ConvergenceError(
                 f"expected the support around the mean {self.mean:.6g}, got ends {low:.6g} and {high:.6g}; the law is too close "
-                "to a point mass, or spans too many orders of magnitude, for this precision."
+                "to a point mass, or spans too many orders of magnitude."
             )
         return low, high
 

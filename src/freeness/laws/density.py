@@ -524,8 +524,8 @@ def expand(function: Callable[[np.ndarray], np.ndarray], low: float, high: float
                 return expansion
         count *= 2
     raise ConvergenceError(
-        f"expected a density on [{low:g}, {high:g}] smooth inside and, at each end, smooth or like √ or 1/√, "
-        f"got a relative tail of {tail:.1g} after {_MOST} coefficients; pass its kinks, so that it is split there."
+        f"expected a density on [{low:g}, {high:g}] smooth inside and smooth, √ or 1/√ at its ends, "
+        f"got a relative tail of {tail:.1g} after {_MOST} coefficients; pass its kinks."
     )
 
 

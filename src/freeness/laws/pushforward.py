@@ -61,7 +61,7 @@ class GaussianPushforward(Law):
         if drift > _DRIFT * square:
             raise InputError(
                 f"expected a function whose Gaussian mean square quadrature finds, got one that changes by {drift:.2g} with the "
-                "number of nodes; declare its jumps as kinks, or choose one that does not diverge."
+                "number of nodes; declare its jumps as kinks, or take another."
             )
         self._kinks, self._stretches = tuple(kinks), tuple(self._monotone_stretches(kinks))
 

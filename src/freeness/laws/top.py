@@ -46,7 +46,7 @@ def expected_top(law: Law, count: int) -> float:
     near, far = np.pi * law.density(end - distances) / np.sqrt(distances)
     if not (near > 0 and abs(far / near - 1) <= _ROOT):
         raise InputError(
-            f"expected a density that vanishes like a square root at its upper end {end:.6g}, got one that does not; only at "
+            f"expected a density that vanishes like a square root at its upper end {end:.6g}, got another; only at "
             "such an end is the mean of the largest eigenvalue universal."
         )
     return float(end + _MEAN * ((2 * near - far) * count) ** (-2 / 3))

@@ -78,8 +78,8 @@ def edge_of_chaos(function: ActivationFunction, q: Sequence[float] | np.ndarray)
     kept = np.isfinite(weights) & (biases >= 0)
     if not kept.any():
         raise InputError(
-            f"expected an edge of chaos of {function.name}, got σ_b² < 0 at every q*: at χ₁ = 1 the variance grows by more than "
-            "biases may add, so no stable network of it is critical."
+            f"expected an edge of chaos of {function.name}, got σ_b² < 0 at every q*: at χ₁ = 1 it grows without "
+            "biases, so no stable network of it is critical."
         )
     q_, w, b = values[kept], np.sqrt(weights[kept]), np.sqrt(biases[kept])
     growth = w**2 * np.array([second_moment_slope(function, value) for value in q_])

@@ -174,14 +174,14 @@ def _check_axis(law: CurveLaw) -> None:
     if room < (1 - 1e-6) * law.variance:
         raise ConvergenceError(
             f"expected a support of the difference that holds its variance {law.variance:.6g}, got one from {low:.6g} to "
-            f"{high:.6g} with room for {max(room, 0.0):.6g}; most likely the part is not a free summand of the total."
+            f"{high:.6g} with room for {max(room, 0.0):.6g}; the part is no free summand of it."
         )
     x = (low + high) / 2 - (high - low) / 2 * np.cos(np.pi * (np.arange(_PROBES) + 0.5) / _PROBES)
     lost = int((~law.boundary(x).converged).sum())
     if lost > _PROBES // 20:
         raise ConvergenceError(
-            f"expected G in the lower half-plane along [{low:.6g}, {high:.6g}], got none at {lost} of {_PROBES} points; either "
-            "no law freely adds up to the total, or the total's curve does not continue through its support."
+            f"expected G in the lower half-plane along [{low:.6g}, {high:.6g}], got none at {lost} of {_PROBES} points; no law "
+            "freely adds up to the total, or its curve ends there."
         )
 
 
@@ -216,8 +216,8 @@ def _check_masses(law: CurveLaw, atoms: list[Atom]) -> None:
     falls = bool((np.diff(cdf) < -_JUMP).any() or (np.abs(cdf - 0.5) > 0.5 + _JUMP).any())
     if falls or any(mass <= 0 for _, mass in atoms) or sum(mass for _, mass in atoms) > 1 + _JUMP:
         raise ConvergenceError(
-            "expected a distribution function that rises from 0 to 1, got one that does not; G of the difference was found, but "
-            "its atoms and masses could not be followed through the support of the total."
+            "expected a distribution function that rises from 0 to 1, got one that does not; the atoms "
+            "of the difference could not be followed through the support of the total."
         )
 
 

@@ -215,7 +215,7 @@ class GraphBuilder:
         if len(others) > 1:
             raise Branching(
                 f"expected branches that end behind weights of their own beside one other signal, got {described(layer)} of a "
-                "nested sum or of signals that others read as well; measure its spectrum instead."
+                "nested sum or of signals that others read; measure its spectrum instead."
             )
         here = max(own)
         parts: list[np.ndarray] = []

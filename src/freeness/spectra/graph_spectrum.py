@@ -124,14 +124,13 @@ def _equation(graph: NetworkGraph, scale: float) -> GraphEquation | BlockEquatio
         return equation
     if equation.unknowns > _MOST:
         raise InputError(
-            f"expected a graph of at most {_MOST} unknowns, got {equation.unknowns} (P(P + 1)/2 on both sides of each weight "
-            "layer, P positions × samples); take fewer positions or samples, or measure the spectrum."
+            f"expected a graph of at most {_MOST} unknowns, got {equation.unknowns} (P(P + 1)/2 for P positions × samples); "
+            "take fewer positions or samples, or measure the spectrum."
         )
     if equation.pair_entries > _MOST_ENTRIES:
         raise InputError(
-            f"expected a graph whose layers with positions take at most {_MOST_ENTRIES} numbers (channels × the square of all "
-            f"positions × samples on both sides of the weights along a sum), got {equation.pair_entries}; take fewer channels, "
-            "positions, samples or blocks, or measure the spectrum."
+            f"expected layers with positions of at most {_MOST_ENTRIES} numbers (channels × the square of positions × samples), "
+            f"got {equation.pair_entries}; take fewer channels, positions, samples or blocks, or measure the spectrum."
         )
     return LargeBlockEquation(graph.segments, graph.matrices, scale)
 

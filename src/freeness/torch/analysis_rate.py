@@ -99,13 +99,13 @@ def _flat(model: nn.Module, data: tuple[Tensor, Tensor], sharpness: float, optio
             return (
                 f"No learning rate: the softmax is saturated at all {len(x)} samples (outputs of up to "
                 f"{float(outputs.abs().max()):.3g} give one class the probability 1 within rounding), so the loss has no "
-                "curvature that could bound a rate; scale the inputs or the last layer down."
+                "curvature. Scale the inputs or the last layer down."
             )
     if sharpness > 0:
         return ""
     return (
         f"No learning rate: λ is {sharpness:.3g} on {len(x)} samples, so the outputs do not depend on the parameters here, "
-        "or the loss is not curved in the outputs; repair the initialisation or the inputs, or take another loss."
+        "or the loss is not curved in the outputs. Repair the initialisation or the inputs, or take another loss."
     )
 
 

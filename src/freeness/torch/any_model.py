@@ -437,7 +437,7 @@ def embedded(function: Function, tokens: Tensor) -> tuple[Tensor, list[Tap]]:
     found = _embeddings(taps, tokens)
     if not found:
         raise InputError(
-            f"expected a floating input, or tokens that a trained nn.Embedding looks up, got {tokens.dtype}: outputs have no "
+            f"expected a floating input, or tokens for a trained nn.Embedding, got {tokens.dtype}: outputs have no "
             "derivative with respect to tokens; pass the part of the model behind its embedding."
         )
     return outputs, found

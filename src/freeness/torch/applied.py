@@ -121,13 +121,13 @@ def _beside(target: DesignTarget, found: Design, layers: InitializedModel) -> li
     of = f"the numbers above are of a chain of {found.depth} weight matrices, widths {listed(found.widths)}"
     if not target.run:
         notes.append(
-            f"No input was found that the model takes, so how its layers are joined is not known; {written} of them were "
+            f"No input was found that the model takes, so how its layers are joined is not known. {written} of them were "
             f"initialised one by one with σ_w and σ_b of the design, and {of}."
         )
     elif target.beside:
         notes.append(
-            f"The model is no chain, it has {', '.join(target.beside)}: its {written} linear and convolutional layers "
-            f"were initialised one by one with σ_w and σ_b of the design, and {of}, not of this network; freeness analyze "
+            f"The model is no chain, it has {', '.join(target.beside)}. Its {written} linear and convolutional layers "
+            f"were initialised one by one with σ_w and σ_b of the design, and {of}, not of this network. freeness analyze "
             "tells its own."
         )
     if "residual sum" in target.beside:

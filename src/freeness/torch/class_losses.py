@@ -233,9 +233,8 @@ def check_classes(name: str, outputs: Tensor, targets: Tensor, ignored: int = IG
     axis = class_axis(outputs, targets)
     if axis is None:
         raise InputError(
-            f"expected outputs (batch, classes) and one class a sample for {name}, or (B, C, …) or (B, …, C) and one class "
-            f"a place, got {tuple(outputs.shape)} and {tuple(targets.shape)}; pass class numbers of that shape, or shares of the "
-            "outputs' shape."
+            f"expected outputs (B, C), (B, C, …) or (B, …, C) and one class a sample or place for {name}, got "
+            f"{tuple(outputs.shape)} and {tuple(targets.shape)}; pass such class numbers or shares."
         )
     if outputs.shape[axis] < 2:
         raise InputError(

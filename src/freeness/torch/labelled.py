@@ -279,7 +279,7 @@ def _misfit(model: nn.Module, shapes: list[tuple[int, ...]], spec: str, problems
             cause = brief(problems[-1].__cause__ or problems[-1])
             return InputError(
                 f"expected a model of one sequence of tokens, got {cause} on random ones (tried {tried}); give their "
-                "length as gaussian:LENGTH, a file of tokens, or FILE.py:FACTORY that returns what the model takes."
+                "length as gaussian:LENGTH, a file of tokens, or FILE.py:FACTORY that returns them."
             )
         return InputError(
             f"expected inputs of tokens (whole numbers below the size of the model's table), got {spec} (tried {tried}); take "

@@ -314,7 +314,7 @@ def _told(
     optimizer = _optimizer_name(how.optimizer)
     reason = (
         f"The first step of {optimizer} begins to raise the loss at {here.crossing.rate:.3g} in the big network and at "
-        f"{there.crossing.rate:.3g} in the small one, which says {by_loss:.3g} times the rate; a unit rate moves the outputs "
+        f"{there.crossing.rate:.3g} in the small one, which says {by_loss:.3g} times the rate. A unit rate moves the outputs "
         f"{1 / by_outputs:.3g} times as far, which says {by_outputs:.3g}. "
         f"{_between(agree, max(by_loss, by_outputs) > max(ways))} Parameters were matched {matched}."
     )

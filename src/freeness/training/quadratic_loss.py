@@ -38,7 +38,7 @@ class QuadraticLoss(Loss):
         least = float(np.linalg.eigvalsh((matrix + matrix.T) / 2)[0])
         if least < -_UNSYMMETRIC * size:
             raise InputError(
-                f"expected a positive semi-definite Hessian of the loss, got the eigenvalue {least:.3g}; the bound 2/λ holds for "
+                f"expected a positive semi-definite Hessian of the loss, got the eigenvalue {least:.3g}; 2/λ bounds "
                 "losses that are convex in the outputs, so take the positive part of this one."
             )
         if size == 0:

@@ -106,7 +106,7 @@ def _largest(record: TrainingForecast, measured: MeasuredTraining) -> str:
     return (
         f"At step {steps[last]} the deviation is {off[last]:+.1%}, with {_left(mean[last] / mean[0])} of the loss left; it "
         f"passes {_LARGE:.0%} at step {steps[first]}, with {_left(mean[first] / mean[0])} left. Small losses miss: what is left "
-        "of a direction is a factor to the power of the steps, so that a small error of the kernel is multiplied, less in wider "
+        "of a direction is a factor to the power of the steps, which multiplies a small error of the kernel. It is less in wider "
         "networks (docs/training-dynamics.md)."
     )
 
