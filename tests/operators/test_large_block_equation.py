@@ -5,7 +5,7 @@ import pytest
 
 from freeness.errors import ConvergenceError
 from freeness.network import cnn, mlp
-from freeness.operators import BlockEquation, GraphLaw, LargeBlockEquation, large_block_equation
+from freeness.operators import BlockEquation, GraphLaw, LargeBlockEquation, product_equation
 from freeness.operators.packing import packed, sharing, superoperator, unpacked
 from freeness.spectra import graph_law, network_graph
 from tests.spectra.test_positions import NETWORKS
@@ -15,7 +15,7 @@ from tests.spectra.test_positions import NETWORKS
 def exact(monkeypatch):
     """Steps to rounding, so that both ways differ by that alone."""
     for name in ("_INEXACT", "_STEP", "_PRECISE"):
-        monkeypatch.setattr(large_block_equation, name, 1e-13)
+        monkeypatch.setattr(product_equation, name, 1e-13)
 
 
 def graph_of(kind, fisher):
@@ -85,7 +85,7 @@ def test_laws_are_the_same(network, fisher):
 
 
 def test_steps_that_are_not_found_raise(monkeypatch):
-    monkeypatch.setattr(large_block_equation, "_PRODUCTS", 2)
+    monkeypatch.setattr(product_equation, "_PRODUCTS", 2)
     graph = graph_of("circle", True)
     with pytest.raises(ConvergenceError, match=r"converge|all the mass"):
         GraphLaw(LargeBlockEquation(graph.segments, graph.matrices, 100.0), (1.0, 100.0)).cauchy(30.0 + 1.0j)

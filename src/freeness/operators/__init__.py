@@ -2,6 +2,7 @@
 
 from freeness.operators.block_equation import BlockEquation, BlockSegment, SharedMatrix
 from freeness.operators.deterministic import Deterministic
+from freeness.operators.diagonal_equation import DiagonalEquation
 from freeness.operators.equation import MatrixEquation, State, TracedEquation
 from freeness.operators.graph_equation import Direction, GraphEquation, Outside, RandomMatrix, Segment
 from freeness.operators.graph_law import GraphLaw
@@ -19,6 +20,7 @@ __all__ = [
     "BlockEquation",
     "BlockSegment",
     "Deterministic",
+    "DiagonalEquation",
     "Direction",
     "GivenPart",
     "GraphEquation",

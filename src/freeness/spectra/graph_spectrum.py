@@ -13,7 +13,14 @@ import numpy as np
 
 from freeness.errors import ConvergenceError, InputError
 from freeness.laws import Atom, Atoms, Law
-from freeness.operators import BlockEquation, GraphEquation, GraphLaw, LargeBlockEquation, SharedMatrix
+from freeness.operators import (
+    BlockEquation,
+    DiagonalEquation,
+    GraphEquation,
+    GraphLaw,
+    LargeBlockEquation,
+    SharedMatrix,
+)
 from freeness.spectra.graph import NetworkGraph
 
 Place = tuple[int, int]  # segment, node within it
@@ -116,9 +123,12 @@ def _mass_at(position: float, law: GraphLaw, heights: tuple[float, ...]) -> floa
     return 0.0
 
 
-def _equation(graph: NetworkGraph, scale: float) -> GraphEquation | BlockEquation:
+def _equation(graph: NetworkGraph, scale: float) -> GraphEquation | BlockEquation | DiagonalEquation:
     if graph.plain is not None:
         return GraphEquation(*graph.plain, scale)
+    apart = DiagonalEquation.of(graph.segments, graph.matrices, scale)
+    if apart is not None:
+        return apart
     equation = BlockEquation(graph.segments, graph.matrices, scale)
     if equation.unknowns <= _FORMED:
         return equation

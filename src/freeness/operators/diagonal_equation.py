@@ -1,0 +1,408 @@
+"""The equations of a graph with positions where none is mixed: fields that are numbers at every position.
+
+As in :mod:`freeness.operators.block_equation`. Where noise enters every position by itself, links and maps are diagonal, and
+a tap takes each position to one other, every field stays diagonal: T D Tᵀ is, where T has one entry in a column at most. So
+JJᵀ of convolutions with padding or stride, skips and norms over channels has 2P unknowns a weight layer instead of P(P + 1), and
+no matrix is inverted. What adds up over positions leads out of it: Θ, averages, attention.
+
+Source: theory.md §3.4; that diagonal fields close is seen there from the equations.
+"""
+
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# The types of what numpy and scipy return here are not known to it.
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from freeness.numerics import lower_log, upper_log
+from freeness.operators.block_equation import BlockSegment, SharedMatrix
+from freeness.operators.field_equation import FieldEquation, Responses
+from freeness.operators.graph_equation import Place
+from freeness.operators.product_equation import Linear, ProductEquation
+
+_PIECE = 1_500_000  # entries of channels that are worked on at once
+_GAUSSIAN_START = 0.05  # as of blocks
+_FORMED = 500  # unknowns up to which Jacobians are formed, of many points at once
+_NOTHING = 1e-300  # in the place of 0 where no noise has come yet
+
+
+class _Segment(NamedTuple):
+    """K of each node and squares of the links from each to the next, (1 or C, P)."""
+
+    accumulated: list[np.ndarray]
+    links: list[np.ndarray]
+    channels: int
+
+
+class _Matrix(NamedTuple):
+    """Which positions share its weights, Σ_τ T_τ∘T_τ (P_out, P_in), and s²."""
+
+    shared: csr_array
+    square: float
+    haar: bool
+
+
+class _Port(NamedTuple):
+    """Where fields act, as of blocks; ``squares`` (1 or C, P) of the map there."""
+
+    place: Place
+    row: int
+    squares: np.ndarray
+    channels: int
+
+    @property
+    def size(self) -> int:
+        return self.squares.shape[1]
+
+
+class _Pair(NamedTuple):
+    """Means over channels of H² (P,) from port to port."""
+
+    source: int
+    target: int
+    squares: np.ndarray
+
+
+class DiagonalEquation(FieldEquation):
+    """The equations of a graph whose positions are not mixed; see :meth:`of`."""
+
+    def __init__(
+        self, segments: Sequence[_Segment], matrices: Sequence[_Matrix], ports: Sequence[_Port], scale: float
+    ) -> None:
+        self._segments, self._matrices, self._ports = tuple(segments), tuple(matrices), tuple(ports)
+        self.magnitude = float(scale)
+        self._starts = np.cumsum([0, *(port.size for port in ports)])
+        self.unknowns = int(self._starts[-1]) + 1
+        if not any(matrix.haar for matrix in matrices):
+            self.start_height = _GAUSSIAN_START
+
+    @classmethod
+    def of(
+        cls, segments: Sequence[BlockSegment], matrices: Sequence[SharedMatrix], scale: float
+    ) -> DiagonalEquation | None:
+        """The same graph as a :class:`BlockEquation` has, or None where something mixes positions.
+
+        Args:
+            segments: of linked nodes.
+            matrices: random weights between nodes.
+            scale: size of the spectrum.
+
+        Example:
+            >>> from freeness.network import cnn, mlp
+            >>> from freeness.spectra import network_graph
+            >>> network = cnn(mlp(2, 8, "tanh", "gaussian"), kernel=(3,))
+            >>> graphs = [network_graph(network, samples=np.ones((1, 8, 4)), fisher=fisher) for fisher in (False, True)]
+            >>> [DiagonalEquation.of(graph.segments, graph.matrices, 4.0) is None for graph in graphs]
+            [False, True]
+        """
+        apart = all(_is_diagonal(part) for s in segments for part in (*s.accumulated, *s.links))
+        seen = [part for m in matrices for part in (m.read, m.write) if part is not None]
+        if not (apart and all(map(_is_diagonal, seen)) and all(map(_keeps_apart, matrices))):
+            return None
+        own = [
+            _Segment([_entries(k) for k in s.accumulated], [_entries(link) ** 2 for link in s.links], s.channels)
+            for s in segments
+        ]
+        shared = [_Matrix(csr_array((m.taps**2).sum(axis=0)), m.square, m.kind == "haar") for m in matrices]
+        ports: list[_Port] = []
+        for matrix in matrices:
+            for place, row, through in ((matrix.source, 1, matrix.read), (matrix.target, 0, matrix.write)):
+                segment = own[place[0]]
+                one = np.ones((1, segment.accumulated[place[1]].shape[1]))
+                ports.append(_Port(place, row, one if through is None else _entries(through) ** 2, segment.channels))
+        found = cls(own, shared, ports, scale)
+        return found if found.unknowns <= _FORMED else LargeDiagonalEquation(own, shared, ports, scale)
+
+    @property
+    def size(self) -> int:
+        return sum(len(segment.accumulated) for segment in self._segments)
+
+    @property
+    def floor(self) -> float:
+        return max(0.0, float(self._segments[-1].accumulated[-1].min()))
+
+    def _own(self, port: int) -> slice:
+        return slice(int(self._starts[port]), int(self._starts[port + 1]))
+
+    # --- the environment -------------------------------------------------------------------------------------------
+
+    def responses(self, fields: np.ndarray, zeta: np.ndarray, *, slopes: bool, logarithm: bool) -> Responses:
+        """Of every port to fields (k, m) at ζ (m,)."""
+        count = self.unknowns
+        values = np.zeros((count, zeta.size), complex)
+        changes = np.zeros((zeta.size, count, count), complex).transpose(1, 2, 0) if slopes else None
+        total = np.zeros(zeta.size, complex) if logarithm else None
+        for index, segment in enumerate(self._segments):
+            height = max(1, _PIECE // (segment.channels * sum(k.shape[1] for k in segment.accumulated)))
+            for first in range(0, zeta.size, height):
+                part = slice(first, first + height)
+                pencil = self._pencil(index, fields[:, part], zeta[part])
+                self._respond(pencil, values[:, part])
+                if changes is not None:
+                    self._correlate(pencil, changes[:, :, part])
+                if total is not None:
+                    total[part] += pencil.logarithm(segment.channels)
+        return Responses(fields, zeta, values, changes, total)
+
+    def _pencil(self, index: int, fields: np.ndarray, zeta: np.ndarray) -> _Pencil:
+        segment = self._segments[index]
+        kappa = [np.repeat(k[None].astype(complex), zeta.size, axis=0) for k in segment.accumulated]
+        beta = [np.zeros((zeta.size, 1, k.shape[1]), complex) for k in segment.accumulated]
+        here = [e for e, port in enumerate(self._ports) if port.place[0] == index]
+        for e in here:
+            port = self._ports[e]
+            into = beta if port.row else kappa
+            into[port.place[1]] = into[port.place[1]] + fields[self._own(e)].T[:, None] * port.squares
+        if index == len(self._segments) - 1:
+            beta[-1] = beta[-1] + zeta[:, None, None]
+        return _Pencil(index, here, segment.links, kappa, beta)
+
+    def _respond(self, pencil: _Pencil, values: np.ndarray) -> None:
+        for e in pencil.ports:
+            port = self._ports[e]
+            values[self._own(e)] = (pencil.diagonal(port.place[1], port.row) * port.squares).mean(axis=1).T
+        if pencil.index == len(self._segments) - 1:
+            values[-1] = pencil.diagonal(len(pencil.beta) - 1, 1).mean(axis=(1, 2))
+
+    def resolved(self, parameters: np.ndarray, target: np.ndarray) -> np.ndarray:
+        zeta = 1 / target
+        last = self._pencil(len(self._segments) - 1, parameters[:-1], zeta)
+        own = zeta[:, None] + zeta[:, None] ** 2 * last.diagonal(len(last.beta) - 1, 1).mean(axis=1)
+        return own[:, :, None] * np.eye(own.shape[1])
+
+    def _between(self, pencil: _Pencil) -> Iterator[tuple[int, int, np.ndarray]]:
+        """Ports e and f of a segment, the end being one more, and H² (m, C, P) between them."""
+        rows = [(e, self._ports[e].place[1], self._ports[e].row, self._ports[e].squares) for e in pencil.ports]
+        last = len(pencil.beta) - 1
+        if pencil.index == len(self._segments) - 1:
+            rows.append((len(self._ports), last, 1, np.ones((1, 1))))
+        for position, (e, node, row, weight) in enumerate(rows):
+            entries = pencil.from_row(node, row)
+            for k, (f, there, side, beyond) in enumerate(rows):
+                if (there, k) >= (node, position):
+                    yield e, f, entries(there, side) * (weight * beyond)
+
+    def _correlate(self, pencil: _Pencil, changes: np.ndarray) -> None:
+        """d responses/d fields (k + 1, k + 1, m)."""
+        end = len(self._ports)
+        for e, f, squares in self._between(pencil):
+            mean = squares.mean(axis=1).T  # (P, m)
+            if e == end:
+                changes[-1, -1] = mean.mean(axis=0)
+            elif f == end:
+                changes[self._own(e), -1], changes[-1, self._own(e)] = mean, mean / len(mean)
+            else:
+                for one, other in ((e, f), (f, e)):
+                    places = np.arange(len(mean))
+                    changes[self._starts[one] + places, self._starts[other] + places] = mean
+
+    # --- the equations ---------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _factors(self) -> list[tuple[float, float]]:
+        """Of p in a and of r in b, for each matrix."""
+        found: list[tuple[float, float]] = []
+        for e, matrix in enumerate(self._matrices):
+            source, target = self._ports[2 * e].channels, self._ports[2 * e + 1].channels
+            found.append((source / target, 1.0) if matrix.haar and target > source else (1.0, target / source))
+        return found
+
+    @cached_property
+    def _sharing(self) -> list[tuple[csr_array, csr_array]]:
+        """p ↦ s² Σ_τ T_τ p T_τᵀ and back, with the factors."""
+        return [
+            (csr_array(to * m.square * m.shared), csr_array(back * m.square * m.shared.T))
+            for m, (to, back) in zip(self._matrices, self._factors, strict=True)
+        ]
+
+    def _residual(self, at: Responses) -> np.ndarray:
+        found = at.fields.copy()
+        for e, matrix in enumerate(self._matrices):
+            source, target = self._own(2 * e), self._own(2 * e + 1)
+            to, back = self._sharing[e]
+            p, r = at.values[source], at.values[target]
+            left = 1 - at.fields[source] * at.fields[target] / matrix.square if matrix.haar else 1.0
+            found[target] -= (to @ p) * left
+            found[source] -= (back @ r) * left
+        return found
+
+    def _swept(self, at: Responses) -> np.ndarray:
+        """Of a Haar matrix explicitly, as of blocks."""
+        found = super()._swept(at)
+        for e, matrix in enumerate(self._matrices):
+            if matrix.haar:
+                source, target = self._own(2 * e), self._own(2 * e + 1)
+                to, back = self._sharing[e]
+                p, r = to @ at.values[source], back @ at.values[target]
+                left = 2 / (1 + np.sqrt(1 + 4 * p * r / matrix.square))
+                found[target], found[source] = p * left, r * left
+        return found
+
+    def _by_responses(self, at: Responses, point: int, answer: np.ndarray) -> np.ndarray:
+        """What a change (k, …) of the responses at a point does to the residual, less that of Haar matrices by their fields."""
+        found = np.zeros_like(answer)
+        for e, matrix in enumerate(self._matrices):
+            source, target = self._own(2 * e), self._own(2 * e + 1)
+            to, back = self._sharing[e]
+            left = 1.0
+            if matrix.haar:
+                left = 1 - at.fields[source, point] * at.fields[target, point] / matrix.square
+                left = left.reshape(-1, *(1,) * (answer.ndim - 1))
+            found[target], found[source] = -left * (to @ answer[source]), -left * (back @ answer[target])
+        return found
+
+    def _by_own_fields(self, at: Responses, point: int) -> list[tuple[int, int, np.ndarray]]:
+        """What fields of Haar matrices do to the residual themselves: of a port, by the field of a port, position by position."""
+        found: list[tuple[int, int, np.ndarray]] = []
+        for e, matrix in enumerate(self._matrices):
+            if matrix.haar:
+                source, target = self._own(2 * e), self._own(2 * e + 1)
+                b, a = at.fields[source, point] / matrix.square, at.fields[target, point] / matrix.square
+                made = self._sharing[e][0] @ at.values[source, point], self._sharing[e][1] @ at.values[target, point]
+                for own, one in ((2 * e + 1, made[0]), (2 * e, made[1])):
+                    found += [(own, 2 * e, one * a), (own, 2 * e + 1, one * b)]
+        return found
+
+    def _jacobian(self, at: Responses) -> np.ndarray:
+        assert at.slopes is not None
+        count = self.unknowns - 1
+        found = np.empty((at.zeta.size, count, count), complex)
+        for point, matrix in enumerate(found):
+            matrix[:] = self._by_responses(at, point, at.slopes[:-1, :-1, point])
+            matrix[np.arange(count), np.arange(count)] += 1.0
+            for own, by, slope in self._by_own_fields(at, point):
+                places = np.arange(slope.size)
+                matrix[self._starts[own] + places, self._starts[by] + places] += slope
+        return found
+
+    def _by_zeta(self, at: Responses) -> np.ndarray:
+        assert at.slopes is not None
+        rates = [self._by_responses(at, point, at.slopes[:-1, -1, point]) for point in range(at.zeta.size)]
+        return np.array(rates).reshape(at.zeta.size, -1)
+
+    def _potential(self, at: Responses) -> np.ndarray:
+        assert at.logarithm is not None
+        total = at.logarithm.copy()
+        for e, matrix in enumerate(self._matrices):
+            own, other = self._own(2 * e), self._own(2 * e + 1)
+            b, a, p, r = at.fields[own], at.fields[other], at.values[own], at.values[other]
+            source, target = self._ports[2 * e].channels, self._ports[2 * e + 1].channels
+            made = self._sharing[e][0] @ p
+            if matrix.haar:
+                total -= max(source, target) * (lower_log(a) - lower_log(made)).sum(axis=0)
+            else:
+                total += source * (p * b).sum(axis=0) + target * (r * (a - made)).sum(axis=0)
+        nodes = sum(s.channels * k.shape[1] for s in self._segments for k in s.accumulated) * 1j * np.pi
+        last = self._segments[-1]
+        return -lower_log(at.zeta) + (total - nodes) / (last.channels * last.accumulated[-1].shape[1])
+
+
+class LargeDiagonalEquation(ProductEquation[_Pair], DiagonalEquation):
+    """The same by products, one point after the other."""
+
+    costly = True
+
+    def _linearised(self, fields: np.ndarray, zeta: np.ndarray) -> Linear[_Pair]:
+        real = not (np.imag(fields).any() or np.imag(zeta).any())
+        end, count = len(self._ports), self.unknowns - 1
+        values, by_zeta, by_end = (np.zeros(size, complex) for size in (count + 1, count, count))
+        pairs: list[_Pair] = []
+        slope = 0.0 + 0.0j
+        for index in range(len(self._segments)):
+            pencil = self._pencil(index, fields, zeta)
+            self._respond(pencil, values[:, None])
+            for e, f, squares in self._between(pencil):
+                mean = squares[0].mean(axis=0)
+                if e == end:  # which is the last, so f is, too
+                    slope = complex(mean.mean())
+                elif f == end:
+                    by_zeta[self._own(e)] = mean
+                    by_end[self._own(e)] = mean / mean.size
+                else:
+                    pairs.append(_Pair(e, f, np.real(mean) if real else mean))
+        if real:
+            values, by_zeta, by_end, fields, zeta = (np.real(x) for x in (values, by_zeta, by_end, fields, zeta))
+        return Linear(Responses(fields, zeta, values[:, None], None, None), pairs, by_zeta, by_end, slope)
+
+    def _answered(self, linear: Linear[_Pair], change: np.ndarray) -> np.ndarray:
+        found = np.zeros_like(change)
+        for e, f, squares in linear.pairs:
+            found[self._own(f)] += squares * change[self._own(e)]
+            if e != f:
+                found[self._own(e)] += squares * change[self._own(f)]
+        return found
+
+    def _moved(self, linear: Linear[_Pair], change: np.ndarray, answer: np.ndarray) -> np.ndarray:
+        found = change + self._by_responses(linear.at, 0, answer)
+        for own, by, slope in self._by_own_fields(linear.at, 0):
+            found[self._own(own)] += slope * change[self._own(by)]
+        return found
+
+
+class _Pencil:
+    """The pencils of a segment's channels at every position, as of blocks, with numbers in the place of matrices."""
+
+    def __init__(
+        self, index: int, ports: list[int], links: list[np.ndarray], kappa: list[np.ndarray], beta: list[np.ndarray]
+    ) -> None:
+        self.index, self.ports, self.links = index, ports, links
+        self.beta, self.before, self.behind = beta, list(kappa), list(beta)
+        nodes = len(kappa)
+        for node in range(1, nodes):
+            before = self.before[node - 1]
+            self.before[node] = self.before[node] + links[node - 1] * before / (1 - before * beta[node - 1])
+        self.alone: list[np.ndarray] = [np.empty(0)] * nodes  # 1/(1 - κβ') of a node and those behind it
+        for node in range(nodes - 1, 0, -1):
+            self.alone[node] = 1 / (1 - kappa[node] * self.behind[node])
+            self.behind[node - 1] = self.behind[node - 1] + links[node - 1] * self.behind[node] * self.alone[node]
+        self.between = [1 / (1 - k * b) for k, b in zip(self.before, self.behind, strict=True)]
+
+    def diagonal(self, node: int, row: int) -> np.ndarray:
+        """Entry of the inverse at V (0) or U (1) of a node, (m, C, P)."""
+        return self.between[node] * (self.before if row else self.behind)[node]
+
+    def from_row(self, node: int, row: int) -> Callable[[int, int], np.ndarray]:
+        """A function of (later node, its row): the square of the entry of the inverse from there to this row."""
+        across = self.between[node] * self.before[node] if row else self.between[node]
+        sources = {node: across**2}
+
+        def entry(there: int, side: int) -> np.ndarray:
+            for k in range(node + 1, there + 1):
+                if k not in sources:
+                    sources[k] = self.alone[k] ** 2 * self.links[k - 1] * sources[k - 1]
+            if side:
+                return sources[there]
+            if there == node and row:
+                return self.between[node] ** 2
+            return self.behind[there] ** 2 * sources[there]
+
+        return entry
+
+    def logarithm(self, channels: int) -> np.ndarray:
+        """Σ over channels and positions of log det, continuous on the closed upper half-plane."""
+        total: np.ndarray | float = 0.0
+        for before, beta in zip(self.before, self.beta, strict=True):
+            known = np.where(before == 0, _NOTHING, before)
+            total = total + channels * (upper_log(-known) + upper_log(1 / known - beta)).mean(axis=1).sum(axis=1)
+        return np.asarray(total)
+
+
+def _entries(maps: np.ndarray) -> np.ndarray:
+    """Diagonals (1 or C, P)."""
+    return np.diagonal(maps, axis1=1, axis2=2)
+
+
+def _is_diagonal(maps: np.ndarray) -> bool:
+    return maps.shape[1] == maps.shape[2] and np.count_nonzero(maps) == np.count_nonzero(_entries(maps))
+
+
+def _keeps_apart(matrix: SharedMatrix) -> bool:
+    """Whether every tap takes each position to one other at most, and no two to one."""
+    there = matrix.taps != 0
+    return bool(matrix.kind != "measured" and there.sum(axis=1).max() <= 1 and there.sum(axis=2).max() <= 1)
