@@ -21,6 +21,7 @@ from freeness import (
     jointly_free,
 )
 from freeness.expressions.legs import linked, on_legs
+from tests.expressions.leg_enumeration import Polynomial
 
 TWO = [(0,), (1,), (0, 1), (0,)]
 THREE = [(0, 1), (1, 2), (0, 2), (2,), (0,), (0, 1, 2)]
@@ -123,6 +124,32 @@ def test_moments_are_sums_over_partitions_that_cross_where_letters_commute(seed)
 @pytest.mark.parametrize(("seed", "order"), [*((seed, 6) for seed in range(50)), (1, 8), (2, 8)])
 def test_moments_of_random_polynomials_are_sums_over_partitions(seed, order):
     agree(seed, order)
+
+
+def assert_exact_and_drawn(seed):
+    """To order 8; in units of the moment of |p| of the same order, beside which odd ones may vanish."""
+    polynomial = Polynomial(seed)
+    known, found = polynomial.by_partitions(), polynomial.expression.moments(8)
+    orders = np.arange(1, 9)
+    even = 2 * ((orders + 1) // 2)
+    sizes = known[even - 1] ** (orders / even)
+    assert (np.abs(found - known) < 1e-12 * sizes).all(), (polynomial.terms, polynomial.legs)
+    drawn, error = polynomial.drawn(seed)
+    assert (np.abs(drawn - known) < 0.01 * sizes + 3 * error).all(), (polynomial.terms, polynomial.legs)
+    assert (3 * error < 0.05 * sizes).all()
+
+
+@pytest.mark.slow
+@pytest.mark.always
+@pytest.mark.parametrize("seed", [1, 3])
+def test_moments_of_some_random_polynomials_to_order_8(seed):
+    assert_exact_and_drawn(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", sorted({*range(50)} - {1, 3}))
+def test_moments_of_random_polynomials_to_order_8_are_exact_and_those_of_drawn_tensors(seed):
+    assert_exact_and_drawn(seed)
 
 
 def returns(steps, edges, length):
