@@ -10,6 +10,7 @@ from freeness.network import (
     INPUT,
     Activation,
     Branch,
+    Concatenation,
     Convolution,
     Dense,
     Gaussian,
@@ -166,6 +167,44 @@ def test_sums_of_sums():
     found = np.mean([errors(nested(160), x, seed) for seed in range(4)], axis=0)
     assert (np.abs(found) < 0.03).all()
     assert repr(jacobian_law(nested(40))) == "WiredLaw(2 random matrices)"
+
+
+def dense_block(channels, positions=3):
+    """Channels that are concatenated twice, once with what came before and an activation behind."""
+    relu, tanh = Activation(activation("relu")), Activation(activation("tanh"))
+
+    def layer(into):
+        return Convolution(into, channels, (3,), Gaussian(1.3), "zeros", bias=False)
+
+    steps = [
+        ("first", layer(channels), INPUT),
+        ("bent", relu, "first"),
+        ("second", layer(channels), "bent"),
+        ("both", Concatenation(), "bent", "second"),
+        ("over", tanh, "both"),
+        ("third", layer(2 * channels), "over"),
+        ("again", Concatenation(), "third", "over"),
+        ("end", layer(3 * channels), "again"),
+    ]
+    return Network(tuple(Node(name, operation, tuple(read)) for name, operation, *read in steps))
+
+
+def test_channels_that_are_concatenated():
+    """JJᵀ and Θ of 3 positions, 48 channels: G, mean over 4 drawn networks, within 3 %; means of spectra within 7 %.
+
+    Of 40 networks the mean of JJᵀ is told 2.7 ± .5 % too large, of 24 channels 3.9 ± 1.0, of 96 channels 1.4 ± .6: as 1/channels.
+    """
+    network, x = dense_block(48), NORMAL[:1, :48, :3]
+    found, means = [], []
+    for seed in range(4):
+        signals, *spectra = drawn_fisher(network, x, np.random.default_rng(seed))
+        for eigenvalues, fisher in zip(spectra, (None, "standard"), strict=True):
+            z = np.quantile(eigenvalues[eigenvalues > 1e-9 * eigenvalues[-1]], [0.3, 0.6, 0.9]) * np.exp(1j * ANGLE)
+            equation = wired_equation(network, realised=signals, fisher=fisher)
+            found.append(equation.solved(z).cauchy / (1 / (z[:, None] - eigenvalues)).mean(axis=1) - 1)
+            means.append(equation.moments()[0] / eigenvalues.mean())
+    assert (np.abs(np.reshape(found, (4, 2, 3)).mean(axis=0)) < 0.03).all()
+    np.testing.assert_allclose(np.reshape(means, (4, 2)).mean(axis=0), 1, atol=0.07)
 
 
 def test_the_mean_from_the_record_alone():

@@ -7,6 +7,7 @@ import numpy as np
 from freeness.network import (
     INPUT,
     Attention,
+    Concatenation,
     Constant,
     Convolution,
     Embedding,
@@ -90,6 +91,12 @@ def _(operation: Weights, inputs, samples, rng):
         return [returned.reshape(len(at), *value.shape)], own + operation.bias * _products(at.sum(axis=2))
 
     return output.reshape(operation.sizes[1], samples, *found.shape), back
+
+
+@_passed.register
+def _(operation: Concatenation, inputs, samples, rng):
+    ends = np.cumsum([len(value) for value in inputs])
+    return np.concatenate(inputs), lambda cotangent: (np.split(cotangent, ends[:-1], axis=1), 0.0)
 
 
 @_passed.register

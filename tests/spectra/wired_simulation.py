@@ -4,6 +4,7 @@ import numpy as np
 
 from freeness.network import (
     Attention,
+    Concatenation,
     Constant,
     Convolution,
     Gaussian,
@@ -52,6 +53,8 @@ def _passed(operation, inputs, start, rng):
             return value, np.zeros((operation.channels, value[0].size, start.size))
         case Normalisation(kind="layer" | "rms"):
             return _normalised(operation, *inputs[0])
+        case Concatenation(along="channels"):
+            return tuple(np.concatenate(parts) for parts in zip(*inputs, strict=True))
         case _:
             found = given(operation, tuple(value for value, _ in inputs), Pass(False, rng))
             parts = [

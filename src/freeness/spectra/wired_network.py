@@ -14,6 +14,7 @@ from freeness.meanfield import NeuronSignals, in_patches
 from freeness.network import (
     INPUT,
     Attention,
+    Concatenation,
     Constant,
     Convolution,
     Embedding,
@@ -32,7 +33,7 @@ from freeness.spectra.wires import WireBuilder
 
 
 def follows_wires(network: Network) -> bool:
-    """Whether the network has what only this way knows: attention, depthwise weights, token and Gaussian weights.
+    """Whether the network has what only this way knows: attention, joined channels, depthwise, or token and Gaussian weights.
 
     Args:
         network: the record.
@@ -46,7 +47,11 @@ def follows_wires(network: Network) -> bool:
     if TokenMixing in kinds:
         return any(isinstance(layer.weights, Gaussian) for layer in network.weights)
     grouped = any(isinstance(one, Convolution) and one.groups > 1 for one in network.operations)
-    return grouped or Attention in kinds
+    return grouped or Attention in kinds or _joins_channels(network)
+
+
+def _joins_channels(network: Network) -> bool:
+    return any(isinstance(one, Concatenation) and one.along == "channels" for one in network.operations)
 
 
 def wired_equation(
@@ -155,7 +160,7 @@ def _has_stem(network: Network) -> bool:
     """Whether all that reads the input are weights, no attention behind, so that some channels can stand for all."""
     readers = network.readers(INPUT)
     mixed = any(isinstance(one, (Attention, TokenMixing)) for one in network.operations)
-    return not mixed and all(isinstance(node.operation, Weights) for node in readers)
+    return not (mixed or _joins_channels(network)) and all(isinstance(node.operation, Weights) for node in readers)
 
 
 def _random_input(network: Network, qhat0: float, rng: np.random.Generator) -> np.ndarray | None:

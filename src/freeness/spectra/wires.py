@@ -24,6 +24,7 @@ from freeness.laws import haar_orthogonal
 from freeness.network import (
     INPUT,
     Attention,
+    Concatenation,
     Constant,
     Convolution,
     Embedding,
@@ -59,6 +60,7 @@ class Wire:
     Q positions of all samples. ``channels``: how many there are, of which C may stand for more. ``parents``: (node, map
     (1 or C, Q, Q')). ``written``: (matrix, map (1 or C, Q, Q')). ``factor``: of a normalisation, see
     :class:`~freeness.operators.Port`; ``kept``: share of channels that it keeps. ``heads``: (attention, map (Q, Q')).
+    ``joined``: signals whose channels lie behind one another here; each follows from its own.
     """
 
     value: np.ndarray
@@ -69,6 +71,7 @@ class Wire:
     factor: np.ndarray | None = None
     kept: float = 1.0
     heads: tuple[int, np.ndarray] | None = None
+    joined: tuple[Wire, ...] = ()
 
     @property
     def positions(self) -> int:
@@ -83,7 +86,7 @@ class Wire:
     @property
     def constant(self) -> bool:
         """Whether it depends on no input."""
-        return not (self.parents or self.written or self.heads)
+        return not (self.parents or self.written or self.heads or self.joined)
 
     def mapped(self, map_: np.ndarray, value: np.ndarray, flat: bool) -> Wire:
         """Behind a given map, (k, Q', Q) or a diagonal (k, 1 or Q)."""
@@ -147,6 +150,10 @@ class WireBuilder:
 
     def equation(self, end: Wire) -> WiredEquation:
         """The equations whose law is that of JJᵀ, or of Θ, at a signal; what a last normalisation projects away is 0."""
+        if end.joined:
+            raise InputError(
+                "expected weights at the output, got channels that are concatenated; measure its spectrum instead."
+            )
         kept = 1.0 if end.factor is None else end.kept
         end = replace(end, factor=None)
         last = end if _is_node(end) else self._at_node(end)
@@ -156,6 +163,10 @@ class WireBuilder:
     # --- operations ---------------------------------------------------------------------------------------------------
 
     def _step(self, operation: Operation, wires: tuple[Wire, ...], x: np.ndarray) -> Wire:
+        if isinstance(operation, Concatenation) and operation.along == "channels":
+            return _behind_one_another(operation, wires)
+        if any(wire.joined for wire in wires):
+            return self._of_joined(operation, wires)
         match operation:
             case TokenMixing():
                 return self._over_tokens(operation, wires[0])
@@ -173,6 +184,50 @@ class WireBuilder:
                 return self._selected(operation, wires[0])
             case _:
                 return self._given(operation, wires)
+
+    def _of_joined(self, operation: Operation, wires: tuple[Wire, ...]) -> Wire:
+        """Weights over channels, and what acts on each channel by itself."""
+        wire = wires[0]
+        grouped = isinstance(operation, (TokenMixing, Embedding)) or getattr(operation, "groups", 1) > 1
+        if isinstance(operation, Weights) and isinstance(operation.weights, Gaussian) and not grouped:
+            return self._by_parts(operation, wire)
+        mixing = isinstance(operation, Normalisation) and operation.kind != "batch"
+        if len(wires) > 1 or grouped or mixing or isinstance(operation, (Attention, Selection, Weights)):
+            raise InputError(
+                f"expected Gaussian weights over channels or an activation behind channels that are concatenated, got "
+                f"{described(operation)}; measure its spectrum instead."
+            )
+        found = given(operation, (wire.value,), Pass(wire.flat, self.rng))
+        ends = np.cumsum([0, *(len(part.value) for part in wire.joined)])
+        parts: list[Wire] = []
+        for part, first, last in zip(wire.joined, ends, ends[1:], strict=False):
+            own = found.maps[0] if len(found.maps[0]) == 1 else found.maps[0][first:last]
+            moved = _broad(own, found.value[0].size, part)
+            parts.append(
+                part if part.constant else self._factored(part, operation).mapped(moved, found.value, found.flat)
+            )
+            parts[-1] = replace(parts[-1], value=found.value[first:last])
+        return replace(wire, value=found.value, flat=wire.flat or found.flat, joined=tuple(parts))
+
+    def _by_parts(self, layer: Weights, wire: Wire) -> Wire:
+        """Columns of Gaussian weights that read some channels are Gaussian weights; what they write adds up."""
+        taps, shape = _taps(layer, wire)
+        h = self._output(layer, shape, self._covariance(layer, wire, taps))
+        noise, one = self._gradients(layer, wire), np.eye(h[0].size)[None]
+        written: list[tuple[int, np.ndarray]] = []
+        for part in wire.joined:
+            if part.constant and noise is None:
+                continue
+            if part.constant:
+                part = self._source(part.value, part.channels, np.zeros((part.positions, part.positions)), part.flat)
+            node, map_ = (part if part.plain else self._at_node(part)).parents[0]
+            square = layer.weights.sigma_w**2 / len(taps) * part.channels / wire.channels
+            read = ("node", node, map_, part.factor if part.plain else None)
+            count = part.channels, layer.sizes[1]
+            self.met.matrices.append(WiredMatrix(taps, square, count, "gaussian", read, noise))
+            written.append((len(self.met.matrices) - 1, one))
+            noise = None if noise is None else np.zeros_like(noise)
+        return Wire(h, layer.sizes[1], written=tuple(written))
 
     def _given(self, operation: Operation, wires: tuple[Wire, ...]) -> Wire:
         values = tuple(wire.value for wire in wires)
@@ -198,7 +253,10 @@ class WireBuilder:
         return self._at_node(wire)
 
     def _at_node(self, wire: Wire) -> Wire:
-        """The signal as a node."""
+        """The signal as a node, of joined ones each."""
+        if wire.joined:
+            parts = (part if part.constant or part.plain else self._at_node(part) for part in wire.joined)
+            return replace(wire, joined=tuple(parts))
         if wire.heads is not None:
             raise InputError(
                 "expected weights behind attention, got its output in a sum or at the end; measure its spectrum instead."
@@ -473,6 +531,19 @@ def _projection(layer: Normalisation, found: GivenMap) -> np.ndarray | None:
     normal = found.value.reshape(len(found.value), -1)
     lost = 3 if layer.kind == "layer" else 2
     return 1 - (lost - (normal.T @ normal / len(normal)) ** 2) / len(normal)
+
+
+def _behind_one_another(operation: Concatenation, signals: Sequence[Wire]) -> Wire:
+    wires = [part for wire in signals for part in wire.joined or (wire,)]
+    alike = all(len(wire.value) == wire.channels and wire.positions == wires[0].positions for wire in wires)
+    if not alike or any(wire.heads is not None or wire.flat for wire in wires):
+        raise InputError(
+            f"expected signals at the same positions, all their channels known, into {described(operation)}, none of them "
+            "straight from attention or flattened; measure its spectrum instead."
+        )
+    return Wire(
+        np.concatenate([wire.value for wire in wires]), sum(wire.channels for wire in wires), joined=tuple(wires)
+    )
 
 
 def _flat(x: np.ndarray) -> np.ndarray:
