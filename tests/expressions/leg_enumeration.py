@@ -19,7 +19,10 @@ LAWS = [  # masses that any even side, or any that is a multiple of four, has ex
 _EVEN = 4  # of these laws, for any even side
 _LETTERS = 5  # of all words of a polynomial together
 ORDER = 8
-SIDES, DRAWS = {1: (64, 128), 2: (12, 24), 3: (6, 10)}, (48, 16)  # by the number of legs; of the smaller and larger side
+SIDES, DRAWS = (
+    {1: (64, 128), 2: (12, 24), 3: (6, 10)},
+    (48, 16),
+)  # by the number of legs; of the smaller and larger side
 
 
 class Polynomial:

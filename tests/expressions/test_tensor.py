@@ -1,9 +1,12 @@
 """Laws of expressions on legs of a tensor: their densities against exact moments, closed laws and drawn tensors."""
 
+from math import comb
+
 import numpy as np
 import pytest
 
 from freeness import (
+    Atoms,
     Circular,
     Empirical,
     Given,
@@ -162,3 +165,53 @@ def test_polynomials_with_given_matrices_are_those_of_drawn_ones():
     )
     for expression in (x * y * a + y * x * a + x, y * b + 1, x * b + b * x * b):
         assert kolmogorov(expression.law(), drawn_with(expression, 200, 0)) < 0.01
+
+
+def on_own_legs(*laws):
+    return free_variables(*laws, legs=range(len(laws)))
+
+
+UNIT, SEMICIRCLE = Uniform(0.0, 1.0), Semicircle()
+VALUES = Atoms([-2.0, 0.5, 3.0], [0.25, 0.25, 0.5])
+CLOSED = {  # variables on legs of their own, what is made of them, where, and its density
+    "triangle": ((UNIT, UNIT), sum, np.linspace(0.01, 1.98, 20), lambda x: np.minimum(x, 2 - x)),
+    "logarithm": ((UNIT, UNIT), np.prod, np.linspace(0.01, 0.98, 20), lambda x: -np.log(x)),
+    "Irwin–Hall": (
+        (UNIT, UNIT, UNIT),
+        sum,
+        np.linspace(0.05, 2.9, 12),
+        lambda x: sum((-1) ** k * comb(3, k) * np.maximum(x - k, 0) ** 2 / 2 for k in range(4)),
+    ),
+    "squared logarithm": ((UNIT, UNIT, UNIT), np.prod, np.linspace(0.05, 0.95, 12), lambda x: np.log(x) ** 2 / 2),
+    "shifted semicircles": (
+        (SEMICIRCLE, VALUES),
+        sum,
+        np.linspace(-5, 5, 20),
+        lambda x: sum(mass * Semicircle().density(x - a) for a, mass in VALUES.atoms),
+    ),
+    "scaled semicircles": (
+        (SEMICIRCLE, VALUES),
+        np.prod,
+        np.linspace(-5, 5, 20),
+        lambda x: sum(mass * Semicircle(a * a).density(x) for a, mass in VALUES.atoms),
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CLOSED)
+def test_densities_on_legs_have_their_closed_forms(case):
+    """A⊗1 + 1⊗B, (A⊗1)(1⊗B), three legs, and mixtures: within 1e-10."""
+    laws, made, x, exact = CLOSED[case]
+    found = made(on_own_legs(*laws)).law().density(x)
+    assert np.abs(found - exact(x)).max() < 1e-10
+
+
+@pytest.mark.slow
+def test_moments_of_semicircles_on_two_legs_are_binomials_of_catalan_numbers():
+    """Of s⊗1 + 1⊗s and (s⊗1)(1⊗s) to order 8."""
+    x, y = on_own_legs(SEMICIRCLE, SEMICIRCLE)
+    catalan = [comb(2 * n, n) // (n + 1) for n in range(5)]
+    sums = [sum(comb(2 * n, 2 * k) * catalan[k] * catalan[n - k] for k in range(n + 1)) for n in range(1, 5)]
+    assert (x + y).law().moments(8)[1::2] == pytest.approx(sums, rel=1e-10)
+    assert (x * y).law().moments(8)[1::2] == pytest.approx([c**2 for c in catalan[1:]], rel=1e-10)
