@@ -318,7 +318,6 @@ def test_a_sampled_matrix_has_the_spectrum_of_the_network():
             (1, 8, 4),
             "same positions into Sum",
         ),
-        (cnn(mlp(60, 8, "tanh", "gaussian"), kernel=(3,)), (1, 8, 28), "take fewer positions"),
         (cnn(mlp(2, 8), kernel=(3,)), (8, 4), "expected 8 inputs"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 
 from freeness.errors import InputError
 from freeness.network import cnn, mlp
-from freeness.operators import BlockEquation, LargeBlockEquation
+from freeness.operators import BlockEquation, DiagonalEquation, LargeBlockEquation, diagonal_equation
 from freeness.spectra import graph_law, graph_spectrum, network_graph, sampled_eigenvalues
 from tests.spectra.position_simulation import draw_positions
 
@@ -25,7 +25,7 @@ def compared(network, shape, fisher, draws):
         eigenvalues = sample.fisher if fisher else sample.jacobian
         graph = network_graph(network, realised=sample.signals, fisher=fisher)
         law = graph_law(graph)
-        assert isinstance(law.equation, LargeBlockEquation)
+        assert isinstance(law.equation, LargeBlockEquation if fisher else DiagonalEquation)
         z = eigenvalues[-1] * (np.array([0.05, 0.3, 0.6, 0.9]) + 0.05j)
         transforms = law.cauchy(z) / (1 / (z[:, None] - eigenvalues)).mean(axis=1)
         moments = np.array([law.mean, law.variance + law.mean**2])
@@ -114,7 +114,7 @@ def test_an_atom_at_zero_is_read_when_it_is_asked_for(monkeypatch, name, told):
     network = cnn(mlp(3, 10, name, "gaussian", sigma_w=1.4), (3,))
     graph = network_graph(network, samples=np.random.default_rng(1).standard_normal((1, 10, 4)))
     expected = graph_law(graph).atoms
-    monkeypatch.setattr(graph_spectrum, "_FORMED", 0)
+    monkeypatch.setattr(diagonal_equation, "_FORMED", 0)
     found = graph_law(graph).atoms
     assert bool(found) is told
     if told:
@@ -125,8 +125,8 @@ def test_planes_that_are_too_large_are_named(monkeypatch):
     rng = np.random.default_rng(0)
     network = cnn(mlp(2, 2, "tanh", "gaussian"), (3, 3))
     with pytest.raises(InputError, match=r"at most 40000 unknowns, got 167621 .*take fewer positions"):
-        graph_law(network_graph(network, samples=rng.standard_normal((1, 2, 17, 17))))
+        graph_law(network_graph(network, samples=rng.standard_normal((1, 2, 17, 17)), fisher=True))
     monkeypatch.setattr(graph_spectrum, "_MOST_ENTRIES", 50_000)
     network = cnn(mlp(3, 8, "tanh", "gaussian"), (3, 3))
     with pytest.raises(InputError, match=r"at most 50000 numbers .*got 175273; take fewer channels"):
-        graph_law(network_graph(network, samples=rng.standard_normal((1, 8, 7, 7))))
+        graph_law(network_graph(network, samples=rng.standard_normal((1, 8, 7, 7)), fisher=True))
