@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,12 +19,27 @@ from tests.spectra.graph_simulation import draw_graph
 from tests.spectra.position_simulation import draw_positions
 from tests.spectra.simulation import draw
 from tests.spectra.test_against_simulation import critical
+from tests.spectra.wired_fisher import drawn_fisher
 
-from freeness import fisher_law, jacobian_law
+from freeness import fisher_law, jacobian_law, predict_fisher, predict_jacobian
 from freeness.laws import Law
 from freeness.laws.distance import wasserstein
-from freeness.network import Branch, Network, cnn, mlp, resnet
+from freeness.network import (
+    Activation,
+    Branch,
+    Convolution,
+    Gaussian,
+    Network,
+    Residual,
+    activation,
+    cnn,
+    mixer,
+    mlp,
+    resnet,
+    transformer,
+)
 from freeness.spectra import NetworkGraph, graph_law, network_graph, outliers
+from freeness.spectra.predict import largest_of
 
 HERE = Path(__file__).resolve().parent
 KEPT = HERE / "spectra-deviations.json"
@@ -174,7 +189,68 @@ def wide_plane(name: str, weights: str, padding: Literal["circular", "zeros"], c
     return convolution(title, network, (1, channels, 7, 7), draws, ends=True)
 
 
-HE = 2**0.5
+# --- wires --------------------------------------------------------------------------------------------------------
+
+
+def wired(name: str, network: Network, shape: tuple[int, ...], draws: int = 3) -> Case:
+    """A network with attention, token weights or ReLU behind sums, on Gaussian inputs."""
+
+    def compute(count: int) -> dict[str, Numbers]:
+        found: dict[str, list[tuple[float, float, bool]]] = {kind: [] for kind in KINDS}
+        for seed in range(count):
+            rng = np.random.default_rng(seed)
+            realised, *spectra = drawn_fisher(network, rng.standard_normal((1, *shape)), rng)
+            for kind, predict, values in zip(KINDS, (predict_jacobian, predict_fisher), spectra, strict=True):
+                told = predict(network, realised=realised)
+                largest = told.largest or largest_of(told.law, values.size)
+                held = largest.low <= values[-1] <= largest.high
+                found[kind].append((largest_gap(told.law, values), float(values[-1] / largest.value), held))
+        return {kind: wired_numbers(rows) for kind, rows in found.items()}
+
+    return Case("wires", name, draws, compute)
+
+
+def largest_gap(law: Law, eigenvalues: np.ndarray) -> float:
+    """Of the distribution functions above 0."""
+    positive = eigenvalues[eigenvalues > ZERO * eigenvalues[-1]]
+    steps = np.arange(eigenvalues.size - positive.size, eigenvalues.size + 1) / eigenvalues.size
+    below = law.cdf(positive)
+    return float(max(np.abs(below - steps[1:]).max(), np.abs(below - steps[:-1]).max()))
+
+
+def wired_numbers(rows: Sequence[tuple[float, float, bool]]) -> Numbers:
+    """Of all draws: gaps, and the largest eigenvalue over where it is told to be."""
+    gaps, ratios, held = zip(*rows, strict=True)
+    spread = np.std(ratios, ddof=1) / len(ratios) ** 0.5
+    return {
+        "gap": float(np.mean(gaps)),
+        "largest gap": max(gaps),
+        "top": f"{np.mean(ratios):.3f} ± {spread:.3f}",
+        "held": f"{sum(held)} of {len(held)}",
+    }
+
+
+def transformed(title: str, **choices: object) -> Case:
+    """Two blocks, 64 channels, six tokens, queries and keys at a gain of 1.5."""
+    network = transformer(2, 64, 4, 6, activation="relu", sigma_qk=1.5, hidden=128, **choices)  # pyright: ignore
+    return wired(f"Transformer, {title}, 2 blocks, 6 tokens, 64 channels", network, (64, 6))
+
+
+def mixed(blocks: int) -> Case:
+    """GELU, six tokens, 64 channels."""
+    network = mixer(blocks, 6, 64, Branch("gelu", "gaussian", normalisation="layer", scale=1.0))
+    return wired(f"Mixer, {blocks} blocks, 6 tokens, 64 channels", network, (64, 6))
+
+
+def relu_behind_sums(channels: int) -> Case:
+    """Two residual blocks of two convolutions with ReLU behind the sum, on 3×3 positions."""
+    relu, layer = Activation(activation("relu")), Convolution(channels, channels, (3, 3), Gaussian(1.2), "zeros")
+    block = (Residual((layer, relu, replace(layer))), relu)
+    name = f"ResNet v1, 2 blocks, 3×3 positions, {channels} channels"
+    return wired(name, Network((*block, *block)), (channels, 3, 3))
+
+
+HE, ZERO = 2**0.5, 1e-9  # of an eigenvalue over the largest that rounding makes
 CASES = (
     residual("tanh", 10, Branch("tanh", scale=10**-0.5)),
     residual("tanh", 10, Branch("tanh", scale=1.0)),
@@ -210,6 +286,12 @@ CASES = (
     wide_plane("tanh", "haar", "circular", 64, 2),
     wide_plane("tanh", "gaussian", "zeros", 128, 2),
     wide_plane("relu", "haar", "circular", 16, 2),
+    transformed("pre-norm"),
+    transformed("post-norm", norm="post"),
+    transformed("pre-norm, causal", causal=True),
+    mixed(1),
+    mixed(2),
+    relu_behind_sums(32),
     chain("hardtanh", 60, "haar", 0.05),
     chain("tanh", 60, "haar", 0.05),
 )
@@ -258,6 +340,14 @@ the end was 30 % above it, but 3 to 15 % above that of four other draws of the w
 above that of the same channels twice and four times.
 
 {convolution}
+
+## Transformers, Mixers and sums with an activation behind
+
+Channel weights random, all else given from the pass of the drawn network. Largest gap of the distribution functions, mean and
+worst of the draws; the largest eigenvalue over the place where n(1 - F) = ½, mean ± standard error, and how often it lay in the
+interval that is told.
+
+{wires}
 """
 
 
@@ -270,6 +360,15 @@ def table(which: str, found: dict[str, dict[str, Numbers]]) -> str:
     """Markdown of all computed rows of one table."""
     if which == "chain":
         header = ["network", "draws", "spectrum", "moments 1, 2, 3", "end", "outlier", "W₁/std", "deciles", "criteria"]
+    elif which == "wires":
+        header = [
+            "network",
+            "draws",
+            "spectrum",
+            "distribution function, mean and worst",
+            "largest eigenvalue",
+            "in the interval",
+        ]
     else:
         header = ["network", "draws", "spectrum", "Cauchy transform", "second moment", "end", "outlier"]
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
@@ -279,6 +378,8 @@ def table(which: str, found: dict[str, dict[str, Numbers]]) -> str:
                 moments = ", ".join(percent(n[f"moment {k}"]) for k in (1, 2, 3)) + f" ± {100 * float(n['error']):.2f}"
                 distances = [f"{n['W1']:.3f}", f"{n['deciles']:.4f}"]
                 cells = [moments, percent(n["edge"]), str(n.get("outlier", "–")), *distances, str(n["verdict"])]
+            elif which == "wires":
+                cells = [f"{n['gap']:.4f}, {n['largest gap']:.4f}", str(n["top"]), str(n["held"])]
             else:
                 transform = f"{100 * float(n['transform']):.2f} ± {100 * float(n['error']):.2f} %"
                 cells = [transform, percent(n["moment 2"]), percent(n["edge"]), str(n["outlier"])]
@@ -295,7 +396,7 @@ def main() -> None:
             sys.stderr.write(f"{key}\n")
             found[key] = case.compute(case.draws)
             KEPT.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
-        pages = {which: table(which, found) for which in ("chain", "residual", "convolution")}
+        pages = {which: table(which, found) for which in ("chain", "residual", "convolution", "wires")}
         (HERE / "spectra-deviations.md").write_text(PAGE.format(**pages))
 
 
