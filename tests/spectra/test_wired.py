@@ -189,6 +189,8 @@ def dense_block(channels, positions=3):
     return Network(tuple(Node(name, operation, tuple(read)) for name, operation, *read in steps))
 
 
+@pytest.mark.slow
+@pytest.mark.always
 def test_channels_that_are_concatenated():
     """JJᵀ and Θ of 3 positions, 48 channels: G, mean over 4 drawn networks, within 3 %; means of spectra within 7 %.
 
