@@ -26,6 +26,7 @@ from freeness.network import (
     mlp,
     transformer,
 )
+from freeness.operators import WiredLaw
 from freeness.spectra import NeuronSignals, network_graph, wired_equation
 from tests.spectra.wired_fisher import drawn_fisher
 from tests.spectra.wired_simulation import drawn_network
@@ -291,3 +292,19 @@ def test_a_first_convolution_of_windows_that_do_not_overlap_is_a_matrix_on_them(
     one, other = (law.solved(z) for law in laws)
     assert one.converged.all()
     np.testing.assert_allclose(one.cauchy, other.cauchy, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_points_of_the_tail_that_nearly_meet_are_one(monkeypatch):
+    """Each point near the upper end twice, but for rounding: the distribution function ascends all the same."""
+    above = WiredLaw._above
+
+    def twice(law, s):
+        known, beyond = above(law, s)
+        return np.repeat(known, 2), np.repeat(beyond, 2)
+
+    monkeypatch.setattr(WiredLaw, "_above", twice)
+    law = jacobian_law(transformer(1, 32, 2, 3, hidden=32))
+    levels = np.array([0.5, 0.98, 0.999])
+    assert (np.diff(law.quantile(levels)) > 0).all()
+    np.testing.assert_allclose(law.cdf(law.quantile(levels)), levels, atol=1e-3)

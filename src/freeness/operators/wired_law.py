@@ -253,8 +253,10 @@ class WiredLaw(Law):
             known, above = (np.append(one, other)[order] for one, other in zip((known, above), more, strict=True))
         above = np.minimum.accumulate(above)
         near = s > known[0]
-        tau = (np.sqrt(np.maximum(end - np.exp(one), 0.0)) for one in (known[::-1], s[near]))
-        found = scipy.interpolate.PchipInterpolator(np.append(0.0, next(tau)), np.append(0.0, above[::-1]))(next(tau))
+        tau, wanted = (np.sqrt(np.maximum(end - np.exp(one), 0.0)) for one in (known[::-1], s[near]))
+        tau, beyond = np.append(0.0, tau), np.append(0.0, above[::-1])
+        apart = np.diff(tau, prepend=-1.0) > 0  # rounding makes one of points that nearly meet, or meet the end
+        found = scipy.interpolate.PchipInterpolator(tau[apart], beyond[apart])(wanted)
         return s, np.maximum.accumulate(np.concatenate([np.minimum(below[~near], 1 - above[0]), 1 - found]))
 
     def _above(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
