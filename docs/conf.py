@@ -7,6 +7,7 @@ import re
 import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
+from types import GenericAlias
 from typing import Any
 
 from docutils import nodes
@@ -30,10 +31,12 @@ source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
 suppress_warnings = ["ref.python"]  # a word in a signature that is an attribute of several classes links to none
 html_theme = "furo"
+pygments_dark_style = "github-dark"  # modules are not underlined as if they were links
 html_title = "freeness"
 html_copy_source = False
 html_static_path = ["_static"]
 html_css_files = ["wide.css"]
+highlight_language = "none"  # of a fence without a language: commands and output
 smartquotes = False  # φ' is a derivative
 
 myst_heading_anchors = 3
@@ -48,6 +51,7 @@ autosummary_generate = False  # the tables of names only; every room is one page
 
 _LITERAL = re.compile(r"(``.*?``|:[a-z:]+:`[^`]*`)")
 _THEORY = re.compile(r"theory\.md (§\d+(?:\.\d+)?)")
+_CONSTANTS = (str, int, float, tuple, GenericAlias)  # whose docstring is that of their type
 _MARKUP = re.compile(r"([|`]|\*(?=\S)|(?<=\w)_\b)")
 
 
@@ -63,7 +67,9 @@ def plain_text(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines:
 def table_of_names(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Put the names of a room, with their first sentences, before the names themselves."""
     if what == "module" and hasattr(obj, "__all__"):
-        entries = [f"   {listed_as(member, getattr(obj, member), name)}" for member in obj.__all__]
+        members = {member: getattr(obj, member) for member in obj.__all__}
+        told = {member: thing for member, thing in members.items() if not isinstance(thing, _CONSTANTS)}
+        entries = [f"   {listed_as(member, thing, name)}" for member, thing in told.items()]
         lines += ["", ".. autosummary::", "   :nosignatures:", "", *entries, ""]
 
 
