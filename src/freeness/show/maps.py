@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from freeness.show.static import FONT
 
@@ -23,8 +24,8 @@ def plot_maps(image: np.ndarray, maps: Sequence[tuple[str, np.ndarray]], columns
     """
     rows = -(-(len(maps) + 1) // columns)
     size = (_PANEL * columns, (_PANEL + 0.3) * rows)
-    figure = Figure(figsize=size, layout="constrained", facecolor="white")
-    figure.get_layout_engine().set(h_pad=0.08)  # letters of titles reach above their line
+    layout = ConstrainedLayoutEngine(h_pad=0.08)  # letters of titles reach above their line
+    figure = Figure(figsize=size, layout=layout, facecolor="white")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for panel in panels:
         panel.set_axis_off()
