@@ -255,8 +255,12 @@ class WiredLaw(Law):
         near = s > known[0]
         tau, wanted = (np.sqrt(np.maximum(end - np.exp(one), 0.0)) for one in (known[::-1], s[near]))
         tau, beyond = np.append(0.0, tau), np.append(0.0, above[::-1])
-        apart = np.diff(tau, prepend=-1.0) > 0  # rounding makes one of points that nearly meet, or meet the end
-        found = scipy.interpolate.PchipInterpolator(tau[apart], beyond[apart])(wanted)
+        if not (np.diff(tau) > 0).all():
+            raise ConvergenceError(
+                f"expected points below the upper end {end:.3g} of the law, got some at it or that meet; measure the "
+                "spectrum instead."
+            )
+        found = scipy.interpolate.PchipInterpolator(tau, beyond)(wanted)
         return s, np.maximum.accumulate(np.concatenate([np.minimum(below[~near], 1 - above[0]), 1 - found]))
 
     def _above(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
