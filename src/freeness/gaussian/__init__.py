@@ -25,7 +25,7 @@ from freeness.gaussian.moments import (
     squared_slope,
 )
 from freeness.gaussian.multiple import stretched
-from freeness.gaussian.pairs import Transfer, at_one, transfer
+from freeness.gaussian.pairs import Transfer, at_one, closed_transfer, transfer
 from freeness.gaussian.pieces import piecewise_linear
 from freeness.gaussian.shifted import Shifted, lattice, normal_points, standardised, summed_points
 from freeness.gaussian.slope_law import derivative_law
@@ -50,6 +50,7 @@ __all__ = [
     "affine_image",
     "at_one",
     "closed_covariance",
+    "closed_transfer",
     "covariance",
     "custom_activation",
     "derivative_law",

@@ -17,7 +17,7 @@ from scipy.special import ndtr
 
 from freeness.errors import InputError
 from freeness.gaussian.activations import ActivationFunction
-from freeness.gaussian.closed_covariances import bent_at_zero
+from freeness.gaussian.closed_covariances import Between, bent_at_zero, prepared
 from freeness.numerics import gaussian_nodes
 
 _ANGLES = 96  # Gauss–Legendre nodes of the integral over the correlation
@@ -95,11 +95,17 @@ def closed_covariance(
         >>> float(value)
         0.0
     """
+    between = closed_between(function, q1, q2)
+    return None if between is None else between(q12)
+
+
+def closed_between(function: ActivationFunction, q1: np.ndarray, q2: np.ndarray) -> Between | None:
+    """:func:`closed_covariance` as a function of q₁₂ alone, for covariances that change while variances stay."""
     if function.covariance is not None:
-        return function.covariance(q1, q2, q12)
+        return prepared(function.covariance, q1, q2)
     if function.homogeneous:
         assert function.slopes is not None
-        return bent_at_zero(function.slopes[0], function.slopes[-1])(q1, q2, q12)
+        return bent_at_zero(function.slopes[0], function.slopes[-1]).at(q1, q2)
     return None
 
 

@@ -18,7 +18,8 @@ from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
 from freeness.gaussian.activations import ActivationFunction
-from freeness.gaussian.covariances import closed_covariance, covariance, has_closed_covariance
+from freeness.gaussian.closed_covariances import Between
+from freeness.gaussian.covariances import closed_between, closed_covariance, covariance, has_closed_covariance
 from freeness.gaussian.hermite import hermite_coefficients
 from freeness.gaussian.moments import second_moment, squared_slope
 
@@ -61,9 +62,9 @@ def transfer(function: ActivationFunction, variances: np.ndarray, pairs: int) ->
         [0.105121]
     """
     if has_closed_covariance(function):
-        inner: Transfer = lambda q1, q2, q12: _closed(function, q1, q2, q12)  # noqa: E731
-    elif pairs <= _FEW:
-        few = None if function.kinks else _by_hermite(function, np.unique(variances))
+        return lambda q1, q2, q12: closed_transfer(function, q1, q2)(q12)
+    if pairs <= _FEW:
+        few: Transfer | None = None if function.kinks else _by_hermite(function, np.unique(variances))
         inner = few or _one_by_one(function, pairs)
     else:
         equal = np.ptp(variances) <= _EQUAL * variances.max()
@@ -72,11 +73,31 @@ def transfer(function: ActivationFunction, variances: np.ndarray, pairs: int) ->
         weighed = int(pairs * max(1.0, variances.max()))  # an integral's cost grows with the variance
         inner = series or _by_hermite(function, np.unique(variances)) or _one_by_one(function, weighed)
 
-    def certain(q1: np.ndarray, q2: np.ndarray, q12: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """With |c| ≤ 1, and c = ±1 where only rounding keeps it from that: √(1 - c) would make 1e-8 of 1e-16."""
-        root = np.sqrt(q1 * q2)
-        near = np.abs(q12) >= (1 - _SAME) * root
-        return inner(q1, q2, np.copysign(root, q12, out=q12.copy(), where=near))
+    return lambda q1, q2, q12: inner(q1, q2, _certain(q1, q2)(q12))
+
+
+def closed_transfer(function: ActivationFunction, q1: np.ndarray, q2: np.ndarray) -> Between:
+    """The map q₁₂ → (E φφ, E φ'φ') of an activation with a closed form.
+
+    Args:
+        function: φ.
+        q1: variances of u, which stay for all covariances that the map is asked for.
+        q2: of v.
+    """
+    between, certain = closed_between(function, q1, q2), _certain(q1, q2)
+    assert between is not None
+    return lambda q12: between(certain(q12))
+
+
+def _certain(q1: np.ndarray, q2: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """q₁₂ with |c| ≤ 1, and c = ±1 where only rounding keeps it from that: √(1 - c) would make 1e-8 of 1e-16."""
+    root = np.sqrt(q1 * q2)
+    bound = (1 - _SAME) * root
+
+    def certain(q12: np.ndarray) -> np.ndarray:
+        found = q12.copy()
+        np.copyto(found, np.copysign(root, q12), where=np.abs(q12) >= bound)  # quicker than copysign's own where
+        return found
 
     return certain
 
@@ -112,14 +133,6 @@ def _for_each(variances: np.ndarray, at: Callable[[float], ArrayLike]) -> np.nda
         series = np.linalg.solve(chebyshev.chebvander(points, _POINTS - 1), known)
         rows += list(chebyshev.chebvander((some - middle) / half, _POINTS - 1) @ series)
     return np.array(rows)
-
-
-def _closed(
-    function: ActivationFunction, q1: np.ndarray, q2: np.ndarray, q12: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    found = closed_covariance(function, q1, q2, q12)
-    assert found is not None
-    return found
 
 
 def _by_angle(function: ActivationFunction, q: float) -> Transfer | None:

@@ -20,6 +20,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
+from freeness.meanfield.plain_chains import kernels_of_chain
 from freeness.meanfield.samples import SampleMoments
 from freeness.meanfield.walk import compiled
 from freeness.network import Network
@@ -111,9 +112,13 @@ def kernels(
     if not memory > 0:
         raise InputError(f"expected memory > 0 in bytes, got {memory}; leave it out for 1 GB.")
     count = len(samples.points)
+    stream = samples.stream(standard=parametrisation == "standard")
+    plain = kernels_of_chain(network, stream, samples) if stream.second.ndim == 1 else None
+    if plain is not None:
+        return _checked(Kernels(*plain, network.depth))
     batch = any(operation.couples for operation in network.operations)
     whole = samples.pairs(slice(0, count)) if batch else None
-    prepared = compiled(network, samples.stream(standard=parametrisation == "standard"), whole)
+    prepared = compiled(network, stream, whole)
     end = prepared.end
     if end.variance.ndim > 1:
         raise InputError(
@@ -128,10 +133,14 @@ def kernels(
         nngp[rows, first:], ntk[rows, first:] = found.value, found.theta
     for kernel in (nngp, ntk):
         _symmetrise(kernel)
-    done = Kernels(nngp, ntk, network.depth, end.fluctuation)
-    if count <= _CHECKED:
-        _ = done.lowest
-    return done
+    return _checked(Kernels(nngp, ntk, network.depth, end.fluctuation))
+
+
+def _checked(found: Kernels) -> Kernels:
+    """Kernels whose Σ is positive semi-definite, which is looked at up to 2,000 inputs."""
+    if len(found.nngp) <= _CHECKED:
+        _ = found.lowest
+    return found
 
 
 def _symmetrise(kernel: np.ndarray) -> None:

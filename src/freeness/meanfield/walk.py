@@ -8,11 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from freeness.errors import InputError
+from freeness.meanfield.repeats import Recalled, recallable
 from freeness.network import (
     INPUT,
     Activation,
+    DrawnSource,
     Network,
     Node,
+    Operation,
     Pairs,
     Step,
     Stream,
@@ -134,8 +137,17 @@ def compiled(network: Network, stream: Stream, whole: Pairs | None) -> Compiled:
     """
     streams, wholes = {INPUT: stream}, {INPUT: whole}
     steps: list[Step] = []
+    recalled: dict[type[Operation], Recalled] = {}
     for node in network.nodes:
+        known = None if whole is not None or node.shares else _recalled(node, streams, recalled)
+        if known is not None:
+            streams[node.name], step = known
+            wholes[node.name] = None
+            steps.append(step)
+            continue
         found, step = _behind(node, streams, wholes)
+        if whole is None and node.operation.arity == 1 and recallable(streams[node.inputs[0]]):
+            recalled[type(node.operation)] = Recalled(node.operation, streams[node.inputs[0]], found, step)
         variance = found.variance
         most = variance.max()
         seen = most > 0 or not node.inputs  # a tensor beside the signal may start at 0
@@ -148,6 +160,21 @@ def compiled(network: Network, stream: Stream, whole: Pairs | None) -> Compiled:
         wholes[node.name] = None if whole is None else step(*(wholes[name] for name in reads(node)))
         steps.append(step)
     return Compiled(network.nodes, streams, tuple(steps), wholes)
+
+
+def _recalled(
+    node: Node, streams: dict[str, Stream], recalled: dict[type[Operation], Recalled]
+) -> tuple[Stream, Step] | None:
+    """What the same operation has made of the same signal before; it was checked then."""
+    known = recalled.get(type(node.operation))
+    if known is None:
+        return None
+    stream = streams[node.inputs[0]]
+    if not known.fits(node.operation, stream):
+        return None
+    drawn = isinstance(node.operation, Weights)
+    sources = frozenset((DrawnSource(node.name),)) if drawn else stream.sources
+    return known.again(stream.growth, sources), known.step
 
 
 def _behind(node: Node, streams: dict[str, Stream], wholes: dict[str, Pairs | None]) -> tuple[Stream, Step]:
