@@ -19,6 +19,7 @@ from freeness.torch.any_model import converted
 from freeness.torch.batched import plain_attention
 from freeness.torch.curvature_dual import dual_operator
 from freeness.torch.curvature_matrices import CHUNK, Matrix, curvature_operator
+from freeness.torch.curvature_reduced import reduced_hessian
 from freeness.torch.given import GivenLoss
 from freeness.torch.lanczos import LanczosOptions, SpectralEstimate, largest_eigenpair, spectral_estimate
 from freeness.torch.losses import check_targets, loss_function
@@ -275,6 +276,9 @@ def _operator(
     found = dual_operator(model, data, loss, how.matrix, how.preconditioner)
     if found is not None:
         return found, size
+    reduced = reduced_hessian(model, data, loss) if how.matrix == "hessian" and scale is None else None
+    if reduced is not None:
+        return reduced, size
     operator = curvature_operator(model, *data, loss, how.matrix)
     if scale is not None:  # P^{-1/2} G P^{-1/2}
         diagonal: Any = aslinearoperator(diags_array((1 / np.sqrt(scale)).astype(operator.dtype)))
