@@ -46,10 +46,10 @@ def density(name: str) -> Callable[[], Array]:
     return lambda: np.asarray(BUILD[name]().density(grid))
 
 
-def quantiles(name: str, count: int) -> Callable[[], Array]:
-    """Quantiles at the levels (k-½)/count, atoms included."""
+def quantiles(name: str, count: int, tolerance: float = 0.0) -> Callable[[], Array]:
+    """Quantiles at the levels (k-½)/count, atoms included; levels to a tolerance, 0 for all digits."""
     levels = (np.arange(count) + 0.5) / count
-    return lambda: np.asarray(BUILD[name]().quantile(levels))
+    return lambda: np.asarray(BUILD[name]().quantile(levels, tolerance=tolerance))
 
 
 def distribution(name: str) -> Callable[[], Array]:

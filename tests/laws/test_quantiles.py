@@ -15,7 +15,7 @@ from freeness import (
     free_sum,
     free_variables,
 )
-from freeness.laws import Neighbours
+from freeness.laws import Neighbours, quantiles
 from freeness.numerics import Solution
 
 LEVELS = (np.arange(60) + 0.5) / 60
@@ -37,6 +37,17 @@ def test_every_level_is_met_to_rounding_or_lies_in_an_atom(name):
     missed = np.maximum(np.maximum(LEVELS - value, before - LEVELS), 0)
     assert missed.max() < 1e-14
     assert (np.diff(x) >= 0).all()
+
+
+@pytest.mark.parametrize("name", ["cusp", "hard edge"])
+def test_a_tolerance_is_kept_and_saves_points(name, monkeypatch):
+    asked, ask = [], quantiles._Table.ask
+    monkeypatch.setattr(quantiles._Table, "ask", lambda table, x: asked.append(len(x)) or ask(table, x))
+    rough = LAWS[name].quantile(LEVELS, tolerance=1e-6)
+    points = sum(asked)
+    assert 1e-12 < np.abs(LAWS[name].cdf(rough) - LEVELS).max() <= 1e-6
+    LAWS[name].quantile(LEVELS)
+    assert sum(asked) > 2 * points
 
 
 def test_levels_come_in_any_shape_and_more_than_once():

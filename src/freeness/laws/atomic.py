@@ -75,7 +75,7 @@ class AtomicLaw(Law):
         steps = np.concatenate([[0.0], np.cumsum(self.masses)])
         return np.minimum(steps[np.searchsorted(self.positions, real_points(x), side="right")], 1.0)
 
-    def quantile(self, p: ArrayLike) -> np.ndarray:
+    def quantile(self, p: ArrayLike, *, tolerance: float = 0.0) -> np.ndarray:
         super_levels = np.minimum(np.asarray(p, dtype=float), 1.0) - 1e-14
         steps = np.cumsum(self.masses)
         return self.positions[np.minimum(np.searchsorted(steps, super_levels), len(steps) - 1)]

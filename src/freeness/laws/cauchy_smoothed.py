@@ -85,7 +85,7 @@ class CauchySmoothed(Law):
         boundary = self.boundary(points.ravel())
         return self._checked(1 - boundary.potential.imag / np.pi, boundary, throw).reshape(points.shape)
 
-    def quantile(self, p: ArrayLike) -> np.ndarray:
+    def quantile(self, p: ArrayLike, *, tolerance: float = 0.0) -> np.ndarray:
         levels = np.asarray(p, dtype=float)
         if not np.all((levels > 0) & (levels < 1)):
             raise InputError(f"expected probabilities inside (0, 1), got {levels}; the support is the whole line.")

@@ -129,7 +129,7 @@ class FussCatalan(TransformLaw):
         value[inside] = self._below(*self._angle(points[inside]))
         return value
 
-    def quantile(self, p: ArrayLike) -> np.ndarray:
+    def quantile(self, p: ArrayLike, *, tolerance: float = 0.0) -> np.ndarray:
         levels = np.asarray(p, dtype=float)
         if not np.all((levels >= 0) & (levels <= 1)):
             raise InputError(f"expected probabilities in [0, 1], got {levels}; pass fractions, not percentages.")

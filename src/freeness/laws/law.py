@@ -180,11 +180,12 @@ class Law(Shown, Plotted, ABC):
             value[inside] = self._checked(1.0 - boundary.potential.imag / np.pi, boundary, throw)
         return value
 
-    def quantile(self, p: ArrayLike) -> np.ndarray:
+    def quantile(self, p: ArrayLike, *, tolerance: float = 0.0) -> np.ndarray:
         """The smallest x with cdf(x) ≥ p, for p in [0, 1].
 
         Args:
             p: probabilities, any shape.
+            tolerance: |cdf(x) - p| that is near enough, so that the search may end sooner; 0 for all digits.
         """
         levels = np.asarray(p, dtype=float)
         if not np.all((levels >= 0) & (levels <= 1)):
@@ -197,7 +198,7 @@ class Law(Shown, Plotted, ABC):
             here = ~settled & (levels <= upper + 1e-14) & (levels > upper - atom.mass)
             found[here], settled = atom.position, settled | here
         if not settled.all():
-            found[~settled] = inverted(self, levels[~settled])
+            found[~settled] = inverted(self, levels[~settled], tolerance)
         return found
 
     def remembering(self) -> Self:

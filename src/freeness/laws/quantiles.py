@@ -90,12 +90,13 @@ class _Table:
         return before, np.where((after >= 0) & (self.x[after] < stretch.high), after, -1)
 
 
-def inverted(law: Law, levels: np.ndarray) -> np.ndarray:
+def inverted(law: Law, levels: np.ndarray, tolerance: float = 0.0) -> np.ndarray:
     """The points x with F(x) = level, for levels (m,) that no atom has.
 
     Args:
         law: with a bounded support.
         levels: inside (0, 1).
+        tolerance: distance from a level that is near enough.
 
     Raises:
         ConvergenceError: the distribution function is not known around one of them.
@@ -104,7 +105,7 @@ def inverted(law: Law, levels: np.ndarray) -> np.ndarray:
     stretch = _stretches(law, wanted)
     table = _Table(law.remembering())
     with np.errstate(all="ignore"):
-        return _searched(table, wanted, stretch)[place]
+        return _searched(table, wanted, stretch, max(tolerance, _EXACT))[place]
 
 
 def _stretches(law: Law, levels: np.ndarray) -> _Stretch:
@@ -116,7 +117,7 @@ def _stretches(law: Law, levels: np.ndarray) -> _Stretch:
     return _Stretch(stops[at], stops[at + 1], value[at], value[at + 1] - mass[at + 1])
 
 
-def _searched(table: _Table, levels: np.ndarray, stretch: _Stretch) -> np.ndarray:
+def _searched(table: _Table, levels: np.ndarray, stretch: _Stretch, enough: float) -> np.ndarray:
     table.ask(_first(stretch))
     found, distance = np.full(levels.shape, np.nan), np.full(levels.shape, np.inf)
     slow, lost = np.zeros(levels.shape, bool), np.zeros(levels.shape, int)
@@ -131,7 +132,7 @@ def _searched(table: _Table, levels: np.ndarray, stretch: _Stretch) -> np.ndarra
         better = known & (gap < before)
         found[running[better]], distance[running[better]] = x[better], gap[better]
         slow[running] = ~section & ~(gap <= _SLOW * before)
-        settled = (gap <= _EXACT) | (width <= _CLOSED * np.abs(x))
+        settled = (gap <= enough) | (width <= _CLOSED * np.abs(x))
         settled |= known & (before <= _FINEST_GAP) & (gap >= before / 2)
         if (lost > _LOST).any():
             level = levels[np.argmax(lost > _LOST)]

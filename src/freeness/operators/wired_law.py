@@ -384,7 +384,7 @@ class WiredLaw(Law):
         value = np.where(points.ravel() >= high, 1.0, value)
         return np.where(points.ravel() < min(low, 0.0), 0.0, value).reshape(points.shape)
 
-    def quantile(self, p: ArrayLike) -> np.ndarray:
+    def quantile(self, p: ArrayLike, *, tolerance: float = 0.0) -> np.ndarray:
         levels = np.asarray(p, dtype=float)
         if not np.all((levels >= 0) & (levels <= 1)):
             raise InputError(f"expected probabilities in [0, 1], got {levels}; pass fractions, not percentages.")
