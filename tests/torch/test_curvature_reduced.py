@@ -20,7 +20,6 @@ from freeness.torch import (
 from freeness.torch.curvature_matrices import curvature_operator
 from freeness.torch.curvature_reduced import reduced_hessian
 
-
 FEW = LanczosOptions(probes=3, steps=12)
 
 
