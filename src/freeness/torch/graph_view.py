@@ -6,7 +6,7 @@ import io
 import logging
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch._ops import OpOverload
 from torch.export.graph_signature import ConstantArgument, InputKind
-from torch.fx import Node
+from torch.fx import Graph, Node
 
 from freeness.torch.elementwise import operation_name
 
@@ -23,42 +23,47 @@ _EXPORT_LOGGERS = ("torch.export._trace", "torch.fx.experimental.symbolic_shapes
 
 
 class GraphView:
-    """One exported program of ``model``; ``prefix`` is the model's path inside the one that the user knows.
+    """One graph of ATen's calls of ``model``; ``prefix`` is the model's path inside the one that the user knows.
 
-    Args:
-        model: the module, in the mode in which it is to be read.
-        example: an input.
-        prefix: path of ``model``.
+    ``inputs`` names what the user gives, ``tensors`` says name and tensor of every other placeholder.
     """
 
-    def __init__(self, model: nn.Module, example: Tensor, prefix: str = "") -> None:
-        self.model, self.prefix = model, prefix
-        self.program = program = torch.export.export(model, (example,), strict=False)
-        self.inputs: list[str] = []
-        self.tensors: dict[str, tuple[str, Tensor]] = {}
+    def __init__(
+        self,
+        model: nn.Module,
+        graph: Graph,
+        inputs: list[str],
+        tensors: dict[str, tuple[str, Tensor]],
+        prefix: str = "",
+    ) -> None:
+        self.model, self.graph, self.inputs, self.tensors, self.prefix = model, graph, inputs, tensors, prefix
+
+    @classmethod
+    def exported(cls, model: nn.Module, example: Tensor, prefix: str = "") -> GraphView:
+        """By torch.export.
+
+        Args:
+            model: in the mode in which it is to be read.
+            example: an input.
+            prefix: path of ``model``.
+        """
+        program = torch.export.export(model, (example,), strict=False)
+        inputs: list[str] = []
+        tensors: dict[str, tuple[str, Tensor]] = {}
         for spec in program.graph_signature.input_specs:
             if isinstance(spec.arg, ConstantArgument):
                 continue
             if spec.kind == InputKind.USER_INPUT:
-                self.inputs.append(spec.arg.name)
+                inputs.append(spec.arg.name)
             else:
-                self.tensors[spec.arg.name] = (str(spec.target), self._tensor(spec.kind, str(spec.target)))
-
-    def _tensor(self, kind: InputKind, target: str) -> Tensor:
-        """The model's own tensor, so that steps are views and never copies."""
-        if kind == InputKind.PARAMETER:
-            return self.model.get_parameter(target)
-        if kind == InputKind.BUFFER:
-            return self.model.get_buffer(target)
-        constant = self.program.constants[target]
-        if not isinstance(constant, Tensor):
-            raise TypeError(f"{target} is no tensor")  # a generator, for one: hooks read the model then
-        return constant
+                target = str(spec.target)
+                tensors[spec.arg.name] = (target, _tensor(model, spec.kind, target, program.constants))
+        return cls(model, program.graph, inputs, tensors, prefix)
 
     @property
     def nodes(self) -> Iterator[Node]:
         """All nodes in the order of the forward pass."""
-        return iter(self.program.graph.nodes)
+        return iter(self.graph.nodes)
 
     @property
     def returned(self) -> Any:
@@ -82,6 +87,18 @@ class GraphView:
         path, _ = self.module(node)
         own = not path or any(True for _ in self.model.get_submodule(path).parameters())
         return self.path(f"{path}.{node_name(node)}".strip(".") if own else path)
+
+
+def _tensor(model: nn.Module, kind: InputKind, target: str, constants: Mapping[str, Any]) -> Tensor:
+    """The model's own tensor, so that steps are views and never copies."""
+    if kind == InputKind.PARAMETER:
+        return model.get_parameter(target)
+    if kind == InputKind.BUFFER:
+        return model.get_buffer(target)
+    constant = constants[target]
+    if not isinstance(constant, Tensor):
+        raise TypeError(f"{target} is no tensor")  # a generator, for one: hooks read the model then
+    return constant
 
 
 def node_target(node: Node) -> OpOverload:
@@ -112,7 +129,7 @@ def export(model: nn.Module, example: Tensor, prefix: str = "") -> GraphView | N
     """
     with _quiet():
         try:
-            return GraphView(model, example, prefix)
+            return GraphView.exported(model, example, prefix)
         except Exception as error:  # torch.export raises many types
             _LOG.info("torch.export could not read %s (%s)", type(model).__name__, type(error).__name__)
             return None

@@ -18,6 +18,7 @@ from freeness.torch.graph_view import GraphView, export
 from freeness.torch.hooked import hooked_steps
 from freeness.torch.kinds import TracedOperation
 from freeness.torch.outputs import OutputKey, returning, run, select_output
+from freeness.torch.plain_graph import plain_graph
 from freeness.torch.proof import TOLERANCE, checked, proven, run_record, several, together_in
 from freeness.torch.reading import Reading
 from freeness.torch.recorded import recorded_operations
@@ -404,7 +405,7 @@ _LONG = 4_000  # calls beyond which a graph is not read, as of a loop over time:
 def _graph(model: nn.Module, example: Tensor) -> tuple[GraphView, Tensor] | None:
     """The graph of a model of one output, and the input that it was made with; None where there is none."""
     for read in (several(example), example):
-        view = export(model, read)
+        view = plain_graph(model, read) or export(model, read)
         if view is not None and sum(1 for _ in view.nodes) > _LONG:
             return None
         if view is not None:
