@@ -19,8 +19,9 @@ import numpy as np
 from freeness.advice.largest import LargestEigenvalue, largest_eigenvalue
 from freeness.advice.output_gram import output_gram
 from freeness.errors import InputError, is_real, is_size
+from freeness.gaussian import transfer
 from freeness.laws import PointMass
-from freeness.meanfield import ActivationSignal, DenseSignal, Signals, covariance, signals, variance_gain
+from freeness.meanfield import ActivationSignal, DenseSignal, Signals, signals, variance_gain
 from freeness.moves import gains_after
 from freeness.network import Dense, Network
 from freeness.spectra import Bending, Mixing, maps_of, moves_of
@@ -316,9 +317,10 @@ def _shared(network: Network, found: Signals, correlation: float) -> Signals:
             layers.append(replace(signal, squared_norm=shared * signal.fan_in))
             shared = step.gain * shared + step.added
         elif isinstance(step, Bending) and isinstance(signal, ActivationSignal):
-            pair = covariance(step.function, step.q, step.q, float(np.clip(shared / step.q, -1.0, 1.0)))
-            shared = float(pair.value)
-            layers.append(replace(signal, derivative_law=PointMass(float(pair.slope) or _NOTHING)))
+            q = np.array([step.q])
+            value, slope = transfer(step.function, q, 1)(q, q, np.clip(shared, -q, q))
+            shared = float(value[0])
+            layers.append(replace(signal, derivative_law=PointMass(float(slope[0]) or _NOTHING)))
     return Signals(tuple(layers), "realised")
 
 

@@ -18,7 +18,7 @@ from scipy.special import ndtr
 from freeness.errors import InputError
 from freeness.gaussian.activations import ActivationFunction
 from freeness.gaussian.closed_covariances import Between, bent_at_zero, prepared
-from freeness.numerics import gaussian_nodes
+from freeness.numerics import gaussian_nodes, legendre_rule
 
 _ANGLES = 96  # Gauss–Legendre nodes of the integral over the correlation
 _SMALL = 1e-300
@@ -130,7 +130,7 @@ def _piecewise_linear(
     assert function.slopes is not None
     means = [_means(function, q) for q in (q1, q2)]
     top = np.arcsin(c)
-    nodes, weights = np.polynomial.legendre.leggauss(_ANGLES)
+    nodes, weights = legendre_rule(_ANGLES)
     theta = top[:, None] * (1 + nodes) / 2
     density = np.zeros_like(theta)
     kinks, jumps = np.array(function.kinks), np.diff(function.slopes)
@@ -208,7 +208,7 @@ def _split_nodes(variance: float, breaks: np.ndarray) -> tuple[np.ndarray, np.nd
     rows = np.concatenate([np.tile(base, (len(breaks), 1)), np.clip(breaks, -_RANGE, _RANGE)], axis=1)
     rows.sort(axis=1)
     half = np.diff(rows, axis=1)[:, :, None] / 2
-    nodes, weights = np.polynomial.legendre.leggauss(_ORDER)
+    nodes, weights = legendre_rule(_ORDER)
     found = (rows[:, :-1, None] + half * (1 + nodes)).reshape(len(breaks), -1)
     measure = (half * weights).reshape(len(breaks), -1)
     return found, measure * np.exp(-(found**2) / 2) / np.sqrt(2 * np.pi)
