@@ -8,7 +8,7 @@ from freeness.advice.largest import largest_eigenvalue
 from freeness.laws import MarchenkoPastur
 from freeness.meanfield import Signals
 from freeness.network import Network
-from freeness.spectra import fisher_law
+from freeness.spectra import fisher_moments
 
 _SHARP = 1e-9  # relative spread of a law that is rounding
 
@@ -37,9 +37,9 @@ def output_gram(network: Network, found: Signals, weighted: Signals | None = Non
     count = network.dense[-1].fan_out
     if count == 1:
         return np.ones(1)
-    law = fisher_law(network, realised=weighted or found)
+    known = fisher_moments(network, realised=weighted or found)
     top = largest_eigenvalue(network, found, weighted=weighted)
-    spread, end = law.variance / law.mean**2, top.end / law.mean
+    spread, end = known.relative_variance, top.end / known.mean
     values = np.ones(count)
     if spread > _SHARP and end > 1 + _SHARP:
         usual = MarchenkoPastur(spread)
@@ -47,8 +47,8 @@ def output_gram(network: Network, found: Signals, weighted: Signals | None = Non
         values = np.maximum(1 + stretched, 0.0)
         values[-1] = max(values[-1], _SHARP)  # all mass at 0: one neuron, outputs are multiples of one another
     values *= count / values.sum()
-    if top.single is not None and top.single / law.mean > values[-1]:
-        values[-1] = min(top.single / law.mean, float(count))
+    if top.single is not None and top.single / known.mean > values[-1]:
+        values[-1] = min(top.single / known.mean, float(count))
         rest = values[:-1].sum()
         values[:-1] *= (count - values[-1]) / rest if rest > 0 else 0.0
     return values
