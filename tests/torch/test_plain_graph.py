@@ -60,7 +60,7 @@ def told(view: GraphView) -> list[Any]:
             place = (view.module(node), view.operation_path(node))
             calls.append((node.name, node.target, arguments, dict(node.kwargs), tuple(node.meta["val"].shape), place))
     read = {name: (path, id(tensor)) for name, (path, tensor) in view.tensors.items()}
-    return [calls, len(view.inputs), read, [node.name for node in view.returned]]
+    return [calls, len(view.inputs), read, view.returned.name]
 
 
 @pytest.mark.parametrize("make", [layers, Skipped, nn.Tanh])
