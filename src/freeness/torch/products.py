@@ -18,6 +18,16 @@ from freeness.torch.state import trained_parameters
 _LOG = logging.getLogger(__name__)
 
 
+def dense(gradient: Tensor) -> Tensor:
+    """A gradient as one block of numbers: those of embeddings may be sparse.
+
+    Example:
+        >>> dense(torch.eye(2).to_sparse()).tolist()
+        [[1.0, 0.0], [0.0, 1.0]]
+    """
+    return gradient.to_dense() if gradient.is_sparse else gradient
+
+
 class Products(ABC):
     """v ↦ J v and u ↦ Jᵀu for J = ∂outputs/∂inputs, of a graph that is kept."""
 
@@ -87,7 +97,7 @@ class Products(ABC):
             self.outputs, self.inputs, direction, create_graph=create_graph, retain_graph=True, allow_unused=True
         )
         shaped = zip(found, self._shapes, strict=True)
-        return tuple(self.outputs.new_zeros(shape) if part is None else part for part, shape in shaped)
+        return tuple(self.outputs.new_zeros(shape) if part is None else dense(part) for part, shape in shaped)
 
 
 class JacobianProducts(Products):
@@ -191,7 +201,7 @@ class PartedProducts(Products):
         for part, along in zip(self._rows, direction.split(self._size), strict=True):
             with torch.enable_grad():
                 outputs = self._model(part)
-            found = list(torch.autograd.grad(outputs, self._tensors, along, materialize_grads=True))
+            found = list(map(dense, torch.autograd.grad(outputs, self._tensors, along, materialize_grads=True)))
             del outputs
             total = [found.pop(0) + one for one in total] if total else found
         return tuple(total)

@@ -431,6 +431,10 @@ def _check_tensors(model: nn.Module, example: Tensor) -> None:
     for name, parameter in model.named_parameters():
         if isinstance(parameter, nn.UninitializedParameter):
             raise InputError(f"expected initialised parameters, got the lazy {name!r}; run the model once first.")
+        if parameter.is_complex():
+            raise InputError(
+                f"expected real parameters, got complex ones in {name!r}; keep real and imaginary parts as two parameters."
+            )
         if parameter.dtype not in TOLERANCE:
             raise InputError(
                 f"expected float32, float64 or bfloat16 parameters, got {parameter.dtype} in {name!r}; use model.float()."
