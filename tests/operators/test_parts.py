@@ -275,3 +275,15 @@ def test_one_eigenvalue_far_above_the_others_is_not_missed():
     np.testing.assert_allclose(law.cdf([4.5, 6.0, 20.0]), 0.99, rtol=0, atol=1e-3)
     assert law.quantile(0.995) == pytest.approx(40 * (1 + 1 / 39), rel=0.03)
     assert 41 < law.upper_end < 60
+
+
+def test_the_potential_of_channels_of_very_different_noise_is_continuous_from_no_noise():
+    """Phases of six positions run to nearly 6π where noise is large and stay at 0 where there is none."""
+    rng, sizes = np.random.default_rng(4), np.array([0.0, 0.01, 1.0, 300.0])
+    read = field(6, rng) * 10
+    part = WiredPart(4, [sizes[:, None, None] * np.eye(6)], [], [Port(0, True, np.eye(6)[None])])
+    grown = np.geomspace(1e-6, 1.0, 4000)
+    signs = np.array([np.linalg.slogdet(np.eye(6) - size * grown[:, None, None] * read)[0] for size in sizes])
+    phases = np.unwrap(np.angle(signs), axis=1)[:, -1]
+    assert np.ptp(phases) > 2 * np.pi
+    assert np.imag(part.potential([read])) == pytest.approx(phases.sum(), rel=1e-9)

@@ -40,8 +40,7 @@ class GivenPart(ABC):
     def potential(self, fields: Sequence[np.ndarray]) -> np.ndarray:
         """Σ log det(1 - N b) (m,).
 
-        Fields in the lower half-plane leave N b no positive eigenvalue, so logarithms of eigenvalues are principal. Of many
-        channels the phase of each determinant is taken within π of that of their mean.
+        Fields in the lower half-plane leave N b no positive eigenvalue, so logarithms of eigenvalues are principal.
         """
 
 
@@ -259,11 +258,8 @@ def principal_logarithm(product: np.ndarray) -> np.ndarray:
 
 
 def mean_logarithm(products: np.ndarray) -> np.ndarray:
-    """Mean over channels of log det(1 - X), of X (m, C, P, P), within π of that of the mean X."""
-    sign, size = np.linalg.slogdet(np.eye(products.shape[-1]) - products)
-    middle = np.imag(principal_logarithm(products.mean(axis=1)))
-    turned = middle[:, None] + np.angle(sign * np.exp(-1j * middle[:, None]))
-    return size.mean(axis=1) + 1j * turned.mean(axis=1)
+    """Mean over channels of log det(1 - X), of X (m, C, P, P)."""
+    return principal_logarithm(products).mean(axis=1)
 
 
 def less_inverted(product: np.ndarray) -> np.ndarray:
