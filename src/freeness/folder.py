@@ -8,7 +8,7 @@ from types import ModuleType
 
 
 def modules_in(package: str) -> tuple[ModuleType, ...]:
-    """Every module of a package, imported, in the order of their names.
+    """Every module of a package, but no package in it, imported, in the order of their names.
 
     Args:
         package: its dotted name.
@@ -17,5 +17,5 @@ def modules_in(package: str) -> tuple[ModuleType, ...]:
         >>> [module.__name__ for module in modules_in("freeness.training.optimizers")]
         ['freeness.training.optimizers.adam', 'freeness.training.optimizers.sgd']
     """
-    names = sorted(found.name for found in iter_modules(import_module(package).__path__))
+    names = sorted(found.name for found in iter_modules(import_module(package).__path__) if not found.ispkg)
     return tuple(import_module(f"{package}.{name}") for name in names)

@@ -270,7 +270,7 @@ def test_of_a_model_that_is_no_chain_it_is_said_what_was_initialised(tmp_path, m
     result = run("--apply", f"{model}:convolutional", *start)
     text = " ".join(result.stdout.split())
     assert result.exit_code == 0, result.stderr
-    assert "no chain, it has convolution, average pooling: its 3 linear and convolutional layers" in text
+    assert "no chain, it has convolution, average pooling. Its 3 linear and convolutional layers" in text
     assert "widths 1,4,8,10, not of this network" in text and "1568" not in text and "fan_in" not in text
     found = document("--apply", f"{model}:transformer", *start, "--activation", "gelu")
     assert found["activation"] == "gelu" and found["applied_to_a_chain"] is False

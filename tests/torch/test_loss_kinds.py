@@ -216,7 +216,7 @@ class Broken(nn.Module):
         (nn.CrossEntropyLoss(WEIGHT[:3]), CLASSES, "a weight for each of 4 classes, got 3"),
         (nn.CrossEntropyLoss(ignore_index=1), CLASSES * 0 + 1, "only the ignored 1"),
         ("cross_entropy", NUMBERS, "shares of classes ≥ 0"),
-        ("cross_entropy", PLACES, "one class a place"),
+        ("cross_entropy", PLACES, "one class a sample or place"),
         (nn.BCEWithLogitsLoss(WEIGHT[:3]), SHARES, "weights that fit binary_cross_entropy"),
         (nn.BCEWithLogitsLoss(WEIGHT), NUMBERS, "from 0 to 1"),
         (nn.HuberLoss(), NUMBERS[:, :3], "the outputs' shape"),

@@ -49,9 +49,9 @@ def realised_gradients(
 
     Example:
         >>> from freeness.network import mlp
-        >>> found = realised_gradients(mlp(2, 50, "linear", "gaussian"), samples=np.ones((1, 50)))
+        >>> found = realised_gradients(mlp(1, 50, "linear", "gaussian"), samples=np.ones((1, 50)))
         >>> [round(place.weights) for place in found]
-        [2500, 2500]
+        [2500]
     """
     equation = wired_equation(network, samples=samples, realised=realised, fisher="standard")
     part, port = equation.end

@@ -63,7 +63,7 @@ def read_graph(view: GraphView, example: Tensor, doubted: Collection[Node] = ())
 
     Example:
         >>> model = nn.Sequential(nn.Linear(4, 3), nn.Tanh())
-        >>> found = read_graph(GraphView(model, torch.ones(1, 4)), torch.ones(1, 4))
+        >>> found = read_graph(GraphView.exported(model, torch.ones(1, 4)), torch.ones(1, 4))
         >>> [operation.kind for operation in found.operations], [step.name for step in found.steps]
         (['linear layer', 'activation'], ['0', '1'])
     """
