@@ -178,7 +178,7 @@ class Expression(ABC):
         return moments_of(self, order)
 
     def sample(self, size: int, rng: np.random.Generator) -> np.ndarray:
-        """The expression in independent ``size``×``size`` random matrices with the laws of the variables.
+        """The expression in independent size×size random matrices with the laws of the variables.
 
         Args:
             size: rows and columns; with several legs, each has as many dimensions as fit in, the root of ``size`` rounded down.

@@ -13,7 +13,7 @@ from freeness.numerics import ROUNDING
 
 
 def sample_expression(meaning: FreeForm | Expression, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Eigenvalues, ascending, of an expression in ``size``×``size`` matrices.
+    """Eigenvalues, ascending, of an expression in size×size matrices.
 
     Every variable becomes a real symmetric matrix with its spectrum at the quantiles (k - ½)/size of its law and Haar
     eigenvectors, the same wherever its name comes. Products of non-negative factors are squared singular values.
