@@ -30,6 +30,11 @@ def fits(page) -> bool:
     return page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
+def settled(page) -> None:
+    """Wait until nothing has to be scrolled sideways: pictures follow a window of another size a little later."""
+    page.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth")
+
+
 def unlabelled(page) -> list[str]:
     """Inputs, buttons and sliders without a name that a screen reader could say."""
     return page.evaluate(

@@ -44,8 +44,8 @@ def exact_moments(law: fr.Law, moments: np.ndarray) -> str:
 
 
 def _spread(moments: np.ndarray) -> float:
-    """√m_2, by which moments are measured that may cancel."""
-    return float(np.sqrt(moments[1])) or 1.0
+    """√m_2, by which moments are measured that may cancel; |m_1| where no other is known."""
+    return float(np.sqrt(moments[1]) if moments.size > 1 else abs(moments[0])) or 1.0
 
 
 def density(law: fr.Law, moments: np.ndarray, smooth: bool) -> str:
@@ -57,7 +57,7 @@ def density(law: fr.Law, moments: np.ndarray, smooth: bool) -> str:
     if wrong or not smooth:
         return wrong
     orders = np.arange(1, 3)
-    known = moments[:2] if moments.size else law.moments(2)
+    known = moments[:2] if moments.size > 1 else law.moments(2)
     pieces, allowed = _pieces(law), _INTEGRAL + law.bands_error
     ends = law.cdf(np.array(pieces).ravel()).reshape(-1, 2)
     gained = ends[:, 1] - ends[:, 0] - [_atom(law, high) for _, high in pieces]

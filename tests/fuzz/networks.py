@@ -14,6 +14,7 @@ from freeness.network import (
     Branch,
     Dense,
     Flatten,
+    Haar,
     Network,
     Pooling,
     Residual,
@@ -110,7 +111,10 @@ def _of_mean_field(network: Network, qhat0: float, fisher: bool, rng: np.random.
         if isinstance(layer, Dense):
             norm = layer.fan_in * mean + layer.bias
             steps.append((weight(layer, rng), np.ones(layer.fan_out), norm))
-            mean = layer.weights.sigma_w**2 * mean + layer.sigma_b**2
+            rows = (
+                min(1.0, layer.fan_in / layer.fan_out) if isinstance(layer.weights, Haar) else 1.0
+            )  # their mean norm²
+            mean = rows * layer.weights.sigma_w**2 * mean + layer.sigma_b**2
         elif isinstance(layer, Activation):
             matrix, before, norm = steps[-1]
             own = rng.permutation(layer.function.derivative(mean**0.5 * special.ndtri(levels(before.size))))

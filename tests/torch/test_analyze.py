@@ -86,7 +86,9 @@ def test_identity_weights_are_measured_and_named_as_not_covered():
 def test_progress_is_reported_before_every_stage():
     seen = []
     analyze(network(), data(), loss="mse", progress=seen.append)
-    told = dict.fromkeys((step.done, step.total) for step in seen)  # a stage that is slow tells more than once where it is
+    told = dict.fromkeys(
+        (step.done, step.total) for step in seen
+    )  # a stage that is slow tells more than once where it is
     assert list(told) == [(i, 8) for i in range(9)]
     assert seen[-1].stage == "done"
 
