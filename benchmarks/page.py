@@ -32,18 +32,19 @@ COLUMNS = ("job", "peer", "its time", "its error", "our time", "our error", "rat
 HEAD = f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}\n"
 INTRODUCTION = """# freeness beside its peers
 
-Written by `make bench` ({count} rows, freeness {freeness}). Every peer has an environment of its own; in it, in one process and
-on one thread, freeness and the peer answer the same question one after the other. A time is the median of three calls behind a
-first one, the lesser of wall and processor time; where the first call took more than half as long again, it is told in brackets
-(imports are not in it; compiling, tracing and caches are). Ratio: the peer's time over ours, so above 1 we are faster. Errors are
-against answers that use no freeness, exact ones where there are any. A job that several peers do is measured anew beside each.
+Written by `make bench` ({count} rows, freeness {freeness}). Every peer has an environment of its own; in it, in one
+process and on one thread, freeness and the peer answer the same question one after the other. A time is the median of
+three calls behind a first one, the lesser of wall and processor time. Where the first call took more than half as
+long again, it is told in brackets (imports are not in it; compiling, tracing and caches are). Ratio: the peer's time
+over ours, so above 1 we are faster. Errors are against answers that use no freeness, exact ones where there are any.
+A job that several peers do is measured anew beside each.
 
 Machines: {machines}.
 
-**{score}.**
-A row is a win if we are faster and both are right, or if we are right and the peer is wrong or silent; a loss if we are slower
-and both are right, or slower and not closer; mixed if one is faster and the other closer. Right is an error within the bar of the
-row; without a bar, within 2 % of the smaller one. Wrong is an error above 0.1 where there is a bar.
+**{score}.** A row is a win if we are faster and both are right, or if we are right and the peer is wrong or silent.
+It is a loss if we are slower and both are right, or slower and not closer. It is mixed if one is faster and the other
+closer. Right is an error within the bar of the row; without a bar, within 2 % of the smaller one. Wrong is an error
+above 0.1 where there is a bar.
 """
 
 
@@ -77,9 +78,10 @@ def line(row: dict[str, Any], peers: dict[str, Any]) -> str:
     """One row of a table."""
     times = ratio(row)
     bar = f", bar {number(row['bar'])}" if row["bar"] is not None else ""
-    remark = f"{row['measure']}{bar}" + (f"; {row['remark']}" if row["remark"] else "")
+    remarks = [f"{row['measure']}{bar}", *([row["remark"]] if row["remark"] else [])]
     if times is not None and times > 1 and row["theirs"]["first"] < row["ours"]["first"]:
-        remark += "; at the first call the peer is faster"
+        remarks.append("at the first call the peer is faster")
+    remark = ". ".join([remarks[0], *(part[:1].upper() + part[1:] for part in remarks[1:])])
     told = "–" if times is None else f"{times:.2g}" if times < 100 else f"{times:.0f}"
     cells = [row["job"], peer_name(peers[row["peer"]], row["versions"]), seconds(row["theirs"]), error(row["theirs"])]
     cells += [seconds(row["ours"]), error(row["ours"]), told, verdict(row), remark]

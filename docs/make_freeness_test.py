@@ -143,8 +143,8 @@ def cost() -> str:
     return (
         f"20 layers of width 1000, torch's default initialisation in float32, one thread, reading the model included: "
         f"**{seconds:.2f} s** (bar: 10 s) for {words:.0f} words, largest score {largest:.1f}. Peak memory of the process "
-        f"beyond the model: **{memory / 2**20:.1f} MiB**, where one N×N matrix in float64 is {8e6 / 2**20:.1f} MiB (bar: one): "
-        f"W in float64; the rest are strips of 64 rows ({2 * 64 * 8e3 / 2**20:.1f} MiB), the graph of the model and the work "
+        f"beyond the model: **{memory / 2**20:.1f} MiB**, where one N×N matrix in float64 is {8e6 / 2**20:.1f} MiB (bar: one), "
+        f"that of W. The rest are strips of 64 rows ({2 * 64 * 8e3 / 2**20:.1f} MiB), the graph of the model and the work "
         "space of BLAS. Median of three processes."
     )
 
@@ -187,7 +187,7 @@ def training() -> tuple[str, str]:
     header = ("step", "accuracy", *(f"W{place + 2}" for place in range(len(trace.tests[0].strongest))), "free")
     text = (
         f"A tanh network of 6 layers of width 400 (Haar, σ_w = 1.2, σ_b = 0.1) on {len(inputs)} bundled Fashion-MNIST images, "
-        "batches of 64,\nSGD at rate 0.05; accuracy on test images, largest |score| of each matrix at image 0:"
+        "batches of 64,\nSGD at rate 0.05. Accuracy on test images, largest |score| of each matrix at image 0:"
     )
     return text, table(header, rows)
 
@@ -227,7 +227,7 @@ def picture(found: dict[str, np.ndarray], curves: dict[int, np.ndarray]) -> None
 PAGE = """# The freeness test
 
 Predicted spectra assume that each weight matrix W is free of the activation derivatives D before it and E behind it.
-`freeness check`, `freeness.torch.freeness_test` and the report of `freeness analyze` test this on the real weights: traces τ
+`freeness check`, `freeness.torch.freeness_test` and the report of `freeness analyze` test this on the real weights. Traces τ
 of alternating centred words (D° = D - τ(D)) go to 0 as 1/N for free matrices (Collins, Hayase, CMP 2023). A score is the
 departure of a word from what random weights of this size give, in standard errors; {rejected:.0f} reject. All numbers here
 are written by `docs/make_freeness_test.py`.
@@ -244,11 +244,11 @@ fitted with the standard errors of the points; freeness says -1.
 
 ## Power: what size of dependence is told
 
-The planted dependence: W ← (1 - t)·W + t·σ_w·P, with the permutation P that sends the neuron with the k-th smallest
-derivative before W to the neuron with the k-th smallest derivative behind it; the bias is changed so that the
-pre-activations, and so D and E, stay as they were. Gaussian weights, {power_draws} draws at N = {widths}. The trace of
-`W D° Wᵀ E°` moves by t²σ_w²·cov(sorted D, sorted E), which is 5 standard errors where
-t²/((1 - t)² + t²) = 5√2/(N·corr(sorted D, sorted E)): the column "theory". A matrix is rejected where any of its three words is.
+The planted dependence is W ← (1 - t)·W + t·σ_w·P. The permutation P sends the neuron with the k-th smallest
+derivative before W to the one with the k-th smallest behind it. The bias is changed so that the pre-activations, and
+so D and E, stay as they were. Gaussian weights, {power_draws} draws at N = {widths}. The trace of `W D° Wᵀ E°` moves
+by t²σ_w²·cov(sorted D, sorted E). That is 5 standard errors where t²/((1 - t)² + t²) = 5√2/(N·corr(sorted D, sorted
+E)): the column "theory". A matrix is rejected where any of its three words is.
 
 {power}
 
@@ -295,7 +295,7 @@ print(trace.table())  # or trace.steps, trace.words, trace.scores, trace.values
   departures from freeness pass unseen.
 * A dependence below the threshold of its width passes: the test of a narrow network is weak.
 * Where fewer than 8 (for the longest word 20) neurons carry the spread of D or E, as (Σd²)²/Σd⁴ counts them, nothing is
-  tested and the report says so: a few terms have heavy tails. Hard-tanh networks near isometry are of this kind.
+  tested, and the report says so. A few terms have heavy tails. Hard-tanh networks near isometry are of this kind.
 * Beyond width 4096 the longest word is estimated with 64 random probes, whose error is part of its deviation.
 """
 

@@ -116,7 +116,7 @@ def depth_law() -> tuple[str, str]:
     )
     header = ("L", *(f"λ after {step} steps" for step in steps), *(f"λ/L after {step}" for step in steps))
     breaks, best = slope(part, "boundary"), slope(part, "best_rate")
-    fitted = f"λ goes as {powers}; the boundary as L^({breaks}), the best rate as L^({best})."
+    fitted = f"λ goes as {powers}. The boundary goes as L^({breaks}), the best rate as L^({best})."
     return f"{table(header, rows)}\n\n{fitted}", said
 
 
@@ -189,9 +189,9 @@ def plain_seconds(cell, images) -> float:
 TEXT = """# Learning rate and depth
 
 `freeness sweep` trains networks over depths and learning rates and compares where learning breaks with theory. Theory
-(Hayase, Karakida, AISTATS 2021): gradient descent on one sample contracts below 2/λ_max of its Fisher dual, which is 2/L in an
-isometric network with ‖x‖ = 1 at every layer and the loss ½Σ. Tables and picture of this page are written by
-`python docs/make_learning_rate_depth.py`, the picture of the first sweep alone by
+(Hayase, Karakida, AISTATS 2021): gradient descent on one sample contracts below 2/λ_max of its Fisher dual. That is
+2/L in an isometric network with ‖x‖ = 1 at every layer and the loss ½Σ. Tables and picture of this page are written
+by `python docs/make_learning_rate_depth.py`, the picture of the first sweep alone by
 
 ```
 freeness sweep --preset headline --out heat.png                         # resumes; a second call trains nothing
@@ -202,9 +202,9 @@ freeness sweep --preset headline --out lines.png --picture thresholds   # anothe
 
 ## Accuracy over depth and learning rate (`--preset headline`)
 
-Width 128, Haar weights without biases, bundled Fashion-MNIST images scaled to ‖x‖ = 1, loss ½Σ over 10 outputs, batch 1, 1,500
+Width 128, Haar weights without biases, bundled Fashion-MNIST images scaled to ‖x‖ = 1, loss ½Σ over 10 outputs. Batch 1, 1,500
 steps, 3 seeds, 12 rates from 1/16 to 4 times 2/L. "Breaks at": the mean accuracy over the seeds falls below 80 % of that
-depth's best, interpolated in log η; "by seed": the same of each seed by itself, over 2/L. "2/λ predicted": from `fisher_law` of
+depth's best, interpolated in log η. "By seed": the same of each seed by itself, over 2/L. "2/λ predicted": from `fisher_law` of
 this network. {{headline-cost}}
 ({{versions}}).
 
@@ -286,21 +286,22 @@ square and resized to `image_size`. idx and .npz are held in memory. Networks ar
 
 
 # What was seen once and is not computed above: two other designs, and the clock of a shared machine.
-READING = """\
-**How to read it.** With the spread σ_JJ² of the Jacobian held fixed the boundary follows 1/L. It lies below 2/L,
-since accuracy is lost to the noise of single samples before anything diverges; at L = 2 and 4 it is a little further
-below than the factor of 1.5 that was aimed at (0.66 and 0.66 against 0.67). Three seeds scatter by some 20 %. The
-power depends on the design, and the preset's spread of 1/64 was chosen after two runs of the same sweep: hard-tanh as
-it is, nearly linear at these inputs (σ_JJ² ≈ 0), gave L^(-0.82 ± 0.03) at 0.58 to 1.03 times 2/L, and σ_JJ² = 1/16
-gave L^(-1.02 ± 0.03) at 0.58 to 0.73 times 2/L. For isometric networks the finer prediction hardly differs from 2/L.
+READING = """\ **How to read it.** With the spread σ_JJ² of the Jacobian held fixed the boundary follows 1/L. It lies
+below 2/L, since accuracy is lost to the noise of single samples before anything diverges. At L = 2 and 4 it is a
+little further below than the factor of 1.5 that was aimed at (0.66 and 0.66 against 0.67). Three seeds scatter by
+some 20 %. The power depends on the design, and the preset's spread of 1/64 was chosen after two runs of the same
+sweep. Hard-tanh as it is, nearly linear at these inputs (σ_JJ² ≈ 0), gave L^(-0.82 ± 0.03) at 0.58 to 1.03 times 2/L.
+σ_JJ² = 1/16 gave L^(-1.02 ± 0.03) at 0.58 to 0.73 times 2/L. For isometric networks the finer prediction hardly
+differs from 2/L.
 
 **Where the line must not be used.** Gain-1 tanh at q = 1 lets the signal decay, so λ_max hardly depends on depth at
-the start and the predicted 2/λ even rises; training restores the signal and λ grows, and learning breaks up to 66
+the start and the predicted 2/λ even rises. Training restores the signal and λ grows, and learning breaks up to 66
 times below the prediction (the dashed line of the middle panel). That 2/L happens to lie near is no consequence of
 this theory, whose assumption of isometry fails, and the best accuracy falls with depth.
 
-**Time.** Two whole runs of 432 networks on two cores that other work kept busy: 19 min 36 s with the first choice of
-hard-tanh (load 6 to 10), 28 min 14 s for the numbers above (load 9 to 16, two more sweeps of this page among it). All
+**Time.** Two whole runs of 432 networks were made on two cores that other work kept busy. With the first choice of
+hard-tanh it was 19 min 36 s (load 6 to 10). The numbers above took 28 min 14 s (load 9 to 16, two more sweeps of this
+page among it). All
 their processes together used 8.3 and 9.2 minutes of CPU time."""
 
 

@@ -287,19 +287,20 @@ def rate_rows(found: dict[str, Numbers]) -> str:
 
 PAGE = """# Predicted training and learning rates
 
-Written by `docs/make_training_dynamics.py`, fixed seeds. A wide network trains as its linearisation does: the tangent kernel of
-the inputs at hand predicts the loss at every step of full-batch gradient descent and the largest stable learning rate, before
-any network is drawn. Here both are held against networks that are trained.
+Written by `docs/make_training_dynamics.py`, fixed seeds. A wide network trains as its linearisation does. Before any
+network is drawn, the tangent kernel of the inputs at hand predicts the loss at every step of full-batch gradient
+descent, and the largest stable learning rate. Here both are held against networks that are trained.
 
 ## Curves
 
-The first 256 bundled Fashion-MNIST images, scaled to ‖x‖² = 784, one-hot targets, loss ½ Σ, 500 steps of gradient descent at the
-rate that `freeness dynamics` takes (0.35 of 2/λ, λ predicted), at 0.3 and twice that; Gaussian weights of σ_w = 1.4 (ReLU: √2),
-σ_b = 0.1, standard parametrisation unless NTK is said; five networks. Deviations are those of the predicted from the measured
-mean loss, relative, the largest over all 500 steps. "Own outputs": each network's curve is predicted from its own outputs at the
-start, and the curves are averaged, so that the scatter of these outputs is no part of the deviation; "kernel alone": nothing of
-the networks is known. The last three columns look at one network (at all five below width 2048): its deviation by the limit's
-kernel, by its own kernel at the start, and how its sharpness grows.
+The first 256 bundled Fashion-MNIST images, scaled to ‖x‖² = 784, one-hot targets, loss ½ Σ. 500 steps of gradient
+descent at the rate that `freeness dynamics` takes (0.35 of 2/λ, λ predicted), at 0.3 and twice that. Gaussian weights
+of σ_w = 1.4 (ReLU: √2), σ_b = 0.1, standard parametrisation unless NTK is said; five networks. Deviations are those
+of the predicted from the measured mean loss, relative, the largest over all 500 steps. "Own outputs": each network's
+curve is predicted from its own outputs at the start, and the curves are averaged. So the scatter of these outputs is
+no part of the deviation. "Kernel alone": nothing of the networks is known. The last three columns look at one
+network, at all five below width 2048. They say its deviation by the limit's kernel, by its own kernel at the start,
+and how its sharpness grows.
 
 {rows}
 
@@ -309,17 +310,18 @@ kernel, by its own kernel at the start, and how its sharpness grows.
 
 ## Learning rates
 
-Three layers of width 512, ten outputs, 64 inputs: images as above, or independent Gaussian noise. λ is the largest eigenvalue of
-the GGN of a batch, predicted by `fr.batch_learning_rate` without a network, and measured by Lanczos' method on 16 drawn networks
-and batches (± standard errors). "Bound": where training on random batches stops contracting in mean square; "diverges at": the
-least tenth of the bound, from 0.8, at which the errors of the linearisation of one drawn network grow over 1,000 steps.
+Three layers of width 512, ten outputs, 64 inputs: images as above, or independent Gaussian noise. λ is the largest
+eigenvalue of the GGN of a batch. It is predicted by `fr.batch_learning_rate` without a network, and measured by
+Lanczos' method on 16 drawn networks and batches (± standard errors). "Bound": where training on random batches stops
+contracting in mean square. "Diverges at": the least tenth of the bound, from 0.8, at which the errors of the
+linearisation of one drawn network grow over 1,000 steps.
 
 {rates}
 
 {words}
 
-Real networks of this kind, one each, trained for 400 steps on random batches of 8 of the 64 images: the loss ½ Σ that is left,
-by the rate over the bound.
+Real networks of this kind, one each, trained for 400 steps on random batches of 8 of the 64 images. The loss ½ Σ that is left,
+by the rate over the bound:
 
 {real}
 
@@ -332,30 +334,31 @@ CAPTION = (
 )
 CURVE_WORDS = """**Where 5 % holds.** At width 2048, from the networks' own outputs, over all 500 steps with two weight
 matrices (tanh, erf, ReLU), at this rate or a lower one. With three the curve is within 5 % until 1/47 (tanh), 1/43 (erf) or
-1/35 (ReLU) of the loss is left, and 8, 13 and 11 % too low at the end; with two at twice the rate within 5 % until 1/58 is
-left, and 10 % too low at the end; in NTK parametrisation it ends 6 % (two) and 13 % (three) too low. What is left of a
-direction after t steps is the t-th power of a factor, so a kernel that is off by ε makes the loss off by ε times the
-logarithm of what is left: small losses miss. The deviation falls with the width, from 49 % at 128 and 31 % at 512 to 8 % at
+1/35 (ReLU) of the loss is left. At the end
+it is 8, 13 and 11 % too low. With two at twice the rate it is within 5 % until 1/58 is left, and 10 % too low at the
+end. In NTK parametrisation it ends 6 % (two) and 13 % (three) too low. What is left of a direction after t steps is
+the t-th power of a factor. So a kernel that is off by ε makes the loss off by ε times the logarithm of what is left,
+and small losses are met least well. The deviation falls with the width, from 49 % at 128 and 31 % at 512 to 8 % at
 2048.
 
-**Why the rest misses.** At width 2048 a network's own kernel at its start predicts no better than that of the limit: kernels
+**Why the rest misses.** At width 2048 a network's own kernel at its start predicts no better than that of the limit. Kernels
 move in training, so that slow directions are learnt more slowly than predicted. At width 512 about half of the deviation is
 the kernel at the start, at width 128 most of it.
 
-**Without knowing the outputs** the loss of five networks at the start scatters by 2 to 24 % about its mean over all networks,
-because the outputs of all inputs move together; a tenth of the loss later little of that is left.
+**Without knowing the outputs** the loss of five networks at the start scatters by 2 to 24 % about its mean over all networks.
+That is because the outputs of all inputs move together. When a tenth of the loss is left, little of that is.
 
 **Sharpness.** Of tanh and erf networks of width 2048 it moves by less than 1 %, of ReLU networks it falls by 3 % (two
-matrices) and 8 % (three); of tanh networks it falls by 10 % at width 512 and by 43 % at 128. At these rates, a third of the
+matrices) and 8 % (three). Of tanh networks it falls by 10 % at width 512 and by 43 % at 128. At these rates, a third of the
 bound, full-batch descent on one-hot targets flattens narrow networks."""
-RATE_WORDS = """**λ** of tanh networks is predicted within 7 %, within 3 % on noise; of ReLU networks it is up to 14 % too
-high for ½ Σ, since the outputs' Gram matrix is taken from one input, while the derivatives of neurons differ between inputs.
+RATE_WORDS = """**λ** of tanh networks is predicted within 7 %, within 3 % on noise. Of ReLU networks it is up to 14 % too
+high for ½ Σ. The outputs' Gram matrix is taken from one input, while the derivatives of neurons differ between inputs.
 Without that matrix (the kernel alone, its outputs orthogonal) λ would be 11 to 25 % too low for ten outputs behind 512
 neurons.
 
-**Momentum.** On one batch that is taken again and again momentum 0.9 bears 1.9 times the rate of plain descent. On random
-batches it keeps their noise, and the rate at which errors grow falls to about a third of that of SGD on images and to a tenth
-or a fifth on noise, which the bound in mean square knows."""
+**Momentum.** On one batch that is taken again and again momentum 0.9 bears 1.9 times the rate of plain descent. On
+random batches it keeps their noise. The rate at which errors grow falls to about a third of that of SGD on images and
+to a tenth or a fifth on noise. The bound in mean square knows that."""
 
 
 def rows(found: dict[str, Numbers]) -> str:

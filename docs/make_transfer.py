@@ -36,34 +36,36 @@ HEAD = """\
 The best rate of a small network, carried to one eight times as wide, eight times as deep, or both. It is judged by the training
 loss after 150 steps beside the best of a search on the big network itself. [How to use it](howto/transfer.md).
 
-Five families (`scripts/transfer_networks.py`): a tanh MLP with orthogonal weights, a residual MLP, a ResNet with batch
-normalisation (images of Fashion-MNIST), a GPT on letters of Python's own help, a ViT on patches. They are 16 wide (the ResNet 4)
-with one or two hidden layers or blocks at first. Three optimisers: SGD, momentum 0.9, AdamW. The search is of 13 to 16 rates on a
-grid that becomes finer; seeds and grid were fixed before, with one start and one order of batches for all rates of a network.
+Five families (`scripts/transfer_networks.py`): a tanh MLP with orthogonal weights, a residual MLP, a ResNet with
+batch normalisation, a GPT, a ViT. The GPT reads letters of Python's own help, the others images of Fashion-MNIST.
+They are 16 wide (the ResNet 4) with one or two hidden layers or blocks at first. Three optimisers: SGD, momentum 0.9,
+AdamW. The search is of 13 to 16 rates on a grid that becomes finer. Seeds and grid were fixed before, with one start
+and one order of batches for all rates of a network.
 """
 
 
 READING = """\
 ## How to read this
 
-* **Fitted, not judged**: that one rate is the geometric mean of two ways, that neither may exceed the small network's rate,
-  the width of the interval, and which of the two is advised were chosen on these very pairs; that groups keep what the last
-  layer reads, and not the outputs, on the 18 of MLP and residual MLP. Other families have to judge all that.
+* **Fitted, not judged**: several choices were made on these very pairs. One rate is the geometric mean of two ways,
+  and neither may exceed the small network's rate. The width of the interval, and which of the two is advised, come
+  from them, too. That groups keep what the last layer reads, and not the outputs, was chosen on the 18 of MLP and
+  residual MLP. Other families have to judge all that.
 * **The bars**: 80 % within 5 % and 95 % within 10 % are missed by every rule. Rates by group have the smallest mean of all
   rules that were tried on all pairs, and no run of theirs diverged; what is advised comes nearest.
-* **Tanh chains under gradient descent** miss most by one rate: with orthogonal weights of gain 1 the signal shrinks from
+* **Tanh chains under gradient descent** miss most by one rate. With orthogonal weights of gain 1 the signal shrinks from
   layer to layer and grows while they learn, so the first step knows little. A rate for each group mends that: there no single
   rate does as well.
 * **Deep networks with batch normalisation** miss by groups, whose features move far in the first step; why is open.
 * **η_c scatters** by factors of 2 to 8 between starts of networks that are 4 or 16 wide, D by 20 %. The small network was
   tuned over three seeds and looked at in one.
 * **μP and CompleteP** have a base 16 wide here, and an output layer that starts smaller, beside the best of a search on the
-  network as it was; FLeRM's rule sees the first step only, where its authors go on adapting. GPT has not been judged yet.
+  network as it was. FLeRM's rule sees the first step only, where its authors go on adapting. GPT has not been judged yet.
 * One start, one order of batches, 150 steps: the last few per cent are the noise of a run.
 """
 LENGTHS = """\
-Best rate ∝ steps^a · batch^b, of the MLP and the residual MLP at their smallest, mean of two seeds: from 75 to 600 steps at batch
-64, and from batch 16 to 256 at 150 steps (`scripts/transfer_length.py`). Rates were √2 apart; the interval is that of the two
+Best rate ∝ steps^a · batch^b, of the MLP and the residual MLP at their smallest, mean of two seeds. Steps go from 75 to 600 at
+batch 64, batches from 16 to 256 at 150 steps (`scripts/transfer_length.py`). Rates were √2 apart; the interval is that of the two
 families, and half a step beyond. `transfer(…, steps=, batch=)` uses these exponents and says where they are extrapolated.
 """
 

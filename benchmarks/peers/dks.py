@@ -78,7 +78,7 @@ def _residuals(function: Function, method: str, largest: Largest) -> float:
 
 def _row(name: str, method: str, network: Network | int) -> Row:
     largest = _chain if isinstance(network, int) else _residual
-    typed = "" if isinstance(network, int) else "; it has the largest slope over subnetworks typed by hand"
+    typed = "" if isinstance(network, int) else ". It has the largest slope over subnetworks typed by hand"
     return Row(
         ours=lambda: _ours(name, method, network),
         theirs=lambda: _theirs(name, method, largest),

@@ -30,6 +30,15 @@ def test_phases_of_hard_tanh_networks(sigma_w, phase):
     assert judged(net, 0.19098).phase == phase
 
 
+def test_of_a_batch_the_measured_factor_is_told_first_and_that_of_theory_beside_it():
+    net = mlp(12, 200, "tanh", "haar", sigma_w=0.8)
+    rows, comparison = layer_rows(net, signals(net, 1.0)), Comparison(None, None, None)
+    theory = np.prod([row.chi for row in rows[:-1]])
+    told = verdict(rows, comparison, comparison, 0.0123).sentences[0]
+    assert f"by a factor of 0.0123 (in theory {theory:.3g})" in told
+    assert f"by a factor of {theory:.3g} in theory" in verdict(rows, comparison, comparison).sentences[0]
+
+
 def test_isometry_needs_orthogonal_weights_and_the_advice_says_so():
     good = judged(mlp(10, 200, "hardtanh", "haar", sigma_w=1.01292, sigma_b=0.06361), 0.19098)
     bad = judged(mlp(10, 200, "hardtanh", "gaussian", sigma_w=1.01292, sigma_b=0.06361), 0.19098)

@@ -1,6 +1,7 @@
 """``--data FILE.py:FACTORY``: whatever the user's function returns is analysed, and one sentence says what it may return."""
 
 import json
+import shlex
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ class Needs(Two):
         return super().forward(x, z)
 
 one = lambda: Two()
+normed = lambda: nn.Sequential(nn.Linear(4, 9), nn.BatchNorm1d(9), nn.ReLU(), nn.Linear(9, 3))
 two = lambda: Needs()
 loader = lambda: DataLoader(TensorDataset(x, y), 5)
 ready = DataLoader(TensorDataset(x, y), 5)
@@ -70,6 +72,14 @@ def test_what_a_factory_returns_is_analysed_whatever_it_is(mine):
     spectra = [one["fisher"]["measured"]["eigenvalues"] for one in found.values()]
     assert spectra[0] == spectra[1] == spectra[2]
     assert document(mine, "one", "loader", "--batch", "7")["learning_rate"]["batch"] == 7
+
+
+def test_where_trials_are_advised_their_command_is_printed_with_the_arguments_of_this_one(mine):
+    given = [mine + "normed", "--data", mine + "pair", "--loss", "mse", "--optimizer", "adamw", "--batch", "8"]
+    done = run("analyze", *given, "--only", "rate", "--seed", "2")
+    assert done.exit_code == 0, done.stderr
+    assert shlex.join(["freeness", "rate", *given, "--seed", "2"]) in done.stdout.replace("\n", "")
+    assert "between" in done.stdout.partition("Learning rate to start from")[2]
 
 
 def test_several_inputs_by_place_and_by_name_are_the_same(mine):

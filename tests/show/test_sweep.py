@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 
@@ -89,10 +87,9 @@ def test_a_best_rate_at_the_end_of_the_grid_and_the_scale_of_inputs_are_said(tab
         best_accuracy=table["accuracy"].isel(step=-1).mean("seed").max("rate_index"),
         divergence_step=(("design", "depth", "rate_index", "seed"), np.full((2, 3, 3, 2), np.nan)),
     )
-    specification = json.dumps({"data": {"scaling": "unit_norm"}})
-    answer = sweep_answer(full.assign_attrs(specification=specification))
+    answer = sweep_answer(full.assign_attrs(mean_square=1 / 784))
     first, second = (answer.section(name).parts for name in ("a", "b"))
     assert first[0].flagged == (0, 1, 2)  # the best rates are the smallest of all, a quarter of 2/L each
     assert "at depth 2, 4, 8: try more on that side" in first[-1].text
     assert second[0].flagged == () and not any("try more" in part.text for part in second[1:])
-    assert "--qhat0" in answer.sections[-1].parts[-1].text
+    assert "--qhat0 0.00127551 " in answer.sections[-1].parts[-1].text

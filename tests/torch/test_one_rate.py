@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from functools import cache
+from html import escape
 
 import numpy as np
 import pytest
@@ -89,6 +90,37 @@ def test_the_reason_is_three_short_sentences_in_plain_words(model, optimizer):
     reason = analysed(model, optimizer).learning_rate.reason
     words_and_sentences(reason)
     assert not re.search(r"\b(reach|loudness|left|GGN|linearised)\b", reason)
+
+
+def test_a_wide_interval_comes_with_the_call_that_narrows_it_down():
+    analysis = analysed("batch normalisation", "momentum")
+    call = analysis.learning_rate.trials
+    first, _, second = call.partition("; ")
+    assert first == "from freeness.torch import FindOptions, find_rate"
+    scope = {"print": lambda found: found, "model": "model", "data": "data"}
+    exec(first, scope)
+    scope["find_rate"] = lambda *given, **named: scope.update(asked=(given, named))
+    exec(second, scope)
+    given, named = scope["asked"]
+    assert given[:2] == ("model", "data") and given[2].batch == 16
+    assert named == {"loss": "cross_entropy", "optimizer": "momentum"}
+    for answer in (answer_of(analysis), brief_of(analysis)):
+        assert Sentence(call, "code") in answer.section("").parts
+    assert f"Run: <code>{escape(call, quote=False).replace(chr(39), '&#39;')}</code>" in render_html([analysis])
+    assert analysed("chain", "sgd").learning_rate.trials == ""
+
+
+def test_the_gradient_changes_by_one_factor_whoever_tells_it():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        made = nn.Sequential(*[part for _ in range(8) for part in (nn.Linear(12, 12), nn.Tanh())], nn.Linear(12, 4))
+        x, y = torch.randn(32, 12), torch.arange(32) % 4
+    analysis = analyze(made, (x, y), AnalyzeOptions(batch=16, only=("layers",)))
+    factor = f"{analysis.layers.gradient_growth:.3g}"
+    sentences = (analysis.verdict.sentences[0], analysis.verdict.advice[0], analysis.headline)
+    assert all(f"by a factor of {factor}" in sentence for sentence in sentences), sentences
+    table = side_by_side([analysis, analysis]).section("").parts[0]
+    assert ("growth of the gradient, last layer to first", factor, factor) in table.rows
 
 
 def test_a_design_tells_one_rate_in_terminal_json_and_python_and_why_an_analysis_tells_another():

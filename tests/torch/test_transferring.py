@@ -17,6 +17,7 @@ from freeness.torch.first_step import Movement, StepOptions, first_step, optimiz
 from freeness.torch.roles import roles_of
 from freeness.torch.transferring import group_shares
 from freeness.training import run_length
+from tests.told import words_and_sentences
 
 X = torch.randn(48, 6, generator=torch.Generator().manual_seed(1))
 Y = torch.arange(48) % 3
@@ -196,7 +197,8 @@ def test_longer_runs_and_larger_batches_multiply_all_rates_by_measured_exponents
     assert other.rate == pytest.approx(plain.rate * length.factor)
     assert [part.rate for part in other.parts] == pytest.approx([part.rate * length.factor for part in plain.parts])
     assert other.interval[0] == pytest.approx(plain.interval[0] * length.low)
-    assert "extrapolated to 6400 steps and 12 samples a step" in other.reason and other.reason.count(". ") <= 3
+    assert "extrapolated to 6400 steps and 12 samples a step" in other.reason
+    words_and_sentences(other.reason)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
@@ -215,7 +217,7 @@ def test_a_group_that_the_small_network_lacks_is_told():
     small = nn.Sequential(nn.Linear(6, 8, bias=False), nn.Tanh(), nn.Linear(8, 3, bias=False))
     found = transfer(small, mlp(16, 3), 0.1, (X, Y))
     assert "norms and biases" in found.matched or "hidden" in found.matched
-    assert found.reason.count(". ") <= 3
+    words_and_sentences(found.reason)
 
 
 @pytest.mark.parametrize(

@@ -90,25 +90,28 @@ def _without_gradient(table: LayerTable) -> Iterator[Fault]:
 
 def _end_to_end(table: LayerTable) -> Iterator[Fault]:
     for what, pick in (("signal", _forward), ("gradient", _backward)):
+        backward = what == "gradient"
         known = [(row.name, value) for row in table.modules if (value := pick(row)) is not None]
-        growth = _growth(known, what == "gradient")
-        if (
-            len(known) > 2 and growth is not None and growth < _LOST
-        ):  # a last layer that starts small, or at 0, is sound
-            known = known[:-1]
-            growth = _growth(known, what == "gradient")
+        growth, apart = _growth(known, backward), ""
+        if len(known) > 2 and growth is not None and growth < _LOST:
+            known = known[:-1]  # a last layer that starts small, or at 0, is sound
+            rest = _growth(known, backward)
+            if rest is None or rest >= _LOST or rest > _STEP * growth:
+                growth, apart = rest, ", the last layer left out"
         if growth is None or _LOST <= growth <= 1 / _LOST:
             continue
         verb = "vanishes" if growth < 1 else "explodes"
-        way = "from the first to the last layer" if what == "signal" else "on its way back to the first layer"
-        place, jump = _largest_step(known, growth < 1, what == "gradient")
+        way = "on its way back to the first layer" if backward else "from the first to the last layer"
+        place, jump = _largest_step(known, growth < 1, backward)
         told = f", most of all at {_named(place)} (by {jump:.2g})" if place is not None else ", a little in every layer"
         remedy = (
             "start deep chains with freeness design, or add normalisation and skip connections"
             if place is None
             else "rescale the weights there"
         )
-        yield Fault(place, f"The {what} {verb} {way}: its square changes by a factor of {growth:.2g}{told}; {remedy}.")
+        yield Fault(
+            place, f"The {what} {verb} {way}: its square changes by a factor of {growth:.3g}{apart}{told}; {remedy}."
+        )
 
 
 def _forward(row: ModuleRow) -> float | None:

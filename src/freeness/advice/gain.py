@@ -14,13 +14,14 @@ from freeness.numerics import LARGEST_EXPONENT
 _ALIKE = 2.0  # factor between spreads, and between gradients, that nobody would retrain for
 
 
-def gain_of_design(network: Network, growth: float, spread: float) -> str | None:
+def gain_of_design(network: Network, growth: float, spread: float, measured: float | None = None) -> str | None:
     """In one sentence what the design of the same widths and activation has over this network; None where that is little.
 
     Args:
         network: a chain of weight layers and activations of one kind.
         growth: Σ ln χ of the network, the logarithm of how squared gradients change over its depth.
         spread: its σ_JJ².
+        measured: by how much squared gradients change on a batch; None where it was not measured.
 
     Example:
         >>> from freeness.network import mlp
@@ -39,10 +40,10 @@ def gain_of_design(network: Network, growth: float, spread: float) -> str | None
     if abs(growth) <= math.log(_ALIKE) and spread <= _ALIKE * found.isometry:
         return None
     first = "" if abs(found.layers[0].gain - 1) < 1e-3 else f" behind a first layer of gain {found.layers[0].gain:.2g}"
-    change = f"{math.exp(min(growth, LARGEST_EXPONENT)):.3g}"
+    change = f"{math.exp(min(growth, LARGEST_EXPONENT)) if measured is None else measured:.3g}"
     return (
         f"The design of this shape has {found.weights} weights with σ_w = {found.sigma_w:.4g} and σ_b = {found.sigma_b:.3g}"
-        f"{first}. It keeps squared gradients, which here change by a factor {change}. Its singular values spread by "
+        f"{first}. It keeps squared gradients, which here change by a factor of {change}. Its singular values spread by "
         f"σ_JJ² = {found.isometry:.3g}, here by {spread:.3g}."
     )
 

@@ -147,7 +147,7 @@ def theory_rate(
     usual = rate_of_sharpness(sharpness, how.criterion, how.descent, how.samples)
     advised = _advised(usual, used, how, found) if how.parametrisation == "standard" else usual
     rate, why = advised.recommended, _why(single, mean, used, of_batch is not None)
-    wide = " Run freeness rate before you rely on it." if advised.wide else ""
+    wide = " Try some rates before you rely on it: freeness rate does, on your model." if advised.wide else ""
     ends = advised.low and advised.high and f"{advised.low:.3g} and {advised.high:.3g}"
     held = f"; in 9 of 10 networks the best one lies between {ends}" if ends else ""
     evidence = f"{advised.evidence[0].upper()}{advised.evidence[1:]}; {_TRIED}."

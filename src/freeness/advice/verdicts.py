@@ -26,18 +26,19 @@ def phase_of(rows: Sequence[LayerRow]) -> tuple[Phase | None, float]:
     return ("critical" if abs(total) <= _CRITICAL else "chaotic" if total > 0 else "ordered"), total
 
 
-def verdict(rows: Sequence[LayerRow], jacobian: Comparison, fisher: Comparison) -> Verdict:
+def verdict(rows: Sequence[LayerRow], jacobian: Comparison, fisher: Comparison, growth: float | None = None) -> Verdict:
     """Judge a network from its signals and spectra.
 
     Args:
         rows: the per-layer table.
         jacobian: spectrum of JJᵀ.
         fisher: spectrum of the one-sample Fisher dual.
+        growth: of the squared gradient of a batch from the last layer to the first; None where it was not measured.
     """
     phase, total = phase_of(rows)
     spread = jacobian_spread(rows) if math.isfinite(total) else math.inf
     isometric = spread <= _ISOMETRIC
-    sentences = [_phase_sentence(phase, total), _isometry_sentence(spread)]
+    sentences = [_phase_sentence(phase, total, growth), _isometry_sentence(spread)]
     top = fisher.predicted.edge if fisher.predicted else None
     if top is not None and top.kind == "atom":
         sentences.append(
@@ -66,12 +67,14 @@ def jacobian_spread(rows: Sequence[LayerRow]) -> float:
     return sum(row.delta or 0.0 for row in rows) + sum(row.weight_spread for row in rows)
 
 
-def _phase_sentence(phase: Phase | None, total: float) -> str:
+def _phase_sentence(phase: Phase | None, total: float, measured: float | None) -> str:
     if phase is None:
         return "The network has no activation: it is linear, and its gradients follow its weights alone."
     if not math.isfinite(total):
         return "Ordered: a layer's activations are all saturated (χ = 0), so no gradient passes it."
-    growth = f"squared gradients change by a factor {math.exp(min(total, 700.0)):.3g} from the last layer to the first"
+    theory = f"{math.exp(min(total, 700.0)):.3g}"
+    factor = f"{theory} in theory" if measured is None else f"{measured:.3g} (in theory {theory})"
+    growth = f"squared gradients change by a factor of {factor} from the last layer to the first"
     return {
         "critical": f"Critical: {growth}, so signals reach every layer.",
         "ordered": f"Ordered: {growth}; they vanish and the first layers hardly learn.",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,10 @@ def perform(
     title += ", no weights loaded" if weights is None else f", weights of {weights[1]}"
     described = loaded.described.replace(Path(data[0]).name, data[1])
     options = AnalyzeOptions(loss=words[0], optimizer=words[1], title=title, data=described, stand_in=loaded.stand_in)
+    if not isinstance(model, Mapping):
+        source = ["freeness", "rate", model[1], "--data", data[1], "--loss", loss, "--optimizer", optimizer]
+        trials = shlex.join([*source, *(() if weights is None else ("--weights", weights[1]))])
+        options = replace(options, source=model[1], trials=trials)
 
     def report(at: Progress) -> None:
         stage(at.stage, at.done / max(at.total, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from contextlib import redirect_stdout
 from dataclasses import replace
@@ -87,7 +88,9 @@ def analyze_command(
     note_code(data)
     if loss is not None and ".py:" in loss:
         note_code(loss)
-    analyses = [_analyzed(model, data, options, weights) for model in models]
+    again = {"--loss": loss, "--optimizer": optimizer, "--batch": batch, "--weights": weights}
+    again |= {"--output": output, "--device": None if device == "cpu" else device, "--seed": seed or None}
+    analyses = [_analyzed(model, data, options, again) for model in models]
     _print(analyses, json, details)
     if folder is not None:
         _write(analyses, folder, quiet=json == STDOUT)
@@ -108,17 +111,21 @@ def _folder(out: Path | None, models: int, force: bool, *, asked: bool) -> Path 
     return folder
 
 
-def _analyzed(model: str, data: str, options: AnalyzeOptions, weights: Path | None) -> Analysis:
+def _analyzed(model: str, data: str, options: AnalyzeOptions, again: dict[str, object]) -> Analysis:
+    """Of one model; ``again`` are the options that ``freeness rate`` takes as well."""
     from freeness.torch import analyze, load_batch, load_model, load_weights, split_model
 
     stderr().print(f"Note: this runs the code in {split_model(model)[0]}.", soft_wrap=True)
     with redirect_stdout(sys.stderr):
         network = load_model(model, options.seed)
-        if weights is not None:
+        if isinstance(weights := again["--weights"], Path):
             load_weights(network, weights)
         targets = "cross_entropy" if options.loss in (None, "own") else options.loss
         loaded = load_batch(data, network, options.seed, targets, options.output)
-        told = replace(options, title=model, data=loaded.batch.described, source=model, stand_in=loaded.stand_in)
+        given = [word for name, value in again.items() if value is not None for word in (name, str(value))]
+        trials = shlex.join(["freeness", "rate", model, "--data", data, *given])
+        told = replace(options, title=model, data=loaded.batch.described, source=model, trials=trials)
+        told = replace(told, stand_in=loaded.stand_in)
         with progress_bar("reading the model") as progress:
             return analyze(network, loaded.batch, told, progress=progress)
 

@@ -27,8 +27,8 @@ def open_sweep(path: Path | str, name: str | None = None) -> xarray.Dataset:
     """The results of a sweep: dimensions design, depth, rate_index, seed and step; cells that are not finished are NaN.
 
     Every variable has ``units`` and ``long_name``. ``rate`` is the absolute learning rate; ``two_over_depth``,
-    ``one_sample_bound`` and ``batch_bound`` are the lines of theory. Attributes hold specification and provenance as JSON, and
-    how many cells are finished.
+    ``one_sample_bound`` and ``batch_bound`` are the lines of theory. Attributes hold specification and provenance as JSON, how
+    many cells are finished, and ``mean_square``, that of an input's entries.
 
     Args:
         path: of a store.
@@ -85,6 +85,7 @@ def open_sweep(path: Path | str, name: str | None = None) -> xarray.Dataset:
         "specification": sweep.model_dump_json(),
         "provenance": "[" + ", ".join(provenance) + "]",
         "data_sha256": stored.theory["facts"]["digest"],
+        "mean_square": float(stored.theory["facts"]["qhat0"]),
         "cells": int(np.prod(shape)),
         "finished": len(cells),
     }

@@ -191,10 +191,11 @@ def _found(model: nn.Module, inputs: Tensor, targets: Tensor, options: AnalyzeOp
     if isinstance(curvature, Lost):
         curvature = no_rate(f"No learning rate: {curvature.reason}.", batch, options)
     rows = () if isinstance(signals, Lost) else _rows(traced, signals, sample)
-    judged = _judged(traced, rows, (jacobian, fisher), inputs, options)
+    layers = LayerTable() if isinstance(modules, Lost) else modules
+    judged = _judged(traced, (rows, layers), (jacobian, fisher), inputs, options)
     return Analysis(
         title="",
-        layers=LayerTable() if isinstance(modules, Lost) else modules,
+        layers=layers,
         jacobian=jacobian,
         fisher=fisher,
         learning_rate=_rate(curvature, traced.outputs, second, judged, options),
@@ -273,15 +274,16 @@ def _watched(traced: Trace, x: Tensor, y: Tensor, options: AnalyzeOptions, stage
 
 def _judged(
     traced: Trace,
-    rows: tuple[LayerRow, ...],
+    known: tuple[tuple[LayerRow, ...], LayerTable],
     spectra: tuple[Comparison, Comparison],
     inputs: Tensor,
     options: AnalyzeOptions,
 ) -> Verdict:
     """The verdict with one first step, and with what speaks against the data."""
     if traced.is_chain:
-        judged = verdict(rows, *spectra)
-        gained = gain_of_design(traced.network, phase_of(rows)[1], jacobian_spread(rows))
+        rows, growth = known[0], known[1].gradient_growth
+        judged = verdict(rows, *spectra, growth)
+        gained = gain_of_design(traced.network, phase_of(rows)[1], jacobian_spread(rows), growth)
         if gained is not None:  # it does what the other advice asks for
             judged = replace(judged, advice=(gained, CODE + way_to_design(traced.network, options.source)))
     else:
@@ -315,7 +317,19 @@ def _rate(
 ) -> Rate:
     if isinstance(found, Rate):
         return found
-    return measured_rate(found, options.criterion, options.descent, outputs, fisher, judged.phase)
+    rate = measured_rate(found, options.criterion, options.descent, outputs, fisher, judged.phase)
+    return replace(rate, trials=options.trials or _trials(options)) if rate.wide else rate
+
+
+def _trials(options: AnalyzeOptions) -> str:
+    """The call that finds the rate by trials: names as they were given, and what has none as the user's own variable."""
+    given = {"loss": options.loss, "optimizer": options.optimizer}
+    named = [
+        f"{name}={value!r}" if isinstance(value, str) else f"{name}={name}" for name, value in given.items() if value
+    ]
+    sized = "" if options.batch is None else f"FindOptions(batch={options.batch}), "
+    names = "find_rate" if options.batch is None else "FindOptions, find_rate"
+    return f"from freeness.torch import {names}; print(find_rate(model, data, {sized}{', '.join(named)}))"
 
 
 @contextmanager

@@ -274,7 +274,7 @@ def _stepper(how: StepOptions) -> Stepper:
 def _lengthened(found: Transfer, length: RunLength) -> Transfer:
     """For a run of another length or batch."""
     beyond = f", extrapolated to {' and '.join(length.beyond)}" if length.beyond else ""
-    reason = f"{found.reason[:-1]}; by measured exponents of length and batch all rates are times {length.factor:.3g}{beyond}."
+    reason = f"{found.reason} For another length or batch, measured exponents take all rates times {length.factor:.3g}{beyond}."
     return replace(
         found,
         rate=found.rate * length.factor,
@@ -285,13 +285,11 @@ def _lengthened(found: Transfer, length: RunLength) -> Transfer:
 
 
 def _between(agree: bool, held: bool) -> str:
-    """What is made of the two ways, in a sentence."""
+    """What is made of the two ways."""
     kept = ", neither above the small network's rate" if held else ""
     if agree:
-        return f"The two agree, and their geometric mean is taken{kept}."
-    return (
-        f"The two disagree; their geometric mean is taken{kept}, and some rates within the interval are worth a trial."
-    )
+        return f"the two agree, and their geometric mean is taken{kept}"
+    return f"the two disagree, so try some rates around their geometric mean{kept}"
 
 
 def _told(
@@ -313,10 +311,9 @@ def _told(
     verdict: Verdict = "uncertain" if not agree else "as it is" if 1 / _SAME <= factor <= _SAME else "changed"
     optimizer = _optimizer_name(how.optimizer)
     reason = (
-        f"The first step of {optimizer} begins to raise the loss at {here.crossing.rate:.3g} in the big network and at "
-        f"{there.crossing.rate:.3g} in the small one, which says {by_loss:.3g} times the rate. A unit rate moves the outputs "
-        f"{1 / by_outputs:.3g} times as far, which says {by_outputs:.3g}. "
-        f"{_between(agree, max(by_loss, by_outputs) > max(ways))} Parameters were matched {matched}."
+        f"The first step of {optimizer} begins to raise the loss at {here.crossing.rate:.3g}, in the small network at "
+        f"{there.crossing.rate:.3g}, which asks for {by_loss:.3g} times its rate. How far outputs move asks for "
+        f"{by_outputs:.3g}; {_between(agree, max(by_loss, by_outputs) > max(ways))}."
     )
     return Transfer(
         rate * factor,

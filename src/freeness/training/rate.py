@@ -38,6 +38,8 @@ class Rate(Shown):
     by the tangent kernel of the same inputs (None where it has none). What a prediction says besides: ``mean``, that of λ over
     the outputs; ``samples``, in the data; and in a ``parametrisation`` the rates of each of the ``layers``.
 
+    ``trials``: the command, or the call in Python, that narrows a wide interval down by short trials; "" elsewhere.
+
     Where no rate was found, ``known`` is False, the rates are NaN, and ``reason`` says why.
 
     Example:
@@ -66,6 +68,7 @@ class Rate(Shown):
     samples: int | None = None
     formula: str = ""
     details: tuple[str, ...] = ()
+    trials: str = ""
     layers: tuple[LayerRate, ...] = ()
     parametrisation: str = "standard"
     assumptions: tuple[str, ...] = ()
@@ -92,8 +95,8 @@ class Rate(Shown):
             return "how far from it the best rate may lie was not tried for this kind of training"
         if self.wide:
             return (
-                f"the best rate may lie anywhere from {self.low:.3g} to {self.high:.3g}: run freeness rate, which tries some of "
-                "them for short"
+                f"the best rate may lie anywhere from {self.low:.3g} to {self.high:.3g}: freeness rate, or find_rate in Python, "
+                "tries some of them for short"
             )
         return f"in 9 of 10 networks that nobody fitted it to, the best rate lay between {self.low:.3g} and {self.high:.3g}"
 

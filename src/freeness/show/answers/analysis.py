@@ -189,6 +189,7 @@ def _rate(rate: Rate) -> list[Part]:
     return [
         Sentence(f"Learning rate to start from: {number(rate.recommended, 3)}{between}.", "strong"),
         Sentence(rate.reason, "point"),
+        *([Sentence(rate.trials, "code")] if rate.trials else []),
     ]
 
 

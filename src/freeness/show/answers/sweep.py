@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -21,17 +20,15 @@ def sweep_answer(table: SweepTable) -> Answer:
     """
     sections = [Section(str(design), _design(table.sel(design=design))) for design in table["design"].values]
     said = [Sentence("Breaks at: accuracy, mean over the seeds, falls below 80 % of that depth's best.")]
-    scale = json.loads(table.attrs.get("specification", "{}")).get("data", {}).get("scaling")
-    if scale in _SCALES:
-        said.append(Sentence(_SCALES[scale]))
+    if "mean_square" in table.attrs:
+        square = f"{table.attrs['mean_square']:.6g}"
+        said.append(
+            Sentence(
+                f"Entries of the inputs have the mean square {square}: freeness design --qhat0 {square} tells the same bounds of "
+                "the same network."
+            )
+        )
     return Answer(f"Sweep {table.attrs['name']}", (*sections, Section("", tuple(said))))
-
-
-_SCALES = {
-    "standardised": "Inputs have mean square 1, as freeness design assumes: both tell the same bounds of the same network.",
-    "unit_norm": "Inputs have length 1, so their mean square is 1 over their size: give that to freeness design as --qhat0.",
-    "unit": "Inputs are pixels from 0 to 1: give their mean square to freeness design as --qhat0 for the same bounds.",
-}
 
 
 def _design(part: Any) -> tuple[Part, ...]:

@@ -24,10 +24,15 @@ def _(record: Transfer) -> Answer:
     )
     parts = [(part.role, number(part.rate), number(part.decay, 3), ", ".join(part.patterns)) for part in record.parts]
     groups = Table(("group", "rate", "decay", "parameters"), tuple(parts), ("rate", "decay"))
+    matched = Sentence(f"Parameters of the two networks were matched {record.matched}.")
     code = tuple(Sentence(line, "code") for line in code_of(record))
     return Answer(
         "Learning rate, carried to the big network",
-        (Section("", (*rows, Sentence(record.reason))), Section("Rates by group", (groups,)), Section("Code", code)),
+        (
+            Section("", (*rows, Sentence(record.reason))),
+            Section("Rates by group", (groups, matched)),
+            Section("Code", code),
+        ),
     )
 
 
