@@ -2,8 +2,9 @@
 
 Every rule sees the rate that was best for the smallest network of the family. A line of JSON a big network holds, for each rule,
 the loss after all steps; the best of the search on the big network itself is in sweeps.jsonl. Rules: the rate unchanged; ours
-as a whole, and by groups; 1/D, D the movement of the outputs by the first step; μP with its smaller output layer; the exponents
-of CompleteP, with branches over depth (Adam); FLeRM's, tensor by tensor, from the first step.
+as a whole, and by groups, from three starts of the smallest network; 1/D, D the movement of the outputs by the first step; μP
+with its smaller output layer; the exponents of CompleteP, with branches over depth (Adam); FLeRM's, tensor by tensor, from the
+first step.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from transfer_networks import Added, Member, members
 from transfer_sweep import read, write
 from transfer_training import DECAY, Rates, Runs
 
+STARTS = 3  # of the smallest network
 _SHORT = {"sgd": 1e-3, "momentum": 1e-3, "adamw": 1e-5}
 
 
@@ -137,7 +139,7 @@ def _movements(member: Member) -> dict[str, float]:
 def judged(member: Member, rate: float) -> dict[str, Any]:
     """Loss by rule, and what ours said."""
     told = transfer(
-        member.small.started(),
+        [member.small.started(seed) for seed in range(STARTS)],
         member.started(),
         rate,
         first_batch(member),

@@ -1,4 +1,4 @@
-"""Five families of networks that grow eightfold in width and in depth, with the data they learn: the pairs of docs/transfer.md.
+"""Seven families of networks that grow eightfold in width and in depth, with the data they learn: the pairs of docs/transfer.md.
 
 Small ones are 16 wide (4 channels) with one residual block or two hidden layers, so that two cores train hundreds of them.
 """
@@ -211,6 +211,44 @@ def _vit(width: int, depth: int) -> nn.Module:
     return Transformer(nn.Linear(49, width), (width, depth, 16), 10, causal=False)
 
 
+def _cnn(width: int, depth: int) -> nn.Module:
+    """Convolutions with ReLU and nothing normalised, the first one pooled from 14×14 to 7×7 positions."""
+    layers: list[nn.Module] = []
+    for layer in range(depth):
+        convolution = nn.Conv2d(width if layer else 1, width, 3, padding=1)
+        nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+        layers += [convolution, nn.ReLU()] + ([] if layer else [nn.MaxPool2d(2)])
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(49 * width, 10))
+
+
+class Transposed(nn.Module):
+    """A layer along positions in place of channels."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x.mT).mT
+
+
+class Averaged(nn.Module):
+    """The mean over positions."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean(1)
+
+
+def _mixer(width: int, depth: int) -> nn.Module:
+    """Pre-norm blocks that mix 16 patches, then channels."""
+    blocks: list[nn.Module] = []
+    for _ in range(depth):
+        across = nn.Sequential(nn.Linear(16, 32), nn.GELU(), nn.Linear(32, 16))
+        along = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        blocks += [Added(nn.Sequential(nn.LayerNorm(width), part)) for part in (Transposed(across), along)]
+    return nn.Sequential(nn.Linear(49, width), *blocks, nn.LayerNorm(width), Averaged(), nn.Linear(width, 10))
+
+
 FAMILIES = {
     family.name: family
     for family in (
@@ -219,5 +257,7 @@ FAMILIES = {
         Family("ResNet-BN", _resnet, small_images, 4, 1, 32, 1),
         Family("GPT", _gpt, text, 16, 1, 8, 4),
         Family("ViT", _vit, patches, 16, 1, 16, 4),
+        Family("CNN", _cnn, small_images, 4, 1, 32, 1),
+        Family("Mixer", _mixer, patches, 16, 1, 16, 4),
     )
 }

@@ -132,6 +132,26 @@ def test_a_network_is_carried_to_itself_with_its_own_rate():
     assert found.interval[0] < found.rate < found.interval[1]
 
 
+def test_several_starts_of_the_small_network_are_averaged_and_one_is_itself():
+    big, starts = mlp(32), [mlp(8, seed=seed) for seed in range(3)]
+    found = [transfer(one, big, 1e-2, (X, Y), optimizer="adamw") for one in (*starts, starts[:1], starts)]
+    assert found[3].rate == found[0].rate and [part.rate for part in found[3].parts] == [
+        part.rate for part in found[0].parts
+    ]
+    critical, outputs = ([getattr(one, name)[0] for one in found[:3]] for name in ("critical", "outputs"))
+    assert found[4].critical[0] == pytest.approx(math.prod(critical) ** (1 / 3))
+    assert found[4].outputs[0] == pytest.approx(math.prod(outputs) ** (1 / 3), rel=1e-3)
+    alone = zip(*([part.rate for part in one.parts] for one in found[:3]), strict=True)
+    assert [part.rate for part in found[4].parts] == pytest.approx(
+        [math.prod(rates) ** (1 / 3) for rates in alone], rel=1e-3
+    )  # steps for differences are a thousandth of the critical rate
+    assert "mean of 3 starts" in found[4].reason
+    with pytest.raises(InputError, match="parameters differ"):
+        transfer([mlp(8), mlp(8, 4)], big, 1e-2, (X, Y))
+    with pytest.raises(InputError, match="empty list"):
+        transfer([], big, 1e-2, (X, Y))
+
+
 class Scaled(nn.Module):
     """a·Wx from W = 0, whose loss after a step of rate η knows ηa² alone."""
 

@@ -42,6 +42,9 @@ def transfer_command(
         tuple[int, int] | None,
         typer.Option(metavar="SMALL BIG", help="Steps of the run whose rate is known, and of the other one."),
     ] = None,
+    starts: Annotated[
+        int, typer.Option(min=1, help="Starts of the small network to look at; one of a narrow network scatters.")
+    ] = 3,
     json: Annotated[str | None, JSON_OPTION] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the weights and of random data.")] = 0,
 ) -> None:
@@ -61,16 +64,16 @@ def transfer_command(
     if loss is not None and ".py:" in loss:
         note_code(loss)
     with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
-        networks = load_model(small, seed), load_model(big, seed)
+        begun, network = [load_model(small, seed + start) for start in range(starts)], load_model(big, seed)
         wanted = load_loss(loss)
-        loaded = load_batch(data, networks[1], seed, "cross_entropy" if wanted in (None, "own") else wanted).batch
-        samples = batch_of(loaded, networks[1])
+        loaded = load_batch(data, network, seed, "cross_entropy" if wanted in (None, "own") else wanted).batch
+        samples = batch_of(loaded, network)
         settings: TransferSettings = {"loss": wanted, "optimizer": optimizer, "batch": batch}
         if big_batch is not None:
             settings["batch"] = (batch, big_batch)
         if steps is not None:
             settings["steps"] = steps
-        found = transfer(*networks, rate, samples, **settings)
+        found = transfer(begun, network, rate, samples, **settings)
     where = {"small": small, "big": big, "data": loaded.described}
     Outputs(json).give({"schema_version": SCHEMA_VERSION} | where | document_of(found), answer_of(found))
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TypedDict, Unpack
 
 import torch
@@ -12,10 +12,9 @@ from torch import nn
 
 from freeness.advice import WAYS_AGREE
 from freeness.errors import InputError, is_real, is_size
+from freeness.torch.at_start import BELOW, SHORT, AtStart, at_start, averaged
 from freeness.torch.batch import Batch
 from freeness.torch.first_step import (
-    Crossing,
-    FirstStep,
     Movement,
     StepOptions,
     first_step,
@@ -31,9 +30,7 @@ from freeness.torch.user_data import batch_of
 from freeness.training import RunLength, Stepper, run_length
 
 _BATCH, _BATCHES = 64, 4  # samples of a step, and steps whose samples are looked at together
-_LONG, _MOST = 30, 15  # forward passes of a search in the small network, and of all of the big one
-_SHORT = 1e-3  # of the critical rate, for differences
-_BELOW = 0.3  # of where the critical rate is expected, from where it is walked to
+_MOST = 15  # forward passes of the big network
 _SAME = 1.25  # of two rates that count as one
 _SPREAD = (0.36, 2.75)  # beyond the two ways, where the best rate of 9 in 10 pairs of docs/transfer.md lay
 
@@ -58,7 +55,11 @@ class TransferSettings(TypedDict, total=False):
 
 
 def transfer(
-    small: nn.Module, big: nn.Module, rate: float, data: object, **settings: Unpack[TransferSettings]
+    small: nn.Module | Sequence[nn.Module],
+    big: nn.Module,
+    rate: float,
+    data: object,
+    **settings: Unpack[TransferSettings],
 ) -> Transfer:
     """Carry a learning rate that is good for a small network to a big one of its family.
 
@@ -77,7 +78,8 @@ def transfer(
     passes.
 
     Args:
-        small: the network whose rate is known.
+        small: the network whose rate is known; or several starts of it, over which both ways are averaged. η_c of one start of a
+            narrow network scatters by a factor of 2 and more.
         big: the network that needs one.
         rate: the good rate of the small one, for all of its parameters.
         data: what both take, in any form that ``analyze`` takes.
@@ -113,13 +115,15 @@ def transfer(
     batch = _batch(data, big, sizes[0] if isinstance(sizes, tuple) else sizes)
     pair = sizes if isinstance(sizes, tuple) else None
     length = run_length(_stepper(how), steps=settings.get("steps"), batch=pair)
-    with first_step(small, _moved(batch, small), how) as step:
-        rough = step.crossing(step.whole, rate, _LONG).rate
-        there = _measured(step, step.movements(_SHORT * rough), step.crossing(step.whole, _BELOW * rough, _LONG))
+    starts = [small] if isinstance(small, nn.Module) else list(small)
+    if not starts:
+        raise InputError("expected the small network, or several starts of it, got an empty list; pass one at least.")
+    small, there = starts[0], averaged([at_start(one, batch, how, rate) for one in starts])
     with first_step(big, batch, how, grown_sides(small, big)) as step:
-        moved = step.movements(_SHORT * there.crossing.rate)
+        moved = step.movements(SHORT * there.crossing.rate)
         expected = there.crossing.rate * min(_ratio(there.whole.outputs, moved[0].outputs), 1.0)
-        here = _measured(step, moved, step.crossing(step.whole, _BELOW * expected, _MOST - len(moved[1])))
+        crossing = step.crossing(step.whole, BELOW * expected, _MOST - len(moved[1]))
+        here = AtStart(crossing, *moved, dict(step.roles))
         shares, decays = group_shares(there.each, here.each), group_decays(how.optimizer, small, there.roles)
         parts = _parts(big, shares, (rate, how, decays), here)
         spent = step.gradients, step.passes
@@ -136,27 +140,6 @@ def _batch(data: object, big: nn.Module, asked: int | None) -> Batch:
         raise InputError(f"expected a batch, a whole number ≥ 1, got {asked!r}; correct it.")
     found = batch_of(data, big)
     return found.part(0, min(_BATCHES * (asked or found.size or _BATCH), found.count))
-
-
-def _moved(batch: Batch, small: nn.Module) -> Batch:
-    first = next(small.parameters(), None)
-    if first is None:
-        raise InputError("expected a small network with parameters, got none; there is nothing to compare with.")
-    return batch.to(first.device, first.dtype if first.is_floating_point() else None)
-
-
-@dataclass(frozen=True)
-class AtStart:
-    """Of one network: its critical rate, how its outputs move, all together and group by group, and its roles."""
-
-    crossing: Crossing
-    whole: Movement
-    each: Mapping[GroupRole, Movement]
-    roles: Mapping[str, GroupRole]
-
-
-def _measured(step: FirstStep, moved: tuple[Movement, Mapping[GroupRole, Movement]], crossing: Crossing) -> AtStart:
-    return AtStart(crossing, *moved, dict(step.roles))
 
 
 def group_shares(small: Mapping[GroupRole, Movement], big: Mapping[GroupRole, Movement]) -> dict[GroupRole, float]:
@@ -310,9 +293,10 @@ def _told(
     ends = (factor, factor) if agree else (min(ways), max(ways))
     verdict: Verdict = "uncertain" if not agree else "as it is" if 1 / _SAME <= factor <= _SAME else "changed"
     optimizer = _optimizer_name(how.optimizer)
+    mean = f" (mean of {there.starts} starts)" if there.starts > 1 else ""
     reason = (
         f"The first step of {optimizer} begins to raise the loss at {here.crossing.rate:.3g}, in the small network at "
-        f"{there.crossing.rate:.3g}, which asks for {by_loss:.3g} times its rate. How far outputs move asks for "
+        f"{there.crossing.rate:.3g}{mean}, which asks for {by_loss:.3g} times its rate. How far outputs move asks for "
         f"{by_outputs:.3g}; {_between(agree, max(by_loss, by_outputs) > max(ways))}."
     )
     return Transfer(
