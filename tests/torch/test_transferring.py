@@ -221,6 +221,17 @@ def test_longer_runs_and_larger_batches_multiply_all_rates_by_measured_exponents
     words_and_sentences(other.reason)
 
 
+def test_of_a_larger_batch_weights_are_means_over_as_many_samples():
+    small, big = mlp(8), mlp(32)
+    made = torch.optim.AdamW(small.parameters(), weight_decay=0.1)
+    found = transfer(small, big, 1e-2, (X, Y), optimizer=made, batch=(12, 48), steps=(100, 400))
+    assert [part.rate * part.decay for part in found.parts] == pytest.approx([4 * 1e-2 * 0.1] * len(found.parts))
+    coupled = transfer(
+        small, big, 1e-2, (X, Y), optimizer=torch.optim.Adam(small.parameters(), weight_decay=0.1), batch=(12, 48)
+    )
+    assert {part.decay for part in coupled.parts} == {0.1}
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_where_the_last_layer_starts_at_0_the_others_take_its_share(optimizer):
     small, big = mlp(8), mlp(32)

@@ -71,8 +71,9 @@ def transfer(
 
     Groups of parameters (input, hidden, output, embeddings, norms and biases) get rates in function space: each moves what the
     last layer reads, relatively, as much in the big network as in the small one; the last layer so moves the outputs. Where
-    weight decay is decoupled, rate times decay stays: that of the group which holds the small network's weights of a role, or of
-    the optimiser's first group where it holds other weights. Another length or batch leaves the decay.
+    weight decay is decoupled, rate times decay over the batch stays, so that weights are means over as many samples as before:
+    the decay of the group which holds the small network's weights of a role, or of the optimiser's first group where it holds
+    other weights.
 
     Nothing is trained, and both networks are left as they were. The big one costs one gradient evaluation and at most 15 forward
     passes.
@@ -89,7 +90,7 @@ def transfer(
         InputError: a rate that is not positive, data that do not fit, an unknown setting, or a step that does not lower the loss.
 
     Sources: Kalra, Barkeshli, arXiv 2406.09405, for the critical rate; Milsom, Anson, Aitchison, arXiv 2502.17405, for rates in
-    function space; Yang et al., arXiv 2203.03466, for groups by role; Dey et al., arXiv 2505.01618, for the decay.
+    function space; Yang et al., arXiv 2203.03466, for groups by role; Wang, Aitchison, arXiv 2405.13698, for the decay.
 
     Example:
         >>> import torch
@@ -131,7 +132,10 @@ def transfer(
         (rate, _size(big) > _size(small)), (there, here), parts, spent, _matched(small, big, there, here), how
     )
     found = replace(found, advised="rate" if is_normalised(big) else "groups")
-    return found if length == RunLength(1.0, 1.0, 1.0) else _lengthened(found, length)
+    if length == RunLength(1.0, 1.0, 1.0):
+        return found
+    grown = pair[1] / pair[0] if pair else 1.0
+    return _lengthened(found, length, grown / length.factor if _decouples(how) else 1.0)
 
 
 def _batch(data: object, big: nn.Module, asked: int | None) -> Batch:
@@ -176,7 +180,7 @@ def _parts(
     probe = optimizer_factory(how.optimizer)([nn.Parameter(torch.zeros(1))])
     named_only = isinstance(how.optimizer, str)
     decay = float(probe.param_groups[0].get("weight_decay", 0.0))
-    decoupled = bool(probe.param_groups[0].get("decoupled_weight_decay", False))
+    decoupled = _decouples(how)
     found = []
     for role in dict.fromkeys(here.roles.values()):
         names = tuple(name for name, one in here.roles.items() if one == role)
@@ -254,14 +258,25 @@ def _stepper(how: StepOptions) -> Stepper:
     return "momentum" if momentum else "sgd"
 
 
-def _lengthened(found: Transfer, length: RunLength) -> Transfer:
-    """For a run of another length or batch."""
+def _decouples(how: StepOptions) -> bool:
+    """Whether the optimiser shrinks weights apart from their gradients."""
+    probe = optimizer_factory(how.optimizer)([nn.Parameter(torch.zeros(1))])
+    return bool(probe.param_groups[0].get("decoupled_weight_decay", False))
+
+
+def _lengthened(found: Transfer, length: RunLength, decay: float) -> Transfer:
+    """For a run of another length or batch, in which decays are multiplied."""
+
+    def longer(part: GroupRate) -> GroupRate:
+        kept = None if part.decay is None else part.decay * decay
+        return replace(part, rate=part.rate * length.factor, decay=kept)
+
     beyond = f", extrapolated to {' and '.join(length.beyond)}" if length.beyond else ""
     reason = f"{found.reason} For another length or batch, measured exponents take all rates times {length.factor:.3g}{beyond}."
     return replace(
         found,
         rate=found.rate * length.factor,
-        parts=tuple(replace(part, rate=part.rate * length.factor) for part in found.parts),
+        parts=tuple(map(longer, found.parts)),
         interval=(found.interval[0] * length.low, found.interval[1] * length.high),
         reason=reason,
     )
