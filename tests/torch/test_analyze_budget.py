@@ -2,6 +2,7 @@
 
 import importlib
 import json
+from functools import cache
 
 import jsonschema
 import numpy as np
@@ -25,6 +26,13 @@ def data():
     return torch.randn(20, 12, dtype=torch.float64, generator=generator), torch.arange(20) % 4
 
 
+@cache
+def analysed(only):
+    """The report of a part, or of everything, with what was told on the way."""
+    told = []
+    return analyze(network(), data(), AnalyzeOptions(only=only), progress=told.append), told
+
+
 def failing(monkeypatch, stage, error):
     def fail(*_, **__):
         raise error
@@ -37,7 +45,7 @@ def failing(monkeypatch, stage, error):
     [("layers", True, False, False), ("spectra", False, True, False), ("rate", False, False, True)],
 )
 def test_a_part_is_analysed_alone_and_written(only, modules, jacobian, rate):
-    found = analyze(network(), data(), AnalyzeOptions(only=only))
+    found, _ = analysed(only)
     assert (bool(found.layers), found.jacobian.measured is not None) == (modules, jacobian)
     assert found.learning_rate.known == rate and not found.missing
     jsonschema.validate(to_json(found), schema())
@@ -45,8 +53,7 @@ def test_a_part_is_analysed_alone_and_written(only, modules, jacobian, rate):
 
 
 def test_the_whole_is_the_sum_of_its_parts():
-    whole = analyze(network(), data())
-    spectra, rate = (analyze(network(), data(), AnalyzeOptions(only=only)) for only in ("spectra", "rate"))
+    whole, spectra, rate = (analysed(only)[0] for only in ((), "spectra", "rate"))
     assert np.array_equal(whole.fisher.measured.eigenvalues, spectra.fisher.measured.eigenvalues)
     assert whole.learning_rate.sharpness == rate.learning_rate.sharpness
     assert [stage.name for stage in whole.stages] == [
@@ -93,8 +100,7 @@ def test_theory_that_takes_too_long_is_cut_and_the_measurement_stands(monkeypatc
 
 
 def test_the_forecast_is_told_after_one_pass():
-    told = []
-    analyze(network(), data(), progress=told.append)
+    _, told = analysed(())
     notes = [at.note for at in told if at.note]
     assert len(notes) == 1 and notes[0].startswith("forecast: about ") and told[1].note == notes[0]
 

@@ -7,8 +7,10 @@ import torch
 from torch import nn
 
 from freeness import InputError
-from freeness.torch import analyze, batch_sharpness, given_loss, given_optimizer, loss_function
+from freeness.torch import AnalyzeOptions, analyze, batch_sharpness, given_loss, given_optimizer, loss_function
 from freeness.training import SGD, Adam, BinaryCrossEntropy, CrossEntropy, SquaredError, loss_names, loss_of
+
+RATE = AnalyzeOptions(only="rate")
 
 
 def pair(loss, generator):
@@ -73,23 +75,23 @@ def test_an_analysis_takes_modules_and_optimizers_as_they_are_trained_with():
     model = nn.Sequential(nn.Linear(5, 12), nn.Tanh(), nn.Linear(12, 3))
     x, y = torch.randn(20, 5), torch.randint(0, 3, (20,))
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0, momentum=0.5, weight_decay=0.25)
-    rate = analyze(model, (x, y), loss=nn.CrossEntropyLoss(), optimizer=optimizer).learning_rate
+    rate = analyze(model, (x, y), RATE, loss=nn.CrossEntropyLoss(), optimizer=optimizer).learning_rate
     assert (rate.loss, rate.optimizer) == ("cross_entropy", "momentum")
     sharpness = batch_sharpness(model, x, y, "cross_entropy").value
     assert rate.sharpness == pytest.approx(sharpness) and rate.bound == pytest.approx(3.0 / (sharpness + 0.25))
-    assert rate.recommended < analyze(model, (x, y), loss="cross_entropy").learning_rate.recommended
+    assert rate.recommended < analyze(model, (x, y), RATE, loss="cross_entropy").learning_rate.recommended
 
 
 def test_a_loss_that_was_never_tried_has_a_wide_interval_and_scales_with_what_it_is_at_the_start():
     torch.manual_seed(0)
     model, x = nn.Sequential(nn.Linear(5, 12), nn.Tanh(), nn.Linear(12, 3)), torch.randn(20, 5)
     y = (torch.rand(20, 3) < 0.5).float()
-    rate = analyze(model, (x, y), loss=nn.BCEWithLogitsLoss()).learning_rate
+    rate = analyze(model, (x, y), RATE, loss=nn.BCEWithLogitsLoss()).learning_rate
     sharpness = batch_sharpness(model, x, y, loss_of("binary_cross_entropy")).value
     assert rate.sharpness == pytest.approx(sharpness) and rate.recommended <= rate.bound
     assert rate.wide and "run freeness rate" in rate.reason and "binary_cross_entropy" in rate.evidence
     ten = analyze(
-        model, (x, y), loss=lambda f, t: 10 * nn.functional.binary_cross_entropy_with_logits(f, t)
+        model, (x, y), RATE, loss=lambda f, t: 10 * nn.functional.binary_cross_entropy_with_logits(f, t)
     ).learning_rate
     assert ten.recommended == pytest.approx(rate.recommended / 10, rel=1e-3) and ten.high == pytest.approx(
         rate.high / 10, rel=1e-3

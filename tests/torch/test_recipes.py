@@ -100,8 +100,8 @@ def residual_growth(layers: int, scaled: bool) -> float:
 
 def test_the_residual_sum_grows_alike_at_any_depth() -> None:
     """Measured before and after the factor 1/√(2L): without it the blocks add in proportion to their number."""
-    assert residual_growth(12, True) == pytest.approx(residual_growth(3, True), rel=0.1)
-    assert residual_growth(12, False) == pytest.approx(4 * residual_growth(3, False), rel=0.15)
+    assert residual_growth(9, True) == pytest.approx(residual_growth(3, True), rel=0.1)
+    assert residual_growth(9, False) == pytest.approx(3 * residual_growth(3, False), rel=0.15)
 
 
 @pytest.mark.parametrize(
