@@ -35,7 +35,7 @@ def test_real_depths_have_the_numbers_of_the_theory(name, spread, low, high):
     assert ratios == pytest.approx([low, high], abs=0.0065)
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(SPECTRA, st.floats(0.05, 50.0))
 def test_water_filling_is_the_optimum(values, snr):
     """Powers as a softmax, optimised numerically from two starts."""

@@ -33,7 +33,7 @@ def test_edges_that_are_not_the_largest_sum():
     assert upper_end(relu, signals(relu)) / 1000 == pytest.approx(99.8, rel=1e-3)
 
 
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(
     depth=st.integers(1, 12),
     name=st.sampled_from(["tanh", "hardtanh", "relu", "gelu", "erf", "leaky_relu", "softplus", "linear"]),

@@ -97,17 +97,15 @@ def largest_by_chance(theory: Prediction, count: int) -> _Range:
     """
     scale = _SCATTERS * max(theory.finite_width_error, _FINEST / 2)
     end = theory.law.upper_end
-    inner = _leaving(theory.law, min(_OUTSIDE / count, 0.5))
-    gap = end - _leaving(theory.law, min(1 / count, 0.5))
-    return _Range(inner / (1 + scale), max(end + gap, theory.top) * (1 + scale))
+    inner, last = _leaving(theory.law, min(_OUTSIDE / count, 0.5), min(1 / count, 0.5))
+    return _Range(inner / (1 + scale), max(2 * end - last, theory.top) * (1 + scale))
 
 
-def _leaving(law: Law, share: float) -> float:
-    """About the point above which this share of the law lies."""
+def _leaving(law: Law, *shares: float) -> list[float]:
+    """About the points above which these shares of the law lie."""
     low, high = law.mean, law.upper_end
     if not high > low:
-        return high
+        return [high] * len(shares)
     x = high - (high - low) * np.linspace(1, 0, _POINTS) ** 2  # close together at the end
     above = 1 - np.asarray(law.cdf(x))
-    found = np.flatnonzero(above >= share)
-    return float(x[found[-1]]) if found.size else low
+    return [float(x[above >= share].max(initial=low)) for share in shares]
