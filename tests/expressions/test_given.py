@@ -32,9 +32,9 @@ def test_information_plus_noise_solves_its_equation(shape):
 
 
 def test_information_plus_noise_is_that_of_large_matrices():
-    """A = 30 directions of strength 2 and the rest 0.2, stretched to 500 rows."""
-    p, n, factor = 50, 75, 10
-    strengths = np.where(np.arange(p) < 20, 2.0, 0.2)
+    """A = 4 directions of strength 2 and the rest 0.2, stretched from 10 to 500 rows."""
+    p, n, factor = 10, 15, 50
+    strengths = np.where(np.arange(p) < 4, 2.0, 0.2)
     law = information_plus_noise(np.pad(np.diag(strengths), ((0, 0), (0, n - p))), 0.3)
     big = np.pad(np.diag(np.repeat(strengths, factor)), ((0, 0), (0, (n - p) * factor)))
     noise = np.sqrt(0.3 / (n * factor)) * RNG.standard_normal(big.shape)

@@ -29,8 +29,8 @@ def information_plus_noise(matrix: ArrayLike, variance: float) -> Law:
     Source: Dozier, Silverstein (2007).
 
     Example:
-        >>> round(information_plus_noise(np.zeros((2, 4)), 1.0).hull[1], 9)  # (1 + √½)²
-        2.914213562
+        >>> round(float(information_plus_noise(np.diag([1.0, 2.0]), 1.0).mean), 9)  # (1 + 4)/2 + 1
+        3.5
     """
     known = np.asarray(matrix)
     if known.ndim != 2 or known.dtype.kind not in "fiuc" or known.size == 0 or not np.isfinite(known).all():
