@@ -160,7 +160,7 @@ def test_the_mean_direction_of_post_activation_relu_is_found_apart():
     """theory.md §4: pre-activation blocks show no outlier; post-activation ones one of order L, here within 10 %."""
     rng = np.random.default_rng(1)
     for order, count in (("post", 1), ("pre", 0)):
-        network = resnet(20, 200, Branch("relu", order=order, sigma_w=1.4))
+        network = resnet(12, 200, Branch("relu", order=order, sigma_w=1.4))
         sample = draw_graph(network, inputs(200, rng), rng)
         graph = network_graph(network, realised=sample.signals)
         law = graph_law(graph)

@@ -255,7 +255,7 @@ def test_one_sample_twice(weights):
     np.testing.assert_allclose(twice.cauchy(2 * z * 60), (1 / (2 * z * 60) + once.cauchy(z * 60) / 2) / 2, rtol=1e-7)
 
 
-@settings(max_examples=3)
+@settings(max_examples=2)
 @given(
     seed=st.integers(0, 10**6),
     positions=st.integers(1, 4),
