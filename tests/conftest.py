@@ -1,5 +1,6 @@
 """Hypothesis profiles and the folders that tests share."""
 
+import gc
 import os
 import secrets
 from pathlib import Path
@@ -36,6 +37,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.nodeid in SLOW_CASES:
             item.add_marker(pytest.mark.slow)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays to the end; the garbage collector need not look at it again and again."""
+    gc.freeze()
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:

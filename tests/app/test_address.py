@@ -19,7 +19,7 @@ FIELDS = {
     st.integers(1, 30),
     st.floats(0.01, 5.0),
     st.sampled_from(["haar", "gaussian"]),
-    st.text(max_size=50).filter(str.isprintable),
+    st.text("az09 .,:;!?/&=#%+-_~'\"()<>[]{}|\\^`@*$λ²é中🙂", max_size=50),
 )
 def test_address_gives_back_what_was_written(depth, q, weights, text):
     values = {"depth": depth, "q": q, "weights": weights, "text": text}

@@ -488,7 +488,7 @@ def test_wachter_is_mirrored_by_exchanging_its_ratios(first, second):
     assert np.allclose(law.cdf(x), 1 - other.cdf(1 - x), atol=1e-11)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(order=st.floats(0.1, 60.0), p=st.floats(0.001, 0.999))
 def test_fuss_catalan_density_is_the_slope_of_its_cdf_in_log_x(order, p):
     law = FussCatalan(order)

@@ -216,7 +216,7 @@ def graphs(draw):
     return Network((*nodes, dense(fan_out=12)))
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(graphs())
 def test_random_graphs_follow_the_theory_or_are_refused(network):
     """What is refused needs independent or Gaussian signals; all else is met by twelve drawn networks at every place."""

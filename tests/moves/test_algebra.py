@@ -133,6 +133,7 @@ def test_scaling_passes_through_products(x, y, first, second):
     assert_same(free_product(scale(x, first), scale(y, second)), scale(free_product(x, y), first * second))
 
 
+@few
 @given(signed, signed)
 def test_mirroring_passes_through_sums(x, y):
     assert_same(free_sum(mirror(x), mirror(y)), mirror(free_sum(x, y)))

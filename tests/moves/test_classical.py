@@ -151,7 +151,7 @@ def test_classical_combinations_are_laws_of_combined_quantiles(first, second, ho
     assert law.hull == pytest.approx((corners.min(), corners.max()), abs=1e-12)
 
 
-@settings(max_examples=4)
+@settings(max_examples=3)
 @given(CHOSEN, CHOSEN)
 def test_densities_hold_the_exact_moments(first, second):
     a, b = (np.concatenate([[1.0], law.moments(4)]) for law in (first, second))

@@ -56,7 +56,7 @@ def test_mean_and_variance_are_those_of_the_law(listed):
     assert law.moments(2) == pytest.approx([found.mean, found.variance + found.mean**2], rel=1e-8)
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(lists())
 def test_the_walk_or_the_atom_ends_where_the_law_ends(listed):
     """A uniform factor is walked by its quantiles, which lie inside it."""

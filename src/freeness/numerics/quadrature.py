@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,8 @@ RANGE = 12.0  # standard deviations; the Gaussian mass outside is 4e-33
 _PANEL = 0.75  # widest panel in standard deviations: 16 nodes resolve e^{-h²/2} on it to machine precision
 _FEATURE = 1.0  # widest panel in units of h: activations change on that scale
 _PANELS = 4000
+_KEPT = 256  # rules: a deep network asks for as many
+_MODEST = 16.0  # variance up to which rules are kept: at most 60 kB each
 _ORDER = 16
 _CHECKS = (11, 8)  # lower orders whose deviation estimates the error; one alone may agree by chance at a kink
 
@@ -34,12 +36,25 @@ def gaussian_nodes(variance: float, kinks: Sequence[float] = (), order: int = _O
         >>> round(float(w @ np.maximum(h, 0.0) ** 2), 12)
         2.0
     """
-    breaks = gaussian_breaks(variance, kinks)
+    return _on_panels(gaussian_breaks(variance, kinks), variance, order)
+
+
+def _on_panels(breaks: np.ndarray, variance: float, order: int) -> tuple[np.ndarray, np.ndarray]:
     nodes, weights = legendre_rule(order)
     half = np.diff(breaks)[:, None] / 2
     xi = (breaks[:-1, None] + half + half * nodes).ravel()
     density = np.exp(-(xi**2) / 2) / np.sqrt(2 * np.pi)
     return np.sqrt(variance) * xi, (half * weights).ravel() * density
+
+
+@lru_cache(maxsize=_KEPT)
+def _rules(variance: float, kinks: tuple[float, ...]) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    """Nodes and weights of every order; several expectations are asked for at one variance. Shared, so not to be written to."""
+    breaks = gaussian_breaks(variance, kinks)
+    rules = tuple(_on_panels(breaks, variance, order) for order in (_ORDER, *_CHECKS))
+    for array in (each for rule in rules for each in rule):
+        array.flags.writeable = False
+    return rules
 
 
 def gaussian_breaks(variance: float, kinks: Sequence[float] = ()) -> np.ndarray:
@@ -76,10 +91,8 @@ def gaussian_expectation(
         >>> round(gaussian_expectation(np.square, 3.0).value, 12)
         3.0
     """
-    fine, *coarse = (
-        float(weights @ function(nodes))
-        for nodes, weights in (gaussian_nodes(variance, kinks, order) for order in (_ORDER, *_CHECKS))
-    )
+    kept = _rules if variance <= _MODEST else _rules.__wrapped__
+    fine, *coarse = (float(weights @ function(nodes)) for nodes, weights in kept(float(variance), tuple(kinks)))
     if not np.isfinite(fine):
         raise InputError(
             f"expected a function with a finite Gaussian mean at variance {variance:g}, got {fine}; "
