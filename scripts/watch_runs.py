@@ -5,6 +5,7 @@
     python scripts/watch_runs.py judge FOLDER       what the rules of today say of these logs
     python scripts/watch_runs.py batches            one bad batch a run, and calm runs
     python scripts/watch_runs.py sharpening A B     λ along the first 50 steps of networks A to B
+    python scripts/watch_runs.py sharpened FILE     what a watch told beside what happened, of these lines
 
 Data are drawn: classes around random centres, or tokens of a random Markov chain.
 """
@@ -23,10 +24,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from freeness.advice import Lookout, StepCheck, WatchRecord, read_run
+from freeness.advice import Lookout, StepCheck, WatchRecord, read_run, sharpening_of
 from freeness.torch import Watch, critical_rate
+from freeness.torch.hessian_products import drawn_direction, hessian_product
 from freeness.torch.ritz import climb
-from freeness.torch.watch_measures import hessian_product
 from freeness.torch.watch_schedule import Every
 from watch_faults import HALVES
 
@@ -146,7 +147,7 @@ def unseen(folder: Path, part: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     kinds = {name: pair for half in HALVES.values() for name, pair in half.items() if name in UNSEEN}
     cases = list(itertools.product(("calm", "bad"), OPTIMIZERS, UNSEEN))
-    for number, (kind, optimizer, network) in list(enumerate(cases))[part::3]:
+    for number, (kind, optimizer, network) in list(enumerate(cases))[part::3][::-1]:  # the bad ones first
         make, shape = kinds[network]
         ways = ("steady", "cosine") if kind == "calm" else ("ramped", "raised")
         how, seed = ways[number % 2], 5000 + number
@@ -306,38 +307,59 @@ def bad_batches(at: int = 130, steps: int = 180) -> None:
 
 
 def sharpening(first: int, last: int) -> None:
-    """λ of 256 samples at the start and after 10, 20 and 50 steps on batches of 32 or all, at shares of the critical rate.
-
-    The sign over 50 steps is told behind step 20 where λ has gone one way from 0 to 10 and from 10 to 20, by more than a fifth.
-    """
+    """What a watch tells of λ over the first 50 steps, and λ of 256 samples, at shares of the critical rate; a line a network."""
+    fitted = {name: (make, (48,)) for name, make in NETWORKS.items()}
+    kinds = fitted | {name: pair for half in HALVES.values() for name, pair in half.items() if name in UNSEEN}
     for number in range(first, last):
-        name, optimizer = list(NETWORKS)[number % 6], list(OPTIMIZERS)[number // 6 % 3]
-        share, whole = (0.03, 0.1, 0.3)[number // 18 % 3], number // 54 % 2 == 1
+        name, optimizer = list(kinds)[number % len(kinds)], list(OPTIMIZERS)[number // len(kinds) % 3]
+        share, whole = (0.03, 0.1, 0.3)[number // 5 % 3], number // 7 % 2 == 1
         torch.manual_seed(number)
-        model, make = NETWORKS[name](), OPTIMIZERS[optimizer][1]
-        parts = list(batches(number, 8))
+        (make_model, shape), make = kinds[name], OPTIMIZERS[optimizer][1]
+        model = make_model()
+        parts = list(itertools.islice(batches(number) if name in fitted else labelled(number, shape), 8))
         x, y = torch.cat([one for one, _ in parts]), torch.cat([one for _, one in parts])
         loss = lambda m=model, x=x, y=y: functional.cross_entropy(m(x), y)  # noqa: E731
         edge = critical_rate(model, loss, lambda p, make=make: make(p, 0.01), start=0.01).rate
         stepped = make(model.parameters(), share * edge / (5 if optimizer == "momentum" else 1))
-        found = [largest(model, loss, 25).value]
-        for step in range(1, 51):
+        watch = Watch(model, stepped, every=10)
+        watch._schedule = Every(10, ["sharpening"])
+        found = [largest(model, loss)]
+        for step in range(1, 52):
             a, b = (x, y) if whole else parts[step % 8]
             stepped.zero_grad()
             functional.cross_entropy(model(a), b).backward()
             stepped.step()
-            if step in (1, 10, 20, 50):
-                found.append(largest(model, loss, 25).value)
-        print(json.dumps({"network": name, "optimizer": optimizer, "share": share, "sharpness": found}), flush=True)
+            watch.step((a, b))
+            if step in (1, 51):
+                found.append(largest(model, loss))
+        told = {"network": name, "optimizer": optimizer, "share": share, "whole": whole, "data": found}
+        seen = [[one.step, one.first_sharpness, one.sharpening] for one in watch.records]
+        print(json.dumps(told | {"seen": seen}), flush=True)
 
 
-def largest(model: nn.Module, loss: Callable[[], Tensor], steps: int = 20, start: Tensor | None = None):
+def sharpened(path: Path) -> None:
+    """How often the first step, and the course behind step 20, had the sign of the first 50 steps."""
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for what in ("the first batch", "all data"):
+        right: dict[str, list[bool]] = {"the start": [], "a course": []}
+        for line in lines:
+            records = [WatchRecord(k, 0.0, first_sharpness=one, sharpening=ahead) for k, one, ahead in line["seen"]]
+            found = sharpening_of(records)
+            assert found is not None and found.slope is not None
+            risen = (
+                line["seen"][-1][1] > line["seen"][0][1]
+                if what == "the first batch"
+                else line["data"][2] > line["data"][1]
+            )
+            right["the start"].append((found.slope > 0) == risen)
+            if found.course is not None:
+                right["a course"].append((found.course > 0) == risen)
+        print(what, len(lines), {name: f"{sum(one)} of {len(one)}" for name, one in right.items()})
+
+
+def largest(model: nn.Module, loss: Callable[[], Tensor]) -> float:
     """The largest eigenvalue of the Hessian."""
-    product, _ = hessian_product(model, loss)
-    size = sum(p.numel() for p in model.parameters())
-    return climb(
-        product, torch.randn(size, generator=torch.Generator().manual_seed(1)) if start is None else start, steps
-    )
+    return climb(hessian_product(model, loss)[0], drawn_direction(model), 25).value
 
 
 if __name__ == "__main__":
@@ -353,5 +375,7 @@ if __name__ == "__main__":
             bad_batches()
         case ["sharpening", first, last]:
             sharpening(int(first), int(last))
+        case ["sharpened", path]:
+            sharpened(Path(path))
         case _:
             sys.exit(__doc__)

@@ -78,6 +78,26 @@ def test_while_the_rate_rises_it_is_the_warm_up_and_is_said_before():
     assert "longer" in said[0].sentence
 
 
+@pytest.mark.parametrize(
+    ("way", "words"),
+    [
+        (1, "end the warm-up at 0.1. λ rises"),
+        (-1, "make the warm-up longer. λ falls"),
+        (0, "longer, or end it at 0.1."),
+    ],
+)
+def test_advice_for_a_warm_up_hears_which_way_the_curvature_goes(way, words):
+    lookout = Lookout()
+    said = []
+    for step in range(1, 61):
+        lookout.checked(StepCheck(step, 0.01 * step))
+        if step % 10 == 0:
+            seen = 9.0 + 0.2 * step * way if way else None
+            said += lookout.visited(WatchRecord(step, 0.01 * step, critical=0.8, first_sharpness=seen, first_batch=10))
+    assert [warning.kind for warning in said] == ["warm-up"]
+    assert words in said[0].sentence
+
+
 def test_a_fault_of_a_layer_is_passed_on_once():
     lookout = Lookout()
     layers = (WatchedLayer("0"),)

@@ -1,5 +1,7 @@
 """A watched run in words and pictures."""
 
+import dataclasses
+
 import numpy as np
 
 from freeness.advice import StepCheck, WatchedLayer, WatchedRun, WatchRecord, WatchWarning
@@ -23,6 +25,15 @@ def test_the_answer_says_where_the_rate_stands_and_what_was_said():
     assert "2 times the critical" in answer.section("Warnings").parts[0].text
     assert answer.section("Visits").parts[0].rows[1][:3] == ("4", "0.1", "0.05")
     assert answer.section("Layers").parts[0].rows == (("<head>", "1", "2", "0.1"),)
+
+
+def test_what_was_predicted_of_the_curvature_stands_beside_what_happened_or_that_it_was_not_followed():
+    seen = [WatchRecord(k, 0.1, first_sharpness=2.0 + k, first_batch=1) for k in (1, 11, 21)]
+    seen[0] = dataclasses.replace(seen[0], sharpening=-0.5)
+    told = answer_of(WatchedRun((), tuple(seen), ())).section("Sharpening").parts
+    assert "predicted to change it by -0.5" in told[0].text and "step 1 to 11 it changed by +1" in told[1].text
+    assert "likely to end above" in told[-1].text
+    assert "ask for every=10" in answer_of(RUN).section("Sharpening").parts[0].text
 
 
 def test_a_run_of_which_nothing_is_known_is_shown_as_such():

@@ -16,6 +16,7 @@ from freeness.advice import StepCheck, WatchRecord, odd_layer
 from freeness.errors import InputError
 from freeness.torch import JsonLines, Watch, batch_of, critical_rate
 from freeness.torch.first_look import drawn_weights, first_look
+from freeness.torch.hessian_products import hessian_product
 from freeness.torch.watch import gradient_norms
 from freeness.torch.watch_loss import BatchLoss
 from freeness.torch.watch_measures import Measures
@@ -126,6 +127,67 @@ def test_a_visit_measures_what_is_known_on_a_linear_model():
     assert record.loss == pytest.approx(0.5 * float(residual.square().sum(1).mean()))
 
 
+def hessian_of(model, x, y):
+    """Written down, entry by entry."""
+    shapes = {name: (one.shape, one.numel()) for name, one in model.named_parameters()}
+    flat = torch.cat([one.detach().reshape(-1) for one in model.parameters()])
+
+    def loss(vector):
+        parts = vector.split([size for _, size in shapes.values()])
+        weights = {name: part.reshape(shape) for (name, (shape, _)), part in zip(shapes.items(), parts, strict=True)}
+        return functional.cross_entropy(torch.func.functional_call(model, weights, (x,)), y)
+
+    return torch.autograd.functional.hessian(loss, flat, vectorize=True)
+
+
+def test_sharpness_does_not_take_the_kinks_of_relu_for_curvature_and_its_change_along_a_step_is_told():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3)).double()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.2, momentum=0.9)
+    x, y = torch.randn(24, 4).double(), torch.arange(24) % 3
+    watch = Watch(model, optimizer, every=2)
+    tops = []
+    for _ in range(3):
+        optimizer.zero_grad()
+        functional.cross_entropy(model(x), y).backward()
+        optimizer.step()
+        watch.step((x, y))
+        tops.append(float(torch.linalg.eigvalsh(hessian_of(model, x, y))[-1]))
+    first, second = watch.records
+    assert first.sharpness == pytest.approx(tops[0], rel=0.03)
+    assert second.first_sharpness == pytest.approx(tops[2], rel=1e-3)
+    assert first.first_sharpness == pytest.approx(tops[0], rel=1e-3)
+    assert first.sharpening == pytest.approx(tops[1] - tops[0], rel=0.05)  # the next step was on the same batch
+    assert (first.first_batch, second.first_batch, second.sharpening) == (1, 1, None)
+    assert watch.sharpening.slope == first.sharpening
+
+
+class Forward(torch.autograd.Function):
+    """x ↦ x² with a backward pass that has no derivative."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.square()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, slope):
+        return 2 * slope * ctx.saved_tensors[0]
+
+
+def test_where_an_operation_has_no_second_derivative_gradients_are_compared():
+    torch.manual_seed(0)
+    model = nn.Linear(4, 4, bias=False).double()
+    x = torch.randn(5, 4).double()
+    product, value = hessian_product(model, lambda: Forward.apply(model(x)).sum())
+    v = torch.randn(16).double()
+    exact = 2 * (v.reshape(4, 4) @ x.T @ x).reshape(-1)
+    before = model.weight.clone()
+    assert torch.allclose(product(v), exact, rtol=1e-5) and torch.equal(before, model.weight)
+    assert value == pytest.approx(float(model(x).square().sum().detach()))
+
+
 def test_isometry_is_0_of_an_orthogonal_layer_and_grows_with_the_spread():
     torch.manual_seed(0)
     found = {}
@@ -197,6 +259,43 @@ def test_a_quantity_that_a_small_batch_cannot_have_or_a_loss_of_no_number_ends_n
         watch = Watch(model, torch.optim.SGD(model.parameters(), lr=0.1), every=1)
         watch.step((x, torch.arange(len(x)) % 2))
         assert watch.records[0].layers and any(one.startswith("noise") for one in watch.records[0].missing)
+
+
+def test_layers_may_be_replaced_and_optimisers_may_run_the_model_themselves():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    optimizer = torch.optim.LBFGS(model.parameters(), lr=0.1, max_iter=2)
+    watch = Watch(model, optimizer, every=1)
+    x = torch.randn(32, 4)
+    y = (x[:, 0] > 0).long()
+
+    def closure():
+        model.zero_grad()
+        loss = functional.cross_entropy(model(x), y)
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    watch.step((x, y))
+    model[0], model[2] = nn.Linear(4, 9), nn.Linear(9, 3)
+    closure()
+    watch.step((x, y))
+    first, second = watch.records
+    assert [[one.partition(":")[0] for one in record.missing] for record in (first, second)] == [
+        ["critical"],
+        ["critical"],
+    ]
+    assert first.first_sharpness > 0 and first.sharpening is None  # of its next step nothing is known
+    assert second.first_sharpness > 0 and [layer.drift for layer in second.layers] == [None, None]
+
+
+def test_a_log_belongs_to_one_watch(tmp_path):
+    model = nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    log = JsonLines(tmp_path / "run.jsonl")
+    Watch(model, optimizer, log=log)
+    with pytest.raises(InputError, match="JsonLines twice"):
+        Watch(model, optimizer, log=[log])
 
 
 def test_frozen_layers_in_front_are_no_fault_and_may_thaw():

@@ -43,6 +43,7 @@ from freeness.advice.residual_starts import (
     design_resnet,
     residual_network,
 )
+from freeness.advice.sharpening import Sharpening, sharpening_of
 from freeness.advice.stages import INTERRUPTED as INTERRUPTED
 from freeness.advice.stages import Stage
 from freeness.advice.stages import Way as Way
@@ -90,6 +91,7 @@ __all__ = [
     "ResidualPlan",
     "ResidualShape",
     "ResidualStart",
+    "Sharpening",
     "Stage",
     "StepCheck",
     "SumRow",
@@ -129,6 +131,7 @@ __all__ = [
     "read_run",
     "residual_network",
     "run_of",
+    "sharpening_of",
     "theory_rate",
     "trade_off",
     "transfer",

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from statistics import median
 
 from freeness.advice.post_mortem import post_mortem
+from freeness.advice.sharpening import sharpening_of
 from freeness.advice.usual import TIMES, WINDOW, Usual
 from freeness.advice.watch_rules import (
     AHEAD,
@@ -146,7 +147,8 @@ class Lookout:
             slope = self._slope()
             ahead = max(record.rate + AHEAD * slope, 0.0)
             self._shares.append(ahead / record.critical if record.critical > 0 else math.inf)
-            said += self._once("rate", beyond(record, self._shares, slope > 0))
+            course = sharpening_of(self._records) if slope > 0 else None
+            said += self._once("rate", beyond(record, self._shares, slope > 0, course))
         if record.layers:
             fault = None
             if record.fault:

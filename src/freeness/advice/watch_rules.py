@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from freeness.advice.sharpening import Sharpening
 from freeness.advice.usual import FEWEST, SCATTERS, unusual
 from freeness.advice.watching import StepCheck, WatchRecord, WatchWarning
 
@@ -135,7 +136,9 @@ def growing(step: int, name: str, seen: Sequence[float]) -> WatchWarning | None:
     )
 
 
-def beyond(record: WatchRecord, shares: Sequence[float], rising: bool) -> WatchWarning | None:
+def beyond(
+    record: WatchRecord, shares: Sequence[float], rising: bool, sharpening: Sharpening | None = None
+) -> WatchWarning | None:
     """A rate that is, or will soon be, beyond half of the critical one, by the median of the last three visits.
 
     At half of the critical rate a step lands at the lowest point of a parabola along it, and beyond overshoots that. Of one batch
@@ -145,6 +148,8 @@ def beyond(record: WatchRecord, shares: Sequence[float], rising: bool) -> WatchW
         record: of the visit, with its critical rate.
         shares: rates over critical rates, ahead by some steps, of this visit and those before.
         rising: whether the rate is being raised.
+        sharpening: the course of λ, where it is known. Where λ falls the critical rate grows, and a longer warm-up meets it
+            later; where it rises only a lower end helps.
     """
     share = median(shares[-_VISITS:])
     if len(shares) < _VISITS or share <= _HALF:
@@ -153,7 +158,12 @@ def beyond(record: WatchRecord, shares: Sequence[float], rising: bool) -> WatchW
     lower = f"{min(record.rate / share, record.rate) / 4:.2g}"
     if rising:
         told = f"The rate {record.rate:.3g} is raised towards the critical one ({critical:.3g} for this batch)"
-        advice = f"make the warm-up longer, or end it at {lower}"
-        return WatchWarning(record.step, "warm-up", f"{told}: in {AHEAD} steps it is {share:.2g} of that; {advice}.")
+        course = None if sharpening is None else sharpening.course
+        advice = f"make the warm-up longer, or end it at {lower}."
+        if course is not None and course > 0:
+            advice = f"end the warm-up at {lower}. λ rises along the way, so a longer one meets a lower critical rate."
+        elif course is not None:
+            advice = "make the warm-up longer. λ falls along the way, which makes room for the rate."
+        return WatchWarning(record.step, "warm-up", f"{told}: in {AHEAD} steps it is {share:.2g} of that; {advice}")
     told = f"The rate {record.rate:.3g} is {share:.2g} of the critical one ({critical:.3g} for this batch)"
     return WatchWarning(record.step, "rate", f"{told}, so that steps overshoot; lower it to {lower}.")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from freeness.advice.sharpening import Sharpening, sharpening_of
 from freeness.advice.watching import StepCheck, WatchedLayer, WatchRecord, WatchWarning
 from freeness.errors import InputError, brief
 from freeness.files import read_text
@@ -44,6 +45,11 @@ class WatchedRun:
     def steps(self) -> int:
         """The last step that was seen."""
         return max((event.step for event in (*self.checks[-1:], *self.records[-1:])), default=0)
+
+    @property
+    def sharpening(self) -> Sharpening | None:
+        """The predicted change of λ beside what happened; None where a watch within a share of the time measured none."""
+        return sharpening_of(self.records)
 
     def last(self, name: str) -> Any:
         """The number of that name that was measured last; None where it never was.

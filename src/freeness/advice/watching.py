@@ -61,6 +61,9 @@ class WatchRecord:
         critical: the rate from which on the optimiser's next step, on the same batch, raises the loss of that batch.
         critical_gradient: the same of a plain step along the gradient.
         sharpness: λ, the largest eigenvalue of the loss's second derivative; for Adam that of the preconditioned one.
+        first_sharpness: λ of the batch that was visited first, at the weights of now; never preconditioned.
+        first_batch: the step of that batch.
+        sharpening: how much the optimiser's next step on that batch was predicted to change it, told at the first visit.
         bound: the rate at which this optimiser stops contracting on a parabola of curvature λ: 2/λ for SGD.
         noise: the batch size at which a gradient is as much noise as signal, tr Σ/‖g‖².
         isometry: relative variance of the eigenvalues of JJᵀ, J the derivative of outputs by inputs; 0 is isometry.
@@ -93,6 +96,9 @@ class WatchRecord:
     place: str | None = None
     missing: tuple[str, ...] = ()
     overhead: float | None = None
+    first_sharpness: float | None = None
+    first_batch: int | None = None
+    sharpening: float | None = None
 
     @property
     def scalars(self) -> dict[str, float]:
@@ -108,7 +114,7 @@ class WatchRecord:
 
 _SCALARS = (
     *("rate", "loss", "critical", "critical_gradient", "sharpness", "bound", "noise", "isometry", "drift"),
-    *("dead", "saturated", "cosine"),
+    *("dead", "saturated", "cosine", "first_sharpness", "sharpening"),
 )
 
 

@@ -13,18 +13,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from freeness.advice import Lookout, StepCheck, WatchRecord, WatchWarning, odd_layer
+from freeness.advice import Lookout, Sharpening, StepCheck, WatchRecord, WatchWarning, odd_layer, sharpening_of
 from freeness.errors import InputError, brief
 from freeness.torch.attributes import attributes_kept
 from freeness.torch.batch import Batch
 from freeness.torch.first_look import drawn_weights, first_look
 from freeness.torch.given import GivenLoss
+from freeness.torch.next_step import first_rate
 from freeness.torch.state import trained_parameters
 from freeness.torch.user_data import batch_of
 from freeness.torch.watch_glance import sample_sizes
 from freeness.torch.watch_logs import Logs
 from freeness.torch.watch_loss import BatchLoss
-from freeness.torch.watch_measures import Found, Measures, first_rate
+from freeness.torch.watch_measures import Found, Measures
 from freeness.torch.watch_schedule import Every, WatchSchedule, Within
 
 _BETWEEN = ("layers", "noise", "isometry", "sharpness", "gradient")
@@ -99,6 +100,7 @@ class Watch:
         self._lookout = Lookout()
         self._logs = Logs(log)
         self._steps = self._logs.resume
+        self._first_batch = 0  # step of the batch whose λ is followed
         self._begun = self._looked = False  # whether a batch was tried, and the start of the layers looked at
         self._failed: set[str] = set()  # what could not be done and was said
         self._last: float | None = None  # when the last step was done with
@@ -110,6 +112,11 @@ class Watch:
     def overhead(self) -> float:
         """Time that the watch took so far over that of the training; 0 before the second step."""
         return self._spent / self._trained if self._trained > 0 else 0.0
+
+    @property
+    def sharpening(self) -> Sharpening | None:
+        """The predicted change of λ beside what happened; None where ``every`` was left out, for that takes too long."""
+        return sharpening_of(self.records)
 
     def expect(self, steps: int) -> None:
         """Tell how many steps the training will take: of a long one the first visits come earlier, a short one pays no more.
@@ -230,8 +237,11 @@ class Watch:
                     fields = self._measures.taken(name, batch)
                 found |= {key: value for key, value in fields.items() if value is not None}
             except Exception as error:  # of a model, an optimiser, a device: training goes on
-                missing.append(f"{name}: {brief(error)}")
+                missing.append(f"{name}: {error if isinstance(error, InputError) else brief(error)}")
             self._schedule.spent(name, time.perf_counter() - start)
+        if "first_sharpness" in found:
+            self._first_batch = self._first_batch or self._steps
+            found["first_batch"] = self._first_batch
         rate, seconds = first_rate(self._optimizer), time.perf_counter() - begun
         share = (self._spent + seconds) / self._trained if self._trained > 0 else None
         record = WatchRecord(self._steps, rate, seconds, missing=tuple(missing), overhead=share, **found)
@@ -249,7 +259,7 @@ def schedule_of(every: int | None, overhead: float) -> WatchSchedule:
     if every is not None:
         if every < 1:
             raise InputError(f"expected a visit every 1 or more steps, got {every}; raise it, or leave it out.")
-        return Every(every, _ORDER)
+        return Every(every, (*_ORDER, "sharpening"))
     if not 0 < overhead < 1:
         raise InputError(f"expected a share of the time between 0 and 1, got {overhead}; 0.02 is usual.")
     return Within(overhead, _ORDER, _COSTS)

@@ -25,6 +25,20 @@ class WatchLog(ABC):
 
     resume: int = 0
 
+    _begun = False
+
+    def begin(self) -> None:
+        """A watch will write to it.
+
+        Raises:
+            InputError: another one does.
+        """
+        if self._begun:
+            raise InputError(
+                f"expected a log of its own for every watch, got a {type(self).__name__} twice; make another one."
+            )
+        self._begun = True
+
     @abstractmethod
     def write(self, event: WatchEvent) -> None:
         """A step, a visit or a warning."""

@@ -16,7 +16,7 @@ class Logs:
         given: as :class:`~freeness.torch.Watch` takes it.
 
     Raises:
-        InputError: no log.
+        InputError: no log, or that of another watch.
 
     Example:
         >>> Logs(None).resume
@@ -25,6 +25,8 @@ class Logs:
 
     def __init__(self, given: object) -> None:
         self._logs: list[WatchLog] = logs_of(given)
+        for log in self._logs:
+            log.begin()
         self._failing: set[int] = set()
         self._troubles: list[WatchWarning] = []
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,15 +12,18 @@ from torch import Tensor, nn
 from freeness.advice import WatchedLayer, fault_of, odd_branch
 from freeness.errors import InputError
 from freeness.torch.batch import Batch
-from freeness.torch.critical import OptimizerFactory, critical_rate
+from freeness.torch.critical import critical_rate
 from freeness.torch.given import given_optimizer
+from freeness.torch.hessian_products import drawn_direction, gradient_of, hessian_product
 from freeness.torch.modes import fixed_masks
+from freeness.torch.next_step import first_rate, next_step
 from freeness.torch.observing import observe
 from freeness.torch.outputs import run, select_output
 from freeness.torch.products import input_products
 from freeness.torch.ritz import climb
 from freeness.torch.state import trained_parameters, untouched
 from freeness.torch.watch_loss import BatchLoss
+from freeness.torch.watch_sharpening import FirstBatch
 from freeness.training import Adam
 
 _LAYERS, _FEWEST = (
@@ -31,7 +33,6 @@ _LAYERS, _FEWEST = (
 _TRIED = 2  # samples that show whether all fits
 _JACOBIAN = 8  # samples behind the isometry
 _FIRST, _LATER = 8, 3  # products for λ, and once a direction is known
-_STEP = 3e-4  # of a finite difference of gradients, over 1 + the norm of the weights: about √ε of float32
 
 Found = dict[str, Any]  # fields of a record
 
@@ -58,6 +59,7 @@ class Measures:
         self._start = {name: value.detach().clone() for name, value in trained_parameters(model).items()}
         self._last: dict[str, float] = {}
         self._direction: Tensor | None = None
+        self._first = FirstBatch(model, optimizer, loss)
 
     def taken(self, name: str, batch: Batch) -> Found:
         """The fields of a record that a quantity fills in.
@@ -106,23 +108,24 @@ class Measures:
         return {"critical_gradient": found.rate, "loss": found.loss}
 
     def sharpness(self, batch: Batch) -> Found:
-        """λ by Lanczos from the last visit's direction, products being finite differences of gradients."""
+        """λ by Lanczos from the last visit's direction."""
         loss = self._loss.function(self._model, batch)
         scale = preconditioner(self._optimizer, self._model)
         with untouched(self._model, training=None):
             product, value = hessian_product(self._model, loss, scale)
-            start = self._direction
-            size = sum(parameter.numel() for parameter in trained_parameters(self._model).values())
-            if start is None or start.numel() != size:  # what is trained may change on the way
-                some = next(iter(trained_parameters(self._model).values()))
-                start = torch.randn(size, generator=torch.Generator().manual_seed(0)).to(some.device, some.dtype)
-            found = climb(product, start, _LATER if start is self._direction else _FIRST)
+            drawn, start = drawn_direction(self._model), self._direction
+            known = start is not None and len(start) == len(drawn)  # what is trained may change on the way
+            found = climb(product, start if start is not None and known else drawn, _LATER if known else _FIRST)
         self._direction = found.vector
         filled = {"loss": value, "sharpness": found.value}
         try:
             return filled | {"bound": given_optimizer(self._optimizer).bound(found.value)}
         except InputError:  # no optimiser whose bound is known, or a maximum of the loss
             return filled
+
+    def sharpening(self, batch: Batch) -> Found:
+        """λ of the batch that was visited first, and at the first time how much a step changes it."""
+        return self._first.visited(batch)
 
     def layers(self, batch: Batch) -> Found:
         """The table of layers, what it shows, and how far the weights are from those at the start."""
@@ -182,7 +185,7 @@ class Measures:
         there: dict[str | None, float] = {}
         for name, parameter in trained_parameters(self._model).items():
             first = self._start.get(name)
-            if first is None:  # thawed since
+            if first is None or first.shape != parameter.shape:  # thawed or replaced since
                 continue
             module = name.rpartition(".")[0]
             distance = float((parameter.detach() - first).double().square().sum())
@@ -200,92 +203,8 @@ QUANTITIES: dict[str, Callable[[Measures, Batch], Found]] = {
     "noise": Measures.noise,
     "gradient": Measures.gradient,
     "isometry": Measures.isometry,
+    "sharpening": Measures.sharpening,
 }
-
-
-def first_rate(optimizer: torch.optim.Optimizer) -> float:
-    """The rate of an optimiser's first group.
-
-    Example:
-        >>> first_rate(torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.25))
-        0.25
-    """
-    return float(optimizer.param_groups[0]["lr"])
-
-
-def next_step(optimizer: torch.optim.Optimizer, model: nn.Module) -> OptimizerFactory:
-    """What makes a copy of an optimiser, with all that it remembers, of copies of the model's trained parameters.
-
-    Args:
-        optimizer: left as it is.
-        model: whose parameters it steps.
-
-    Example:
-        >>> model = nn.Linear(1, 1, bias=False)
-        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-        >>> other = next_step(optimizer, model)([nn.Parameter(torch.ones(1, 1))])
-        >>> other.param_groups[0]["momentum"], other.param_groups[0]["params"][0] is model.weight
-        (0.9, False)
-    """
-    parameters = list(trained_parameters(model).values())
-
-    def made(copies: Any) -> torch.optim.Optimizer:
-        memo: dict[int, Any] = {id(old): new for old, new in zip(parameters, copies, strict=True)}
-        return copy.deepcopy(optimizer, memo)
-
-    return made
-
-
-def gradient_of(model: nn.Module, loss: Callable[[], Tensor]) -> tuple[Tensor, float]:
-    """The gradient by all trained parameters as one vector, and the loss.
-
-    Raises:
-        InputError: the loss is not finite.
-    """
-    parameters = list(trained_parameters(model).values())
-    with torch.enable_grad():
-        value = loss()
-        if not bool(value.isfinite()):
-            raise InputError(f"expected a finite loss, got {float(value.detach())}; the training has diverged.")
-        found = torch.autograd.grad(value, parameters, materialize_grads=True, allow_unused=True)
-    return torch.cat([part.reshape(-1) for part in found]), float(value.detach())
-
-
-def hessian_product(
-    model: nn.Module, loss: Callable[[], Tensor], scale: Tensor | None = None
-) -> tuple[Callable[[Tensor], Tensor], float]:
-    """v ↦ P^{-1/2} H P^{-1/2} v by a difference of gradients, which every model has, and the loss.
-
-    The caller restores the weights; each product moves them there and back.
-
-    Args:
-        model: whose trained parameters are moved.
-        loss: with the same random numbers every time.
-        scale: P; None is 1.
-    """
-    parameters = list(trained_parameters(model).values())
-    here = [parameter.detach().clone() for parameter in parameters]
-    plain, value = gradient_of(model, loss)
-    root = None if scale is None else scale.sqrt()
-    length = _STEP * (1 + math.sqrt(sum(float(one.double().square().sum()) for one in here)))
-
-    def product(vector: Tensor) -> Tensor:
-        along = vector if root is None else vector / root
-        step = length / float(along.norm())
-        _placed(parameters, here, along * step)
-        moved, _ = gradient_of(model, loss)
-        _placed(parameters, here, None)
-        curved = (moved - plain) / step
-        return curved if root is None else curved / root
-
-    return product, value
-
-
-def _placed(parameters: Sequence[nn.Parameter], here: Sequence[Tensor], step: Tensor | None) -> None:
-    parts = [None] * len(here) if step is None else step.split([one.numel() for one in here])
-    for parameter, first, part in zip(parameters, here, parts, strict=True):
-        # .data: version counters stay, a graph of the caller's stays valid
-        parameter.data.copy_(first if part is None else first + part.reshape(first.shape))
 
 
 def preconditioner(optimizer: torch.optim.Optimizer, model: nn.Module) -> Tensor | None:

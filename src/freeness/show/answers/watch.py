@@ -22,11 +22,11 @@ def _(record: WatchedRun) -> Answer:
     sections = (
         Section("", tuple(_standing(record))),
         Section("Warnings", tuple(_said(record))),
+        Section("Sharpening", _sharpening(record)),
         Section("Visits", (_visits(record),) if record.records else ()),
         Section("Layers", _layers(record)),
     )
-    steps = "1 step" if record.steps == 1 else f"{record.steps} steps"
-    return Answer(f"A run of {steps}, watched", tuple(one for one in sections if one.parts))
+    return Answer(f"A run, watched up to step {record.steps}", tuple(one for one in sections if one.parts))
 
 
 def _standing(run: WatchedRun) -> list[Part]:
@@ -52,6 +52,17 @@ def _said(run: WatchedRun) -> list[Part]:
     if not run.warnings:
         return [Sentence("None.")]
     return [Sentence(str(warning), "warning") for warning in run.warnings]
+
+
+def _sharpening(run: WatchedRun) -> tuple[Part, ...]:
+    if not run.records:
+        return ()
+    found = run.sharpening
+    if found is None:
+        return (
+            Sentence("λ was not followed from the start: that takes more than a share of the time; ask for every=10."),
+        )
+    return tuple(map(Sentence, found.sentences))
 
 
 def _visits(run: WatchedRun) -> Table:

@@ -1,0 +1,82 @@
+"""λ of one batch along a training, and how one step is predicted to change it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from freeness.errors import InputError
+from freeness.torch.batch import Batch
+from freeness.torch.critical import gradients_step
+from freeness.torch.hessian_products import drawn_direction, gradient_of, hessian_product, parts_of
+from freeness.torch.next_step import first_rate, next_step
+from freeness.torch.ritz import climb
+from freeness.torch.state import trained_parameters, untouched
+from freeness.torch.watch_loss import BatchLoss
+
+_FIRST, _LATER = 16, 6  # products for λ, and once a direction is known
+
+
+class FirstBatch:
+    """The batch that is visited first; λ of other batches differs by more than a training changes it.
+
+    Args:
+        model: in training.
+        optimizer: of the training; it is copied, never stepped.
+        loss: of a batch.
+    """
+
+    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, loss: BatchLoss) -> None:
+        self._model, self._optimizer, self._loss = model, optimizer, loss
+        self._batch: Batch | None = None
+        self._direction: Tensor | None = None
+
+    def visited(self, batch: Batch) -> dict[str, Any]:
+        """λ of the first batch; at the first time also by how much the optimiser's next step on it changes λ.
+
+        Args:
+            batch: of the training, of which the first one is kept.
+
+        Raises:
+            InputError: the loss is not finite.
+        """
+        first = self._batch is None
+        kept = self._batch = _copied(batch) if self._batch is None else self._batch
+        loss = self._loss.function(self._model, kept)
+        drawn, start = drawn_direction(self._model), self._direction
+        known = start is not None and len(start) == len(drawn)  # what is trained may change on the way
+        with untouched(self._model, training=None):
+            product, _ = hessian_product(self._model, loss)
+            found = climb(product, start if start is not None and known else drawn, _LATER if known else _FIRST)
+            self._direction = found.vector
+            ahead = self._ahead(loss) if first else None
+        return {"first_sharpness": found.value, "sharpening": None if ahead is None else ahead - found.value}
+
+    def _ahead(self, loss: Callable[[], Tensor]) -> float | None:
+        """λ behind the optimiser's next step on this batch; the caller restores the weights."""
+        rate, vector = first_rate(self._optimizer), self._direction
+        if not rate > 0 or vector is None:
+            return None
+        parameters = list(trained_parameters(self._model).values())
+        gradients = parts_of(gradient_of(self._model, loss)[0], parameters)
+        try:
+            steps = gradients_step(parameters, gradients, next_step(self._optimizer, self._model))
+        except InputError:  # of an optimiser whose step runs the model, as that of LBFGS
+            return None
+        for parameter, step in zip(parameters, steps, strict=True):
+            parameter.data.add_(rate * step)
+        return climb(hessian_product(self._model, loss)[0], vector, _LATER).value
+
+
+def _copied(batch: Batch) -> Batch:
+    """The loop may write into its tensors."""
+
+    def kept(value: Any) -> Any:
+        return value.detach().clone() if isinstance(value, Tensor) else value
+
+    kwargs = {name: kept(value) for name, value in batch.kwargs.items()}
+    return replace(batch, args=tuple(map(kept, batch.args)), kwargs=kwargs, targets=kept(batch.targets))
