@@ -20,7 +20,8 @@ from freeness.errors import InputError
 from freeness.network import INPUT
 from freeness.torch.elementwise import PointwiseCall
 from freeness.torch.graph_view import GraphView, node_name
-from freeness.torch.kinds import ACTIVATION, READERS, kind_of
+from freeness.torch.in_place import Aliases, Overwritten, View, writes
+from freeness.torch.kinds import ACTIVATION, OTHER, READERS, kind_of
 from freeness.torch.layout import Typing, unknown
 from freeness.torch.operations.activation import activation
 from freeness.torch.operations.attention import towards_attention
@@ -69,12 +70,15 @@ def read_graph(view: GraphView, example: Tensor, doubted: Collection[Node] = ())
     """
     batch = example.shape[0] if example.ndim > 1 else None
     walk, end = Walk(view, batch, doubted), view.returned
-    needed = _needed(view, end)
+    aliases = Aliases(view)
+    needed = _needed(view, end, aliases)
     for node in view.nodes:
         if node.op == "placeholder":
             walk.values[node] = _given(walk, node, example)
         elif node.op == "call_function" and node in needed:
             _read(walk, node)
+            if writes(node):
+                _write(walk, node, aliases)
     last = walk.values.get(end) if isinstance(end, Node) else None
     if isinstance(last, Scores):
         last = walk.spelled(last)
@@ -106,16 +110,48 @@ def _given(walk: Walk, node: Node, example: Tensor) -> Value:
 
 
 def _read(walk: Walk, node: Node) -> None:
-    """The value of a call; what it writes to has this value, too."""
+    """The value of a call."""
     if node_name(node) in _CHECKS:
         return
     value = _constant(walk, node)
-    if value is None:
-        value = _signal(walk, node)
-    walk.values[node] = value
-    source = node.args[0] if node.args else None
-    if isinstance(node.target, OpOverload) and node.target._schema.is_mutable and isinstance(source, Node):
-        walk.values[source] = value
+    walk.values[node] = _signal(walk, node) if value is None else value
+
+
+def _write(walk: Walk, node: Node, aliases: Aliases) -> None:
+    """What a call writes to has its value, too; so has what that is a part of, and every other part is read anew."""
+    source, root = node.args[0], aliases.root(node)
+    assert isinstance(source, Node)
+    value, way = walk.values[node], aliases.way(source)
+    walk.values[source] = value
+    if source is not root and way is not None and root in walk.values:
+        shape = tuple(root.meta["val"].shape)
+        walk.values[root] = _overwritten(walk, node, (walk.values[root], value), way, shape)
+    noted, missing = len(walk.operations), len(walk.missing)
+    for other in aliases.before(node):
+        if other in (source, root) or other not in walk.values:
+            continue
+        if writes(other):
+            walk.values[other] = walk.given(other.args[0])
+        else:
+            _read(walk, other)
+    del walk.operations[noted:], walk.missing[missing:]  # they were met before
+
+
+def _overwritten(
+    walk: Walk, node: Node, values: tuple[Value, Value], way: tuple[View, ...], shape: tuple[int, ...]
+) -> Value:
+    """A tensor of which a part was written to: a step without a record, where it depends on the input."""
+    whole, part = (walk.spelled(one) if isinstance(one, Scores) else one for one in values)
+    given = [one if isinstance(one, GivenTensor) else None for one in (whole, part)]
+    compute = Overwritten(way, *given)
+    if all(one is not None for one in given):
+        return GivenTensor(compute, trained=any(one is not None and one.trained for one in given))
+    signals = [walk.close(walk.padded(one)) for one in (whole, part) if isinstance(one, Signal)]
+    if all(signal.place.read for signal in signals):
+        walk.note(node, OTHER.name, "none", "it writes to a part of a tensor")
+        walk.missing.append(walk.operations[-1])
+    dims, size = unknown(shape, walk.batch)
+    return walk.add(walk.view.operation_path(node), signals, compute, None, Typing(size), dims)
 
 
 def _constant(walk: Walk, node: Node) -> GivenTensor | None:
@@ -222,13 +258,14 @@ def _finished(walk: Walk, node: Node, signal: Signal) -> Signal:
         return walk.as_it_is(signal)
 
 
-def _needed(view: GraphView, output: Any) -> set[Node]:
-    """The nodes on which the output depends, in-place writes to them included."""
+def _needed(view: GraphView, output: Any, aliases: Aliases) -> set[Node]:
+    """The nodes on which the output depends, in-place writes to what they share memory with included."""
     needed = {output}
+    roots = {aliases.root(output)} if isinstance(output, Node) else set[Node]()
     for node in reversed(list(view.nodes)):
-        mutable = isinstance(node.target, OpOverload) and node.target._schema.is_mutable
-        if node in needed or (mutable and node.args and node.args[0] in needed):
+        if node in needed or (writes(node) and aliases.root(node) in roots):
             needed |= {node, *node.all_input_nodes}
+            roots |= {aliases.root(one) for one in (node, *node.all_input_nodes)}
     return needed
 
 
