@@ -11,9 +11,13 @@ import torch
 from torch import nn
 from typer.testing import CliRunner
 
+from freeness.advice import Stage
 from freeness.cli import app
 from freeness.show import render_html, schema, to_json
-from freeness.torch import AnalyzeOptions, analyze
+from freeness.torch import AnalyzeOptions, CurvatureOptions, analyze, batch_sharpness, trace
+from freeness.torch.analysis_rate import batch_curvature
+from freeness.torch.pace import Pace, TimeUp, paced
+from freeness.training import Curvature
 
 
 def network():
@@ -75,7 +79,7 @@ def test_what_was_computed_before_a_failure_is_not_lost(monkeypatch, error):
     assert "Not measured" in page and "Missing" in page
 
 
-def test_a_budget_that_runs_out_is_named_in_place_of_numbers(monkeypatch):
+def test_a_budget_that_runs_out_is_named_in_place_of_spectra_and_the_rate_is_told_of_few_products(monkeypatch):
     def slow(*_):
         import time
 
@@ -84,8 +88,33 @@ def test_a_budget_that_runs_out_is_named_in_place_of_numbers(monkeypatch):
 
     monkeypatch.setattr(importlib.import_module("freeness.torch.analysis"), "_watched", slow)
     found = analyze(network(), data(), AnalyzeOptions(budget=0.2))
-    assert "the budget of 0.2 s ran out" in found.learning_rate.reason and found.jacobian.measured is None
-    assert "the budget of 0.2 s ran out" in found.jacobian.missing
+    assert "the budget of 0.2 s ran out" in found.jacobian.missing and found.jacobian.measured is None
+    assert found.learning_rate.known and found.learning_rate.sharpness_error >= 0.0
+
+
+class _Over(Pace):
+    """Time that is up at once."""
+
+    def beat(self, units: float) -> None:
+        raise TimeUp("over")
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+@pytest.mark.parametrize("planned", ["exact", "estimated"])
+def test_where_the_time_is_up_lambda_is_told_of_few_samples_with_its_error(normalised, planned):
+    torch.manual_seed(0)
+    middle = nn.BatchNorm1d(20) if normalised else nn.Identity()
+    model = nn.Sequential(nn.Linear(6, 20), middle, nn.Tanh(), nn.Linear(20, 3)).double()
+    x, y = torch.randn(16, 6).double(), torch.arange(16) % 3
+    traced, plan = trace(model, x[:1]), Stage("curvature", planned, 0.0, 0.0, 0.0, effort=5)
+    options = AnalyzeOptions(loss="cross_entropy", training=None)
+    with paced(_Over(1.0, 0.0)):
+        found = batch_curvature(traced, (x, y), options, plan, begin=False)
+    few = planned == "estimated" and not normalised
+    assert isinstance(found, Curvature) and found.batch == (2 if few else 16)
+    used = slice(0, 16, 8) if few else slice(None)
+    exact = batch_sharpness(model, x[used], y[used], "cross_entropy", CurvatureOptions(training=None)).value
+    assert abs(found.value - exact) <= 3 * found.error + 1e-9 and found.error < 0.1 * exact
 
 
 def test_theory_that_takes_too_long_is_cut_and_the_measurement_stands(monkeypatch):

@@ -24,6 +24,7 @@ from freeness.torch.curvature_dual import dual_operator
 from freeness.torch.curvature_matrices import Matrix, curvature_operator
 from freeness.torch.lanczos import largest_eigenpair, spectral_estimate
 from freeness.torch.losses import loss_function
+from freeness.torch.pace import TimeUp
 from tests.torch.test_curvature import data, dense_ggn, mixed_model, perceptron
 from tests.torch.zoo import zoo_model
 
@@ -171,3 +172,21 @@ def test_large_batches_are_cut_and_agree_with_those_held_at_once(monkeypatch: py
     for module in ("curvature_matrices", "curvature_dual"):
         monkeypatch.setattr(f"freeness.torch.{module}.CHUNK", 6)
     assert batch_sharpness(model, inputs, targets, "cross_entropy").value == pytest.approx(whole, rel=1e-7)
+
+
+@pytest.mark.parametrize("products", [2, 3, 7])
+def test_where_time_ends_within_the_first_probe_its_shorter_rule_stands(products: int) -> None:
+    values, left = np.linspace(0.0, 1.0, 400), iter(range(products))
+
+    def product(vector: np.ndarray) -> np.ndarray:
+        if next(left, None) is None:
+            raise TimeUp("over")
+        return values * vector
+
+    if products < 3:
+        with pytest.raises(TimeUp):
+            spectral_estimate(product, 400, LanczosOptions(2, 12))
+        return
+    found = spectral_estimate(product, 400, LanczosOptions(2, 12))
+    assert len(found._rules[0][0]) == products and abs(found.mean - 0.5) < 4 * found.mean_error
+    assert abs(found.moment(2)[0] - 1 / 3) < 0.1

@@ -135,9 +135,10 @@ def analyze(
 
 
 def _answered(model: nn.Module, data: object, options: AnalyzeOptions, progress: Report | bool | None) -> Analysis:
+    begun = time.monotonic()
     model, pair, options = _taken(model, data, options)
     with followed(progress) as report:
-        return _analyzed(model, pair, options, Stages(stages_of(options.parts), options.budget, report))
+        return _analyzed(model, pair, options, Stages(stages_of(options.parts), options.budget, report, begun))
 
 
 def _analyzed(model: nn.Module, pair: tuple[Tensor, Tensor], options: AnalyzeOptions, stages: Stages) -> Analysis:
@@ -185,9 +186,10 @@ def _found(model: nn.Module, inputs: Tensor, targets: Tensor, options: AnalyzeOp
     fisher = compared(second, measured, reason)
     freeness = stages.run("test freeness", lambda: _freeness(traced, sample))
     batch = min(options.samples, len(inputs))
-    plan = stages.amend(hurried(stages.planned("curvature"), stages.left, batch, length))
+    plan = stages.amend(hurried(stages.planned("curvature"), stages.least, batch, length))
     begin = stages.planned(BEGINNING).way == "exact"
-    curvature = stages.run("curvature", lambda: batch_curvature(traced, (inputs, targets), options, plan, begin=begin))
+    curved = lambda: batch_curvature(traced, (inputs, targets), options, plan, begin=begin)  # noqa: E731
+    curvature = stages.run("curvature", curved, vital=True)
     if isinstance(curvature, Lost):
         curvature = no_rate(f"No learning rate: {curvature.reason}.", batch, options)
     rows = () if isinstance(signals, Lost) else _rows(traced, signals, sample)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -71,6 +71,28 @@ def plain_attention() -> Iterator[None]:
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
+
+
+@contextmanager
+def plain_recurrence(function: object) -> Iterator[None]:
+    """Recurrent layers by plain products inside the block: torch's fused ones carry no derivative forward.
+
+    Args:
+        function: a module, or what holds one as ``model``; a block for another one does nothing.
+
+    Example:
+        >>> with plain_recurrence(nn.LSTM(2, 3)):
+        ...     torch._C._get_mkldnn_enabled()
+        False
+    """
+    module = getattr(function, "model", function)
+    recurrent = isinstance(module, nn.Module) and any(isinstance(one, nn.RNNBase) for one in module.modules())
+    before = torch._C._get_mkldnn_enabled()
+    torch._C._set_mkldnn_enabled(before and not recurrent)
+    try:
+        yield
+    finally:
+        torch._C._set_mkldnn_enabled(before)
 
 
 def _present(part: Tensor | None, like: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -14,7 +14,7 @@ from freeness.torch.curvature import CurvatureOptions, measured
 from freeness.torch.gauss_newton import GaussNewton, Parts
 from freeness.torch.given import GivenLoss
 from freeness.torch.pace import TimeUp, beat
-from freeness.torch.ritz import Climb, climb
+from freeness.torch.ritz import FEWEST, Climb, climb
 
 _LOG = logging.getLogger(__name__)
 _CLOSE = 2e-3  # residual over value at which an estimate is good enough
@@ -59,7 +59,7 @@ def estimated_sharpness(
     most of what the outputs do with the parameters. Where several eigenvalues are alike it is a sum of their directions, since
     which of them is the largest on the whole batch is not known yet. From there Lanczos on the whole batch needs few products.
     Each product is one pass with derivatives carried forward, and one backward. Where time ends before two of these, λ is that
-    of the few samples.
+    of the few samples. Six products with these are taken whatever the time; with all of them where no few come first.
 
     Args:
         model: as in :func:`~freeness.torch.batch_sharpness`.
@@ -87,15 +87,11 @@ def estimated_sharpness(
     model, loss = adapted(model, (inputs, targets), loss)
     with measured(model, (inputs, targets), loss, how.training) as (ready, x, y):
         few = _few((x, y), work)
-        first = _coarse(ready, few, loss, how, work) if few else None
-        whole = GaussNewton(ready, (x, y), loss, Parts(how.preconditioner, work.part))
-        start = whole.random()
-        steps, kept = min(work.products, whole.size), _keeps(whole, work.products)
+        first, parts = _coarse(ready, few, loss, how, work) if few else None, Parts(how.preconditioner, work.part)
         try:
-            if first is not None and bool((led := whole.lower(first.direction)).any()):
-                beat()
-                start = led / led.norm() + _RANDOM * start / start.norm()
-            found, samples = climb(whole.product, start, steps, keep=kept, tolerance=_CLOSE), len(x)
+            if first is not None:
+                beat(0.0)
+            found, samples = _climbed(GaussNewton(ready, (x, y), loss, parts), first, work), len(x)
         except TimeUp:  # λ of a few samples is better than none
             if first is None or not few:
                 raise
@@ -108,6 +104,17 @@ class _First(NamedTuple):
 
     climb: Climb
     direction: list[Tensor]
+
+
+def _climbed(whole: GaussNewton, first: _First | None, work: Effort) -> Climb:
+    """λ of all samples, from where a few of them led."""
+    start = whole.random()
+    if first is not None and bool((led := whole.lower(first.direction)).any()):
+        beat()
+        start = led / led.norm() + _RANDOM * start / start.norm()
+    steps = min(work.products, whole.size)
+    least, kept = 2 if first is not None else FEWEST, _keeps(whole, work.products)
+    return climb(whole.product, start, steps, keep=kept, tolerance=_CLOSE, least=least)
 
 
 def _few(data: tuple[Tensor, Tensor], work: Effort) -> tuple[Tensor, Tensor] | None:
@@ -127,7 +134,8 @@ def _coarse(
     """λ of a few samples; None where they cannot be run alone."""
     try:
         matrix = GaussNewton(model, few, loss, Parts(how.preconditioner, work.part))
-        found = climb(matrix.product, matrix.random(), min(work.coarse, matrix.size), keep=_keeps(matrix, work.coarse))
+        steps, kept = min(work.coarse, matrix.size), _keeps(matrix, work.coarse)
+        found = climb(matrix.product, matrix.random(), steps, keep=kept, least=FEWEST)
     except (RuntimeError, ValueError) as error:  # batch normalisation asks for several samples
         _LOG.info("no first direction from %d samples: %s", len(few[0]), brief(error))
         return None

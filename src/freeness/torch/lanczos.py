@@ -15,6 +15,8 @@ from freeness.spectra import Measurement
 from freeness.torch.pace import TimeUp, is_over
 
 _STEPS = 300  # of a search for the largest eigenvalue
+_FEWEST = 3  # steps of which a probe may be, where time ends
+_SURE = 6  # steps of a search that are done whatever the time
 _LONG = 1 << 20  # numbers from which on vectors are kept in float32
 _QUANTILES = 4096  # of a law in the place of its eigenvalues
 
@@ -181,7 +183,7 @@ def largest_eigenpair(matvec: Matvec, start: np.ndarray, tolerance: float) -> tu
             image = image - basis[: k + 1].T @ (basis[: k + 1] @ image)
         off[k] = np.linalg.norm(image)
         values, vectors = eigh_tridiagonal(diagonal[: k + 1], off[:k], select="i", select_range=(k, k))
-        if not off[k] * abs(vectors[-1, 0]) > tolerance * abs(values[0]) or (k and is_over()):
+        if not off[k] * abs(vectors[-1, 0]) > tolerance * abs(values[0]) or (is_over() and k + 1 >= _SURE):
             return float(values[0]), basis[: k + 1].T @ vectors[:, 0]
         vector = image / off[k]
     return None
@@ -210,13 +212,18 @@ def _error(values: np.ndarray) -> float:
 
 
 def _lanczos(matvec: Matvec, start: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """Diagonal, off-diagonal, and the norm of what is left after the last step."""
+    """Diagonal, off-diagonal, and the norm of what is left after the last step; of fewer steps where time ends."""
     basis = np.empty((steps, len(start)), np.float32 if len(start) > _LONG else np.float64)
     diagonal, off = np.empty(steps), np.empty(steps)
     vector = start
     for k in range(steps):
         basis[k] = vector
-        image = np.asarray(matvec(vector), dtype=float)
+        try:
+            image = np.asarray(matvec(vector), dtype=float)
+        except TimeUp:
+            if k < _FEWEST:
+                raise
+            return diagonal[:k], off[: k - 1], float(off[k - 1])
         _check_finite(image)
         scale = np.linalg.norm(image)
         diagonal[k] = vector @ image

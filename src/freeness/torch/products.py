@@ -13,6 +13,7 @@ from torch.autograd import forward_ad
 from torch.autograd.graph import GradientEdge
 
 from freeness.errors import InputError, brief
+from freeness.torch.batched import plain_recurrence
 from freeness.torch.state import trained_parameters
 
 _LOG = logging.getLogger(__name__)
@@ -213,7 +214,7 @@ class PartedProducts(Products):
 
 def _pushed(model: nn.Module, x: Tensor, moved: dict[str, Tensor]) -> Tensor:
     """The derivative of model(x) as its parameters move."""
-    with torch.no_grad(), forward_ad.dual_level():
+    with torch.no_grad(), plain_recurrence(model), forward_ad.dual_level():
         named = {name: forward_ad.make_dual(model.get_parameter(name).detach(), v) for name, v in moved.items()}
         outputs = torch.func.functional_call(model, named, (x,), tie_weights=True)
         primal, pushed = forward_ad.unpack_dual(outputs)
@@ -242,7 +243,7 @@ class InputProducts(Products):
         self._check()
 
     def along(self, parts: Sequence[Tensor]) -> Tensor:
-        with torch.no_grad(), forward_ad.dual_level():
+        with torch.no_grad(), plain_recurrence(self._function), forward_ad.dual_level():
             outputs = self._function(forward_ad.make_dual(self._x, parts[0]))
             pushed = forward_ad.unpack_dual(outputs).tangent
         return torch.zeros_like(self.outputs) if pushed is None else pushed

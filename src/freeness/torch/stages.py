@@ -65,12 +65,15 @@ class Stages:
         wanted: those that are asked for.
         seconds: for all of them together.
         report: is told before every stage, and how far it has come within one.
+        begun: when the time began, of ``time.monotonic``; now when left out.
     """
 
-    def __init__(self, wanted: Collection[str], seconds: float, report: Report | None) -> None:
+    def __init__(
+        self, wanted: Collection[str], seconds: float, report: Report | None, begun: float | None = None
+    ) -> None:
         self.wanted, self.deadline = tuple(wanted), math.inf
         self._seconds, self._report = seconds, report
-        self._end = time.monotonic() + seconds
+        self._end = seconds + (time.monotonic() if begun is None else begun)
         self._plan: dict[str, Stage] = {}
         self._pace = 1.0
         self._done = 0
@@ -92,6 +95,11 @@ class Stages:
     def left(self) -> float:
         """Seconds until the time is up."""
         return max(self._end - time.monotonic(), 0.0)
+
+    @property
+    def least(self) -> float:
+        """Seconds that a stage has which is not left out where the time is up: what is left, or a small share of all."""
+        return max(self.left, _FLOOR * self._seconds)
 
     def amend(self, stage: Stage) -> Stage:
         """Another plan of one stage."""
@@ -116,7 +124,9 @@ class Stages:
         self.finished.append(replace(self.planned(name), seconds=time.monotonic() - start))
         return found
 
-    def run(self, name: str, compute: Callable[[], _T | Lost], detail: str = "", note: str = "") -> _T | Lost:
+    def run(
+        self, name: str, compute: Callable[[], _T | Lost], detail: str = "", note: str = "", *, vital: bool = False
+    ) -> _T | Lost:
         """One stage: its result, or why there is none.
 
         Args:
@@ -124,16 +134,17 @@ class Stages:
             compute: does it.
             detail: said behind its name.
             note: said beside it.
+            vital: run where the time is up, too; it ends soon then.
         """
         stage = self.planned(name)
         shown = Progress(name + detail, self._done, len(STAGES), note=note)
         self._tell(shown)
         self._done += 1
-        reason = self._reason(stage)
+        reason = self._reason(stage, vital=vital)
         if reason:
             return self._lost(stage, reason)
         start = time.monotonic()
-        self.deadline = self._deadline(name, start)
+        self.deadline = max(self._deadline(name, start), start + self.least if vital else start)
         pace = Pace(stage.effort or 1, self.deadline, lambda share: self._tell(replace(shown, share=share)))
         try:
             with paced(pace):
@@ -165,7 +176,7 @@ class Stages:
     def _over(self) -> str:
         return f"the budget of {self._seconds:g} s ran out; {self._more}"
 
-    def _reason(self, stage: Stage) -> str:
+    def _reason(self, stage: Stage, *, vital: bool) -> str:
         """Why a stage does not run; "" where it does."""
         if stage.name not in self.wanted:
             return "it was not asked for"
@@ -173,7 +184,7 @@ class Stages:
             return self._ended
         if stage.way == "left out":
             return f"{stage.reason}, which the budget of {self._seconds:g} s does not allow; {self._more}"
-        return self._over if time.monotonic() > self._end else ""
+        return self._over if time.monotonic() > self._end and not vital else ""
 
     def _deadline(self, name: str, now: float) -> float:
         """Its share of what is left, or all of it but what the stages behind it are expected to need."""
