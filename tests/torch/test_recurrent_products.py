@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -21,7 +23,7 @@ class Last(nn.Module):
 
 
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
-def test_products_of_recurrent_layers_go_forward_and_are_right(kind: type[nn.RNNBase]) -> None:
+def test_products_of_recurrent_layers_go_forward_and_are_right(kind: Any) -> None:
     torch.manual_seed(0)
     model, x = Last(kind(3, 4, batch_first=True, bidirectional=True)), torch.randn(2, 5, 3)
     products = light_products(model, x)
