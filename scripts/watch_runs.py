@@ -134,6 +134,10 @@ def rates(how: str, usual: float) -> Iterator[float]:
     for step in range(STEPS):
         if how == "ramped":
             yield usual * 1.04 ** max(0, step - CAUSE)
+        elif how == "steep":
+            yield usual * 1.08 ** max(0, step - CAUSE)
+        elif how == "far":
+            yield usual * 600 * min(1.0, (step + 1) / 150)
         elif how == "raised":  # by a warm-up that goes too far
             yield usual * 60 * min(1.0, (step + 1) / 150)
         elif how == "cosine":
@@ -149,7 +153,7 @@ def unseen(folder: Path, part: int) -> None:
     cases = list(itertools.product(("calm", "bad"), OPTIMIZERS, UNSEEN))
     for number, (kind, optimizer, network) in list(enumerate(cases))[part::3][::-1]:  # the bad ones first
         make, shape = kinds[network]
-        ways = ("steady", "cosine") if kind == "calm" else ("ramped", "raised")
+        ways = ("steady", "cosine") if kind == "calm" else ("steep", "far")
         how, seed = ways[number % 2], 5000 + number
         path = folder / f"{how}-{optimizer}-{network.replace(' ', '-')}.jsonl"
         if not path.with_suffix(".json").exists():
@@ -245,16 +249,18 @@ def judge(folder: Path) -> None:
         ]
         first = next((warning.step for warning in said if warning.kind in ("rate", "warm-up", "growth")), None)
         end = told["end"]
-        if end is not None and told["how"] in ("ramped", "raised"):
+        if end is not None and told["how"] not in ("steady", "cosine", "spoilt"):
             verdict = "warned" if first is not None and first <= end - 10 else "late"
         elif told["how"] == "spoilt":
             verdict = "named" if any(w.kind == "batch" and w.step == 150 for w in said) else "missed"
+        elif told["how"] not in ("steady", "cosine"):
+            verdict = "held"  # a rate that was raised, and no divergence: no calm run and no bad one
         else:
             verdict = "calm" if not said else "false"
         kinds = [f"{warning.kind}@{warning.step}" for warning in said]
         print(f"{path.stem:34} end {end} {verdict:7}", *kinds[:5], flush=True)
         counts.setdefault(
-            f"{'bad' if end is not None else 'spoilt' if told['how'] == 'spoilt' else 'calm'}", []
+            "bad" if end is not None else told["how"] if verdict in ("held", "named", "missed") else "calm", []
         ).append(verdict)
     for name, verdicts in counts.items():
         print(name, {one: verdicts.count(one) for one in set(verdicts)})

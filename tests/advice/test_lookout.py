@@ -78,6 +78,19 @@ def test_while_the_rate_rises_it_is_the_warm_up_and_is_said_before():
     assert "longer" in said[0].sentence
 
 
+@pytest.mark.parametrize(("rates", "step"), [(lambda k: 0.01 * k, 60), (lambda k: 0.01 * 1.05**k, 80)])
+def test_a_rate_that_grows_by_a_factor_is_followed_on_by_that_factor(rates, step):
+    """Half of a critical rate that is met twenty steps from now, along a line and along a power."""
+    lookout, said = Lookout(), []
+    for k in range(1, step + 1):
+        lookout.checked(StepCheck(k, rates(k)))
+        if k % 10 == 0:
+            said += lookout.visited(WatchRecord(k, rates(k), critical=2 * rates(step - 10 + 20) / 1.0001))
+    assert [(warning.kind, warning.step) for warning in said] == [
+        ("warm-up", step)
+    ]  # one visit behind, by the median of three
+
+
 @pytest.mark.parametrize(
     ("way", "words"),
     [

@@ -36,6 +36,16 @@ def test_what_was_predicted_of_the_curvature_stands_beside_what_happened_or_that
     assert "ask for every=10" in answer_of(RUN).section("Sharpening").parts[0].text
 
 
+def test_a_short_run_of_one_visit_shows_the_steps_that_were_seen_and_says_what_was_not_measured():
+    layers = (WatchedLayer("fc", 1.0, 2.0, 0.1),)
+    answer = answer_of(WatchedRun(RUN.checks, (WatchRecord(1, 0.1, layers=layers, drift=0.1),), ()))
+    standing = answer.sections[0].parts
+    assert {part.label: part.text for part in standing[:3]}["loss of the first step"] == "2"
+    assert "ask for every=10" in standing[-1].text
+    assert answer.section("Visits").parts[0].header == ("step", "rate", "drift")
+    assert answer.section("Steps").parts[0].rows[-1] == ("5", "0.1", "0.4", "1")
+
+
 def test_a_run_of_which_nothing_is_known_is_shown_as_such():
     nothing = WatchedRun((), (), ())
     assert answer_of(nothing).sections[0].parts[0].text == "No step was seen yet."

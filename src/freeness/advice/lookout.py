@@ -23,6 +23,7 @@ from freeness.advice.watch_rules import (
 )
 from freeness.advice.watching import StepCheck, WatchRecord, WatchWarning
 
+_BENT, _STEEPEST = 1.01, 2.0  # times the change of the steps before: from which on it is no line, and what is believed
 _FIRST, _LOST = 10, 2.0  # steps that tell the loss at the start, and the times at which a training is lost
 
 
@@ -144,11 +145,10 @@ class Lookout:
         self.uneasy = False
         said: list[WatchWarning] = []
         if record.critical is not None and not self._diverged:
-            slope = self._slope()
-            ahead = max(record.rate + AHEAD * slope, 0.0)
+            ahead, rises = self._ahead(record.rate)
             self._shares.append(ahead / record.critical if record.critical > 0 else math.inf)
-            course = sharpening_of(self._records) if slope > 0 else None
-            said += self._once("rate", beyond(record, self._shares, slope > 0, course))
+            course = sharpening_of(self._records) if rises else None
+            said += self._once("rate", beyond(record, self._shares, rises, course))
         if record.layers:
             fault = None
             if record.fault:
@@ -166,10 +166,24 @@ class Lookout:
         self._standing.add(key)
         return [found]
 
-    def _slope(self) -> float:
-        """How the rate changes a step, over the last ten."""
+    def _ahead(self, rate: float) -> tuple[float, bool]:
+        """The rate some steps from now, and whether it rises.
+
+        Over the last ten steps, its change in the second half over that in the first says whether it goes along a line or grows
+        by a factor; so a line and a power go on as they are.
+        """
         last = list(self._checks)[-_FIRST - 1 :]
-        return (last[-1].rate - last[0].rate) / (last[-1].step - last[0].step) if len(last) > 1 else 0.0
+        if len(last) < 2:
+            return rate, False
+        middle = last[len(last) // 2]
+        steps = last[-1].step - middle.step
+        early, late = middle.rate - last[0].rate, last[-1].rate - middle.rate
+        even = middle.step - last[0].step == steps
+        if not (even and 0 < _BENT * early < late):
+            slope = (last[-1].rate - last[0].rate) / (last[-1].step - last[0].step)
+            return max(rate + AHEAD * slope, 0.0), slope > 0
+        grown = min(late / early, _STEEPEST)
+        return rate + late * sum(grown ** (k + 1) for k in range(AHEAD // steps)), True
 
     def _is_lost(self, check: StepCheck) -> bool:
         """What is not finite, but for a step that was skipped, or a loss that has stayed at twice that of the start."""

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from freeness.advice import WatchedRun, WatchRecord
+from collections.abc import Sequence
+from typing import TypeVar
+
+from freeness.advice import StepCheck, WatchedRun, WatchRecord
 from freeness.show.answer import Answer, Part, Row, Section, Sentence, Table, answer_of, number
 
-_VISITS = 12  # in the table
+_ROWS = 12  # of a table
+_UNMEASURED = (
+    "Neither the critical rate nor λ was measured yet: a visit waits until its share of the time is there. "
+    "Of a short training ask for every=10."
+)
 _COLUMNS = (
     ("rate", "rate"),
     ("critical", "critical rate"),
@@ -15,6 +22,8 @@ _COLUMNS = (
     ("noise", "noise"),
     ("drift", "drift"),
 )
+_OF_STEPS = (("rate", "rate"), ("loss", "loss"), ("gradient", "gradient"))
+T = TypeVar("T")
 
 
 @answer_of.register
@@ -24,6 +33,7 @@ def _(record: WatchedRun) -> Answer:
         Section("Warnings", tuple(_said(record))),
         Section("Sharpening", _sharpening(record)),
         Section("Visits", (_visits(record),) if record.records else ()),
+        Section("Steps", _steps(record)),
         Section("Layers", _layers(record)),
     )
     return Answer(f"A run, watched up to step {record.steps}", tuple(one for one in sections if one.parts))
@@ -34,7 +44,10 @@ def _standing(run: WatchedRun) -> list[Part]:
     if last is None:
         return [Sentence("No step was seen yet.")]
     critical, rate = run.last("critical"), last.rate
-    rows: list[Part] = [Row("rate", rate, 3), Row("loss", last.loss if last.loss is not None else run.last("loss"), 4)]
+    losses = [check.loss for check in run.checks if check.loss is not None]
+    rows: list[Part] = [Row("rate", rate, 3), Row("loss", losses[-1] if losses else run.last("loss"), 4)]
+    if len(losses) > 1:
+        rows.append(Row("loss of the first step", losses[0], 4))
     if critical is not None:
         rows.append(Row("rate / critical rate", rate / critical if critical > 0 else None, 2))
     for name, words in (
@@ -45,6 +58,8 @@ def _standing(run: WatchedRun) -> list[Part]:
     ):
         if run.last(name) is not None:
             rows.append(Row(words, run.last(name), 3))
+    if critical is None and run.last("sharpness") is None:
+        rows.append(Sentence(_UNMEASURED))
     return rows
 
 
@@ -66,17 +81,30 @@ def _sharpening(run: WatchedRun) -> tuple[Part, ...]:
 
 
 def _visits(run: WatchedRun) -> Table:
-    """The visits that measured a rate or λ, thinned to a dozen."""
+    """The visits that measured a rate or λ, thinned to a dozen; columns of which one knows something."""
     known = [record for record in run.records if record.critical is not None or record.sharpness is not None]
-    known = known or list(run.records)
-    places = sorted({round(k * (len(known) - 1) / max(_VISITS - 1, 1)) for k in range(_VISITS)})
-    rows = tuple(_row(known[place]) for place in places)
-    header = ("step", *(words for _, words in _COLUMNS))
+    shown = _thinned(known or run.records)
+    return _table(
+        shown, [(name, words) for name, words in _COLUMNS if any(getattr(one, name) is not None for one in shown)]
+    )
+
+
+def _steps(run: WatchedRun) -> tuple[Table, ...]:
+    """What was seen between visits, where these are too few to show a course."""
+    if not run.checks or len(run.records) >= _ROWS:
+        return ()
+    return (_table(_thinned(run.checks), _OF_STEPS),)
+
+
+def _thinned(events: Sequence[T]) -> list[T]:
+    places = sorted({round(k * (len(events) - 1) / (_ROWS - 1)) for k in range(_ROWS)})
+    return [events[place] for place in places]
+
+
+def _table(events: Sequence[StepCheck | WatchRecord], columns: Sequence[tuple[str, str]]) -> Table:
+    header = ("step", *(words for _, words in columns))
+    rows = tuple((str(one.step), *(number(getattr(one, name), 3) for name, _ in columns)) for one in events)
     return Table(header, rows, header)
-
-
-def _row(record: WatchRecord) -> tuple[str, ...]:
-    return str(record.step), *(number(getattr(record, name), 3) for name, _ in _COLUMNS)
 
 
 def _layers(run: WatchedRun) -> tuple[Part, ...]:
