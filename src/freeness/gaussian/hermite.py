@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import lru_cache
+
 import numpy as np
 
 from freeness.errors import InputError
@@ -27,18 +30,30 @@ def hermite_coefficients(function: ActivationFunction, q: float, count: int) -> 
     if count != int(count) or count < 1:
         raise InputError(f"expected a count ≥ 1, got {count}.")
     nodes, weights = gaussian_nodes(q, function.kinks)
-    z = nodes / np.sqrt(q)
     weighted = weights * function.function(nodes)
-    before, now = np.zeros_like(z), np.ones_like(z)
-    found = np.empty(int(count))
-    for n in range(int(count)):
-        found[n] = weighted @ now
-        before, now = now, (z * now - np.sqrt(n) * before) / np.sqrt(n + 1)
+    if not function.kinks and nodes.size == _standard(1).shape[1]:  # then they are those of q = 1, times √q
+        found = _standard(int(count)) @ weighted
+    else:
+        found = np.array([polynomial @ weighted for polynomial in _polynomials(nodes / np.sqrt(q), int(count))])
     if not np.isfinite(found).all():
         raise InputError(
             f"expected an activation with finite Gaussian means, got NaN or infinity from {function.name}."
         )
     return found
+
+
+def _polynomials(z: np.ndarray, count: int) -> Iterator[np.ndarray]:
+    """The normalised Hermite polynomials at z, one after another."""
+    before, now = np.zeros_like(z), np.ones_like(z)
+    for n in range(count):
+        yield now
+        before, now = now, (z * now - np.sqrt(n) * before) / np.sqrt(n + 1)
+
+
+@lru_cache(maxsize=8)
+def _standard(count: int) -> np.ndarray:
+    """Those at the nodes of variance 1, (count, nodes)."""
+    return np.stack(list(_polynomials(gaussian_nodes(1.0)[0], count)))
 
 
 def nonlinear_energy(function: ActivationFunction, q: float) -> float:
