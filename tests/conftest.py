@@ -51,6 +51,12 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     return f"hypothesis: to see these examples again, FREENESS_HYPOTHESIS=random pytest --hypothesis-seed={seed}"
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages of which the words are read: drawing the pictures would take most of the time."""
+    monkeypatch.setattr("freeness.show.report_page.picture_uri", lambda picture: "data:image/png;base64,")
+
+
 @pytest.fixture(scope="session")
 def shared_fashion_mnist() -> Path:
     """The folder with all 70,000 images, which lies beside the repository on some machines."""

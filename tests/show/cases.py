@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 import freeness as fr
@@ -105,18 +107,21 @@ def _rows(network: fr.Network, found: fr.Signals):
 HARDTANH = {"activation": "hardtanh", "weights": "haar", "sigma_w": 1.02601**0.5, "sigma_b": 0.00405**0.5}
 
 
+@cache
 def hardtanh(width: int = 120, depth: int = 10, outputs: int | None = None, seed: int = 0) -> Analysis:
     """Critical hard-tanh Haar at q* = .2: few atoms, one of them at the top."""
     network = fr.mlp(depth, [width] * depth + [outputs or width], **HARDTANH)
     return analysis_of(network, 0.191, seed, f"hard-tanh, {depth} layers of width {width}, {outputs or width} outputs")
 
 
+@cache
 def relu(width: int = 120, depth: int = 20, seed: int = 0) -> Analysis:
     """Critical ReLU: a long tail and an atom at zero in JJᵀ."""
     network = fr.mlp(depth, width, "relu", "gaussian", sigma_w=2**0.5)
     return analysis_of(network, 1.0, seed, f"ReLU, {depth} layers of width {width}")
 
 
+@cache
 def tanh(width: int = 120, depth: int = 5, seed: int = 0) -> Analysis:
     """Gaussian tanh: no atoms."""
     network = fr.mlp(depth, width, "tanh", "gaussian", sigma_w=1.68798**0.5, sigma_b=0.03804**0.5)

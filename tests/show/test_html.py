@@ -7,7 +7,7 @@ import pytest
 
 from freeness.advice import FreenessOutcome
 from freeness.errors import InputError
-from freeness.show import freeness_table, number, render_html, report_page, spectrum_table, write_report
+from freeness.show import freeness_table, number, render_html, spectrum_table, write_report
 from freeness.spectra import FreenessTest, Word
 
 from . import cases
@@ -21,12 +21,6 @@ def analysis():
 @pytest.fixture(scope="module")
 def page(analysis):
     return render_html([analysis, cases.relu(60, 6)])
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    """Pages of which the words are read: drawing the pictures would take most of the time."""
-    monkeypatch.setattr(report_page, "picture_uri", lambda picture: "data:image/png;base64,")
 
 
 class Reader(HTMLParser):

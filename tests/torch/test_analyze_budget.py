@@ -19,6 +19,8 @@ from freeness.torch.analysis_rate import batch_curvature
 from freeness.torch.pace import Pace, TimeUp, paced
 from freeness.training import Curvature
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def network():
     torch.manual_seed(0)

@@ -80,6 +80,7 @@ def test_second_derivatives_of_squared_errors_are_exact_and_of_absolute_ones_zer
     assert OutputLoss(f, lambda found: found.abs().sum()).derivatives()[1].tolist() == [[0.0, 0.0]]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_layer_far_from_theory_is_pointed_out_everywhere():
     torch.manual_seed(0)
     x, y = torch.randn(32, 20), torch.randint(0, 6, (32,))

@@ -274,6 +274,7 @@ def test_losses_that_are_none_are_refused(loss, words):
         observe(model, lambda: loss(model, x))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_analyze_tells_the_table_and_the_fault_of_what_theory_does_not_cover():
     model = nn.Sequential(
         nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(54, 4)

@@ -20,6 +20,7 @@ from freeness.show import Sentence, Table, answer_of, brief_of, dump_json, numbe
 from freeness.torch import AnalyzeOptions, analyze, build
 from tests.told import words_and_sentences
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 ENDS = [24, 30, 30, 4]
 
 
