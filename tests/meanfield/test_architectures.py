@@ -40,7 +40,7 @@ def chain(*between):
     return readout((first, *between, second, Activation(activation("gelu"))))
 
 
-def close(network, inputs, seeds=24):
+def close(network, inputs, seeds=16):
     """Within 4 standard errors plus what 1/width allows."""
     found = kernels(network, inputs)
     means, errors = simulated_kernels(network, inputs, seeds)

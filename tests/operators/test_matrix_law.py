@@ -166,7 +166,7 @@ def test_points_of_no_convergence_are_nan_or_raise():
     value = found.density([0.0, 1.0], throw=False)
     assert np.isnan(value[0]) and value[1] > 0
     with pytest.raises(ConvergenceError, match="converge"):
-        found.density([0.0])
+        found.density([0.0, 1.0])
 
 
 def test_atoms_alone_are_an_atomic_law():

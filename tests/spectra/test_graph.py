@@ -120,7 +120,7 @@ def test_a_chain_as_a_graph_is_the_curve(weights, widths):
         curve, graph = law_of(network, realised=chain), law_of(network, realised=neurons)
         z = z_scale * np.array([0.3 + 0.5j, 2.0 + 0.2j, 5.0 + 1.0j])
         np.testing.assert_allclose(graph.cauchy(z), curve.cauchy(z), rtol=1e-8)
-        assert graph.hull[1] == pytest.approx(curve.hull[1], rel=1e-7)
+        assert graph.upper_end == pytest.approx(curve.upper_end, rel=1e-7)
 
 
 @pytest.mark.parametrize("weights", ["gaussian", pytest.param("haar", marks=pytest.mark.slow)])
@@ -166,11 +166,11 @@ def test_the_mean_direction_of_post_activation_relu_is_found_apart():
         law = graph_law(graph)
         found = outliers(graph, law)
         assert len(found) == count
-        measured = sample.jacobian[sample.jacobian > 1.15 * law.hull[1]]
+        measured = sample.jacobian[sample.jacobian > 1.15 * law.upper_end]
         assert measured.size == count
         if count:
             assert found[0] == pytest.approx(measured[0], rel=0.1)
-            assert 1.0 < law.hull[1] / sample.jacobian[-2] < 1.2
+            assert 1.0 < law.upper_end / sample.jacobian[-2] < 1.2
 
 
 def test_dead_neurons_are_an_atom():

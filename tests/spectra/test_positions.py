@@ -268,7 +268,7 @@ def test_mean_and_variance_are_those_of_the_density(seed, positions, samples, ha
     rng = np.random.default_rng(seed)
     network = cnn(mlp(3, [3, 8, 12, 8], "tanh", "haar" if haar else "gaussian", sigma_w=1.5), (3,), padding)
     law = graph_law(network_graph(network, samples=rng.standard_normal((samples, 3, positions)), fisher=True))
-    radius = 1.5 * law.hull[1]
+    radius = 1.5 * law.upper_end
     circle = radius * np.exp(1j * np.pi * (np.arange(64) + 0.5) / 64)
     g = law.cauchy(circle)
     for order, value in ((1, law.mean), (2, law.variance + law.mean**2)):

@@ -152,14 +152,14 @@ def test_cauchy_transforms_are_those_of_a_drawn_network(name):
 
 @pytest.mark.parametrize("name", ["downsampling", "published blocks"])
 def test_distribution_functions_are_those_of_a_drawn_network(name):
-    """Of JJᵀ, zeros included, within 5/N at six quantiles."""
+    """Of JJᵀ, zeros included, within 5/N at six quantiles; by its definition, for ends of the law take longer."""
     network = GRAPHS[name]
     x = np.random.default_rng(4).standard_normal(network.weights[0].sizes[0])
     sample = draw_graph(network, x, np.random.default_rng(5))
     values = sample.jacobian
     points = np.quantile(values[values > 1e-6 * values[-1]], np.linspace(0.1, 0.95, 6))
     exact = np.searchsorted(values, points, side="right") / values.size
-    found = jacobian_law(network, realised=sample.signals).cdf(points)
+    found = 1 - jacobian_law(network, realised=sample.signals).boundary(points).potential.imag / np.pi
     assert np.abs(found - exact).max() <= 5 / WIDTH
 
 

@@ -93,9 +93,9 @@ def test_average_over_initial_outputs():
     root = np.linalg.cholesky(covariance + 1e-12 * np.eye(5))
     drawn = [
         LinearTraining(x @ x.T, y, root @ rng.standard_normal((5, 2)), "mse").descent(rate, steps).loss
-        for _ in range(4000)
+        for _ in range(2000)
     ]
-    error = np.std(drawn, axis=0, ddof=1) / 4000**0.5
+    error = np.std(drawn, axis=0, ddof=1) / 2000**0.5
     assert (np.abs(training.averaged(covariance, rate, steps) - np.mean(drawn, axis=0)) <= 4 * error + 1e-12).all()
     np.testing.assert_allclose(training.averaged(0 * covariance, rate, steps), training.descent(rate, steps).loss)
 
