@@ -23,7 +23,7 @@ def test_hard_tanh_against_closed_forms(q):
         assert abs(value.value - exact) <= value.error + 1e-13
 
 
-@pytest.mark.parametrize("pairs_drawn", [400_000, pytest.param(2_000_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("pairs_drawn", [800_000, pytest.param(2_000_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", activation_names())
 def test_against_a_sample(name, pairs_drawn):
     """Antithetic pairs; E φφ'' by a difference quotient of E φ² in q on the same sample."""
