@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 import numbers
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import TypeGuard
 
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f]")  # escape sequences, control characters
@@ -23,6 +25,21 @@ class InputError(FreenessError, ValueError):
 
 class ConvergenceError(FreenessError, ArithmeticError):
     """A numerical answer did not reach its tolerance; the message names the cause and the remedy."""
+
+
+def choice(given: object, names: Iterable[str]) -> str:
+    """The end of a sentence that refuses a name: the known one that is nearest, or "choose one.".
+
+    Args:
+        given: what came.
+        names: the known ones.
+
+    Example:
+        >>> choice("tahn", ["tanh", "gelu"]), choice("x", ["tanh"])
+        ('did you mean tanh?', 'choose one.')
+    """
+    near = get_close_matches(given, list(names), 1) if isinstance(given, str) else []
+    return f"did you mean {near[0]}?" if near else "choose one."
 
 
 def brief(error: BaseException) -> str:

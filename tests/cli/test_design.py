@@ -194,6 +194,12 @@ def test_a_model_is_initialised_and_saved(tmp_path, model, form):
     [
         ((), "--depth"),
         (("--depth", "0"), "whole number ≥ 1, got 0"),
+        (("--depth", "9", "--batch", "0"), "expected a batch, a whole number ≥ 1, got 0"),
+        (("--depth", "9", "--activation", "tahn"), "did you mean tanh?"),
+        (
+            ("--depth", "9", "--activation", "elu", "--parameter", "slope=2"),
+            "expected parameters that elu knows (alpha), got slope",
+        ),
         (("--depth", "9", "--activation", "relu", "--isometry", "0.2"), "leaky_relu of slope"),
         (("--depth", "9", "--weights", "gaussian", "--isometry", "0.2"), "more than 9"),
         (("--depth", "9", "--weights", "uniform"), "haar or gaussian"),
@@ -212,6 +218,19 @@ def test_bad_input_is_one_sentence_and_exit_code_2(arguments, message):
     result = run(*arguments)
     assert result.exit_code == 2 and result.stdout == ""
     assert message in result.stderr and "Traceback" not in result.stderr and result.stderr.count("\n") <= 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--depth", "ten"), "'--depth': expected a whole number, got 'ten'; correct it."),
+        (("--depth", "9", "--inputs=0"), "expected a number ≥ 1, got '0'; correct it."),
+        (("--architecture", "cnn"), "expected mlp, transformer, resnet, got 'cnn'; correct it."),
+    ],
+)
+def test_what_the_parser_refuses_is_told_in_the_words_of_the_house(arguments, message):
+    result = run(*arguments)
+    assert result.exit_code == 2 and result.stderr.splitlines()[-1].endswith(message)
 
 
 def test_a_model_whose_layers_do_not_follow_one_another_is_refused(tmp_path, model):

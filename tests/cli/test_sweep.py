@@ -52,8 +52,8 @@ def test_a_sweep_is_trained_printed_drawn_and_exported_and_a_second_call_trains_
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "expected a file SPEC.toml or --preset, got neither or both"),
-        (("sweep.toml", "--preset", "tiny"), "got neither or both"),
+        ((), "expected a file SPEC.toml or --preset, got neither; --init SPEC.toml writes one"),
+        (("sweep.toml", "--preset", "tiny"), "--preset, got both; leave one out"),
         (("none.toml",), "expected a TOML file that describes a sweep"),
         (("--preset", "best"), "expected a preset among headline, capacity, depth-law, tiny, got 'best'"),
         (("sweep.toml", "--engine", "inline", "--workers", "2"), "got inline; leave them out"),

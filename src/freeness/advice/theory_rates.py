@@ -79,10 +79,9 @@ class Training:
 
     def __post_init__(self) -> None:
         _ = self.criterion, self.descent  # refuse what they do not know
-        if not (is_size(self.samples) and is_size(self.base_width)):
-            raise InputError(
-                f"expected a batch and a base width, whole numbers ≥ 1, got {self.batch!r} and {self.base_width!r}; correct them."
-            )
+        for name, size in (("batch", self.samples), ("base width", self.base_width)):
+            if not is_size(size):
+                raise InputError(f"expected a {name}, a whole number ≥ 1, got {size!r}; correct it.")
         if self.correlation is not None and not (is_real(self.correlation) and -1 <= self.correlation <= 1):
             raise InputError(f"expected a correlation in [-1, 1], got {self.correlation!r}; it is a cosine.")
         if self.parametrisation not in _PARAMETRISATIONS:
@@ -107,7 +106,7 @@ class Training:
         if not isinstance(found, SGD):
             raise InputError(
                 f"expected sgd, momentum or nesterov for a rate from theory alone, got {found.name!r}, whose preconditioner is "
-                "made of gradients of a real model; take freeness.torch.analyze for it."
+                "made of gradients of a real model; freeness analyze measures it."
             )
         return found
 

@@ -61,7 +61,7 @@ def design_command(
 
     The start lies on the edge of chaos, where gradients neither vanish nor explode. --isometry says how unequally
     it may stretch small changes of the input: near 0 the network is almost linear. The usual starts of 50 layers
-    have some 50.
+    have about 50.
 
     --apply starts your own model; load the file by model.load_state_dict(torch.load("start.pt")). A Transformer, a ResNet
     or a recurrent network starts by the published recipe of its architecture.

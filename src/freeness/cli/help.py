@@ -7,7 +7,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import typer
 from typer.core import TyperCommand, TyperGroup
+
+from freeness.cli.usage import given_value, in_words
 
 OWN = "Options"
 # Options that several commands share, by what they are about; all others are the command's own.
@@ -31,7 +34,17 @@ _EMPTY = re.compile(r"\s*\[(?:; )?\]$")
 
 
 class HelpfulCommand(TyperCommand):
-    """A command whose help stays readable in a terminal of 80 columns."""
+    """A command whose help stays readable in a terminal of 80 columns, and whose refusals are sentences."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            name = getattr(error.param, "name", None)
+            value = given_value(error.param, given) or (ctx.default_map or {}).get(name)
+            error.message = in_words(error.message, value)
+            raise
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
         _write_text(self.help, formatter)

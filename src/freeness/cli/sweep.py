@@ -202,8 +202,12 @@ def _quiet() -> Iterator[None]:
 def _sweep(path: Path | None, name: str | None) -> SweepSpecification:
     from freeness.experiments import preset, read_specification
 
-    if (path is None) == (name is None):
-        raise InputError("expected a file SPEC.toml or --preset, got neither or both; try --preset tiny.")
+    if path is not None and name is not None:
+        raise InputError("expected a file SPEC.toml or --preset, got both; leave one out.")
+    if path is None and name is None:
+        raise InputError(
+            "expected a file SPEC.toml or --preset, got neither; --init SPEC.toml writes one, --preset tiny takes seconds."
+        )
     return read_specification(path) if path is not None else preset(name or "")
 
 

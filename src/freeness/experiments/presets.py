@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from freeness.errors import InputError
+from freeness.errors import InputError, choice
 from freeness.experiments.specification import DesignSpecification, RateSpecification, SweepSpecification
 
 _DEPTHS = (2, 4, 8, 16, 32, 64)
@@ -92,5 +92,5 @@ def preset(name: str) -> SweepSpecification:
         (2, 4, 8, 16, 32, 64)
     """
     if name not in _PRESETS:
-        raise InputError(f"expected a preset among {', '.join(_PRESETS)}, got {name!r}; choose one.")
+        raise InputError(f"expected a preset among {', '.join(_PRESETS)}, got {name!r}; {choice(name, _PRESETS)}")
     return _PRESETS[name]

@@ -256,7 +256,13 @@ def _fault(error: ValidationError) -> str:
         near = get_close_matches(str(first["loc"][-1]), _entries(), 1)
         hint = f"did you mean {near[0]}?" if near else "freeness sweep --schema lists what a sweep may say."
         return f"expected a sweep, got an entry {where} that it does not know; {hint}"
-    said = first["msg"].removeprefix("Value error, ").removeprefix("expected a sweep, got ").rstrip(".")
+    said = first["msg"].removeprefix("Value error, ").removeprefix("expected a sweep, got ")
+    if said.startswith("expected "):  # a sentence of the house
+        place = f"in {where}: " if first["loc"] else ""
+        return f"{place}{said if said[-1] in '.?' else said + '.'}"
+    if first["type"] == "too_short":
+        return f"expected a sweep, got {where} without an entry; add some."
+    said = said.rstrip(".")
     shown = "" if isinstance(first["input"], (dict, BaseModel)) else f" = {first['input']!r}"
     remedy = "" if ";" in said else "; correct this entry"
     return f"expected a sweep, got {where}{shown}: {said[0].lower()}{said[1:]}{remedy}."

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from freeness.errors import InputError, is_real
+from freeness.errors import InputError, choice, is_real
 from freeness.gaussian.torch_names import NO_TORCH, TorchForm, TorchNames
 
 Elementwise = Callable[[np.ndarray], np.ndarray]
@@ -134,14 +134,18 @@ def activation(name: str, **parameters: float) -> ActivationFunction:
         (-1.0, 1.0)
     """
     if not isinstance(name, str) or name not in _TABLE:
-        raise InputError(f"expected an activation among {', '.join(activation_names())}, got {name!r}; choose one.")
+        names = activation_names()
+        raise InputError(f"expected an activation among {', '.join(names)}, got {name!r}; {choice(name, names)}")
     for key, value in parameters.items():
         if not is_real(value):
             raise InputError(f"expected a finite number as {key} of {name}, got {value!r}; correct it.")
     try:
         return _TABLE[name].with_parameters(**parameters)
     except TypeError as error:
-        raise InputError(f"expected parameters that {name} knows, got {sorted(parameters)}; leave them out.") from error
+        known = ", ".join(inspect.signature(_TABLE[name].make).parameters) or "none"
+        raise InputError(
+            f"expected parameters that {name} knows ({known}), got {', '.join(parameters)}; correct them."
+        ) from error
 
 
 def activation_names() -> tuple[str, ...]:

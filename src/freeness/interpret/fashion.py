@@ -15,7 +15,7 @@ from freeness.data import CLASSES, FashionMnist, Loaded, load
 from freeness.errors import InputError, is_size
 from freeness.interpret.along_training import TrainingWatch
 from freeness.interpret.identity_mlp import IdentityMLP
-from freeness.interpret.story import Interpretation, Labelled, StoryOptions, tell
+from freeness.interpret.story import Interpretation, Labelled, StoryOptions, check_images, tell
 from freeness.interpret.training import FitOptions, fit
 from freeness.torch import initialize_, seeded_generator
 from freeness.training import SGD
@@ -127,12 +127,14 @@ def train_and_tell(
         InputError: as :func:`fashion_data`, :func:`fit` and :func:`tell`.
     """
     train, test, source = fashion_data(recipe.directory, recipe.images)
+    described = f"{source}, {len(train[0]):,} images"
+    how = _options(images, share, recipe.start, described)
+    check_images(images, test)  # before anything is trained
     model = prepare(recipe, train[0])
     watch = TrainingWatch(model, test[0][:1])
     loader = DataLoader(TensorDataset(*train), recipe.batch, shuffle=True, generator=seeded_generator(recipe.seed))
     done = fit(model, loader, FitOptions(recipe.epochs, recipe.optimizer, recipe.rate, watch), progress)
-    described = f"{source}, {len(train[0]):,} images"
-    told = tell(model, train, test, _options(images, share, recipe.start, described), progress)
+    told = tell(model, train, test, how, progress)
     return model, replace(told, states=tuple(watch.states), fit=done)
 
 

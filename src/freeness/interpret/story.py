@@ -151,6 +151,21 @@ def tell(
     )
 
 
+def check_images(chosen: Sequence[int], test: Labelled) -> None:
+    """Refuse images that the test data does not have.
+
+    Args:
+        chosen: their indices.
+        test: inputs and labels.
+
+    Raises:
+        InputError: there are fewer.
+    """
+    for index in chosen:
+        if not 0 <= index < len(test[0]):
+            raise InputError(f"expected images from 0 to {len(test[0]) - 1}, got {index}; the test data has no more.")
+
+
 def _check(model: IdentityMLP, train: Labelled, test: Labelled, how: StoryOptions) -> None:
     for inputs, labels in (train, test):
         if len(inputs) == 0 or len(inputs) != len(labels):
@@ -165,9 +180,7 @@ def _check(model: IdentityMLP, train: Labelled, test: Labelled, how: StoryOption
             )
     if how.classes and len(how.classes) != model.classes:
         raise InputError(f"expected {model.classes} names of classes, got {len(how.classes)}; name each.")
-    for index in how.images:
-        if not 0 <= index < len(test[0]):
-            raise InputError(f"expected images from 0 to {len(test[0]) - 1}, got {index}; the test data has no more.")
+    check_images(how.images, test)
 
 
 def _images(model: IdentityMLP, readings: LayerReadings, test: Labelled, chosen: list[int]) -> tuple[ImageStory, ...]:

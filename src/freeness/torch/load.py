@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from freeness.data import made_by, split_factory
-from freeness.errors import InputError
+from freeness.errors import InputError, choice
 from freeness.torch.analyze_options import OWN
 from freeness.torch.given import GivenLoss, given_loss
 from freeness.torch.stepping import AnyOptimizer
@@ -162,7 +162,8 @@ def load_loss(spec: str | None) -> GivenLoss | None:
         return spec
     if ".py:" not in spec:
         raise InputError(
-            f"expected a loss among {', '.join(loss_names())}, {OWN}, or FILE.py:NAME, got {spec!r}; choose one."
+            f"expected a loss among {', '.join(loss_names())}, {OWN}, or FILE.py:NAME, got {spec!r}; "
+            f"{choice(spec, loss_names())}"
         )
     found = made_by(spec, "a loss", _is_loss)
     return given_loss(cast(GivenLoss, found))

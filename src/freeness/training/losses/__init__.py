@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from freeness.errors import InputError
+from freeness.errors import InputError, choice
 from freeness.training.loss import Loss
 from freeness.training.quadratic_loss import QuadraticLoss
 from freeness.training.register import Register
@@ -48,7 +48,6 @@ def loss_of(given: Any) -> Loss:
     found = _NAMED.get(given)
     if found is None:
         raise InputError(
-            f"expected a loss among {', '.join(_NAMED.names)}, got {given!r}; choose one, or give the Hessian of yours in the "
-            "outputs of one sample."
+            f"expected a loss among {', '.join(_NAMED.names)}, got {given!r}; {choice(given, _NAMED.names)}"
         )
     return found
