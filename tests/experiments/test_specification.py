@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from freeness.advice import Training, theory_rate
+from freeness.advice import DesignOptions, Training, design, theory_rate
 from freeness.errors import InputError
 from freeness.experiments import Cell, bounds, expand, network_of, preset, preset_names, read_specification
 from freeness.experiments.cells import DataFacts
@@ -86,6 +86,25 @@ def test_rates_in_units_of_the_bound_follow_theory_rate():
         assert item.cell.rate == pytest.approx(wanted / 2)
     one, batch = bounds(placed[0].cell, FACTS)
     assert batch > one  # gradients of different images point apart
+
+
+@pytest.mark.parametrize(
+    ("activation_name", "depth", "qhat0"), [("tanh", 2, 1.0), ("relu", 6, 1 / 64), ("hardtanh", 5, 0.3)]
+)
+def test_one_network_has_one_bound_in_a_design_and_in_a_sweep(activation_name, depth, qhat0):
+    start = {
+        "activation": activation_name,
+        "width": 64,
+        "weights": "gaussian",
+        "sigma_w": 3**-0.5,
+        "sigma_b": 192**-0.5,
+    }
+    facts = DataFacts(64, 10, qhat0, 0.4, "data")
+    swept = sweep(depths=[depth], batch=16, loss="cross_entropy", designs=[{"name": "nn.Linear", **start}])
+    for correlation, bound in zip((None, 0.4), bounds(expand(swept, facts)[0].cell, facts), strict=True):
+        training = Training("cross_entropy", "sgd", 16, correlation)
+        plan = design(depth, (64, 64, 10), activation_name, options=DesignOptions(qhat0=qhat0), training=training)
+        assert plan.alternatives[0].learning_rate.bound == pytest.approx(bound, rel=1e-12)
 
 
 def test_the_key_is_that_of_the_written_specification():

@@ -232,7 +232,7 @@ def test_labels_weights_and_code_are_told(analysis):
     coded = replace(analysis.verdict, advice=("Take the design.", "Run: design(3, [2] * 4, 'tanh')"))
     page = render_html([replace(analysis, targets="random classes", weights="start.pt", verdict=coded)])
     assert "no labels were given; random classes stand in for them" in page and "· weights: start.pt" in page
-    assert "<code>design(3, [2] * 4, &#39;tanh&#39;)</code>" in page
+    assert '<code class="run">design(3, [2] * 4, &#39;tanh&#39;)</code>' in page
     plain = render_html([analysis])
     assert "no labels were given" not in plain and "· weights: " not in plain
 

@@ -107,7 +107,7 @@ def test_a_wide_interval_comes_with_the_call_that_narrows_it_down():
     assert named == {"loss": "cross_entropy", "optimizer": "momentum"}
     for answer in (answer_of(analysis), brief_of(analysis)):
         assert Sentence(call, "code") in answer.section("").parts
-    assert f"Run: <code>{escape(call, quote=False).replace(chr(39), '&#39;')}</code>" in render_html([analysis])
+    assert f'Run: <code class="run">{escape(call)}</code>'.replace("&#x27;", "&#39;") in render_html([analysis])
     assert analysed("chain", "sgd").learning_rate.trials == ""
 
 

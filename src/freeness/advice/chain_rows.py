@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from freeness.advice.analysis import LayerRow
+from freeness.laws import Atom
 from freeness.meanfield import ActivationSignal, DenseSignal, Signals, variance_gain
 from freeness.network import Dense, Network
 from freeness.spectra import weight_spread
 
 _LISTED = 0.01  # atoms of D² below this mass are not listed
+_SEVERAL = 1.5  # neurons, of which one alone makes none
 
 
 def layer_rows(network: Network, found: Signals) -> tuple[LayerRow, ...]:
@@ -42,7 +44,7 @@ def layer_rows(network: Network, found: Signals) -> tuple[LayerRow, ...]:
                 activation=None if following is None or isinstance(following, Dense) else following.function.name,
                 chi=_gain(behind) * active.mu1 if active else None,
                 delta=active.delta if active and active.mu1 > 0 else None,
-                atoms=tuple(atom for atom in active.derivative_law.atoms if atom.mass >= _LISTED) if active else (),
+                atoms=_listed(active.derivative_law.atoms, layer.fan_out) if active else (),
                 weight_spread=weight_spread(layer.weights, layer.fan_in, layer.fan_out),
             )
         )
@@ -52,3 +54,8 @@ def layer_rows(network: Network, found: Signals) -> tuple[LayerRow, ...]:
 def _gain(layer: Dense | None) -> float:
     """By how much weights multiply squared gradients: E‖Wᵀδ‖²/‖δ‖² = ‖W‖²/fan_out, which they do to mean squares forward, too."""
     return 1.0 if layer is None else variance_gain(layer.weights, layer.fan_in, layer.fan_out)
+
+
+def _listed(atoms: tuple[Atom, ...], neurons: int) -> tuple[Atom, ...]:
+    """Those that hold a hundredth of the neurons, and more than one of them."""
+    return tuple(atom for atom in atoms if atom.mass >= max(_LISTED, _SEVERAL / neurons))

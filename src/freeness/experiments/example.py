@@ -31,7 +31,8 @@ limit = 1000
 name = "near isometry"
 activation = "hardtanh"
 width = 64
-isometry = 0.25                 # σ_JJ², the relative variance of JJᵀ; σ_w and q follow for every depth
+isometry = 0.25                 # σ_JJ², the relative variance of JJᵀ; σ_w and q follow for every depth, and the
+                                # activation is scaled (freeness design turns the first layer's gain instead)
 
 [[designs]]
 name = "as it is"

@@ -72,10 +72,10 @@ class DataSpecification(_Record):
 class DesignSpecification(_Record):
     """One family of fully connected networks, of one width at every depth.
 
-    ``signal``: q, the variance that the pre-activations are to have in the activation's own units: φ becomes c·φ(x/c) with c² =
-    q̂₀/q. ``isometry``: σ_JJ² instead; then q and σ_w are those of ``isometric_point`` for each depth. Without either, φ is taken
-    as it is. The first matrix has a gain that keeps ‖x‖ (√(inputs/width) where a Haar matrix compresses, and for every Gaussian
-    one).
+    ``signal``: q, the variance that the pre-activations are to have in the activation's own units: φ becomes c·φ(x/c) with c²
+    = q̂₀/q. ``isometry``: σ_JJ² instead; then q and σ_w are those of ``isometric_point`` for each depth. Without either, φ is
+    taken as it is; :func:`freeness.design` keeps φ and turns the first layer's gain, which is another network. The first
+    matrix has a gain that keeps ‖x‖ (√(inputs/width) where a Haar matrix compresses, and for every Gaussian one).
     """
 
     name: str

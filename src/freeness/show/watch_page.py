@@ -9,7 +9,7 @@ from freeness.show.answer import answer_of
 from freeness.show.encoded import picture_uri
 from freeness.show.html import parts_html
 from freeness.show.page import page_environment
-from freeness.show.picture import HeatMap, Picture
+from freeness.show.picture import Picture
 from freeness.show.pictures.watch import watched_layers_picture, watched_rate_picture
 
 _FIRST = ("", "Warnings")  # sections above the pictures
@@ -39,6 +39,5 @@ def render_watch(run: WatchedRun, refresh: int | None = None) -> str:
 
 
 def _drawn(picture: Picture) -> str:
-    """In its colours, where these stand for numbers, also on a dark page."""
-    kind = ' class="map"' if any(isinstance(one, HeatMap) for one in picture.drawings) else ""
-    return f'<img{kind} src="{picture_uri(picture)}" alt="{escape(picture.sentence)}">'
+    """A dark page turns it over, a heat map with its bar of colours."""
+    return f'<img src="{picture_uri(picture)}" alt="{escape(picture.sentence)}">'

@@ -62,6 +62,8 @@ def _chain(analysis: Analysis, title: str) -> Picture:
     for place, (field, name, colour, marker) in enumerate(_SERIES):
         values = np.array([getattr(row, field) for row in analysis.chain], float)  # None becomes NaN
         values[~(values > _FLOOR)] = np.nan
+        if np.isnan(values).all():  # of no chain χ and δ
+            continue
         width, size = (1.8, 6.0) if place else (4.0, 9.0)  # q often lies under q̂
         look = Appearance(colour, width, marker=marker if index.size <= _FEW else None, size=size)
         drawn.append(Series(index, values, look, name, f"layers-{field}"))

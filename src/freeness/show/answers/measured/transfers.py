@@ -6,8 +6,9 @@ from typing import Any
 
 from freeness.show.answer import Answer, Row, Section, Sentence, Table, answer_of, number
 from freeness.show.json_values import document_of
-from freeness.torch import Transfer
+from freeness.torch import GroupRate, Transfer
 
+_FEW = 3  # parameters of a group that are all named
 _CLASSES = {"sgd": "SGD", "momentum": "SGD", "nesterov": "SGD", "adam": "Adam", "adamw": "AdamW"}
 _NUMBERS = {"momentum": ", momentum=0.9", "nesterov": ", momentum=0.9, nesterov=True"}
 
@@ -22,7 +23,7 @@ def _(record: Transfer) -> Answer:
         Row("verdict", record.verdict),
         Row("advised", "one rate" if record.advised == "rate" else "the rates by group"),
     )
-    parts = [(part.role, number(part.rate), number(part.decay, 3), ", ".join(part.patterns)) for part in record.parts]
+    parts = [(part.role, number(part.rate), number(part.decay, 3), ", ".join(_named(part))) for part in record.parts]
     groups = Table(("group", "rate", "decay", "parameters"), tuple(parts), ("rate", "decay"))
     matched = Sentence(f"Parameters of the two networks were matched {record.matched}.")
     code = tuple(Sentence(line, "code") for line in code_of(record))
@@ -34,6 +35,11 @@ def _(record: Transfer) -> Answer:
             Section("Code", code),
         ),
     )
+
+
+def _named(part: GroupRate) -> tuple[str, ...]:
+    """A few parameters by their names, many by patterns."""
+    return part.names if len(part.names) <= _FEW else part.patterns
 
 
 def code_of(record: Transfer) -> list[str]:
