@@ -1,6 +1,6 @@
 """Whether a watch names the layer that was spoilt: faults planted in sixteen kinds of small networks, and sound starts.
 
-    python scripts/watch_faults.py first|second [SEED]
+    PYTHONPATH=. python scripts/watch_faults.py first|second [SEED]
 
 The rules were mended with the first half of the kinds in view; the second one judges. A case is eleven steps of a training
 under a watch at its default. The first warning of the kind "layer" must name the spoilt module, the block that it is in, or the
@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 import torch
+from benchmarks.small import Turned
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -65,17 +66,6 @@ class Through(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.end(self.body(x)))
-
-
-class Turned(nn.Module):
-    """A function of the other axis."""
-
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.inner(x.transpose(1, 2)).transpose(1, 2)
 
 
 def units(width: int, wide: int, act: type[nn.Module] = nn.ReLU) -> nn.Module:

@@ -14,6 +14,7 @@ from freeness.cli import transformer_options as option
 from freeness.cli.architecture_design import check_options
 from freeness.cli.command import Command
 from freeness.cli.completion import activations
+from freeness.cli.design_options import Parameter
 from freeness.cli.errors import reports_errors
 from freeness.cli.files import FORCE_OPTION, check_files, check_picture, named_numbers
 from freeness.cli.json_option import JSON_OPTION
@@ -55,9 +56,7 @@ def phase_command(
             help="With transformer the map is over σ_qk, the gain of queries and keys, and the scale of branches."
         ),
     ] = MappedKind.mlp,
-    parameter: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Of the activation, as negative_slope=0.2.")
-    ] = None,
+    parameter: Parameter = None,
     at: Annotated[
         str | None, typer.Option(metavar="SIGMA_W,SIGMA_B", help="Say where a network of these settles.")
     ] = None,

@@ -308,27 +308,26 @@ class LargeDiagonalEquation(ProductEquation[_Pair], DiagonalEquation):
 
     costly = True
 
-    def _linearised(self, fields: np.ndarray, zeta: np.ndarray) -> Linear[_Pair]:
-        real = not (np.imag(fields).any() or np.imag(zeta).any())
-        end, count = len(self._ports), self.unknowns - 1
-        values, by_zeta, by_end = (np.zeros(size, complex) for size in (count + 1, count, count))
-        pairs: list[_Pair] = []
-        slope = 0.0 + 0.0j
+    @property
+    def _end(self) -> int:
+        return len(self._ports)
+
+    def _between_ports(
+        self, fields: np.ndarray, zeta: np.ndarray, values: np.ndarray
+    ) -> Iterator[tuple[int, int, np.ndarray]]:
         for index in range(len(self._segments)):
             pencil = self._pencil(index, fields, zeta)
-            self._respond(pencil, values[:, None])
-            for e, f, squares in self._between(pencil):
-                mean = squares[0].mean(axis=0)
-                if e == end:  # which is the last, so f is, too
-                    slope = complex(mean.mean())
-                elif f == end:
-                    by_zeta[self._own(e)] = mean
-                    by_end[self._own(e)] = mean / mean.size
-                else:
-                    pairs.append(_Pair(e, f, np.real(mean) if real else mean))
-        if real:
-            values, by_zeta, by_end, fields, zeta = (np.real(x) for x in (values, by_zeta, by_end, fields, zeta))
-        return Linear(Responses(fields, zeta, values[:, None], None, None), pairs, by_zeta, by_end, slope)
+            self._respond(pencil, values)
+            yield from ((e, f, squares[0].mean(axis=0)) for e, f, squares in self._between(pencil))
+
+    def _from_end_to_end(self, entry: np.ndarray) -> complex:
+        return complex(entry.mean())
+
+    def _to_end(self, e: int, entry: np.ndarray) -> tuple[slice, np.ndarray, np.ndarray]:
+        return self._own(e), entry, entry / entry.size
+
+    def _pair(self, e: int, f: int, entry: np.ndarray) -> _Pair:
+        return _Pair(e, f, entry)
 
     def _answered(self, linear: Linear[_Pair], change: np.ndarray) -> np.ndarray:
         found = np.zeros_like(change)

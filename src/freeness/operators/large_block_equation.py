@@ -13,12 +13,12 @@ Source: the derivative is that of theory.md §3.4.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from freeness.operators.block_equation import BlockEquation
-from freeness.operators.field_equation import Responses
 from freeness.operators.packing import doubled, packed, symmetric, unpacked
 from freeness.operators.product_equation import Linear, ProductEquation
 
@@ -48,29 +48,28 @@ class LargeBlockEquation(ProductEquation[_Pair], BlockEquation):
 
     costly = True
 
-    def _linearised(self, fields: np.ndarray, zeta: np.ndarray) -> Linear[_Pair]:
-        """At fields (k, 1) and ζ (1,); real where these are, as outside the support."""
-        real = not (np.imag(fields).any() or np.imag(zeta).any())
-        end, count = len(self._ports), self.unknowns - 1
-        values, by_zeta, by_end = (np.zeros(size, complex) for size in (count + 1, count, count))
-        pairs: list[_Pair] = []
-        slope = 0.0 + 0.0j
+    @property
+    def _end(self) -> int:
+        return len(self._ports)
+
+    def _between_ports(
+        self, fields: np.ndarray, zeta: np.ndarray, values: np.ndarray
+    ) -> Iterator[tuple[int, int, np.ndarray]]:
         for index in range(len(self.segments)):
             pencil = self._pencil(index, fields, zeta)
-            self._respond(pencil, values[:, None])
-            for e, f, h in self._between(pencil):
-                h = np.real(h[0]) if real else h[0]
-                if e == end:  # which is the last, so f is, too
-                    slope = complex((h**2).sum() / (len(h) * h.shape[-1]))
-                elif f == end:
-                    by_zeta[self._own(e)] = packed(np.tensordot(h, h, ((0, 1), (0, 1)))[None] / len(h))[0]
-                    by_end[self._own(e)] = by_zeta[self._own(e)] * doubled(h.shape[2]) / h.shape[1]
-                else:
-                    back = None if e == f else np.ascontiguousarray(h.transpose(2, 0, 1))
-                    pairs.append(_Pair(e, f, np.ascontiguousarray(h.transpose(1, 0, 2)), back))
-        if real:
-            values, by_zeta, by_end, fields, zeta = (np.real(x) for x in (values, by_zeta, by_end, fields, zeta))
-        return Linear[_Pair](Responses(fields, zeta, values[:, None], None, None), pairs, by_zeta, by_end, slope)
+            self._respond(pencil, values)
+            yield from ((e, f, h[0]) for e, f, h in self._between(pencil))
+
+    def _from_end_to_end(self, entry: np.ndarray) -> complex:
+        return complex((entry**2).sum() / (len(entry) * entry.shape[-1]))
+
+    def _to_end(self, e: int, entry: np.ndarray) -> tuple[slice, np.ndarray, np.ndarray]:
+        by_zeta = packed(np.tensordot(entry, entry, ((0, 1), (0, 1)))[None] / len(entry))[0]
+        return self._own(e), by_zeta, by_zeta * doubled(entry.shape[2]) / entry.shape[1]
+
+    def _pair(self, e: int, f: int, entry: np.ndarray) -> _Pair:
+        back = None if e == f else np.ascontiguousarray(entry.transpose(2, 0, 1))
+        return _Pair(e, f, np.ascontiguousarray(entry.transpose(1, 0, 2)), back)
 
     def _answered(self, linear: Linear[_Pair], change: np.ndarray) -> np.ndarray:
         """d responses (k,) for a change (k,) of the fields."""

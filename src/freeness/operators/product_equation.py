@@ -9,7 +9,7 @@ Source: inexact Newton steps as Dembo, Eisenstat, Steihaug (1982); the derivativ
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -45,9 +45,46 @@ class ProductEquation(FieldEquation, Generic[P]):
 
     enough = 1e-11
 
+    @property
     @abstractmethod
+    def _end(self) -> int:
+        """The number of the end, behind all ports."""
+
+    @abstractmethod
+    def _between_ports(
+        self, fields: np.ndarray, zeta: np.ndarray, values: np.ndarray
+    ) -> Iterator[tuple[int, int, np.ndarray]]:
+        """Responses into ``values`` (k + 1, 1), and of any two ports (e, f) with f no earlier what leads from e to f."""
+
+    @abstractmethod
+    def _from_end_to_end(self, entry: np.ndarray) -> complex:
+        """d response of the end/dζ."""
+
+    @abstractmethod
+    def _to_end(self, e: int, entry: np.ndarray) -> tuple[slice, np.ndarray, np.ndarray]:
+        """Of a port: where its numbers lie, d its response/dζ, and d response of the end/d its field."""
+
+    @abstractmethod
+    def _pair(self, e: int, f: int, entry: np.ndarray) -> P:
+        """What leads from port to port, as it is kept."""
+
     def _linearised(self, fields: np.ndarray, zeta: np.ndarray) -> Linear[P]:
         """At fields (k, 1) and ζ (1,); real where these are, as outside the support."""
+        real = not (np.imag(fields).any() or np.imag(zeta).any())
+        count = self.unknowns - 1
+        values, by_zeta, by_end = (np.zeros(size, complex) for size in (count + 1, count, count))
+        pairs: list[P] = []
+        slope = 0.0 + 0.0j
+        for e, f, entry in self._between_ports(fields, zeta, values[:, None]):
+            if e == self._end:  # which is the last, so f is, too
+                slope = self._from_end_to_end(entry)
+            elif f == self._end:
+                own, by_zeta[own], by_end[own] = self._to_end(e, entry)
+            else:
+                pairs.append(self._pair(e, f, np.real(entry) if real else entry))
+        if real:
+            values, by_zeta, by_end, fields, zeta = (np.real(x) for x in (values, by_zeta, by_end, fields, zeta))
+        return Linear[P](Responses(fields, zeta, values[:, None], None, None), pairs, by_zeta, by_end, slope)
 
     @abstractmethod
     def _answered(self, linear: Linear[P], change: np.ndarray) -> np.ndarray:
