@@ -55,7 +55,9 @@ def test_gzip_and_plain_files_read_the_same_whatever_their_name(tmp_path):
 
 
 def test_decoded_array_is_writable():
-    decode_idx(BYTES_2X3)[0, 0] = 9
+    decoded = decode_idx(BYTES_2X3)
+    decoded[0, 0] = 9
+    assert decoded[0, 0] == 9
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ def test_fisher_density_of_1000_points(benchmark, name, depth):
     network, qhat = critical(name, depth)
     values, cell, law = benchmark.pedantic(density, (network, qhat), rounds=3, warmup_rounds=1)
     benchmark.extra_info["mass_error"] = float(values.sum() * cell + sum(a.mass for a in law.atoms) - 1)
+    assert abs(benchmark.extra_info["mass_error"]) < 0.01
 
 
 def test_depth_costs_linearly_and_less_than_one_simulation(benchmark):

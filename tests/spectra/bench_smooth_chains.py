@@ -37,11 +37,13 @@ def test_density_of_a_deep_tanh_network(benchmark, kind, neurons):
     realised = draw(network, qhat, np.random.default_rng(0)).signals if neurons == "drawn" else None
     values, cell = benchmark.pedantic(density, (LAW_OF[kind], network, qhat, realised), rounds=3, warmup_rounds=1)
     benchmark.extra_info["mass_error"] = float(values.sum() * cell - 1)
+    assert abs(benchmark.extra_info["mass_error"]) < 0.01
 
 
 @pytest.mark.parametrize("depth", [50, 200])
 def test_cost_is_linear_in_depth(benchmark, depth):
     network, qhat = critical(0.1)
     short = mlp(depth, 1000, "tanh", "haar", sigma_w=network.dense[0].weights.sigma_w, sigma_b=network.dense[0].sigma_b)
-    benchmark.pedantic(density, (fisher_law, short, qhat, None), rounds=3, warmup_rounds=1)
+    values, cell = benchmark.pedantic(density, (fisher_law, short, qhat, None), rounds=3, warmup_rounds=1)
     benchmark.extra_info["depth"] = depth
+    assert values.sum() * cell == pytest.approx(1, abs=0.01)
