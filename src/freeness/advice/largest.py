@@ -49,8 +49,8 @@ def largest_eigenvalue(
 
     Args:
         network: a chain.
-        found: its signals.
-        of: which matrix.
+        found: its signals, one a layer, as of :func:`~freeness.meanfield.signals`.
+        of: "jacobian" (JJᵀ) or "fisher" (Θ).
         weighted: of a sum Σ s_l Θ_l, the same signals with their squared norms weighted by s_l.
 
     Example:
@@ -67,7 +67,8 @@ def largest_eigenvalue(
     end = upper_end(network, weighted or found, of)
     if found.source == "realised" and found.neurons is None:
         return LargestEigenvalue(end, None, "these signals hold no neurons")
-    plain = all(_keeps(layer.function) for layer in network.chain() if isinstance(layer, Activation))
+    functions = {id(layer.function): layer.function for layer in network.chain() if isinstance(layer, Activation)}
+    plain = all(map(_keeps, functions.values()))
     if plain and not stretches_lengths(network, found):
         return LargestEigenvalue(end, None)
     try:
@@ -82,7 +83,7 @@ def stretches_lengths(network: Network, found: Signals) -> bool:
 
     Args:
         network: a chain.
-        found: its signals.
+        found: its signals, one a layer, as of :func:`~freeness.meanfield.signals`.
 
     Example:
         >>> from freeness.meanfield import signals
@@ -90,8 +91,13 @@ def stretches_lengths(network: Network, found: Signals) -> bool:
         >>> [stretches_lengths(net, signals(net)) for net in (mlp(4, 50, "relu"), mlp(4, 50, "gelu"))]
         [False, True]
     """
-    maps = maps_of(network, found)
-    return any(isinstance(step, Bending) and _stretches(step, behind) for step, behind in pairwise(maps))
+    asked: dict[
+        tuple[object, ...], tuple[Bending, Mixing | Bending]
+    ] = {}  # where lengths have settled all layers are alike
+    for step, behind in pairwise(maps_of(network, found)):
+        if isinstance(step, Bending):
+            asked.setdefault((id(step.function), step.q, behind), (step, behind))
+    return any(_stretches(step, behind) for step, behind in asked.values())
 
 
 def _stretches(step: Bending, behind: Mixing | Bending) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float
 
-from freeness.advice.largest import largest_eigenvalue
+from freeness.advice.largest import LargestEigenvalue, largest_eigenvalue
 from freeness.laws import MarchenkoPastur
 from freeness.meanfield import Signals
 from freeness.network import Network
@@ -13,7 +14,9 @@ from freeness.spectra import fisher_moments
 _SHARP = 1e-9  # relative spread of a law that is rounding
 
 
-def output_gram(network: Network, found: Signals, weighted: Signals | None = None) -> np.ndarray:
+def output_gram(
+    network: Network, found: Signals, weighted: Signals | None = None, largest: LargestEigenvalue | None = None
+) -> Float[np.ndarray, " outputs"]:
     """The eigenvalues of F, ascending, of mean 1: those of Σ_l s_l Θ_l of one sample over their mean.
 
     Quantiles of a Marchenko–Pastur law with the variance of that sample's law, stretched to its end: few of many outputs see no
@@ -22,8 +25,9 @@ def output_gram(network: Network, found: Signals, weighted: Signals | None = Non
 
     Args:
         network: a chain.
-        found: its signals.
+        found: its signals, one a layer, as of :func:`~freeness.meanfield.signals`.
         weighted: the same with squared norms weighted by the rates s_l of the layers.
+        largest: the largest eigenvalue of that sample's law, where it is known.
 
     Source: Hayase, Karakida (AISTATS 2021) for the law; tested against drawn networks.
 
@@ -38,7 +42,7 @@ def output_gram(network: Network, found: Signals, weighted: Signals | None = Non
     if count == 1:
         return np.ones(1)
     known = fisher_moments(network, realised=weighted or found)
-    top = largest_eigenvalue(network, found, weighted=weighted)
+    top = largest or largest_eigenvalue(network, found, weighted=weighted)
     spread, end = known.relative_variance, top.end / known.mean
     values = np.ones(count)
     if spread > _SHARP and end > 1 + _SHARP:

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float, Num
 
 from freeness.advice.largest import LargestEigenvalue, largest_eigenvalue
 from freeness.advice.output_gram import output_gram
@@ -70,7 +71,7 @@ class Training:
         base_width: the width at which "mup" is the same as "standard".
     """
 
-    loss: Loss | str | np.ndarray = "cross_entropy"
+    loss: Loss | str | Float[np.ndarray, "outputs outputs"] = "cross_entropy"
     optimizer: SGD | str = "sgd"
     batch: int | None = None
     correlation: float | None = None
@@ -135,16 +136,15 @@ def theory_rate(
     outputs = network.dense[-1].fan_out if network.dense else 1
     used = parametrised(network, how)
     found = realised or signals(used, qhat0)
-    shares = rate_shares(used, how)
-    single, mean = _one_sample(used, found, shares)
+    curvature = _Curvature(used, found, rate_shares(used, how))
+    single, mean, shares = curvature.largest, curvature.mean, curvature.shares
     of_batch = None
     if how.samples > 1 and how.correlation is not None:
-        of_batch = max(
-            _of_batch(used, found, shares, how), single.value / how.samples
-        )  # its own sample's share at least
+        of_batch = curvature.of_batch(how.samples, how.correlation)
+        of_batch = max(of_batch, single.value / how.samples)  # its own sample's share at least
     sharpness = how.criterion.curvature(outputs) * (single.value if of_batch is None else of_batch)
     usual = rate_of_sharpness(sharpness, how.criterion, how.descent, how.samples)
-    advised = _advised(usual, used, how, found) if how.parametrisation == "standard" else usual
+    advised = _advised(usual, curvature, how) if how.parametrisation == "standard" else usual
     rate, why = advised.recommended, _why(single, mean, used, of_batch is not None)
     wide = " Try some rates before you rely on it: freeness rate does, on your model." if advised.wide else ""
     ends = advised.low and advised.high and f"{advised.low:.3g} and {advised.high:.3g}"
@@ -159,23 +159,19 @@ def theory_rate(
         evidence=evidence,
         details=(*_reasons(how, usual, why), *advised.details, f"Evidence: {evidence}"),
         mean=how.criterion.curvature(outputs) * mean,
-        formula=_formula(used, found, how, shares),
+        formula=_formula(used, how, mean),
         layers=tuple(LayerRate(share.name, rate * share.weights, rate * share.biases) for share in shares),
         parametrisation=how.parametrisation,
     )
 
 
-def _advised(usual: Rate, network: Network, how: Training, found: Signals) -> Rate:
+def _advised(usual: Rate, curvature: _Curvature, how: Training) -> Rate:
     """By the rule that was fitted to trained networks, with the curvature that theory predicts of many samples."""
-    outputs, size = (
-        network.dense[-1].fan_out,
-        sum(
-            layer.fan_in * layer.fan_out + layer.fan_out * (layer.bias or layer.sigma_b > 0) for layer in network.dense
-        ),
-    )
-    many = replace(how, batch=_MANY, correlation=_ALIKE if how.correlation is None else how.correlation)
-    shares = rate_shares(network, many)
-    sharpness = how.criterion.curvature(outputs) * _of_batch(network, found, shares, many)
+    dense = curvature.network.dense
+    outputs = dense[-1].fan_out
+    size = sum(layer.fan_in * layer.fan_out + layer.fan_out * (layer.bias or layer.sigma_b > 0) for layer in dense)
+    many = curvature.of_batch(_MANY, _ALIKE if how.correlation is None else how.correlation)
+    sharpness = how.criterion.curvature(outputs) * many
     squared = isinstance(how.criterion, SquaredError)
     facts = StartFacts(
         sharpness, np.nan, np.nan, np.nan, size, how.samples, scale=how.criterion.curvature(outputs) if squared else 1.0
@@ -238,12 +234,40 @@ def rate_shares(network: Network, training: Training) -> tuple[LayerRate, ...]:
 # --- curvature ----------------------------------------------------------------------------------------------------
 
 
-def _one_sample(network: Network, found: Signals, shares: tuple[LayerRate, ...]) -> tuple[LargestEigenvalue, float]:
-    """The largest eigenvalue of Σ s_l Θ_l, and the mean of its law."""
-    mean = _total(shares, layer_means(network, found))
-    if network.dense[-1].fan_out == 1:  # one output shows the mean
-        return LargestEigenvalue(mean, None), mean
-    return largest_eigenvalue(network, found, weighted=weighted_signals(network, found, shares)), mean
+@dataclass(frozen=True, eq=False)
+class _Curvature:
+    """Σ s_l Θ_l of one sample, and of batches; what several answers ask for is computed once."""
+
+    network: Network
+    found: Signals
+    shares: tuple[LayerRate, ...]
+
+    @cached_property
+    def mean(self) -> float:
+        """Of the law over the outputs of one sample."""
+        return _total(self.shares, layer_means(self.network, self.found))
+
+    @cached_property
+    def largest(self) -> LargestEigenvalue:
+        """Of one sample; one output shows the mean."""
+        if self.network.dense[-1].fan_out == 1:
+            return LargestEigenvalue(self.mean, None)
+        return largest_eigenvalue(self.network, self.found, weighted=self._weighted)
+
+    @cached_property
+    def _weighted(self) -> Signals:
+        return weighted_signals(self.network, self.found, self.shares)
+
+    def of_batch(self, size: int, correlation: float) -> float:
+        """((B-1)κ₂ + κ₁)/B times the largest eigenvalue between outputs, κ₁ and κ₂ the means on and off the kernel's diagonal.
+
+        Args:
+            size: B.
+            correlation: of any two inputs.
+        """
+        same, other = self.mean, _total(self.shares, layer_means(self.network, self.found, float(correlation)))
+        between = output_gram(self.network, self.found, self._weighted, self.largest)
+        return max((size - 1) * other + same, same - other) / size * float(between[-1])
 
 
 def weighted_signals(network: Network, found: Signals, shares: tuple[LayerRate, ...]) -> Signals:
@@ -251,7 +275,7 @@ def weighted_signals(network: Network, found: Signals, shares: tuple[LayerRate, 
 
     Args:
         network: a chain.
-        found: its signals.
+        found: its signals, one a layer, as of :func:`~freeness.meanfield.signals`.
         shares: s_l, as of :func:`rate_shares`.
 
     Example:
@@ -283,7 +307,7 @@ def layer_means(network: Network, found: Signals, correlation: float = 1.0) -> t
 
     Args:
         network: a chain.
-        found: its signals.
+        found: its signals, one a layer, as of :func:`~freeness.meanfield.signals`.
         correlation: of two inputs of equal norm.
 
     Example:
@@ -321,16 +345,6 @@ def _shared(network: Network, found: Signals, correlation: float) -> Signals:
             shared = float(value[0])
             layers.append(replace(signal, derivative_law=PointMass(float(slope[0]) or _NOTHING)))
     return Signals(tuple(layers), "realised")
-
-
-def _of_batch(network: Network, found: Signals, shares: tuple[LayerRate, ...], how: Training) -> float:
-    """((B-1)κ₂ + κ₁)/B times the largest eigenvalue between outputs; κ₁, κ₂: mean diagonal and off-diagonal of the kernel."""
-    assert how.correlation is not None
-    same = _total(shares, layer_means(network, found))
-    other = _total(shares, layer_means(network, found, float(how.correlation)))
-    size = how.samples
-    between = output_gram(network, found, weighted_signals(network, found, shares))
-    return max((size - 1) * other + same, same - other) / size * float(between[-1])
 
 
 # --- words --------------------------------------------------------------------------------------------------------
@@ -373,11 +387,10 @@ def _reasons(how: Training, rate: Rate, why: str) -> tuple[str, ...]:
     )
 
 
-def _formula(network: Network, found: Signals, how: Training, shares: tuple[LayerRate, ...]) -> str:
+def _formula(network: Network, how: Training, total: float) -> str:
     """The bound by its leading terms, with this network's numbers; exact in the mean over the outputs."""
     outputs = network.dense[-1].fan_out
     h = how.criterion.curvature(outputs)
-    total = _total(shares, layer_means(network, found))
     factor = how.descent.bound(1.0) if how.descent.weight_decay == 0 else 2.0
     if how.parametrisation != "standard":
         name = {"ntk": "NTK", "mup": "μP"}[how.parametrisation]
@@ -399,8 +412,8 @@ def _formula(network: Network, found: Signals, how: Training, shares: tuple[Laye
 class RateCurve:
     """Bounds of a family of networks against their size, and the least-squares slope in logarithms (-1 is 1/L, or 1/N)."""
 
-    sizes: np.ndarray
-    bounds: np.ndarray
+    sizes: Num[np.ndarray, " sizes"]
+    bounds: Num[np.ndarray, " sizes"]
     slope: float
 
 

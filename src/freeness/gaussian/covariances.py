@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
@@ -34,15 +35,15 @@ _REFINED = 6  # panels double from a quarter of the transition's width on
 class Covariance:
     """``value`` = E φ(u)φ(v), ``slope`` = E φ'(u)φ'(v), each with the shape of c."""
 
-    value: np.ndarray
-    slope: np.ndarray
+    value: Float[np.ndarray, "*correlations"]
+    slope: Float[np.ndarray, "*correlations"]
 
 
 def covariance(function: ActivationFunction, q1: float, q2: float, c: ArrayLike) -> Covariance:
     """E φ(u)φ(v) and E φ'(u)φ'(v).
 
     Args:
-        function: φ with φ'.
+        function: φ with φ', as :func:`~freeness.activation` gives it.
         q1: variance of u, > 0.
         q2: variance of v, > 0.
         c: correlations in [-1, 1], any shape.
@@ -79,15 +80,18 @@ def covariance(function: ActivationFunction, q1: float, q2: float, c: ArrayLike)
 
 
 def closed_covariance(
-    function: ActivationFunction, q1: np.ndarray, q2: np.ndarray, q12: np.ndarray
-) -> tuple[np.ndarray, np.ndarray] | None:
+    function: ActivationFunction,
+    q1: Float[np.ndarray, "*#pairs"],
+    q2: Float[np.ndarray, "*#pairs"],
+    q12: Float[np.ndarray, "*#pairs"],
+) -> tuple[Float[np.ndarray, "*#pairs"], Float[np.ndarray, "*#pairs"]] | None:
     """E φφ and E φ'φ' in closed form, or None where the activation has none.
 
     Args:
-        function: φ.
+        function: φ, as :func:`~freeness.activation` gives it.
         q1: variances of u; all three of shapes that broadcast.
-        q2: variances of v.
-        q12: covariances.
+        q2: variances of v, > 0.
+        q12: E uv, at most √(q₁q₂) in size.
 
     Example:
         >>> from freeness.gaussian import activation
@@ -128,7 +132,8 @@ def _piecewise_linear(
     With c = sin θ, p·dc/dθ has no singularity, so both are integrals over θ from 0, where u and v are independent.
     """
     assert function.slopes is not None
-    means = [_means(function, q) for q in (q1, q2)]
+    first = _means(function, q1)
+    means = [first, first if q1 == q2 else _means(function, q2)]
     top = np.arcsin(c)
     nodes, weights = legendre_rule(_ANGLES)
     theta = top[:, None] * (1 + nodes) / 2
