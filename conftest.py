@@ -1,12 +1,14 @@
-"""Runs every example in docstrings and README with the tests."""
+"""Runs every example in docstrings and README with the tests, and holds the shapes that are written in types."""
 
 from collections.abc import Iterator
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE
 
+from pytest import Config
 from sybil import Sybil
 from sybil.document import PythonDocStringDocument
 from sybil.parsers.markdown import PythonCodeBlockParser
 from sybil.parsers.rest import DocTestParser
+from tests.shapes import install
 
 
 class _Docstrings(PythonDocStringDocument):
@@ -33,3 +35,9 @@ _pages = Sybil(
 )
 
 pytest_collect_file = (_examples + _pages).pytest()
+
+
+def pytest_configure(config: Config) -> None:
+    """Before anything of freeness is imported."""
+    if not config.getoption("benchmark_only", False):  # which times what users run
+        install()

@@ -7,7 +7,7 @@
     python scripts/watch_runs.py sharpening A B     λ along the first 50 steps of networks A to B
     python scripts/watch_runs.py sharpened FILE     what a watch told beside what happened, of these lines
 
-Data are drawn: classes around random centres, or tokens of a random Markov chain.
+Data are drawn: classes around random centres, or tokens of a random Markov chain. PYTHONPATH is the root of the repository.
 """
 
 from __future__ import annotations

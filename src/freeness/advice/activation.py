@@ -76,8 +76,8 @@ def choose_activation(
     Args:
         function: a name of the table or a function.
         layers: n, how many layers of φ in a chain; for dks and tat also the record of a network.
-        isometry: σ_JJ² = nδ.
-        shape: how.
+        isometry: σ_JJ² = nδ > 0, the relative variance of the squared singular values of J.
+        shape: what is solved for: "normalised", "dks" or "tat".
 
     Raises:
         InputError: no member of the family has it; the message says why.

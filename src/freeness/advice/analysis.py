@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.advice.fault import Fault, fault_of
 from freeness.advice.layer_table import LayerTable
@@ -64,7 +65,7 @@ class Comparison(Shown, Plotted):
     missing: str = ""
 
     @property
-    def eigenvalues(self) -> np.ndarray:
+    def eigenvalues(self) -> Float[np.ndarray, " count"]:
         """The measured ones.
 
         Raises:

@@ -244,7 +244,7 @@ class Design(Shown, Plotted):
 
         Args:
             snr: signal-to-noise ratio of the capacity.
-            points: of the curve.
+            points: variances along the curve, ≥ 2.
         """
         if self.depth < 2:
             raise InputError("expected a depth ≥ 2 for a trade-off, got 1: a linear map has none.")
@@ -268,7 +268,7 @@ class Design(Shown, Plotted):
         """The largest stable rate at other hidden widths, with the same inputs and outputs.
 
         Args:
-            widths: at least two.
+            widths: at least two, ≥ 1 each, of all hidden layers.
         """
 
         def family(width: int) -> Network:

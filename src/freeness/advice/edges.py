@@ -19,7 +19,7 @@ def upper_end(network: Network, found: Signals, of: Literal["jacobian", "fisher"
     Args:
         network: a chain.
         found: its signals; smooth laws of D² are taken at the nodes of the Gaussian, realised ones at their quantiles.
-        of: which law.
+        of: "jacobian" (JJᵀ) or "fisher" (Θ).
 
     Source: theory.md §3.1, §3.2; agrees with the laws of ``freeness.spectra``, from which it is independent but for atoms.
 

@@ -149,7 +149,7 @@ def exponents(parametrisation: str, optimizer: str | Optimizer = "sgd") -> Expon
     """One row of :func:`transfer_table`.
 
     Args:
-        parametrisation: its name.
+        parametrisation: "standard", "NTK", "μP" or another of :func:`transfer_table`.
         optimizer: gradient descent or Adam.
 
     Raises:

@@ -92,7 +92,7 @@ def group_movements(
     """How far a unit rate moves an output by the first step of each group of layers, up to a factor of the optimiser.
 
     Args:
-        network: the record.
+        network: the record, from a builder such as :func:`~freeness.network.mlp`, or of a trace.
         optimizer: gradient descent or Adam.
         qhat0: ‖x‖²/N₀ of the input.
         inputs: as of :func:`transfer`.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from freeness.advice.batch_rate import batch_learning_rate
 from freeness.advice.theory_rates import Training
@@ -52,12 +53,12 @@ class MeasuredTraining:
     part of its deviation from the measured ones. ``sharpness``: λ_max of each at the start and, where it got there, at the end.
     """
 
-    losses: np.ndarray
-    own: np.ndarray
+    losses: Float[np.ndarray, "seeds records"]
+    own: Float[np.ndarray, " records"]
     sharpness: tuple[tuple[float, ...], ...]
 
     @property
-    def deviations(self) -> np.ndarray:
+    def deviations(self) -> Float[np.ndarray, " records"]:
         """Mean measured loss over the one predicted from the networks' own outputs, less 1; NaN where that is rounding."""
         with np.errstate(all="ignore"):
             known = np.isfinite(self.own) & (self.own > _LEARNED * self.own[0])
@@ -72,11 +73,11 @@ class TrainingForecast(Plotted):
     """
 
     network: Network
-    inputs: np.ndarray
+    inputs: Float[np.ndarray, "samples ..."]
     training: LinearTraining
     rate: float
-    steps: np.ndarray
-    loss: np.ndarray
+    steps: Int[np.ndarray, " records"]
+    loss: Float[np.ndarray, " records"]
     rates: tuple[RatePair, ...]
     measured: MeasuredTraining | None = None
 
@@ -87,7 +88,10 @@ class TrainingForecast(Plotted):
 
 
 def forecast_training(
-    network: Network, inputs: np.ndarray, targets: np.ndarray, options: ForecastOptions | None = None
+    network: Network,
+    inputs: Float[np.ndarray, "samples ..."],
+    targets: Float[np.ndarray, "samples outputs"],
+    options: ForecastOptions | None = None,
 ) -> TrainingForecast:
     """Predict full-batch gradient descent, in standard parametrisation, and the rates at which it is stable.
 

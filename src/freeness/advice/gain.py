@@ -20,7 +20,7 @@ def gain_of_design(network: Network, growth: float, spread: float, measured: flo
     Args:
         network: a chain of weight layers and activations of one kind.
         growth: Σ ln χ of the network, the logarithm of how squared gradients change over its depth.
-        spread: its σ_JJ².
+        spread: its σ_JJ², > 0.
         measured: by how much squared gradients change on a batch; None where it was not measured.
 
     Example:

@@ -27,8 +27,8 @@ def reach(function: ActivationFunction, depth: int, weights: Literal["haar", "ga
     """The σ_JJ² that critical networks of an activation can have at a depth, at variances from 1e-8 to 100.
 
     Args:
-        function: φ.
-        depth: L weight matrices.
+        function: φ, as :func:`~freeness.activation` gives it.
+        depth: L weight matrices, ≥ 2.
         weights: ensemble; Gaussian adds L.
 
     Example:
@@ -62,7 +62,7 @@ def reachable(function: ActivationFunction, activations: int) -> tuple[np.ndarra
     """Variances from 1e-8 to 100 at which a critical network exists, and nδ there.
 
     Args:
-        function: φ.
+        function: φ, as :func:`~freeness.activation` gives it.
         activations: n.
 
     Example:
@@ -83,7 +83,7 @@ def is_homogeneous(function: ActivationFunction) -> bool:
     """Whether φ is linear on either side of 0, so that δ is the same at every variance.
 
     Args:
-        function: φ.
+        function: φ, as :func:`~freeness.activation` gives it.
 
     Example:
         >>> from freeness.network import activation

@@ -85,7 +85,7 @@ def design_resnet(plan: ResidualShape, kept: float = _KEPT) -> ResidualDesign:
     monotone in the scale, which is bisected in its logarithm. Without normalisation the growth is (1 + β²)^depth.
 
     Args:
-        plan: the network.
+        plan: blocks, width and activation.
         kept: the factor, above 1.
 
     Raises:
@@ -121,7 +121,7 @@ def residual_network(plan: ResidualShape, start: ResidualStart) -> Network:
     """The record of a start.
 
     Args:
-        plan: its sizes.
+        plan: blocks, width and activation.
         start: its scale, gains and norm.
 
     Example:

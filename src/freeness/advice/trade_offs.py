@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy
+from jaxtyping import Float
 
 from freeness.advice.capacity import checked_snr
 from freeness.errors import InputError, is_real, is_size
@@ -129,7 +130,7 @@ def isometric_capacity(function: ActivationFunction, q: float, activations: int,
     With u = -y, C = y ln s - y ln y - (1-y) ln(1-y) - ∫_0^y ln S(-t) dt at the y where s = y S(-y)/(1-y), for dC/d ln s = y.
 
     Args:
-        function: φ.
+        function: φ, as :func:`~freeness.activation` gives it.
         q: variance.
         activations: n.
         snr: s > 0.
@@ -176,26 +177,29 @@ class TradeOff(Plotted):
     ``snr``, over that of an isometry. ``growth``: of a small error of the length over n layers.
     """
 
-    q: np.ndarray
-    sigma_w: np.ndarray
-    sigma_b: np.ndarray
-    spread: np.ndarray
-    nonlinear_energy: np.ndarray
-    common: np.ndarray
-    nonlinearity: np.ndarray
-    capacity: np.ndarray
-    growth: np.ndarray
+    q: Float[np.ndarray, " points"]
+    sigma_w: Float[np.ndarray, " points"]
+    sigma_b: Float[np.ndarray, " points"]
+    spread: Float[np.ndarray, " points"]
+    nonlinear_energy: Float[np.ndarray, " points"]
+    common: Float[np.ndarray, " points"]
+    nonlinearity: Float[np.ndarray, " points"]
+    capacity: Float[np.ndarray, " points"]
+    growth: Float[np.ndarray, " points"]
     activations: int
     snr: float
 
 
 def trade_off(
-    function: ActivationFunction, activations: int, q: Sequence[float] | np.ndarray, snr: float = 1.0
+    function: ActivationFunction,
+    activations: int,
+    q: Sequence[float] | Float[np.ndarray, " variances"],
+    snr: float = 1.0,
 ) -> TradeOff:
     """Spread, nonlinearity and capacity of n layers at variances q of the edge of chaos.
 
     Args:
-        function: φ.
+        function: φ, as :func:`~freeness.activation` gives it.
         activations: n, layers of φ.
         q: variances > 0; those at which no biases make the network critical are left out.
         snr: at which the capacity is taken.
@@ -235,7 +239,7 @@ def dial(function: ActivationFunction, activations: int, nonlinearity: float) ->
     """The point of the edge of chaos at which n layers together are nonlinear to a wanted share: how much spread that costs.
 
     Args:
-        function: φ.
+        function: φ, as :func:`~freeness.activation` gives it.
         activations: n, layers of φ.
         nonlinearity: nonlinear share of the energy that depends on the input, in (0, 1).
 

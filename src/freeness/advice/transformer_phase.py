@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.advice.progress import Progress, Report
 from freeness.advice.transformer_starts import predicted_start, stream_inputs
@@ -23,21 +24,21 @@ class TransformerPhases(Plotted):
     """
 
     plan: TransformerPlan
-    sigma_qk: np.ndarray
-    branch: np.ndarray
-    gradient: np.ndarray
-    signal: np.ndarray
-    token_cosine: np.ndarray
+    sigma_qk: Float[np.ndarray, " columns"]
+    branch: Float[np.ndarray, " rows"]
+    gradient: Float[np.ndarray, "rows columns"]
+    signal: Float[np.ndarray, "rows columns"]
+    token_cosine: Float[np.ndarray, "rows columns"]
     cosine: float
 
     @property
-    def gradient_scale(self) -> np.ndarray:
+    def gradient_scale(self) -> Float[np.ndarray, "rows columns"]:
         """Blocks over which squared gradients change by e."""
         with np.errstate(divide="ignore"):
             return self.plan.depth / np.abs(np.log(self.gradient))
 
     @property
-    def token_scale(self) -> np.ndarray:
+    def token_scale(self) -> Float[np.ndarray, "rows columns"]:
         """Blocks over which 1 - cosine, the share of the signal that tells tokens apart, falls by e."""
         with np.errstate(divide="ignore"):
             return self.plan.depth / np.abs(np.log((1 - self.token_cosine) / (1 - self.cosine)))
@@ -45,8 +46,8 @@ class TransformerPhases(Plotted):
 
 def transformer_phases(
     plan: TransformerPlan,
-    sigma_qk: Sequence[float] | np.ndarray,
-    branch: Sequence[float] | np.ndarray,
+    sigma_qk: Sequence[float] | Float[np.ndarray, " columns"],
+    branch: Sequence[float] | Float[np.ndarray, " rows"],
     cosine: float = 0.25,
     progress: Report | None = None,
 ) -> TransformerPhases:

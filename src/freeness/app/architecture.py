@@ -99,7 +99,7 @@ class Architecture:
         """A Gaussian input of the right norm: (N,), or (channels, positions).
 
         Args:
-            rng: a numpy Generator.
+            rng: numpy's, from which all numbers are drawn: the same seed, the same result.
         """
         x = rng.standard_normal((self.width, POSITIONS) if self.kind == "cnn" else self._widths[0])
         return x * np.sqrt(self.qhat / np.mean(x**2, axis=0))

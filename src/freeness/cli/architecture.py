@@ -26,7 +26,7 @@ def wide_network(
 
     Args:
         sizes: of its layers.
-        function: φ.
+        function: φ, as :func:`~freeness.activation` gives it.
         depth: weight matrices.
         sigma: σ_w and σ_b.
         residual: β.

@@ -174,7 +174,7 @@ def batches(images: Images, batch: int, seed: int) -> Iterator[tuple[Tensor, Ten
 
     Args:
         images: at least ``batch`` of them.
-        batch: B.
+        batch: B, images of a step.
         seed: of the order.
 
     Raises:

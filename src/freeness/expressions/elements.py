@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Inexact
 
 from freeness.errors import InputError
 from freeness.laws import (
@@ -36,7 +37,7 @@ class Element(ABC):
         """The law of a self-adjoint element; for any other that of its modulus with a random sign, which is even."""
 
     @abstractmethod
-    def sample(self, size: int, rng: np.random.Generator) -> np.ndarray:
+    def sample(self, size: int, rng: np.random.Generator) -> Inexact[np.ndarray, "size size"]:
         """A random matrix that converges to it; independent ones are asymptotically free."""
 
 
@@ -62,7 +63,7 @@ class SelfAdjoint(Element):
     def law(self) -> Law:
         return self.own
 
-    def sample(self, size: int, rng: np.random.Generator) -> np.ndarray:
+    def sample(self, size: int, rng: np.random.Generator) -> Inexact[np.ndarray, "size size"]:
         return sample_matrix(self.own, size, rng)
 
 
@@ -83,7 +84,7 @@ class HaarUnitary(Element):
     def law(self) -> Law:
         return Bernoulli()
 
-    def sample(self, size: int, rng: np.random.Generator) -> np.ndarray:
+    def sample(self, size: int, rng: np.random.Generator) -> Inexact[np.ndarray, "size size"]:
         return haar_unitary(size, rng)
 
 
@@ -110,7 +111,7 @@ class Circular(Element):
     def law(self) -> Law:
         return Semicircle(self.variance)
 
-    def sample(self, size: int, rng: np.random.Generator) -> np.ndarray:
+    def sample(self, size: int, rng: np.random.Generator) -> Inexact[np.ndarray, "size size"]:
         return np.sqrt(self.variance / size) * gaussian(size, size, rng, "complex")
 
 
@@ -139,7 +140,7 @@ class RDiagonal(Element):
     def law(self) -> Law:
         return symmetrized(self.modulus)
 
-    def sample(self, size: int, rng: np.random.Generator) -> np.ndarray:
+    def sample(self, size: int, rng: np.random.Generator) -> Inexact[np.ndarray, "size size"]:
         left, right = haar_unitary(size, rng), haar_unitary(size, rng)
         return (left * sample_spectrum(self.modulus, size, rng)) @ right
 
@@ -160,7 +161,7 @@ class Given(Element):
         2.3333333333
     """
 
-    matrix: np.ndarray
+    matrix: Inexact[np.ndarray, "n n"]
 
     def __post_init__(self) -> None:
         matrix = np.asarray(self.matrix)
@@ -188,7 +189,7 @@ class Given(Element):
             return symmetrized(Empirical(values))
         return Empirical(np.real(self.matrix) if self.matrix.ndim == 1 else np.linalg.eigvalsh(self.matrix))
 
-    def sample(self, size: int, rng: np.random.Generator) -> np.ndarray:
+    def sample(self, size: int, rng: np.random.Generator) -> Inexact[np.ndarray, "size size"]:
         """The matrix itself, each entry stretched to a block; a diagonal one fits any size, others multiples of their own."""
         own = len(self.matrix)
         if self.matrix.ndim == 1:

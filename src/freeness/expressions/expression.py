@@ -18,6 +18,7 @@ from itertools import combinations, count
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from jaxtyping import Float, Inexact
 
 from freeness.errors import InputError
 from freeness.expressions.elements import Element, Given, HaarUnitary, SelfAdjoint
@@ -167,7 +168,7 @@ class Expression(ABC):
 
         return linearized(self)
 
-    def moments(self, order: int) -> np.ndarray:
+    def moments(self, order: int) -> Float[np.ndarray, " order"]:
         """τ(X), …, τ(X^order), exactly, by the algebra of free words; for polynomials.
 
         Args:
@@ -177,12 +178,12 @@ class Expression(ABC):
 
         return moments_of(self, order)
 
-    def sample(self, size: int, rng: np.random.Generator) -> np.ndarray:
+    def sample(self, size: int, rng: np.random.Generator) -> Inexact[np.ndarray, "size size"]:
         """The expression in independent size×size random matrices with the laws of the variables.
 
         Args:
             size: rows and columns; with several legs, each has as many dimensions as fit in, the root of ``size`` rounded down.
-            rng: a numpy Generator.
+            rng: numpy's, from which all numbers are drawn: the same seed, the same result.
         """
         side = max(1, int(size ** (1 / max(1, len(self.legs))) + _EQUAL))
         drawn, whole = _on_all_legs(self, side, lambda symbol, own: symbol.element.sample(own, rng))

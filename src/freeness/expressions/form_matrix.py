@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import singledispatchmethod
 
 import numpy as np
+from jaxtyping import Inexact
 
 from freeness.expressions.expression import Expression
 from freeness.expressions.free_parts import FreeForm, Part, PartProduct, Power, Variable, is_nonnegative
@@ -12,7 +13,9 @@ from freeness.laws import haar_orthogonal, sample_spectrum
 from freeness.numerics import ROUNDING
 
 
-def sample_expression(meaning: FreeForm | Expression, size: int, rng: np.random.Generator) -> np.ndarray:
+def sample_expression(
+    meaning: FreeForm | Expression, size: int, rng: np.random.Generator
+) -> Inexact[np.ndarray, "size size"]:
     """Eigenvalues, ascending, of an expression in size×size matrices.
 
     Every variable becomes a real symmetric matrix with its spectrum at the quantiles (k - ½)/size of its law and Haar
@@ -20,8 +23,8 @@ def sample_expression(meaning: FreeForm | Expression, size: int, rng: np.random.
 
     Args:
         meaning: of a :class:`~freeness.expressions.grammar.ParsedLaw`.
-        size: rows and columns.
-        rng: a numpy Generator.
+        size: rows and columns, ≥ 1.
+        rng: numpy's, from which all numbers are drawn: the same seed, the same result.
 
     Example:
         >>> from freeness.expressions.grammar import parse_law

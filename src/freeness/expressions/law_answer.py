@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.errors import InputError
 from freeness.expressions.elements import Element
@@ -26,8 +27,8 @@ class LawAnswer:
     variables: Mapping[str, str]
     parsed: ParsedLaw
     table: LawTable
-    moments: np.ndarray
-    sampled: np.ndarray | None = None
+    moments: Float[np.ndarray, " order"]
+    sampled: Float[np.ndarray, " values"] | None = None
     seed: int = 0
 
     @property
@@ -36,7 +37,7 @@ class LawAnswer:
         return self.parsed.law
 
     @property
-    def rounded_moments(self) -> np.ndarray:
+    def rounded_moments(self) -> Float[np.ndarray, " order"]:
         """The moments, with 0 for what is rounding of numbers of the support's size."""
         noise = _ZERO_MOMENT * np.abs(self.law.hull).max() ** np.arange(1, len(self.moments) + 1)
         return np.where(np.abs(self.moments) <= noise, 0.0, self.moments)
@@ -62,9 +63,9 @@ def answer_law(
         expression: of the grammar.
         variables: by name, the text of each one's law.
         method: as of :func:`~freeness.expressions.grammar.parse_law`.
-        points: of the table.
+        points: rows of the table of density and distribution function.
         sample: size of a random matrix.
-        seed: of that matrix.
+        seed: of that random matrix.
 
     Raises:
         InputError: a text that is not of the grammar; it begins with the variable's name.

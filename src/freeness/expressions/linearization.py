@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import reduce, singledispatch
 
 import numpy as np
+from jaxtyping import Inexact
 
 from freeness.errors import InputError
 from freeness.expressions.elements import Given
@@ -54,8 +55,8 @@ class Linearization:
     comes twice: ``corners``.
     """
 
-    constant: np.ndarray
-    coefficients: dict[Symbol, np.ndarray]
+    constant: Inexact[np.ndarray, "n n"]
+    coefficients: dict[Symbol, Inexact[np.ndarray, "n n"]]
     corners: int = 1
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Inexact
 
 from freeness.errors import InputError, is_real
 from freeness.gaussian.activations import ActivationFunction
@@ -20,7 +21,7 @@ class AffineImage:
     offset: float = 0.0
     scale: float = 1.0
 
-    def __call__(self, x: np.ndarray) -> np.ndarray:
+    def __call__(self, x: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         """φ̂(x), the same shape as x."""
         return self.scale * (self.inner.function(self.gain * x + self.shift) + self.offset)
 

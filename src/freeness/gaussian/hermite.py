@@ -6,17 +6,18 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.errors import InputError
 from freeness.gaussian.activations import ActivationFunction
 from freeness.numerics import gaussian_nodes
 
 
-def hermite_coefficients(function: ActivationFunction, q: float, count: int) -> np.ndarray:
+def hermite_coefficients(function: ActivationFunction, q: float, count: int) -> Float[np.ndarray, " count"]:
     """a_n = E φ(√q z) h_n(z) for n < count, with the orthonormal Hermite polynomials h_n: E φ(u)φ(v) = Σ a_n² cⁿ.
 
     Args:
-        function: φ.
+        function: φ, as :func:`~freeness.activation` gives it.
         q: variance, > 0.
         count: how many, ≥ 1.
 
@@ -60,7 +61,7 @@ def nonlinear_energy(function: ActivationFunction, q: float) -> float:
     """1 - (a₀² + a₁²)/E φ²: the share of the signal's energy that no affine map of the pre-activation carries.
 
     Args:
-        function: φ.
+        function: φ, as :func:`~freeness.activation` gives it.
         q: variance, > 0.
 
     Example:

@@ -34,7 +34,7 @@ def gaussian_moments(function: ActivationFunction, q: float) -> GaussianMoments:
     E φφ'' = d/dq·E φ² - E φ'², where the derivative falls on the Gaussian (Price's theorem), so that φ'' is not needed.
 
     Args:
-        function: φ.
+        function: φ, as :func:`~freeness.activation` gives it.
         q: variance, > 0.
 
     Example:
@@ -71,7 +71,7 @@ def slope_moment(function: ActivationFunction, q: float, k: int) -> Estimate:
     """μ_k = E φ'(√q ξ)^{2k}.
 
     Args:
-        function: φ.
+        function: φ, as :func:`~freeness.activation` gives it.
         q: variance, > 0.
         k: ≥ 1.
 
@@ -101,7 +101,7 @@ def second_moment_slope(function: ActivationFunction, q: float) -> float:
     """d/dq E φ(√q ξ)² = E (φ² - φ(0)²)(ξ² - 1)/(2q).
 
     Args:
-        function: φ.
+        function: φ, as :func:`~freeness.activation` gives it.
         q: variance, > 0.
 
     Example:
@@ -119,7 +119,7 @@ def squared_slope(function: ActivationFunction, q: float) -> float:
     """E φ'(√q ξ)²; φ'(0)², or the mean of both sides' squares, at q = 0.
 
     Args:
-        function: φ.
+        function: φ, as :func:`~freeness.activation` gives it.
         q: variance, ≥ 0.
 
     Example:

@@ -13,7 +13,7 @@ def stretched(function: ActivationFunction, factor: float) -> ActivationFunction
     E φ(au)φ(av) is that of φ at variances and covariance times a², and E φ'φ' a² times that of φ'.
 
     Args:
-        function: φ.
+        function: φ, as :func:`~freeness.activation` gives it.
         factor: a, not 0.
 
     Source: Sitzmann et al., NeurIPS 2020 (a sine of 30 times its argument).

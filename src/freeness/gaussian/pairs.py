@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 import scipy
+from jaxtyping import Float
 from numpy.polynomial import chebyshev
 from numpy.typing import ArrayLike
 
@@ -41,11 +42,11 @@ _POINTS = 16  # Chebyshev points of each: the error is 2·9.9⁻¹⁶, as everyt
 _PAIRS = 50_000  # integrated one by one at most, about five minutes
 
 
-def transfer(function: ActivationFunction, variances: np.ndarray, pairs: int) -> Transfer:
+def transfer(function: ActivationFunction, variances: Float[np.ndarray, "*variances"], pairs: int) -> Transfer:
     """The map (q₁, q₂, q₁₂) → (E φφ, E φ'φ'), arrays that broadcast, for variances among ``variances``.
 
     Args:
-        function: φ.
+        function: φ, as :func:`~freeness.activation` gives it.
         variances: all that will occur.
         pairs: how many will be asked for; more than 50,000 are refused where each takes an integral of its own.
 
@@ -76,13 +77,15 @@ def transfer(function: ActivationFunction, variances: np.ndarray, pairs: int) ->
     return lambda q1, q2, q12: inner(q1, q2, _certain(q1, q2)(q12))
 
 
-def closed_transfer(function: ActivationFunction, q1: np.ndarray, q2: np.ndarray) -> Between:
+def closed_transfer(
+    function: ActivationFunction, q1: Float[np.ndarray, "*#pairs"], q2: Float[np.ndarray, "*#pairs"]
+) -> Between:
     """The map q₁₂ → (E φφ, E φ'φ') of an activation with a closed form.
 
     Args:
-        function: φ.
+        function: φ, as :func:`~freeness.activation` gives it.
         q1: variances of u, which stay for all covariances that the map is asked for.
-        q2: of v.
+        q2: variances of v.
     """
     between, certain = closed_between(function, q1, q2), _certain(q1, q2)
     assert between is not None
@@ -102,7 +105,9 @@ def _certain(q1: np.ndarray, q2: np.ndarray) -> Callable[[np.ndarray], np.ndarra
     return certain
 
 
-def at_one(function: ActivationFunction, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def at_one(
+    function: ActivationFunction, q: Float[np.ndarray, "*variances"]
+) -> tuple[Float[np.ndarray, "*variances"], Float[np.ndarray, "*variances"]]:
     """E φ² and E φ'² at every variance of an array.
 
     Example:

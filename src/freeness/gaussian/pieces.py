@@ -14,8 +14,8 @@ def piecewise_linear(kinks: tuple[float, ...], slopes: tuple[float, ...], at_zer
     So φ(x) = φ(0) + slope·x near 0 without cancellation, however small x is.
 
     Args:
-        kinks: ascending.
-        slopes: one more.
+        kinks: where the slope changes, ascending.
+        slopes: of the pieces, one more than kinks.
         at_zero: φ(0).
 
     Example:

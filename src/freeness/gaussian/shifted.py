@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from jaxtyping import Float, Int
 from scipy.special import ndtri
 
 from freeness.gaussian.activations import ActivationFunction
@@ -28,21 +29,21 @@ _IRRATIONAL = np.sqrt([2.0, 3.0, 5.0, 7.0, 11.0, 13.0, 17.0, 19.0])
 
 
 @cache
-def normal_points() -> np.ndarray:
+def normal_points() -> Float[np.ndarray, " points"]:
     """Points of equal mass of the standard normal law, ascending; not to be written to."""
     found = ndtri((np.arange(_POINTS) + 0.5) / _POINTS)
     found.flags.writeable = False
     return found
 
 
-def lattice(index: int) -> np.ndarray:
+def lattice(index: int) -> Int[np.ndarray, " points"]:
     """Places of the points of another part, so that those of all parts come evenly together; of part 0 they stay."""
     if index == 0:
         return np.arange(_POINTS)
     return np.argsort(np.arange(_POINTS) * _IRRATIONAL[index % len(_IRRATIONAL)] % 1.0, kind="stable")
 
 
-def summed_points(parts: Sequence[tuple[float, np.ndarray]]) -> np.ndarray:
+def summed_points(parts: Sequence[tuple[float, Float[np.ndarray, " points"]]]) -> Float[np.ndarray, " points"]:
     """Standardised points of a sum of independent parts, by a lattice of their quantiles.
 
     Args:
@@ -59,7 +60,7 @@ def summed_points(parts: Sequence[tuple[float, np.ndarray]]) -> np.ndarray:
     return standardised(total)
 
 
-def standardised(points: np.ndarray) -> np.ndarray:
+def standardised(points: np.ndarray) -> Float[np.ndarray, " points"]:
     """Any number of values as points of mean 0 and variance 1, ascending."""
     places = (np.arange(_POINTS) + 0.5) / _POINTS
     found = np.sort(points, axis=None) if points.size == _POINTS else np.quantile(points, places)
@@ -81,19 +82,24 @@ class Shifted:
         ([1.4], [0.69])
     """
 
-    mean: np.ndarray
-    second: np.ndarray
-    level: np.ndarray
-    slope: np.ndarray
-    values: np.ndarray
-    slopes: np.ndarray
+    mean: Float[np.ndarray, "*places"]
+    second: Float[np.ndarray, "*places"]
+    level: Float[np.ndarray, "*places"]
+    slope: Float[np.ndarray, "*places"]
+    values: Float[np.ndarray, "orders ..."]
+    slopes: Float[np.ndarray, "orders ..."]
 
     @staticmethod
-    def at(function: ActivationFunction, mean: np.ndarray, variance: np.ndarray, points: np.ndarray) -> Shifted:
+    def at(
+        function: ActivationFunction,
+        mean: Float[np.ndarray, "*places"],
+        variance: Float[np.ndarray, "*places"],
+        points: Float[np.ndarray, " points"],
+    ) -> Shifted:
         """Prepared by one quadrature for all.
 
         Args:
-            function: φ.
+            function: φ, as :func:`~freeness.activation` gives it.
             mean: of the signals.
             variance: of the same shape.
             points: of their law, standardised.
@@ -121,7 +127,7 @@ class Shifted:
 
         Args:
             ends: shapes an array of the means' shape for either place, to broadcast with c.
-            c: correlations.
+            c: correlations, in [-1, 1].
         """
         found: list[np.ndarray] = []
         for series, mean, second in ((self.values, self.mean, self.second), (self.slopes, self.level, self.slope)):

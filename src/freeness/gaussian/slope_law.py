@@ -17,7 +17,7 @@ def derivative_law(function: ActivationFunction, q: float) -> Law:
     """Law of φ'(√q ξ)²: atoms for a piecewise-linear φ, a pushforward otherwise.
 
     Args:
-        function: the activation.
+        function: φ, as :func:`~freeness.activation` gives it.
         q: pre-activation variance, > 0.
 
     Example:

@@ -28,7 +28,7 @@ class IdentityMLP(nn.Module):
 
     Args:
         shape: of one input; a number for a vector.
-        classes: K.
+        classes: K ≥ 2, columns of the last layer.
         depth: L, the number of weight matrices.
         activation: a name of the table or a record; one that is near the identity around 0 keeps the layers comparable.
         scale: s > 0.

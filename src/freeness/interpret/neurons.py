@@ -102,8 +102,8 @@ def top_neurons(contributions: np.ndarray, target: int, share: float = 0.05) -> 
 
     Args:
         contributions: of :func:`neuron_contributions`.
-        target: the class.
-        share: in (0, 1].
+        target: the class that is looked at, from 0.
+        share: of the sum of contributions that the neurons make, in (0, 1].
 
     Raises:
         InputError: no such class, or a share outside (0, 1].
@@ -216,7 +216,7 @@ def ablate_class(
         deleted: of :func:`top_neurons`, chosen on other inputs than these.
         inputs: (n, *shape), of which those of the class are used.
         labels: class indices, (n,).
-        target: the class.
+        target: the class that is looked at, from 0.
         seeds: of the random choices, at least two.
 
     Raises:

@@ -18,8 +18,8 @@ def designed_rate(model: nn.Module, inputs: Tensor, labels: Tensor, optimizer: S
 
     Args:
         model: maps inputs to logits; left as it was.
-        inputs: the batch.
-        labels: its class indices.
+        inputs: the batch, (n, …), as the model takes it.
+        labels: its class indices, (n,).
         optimizer: who descends: sgd, momentum or nesterov.
 
     Raises:
@@ -66,7 +66,7 @@ def dual_sharpness(model: IdentityMLP, inputs: Tensor) -> float:
 
     Args:
         model: with any weights; left as it was.
-        inputs: the batch.
+        inputs: the batch, (n, …), as the model takes it.
 
     Example:
         >>> round(dual_sharpness(IdentityMLP(1, classes=2, depth=1), torch.ones(1, 1)), 6)  # (1 + 1)/2

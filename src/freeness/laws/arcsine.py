@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Inexact
 
 from freeness.errors import InputError
 from freeness.laws.cauchy_law import TransformLaw, outer_root
@@ -38,12 +39,12 @@ class Arcsine(CentredLaw, TransformLaw):
     def hull(self) -> tuple[float, float]:
         return -float(self.radius), float(self.radius)
 
-    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
+    def transforms(self, z: Inexact[np.ndarray, "*points"]) -> tuple[Transform, Transform]:
         """1/√ and z/√ - 1 = r²/(√(z + √)), √ = √(z² - r²)."""
         root = outer_root(z, *self.hull)
         square = self.radius**2
         return (1 / root, -z / root**3), (square / (root * (z + root)), -square / root**3)
 
-    def potential(self, z: np.ndarray) -> np.ndarray:
+    def potential(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         """log((z + √)/2)."""
         return upper_log((z + outer_root(z, *self.hull)) / 2)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
+from jaxtyping import Float, Inexact
 from numpy.typing import ArrayLike
 
 from freeness.laws.curve import CauchyCurve, CauchyLaw, SpectralCurve, Transform
@@ -24,12 +25,12 @@ class AtomicLaw(Law):
 
     @property
     @abstractmethod
-    def positions(self) -> np.ndarray:
+    def positions(self) -> Float[np.ndarray, " atoms"]:
         """Ascending, distinct."""
 
     @property
     @abstractmethod
-    def masses(self) -> np.ndarray:
+    def masses(self) -> Float[np.ndarray, " atoms"]:
         """Positive, summing to 1."""
 
     @property
@@ -65,26 +66,26 @@ class AtomicLaw(Law):
     def moment(self, order: int) -> float:
         return float(self.masses @ self.positions**order)
 
-    def moments(self, order: int) -> np.ndarray:
+    def moments(self, order: int) -> Float[np.ndarray, " order"]:
         return np.array([self.moment(k) for k in range(1, order + 1)])
 
-    def density(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
+    def density(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
         return np.zeros(real_points(x).shape)
 
-    def cdf(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
+    def cdf(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
         steps = np.concatenate([[0.0], np.cumsum(self.masses)])
         return np.minimum(steps[np.searchsorted(self.positions, real_points(x), side="right")], 1.0)
 
-    def quantile(self, p: ArrayLike, *, tolerance: float = 0.0) -> np.ndarray:
+    def quantile(self, p: ArrayLike, *, tolerance: float = 0.0) -> Float[np.ndarray, "*points"]:
         super_levels = np.minimum(np.asarray(p, dtype=float), 1.0) - 1e-14
         steps = np.cumsum(self.masses)
         return self.positions[np.minimum(np.searchsorted(steps, super_levels), len(steps) - 1)]
 
-    def cauchy(self, z: ArrayLike) -> np.ndarray:
+    def cauchy(self, z: ArrayLike) -> Inexact[np.ndarray, "*points"]:
         points = np.asarray(z)
         return self._sum(lambda z_, x: 1.0 / (z_ - x), points.ravel()).reshape(points.shape)
 
-    def boundary(self, x: np.ndarray) -> Boundary:
+    def boundary(self, x: Float[np.ndarray, " points"]) -> Boundary:
         z = x.astype(complex)
         with np.errstate(divide="ignore", invalid="ignore"):
             g = self.cauchy(z)
@@ -101,7 +102,7 @@ class AtomicLaw(Law):
         """Gauss rules of few nodes that are exact to rounding at most points."""
         return GaussRules(self.positions, self.masses)
 
-    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
+    def transforms(self, z: Inexact[np.ndarray, "*points"]) -> tuple[Transform, Transform]:
         """G = ∫ 1/(z - x) dμ and u = ∫ x/(z - x) dμ, each with its derivative."""
         if len(self.positions) > 2 * GAUSS:
             g, dg, u, du = (row[0] for row in transforms_of([self.rules], z[None]))
@@ -125,7 +126,7 @@ class AtomicLaw(Law):
         """The law itself: few atoms are their own Gauss rule."""
         return self
 
-    def potential(self, z: np.ndarray) -> np.ndarray:
+    def potential(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         """∫ log(z - x) dμ, continuous on the closed upper half-plane."""
         with np.errstate(divide="ignore"):
             return self._sum(lambda z_, x: upper_log(z_ - x), z.astype(complex))

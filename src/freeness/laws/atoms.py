@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
@@ -41,11 +42,11 @@ class Atoms(AtomicLaw):
         self._masses = np.bincount(index, masses[keep]) / masses.sum()
 
     @property
-    def positions(self) -> np.ndarray:
+    def positions(self) -> Float[np.ndarray, " atoms"]:
         return self._positions
 
     @property
-    def masses(self) -> np.ndarray:
+    def masses(self) -> Float[np.ndarray, " atoms"]:
         return self._masses
 
     def light(self) -> CauchyLaw:

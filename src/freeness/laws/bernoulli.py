@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.errors import InputError
 from freeness.laws.atomic import AtomicLaw
@@ -28,9 +29,9 @@ class Bernoulli(AtomicLaw):
             raise InputError(f"expected a height > 0, got {self.height}; use PointMass(0.0) for the trivial case.")
 
     @property
-    def positions(self) -> np.ndarray:
+    def positions(self) -> Float[np.ndarray, " atoms"]:
         return np.array([-self.height, self.height], dtype=float)
 
     @property
-    def masses(self) -> np.ndarray:
+    def masses(self) -> Float[np.ndarray, " atoms"]:
         return np.array([0.5, 0.5])

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Inexact
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
@@ -21,11 +22,11 @@ class TransformLaw(Law):
     """A law that states G and u = zG - 1 with their derivatives, and its potential, on the closed upper half-plane."""
 
     @abstractmethod
-    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
+    def transforms(self, z: Inexact[np.ndarray, "*points"]) -> tuple[Transform, Transform]:
         """(G, G') and (u, u') at complex z, and at real z outside the support."""
 
     @abstractmethod
-    def potential(self, z: np.ndarray) -> np.ndarray:
+    def potential(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         """∫ log(z - x) dμ, continuous on the closed upper half-plane."""
 
     @property
@@ -41,11 +42,11 @@ class TransformLaw(Law):
         """This law itself: its transforms are cheap."""
         return self
 
-    def cauchy(self, z: ArrayLike) -> np.ndarray:
+    def cauchy(self, z: ArrayLike) -> Inexact[np.ndarray, "*points"]:
         points = np.asarray(z).astype(complex)
         return self.transforms(points.ravel())[0][0].reshape(points.shape)
 
-    def boundary(self, x: np.ndarray) -> Boundary:
+    def boundary(self, x: Float[np.ndarray, " points"]) -> Boundary:
         z = x.astype(complex)  # imaginary part +0: the upper side of every cut
         with np.errstate(all="ignore"):
             g, potential = self.transforms(z)[0][0], self.potential(z)
@@ -92,13 +93,13 @@ class InvertedLaw:
         """This law itself."""
         return self
 
-    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
+    def transforms(self, z: Inexact[np.ndarray, "*points"]) -> tuple[Transform, Transform]:
         """(G, G') and (u, u')."""
         point = self._point(z, False)
         slope = point.z.change[0]
         return (point.g.value, point.g.change[0] / slope), (point.u.value, point.u.change[0] / slope)
 
-    def potential(self, z: np.ndarray) -> np.ndarray:
+    def potential(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         """∫ log(z - x) dμ."""
         found = self._point(z, True).potential
         assert found is not None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from jaxtyping import Float, Inexact
 from numpy.typing import ArrayLike
 
 from freeness.errors import ConvergenceError, InputError
@@ -52,7 +53,7 @@ class CauchySmoothed(Law):
     def variance(self) -> float:
         raise InputError("expected a law with a variance, got one with a Cauchy part; use its quantiles.")
 
-    def moments(self, order: int) -> np.ndarray:
+    def moments(self, order: int) -> Float[np.ndarray, " order"]:
         raise InputError(f"expected a law with moments, got one with a Cauchy part (order {order}); use its quantiles.")
 
     @property
@@ -71,21 +72,21 @@ class CauchySmoothed(Law):
     def _solver(self) -> CurveLaw:
         return solver_of(self.law)
 
-    def cauchy(self, z: ArrayLike) -> np.ndarray:
+    def cauchy(self, z: ArrayLike) -> Inexact[np.ndarray, "*points"]:
         points = np.asarray(z).astype(complex)
         below = np.imag(points) < 0
         g = self.law.cauchy(np.where(below, points.conj(), points) + 1j * self.width)
         return np.where(below, g.conj(), g)
 
-    def boundary(self, x: np.ndarray) -> Boundary:
+    def boundary(self, x: Float[np.ndarray, " points"]) -> Boundary:
         return self._solver.above(x + 1j * self.width)
 
-    def cdf(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
+    def cdf(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
         points = real_points(x)
         boundary = self.boundary(points.ravel())
         return self._checked(1 - boundary.potential.imag / np.pi, boundary, throw).reshape(points.shape)
 
-    def quantile(self, p: ArrayLike, *, tolerance: float = 0.0) -> np.ndarray:
+    def quantile(self, p: ArrayLike, *, tolerance: float = 0.0) -> Float[np.ndarray, "*points"]:
         levels = np.asarray(p, dtype=float)
         if not np.all((levels > 0) & (levels < 1)):
             raise InputError(f"expected probabilities inside (0, 1), got {levels}; the support is the whole line.")

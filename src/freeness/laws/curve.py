@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Float, Inexact
 
 from freeness.numerics import AnchoredJet, Jet, Number, lower_log
 
@@ -37,9 +38,9 @@ class CurvePoint:
     z: Jet
     g: Jet
     u: Jet
-    potential: np.ndarray | None
-    margin: np.ndarray
-    base: np.ndarray
+    potential: Inexact[np.ndarray, " points"] | None
+    margin: Float[np.ndarray, " points"]
+    base: Inexact[np.ndarray, " points"]
     updates: tuple[np.ndarray, ...] = ()
 
 
@@ -55,7 +56,9 @@ class SpectralCurve(ABC):
     logarithmic: bool = False  # whether z is a power of the base parameter where both vanish, at a hard edge at 0
 
     @abstractmethod
-    def evaluate(self, parameters: np.ndarray, directions: int, potential: bool = False) -> CurvePoint:
+    def evaluate(
+        self, parameters: Inexact[np.ndarray, "unknowns points"], directions: int, potential: bool = False
+    ) -> CurvePoint:
         """The points at ``parameters`` of shape (size, n); ``directions`` is 1 (closed throughout) or 2."""
 
     def light(self) -> SpectralCurve:
@@ -63,7 +66,7 @@ class SpectralCurve(ABC):
         return self
 
     @abstractmethod
-    def start(self, z: np.ndarray) -> np.ndarray:
+    def start(self, z: Inexact[np.ndarray, " points"]) -> Inexact[np.ndarray, "unknowns points"]:
         """Parameters (size, n) of the points near ``z``, asymptotically for large |z|."""
 
     @abstractmethod
@@ -71,7 +74,7 @@ class SpectralCurve(ABC):
         """(t₀, scale): on the real axis outside the support the base parameter runs over t₀ + side·scale·(0, ∞)."""
 
     @abstractmethod
-    def real_parameters(self, base: np.ndarray, side: Side) -> np.ndarray:
+    def real_parameters(self, base: Float[np.ndarray, " points"], side: Side) -> Float[np.ndarray, "unknowns points"]:
         """All parameters (size, n) for real base parameters outside the support; NaN where the base left the domain."""
 
 
@@ -101,7 +104,7 @@ class ClosedLaw(Protocol):
         """g = u(1+u)/moment_inverse = u·S(u), reduced so that it keeps its digits at u = -1, where z may pass 0."""
         ...
 
-    def potential_of_u(self, u: np.ndarray | Jet) -> np.ndarray:
+    def potential_of_u(self, u: Inexact[np.ndarray, "*points"] | Jet) -> Inexact[np.ndarray, "*points"]:
         """U at the point w(u); ``u`` may be a jet that knows its distance from a singular point."""
         ...
 
@@ -120,7 +123,7 @@ class AdditiveLaw(Protocol):
         """R(g) = G⁻¹(g) - 1/g."""
         ...
 
-    def additive_potential(self, g: np.ndarray) -> np.ndarray:
+    def additive_potential(self, g: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         """∫ g dR from 0, that is U at G⁻¹(g) plus log g."""
         ...
 
@@ -134,11 +137,11 @@ class CauchyLaw(Protocol):
     @property
     def nonzero_hull(self) -> tuple[float, float]: ...
 
-    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
+    def transforms(self, z: Inexact[np.ndarray, "*points"]) -> tuple[Transform, Transform]:
         """(G, G') and (u, u') at z, each accurate by itself."""
         ...
 
-    def potential(self, z: np.ndarray) -> np.ndarray: ...
+    def potential(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]: ...
 
     def light(self) -> CauchyLaw:
         """A law of few atoms close to this one, for :meth:`SpectralCurve.light`; itself if it is cheap."""
@@ -194,7 +197,9 @@ class ClosedCurve(SpectralCurve):
         self.mean = law.mean
         self.rank = law.rank if rank is None else rank
 
-    def evaluate(self, parameters: np.ndarray, directions: int, potential: bool = False) -> CurvePoint:
+    def evaluate(
+        self, parameters: Inexact[np.ndarray, "unknowns points"], directions: int, potential: bool = False
+    ) -> CurvePoint:
         t = base_jet(parameters[0], directions)
         inverse = t - 1.0 / self.rank
         plain = 1.0 / inverse
@@ -203,7 +208,7 @@ class ClosedCurve(SpectralCurve):
         own = self.law.potential_of_u(u) if potential else None
         return CurvePoint(z, g, u, own, physical_margin(z, parameters[0], g.value), parameters[0])
 
-    def start(self, z: np.ndarray) -> np.ndarray:
+    def start(self, z: Inexact[np.ndarray, " points"]) -> Inexact[np.ndarray, "unknowns points"]:
         return self.parameters_of(z / self.mean)
 
     def parameters_of(self, inverse: np.ndarray) -> np.ndarray:
@@ -213,7 +218,7 @@ class ClosedCurve(SpectralCurve):
     def anchor(self, side: Side) -> tuple[float, float]:
         return 1.0 / self.rank, 1.0
 
-    def real_parameters(self, base: np.ndarray, side: Side) -> np.ndarray:
+    def real_parameters(self, base: Float[np.ndarray, " points"], side: Side) -> Float[np.ndarray, "unknowns points"]:
         return base[None]
 
 
@@ -227,7 +232,9 @@ class AdditiveCurve(SpectralCurve):
         self.law = law
         self.mean = law.mean
 
-    def evaluate(self, parameters: np.ndarray, directions: int, potential: bool = False) -> CurvePoint:
+    def evaluate(
+        self, parameters: Inexact[np.ndarray, "unknowns points"], directions: int, potential: bool = False
+    ) -> CurvePoint:
         t = base_jet(parameters[0], directions)
         g = 1.0 / t
         r = self.law.r_transform_of(g)
@@ -235,13 +242,13 @@ class AdditiveCurve(SpectralCurve):
         own = self.law.additive_potential(g.value) - lower_log(g.value) if potential else None
         return CurvePoint(z, g, u, own, physical_margin(z, parameters[0], g.value), parameters[0])
 
-    def start(self, z: np.ndarray) -> np.ndarray:
+    def start(self, z: Inexact[np.ndarray, " points"]) -> Inexact[np.ndarray, "unknowns points"]:
         return z[None] - self.mean
 
     def anchor(self, side: Side) -> tuple[float, float]:
         return 0.0, self.law.standard_deviation
 
-    def real_parameters(self, base: np.ndarray, side: Side) -> np.ndarray:
+    def real_parameters(self, base: Float[np.ndarray, " points"], side: Side) -> Float[np.ndarray, "unknowns points"]:
         return base[None]
 
 
@@ -254,7 +261,9 @@ class CauchyCurve(SpectralCurve):
         self.law = law
         self.mean = law.mean
 
-    def evaluate(self, parameters: np.ndarray, directions: int, potential: bool = False) -> CurvePoint:
+    def evaluate(
+        self, parameters: Inexact[np.ndarray, "unknowns points"], directions: int, potential: bool = False
+    ) -> CurvePoint:
         z = base_jet(not_below(parameters[0]), directions)
         g, u = (z.apply(value, slope) for value, slope in self.law.transforms(z.value))
         u = AnchoredJet(u.value, u.change, z * g, 1.0)
@@ -265,14 +274,14 @@ class CauchyCurve(SpectralCurve):
         law = self.law.light()
         return self if law is self.law else CauchyCurve(law)
 
-    def start(self, z: np.ndarray) -> np.ndarray:
+    def start(self, z: Inexact[np.ndarray, " points"]) -> Inexact[np.ndarray, "unknowns points"]:
         return z[None]
 
     def anchor(self, side: Side) -> tuple[float, float]:
         low, high = self.law.nonzero_hull
         return (high if side > 0 else low), max(abs(low), abs(high))
 
-    def real_parameters(self, base: np.ndarray, side: Side) -> np.ndarray:
+    def real_parameters(self, base: Float[np.ndarray, " points"], side: Side) -> Float[np.ndarray, "unknowns points"]:
         return base[None]
 
 

@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from typing import Literal, Self
 
 import numpy as np
+from jaxtyping import Float, Inexact
 from numpy.typing import ArrayLike
 
 from freeness.errors import ConvergenceError
@@ -112,7 +113,7 @@ class CurveLaw(BandedLaw):
         between = np.abs(2 * found - bright - dark) <= np.abs(bright - dark) + near
         return np.where(between & solution.converged.reshape(2, -1).all(axis=0), found, np.nan)
 
-    def density(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
+    def density(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
         points = real_points(x)
         boundary = self._boundary(points.ravel(), potential=False)
         return self._checked(np.maximum(-boundary.g.imag / np.pi, 0.0), boundary, throw).reshape(points.shape)
@@ -122,7 +123,7 @@ class CurveLaw(BandedLaw):
         height = np.where(-boundary.g.imag > boundary.error, -boundary.g.imag / np.pi, 0.0)
         return np.where(boundary.converged, height, np.nan).reshape(x.shape)
 
-    def boundary(self, x: np.ndarray) -> Boundary:
+    def boundary(self, x: Float[np.ndarray, " points"]) -> Boundary:
         return self._boundary(x, potential=True)
 
     def _boundary(self, x: np.ndarray, potential: bool) -> Boundary:
@@ -183,7 +184,7 @@ class CurveLaw(BandedLaw):
         potential = np.where(mirrored, point.potential.conj() + 1j * np.pi, point.potential)
         return Boundary(g, potential, np.abs(g) * ROUNDING, solution.converged & np.isfinite(g))
 
-    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
+    def transforms(self, z: Inexact[np.ndarray, "*points"]) -> tuple[Transform, Transform]:
         """(G, G') and (u, u') at points of the closed upper half-plane; NaN where they did not converge."""
         target = z.astype(complex)
         mirrored = (np.real(target) < 0) & self._symmetric
@@ -197,7 +198,7 @@ class CurveLaw(BandedLaw):
         u, du = np.where(mirrored, u.conj(), u), np.where(mirrored, -du.conj(), du)
         return (g, dg), (u, du)
 
-    def potential(self, z: np.ndarray) -> np.ndarray:
+    def potential(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         """∫ log(z - x) dμ at points of the closed upper half-plane."""
         return self.above(z.astype(complex)).potential
 
@@ -215,7 +216,7 @@ class CurveLaw(BandedLaw):
         law._neighbours = self._solver()
         return law
 
-    def cauchy(self, z: ArrayLike) -> np.ndarray:
+    def cauchy(self, z: ArrayLike) -> Inexact[np.ndarray, "*points"]:
         points = np.asarray(z).astype(complex)
         flat = points.ravel()
         below = np.imag(flat) < 0

@@ -10,6 +10,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 import scipy
+from jaxtyping import Float, Inexact
 from numpy.polynomial import chebyshev, legendre
 from numpy.typing import ArrayLike
 from scipy.special import roots_legendre
@@ -70,11 +71,11 @@ class Expansion(ABC):
         """∫ f(x)/(z - x) dx and its derivative."""
 
     @abstractmethod
-    def potential(self, z: np.ndarray) -> np.ndarray:
+    def potential(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         """∫ f(x) log(z - x) dx."""
 
     @abstractmethod
-    def density(self, x: np.ndarray) -> np.ndarray:
+    def density(self, x: np.ndarray) -> Float[np.ndarray, "*points"]:
         """f at x in [low, high]."""
 
     @property
@@ -114,7 +115,7 @@ class HardEdges(Expansion):
         value, slope = _horner(self.coefficients, v)
         return value / (root * self.half), -(slope * v + value * zeta / root) / (root * self.half) ** 2
 
-    def potential(self, z: np.ndarray) -> np.ndarray:
+    def potential(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         """log(J/2) for T_0 and -v^k/k for T_k."""
         zeta = self.reduced(z)
         outside = zeta + outer_root(zeta, -1.0, 1.0)
@@ -122,7 +123,7 @@ class HardEdges(Expansion):
         tail = _horner(np.concatenate([[0.0], self.coefficients[1:] / orders]), 1 / outside)[0]
         return self.mass * (np.log(self.half / 2) + upper_log(outside)) - tail
 
-    def density(self, x: np.ndarray) -> np.ndarray:
+    def density(self, x: np.ndarray) -> Float[np.ndarray, "*points"]:
         sine = np.sqrt((x - self.low) * (self.high - x))  # times half
         with np.errstate(divide="ignore", invalid="ignore"):
             return chebyshev.chebval(np.clip(self.reduced(x), -1, 1), self.coefficients) / (np.pi * sine)
@@ -155,7 +156,7 @@ class SoftEdges(Expansion):
         value, slope = _horner(np.concatenate([[0.0], self.coefficients]), v)
         return 2 * value / self.half, -2 * slope * v / (root * self.half**2)
 
-    def potential(self, z: np.ndarray) -> np.ndarray:
+    def potential(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         """v²/2 - log 2v for U_0 and v^{k+2}/(k+2) - v^k/k for U_k."""
         zeta = self.reduced(z)
         outside = zeta + outer_root(zeta, -1.0, 1.0)
@@ -165,7 +166,7 @@ class SoftEdges(Expansion):
         powers[1 : len(b)] -= b[1:] / orders[1:]
         return self.mass * (np.log(self.half / 2) + upper_log(outside)) + _horner(powers, 1 / outside)[0]
 
-    def density(self, x: np.ndarray) -> np.ndarray:
+    def density(self, x: np.ndarray) -> Float[np.ndarray, "*points"]:
         sine = np.sqrt((x - self.low) * (self.high - x)) / self.half
         # U_k = T'_{k+1}/(k+1)
         first = np.concatenate([[0.0], self.coefficients / np.arange(1, len(self.coefficients) + 1)])
@@ -208,7 +209,7 @@ class Bounded(Expansion):
             slope[block] = (t * (graded @ q) - graded[1:] @ q[:-1] - c[0]) / ((t - 1) * (t + 1))
         return 2 * value / self.half, 2 * slope / self.half**2
 
-    def potential(self, z: np.ndarray) -> np.ndarray:
+    def potential(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         """∫ Q_k = (Q_{k+1} - Q_{k-1})/(2k+1), and Q_1 + log√(ζ²-1) for Q_0."""
         zeta, c = self._off_ends(self.reduced(z)), self.coefficients
         share = 2 * c / (2 * np.arange(len(c)) + 1)
@@ -219,7 +220,7 @@ class Bounded(Expansion):
             total[block] += weights @ q
         return total
 
-    def density(self, x: np.ndarray) -> np.ndarray:
+    def density(self, x: np.ndarray) -> Float[np.ndarray, "*points"]:
         return legendre.legval(self.reduced(x), self.coefficients) / self.half
 
     @staticmethod
@@ -280,11 +281,11 @@ class OneEdge(Expansion):
         found = self.sign * value / w, (slope - value / w) / (2 * w**2)
         return found if np.iscomplexobj(z) else (np.real(found[0]), np.real(found[1]))
 
-    def potential(self, z: np.ndarray) -> np.ndarray:
+    def potential(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         """z - x = sign·(w - s)(w + s), and h is even."""
         return 2 * self.inner.potential(self._root(z)) - (1j * np.pi * self.mass if self.sign < 0 else 0.0)
 
-    def density(self, x: np.ndarray) -> np.ndarray:
+    def density(self, x: np.ndarray) -> Float[np.ndarray, "*points"]:
         s = np.sqrt(self.sign * (x - self._edge(self.low, self.high)))
         with np.errstate(divide="ignore", invalid="ignore"):
             return self.inner.density(s) / s
@@ -434,17 +435,17 @@ class PiecewiseDensity(TransformLaw):
                 merged.append((piece.low, piece.high))
         return tuple(merged)
 
-    def boundary(self, x: np.ndarray) -> Boundary:
+    def boundary(self, x: Float[np.ndarray, " points"]) -> Boundary:
         exact = super().boundary(x)
         return replace(exact, error=exact.error + sum(piece.error / piece.half for piece in self._pieces))
 
-    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
+    def transforms(self, z: Inexact[np.ndarray, "*points"]) -> tuple[Transform, Transform]:
         """Sums over the pieces."""
         g = np.sum([piece.cauchy(z) for piece in self._pieces], axis=0)
         u = np.sum([piece.times(0.0).cauchy(z) for piece in self._pieces], axis=0)
         return (g[0], g[1]), (u[0], u[1])
 
-    def potential(self, z: np.ndarray) -> np.ndarray:
+    def potential(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         """The sum over the pieces."""
         return np.sum([piece.potential(z) for piece in self._pieces], axis=0)
 
@@ -470,7 +471,11 @@ class Density(PiecewiseDensity):
     """
 
     def __init__(
-        self, function: Callable[[np.ndarray], np.ndarray], low: float, high: float, kinks: Sequence[float] = ()
+        self,
+        function: Callable[[Float[np.ndarray, "*points"]], Float[np.ndarray, "*points"]],
+        low: float,
+        high: float,
+        kinks: Sequence[float] = (),
     ) -> None:
         if not (np.isfinite([low, high]).all() and low < high):
             raise InputError(f"expected finite ends low < high, got {low} and {high}; cut off infinite tails first.")
@@ -484,7 +489,7 @@ class Density(PiecewiseDensity):
             raise InputError(f"expected a density of mass 1, got {mass:.10g}; divide the function by it.")
         super().__init__((float(low), float(high)), pieces)
 
-    def density(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
+    def density(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
         points = real_points(x)
         flat = points.ravel()
         value = np.zeros(flat.shape)
@@ -495,7 +500,7 @@ class Density(PiecewiseDensity):
         checked = Boundary(value.astype(complex), value.astype(complex), np.zeros(flat.shape), finite)
         return self._checked(np.maximum(value, 0.0), checked, throw).reshape(points.shape)
 
-    def cdf(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
+    def cdf(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
         points = real_points(x)
         value = np.where(points <= self._hull[0], 0.0, 1.0)
         inside = (points > self._hull[0]) & (points < self._hull[1])

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Inexact
 from numpy.typing import ArrayLike
 from scipy.special import expit
 
@@ -73,7 +74,7 @@ class FussCatalan(TransformLaw):
         factors = ((self.order + 1) * order - np.arange(max(order - 1, 0))) / np.arange(2, order + 1)
         return float(np.prod(factors))
 
-    def moments(self, order: int) -> np.ndarray:
+    def moments(self, order: int) -> Float[np.ndarray, " order"]:
         return np.array([self.moment(k) for k in range(1, order + 1)])
 
     def moment_inverse(self, u: Number) -> Number:
@@ -87,14 +88,14 @@ class FussCatalan(TransformLaw):
         """u/(1 + u)^order."""
         return u * _power(u + 1.0, -self.order)
 
-    def potential_of_u(self, u: np.ndarray | Jet) -> np.ndarray:
+    def potential_of_u(self, u: Inexact[np.ndarray, "*points"] | Jet) -> Inexact[np.ndarray, "*points"]:
         """∫ (1+u) d log z along z = (1+u)^{s+1}/u."""
         return self.order * plain(u) - lower_log(plain(u))
 
-    def cauchy(self, z: ArrayLike) -> np.ndarray:
+    def cauchy(self, z: ArrayLike) -> Inexact[np.ndarray, "*points"]:
         return self._solved.cauchy(z)
 
-    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
+    def transforms(self, z: Inexact[np.ndarray, "*points"]) -> tuple[Transform, Transform]:
         """(G, G') and (u, u'), solved for on the curve; NaN where that does not converge, and at real z inside the support."""
         (g, dg), (u, du) = self._solved.transforms(z)
         if np.iscomplexobj(z):
@@ -103,11 +104,11 @@ class FussCatalan(TransformLaw):
         g, dg, u, du = (np.where(outside, np.real(part), np.nan) for part in (g, dg, u, du))
         return (g, dg), (u, du)
 
-    def potential(self, z: np.ndarray) -> np.ndarray:
+    def potential(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         """∫ log(z - x) dμ, in the same way."""
         return self._solved.potential(z)
 
-    def boundary(self, x: np.ndarray) -> Boundary:
+    def boundary(self, x: Float[np.ndarray, " points"]) -> Boundary:
         inside = (x > 0) & (x < self.hull[1])
         g, potential = np.full(x.shape, np.nan, complex), np.full(x.shape, np.nan, complex)
         error, converged = np.zeros(x.shape), inside.copy()
@@ -122,14 +123,14 @@ class FussCatalan(TransformLaw):
             g[dark], potential[dark], error[dark], converged[dark] = far.g, far.potential, far.error, far.converged
         return Boundary(g, potential, error, converged)
 
-    def cdf(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
+    def cdf(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
         points = real_points(x)
         value = np.where(points <= 0, 0.0, 1.0)
         inside = (points > 0) & (points < self.hull[1])
         value[inside] = self._below(*self._angle(points[inside]))
         return value
 
-    def quantile(self, p: ArrayLike, *, tolerance: float = 0.0) -> np.ndarray:
+    def quantile(self, p: ArrayLike, *, tolerance: float = 0.0) -> Float[np.ndarray, "*points"]:
         levels = np.asarray(p, dtype=float)
         if not np.all((levels >= 0) & (levels <= 1)):
             raise InputError(f"expected probabilities in [0, 1], got {levels}; pass fractions, not percentages.")

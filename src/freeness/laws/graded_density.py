@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from jaxtyping import Float
 from numpy.polynomial import legendre
 from numpy.typing import ArrayLike
 
@@ -64,10 +65,10 @@ class GradedDensity(PiecewiseDensity):
         """The singular points, ascending."""
         return self._breaks
 
-    def density(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
+    def density(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
         return np.maximum(self._by_panel(x, lambda piece, t: legendre.legval(t, piece.coefficients) / piece.half), 0.0)
 
-    def cdf(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
+    def cdf(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
         points = real_points(x)
         place = self._place(points.ravel()).reshape(points.shape)
         inside = self._by_panel(

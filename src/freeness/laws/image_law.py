@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
+from jaxtyping import Float, Inexact
 from numpy.typing import ArrayLike
 
 from freeness.laws.cauchy_law import TransformLaw, as_cauchy_law
@@ -54,20 +55,20 @@ class ImageLaw(TransformLaw):
     law: Law
 
     @property
-    def turns(self) -> np.ndarray:
+    def turns(self) -> Float[np.ndarray, " turns"]:
         """Where f turns on the real line, ascending."""
         return np.empty(0)
 
     @abstractmethod
-    def image(self, x: np.ndarray) -> np.ndarray:
+    def image(self, x: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         """f at real points."""
 
     @abstractmethod
-    def branches(self, z: np.ndarray) -> Branches:
+    def branches(self, z: Inexact[np.ndarray, "*points"]) -> Branches:
         """The points behind ``z`` (n,); real where z is real, complex where one of them may be."""
 
     @abstractmethod
-    def gained(self, z: np.ndarray) -> np.ndarray | complex:
+    def gained(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"] | complex:
         """What the potential at z has beside those of X at the points."""
 
     def remembering(self) -> Self:
@@ -108,13 +109,13 @@ class ImageLaw(TransformLaw):
         """The law of X with its transforms at z."""
         return self.law if isinstance(self.law, CurveLaw) else as_cauchy_law(self.law)
 
-    def cauchy(self, z: ArrayLike) -> np.ndarray:
+    def cauchy(self, z: ArrayLike) -> Inexact[np.ndarray, "*points"]:
         points = np.asarray(z)
         at = self.branches(points.ravel())
         g = self.law.cauchy(at.x[0])
         return _summed(at.alpha, at.beta, g, at.x[0] * g - 1.0).reshape(points.shape)
 
-    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
+    def transforms(self, z: Inexact[np.ndarray, "*points"]) -> tuple[Transform, Transform]:
         """(G, G') and (u, u')."""
         at = self.branches(z)
         g, dg, u, du = _seen(at, lambda x: [v for pair in self._inner.transforms(x) for v in pair])
@@ -131,12 +132,12 @@ class ImageLaw(TransformLaw):
         signed.imag = np.where(np.imag(g) == 0, above, np.imag(g))  # a sum would lose the sign of 0
         return (signed, dg), second
 
-    def potential(self, z: np.ndarray) -> np.ndarray:
+    def potential(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         """∫ log(z - x) dμ."""
         (inner,) = _seen(self.branches(z), lambda x: [self._inner.potential(x)])
         return inner.sum(axis=0) + self.gained(z)
 
-    def boundary(self, x: np.ndarray) -> Boundary:
+    def boundary(self, x: Float[np.ndarray, " points"]) -> Boundary:
         """Real points are approached from the half-plane that their slope says, the others lie off the axis."""
         z = x.astype(complex)
         with np.errstate(all="ignore"):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from jaxtyping import Float, Inexact
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
@@ -47,15 +48,15 @@ class Inverse(ImageLaw):
     def variance(self) -> float:
         return float(self.moments(2)[1]) - self.mean**2
 
-    def image(self, x: np.ndarray) -> np.ndarray:
+    def image(self, x: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         return 1 / x
 
-    def branches(self, z: np.ndarray) -> Branches:
+    def branches(self, z: Inexact[np.ndarray, "*points"]) -> Branches:
         w = 1 / np.where(np.abs(z) < _TINY, _TINY, z)[None]
         swapped = -w, w**2
         return Branches((w, -(w**2)), beta=swapped, gamma=swapped)
 
-    def gained(self, z: np.ndarray) -> np.ndarray:
+    def gained(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         """log(z - 1/x) = log z + log((x - 1/z)/x)."""
         return upper_log(z) + self._constant
 
@@ -64,14 +65,14 @@ class Inverse(ImageLaw):
         positive = 1 - float(self.law.cdf(0.0))
         return 1j * np.pi * positive - float(self.law.log_potential(0.0))
 
-    def cauchy(self, z: ArrayLike) -> np.ndarray:
+    def cauchy(self, z: ArrayLike) -> Inexact[np.ndarray, "*points"]:
         points = np.asarray(z)
         zero = points == 0
         if not zero.any():
             return super().cauchy(points)
         return np.where(zero, -self.mean, super().cauchy(np.where(zero, 1j, points)))
 
-    def boundary(self, x: np.ndarray) -> Boundary:
+    def boundary(self, x: Float[np.ndarray, " points"]) -> Boundary:
         found, zero = super().boundary(x), x == 0
         g, potential = np.where(zero, -self.mean, found.g), np.where(zero, self._constant, found.potential)
         return Boundary(g, potential, np.where(zero, 0.0, found.error), found.converged | zero)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Inexact
 
 from freeness.errors import InputError
 from freeness.laws.cauchy_law import TransformLaw, outer_root
@@ -45,14 +46,14 @@ class KestenMcKay(CentredLaw, TransformLaw):
         radius = 2 * float(np.sqrt(self.degree - 1))
         return -radius, radius
 
-    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
+    def transforms(self, z: Inexact[np.ndarray, "*points"]) -> tuple[Transform, Transform]:
         """ω/(ω² - 1) and d/(ω² - 1), with dω/dz = ω/√(z² - 4(d-1))."""
         root = outer_root(z, *self.hull)
         w = (z + root) / 2
         rest, slope = w**2 - 1, w / root
         return (w / rest, -(w**2 + 1) / rest**2 * slope), (self.degree / rest, -2 * self.degree * w / rest**2 * slope)
 
-    def potential(self, z: np.ndarray) -> np.ndarray:
+    def potential(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         """log ω - (d/2 - 1) log(1 - ω⁻²)."""
         w = (z + outer_root(z, *self.hull)) / 2
         return upper_log(w) if self.degree == 2 else upper_log(w) - (self.degree / 2 - 1) * np.log1p(-(w**-2.0))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
 import numpy as np
+from jaxtyping import Float, Inexact
 from numpy.typing import ArrayLike, NDArray
 
 from freeness.errors import ConvergenceError, InputError
@@ -116,14 +117,14 @@ class Law(Shown, Plotted, ABC):
         return False
 
     @abstractmethod
-    def boundary(self, x: np.ndarray) -> Boundary:
+    def boundary(self, x: Float[np.ndarray, " points"]) -> Boundary:
         """Boundary values at the real points ``x`` (one-dimensional)."""
 
     @abstractmethod
-    def cauchy(self, z: ArrayLike) -> np.ndarray:
+    def cauchy(self, z: ArrayLike) -> Inexact[np.ndarray, "*points"]:
         """G(z) = ∫ dμ(x)/(z - x) for complex z off the real axis, and for real z outside the support."""
 
-    def density(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
+    def density(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
         """The density of the continuous part at x, -Im G(x + i0)/π.
 
         Args:
@@ -134,7 +135,7 @@ class Law(Shown, Plotted, ABC):
         boundary = self.boundary(points.ravel())
         return self._checked(np.maximum(-boundary.g.imag / np.pi, 0.0), boundary, throw).reshape(points.shape)
 
-    def cdf(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
+    def cdf(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
         """μ((-∞, x]) = 1 - Im U(x + i0)/π with the potential U; no density is integrated.
 
         Args:
@@ -157,7 +158,7 @@ class Law(Shown, Plotted, ABC):
                 value[at] = self._cdf_at_atom(position, mass, _NUDGE * scale, throw)
         return np.clip(value, 0.0, 1.0).reshape(points.shape)
 
-    def cdf_on(self, x: np.ndarray) -> np.ndarray:
+    def cdf_on(self, x: Float[np.ndarray, "*points"]) -> Float[np.ndarray, "*points"]:
         """The distribution function at many ascending points, NaN where it did not converge; to 1e-7 where points cost much."""
         return self.cdf(x, throw=False)
 
@@ -180,7 +181,7 @@ class Law(Shown, Plotted, ABC):
             value[inside] = self._checked(1.0 - boundary.potential.imag / np.pi, boundary, throw)
         return value
 
-    def quantile(self, p: ArrayLike, *, tolerance: float = 0.0) -> np.ndarray:
+    def quantile(self, p: ArrayLike, *, tolerance: float = 0.0) -> Float[np.ndarray, "*points"]:
         """The smallest x with cdf(x) ≥ p, for p in [0, 1].
 
         Args:
@@ -211,7 +212,7 @@ class Law(Shown, Plotted, ABC):
             raise InputError(f"expected a moment order 0, 1, 2, …, got {order}; negative moments need the inverse law.")
         return 1.0 if order == 0 else float(self.moments(int(order))[-1])
 
-    def moments(self, order: int) -> np.ndarray:
+    def moments(self, order: int) -> Float[np.ndarray, " order"]:
         """m_1, …, m_order.
 
         Args:
@@ -221,7 +222,7 @@ class Law(Shown, Plotted, ABC):
             raise InputError(f"expected an order 1, 2, 3, …, got {order}.")
         return moments_on_circle(self, int(order))
 
-    def free_cumulants(self, order: int) -> np.ndarray:
+    def free_cumulants(self, order: int) -> Float[np.ndarray, " order"]:
         """κ_1, …, κ_order by the exact recursion from the moments.
 
         Args:
@@ -229,7 +230,7 @@ class Law(Shown, Plotted, ABC):
         """
         return free_cumulants(self.moments(order))
 
-    def r_transform(self, g: ArrayLike) -> np.ndarray:
+    def r_transform(self, g: ArrayLike) -> Float[np.ndarray, "*points"]:
         """R(g) = G⁻¹(g) - 1/g at real g ≠ 0 that G takes outside the support.
 
         Args:
@@ -237,7 +238,7 @@ class Law(Shown, Plotted, ABC):
         """
         return transform_on_axis(self, g, "g") - 1.0 / np.asarray(g, dtype=float)
 
-    def s_transform(self, u: ArrayLike) -> np.ndarray:
+    def s_transform(self, u: ArrayLike) -> Float[np.ndarray, "*points"]:
         """S(u) = (1+u)/(u·w) with wG(w) - 1 = u, at real u ≠ 0 that zG(z) - 1 takes outside the support.
 
         Args:
@@ -248,7 +249,7 @@ class Law(Shown, Plotted, ABC):
         values = np.asarray(u, dtype=float)
         return (1 + values) / (values * transform_on_axis(self, values, "u"))
 
-    def log_potential(self, x: ArrayLike) -> np.ndarray:
+    def log_potential(self, x: ArrayLike) -> Float[np.ndarray, "*points"]:
         """∫ log|x - t| dμ(t) at real x.
 
         Args:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Inexact
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
@@ -81,7 +82,7 @@ class MarchenkoPastur(Law):
         """u/(1 + ratio·u)."""
         return u / (self.ratio * u + 1.0)
 
-    def potential_of_u(self, u: np.ndarray | Jet) -> np.ndarray:
+    def potential_of_u(self, u: Inexact[np.ndarray, "*points"] | Jet) -> Inexact[np.ndarray, "*points"]:
         """∫ (1+u) d log z along z = (1+u)(1+λu)/u."""
         return plain(u) - lower_log(plain(u)) + (1 - 1 / self.ratio) * lower_log(plain(u * self.ratio + 1.0))
 
@@ -89,19 +90,19 @@ class MarchenkoPastur(Law):
         """1/(1 - ratio·g)."""
         return 1.0 / (1.0 - self.ratio * g)
 
-    def additive_potential(self, g: np.ndarray) -> np.ndarray:
+    def additive_potential(self, g: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         """∫ g dR = g/(1-λg) + log(1-λg)/λ; 1 - λg lies in the upper half-plane."""
         rest = 1 - self.ratio * g
         return g / rest + upper_log(rest) / self.ratio
 
-    def cauchy(self, z: ArrayLike) -> np.ndarray:
+    def cauchy(self, z: ArrayLike) -> Inexact[np.ndarray, "*points"]:
         points = np.asarray(z).astype(complex)
         low, high = self.ends
         root = np.sqrt(points - low) * np.sqrt(points - high)
         # (z + λ - 1 - √)/(2λz), written so that neither large z nor z near 0 cancels
         return 2.0 / (points + self.ratio - 1 + root)
 
-    def boundary(self, x: np.ndarray) -> Boundary:
+    def boundary(self, x: Float[np.ndarray, " points"]) -> Boundary:
         low, high = self.ends
         z = x.astype(complex)
         root = np.where(

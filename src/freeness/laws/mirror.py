@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Inexact
 
 from freeness.laws.atomic import AtomicLaw
 from freeness.laws.atoms import Atoms, simplify
@@ -50,17 +51,17 @@ class Mirror(ImageLaw):
     def moment(self, order: int) -> float:
         return (-1) ** order * self.law.moment(order)
 
-    def moments(self, order: int) -> np.ndarray:
+    def moments(self, order: int) -> Float[np.ndarray, " order"]:
         return self.law.moments(order) * (-1.0) ** np.arange(1, order + 1)
 
-    def image(self, x: np.ndarray) -> np.ndarray:
+    def image(self, x: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         return -x
 
-    def branches(self, z: np.ndarray) -> Branches:
+    def branches(self, z: Inexact[np.ndarray, "*points"]) -> Branches:
         one, none = np.ones((1, z.size)), np.zeros((1, z.size))
         return Branches((-z[None], -one), alpha=(-one, none), delta=(one, none))
 
-    def gained(self, z: np.ndarray) -> complex:
+    def gained(self, z: Inexact[np.ndarray, "*points"]) -> complex:
         """log(z + x) = log(-z - x) + iπ."""
         return 1j * np.pi
 

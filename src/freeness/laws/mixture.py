@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from jaxtyping import Float, Inexact
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
@@ -54,7 +55,7 @@ class Mixture(TransformLaw):
         return self._laws
 
     @property
-    def weights(self) -> np.ndarray:
+    def weights(self) -> Float[np.ndarray, " parts"]:
         """Their shares."""
         return self._weights
 
@@ -103,19 +104,19 @@ class Mixture(TransformLaw):
     def moment(self, order: int) -> float:
         return float(self._sum(lambda law: law.moment(order)))
 
-    def moments(self, order: int) -> np.ndarray:
+    def moments(self, order: int) -> Float[np.ndarray, " order"]:
         return self._sum(lambda law: law.moments(order))
 
-    def density(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
+    def density(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
         return self._sum(lambda law: law.density(x, throw=throw))
 
-    def cdf(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
+    def cdf(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
         return self._sum(lambda law: law.cdf(x, throw=throw))
 
-    def cauchy(self, z: ArrayLike) -> np.ndarray:
+    def cauchy(self, z: ArrayLike) -> Inexact[np.ndarray, "*points"]:
         return self._sum(lambda law: law.cauchy(z))
 
-    def boundary(self, x: np.ndarray) -> Boundary:
+    def boundary(self, x: Float[np.ndarray, " points"]) -> Boundary:
         parts = [law.boundary(x) for law in self._laws]
         g, potential, error = (
             np.tensordot(self._weights, np.array(rows), 1)
@@ -123,12 +124,12 @@ class Mixture(TransformLaw):
         )
         return Boundary(g, potential, error, np.all([part.converged for part in parts], axis=0))
 
-    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
+    def transforms(self, z: Inexact[np.ndarray, "*points"]) -> tuple[Transform, Transform]:
         """Weighted sums of those of the components."""
         (g, dg), (u, du) = self._sum(lambda law: np.array(as_cauchy_law(law).transforms(z)))
         return (g, dg), (u, du)
 
-    def potential(self, z: np.ndarray) -> np.ndarray:
+    def potential(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         """The weighted sum."""
         return self._sum(lambda law: as_cauchy_law(law).potential(z))
 

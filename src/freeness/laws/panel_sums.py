@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from jaxtyping import Inexact
 from scipy.special import erf
 
 from freeness.laws.gauss_rules import BLOCK, kernel_sums
@@ -88,7 +89,7 @@ class PanelSums:
         self._stretches = [s for s in _joined(stretches, kinks) if s.start != s.end and (not even or s.high > 0)]
         self._positive = bool((panels.values >= 0).all())
 
-    def transforms(self, z: np.ndarray) -> np.ndarray:
+    def transforms(self, z: Inexact[np.ndarray, "*points"]) -> np.ndarray:
         """G, G', u = zG - 1 and u' (4 × n), right up to the real axis on either side of it; real at real points."""
         if not np.iscomplexobj(z):
             return self._outside(z)
@@ -100,7 +101,7 @@ class PanelSums:
             _add(found, near.roots.point, self._corrections(points, near))
         return np.where(below, np.conj(found), found)
 
-    def potential(self, z: np.ndarray) -> np.ndarray:
+    def potential(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         """E log(z - f) on the closed upper half-plane; near panels by parts, which makes a pole of the logarithm."""
         points, below = _above(z)
         panels = self.panels

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Inexact
 
 from freeness.errors import InputError
 from freeness.laws.atomic import AtomicLaw
@@ -30,11 +31,11 @@ class PointMass(AtomicLaw):
             raise InputError(f"expected a finite position, got {self.position}; check where it was computed.")
 
     @property
-    def positions(self) -> np.ndarray:
+    def positions(self) -> Float[np.ndarray, " atoms"]:
         return np.array([self.position])
 
     @property
-    def masses(self) -> np.ndarray:
+    def masses(self) -> Float[np.ndarray, " atoms"]:
         return np.ones(1)
 
     @property
@@ -49,7 +50,7 @@ class PointMass(AtomicLaw):
         """u/a."""
         return u / self.position
 
-    def potential_of_u(self, u: np.ndarray | Jet) -> np.ndarray:
+    def potential_of_u(self, u: Inexact[np.ndarray, "*points"] | Jet) -> Inexact[np.ndarray, "*points"]:
         """z - a = a/u."""
         return upper_log(self.position / plain(u))
 
@@ -77,11 +78,11 @@ class Projection(AtomicLaw):
             raise InputError(f"expected a height > 0, got {self.height}; scale the law afterwards for other signs.")
 
     @property
-    def positions(self) -> np.ndarray:
+    def positions(self) -> Float[np.ndarray, " atoms"]:
         return np.array([0.0, self.height])
 
     @property
-    def masses(self) -> np.ndarray:
+    def masses(self) -> Float[np.ndarray, " atoms"]:
         return np.array([1.0 - self.trace, self.trace])
 
     @property
@@ -100,7 +101,7 @@ class Projection(AtomicLaw):
         """u(1 + u)/(height·(trace + u))."""
         return u * (u + 1.0) / (self.height * (u + self.trace))
 
-    def potential_of_u(self, u: np.ndarray | Jet) -> np.ndarray:
+    def potential_of_u(self, u: Inexact[np.ndarray, "*points"] | Jet) -> Inexact[np.ndarray, "*points"]:
         """z = h(α+u)/u, z - h = hα/u: α log(z - h) + (1-α) log z."""
         shifted = lower_log(plain(u + self.trace))
         return np.log(self.height) - lower_log(plain(u)) + self.trace * np.log(self.trace) + (1 - self.trace) * shifted

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from jaxtyping import Float, Inexact
 from numpy.polynomial import Polynomial
 
 from freeness.errors import InputError
@@ -49,7 +50,7 @@ class PolynomialLaw(ImageLaw):
     def variance(self) -> float:
         return float(self._means((self._polynomial - self.mean) ** 2))
 
-    def moments(self, order: int) -> np.ndarray:
+    def moments(self, order: int) -> Float[np.ndarray, " order"]:
         return np.array([self._means(self._polynomial**k) for k in range(1, order + 1)])
 
     def _means(self, polynomial: Polynomial) -> float:
@@ -61,7 +62,7 @@ class PolynomialLaw(ImageLaw):
         return Polynomial(self.coefficients)
 
     @property
-    def turns(self) -> np.ndarray:
+    def turns(self) -> Float[np.ndarray, " turns"]:
         return self._turns
 
     @cached_property
@@ -69,7 +70,7 @@ class PolynomialLaw(ImageLaw):
         roots = self._polynomial.deriv().roots()
         return np.sort(np.real(roots[np.abs(roots.imag) <= 1e-9 * (1 + np.abs(roots))]))
 
-    def image(self, x: np.ndarray) -> np.ndarray:
+    def image(self, x: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         return self._polynomial(x)
 
     def _roots(self, z: np.ndarray) -> np.ndarray:
@@ -91,7 +92,7 @@ class PolynomialLaw(ImageLaw):
         real = (np.imag(z) == 0) & (np.abs(np.imag(x)) <= _REAL * (1 + np.abs(x)))
         return np.where(finite, np.where(real, np.real(x), x), np.nan)
 
-    def branches(self, z: np.ndarray) -> Branches:
+    def branches(self, z: Inexact[np.ndarray, "*points"]) -> Branches:
         """With p = p(0) + x·h: z/(z - p(x)) = Σ (p(0) + xᵢh(xᵢ))/(p'(xᵢ)(xᵢ - x)), and Σ h(xᵢ)/p'(xᵢ) = 1."""
         p, start, h = self._polynomial, self.coefficients[0], Polynomial(self.coefficients[1:])
         x = self._roots(z.astype(complex))
@@ -102,6 +103,6 @@ class PolynomialLaw(ImageLaw):
         gamma = (start * first, start * bent) if start else None
         return Branches((x, first), alpha=(first, bent), gamma=gamma, delta=delta)
 
-    def gained(self, z: np.ndarray) -> complex:
+    def gained(self, z: Inexact[np.ndarray, "*points"]) -> complex:
         """log of the last coefficient; for an even degree one more root is negative at z > 0 than the phase of Π(xᵢ - x) says."""
         return np.log(self.coefficients[-1]) + (1j * np.pi if len(self.coefficients) % 2 else 0.0)

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 import scipy
+from jaxtyping import Float, Inexact
 from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
@@ -45,7 +46,12 @@ class GaussianPushforward(Law):
         True
     """
 
-    def __init__(self, function: Callable[[np.ndarray], np.ndarray], variance: float, kinks: Sequence[float] = ()):
+    def __init__(
+        self,
+        function: Callable[[Float[np.ndarray, "*points"]], Float[np.ndarray, "*points"]],
+        variance: float,
+        kinks: Sequence[float] = (),
+    ):
         self._function, self._variance_of_h = function, float(variance)
         nodes, weights = gaussian_nodes(variance, kinks)
         values = np.asarray(function(nodes), dtype=float)
@@ -101,7 +107,7 @@ class GaussianPushforward(Law):
         ends = [v for s in self._stretches for v in (s.start, s.end) if s.start != s.end or s.start != 0]
         return min(ends), max(ends)
 
-    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
+    def transforms(self, z: Inexact[np.ndarray, "*points"]) -> tuple[Transform, Transform]:
         """G = E 1/(z - f) and u = E f/(z - f), each with its derivative."""
         g, dg, u, du = (row[0] for row in transforms_of([self.rules], z[None]))
         return (g, dg), (u, du)
@@ -131,20 +137,20 @@ class GaussianPushforward(Law):
         """A Gauss rule of the law."""
         return self._discrete.light()
 
-    def potential(self, z: np.ndarray) -> np.ndarray:
+    def potential(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         """E log(z - f)."""
         return self._discrete.potential(z) if self.rules.full is None else self.sums.potential(z)
 
-    def cauchy(self, z: ArrayLike) -> np.ndarray:
+    def cauchy(self, z: ArrayLike) -> Inexact[np.ndarray, "*points"]:
         points = np.asarray(z)
         points = points if np.iscomplexobj(points) else points.astype(float)
         return self.transforms(points.ravel())[0][0].reshape(points.shape)
 
-    def cdf(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
+    def cdf(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
         points = real_points(x)
         return self._density_and_cdf(points.ravel())[1].reshape(points.shape)
 
-    def boundary(self, x: np.ndarray) -> Boundary:
+    def boundary(self, x: Float[np.ndarray, " points"]) -> Boundary:
         """Density and cdf are exact (change of variables); the real parts are those of the panels."""
         density, below = self._density_and_cdf(x)
         z = x.astype(complex)

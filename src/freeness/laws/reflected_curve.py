@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float, Inexact
 
 from freeness.laws.curve import CurvePoint, Side, SpectralCurve
 from freeness.numerics import Jet
@@ -34,18 +35,20 @@ class MirrorCurve(SpectralCurve):
     def __init__(self, inner: SpectralCurve) -> None:
         self.inner, self.size, self.mean = inner, inner.size, -inner.mean
 
-    def evaluate(self, parameters: np.ndarray, directions: int, potential: bool = False) -> CurvePoint:
+    def evaluate(
+        self, parameters: Inexact[np.ndarray, "unknowns points"], directions: int, potential: bool = False
+    ) -> CurvePoint:
         point = self.inner.evaluate(_inner(parameters), directions, potential)
         own = None if point.potential is None else point.potential.conj() + 1j * np.pi
         z, g, u = -_reflected(point.z), -_reflected(point.g), _reflected(point.u)
         return CurvePoint(z, g, u, own, point.margin, point.base, _outer_updates(point.updates))
 
-    def start(self, z: np.ndarray) -> np.ndarray:
+    def start(self, z: Inexact[np.ndarray, " points"]) -> Inexact[np.ndarray, "unknowns points"]:
         return _inner(self.inner.start(_inner(z)))
 
     def anchor(self, side: Side) -> tuple[float, float]:
         position, scale = self.inner.anchor(_opposite(side))
         return -position, scale
 
-    def real_parameters(self, base: np.ndarray, side: Side) -> np.ndarray:
+    def real_parameters(self, base: Float[np.ndarray, " points"], side: Side) -> Float[np.ndarray, "unknowns points"]:
         return -self.inner.real_parameters(-base, _opposite(side))

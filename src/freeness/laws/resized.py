@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float, Inexact
 
 from freeness.laws.image_law import Branches, ImageLaw
 from freeness.laws.law import Atom, Boundary, Law
@@ -53,7 +54,7 @@ class Resized(ImageLaw):
     def symmetric(self) -> bool:
         return self.law.symmetric
 
-    def boundary(self, x: np.ndarray) -> Boundary:
+    def boundary(self, x: Float[np.ndarray, " points"]) -> Boundary:
         inner = self.law.boundary(x)
         with np.errstate(divide="ignore", invalid="ignore"):
             return replace(
@@ -63,16 +64,16 @@ class Resized(ImageLaw):
                 error=self.ratio * inner.error,
             )
 
-    def image(self, x: np.ndarray) -> np.ndarray:
+    def image(self, x: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         return x
 
-    def branches(self, z: np.ndarray) -> Branches:
+    def branches(self, z: Inexact[np.ndarray, "*points"]) -> Branches:
         one, none, rest = np.ones((1, z.size)), np.zeros((1, z.size)), (1 - self.ratio) / z[None]
         return Branches((z[None], one), (one, none), (-rest, rest / z), delta=(self.ratio * one, none))
 
-    def gained(self, z: np.ndarray) -> np.ndarray:
+    def gained(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         """Of the mass at 0 that is new."""
         return (1 - self.ratio) * upper_log(z)
 
-    def potential(self, z: np.ndarray) -> np.ndarray:
+    def potential(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         return self.ratio * self._inner.potential(z) + self.gained(z)

@@ -24,8 +24,8 @@ def sample_spectrum(
     """``size`` eigenvalues of the law, ascending.
 
     Args:
-        law: any law.
-        size: how many.
+        law: whose quantiles the eigenvalues are.
+        size: eigenvalues, ≥ 1.
         rng: a numpy Generator; not asked for "quantiles".
         spectrum: "quantiles": those of (k - ½)/size, which are within 1/(2·size) of the law; "drawn": independent.
 
@@ -51,9 +51,9 @@ def sample_matrix(
     ``free_product``. Limit law: ``law``.
 
     Args:
-        law: any law.
-        size: rows and columns.
-        rng: a numpy Generator.
+        law: whose quantiles the eigenvalues are.
+        size: rows and columns, ≥ 1.
+        rng: numpy's, from which all numbers are drawn: the same seed, the same result.
         spectrum: eigenvalues at the "quantiles" (k - ½)/size, or independently "drawn".
         field: "real" (symmetric) or "complex" (Hermitian).
 
@@ -75,8 +75,8 @@ def haar_orthogonal(size: int, rng: np.random.Generator) -> Float[np.ndarray, "s
     Source: Mezzadri, How to generate random matrices from the classical compact groups (2007).
 
     Args:
-        size: rows and columns.
-        rng: a numpy Generator.
+        size: rows and columns, ≥ 1.
+        rng: numpy's, from which all numbers are drawn: the same seed, the same result.
 
     Example:
         >>> q = haar_orthogonal(3, np.random.default_rng(0))
@@ -92,8 +92,8 @@ def haar_unitary(size: int, rng: np.random.Generator) -> Complex[np.ndarray, "si
     Source: Mezzadri (2007).
 
     Args:
-        size: rows and columns.
-        rng: a numpy Generator.
+        size: rows and columns, ≥ 1.
+        rng: numpy's, from which all numbers are drawn: the same seed, the same result.
 
     Example:
         >>> u = haar_unitary(3, np.random.default_rng(0))
@@ -109,9 +109,9 @@ def gaussian(
     """Independent Gaussian entries, mean 0, **E|g|² = 1** in both fields; the complex ones have independent parts.
 
     Args:
-        rows: of the matrix.
-        columns: of the matrix.
-        rng: a numpy Generator.
+        rows: of the matrix, ≥ 1.
+        columns: of the matrix, ≥ 1.
+        rng: numpy's, from which all numbers are drawn: the same seed, the same result.
         field: "real" or "complex".
 
     Example:
@@ -131,8 +131,8 @@ def goe(size: int, rng: np.random.Generator) -> Float[np.ndarray, "size size"]:
     Limit law: ``Semicircle(1.0)``, on [-2, 2].
 
     Args:
-        size: rows and columns.
-        rng: a numpy Generator.
+        size: rows and columns, ≥ 1.
+        rng: numpy's, from which all numbers are drawn: the same seed, the same result.
 
     Example:
         >>> goe(400, np.random.default_rng(0)).shape
@@ -148,8 +148,8 @@ def gue(size: int, rng: np.random.Generator) -> Complex[np.ndarray, "size size"]
     Limit law: ``Semicircle(1.0)``, on [-2, 2].
 
     Args:
-        size: rows and columns.
-        rng: a numpy Generator.
+        size: rows and columns, ≥ 1.
+        rng: numpy's, from which all numbers are drawn: the same seed, the same result.
 
     Example:
         >>> h = gue(3, np.random.default_rng(0))
@@ -170,7 +170,7 @@ def wishart(
     Args:
         rows: p, the size of the result.
         columns: n, the number of samples.
-        rng: a numpy Generator.
+        rng: numpy's, from which all numbers are drawn: the same seed, the same result.
         field: "real" or "complex".
 
     Example:
@@ -193,7 +193,7 @@ def jacobi(
         size: p, the size of the result.
         first: n₁, columns of G₁.
         second: n₂, columns of G₂; first + second ≥ size.
-        rng: a numpy Generator.
+        rng: numpy's, from which all numbers are drawn: the same seed, the same result.
         field: "real" or "complex".
 
     Example:

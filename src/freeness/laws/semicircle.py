@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Inexact
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
@@ -43,16 +44,16 @@ class Semicircle(CentredLaw):
         """σ²g."""
         return self.variance * g
 
-    def additive_potential(self, g: np.ndarray) -> np.ndarray:
+    def additive_potential(self, g: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         """σ²g²/2."""
         return self.variance * g**2 / 2
 
-    def cauchy(self, z: ArrayLike) -> np.ndarray:
+    def cauchy(self, z: ArrayLike) -> Inexact[np.ndarray, "*points"]:
         points = np.asarray(z).astype(complex)
         low, high = self.hull
         return 2.0 / (points + np.sqrt(points - low) * np.sqrt(points - high))
 
-    def boundary(self, x: np.ndarray) -> Boundary:
+    def boundary(self, x: Float[np.ndarray, " points"]) -> Boundary:
         low, high = self.hull
         root = np.sqrt(np.abs((x - low) * (x - high)))
         g = 2.0 / (x.astype(complex) + np.where((x > low) & (x < high), 1j * root, np.sign(x) * root))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Inexact
 
 from freeness.laws.image_law import Branches, ImageLaw
 from freeness.laws.law import Law
@@ -32,12 +33,12 @@ class SolvedLaw(ImageLaw):
     def symmetric(self) -> bool:
         return self.law.symmetric
 
-    def image(self, x: np.ndarray) -> np.ndarray:
+    def image(self, x: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         return x
 
-    def branches(self, z: np.ndarray) -> Branches:
+    def branches(self, z: Inexact[np.ndarray, "*points"]) -> Branches:
         one, none = np.ones((1, z.size)), np.zeros((1, z.size))
         return Branches((z[None], one), alpha=(one, none), delta=(one, none))
 
-    def gained(self, z: np.ndarray) -> complex:
+    def gained(self, z: Inexact[np.ndarray, "*points"]) -> complex:
         return 0.0

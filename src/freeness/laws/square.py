@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Inexact
 
 from freeness.laws.curve import Transform
 from freeness.laws.image_law import Branches, ImageLaw
@@ -44,22 +45,22 @@ class Square(ImageLaw):
     def moment(self, order: int) -> float:
         return self.law.moment(2 * order)
 
-    def moments(self, order: int) -> np.ndarray:
+    def moments(self, order: int) -> Float[np.ndarray, " order"]:
         return self.law.moments(2 * order)[1::2]
 
     @property
-    def turns(self) -> np.ndarray:
+    def turns(self) -> Float[np.ndarray, " turns"]:
         return np.zeros(1)
 
-    def image(self, x: np.ndarray) -> np.ndarray:
+    def image(self, x: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         return x**2
 
-    def branches(self, z: np.ndarray) -> Branches:
+    def branches(self, z: Inexact[np.ndarray, "*points"]) -> Branches:
         s, sign = np.sqrt(z.astype(complex)), np.array([[1.0], [-1.0]])
         half = np.full((2, z.size), 0.5)
         return Branches((sign * s, sign / (2 * s)), (sign / (2 * s), -sign / (4 * s * z)), delta=(half, 0 * half))
 
-    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
+    def transforms(self, z: Inexact[np.ndarray, "*points"]) -> tuple[Transform, Transform]:
         """As of any image; where 0 lies beside the support of X, by a tangent there: differences over √z would lose digits."""
         (g, dg), (u, du) = super().transforms(z)
         low, high = self.law.hull
@@ -70,7 +71,7 @@ class Square(ImageLaw):
             g[near], dg[near], du[near] = g0 + dg0 * (z[near] - floor), dg0, du0
         return (g, dg), (u, du)
 
-    def gained(self, z: np.ndarray) -> complex:
+    def gained(self, z: Inexact[np.ndarray, "*points"]) -> complex:
         """log(z - x²) = log(√z - x) + log(-√z - x) + iπ, the second from below."""
         return 1j * np.pi
 

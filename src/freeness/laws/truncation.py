@@ -17,9 +17,9 @@ def truncated(law: Law, low: float, high: float) -> Law:
     """The law conditioned on [low, high]: its density there, divided by its mass, and its atoms.
 
     Args:
-        law: any law.
-        low: left end.
-        high: right end; the law must have mass between.
+        law: with or without bounded support.
+        low: left end of what is kept, finite.
+        high: right end, finite; the law must have mass between.
 
     Example:
         >>> from freeness.laws import Semicircle

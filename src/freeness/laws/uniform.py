@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Inexact
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
@@ -50,18 +51,18 @@ class Uniform(TransformLaw):
     def hull(self) -> tuple[float, float]:
         return float(self.low), float(self.high)
 
-    def density(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
+    def density(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
         points = real_points(x)
         return np.where((points >= self.low) & (points <= self.high), 1 / (self.high - self.low), 0.0)
 
-    def cdf(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
+    def cdf(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
         return np.clip((real_points(x) - self.low) / (self.high - self.low), 0.0, 1.0)
 
-    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
+    def transforms(self, z: Inexact[np.ndarray, "*points"]) -> tuple[Transform, Transform]:
         """Legendre functions Q₀ and Q₁."""
         return self._expansion.cauchy(z), self._expansion.times(0.0).cauchy(z)
 
-    def potential(self, z: np.ndarray) -> np.ndarray:
+    def potential(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         """The antiderivative of G."""
         return self._expansion.potential(z)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Inexact
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
@@ -88,17 +89,17 @@ class Wachter(Law):
         """u(s + u)/(a + u)."""
         return u * (u + (self.first + self.second)) / (u + self.first)
 
-    def potential_of_u(self, u: np.ndarray | Jet) -> np.ndarray:
+    def potential_of_u(self, u: Inexact[np.ndarray, "*points"] | Jet) -> Inexact[np.ndarray, "*points"]:
         """∫ (1+u) d log z along z = (1+u)(a+u)/(u(s+u))."""
         a, s = self.first, self.first + self.second
         start = a * np.log(a) - s * np.log(s)
         rest = (1 - a) * lower_log(plain(u + a)) + (s - 1) * lower_log(plain(u + s))
         return start - lower_log(plain(u)) + rest
 
-    def cauchy(self, z: ArrayLike) -> np.ndarray:
+    def cauchy(self, z: ArrayLike) -> Inexact[np.ndarray, "*points"]:
         return self._values(np.asarray(z).astype(complex))[0]
 
-    def boundary(self, x: np.ndarray) -> Boundary:
+    def boundary(self, x: Float[np.ndarray, " points"]) -> Boundary:
         with np.errstate(all="ignore"):
             g, u = self._values(x.astype(complex))
             potential = self.potential_of_u(u)

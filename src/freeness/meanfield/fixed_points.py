@@ -71,7 +71,7 @@ def fixed_point(function: ActivationFunction, sigma_w: float, sigma_b: float = 0
     """The fixed point that the signal of a deep network reaches from q0.
 
     Args:
-        function: φ.
+        function: φ, as :func:`~freeness.activation` gives it.
         sigma_w: σ_w > 0.
         sigma_b: σ_b ≥ 0.
         q0: variance of the first pre-activations, > 0.

@@ -58,7 +58,7 @@ def gradients(
     its softmax weights.
 
     Args:
-        network: the record.
+        network: the record, from a builder such as :func:`~freeness.network.mlp`, or of a trace.
         qhat0: ‖x‖²/N₀ of the input; not used with ``inputs``.
         inputs: (n, N₀), (n, channels, *positions), or tokens; needed where positions count.
         cotangent: ∂ℓ/∂f, (n, outputs, *positions), that of a loss, say.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy
+from jaxtyping import Float
 from scipy.special import ndtr
 
 from freeness.errors import InputError
@@ -39,7 +40,7 @@ def isometric_point(function: ActivationFunction, activations: int, spread: floa
     """The point of the edge of chaos at which ``activations`` layers with Haar weights have σ_JJ² = ``spread``.
 
     Args:
-        function: φ.
+        function: φ, as :func:`~freeness.activation` gives it.
         activations: n, how many layers of φ; a chain of L weight matrices has L - 1.
         spread: σ_JJ² = n·δ, the relative variance of the spectrum of JJᵀ.
 
@@ -82,11 +83,13 @@ def isometric_point(function: ActivationFunction, activations: int, spread: floa
     return CriticalPoint(q, float(edge.sigma_w[0]), float(edge.sigma_b[0]), delta, bool(edge.stable[0]))
 
 
-def derivative_spread(function: ActivationFunction, q: np.ndarray) -> np.ndarray:
+def derivative_spread(
+    function: ActivationFunction, q: Float[np.ndarray, " variances"]
+) -> Float[np.ndarray, " variances"]:
     """δ = μ₂/μ₁² - 1, the relative variance of φ'² over the neurons, at each variance q > 0; ∞ where φ' is 0 everywhere.
 
     Args:
-        function: φ.
+        function: φ, as :func:`~freeness.activation` gives it.
         q: variances, one-dimensional.
 
     Example:
@@ -125,7 +128,7 @@ def normalised(function: ActivationFunction, variance: float, gain: float) -> Ac
     with variance 1 everywhere.
 
     Args:
-        function: φ.
+        function: φ, as :func:`~freeness.activation` gives it.
         variance: v > 0.
         gain: g > 0.
 

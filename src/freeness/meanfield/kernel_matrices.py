@@ -63,8 +63,8 @@ class Kernels:
         """Outputs of a wide network at the start, (n, count): independent Gaussian processes of covariance Σ.
 
         Args:
-            count: of outputs.
-            rng: draws them.
+            count: columns: independent outputs.
+            rng: numpy's, from which they are drawn.
         """
         return self._root @ rng.standard_normal((len(self.nngp), count))
 

@@ -37,7 +37,7 @@ def beyond(operation: Operation, along: np.ndarray, given: Pairs, stream: Stream
     """What Γ in front of an operation has beyond that of independent gradients, of all pairs.
 
     Args:
-        operation: the record.
+        operation: the record, whose type chooses the rule.
         along: α behind it.
         given: pairs in front of it.
         stream: in front of it.

@@ -16,7 +16,7 @@ class LengthMap:
     """One layer's effect on the variance of pre-activations.
 
     Args:
-        function: φ.
+        function: φ, as :func:`~freeness.activation` gives it.
         sigma_w: σ_w > 0.
         sigma_b: σ_b ≥ 0.
 

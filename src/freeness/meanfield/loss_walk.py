@@ -70,7 +70,7 @@ def loss_moments(
     such pairs in the batch, and the scatter grows by 1/√samples.
 
     Args:
-        network: the record.
+        network: the record, from a builder such as :func:`~freeness.network.mlp`, or of a trace.
         inputs: (n, N₀), (n, channels, *positions), or tokens.
         cotangents: gradient of the loss in the outputs, (n, C) or (n, C, *positions).
         slopes: mean of the second derivatives of the loss in single outputs, (n,) or (n, *positions); 0 when left out. Through

@@ -23,7 +23,7 @@ def in_patches(network: Network, points: np.ndarray) -> Patches | None:
     """The same signals with the first convolution as a matrix; None where another operation reads the input.
 
     Args:
-        network: the record.
+        network: the record, from a builder such as :func:`~freeness.network.mlp`, or of a trace.
         points: images, (n, channels, *positions).
 
     Example:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy
+from jaxtyping import Bool, Float
 
 from freeness.errors import InputError
 from freeness.gaussian import ActivationFunction, second_moment, second_moment_slope, squared_slope
@@ -26,33 +27,33 @@ _MARGINAL = 1e-9  # a slope of the length map beyond 1 by less is 1: every q is 
 class EdgeOfChaos:
     """Points (σ_w, σ_b) at which χ₁ = 1 holds at the fixed point q, and whether q is a stable one."""
 
-    q: np.ndarray
-    sigma_w: np.ndarray
-    sigma_b: np.ndarray
-    stable: np.ndarray
+    q: Float[np.ndarray, " points"]
+    sigma_w: Float[np.ndarray, " points"]
+    sigma_b: Float[np.ndarray, " points"]
+    stable: Bool[np.ndarray, " points"]
 
 
 @dataclass(frozen=True)
 class PhaseDiagram(Plotted):
     """χ₁ and q* on a grid, (len(sigma_b), len(sigma_w)); NaN where q diverges."""
 
-    sigma_w: np.ndarray
-    sigma_b: np.ndarray
-    q: np.ndarray
-    chi1: np.ndarray
+    sigma_w: Float[np.ndarray, " columns"]
+    sigma_b: Float[np.ndarray, " rows"]
+    q: Float[np.ndarray, "rows columns"]
+    chi1: Float[np.ndarray, "rows columns"]
 
     @property
-    def depth_scale(self) -> np.ndarray:
+    def depth_scale(self) -> Float[np.ndarray, "rows columns"]:
         """Layers over which squared gradients change by e, 1/|ln χ₁|: a network is trainable to some times that depth."""
         with np.errstate(divide="ignore"):
             return 1 / np.abs(np.log(self.chi1))
 
 
-def edge_of_chaos(function: ActivationFunction, q: Sequence[float] | np.ndarray) -> EdgeOfChaos:
+def edge_of_chaos(function: ActivationFunction, q: Sequence[float] | Float[np.ndarray, " variances"]) -> EdgeOfChaos:
     """The critical curve, by the variance q* on it: σ_w² = 1/E φ'², σ_b² = q* - σ_w² E φ².
 
     Args:
-        function: φ.
+        function: φ, as :func:`~freeness.activation` gives it.
         q: variances q* > 0; those at which σ_b² would be negative are left out.
 
     Raises:
@@ -88,16 +89,16 @@ def edge_of_chaos(function: ActivationFunction, q: Sequence[float] | np.ndarray)
 
 def phase_diagram(
     function: ActivationFunction,
-    sigma_w: Sequence[float] | np.ndarray,
-    sigma_b: Sequence[float] | np.ndarray,
+    sigma_w: Sequence[float] | Float[np.ndarray, " columns"],
+    sigma_b: Sequence[float] | Float[np.ndarray, " rows"],
     q0: float = 1.0,
 ) -> PhaseDiagram:
     """q* and χ₁ over a grid of (σ_w, σ_b), from a table of E φ² and E φ'² over q.
 
     Args:
-        function: φ.
-        sigma_w: values > 0.
-        sigma_b: values ≥ 0.
+        function: φ, as :func:`~freeness.activation` gives it.
+        sigma_w: σ_w > 0 of the columns.
+        sigma_b: σ_b ≥ 0 of the rows.
         q0: the variance from which the fixed point is reached.
 
     Example:

@@ -36,7 +36,7 @@ def kernels_of_chain(network: Network, stream: Stream, samples: SampleMoments) -
     """Σ and Θ, (n, n); None where the network is no such chain, or a layer has to be named because of an overflow.
 
     Args:
-        network: the record.
+        network: the record, from a builder such as :func:`~freeness.network.mlp`, or of a trace.
         stream: the samples at its input.
         samples: they themselves.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.errors import InputError
 from freeness.gaussian import ActivationFunction, covariance
@@ -42,7 +43,7 @@ def settled(function: ActivationFunction, sigma_w: float, sigma_b: float) -> Set
     """Where the signal of a deep network settles.
 
     Args:
-        function: φ.
+        function: φ, as :func:`~freeness.activation` gives it.
         sigma_w: weights have variance σ_w²/fan_in.
         sigma_b: biases have variance σ_b².
 
@@ -63,16 +64,16 @@ def settled(function: ActivationFunction, sigma_w: float, sigma_b: float) -> Set
 
 def phase_portrait(
     function: ActivationFunction,
-    sigma_w: np.ndarray,
-    sigma_b: np.ndarray,
+    sigma_w: Float[np.ndarray, " columns"],
+    sigma_b: Float[np.ndarray, " rows"],
     at: tuple[float, float] | None = None,
 ) -> PhasePortrait:
     """The phase diagram on a grid, the edge of chaos for q* from 0.01 to 100, and where one network settles.
 
     Args:
-        function: φ.
-        sigma_w: of the grid.
-        sigma_b: of the grid.
+        function: φ, as :func:`~freeness.activation` gives it.
+        sigma_w: σ_w > 0 of the columns.
+        sigma_b: σ_b ≥ 0 of the rows.
         at: σ_w and σ_b of the network.
 
     Example:
@@ -97,15 +98,15 @@ class LayerMaps:
     """
 
     settled: Settled
-    lengths: tuple[np.ndarray, np.ndarray]
-    correlations: tuple[np.ndarray, np.ndarray] | None
+    lengths: tuple[Float[np.ndarray, " lengths"], Float[np.ndarray, " lengths"]]
+    correlations: tuple[Float[np.ndarray, " correlations"], Float[np.ndarray, " correlations"]] | None
 
 
 def layer_maps(function: ActivationFunction, sigma_w: float, sigma_b: float) -> LayerMaps:
     """The two maps of a layer, q from 0 to beyond where it settles and c from 0 to 1.
 
     Args:
-        function: φ.
+        function: φ, as :func:`~freeness.activation` gives it.
         sigma_w: weights have variance σ_w²/fan_in.
         sigma_b: biases have variance σ_b².
 

@@ -177,7 +177,7 @@ def largest(network: Network, start: float, step: Callable[[float], float]) -> f
     0 and the correlation map itself C_f(0).
 
     Args:
-        network: the record.
+        network: the record, from a builder such as :func:`~freeness.network.mlp`, or of a trace.
         start: value at the input of every subnetwork.
         step: increasing, not below the identity.
 

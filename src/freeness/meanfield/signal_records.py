@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.laws import Law
 
@@ -36,7 +37,7 @@ class ActivationSignal:
 
     q: float
     derivative_law: Law
-    squares: np.ndarray | None = field(default=None, compare=False, repr=False)
+    squares: Float[np.ndarray, " neurons"] | None = field(default=None, compare=False, repr=False)
 
     @property
     def mu1(self) -> float:

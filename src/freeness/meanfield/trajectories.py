@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.errors import InputError
 from freeness.meanfield.walk import compiled
@@ -21,13 +22,13 @@ class Trajectory:
     next of these places back to this one; NaN at the last. ``sensitivity``: d ln q/d ln(squared norm of the input).
     """
 
-    q: np.ndarray
-    c: np.ndarray
-    chi1: np.ndarray
-    sensitivity: np.ndarray
+    q: Float[np.ndarray, " places"]
+    c: Float[np.ndarray, " places"]
+    chi1: Float[np.ndarray, " places"]
+    sensitivity: Float[np.ndarray, " places"]
 
     @property
-    def gradient_growth(self) -> np.ndarray:
+    def gradient_growth(self) -> Float[np.ndarray, " places"]:
         """Squared gradients at each place over those at the last: products of χ₁ from there on."""
         return np.append(np.cumprod(self.chi1[:-1][::-1])[::-1], 1.0)
 
@@ -41,7 +42,7 @@ def trajectory(network: Network, qhat0: float = 1.0, c0: float = 0.0) -> Traject
     correlated like these two.
 
     Args:
-        network: the record.
+        network: the record, from a builder such as :func:`~freeness.network.mlp`, or of a trace.
         qhat0: ‖x‖²/N₀ of both inputs.
         c0: their correlation, in [-1, 1].
 

@@ -128,7 +128,7 @@ def compiled(network: Network, stream: Stream, whole: Pairs | None) -> Compiled:
     """Follow the samples through a network.
 
     Args:
-        network: the record.
+        network: the record, from a builder such as :func:`~freeness.network.mlp`, or of a trace.
         stream: the samples at its input.
         whole: the pairs of the whole batch there, where a layer normalises over it.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from jaxtyping import Float, Inexact
 
 from freeness.laws import AdditiveLaw, Atom, CurvePoint, Side, physical_margin, real_inverse
 from freeness.moves.atoms import sum_atoms
@@ -27,7 +28,7 @@ class Additive(Combine):
     def symmetric(self, symmetric: bool) -> bool:
         return symmetric and self.law.symmetric
 
-    def real_parameters(self, point: CurvePoint, side: Side) -> np.ndarray:
+    def real_parameters(self, point: CurvePoint, side: Side) -> Float[np.ndarray, "unknowns points"]:
         if self.closed_law:
             return super().real_parameters(point, side)
         return real_inverse(self.curve, point.g.value, side, "g")
@@ -40,7 +41,7 @@ class Add(Additive):
     u = zg - 1 adds. U moves to U_X + U_ν(w) + log g: dU = g dz, and g d(-1/g) = d log g.
     """
 
-    def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
+    def apply(self, point: CurvePoint, parameters: Inexact[np.ndarray, "unknowns points"]) -> CurvePoint:
         g = point.g
         if self.closed_law:
             r = self.closed_law.r_transform_of(g)
@@ -73,6 +74,8 @@ class Add(Additive):
     def atoms(self, atoms: tuple[Atom, ...]) -> tuple[Atom, ...]:
         return sum_atoms(atoms, self.law.atoms)
 
-    def start(self, z: np.ndarray, mean: float) -> tuple[np.ndarray, np.ndarray]:
+    def start(
+        self, z: Inexact[np.ndarray, " points"], mean: float
+    ) -> tuple[Inexact[np.ndarray, " points"], Inexact[np.ndarray, "unknowns points"]]:
         own = np.empty((0, z.size)) if self.closed_law else self.curve.start(z - mean)
         return z - self.law.mean, own

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Inexact
 
 from freeness.errors import InputError
 from freeness.laws import Branches, Edge, ImageLaw, Law, SpectralCurve
@@ -57,16 +58,16 @@ class AffineLaw(ImageLaw):
     def edges(self) -> tuple[Edge, ...]:
         return tuple(replace(edge, position=self._forward(edge.position)) for edge in self.law.edges)
 
-    def image(self, x: np.ndarray) -> np.ndarray:
+    def image(self, x: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         return self.factor * x + self.constant
 
-    def branches(self, z: np.ndarray) -> Branches:
+    def branches(self, z: Inexact[np.ndarray, "*points"]) -> Branches:
         one, none = np.ones((1, z.size)), np.zeros((1, z.size))
         slope, ratio = one / self.factor, self.constant / self.factor * one
         at = (z[None] - self.constant) / self.factor
         return Branches((at, slope), alpha=(slope, none), gamma=(ratio, none), delta=(one, none))
 
-    def gained(self, z: np.ndarray) -> complex:
+    def gained(self, z: Inexact[np.ndarray, "*points"]) -> complex:
         """log(z - factor·x - constant) = log factor + log((z - constant)/factor - x)."""
         return np.log(self.factor)
 

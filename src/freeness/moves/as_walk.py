@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from functools import singledispatch
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.errors import InputError
 from freeness.laws import AtomicLaw, GaussianPushforward, Law
@@ -135,7 +136,9 @@ def nodes_of(law: Law) -> Points:
     return law.quantile(levels), np.full(_QUANTILES, 1 / _QUANTILES)
 
 
-def subordination(u: np.ndarray, positions: np.ndarray, masses: np.ndarray) -> np.ndarray:
+def subordination(
+    u: Float[np.ndarray, " points"], positions: Float[np.ndarray, " atoms"], masses: Float[np.ndarray, " atoms"]
+) -> Float[np.ndarray, " points"]:
     """w outside the support of a law on [0, top] with E v/(w - v) = u: above it for u > 0, below 0 for -P(v > 0) < u < 0.
 
     1/E v/(w - v) is increasing in w, concave above the law and convex below 0 (Nevanlinna), so Newton's method climbs to the
@@ -143,8 +146,8 @@ def subordination(u: np.ndarray, positions: np.ndarray, masses: np.ndarray) -> n
 
     Args:
         u: values of one sign, one-dimensional.
-        positions: of the law.
-        masses: of the law.
+        positions: where the law has mass, (atoms,).
+        masses: there, adding up to 1.
 
     Example:
         >>> subordination(np.array([1.0, -0.25]), np.array([1.0]), np.array([1.0])).tolist()

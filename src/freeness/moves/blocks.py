@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import reduce
 
 import numpy as np
+from jaxtyping import Inexact
 
 from freeness.errors import InputError, is_size
 from freeness.laws import Law, PointMass, Semicircle, require_laws
@@ -40,7 +41,9 @@ def partial_transpose(law: Law, blocks: int | None = None) -> Law:
     return _free_powers(law, [(1 / n, n * (n + 1) // 2), (-1 / n, n * (n - 1) // 2)])
 
 
-def block_modified(law: Law, change: Callable[[np.ndarray], np.ndarray], size: int) -> Law:
+def block_modified(
+    law: Law, change: Callable[[Inexact[np.ndarray, "size size"]], Inexact[np.ndarray, "size size"]], size: int
+) -> Law:
     """The law of (id ⊗ φ)(X) for a unitarily invariant X in M_d ⊗ M_n as d grows, φ a linear map of n×n matrices.
 
     The free cumulants are κ_p·n^{-p} Σ_i ρ_i^p·m_i, where ρ_i are the eigenvalues, with multiplicities m_i, of the Choi matrix
@@ -51,7 +54,7 @@ def block_modified(law: Law, change: Callable[[np.ndarray], np.ndarray], size: i
     Args:
         law: of X, for instance MarchenkoPastur(c) of a complex Wishart matrix.
         change: φ; linear, and hermitian matrices stay hermitian.
-        size: n.
+        size: n ≥ 1, rows of a block.
 
     Raises:
         InputError: φ is not such a map.

@@ -14,6 +14,7 @@ from itertools import pairwise, product
 from math import comb
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.errors import ConvergenceError, InputError
 from freeness.laws import (
@@ -121,7 +122,7 @@ class Chart(ABC):
         """The law combined with a number."""
 
     @abstractmethod
-    def moments(self, first: Law, second: Law, order: int) -> np.ndarray:
+    def moments(self, first: Law, second: Law, order: int) -> Float[np.ndarray, " order"]:
         """m_1, …, m_order of the combination."""
 
     @abstractmethod
@@ -261,7 +262,7 @@ class ClassicalConvolution(GradedDensity):
     def symmetric(self) -> bool:
         return self._chart.symmetric(self._first, self._second)
 
-    def moments(self, order: int) -> np.ndarray:
+    def moments(self, order: int) -> Float[np.ndarray, " order"]:
         return self._chart.moments(self._first, self._second, order)
 
     def _integral(self, x: np.ndarray) -> np.ndarray:

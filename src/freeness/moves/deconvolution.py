@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Inexact
 
 from freeness.errors import ConvergenceError, InputError
 from freeness.laws import (
@@ -39,7 +40,7 @@ _CLOSE = 3e-5
 class Subtract(Additive):
     """X with X ⊞ ν = μ: g kept, z ← z - R_ν(g). Where z of μ leaves the upper half-plane, g must still keep the lower."""
 
-    def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
+    def apply(self, point: CurvePoint, parameters: Inexact[np.ndarray, "unknowns points"]) -> CurvePoint:
         g = point.g
         if self.closed_law:
             r = self.closed_law.r_transform_of(g)
@@ -68,7 +69,9 @@ class Subtract(Additive):
     def atoms(self, atoms: tuple[Atom, ...]) -> tuple[Atom, ...]:
         raise AssertionError("atoms of a deconvolution are found on its curve")
 
-    def start(self, z: np.ndarray, mean: float) -> tuple[np.ndarray, np.ndarray]:
+    def start(
+        self, z: Inexact[np.ndarray, " points"], mean: float
+    ) -> tuple[Inexact[np.ndarray, " points"], Inexact[np.ndarray, "unknowns points"]]:
         x_mean = mean - self.law.mean
         own = np.empty((0, z.size)) if self.closed_law else self.curve.start(z - x_mean)
         return z + self.law.mean, own

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 import numpy as np
+from jaxtyping import Float, Inexact
 
 from freeness.errors import InputError
 from freeness.laws import Atom, CurvePoint
@@ -23,9 +24,9 @@ class Entries(Move):
         freeness.errors.InputError: expected factors that are free, got a diagonal one; read the list by its entries.
     """
 
-    values: np.ndarray
+    values: Float[np.ndarray, " neurons"]
 
-    def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
+    def apply(self, point: CurvePoint, parameters: Inexact[np.ndarray, "unknowns points"]) -> CurvePoint:
         _refuse()
 
     def mean(self, mean: float) -> float:
@@ -37,7 +38,9 @@ class Entries(Move):
     def atoms(self, atoms: tuple[Atom, ...]) -> tuple[Atom, ...]:
         _refuse()
 
-    def start(self, z: np.ndarray, mean: float) -> tuple[np.ndarray, np.ndarray]:
+    def start(
+        self, z: Inexact[np.ndarray, " points"], mean: float
+    ) -> tuple[Inexact[np.ndarray, " points"], Inexact[np.ndarray, "unknowns points"]]:
         _refuse()
 
 
@@ -45,7 +48,7 @@ def _refuse() -> NoReturn:
     raise InputError("expected factors that are free, got a diagonal one; read the list by its entries.")
 
 
-def entries_after(listed: MoveList) -> np.ndarray:
+def entries_after(listed: MoveList) -> Float[np.ndarray, " neurons"]:
     """The diagonal behind the moves: of scales, shifts and diagonal factors, neuron by neuron.
 
     Raises:

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Inexact
 
 from freeness.laws import Atom, CurvePoint, Side
 from freeness.numerics import NEGLIGIBLE, upper_log
@@ -26,7 +27,7 @@ class Move(ABC):
         return 0
 
     @abstractmethod
-    def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
+    def apply(self, point: CurvePoint, parameters: Inexact[np.ndarray, "unknowns points"]) -> CurvePoint:
         """The moved point; ``parameters`` (size, n) are the move's own unknowns."""
 
     @abstractmethod
@@ -50,14 +51,16 @@ class Move(ABC):
         """Atoms of the moved law from the atoms before."""
 
     @abstractmethod
-    def start(self, z: np.ndarray, mean: float) -> tuple[np.ndarray, np.ndarray]:
+    def start(
+        self, z: Inexact[np.ndarray, " points"], mean: float
+    ) -> tuple[Inexact[np.ndarray, " points"], Inexact[np.ndarray, "unknowns points"]]:
         """For large z after the move: z before it and the own unknowns; ``mean`` is that before the move."""
 
     def light(self) -> Move:
         """This move with a cheaper curve of the same unknowns; see :meth:`SpectralCurve.light`."""
         return self
 
-    def real_parameters(self, point: CurvePoint, side: Side) -> np.ndarray:
+    def real_parameters(self, point: CurvePoint, side: Side) -> Float[np.ndarray, "unknowns points"]:
         """The own unknowns at a real point outside the support."""
         return np.empty((0, point.z.value.size))
 
@@ -70,7 +73,7 @@ class Shift(Move):
     additive = True
     keeps_zero = False
 
-    def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
+    def apply(self, point: CurvePoint, parameters: Inexact[np.ndarray, "unknowns points"]) -> CurvePoint:
         u = point.u + self.constant * point.g
         return CurvePoint(point.z + self.constant, point.g, u, point.potential, point.margin, point.base, point.updates)
 
@@ -86,7 +89,9 @@ class Shift(Move):
     def atoms(self, atoms: tuple[Atom, ...]) -> tuple[Atom, ...]:
         return tuple(Atom(x + self.constant, mass) for x, mass in atoms)
 
-    def start(self, z: np.ndarray, mean: float) -> tuple[np.ndarray, np.ndarray]:
+    def start(
+        self, z: Inexact[np.ndarray, " points"], mean: float
+    ) -> tuple[Inexact[np.ndarray, " points"], Inexact[np.ndarray, "unknowns points"]]:
         return z - self.constant, np.empty((0, z.size))
 
 
@@ -96,7 +101,7 @@ class Scale(Move):
 
     factor: float
 
-    def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
+    def apply(self, point: CurvePoint, parameters: Inexact[np.ndarray, "unknowns points"]) -> CurvePoint:
         potential = None if point.potential is None else point.potential + np.log(self.factor)
         z, g = point.z * self.factor, point.g * (1 / self.factor)
         return CurvePoint(z, g, point.u, potential, point.margin, point.base, point.updates)
@@ -116,7 +121,9 @@ class Scale(Move):
     def atoms(self, atoms: tuple[Atom, ...]) -> tuple[Atom, ...]:
         return tuple(Atom(x * self.factor, mass) for x, mass in atoms)
 
-    def start(self, z: np.ndarray, mean: float) -> tuple[np.ndarray, np.ndarray]:
+    def start(
+        self, z: Inexact[np.ndarray, " points"], mean: float
+    ) -> tuple[Inexact[np.ndarray, " points"], Inexact[np.ndarray, "unknowns points"]]:
         return z / self.factor, np.empty((0, z.size))
 
 
@@ -126,7 +133,7 @@ class Resize(Move):
 
     ratio: float
 
-    def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
+    def apply(self, point: CurvePoint, parameters: Inexact[np.ndarray, "unknowns points"]) -> CurvePoint:
         u = point.u * self.ratio
         potential = point.potential
         if potential is not None:
@@ -144,5 +151,7 @@ class Resize(Move):
         kept = [Atom(x, mass * self.ratio) for x, mass in atoms if x != 0]
         return tuple(sorted([*kept, *([Atom(0.0, zero)] if zero > NEGLIGIBLE else [])]))
 
-    def start(self, z: np.ndarray, mean: float) -> tuple[np.ndarray, np.ndarray]:
+    def start(
+        self, z: Inexact[np.ndarray, " points"], mean: float
+    ) -> tuple[Inexact[np.ndarray, " points"], Inexact[np.ndarray, "unknowns points"]]:
         return z, np.empty((0, z.size))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
+from jaxtyping import Float, Inexact
 
 from freeness.errors import InputError
 from freeness.laws import ClosedCurve, CurveLaw, CurvePoint, Law, Side, SpectralCurve
@@ -41,7 +42,9 @@ class MovedCurve(SpectralCurve):
             return self
         return MovedCurve(base, moves, self._means)
 
-    def evaluate(self, parameters: np.ndarray, directions: int, potential: bool = False) -> CurvePoint:
+    def evaluate(
+        self, parameters: Inexact[np.ndarray, "unknowns points"], directions: int, potential: bool = False
+    ) -> CurvePoint:
         if self._layered is not None and not potential:
             base = self.base.evaluate(parameters[: self.base.size], directions)
             return self._layered.evaluate(base, parameters[self.base.size :])
@@ -60,7 +63,7 @@ class MovedCurve(SpectralCurve):
     def _layered(self) -> Layered | None:
         return layered(self.base, self.moves)
 
-    def start(self, z: np.ndarray) -> np.ndarray:
+    def start(self, z: Inexact[np.ndarray, " points"]) -> Inexact[np.ndarray, "unknowns points"]:
         rows: list[np.ndarray] = []
         for move, mean in zip(reversed(self.moves), reversed(self._means[:-1]), strict=True):
             z, own = move.start(z, mean)
@@ -70,7 +73,7 @@ class MovedCurve(SpectralCurve):
     def anchor(self, side: Side) -> tuple[float, float]:
         return self.base.anchor(side)
 
-    def real_parameters(self, base: np.ndarray, side: Side) -> np.ndarray:
+    def real_parameters(self, base: Float[np.ndarray, " points"], side: Side) -> Float[np.ndarray, "unknowns points"]:
         if self._layered is None:
             return self._real_parameters(base, side)
         first = self.base.real_parameters(base, side)

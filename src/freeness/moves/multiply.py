@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from jaxtyping import Float, Inexact
 
 from freeness.laws import Atom, ClosedCurve, ClosedLaw, CurvePoint, Side, physical_margin, real_inverse
 from freeness.moves.atoms import product_atoms
@@ -24,7 +25,7 @@ class Multiply(Combine):
     def closed_law(self) -> ClosedLaw | None:
         return curve.law if isinstance(curve := self.law.curve, ClosedCurve) else None
 
-    def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
+    def apply(self, point: CurvePoint, parameters: Inexact[np.ndarray, "unknowns points"]) -> CurvePoint:
         if self.closed_law:
             z = self.closed_law.moment_inverse(point.u) / point.g
             own = None if point.potential is None else self.closed_law.potential_of_u(point.u)
@@ -53,11 +54,13 @@ class Multiply(Combine):
     def atoms(self, atoms: tuple[Atom, ...]) -> tuple[Atom, ...]:
         return product_atoms(atoms, self.law.atoms)
 
-    def start(self, z: np.ndarray, mean: float) -> tuple[np.ndarray, np.ndarray]:
+    def start(
+        self, z: Inexact[np.ndarray, " points"], mean: float
+    ) -> tuple[Inexact[np.ndarray, " points"], Inexact[np.ndarray, "unknowns points"]]:
         own = np.empty((0, z.size)) if self.closed_law else self.curve.start(z / mean)
         return z / self.law.mean, own
 
-    def real_parameters(self, point: CurvePoint, side: Side) -> np.ndarray:
+    def real_parameters(self, point: CurvePoint, side: Side) -> Float[np.ndarray, "unknowns points"]:
         if self.closed_law:
             return super().real_parameters(point, side)
         return real_inverse(self.curve, point.u.value, side, "u")

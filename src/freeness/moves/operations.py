@@ -137,7 +137,7 @@ def free_sum(first: Law, *others: Law) -> Law:
     """μ ⊞ ν ⊞ …: the law of X + Y + … for free X, Y, ….
 
     Args:
-        first: any law.
+        first: the law of X, its support bounded or not.
         *others: the same.
 
     Example:
@@ -189,8 +189,8 @@ def compress(law: Law, trace: float) -> Law:
     """The law of P X P in the corner P, for a projection P of normalised trace ``trace`` free from X: (μ^{⊞1/t}) scaled by t.
 
     Args:
-        law: any law.
-        trace: in (0, 1].
+        law: of X, its support bounded or not.
+        trace: t of P, the share of dimensions that is kept, in (0, 1].
 
     Example:
         >>> from freeness.laws import Projection

@@ -16,7 +16,7 @@ def free_poisson(rate: float, jumps: Law | None = None) -> Law:
     of population ν are that, n samples a dimension times 1/rate. Jumps of both signs split into a free difference.
 
     Args:
-        rate: > 0.
+        rate: mean number of summands a dimension, > 0.
         jumps: the law of the jumps; all equal to 1 when left out, which is ``rate`` times Marchenko–Pastur of ratio 1/rate.
 
     Example:

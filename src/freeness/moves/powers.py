@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Inexact
 
 from freeness.laws import Atom, CurvePoint, physical_margin
 from freeness.moves.move import Move
@@ -22,7 +23,7 @@ class SumPower(Move):
     exponent: float
     additive = True
 
-    def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
+    def apply(self, point: CurvePoint, parameters: Inexact[np.ndarray, "unknowns points"]) -> CurvePoint:
         s = self.exponent
         u = s * point.u
         z = (u + 1.0) / point.g
@@ -47,7 +48,9 @@ class SumPower(Move):
     def atoms(self, atoms: tuple[Atom, ...]) -> tuple[Atom, ...]:
         return _power_atoms(atoms, self.exponent, lambda x: self.exponent * x)
 
-    def start(self, z: np.ndarray, mean: float) -> tuple[np.ndarray, np.ndarray]:
+    def start(
+        self, z: Inexact[np.ndarray, " points"], mean: float
+    ) -> tuple[Inexact[np.ndarray, " points"], Inexact[np.ndarray, "unknowns points"]]:
         return z - (self.exponent - 1) * mean, np.empty((0, z.size))
 
 
@@ -61,7 +64,7 @@ class ProductPower(Move):
 
     exponent: float
 
-    def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
+    def apply(self, point: CurvePoint, parameters: Inexact[np.ndarray, "unknowns points"]) -> CurvePoint:
         power = self.exponent - 1
         ratio = point.u / point.g
         if np.iscomplexobj(ratio.value):
@@ -89,7 +92,9 @@ class ProductPower(Move):
         rest = tuple(atom for atom in atoms if atom.position != 0)
         return zero + _power_atoms(rest, self.exponent, lambda x: x**self.exponent)
 
-    def start(self, z: np.ndarray, mean: float) -> tuple[np.ndarray, np.ndarray]:
+    def start(
+        self, z: Inexact[np.ndarray, " points"], mean: float
+    ) -> tuple[Inexact[np.ndarray, " points"], Inexact[np.ndarray, "unknowns points"]]:
         return z / mean ** (self.exponent - 1), np.empty((0, z.size))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Inexact
 
 from freeness.laws import Atom, CurvePoint, physical_margin
 from freeness.moves.move import Move
@@ -17,7 +18,7 @@ class SymmetricRoot(Move):
     Valid in the first quadrant, which a symmetric law does not leave: CurveLaw reads the rest by reflection.
     """
 
-    def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
+    def apply(self, point: CurvePoint, parameters: Inexact[np.ndarray, "unknowns points"]) -> CurvePoint:
         root = np.sqrt(point.z.value)
         z = point.z.apply(root, 0.5 / root)
         margin = np.minimum(point.margin, physical_margin(z, point.base, point.g.value))
@@ -40,7 +41,9 @@ class SymmetricRoot(Move):
         signs = ((atom, sign) for atom in atoms for sign in ((1.0, -1.0) if atom.position > 0 else (0.0,)))
         return tuple(sorted(Atom(sign * x**0.5, mass / 2 if sign else mass) for (x, mass), sign in signs))
 
-    def start(self, z: np.ndarray, mean: float) -> tuple[np.ndarray, np.ndarray]:
+    def start(
+        self, z: Inexact[np.ndarray, " points"], mean: float
+    ) -> tuple[Inexact[np.ndarray, " points"], Inexact[np.ndarray, "unknowns points"]]:
         return z**2, np.empty((0, z.size))
 
 
@@ -50,7 +53,7 @@ class SymmetricSquare(Move):
 
     mean_square: float
 
-    def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
+    def apply(self, point: CurvePoint, parameters: Inexact[np.ndarray, "unknowns points"]) -> CurvePoint:
         z = point.z * point.z
         margin = np.minimum(point.margin, physical_margin(z, point.base, point.g.value))
         potential = None if point.potential is None else 2 * point.potential
@@ -65,5 +68,7 @@ class SymmetricSquare(Move):
     def atoms(self, atoms: tuple[Atom, ...]) -> tuple[Atom, ...]:
         return tuple(Atom(x**2, mass if x == 0 else 2 * mass) for x, mass in atoms if x >= 0)
 
-    def start(self, z: np.ndarray, mean: float) -> tuple[np.ndarray, np.ndarray]:
+    def start(
+        self, z: Inexact[np.ndarray, " points"], mean: float
+    ) -> tuple[Inexact[np.ndarray, " points"], Inexact[np.ndarray, "unknowns points"]]:
         return np.sqrt(z), np.empty((0, z.size))

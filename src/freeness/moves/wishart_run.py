@@ -8,6 +8,7 @@ from functools import cached_property
 from itertools import groupby
 
 import numpy as np
+from jaxtyping import Inexact
 
 from freeness.laws import CurvePoint, MarchenkoPastur, physical_margin
 from freeness.moves.move import Move
@@ -32,7 +33,7 @@ class WishartRun:
         """The different ratios, and which of them each factor has."""
         return np.unique(self.ratios, return_inverse=True)
 
-    def apply(self, point: CurvePoint, parameters: np.ndarray) -> CurvePoint:
+    def apply(self, point: CurvePoint, parameters: Inexact[np.ndarray, "unknowns points"]) -> CurvePoint:
         """The point behind all factors."""
         kinds, which = self._kinds
         steps = [point.u * ratio + 1.0 for ratio in kinds.tolist()]  # anchored jets keep their digits near -1/λ

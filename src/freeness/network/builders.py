@@ -91,8 +91,8 @@ def resnet(
     """A residual network x ↦ x + β·branch(x) of one width.
 
     Args:
-        blocks: how many.
-        width: N.
+        blocks: residual blocks, ≥ 1.
+        width: N ≥ 1, neurons of the stream.
         branch: ReLU and one Gaussian matrix with β = 1/√blocks when left out.
         inputs: N_0 of a first weight layer into the stream; none when left out.
         outputs: of a last weight layer out of it; none when left out.
@@ -152,9 +152,9 @@ def cnn(
 
     Args:
         chain: as of :func:`mlp`; its widths are channels. Haar weights become delta-orthogonal kernels.
-        kernel: taps by dimension.
+        kernel: taps in every dimension of the positions.
         padding: ``"circular"``, ``"zeros"`` or ``"valid"``.
-        stride: of every convolution.
+        stride: positions between two windows of every convolution, ≥ 1.
 
     Example:
         >>> cnn(mlp(6, 64, "tanh", "gaussian"), kernel=(3,)).layers[0].kernel
@@ -191,9 +191,9 @@ def mixer(
     """MLP-Mixer blocks on a (channels, tokens) stream: a residual token-mixing MLP, then a residual channel-mixing one.
 
     Args:
-        blocks: how many.
-        tokens: positions P.
-        channels: C.
+        blocks: residual blocks, ≥ 1.
+        tokens: positions P ≥ 1.
+        channels: C ≥ 1 of the stream.
         branch: activation, weights, gains and scale of every residual branch (layer normalisation and GELU with scale 1
             when left out); each is [normalisation,] W, φ, W.
         hidden: widths inside the token-mixing and the channel-mixing branches; tokens and channels when left out.

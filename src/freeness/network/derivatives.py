@@ -13,6 +13,7 @@ from functools import singledispatch
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.errors import InputError
 from freeness.network.operation import Operation, Weights, described
@@ -34,10 +35,10 @@ class GivenMap:
     map, of one sample without positions.
     """
 
-    value: np.ndarray
+    value: Float[np.ndarray, "channels samples *positions"]
     maps: tuple[np.ndarray, ...]
     flat: bool = False
-    lost: np.ndarray | None = None
+    lost: Float[np.ndarray, "channels directions"] | None = None
 
 
 UNCHANGED = np.ones((1, 1))
@@ -49,9 +50,9 @@ def given(operation: Operation, values: tuple[np.ndarray, ...], at: Pass) -> Giv
     """What an operation without weights does in one forward pass. Register a function here for a new operation.
 
     Args:
-        operation: the record.
+        operation: the record, whose type chooses the rule.
         values: that it reads, each (C, n, *positions).
-        at: the pass.
+        at: whether positions count as channels, and the generator of what is random.
 
     Raises:
         InputError: the operation has no such map.
@@ -64,7 +65,7 @@ def given(operation: Operation, values: tuple[np.ndarray, ...], at: Pass) -> Giv
 class Pattern(NamedTuple):
     """Σ_τ T_τ ⊗ W_τ: ``taps`` T (taps, positions behind, positions in front), and the ``shape`` of the positions behind."""
 
-    taps: np.ndarray
+    taps: Float[np.ndarray, "taps behind front"]
     shape: tuple[int, ...]
 
 
@@ -73,7 +74,7 @@ def pattern(layer: Weights, shape: tuple[int, ...], flat: bool = False, trained:
     """How an operation's weights are shared over the positions of one sample. Register a function here for new weights.
 
     Args:
-        layer: the record.
+        layer: the record, whose type chooses the rule.
         shape: of the positions in front.
         flat: they count as channels.
         trained: with the taps that start at 0, which are trained as well.
@@ -86,7 +87,9 @@ def pattern(layer: Weights, shape: tuple[int, ...], flat: bool = False, trained:
     )
 
 
-def over_samples(maps: np.ndarray, samples: int) -> np.ndarray:
+def over_samples(
+    maps: Float[np.ndarray, "maps behind front"], samples: int
+) -> Float[np.ndarray, "maps all_behind all_front"]:
     """Maps of the positions of one sample, (k, P', P), as the same for each of some samples, (k, n·P', n·P)."""
     return maps if samples == 1 else np.kron(np.eye(samples)[None], maps)
 

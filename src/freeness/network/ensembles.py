@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import singledispatch
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.errors import InputError
 
@@ -63,7 +64,7 @@ class Measured:
     """
 
     sigma_w: float
-    singular_values: np.ndarray = field(repr=False)
+    singular_values: Float[np.ndarray, " values"] = field(repr=False)
 
 
 Ensemble = Haar | Gaussian | ScaledIdentity | Measured

@@ -92,8 +92,8 @@ def convnext(
     """ConvNeXt blocks of one width: depthwise taps, layer norm, a position-wise MLP with GELU, LayerScale, and the sum.
 
     Args:
-        depth: blocks.
-        width: channels.
+        depth: blocks, ≥ 1.
+        width: channels of every block.
         taps: of the depthwise convolution, in both dimensions.
         scale: of LayerScale's entries; 1e-6 in the paper.
         patch: size and stride of the first convolution.

@@ -22,6 +22,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.errors import InputError
 from freeness.gaussian import ActivationFunction
@@ -153,7 +154,7 @@ def forward(layer: object, stream: Stream, whole: Pairs | None) -> tuple[Stream,
     """The stream behind an operation of one signal, and its step for pairs. Register a function here for a new operation.
 
     Args:
-        layer: the record.
+        layer: the record, whose type chooses the rule.
         stream: in front of it.
         whole: all pairs of the batch, for layers that need them.
 
@@ -170,7 +171,7 @@ def joined(operation: object, streams: tuple[Stream, ...]) -> tuple[Stream, Step
     """The stream behind an operation of several signals, and its step for as many pairs. Register a new one here.
 
     Args:
-        operation: the record.
+        operation: the record, whose type chooses the rule.
         streams: in front of it, in order; the input where it reads none, for the samples alone.
 
     Raises:
@@ -188,7 +189,7 @@ def backward(
     """Γ = Σ_i g_i² in front of an operation, for each signal that it reads. Register a function here for a new operation.
 
     Args:
-        operation: the record.
+        operation: the record, whose type chooses the rule.
         streams: in front of it, in order.
         behind: the stream behind it.
         gradient: Γ behind it, for each sample at its positions, or between all pairs of them where the streams are ``across``.
@@ -211,8 +212,8 @@ def each_pair(streams: tuple[Stream, ...], pairs: tuple[Pairs, ...]) -> tuple[St
 class Trained(NamedTuple):
     """Σ over entries of (∂ℓ/∂w)² for each sample: of the ``weights``, and of the ``biases``."""
 
-    weights: np.ndarray
-    biases: np.ndarray
+    weights: Float[np.ndarray, " samples"]
+    biases: Float[np.ndarray, " samples"]
 
 
 @singledispatch
@@ -220,7 +221,7 @@ def trained(operation: object, streams: tuple[Stream, ...], gradient: np.ndarray
     """Squared gradients of an operation's own parameters; None without any. Register a function here for a new operation.
 
     Args:
-        operation: the record.
+        operation: the record, whose type chooses the rule.
         streams: in front of it, in order.
         gradient: Γ behind it.
     """
@@ -242,7 +243,7 @@ def backward_pairs(
     a function of its own.
 
     Args:
-        operation: the record.
+        operation: the record, whose type chooses the rule.
         given: Σ of all pairs in front of it, in order.
         streams: each sample there.
         behind: the stream behind it.

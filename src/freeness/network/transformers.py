@@ -79,8 +79,8 @@ def transformer(depth: int, width: int, heads: int, tokens: int, **choices: Any)
     Args:
         depth: blocks, each of attention and an MLP.
         width: channels of the stream.
-        heads: of attention.
-        tokens: positions.
+        heads: of attention; the width is a multiple of them.
+        tokens: positions of a sequence, ≥ 1.
         choices: the other fields of :class:`TransformerPlan`.
 
     Raises:
@@ -101,7 +101,7 @@ def planned_transformer(plan: TransformerPlan) -> Network:
     """The Transformer of a plan.
 
     Args:
-        plan: its numbers.
+        plan: depth, width, heads, tokens, place of norms, activation and gains.
 
     Example:
         >>> planned_transformer(TransformerPlan(1, 32, 2, 4)).depth

@@ -21,6 +21,7 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
 from scipy.sparse import csr_array
 
 from freeness.errors import InputError
@@ -41,8 +42,8 @@ _GAUSSIAN_START = (
 class BlockSegment:
     """Nodes linked one after the other: K of each, (1 or N, P, P), and the links S from each to the next, (1 or N, P', P)."""
 
-    accumulated: tuple[np.ndarray, ...]
-    links: tuple[np.ndarray, ...]
+    accumulated: tuple[Float[np.ndarray, "#channels _ _"], ...]
+    links: tuple[Float[np.ndarray, "#channels _ _"], ...]
     channels: int
 
 
@@ -57,12 +58,12 @@ class SharedMatrix:
 
     source: Place
     target: Place
-    read: np.ndarray | None
-    write: np.ndarray | None
-    taps: np.ndarray
+    read: Float[np.ndarray, "#sources _ _"] | None
+    write: Float[np.ndarray, "#targets _ _"] | None
+    taps: Float[np.ndarray, "taps written read"]
     square: float
     kind: Literal["gaussian", "haar", "measured"]
-    squares: np.ndarray | None = None
+    squares: Float[np.ndarray, " values"] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Complex, Float, Inexact
 
 from freeness.numerics import upper_log
 from freeness.operators.spectral import eigenvalues, inverted
@@ -35,17 +36,20 @@ class Resolvent:
 class Deterministic:
     """``blocks`` (β, d, d, n, n): entry (k, l) of block β of b₀ + Σ b_k ⊗ A_k, with ``weights`` (β,) that add up to 1."""
 
-    blocks: np.ndarray
-    weights: np.ndarray
+    blocks: Complex[np.ndarray, "blocks d d n n"]
+    weights: Float[np.ndarray, " blocks"]
 
     @classmethod
-    def constant(cls, matrix: np.ndarray) -> Deterministic:
+    def constant(cls, matrix: Inexact[np.ndarray, "n n"]) -> Deterministic:
         """b₀ alone."""
         return cls(matrix[None, None, None].astype(complex), np.ones(1))
 
     @classmethod
     def given(
-        cls, constant: np.ndarray, coefficients: Sequence[np.ndarray], matrices: Sequence[np.ndarray]
+        cls,
+        constant: Inexact[np.ndarray, "n n"],
+        coefficients: Sequence[Inexact[np.ndarray, "n n"]],
+        matrices: Sequence[np.ndarray],
     ) -> Deterministic:
         """b₀ + Σ b_k ⊗ A_k for hermitian or other A_k; of those that are not, b_k* ⊗ A_k* has to be listed as well.
 
@@ -84,7 +88,7 @@ class Deterministic:
         whole = np.eye(d)[:, :, None, None] * b[:, None, None, None] - self.blocks
         return self._flat(whole).reshape(-1, d * self.size, d * self.size)
 
-    def resolvent(self, b: np.ndarray) -> Resolvent:
+    def resolvent(self, b: Inexact[np.ndarray, "points n n"]) -> Resolvent:
         """(id ⊗ tr)[(b - L)⁻¹] and its pieces at (m, n, n)."""
         beta, d, n = self.blocks.shape[0], self.blocks.shape[1], self.size
         full = inverted(self._shifted(b)).reshape(len(b), beta, d, n, d, n)
@@ -95,7 +99,7 @@ class Deterministic:
             g, pieces.reshape(shape), pieces.swapaxes(2, 3).reshape(shape), np.repeat(self.weights / d, d * d)
         )
 
-    def potential(self, b: np.ndarray) -> np.ndarray:
+    def potential(self, b: Inexact[np.ndarray, "points n n"]) -> Inexact[np.ndarray, " points"]:
         """(Tr ⊗ tr) log(b - L), (m,), for Im b ≥ 0."""
         d = self.blocks.shape[1]
         logs = upper_log(eigenvalues(self._shifted(b))).sum(axis=1).reshape(len(b), -1)

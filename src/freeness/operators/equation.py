@@ -24,6 +24,7 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
+from jaxtyping import Complex, Float, Inexact
 
 from freeness.numerics import upper_log
 from freeness.operators.deterministic import Deterministic, Resolvent
@@ -38,10 +39,10 @@ class State:
     resolvent: Resolvent
     locals: list[Local]
     felt_inverse: list[np.ndarray]
-    argument: np.ndarray
+    argument: Complex[np.ndarray, "points n n"]
 
     @property
-    def g(self) -> np.ndarray:
+    def g(self) -> Complex[np.ndarray, "points n n"]:
         """G, (m, n, n)."""
         return self.resolvent.g
 
@@ -76,7 +77,9 @@ class MatrixEquation:
         sizes = [np.abs(s.signature).max() * max(abs(s.law.mean), s.law.standard_deviation) for s in self.summands]
         return self.deterministic.magnitude + sum(sizes)
 
-    def start(self, target: np.ndarray, height: np.ndarray) -> np.ndarray:
+    def start(
+        self, target: Inexact[np.ndarray, " points"], height: Inexact[np.ndarray, " points"]
+    ) -> Inexact[np.ndarray, "unknowns points"]:
         """Approximate unknowns (k, m) at τ = height, far above the pencil."""
         b = self._argument(target + 1j * height, np.imag(target))
         mean = sum((s.law.mean * s.spread(s.form[None]) for s in self.summands), np.zeros(()))
@@ -95,7 +98,12 @@ class MatrixEquation:
         steps = [at.vectors @ t @ at.inverse for at, t in zip(state.locals, self._split(theta), strict=True)]
         return self._packed(steps, np.zeros(target.size)), np.min([at.margin for at in state.locals], axis=0)
 
-    def state(self, parameters: np.ndarray, target: np.ndarray, potential: bool = False) -> State:
+    def state(
+        self,
+        parameters: Inexact[np.ndarray, "unknowns points"],
+        target: Inexact[np.ndarray, " points"],
+        potential: bool = False,
+    ) -> State:
         """Everything at the unknowns."""
         unknowns, offset = self._unpacked(parameters)
         locals_ = [s.evaluate(t, potential) for s, t in zip(self.summands, unknowns, strict=True)]
@@ -104,7 +112,7 @@ class MatrixEquation:
         resolvent = self.deterministic.resolvent(argument)
         return State(resolvent, locals_, [inverted(s.felt(resolvent.g)) for s in self.summands], argument)
 
-    def size_of(self, parameters: np.ndarray) -> np.ndarray:
+    def size_of(self, parameters: Inexact[np.ndarray, "unknowns points"]) -> Float[np.ndarray, "unknowns points"]:
         """The size that a change of each parameter is compared with: the largest entry of its matrix."""
         modulus = np.abs(parameters)
         for rows in self._rows:

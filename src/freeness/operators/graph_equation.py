@@ -27,6 +27,7 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.errors import InputError
 from freeness.numerics import lower_log, row_products, upper_log
@@ -47,8 +48,8 @@ class Segment:
     ``channels``: how many neurons a node has in the network, of which these N are a sample.
     """
 
-    accumulated: np.ndarray
-    links: np.ndarray
+    accumulated: Float[np.ndarray, "nodes neurons"]
+    links: Float[np.ndarray, "nodes-1 neurons"]
     channels: int
 
 
@@ -61,11 +62,11 @@ class RandomMatrix:
 
     source: Place
     target: Place
-    d_source: np.ndarray
-    d_target: np.ndarray
+    d_source: Float[np.ndarray, " sources"]
+    d_target: Float[np.ndarray, " targets"]
     square: float
     kind: Literal["gaussian", "haar", "measured"]
-    squares: np.ndarray | None = None
+    squares: Float[np.ndarray, " values"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,16 +75,16 @@ class Direction:
 
     place: Place
     side: Literal["u", "v"]
-    vector: np.ndarray
+    vector: Float[np.ndarray, " neurons"]
 
 
 @dataclass(frozen=True, eq=False)
 class Outside:
     """At m points above the support: fields (2·matrices, m), responses (2·matrices + 1, m), forms of directions (m, k, k)."""
 
-    fields: np.ndarray
-    values: np.ndarray
-    forms: np.ndarray
+    fields: Float[np.ndarray, "ports points"]
+    values: Float[np.ndarray, "ports+1 points"]
+    forms: Float[np.ndarray, "points directions directions"]
 
 
 class GraphEquation(FieldEquation):

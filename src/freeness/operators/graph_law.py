@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from freeness.errors import ConvergenceError, InputError
@@ -60,7 +61,7 @@ class GraphLaw(MatrixLaw):
     def __repr__(self) -> str:
         return f"GraphLaw({self._equation.size} nodes)"
 
-    def moments(self, order: int) -> np.ndarray:
+    def moments(self, order: int) -> Float[np.ndarray, " order"]:
         """m_1, …, m_order; the first two from the equations, exactly."""
         first = self._known_moments.mean
         exact = np.array([first, self._known_moments.variance + first**2])
@@ -140,7 +141,7 @@ class GraphLaw(MatrixLaw):
             return 1.0 - self._raw_cdf(x)
         return super()._beyond(x, side)
 
-    def cdf(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
+    def cdf(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
         """As of any law; where points are costly, without the lower end, which takes by far the longest."""
         if not self.costly:
             return super().cdf(x, throw=throw)

@@ -22,6 +22,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Inexact
 
 from freeness.operators.packing import symmetric
 from freeness.operators.parts import PIECE, GivenPart, less_inverted, principal_logarithm
@@ -36,14 +37,14 @@ class HeadSignals:
     Where g heads of queries share keys and values, they count as one head of g·T rows, one query head after the other.
     """
 
-    weights: np.ndarray
-    query: np.ndarray
-    key: np.ndarray
-    value: np.ndarray
+    weights: Float[np.ndarray, "heads queries keys"]
+    query: Float[np.ndarray, "heads queries width"]
+    key: Float[np.ndarray, "heads keys width"]
+    value: Float[np.ndarray, "heads keys values"]
     scale: float
 
     @cached_property
-    def spans(self) -> np.ndarray:
+    def spans(self) -> Float[np.ndarray, "heads queries keys values"]:
         """U (heads, T, T', d_k)."""
         output = self.weights @ self.value
         return self.weights[..., None] * (self.value[:, None] - output[:, :, None])
@@ -128,7 +129,7 @@ class HeadsPart(GivenPart):
         by_key = self._queries[:, :, :, None, None] * every
         return by_query, by_key.reshape(heads * rows * rows, columns * columns)
 
-    def answers(self, fields: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def answers(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> list[Inexact[np.ndarray, "points _ _"]]:
         size = self._heads * (self._rows * self._kept.directions) ** 2
         height = max(1, PIECE // size)
         points = len(fields[0])
@@ -157,7 +158,7 @@ class HeadsPart(GivenPart):
             for each, one in zip(self._maps, found, strict=False)
         ]
 
-    def potential(self, fields: Sequence[np.ndarray]) -> np.ndarray:
+    def potential(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> Inexact[np.ndarray, " points"]:
         found = np.zeros(len(fields[0]), complex)
         for point in range(len(found)):
             query, key, _, asked = given = self._at_heads([field[point : point + 1] for field in fields])

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
+from jaxtyping import Float, Inexact
 from numpy.typing import ArrayLike
 
 from freeness.errors import ConvergenceError, InputError
@@ -188,7 +189,7 @@ class MatrixLaw(BandedLaw, TransformLaw):
             first=_FIRST,
         )
 
-    def cdf_on(self, x: np.ndarray) -> np.ndarray:
+    def cdf_on(self, x: Float[np.ndarray, "*points"]) -> Float[np.ndarray, "*points"]:
         return sampled_cdf(self.remembering(), x)
 
     # --- solving --------------------------------------------------------------------------------------------------
@@ -236,10 +237,10 @@ class MatrixLaw(BandedLaw, TransformLaw):
         """Known of [[0, A], [A*, 0]] only."""
         return self._equation.symmetric
 
-    def boundary(self, x: np.ndarray) -> Boundary:
+    def boundary(self, x: Float[np.ndarray, " points"]) -> Boundary:
         return self._at(np.asarray(x, dtype=float).astype(complex), potential=True)
 
-    def density(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
+    def density(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
         points = real_points(x)
         boundary = self._at(points.ravel().astype(complex), potential=False)
         known = np.where(-boundary.g.imag > boundary.error, -boundary.g.imag / np.pi, 0.0)
@@ -278,7 +279,7 @@ class MatrixLaw(BandedLaw, TransformLaw):
     def potential(self, z: np.ndarray) -> np.ndarray:
         return self._at(z.astype(complex), potential=True).potential
 
-    def cauchy(self, z: ArrayLike) -> np.ndarray:
+    def cauchy(self, z: ArrayLike) -> Inexact[np.ndarray, "*points"]:
         points = np.asarray(z).astype(complex)
         flat = points.ravel()
         below = np.imag(flat) < 0

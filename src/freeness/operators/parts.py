@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Inexact
 
 from freeness.operators.packing import symmetric
 from freeness.operators.spectral import eigenvalues, inverted
@@ -33,11 +34,11 @@ class GivenPart(ABC):
     sizes: tuple[int, ...]
 
     @abstractmethod
-    def answers(self, fields: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def answers(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> list[Inexact[np.ndarray, "points _ _"]]:
         """Of every port (m, P, P) to the fields of all (m, P, P)."""
 
     @abstractmethod
-    def potential(self, fields: Sequence[np.ndarray]) -> np.ndarray:
+    def potential(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> Inexact[np.ndarray, " points"]:
         """Σ log det(1 - N b) (m,).
 
         Fields in the lower half-plane leave N b no positive eigenvalue, so logarithms of eigenvalues are principal.
@@ -50,7 +51,7 @@ class Link:
 
     source: int
     target: int
-    map: np.ndarray
+    map: Float[np.ndarray, "#channels written read"]
     factor: np.ndarray | None = None
 
 
@@ -64,15 +65,15 @@ class Port:
 
     node: int
     reads: bool
-    map: np.ndarray
+    map: Float[np.ndarray, "#channels port node"]
     factor: np.ndarray | None = None
 
-    def acting(self, field: np.ndarray) -> np.ndarray:
+    def acting(self, field: Inexact[np.ndarray, "points port port"]) -> Inexact[np.ndarray, "points _ node node"]:
         """Bᵀ·field·B at the node, (m, 1 or C, P, P)."""
         inner = field if self.factor is None else self.factor * field
         return self.map.transpose(0, 2, 1) @ inner[:, None] @ self.map
 
-    def seen(self, entries: np.ndarray) -> np.ndarray:
+    def seen(self, entries: Inexact[np.ndarray, "points _ node node"]) -> Inexact[np.ndarray, "points port port"]:
         """Σ B·entries·Bᵀ over the channels at hand, (m, P, P)."""
         found = (self.map @ entries @ self.map.transpose(0, 2, 1)).sum(axis=1)
         return found if self.factor is None else self.factor * found
@@ -150,7 +151,7 @@ class WiredPart(GivenPart):
                 after[node] |= {other for other in behind if other > node}
         return [sorted(behind) for behind in after]
 
-    def answers(self, fields: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def answers(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> list[Inexact[np.ndarray, "points _ _"]]:
         points = len(fields[0])
         largest = max(k.shape[-1] for k in self.accumulated)
         height = max(1, PIECE // (self.drawn * largest**2))
@@ -159,7 +160,7 @@ class WiredPart(GivenPart):
         ]
         return [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
 
-    def potential(self, fields: Sequence[np.ndarray]) -> np.ndarray:
+    def potential(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> Inexact[np.ndarray, " points"]:
         found = np.zeros(len(fields[0]), complex)
         for point in range(len(found)):
             kappa, beta = self._acting([field[point : point + 1] for field in fields])

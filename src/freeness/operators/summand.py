@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from jaxtyping import Float, Inexact
 
 from freeness.laws import CurveLaw, CurvePoint, Law, SolvedLaw, SpectralCurve
 from freeness.operators.spectral import divided_differences, eigen
@@ -26,13 +27,13 @@ class Local:
     ``margin`` (m,) is negative where the point is unphysical; ``potential`` = E Tr log(w - s x).
     """
 
-    h: np.ndarray
-    rho: np.ndarray
-    vectors: np.ndarray
-    inverse: np.ndarray
-    h_slope: np.ndarray
-    rho_slope: np.ndarray
-    margin: np.ndarray
+    h: Inexact[np.ndarray, "points r r"]
+    rho: Inexact[np.ndarray, "points r r"]
+    vectors: Inexact[np.ndarray, "points r r"]
+    inverse: Inexact[np.ndarray, "points r r"]
+    h_slope: Inexact[np.ndarray, "points r r"]
+    rho_slope: Inexact[np.ndarray, "points r r"]
+    margin: Float[np.ndarray, " points"]
     potential: np.ndarray | None
 
 
@@ -47,11 +48,11 @@ class Summand:
     """
 
     law: Law
-    kraus: np.ndarray  # (a, n, r)
-    form: np.ndarray  # s, (r, r)
+    kraus: Inexact[np.ndarray, "terms n r"]  # (a, n, r)
+    form: Inexact[np.ndarray, "r r"]  # s, (r, r)
 
     @classmethod
-    def self_adjoint(cls, law: Law, coefficient: np.ndarray) -> Summand:
+    def self_adjoint(cls, law: Law, coefficient: Inexact[np.ndarray, "n n"]) -> Summand:
         """coefficient ⊗ x with x of the given law; the coefficient (n, n) is hermitian and not 0."""
         values, vectors = np.linalg.eigh(coefficient)
         kept = np.abs(values) > _RANK * np.abs(values).max()
@@ -60,7 +61,7 @@ class Summand:
         return cls(_with_one_parameter(law), (vectors @ turn)[None], (turn.conj().T * values[kept]) @ turn)
 
     @classmethod
-    def r_diagonal(cls, law: Law, coefficient: np.ndarray) -> Summand:
+    def r_diagonal(cls, law: Law, coefficient: Inexact[np.ndarray, "n n"]) -> Summand:
         """coefficient ⊗ a + coefficient* ⊗ a*, a R-diagonal with even ``law`` of its modulus with a random sign.
 
         Only alternating cumulants of a, a* are not 0, and they are those of the even law; so the R-transform is that of the even
@@ -86,7 +87,7 @@ class Summand:
         return len(self.form)
 
     @cached_property
-    def form_inverse(self) -> np.ndarray:
+    def form_inverse(self) -> Inexact[np.ndarray, "r r"]:
         """s⁻¹."""
         return np.linalg.inv(self.form)
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Inexact
 
 from freeness.operators.packing import symmetric
 from freeness.operators.parts import GivenPart, less_inverted, mean_logarithm
@@ -42,7 +43,7 @@ class UnitsPart(GivenPart):
         self._own = [d[None, :few, :, None] * d[None, :few, None, :] for d in derivatives]
         self.exact = few == count
 
-    def answers(self, fields: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def answers(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> list[Inexact[np.ndarray, "points _ _"]]:
         points, size = fields[0].shape[:2]
         height = max(1, _PIECE // (self._own[0].shape[1] * size**2))
         pieces = [
@@ -50,7 +51,7 @@ class UnitsPart(GivenPart):
         ]
         return [symmetric(np.concatenate(parts)) for parts in zip(*pieces, strict=True)]
 
-    def potential(self, fields: Sequence[np.ndarray]) -> np.ndarray:
+    def potential(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> Inexact[np.ndarray, " points"]:
         points = [[field[point : point + 1] for field in fields] for point in range(len(fields[0]))]
         own = np.concatenate([_logarithms(self._own, point) for point in points])
         if not self.exact:

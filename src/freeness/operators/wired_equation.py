@@ -24,6 +24,7 @@ from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.numerics import fixed_point
 from freeness.operators.packing import packed, symmetric, unpacked
@@ -47,11 +48,11 @@ class PortMatrix:
 
     source: PortPlace
     target: PortPlace
-    taps: np.ndarray
+    taps: Float[np.ndarray, "taps written read"]
     square: float
     channels: tuple[int, int]
     kind: Literal["gaussian", "haar"] = "gaussian"
-    accumulated: np.ndarray | None = None
+    accumulated: Float[np.ndarray, "written written"] | None = None
     layer: str = ""
 
 

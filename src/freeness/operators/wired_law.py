@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy
+from jaxtyping import Float, Inexact
 from numpy.typing import ArrayLike
 
 from freeness.errors import ConvergenceError, InputError
@@ -349,7 +350,7 @@ class WiredLaw(Law):
 
     # --- values -------------------------------------------------------------------------------------------------------
 
-    def boundary(self, x: np.ndarray) -> Boundary:
+    def boundary(self, x: Float[np.ndarray, " points"]) -> Boundary:
         inside = (x > np.exp(self._ray.s[0])) & (x < np.exp(self._ray.s[-1]))
         s = np.log(np.where(inside, x, np.exp(self._ray.s[-1])))
         zg, potential = self._on_axis(self._ray, s)
@@ -379,19 +380,19 @@ class WiredLaw(Law):
         step = int(np.searchsorted(s, s[0] + _STEP))
         return float(np.clip(np.log(max(below[step], first) / first) / (s[step] - s[0]), _LEAST_POWER, np.inf))
 
-    def density(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
+    def density(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
         points = real_points(x)
         boundary = self.boundary(points.ravel())
         return np.where(boundary.converged, -np.imag(boundary.g) / np.pi, 0.0).reshape(points.shape)
 
-    def cdf(self, x: ArrayLike, *, throw: bool = True) -> np.ndarray:
+    def cdf(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
         points = real_points(x)
         value = self._distribution(points.ravel())
         low, high = self.hull
         value = np.where(points.ravel() >= high, 1.0, value)
         return np.where(points.ravel() < min(low, 0.0), 0.0, value).reshape(points.shape)
 
-    def quantile(self, p: ArrayLike, *, tolerance: float = 0.0) -> np.ndarray:
+    def quantile(self, p: ArrayLike, *, tolerance: float = 0.0) -> Float[np.ndarray, "*points"]:
         levels = np.asarray(p, dtype=float)
         if not np.all((levels >= 0) & (levels <= 1)):
             raise InputError(f"expected probabilities in [0, 1], got {levels}; pass fractions, not percentages.")
@@ -403,7 +404,7 @@ class WiredLaw(Law):
         lower = np.clip(levels / max(below[0], _NOTHING), 0.0, 1.0) ** (1 / self._power)
         return np.where(levels < below[0], np.exp(s[0]) * lower, np.minimum(found, self.hull[1]))
 
-    def cauchy(self, z: ArrayLike) -> np.ndarray:
+    def cauchy(self, z: ArrayLike) -> Inexact[np.ndarray, "*points"]:
         points = np.asarray(z).astype(complex)
         flat = points.ravel()
         below = np.imag(flat) < 0

@@ -19,7 +19,7 @@ def sketch(law: Law, width: int, encoding: str) -> list[str]:
     """Lines of at most ``width`` characters: the density averaged over each column, and marks under the atoms.
 
     Args:
-        law: any law.
+        law: whose density is drawn, with its atoms.
         width: of the terminal, in characters.
         encoding: what the terminal understands; without block characters the drawing is plain ASCII.
 

@@ -45,7 +45,7 @@ def drawn_law(law: Law, points: int = 200, progress: Callable[[float], None] | N
     """The law between the ends of its support.
 
     Args:
-        law: any law.
+        law: whose density is drawn, with its atoms.
         points: about how many; they crowd at the ends and at atoms.
         progress: told the share that is done; the points are then asked for a few at a time.
 

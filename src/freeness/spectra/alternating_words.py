@@ -19,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.errors import InputError
 
@@ -92,10 +93,10 @@ class FreenessTest:
 
 
 def freeness_words(
-    weight: np.ndarray,
-    before: np.ndarray,
-    behind: np.ndarray | None,
-    inputs: np.ndarray,
+    weight: Float[np.ndarray, "m n"],
+    before: Float[np.ndarray, " n"],
+    behind: Float[np.ndarray, " m"] | None,
+    inputs: Float[np.ndarray, " n"],
     *,
     name: str = "",
     rng: np.random.Generator | None = None,
@@ -107,7 +108,7 @@ def freeness_words(
         before: φ'(h) of the layer before, (n,).
         behind: φ'(W·inputs + b) of the layer behind, (m,); None if there is none.
         inputs: x, (n,).
-        name: to print.
+        name: of the weights, as it is printed.
         rng: for random probes, which take the place of the product of matrices beyond 4096 neurons.
 
     Raises:

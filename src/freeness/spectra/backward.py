@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 import numpy as np
+from jaxtyping import Num
 
 from freeness.errors import InputError, is_real
 from freeness.laws import Law
@@ -35,7 +36,7 @@ class Question(NamedTuple):
     network: Network
     qhat0: float
     realised: Signals | NeuronSignals | None
-    samples: np.ndarray | None
+    samples: Num[np.ndarray, "samples features *positions"] | None
     fisher: Parametrisation | None
 
     def check(self) -> None:
@@ -125,7 +126,7 @@ def jacobian_law(
     qhat0: float = 1.0,
     *,
     realised: Signals | NeuronSignals | None = None,
-    samples: np.ndarray | None = None,
+    samples: Num[np.ndarray, "samples features *positions"] | None = None,
 ) -> Law:
     """Law of JJᵀ, J = ∂f/∂x⁰, normalised over the outputs.
 
@@ -149,7 +150,7 @@ def fisher_law(
     qhat0: float = 1.0,
     *,
     realised: Signals | NeuronSignals | None = None,
-    samples: np.ndarray | None = None,
+    samples: Num[np.ndarray, "samples features *positions"] | None = None,
     parametrisation: Parametrisation = "standard",
 ) -> Law:
     """Law of Θ = J_θJ_θᵀ for one sample (no 1/N, no loss factor); its non-zero eigenvalues are those of the Fisher.

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
@@ -65,7 +66,7 @@ class BatchFisher:
 
     Args:
         kernel: Θ (n, n), symmetric, in the parametrisation whose weights are trained.
-        outputs: C.
+        outputs: C ≥ 1, outputs of the network.
         hessian: of the loss of one sample in its outputs, a multiple of the identity (1 for ½Σ, 1/C for its mean, 2/C for torch's
             MSELoss).
         probabilities: softmax outputs (n, C) or (C,): cross-entropy, and ``hessian`` is not used.
@@ -78,12 +79,12 @@ class BatchFisher:
         ([1.0, 1.0, 2.0, 2.0], 2.0, 2.0)
     """
 
-    kernel: np.ndarray
+    kernel: Float[np.ndarray, "samples samples"]
     outputs: int = 1
     hessian: float = 1.0
-    probabilities: np.ndarray | None = None
+    probabilities: Float[np.ndarray, "*samples outputs"] | None = None
     centred: bool = False
-    between: np.ndarray | None = None
+    between: Float[np.ndarray, "outputs outputs"] | None = None
     _shape: tuple[int, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -158,7 +159,7 @@ class BatchFisher:
         return (self.kernel - rows[:, None] - rows[None] + rows.mean()) / n
 
     @cached_property
-    def eigenvalues(self) -> np.ndarray:
+    def eigenvalues(self) -> Float[np.ndarray, " values"]:
         """All n·C of the GGN dual, ascending.
 
         Raises:
@@ -193,7 +194,7 @@ class BatchFisher:
         return Empirical(self.eigenvalues)
 
     @cached_property
-    def largest(self) -> np.ndarray:
+    def largest(self) -> Float[np.ndarray, " values"]:
         """The two largest different directions' eigenvalues over the samples, descending, matrix-free.
 
         Raises:
@@ -248,7 +249,7 @@ def batch_fisher(
     network: Network,
     inputs: ArrayLike,
     *,
-    probabilities: np.ndarray | None = None,
+    probabilities: Float[np.ndarray, "*samples outputs"] | None = None,
     hessian: float = 1.0,
     centred: bool = False,
 ) -> BatchFisher:

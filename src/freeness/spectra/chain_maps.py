@@ -37,7 +37,7 @@ def maps_of(network: Network, found: Signals) -> tuple[Mixing | Bending, ...]:
 
     Args:
         network: a chain of weight layers and activations.
-        found: its signals.
+        found: its signals, one a layer, as of :func:`~freeness.meanfield.signals`.
 
     Example:
         >>> from freeness.meanfield import signals

@@ -35,8 +35,8 @@ def moves_of(
 
     Args:
         network: a chain of weight layers and activations.
-        found: its signals.
-        of: which law.
+        found: its signals, one a layer, as of :func:`~freeness.meanfield.signals`.
+        of: "jacobian" (JJᵀ) or "fisher" (Θ).
         parametrisation: of Θ; ``"ntk"``: of ω and β with W = σ_w ω/√fan_in and b = σ_b β: σ_w²q̂ for ‖x‖², σ_b² for 1.
 
     Raises:

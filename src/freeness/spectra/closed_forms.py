@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Num
 
 from freeness.errors import InputError, is_size
 from freeness.laws import Atom, Atoms, Law, Mixture, PointMass, Wachter, require_laws, simplify
@@ -252,8 +253,8 @@ def condition_number(law: Law) -> float:
 class DepthScaling:
     """The upper ends of the laws of a family of networks against their depths, and the least-squares slope in logarithms."""
 
-    depths: np.ndarray
-    tops: np.ndarray
+    depths: Num[np.ndarray, " depths"]
+    tops: Num[np.ndarray, " depths"]
     slope: float
 
 

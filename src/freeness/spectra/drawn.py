@@ -47,7 +47,7 @@ def drawn_spectrum(network: Network, x: np.ndarray, rng: np.random.Generator, *,
         network: of Gaussian or Haar weights over channels. Normalisations over channels at several positions are taken without
             what their mean and size add to the Jacobian, 1/channels of it.
         x: the input, (N_0,) or (channels, *positions).
-        rng: a numpy Generator.
+        rng: numpy's, from which all numbers are drawn: the same seed, the same result.
         fisher: Θ in place of JJᵀ.
 
     Raises:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Num
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
@@ -32,13 +33,13 @@ def realised_gradients(
     network: Network,
     realised: NeuronSignals | None = None,
     *,
-    samples: np.ndarray | None = None,
+    samples: Num[np.ndarray, "samples features *positions"] | None = None,
     cotangent: ArrayLike | None = None,
 ) -> tuple[RealisedGradient, ...]:
     """How large gradients are in every layer, in the mean over channel weights around the given maps of one forward pass.
 
     Args:
-        network: the record.
+        network: the record, from a builder such as :func:`~freeness.network.mlp`, or of a trace.
         realised: signals of the pass; drawn neuron by neuron from ``samples`` where None.
         samples: inputs (n, N₀) or (n, channels, *positions).
         cotangent: ∂ℓ/∂f (n, outputs, *positions). When left out, gradients are those of all outputs, one after the other, so

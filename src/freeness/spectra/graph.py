@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from jaxtyping import Num
 from scipy.special import ndtri
 
 from freeness.errors import InputError
@@ -105,7 +106,7 @@ def network_graph(
     network: Network,
     qhat0: float = 1.0,
     *,
-    samples: np.ndarray | None = None,
+    samples: Num[np.ndarray, "samples features *positions"] | None = None,
     realised: NeuronSignals | None = None,
     fisher: bool | Parametrisation = False,
     rng: np.random.Generator | None = None,
@@ -226,7 +227,7 @@ def by_channel(array: np.ndarray) -> np.ndarray:
 def inputs_of(
     network: Network,
     qhat0: float,
-    samples: np.ndarray | None,
+    samples: Num[np.ndarray, "samples features *positions"] | None,
     realised: NeuronSignals | None,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, int]:
@@ -324,7 +325,7 @@ def drawn(channels: int, covariance: np.ndarray, rng: np.random.Generator, *, ex
     Args:
         channels: how many.
         covariance: symmetric, without negative eigenvalues.
-        rng: source of randomness.
+        rng: numpy's, from which all numbers are drawn: the same seed, the same result.
         exact: False: independent draws. None: exact, and one channel in each part of equal mass where Q = 1.
 
     Raises:

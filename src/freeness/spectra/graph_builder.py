@@ -127,7 +127,7 @@ class GraphBuilder:
         """The signal at the output of a network.
 
         Args:
-            network: the record.
+            network: the record, from a builder such as :func:`~freeness.network.mlp`, or of a trace.
             signal: at its input.
         """
         known = {INPUT: signal}
@@ -314,7 +314,7 @@ def gradients_gram(layer: Weights, taps: np.ndarray, gram: np.ndarray, parametri
     """Gram matrix (Q, Q) of the gradients of a layer's weights and bias; NTK: W = σ_w ω/√(its inputs), b = σ_b β.
 
     Args:
-        layer: the record.
+        layer: the record, whose type chooses the rule.
         taps: (taps, Q, Q') of all weights that are trained.
         gram: of what it reads, summed over channels (Q', Q').
         parametrisation: of the weights.
@@ -348,7 +348,7 @@ def taps_over(
     """T_τ (taps, Q_out, Q_in) of weights on signals x (neurons, samples, *positions); samples and positions behind.
 
     Args:
-        layer: the record.
+        layer: the record, whose type chooses the rule.
         x: what it reads, or some of its channels.
         read: how many channels there are, and whether they are read with all positions as one vector.
         trained: of all weights that are trained.

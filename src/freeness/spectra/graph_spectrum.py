@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.errors import ConvergenceError, InputError
 from freeness.laws import Atom, Atoms, Law
@@ -145,11 +146,13 @@ def _equation(graph: NetworkGraph, scale: float) -> GraphEquation | BlockEquatio
     return LargeBlockEquation(graph.segments, graph.matrices, scale)
 
 
-def sampled_eigenvalues(graph: NetworkGraph, rng: np.random.Generator, rows: int = _SAMPLE) -> np.ndarray:
+def sampled_eigenvalues(
+    graph: NetworkGraph, rng: np.random.Generator, rows: int = _SAMPLE
+) -> Float[np.ndarray, " values"]:
     """Eigenvalues, ascending, of one matrix of the graph on a random part of the channels.
 
     Args:
-        graph: of a network.
+        graph: from :func:`network_graph`.
         rng: for channels and weights.
         rows: of the largest node, about.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from jaxtyping import Num
 
 from freeness.errors import FreenessError
 from freeness.laws import Law
@@ -35,7 +36,7 @@ def predict_jacobian(
     qhat0: float = 1.0,
     *,
     realised: Signals | NeuronSignals | None = None,
-    samples: np.ndarray | None = None,
+    samples: Num[np.ndarray, "samples features *positions"] | None = None,
 ) -> Prediction:
     """:func:`jacobian_law` as a prediction.
 
@@ -52,7 +53,7 @@ def predict_fisher(
     qhat0: float = 1.0,
     *,
     realised: Signals | NeuronSignals | None = None,
-    samples: np.ndarray | None = None,
+    samples: Num[np.ndarray, "samples features *positions"] | None = None,
     parametrisation: Parametrisation = "standard",
 ) -> Prediction:
     """:func:`fisher_law` as a prediction.

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Num
 
 from freeness.errors import InputError, is_size
 from freeness.network import Dense, Gaussian, Haar, Measured, Network, Weights
@@ -72,11 +73,11 @@ class SeedAverage:
         """Standard deviation of the law's mean between networks, relative."""
         return self.mean.error * len(self.predictions) ** 0.5 / self.mean.value
 
-    def density(self, x: np.ndarray) -> SeedMeans:
+    def density(self, x: Float[np.ndarray, "*points"]) -> SeedMeans:
         """At real points; close to the ends of the support single laws end at different places."""
         return _curve([prediction.law.density(x) for prediction in self.predictions])
 
-    def cdf(self, x: np.ndarray) -> SeedMeans:
+    def cdf(self, x: Float[np.ndarray, "*points"]) -> SeedMeans:
         """Distribution function at real points."""
         return _curve([prediction.law.cdf(x) for prediction in self.predictions])
 
@@ -95,7 +96,7 @@ def average_over_seeds(
     qhat0: float = 1.0,
     *,
     fisher: bool = True,
-    samples: np.ndarray | None = None,
+    samples: Num[np.ndarray, "samples features *positions"] | None = None,
     seeds: int = 8,
     rng: np.random.Generator | None = None,
 ) -> SeedAverage:
@@ -104,7 +105,7 @@ def average_over_seeds(
     Args:
         network: as of :func:`~freeness.spectra.predict_fisher`.
         qhat0: ‖x⁰‖²/N_0 of a random input, another one for each seed.
-        fisher: Θ, or JJᵀ.
+        fisher: True for the law of Θ, False for that of JJᵀ.
         samples: inputs instead, the same for all seeds.
         seeds: how many, at least 2.
         rng: the same passes every time when left out.
@@ -130,7 +131,11 @@ def average_over_seeds(
 
 
 def drawn_pass(
-    network: Network, qhat0: float = 1.0, *, samples: np.ndarray | None = None, rng: np.random.Generator
+    network: Network,
+    qhat0: float = 1.0,
+    *,
+    samples: Num[np.ndarray, "samples features *positions"] | None = None,
+    rng: np.random.Generator,
 ) -> NeuronSignals:
     """One forward pass at the true widths with fresh weights in every layer, without the weights.
 
@@ -138,7 +143,7 @@ def drawn_pass(
         network: with Gaussian, Haar or measured weights.
         qhat0: ‖x⁰‖²/N_0 of one Gaussian input.
         samples: inputs (n, N₀) or (n, channels, *positions) instead.
-        rng: source of randomness.
+        rng: numpy's, from which all numbers are drawn: the same seed, the same result.
 
     Example:
         >>> from freeness.network import mlp

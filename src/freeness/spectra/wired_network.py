@@ -36,7 +36,7 @@ def follows_wires(network: Network) -> bool:
     """Whether the network has what only this way knows: attention, joined channels, depthwise, or token and Gaussian weights.
 
     Args:
-        network: the record.
+        network: the record, from a builder such as :func:`~freeness.network.mlp`, or of a trace.
 
     Example:
         >>> from freeness.network import mixer, mlp, transformer
@@ -141,7 +141,7 @@ def graph_or_wires(
     """A graph of chains where there is one, and else, of Gaussian weights, the equations along the wires.
 
     Args:
-        network: the record.
+        network: the record, from a builder such as :func:`~freeness.network.mlp`, or of a trace.
         graph: makes the graph.
         equation: makes the equations.
 

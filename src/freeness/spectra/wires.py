@@ -128,7 +128,7 @@ class WireBuilder:
         """The signal at the output of a network, for an input (C, n, *positions) of so many channels.
 
         Args:
-            network: the record.
+            network: the record, from a builder such as :func:`~freeness.network.mlp`, or of a trace.
             x: the input.
             channels: of which C may stand for more.
         """

@@ -64,7 +64,7 @@ def apply_design(model: nn.Module, request: DesignRequest | None = None, *, seed
     Args:
         model: any module with linear or convolutional layers.
         request: depth, widths and activation are the model's where it does not say.
-        seed: of the weights.
+        seed: of the weights that are drawn, from 0 to 2⁶³ - 1.
 
     Raises:
         InputError: the request does not fit the model, or the design does not exist.

@@ -43,7 +43,7 @@ def apply_recipe(
         model: any module.
         recipe: the one that fits where this is None.
         data: what the model takes, in any form that ``analyze`` takes; random inputs where this is None.
-        seed: of the weights.
+        seed: of the weights that are drawn, from 0 to 2⁶³ - 1.
 
     Raises:
         InputError: no recipe fits.
@@ -70,7 +70,7 @@ def apply_start(
     Args:
         model: any module.
         request: of a design; what it is to be trained with asks for none.
-        seed: of the weights.
+        seed: of the weights that are drawn, from 0 to 2⁶³ - 1.
 
     Raises:
         InputError: as :func:`apply_design`.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from freeness.errors import InputError, brief
@@ -56,7 +57,7 @@ class Batch:
         """The tensor of outputs among what the model returns, see :func:`~freeness.torch.outputs.select_output`."""
         return select_output(self.call(model), key)[1]
 
-    def loss(self, model: nn.Module) -> Tensor | None:
+    def loss(self, model: nn.Module) -> Float[Tensor, ""] | None:
         """The loss that the model itself computes of these targets; None where it computes none."""
         named = {self.labels: self.targets} if self.labels else {}
         return loss_of(_called(model, self.args, {**self.kwargs, **named}))
@@ -73,7 +74,7 @@ class Batch:
             self, args=tuple(map(cut, self.args)), kwargs=kwargs, targets=cut(self.targets), count=stop - start
         )
 
-    def rows(self, chosen: Tensor) -> Batch:
+    def rows(self, chosen: Int[Tensor, " chosen"]) -> Batch:
         """The samples of these numbers, in their order."""
 
         def taken(value: Any) -> Any:

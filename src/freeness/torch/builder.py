@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from freeness.errors import InputError
@@ -21,7 +22,7 @@ class Elementwise(nn.Module):
         super().__init__()
         self.name, self.function = name, function
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Shaped[Tensor, "*shape"]) -> Shaped[Tensor, "*shape"]:
         """φ(x), the same shape as x."""
         return self.function(x)
 
@@ -58,8 +59,8 @@ def build(network: Network, generator: torch.Generator, dtype: torch.dtype = tor
 
     Args:
         network: the record, as from :func:`freeness.network.mlp` or a trace.
-        generator: source of randomness.
-        dtype: of the parameters.
+        generator: torch's, from which all numbers are drawn: the same seed, the same result.
+        dtype: of the parameters, float32 or float64.
 
     Raises:
         InputError: an activation or ensemble without a torch form.

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import torch
+from jaxtyping import Float, Shaped
 from scipy.sparse import diags_array
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, aslinearoperator, eigsh
 from torch import Tensor, nn
@@ -53,7 +54,7 @@ class CurvatureOptions:
     """
 
     matrix: Matrix = "ggn"
-    preconditioner: Tensor | None = None
+    preconditioner: Float[Tensor, " parameters"] | None = None
     training: bool | None = None
 
     def __post_init__(self) -> None:
@@ -85,8 +86,8 @@ class AdamOptions:
 
 def batch_sharpness(
     model: nn.Module,
-    inputs: Tensor,
-    targets: Tensor,
+    inputs: Shaped[Tensor, "samples ..."],
+    targets: Shaped[Tensor, "samples ..."],
     loss: GivenLoss,
     options: CurvatureOptions | None = None,
 ) -> Sharpness:
@@ -127,8 +128,8 @@ def batch_sharpness(
 
 def curvature_spectrum(
     model: nn.Module,
-    inputs: Tensor,
-    targets: Tensor,
+    inputs: Shaped[Tensor, "samples ..."],
+    targets: Shaped[Tensor, "samples ..."],
     loss: GivenLoss,
     options: CurvatureOptions | None = None,
     lanczos: LanczosOptions | None = None,
@@ -195,8 +196,12 @@ def _widened(tensor: Tensor) -> Tensor:
 
 
 def adam_preconditioner(
-    model: nn.Module, inputs: Tensor, targets: Tensor, loss: GivenLoss, options: AdamOptions | None = None
-) -> Tensor:
+    model: nn.Module,
+    inputs: Shaped[Tensor, "samples ..."],
+    targets: Shaped[Tensor, "samples ..."],
+    loss: GivenLoss,
+    options: AdamOptions | None = None,
+) -> Float[Tensor, " parameters"]:
     """P = √v̂ + ε, the diagonal by which Adam divides; v̂ is the mean squared gradient of mini-batches.
 
     Args:

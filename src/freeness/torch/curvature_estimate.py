@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from freeness.errors import InputError, brief
@@ -47,8 +48,8 @@ class SharpnessEstimate:
 
 def estimated_sharpness(
     model: nn.Module,
-    inputs: Tensor,
-    targets: Tensor,
+    inputs: Shaped[Tensor, "samples ..."],
+    targets: Shaped[Tensor, "samples ..."],
     loss: GivenLoss,
     options: CurvatureOptions | None = None,
     effort: Effort | None = None,
@@ -67,7 +68,7 @@ def estimated_sharpness(
         targets: as in :func:`~freeness.torch.batch_sharpness`.
         loss: as in :func:`~freeness.torch.batch_sharpness`.
         options: preconditioner and mode; the matrix is the GGN.
-        effort: how many products.
+        effort: products with the matrix that are allowed, and samples of each.
 
     Raises:
         InputError: as :func:`~freeness.torch.batch_sharpness`.

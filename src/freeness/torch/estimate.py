@@ -32,8 +32,8 @@ def estimate_jacobian(
     embedding. Where the inputs are fewer than the outputs, the products are with JᵀJ, and the zeros are counted.
 
     Args:
-        trace: the traced model.
-        x: one sample.
+        trace: from :func:`~freeness.torch.trace`.
+        x: one sample of shape ``trace.input_shape``, or a batch of one.
         options: probes, steps and generator.
         training: measure in training mode.
         dtype: precision of the products; the model's own when left out.
@@ -66,8 +66,8 @@ def estimate_fisher(
     For so many outputs that :func:`freeness.torch.measure_fisher` does not fit.
 
     Args:
-        trace: the traced model.
-        x: one sample.
+        trace: from :func:`~freeness.torch.trace`.
+        x: one sample of shape ``trace.input_shape``, or a batch of one.
         options: probes, steps and generator.
         training: measure in training mode.
         dtype: precision of the products; the model's own when left out.

@@ -136,7 +136,7 @@ def find_rate(
         model: any nn.Module, or a checkpoint; frozen parameters and those that the optimiser does not hold stay as they are.
         data: what :func:`~freeness.torch.analyze` takes: a DataLoader, whose first batches are taken in its order and kept in
             memory; (inputs, targets), of which batches are drawn; a dict for ``model(**batch)``; …
-        options: everything else.
+        options: loss, optimiser, steps, cost, batch, schedule and the folder of the trials; defaults when left out.
         progress: True shows a bar; a function is called before every trial and every step, as ``print``.
         **named: ``loss``, ``optimizer``, ``steps`` and ``cost``, before those of the options.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from freeness.errors import InputError
@@ -49,13 +50,13 @@ class FreenessTrace:
         return tuple((word.name, word.word) for word in self.tests[0].words) if self.tests else ()
 
     @property
-    def scores(self) -> np.ndarray:
+    def scores(self) -> Float[np.ndarray, "steps words"]:
         """Scores, one row a step and one column a word; NaN where nothing is tested."""
         rows = [[word.score if word.tested else np.nan for word in test.words] for test in self.tests]
         return np.array(rows, float).reshape(len(self.tests), len(self.words))
 
     @property
-    def values(self) -> np.ndarray:
+    def values(self) -> Float[np.ndarray, "steps words"]:
         """The traces τ of the words, one row a step and one column a word."""
         rows = [[word.value for word in test.words] for test in self.tests]
         return np.array(rows, float).reshape(len(self.tests), len(self.words))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from freeness.errors import InputError
@@ -25,7 +26,7 @@ class FullBatch:
 
     Args:
         rate: η of plain gradient descent.
-        steps: how many.
+        steps: of descent, ≥ 0.
         records: the steps at which loss and outputs are kept; all when left out.
         sharpness: the steps at which λ_max of the GGN is measured.
     """
@@ -47,25 +48,30 @@ class Descended:
     ``diverged``: the step whose loss was not finite any more, where it ended; else None.
     """
 
-    steps: np.ndarray
-    loss: np.ndarray
-    outputs: np.ndarray
-    sharpness: np.ndarray
+    steps: Int[np.ndarray, " records"]
+    loss: Float[np.ndarray, " records"]
+    outputs: Float[np.ndarray, "records samples *outputs"]
+    sharpness: Float[np.ndarray, " values"]
     diverged: int | None
 
 
 def drawn_descents(
-    network: Network, inputs: np.ndarray, targets: np.ndarray, loss: GivenLoss, how: FullBatch, seeds: int
+    network: Network,
+    inputs: Float[np.ndarray, "samples ..."],
+    targets: Float[np.ndarray, "samples outputs"],
+    loss: GivenLoss,
+    how: FullBatch,
+    seeds: int,
 ) -> list[Descended]:
     """Descents of networks that are drawn from their record, one a seed 0, 1, …, in float32.
 
     Args:
-        network: the record.
+        network: the record, from a builder such as :func:`~freeness.network.mlp`, or of a trace.
         inputs: (n, N₀).
         targets: (n, C); for cross-entropy one-hot.
         loss: its name, or anything else that :func:`~freeness.torch.given.given_loss` takes.
         how: rate and steps.
-        seeds: how many.
+        seeds: networks, ≥ 1.
 
     Example:
         >>> from freeness.network import mlp
@@ -80,12 +86,18 @@ def drawn_descents(
     return [full_batch_descent(model, x, aims, loss, how) for model in models]
 
 
-def full_batch_descent(model: nn.Module, inputs: Tensor, targets: Tensor, loss: GivenLoss, how: FullBatch) -> Descended:
+def full_batch_descent(
+    model: nn.Module,
+    inputs: Shaped[Tensor, "samples ..."],
+    targets: Shaped[Tensor, "samples ..."],
+    loss: GivenLoss,
+    how: FullBatch,
+) -> Descended:
     """Train a copy of a model by gradient descent on all data at once, and record it.
 
     Args:
         model: taken in eval mode; it is left as it is.
-        inputs: (n, …).
+        inputs: (n, …), all of one step.
         targets: as of :func:`~freeness.torch.losses.check_targets`.
         loss: its name, or anything else that :func:`~freeness.torch.given.given_loss` takes.
         how: rate and steps.

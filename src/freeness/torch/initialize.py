@@ -94,7 +94,7 @@ def initialize_(
         weights: the ensemble, a design, a recipe, or "auto".
         sigma_w: σ_w ≥ 0, 1 when left out; of an ensemble only.
         sigma_b: σ_b ≥ 0, 0 when left out; of an ensemble only.
-        generator: source of randomness.
+        generator: torch's, from which all numbers are drawn: the same seed, the same result.
         options: convolutions, residual branches, activations.
 
     Returns:

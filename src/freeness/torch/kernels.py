@@ -43,8 +43,8 @@ def drawn_weight(
 
     Args:
         layer: Linear, Conv1d to Conv3d or their transposes.
-        kind: the ensemble.
-        generator: source of randomness.
+        kind: the ensemble by its name: "haar", "gaussian" or "identity".
+        generator: torch's, from which all numbers are drawn: the same seed, the same result.
         convolution: how "haar" is meant for convolutions.
         positions: of the input, for "fft".
 
@@ -159,7 +159,7 @@ def check_kernel(
 
     Args:
         layer: Linear, Conv1d to Conv3d or their transposes.
-        kind: the ensemble.
+        kind: the ensemble by its name: "haar", "gaussian" or "identity".
         convolution: how "haar" is meant for convolutions.
         positions: of the input, for "fft".
 

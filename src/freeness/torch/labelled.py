@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from freeness.data import Factory, GaussianSamples, Source, load, made_by, source_of
@@ -69,8 +70,8 @@ def _in_dtype_of(model: nn.Module, numbers: Tensor) -> Tensor:
 class Labelled(NamedTuple):
     """Inputs, targets, what the inputs are, and what stands in for labels, "" where there are labels."""
 
-    inputs: Tensor
-    targets: Tensor
+    inputs: Shaped[Tensor, "samples ..."]
+    targets: Shaped[Tensor, "samples ..."]
     described: str
     stand_in: str
 
@@ -81,11 +82,11 @@ def load_labelled(
     """:func:`load_data`, with what stands in for labels that were not given apart from the description.
 
     Args:
-        spec: as there.
-        model: as there.
-        seed: as there.
-        loss: as there.
-        output: as there.
+        spec: as of :func:`load_data`.
+        model: as of :func:`load_data`.
+        seed: as of :func:`load_data`.
+        loss: as of :func:`load_data`.
+        output: as of :func:`load_data`.
 
     Raises:
         InputError: as there.
@@ -137,11 +138,11 @@ def load_batch(
     The factory runs under the given torch seed; the random state is put back afterwards.
 
     Args:
-        spec: as there.
+        spec: as of :func:`load_data`.
         model: any module, of several inputs too where a factory gives them.
-        seed: as there.
-        loss: as there.
-        output: as there.
+        seed: as of :func:`load_data`.
+        loss: as of :func:`load_data`.
+        output: as of :func:`load_data`.
         batches: of a loader that are taken.
 
     Raises:

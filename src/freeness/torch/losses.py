@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from freeness.torch.given import GivenLoss, given_loss
@@ -25,7 +26,9 @@ def loss_function(loss: GivenLoss) -> nn.Module:
     return criterion(given_loss(loss))
 
 
-def check_targets(outputs: Tensor, targets: Tensor, loss: GivenLoss) -> None:
+def check_targets(
+    outputs: Float[Tensor, "samples ..."], targets: Shaped[Tensor, "samples ..."], loss: GivenLoss
+) -> None:
     """Refuse targets that do not fit the outputs.
 
     Args:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from freeness.errors import InputError
@@ -44,7 +44,7 @@ def dual_gram(
     parameter that is used several times has its gradients added first; one that is used otherwise is left to autograd.
 
     Args:
-        trace: the traced model.
+        trace: from :func:`~freeness.torch.trace`.
         x: one sample of shape ``trace.input_shape``, or a batch of one.
         training: measure in training mode (batch statistics, the same masks in every evaluation).
         dtype: precision of the computation; the model's own when left out (float64 of a chain).
@@ -81,7 +81,7 @@ def dual_gram(
 
 def ntk_gram(
     trace: Trace,
-    inputs: Tensor,
+    inputs: Shaped[Tensor, "samples ..."],
     *,
     traced: bool = False,
     dtype: torch.dtype | None = None,
@@ -91,7 +91,7 @@ def ntk_gram(
     """The empirical tangent kernel of a batch: blocks J_θ(x_i)J_θ(x_j)ᵀ, every sample by itself and in eval mode.
 
     Args:
-        trace: the traced model.
+        trace: from :func:`~freeness.torch.trace`.
         inputs: (n, *input_shape).
         traced: only the mean over outputs, τ(J_θ(x_i)J_θ(x_j)ᵀ).
         dtype: precision of the computation; the model's own when left out.
@@ -126,8 +126,8 @@ def dual_plan(trace: Trace, x: Tensor, *, samples: int = 1, passes: int | None =
     of the largest one, or its cotangents.
 
     Args:
-        trace: the traced model.
-        x: one sample.
+        trace: from :func:`~freeness.torch.trace`.
+        x: one sample of shape ``trace.input_shape``, or a batch of one.
         samples: size of the batch.
         passes: backward passes over which the layers are spread.
 

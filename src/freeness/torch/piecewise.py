@@ -28,7 +28,7 @@ def drawn_pieces(tensor: ModelTensor, kind: WeightKind, generator: torch.Generat
     Args:
         tensor: a matrix of two axes.
         kind: the ensemble.
-        generator: source of randomness.
+        generator: torch's, from which all numbers are drawn: the same seed, the same result.
     """
     dtype = torch.float64 if tensor.value.dtype == torch.float64 else torch.float32
     weight = filled(tensor, lambda rows, columns: drawn_matrix(kind, rows, columns, generator, dtype))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from freeness.laws import MarchenkoPastur
@@ -26,7 +27,7 @@ _EVEN = 6.0  # standard errors by which mean squares of rows may scatter more th
 _ROWS, _FIRST = 4096, 8  # rows of a large matrix at a time, and those that tell what it is not
 
 
-def recognise(weight: Tensor) -> Ensemble:
+def recognise(weight: Float[Tensor, "rows columns"]) -> Ensemble:
     """The ensemble of a weight matrix (fan_out, fan_in), with its σ_w.
 
     Tried in this order; n, m are the smaller and the larger side:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from functools import singledispatch
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from freeness.errors import InputError
 from freeness.network import Gaussian, Haar, Measured, ScaledIdentity
 
 
-def haar_matrix(rows: int, columns: int, generator: torch.Generator, dtype: torch.dtype = torch.float64) -> Tensor:
+def haar_matrix(
+    rows: int, columns: int, generator: torch.Generator, dtype: torch.dtype = torch.float64
+) -> Float[Tensor, "rows columns"]:
     """A (semi-)orthogonal matrix from the Haar measure: QQᵀ = 1 if rows ≤ columns, QᵀQ = 1 otherwise.
 
     The Q of a QR decomposition of a Gaussian matrix with the signs of R's diagonal moved into Q (Mezzadri 2007), with
@@ -20,8 +23,8 @@ def haar_matrix(rows: int, columns: int, generator: torch.Generator, dtype: torc
     time.
 
     Args:
-        rows: number of rows.
-        columns: number of columns.
+        rows: fan-out, ≥ 1.
+        columns: fan-in, ≥ 1.
         generator: source of randomness; the matrix lies on its device.
         dtype: float64, orthogonal to 1e-14 at width 512, or float32, to 2e-6 and in a third of the time.
 
@@ -41,7 +44,9 @@ def haar_matrix(rows: int, columns: int, generator: torch.Generator, dtype: torc
     return frame if rows >= columns else frame.T
 
 
-def haar_spectrum(rows: int, columns: int, positions: tuple[int, ...], generator: torch.Generator) -> Tensor:
+def haar_spectrum(
+    rows: int, columns: int, positions: tuple[int, ...], generator: torch.Generator
+) -> Float[Tensor, "rows columns *positions"]:
     """A real kernel (rows, columns, *positions) whose Fourier transform is a Haar (semi-)unitary matrix at every frequency.
 
     A real Gaussian kernel is transformed and orthogonalised frequency by frequency. Opposite frequencies are complex
@@ -49,10 +54,10 @@ def haar_spectrum(rows: int, columns: int, positions: tuple[int, ...], generator
     period 2) give Haar orthogonal matrices.
 
     Args:
-        rows: number of rows.
-        columns: number of columns.
+        rows: fan-out, ≥ 1.
+        columns: fan-in, ≥ 1.
         positions: taps by dimension, which are all positions of the circle.
-        generator: source of randomness.
+        generator: torch's, from which all numbers are drawn: the same seed, the same result.
 
     Example:
         >>> kernel = haar_spectrum(2, 2, (3,), torch.Generator().manual_seed(0))
@@ -92,7 +97,7 @@ def weight_matrix(ensemble: object, rows: int, columns: int, generator: torch.Ge
         ensemble: a record of :mod:`freeness.network.ensembles`.
         rows: fan_out.
         columns: fan_in.
-        generator: source of randomness.
+        generator: torch's, from which all numbers are drawn: the same seed, the same result.
 
     Raises:
         InputError: an ensemble for which no draw is registered.

@@ -24,7 +24,7 @@ def realised_signals(trace: Trace, x: Tensor) -> Signals:
     law of D² = φ'(h)² over the neurons, φ' by automatic differentiation of the model's own function.
 
     Args:
-        trace: the traced model.
+        trace: from :func:`~freeness.torch.trace`.
         x: one sample of shape ``trace.input_shape`` or (N_0,), or a batch of one.
 
     Returns:
@@ -94,7 +94,7 @@ def weight_signals(trace: Trace, x: Tensor) -> list[WeightSignal]:
 
     Args:
         trace: a traced model that has a network.
-        x: one sample.
+        x: one sample of shape ``trace.input_shape``, or a batch of one.
 
     Raises:
         InputError: as :func:`realised_neurons`.

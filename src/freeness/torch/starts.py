@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
@@ -31,7 +32,7 @@ _FIRST, _GROWTH, _STEPS = 0.02, 1.5, 36  # of the step lengths tried, over loss/
 
 def start_facts(
     model: nn.Module,
-    data: tuple[Tensor, Tensor],
+    data: tuple[Shaped[Tensor, "samples ..."], Shaped[Tensor, "samples ..."]],
     loss: GivenLoss,
     optimizer: GivenOptimizer = "sgd",
     *,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from freeness.errors import InputError
@@ -207,7 +208,7 @@ class Trace:
             )
         return run_record(self.steps, self.moves, x, self.together)
 
-    def sample(self, x: Tensor) -> Tensor:
+    def sample(self, x: Tensor) -> Float[Tensor, " width"]:
         """One sample of a chain as a vector (N_0,) in float64, see :meth:`Chain.sample`."""
         return self.chain.sample(x)
 

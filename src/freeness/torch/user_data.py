@@ -208,9 +208,9 @@ def batches_of(data: object, model: nn.Module, count: int, *, size: int = _COLLA
         data: as :func:`batch_of` takes it. Of a loader or an iterable its own batches; of samples at hand, or a Dataset, batches
             of ``size``, each pass in another order; a record that knows the size of a loader's batches keeps their order.
         model: any module; left as it was, and so are the random state and the loader's generators.
-        count: how many.
+        count: batches, ≥ 1.
         size: of a batch, where data have none of their own.
-        seed: of the order.
+        seed: of the order of samples; not used where the data have one.
 
     Raises:
         InputError: as :func:`batch_of`.

@@ -95,7 +95,7 @@ def breaking_rate(facts: StartFacts, kind: Kind, descent: Optimizer, share: floa
     Args:
         facts: of the model, its data and its batch size.
         kind: of loss.
-        descent: who descends.
+        descent: an :class:`~freeness.training.Optimizer`, with its momentum and weight decay.
         share: as of :func:`~freeness.training.batch_share.batch_share`.
 
     Source: fitted to 264 networks of the bank in docs/learning-rate-bank.md; 200 steps on Fashion-MNIST.

@@ -52,7 +52,7 @@ def measured_rate(
     Args:
         curvature: λ_max of the batch GGN (preconditioned for adam), and the start that was measured with it.
         loss: the loss it was measured with.
-        optimizer: who descends.
+        optimizer: a name or an :class:`~freeness.training.Optimizer`, with its momentum and weight decay.
         outputs: C, asked for by theory only.
         fisher: predicted one-sample dual; its largest eigenvalue × the loss' curvature in the outputs is theory's sharpness.
         phase: of the network: "ordered", "critical" or "chaotic"; outside criticality the curvature of the start

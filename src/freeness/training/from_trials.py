@@ -63,7 +63,7 @@ def start_rate(facts: StartFacts, loss: Objective | str, optimizer: Optimizer | 
     Args:
         facts: of the model, its data and its batch size; λ, P and h count, and which interval holds.
         loss: that is trained with; all but squared ones count as cross-entropies.
-        optimizer: who descends.
+        optimizer: a name or an :class:`~freeness.training.Optimizer`, with its momentum and weight decay.
 
     Raises:
         InputError: an unknown optimiser, or a sharpness of 0.

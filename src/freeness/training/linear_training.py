@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from numpy.typing import ArrayLike
 
 from freeness.errors import ConvergenceError, InputError
@@ -41,7 +41,7 @@ _SYMMETRIC = 1e-5  # kernels measured in single precision are no better
 class TrainingCurve(NamedTuple):
     """Along ``steps`` (or ``times`` of gradient flow): mean loss, share of right classes, and the outputs (len, m, C)."""
 
-    steps: Float[np.ndarray, " visits"]
+    steps: Num[np.ndarray, " visits"]
     loss: Float[np.ndarray, " visits"]
     accuracy: Float[np.ndarray, " visits"]
     outputs: Float[np.ndarray, "visits m outputs"]
@@ -148,7 +148,7 @@ class LinearTraining:
         """Which eigen-directions are learnt when, for squared errors.
 
         Args:
-            rate: η.
+            rate: η > 0.
         """
         self._squared("directions")
         values, vectors = self._eigen
@@ -164,7 +164,7 @@ class LinearTraining:
         """Full-batch gradient descent, on the training inputs or seen from others.
 
         Args:
-            rate: η.
+            rate: η > 0.
             steps: whole numbers ≥ 0, ascending.
             unseen: inputs that are not trained on.
         """
@@ -186,7 +186,7 @@ class LinearTraining:
         """Gradient flow df/dt = -Θg/n, the limit of small steps with t = η·steps.
 
         Args:
-            times: ≥ 0, ascending.
+            times: η·steps ≥ 0, ascending.
             unseen: inputs that are not trained on.
 
         Raises:
@@ -206,7 +206,7 @@ class LinearTraining:
         """The first step at which the training loss is at most ``loss``, or None within ``most``.
 
         Args:
-            loss: wanted.
+            loss: the mean over the training inputs that is asked for.
             rate: η; below ``stable_rate``, where the loss falls with every step.
             most: steps that are tried.
         """
@@ -228,14 +228,16 @@ class LinearTraining:
             low, high = (low, middle) if reached(middle) else (middle, high)
         return high
 
-    def averaged(self, covariance: np.ndarray, rate: float, steps: ArrayLike) -> np.ndarray:
+    def averaged(
+        self, covariance: Float[np.ndarray, "n n"], rate: float, steps: ArrayLike
+    ) -> Float[np.ndarray, " visits"]:
         """The training loss averaged over initial outputs of this ``covariance`` (n, n), independent and equal for all outputs.
 
         E‖f - y‖² has, beside the loss of the mean, the trace of what is left of the covariance. For squared errors.
 
         Args:
             covariance: of the outputs at the start, ``kernels(…).nngp``.
-            rate: η.
+            rate: η > 0.
             steps: as of :meth:`descent`.
         """
         self._squared("averaged")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.errors import InputError
 from freeness.training.loss import Loss
@@ -26,7 +27,7 @@ class QuadraticLoss(Loss):
         3.0
     """
 
-    matrix: np.ndarray
+    matrix: Float[np.ndarray, "outputs outputs"]
 
     def __post_init__(self) -> None:
         matrix = _matrix(self.matrix)
@@ -60,15 +61,19 @@ class QuadraticLoss(Loss):
         """Numbers."""
         return "numbers of the outputs' shape"
 
-    def value(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    def value(
+        self, outputs: Float[np.ndarray, "*batch outputs"], targets: Float[np.ndarray, "*batch outputs"]
+    ) -> Float[np.ndarray, "*batch"]:
         """½ (f - y)ᵀ H (f - y)."""
         return (self.slope(outputs, targets) * (outputs - targets)).sum(axis=-1) / 2
 
-    def slope(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    def slope(
+        self, outputs: Float[np.ndarray, "*batch outputs"], targets: Float[np.ndarray, "*batch outputs"]
+    ) -> Float[np.ndarray, "*batch outputs"]:
         """H(f - y)."""
         return (outputs - targets) @ self._of(outputs.shape[-1])
 
-    def hessian(self, outputs: np.ndarray) -> np.ndarray:
+    def hessian(self, outputs: Float[np.ndarray, "*batch outputs"]) -> Float[np.ndarray, "*batch outputs outputs"]:
         """H."""
         return np.broadcast_to(self._of(outputs.shape[-1]), (*outputs.shape, outputs.shape[-1]))
 
@@ -76,7 +81,7 @@ class QuadraticLoss(Loss):
         """The largest eigenvalue of H."""
         return self.curvature(outputs)
 
-    def check(self, targets: np.ndarray) -> None:
+    def check(self, targets: Float[np.ndarray, "samples outputs"]) -> None:
         """All numbers are taken."""
         self._of(targets.shape[-1])
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 import numpy as np
 import scipy
+from jaxtyping import Float
 
 from freeness.errors import InputError
 from freeness.training.optimizers.sgd import SGD
@@ -28,7 +29,7 @@ _PRECISION = 1e-3  # of the rate, relative
 _INSIDE = 1e-6  # below the bound of the mean dynamics
 
 
-def random_batch_bound(kernel: np.ndarray, batch: int, scale: float, descent: SGD) -> float:
+def random_batch_bound(kernel: Float[np.ndarray, "samples samples"], batch: int, scale: float, descent: SGD) -> float:
     """The rate at which errors stop shrinking in mean square on random batches, drawn anew at every step.
 
     Args:

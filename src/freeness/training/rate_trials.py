@@ -78,7 +78,7 @@ def diverges(losses: Sequence[float]) -> bool:
     The largest of the first losses counts, since those of single samples differ.
 
     Args:
-        losses: so far.
+        losses: after every step so far, not all need be finite.
 
     Example:
         >>> calm = [2.0, 1.0, 2.0, 1.0]

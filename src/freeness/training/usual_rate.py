@@ -23,7 +23,7 @@ def rate_of_sharpness(sharpness: float, loss: Objective, optimizer: Optimizer, b
     Args:
         sharpness: λ, of a batch.
         loss: that is trained with.
-        optimizer: who descends.
+        optimizer: a name or an :class:`~freeness.training.Optimizer`, with its momentum and weight decay.
         batch: samples a step.
 
     Raises:

@@ -81,7 +81,7 @@ def softmax_weights(
     """A (heads, n·T, n·T') of one forward pass, 0 between different samples, and the scale of its scores.
 
     Args:
-        operation: the record.
+        operation: the record, whose type chooses the rule.
         query: (heads, n·T, d_k).
         key: (heads, n·T', d_k).
         samples: n, the slow index of the positions.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from freeness.errors import InputError, is_real
 from freeness.network.derivatives import Pattern, pattern
@@ -40,7 +41,7 @@ class Embedding(Weights):
     def sizes(self) -> tuple[int, int]:
         return self.count, self.width
 
-    def one_hot(self, tokens: np.ndarray) -> np.ndarray:
+    def one_hot(self, tokens: Int[np.ndarray, "samples ..."]) -> Float[np.ndarray, "samples count *positions"]:
         """Tokens (n, positions) as vectors, (n, count, positions).
 
         Raises:

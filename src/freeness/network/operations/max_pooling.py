@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Int
 from scipy import sparse
 
 from freeness.errors import InputError, is_size
@@ -55,7 +56,7 @@ class MaxPooling(Operation):
     def couples(self) -> bool:
         return True
 
-    def windows(self, shape: tuple[int, ...]) -> tuple[np.ndarray, tuple[int, ...]]:
+    def windows(self, shape: tuple[int, ...]) -> tuple[Int[np.ndarray, "windows entries"], tuple[int, ...]]:
         """Of each window the positions in rows, -1 for padding, (windows, entries); and the shape of the windows.
 
         Raises:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.errors import InputError
 from freeness.network.derivatives import GivenMap, Pass, given, over_samples
@@ -34,7 +35,7 @@ class Selection(Operation):
         if self.vector and (self.of != "positions" or self.stop != self.start + 1):
             raise InputError("expected one position that becomes a vector, got another selection; leave vector out.")
 
-    def rows(self, shape: tuple[int, ...]) -> np.ndarray:
+    def rows(self, shape: tuple[int, ...]) -> Float[np.ndarray, "behind front"]:
         """The chosen positions as a map, (positions behind, positions in front).
 
         Raises:

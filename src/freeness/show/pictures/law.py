@@ -38,7 +38,7 @@ def law_picture(law: Law, *, sampled: ArrayLike | None = None, title: str = "", 
     """A law as a predicted spectrum is drawn, over the eigenvalues of a sample of it.
 
     Args:
-        law: any law.
+        law: whose density is drawn, with its atoms.
         sampled: eigenvalues of a random matrix, or none.
         title: above the picture.
         xlabel: what the eigenvalues are of.

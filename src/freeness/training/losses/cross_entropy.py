@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+from jaxtyping import Float
 from scipy.special import log_softmax, softmax
 
 from freeness.errors import InputError
@@ -49,15 +50,19 @@ class CrossEntropy(Loss):
         """Classes."""
         return "one class number a sample"
 
-    def value(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    def value(
+        self, outputs: Float[np.ndarray, "*batch outputs"], targets: Float[np.ndarray, "*batch outputs"]
+    ) -> Float[np.ndarray, "*batch"]:
         """-Σ y ln p."""
         return -(self._smoothed(targets) * log_softmax(outputs, axis=-1)).sum(axis=-1)
 
-    def slope(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    def slope(
+        self, outputs: Float[np.ndarray, "*batch outputs"], targets: Float[np.ndarray, "*batch outputs"]
+    ) -> Float[np.ndarray, "*batch outputs"]:
         """p - y."""
         return softmax(outputs, axis=-1) - self._smoothed(targets)
 
-    def hessian(self, outputs: np.ndarray) -> np.ndarray:
+    def hessian(self, outputs: Float[np.ndarray, "*batch outputs"]) -> Float[np.ndarray, "*batch outputs outputs"]:
         """diag p - ppᵀ."""
         p = softmax(outputs, axis=-1)
         return p[..., None] * np.eye(p.shape[-1]) - p[..., :, None] * p[..., None, :]
@@ -70,7 +75,7 @@ class CrossEntropy(Loss):
         """½, where two classes share all."""
         return 0.5
 
-    def check(self, targets: np.ndarray) -> None:
+    def check(self, targets: Float[np.ndarray, "samples outputs"]) -> None:
         """Each row is a distribution over classes."""
         if not ((targets >= 0).all() and np.allclose(targets.sum(axis=1), 1)):
             raise InputError("expected targets that are distributions over classes, got others; make them one-hot.")

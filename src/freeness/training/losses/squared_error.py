@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.training.loss import Loss
 
@@ -44,15 +45,19 @@ class SquaredError(Loss):
         """Numbers."""
         return "numbers of the outputs' shape"
 
-    def value(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    def value(
+        self, outputs: Float[np.ndarray, "*batch outputs"], targets: Float[np.ndarray, "*batch outputs"]
+    ) -> Float[np.ndarray, "*batch"]:
         """h/2 · ‖f - y‖²."""
         return self.curvature(outputs.shape[-1]) / 2 * ((outputs - targets) ** 2).sum(axis=-1)
 
-    def slope(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    def slope(
+        self, outputs: Float[np.ndarray, "*batch outputs"], targets: Float[np.ndarray, "*batch outputs"]
+    ) -> Float[np.ndarray, "*batch outputs"]:
         """h(f - y)."""
         return self.curvature(outputs.shape[-1]) * (outputs - targets)
 
-    def hessian(self, outputs: np.ndarray) -> np.ndarray:
+    def hessian(self, outputs: Float[np.ndarray, "*batch outputs"]) -> Float[np.ndarray, "*batch outputs outputs"]:
         """h·1."""
         size = outputs.shape[-1]
         return np.broadcast_to(self.curvature(size) * np.eye(size), (*outputs.shape, size))
@@ -65,7 +70,7 @@ class SquaredError(Loss):
         """h, whatever the outputs."""
         return self.curvature(outputs)
 
-    def check(self, targets: np.ndarray) -> None:
+    def check(self, targets: Float[np.ndarray, "samples outputs"]) -> None:
         """All numbers are taken."""
 
 

@@ -34,7 +34,7 @@ def optimizer_of(given: Any = "sgd", momentum: float | None = None, weight_decay
     """An optimiser from its name, with the usual numbers or with others; an :class:`Optimizer` is itself.
 
     Args:
-        given: the name.
+        given: the name, or an :class:`~freeness.training.Optimizer`.
         momentum: β, or β₁ of adam; plain sgd has none and takes none.
         weight_decay: as torch means it: added to the gradient by the first three, taken off the weights by adamw.
 
