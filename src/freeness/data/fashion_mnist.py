@@ -5,6 +5,9 @@ scripts/bundle_fashion_mnist.py from the files of the npm package fashion-mnist 
 slightly from the official ones (mean 0.28611 there, 0.28604 in the official files).
 """
 
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pooch says no types.
+
 from __future__ import annotations
 
 import hashlib

@@ -1,5 +1,8 @@
 """Images that stay on the disk: Parquet files by row group, folders of pictures one by one."""
 
+# pyright: reportUnknownMemberType=false
+# pyarrow says no types.
+
 from __future__ import annotations
 
 import importlib

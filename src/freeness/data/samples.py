@@ -1,5 +1,8 @@
 """What a source holds: samples that are fetched as they are asked for, or all of them as arrays."""
 
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# What a factory gives may be anything.
+
 from __future__ import annotations
 
 import random

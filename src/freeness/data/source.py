@@ -1,5 +1,8 @@
 """Where data comes from: one record for command line, TOML, page and Python, and one parser for all of them."""
 
+# pyright: reportUnknownArgumentType=false
+# What is given may be anything.
+
 from __future__ import annotations
 
 import dataclasses

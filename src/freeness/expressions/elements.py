@@ -161,7 +161,7 @@ class Given(Element):
         2.3333333333
     """
 
-    matrix: Inexact[np.ndarray, "n n"]
+    matrix: np.ndarray
 
     def __post_init__(self) -> None:
         matrix = np.asarray(self.matrix)

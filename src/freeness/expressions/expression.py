@@ -18,7 +18,7 @@ from itertools import combinations, count
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from jaxtyping import Float, Inexact
+from jaxtyping import Inexact
 
 from freeness.errors import InputError
 from freeness.expressions.elements import Element, Given, HaarUnitary, SelfAdjoint
@@ -168,7 +168,7 @@ class Expression(ABC):
 
         return linearized(self)
 
-    def moments(self, order: int) -> Float[np.ndarray, " order"]:
+    def moments(self, order: int) -> Inexact[np.ndarray, " order"]:
         """τ(X), …, τ(X^order), exactly, by the algebra of free words; for polynomials.
 
         Args:

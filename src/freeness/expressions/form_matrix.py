@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import singledispatchmethod
 
 import numpy as np
-from jaxtyping import Inexact
+from jaxtyping import Float
 
 from freeness.expressions.expression import Expression
 from freeness.expressions.free_parts import FreeForm, Part, PartProduct, Power, Variable, is_nonnegative
@@ -15,7 +15,7 @@ from freeness.numerics import ROUNDING
 
 def sample_expression(
     meaning: FreeForm | Expression, size: int, rng: np.random.Generator
-) -> Inexact[np.ndarray, "size size"]:
+) -> Float[np.ndarray, " size"]:
     """Eigenvalues, ascending, of an expression in size×size matrices.
 
     Every variable becomes a real symmetric matrix with its spectrum at the quantiles (k - ½)/size of its law and Haar

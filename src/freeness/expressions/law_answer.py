@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Inexact
 
 from freeness.errors import InputError
 from freeness.expressions.elements import Element
@@ -27,7 +27,7 @@ class LawAnswer:
     variables: Mapping[str, str]
     parsed: ParsedLaw
     table: LawTable
-    moments: Float[np.ndarray, " order"]
+    moments: Inexact[np.ndarray, " order"]
     sampled: Float[np.ndarray, " values"] | None = None
     seed: int = 0
 
@@ -37,7 +37,7 @@ class LawAnswer:
         return self.parsed.law
 
     @property
-    def rounded_moments(self) -> Float[np.ndarray, " order"]:
+    def rounded_moments(self) -> Inexact[np.ndarray, " order"]:
         """The moments, with 0 for what is rounding of numbers of the support's size."""
         noise = _ZERO_MOMENT * np.abs(self.law.hull).max() ** np.arange(1, len(self.moments) + 1)
         return np.where(np.abs(self.moments) <= noise, 0.0, self.moments)
