@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 
 from freeness.advice.batch_rate import batch_learning_rate
 from freeness.advice.theory_rates import Training
@@ -73,7 +73,7 @@ class TrainingForecast(Plotted):
     """
 
     network: Network
-    inputs: Float[np.ndarray, "samples ..."]
+    inputs: Num[np.ndarray, "samples ..."]
     training: LinearTraining
     rate: float
     steps: Int[np.ndarray, " records"]
@@ -89,8 +89,8 @@ class TrainingForecast(Plotted):
 
 def forecast_training(
     network: Network,
-    inputs: Float[np.ndarray, "samples ..."],
-    targets: Float[np.ndarray, "samples outputs"],
+    inputs: Num[np.ndarray, "samples ..."],
+    targets: Num[np.ndarray, "samples outputs"],
     options: ForecastOptions | None = None,
 ) -> TrainingForecast:
     """Predict full-batch gradient descent, in standard parametrisation, and the rates at which it is stable.

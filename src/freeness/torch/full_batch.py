@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int, Num, Shaped
 from torch import Tensor, nn
 
 from freeness.errors import InputError
@@ -57,8 +57,8 @@ class Descended:
 
 def drawn_descents(
     network: Network,
-    inputs: Float[np.ndarray, "samples ..."],
-    targets: Float[np.ndarray, "samples outputs"],
+    inputs: Num[np.ndarray, "samples ..."],
+    targets: Num[np.ndarray, "samples outputs"],
     loss: GivenLoss,
     how: FullBatch,
     seeds: int,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num
 
 from freeness.training.objective import Objective
 
@@ -23,13 +23,13 @@ class Loss(Objective):
 
     @abstractmethod
     def value(
-        self, outputs: Float[np.ndarray, "*batch outputs"], targets: Float[np.ndarray, "*batch outputs"]
+        self, outputs: Float[np.ndarray, "*batch outputs"], targets: Num[np.ndarray, "*batch outputs"]
     ) -> Float[np.ndarray, "*batch"]:
         """The loss of each sample, (…,)."""
 
     @abstractmethod
     def slope(
-        self, outputs: Float[np.ndarray, "*batch outputs"], targets: Float[np.ndarray, "*batch outputs"]
+        self, outputs: Float[np.ndarray, "*batch outputs"], targets: Num[np.ndarray, "*batch outputs"]
     ) -> Float[np.ndarray, "*batch outputs"]:
         """Its gradient in the outputs, (…, C)."""
 
@@ -42,7 +42,7 @@ class Loss(Objective):
         """The largest eigenvalue that H has at any values of so many outputs."""
 
     @abstractmethod
-    def check(self, targets: Float[np.ndarray, "samples outputs"]) -> None:
+    def check(self, targets: Num[np.ndarray, "samples outputs"]) -> None:
         """Refuse finite targets (n, C) that it does not take.
 
         Raises:
@@ -53,7 +53,7 @@ class Loss(Objective):
         """The largest eigenvalue of H at outputs of 0, where networks start on average."""
         return float(np.linalg.eigvalsh(self.hessian(np.zeros(outputs)))[-1])
 
-    def at_zero(self, targets: Float[np.ndarray, "samples outputs"]) -> float:
+    def at_zero(self, targets: Num[np.ndarray, "samples outputs"]) -> float:
         """The mean loss of outputs that are all 0: a first value far above it says that the outputs are loud.
 
         Example:

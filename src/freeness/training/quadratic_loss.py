@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num
 
 from freeness.errors import InputError
 from freeness.training.loss import Loss
@@ -62,13 +62,13 @@ class QuadraticLoss(Loss):
         return "numbers of the outputs' shape"
 
     def value(
-        self, outputs: Float[np.ndarray, "*batch outputs"], targets: Float[np.ndarray, "*batch outputs"]
+        self, outputs: Float[np.ndarray, "*batch outputs"], targets: Num[np.ndarray, "*batch outputs"]
     ) -> Float[np.ndarray, "*batch"]:
         """½ (f - y)ᵀ H (f - y)."""
         return (self.slope(outputs, targets) * (outputs - targets)).sum(axis=-1) / 2
 
     def slope(
-        self, outputs: Float[np.ndarray, "*batch outputs"], targets: Float[np.ndarray, "*batch outputs"]
+        self, outputs: Float[np.ndarray, "*batch outputs"], targets: Num[np.ndarray, "*batch outputs"]
     ) -> Float[np.ndarray, "*batch outputs"]:
         """H(f - y)."""
         return (outputs - targets) @ self._of(outputs.shape[-1])
@@ -81,7 +81,7 @@ class QuadraticLoss(Loss):
         """The largest eigenvalue of H."""
         return self.curvature(outputs)
 
-    def check(self, targets: Float[np.ndarray, "samples outputs"]) -> None:
+    def check(self, targets: Num[np.ndarray, "samples outputs"]) -> None:
         """All numbers are taken."""
         self._of(targets.shape[-1])
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from scipy.special import expit
 
 from freeness.errors import InputError
@@ -39,13 +39,13 @@ class BinaryCrossEntropy(Loss):
         return "probabilities of the outputs' shape"
 
     def value(
-        self, outputs: Float[np.ndarray, "*batch outputs"], targets: Float[np.ndarray, "*batch outputs"]
+        self, outputs: Float[np.ndarray, "*batch outputs"], targets: Num[np.ndarray, "*batch outputs"]
     ) -> Float[np.ndarray, "*batch"]:
         """The mean of ln(1+e^f) - yf, which is the same."""
         return (np.logaddexp(0.0, outputs) - targets * outputs).mean(axis=-1)
 
     def slope(
-        self, outputs: Float[np.ndarray, "*batch outputs"], targets: Float[np.ndarray, "*batch outputs"]
+        self, outputs: Float[np.ndarray, "*batch outputs"], targets: Num[np.ndarray, "*batch outputs"]
     ) -> Float[np.ndarray, "*batch outputs"]:
         """(p - y)/C."""
         return (expit(outputs) - targets) / outputs.shape[-1]
@@ -64,7 +64,7 @@ class BinaryCrossEntropy(Loss):
         """1/(4C): p(1-p) is nowhere larger."""
         return 0.25 / outputs
 
-    def check(self, targets: Float[np.ndarray, "samples outputs"]) -> None:
+    def check(self, targets: Num[np.ndarray, "samples outputs"]) -> None:
         """From 0 to 1."""
         if not ((targets >= 0).all() and (targets <= 1).all()):
             raise InputError("expected targets from 0 to 1 for binary_cross_entropy, got others; give probabilities.")

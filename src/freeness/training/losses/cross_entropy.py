@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from scipy.special import log_softmax, softmax
 
 from freeness.errors import InputError
@@ -51,13 +51,13 @@ class CrossEntropy(Loss):
         return "one class number a sample"
 
     def value(
-        self, outputs: Float[np.ndarray, "*batch outputs"], targets: Float[np.ndarray, "*batch outputs"]
+        self, outputs: Float[np.ndarray, "*batch outputs"], targets: Num[np.ndarray, "*batch outputs"]
     ) -> Float[np.ndarray, "*batch"]:
         """-Σ y ln p."""
         return -(self._smoothed(targets) * log_softmax(outputs, axis=-1)).sum(axis=-1)
 
     def slope(
-        self, outputs: Float[np.ndarray, "*batch outputs"], targets: Float[np.ndarray, "*batch outputs"]
+        self, outputs: Float[np.ndarray, "*batch outputs"], targets: Num[np.ndarray, "*batch outputs"]
     ) -> Float[np.ndarray, "*batch outputs"]:
         """p - y."""
         return softmax(outputs, axis=-1) - self._smoothed(targets)
@@ -75,7 +75,7 @@ class CrossEntropy(Loss):
         """½, where two classes share all."""
         return 0.5
 
-    def check(self, targets: Float[np.ndarray, "samples outputs"]) -> None:
+    def check(self, targets: Num[np.ndarray, "samples outputs"]) -> None:
         """Each row is a distribution over classes."""
         if not ((targets >= 0).all() and np.allclose(targets.sum(axis=1), 1)):
             raise InputError("expected targets that are distributions over classes, got others; make them one-hot.")

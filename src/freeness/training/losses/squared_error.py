@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num
 
 from freeness.training.loss import Loss
 
@@ -46,13 +46,13 @@ class SquaredError(Loss):
         return "numbers of the outputs' shape"
 
     def value(
-        self, outputs: Float[np.ndarray, "*batch outputs"], targets: Float[np.ndarray, "*batch outputs"]
+        self, outputs: Float[np.ndarray, "*batch outputs"], targets: Num[np.ndarray, "*batch outputs"]
     ) -> Float[np.ndarray, "*batch"]:
         """h/2 · ‖f - y‖²."""
         return self.curvature(outputs.shape[-1]) / 2 * ((outputs - targets) ** 2).sum(axis=-1)
 
     def slope(
-        self, outputs: Float[np.ndarray, "*batch outputs"], targets: Float[np.ndarray, "*batch outputs"]
+        self, outputs: Float[np.ndarray, "*batch outputs"], targets: Num[np.ndarray, "*batch outputs"]
     ) -> Float[np.ndarray, "*batch outputs"]:
         """h(f - y)."""
         return self.curvature(outputs.shape[-1]) * (outputs - targets)
@@ -70,7 +70,7 @@ class SquaredError(Loss):
         """h, whatever the outputs."""
         return self.curvature(outputs)
 
-    def check(self, targets: Float[np.ndarray, "samples outputs"]) -> None:
+    def check(self, targets: Num[np.ndarray, "samples outputs"]) -> None:
         """All numbers are taken."""
 
 
