@@ -89,7 +89,7 @@ def test_a_loss_that_was_never_tried_has_a_wide_interval_and_scales_with_what_it
     rate = analyze(model, (x, y), RATE, loss=nn.BCEWithLogitsLoss()).learning_rate
     sharpness = batch_sharpness(model, x, y, loss_of("binary_cross_entropy")).value
     assert rate.sharpness == pytest.approx(sharpness) and rate.recommended <= rate.bound
-    assert rate.wide and "run freeness rate" in rate.reason and "binary_cross_entropy" in rate.evidence
+    assert rate.wide and "freeness rate" in rate.reason and "binary_cross_entropy" in rate.evidence
     ten = analyze(
         model, (x, y), RATE, loss=lambda f, t: 10 * nn.functional.binary_cross_entropy_with_logits(f, t)
     ).learning_rate

@@ -80,7 +80,7 @@ def test_a_batch_normalised_cnn_has_the_sharpness_of_its_training() -> None:
     assert (
         facts.sharpness == pytest.approx(wanted, rel=1e-8) and facts.untried == "batch normalisation in training mode"
     )
-    assert rate.wide and "run freeness rate" in rate.reason
+    assert rate.wide and "freeness rate" in rate.reason
     assert rate.recommended == pytest.approx(start_rate(facts, "cross_entropy").recommended)
     assert "None of them had batch normalisation" in rate.evidence
     plain = batch_sharpness(model, x, y, "cross_entropy", CurvatureOptions(training=False)).value

@@ -67,7 +67,7 @@ class _OneInput:
         return super().forward(*args, **kwargs)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def packed(model: nn.Module, batch: Batch) -> tuple[nn.Module, Shaped[Tensor, "samples numbers"]]:
+def packed(model: nn.Module, batch: Batch) -> tuple[nn.Module, Shaped[Tensor, "samples ..."]]:
     """The model as one of a single tensor, and that tensor: (samples, numbers of all its inputs), one row a sample.
 
     The model that is returned shares parameters, buffers and modules with the given one, under the same names; a model of one
