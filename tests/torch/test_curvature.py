@@ -317,21 +317,51 @@ def test_a_backward_pass_that_hides_its_dependence_has_no_hessian() -> None:
 
 
 @pytest.mark.parametrize("skip", [0.0, 1.0])
-def test_a_backward_pass_without_a_derivative_is_refused_and_never_zero(skip: float) -> None:
+def test_a_backward_pass_without_a_derivative_is_measured_by_differences_and_never_zero(skip: float) -> None:
     class Custom(nn.Linear):
         def forward(self, input: Tensor) -> Tensor:
             h = super().forward(input)
             return Opaque.apply(h) + skip * h
 
-    model, (inputs, targets) = Custom(16, 3).double(), data("mse")
-    for how in ("ggn", "empirical_fisher", "hessian"):
-        with pytest.raises(InputError, match=r"differentiate twice|backward pass has a derivative"):
-            batch_sharpness(model, inputs, targets, "mse", CurvatureOptions(how))
-    with pytest.raises(InputError, match="backward pass has a derivative, got one without"):
-        estimate_fisher(trace(model, inputs[:1]), inputs[0])
+    class Plain(nn.Linear):
+        def forward(self, input: Tensor) -> Tensor:
+            h = super().forward(input)
+            return h.tanh() + skip * h
+
+    model, known, (inputs, targets) = Custom(16, 3).double(), Plain(16, 3).double(), data("mse")
+    known.load_state_dict(model.state_dict())
+    for how in ("ggn", "empirical_fisher"):
+        found, wanted = (
+            batch_sharpness(one, inputs, targets, "mse", CurvatureOptions(how)).value for one in (model, known)
+        )
+        assert found == pytest.approx(wanted, rel=1e-7)
+    with pytest.raises(InputError, match=r"differentiate twice|backward pass has a derivative"):
+        batch_sharpness(model, inputs, targets, "mse", CurvatureOptions("hessian"))
+    found, wanted = (estimate_fisher(trace(one, inputs[:1]), inputs[0]) for one in (model, known))
+    assert found.top == pytest.approx(wanted.top, rel=1e-6)
     plain = nn.Sequential(nn.Linear(16, 3), nn.Tanh()).double()
     plain[0].load_state_dict(model.state_dict())
     if not skip:
         assert torch.allclose(
             dual_gram(trace(model, inputs[:1]), inputs[0]), dual_gram(trace(plain, inputs[:1]), inputs[0])
         )
+
+
+def test_an_embedding_bag_has_the_sharpness_of_its_sums() -> None:
+    torch.manual_seed(0)
+    bag, table = nn.EmbeddingBag(9, 4, mode="sum"), nn.Embedding(9, 4)
+    table.weight = nn.Parameter(bag.weight.detach().clone())
+
+    class Summed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = table
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.table(x).sum(1)
+
+    last, (x, y) = nn.Linear(4, 3), (torch.randint(9, (8, 5)), torch.arange(8) % 3)
+    found, wanted = (
+        batch_sharpness(nn.Sequential(first, nn.Tanh(), last), x, y, "cross_entropy").value for first in (bag, Summed())
+    )
+    assert found == pytest.approx(wanted, rel=1e-5)
