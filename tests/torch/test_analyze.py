@@ -388,9 +388,17 @@ def test_layers_of_residual_networks_name_their_activation(monkeypatch):
     assert any("freeness analyze my.py:build --weights start.pt" in line for line in report.verdict.advice)
 
 
-def test_batch_normalisation_says_why_theory_does_not_cover_it():
-    model = nn.Sequential(nn.Linear(30, 40), nn.BatchNorm1d(40), nn.ReLU(), nn.Linear(40, 8)).double()
-    report = analyze(model, data(), loss="mse")
+def test_batch_normalisation_at_one_sample_is_a_given_scale_of_each_channel():
+    """Its trained scale and shift, whatever they are, too."""
+    torch.manual_seed(0)
+    layers = nn.Linear(30, 120), nn.BatchNorm1d(120), nn.ReLU(), nn.Linear(120, 24)
+    model = nn.Sequential(*layers).double()
+    with torch.no_grad():
+        layers[1].weight.uniform_(0.5, 1.5), layers[1].bias.normal_(0, 0.1)
+    inputs, _ = data()
+    report = analyze(model, (inputs, torch.zeros(len(inputs), 24, dtype=inputs.dtype)), loss="mse")
     (line,) = report.uncovered
-    assert report.jacobian.reason == line
-    assert line.startswith("batch_norm in 1: at one sample its statistics are held fixed")
+    assert line == "batch_norm in 1: its trained scale and shift are not counted in the theory of Θ"
+    predicted, measured = report.jacobian.predicted, report.jacobian.measured
+    assert predicted.law.mean == pytest.approx(measured.eigenvalues.mean(), rel=0.1)
+    assert predicted.law.variance == pytest.approx(measured.eigenvalues.var(), rel=0.3)

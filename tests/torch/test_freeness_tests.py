@@ -54,6 +54,32 @@ def test_weights_that_follow_the_derivatives_are_rejected():
     assert {word.name for word in freeness_test(network, x).rejected} == {"2"}
 
 
+class Residual(nn.Module):
+    """Pre-norm blocks of two matrices."""
+
+    def __init__(self, width, blocks):
+        super().__init__()
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(blocks))
+        self.inner = nn.ModuleList(nn.Linear(width, width) for _ in range(blocks))
+        self.outer = nn.ModuleList(nn.Linear(width, width) for _ in range(blocks))
+
+    def forward(self, x):
+        for norm, inner, outer in zip(self.norms, self.inner, self.outer, strict=True):
+            x = x + outer(torch.tanh(inner(norm(x))))
+        return x
+
+
+def test_products_between_the_activations_of_blocks_are_tested():
+    """Weights of different blocks are free at random, and are not where one block undoes what the other does."""
+    torch.manual_seed(0)
+    blocks, x = Residual(150, 3), torch.randn(1, 5, 150)
+    found = freeness_test(blocks, x)
+    assert found.free and {word.name for word in found.words} == {"outer.0 … inner.1", "outer.1 … inner.2"}
+    with torch.no_grad():
+        blocks.inner[1].weight.copy_(3 * blocks.outer[0].weight.T)
+    assert {word.name for word in freeness_test(blocks, x).rejected} == {"outer.0 … inner.1"}
+
+
 def test_the_model_is_left_as_it_was():
     network = model().train()
     network[0].weight.grad = torch.ones_like(network[0].weight)

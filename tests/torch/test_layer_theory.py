@@ -159,3 +159,65 @@ def test_every_matrix_of_a_transformer_is_predicted():
     ratios = np.log([row.gradient_predicted / row.gradient for row in rows])
     assert np.abs(ratios).max() < np.log(1.7)
     assert abs(ratios.mean()) < 0.15
+
+
+class Tied(Language):
+    """The head is the embedding's table, which theory of wide layers does not cover."""
+
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        self.head.weight = self.table.weight
+
+
+def standing(count, width):
+    """A chain whose batch norms stand at statistics of 64 other inputs."""
+    layers = []
+    for place in range(3):
+        layers += [nn.Linear(count if place == 0 else width, width), nn.BatchNorm1d(width, momentum=1.0), nn.ReLU()]
+    model = nn.Sequential(*layers, nn.Linear(width, 6))
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, 0, 1.4 * module.in_features**-0.5)
+    model(torch.randn(64, count))
+    return model.eval()
+
+
+def scores(table):
+    """ln(measured/predicted) over the scatter that is told, of rows with a prediction."""
+    rows = [row for row in table if row.gradient_predicted is not None]
+    assert table.around and all(row.signal_predicted is None for row in rows)
+    return {row.name: np.log(row.gradient / row.gradient_predicted) / row.scatter for row in rows}
+
+
+def test_tied_weights_are_told_around_the_pass_of_the_model():
+    """Every weight is within three scatters in two draws, and these are not much wider than needed."""
+    found = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        model, tokens, targets = Tied(30, 64, 5).eval(), torch.randint(0, 30, (4, 5)), torch.randint(0, 30, (20,))
+        nn.init.normal_(model.table.weight, 0, 0.1)
+        table = table_of(model, tokens, lambda f, y=targets: functional.cross_entropy(f.reshape(-1, 30), y))
+        found.append(scores(table))
+    assert {name.split(".")[-1] for name in found[0]} == {"table", "packed", "out", "inner", "outer", "head"}
+    every = np.array([list(each.values()) for each in found])
+    assert np.abs(every).max() < 3
+    assert 0.2 < (every**2).mean() ** 0.5 < 1.5
+
+
+def test_batch_normalisation_in_eval_mode_is_a_given_map():
+    torch.manual_seed(0)
+    model, x, y = standing(20, 150), torch.randn(8, 20), torch.randint(0, 6, (8,))
+    found = scores(table_of(model, x, lambda f: functional.cross_entropy(f, y)))
+    assert list(found) == ["0", "3", "6", "9"] and max(map(abs, found.values())) < 3
+
+
+def test_realised_predictions_are_named_wherever_they_are_shown():
+    torch.manual_seed(1)
+    model, x = standing(6, 40), torch.randn(8, 6)
+    report = analyze(model, (x, torch.tensor([0, 1] * 4)), AnalyzeOptions(training=False, only=("layers",)))
+    assert "realised" in layer_table(report).header and "theory" not in layer_table(report).header
+    told = report.layers.assumption
+    assert "random weights over channels" in told and "scatters by up to" in told
+    texts = [part.text for section in answer_of(report).sections for part in section.parts if hasattr(part, "text")]
+    assert told in texts and told in render_html([report]) and told in report._repr_html_()
+    assert to_json(report)["watched"]["around"] in told

@@ -106,7 +106,8 @@ class AttentionRow:
 class LayerTable(Sequence[ModuleRow]):
     """The rows in the order of the forward pass, the loss, and the first place where a number is not finite.
 
-    A sequence of its rows; it has none, and no loss, where the model could not be watched.
+    ``around``: what theory took from the model's own forward pass, where that of wide random layers does not cover it; then it
+    knows gradients alone. A sequence of its rows; it has none, and no loss, where the model could not be watched.
 
     Example:
         >>> table = LayerTable(1.0, (ModuleRow("fc", "Linear", 1.0, 0.0, 0.1, 0.1, 8, 1, True),))
@@ -120,6 +121,7 @@ class LayerTable(Sequence[ModuleRow]):
     sums: tuple[SumRow, ...] = ()
     attention: tuple[AttentionRow, ...] = ()
     not_finite: str | None = None
+    around: str = ""
 
     def __len__(self) -> int:
         return len(self.modules)
@@ -147,6 +149,16 @@ class LayerTable(Sequence[ModuleRow]):
             f"The {what} of layer {row.name!r} departs from theory{more}: {seen:.3g} where wide random layers have {told:.3g}, "
             f"and one network scatters by about {row.scatter:.0%}. Its weights, or those beside it, are not random."
         )
+
+    @property
+    def assumption(self) -> str:
+        """What realised predictions rest on, in one sentence with how far one network scatters; "" for theory of wide layers."""
+        scatters = [
+            row.scatter for row in self.modules if row.gradient_predicted is not None and row.scatter is not None
+        ]
+        if not self.around or not scatters:
+            return ""
+        return f"Realised theory of gradients: around {self.around}; one network scatters by up to {max(scatters):.0%}."
 
     @property
     def signal_growth(self) -> float | None:

@@ -24,6 +24,7 @@ from freeness.meanfield.isometry import CriticalPoint, derivative_spread, isomet
 from freeness.meanfield.kernel_matrices import Kernels, kernels
 from freeness.meanfield.length_map import LengthMap
 from freeness.meanfield.loss_walk import LossMoments, loss_moments
+from freeness.meanfield.loss_walk import pairs_of_batch as pairs_of_batch
 from freeness.meanfield.patches import in_patches as in_patches
 from freeness.meanfield.phase import EdgeOfChaos, PhaseDiagram, edge_of_chaos, phase_diagram
 from freeness.meanfield.portrait import SHOWN as SHOWN

@@ -106,8 +106,8 @@ def loss_moments(
         LossMoments(
             node.name,
             float(prepared.streams[node.name].variance.mean()),
-            _of_batch(_own(node, step, pairs, back[node.name].gamma), given),
-            _of_batch(back[node.name].gamma, given),
+            pairs_of_batch(_own(node, step, pairs, back[node.name].gamma), given),
+            pairs_of_batch(back[node.name].gamma, given),
             float(np.hypot(ahead[node.name], missed * _spread_of(prepared.streams[node.name]))),
             float(np.hypot(ahead[node.name] + after[node.name], missed)),
         )
@@ -163,10 +163,18 @@ def _checked_cotangents(cotangents: ArrayLike, count: int) -> np.ndarray:
     return found
 
 
-def _of_batch(pairs: np.ndarray, given: int) -> float:
+def pairs_of_batch(pairs: np.ndarray, given: int) -> float:
     """The sum over all pairs of a batch of so many samples, from that over some of them.
 
     Pairs of two samples add up to the square of a mean gradient, of which the estimate is never below 0.
+
+    Args:
+        pairs: of some samples (k, k, …).
+        given: samples of the batch.
+
+    Example:
+        >>> pairs_of_batch(np.ones((2, 2)), 4)
+        16.0
     """
     count, total = len(pairs), float(pairs.sum())
     if count == given:

@@ -5,6 +5,7 @@ The two sources fill the same record, so that spectra are computed from either (
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -54,11 +55,13 @@ class ActivationSignal:
 class NeuronSignals:
     """One forward pass, neuron by neuron: the input and the outputs of every weight layer, in the order of ``Network.walk``.
 
-    Each array is (N,), or (samples, channels, *positions).
+    Each array is (N,), or (samples, channels, *positions). ``own``: tensors of operations without weights, by their names. Of a
+    constant that is its value (channels, *positions), of batch norms with fixed statistics mean and deviation (2, channels).
     """
 
     inputs: np.ndarray
     preactivations: tuple[np.ndarray, ...]
+    own: Mapping[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
 
 
 @dataclass(frozen=True)

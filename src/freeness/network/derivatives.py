@@ -20,10 +20,14 @@ from freeness.network.operation import Operation, Weights, described
 
 
 class Pass(NamedTuple):
-    """Of a forward pass: ``flat``: positions count as channels; ``rng``: of what is random in it."""
+    """Of a forward pass: ``flat``: positions count as channels; ``rng``: of what is random in it.
+
+    ``own``: what the operation has of its own in this pass, as statistics that are fixed; None of nothing that is known.
+    """
 
     flat: bool
     rng: np.random.Generator
+    own: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,8 @@ from freeness.operators.parts import GivenPart, Link, WiredPart
 from freeness.operators.units_part import UnitsPart
 from freeness.operators.wired_equation import PortMatrix, WiredEquation
 
+_VALUES = 2  # port of attention
+
 
 class Returning(Protocol):
     """The way back through a part, from its end: all that reads behind a place is told before the place is asked for."""
@@ -102,12 +104,13 @@ class NodesReturning(Returning):
         found = self._at(asked.node)
         return self._part.channels / max(len(found), len(asked.map)) * asked.seen(found[None])[0]
 
-    def of_noise(self) -> Iterator[tuple[str, float]]:
-        """For every node Σ over channels of tr Γ K with its noise K: squared gradients of what is trained there."""
+    def of_noise(self) -> Iterator[tuple[str, np.ndarray]]:
+        """For every node Σ over channels of Γ∘K with its noise K (P, P), whose sum is what is trained there, squared."""
         for node in reversed(range(len(self._gamma))):
             noise, found = self._part.accumulated[node], self._at(node)
-            share = self._part.channels / max(len(found), len(noise))
-            yield self._part.layers[node], share * float((noise * found).sum())
+            if noise.any():
+                share = self._part.channels / max(len(found), len(noise))
+                yield self._part.layers[node], share * (noise * found).sum(axis=0)
 
     def _at(self, node: int) -> np.ndarray:
         """Γ (1 or C, P, P) at a node."""
@@ -141,11 +144,18 @@ returning.register(WiredPart, NodesReturning)
 
 
 class Returned(NamedTuple):
-    """Of one layer: ``trained``, squared gradients of all its parameters, and Γ (P, P) where a matrix writes, else None."""
+    """Of one layer: ``trained`` (P, P), whose sum is its squared gradient, and Γ (P, P) where a matrix writes, None of a node.
+
+    ``spread``: relative variance that one draw of the matrix adds, 2 tr Γ²/(tr Γ)² over its inputs. ``own``: that of its own
+    gradient beside it, 2 tr (ΓK)²/(tr ΓK)² over its outputs with K the Gram matrix of what it reads. Behind queries and keys
+    gradients are few numbers of each head: over the heads it is a bound, taken instead.
+    """
 
     layer: str
-    trained: float
+    trained: np.ndarray
     gamma: np.ndarray | None
+    spread: float = 0.0
+    own: float = 0.0
 
 
 def returned(equation: WiredEquation, cotangent: np.ndarray) -> list[Returned]:
@@ -162,12 +172,29 @@ def returned(equation: WiredEquation, cotangent: np.ndarray) -> list[Returned]:
     for matrix in reversed(equation.matrices):
         gamma = ways[matrix.target[0]].answer(matrix.target[1])
         ways[matrix.source[0]].ask(matrix.source[1], _read(matrix, gamma))
-        trained = 0.0 if matrix.accumulated is None else float((matrix.accumulated * gamma).sum())
-        found.append(Returned(matrix.layer, trained, gamma))
+        trained = np.zeros((1, 1)) if matrix.accumulated is None else matrix.accumulated * gamma
+        spread = 0.0 if matrix.kind == "haar" else _uneven(gamma) / matrix.channels[0]
+        found.append(Returned(matrix.layer, trained, gamma, spread, _own(matrix, ways[matrix.target[0]], gamma)))
     for way in ways:
         if isinstance(way, NodesReturning):
-            found += [Returned(layer, trained, None) for layer, trained in way.of_noise() if trained]
+            found += [Returned(layer, trained, None) for layer, trained in way.of_noise()]
     return found
+
+
+def _uneven(gamma: np.ndarray) -> float:
+    """Relative variance 2 tr Γ²/(tr Γ)² of ‖Wᵀg‖² for one input, of so many independent directions as Γ has."""
+    trace = float(np.trace(gamma))
+    return 2 * float((gamma * gamma.T).sum()) / trace**2 if trace > 0 else 0.0
+
+
+def _own(matrix: PortMatrix, way: Returning, gamma: np.ndarray) -> float:
+    """Relative variance of a matrix's squared gradient, whose outputs have independent gradients of covariance Γ."""
+    if matrix.accumulated is None:
+        return 0.0
+    count, part = matrix.channels[1], way.part if isinstance(way, _OneReader) else None
+    if isinstance(part, HeadsPart) and matrix.target[1] < _VALUES:
+        count = part.heads
+    return _uneven(gamma @ matrix.accumulated) / count
 
 
 def _read(matrix: PortMatrix, gamma: np.ndarray) -> np.ndarray:

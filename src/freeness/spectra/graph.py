@@ -160,6 +160,7 @@ def network_graph(
         return h
 
     builder = (MixingBuilder if mixing else GraphBuilder)(source, _parametrisation(fisher), generator)
+    builder.own = {} if realised is None else realised.own
     builder.closed(_walked(builder, network, x, channels))
     return _assembled(builder, realised or _signals(x, builder.seen))
 
@@ -181,6 +182,7 @@ def forward_pass(network: Network, given: NeuronSignals, source: Source, rng: np
     """
     x, channels = inputs_of(network, 1.0, None, given, rng)
     builder = (MixingBuilder if mixes_tokens(network) else GraphBuilder)(source, None, rng)
+    builder.own = given.own
     _walked(builder, network, x, channels)
     return _signals(x, builder.seen)
 

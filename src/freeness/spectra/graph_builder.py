@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Literal
@@ -109,7 +109,7 @@ class GraphBuilder:
 
     ``fisher``: weights accumulate the Gram matrix of what they read, in a parametrisation. ``unseen``: where single eigenvalues
     cannot be looked for. ``joined``: nodes that became part of another. ``waiting``: signals that are read further on. ``end``:
-    node of the output.
+    node of the output. ``own``: as of :class:`~freeness.meanfield.NeuronSignals`. ``here``: the operation that is met now.
     """
 
     source: Source
@@ -122,6 +122,8 @@ class GraphBuilder:
     joined: set[int] = field(default_factory=set[int])
     waiting: tuple[NeuronSignal, ...] = ()
     end: int = -1
+    own: Mapping[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
+    here: str = INPUT
 
     def through(self, network: Network, signal: NeuronSignal) -> NeuronSignal:
         """The signal at the output of a network.
@@ -137,7 +139,7 @@ class GraphBuilder:
             signals = tuple(known[name] for name in node.inputs)
             for name in {name for name in node.inputs if last[name] == index}:
                 del known[name]
-            self.waiting = tuple(known.values())
+            self.waiting, self.here = tuple(known.values()), node.name
             known[node.name] = self._step(node.operation, signals)
         return known[network.nodes[-1].name]
 
@@ -146,7 +148,8 @@ class GraphBuilder:
         if isinstance(operation, Weights):
             return self._weights(operation, signals[0])
         self._check_alike(operation, signals)
-        found = given(operation, tuple(signal.value for signal in signals), Pass(signals[0].flat, self.rng))
+        at = Pass(signals[0].flat, self.rng, self.own.get(self.here))
+        found = given(operation, tuple(signal.value for signal in signals), at)
         passed = [_mapped(signal, map_, found) for signal, map_ in zip(signals, found.maps, strict=True)]
         return passed[0] if len(passed) == 1 else self._joined(operation, passed)
 

@@ -33,7 +33,7 @@ from freeness.spectra.wires import WireBuilder
 
 
 def follows_wires(network: Network) -> bool:
-    """Whether the network has what only this way knows: attention, joined channels, depthwise, or token and Gaussian weights.
+    """Whether it has what only this way knows: attention, constants, joined channels, depthwise, or token and Gaussian weights.
 
     Args:
         network: the record, from a builder such as :func:`~freeness.network.mlp`, or of a trace.
@@ -47,7 +47,7 @@ def follows_wires(network: Network) -> bool:
     if TokenMixing in kinds:
         return any(isinstance(layer.weights, Gaussian) for layer in network.weights)
     grouped = any(isinstance(one, Convolution) and one.groups > 1 for one in network.operations)
-    return grouped or Attention in kinds or _joins_channels(network)
+    return grouped or bool({Attention, Constant} & kinds) or _joins_channels(network)
 
 
 def _joins_channels(network: Network) -> bool:
@@ -108,7 +108,7 @@ def wired_equation(
         count = layer.sizes[1] if most is None else min(layer.sizes[1], most)
         return drawn(count, covariance, generator, exact=False).reshape(count, *shape)
 
-    builder = WireBuilder(source, given_outputs, generator, fisher)
+    builder = WireBuilder(source, given_outputs, generator, fisher, own={} if realised is None else realised.own)
     return builder.equation(builder.through(*_on_windows(network, x, channels)))
 
 

@@ -14,7 +14,7 @@ Source: theory.md §11, §12 (this project's derivation, checked by simulation).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -47,63 +47,11 @@ from freeness.network import (
 )
 from freeness.operators import HeadSignals, WiredEquation
 from freeness.spectra.graph_builder import Parametrisation, gradients_gram, taps_over
+from freeness.spectra.wire import Wire, spread_out
 from freeness.spectra.wired_parts import Met, WiredMatrix, WiredNode, assembled, is_one
 
 Source = Callable[[Weights, tuple[int, ...], np.ndarray], np.ndarray]
 Realised = Callable[[Weights], np.ndarray | None]
-
-
-@dataclass(frozen=True, eq=False)
-class Wire:
-    """A signal (C, n, *positions), and how it follows from nodes and from what random matrices write.
-
-    Q positions of all samples. ``channels``: how many there are, of which C may stand for more. ``parents``: (node, map
-    (1 or C, Q, Q')). ``written``: (matrix, map (1 or C, Q, Q')). ``factor``: of a normalisation, see
-    :class:`~freeness.operators.Port`; ``kept``: share of channels that it keeps. ``heads``: (attention, map (Q, Q')).
-    ``joined``: signals whose channels lie behind one another here; each follows from its own.
-    """
-
-    value: np.ndarray
-    channels: int
-    flat: bool = False
-    parents: tuple[tuple[int, np.ndarray], ...] = ()
-    written: tuple[tuple[int, np.ndarray], ...] = ()
-    factor: np.ndarray | None = None
-    kept: float = 1.0
-    heads: tuple[int, np.ndarray] | None = None
-    joined: tuple[Wire, ...] = ()
-
-    @property
-    def positions(self) -> int:
-        """Q."""
-        return self.value[0].size
-
-    @property
-    def plain(self) -> bool:
-        """Whether it is read from one place, without a node of its own."""
-        return self.heads is not None or (len(self.parents) == 1 and not self.written) or self.constant
-
-    @property
-    def constant(self) -> bool:
-        """Whether it depends on no input."""
-        return not (self.parents or self.written or self.heads or self.joined)
-
-    def mapped(self, map_: np.ndarray, value: np.ndarray, flat: bool) -> Wire:
-        """Behind a given map, (k, Q', Q) or a diagonal (k, 1 or Q)."""
-        through = map_ if map_.ndim == 3 else np.broadcast_to(map_, (len(map_), self.positions))[:, :, None]
-
-        def behind(before: np.ndarray) -> np.ndarray:
-            return through @ before if map_.ndim == 3 else through * before
-
-        heads = None if self.heads is None else (self.heads[0], _alike(behind(self.heads[1][None])))
-        return replace(
-            self,
-            value=value,
-            flat=self.flat or flat,
-            parents=tuple((node, behind(before)) for node, before in self.parents),
-            written=tuple((matrix, behind(before)) for matrix, before in self.written),
-            heads=heads,
-        )
 
 
 @dataclass(eq=False)
@@ -114,6 +62,7 @@ class WireBuilder:
     drawn. ``realised``: outputs of a layer that are known, for weights that are given maps. ``fisher``: of Θ, where gradients of
     weights are noise that comes in where they write; of JJᵀ, where None, that is the input. ``here``: the operation that is
     followed now. ``seen``: of every weight layer.
+    ``own``: as of :class:`~freeness.meanfield.NeuronSignals`.
     """
 
     source: Source
@@ -123,6 +72,7 @@ class WireBuilder:
     met: Met = field(default_factory=Met)
     here: str = INPUT
     seen: list[np.ndarray] = field(default_factory=list[np.ndarray])
+    own: Mapping[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
 
     def through(self, network: Network, x: np.ndarray, channels: int) -> Wire:
         """The signal at the output of a network, for an input (C, n, *positions) of so many channels.
@@ -197,7 +147,7 @@ class WireBuilder:
                 f"expected Gaussian weights over channels or an activation behind channels that are concatenated, got "
                 f"{described(operation)}; measure its spectrum instead."
             )
-        found = given(operation, (wire.value,), Pass(wire.flat, self.rng))
+        found = given(operation, (wire.value,), Pass(wire.flat, self.rng, self.own.get(self.here)))
         ends = np.cumsum([0, *(len(part.value) for part in wire.joined)])
         parts: list[Wire] = []
         for part, first, last in zip(wire.joined, ends, ends[1:], strict=False):
@@ -230,8 +180,9 @@ class WireBuilder:
         return Wire(h, layer.sizes[1], written=tuple(written))
 
     def _given(self, operation: Operation, wires: tuple[Wire, ...]) -> Wire:
+        wires = spread_out(wires)
         values = tuple(wire.value for wire in wires)
-        found = given(operation, values, Pass(wires[0].flat, self.rng))
+        found = given(operation, values, Pass(wires[0].flat, self.rng, self.own.get(self.here)))
         count = found.value[0].size
         parts = [
             self._factored(wire, operation).mapped(_broad(map_, count, wire), found.value, found.flat)
@@ -411,7 +362,10 @@ class WireBuilder:
 
     def _constant(self, operation: Constant, x: np.ndarray) -> Wire:
         shape = operation.positions or (1,) * (x.ndim - 2)
-        entries = operation.sigma * self.rng.standard_normal((operation.channels, 1, *shape))
+        entries = self.own.get(self.here)
+        if entries is None:
+            entries = operation.sigma * self.rng.standard_normal((operation.channels, *shape))
+        entries = entries.reshape(operation.channels, 1, *shape)
         value = np.broadcast_to(entries, (operation.channels, x.shape[1], *shape))
         if self.fisher is None or not operation.trained or operation.channels == 1:
             return Wire(value, operation.channels)
@@ -482,15 +436,6 @@ def _selects_channels(operation: Operation) -> bool:
 
 def _is_node(wire: Wire) -> bool:
     return len(wire.parents) == 1 and not wire.written and wire.factor is None and is_one(wire.parents[0][1])
-
-
-def _alike(map_: np.ndarray) -> np.ndarray:
-    """The one map of all channels."""
-    if len(map_) > 1:
-        raise InputError(
-            "expected weights behind attention, got an operation that acts on single channels; measure the spectrum instead."
-        )
-    return map_[0]
 
 
 def _broad(map_: np.ndarray, count: int, wire: Wire) -> np.ndarray:

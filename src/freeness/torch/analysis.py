@@ -429,7 +429,8 @@ def _uncovered(traced: Trace, reason: str, *, predicted: bool = False) -> tuple[
     """Why there is no prediction; then operations without theory, those alike in one line."""
     places: dict[tuple[str, str], list[str]] = {}
     for operation in gaps(traced, predicted=predicted):
-        why = _FIXED if operation.kind == "batch normalisation" else operation.reason
+        fixed = operation.kind == "batch normalisation" and not predicted
+        why = _FIXED if fixed else operation.reason
         places.setdefault((operation.operation, why), []).append(operation.path or "forward")
     lines = []
     for (operation, why), paths in places.items():
@@ -539,10 +540,10 @@ def _check_widths(network: Network) -> None:
 def _freeness(traced: Trace, sample: Tensor) -> FreenessOutcome:
     """The freeness test, or the reason why there is none: it never costs what was measured before it."""
     start = time.perf_counter()
-    if not traced.is_chain:
-        return FreenessOutcome(None, "only chains of fully connected layers are tested")
+    if not (traced.is_chain or traced.complete):
+        return FreenessOutcome(None, "the model has no record of its operations")
     try:
-        test = freeness_test(traced.chain, sample)
+        test = freeness_test(traced, sample)
     except (InputError, ArithmeticError, MemoryError, RuntimeError) as error:
         _LOG.info("no freeness test: %s", error)
         first = str(error).splitlines()[:1] or [type(error).__name__]

@@ -13,7 +13,7 @@ from freeness.advice import Comparison, Stage
 from freeness.errors import ConvergenceError, InputError
 from freeness.laws import wasserstein
 from freeness.meanfield import Signals
-from freeness.network import Constant, Sum
+from freeness.network import Normalisation
 from freeness.spectra import (
     Measurement,
     NeuronSignals,
@@ -31,13 +31,15 @@ from freeness.torch.stages import Lost
 from freeness.torch.tracing import Trace, TracedOperation
 
 POSITIONS = 16  # of a convolution at most for which spectra are predicted
-_GIVEN = {
+_NORMS = {"layer normalisation", "RMS normalisation", "batch normalisation"}
+_GIVEN = _NORMS | {
     "embedding",
     "attention",
     "matrix product",
     "softmax",
     "trained scale or shift",
 }  # kinds whose records are given maps
+_UNCOUNTED = "its trained scale and shift are not counted in the theory of Θ"
 _VECTORS = "JJᵀ is by the vectors that it gives, for tokens have no derivative"
 _STEPS, _PROBES = 16, 8  # of an estimate: as many probes as have so many steps
 
@@ -130,25 +132,27 @@ def gaps(traced: Trace, *, predicted: bool) -> tuple[TracedOperation, ...]:
         traced: the model.
         predicted: whether both spectra are: then what is a given map along the wires is none of these.
     """
-    if not (predicted and _wired(traced)):
+    if not predicted:
         return traced.uncovered
-    left = [one for one in traced.uncovered if one.kind not in _GIVEN | {"selection"}]
-    tokens = [replace(one, reason=_VECTORS) for one in traced.uncovered if one.kind == "embedding"]
-    return (*tokens, *left)
+    wired = _wired(traced)
+    left: list[TracedOperation] = []
+    for one in traced.uncovered:
+        if one.kind == "batch normalisation":  # a given scale and shift of each channel
+            left.append(replace(one, reason=_UNCOUNTED))
+        elif wired and one.kind == "embedding":
+            left.insert(0, replace(one, reason=_VECTORS))
+        elif not wired or one.kind in _NORMS or one.kind not in _GIVEN | {"selection"}:
+            left.append(one)
+    return tuple(left)
 
 
 def _wired(traced: Trace) -> bool:
-    """Whether spectra are known by the way that takes tokens, attention and what is added to the stream, as learned positions."""
+    """Whether spectra are known by the way that takes tokens, attention, scales and shifts as given maps."""
     if not traced.complete or not follows_wires(traced.network):
         return False
     missing = {operation.kind for operation in traced.operations if operation.theory == "none"}
-    added = all(
-        isinstance(reader.operation, Sum)
-        for node in traced.network.nodes
-        if isinstance(node.operation, Constant)
-        for reader in traced.network.readers(node.name)
-    )
-    return added and missing <= _GIVEN
+    grouped = any(isinstance(one, Normalisation) and one.groups > 1 for one in traced.network.operations)
+    return missing <= _GIVEN and not grouped
 
 
 def _check_positions(signals: NeuronSignals) -> None:

@@ -12,9 +12,10 @@ from freeness.advice import Progress
 from freeness.errors import InputError
 from freeness.spectra import FreenessTest, Word, freeness_words, mixed_word
 from freeness.torch.elementwise import derivative
+from freeness.torch.freeness_graphs import graph_freeness_test
 from freeness.torch.signals import layer_values
 from freeness.torch.steps import DenseStep, ElementwiseStep
-from freeness.torch.tracing import Chain, Trace, read_chain
+from freeness.torch.tracing import Chain, Trace, read_chain, trace
 
 
 def freeness_test(
@@ -29,7 +30,8 @@ def freeness_test(
     Words of {W_l, W_lᵀ} and {D_l} are computed exactly (:func:`freeness.spectra.freeness_words`) and compared with what random
     weights of this size give. Beyond the weights one N×N matrix in float64 is held; where the forward pass of a class of one's
     own could write to the weights, a copy of them too while it is read. At initialisation by Haar or Gaussian weights they are
-    free (Collins, Hayase 2023); identity initialisation is not; of trained weights nothing is promised.
+    free (Collins, Hayase 2023); identity initialisation is not; of trained weights nothing is promised. Of a model that is no
+    chain the products of weights between activations are tested, along one way and at one position.
 
     Args:
         model: what :func:`~freeness.torch.trace` reads, or what it returned; it is left as it was.
@@ -49,8 +51,13 @@ def freeness_test(
         True
     """
     if isinstance(model, Trace):
-        model = model.chain
-    chain = model if isinstance(model, Chain) else _read(model, x)
+        model = model.chain if model.is_chain else model
+    if isinstance(model, Trace):
+        return graph_freeness_test(model, x)
+    try:
+        chain = model if isinstance(model, Chain) else _read(model, x)
+    except InputError as refusal:
+        return _of_graph(model, x, refusal)
     tensors = layer_values(chain, x)
     slopes = [
         derivative(step.function, value).cpu().numpy() if isinstance(step, ElementwiseStep) else None
@@ -75,6 +82,16 @@ def freeness_test(
         if all_pairs:
             words += _further(chain, slopes, index, matrices)
     return FreenessTest(tuple(words))
+
+
+def _of_graph(model: object, x: Tensor, refusal: InputError) -> FreenessTest:
+    """Of a model that is no chain, by its record; without one the refusal stands."""
+    if not isinstance(model, nn.Module) or not isinstance(x, Tensor):
+        raise refusal
+    try:
+        return graph_freeness_test(trace(model, x), x)
+    except InputError:
+        raise refusal from None
 
 
 def _read(model: nn.Module, x: Tensor) -> Chain:

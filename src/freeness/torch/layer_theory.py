@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,15 +14,20 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from freeness.advice import LayerTable, ModuleRow
-from freeness.errors import FreenessError
-from freeness.meanfield import LossMoments, loss_moments
+from freeness.errors import FreenessError, InputError
+from freeness.meanfield import loss_moments
 from freeness.network import INPUT
+from freeness.spectra import realised_gradients
 from freeness.torch.layout import size_of
+from freeness.torch.signals import neurons_of
 from freeness.torch.state import trained_parameters
 from freeness.torch.steps import Permuted, Step
 from freeness.torch.tracing import Trace
 
 _LOG = logging.getLogger(__name__)
+_ROUNDED = 1e-4  # relative departures that single precision makes
+_MOST = 20_000_000  # numbers of the given maps of one layer
+_AROUND = "what this forward pass fixed (softmax weights and their derivative, slopes, norms), with random weights over channels"
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +60,13 @@ class OutputLoss:
 
 @dataclass(frozen=True, eq=False)
 class _Place:
-    """A step with what theory says there."""
+    """A step with what theory says there: mean square of its signal, sums of squares of gradients, and how these scatter."""
 
     step: Step
-    moments: LossMoments
+    signal: float | None
+    weights: float
+    shift: float
+    scatter: float
 
 
 def with_theory(
@@ -82,27 +90,63 @@ def with_theory(
         >>> [row.gradient_predicted is not None for row in with_theory(table, trace(model, x), x, outputs)]
         [True, True]
     """
-    if not table or not trace.complete or trace.together or _otherwise(trace, training):
+    if not table or not trace.complete or trace.together:
         return table
-    try:
-        cotangents, slopes = (_canonical(trace, value) for value in outputs.derivatives())
-        found = loss_moments(trace.network, _inputs(trace, inputs), cotangents, slopes.mean(axis=1))
-    except FreenessError as error:  # theory of spectra covers more than that of second moments
-        _LOG.info("no prediction of the layers: %s", error)
-        return table
-    known = {step.name: _Place(step, moments) for step, moments in zip(trace.steps, found, strict=True)}
-    trained = {id(tensor) for tensor in trained_parameters(trace.model).values()}
-    modules = dict(trace.model.named_modules())
-    return replace(table, modules=tuple(_row(row, modules[row.name], known, trained) for row in table))
+    ways = (_of_wide_layers, True), (_of_this_pass, False)
+    for way, batches in ways:
+        if _otherwise(trace, training, batches=batches):
+            continue
+        try:
+            known = {place.step.name: place for place in way(trace, inputs, outputs)}
+        except FreenessError as error:
+            _LOG.info("no prediction of the layers: %s", error)
+            continue
+        trained = {id(tensor) for tensor in trained_parameters(trace.model).values()}
+        modules = dict(trace.model.named_modules())
+        rows = tuple(_row(row, modules[row.name], known, trained) for row in table)
+        return replace(table, modules=rows, around="" if way is _of_wide_layers else _AROUND)
+    return table
 
 
-def _otherwise(trace: Trace, training: bool | None) -> bool:
-    """Whether the model did another thing in the mode of the table than what the record says."""
+def _of_wide_layers(trace: Trace, inputs: Tensor, outputs: OutputLoss) -> Iterator[_Place]:
+    """Second moments in the limit of wide layers, of all that is random."""
+    cotangents, slopes = (_canonical(trace, value) for value in outputs.derivatives())
+    found = loss_moments(trace.network, _inputs(trace, inputs), cotangents, slopes.mean(axis=1))
+    for step, told in zip(trace.steps, found, strict=True):
+        yield _Place(step, told.signal, told.weights, told.shift, told.gradient_scatter)
+
+
+def _of_this_pass(trace: Trace, inputs: Tensor, outputs: OutputLoss) -> Iterator[_Place]:
+    """Gradients alone, around what the forward pass of some samples fixed."""
+    cotangents = _canonical(trace, outputs.derivatives()[0])
+    count = len(cotangents)
+    chosen = np.linspace(0, count - 1, min(_fitting(trace), count)).round().astype(int)
+    if not chosen.size:
+        raise InputError(
+            f"expected layers of at most {_MOST:,} numbers, channels times squared positions, got more; go by the measured rows."
+        )
+    realised = neurons_of(trace, inputs[torch.as_tensor(chosen, device=inputs.device)])
+    missed = ((1 - chosen.size / count) / chosen.size) ** 0.5
+    steps = {step.name: step for step in trace.steps}
+    for told in realised_gradients(trace.network, realised, cotangent=cotangents[chosen], batch=count):
+        yield _Place(
+            steps[told.name], None, told.weights, told.shift, float(np.linalg.norm((told.scatter, missed, _ROUNDED)))
+        )
+
+
+def _fitting(trace: Trace) -> int:
+    """Samples whose given maps fit, channels times squared positions of every layer."""
+    sizes = [(step.typing.channels or 1) * step.typing.count**2 for step in trace.steps]
+    return math.isqrt(_MOST // max(sizes))
+
+
+def _otherwise(trace: Trace, training: bool | None, *, batches: bool) -> bool:
+    """Whether the model did another thing in the mode of the table than what the record says, or what it says of ``batches``."""
 
     def departs(module: nn.Module) -> bool:
         trained = module.training if training is None else training
         dropped = isinstance(module, _DropoutNd) and module.p > 0 and trained
-        return dropped or (isinstance(module, _BatchNorm) and not trained)
+        return dropped or (isinstance(module, _BatchNorm) and trained is not batches)
 
     return any(map(departs, trace.model.modules()))
 
@@ -139,14 +183,14 @@ def _row(row: ModuleRow, module: nn.Module, known: Mapping[str, _Place], trained
     tensors = [tensor for tensor in module._parameters.values() if tensor is not None]
     parts = [_gradient(each, known.values()) for each in tensors if id(each) in trained]
     steps = [place for place in known.values() if any(_is(place.step.weight, each) for each in tensors)]
-    signal = math.fsum(place.moments.signal for place in named) / len(named) if named else None
+    signals = [place.signal for place in named if place.signal is not None]
     return replace(
         row,
-        signal_predicted=signal if len(named) == row.uses else None,
+        signal_predicted=math.fsum(signals) / len(signals) if len(signals) == row.uses > 0 else None,
         gradient_predicted=None
         if None in parts or not parts
         else math.fsum(part for part in parts if part is not None),
-        scatter=max((place.moments.gradient_scatter for place in (*steps, *named)), default=None),
+        scatter=max((place.scatter for place in (*steps, *named)), default=None),
     )
 
 
@@ -157,13 +201,10 @@ def _again(name: str, module: str) -> bool:
 
 
 def _gradient(tensor: Tensor, known: Iterable[_Place]) -> float | None:
-    """Sum of squares of a tensor's loss gradient; None of one that no step reads."""
-    for place in known:
-        if _is(place.step.weight, tensor):
-            return place.moments.weights
-        if _is(place.step.bias, tensor):
-            return place.moments.shift
-    return None
+    """Sum of squares of a tensor's loss gradient, of all its uses; None of one that no step reads."""
+    parts = [place.weights for place in known if _is(place.step.weight, tensor)]
+    parts += [place.shift for place in known if _is(place.step.bias, tensor)]
+    return math.fsum(parts) if parts else None
 
 
 def _is(one: Tensor | None, other: Tensor) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +12,9 @@ from torch import Tensor
 from freeness.errors import InputError
 from freeness.laws import Empirical
 from freeness.meanfield import ActivationSignal, DenseSignal, NeuronSignals, Signals
-from freeness.network import INPUT, Weights
+from freeness.network import INPUT, Constant, Normalisation, Weights
 from freeness.torch.elementwise import derivative
-from freeness.torch.steps import DenseStep, run_steps
+from freeness.torch.steps import DenseStep, Passed, run_steps
 from freeness.torch.tracing import Chain, Trace
 
 
@@ -71,13 +72,58 @@ def realised_neurons(trace: Trace, x: Tensor) -> NeuronSignals:
         >>> [h.shape for h in realised_neurons(trace(model, torch.ones(1, 3)), torch.ones(3)).preactivations]
         [(4,), (2,)]
     """
-    passed = weight_signals(trace, x)
+    return neurons_of(trace, trace.input(x))
+
+
+def neurons_of(trace: Trace, value: Tensor) -> NeuronSignals:
+    """The same of several samples, with what operations without weights have of their own.
+
+    Args:
+        trace: a traced model that has a network.
+        value: samples as the model takes them.
+
+    Raises:
+        InputError: signals that are not finite.
+    """
     first = next(read for step in trace.steps for read in step.reads if read.name == INPUT)
-    start = trace.input(x)
-    tokens = not start.is_floating_point()
-    value = first.canonical(first({INPUT: start if tokens else start.double()}))
-    inputs = value[:, 0].cpu().numpy() if tokens else _array(value)  # (1, positions), of no channels
-    return NeuronSignals(inputs, tuple(_array(each.returned) for each in passed))
+    tokens = not value.is_floating_point()
+    start = first.canonical(first({INPUT: value if tokens else value.double()}))
+    inputs = start[:, 0].cpu().numpy() if tokens else _array(start)  # (n, positions), of no channels
+    operations = {node.name: node.operation for node in trace.network.nodes}
+    layers: list[np.ndarray] = []
+    own: dict[str, np.ndarray] = {}
+    for passed in _passed(trace, value):
+        operation = operations[passed.step.name]
+        if passed.step.weight is not None:
+            layers.append(_array(passed.step.canonical(passed.value)))
+        elif isinstance(operation, Constant):
+            own[passed.step.name] = passed.step.canonical(passed.value)[0].cpu().numpy()
+        elif isinstance(operation, Normalisation) and operation.kind == "batch":
+            own[passed.step.name] = _statistics(passed)
+    return NeuronSignals(inputs, tuple(layers), own)
+
+
+def _statistics(passed: Passed) -> np.ndarray:
+    """Mean and deviation (2, channels) of a batch normalisation in eval mode: it maps m to 0 and m + s to 1."""
+    (given,), size = passed.given, passed.step.typing.channels or 1
+    low, high = (
+        passed.step.canonical(passed.step.compute(torch.full_like(given, each)))[0].reshape(size, -1)[:, 0]
+        for each in (0.0, 1.0)
+    )
+    deviation = 1 / (high - low)
+    return torch.stack([-low * deviation, deviation]).cpu().numpy()
+
+
+def _passed(trace: Trace, value: Tensor) -> Iterator[Passed]:
+    """The steps at some samples, in float64."""
+    with torch.no_grad():
+        for passed in run_steps(trace.steps, value.to(trace.weights[0].device), torch.float64):
+            if passed.step.weight is not None and not bool(passed.value.isfinite().all()):
+                raise InputError(
+                    f"expected finite signals, got NaN or infinity after {passed.step.name!r}; scale the weights or the input "
+                    "down."
+                )
+            yield passed
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,25 +146,17 @@ def weight_signals(trace: Trace, x: Tensor) -> list[WeightSignal]:
         InputError: as :func:`realised_neurons`.
     """
     layers = iter(trace.network.weights)
-    value = trace.input(x).to(trace.weights[0].device)
     found = []
-    with torch.no_grad():
-        for passed in run_steps(trace.steps, value, torch.float64):
-            if passed.step.weight is None:
-                continue
-            layer = next(layers)
-            if not bool(passed.value.isfinite().all()):
-                raise InputError(
-                    f"expected finite signals, got NaN or infinity after {layer.name!r}; scale the weights or the input down."
-                )
+    for passed in _passed(trace, trace.input(x)):
+        if passed.step.weight is not None:
             given = passed.step.reads[0].canonical(passed.given[0])
-            found.append(WeightSignal(layer, given, passed.step.canonical(passed.value)))
+            found.append(WeightSignal(next(layers), given, passed.step.canonical(passed.value)))
     return found
 
 
 def _array(value: Tensor) -> np.ndarray:
-    """(N,) of vectors, (1, channels, *positions) otherwise."""
-    return (value[0] if value.ndim == 2 else value).cpu().numpy()
+    """(N,) of one vector, (samples, channels, *positions) otherwise."""
+    return (value[0] if value.ndim == 2 and len(value) == 1 else value).cpu().numpy()
 
 
 def layer_values(trace: Chain, x: Tensor) -> list[Tensor]:

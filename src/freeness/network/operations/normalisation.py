@@ -223,7 +223,18 @@ def _lost(layer: Normalisation, normal: np.ndarray) -> np.ndarray:
 
 
 def _given_batch(layer: Normalisation, x: np.ndarray, at: Pass) -> GivenMap:
-    """Each channel by its mean and variance over the samples at hand, and over positions; these move with every entry."""
+    """Each channel by its mean and variance over the samples at hand, and over positions; these move with every entry.
+
+    Statistics of its own that are fixed, as in eval mode, make it a given scale and shift of each channel.
+    """
+    if at.own is not None:
+        centre, size = (each.reshape(-1, *(1 for _ in x.shape[1:])) for each in at.own)
+        if len(size) != len(x):
+            raise InputError(
+                f"expected statistics of {len(x)} channels in {described(layer)}, got {len(size)}; take the signals of this very "
+                "network."
+            )
+        return GivenMap((x - centre) / size, (diagonal(np.broadcast_to(1 / size, x.shape)),))
     flat, samples = diagonal(x), x.shape[1]
     count = flat.shape[1]
     if count == 1 or (at.flat and samples == 1):

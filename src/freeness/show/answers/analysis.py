@@ -53,12 +53,12 @@ def _(record: Analysis) -> Answer:
     fault, departure = record.fault, record.layers.departure
     apart = (Sentence(departure, "warning"),) if departure else ()
     layers = (Section(_LAYERS, (*apart, layer_table(record))),) if departure or (fault and fault.grave) else ()
-    few = _few(record)
+    few, around = _few(record), _around(record)
     return Answer(
         record.title,
         (
             _opening(record),
-            *([Section("Predicted beside measured", (few,))] if few.rows else []),
+            *([Section("Predicted beside measured", (few, *around))] if few.rows else []),
             *layers,
             *_missing(record),
         ),
@@ -200,7 +200,12 @@ def _layers(record: Analysis) -> tuple[Section, ...]:
     said = Sentence(record.fault.sentence, "strong" if record.fault.place is None else "warning")
     told = record.layers.departure
     apart = (Sentence(told, "warning"),) if told else ()
-    return (Section(_LAYERS, (said, *apart, layer_table(record))),)
+    return (Section(_LAYERS, (said, *apart, layer_table(record), *_around(record))),)
+
+
+def _around(record: Analysis) -> tuple[Sentence, ...]:
+    """What realised predictions of gradients rest on."""
+    return (Sentence(record.layers.assumption, "point"),) if record.layers.assumption else ()
 
 
 # --- tables -------------------------------------------------------------------------------------------------------
@@ -231,9 +236,13 @@ def layer_table(analysis: Analysis) -> Table:
     Of many modules the first and last, and those between that depart from theory, which are flagged. Columns of theory are left
     out where it has nothing to say.
     """
-    covered = any(row.signal_predicted is not None or row.gradient_predicted is not None for row in analysis.layers)
-    header = ("layer", "kind", "signal", "theory", "gradient", "theory ", "gradient / weight")
-    kept = [place for place in range(len(header)) if covered or place not in _THEORY]
+    named = "realised" if analysis.layers.around else "theory "
+    header = ("layer", "kind", "signal", "theory", "gradient", named, "gradient / weight")
+    told = (
+        any(row.signal_predicted is not None for row in analysis.layers),
+        any(row.gradient_predicted is not None for row in analysis.layers),
+    )
+    kept = [place for place in range(len(header)) if place not in _THEORY or told[_THEORY.index(place)]]
     rows = list(analysis.layers)
     shown = [number for number, row in enumerate(rows) if not _SHOWN <= number < len(rows) - _SHOWN or row.departs]
     lines, flagged, before = [], [], -1
