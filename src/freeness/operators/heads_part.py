@@ -27,7 +27,7 @@ from jaxtyping import Float, Inexact
 from freeness.operators.packing import symmetric
 from freeness.operators.parts import PIECE, GivenPart, less_inverted, principal_logarithm
 
-_FULL = 64  # rows of a head's inverse up to which directions are kept
+_FULL = 48  # rows of a head's inverse up to which directions are kept: beside all of them G moves by less than 10⁻³
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ class HeadsPart(GivenPart):
         signals: of the forward pass.
         maps: of the ports of queries, keys, values and outputs: (P_port, T or T') as of :class:`Port`, from T positions. Heads
             of queries that share keys have weights of their own, so fields act on each alone.
-        directions: of each U_i that are kept; as many as an inverse of 64 rows has room for, where None.
+        directions: of each U_i that are kept; as many as an inverse of 48 rows has room for, where None.
     """
 
     def __init__(self, signals: HeadSignals, maps: Sequence[np.ndarray], directions: int | None = None) -> None:

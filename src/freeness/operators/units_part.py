@@ -21,8 +21,7 @@ from freeness.operators.packing import symmetric
 from freeness.operators.parts import GivenPart, less_inverted, mean_logarithm
 
 _PIECE = 1_000_000  # numbers of one array that is worked on at once
-_TAKEN, _FEW = 256, 192  # units that are taken one by one, and at more than so many positions:
-_MANY = 16
+_TAKEN = 128  # units that are taken one by one: beside 512 of them G moves by some 10⁻⁴
 
 
 class UnitsPart(GivenPart):
@@ -31,13 +30,13 @@ class UnitsPart(GivenPart):
     Args:
         channels: n.
         derivatives: of each matrix that writes (C, P).
-        taken: how many units one by one; at most 256, or 192 at many positions, where None.
+        taken: how many units one by one; at most 128, where None.
     """
 
     def __init__(self, channels: int, derivatives: Sequence[np.ndarray], taken: int | None = None) -> None:
         count, size = derivatives[0].shape
         self.channels, self.sizes = channels, (size,) * (len(derivatives) + 1)
-        few = min(count, (_TAKEN if size <= _MANY else _FEW) if taken is None else taken)
+        few = min(count, _TAKEN if taken is None else taken)
         self._every = [(d.T @ d / count)[None, None] for d in derivatives]
         self._some = [(d[:few].T @ d[:few] / few)[None, None] for d in derivatives]
         self._own = [d[None, :few, :, None] * d[None, :few, None, :] for d in derivatives]

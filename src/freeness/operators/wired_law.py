@@ -44,7 +44,7 @@ _FOLLOWED = 0.15  # mass at most below the lowest point, where a power law goes 
 _DENSE = 2000
 _EMPTY = 1e-3  # mass beyond an end that is first guessed
 _TAIL, _TAIL_POINTS = 0.03, 8  # mass near the upper end, and points there, twice
-_CLOSER = (0.004,)  # angles of rays there
+_CLOSER = 0.004  # angle of the ray there
 _ROUNDS = 2  # of points between those that much mass lies between
 _ANCHORS = 8  # points of the ray at which the potential is known by itself
 _NOTHING = 1e-14
@@ -54,6 +54,7 @@ _SLACK = 20 * _TOLERANCE  # imaginary part of G over its size, above 0, that is 
 _ASTRAY = 0.3  # imaginary part by which a potential departs from the integral of zG only on another branch
 _START = 3e-3  # of those from which a smaller angle starts
 _PRECISE = 1e-10
+_STIFF = 1e-8  # residual of fields outside, of which a part in 10⁴ is felt
 _COMPLEX_STEP = 1e-4
 _OUTSIDE = 12  # points from far away to where there is mass
 _OWN = 0.02  # imaginary part of xG that is no longer that of the step
@@ -171,8 +172,8 @@ class WiredLaw(Law):
             if wide.size == 0:
                 break
             wide = wide[np.argsort(-need[wide])][: most - ray.s.size]
-            start = (ray.fields[:, wide] + ray.fields[:, wide + 1]) / 2
-            ray = _merged(ray, self._solved((ray.s[wide] + ray.s[wide + 1]) / 2, start, _ANGLES[-1]))
+            s = (ray.s[wide] + ray.s[wide + 1]) / 2
+            ray = _merged(ray, self._solved(s, self._guessed(ray, s, 0.0), _ANGLES[-1]))
         return ray
 
     def _lowered(self, s: np.ndarray, angles: tuple[float, ...] = _ANGLES) -> _Ray:
@@ -223,11 +224,16 @@ class WiredLaw(Law):
         integral = spline.antiderivative()
         return spline, top + integral(s) - integral(ray.s[-1])
 
-    def _near(self, s: np.ndarray) -> _Ray:
-        """Guessed between points of the ray."""
-        ray = self._ray
-        fields = np.stack([np.interp(s, ray.s, row.real) + 1j * np.interp(s, ray.s, row.imag) for row in ray.fields])
-        return _Ray(s, np.zeros_like(s, dtype=complex), fields)
+    def _near(self, s: np.ndarray, angle: float) -> np.ndarray:
+        """Fields at another angle, guessed from the ray."""
+        return self._guessed(self._ray, s, angle - _ANGLES[-1])
+
+    def _guessed(self, ray: _Ray, s: np.ndarray, shift: float) -> np.ndarray:
+        """Fields between points of a ray and, as they are functions of s + i·angle, beside it; plain means where that fails."""
+        spline = scipy.interpolate.CubicSpline(ray.s, ray.fields, axis=1)
+        found = spline(s) + 1j * shift * spline(s, 1)
+        plain = scipy.interpolate.interp1d(ray.s, ray.fields, axis=1)(s)
+        return np.where(self._equation.sound(found), found, plain)
 
     @cached_property
     def _coarse(self) -> tuple[np.ndarray, np.ndarray]:
@@ -273,11 +279,9 @@ class WiredLaw(Law):
 
     def _above(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Which of some s could be solved close to the axis, and the mass above."""
-        solved = self._near(s)
-        for angle in _CLOSER:
-            solved = self._solved(solved.s, solved.fields, angle)
-        z = np.exp(solved.s + 1j * _CLOSER[-1])
-        phase = np.imag(self._equation.potential(z, solved.fields) - 1j * _CLOSER[-1] * solved.zg)
+        solved = self._solved(s, self._near(s, _CLOSER), _CLOSER)
+        z = np.exp(solved.s + 1j * _CLOSER)
+        phase = np.imag(self._equation.potential(z, solved.fields) - 1j * _CLOSER * solved.zg)
         return solved.s, np.clip(phase / np.pi, 0.0, 1.0)
 
     # --- the support --------------------------------------------------------------------------------------------------
@@ -340,7 +344,7 @@ class WiredLaw(Law):
     def _stiffness(self, x: np.ndarray, most: int) -> np.ndarray:
         """1/G'² above the support, by a complex step; NaN inside it, where G has an imaginary part of its own, and in gaps."""
         z = x * (1 + 1j * _COMPLEX_STEP)
-        found = self._equation.solved(z, self._near(np.log(x)).fields, _PRECISE, most)
+        found = self._equation.solved(z, self._near(np.log(x), 0.0), _STIFF, most)
         lost = -np.imag(found.cauchy)
         beyond = (
             np.imag(self._equation.potential(z, found.fields)) - _COMPLEX_STEP * np.real(z * found.cauchy)
