@@ -129,16 +129,12 @@ class HeadsPart(GivenPart):
         by_key = self._queries[:, :, :, None, None] * every
         return by_query, by_key.reshape(heads * rows * rows, columns * columns)
 
-<<<<<<< HEAD
-    def answers(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> list[Inexact[np.ndarray, "points _ _"]]:
-=======
     @property
     def heads(self) -> int:
         """With keys of their own."""
         return self._heads
 
-    def answers(self, fields: Sequence[np.ndarray]) -> list[np.ndarray]:
->>>>>>> b2e2c7c (Gradients of layers around the model's own pass where wide-layer theory has none; batch norms and scales as given maps; freeness of products between activations)
+    def answers(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> list[Inexact[np.ndarray, "points _ _"]]:
         size = self._heads * (self._rows * self._kept.directions) ** 2
         height = max(1, PIECE // size)
         points = len(fields[0])
