@@ -1,6 +1,6 @@
 """Images that stay on the disk: Parquet files by row group, folders of pictures one by one."""
 
-# pyright: reportUnknownMemberType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyarrow says no types.
 
 from __future__ import annotations
