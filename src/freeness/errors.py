@@ -36,10 +36,10 @@ def choice(given: object, names: Iterable[str]) -> str:
 
     Example:
         >>> choice("tahn", ["tanh", "gelu"]), choice("x", ["tanh"])
-        ('did you mean tanh?', 'choose one.')
+        ('perhaps tanh is meant.', 'choose one.')
     """
     near = get_close_matches(given, list(names), 1) if isinstance(given, str) else []
-    return f"did you mean {near[0]}?" if near else "choose one."
+    return f"perhaps {near[0]} is meant." if near else "choose one."
 
 
 def brief(error: BaseException) -> str:

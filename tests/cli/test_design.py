@@ -195,7 +195,7 @@ def test_a_model_is_initialised_and_saved(tmp_path, model, form):
         ((), "--depth"),
         (("--depth", "0"), "whole number ≥ 1, got 0"),
         (("--depth", "9", "--batch", "0"), "expected a batch, a whole number ≥ 1, got 0"),
-        (("--depth", "9", "--activation", "tahn"), "did you mean tanh?"),
+        (("--depth", "9", "--activation", "tahn"), "perhaps tanh is meant."),
         (
             ("--depth", "9", "--activation", "elu", "--parameter", "slope=2"),
             "expected parameters that elu knows (alpha), got slope",

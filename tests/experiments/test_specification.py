@@ -45,7 +45,7 @@ def test_a_toml_file_is_the_same_as_its_dictionary(tmp_path):
         ({"designs": [{"width": 3}]}, "got no designs.0.name; add it"),
         ({"evaluate": [20]}, "ascend up to 10 steps"),
         ({"loss": "hinge"}, "in loss: expected a loss among"),
-        ({"designs": [{"name": "a", "activation": "tahn"}]}, "got 'tahn'; did you mean tanh?"),
+        ({"designs": [{"name": "a", "activation": "tahn"}]}, "got 'tahn'; perhaps tanh is meant."),
         (
             {"designs": [{"name": "a", "signal": 1, "isometry": 1}]},
             "in designs.0: expected signal or isometry, got both",
