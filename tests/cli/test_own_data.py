@@ -74,9 +74,9 @@ def test_what_a_factory_returns_is_analysed_whatever_it_is(mine):
     assert document(mine, "one", "loader", "--batch", "7")["learning_rate"]["batch"] == 7
 
 
-def test_where_trials_are_advised_their_command_is_printed_with_the_arguments_of_this_one(mine):
+def test_where_trials_are_advised_their_command_is_printed_with_the_arguments_of_this_one(mine, tmp_path):
     given = [mine + "normed", "--data", mine + "pair", "--loss", "mse", "--optimizer", "adamw", "--batch", "8"]
-    done = run("analyze", *given, "--only", "rate", "--seed", "2")
+    done = run("analyze", *given, "--only", "rate", "--seed", "2", "--out", str(tmp_path / "report"))
     assert done.exit_code == 0, done.stderr
     assert shlex.join(["freeness", "rate", *given, "--seed", "2"]) in done.stdout.replace("\n", "")
     assert "between" in done.stdout.partition("Learning rate to start from")[2]
