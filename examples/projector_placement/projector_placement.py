@@ -105,7 +105,7 @@ def seen_from(mesh: Mesh, place: np.ndarray) -> np.ndarray:
     return lit
 
 
-def _blocked(mesh: Mesh, origin: np.ndarray, direction: np.ndarray, own: int) -> bool:
+def _blocked(mesh: Mesh, origin: np.ndarray, direction: np.ndarray, own: int | None = None) -> bool:
     """Whether a triangle other than ``own`` cuts the segment (Möller, Trumbore 1997, for all triangles at once)."""
     a, b, c = mesh.corners.transpose(1, 0, 2)
     first, second = b - a, c - a
@@ -117,7 +117,8 @@ def _blocked(mesh: Mesh, origin: np.ndarray, direction: np.ndarray, own: int) ->
         v = (q @ direction) / determinant
         t = (second * q).sum(axis=1) / determinant
         cut = (u >= 0) & (v >= 0) & (u + v <= 1) & (t > 1e-6) & (t < 1)
-    cut[own] = False
+    if own is not None:
+        cut[own] = False
     return bool(cut.any())
 
 
@@ -164,33 +165,44 @@ def fewest(views: np.ndarray) -> np.ndarray:
     return np.flatnonzero(found.x > 0.5)
 
 
+def _camera(azimuth: float, elevation: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Unit vectors to the right and upwards in the picture, and towards who looks."""
+    viewer = np.array([np.cos(azimuth), np.sin(azimuth), np.tan(elevation)]) * np.cos(elevation)
+    right = np.array([-np.sin(azimuth), np.cos(azimuth), 0.0])
+    return right, np.cross(viewer, right), viewer
+
+
 def draw(mesh: Mesh, places: np.ndarray, views: np.ndarray, path: Path) -> None:
-    """The surface in the colours of the projectors that light it most directly, and the projectors."""
+    """The surface in the colours of the projectors that light it most directly, and the projectors; hidden ones are white."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
-    from mpl_toolkits.mplot3d.art3d import Poly3DCollection
+    from matplotlib.collections import PolyCollection
 
     towards = places[:, None] - mesh.centres
     cosine = (mesh.normals * towards).sum(axis=2) / np.linalg.norm(towards, axis=2)
     best = np.where(views, cosine, -1.0).argmax(axis=0)
     colours = plt.get_cmap("tab10")(best % 10)
     colours[:, :3] *= (0.55 + 0.45 * np.clip(cosine[best, np.arange(len(best))], 0, 1))[:, None]
-    figure = plt.figure(figsize=(11, 5.2), layout="constrained")
-    for at, (elevation, title) in enumerate([(38, "from above"), (-38, "from below")], 1):
-        axes = figure.add_subplot(1, 2, at, projection="3d")
-        axes.add_collection3d(
-            Poly3DCollection(mesh.corners, facecolors=colours, edgecolors=(0, 0, 0, 0.12), linewidths=0.3)
-        )
-        axes.scatter(
-            *places.T, c=plt.get_cmap("tab10")(np.arange(len(places)) % 10), s=70, edgecolors="black", depthshade=False
-        )
-        reach = np.abs(np.concatenate([mesh.vertices, places])).max()
-        axes.set(xlim=(-reach, reach), ylim=(-reach, reach), zlim=(-reach, reach), title=title)
-        axes.view_init(elevation, 35)
-        axes.set_box_aspect((1, 1, 1), zoom=1.5)
-        axes.set_axis_off()
+    figure, axes = plt.subplots(1, 2, figsize=(11, 5.6), layout="constrained")
+    for plot, (elevation, title) in zip(axes, [(35, "from above"), (-35, "from below")], strict=True):
+        right, up, viewer = _camera(np.radians(35), np.radians(elevation))
+        front = np.flatnonzero(mesh.normals @ viewer > 0)
+        front = front[np.argsort(mesh.centres[front] @ viewer)]  # far ones first
+        flat = np.stack([mesh.corners @ right, mesh.corners @ up], axis=-1)[front]
+        plot.add_collection(PolyCollection(flat, facecolors=colours[front], edgecolors=(0, 0, 0, 0.12), linewidths=0.3))
+        for number, place in enumerate(places):
+            colour = plt.get_cmap("tab10")(number % 10)
+            hidden = _blocked(mesh, place, 10 * mesh.size * viewer)
+            face, edge, ink = ("white", colour, "black") if hidden else (colour, "black", "white")
+            plot.plot(
+                place @ right, place @ up, "o", markersize=16, color=face, markeredgecolor=edge, markeredgewidth=2
+            )
+            plot.text(place @ right, place @ up, str(number + 1), color=ink, ha="center", va="center_baseline")
+        plot.set(title=title, aspect="equal")
+        plot.autoscale_view()
+        plot.set_axis_off()
     figure.suptitle(f"{len(places)} projectors light {len(mesh.triangles)} triangles")
     figure.savefig(path, dpi=110)
 
