@@ -41,6 +41,12 @@ def test_the_index_links_every_page_where_no_site_is_built():
     assert {link.removesuffix(".md") for link in re.findall(r"\]\(([\w/-]+\.md)\)", text)} == pages() - {"index"}
 
 
+def test_no_line_of_a_page_is_a_comment_by_mistake():
+    pattern = re.compile(r"^ *%.*", re.MULTILINE)  # what myst leaves out
+    found = {page: pattern.findall((DOCS / f"{page}.md").read_text(encoding="utf-8")) for page in pages()}
+    assert not {page: lines for page, lines in found.items() if lines}
+
+
 def test_links_of_all_pages_lead_to_what_the_package_brings():
     """The wheel has this folder and nothing around it."""
     lost = []

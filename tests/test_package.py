@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -58,3 +60,21 @@ def test_hooks_call_the_tools_of_make_lint():
     entries = {hook["entry"].split()[0] for hook in hooks}
     lint = re.findall(r"\$\(VENV\)(/bin/\S+)", (ROOT / "Makefile").read_text(encoding="utf-8").split("\nlint:")[1])
     assert {f".venv{tool}" for tool in lint[:3]} <= entries
+
+
+@pytest.mark.parametrize(
+    ("room", "absent", "extra"),
+    [("torch", "torch", "torch"), ("interpret", "torch", "torch"), ("experiments", "psutil", "sweep")],
+)
+def test_a_room_without_its_extra_says_what_to_install(room, absent, extra):
+    code = f"import sys; sys.modules[{absent!r}] = None\nimport freeness.{room}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert f"which is not installed; run pip install 'freeness[{extra}]'." in done.stderr.splitlines()[-1]
+
+
+def test_a_pytorch_that_is_not_whole_is_not_called_absent(tmp_path):
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text("import no_such_part", encoding="utf-8")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\nimport freeness.torch"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1] == "ModuleNotFoundError: No module named 'no_such_part'"

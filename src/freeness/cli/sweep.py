@@ -125,8 +125,6 @@ def sweep_command(
     """
     check_picture(out)
     check_files(out, export, force=force)
-    with needs_extra("torch"):
-        import freeness.torch  # noqa: F401
     with needs_extra("sweep"):
         from freeness.experiments import DaskEngine, check_export, inline, open_sweep, with_thresholds
         from freeness.experiments import export as write_table

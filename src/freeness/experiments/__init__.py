@@ -1,5 +1,12 @@
 """Sweeps over designs, depths, learning rates and seeds: specified, trained in stacks, stored, resumed and read as tables."""
 
+try:
+    import psutil as _psutil  # noqa: F401  (of the extra's packages the first, so that its absence is told in one sentence)
+except ModuleNotFoundError as _error:
+    raise ModuleNotFoundError(
+        "expected the package psutil, which is not installed; run pip install 'freeness[sweep]'.", name="psutil"
+    ) from _error
+
 from freeness.experiments.cells import DataFacts, Placed, bounds, expand, network_of
 from freeness.experiments.claims import ClaimedError
 from freeness.experiments.column import CellResult, train_stack

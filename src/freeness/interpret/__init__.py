@@ -1,5 +1,6 @@
 """Networks that start at the identity, read layer by layer: likelihoods, contribution maps, neurons, roles, drift."""
 
+import freeness.torch as _torch  # noqa: F401  (before PyTorch itself, whose absence it tells in one sentence)
 from freeness.interpret.agreement import Agreement, attribution_agreement
 from freeness.interpret.along_training import TrainingState, TrainingWatch
 from freeness.interpret.checkpoint import load_checkpoint, save_checkpoint

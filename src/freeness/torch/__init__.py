@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 try:
     import torch as _torch  # noqa: F401  (before what needs it, so that its absence is told in one sentence)
 except ModuleNotFoundError as _error:
+    if _error.name != "torch":  # PyTorch is there, but not whole
+        raise
     raise ModuleNotFoundError(
         "expected PyTorch, which is not installed; run pip install 'freeness[torch]'.", name="torch"
     ) from _error
