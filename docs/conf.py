@@ -46,6 +46,7 @@ html_math_renderer = "mathml"  # no script and no network: browsers draw it
 autodoc_member_order = "groupwise"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
+autodoc_type_aliases = {"ArrayLike": "ArrayLike", "npt.ArrayLike": "ArrayLike"}  # else spelled out over three lines
 autosummary_generate = False  # the tables of names only; every room is one page
 
 
@@ -62,6 +63,11 @@ def plain_text(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines:
             parts = _LITERAL.split(line)
             parts[::2] = [_MARKUP.sub(r"\\\1", part) for part in parts[::2]]
             lines[place] = _THEORY.sub(r":doc:`theory.md \1 </theory>`", "".join(parts))
+
+
+def no_alias(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Python says "Alias for field number 1" of a NamedTuple's field, which tells a reader nothing."""
+    lines[:] = [line for line in lines if not line.startswith("Alias for field number")]
 
 
 def table_of_names(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
@@ -100,8 +106,9 @@ def looks(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Connect both to autodoc, before napoleon (priority 500) sees the docstring; formulas become MathML."""
+    """Connect them to autodoc, before napoleon (priority 500) sees the docstring; formulas become MathML."""
     app.add_html_math_renderer("mathml", (visit_inline, None), (visit_block, None))
+    app.connect("autodoc-process-docstring", no_alias, priority=400)
     app.connect("autodoc-process-docstring", plain_text, priority=400)
     app.connect("autodoc-process-docstring", table_of_names, priority=600)
     app.connect("doctree-read", looks)
