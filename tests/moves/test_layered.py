@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from freeness import fisher_law, jacobian_law, mlp
-from freeness.laws import Atoms, curve_law
+from freeness.laws import Atoms, MarchenkoPastur, Uniform, curve_law
 from freeness.laws.atomic import AtomicLaw
 from freeness.laws.outside import outside_point
 from freeness.meanfield import ActivationSignal, signals
@@ -123,3 +123,20 @@ def test_grids_meet_points_solved_alone_across_gaps_and_atoms():
     together, alone = law.density(x), np.concatenate([law.density(part) for part in np.array_split(x, 4)])
     assert np.mean(alone == 0) > 0.1 and np.mean(alone > 0) > 0.1
     assert together == pytest.approx(alone, rel=1e-9, abs=1e-10 * alone.max())
+
+
+def test_a_hard_edge_at_0_keeps_its_digits_behind_a_law_without_closed_form():
+    """F is C·x^(1/(1 + factors of MP(1))) there: bounded matrices between square Gaussian ones."""
+    x = np.array([1e-22, 1e-19, 1e-16])
+    for factors in (1, 3):
+        law = free_product(Uniform(1.0, 2.0), *[MarchenkoPastur(1.0)] * factors)
+        scaled = law.cdf(x) / x ** (1 / (1 + factors))
+        assert scaled == pytest.approx(scaled[0], rel=1e-3), factors
+
+
+def test_quantiles_far_below_the_rounding_of_the_mean_are_found():
+    law = free_product(*[Uniform(0.5, 2.0), Uniform(0.0, 1.0)], *[MarchenkoPastur(1.0)] * 6)
+    levels = np.array([0.002, 0.02, 0.2])
+    places = law.quantile(levels)
+    assert places[0] < 1e-17 * law.mean
+    assert law.cdf(places) == pytest.approx(levels, abs=1e-12)

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from freeness.laws.banded_law import BandedLaw
 
 DARK = 1e-7  # a density below this, in units of 1/width, counts as none
+_FAINT = 1e-2  # of that: densities within this ratio of it on both sides fade, they do not end
 _TOUCH = 2e-4  # a density below this, in units of 1/width, at a minimum narrowed to 1e-12 is a zero
 _SMOOTH = 0.9  # a minimum above this share of the density 1/16 of a grid step away is none of a cusp or gap
 _NARROWEST = 1e-11  # relative width below which a gap is a cusp, the density there being rounding
 _HIDDEN = 1e-9  # a mass below this in a gap is rounding
 _BESIDE = 1e-6  # where in a gap, relative to its width, its two sides are read
+_LOST = 8.0  # times the width of a bracket: so far from it no end is looked for
 _ZOOM = 33
 _SECTIONS = 6  # of a bracket at most, each followed by a try to polish
 _NARROWINGS = 12
@@ -33,7 +35,10 @@ def _sections(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def band_ends(law: BandedLaw, brackets: Sequence[Bracket]) -> list[float]:
-    """The end of a band in each bracket, all at once: narrowed by sections until the polished end lies inside."""
+    """The end of a band in each bracket, all at once: narrowed by sections until the polished end lies inside.
+
+    Where the density goes on behind the threshold, however faint, there is no end: the band is cut there.
+    """
     if not brackets:
         return []
     bright, dark = np.array(brackets, dtype=float).T
@@ -44,13 +49,18 @@ def band_ends(law: BandedLaw, brackets: Sequence[Bracket]) -> list[float]:
             break
         x = _sections(bright[open_], dark[open_])
         density = law.lit(x) * scale
+        beyond = density.copy()
         density[:, 0], density[:, -1] = np.inf, 0.0
         first = np.argmax(density <= DARK, axis=1)  # unconverged points are neither lit nor dark
         lit = (density > DARK) & (np.arange(_ZOOM) < first[:, None])
         last = _ZOOM - 1 - np.argmax(lit[:, ::-1], axis=1)
         rows = np.arange(open_.size)
         bright[open_], dark[open_] = x[rows, last], x[rows, first]
-        found[open_] = law.polished_edges(bright[open_], dark[open_])
+        fading = density[rows, last] < DARK / _FAINT  # where a band ends the density falls from more, at once
+        faint = fading & (beyond[rows, first] > _FAINT * DARK) & (beyond[rows, first] <= DARK)
+        found[open_[faint]] = x[rows, first][faint]
+        if not faint.all():
+            found[open_[~faint]] = law.polished_edges(bright[open_[~faint]], dark[open_[~faint]])
     return np.where(np.isnan(found), (bright + dark) / 2, found).tolist()
 
 
@@ -119,28 +129,31 @@ def _around_mass(law: BandedLaw, left: float, right: float) -> list[Bracket]:
     )
 
 
-def polish_edges(curve: SpectralCurve, bright: np.ndarray, dark: np.ndarray) -> np.ndarray:
+def polish_edges(curve: SpectralCurve, bright: np.ndarray, dark: np.ndarray, reach: np.ndarray) -> np.ndarray:
     """The critical values of z on the real parameter line near the solutions at lit and dark points (size, k); NaN if lost.
 
     dz/dt vanishes at an edge; secant steps on the base parameter, inner unknowns following by their own Newton steps.
+    ``reach`` (k,) is the distance of both points: a search that goes far beyond is lost.
     """
     parameters = np.real(dark).astype(complex)
     step = np.real(bright[0]) - np.real(dark[0])
-    before = slope_before = np.full(step.shape, np.nan)
-    found = np.full(step.shape, np.nan)
+    before = slope_before = start = np.full(step.shape, np.nan)
+    found, open_ = np.full(step.shape, np.nan), np.ones(step.shape, dtype=bool)
     with np.errstate(all="ignore"):  # a secant of equal slopes gives infinity, which ends the search there
         for k in range(40):
             parameters, point = settled(curve, parameters)
-            slope, base = np.real(point.z.change[0]), np.real(parameters[0])
-            if k > 0:
+            slope, base, z = np.real(point.z.change[0]), np.real(parameters[0]), np.real(point.z.value)
+            if k == 0:
+                start = z
+            else:
                 step = -slope * (base - before) / (slope - slope_before)
             before, slope_before = base, slope
-            arrived = np.isnan(found) & (np.abs(step) <= 1e-13 * np.abs(base))
-            found[arrived] = np.real(point.z.value)[arrived]
-            running = np.isnan(found) & np.isfinite(step)
-            if not running.any():
+            arrived = open_ & (np.abs(step) <= 1e-13 * np.abs(base))
+            found[arrived] = z[arrived]
+            open_ &= ~arrived & np.isfinite(step) & (np.abs(z - start) <= _LOST * reach)
+            if not open_.any():
                 break
-            step = np.where(running, step, 0.0)
+            step = np.where(open_, step, 0.0)
             rates = np.stack([row[0] for row in point.updates]) if point.updates else np.empty((0, step.size))
             parameters = parameters + np.concatenate([step[None], rates * step])
     return found

@@ -54,6 +54,7 @@ class SpectralCurve(ABC):
     )
     stages: int = 1  # formulas in a row
     logarithmic: bool = False  # whether z is a power of the base parameter where both vanish, at a hard edge at 0
+    keeps_zero: bool = False  # whether it is where a law on the half-line has mass right down to 0
 
     @abstractmethod
     def evaluate(
@@ -80,6 +81,7 @@ class SpectralCurve(ABC):
 
 REAL = 1e-8  # relative imaginary part of base parameter and g up to which a solution counts as real
 _TINY = np.finfo(float).tiny
+_STILL = 1e-9  # up to which relative steps that no longer shrink are rounding
 NOISE = 1e-12  # relative rounding error of a base parameter, generously
 
 Transform = tuple[np.ndarray, np.ndarray]  # values and derivatives
@@ -190,7 +192,7 @@ class ClosedCurve(SpectralCurve):
     """
 
     size = 1
-    logarithmic = True
+    logarithmic = keeps_zero = True
 
     def __init__(self, law: ClosedLaw, rank: float | None = None) -> None:
         self.law = law
@@ -256,6 +258,7 @@ class CauchyCurve(SpectralCurve):
     """The curve of a law known by its Cauchy transform, in the coordinate z itself."""
 
     size = 1
+    keeps_zero = True
 
     def __init__(self, law: CauchyLaw) -> None:
         self.law = law
@@ -295,10 +298,12 @@ def settled(
 ) -> tuple[np.ndarray, CurvePoint]:
     """The inner unknowns solved by Newton at fixed base parameters, and the point there."""
     point = curve.evaluate(parameters, directions(curve), potential and curve.size == 1)
+    size = np.inf
     for step in range(steps if curve.size > 1 else 0):
         pending = np.stack([row[1] for row in point.updates])
         parameters = parameters + np.concatenate([np.zeros((1, pending.shape[1])), pending])
-        last = step == steps - 1 or bool(np.nanmax(np.abs(pending) / np.abs(parameters[1:]), initial=0.0) <= 1e-14)
+        before, size = size, float(np.nanmax(np.abs(pending) / np.abs(parameters[1:]), initial=0.0))
+        last = step == steps - 1 or size <= 1e-14 or (size <= _STILL and 2 * size >= before)
         point = curve.evaluate(parameters, 2, potential and last)
         if last:
             break

@@ -21,7 +21,7 @@ from freeness.laws.curve import CurvePoint, SpectralCurve, Transform, directions
 from freeness.laws.law import Atom, Boundary, Law, real_points
 from freeness.laws.neighbours import Neighbours
 from freeness.laws.outside import walk_end
-from freeness.numerics import ROUNDING, Solution, confirmed, follow
+from freeness.numerics import ROUNDING, Solution, Standard, Update, confirmed, follow
 
 _HEIGHT = 30.0  # the continuation starts at this multiple of the support's radius
 _TIED = 2  # Newton steps of the inner unknowns alone before the potential is read
@@ -31,7 +31,11 @@ _COSTLY = 4  # unknowns from which that pays; products of closed laws are long w
 _BESIDE = 1e-9  # of the upper end: so near the centre is an even density read
 _EVEN = 1e-6  # relative change there of one that is finite and not 0
 _BELOW = 1e-9  # relative imaginary part of G from which a solution at a real point lies on the wrong side of the axis
-_INSIDE = 1e-7  # relative imaginary part from which a solution lies inside the upper half-plane beyond rounding
+_BEYOND = 1e3  # times its noise, from which on a density is one
+_TINY = (
+    1e-8  # of the height from which points are continued: nearer to a hard edge at 0 they are solved for in logarithms
+)
+_INSIDE = 1e-12  # relative imaginary part from which a solution lies inside the upper half-plane beyond rounding
 
 
 class CurveLaw(BandedLaw):
@@ -51,6 +55,7 @@ class CurveLaw(BandedLaw):
         self._curve, self._variance, self._atoms = curve, variance, atoms
         self._lower_bound, self._symmetric = lower_bound, symmetric
         self._neighbours: Neighbours | None = None
+        self._tiny = 0.0  # below which points are solved for in logarithms
 
     @property
     def curve(self) -> SpectralCurve:
@@ -108,7 +113,7 @@ class CurveLaw(BandedLaw):
         sign = np.where((bright + dark < 0) & self._symmetric, -1.0, 1.0)
         solution = self._solve((np.concatenate([bright, dark]) * np.tile(sign, 2)).astype(complex))
         inside, outside = np.split(solution.parameters, 2, axis=1)
-        found = sign * polish_edges(self._curve, inside, outside)
+        found = sign * polish_edges(self._curve, inside, outside, np.abs(bright - dark))
         near = 1e-13 * max(map(abs, self.continuous_hull))
         between = np.abs(2 * found - bright - dark) <= np.abs(bright - dark) + near
         return np.where(between & solution.converged.reshape(2, -1).all(axis=0), found, np.nan)
@@ -119,9 +124,19 @@ class CurveLaw(BandedLaw):
         return self._checked(np.maximum(-boundary.g.imag / np.pi, 0.0), boundary, throw).reshape(points.shape)
 
     def lit(self, x: np.ndarray) -> np.ndarray:
-        boundary = self._boundary(x.ravel(), potential=False)
-        height = np.where(-boundary.g.imag > boundary.error, -boundary.g.imag / np.pi, 0.0)
-        return np.where(boundary.converged, height, np.nan).reshape(x.shape)
+        """The density beyond its own rounding; the imaginary parts of nearly real numbers keep their digits among themselves."""
+        flat = x.ravel()
+        mirrored = (flat < 0) & self._symmetric
+        target = np.where(mirrored, -flat, flat).astype(complex)
+        solution = self._solve(target)
+        with np.errstate(all="ignore"):
+            point = self._curve.evaluate(solution.parameters, directions(self._curve))
+            height = -np.imag(point.g.value)
+            height = np.where(height < -_BELOW * np.abs(point.g.value), -height, height)
+            noise = np.abs(np.imag(_left(point, target)))
+        height = np.where(height > _BEYOND * noise, height / np.pi, 0.0)
+        known = solution.converged & np.isfinite(height)
+        return np.where(known, height, np.nan).reshape(x.shape)
 
     def boundary(self, x: Float[np.ndarray, " points"]) -> Boundary:
         return self._boundary(x, potential=True)
@@ -237,6 +252,18 @@ class CurveLaw(BandedLaw):
     def _quantity(self) -> Literal["g", "u"]:
         return "g" if self._curve.additive else "u"
 
+    @property
+    def _clear_at_zero(self) -> bool:
+        return self._curve.logarithmic or self._down_to_zero
+
+    @cached_property
+    def _down_to_zero(self) -> bool:
+        """Whether mass reaches down to 0, where z then is a power of the base parameter, whatever the base law."""
+        if not self._curve.keeps_zero or self._symmetric or self._lower_bound < 0:
+            return False
+        low, high = self.continuous_hull
+        return low < ROUNDING * high
+
     @cached_property
     def _light(self) -> SpectralCurve:
         return self._curve.light()
@@ -260,41 +287,65 @@ class CurveLaw(BandedLaw):
     def _near(self, start: np.ndarray, x: np.ndarray) -> Solution:
         """Solutions near approximate ones, kept where all subordination functions lie inside the half-plane: there is one."""
         aim, _, magnitude = self._scaled(x.astype(complex))
-        found = confirmed(partial(newton_change, self._curve), start, aim, magnitude)
+        update = self._update(self._curve)
+        found = confirmed(update, start, aim, magnitude)
         found.converged[~_interior(found.parameters)] = False
         kept = np.flatnonzero(found.converged)
-        found.converged[kept] = newton_change(self._curve, found.parameters[:, kept], aim[kept])[1] >= 0
+        found.converged[kept] = update(found.parameters[:, kept], aim[kept])[1] >= 0
         return found
 
     def _scaled(self, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The target, the height from which it is continued, and the magnitude of its rounding."""
-        magnitude = np.maximum(np.abs(target), max(abs(self.mean), self.variance**0.5))
+        size = np.abs(target)
+        magnitude = np.maximum(size, self._scale)
         height = _HEIGHT * magnitude
         if self._curve.logarithmic:
-            magnitude = np.abs(target)
-        magnitude = magnitude * max(1.0, self._curve.stages / _SHALLOW)
-        if not self._curve.logarithmic:
-            target = np.where(np.abs(target) < ROUNDING * height, 0.0, target)
-        return target, height, magnitude
+            magnitude = size
+        elif (tiny := (size < _TINY * height) & (size > 0)).any() and self._clear_at_zero:
+            magnitude, self._tiny = np.where(tiny, size, magnitude), _TINY * _HEIGHT * self._scale
+        else:
+            target = np.where(size < ROUNDING * height, 0.0, target)
+        return target, height, magnitude * max(1.0, self._curve.stages / _SHALLOW)
+
+    @property
+    def _scale(self) -> float:
+        return max(abs(self.mean), self.variance**0.5)
 
     def _continued(self, target: np.ndarray) -> Solution:
-        """The points over ``target``: where a lighter curve exists, first on that, then by Newton on this one from there."""
+        """The points over ``target``: where a lighter curve exists, first on that, then by Newton on this one from there.
+
+        Nearest to a hard edge at 0 a lighter one, of few atoms, is none.
+        """
         target, height, magnitude = self._scaled(target)
-        if self._light is self._curve:
+        if self._light is self._curve or (np.abs(target) < self._tiny).all():
             return self._followed(self._curve, target, height, magnitude)
         rough = self._followed(self._light, target, height, magnitude)
-        solution = confirmed(partial(newton_change, self._curve), rough.parameters, target, magnitude)
+        solution = confirmed(self._update(self._curve), rough.parameters, target, magnitude)
         rest = np.flatnonzero(~(solution.converged & rough.converged & (rough.height == 0)))
         if rest.size:
             _put(solution, rest, self._followed(self._curve, target[rest], height[rest], magnitude[rest]))
         return solution
 
-    @staticmethod
-    def _followed(curve: SpectralCurve, target: np.ndarray, height: np.ndarray, magnitude: np.ndarray) -> Solution:
-        return follow(partial(newton_change, curve), curve.start(target + 1j * height), target, height, magnitude)
+    def _followed(
+        self, curve: SpectralCurve, target: np.ndarray, height: np.ndarray, magnitude: np.ndarray
+    ) -> Solution:
+        start = curve.start(target + 1j * height)
+        return follow(self._update(curve), start, target, height, magnitude, Standard(powers=self._tiny))
+
+    def _update(self, curve: SpectralCurve) -> Update:
+        """Newton's step on a curve, in logarithms where z is a power of the base parameter."""
+        return partial(newton_change, curve, tiny=np.inf if curve.logarithmic else self._tiny)
 
     def __repr__(self) -> str:
         return f"CurveLaw(mean={self.mean:.6g}, variance={self.variance:.6g}, atoms={len(self.atoms)})"
+
+
+def _left(point: CurvePoint, target: np.ndarray) -> np.ndarray:
+    """What one more Newton step would change in g."""
+    pending = point.z.change.shape[0] > 1
+    z = point.z.value + point.z.change[1] if pending else point.z.value
+    step = point.g.change[0] * (target - z) / point.z.change[0]
+    return step + point.g.change[1] if pending else step
 
 
 def _interior(parameters: np.ndarray) -> np.ndarray:
@@ -313,18 +364,25 @@ def solver_of(law: Law) -> CurveLaw:
     return law if isinstance(law, CurveLaw) else CurveLaw(law.curve, law.variance, law.atoms, law.lower_bound)
 
 
-def newton_change(curve: SpectralCurve, parameters: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """One joint Newton step of all unknowns towards z = target, and the physical margin: what :func:`follow` takes."""
+def newton_change(
+    curve: SpectralCurve, parameters: np.ndarray, target: np.ndarray, tiny: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """One joint Newton step of all unknowns towards z = target, and the physical margin: what :func:`follow` takes.
+
+    Targets below ``tiny`` are stepped to in logarithms.
+    """
     point = curve.evaluate(parameters, directions(curve))
+    z = point.z.value if curve.size == 1 else point.z.value + point.z.change[1]
+    base = _base_change(point, target, z, np.abs(target) < tiny)
     if curve.size == 1:
-        return _base_change(curve, point, target, point.z.value)[None], point.margin
-    base = _base_change(curve, point, target, point.z.value + point.z.change[1])
+        return base[None], point.margin
     return np.stack([base, *(slope * base + pending for slope, pending in point.updates)]), point.margin
 
 
-def _base_change(curve: SpectralCurve, point: CurvePoint, target: np.ndarray, z: np.ndarray) -> np.ndarray:
+def _base_change(point: CurvePoint, target: np.ndarray, z: np.ndarray, logs: np.ndarray) -> np.ndarray:
     """Newton's change of the base parameter; in logarithms where z is a power of it, and the step then as long as any."""
-    if not curve.logarithmic:
-        return (target - z) / point.z.change[0]
-    change = z * np.log(target / z) / (point.base * point.z.change[0])
-    return point.base * np.expm1(change)
+    change = (target - z) / point.z.change[0]
+    if logs.any():
+        power = z * np.log(target / z) / (point.base * point.z.change[0])
+        change = np.where(logs, point.base * np.expm1(power), change)
+    return change

@@ -147,7 +147,7 @@ class Law(Shown, Plotted, ABC):
         scale = max(abs(self.hull[0]), abs(self.hull[1]), np.finfo(float).tiny)
         moved = flat.copy()
         for position, _ in self.atoms:  # U is singular at an atom, so its sides are read at a small distance
-            if position == 0 and self.curve.logarithmic:
+            if position == 0 and self._clear_at_zero:
                 continue
             near = (np.abs(flat - position) <= _BLIND * scale) & (flat != position)
             moved[near] = position + np.sign(flat[near] - position) * _NUDGE * scale
@@ -157,6 +157,11 @@ class Law(Shown, Plotted, ABC):
             if at.any():
                 value[at] = self._cdf_at_atom(position, mass, _NUDGE * scale, throw)
         return np.clip(value, 0.0, 1.0).reshape(points.shape)
+
+    @property
+    def _clear_at_zero(self) -> bool:
+        """Whether the potential keeps its digits however close to an atom at 0."""
+        return self.curve.logarithmic
 
     def cdf_on(self, x: Float[np.ndarray, "*points"]) -> Float[np.ndarray, "*points"]:
         """The distribution function at many ascending points, NaN where it did not converge; to 1e-7 where points cost much."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from freeness.laws.law import Law
 
 _SCAN = 801  # points on which bands and gaps are looked for
+_A_DECADE = 25  # points of it in each decade towards 0
+_CROWDED = 1e-3  # of the lower end: nothing crowds nearer to it
 _FIT = np.array([1e-5, 1e-7])  # distances from an edge, relative to the band, at which its exponent is read
 _FIT_AT_ZERO = np.array([1e-12, 1e-14])  # at 0 itself distances keep their digits
 _SURE = 1e-2  # largest relative error of the values from which an exponent is read
@@ -60,6 +62,7 @@ def bands_of(law: BandedLaw) -> Bands:
     if not high > low:
         return Bands((), 0.0)
     try:
+        law = law.remembering()
         return _with_mass(law, _scanned(law, low, high))
     except ConvergenceError:
         return Bands(((low, high),), 1.0 - sum(mass for _, mass in law.atoms))
@@ -172,7 +175,9 @@ def _grid(law: BandedLaw, low: float, high: float) -> np.ndarray:
     middle, half = (low + high) / 2, (high - low) / 2
     x = middle + half * _chebyshev(_SCAN)
     if low >= 0:
-        x = np.concatenate([x, low + (high - low) * np.geomspace(1e-9, 0.1, _SCAN // 4)])
+        nearest = max(1e-9, _CROWDED * low / (high - low))
+        count = int(_A_DECADE * np.log10(max(0.1 / nearest, 1.0)))
+        x = np.concatenate([x, low + (high - low) * np.geomspace(nearest, 0.1, count)])
     atoms = np.array([position for position, _ in law.atoms])
     keep = (
         np.ones(x.shape, dtype=bool)

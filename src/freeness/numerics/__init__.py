@@ -4,6 +4,7 @@ from freeness.numerics.anderson import Iterated as Iterated
 from freeness.numerics.anderson import fixed_point as fixed_point
 from freeness.numerics.continuation import Solution as Solution
 from freeness.numerics.continuation import Standard as Standard
+from freeness.numerics.continuation import Update as Update
 from freeness.numerics.continuation import confirmed as confirmed
 from freeness.numerics.continuation import follow as follow
 from freeness.numerics.half_plane import lower_log as lower_log

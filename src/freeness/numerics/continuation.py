@@ -16,6 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 
 _CONTRACTION = 0.25  # largest accepted ratio of the second update to the first
+_LONG = 0.5  # ratio of heights up to which powers tell more than the last solution
+_STEEP, _STEEPEST = 1e-3, 1e-7  # least ratio of one height to the last
+_FROM = 1e3  # times the magnitude, the height from which on the target itself is tried
 _CLEAN = 0.01  # a larger one leaves an error that the next step would feel: one more Newton step
 _EASY = 0.05  # below it the next step is squared
 _CLOSE = 0.1  # largest accepted second update, relative: what remains is that times the contraction
@@ -38,12 +41,14 @@ Size = Callable[[np.ndarray], np.ndarray]
 class Standard:
     """``size``: (k, m) ↦ (k, m), what a change of each parameter is compared with; ``negligible``: such a last Newton step is.
 
-    ``enough``: none is taken after one that is so small.
+    ``enough``: none is taken after one that is so small. ``powers``: a height below which the parameters are powers of it, so
+    that it may fall in long steps.
     """
 
     size: Size = np.abs
     negligible: float = 1e-12
     enough: float = _TOLERANCE
+    powers: float = 0.0
 
 
 _PLAIN = Standard()
@@ -89,26 +94,35 @@ def follow(
     direct = np.zeros(target.shape, dtype=bool)  # whether to try the target itself next
     done = np.zeros(target.shape, dtype=bool)
     span = np.where(magnitude == 0, 1e-2 * height, magnitude)
+    rate = np.zeros_like(parameters)  # d log parameters / d log y along the last step
     for _ in range(_ROUNDS):
         active = np.flatnonzero(alive & ~done)
         if active.size == 0:
             break
         step = np.where(direct[active], 0.0, y[active] * ratio[active])
-        trial, contraction, good = _attempt(update, parameters[:, active], target[active] + 1j * step, standard)
+        begin = parameters[:, active]
+        leap = (y[active] < standard.powers) & (step > 0) & (ratio[active] < _LONG)
+        if leap.any():
+            with np.errstate(all="ignore"):
+                begin = begin * np.exp(rate[:, active] * np.where(leap, np.log(step / y[active]), 0.0))
+        trial, contraction, good = _attempt(update, begin, target[active] + 1j * step, standard, leap)
         final = good & (step == 0.0)
         if final.any():
             trial[:, final], noise[active[final]], good[final] = _newton(
                 update, trial[:, final], target[active[final]], magnitude[active[final]], standard
             )
+        if standard.powers > 0:
+            rate[:, active[good]] = _power(trial[:, good], parameters[:, active[good]], step[good] / y[active[good]])
         parameters[:, active[good]] = trial[:, good]
         y[active[good]] = step[good]
         done[active] = good & final
         moved = good & ~final
         easy = moved & (contraction <= _EASY)
         hard = ~good & ~direct[active]
-        ratio[active[easy]] = np.maximum(ratio[active[easy]] ** 2, 1e-3)
+        least = np.where(y[active[easy]] < standard.powers, _STEEPEST, _STEEP)
+        ratio[active[easy]] = np.maximum(ratio[active[easy]] ** 2, least)
         ratio[active[hard]] = np.sqrt(ratio[active[hard]])
-        direct[active] = moved & (contraction <= _EASY)
+        direct[active] = easy & (y[active] <= _FROM * span[active])
         stuck = active[hard & (ratio[active] >= 0.999)]
         alive[stuck] = False
         done |= alive & (y <= _ON_EDGE * span)
@@ -116,20 +130,27 @@ def follow(
     return Solution(parameters, y, noise, done)
 
 
+def _power(new: np.ndarray, old: np.ndarray, fall: np.ndarray) -> np.ndarray:
+    """The power of the height that each parameter (k, m) was between heights of ratio ``fall``; 0 where it turned far."""
+    with np.errstate(all="ignore"):
+        turn = np.log(new / old)
+        return np.where(np.isfinite(turn) & (np.abs(np.imag(turn)) < 1) & (fall > 0), turn / np.log(fall), 0.0)
+
+
 def confirmed(
     update: Update, parameters: np.ndarray, target: np.ndarray, magnitude: np.ndarray, standard: Standard = _PLAIN
 ) -> Solution:
     """The solutions near approximate ones: those to which Newton contracts from there by the standards of :func:`follow`."""
-    trial, _, good = _attempt(update, parameters, target, standard)
+    trial, _, good = _attempt(update, parameters, target, standard, np.zeros(target.shape, dtype=bool))
     noise = np.zeros(target.shape)
     trial[:, good], noise[good], good[good] = _newton(update, trial[:, good], target[good], magnitude[good], standard)
     return Solution(trial, np.zeros(target.shape), noise, good)
 
 
 def _attempt(
-    update: Update, parameters: np.ndarray, target: np.ndarray, standard: Standard
+    update: Update, parameters: np.ndarray, target: np.ndarray, standard: Standard, leap: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Two Newton steps, a third where they contract slowly or end a little off the half-plane.
+    """Two Newton steps, a third where they contract slowly or end a little off the half-plane; behind a leap not even that.
 
     Returns the new parameters, the contraction, and whether to accept.
     """
@@ -140,6 +161,7 @@ def _attempt(
         contraction, left = _contraction(first, second, trial, standard)
         trial = trial + second
         good = (contraction <= _CONTRACTION) & (left <= _CLOSE) & np.isfinite(trial).all(axis=0)
+        good &= ~leap | (margin > 0)
         rough = np.flatnonzero(good & ((contraction > _CLEAN) | (margin < _PHYSICAL)))
         if rough.size:
             third, margin = update(trial[:, rough], target[rough])
