@@ -3,6 +3,8 @@
 ``python scripts/rates.py run`` trains; every run is one line of JSON in docs/rates/runs.jsonl, written when it is done, and a
 second call goes on behind the last. ``python scripts/rates.py table`` prints the table of docs/rates.md from these lines.
 
+``--steps 1000`` trains longer, into runs-1000.jsonl.
+
 A loss is the mean over the last 50 of 200 steps, of three seeds, each with weights and an order of batches of its own. Every way
 chooses for each seed by itself; the search has one rate for all three, the best of 20 by their mean loss, which favours it.
 Prodigy, D-Adaptation, DoG, Schedule-Free and torch-lr-finder are their authors' packages (prodigyopt, dadaptation, dog-optimizer,
@@ -54,10 +56,10 @@ Line = dict[str, Any]
 
 
 class Store:
-    """Lines of JSON, one a run."""
+    """Lines of JSON, one a run of so many steps."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, steps: int = STEPS) -> None:
+        self.path, self.steps = path, steps
         text = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         self.lines: list[Line] = [json.loads(line) for line in text]
 
@@ -76,10 +78,10 @@ class Store:
         return found[0]
 
 
-def run_at(network: Network, optimizer: str, rate: float, seed: int) -> Line:
+def run_at(network: Network, optimizer: str, rate: float, seed: int, steps: int) -> Line:
     """The loss of a run at a rate; None where it diverged."""
-    losses = trained(network, lambda model: MAKERS[optimizer](model.parameters(), rate), seed)
-    return {"rate": rate, "loss": _finite(judged(losses)), "first": losses[0]}
+    losses = trained(network, lambda model: MAKERS[optimizer](model.parameters(), rate), seed, steps)
+    return {"rate": rate, "loss": _finite(judged(losses, steps)), "first": losses[0]}
 
 
 def _finite(loss: float) -> float | None:
@@ -98,7 +100,7 @@ def search(store: Store, network: Network, optimizer: str) -> None:
 
     def one(place: int, seed: int) -> float:
         key = {"network": network.name, "optimizer": optimizer, "way": "search", "place": place, "seed": seed}
-        return loss_in(store.once(lambda: run_at(network, optimizer, rates[place], seed), **key))
+        return loss_in(store.once(lambda: run_at(network, optimizer, rates[place], seed, store.steps), **key))
 
     def along(places: range) -> None:
         worse = 0
@@ -117,24 +119,24 @@ def search(store: Store, network: Network, optimizer: str) -> None:
                 one(place, seed)
 
 
-def found(network: Network, optimizer: str, seed: int) -> Line:
+def found(network: Network, optimizer: str, seed: int, steps: int) -> Line:
     """By freeness, at a cost of 1.5 runs."""
     start = time.process_time()
     told = find_rate(
         network.started(seed),
-        network.batches(seed, STEPS),
+        network.batches(seed, steps),
         FindOptions(seed=seed),
         loss=network.loss,
         optimizer=optimizer,
-        steps=STEPS,
+        steps=steps,
         cost=1.5,
     )
     seconds = time.process_time() - start
     more = {"cost": told.cost, "low": told.low, "high": told.high, "critical": told.critical, "noise": told.noise}
-    return run_at(network, optimizer, told.recommended, seed) | more | {"seconds": seconds}
+    return run_at(network, optimizer, told.recommended, seed, steps) | more | {"seconds": seconds}
 
 
-def by_finder(network: Network, optimizer: str, seed: int) -> Line:
+def by_finder(network: Network, optimizer: str, seed: int, steps: int) -> Line:
     """At the suggestion of torch-lr-finder, its steepest descent."""
     finder_of = import_module("torch_lr_finder").LRFinder
     model = network.started(seed).train()
@@ -146,7 +148,7 @@ def by_finder(network: Network, optimizer: str, seed: int) -> Line:
     history = {name: np.array(values)[SKIPPED[0] : -SKIPPED[1]] for name, values in finder.history.items()}
     several = len(history["loss"]) > 1
     rate = float(history["lr"][np.gradient(history["loss"]).argmin()]) if several else low
-    return run_at(network, optimizer, rate, seed) | {"cost": RAMP / STEPS}
+    return run_at(network, optimizer, rate, seed, steps) | {"cost": RAMP / steps}
 
 
 class _Batches(torch.utils.data.DataLoader[Any]):
@@ -167,8 +169,9 @@ class _Listed(torch.utils.data.Dataset[Any]):
         return self.batches[place]
 
 
-def adaptive(network: Network, package: str, name: str, numbers: dict[str, float], seed: int) -> Line:
+def adaptive(network: Network, how: tuple[str, str, dict[str, float]], seed: int, steps: int) -> Line:
     """A run of an optimiser that needs no rate; Schedule-Free's loss is that of its averaged weights' gradient points."""
+    package, name, numbers = how
     kind = getattr(import_module(package), name)
 
     def made(model: nn.Module) -> torch.optim.Optimizer:
@@ -177,8 +180,8 @@ def adaptive(network: Network, package: str, name: str, numbers: dict[str, float
             optimizer.train()
         return optimizer
 
-    losses = trained(network, made, seed)
-    return {"loss": _finite(judged(losses)), "first": losses[0], "cost": 0.0}
+    losses = trained(network, made, seed, steps)
+    return {"loss": _finite(judged(losses, steps)), "first": losses[0], "cost": 0.0}
 
 
 def cases() -> Iterator[tuple[str, Network]]:
@@ -195,17 +198,17 @@ def run(store: Store) -> None:
         key = {"network": network.name, "optimizer": optimizer}
         search(store, network, optimizer)
         for seed in SEEDS:
-            store.once(lambda n=network, o=optimizer, s=seed: found(n, o, s), **key, way="find_rate", seed=seed)
+            run = (seed, store.steps)
+            store.once(lambda n=network, o=optimizer, r=run: found(n, o, *r), **key, way="find_rate", seed=seed)
             for rate in HABITS[optimizer]:
-                at = lambda n=network, o=optimizer, r=rate, s=seed: run_at(n, o, r, s)  # noqa: E731
+                at = lambda n=network, o=optimizer, at=rate, r=run: run_at(n, o, at, *r)  # noqa: E731
                 store.once(at, **key, way=f"{rate:g}", seed=seed)
             with contextlib.suppress(ModuleNotFoundError):
-                finder = lambda n=network, o=optimizer, s=seed: by_finder(n, o, s)  # noqa: E731
+                finder = lambda n=network, o=optimizer, r=run: by_finder(n, o, *r)  # noqa: E731
                 store.once(finder, **key, way="torch-lr-finder", seed=seed)
             for way, package, name, numbers in ADAPTIVE[optimizer]:
                 with contextlib.suppress(ModuleNotFoundError):
-                    how = (package, name, numbers, seed)
-                    work = lambda n=network, h=how: adaptive(n, *h)  # noqa: E731
+                    work = lambda n=network, h=(package, name, numbers), r=run: adaptive(n, h, *r)  # noqa: E731
                     store.once(work, **key, way=way, seed=seed)
         print(optimizer, network.name, flush=True)
 
@@ -278,12 +281,15 @@ def main() -> None:
     """Parse and go."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("run", "table"))
-    parser.add_argument("--store", type=Path, default=Path("docs/rates/runs.jsonl"))
+    parser.add_argument("--store", type=Path, help="docs/rates/runs.jsonl, or runs-1000.jsonl and the like")
+    parser.add_argument("--steps", type=int, default=STEPS)
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    chosen.store.parent.mkdir(exist_ok=True, parents=True)
-    store = Store(chosen.store)
+    named = "runs.jsonl" if chosen.steps == STEPS else f"runs-{chosen.steps}.jsonl"
+    path = chosen.store or Path("docs/rates") / named
+    path.parent.mkdir(exist_ok=True, parents=True)
+    store = Store(path, chosen.steps)
     if chosen.what == "run":
         run(store)
     else:
