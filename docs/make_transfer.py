@@ -19,7 +19,7 @@ DOCS = Path(__file__).resolve().parent
 CAP = 3.0  # of a regret in a mean; what diverged counts as this
 GROWTH = 8  # of width, or depth, or both
 RULES = {
-    "advised": "freeness, as advised (fitted here)",
+    "advised": "freeness, as advised",
     "groups": "freeness, by groups",
     "whole": "freeness, one rate",
     "outputs": "one rate by the outputs (1/D)",
@@ -28,7 +28,8 @@ RULES = {
     "completep": "CompleteP (AdamW, branches)",
     "unchanged": "unchanged",
 }
-FAMILIES = {"MLP": "o", "residual MLP": "s", "ResNet-BN": "^", "GPT": "D", "ViT": "v"}
+FAMILIES = {"MLP": "o", "residual MLP": "s", "ResNet-BN": "^", "GPT": "D", "ViT": "v", "CNN": "P", "Mixer": "X"}
+NEW = ("GPT", "CNN", "Mixer")  # families that nothing was fitted to
 COLOURS = {"sgd": "tab:blue", "momentum": "tab:green", "adamw": "tab:orange"}
 HEAD = """\
 # Tuned small, trained big
@@ -47,20 +48,23 @@ and one order of batches for all rates of a network.
 READING = """\
 ## How to read this
 
-* **Fitted, not judged**: several choices were made on these very pairs. One rate is the geometric mean of two ways,
-  and neither may exceed the small network's rate. The width of the interval, and which of the two is advised, come
-  from them, too. That groups keep what the last layer reads, and not the outputs, was chosen on the 18 of MLP and
-  residual MLP. Other families have to judge all that.
-* **The bars**: 80 % within 5 % and 95 % within 10 % are missed by every rule. Rates by group have the smallest mean of all
-  rules that were tried on all pairs, and no run of theirs diverged; what is advised comes nearest.
+* **Fitted, not judged** are MLP, residual MLP, ResNet-BN and ViT. On thirty of their pairs it was chosen that one rate is the
+  geometric mean of two ways, and that neither may exceed the small network's rate. So were the width of the interval and which of
+  the two is advised. Groups keep what the last layer reads, and not the outputs; that was chosen on 18 pairs. GPT, CNN and Mixer
+  judge it: the second table.
+* **The bars**: 80 % within 5 % and 95 % within 10 % are missed by every rule. What is advised comes nearest in the first table.
+  On new families so far it does no better than the unchanged rate.
 * **Tanh chains under gradient descent** miss most by one rate. With orthogonal weights of gain 1 the signal shrinks from
   layer to layer and grows while they learn, so the first step knows little. A rate for each group mends that: there no single
   rate does as well.
 * **Deep networks with batch normalisation** miss by groups, whose features move far in the first step; why is open.
-* **η_c scatters** by factors of 2 to 8 between starts of networks that are 4 or 16 wide, D by 20 %. The small network was
-  tuned over three seeds and looked at in one.
+* **η_c scatters** by factors of 2 to 8 between starts of networks that are 4 or 16 wide, D by 20 %. So three starts of the small
+  network are averaged here. On the first thirty pairs, with losses read between trials of the search, one rate then came within
+  30 % in 93 %, from one start in 87 %.
+* **Along the small network's training** both ways were measured as well: averaged over its first 1 to 16 steps, one rate came
+  within 30 % in 77 to 80 % of these pairs. The start alone is better, so `transfer` does not train.
 * **μP and CompleteP** have a base 16 wide here, and an output layer that starts smaller, beside the best of a search on the
-  network as it was. FLeRM's rule sees the first step only, where its authors go on adapting. GPT has not been judged yet.
+  network as it was. FLeRM's rule sees the first step only, where its authors go on adapting.
 * One start, one order of batches, 150 steps: the last few per cent are the noise of a run.
 """
 LENGTHS = """\
@@ -184,7 +188,10 @@ def main() -> None:
         HEAD,
         f"**{len(lines)} pairs so far**; `scripts/transfer_sweep.py` and `scripts/transfer_judged.py` go on where they ended.\n",
         "![Carried beside best rates, and shares of pairs by how near each rule comes](transfer.png)\n",
-        *table(lines),
+        "Families on which the rule was chosen:\n",
+        *table([line for line in lines if not line["member"].startswith(NEW)]),
+        "\nFamilies that nothing was fitted to:\n",
+        *table([line for line in lines if line["member"].startswith(NEW)]),
         "",
         spread(lines, best),
         "",
