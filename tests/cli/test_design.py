@@ -287,6 +287,8 @@ def test_an_activation_that_stands_beside_others_is_said(tmp_path, model, factor
 def test_of_a_model_that_is_no_chain_it_is_said_what_was_initialised(tmp_path, model):
     start = ("--force", "--save", str(tmp_path / "start.pt"))
     result = run("--apply", f"{model}:convolutional", *start)
+    assert result.exit_code == 0 and "convolutional network" in result.stdout and "6 drawn, 0 left" in result.stdout
+    result = run("--apply", f"{model}:convolutional", *start, "--activation", "tanh")
     text = " ".join(result.stdout.split())
     assert result.exit_code == 0, result.stderr
     assert "no chain, it has convolution, average pooling. Its 3 linear and convolutional layers" in text

@@ -63,8 +63,8 @@ def design_command(
     it may stretch small changes of the input: near 0 the network is almost linear. The usual starts of 50 layers
     have about 50.
 
-    --apply starts your own model; load the file by model.load_state_dict(torch.load("start.pt")). A Transformer, a ResNet
-    or a recurrent network starts by the published recipe of its architecture.
+    --apply starts your own model; load the file by model.load_state_dict(torch.load("start.pt")). A Transformer, a
+    ResNet, a convolutional, recurrent or state-space network starts by the published recipe of its architecture.
 
     Examples:
       freeness design --depth 50 --inputs 784 --outputs 10

@@ -1,5 +1,6 @@
 """Published starts by architecture, one a file; the first that fits a model is taken."""
 
+from freeness.torch.recipes.convolutional_network import ConvolutionalNetwork
 from freeness.torch.recipes.post_norm_transformer import PostNormTransformer
 from freeness.torch.recipes.pre_norm_transformer import PreNormTransformer
 from freeness.torch.recipes.recipe import (
@@ -13,24 +14,29 @@ from freeness.torch.recipes.recipe import (
 )
 from freeness.torch.recipes.recurrent_network import RecurrentNetwork
 from freeness.torch.recipes.residual_network import NormalisedResidualNetwork
+from freeness.torch.recipes.state_space_model import StateSpaceModel
 from freeness.torch.recipes.unnormalised_residual_network import UnnormalisedResidualNetwork
 
 for _recipe in (
+    ConvolutionalNetwork(),
     UnnormalisedResidualNetwork(),
     NormalisedResidualNetwork(),
     PostNormTransformer(),
     PreNormTransformer(),
     RecurrentNetwork(),
+    StateSpaceModel(),
 ):
     register_recipe(_recipe)
 
 __all__ = [
+    "ConvolutionalNetwork",
     "NormalisedResidualNetwork",
     "PostNormTransformer",
     "PreNormTransformer",
     "RecurrentNetwork",
     "Start",
     "StartRecipe",
+    "StateSpaceModel",
     "Subject",
     "UnnormalisedResidualNetwork",
     "fitting_recipe",

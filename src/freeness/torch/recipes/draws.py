@@ -32,6 +32,21 @@ def gaussian(deviation: float, reason: str, formula: str = "") -> Start:
     return Start(shown, reason, values, "gaussian", deviation)
 
 
+def uniform(bound: float, reason: str, formula: str) -> Start:
+    """Uniform in ±bound.
+
+    Args:
+        bound: the largest entry.
+        reason: why.
+        formula: of the bound.
+    """
+
+    def values(tensor: ModelTensor, generator: torch.Generator) -> Tensor:
+        return bound * (2 * torch.rand(tensor.shape, generator=generator, device=generator.device) - 1)
+
+    return Start(f"uniform in ±{bound:.4g} = ±{formula}", reason, values, "uniform", bound / math.sqrt(3))
+
+
 def he(tensor: ModelTensor, reason: str, factor: float = 1.0) -> Start:
     """N(0, 2/fan_in), the variance that keeps q through rectifiers (He et al. 2015, eq. 10), times a factor.
 

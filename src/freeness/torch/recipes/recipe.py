@@ -72,6 +72,15 @@ class Subject:
         own = (one for one in self.tensors if one.part.role == "own" and not one.kept)
         return all(one.name in ends or one.value.numel() == 1 for one in own)
 
+    def read(self, tensor: ModelTensor) -> float:
+        """The mean square of what a weight reads, where it is 1 in front of the activation there; 1 where that is not known.
+
+        Args:
+            tensor: a matrix.
+        """
+        known = self.wiring.reads if self.wiring else {}
+        return next((known[name] for name in (tensor.name, *tensor.also) if name in known), 1.0)
+
     @property
     def attends(self) -> bool:
         """Whether a residual branch takes a softmax, as attention does."""
