@@ -157,12 +157,31 @@ def _attended(layer, query, key, value):
     outputs = []
     for head in range(layer.heads):
         own, group = (slice(k * width, (k + 1) * width) for k in (head, head * shared // layer.heads))
-        scores = scale * query[:, own].transpose(1, 2) @ key[:, group]
+        asking, asked = (_turned(layer.rotary, one) for one in (query[:, own], key[:, group]))
+        scores = scale * asking.transpose(1, 2) @ asked
         if layer.causal:
             later = torch.ones(scores.shape[1:]).triu(1).bool()
             scores = scores.masked_fill(later, -torch.inf)
         outputs.append(value[:, group] @ scores.softmax(-1).transpose(1, 2))
     return torch.cat(outputs, dim=1)
+
+
+def _turned(rotary, x):
+    """Pairs of channels of (n, d, positions) as complex numbers times e^{iθp}."""
+    if rotary is None:
+        return x
+    count = len(rotary.frequencies)
+    pairs = (
+        x[:, : 2 * count]
+        .unflatten(1, (2, count) if rotary.halves else (count, 2))
+        .movedim(1 if rotary.halves else 2, -1)
+    )
+    angles = torch.outer(torch.tensor(rotary.frequencies).double(), torch.arange(x.shape[2]).double())
+    turned = torch.view_as_real(
+        torch.view_as_complex(pairs.contiguous()) * torch.polar(torch.ones_like(angles), angles)
+    )
+    first = turned.movedim(-1, 1 if rotary.halves else 2).flatten(1, 2)
+    return torch.cat([first, x[:, 2 * count :]], dim=1)
 
 
 def simulated_weights(network, inputs, seeds):

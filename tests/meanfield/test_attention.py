@@ -21,12 +21,13 @@ from freeness.network import (
     PositionWise,
     Product,
     Residual,
+    Rotary,
     Stream,
     Sum,
     activation,
     transformer,
 )
-from freeness.network.operations.attention import _back, _response, _returned
+from freeness.network.operations.attention import _UNTURNED, _back, _response, _returned
 from freeness.numerics import gaussian_nodes
 from tests.meanfield.simulated import assert_drawn, simulated_gradients, simulated_kernels, simulated_weights
 
@@ -80,8 +81,35 @@ def test_the_derivative_of_the_softmax_is_the_sum_written_out():
     response = np.einsum("ij,kl,ijkl,jl->ik", weights, weights, spans, key)
     returned = np.einsum("ik,ik,ij,km,ijkm->jm", gradient, query, weights, weights, spans)
     one = weights[None, None]
-    np.testing.assert_allclose(_response(one, one, value[None], key[None])[0, 0], response, atol=1e-13)
-    np.testing.assert_allclose(_returned(one, one, value[None], (gradient * query)[None])[0, 0], returned, atol=1e-13)
+    np.testing.assert_allclose(_response(one, one, value[None], key[None], _UNTURNED)[0, 0], response, atol=1e-13)
+    np.testing.assert_allclose(
+        _returned(one, one, value[None], (gradient * query)[None], _UNTURNED)[0, 0], returned, atol=1e-13
+    )
+
+
+def test_products_of_lags_add_up_to_the_correlation_of_turned_scores():
+    """Of two of three pairs that are turned, between five queries and four keys: 1e-4 of ρ(0), and sums over four positions."""
+    rotary, lags = Rotary((1.0, 0.3)), np.arange(5)[:, None] - np.arange(4)
+    turns = tuple(zip(*rotary.products(5, 4, 6), strict=True))
+    known = rotary.correlation(lags[:, :, None, None] - lags, 6)  # i, j, k, l
+    found = sum(u[:, None, :, None] * v[None, :, None, :] for u, v in turns)
+    np.testing.assert_allclose(found, known, atol=1e-4)
+    roots = rotary.roots(5, 4, 6)
+    np.testing.assert_allclose(np.einsum("rij,rkl->ijkl", roots, roots), known, atol=1e-4)
+    weights, value, key, query, gradient = softmax(RNG.standard_normal((5, 4))), *(gram(n)[0] for n in (4, 4, 5, 5))
+    moved = weights @ value
+    spans = (
+        value[None, :, None] - moved[:, None, None] - moved.T[None, :, :, None] + (moved @ weights.T)[:, None, :, None]
+    )
+    every, one = np.einsum("ij,kl,ijkl,ijkl->ijkl", weights, weights, spans, known), weights[None, None]
+    np.testing.assert_allclose(
+        _response(one, one, value[None], key[None], turns)[0, 0], np.einsum("ijkl,jl->ik", every, key), atol=1e-3
+    )
+    np.testing.assert_allclose(
+        _returned(one, one, value[None], (gradient * query)[None], turns)[0, 0],
+        np.einsum("ijkl,ik->jl", every, gradient * query),
+        atol=1e-3,
+    )
 
 
 def test_weights_of_equal_scores_are_means():
@@ -137,9 +165,10 @@ def close(network, inputs, seeds, allowed):
         {},
         {"norm": "post", "causal": True, "activation": "relu", "sigma_w": 1.3},
         {"norm": "none", "gated": True, "activation": "silu", "key_heads": 2, "residual_scale": 0.5},
+        {"vocabulary": 11, "causal": True, "rms": True, "sigma_qk": 1.4, "rotary": 30.0},
         {"vocabulary": 11, "causal": True, "rms": True, "sigma_qk": 1.3},
     ],
-    ids=["pre", "post", "gated", "tokens"],
+    ids=["pre", "post", "gated", "rotary", "tokens"],
 )
 def test_transformers_are_drawn_transformers(choices):
     network = transformer(2, 128, 4, 5, hidden=128, **choices)
@@ -283,8 +312,8 @@ def test_what_comes_back_between_samples_is_what_comes_back_to_each():
     weights[1] = weights[0]
     grams = [np.repeat(gram(size)[:1], 2, axis=0) for size in (3, 5, 5)]
     gradient[1] = gradient[0]
-    alone = _back(weights[:1], weights[:1], tuple(one[:1] for one in grams), gradient[:1])
-    both = _back(weights[:1], weights, tuple(grams), gradient)
+    alone = _back(weights[:1], weights[:1], tuple(one[:1] for one in grams), gradient[:1], _UNTURNED)
+    both = _back(weights[:1], weights, tuple(grams), gradient, _UNTURNED)
     for one, other in zip(alone, both, strict=True):
         np.testing.assert_allclose(other, np.repeat(one, 2, axis=0), rtol=1e-12)
 

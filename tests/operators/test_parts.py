@@ -82,10 +82,21 @@ def assert_potential(part, fields):
         assert change == pytest.approx(-(step * answer).sum(), rel=1e-6)
 
 
-def attention(rng, heads=2, tokens=4, width=6):
+def attention(rng, heads=2, tokens=4, width=6, angles=None):
     query, key, value = rng.standard_normal((3, heads, tokens, width))
     weights = np.exp(query @ key.swapaxes(1, 2) / width**0.5)
-    return HeadSignals(weights / weights.sum(axis=-1, keepdims=True), query, key, value, width**-0.5)
+    return HeadSignals(weights / weights.sum(axis=-1, keepdims=True), query, key, value, width**-0.5, angles)
+
+
+def rotation(angles, width):
+    """Of pairs of channels f and f + F, as a matrix."""
+    found, count = np.eye(width), len(angles)
+    for f, angle in enumerate(angles):
+        found[np.ix_([f, f + count], [f, f + count])] = [
+            [np.cos(angle), -np.sin(angle)],
+            [np.sin(angle), np.cos(angle)],
+        ]
+    return found
 
 
 def written_out(signals, fields):
@@ -97,10 +108,14 @@ def written_out(signals, fields):
     for head in range(heads):
         maps = [np.zeros((rows, width, count, width)) for count in (rows, columns, columns)]
         spans = signals.spans[head]
+        by_query, by_key = signals.angles or ((), ())
         for i in range(rows):
             for j in range(columns):
-                maps[0][i, :, i] += signals.scale * np.outer(spans[i, j], signals.key[head, j])
-                maps[1][i, :, j] += signals.scale * np.outer(spans[i, j], signals.query[head, i])
+                here, there = (
+                    rotation(by[at], width) if len(by) else np.eye(width) for by, at in ((by_query, i), (by_key, j))
+                )
+                maps[0][i, :, i] += signals.scale * np.outer(spans[i, j], signals.key[head, j] @ here)
+                maps[1][i, :, j] += signals.scale * np.outer(spans[i, j], signals.query[head, i] @ there)
                 maps[2][i, :, j] += signals.weights[head, i, j] * np.eye(width)
         map_ = np.hstack([one.reshape(rows * width, -1) for one in maps])
         noise = np.zeros((starts[-1], starts[-1]), complex)
@@ -128,6 +143,28 @@ def test_heads_answer_as_the_derivative_of_attention_written_out():
         np.testing.assert_allclose(answer[0], known, rtol=0, atol=1e-12 * np.abs(known).max())
     assert_potential(part, fields)
     assert_potential(HeadsPart(signals, [np.eye(4)] * 4, 2), fields)
+
+
+@pytest.mark.parametrize("directions", [None, 1])
+def test_heads_with_rotary_positions_answer_as_their_derivative_written_out(directions):
+    """Two of three pairs of channels are turned by angles of their own at every position: 1e-12; back alone, and about."""
+    rng = np.random.default_rng(3)
+    signals = attention(rng, angles=tuple(rng.uniform(0, 6, (2, 4, 2))))
+    fields = [field(4, rng) for _ in range(4)]
+    part = HeadsPart(signals, [np.eye(4)] * 4, directions)
+    answers, known = part.answers(fields), written_out(signals, fields)
+    assert_potential(part, fields)
+    if directions is None:
+        for answer, expected in zip(answers, known, strict=True):
+            np.testing.assert_allclose(answer[0], expected, rtol=0, atol=1e-12)
+        small = [1e-9 * one for one in fields[:3]]
+        far = written_out(signals, [*small, fields[3]])
+        for returned, expected in zip(part.returned(fields[3][0]), far, strict=False):
+            np.testing.assert_allclose(returned, expected, rtol=0, atol=1e-7)
+    else:  # what is spread keeps its partial trace, which the first order knows
+        small = [1e-4 * one for one in fields]
+        for answer, expected in zip(part.answers(small), written_out(signals, small), strict=True):
+            np.testing.assert_allclose(answer[0], expected, rtol=1e-5)
 
 
 def test_heads_of_queries_that_share_keys_answer_as_one_matrix():

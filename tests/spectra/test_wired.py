@@ -79,10 +79,10 @@ def test_the_transform_of_a_drawn_network(network, tokens):
         (transformer(1, 48, 4, 4, sigma_qk=1.5, activation="relu", hidden=48), NORMAL[:1, :48]),
         (transformer(1, 48, 4, 2, norm="post", causal=True, hidden=48), NORMAL[:2, :48, :2]),
         (transformer(1, 48, 4, 4, vocabulary=40), np.array([[3, 1, 4, 1]])),
-        (transformer(1, 48, 4, 4, key_heads=2, causal=True, hidden=48), NORMAL[:1, :48]),
+        (transformer(1, 48, 4, 4, key_heads=2, causal=True, hidden=48, rotary=100.0), NORMAL[:1, :48]),
         (gaussian_mixer(1, 4, 48), NORMAL[:1, :48]),
     ],
-    ids=["pre-norm", "post-norm, causal, two samples", "tokens", "grouped queries, causal", "mixer"],
+    ids=["pre-norm", "post-norm, causal, two samples", "tokens", "grouped queries, causal, rotary", "mixer"],
 )
 def test_the_fisher_of_a_drawn_network(network, x):
     """Mean of G over 3 networks of 48 channels within 3 %; means within 5 %."""

@@ -15,13 +15,14 @@ from freeness.network import (
     Pass,
     TokenMixing,
     Weights,
+    at_positions,
     given,
     over_samples,
     pattern,
     softmax_weights,
 )
 from freeness.spectra import NeuronSignals
-from tests.spectra.wired_simulation import weights_of
+from tests.spectra.wired_simulation import unturned, weights_of
 
 
 def drawn_fisher(network, x, rng):
@@ -147,7 +148,11 @@ def _(operation: Attention, inputs, samples, rng):
     def back(cotangent):
         at = by_head(cotangent, operation.heads).swapaxes(2, 3)  # (outputs, heads, T, d_k)
         by_scores = weights * (at @ value.swapaxes(1, 2) - (at * output).sum(axis=-1, keepdims=True))
-        found = scale * by_scores @ key, scale * by_scores.swapaxes(2, 3) @ query, weights.swapaxes(1, 2) @ at
+        to_query = unturned(operation, scale * by_scores @ at_positions(operation, key, samples), samples)
+        to_key = unturned(
+            operation, scale * by_scores.swapaxes(2, 3) @ at_positions(operation, query, samples), samples
+        )
+        found = to_query, to_key, weights.swapaxes(1, 2) @ at
         returned = []
         for one, shape, heads in zip(found, shapes, (operation.heads, grouped, grouped), strict=True):
             summed = one.reshape(len(at), heads, -1, *one.shape[2:]).sum(axis=2)

@@ -1,5 +1,7 @@
 """Networks with attention and token weights, drawn and differentiated operation by operation, by matrices written out."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from freeness.network import (
@@ -12,6 +14,7 @@ from freeness.network import (
     Pass,
     TokenMixing,
     Weights,
+    at_positions,
     given,
     pattern,
     softmax_weights,
@@ -91,12 +94,29 @@ def _attended(operation, inputs):
     )
     weights, scale = softmax_weights(operation, query, key)
     output = weights @ value
-    scores = np.einsum("hiax,hja->hijx", by_query, key, optimize=True)
-    scores = scale * (scores + np.einsum("hia,hjax->hijx", query, by_key, optimize=True))
+    by_query, by_key = (
+        at_positions(operation, one.transpose(0, 3, 1, 2).reshape(-1, tokens, one.shape[2])).reshape(
+            heads, -1, tokens, one.shape[2]
+        )
+        for one in (by_query, by_key)
+    )
+    query, key = (at_positions(operation, one) for one in (query, key))
+    scores = np.einsum("hxia,hja->hijx", by_query, key, optimize=True)
+    scores = scale * (scores + np.einsum("hia,hxja->hijx", query, by_key, optimize=True))
     spans = weights[..., None] * (value[:, None] - output[:, :, None])
     jacobian = np.einsum("hij,hjax->hiax", weights, by_value, optimize=True)
     jacobian = jacobian + np.einsum("hija,hijx->hiax", spans, scores, optimize=True)
     return output.transpose(0, 2, 1).reshape(channels, 1, tokens), jacobian.transpose(0, 2, 1, 3)
+
+
+def unturned(operation, entries, samples):
+    """Gradients (outputs, heads, n·T, d_k) in front of a rotation of halves."""
+    if operation.rotary is None:
+        return entries
+    back = replace(
+        operation, rotary=replace(operation.rotary, frequencies=tuple(-f for f in operation.rotary.frequencies))
+    )
+    return at_positions(back, entries.reshape(-1, *entries.shape[2:]), samples).reshape(entries.shape)
 
 
 def _normalised(operation, value, jacobian):

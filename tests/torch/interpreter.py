@@ -159,6 +159,7 @@ def _(operation: Upsampling, name: str, look: Look, x: Tensor) -> Tensor:
 
 @apply.register
 def _(operation: Attention, name: str, look: Look, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    assert operation.rotary is None  # held in test_rotary.py
     q, k, v = (x.unflatten(1, (operation.heads, -1)) for x in (q, k, v))
     width = q.shape[2]
     scale = {"root": width**-0.5, "full": 1 / width}.get(operation.scale, operation.scale)

@@ -51,9 +51,11 @@ from freeness.network.operations import (
     Upsampling,
 )
 from freeness.network.operations.activation import dependence
+from freeness.network.operations.attention import at_positions as at_positions
 from freeness.network.operations.attention import softmax_weights as softmax_weights
 from freeness.network.operations.convolution import windows
 from freeness.network.operations.pooling import pooled
+from freeness.network.operations.rotary import Rotary
 from freeness.network.transformers import TransformerPlan, planned_transformer, transformer
 
 __all__ = [
@@ -89,6 +91,7 @@ __all__ = [
     "Product",
     "Reshape",
     "Residual",
+    "Rotary",
     "ScaledIdentity",
     "Selection",
     "Step",

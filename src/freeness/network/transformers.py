@@ -23,6 +23,7 @@ from freeness.network.operations import (
     Reshape,
     Sum,
 )
+from freeness.network.operations.rotary import Rotary
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,10 @@ class TransformerPlan:
     position sees later ones. ``sigma_qk``: gain σ of query and of key weights, so that scores have the variance σ⁴.
     ``residual_scale``: β, and ``skip_scale`` what stands before x. ``sigma_w``: gain of values, outputs and the MLP.
     ``activation``, ``hidden`` (4·width) and ``gated`` of the MLP: W₂φ(W₁x), or W₂(φ(W₁x)∘W₃x) (SwiGLU, GEGLU). ``key_heads``,
-    ``scale``: as of :class:`Attention`. ``rms``: RMS norms. ``vocabulary``: tokens enter by an embedding with learned
-    positions and leave as logits; ``inputs``, ``outputs``: vectors enter by a matrix, and leave by one behind the mean over
-    positions. Without these what enters and leaves is the stream itself.
+    ``scale``: as of :class:`Attention`. ``rotary``: base of the frequencies of rotary positions, in place of learned ones.
+    ``rms``: RMS norms. ``vocabulary``: tokens enter by an embedding with learned positions and leave as logits; ``inputs``,
+    ``outputs``: vectors enter by a matrix, and leave by one behind the mean over positions. Without these what enters and
+    leaves is the stream itself.
     """
 
     depth: int
@@ -57,6 +59,7 @@ class TransformerPlan:
     vocabulary: int | None = None
     inputs: int | None = None
     outputs: int | None = None
+    rotary: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("depth", "width", "heads", "tokens", "hidden", "key_heads", "vocabulary", "inputs", "outputs"):
@@ -71,6 +74,8 @@ class TransformerPlan:
             raise InputError(f'expected the norm "pre", "post" or "none", got {self.norm!r}; choose one.')
         if self.width % self.heads:
             raise InputError(f"expected heads that divide the width, got {self.heads} and {self.width}; correct them.")
+        if self.rotary is not None:
+            Rotary.of(self.width // self.heads, self.rotary)  # says what is wrong with it
 
 
 def transformer(depth: int, width: int, heads: int, tokens: int, **choices: Any) -> Network:
@@ -86,7 +91,7 @@ def transformer(depth: int, width: int, heads: int, tokens: int, **choices: Any)
     Raises:
         InputError: sizes that are not whole numbers ≥ 1, heads that do not divide the width, or an unknown name.
 
-    Source: Vaswani et al. (2017); Xiong et al. (2020) for the places of the norm; Shazeer (2020) for gates.
+    Source: Vaswani et al. (2017); Xiong et al. (2020) for the places of the norm; Shazeer (2020) for gates; Su et al. (2021).
 
     Example:
         >>> from freeness.meanfield import gradients
@@ -151,6 +156,8 @@ def _entrance(made: _Wires) -> str:
         stream = made.add("embedding", made.matrix(plan.inputs, plan.width, "embedding"), INPUT)
     else:
         return made.add("tokens", Reshape((plan.tokens,), "tokens"), INPUT)
+    if plan.rotary is not None:
+        return stream
     places = made.add("positions", Constant(plan.width, (plan.tokens,), name="positions"))
     return made.add("tokens", Sum((1.0, 1.0), "tokens"), stream, places)
 
@@ -175,7 +182,8 @@ def _attention(made: _Wires, before: str, name: str) -> str:
             ("value", shared, None),
         )
     ]
-    mixed = Attention(plan.heads, plan.causal, plan.scale, plan.key_heads, f"{name}.mixed")
+    rotary = None if plan.rotary is None else Rotary.of(plan.width // plan.heads, plan.rotary)
+    mixed = Attention(plan.heads, plan.causal, plan.scale, plan.key_heads, f"{name}.mixed", rotary)
     made.add(mixed.name, mixed, *read)
     return made.add(f"{name}.out", made.matrix(plan.width, plan.width, f"{name}.out"), mixed.name)
 

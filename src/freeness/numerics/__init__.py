@@ -28,3 +28,4 @@ from freeness.numerics.rounding import LAST_DIGIT as LAST_DIGIT
 from freeness.numerics.rounding import NEGLIGIBLE as NEGLIGIBLE
 from freeness.numerics.rounding import ROUNDING as ROUNDING
 from freeness.numerics.rows import row_products as row_products
+from freeness.numerics.turning import turned_pairs as turned_pairs

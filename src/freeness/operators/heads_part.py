@@ -6,7 +6,8 @@ At a forward pass with A = softmax(c q kᵀ + mask) and o = A v, a head moves by
 
 a map of T·d_k entries. Of it N = M a Mᵀ is N_ik = n_ik·1 + R_i Y_ik R_kᵀ with U_i of rows A_ij (v_j - o_i) and orthonormal R_i
 over directions that the rows of U_i have: with all of them exactly (at most keys - 1, and inverses are of size T·(T - 1) for
-any d_k), with the few largest about, where the others are spread over all d_k and keep their partial trace.
+any d_k), with the few largest about, where the others are spread over all d_k and keep their partial trace. With rotary positions
+q_i and k_j are turned in front of their product, so dq_i meets R_i⁻¹k_j and dk_j meets R_j⁻¹q_i.
 
 Source: theory.md §11 (the Gram form, derived for this project and checked by simulation).
 """
@@ -24,9 +25,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Inexact
 
+from freeness.errors import InputError
+from freeness.numerics import turned_pairs
 from freeness.operators.packing import symmetric
 from freeness.operators.parts import PIECE, GivenPart, less_inverted, principal_logarithm
 
+_LARGEST = 30_000_000  # numbers of what rotary positions make of the field of keys, one matrix of all heads
 _FULL = 48  # rows of a head's inverse up to which directions are kept: beside all of them G moves by less than 10⁻³
 
 
@@ -35,6 +39,7 @@ class HeadSignals:
     """Of one forward pass: A (heads, T, T'), q (heads, T, d_k), k and v (heads, T', d_k), and the scale c of scores.
 
     Where g heads of queries share keys and values, they count as one head of g·T rows, one query head after the other.
+    ``angles``: by which pairs of channels f and f + F of q (T, F) and of k (T', F) have been turned, of rotary positions.
     """
 
     weights: Float[np.ndarray, "heads queries keys"]
@@ -42,12 +47,29 @@ class HeadSignals:
     key: Float[np.ndarray, "heads keys width"]
     value: Float[np.ndarray, "heads keys values"]
     scale: float
+    angles: tuple[Float[np.ndarray, "queries pairs"], Float[np.ndarray, "keys pairs"]] | None = None
 
     @cached_property
     def spans(self) -> Float[np.ndarray, "heads queries keys values"]:
         """U (heads, T, T', d_k)."""
         output = self.weights @ self.value
         return self.weights[..., None] * (self.value[:, None] - output[:, :, None])
+
+    def by_query(self, entries: np.ndarray) -> np.ndarray:
+        """Entries of keys (heads, T, k, d_k) as the channels of query i meet them: R_i⁻¹."""
+        return entries if self.angles is None else turned_pairs(entries, -self.angles[0][:, None])
+
+    @cached_property
+    def by_key(self) -> Float[np.ndarray, "heads queries keys width"]:
+        """c R_j⁻¹ q_i (heads, T, T', d_k), the queries as the channels of key j meet them."""
+        every = np.broadcast_to(self.scale * self.query[:, :, None], (*self.weights.shape, self.query.shape[-1]))
+        return every if self.angles is None else turned_pairs(every, -self.angles[1])
+
+    @cached_property
+    def met(self) -> Float[np.ndarray, "heads pairs pairs"]:
+        """Products of the same with one another (heads, T·T', T·T')."""
+        flat = self.by_key.reshape(len(self.by_key), -1, self.query.shape[-1])
+        return flat @ flat.swapaxes(1, 2)
 
 
 class _Kept(NamedTuple):
@@ -78,7 +100,6 @@ class HeadsPart(GivenPart):
         self._chosen = max(2, _FULL // rows) if directions is None else directions
         self.exact = self._chosen >= self._every
         square = signals.scale**2
-        self._keys = square * signals.key @ signals.key.swapaxes(1, 2)  # 𝒦 (heads, T', T')
         self._queries = square * signals.query @ signals.query.swapaxes(1, 2)  # 𝒬 (heads, T, T)
         self._heads, self._rows, self._columns = heads, rows, columns
 
@@ -88,7 +109,27 @@ class HeadsPart(GivenPart):
 
     @cached_property
     def _by_query(self) -> np.ndarray:
-        return self._kept.spans.swapaxes(1, 2) @ self._keys @ self._kept.spans
+        """Ũᵀ𝒦Ũ (heads, T·k, T·k)."""
+        signals = self.signals
+        seen = self._kept.spans.swapaxes(1, 2) @ (signals.scale * signals.key)
+        seen = signals.by_query(seen.reshape(self._heads, self._rows, -1, seen.shape[-1])).reshape(seen.shape)
+        return seen @ seen.swapaxes(1, 2)
+
+    @cached_property
+    def _by_key(self) -> np.ndarray | None:
+        """Of rotary positions what the field of the keys makes of each head's core, (heads, (T·k)², T'²)."""
+        if self.signals.angles is None:
+            return None
+        heads, rows, columns, count = self._heads, self._rows, self._columns, self._kept.directions
+        if heads * (rows * columns * count) ** 2 > _LARGEST:
+            raise InputError(
+                f"expected attention with rotary positions of at most some 24 tokens, got {heads} heads of {rows} queries and "
+                f"{columns} keys, for which theory takes too much memory; measure the spectrum instead."
+            )
+        spans = self._kept.spans.reshape(heads, columns, rows, count)
+        met = self.signals.met.reshape(heads, rows, columns, rows, columns)
+        every = np.einsum("hmia,hnkb,himkn->hiakbmn", spans, spans, met, optimize=True)
+        return every.reshape(heads, (rows * count) ** 2, columns**2)
 
     @cached_property
     def _rest(self) -> tuple[np.ndarray, np.ndarray] | None:
@@ -125,8 +166,14 @@ class HeadsPart(GivenPart):
         half = np.einsum("hmia,hiakb->himkb", own, overlaps, optimize=True)
         every = every - np.einsum("himkb,hnkb->himkn", half, own, optimize=True)
         every = every.transpose(0, 1, 3, 2, 4) / width  # (heads, i, k, m, n)
-        by_query = np.einsum("hikmn,hmn->hik", every, self._keys, optimize=True)
-        by_key = self._queries[:, :, :, None, None] * every
+        signals = self.signals
+        keys = signals.by_query(
+            np.broadcast_to(signals.scale * signals.key[:, None], (heads, rows, *signals.key.shape[1:]))
+        )
+        seen = keys.reshape(heads, rows * columns, -1)
+        seen = (seen @ seen.swapaxes(1, 2)).reshape(heads, rows, columns, rows, columns)
+        by_query = np.einsum("hikmn,himkn->hik", every, seen, optimize=True)
+        by_key = signals.met.reshape(heads, rows, columns, rows, columns).transpose(0, 1, 3, 2, 4) * every
         return by_query, by_key.reshape(heads * rows * rows, columns * columns)
 
     @property
@@ -152,16 +199,27 @@ class HeadsPart(GivenPart):
         signals, (*_, maps) = self.signals, self._maps
         given = (maps.swapaxes(1, 2) @ asked @ maps).sum(axis=0)
         weights, spans = signals.weights, signals.spans
-        pulled = (spans.swapaxes(2, 3) @ signals.key[:, None]).reshape(self._heads, self._rows, -1)
+        pulled = signals.by_query(spans.swapaxes(2, 3) @ signals.key[:, None]).reshape(self._heads, self._rows, -1)
         to_query = signals.scale**2 * given * (pulled @ pulled.swapaxes(1, 2))
-        sides = spans.swapaxes(1, 2).reshape(self._heads, self._columns, -1)
-        moved = (given * self._queries) @ spans.reshape(self._heads, self._rows, -1)
-        to_key = sides @ moved.reshape(spans.shape).transpose(0, 1, 3, 2).reshape(self._heads, -1, self._columns)
+        to_key = self._returned_to_keys(given)
         found = (to_query, to_key, self.width * weights.swapaxes(1, 2) @ given @ weights)
         return [
             (each @ one.sum(axis=0) @ each.swapaxes(1, 2)).sum(axis=0)
             for each, one in zip(self._maps, found, strict=False)
         ]
+
+    def _returned_to_keys(self, given: np.ndarray) -> np.ndarray:
+        """Σ_ik b_ik U_ij·U_km 𝒬 (heads, T', T')."""
+        spans, heads = self.signals.spans, self._heads
+        if self.signals.angles is None:
+            sides = spans.swapaxes(1, 2).reshape(heads, self._columns, -1)
+            moved = (given * self._queries) @ spans.reshape(heads, self._rows, -1)
+            return sides @ moved.reshape(spans.shape).transpose(0, 1, 3, 2).reshape(heads, -1, self._columns)
+        flat, found = spans.reshape(heads, -1, self.width), list[np.ndarray]()
+        for own, met in zip(flat, self.signals.met, strict=True):
+            every = ((own @ own.T) * met).reshape(self._rows, self._columns, self._rows, self._columns)
+            found.append(np.asarray(np.einsum("ik,ijkm->jm", given, every, optimize=True)))
+        return np.stack(found)
 
     def potential(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> Inexact[np.ndarray, " points"]:
         found = np.zeros(len(fields[0]), complex)
@@ -194,11 +252,15 @@ class HeadsPart(GivenPart):
         """Y (m, heads, T·k, T·k)."""
         spans, count = self._kept.spans, self._kept.directions
         core = _grown(query, count) * self._by_query
-        return core + _grown(self._queries, count) * (spans.swapaxes(1, 2) @ key @ spans)
+        if self._by_key is None:
+            return core + _grown(self._queries, count) * (spans.swapaxes(1, 2) @ key @ spans)
+        flat = key.reshape(len(key), -1)
+        moved = np.stack([_real_product(flat, one.T) for one in self._by_key], axis=1)
+        return core + moved.reshape(len(key), *core.shape[1:])
 
     def _answered(self, fields: Sequence[np.ndarray]) -> list[np.ndarray]:
         query, key, _, asked = given = self._at_heads(fields)
-        count, weights, spans = self._kept.directions, self.signals.weights, self._kept.spans
+        count, weights = self._kept.directions, self.signals.weights
         turned = weights.swapaxes(1, 2)
         level, core = self._level(given), self._core(query, key)
         before = less_inverted(level @ asked)
@@ -212,7 +274,7 @@ class HeadsPart(GivenPart):
         kept = passed @ wide  # EᵀgE
         to_value = (turned @ total @ weights).sum(axis=1)
         to_query = self._summed(self._by_query * kept)
-        to_key = (spans @ (_grown(self._queries, count) * kept) @ spans.swapaxes(1, 2)).sum(axis=1)
+        to_key = self._to_key(kept)
         if self._rest is not None:
             by_query, by_key = self._rest
             to_query = to_query + by_query * total
@@ -221,6 +283,15 @@ class HeadsPart(GivenPart):
         return [
             (each @ one[:, None] @ each.swapaxes(1, 2)).sum(axis=1) for each, one in zip(self._maps, found, strict=True)
         ]
+
+    def _to_key(self, kept: np.ndarray) -> np.ndarray:
+        """(m, T', T')."""
+        spans = self._kept.spans
+        if self._by_key is None:
+            return (spans @ (_grown(self._queries, self._kept.directions) * kept) @ spans.swapaxes(1, 2)).sum(axis=1)
+        flat = kept.reshape(*kept.shape[:2], -1)
+        found = sum(_real_product(flat[:, head], one) for head, one in enumerate(self._by_key))
+        return np.asarray(found).reshape(len(kept), self._columns, self._columns)
 
     @property
     def _overlaps(self) -> np.ndarray:

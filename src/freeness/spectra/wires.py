@@ -39,6 +39,7 @@ from freeness.network import (
     Selection,
     TokenMixing,
     Weights,
+    at_positions,
     described,
     given,
     over_samples,
@@ -408,8 +409,13 @@ class WireBuilder:
         weights, scale = softmax_weights(operation, query, np.repeat(key, heads // shared, axis=0), samples)
         output = (weights @ np.repeat(value, heads // shared, axis=0)).transpose(0, 2, 1).reshape(wires[0].value.shape)
         rows = heads // shared * samples * tokens
+        query, key = (at_positions(operation, each, samples) for each in (query, key))
         query, weights = query.reshape(shared, rows, -1), weights.reshape(shared, rows, -1)
-        self.met.attentions.append(HeadSignals(weights, query, key, value, scale))
+        angles = (
+            None if operation.rotary is None else operation.rotary.angles(np.arange(float(samples * tokens)) % tokens)
+        )
+        turned = None if angles is None else (np.tile(angles, (heads // shared, 1)), angles)
+        self.met.attentions.append(HeadSignals(weights, query, key, value, scale, turned))
         number = len(self.met.attentions) - 1
         for port, wire in enumerate(wires):
             if wire.parents or len(wire.written) != 1 or wire.heads is not None or len(wire.written[0][1]) > 1:

@@ -26,8 +26,9 @@ from freeness.torch.layout import Typing, unknown
 from freeness.torch.operations.activation import activation
 from freeness.torch.operations.attention import towards_attention
 from freeness.torch.operations.kind import TracedOperation, Unread
+from freeness.torch.rotary import Turning, rotations
 from freeness.torch.steps import GivenTensor, Move, Read, Step
-from freeness.torch.walk import Asked, Place, Scores, Several, Signal, Value, Walk
+from freeness.torch.walk import Asked, Place, Scores, Several, Signal, Value, WaitingTurn, Walk
 
 _SAME = {"contiguous", "clone", "alias", "lift_fresh_copy", "lift_fresh", "detach"}
 _CASTS = {"to", "_to_copy"}
@@ -70,11 +71,13 @@ def read_graph(view: GraphView, example: Tensor, doubted: Collection[Node] = ())
     """
     batch = example.shape[0] if example.ndim > 1 else None
     walk, end = Walk(view, batch, doubted), view.returned
-    aliases = Aliases(view)
-    needed = _needed(view, end, aliases)
+    aliases, turned = Aliases(view), {node: how for node, how in rotations(view).items() if node not in doubted}
+    needed = _needed(view, end, aliases, {node: source for node, (source, _) in turned.items()})
     for node in view.nodes:
         if node.op == "placeholder":
             walk.values[node] = _given(walk, node, example)
+        elif node in needed and node in turned:
+            walk.values[node] = _turned(walk, node, *turned[node])
         elif node.op == "call_function" and node in needed:
             _read(walk, node)
             if writes(node):
@@ -93,7 +96,7 @@ def _given_by_steps(walk: Walk) -> dict[Node, Read]:
     """How the steps give what the calls of the graph give, but for elementwise calls in the middle of an activation."""
     found: dict[Node, Read] = {}
     for node, value in walk.values.items():
-        if node.op == "call_function" and isinstance(value, Signal) and value.pad is None:
+        if node.op == "call_function" and isinstance(value, Signal) and value.pad is value.turn is None:
             place = value.place.closed.get(value.slot) if value.slot else value.place
             if place is not None:
                 found[node] = Read(place.name, place.typing, value.dims, value.moves)
@@ -115,6 +118,16 @@ def _read(walk: Walk, node: Node) -> None:
         return
     value = _constant(walk, node)
     walk.values[node] = _signal(walk, node) if value is None else value
+
+
+def _turned(walk: Walk, node: Node, source: Node, turning: Turning) -> Value:
+    """Queries or keys that are turned by their positions: a rotation that waits for its attention."""
+    signal = walk.values[source]
+    if isinstance(signal, Signal) and signal.pad is signal.turn is None:
+        signal = walk.close(signal)
+        return replace(signal, turn=WaitingTurn(walk.view.operation_path(node), signal, turning))
+    _read(walk, node)
+    return walk.values[node]
 
 
 def _write(walk: Walk, node: Node, aliases: Aliases) -> None:
@@ -258,14 +271,22 @@ def _finished(walk: Walk, node: Node, signal: Signal) -> Signal:
         return walk.as_it_is(signal)
 
 
-def _needed(view: GraphView, output: Any, aliases: Aliases) -> set[Node]:
-    """The nodes on which the output depends, in-place writes to what they share memory with included."""
+def _needed(view: GraphView, output: Any, aliases: Aliases, turned: Mapping[Node, Node]) -> set[Node]:
+    """The nodes on which the output depends, in-place writes to what they share memory with included.
+
+    Args:
+        view: the graph.
+        output: what the model returns.
+        aliases: of memory.
+        turned: rotations, of which the source is enough.
+    """
     needed = {output}
     roots = {aliases.root(output)} if isinstance(output, Node) else set[Node]()
     for node in reversed(list(view.nodes)):
         if node in needed or (writes(node) and aliases.root(node) in roots):
-            needed |= {node, *node.all_input_nodes}
-            roots |= {aliases.root(one) for one in (node, *node.all_input_nodes)}
+            before = [turned[node]] if node in turned else node.all_input_nodes
+            needed |= {node, *before}
+            roots |= {aliases.root(one) for one in (node, *before)}
     return needed
 
 

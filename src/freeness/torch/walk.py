@@ -17,7 +17,8 @@ from freeness.torch.elementwise import PointwiseProgram, Slot, activation_functi
 from freeness.torch.graph_view import GraphView, node_name
 from freeness.torch.layout import Dims, Typing, holds, of_axis, size_of, unknown, whole
 from freeness.torch.operations.kind import Kind, Theory, TracedOperation, Unread
-from freeness.torch.steps import Call, Calls, ElementwiseStep, GivenTensor, Move, Read, Step
+from freeness.torch.rotary import Turning
+from freeness.torch.steps import Call, Calls, ElementwiseStep, GivenTensor, Move, Permuted, Read, Step
 
 _QUIET = {"flatten and reshape", "permutation of axes", "selection", "padding", "any other"}
 Record = Callable[[], Operation]
@@ -45,7 +46,8 @@ class Place:
 class Signal:
     """A tensor that depends on the input: elementwise calls, then moves, behind a place.
 
-    ``moved``: the call that moved it last; ``pad``: a padding that waits for its convolution.
+    ``moved``: the call that moved it last; ``pad``: a padding that waits for its convolution, ``turn``: a rotation by positions
+    that waits for its attention.
     """
 
     place: Place
@@ -54,6 +56,7 @@ class Signal:
     moves: tuple[Move, ...] = ()
     moved: Node | None = None
     pad: Asked | None = None
+    turn: WaitingTurn | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -69,6 +72,15 @@ class Signal:
     def read(self) -> Read:
         """It, for a step."""
         return Read(self.place.name, self.place.typing, self.dims, self.moves)
+
+
+@dataclass(frozen=True, eq=False)
+class WaitingTurn:
+    """A rotation of a signal: by which call, of which signal, and how."""
+
+    name: str
+    source: Signal
+    turning: Turning
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,17 +142,19 @@ class Asked:
         """A name for people: the module's path, with the call's name where the module is more than this call."""
         return self.walk.view.operation_path(self.node)
 
-    def signal(self, key: str) -> Signal:
-        """An argument that depends on the input and is not padded.
+    def signal(self, key: str, *, turned: bool = False) -> Signal:
+        """An argument that depends on the input and is neither padded nor, unless that is asked for, turned.
 
         Raises:
-            Unread: it does not, or a padding waits.
+            Unread: it does not, or a padding or a rotation waits.
         """
         found = self.arguments[key]
         if not isinstance(found, Signal):
             raise Unread("of a tensor that does not come from the input")
         if found.pad is not None:
             raise Unread("behind a padding that no convolution follows")
+        if found.turn is not None and not turned:
+            raise Unread("behind rotary positions that no attention follows")
         return found
 
     def constant(self, key: str) -> GivenTensor | None:
@@ -316,6 +330,8 @@ class Walk:
     def close(self, signal: Signal) -> Signal:
         """The signal behind its elementwise calls, which become an activation."""
         place, slot = signal.place, signal.slot
+        if signal.turn is not None:
+            raise Unread("behind rotary positions that no attention follows")
         if slot == 0:
             return signal
         if slot not in place.closed:
@@ -454,7 +470,16 @@ class Walk:
         return found
 
     def padded(self, signal: Signal) -> Signal:
-        """The signal with the padding that waits, of which by itself there is no record."""
+        """The signal with the padding or the rotation that waits, of which by itself there is no record."""
+        if signal.turn is not None:
+            turn, moves = signal.turn, signal.moves[len(signal.turn.source.moves) :]
+            source = self.close(turn.source)
+            dims, size = unknown(source.shape, self.batch)
+            made = self.add(turn.name, [source], turn.turning, None, Typing(size), dims)
+            for move in moves:
+                assert isinstance(move, Permuted)
+                dims = tuple(dims[axis] for axis in move.axes)
+            return replace(made, dims=dims, moves=moves)
         if signal.pad is None:
             return signal
         padding, signal = signal.pad, self.close(signal)

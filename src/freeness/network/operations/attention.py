@@ -7,7 +7,8 @@ to the queries as b·E Γ∘R, to the keys as b·E K', where with C_ij,kl = E (v
 
     R_ik = Σ_jl A_ij A_kl C_ij,kl K_jl,    K'_jm = Σ_ik Γ_ik Q_ik A_ij A_km C_ij,km.
 
-Heads have weights of their own, so what comes back from them adds up, of grouped queries too.
+Heads have weights of their own, so what comes back from them adds up, of grouped queries too. With rotary positions the
+covariance of scores has a factor ρ((j - i) - (l - k)), see :class:`Rotary`, and so have the sums over four positions.
 
 Source: Hron et al. (2020) for the forward pass; derived for this project for the derivative of the softmax (theory.md §11).
 """
@@ -22,14 +23,18 @@ from typing import ClassVar, Literal
 from zlib import crc32
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.errors import InputError, is_real, is_size
 from freeness.network.moments import Pairs, Step, Stream, backward, backward_pairs, check_independent, joined, together
 from freeness.network.operation import Operation, described
+from freeness.network.operations.rotary import Rotary
 
 _FEWEST, _MOST = 16, 256  # draws of A for each sample
 _ENTRIES = 2**17  # of all drawn A together, between these
 _TOGETHER = 1024  # positions of all samples of a batch, whose scores are drawn together
+_Turns = tuple[tuple[np.ndarray, np.ndarray], ...]  # u_r between queries, v_r between keys
+_UNTURNED: _Turns = ((np.ones((1, 1)), np.ones((1, 1))),)
 _LIFTED = 1e-10  # of a Gram matrix's mean diagonal: tokens may be alike
 
 
@@ -38,10 +43,10 @@ class Attention(Operation):
     """y_p = Σ_p' A_pp' v_p' in each of ``heads``, A = softmax(q kᵀ·scale + mask), of three signals: queries, keys, values.
 
     ``scale``: ``"root"`` 1/√d_k, ``"full"`` 1/d_k, or a number. ``causal``: position p sees p' ≤ p only. ``key_heads``: heads
-    of keys and values (grouped queries), as many as ``heads`` where None. The projections in front and behind are weights
-    of their own.
+    of keys and values (grouped queries), as many as ``heads`` where None. ``rotary``: turns queries and keys by their positions.
+    The projections in front and behind are weights of their own.
 
-    Source: Vaswani et al. (2017).
+    Source: Vaswani et al. (2017); Su et al. (2021).
     """
 
     heads: int
@@ -49,6 +54,7 @@ class Attention(Operation):
     scale: Literal["root", "full"] | float = "root"
     key_heads: int | None = None
     name: str = ""
+    rotary: Rotary | None = None
     arity: ClassVar[int | None] = 3
 
     def __post_init__(self) -> None:
@@ -75,13 +81,29 @@ class Attention(Operation):
         return self.scale**2 * width
 
 
+def at_positions(
+    operation: Attention, entries: Float[np.ndarray, "heads positions width"], samples: int = 1
+) -> Float[np.ndarray, "heads positions width"]:
+    """Queries or keys as scores take them: turned, where positions are rotary.
+
+    Args:
+        operation: the record.
+        entries: (heads, n·T, d_k).
+        samples: n, the slow index of the positions.
+    """
+    if operation.rotary is None:
+        return entries
+    count = entries.shape[1]
+    return operation.rotary.turned(entries, np.arange(float(count)) % (count // samples))
+
+
 def softmax_weights(
     operation: Attention, query: np.ndarray, key: np.ndarray, samples: int = 1
 ) -> tuple[np.ndarray, float]:
     """A (heads, n·T, n·T') of one forward pass, 0 between different samples, and the scale of its scores.
 
     Args:
-        operation: the record, whose type chooses the rule.
+        operation: the record.
         query: (heads, n·T, d_k).
         key: (heads, n·T', d_k).
         samples: n, the slow index of the positions.
@@ -92,6 +114,7 @@ def softmax_weights(
     """
     width = query.shape[-1]
     scale = (operation.spread(width) / width) ** 0.5
+    query, key = (at_positions(operation, each, samples) for each in (query, key))
     scores = scale * query @ key.swapaxes(1, 2)
     rows, columns = np.arange(query.shape[1]), np.arange(key.shape[1])
     own = query.shape[1] // samples, key.shape[1] // samples
@@ -111,7 +134,7 @@ def _(operation: Attention, streams: tuple[Stream, ...]) -> tuple[Stream, Step]:
     """
     _check(operation, streams)
     query, key, value = map(_square, streams)
-    weights, spread = _weights(operation, streams), _spread(operation, streams[0])
+    weights, spread, turns = _weights(operation, streams), _spread(operation, streams[0]), _turns(operation, streams)
     mixed = weights @ value[:, None] @ _turned(weights)
     second = mixed.mean(axis=1)
 
@@ -128,14 +151,15 @@ def _(operation: Attention, streams: tuple[Stream, ...]) -> tuple[Stream, Step]:
         for row, own in enumerate(weights):
             left = own[None]
             value[row] = _mixed(left, weights, values[row])
-            bent = queries[row] * _response(left, weights, values[row], thetas[1][row]).mean(axis=1)
-            bent += thetas[0][row] * _response(left, weights, values[row], keys[row]).mean(axis=1)
+            bent = queries[row] * _response(left, weights, values[row], thetas[1][row], turns).mean(axis=1)
+            bent += thetas[0][row] * _response(left, weights, values[row], keys[row], turns).mean(axis=1)
             theta[row] = _mixed(left, weights, thetas[2][row]) + spread * bent
         shape = pairs[0].value.shape
         return Pairs(value.reshape(shape), theta.reshape(shape), pairs[0].rows)
 
+    alike = sum(by_query.flat[0] * by_key for by_query, by_key in turns)  # ρ at one query
     growth = _growth(
-        weights, (query, key, value), tuple(one.growth.reshape(len(one.growth), -1) for one in streams), spread
+        weights, (query, key * alike, value), tuple(one.growth.reshape(len(one.growth), -1) for one in streams), spread
     )
     mean = streams[2].mean
     after = together(streams)._replace(
@@ -155,7 +179,7 @@ def _(
 ) -> tuple[np.ndarray, ...]:
     """Γ of queries, keys and values, over the draws of A that the signal went by."""
     weights = _weights(operation, streams)
-    parts = _back(weights, weights, tuple(map(_square, streams)), _flat(gradient, 1))
+    parts = _back(weights, weights, tuple(map(_square, streams)), _flat(gradient, 1), _turns(operation, streams))
     spread = _spread(operation, streams[0])
     scaled = (spread * parts[0], spread * parts[1], parts[2])
     return tuple(part.reshape(one.second.shape) for part, one in zip(scaled, streams, strict=True))
@@ -172,10 +196,11 @@ def _(
 ) -> tuple[np.ndarray, ...]:
     """The same between all samples of a batch."""
     streams = tuple(one._replace(whole=pairs) for one, pairs in zip(streams, given, strict=True))
-    weights, spread = _weights(operation, streams), _spread(operation, streams[0])
+    weights, spread, turns = _weights(operation, streams), _spread(operation, streams[0]), _turns(operation, streams)
     grams, found = [_flat(pairs.value, 2) for pairs in given], _flat(gradient, 2)
     rows = [
-        _back(own[None], weights, tuple(gram[row] for gram in grams), found[row]) for row, own in enumerate(weights)
+        _back(own[None], weights, tuple(gram[row] for gram in grams), found[row], turns)
+        for row, own in enumerate(weights)
     ]
     scales = (spread, spread, 1.0)
     return tuple(
@@ -185,13 +210,13 @@ def _(
 
 
 def _back(
-    left: np.ndarray, right: np.ndarray, grams: tuple[np.ndarray, ...], gradient: np.ndarray
+    left: np.ndarray, right: np.ndarray, grams: tuple[np.ndarray, ...], gradient: np.ndarray, turns: _Turns
 ) -> tuple[np.ndarray, ...]:
-    """What comes back to queries and keys, but for the spread of scores, and to values."""
+    """What comes back to queries and keys, but for the spread of scores and in front of a rotation, and to values."""
     query, key, value = grams
     return (
-        gradient * _response(left, right, value, key).mean(axis=1),
-        _returned(left, right, value, gradient * query).mean(axis=1),
+        gradient * _response(left, right, value, key, turns).mean(axis=1),
+        _returned(left, right, value, gradient * query, turns).mean(axis=1),
         _mixed(_turned(left), _turned(right), gradient),
     )
 
@@ -216,7 +241,7 @@ def _growth(
     return ((weights**2).mean(axis=1) @ by_value[..., None])[..., 0] + spread * (own.mean(axis=1) * by_query + through)
 
 
-def _response(left: np.ndarray, right: np.ndarray, value: np.ndarray, key: np.ndarray) -> np.ndarray:
+def _response(left: np.ndarray, right: np.ndarray, value: np.ndarray, key: np.ndarray, turns: _Turns) -> np.ndarray:
     """R of every draw: what moves an output with its query.
 
     Args:
@@ -224,7 +249,13 @@ def _response(left: np.ndarray, right: np.ndarray, value: np.ndarray, key: np.nd
         right: A of the other, (k, draws, T, T').
         value: V between them, (k, T', T').
         key: K between them, (k, T', T').
+        turns: of rotary positions.
     """
+    parts = (by_query * _unturned_response(left, right, value, by_key * key) for by_query, by_key in turns)
+    return np.asarray(sum(parts))
+
+
+def _unturned_response(left: np.ndarray, right: np.ndarray, value: np.ndarray, key: np.ndarray) -> np.ndarray:
     turned, value, key = _turned(right), value[:, None], key[:, None]
     by_value, by_key = left @ value, left @ key
     both = left @ (value * key) @ turned
@@ -232,7 +263,7 @@ def _response(left: np.ndarray, right: np.ndarray, value: np.ndarray, key: np.nd
     return both - cross + (by_value @ turned) * (by_key @ turned)
 
 
-def _returned(left: np.ndarray, right: np.ndarray, value: np.ndarray, asked: np.ndarray) -> np.ndarray:
+def _returned(left: np.ndarray, right: np.ndarray, value: np.ndarray, asked: np.ndarray, turns: _Turns) -> np.ndarray:
     """K' of every draw: what comes back to the keys.
 
     Args:
@@ -240,7 +271,13 @@ def _returned(left: np.ndarray, right: np.ndarray, value: np.ndarray, asked: np.
         right: A of the other, (k, draws, T, T').
         value: V between them, (k, T', T').
         asked: Γ∘Q, (k, T, T).
+        turns: of rotary positions.
     """
+    parts = (by_key * _unturned_returned(left, right, value, by_query * asked) for by_query, by_key in turns)
+    return np.asarray(sum(parts))
+
+
+def _unturned_returned(left: np.ndarray, right: np.ndarray, value: np.ndarray, asked: np.ndarray) -> np.ndarray:
     ahead, turned, value, asked = _turned(left), _turned(right), value[:, None], asked[:, None]
     through, back, by_value = asked @ right, ahead @ asked, left @ value
     cross = ahead @ (by_value * through) + (back * (value @ turned)) @ right
@@ -258,18 +295,28 @@ def _weights(operation: Attention, streams: tuple[Stream, ...]) -> np.ndarray:
     samples, rows, columns = len(query.second), query.variance[0].size, key.variance[0].size
     draws = int(np.clip(_ENTRIES // (samples * rows * columns), _FEWEST, _MOST))
     if query.whole is None or key.whole is None:
-        noise = rng.standard_normal((samples, draws, rows, columns))
-        scores = _root(_square(query))[:, None] @ noise @ _turned(_root(_square(key)))[:, None]
+        first, second = _root(_square(query))[:, None], _turned(_root(_square(key)))[:, None]
+
+        def drawn() -> np.ndarray:
+            return first @ rng.standard_normal((samples, draws, rows, columns)) @ second
+
     else:
         if samples * max(rows, columns) > _TOGETHER:
             raise InputError(
                 f"expected at most {_TOGETHER} samples times positions before {described(operation)} in a batch, got "
                 f"{samples * max(rows, columns)}; give fewer."
             )
-        first, second = _root(_batch(query.whole))[0], _root(_batch(key.whole))[0]
-        moved = rng.standard_normal((draws, samples * rows, samples * columns)) @ second.T
-        first, moved = first.reshape(samples, rows, -1), moved.reshape(draws, samples * rows, samples, columns)
-        scores = first[:, None] @ moved.transpose(2, 0, 1, 3)
+        first, second = _root(_batch(query.whole))[0].reshape(samples, 1, rows, -1), _root(_batch(key.whole))[0].T
+
+        def drawn() -> np.ndarray:
+            moved = rng.standard_normal((draws, samples * rows, samples * columns)) @ second
+            return first @ moved.reshape(draws, samples * rows, samples, columns).transpose(2, 0, 1, 3)
+
+    if operation.rotary is None:
+        scores = drawn()
+    else:
+        roots = operation.rotary.roots(rows, columns, _head_width(operation, query))
+        scores = np.asarray(sum(root * drawn() for root in roots))
     scores *= _spread(operation, query) ** 0.5
     if operation.causal:
         scores[..., np.triu(np.ones(scores.shape[-2:], dtype=bool), 1)] = -np.inf
@@ -326,12 +373,24 @@ def _features(operation: Attention, value: Stream) -> int | None:
 def _spread(operation: Attention, query: Stream) -> float:
     if isinstance(operation.scale, str) and operation.scale == "root":
         return 1.0
+    return operation.spread(_head_width(operation, query))
+
+
+def _head_width(operation: Attention, query: Stream) -> int:
     if query.features is None:
         raise InputError(
             f"expected queries of known channels before {described(operation)}, got an input of unknown size; put weights "
             "between."
         )
-    return operation.spread(query.features // operation.heads)
+    return query.features // operation.heads
+
+
+def _turns(operation: Attention, streams: tuple[Stream, ...]) -> _Turns:
+    """Products that add up to what rotary positions multiply sums over four positions by; one of ones where there are none."""
+    if operation.rotary is None:
+        return _UNTURNED
+    rows, columns = (one.variance[0].size for one in streams[:2])
+    return tuple(zip(*operation.rotary.products(rows, columns, _head_width(operation, streams[0])), strict=True))
 
 
 def _check(operation: Attention, streams: tuple[Stream, ...]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -10,11 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from freeness.network import Attention
+from freeness.network import Attention, Rotary
 from freeness.torch.layout import AxisPart, Dims, Typing, holds, joined, size_of, whole
 from freeness.torch.operations.activation import number_in
 from freeness.torch.operations.dense import applied
 from freeness.torch.operations.kind import Kind, Unread
+from freeness.torch.rotary import Turning
 from freeness.torch.steps import GivenTensor, Permuted
 from freeness.torch.walk import Asked, Scores, Signal, Value
 
@@ -30,19 +32,25 @@ MATRIX = Kind(
     "none",
     "only weights of linear layers and convolutions are read as random matrices",
 )
+_SAME_TURN = 1e-4  # of frequencies
 _LOW = -1e4  # scores that softmax makes 0
 SOFTMAX = Kind("softmax", ("softmax", "log_softmax", "_softmax"), "none", "it couples all neurons")
 
 
 @dataclass(frozen=True, eq=False)
 class Attended:
-    """softmax(q kᵀ·scale + mask) v over the last two axes."""
+    """softmax(q kᵀ·scale + mask) v over the last two axes; ``turnings`` of queries and keys by their positions."""
 
     scale: float
     causal: bool
+    turnings: tuple[Turning, Turning] | None = None
 
     def __call__(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """The mixture of the values."""
+        if self.turnings is not None:
+            query, key = (
+                turning(each, each.ndim - 2) for turning, each in zip(self.turnings, (query, key), strict=True)
+            )
         groups = query.shape[-3] != key.shape[-3] if query.ndim > 3 else False
         return functional.scaled_dot_product_attention(
             query, key, value, is_causal=self.causal, scale=self.scale, enable_gqa=groups
@@ -53,7 +61,7 @@ def fused(asked: Asked) -> Signal:
     """Torch's call."""
     if asked.name != "scaled_dot_product_attention" or asked.arguments.get("dropout_p"):
         raise Unread
-    query, key, value = (asked.signal(name) for name in ("query", "key", "value"))
+    query, key, value = (asked.signal(name, turned=name != "value") for name in ("query", "key", "value"))
     mask = asked.arguments.get("attn_mask")
     causal = bool(asked.arguments.get("is_causal"))
     if mask is not None:
@@ -148,7 +156,8 @@ def _seen(mask: Tensor, truths: bool) -> Literal["all", "earlier"] | None:
 def _attention(asked: Asked, given: tuple[Signal, Signal, Signal], scale: float, causal: bool) -> Signal:
     """The step: queries, keys and values with heads, positions and channels of a head on their last three axes."""
     walk = asked.walk
-    query, key, value = (walk.settled(one) for one in given)
+    rotary, turnings = _rotary(given[:2])
+    query, key, value = (walk.settled(replace(one, turn=None)) for one in given)
     heads, key_heads = _heads(query), _heads(key)
     if _heads(value) != key_heads or key.place.typing.count != value.place.typing.count:
         raise Unread("of keys and values that lie differently")
@@ -163,11 +172,40 @@ def _attention(asked: Asked, given: tuple[Signal, Signal, Signal], scale: float,
     return walk.add(
         name,
         [query, key, value],
-        Attended(scale, causal),
-        lambda: Attention(heads, causal, named, None if key_heads == heads else key_heads, name),
+        Attended(scale, causal, turnings),
+        lambda: Attention(heads, causal, named, None if key_heads == heads else key_heads, name, rotary),
         Typing(channels=channels, positions=query.place.typing.positions),
         dims,
     )
+
+
+def _rotary(pair: Sequence[Signal]) -> tuple[Rotary | None, tuple[Turning, Turning] | None]:
+    """How queries and keys are turned by their positions.
+
+    Raises:
+        Unread: not alike.
+    """
+    query, key = (signal.turn for signal in pair)
+    if query is None and key is None:
+        return None, None
+    records = [None if turn is None else turn.turning.record for turn in (query, key)]
+    if query is None or key is None or None in records or not _alike(*records):
+        raise Unread("of queries and keys that are turned otherwise")
+    for signal, turn in zip(pair, (query, key), strict=True):
+        axis = turn.turning.axis
+        for move in signal.moves[len(turn.source.moves) :]:
+            assert isinstance(move, Permuted)
+            axis = move.axes.index(axis)
+        if axis != len(signal.dims) - 2:
+            raise Unread("of rotary positions on other axes")
+    return records[0], (query.turning, key.turning)
+
+
+def _alike(one: Rotary | None, other: Rotary | None) -> bool:
+    """Up to the rounding of the tables of single precision."""
+    assert one is not None and other is not None
+    same = one.halves == other.halves and len(one.frequencies) == len(other.frequencies)
+    return same and max(abs(a - b) for a, b in zip(one.frequencies, other.frequencies, strict=True)) < _SAME_TURN
 
 
 def _scale(scale: float, width: int) -> Any:

@@ -41,7 +41,7 @@ def reshape(asked: Asked) -> Signal:
 
 def permutation(asked: Asked) -> Signal:
     """The same signal with its axes in another order."""
-    signal = asked.signal("self")
+    signal = asked.signal("self", turned=True)
     if asked.name in ("flip", "roll") or len(signal.dims) > len(_PRIMES):
         raise Unread("it puts channels or positions into another order")
     primes = torch.empty(_PRIMES[: len(signal.dims)], device="meta")
