@@ -15,6 +15,7 @@ from torch.autograd.graph import GradientEdge, Node
 from freeness.errors import InputError
 from freeness.torch.batched import jacobian_rows, plain_attention
 from freeness.torch.counting import watched
+from freeness.torch.indexing import read_at_once
 from freeness.torch.memory import MemoryPlan
 from freeness.torch.modes import DRAWS, fixed_masks
 from freeness.torch.outputs import OutputKey, run, select_output
@@ -55,7 +56,8 @@ class Function:
                     p for p, version in zip(model.parameters(), before, strict=True) if p._version != version
                 ]
                 written += list(model.buffers()) if copies else []  # batch statistics change without a new version
-            with fixed_masks(model), untouched(model, training=self.training, copies=written), torch.enable_grad():
+            kept = untouched(model, training=self.training, copies=written)
+            with fixed_masks(model), kept, read_at_once(model), torch.enable_grad():
                 for parameter in trained_parameters(model).values():
                     parameter.requires_grad_(parameter.is_floating_point())
                 yield function, x

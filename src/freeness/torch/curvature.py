@@ -22,6 +22,7 @@ from freeness.torch.curvature_dual import dual_operator
 from freeness.torch.curvature_matrices import CHUNK, Matrix, curvature_operator
 from freeness.torch.curvature_reduced import reduced_hessian
 from freeness.torch.given import GivenLoss
+from freeness.torch.indexing import read_at_once
 from freeness.torch.lanczos import LanczosOptions, SpectralEstimate, largest_eigenpair, spectral_estimate
 from freeness.torch.losses import check_targets, loss_function
 from freeness.torch.modes import DRAWS, fixed_masks, trained_mode
@@ -184,6 +185,7 @@ def measured(
         fixed_masks(model),
         torch.inference_mode(False),
         plain_attention(),
+        read_at_once(model),
     ):
         _check_batch(model, inputs, targets, loss)
         for parameter in trained_parameters(model).values():

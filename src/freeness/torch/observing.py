@@ -22,6 +22,7 @@ from torch.utils._pytree import tree_leaves
 from freeness.advice import ActivationRow, AttentionRow, LayerTable, ModuleRow, SumRow, TensorRow
 from freeness.errors import InputError
 from freeness.torch.elementwise import operation_name
+from freeness.torch.indexing import read_at_once
 from freeness.torch.state import trained_parameters, untouched
 
 _ACTIVATIONS = {
@@ -190,7 +191,7 @@ def observe(model: nn.Module, loss: Callable[[], Tensor], *, training: bool | No
         for parameter in parameters.values():
             parameter.requires_grad_()
         watch, calls = _Watch(), []
-        with _hooked(model, watch, calls), watch:
+        with _hooked(model, watch, calls), read_at_once(model), watch:
             value = loss()
         _check(value)
         edges = [call.edge for call in calls if call.edge is not None]
