@@ -10,6 +10,7 @@ import ast
 import functools
 import importlib.machinery
 import inspect
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -21,7 +22,10 @@ from jaxtyping import jaxtyped
 
 SHAPED = {"Bool", "Complex", "Float", "Inexact", "Int", "Num", "Shaped"}  # names of jaxtyping that the house uses
 DECORATOR = "__hold_shapes__"
-FIRST, EVERY = 30, 100  # calls of a function that are looked at
+FIRST, EVERY = (
+    30,
+    int(os.environ.get("FREENESS_SHAPES", "100")),
+)  # calls that are looked at; FREENESS_SHAPES=1: all of them
 CALLS: Counter[str] = Counter()  # so far, by the name of the function
 
 

@@ -265,15 +265,16 @@ def test_the_mass_that_a_chain_has_below_the_end_that_is_told_is_its_error():
     assert law.bands_error == pytest.approx(beyond, rel=0.05)
 
 
-def test_a_matrix_of_more_rows_than_columns_has_the_atom_of_its_rank():
-    """15 outputs of 13 inputs: 2 of 15 eigenvalues of JJᵀ are 0, and bands and the atom hold all the mass."""
+@pytest.mark.parametrize("outputs", [15, 40])
+def test_a_matrix_of_more_rows_than_columns_has_the_atom_of_its_rank(outputs):
+    """Of 13 inputs: all other eigenvalues of JJᵀ are 0, few or most, and bands and the atom hold all the mass."""
     parts = [
         WiredPart(13, [ONE], [], [Port(0, True, ONE)]),
-        WiredPart(15, [0 * ONE], [], [Port(0, False, ONE), Port(0, True, ONE)]),
+        WiredPart(outputs, [0 * ONE], [], [Port(0, False, ONE), Port(0, True, ONE)]),
     ]
-    law = WiredLaw(WiredEquation(parts, [PortMatrix((0, 0), (1, 0), ONE, 1.0, (13, 15))], (1, 1), 15))
+    law = WiredLaw(WiredEquation(parts, [PortMatrix((0, 0), (1, 0), ONE, 1.0, (13, outputs))], (1, 1), outputs))
     (atom,) = law.atoms
-    assert atom == (0.0, pytest.approx(2 / 15, abs=1e-5))
+    assert atom == (0.0, pytest.approx(1 - 13 / outputs, abs=1e-5))
     assert law.cdf(0.0) == atom.mass and law.bands_error < 1e-4
 
 

@@ -120,11 +120,11 @@ def test_where_the_time_is_up_lambda_is_told_of_few_samples_with_its_error(norma
 
 
 def test_theory_that_takes_too_long_is_cut_and_the_measurement_stands(monkeypatch):
-    def endless(*_):
+    def endless(*_, **__):
         while True:
             pass
 
-    monkeypatch.setattr(importlib.import_module("freeness.torch.analysis"), "predicted_spectra", endless)
+    monkeypatch.setattr(importlib.import_module("freeness.torch.analysis_spectra"), "predict_jacobian", endless)
     found = analyze(network(), data(), AnalyzeOptions(budget=3.0))
     assert found.fisher.predicted is None and "ran out" in found.fisher.reason
     assert found.stages[3].name == "predict spectra" and found.stages[3].missing

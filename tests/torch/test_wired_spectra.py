@@ -6,9 +6,12 @@ import torch
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from freeness.spectra import wired_equation
-from freeness.torch import analyze, measure_fisher, measure_jacobian, trace
+from freeness.errors import ConvergenceError
+from freeness.laws import Semicircle
+from freeness.spectra import Prediction, TopEigenvalue, wired_equation
+from freeness.torch import AnalyzeOptions, analyze, measure_fisher, measure_jacobian, trace
 from freeness.torch.analysis_spectra import gaps
+from freeness.torch.pace import TimeUp
 from freeness.torch.signals import realised_neurons
 
 WIDTH, TOKENS = 64, 4
@@ -142,3 +145,25 @@ def test_what_is_a_given_map_is_no_gap_where_both_are_predicted():
     left = gaps(traced, predicted=True)
     assert [one.kind for one in left][:1] == ["embedding"] and "by the vectors" in left[0].reason
     assert not any(one.kind == "attention" for one in left)
+
+
+def test_what_is_a_given_map_is_not_blamed_where_the_law_could_not_be_solved(monkeypatch):
+    """Θ that takes too long, or does not converge, leaves JJᵀ as it is, and its reason is all that is said."""
+    torch.manual_seed(0)
+    model = nn.Sequential(scaled(packed()), nn.Flatten(), nn.Linear(TOKENS * WIDTH, 5)).double()
+    data = torch.randn(2, TOKENS, WIDTH, dtype=torch.float64), torch.arange(2)
+    known = Prediction(Semicircle(1.0), TopEigenvalue(2.0, "edge"), (), "a law", 0.1, 1.0)
+    monkeypatch.setattr("freeness.torch.analysis_spectra.predict_jacobian", lambda *_, **__: known)
+    for failure, words in (
+        (TimeUp("over"), "the budget of 60 s ran out"),
+        (ConvergenceError("no such law"), "no such law"),
+    ):
+
+        def fail(*_, failure=failure, **__):
+            raise failure
+
+        monkeypatch.setattr("freeness.torch.analysis_spectra.predict_fisher", fail)
+        report = analyze(model, data, AnalyzeOptions(only="spectra"), loss="cross_entropy")
+        assert report.jacobian.predicted is known and report.fisher.predicted is None
+        (line,) = report.uncovered
+        assert line.startswith(words) and report.fisher.reason == line

@@ -127,7 +127,7 @@ class WiredLaw(Law):
             if further.s.size == 0:
                 break
             found = _merged(found, further)
-        if _below(np.imag(self._potentials(found)))[0] > _FOLLOWED:
+        if not self._reaches_down(found) and _below(np.imag(self._potentials(found)))[0] > _FOLLOWED:
             raise ConvergenceError(
                 f"expected all but {_FOLLOWED:.0%} of the law to be solved for, more lies below {np.exp(found.s[0]):.2g}, "
                 "where the equations did not converge; measure the spectrum instead."

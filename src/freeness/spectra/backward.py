@@ -36,7 +36,7 @@ class Question(NamedTuple):
     network: Network
     qhat0: float
     realised: Signals | NeuronSignals | None
-    samples: Num[np.ndarray, "samples features *positions"] | None
+    samples: np.ndarray | None  # as it was asked; `check` refuses what is no array of numbers
     fisher: Parametrisation | None
 
     def check(self) -> None:

@@ -38,12 +38,14 @@ from freeness.spectra import NeuronSignals, Prediction, weight_spread
 from freeness.torch.adapted import Whole, adapted
 from freeness.torch.analysis_rate import batch_curvature, begins, no_rate
 from freeness.torch.analysis_spectra import (
+    Predicted,
     compared,
     detail_of,
     gaps,
     measured_fisher,
     measured_jacobian,
     predicted_spectra,
+    takes_given_maps,
 )
 from freeness.torch.analyze_options import OWN, AnalyzeOptions
 from freeness.torch.curvature_matrices import CHUNK
@@ -74,7 +76,6 @@ from freeness.torch.user_data import batch_of, label_argument
 from freeness.training import Curvature, Rate, measured_rate
 
 _LOG = logging.getLogger(__name__)
-_FIXED = "at one sample its statistics are held fixed, while theory knows only statistics of a batch"
 _THEORY = 0.15  # of what is left of the time, for theory of the layers at most: nobody knows how long it takes
 _USUAL = (0.01, 100.0)  # mean square of an input's entries that no warning is given for
 
@@ -176,7 +177,7 @@ def _found(model: nn.Module, inputs: Tensor, targets: Tensor, options: AnalyzeOp
     modules = stages.run(WATCH, watching, note=note)
     signals = stages.run("forward signals", lambda: _signals(traced, sample))
     predicted = stages.run("predict spectra", lambda: _predicted(traced, signals, sample, stages))
-    first, second, reason = (None, None, predicted.reason) if isinstance(predicted, Lost) else predicted
+    first, second, reason, _ = Predicted(None, None, predicted.reason) if isinstance(predicted, Lost) else predicted
     plan = stages.planned("measure Jacobian")
     measured = stages.run("measure Jacobian", lambda: measured_jacobian(traced, sample, plan, passes))
     jacobian = compared(first, measured, "" if first else reason)
@@ -202,7 +203,7 @@ def _found(model: nn.Module, inputs: Tensor, targets: Tensor, options: AnalyzeOp
         fisher=fisher,
         learning_rate=_rate(curvature, traced.outputs, second, judged, options),
         verdict=judged,
-        uncovered=_uncovered(traced, reason, predicted=first is not None and second is not None),
+        uncovered=_uncovered(traced, predicted),
         parameters=0,
         data="",
         sample=0,
@@ -238,13 +239,11 @@ def _shorter_note(rate: Rate, stages: Stages) -> tuple[str, ...]:
 
 def _predicted(
     traced: Trace, signals: Signals | NeuronSignals | Lost | None, sample: Tensor, stages: Stages
-) -> tuple[Prediction | None, Prediction | None, str]:
-    """Theory's spectra, which are cut off where they take too long, for nothing in them looks at the time."""
+) -> Predicted:
+    """Theory's spectra, which are cut off where they take too long."""
     if isinstance(signals, Lost):
-        return None, None, signals.reason
-    lines = [line for line in _uncovered(traced, "") if line.endswith(_FIXED)]
-    with cut_off(stages.deadline):
-        return predicted_spectra(traced, signals, sample, lines[0] if lines else "")
+        return Predicted(None, None, signals.reason, refused=True)
+    return predicted_spectra(traced, signals, sample, stages.deadline, stages.late)
 
 
 def _watched(traced: Trace, x: Tensor, y: Tensor, options: AnalyzeOptions, stages: Stages) -> LayerTable | Lost:
@@ -425,18 +424,27 @@ def _again(source: str) -> tuple[str, ...]:
     return f"freeness design --apply {named} --save start.pt", f"freeness analyze {named} --weights start.pt"
 
 
-def _uncovered(traced: Trace, reason: str, *, predicted: bool = False) -> tuple[str, ...]:
-    """Why there is no prediction; then operations without theory, those alike in one line."""
+def _uncovered(traced: Trace, predicted: Predicted | Lost) -> tuple[str, ...]:
+    """Why there is no prediction; then operations without theory, those alike in one line.
+
+    Where theory knows them all and the law could not be solved for, they are not what is in the way.
+    """
+    lost = isinstance(predicted, Lost)
+    whole = not lost and None not in (predicted.jacobian, predicted.fisher)
+    known = traced.covered or takes_given_maps(traced)
+    if not whole and known and (lost or not predicted.refused):
+        return () if lost else (predicted.reason,)
+    lines, reason = _lines(traced, predicted=whole), predicted.reason
+    first = (reason,) if reason and reason not in lines and (traced.covered or not lines) else ()
+    return first + lines
+
+
+def _lines(traced: Trace, *, predicted: bool) -> tuple[str, ...]:
+    """Operations that theory does not cover, those alike in one line."""
     places: dict[tuple[str, str], list[str]] = {}
     for operation in gaps(traced, predicted=predicted):
-        fixed = operation.kind == "batch normalisation" and not predicted
-        why = _FIXED if fixed else operation.reason
-        places.setdefault((operation.operation, why), []).append(operation.path or "forward")
-    lines = []
-    for (operation, why), paths in places.items():
-        lines.append(f"{operation} in {listed(paths)}: {why}")
-    first = (reason,) if reason and reason not in lines and (traced.covered or not lines) else ()
-    return first + tuple(lines)
+        places.setdefault((operation.operation, operation.reason), []).append(operation.path or "forward")
+    return tuple(f"{operation} in {listed(paths)}: {why}" for (operation, why), paths in places.items())
 
 
 class _on_device:

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -26,6 +27,7 @@ from freeness.torch.estimate import estimate_fisher, estimate_jacobian
 from freeness.torch.lanczos import LanczosOptions, SpectralEstimate
 from freeness.torch.measure import dual_plan, measure_fisher, measure_jacobian
 from freeness.torch.memory import readable
+from freeness.torch.pace import TimeUp, cut_off
 from freeness.torch.signals import realised_neurons
 from freeness.torch.stages import Lost
 from freeness.torch.tracing import Trace, TracedOperation
@@ -97,32 +99,53 @@ def detail_of(traced: Trace, sample: Tensor, stage: Stage, passes: int | None) -
     return f" (memory: about {readable(dual_plan(traced, sample, passes=passes).bytes)})"
 
 
+class Predicted(NamedTuple):
+    """Both predictions; where one is missing, why, and whether theory refused the network rather than failed to solve for it."""
+
+    jacobian: Prediction | None
+    fisher: Prediction | None
+    reason: str = ""
+    refused: bool = False
+
+
 def predicted_spectra(
-    traced: Trace, signals: Signals | NeuronSignals | None, sample: Tensor, reason: str
-) -> tuple[Prediction | None, Prediction | None, str]:
-    """Both predictions, or none with the reason why theory does not cover this network.
+    traced: Trace,
+    signals: Signals | NeuronSignals | None,
+    sample: Tensor,
+    deadline: float = math.inf,
+    late: str = "",
+) -> Predicted:
+    """Both predictions, or none with the reason why.
 
     Args:
         traced: the model.
         signals: of its forward pass.
         sample: the input of that pass.
-        reason: what to say of operations that theory does not cover; "" for theory's own words.
+        deadline: of ``time.monotonic``, when theory is cut off, for nothing in it looks at the time.
+        late: what to say of Θ where the time is over once JJᵀ is known.
+
+    Raises:
+        TimeUp: the time is over before JJᵀ is known.
     """
     try:
-        if _wired(traced):
-            signals = realised_neurons(traced, sample)
-        elif not traced.covered:
-            raise InputError(traced.refusal)
-        network = traced.network
-        if isinstance(signals, NeuronSignals):
-            _check_positions(signals)
-        jacobian = predict_jacobian(network, realised=signals)
+        with cut_off(deadline):
+            if takes_given_maps(traced):
+                signals = realised_neurons(traced, sample)
+            elif not traced.covered:
+                raise InputError(traced.refusal)
+            network = traced.network
+            if long := _too_many_positions(signals):
+                return Predicted(None, None, long)
+            jacobian = predict_jacobian(network, realised=signals)
     except (InputError, ConvergenceError) as error:
-        return None, None, reason or str(error)
+        return Predicted(None, None, str(error), isinstance(error, InputError))
     try:
-        return jacobian, predict_fisher(network, realised=signals), ""
+        with cut_off(deadline):
+            return Predicted(jacobian, predict_fisher(network, realised=signals))
     except (InputError, ConvergenceError) as error:  # the other stands
-        return jacobian, None, str(error)
+        return Predicted(jacobian, None, str(error), isinstance(error, InputError))
+    except TimeUp:
+        return Predicted(jacobian, None, late)
 
 
 def gaps(traced: Trace, *, predicted: bool) -> tuple[TracedOperation, ...]:
@@ -132,9 +155,7 @@ def gaps(traced: Trace, *, predicted: bool) -> tuple[TracedOperation, ...]:
         traced: the model.
         predicted: whether both spectra are: then what is a given map along the wires is none of these.
     """
-    if not predicted:
-        return traced.uncovered
-    wired = _wired(traced)
+    wired = predicted and takes_given_maps(traced)
     left: list[TracedOperation] = []
     for one in traced.uncovered:
         if one.kind == "batch normalisation":  # a given scale and shift of each channel
@@ -146,8 +167,12 @@ def gaps(traced: Trace, *, predicted: bool) -> tuple[TracedOperation, ...]:
     return tuple(left)
 
 
-def _wired(traced: Trace) -> bool:
-    """Whether spectra are known by the way that takes tokens, attention, scales and shifts as given maps."""
+def takes_given_maps(traced: Trace) -> bool:
+    """Whether spectra are known by the way that takes tokens, attention, scales and shifts as given maps.
+
+    Args:
+        traced: the model.
+    """
     if not traced.complete or not follows_wires(traced.network):
         return False
     missing = {operation.kind for operation in traced.operations if operation.theory == "none"}
@@ -155,14 +180,15 @@ def _wired(traced: Trace) -> bool:
     return missing <= _GIVEN and not grouped
 
 
-def _check_positions(signals: NeuronSignals) -> None:
-    """Theory multiplies matrices over positions for every channel: from some dozens on that takes hours."""
-    most = max(math.prod(h.shape[2:]) for h in signals.preactivations)
-    if most > POSITIONS:
-        raise InputError(
-            f"expected convolutions at up to {POSITIONS} positions for a prediction, got {most}, for which theory takes too "
-            "long; predict a smaller image, or go by the measured spectra."
-        )
+def _too_many_positions(signals: Signals | NeuronSignals | None) -> str:
+    """Theory multiplies matrices over positions for every channel: from some dozens on that takes hours; "" below that."""
+    most = max(math.prod(h.shape[2:]) for h in signals.preactivations) if isinstance(signals, NeuronSignals) else 0
+    return (
+        f"expected convolutions at up to {POSITIONS} positions for a prediction, got {most}, for which theory takes too "
+        "long; predict a smaller image, or go by the measured spectra."
+        if most > POSITIONS
+        else ""
+    )
 
 
 def compared(predicted: Prediction | None, measured: Measurement | Lost, reason: str) -> Comparison:

@@ -153,7 +153,7 @@ class Stages:
             self._ended = INTERRUPTED
             return self._lost(stage, self._ended, start)
         except TimeUp:
-            return self._lost(stage, self._over, start)
+            return self._lost(stage, self.late, start)
         except (OverflowError, FloatingPointError):  # the caller says what that means of a spectrum
             raise
         except (ArithmeticError, MemoryError, RuntimeError) as error:
@@ -173,7 +173,8 @@ class Stages:
         return f"allow more, as by --budget {2 * self._seconds:g} (budget={2 * self._seconds:g} in Python)"
 
     @property
-    def _over(self) -> str:
+    def late(self) -> str:
+        """What is said of that for which the time is over."""
         return f"the budget of {self._seconds:g} s ran out; {self._more}"
 
     def _reason(self, stage: Stage, *, vital: bool) -> str:
@@ -184,7 +185,7 @@ class Stages:
             return self._ended
         if stage.way == "left out":
             return f"{stage.reason}, which the budget of {self._seconds:g} s does not allow; {self._more}"
-        return self._over if time.monotonic() > self._end and not vital else ""
+        return self.late if time.monotonic() > self._end and not vital else ""
 
     def _deadline(self, name: str, now: float) -> float:
         """Its share of what is left, or all of it but what the stages behind it are expected to need."""

@@ -119,8 +119,11 @@ def _uncovered(record: Analysis) -> list[Sentence]:
     known = record.jacobian.predicted is not None, record.fisher.predicted is not None
     part = "Covered in part" if all(known) else "No theory of Θ" if known[0] else "Not covered by theory"
     kinds: dict[str, list[str]] = {}
+    alone = {record.jacobian.reason, record.fisher.reason} - {""}
     for line in record.uncovered:
-        kinds.setdefault(line.partition(": ")[2], []).append(line)
+        kinds.setdefault(line if line in alone else line.partition(": ")[2], []).append(line)
+    if len(kinds) == 1 and alone == set(kinds) and not any(known):
+        return [Sentence(f"No prediction of spectra: {record.uncovered[0]}", "warning")]
     return [Sentence(f"{part}: {_together(lines, reason)}", "warning") for reason, lines in kinds.items()]
 
 
