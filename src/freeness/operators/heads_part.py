@@ -123,8 +123,8 @@ class HeadsPart(GivenPart):
         heads, rows, columns, count = self._heads, self._rows, self._columns, self._kept.directions
         if heads * (rows * columns * count) ** 2 > _LARGEST:
             raise InputError(
-                f"expected attention with rotary positions of at most some 24 tokens, got {rows} queries and {columns} keys of "
-                f"{heads} heads; theory takes too much memory there, so measure the spectrum instead."
+                f"expected rotary attention of at most some 24 tokens, got {rows} queries and {columns} keys of {heads} heads, "
+                "for which theory takes too much memory; measure the spectrum instead."
             )
         spans = self._kept.spans.reshape(heads, columns, rows, count)
         met = self.signals.met.reshape(heads, rows, columns, rows, columns)
