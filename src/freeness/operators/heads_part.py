@@ -18,6 +18,7 @@ Source: theory.md §11 (the Gram form, derived for this project and checked by s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -100,6 +101,7 @@ class HeadsPart(GivenPart):
         self._chosen = max(2, _FULL // rows) if directions is None else directions
         self.exact = self._chosen >= self._every
         square = signals.scale**2
+        self._weights = signals.weights
         self._queries = square * signals.query @ signals.query.swapaxes(1, 2)  # 𝒬 (heads, T, T)
         self._heads, self._rows, self._columns = heads, rows, columns
 
@@ -190,6 +192,21 @@ class HeadsPart(GivenPart):
         ]
         return [symmetric(np.concatenate(parts)) for parts in zip(*pieces, strict=True)]
 
+    @cached_property
+    def _single(self) -> HeadsPart:
+        """In single precision."""
+        other, one = copy(self), np.float32
+        other._weights, other._queries = self._weights.astype(one), self._queries.astype(one)
+        other._maps = tuple(map_.astype(one) for map_ in self._maps)
+        other._kept = self._kept._replace(spans=self._kept.spans.astype(one))
+        other._overlaps, other._by_query = self._overlaps.astype(one), self._by_query.astype(one)
+        other._by_key = None if self._by_key is None else self._by_key.astype(one)
+        other._rest = None if self._rest is None else (self._rest[0].astype(one), self._rest[1].astype(one))
+        return other
+
+    def about(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> list[Inexact[np.ndarray, "points _ _"]]:
+        return self._single.answers([field.astype(np.complex64) for field in fields])
+
     def returned(self, asked: np.ndarray) -> list[np.ndarray]:
         """r (P, P) of queries, keys and values where no noise comes in: Σ Mᵀ b M.
 
@@ -241,7 +258,7 @@ class HeadsPart(GivenPart):
     def _level(self, fields: Sequence[np.ndarray]) -> np.ndarray:
         """n (m, heads, T, T)."""
         query, key, value, _ = fields
-        level = self.signals.weights @ value @ self.signals.weights.swapaxes(1, 2)
+        level = self._weights @ value @ self._weights.swapaxes(1, 2)
         if self._rest is None:
             return level
         by_query, by_key = self._rest
@@ -260,7 +277,7 @@ class HeadsPart(GivenPart):
 
     def _answered(self, fields: Sequence[np.ndarray]) -> list[np.ndarray]:
         query, key, _, asked = given = self._at_heads(fields)
-        count, weights = self._kept.directions, self.signals.weights
+        count, weights = self._kept.directions, self._weights
         turned = weights.swapaxes(1, 2)
         level, core = self._level(given), self._core(query, key)
         before = less_inverted(level @ asked)
@@ -293,7 +310,7 @@ class HeadsPart(GivenPart):
         found = sum(_real_product(flat[:, head], one) for head, one in enumerate(self._by_key))
         return np.asarray(found).reshape(len(kept), self._columns, self._columns)
 
-    @property
+    @cached_property
     def _overlaps(self) -> np.ndarray:
         """R_iᵀR_k (heads or 1, T·k, T·k)."""
         if self._kept.overlaps is not None:

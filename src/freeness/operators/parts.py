@@ -37,6 +37,10 @@ class GivenPart(ABC):
     def answers(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> list[Inexact[np.ndarray, "points _ _"]]:
         """Of every port (m, P, P) to the fields of all (m, P, P)."""
 
+    def about(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> list[Inexact[np.ndarray, "points _ _"]]:
+        """The same in single precision, where that is quicker: on the way to a solution."""
+        return self.answers(fields)
+
     @abstractmethod
     def potential(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> Inexact[np.ndarray, " points"]:
         """Σ log det(1 - N b) (m,).
@@ -266,4 +270,4 @@ def mean_logarithm(products: np.ndarray) -> np.ndarray:
 def less_inverted(product: np.ndarray) -> np.ndarray:
     """(1 - X)⁻¹ of stacked matrices."""
     size = product.shape[-1]
-    return inverted((np.eye(size) - product).reshape(-1, size, size)).reshape(product.shape)
+    return inverted((np.eye(size, dtype=product.dtype) - product).reshape(-1, size, size)).reshape(product.shape)

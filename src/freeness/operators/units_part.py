@@ -13,6 +13,8 @@ Source: theory.md §11 for p and r; the control variate is this project's.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Inexact
@@ -21,7 +23,7 @@ from freeness.operators.packing import symmetric
 from freeness.operators.parts import GivenPart, less_inverted, mean_logarithm
 
 _PIECE = 1_000_000  # numbers of one array that is worked on at once
-_TAKEN = 128  # units that are taken one by one: beside 512 of them G moves by some 10⁻⁴
+_TAKEN = 64  # units taken one by one: beside 512 of them G moves by less than 10⁻³
 
 
 class UnitsPart(GivenPart):
@@ -30,7 +32,7 @@ class UnitsPart(GivenPart):
     Args:
         channels: n.
         derivatives: of each matrix that writes (C, P).
-        taken: how many units one by one; at most 128, where None.
+        taken: how many units one by one; at most 64, where None.
     """
 
     def __init__(self, channels: int, derivatives: Sequence[np.ndarray], taken: int | None = None) -> None:
@@ -41,6 +43,18 @@ class UnitsPart(GivenPart):
         self._some = [(d[:few].T @ d[:few] / few)[None, None] for d in derivatives]
         self._own = [d[None, :few, :, None] * d[None, :few, None, :] for d in derivatives]
         self.exact = few == count
+
+    @cached_property
+    def _single(self) -> UnitsPart:
+        """In single precision."""
+        other = copy(self)
+        other._every, other._some, other._own = (
+            [square.astype(np.float32) for square in squares] for squares in (self._every, self._some, self._own)
+        )
+        return other
+
+    def about(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> list[Inexact[np.ndarray, "points _ _"]]:
+        return self._single.answers([field.astype(np.complex64) for field in fields])
 
     def answers(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> list[Inexact[np.ndarray, "points _ _"]]:
         points, size = fields[0].shape[:2]

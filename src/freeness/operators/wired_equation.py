@@ -35,6 +35,7 @@ PortPlace = tuple[int, int]  # part, port of it
 _TOLERANCE = 3e-6  # relative residual of a solution
 _ENOUGH = 20.0  # times that, of one that is slow
 _MOST = 100  # sweeps
+_ABOUT, _BEGIN = 1e-3, 12  # relative residual above which single precision does, in so many sweeps at most
 _STILL = 1e-13  # relative change of fields that do not move any more
 _TINY = 1e-5  # ζ in units of 1/m₁, at which the second moment is read
 
@@ -115,18 +116,19 @@ class WiredEquation:
             for first, last, size in zip(self._starts, self._starts[1:], self._sizes, strict=False)
         ]
 
-    def swept(self, vectors: np.ndarray, zeta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def swept(self, vectors: np.ndarray, zeta: np.ndarray, about: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Fields (k, m) behind one sweep at ζ = 1/z (m,), and the answer of the end over the outputs (m,).
 
         Args:
             vectors: fields before.
             zeta: 1/z.
+            about: parts answer in single precision.
         """
         fields = self._split(vectors)
         end = np.zeros(zeta.size, complex)
         for part, asked in zip(self.parts, self._ports, strict=True):
             given = [self._acting(fields, field, zeta, size) for field, size in zip(asked, part.sizes, strict=True)]
-            for field, answer in zip(asked, part.answers(given), strict=True):
+            for field, answer in zip(asked, part.about(given) if about else part.answers(given), strict=True):
                 if field < 0:
                     end = self.kept / self.outputs * np.trace(answer, axis1=1, axis2=2)
                 else:
@@ -192,10 +194,18 @@ class WiredEquation:
             most: sweeps.
         """
         zeta = 1 / z.astype(complex)
-        ends = np.zeros(z.size, complex)
+        ends, left = np.zeros(z.size, complex), np.full(z.size, np.inf)
+        begun = np.zeros(z.size, int)
 
         def sweep(vectors: np.ndarray, which: np.ndarray) -> np.ndarray:
-            found, ends[which] = self.swept(vectors, zeta[which])
+            found = np.empty_like(vectors)
+            about = (left[which] > _ABOUT) & (begun[which] < _BEGIN)
+            for some, way in ((about, True), (~about, False)):
+                if some.any():
+                    found[:, some], ends[which[some]] = self.swept(vectors[:, some], zeta[which[some]], way)
+            sizes = np.maximum(self.sizes_of(found), np.finfo(float).tiny)
+            left[which] = (np.abs(found - vectors) / sizes).max(axis=0, initial=0.0)
+            begun[which] += 1
             return found
 
         given = np.zeros((self.unknowns, z.size), complex) if start is None else start
