@@ -7,6 +7,7 @@ from freeness import InputError
 from freeness.meanfield import gradients, kernels, loss_moments
 from freeness.network import (
     Activation,
+    Branch,
     Convolution,
     Dense,
     Flatten,
@@ -21,7 +22,7 @@ from freeness.network import (
     activation,
     mixer,
 )
-from tests.meanfield.simulated import assert_drawn, simulated_kernels
+from tests.meanfield.simulated import assert_drawn, simulated_gradients, simulated_kernels
 
 WIDTH, TANH = 96, Activation(activation("tanh"))
 
@@ -58,6 +59,31 @@ def test_mixers_are_drawn_mixers_for_many_tokens():
         (*network.nodes, Node("mean", Pooling(None), (network.nodes[-1].name,)), Dense(WIDTH, 9, Gaussian(1.0)))
     )
     assert_drawn(gradients(ended, inputs=inputs(1, WIDTH, 32)), ended, inputs(1, WIDTH, 32), 10, 0.2)
+
+
+def test_a_layer_norm_takes_what_token_weights_give_all_channels():
+    """Behind GELU: the variance that is left, in the mean over 100 drawn matrices over 16 tokens with biases, within 4 %."""
+    rng, gelu = np.random.default_rng(2), activation("gelu")
+    layer, norm = TokenMixing(16, 16, Gaussian(1.3), 0.2), Normalisation("layer", 0.0)
+    nodes = (PositionWise(5, 64, Gaussian(1.0)), Activation(gelu), layer, norm)
+    x = inputs(1, 5, 16)
+    found = {place.name: place.gradient for place in gradients(Network(nodes), inputs=x)}
+    scaled = found["tokenmixing"]  # the mean of 1/s² over positions, as the gradient behind the norm is 1
+    drawn = []
+    for _ in range(100):
+        bent = gelu.function(rng.standard_normal((1000, 5)) @ x[0] / 5**0.5)
+        mixed = bent @ (rng.standard_normal((16, 16)) * 1.3 / 4) + 0.2 * rng.standard_normal(16)
+        drawn.append(mixed.var(axis=0).mean())
+    assert scaled == pytest.approx(1 / np.mean(drawn), rel=0.04)
+
+
+@pytest.mark.slow
+def test_gradients_of_six_mixer_blocks():
+    """128 channels, 32 tokens: everywhere within 5 % or three standard errors of 16 drawn networks; 12 % were missing."""
+    network, x = mixer(6, 32, 128, Branch("gelu", "gaussian", normalisation="layer", scale=1.0)), inputs(1, 128, 32)
+    found = {place.name: place.gradient for place in gradients(network, inputs=x)}
+    for name, (mean, error) in simulated_gradients(network, x, 16).items():
+        assert abs(found[name] - mean[1]) < max(0.05 * mean[1], 3 * error[1]), name
 
 
 def upsampled():

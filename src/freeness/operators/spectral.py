@@ -6,9 +6,13 @@ V (f[tᵢ, tⱼ] ∘ V⁻¹EV) V⁻¹ with the divided differences f[tᵢ, tⱼ]
 Source: Daleckii, Krein (1965); Higham, Functions of Matrices (2008), §3.2.
 """
 
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# The types of what scipy returns here are not known to it.
+
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 from scipy.linalg import get_lapack_funcs
@@ -46,12 +50,13 @@ def inverted(matrices: np.ndarray) -> np.ndarray:
     size = matrices.shape[-1]
     if size < _ONE_BY_ONE:
         return solved(matrices, np.broadcast_to(np.eye(size, dtype=matrices.dtype), matrices.shape))
-    factored, of_factors = get_lapack_funcs(("getrf", "getri"), (matrices,))
-    found = np.empty_like(matrices)
+    routines: Any = get_lapack_funcs(("getrf", "getri"), (matrices,))
+    factored, of_factors = routines
+    found = np.full(matrices.shape, np.nan, matrices.dtype)
     for own, into in zip(matrices, found, strict=True):
-        factors, pivots, failed = factored(own.T)
-        inverse, failed = (None, failed) if failed else of_factors(factors, pivots, overwrite_lu=True)
-        into[...] = np.nan if failed else inverse.T
+        factors, pivots, singular = factored(own.T)
+        if not singular:
+            into[...] = of_factors(factors, pivots, overwrite_lu=True)[0].T
     return found
 
 

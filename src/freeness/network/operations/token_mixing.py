@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from zlib import crc32
 
 import numpy as np
 
@@ -32,9 +33,10 @@ class TokenMixing(Weights):
 def _(layer: TokenMixing, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step]:
     """Σ'_pq = δ_pq(gain·mean_p' Σ_p'p' + σ_b²) in the mean over W, of many tokens; Θ likewise.
 
-    One W of P tokens departs from that by 1/√P, which activations and norms behind it feel.
+    One W is the same for all channels, so their mean at a position is not 0: μ'_p² = gain·mean_p' μ_p'² + σ_b² with random signs,
+    which a layer norm behind takes away. Otherwise one W of P tokens departs from the mean by 1/√P.
 
-    Source: Gaussian weights over the positions, as over neurons in Lee et al. (2018).
+    Source: Gaussian weights over the positions, as over neurons in Lee et al. (2018); means derived for this project.
     """
     _check(layer, stream)
     gain = variance_gain(layer.weights, *layer.sizes)
@@ -57,7 +59,21 @@ def _(layer: TokenMixing, stream: Stream, whole: Pairs | None) -> tuple[Stream, 
         return Pairs(value, own + mixed(pairs.theta, 2, groups == 2, trained_bias), pairs.rows)
 
     second, growth = mixed(stream.second, 1, groups == 2, bias), mixed(stream.growth, 1, False, 0.0)
-    return stream.renewed(second, growth, None, True), step
+    return stream.renewed(second, growth, lambda: _means(layer, stream), True), step
+
+
+def _means(layer: TokenMixing, stream: Stream) -> np.ndarray:
+    """Over channels, at every position: as large as in the mean over W, of signs that belong to the layer.
+
+    Their sum is about √P, the root mean square of drawn ones, so that averages over positions hardly see them.
+    """
+    before = 0.0 if stream.mean is None else (stream.mean() ** 2).mean(axis=1)
+    size = np.sqrt(variance_gain(layer.weights, *layer.sizes) * before + layer.sigma_b**2)
+    made = ";".join((layer.name, *sorted(source.name for source in stream.sources)))
+    positive = round((layer.tokens_out + layer.tokens_out**0.5) / 2)
+    signs = np.where(np.arange(layer.tokens_out) < positive, 1.0, -1.0)
+    signs = np.random.default_rng(crc32(made.encode())).permutation(signs)
+    return np.broadcast_to(size, len(stream.second))[:, None] * signs
 
 
 @backward.register
