@@ -127,6 +127,15 @@ def test_a_visit_measures_what_is_known_on_a_linear_model():
     assert record.loss == pytest.approx(0.5 * float(residual.square().sum(1).mean()))
 
 
+def test_a_curvature_below_all_numbers_of_the_dtype_gives_no_bound():
+    """λ = x² = 1e-42 has no digits in float32; 2/λ would be drawn as a rate of 1e42."""
+    torch.manual_seed(0)
+    model = nn.Linear(1, 1, bias=False)
+    watch = Watch(model, torch.optim.SGD(model.parameters(), lr=0.01), loss="half_squared_error", every=1)
+    watch.step((torch.full((4, 1), 1e-21), torch.zeros(4, 1)))
+    assert watch.records[0].sharpness == 0.0 and watch.records[0].bound is None
+
+
 def hessian_of(model, x, y):
     """Written down, entry by entry."""
     shapes = {name: (one.shape, one.numel()) for name, one in model.named_parameters()}

@@ -117,10 +117,13 @@ class Measures:
             known = start is not None and len(start) == len(drawn)  # what is trained may change on the way
             found = climb(product, start if start is not None and known else drawn, _LATER if known else _FIRST)
         self._direction = found.vector
-        filled = {"loss": value, "sharpness": found.value}
+        largest = (
+            found.value if abs(found.value) >= torch.finfo(drawn.dtype).tiny else 0.0
+        )  # below that no digit is known
+        filled = {"loss": value, "sharpness": largest}
         try:
-            return filled | {"bound": given_optimizer(self._optimizer).bound(found.value)}
-        except InputError:  # no optimiser whose bound is known, or a maximum of the loss
+            return filled | {"bound": given_optimizer(self._optimizer).bound(largest)}
+        except InputError:  # no optimiser whose bound is known, a maximum of the loss, or no curvature at all
             return filled
 
     def sharpening(self, batch: Batch) -> Found:
