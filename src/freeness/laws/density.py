@@ -513,12 +513,13 @@ class Density(PiecewiseDensity):
 
 def expand(function: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> Expansion:
     """The shortest converged expansion of a density on [low, high], sampled on ever finer Chebyshev points."""
+    kinds: tuple[type[Expansion], ...] = (SoftEdges, HardEdges, Bounded, LeftEdge, RightEdge)
     count, tail = 32, np.inf
     while count <= _MOST:
-        found = [
-            (kind, kind.series(low, high, _sampled(function, kind.nodes(low, high, count))))
-            for kind in (SoftEdges, HardEdges, Bounded, LeftEdge, RightEdge)
-        ]
+        nodes = [kind.nodes(low, high, count) for kind in kinds]
+        cuts = np.cumsum([own.size for own in nodes])[:-1]
+        values = np.split(_sampled(function, np.concatenate(nodes)), cuts)
+        found = [(kind, kind.series(low, high, own)) for kind, own in zip(kinds, values, strict=True)]
         tails = [_tail(series) for _, series in found]
         tail = min(tails)
         settled = [pair for pair, left in zip(found, tails, strict=True) if left <= _TAIL]

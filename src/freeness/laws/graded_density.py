@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Inexact
 from numpy.polynomial import legendre
 from numpy.typing import ArrayLike
 
 from freeness.errors import ConvergenceError
+from freeness.laws.curve import Transform
 from freeness.laws.density import MASS_ERROR, Bounded, Expansion, PiecewiseDensity
 from freeness.laws.law import real_points
+from freeness.laws.legendre_panels import LegendrePanels
 
 _NODES = 64  # of a panel, at which the density is sampled
 _SHRINK = 8.0  # a panel towards a singular point is so much shorter than its neighbour
@@ -50,7 +53,7 @@ class GradedDensity(PiecewiseDensity):
     def __init__(self, function: Callable[[np.ndarray], np.ndarray], breaks: Sequence[float]) -> None:
         self._breaks = tuple(breaks)
         self._hull = (self._breaks[0], self._breaks[-1])
-        pieces = [piece for low, high in pairwise(self._breaks) for piece in self._graded(function, low, high)]
+        pieces = self._graded(function)
         mass = sum(piece.mass for piece in pieces)
         if not abs(mass - 1) <= MASS_ERROR:
             raise ConvergenceError(
@@ -64,6 +67,17 @@ class GradedDensity(PiecewiseDensity):
     def breaks(self) -> tuple[float, ...]:
         """The singular points, ascending."""
         return self._breaks
+
+    def transforms(self, z: Inexact[np.ndarray, "*points"]) -> tuple[Transform, Transform]:
+        g, dg, u, du = self._panels.transforms(z)
+        return (g, dg), (u, du)
+
+    def potential(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
+        return self._panels.potential(z)
+
+    @cached_property
+    def _panels(self) -> LegendrePanels:
+        return LegendrePanels([piece for piece in self._pieces if isinstance(piece, Bounded)])
 
     def density(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
         return np.maximum(self._by_panel(x, lambda piece, t: legendre.legval(t, piece.coefficients) / piece.half), 0.0)
@@ -94,24 +108,30 @@ class GradedDensity(PiecewiseDensity):
         outside = (flat < self._hull[0]) | (flat > self._hull[1])
         return np.where(outside, 0.0, found).reshape(points.shape)
 
-    def _graded(self, function: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> list[Expansion]:
-        """Panels of [low, high], ascending."""
+    def _graded(self, function: Callable[[np.ndarray], np.ndarray]) -> list[Bounded]:
+        """Panels between the breaks, ascending; those of one generation are sampled together."""
         uniform = 1 / (self._hull[1] - self._hull[0])
-        waiting = [_Range(low, high, True, True)]
-        found: list[Expansion] = []
-        for _ in range(_MOST):
-            if not waiting:
-                return found
-            here = waiting.pop()
-            piece, tail = _panel(here.low, here.high, function(Bounded.nodes(here.low, here.high, _NODES)))
-            size = float(np.abs(piece.coefficients).max())
-            if tail <= max(here.tail * size, _POINTWISE * uniform * piece.half, _LIGHT) or here.last:
-                found.append(piece)
-            else:
-                waiting += here.divided()[::-1]
-        raise ConvergenceError(
-            f"expected at most {_MOST} panels between {low:g} and {high:g}, got more; the density is not analytic there."
-        )
+        waiting = [_Range(low, high, True, True) for low, high in pairwise(self._breaks)]
+        most = _MOST * len(waiting)
+        found: list[Bounded] = []
+        while waiting:
+            if len(found) + len(waiting) > most:
+                low, high = self._hull
+                raise ConvergenceError(
+                    f"expected at most {most} panels between {low:g} and {high:g}, got more; the density is not analytic there."
+                )
+            nodes = np.concatenate([Bounded.nodes(here.low, here.high, _NODES) for here in waiting])
+            values = function(nodes).reshape(len(waiting), _NODES)
+            divided: list[_Range] = []
+            for here, own in zip(waiting, values, strict=True):
+                piece, tail = _panel(here.low, here.high, own)
+                size = float(np.abs(piece.coefficients).max())
+                if tail <= max(here.tail * size, _POINTWISE * uniform * piece.half, _LIGHT) or here.last:
+                    found.append(piece)
+                else:
+                    divided += here.divided()
+            waiting = divided
+        return sorted(found, key=lambda piece: piece.low)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(low={self._hull[0]:g}, high={self._hull[1]:g}, panels={len(self._pieces)})"

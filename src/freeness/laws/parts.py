@@ -51,6 +51,7 @@ def smooth_parts(law: Law) -> list[SmoothPart]:
     middles = [(low + high) / 2 for low, high in pairwise(cuts)]
     inside = [any(low < middle < high for low, high in law.bands) for middle in middles]
     kept = [pair for pair, within in zip(pairwise(cuts), inside, strict=True) if within]
+    law = law.remembering()
     return [part for low, high in kept for part in _tabulated(law, low, high)]
 
 
@@ -63,6 +64,7 @@ def continuous_part(law: Law) -> Law:
         2.0
     """
     held = 1.0 - sum(mass for _, mass in law.atoms)
+    law = law.remembering()
     cuts = [end for part in smooth_parts(law) for end in (part.low, part.high)]
     return GradedDensity(lambda x: law.density(x) / held, distinct(cuts))
 
