@@ -136,7 +136,7 @@ class DiagonalEquation(FieldEquation):
         """Of every port to fields (k, m) at ζ (m,)."""
         count = self.unknowns
         values = np.zeros((count, zeta.size), complex)
-        changes = np.zeros((zeta.size, count, count), complex).transpose(1, 2, 0) if slopes else None
+        changes = np.zeros((count, count, zeta.size), complex) if slopes else None
         total = np.zeros(zeta.size, complex) if logarithm else None
         for index, segment in enumerate(self._segments):
             height = max(1, _PIECE // (segment.channels * sum(k.shape[1] for k in segment.accumulated)))
@@ -244,47 +244,45 @@ class DiagonalEquation(FieldEquation):
                 found[target], found[source] = p * left, r * left
         return found
 
-    def _by_responses(self, at: Responses, point: int, answer: np.ndarray) -> np.ndarray:
-        """What a change (k, …) of the responses at a point does to the residual, less that of Haar matrices by their fields."""
+    def _by_responses(self, at: Responses, answer: np.ndarray) -> np.ndarray:
+        """What changes (k, …, m) of the responses do to the residual, less that of Haar matrices by their fields."""
         found = np.zeros_like(answer)
         for e, matrix in enumerate(self._matrices):
             source, target = self._own(2 * e), self._own(2 * e + 1)
-            to, back = self._sharing[e]
-            left = 1.0
+            left = -np.ones((1, 1))
             if matrix.haar:
-                left = 1 - at.fields[source, point] * at.fields[target, point] / matrix.square
-                left = left.reshape(-1, *(1,) * (answer.ndim - 1))
-            found[target], found[source] = -left * (to @ answer[source]), -left * (back @ answer[target])
+                left = at.fields[source] * at.fields[target] / matrix.square - 1
+            left = left.reshape(len(left), *(1,) * (answer.ndim - 2), left.shape[-1])
+            for into, by, shared in zip((target, source), (source, target), self._sharing[e], strict=True):
+                made = shared @ answer[by].reshape(shared.shape[1], -1)
+                found[into] = left * made.reshape(-1, *answer.shape[1:])
         return found
 
-    def _by_own_fields(self, at: Responses, point: int) -> list[tuple[int, int, np.ndarray]]:
-        """What fields of Haar matrices do to the residual themselves: of a port, by the field of a port, position by position."""
+    def _by_own_fields(self, at: Responses) -> list[tuple[int, int, np.ndarray]]:
+        """What fields of Haar matrices do to the residual themselves: of a port, by the field of a port, at positions (P, m)."""
         found: list[tuple[int, int, np.ndarray]] = []
         for e, matrix in enumerate(self._matrices):
             if matrix.haar:
                 source, target = self._own(2 * e), self._own(2 * e + 1)
-                b, a = at.fields[source, point] / matrix.square, at.fields[target, point] / matrix.square
-                made = self._sharing[e][0] @ at.values[source, point], self._sharing[e][1] @ at.values[target, point]
+                b, a = at.fields[source] / matrix.square, at.fields[target] / matrix.square
+                made = self._sharing[e][0] @ at.values[source], self._sharing[e][1] @ at.values[target]
                 for own, one in ((2 * e + 1, made[0]), (2 * e, made[1])):
                     found += [(own, 2 * e, one * a), (own, 2 * e + 1, one * b)]
         return found
 
     def _jacobian(self, at: Responses) -> np.ndarray:
         assert at.slopes is not None
-        count = self.unknowns - 1
-        found = np.empty((at.zeta.size, count, count), complex)
-        for point, matrix in enumerate(found):
-            matrix[:] = self._by_responses(at, point, at.slopes[:-1, :-1, point])
-            matrix[np.arange(count), np.arange(count)] += 1.0
-            for own, by, slope in self._by_own_fields(at, point):
-                places = np.arange(slope.size)
-                matrix[self._starts[own] + places, self._starts[by] + places] += slope
-        return found
+        found = self._by_responses(at, at.slopes[:-1, :-1])
+        every = np.arange(self.unknowns - 1)
+        found[every, every] += 1.0
+        for own, by, slope in self._by_own_fields(at):
+            places = np.arange(len(slope))
+            found[self._starts[own] + places, self._starts[by] + places] += slope
+        return np.ascontiguousarray(found.transpose(2, 0, 1))
 
     def _by_zeta(self, at: Responses) -> np.ndarray:
         assert at.slopes is not None
-        rates = [self._by_responses(at, point, at.slopes[:-1, -1, point]) for point in range(at.zeta.size)]
-        return np.array(rates).reshape(at.zeta.size, -1)
+        return self._by_responses(at, at.slopes[:-1, -1]).T
 
     def _potential(self, at: Responses) -> np.ndarray:
         assert at.logarithm is not None
@@ -338,9 +336,9 @@ class LargeDiagonalEquation(ProductEquation[_Pair], DiagonalEquation):
         return found
 
     def _moved(self, linear: Linear[_Pair], change: np.ndarray, answer: np.ndarray) -> np.ndarray:
-        found = change + self._by_responses(linear.at, 0, answer)
-        for own, by, slope in self._by_own_fields(linear.at, 0):
-            found[self._own(own)] += slope * change[self._own(by)]
+        found = change + self._by_responses(linear.at, answer[:, None])[:, 0]
+        for own, by, slope in self._by_own_fields(linear.at):
+            found[self._own(own)] += slope[:, 0] * change[self._own(by)]
         return found
 
 
