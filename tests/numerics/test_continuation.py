@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freeness.numerics.continuation import follow
+from freeness.numerics.continuation import follow, improved
 
 
 def semicircle_update(t: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -57,3 +57,17 @@ def test_points_do_not_influence_each_other(count):
     x = np.linspace(-1.9, 1.9, 13)
     alone = np.concatenate([solve(x[i : i + count]).parameters[0] for i in range(0, 13, count)])
     assert np.allclose(alone, solve(x).parameters[0], rtol=1e-13)
+
+
+def test_rough_guesses_come_to_the_root_or_are_given_up():
+    x = np.array([0.3, -1.2, 1.7, 0.4])
+    exact = (x + 1j * np.sqrt(4 - x**2)) / 2
+    start = exact * np.array([1.6, 0.7 + 0.3j, 1.3, np.nan])
+    found = improved(semicircle_update, start[None], x.astype(complex), np.abs(x))
+    assert found.converged.tolist() == [True, True, True, False]
+    assert found.parameters[0, :3] == pytest.approx(exact[:3], rel=1e-13)
+
+
+def test_guesses_at_which_steps_grow_are_given_up():
+    found = improved(lambda w, z: (3 * w, np.ones(z.size)), np.ones((1, 2), complex), np.ones(2, complex), np.ones(2))
+    assert not found.converged.any()

@@ -48,6 +48,7 @@ from freeness.laws.marchenko_pastur import MarchenkoPastur
 from freeness.laws.mirror import mirrored as mirrored
 from freeness.laws.mixture import Mixture, symmetrized
 from freeness.laws.neighbours import Neighbours as Neighbours
+from freeness.laws.neighbours import put as put
 from freeness.laws.outside import real_inverse as real_inverse
 from freeness.laws.outside_tables import outside_table as outside_table
 from freeness.laws.parts import SmoothPart as SmoothPart

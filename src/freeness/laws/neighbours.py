@@ -16,7 +16,14 @@ _FAR, _FARTHEST = 3.0, 1e4  # quotients of neighbours between which unknowns are
 _SMALL = 1e-3  # in units of its like: a smaller unknown may pass 0
 _APART = 1e-6  # relative distance of points that tell how unknowns change
 _CLOSE = 0.1  # relative distance that is near in any case
+_SPREAD = 8  # one of so many points that nothing near leads to is followed, before others start from these
+_STONES, _HALF, _SHORTEST = (
+    6,
+    0.5,
+    0.1,
+)  # on the way to a point at most; the share of it that a step takes, and the least
 _BEYOND = 8.0  # of the distance between the last two: so far do others start beyond them
+_BACK = 0.25  # of the way beyond the last one, which the other lies away from it
 
 
 class Neighbours:
@@ -30,7 +37,8 @@ class Neighbours:
         confirmed: (start (k, m), x (m,)) ↦ solutions near approximate ones, not converged where none is certain.
         size_of: (k, m) ↦ (k, m), what a change of each unknown is compared with.
         inner: (k, m) ↦ (m,), whether solutions lie inside a band, so that others may start there; all, when left out.
-        first: about how many of the first points are followed; fewer where a point costs more than the call.
+        stones: whether what ``confirmed`` finds is the solution, from however far it started: then others on the way are tried.
+        first: about how many of the first points are followed.
     """
 
     def __init__(
@@ -39,10 +47,11 @@ class Neighbours:
         confirmed: Callable[[np.ndarray, np.ndarray], Solution],
         size_of: Callable[[np.ndarray], np.ndarray] = np.abs,
         inner: Callable[[np.ndarray], np.ndarray] | None = None,
-        first: int = 64,
+        stones: bool = False,
+        first: int = 5,
     ) -> None:
         self._followed, self._confirmed = followed, confirmed
-        self._size_of, self._inner, self._first = size_of, inner, first
+        self._size_of, self._inner, self._stones, self._first = size_of, inner, stones, first
         self._x = np.empty(0)
         self._known: Solution | None = None
 
@@ -53,30 +62,76 @@ class Neighbours:
         if self._known is None:
             self._begin(fresh)
         elif fresh.size:
-            self._add(fresh, self._solved(fresh))
+            self._extend(fresh)
         assert self._known is not None
         return taken(self._known, np.searchsorted(self._x, points)[place])
 
     def _begin(self, x: np.ndarray) -> None:
-        """The first points: some from far away, the others between these, ever closer."""
+        """The first points: some from far away, the others between these, ever closer; at both ends points are hardest."""
         stride = 2 ** max(0, (x.size // self._first).bit_length() - 1)
-        places = np.unique(np.append(np.arange(0, x.size, stride), x.size - 1))
+        places = np.arange(stride // 2, x.size, stride)
         self._x, self._known = x[places], self._followed(x[places])
         rest = np.delete(np.arange(x.size), places)
-        while rest.size:  # what is not found at once may be between nearer neighbours
+        while rest.size and stride > 1:  # what is not found at once may be between nearer neighbours
             stride //= 2
-            tried = rest[rest % max(stride, 1) == 0]
-            found, kept = self._near(x[tried])
-            self._add(x[tried[kept]], found)
-            rest = np.setdiff1d(rest, tried[kept])
-            if stride <= 1:
-                self._add(x[rest], self._followed(x[rest]))
-                break
+            tried = rest[rest % stride == 0]
+            left = self._add_near(x[tried])
+            rest = rest[~np.isin(rest, tried) | np.isin(x[rest], left)]
+        self._extend(x[rest])
 
-    def _solved(self, x: np.ndarray) -> Solution:
+    def _extend(self, x: np.ndarray) -> None:
+        """Further points: from between known ones, by stepping stones, or from far away; of many, as in gaps, some first."""
+        rest = self._approached(self._add_near(x))
+        stride = _SPREAD if rest.size > _SPREAD**2 else 1
+        while rest.size:
+            chosen = np.arange(stride // 2, rest.size, stride)
+            self._add(rest[chosen], self._followed(rest[chosen]))
+            rest, stride = np.delete(rest, chosen), 1
+            if rest.size:
+                rest = self._add_near(rest)
+
+    def _add_near(self, x: np.ndarray) -> np.ndarray:
+        """Adds those of the points that solutions at known ones lead to; returns the others."""
         found, kept = self._near(x)
-        rest = np.delete(np.arange(x.size), kept)
-        return found if rest.size == 0 else _merged(kept, found, rest, self._followed(x[rest]))
+        self._add(x[kept], found)
+        return np.delete(x, kept)
+
+    def _approached(self, x: np.ndarray) -> np.ndarray:
+        """Adds points by others on the way from known ones, each halfway to the target; returns those that are not reached."""
+        if not self._stones:
+            return x
+        share = np.full(x.shape, _HALF)
+        for _ in range(_STONES):
+            if x.size == 0:
+                break
+            start = self._nearest(x)
+            with np.errstate(all="ignore"):
+                stones = np.where(start * x > 0, start * (x / start) ** share, start + share * (x - start))
+            going = (share >= _SHORTEST) & np.isfinite(stones) & ~np.isin(stones, self._x)
+            missed = self._add_near(np.unique(stones[going]))
+            stepped = going & ~np.isin(stones, missed)
+            share = np.where(stepped, _HALF, share / 4)
+            rest = np.isin(x, self._add_near(x)) if stepped.any() else np.ones(x.shape, bool)
+            x, share = x[rest], share[rest]
+            if not going.any():
+                break
+        return x
+
+    def _nearest(self, x: np.ndarray) -> np.ndarray:
+        """The known point inside a band next to each point, NaN where there is none."""
+        known = self._x[self._sound]
+        if known.size == 0:
+            return np.full(x.shape, np.nan)
+        place = np.clip(np.searchsorted(known, x), 1, max(known.size - 1, 1))
+        low, high = known[place - 1], known[np.minimum(place, known.size - 1)]
+        return np.where(np.abs(x - low) <= np.abs(high - x), low, high)
+
+    @property
+    def _sound(self) -> np.ndarray:
+        """Which known solutions others may start from."""
+        assert self._known is not None
+        sound = self._known.converged & (self._known.height == 0)
+        return sound if self._inner is None else sound & self._inner(self._known.parameters)
 
     def _near(self, x: np.ndarray) -> tuple[Solution, np.ndarray]:
         """Solutions from between known ones, and of which of the points."""
@@ -89,19 +144,15 @@ class Neighbours:
     def _between(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Unknowns between the known neighbours, or beyond the last two, as powers of x; and where these are alike."""
         assert self._known is not None
-        sound = self._known.converged & (self._known.height == 0)
-        if self._inner is not None:
-            sound &= self._inner(self._known.parameters)
-        apart = np.flatnonzero(sound)
+        apart = np.flatnonzero(self._sound)
         apart = apart[np.diff(self._x[apart], prepend=-np.inf) > _APART * np.abs(self._x[apart])]
         if apart.size < 2:
             return np.empty((len(self._known.parameters), x.size), complex), np.zeros(x.shape, bool)
-        place = np.clip(np.searchsorted(self._x[apart], x), 1, apart.size - 1)
-        before, after = apart[place - 1], apart[place]
+        before, after = (apart[place] for place in _around(self._x[apart], x))
         low, high = self._x[before], self._x[after]
         left, right = self._known.parameters[:, before], self._known.parameters[:, after]
         with np.errstate(all="ignore"):
-            far = (high > _FAR * low) & (high < _FARTHEST * low)
+            far = ((high > _FAR * low) | (x < low) | (x > high)) & (high < _FARTHEST * low) & (x > 0)
             share = np.where(far, np.log(x / low) / np.log(high / low), (x - low) / (high - low))
             close = (np.abs(share) <= _BEYOND) | (np.abs(x - low) <= _CLOSE * np.abs(x))
             size = np.maximum(self._size_of(left), self._size_of(right))
@@ -116,6 +167,22 @@ class Neighbours:
         order = np.argsort(np.concatenate([self._x, x]), kind="stable")
         self._x = np.concatenate([self._x, x])[order]
         self._known = taken(_joined(self._known, found), order)
+
+
+def _around(known: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Places of two of the ascending ``known`` points around each x; beyond these, of two not much nearer to one another.
+
+    Distances are ratios among positive numbers.
+    """
+    after = np.clip(np.searchsorted(known, x), 1, known.size - 1)
+    before = after - 1
+    with np.errstate(all="ignore"):
+        for end, beyond in ((known[0], x < known[0]), (known[-1], x > known[-1])):
+            inner = np.where((end > 0) & (x > 0), end * (end / x) ** _BACK, end + _BACK * (end - x))
+            place = np.clip(np.searchsorted(known, inner), 1, known.size - 1)
+            after = np.where(beyond & (end == known[0]), place, after)
+            before = np.where(beyond & (end == known[-1]), place - 1, before)
+    return before, after
 
 
 def taken(solution: Solution, where: np.ndarray) -> Solution:
@@ -135,6 +202,7 @@ def _joined(first: Solution, second: Solution) -> Solution:
     )
 
 
-def _merged(here: np.ndarray, first: Solution, there: np.ndarray, second: Solution) -> Solution:
-    """The solutions of all points in order, from those at the places ``here`` and ``there``."""
-    return taken(_joined(first, second), np.argsort(np.concatenate([here, there])))
+def put(solution: Solution, where: np.ndarray, part: Solution) -> None:
+    """Writes the solutions of some points into those of all."""
+    solution.parameters[:, where], solution.height[where] = part.parameters, part.height
+    solution.noise[where], solution.converged[where] = part.noise, part.converged

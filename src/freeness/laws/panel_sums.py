@@ -176,15 +176,14 @@ class PanelSums:
     def _seen(self, points: np.ndarray) -> Roots:
         """The root on each branch of the inverse, seen from the panels around it."""
         level = np.abs(points) if self._positive else np.real(points)
-        found: list[Roots] = []
-        for branch in self._branches:
-            h, panel, close = branch.starts(points, level)
-            chosen = np.flatnonzero(close)
-            roots, arrived = self.panels.solved(points[chosen], h[chosen], panel[chosen])
-            found.append(replace(roots, point=chosen).take(arrived))
-        roots = Roots.joined(found)
+        starts = [branch.starts(points, level) for branch in self._branches]
+        near = [np.flatnonzero(close) for _, _, close in starts]
+        h, panel = (np.concatenate([start[k][one] for start, one in zip(starts, near, strict=True)]) for k in (0, 1))
+        point = np.concatenate(near)
+        roots, arrived = self.panels.solved(points[point], h, panel)
+        roots = replace(roots, point=point).take(arrived)
         turned = self.panels.turned(points, roots)
-        if turned or len(found) > 1:
+        if turned or len(starts) > 1:
             roots = Roots.joined([roots, *turned])
             roots = roots.distinct(self.panels.half[roots.panel])
         if self.folded:

@@ -22,6 +22,11 @@ _FROM = 1e3  # times the magnitude, the height from which on the target itself i
 _CLEAN = 0.01  # a larger one leaves an error that the next step would feel: one more Newton step
 _EASY = 0.05  # below it the next step is squared
 _CLOSE = 0.1  # largest accepted second update, relative: what remains is that times the contraction
+_IMPROVED, _FARTHEST, _NEARLY = (
+    12,
+    2.0,
+    1e-4,
+)  # steps from a rough guess, the longest of them, relative, and when it is none
 _TOLERANCE = 4e-15  # relative size of the last update
 _SHRINKING = 0.9  # an update that shrinks less is rounding; near an m-fold root they shrink by 1 - 1/m
 _STALLED = 1e-5  # up to which rounding may be felt near a multiple root (an edge, a cusp)
@@ -143,6 +148,32 @@ def confirmed(
     """The solutions near approximate ones: those to which Newton contracts from there by the standards of :func:`follow`."""
     trial, _, good = _attempt(update, parameters, target, standard, np.zeros(target.shape, dtype=bool))
     noise = np.zeros(target.shape)
+    trial[:, good], noise[good], good[good] = _newton(update, trial[:, good], target[good], magnitude[good], standard)
+    return Solution(trial, np.zeros(target.shape), noise, good)
+
+
+def improved(
+    update: Update, parameters: np.ndarray, target: np.ndarray, magnitude: np.ndarray, standard: Standard = _PLAIN
+) -> Solution:
+    """What Newton comes to from rough guesses, for those who know a solution when they see it: no step need contract at once.
+
+    Points are given up whose steps stay long, or do not fall by a half in each two steps.
+    """
+    trial, noise = parameters.copy(), np.zeros(target.shape)
+    running, good = np.arange(target.size), np.zeros(target.shape, dtype=bool)
+    last = np.full((2, target.size), np.inf)
+    with np.errstate(all="ignore"):
+        for _ in range(_IMPROVED):
+            change, _ = update(trial[:, running], target[running])
+            left = _relative(change, trial[:, running], standard)
+            kept = np.isfinite(left) & (left <= _FARTHEST) & ~(left > last[0, running] / 2)
+            running, change, left = running[kept], change[:, kept], left[kept]
+            trial[:, running] += change
+            last[0, running], last[1, running] = last[1, running], left
+            good[running] |= left <= _NEARLY
+            running = running[left > _NEARLY]
+            if running.size == 0:
+                break
     trial[:, good], noise[good], good[good] = _newton(update, trial[:, good], target[good], magnitude[good], standard)
     return Solution(trial, np.zeros(target.shape), noise, good)
 

@@ -379,7 +379,7 @@ class BlockEquation(FieldEquation):
         self._by_responses(at, at.slopes[:-1, -1].T[:, :, None], found)
         return found[:, :, 0]
 
-    def _depth(self, fields: np.ndarray) -> np.ndarray:
+    def depth(self, fields: np.ndarray) -> np.ndarray:
         found = np.full(fields.shape[1], np.inf)
         for e in range(len(self._ports)):
             matrix = self._matrix(fields, e)

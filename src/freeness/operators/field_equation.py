@@ -80,7 +80,7 @@ class FieldEquation(ABC):
         """Fields that the random matrices make of the responses."""
         return at.fields - self._residual(at)
 
-    def _depth(self, fields: np.ndarray) -> np.ndarray:
+    def depth(self, fields: np.ndarray) -> np.ndarray:
         """How deep all fields lie in the lower half-plane, relative to their size (m,)."""
         size = np.maximum(np.abs(fields), np.finfo(float).tiny)
         return (-np.imag(fields) / size).min(axis=0)
@@ -126,7 +126,7 @@ class FieldEquation(ABC):
         for part in self._parts(target.size):
             at = self._at(parameters[:, part], target[part])
             change[:-1, part] = self._solved(self._jacobian(at), -self._residual(at).T[:, :, None])[:, :, 0].T
-            margin[part] = self._depth(at.fields)
+            margin[part] = self.depth(at.fields)
         return change, margin
 
     def _parts(self, points: int) -> list[slice]:

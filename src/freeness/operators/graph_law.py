@@ -13,8 +13,8 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from freeness.errors import ConvergenceError, InputError
-from freeness.laws import Atom, moments_on_circle, real_points
-from freeness.numerics import Standard
+from freeness.laws import Atom, Neighbours, moments_on_circle, put, real_points
+from freeness.numerics import Solution, Standard, improved
 from freeness.operators.field_equation import FieldEquation
 from freeness.operators.graph_equation import Direction, GraphEquation, Outside
 from freeness.operators.matrix_law import EMPTY, MatrixLaw, Moments
@@ -30,6 +30,7 @@ _HALVINGS = 14  # to 1e-4 of the radius
 _HEIGHTS = np.array([1e-4, 1e-5, 1e-6])  # in units of the radius, where an atom at 0 is read if points are costly
 _STEADY = 1e-4  # change of the mass read there that is none
 _TOLD = 0.02  # lightest atom that is told beside a density that mounts towards 0
+_DEEP = 1e-9  # relative depth of fields that is more than rounding
 _CIRCLE, _POINTS = 1.5, 32  # where a point is costly: of the contour of moments, whose error is 1.5^-64
 
 
@@ -52,6 +53,24 @@ class GraphLaw(MatrixLaw):
     @property
     def _standard(self) -> Standard:
         return replace(super()._standard, enough=self._graph.enough)
+
+    def _solver(self) -> Neighbours:
+        return Neighbours(
+            lambda x: self._followed(x.astype(complex)),
+            lambda start, x: self._near(start, x.astype(complex)),
+            self._equation.size_of,
+            stones=not self.costly,
+        )
+
+    def _near(self, start: np.ndarray, target: np.ndarray) -> Solution:
+        """Solutions near rough guesses: with all fields inside the lower half-plane there is one; others by contraction."""
+        magnitude = self._magnitude(target)
+        found = improved(self._equation.newton_change, start, target, magnitude, self._standard)
+        found.converged[found.converged] = self._graph.depth(found.parameters[:-1, found.converged]) > _DEEP
+        rest = np.flatnonzero(~found.converged)
+        if rest.size:
+            put(found, rest, self._confirmed(start[:, rest], target[rest]))
+        return found
 
     @property
     def costly(self) -> bool:

@@ -118,7 +118,7 @@ class ProductEquation(FieldEquation, Generic[P]):
         for j in range(target.size):
             linear = self._linearised(parameters[:-1, j : j + 1], 1 / target[j : j + 1])
             change[:-1, j] = self._solution(linear, -self._residual(linear.at)[:, 0], _INEXACT)
-        return change, self._depth(parameters[:-1])
+        return change, self.depth(parameters[:-1])
 
     def state(self, parameters: np.ndarray, target: np.ndarray, potential: bool = False) -> Corner:
         found = Corner(*(np.full(target.shape, np.nan, complex) for _ in range(3)))

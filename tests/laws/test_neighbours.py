@@ -1,0 +1,52 @@
+"""Points that start from solutions known before, or from others on the way there."""
+
+import numpy as np
+import pytest
+
+from freeness.laws import Neighbours
+from freeness.numerics import Solution
+
+
+def exact(x):
+    return (np.exp(0.8j) * x**0.3 / (1 + x))[None]
+
+
+def solution(parameters, converged):
+    return Solution(parameters, np.zeros(converged.shape), np.zeros(converged.shape), converged)
+
+
+class Counted:
+    """Follows to the solution from anywhere, which is counted, and confirms starts within so much of it."""
+
+    def __init__(self, reach=0.3, **options):
+        self.followed = []
+        near = lambda start, x: solution(exact(x), np.abs(start / exact(x) - 1)[0] < reach)  # noqa: E731
+        self.solve = Neighbours(self._follow, near, **options).solve
+
+    def _follow(self, x):
+        self.followed += x.tolist()
+        return solution(exact(x), np.ones(x.shape, bool))
+
+
+@pytest.mark.parametrize("stones", [False, True])
+def test_solutions_are_those_that_are_followed_alone(stones):
+    x = np.random.default_rng(0).permutation(np.geomspace(1e-9, 1e3, 200))
+    assert (Counted(stones=stones).solve(x).parameters == exact(x)).all()
+
+
+def test_points_far_away_are_reached_by_stones():
+    x = np.geomspace(0.1, 1.0, 30)
+    ones, others = Counted(reach=0.2, stones=True), Counted(reach=0.2)
+    for counted in (ones, others):
+        counted.solve(x)
+        counted.followed = []
+        assert (counted.solve(np.array([1e-7, 90.0])).parameters == exact(np.array([1e-7, 90.0]))).all()
+    assert len(ones.followed) < len(others.followed)
+
+
+def test_of_many_points_that_nothing_leads_to_some_are_followed_first():
+    known, gap = np.linspace(1.0, 2.0, 40), np.linspace(1e3, 2e3, 400)
+    counted = Counted(reach=1e-3)
+    counted.solve(known)
+    counted.followed = []
+    assert (counted.solve(gap).parameters == exact(gap)).all() and len(counted.followed) < 200
