@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -55,6 +56,11 @@ class SpectralCurve(ABC):
     stages: int = 1  # formulas in a row
     logarithmic: bool = False  # whether z is a power of the base parameter where both vanish, at a hard edge at 0
     keeps_zero: bool = False  # whether it is where a law on the half-line has mass right down to 0
+
+    @cached_property
+    def reaches_zero(self) -> bool:
+        """Whether mass beside that at 0 itself is known to come arbitrarily near to 0, without a walk there."""
+        return False
 
     @abstractmethod
     def evaluate(

@@ -19,9 +19,9 @@ from freeness.laws.banded_law import BandedLaw
 from freeness.laws.cauchy_law import nonzero_hull_of
 from freeness.laws.curve import CurvePoint, SpectralCurve, Transform, directions, settled
 from freeness.laws.law import Atom, Boundary, Law, real_points
-from freeness.laws.neighbours import Neighbours
+from freeness.laws.neighbours import Neighbours, put
 from freeness.laws.outside import walk_end
-from freeness.numerics import ROUNDING, Solution, Standard, Update, confirmed, follow
+from freeness.numerics import ROUNDING, Solution, Standard, Update, confirmed, follow, improved
 
 _HEIGHT = 30.0  # the continuation starts at this multiple of the support's radius
 _TIED = 2  # Newton steps of the inner unknowns alone before the potential is read
@@ -35,6 +35,7 @@ _BEYOND = 1e3  # times its noise, from which on a density is one
 _TINY = (
     1e-8  # of the height from which points are continued: nearer to a hard edge at 0 they are solved for in logarithms
 )
+_ROUNDED_BELOW = -1e-9  # margin of a stage that is rounding: behind the last, z is real
 _INSIDE = 1e-12  # relative imaginary part from which a solution lies inside the upper half-plane beyond rounding
 
 
@@ -89,6 +90,8 @@ class CurveLaw(BandedLaw):
     def continuous_hull(self) -> tuple[float, float]:
         """Where the two walks along the real axis from outside end: at the outermost bands or atoms."""
         high = walk_end(self._curve, 1, self._quantity).position
+        if self._lower_bound == 0 and self._curve.reaches_zero:
+            return 0.0, high
         low = -high if self._symmetric else walk_end(self._curve, -1, self._quantity).position
         # (the square of a symmetric law has no walk on its left: the parameter is imaginary there)
         return (self._lower_bound if np.isnan(low) else max(low, self._lower_bound)), high
@@ -282,16 +285,16 @@ class CurveLaw(BandedLaw):
         return self._curve.size >= _COSTLY or (self._curve.logarithmic and not self.atoms)
 
     def _solver(self) -> Neighbours:
-        return Neighbours(lambda x: self._continued(x.astype(complex)), self._near, inner=_interior)
+        return Neighbours(lambda x: self._continued(x.astype(complex)), self._near, inner=_interior, stones=True)
 
     def _near(self, start: np.ndarray, x: np.ndarray) -> Solution:
         """Solutions near approximate ones, kept where all subordination functions lie inside the half-plane: there is one."""
         aim, _, magnitude = self._scaled(x.astype(complex))
         update = self._update(self._curve)
-        found = confirmed(update, start, aim, magnitude)
+        found = improved(update, start, aim, magnitude)
         found.converged[~_interior(found.parameters)] = False
         kept = np.flatnonzero(found.converged)
-        found.converged[kept] = update(found.parameters[:, kept], aim[kept])[1] >= 0
+        found.converged[kept] = update(found.parameters[:, kept], aim[kept])[1] >= _ROUNDED_BELOW
         return found
 
     def _scaled(self, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -323,7 +326,7 @@ class CurveLaw(BandedLaw):
         solution = confirmed(self._update(self._curve), rough.parameters, target, magnitude)
         rest = np.flatnonzero(~(solution.converged & rough.converged & (rough.height == 0)))
         if rest.size:
-            _put(solution, rest, self._followed(self._curve, target[rest], height[rest], magnitude[rest]))
+            put(solution, rest, self._followed(self._curve, target[rest], height[rest], magnitude[rest]))
         return solution
 
     def _followed(
@@ -351,12 +354,6 @@ def _left(point: CurvePoint, target: np.ndarray) -> np.ndarray:
 def _interior(parameters: np.ndarray) -> np.ndarray:
     """Which solutions lie inside the upper half-plane with all their unknowns."""
     return np.all(np.imag(parameters) > _INSIDE * np.abs(parameters), axis=0)
-
-
-def _put(solution: Solution, where: np.ndarray, part: Solution) -> None:
-    """Writes the solutions of some points into those of all."""
-    solution.parameters[:, where], solution.height[where] = part.parameters, part.height
-    solution.noise[where], solution.converged[where] = part.noise, part.converged
 
 
 def solver_of(law: Law) -> CurveLaw:

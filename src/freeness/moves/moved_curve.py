@@ -9,13 +9,14 @@ import numpy as np
 from jaxtyping import Float, Inexact
 
 from freeness.errors import InputError
-from freeness.laws import ClosedCurve, CurveLaw, CurvePoint, Law, Side, SpectralCurve
+from freeness.laws import CauchyCurve, ClosedCurve, CurveLaw, CurvePoint, GaussianPushforward, Law, Side, SpectralCurve
 from freeness.moves.layered import Layered, layered
-from freeness.moves.move import Move, Resize
+from freeness.moves.move import Move, Resize, Scale
 from freeness.moves.multiply import Multiply
 from freeness.moves.powers import SumPower
 from freeness.moves.roots import SymmetricRoot
 from freeness.moves.wishart_run import WishartRun, in_runs
+from freeness.numerics import ROUNDING
 
 
 class MovedCurve(SpectralCurve):
@@ -55,6 +56,31 @@ class MovedCurve(SpectralCurve):
             point = move.apply(point, parameters[offset : offset + move.size])
             offset += move.size
         return point
+
+    @cached_property
+    def reaches_zero(self) -> bool:
+        """Whether a factor of least rank does, and scales and changes of dimension follow.
+
+        Where X has mass beside its kernel below every ε, so has X^½YX^½ below ε‖Y‖ by the min-max principle, and its kernel
+        is no larger than that of X or Y.
+        """
+        if isinstance(self.base, CauchyCurve) and isinstance(self.base.law, GaussianPushforward):
+            rank, reaching = self.base.law.rank, _starts_at_zero(self.base.law)
+        elif isinstance(self.base, ClosedCurve):
+            rank, reaching = self.base.law.rank, False
+        else:
+            return False
+        for move in self.moves:
+            if isinstance(move, Multiply):
+                own = isinstance(move.law, GaussianPushforward) and _starts_at_zero(move.law)
+                least = min(rank, move.law.rank)
+                reaching = (reaching and rank == least) or (own and move.law.rank == least)
+                rank = least
+            elif isinstance(move, Resize):
+                rank *= move.ratio
+            elif not isinstance(move, Scale):
+                return False
+        return reaching
 
     @cached_property
     def _steps(self) -> list[Move | WishartRun]:
@@ -114,6 +140,12 @@ def _anchored(base: SpectralCurve, moves: Sequence[Move]) -> SpectralCurve:
             factor *= move.exponent
             rank = min(rank, 1 / factor)
     return ClosedCurve(base.law, rank)
+
+
+def _starts_at_zero(law: GaussianPushforward) -> bool:
+    """To rounding of its largest value."""
+    low, high = law.nonzero_hull
+    return 0 <= low <= ROUNDING * high
 
 
 def _means(mean: float, moves: Sequence[Move]) -> list[float]:
