@@ -91,7 +91,7 @@ def test_points_between_known_ones_start_there_and_lost_ones_from_far_away():
         near = np.abs(start[0] - np.exp(1j * x)) < 1e-3
         return Solution(np.exp(1j * x)[None], np.zeros(x.size), np.zeros(x.size), near & (x != 1.05))
 
-    known = Neighbours(followed, confirmed)
+    known = Neighbours(followed, confirmed, first=64)
     known.solve(np.linspace(1.0, 2.0, 11))
     found = known.solve(np.array([1.25, 1.05, 1.1, 1.25]))
     np.testing.assert_allclose(found.parameters[0], np.exp(1j * np.array([1.25, 1.05, 1.1, 1.25])), rtol=1e-14)

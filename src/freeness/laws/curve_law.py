@@ -288,10 +288,16 @@ class CurveLaw(BandedLaw):
         return Neighbours(lambda x: self._continued(x.astype(complex)), self._near, inner=_interior, stones=True)
 
     def _near(self, start: np.ndarray, x: np.ndarray) -> Solution:
-        """Solutions near approximate ones, kept where all subordination functions lie inside the half-plane: there is one."""
+        """Solutions near rough guesses, kept where all subordination functions lie inside the half-plane: there is one.
+
+        Where it is nearly a multiple one, only those to which Newton contracts at once.
+        """
         aim, _, magnitude = self._scaled(x.astype(complex))
         update = self._update(self._curve)
         found = improved(update, start, aim, magnitude)
+        rest = np.flatnonzero(~found.converged)
+        if rest.size:
+            put(found, rest, confirmed(update, start[:, rest], aim[rest], magnitude[rest]))
         found.converged[~_interior(found.parameters)] = False
         kept = np.flatnonzero(found.converged)
         found.converged[kept] = update(found.parameters[:, kept], aim[kept])[1] >= _ROUNDED_BELOW

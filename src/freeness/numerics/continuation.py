@@ -27,6 +27,7 @@ _IMPROVED, _FARTHEST, _NEARLY = (
     2.0,
     1e-4,
 )  # steps from a rough guess, the longest of them, relative, and when it is none
+_REGULAR = 1e-11  # a last step from there is longer at solutions that are nearly multiple
 _TOLERANCE = 4e-15  # relative size of the last update
 _SHRINKING = 0.9  # an update that shrinks less is rounding; near an m-fold root they shrink by 1 - 1/m
 _STALLED = 1e-5  # up to which rounding may be felt near a multiple root (an edge, a cusp)
@@ -157,7 +158,8 @@ def improved(
 ) -> Solution:
     """What Newton comes to from rough guesses, for those who know a solution when they see it: no step need contract at once.
 
-    Points are given up whose steps stay long, or do not fall by a half in each two steps.
+    Points are given up whose steps stay long, or do not fall by a half in each two steps, and those that end where rounding still
+    moves them: solutions may lie densely there.
     """
     trial, noise = parameters.copy(), np.zeros(target.shape)
     running, good = np.arange(target.size), np.zeros(target.shape, dtype=bool)
@@ -175,7 +177,7 @@ def improved(
             if running.size == 0:
                 break
     trial[:, good], noise[good], good[good] = _newton(update, trial[:, good], target[good], magnitude[good], standard)
-    return Solution(trial, np.zeros(target.shape), noise, good)
+    return Solution(trial, np.zeros(target.shape), noise, good & (noise <= _REGULAR))
 
 
 def _attempt(

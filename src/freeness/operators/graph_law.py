@@ -55,11 +55,13 @@ class GraphLaw(MatrixLaw):
         return replace(super()._standard, enough=self._graph.enough)
 
     def _solver(self) -> Neighbours:
+        if self.costly:
+            return super()._solver()
         return Neighbours(
             lambda x: self._followed(x.astype(complex)),
             lambda start, x: self._near(start, x.astype(complex)),
             self._equation.size_of,
-            stones=not self.costly,
+            stones=True,
         )
 
     def _near(self, start: np.ndarray, target: np.ndarray) -> Solution:
