@@ -19,7 +19,7 @@ from freeness.data import load_fashion_mnist
 from freeness.network import mlp
 from freeness.show import static, style
 from freeness.spectra import REJECTED, Word, freeness_words
-from freeness.torch import build, freeness_trace
+from freeness.torch import build, freeness_test, freeness_trace
 
 HERE = Path(__file__).resolve().parent
 WIDTHS = (200, 400, 800, 1600)
@@ -29,6 +29,7 @@ KINDS = ("Haar", "Gaussian")
 SIGMA_W, SIGMA_B = 1.3, 0.1
 PLANTED = np.linspace(0.0, 0.25, 21)
 STEPS = (0, 10, 30, 100, 300, 1000)
+TRANSFORMERS, TRANSFORMER_DRAWS = (64, 128, 256), 10
 POWER_DRAWS = {200: 24, 400: 24, 800: 16, 1600: 6}
 
 Layer = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -164,6 +165,44 @@ def controls() -> tuple[str, str]:
     return f"{sum(told)} of {len(told)} widths", table(header, rows)
 
 
+class Block(torch.nn.Module):
+    """Causal attention and an MLP with GELU, layer norms in front."""
+
+    def __init__(self, width: int, heads: int = 4) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = torch.nn.LayerNorm(width), torch.nn.LayerNorm(width)
+        self.query, self.key, self.value, self.out = (torch.nn.Linear(width, width) for _ in range(4))
+        self.mlp = torch.nn.Sequential(
+            torch.nn.Linear(width, 2 * width), torch.nn.GELU(), torch.nn.Linear(2 * width, width)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(samples, tokens, channels)."""
+        y = self.norm1(x)
+        q, k, v = (
+            part(y).unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (self.query, self.key, self.value)
+        )
+        mixed = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.out(mixed.transpose(1, 2).flatten(2))
+        return x + self.mlp(self.norm2(x))
+
+
+def transformers() -> str:
+    """Scores of drawn Transformers."""
+    rows = []
+    for width in TRANSFORMERS:
+        scores = []
+        for seed in range(TRANSFORMER_DRAWS):
+            torch.manual_seed(seed)
+            model = torch.nn.Sequential(*(Block(width) for _ in range(3))).eval()
+            scores.append([word.score for word in freeness_test(model, torch.randn(1, 6, width)).words])
+        flat = np.abs(np.array(scores))
+        rejected = f"{(flat > REJECTED).any(axis=1).sum()} of {len(flat)}"
+        rows.append((str(width), f"{(flat**2).mean() ** 0.5:.2f}", f"{flat.max():.1f}", rejected))
+    return table(("width", "root mean square of scores", "largest", "networks rejected"), rows)
+
+
 def training() -> tuple[str, str]:
     """Scores along the training of a network on bundled images, and how it was trained."""
     images, tests = load_fashion_mnist("train"), load_fashion_mnist("test")
@@ -263,6 +302,13 @@ is Var·Var and not 0. In {failures} all three are rejected at 5 standard errors
 
 {controls}
 
+## Drawn Transformers
+
+Three causal blocks of the width at hand, hidden layers twice as wide, six tokens, four heads, torch's default initialisation, 10
+draws. A word is of the product of weights from the GELU of one MLP to that of the next, at the first token.
+
+{transformers}
+
 ## Along training
 
 {training_text}
@@ -308,6 +354,8 @@ def main() -> None:
     print(power_table)
     cost_text, (failures, control_table) = cost(), controls()
     print(cost_text, control_table, sep="\n")
+    transformer_table = transformers()
+    print(transformer_table)
     training_text, training_table = training()
     print(training_table)
     picture(found, curves)
@@ -325,6 +373,7 @@ def main() -> None:
         training_text=training_text,
         training_table=training_table,
         controls=control_table,
+        transformers=transformer_table,
     )
     (HERE / "freeness-test.md").write_text(page, encoding="utf-8")
 

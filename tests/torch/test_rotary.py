@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from freeness.meanfield import gradients
 from freeness.network import Attention
@@ -97,6 +98,42 @@ def test_rotary_positions_are_read_as_they_are_written(way, first, written) -> N
     known = 100.0 ** (-np.arange(0, channels, 4 if way is partly else 2) / channels)
     np.testing.assert_allclose(rotary.frequencies, known, rtol=1e-12)
     assert gradients(traced.network, inputs=x.transpose(1, 2).numpy())[0].gradient > 0
+
+
+class Logits(nn.Module):
+    """Of a language model, for every token."""
+
+    def __init__(self, language_model: nn.Module) -> None:
+        super().__init__()
+        self.language_model = language_model
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.language_model(input_ids=tokens, use_cache=False).logits
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key_heads", [4, 2])
+def test_llama_is_read_from_tokens_to_logits(key_heads) -> None:
+    """As transformers has it: RMS norms written out, halves that are turned, keys repeated for their queries, SwiGLU."""
+    torch.manual_seed(0)
+    sizes = {
+        "vocab_size": 31,
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+    }
+    config = LlamaConfig(**sizes, num_key_value_heads=key_heads, max_position_embeddings=32, attn_implementation="sdpa")
+    model, tokens = Logits(LlamaForCausalLM(config).eval()), torch.randint(0, 31, (1, 7))
+    network = trace(model, tokens).network
+    attentions = [one for one in network.operations if isinstance(one, Attention)]
+    assert [(one.heads, one.causal, one.key_heads or 4) for one in attentions] == 2 * [(4, True, key_heads)]
+    known = 10000.0 ** (-np.arange(4) / 4)
+    np.testing.assert_allclose([one.rotary.frequencies for one in attentions if one.rotary], [known, known], rtol=1e-4)
+    torch.testing.assert_close(trace(model, tokens).replay(tokens), model(tokens).detach())
+    kinds = [type(one).__name__ for one in network.operations]
+    assert kinds.count("Normalisation") == 5 and kinds.count("Activation") == 2
+    assert gradients(network, inputs=tokens.numpy())[0].gradient > 0
 
 
 def test_what_is_turned_otherwise_has_no_record_and_is_named() -> None:

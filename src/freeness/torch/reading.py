@@ -26,9 +26,12 @@ from freeness.torch.layout import Typing, unknown
 from freeness.torch.operations.activation import activation
 from freeness.torch.operations.attention import towards_attention
 from freeness.torch.operations.kind import TracedOperation, Unread
+from freeness.torch.operations.normalisation import written
+from freeness.torch.repeated_heads import repeated_heads
 from freeness.torch.rotary import Turning, rotations
 from freeness.torch.steps import GivenTensor, Move, Read, Step
 from freeness.torch.walk import Asked, Place, Scores, Several, Signal, Value, WaitingTurn, Walk
+from freeness.torch.written_norms import written_norms
 
 _SAME = {"contiguous", "clone", "alias", "lift_fresh_copy", "lift_fresh", "detach"}
 _CASTS = {"to", "_to_copy"}
@@ -69,15 +72,62 @@ def read_graph(view: GraphView, example: Tensor, doubted: Collection[Node] = ())
         >>> [operation.kind for operation in found.operations], [step.name for step in found.steps]
         (['linear layer', 'activation'], ['0', '1'])
     """
+    refused = set(doubted)
+    while True:
+        try:
+            return _walked(view, example, doubted, _Known.of(view, refused))
+        except _Otherwise as other:
+            refused.add(other.node)
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """What is known by its last call, each by its source: rotations by positions, norms that are written out, repeated heads."""
+
+    repeated: Mapping[Node, Node]
+    turned: Mapping[Node, tuple[Node, Turning]]
+    normed: Mapping[Node, tuple[Node, float]]
+
+    @classmethod
+    def of(cls, view: GraphView, refused: Collection[Node]) -> _Known:
+        """Of a graph, but for some calls."""
+        repeated = {node: source for node, source in repeated_heads(view).items() if node not in refused}
+        return cls(
+            repeated,
+            {node: how for node, how in rotations(view, repeated).items() if node not in refused},
+            {node: how for node, how in written_norms(view).items() if node not in refused},
+        )
+
+    @property
+    def sources(self) -> Mapping[Node, Node]:
+        """What each is made of."""
+        known = {node: source for ways in (self.turned, self.normed) for node, (source, _) in ways.items()}
+        return known | dict(self.repeated)
+
+
+class _Otherwise(Exception):
+    """A call that has to be read like any other."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__()
+        self.node = node
+
+
+def _walked(view: GraphView, example: Tensor, doubted: Collection[Node], known: _Known) -> Reading:
+    """One walk over the graph.
+
+    Raises:
+        _Otherwise: something that was thought to be known is not.
+    """
     batch = example.shape[0] if example.ndim > 1 else None
     walk, end = Walk(view, batch, doubted), view.returned
-    aliases, turned = Aliases(view), {node: how for node, how in rotations(view).items() if node not in doubted}
-    needed = _needed(view, end, aliases, {node: source for node, (source, _) in turned.items()})
+    aliases = Aliases(view)
+    needed = _needed(view, end, aliases, known.sources)
     for node in view.nodes:
         if node.op == "placeholder":
             walk.values[node] = _given(walk, node, example)
-        elif node in needed and node in turned:
-            walk.values[node] = _turned(walk, node, *turned[node])
+        elif node in needed and node in known.sources:
+            walk.values[node] = _as_known(walk, node, known)
         elif node.op == "call_function" and node in needed:
             _read(walk, node)
             if writes(node):
@@ -120,14 +170,24 @@ def _read(walk: Walk, node: Node) -> None:
     walk.values[node] = _signal(walk, node) if value is None else value
 
 
-def _turned(walk: Walk, node: Node, source: Node, turning: Turning) -> Value:
-    """Queries or keys that are turned by their positions: a rotation that waits for its attention."""
-    signal = walk.values[source]
-    if isinstance(signal, Signal) and signal.pad is signal.turn is None:
+def _as_known(walk: Walk, node: Node, known: _Known) -> Signal:
+    """What is known by its last call; of queries or keys that are turned, a rotation that waits for its attention.
+
+    Raises:
+        _Otherwise: of a source that lies otherwise.
+    """
+    signal = walk.values[known.sources[node]]
+    if node in known.repeated and isinstance(signal, Signal) and signal.pad is None:
+        return signal  # attention repeats it
+    if not (isinstance(signal, Signal) and signal.pad is signal.turn is None):
+        raise _Otherwise(node)
+    try:
+        if node in known.normed:
+            return written(Asked(node, kind_of(node_name(node)), {}, walk), signal, known.normed[node][1])
         signal = walk.close(signal)
-        return replace(signal, turn=WaitingTurn(walk.view.operation_path(node), signal, turning))
-    _read(walk, node)
-    return walk.values[node]
+    except Unread:
+        raise _Otherwise(node) from None
+    return replace(signal, turn=WaitingTurn(walk.view.operation_path(node), signal, known.turned[node][1]))
 
 
 def _write(walk: Walk, node: Node, aliases: Aliases) -> None:
@@ -278,7 +338,7 @@ def _needed(view: GraphView, output: Any, aliases: Aliases, turned: Mapping[Node
         view: the graph.
         output: what the model returns.
         aliases: of memory.
-        turned: rotations, of which the source is enough.
+        turned: calls of which the source is enough, with that.
     """
     needed = {output}
     roots = {aliases.root(output)} if isinstance(output, Node) else set[Node]()

@@ -87,11 +87,12 @@ def _pairs(x: Tensor, halves: bool) -> tuple[Tensor, Tensor]:
     return x[..., 0::2], x[..., 1::2]
 
 
-def rotations(view: GraphView) -> Mapping[Node, tuple[Node, Turning]]:
+def rotations(view: GraphView, repeated: Mapping[Node, Node]) -> Mapping[Node, tuple[Node, Turning]]:
     """The calls that give turned queries and keys, each with the call that gives what it turns, and how.
 
     Args:
         view: the graph.
+        repeated: keys that are given several times, with what they are.
     """
     moving: dict[Node, bool] = {}
     for node in view.nodes:
@@ -100,7 +101,7 @@ def rotations(view: GraphView) -> Mapping[Node, tuple[Node, Turning]]:
     found: dict[Node, tuple[Node, Turning]] = {}
     run = _Run(view, {})
     for given in _attended(view, moving):
-        for node in _moved(given, moving):
+        for node in _moved(repeated.get(given, given), moving):
             if node in found:
                 break
             how = next((each for each in _turnings(run, node, moving) if each[1].record is not None), None)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+import torch
 from torch import Tensor
 
 from freeness.network import Normalisation, Product, Sum
+from freeness.torch.elementwise import Slot
 from freeness.torch.layout import holds
 from freeness.torch.operations.constant import constant
 from freeness.torch.operations.convolution import check_image
 from freeness.torch.operations.kind import Kind, Theory, Unread
 from freeness.torch.operations.sum import Weighted
-from freeness.torch.steps import Calls, GivenTensor
+from freeness.torch.steps import Call, Calls, GivenTensor
 from freeness.torch.walk import Asked, Signal
 
 LAYER = Kind(
@@ -60,6 +62,29 @@ def over_axes(asked: Asked) -> Signal:
     epsilon = asked.arguments.get("eps")
     record = Normalisation(kind, _EPSILON if epsilon is None else float(epsilon), everything and bool(typing.positions))
     return _normalised(asked, given, record, None)
+
+
+def written(asked: Asked, given: Signal, epsilon: float) -> Signal:
+    """An RMS normalisation over the last axis that is written out, of which ``asked`` is the last call.
+
+    Args:
+        asked: the call.
+        given: what is normalised.
+        epsilon: that is added to the mean square.
+
+    Raises:
+        Unread: the last axis holds no channels, or not all.
+    """
+    walk, last = asked.walk, len(given.dims) - 1
+    walk.typed(given, [last])
+    given = walk.settled(given)
+    if [axis for axis, atoms in enumerate(given.layout) if holds(atoms, "channels")] != [last]:
+        raise Unread("over a part of the channels")
+    asked.note(RMS.theory, kind=RMS.name)
+    name = asked.path or asked.label
+    call = Call(torch.ops.aten.rms_norm.default, (Slot(0), [given.shape[last]], None, epsilon))
+    record = Normalisation("rms", epsilon, name=name)
+    return walk.add(name, [given], Calls((call,)), lambda: record, given.place.typing, given.layout)
 
 
 def over_channels(asked: Asked) -> Signal:
