@@ -123,7 +123,7 @@ def test_llama_is_read_from_tokens_to_logits(key_heads) -> None:
         "num_hidden_layers": 2,
         "num_attention_heads": 4,
     }
-    config = LlamaConfig(**sizes, num_key_value_heads=key_heads, max_position_embeddings=32, attn_implementation="sdpa")
+    config = LlamaConfig(**sizes, num_key_value_heads=key_heads, max_position_embeddings=32)
     model, tokens = Logits(LlamaForCausalLM(config).eval()), torch.randint(0, 31, (1, 7))
     network = trace(model, tokens).network
     attentions = [one for one in network.operations if isinstance(one, Attention)]
