@@ -1,11 +1,16 @@
-"""A law and an operation of a package of one's own, made as CONTRIBUTING says: in one file, without a change in freeness."""
+"""A law, an operation and a command, made as CONTRIBUTING says: in one file, without a change of another one in freeness."""
 
+import importlib.util
+import json
+import sys
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
-from freeness import Arcsine, Semicircle, free_sum, predict_fisher
+import freeness.cli
+from freeness import Arcsine, MarchenkoPastur, Semicircle, free_sum, predict_fisher
 from freeness.laws.cauchy_law import TransformLaw, outer_root
 from freeness.laws.law import CentredLaw
 from freeness.meanfield import gradients, kernels
@@ -58,6 +63,90 @@ def _(layer: Tripled, streams, behind, gradient):
 def _(layer: Tripled, values, at):
     (x,) = values
     return GivenMap(3 * x, (diagonal(np.full(x.shape, 3.0)),))
+
+
+OWN_COMMAND = '''"""``freeness bulk``: where the eigenvalues of a sample covariance lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from freeness import MarchenkoPastur
+from freeness.cli.command import Command
+from freeness.cli.errors import reports_errors
+from freeness.cli.files import FORCE_OPTION, check_files
+from freeness.cli.json_option import JSON_OPTION
+from freeness.cli.output import Outputs
+from freeness.show import Answer, Row, Section, answer_of, document_of
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """The ends of the support."""
+
+    low: float
+    high: float
+
+
+@answer_of.register
+def _(record: Bulk) -> Answer:
+    return Answer("Bulk", (Section("", (Row("smallest", record.low), Row("largest", record.high))),))
+
+
+@reports_errors
+def bulk_command(
+    ratio: Annotated[float, typer.Option(help="Variables by samples.")],
+    json: Annotated[str | None, JSON_OPTION] = None,
+    force: Annotated[bool, FORCE_OPTION] = False,
+) -> None:
+    """Where the eigenvalues of a sample covariance lie.
+
+    Example:
+      freeness bulk --ratio 0.25
+    """
+    check_files(json, force=force)
+    record = Bulk(*MarchenkoPastur(ratio).hull)
+    Outputs(json).give({"schema_version": 1} | document_of(record), record)
+
+
+COMMAND = Command("bulk", bulk_command, "Theory and experiments", "Where sample covariances lie.", 99)
+'''
+
+
+@pytest.fixture
+def own_app(tmp_path, monkeypatch):
+    """The command line, put together anew with one file more in the folder of commands."""
+    (tmp_path / "bulk.py").write_text(OWN_COMMAND, encoding="utf-8")
+    monkeypatch.setattr(freeness.cli, "__path__", [*freeness.cli.__path__, str(tmp_path)])
+    monkeypatch.setattr(freeness.cli, "bulk", None, raising=False)
+    spec = importlib.util.find_spec("freeness.cli.commands")
+    again = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(again)
+    yield again.app
+    del sys.modules["freeness.cli.bulk"]
+
+
+def test_an_own_command_is_found_and_behaves_as_all_do(own_app, tmp_path):
+    def run(*words):
+        return CliRunner().invoke(own_app, words, env={"COLUMNS": "80"})
+
+    low, high = MarchenkoPastur(0.25).hull
+    assert "Where sample covariances lie." in run("--help").stdout
+    assert f"{high:g}" in run("bulk", "--ratio", "0.25").stdout
+    assert json.loads(run("bulk", "--ratio", "0.25", "--json").stdout) == {
+        "schema_version": 1,
+        "low": low,
+        "high": high,
+    }
+    written = run("bulk", "--ratio", "0.25", "--json", str(tmp_path / "bulk.json"))
+    assert written.exit_code == 0 and json.loads((tmp_path / "bulk.json").read_text("utf-8"))["high"] == high
+    there = ("--ratio", "0.25", "--json", str(tmp_path / "bulk.json"))
+    for words, said in ((("--ratio", "-1"), "expected"), (there, "--force"), (("--ratio", "x"), "float")):
+        refused = run("bulk", *words)
+        assert refused.exit_code == 2 and refused.stdout == "" and said in refused.stderr
 
 
 def test_an_own_law_is_combined_with_others():

@@ -27,7 +27,7 @@ def equations(case, fisher=False):
 
 
 def by_products(equation):
-    return LargeDiagonalEquation(equation._segments, equation._matrices, equation._ports, 3.0)
+    return LargeDiagonalEquation(equation.segments, equation.matrices, equation._ports, 3.0)
 
 
 def solved(equation, z):

@@ -15,27 +15,23 @@ unequal widths, follow from G₁₁ = (α - s²β⁻¹)⁻¹ of [[0, w], [w*, 0]
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Complex, Float, Inexact
 from scipy.sparse import csr_array
 
 from freeness.errors import InputError
 from freeness.numerics import lower_log, upper_log
-from freeness.operators.field_equation import FieldEquation, Responses
+from freeness.operators.field_equation import Responses
 from freeness.operators.graph_equation import Place
 from freeness.operators.measured_weights import Tie
 from freeness.operators.packing import doubled, packed, sharing, superoperator, symmetric, two_sided, unpacked
+from freeness.operators.port_equation import PortEquation
 from freeness.operators.spectral import eigen, eigenvalues, inverted
-
-_PIECE = 1_500_000  # entries of channels' matrices that are worked on at once
-_GAUSSIAN_START = (
-    0.05  # sweeps converge anywhere in the half-plane, and cost a tenth of Newton steps; Haar ones at the top
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +63,7 @@ class SharedMatrix:
 
 
 @dataclass(frozen=True, eq=False)
-class _Port:
+class BlockPort:
     """Where fields act: row 0 (V, written) or 1 (U, read) of a node, through ``map`` (N, P_port, P_node) or as it is."""
 
     place: Place
@@ -76,8 +72,12 @@ class _Port:
     size: int
     channels: int
 
+    @property
+    def unknowns(self) -> int:
+        return self.size * (self.size + 1) // 2
 
-class BlockEquation(FieldEquation):
+
+class BlockEquation(PortEquation[BlockSegment, SharedMatrix, BlockPort]):
     """The equations of one graph with positions.
 
     Args:
@@ -87,17 +87,8 @@ class BlockEquation(FieldEquation):
     """
 
     def __init__(self, segments: Sequence[BlockSegment], matrices: Sequence[SharedMatrix], scale: float) -> None:
-        self.segments, self.matrices = tuple(segments), tuple(matrices)
-        self.magnitude = float(scale)
+        super().__init__(segments, matrices, _ports(segments, matrices), scale)
         self._check()
-        if all(matrix.kind == "gaussian" for matrix in matrices):
-            self.start_height = _GAUSSIAN_START
-        self.unknowns = int(self._starts[-1]) + 1
-
-    @property
-    def size(self) -> int:
-        """Nodes of the graph."""
-        return sum(len(segment.accumulated) for segment in self.segments)
 
     @property
     def floor(self) -> float:
@@ -117,28 +108,6 @@ class BlockEquation(FieldEquation):
 
     # --- ports and unknowns ------------------------------------------------------------------------------------------
 
-    @cached_property
-    def _ports(self) -> tuple[_Port, ...]:
-        """b and a of each matrix in turn."""
-        found: list[_Port] = []
-        for matrix in self.matrices:
-            _, out, into = matrix.taps.shape
-            write = None if matrix.write is None else matrix.write.transpose(0, 2, 1)
-            for place, row, through, size in (
-                (matrix.source, 1, matrix.read, into),
-                (matrix.target, 0, write, out),
-            ):
-                found.append(_Port(place, row, through, size, self.segments[place[0]].channels))
-        return tuple(found)
-
-    @cached_property
-    def _starts(self) -> np.ndarray:
-        """Where the entries of each port begin among the unknowns, and where the last ones end."""
-        return np.cumsum([0, *(port.size * (port.size + 1) // 2 for port in self._ports)])
-
-    def _own(self, port: int) -> slice:
-        return slice(int(self._starts[port]), int(self._starts[port + 1]))
-
     def _matrix(self, vectors: np.ndarray, port: int) -> np.ndarray:
         """The symmetric matrices (m, P, P) of a port from all unknowns (k, m)."""
         return unpacked(vectors[self._own(port)].T, self._ports[port].size)
@@ -155,25 +124,6 @@ class BlockEquation(FieldEquation):
 
     # --- the environment -------------------------------------------------------------------------------------------
 
-    def responses(self, fields: np.ndarray, zeta: np.ndarray, *, slopes: bool, logarithm: bool) -> Responses:
-        """Of every port to fields (k, m) at ζ (m,)."""
-        count, points = self.unknowns, zeta.size
-        values = np.zeros((count, points), complex)
-        squares = np.zeros((points, count, count), complex).transpose(1, 2, 0) if slopes else None
-        total = np.zeros(points, complex) if logarithm else None
-        for index, segment in enumerate(self.segments):
-            entries = segment.channels * sum(k.shape[-1] ** 2 for k in segment.accumulated)
-            height = max(1, _PIECE // entries)
-            for first in range(0, points, height):
-                part = slice(first, first + height)
-                pencil = self._pencil(index, fields[:, part], zeta[part])
-                self._respond(pencil, values[:, part])
-                if squares is not None:
-                    self._correlate(pencil, squares[:, :, part])
-                if total is not None:
-                    total[part] += pencil.logarithm()
-        return Responses(fields, zeta, values, squares, total)
-
     def _pencil(self, index: int, fields: np.ndarray, zeta: np.ndarray) -> _BlockPencil:
         segment = self.segments[index]
         kappa = [np.broadcast_to(k, (zeta.size, *k.shape)).astype(complex) for k in segment.accumulated]
@@ -189,16 +139,16 @@ class BlockEquation(FieldEquation):
             beta[-1] = beta[-1] + zeta[:, None, None, None] * np.eye(beta[-1].shape[-1])
         return _BlockPencil(segment, index, here, kappa, beta)
 
-    def _respond(self, pencil: _BlockPencil, values: np.ndarray) -> None:
-        """Means over channels of B 𝓖 Bᵀ for each port, and of tr 𝓖/P at the end."""
-        for e in pencil.ports:
-            port = self._ports[e]
-            values[self._own(e)] = packed(_seen(port.map, pencil.diagonal(port.place[1], port.row), port.map)).T
-        if pencil.index == len(self.segments) - 1:
-            last = pencil.diagonal(len(pencil.segment.accumulated) - 1, 1)
-            values[-1] = np.trace(last, axis1=2, axis2=3).mean(axis=1) / last.shape[-1]
+    def _answer(self, port: BlockPort, entry: np.ndarray) -> np.ndarray:
+        """Means over channels of B 𝓖 Bᵀ."""
+        return packed(_through(port.map, entry, port.map).mean(axis=1)).T
 
-    def resolved(self, parameters: np.ndarray, target: np.ndarray) -> np.ndarray:
+    def _mean_of_end(self, entry: np.ndarray) -> np.ndarray:
+        return np.trace(entry, axis1=2, axis2=3).mean(axis=1) / entry.shape[-1]
+
+    def resolved(
+        self, parameters: Complex[np.ndarray, "unknowns points"], target: Complex[np.ndarray, " points"]
+    ) -> Complex[np.ndarray, "points positions positions"]:
         ends: list[np.ndarray] = []
         index, zeta = len(self.segments) - 1, 1 / target
         for part in (slice(first, first + 1) for first in range(target.size)):
@@ -207,50 +157,28 @@ class BlockEquation(FieldEquation):
         blocks = np.array(ends)
         return zeta[:, None, None] * np.eye(blocks.shape[-1]) + zeta[:, None, None] ** 2 * blocks
 
-    def _correlate(self, pencil: _BlockPencil, squares: np.ndarray) -> None:
-        """d responses/d fields: H δθ Hᵀ averaged over channels."""
-        for e, f, h in self._between(pencil):
-            self._place(squares, e, f, h)
+    def _between_two(self, entry: np.ndarray, e: int, f: int) -> np.ndarray:
+        """H (m, 1 or N, P_f, P_e)."""
+        before, behind = (None if port == self._end else self._ports[port].map for port in (e, f))
+        return _through(behind, entry, before)
 
-    def _between(self, pencil: _BlockPencil) -> Iterator[tuple[int, int, np.ndarray]]:
-        """Ports e and f of a segment, the end being one more, and H (m, 1 or N, P_f, P_e), the entry of the inverse."""
-        rows = [(e, self._ports[e].place[1], self._ports[e].row, self._ports[e].map) for e in pencil.ports]
-        last = len(pencil.segment.accumulated) - 1
-        if pencil.index == len(self.segments) - 1:
-            rows.append((len(self._ports), last, 1, None))
-        for position, (e, node, row, through) in enumerate(rows):
-            entries = pencil.from_row(node, row)
-            for k, (f, there, side, beyond) in enumerate(rows):
-                if (there, k) >= (node, position):
-                    yield e, f, _through(beyond, entries(there, side), through)
-
-    def _place(self, squares: np.ndarray, e: int, f: int, h: np.ndarray) -> None:
-        """d response_f/d field_e and its transpose from H (m, 1 or N, P_f, P_e)."""
-        end, (out, into) = len(self._ports), h.shape[-2:]
-        if e == end:
-            squares[-1, -1] = (h**2).sum(axis=(2, 3)).mean(axis=1) / into
-        elif f == end:
-            gram = packed((h.swapaxes(2, 3) @ h).mean(axis=1)).T
-            squares[self._own(e), -1] = gram
-            squares[-1, self._own(e)] = gram * doubled(into)[:, None] / out
+    def _place(self, slopes: np.ndarray, e: int, f: int, between: np.ndarray) -> None:
+        """H δθ Hᵀ averaged over channels."""
+        out, into = between.shape[-2:]
+        if e == self._end:
+            slopes[-1, -1] = (between**2).sum(axis=(2, 3)).mean(axis=1) / into
+        elif f == self._end:
+            gram = packed((between.swapaxes(2, 3) @ between).mean(axis=1)).T
+            slopes[self._own(e), -1] = gram
+            slopes[-1, self._own(e)] = gram * doubled(into)[:, None] / out
         else:
-            blocks = superoperator(h)
-            squares[self._own(f), self._own(e)] = blocks.transpose(1, 2, 0)
+            blocks = superoperator(between)
+            slopes[self._own(f), self._own(e)] = blocks.transpose(1, 2, 0)
             if f != e:
                 often = doubled(out) / doubled(into)[:, None]
-                squares[self._own(e), self._own(f)] = blocks.transpose(2, 1, 0) * often[:, :, None]
+                slopes[self._own(e), self._own(f)] = blocks.transpose(2, 1, 0) * often[:, :, None]
 
     # --- the equations ---------------------------------------------------------------------------------------------
-
-    @cached_property
-    def _factors(self) -> list[tuple[float, float]]:
-        """Of p in a and of r in b, for each matrix."""
-        found: list[tuple[float, float]] = []
-        for e, matrix in enumerate(self.matrices):
-            source, target = self._ports[2 * e].channels, self._ports[2 * e + 1].channels
-            expanding = matrix.kind == "haar" and target > source
-            found.append((source / target, 1.0) if expanding else (1.0, target / source))
-        return found
 
     @cached_property
     def _sharing(self) -> list[tuple[csr_array, csr_array] | None]:
@@ -390,7 +318,7 @@ class BlockEquation(FieldEquation):
             found = np.minimum(found, np.where(finite, least, np.nan))
         return found
 
-    def size_of(self, parameters: np.ndarray) -> np.ndarray:
+    def size_of(self, parameters: Inexact[np.ndarray, "unknowns points"]) -> Float[np.ndarray, "unknowns points"]:
         """The largest entry of the matrix to which each unknown belongs."""
         sizes = np.abs(parameters)
         for e in range(len(self._ports)):
@@ -398,26 +326,18 @@ class BlockEquation(FieldEquation):
             sizes[own] = sizes[own].max(axis=0)
         return sizes
 
-    def _potential(self, at: Responses) -> np.ndarray:
-        assert at.logarithm is not None
-        total = at.logarithm.copy()
-        for e, matrix in enumerate(self.matrices):
-            b, a = self._matrix(at.fields, 2 * e), self._matrix(at.fields, 2 * e + 1)
-            p, r = self._matrix(at.values, 2 * e), self._matrix(at.values, 2 * e + 1)
-            source, target = self._ports[2 * e].channels, self._ports[2 * e + 1].channels
-            shared = self._sharing[e]
-            if shared is not None:
-                spread = unpacked((shared[0] @ packed(p).T).T, a.shape[-1])
-                total += source * _trace(p, b) + target * (_trace(r, a) - _trace(r, spread))
-            elif matrix.kind == "measured":
-                total += self._tie(at, e).potential()
-            else:
-                made = self._factors[e][0] * matrix.square * p
-                logs = _log_ratio(np.eye(a.shape[-1]) - b @ a / matrix.square, a, made)
-                total -= max(source, target) * logs
-        nodes = sum(s.channels * k.shape[-1] for s in self.segments for k in s.accumulated) * 1j * np.pi
-        last = self.segments[-1]
-        return -lower_log(at.zeta) + (total - nodes) / (last.channels * last.accumulated[-1].shape[-1])
+    def _bound(self, at: Responses, e: int) -> np.ndarray:
+        matrix, shared = self.matrices[e], self._sharing[e]
+        if matrix.kind == "measured":
+            return self._tie(at, e).potential()
+        b, a = self._matrix(at.fields, 2 * e), self._matrix(at.fields, 2 * e + 1)
+        p, r = self._matrix(at.values, 2 * e), self._matrix(at.values, 2 * e + 1)
+        source, target = self._ports[2 * e].channels, self._ports[2 * e + 1].channels
+        if shared is not None:
+            spread = unpacked((shared[0] @ packed(p).T).T, a.shape[-1])
+            return source * _trace(p, b) + target * (_trace(r, a) - _trace(r, spread))
+        made = self._factors[e][0] * matrix.square * p
+        return -max(source, target) * _log_ratio(np.eye(a.shape[-1]) - b @ a / matrix.square, a, made)
 
 
 class _BlockPencil:
@@ -480,6 +400,17 @@ class _BlockPencil:
         return np.asarray(total)
 
 
+def _ports(segments: Sequence[BlockSegment], matrices: Sequence[SharedMatrix]) -> list[BlockPort]:
+    """b and a of each matrix in turn."""
+    found: list[BlockPort] = []
+    for matrix in matrices:
+        _, out, into = matrix.taps.shape
+        write = None if matrix.write is None else matrix.write.transpose(0, 2, 1)
+        for place, row, through, size in ((matrix.source, 1, matrix.read, into), (matrix.target, 0, write, out)):
+            found.append(BlockPort(place, row, through, size, segments[place[0]].channels))
+    return found
+
+
 def _largest(matrices: np.ndarray) -> np.ndarray:
     """Largest entry over channels at each point, (m, 1, 1, 1)."""
     return np.abs(matrices).max(axis=(1, 2, 3), keepdims=True)
@@ -496,11 +427,6 @@ def _through(left: np.ndarray | None, middle: np.ndarray, right: np.ndarray | No
     """left·middle·rightᵀ, channel by channel; None leaves a side."""
     seen = middle if left is None else left @ middle
     return seen if right is None else seen @ right.transpose(0, 2, 1)
-
-
-def _seen(left: np.ndarray | None, middle: np.ndarray, right: np.ndarray | None) -> np.ndarray:
-    """Mean of it over channels."""
-    return _through(left, middle, right).mean(axis=1)
 
 
 def _trace(x: np.ndarray, y: np.ndarray) -> np.ndarray:

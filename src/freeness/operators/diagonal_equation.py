@@ -13,21 +13,21 @@ Source: theory.md §3.4; that diagonal fields close is seen there from the equat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Complex
 from scipy.sparse import csr_array
 
 from freeness.numerics import lower_log, upper_log
 from freeness.operators.block_equation import BlockSegment, SharedMatrix
-from freeness.operators.field_equation import FieldEquation, Responses
+from freeness.operators.field_equation import Responses
 from freeness.operators.graph_equation import Place
+from freeness.operators.port_equation import PortEquation
 from freeness.operators.product_equation import Linear, ProductEquation
 
-_PIECE = 1_500_000  # entries of channels that are worked on at once
-_GAUSSIAN_START = 0.05  # as of blocks
 _FORMED = 500  # unknowns up to which Jacobians are formed, of many points at once
 _NOTHING = 1e-300  # in the place of 0 where no noise has come yet
 
@@ -45,7 +45,7 @@ class _Matrix(NamedTuple):
 
     shared: csr_array
     square: float
-    haar: bool
+    kind: str
 
 
 class _Port(NamedTuple):
@@ -60,6 +60,10 @@ class _Port(NamedTuple):
     def size(self) -> int:
         return self.squares.shape[1]
 
+    @property
+    def unknowns(self) -> int:
+        return self.size
+
 
 class _Pair(NamedTuple):
     """Means over channels of H² (P,) from port to port."""
@@ -69,18 +73,8 @@ class _Pair(NamedTuple):
     squares: np.ndarray
 
 
-class DiagonalEquation(FieldEquation):
+class DiagonalEquation(PortEquation[_Segment, _Matrix, _Port]):
     """The equations of a graph whose positions are not mixed; see :meth:`of`."""
-
-    def __init__(
-        self, segments: Sequence[_Segment], matrices: Sequence[_Matrix], ports: Sequence[_Port], scale: float
-    ) -> None:
-        self._segments, self._matrices, self._ports = tuple(segments), tuple(matrices), tuple(ports)
-        self.magnitude = float(scale)
-        self._starts = np.cumsum([0, *(port.size for port in ports)])
-        self.unknowns = int(self._starts[-1]) + 1
-        if not any(matrix.haar for matrix in matrices):
-            self.start_height = _GAUSSIAN_START
 
     @classmethod
     def of(
@@ -109,7 +103,7 @@ class DiagonalEquation(FieldEquation):
             _Segment([_entries(k) for k in s.accumulated], [_entries(link) ** 2 for link in s.links], s.channels)
             for s in segments
         ]
-        shared = [_Matrix(csr_array((m.taps**2).sum(axis=0)), m.square, m.kind == "haar") for m in matrices]
+        shared = [_Matrix(csr_array((m.taps**2).sum(axis=0)), m.square, m.kind) for m in matrices]
         ports: list[_Port] = []
         for matrix in matrices:
             for place, row, through in ((matrix.source, 1, matrix.read), (matrix.target, 0, matrix.write)):
@@ -120,38 +114,13 @@ class DiagonalEquation(FieldEquation):
         return found if found.unknowns <= _FORMED else LargeDiagonalEquation(own, shared, ports, scale)
 
     @property
-    def size(self) -> int:
-        return sum(len(segment.accumulated) for segment in self._segments)
-
-    @property
     def floor(self) -> float:
-        return max(0.0, float(self._segments[-1].accumulated[-1].min()))
-
-    def _own(self, port: int) -> slice:
-        return slice(int(self._starts[port]), int(self._starts[port + 1]))
+        return max(0.0, float(self.segments[-1].accumulated[-1].min()))
 
     # --- the environment -------------------------------------------------------------------------------------------
 
-    def responses(self, fields: np.ndarray, zeta: np.ndarray, *, slopes: bool, logarithm: bool) -> Responses:
-        """Of every port to fields (k, m) at ζ (m,)."""
-        count = self.unknowns
-        values = np.zeros((count, zeta.size), complex)
-        changes = np.zeros((count, count, zeta.size), complex) if slopes else None
-        total = np.zeros(zeta.size, complex) if logarithm else None
-        for index, segment in enumerate(self._segments):
-            height = max(1, _PIECE // (segment.channels * sum(k.shape[1] for k in segment.accumulated)))
-            for first in range(0, zeta.size, height):
-                part = slice(first, first + height)
-                pencil = self._pencil(index, fields[:, part], zeta[part])
-                self._respond(pencil, values[:, part])
-                if changes is not None:
-                    self._correlate(pencil, changes[:, :, part])
-                if total is not None:
-                    total[part] += pencil.logarithm(segment.channels)
-        return Responses(fields, zeta, values, changes, total)
-
     def _pencil(self, index: int, fields: np.ndarray, zeta: np.ndarray) -> _Pencil:
-        segment = self._segments[index]
+        segment = self.segments[index]
         kappa = [np.repeat(k[None].astype(complex), zeta.size, axis=0) for k in segment.accumulated]
         beta = [np.zeros((zeta.size, 1, k.shape[1]), complex) for k in segment.accumulated]
         here = [e for e, port in enumerate(self._ports) if port.place[0] == index]
@@ -159,75 +128,60 @@ class DiagonalEquation(FieldEquation):
             port = self._ports[e]
             into = beta if port.row else kappa
             into[port.place[1]] = into[port.place[1]] + fields[self._own(e)].T[:, None] * port.squares
-        if index == len(self._segments) - 1:
+        if index == len(self.segments) - 1:
             beta[-1] = beta[-1] + zeta[:, None, None]
-        return _Pencil(index, here, segment.links, kappa, beta)
+        return _Pencil(segment, index, here, kappa, beta)
 
-    def _respond(self, pencil: _Pencil, values: np.ndarray) -> None:
-        for e in pencil.ports:
-            port = self._ports[e]
-            values[self._own(e)] = (pencil.diagonal(port.place[1], port.row) * port.squares).mean(axis=1).T
-        if pencil.index == len(self._segments) - 1:
-            values[-1] = pencil.diagonal(len(pencil.beta) - 1, 1).mean(axis=(1, 2))
+    def _answer(self, port: _Port, entry: np.ndarray) -> np.ndarray:
+        return (entry * port.squares).mean(axis=1).T
 
-    def resolved(self, parameters: np.ndarray, target: np.ndarray) -> np.ndarray:
+    def _mean_of_end(self, entry: np.ndarray) -> np.ndarray:
+        return entry.mean(axis=(1, 2))
+
+    def resolved(
+        self, parameters: Complex[np.ndarray, "unknowns points"], target: Complex[np.ndarray, " points"]
+    ) -> Complex[np.ndarray, "points positions positions"]:
         zeta = 1 / target
-        last = self._pencil(len(self._segments) - 1, parameters[:-1], zeta)
+        last = self._pencil(len(self.segments) - 1, parameters[:-1], zeta)
         own = zeta[:, None] + zeta[:, None] ** 2 * last.diagonal(len(last.beta) - 1, 1).mean(axis=1)
         return own[:, :, None] * np.eye(own.shape[1])
 
-    def _between(self, pencil: _Pencil) -> Iterator[tuple[int, int, np.ndarray]]:
-        """Ports e and f of a segment, the end being one more, and H² (m, C, P) between them."""
-        rows = [(e, self._ports[e].place[1], self._ports[e].row, self._ports[e].squares) for e in pencil.ports]
-        last = len(pencil.beta) - 1
-        if pencil.index == len(self._segments) - 1:
-            rows.append((len(self._ports), last, 1, np.ones((1, 1))))
-        for position, (e, node, row, weight) in enumerate(rows):
-            entries = pencil.from_row(node, row)
-            for k, (f, there, side, beyond) in enumerate(rows):
-                if (there, k) >= (node, position):
-                    yield e, f, entries(there, side) * (weight * beyond)
+    def _between_two(self, entry: np.ndarray, e: int, f: int) -> np.ndarray:
+        """H² (m, C, P)."""
+        before, behind = (np.ones((1, 1)) if port == self._end else self._ports[port].squares for port in (e, f))
+        return entry * (before * behind)
 
-    def _correlate(self, pencil: _Pencil, changes: np.ndarray) -> None:
-        """d responses/d fields (k + 1, k + 1, m)."""
-        end = len(self._ports)
-        for e, f, squares in self._between(pencil):
-            mean = squares.mean(axis=1).T  # (P, m)
-            if e == end:
-                changes[-1, -1] = mean.mean(axis=0)
-            elif f == end:
-                changes[self._own(e), -1], changes[-1, self._own(e)] = mean, mean / len(mean)
-            else:
-                for one, other in ((e, f), (f, e)):
-                    places = np.arange(len(mean))
-                    changes[self._starts[one] + places, self._starts[other] + places] = mean
+    def _no_slopes(self, points: int) -> np.ndarray:
+        return np.zeros((self.unknowns, self.unknowns, points), complex)
+
+    def _place(self, slopes: np.ndarray, e: int, f: int, between: np.ndarray) -> None:
+        mean = between.mean(axis=1).T  # (P, m)
+        if e == self._end:
+            slopes[-1, -1] = mean.mean(axis=0)
+        elif f == self._end:
+            slopes[self._own(e), -1], slopes[-1, self._own(e)] = mean, mean / len(mean)
+        else:
+            for one, other in ((e, f), (f, e)):
+                places = np.arange(len(mean))
+                slopes[self._starts[one] + places, self._starts[other] + places] = mean
 
     # --- the equations ---------------------------------------------------------------------------------------------
-
-    @cached_property
-    def _factors(self) -> list[tuple[float, float]]:
-        """Of p in a and of r in b, for each matrix."""
-        found: list[tuple[float, float]] = []
-        for e, matrix in enumerate(self._matrices):
-            source, target = self._ports[2 * e].channels, self._ports[2 * e + 1].channels
-            found.append((source / target, 1.0) if matrix.haar and target > source else (1.0, target / source))
-        return found
 
     @cached_property
     def _sharing(self) -> list[tuple[csr_array, csr_array]]:
         """p ↦ s² Σ_τ T_τ p T_τᵀ and back, with the factors."""
         return [
             (csr_array(to * m.square * m.shared), csr_array(back * m.square * m.shared.T))
-            for m, (to, back) in zip(self._matrices, self._factors, strict=True)
+            for m, (to, back) in zip(self.matrices, self._factors, strict=True)
         ]
 
     def _residual(self, at: Responses) -> np.ndarray:
         found = at.fields.copy()
-        for e, matrix in enumerate(self._matrices):
+        for e, matrix in enumerate(self.matrices):
             source, target = self._own(2 * e), self._own(2 * e + 1)
             to, back = self._sharing[e]
             p, r = at.values[source], at.values[target]
-            left = 1 - at.fields[source] * at.fields[target] / matrix.square if matrix.haar else 1.0
+            left = 1 - at.fields[source] * at.fields[target] / matrix.square if matrix.kind == "haar" else 1.0
             found[target] -= (to @ p) * left
             found[source] -= (back @ r) * left
         return found
@@ -235,8 +189,8 @@ class DiagonalEquation(FieldEquation):
     def _swept(self, at: Responses) -> np.ndarray:
         """Of a Haar matrix explicitly, as of blocks."""
         found = super()._swept(at)
-        for e, matrix in enumerate(self._matrices):
-            if matrix.haar:
+        for e, matrix in enumerate(self.matrices):
+            if matrix.kind == "haar":
                 source, target = self._own(2 * e), self._own(2 * e + 1)
                 to, back = self._sharing[e]
                 p, r = to @ at.values[source], back @ at.values[target]
@@ -247,10 +201,10 @@ class DiagonalEquation(FieldEquation):
     def _by_responses(self, at: Responses, answer: np.ndarray) -> np.ndarray:
         """What changes (k, …, m) of the responses do to the residual, less that of Haar matrices by their fields."""
         found = np.zeros_like(answer)
-        for e, matrix in enumerate(self._matrices):
+        for e, matrix in enumerate(self.matrices):
             source, target = self._own(2 * e), self._own(2 * e + 1)
             left = -np.ones((1, 1))
-            if matrix.haar:
+            if matrix.kind == "haar":
                 left = at.fields[source] * at.fields[target] / matrix.square - 1
             left = left.reshape(len(left), *(1,) * (answer.ndim - 2), left.shape[-1])
             for into, by, shared in zip((target, source), (source, target), self._sharing[e], strict=True):
@@ -261,8 +215,8 @@ class DiagonalEquation(FieldEquation):
     def _by_own_fields(self, at: Responses) -> list[tuple[int, int, np.ndarray]]:
         """What fields of Haar matrices do to the residual themselves: of a port, by the field of a port, at positions (P, m)."""
         found: list[tuple[int, int, np.ndarray]] = []
-        for e, matrix in enumerate(self._matrices):
-            if matrix.haar:
+        for e, matrix in enumerate(self.matrices):
+            if matrix.kind == "haar":
                 source, target = self._own(2 * e), self._own(2 * e + 1)
                 b, a = at.fields[source] / matrix.square, at.fields[target] / matrix.square
                 made = self._sharing[e][0] @ at.values[source], self._sharing[e][1] @ at.values[target]
@@ -284,48 +238,28 @@ class DiagonalEquation(FieldEquation):
         assert at.slopes is not None
         return self._by_responses(at, at.slopes[:-1, -1]).T
 
-    def _potential(self, at: Responses) -> np.ndarray:
-        assert at.logarithm is not None
-        total = at.logarithm.copy()
-        for e, matrix in enumerate(self._matrices):
-            own, other = self._own(2 * e), self._own(2 * e + 1)
-            b, a, p, r = at.fields[own], at.fields[other], at.values[own], at.values[other]
-            source, target = self._ports[2 * e].channels, self._ports[2 * e + 1].channels
-            made = self._sharing[e][0] @ p
-            if matrix.haar:
-                total -= max(source, target) * (lower_log(a) - lower_log(made)).sum(axis=0)
-            else:
-                total += source * (p * b).sum(axis=0) + target * (r * (a - made)).sum(axis=0)
-        nodes = sum(s.channels * k.shape[1] for s in self._segments for k in s.accumulated) * 1j * np.pi
-        last = self._segments[-1]
-        return -lower_log(at.zeta) + (total - nodes) / (last.channels * last.accumulated[-1].shape[1])
+    def _bound(self, at: Responses, e: int) -> np.ndarray:
+        own, other = self._own(2 * e), self._own(2 * e + 1)
+        b, a, p, r = at.fields[own], at.fields[other], at.values[own], at.values[other]
+        source, target = self._ports[2 * e].channels, self._ports[2 * e + 1].channels
+        made = self._sharing[e][0] @ p
+        if self.matrices[e].kind == "haar":
+            return -max(source, target) * (lower_log(a) - lower_log(made)).sum(axis=0)
+        return source * (p * b).sum(axis=0) + target * (r * (a - made)).sum(axis=0)
 
 
-class LargeDiagonalEquation(ProductEquation[_Pair], DiagonalEquation):
+class LargeDiagonalEquation(ProductEquation[_Segment, _Matrix, _Port, _Pair], DiagonalEquation):
     """The same by products, one point after the other."""
-
-    costly = True
-
-    @property
-    def _end(self) -> int:
-        return len(self._ports)
-
-    def _between_ports(
-        self, fields: np.ndarray, zeta: np.ndarray, values: np.ndarray
-    ) -> Iterator[tuple[int, int, np.ndarray]]:
-        for index in range(len(self._segments)):
-            pencil = self._pencil(index, fields, zeta)
-            self._respond(pencil, values)
-            yield from ((e, f, squares[0].mean(axis=0)) for e, f, squares in self._between(pencil))
 
     def _from_end_to_end(self, entry: np.ndarray) -> complex:
         return complex(entry.mean())
 
     def _to_end(self, e: int, entry: np.ndarray) -> tuple[slice, np.ndarray, np.ndarray]:
-        return self._own(e), entry, entry / entry.size
+        mean = entry.mean(axis=0)
+        return self._own(e), mean, mean / mean.size
 
     def _pair(self, e: int, f: int, entry: np.ndarray) -> _Pair:
-        return _Pair(e, f, entry)
+        return _Pair(e, f, entry.mean(axis=0))
 
     def _answered(self, linear: Linear[_Pair], change: np.ndarray) -> np.ndarray:
         found = np.zeros_like(change)
@@ -346,18 +280,18 @@ class _Pencil:
     """The pencils of a segment's channels at every position, as of blocks, with numbers in the place of matrices."""
 
     def __init__(
-        self, index: int, ports: list[int], links: list[np.ndarray], kappa: list[np.ndarray], beta: list[np.ndarray]
+        self, segment: _Segment, index: int, ports: list[int], kappa: list[np.ndarray], beta: list[np.ndarray]
     ) -> None:
-        self.index, self.ports, self.links = index, ports, links
+        self.index, self.ports, self.links, self.channels = index, ports, segment.links, segment.channels
         self.beta, self.before, self.behind = beta, list(kappa), list(beta)
         nodes = len(kappa)
         for node in range(1, nodes):
             before = self.before[node - 1]
-            self.before[node] = self.before[node] + links[node - 1] * before / (1 - before * beta[node - 1])
+            self.before[node] = self.before[node] + self.links[node - 1] * before / (1 - before * beta[node - 1])
         self.alone: list[np.ndarray] = [np.empty(0)] * nodes  # 1/(1 - κβ') of a node and those behind it
         for node in range(nodes - 1, 0, -1):
             self.alone[node] = 1 / (1 - kappa[node] * self.behind[node])
-            self.behind[node - 1] = self.behind[node - 1] + links[node - 1] * self.behind[node] * self.alone[node]
+            self.behind[node - 1] = self.behind[node - 1] + self.links[node - 1] * self.behind[node] * self.alone[node]
         self.between = [1 / (1 - k * b) for k, b in zip(self.before, self.behind, strict=True)]
 
     def diagonal(self, node: int, row: int) -> np.ndarray:
@@ -381,12 +315,12 @@ class _Pencil:
 
         return entry
 
-    def logarithm(self, channels: int) -> np.ndarray:
+    def logarithm(self) -> np.ndarray:
         """Σ over channels and positions of log det, continuous on the closed upper half-plane."""
         total: np.ndarray | float = 0.0
         for before, beta in zip(self.before, self.beta, strict=True):
             known = np.where(before == 0, _NOTHING, before)
-            total = total + channels * (upper_log(-known) + upper_log(1 / known - beta)).mean(axis=1).sum(axis=1)
+            total = total + self.channels * (upper_log(-known) + upper_log(1 / known - beta)).mean(axis=1).sum(axis=1)
         return np.asarray(total)
 
 

@@ -13,12 +13,11 @@ Source: the derivative is that of theory.md §3.4.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from freeness.operators.block_equation import BlockEquation
+from freeness.operators.block_equation import BlockEquation, BlockPort, BlockSegment, SharedMatrix
 from freeness.operators.packing import doubled, packed, symmetric, unpacked
 from freeness.operators.product_equation import Linear, ProductEquation
 
@@ -33,7 +32,7 @@ class _Pair:
     back: np.ndarray | None
 
 
-class LargeBlockEquation(ProductEquation[_Pair], BlockEquation):
+class LargeBlockEquation(ProductEquation[BlockSegment, SharedMatrix, BlockPort, _Pair], BlockEquation):
     """A :class:`BlockEquation` that forms no Jacobian; one point after the other.
 
     Example:
@@ -45,20 +44,6 @@ class LargeBlockEquation(ProductEquation[_Pair], BlockEquation):
         >>> np.allclose(large.moments(), small.moments(), rtol=1e-12, atol=0)
         True
     """
-
-    costly = True
-
-    @property
-    def _end(self) -> int:
-        return len(self._ports)
-
-    def _between_ports(
-        self, fields: np.ndarray, zeta: np.ndarray, values: np.ndarray
-    ) -> Iterator[tuple[int, int, np.ndarray]]:
-        for index in range(len(self.segments)):
-            pencil = self._pencil(index, fields, zeta)
-            self._respond(pencil, values)
-            yield from ((e, f, h[0]) for e, f, h in self._between(pencil))
 
     def _from_end_to_end(self, entry: np.ndarray) -> complex:
         return complex((entry**2).sum() / (len(entry) * entry.shape[-1]))

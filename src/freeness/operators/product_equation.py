@@ -9,15 +9,17 @@ Source: inexact Newton steps as Dembo, Eisenstat, Steihaug (1982); the derivativ
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
+from jaxtyping import Complex, Float, Inexact
 
 from freeness.errors import ConvergenceError
 from freeness.numerics import solved_by_products
-from freeness.operators.field_equation import EXACT, SWEEPS, Corner, FieldEquation, Responses
+from freeness.operators.field_equation import EXACT, SWEEPS, Corner, Responses
+from freeness.operators.port_equation import M, PortEquation, R, S
 
 _INEXACT = 1e-4  # relative residual of a Newton step: each divides the error by so much at least
 _PRECISE = 1e-7  # of slopes
@@ -40,21 +42,12 @@ class Linear(Generic[P]):
     end_slope: complex
 
 
-class ProductEquation(FieldEquation, Generic[P]):
-    """A :class:`FieldEquation` that forms no Jacobian."""
+class ProductEquation(PortEquation[S, M, R], Generic[S, M, R, P]):
+    """A :class:`PortEquation` that forms no Jacobian; one point after the other."""
+
+    costly = True
 
     enough = 1e-11
-
-    @property
-    @abstractmethod
-    def _end(self) -> int:
-        """The number of the end, behind all ports."""
-
-    @abstractmethod
-    def _between_ports(
-        self, fields: np.ndarray, zeta: np.ndarray, values: np.ndarray
-    ) -> Iterator[tuple[int, int, np.ndarray]]:
-        """Responses into ``values`` (k + 1, 1), and of any two ports (e, f) with f no earlier what leads from e to f."""
 
     @abstractmethod
     def _from_end_to_end(self, entry: np.ndarray) -> complex:
@@ -75,13 +68,16 @@ class ProductEquation(FieldEquation, Generic[P]):
         values, by_zeta, by_end = (np.zeros(size, complex) for size in (count + 1, count, count))
         pairs: list[P] = []
         slope = 0.0 + 0.0j
-        for e, f, entry in self._between_ports(fields, zeta, values[:, None]):
-            if e == self._end:  # which is the last, so f is, too
-                slope = self._from_end_to_end(entry)
-            elif f == self._end:
-                own, by_zeta[own], by_end[own] = self._to_end(e, entry)
-            else:
-                pairs.append(self._pair(e, f, np.real(entry) if real else entry))
+        for index in range(len(self.segments)):
+            pencil = self._pencil(index, fields, zeta)
+            self._respond(pencil, values[:, None])
+            for e, f, (entry,) in self._between(pencil):
+                if e == self._end:  # which is the last, so f is, too
+                    slope = self._from_end_to_end(entry)
+                elif f == self._end:
+                    own, by_zeta[own], by_end[own] = self._to_end(e, entry)
+                else:
+                    pairs.append(self._pair(e, f, np.real(entry) if real else entry))
         if real:
             values, by_zeta, by_end, fields, zeta = (np.real(x) for x in (values, by_zeta, by_end, fields, zeta))
         return Linear[P](Responses(fields, zeta, values[:, None], None, None), pairs, by_zeta, by_end, slope)
@@ -94,7 +90,7 @@ class ProductEquation(FieldEquation, Generic[P]):
     def _moved(self, linear: Linear[P], change: np.ndarray, answer: np.ndarray) -> np.ndarray:
         """d residual (k,) for changes (k,) of the fields and of the responses."""
 
-    def by_fields(self, linear: Linear[P], change: np.ndarray) -> np.ndarray:
+    def by_fields(self, linear: Linear[P], change: Inexact[np.ndarray, " fields"]) -> Inexact[np.ndarray, " fields"]:
         """The Jacobian times a change (k,)."""
         return self._moved(linear, change, self._answered(linear, change))
 
@@ -113,7 +109,9 @@ class ProductEquation(FieldEquation, Generic[P]):
         sizes = self.size_of(np.concatenate([linear.at.fields, np.zeros((1, 1))]))[:-1, 0]
         return np.where(sizes > 0, sizes, 1.0)
 
-    def newton_change(self, parameters: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def newton_change(
+        self, parameters: Complex[np.ndarray, "unknowns points"], target: Complex[np.ndarray, " points"]
+    ) -> tuple[Complex[np.ndarray, "unknowns points"], Float[np.ndarray, " points"]]:
         change = np.zeros(parameters.shape, complex)
         for j in range(target.size):
             linear = self._linearised(parameters[:-1, j : j + 1], 1 / target[j : j + 1])
@@ -177,7 +175,7 @@ class ProductEquation(FieldEquation, Generic[P]):
 class _Bordered(Generic[P]):
     """The Jacobian with the derivative by x beside it and a row of ``direction`` below: regular at a fold."""
 
-    equation: ProductEquation[P]
+    equation: ProductEquation[Any, Any, Any, P]
     linear: Linear[P]
     direction: np.ndarray
     by_x: np.ndarray
