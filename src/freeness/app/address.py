@@ -106,8 +106,8 @@ def read_query(fields: Mapping[str, Field], query: Mapping[str, str]) -> tuple[d
     """Values of all fields, and a sentence for every part of the query that means nothing; the default stands there.
 
     Args:
-        fields: of the page.
-        query: of the address.
+        fields: that the page has, by name.
+        query: text of the address behind "?".
 
     Example:
         >>> read_query({"depth": Number(10, 1, 30, whole=True)}, {"depth": "99"})
@@ -130,8 +130,8 @@ def written_query(fields: Mapping[str, Field], values: Mapping[str, Value]) -> s
     """The query that :func:`read_query` reads back: what differs from the defaults.
 
     Args:
-        fields: of the page.
-        values: of all of them.
+        fields: that the page has, by name.
+        values: of all of them, by name; those that are as at the start are left out.
 
     Example:
         >>> written_query({"q": Number(1, 0, 9), "f": Text("", 9)}, {"q": 0.5, "f": "x*y"})

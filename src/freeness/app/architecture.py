@@ -78,7 +78,7 @@ class Architecture:
         """Of JJᵀ, or of the Fisher dual Θ.
 
         Args:
-            fisher: which.
+            fisher: Θ in place of JJᵀ.
 
         Example:
             >>> chain = Architecture("mlp", "hardtanh", "haar", 10, 64, 0.2, 1.0)
@@ -108,7 +108,7 @@ class Architecture:
         """One of the same ratios of widths, no wider than that anywhere.
 
         Args:
-            most: neurons, or channels.
+            most: neurons, or channels, that a layer keeps at most.
         """
         share = min(most / max(self._widths), 1.0)
         first, hidden, last = (max(1, int(share * width)) for width in (self._widths[0], self.width, self._widths[-1]))

@@ -20,7 +20,7 @@ class Background:
     """One job at a time, for one page; it is ended with the page.
 
     Args:
-        worker: where it runs.
+        worker: process in which the job runs.
     """
 
     def __init__(self, worker: Worker) -> None:

@@ -14,7 +14,7 @@ from freeness.advice import Form as ActivationForm
 from freeness.app.address import Choice, Number, Value
 from freeness.app.figure import Figure, Producer, download_buttons
 from freeness.app.form import Form
-from freeness.app.frame import Refusals, frame
+from freeness.app.frame import Refusals, frame, halves
 from freeness.app.live import Live
 from freeness.errors import InputError
 from freeness.network import activation_names
@@ -115,25 +115,25 @@ def design_page() -> None:
 
     with frame("/design", "Design", _LEAD):
         form = Form("/design", FIELDS, changed)
-        with ui.element("div").classes("split"):
-            with ui.element("div").classes("inputs"):
-                _inputs(form)
-            with ui.element("section").props('aria-label="Design"'):
-                refusals = Refusals(form.complaints)
-                panel = ui.element("div")
-                with panel:
-                    numbers = ui.html("", sanitize=False).classes("wide").props('aria-live="polite"')
-                    ui.html("<h2>Code</h2>", sanitize=False)
-                    code = ui.html("", sanitize=False)
-                    ui.html("<h2>Beside the usual starts</h2>", sanitize=False)
-                    beside = ui.html("", sanitize=False).classes("wide")
-                    ui.html("<h2>Isometry against nonlinearity</h2>", sanitize=False)
-                    figure = Figure()
-                    ui.html("<h2>Why</h2>", sanitize=False)
-                    reasons = ui.html("", sanitize=False, tag="ul")
-                    details = ui.html("", sanitize=False)
-                files = {"png": picture("png"), "svg": picture("svg"), "csv": gains, "json": document}
-                download_buttons("design", files, refusals.say)
+        left, right = halves("Design")
+        with left:
+            _inputs(form)
+        with right:
+            refusals = Refusals(form.complaints)
+            panel = ui.element("div")
+            with panel:
+                numbers = ui.html("", sanitize=False).classes("wide").props('aria-live="polite"')
+                ui.html("<h2>Code</h2>", sanitize=False)
+                code = ui.html("", sanitize=False)
+                ui.html("<h2>Beside the usual starts</h2>", sanitize=False)
+                beside = ui.html("", sanitize=False).classes("wide")
+                ui.html("<h2>Isometry against nonlinearity</h2>", sanitize=False)
+                figure = Figure()
+                ui.html("<h2>Why</h2>", sanitize=False)
+                reasons = ui.html("", sanitize=False, tag="ul")
+                details = ui.html("", sanitize=False)
+            files = {"png": picture("png"), "svg": picture("svg"), "csv": gains, "json": document}
+            download_buttons("design", files, refusals.say)
         live = Live(compute, panel, refusals)
     ui.timer(0.01, live.request, once=True)
 

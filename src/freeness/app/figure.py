@@ -39,11 +39,7 @@ class Figure:
         self.plot.on("plotly_afterplot", self._was_drawn, js_handler="() => emit()")
 
     def show(self, picture: Picture) -> None:
-        """Draw this in place of what was drawn, and say its sentence.
-
-        Args:
-            picture: of the room ``show``.
-        """
+        """Draw this in place of what was drawn, and say its sentence."""
         self.describe(picture.sentence)
         self.plot.update_figure(to_plotly(picture))
 
@@ -60,7 +56,7 @@ class Figure:
         """Put the one point of the last trace elsewhere, without drawing the rest again.
 
         Args:
-            to: its coordinates.
+            to: (x, y) in the picture's coordinates.
         """
         assert isinstance(self.plot.figure, dict)
         point = self.plot.figure["data"][-1]
@@ -91,11 +87,7 @@ class Figure:
         self._drawn = True
 
     def set_visible(self, visible: bool) -> None:
-        """Show or hide the picture.
-
-        Args:
-            visible: whether it is shown.
-        """
+        """Show or hide the picture."""
         self._frame.set_visibility(visible)
 
 

@@ -20,7 +20,7 @@ class Form:
     """Values of a page's fields, read from the address and kept in it.
 
     Args:
-        path: of the page.
+        path: of the page's address, as "/phase".
         fields: of the page, by the names they have in the address.
         changed: called after a value has changed.
     """
@@ -36,9 +36,9 @@ class Form:
         """An input of a number, with a slider below it.
 
         Args:
-            name: of the field.
-            label: what it is.
-            step: of the arrow keys.
+            name: by which the page's fields have it.
+            label: shown above it.
+            step: by which an arrow key moves the value.
             slider: False for the input alone.
         """
         field = self._fields[name]
@@ -63,8 +63,8 @@ class Form:
         """A choice among the words of a field.
 
         Args:
-            name: of the field.
-            label: what it is.
+            name: by which the page's fields have it.
+            label: shown above it.
             words: how they are shown, where not as they are.
         """
         field = self._fields[name]
@@ -82,8 +82,8 @@ class Form:
         """A line of text.
 
         Args:
-            name: of the field.
-            label: what it is.
+            name: by which the page's fields have it.
+            label: shown above it.
             hint: shown while it is empty.
         """
         box = ui.input(
@@ -103,7 +103,7 @@ class Form:
 
         Args:
             shown: whether they are seen.
-            *names: of the fields.
+            *names: of the fields that are meant.
         """
         for name in names:
             self._inputs[name].set_visibility(shown)

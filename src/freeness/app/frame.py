@@ -47,6 +47,16 @@ def frame(path: str, title: str, lead: str) -> Iterator[None]:
         yield
 
 
+def halves(label: str) -> tuple[ui.element, ui.element]:
+    """The place of a page's inputs, and beside it that of what they give.
+
+    Args:
+        label: of the second, for screen readers.
+    """
+    with ui.element("div").classes("split"):
+        return ui.element("div").classes("inputs"), ui.element("section").props(f'aria-label="{label}"')
+
+
 class Refusals:
     """The place where a page says what it cannot do; screen readers hear it.
 

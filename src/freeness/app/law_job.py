@@ -27,9 +27,9 @@ def perform(
     Args:
         expression: of the grammar; ``empirical``, which reads files, is refused.
         variables: texts of the variables that it uses.
-        sample: size of a matrix that is sampled as well; 0 for none.
+        sample: rows of a square matrix that is sampled as well; 0 for none.
         picture: "png" or "svg".
-        stage: told what is begun.
+        stage: told in words what is begun, and the share that is done, 0 to 1.
 
     Raises:
         InputError: as of :func:`~freeness.expressions.grammar.parse_law`.

@@ -10,7 +10,7 @@ from nicegui import ui
 from freeness.app.address import Choice, Text
 from freeness.app.figure import Figure, Producer, download_buttons
 from freeness.app.form import Form
-from freeness.app.frame import Refusals, frame
+from freeness.app.frame import Refusals, frame, halves
 from freeness.app.live import Live
 from freeness.app.worker import Worker
 from freeness.errors import InputError
@@ -75,29 +75,29 @@ def law_page(worker: Worker) -> None:
 
     with frame("/law", "Law calculator", "The spectrum of any expression in free random variables."):
         form = Form("/law", FIELDS, changed)
-        with ui.element("div").classes("split"):
-            with ui.element("div").classes("inputs"):
-                form.text("expression", "Expression", "x*y + y*x")
-                for name in _VARIABLES:
-                    form.text(name, f"Law of {name}", "unused")
-                form.choice(
-                    "sample", "Matrix laid over it", {"0": "none"} | {n: f"{n}×{n}" for n in ("200", "500", "1000")}
-                )
-                with ui.element("details"):
-                    with ui.element("summary"):
-                        ui.label("What can be written").classes("inline")
-                    ui.label(_HELP).classes("quiet")
-            with ui.element("section").props('aria-label="Spectrum"'):
-                refusals = Refusals(form.complaints)
-                panel = ui.element("div")
-                with panel:
-                    figure = Figure()
-                    numbers = ui.html("", sanitize=False).classes("wide").props('aria-live="polite"')
-                download_buttons(
-                    "law",
-                    {"png": picture("png"), "svg": picture("svg"), "csv": table, "json": document},
-                    refusals.say,
-                )
+        left, right = halves("Spectrum")
+        with left:
+            form.text("expression", "Expression", "x*y + y*x")
+            for name in _VARIABLES:
+                form.text(name, f"Law of {name}", "unused")
+            form.choice(
+                "sample", "Matrix laid over it", {"0": "none"} | {n: f"{n}×{n}" for n in ("200", "500", "1000")}
+            )
+            with ui.element("details"):
+                with ui.element("summary"):
+                    ui.label("What can be written").classes("inline")
+                ui.label(_HELP).classes("quiet")
+        with right:
+            refusals = Refusals(form.complaints)
+            panel = ui.element("div")
+            with panel:
+                figure = Figure()
+                numbers = ui.html("", sanitize=False).classes("wide").props('aria-live="polite"')
+            download_buttons(
+                "law",
+                {"png": picture("png"), "svg": picture("svg"), "csv": table, "json": document},
+                refusals.say,
+            )
         live = Live(compute, panel, refusals)
     ui.timer(0.01, live.request, once=True)
 

@@ -12,7 +12,7 @@ from nicegui.events import GenericEventArguments
 from freeness.app.address import Choice, Number
 from freeness.app.figure import Figure, Producer, download_buttons
 from freeness.app.form import Form
-from freeness.app.frame import Refusals, frame
+from freeness.app.frame import Refusals, frame, halves
 from freeness.app.live import Live
 from freeness.gaussian import activation, activation_names
 from freeness.meanfield import LayerMaps, PhasePortrait, Settled, layer_maps, phase_portrait
@@ -76,25 +76,23 @@ def phase_page() -> None:
     )
     with frame("/phase", "Phase diagram", lead):
         form = Form("/phase", FIELDS, changed)
-        with ui.element("div").classes("split"):
-            with ui.element("div").classes("inputs"):
-                form.choice("activation", "Activation")
-                form.number("sigma_w", "σ_w, gain of the weights", 0.01)
-                form.number("sigma_b", "σ_b, scale of the biases", 0.01)
-                numbers = ui.html("", sanitize=False).props('aria-live="polite"')
-            with ui.element("section").props('aria-label="Diagram"'):
-                refusals = Refusals(form.complaints)
-                panel = ui.element("div")
-                with panel:
-                    figure = Figure()
-                    figure.plot.style("touch-action: none; cursor: crosshair")
-                    figure.plot.on("pointerdown", placed, js_handler=_PRESS.replace("PLACE", _PLACE))
-                    figure.plot.on("pointermove", placed, js_handler=_MOVE.replace("PLACE", _PLACE), throttle=0.05)
-                    download_buttons(
-                        "phase", {"png": picture("png"), "svg": picture("svg"), "csv": table}, refusals.say
-                    )
-                    with ui.element("div").classes("two"):
-                        lengths, correlations = Figure(), Figure()
+        left, right = halves("Diagram")
+        with left:
+            form.choice("activation", "Activation")
+            form.number("sigma_w", "σ_w, gain of the weights", 0.01)
+            form.number("sigma_b", "σ_b, scale of the biases", 0.01)
+            numbers = ui.html("", sanitize=False).props('aria-live="polite"')
+        with right:
+            refusals = Refusals(form.complaints)
+            panel = ui.element("div")
+            with panel:
+                figure = Figure()
+                figure.plot.style("touch-action: none; cursor: crosshair")
+                figure.plot.on("pointerdown", placed, js_handler=_PRESS.replace("PLACE", _PLACE))
+                figure.plot.on("pointermove", placed, js_handler=_MOVE.replace("PLACE", _PLACE), throttle=0.05)
+                download_buttons("phase", {"png": picture("png"), "svg": picture("svg"), "csv": table}, refusals.say)
+                with ui.element("div").classes("two"):
+                    lengths, correlations = Figure(), Figure()
         live = Live(compute, panel, refusals)
     ui.timer(0.01, live.request, once=True)
 

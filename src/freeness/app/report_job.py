@@ -38,9 +38,9 @@ def perform(
         model: FILE.py:FACTORY and the name that is shown, or the numbers of a network that is built here.
         weights: a file that was uploaded, and its name for the report.
         data: what ``--data`` takes, and the name that is shown.
-        loss: of the training.
-        optimizer: of the training.
-        stage: told what is begun, and the share that is done.
+        loss: by name, as ``--loss`` takes it.
+        optimizer: by name, as ``--optimizer`` takes it.
+        stage: told in words what is begun, and the share that is done, 0 to 1.
 
     Raises:
         InputError: something does not fit.

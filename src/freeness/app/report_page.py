@@ -13,7 +13,7 @@ from freeness.app.address import Choice, Number
 from freeness.app.background import Background
 from freeness.app.figure import Producer, download_buttons
 from freeness.app.form import Form
-from freeness.app.frame import Refusals, frame
+from freeness.app.frame import Refusals, frame, halves
 from freeness.app.upload import FileInput, FileKind
 from freeness.app.worker import Worker
 from freeness.errors import FreenessError, InputError
@@ -70,17 +70,16 @@ class _Page:
         self._folder = Path(folder.name)
         ui.context.client.on_delete(folder.cleanup)
         self._form = Form("/report", fields, self._changed)
-        with ui.element("div").classes("split"):
-            left = ui.element("div").classes("inputs")
-            with ui.element("section").props('aria-label="Report"'):
-                self._refusals = Refusals(self._form.complaints)
-                with ui.element("div").classes("row-of-buttons"):
-                    ui.button("Analyse", on_click=self._analyse).props("dense unelevated")
-                self._background = Background(heavy)
-                self._words = ui.label("").props('role="status"')
-                files = {"html": self._part("html"), "json": self._part("json")}
-                download_buttons("report", files, self._refusals.say)
-                self._panel = ui.element("div").classes("w-full")
+        left, right = halves("Report")
+        with right:
+            self._refusals = Refusals(self._form.complaints)
+            with ui.element("div").classes("row-of-buttons"):
+                ui.button("Analyse", on_click=self._analyse).props("dense unelevated")
+            self._background = Background(heavy)
+            self._words = ui.label("").props('role="status"')
+            files = {"html": self._part("html"), "json": self._part("json")}
+            download_buttons("report", files, self._refusals.say)
+            self._panel = ui.element("div").classes("w-full")
         with left:
             self._inputs(self._form, run_uploads)
         self._show_fields()

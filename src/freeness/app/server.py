@@ -57,7 +57,7 @@ def serve(options: AppOptions, started: Callable[[], None]) -> None:
 
     Args:
         options: host, port, what it may show.
-        started: called once it answers.
+        started: called once it answers, without arguments.
 
     Raises:
         InputError: the port cannot be listened at, there is no such store or model, or strangers could have their code run.

@@ -14,7 +14,7 @@ from freeness.app.architecture import KINDS, Architecture
 from freeness.app.background import Background
 from freeness.app.figure import Figure, download_buttons
 from freeness.app.form import Form
-from freeness.app.frame import Refusals, frame
+from freeness.app.frame import Refusals, frame, halves
 from freeness.app.live import Live
 from freeness.app.spectrum_job import law_read
 from freeness.app.worker import Worker
@@ -108,21 +108,21 @@ def spectra_page(worker: Worker) -> None:
     )
     with frame("/spectra", "Spectra", lead):
         form = Form("/spectra", FIELDS, changed)
-        with ui.element("div").classes("split"):
-            with ui.element("div").classes("inputs"):
-                _inputs(form)
-            with ui.element("section").props('aria-label="Spectrum"'):
-                refusals = Refusals(form.complaints)
-                with ui.element("div").classes("row-of-buttons"):
-                    button = ui.button("Compute", on_click=compute_beside).props("dense unelevated")
-                    ui.button("Lay a drawn network over it", on_click=lay_over, color=None).props("outline dense")
-                background = Background(worker)
-                panel = ui.element("div")
-                with panel:
-                    figure = Figure()
-                    numbers = ui.html("", sanitize=False).classes("wide").props('aria-live="polite"')
-                files = {kind: partial(figure.exported, kind) for kind in ("png", "svg")}
-                download_buttons("spectrum", files | {"csv": table}, refusals.say)
+        left, right = halves("Spectrum")
+        with left:
+            _inputs(form)
+        with right:
+            refusals = Refusals(form.complaints)
+            with ui.element("div").classes("row-of-buttons"):
+                button = ui.button("Compute", on_click=compute_beside).props("dense unelevated")
+                ui.button("Lay a drawn network over it", on_click=lay_over, color=None).props("outline dense")
+            background = Background(worker)
+            panel = ui.element("div")
+            with panel:
+                figure = Figure()
+                numbers = ui.html("", sanitize=False).classes("wide").props('aria-live="polite"')
+            files = {kind: partial(figure.exported, kind) for kind in ("png", "svg")}
+            download_buttons("spectrum", files | {"csv": table}, refusals.say)
         live = Live(compute, panel, refusals)
     _show_inputs(form, button)
     ui.timer(0.01, live.request if form.values["kind"] == "mlp" else compute_beside, once=True)

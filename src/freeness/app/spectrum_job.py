@@ -28,8 +28,8 @@ def perform(
         architecture: fields of :class:`~freeness.app.architecture.Architecture`.
         fisher: Θ in place of JJᵀ.
         drawn: the eigenvalues in place of the law.
-        points: of the law.
-        stage: told what is begun, and the share that is done.
+        points: of the grid on which the density is drawn.
+        stage: told in words what is begun, and the share that is done, 0 to 1.
 
     Example:
         >>> fields = dict(kind="mlp", activation="relu", weights="haar", depth=3, width=8, q=1.0, chi=1.0)

@@ -20,10 +20,10 @@ def perform(
     """The sweep that was run last: accuracy over depth and rate, along training, and the lines of theory.
 
     Args:
-        store: file of results.
+        store: SQLite file of results.
         design: for the picture; the first one where there is none of that name.
         picture: "png" or "svg": the picture alone.
-        stage: told what is begun.
+        stage: told in words what is begun, and the share that is done, 0 to 1.
     """
     stage("reading the store", 0.1)
     table = with_thresholds(open_sweep(store))

@@ -14,7 +14,7 @@ from nicegui.events import GenericEventArguments
 from freeness.app.address import Choice, Number, Text
 from freeness.app.figure import Figure, Producer, download_buttons
 from freeness.app.form import Form
-from freeness.app.frame import Refusals, frame
+from freeness.app.frame import Refusals, frame, halves
 from freeness.app.live import Live
 from freeness.app.worker import Worker
 from freeness.errors import InputError
@@ -58,22 +58,22 @@ class _Page:
             "rate": Number(0, 0, _MOST, whole=True),
         }
         self._form = Form("/sweeps", fields, self._changed)
-        with ui.element("div").classes("split"):
-            with ui.element("div").classes("inputs"):
-                self._form.choice("store", "Store")
-                self._design = self._select("Design", "design")
-                self._depth = self._select("Depth of the curves", "depth")
-                self._rate = self._select("Learning rate of the curves", "rate")
-                self._numbers = ui.html("", sanitize=False).props('aria-live="polite"')
-            with ui.element("section").props('aria-label="Heat map"'):
-                refusals = Refusals(self._form.complaints)
-                panel = ui.element("div")
-                with panel:
-                    self._map = Figure()
-                    self._map.plot.on("plotly_hover", self._hovered, js_handler=_CELL, throttle=0.1)
-                    self._curves = Figure()
-                files = {"png": self._picture("png"), "svg": self._picture("svg"), "csv": self._table}
-                download_buttons("sweep", files, refusals.say)
+        left, right = halves("Heat map")
+        with left:
+            self._form.choice("store", "Store")
+            self._design = self._select("Design", "design")
+            self._depth = self._select("Depth of the curves", "depth")
+            self._rate = self._select("Learning rate of the curves", "rate")
+            self._numbers = ui.html("", sanitize=False).props('aria-live="polite"')
+        with right:
+            refusals = Refusals(self._form.complaints)
+            panel = ui.element("div")
+            with panel:
+                self._map = Figure()
+                self._map.plot.on("plotly_hover", self._hovered, js_handler=_CELL, throttle=0.1)
+                self._curves = Figure()
+            files = {"png": self._picture("png"), "svg": self._picture("svg"), "csv": self._table}
+            download_buttons("sweep", files, refusals.say)
         self._live = Live(self._compute, panel, refusals)
         ui.timer(_PERIOD, self._look, immediate=True)
 

@@ -27,10 +27,10 @@ def perform(
 
     Args:
         kind: weights, data, or model.
-        path: of the file.
+        path: of the file on the server.
         model: that the weights or the data are for, as of :mod:`freeness.app.report_job`.
-        loss: that the targets are for.
-        stage: told what is begun.
+        loss: by name, that the targets are for.
+        stage: told in words what is begun, and the share that is done, 0 to 1.
 
     Raises:
         InputError: the file is broken, or does not fit.

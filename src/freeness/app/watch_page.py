@@ -12,7 +12,7 @@ from freeness.advice import WatchedRun, read_run
 from freeness.app.address import Choice
 from freeness.app.figure import Figure, Producer, download_buttons
 from freeness.app.form import Form
-from freeness.app.frame import Refusals, frame
+from freeness.app.frame import Refusals, frame, halves
 from freeness.app.live import Live
 from freeness.show import answer_of, parts_html, watched_layers_picture, watched_rate_picture
 
@@ -42,16 +42,16 @@ class _Page:
         self._logs = logs
         self._seen: tuple[object, ...] = ()
         self._form = Form("/watch", {"run": Choice(next(iter(logs)), tuple(logs))}, self._look)
-        with ui.element("div").classes("split"):
-            with ui.element("div").classes("inputs"):
-                self._form.choice("run", "Run")
-                self._words = ui.html("", sanitize=False).props('aria-live="polite"').classes("scroll")
-            with ui.element("section").props('aria-label="Pictures"'):
-                refusals = Refusals(self._form.complaints)
-                panel = ui.element("div")
-                with panel:
-                    self._rates, self._layers = Figure(), Figure()
-                download_buttons("training", {"png": self._picture("png"), "svg": self._picture("svg")}, refusals.say)
+        left, right = halves("Pictures")
+        with left:
+            self._form.choice("run", "Run")
+            self._words = ui.html("", sanitize=False).props('aria-live="polite"').classes("scroll")
+        with right:
+            refusals = Refusals(self._form.complaints)
+            panel = ui.element("div")
+            with panel:
+                self._rates, self._layers = Figure(), Figure()
+            download_buttons("training", {"png": self._picture("png"), "svg": self._picture("svg")}, refusals.say)
         self._live = Live(self._compute, panel, refusals)
         ui.timer(_PERIOD, self._look, immediate=True)
 

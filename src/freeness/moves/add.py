@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Inexact
 
 from freeness.laws import AdditiveLaw, Atom, CurvePoint, Side, physical_margin, real_inverse
 from freeness.moves.atoms import sum_atoms
-from freeness.moves.combine import Combine, along, tie
+from freeness.moves.combine import Combine
 from freeness.numerics import Jet, lower_log
+
+
+class Gained(NamedTuple):
+    """What ν adds to z, to u and to the potential where its g is that of a point; margin and updates of both."""
+
+    z: Jet
+    u: Jet
+    potential: np.ndarray | None
+    margin: np.ndarray
+    updates: tuple[np.ndarray, ...]
 
 
 @dataclass(frozen=True)
@@ -28,6 +39,23 @@ class Additive(Combine):
     def symmetric(self, symmetric: bool) -> bool:
         return symmetric and self.law.symmetric
 
+    def gained(self, point: CurvePoint, parameters: np.ndarray) -> Gained:
+        """R_ν(g), gR_ν(g) and ∫ R_ν dg at a point; of a ν without closed R w - 1/g, u_ν(w) and U_ν(w) + log g.
+
+        Args:
+            point: of the law before.
+            parameters: of the other law's curve (unknowns, points).
+        """
+        g = point.g
+        if self.closed_law:
+            r = self.closed_law.r_transform_of(g)
+            potential = None if point.potential is None else self.closed_law.additive_potential(g.value)
+            return Gained(r, g * r, potential, point.margin, point.updates)
+        inverse = 1.0 / g
+        other = self.met(point, parameters, lambda own: (1.0 / own.g, inverse))
+        potential = None if other.potential is None else other.potential + lower_log(g.value)
+        return Gained(other.w - inverse, other.u, potential, other.margin, other.updates)
+
     def real_parameters(self, point: CurvePoint, side: Side) -> Float[np.ndarray, "unknowns points"]:
         if self.closed_law:
             return super().real_parameters(point, side)
@@ -42,25 +70,11 @@ class Add(Additive):
     """
 
     def apply(self, point: CurvePoint, parameters: Inexact[np.ndarray, "unknowns points"]) -> CurvePoint:
-        g = point.g
-        if self.closed_law:
-            r = self.closed_law.r_transform_of(g)
-            z, u = point.z + r, point.u + g * r
-            gained = None if point.potential is None else self.closed_law.additive_potential(g.value)
-            margin, updates = point.margin, point.updates
-        else:
-            other = self.curve.evaluate(parameters, 2, point.potential is not None)
-            rows = tie(1.0 / other.g, 1.0 / g)
-            w = Jet(other.z.value, along(other.z.change, rows))
-            z = point.z + w - 1.0 / g
-            u = point.u + Jet(other.u.value, along(other.u.change, rows))
-            gained = None if other.potential is None else other.potential + lower_log(g.value)
-            margin = np.minimum(point.margin, physical_margin(w, point.base, point.g.value))
-            margin = np.minimum(margin, other.margin) if self.size > 1 else margin
-            updates = (*point.updates, rows, *(along(inner, rows) for inner in other.updates))
-        potential = None if gained is None else point.potential + gained
-        margin = np.minimum(margin, physical_margin(z, point.base, point.g.value))
-        return CurvePoint(z, g, u, potential, margin, point.base, updates)
+        found = self.gained(point, parameters)
+        z, u = point.z + found.z, point.u + found.u
+        potential = None if found.potential is None else point.potential + found.potential
+        margin = np.minimum(found.margin, physical_margin(z, point.base, point.g.value))
+        return CurvePoint(z, point.g, u, potential, margin, point.base, found.updates)
 
     def mean(self, mean: float) -> float:
         return mean + self.law.mean

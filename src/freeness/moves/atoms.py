@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from freeness.laws import Atom
 from freeness.numerics import NEGLIGIBLE
 
@@ -16,15 +18,7 @@ def product_atoms(left: tuple[Atom, ...], right: tuple[Atom, ...]) -> tuple[Atom
         (Atom(position=0.0, mass=0.5), Atom(position=2.0, mass=0.25))
     """
     zero = max((mass for x, mass in (*left, *right) if x == 0), default=0.0)
-    found: dict[float, float] = {0.0: zero} if zero > NEGLIGIBLE else {}
-    heaviest = max((mass for _, mass in left), default=0.0)
-    for b, mass_b in right:
-        if b == 0 or heaviest + mass_b <= 1:
-            continue
-        for a, mass_a in left:
-            if a != 0 and mass_a + mass_b - 1 > NEGLIGIBLE:
-                found[a * b] = found.get(a * b, 0.0) + mass_a + mass_b - 1
-    return tuple(Atom(x, mass) for x, mass in sorted(found.items()))
+    return _heavy(left, right, lambda a, b: a * b if a and b else None, {0.0: zero} if zero > NEGLIGIBLE else {})
 
 
 def sum_atoms(left: tuple[Atom, ...], right: tuple[Atom, ...]) -> tuple[Atom, ...]:
@@ -36,12 +30,22 @@ def sum_atoms(left: tuple[Atom, ...], right: tuple[Atom, ...]) -> tuple[Atom, ..
         >>> sum_atoms((Atom(0.0, 0.25), Atom(1.0, 0.75)), (Atom(0.0, 0.5), Atom(2.0, 0.5)))
         (Atom(position=1.0, mass=0.25), Atom(position=3.0, mass=0.25))
     """
-    found: dict[float, float] = {}
+    return _heavy(left, right, lambda a, b: a + b, {})
+
+
+def _heavy(
+    left: tuple[Atom, ...],
+    right: tuple[Atom, ...],
+    place: Callable[[float, float], float | None],
+    found: dict[float, float],
+) -> tuple[Atom, ...]:
+    """Where two atoms have more than all mass together, their excess; beside those that are ``found`` already."""
     heaviest = max((mass for _, mass in left), default=0.0)
     for b, mass_b in right:
         if heaviest + mass_b - 1 <= NEGLIGIBLE:
             continue
         for a, mass_a in left:
-            if mass_a + mass_b - 1 > NEGLIGIBLE:
-                found[a + b] = found.get(a + b, 0.0) + mass_a + mass_b - 1
+            position = place(a, b)
+            if position is not None and mass_a + mass_b - 1 > NEGLIGIBLE:
+                found[position] = found.get(position, 0.0) + mass_a + mass_b - 1
     return tuple(Atom(x, mass) for x, mass in sorted(found.items()))

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from freeness.laws import Law, SpectralCurve
+from freeness.laws import CurvePoint, Law, SpectralCurve, physical_margin
 from freeness.moves.move import Move
 from freeness.numerics import Jet
+
+
+class Met(NamedTuple):
+    """The other law's curve where it is tied to ``point``: ``w`` its z, its u and potential; margin and updates of both."""
+
+    w: Jet
+    u: Jet
+    potential: np.ndarray | None
+    margin: np.ndarray
+    updates: tuple[np.ndarray, ...]
 
 
 @dataclass(frozen=True)
@@ -40,6 +51,23 @@ class Combine(Move):
     def light(self) -> Move:
         curve = self.curve if self.closed_law else self.curve.light()
         return self if curve is self.curve else replace(self, followed=curve)
+
+    def met(self, point: CurvePoint, parameters: np.ndarray, tied: Callable[[CurvePoint], tuple[Jet, Jet]]) -> Met:
+        """Where the other law's curve meets a point, to first order.
+
+        Args:
+            point: of the law before.
+            parameters: of the other law's curve (unknowns, points).
+            tied: what has to be equal, of the other law's point and as it is given.
+        """
+        other = self.curve.evaluate(parameters, 2, point.potential is not None)
+        rows = tie(*tied(other))
+        w, u = (Jet(jet.value, along(jet.change, rows)) for jet in (other.z, other.u))
+        margin = np.minimum(point.margin, physical_margin(w, point.base, point.g.value))
+        if self.size > 1:  # the stages inside the other law
+            margin = np.minimum(margin, other.margin)
+        updates = (*point.updates, rows, *(along(inner, rows) for inner in other.updates))
+        return Met(w, u, other.potential, margin, updates)
 
 
 def tie(own: Jet, given: Jet) -> np.ndarray:

@@ -22,10 +22,9 @@ from freeness.laws import (
     require_laws,
 )
 from freeness.moves.add import Add, Additive
-from freeness.moves.combine import along, tie
 from freeness.moves.moved_curve import MovedCurve
 from freeness.moves.operations import shift
-from freeness.numerics import Jet, lower_log
+from freeness.numerics import Jet
 
 _ORDER = 10  # moments of the law looked for that must be moments of a positive measure
 _NEGATIVE = -1e-5  # least eigenvalue of their Hankel matrix, normalised, that may be rounding
@@ -41,21 +40,10 @@ class Subtract(Additive):
     """X with X ⊞ ν = μ: g kept, z ← z - R_ν(g). Where z of μ leaves the upper half-plane, g must still keep the lower."""
 
     def apply(self, point: CurvePoint, parameters: Inexact[np.ndarray, "unknowns points"]) -> CurvePoint:
-        g = point.g
-        if self.closed_law:
-            r = self.closed_law.r_transform_of(g)
-            z, u, updates = point.z - r, point.u - g * r, point.updates
-            lost = None if point.potential is None else self.closed_law.additive_potential(g.value)
-        else:
-            other = self.curve.evaluate(parameters, 2, point.potential is not None)
-            rows = tie(1.0 / other.g, 1.0 / g)
-            w = Jet(other.z.value, along(other.z.change, rows))
-            z = point.z - w + 1.0 / g
-            u = point.u - Jet(other.u.value, along(other.u.change, rows))
-            lost = None if other.potential is None else other.potential + lower_log(g.value)
-            updates = (*point.updates, rows, *(along(inner, rows) for inner in other.updates))
-        potential = None if lost is None or point.potential is None else point.potential - lost
-        return CurvePoint(z, g, u, potential, _falling(z, g), point.base, updates)
+        lost = self.gained(point, parameters)
+        z, u = point.z - lost.z, point.u - lost.u
+        potential = None if lost.potential is None or point.potential is None else point.potential - lost.potential
+        return CurvePoint(z, point.g, u, potential, _falling(z, point.g), point.base, lost.updates)
 
     def mean(self, mean: float) -> float:
         return mean - self.law.mean

@@ -10,7 +10,7 @@ from jaxtyping import Float, Inexact
 
 from freeness.laws import Atom, ClosedCurve, ClosedLaw, CurvePoint, Side, physical_margin, real_inverse
 from freeness.moves.atoms import product_atoms
-from freeness.moves.combine import Combine, along, tie
+from freeness.moves.combine import Combine
 from freeness.numerics import AnchoredJet, Jet, lower_log
 
 
@@ -31,14 +31,9 @@ class Multiply(Combine):
             own = None if point.potential is None else self.closed_law.potential_of_u(point.u)
             margin, updates = point.margin, point.updates
         else:
-            other = self.curve.evaluate(parameters, 2, point.potential is not None)
-            rows = tie(*_inverses(other.u, point.u))
-            w = Jet(other.z.value, along(other.z.change, rows))
-            z = w * point.u / point.g
-            own, margin = other.potential, np.minimum(point.margin, physical_margin(w, point.base, point.g.value))
-            if self.size > 1:  # the stages inside the other law
-                margin = np.minimum(margin, other.margin)
-            updates = (*point.updates, rows, *(along(inner, rows) for inner in other.updates))
+            other = self.met(point, parameters, lambda own: _inverses(own.u, point.u))
+            z = other.w * point.u / point.g
+            own, margin, updates = other.potential, other.margin, other.updates
         potential = None if point.potential is None else point.potential + own + lower_log(point.u.value)
         margin = np.minimum(margin, physical_margin(z, point.base, point.g.value))
         g = point.z * point.g / z  # not (1 + u)/z, which loses its digits where z passes 0 in a gap

@@ -8,6 +8,7 @@ Sources: Pennington, Schoenholz, Ganguli (2018) for the two classes; the Fisher 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,18 +55,27 @@ def smooth_jacobian_limit(spread: float) -> Law:
 
 
 @dataclass(frozen=True)
-class _SmoothForm:
-    """ψ⁻¹ of the smooth class."""
+class _Form(ABC):
+    """ψ⁻¹ of a class: (1 + u) e^{σ²f(u)}/u."""
 
     spread: float
     mean: float = 1.0
     rank: float = 1.0
 
+    @abstractmethod
+    def exponent(self, u: Number) -> Number:
+        """f(u)."""
+
     def moment_inverse(self, u: Number) -> Number:
-        return (u + 1.0) * _exp(self.spread * u)
+        return (u + 1.0) * _exp(self.spread * self.exponent(u))
 
     def cauchy_of_u(self, u: Number) -> Number:
-        return u * _exp(-self.spread * u)
+        return u * _exp(-self.spread * self.exponent(u))
+
+
+class _SmoothForm(_Form):
+    def exponent(self, u: Number) -> Number:
+        return u
 
     def potential_of_u(self, u: np.ndarray | Jet) -> np.ndarray:
         value = plain(u)
@@ -127,19 +137,9 @@ def jacobian_limit(network: Network, qhat0: float = 1.0, *, realised: Signals | 
     return scale(free_product(PointMass(1.0), *limits), mean_variance_after(listed).mean)
 
 
-@dataclass(frozen=True)
-class _BernoulliForm:
-    """ψ⁻¹ of the Bernoulli class."""
-
-    spread: float
-    mean: float = 1.0
-    rank: float = 1.0
-
-    def moment_inverse(self, u: Number) -> Number:
-        return (u + 1.0) * _exp(self.spread * u / (u + 1.0))
-
-    def cauchy_of_u(self, u: Number) -> Number:
-        return u * _exp(-self.spread * u / (u + 1.0))
+class _BernoulliForm(_Form):
+    def exponent(self, u: Number) -> Number:
+        return u / (u + 1.0)
 
     def potential_of_u(self, u: np.ndarray | Jet) -> np.ndarray:
         value = plain(u)

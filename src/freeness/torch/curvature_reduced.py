@@ -7,6 +7,7 @@ its parameters; they are orthonormal coordinates, so that the nonzero eigenvalue
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -42,23 +43,32 @@ class _Call(NamedTuple):
     bias: Tensor | None = None
 
 
-class _Watched(TorchFunctionMode):
-    """Runs a model whose weights in linear layers are constants, and notes what they meet."""
+class _OnLinear(TorchFunctionMode, ABC):
+    """Runs a model whose linear layers are done in another way."""
+
+    @abstractmethod
+    def linear(self, call: _Call) -> Tensor:
+        """What a call gives."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = kwargs or {}
+        return self.linear(_Call(*args, **given)) if func is functional.linear else func(*args, **given)
+
+
+class _Watched(_OnLinear):
+    """Weights in linear layers are constants, and what they meet is noted."""
 
     def __init__(self, parameters: dict[int, Tensor]) -> None:
         super().__init__()
         self.parameters = parameters
         self.seen = dict[int, list[_Seen]]()
 
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if func is not functional.linear:
-            return func(*args, **(kwargs or {}))
-        call = _Call(*args, **(kwargs or {}))
+    def linear(self, call: _Call) -> Tensor:
         if id(call.weight) not in self.parameters or call.weight.ndim != 2:
-            return func(*call)
-        found = func(call.input, call.weight.detach(), call.bias)
+            return functional.linear(*call)
+        found = functional.linear(call.input, call.weight.detach(), call.bias)
         found = found if found.requires_grad else found + found.new_zeros((), requires_grad=True)
         rows = call.input.detach().reshape(-1, call.input.shape[-1])
         self.seen.setdefault(id(call.weight), []).append(_Seen(rows, get_gradient_edge(found)))
@@ -111,23 +121,18 @@ class _Reduced(nn.Module):
         return found
 
 
-class _Along(TorchFunctionMode):
-    """Runs a model with W + V for the weights that are moved."""
+class _Along(_OnLinear):
+    """Weights that are moved are W + V."""
 
     def __init__(self, reduced: _Reduced) -> None:
         super().__init__()
         self.reduced = reduced
 
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if func is not functional.linear:
-            return func(*args, **(kwargs or {}))
-        call = _Call(*args, **(kwargs or {}))
+    def linear(self, call: _Call) -> Tensor:
         place = self.reduced.places.get(id(call.weight))
         if place is None:
-            return func(*call)
-        return func(call.input, call.weight.detach(), call.bias) + self.reduced.moved[place](call.input)
+            return functional.linear(*call)
+        return functional.linear(call.input, call.weight.detach(), call.bias) + self.reduced.moved[place](call.input)
 
 
 def reduced_hessian(model: nn.Module, data: tuple[Tensor, Tensor], loss: GivenLoss) -> LinearOperator | None:

@@ -148,7 +148,7 @@ def given_optimizer(given: GivenOptimizer) -> Optimizer:
     """
     if isinstance(given, (str, Optimizer)):
         return optimizer_of(given)
-    found = given if isinstance(given, torch.optim.Optimizer) else _made(given)
+    found = given if isinstance(given, torch.optim.Optimizer) else made_optimizer(given, [nn.Parameter(torch.zeros(1))])
     read = _OPTIMIZERS.get(type(found))
     if read is None:
         raise InputError(
@@ -163,20 +163,24 @@ def given_optimizer(given: GivenOptimizer) -> Optimizer:
     return alike[0]
 
 
-def _made(factory: Any) -> torch.optim.Optimizer:
-    """What a factory makes of one parameter of its own."""
+def made_optimizer(factory: Any, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    """What a factory makes of parameters.
+
+    Raises:
+        InputError: it raises, or makes something else.
+    """
+    expected = (
+        f"expected an optimizer among {', '.join(optimizer_names())}, an instance, or what makes one of a list of "
+        f"parameters, got {factory!r}"
+    )
     try:
-        found = factory([nn.Parameter(torch.zeros(1))])
+        found = factory(parameters)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"expected an optimizer, or what makes one of a list of parameters, got {factory!r}, which raised {brief(error)}; "
-            "bind its other arguments by functools.partial."
+            f"{expected}, which raised {brief(error)}; bind its other arguments by functools.partial."
         ) from error
     if not isinstance(found, torch.optim.Optimizer):
-        raise InputError(
-            f"expected an optimizer, or what makes one of a list of parameters, got {factory!r}; pass torch.optim.SGD, for "
-            "instance."
-        )
+        raise InputError(f"{expected}; pass torch.optim.SGD, for instance.")
     return found
 
 

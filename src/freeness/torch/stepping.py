@@ -6,14 +6,15 @@ import copy
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from freeness.errors import InputError, brief
+from freeness.errors import InputError
+from freeness.torch.given import made_optimizer
 from freeness.torch.state import trained_parameters
-from freeness.training import SGD, Adam, Optimizer, optimizer_names, optimizer_of
+from freeness.training import SGD, Adam, Optimizer, optimizer_of
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 AnyOptimizer = str | Optimizer | torch.optim.Optimizer | Callable[..., torch.optim.Optimizer]
@@ -132,19 +133,7 @@ def _made(model: nn.Module, given: str | Optimizer | Callable[..., torch.optim.O
     parameters = [one for one in trained_parameters(model).values() if one.is_floating_point()]
     if isinstance(given, str | Optimizer):
         return torch_optimizer(optimizer_of(given), parameters)
-    try:
-        found = given(parameters)
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"expected an optimizer among {', '.join(optimizer_names())}, an instance, or what makes one of a list of "
-            f"parameters, got {given!r}, which raised {brief(error)}; bind its other arguments by functools.partial."
-        ) from error
-    if not isinstance(cast(object, found), torch.optim.Optimizer):
-        raise InputError(
-            f"expected an optimizer, or what makes one of a list of parameters, got {given!r}; pass "
-            "torch.optim.SGD, for instance."
-        )
-    return found
+    return made_optimizer(given, parameters)
 
 
 def torch_optimizer(optimizer: Optimizer, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:

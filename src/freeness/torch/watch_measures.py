@@ -14,16 +14,15 @@ from freeness.errors import InputError
 from freeness.torch.batch import Batch
 from freeness.torch.critical import critical_rate
 from freeness.torch.given import given_optimizer
-from freeness.torch.hessian_products import drawn_direction, gradient_of, hessian_product
+from freeness.torch.hessian_products import gradient_of, hessian_product
 from freeness.torch.modes import fixed_masks
 from freeness.torch.next_step import first_rate, next_step
 from freeness.torch.observing import observe
 from freeness.torch.outputs import run, select_output
 from freeness.torch.products import input_products
-from freeness.torch.ritz import climb
 from freeness.torch.state import trained_parameters, untouched
 from freeness.torch.watch_loss import BatchLoss
-from freeness.torch.watch_sharpening import FirstBatch
+from freeness.torch.watch_sharpening import FirstBatch, climbed_from
 from freeness.training import Adam
 
 _LAYERS, _FEWEST = (
@@ -32,7 +31,7 @@ _LAYERS, _FEWEST = (
 )  # samples at most behind the table of layers; a quarter of the batch, where that is more than these
 _TRIED = 2  # samples that show whether all fits
 _JACOBIAN = 8  # samples behind the isometry
-_FIRST, _LATER = 8, 3  # products for λ, and once a direction is known
+_PRODUCTS = 8, 3  # products for λ, and once a direction is known
 
 Found = dict[str, Any]  # fields of a record
 
@@ -113,9 +112,7 @@ class Measures:
         scale = preconditioner(self._optimizer, self._model)
         with untouched(self._model, training=None):
             product, value = hessian_product(self._model, loss, scale)
-            drawn, start = drawn_direction(self._model), self._direction
-            known = start is not None and len(start) == len(drawn)  # what is trained may change on the way
-            found = climb(product, start if start is not None and known else drawn, _LATER if known else _FIRST)
+            found = climbed_from(self._model, product, self._direction, _PRODUCTS)
         self._direction = found.vector
         largest = (
             found.value if abs(found.value) >= torch.finfo(drawn.dtype).tiny else 0.0

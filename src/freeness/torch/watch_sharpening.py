@@ -14,11 +14,27 @@ from freeness.torch.batch import Batch
 from freeness.torch.critical import gradients_step
 from freeness.torch.hessian_products import drawn_direction, gradient_of, hessian_product, parts_of
 from freeness.torch.next_step import first_rate, next_step
-from freeness.torch.ritz import climb
+from freeness.torch.ritz import Climb, climb
 from freeness.torch.state import trained_parameters, untouched
 from freeness.torch.watch_loss import BatchLoss
 
-_FIRST, _LATER = 16, 6  # products for λ, and once a direction is known
+_PRODUCTS = 16, 6  # products for λ, and once a direction is known
+
+
+def climbed_from(
+    model: nn.Module, product: Callable[[Tensor], Tensor], direction: Tensor | None, products: tuple[int, int]
+) -> Climb:
+    """λ by Lanczos from the direction of the last visit, or from a drawn one.
+
+    Args:
+        model: of whose parameters the matrix is.
+        product: with the matrix.
+        direction: of the last visit; one of another length is not taken, for what is trained may change on the way.
+        products: from a drawn direction, and from a known one.
+    """
+    drawn = drawn_direction(model)
+    known = direction is not None and len(direction) == len(drawn)
+    return climb(product, direction if direction is not None and known else drawn, products[known])
 
 
 class FirstBatch:
@@ -47,11 +63,9 @@ class FirstBatch:
         first = self._batch is None
         kept = self._batch = _copied(batch) if self._batch is None else self._batch
         loss = self._loss.function(self._model, kept)
-        drawn, start = drawn_direction(self._model), self._direction
-        known = start is not None and len(start) == len(drawn)  # what is trained may change on the way
         with untouched(self._model, training=None):
             product, _ = hessian_product(self._model, loss)
-            found = climb(product, start if start is not None and known else drawn, _LATER if known else _FIRST)
+            found = climbed_from(self._model, product, self._direction, _PRODUCTS)
             self._direction = found.vector
             ahead = self._ahead(loss) if first else None
         return {"first_sharpness": found.value, "sharpening": None if ahead is None else ahead - found.value}
@@ -69,7 +83,7 @@ class FirstBatch:
             return None
         for parameter, step in zip(parameters, steps, strict=True):
             parameter.data.add_(rate * step)
-        return climb(hessian_product(self._model, loss)[0], vector, _LATER).value
+        return climb(hessian_product(self._model, loss)[0], vector, _PRODUCTS[1]).value
 
 
 def _copied(batch: Batch) -> Batch:

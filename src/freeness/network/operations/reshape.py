@@ -13,6 +13,7 @@ from freeness.errors import InputError, is_size
 from freeness.network.derivatives import UNCHANGED, GivenMap, Pass, given
 from freeness.network.moments import Pairs, Step, Stream, backward, forward, unchanged
 from freeness.network.operation import Operation, described
+from freeness.network.operations.rearranged import rearranged
 
 
 @dataclass(frozen=True)
@@ -47,17 +48,7 @@ def _(layer: Reshape, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step
     def shaped(array: np.ndarray, lead: int, groups: int) -> np.ndarray:
         return array.reshape(*array.shape[:lead], *layer.positions * groups)
 
-    def step(pairs: Pairs) -> Pairs:
-        return Pairs(shaped(pairs.value, 2, stream.groups), shaped(pairs.theta, 2, stream.groups), pairs.rows)
-
-    mean = stream.mean
-    after = stream._replace(
-        second=shaped(stream.second, 1, stream.groups),
-        latent=None,
-        growth=shaped(stream.growth, 1, 1),
-        mean=None if mean is None else lambda: shaped(mean(), 1, 1),
-    )
-    return after, step
+    return rearranged(stream, shaped)
 
 
 @backward.register

@@ -12,6 +12,7 @@ from freeness.errors import InputError
 from freeness.network.derivatives import GivenMap, Pass, given, over_samples
 from freeness.network.moments import Pairs, Step, Stream, backward, forward, unchanged
 from freeness.network.operation import Operation, described
+from freeness.network.operations.rearranged import rearranged
 
 
 @dataclass(frozen=True)
@@ -88,18 +89,8 @@ def _positions(layer: Selection, stream: Stream) -> tuple[Stream, Step]:
             some = some[(slice(None),) * (lead + axis) + (slice(layer.start, layer.stop),)]
         return some[(..., *(part,) * groups)]
 
-    def step(pairs: Pairs) -> Pairs:
-        return Pairs(chosen(pairs.value, 2, stream.groups), chosen(pairs.theta, 2, stream.groups), pairs.rows)
-
-    mean = stream.mean
-    after = stream._replace(
-        second=chosen(stream.second, 1, stream.groups),
-        latent=None,
-        growth=chosen(stream.growth, 1, 1),
-        mean=None if mean is None else lambda: chosen(mean(), 1, 1),
-        across=stream.across and not layer.vector,
-    )
-    return after, step
+    after, step = rearranged(stream, chosen)
+    return after._replace(across=stream.across and not layer.vector), step
 
 
 @backward.register

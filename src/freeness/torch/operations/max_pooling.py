@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from freeness.network import MaxPooling
 from freeness.torch.operations.kind import Kind, Unread
-from freeness.torch.operations.pooling import adaptive, each, image, over_all, over_windows
+from freeness.torch.operations.pooling import adaptive, each, image, over_all, over_windows, windows_of
 from freeness.torch.walk import Asked, Value
 
 KIND = Kind(
@@ -31,9 +31,7 @@ def read(asked: Asked) -> Value:
     positions = given.place.typing.positions
     if "adaptive" in asked.name:
         return adaptive(asked, given, lambda size, stride: MaxPooling(size, stride, name=name))
-    size = each(asked.arguments["kernel_size"], len(positions))
-    stride = each(asked.arguments.get("stride") or size, len(positions))
-    padding = each(asked.arguments.get("padding") or 0, len(positions))
+    size, stride, padding = windows_of(asked, len(positions))
     if set(each(asked.arguments["dilation"], len(positions))) != {1} or asked.arguments.get("ceil_mode"):
         raise Unread("with dilation or rounding up, of which there is no record")
     if len(set(stride)) != 1 or len(set(padding)) != 1:

@@ -28,14 +28,18 @@ def read(asked: Asked) -> Value:
     positions = given.place.typing.positions
     if asked.name.startswith("adaptive"):
         return adaptive(asked, given, lambda size, stride: Pooling(size, stride, name))
-    size = each(asked.arguments["kernel_size"], len(positions))
-    stride = each(asked.arguments.get("stride") or size, len(positions))
-    padded = any(each(asked.arguments.get("padding") or 0, len(positions)))
-    if padded or asked.arguments.get("ceil_mode") or asked.arguments.get("divisor_override"):
+    size, stride, padding = windows_of(asked, len(positions))
+    if any(padding) or asked.arguments.get("ceil_mode") or asked.arguments.get("divisor_override"):
         raise Unread("with padding, rounding up or another divisor")
     if len(set(stride)) != 1:
         raise Unread(f"of unequal strides {stride}")
     return over_windows(asked, given, Pooling(size, stride[0], name))
+
+
+def windows_of(asked: Asked, axes: int) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Size, stride and padding of windows, each by axis; a stride that is left out is the size."""
+    size = each(asked.arguments["kernel_size"], axes)
+    return size, each(asked.arguments.get("stride") or size, axes), each(asked.arguments.get("padding") or 0, axes)
 
 
 def image(asked: Asked, given: Signal) -> Signal:
