@@ -144,7 +144,7 @@ def test_an_own_command_is_found_and_behaves_as_all_do(own_app, tmp_path):
     written = run("bulk", "--ratio", "0.25", "--json", str(tmp_path / "bulk.json"))
     assert written.exit_code == 0 and json.loads((tmp_path / "bulk.json").read_text("utf-8"))["high"] == high
     there = ("--ratio", "0.25", "--json", str(tmp_path / "bulk.json"))
-    for words, said in ((("--ratio", "-1"), "expected"), (there, "--force"), (("--ratio", "x"), "float")):
+    for words, said in ((("--ratio", "-1"), "expected"), (there, "--force"), (("--ratio", "x"), "number")):
         refused = run("bulk", *words)
         assert refused.exit_code == 2 and refused.stdout == "" and said in refused.stderr
 
