@@ -44,7 +44,7 @@ class Row:
 
 def files(checkout: Path) -> dict[str, Path]:
     """Files of benchmarks by their name."""
-    return {path.name: path for path in sorted(checkout.glob("tests/**/bench_*.py"))}
+    return {path.name: path for path in sorted(checkout.glob("tests/**/*bench*.py"))}
 
 
 def seconds_of(checkout: Path, file: Path, chosen: str) -> dict[str, float]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float, Shaped
 
 from freeness.data.idx import decode_idx, read_idx
 from freeness.data.scaling import Scaling, scaled
@@ -59,15 +60,15 @@ class ImageSet:
         source: where they come from, in words.
     """
 
-    images: np.ndarray
-    labels: np.ndarray
+    images: Shaped[np.ndarray, "images 28 28"]
+    labels: Shaped[np.ndarray, " images"]
     source: str
 
     def __len__(self) -> int:
         """The number of images."""
         return len(self.images)
 
-    def flattened(self, scaling: Scaling = "standardised") -> np.ndarray:
+    def flattened(self, scaling: Scaling = "standardised") -> Float[np.ndarray, "images 784"]:
         """The images as network inputs: float64, shape (n, 784), see :func:`~freeness.data.scaled`.
 
         Raises:

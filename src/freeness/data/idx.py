@@ -13,6 +13,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Shaped
 
 from freeness.errors import InputError
 from freeness.files import check_unpacked, ordinary_file
@@ -24,7 +25,7 @@ _MOST = 1100  # bytes that gzip can make of one
 _CHUNK = 1 << 20
 
 
-def read_idx(path: Path | str) -> np.ndarray:
+def read_idx(path: Path | str) -> Shaped[np.ndarray, "*shape"]:
     """Read an idx file, gzip-compressed or plain (the first bytes tell, not the name).
 
     Args:
@@ -46,7 +47,7 @@ def read_idx(path: Path | str) -> np.ndarray:
     return decode_idx(content, str(path))
 
 
-def decode_idx(content: bytes, name: str = "idx data") -> np.ndarray:
+def decode_idx(content: bytes, name: str = "idx data") -> Shaped[np.ndarray, "*shape"]:
     """Decode the bytes of an idx file, gzip-compressed or plain; ``name`` is what error messages call it.
 
     Raises:
@@ -63,7 +64,7 @@ def decode_idx(content: bytes, name: str = "idx data") -> np.ndarray:
         raise InputError(f"expected {name} to be complete gzip data, got damaged data: fetch the file again") from error
 
 
-def encode_idx(array: np.ndarray) -> bytes:
+def encode_idx(array: Shaped[np.ndarray, "*shape"]) -> bytes:
     """The bytes of the idx file that holds ``array``; the inverse of :func:`decode_idx`.
 
     Raises:

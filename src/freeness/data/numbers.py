@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Shaped
 
 from freeness.errors import InputError, brief
 
@@ -10,7 +11,7 @@ _HUGE = 1e100  # squares of squares stay within float64
 _KINDS = {"b": np.int64, "i": np.int64, "u": np.int64, "f": np.float64}  # of arrays, and what they become
 
 
-def numbers_of(value: object, name: str, file: str, *, finite: bool = True) -> np.ndarray:
+def numbers_of(value: object, name: str, file: str, *, finite: bool = True) -> Shaped[np.ndarray, "*shape"]:
     """An array of real numbers with elements.
 
     Args:
@@ -49,7 +50,7 @@ def numbers_of(value: object, name: str, file: str, *, finite: bool = True) -> n
     return array
 
 
-def targets_of(value: object, samples: int, file: str) -> np.ndarray:
+def targets_of(value: object, samples: int, file: str) -> Shaped[np.ndarray, " samples *shape"]:
     """Targets of so many samples: int64 or float64.
 
     Args:

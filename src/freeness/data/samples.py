@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float, Shaped
 
 from freeness.data.array_file import named_arrays, read_arrays
 from freeness.data.factory import made_by
@@ -54,7 +55,7 @@ class Samples:
 
     fetch: Fetch
     count: int
-    targets: np.ndarray | None
+    targets: Shaped[np.ndarray, " samples *target"] | None
     described: str
     pictures: bool = False
     blocks: tuple[range, ...] = ()
@@ -71,8 +72,8 @@ class Loaded:
         classes: how many there are in the whole split; None where the targets are no classes.
     """
 
-    inputs: np.ndarray
-    targets: np.ndarray | None
+    inputs: Float[np.ndarray, " samples *shape"]
+    targets: Shaped[np.ndarray, " samples *target"] | None
     described: str
     classes: int | None = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float, Shaped
 
 from freeness.errors import InputError
 
@@ -12,7 +13,7 @@ Scaling = Literal["standardised", "unit_norm", "unit"]
 _SMALLEST = 1e-9  # norm below which an image is of one grey level, or black
 
 
-def scaled(images: np.ndarray, scaling: Scaling) -> np.ndarray:
+def scaled(images: Shaped[np.ndarray, " images *shape"], scaling: Scaling) -> Float[np.ndarray, "images features"]:
     """Images as inputs, each by itself: float64, shape (n, N₀).
 
     "standardised": mean 0 and mean square 1 over its own pixels, so that q̂₀ = ‖x⁰‖²/N₀ = 1, where the signals of theory.md §2

@@ -42,8 +42,8 @@ def expand(sweep: SweepSpecification, facts: DataFacts) -> tuple[Placed, ...]:
     """All cells of a sweep, design by design, then by depth, rate and seed.
 
     Args:
-        sweep: checked.
-        facts: of its data.
+        sweep: checked, as :func:`read_specification` gives it.
+        facts: N₀, C, mean ‖x⁰‖²/N₀ and mean cosine of its data.
 
     Raises:
         InputError: an isometry that a design cannot have.
@@ -68,9 +68,9 @@ def rate_unit(sweep: SweepSpecification, cell: Cell, facts: DataFacts) -> float:
     """What a rate of the sweep is a multiple of, at the cell's depth.
 
     Args:
-        sweep: names the unit.
-        cell: of the depth.
-        facts: of the data.
+        sweep: whose ``rate_unit`` says in what rates are counted.
+        cell: of one depth, whose network gives the unit's size.
+        facts: N₀, C, mean ‖x⁰‖²/N₀ and mean cosine of the data.
     """
     if sweep.rates.unit == "absolute":
         return 1.0
@@ -81,8 +81,8 @@ def bounds(cell: Cell, facts: DataFacts) -> tuple[float, float]:
     """The largest stable rate by theory: of one sample, and of the cell's batch (theory.md §7, ``theory_rate``).
 
     Args:
-        cell: its network, loss and optimiser.
-        facts: of the data.
+        cell: whose network, loss and optimiser the bounds are of.
+        facts: N₀, C, mean ‖x⁰‖²/N₀ and mean cosine of the data.
 
     Example:
         >>> sizes = {"depth": 4, "width": 8, "inputs": 8, "outputs": 8}
@@ -101,11 +101,7 @@ def bounds(cell: Cell, facts: DataFacts) -> tuple[float, float]:
 
 
 def activation_of(cell: Cell) -> ActivationFunction:
-    """c·φ(x/c), or φ itself at c = 1.
-
-    Args:
-        cell: names φ and c.
-    """
+    """c·φ(x/c), or φ itself at c = 1."""
     function = activation(cell.activation)
     if cell.activation_scale == 1:
         return function
@@ -117,9 +113,6 @@ def activation_of(cell: Cell) -> ActivationFunction:
 
 def network_of(cell: Cell) -> Network:
     """The record of the cell's network at initialisation.
-
-    Args:
-        cell: of a sweep.
 
     Example:
         >>> sizes = {"depth": 3, "width": 5, "inputs": 20, "outputs": 2}

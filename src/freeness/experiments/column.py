@@ -58,7 +58,7 @@ class Stack:
 
         Args:
             x: inputs (M, B, N₀).
-            y: classes (M, B).
+            y: classes (M, B), from 0.
         """
         inputs, before = [x], []
         for place, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
@@ -86,7 +86,7 @@ class Stack:
         """The stack of the other members.
 
         Args:
-            lost: rows to leave out.
+            lost: numbers of rows to leave out, from 0.
         """
         kept = [row for row in range(len(self.cells)) if row not in set(lost)]
         chosen = torch.tensor(kept, dtype=torch.long, device=self.rates.device)
@@ -104,7 +104,7 @@ class Stack:
         """The member as a torch model that shares its weights.
 
         Args:
-            row: of the stack.
+            row: of the stack, from 0.
         """
         model = nn.Sequential()
         function = activation_of(self.cells[row])
@@ -123,8 +123,8 @@ def stack_of(cells: Sequence[Cell], device: torch.device | str = "cpu") -> Stack
     """The stack of these cells at initialisation; cells of one seed start from the same weights.
 
     Args:
-        cells: of one column.
-        device: where it is trained.
+        cells: M of one column: alike but for rate and seed.
+        device: "cpu" or a CUDA device.
 
     Raises:
         InputError: cells of different columns.
@@ -154,7 +154,7 @@ def train_stack(
     later looks are those of the frozen weights.
 
     Args:
-        cells: of one column.
+        cells: M of one column: alike but for rate and seed.
         images: for training, for testing.
         device: "cpu" or a CUDA device.
 

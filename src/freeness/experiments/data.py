@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -29,13 +30,17 @@ class Images(Dataset):
 
     Args:
         fetch: raw images (B, …) by their indices, uint8 or floating point.
-        classes: of every image.
+        classes: of every image, (n,), from 0.
         scaling: how an image becomes an input.
         blocks: ranges of images that are read together; shuffling keeps to them.
     """
 
     def __init__(
-        self, fetch: Fetch, classes: np.ndarray, scaling: Scaling, blocks: Sequence[range] | None = None
+        self,
+        fetch: Fetch,
+        classes: Shaped[np.ndarray, " images"],
+        scaling: Scaling,
+        blocks: Sequence[range] | None = None,
     ) -> None:
         self._fetch = fetch
         self._scaling: Scaling = scaling
@@ -150,7 +155,7 @@ class BlockShuffle(Sampler[int]):
     """Indices of one epoch: blocks in random order, and the images of each shuffled, so that a file is read block by block.
 
     Args:
-        blocks: of the data set.
+        blocks: ranges of indices that together are all of the data set.
         generator: source of randomness; every epoch draws on.
     """
 
@@ -173,9 +178,9 @@ def batches(images: Images, batch: int, seed: int) -> Iterator[tuple[Tensor, Ten
     """Batches without end: epoch after epoch in an order that depends on the seed only; an incomplete batch is left out.
 
     Args:
-        images: at least ``batch`` of them.
+        images: at least ``batch`` of them, read as they are asked for.
         batch: B, images of a step.
-        seed: of the order.
+        seed: of the order; the same seed, the same order.
 
     Raises:
         InputError: fewer images than a batch.

@@ -100,9 +100,9 @@ def theory_of(sweep: SweepSpecification, placed: tuple[Placed, ...], facts: Data
     """Bounds of theory by design and depth, with the facts they rest on.
 
     Args:
-        sweep: of the cells.
-        placed: all of them.
-        facts: of the data.
+        sweep: whose networks and data the cells have.
+        placed: all cells, each with its place in the table.
+        facts: N₀, C, mean ‖x⁰‖²/N₀ and mean cosine of the data.
     """
     first = {item.place[:2]: item.cell for item in placed}
     found = {place: bounds(cell, facts) for place, cell in first.items()}

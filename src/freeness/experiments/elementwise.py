@@ -26,9 +26,6 @@ def bend_of(function: ActivationFunction) -> Bend:
 
     Tensors are (M, B, N). Where the table of activations has no shorter way to the gradient, autograd takes it.
 
-    Args:
-        function: any that torch knows.
-
     Raises:
         InputError: a function of one's own that is only known to numpy.
 

@@ -24,9 +24,6 @@ class LostError(FreenessError):
 def inline(tasks: Sequence[Task]) -> Iterator[Finished]:
     """Perform tasks one after the other in this process, on one thread.
 
-    Args:
-        tasks: of a sweep.
-
     Example:
         >>> list(inline([]))
         []
@@ -53,9 +50,6 @@ class DaskEngine:
 
     def __call__(self, tasks: Sequence[Task]) -> Iterator[Finished]:
         """Results in the order in which they are finished.
-
-        Args:
-            tasks: of a sweep.
 
         Raises:
             InputError: the scheduler cannot be reached, or a worker refuses its task.

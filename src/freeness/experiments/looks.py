@@ -33,11 +33,7 @@ class Look:
     freeness: float | None = None
 
     def at(self, step: int) -> Look:
-        """The same numbers at another step.
-
-        Args:
-            step: a later one.
-        """
+        """The same numbers at another step."""
         return replace(self, step=step)
 
 
@@ -48,7 +44,7 @@ def look_at(model: nn.Module, cell: Cell, images: tuple[Images, Images], step: i
         model: on any device.
         cell: names loss and metrics.
         images: for training, of which the first are taken for the sharpness, and for testing.
-        step: to write down.
+        step: number of steps done, written beside the numbers.
     """
     train, test = images
     right, total = 0, 0.0

@@ -17,7 +17,7 @@ def loss_and_pull(loss: Loss | str, outputs: Tensor, classes: Tensor) -> tuple[T
     Args:
         loss: of those that are registered with :func:`stacked`.
         outputs: (M, B, C).
-        classes: (M, B).
+        classes: (M, B), from 0.
 
     Raises:
         InputError: a loss that sweeps do not train with.

@@ -81,9 +81,6 @@ def preset(name: str) -> SweepSpecification:
     "headline": accuracy over depth and learning rate with the line 2/L; "capacity": over the spread σ_JJ² of the Jacobian at
     depth 16; "depth-law": λ_max along training, threshold and best rate over depth; "tiny": a few seconds, to try the engine.
 
-    Args:
-        name: one of :func:`preset_names`.
-
     Raises:
         InputError: another name.
 

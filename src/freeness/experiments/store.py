@@ -70,8 +70,8 @@ class Store:
         """Write down a sweep, the cells it consists of and what theory says of it; the last one registered opens by default.
 
         Args:
-            sweep: its specification.
-            placed: its cells.
+            sweep: its specification, by whose key it is stored.
+            placed: its cells, each with its place in the table.
             theory: anything that JSON can hold.
 
         Raises:
@@ -91,8 +91,8 @@ class Store:
 
         Args:
             cell: whose key names the row.
-            result: of its training.
-            provenance: versions and machine.
+            result: of its training, stored whole.
+            provenance: versions and machine, as JSON holds it.
 
         Raises:
             StoreError: it cannot be written; nothing of it is, then.
@@ -154,22 +154,14 @@ class Store:
         )
 
     def rates(self, sweep: str) -> dict[tuple[int, int, int, int], float]:
-        """The absolute rate at every place of a sweep.
-
-        Args:
-            sweep: its key.
-        """
+        """The absolute rate at every place of a sweep."""
         with _told(self._path):
             rows = self._connection.execute("SELECT * FROM places WHERE sweep = ?", (sweep,)).fetchall()
         self._require_intact(rows)
         return {tuple(json.loads(place)): rate for _, place, _, rate, _ in rows}
 
     def cells(self, sweep: str) -> tuple[StoredCell, ...]:
-        """The finished cells of a sweep.
-
-        Args:
-            sweep: its key.
-        """
+        """The finished cells of a sweep."""
         query = "SELECT place, cells.* FROM places JOIN cells ON cells.key = places.cell WHERE sweep = ?"
         with _told(self._path):
             rows = self._connection.execute(query, (sweep,)).fetchall()

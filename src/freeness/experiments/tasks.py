@@ -44,10 +44,10 @@ def tasks_of(
     """Cells as tasks, the longest first, so that workers finish together.
 
     Args:
-        cells: of any columns.
-        data: of the sweep.
-        device: for training.
-        together: most cells of a task.
+        cells: of any columns, in any order.
+        data: where every task reads it from.
+        device: "cpu" or a CUDA device of the workers.
+        together: most cells of a task, ≥ 1.
     """
     tasks = []
     for _, column in groupby(sorted(cells, key=lambda cell: (cell.column, cell.seed, cell.rate)), lambda c: c.column):
@@ -59,9 +59,6 @@ def tasks_of(
 
 def perform(task: Task) -> tuple[tuple[CellResult, ...], dict]:
     """Train the cells of a task; results in their order, and where they were made.
-
-    Args:
-        task: what to do.
 
     Raises:
         InputError: no such device, or the data cannot be read here or is other data than the sweep was made for.
@@ -82,9 +79,9 @@ def faster_stack(cells: Sequence[Cell], images: tuple[Images, Images], device: s
     A member's numbers do not depend on it, so the clock decides about time only.
 
     Args:
-        cells: of one column.
+        cells: M of one column: alike but for rate and seed.
         images: for training, for testing.
-        device: for training.
+        device: "cpu" or a CUDA device.
     """
     sizes = sorted({1, min(4, len(cells)), len(cells)})
     if len(sizes) == 1 or cells[0].steps <= 10 * _PROBE_STEPS * _PROBE_ROUNDS:
@@ -98,9 +95,9 @@ def seconds_a_step(cells: Sequence[Cell], images: tuple[Images, Images], device:
     On the CPU time of this thread, which other processes of the machine do not lengthen; the clock on the wall elsewhere.
 
     Args:
-        cells: of one column.
+        cells: M of one column: alike but for rate and seed.
         images: for training, for testing.
-        device: for training.
+        device: "cpu" or a CUDA device.
     """
     stack = stack_of(cells, device)
     x, y = next(batches(images[0], cells[0].batch, cells[0].seed))

@@ -33,8 +33,8 @@ class Update:
         """Step of weights (M, out, in) whose gradient is dᵀx.
 
         Args:
-            place: of the layer.
-            weight: changed in place.
+            place: number of the layer, from 0.
+            weight: (M, out, in), changed in place.
             d: (M, B, out).
             x: (M, B, in).
         """
@@ -49,8 +49,8 @@ class Update:
         """Step of biases (M, 1, out) whose gradient is the sum of d over the batch.
 
         Args:
-            place: of the layer.
-            bias: changed in place.
+            place: number of the layer, from 0.
+            bias: (M, 1, out), changed in place.
             d: (M, B, out).
         """
         self._moved("bias", place, bias, d.cumsum(dim=1)[:, -1:])
@@ -59,7 +59,7 @@ class Update:
         """The optimiser of the chosen members.
 
         Args:
-            chosen: their rows.
+            chosen: numbers of the members that stay, from 0.
         """
         state = {name: [tensor[chosen] for tensor in kept] for name, kept in self.state.items()}
         return Update(self.optimizer, self.rates[chosen], state, self.count)
@@ -74,9 +74,9 @@ def step(optimizer: Optimizer, rates: Tensor, gradient: Tensor, kept: list[Tenso
     """What a step takes off a parameter; register that of your own optimiser.
 
     Args:
-        optimizer: with its numbers.
-        rates: of the members.
-        gradient: of the parameter.
+        optimizer: whose rule is applied, with its numbers.
+        rates: of the members, (M, 1, 1).
+        gradient: (M, …), of the parameter's shape.
         kept: what is remembered of it, changed in place; empty at first.
         count: of steps, from 1.
 
@@ -127,7 +127,7 @@ def update_of(cell: Cell, rates: Tensor) -> Update:
     """The optimiser of a column, without memory.
 
     Args:
-        cell: names it, with β (β₁ of adam).
+        cell: whose optimiser it is, with β (β₁ of Adam).
         rates: (M, 1, 1).
     """
     return Update(cell.descent, rates)

@@ -31,7 +31,7 @@ def open_sweep(path: Path | str, name: str | None = None) -> xarray.Dataset:
     many cells are finished, and ``mean_square``, that of an input's entries.
 
     Args:
-        path: of a store.
+        path: of the store's SQLite file.
         name: of a sweep, if it is not the one that was run last.
 
     Raises:
@@ -94,9 +94,6 @@ def open_sweep(path: Path | str, name: str | None = None) -> xarray.Dataset:
 
 def frame(table: xarray.Dataset) -> pandas.DataFrame:
     """A table as a DataFrame, a row for every look at a cell; what was not finished is NaN.
-
-    Args:
-        table: of :func:`open_sweep`.
 
     Example:
         >>> frame(xarray.Dataset({"loss": ("step", [2.0, 1.0])}, {"step": [1, 10]})).values.tolist()

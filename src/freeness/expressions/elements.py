@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Inexact
+from jaxtyping import Inexact, Num
 
 from freeness.errors import InputError
 from freeness.laws import (
@@ -161,7 +161,7 @@ class Given(Element):
         2.3333333333
     """
 
-    matrix: np.ndarray
+    matrix: Num[np.ndarray, " size *size"]
 
     def __post_init__(self) -> None:
         matrix = np.asarray(self.matrix)

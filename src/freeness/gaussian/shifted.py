@@ -60,7 +60,7 @@ def summed_points(parts: Sequence[tuple[float, Float[np.ndarray, " points"]]]) -
     return standardised(total)
 
 
-def standardised(points: np.ndarray) -> Float[np.ndarray, " points"]:
+def standardised(points: Float[np.ndarray, "*values"]) -> Float[np.ndarray, " points"]:
     """Any number of values as points of mean 0 and variance 1, ascending."""
     places = (np.arange(_POINTS) + 0.5) / _POINTS
     found = np.sort(points, axis=None) if points.size == _POINTS else np.quantile(points, places)
@@ -122,7 +122,9 @@ class Shifted:
         (first, second, *values), (level, slope, *slopes) = found
         return Shifted(first, second, level, slope, np.array(values), np.array(slopes))
 
-    def between(self, ends: Ends, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def between(
+        self, ends: Ends, c: Float[np.ndarray, "*shape"]
+    ) -> tuple[Float[np.ndarray, "*shape"], Float[np.ndarray, "*shape"]]:
         """E φφ' and the same of φ', between two places.
 
         Args:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from scipy.stats import rankdata
 from torch import Tensor
 
@@ -22,7 +23,7 @@ Attribute = Callable[..., Tensor]
 class Agreement:
     """Spearman's rank correlation over the features of each sample, (n,), between contributions and attributions."""
 
-    correlations: np.ndarray
+    correlations: Float[np.ndarray, " samples"]
 
     @property
     def mean(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Float
 from torch import Tensor
 
 from freeness.interpret.identity_mlp import IdentityMLP
@@ -20,7 +21,7 @@ class TrainingState:
     step: int
     jacobian: Measurement
     freeness: FreenessTest
-    drift: np.ndarray
+    drift: Float[np.ndarray, " layers"]
 
     @property
     def spread(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from freeness.interpret.identity_mlp import IdentityMLP
@@ -29,7 +30,7 @@ def input_parts(model: IdentityMLP, inputs: Tensor) -> Tensor:
     return torch.stack([*after, before[-1]])[:, :, : model.features]
 
 
-def contribution_maps(model: IdentityMLP, inputs: Tensor) -> np.ndarray:
+def contribution_maps(model: IdentityMLP, inputs: Tensor) -> Float[np.ndarray, "layers samples *shape"]:
     """m^l - m^{l-1} for l = 1..L: what layer l adds to what it was given, (L, n, *shape).
 
     The maps of all layers add up to m^L - m^0. The upper rows of the last matrix do not reach the output and are never

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from freeness.errors import InputError, is_real
@@ -19,7 +20,9 @@ Contribution = Literal["value", "change"]
 CHUNK = 512  # samples held at a time
 
 
-def neuron_contributions(model: IdentityMLP, inputs: Tensor, of: Contribution = "value") -> np.ndarray:
+def neuron_contributions(
+    model: IdentityMLP, inputs: Tensor, of: Contribution = "value"
+) -> Float[np.ndarray, "hidden features classes"]:
     """How much each input-shaped hidden neuron adds to each class on average over the inputs, (L - 1, features, K).
 
     c_{l,i,k} = E v_i^l · s^{L-1-l} Σ_{j>l} (W_j[k,i] - mean over classes of W_j[·,i]): what the neuron hands on, times
@@ -71,7 +74,7 @@ def _read_weights(model: IdentityMLP) -> Tensor:
     return later * model.scale ** torch.arange(model.depth - 2, -1, -1, dtype=torch.float64)[:, None, None]
 
 
-def pixel_contributions(model: IdentityMLP, inputs: Tensor, targets: Tensor) -> np.ndarray:
+def pixel_contributions(model: IdentityMLP, inputs: Tensor, targets: Tensor) -> Float[np.ndarray, "samples features"]:
     """How much each feature of each input speaks for a class, summed over the layers that read it, (n, features).
 
     Σ_l s^{L-l} m_i^{l-1} (W_l[k,i] - mean over classes of W_l[·,i]). Where the class neurons stay in the linear part of φ
@@ -97,7 +100,9 @@ def pixel_contributions(model: IdentityMLP, inputs: Tensor, targets: Tensor) -> 
     return torch.cat(found).numpy()
 
 
-def top_neurons(contributions: np.ndarray, target: int, share: float = 0.05) -> np.ndarray:
+def top_neurons(
+    contributions: Float[np.ndarray, "hidden features classes"], target: int, share: float = 0.05
+) -> Bool[np.ndarray, "hidden features"]:
     """Which hidden neurons belong to the given share with the largest contribution to a class, (L - 1, features) of bool.
 
     Args:
@@ -122,7 +127,9 @@ def top_neurons(contributions: np.ndarray, target: int, share: float = 0.05) -> 
     return chosen.reshape(values.shape)
 
 
-def without_neurons(model: IdentityMLP, inputs: Tensor, deleted: np.ndarray) -> np.ndarray:
+def without_neurons(
+    model: IdentityMLP, inputs: Tensor, deleted: Bool[np.ndarray, "hidden features"]
+) -> Float[np.ndarray, "samples classes"]:
     """The logits (n, K) of the network with some hidden neurons deleted: their outputs are 0.
 
     Args:
@@ -203,7 +210,7 @@ class Ablation:
 
 def ablate_class(
     model: IdentityMLP,
-    deleted: np.ndarray,
+    deleted: Bool[np.ndarray, "hidden features"],
     inputs: Tensor,
     labels: Tensor,
     target: int,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from freeness.errors import InputError
@@ -29,22 +30,22 @@ class LayerReadings:
         method: how they were read.
     """
 
-    logits: np.ndarray
+    logits: Float[np.ndarray, "layers samples classes"]
     names: tuple[str, ...]
     method: str
 
     @property
-    def likelihoods(self) -> np.ndarray:
+    def likelihoods(self) -> Float[np.ndarray, "layers samples classes"]:
         """softmax of the logits, (layers, n, K)."""
         return torch.from_numpy(self.logits).softmax(-1).numpy()
 
     @property
-    def predictions(self) -> np.ndarray:
+    def predictions(self) -> Int[np.ndarray, "layers samples"]:
         """The likeliest class, (layers, n)."""
         return self.logits.argmax(-1)
 
     @property
-    def settled(self) -> np.ndarray:
+    def settled(self) -> Int[np.ndarray, " samples"]:
         """Of each sample the first layer, counted from 1, from which on the likeliest class is the final one.
 
         Example:
@@ -55,7 +56,7 @@ class LayerReadings:
         agrees = self.predictions == self.predictions[-1]
         return len(agrees) - np.flip(agrees, 0).cumprod(0).sum(0) + 1
 
-    def accuracy(self, labels: np.ndarray) -> np.ndarray:
+    def accuracy(self, labels: Int[np.ndarray, " samples"]) -> Float[np.ndarray, " layers"]:
         """Share of right answers, one number a layer.
 
         Args:

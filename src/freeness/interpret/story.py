@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from freeness.advice import Progress, Report
@@ -28,13 +29,13 @@ class ImageStory:
     the input's shape; ``settled``: the layer, counted from 1, from which on the likeliest class is the predicted one.
     """
 
-    pixels: np.ndarray
+    pixels: Float[np.ndarray, "*shape"]
     label: int
     predicted: int
     settled: int
-    likelihoods: np.ndarray
-    maps: np.ndarray
-    support: np.ndarray
+    likelihoods: Float[np.ndarray, "layers classes"]
+    maps: Float[np.ndarray, " layers *shape"]
+    support: Float[np.ndarray, "*shape"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +55,8 @@ class Interpretation:
     classes: tuple[str, ...]
     method: str
     layers: tuple[str, ...]
-    accuracy: np.ndarray
-    settled: np.ndarray
+    accuracy: Float[np.ndarray, " layers"]
+    settled: Int[np.ndarray, " layers"]
     samples: int
     images: tuple[ImageStory, ...]
     roles: tuple[LayerRole, ...]
@@ -65,7 +66,7 @@ class Interpretation:
     fit: Fit | None = None
 
     @property
-    def accuracy_error(self) -> np.ndarray:
+    def accuracy_error(self) -> Float[np.ndarray, " layers"]:
         """Binomial standard error of the accuracy of every layer."""
         return np.sqrt(self.accuracy * (1 - self.accuracy) / self.samples)
 

@@ -109,7 +109,7 @@ class AtomicLaw(Law):
             return (g, dg), (u, du)
         return self.full_transforms(z)
 
-    def full_transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
+    def full_transforms(self, z: Inexact[np.ndarray, " points"]) -> tuple[Transform, Transform]:
         """:meth:`transforms` as the sums over all atoms."""
         with np.errstate(divide="ignore", invalid="ignore"):
             if z.size * len(self.positions) <= _FEW:

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from functools import cached_property
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.laws.law import Law
 from freeness.laws.support import Bands, Edge, bands_of, edges_of
@@ -20,7 +21,9 @@ class BandedLaw(Law):
         """The ends of the continuous part."""
 
     @abstractmethod
-    def polished_edges(self, bright: np.ndarray, dark: np.ndarray) -> np.ndarray:
+    def polished_edges(
+        self, bright: Float[np.ndarray, " edges"], dark: Float[np.ndarray, " edges"]
+    ) -> Float[np.ndarray, " edges"]:
         """The ends of bands between points inside and points outside, NaN if none is there.
 
         Args:
@@ -28,7 +31,7 @@ class BandedLaw(Law):
             dark: points outside, (m,).
         """
 
-    def lit(self, x: np.ndarray) -> np.ndarray:
+    def lit(self, x: Float[np.ndarray, "*points"]) -> Float[np.ndarray, "*points"]:
         """The density where it is more than its own error, else 0; NaN where it did not converge."""
         return self.density(x, throw=False)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
@@ -41,7 +42,7 @@ def free_cumulants(moments: ArrayLike) -> np.ndarray:
     return kappa[1:]
 
 
-def free_moments(cumulants: ArrayLike) -> np.ndarray:
+def free_moments(cumulants: ArrayLike) -> Float[np.ndarray, " order"]:
     """Moments m_1, …, m_n from free cumulants κ_1, …, κ_n: the same recursion the other way.
 
     Args:
@@ -65,7 +66,9 @@ def free_moments(cumulants: ArrayLike) -> np.ndarray:
     return m[1:]
 
 
-def moments_on_circle(law: Law, order: int, radius: float | None = None, least: int = _LEAST) -> np.ndarray:
+def moments_on_circle(
+    law: Law, order: int, radius: float | None = None, least: int = _LEAST
+) -> Float[np.ndarray, " order"]:
     """m_1, …, m_order by the trapezoid rule on a circle close to the support; relative error about 1e-15·1.1^order.
 
     Args:

@@ -42,7 +42,7 @@ class CurvePoint:
     potential: Inexact[np.ndarray, " points"] | None
     margin: Float[np.ndarray, " points"]
     base: Inexact[np.ndarray, " points"]
-    updates: tuple[np.ndarray, ...] = ()
+    updates: tuple[Inexact[np.ndarray, "rows points"], ...] = ()
 
 
 class SpectralCurve(ABC):
@@ -156,7 +156,9 @@ class CauchyLaw(Protocol):
         ...
 
 
-def physical_margin(z: Jet, base: np.ndarray, g: np.ndarray) -> np.ndarray:
+def physical_margin(
+    z: Jet, base: Inexact[np.ndarray, " points"], g: Inexact[np.ndarray, "*stages points"]
+) -> Float[np.ndarray, "*stages points"]:
     """Im z/|z| off the axis; on the real axis outside the support, where z must rise with the parameter, dz/dt.
 
     ``base`` is the base parameter, ``g`` the Cauchy transform at this stage.
@@ -176,14 +178,14 @@ def physical_margin(z: Jet, base: np.ndarray, g: np.ndarray) -> np.ndarray:
     return np.where(real & (np.abs(np.imag(g)) <= REAL * np.abs(g)), np.minimum(upper, rise), upper)
 
 
-def not_below(z: np.ndarray) -> np.ndarray:
+def not_below(z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
     """Points that rounding has put below the real axis, put back on it: the transforms jump there."""
     if not np.iscomplexobj(z):
         return z
     return np.where((np.imag(z) < 0) & (np.imag(z) > -NOISE * np.abs(z)), np.real(z).astype(complex), z)
 
 
-def base_jet(parameter: np.ndarray, directions: int) -> Jet:
+def base_jet(parameter: Inexact[np.ndarray, " points"], directions: int) -> Jet:
     """The base parameter as a jet: derivative 1 in direction 0, no correction."""
     change = np.zeros((directions, parameter.size), dtype=parameter.dtype)
     change[0] = 1.0
@@ -219,7 +221,7 @@ class ClosedCurve(SpectralCurve):
     def start(self, z: Inexact[np.ndarray, " points"]) -> Inexact[np.ndarray, "unknowns points"]:
         return self.parameters_of(z / self.mean)
 
-    def parameters_of(self, inverse: np.ndarray) -> np.ndarray:
+    def parameters_of(self, inverse: Inexact[np.ndarray, " points"]) -> Inexact[np.ndarray, "1 points"]:
         """The parameters (1, n) at which 1/u has the given values."""
         return (inverse + 1.0 / self.rank)[None]
 

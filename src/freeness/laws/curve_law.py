@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from typing import Literal, Self
 
 import numpy as np
-from jaxtyping import Float, Inexact
+from jaxtyping import Complex, Float, Inexact
 from numpy.typing import ArrayLike
 
 from freeness.errors import ConvergenceError
@@ -111,7 +111,9 @@ class CurveLaw(BandedLaw):
             )
         return low, high
 
-    def polished_edges(self, bright: np.ndarray, dark: np.ndarray) -> np.ndarray:
+    def polished_edges(
+        self, bright: Float[np.ndarray, " edges"], dark: Float[np.ndarray, " edges"]
+    ) -> Float[np.ndarray, " edges"]:
         """The ends of bands between points inside and points outside, as critical values of the curve; NaN if none is there."""
         sign = np.where((bright + dark < 0) & self._symmetric, -1.0, 1.0)
         solution = self._solve((np.concatenate([bright, dark]) * np.tile(sign, 2)).astype(complex))
@@ -126,7 +128,7 @@ class CurveLaw(BandedLaw):
         boundary = self._boundary(points.ravel(), potential=False)
         return self._checked(np.maximum(-boundary.g.imag / np.pi, 0.0), boundary, throw).reshape(points.shape)
 
-    def lit(self, x: np.ndarray) -> np.ndarray:
+    def lit(self, x: Float[np.ndarray, "*points"]) -> Float[np.ndarray, "*points"]:
         """The density beyond its own rounding; the imaginary parts of nearly real numbers keep their digits among themselves."""
         flat = x.ravel()
         mirrored = (flat < 0) & self._symmetric
@@ -192,7 +194,7 @@ class CurveLaw(BandedLaw):
         value[~middle] = super()._cdf_off_atoms(x[~middle], throw)
         return value
 
-    def above(self, z: np.ndarray) -> Boundary:
+    def above(self, z: Complex[np.ndarray, " points"]) -> Boundary:
         """G and the potential at complex points of the upper half-plane."""
         mirrored = (np.real(z) < 0) & self._symmetric
         solution = self._solve(np.where(mirrored, -z.conj(), z))

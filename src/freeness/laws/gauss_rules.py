@@ -17,6 +17,7 @@ from functools import cached_property
 
 import numpy as np
 import scipy
+from jaxtyping import Float, Inexact, Int
 
 from freeness.numerics import gauss_rule
 
@@ -47,7 +48,10 @@ class GaussRules:
     """
 
     def __init__(
-        self, positions: np.ndarray, masses: np.ndarray, full: Callable[[np.ndarray], np.ndarray] | None = None
+        self,
+        positions: Float[np.ndarray, " atoms"],
+        masses: Float[np.ndarray, " atoms"],
+        full: Callable[[Inexact[np.ndarray, " points"]], Inexact[np.ndarray, "4 points"]] | None = None,
     ) -> None:
         self.positions, self.masses, self.full = positions, masses, full
         inside = (np.cumsum(masses) > _TAIL) & (np.cumsum(masses[::-1])[::-1] > _TAIL)
@@ -61,7 +65,7 @@ class GaussRules:
         self.tailed = not inside.all()
         self._rules: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
-    def rule(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+    def rule(self, step: int) -> tuple[Float[np.ndarray, " nodes"], Float[np.ndarray, " nodes"]]:
         """Nodes and weights (K,) of a step of the ladder, or all the atoms behind its last one."""
         if step >= len(self.ladder):
             return self.positions, self.masses
@@ -76,7 +80,7 @@ class GaussRules:
     def _centre(self) -> tuple[float, float]:
         return (self.low + self.high) / 2, max((self.high - self.low) / 2, 1e-300)
 
-    def steps(self, w: np.ndarray) -> np.ndarray:
+    def steps(self, w: Inexact[np.ndarray, "*points"]) -> Int[np.ndarray, "*points"]:
         """Which step of the ladder each point may take; its length where only the full sum will do."""
         middle, half = self._centre
         t = (w - middle) / half
@@ -96,7 +100,7 @@ class GaussRules:
 Sums = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # G, G', u, u'
 
 
-def transforms_of(rules: list[GaussRules], w: np.ndarray) -> Sums:
+def transforms_of(rules: list[GaussRules], w: Inexact[np.ndarray, "laws points"]) -> Sums:
     """G, G' and u = wG - 1, u' of each law at its row of points.
 
     Args:

@@ -50,7 +50,9 @@ class GradedDensity(PiecewiseDensity):
         True
     """
 
-    def __init__(self, function: Callable[[np.ndarray], np.ndarray], breaks: Sequence[float]) -> None:
+    def __init__(
+        self, function: Callable[[Float[np.ndarray, "*points"]], Float[np.ndarray, "*points"]], breaks: Sequence[float]
+    ) -> None:
         self._breaks = tuple(breaks)
         self._hull = (self._breaks[0], self._breaks[-1])
         pieces = self._graded(function)

@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
-from jaxtyping import Float, Inexact
+from jaxtyping import Bool, Float, Inexact
 from numpy.typing import ArrayLike
 
 from freeness.laws.cauchy_law import TransformLaw, as_cauchy_law
@@ -43,7 +43,7 @@ class Branches:
     delta: Transform | None = None
 
     @property
-    def upper(self) -> np.ndarray:
+    def upper(self) -> Bool[np.ndarray, "*points"]:
         """Which of the points are met from the upper half-plane, where those of z are."""
         points, slope = self.x
         return (np.imag(points) > 0) | ((np.imag(points) == 0) & (np.real(slope) > 0))

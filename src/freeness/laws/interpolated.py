@@ -8,6 +8,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.laws.law import Law
 
@@ -16,7 +17,7 @@ _STRIDE = 16
 _TOLERANCE = 1e-6  # of a cubic halfway between its ends; one over half as much errs a sixteenth of it
 
 
-def sampled_cdf(law: Law, x: np.ndarray) -> np.ndarray:
+def sampled_cdf(law: Law, x: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
     """F at ascending points, to 1e-7; NaN where it did not converge.
 
     Between two neighbouring stops a < b (atoms, ends of the hull) F is smooth in θ, x = a + (b - a)(1 - cos θ)/2, also where

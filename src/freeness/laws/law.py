@@ -288,7 +288,7 @@ def require_laws(*values: object) -> None:
             )
 
 
-def real_points(x: ArrayLike) -> np.ndarray:
+def real_points(x: ArrayLike) -> Float[np.ndarray, "*points"]:
     """x as a float array; refuses NaN and complex input in one sentence."""
     points = np.asarray(x)
     if np.iscomplexobj(points):

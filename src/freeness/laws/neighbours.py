@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from jaxtyping import Bool, Float, Inexact
 
 from freeness.numerics import Solution
 
@@ -55,7 +56,7 @@ class Neighbours:
         self._x = np.empty(0)
         self._known: Solution | None = None
 
-    def solve(self, x: np.ndarray) -> Solution:
+    def solve(self, x: Float[np.ndarray, " points"]) -> Solution:
         """The unknowns over x (m,), solved where they are not known."""
         points, place = np.unique(x, return_inverse=True)
         fresh = points[~np.isin(points, self._x)]

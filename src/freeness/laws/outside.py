@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.laws.curve import CurvePoint, Side, SpectralCurve
 from freeness.numerics import ROUNDING
@@ -132,7 +133,9 @@ def _far_outside(curve: SpectralCurve, side: Side) -> float:
     return float(far[0])
 
 
-def real_inverse(curve: SpectralCurve, value: np.ndarray, side: Side, quantity: Quantity) -> np.ndarray:
+def real_inverse(
+    curve: SpectralCurve, value: Float[np.ndarray, " points"], side: Side, quantity: Quantity
+) -> Float[np.ndarray, "unknowns points"]:
     """All parameters of the curve's real points outside the support where g or u has the given value; NaN out of reach.
 
     g and u of the sign of the side fall monotonically in modulus with the distance from the support; they are inverted in

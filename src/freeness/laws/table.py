@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from freeness.errors import InputError
 from freeness.laws.law import Law
@@ -19,11 +20,11 @@ _LEAST = 4  # points between two breaks; where that is too many, breaks are igno
 class LawTable:
     """Values at ascending ``x``; NaN where ``converged`` is false. ``error`` estimates that of ``density``."""
 
-    x: np.ndarray
-    density: np.ndarray
-    cdf: np.ndarray
-    error: np.ndarray
-    converged: np.ndarray
+    x: Float[np.ndarray, " points"]
+    density: Float[np.ndarray, " points"]
+    cdf: Float[np.ndarray, " points"]
+    error: Float[np.ndarray, " points"]
+    converged: Bool[np.ndarray, " points"]
 
 
 def tabulate(law: Law, points: int = 400) -> LawTable:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
@@ -163,7 +164,7 @@ def _checked_cotangents(cotangents: ArrayLike, count: int) -> np.ndarray:
     return found
 
 
-def pairs_of_batch(pairs: np.ndarray, given: int) -> float:
+def pairs_of_batch(pairs: Float[np.ndarray, "samples samples *positions"], given: int) -> float:
     """The sum over all pairs of a batch of so many samples, from that over some of them.
 
     Pairs of two samples add up to the square of a mean gradient, of which the estimate is never below 0.

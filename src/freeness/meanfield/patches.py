@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.network import INPUT, Convolution, Gaussian, Network, PositionWise, windows
 
@@ -19,7 +20,7 @@ class Patches(NamedTuple):
     images: np.ndarray
 
 
-def in_patches(network: Network, points: np.ndarray) -> Patches | None:
+def in_patches(network: Network, points: Float[np.ndarray, "samples channels *positions"]) -> Patches | None:
     """The same signals with the first convolution as a matrix; None where another operation reads the input.
 
     Args:

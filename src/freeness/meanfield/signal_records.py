@@ -59,9 +59,9 @@ class NeuronSignals:
     constant that is its value (channels, *positions), of batch norms with fixed statistics mean and deviation (2, channels).
     """
 
-    inputs: np.ndarray
-    preactivations: tuple[np.ndarray, ...]
-    own: Mapping[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
+    inputs: Float[np.ndarray, "*shape"]
+    preactivations: tuple[Float[np.ndarray, "*_"], ...]
+    own: Mapping[str, Float[np.ndarray, "*_"]] = field(default_factory=dict[str, np.ndarray])
 
 
 @dataclass(frozen=True)

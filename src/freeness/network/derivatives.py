@@ -27,7 +27,7 @@ class Pass(NamedTuple):
 
     flat: bool
     rng: np.random.Generator
-    own: np.ndarray | None = None
+    own: Float[np.ndarray, "*_"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class GivenMap:
     """
 
     value: Float[np.ndarray, "channels samples *positions"]
-    maps: tuple[np.ndarray, ...]
+    maps: tuple[Float[np.ndarray, "#channels *_"], ...]
     flat: bool = False
     lost: Float[np.ndarray, "channels directions"] | None = None
 
@@ -50,7 +50,7 @@ UNCHANGED = np.ones((1, 1))
 
 
 @singledispatch
-def given(operation: Operation, values: tuple[np.ndarray, ...], at: Pass) -> GivenMap:
+def given(operation: Operation, values: tuple[Float[np.ndarray, "_ samples *_"], ...], at: Pass) -> GivenMap:
     """What an operation without weights does in one forward pass. Register a function here for a new operation.
 
     Args:

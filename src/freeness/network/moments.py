@@ -35,8 +35,8 @@ class Pairs(NamedTuple):
     Shape (b - a, n - a, *positions[, *positions]). ``latent``: what was in front of an activation, behind it.
     """
 
-    value: np.ndarray
-    theta: np.ndarray
+    value: Float[np.ndarray, "*pairs"]
+    theta: Float[np.ndarray, "*pairs"]
     rows: slice
     latent: Pairs | None = None
 
@@ -102,11 +102,11 @@ class Stream(NamedTuple):
     of whose outputs x_i is made neuron by neuron; signals without a common source are independent.
     """
 
-    second: np.ndarray
-    growth: np.ndarray
-    mean: Callable[[], np.ndarray] | None
+    second: Float[np.ndarray, " samples *positions"]
+    growth: Float[np.ndarray, " samples *_"]
+    mean: Callable[[], Float[np.ndarray, " samples *positions"]] | None
     gaussian: bool
-    points: Callable[[], np.ndarray] | None = None
+    points: Callable[[], Float[np.ndarray, " points"]] | None = None
     smooth: bool = False
     latent: Latent | None = None
     across: bool = False
@@ -121,17 +121,17 @@ class Stream(NamedTuple):
     sources: frozenset[DrawnSource] = frozenset((DrawnSource(INPUT),))
 
     @property
-    def variance(self) -> np.ndarray:
+    def variance(self) -> Float[np.ndarray, " samples *positions"]:
         """E x_i² by sample and position."""
         return same_position(self.second, 1) if self.across else self.second
 
     def renewed(
         self,
-        second: np.ndarray,
-        growth: np.ndarray,
-        mean: Callable[[], np.ndarray] | None,
+        second: Float[np.ndarray, " samples *positions"],
+        growth: Float[np.ndarray, " samples *_"],
+        mean: Callable[[], Float[np.ndarray, " samples *positions"]] | None,
         gaussian: bool,
-        points: Callable[[], np.ndarray] | None = None,
+        points: Callable[[], Float[np.ndarray, " points"]] | None = None,
         latent: Latent | None = None,
     ) -> Stream:
         """The same samples with other statistics: the fields that are named so, and not smooth."""
@@ -184,8 +184,8 @@ def joined(operation: object, streams: tuple[Stream, ...]) -> tuple[Stream, Step
 
 @singledispatch
 def backward(
-    operation: object, streams: tuple[Stream, ...], behind: Stream, gradient: np.ndarray
-) -> tuple[np.ndarray, ...]:
+    operation: object, streams: tuple[Stream, ...], behind: Stream, gradient: Float[np.ndarray, " samples *positions"]
+) -> tuple[Float[np.ndarray, " samples *_"], ...]:
     """Γ = Σ_i g_i² in front of an operation, for each signal that it reads. Register a function here for a new operation.
 
     Args:
@@ -217,7 +217,9 @@ class Trained(NamedTuple):
 
 
 @singledispatch
-def trained(operation: object, streams: tuple[Stream, ...], gradient: np.ndarray) -> Trained | None:
+def trained(
+    operation: object, streams: tuple[Stream, ...], gradient: Float[np.ndarray, " samples *positions"]
+) -> Trained | None:
     """Squared gradients of an operation's own parameters; None without any. Register a function here for a new operation.
 
     Args:
@@ -235,8 +237,8 @@ def backward_pairs(
     streams: tuple[Stream, ...],
     behind: Stream,
     step: Step,
-    gradient: np.ndarray,
-) -> tuple[np.ndarray, ...]:
+    gradient: Float[np.ndarray, "samples samples *positions"],
+) -> tuple[Float[np.ndarray, "samples samples *_"], ...]:
     """Γ(a, b) = Σ_i g_i(a) g_i(b) of all pairs of samples in front of an operation, for each signal that it reads.
 
     What mixes positions only does to each pair what :func:`backward` does to a sample; what treats each pair by itself registers
@@ -271,7 +273,7 @@ def as_kernels(
     return (step(Pairs(pairs.value, gradient, pairs.rows)).theta,)
 
 
-def same_position(array: np.ndarray, lead: int) -> np.ndarray:
+def same_position(array: Float[np.ndarray, "*twice"], lead: int) -> Float[np.ndarray, "*once"]:
     """The entries at p = p' of an array with twice the same spatial axes, behind ``lead`` axes for samples.
 
     Example:
@@ -284,7 +286,9 @@ def same_position(array: np.ndarray, lead: int) -> np.ndarray:
     return np.diagonal(square, axis1=-2, axis2=-1).reshape(*array.shape[:lead], *shape)
 
 
-def sides(q: np.ndarray, rows: slice, groups: int) -> tuple[np.ndarray, np.ndarray]:
+def sides(
+    q: Float[np.ndarray, "*positions"], rows: slice, groups: int
+) -> tuple[Float[np.ndarray, "*_"], Float[np.ndarray, "*_"]]:
     """Values of u and of v by sample and position, shaped to broadcast over the axes of :class:`Pairs`."""
     spatial = q.shape[1:]
     ones = (1,) * len(spatial)

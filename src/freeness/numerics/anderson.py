@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Complex, Float, Inexact, Int
 
 _DEPTH = 8  # steps that are remembered
 _RIDGE = 1e-14  # of the mean square of remembered changes
@@ -18,16 +19,18 @@ _DAMPED = 0.5  # of a plain step, where Anderson's would leave the domain
 class Iterated(NamedTuple):
     """Where it ended (k, m), the relative size of the last residual (m,), and how many steps were taken."""
 
-    point: np.ndarray
-    residual: np.ndarray
+    point: Complex[np.ndarray, "unknowns points"]
+    residual: Float[np.ndarray, " points"]
     steps: int
 
 
 def fixed_point(
-    sweep: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    start: np.ndarray,
-    size_of: Callable[[np.ndarray], np.ndarray],
-    sound: Callable[[np.ndarray], np.ndarray],
+    sweep: Callable[
+        [Complex[np.ndarray, "unknowns points"], Int[np.ndarray, " points"]], Complex[np.ndarray, "unknowns points"]
+    ],
+    start: Inexact[np.ndarray, "unknowns points"],
+    size_of: Callable[[Complex[np.ndarray, "unknowns points"]], Float[np.ndarray, "unknowns points"]],
+    sound: Callable[[Complex[np.ndarray, "unknowns points"]], Bool[np.ndarray, " points"]],
     *,
     tolerance: float = 1e-10,
     most: int = 200,

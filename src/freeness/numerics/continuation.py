@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Float, Inexact
 
 _CONTRACTION = 0.25  # largest accepted ratio of the second update to the first
 _LONG = 0.5  # ratio of heights up to which powers tell more than the last solution
@@ -68,18 +69,18 @@ class Solution:
     the size of the last Newton update.
     """
 
-    parameters: np.ndarray
-    height: np.ndarray
-    noise: np.ndarray
-    converged: np.ndarray
+    parameters: Inexact[np.ndarray, "unknowns points"]
+    height: Float[np.ndarray, " points"]
+    noise: Float[np.ndarray, " points"]
+    converged: Bool[np.ndarray, " points"]
 
 
 def follow(
     update: Update,
-    start: np.ndarray,
-    target: np.ndarray,
-    height: np.ndarray,
-    magnitude: np.ndarray,
+    start: Inexact[np.ndarray, "unknowns points"],
+    target: Inexact[np.ndarray, " points"],
+    height: Float[np.ndarray, " points"],
+    magnitude: Float[np.ndarray, " points"],
     standard: Standard = _PLAIN,
 ) -> Solution:
     """Solves F(parameters) = target for each of n targets in the closed upper half-plane.
@@ -144,7 +145,11 @@ def _power(new: np.ndarray, old: np.ndarray, fall: np.ndarray) -> np.ndarray:
 
 
 def confirmed(
-    update: Update, parameters: np.ndarray, target: np.ndarray, magnitude: np.ndarray, standard: Standard = _PLAIN
+    update: Update,
+    parameters: Inexact[np.ndarray, "unknowns points"],
+    target: Inexact[np.ndarray, " points"],
+    magnitude: Float[np.ndarray, " points"],
+    standard: Standard = _PLAIN,
 ) -> Solution:
     """The solutions near approximate ones: those to which Newton contracts from there by the standards of :func:`follow`."""
     trial, _, good = _attempt(update, parameters, target, standard, np.zeros(target.shape, dtype=bool))

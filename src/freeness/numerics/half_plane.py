@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Complex, Inexact
 
 
-def upper_log(z: np.ndarray) -> np.ndarray:
+def upper_log(z: Inexact[np.ndarray, "*points"]) -> Complex[np.ndarray, "*points"]:
     """log z with argument in (-π/2, 3π/2): continuous on the closed upper half-plane, whatever the sign of a rounding error.
 
     Example:
@@ -15,7 +16,7 @@ def upper_log(z: np.ndarray) -> np.ndarray:
     return np.log(-1j * z) + 0.5j * np.pi
 
 
-def lower_log(z: np.ndarray) -> np.ndarray:
+def lower_log(z: Inexact[np.ndarray, "*points"]) -> Complex[np.ndarray, "*points"]:
     """log z with argument in (-3π/2, π/2): continuous on the closed lower half-plane.
 
     Example:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+from jaxtyping import Inexact
 
 _SAME = 1e-15  # relative difference up to which two constants are one
 
@@ -23,8 +24,8 @@ class Jet:
         array([[4.]])
     """
 
-    value: np.ndarray
-    change: np.ndarray
+    value: Inexact[np.ndarray, "*points"]
+    change: Inexact[np.ndarray, " directions *points"]
 
     def __add__(self, other: Jet | float) -> Jet:
         if isinstance(other, Jet):
@@ -59,7 +60,7 @@ class Jet:
         value = other / self.value
         return Jet(value, -value / self.value * self.change)
 
-    def apply(self, value: np.ndarray, slope: np.ndarray) -> Jet:
+    def apply(self, value: Inexact[np.ndarray, "*points"], slope: Inexact[np.ndarray, "*points"]) -> Jet:
         """f(self) from f's value and derivative there."""
         return Jet(value, slope * self.change)
 
@@ -97,6 +98,6 @@ class AnchoredJet(Jet):
 Number = TypeVar("Number", np.ndarray, Jet)
 
 
-def plain(number: np.ndarray | Jet) -> np.ndarray:
+def plain(number: Inexact[np.ndarray, "*points"] | Jet) -> Inexact[np.ndarray, "*points"]:
     """The value without its changes."""
     return number.value if isinstance(number, Jet) else number

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from jaxtyping import Inexact
 
 _LOST = 1e-14  # relative size of what is left of a new direction that is rounding
 
 
 def solved_by_products(
-    product: Callable[[np.ndarray], np.ndarray], right: np.ndarray, tolerance: float, most: int
-) -> np.ndarray:
+    product: Callable[[Inexact[np.ndarray, " unknowns"]], Inexact[np.ndarray, " unknowns"]],
+    right: Inexact[np.ndarray, " unknowns"],
+    tolerance: float,
+    most: int,
+) -> Inexact[np.ndarray, " unknowns"]:
     """x with |Ax - right| ≤ tolerance·|right| by GMRES without restarts, NaN where ``most`` products do not reach it.
 
     Args:

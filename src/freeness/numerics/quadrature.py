@@ -7,6 +7,7 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 from scipy.linalg import eigh_tridiagonal
 
 from freeness.errors import InputError
@@ -28,7 +29,9 @@ class Estimate(NamedTuple):
     error: float
 
 
-def gaussian_nodes(variance: float, kinks: Sequence[float] = (), order: int = _ORDER) -> tuple[np.ndarray, np.ndarray]:
+def gaussian_nodes(
+    variance: float, kinks: Sequence[float] = (), order: int = _ORDER
+) -> tuple[Float[np.ndarray, " nodes"], Float[np.ndarray, " nodes"]]:
     """Nodes h and weights w with Σ w f(h) = E f(√variance·ξ), panels split at ``kinks``.
 
     Example:
@@ -57,7 +60,7 @@ def _rules(variance: float, kinks: tuple[float, ...]) -> tuple[tuple[np.ndarray,
     return rules
 
 
-def gaussian_breaks(variance: float, kinks: Sequence[float] = ()) -> np.ndarray:
+def gaussian_breaks(variance: float, kinks: Sequence[float] = ()) -> Float[np.ndarray, " breaks"]:
     """Where the panels of :func:`gaussian_nodes` meet, in standard deviations: evenly, at 0, and at the kinks.
 
     Example:
@@ -75,7 +78,7 @@ def gaussian_breaks(variance: float, kinks: Sequence[float] = ()) -> np.ndarray:
 
 
 @cache
-def legendre_rule(order: int) -> tuple[np.ndarray, np.ndarray]:
+def legendre_rule(order: int) -> tuple[Float[np.ndarray, " nodes"], Float[np.ndarray, " nodes"]]:
     """The rule on [-1, 1], which costs more than an expectation does; shared, so it must not be written to."""
     nodes, weights = np.polynomial.legendre.leggauss(order)
     nodes.flags.writeable = weights.flags.writeable = False
@@ -83,7 +86,9 @@ def legendre_rule(order: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def gaussian_expectation(
-    function: Callable[[np.ndarray], np.ndarray], variance: float, kinks: Sequence[float] = ()
+    function: Callable[[Float[np.ndarray, " nodes"]], Float[np.ndarray, " nodes"]],
+    variance: float,
+    kinks: Sequence[float] = (),
 ) -> Estimate:
     """E f(√variance·ξ) with an error estimate (the largest change when nodes are left out, plus rounding).
 
@@ -101,7 +106,9 @@ def gaussian_expectation(
     return Estimate(fine, max(abs(fine - value) for value in coarse) + 4e-16 * abs(fine))
 
 
-def gauss_rule(positions: np.ndarray, masses: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+def gauss_rule(
+    positions: Float[np.ndarray, " atoms"], masses: Float[np.ndarray, " atoms"], count: int
+) -> tuple[Float[np.ndarray, " nodes"], Float[np.ndarray, " nodes"]]:
     """Nodes and weights of the Gauss rule of a discrete measure: ``count`` atoms with its first 2·count moments (0, 1, …).
 
     Lanczos' method with full reorthogonalisation gives the Jacobi matrix, whose eigenvalues are the nodes; fewer nodes where

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Inexact
 
 
-def row_products(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def row_products(
+    rows: Inexact[np.ndarray, "*rows terms"], weights: Inexact[np.ndarray, "*_ terms"]
+) -> Inexact[np.ndarray, "*sums"]:
     """Σ_n rows[…, n]·weights[…, n], row by row.
 
     A product of a matrix with a vector is shared among threads from some thousand entries on, and handing it out then costs far

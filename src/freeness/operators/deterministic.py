@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Complex, Float, Inexact
+from jaxtyping import Complex, Float, Inexact, Num
 
 from freeness.numerics import upper_log
 from freeness.operators.spectral import eigenvalues, inverted
@@ -49,7 +49,7 @@ class Deterministic:
         cls,
         constant: Inexact[np.ndarray, "n n"],
         coefficients: Sequence[Inexact[np.ndarray, "n n"]],
-        matrices: Sequence[np.ndarray],
+        matrices: Sequence[Num[np.ndarray, " size *_"]],
     ) -> Deterministic:
         """b₀ + Σ b_k ⊗ A_k for hermitian or other A_k; of those that are not, b_k* ⊗ A_k* has to be listed as well.
 

@@ -38,7 +38,7 @@ class State:
 
     resolvent: Resolvent
     locals: list[Local]
-    felt_inverse: list[np.ndarray]
+    felt_inverse: list[Complex[np.ndarray, "points r r"]]
     argument: Complex[np.ndarray, "points n n"]
 
     @property
@@ -52,7 +52,9 @@ class MatrixEquation:
 
     start_height = 8.0
 
-    def __init__(self, constant: np.ndarray | Deterministic, summands: Sequence[Summand], corners: int = 1) -> None:
+    def __init__(
+        self, constant: Inexact[np.ndarray, "n n"] | Deterministic, summands: Sequence[Summand], corners: int = 1
+    ) -> None:
         self.deterministic = constant if isinstance(constant, Deterministic) else Deterministic.constant(constant)
         self.summands, self.corners = tuple(summands), corners
         self.unknowns = sum(s.size**2 for s in self.summands) + 1
@@ -87,7 +89,9 @@ class MatrixEquation:
         unknowns = [s.start(np.linalg.inv(s.felt(g)) + s.law.mean * s.form) for s in self.summands]
         return self._packed(unknowns, np.imag(target))
 
-    def newton_change(self, parameters: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def newton_change(
+        self, parameters: Complex[np.ndarray, "unknowns points"], target: Complex[np.ndarray, " points"]
+    ) -> tuple[Complex[np.ndarray, "unknowns points"], Float[np.ndarray, " points"]]:
         """One Newton step of all unknowns, and the margin: what :func:`~freeness.numerics.continuation.follow` takes.
 
         The equations are taken as Φ_j(G)⁻¹ = g_j⁻¹, which is nearly linear in the unknowns far from the support.
@@ -119,7 +123,7 @@ class MatrixEquation:
             modulus[rows] = modulus[rows].max(axis=0)
         return modulus
 
-    def corner(self, state: State) -> tuple[np.ndarray, np.ndarray]:
+    def corner(self, state: State) -> tuple[Complex[np.ndarray, " points"], Complex[np.ndarray, " points"]]:
         """G₁₁ and dG₁₁/dz, each (m,)."""
         solution = self._newton(state, self._by_corner(state))
         change = -self._slope
@@ -133,8 +137,12 @@ class MatrixEquation:
         return matrices[:, 0, 0]
 
     def critical_step(
-        self, parameters: np.ndarray, x: np.ndarray, direction: np.ndarray, wanted: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        self,
+        parameters: Complex[np.ndarray, "unknowns points"],
+        x: Float[np.ndarray, " points"],
+        direction: Inexact[np.ndarray, "_ points"],
+        wanted: Inexact[np.ndarray, " points"],
+    ) -> tuple[Complex[np.ndarray, "unknowns points"], Complex[np.ndarray, " points"], Complex[np.ndarray, " points"]]:
         """One Newton step of unknowns and x together towards direction·unknowns = wanted, and d x/d wanted there.
 
         Folds of the unknowns over x, where the last is 0, are the edges of the support.
@@ -160,7 +168,7 @@ class MatrixEquation:
         steps = [v @ t @ w for (v, w), t in zip(frames, self._split(found[:, :k, 0]), strict=True)]
         return self._packed(steps, np.zeros(x.size)), found[:, k, 0], found[:, k, 1]
 
-    def hermitian(self, parameters: np.ndarray) -> np.ndarray:
+    def hermitian(self, parameters: Complex[np.ndarray, "unknowns points"]) -> Complex[np.ndarray, "unknowns points"]:
         """The unknowns made hermitian, s T = (s T)*, as they are outside the support, so that rounding does not add up."""
         unknowns, offset = self._unpacked(parameters)
         scaled = [s.form @ t for s, t in zip(self.summands, unknowns, strict=True)]
@@ -169,7 +177,9 @@ class MatrixEquation:
         ]
         return self._packed(halves, offset)
 
-    def rates(self, parameters: np.ndarray, x: np.ndarray) -> np.ndarray:
+    def rates(
+        self, parameters: Complex[np.ndarray, "unknowns points"], x: Float[np.ndarray, " points"]
+    ) -> Complex[np.ndarray, "rates points"]:
         """d unknowns/dx, (k, m)."""
         state = self.state(parameters, x.astype(complex))
         theta = self._newton(state, self._by_corner(state))
@@ -196,7 +206,7 @@ class MatrixEquation:
         change = change if change.ndim == 2 else change[:, None]
         return np.einsum("c,mcij->mij", at.weights, at.pieces @ change @ at.transposed)
 
-    def potential(self, state: State) -> np.ndarray:
+    def potential(self, state: State) -> Complex[np.ndarray, " points"]:
         """E Tr log(Λ - L)/corners on the closed upper half-plane, (m,): ∫ log(z - x) dμ plus a constant of the pencil."""
         total = self.deterministic.potential(state.argument)
         for at in state.locals:

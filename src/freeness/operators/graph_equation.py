@@ -27,7 +27,7 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Inexact
 
 from freeness.errors import InputError
 from freeness.numerics import lower_log, row_products, upper_log
@@ -158,7 +158,14 @@ class GraphEquation(FieldEquation):
         square = np.array([matrix.square for matrix in self.matrices])
         return square[:, None], to_target[:, None], to_source[:, None], haar[:, None]
 
-    def responses(self, fields: np.ndarray, zeta: np.ndarray, *, slopes: bool, logarithm: bool) -> Responses:
+    def responses(
+        self,
+        fields: Inexact[np.ndarray, "ports points"],
+        zeta: Inexact[np.ndarray, " points"],
+        *,
+        slopes: bool,
+        logarithm: bool,
+    ) -> Responses:
         """Of every port to fields (2·matrices, m) at ζ (m,)."""
         ports, points = self.unknowns, zeta.size
         values = np.zeros((ports, points), complex)
@@ -181,7 +188,12 @@ class GraphEquation(FieldEquation):
             squares /= self._widths[:, None, None]
         return Responses(fields, zeta, values, squares, total)
 
-    def outside(self, fields: np.ndarray, zeta: np.ndarray, directions: Sequence[Direction]) -> Outside:
+    def outside(
+        self,
+        fields: Inexact[np.ndarray, "ports points"],
+        zeta: Inexact[np.ndarray, " points"],
+        directions: Sequence[Direction],
+    ) -> Outside:
         """Responses, and Σ_i v_i (inverse of the pencil)_i w_i of each two directions, 0 between segments.
 
         Args:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from numpy.typing import ArrayLike
 
 from freeness.errors import ConvergenceError, InputError
@@ -92,7 +92,7 @@ class GraphLaw(MatrixLaw):
             return np.append(exact, moments_on_circle(self, int(order), _CIRCLE * self.upper_end, _POINTS)[2:])
         return np.append(exact, super().moments(order)[2:])
 
-    def resolved(self, z: ArrayLike) -> np.ndarray:
+    def resolved(self, z: ArrayLike) -> Complex[np.ndarray, "*points positions positions"]:
         """G(z) between the P positions (or samples, or both) of the output, averaged over its channels, (*z.shape, P, P).
 
         Its trace over P is the Cauchy transform; with n samples the entry (a, b) is tr ((z - Θ)⁻¹)^{ab}.
@@ -114,7 +114,7 @@ class GraphLaw(MatrixLaw):
         found = np.where((np.imag(flat) < 0)[:, None, None], blocks.conj(), blocks)
         return found.reshape(*points.shape, *blocks.shape[1:])
 
-    def outside(self, x: np.ndarray, directions: Sequence[Direction]) -> Outside:
+    def outside(self, x: Float[np.ndarray, " points"], directions: Sequence[Direction]) -> Outside:
         """Fields, responses and bilinear forms of the averaged inverse at points above the support.
 
         Args:

@@ -91,7 +91,9 @@ class HeadsPart(GivenPart):
         directions: of each U_i that are kept; as many as an inverse of 48 rows has room for, where None.
     """
 
-    def __init__(self, signals: HeadSignals, maps: Sequence[np.ndarray], directions: int | None = None) -> None:
+    def __init__(
+        self, signals: HeadSignals, maps: Sequence[Float[np.ndarray, "_ _"]], directions: int | None = None
+    ) -> None:
         heads, rows, columns = signals.weights.shape
         every = (rows, columns, columns, rows)
         self.signals, self.sizes = signals, tuple(len(map_) for map_ in maps)

@@ -265,7 +265,7 @@ class MatrixLaw(BandedLaw, TransformLaw):
         with np.errstate(all="ignore"):
             return solution, self._equation.state(solution.parameters, z + 1j * solution.height, potential)
 
-    def transforms(self, z: np.ndarray) -> tuple[Transform, Transform]:
+    def transforms(self, z: Inexact[np.ndarray, "*points"]) -> tuple[Transform, Transform]:
         points = z.astype(complex)
         solution, state = self._solved_state(points, False)
         with np.errstate(all="ignore"):
@@ -276,7 +276,7 @@ class MatrixLaw(BandedLaw, TransformLaw):
             return (np.real(g), np.real(slope)), (np.real(u), np.real(du))
         return (g, slope), (u, du)
 
-    def potential(self, z: np.ndarray) -> np.ndarray:
+    def potential(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         return self._at(z.astype(complex), potential=True).potential
 
     def cauchy(self, z: ArrayLike) -> Inexact[np.ndarray, "*points"]:
@@ -352,7 +352,9 @@ class MatrixLaw(BandedLaw, TransformLaw):
             mass = mass - np.where(x >= atom.position, atom.mass, 0.0)
         return 1.0 - sum(mass for _, mass in self._atoms) - mass if side > 0 else mass
 
-    def polished_edges(self, bright: np.ndarray, dark: np.ndarray) -> np.ndarray:
+    def polished_edges(
+        self, bright: Float[np.ndarray, " edges"], dark: Float[np.ndarray, " edges"]
+    ) -> Float[np.ndarray, " edges"]:
         """The ends of bands between points inside and points outside: folds of the unknowns over x. NaN if none is there.
 
         Where there is no fold (a hard edge), v = Im G/Im G' vanishes, which is d/α where the density is ~ d^α.

@@ -56,7 +56,7 @@ class Link:
     source: int
     target: int
     map: Float[np.ndarray, "#channels written read"]
-    factor: np.ndarray | None = None
+    factor: Float[np.ndarray, "written written"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,7 @@ class Port:
     node: int
     reads: bool
     map: Float[np.ndarray, "#channels port node"]
-    factor: np.ndarray | None = None
+    factor: Float[np.ndarray, "port port"] | None = None
 
     def acting(self, field: Inexact[np.ndarray, "points port port"]) -> Inexact[np.ndarray, "points _ node node"]:
         """Bᵀ·field·B at the node, (m, 1 or C, P, P)."""
@@ -133,7 +133,7 @@ class WiredPart(GivenPart):
     def __init__(
         self,
         channels: int,
-        accumulated: Sequence[np.ndarray],
+        accumulated: Sequence[Float[np.ndarray, "#channels _ _"]],
         links: Sequence[Link],
         ports: Sequence[Port],
         layers: Sequence[str] = (),

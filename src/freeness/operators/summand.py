@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float, Inexact
+from jaxtyping import Complex, Float, Inexact
 
 from freeness.laws import CurveLaw, CurvePoint, Law, SolvedLaw, SpectralCurve
 from freeness.operators.spectral import divided_differences, eigen
@@ -34,7 +34,7 @@ class Local:
     h_slope: Inexact[np.ndarray, "points r r"]
     rho_slope: Inexact[np.ndarray, "points r r"]
     margin: Float[np.ndarray, " points"]
-    potential: np.ndarray | None
+    potential: Complex[np.ndarray, " points"] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +92,7 @@ class Summand:
         return np.linalg.inv(self.form)
 
     @cached_property
-    def signature(self) -> np.ndarray:
+    def signature(self) -> Float[np.ndarray, " r"]:
         """Eigenvalues of s, (r,)."""
         return np.linalg.eigvalsh(self.form)
 
@@ -104,22 +104,22 @@ class Summand:
     def _positive(self) -> int:
         return int((self.signature > 0).sum())
 
-    def felt(self, g: np.ndarray) -> np.ndarray:
+    def felt(self, g: Inexact[np.ndarray, "points n n"]) -> Inexact[np.ndarray, "points r r"]:
         """Φ(G) of (m, n, n): what of G the coefficient feels."""
         return sum(u.conj().T @ g @ u for u in self.kraus)  # type: ignore[return-value]
 
-    def spread(self, rho: np.ndarray) -> np.ndarray:
+    def spread(self, rho: Inexact[np.ndarray, "points r r"]) -> Inexact[np.ndarray, "points n n"]:
         """Φ*(ρ): the summand's share of the matrix-valued R-transform, (m, n, n)."""
         return sum(u @ rho @ u.conj().T for u in self.kraus)  # type: ignore[return-value]
 
-    def start(self, w: np.ndarray) -> np.ndarray:
+    def start(self, w: Inexact[np.ndarray, "points r r"]) -> Inexact[np.ndarray, "points r r"]:
         """Unknowns (m, r, r) for approximate w far from the support."""
         z, vectors, inverse = eigen(self.form_inverse @ w)
         upper = self._upper(z, vectors)
         t = self.curve.start(_reflected(z, upper).ravel())[0].reshape(z.shape)
         return (vectors * _reflected(t, upper)[:, None, :]) @ inverse
 
-    def evaluate(self, unknown: np.ndarray, potential: bool = False) -> Local:
+    def evaluate(self, unknown: Inexact[np.ndarray, "points r r"], potential: bool = False) -> Local:
         """The transforms at unknowns (m, r, r)."""
         t, vectors, inverse = eigen(unknown)
         upper = self._upper(t, vectors)

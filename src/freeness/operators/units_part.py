@@ -17,7 +17,7 @@ from copy import copy
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Inexact
+from jaxtyping import Float, Inexact
 
 from freeness.operators.packing import symmetric
 from freeness.operators.parts import GivenPart, less_inverted, mean_logarithm
@@ -35,7 +35,9 @@ class UnitsPart(GivenPart):
         taken: how many units one by one; at most 64, where None.
     """
 
-    def __init__(self, channels: int, derivatives: Sequence[np.ndarray], taken: int | None = None) -> None:
+    def __init__(
+        self, channels: int, derivatives: Sequence[Float[np.ndarray, "units positions"]], taken: int | None = None
+    ) -> None:
         count, size = derivatives[0].shape
         self.channels, self.sizes = channels, (size,) * (len(derivatives) + 1)
         few = min(count, _TAKEN if taken is None else taken)
@@ -71,7 +73,9 @@ class UnitsPart(GivenPart):
             own = own - _logarithms(self._some, fields) + _logarithms(self._every, fields)
         return self.channels * own
 
-    def returned(self, asked: np.ndarray) -> list[np.ndarray]:
+    def returned(
+        self, asked: Float[np.ndarray, "positions positions"]
+    ) -> list[Float[np.ndarray, "positions positions"]]:
         """r (P, P) where each matrix writes, where no noise comes in.
 
         Args:

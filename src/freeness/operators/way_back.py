@@ -15,6 +15,7 @@ from functools import singledispatch
 from typing import NamedTuple, Protocol
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.errors import InputError
 from freeness.operators.heads_part import HeadsPart
@@ -158,7 +159,7 @@ class Returned(NamedTuple):
     own: float = 0.0
 
 
-def returned(equation: WiredEquation, cotangent: np.ndarray) -> list[Returned]:
+def returned(equation: WiredEquation, cotangent: Float[np.ndarray, "positions positions"]) -> list[Returned]:
     """Gradients at all matrices of a network, and at nodes whose parameters are trained.
 
     Args:

@@ -24,7 +24,7 @@ from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Complex, Float, Inexact
 
 from freeness.numerics import fixed_point
 from freeness.operators.packing import packed, symmetric, unpacked
@@ -60,9 +60,9 @@ class PortMatrix:
 class Solved(NamedTuple):
     """Fields (k, m), G (m,), and which points converged."""
 
-    fields: np.ndarray
-    cauchy: np.ndarray
-    converged: np.ndarray
+    fields: Complex[np.ndarray, "fields points"]
+    cauchy: Complex[np.ndarray, " points"]
+    converged: Bool[np.ndarray, " points"]
 
 
 class WiredEquation:
@@ -136,7 +136,9 @@ class WiredEquation:
         none = np.zeros((0, zeta.size), complex)
         return np.concatenate([none, *(packed(symmetric(field)).T for field in fields)]), end
 
-    def potential(self, z: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    def potential(
+        self, z: Inexact[np.ndarray, " points"], vectors: Complex[np.ndarray, "fields points"]
+    ) -> Complex[np.ndarray, " points"]:
         """∫ log(z - x) dμ of the law, at solved fields (k, m): log z + (Σ parts' potentials + Σ matrices' tr a r)/outputs.
 
         Its derivatives by all fields vanish, so that it errs by squares of what the fields err. Of Haar matrices tr a r is
@@ -183,7 +185,11 @@ class WiredEquation:
         return matrix.square * less_inverted(-mean @ own) @ mean
 
     def solved(
-        self, z: np.ndarray, start: np.ndarray | None = None, tolerance: float = _TOLERANCE, most: int = _MOST
+        self,
+        z: Inexact[np.ndarray, " points"],
+        start: Complex[np.ndarray, "fields points"] | None = None,
+        tolerance: float = _TOLERANCE,
+        most: int = _MOST,
     ) -> Solved:
         """Fields and G at points off the real axis, or outside the support.
 
@@ -212,14 +218,14 @@ class WiredEquation:
         found = fixed_point(sweep, given, self.sizes_of, self.sound, tolerance=tolerance, most=most)
         return Solved(found.point, zeta + zeta**2 * ends, found.residual <= _ENOUGH * tolerance)
 
-    def sizes_of(self, vectors: np.ndarray) -> np.ndarray:
+    def sizes_of(self, vectors: Complex[np.ndarray, "fields points"]) -> Float[np.ndarray, "fields points"]:
         """The largest entry of the matrix to which each unknown belongs, (k, m)."""
         sizes = np.abs(vectors)
         for first, last in zip(self._starts, self._starts[1:], strict=False):
             sizes[first:last] = sizes[first:last].max(axis=0)
         return sizes
 
-    def sound(self, vectors: np.ndarray) -> np.ndarray:
+    def sound(self, vectors: Complex[np.ndarray, "fields points"]) -> Bool[np.ndarray, " points"]:
         """Whether the diagonals of all fields lie in the lower half-plane, or nearly so, (m,)."""
         fine = np.isfinite(vectors).all(axis=0)
         for first, last, size in zip(self._starts, self._starts[1:], self._sizes, strict=False):

@@ -93,9 +93,6 @@ def answer_of(record: Any) -> Answer:
 
     A record of one's own is shown everywhere once ``answer_of.register`` has a function for it.
 
-    Args:
-        record: a law, a prediction, a measurement, a design, an analysis, …
-
     Raises:
         InputError: nothing is registered for it.
 
@@ -113,11 +110,7 @@ def answer_of(record: Any) -> Answer:
 
 @singledispatch
 def brief_of(record: Any) -> Answer:
-    """A record as a notebook shows it: :func:`answer_of`, or less where that is long or takes long to compute.
-
-    Args:
-        record: as of ``answer_of``.
-    """
+    """A record as a notebook shows it: :func:`answer_of`, or less where that is long or takes long to compute."""
     return answer_of(record)
 
 
@@ -126,11 +119,7 @@ _ROOMS = {"freeness.interpret", "freeness.torch"}
 
 
 def load_answers(record: Any) -> bool:
-    """Load what shows the records of rooms that need torch; whether that was needed for this one and has not been done before.
-
-    Args:
-        record: of any kind.
-    """
+    """Load what shows the records of rooms that need torch; whether that was needed for this one and has not been done before."""
     room = ".".join(type(record).__module__.split(".")[:2])
     if room not in _ROOMS or _LATER in sys.modules:
         return False
@@ -187,7 +176,7 @@ def attempted(text: Callable[[], str]) -> str:
     """A text that may need computing; where that fails numerically, it says so.
 
     Args:
-        text: computes it.
+        text: called once; arithmetic errors and refusals in it are caught.
 
     Example:
         >>> attempted(lambda: number(1 / 0))

@@ -20,7 +20,7 @@ def sketch(law: Law, width: int, encoding: str) -> list[str]:
 
     Args:
         law: whose density is drawn, with its atoms.
-        width: of the terminal, in characters.
+        width: of the terminal, in characters; the drawing takes no more.
         encoding: what the terminal understands; without block characters the drawing is plain ASCII.
 
     Example:
@@ -86,7 +86,7 @@ def with_sketch(record: LawAnswer, console: Console) -> Answer:
 
     Args:
         record: of :func:`~freeness.expressions.answer_law`.
-        console: where it will be printed.
+        console: where it will be printed; its width and encoding decide.
     """
     answer = answer_of(record)
     lines = sketch(record.law, console.width, console.encoding)

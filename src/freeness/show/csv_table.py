@@ -39,22 +39,14 @@ def _cell(value: float | str | None) -> str:
 
 
 def phase_csv(diagram: PhaseDiagram) -> bytes:
-    """The grid of a phase diagram: sigma_w, sigma_b, q, chi1.
-
-    Args:
-        diagram: on its grid.
-    """
+    """The grid of a phase diagram: sigma_w, sigma_b, q, chi1."""
     weights, biases = np.meshgrid(diagram.sigma_w, diagram.sigma_b)
     grids = {"sigma_w": weights, "sigma_b": biases, "q": diagram.q, "chi1": diagram.chi1}
     return csv_bytes({name: grid.ravel() for name, grid in grids.items()})
 
 
 def law_csv(table: LawTable) -> bytes:
-    """A law at its points: x, density, cdf, error, status.
-
-    Args:
-        table: of :func:`~freeness.laws.table.tabulate`.
-    """
+    """A law at its points: x, density, cdf, error, status."""
     return csv_bytes(
         {
             "x": table.x,
@@ -70,6 +62,6 @@ def status(converged: Sequence[bool] | np.ndarray) -> list[str]:
     """Of every point whether it converged, in words.
 
     Args:
-        converged: one truth value a point.
+        converged: one truth value a point, (n,).
     """
     return ["converged" if one else "unconverged" for one in converged]

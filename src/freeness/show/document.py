@@ -31,9 +31,6 @@ def to_json(analysis: Analysis) -> dict[str, Any]:
     eigenvalues and the point masses among them (null where nothing was measured, then ``missing`` says why). ``freeness`` holds
     the measured words of the weights, all and the strongest of each pair; ``test`` is null where it was left out, then ``reason``
     says why. ``layers`` are the rows of the table of layers, ``watched`` is the rest of it.
-
-    Args:
-        analysis: what ``freeness.torch.analyze`` returned.
     """
     document: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "freeness_version": __version__}
     for field in fields(analysis):

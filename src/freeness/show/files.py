@@ -47,7 +47,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
     Args:
         path: the file; missing folders are made.
-        content: of it.
+        content: all of the file.
 
     Raises:
         InputError: it cannot be written.

@@ -26,9 +26,6 @@ def frame(record: Any) -> pandas.DataFrame:
     ``Design`` what it is compared with, and itself last; of a ``Table`` its text. A number that does not exist is NaN.
     Sweeps have :func:`freeness.experiments.frame`.
 
-    Args:
-        record: one of these.
-
     Raises:
         InputError: another record, or pandas is not installed.
 

@@ -15,9 +15,6 @@ def answer_html(answer: Answer) -> str:
     """An answer as a notebook shows it: its rows in one small table under the title, or its sentences as paragraphs; then tables.
 
     Sentences are paragraphs since a notebook sets the cells of tables to the right.
-
-    Args:
-        answer: what is shown.
     """
     parts = page_parts(answer)
     rows = [(part.label, part.text) for part in parts if isinstance(part, Row)]
@@ -42,9 +39,6 @@ def _paragraph(sentence: Sentence) -> str:
 def parts_html(parts: Iterable[Part]) -> str:
     """Rows and tables as a page of the explorer shows them, sentences as paragraphs.
 
-    Args:
-        parts: of a section.
-
     Example:
         >>> parts_html([Row("mean", "<1>")])
         '<table class="numbers"><tbody><tr><th scope="row">mean</th><td>&lt;1&gt;</td></tr></tbody></table>'
@@ -60,11 +54,7 @@ def parts_html(parts: Iterable[Part]) -> str:
 
 
 def page_parts(answer: Answer) -> list[Part]:
-    """All parts of an answer, one section after the other, for a page that has a heading of its own.
-
-    Args:
-        answer: what is shown.
-    """
+    """All parts of an answer, one section after the other, for a page that has a heading of its own."""
     return [part for section in answer.sections for part in section.parts]
 
 

@@ -34,9 +34,6 @@ PlotlyFigure = dict[str, Any]
 def to_plotly(picture: Picture) -> PlotlyFigure:
     """A picture as data, layout and configuration of plotly.
 
-    Args:
-        picture: what is drawn.
-
     Example:
         >>> from freeness.show import Appearance, Series
         >>> figure = to_plotly(Picture((Series(np.arange(2.0), np.ones(2), Appearance("black"), "one"),), Axis("depth")))
@@ -74,7 +71,7 @@ def plain_numbers(values: ArrayLike) -> list[float | None]:
     """Numbers as JSON has them: what is not finite is None.
 
     Args:
-        values: one-dimensional.
+        values: (n,), of any dtype.
 
     Example:
         >>> plain_numbers([1.0, float("nan")])

@@ -24,7 +24,7 @@ def write_interpretation(told: Interpretation, directory: Path | str) -> Path:
     """Write the page into a directory, whole or not at all.
 
     Args:
-        told: what was read.
+        told: what :func:`~freeness.interpret.tell` gave.
         directory: made if it does not exist; an older page in it is replaced.
 
     Returns:
@@ -37,11 +37,7 @@ def write_interpretation(told: Interpretation, directory: Path | str) -> Path:
 
 
 def render_interpretation(told: Interpretation) -> str:
-    """The page as text; strings in it are escaped.
-
-    Args:
-        told: what was read.
-    """
+    """The page as text; strings in it are escaped."""
     accuracy = layer_accuracy_picture(told.accuracy, told.accuracy_error, told.settled)
     return (
         page_environment()

@@ -43,11 +43,7 @@ def plain(value: Any) -> Any:
 
 @singledispatch
 def document_of(record: Any) -> dict[str, Any]:
-    """A record as the object that stands for it in JSON, before :func:`plain`: its fields, or what is registered for it.
-
-    Args:
-        record: a frozen dataclass.
-    """
+    """A record as the object that stands for it in JSON, before :func:`plain`: its fields, or what is registered for it."""
     if load_answers(record):
         return document_of(record)
     return {field.name: getattr(record, field.name) for field in fields(record)}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from freeness.laws import Law
@@ -26,8 +27,8 @@ class DrawnLaw:
     ``low``, ``high``: ends of the support; ``span``: the part of the line that is shown.
     """
 
-    x: np.ndarray
-    density: np.ndarray
+    x: Float[np.ndarray, " points"]
+    density: Float[np.ndarray, " points"]
     atoms: tuple[tuple[float, float], ...]
     low: float
     high: float
@@ -45,9 +46,9 @@ def drawn_law(law: Law, points: int = 200, progress: Callable[[float], None] | N
     """The law between the ends of its support.
 
     Args:
-        law: whose density is drawn, with its atoms.
+        law: asked for its density, atoms, mean and ends.
         points: about how many; they crowd at the ends and at atoms.
-        progress: told the share that is done; the points are then asked for a few at a time.
+        progress: told the share that is done, 0 to 1; the points are then asked for a few at a time.
 
     Example:
         >>> from freeness.laws import Semicircle
@@ -72,11 +73,11 @@ def drawn_values(
     """The same from values that are known already.
 
     Args:
-        x: ascending points.
-        density: there, of the eigenvalue.
-        atoms: (position, mass).
-        ends: of the support.
-        mean: of the law.
+        x: ascending points, (n,).
+        density: per unit of the eigenvalue at each, (n,); NaN where it is not known.
+        atoms: (position, mass), masses in (0, 1].
+        ends: lower and upper end of the support.
+        mean: of the law, atoms included.
 
     Example:
         >>> drawn_values([1.0, 2.0], [0.5, 0.5], [], (0.0, 2.0), 1.0).span

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -14,7 +15,9 @@ _PANEL = 1.35  # inches
 _NOTHING = 1e-12
 
 
-def plot_maps(image: np.ndarray, maps: Sequence[tuple[str, np.ndarray]], columns: int = 5) -> Figure:
+def plot_maps(
+    image: Float[np.ndarray, "*shape"], maps: Sequence[tuple[str, Float[np.ndarray, "*_"]]], columns: int = 5
+) -> Figure:
     """Draw an input in grey and maps of its shape beside it: blue below 0, red above, scaled each by itself.
 
     Args:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import numpy as np
+from jaxtyping import Float, Num
 
 Dash = Literal["solid", "dash", "dot", "dashdot", "short"]
 Marker = Literal["circle", "square", "up", "down", "diamond", "tick"]
@@ -40,13 +41,13 @@ class Series:
     edge.
     """
 
-    x: np.ndarray
-    y: np.ndarray
+    x: Num[np.ndarray, " points"]
+    y: Num[np.ndarray, " points"]
     look: Appearance
     name: str = ""
     key: str = ""
     where: Where = "left"
-    error: np.ndarray | None = None
+    error: Float[np.ndarray, " points"] | None = None
     step: bool = False
     fill: float = 0.0
     clipped: bool = True
@@ -56,8 +57,8 @@ class Series:
 class Histogram:
     """Heights between ascending edges: filled, or their outline without its sides."""
 
-    edges: np.ndarray
-    heights: np.ndarray
+    edges: Float[np.ndarray, " edges"]
+    heights: Num[np.ndarray, " edges-1"]
     look: Appearance
     name: str = ""
     key: str = ""
@@ -68,8 +69,8 @@ class Histogram:
 class Bars:
     """Bars around the places x, with gaps between them."""
 
-    x: np.ndarray
-    heights: np.ndarray
+    x: Num[np.ndarray, " bars"]
+    heights: Num[np.ndarray, " bars"]
     look: Appearance
     name: str = ""
     key: str = ""
@@ -80,8 +81,8 @@ class Bars:
 class Stems:
     """Masses at points on the right axis, with a marker on top; ``labels`` stand beside some ("" for none), ``words`` say all."""
 
-    x: np.ndarray
-    masses: np.ndarray
+    x: Float[np.ndarray, " stems"]
+    masses: Float[np.ndarray, " stems"]
     look: Appearance
     name: str
     key: str
@@ -98,9 +99,9 @@ class HeatMap:
     place.
     """
 
-    x: np.ndarray
-    y: np.ndarray
-    z: np.ndarray
+    x: Num[np.ndarray, " _"]
+    y: Num[np.ndarray, " _"]
+    z: Num[np.ndarray, "rows columns"]
     limits: tuple[float, float]
     bar: str
     colours: tuple[str, ...] = ()

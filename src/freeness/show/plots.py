@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from jaxtyping import Float, Num
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
@@ -63,9 +64,9 @@ def plot_trade_off(curve: TradeOff, spread: float | None = None, ax: Axes | None
 
 
 def plot_dynamics(
-    steps: np.ndarray,
-    predicted: np.ndarray,
-    measured: Sequence[tuple[np.ndarray, np.ndarray]] = (),
+    steps: Num[np.ndarray, " steps"],
+    predicted: Float[np.ndarray, " steps"],
+    measured: Sequence[tuple[Num[np.ndarray, " _"], Float[np.ndarray, " _"]]] = (),
     ax: Axes | None = None,
     *,
     title: str = "",
@@ -100,9 +101,9 @@ def plot_training(
 
 
 def plot_layer_accuracy(
-    accuracy: np.ndarray,
-    error: np.ndarray,
-    settled: np.ndarray | None = None,
+    accuracy: Float[np.ndarray, " layers"],
+    error: Float[np.ndarray, " layers"],
+    settled: Num[np.ndarray, " layers"] | None = None,
     ax: Axes | None = None,
     *,
     title: str = "",
@@ -112,12 +113,12 @@ def plot_layer_accuracy(
 
 
 def plot_likelihoods(
-    likelihoods: np.ndarray, classes: Sequence[str], ax: Axes | None = None, *, title: str = ""
+    likelihoods: Float[np.ndarray, "layers classes"], classes: Sequence[str], ax: Axes | None = None, *, title: str = ""
 ) -> Axes:
     """Draw :func:`~freeness.show.likelihoods_picture` into the axes, or into those of a new figure."""
     return draw(likelihoods_picture(likelihoods, classes, title=title), ax)
 
 
-def plot_parts(parts: Mapping[str, np.ndarray], ax: Axes | None = None, *, title: str = "") -> Axes:
+def plot_parts(parts: Mapping[str, Float[np.ndarray, " layers"]], ax: Axes | None = None, *, title: str = "") -> Axes:
     """Draw :func:`~freeness.show.parts_picture` into the axes, or into those of a new figure."""
     return draw(parts_picture(parts, title=title), ax)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.laws import Atom
 from freeness.spectra import Prediction
@@ -31,7 +32,7 @@ class Split:
     """
 
     atoms: tuple[Atom, ...]
-    rest: np.ndarray
+    rest: Float[np.ndarray, " rest"]
     total: int
 
 
@@ -54,14 +55,14 @@ def heaviest(atoms: Sequence[_Atom], most: int = LISTED) -> list[_Atom]:
     return sorted(sorted(atoms, key=lambda atom: -atom[1])[:most])
 
 
-def split_eigenvalues(eigenvalues: np.ndarray, prediction: Prediction | None) -> Split:
+def split_eigenvalues(eigenvalues: Float[np.ndarray, " eigenvalues"], prediction: Prediction | None) -> Split:
     """Divide eigenvalues into points of positive mass and the rest.
 
     Equal eigenvalues (up to rounding) count as a point mass if theory predicts an atom nearby; without theory, if they
     are at least 2 % of all. Where theory predicts no atom, eigenvalues that crowd at a hard edge stay continuous.
 
     Args:
-        eigenvalues: measured, any order.
+        eigenvalues: measured, any order, (n,).
         prediction: what theory says, or None where it does not cover the network.
 
     Example:

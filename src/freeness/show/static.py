@@ -30,10 +30,6 @@ _MATHS = {
 def draw(picture: Picture, ax: Axes | None = None) -> Axes:
     """Draw a picture.
 
-    Args:
-        picture: what is drawn.
-        ax: axes to draw into; those of a new figure when left out.
-
     Returns:
         The axes; save by ``figure_of(axes).savefig(...)``.
 

@@ -14,8 +14,8 @@ def html_table(
     Args:
         title: above it; none where empty.
         rows: of text, which is escaped.
-        header: of the columns.
-        flagged: numbers of the rows that speak against something: their text is bold.
+        header: one name a column.
+        flagged: numbers of the rows, from 0, that speak against something: their text is bold.
 
     Example:
         >>> html_table("a < b", [("mean", "1")])

@@ -22,7 +22,7 @@ def print_answer(console: Console, record: Any) -> None:
     """Print a record, or an answer: its title and its sections.
 
     Args:
-        console: where to.
+        console: whose width is kept.
         record: whatever ``answer_of`` knows, or an :class:`~freeness.show.Answer`.
     """
     answer = record if isinstance(record, Answer) else answer_of(record)
@@ -36,8 +36,8 @@ def print_answers(console: Console, answers: Iterable[Any]) -> None:
     """Print several records, or answers, with an empty line between them.
 
     Args:
-        console: where to.
-        answers: as of :func:`print_answer`.
+        console: whose width is kept.
+        answers: records or answers, in order.
     """
     for place, answer in enumerate(answers):
         if place:
@@ -49,8 +49,8 @@ def print_section(console: Console, section: Section) -> None:
     """Print one section under its title.
 
     Args:
-        console: where to.
-        section: of an answer.
+        console: whose width is kept.
+        section: whose title, sentences, rows and tables are printed.
     """
     if section.title:
         console.print(f"\n{section.title}", style="bold")

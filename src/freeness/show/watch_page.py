@@ -20,7 +20,7 @@ def render_watch(run: WatchedRun, refresh: int | None = None) -> str:
 
     Args:
         run: as :func:`~freeness.advice.read_run` gives it.
-        refresh: seconds after which a browser loads it again.
+        refresh: seconds after which a browser loads it again; none when left out.
     """
     answer = answer_of(run)
     pictures = [watched_rate_picture(run), watched_layers_picture(run)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.advice import Comparison
 from freeness.laws import Law
@@ -40,7 +41,7 @@ def window_of(comparison: Comparison, split: Split | None = None) -> Window:
     """The window that shows predicted and measured spectrum; logarithmic where they span decades.
 
     Args:
-        comparison: what is to be drawn.
+        comparison: predicted and measured, all of which has to be seen.
         split: its eigenvalues, already divided (otherwise that is done here).
     """
     prediction = comparison.predicted
@@ -56,13 +57,15 @@ def window_of(comparison: Comparison, split: Split | None = None) -> Window:
     return Window(low - _MARGIN * width, high + _MARGIN * width, log=False)
 
 
-def law_grid(law: Law, low: float, high: float, *, log: bool = False, points: int = _POINTS) -> np.ndarray:
+def law_grid(
+    law: Law, low: float, high: float, *, log: bool = False, points: int = _POINTS
+) -> Float[np.ndarray, " points"]:
     """Ascending points in [low, high] that crowd at the ends of the support and at its atoms, without touching them.
 
     Args:
-        law: the law to be asked.
-        low: left end, positive if ``log``.
-        high: right end.
+        law: whose ends and atoms decide where points crowd.
+        low: left end of the grid, positive if ``log``.
+        high: right end, > low.
         log: crowd and space on the logarithmic scale.
         points: about how many.
 

@@ -176,7 +176,9 @@ def _words(
     return tuple(found)
 
 
-def mixed_word(weight: np.ndarray, before: np.ndarray, behind: np.ndarray, name: str) -> Word:
+def mixed_word(
+    weight: Float[np.ndarray, "into out"], before: Float[np.ndarray, " _"], behind: Float[np.ndarray, " _"], name: str
+) -> Word:
     """``W D° Wᵀ E°`` of a product W of matrices, which does not map the signal to the signal: D's stand between.
 
     Example:

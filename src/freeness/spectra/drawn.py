@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 from scipy.linalg import block_diag
 
 from freeness.errors import InputError
@@ -40,7 +41,9 @@ class _Drawn(NamedTuple):
     flat: bool
 
 
-def drawn_spectrum(network: Network, x: np.ndarray, rng: np.random.Generator, *, fisher: bool) -> np.ndarray:
+def drawn_spectrum(
+    network: Network, x: Float[np.ndarray, "*shape"], rng: np.random.Generator, *, fisher: bool
+) -> Float[np.ndarray, " eigenvalues"]:
     """Eigenvalues of JJᵀ, or of Θ, of one network that is drawn from its ensembles, at one input; ascending.
 
     Args:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from scipy.linalg import eigh_tridiagonal
 
 from freeness.errors import InputError
@@ -59,7 +60,7 @@ class SpectralEstimate:
     mean_error: float
     top: float
     top_residual: float
-    _rules: tuple[tuple[np.ndarray, np.ndarray], ...] = field(repr=False)
+    _rules: tuple[tuple[Float[np.ndarray, " nodes"], Float[np.ndarray, " nodes"]], ...] = field(repr=False)
 
     def moment(self, order: int) -> tuple[float, float]:
         """τ(Aᵏ), and its standard error.

@@ -98,8 +98,11 @@ def at_positions(
 
 
 def softmax_weights(
-    operation: Attention, query: np.ndarray, key: np.ndarray, samples: int = 1
-) -> tuple[np.ndarray, float]:
+    operation: Attention,
+    query: Float[np.ndarray, "heads queries directions"],
+    key: Float[np.ndarray, "heads keys directions"],
+    samples: int = 1,
+) -> tuple[Float[np.ndarray, "heads queries keys"], float]:
     """A (heads, n·T, n·T') of one forward pass, 0 between different samples, and the scale of its scores.
 
     Args:

@@ -11,6 +11,7 @@ from itertools import product
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.errors import InputError, is_size
 from freeness.network.derivatives import Pattern, pattern
@@ -124,7 +125,9 @@ def convolved(array: np.ndarray, layer: Convolution, lead: int, groups: int) -> 
     return np.asarray(total / count)
 
 
-def windows(array: np.ndarray, layer: Convolution, lead: int, groups: int) -> Iterator[np.ndarray]:
+def windows(
+    array: Float[np.ndarray, "*positions"], layer: Convolution, lead: int, groups: int
+) -> Iterator[Float[np.ndarray, "*windows"]]:
     """The entries at (p + τ, p' + τ) for each tap τ that counts, as :func:`convolved` averages them.
 
     Args:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.errors import InputError
 from freeness.network.derivatives import GivenMap, Pass, given, over_samples
@@ -76,7 +77,9 @@ def _averages(layer: Pooling, shape: tuple[int, ...]) -> np.ndarray:
     return pooled(np.eye(count).reshape(count, *shape), layer, 1, 1).reshape(count, -1).T
 
 
-def pooled(array: np.ndarray, layer: Pooling, lead: int, groups: int) -> np.ndarray:
+def pooled(
+    array: Float[np.ndarray, "*positions"], layer: Pooling, lead: int, groups: int
+) -> Float[np.ndarray, "*pooled"]:
     """Mean over the windows of each group of spatial axes.
 
     Args:

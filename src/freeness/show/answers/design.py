@@ -64,11 +64,7 @@ def _title(record: Design) -> str:
 
 
 def design_rows(record: Design) -> tuple[Row, ...]:
-    """What is set, what is reached, and the rate to start from.
-
-    Args:
-        record: a design.
-    """
+    """What is set, what is reached, and the rate to start from."""
     reach = f"{record.reach.low if record.reach.low > _ZERO else 0:.3g} to {record.reach.high:.3g}"
     residual = (Row("scale of residual branches instead", record.residual().scale, 4),) if record.depth > 1 else ()
     return (
@@ -86,22 +82,14 @@ def design_rows(record: Design) -> tuple[Row, ...]:
 
 
 def candidates_table(candidates: tuple[Candidate, ...]) -> Table:
-    """The design's numbers beside those of the usual starts, one column each.
-
-    Args:
-        candidates: of a design.
-    """
+    """The design's numbers beside those of the usual starts, one column each."""
     names = tuple(candidate.name for candidate in candidates)
     rows = tuple((label, *(_short(candidate.numbers[name]) for candidate in candidates)) for label, name in _ROWS)
     return Table(("", *names), rows, names)
 
 
 def gains_table(record: Design) -> Table:
-    """σ_w and σ_b of the layers; equal ones that follow one another in one row.
-
-    Args:
-        record: a design.
-    """
+    """σ_w and σ_b of the layers; equal ones that follow one another in one row."""
     rows = [
         (span([layer.name for layer in group]), str(fan_in), str(fan_out), f"{sigma_w:.6g}", f"{sigma_b:.6g}")
         for (fan_in, fan_out, sigma_w, sigma_b), group in groupby(record.layers, key=lambda layer: layer[1:5])

@@ -30,9 +30,6 @@ def _row(node: Node) -> tuple[str, ...]:
 def told(operation: Operation) -> str:
     """What an operation does, in a few words: its plain numbers.
 
-    Args:
-        operation: of a network.
-
     Example:
         >>> from freeness.network import Dropout
         >>> told(Dropout(0.1, "drop"))

@@ -64,7 +64,7 @@ def layers_text(value: float) -> str:
     """A depth in layers, or any.
 
     Args:
-        value: how many; infinite where no depth is too large.
+        value: layers > 0; infinite where no depth is too large.
     """
     return "any" if math.isinf(value) else f"{value:.4g}"
 

@@ -13,10 +13,10 @@ def starts_answer(title: str, said: tuple[str, str], table: Table, notes: Sequen
     """What to do, in words and in code, and the table of all starts.
 
     Args:
-        title: of the answer.
-        said: the two sentences that it begins with.
+        title: one line.
+        said: what to do, and what that changes, a sentence each.
         table: a row a start.
-        notes: below the table.
+        notes: sentences below the table, in order.
 
     Example:
         >>> [section.title for section in starts_answer("A start", ("Do.", "So."), Table(("a",), ()), ()).sections]

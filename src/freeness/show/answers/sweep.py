@@ -13,11 +13,7 @@ _HEADER = ("L", "2/L", "2/λ theory", "breaks at", "over 2/L", "best rate", "acc
 
 
 def sweep_answer(table: SweepTable) -> Answer:
-    """Thresholds of every design and depth, and the powers of the depth that they follow.
-
-    Args:
-        table: of a sweep, with its thresholds.
-    """
+    """Thresholds of every design and depth, and the powers of the depth that they follow."""
     sections = [Section(str(design), _design(table.sel(design=design))) for design in table["design"].values]
     said = [Sentence("Breaks at: accuracy, mean over the seeds, falls below 80 % of that depth's best.")]
     if "mean_square" in table.attrs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float, Num
 
 from freeness.advice import TrainingForecast
 from freeness.numerics import HUGE
@@ -13,9 +14,9 @@ from freeness.show.picture import Appearance, Axis, Drawing, Picture, Series
 
 
 def dynamics_picture(
-    steps: np.ndarray,
-    predicted: np.ndarray,
-    measured: Sequence[tuple[np.ndarray, np.ndarray]] = (),
+    steps: Num[np.ndarray, " steps"],
+    predicted: Float[np.ndarray, " steps"],
+    measured: Sequence[tuple[Num[np.ndarray, " _"], Float[np.ndarray, " _"]]] = (),
     *,
     title: str = "",
 ) -> Picture:
@@ -24,7 +25,7 @@ def dynamics_picture(
     Args:
         steps: of the prediction, ascending.
         predicted: losses there.
-        measured: steps and losses of real networks.
+        measured: steps and losses of real networks, a pair each.
         title: above the picture.
     """
     drawn: list[Drawing] = []

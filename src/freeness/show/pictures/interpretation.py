@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from jaxtyping import Float, Num
 
 from freeness.show import style
 from freeness.show.picture import Appearance, Axis, Bars, Drawing, Marker, Picture, Series
@@ -17,13 +18,17 @@ _LAYER = Axis("layer", form="whole")
 
 
 def layer_accuracy_picture(
-    accuracy: np.ndarray, error: np.ndarray, settled: np.ndarray | None = None, *, title: str = ""
+    accuracy: Float[np.ndarray, " layers"],
+    error: Float[np.ndarray, " layers"],
+    settled: Num[np.ndarray, " layers"] | None = None,
+    *,
+    title: str = "",
 ) -> Picture:
     """The accuracy that is read at every layer with error bars, over the share of samples that settle there.
 
     Args:
-        accuracy: one number a layer.
-        error: its standard error.
+        accuracy: share of right answers, 0 to 1, one number a layer.
+        error: its standard error at each layer.
         settled: how many samples have their final class from this layer on; left out, no bars.
         title: above the picture.
     """
@@ -39,11 +44,13 @@ def layer_accuracy_picture(
     return Picture(tuple(drawn), _LAYER, shares, title=title, sentence=sentence, columns=1)
 
 
-def likelihoods_picture(likelihoods: np.ndarray, classes: Sequence[str], *, title: str = "") -> Picture:
+def likelihoods_picture(
+    likelihoods: Float[np.ndarray, "layers classes"], classes: Sequence[str], *, title: str = ""
+) -> Picture:
     """The likelihood of every class along the layers; the classes that are likely somewhere have names.
 
     Args:
-        likelihoods: (layers, K).
+        likelihoods: (layers, K), each row adds up to 1.
         classes: K names.
         title: above the picture.
     """
@@ -61,7 +68,7 @@ def likelihoods_picture(likelihoods: np.ndarray, classes: Sequence[str], *, titl
     )
 
 
-def parts_picture(parts: Mapping[str, np.ndarray], *, title: str = "") -> Picture:
+def parts_picture(parts: Mapping[str, Float[np.ndarray, " layers"]], *, title: str = "") -> Picture:
     """How far the parts of every layer's weights have moved, as lines on a logarithmic axis.
 
     Args:

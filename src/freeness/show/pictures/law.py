@@ -39,7 +39,7 @@ def law_picture(law: Law, *, sampled: ArrayLike | None = None, title: str = "", 
 
     Args:
         law: whose density is drawn, with its atoms.
-        sampled: eigenvalues of a random matrix, or none.
+        sampled: eigenvalues of a random matrix, any order, or none.
         title: above the picture.
         xlabel: what the eigenvalues are of.
 
@@ -70,8 +70,8 @@ def drawn_law_picture(law: DrawnLaw, sampled: ArrayLike | None = None, *, xlabel
     """A law whose values are known already, over the eigenvalues of a sample; equal ones of these are a point mass, too.
 
     Args:
-        law: its values.
-        sampled: eigenvalues of a matrix.
+        law: values of :func:`~freeness.show.drawn_law`.
+        sampled: eigenvalues of a matrix, any order, or none.
         xlabel: what the eigenvalues are of.
 
     Example:
@@ -114,9 +114,9 @@ def law_in_words(ends: tuple[float, float], mean: float, atoms: tuple[tuple[floa
     """The picture as a sentence, for those who do not see it.
 
     Args:
-        ends: of the support.
-        mean: of the law.
-        atoms: positions and masses.
+        ends: lower and upper end of the support.
+        mean: of the law, atoms included.
+        atoms: positions and masses, masses in (0, 1].
 
     Example:
         >>> law_in_words((0.0, 1.0), 0.25, ((0.0, 0.75), (1.0, 0.25)))

@@ -19,7 +19,7 @@ def lines_picture(lines: Mapping[str, tuple[ArrayLike, ArrayLike]], x: Axis, y: 
     """Some lines, told apart by colour and by dashes.
 
     Args:
-        lines: (x, y) by name.
+        lines: (x, y) by name, two arrays of one length each.
         x: the axis of the first.
         y: the axis of the second.
         sentence: says what is seen.

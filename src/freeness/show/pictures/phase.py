@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.meanfield import EdgeOfChaos, LayerMaps, PhaseDiagram
 from freeness.show import style
@@ -23,11 +24,11 @@ def phase_picture(
     """ln χ₁, the growth of squared gradients a layer, and the critical curve where it is 0.
 
     Args:
-        diagram: on its grid.
+        diagram: χ₁ and q* over σ_w (columns) and σ_b (rows).
         edge: points of the critical curve; its unstable part, to which no signal settles, is dashed.
         at: σ_w and σ_b of one network, the last drawing.
         title: above the picture.
-        named: that network, in the legend.
+        named: what that network is called in the legend.
 
     Example:
         >>> from freeness.meanfield import phase_diagram
@@ -80,13 +81,17 @@ def _critical(edge: EdgeOfChaos) -> list[Drawing]:
 
 
 def map_picture(
-    x: np.ndarray, following: np.ndarray, settled: float | None, symbol: str, sentence: str = ""
+    x: Float[np.ndarray, " points"],
+    following: Float[np.ndarray, " points"],
+    settled: float | None,
+    symbol: str,
+    sentence: str = "",
 ) -> Picture:
     """One layer's map beside the diagonal, with the point where it settles.
 
     Args:
-        x: values.
-        following: those a layer later.
+        x: values of the quantity, ascending.
+        following: those a layer later, at each x.
         settled: the fixed point, or None.
         symbol: of the quantity.
         sentence: says what is seen.
@@ -109,11 +114,7 @@ def map_picture(
 
 
 def map_pictures(maps: LayerMaps) -> tuple[Picture, ...]:
-    """The map of q, and that of c where there is one.
-
-    Args:
-        maps: of one layer.
-    """
+    """The map of q, and that of c where there is one."""
     found = maps.settled.found
     settles = "" if found is None else f": settles at {found.q:.4g}"
     words = f"Map of q, the variance of pre-activations{settles}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from jaxtyping import Float
 
 from freeness.show import style
 from freeness.show.cells import cell_edges
@@ -46,10 +47,10 @@ class SweptDesign:
     """
 
     depths: Sequence[int]
-    rates: np.ndarray
-    accuracy: np.ndarray
-    lines: Mapping[str, np.ndarray]
-    boundary: np.ndarray
+    rates: Float[np.ndarray, "depths rates"]
+    accuracy: Float[np.ndarray, "depths rates"]
+    lines: Mapping[str, Float[np.ndarray, " depths"]]
+    boundary: Float[np.ndarray, " depths"]
 
 
 def swept_design(table: SweepTable, design: str | None = None) -> SweptDesign:
@@ -74,7 +75,7 @@ def heat_map_picture(swept: SweptDesign, *, title: str = "", sentence: str = "")
     are drawn once.
 
     Args:
-        swept: of one design.
+        swept: rates and accuracies of one design, from :func:`swept_design`.
         title: above the picture.
         sentence: says what is seen.
 

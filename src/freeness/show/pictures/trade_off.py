@@ -13,8 +13,8 @@ def trade_off_picture(curve: TradeOff, spread: float | None = None, *, title: st
     """The nonlinear share of the whole network and its capacity against σ_JJ², both between 0 and 1.
 
     Args:
-        curve: along the edge of chaos.
-        spread: σ_JJ² of a design, marked by a line.
+        curve: isometry and nonlinearity of designs along the edge of chaos.
+        spread: σ_JJ² ≥ 0 of a design, marked by a line.
         title: above the picture.
     """
     shown = curve.spread > 0

@@ -17,7 +17,7 @@ def transformer_picture(phases: TransformerPhases, *, title: str = "") -> Pictur
     Every cell says the tokens' cosine, too, where the picture can be pointed at.
 
     Args:
-        phases: on their grid.
+        phases: growth of gradients over gains σ_qk and scales of branches.
         title: above the picture.
     """
     with np.errstate(divide="ignore"):

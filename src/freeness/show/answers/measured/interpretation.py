@@ -38,11 +38,7 @@ def _(record: Interpretation) -> Answer:
 
 
 def ablation_table(told: Interpretation) -> Table:
-    """Of every class its accuracy before and after deleting neurons, beside random ones.
-
-    Args:
-        told: what was read.
-    """
+    """Of every class its accuracy before and after deleting neurons, beside random ones."""
     rows = tuple(
         (
             told.classes[one.target],
@@ -60,11 +56,7 @@ def ablation_table(told: Interpretation) -> Table:
 
 
 def role_table(told: Interpretation) -> Table:
-    """Of every layer how far its weights have left the identity, and in which part.
-
-    Args:
-        told: what was read.
-    """
+    """Of every layer how far its weights have left the identity, and in which part."""
     rows = tuple(
         (
             str(layer.index),
@@ -83,11 +75,7 @@ def role_table(told: Interpretation) -> Table:
 
 
 def state_table(told: Interpretation) -> Table:
-    """JJᵀ, freeness and drift along training.
-
-    Args:
-        told: what was read.
-    """
+    """JJᵀ, freeness and drift along training."""
     rows = tuple(
         (
             str(state.step),

@@ -71,11 +71,7 @@ def _(record: AppliedRecipe) -> Answer:
 
 
 def tensors_section(record: InitializedModel) -> Section:
-    """Every tensor, drawn or left; its other names beside the first.
-
-    Args:
-        record: what initialising did.
-    """
+    """Every tensor, drawn or left; its other names beside the first."""
     title = f"Tensors: {len(record.drawn)} drawn, {len(record.left)} left"
     return Section(title, (Table(("tensor", "shape", "start", "why"), tuple(map(_tensor_row, record.tensors))),))
 
@@ -106,11 +102,7 @@ def _largest_branch(table: LayerTable) -> float | None:
 
 
 def kinds_answer(kinds: Iterable[Kind]) -> Answer:
-    """The support matrix: what of torch is covered by theory and measured.
-
-    Args:
-        kinds: all of them.
-    """
+    """The support matrix: what of torch is covered by theory and measured."""
     header = ("operation", "theory", "measured exactly", "conditions of theory, or why it has none")
     rows = tuple((kind.name, _THEORY[kind.theory], kind.measured, kind.limits) for kind in kinds)
     said = (

@@ -43,11 +43,7 @@ def _named(part: GroupRate) -> tuple[str, ...]:
 
 
 def code_of(record: Transfer) -> list[str]:
-    """Lines of Python that make the optimiser: with one rate, and with a rate for each group.
-
-    Args:
-        record: the transfer.
-    """
+    """Lines of Python that make the optimiser: with one rate, and with a rate for each group."""
     kind, numbers = _CLASSES.get(record.optimizer, record.optimizer), _NUMBERS.get(record.optimizer, "")
     lines = [
         "# one rate",
