@@ -29,7 +29,7 @@ ABOVE_WALL = [
     *("gaussian", "network", "meanfield", "spectra", "training", "advice"),
 ]
 ROOMS = {room: set(ABOVE_WALL[:place]) for place, room in enumerate(ABOVE_WALL)}
-LIBRARIES = {room: TYPED for room in ABOVE_WALL} | {"numerics": NUMERIC}
+LIBRARIES = {room: TYPED for room in ABOVE_WALL}
 
 WHOLE_THEORY = set(ABOVE_WALL)
 ROOMS |= {
@@ -55,7 +55,7 @@ ROOMS |= {
     "__main__": {"cli"},
 }
 LIBRARIES |= {
-    "data": {"numpy", "pooch"},  # and by name, when such files are read, Pillow and pyarrow
+    "data": {"numpy", "jaxtyping", "pooch"},  # and by name, when such files are read, Pillow and pyarrow
     "torch": TYPED
     | {"torch", "pydantic", "safetensors", "lightning", "transformers"},  # the last two in callbacks alone
     "interpret": TYPED | {"torch"},
@@ -135,7 +135,7 @@ def test_rooms_import_only_rooms_and_libraries_of_the_table():
     [
         ("import torch", "spectra"),
         ("def f():\n    import matplotlib.pyplot as plt", "laws"),
-        ("from jaxtyping import Float", "numerics"),
+        ("from beartype import beartype", "numerics"),
         ("from freeness.laws import Law", "numerics"),
         ("from freeness import moves", "laws"),
         ("import freeness.torch.tracing", "advice"),

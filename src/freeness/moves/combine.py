@@ -15,7 +15,7 @@ from freeness.moves.move import Move
 from freeness.numerics import Jet
 
 
-class Met(NamedTuple):
+class Meeting(NamedTuple):
     """The other law's curve where it is tied to ``point``: ``w`` its z, its u and potential; margin and updates of both."""
 
     w: Jet
@@ -52,7 +52,7 @@ class Combine(Move):
         curve = self.curve if self.closed_law else self.curve.light()
         return self if curve is self.curve else replace(self, followed=curve)
 
-    def met(self, point: CurvePoint, parameters: np.ndarray, tied: Callable[[CurvePoint], tuple[Jet, Jet]]) -> Met:
+    def met(self, point: CurvePoint, parameters: np.ndarray, tied: Callable[[CurvePoint], tuple[Jet, Jet]]) -> Meeting:
         """Where the other law's curve meets a point, to first order.
 
         Args:
@@ -67,7 +67,7 @@ class Combine(Move):
         if self.size > 1:  # the stages inside the other law
             margin = np.minimum(margin, other.margin)
         updates = (*point.updates, rows, *(along(inner, rows) for inner in other.updates))
-        return Met(w, u, other.potential, margin, updates)
+        return Meeting(w, u, other.potential, margin, updates)
 
 
 def tie(own: Jet, given: Jet) -> np.ndarray:

@@ -60,7 +60,7 @@ class Acting(Protocol):
     def unknowns(self) -> int: ...
 
 
-class Inverse(Protocol):
+class PencilInverse(Protocol):
     """The inverse of the pencils of segment ``index`` at m points, with ``ports`` on its nodes."""
 
     index: int
@@ -120,7 +120,7 @@ class PortEquation(FieldEquation, Generic[S, M, R]):
     # --- the environment -------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def _pencil(self, index: int, fields: np.ndarray, zeta: np.ndarray) -> Inverse:
+    def _pencil(self, index: int, fields: np.ndarray, zeta: np.ndarray) -> PencilInverse:
         """Of a segment at fields (k, m) and ζ (m,)."""
 
     @abstractmethod
@@ -180,7 +180,7 @@ class PortEquation(FieldEquation, Generic[S, M, R]):
         if pencil.index == len(self.segments) - 1:
             values[-1] = self._mean_of_end(pencil.diagonal(len(pencil.beta) - 1, 1))
 
-    def _between(self, pencil: Inverse) -> Iterator[tuple[int, int, np.ndarray]]:
+    def _between(self, pencil: PencilInverse) -> Iterator[tuple[int, int, np.ndarray]]:
         """Ports e and f of a segment, the end being one more, and what leads from e to f."""
         rows = [(e, self._ports[e].place[1], self._ports[e].row) for e in pencil.ports]
         if pencil.index == len(self.segments) - 1:
