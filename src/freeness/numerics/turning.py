@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float, Inexact, Num
 
 
-def turned_pairs(x: np.ndarray, angles: np.ndarray) -> np.ndarray:
+def turned_pairs(
+    x: Num[np.ndarray, "*rows width"], angles: Float[np.ndarray, "*_ pairs"]
+) -> Inexact[np.ndarray, "*_ width"]:
     """Entries f and f + F of x (…, P, d) turned by angles (P, F); those behind 2F stay.
 
     Example:

@@ -24,7 +24,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Inexact
+from jaxtyping import Float, Inexact, Num
 
 from freeness.errors import InputError
 from freeness.numerics import turned_pairs
@@ -56,7 +56,7 @@ class HeadSignals:
         output = self.weights @ self.value
         return self.weights[..., None] * (self.value[:, None] - output[:, :, None])
 
-    def by_query(self, entries: np.ndarray) -> np.ndarray:
+    def by_query(self, entries: Num[np.ndarray, "heads queries *_"]) -> Num[np.ndarray, "heads queries *_"]:
         """Entries of keys (heads, T, k, d_k) as the channels of query i meet them: R_i⁻¹."""
         return entries if self.angles is None else turned_pairs(entries, -self.angles[0][:, None])
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num
 
 from freeness.errors import InputError, is_real, is_size
 from freeness.numerics import turned_pairs
@@ -94,7 +94,7 @@ class Rotary:
         """
         return turned_pairs(self.arranged(x), self.angles(positions))
 
-    def correlation(self, lags: np.ndarray, width: int) -> np.ndarray:
+    def correlation(self, lags: Num[np.ndarray, "*lags"], width: int) -> Float[np.ndarray, "*lags"]:
         """ρ at some lags, of heads of this width.
 
         Args:
