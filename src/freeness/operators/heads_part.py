@@ -209,7 +209,7 @@ class HeadsPart(GivenPart):
     def about(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> list[Inexact[np.ndarray, "points _ _"]]:
         return self._single.answers([field.astype(np.complex64) for field in fields])
 
-    def returned(self, asked: np.ndarray) -> list[np.ndarray]:
+    def returned(self, asked: Inexact[np.ndarray, "positions positions"]) -> list[Inexact[np.ndarray, "_ _"]]:
         """r (P, P) of queries, keys and values where no noise comes in: Σ Mᵀ b M.
 
         Args:

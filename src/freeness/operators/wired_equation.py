@@ -116,7 +116,9 @@ class WiredEquation:
             for first, last, size in zip(self._starts, self._starts[1:], self._sizes, strict=False)
         ]
 
-    def swept(self, vectors: np.ndarray, zeta: np.ndarray, about: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    def swept(
+        self, vectors: Inexact[np.ndarray, "fields points"], zeta: Inexact[np.ndarray, " points"], about: bool = False
+    ) -> tuple[Complex[np.ndarray, "fields points"], Complex[np.ndarray, " points"]]:
         """Fields (k, m) behind one sweep at ζ = 1/z (m,), and the answer of the end over the outputs (m,).
 
         Args:
