@@ -123,6 +123,7 @@ def own_app(tmp_path, monkeypatch):
     monkeypatch.setattr(freeness.cli, "__path__", [*freeness.cli.__path__, str(tmp_path)])
     monkeypatch.setattr(freeness.cli, "bulk", None, raising=False)
     spec = importlib.util.find_spec("freeness.cli.commands")
+    assert spec is not None and spec.loader is not None
     again = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(again)
     yield again.app

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Bool, Float, Inexact
+from jaxtyping import Bool, Float, Inexact, Shaped
 
 from freeness.numerics import Solution
 
@@ -44,10 +44,10 @@ class Neighbours:
 
     def __init__(
         self,
-        followed: Callable[[np.ndarray], Solution],
-        confirmed: Callable[[np.ndarray, np.ndarray], Solution],
-        size_of: Callable[[np.ndarray], np.ndarray] = np.abs,
-        inner: Callable[[np.ndarray], np.ndarray] | None = None,
+        followed: Callable[[Float[np.ndarray, " points"]], Solution],
+        confirmed: Callable[[Inexact[np.ndarray, "unknowns points"], Float[np.ndarray, " points"]], Solution],
+        size_of: Callable[[Inexact[np.ndarray, "unknowns points"]], Float[np.ndarray, "unknowns points"]] = np.abs,
+        inner: Callable[[Inexact[np.ndarray, "unknowns points"]], Bool[np.ndarray, " points"]] | None = None,
         stones: bool = False,
         first: int = 5,
     ) -> None:
@@ -203,7 +203,7 @@ def _joined(first: Solution, second: Solution) -> Solution:
     )
 
 
-def put(solution: Solution, where: np.ndarray, part: Solution) -> None:
+def put(solution: Solution, where: Shaped[np.ndarray, " changed"], part: Solution) -> None:
     """Writes the solutions of some points into those of all."""
     solution.parameters[:, where], solution.height[where] = part.parameters, part.height
     solution.noise[where], solution.converged[where] = part.noise, part.converged

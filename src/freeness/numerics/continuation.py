@@ -159,7 +159,11 @@ def confirmed(
 
 
 def improved(
-    update: Update, parameters: np.ndarray, target: np.ndarray, magnitude: np.ndarray, standard: Standard = _PLAIN
+    update: Update,
+    parameters: Inexact[np.ndarray, "unknowns points"],
+    target: Inexact[np.ndarray, " points"],
+    magnitude: Float[np.ndarray, " points"],
+    standard: Standard = _PLAIN,
 ) -> Solution:
     """What Newton comes to from rough guesses, for those who know a solution when they see it: no step need contract at once.
 

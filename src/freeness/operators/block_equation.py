@@ -307,7 +307,7 @@ class BlockEquation(PortEquation[BlockSegment, SharedMatrix, BlockPort]):
         self._by_responses(at, at.slopes[:-1, -1].T[:, :, None], found)
         return found[:, :, 0]
 
-    def depth(self, fields: np.ndarray) -> np.ndarray:
+    def depth(self, fields: Inexact[np.ndarray, "fields points"]) -> Float[np.ndarray, " points"]:
         found = np.full(fields.shape[1], np.inf)
         for e in range(len(self._ports)):
             matrix = self._matrix(fields, e)

@@ -173,7 +173,7 @@ class PortEquation(FieldEquation, Generic[S, M, R]):
         """Zeros (k + 1, k + 1, m) in the order in which they are filled: here point by point."""
         return np.zeros((points, self.unknowns, self.unknowns), complex).transpose(1, 2, 0)
 
-    def _respond(self, pencil: Inverse, values: np.ndarray) -> None:
+    def _respond(self, pencil: PencilInverse, values: np.ndarray) -> None:
         for e in pencil.ports:
             port = self._ports[e]
             values[self._own(e)] = self._answer(port, pencil.diagonal(port.place[1], port.row))

@@ -113,10 +113,9 @@ class Measures:
         with untouched(self._model, training=None):
             product, value = hessian_product(self._model, loss, scale)
             found = climbed_from(self._model, product, self._direction, _PRODUCTS)
-        self._direction = found.vector
-        largest = (
-            found.value if abs(found.value) >= torch.finfo(drawn.dtype).tiny else 0.0
-        )  # below that no digit is known
+        vector = self._direction = found.vector
+        tiny = 0.0 if vector is None else torch.finfo(vector.dtype).tiny  # below that no digit is known
+        largest = found.value if abs(found.value) >= tiny else 0.0
         filled = {"loss": value, "sharpness": largest}
         try:
             return filled | {"bound": given_optimizer(self._optimizer).bound(largest)}
