@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.case import Case
+from benchmarks.further import FURTHER
 from benchmarks.language import DeepONet
 from benchmarks.written import Autoencoder, Burgers, GraphConvolution, Mamba, Siren, bound
 from freeness.torch import batch_of
 from freeness.torch.packing import packed
-
-
-class Case(NamedTuple):
-    """A model with a batch: inputs (several in a tuple), targets, a loss by name or as a function of outputs and targets."""
-
-    model: nn.Module
-    inputs: Any
-    targets: Tensor
-    loss: Any = "cross_entropy"
 
 
 class Residual(nn.Module):
@@ -176,6 +169,8 @@ SMALL: Mapping[str, Callable[[], Case]] = {
 }
 """Name to what makes the case; everything is drawn in the default dtype."""
 
+CASES = {**SMALL, **FURTHER}
+
 
 def drawn(name: str, seed: int = 0) -> Case:
     """A case in float64."""
@@ -184,7 +179,7 @@ def drawn(name: str, seed: int = 0) -> Case:
         before = torch.get_default_dtype()
         torch.set_default_dtype(torch.float64)
         try:
-            return SMALL[name]()
+            return CASES[name]()
         finally:
             torch.set_default_dtype(before)
 
@@ -202,14 +197,12 @@ def exact_sharpness(case: Case) -> float:
     inputs = case.inputs if isinstance(case.inputs, tuple) else (case.inputs,)
     if isinstance(model, Burgers):
         inputs = tuple(one.clone().requires_grad_() for one in inputs)
-    buffers = [buffer.clone() for buffer in model.buffers()]
     torch.manual_seed(0)  # noise is that of a first forward pass, as in every product
-    returned = model(*inputs)
-    for buffer, kept in zip(model.buffers(), buffers, strict=True):
-        buffer.data.copy_(kept)
+    kept = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    returned = torch.func.functional_call(model, kept, inputs)  # what is written is written to copies
     parts = returned if isinstance(returned, tuple) else (returned,)
     outputs = torch.cat([part.flatten() for part in parts])
-    parameters = list(model.parameters())
+    parameters = [one for one in model.parameters() if one.requires_grad]
     rows = []
     for one in outputs:
         found = torch.autograd.grad(one, parameters, retain_graph=True, materialize_grads=True)

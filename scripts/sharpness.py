@@ -1,57 +1,104 @@
-"""λ_max from the products that a budget allows, beside that of the written-down Gauss–Newton matrix of fourteen kinds of models.
+"""λ_max from the products that a budget allows, beside that of the written-down Gauss–Newton matrix of 39 kinds of models.
 
-PYTHONPATH=. python scripts/sharpness.py [SEEDS [NAME …]]    a line a model and effort, then how many are within 2 % and 5 %
+PYTHONPATH=. python scripts/sharpness.py [SEEDS [NAME …]]    a line a model and effort into docs/sharpness.jsonl, but known ones
+PYTHONPATH=. python scripts/sharpness.py --table             how many of the stored ones are within 2 %, 5 % and three errors
 """
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+_ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(_ROOT))
 EFFORTS = (5, 6, 12, 24)  # products with the whole batch; a plan asks for 5 to 24, and 10 or more with batch statistics
 TOGETHER = 10
+STORE = _ROOT / "docs" / "sharpness.jsonl"
 
 
-def main(arguments: list[str]) -> None:
-    """Run and print."""
-    from benchmarks.small import SMALL, drawn, exact_sharpness, one_input
+def rows(name: str, seed: int) -> Iterator[dict[str, Any]]:
+    """One draw of a model, by every effort that a plan may ask of it."""
+    from benchmarks.small import drawn, exact_sharpness, one_input
 
     from freeness.torch.curvature_estimate import Effort, estimated_sharpness
     from freeness.torch.differentiated import differentiated
     from freeness.torch.modes import is_coupled
     from freeness.torch.plan import coarse_products, coarse_samples
 
-    seeds = int(arguments[0]) if arguments else 3
-    near: dict[int, list[tuple[float, float]]] = {effort: [] for effort in EFFORTS}
-    for name in arguments[1:] or SMALL:
-        for seed in range(seeds):
-            case = drawn(name, seed)
-            exact, (model, x) = exact_sharpness(case), one_input(case)
-            coupled = is_coupled(model, None)
-            for effort in EFFORTS:
-                if coupled and effort < TOGETHER:
-                    continue
-                coarse = 0 if coupled else coarse_products(effort)
-                work = Effort(effort, coarse, coarse_samples(len(x)))
-                with differentiated(model):
-                    found = estimated_sharpness(model, x, case.targets, case.loss, None, work)
-                off = found.value / exact - 1
-                errors = abs(found.value - exact) / max(found.error, 1e-9 * exact)
-                near[effort].append((abs(off), errors))
-                told = f"{name}, draw {seed}: {effort} products, exact {exact:.5g}"
-                print(
-                    f"{told}, estimate {found.value:.5g} ± {found.error:.2g}: {off:+.2%}, {errors:.2g} errors",
-                    flush=True,
-                )
-    for effort, found in near.items():
-        if not found:
+    case = drawn(name, seed)
+    exact, (model, x) = exact_sharpness(case), one_input(case)
+    coupled = is_coupled(model, None)
+    for effort in EFFORTS:
+        if coupled and effort < TOGETHER:
             continue
-        shares = [sum(off <= bound for off, _ in found) / len(found) for bound in (0.02, 0.05)]
-        within = sum(errors <= 3 for _, errors in found) / len(found)
-        print(
-            f"{effort} products: {shares[0]:.0%} within 2 %, {shares[1]:.0%} within 5 %, {within:.0%} within 3 errors"
-        )
+        coarse = 0 if coupled else coarse_products(effort)
+        work = Effort(effort, coarse, coarse_samples(len(x)))
+        with differentiated(model):
+            found = estimated_sharpness(model, x, case.targets, case.loss, None, work)
+        yield {
+            "model": name,
+            "seed": seed,
+            "products": effort,
+            "exact": exact,
+            "estimate": found.value,
+            "error": found.error,
+        }
+
+
+def stored() -> list[dict[str, Any]]:
+    """All rows so far."""
+    return [json.loads(line) for line in STORE.read_text().splitlines()] if STORE.exists() else []
+
+
+def table(known: Iterable[dict[str, Any]]) -> str:
+    """Shares by the number of products, as they stand in docs/sizes.md, and the draws outside 5 % or three errors."""
+    known = list(known)
+    lines = [
+        "| products | draws | within 2 % | within 5 % | within three stated errors |",
+        "|---:|---:|---:|---:|---:|",
+    ]
+    for effort in EFFORTS:
+        some = [row for row in known if row["products"] == effort]
+        if not some:
+            continue
+        shares = [sum(_off(row) <= bound for row in some) / len(some) for bound in (0.02, 0.05)]
+        shares.append(sum(_errors(row) <= 3 for row in some) / len(some))
+        lines.append(f"| {effort} | {len(some)} | " + " | ".join(f"{share:.0%}" for share in shares) + " |")
+    for row in known:
+        if _off(row) > 0.05 or _errors(row) > 3:
+            told = f"{row['model']}, draw {row['seed']}, {row['products']} products"
+            lines.append(f"{told}: {_off(row):.1%} off, {_errors(row):.2g} errors")
+    return "\n".join(lines)
+
+
+def _off(row: dict[str, Any]) -> float:
+    return abs(row["estimate"] / row["exact"] - 1)
+
+
+def _errors(row: dict[str, Any]) -> float:
+    return abs(row["estimate"] - row["exact"]) / max(row["error"], 1e-9 * row["exact"])
+
+
+def main(arguments: list[str]) -> None:
+    """Run, store and print."""
+    if "--table" in arguments:
+        print(table(stored()))
+        return
+    from benchmarks.small import CASES
+
+    seeds = int(arguments[0]) if arguments else 3
+    done = {(row["model"], row["seed"]) for row in stored()}
+    for name in arguments[1:] or CASES:
+        for seed in range(seeds):
+            if (name, seed) in done:
+                continue
+            found = list(rows(name, seed))
+            with STORE.open("a") as lines:
+                lines.writelines(json.dumps(row) + "\n" for row in found)
+            print(f"{name}, draw {seed}: " + ", ".join(f"{_off(row):.2%}" for row in found), flush=True)
 
 
 if __name__ == "__main__":

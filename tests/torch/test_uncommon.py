@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from freeness.errors import InputError
-from freeness.torch import batch_sharpness, trace
+from freeness.torch import AnalyzeOptions, analyze, batch_sharpness, trace
 from freeness.torch.curvature_estimate import Effort, estimated_sharpness
 
 
@@ -29,3 +29,35 @@ def test_complex_parameters_are_refused_with_what_to_do() -> None:
     model.weight = nn.Parameter(torch.ones(1, 2, dtype=torch.complex64))
     with pytest.raises(InputError, match="complex ones in 'weight'; keep real and imaginary parts"):
         trace(model, torch.ones(1, 2))
+
+
+def test_a_sparse_table_has_the_whole_analysis_of_a_dense_one() -> None:
+    torch.manual_seed(1)
+    x, y = torch.randint(12, (9, 5)), torch.randint(3, (9,))
+    ours, theirs = (analyze(texts(sparse=sparse), (x, y), AnalyzeOptions(sample=2)) for sparse in (True, False))
+    assert ours.learning_rate.sharpness == pytest.approx(theirs.learning_rate.sharpness, rel=1e-8)
+    for part in ("jacobian", "fisher"):
+        one, other = getattr(ours, part).measured, getattr(theirs, part).measured
+        assert one is not None and other is not None
+        assert one.law.moment(1) == pytest.approx(other.law.moment(1), rel=1e-9)
+
+
+class Halved(nn.Module):
+    """Computes in bfloat16 whatever is around it."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return self.inner(x)
+
+
+def test_outputs_in_bfloat16_have_the_sharpness_of_those_in_float32_but_for_rounding() -> None:
+    """Within four roundings of bfloat16, 2⁻⁸ each."""
+    torch.manual_seed(2)
+    model, x, y = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 4)), torch.randn(8, 6), torch.randint(4, (8,))
+    exact = batch_sharpness(model, x, y, "cross_entropy").value
+    found = analyze(Halved(model), (x, y)).learning_rate
+    assert found.known and found.sharpness == pytest.approx(exact, rel=4 * 2**-8)

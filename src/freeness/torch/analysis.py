@@ -48,6 +48,7 @@ from freeness.torch.analysis_spectra import (
     takes_given_maps,
 )
 from freeness.torch.analyze_options import OWN, AnalyzeOptions
+from freeness.torch.buffers import same_buffers
 from freeness.torch.curvature_matrices import CHUNK
 from freeness.torch.differentiated import differentiated, is_of_graph
 from freeness.torch.forecasts import WATCH, Request, forecast, told
@@ -143,7 +144,8 @@ def _answered(model: nn.Module, data: object, options: AnalyzeOptions, progress:
 
 
 def _analyzed(model: nn.Module, pair: tuple[Tensor, Tensor], options: AnalyzeOptions, stages: Stages) -> Analysis:
-    with untouched(model, training=options.training), _on_device(model, options.device), _within_range():
+    kept = untouched(model, training=options.training)
+    with kept, _on_device(model, options.device), _within_range(), same_buffers(model):
         train_what_is_stepped(model, options.optimizer)
         inputs, targets = _checked(model, pair, options)
         options, notes = in_mode(model, inputs, options)

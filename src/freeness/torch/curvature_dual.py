@@ -80,13 +80,15 @@ def dual_operator(
     spread, gather = root
     weights = None if preconditioner is None else preconditioner.to(outputs).reshape(-1)
 
+    held = torch.float64 if outputs.dtype == torch.float64 else torch.float32  # numpy has no bfloat16
+
     def product(vector: np.ndarray) -> np.ndarray:
         flat = torch.from_numpy(np.ascontiguousarray(vector).reshape(-1)).to(outputs.device, outputs.dtype)
         pulled = products.pull(spread(flat))
         pushed = products.push(pulled if weights is None else pulled / weights)
-        return (gather(pushed).reshape(-1) / len(inputs)).detach().cpu().numpy()
+        return (gather(pushed).reshape(-1) / len(inputs)).detach().cpu().to(held).numpy()
 
-    dtype = np.dtype(np.float32 if outputs.dtype == torch.float32 else np.float64)
+    dtype = np.dtype(np.float64 if held == torch.float64 else np.float32)
     made: Any = LinearOperator  # its stub knows no arguments
     return made((count, count), matvec=product, rmatvec=product, dtype=dtype)
 

@@ -72,6 +72,18 @@ class GraphView:
         given: Any = output.args[0]
         return given[0]
 
+    @property
+    def regions(self) -> bool:
+        """Whether what is returned comes out of graphs inside the graph, as those of autocast and of branches are."""
+        seen, waiting = set[Node](), [self.returned] if isinstance(self.returned, Node) else []
+        while waiting:
+            node = waiting.pop()
+            if node.op == "get_attr":
+                return True
+            waiting += [one for one in node.all_input_nodes if one not in seen]
+            seen.add(node)
+        return False
+
     def path(self, name: str) -> str:
         """A name inside the model as the user knows it."""
         return ".".join(part for part in (self.prefix, name) if part)

@@ -14,6 +14,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.utils._pytree import tree_leaves
 
 from freeness.errors import InputError
+from freeness.torch.buffers import same_buffers
 from freeness.torch.outputs import run
 from freeness.torch.state import own_generators, random_kept, untouched
 
@@ -68,7 +69,8 @@ def draws(model: nn.Module, inputs: Tensor, training: bool | None) -> bool:
         >>> draws(nn.Dropout(0.5), torch.ones(3, 20), True), draws(nn.Dropout(0.5), torch.ones(3, 20), False)
         (True, False)
     """
-    with untouched(model, training=training, copies=list(model.buffers())), torch.no_grad():
+    kept = untouched(model, training=training, copies=list(model.buffers()))
+    with kept, same_buffers(model), torch.no_grad():
         try:
             first, second = (tree_leaves(run(model, inputs[:_TRIED])) for _ in range(2))
         except InputError:  # batch statistics of one sample: who measures says that there are none
@@ -96,7 +98,8 @@ def is_coupled(model: nn.Module, training: bool | None) -> bool:
 def fixed_masks(model: nn.Module) -> Iterator[None]:
     """A block in which every forward pass draws the same random numbers: dropout keeps its masks, a sampled code its noise.
 
-    The global random state and generators that the model holds are as before afterwards.
+    Buffers are the same in every pass as well. The global random state, and generators that the model holds, are as before
+    afterwards.
 
     Args:
         model: whose forward passes these are.
@@ -120,7 +123,7 @@ def fixed_masks(model: nn.Module) -> Iterator[None]:
 
     handle = model.register_forward_pre_hook(begin)
     try:
-        with random_kept(model):
+        with random_kept(model), same_buffers(model):
             yield
     finally:
         handle.remove()

@@ -271,9 +271,9 @@ def _positional(func: Callable[..., Any], bound: dict[str, Any]) -> dict[str, An
 
 
 def _plain(func: Callable[..., Any], bound: dict[str, Any]) -> bool:
-    """Whether the call is the usual kind: real tensors, a two-dimensional weight, no renormalised or sparse tables."""
+    """Whether the call is the usual kind: real tensors, a two-dimensional weight, no renormalised tables."""
     if func is functional.embedding:
-        return not any(bound.get(key) for key in ("max_norm", "scale_grad_by_freq", "sparse"))
+        return not any(bound.get(key) for key in ("max_norm", "scale_grad_by_freq"))
     x = bound["input"]
     return (
         type(x) in (Tensor, nn.Parameter)

@@ -407,7 +407,7 @@ def _graph(model: nn.Module, example: Tensor) -> tuple[GraphView, Tensor] | None
     """The graph of a model of one output, and the input that it was made with; None where there is none."""
     for read in (several(example), example):
         view = plain_graph(model, read) or export(model, read)
-        if view is not None and sum(1 for _ in view.nodes) > _LONG:
+        if view is not None and (sum(1 for _ in view.nodes) > _LONG or view.regions):
             return None
         if view is not None:
             return view, read
