@@ -231,8 +231,8 @@ class GraphLaw(MatrixLaw):
         floor = self._graph.floor
         x = floor + (self._radius - floor) * np.geomspace(10.0**-_DECADES, 1.0, _DECADES * _PER_DECADE + 1)
         for _ in range(_ZOOMS):
-            first = self._first_lit(x)
-            if first in (0, x.size):
+            first, lost = self._first_lit(x)
+            if first in (0, x.size) or (lost and x[first] - floor <= _NEAR_FLOOR * self._radius):
                 return floor
             dark, bright = float(x[first - 1]), float(x[first])
             found = self._outer_fold(dark, bright, -1.0)
@@ -249,19 +249,22 @@ class GraphLaw(MatrixLaw):
             bright, dark = (middle, dark) if self._beyond(np.array([middle]), 1.0)[0] > EMPTY else (bright, middle)
         return bright
 
-    def _first_lit(self, x: np.ndarray) -> int:
+    def _first_lit(self, x: np.ndarray) -> tuple[int, bool]:
         """The first of ascending points with mass below it, or how many there are: the lowest, then by sections.
 
-        (At a hard edge mass is below the lowest, and a point there costs many steps.)
+        And whether the one before it did not converge. (At a hard edge mass is below the lowest, where points cost many steps.)
         """
-        dark, lit, tried = -1, x.size, np.array([0])
+        dark, lit, tried, lost = -1, x.size, np.array([0]), False
         while lit - dark > 1:
-            found = np.flatnonzero(self._beyond(x[tried], -1.0) > EMPTY)
+            mass = self._beyond(x[tried], -1.0)
+            found = np.flatnonzero(mass > EMPTY)
             first = int(found[0]) if found.size else tried.size
-            dark, lit = (int(tried[first - 1]) if first else dark), (int(tried[first]) if first < tried.size else lit)
+            if first:
+                dark, lost = int(tried[first - 1]), bool(np.isnan(mass[first - 1]))
+            lit = int(tried[first]) if first < tried.size else lit
             between = np.linspace(dark, lit, 3 if self.costly else _SECTIONS)[1:-1]
             tried = np.unique(np.maximum(between.astype(int), dark + 1))
-        return lit
+        return lit, lost
 
     def _outer_fold(self, dark: float, bright: float, side: float) -> float:
         """The end of the support on one side: a fold that the real unknowns reach from ``dark``, beyond which nothing lies.
