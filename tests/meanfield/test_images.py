@@ -161,6 +161,20 @@ def test_convnext_is_a_drawn_one():
     assert_drawn(gradients(network, inputs=images), network, images, 8, 0.12)
 
 
+def test_an_activation_behind_a_norm_of_largest_entries():
+    """As the first block of a ResNet v2 has it: the largest of Gaussian entries have a density."""
+    layers = (
+        Convolution(3, 64, (3, 3), Gaussian(1.4), "zeros"),
+        MaxPooling((2, 2)),
+        Normalisation("batch"),
+        Activation(activation("relu")),
+        Pooling(None),
+        Dense(64, 5, Gaussian(1.0)),
+    )
+    network, images = Network(layers), inputs(16, 6)
+    assert_drawn(gradients(network, inputs=images), network, images, 8, 0.1)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_nine_of_ten_layers_of_a_resnet_are_within_fifteen_percent(version):

@@ -28,7 +28,7 @@ from jaxtyping import Float, Inexact, Num
 
 from freeness.errors import InputError
 from freeness.numerics import turned_pairs
-from freeness.operators.packing import symmetric
+from freeness.operators.packing import doubled, packed, symmetric, unpacked
 from freeness.operators.parts import PIECE, GivenPart, less_inverted, principal_logarithm
 
 _LARGEST = 30_000_000  # numbers of what rotary positions make of the field of keys, one matrix of all heads
@@ -159,7 +159,7 @@ class HeadsPart(GivenPart):
         return _Kept(_side_by_side(left[..., :count] * sizes[:, :, None, :count]), flat @ flat.swapaxes(1, 2), count)
 
     def _left_over(self) -> tuple[np.ndarray, np.ndarray]:
-        """Partial traces of what is spread: with 𝒦 (heads, T, T), and with 𝒬 as a matrix (heads·T·T, T'·T')."""
+        """Partial traces of what is spread: with 𝒦 (heads, T, T), with 𝒬 between packed matrices, (heads·T(T+1)/2, T'(T'+1)/2)."""
         spans, kept = self.signals.spans, self._kept
         assert kept.overlaps is not None
         heads, rows, columns, width = spans.shape
@@ -178,7 +178,9 @@ class HeadsPart(GivenPart):
         seen = (seen @ seen.swapaxes(1, 2)).reshape(heads, rows, columns, rows, columns)
         by_query = np.einsum("hikmn,himkn->hik", every, seen, optimize=True)
         by_key = signals.met.reshape(heads, rows, columns, rows, columns).transpose(0, 1, 3, 2, 4) * every
-        return by_query, by_key.reshape(heads * rows * rows, columns * columns)
+        by_key = packed(symmetric(by_key).reshape(-1, columns, columns)).reshape(heads, rows, rows, -1)
+        by_key = packed(by_key.transpose(0, 3, 1, 2).reshape(-1, rows, rows)).reshape(heads, -1, rows * (rows + 1) // 2)
+        return by_query, by_key.transpose(0, 2, 1).reshape(-1, columns * (columns + 1) // 2)
 
     @property
     def heads(self) -> int:
@@ -264,8 +266,8 @@ class HeadsPart(GivenPart):
         if self._rest is None:
             return level
         by_query, by_key = self._rest
-        moved = _real_product(key.reshape(len(key), -1), by_key.T).reshape(level.shape)
-        return level + query * by_query + moved
+        moved = _real_product(doubled(self._columns) * packed(key[:, 0]), by_key.T).reshape(len(key) * self._heads, -1)
+        return level + query * by_query + unpacked(moved, self._rows).reshape(level.shape)
 
     def _core(self, query: np.ndarray, key: np.ndarray) -> np.ndarray:
         """Y (m, heads, T·k, T·k)."""
@@ -297,7 +299,8 @@ class HeadsPart(GivenPart):
         if self._rest is not None:
             by_query, by_key = self._rest
             to_query = to_query + by_query * total
-            to_key = to_key + _real_product(total.reshape(len(total), -1), by_key).reshape(to_key.shape)
+            asked = doubled(self._rows) * packed(symmetric(total).reshape(-1, self._rows, self._rows))
+            to_key = to_key + unpacked(_real_product(asked.reshape(len(total), -1), by_key), self._columns)
         found = (to_query.sum(axis=1), to_key, to_value, output)
         return [
             (each @ one[:, None] @ each.swapaxes(1, 2)).sum(axis=1) for each, one in zip(self._maps, found, strict=True)
@@ -331,8 +334,9 @@ def _of_each(map_: np.ndarray, rows: int) -> np.ndarray:
 
 
 def _real_product(vectors: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Complex vectors (m, k) times a real matrix."""
-    return np.real(vectors) @ matrix + 1j * (np.imag(vectors) @ matrix)
+    """Complex vectors (m, k) times a real matrix; of both parts at once, side by side in memory, as BLAS takes them."""
+    real, imaginary = np.split(np.concatenate([np.real(vectors), np.imag(vectors)]) @ matrix, 2)
+    return real + 1j * imaginary
 
 
 def _side_by_side(spans: np.ndarray) -> np.ndarray:

@@ -160,7 +160,8 @@ def _(layer: MaxPooling, stream: Stream, whole: Pairs | None) -> tuple[Stream, S
         second, growth.reshape(samples, *behind), lambda: values.mean(axis=0).reshape(samples, *behind), False
     )
     law = standardised((values - values.mean(axis=0)) / np.maximum(values.std(axis=0), _LIFTED))
-    return after._replace(across=bool(behind), points=lambda: law, chosen=found.chosen), step
+    smooth = stream.gaussian or stream.smooth  # the largest of entries with a density have one
+    return after._replace(across=bool(behind), points=lambda: law, smooth=smooth, chosen=found.chosen), step
 
 
 @backward.register
