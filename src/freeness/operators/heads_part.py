@@ -159,7 +159,7 @@ class HeadsPart(GivenPart):
         return _Kept(_side_by_side(left[..., :count] * sizes[:, :, None, :count]), flat @ flat.swapaxes(1, 2), count)
 
     def _left_over(self) -> tuple[np.ndarray, np.ndarray]:
-        """Partial traces of what is spread: with 𝒦 (heads, T, T), with 𝒬 between packed matrices, (heads·T(T+1)/2, T'(T'+1)/2)."""
+        """Partial traces of what is spread: with 𝒦 (heads, T, T), with 𝒬 between packed ones, (heads·T(T+1)/2, T'(T'+1)/2)."""
         spans, kept = self.signals.spans, self._kept
         assert kept.overlaps is not None
         heads, rows, columns, width = spans.shape
