@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol, Self
 
@@ -104,6 +105,7 @@ class MatrixLaw(BandedLaw, TransformLaw):
         self._extent = extent
         self._last: tuple[np.ndarray, Solution] | None = None
         self._neighbours: Neighbours | None = None
+        self._read: tuple[np.ndarray, Boundary] | None = None
         self._radius, self._constant = self._enclosed(_BEYOND * max(map(abs, extent)))
 
     def __repr__(self) -> str:
@@ -238,11 +240,17 @@ class MatrixLaw(BandedLaw, TransformLaw):
         return self._equation.symmetric
 
     def boundary(self, x: Float[np.ndarray, " points"]) -> Boundary:
-        return self._at(np.asarray(x, dtype=float).astype(complex), potential=True)
+        found = self._at(np.asarray(x, dtype=float).astype(complex), potential=True)
+        self._read = np.array(x, dtype=float), replace(found, g=found.g.copy())
+        return found
 
     def density(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
         points = real_points(x)
-        boundary = self._at(points.ravel().astype(complex), potential=False)
+        flat = points.ravel()
+        if self._read is not None and np.array_equal(self._read[0], flat):  # as when quantiles ask for both
+            boundary = self._read[1]
+        else:
+            boundary = self._at(flat.astype(complex), potential=False)
         known = np.where(-boundary.g.imag > boundary.error, -boundary.g.imag / np.pi, 0.0)
         return self._checked(known, boundary, throw).reshape(points.shape)
 
