@@ -90,6 +90,26 @@ def table(found: list[Row]) -> str:
     return "\n".join(lines)
 
 
+PAGE = """# Benchmarks beside an older commit
+
+Rows of `make bench` before the network became a graph of operations (commit b4b4b97), and long after it (3ae78f3 and one commit
+more). Files are run in turn, old and new, each in a process of its own on one core. A row's time is its shortest, in seconds of
+the processor.
+
+These turns were taken beside other work. The same code took up to 1.6 times as long then from one turn to the next, so a ratio of
+one turn proves nothing by itself. What is above 1.10 has to be measured again on an idle machine:
+
+```
+git worktree add ../old b4b4b97
+pip install --no-deps --target ../peers curvlinops-for-pytorch einops einconv linear-operator tqdm
+PYTHONPATH=../peers python scripts/bench_beside.py ../old . --store docs/beside.jsonl --turns 4 --page docs/beside.md
+```
+
+What the store has is not run again: `--turns` counts those that are there. Rows of `bench_graph.py` are not in it yet.
+
+"""
+
+
 def main() -> int:
     """Measure what the store lacks, then print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -103,6 +123,7 @@ def main() -> int:
     parser.add_argument("-k", dest="chosen", default="", help="as pytest takes it")
     parser.add_argument("--slower", type=float, help="only files with a row of a larger ratio")
     parser.add_argument("--only-table", action="store_true")
+    parser.add_argument("--page", type=Path, help="file for the table as a page of the documentation")
     options = parser.parse_args()
     places = {"old": files(options.old.resolve()), "new": files(options.new.resolve())}
     lines = known(options.store)
@@ -121,6 +142,8 @@ def main() -> int:
                     store.write(json.dumps(lines[-1], ensure_ascii=False) + "\n")
                 print(f"{name} {side} {turn}: {len(seconds)} rows", file=sys.stderr, flush=True)
     print(table(rows(lines)))
+    if options.page is not None:
+        options.page.write_text(f"{PAGE}{table(rows(lines))}\n", encoding="utf-8")
     return 0
 
 
