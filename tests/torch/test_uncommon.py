@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from benchmarks.case import Case
+from benchmarks.small import exact_sharpness
 from torch import nn
 
 from freeness.errors import InputError
@@ -61,3 +63,29 @@ def test_outputs_in_bfloat16_have_the_sharpness_of_those_in_float32_but_for_roun
     exact = batch_sharpness(model, x, y, "cross_entropy").value
     found = analyze(Halved(model), (x, y)).learning_rate
     assert found.known and found.sharpness == pytest.approx(exact, rel=4 * 2**-8)
+
+
+class Repeated(nn.Module):
+    """One layer in a loop, as its data ask for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.act, self.head = nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        steps = 0
+        while steps < 3 and bool(x.norm() > 1e-3):
+            x, steps = self.act(self.layer(x)), steps + 1
+        return self.head(x)
+
+
+def test_a_chain_that_runs_one_layer_in_a_loop_has_a_whole_analysis() -> None:
+    torch.manual_seed(0)
+    model, x, y = Repeated().double(), torch.randn(8, 6, dtype=torch.float64), torch.randint(4, (8,))
+    found = analyze(model, (x, y))
+    assert found.learning_rate.sharpness == pytest.approx(exact_sharpness(Case(model, x, y)), rel=1e-9)
+    jacobian = torch.autograd.functional.jacobian(model, x[0])
+    measured = found.jacobian.measured
+    assert measured is not None
+    assert measured.law.moment(1) == pytest.approx(jacobian.square().sum().item() / 4, rel=1e-9)
+    assert found.jacobian.predicted is None and found.layers.modules

@@ -349,7 +349,7 @@ def _within_range() -> Iterator[None]:
 
 def _signals(traced: Trace, sample: Tensor) -> Signals | NeuronSignals | None:
     """What theory needs of the forward pass; None where it does not cover the model."""
-    if traced.is_chain:
+    if traced.is_chain and traced.network.is_sequence:  # and none of its weights stands twice
         _check_widths(traced.network)
         return realised_signals(traced, sample)
     return realised_neurons(traced, sample) if traced.covered else None
