@@ -144,3 +144,14 @@ def test_models_that_write_into_their_input_are_measured(way):
     x, y = data()
     found = start_facts(Writing(), (x.clone(), y), "half_squared_error")
     assert found.reach > 0 and found.residual is False
+
+
+def test_places_of_a_sample_are_counted_where_they_have_classes_and_told_where_they_have_numbers():
+    x = torch.randn(6, 2, 5, generator=torch.Generator().manual_seed(0))
+    network = nn.Conv1d(2, 3, 1)
+    classes = start_facts(network, (x, torch.zeros(6, 5, dtype=torch.long)), "cross_entropy", batch=4)
+    assert classes.places == 5 and classes.untried == "classes at several places of a sample"
+    numbers = start_facts(network, (x, torch.zeros(6, 3, 5)), "mse", batch=4)
+    assert numbers.places == 1 and numbers.untried == "numbers at several places of a sample"
+    flat = start_facts(nn.Sequential(network, nn.Flatten()), (x, torch.zeros(6, 15)), "mse", batch=4)
+    assert flat.places == 1 and not flat.untried

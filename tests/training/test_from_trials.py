@@ -77,6 +77,12 @@ def test_a_batch_of_8_stands_between_1_and_64_in_logarithms(optimizer):
     assert rate(optimizer=optimizer, batch=8, sharpness=0.1) == pytest.approx(ends**0.5)
 
 
+def test_classes_at_several_places_count_as_samples():
+    several = start_rate(replace(FACTS, batch=4, places=16), "cross_entropy", "adam")
+    assert several.recommended == start_rate(replace(FACTS, batch=64), "cross_entropy", "adam").recommended
+    assert several.batch == 4
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov"])
 def test_gradient_descent_is_held_down_to_where_linearised_training_contracts(optimizer):
     sharp = start_rate(replace(FACTS, sharpness=1e5, batch=64), "half_squared_error", optimizer)

@@ -121,6 +121,7 @@ def rate_facts(
         convolutional=convolutional,
         residual=residual,
         scale=scale,
+        places=targets[0].numel() if _at_places(criterion, targets) else 1,
         untried=_untried(model, criterion, targets, mode) or _large(parameters),
     )
 
@@ -156,11 +157,18 @@ def _untried(model: nn.Module, loss: Objective, targets: Tensor, mode: bool | No
     """What no network of the bank had, in words; "" where there is nothing."""
     if not isinstance(loss, SquaredError | CrossEntropy):
         return f"the loss {loss.name}"
-    if targets.ndim > 1 and not targets.is_floating_point():
+    if _at_places(loss, targets):
         return "classes at several places of a sample"
+    if isinstance(loss, SquaredError) and targets.ndim > 2:
+        return "numbers at several places of a sample"
     if any(isinstance(module, nn.RNNBase) for module in model.modules()):
         return "recurrent layers"
     return "batch normalisation in training mode" if is_coupled(model, mode) else ""
+
+
+def _at_places(loss: Objective, targets: Tensor) -> bool:
+    """Whether a sample has several classes."""
+    return isinstance(loss, CrossEntropy) and targets.ndim > 1 and not targets.is_floating_point()
 
 
 def _large(parameters: int) -> str:

@@ -58,7 +58,7 @@ def start_rate(facts: StartFacts, loss: Objective | str, optimizer: Optimizer | 
     Gradient descent: c·(λ/h)^-½·P^-¼/h·(1-β)^m, but no more than where linearised training stops contracting; λ/h counts from 2
     on, and h is the loss' curvature in an output, so that the rate scales with the loss as it must. Adam: c·λ^-¼·P^-½, λ
     preconditioned. c and m for single samples and for batches of 64, and between them a power of the batch; a batch of more than
-    64 counts as 64.
+    64 counts as 64. Where a sample has classes at several places, each counts as a sample.
 
     Args:
         facts: of the model, its data and its batch size; λ, P and h count, and which interval holds.
@@ -76,7 +76,7 @@ def start_rate(facts: StartFacts, loss: Objective | str, optimizer: Optimizer | 
         (0.0121, 0.0051, 0.0302)
     """
     descent, criterion = optimizer_of(optimizer), loss if isinstance(loss, Objective) else loss_of(loss)
-    bound, share = descent.bound(facts.sharpness), batch_share(facts.batch)
+    bound, share = descent.bound(facts.sharpness), batch_share(facts.batch * facts.places)
     kind: _Kind = "squared" if isinstance(criterion, SquaredError) else "cross_entropy"
     if isinstance(descent, SGD):
         memory = MEMORY[0] * (1 - share) + MEMORY[1] * share

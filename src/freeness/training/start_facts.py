@@ -22,6 +22,7 @@ class StartFacts:
         residual: whether signals are summed that both depend on the input.
         scale: h, the loss' curvature in an output: 1 of ½Σ and of cross-entropy, 2/C of a mean over C squares; of other losses
             what they are at the start over ln 10, the cross-entropy of ten classes.
+        places: of a sample that have a class of their own, 1 of other losses; their mean evens out noise as that of samples does.
         untried: what the networks of the bank had not, in words; "" where there is nothing.
 
     ``loudness``, ``reach`` and ``left`` are NaN where nobody looked; :func:`~freeness.training.start_rate` does not ask for them.
@@ -38,4 +39,5 @@ class StartFacts:
     convolutional: bool = False
     residual: bool = False
     scale: float = 1.0
+    places: int = 1
     untried: str = ""

@@ -1,0 +1,75 @@
+"""The rate from the start alone on the twelve real networks of rates_networks.py, beside the search of runs.jsonl.
+
+``python scripts/rates_starts.py`` measures what is missing, a line of JSON a training in docs/rates/starts.jsonl, and prints the
+table of docs/rates.md. None of these networks made the rule. Losses are read off the search, interpolated in logarithms; a rate
+is "as good" where the loss of the search is within 5 % of its least.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from freeness.torch import given_loss
+from freeness.torch.starts import rate_facts
+from freeness.training import SGD, start_rate
+from rates import RANGES, TRIALS, Line, Store, cases, searched
+from rates_networks import Network
+
+FOLDER = Path("docs/rates")
+SAMPLES, GOOD = 512, 1.05
+
+
+def told(network: Network, optimizer: str) -> Line:
+    """By the rule, for the first seed's network in training mode."""
+    inputs, targets = (part[:SAMPLES] for part in network.data())
+    descent = SGD(momentum=0.9) if optimizer == "momentum" else optimizer
+    facts = rate_facts(network.started(0).train(), (inputs, targets), network.loss, descent, (network.batch, True))
+    rate = start_rate(facts, given_loss(network.loss), descent)
+    return {"rate": rate.recommended, "low": rate.low, "high": rate.high, "untried": facts.untried}
+
+
+def row(runs: Store, line: Line) -> tuple[str, float, bool, float]:
+    """Of the table; the loss over the least, whether the interval holds a rate as good, and how far these are off."""
+    key = {"network": line["network"], "optimizer": line["optimizer"]}
+    losses = searched(runs, key)
+    rates = np.geomspace(*RANGES[line["optimizer"]], TRIALS)
+    places = sorted(losses)
+    least = min(losses.values())
+    good = [float(rates[place]) for place in places if losses[place] <= GOOD * least]
+    heights = [math.log(min(losses[place], 1e9)) for place in places]
+    loss = math.exp(np.interp(math.log(line["rate"]), np.log(rates[places]), heights)) / least
+    off = max(good[0] / line["rate"], line["rate"] / good[-1], 1.0)
+    cells = [
+        f"{line['network']}, {line['optimizer']}",
+        f"{line['rate']:.2g}",
+        f"{line['low']:.2g} to {line['high']:.2g}",
+        f"{good[0]:.2g} to {good[-1]:.2g}",
+        f"{loss:.2f}",
+    ]
+    return f"| {' | '.join(cells)} |", loss, line["low"] <= good[-1] and good[0] <= line["high"], off
+
+
+def main() -> None:
+    """Measure and print."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    runs, store = Store(FOLDER / "runs.jsonl"), Store(FOLDER / "starts.jsonl")
+    lines = [
+        store.once(lambda n=network, o=optimizer: told(n, o), network=network.name, optimizer=optimizer)
+        for optimizer, network in cases()
+    ]
+    rows = [row(runs, line) for line in lines]
+    print("| training | told | interval | as good in the search | loss at it |\n|---|---|---|---|---|")
+    print("\n".join(text for text, *_ in rows))
+    near = sum(loss <= 1.1 for _, loss, _, _ in rows)
+    held = sum(inside for _, _, inside, _ in rows)
+    far = sum(off > 3 for *_, off in rows)
+    print(f"within 10 %: {near} of {len(rows)}; interval holds one as good: {held}; more than 3 times off: {far}")
+
+
+if __name__ == "__main__":
+    main()
