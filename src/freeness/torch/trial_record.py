@@ -26,12 +26,14 @@ class TrialRecord:
         heading: tells the search from others.
         critical: the critical rate, where the file has it.
         trials: in the file, each at its full length.
+        torn: whether the last line of the file was cut off.
     """
 
     path: Path | None
     heading: dict[str, Any]
     critical: CriticalRate | None = None
     trials: list[RateTrial] = field(default_factory=list[RateTrial])
+    torn: bool = False
 
     @staticmethod
     def opened(path: Path | None, setting: RateSetting, numbers: dict[str, Any]) -> TrialRecord:
@@ -54,7 +56,8 @@ class TrialRecord:
 
     def read(self, path: Path) -> None:
         """Take what a file holds; a last line that was cut off is left out."""
-        lines = read_text(path, "a record of trials").splitlines()
+        text = read_text(path, "a record of trials")
+        lines, self.torn = text.splitlines(), not text.endswith("\n")
         try:
             first = json.loads(lines[0])
             version = first.pop("schema_version")
@@ -109,7 +112,8 @@ class TrialRecord:
             return
         try:
             with self.path.open(mode, encoding="utf-8") as file:
-                file.write(json.dumps(told, ensure_ascii=False, allow_nan=False) + "\n")
+                file.write("\n" * self.torn + json.dumps(told, ensure_ascii=False, allow_nan=False) + "\n")
+            self.torn = False
         except OSError as error:
             raise InputError(
                 f"expected a file to write trials to, got {error.strerror} for {str(self.path)!r}."
