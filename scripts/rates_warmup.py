@@ -77,9 +77,9 @@ def main() -> None:
                 edge = critical(network, optimizer, seed)
                 for multiple in MULTIPLES:
                     rate = multiple * best
-                    told = warm_up(rate, edge, Schedule(STEPS))
+                    told = warm_up(rate, edge, Schedule(STEPS), 10 if optimizer == "adamw" else 0)
                     plans = {f"{length}": Schedule(STEPS, warmup=length) for length in LENGTHS}
-                    plans["told"] = Schedule(STEPS, warmup=told.steps, first=min(1.0, edge / rate))
+                    plans["told"] = Schedule(STEPS, warmup=told.steps, first=told.start / rate if told.steps else 0.0)
                     for way, plan in plans.items():
                         key = {"network": network.name, "optimizer": optimizer, "multiple": multiple, "seed": seed}
                         store.once(

@@ -38,6 +38,7 @@ MULTIPLES = {  # of the critical rate of a first step, which has no momentum yet
 NEAR, DIVERGED = 0.02, 1.1  # of the best loss, and times that of a guess
 FITTED = ("MLP of tanh", "CNN", "Transformer, norm behind", "scaled branches")
 JUDGED = ("MLP of relu", "GCN", "ViT", "Mixer", "ConvNeXt", "VGG", "ResNet")
+MEMORY = {"adam": 10, "momentum": 0}  # 1/(1-β₁)
 OPTIMIZERS: dict[str, tuple[Optimizer, Callable[..., torch.optim.Optimizer]]] = {
     "adam": (Adam(), lambda parameters: torch.optim.Adam(parameters, lr=1e-3)),
     "momentum": (SGD(momentum=0.9), lambda parameters: torch.optim.SGD(parameters, lr=1e-3, momentum=0.9)),
@@ -115,7 +116,7 @@ def cell(name: str, optimizer: str, multiple: float) -> Line:
     plans: list[Schedule] = []
     told: list[int] = []
     for edge in edges:
-        advised = warm_up(rate, edge, Schedule(STEPS, "cosine"))
+        advised = warm_up(rate, edge, Schedule(STEPS, "cosine"), MEMORY[optimizer])
         told.append(advised.steps)
         first = min(1.0, advised.start / rate) if advised.steps else 0.0
         plans += [Schedule(STEPS, "cosine", warmup=length) for length in LENGTHS]

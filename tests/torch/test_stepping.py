@@ -100,3 +100,10 @@ def test_what_is_no_optimizer_of_the_model_is_refused_in_one_sentence(model):
         with pytest.raises(InputError, match=said) as caught:
             stepping(model, given)  # pyright: ignore[reportArgumentType]
         assert "\n" not in str(caught.value)
+
+
+def test_the_memory_is_that_of_the_first_moment_and_0_where_there_is_none(model):
+    assert stepping(model, "adamw").memory == 10
+    assert stepping(model, lambda parameters: torch.optim.Adam(parameters, betas=(0.8, 0.99))).memory == 5
+    assert stepping(model, lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9)).memory == 0
+    assert stepping(model, lambda parameters: torch.optim.Adam(parameters, betas=(0.0, 0.99))).memory == 0

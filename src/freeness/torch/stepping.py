@@ -72,6 +72,12 @@ class Stepping:
         return str(groups)
 
     @property
+    def memory(self) -> int:
+        """1/(1-β₁), the gradients that an optimiser of Adam's kind averages; 0 of others."""
+        first = self.template.param_groups[0].get("betas", (0.0,))[0]
+        return round(1 / (1 - first)) if 0 < first < 1 else 0
+
+    @property
     def parameters(self) -> list[nn.Parameter]:
         """All that it steps."""
         return [parameter for group in self.template.param_groups for parameter in group["params"]]
