@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -25,21 +26,27 @@ class Trainer:
         self.batches = torch.stack([order(case.batch, len(self.x), seed) for seed in SEEDS], dim=1)
         self.initial = self._evaluated(self.theta).tolist()
 
-    def losses(self, rates: Tensor) -> Tensor:
-        """After k steps, for rates (R, seeds); inf where a run left the numbers."""
+    def losses(self, rates: Tensor, places: Sequence[int] = LAST) -> Tensor:
+        """The mean after some steps, for rates (R, seeds); inf where a run left the numbers."""
+        mean = self.followed(rates, places)[1].mean(0).reshape(len(rates), len(SEEDS))
+        return torch.where(mean.isfinite(), mean, math.inf)
+
+    def followed(self, rates: Tensor, places: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """The losses of every batch before its step, and of images after some, up to the last: (steps or places, R·seeds)."""
         count = len(rates)
-        theta, found = self.theta.repeat(count, 1), []
+        theta, before, found = self.theta.repeat(count, 1), [], []
         optimizer = self._optimizer(theta, rates.flatten().tolist())
-        for step, chosen in enumerate(self.batches, 1):
+        for step, chosen in enumerate(self.batches[: max(places)], 1):
             y = self.y[chosen]
-            gradient = self._gradient(theta, self.x[chosen].repeat(count, 1, 1), y.repeat(count, *[1] * (y.ndim - 1)))
+            x = self.x[chosen].repeat(count, 1, 1)
+            values, gradient = self._gradient(theta, x, y.repeat(count, *[1] * (y.ndim - 1)))
             for group, row in zip(optimizer.param_groups, gradient, strict=True):
                 group["params"][0].grad = row
             optimizer.step()
-            if step in LAST:
+            before.append(values)
+            if step in places:
                 found.append(self._evaluated(theta))
-        mean = torch.stack(found).mean(0).reshape(count, len(SEEDS))
-        return torch.where(mean.isfinite(), mean, math.inf)
+        return torch.stack(before), torch.stack(found)
 
     def _optimizer(self, theta: Tensor, rates: list[float]) -> torch.optim.Optimizer:
         """torch's own, every row of theta a parameter with its own rate."""
@@ -64,9 +71,11 @@ class Trainer:
             return flat.reshape(outputs.shape[:2]).mean(1)
         return 0.5 * (outputs - y).square().sum(2).mean(1)
 
-    def _gradient(self, theta: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    def _gradient(self, theta: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """The losses of the copies, and their gradients."""
         leaf = theta.detach().requires_grad_()
-        return torch.autograd.grad(self._losses_of(self._outputs(leaf, x), y).sum(), leaf)[0]
+        losses = self._losses_of(self._outputs(leaf, x), y)
+        return losses.detach(), torch.autograd.grad(losses.sum(), leaf)[0]
 
     def _evaluated(self, theta: Tensor) -> Tensor:
         with torch.no_grad():

@@ -173,11 +173,12 @@ def test_models_that_return_their_loss_need_none():
     assert found.setting.loss == "the model's own loss" and found.setting.batch == 20
 
 
-def test_an_interval_is_where_trials_begin():
+def test_an_interval_is_where_trials_begin_from_above():
     rate = Rate(0.1, 1.0, 1.0, "", "", "", 1, low=0.05, high=0.2)
     for interval in ((0.05, 0.2), rate):
         found = find_rate(classifier(), (X, Y), FindOptions(interval=interval), steps=40)
-        assert {round(trial.rate, 3) for trial in found.trials} >= {0.05, 0.1, 0.2}
+        places = [2 * math.log2(trial.rate / 0.2) for trial in found.trials]  # between neighbours one more fits
+        assert places == pytest.approx(np.round(places), abs=1e-6) and {-2, 0} <= set(np.round(places))
 
 
 # --- everything comes back as it was ------------------------------------------------------------------------------

@@ -52,8 +52,8 @@ def test_trials_that_all_diverge_are_refused_in_one_sentence():
         minimum_of([RateTrial(1.0, (math.nan,), stopped=True)])
 
 
-def record(shape: str = "constant", steps: int = 240):
-    return found_rate(trials(0.03), RateSetting("mse", "adam", 64, Schedule(steps, shape)), 1.0, (1.0, 1.5))
+def record(shape: str = "constant", steps: int = 240, loss: str = "mse"):
+    return found_rate(trials(0.03), RateSetting(loss, "adam", 64, Schedule(steps, shape)), 1.0, (1.0, 1.5))
 
 
 def test_the_drift_with_length_is_told_where_the_rate_is_constant():
@@ -62,6 +62,13 @@ def test_the_drift_with_length_is_told_where_the_rate_is_constant():
     assert longer.recommended == pytest.approx(0.03 * 0.25**0.25) and "falls with the length" in longer.reason
     assert longer.low == pytest.approx(0.5 * same.low) and longer.high == pytest.approx(same.high)
     assert longer.length == 60
+
+
+def test_optimisers_that_average_gradients_warm_up_from_0_until_they_have():
+    for rate in (0.5, 10.0):
+        up = warm_up(rate, 1.0, Schedule(200), memory=10)
+        assert (up.steps, up.start) == (10, 0.0) and "from 0 over 10 steps" in up.reason
+    assert warm_up(0.5, 1.0, Schedule(4), memory=10).steps == 3
 
 
 def test_a_warm_up_is_told_only_above_the_critical_rate_and_saves_what_lies_below_it():

@@ -171,6 +171,7 @@ def find_rate(
             how.schedule,
             template.shares,
             trained_note(model),
+            template.memory,
         )
         runs = TrialRuns(model, batches, loss, template, how)
         with followed(progress) as report:

@@ -116,7 +116,7 @@ class WarmUp:
 
 @dataclass(frozen=True)
 class RateSetting:
-    """What was trained and how: names for sentences, the steps of the training to come, how many were paid before the trials."""
+    """What was trained and how: names for sentences, the training to come, ``memory`` as of :func:`warm_up`."""
 
     loss: str
     optimizer: str
@@ -124,6 +124,7 @@ class RateSetting:
     schedule: Schedule
     groups: tuple[float, ...] = (1.0,)
     notes: tuple[str, ...] = ()
+    memory: int = 0
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,7 @@ def found_rate(
         budget=costs[1],
         cost=costs[0],
         noise=found.error,
-        warmup=warm_up(rate, critical, setting.schedule),
+        warmup=warm_up(rate, critical, setting.schedule, setting.memory),
         interrupted=ended,
     )
 
@@ -218,23 +219,38 @@ def _reason(trials: Sequence[RateTrial], length: int, setting: RateSetting, usua
     return told
 
 
-def warm_up(rate: float, critical: float, schedule: Schedule) -> WarmUp:
+def warm_up(rate: float, critical: float, schedule: Schedule, memory: int = 0) -> WarmUp:
     """Whether a warm-up is needed for a rate, and how long.
 
-    A rate below the critical one of the first step is stable from the start. Above it, training begins at the critical rate; of
-    a linear warm-up from 0 over T steps the part below that, T·critical/rate, is saved.
+    Optimisers of Adam's kind divide the mean of gradients by their size. Until they have averaged 1/(1-β₁) of them, their steps
+    are the signs of single gradients, full-sized in every parameter: so many steps they are warmed up from 0, at any rate.
+
+    Of the others a rate below the critical one of the first step is stable from the start. Above it, training begins at the
+    critical rate; of a linear warm-up from 0 over T steps the part below that, T·critical/rate, is saved.
 
     Args:
         rate: to train at.
         critical: of the first step.
         schedule: of the training.
+        memory: 1/(1-β₁) of an optimiser of Adam's kind, 0 of others.
 
     Example:
         >>> warm_up(0.1, 1.0, Schedule(200)).steps, warm_up(4.0, 1.0, Schedule(200)).steps
         (0, 15)
+        >>> warm_up(0.1, 1.0, Schedule(200), memory=10).steps
+        10
 
-    Source: Kalra, Barkeshli, arXiv 2406.09405 (a warm-up that begins at the critical rate); T is a tenth of the training.
+    Source: Ma, Yarats, arXiv 1910.04209 (the size of Adam's first steps), with a length of ours; Kalra, Barkeshli, arXiv
+    2406.09405 (a warm-up that begins at the critical rate); T is a tenth of the training. docs/rates.md has what both do.
     """
+    if memory:
+        steps = min(memory, schedule.steps - 1)
+        return WarmUp(
+            steps,
+            0.0,
+            f"Warm up from 0 over {steps} steps: until it has averaged so many gradients, this optimiser steps by the signs of "
+            "single ones.",
+        )
     if not rate > critical:
         return WarmUp(
             0,
