@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import singledispatch
+from functools import cached_property, singledispatch
 
 import torch
 from torch import Tensor
@@ -25,6 +25,10 @@ class Update:
     state: dict[tuple[str, int], list[Tensor]] = field(default_factory=dict)
     count: int = 0
 
+    @cached_property
+    def _plain(self) -> bool:
+        return self.optimizer == SGD()
+
     def begin(self) -> None:
         """A new step."""
         self.count += 1
@@ -38,7 +42,7 @@ class Update:
             d: (M, B, out).
             x: (M, B, in).
         """
-        if self.optimizer != SGD():
+        if not self._plain:
             self._moved("weight", place, weight, torch.bmm(d.transpose(1, 2), x))
         elif d.shape[1] == 1:  # an outer product; a batched product of one member takes other code than of several
             weight.addcmul_((d * -self.rates).transpose(1, 2), x)
