@@ -11,6 +11,7 @@ import functools
 import importlib.machinery
 import inspect
 import os
+import random
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -80,10 +81,14 @@ def _held(
         if CALLS[name] > FIRST and CALLS[name] % EVERY:
             return returned
         found = values(signature.bind(*args, **kwargs).arguments, returned)
-        with jaxtyped("context"):  # an axis has one length throughout
-            for given, hint in hints().items():
-                if given in found:
-                    die_if_unbearable(_as_array(found[given]), hint)
+        drawn = random.getstate()  # beartype draws which part of a list it looks at
+        try:
+            with jaxtyped("context"):  # an axis has one length throughout
+                for given, hint in hints().items():
+                    if given in found:
+                        die_if_unbearable(_as_array(found[given]), hint)
+        finally:
+            random.setstate(drawn)
         return returned
 
     return held

@@ -42,7 +42,7 @@ class Recalled:
     @cached_property
     def factor(self) -> np.ndarray:
         """By how much the operation multiplies growth."""
-        return forward(self.operation, self.before._replace(growth=np.ones(1)), None)[0].growth
+        return forward(self.operation, self.before._replace(growth=np.ones_like(self.before.growth)), None)[0].growth
 
 
 def recallable(stream: Stream) -> bool:
