@@ -70,6 +70,11 @@ def no_alias(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: l
     lines[:] = [line for line in lines if not line.startswith("Alias for field number")]
 
 
+def plain_types(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Keep the stars of shapes, as in " samples *shape", in the types of attributes, which napoleon writes."""
+    lines[:] = [line.replace("*", r"\*") if line.lstrip().startswith(":type:") else line for line in lines]
+
+
 def table_of_names(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Put the names of a room, with their first sentences, before the names themselves."""
     if what == "module" and hasattr(obj, "__all__"):
@@ -110,5 +115,6 @@ def setup(app: Sphinx) -> None:
     app.add_html_math_renderer("mathml", (visit_inline, None), (visit_block, None))
     app.connect("autodoc-process-docstring", no_alias, priority=400)
     app.connect("autodoc-process-docstring", plain_text, priority=400)
+    app.connect("autodoc-process-docstring", plain_types, priority=600)
     app.connect("autodoc-process-docstring", table_of_names, priority=600)
     app.connect("doctree-read", looks)
