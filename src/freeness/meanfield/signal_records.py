@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num
 
 from freeness.laws import Law
 
@@ -59,7 +59,7 @@ class NeuronSignals:
     constant that is its value (channels, *positions), of batch norms with fixed statistics mean and deviation (2, channels).
     """
 
-    inputs: Float[np.ndarray, "*shape"]
+    inputs: Num[np.ndarray, "*shape"]
     preactivations: tuple[Float[np.ndarray, "*_"], ...]
     own: Mapping[str, Float[np.ndarray, "*_"]] = field(default_factory=dict[str, np.ndarray])
 

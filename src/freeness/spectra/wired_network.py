@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Num
 
 from freeness.errors import InputError
 from freeness.meanfield import NeuronSignals, in_patches
@@ -59,7 +59,7 @@ def wired_equation(
     network: Network,
     qhat0: float = 1.0,
     *,
-    samples: Float[np.ndarray, " samples *shape"] | None = None,
+    samples: Num[np.ndarray, " samples *shape"] | None = None,
     realised: NeuronSignals | None = None,
     fisher: Parametrisation | None = None,
     rng: np.random.Generator | None = None,
