@@ -439,8 +439,8 @@ def embedded(function: Function, tokens: Tensor) -> tuple[Tensor, list[Tap]]:
     found = _embeddings(taps, tokens)
     if not found:
         raise InputError(
-            f"expected a floating input, or tokens for a trained nn.Embedding, got {tokens.dtype}: outputs have no "
-            "derivative with respect to tokens; pass the part of the model behind its embedding."
+            "expected a floating input, or tokens for a trained nn.Embedding without max_norm, got "
+            f"{tokens.dtype}: outputs have no derivative by tokens; pass the part of the model behind its embedding."
         )
     return outputs, found
 
