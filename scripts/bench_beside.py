@@ -92,12 +92,12 @@ def table(found: list[Row]) -> str:
 
 PAGE = """# Benchmarks beside an older commit
 
-Rows of `make bench` before the network became a graph of operations (commit b4b4b97), and long after it (3ae78f3 and one commit
-more). Files are run in turn, old and new, each in a process of its own on one core. A row's time is its shortest, in seconds of
-the processor.
+Rows of `make bench` before the network became a graph of operations (commit b4b4b97), and long after it. Files are run in turn,
+old and new, each in a process of its own on one core. A row's time is its shortest, in seconds of the processor.
 
-These turns were taken beside other work. The same code took up to 1.6 times as long then from one turn to the next, so a ratio of
-one turn proves nothing by itself. What is above 1.10 has to be measured again on an idle machine:
+The first turns (3ae78f3 and one commit more) were taken beside other work. The same code took up to 1.6 times as long then from
+one turn to the next, so a ratio of one turn proves nothing by itself. What was above 1.10 was measured again with little beside
+it (514e775), and most of it fell below. What is still above wants more turns:
 
 ```
 git worktree add ../old b4b4b97
