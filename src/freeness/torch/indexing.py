@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from freeness.torch.load import uncompiled
+
 _OFTEN = 4  # places of one tensor that are read before all of them are taken at once
 _PLAIN = (Tensor, nn.Parameter)
 _WRITTEN = "inplace"  # in what torch says of views of several places that are written to
@@ -36,7 +38,7 @@ def read_at_once(model: nn.Module) -> Iterator[None]:
         >>> torch.autograd.grad(total.sum(), x)[0].sum()
         tensor(18.)
     """
-    if isinstance(model, torch.jit.ScriptModule) or hasattr(model, "_orig_mod"):  # compiled: its loop is not Python's
+    if isinstance(model, torch.jit.ScriptModule) or uncompiled(model) is not model:  # no loop of Python's
         yield
         return
     inner, own, writes = model.forward, model.__dict__.get("forward"), False
