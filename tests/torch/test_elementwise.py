@@ -10,7 +10,7 @@ from torch import nn
 from freeness.gaussian import ActivationFunction, TorchNames, activation, activations, entries, tabulated
 from freeness.network import Activation
 from freeness.torch.builder import activation_module
-from freeness.torch.elementwise import PointwiseCall, PointwiseProgram, Slot, activation_function, run_program
+from freeness.torch.elementwise import PointwiseCall, PointwiseProgram, Slot, activation_function, program_function
 from freeness.torch.swap import function_of, kind_of
 from freeness.torch.tracing import trace
 
@@ -60,7 +60,7 @@ def test_short_ways_to_the_gradient_are_the_gradient(entry, parameters):
     assert function.torch is not None
     h, g = torch.linspace(-4.03, 6.5, 97, dtype=torch.float64), torch.linspace(-1, 2, 97, dtype=torch.float64)
     y = activation_module(function)(h)
-    found = run_program(function.torch.pull, g=g, h=h, y=y)
+    found = program_function(function.torch.pull, "g", "h", "y")(g, h, y)
     torch.testing.assert_close(found, g * torch.tensor(function.derivative(h.numpy())), rtol=1e-14, atol=1e-15)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from freeness.gaussian import ActivationFunction, AffineImage
-from freeness.torch import activation_module, run_program
+from freeness.torch import activation_module, program_function
 
 _VECTOR = 64  # elements: a multiple of what one turn of torch's vectorised loops takes
 
@@ -41,10 +41,9 @@ def bend_of(function: ActivationFunction) -> Bend:
         return Bend(lambda h: h, lambda g, h, y: g)
     module = activation_module(function)
     chosen = set(function.slopes or (None,)) <= {0.0, 1.0}  # h or a constant, by comparing: no rounding
-    apply = module if chosen else lambda h: _whole(module, h)
+    apply = module.forward if chosen else lambda h: _whole(module, h)
     if function.torch is not None and function.torch.pull:
-        program = function.torch.pull
-        return Bend(apply, lambda g, h, y: run_program(program, g=g, h=h, y=y))
+        return Bend(apply, program_function(function.torch.pull, "g", "h", "y"))
     return Bend(apply, lambda g, h, y: _whole(lambda both: _pulled(module, both[0], both[1]), torch.stack([g, h])))
 
 

@@ -57,7 +57,11 @@ class Update:
             bias: (M, 1, out), changed in place.
             d: (M, B, out).
         """
-        self._moved("bias", place, bias, d.cumsum(dim=1)[:, -1:])
+        gradient = d if d.shape[1] == 1 else d.cumsum(dim=1)[:, -1:]
+        if self._plain:
+            bias.sub_(self.rates * gradient)
+        else:
+            self._moved("bias", place, bias, gradient)
 
     def rows(self, chosen: Tensor) -> Update:
         """The optimiser of the chosen members.

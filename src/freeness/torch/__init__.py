@@ -34,7 +34,7 @@ from freeness.torch.curvature import (
 from freeness.torch.curvature_estimate import Effort, SharpnessEstimate, estimated_sharpness
 from freeness.torch.datafile import load_plain
 from freeness.torch.demo import demo_analyses as demo_analyses
-from freeness.torch.elementwise import run_program as run_program
+from freeness.torch.elementwise import program_function as program_function
 from freeness.torch.estimate import estimate_fisher, estimate_jacobian
 from freeness.torch.finding import FindOptions, find_rate
 from freeness.torch.freeness_tests import freeness_test

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from freeness.errors import InputError
 from freeness.gaussian import ActivationFunction, AffineImage
 from freeness.network import Dense, Network
-from freeness.torch.elementwise import TorchFunction, run_program
+from freeness.torch.elementwise import TorchFunction, program_function
 from freeness.torch.sampling import weight_matrix
 
 
@@ -107,7 +107,7 @@ def activation_module(function: ActivationFunction) -> nn.Module:
         )
     if form.module:
         return getattr(nn, form.module)(**form.arguments)
-    return Elementwise(function.name, lambda x: run_program(form.program, x=x))
+    return Elementwise(function.name, program_function(form.program, "x"))
 
 
 def _linear(layer: Dense, generator: torch.Generator, dtype: torch.dtype) -> nn.Linear:

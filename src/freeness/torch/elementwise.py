@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -176,23 +176,34 @@ def _value_name(argument: Any) -> Any:
     return f"r{argument.index - 1}" if argument.index else "x"
 
 
-def run_program(program: Program, **values: Tensor) -> Tensor:
-    """What the calls of a program of the table compute.
+def program_function(program: Program, *names: str) -> Callable[..., Tensor]:
+    """The function of tensors that the calls of a program of the table compute; it takes them in the order of the names.
+
+    Operators are looked up once, for a sweep calls the function in every layer of every step.
 
     Args:
         program: at least one call.
-        **values: by the names that the program uses.
+        *names: that the program uses for its tensors.
 
     Example:
-        >>> run_program((("abs", "x"), ("add", "r0", 1), ("div", "x", "r1")), x=torch.tensor([-1.0, 3.0]))
+        >>> softsign = program_function((("abs", "x"), ("add", "r0", 1), ("div", "x", "r1")), "x")
+        >>> softsign(torch.tensor([-1.0, 3.0]))
         tensor([-0.5000,  0.7500])
     """
-    known: dict[Any, Any] = dict(values)
-    result = torch.empty(0)
-    for place, (name, *arguments) in enumerate(program):
-        result = getattr(torch.ops.aten, str(name))(*(known.get(argument, argument) for argument in arguments))
-        known[f"r{place}"] = result
-    return result
+    known = (*names, *(f"r{place}" for place in range(len(program))))
+    slots: dict[Any, Slot] = {name: Slot(place) for place, name in enumerate(known)}
+    calls = [
+        (getattr(torch.ops.aten, str(name)), [slots.get(argument, argument) for argument in arguments])
+        for name, *arguments in program
+    ]
+
+    def computed(*values: Tensor) -> Tensor:
+        results = list(values)
+        for call, arguments in calls:
+            results.append(call(*[results[given.index] if isinstance(given, Slot) else given for given in arguments]))
+        return results[-1]
+
+    return computed
 
 
 def derivative(function: PointwiseProgram, h: Tensor) -> Tensor:
