@@ -15,6 +15,7 @@ from rates_networks import Network
 STEPS, JUDGED = 200, 50  # a loss is the mean over the last of these steps
 Maker = Callable[[Iterable[nn.Parameter], float], torch.optim.Optimizer]
 MAKERS: dict[str, Maker] = {
+    "sgd": lambda parameters, rate: torch.optim.SGD(parameters, lr=rate),
     "adamw": lambda parameters, rate: torch.optim.AdamW(parameters, lr=rate),
     "momentum": lambda parameters, rate: torch.optim.SGD(parameters, lr=rate, momentum=0.9),
 }

@@ -9,6 +9,8 @@ from scipy.optimize import minimize_scalar
 from torch import nn
 
 from freeness.torch import start_facts
+from freeness.torch.starts import rate_facts
+from freeness.training import start_rate
 
 
 def model(outputs: int = 3) -> nn.Sequential:
@@ -146,12 +148,27 @@ def test_models_that_write_into_their_input_are_measured(way):
     assert found.reach > 0 and found.residual is False
 
 
-def test_places_of_a_sample_are_counted_where_they_have_classes_and_told_where_they_have_numbers():
+def test_places_of_a_sample_are_counted_where_they_have_classes_or_numbers():
     x = torch.randn(6, 2, 5, generator=torch.Generator().manual_seed(0))
     network = nn.Conv1d(2, 3, 1)
     classes = start_facts(network, (x, torch.zeros(6, 5, dtype=torch.long)), "cross_entropy", batch=4)
     assert classes.places == 5 and classes.untried == "classes at several places of a sample"
     numbers = start_facts(network, (x, torch.zeros(6, 3, 5)), "mse", batch=4)
-    assert numbers.places == 1 and numbers.untried == "numbers at several places of a sample"
+    assert numbers.places == 5 and numbers.untried == "numbers at several places of a sample"
+    rows = start_facts(nn.Linear(5, 3), (x, torch.zeros(6, 2, 3)), "mse", batch=4)  # channels last
+    assert rows.places == 2
     flat = start_facts(nn.Sequential(network, nn.Flatten()), (x, torch.zeros(6, 15)), "mse", batch=4)
     assert flat.places == 1 and not flat.untried
+
+
+@pytest.mark.parametrize("loss", ["mse", "half_squared_error"])
+def test_rows_of_numbers_are_told_the_rate_of_as_many_samples(loss):
+    """A mean over positions that all layers treat alike is one over samples, so nothing but the split of a batch differs."""
+    x = torch.randn(16, 4, 3, generator=torch.Generator().manual_seed(0)).double()
+    y = x.flip(2)
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 3)).double()
+    split = rate_facts(network, (x, y), loss, "sgd", (16, None))
+    alone = rate_facts(network, (x.flatten(0, 1), y.flatten(0, 1)), loss, "sgd", (64, None))
+    summed = 4 if loss == "half_squared_error" else 1  # over the positions
+    assert start_rate(split, loss).recommended * summed == pytest.approx(start_rate(alone, loss).recommended, rel=1e-6)

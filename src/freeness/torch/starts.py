@@ -102,7 +102,8 @@ def rate_facts(
     with untouched(model, training=mode), fixed_masks(model):
         if sharpness is None:
             sharpness = _sharpness(model, data, (criterion, descent), size, mode)
-        scale = _scale(model, (inputs[:size], targets[:size]), criterion)
+        places = _places(model, criterion, targets)
+        scale = _scale(model, (inputs[:size], targets[:size]), criterion, places)
         residual = adds_signals(model, inputs)
         parameters = sum(parameter.numel() for parameter in trained_parameters(model).values())
     modules = list(model.modules())
@@ -121,7 +122,7 @@ def rate_facts(
         convolutional=convolutional,
         residual=residual,
         scale=scale,
-        places=targets[0].numel() if _at_places(criterion, targets) else 1,
+        places=places,
         untried=_untried(model, criterion, targets, mode) or _large(parameters),
     )
 
@@ -141,14 +142,14 @@ def _sharpness(
     return batch_sharpness(model, inputs[:known], targets[:known], loss, options).value
 
 
-def _scale(model: nn.Module, data: tuple[Tensor, Tensor], loss: Objective) -> float:
-    """h of the loss: 1 of a cross-entropy; of other losses by what they are at the start."""
+def _scale(model: nn.Module, data: tuple[Tensor, Tensor], loss: Objective, places: int) -> float:
+    """h of the loss: 1 of a cross-entropy, that of one place of a squared one; of other losses by what they are at the start."""
     if isinstance(loss, CrossEntropy):
         return 1.0
     with torch.no_grad():
         outputs = run(model, data[0])
         if isinstance(loss, SquaredError):
-            return loss.curvature(outputs[0].numel())
+            return loss.curvature(outputs[0].numel()) * places
         value = abs(float(loss_function(loss)(outputs, data[1])))
     return value / math.log(_CLASSES) if 0 < value < math.inf else 1.0
 
@@ -159,7 +160,7 @@ def _untried(model: nn.Module, loss: Objective, targets: Tensor, mode: bool | No
         return f"the loss {loss.name}"
     if _at_places(loss, targets):
         return "classes at several places of a sample"
-    if isinstance(loss, SquaredError) and targets.ndim > 2:
+    if _has_rows(loss, targets):
         return "numbers at several places of a sample"
     if any(isinstance(module, nn.RNNBase) for module in model.modules()):
         return "recurrent layers"
@@ -169,6 +170,22 @@ def _untried(model: nn.Module, loss: Objective, targets: Tensor, mode: bool | No
 def _at_places(loss: Objective, targets: Tensor) -> bool:
     """Whether a sample has several classes."""
     return isinstance(loss, CrossEntropy) and targets.ndim > 1 and not targets.is_floating_point()
+
+
+def _has_rows(loss: Objective, targets: Tensor) -> bool:
+    """Whether a sample has several rows of numbers."""
+    return isinstance(loss, SquaredError) and targets.ndim > 2
+
+
+def _places(model: nn.Module, loss: Objective, targets: Tensor) -> int:
+    """Of a sample, with a class or numbers each, as a mean over them is one over samples; a convolution's channels come first."""
+    if _at_places(loss, targets):
+        return targets[0].numel()
+    if not _has_rows(loss, targets):
+        return 1
+    last = [module for module in model.modules() if isinstance(module, _ConvNd | nn.Linear)][-1:]
+    channels = targets.shape[1 if any(isinstance(module, _ConvNd) for module in last) else -1]
+    return targets[0].numel() // channels
 
 
 def _large(parameters: int) -> str:

@@ -58,7 +58,7 @@ def start_rate(facts: StartFacts, loss: Objective | str, optimizer: Optimizer | 
     Gradient descent: c·(λ/h)^-½·P^-¼/h·(1-β)^m, but no more than where linearised training stops contracting; λ/h counts from 2
     on, and h is the loss' curvature in an output, so that the rate scales with the loss as it must. Adam: c·λ^-¼·P^-½, λ
     preconditioned. c and m for single samples and for batches of 64, and between them a power of the batch; a batch of more than
-    64 counts as 64. Where a sample has classes at several places, each counts as a sample.
+    64 counts as 64. Where a sample has classes, or numbers, at several places, each counts as a sample.
 
     Args:
         facts: of the model, its data and its batch size; λ, P and h count, and which interval holds.
@@ -115,7 +115,8 @@ def _interval(facts: StartFacts, kind: _Kind) -> _Interval:
 
 def _details(facts: StartFacts, rule: str, held: bool, interval: _Interval) -> tuple[str, ...]:
     """The rule with its numbers, and what the interval rests on."""
-    h = f"; h = {facts.scale:.3g} is the loss' curvature in an output" if "h" in rule else ""
+    at = f" of its {facts.places} places, each of which counts as a sample" if facts.places > 1 else ""
+    h = f"; h = {facts.scale:.3g} is the loss' curvature in an output{at}" if "h" in rule else ""
     down = ", held down to where training that is linearised at the start stops contracting" if held else ""
     return (
         f"The rule: {rule}{down}. Here λ = {facts.sharpness:.4g} is the largest curvature of the loss and "

@@ -20,9 +20,10 @@ class StartFacts:
         normalised: whether a layer normalises what passes.
         convolutional: whether there are convolutions.
         residual: whether signals are summed that both depend on the input.
-        scale: h, the loss' curvature in an output: 1 of ½Σ and of cross-entropy, 2/C of a mean over C squares; of other losses
-            what they are at the start over ln 10, the cross-entropy of ten classes.
-        places: of a sample that have a class of their own, 1 of other losses; their mean evens out noise as that of samples does.
+        scale: h, the loss' curvature in an output: 1 of ½Σ and of cross-entropy, 2/C of a mean over C squares, times the places
+            of a squared loss; of other losses what they are at the start over ln 10, the cross-entropy of ten classes.
+        places: of a sample that have a class or numbers of their own, 1 of others; their mean evens out noise as that of samples
+            does.
         untried: what the networks of the bank had not, in words; "" where there is nothing.
 
     ``loudness``, ``reach`` and ``left`` are NaN where nobody looked; :func:`~freeness.training.start_rate` does not ask for them.
