@@ -97,7 +97,7 @@ def test_a_budget_that_runs_out_is_named_in_place_of_spectra_and_the_rate_is_tol
 class _Over(Pace):
     """Time that is up at once."""
 
-    def beat(self, units: float) -> None:
+    def beat(self, units: float, *, ahead: bool = False) -> None:
         raise TimeUp("over")
 
 

@@ -7,6 +7,7 @@ from torch import nn
 from freeness.torch import CurvatureOptions, batch_sharpness
 from freeness.torch.curvature_estimate import Effort, estimated_sharpness
 from freeness.torch.pace import Pace, TimeUp, paced
+from freeness.torch.products import Products
 from freeness.torch.ritz import climb
 
 
@@ -98,6 +99,15 @@ def test_on_a_gpu_the_estimate_is_that_of_the_processor():
     assert there == pytest.approx(here, rel=1e-6)
 
 
+@pytest.mark.parametrize("part", [None, 1, 3])
+def test_what_was_checked_with_few_samples_is_not_checked_with_all(part, monkeypatch):
+    checks = []
+    usual = Products._check
+    monkeypatch.setattr(Products, "_check", lambda one: (checks.append(len(one.outputs)), usual(one))[1])
+    estimated_sharpness(network(), *data(), "cross_entropy", None, Effort(2, 2, 2, part))
+    assert checks == [2]
+
+
 def test_where_the_time_ends_it_is_that_of_the_first_samples():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(5, 40), nn.Tanh(), nn.Linear(40, 4)).double()
@@ -110,7 +120,7 @@ def test_where_the_time_ends_it_is_that_of_the_first_samples():
             beats.append(estimated_sharpness(model, x, y, "cross_entropy", CurvatureOptions(), effort))
 
     class Counted(Pace):
-        def beat(self, units: float) -> None:
+        def beat(self, units: float, *, ahead: bool = False) -> None:
             self.done += units
             if self.done > self.units:
                 raise TimeUp("over")

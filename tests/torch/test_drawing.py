@@ -92,9 +92,23 @@ class Fresh(nn.Linear):
         return super().forward(input) + float(np.random.default_rng().random())
 
 
-def test_draws_that_nobody_can_fix_are_refused() -> None:
+@pytest.mark.parametrize("times", [1, 3])  # of many samples a few are run again
+def test_draws_that_nobody_can_fix_are_refused(times: int) -> None:
+    x = X.repeat(times, 1)
     with pytest.raises(InputError, match="expected a deterministic model"):
-        batch_sharpness(Fresh(5, 5).double(), X, X, "mse")
+        batch_sharpness(Fresh(5, 5).double(), x, x, "mse")
+
+
+class Whole(nn.Linear):
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input.reshape(3 * len(X), 5))
+
+
+def test_a_model_of_whole_batches_is_run_again_with_one() -> None:
+    x = X.repeat(3, 1)
+    plain, model = nn.Linear(5, 5).double(), Whole(5, 5).double()
+    model.load_state_dict(plain.state_dict())
+    assert batch_sharpness(model, x, x, "mse").value == pytest.approx(batch_sharpness(plain, x, x, "mse").value)
 
 
 CODE = """

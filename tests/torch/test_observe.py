@@ -25,6 +25,16 @@ def classes(model, x, y):
     return lambda: functional.cross_entropy(model(x), y)
 
 
+def test_large_tensors_are_summed_over_all_their_blocks(monkeypatch):
+    seeded()
+    monkeypatch.setattr("freeness.torch.observing._BLOCK", 7)
+    model, x = nn.Linear(5, 4), torch.randn(3, 5)
+    (row,) = observe(model, lambda: model(x).square().sum()).modules
+    (gradient,) = torch.autograd.grad(model(x).square().sum(), model.weight)
+    assert row.tensors[0].weight == pytest.approx(float(model.weight.detach().double().square().mean().sqrt()), rel=1e-14)
+    assert row.tensors[0].gradient == pytest.approx(float(gradient.double().square().mean().sqrt()), rel=1e-14)
+
+
 @given(
     widths=st.lists(st.integers(2, 12), min_size=2, max_size=5),
     bend=st.sampled_from([nn.Tanh, nn.ReLU, nn.GELU]),

@@ -1,6 +1,7 @@
 """Stages: each may fail, be cut, be left out or be stopped, and the rest stands."""
 
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -102,6 +103,16 @@ def test_a_loop_that_never_beats_is_cut_off_and_what_follows_is_not():
     with cut_off(time.monotonic() + 0.05):
         pass
     time.sleep(0.1)  # nothing comes late
+
+
+def test_a_loop_ends_before_a_step_that_would_be_late(monkeypatch):
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr("freeness.torch.pace.time", clock)
+    with paced(Pace(10.0, deadline=1.0, told=0.0)):
+        found = []
+        for clock.now in (0.0, 0.4, 0.8):
+            found.append(is_over())
+    assert found == [False, False, True]
 
 
 def test_beats_after_the_deadline_end_a_loop():

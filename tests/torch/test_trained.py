@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from freeness.torch import AnalyzeOptions, analyze, batch_sharpness
+from freeness.torch import AnalyzeOptions, analyze, batch_sharpness, given_loss
 from freeness.torch.loss_note import loss_note
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -114,5 +114,5 @@ def test_the_range_of_the_curvature_is_that_of_the_hessian() -> None:
     model = half_frozen()
     hessian = torch.func.hessian(lambda f: 7 * waves(f, Y))(model(X).detach()).reshape(21, 21)
     low, high = (float(end) for end in torch.linalg.eigvalsh(hessian)[[0, -1]])
-    (told,) = loss_note(model, (X, Y), waves)
+    (told,) = loss_note(model, (X, Y), given_loss(waves))
     assert f"from {low:.3g} to {high:.3g}" in told

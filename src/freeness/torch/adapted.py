@@ -63,7 +63,7 @@ def adapted(
     it. Every other loss gets the tensor that :func:`~freeness.torch.outputs.select_output` finds.
 
     Args:
-        model: any module of one input.
+        model: any module of one input; given back as it is where it came from here.
         data: inputs and targets.
         loss: as :func:`~freeness.torch.given_loss` takes it.
         output: name or number of the output, which is that of a function then, too.
@@ -81,6 +81,8 @@ def adapted(
         torch.Size([3, 3])
     """
     objective = given_loss(loss)
+    if isinstance(model, Selected | Whole):  # it was adapted before
+        return model, objective
     with untouched(model, copies=list(model.buffers())), torch.no_grad():
         looked = _LOOKED if isinstance(objective, WrittenLoss) else 1
         some, wanted = data[0][:looked], data[1][:looked]

@@ -59,7 +59,7 @@ from freeness.torch.load import device_of, uncompiled
 from freeness.torch.loss_note import loss_note
 from freeness.torch.losses import check_targets, loss_function
 from freeness.torch.mode_note import in_mode, listed
-from freeness.torch.model_loss import own_loss
+from freeness.torch.model_loss import OwnLoss, own_loss
 from freeness.torch.modes import fixed_masks, is_coupled
 from freeness.torch.observing import observe
 from freeness.torch.outputs import required_arguments, run
@@ -74,7 +74,8 @@ from freeness.torch.state import untouched
 from freeness.torch.tracing import Trace, trace
 from freeness.torch.trained import train_what_is_stepped, trained_note
 from freeness.torch.user_data import batch_of, label_argument
-from freeness.training import Curvature, Rate, measured_rate
+from freeness.torch.written_loss import WrittenLoss
+from freeness.training import Curvature, Objective, Rate, measured_rate
 
 _LOG = logging.getLogger(__name__)
 _THEORY = 0.15  # of what is left of the time, for theory of the layers at most: nobody knows how long it takes
@@ -148,9 +149,10 @@ def _analyzed(model: nn.Module, pair: tuple[Tensor, Tensor], options: AnalyzeOpt
     with kept, _on_device(model, options.device), _within_range(), same_buffers(model):
         train_what_is_stepped(model, options.optimizer)
         inputs, targets = _checked(model, pair, options)
+        fitted = _fitted(model, (inputs, targets), options)
         options, notes = in_mode(model, inputs, options)
-        notes += trained_note(model) + loss_note(model, (inputs, targets), options.criterion, options.output)
-        found = _found(model, inputs, targets, options, stages)
+        notes += trained_note(model) + loss_note(fitted[0], (inputs, targets), fitted[1])
+        found = _found(model, (inputs, targets), fitted, options, stages)
     stages.end()
     notes += _shorter_note(found.learning_rate, stages)
     return replace(
@@ -168,14 +170,17 @@ def _analyzed(model: nn.Module, pair: tuple[Tensor, Tensor], options: AnalyzeOpt
     )
 
 
-def _found(model: nn.Module, inputs: Tensor, targets: Tensor, options: AnalyzeOptions, stages: Stages) -> Analysis:
+def _found(
+    model: nn.Module, data: tuple[Tensor, Tensor], fitted: _Fitted, options: AnalyzeOptions, stages: Stages
+) -> Analysis:
     """What the stages find, each by itself."""
+    inputs, targets = data
     sample, passes = inputs[options.sample], options.passes
     traced = stages.needed("read the model", lambda: trace(model, sample[None], options.output))
     length = 0 if "curvature" not in stages.wanted else places_of(traced.model, inputs, targets)
-    note = _plan(traced, sample, targets, options, stages, length)
+    traced, note = _planned(traced, sample, targets, options, stages, length)
     few = stages.planned(WATCH).samples or min(options.samples, len(inputs))
-    watching = lambda: _watched(traced, inputs[:few], targets[:few], options, stages)  # noqa: E731
+    watching = lambda: _watched(traced, (inputs[:few], targets[:few]), fitted, options.training, stages)  # noqa: E731
     modules = stages.run(WATCH, watching, note=note)
     signals = stages.run("forward signals", lambda: _signals(traced, sample))
     predicted = stages.run("predict spectra", lambda: _predicted(traced, signals, sample, stages))
@@ -216,8 +221,10 @@ def _found(model: nn.Module, inputs: Tensor, targets: Tensor, options: AnalyzeOp
     )
 
 
-def _plan(traced: Trace, sample: Tensor, targets: Tensor, options: AnalyzeOptions, stages: Stages, length: int) -> str:
-    """Plan the stages, and the sentence that says what they will take."""
+def _planned(
+    traced: Trace, sample: Tensor, targets: Tensor, options: AnalyzeOptions, stages: Stages, length: int
+) -> tuple[Trace, str]:
+    """Plan the stages: what they need not find out again, and the sentence that says what they will take."""
     budget = Budget(options.budget, options.memory)
     begun = min(len(targets), MANY) if begins(traced, targets, options) else 0
     coupled, parted = is_coupled(traced.model, options.training), options.training is False
@@ -226,7 +233,7 @@ def _plan(traced: Trace, sample: Tensor, targets: Tensor, options: AnalyzeOption
     spectra = ("measure Jacobian", "measure Fisher") if options.passes else ()
     plan = {name: replace(s, way="exact", effort=0) if name in spectra else s for name, s in found.plan.items()}
     stages.follow(plan, found.pace)
-    return told(*stages.forecast)
+    return replace(traced, written=found.written), told(*stages.forecast)
 
 
 def _shorter_note(rate: Rate, stages: Stages) -> tuple[str, ...]:
@@ -248,9 +255,11 @@ def _predicted(
     return predicted_spectra(traced, signals, sample, stages.deadline, stages.late)
 
 
-def _watched(traced: Trace, x: Tensor, y: Tensor, options: AnalyzeOptions, stages: Stages) -> LayerTable | Lost:
+def _watched(
+    traced: Trace, data: tuple[Tensor, Tensor], fitted: _Fitted, training: bool | None, stages: Stages
+) -> LayerTable | Lost:
     """What every module does to signal and gradient of a batch, in the mode of the curvature; it never costs the rest."""
-    one, loss = adapted(traced.model, (x, y), options.criterion, options.output)
+    (x, y), (one, loss) = data, fitted
     criterion = loss_function(loss)
     seen: list[Tensor] = []
 
@@ -261,7 +270,7 @@ def _watched(traced: Trace, x: Tensor, y: Tensor, options: AnalyzeOptions, stage
 
     try:
         with fixed_masks(traced.model):
-            table = observe(traced.model, value, training=options.training)
+            table = observe(traced.model, value, training=training)
             outputs = OutputLoss(seen[0], lambda found: criterion(found, y))
     except (InputError, ArithmeticError, MemoryError, RuntimeError) as error:
         return Lost(str(error) if isinstance(error, InputError) else brief(error))
@@ -269,7 +278,7 @@ def _watched(traced: Trace, x: Tensor, y: Tensor, options: AnalyzeOptions, stage
         return table
     try:
         with cut_off(stages.within(_THEORY)):
-            return with_theory(table, traced, x, outputs, training=options.training)
+            return with_theory(table, traced, x, outputs, training=training)
     except (InputError, ArithmeticError, MemoryError, RuntimeError, TimeUp) as error:
         _LOG.info("no theory of the layers: %s", brief(error))
         return table
@@ -510,19 +519,26 @@ def _checked(model: nn.Module, data: tuple[Tensor, Tensor], options: AnalyzeOpti
     _ = options.criterion, options.descent  # refuse what they do not know
     device = torch.device(options.device)
     moved = targets.to(device) if not targets.is_floating_point() else targets.to(device, parameter.dtype)
-    fed = _fed(model, inputs.to(device), parameter.dtype)
-    _check_fit(model, fed[: options.samples], moved[: options.samples], options)
-    return fed, moved
+    return _fed(model, inputs.to(device), parameter.dtype), moved
 
 
-def _check_fit(model: nn.Module, inputs: Tensor, targets: Tensor, options: AnalyzeOptions) -> None:
-    """Refuse targets that do not fit before the spectra are measured."""
+_Fitted = tuple[nn.Module, Objective]
+"""The model as one of one tensor, and the loss of that."""
+
+
+def _fitted(model: nn.Module, data: tuple[Tensor, Tensor], options: AnalyzeOptions) -> _Fitted:
+    """Model and loss; targets that do not fit are refused before the spectra are measured."""
+    inputs, targets = (part[: options.samples] for part in data)
     if len(inputs) != len(targets):
         raise InputError(f"expected a target for each of {len(inputs)} inputs, got {len(targets)}; pass as many.")
     one, loss = adapted(model, (inputs, targets), options.criterion, options.output)
+    alike = not isinstance(loss, OwnLoss | WrittenLoss)  # one sample's outputs tell what fits
     with untouched(one, copies=False), torch.no_grad():
         for x, y in zip(inputs.split(CHUNK), targets.split(CHUNK), strict=True):
-            check_targets(run(one, x), y, loss)
+            outputs = run(one, x[:1] if alike else x)
+            spread = alike and outputs.ndim > 0 and len(outputs) == 1
+            check_targets(outputs.expand(len(x), *outputs.shape[1:]) if spread else outputs, y, loss)
+    return one, loss
 
 
 def _fed(model: nn.Module, inputs: Tensor, dtype: torch.dtype) -> Tensor:

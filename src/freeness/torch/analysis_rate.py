@@ -92,14 +92,11 @@ def _flat(model: nn.Module, data: tuple[Tensor, Tensor], sharpness: float, optio
     """Why λ is nothing to go by; "" where it is."""
     x, y = data
     if isinstance(options.criterion, CrossEntropy | ClassLoss):
-        with untouched(model, copies=False), torch.no_grad():
-            outputs = run(model, x).float()
-        least = float(probabilities(outputs, y).amax(1).min())
-        if least >= 1 - _FLAT * torch.finfo(torch.float32).eps:
+        largest = _saturated(model, x, y)
+        if largest is not None:
             return (
-                f"No learning rate: the softmax is saturated at all {len(x)} samples (outputs of up to "
-                f"{float(outputs.abs().max()):.3g} give one class the probability 1 within rounding), so the loss has no "
-                "curvature. Scale the inputs or the last layer down."
+                f"No learning rate: the softmax is saturated at all {len(x)} samples (outputs of up to {largest:.3g} give one "
+                "class the probability 1 within rounding), so the loss has no curvature. Scale the inputs or the last layer down."
             )
     if sharpness > 0:
         return ""
@@ -107,6 +104,18 @@ def _flat(model: nn.Module, data: tuple[Tensor, Tensor], sharpness: float, optio
         f"No learning rate: λ is {sharpness:.3g} on {len(x)} samples, so the outputs do not depend on the parameters here, "
         "or the loss is not curved in the outputs. Repair the initialisation or the inputs, or take another loss."
     )
+
+
+def _saturated(model: nn.Module, x: Tensor, y: Tensor) -> float | None:
+    """The largest output, where one class has the probability 1 at all places of all samples; one sample may tell that not."""
+    largest = 0.0
+    with untouched(model, copies=False), torch.no_grad():
+        for some, wanted in ((x[:1], y[:1]), (x, y)):
+            outputs = run(model, some).float()
+            if float(probabilities(outputs, wanted).amax(1).min()) < 1 - _FLAT * torch.finfo(torch.float32).eps:
+                return None
+            largest = float(outputs.abs().max())
+    return largest
 
 
 def no_rate(

@@ -28,12 +28,16 @@ _REPEATED = 100.0  # roundings by which two runs of a deterministic model may di
 
 @dataclass(frozen=True, eq=False)
 class Function:
-    """A module as a function of one input: which output, in which mode, in which dtype (None: its own)."""
+    """A module as a function of one input: which output, in which mode, in which dtype (None: its own).
+
+    ``written``: to what a forward pass in eval mode writes, where a ready function found that out; None where nobody looked.
+    """
 
     model: nn.Module
     output: OutputKey = None
     training: bool = False
     dtype: torch.dtype | None = None
+    written: tuple[Tensor, ...] | None = None
 
     @contextmanager
     def ready(self, x: Tensor) -> Iterator[tuple[Function, Tensor]]:
@@ -48,19 +52,25 @@ class Function:
         function = replace(self, model=model)
         x = function.input(x)
         with torch.inference_mode(False), plain_attention():
-            copies = self.training or runs_foreign_code(model)
-            with fixed_masks(model), untouched(model, training=self.training, copies=copies):
-                before = [parameter._version for parameter in model.parameters()]
-                function.check(x)
-                written: list[Tensor] = [
-                    p for p, version in zip(model.parameters(), before, strict=True) if p._version != version
-                ]
-                written += list(model.buffers()) if copies else []  # batch statistics change without a new version
-            kept = untouched(model, training=self.training, copies=written)
+            if function.written is None or self.training or model is not self.model:
+                function = replace(function, written=function._checked(x))
+            kept = untouched(model, training=self.training, copies=function.written or ())
             with fixed_masks(model), kept, read_at_once(model), torch.enable_grad():
                 for parameter in trained_parameters(model).values():
                     parameter.requires_grad_(parameter.is_floating_point())
                 yield function, x
+
+    def _checked(self, x: Tensor) -> tuple[Tensor, ...]:
+        """To what a pass writes, after a check that two agree."""
+        model = self.model
+        copies = self.training or runs_foreign_code(model)
+        with fixed_masks(model), untouched(model, training=self.training, copies=copies):
+            before = [parameter._version for parameter in model.parameters()]
+            self.check(x)
+            written: list[Tensor] = [
+                p for p, version in zip(model.parameters(), before, strict=True) if p._version != version
+            ]
+        return (*written, *(model.buffers() if copies else ()))  # batch statistics change without a new version
 
     def __call__(self, x: Tensor) -> Tensor:
         """The output as a vector (C,)."""

@@ -15,6 +15,7 @@ from freeness.torch.curvature import CurvatureOptions, measured
 from freeness.torch.gauss_newton import GaussNewton, Parts
 from freeness.torch.given import GivenLoss
 from freeness.torch.pace import TimeUp, beat
+from freeness.torch.products import Products
 from freeness.torch.ritz import FEWEST, Climb, climb
 
 _LOG = logging.getLogger(__name__)
@@ -88,7 +89,8 @@ def estimated_sharpness(
     model, loss = adapted(model, (inputs, targets), loss)
     with measured(model, (inputs, targets), loss, how.training) as (ready, x, y):
         few = _few((x, y), work)
-        first, parts = _coarse(ready, few, loss, how, work) if few else None, Parts(how.preconditioner, work.part)
+        first = _coarse(ready, few, loss, how, work) if few else None
+        parts = Parts(how.preconditioner, work.part, first.way if first else None)
         try:
             if first is not None:
                 beat(0.0)
@@ -101,10 +103,11 @@ def estimated_sharpness(
 
 
 class _First(NamedTuple):
-    """What a few samples gave: λ, and its direction in the parameters."""
+    """What a few samples gave: λ, its direction in the parameters, and the way of products that works."""
 
     climb: Climb
     direction: list[Tensor]
+    way: type[Products]
 
 
 def _climbed(whole: GaussNewton, first: _First | None, work: Effort) -> Climb:
@@ -140,4 +143,4 @@ def _coarse(
     except (RuntimeError, ValueError) as error:  # batch normalisation asks for several samples
         _LOG.info("no first direction from %d samples: %s", len(few[0]), brief(error))
         return None
-    return None if found.leading is None else _First(found, matrix.lift(found.leading))
+    return None if found.leading is None else _First(found, matrix.lift(found.leading), matrix.way)

@@ -22,16 +22,17 @@ from freeness.torch.tracing import Trace
 WATCH = "watch the layers"
 _PART, _HELD = 0.1, 0.4  # of seconds and of bytes for that
 _WATCHED, _WATCHED_MOVED = 4.0, 6.0  # passes over the batch, and times what it moves
-_SHORT = 0.3  # seconds of a pass up to which it is timed twice
+_SHORT = 0.1  # seconds of a pass up to which it is timed twice
 _BEFORE = 16  # passes of one sample about that reading and checking the model take
 _FASTEST, _SLOWEST = 0.1, 30.0  # of the machine that costs are of
 
 
 class Forecast(NamedTuple):
-    """The plan by stage, and how many times its seconds this machine takes."""
+    """The plan by stage, how many times its seconds this machine takes, and to what a pass writes."""
 
     plan: dict[str, Stage]
     pace: float
+    written: tuple[Tensor, ...] | None
 
 
 class Request(NamedTuple):
@@ -77,7 +78,7 @@ def forecast(traced: Trace, sample: Tensor, asked: Request) -> Forecast:
     facts = _facts(traced, one, found, asked)
     plan = {watched.name: watched for watched in (_watched(one, asked),) if watched.name in asked.stages}
     fixed = _BEFORE * known + sum(stage.forecast for stage in plan.values())
-    return Forecast(plan | planned(facts, asked.budget, asked.stages, fixed), pace)
+    return Forecast(plan | planned(facts, asked.budget, asked.stages, fixed), pace, ready.written)
 
 
 def told(seconds: float, size: float) -> str:

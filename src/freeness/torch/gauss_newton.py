@@ -11,17 +11,21 @@ from torch import Tensor, nn
 from freeness.torch.given import GivenLoss, given_loss
 from freeness.torch.loss_rules import curvature_root
 from freeness.torch.losses import loss_function
-from freeness.torch.products import PartedProducts, Products, light_products
+from freeness.torch.products import ForwardProducts, PartedProducts, Products, light_products
 from freeness.torch.state import trained_parameters
 
 _Map = Callable[[Tensor], Tensor]
 
 
 class Parts(NamedTuple):
-    """The diagonal P by which the matrix is divided, and samples whose graph is held at a time (None: one graph is kept)."""
+    """The diagonal P by which the matrix is divided, and samples whose graph is held at a time (None: one graph is kept).
+
+    ``known``: the ``way`` of a matrix of other samples, whose derivatives were checked.
+    """
 
     preconditioner: Tensor | None = None
     size: int | None = None
+    known: type[Products] | None = None
 
 
 class GaussNewton:
@@ -47,9 +51,13 @@ class GaussNewton:
         inputs, targets = data
         self._samples = len(inputs)
         split = parts.size is not None and parts.size < len(inputs) and not model.training
+        checked = parts.known in (ForwardProducts, PartedProducts)
         self._products: Products = (
-            PartedProducts(model, inputs, parts.size or 1) if split else light_products(model, inputs)
+            PartedProducts(model, inputs, parts.size or 1, checked=checked)
+            if split
+            else light_products(model, inputs, parts.known)
         )
+        self.way = type(self._products)
         outputs, parameters = self._products.outputs, trained_parameters(model).values()
         self._like = next(iter(parameters))
         diagonal = parts.preconditioner

@@ -7,12 +7,10 @@ import torch
 from scipy.linalg import eigh_tridiagonal
 from torch import Tensor, nn
 
-from freeness.torch.adapted import adapted
 from freeness.torch.class_losses import ClassLoss
 from freeness.torch.divergence_loss import DivergenceLoss
-from freeness.torch.given import GivenLoss
 from freeness.torch.loss_rules import criterion, curvature_root
-from freeness.torch.outputs import OutputKey, run
+from freeness.torch.outputs import run
 from freeness.torch.state import untouched
 from freeness.training import Loss, Objective
 
@@ -21,35 +19,32 @@ _LOOKED = 8  # samples
 _BENT_DOWN = {torch.float64: 1e-9, torch.float32: 1e-4}  # of the largest curvature
 
 
-def loss_note(
-    model: nn.Module, data: tuple[Tensor, Tensor], loss: GivenLoss, output: OutputKey = None
-) -> tuple[str, ...]:
+def loss_note(model: nn.Module, data: tuple[Tensor, Tensor], loss: Objective) -> tuple[str, ...]:
     """Sentences for a report: nothing of losses that are convex in the outputs that the model returns.
 
     Args:
-        model: any module, in eval mode or not.
+        model: of one tensor, in eval mode or not.
         data: inputs and targets.
-        loss: as :func:`~freeness.torch.given_loss` takes it.
-        output: which output.
+        loss: of that tensor, see :func:`~freeness.torch.adapted.adapted`.
 
     Example:
+        >>> from freeness.torch import given_loss
         >>> x = torch.ones(3, 2)
-        >>> loss_note(nn.Linear(2, 1), (x, x[:, :1]), "mse")
+        >>> loss_note(nn.Linear(2, 1), (x, x[:, :1]), given_loss("mse"))
         ()
-        >>> (told,) = loss_note(nn.Linear(2, 1), (x, x[:, :1]), lambda f, y: -f.square().mean())
+        >>> (told,) = loss_note(nn.Linear(2, 1), (x, x[:, :1]), given_loss(lambda f, y: -f.square().mean()))
         >>> told[:45]
         'The loss is not convex in the outputs here: i'
     """
     inputs, targets = (part[:_LOOKED] for part in data)
-    one, objective = adapted(model, data, loss, output)
-    told = (f"Of the Gauss–Newton matrix: {objective.meant}.",) if objective.meant else ()
-    if isinstance(objective, Loss | ClassLoss | DivergenceLoss):
+    told = (f"Of the Gauss–Newton matrix: {loss.meant}.",) if loss.meant else ()
+    if isinstance(loss, Loss | ClassLoss | DivergenceLoss):
         return told
-    with untouched(one, copies=list(one.buffers())), torch.no_grad():
-        outputs = run(one, inputs)
-        if curvature_root(objective, outputs, targets) is not None:
+    with untouched(model, copies=list(model.buffers())), torch.no_grad():
+        outputs = run(model, inputs)
+        if curvature_root(loss, outputs, targets) is not None:
             return told
-        low, high = curvature_range(objective, outputs, targets)
+        low, high = curvature_range(loss, outputs, targets)
     if low >= -_BENT_DOWN.get(outputs.dtype, 1e-2) * max(abs(low), abs(high)):
         return told
     return (

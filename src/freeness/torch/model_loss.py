@@ -340,6 +340,8 @@ def _of_known(
     batch, labelled = batches
     assert batch.targets is not None
     one, rows = packed(model, batch)
+    if batch.labels in batch.kwargs:  # they do not
+        return Owned(one, rows, known.targets(batch.targets), known.loss)
     with untouched(one), torch.no_grad():
         plain = select_output(run(one, rows[:_LOOKED]), output)[1]
     if plain.shape[1:] != shape:

@@ -32,6 +32,7 @@ _ACTIVATIONS = {
 _NORMALISATIONS = ("Norm",)
 _STEP = 1e-3  # of the difference that gives an activation's slope
 _FLAT, _ZERO = 0.1, 1e-5  # slopes that count as saturated and as none
+_BLOCK = 1 << 15  # numbers of which a copy in float64 is made at a time
 _QUERIES, _HEADS = 128, 8  # of an attention matrix at most whose rank and entropy are taken
 
 
@@ -263,7 +264,8 @@ def _rows(
     for name in order:
         module = modules[name]
         trained = [names[id(p)] for p in module._parameters.values() if p is not None and id(p) in names]
-        tensors = tuple(_tensor_row(key, parameters[key], gradients[key]) for key in trained)
+        squares = {key: _square_sum(gradients[key]) for key in trained}
+        tensors = tuple(_tensor_row(key, parameters[key], squares[key]) for key in trained)
         own = [call for call in calls if call.name == name]
         size = sum(call.size for call in own)
         rows.append(
@@ -272,7 +274,7 @@ def _rows(
                 kind=type(module).__name__,
                 signal=sum(call.square * call.size for call in own) / size if own else None,
                 mean=sum(call.mean * call.size for call in own) / size if own else None,
-                gradient=sum(_square_sum(gradients[key]) for key in trained),
+                gradient=sum(squares.values()),
                 output_gradient=_output_gradient(own, behind),
                 outputs=size,
                 uses=len(own),
@@ -293,13 +295,18 @@ def _output_gradient(calls: list[_Call], behind: dict[int, Tensor | None]) -> fl
 
 
 def _square_sum(tensor: Tensor | None) -> float:
-    return 0.0 if tensor is None else float(tensor.detach().double().square().sum())
+    """In float64, block by block: a whole copy of a large tensor takes ten times as long."""
+    if tensor is None:
+        return 0.0
+    numbers = tensor.detach().coalesce().values() if tensor.is_sparse else tensor.detach()
+    blocks = (block.double() for block in numbers.reshape(-1).split(_BLOCK))
+    return float(torch.stack([torch.dot(block, block) for block in blocks]).sum())
 
 
-def _tensor_row(name: str, parameter: Tensor, gradient: Tensor | None) -> TensorRow:
+def _tensor_row(name: str, parameter: Tensor, square: float) -> TensorRow:
+    """``square``: of its gradient, summed."""
     size = parameter.numel()
-    weight = math.sqrt(_square_sum(parameter) / size)
-    return TensorRow(name, size, weight, math.sqrt(_square_sum(gradient) / size))
+    return TensorRow(name, size, math.sqrt(_square_sum(parameter) / max(size, 1)), math.sqrt(square / max(size, 1)))
 
 
 def _scale(module: nn.Module) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,15 +27,17 @@ class Pace:
     report: Callable[[float], None] | None = None
     done: float = 0.0
     told: float = field(default_factory=time.monotonic)
+    last: float = math.inf
 
-    def beat(self, units: float) -> None:
-        """Another part is done."""
+    def beat(self, units: float, *, ahead: bool = False) -> None:
+        """Another part is done; where ``ahead``, the next one has to end in time as well if it takes as long."""
         self.done += units
         now = time.monotonic()
+        step, self.last = max(now - self.last, 0.0) if ahead else 0.0, now
         if self.report is not None and now - self.told > _OFTEN:
             self.told = now
             self.report(min(self.done / self.units, 1.0) if self.units > 0 else 0.0)
-        if now > self.deadline:
+        if now + step > self.deadline:
             raise TimeUp("the time that was given is over")
 
 
@@ -74,14 +77,16 @@ def beat(units: float = 1.0) -> None:
 
 
 def is_over() -> bool:
-    """Another product is done, and the time is over: what there is must do.
+    """Another product is done, and the time is over, or would be behind the next one: what there is must do.
 
     Example:
         >>> is_over()
         False
     """
+    pace = _CURRENT.get()
     try:
-        beat()
+        if pace is not None:
+            pace.beat(1.0, ahead=True)
     except TimeUp:
         return True
     return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import torch
@@ -108,6 +109,7 @@ class JacobianProducts(Products):
         outputs: of a graph, which is kept.
         inputs: tensors of this graph, or edges of it.
         shapes: of the inputs, where there are edges among them.
+        checked: as of :class:`ForwardProducts`.
 
     Raises:
         RuntimeError: an operation whose backward pass has no derivative, or a wrong one.
@@ -120,13 +122,19 @@ class JacobianProducts(Products):
     """
 
     def __init__(
-        self, outputs: Tensor, inputs: Sequence[Tensor | GradientEdge], shapes: Sequence[torch.Size] | None = None
+        self,
+        outputs: Tensor,
+        inputs: Sequence[Tensor | GradientEdge],
+        shapes: Sequence[torch.Size] | None = None,
+        *,
+        checked: bool = False,
     ) -> None:
         super().__init__(outputs, inputs, shapes)
         self._direction = torch.zeros_like(outputs, requires_grad=True)
         back = self._pulled(self._direction, create_graph=True)
         self._back = [(place, part) for place, part in enumerate(back) if part.requires_grad]
-        self._check()
+        if not checked:
+            self._check()
 
     def along(self, parts: Sequence[Tensor]) -> Tensor:
         if not self._back:
@@ -149,6 +157,7 @@ class ForwardProducts(Products):
     Args:
         model: as a function of its trained parameters, which require gradients; to be used while it stays as it is.
         x: the batch.
+        checked: whether its operations are known to have these derivatives, as other samples showed.
 
     Raises:
         RuntimeError: an operation without a forward derivative, or with a wrong one.
@@ -161,11 +170,12 @@ class ForwardProducts(Products):
         tensor([[11.]])
     """
 
-    def __init__(self, model: nn.Module, x: Tensor) -> None:
+    def __init__(self, model: nn.Module, x: Tensor, *, checked: bool = False) -> None:
         named = trained_parameters(model)
         super().__init__(model(x), list(named.values()))
         self._model, self._x, self._names = model, x, list(named)
-        self._check()
+        if not checked:
+            self._check()
 
     def along(self, parts: Sequence[Tensor]) -> Tensor:
         return _pushed(self._model, self._x, dict(zip(self._names, parts, strict=True)))
@@ -229,6 +239,7 @@ class PartedProducts(Products):
         model: as for :class:`ForwardProducts`; its samples do not see each other.
         x: the batch.
         size: samples of a part.
+        checked: as of :class:`ForwardProducts`.
 
     Raises:
         RuntimeError: as :class:`ForwardProducts`.
@@ -239,14 +250,15 @@ class PartedProducts(Products):
         ([[11.0], [1.0]], [4.0, 4.0])
     """
 
-    def __init__(self, model: nn.Module, x: Tensor, size: int) -> None:
+    def __init__(self, model: nn.Module, x: Tensor, size: int, *, checked: bool = False) -> None:
         named = trained_parameters(model)
         with torch.no_grad():
             outputs = torch.cat([model(part) for part in x.split(size)])
         super().__init__(outputs, list(named.values()))
         self._tensors = list(named.values())
         self._model, self._names, self._rows, self._size = model, list(named), x.split(size), size
-        self._check()
+        if not checked:
+            self._check()
 
     def _pulled(self, direction: Tensor, create_graph: bool = False) -> tuple[Tensor, ...]:
         total: list[Tensor] = []
@@ -328,7 +340,7 @@ def input_products(function: Callable[[Tensor], Tensor], x: Tensor) -> Products:
 Way: TypeAlias = Callable[[nn.Module, Tensor], Products]
 
 
-def light_products(model: nn.Module, x: Tensor) -> Products:
+def light_products(model: nn.Module, x: Tensor, known: type[Products] | None = None) -> Products:
     """Products with ∂model(x)/∂parameters that hold one graph, J v by a forward pass with derivatives.
 
     Where an operation has no forward derivative, by that of the backward pass.
@@ -336,6 +348,7 @@ def light_products(model: nn.Module, x: Tensor) -> Products:
     Args:
         model: its trained parameters require gradients; to be used while it stays as it is.
         x: the batch.
+        known: what this gave for other samples of the model, which saves the check.
 
     Raises:
         RuntimeError: an operation that has neither.
@@ -345,7 +358,9 @@ def light_products(model: nn.Module, x: Tensor) -> Products:
         >>> light_products(nn.Linear(2, 1), torch.zeros(1, 2)).push(torch.ones(3))
         tensor([[1.]])
     """
-    return _first_that_works(_forward, _backward, model, x)
+    if known is JacobianProducts:
+        return _first_that_works(partial(_backward, checked=True), _forward, model, x)
+    return _first_that_works(partial(_forward, checked=known is ForwardProducts), _backward, model, x)
 
 
 def parameter_products(model: nn.Module, x: Tensor) -> Products:
@@ -366,12 +381,12 @@ def parameter_products(model: nn.Module, x: Tensor) -> Products:
     return _first_that_works(_backward, _forward, model, x)
 
 
-def _forward(model: nn.Module, x: Tensor) -> Products:
-    return ForwardProducts(model, x)
+def _forward(model: nn.Module, x: Tensor, *, checked: bool = False) -> Products:
+    return ForwardProducts(model, x, checked=checked)
 
 
-def _backward(model: nn.Module, x: Tensor) -> Products:
-    return JacobianProducts(model(x), list(trained_parameters(model).values()))
+def _backward(model: nn.Module, x: Tensor, *, checked: bool = False) -> Products:
+    return JacobianProducts(model(x), list(trained_parameters(model).values()), checked=checked)
 
 
 def _first_that_works(way: Way, other: Way, model: nn.Module, x: Tensor) -> Products:

@@ -101,7 +101,8 @@ class Trace:
     ``output``: which tensor is looked at, "" where the model returns one; ``outputs``: its size C for one sample. ``steps``: one
     for every node of the network and for every call that has no record, with the model's own tensors; ``moves`` of the last one's
     tensor lead to the output. ``together``: how many samples are run at once, for calls without a record may hold their number;
-    0: any number. ``any_trained``: whether the model trains anything; otherwise all biases count.
+    0: any number. ``any_trained``: whether the model trains anything; otherwise all biases count. ``written``: as of a
+    :class:`~freeness.torch.any_model.Function`.
     """
 
     model: nn.Module
@@ -116,6 +117,7 @@ class Trace:
     any_trained: bool
     _chain: Chain | None
     _refusal: str
+    written: tuple[Tensor, ...] | None = None
 
     @cached_property
     def network(self) -> Network:
@@ -190,7 +192,7 @@ class Trace:
     @property
     def function(self) -> Function:
         """The model as a function, to be measured."""
-        return Function(self.model, self.output or None)
+        return Function(self.model, self.output or None, written=self.written)
 
     def replay(self, x: Tensor) -> Tensor:
         """Run the record on inputs (B, *input_shape), or on one sample of shape ``input_shape`` where it is a chain.

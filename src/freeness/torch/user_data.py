@@ -277,11 +277,11 @@ def _form(batch: Batch, model: nn.Module) -> Callable[[Batch], Batch]:
 
     forms: list[Callable[[Batch], Batch]] = [lambda found: found, *([labelled] if batch.labels else []), converted]
     problems = []
-    for form in forms:
-        try:
-            with untouched(model), torch.no_grad():
+    with untouched(model), torch.no_grad():
+        for form in forms:
+            try:
                 form(batch).part(0, _TRIED).call(model)
-            return form
-        except InputError as error:
-            problems.append(error)
+                return form
+            except InputError as error:
+                problems.append(error)
     raise problems[0]
