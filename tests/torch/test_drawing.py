@@ -99,18 +99,6 @@ def test_draws_that_nobody_can_fix_are_refused(times: int) -> None:
         batch_sharpness(Fresh(5, 5).double(), x, x, "mse")
 
 
-class Whole(nn.Linear):
-    def forward(self, input: Tensor) -> Tensor:
-        return super().forward(input.reshape(3 * len(X), 5))
-
-
-def test_a_model_of_whole_batches_is_run_again_with_one() -> None:
-    x = X.repeat(3, 1)
-    plain, model = nn.Linear(5, 5).double(), Whole(5, 5).double()
-    model.load_state_dict(plain.state_dict())
-    assert batch_sharpness(model, x, x, "mse").value == pytest.approx(batch_sharpness(plain, x, x, "mse").value)
-
-
 CODE = """
 import torch
 from torch import nn

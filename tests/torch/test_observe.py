@@ -31,7 +31,9 @@ def test_large_tensors_are_summed_over_all_their_blocks(monkeypatch):
     model, x = nn.Linear(5, 4), torch.randn(3, 5)
     (row,) = observe(model, lambda: model(x).square().sum()).modules
     (gradient,) = torch.autograd.grad(model(x).square().sum(), model.weight)
-    assert row.tensors[0].weight == pytest.approx(float(model.weight.detach().double().square().mean().sqrt()), rel=1e-14)
+    assert row.tensors[0].weight == pytest.approx(
+        float(model.weight.detach().double().square().mean().sqrt()), rel=1e-14
+    )
     assert row.tensors[0].gradient == pytest.approx(float(gradient.double().square().mean().sqrt()), rel=1e-14)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, get_args
 
@@ -277,11 +277,9 @@ def _check_batch(model: nn.Module, inputs: Tensor, targets: Tensor, loss: GivenL
 
 
 def _run_again(model: nn.Module, x: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor]:
-    """What two runs give: of a few samples where there are many, and the model takes a few."""
-    if len(x) > 2 * _AGAIN:
-        with suppress(InputError):
-            return run(model, x[:_AGAIN]).detach(), run(model, x[:_AGAIN]).detach()
-    return outputs, run(model, x).detach()
+    """What two runs give, of a few samples where there are many."""
+    few = x[:_AGAIN] if len(x) > 2 * _AGAIN else x
+    return outputs if few is x else run(model, few).detach(), run(model, few).detach()
 
 
 def _operator(
