@@ -71,6 +71,12 @@ def test_the_sharpness_is_that_of_one_draw(kind: int, always: bool) -> None:
         assert batch_sharpness(model, X, X, bound).value == pytest.approx(wanted.value, rel=1e-9)
 
 
+def test_of_samples_that_are_there_three_times_it_is_that_of_each_once() -> None:
+    model = Autoencoder(torch.zeros(18, 2).double())
+    once, thrice = (batch_sharpness(model, x, x, bound).value for x in (X, X.repeat(3, 1)))
+    assert thrice == pytest.approx(once, rel=1e-9)
+
+
 def test_the_random_state_is_as_before_and_the_report_says_that_draws_are_fixed() -> None:
     model = Autoencoder(torch.Generator().manual_seed(5))
     torch.manual_seed(7)

@@ -267,8 +267,7 @@ def _check_batch(model: nn.Module, inputs: Tensor, targets: Tensor, loss: GivenL
     chunk = len(inputs) if model.training else CHUNK
     with torch.no_grad():
         for x, y in zip(inputs.split(chunk), targets.split(chunk), strict=True):
-            outputs = run(model, x).detach()
-            first, again = _run_again(model, x, outputs)
+            outputs, first, again = _runs(model, x)
             if float((first - again).abs().max()) > 100 * torch.finfo(first.dtype).eps * float(first.abs().max()):
                 raise InputError(f"expected a deterministic model, got other outputs in a second run; {DRAWS}.")
             if not bool(torch.isfinite(outputs).all()):
@@ -276,10 +275,13 @@ def _check_batch(model: nn.Module, inputs: Tensor, targets: Tensor, loss: GivenL
             check_targets(outputs, y, loss)
 
 
-def _run_again(model: nn.Module, x: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor]:
-    """What two runs give, of a few samples where there are many."""
+def _runs(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What the model gives, and what two runs do, of a few samples where there are many. The last run is that of all."""
     few = x[:_AGAIN] if len(x) > 2 * _AGAIN else x
-    return outputs if few is x else run(model, few).detach(), run(model, few).detach()
+    first = run(model, few).detach()
+    again = None if few is x else run(model, few).detach()
+    outputs = run(model, x).detach()
+    return outputs, first, outputs if again is None else again
 
 
 def _operator(
