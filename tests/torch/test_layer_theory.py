@@ -221,3 +221,20 @@ def test_realised_predictions_are_named_wherever_they_are_shown():
     texts = [part.text for section in answer_of(report).sections for part in section.parts if hasattr(part, "text")]
     assert told in texts and told in render_html([report]) and told in report._repr_html_()
     assert to_json(report)["watched"]["around"] in told
+
+
+def test_why_no_layer_is_predicted_is_said_wherever_that_is_shown():
+    """Alike inputs, of which a batch norm divides by next to nothing; and masks of dropout."""
+    torch.manual_seed(2)
+    one = torch.randn(6)
+    alike = torch.stack([one * scale for scale in (0.9, 1.0, 1.1, 1.2)])
+    labels = torch.tensor([0, 1] * 2)
+    normed = nn.Sequential(nn.Linear(6, 40), nn.BatchNorm1d(40), nn.ReLU(), nn.Linear(40, 2))
+    dropped = nn.Sequential(nn.Linear(6, 40), nn.ReLU(), nn.Dropout(0.5), nn.Linear(40, 2))
+    for model, word in ((normed, "hardly fluctuates"), (dropped, "masks")):
+        report = analyze(model, (alike, labels), AnalyzeOptions(training=True, only=("layers",)))
+        assert word in report.layers.refused and not any(row.gradient_predicted for row in report.layers)
+        told = f"No prediction of the layers: {report.layers.refused}"
+        texts = [part.text for section in answer_of(report).sections for part in section.parts if hasattr(part, "text")]
+        assert told in texts and to_json(report)["watched"]["refused"] == report.layers.refused
+    assert analyze(dropped, (alike, labels), AnalyzeOptions(training=False, only=("layers",))).layers.refused == ""

@@ -107,7 +107,8 @@ class LayerTable(Sequence[ModuleRow]):
     """The rows in the order of the forward pass, the loss, and the first place where a number is not finite.
 
     ``around``: what theory took from the model's own forward pass, where that of wide random layers does not cover it; then it
-    knows gradients alone. A sequence of its rows; it has none, and no loss, where the model could not be watched.
+    knows gradients alone. ``refused``: why there is no theory of these rows, "" where there is or nobody asked. A sequence of its
+    rows; it has none, and no loss, where the model could not be watched.
 
     Example:
         >>> table = LayerTable(1.0, (ModuleRow("fc", "Linear", 1.0, 0.0, 0.1, 0.1, 8, 1, True),))
@@ -122,6 +123,7 @@ class LayerTable(Sequence[ModuleRow]):
     attention: tuple[AttentionRow, ...] = ()
     not_finite: str | None = None
     around: str = ""
+    refused: str = ""
 
     def __len__(self) -> int:
         return len(self.modules)

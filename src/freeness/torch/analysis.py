@@ -281,7 +281,8 @@ def _watched(
             return with_theory(table, traced, x, outputs, training=training)
     except (InputError, ArithmeticError, MemoryError, RuntimeError, TimeUp) as error:
         _LOG.info("no theory of the layers: %s", brief(error))
-        return table
+        late = stages.late if isinstance(error, TimeUp) else f"it stopped with {brief(error)}."
+        return replace(table, refused=late)
 
 
 def _judged(

@@ -28,6 +28,8 @@ _LOG = logging.getLogger(__name__)
 _ROUNDED = 1e-4  # relative departures that single precision makes
 _MOST = 20_000_000  # numbers of the given maps of one layer
 _AROUND = "what this forward pass fixed (softmax weights and their derivative, slopes, norms), with random weights over channels"
+_RUNNING = "expected batch normalisation by the batch, got running statistics; take training mode."
+_BATCHES = "expected batch normalisation by running statistics, got those of the batch; take eval mode."
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,20 +94,22 @@ def with_theory(
     """
     if not table or not trace.complete or trace.together:
         return table
-    ways = (_of_wide_layers, True), (_of_this_pass, False)
+    ways, refused = ((_of_wide_layers, True), (_of_this_pass, False)), ""
     for way, batches in ways:
-        if _otherwise(trace, training, batches=batches):
-            continue
+        departs = _otherwise(trace, training, batches=batches)
         try:
+            if departs:
+                raise InputError(departs)
             known = {place.step.name: place for place in way(trace, inputs, outputs)}
         except FreenessError as error:
             _LOG.info("no prediction of the layers: %s", error)
+            refused = refused or str(error)
             continue
         trained = {id(tensor) for tensor in trained_parameters(trace.model).values()}
         modules = dict(trace.model.named_modules())
         rows = tuple(_row(row, modules[row.name], known, trained) for row in table)
         return replace(table, modules=rows, around="" if way is _of_wide_layers else _AROUND)
-    return table
+    return replace(table, refused=refused)
 
 
 def _of_wide_layers(trace: Trace, inputs: Tensor, outputs: OutputLoss) -> Iterator[_Place]:
@@ -140,15 +144,21 @@ def _fitting(trace: Trace) -> int:
     return math.isqrt(_MOST // max(sizes))
 
 
-def _otherwise(trace: Trace, training: bool | None, *, batches: bool) -> bool:
-    """Whether the model did another thing in the mode of the table than what the record says, or what it says of ``batches``."""
+def _otherwise(trace: Trace, training: bool | None, *, batches: bool) -> str:
+    """Why the model did another thing in the mode of the table than what the record says, or than ``batches``; "" if it did not.
 
-    def departs(module: nn.Module) -> bool:
+    The record has no dropout masks. ``batches``: whether batch normalisation takes the statistics of the batch there.
+    """
+
+    def departs(module: nn.Module) -> str:
         trained = module.training if training is None else training
-        dropped = isinstance(module, _DropoutNd) and module.p > 0 and trained
-        return dropped or (isinstance(module, _BatchNorm) and trained is not batches)
+        if isinstance(module, _DropoutNd) and module.p > 0 and trained:
+            return "expected no dropout at work, got masks, which theory of layers does not know; switch dropout off."
+        if isinstance(module, _BatchNorm) and trained is not batches:
+            return _BATCHES if trained else _RUNNING
+        return ""
 
-    return any(map(departs, trace.model.modules()))
+    return next(filter(None, map(departs, trace.model.modules())), "")
 
 
 def _inputs(trace: Trace, inputs: Tensor) -> np.ndarray:

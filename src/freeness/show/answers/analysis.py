@@ -207,7 +207,9 @@ def _layers(record: Analysis) -> tuple[Section, ...]:
 
 
 def _around(record: Analysis) -> tuple[Sentence, ...]:
-    """What realised predictions of gradients rest on."""
+    """What realised predictions of gradients rest on, or why nothing is predicted of layers."""
+    if record.layers.refused and record.layers.refused not in record.uncovered:
+        return (Sentence(f"No prediction of the layers: {record.layers.refused}", "warning"),)
     return (Sentence(record.layers.assumption, "point"),) if record.layers.assumption else ()
 
 
