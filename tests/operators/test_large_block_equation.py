@@ -61,7 +61,11 @@ def test_steps_along_the_axis_are_the_same(exact, weights):
 @pytest.mark.parametrize(
     ("network", "fisher"),
     [
-        (cnn(mlp(3, 12, "tanh", "gaussian", sigma_w=1.2), kernel=(3, 3), padding="zeros"), True),
+        pytest.param(
+            cnn(mlp(3, 12, "tanh", "gaussian", sigma_w=1.2), kernel=(3, 3), padding="zeros"),
+            True,
+            marks=pytest.mark.slow,
+        ),
         (cnn(mlp(3, 12, "relu", "gaussian", sigma_w=1.4), kernel=(3, 3)), True),
         pytest.param(cnn(mlp(3, 12, "tanh", "haar", sigma_w=1.2), kernel=(3, 3)), False, marks=pytest.mark.slow),
     ],
