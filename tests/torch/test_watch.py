@@ -136,7 +136,36 @@ def test_a_curvature_below_all_numbers_of_the_dtype_gives_no_bound():
     assert watch.records[0].sharpness == 0.0 and watch.records[0].bound is None
 
 
-def hessian_of(model, x, y):
+def test_sharpness_of_adam_is_divided_as_its_next_step_is_where_a_dead_neuron_wakes():
+    """P by torch's own second moments behind that step, H entry by entry. With √v̂ of before, λ is 1e5 times as large."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 1)).double()
+    with torch.no_grad():
+        model[0].bias[0] = -50.0
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    x, y = torch.randn(16, 2).double(), torch.randn(16, 1).double()
+    watch = Watch(model, optimizer, loss="half_squared_error", every=1)
+    for _ in range(3):
+        optimizer.zero_grad()
+        (0.5 * (model(x) - y).square().sum(1).mean()).backward()
+        optimizer.step()
+    assert float(model[0].weight.grad[0].abs().max()) == 0
+    with torch.no_grad():
+        model[0].bias[0] = 0.1
+    watch.step((x, y))
+    twin, stepped = copy.deepcopy((model, optimizer))
+    stepped.zero_grad()
+    (0.5 * (twin(x) - y).square().sum(1).mean()).backward()
+    stepped.step()
+    moments = [stepped.state[parameter]["exp_avg_sq"] / (1 - 0.999**4) for parameter in twin.parameters()]
+    root = torch.cat([(moment.sqrt() + 1e-8).reshape(-1) for moment in moments]).sqrt()
+
+    curved = hessian_of(model, x, y, lambda outputs, aims: 0.5 * (outputs - aims).square().sum(1).mean())
+    top = float(torch.linalg.eigvalsh(curved / root / root[:, None])[-1])
+    assert watch.records[0].sharpness == pytest.approx(top, rel=0.03)
+
+
+def hessian_of(model, x, y, measure=functional.cross_entropy):
     """Written down, entry by entry."""
     shapes = {name: (one.shape, one.numel()) for name, one in model.named_parameters()}
     flat = torch.cat([one.detach().reshape(-1) for one in model.parameters()])
@@ -144,7 +173,7 @@ def hessian_of(model, x, y):
     def loss(vector):
         parts = vector.split([size for _, size in shapes.values()])
         weights = {name: part.reshape(shape) for (name, (shape, _)), part in zip(shapes.items(), parts, strict=True)}
-        return functional.cross_entropy(torch.func.functional_call(model, weights, (x,)), y)
+        return measure(torch.func.functional_call(model, weights, (x,)), y)
 
     return torch.autograd.functional.hessian(loss, flat, vectorize=True)
 

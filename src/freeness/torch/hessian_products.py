@@ -28,7 +28,7 @@ def gradient_of(model: nn.Module, loss: Callable[[], Tensor]) -> tuple[Tensor, f
 
 
 def hessian_product(
-    model: nn.Module, loss: Callable[[], Tensor], scale: Tensor | None = None
+    model: nn.Module, loss: Callable[[], Tensor], scale: Callable[[Tensor], Tensor] | None = None
 ) -> tuple[Callable[[Tensor], Tensor], float]:
     """v ↦ P^{-1/2} H P^{-1/2} v, and the loss; for the weights as they are now.
 
@@ -39,7 +39,7 @@ def hessian_product(
     Args:
         model: whose trained parameters these are.
         loss: with the same random numbers every time.
-        scale: P; None is 1.
+        scale: P from the gradient at these weights, over all trained parameters; None is 1.
 
     Raises:
         InputError: the loss is not finite.
@@ -51,9 +51,9 @@ def hessian_product(
         tensor([2.])
     """
     parameters = list(trained_parameters(model).values())
-    root = None if scale is None else scale.sqrt()
     with plain_attention():
         slopes, value, own = _gradients(parameters, loss, True)
+    root = None if scale is None else scale(_vector(slopes).detach()).sqrt()
     ways: list[Callable[[Tensor], Tensor]] = [lambda vector: _along(parameters, slopes, vector)]
     if own:
         ways.append(_differences(parameters, loss))

@@ -206,12 +206,17 @@ QUANTITIES: dict[str, Callable[[Measures, Batch], Found]] = {
 }
 
 
-def preconditioner(optimizer: torch.optim.Optimizer, model: nn.Module) -> Tensor | None:
-    """√v̂ + ε of Adam at the present step, over all trained parameters; None for others, or before the first step.
+def preconditioner(optimizer: torch.optim.Optimizer, model: nn.Module) -> Callable[[Tensor], Tensor] | None:
+    """√v̂ + ε of Adam's next step, from the gradient g that this step sees; None for other optimisers.
+
+    v ← β₂v + (1-β₂)g² comes before a step. Without it a weight that no batch has reached so far, as behind a ReLU that was dead,
+    is divided by ε alone at the first batch that reaches it, and λ is a hundred thousand times too large.
 
     Args:
         optimizer: of the training.
         model: whose parameters are taken in their order.
+
+    Source: Kingma, Ba, arXiv 1412.6980, algorithm 1.
     """
     try:
         descent = given_optimizer(optimizer)
@@ -219,11 +224,16 @@ def preconditioner(optimizer: torch.optim.Optimizer, model: nn.Module) -> Tensor
         return None
     if not isinstance(descent, Adam):
         return None
-    parts = []
-    for parameter in trained_parameters(model).values():
-        state = optimizer.state.get(parameter, {})
-        if "exp_avg_sq" not in state:
-            return None
-        corrected = state["exp_avg_sq"] / (1 - descent.beta2 ** float(state["step"]))
-        parts.append((corrected.sqrt() + descent.epsilon).reshape(-1))
-    return torch.cat(parts)
+    states = [optimizer.state.get(parameter, {}) for parameter in trained_parameters(model).values()]
+
+    def scale(gradient: Tensor) -> Tensor:
+        sizes = [parameter.numel() for parameter in trained_parameters(model).values()]
+        parts = []
+        for state, part in zip(states, gradient.split(sizes), strict=True):
+            seen = descent.beta2 * state["exp_avg_sq"].reshape(-1) if "exp_avg_sq" in state else 0.0
+            step = float(state.get("step", 0)) + 1
+            moment = (seen + (1 - descent.beta2) * part.square()) / (1 - descent.beta2**step)
+            parts.append(moment.sqrt() + descent.epsilon)
+        return torch.cat(parts)
+
+    return scale
