@@ -142,8 +142,8 @@ def _samples(network: Network, inputs: ArrayLike, across: bool) -> tuple[SampleM
             chosen = np.linspace(0, count - 1, fitting).round().astype(int)
             return SampleMoments(np.asarray(inputs)[chosen], network, across=moments.across), chosen
     raise InputError(
-        f"expected a batch whose pairs take at most {_MOST} numbers, got {count} samples of {every.positions} "
-        f"positions in {len(network.nodes)} operations; take fewer samples or positions."
+        f"expected a batch whose pairs take at most {_MOST:,} numbers, got {count} samples of {every.positions} "
+        f"positions in {len(network.nodes)} operations; take fewer samples or positions, or go by the measured layers."
     )
 
 

@@ -88,7 +88,7 @@ def state_table(told: Interpretation) -> Table:
         )
         for state in told.states
     )
-    header = ("step", "mean JJᵀ", "variance", "largest", "word", "freeness", "drift")
+    header = ("step", "mean JJᵀ", "variance", "largest", "score", "freeness", "drift")
     return Table(header, rows, header)
 
 
