@@ -20,10 +20,10 @@ _PUSH_IN, _PULL_IN = 2.2, 1.1
 _CERTAIN = 60  # products until Lanczos has converged, where nothing is known
 _SHARES = {"measure Jacobian": 0.12, "measure Fisher": 0.2, "curvature": 0.68}
 _LEAST, _MOST = 12, 96  # products of an estimated spectrum
-_FEWEST, _FEWEST_TOGETHER, _ENOUGH = 5, 10, 24  # products with the whole batch of an estimated λ; with batch statistics
+_FEWEST, _FEWEST_TOGETHER, _ENOUGH = 7, 10, 24  # products with the whole batch of an estimated λ; with batch statistics
 _FIRST_OPENED, _OPENED = (
     1.6,
-    2.4,
+    1.4,
 )  # products that forward passes, graphs and checks are worth, of a few samples and of all
 _WEIGHED = 4.0  # times that a product with the curvature moves numbers of all parameters
 _LATE = 2.0  # times the time that is left from which on a plan is cut down
@@ -310,7 +310,7 @@ def coarse_products(effort: int) -> int:
     """How many products with a few samples come before so many with all: half of the usual where these are as few as may be.
 
     Example:
-        >>> coarse_products(6), coarse_products(5)
+        >>> coarse_products(8), coarse_products(7)
         (12, 6)
     """
     return COARSE if effort > _FEWEST else COARSE // 2
