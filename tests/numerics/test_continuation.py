@@ -44,6 +44,32 @@ def test_outside_the_support_the_solution_is_real_and_the_larger_root():
     assert np.allclose(found.parameters[0], expected, rtol=1e-13, atol=1e-13)
 
 
+def marchenko_pastur_update(t: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """z(t) = t²/(t - 1) with t = 1/G, which behaves like i√z at the hard edge 0."""
+    change = (target - t**2 / (t - 1)) / (1 - 1 / (t - 1) ** 2)
+    return change, (t + change)[0].imag / np.abs((t + change)[0])
+
+
+def test_a_hard_edge_itself_has_no_answer():
+    """The density is infinite there: parameters never rest on the way down, as they do at the soft edge 4."""
+    x = np.array([0.0, 4.0])
+    found = follow(marchenko_pastur_update, (x + 60j)[None], x.astype(complex), np.full(2, 60.0), np.ones(2))
+    assert found.converged.tolist() == [False, True]
+
+
+@pytest.mark.parametrize("x", [1e-12, 1e-9])
+def test_near_a_hard_edge_the_solution_is_reached_in_few_steps(x):
+    calls = []
+
+    def counted(t, target):
+        calls.append(1)
+        return marchenko_pastur_update(t, target)
+
+    found = follow(counted, np.array([[x + 60j]]), np.array([x + 0j]), np.array([60.0]), np.ones(1))
+    assert found.converged.all() and len(calls) < 120
+    assert found.parameters[0, 0] == pytest.approx((x + 1j * np.sqrt(x * (4 - x))) / 2, rel=1e-4)
+
+
 def test_an_equation_without_solution_is_marked_and_ends():
     def hopeless(t, target):
         return np.full_like(t, np.nan), np.ones(target.shape)

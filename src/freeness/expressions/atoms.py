@@ -12,6 +12,8 @@ from freeness.laws import Atom, TransformLaw
 _EQUAL = 1e-12  # eigenvalues nearer than this, relatively, are one
 _ZERO = 1e-10  # a position below this, relatively, is 0
 _HEIGHTS = 10.0 ** -np.arange(2, 8)  # relative to the radius, at which iy·G is read, as far as it converges
+_LOWER = 10.0 ** -np.arange(8, 11)  # where it still falls at the last of them: a narrow band may lie beside an atom
+_FALLS = 1e-3  # change over the last of them that is not settled
 _NEAR = 5e-3  # largest deviation of the mass read from that computed
 _LIGHT = 1e-5
 _SAFE = 10.0  # the mass read errs by at most so many of its last changes over a decade of heights, and
@@ -52,12 +54,19 @@ def expression_atoms(
 
 def _limit(law: TransformLaw, position: float, scale: float) -> tuple[float, float]:
     """lim iy·G(λ + iy), extrapolated for an error that is a power of y, and its error."""
-    y = _HEIGHTS * scale
-    (g, _), _ = law.transforms(position + 1j * y)
-    a, b, c = np.real(1j * y * g)[np.isfinite(g)][-3:]
+    mass = _at_heights(law, position, _HEIGHTS * scale)
+    if mass[-2] - mass[-1] > _FALLS:
+        mass = np.append(mass, _at_heights(law, position, _LOWER * scale))
+    a, b, c = mass[-3:]
     bend = (c - b) - (b - a)
     limit = float(c - (c - b) ** 2 / bend) if abs(c - b) < abs(b - a) and bend != 0 else float(c)
     return limit, max(_SAFE * abs(float(c - b)), _READ)
+
+
+def _at_heights(law: TransformLaw, position: float, y: np.ndarray) -> np.ndarray:
+    """iy·G(λ + iy) ≥ the mass of the atom, falling with y."""
+    (g, _), _ = law.transforms(position + 1j * y)
+    return np.real(1j * y * g)[np.isfinite(g)]
 
 
 def _mass(read: float, error: float, multiplicity: int, size: int, parts: Sequence[tuple[int, float]]) -> float:

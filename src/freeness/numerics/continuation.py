@@ -3,7 +3,9 @@
 Far from the support the physical solution is known asymptotically. The imaginary part is then lowered by a factor that
 each point chooses for itself: a step is accepted only when Newton contracts from the last accepted solution (Deuflhard's
 test: the second update at most a quarter of the first) and the solution stays physical; otherwise the step is halved in
-the logarithm. The last step goes to the real axis itself, so no imaginary part is left in the answer.
+the logarithm. Where steps stay short, and far down, Newton starts from a guess by the last two solutions; such a step ends
+inside the half-plane, where there is one solution. The last step goes to the real axis
+itself, so no imaginary part is left in the answer.
 
 Source: Deuflhard, Newton Methods for Nonlinear Problems (2004), ch. 5.
 """
@@ -17,11 +19,18 @@ import numpy as np
 from jaxtyping import Bool, Float, Inexact
 
 _CONTRACTION = 0.25  # largest accepted ratio of the second update to the first
-_LONG = 0.5  # ratio of heights up to which powers tell more than the last solution
-_STEEP, _STEEPEST = 1e-3, 1e-7  # least ratio of one height to the last
+_FIRST_FALL = 2.3  # of log y in the first step
+_SHORT = 0.2  # a shorter step that is not easy: the next is guessed from the two solutions before
+_DEEP = 1e-3  # share of the first height below which all are
+_LONG = 0.7  # a longer step is guessed where parameters are powers
+_RISES = 3.0  # a part that rises by more from one height to the next is guessed on a line
+_STEEP, _STEEPEST = 6.9, 16.1  # most fall of log y in a step
+_STOPPED = 1e-3  # a shorter step is none
+_AIM = 0.1  # contraction that guessed steps are made for: it grows like the square of their length
 _FROM = 1e3  # times the magnitude, the height from which on the target itself is tried
+_NEARER = (1e-3, 0.5)  # share of a height at which that failed, at which it is tried again
 _CLEAN = 0.01  # a larger one leaves an error that the next step would feel: one more Newton step
-_EASY = 0.05  # below it the next step is squared
+_EASY = 0.05  # below it the target itself is tried next
 _CLOSE = 0.1  # largest accepted second update, relative: what remains is that times the contraction
 _IMPROVED, _FARTHEST, _NEARLY = (
     12,
@@ -37,6 +46,7 @@ _FORGIVEN = 1e-12  # relative rounding of the target, generously
 _PHYSICAL = -1e-6  # smallest accepted margin: 0 up to the rounding at a nearly double root
 _ROUNDS = 400
 _ON_EDGE = 1e-14  # relative height below which a target that Newton does not reach lies on an edge
+_RESTING = 1e-2  # relative change of parameters over that of log y that is none there
 _STUCK = 1e-11  # the same where rounding stops the way down earlier
 _POLISH = 40  # Newton steps at most: near a double root each only halves the distance
 
@@ -96,52 +106,79 @@ def follow(
     parameters = start.astype(complex).copy()
     parameters, _, alive = _newton(update, parameters, target + 1j * height, np.maximum(height, magnitude), standard)
     noise = np.zeros(target.shape)
-    y = np.broadcast_to(height, target.shape).astype(float)
-    ratio = np.full(target.shape, 0.1)
-    direct = np.zeros(target.shape, dtype=bool)  # whether to try the target itself next
-    done = np.zeros(target.shape, dtype=bool)
+    height = np.broadcast_to(height, target.shape).astype(float)
+    y = height.copy()
+    before, above = np.full_like(parameters, np.nan), y.copy()  # the last accepted solution but one, and its height
+    fall = np.full(target.shape, _FIRST_FALL)  # of log y in the next step
     span = np.where(magnitude == 0, 1e-2 * height, magnitude)
-    rate = np.zeros_like(parameters)  # d log parameters / d log y along the last step
+    low = _FROM * span  # from which on the target itself is tried
+    direct = np.zeros(target.shape, dtype=bool)  # whether it is tried next
+    done = np.zeros(target.shape, dtype=bool)
+    led = np.zeros(target.shape, dtype=bool)  # whether the next one is guessed from two before
     for _ in range(_ROUNDS):
         active = np.flatnonzero(alive & ~done)
         if active.size == 0:
             break
-        step = np.where(direct[active], 0.0, y[active] * ratio[active])
+        here, guessed = direct[active], led[active] & ~direct[active]
+        guessed |= ~here & (fall[active] > _LONG) & (y[active] < standard.powers)
+        step = np.where(here, 0.0, y[active] * np.exp(-fall[active]))
         begin = parameters[:, active]
-        leap = (y[active] < standard.powers) & (step > 0) & (ratio[active] < _LONG)
-        if leap.any():
-            with np.errstate(all="ignore"):
-                begin = begin * np.exp(rate[:, active] * np.where(leap, np.log(step / y[active]), 0.0))
-        trial, contraction, good = _attempt(update, begin, target[active] + 1j * step, standard, leap)
-        final = good & (step == 0.0)
+        if guessed.any():
+            ahead = _ahead(begin, before[:, active], y[active], above[active], step)
+            guessed &= np.isfinite(ahead).all(axis=0)
+            begin = np.where(guessed, ahead, begin)
+        trial, contraction, good = _attempt(update, begin, target[active] + 1j * step, standard, guessed)
+        final = good & here
         if final.any():
             trial[:, final], noise[active[final]], good[final] = _newton(
                 update, trial[:, final], target[active[final]], magnitude[active[final]], standard
             )
-        if standard.powers > 0:
-            rate[:, active[good]] = _power(trial[:, good], parameters[:, active[good]], step[good] / y[active[good]])
+        moved, hard, missed = good & ~final, ~good & ~here, ~good & here
+        before[:, active[moved]], above[active[moved]] = parameters[:, active[moved]], y[active[moved]]
         parameters[:, active[good]] = trial[:, good]
         y[active[good]] = step[good]
         done[active] = good & final
-        moved = good & ~final
         easy = moved & (contraction <= _EASY)
-        hard = ~good & ~direct[active]
-        least = np.where(y[active[easy]] < standard.powers, _STEEPEST, _STEEP)
-        ratio[active[easy]] = np.maximum(ratio[active[easy]] ** 2, least)
-        ratio[active[hard]] = np.sqrt(ratio[active[hard]])
-        direct[active] = easy & (y[active] <= _FROM * span[active])
-        stuck = active[hard & (ratio[active] >= 0.999)]
+        most = np.where(y[active] < standard.powers, _STEEPEST, _STEEP)
+        growth = np.where(
+            guessed, np.clip(np.sqrt(_AIM / np.maximum(contraction, _CLEAN)), 0.5, 2.0), np.where(easy, 2.0, 1.0)
+        )
+        low_down = y[active] < _DEEP * height[active]
+        led[active] = (moved & (guessed | low_down | ((fall[active] < _SHORT) & ~easy))) | (led[active] & here)
+        fall[active] = np.where(moved, np.minimum(fall[active] * growth, most), fall[active] * np.where(hard, 0.5, 1.0))
+        low[active[missed]] = y[active[missed]] * np.clip(_AIM / np.maximum(contraction[missed], _CLEAN), *_NEARER)
+        direct[active] = easy & (y[active] <= low[active])
+        stuck = active[hard & (fall[active] <= _STOPPED)]
         alive[stuck] = False
-        done |= alive & (y <= _ON_EDGE * span)
-        done[stuck] = y[stuck] <= _STUCK * span[stuck]
+        edge = np.append(
+            np.flatnonzero(alive & ~done & (y <= _ON_EDGE * span)), stuck[y[stuck] <= _STUCK * span[stuck]]
+        )
+        rest = _resting(parameters[:, edge], before[:, edge], np.log(above[edge] / y[edge]), standard)
+        done[edge[rest]], alive[edge[~rest]] = True, False
     return Solution(parameters, y, noise, done)
 
 
-def _power(new: np.ndarray, old: np.ndarray, fall: np.ndarray) -> np.ndarray:
-    """The power of the height that each parameter (k, m) was between heights of ratio ``fall``; 0 where it turned far."""
+def _resting(now: np.ndarray, before: np.ndarray, fall: np.ndarray, standard: Standard) -> np.ndarray:
+    """Whether parameters no longer change with the height, as at a soft edge, where they have a limit; not at a hard one."""
     with np.errstate(all="ignore"):
-        turn = np.log(new / old)
-        return np.where(np.isfinite(turn) & (np.abs(np.imag(turn)) < 1) & (fall > 0), turn / np.log(fall), 0.0)
+        return _relative(now - before, now, standard) <= _RESTING * fall
+
+
+def _ahead(now: np.ndarray, before: np.ndarray, y: np.ndarray, above: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """Parameters (k, m) guessed at heights ``step`` from those at y and above.
+
+    Real and imaginary parts are powers of the height, each for itself, so that no half-plane is left; on a line where one rises
+    fast or passes 0.
+    """
+    with np.errstate(all="ignore"):
+        share = np.log(step / y) / np.log(y / above)
+        real, imaginary = (_part_ahead(part(now), part(before), share) for part in (np.real, np.imag))
+        return real + 1j * imaginary
+
+
+def _part_ahead(now: np.ndarray, before: np.ndarray, share: np.ndarray) -> np.ndarray:
+    ratio = now / before
+    return np.where((ratio > 0) & (ratio < _RISES), now * ratio**share, now + share * (now - before))
 
 
 def confirmed(
