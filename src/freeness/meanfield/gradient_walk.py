@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
-from freeness.meanfield.patches import Patches, in_patches
+from freeness.meanfield.drawn_channels import drawn_places, shapes_behind
 from freeness.meanfield.samples import SampleMoments
 from freeness.meanfield.walk import Compiled, compiled, reads
 from freeness.network import (
@@ -22,7 +22,6 @@ from freeness.network import (
     backward,
     backward_pairs,
     each_pair,
-    same_position,
     trained,
 )
 
@@ -34,8 +33,9 @@ class Gradient(NamedTuple):
 
     ``signal``: mean square of the entries. ``gradient``: Σ (∂ℓ/∂x)² over all entries, where at the output it is 1.
     ``weights``: Σ (∂ℓ/∂W)² over the node's own weights, ``biases``: over its biases, of one sample's ℓ; 0 where it has none.
-    ``likeness``: mean cosine of two positions' signals, NaN where they are not followed in pairs. ``scatter``: the largest
-    relative standard error of the signals up to here, where they are means over draws (attention).
+    ``likeness``: mean cosine of two positions' signals, NaN where they are not followed in pairs. ``scatter``: of means over
+    draws the relative standard error, of the gradient here (batch normalisation) or the largest of the signals up to here
+    (attention).
     """
 
     name: str
@@ -55,7 +55,8 @@ def gradients(
     The gradient at the output has independent entries, or is ``cotangent``. Going back, weights give ‖Wᵀg‖² its mean; where a
     signal is read in several places the parts that come back add up, for the weights between make them uncorrelated. Covered is
     every operation with rules for second moments (:mod:`freeness.network.operations`), attention among them, by seeded draws of
-    its softmax weights.
+    its softmax weights. Where statistics of a batch couple its samples, channels are drawn and followed one by one
+    (:mod:`freeness.meanfield.drawn_channels`).
 
     Args:
         network: the record, from a builder such as :func:`~freeness.network.mlp`, or of a trace.
@@ -73,8 +74,11 @@ def gradients(
         >>> [round(place.gradient, 6) for place in gradients(resnet(2, 50, Branch("relu", scale=1.0)))][:1]
         [2.25]
     """
+    drawn = None if inputs is None else _drawn(network, inputs, cotangent)
+    if drawn is not None:
+        return drawn
     way = _Way.of(network, qhat0, inputs)
-    network, streams = way.network, way.prepared.streams
+    streams = way.prepared.streams
     back = {network.nodes[-1].name: way.unit() if cotangent is None else way.given(cotangent)}
     own: dict[str, tuple[float, float]] = {}
     beyond: dict[str, np.ndarray] = {}  # what derivatives add that depend on one another along a skip connection
@@ -87,7 +91,7 @@ def gradients(
             beyond[name] = beyond.get(name, 0.0) + share * parts[0]
         for name, part in zip(node.inputs, parts, strict=True):
             back[name] = back[name] + part if name in back else part
-    found = tuple(
+    return tuple(
         Gradient(
             name,
             float(streams[name].variance.mean()),
@@ -98,7 +102,6 @@ def gradients(
         )
         for name in (INPUT, *(node.name for node in network.nodes))
     )
-    return found if way.patches is None else (way.unfolded(found[0], back), *found[1:])
 
 
 def fisher_trace(network: Network, inputs: ArrayLike) -> float:
@@ -122,31 +125,48 @@ def fisher_trace(network: Network, inputs: ArrayLike) -> float:
         7500.0
     """
     places = gradients(network, inputs=inputs)
+    return _outputs(network, inputs) * sum(place.weights + place.biases for place in places)
+
+
+def _outputs(network: Network, inputs: ArrayLike) -> int:
+    """Entries of the output of one sample."""
+    shapes = shapes_behind(network, SampleMoments(inputs, network).points) if _couples(network) else None
+    if shapes is not None:
+        channels, _, *positions = shapes[network.nodes[-1].name]
+        return channels * int(np.prod(positions))
     end = _Way.of(network, 1.0, inputs).prepared.end
     if end.features is None:
         raise InputError("expected a network that ends in a layer of known width, got none; end it by weights.")
-    outputs = end.features * end.variance[0].size
-    return outputs * sum(place.weights + place.biases for place in places)
+    return end.features * int(end.variance[0].size)
+
+
+def _couples(network: Network) -> bool:
+    """Whether statistics of a batch couple its samples."""
+    return any(isinstance(layer, Normalisation) and layer.kind == "batch" for layer in network.walk())
+
+
+def _drawn(network: Network, inputs: ArrayLike, cotangent: ArrayLike | None) -> tuple[Gradient, ...] | None:
+    """By channels that are drawn, where a batch is coupled by operations that are followed so."""
+    if not _couples(network):
+        return None
+    points = SampleMoments(inputs, network).points
+    found = drawn_places(network, points, None if cotangent is None else np.asarray(cotangent, dtype=float))
+    return None if found is None else tuple(Gradient(name, *place) for name, place in found.items())
 
 
 @dataclass(frozen=True, eq=False)
 class _Way:
     """Back through a network: sample by sample, or between all of a batch that its statistics couple."""
 
-    network: Network
     prepared: Compiled
     coupled: bool
-    patches: Patches | None = None
 
     @staticmethod
     def of(network: Network, qhat0: float, inputs: ArrayLike | None) -> _Way:
         """Forward."""
-        batch = any(isinstance(layer, Normalisation) and layer.kind == "batch" for layer in network.walk())
+        batch = _couples(network)
         if inputs is not None:
             samples = SampleMoments(inputs, network)
-            found = in_patches(network, samples.points) if batch else None
-            if found is not None:
-                network, samples = found.network, SampleMoments(found.points, found.network)
             count = len(samples.points) * samples.positions
             if batch and count > _COUPLED:
                 raise InputError(
@@ -154,12 +174,12 @@ class _Way:
                     f"{count}; give fewer or smaller inputs."
                 )
             whole = samples.pairs(slice(0, len(samples.points))) if batch else None
-            return _Way(network, compiled(network, samples.stream(), whole), batch, found)
+            return _Way(compiled(network, samples.stream(), whole), batch)
         if not (np.isfinite(qhat0) and qhat0 > 0):
             raise InputError(f"expected qhat0 = ‖x⁰‖²/N_0 > 0, got {qhat0}; the input must not vanish.")
         pairs = Pairs(qhat0 * np.eye(2), np.zeros((2, 2)), slice(0, 2))
         stream = Stream(np.full(2, float(qhat0)), np.ones(2), None, True, alike=True)
-        return _Way(network, compiled(network, stream, pairs if batch else None), False)
+        return _Way(compiled(network, stream, pairs if batch else None), False)
 
     def unit(self) -> np.ndarray:
         """Independent entries over samples and positions, the squares of each sample's adding to 1."""
@@ -214,19 +234,6 @@ class _Way:
         alone = gradient[own, own] if self.coupled else gradient
         stream = self.prepared.streams[name]
         return float(stream._replace(second=alone).variance.reshape(len(own), -1).sum(axis=1).mean())
-
-    def unfolded(self, place: Gradient, back: dict[str, np.ndarray]) -> Gradient:
-        """At images, what is known at their patches, which overlap and reach into the padding."""
-        assert self.patches is not None
-        points, layer = self.patches.images, self.patches.layer
-        (reader,) = self.network.readers(INPUT)
-        own = np.arange(len(points))
-        behind = self.prepared.streams[reader.name]
-        gradient = same_position(back[reader.name][own, own], 1) if behind.across else back[reader.name][own, own]
-        square = (points**2).mean(axis=1)
-        images = Stream(square, np.ones_like(square), None, False)
-        (found,) = backward(layer, (images,), behind, gradient)
-        return place._replace(signal=float(square.mean()), gradient=float(found.sum() / len(points)), likeness=np.nan)
 
     def _streams(self, node: Node) -> tuple[Stream, ...]:
         return tuple(self.prepared.streams[name] for name in reads(node))

@@ -64,7 +64,8 @@ class Compiled:
     def dependent(self, node: Node) -> Iterator[tuple[str, float]]:
         """Activations that reach this one in a sum, without weights between, and what that adds to Γ there.
 
-        Left out where a batch couples its samples: with batch normalisation in the branches drawn networks do not show it.
+        Left out where a batch couples its samples: what batch normalisation takes back from it would be left out, too, and
+        the two nearly cancel. Channels that are drawn (:mod:`freeness.meanfield.drawn_channels`) have both.
         """
         if self.wholes[INPUT] is not None:
             return

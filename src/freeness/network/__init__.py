@@ -9,6 +9,7 @@ from freeness.gaussian import (
     custom_activation,
 )
 from freeness.network.builders import Branch, cnn, mixer, mlp, resnet
+from freeness.network.channelwise import ChannelPass, TapSources, passed, taps_of
 from freeness.network.derivatives import GivenMap, Pass, Pattern, given, over_samples, pattern
 from freeness.network.ensembles import Ensemble, Gaussian, Haar, Measured, ScaledIdentity, variance_gain
 from freeness.network.graph import Network, Node, Residual, check_plain
@@ -65,6 +66,7 @@ __all__ = [
     "AffineImage",
     "Attention",
     "Branch",
+    "ChannelPass",
     "Concatenation",
     "Constant",
     "Convolution",
@@ -97,6 +99,7 @@ __all__ = [
     "Step",
     "Stream",
     "Sum",
+    "TapSources",
     "TokenMixing",
     "Trained",
     "TransformerPlan",
@@ -121,11 +124,13 @@ __all__ = [
     "mixer",
     "mlp",
     "over_samples",
+    "passed",
     "pattern",
     "planned_transformer",
     "pooled",
     "resnet",
     "same_position",
+    "taps_of",
     "trained",
     "transformer",
     "variance_gain",

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from freeness.errors import InputError
+from freeness.network.channelwise import ChannelPass, passed
 from freeness.network.derivatives import GivenMap, Pass, given, over_samples
 from freeness.network.moments import (
     Pairs,
@@ -158,3 +159,14 @@ def _(operation: Concatenation, values: tuple[np.ndarray, ...], at: Pass) -> Giv
     return GivenMap(
         np.concatenate(values, axis=2), tuple(over_samples(place[None], values[0].shape[1]) for place in places)
     )
+
+
+@passed.register
+def _(operation: Concatenation, values: tuple[np.ndarray, ...], at: Pass) -> ChannelPass:
+    axis = 0 if operation.along == "channels" else 2
+    ends = np.cumsum([x.shape[axis] for x in values])[:-1]
+
+    def back(gradient: np.ndarray) -> tuple[np.ndarray, ...]:
+        return tuple(np.split(gradient, ends, axis=axis))
+
+    return ChannelPass(np.concatenate(values, axis=axis), back)

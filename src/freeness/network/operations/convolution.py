@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from freeness.errors import InputError, is_size
+from freeness.network.channelwise import TapSources, taps_of
 from freeness.network.derivatives import Pattern, pattern
 from freeness.network.ensembles import Ensemble, Gaussian, Haar
 from freeness.network.moments import Pairs, Step, Stream, forward
@@ -91,7 +92,7 @@ def _(layer: Convolution, stream: Stream, whole: Pairs | None) -> tuple[Stream, 
 
 
 def _every_tap(layer: Convolution) -> Convolution:
-    """Taps that start at 0 have gradients as well."""
+    """TapSources that start at 0 have gradients as well."""
     return replace(layer, weights=Gaussian(1.0))
 
 
@@ -101,6 +102,13 @@ def _(layer: Convolution, shape: tuple[int, ...], flat: bool = False, trained: b
     units = np.eye(count).reshape(count, *shape)
     each = list(windows(units, _every_tap(layer) if trained else layer, 1, 1))
     return Pattern(np.stack([window.reshape(count, -1).T for window in each]), each[0].shape[1:])
+
+
+@taps_of.register
+def _(layer: Convolution, shape: tuple[int, ...], trained: bool = False) -> TapSources:
+    numbers = np.arange(1.0, 1.0 + np.prod(shape)).reshape(1, *shape)
+    each = list(windows(numbers, _every_tap(layer) if trained else layer, 1, 1))
+    return TapSources(np.stack([window.ravel() for window in each]).astype(int) - 1, each[0].shape[1:])
 
 
 def convolved(array: np.ndarray, layer: Convolution, lead: int, groups: int) -> np.ndarray:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from freeness.network.channelwise import ChannelPass, passed
 from freeness.network.derivatives import UNCHANGED, GivenMap, Pass, given
 from freeness.network.moments import Pairs, Step, Stream, backward, forward, same_position, unchanged
 from freeness.network.operation import Operation
@@ -61,3 +62,15 @@ def _(layer: Flatten, streams: tuple[Stream, ...], behind: Stream, gradient: np.
 @given.register
 def _(layer: Flatten, values: tuple[np.ndarray, ...], at: Pass) -> GivenMap:
     return GivenMap(values[0], (UNCHANGED,), flat=True)
+
+
+@passed.register
+def _(layer: Flatten, values: tuple[np.ndarray, ...], at: Pass) -> ChannelPass:
+    """Every position of a channel is one."""
+    (x,) = values
+    moved = np.moveaxis(x.reshape(*x.shape[:2], -1), 1, 2)
+
+    def back(gradient: np.ndarray) -> tuple[np.ndarray, ...]:
+        return (np.moveaxis(gradient.reshape(moved.shape), 2, 1).reshape(x.shape),)
+
+    return ChannelPass(moved.reshape(-1, x.shape[1]), back)

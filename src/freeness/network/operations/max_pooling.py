@@ -22,6 +22,7 @@ from scipy import sparse
 
 from freeness.errors import InputError, is_size
 from freeness.gaussian import standardised
+from freeness.network.channelwise import ChannelPass, passed
 from freeness.network.derivatives import GivenMap, Pass, given
 from freeness.network.moments import Chosen, Pairs, Step, Stream, backward, backward_pairs, forward
 from freeness.network.operation import Operation, described
@@ -218,6 +219,23 @@ def _(layer: MaxPooling, values: tuple[np.ndarray, ...], at: Pass) -> GivenMap:
     choice[channel, sample, window, sample, place] = 1.0
     value = entries.max(axis=-1).reshape(*x.shape[:2], *behind)
     return GivenMap(value, (choice.reshape(len(x), samples * windows, samples * count),))
+
+
+@passed.register
+def _(layer: MaxPooling, values: tuple[np.ndarray, ...], at: Pass) -> ChannelPass:
+    """What comes back goes to the largest entry of every window."""
+    (x,) = values
+    seen, behind = layer.windows(x.shape[2:])
+    flat = x.reshape(*x.shape[:2], -1)
+    entries = np.where(seen < 0, -np.inf, flat[:, :, seen])
+    place = seen[np.arange(len(seen)), entries.argmax(axis=-1)]
+    starts = flat.shape[2] * np.arange(len(x) * x.shape[1]).reshape(len(x), -1, 1)
+
+    def back(gradient: np.ndarray) -> tuple[np.ndarray, ...]:
+        found = np.bincount((place + starts).ravel(), gradient.ravel(), flat.size)
+        return (found.reshape(x.shape).astype(gradient.dtype),)
+
+    return ChannelPass(entries.max(axis=-1).reshape(*x.shape[:2], *behind), back)
 
 
 def _choices(chosen: Chosen, count: int) -> Iterator[sparse.csr_array]:

@@ -9,11 +9,14 @@ from typing import Literal
 import numpy as np
 
 from freeness.errors import InputError, is_size
+from freeness.network.channelwise import ChannelPass, passed
 from freeness.network.derivatives import GivenMap, Pass, diagonal, given
 from freeness.network.moments import Pairs, Step, Stream, alone, backward, backward_pairs, forward, sides
 from freeness.network.operation import Operation, described
 
 _EQUAL = 1e-12  # relative differences of a batch that are rounding
+_FINITE = 4  # entries of a channel, of which the mean of 1/variance is finite
+_ALIKE = 1e-10  # the same, squared, in single precision
 _PROJECTED = 3000  # entries of a batch beyond which what goes back through its variance, about 1/entries, is left out
 _CONCENTRATED = 0.5  # largest fluctuation of a batch variance, relative
 
@@ -214,6 +217,39 @@ def _(layer: Normalisation, values: tuple[np.ndarray, ...], at: Pass) -> GivenMa
     normal = (x - centre) / size
     lost = _lost(layer, diagonal(normal)) if x[0].size == 1 else None
     return GivenMap(normal, (diagonal(np.broadcast_to(1 / size, x.shape)),), lost=lost)
+
+
+@passed.register
+def _(layer: Normalisation, values: tuple[np.ndarray, ...], at: Pass) -> ChannelPass:
+    """Each channel of a batch by its own mean and variance: g ↦ (g - mean g - x̂·mean(g x̂))/s; else over all channels.
+
+    Source: Ioffe, Szegedy (2015).
+    """
+    (x,) = values
+    axes = tuple(range(1, x.ndim))
+    if layer.kind != "batch":
+        axes = (0, *range(2, x.ndim)) if layer.positions else (0,)
+    centre = 0.0 if layer.kind == "rms" else x.mean(axis=axes, keepdims=True)
+    square = ((x - centre) ** 2).mean(axis=axes, keepdims=True)
+    if layer.kind == "batch" and x[0].size < _FINITE:
+        raise InputError(
+            f"expected a batch of at least {_FINITE} entries of a channel before {described(layer)}, got {x[0].size}; of fewer "
+            "the mean of squared gradients is not finite."
+        )
+    if layer.kind == "batch" and not float(square.mean()) > _ALIKE * float((x**2).mean()):
+        raise InputError(
+            f"expected a batch of different inputs before {described(layer)}, got inputs with the same signal; it normalises "
+            "their differences."
+        )
+    size = np.sqrt(square + layer.epsilon)
+    normal = (x - centre) / size
+
+    def back(gradient: np.ndarray) -> tuple[np.ndarray, ...]:
+        along = normal * (gradient * normal).mean(axis=axes, keepdims=True)
+        mean = 0.0 if layer.kind == "rms" else gradient.mean(axis=axes, keepdims=True)
+        return ((gradient - mean - along) / size,)
+
+    return ChannelPass(normal, back)
 
 
 def _lost(layer: Normalisation, normal: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from freeness.errors import InputError
+from freeness.network.channelwise import ChannelPass, passed
 from freeness.network.derivatives import GivenMap, Pass, given, over_samples
 from freeness.network.moments import Pairs, Step, Stream, backward, forward
 from freeness.network.operation import Operation, described
@@ -69,6 +70,21 @@ def _(layer: Pooling, values: tuple[np.ndarray, ...], at: Pass) -> GivenMap:
     (x,) = values
     average = _averages(layer, x.shape[2:])
     return GivenMap(pooled(x, layer, 2, 1), (over_samples(average[None], x.shape[1]),))
+
+
+@passed.register
+def _(layer: Pooling, values: tuple[np.ndarray, ...], at: Pass) -> ChannelPass:
+    (x,) = values
+    value = pooled(x, layer, 2, 1)
+    spatial = (None,) * (x.ndim - 2)
+
+    def back(gradient: np.ndarray) -> tuple[np.ndarray, ...]:
+        if layer.size is None:
+            return (np.broadcast_to(gradient[(..., *spatial)] / x[0, 0].size, x.shape),)
+        average = _averages(layer, x.shape[2:]).astype(gradient.dtype)
+        return ((gradient.reshape(*gradient.shape[:2], -1) @ average).reshape(x.shape),)
+
+    return ChannelPass(value, back)
 
 
 def _averages(layer: Pooling, shape: tuple[int, ...]) -> np.ndarray:

@@ -1,0 +1,219 @@
+"""Signals and gradients of a batch by channels of wide layers that are drawn, and followed one by one, where a batch is coupled.
+
+Behind weights that sum over many channels a channel is a Gaussian field over all entries of the batch, samples and positions,
+with the covariance that the channels in front give. What comes back to a channel is one, too. Between weights each channel goes
+its own way, by the operations themselves. So nothing is left out of batch statistics of few entries, of slopes that depend on one
+another along a skip connection, or of what batch normalisation takes from a gradient that knows the sign of its output.
+
+Means over several runs have a standard error.
+
+Source: the equations of Yang, Schoenholz (2017) and Yang et al. (2019) for one channel, solved by draws; tested by networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from freeness.errors import InputError
+from freeness.meanfield.drawn_weights import ChannelWeights, field_of
+from freeness.network import INPUT, Convolution, Network, Node, Pass, Weights, described, passed
+
+_RUNS = 4
+_SEED = 26
+_NUMBERS = 2**18  # channels times entries of a field
+_FEWEST, _MOST = 256, 2048  # channels
+_HELD = 500_000_000  # numbers of all signals, two gigabytes
+
+
+class DrawnPlace(NamedTuple):
+    """Behind a node, as :class:`~freeness.meanfield.Gradient` has it; ``error``: relative standard error of ``gradient``."""
+
+    signal: float
+    gradient: float
+    weights: float
+    biases: float
+    likeness: float
+    error: float = 0.0
+
+
+def drawn_places(
+    network: Network,
+    points: Float[np.ndarray, "samples channels *positions"],
+    cotangent: Float[np.ndarray, "samples outputs *positions"] | None,
+) -> dict[str, DrawnPlace] | None:
+    """Every node, and the input; None where an operation cannot be followed channel by channel.
+
+    Args:
+        network: the record.
+        points: inputs.
+        cotangent: ∂ℓ/∂f; independent entries over samples and positions, of squares that add to 1 for each sample, where None.
+
+    Raises:
+        InputError: inputs that are the same, or a signal that vanishes or overflows.
+    """
+    channels, shapes = _channels_of(points), shapes_behind(network, points)
+    if shapes is None:
+        return None
+    channels_out, samples, *positions = shapes[network.nodes[-1].name]
+    wanted = (samples, channels_out, *positions)
+    if cotangent is not None and cotangent.shape != wanted:
+        raise InputError(f"expected a cotangent of the outputs' shape {wanted}, got {cotangent.shape}; correct it.")
+    copies = _copies(network, shapes)
+    held = sum(copies[name] * int(np.prod(shape)) for name, shape in shapes.items())
+    if held > _HELD:
+        raise InputError(
+            f"expected a batch of at most {_HELD:,} numbers in all signals where its statistics couple it, got {held:,}; give "
+            "fewer or smaller inputs."
+        )
+    runs = [_run(network, channels, copies, cotangent, np.random.default_rng((_SEED, seed))) for seed in range(_RUNS)]
+    found: dict[str, DrawnPlace] = {}
+    for name in runs[0]:
+        each = np.array([run[name] for run in runs])
+        mean, spread = each.mean(axis=0), each[:, 1].std(ddof=1) / _RUNS**0.5
+        error = float(spread / mean[1]) if mean[1] > 0 else 0.0
+        found[name] = DrawnPlace._make((*mean[:-1].tolist(), error))
+    return found
+
+
+def shapes_behind(
+    network: Network, points: Float[np.ndarray, "samples channels *positions"]
+) -> dict[str, tuple[int, ...]] | None:
+    """Channels, samples and positions of every signal; None where an operation is not followed so.
+
+    Args:
+        network: the record.
+        points: inputs.
+    """
+    if any(node.shares or not node.inputs for node in network.nodes):
+        return None
+    ones = {name: 1 for name in (INPUT, *(node.name for node in network.nodes))}
+    try:
+        values, _ = _forward(network, _channels_of(points), ones, np.random.default_rng(_SEED))
+    except InputError:
+        return None
+    return {name: value.shape for name, value in values.items()}
+
+
+def _channels_of(points: np.ndarray) -> np.ndarray:
+    return np.moveaxis(points, 1, 0).astype(np.float32)
+
+
+def _copies(network: Network, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+    """How many channels stand for each one of a node's: alike wherever channels meet without weights between."""
+    group = {INPUT: INPUT}
+    for node in network.nodes:
+        group[node.name] = node.name
+        for name in () if _sums(node) else node.inputs:
+            old = group[name]
+            group = {key: node.name if value == old else value for key, value in group.items()}
+    found: dict[str, int] = {}
+    for one in set(group.values()):
+        names = [name for name in group if group[name] == one]
+        entries, width = (max(map(size, (shapes[name] for name in names))) for size in (_entries, _width))
+        wanted = min(max(_NUMBERS // entries, _FEWEST), _MOST)
+        found |= dict.fromkeys(names, 1 if one == group[INPUT] else -(-wanted // width))
+    return found
+
+
+def _entries(shape: tuple[int, ...]) -> int:
+    return int(np.prod(shape[1:]))
+
+
+def _width(shape: tuple[int, ...]) -> int:
+    return shape[0]
+
+
+def _sums(node: Node) -> bool:
+    """Whether a node's outputs are made of all channels that it reads."""
+    operation = node.operation
+    return isinstance(operation, Weights) and not (isinstance(operation, Convolution) and operation.groups > 1)
+
+
+Back = Callable[[np.ndarray], tuple[np.ndarray, ...]]
+
+
+def _forward(
+    network: Network, channels: np.ndarray, copies: Mapping[str, int], rng: np.random.Generator
+) -> tuple[dict[str, np.ndarray], dict[str, Back | ChannelWeights]]:
+    """The channels of every signal, (channels, n, *positions), and the way back through every node."""
+    values, ways = {INPUT: channels}, dict[str, "Back | ChannelWeights"]()
+    for node in network.nodes:
+        read = tuple(values[name] for name in node.inputs)
+        if isinstance(node.operation, Weights):
+            weights = ChannelWeights(node.operation, read[0].shape[2:], rng)
+            values[node.name] = weights.ahead(read[0], node.operation.sizes[1] * copies[node.name])
+            ways[node.name] = weights
+        else:
+            values[node.name], ways[node.name] = passed(node.operation, read, Pass(False, rng))
+        size = _square(values[node.name]) / values[node.name].size
+        if not 0 < size < np.inf:
+            raise InputError(
+                f"expected a signal that stays finite and does not vanish, got variance {size:g} behind "
+                f"{described(node.operation)}; change sigma_w, sigma_b or the inputs' norm."
+            )
+    return values, ways
+
+
+def _run(
+    network: Network,
+    channels: np.ndarray,
+    copies: Mapping[str, int],
+    cotangent: np.ndarray | None,
+    rng: np.random.Generator,
+) -> dict[str, DrawnPlace]:
+    """Every place by one draw of the channels."""
+    values, ways = _forward(network, channels, copies, rng)
+    samples, last = channels.shape[1], network.nodes[-1].name
+    back = {last: _at_end(values[last], cotangent, rng)}
+    reached, own = 0.0, dict.fromkeys(values, (0.0, 0.0))
+    for node in reversed(network.nodes):
+        way, gradient = ways[node.name], back[node.name]
+        if isinstance(way, ChannelWeights):
+            (name,) = node.inputs
+            own[node.name] = way.trained(values[name], gradient)
+            if name == INPUT:  # few channels: in the mean over weights
+                reached += way.reached(gradient)
+                continue
+            parts = (way.back(gradient, len(values[name])),)
+        else:
+            parts = way(gradient)
+        for name, part in zip(node.inputs, parts, strict=True):
+            back[name] = back[name] + part if name in back else part
+    return {
+        name: DrawnPlace(
+            _square(value) / value.size,
+            ((_square(back[name]) if name in back else 0.0) + (reached if name == INPUT else 0.0)) / samples,
+            own[name][0] / samples,
+            own[name][1] / samples,
+            _likeness(value),
+        )
+        for name, value in values.items()
+    }
+
+
+def _at_end(end: np.ndarray, cotangent: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
+    """Channels of the gradient at the output."""
+    if cotangent is not None:
+        flat = np.moveaxis(cotangent, 1, 0).reshape(cotangent.shape[1], -1)
+        return field_of(flat.T @ flat, len(end), rng).reshape(end.shape)
+    drawn = rng.standard_normal(end.shape, dtype=np.float32)
+    return drawn / np.sqrt(np.square(drawn).sum(axis=(0, *range(2, end.ndim)), keepdims=True))
+
+
+def _square(array: np.ndarray) -> float:
+    return float(np.square(array, dtype=float).sum())
+
+
+def _likeness(value: np.ndarray) -> float:
+    """Mean cosine of the signals of two positions."""
+    flat = value.reshape(*value.shape[:2], -1)
+    count = flat.shape[2]
+    if count < 2:
+        return np.nan
+    unit = flat / np.maximum(np.sqrt(np.square(flat).sum(axis=0)), np.finfo(np.float32).tiny)
+    total = np.square(unit.sum(axis=2)).sum(axis=0)
+    return float(((total - count) / (count * (count - 1))).mean())

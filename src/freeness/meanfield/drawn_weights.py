@@ -1,0 +1,164 @@
+"""Weights between channels that are drawn and followed one by one over a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from freeness.network import Convolution, Weights, taps_of, variance_gain
+
+_MATCHED = 512  # entries of a field whose second moments are met exactly
+
+
+def field_of(
+    gram: Float[np.ndarray, "entries entries"], channels: int, rng: np.random.Generator
+) -> Float[np.ndarray, "channels entries"]:
+    """Channels of a Gaussian field whose products add up to ``gram``: exactly, where they are as many as entries.
+
+    Args:
+        gram: covariance of the field, times channels.
+        channels: to be drawn.
+        rng: that draws them.
+
+    Example:
+        >>> gram = np.array([[2.0, 1.0], [1.0, 2.0]])
+        >>> found = field_of(gram, 5, np.random.default_rng(0))
+        >>> (found.T @ found).round(5).tolist()
+        [[2.0, 1.0], [1.0, 2.0]]
+    """
+    values, vectors = np.linalg.eigh(gram)
+    noise = rng.standard_normal((channels, len(gram)), dtype=np.float32)
+    if channels >= len(gram):
+        noise, upper = np.linalg.qr(noise)
+        noise = noise * np.sign(np.diagonal(upper))  # else its law would not be that of rotations
+    else:
+        noise = noise / np.float32(channels**0.5)
+    root = (vectors * np.sqrt(np.maximum(values, 0.0))).astype(np.float32)
+    return np.asarray(noise @ root.T)
+
+
+@dataclass(eq=False)
+class ChannelWeights:
+    """Weights in one run, behind positions of the shape ``front``.
+
+    Where they sum over all channels, those for what comes back are drawn anew: forward and backward signals are independent in
+    wide layers. In groups of channels they are the same.
+    """
+
+    layer: Weights
+    front: tuple[int, ...]
+    rng: np.random.Generator
+
+    def __post_init__(self) -> None:
+        self.taps = taps_of(self.layer, self.front)
+        self.count = int(np.prod(self.front))
+        self.gain = variance_gain(self.layer.weights, *self.layer.sizes) / len(self.taps.source)  # of each tap
+        self.groups = self.layer.groups if isinstance(self.layer, Convolution) else 1
+        self.kept: np.ndarray | None = None
+
+    def ahead(self, x: Float[np.ndarray, "front samples *positions"], channels: int) -> np.ndarray:
+        """So many channels behind.
+
+        Args:
+            x: channels in front.
+            channels: behind.
+        """
+        flat, samples = x.reshape(*x.shape[:2], -1), x.shape[1]
+        behind = self.taps.source.shape[1]
+        if self._matched(samples, channels):
+            gram = np.zeros((samples, behind, samples, behind))
+            known = np.pad(_gram(flat), ((0, 0), (0, 1), (0, 0), (0, 1)))
+            for source in self.taps.source:
+                gram += known[:, source][:, :, :, source]
+            scale = self.gain * channels / len(x)
+            found = field_of(scale * gram.reshape(samples * behind, -1), channels, self.rng)
+        else:
+            copies = self.groups * channels // self.layer.sizes[1] if self.groups > 1 else 1
+            inner = len(x) // copies
+            self.kept = self._drawn((copies, channels // copies, inner), inner)
+            found = np.zeros((copies, channels // copies, samples * behind), dtype=np.float32)
+            for one, seen in zip(self.kept, self._windows(flat), strict=True):
+                found += one @ seen.reshape(copies, inner, -1)
+        found = found.reshape(channels, samples, *self.taps.shape)
+        if self.layer.sigma_b:
+            shape = (channels, *(1 for _ in found.shape[1:]))
+            found = found + self.layer.sigma_b * self.rng.standard_normal(shape, dtype=np.float32)
+        return found
+
+    def back(self, gradient: Float[np.ndarray, "behind samples *positions"], channels: int) -> np.ndarray:
+        """So many channels in front.
+
+        Args:
+            gradient: at the channels behind.
+            channels: in front.
+        """
+        samples = gradient.shape[1]
+        flat, shape = gradient.reshape(*gradient.shape[:2], -1), (channels, samples, *self.front)
+        if self._matched(samples, channels):
+            known = _gram(flat)
+            gram = np.zeros((samples, self.count + 1, samples, self.count + 1))
+            for source in self.taps.source:
+                gram[np.ix_(range(samples), source, range(samples), source)] += known
+            gram = gram[:, :-1, :, :-1].reshape(samples * self.count, -1)
+            return field_of(self.gain * gram, channels, self.rng).reshape(shape)
+        weights = self.kept if self.groups > 1 else self._drawn((1, len(gradient), channels), channels)
+        assert weights is not None
+        grouped = flat.reshape(weights.shape[1], weights.shape[2], -1)
+        parts = ((one.swapaxes(1, 2) @ grouped).reshape(channels, samples, -1) for one in weights)
+        return self._scattered(parts, (channels, samples)).reshape(shape)
+
+    def reached(self, gradient: Float[np.ndarray, "behind samples *positions"]) -> float:
+        """Σ g² in front, in the mean over weights."""
+        square = np.square(gradient, dtype=float).reshape(*gradient.shape[:2], -1).sum(axis=(0, 1))
+        return self.gain * float(sum(square[source >= 0].sum() for source in self.taps.source))
+
+    def trained(self, x: np.ndarray, gradient: np.ndarray) -> tuple[float, float]:
+        """Σ (∂ℓ/∂w)² over the entries of the weights, and over those of a bias that is trained.
+
+        Args:
+            x: channels in front.
+            gradient: at the channels behind.
+        """
+        every = taps_of(self.layer, self.front, True).source
+        flat, slopes = x.reshape(*x.shape[:2], -1), gradient.reshape(len(gradient), -1)
+        products = slopes.T @ slopes if slopes.shape[1] < len(x) else None
+        total = 0.0
+        for seen in self._windows(flat, every):
+            inputs = seen.reshape(len(x), -1)
+            if products is None:
+                total += float(np.square(slopes @ inputs.T, dtype=float).sum())
+            else:
+                total += float((products * (inputs.T @ inputs)).sum(dtype=float))
+        shared = float(np.square(slopes.sum(axis=1), dtype=float).sum())
+        return self.layer.entries / (len(every) * len(x)) * total, float(self.layer.bias) * shared
+
+    def _matched(self, samples: int, channels: int) -> bool:
+        entries = samples * max(self.count, self.taps.source.shape[1])
+        return self.groups == 1 and entries <= min(_MATCHED, channels)
+
+    def _drawn(self, shape: tuple[int, ...], summed: int) -> np.ndarray:
+        """(taps, groups, channels behind, channels in front)."""
+        scale = np.float32((self.gain / summed) ** 0.5)
+        return scale * self.rng.standard_normal((len(self.taps.source), *shape), dtype=np.float32)
+
+    def _windows(self, flat: np.ndarray, sources: np.ndarray | None = None) -> Iterator[np.ndarray]:
+        """What the positions behind read at every tap, on the last axis."""
+        padded = np.pad(flat, ((0, 0), (0, 0), (0, 1)))
+        for source in self.taps.source if sources is None else sources:
+            yield padded[:, :, source]
+
+    def _scattered(self, parts: Iterable[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+        """What comes back from every tap, at the positions that it read."""
+        found = np.zeros((*shape, self.count + 1), dtype=np.float32)
+        for source, part in zip(self.taps.source, parts, strict=True):
+            found[:, :, source] += part
+        return found[:, :, :-1]
+
+
+def _gram(flat: np.ndarray) -> np.ndarray:
+    """Products over channels, (n, P, n, P)."""
+    square = flat.reshape(len(flat), -1).astype(float)
+    return (square.T @ square).reshape(*flat.shape[1:], *flat.shape[1:])
