@@ -113,7 +113,8 @@ class Logits(nn.Module):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("key_heads", [4, 2])
-def test_llama_is_read_from_tokens_to_logits(key_heads) -> None:
+@pytest.mark.parametrize("written", ["sdpa", "eager"])
+def test_llama_is_read_from_tokens_to_logits(key_heads, written) -> None:
     """As transformers has it: RMS norms written out, halves that are turned, keys repeated for their queries, SwiGLU."""
     torch.manual_seed(0)
     sizes = {
@@ -123,7 +124,9 @@ def test_llama_is_read_from_tokens_to_logits(key_heads) -> None:
         "num_hidden_layers": 2,
         "num_attention_heads": 4,
     }
-    config = LlamaConfig(**sizes, num_key_value_heads=key_heads, max_position_embeddings=32)
+    config = LlamaConfig(
+        **sizes, num_key_value_heads=key_heads, max_position_embeddings=32, attn_implementation=written
+    )  # pyright: ignore[reportCallIssue]
     model, tokens = Logits(LlamaForCausalLM(config).eval()), torch.randint(0, 31, (1, 7))
     network = trace(model, tokens).network
     attentions = [one for one in network.operations if isinstance(one, Attention)]

@@ -277,7 +277,7 @@ def _signal(walk: Walk, node: Node) -> Value:
             return _item(asked)
         if node in walk.doubted:
             raise Unread("its record gives another result than the call")
-        if isinstance(first, Signal) and _keeps(node):
+        if isinstance(first, Signal | Scores) and _keeps(node):
             return first
         if any(isinstance(value, Scores) for value in asked.arguments.values()):
             return towards_attention(asked)

@@ -101,7 +101,7 @@ def rotations(view: GraphView, repeated: Mapping[Node, Node]) -> Mapping[Node, t
     found: dict[Node, tuple[Node, Turning]] = {}
     run = _Run(view, {})
     for given in _attended(view, moving):
-        for node in _moved(repeated.get(given, given), moving):
+        for node in _moved(given, moving, repeated):
             if node in found:
                 break
             how = next((each for each in _turnings(run, node, moving) if each[1].record is not None), None)
@@ -129,14 +129,15 @@ def _attended(view: GraphView, moving: Mapping[Node, bool]) -> Iterator[Node]:
             yield from given[:2]
 
 
-def _moved(node: Node, moving: Mapping[Node, bool]) -> Iterator[Node]:
-    """A call, and those before it that are only moved in it."""
+def _moved(node: Node, moving: Mapping[Node, bool], repeated: Mapping[Node, Node]) -> Iterator[Node]:
+    """A call, and those before it that are only moved in it, or given several times."""
+    node = repeated.get(node, node)
     yield node
     while node.op == "call_function" and node_name(node) in _MOVES | {"mul", "div"}:
         before = [one for one in node.all_input_nodes if moving[one]]
         if len(before) != 1:
             return
-        node = before[0]
+        node = repeated.get(before[0], before[0])
         yield node
 
 

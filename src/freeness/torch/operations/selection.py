@@ -9,7 +9,8 @@ from itertools import accumulate, pairwise
 from torch import Tensor
 
 from freeness.network import Selection
-from freeness.torch.layout import AxisPart, Dims, Typing
+from freeness.torch.by_parts import counted_by_parts
+from freeness.torch.layout import AxisPart, Dims, Typing, joined, size_of
 from freeness.torch.operations.kind import Kind, Theory, Unread
 from freeness.torch.walk import Asked, Several, Signal, Value
 
@@ -59,6 +60,7 @@ def read(asked: Asked) -> Value:
     size = signal.shape[axis]
     if asked.name == "select":
         index = arguments["index"] % size
+        signal = _by_parts(asked, signal, axis, size)
         return _noted(asked, lambda: selected(asked, signal, axis, index, index + 1, single=True))
     if asked.name == "slice":
         if arguments["step"] != 1:
@@ -72,6 +74,8 @@ def read(asked: Asked) -> Value:
         return _noted(asked, lambda: selected(asked, signal, axis, start, start + arguments["length"]))
     sizes = [part.shape[axis] if asked.name != "unbind" else 1 for part in asked.node.meta["val"]]
     ranges = list(pairwise(accumulate(sizes, initial=0)))
+    if len(set(sizes)) == 1:
+        signal = _by_parts(asked, signal, axis, len(sizes))
     of = _check(signal, axis).axis
     asked.note(*_theory(of))
     single = asked.name == "unbind"
@@ -88,18 +92,25 @@ def _noted(asked: Asked, made: Callable[[], Signal]) -> Signal:
     return found
 
 
+def _by_parts(asked: Asked, signal: Signal, axis: int, parts: int) -> Signal:
+    """The signal, of packed projections counted by parts first."""
+    atoms, channels = signal.layout[axis], signal.place.typing.channels
+    apart = len(atoms) == 1 and atoms[0].axis == "channels" and atoms[0].size * atoms[0].stride != channels
+    return counted_by_parts(asked.walk, signal, axis, parts) if apart and channels is not None else signal
+
+
 def _theory(of: str) -> tuple[Theory, str]:
     return CHANNELS if of == "channels" else (KIND.theory, "")
 
 
 def _check(signal: Signal, axis: int) -> AxisPart:
-    """The atom that an axis is: the outermost of all channels, or of all positions.
+    """The first atom that an axis is: the outermost of all channels, or of all positions.
 
     Raises:
         Unread: the axis is another.
     """
     atoms, typing = signal.layout[axis], signal.place.typing
-    if typing.channels is None or len(atoms) != 1 or atoms[0].axis == "samples":
+    if typing.channels is None or len({atom.axis for atom in atoms}) != 1 or atoms[0].axis == "samples":
         raise Unread("of samples, or of channels and positions together")
     total = typing.channels if atoms[0].axis == "channels" else typing.count
     if atoms[0].size * atoms[0].stride != total:
@@ -125,18 +136,22 @@ def selected(asked: Asked, signal: Signal, axis: int, start: int, stop: int, sin
     signal = walk.close(signal)
     walk.typed(signal)
     atom, typing = _check(signal, axis), signal.place.typing
-    low, high = start * atom.stride, stop * atom.stride
+    rest = signal.layout[axis][1:]
+    inner = size_of(rest)
+    if start % inner or stop % inner:
+        raise Unread("of entries that do not follow one another")
+    low, high = start // inner * atom.stride, stop // inner * atom.stride
     name, of = asked.label, atom.axis
     assert of in ("channels", "positions")
     vector = of == "positions" and high - low == 1 and single
-    kept = _kept(typing, of, start, stop, atom, vector)
+    kept = _kept(typing, of, start // inner, stop // inner, atom, vector)
     made = walk.add(
         name,
         [signal],
         Narrowed(axis, start, stop, single),
         lambda: Selection(of, low, high, vector, name),
         kept,
-        _cut(signal.layout, axis, AxisPart(of, stop - start, atom.stride), single),
+        _cut(signal.layout, axis, (AxisPart(of, (stop - start) // inner, atom.stride), *rest), single),
     )
     return made
 
@@ -156,8 +171,8 @@ def _kept(typing: Typing, of: str, start: int, stop: int, atom: AxisPart, vector
     return Typing(channels=typing.channels, positions=((stop - start) * atom.stride,))
 
 
-def _cut(dims: Dims, axis: int, left: AxisPart, single: bool) -> Dims:
-    atoms = () if left.size == 1 else (left,)
+def _cut(dims: Dims, axis: int, left: tuple[AxisPart, ...], single: bool) -> Dims:
+    atoms = joined([atom for atom in left if atom.size > 1])
     return dims[:axis] + (() if single else (atoms,)) + dims[axis + 1 :]
 
 
