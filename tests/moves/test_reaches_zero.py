@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import freeness as fr
-from freeness.laws import GaussianPushforward
+from freeness.laws import FussCatalan, GaussianPushforward
 from freeness.laws.outside import walk_end
+from freeness.moves import Resize, moved, scale
 from freeness.network import mlp
 
 
@@ -36,3 +37,11 @@ def test_a_projection_lifts_the_end_off_zero(factor):
 def test_a_shift_moves_it_away(factor):
     law = fr.shift(fr.free_product(factor, fr.MarchenkoPastur(0.3)), 0.5)
     assert not law.curve.reaches_zero and law.hull[0] == pytest.approx(0.5, abs=1e-9)
+
+
+def test_a_scaled_law_keeps_its_digits_near_an_atom_at_0():
+    """Half of 2·FussCatalan(3) beside as many zeros: cdf ½ + ½F(x/2), much of whose mass is below 10⁻⁹ of the upper end."""
+    law, plain = moved(scale(FussCatalan(3), 2.0), Resize(0.5)), FussCatalan(3)
+    x = law.hull[1] * np.array([1e-13, 1e-11, 1e-9, 1e-3])
+    assert law.cdf(x) == pytest.approx(0.5 + 0.5 * plain.cdf(x / 2), rel=1e-12)
+    assert law.quantile([0.501, 0.6]) == pytest.approx(2 * plain.quantile([0.002, 0.2]), rel=1e-9)

@@ -33,7 +33,10 @@ class AffineLaw(ImageLaw):
 
     @property
     def curve(self) -> SpectralCurve:
-        return MovedCurve(self.law.curve, (Scale(self.factor), Shift(self.constant)))
+        moves = (
+            (Scale(self.factor), Shift(self.constant)) if self.constant else (Scale(self.factor),)
+        )  # keeps 0 where it is
+        return MovedCurve(self.law.curve, moves)
 
     @property
     def mean(self) -> float:
