@@ -19,6 +19,7 @@ from freeness.shown import Plotted, Shown
 
 _NUDGE = 1e-6  # distance from an atom, relative to the support, at which its two sides are read
 _BLIND = 1e-9  # closer to an atom than this the potential has lost its digits
+_BETWEEN = 1e-5  # mass between both of these distances that is more than rounding
 
 
 class Atom(NamedTuple):
@@ -145,17 +146,17 @@ class Law(Shown, Plotted, ABC):
         points = real_points(x)
         flat = points.ravel()
         scale = max(abs(self.hull[0]), abs(self.hull[1]), np.finfo(float).tiny)
-        moved = flat.copy()
-        for position, _ in self.atoms:  # U is singular at an atom, so its sides are read at a small distance
-            if position == 0 and self._clear_at_zero:
-                continue
-            near = (np.abs(flat - position) <= _BLIND * scale) & (flat != position)
-            moved[near] = position + np.sign(flat[near] - position) * _NUDGE * scale
-        value = self._cdf_off_atoms(moved, throw)
-        for position, mass in self.atoms:
+        value, read = np.zeros(flat.shape), np.zeros(flat.shape, dtype=bool)
+        for position, mass in self.atoms:  # U is singular at an atom, so its sides are read at a small distance
             at = flat == position
             if at.any():
-                value[at] = self._cdf_at_atom(position, mass, _NUDGE * scale, throw)
+                value[at] = self._cdf_at_atom(position, mass, scale, throw)
+            near = (np.abs(flat - position) <= _BLIND * scale) & ~at
+            if near.any() and not (position == 0 and self._clear_at_zero):
+                value[near] = self._cdf_beside(position, np.sign(flat[near] - position), scale, throw)
+                read |= near
+            read |= at
+        value[~read] = self._cdf_off_atoms(flat[~read], throw)
         return np.clip(value, 0.0, 1.0).reshape(points.shape)
 
     @property
@@ -167,13 +168,20 @@ class Law(Shown, Plotted, ABC):
         """The distribution function at many ascending points, NaN where it did not converge; to 1e-7 where points cost much."""
         return self.cdf(x, throw=False)
 
-    def _cdf_at_atom(self, position: float, mass: float, distance: float, throw: bool) -> float:
+    def _cdf_at_atom(self, position: float, mass: float, scale: float, throw: bool) -> float:
         if position == self.hull[0]:
             return mass
         if position == self.hull[1]:
             return 1.0
-        sides = self._cdf_off_atoms(position + distance * np.array([-1.0, 1.0]), throw)
+        sides = self._cdf_beside(position, np.array([-1.0, 1.0]), scale, throw)
         return float(sides.sum() + mass) / 2
+
+    def _cdf_beside(self, position: float, sides: np.ndarray, scale: float, throw: bool) -> np.ndarray:
+        """On either side of an atom, read from where the potential keeps its digits, or nearer where mass lies in between."""
+        far, near = (position + sides * distance * scale for distance in (_NUDGE, 2 * _BLIND))
+        value, closer = np.split(self._cdf_off_atoms(np.concatenate([far, near]), False), 2)
+        value = np.where(np.isnan(value) | (np.abs(value - closer) > _BETWEEN), closer, value)
+        return self._cdf_off_atoms(far, throw) if throw and np.isnan(value).any() else value
 
     def _cdf_off_atoms(self, x: np.ndarray, throw: bool) -> np.ndarray:
         low, high = self.hull
