@@ -48,7 +48,7 @@ def test_a_scaled_law_keeps_its_digits_near_an_atom_at_0():
 
 
 def test_beside_an_atom_what_lies_close_to_it_is_seen():
-    """The same law moved to 1: to the mass within 2e-9 of the upper end, where a potential loses digits; 2.5 % lie within 1e-6."""
+    """The same law moved to 1, to the mass within 2e-9 of the end, where a potential loses digits; 2.5 % lie within 1e-6."""
     law, plain = shift(moved(scale(FussCatalan(3), 2.0), Resize(0.5)), 1.0), FussCatalan(3)
     distance = law.hull[1] * np.array([1e-11, 1e-10, 1e-8])
     assert law.cdf(1 + distance) == pytest.approx(0.5 + 0.5 * plain.cdf(distance / 2), abs=0.005)
