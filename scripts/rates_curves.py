@@ -1,8 +1,8 @@
 """Losses of every step at many rates, so that a way to choose by short trials can be judged without training.
 
-``python scripts/rates_curves.py OLDER|UNSEEN|REAL`` trains what is missing. OLDER are five networks of every combination of
-batch, loss and optimiser out of the older parts of the bank, drawn by a fixed seed: constants of the trials are chosen by them.
-UNSEEN are the 96 that no rule was fitted to, REAL the twelve of ``rates_networks.py``.
+``python scripts/rates_curves.py OLDER|UNSEEN|REAL`` trains what is missing, in an order that a fixed seed draws, so that what is
+done is a fair sample. OLDER are the older parts of the bank, UNSEEN the 96 that no rule was fitted to, REAL the twelve of
+``rates_networks.py``.
 
 Rates are in steps of √3 around the best that the stored grid or search found. A network has one file, of logarithms of losses:
 of every step before it, and for the bank of 256 training images after some of them.
@@ -27,10 +27,10 @@ from rates import cases as real
 from rates_networks import Network
 from rates_training import MAKERS, trained
 
-BELOW, ABOVE, FACTOR = 4, 3, 3**0.5
-EVALUATED_AFTER = (20, 40, 60, 80, 100, 130, 160, 170, 180, 190, 200)
+BELOW, ABOVE, FACTOR = 5, 4, 3**0.5
+EVALUATED_AFTER = (120, 140, 160, 170, 180, 190, 200)
 KEPT, RUNS = Path("docs/learning-rate-bank"), Path("docs/rates/runs.jsonl")
-EACH, ORDER = 3, 25
+ORDER = 25
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -53,14 +53,6 @@ def cases(part: str) -> list[tuple[Case, float]]:
     best = {line["case"]: best_of(line) for name in files for line in read(KEPT / name)}
     every = [case for case in bank() if (case.half in ("judged", "last")) == unseen and case.name in best]
     random.Random(ORDER).shuffle(every)
-    if not unseen:
-        count: dict[tuple[int, str, str], int] = {}
-        some = []
-        for case in every:
-            key = (case.batch, case.loss, case.optimizer)
-            count[key] = count.get(key, 0) + 1
-            some += [case] if count[key] <= EACH else []
-        every = some
     return [(case, best[case.name]) for case in every]
 
 

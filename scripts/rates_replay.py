@@ -1,102 +1,125 @@
-"""How ``find_rate`` chooses, replayed on the stored losses of ``rates_curves.py``: what its constants rest on.
+"""How ``find_rate`` chooses, replayed on the stored losses of ``rates_curves.py``: how near it comes, and why it misses.
 
-``python scripts/rates_replay.py`` replays the trials of the package on the networks of OLDER and prints how near their rates
-come, for several powers of the drift with the length of training. The powers are judged by leaving out a family at a time. Losses
-are those of each seed, over the least at its stored rates; between these they are interpolated in logarithms.
+``python scripts/rates_replay.py`` replays the trials of the package on all networks that are stored, several times, as the place
+where their field begins is drawn: the critical rate knows little of the best. A network counts by the mean loss of its three
+seeds, each at a rate of its own, over that of the best rate for all; between stored rates losses are interpolated in logarithms.
+No constant is fitted here. Counts are told for each kind of network, loss and optimiser; a miss is put down to
+
+* noise, where all stored rates at their whole length miss as well, by their own batches,
+* length, where all stored rates tried for LENGTH steps do,
+* selection, where these would have found it.
 """
 
 from __future__ import annotations
 
+import argparse
 import math
 import random
-from itertools import product
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
 from bank_networks import SEEDS, Case
-from freeness.training import Leg, RateTrial, diverges, halved, minimum_of, run_all
+from freeness.training import Leg, RateSetting, RateTrial, Schedule, diverges, found_rate, halved, run_all
 from rates_curves import FACTOR, STEPS, cases
 
 FOLDER = Path("build/rates-curves")
-BUDGET, LONGEST, FIELD = 295, 120, 7
-POWERS = (0.0, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5)
-LOST, NEAR, CAP = 1e6, (1.05, 1.1), 0.4
-Told = tuple[Case, int, float, int]  # a seed, the best rate of its trials, and their length
+BUDGET, LONGEST, FIELD, LENGTH, DRAWS = 295, 120, 7, 80, 4
+LOST, NEAR, CAP = 5, (1.05, 1.1), 0.4  # a lost run counts as so many times the first loss
 
 
 class Stored:
     """The losses of one network."""
 
-    def __init__(self, case: Case, folder: Path) -> None:
-        data = np.load(folder / f"{case.name.replace(' ', '_')}.npz")
+    def __init__(self, case: Case, path: Path) -> None:
+        data = np.load(path)
+        self.case = case
+        self._runs: dict[tuple[int, int], tuple[list[float], int]] = {}
         self.rates, self.steps, self.initial = data["rates"], np.exp(data["steps"].astype(float)), data["initial"]
-        seen = np.exp(data["seen"].astype(float))[:, :, -5:].mean(2)  # of the last 40 steps
-        self.final = np.where(seen < 3 * self.initial, seen, LOST)
+        seen = np.exp(data["seen"].astype(float))
+        kept = np.isfinite(seen).all(2) & (seen.max(2) < 3 * self.initial)
+        self.final = np.where(kept, seen[:, :, -5:].mean(2), LOST * self.initial)  # of the last 40 steps
 
-    def regret(self, seed: int, rate: float) -> float:
-        """The loss at a rate over the least."""
-        heights = np.log(self.final[:, seed])
-        return math.exp(np.interp(math.log(rate), np.log(self.rates), heights) - heights.min())
+    def regret(self, rates: list[float]) -> float:
+        """The mean loss of the seeds, each at its rate, over that of the best rate for all."""
+        places, heights = np.log(self.rates), np.log(self.final)
+        losses = [np.interp(math.log(rate), places, heights[:, seed]) for seed, rate in enumerate(rates)]
+        return float(np.exp(losses).mean() / self.final.mean(1).min())
 
     def trial(self, place: int, seed: int, until: int) -> RateTrial:
         """Above what is stored it diverges, below it is a little worse than the lowest."""
-        if place >= len(self.rates):
+        if (place, seed) not in self._runs:
             losses = [float(self.initial[seed])] * 3 + [math.nan]
-        else:
-            losses = (self.steps[max(place, 0), seed] * (1 + 0.02 * max(-place, 0))).tolist()
-        for count in range(1, until + 1):
-            if diverges(losses[:count]):
-                return RateTrial(self.rate(place), tuple(losses[:count]), stopped=True)
-        return RateTrial(self.rate(place), tuple(losses[:until]))
+            if place < len(self.rates):
+                losses = (self.steps[max(place, 0), seed] * (1 + 0.02 * max(-place, 0))).tolist()
+            ends = (count for count in range(1, len(losses) + 1) if diverges(losses[:count]))
+            self._runs[place, seed] = losses, next(ends, STEPS + 1)
+        losses, end = self._runs[place, seed]
+        return RateTrial(self.rate(place), tuple(losses[: min(until, end)]), stopped=end <= until)
 
     def rate(self, place: int) -> float:
         """Also beyond those that are stored."""
         return float(self.rates[0]) * FACTOR**place
 
+    def told(self, trials: list[RateTrial]) -> float:
+        """What the package makes of trials."""
+        setting = RateSetting(self.case.loss, self.case.optimizer, self.case.batch, Schedule(STEPS))
+        return found_rate(trials, setting, math.inf, (1.5, 1.5)).recommended
 
-def told(case: Case, stored: Stored, seed: int) -> Told:
-    """The trials of the package; where their field begins is drawn, as the critical rate knows little of the best."""
-    draw = random.Random(f"{case.name} {seed}")
-    lowest = int(stored.final.mean(1).argmin()) - draw.randrange(2, 2 * FIELD - 1)
+    def found(self, seed: int, draw: int) -> float:
+        """By the trials of the package."""
+        drawn = random.Random(f"{self.case.name} {seed} {draw}")
+        lowest = int(self.final.mean(1).argmin()) - drawn.randrange(2, 2 * FIELD - 1)
 
-    def perform(leg: Leg) -> RateTrial:
-        place = round(math.log(leg.rate / stored.rate(0)) / math.log(FACTOR))
-        found = stored.trial(place, seed, leg.until)
-        return RateTrial(leg.rate, found.losses, found.stopped)
+        def perform(leg: Leg) -> RateTrial:
+            place = round(math.log(leg.rate / self.rate(0)) / math.log(FACTOR))
+            kept = self.trial(place, seed, leg.until)
+            return RateTrial(leg.rate, kept.losses, kept.stopped)
 
-    trials = run_all(halved([stored.rate(lowest + 2 * k) for k in range(FIELD)], BUDGET, LONGEST), perform).values()
-    length = max(trial.steps for trial in trials if not trial.stopped)
-    return case, seed, minimum_of(list(trials)).rate, length
+        rates = [self.rate(lowest + 2 * k) for k in range(FIELD)]
+        return self.told(list(run_all(halved(rates, BUDGET, LONGEST), perform).values()))
+
+    def whole(self, until: int) -> float:
+        """The regret of trying all stored rates for so many steps."""
+        every = range(len(self.rates))
+        return self.regret([self.told([self.trial(at, seed, until) for at in every]) for seed in range(len(SEEDS))])
+
+    @property
+    def cause(self) -> str:
+        """Of a miss."""
+        return "noise" if self.whole(STEPS) > NEAR[0] else "length" if self.whole(LENGTH) > NEAR[0] else "selection"
+
+
+def shown(name: str, some: np.ndarray) -> str:
+    """One line."""
+    near = "  ".join(f"within {limit - 1:.0%}: {np.mean(some <= limit):.0%}" for limit in NEAR)
+    return f"{name:26} {len(some):4d}  {near}  mean of logarithms {np.minimum(np.log(some), CAP).mean():.4f}"
 
 
 def main() -> None:
-    """Print counts for powers, and those of families left out."""
-    every = [case for case, _ in cases("OLDER")]
-    stored = {case.name: Stored(case, FOLDER) for case in every}
-    found = [told(case, stored[case.name], seed) for case, seed in product(every, range(len(SEEDS)))]
-    print(f"{len(found)} seeds, trials of {np.mean([steps for *_, steps in found]):.0f} steps")
-
-    def regrets(some: list[Told], power: float) -> np.ndarray:
-        return np.array(
-            [stored[case.name].regret(seed, rate * (steps / STEPS) ** power) for case, seed, rate, steps in some]
-        )
-
-    def shown(some: np.ndarray) -> str:
-        near = "  ".join(f"within {limit - 1:.0%}: {np.mean(some <= limit):.0%}" for limit in NEAR)
-        return f"{near}  mean of logarithms {np.minimum(np.log(some), CAP).mean():.4f}"
-
-    for loss in ("half_squared_error", "cross_entropy"):
-        own = [one for one in found if one[0].loss == loss]
-        for power in POWERS:
-            print(f"{loss:20} power {power:4}  {shown(regrets(own, power))}")
-        left: list[float] = []
-        for kind in sorted({one[0].kind for one in own}):
-            others = [one for one in own if one[0].kind != kind]
-            best = min(POWERS, key=lambda power: np.minimum(np.log(regrets(others, power)), CAP).mean())
-            left += regrets([one for one in own if one[0].kind == kind], best).tolist()
-            print(f"{loss:20} fitted without {kind}: {best}")
-        print(f"{loss:20} families left out  {shown(np.array(left))}")
+    """Print counts."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=FOLDER)
+    folder = parser.parse_args().folder
+    every = [case for part in ("OLDER", "UNSEEN") for case, _ in cases(part)]
+    paths = {case: folder / f"{case.name.replace(' ', '_')}.npz" for case in every}
+    stored = [Stored(case, path) for case, path in paths.items() if path.exists()]
+    regrets = np.array(
+        [[one.regret([one.found(seed, draw) for seed in range(len(SEEDS))]) for draw in range(DRAWS)] for one in stored]
+    )
+    print(f"{len(stored)} networks")
+    print(shown("all", regrets.flatten()))
+    for key in ("kind", "loss", "optimizer", "batch"):
+        for value in sorted({getattr(one.case, key) for one in stored}):
+            print(shown(f"{key} {value}", regrets[[getattr(one.case, key) == value for one in stored]].flatten()))
+    missed = [
+        (one, float(np.median(row))) for one, row in zip(stored, regrets, strict=True) if np.median(row) > NEAR[0]
+    ]
+    causes = [(one.cause, regret, one.case.name) for one, regret in missed]
+    print(Counter(cause for cause, *_ in causes))
+    for cause, regret, name in sorted(causes):
+        print(f"{cause:10} {regret:.2f}  {name}")
 
 
 if __name__ == "__main__":

@@ -53,6 +53,13 @@ def test_rates_that_diverge_are_paid_only_until_they_do_and_never_chosen():
     assert found.rate < 0.05 and found.high <= 0.1 * (1 + 1e-9)
 
 
+@pytest.mark.parametrize("best", [1e-5, 3e-5, 1e-4])
+def test_a_field_that_is_left_downwards_may_have_a_gap_where_the_next_rate_breaks(best):
+    perform, _ = trainer(best, breaks=1e-3)
+    trials = run_all(halved(rates_between(1e-2, 7.29), 300, 200), perform)
+    assert minimum_of(list(trials.values())).rate == pytest.approx(best, rel=0.02)
+
+
 @pytest.mark.parametrize("low", [2e-4, 1e-1, 10.0])
 def test_a_field_that_diverges_whole_is_left_downwards_however_far(low):
     perform, _ = trainer(best=1e-5, breaks=1e-4)

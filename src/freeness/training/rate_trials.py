@@ -227,10 +227,12 @@ class _Field:
         return min(sorted(self.alive), key=lambda place: self.trials[place].score)
 
     def keep(self, count: int) -> None:
-        """The best and those beside it, as many as are asked for; of two sides the better."""
+        """The best and those beside it, as many as are asked for and stand without a gap; of two sides the better."""
         kept = [self.best]
-        while len(kept) < min(count, len(self.alive)):
+        while len(kept) < count:
             sides = [place for place in self.alive if place + 1 in kept or place - 1 in kept if place not in kept]
+            if not sides:
+                break
             kept.append(min(sorted(sides), key=lambda place: self.trials[place].score))
         self.alive = {place for place in kept if not self.trials[place].stopped} or {self.best}
 
