@@ -64,6 +64,20 @@ def test_the_drift_with_length_is_told_where_the_rate_is_constant():
     assert longer.length == 60
 
 
+@pytest.mark.parametrize(
+    ("setting", "wider"),
+    [
+        (RateSetting("half_squared_error", "sgd", 1, Schedule(60)), 3.0),
+        (RateSetting("half_squared_error", "sgd", 64, Schedule(60)), 1.0),
+        (RateSetting("cross_entropy", "sgd", 1, Schedule(60)), 1.0),
+        (RateSetting("half_squared_error", "adam", 1, Schedule(60), memory=10), 1.0),
+    ],
+)
+def test_the_interval_reaches_higher_where_a_high_rate_pays_later_than_trials_see(setting, wider):
+    found, plain = found_rate(trials(0.03), setting, 1.0, (1.0, 1.5)), minimum_of(trials(0.03))
+    assert found.high == pytest.approx(wider * plain.high) and found.low == pytest.approx(plain.low)
+
+
 def test_optimisers_that_average_gradients_warm_up_from_0_until_they_have():
     for rate in (0.5, 10.0):
         up = warm_up(rate, 1.0, Schedule(200), memory=10)

@@ -11,11 +11,14 @@ import numpy as np
 
 from freeness.errors import InputError
 from freeness.shown import Plotted, Shown
-from freeness.training.rate_trials import RateTrial, tail_of
+from freeness.training.losses.squared_error import SquaredError
+from freeness.training.rate_trials import SPACING, RateTrial, tail_of
 from freeness.training.schedule import Schedule
 
 # While the rate is constant the best one falls as (steps of the trials/steps) to this power: usually, and at most.
 _DRIFT, _MOST_DRIFT = 0.25, 0.5
+_SQUARED = {SquaredError(averaged, halved).name for averaged in (True, False) for halved in (True, False)}
+_FEW = 8  # samples a batch below which a high rate may pay later than trials end
 _NEAR = 0.05  # of the loss: rates that lose less are as good
 _SURE = 2.0  # standard errors
 _WARM = 0.1  # of the training, the usual length of a warm-up from 0
@@ -126,16 +129,25 @@ class RateSetting:
     notes: tuple[str, ...] = ()
     memory: int = 0
 
+    @property
+    def pays_later(self) -> bool:
+        """Whether a higher rate may be better than short trials see.
+
+        Under squared losses gradient descent by single samples first raises the loss at a high rate, then finds flatter places.
+        """
+        return self.loss in _SQUARED and self.batch < _FEW and not self.memory
+
 
 @dataclass(frozen=True)
 class FoundRate(Shown, Plotted):
     """A learning rate that short trials found.
 
     ``recommended`` is the rate of the first parameter group, and ``groups`` are those of all as multiples of it. From ``low`` to
-    ``high`` the loss hardly changes, or the trials do not tell it apart. ``reason`` says in words how it was found. ``critical``
-    is the largest rate of the first step that does not raise the loss of its batch. ``cost`` is what was spent, and ``budget``
-    what was allowed, in gradient evaluations as multiples of those of the training to come. ``noise`` is the standard error of
-    the best trial's loss beside the next one's, as a share of it. ``interrupted`` tells that the trials were ended early.
+    ``high`` the loss hardly changes, or the trials do not tell it apart; for gradient descent by single samples under a squared
+    loss ``high`` is three times that, as it may do better there later than trials see. ``reason`` says in words how it was found.
+    ``critical`` is the largest rate of the first step that does not raise the loss of its batch. ``cost`` is what was spent, and
+    ``budget`` what was allowed, in gradient evaluations as multiples of those of the training to come. ``noise`` is the standard
+    error of the best trial's loss beside the next one's, as a share of it. ``interrupted``: the trials were ended early.
     """
 
     recommended: float
@@ -188,10 +200,11 @@ def found_rate(
     share = min(1.0, length / setting.schedule.steps)
     usual, most = (1.0, 1.0) if setting.schedule.falls else (share**_DRIFT, share**_MOST_DRIFT)
     rate = usual * found.rate
+    beyond = SPACING if setting.pays_later else 1.0
     return FoundRate(
         recommended=rate,
         low=min(most * found.low, rate),
-        high=max(found.high, rate),
+        high=beyond * max(found.high, rate),
         reason=_reason(trials, length, setting, usual),
         setting=setting,
         trials=tuple(sorted(trials, key=lambda trial: trial.rate)),
