@@ -152,6 +152,17 @@ def test_several_starts_of_the_small_network_are_averaged_and_one_is_itself():
         transfer([], big, 1e-2, (X, Y))
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_where_only_widths_differ_outputs_decide_and_elsewhere_the_geometric_mean(optimizer):
+    small = mlp(8)
+    for big, exponent in ((mlp(64), 0.0), (mlp(8, 6), 0.5)):
+        found = transfer(small, big, 1e-2, (X, Y), optimizer=optimizer)
+        ways = [found.critical[1] / found.critical[0], found.outputs[0] / found.outputs[1]]
+        held = [min(way, 1.0) for way in ways]
+        assert found.rate == pytest.approx(1e-2 * held[0] ** exponent * held[1] ** (1 - exponent))
+        assert ("as only widths differ" in found.reason) == (exponent == 0)
+
+
 class Scaled(nn.Module):
     """a·Wx from W = 0, whose loss after a step of rate η knows ηa² alone."""
 

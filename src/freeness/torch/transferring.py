@@ -65,8 +65,9 @@ def transfer(
 
     Two ways to carry it: the critical rate η_c, the smallest at which the optimiser's first step raises the loss of its samples,
     asks for rate·η_c(big)/η_c(small); and D, the root mean square change of the outputs per unit rate along that step, without
-    what a softmax does not see, for rate·D(small)/D(big). η_c knows more of the loss and scatters, D scatters little. The whole
-    rate is the geometric mean of both, neither of them above the small network's rate where the big one has more parameters.
+    what a softmax does not see, for rate·D(small)/D(big). η_c knows more of the loss and scatters, D scatters little. Where
+    parameters have the same names, so that only widths differ, the whole rate is that by D. Elsewhere it is the geometric mean of
+    both. Neither is above the small network's rate where the big one has more parameters.
     Where they differ by more than a factor of 1.5 the verdict is "uncertain" and the interval reaches over both.
 
     Groups of parameters (input, hidden, output, embeddings, norms and biases) get rates in function space: each moves what the
@@ -282,9 +283,12 @@ def _lengthened(found: Transfer, length: RunLength, decay: float) -> Transfer:
     )
 
 
-def _between(agree: bool, held: bool) -> str:
+def _between(agree: bool, held: bool, wider: bool) -> str:
     """What is made of the two ways."""
     kept = ", neither above the small network's rate" if held else ""
+    if wider:
+        told = "the two agree" if agree else "the two disagree, so try some rates around it"
+        return f"as only widths differ, the second is taken{kept}, and {told}"
     if agree:
         return f"the two agree, and their geometric mean is taken{kept}"
     return f"the two disagree, so try some rates around their geometric mean{kept}"
@@ -303,7 +307,8 @@ def _told(
     by_loss = here.crossing.rate / there.crossing.rate
     by_outputs = _ratio(there.whole.outputs, here.whole.outputs)
     ways = [min(way, 1.0) if larger else way for way in (by_loss, by_outputs)]
-    factor = math.sqrt(ways[0] * ways[1])
+    wider = list(there.roles) == list(here.roles)
+    factor = ways[1] if wider else math.sqrt(ways[0] * ways[1])
     agree = max(by_loss, by_outputs) <= WAYS_AGREE * min(by_loss, by_outputs)
     ends = (factor, factor) if agree else (min(ways), max(ways))
     verdict: Verdict = "uncertain" if not agree else "as it is" if 1 / _SAME <= factor <= _SAME else "changed"
@@ -312,7 +317,7 @@ def _told(
     reason = (
         f"The first step of {optimizer} begins to raise the loss at {here.crossing.rate:.3g}, in the small network at "
         f"{there.crossing.rate:.3g}{mean}, which asks for {by_loss:.3g} times its rate. How far outputs move asks for "
-        f"{by_outputs:.3g}; {_between(agree, max(by_loss, by_outputs) > max(ways))}."
+        f"{by_outputs:.3g}; {_between(agree, max(by_loss, by_outputs) > max(ways), wider)}."
     )
     return Transfer(
         rate * factor,
