@@ -59,13 +59,15 @@ class Standard:
     """``size``: (k, m) ↦ (k, m), what a change of each parameter is compared with; ``negligible``: such a last Newton step is.
 
     ``enough``: none is taken after one that is so small. ``powers``: a height below which the parameters are powers of it, so
-    that it may fall in long steps.
+    that it may fall in long steps. ``guesses``: whether steps may start from a guess by the
+    last two solutions, and these must rest where the way down stops.
     """
 
     size: Size = np.abs
     negligible: float = 1e-12
     enough: float = _TOLERANCE
     powers: float = 0.0
+    guesses: bool = True
 
 
 _PLAIN = Standard()
@@ -119,7 +121,7 @@ def follow(
         active = np.flatnonzero(alive & ~done)
         if active.size == 0:
             break
-        here, guessed = direct[active], led[active] & ~direct[active]
+        here, guessed = direct[active], led[active] & ~direct[active] & standard.guesses
         guessed |= ~here & (fall[active] > _LONG) & (y[active] < standard.powers)
         step = np.where(here, 0.0, y[active] * np.exp(-fall[active]))
         begin = parameters[:, active]
@@ -161,7 +163,7 @@ def follow(
 def _resting(now: np.ndarray, before: np.ndarray, fall: np.ndarray, standard: Standard) -> np.ndarray:
     """Whether parameters no longer change with the height, as at a soft edge, where they have a limit; not at a hard one."""
     with np.errstate(all="ignore"):
-        return _relative(now - before, now, standard) <= _RESTING * fall
+        return (_relative(now - before, now, standard) <= _RESTING * fall) | (not standard.guesses)
 
 
 def _ahead(now: np.ndarray, before: np.ndarray, y: np.ndarray, above: np.ndarray, step: np.ndarray) -> np.ndarray:

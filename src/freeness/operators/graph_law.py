@@ -52,7 +52,7 @@ class GraphLaw(MatrixLaw):
 
     @property
     def _standard(self) -> Standard:
-        return replace(super()._standard, enough=self._graph.enough)
+        return replace(super()._standard, enough=self._graph.enough, guesses=False)
 
     def _solver(self) -> Neighbours:
         if self.costly:
