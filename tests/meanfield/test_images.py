@@ -205,7 +205,7 @@ def test_what_goes_back_through_a_batch_is_that_of_drawn_channels():
 
 @pytest.mark.parametrize("padding", ["circular", "zeros", "valid"])
 def test_patches_change_nothing(padding, monkeypatch):
-    layers = (conv(3, 8, padding=padding, stride=2), BATCH, RELU, Pooling(None), Dense(8, 2, Gaussian(1.0)))
+    layers = (conv(3, 8, padding=padding, stride=2), RELU, Pooling(None), Dense(8, 2, Gaussian(1.0)))
     network, images, slopes = Network(layers), inputs(5, 6), np.random.default_rng(0).standard_normal((5, 2))
     folded = loss_moments(network, images, slopes)
     monkeypatch.setattr(loss_walk, "in_patches", lambda network, points: None)

@@ -12,7 +12,7 @@ Source: the equations of Yang, Schoenholz (2017) and Yang et al. (2019) for one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,17 +20,25 @@ from jaxtyping import Float
 
 from freeness.errors import InputError
 from freeness.meanfield.drawn_weights import ChannelWeights, field_of
-from freeness.network import INPUT, Convolution, Network, Node, Pass, Weights, described, passed
+from freeness.network import INPUT, Convolution, Network, Node, Normalisation, Pass, Weights, described, passed
 
-_RUNS = 4
+_RUNS = 4  # at least two, for their spread
 _SEED = 26
 _NUMBERS = 2**18  # channels times entries of a field
 _FEWEST, _MOST = 256, 2048  # channels
+# Limits of channels, and runs, where one network is told, which scatters anyway; the last: its own channels.
+_ROUGH = ((64, 256), 4), ((16, 64), 4), ((1, 1), 4), ((1, 1), 2)
+_WORK = 5 * 10**8  # numbers that all runs of these move: some six seconds
+_PRODUCTS = 250  # of two numbers that take as long as moving one
+_MEANS = 5  # fields of a place that are means over runs
 _HELD = 500_000_000  # numbers of all signals, two gigabytes
 
 
 class DrawnPlace(NamedTuple):
-    """Behind a node, as :class:`~freeness.meanfield.Gradient` has it; ``error``: relative standard error of ``gradient``."""
+    """Behind a node, as :class:`~freeness.meanfield.Gradient` has it; ``error``: relative standard error of ``gradient``.
+
+    ``scatters``: by which relative amounts signal, and gradients, of one network of its own widths depart from these means.
+    """
 
     signal: float
     gradient: float
@@ -38,12 +46,29 @@ class DrawnPlace(NamedTuple):
     biases: float
     likeness: float
     error: float = 0.0
+    scatters: tuple[float, float] = (0.0, 0.0)
+
+
+def couples(network: Network) -> bool:
+    """Whether statistics of a batch couple its samples.
+
+    Args:
+        network: the record.
+
+    Example:
+        >>> from freeness.network import mlp
+        >>> couples(mlp(2, 3))
+        False
+    """
+    return any(isinstance(layer, Normalisation) and layer.kind == "batch" for layer in network.walk())
 
 
 def drawn_places(
     network: Network,
     points: Float[np.ndarray, "samples channels *positions"],
-    cotangent: Float[np.ndarray, "samples outputs *positions"] | None,
+    cotangent: Float[np.ndarray, "samples outputs *places"] | None,
+    *,
+    rough: bool = False,
 ) -> dict[str, DrawnPlace] | None:
     """Every node, and the input; None where an operation cannot be followed channel by channel.
 
@@ -51,6 +76,7 @@ def drawn_places(
         network: the record.
         points: inputs.
         cotangent: ∂ℓ/∂f; independent entries over samples and positions, of squares that add to 1 for each sample, where None.
+        rough: by fewer channels, down to the network's own, in some six seconds at most.
 
     Raises:
         InputError: inputs that are the same, or a signal that vanishes or overflows.
@@ -62,21 +88,25 @@ def drawn_places(
     wanted = (samples, channels_out, *positions)
     if cotangent is not None and cotangent.shape != wanted:
         raise InputError(f"expected a cotangent of the outputs' shape {wanted}, got {cotangent.shape}; correct it.")
-    copies = _copies(network, shapes)
+    copies, count = _few(network, shapes) if rough else (_copies(network, shapes, (_FEWEST, _MOST)), _RUNS)
     held = sum(copies[name] * int(np.prod(shape)) for name, shape in shapes.items())
     if held > _HELD:
         raise InputError(
             f"expected a batch of at most {_HELD:,} numbers in all signals where its statistics couple it, got {held:,}; give "
             "fewer or smaller inputs."
         )
-    runs = [_run(network, channels, copies, cotangent, np.random.default_rng((_SEED, seed))) for seed in range(_RUNS)]
-    found: dict[str, DrawnPlace] = {}
-    for name in runs[0]:
-        each = np.array([run[name] for run in runs])
-        mean, spread = each.mean(axis=0), each[:, 1].std(ddof=1) / _RUNS**0.5
-        error = float(spread / mean[1]) if mean[1] > 0 else 0.0
-        found[name] = DrawnPlace._make((*mean[:-1].tolist(), error))
-    return found
+    runs = [_run(network, channels, copies, cotangent, np.random.default_rng((_SEED, seed))) for seed in range(count)]
+    return {name: _mean_of([run[name] for run in runs], copies[name]) for name in runs[0]}
+
+
+def _mean_of(runs: Sequence[DrawnPlace], copies: int) -> DrawnPlace:
+    """Over runs; variances of sums over channels fall as 1/channels."""
+    each = np.array([run[:_MEANS] for run in runs])
+    mean = each.mean(axis=0)
+    spread = each.std(axis=0, ddof=1) / np.maximum(np.abs(mean), np.finfo(float).tiny)
+    signal, gradient, weights = spread[:3].tolist()
+    scatters = copies**0.5 * signal, copies**0.5 * max(gradient, weights)
+    return DrawnPlace._make((*mean.tolist(), gradient / len(runs) ** 0.5, scatters))
 
 
 def shapes_behind(
@@ -102,8 +132,37 @@ def _channels_of(points: np.ndarray) -> np.ndarray:
     return np.moveaxis(points, 1, 0).astype(np.float32)
 
 
-def _copies(network: Network, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
-    """How many channels stand for each one of a node's: alike wherever channels meet without weights between."""
+def _few(network: Network, shapes: Mapping[str, tuple[int, ...]]) -> tuple[dict[str, int], int]:
+    """As many copies and runs as the work allows."""
+    work = 0.0
+    for limits, runs in _ROUGH:
+        copies = _copies(network, shapes, limits)
+        work = runs * sum(_work(network, node, shapes, copies) for node in network.nodes)
+        if work <= _WORK:
+            return copies, runs
+    raise InputError(
+        f"expected at most {_WORK:,} numbers to move where the statistics of a batch couple it, got {work:,.0f}; give fewer or "
+        "smaller inputs, or go by the measured layers."
+    )
+
+
+def _work(network: Network, node: Node, shapes: Mapping[str, tuple[int, ...]], copies: Mapping[str, int]) -> float:
+    """Numbers that weights move forward, back, and for their own gradient, at every tap."""
+    operation = node.operation
+    if not isinstance(operation, Weights):
+        return 0.0
+    (name,) = node.inputs
+    into, out = operation.sizes
+    taps, front = operation.entries / into, into * copies[name]
+    return 3.0 * taps * front * _entries(shapes[node.name]) * (1 + out * copies[node.name] / _PRODUCTS)
+
+
+def _copies(network: Network, shapes: Mapping[str, tuple[int, ...]], limits: tuple[int, int]) -> dict[str, int]:
+    """How many channels stand for each one of a node's: alike wherever channels meet without weights between.
+
+    ``limits``: of the channels.
+    """
+    fewest, most = limits
     group = {INPUT: INPUT}
     for node in network.nodes:
         group[node.name] = node.name
@@ -114,7 +173,7 @@ def _copies(network: Network, shapes: Mapping[str, tuple[int, ...]]) -> dict[str
     for one in set(group.values()):
         names = [name for name in group if group[name] == one]
         entries, width = (max(map(size, (shapes[name] for name in names))) for size in (_entries, _width))
-        wanted = min(max(_NUMBERS // entries, _FEWEST), _MOST)
+        wanted = min(max(_NUMBERS // entries, fewest), most)
         found |= dict.fromkeys(names, 1 if one == group[INPUT] else -(-wanted // width))
     return found
 

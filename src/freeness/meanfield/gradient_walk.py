@@ -9,14 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
-from freeness.meanfield.drawn_channels import drawn_places, shapes_behind
+from freeness.meanfield.drawn_channels import couples, drawn_places, shapes_behind
 from freeness.meanfield.samples import SampleMoments
 from freeness.meanfield.walk import Compiled, compiled, reads
 from freeness.network import (
     INPUT,
     Network,
     Node,
-    Normalisation,
     Pairs,
     Stream,
     backward,
@@ -130,7 +129,7 @@ def fisher_trace(network: Network, inputs: ArrayLike) -> float:
 
 def _outputs(network: Network, inputs: ArrayLike) -> int:
     """Entries of the output of one sample."""
-    shapes = shapes_behind(network, SampleMoments(inputs, network).points) if _couples(network) else None
+    shapes = shapes_behind(network, SampleMoments(inputs, network).points) if couples(network) else None
     if shapes is not None:
         channels, _, *positions = shapes[network.nodes[-1].name]
         return channels * int(np.prod(positions))
@@ -140,18 +139,13 @@ def _outputs(network: Network, inputs: ArrayLike) -> int:
     return end.features * int(end.variance[0].size)
 
 
-def _couples(network: Network) -> bool:
-    """Whether statistics of a batch couple its samples."""
-    return any(isinstance(layer, Normalisation) and layer.kind == "batch" for layer in network.walk())
-
-
 def _drawn(network: Network, inputs: ArrayLike, cotangent: ArrayLike | None) -> tuple[Gradient, ...] | None:
     """By channels that are drawn, where a batch is coupled by operations that are followed so."""
-    if not _couples(network):
+    if not couples(network):
         return None
     points = SampleMoments(inputs, network).points
     found = drawn_places(network, points, None if cotangent is None else np.asarray(cotangent, dtype=float))
-    return None if found is None else tuple(Gradient(name, *place) for name, place in found.items())
+    return None if found is None else tuple(Gradient(name, *place[:-1]) for name, place in found.items())
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +158,7 @@ class _Way:
     @staticmethod
     def of(network: Network, qhat0: float, inputs: ArrayLike | None) -> _Way:
         """Forward."""
-        batch = _couples(network)
+        batch = couples(network)
         if inputs is not None:
             samples = SampleMoments(inputs, network)
             count = len(samples.points) * samples.positions

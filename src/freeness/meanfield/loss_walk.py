@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
 from freeness.gaussian import has_closed_covariance
+from freeness.meanfield.drawn_channels import couples, drawn_places
 from freeness.meanfield.known_part import beyond, share, together
 from freeness.meanfield.patches import in_patches
 from freeness.meanfield.samples import SampleMoments
@@ -68,7 +69,8 @@ def loss_moments(
     """How large signals and loss gradients are at every node of a wide network.
 
     A batch of too many pairs is followed on some of its samples: a sample with itself and two samples count as often as there are
-    such pairs in the batch, and the scatter grows by 1/√samples.
+    such pairs in the batch, and the scatter grows by 1/√samples. Where batch normalisation couples it, it is followed whole, by
+    channels that are drawn.
 
     Args:
         network: the record, from a builder such as :func:`~freeness.network.mlp`, or of a trace.
@@ -88,6 +90,9 @@ def loss_moments(
         >>> [round(node.weights, 6) for node in found if node.weights]
         [0.666667, 0.666667]
     """
+    drawn = _by_draws(network, inputs, cotangents)
+    if drawn is not None:
+        return drawn
     network, inputs = _without_many_positions(network, inputs)
     samples, chosen = _samples(network, _of_one_size(network, inputs), across=np.ndim(cotangents) > 2)
     count, given = len(samples.points), len(np.asarray(inputs))
@@ -116,6 +121,32 @@ def loss_moments(
     )
 
 
+def _by_draws(network: Network, inputs: ArrayLike, cotangents: ArrayLike) -> tuple[LossMoments, ...] | None:
+    """By channels that are drawn, where a batch is coupled by operations that are followed so."""
+    if not couples(network):
+        return None
+    points = SampleMoments(inputs, network).points
+    count = len(points)
+    found = drawn_places(network, points, _checked_cotangents(cotangents, count), rough=True)
+    if found is None:
+        return None
+    usual = (
+        np.square([place.scatters for place in found.values()]).mean(axis=0) ** 0.5
+    )  # that of few runs is often too small
+    places = [(node.name, found[node.name]) for node in network.nodes]
+    return tuple(
+        LossMoments(
+            name,
+            place.signal,
+            count * place.weights,
+            count * place.biases,
+            float(max(place.scatters[0], usual[0])),
+            float(np.hypot(max(place.scatters[1], usual[1]), place.error)),
+        )
+        for name, place in places
+    )
+
+
 def _without_many_positions(network: Network, inputs: ArrayLike) -> tuple[Network, ArrayLike]:
     """A first convolution whose windows are fewer than the input's positions is a matrix on what they see."""
     points = np.asarray(inputs)
@@ -133,7 +164,7 @@ def _samples(network: Network, inputs: ArrayLike, across: bool) -> tuple[SampleM
     """
     every, asked = (SampleMoments(inputs, network, across=each) for each in (True, across))
     count = len(every.points)
-    coupled = any(isinstance(one, Normalisation) and one.kind == "batch" for one in network.operations)
+    coupled = couples(network)
     for moments, fewest in ((every, count), (asked, count), (every, _FEW), (asked, _FEW), (every, _FEWEST)):
         fitting = _fitting(moments, len(network.nodes))
         if fitting >= min(fewest, count) and (fitting == count or not coupled):
