@@ -31,6 +31,8 @@ _ROUGH = ((64, 256), 4), ((16, 64), 4), ((1, 1), 4), ((1, 1), 2)
 _WORK = 5 * 10**8  # numbers that all runs of these move: some six seconds
 _PRODUCTS = 250  # of two numbers that take as long as moving one
 _MEANS = 5  # fields of a place that are means over runs
+_FULL = 2**21  # channels times entries beyond which there are fewer, as large images average by themselves
+_LEAST = 64  # channels then
 _HELD = 500_000_000  # numbers of all signals, two gigabytes
 
 
@@ -173,7 +175,8 @@ def _copies(network: Network, shapes: Mapping[str, tuple[int, ...]], limits: tup
     for one in set(group.values()):
         names = [name for name in group if group[name] == one]
         entries, width = (max(map(size, (shapes[name] for name in names))) for size in (_entries, _width))
-        wanted = min(max(_NUMBERS // entries, fewest), most)
+        few = min(fewest, max(_FULL // entries, _LEAST))
+        wanted = min(max(_NUMBERS // entries, few), most)
         found |= dict.fromkeys(names, 1 if one == group[INPUT] else -(-wanted // width))
     return found
 
