@@ -22,6 +22,7 @@ from freeness.advice import (
     LayerRow,
     LayerTable,
     Report,
+    Stage,
     Verdict,
     gain_of_design,
     jacobian_spread,
@@ -34,7 +35,7 @@ from freeness.bars import followed
 from freeness.errors import InputError, brief
 from freeness.meanfield import Signals
 from freeness.network import Activation, Network, Weights
-from freeness.spectra import NeuronSignals, Prediction, weight_spread
+from freeness.spectra import Measurement, NeuronSignals, Prediction, weight_spread
 from freeness.torch.adapted import Whole, adapted
 from freeness.torch.analysis_rate import batch_curvature, begins, no_rate
 from freeness.torch.analysis_spectra import (
@@ -58,6 +59,7 @@ from freeness.torch.layer_theory import OutputLoss, with_theory
 from freeness.torch.load import device_of, uncompiled
 from freeness.torch.loss_note import loss_note
 from freeness.torch.losses import check_targets, loss_function
+from freeness.torch.measurable import check_dense, check_measurable
 from freeness.torch.mode_note import in_mode, listed
 from freeness.torch.model_loss import OwnLoss, own_loss
 from freeness.torch.modes import fixed_masks, is_coupled
@@ -78,7 +80,9 @@ from freeness.torch.written_loss import WrittenLoss
 from freeness.training import Curvature, Objective, Rate, measured_rate
 
 _LOG = logging.getLogger(__name__)
-_THEORY = 0.15  # of what is left of the time, for theory of the layers at most: nobody knows how long it takes
+_THEORY = (
+    0.15  # of what is left of the time, for theory of the layers, or freeness, at most: nobody knows how long they take
+)
 _USUAL = (0.01, 100.0)  # mean square of an input's entries that no warning is given for
 
 
@@ -186,13 +190,13 @@ def _found(
     predicted = stages.run("predict spectra", lambda: _predicted(traced, signals, sample, stages))
     first, second, reason, _ = Predicted(None, None, predicted.reason) if isinstance(predicted, Lost) else predicted
     plan = stages.planned("measure Jacobian")
-    measured = stages.run("measure Jacobian", lambda: measured_jacobian(traced, sample, plan, passes))
+    measured = stages.run("measure Jacobian", lambda: _jacobian(traced, sample, plan, passes))
     jacobian = compared(first, measured, "" if first else reason)
     plan = stages.planned("measure Fisher")
     detail = detail_of(traced, sample, plan, passes)
     measured = stages.run("measure Fisher", lambda: measured_fisher(traced, sample, plan, passes), detail)
     fisher = compared(second, measured, reason)
-    freeness = stages.run("test freeness", lambda: _freeness(traced, sample))
+    freeness = stages.run("test freeness", lambda: _freeness(traced, sample, stages.within(_THEORY)))
     batch = min(options.samples, len(inputs))
     plan = stages.amend(hurried(stages.planned("curvature"), stages.least, batch, length))
     begin = stages.planned(BEGINNING).way == "exact"
@@ -219,6 +223,16 @@ def _found(
         freeness=FreenessOutcome(None, freeness.reason) if isinstance(freeness, Lost) else freeness,
         chain=rows,
     )
+
+
+def _jacobian(traced: Trace, sample: Tensor, plan: Stage, passes: int | None) -> Measurement | Lost:
+    """That of tokens may not be defined, which costs nothing else."""
+    try:
+        return measured_jacobian(traced, sample, plan, passes)
+    except InputError as error:
+        if sample.is_floating_point():
+            raise
+        return Lost(str(error))
 
 
 def _planned(
@@ -481,6 +495,7 @@ def _taken(
     """A model of one tensor with its inputs and targets; the batch size is that of a loader where none is asked for."""
     if not isinstance(model, nn.Module):
         raise InputError(f"expected an nn.Module, got {type(model).__name__}; pass the model itself.")
+    check_measurable(model)
     model = uncompiled(model)
     pair = isinstance(data, tuple | list) and len(data) == 2 and all(isinstance(part, Tensor) for part in data)
     if pair and isinstance(data, tuple | list) and len(required_arguments(model)) < 2 and not label_argument(model, 1):
@@ -504,19 +519,24 @@ def _taken(
 
 def _checked(model: nn.Module, data: tuple[Tensor, Tensor], options: AnalyzeOptions) -> tuple[Tensor, Tensor]:
     inputs, targets = data
+    check_dense(inputs, "as inputs")
+    check_dense(targets, "as targets")
     if inputs.is_complex() or targets.is_complex():
         raise InputError(
             "expected real inputs and targets, got complex ones; pass real and imaginary parts as features."
         )
-    if inputs.ndim < 2 or len(inputs) == 0:
+    if inputs.ndim < 2:
         raise InputError(f"expected inputs of shape (samples, …), got {tuple(inputs.shape)}; add a leading dimension.")
+    if len(inputs) == 0:
+        raise InputError(f"expected at least one sample, got inputs of shape {tuple(inputs.shape)}; pass some.")
     if not (isinstance(options.sample, int) and 0 <= options.sample < len(inputs)):
         raise InputError(f"expected a sample index from 0 to {len(inputs) - 1}, got {options.sample}.")
     if options.samples < 1:
         raise InputError(f"expected a batch of at least one sample, got {options.samples}.")
-    parameter = next(model.parameters(), None)
-    if parameter is None:
+    parameters = list(model.parameters())
+    if not parameters:
         raise InputError("expected a model with parameters, got none; there is nothing to analyse.")
+    parameter = next((one for one in parameters if one.is_floating_point()), parameters[0])
     _ = options.criterion, options.descent  # refuse what they do not know
     device = torch.device(options.device)
     moved = targets.to(device) if not targets.is_floating_point() else targets.to(device, parameter.dtype)
@@ -537,6 +557,7 @@ def _fitted(model: nn.Module, data: tuple[Tensor, Tensor], options: AnalyzeOptio
     with untouched(one, copies=False), torch.no_grad():
         for x, y in zip(inputs.split(CHUNK), targets.split(CHUNK), strict=True):
             outputs = run(one, x[:1] if alike else x)
+            check_dense(outputs, "as outputs")
             spread = alike and outputs.ndim > 0 and len(outputs) == 1
             check_targets(outputs.expand(len(x), *outputs.shape[1:]) if spread else outputs, y, loss)
     return one, loss
@@ -564,13 +585,14 @@ def _check_widths(network: Network) -> None:
         )
 
 
-def _freeness(traced: Trace, sample: Tensor) -> FreenessOutcome:
+def _freeness(traced: Trace, sample: Tensor, deadline: float) -> FreenessOutcome:
     """The freeness test, or the reason why there is none: it never costs what was measured before it."""
     start = time.perf_counter()
     if not (traced.is_chain or traced.complete):
         return FreenessOutcome(None, "the model has no record of its operations")
     try:
-        test = freeness_test(traced, sample)
+        with cut_off(deadline):
+            test = freeness_test(traced, sample)
     except (InputError, ArithmeticError, MemoryError, RuntimeError) as error:
         _LOG.info("no freeness test: %s", error)
         first = str(error).splitlines()[:1] or [type(error).__name__]

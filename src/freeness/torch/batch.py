@@ -125,6 +125,8 @@ def sample_shapes(batch: Batch) -> list[Any]:
 def _called(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     try:
         return model(*args, **kwargs)
+    except InputError:  # it is told already
+        raise
     except Exception as error:  # whatever the user's forward raises is told in one sentence
         shapes = [_shape(value) for value in args] + [f"{name} {_shape(value)}" for name, value in kwargs.items()]
         needed = required_arguments(model)

@@ -102,7 +102,7 @@ def _present(part: Tensor | None, like: Tensor, shape: tuple[int, ...]) -> Tenso
 def _fill(found: list[Tensor], place: slice, parts: Sequence[Tensor | None]) -> None:
     for block, part in zip(found, parts, strict=True):
         if part is not None:
-            block[place] = part.detach()
+            block[place] = (part.to_dense() if part.is_sparse else part).detach()
 
 
 def _backward(

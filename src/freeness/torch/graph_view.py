@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import is_batchedtensor
 from torch._ops import OpOverload
 from torch.export.graph_signature import ConstantArgument, InputKind
 from torch.fx import Graph, Node
@@ -83,6 +84,12 @@ class GraphView:
             waiting += [one for one in node.all_input_nodes if one not in seen]
             seen.add(node)
         return False
+
+    @property
+    def vmapped(self) -> bool:
+        """Whether calls stand inside a vmap, outside of which they cannot be run again."""
+        values = (node.meta.get("val") for node in self.nodes)
+        return any(isinstance(one, Tensor) and is_batchedtensor(one) for one in values)
 
     def path(self, name: str) -> str:
         """A name inside the model as the user knows it."""

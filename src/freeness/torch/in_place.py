@@ -69,7 +69,10 @@ class Aliases:
 def _storage(node: Node) -> int | None:
     value = node.meta.get("val")
     first = value[0] if isinstance(value, list | tuple) and value else value
-    return int(first.untyped_storage()._cdata) if isinstance(first, Tensor) else None
+    try:
+        return int(first.untyped_storage()._cdata) if isinstance(first, Tensor) else None
+    except NotImplementedError:  # of a sparse tensor
+        return None
 
 
 def _view(node: Node) -> View:

@@ -87,7 +87,7 @@ def unknown(shape: Sequence[int], batch: int | None) -> tuple[Dims, int]:
         if axis == first:
             dims.append(whole("samples", size))
         else:
-            left //= size
+            left //= max(size, 1)
             dims.append((AxisPart("unknown", size, left),) if size > 1 else ())
     return tuple(dims), total
 

@@ -195,6 +195,8 @@ def run(model: nn.Module, example: Tensor) -> Any:
     """
     try:
         return model(example)
+    except InputError:  # it is told already
+        raise
     except Exception as error:  # whatever the user's forward raises is told in one sentence
         first = next((layer for layer in model.modules() if isinstance(layer, nn.Linear)), None)
         wanted = (

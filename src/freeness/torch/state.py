@@ -43,19 +43,18 @@ def untouched(
         >>> model.training
         True
     """
-    restores = [_random_state(model), *(_module_state(module) for module in model.modules())]
     kept = None if isinstance(copies, bool) else {id(tensor) for tensor in copies}
-    for tensor in (*model.parameters(), *model.buffers()):
-        restores.append(_tensor_state(tensor, bool(copies) if kept is None else id(tensor) in kept))
-    try:
+    with ExitStack() as stack:  # all of it is put back, whatever a part of it raises
+        for tensor in (*model.parameters(), *model.buffers()):
+            stack.callback(_tensor_state(tensor, bool(copies) if kept is None else id(tensor) in kept))
+        for module in model.modules():
+            stack.callback(_module_state(module))
+        stack.callback(_random_state(model))
         if training is not None or not model.training:
             for module in model.modules():
                 module.training = training is not False
         with full_precision(model):
             yield model
-    finally:
-        for restore in restores:
-            restore()
 
 
 @contextmanager
@@ -147,12 +146,16 @@ def _module_state(module: nn.Module) -> Restore:
 def _tensor_state(tensor: Tensor, copies: bool) -> Restore:
     """Values, ``requires_grad`` and gradient of one parameter or buffer. Written back only where something changed."""
     requires_grad, gradient = tensor.requires_grad, tensor.grad
+    copies = copies and not (
+        tensor.is_meta or isinstance(tensor, nn.UninitializedParameter | nn.UninitializedBuffer)
+    )  # these have no values
     values, forget = _copied(tensor) if copies else (None, lambda: None)
     gradient_values = None if gradient is None or not copies else gradient.detach().clone()
     counted = [each for each in (tensor, gradient) if copies and each is not None and not each.is_inference()]
     versions = _unsafe_preserve_version_counter(tuple(counted))  # safe, as the values are put back
 
     def restore() -> None:
+        forget()
         with torch.no_grad():
             if values is not None and not _same(tensor, values):
                 tensor.copy_(values)
@@ -161,7 +164,6 @@ def _tensor_state(tensor: Tensor, copies: bool) -> Restore:
             if gradient is not None and gradient_values is not None and not _same(gradient, gradient_values):
                 gradient.copy_(gradient_values)
         versions.__exit__()
-        forget()
 
     return restore
 
@@ -172,7 +174,7 @@ _HELD: dict[int, Tensor] = {}  # by the id of a tensor, what a block around this
 def _copied(tensor: Tensor) -> tuple[Tensor, Restore]:
     """A copy of a tensor, that of a block around this one where it is still right, and what forgets it: weights may be large."""
     held = _HELD.get(id(tensor))
-    if held is not None and held.dtype == tensor.dtype and held.device == tensor.device and torch.equal(held, tensor):
+    if held is not None and held.dtype == tensor.dtype and held.device == tensor.device and _same(tensor, held):
         return held, lambda: None
     values = tensor.detach().clone()
     if held is not None:
@@ -187,6 +189,8 @@ def _copied(tensor: Tensor) -> tuple[Tensor, Restore]:
 
 def _same(found: Tensor, saved: Tensor) -> bool:
     """Equal, NaN counted as equal to NaN."""
+    if found.layout != torch.strided:
+        found, saved = found.to_dense(), saved.to_dense()
     return torch.equal(found, saved) or (
         torch.equal(found.nan_to_num(), saved.nan_to_num()) and torch.equal(found.isnan(), saved.isnan())
     )

@@ -18,6 +18,7 @@ from freeness.torch.any_model import Function
 from freeness.torch.graph_view import GraphView, export
 from freeness.torch.hooked import hooked_steps
 from freeness.torch.kinds import TracedOperation
+from freeness.torch.measurable import check_measurable
 from freeness.torch.outputs import OutputKey, returning, run, select_output
 from freeness.torch.plain_graph import plain_graph
 from freeness.torch.proof import TOLERANCE, checked, proven, run_record, several, together_in
@@ -409,7 +410,7 @@ def _graph(model: nn.Module, example: Tensor) -> tuple[GraphView, Tensor] | None
     """The graph of a model of one output, and the input that it was made with; None where there is none."""
     for read in (several(example), example):
         view = plain_graph(model, read) or export(model, read)
-        if view is not None and (sum(1 for _ in view.nodes) > _LONG or view.regions):
+        if view is not None and (sum(1 for _ in view.nodes) > _LONG or view.regions or view.vmapped):
             return None
         if view is not None:
             return view, read
@@ -431,9 +432,8 @@ def _without_graph(model: nn.Module, example: Tensor) -> Reading:
 
 
 def _check_tensors(model: nn.Module, example: Tensor) -> None:
+    check_measurable(model)
     for name, parameter in model.named_parameters():
-        if isinstance(parameter, nn.UninitializedParameter):
-            raise InputError(f"expected initialised parameters, got the lazy {name!r}; run the model once first.")
         if parameter.is_complex():
             raise InputError(
                 f"expected real parameters, got complex ones in {name!r}; keep real and imaginary parts as two parameters."

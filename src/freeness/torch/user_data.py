@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from freeness.errors import InputError, brief
 from freeness.torch.batch import Batch, joined, sample_shapes
+from freeness.torch.measurable import check_dense
 from freeness.torch.outputs import required_arguments
 from freeness.torch.state import random_kept, untouched
 
@@ -69,7 +70,7 @@ def _together(data: object, model: nn.Module, batches: int) -> Batch:
         return _one(data, model)
     loader: Any = DataLoader(data, _COLLATED) if isinstance(data, Dataset) else data
     with _generators_kept(loader):
-        parts = [_one(found, model) for found in islice(iter(loader), batches)]
+        parts = list(islice(_filled(loader, model), batches))
     if not parts:
         raise InputError(f"expected batches from the {type(data).__name__}, got none; let it give at least one.")
     kept = [part for part in parts if sample_shapes(part) == sample_shapes(parts[0])]
@@ -77,6 +78,18 @@ def _together(data: object, model: nn.Module, batches: int) -> Batch:
     size = declared if isinstance(declared, int) and declared > 0 else parts[0].count
     described = f"the first {len(kept)} batches of {size}" if len(kept) > 1 else f"one batch of {parts[0].count}"
     return replace(joined(kept), size=size, described=f"{described} of the {type(data).__name__}")
+
+
+class _EmptyError(InputError):
+    """No samples: a batch of a loader that is left out."""
+
+
+def _filled(loader: Iterable[object], model: nn.Module) -> Iterator[Batch]:
+    for found in loader:
+        try:
+            yield _one(found, model)
+        except _EmptyError:
+            continue
 
 
 def _is_loader(data: object) -> bool:
@@ -155,9 +168,11 @@ def label_argument(model: nn.Module, taken: int) -> str:
 def _counted(args: tuple[Any, ...], kwargs: Mapping[str, Any], targets: Tensor | None) -> Batch:
     """The record, where the first tensor tells how many samples there are."""
     first = next((value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)), None)
-    if first is None or first.ndim == 0 or len(first) == 0:
+    if first is None or first.ndim == 0:
         got = "no tensor" if first is None else f"shape {tuple(first.shape)}"
         raise InputError(f"expected inputs with the samples first, got {got}; add a leading dimension.")
+    if len(first) == 0:
+        raise _EmptyError(f"expected at least one sample, got inputs of shape {tuple(first.shape)}; pass some.")
     count = len(first)
     if targets is not None and (targets.ndim == 0 or len(targets) != count):
         raise InputError(
@@ -173,11 +188,16 @@ def _entry(value: Any, name: str) -> Any:
 
 def _tensor(value: Any, name: str) -> Tensor:
     if isinstance(value, Tensor):
+        check_dense(value, f"as {name}")
         tensor = value.detach().contiguous()
     else:
         try:
             tensor = torch.from_numpy(np.array(value))  # a copy: what is the user's is not written to
-        except (TypeError, ValueError, RuntimeError) as error:
+        except TypeError as error:
+            raise InputError(
+                f"expected {name} as a tensor or an array of numbers, got {type(value).__name__}; convert it."
+            ) from error
+        except (ValueError, RuntimeError) as error:
             raise InputError(
                 f"expected {name} as a tensor or an array, got {brief(error)} from {type(value).__name__}; convert it."
             ) from error
@@ -222,7 +242,7 @@ def batches_of(data: object, model: nn.Module, count: int, *, size: int = _COLLA
     """
     if _is_loader(data) and not isinstance(data, Dataset):
         with random_kept(), _generators_kept(data):
-            raw = [_one(found, model) for found in islice(_endless(cast("Iterable[object]", data)), count)]
+            raw = list(islice(_endless(cast("Iterable[object]", data), model), count))
         if not raw:
             raise InputError(f"expected batches from the {type(data).__name__}, got none; let it give at least one.")
         form = _form(raw[0], model)
@@ -240,11 +260,11 @@ def batches_of(data: object, model: nn.Module, count: int, *, size: int = _COLLA
     return [whole.rows(rows) for rows in torch.cat(order)[: count * size].split(size)]
 
 
-def _endless(loader: Iterable[object]) -> Iterator[object]:
+def _endless(loader: Iterable[object], model: nn.Module) -> Iterator[Batch]:
     """Pass after pass; an iterator that is used up ends it."""
     while True:
         given = False
-        for found in loader:
+        for found in _filled(loader, model):
             given = True
             yield found
         if not given:
