@@ -99,8 +99,8 @@ class Exposed(nn.Module):
         missing = [place.function for place in self.places if rows_of.get(place) != len(rows)]
         if missing:
             raise InputError(
-                f"expected a loss of the same calls for any batch, got another {missing[0]!r} for some; return the outputs, and name "
-                "the loss."
+                f"expected a loss of the same calls for any batch, got another {missing[0]!r} for some; return the outputs, "
+                "and name the loss."
             )
         found = [calls.found[place] for place in self.places]
         return found[0] if len(found) == 1 else torch.cat([one.reshape(len(rows), -1) for one in found], 1)
