@@ -30,6 +30,7 @@ _FEWEST, _MOST = 256, 2048  # channels
 _ROUGH = ((64, 256), 4), ((16, 64), 4), ((1, 1), 4), ((1, 1), 2)
 _WORK = 5 * 10**8  # numbers that all runs of these move: some six seconds
 _PRODUCTS = 250  # of two numbers that take as long as moving one
+_SHOWN = 4  # samples that show all shapes: a whole batch of large images may not fit
 _MEANS = 5  # fields of a place that are means over runs
 _FULL = 2**21  # channels times entries beyond which there are fewer, as large images average by themselves
 _LEAST = 64  # channels then
@@ -124,10 +125,10 @@ def shapes_behind(
         return None
     ones = {name: 1 for name in (INPUT, *(node.name for node in network.nodes))}
     try:
-        values, _ = _forward(network, _channels_of(points), ones, np.random.default_rng(_SEED))
+        values, _ = _forward(network, _channels_of(points[:_SHOWN]), ones, np.random.default_rng(_SEED))
     except InputError:
         return None
-    return {name: value.shape for name, value in values.items()}
+    return {name: (len(value), len(points), *value.shape[2:]) for name, value in values.items()}
 
 
 def _channels_of(points: np.ndarray) -> np.ndarray:
