@@ -57,7 +57,7 @@ READING = """\
   On new families it is ahead of μP and of the unchanged rate, and level with one rate by the outputs. Of its seven misses there
   six are the CNN, which normalises nothing: over depth η_c and D both tell it 3 to 13 times too high, over width too low. The
   seventh is a Mixer at 8 %. Rates beside each other in one search scatter by 1 to 6 %.
-* **The interval** is wider where nothing is normalised, by a factor that was chosen on those 15 pairs. As wide as elsewhere it held
+* **The interval** is wider where nothing is normalised, by a factor chosen on those 15 pairs. As wide as elsewhere it held
   the best rate in 8 of them.
 * **Tanh chains under gradient descent** miss most by one rate. With orthogonal weights of gain 1 the signal shrinks from
   layer to layer and grows while they learn, so the first step knows little. A rate for each group mends that: there no single

@@ -152,9 +152,8 @@ def follow(
         direct[active] = easy & (y[active] <= low[active])
         stuck = active[hard & (fall[active] <= _STOPPED)]
         alive[stuck] = False
-        edge = np.append(
-            np.flatnonzero(alive & ~done & (y <= _ON_EDGE * span)), stuck[y[stuck] <= _STUCK * span[stuck]]
-        )
+        done[stuck] = y[stuck] <= _STUCK * span[stuck]
+        edge = np.flatnonzero(alive & ~done & (y <= _ON_EDGE * span))
         rest = _resting(parameters[:, edge], before[:, edge], np.log(above[edge] / y[edge]), standard)
         done[edge[rest]], alive[edge[~rest]] = True, False
     return Solution(parameters, y, noise, done)

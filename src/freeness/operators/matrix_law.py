@@ -21,6 +21,7 @@ from freeness.numerics import LAST_DIGIT, Solution, Standard, confirmed, follow
 _NOISE = (
     1e-8  # relative noise of unknowns up to which they count, as their error says; at a hard edge rounding is amplified
 )
+_RESTING = 0.1  # change of G by the height at which the way down stopped, relative: half or more at a hard edge
 _BEYOND = 1.3  # the support may reach so much further than its extent in a matrix
 _MARGIN = 0.08  # in units of the extent, on its outer sides, where nothing is expected
 _FIRST = 5  # about so many points of a grid are followed from far away, the others start between neighbours
@@ -265,8 +266,9 @@ class MatrixLaw(BandedLaw, TransformLaw):
             error = (
                 error + np.sqrt(solution.height / magnitude) / magnitude
             )  # it stopped at a root that is nearly double
+            moving = np.abs(slope) * solution.height > _RESTING * (np.abs(g) + 1 / magnitude)  # as at a hard edge
         own = self._equation.potential(state) - 1j * self._constant if potential else np.full(z.shape, np.nan, complex)
-        return Boundary(g, own, error, solution.converged & np.isfinite(g))
+        return Boundary(g, own, error, solution.converged & np.isfinite(g) & ~moving)
 
     def _solved_state(self, z: np.ndarray, potential: bool) -> tuple[Solution, Any]:
         solution = self._solve(z)
