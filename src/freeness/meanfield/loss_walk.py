@@ -77,7 +77,7 @@ def loss_moments(
         inputs: (n, N₀), (n, channels, *positions), or tokens.
         cotangents: gradient of the loss in the outputs, (n, C) or (n, C, *positions).
         slopes: mean of the second derivatives of the loss in single outputs, (n,) or (n, *positions); 0 when left out. Through
-            them the gradient knows of the weights that it comes back through.
+            them the gradient knows of the weights that it comes back through; channels that are drawn leave that out.
 
     Raises:
         InputError: an operation that theory does not cover, bad inputs, cotangents of another shape, or too large a batch.
