@@ -39,9 +39,6 @@ def progress_bar(name: str) -> Iterator[Report]:
 def followed(progress: Report | bool | None) -> Iterator[Report | None]:
     """What a function's argument ``progress`` asks for: True is a bar, a function is called, None and False are silent.
 
-    Args:
-        progress: as it was given.
-
     Example:
         >>> with followed(None) as report:
         ...     report is None

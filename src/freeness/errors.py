@@ -30,10 +30,6 @@ class ConvergenceError(FreenessError, ArithmeticError):
 def choice(given: object, names: Iterable[str]) -> str:
     """The end of a sentence that refuses a name: the known one that is nearest, or "choose one.".
 
-    Args:
-        given: what came.
-        names: the known ones.
-
     Example:
         >>> choice("tahn", ["tanh", "gelu"]), choice("x", ["tanh"])
         ('perhaps tanh is meant.', 'choose one.')

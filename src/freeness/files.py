@@ -19,10 +19,6 @@ _FACTOR = 50  # of its own size that a larger one may unpack to; numbers that me
 def ordinary_file(path: Path | str, wanted: str) -> Path:
     """The path, if there is an ordinary file with content: no folder, no device such as /dev/zero.
 
-    Args:
-        path: of the file.
-        wanted: what is expected there, for the sentence.
-
     Raises:
         InputError: there is none.
     """
@@ -88,9 +84,6 @@ def check_unpacked(count: int, itemsize: int, stored: int, name: str) -> None:
 
 def mapped_array(path: Path) -> np.ndarray:
     """The array of a .npy file, read where it is looked at.
-
-    Args:
-        path: of the file.
 
     Raises:
         InputError: no ordinary file, an archive of several, Python objects, or fewer bytes than its header tells.

@@ -10,9 +10,6 @@ from types import ModuleType
 def modules_in(package: str) -> tuple[ModuleType, ...]:
     """Every module of a package, but no package in it, imported, in the order of their names.
 
-    Args:
-        package: its dotted name.
-
     Example:
         >>> [module.__name__ for module in modules_in("freeness.training.optimizers")]
         ['freeness.training.optimizers.adam', 'freeness.training.optimizers.sgd']

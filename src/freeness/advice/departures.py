@@ -33,10 +33,6 @@ class _Range(NamedTuple):
 def departures(name: str, comparison: Comparison) -> tuple[str, ...]:
     """Sentences about mean and largest eigenvalue of a spectrum that part from theory by more than the stated scatter.
 
-    Args:
-        name: of the spectrum.
-        comparison: its prediction and measurement.
-
     Example:
         >>> from freeness.laws import Empirical
         >>> from freeness.network import mlp
@@ -84,10 +80,6 @@ def _of_top(name: str, theory: Prediction, measured: Measurement, expected: _Ran
 
 def largest_by_chance(theory: Prediction, count: int) -> _Range:
     """The range of the largest of ``count`` eigenvalues of one network, beyond which chance does not lead.
-
-    Args:
-        theory: the prediction.
-        count: of eigenvalues.
 
     Example:
         >>> from freeness.network import mlp

@@ -81,10 +81,6 @@ def largest_eigenvalue(
 def stretches_lengths(network: Network, found: Signals) -> bool:
     """Whether a layer makes a relative error of a signal's length grow: d ln q_{l+1}/d ln q_l > 1.
 
-    Args:
-        network: a chain.
-        found: its signals, one a layer, as of :func:`~freeness.meanfield.signals`.
-
     Example:
         >>> from freeness.meanfield import signals
         >>> from freeness.network import mlp

@@ -111,9 +111,6 @@ def odd_branch(table: LayerTable) -> Fault | None:
 
     Sums inside one module, as of the gates of a recurrent cell, are no peers of each other.
 
-    Args:
-        table: of one forward pass at the start.
-
     Example:
         >>> from freeness.advice import SumRow
         >>> sums = [SumRow(f"blocks.{k}", 3.0 if k == 2 else 0.2, None, 3.0 if k == 2 else 0.2) for k in range(5)]
@@ -164,9 +161,6 @@ def relative_ratios(table: LayerTable) -> dict[str, float]:
     In a chain of homogeneous functions weight times gradient, summed over a layer, is the same in every layer; in front of a
     normalisation the gradient goes with the inverse of the weights. So the ratio goes with the inverse square of the weights in
     both cases, whatever signals do.
-
-    Args:
-        table: of the model's layers, at its start.
 
     Source: Du, Hu, Lee, arXiv 1806.00900 (balancedness); van Laarhoven, arXiv 1706.05350 (weights before a normalisation).
     """

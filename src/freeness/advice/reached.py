@@ -59,11 +59,7 @@ def reach(function: ActivationFunction, depth: int, weights: Literal["haar", "ga
 
 
 def reachable(function: ActivationFunction, activations: int) -> tuple[np.ndarray, np.ndarray]:
-    """Variances from 1e-8 to 100 at which a critical network exists, and nδ there.
-
-    Args:
-        function: φ, as :func:`~freeness.activation` gives it.
-        activations: n.
+    """Variances from 1e-8 to 100 at which a critical network exists, and nδ of its n activations there.
 
     Example:
         >>> from freeness.network import activation
@@ -81,9 +77,6 @@ def reachable(function: ActivationFunction, activations: int) -> tuple[np.ndarra
 
 def is_homogeneous(function: ActivationFunction) -> bool:
     """Whether φ is linear on either side of 0, so that δ is the same at every variance.
-
-    Args:
-        function: φ, as :func:`~freeness.activation` gives it.
 
     Example:
         >>> from freeness.network import activation

@@ -205,10 +205,6 @@ def rate_shares(network: Network, training: Training) -> tuple[LayerRate, ...]:
     Standard: 1. NTK, W = σ/√fan_in·ω with ω trained: the variance of the entries, σ_b² for biases. μP with SGD, m = width/base: m
     for the input layer and for biases, 1 between, 1/m for the output layer.
 
-    Args:
-        network: a chain.
-        training: names the parametrisation.
-
     Example:
         >>> from freeness.network import mlp
         >>> [s.weights for s in rate_shares(mlp(3, 256, "relu"), Training(parametrisation="mup"))]
@@ -259,12 +255,7 @@ class _Curvature:
         return weighted_signals(self.network, self.found, self.shares)
 
     def of_batch(self, size: int, correlation: float) -> float:
-        """((B-1)κ₂ + κ₁)/B times the largest eigenvalue between outputs, κ₁ and κ₂ the means on and off the kernel's diagonal.
-
-        Args:
-            size: B.
-            correlation: of any two inputs.
-        """
+        """((B-1)κ₂ + κ₁)/B times the largest eigenvalue between outputs, κ₁ and κ₂ the means on and off the kernel's diagonal."""
         same, other = self.mean, _total(self.shares, layer_means(self.network, self.found, float(correlation)))
         between = output_gram(self.network, self.found, self._weighted, self.largest)
         return max((size - 1) * other + same, same - other) / size * float(between[-1])
@@ -272,11 +263,6 @@ class _Curvature:
 
 def weighted_signals(network: Network, found: Signals, shares: tuple[LayerRate, ...]) -> Signals:
     """Signals whose Fisher dual is Σ_l s_l Θ_l.
-
-    Args:
-        network: a chain.
-        found: its signals, one a layer, as of :func:`~freeness.meanfield.signals`.
-        shares: s_l, as of :func:`rate_shares`.
 
     Example:
         >>> from freeness.network import mlp

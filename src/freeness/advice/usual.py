@@ -98,11 +98,7 @@ class Usual:
         self.middle = math.exp(middle)
 
     def times(self, value: float) -> float | None:
-        """How many times the usual a number is; None where it is usual, or what is usual is not known.
-
-        Args:
-            value: the next one.
-        """
+        """How many times the usual a number is; None where it is usual, or what is usual is not known."""
         if not math.isfinite(value):
             return math.inf
         return value / self.middle if value > self._limit else None

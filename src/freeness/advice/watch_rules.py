@@ -30,9 +30,6 @@ class OddResult:
     def is_over(self, following: float) -> bool:
         """Whether the next one is back by at least half of the way, in logarithms; one that stays up is no matter of one batch.
 
-        Args:
-            following: of the next step.
-
         Example:
             >>> OddResult(7, 8.0, 4.0).is_over(2.0), OddResult(7, 8.0, 4.0).is_over(5.0)
             (True, False)
@@ -72,11 +69,7 @@ def _batch(step: int, what: str) -> WatchWarning:
 
 
 def clipping(checks: Sequence[StepCheck]) -> WatchWarning | None:
-    """Clipping that is active in every step: the norms of the gradients are all the same.
-
-    Args:
-        checks: of the last steps.
-    """
+    """Clipping that is active in every step: the norms of the gradients are all the same."""
     norms = [check.gradient for check in checks if check.gradient is not None]
     if len(norms) < _CUT or not max(norms) < math.inf or not min(norms) > 0:
         return None

@@ -55,10 +55,6 @@ class Choice:
     def read(self, name: str, text: str) -> Value:
         """The word, if it is among them.
 
-        Args:
-            name: of the field, for messages.
-            text: as it stands in the address.
-
         Raises:
             InputError: another word.
 
@@ -80,10 +76,6 @@ class Text:
 
     def read(self, name: str, text: str) -> Value:
         """The text, if it is short and has no control characters.
-
-        Args:
-            name: of the field, for messages.
-            text: as it stands in the address.
 
         Raises:
             InputError: it is too long, or not one line of printable characters.

@@ -96,11 +96,7 @@ class Architecture:
         return predict(self.network, samples=self.sample(np.random.default_rng(0))[None]).law
 
     def sample(self, rng: np.random.Generator) -> np.ndarray:
-        """A Gaussian input of the right norm: (N,), or (channels, positions).
-
-        Args:
-            rng: numpy's, from which all numbers are drawn: the same seed, the same result.
-        """
+        """A Gaussian input of the right norm: (N,), or (channels, positions)."""
         x = rng.standard_normal((self.width, POSITIONS) if self.kind == "cnn" else self._widths[0])
         return x * np.sqrt(self.qhat / np.mean(x**2, axis=0))
 

@@ -99,12 +99,7 @@ class Form:
         self._inputs[name] = box
 
     def show(self, shown: bool, *names: str) -> None:
-        """Show or hide inputs; their values stay.
-
-        Args:
-            shown: whether they are seen.
-            *names: of the fields that are meant.
-        """
+        """Show or hide inputs; their values stay."""
         for name in names:
             self._inputs[name].set_visibility(shown)
 

@@ -34,11 +34,7 @@ _HELP = (
 
 
 def law_page(worker: Worker) -> None:
-    """Build the page.
-
-    Args:
-        worker: where expressions are computed, with a limit.
-    """
+    """Build the page."""
     answer: dict[str, Any] = {}
 
     async def changed() -> None:

@@ -78,9 +78,6 @@ def perform(
 def made_model(model: tuple[str, str] | Mapping[str, Any]) -> Any:
     """The module itself; of FILE.py:FACTORY the code is run.
 
-    Args:
-        model: as of :func:`perform`.
-
     Raises:
         InputError: there is no such model, or its code fails.
     """

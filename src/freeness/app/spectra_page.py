@@ -46,11 +46,7 @@ class _Shown:
 
 
 def spectra_page(worker: Worker) -> None:
-    """Build the page.
-
-    Args:
-        worker: where what takes long is computed.
-    """
+    """Build the page."""
     shown = _Shown()
 
     async def changed() -> None:

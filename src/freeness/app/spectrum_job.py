@@ -59,11 +59,7 @@ def perform(
 
 
 def law_read(answer: Mapping[str, Any]) -> DrawnLaw:
-    """The law as a picture takes it.
-
-    Args:
-        answer: of :func:`perform`.
-    """
+    """The law as a picture takes it."""
     columns = {name: np.array(answer[name], dtype=float) for name in ("x", "density")}
     rest = {name: answer[name] for name in ("low", "high", "mean", "log")}
     return DrawnLaw(

@@ -26,12 +26,7 @@ _CELL = "(event) => emit(event.points[0].curveNumber, event.points[0].pointNumbe
 
 
 def sweep_page(worker: Worker, stores: Mapping[str, Path]) -> None:
-    """Build the page.
-
-    Args:
-        worker: where stores are read.
-        stores: those that may be shown, by name.
-    """
+    """Build the page."""
     with frame("/sweeps", "Sweeps", "Where learning breaks, by depth: trained networks beside the lines of theory."):
         if not stores:
             ui.html(

@@ -65,11 +65,7 @@ class FileInput:
         self._button.set_visibility(False)
 
     def on_change(self, told: Callable[[], None]) -> None:
-        """Call this whenever there is another file, or none any more.
-
-        Args:
-            told: without arguments.
-        """
+        """Call this whenever there is another file, or none any more."""
         self._changed.append(told)
 
     def remove(self) -> None:

@@ -20,11 +20,7 @@ _PERIOD = 2.0  # seconds between looks at the log
 
 
 def watch_page(logs: Mapping[str, Path]) -> None:
-    """Build the page.
-
-    Args:
-        logs: those that may be shown, by name.
-    """
+    """Build the page."""
     with frame("/watch", "Training", "Where a training stands: its rate beside the critical one, warnings, layers."):
         if not logs:
             ui.label(

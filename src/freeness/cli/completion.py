@@ -11,9 +11,6 @@ from freeness.training import loss_names, optimizer_names
 def activations(incomplete: str) -> list[str]:
     """Names of activations.
 
-    Args:
-        incomplete: what is typed so far.
-
     Example:
         >>> activations("hardt")
         ['hardtanh']
@@ -22,28 +19,15 @@ def activations(incomplete: str) -> list[str]:
 
 
 def losses(incomplete: str) -> list[str]:
-    """Names of losses.
-
-    Args:
-        incomplete: what is typed so far.
-    """
+    """Names of losses."""
     return begun(loss_names(), incomplete)
 
 
 def optimizers(incomplete: str) -> list[str]:
-    """Names of optimisers.
-
-    Args:
-        incomplete: what is typed so far.
-    """
+    """Names of optimisers."""
     return begun(optimizer_names(), incomplete)
 
 
 def begun(names: Iterable[str], incomplete: str) -> list[str]:
-    """Those of the names that begin so.
-
-    Args:
-        names: all of them.
-        incomplete: what is typed so far.
-    """
+    """Those of the names that begin so."""
     return [name for name in names if name.startswith(incomplete)]

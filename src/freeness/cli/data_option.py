@@ -27,12 +27,7 @@ def note_code(data: str) -> None:
 
 
 def rows_of(data: str, count: int) -> Loaded:
-    """Inputs as rows (n, N₀), with the targets that belong to them.
-
-    Args:
-        data: what --data takes.
-        count: the first so many.
-    """
+    """Inputs as rows (n, N₀), with the targets that belong to them."""
     source = source_of(data)
     if data.endswith(".pt"):
         with needs_extra("torch"):

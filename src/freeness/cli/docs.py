@@ -57,9 +57,6 @@ def docs_command(
 def for_terminal(text: str) -> str:
     """A page without what only its site can show: formulas stand as they are written, blocks of code are plain ones.
 
-    Args:
-        text: of the page.
-
     Example:
         >>> for_terminal("the rate $2/λ$")
         'the rate `2/λ`'

@@ -67,12 +67,7 @@ def check_files(*paths: Path | str | None, force: bool = False) -> None:
 
 
 def named_numbers(pairs: list[str], option: str) -> dict[str, float]:
-    """NAME=VALUE options as a dictionary.
-
-    Args:
-        pairs: as typed.
-        option: its name, for messages.
-    """
+    """NAME=VALUE options as a dictionary."""
     found = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")

@@ -56,12 +56,7 @@ class Outputs:
             self.add("Picture", path, lambda: picture_bytes(picture(), path.suffix.lower()[1:]))
 
     def give(self, document: dict[str, Any], *answers: Any) -> None:
-        """Print the answers, or the document where JSON goes to stdout; write the files and say where they are.
-
-        Args:
-            document: the numbers.
-            *answers: records, or answers.
-        """
+        """Print the answers, or the document where JSON goes to stdout; write the files and say where they are."""
         text = json_text(document) if self._json is not None else ""
         if self._json not in (None, "-"):
             self._files.insert(0, ("Numbers", Path(self._json), text.encode()))

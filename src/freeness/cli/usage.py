@@ -17,10 +17,6 @@ _WORDS = (
 def in_words(message: str, value: object) -> str:
     """A refusal of one option as a sentence; one that is a sentence already stays.
 
-    Args:
-        message: of the parser.
-        value: what was given, None where it is not known.
-
     Example:
         >>> in_words("Input should be a valid integer, unable to parse string as an integer", "ten")
         "expected a whole number, got 'ten'; correct it."
@@ -38,10 +34,6 @@ def in_words(message: str, value: object) -> str:
 
 def given_value(parameter: Any, args: list[str]) -> str | None:
     """What stands behind an option in the words of a command line; None where nothing does.
-
-    Args:
-        parameter: of the command.
-        args: the words.
 
     Example:
         >>> from types import SimpleNamespace

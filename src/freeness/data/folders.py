@@ -26,9 +26,6 @@ class ParquetFile:
 
     One row group is read at a time, and the last few are kept.
 
-    Args:
-        path: of the file.
-
     Raises:
         InputError: it cannot be read, or has no ``label``.
     """

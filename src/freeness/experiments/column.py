@@ -101,11 +101,7 @@ class Stack:
         )
 
     def model(self, row: int) -> nn.Sequential:
-        """The member as a torch model that shares its weights.
-
-        Args:
-            row: of the stack, from 0.
-        """
+        """The member as a torch model that shares its weights."""
         model = nn.Sequential()
         function = activation_of(self.cells[row])
         for place, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):

@@ -119,9 +119,6 @@ def data_facts(data: DataSpecification, train: Images) -> DataFacts:
 def files_digest(source: str) -> str:
     """SHA-256 over names and contents of the files of a data set.
 
-    Args:
-        source: as in a specification.
-
     Raises:
         InputError: a file cannot be read.
     """

@@ -18,9 +18,6 @@ from freeness.expressions.words import words_of
 def scalar_form(expression: Expression) -> FreeForm:
     """The linear form in free parts that an expression is: a sum of polynomials of one variable each, or as it is written.
 
-    Args:
-        expression: in free variables.
-
     Raises:
         InputError: it is none; only the operator method can do it.
 

@@ -202,10 +202,6 @@ def jacobi_coefficients(law: Law, depth: int) -> tuple[np.ndarray, np.ndarray]:
     By the Lanczos recursion on the atoms, or on a contour: ∮ f(z)G(z) dz/2πi = ∫ f dμ, the bilinear form in the place of the
     scalar product.
 
-    Args:
-        law: any law.
-        depth: how many.
-
     Source: Gautschi, Orthogonal Polynomials (2004), §2.2.
 
     Example:

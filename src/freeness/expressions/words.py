@@ -27,9 +27,6 @@ _CANCELLED = 1e-14  # a coefficient that is smaller than this, relative to what 
 def canonical(expression: Expression) -> Expression:
     """The same expression as a sum of words, or as it is if that is too long.
 
-    Args:
-        expression: polynomial or rational.
-
     Example:
         >>> from freeness.expressions import HaarUnitary, free_variables
         >>> from freeness.laws import Projection

@@ -28,10 +28,7 @@ def prepared(closed: ClosedCovariance, q1: np.ndarray, q2: np.ndarray) -> Betwee
 
 
 def of_erf(scale: float) -> ClosedForm:
-    """φ = erf(scale·x): (2/π) asin(2s²q₁₂/√((1 + 2s²q₁)(1 + 2s²q₂))) and its derivative in q₁₂.
-
-    Args:
-        scale: s.
+    """φ = erf(scale·x): (2/π) asin(2s²q₁₂/√((1 + 2s²q₁)(1 + 2s²q₂))) and its derivative in q₁₂; s the scale.
 
     Source: Williams (1997).
     """

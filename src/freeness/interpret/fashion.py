@@ -95,10 +95,6 @@ def _tensors(found: Loaded) -> Labelled:
 def prepare(recipe: Recipe, inputs: Tensor) -> IdentityMLP:
     """The untrained network of a recipe, centred at the mean of the inputs.
 
-    Args:
-        recipe: which one.
-        inputs: the training images.
-
     Example:
         >>> prepare(Recipe(depth=3, start="haar"), torch.zeros(2, 28, 28)).width
         794

@@ -14,10 +14,6 @@ from freeness.torch import untouched
 def input_parts(model: IdentityMLP, inputs: Tensor) -> Tensor:
     """m^0, …, m^L of every sample, (L + 1, n, features); m^0 is the centred input and m^L is taken before the activation.
 
-    Args:
-        model: left as it was.
-        inputs: (n, *shape).
-
     Example:
         >>> input_parts(IdentityMLP(2, classes=2, depth=3), torch.tensor([[0.5, 2.0]]))[:, 0]
         tensor([[0.5000, 2.0000],

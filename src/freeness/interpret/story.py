@@ -155,10 +155,6 @@ def tell(
 def check_images(chosen: Sequence[int], test: Labelled) -> None:
     """Refuse images that the test data does not have.
 
-    Args:
-        chosen: their indices.
-        test: inputs and labels.
-
     Raises:
         InputError: there are fewer.
     """

@@ -24,12 +24,7 @@ class BandedLaw(Law):
     def polished_edges(
         self, bright: Float[np.ndarray, " edges"], dark: Float[np.ndarray, " edges"]
     ) -> Float[np.ndarray, " edges"]:
-        """The ends of bands between points inside and points outside, NaN if none is there.
-
-        Args:
-            bright: points inside, (m,).
-            dark: points outside, (m,).
-        """
+        """The ends of bands between points inside and points outside, NaN if none is there."""
 
     def lit(self, x: Float[np.ndarray, "*points"]) -> Float[np.ndarray, "*points"]:
         """The density where it is more than its own error, else 0; NaN where it did not converge."""

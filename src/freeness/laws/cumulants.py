@@ -22,9 +22,6 @@ _LEAST = 256  # contour points; the truncation error is 1.1^-points
 def free_cumulants(moments: ArrayLike) -> np.ndarray:
     """Free cumulants κ_1, …, κ_n from moments m_1, …, m_n, exactly: m_n = Σ_s κ_s Σ_{i_1+…+i_s = n-s} m_{i_1}…m_{i_s}.
 
-    Args:
-        moments: m_1, …, m_n.
-
     Example:
         >>> free_cumulants([0.0, 1.0, 0.0, 2.0, 0.0, 5.0])  # the semicircle law
         array([0., 1., 0., 0., 0., 0.])
@@ -44,9 +41,6 @@ def free_cumulants(moments: ArrayLike) -> np.ndarray:
 
 def free_moments(cumulants: ArrayLike) -> Float[np.ndarray, " order"]:
     """Moments m_1, …, m_n from free cumulants κ_1, …, κ_n: the same recursion the other way.
-
-    Args:
-        cumulants: κ_1, …, κ_n.
 
     Example:
         >>> free_moments([0.0, 1.0, 0.0, 0.0, 0.0, 0.0])  # the semicircle law: Catalan numbers

@@ -38,12 +38,7 @@ class OutsideTable(NamedTuple):
 
 @lru_cache(maxsize=256)
 def outside_table(law: CauchyLaw, side: Side) -> OutsideTable:
-    """The table of a law on [0, ∞) on one side of it.
-
-    Args:
-        law: known by its transforms.
-        side: 1 to the right of the support, -1 to the left.
-    """
+    """The table of a law on [0, ∞) on one side of it."""
     low, high = law.nonzero_hull
     anchor, scale = (high if side > 0 else low), max(abs(low), abs(high))
     z = anchor + side * scale * np.exp(_GRID)

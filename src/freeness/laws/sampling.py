@@ -74,10 +74,6 @@ def haar_orthogonal(size: int, rng: np.random.Generator) -> Float[np.ndarray, "s
 
     Source: Mezzadri, How to generate random matrices from the classical compact groups (2007).
 
-    Args:
-        size: rows and columns, ≥ 1.
-        rng: numpy's, from which all numbers are drawn: the same seed, the same result.
-
     Example:
         >>> q = haar_orthogonal(3, np.random.default_rng(0))
         >>> bool(np.allclose(q @ q.T, np.eye(3)))
@@ -90,10 +86,6 @@ def haar_unitary(size: int, rng: np.random.Generator) -> Complex[np.ndarray, "si
     """A Haar-distributed matrix of U(size). Limit law of its eigenvalues: uniform on the circle.
 
     Source: Mezzadri (2007).
-
-    Args:
-        size: rows and columns, ≥ 1.
-        rng: numpy's, from which all numbers are drawn: the same seed, the same result.
 
     Example:
         >>> u = haar_unitary(3, np.random.default_rng(0))
@@ -130,10 +122,6 @@ def goe(size: int, rng: np.random.Generator) -> Float[np.ndarray, "size size"]:
 
     Limit law: ``Semicircle(1.0)``, on [-2, 2].
 
-    Args:
-        size: rows and columns, ≥ 1.
-        rng: numpy's, from which all numbers are drawn: the same seed, the same result.
-
     Example:
         >>> goe(400, np.random.default_rng(0)).shape
         (400, 400)
@@ -146,10 +134,6 @@ def gue(size: int, rng: np.random.Generator) -> Complex[np.ndarray, "size size"]
     """Gaussian unitary ensemble, complex Hermitian. **E|h|² = 1/size off and on the diagonal** (half for each part off it).
 
     Limit law: ``Semicircle(1.0)``, on [-2, 2].
-
-    Args:
-        size: rows and columns, ≥ 1.
-        rng: numpy's, from which all numbers are drawn: the same seed, the same result.
 
     Example:
         >>> h = gue(3, np.random.default_rng(0))

@@ -55,9 +55,6 @@ class DrawnPlace(NamedTuple):
 def couples(network: Network) -> bool:
     """Whether statistics of a batch couple its samples.
 
-    Args:
-        network: the record.
-
     Example:
         >>> from freeness.network import mlp
         >>> couples(mlp(2, 3))
@@ -115,12 +112,7 @@ def _mean_of(runs: Sequence[DrawnPlace], copies: int) -> DrawnPlace:
 def shapes_behind(
     network: Network, points: Float[np.ndarray, "samples channels *positions"]
 ) -> dict[str, tuple[int, ...]] | None:
-    """Channels, samples and positions of every signal; None where an operation is not followed so.
-
-    Args:
-        network: the record.
-        points: inputs.
-    """
+    """Channels, samples and positions of every signal; None where an operation is not followed so."""
     if any(node.shares or not node.inputs for node in network.nodes):
         return None
     ones = {name: 1 for name in (INPUT, *(node.name for node in network.nodes))}

@@ -23,10 +23,6 @@ class Patches(NamedTuple):
 def in_patches(network: Network, points: Float[np.ndarray, "samples channels *positions"]) -> Patches | None:
     """The same signals with the first convolution as a matrix; None where another operation reads the input.
 
-    Args:
-        network: the record, from a builder such as :func:`~freeness.network.mlp`, or of a trace.
-        points: images, (n, channels, *positions).
-
     Example:
         >>> layer = Convolution(1, 4, (3,), Gaussian(1.0), "zeros", 2)
         >>> found = in_patches(Network((layer,)), np.arange(1.0, 5.0).reshape(1, 1, 4))

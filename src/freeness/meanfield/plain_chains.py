@@ -33,13 +33,7 @@ class _Chain:
 
 
 def kernels_of_chain(network: Network, stream: Stream, samples: SampleMoments) -> tuple[np.ndarray, np.ndarray] | None:
-    """Σ and Θ, (n, n); None where the network is no such chain, or a layer has to be named because of an overflow.
-
-    Args:
-        network: the record, from a builder such as :func:`~freeness.network.mlp`, or of a trace.
-        stream: the samples at its input.
-        samples: they themselves.
-    """
+    """Σ and Θ, (n, n); None where the network is no such chain, or a layer has to be named because of an overflow."""
     count = len(stream.second)
     chain = _chain(network, stream) if count * (count + 1) // 2 <= _PAIRS else None
     if chain is None:

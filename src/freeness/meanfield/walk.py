@@ -89,11 +89,7 @@ class Compiled:
                 yield name, scales[index] ** 2 * (factor - 1)
 
     def walk(self, pairs: Pairs) -> Iterator[tuple[Node, Pairs]]:
-        """Pairs behind every node; each is kept until nobody reads it any more.
-
-        Args:
-            pairs: at the input.
-        """
+        """Pairs behind every node; each is kept until nobody reads it any more."""
         open_signals = {INPUT: pairs}
         given = [reads(node) for node in self.nodes]
         last = {name: index for index, names in enumerate(given) for name in names}
@@ -107,9 +103,6 @@ class Compiled:
 
     def applied(self, pairs: Pairs) -> Pairs:
         """Pairs at the output.
-
-        Args:
-            pairs: at the input.
 
         Raises:
             InputError: a kernel that overflows.

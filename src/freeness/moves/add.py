@@ -40,12 +40,7 @@ class Additive(Combine):
         return symmetric and self.law.symmetric
 
     def gained(self, point: CurvePoint, parameters: np.ndarray) -> Gained:
-        """R_ν(g), gR_ν(g) and ∫ R_ν dg at a point; of a ν without closed R w - 1/g, u_ν(w) and U_ν(w) + log g.
-
-        Args:
-            point: of the law before.
-            parameters: of the other law's curve (unknowns, points).
-        """
+        """R_ν(g), gR_ν(g) and ∫ R_ν dg at a point; of a ν without closed R w - 1/g, u_ν(w) and U_ν(w) + log g."""
         g = point.g
         if self.closed_law:
             r = self.closed_law.r_transform_of(g)

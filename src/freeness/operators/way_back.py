@@ -81,11 +81,7 @@ def _(part: HeadsPart | UnitsPart) -> Returning:
 
 
 class NodesReturning(Returning):
-    """Nodes from the last back: Γ = b + Lᵀ Γ L, and where ways part and meet again, with Γ between the nodes of both.
-
-    Args:
-        part: of linked nodes.
-    """
+    """Nodes from the last back: Γ = b + Lᵀ Γ L, and where ways part and meet again, with Γ between the nodes of both."""
 
     def __init__(self, part: WiredPart) -> None:
         self._part, self._next = part, len(part.accumulated) - 1

@@ -59,9 +59,5 @@ def law_csv(table: LawTable) -> bytes:
 
 
 def status(converged: Sequence[bool] | np.ndarray) -> list[str]:
-    """Of every point whether it converged, in words.
-
-    Args:
-        converged: one truth value a point, (n,).
-    """
+    """Of every point whether it converged, in words."""
     return ["converged" if one else "unconverged" for one in converged]

@@ -35,10 +35,6 @@ class Bending:
 def maps_of(network: Network, found: Signals) -> tuple[Mixing | Bending, ...]:
     """One map a layer of a chain.
 
-    Args:
-        network: a chain of weight layers and activations.
-        found: its signals, one a layer, as of :func:`~freeness.meanfield.signals`.
-
     Example:
         >>> from freeness.meanfield import signals
         >>> from freeness.network import mlp

@@ -28,10 +28,6 @@ def chain_signals(network: Network, neurons: NeuronSignals) -> Signals:
 
     Where nothing mixes neurons, D² is also kept neuron by neuron.
 
-    Args:
-        network: a chain of fully connected layers and activations.
-        neurons: one sample's pass.
-
     Raises:
         InputError: signals of another network.
 
@@ -65,10 +61,6 @@ def chain_signals(network: Network, neurons: NeuronSignals) -> Signals:
 
 def diagonal_pass(network: Network, qhat0: float) -> NeuronSignals:
     """A Gaussian input, and biases where there are some, through a network in which nothing mixes neurons (:func:`is_diagonal`).
-
-    Args:
-        network: the network.
-        qhat0: ‖x⁰‖²/N_0.
 
     Raises:
         InputError: an input without a norm.

@@ -215,9 +215,6 @@ def _parametrisation(fisher: object) -> Parametrisation | None:
 def by_channel(array: np.ndarray) -> np.ndarray:
     """(channels, samples, *positions) of one vector, or of (samples, channels, *positions).
 
-    Args:
-        array: one of these.
-
     Example:
         >>> by_channel(np.ones((2, 3, 4))).shape
         (3, 2, 4)
@@ -273,10 +270,6 @@ def inputs_of(
 
 def stratified(count: int, rng: np.random.Generator) -> np.ndarray:
     """Normal quantiles in random order, of variance 1: one neuron in each 1/count of the mass.
-
-    Args:
-        count: how many.
-        rng: for the order.
 
     Example:
         >>> float((stratified(50, np.random.default_rng(0)) ** 2).mean().round(12))

@@ -126,12 +126,7 @@ class GraphBuilder:
     here: str = INPUT
 
     def through(self, network: Network, signal: NeuronSignal) -> NeuronSignal:
-        """The signal at the output of a network.
-
-        Args:
-            network: the record, from a builder such as :func:`~freeness.network.mlp`, or of a trace.
-            signal: at its input.
-        """
+        """The signal at the output of a network."""
         known = {INPUT: signal}
         last = {name: index for index, node in enumerate(network.nodes) for name in node.inputs}
         for index, node in enumerate(network.nodes):

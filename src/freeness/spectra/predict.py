@@ -189,10 +189,6 @@ def largest_of(law: Law, outputs: int) -> TopRange:
 
     At a soft edge (Tracy, Widom, real symmetric) 5 % of the largest eigenvalues lie below the first, 83 % below the end.
 
-    Args:
-        law: of all eigenvalues.
-        outputs: how many there are.
-
     Example:
         >>> from freeness.laws import Semicircle
         >>> found = largest_of(Semicircle(1.0), 100)

@@ -68,9 +68,6 @@ class Wire:
 def spread_out(wires: tuple[Wire, ...]) -> tuple[Wire, ...]:
     """Signals that meet, those of one channel or one position at all of the others'.
 
-    Args:
-        wires: that an operation reads.
-
     Example:
         >>> scale, signal = Wire(np.ones((4, 1, 1)), 4), Wire(np.ones((4, 1, 3)), 4)
         >>> [wire.value.shape for wire in spread_out((scale, signal))]

@@ -36,9 +36,6 @@ from freeness.spectra.wires import WireBuilder
 def follows_wires(network: Network) -> bool:
     """Whether it has what only this way knows: attention, constants, joined channels, depthwise, or token and Gaussian weights.
 
-    Args:
-        network: the record, from a builder such as :func:`~freeness.network.mlp`, or of a trace.
-
     Example:
         >>> from freeness.network import mixer, mlp, transformer
         >>> [follows_wires(one) for one in (mlp(2, 4), mixer(1, 4, 8), transformer(1, 8, 2, 3))]
@@ -140,11 +137,6 @@ def graph_or_wires(
     equation: Callable[[], WiredEquation],
 ) -> NetworkGraph | WiredEquation:
     """A graph of chains where there is one, and else, of Gaussian weights, the equations along the wires.
-
-    Args:
-        network: the record, from a builder such as :func:`~freeness.network.mlp`, or of a trace.
-        graph: makes the graph.
-        equation: makes the equations.
 
     Raises:
         Branching: there is no such graph, and weights are not Gaussian.

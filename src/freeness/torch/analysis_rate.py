@@ -152,13 +152,7 @@ def _predicted_sharpness(traced: Trace, inputs: Tensor, options: AnalyzeOptions)
 
 
 def begins(traced: Trace, targets: Tensor, options: AnalyzeOptions) -> bool:
-    """Whether λ is measured on many samples for the rate: not of large models, other losses, several places.
-
-    Args:
-        traced: the model.
-        targets: all of them.
-        options: what is looked at.
-    """
+    """Whether λ is measured on many samples for the rate: not of large models, other losses, several places."""
     size = sum(parameter.numel() for parameter in trained_parameters(traced.model).values())
     told = isinstance(options.descent, SGD | Adam) and isinstance(options.criterion, SquaredError | CrossEntropy)
     return told and size <= TRIED and _one_place(targets)

@@ -47,28 +47,14 @@ _STEPS, _PROBES = 16, 8  # of an estimate: as many probes as have so many steps
 
 
 def measured_jacobian(traced: Trace, sample: Tensor, stage: Stage, passes: int | None) -> Measurement:
-    """All eigenvalues of JJᵀ, or an estimate of their law, as planned.
-
-    Args:
-        traced: the model.
-        sample: one input.
-        stage: the plan.
-        passes: of an exact measurement.
-    """
+    """All eigenvalues of JJᵀ, or an estimate of their law, as planned."""
     if stage.way == "exact":
         return measure_jacobian(traced, sample, passes=passes)
     return _estimated(lambda: estimate_jacobian(traced, sample, options_of(stage.effort)), "of JJᵀ")
 
 
 def measured_fisher(traced: Trace, sample: Tensor, stage: Stage, passes: int | None) -> Measurement:
-    """All eigenvalues of Θ, or an estimate of their law, as planned.
-
-    Args:
-        traced: the model.
-        sample: one input.
-        stage: the plan.
-        passes: of an exact measurement.
-    """
+    """All eigenvalues of Θ, or an estimate of their law, as planned."""
     if stage.way == "exact":
         return measure_fisher(traced, sample, passes=passes)
     return _estimated(lambda: estimate_fisher(traced, sample, options_of(stage.effort)), "of Θ")
@@ -168,11 +154,7 @@ def gaps(traced: Trace, *, predicted: bool) -> tuple[TracedOperation, ...]:
 
 
 def takes_given_maps(traced: Trace) -> bool:
-    """Whether spectra are known by the way that takes tokens, attention, scales and shifts as given maps.
-
-    Args:
-        traced: the model.
-    """
+    """Whether spectra are known by the way that takes tokens, attention, scales and shifts as given maps."""
     if not traced.complete or not follows_wires(traced.network):
         return False
     missing = {operation.kind for operation in traced.operations if operation.theory == "none"}

@@ -171,10 +171,6 @@ class Survey:
 def survey(function: Function, x: Tensor) -> Survey:
     """One forward pass that keeps nothing.
 
-    Args:
-        function: a ready one.
-        x: one input as the model takes it.
-
     Example:
         >>> with Function(nn.Linear(3, 2)).ready(torch.ones(1, 3)) as (function, x):
         ...     found = survey(function, x)
@@ -288,11 +284,7 @@ def jacobian_plan(found: Survey, passes: int) -> MemoryPlan:
 
 
 def jacobian_passes(found: Survey) -> int:
-    """The fewest parts in which carrying J holds no more than J itself, or one block.
-
-    Args:
-        found: the survey.
-    """
+    """The fewest parts in which carrying J holds no more than J itself, or one block."""
     side = min(found.outputs, found.inputs)
     bound = max(_BLOCK, found.outputs * found.inputs)
     return min(max(1, -(-side * found.largest // bound)), side)
@@ -436,10 +428,6 @@ def _embeddings(taps: Taps, tokens: Tensor) -> list[Tap]:
 
 def embedded(function: Function, tokens: Tensor) -> tuple[Tensor, list[Tap]]:
     """The outputs, and where the tokens were looked up on the way.
-
-    Args:
-        function: a ready one.
-        tokens: an input as the model takes it.
 
     Raises:
         InputError: no trained table looks them up.

@@ -149,10 +149,6 @@ def _beside(target: DesignTarget, found: Design, layers: InitializedModel) -> li
 
 
 def listed(widths: Sequence[int]) -> str:
-    """Widths in a sentence, 784,512 … 512,10 where they are many.
-
-    Args:
-        widths: N_0, …, N_L.
-    """
+    """Widths in a sentence, 784,512 … 512,10 where they are many."""
     texts = [str(width) for width in widths]
     return ",".join(texts if len(texts) <= _WIDTHS else [*texts[:3], "…", *texts[-2:]])

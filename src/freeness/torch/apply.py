@@ -84,9 +84,6 @@ class DesignTarget:
 def design_target(model: nn.Module) -> DesignTarget:
     """Read a model once, in eval mode, on an input that it takes; it stays as it is.
 
-    Args:
-        model: any module.
-
     Example:
         >>> found = design_target(nn.Sequential(nn.Linear(8, 5), nn.Tanh(), nn.Linear(5, 2)))
         >>> found.activation().name, found.is_chain
@@ -157,9 +154,6 @@ def chain_widths(model: nn.Module) -> tuple[int, ...]:
     """N_0, …, N_L of a model whose weight layers follow one another: features of Linear, channels of convolutions.
 
     Where a flattening multiplies channels by positions, the Linear layer behind it counts with the channels alone.
-
-    Args:
-        model: any module.
 
     Raises:
         InputError: no weight layers, or layers that do not fit together, as in branches.

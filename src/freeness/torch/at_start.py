@@ -51,9 +51,6 @@ def at_start(small: nn.Module, batch: Batch, how: StepOptions, rate: float) -> A
 def averaged(starts: Sequence[AtStart]) -> AtStart:
     """The geometric mean over starts of one network; the ends of its critical rate are the first's.
 
-    Args:
-        starts: one at least.
-
     Raises:
         InputError: parameters that differ, so that these are no starts of one network.
 

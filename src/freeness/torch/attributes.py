@@ -21,9 +21,6 @@ def attributes_kept(model: nn.Module) -> Iterator[None]:
     Put back are which object an attribute is, the values of tensors, and the states of generators; not what is inside lists,
     dicts and other objects. Parameters, buffers and hooks are the matter of :func:`~freeness.torch.untouched`.
 
-    Args:
-        model: whose modules are kept.
-
     Example:
         >>> model = nn.Linear(1, 1)
         >>> model.count, model.memory = 3, torch.zeros(2)

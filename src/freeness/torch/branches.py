@@ -59,10 +59,6 @@ def wiring_of(model: nn.Module, run: Callable[[], Any]) -> Wiring:
     of signals. Scores of attention are none. Not seen: sums in custom functions, and behind reentrant checkpoints. A recurrent
     model has none.
 
-    Args:
-        model: any module; left as it was.
-        run: calls it, with few samples.
-
     Example:
         >>> class Block(nn.Module):
         ...     def __init__(self):

@@ -18,9 +18,6 @@ def same_buffers(model: nn.Module) -> Iterator[None]:
     A pass gets copies of those that another one wrote to, so that a graph of the other may still go backward. Statistics of
     batch normalisation are not followed: nothing reads them in training mode.
 
-    Args:
-        model: whose forward passes these are.
-
     Example:
         >>> class Counting(nn.Module):
         ...     def __init__(self):

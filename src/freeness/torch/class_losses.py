@@ -100,12 +100,7 @@ def _sums_to_one(shares: Tensor, axis: int) -> bool:
 
 
 def probabilities(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The softmax, its classes second: (B, C) or (B, C, …).
-
-    Args:
-        outputs: logits or log probabilities.
-        targets: that fit.
-    """
+    """The softmax, its classes second: (B, C) or (B, C, …)."""
     return outputs.movedim(class_axis(outputs, targets) or 1, 1).softmax(1)
 
 
@@ -155,13 +150,7 @@ def softmax_root(outputs: Tensor, axis: int, scale: Tensor) -> Root:
 
 
 def place_weights(loss: ClassLoss, outputs: Tensor, targets: Tensor) -> Tensor:
-    """s of every place, in B times the loss: what is shared out over its classes, in the mean over what counts.
-
-    Args:
-        loss: whose weights they are.
-        outputs: (B, …).
-        targets: that fit.
-    """
+    """s of every place, in B times the loss: what is shared out over its classes, in the mean over what counts."""
     axis = class_axis(outputs, targets) or 1
     classes = outputs.shape[axis]
     weight = outputs.new_ones(classes) if loss.weight is None else loss.weight.to(outputs)
@@ -207,13 +196,7 @@ def _(loss: ClassLoss, outputs: Tensor, targets: Tensor) -> None:
 
 
 def check_logarithms(name: str, outputs: Tensor, axis: int) -> None:
-    """Refuse outputs that are no logarithms of probabilities.
-
-    Args:
-        name: of the loss.
-        outputs: of the model.
-        axis: of the classes.
-    """
+    """Refuse outputs that are no logarithms of probabilities."""
     if float(outputs.detach().logsumexp(axis).abs().max()) > _LOGARITHMS:
         raise InputError(
             f"expected outputs that are log probabilities for {name}, got others; end the model with LogSoftmax, or take "

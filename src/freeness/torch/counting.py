@@ -74,10 +74,6 @@ class _Counting(TorchDispatchMode):
 def counted(model: nn.Module, inputs: Tensor) -> Counts:
     """Count one forward pass in eval mode.
 
-    Args:
-        model: any module; left as it was.
-        inputs: as it takes them.
-
     Example:
         >>> found = counted(nn.Linear(3, 2), torch.ones(4, 3))
         >>> found.dense, found.moved, found.saved

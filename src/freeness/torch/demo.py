@@ -19,10 +19,6 @@ FIXED_POINT = 0.2  # q*: with n = 9 activations the relative variance of JJᵀ i
 def critical_point(name: str, q: float) -> tuple[float, float, float]:
     """(σ_w, σ_b, q̂) of the edge of chaos at which q is a fixed point: σ_w² = 1/E φ'², σ_b² = q - σ_w² E φ².
 
-    Args:
-        name: of the activation.
-        q: the fixed point q*.
-
     Example:
         >>> [round(value, 5) for value in critical_point("hardtanh", 0.2)]
         [1.01292, 0.0636, 0.19099]
@@ -36,12 +32,7 @@ def critical_point(name: str, q: float) -> tuple[float, float, float]:
 
 
 def demo_analyses(seed: int = 0, progress: Report | None = None) -> tuple[Analysis, Analysis]:
-    """Analyse the demo network on bundled Fashion-MNIST images, with 10 outputs and with as many outputs as its width.
-
-    Args:
-        seed: of weights and biases.
-        progress: called before every stage.
-    """
+    """Analyse the demo network on bundled Fashion-MNIST images, with 10 outputs and with as many outputs as its width."""
     sigma_w, sigma_b, qhat = critical_point("hardtanh", FIXED_POINT)
     images = load_fashion_mnist("train")
     inputs = (

@@ -19,9 +19,6 @@ def differentiated(model: nn.Module) -> Iterator[None]:
 
     What it returns under ``no_grad`` is without a graph, as that of other models.
 
-    Args:
-        model: whose forward passes these are.
-
     Example:
         >>> class Slope(nn.Linear):
         ...     def forward(self, x):

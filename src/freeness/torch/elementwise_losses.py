@@ -100,9 +100,6 @@ def _(loss: ElementwiseLoss, outputs: Tensor, targets: Tensor) -> Root | None:
 def takes_shares(loss: Objective) -> bool:
     """Whether its targets are numbers from 0 to 1.
 
-    Args:
-        loss: any.
-
     Example:
         >>> takes_shares(BinaryCrossEntropy()), takes_shares(SquaredError())
         (True, False)
@@ -112,11 +109,7 @@ def takes_shares(loss: Objective) -> bool:
 
 
 def diagonal_root(root: Tensor) -> Root:
-    """S = diag(root).
-
-    Args:
-        root: of the outputs' shape.
-    """
+    """S = diag(root)."""
     return lambda v: root * v.reshape(root.shape), lambda w: root * w
 
 
@@ -142,12 +135,7 @@ def _(loss: ElementwiseLoss, outputs: Tensor, targets: Tensor) -> None:
 
 
 def check_shares(name: str, targets: Tensor) -> None:
-    """Refuse what is not from 0 to 1.
-
-    Args:
-        name: of the loss.
-        targets: of the outputs' shape.
-    """
+    """Refuse what is not from 0 to 1."""
     if not (float(targets.min()) >= 0 and float(targets.max()) <= 1):
         raise InputError(f"expected targets from 0 to 1 for {name}, got others; give probabilities.")
 

@@ -185,9 +185,6 @@ def steepest(critical: CriticalRate) -> float:
     curvatures a and distances w, loss ½Σaw², slope Σa²w² and critical rate 2Σa²w²/Σa³w², so by Cauchy and Schwarz
     (Σa²w²)² ≤ Σaw²·Σa³w² the critical rate is at most 4·loss/slope.
 
-    Args:
-        critical: that was measured.
-
     Example:
         >>> round(steepest(CriticalRate(rate=2.0, below=1.9, loss=0.5, slope=-1.0, passes=9)), 3)  # ½w² at 1
         2.0

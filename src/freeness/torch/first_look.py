@@ -34,9 +34,6 @@ def first_look(model: nn.Module) -> LayerTable:
 def drawn_weights(model: nn.Module) -> list[DrawnWeights]:
     """The trained weights as they are now, tensor by tensor; no biases, and no embeddings nor what is tied to them.
 
-    Args:
-        model: left as it is.
-
     Example:
         >>> model = nn.Linear(4, 2)
         >>> _ = nn.init.constant_(model.weight, 0.5)

@@ -84,9 +84,6 @@ def optimizer_factory(given: GivenOptimizer) -> OptimizerFactory:
 def is_adaptive(factory: OptimizerFactory) -> bool:
     """Whether an optimiser's first step does not grow with the gradient.
 
-    Args:
-        factory: makes it of parameters.
-
     Example:
         >>> is_adaptive(torch.optim.Adam), is_adaptive(torch.optim.SGD)
         (True, False)

@@ -53,11 +53,6 @@ class Request(NamedTuple):
 def forecast(traced: Trace, sample: Tensor, asked: Request) -> Forecast:
     """Plan the stages of an analysis.
 
-    Args:
-        traced: the model.
-        sample: one input.
-        asked: what of it, within which budget.
-
     Example:
         >>> from freeness.torch import trace
         >>> x = torch.ones(1, 3)

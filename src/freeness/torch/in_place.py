@@ -17,21 +17,13 @@ View = Callable[[Any], Any]
 
 
 def writes(node: Node) -> bool:
-    """Whether a call writes to its first argument.
-
-    Args:
-        node: of a graph.
-    """
+    """Whether a call writes to its first argument."""
     first = node.args[0] if node.args else None
     return isinstance(node.target, OpOverload) and node.target._schema.is_mutable and isinstance(first, Node)
 
 
 class Aliases:
-    """Which calls of an exported graph give parts of one tensor; the storage of what was seen when it was made tells.
-
-    Args:
-        view: the graph.
-    """
+    """Which calls of an exported graph give parts of one tensor; the storage of what was seen when it was made tells."""
 
     def __init__(self, view: GraphView) -> None:
         self._groups: dict[int, list[Node]] = {}

@@ -74,9 +74,6 @@ def device_of(name: str) -> torch.device:
 def uncompiled(model: nn.Module) -> nn.Module:
     """The model that torch.compile was given, with the same parameters: every way of measuring would be compiled anew.
 
-    Args:
-        model: compiled, or any other.
-
     Example:
         >>> model = nn.Linear(1, 1)
         >>> uncompiled(model) is model

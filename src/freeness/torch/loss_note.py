@@ -57,11 +57,6 @@ def loss_note(model: nn.Module, data: tuple[Tensor, Tensor], loss: Objective) ->
 def curvature_range(loss: Objective, outputs: Tensor, targets: Tensor) -> tuple[float, float]:
     """The least and the largest Ritz value of B·∂²L/∂f² after a few products, which lie between its eigenvalues' ends.
 
-    Args:
-        loss: any.
-        outputs: of B samples.
-        targets: that fit.
-
     Source: Parlett, The Symmetric Eigenvalue Problem, 1998, §13 (Lanczos with three vectors).
 
     Example:

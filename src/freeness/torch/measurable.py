@@ -46,10 +46,6 @@ def check_measurable(model: nn.Module) -> None:
 def check_dense(value: Tensor, place: str) -> None:
     """Refuse sparse and nested tensors.
 
-    Args:
-        value: any tensor.
-        place: where it is, in words.
-
     Raises:
         InputError: it is one.
 

@@ -86,9 +86,6 @@ def _as_eval(norms: Sequence[tuple[str, nn.Module]], training: bool | None) -> t
 def listed(paths: Sequence[str]) -> str:
     """The first names, and how many there are besides.
 
-    Args:
-        paths: of modules.
-
     Example:
         >>> listed(["a", "b", "a"]), listed(list("abcdef"))
         ('a, b', 'a, b, c, d and 2 more')

@@ -329,10 +329,6 @@ def _as_they_are(targets: Tensor) -> Tensor:
 def next_tokens(targets: Tensor, ignored: int = IGNORED) -> Tensor:
     """Of labels (B, T) the token that follows each; the last place does not count.
 
-    Args:
-        targets: tokens.
-        ignored: what stands for none.
-
     Example:
         >>> next_tokens(torch.tensor([[1, 2, 3]]))
         tensor([[   2,    3, -100]])

@@ -60,11 +60,6 @@ def _differs(module: nn.Module) -> bool:
 def draws(model: nn.Module, inputs: Tensor, training: bool | None) -> bool:
     """Whether a forward pass draws random numbers: two of them give something else.
 
-    Args:
-        model: any module; left as it was.
-        inputs: (B, …), as it takes them.
-        training: the mode, as of :func:`~freeness.torch.untouched`.
-
     Example:
         >>> draws(nn.Dropout(0.5), torch.ones(3, 20), True), draws(nn.Dropout(0.5), torch.ones(3, 20), False)
         (True, False)
@@ -82,10 +77,6 @@ def draws(model: nn.Module, inputs: Tensor, training: bool | None) -> bool:
 def is_coupled(model: nn.Module, training: bool | None) -> bool:
     """Whether samples see each other: normalisation takes the statistics of the batch.
 
-    Args:
-        model: in the mode of training where that is None.
-        training: as of :func:`trained_mode`.
-
     Example:
         >>> is_coupled(nn.BatchNorm1d(2), None), is_coupled(nn.BatchNorm1d(2), False), is_coupled(nn.Dropout(), None)
         (True, False, False)
@@ -100,9 +91,6 @@ def fixed_masks(model: nn.Module) -> Iterator[None]:
 
     Buffers are the same in every pass as well. The global random state, and generators that the model holds, are as before
     afterwards.
-
-    Args:
-        model: whose forward passes these are.
 
     Example:
         >>> model = nn.Dropout(0.5)
@@ -134,10 +122,6 @@ def hold_statistics(model: nn.Module, inputs: Tensor) -> list[str]:
 
     One sample by itself has no statistics: at one sample of a batch those of the batch are held fixed. Only modules that are in
     training mode are changed; a caller that keeps the model untouched gets it back.
-
-    Args:
-        model: in the mode of training.
-        inputs: the batch.
 
     Returns:
         The names of the modules.

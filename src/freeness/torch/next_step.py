@@ -25,10 +25,6 @@ def first_rate(optimizer: torch.optim.Optimizer) -> float:
 def next_step(optimizer: torch.optim.Optimizer, model: nn.Module) -> OptimizerFactory:
     """What makes a copy of an optimiser, with all that it remembers, of copies of the model's trained parameters.
 
-    Args:
-        optimizer: left as it is.
-        model: whose parameters it steps.
-
     Example:
         >>> model = nn.Linear(1, 1, bias=False)
         >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)

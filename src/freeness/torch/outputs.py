@@ -82,10 +82,6 @@ def returning(model: nn.Module, key: OutputKey) -> nn.Module:
 def floating_rows(returned: Any, count: int) -> Iterator[Tensor]:
     """All floating tensors among what a model returned that have one row a sample.
 
-    Args:
-        returned: as for :func:`select_output`.
-        count: of samples.
-
     Example:
         >>> import torch
         >>> [tuple(found.shape) for found in floating_rows((torch.ones(2, 3), torch.ones(()), torch.ones(2, 1)), 2)]
@@ -144,9 +140,6 @@ def loss_of(returned: Any) -> Tensor | None:
 
 def losses_of(returned: Any) -> tuple[str, ...]:
     """The names of the losses in a dict without "loss": a total, those with "loss" in their name, or all if it has nothing else.
-
-    Args:
-        returned: as for :func:`select_output`.
 
     Example:
         >>> import torch

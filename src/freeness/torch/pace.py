@@ -65,9 +65,6 @@ def paced(pace: Pace) -> Iterator[None]:
 def beat(units: float = 1.0) -> None:
     """One product, or one backward pass, of a long loop is done.
 
-    Args:
-        units: how many.
-
     Raises:
         TimeUp: the time is over.
     """

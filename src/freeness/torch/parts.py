@@ -41,9 +41,6 @@ def parts_of(module: nn.Module) -> dict[str, TensorPart]:
 
     Modules of other libraries are known by their names: Conv1D of transformers, and normalisations of any library.
 
-    Args:
-        module: of any kind; its children are left out.
-
     Example:
         >>> parts_of(nn.GRU(3, 4))["weight_ih_l0"].pieces, parts_of(nn.Embedding(5, 2))["weight"].role
         (('reset', 'update', 'new'), 'table')

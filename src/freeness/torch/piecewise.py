@@ -23,13 +23,7 @@ def filled(tensor: ModelTensor, draw: Callable[[int, int], Tensor]) -> Tensor:
 
 
 def drawn_pieces(tensor: ModelTensor, kind: WeightKind, generator: torch.Generator) -> Drawn:
-    """Gates, or query, key and value, each from the ensemble, at σ_w = 1; all have the same gain.
-
-    Args:
-        tensor: a matrix of two axes.
-        kind: the ensemble.
-        generator: torch's, from which all numbers are drawn: the same seed, the same result.
-    """
+    """Gates, or query, key and value, each from the ensemble, at σ_w = 1; all have the same gain."""
     dtype = torch.float64 if tensor.value.dtype == torch.float64 else torch.float32
     weight = filled(tensor, lambda rows, columns: drawn_matrix(kind, rows, columns, generator, dtype))
     part = tensor.part

@@ -20,9 +20,6 @@ def mean_squares_read(graph: WiredGraph) -> Mapping[str, float]:
 
     Where several signals are laid side by side it is their mean. What an activation of the table does is read off its node;
     products of signals and functions without a name count as rectifiers. Pooling and dropout are passed as if they did nothing.
-
-    Args:
-        graph: of a forward pass.
     """
     found: dict[str, float] = {}
     for node in graph.order:

@@ -40,10 +40,6 @@ class _Calls(TorchFunctionMode):
 def recorded_operations(model: nn.Module, run: Callable[[], Any]) -> tuple[TracedOperation, ...]:
     """The operations of one run, in their order; theory covers none of them, for want of the graph.
 
-    Args:
-        model: whose modules are named; hooks are taken off again.
-        run: a forward pass.
-
     Example:
         >>> import torch
         >>> model = nn.Sequential(nn.Linear(2, 2), nn.Tanh())

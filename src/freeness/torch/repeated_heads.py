@@ -24,11 +24,7 @@ _LENGTH = 8  # calls between softmax and its products
 
 
 def repeated_heads(view: GraphView) -> Mapping[Node, Node]:
-    """Calls that give keys or values (samples, heads, tokens, channels) several times, with the call that gives them once.
-
-    Args:
-        view: the graph.
-    """
+    """Calls that give keys or values (samples, heads, tokens, channels) several times, with the call that gives them once."""
     found: dict[Node, Node] = {}
     for node in view.nodes:
         used = [user for user in node.users if user.op == "call_function"]

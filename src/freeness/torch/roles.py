@@ -24,11 +24,7 @@ class MatrixCalls:
 
     @contextmanager
     def watching(self, model: nn.Module) -> Iterator[None]:
-        """A block whose forward pass is followed.
-
-        Args:
-            model: any module.
-        """
+        """A block whose forward pass is followed."""
         self.order = []
 
         def seen(name: str) -> object:
@@ -97,10 +93,6 @@ def _is_matrix(name: str, value: Tensor, grown: Mapping[str, int] | None) -> boo
 
 def grown_sides(small: nn.Module, big: nn.Module) -> dict[str, int]:
     """How many sides of a tensor are longer in the larger network, for tensors of one name and as many sides.
-
-    Args:
-        small: one network.
-        big: the other.
 
     Example:
         >>> grown_sides(nn.Linear(3, 4), nn.Linear(3, 8))

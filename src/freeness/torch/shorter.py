@@ -15,11 +15,6 @@ from freeness.torch.state import untouched
 def places_of(model: nn.Module, inputs: Tensor, targets: Tensor) -> int:
     """How many places the sequences have, where the model takes shorter ones too and every place has a class; else 0.
 
-    Args:
-        model: of one tensor.
-        inputs: (B, …).
-        targets: of these.
-
     Example:
         >>> table = nn.Embedding(5, 3)
         >>> tokens = torch.zeros(2, 40, dtype=torch.int64)

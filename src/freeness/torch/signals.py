@@ -78,10 +78,6 @@ def realised_neurons(trace: Trace, x: Tensor) -> NeuronSignals:
 def neurons_of(trace: Trace, value: Tensor) -> NeuronSignals:
     """The same of several samples, with what operations without weights have of their own.
 
-    Args:
-        trace: a traced model that has a network.
-        value: samples as the model takes them.
-
     Raises:
         InputError: signals that are not finite.
     """

@@ -199,9 +199,6 @@ def _same(found: Tensor, saved: Tensor) -> bool:
 def own_generators(model: nn.Module) -> Restore:
     """What puts the generators that modules hold as attributes back to where they are now.
 
-    Args:
-        model: any module.
-
     Example:
         >>> model = nn.Identity()
         >>> model.noise = torch.Generator().manual_seed(0)

@@ -34,11 +34,7 @@ class StateSpaces:
 
 
 def state_spaces_of(graph: WiredGraph) -> StateSpaces:
-    """The tensors of the state spaces of a model.
-
-    Args:
-        graph: of a forward pass.
-    """
+    """The tensors of the state spaces of a model."""
     decays: dict[str, None] = {}
     steps: dict[str, None] = {}
     kernels: dict[str, None] = {}

@@ -145,10 +145,6 @@ def _made(model: nn.Module, given: str | Optimizer | Callable[..., torch.optim.O
 def torch_optimizer(optimizer: Optimizer, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
     """What torch has for an optimiser of ours, at some rate.
 
-    Args:
-        optimizer: gradient descent or Adam, with its numbers.
-        parameters: that it steps.
-
     Raises:
         InputError: another optimiser.
 

@@ -43,9 +43,6 @@ def tensors_of(model: nn.Module) -> tuple[ModelTensor, ...]:
     matrices that are 0, as an adapter's second factor is (Hu et al. 2021), nor biases and scales whose module has no matrix to
     be drawn: they go on from where they are.
 
-    Args:
-        model: any module.
-
     Raises:
         InputError: a lazy or a meta tensor, a weight that is not floating point, or a computed one.
 
@@ -117,10 +114,6 @@ def _check(name: str, value: Tensor, part: TensorPart) -> None:
 
 def cut(value: Tensor, part: TensorPart) -> Iterator[tuple[str, Tensor]]:
     """The pieces of a tensor by name, as views of it; those of a matrix as (fan_out, fan_in).
-
-    Args:
-        value: a matrix or bias of that part.
-        part: what it is for.
 
     Example:
         >>> [(name, tuple(piece.shape)) for name, piece in cut(torch.ones(6, 2), TensorPart("matrix", 2, 3, ("a", "b")))]

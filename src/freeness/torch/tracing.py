@@ -333,12 +333,7 @@ def _is_chain(operations: Sequence[TracedOperation]) -> bool:
 
 
 def chain_of(steps: Sequence[Step], input_shape: tuple[int, ...]) -> Chain | None:
-    """Steps as a chain on flat vectors; None where they are none.
-
-    Args:
-        steps: of a trace.
-        input_shape: of one sample.
-    """
+    """Steps as a chain on flat vectors; None where they are none."""
     found, before = [], INPUT
     for step in steps:
         plain = isinstance(step.compute, DenseStep | ElementwiseStep) and not step.typing.positions

@@ -35,9 +35,6 @@ def train_what_is_stepped(model: nn.Module, optimizer: GivenOptimizer) -> None:
 def trained_note(model: nn.Module) -> tuple[str, ...]:
     """That only a part of the parameters is trained, and which modules hold it; nothing where all are.
 
-    Args:
-        model: any module.
-
     Example:
         >>> model = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1)).requires_grad_(False)
         >>> _ = model[1].requires_grad_(True)

@@ -41,9 +41,6 @@ class GroupRate:
 def pattern_names(names: Sequence[str]) -> tuple[str, ...]:
     """Names with * in place of numbers between dots, each once.
 
-    Args:
-        names: of parameters.
-
     Example:
         >>> pattern_names(["h.0.attn.weight", "h.11.attn.weight", "wte.weight"])
         ('h.*.attn.weight', 'wte.weight')

@@ -244,9 +244,6 @@ def _size(model: nn.Module) -> int:
 def is_normalised(model: nn.Module) -> bool:
     """Whether a normalisation is in the model, of torch or of another library.
 
-    Args:
-        model: any module.
-
     Example:
         >>> is_normalised(nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2))), is_normalised(nn.Linear(2, 2))
         (True, False)

@@ -12,9 +12,6 @@ from freeness.torch.watch_log import WatchLog, logs_of
 class Logs:
     """Hands every event to every log.
 
-    Args:
-        given: as :class:`~freeness.torch.Watch` takes it.
-
     Raises:
         InputError: no log, or that of another watch.
 
@@ -36,11 +33,7 @@ class Logs:
         return max((log.resume for log in self._logs), default=0)
 
     def write(self, event: WatchEvent) -> None:
-        """To every log, whatever the others do.
-
-        Args:
-            event: a step, a visit or a warning.
-        """
+        """To every log, whatever the others do."""
         for place, log in enumerate(self._logs):
             try:
                 log.write(event)
@@ -56,11 +49,7 @@ class Logs:
         return bool(self._troubles)
 
     def told(self, warnings: Sequence[WatchWarning]) -> list[WatchWarning]:
-        """Write these, and give back what could not be written, a sentence a log; said again only after it was over.
-
-        Args:
-            warnings: of a step.
-        """
+        """Write these, and give back what could not be written, a sentence a log; said again only after it was over."""
         for warning in warnings:
             self.write(warning)
         found, self._troubles = self._troubles, []

@@ -40,10 +40,6 @@ class BatchLoss:
     def function(self, model: nn.Module, batch: Batch) -> Callable[[], Tensor]:
         """Runs the model on the batch and returns the loss.
 
-        Args:
-            model: any module.
-            batch: as it takes them.
-
         Raises:
             InputError: targets are missing or do not fit, or the model computes no loss; when it is called.
         """

@@ -76,9 +76,6 @@ class Measures:
     def tried(self, batch: Batch) -> None:
         """Two samples through model and loss.
 
-        Args:
-            batch: of the training.
-
         Raises:
             InputError: they do not fit.
         """
@@ -211,10 +208,6 @@ def preconditioner(optimizer: torch.optim.Optimizer, model: nn.Module) -> Callab
 
     v ← β₂v + (1-β₂)g² comes before a step. Without it a weight that no batch has reached so far, as behind a ReLU that was dead,
     is divided by ε alone at the first batch that reaches it, and λ is a hundred thousand times too large.
-
-    Args:
-        optimizer: of the training.
-        model: whose parameters are taken in their order.
 
     Source: Kingma, Ba, arXiv 1412.6980, algorithm 1.
     """

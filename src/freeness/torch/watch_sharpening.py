@@ -54,9 +54,6 @@ class FirstBatch:
     def visited(self, batch: Batch) -> dict[str, Any]:
         """λ of the first batch; at the first time also by how much the optimiser's next step on it changes λ.
 
-        Args:
-            batch: of the training, of which the first one is kept.
-
         Raises:
             InputError: the loss is not finite.
         """

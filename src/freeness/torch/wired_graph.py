@@ -25,10 +25,6 @@ class WiredGraph:
     """Nodes in an order in which each stands behind those it was made of, with the parameters that each reads.
 
     What is computed of parameters alone, a view, a cast or a decay that is an exponential, counts as those parameters.
-
-    Args:
-        model: whose parameters are named.
-        ends: nodes of its outputs.
     """
 
     def __init__(self, model: nn.Module, ends: list[Node]) -> None:
@@ -120,9 +116,6 @@ class WiredGraph:
 def is_straight(name: str) -> bool:
     """Whether a factor in front of this operation is one behind it.
 
-    Args:
-        name: of the operation.
-
     Example:
         >>> is_straight("max_pool2d"), is_straight("relu")
         (True, False)
@@ -132,9 +125,6 @@ def is_straight(name: str) -> bool:
 
 def is_arranging(name: str) -> bool:
     """Whether an operation only puts numbers elsewhere, pools them, or leaves some out.
-
-    Args:
-        name: of the operation.
 
     Example:
         >>> is_arranging("permute"), is_arranging("max_pool2d_with_indices"), is_arranging("add")

@@ -13,11 +13,7 @@ _CASTS = {"to", "_to_copy", "type_as"}
 
 
 def written_norms(view: GraphView) -> Mapping[Node, tuple[Node, float]]:
-    """The last call of every such normalisation, with the call that gives what it normalises, and ε.
-
-    Args:
-        view: the graph.
-    """
+    """The last call of every such normalisation, with the call that gives what it normalises, and ε."""
     found: dict[Node, tuple[Node, float]] = {}
     for node in view.nodes:
         if node_name(node) != "mul" or len(node.all_input_nodes) != 2:

@@ -116,9 +116,6 @@ def rates_between(low: float, high: float) -> list[float]:
 def check_budget(budget: int) -> None:
     """Refuse trials that could not tell anything.
 
-    Args:
-        budget: steps in all.
-
     Raises:
         InputError: so few.
     """

@@ -15,10 +15,6 @@ def transformer_picture(phases: TransformerPhases, *, title: str = "") -> Pictur
     """log₁₀ of the growth of squared gradients, over the gain of queries and keys and the scale of branches.
 
     Every cell says the tokens' cosine, too, where the picture can be pointed at.
-
-    Args:
-        phases: growth of gradients over gains σ_qk and scales of branches.
-        title: above the picture.
     """
     with np.errstate(divide="ignore"):
         growth = np.log10(phases.gradient)

@@ -31,14 +31,7 @@ def read(asked: Asked) -> Signal:
 
 
 def applied(asked: Asked, signal: str, weight: str, bias: str | None) -> Signal:
-    """x W + b with a parameter W of shape (fan_in, fan_out), as in the Conv1D of GPT-2.
-
-    Args:
-        asked: the product.
-        signal: name of the argument x.
-        weight: of W.
-        bias: of b.
-    """
+    """x W + b with a parameter W of shape (fan_in, fan_out), as in the Conv1D of GPT-2."""
     found = asked.constant(weight)
     if found is None or not isinstance(found.tensor, nn.Parameter) or found.tensor.ndim != 2:
         raise Unread

@@ -67,11 +67,6 @@ def over_axes(asked: Asked) -> Signal:
 def written(asked: Asked, given: Signal, epsilon: float) -> Signal:
     """An RMS normalisation over the last axis that is written out, of which ``asked`` is the last call.
 
-    Args:
-        asked: the call.
-        given: what is normalised.
-        epsilon: that is added to the mean square.
-
     Raises:
         Unread: the last axis holds no channels, or not all.
     """

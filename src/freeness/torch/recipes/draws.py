@@ -14,13 +14,7 @@ from freeness.torch.tensors import ModelTensor, cut
 
 
 def gaussian(deviation: float, reason: str, formula: str = "") -> Start:
-    """N(0, σ²) in every entry; 0 in the row of a table that stands for nothing.
-
-    Args:
-        deviation: σ.
-        reason: why.
-        formula: of the deviation, where it has one.
-    """
+    """N(0, σ²) in every entry; 0 in the row of a table that stands for nothing."""
 
     def values(tensor: ModelTensor, generator: torch.Generator) -> Tensor:
         drawn = deviation * torch.randn(tensor.shape, generator=generator, device=generator.device)
@@ -33,13 +27,7 @@ def gaussian(deviation: float, reason: str, formula: str = "") -> Start:
 
 
 def uniform(bound: float, reason: str, formula: str) -> Start:
-    """Uniform in ±bound.
-
-    Args:
-        bound: the largest entry.
-        reason: why.
-        formula: of the bound.
-    """
+    """Uniform in ±bound."""
 
     def values(tensor: ModelTensor, generator: torch.Generator) -> Tensor:
         return bound * (2 * torch.rand(tensor.shape, generator=generator, device=generator.device) - 1)
@@ -60,32 +48,18 @@ def he(tensor: ModelTensor, reason: str, factor: float = 1.0) -> Start:
 
 
 def glorot(tensor: ModelTensor, reason: str) -> Start:
-    """N(0, 2/(fan_in + fan_out)) of each piece (Glorot, Bengio 2010).
-
-    Args:
-        tensor: a matrix.
-        reason: why.
-    """
+    """N(0, 2/(fan_in + fan_out)) of each piece (Glorot, Bengio 2010)."""
     sizes = tensor.part.fan_in + tensor.part.fan_out
     return gaussian(math.sqrt(2 / sizes), reason, "√(2/(fan_in + fan_out))")
 
 
 def constant(value: float, reason: str) -> Start:
-    """The same number in every entry.
-
-    Args:
-        value: the number.
-        reason: why.
-    """
+    """The same number in every entry."""
     return Start(f"{value:g}", reason, lambda tensor, generator: torch.full(tensor.shape, float(value)))
 
 
 def pieces(reason: str) -> Start:
-    """0 in every piece of a bias, but where the kind of module says otherwise.
-
-    Args:
-        reason: why.
-    """
+    """0 in every piece of a bias, but where the kind of module says otherwise."""
 
     def values(tensor: ModelTensor, generator: torch.Generator) -> Tensor:
         found = torch.zeros(tensor.shape)
@@ -97,11 +71,7 @@ def pieces(reason: str) -> Start:
 
 
 def orthogonal(reason: str) -> Start:
-    """A Haar-distributed (semi-)orthogonal matrix for every piece.
-
-    Args:
-        reason: why.
-    """
+    """A Haar-distributed (semi-)orthogonal matrix for every piece."""
 
     def values(tensor: ModelTensor, generator: torch.Generator) -> Tensor:
         dtype = torch.float64 if tensor.value.dtype == torch.float64 else torch.float32

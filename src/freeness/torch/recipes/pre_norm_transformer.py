@@ -36,20 +36,12 @@ class PreNormTransformer(StartRecipe):
 
 
 def is_transformer(subject: Subject) -> bool:
-    """Whether attention and residual branches with normalisation make the model, and convolutions do not.
-
-    Args:
-        subject: any model.
-    """
+    """Whether attention and residual branches with normalisation make the model, and convolutions do not."""
     return subject.attends and subject.normalised and bool(subject.branches) and not subject.convolutional
 
 
 def normalises_sums(subject: Subject) -> bool:
-    """Whether most sums pass a normalisation on their way to the next one; the first may follow one on the embedding.
-
-    Args:
-        subject: any model.
-    """
+    """Whether most sums pass a normalisation on their way to the next one; the first may follow one on the embedding."""
     between = subject.branches[1:]
     return 2 * sum(branch.bare for branch in between) < len(between)
 

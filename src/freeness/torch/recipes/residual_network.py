@@ -52,11 +52,7 @@ class NormalisedResidualNetwork(StartRecipe):
 
 
 def branch_ends(subject: Subject) -> tuple[frozenset[str], frozenset[str]]:
-    """Last scales of branches; last matrices of those that have none, or one of another library, which may be added to 1.
-
-    Args:
-        subject: the model.
-    """
+    """Last scales of branches; last matrices of those that have none, or one of another library, which may be added to 1."""
     foreign = {tensor.name for tensor in subject.tensors if tensor.part.role == "foreign"}
     scales = {name for one in subject.branches for name in one.scales if not foreign & set(one.scales)}
     bare = {name for one in subject.branches if not set(one.scales) & scales for name in one.matrices}
