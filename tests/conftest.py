@@ -1,11 +1,13 @@
 """Hypothesis profiles and the folders that tests share."""
 
+import functools
 import gc
 import os
 import secrets
 from pathlib import Path
 
 import pytest
+import typer.testing
 from hypothesis import settings
 
 from tests.last_bits import perturb
@@ -15,6 +17,9 @@ if os.environ.get("FREENESS_PERTURB"):  # before anything of ours is imported
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SLOW_CASES = frozenset(Path(__file__).with_name("slow_cases.txt").read_text(encoding="utf-8").splitlines())
+
+# typer's tester builds every command anew for each call, which took a thirtieth of all tests.
+typer.testing._get_command = functools.cache(typer.testing._get_command)
 
 # "ci" runs the same 10 examples every time, "full" the same 100 (`make slow`); "random" looks for new ones and says how to see
 # them again.
