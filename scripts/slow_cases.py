@@ -1,6 +1,6 @@
 """Writes tests/slow_cases.txt: the cases that `make test` leaves to `make slow`.
 
-Of a test with several cases, those that took longer than 0.25 s; its quickest case always stays. Run it on what
+Of a test with several cases, those that took longer than 0.12 s; its quickest case always stays. Run it on what
 `pytest -n 2 -m "not slow" --durations=0 --durations-min=0.1` printed on an idle machine: `python scripts/slow_cases.py LOG`.
 Cases that are on the list already stay there; to measure all anew, empty the list first.
 """
@@ -13,7 +13,7 @@ from collections import defaultdict
 from pathlib import Path
 
 LIST = Path(__file__).resolve().parents[1] / "tests" / "slow_cases.txt"
-LONG = 0.25  # seconds
+LONG = 0.12  # seconds
 _LINE = re.compile(r"([0-9.]+)s (?:call|setup|teardown)\s+(tests/\S+::\w+\[.*\])\s*$")
 
 

@@ -65,7 +65,7 @@ async def _slow(sent, patience):
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": b"ok"})
 
-    config = uvicorn.Config(answer, port=0, http=guard.ImpatientProtocol, log_level="error", lifespan="off")
+    config = uvicorn.Config(answer, port=0, http=guard.ImpatientProtocol, log_level="error", lifespan="off", timeout_keep_alive=2)
     server = uvicorn.Server(config)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -101,7 +101,7 @@ def test_a_client_that_never_finishes_is_dropped(monkeypatch, sent):
 def test_a_request_that_is_whole_is_answered_and_its_connection_kept(monkeypatch):
     monkeypatch.setattr(guard, "_PATIENCE", 0.5)
     read, seconds = in_thread(_slow(WHOLE, 0.5))
-    assert read.endswith(b"ok") and seconds > 2  # uvicorn's own keep-alive ends it, not the patience
+    assert read.endswith(b"ok") and seconds > 1.5  # uvicorn's own keep-alive ends it, not the patience
 
 
 def test_an_error_of_one_kind_is_logged_once_and_in_one_line(caplog):

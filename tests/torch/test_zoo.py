@@ -163,6 +163,7 @@ def test_the_zoo_is_large_and_every_model_has_its_place() -> None:
     assert set(ZOO) == set(READ) | set(NAMED)
 
 
+@pytest.mark.always
 @pytest.mark.parametrize("name", ZOO)
 def test_a_model_is_read_or_says_what_it_cannot_cover(name: str) -> None:
     model, x, traced = read(name)
@@ -182,6 +183,7 @@ def test_a_model_is_read_or_says_what_it_cannot_cover(name: str) -> None:
             _ = traced.network
 
 
+@pytest.mark.always
 @pytest.mark.parametrize("name", ZOO)
 def test_dual_gram_and_singular_values_equal_those_of_jacrev(name: str) -> None:
     model, x, traced = read(name)
@@ -208,6 +210,7 @@ def test_tangent_kernel_of_a_batch_equals_that_of_jacrev(name: str) -> None:
     assert_near(ntk_gram(traced, batch, traced=True, passes=2), blocks.diagonal(dim1=1, dim2=3).mean(-1))
 
 
+@pytest.mark.always
 @pytest.mark.parametrize("name", ZOO)
 def test_reading_and_measuring_change_nothing(name: str) -> None:
     model, x = zoo_model(name)
