@@ -4,6 +4,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.polynomial import Polynomial
 
 from freeness import (
     Arcsine,
@@ -104,3 +107,28 @@ def test_negative_last_coefficients_and_constants_in_expressions():
 def test_bad_coefficients_are_refused(coefficients):
     with pytest.raises(InputError, match="polynomial of degree"):
         PolynomialLaw(Semicircle(), coefficients)
+
+
+@given(
+    st.lists(st.integers(-3, 3), min_size=1, max_size=4),
+    st.sampled_from([0.0, 1e-24, -1e-24, 1e-60, -1e-300, 1e-9, -1e-9, 0.1]),
+)
+def test_the_distribution_function_where_the_polynomial_turns(turns, beside):
+    """p' has integer roots, often double ones, and 0 among them; P(p(X) ≤ z) is counted over quantiles of X.
+
+    Where five roots meet, rounding of p moves them by 1e-16^(1/5).
+    """
+    polynomial = Polynomial.fromroots([0.0, *turns]).integ()
+    x = Semicircle(2.0).quantile((np.arange(20_000) + 0.5) / 20_000)
+    z = beside + polynomial(np.array([0.0, *map(float, turns)]))
+    counted = (polynomial(x)[None] < z[:, None]).mean(axis=1)
+    found = PolynomialLaw(Semicircle(2.0), tuple(polynomial.coef)).cdf(z)
+    np.testing.assert_allclose(found, counted, atol=len(polynomial.coef) / x.size + 1e-16 ** (1 / (2 + len(turns))))
+
+
+def test_mass_beside_0_however_near_it_is_asked_for():
+    """An odd power of a symmetric law: half of the mass lies below 0, where the density is infinite."""
+    law = PolynomialLaw(Semicircle(1.0), (0.0, 0.0, 0.0, 1.0))
+    x = np.array([1e-12, 1e-24, 1e-60, 1e-300])
+    np.testing.assert_allclose(law.cdf(x), Semicircle(1.0).cdf(x ** (1 / 3)), rtol=1e-14)
+    assert law.cdf(0.0) == 0.5 and law.quantile(0.5) == 0.0

@@ -154,10 +154,17 @@ class ImageLaw(TransformLaw):
             g, potential = (np.where(at.upper | ~real, v, v.conj()) for v in (g, potential))
             total = _summed(at.alpha, at.beta, g, points * g - 1.0)
             weight = (0.0 if at.alpha is None else at.alpha[0]) + (0.0 if at.beta is None else at.beta[0] * points)
-            own = potential.sum(axis=0) + self.gained(z)
-            return Boundary(
-                total, own, (error * np.abs(weight)).sum(axis=0), converged.all(axis=0) & np.isfinite(total)
-            )
+            solved = converged.all(axis=0)
+            own = np.where(solved, potential.sum(axis=0) + self.gained(z), np.nan)
+            return Boundary(total, own, (error * np.abs(weight)).sum(axis=0), solved & np.isfinite(total))
+
+    def _cdf_off_atoms(self, x: np.ndarray, throw: bool) -> np.ndarray:
+        """As of any law; where f turns, G is infinite and the potential is not."""
+        value = super()._cdf_off_atoms(x, False)
+        missing = np.isnan(value)
+        if missing.any():
+            value[missing] = 1.0 - self.boundary(x[missing]).potential.imag / np.pi
+        return super()._cdf_off_atoms(x, True) if throw and np.isnan(value).any() else value
 
     def _along(self, points: np.ndarray) -> Boundary:
         return self.law.boundary(np.real(points))

@@ -146,7 +146,8 @@ class Law(Shown, Plotted, ABC):
         points = real_points(x)
         flat = points.ravel()
         scale = max(abs(self.hull[0]), abs(self.hull[1]), np.finfo(float).tiny)
-        value, read = np.zeros(flat.shape), np.zeros(flat.shape, dtype=bool)
+        read = (flat == 0) & self.symmetric  # where the density may be infinite
+        value = np.where(read, 0.5, 0.0)
         for position, mass in self.atoms:  # U is singular at an atom, so its sides are read at a small distance
             at = flat == position
             if at.any():
