@@ -140,7 +140,7 @@ def _closed(x: np.ndarray) -> np.ndarray:
 
 
 def _slopes(x: np.ndarray, slope: np.ndarray, over_line: np.ndarray) -> np.ndarray:
-    """dx/dz = 1/p'(x); where roots meet its sign is known by their order: p rises at the last real one and falls at the one before."""
+    """dx/dz = 1/p'(x), its sign known where roots meet: p rises at the last real one and falls at the one before."""
     real = over_line & (np.imag(x) == 0)
     later = np.where(real, np.real(x), -np.inf)[None] - np.where(real, np.real(x), np.inf)[:, None]
     place = np.arange(len(x))
