@@ -65,7 +65,9 @@ async def _slow(sent, patience):
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": b"ok"})
 
-    config = uvicorn.Config(answer, port=0, http=guard.ImpatientProtocol, log_level="error", lifespan="off", timeout_keep_alive=2)
+    config = uvicorn.Config(
+        answer, port=0, http=guard.ImpatientProtocol, log_level="error", lifespan="off", timeout_keep_alive=2
+    )
     server = uvicorn.Server(config)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
