@@ -273,3 +273,15 @@ def test_a_law_that_begins_at_the_smallest_number_has_the_products_of_one_that_b
     """(As the jumps of one sign do in a free Poisson law.) In units of a wider product the number is 0."""
     ends = [free_product(truncated(Semicircle(4.0), low, 4.0), MarchenkoPastur(0.5)).hull for low in (5e-324, 0.0)]
     assert ends[0] == pytest.approx(ends[1], rel=1e-12)
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_the_distribution_function_rises_over_the_ends_of_parts_inside(name):
+    """Where G is infinite there may be no answer, but none from the other side."""
+    part = Uniform(0.957, 2.549)
+    image, make = IMAGES[name]
+    law = make(Mixture([part, Atoms([0.1, 4.0])], [0.5, 0.5]))
+    for end in part.hull:
+        x = image(end) + np.spacing(abs(image(end))) * np.arange(-8, 9)
+        value = law.cdf(x, throw=False)
+        assert np.ptp(value[np.isfinite(value)]) < 1e-12

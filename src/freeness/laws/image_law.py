@@ -155,7 +155,7 @@ class ImageLaw(TransformLaw):
             total = _summed(at.alpha, at.beta, g, points * g - 1.0)
             weight = (0.0 if at.alpha is None else at.alpha[0]) + (0.0 if at.beta is None else at.beta[0] * points)
             solved = converged.all(axis=0)
-            own = np.where(solved, potential.sum(axis=0) + self.gained(z), np.nan)
+            own = np.where(solved, potential.sum(axis=0) + self.gained(z), complex(np.nan, np.nan))
             return Boundary(total, own, (error * np.abs(weight)).sum(axis=0), solved & np.isfinite(total))
 
     def _cdf_off_atoms(self, x: np.ndarray, throw: bool) -> np.ndarray:
