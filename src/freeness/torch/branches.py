@@ -56,8 +56,7 @@ def wiring_of(model: nn.Module, run: Callable[[], Any]) -> Wiring:
 
     A sum of two signals is one of a branch and a skip connection where the branch was made of the other signal; or, as where a
     stage of a ResNet begins, where both were made of a third and one of them has passed at most one weight since, and no product
-    of signals. Scores of attention are none. Not seen: sums in custom functions, and behind reentrant checkpoints. A recurrent
-    model has none.
+    of signals. Scores of attention are none. Not seen: sums in custom functions. A recurrent model has none.
 
     Example:
         >>> class Block(nn.Module):

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.grad_mode import _unsafe_preserve_version_counter
 
+from freeness.torch.checkpoints import plain_checkpoints
+
 Restore = Callable[[], None]
 
 
@@ -23,9 +25,9 @@ def untouched(
 
     Restored bit by bit: parameters, buffers and their ``requires_grad``, ``.grad`` (object and values), train/eval mode
     of every module, hooks, the random state of torch (CPU, and CUDA where it is in use), numpy and ``random``, and generators
-    that modules hold. A
-    copy of the weights is held meanwhile, and their version counters are put back with them, so that a loss computed before can
-    still go backward. Autocast is off inside. Python attributes that a forward pass sets on a module are not watched.
+    that modules hold. A copy of the weights is held meanwhile, and their version counters are put back with them, so that a loss
+    computed before can still go backward. Autocast is off inside, and reentrant checkpoints run plainly. Python attributes that
+    a forward pass sets on a module are not watched.
 
     Args:
         model: the module to protect; it is also what ``with … as`` binds.
@@ -53,7 +55,7 @@ def untouched(
         if training is not None or not model.training:
             for module in model.modules():
                 module.training = training is not False
-        with full_precision(model):
+        with full_precision(model), plain_checkpoints():
             yield model
 
 

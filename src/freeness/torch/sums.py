@@ -17,7 +17,7 @@ _RECURRENT = (nn.RNNBase, nn.RNNCellBase)  # they add what comes in and what was
 def adds_signals(model: nn.Module, inputs: Tensor) -> bool:
     """Whether two signals are added, both of the input, and one of them behind weights that the other has not passed.
 
-    Not seen: sums in custom functions, behind detached signals or reentrant checkpoints, and of a model that cannot be run so.
+    Not seen: sums in custom functions, behind detached signals, and of a model that cannot be run so.
 
     Args:
         model: any module; the caller protects its state.
