@@ -300,3 +300,69 @@ def test_analyze_tells_the_table_and_the_fault_of_what_theory_does_not_cover():
     page = render_html([report])
     assert "are dead: their slope is 0" in page and "BatchNorm2d" in page
     assert to_json(report)["layers"][1]["scale"] == 1.0
+
+
+def test_the_state_of_a_recurrence_and_gates_are_no_skip_connections():
+    class Decaying(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.into, self.gate, self.out = nn.Linear(4, 6), nn.Linear(4, 6), nn.Linear(6, 2)
+
+        def forward(self, x):
+            state, new, open_ = torch.zeros(len(x), 6), self.into(x), torch.sigmoid(self.gate(x))
+            for _ in range(4):
+                state = 0.02 * state + open_ * new
+            return self.out(state)
+
+    seeded()
+    model, x = Decaying(), torch.randn(5, 4)
+    table = observe(model, lambda: model(x).square().mean())
+    assert not table.sums and not fault_of(table).grave
+
+
+def test_what_the_loss_computes_is_none_of_the_model():
+    seeded()
+    model, x = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3)), torch.randn(5, 4)
+    table = observe(model, lambda: torch.relu(model(x) - 50.0).sum() + model(x).square().mean())
+    assert {row.kind for row in table.activations} == {"tanh"}
+    assert not fault_of(table).grave
+
+
+class Opening(nn.Module):
+    """x + f(x) whose last weight starts at 0, as residual networks and U-Nets of diffusion start."""
+
+    def __init__(self):
+        super().__init__()
+        self.into, self.inner, self.last, self.out = (nn.Linear(4, 4) for _ in range(4))
+        for tensor in self.last.parameters():
+            nn.init.zeros_(tensor)
+
+    def forward(self, x):
+        x = self.into(x)
+        return self.out(x + self.last(torch.tanh(self.inner(x))))
+
+
+def test_a_branch_that_starts_at_0_is_no_fault_and_a_weight_that_stays_there_is():
+    seeded()
+    model, x = Opening(), torch.randn(5, 4)
+    table = observe(model, lambda: model(x).square().mean())
+    assert {row.name: row for row in table}["inner"].gradient == 0
+    assert not fault_of(table).grave
+    nn.init.zeros_(model.out.weight)
+    model.out.weight.requires_grad_(False)  # nothing leaves 0 now
+    assert fault_of(observe(model, lambda: model(x).square().mean())).grave
+
+
+def test_a_module_that_does_not_run_is_no_fault():
+    class Idle(nn.Sequential):
+        def __init__(self):
+            super().__init__(nn.Linear(4, 3))
+            self.idle = nn.Linear(2, 2)
+
+        def forward(self, x):
+            return self[0](x)
+
+    seeded()
+    model, x = Idle(), torch.randn(5, 4)
+    table = observe(model, lambda: model(x).square().mean())
+    assert [row.name for row in table] == ["0", "idle"] and not fault_of(table).grave

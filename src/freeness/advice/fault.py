@@ -79,6 +79,8 @@ def _without_gradient(table: LayerTable) -> Iterator[Fault]:
     if silent and len(silent) == sum(row.trained for row in table.modules):
         yield Fault(silent[-1].name, "No trained weight has a gradient; check that the loss depends on the outputs.")
         return
+    waiting = _waiting(table)
+    silent = [row for row in silent if row.uses and row.name not in waiting]  # what did not run is no fault of what did
     if silent:
         # backward, the last layer without gradient is where it stops
         yield Fault(
@@ -88,10 +90,24 @@ def _without_gradient(table: LayerTable) -> Iterator[Fault]:
         )
 
 
+def _waiting(table: LayerTable) -> set[str]:
+    """Modules in front of a weight that starts at 0, as branches may: they have a gradient from the second step on."""
+    opening = max((place for place, row in enumerate(table.modules) if _opens(row)), default=0)
+    return {row.name for row in table.modules[:opening] if row.gradient == 0}
+
+
+def _opens(row: ModuleRow) -> bool:
+    """Whether its weight stands at 0 and leaves it with the first step."""
+    weight = max(row.tensors, key=lambda one: one.size, default=None)  # no bias, which stands behind it
+    return weight is not None and weight.weight == 0 and weight.gradient > 0
+
+
 def _end_to_end(table: LayerTable) -> Iterator[Fault]:
+    waiting = _waiting(table)
     for what, pick in (("signal", _forward), ("gradient", _backward)):
         backward = what == "gradient"
-        known = [(row.name, value) for row in table.modules if (value := pick(row)) is not None]
+        rows = [row for row in table.modules if not (backward and row.name in waiting)]
+        known = [(row.name, value) for row in rows if (value := pick(row)) is not None]
         growth, apart = _growth(known, backward), ""
         if len(known) > 2 and growth is not None and growth < _LOST:
             known = known[:-1]  # a last layer that starts small, or at 0, is sound

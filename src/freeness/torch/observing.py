@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any
 
 import torch
@@ -23,6 +22,7 @@ from freeness.advice import ActivationRow, AttentionRow, LayerTable, ModuleRow, 
 from freeness.errors import InputError
 from freeness.torch.elementwise import operation_name
 from freeness.torch.indexing import read_at_once
+from freeness.torch.skips import Lineage
 from freeness.torch.state import trained_parameters, untouched
 
 _ACTIVATIONS = {
@@ -52,13 +52,13 @@ class _Watch(TorchDispatchMode):
     """What is dispatched in a forward pass, by the module in which it happens."""
 
     inside: list[str] = field(default_factory=lambda: [""])
-    born: dict[int, int] = field(default_factory=dict)
+    lineage: Lineage = field(default_factory=Lineage)
     activations: list[ActivationRow] = field(default_factory=list)
     sums: list[SumRow] = field(default_factory=list)
     attention: list[AttentionRow] = field(default_factory=list)
     sequences: bool = False  # signals (B, channels, length) of one-dimensional convolutions
     by_channel: set[int] = field(default_factory=set)  # tensors (B, channels, …)
-    clock: Iterator[int] = field(default_factory=count)
+    ran: bool = False  # the whole model; what comes behind it is the loss
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -66,6 +66,8 @@ class _Watch(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = operation_name(func)
         place = self.inside[-1]
+        if self.ran and len(self.inside) == 1:
+            return func(*args, **(kwargs or {}))
         tensors = [one for one in args if isinstance(one, Tensor) and one.is_floating_point()]
         if name in _ACTIVATIONS and tensors and tensors[0].numel() > 1:
             self.activations.append(self._activation(place, name, func, args, kwargs or {}))
@@ -78,17 +80,18 @@ class _Watch(TorchDispatchMode):
             self.attention.append(_attended(place, returned))
         if pair is not None:
             skip, branch = pair
-            self.sums.append(SumRow(place, branch / skip if skip > 0 else math.inf, self._cosine(returned), branch))
+            if skip > 0:  # nothing is no signal that is passed on, as the state that a recurrence starts from
+                self.sums.append(SumRow(place, branch / skip, self._cosine(returned), branch))
         self._note(name, args, returned)
         return returned
 
     def _note(self, name: str, args: Any, returned: Any) -> None:
-        """When a tensor was made, and whether its channels come second."""
+        """What a tensor was made of, and whether its channels come second."""
+        self.lineage.note(name, args, returned)
         channels = "convolution" in name or any(isinstance(a, Tensor) and a.data_ptr() in self.by_channel for a in args)
         self.sequences |= "convolution" in name and isinstance(args[0], Tensor) and args[0].ndim == 3
         for one in tree_leaves(returned):
             if isinstance(one, Tensor):
-                self.born[one.data_ptr()] = next(self.clock)
                 (self.by_channel.add if channels else self.by_channel.discard)(one.data_ptr())
 
     def _activation(self, place: str, name: str, func: Any, args: Any, kwargs: Any) -> ActivationRow:
@@ -101,15 +104,14 @@ class _Watch(TorchDispatchMode):
         return ActivationRow(place, name, float((slope < _FLAT).float().mean()), float(dead.float().mean()))
 
     def _skip_first(self, name: str, args: Any) -> tuple[Tensor, Tensor] | None:
-        """Two signals that are added, the earlier one first; a sum with a parameter or over a broadcast axis is none."""
+        """Skip connection and branch that are added; a sum with a parameter or over a broadcast axis is none."""
         if name != "add" or len(args) < 2:
             return None
         a, b = args[:2]
         if not (isinstance(a, Tensor) and isinstance(b, Tensor)) or a.shape != b.shape or a.ndim < 2:
             return None
-        if not (a.is_floating_point() and a.numel() > 1 and {a.data_ptr(), b.data_ptr()} <= self.born.keys()):
-            return None
-        return (a, b) if self.born[a.data_ptr()] <= self.born[b.data_ptr()] else (b, a)
+        known = a.is_floating_point() and a.numel() > 1 and self.lineage.knows(a, b)
+        return self.lineage.skip_first(a, b) if known else None
 
     def _cosine(self, signal: Tensor) -> float | None:
         if signal.ndim != 3 or signal.shape[1] < 2 or self.sequences:
@@ -222,6 +224,7 @@ def _hooked(model: nn.Module, watch: _Watch, calls: list[_Call]) -> Iterator[Non
 
         def before(_: nn.Module, __: Any, name: str = name) -> None:
             watch.inside.append(name)
+            watch.ran |= not name
 
         def after(_: nn.Module, __: Any, returned: Any, name: str = name, owns: bool = owns) -> None:
             watch.inside.pop()

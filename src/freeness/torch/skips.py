@@ -1,0 +1,92 @@
+"""Which signals of a forward pass are made of which, as operations are dispatched: what of a sum is its skip connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import count
+from typing import Any
+
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+_SCALING = {"mul", "div", "neg", "add", "sub", "clone", "_to_copy", "native_dropout"}  # by numbers and parameters
+_WEIGHTS = {"mm", "addmm", "bmm", "baddbmm", "linear", "convolution", "embedding"}
+
+
+class Lineage:
+    """Signals by the place at which each was made, with those that it was made of.
+
+    A view, what is written in place and what is only scaled or shifted stay the signal that they were.
+
+    Example:
+        >>> import torch
+        >>> x, lineage = torch.ones(2, 3), Lineage()
+        >>> lineage.note("mm", (), x)
+        >>> y = x.tanh()
+        >>> lineage.note("tanh", (x,), y)
+        >>> lineage.skip_first(y, x) == (x, y)
+        True
+    """
+
+    def __init__(self) -> None:
+        self._born: dict[int, int] = {}
+        self._noted: dict[int, int] = {}
+        self._clock = count()
+        self._sources: list[tuple[int, ...]] = []
+        self._straight: list[bool] = []  # behind weights, and nothing since but normalisations and scales
+
+    def note(self, name: str, args: Iterable[Any], returned: Any) -> None:
+        """An operation was done.
+
+        Args:
+            name: of the operation.
+            args: what it was given.
+            returned: what it gave.
+        """
+        given = [one for one in tree_leaves(args) if isinstance(one, Tensor)]
+        sources = tuple(dict.fromkeys(self._born[at] for one in given if (at := one.data_ptr()) in self._born))
+        alone = sources[0] if len(sources) == 1 else None
+        places = {one.data_ptr() for one in given}
+        for one in tree_leaves(returned):
+            if not isinstance(one, Tensor):
+                continue
+            self._noted[one.data_ptr()] = next(self._clock)
+            if one.data_ptr() in places & self._born.keys():
+                continue
+            if alone is not None and name in _SCALING:
+                self._born[one.data_ptr()] = alone
+                continue
+            straight = name in _WEIGHTS or ("norm" in name and alone is not None and self._straight[alone])
+            self._born[one.data_ptr()] = len(self._sources)
+            self._sources.append(sources)
+            self._straight.append(straight)
+
+    def knows(self, *signals: Tensor) -> bool:
+        """Whether operations made them."""
+        return all(one.data_ptr() in self._born for one in signals)
+
+    def skip_first(self, one: Tensor, other: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Skip connection and branch of a sum; None where it is none, as of gates and of what a recurrence holds.
+
+        The branch was made of the other signal; or both come from weights, and the earlier one counts as the skip connection.
+
+        Args:
+            one: a signal.
+            other: another one.
+        """
+        earlier, later = sorted((one, other), key=lambda signal: self._noted[signal.data_ptr()])
+        early, late = self._born[earlier.data_ptr()], self._born[later.data_ptr()]
+        if self._made_of(late, early) or (self._straight[early] and self._straight[late]):
+            return earlier, later
+        return (later, earlier) if self._made_of(early, late) else None
+
+    def _made_of(self, late: int, early: int) -> bool:
+        seen, waiting = {late}, [late]
+        while waiting:
+            place = waiting.pop()
+            if place == early:
+                return True
+            new = [source for source in self._sources[place] if source >= early and source not in seen]
+            seen.update(new)
+            waiting += new
+        return False
