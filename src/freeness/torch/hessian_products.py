@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import BackwardCFunction
 
 from freeness.errors import InputError
 from freeness.torch.batched import plain_attention
+from freeness.torch.custom_functions import custom_functions
 from freeness.torch.state import trained_parameters
 
 _STEP = 3e-4  # of a finite difference of gradients, over 1 + the norm of the weights: about √ε of float32
@@ -103,22 +102,11 @@ def _gradients(
         value = loss()
         if not bool(value.isfinite()):
             raise InputError(f"expected a finite loss, got {float(value.detach())}; the training has diverged.")
-        own = graph and any(isinstance(node, BackwardCFunction) for node in _nodes(value.grad_fn))
+        own = graph and any(custom_functions(value.grad_fn))
         found = torch.autograd.grad(
             value, parameters, create_graph=graph and not own, materialize_grads=True, allow_unused=True
         )
     return found, float(value.detach()), own
-
-
-def _nodes(last: Any) -> Iterator[Any]:
-    """Of the graph behind a node."""
-    seen, waiting = {last}, [last]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        following = {one for one, _ in getattr(node, "next_functions", ()) if one is not None} - seen
-        seen |= following
-        waiting += following
 
 
 def _along(parameters: Sequence[nn.Parameter], slopes: Sequence[Tensor], vector: Tensor) -> Tensor:

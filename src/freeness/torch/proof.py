@@ -76,12 +76,17 @@ def several(example: Tensor) -> Tensor:
     return example.repeat(3, *(1 for _ in example.shape[1:])) if alone else example
 
 
-def run_record(steps: Sequence[Step], moves: Sequence[Move], x: Tensor, together: int) -> Tensor:
-    """What the last step gives, moved; ``together`` samples at once, where calls may hold their number, 0 for any number."""
+def run_record(
+    steps: Sequence[Step], moves: Sequence[Move], x: Tensor, together: int, *, graph: bool = False
+) -> Tensor:
+    """What the last step gives, moved; ``together`` samples at once, where calls may hold their number, 0 for any number.
+
+    ``graph``: keep that of the derivative in x.
+    """
     if together:
         return torch.cat([run_record(steps, moves, one.expand(together, *one.shape), 0)[:1] for one in x])
     value = x
-    with torch.no_grad():
+    with torch.set_grad_enabled(graph):
         for passed in run_steps(steps, x):
             value = passed.value
         for move in moves:

@@ -20,6 +20,7 @@ from freeness.torch.hooked import hooked_steps
 from freeness.torch.kinds import TracedOperation
 from freeness.torch.measurable import check_measurable
 from freeness.torch.outputs import OutputKey, returning, run, select_output
+from freeness.torch.own_backward import with_right_slopes
 from freeness.torch.plain_graph import plain_graph
 from freeness.torch.proof import TOLERANCE, checked, proven, run_record, several, together_in
 from freeness.torch.reading import Reading
@@ -387,7 +388,8 @@ def _read(model: nn.Module, example: Tensor, output: OutputKey) -> tuple[str, Re
         reading = _without_graph(model, example) if graph is None else None
     with _as_it_was(model):  # random numbers are again those of the model's run
         if graph is not None:
-            return place, proven(*graph, example, expected), expected
+            reading = proven(*graph, example, expected)
+            return place, with_right_slopes(model, reading, example, output), expected
         assert reading is not None
         return place, checked(model, reading, example, expected), expected
 

@@ -1,0 +1,29 @@
+"""Operations with a backward pass of the user's own, in the graph that a forward pass leaves for its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch.autograd.function import BackwardCFunction
+
+
+def custom_functions(last: Any) -> Iterator[BackwardCFunction]:
+    """Nodes of ``torch.autograd.Function`` behind a node.
+
+    Args:
+        last: the ``grad_fn`` of a tensor, or None.
+
+    Example:
+        >>> import torch
+        >>> list(custom_functions(torch.ones(2, requires_grad=True).sum().grad_fn))
+        []
+    """
+    seen, waiting = {last}, [last]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, BackwardCFunction):
+            yield node
+        new = {one for one, _ in getattr(node, "next_functions", ()) if one is not None} - seen
+        seen |= new
+        waiting += new
