@@ -259,3 +259,23 @@ def test_layers_between_batch_norms_are_told_for_the_batch_at_hand():
                 seen = np.array([getattr(table[place], name) for table in tables])
                 error = seen.std(ddof=1) / len(seen) ** 0.5
                 assert abs(told - seen.mean()) < 3 * error + 0.06 * seen.mean()
+
+
+def test_a_module_that_runs_again_and_again_is_not_predicted_around_one_pass():
+    """Euler's steps: gradients of one weight point the same way at each of them, and theory would add them as independent."""
+
+    class Euler(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.into, self.slope, self.out = nn.Linear(5, 40), nn.Linear(40, 40), nn.Linear(40, 3)
+
+        def forward(self, x):
+            x = self.into(x)
+            for _ in range(6):
+                x = x + 0.1 * self.slope(x)
+            return self.out(x)
+
+    torch.manual_seed(0)
+    table = table_of(Euler(), torch.randn(8, 5), lambda f: f.square().mean())
+    predicted = {row.name: row.gradient_predicted for row in table}
+    assert table.around and predicted["slope"] is None and predicted["out"] is not None

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from freeness.errors import InputError, brief
 from freeness.torch.given import GivenLoss
 from freeness.torch.losses import is_mean, loss_function
+from freeness.torch.output_hessian import OutputHessian
 from freeness.torch.products import JacobianProducts, parameter_products
 from freeness.torch.state import trained_parameters
 
@@ -96,18 +97,14 @@ class _Outer(_Curvature):
 
     def multiplied(self, inputs: Tensor, targets: Tensor) -> Callable[[Tensor], Tensor]:
         products = parameter_products(self.model, inputs)
-        with torch.enable_grad():
-            point = products.outputs.detach().clone().requires_grad_()
-            value = self.criterion(point, targets) * len(inputs)
-            (slope,) = torch.autograd.grad(value, point, create_graph=True)
+        curved = OutputHessian(lambda point: self.criterion(point, targets) * len(inputs), products.outputs)
 
         def product(vector: Tensor) -> Tensor:
-            pushed = products.push(vector)
+            pushed, slope = products.push(vector), curved.slope
             if self.matrix == "empirical_fisher":
-                along = (slope.detach() * pushed).flatten(1).sum(1)
-                return products.pull(slope.detach() * along.reshape(-1, *[1] * (slope.ndim - 1)))
-            (curved,) = torch.autograd.grad(slope, point, pushed, retain_graph=True)
-            return products.pull(curved)
+                along = (slope * pushed).flatten(1).sum(1)
+                return products.pull(slope * along.reshape(-1, *[1] * (slope.ndim - 1)))
+            return products.pull(curved(pushed))
 
         return product
 

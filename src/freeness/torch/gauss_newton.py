@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from freeness.torch.given import GivenLoss, given_loss
 from freeness.torch.loss_rules import curvature_root
 from freeness.torch.losses import loss_function
+from freeness.torch.output_hessian import OutputHessian
 from freeness.torch.products import ForwardProducts, PartedProducts, Products, light_products
 from freeness.torch.state import trained_parameters
 
@@ -66,7 +67,8 @@ class GaussNewton:
         self._root = curvature_root(given_loss(loss), outputs.detach(), targets) if outputs.numel() < count else None
         self._curved: _Map | None = None
         if self._root is None:
-            self._curved = _hessian(outputs, targets, loss)
+            criterion = loss_function(loss)
+            self._curved = OutputHessian(lambda point: criterion(point, targets) * len(point), outputs)
         else:
             self.size = outputs.numel()
 
@@ -96,19 +98,3 @@ class GaussNewton:
         """A vector of normal numbers, the same every time."""
         drawn = torch.randn(self.size, generator=torch.Generator().manual_seed(0))
         return drawn.to(self._like.device, self._like.dtype)
-
-
-def _hessian(outputs: Tensor, targets: Tensor, loss: GivenLoss) -> _Map:
-    """v ↦ H v, H the Hessian of B times the loss in the outputs, by differentiating its slope."""
-    point = outputs.detach().clone().requires_grad_()
-    with torch.enable_grad():
-        value = loss_function(loss)(point, targets) * len(outputs)
-        (slope,) = torch.autograd.grad(value, point, create_graph=True)
-
-    def product(vector: Tensor) -> Tensor:
-        if not slope.requires_grad:
-            return torch.zeros_like(point)
-        (curved,) = torch.autograd.grad(slope, point, vector, retain_graph=True)
-        return curved
-
-    return product

@@ -19,6 +19,7 @@ from freeness.meanfield import loss_moments
 from freeness.network import INPUT
 from freeness.spectra import realised_gradients
 from freeness.torch.layout import size_of
+from freeness.torch.output_hessian import OutputHessian
 from freeness.torch.signals import neurons_of
 from freeness.torch.state import trained_parameters
 from freeness.torch.steps import Permuted, Step
@@ -48,16 +49,12 @@ class OutputLoss:
             >>> [found.tolist() for found in OutputLoss(torch.ones(1, 2), lambda f: f.pow(3).sum()).derivatives()]
             [[[3.0, 3.0]], [[6.0, 6.0]]]
         """
-        with torch.enable_grad():
-            outputs = self.outputs.detach().requires_grad_()
-            (gradient,) = torch.autograd.grad(self.loss(outputs), outputs, create_graph=True)
-            if not gradient.requires_grad:
-                return gradient, torch.zeros_like(gradient)
-            signs = torch.randint(0, 2, outputs.shape, generator=torch.Generator().manual_seed(0)).to(gradient) * 2 - 1
-            (curved,) = torch.autograd.grad(gradient, outputs, signs, materialize_grads=True)
-        return gradient.detach(), torch.zeros_like(
+        curved = OutputHessian(self.loss, self.outputs)
+        drawn = torch.randint(0, 2, self.outputs.shape, generator=torch.Generator().manual_seed(0))
+        signs = drawn.to(curved.slope) * 2 - 1
+        return curved.slope, torch.zeros_like(signs) + signs * curved(
             signs
-        ) + signs * curved  # where it is 0, it has no storage of its own
+        )  # where it is 0, it has no storage of its own
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +105,9 @@ def with_theory(
         trained = {id(tensor) for tensor in trained_parameters(trace.model).values()}
         modules = dict(trace.model.named_modules())
         rows = tuple(_row(row, modules[row.name], known, trained) for row in table)
-        return replace(table, modules=rows, around="" if way is _of_wide_layers else _AROUND)
+        if not batches:  # gradients of the uses of one module add up as alike ones, which is not known here
+            rows = tuple(replace(row, gradient_predicted=None) if row.uses > 1 else row for row in rows)
+        return replace(table, modules=rows, around=_AROUND if not batches else "")
     return replace(table, refused=refused)
 
 

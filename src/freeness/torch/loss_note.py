@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from freeness.torch.class_losses import ClassLoss
 from freeness.torch.divergence_loss import DivergenceLoss
 from freeness.torch.loss_rules import criterion, curvature_root
+from freeness.torch.output_hessian import OutputHessian
 from freeness.torch.outputs import run
 from freeness.torch.state import untouched
 from freeness.training import Loss, Objective
@@ -65,17 +66,14 @@ def curvature_range(loss: Objective, outputs: Tensor, targets: Tensor) -> tuple[
         >>> [round(end, 3) for end in curvature_range(loss, torch.ones(2, 2), torch.ones(2))]
         [-6.0, 2.0]
     """
-    with torch.enable_grad():
-        point = outputs.detach().clone().requires_grad_()
-        (slope,) = torch.autograd.grad(criterion(loss)(point, targets) * len(point), point, create_graph=True)
-    if not slope.requires_grad:
-        return 0.0, 0.0
+    value = criterion(loss)
+    product = OutputHessian(lambda point: value(point, targets) * len(point), outputs)
     drawn = torch.randn(outputs.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     vector, before, off = drawn.to(outputs), torch.zeros_like(outputs), 0.0
     vector = vector / vector.norm()
     diagonal, beside = [], []
     for _ in range(min(_STEPS, outputs.numel())):
-        (image,) = torch.autograd.grad(slope, point, vector, retain_graph=True, materialize_grads=True)
+        image = product(vector)
         diagonal.append(float((vector * image).sum()))
         left = image - diagonal[-1] * vector - off * before
         off = float(left.norm())
