@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from freeness.advice import Stage
 from freeness.cli import app
 from freeness.show import render_html, schema, to_json
-from freeness.torch import AnalyzeOptions, CurvatureOptions, analyze, batch_sharpness, trace
+from freeness.torch import AnalyzeOptions, CurvatureOptions, Trace, analyze, batch_sharpness, trace
 from freeness.torch.analysis_rate import batch_curvature
 from freeness.torch.pace import Pace, TimeUp, paced
 from freeness.training import Curvature
@@ -152,3 +152,21 @@ def test_the_command_line_takes_budget_and_parts(tmp_path):
     assert document["learning_rate"]["recommended"] > 0 and "forecast: about" in found.stderr
     wrong = CliRunner().invoke(app, [*arguments, "--only", "curves"])
     assert wrong.exit_code == 2
+
+
+def test_what_no_stage_asks_for_is_not_computed_behind_them(monkeypatch):
+    """The record of a large model takes singular values of all its weights."""
+
+    class Mixed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.into, self.out = nn.Linear(6, 12), nn.Linear(4, 3)
+
+        def forward(self, x):
+            q, k, v = self.into(x).chunk(3, -1)
+            return self.out(nn.functional.scaled_dot_product_attention(q, k, v)).mean(1)
+
+    torch.manual_seed(0)
+    monkeypatch.setattr(Trace, "network", property(lambda _: pytest.fail("its record is made")))
+    found = analyze(Mixed(), (torch.randn(4, 5, 6), torch.arange(4) % 3), AnalyzeOptions(only=("rate",)))
+    assert found.learning_rate.known

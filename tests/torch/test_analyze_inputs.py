@@ -106,3 +106,28 @@ def test_the_jacobian_of_several_token_inputs_is_that_of_all_their_embeddings():
     jacobian = torch.cat([part.reshape(3, -1) for part in parts], 1)
     squares = torch.linalg.svdvals(jacobian).flip(0).square().detach()
     np.testing.assert_allclose(report.jacobian.measured.eigenvalues, squares, rtol=1e-4)
+
+
+class Timed(nn.Module):
+    """Numbers beside steps of time, which are whole; returns its loss where it is told to."""
+
+    def __init__(self, *, own: bool = False):
+        super().__init__()
+        self.layer, self.own = nn.Linear(5, 3), own
+
+    def forward(self, x, step):
+        f = self.layer(torch.cat([x, torch.sin(step / 100.0)[:, None]], 1))
+        return f.square().mean() if self.own else f
+
+
+def test_whole_numbers_beside_others_are_not_to_be_standardised():
+    inputs, labels = linear_data(8)
+    report = analyze(Timed(), ((inputs, torch.full((8,), 900)), labels), AnalyzeOptions(only=("layers",)))
+    assert not any("mean square" in line for line in report.verdict.warnings)
+
+
+def test_a_loss_that_takes_no_labels_misses_none():
+    inputs, _ = linear_data(8)
+    data = {"x": inputs, "step": torch.full((8,), 900)}
+    told = AnalyzeOptions(only=("layers",), stand_in="random classes")
+    assert not any("labels" in line for line in analyze(Timed(own=True), data, told).verdict.warnings)

@@ -44,6 +44,7 @@ from freeness.torch.analysis_spectra import (
     detail_of,
     gaps,
     measured_fisher,
+    may_take_given_maps,
     measured_jacobian,
     predicted_spectra,
     takes_given_maps,
@@ -66,7 +67,7 @@ from freeness.torch.modes import fixed_masks, is_coupled
 from freeness.torch.observing import observe
 from freeness.torch.outputs import required_arguments, run
 from freeness.torch.pace import TimeUp, cut_off
-from freeness.torch.packing import packed
+from freeness.torch.packing import numbers_in, packed
 from freeness.torch.plan import BEGINNING, Budget, hurried
 from freeness.torch.shorter import places_of
 from freeness.torch.signals import WeightSignal, realised_neurons, realised_signals, weight_signals
@@ -193,7 +194,7 @@ def _found(
     measured = stages.run("measure Jacobian", lambda: _jacobian(traced, sample, plan, passes))
     jacobian = compared(first, measured, "" if first else reason)
     plan = stages.planned("measure Fisher")
-    detail = detail_of(traced, sample, plan, passes)
+    detail = detail_of(traced, sample, plan, passes) if plan.name in stages.wanted else ""
     measured = stages.run("measure Fisher", lambda: measured_fisher(traced, sample, plan, passes), detail)
     fisher = compared(second, measured, reason)
     freeness = stages.run("test freeness", lambda: _freeness(traced, sample, stages.within(_THEORY)))
@@ -315,13 +316,15 @@ def _judged(
             judged = replace(judged, advice=(gained, CODE + way_to_design(traced.network, options.source)))
     else:
         judged = _measured_verdict(*spectra, options.source)
-    return replace(judged, warnings=judged.warnings + _data_warnings(inputs, options.stand_in))
+    return replace(
+        judged, warnings=judged.warnings + _data_warnings(numbers_in(traced.model, inputs), options.stand_in)
+    )
 
 
-def _data_warnings(inputs: Tensor, stand_in: str) -> tuple[str, ...]:
+def _data_warnings(numbers: Tensor, stand_in: str) -> tuple[str, ...]:
     told = []
-    if inputs.is_floating_point():
-        square = float(inputs.double().square().mean())
+    if numbers.numel():
+        square = float(numbers.double().square().mean())
         if not _USUAL[0] <= square <= _USUAL[1]:
             told.append(
                 f"The inputs have the mean square {square:.3g} per entry, far from 1: spectra, curvature and learning rate are "
@@ -457,7 +460,7 @@ def _uncovered(traced: Trace, predicted: Predicted | Lost) -> tuple[str, ...]:
     """
     lost = isinstance(predicted, Lost)
     whole = not lost and None not in (predicted.jacobian, predicted.fisher)
-    known = traced.covered or takes_given_maps(traced)
+    known = traced.covered or (may_take_given_maps(traced) if lost else takes_given_maps(traced))
     if not whole and known and (lost or not predicted.refused):
         return () if lost else (predicted.reason,)
     lines, reason = _lines(traced, predicted=whole), predicted.reason
@@ -506,6 +509,8 @@ def _taken(
     size = batch.size if options.batch is None else options.batch
     options = replace(options, batch=size, data=options.data or batch.described)
     if owned is not None:
+        if not batch.labels:  # the loss takes none
+            options = replace(options, stand_in="")
         return owned.model, (owned.inputs, owned.targets), replace(options, loss=owned.loss)
     if asked:
         raise InputError(

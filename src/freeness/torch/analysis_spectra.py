@@ -155,11 +155,15 @@ def gaps(traced: Trace, *, predicted: bool) -> tuple[TracedOperation, ...]:
 
 def takes_given_maps(traced: Trace) -> bool:
     """Whether spectra are known by the way that takes tokens, attention, scales and shifts as given maps."""
-    if not traced.complete or not follows_wires(traced.network):
+    if not may_take_given_maps(traced) or not follows_wires(traced.network):
         return False
+    return not any(isinstance(one, Normalisation) and one.groups > 1 for one in traced.network.operations)
+
+
+def may_take_given_maps(traced: Trace) -> bool:
+    """Whether none of its operations is in that way, which costs nothing to ask: its record takes singular values of all weights."""
     missing = {operation.kind for operation in traced.operations if operation.theory == "none"}
-    grouped = any(isinstance(one, Normalisation) and one.groups > 1 for one in traced.network.operations)
-    return missing <= _GIVEN and not grouped
+    return traced.complete and missing <= _GIVEN
 
 
 def _too_many_positions(signals: Signals | NeuronSignals | None) -> str:

@@ -107,6 +107,31 @@ def packed(model: nn.Module, batch: Batch) -> tuple[nn.Module, Shaped[Tensor, "s
     return _with_layout(model, layout), torch.cat([value.reshape(batch.count, -1).to(dtype) for value in rows], 1)
 
 
+def numbers_in(model: nn.Module, rows: Shaped[Tensor, "samples ..."]) -> Tensor:
+    """Those entries of inputs that are numbers: packed beside them may be tokens, steps of time and labels, which are whole.
+
+    Args:
+        model: of one tensor, packed or not.
+        rows: what it takes.
+
+    Example:
+        >>> from freeness.torch import batch_of
+        >>> class Timed(nn.Linear):
+        ...     def forward(self, x, step):
+        ...         return super().forward(x) * step[:, None]
+        >>> numbers_in(*packed(model := Timed(2, 1), batch_of((torch.ones(3, 2), torch.full((3,), 900)), model))).max()
+        tensor(1.)
+    """
+    layout = getattr(model, "_freeness_layout", None)
+    if not rows.is_floating_point():
+        return rows.new_zeros(0)
+    if not isinstance(layout, _Layout):
+        return rows
+    slots = [one for one in (*layout.args, *layout.kwargs.values()) if one.start >= 0 and one.dtype.is_floating_point]
+    parts = [rows[:, slot.start : slot.start + math.prod(slot.shape)] for slot in slots]
+    return torch.cat(parts, 1) if parts else rows.new_zeros(0)
+
+
 def cropped(model: nn.Module, rows: Tensor, places: int, length: int) -> tuple[nn.Module, Tensor]:
     """The model and its inputs with fewer places: of every argument that has so many along its first axis, the first ones.
 
