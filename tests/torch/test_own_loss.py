@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from freeness import InputError
 from freeness.torch import AnalyzeOptions, analyze, batch_of, batch_sharpness, own_loss
@@ -206,3 +207,37 @@ class Two(nn.Bilinear):
     def __init__(self) -> None:
         super().__init__(5, 5, 3)
         self.double()
+
+
+class Routed(nn.Module):
+    """Attention, then places in one row of another shape, with a loss that knows more than the outputs."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.table, self.mix = nn.Embedding(7, 4), nn.MultiheadAttention(4, 2, batch_first=True)
+        self.gate, self.head = nn.Linear(4, 3), nn.Linear(4, 7)
+
+    def forward(self, input_ids: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
+        x = self.table(input_ids)
+        x = x + self.mix(x, x, x, need_weights=False)[0]
+        shares = self.gate(x.reshape(-1, 4)).softmax(1)
+        logits = self.head(x.reshape(-1, 4)).reshape(*input_ids.shape, 7)
+        if labels is None:
+            return {"logits": logits}
+        spread = shares.mean(0).square().sum()
+        return {"loss": functional.cross_entropy(logits.flatten(0, 1), labels.flatten()) + spread, "logits": logits}
+
+
+def test_calls_are_counted_in_the_model_that_is_run_again():
+    model = Routed().double()
+    tokens, labels = torch.arange(12).reshape(3, 4) % 7, torch.arange(12).reshape(3, 4) * 3 % 7
+    found = own_loss(model, batch_of({"input_ids": tokens, "labels": labels}, model))
+    assert found is not None and "beside the outputs" in found.loss.meant
+    with sdpa_kernel(SDPBackend.MATH):  # fused attention goes backward one row at a time
+        wanted = dense_top(
+            model,
+            lambda call: call(tokens)["logits"].reshape(-1),
+            lambda f: functional.cross_entropy(f.reshape(-1, 7), labels.flatten()),
+        )
+    assert batch_sharpness(*found).value == pytest.approx(wanted, rel=1e-6)

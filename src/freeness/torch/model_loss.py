@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from freeness.errors import InputError, brief
 from freeness.torch.batch import Batch
+from freeness.torch.batched import plain_attention
 from freeness.torch.calls import CallWatch, Origin
 from freeness.torch.class_losses import IGNORED, ClassLoss
 from freeness.torch.differentiated import is_of_graph
@@ -185,22 +186,26 @@ def own_loss(model: nn.Module, batch: Batch, output: OutputKey = None) -> Owned 
     if batch.labels and batch.targets is not None:
         labelled = replace(batch, kwargs={**batch.kwargs, batch.labels: batch.targets})
     few = labelled.part(0, _LOOKED)
-    with untouched(model), torch.enable_grad():
-        for parameter in trained_parameters(model).values():
-            parameter.requires_grad_(parameter.is_floating_point())
-        with CallWatch() as calls:
-            returned = few.call(model)
+    with untouched(model), torch.enable_grad(), plain_attention():
+        _open(model)
+        returned = few.call(model)
         loss = loss_of(returned)
         if loss is None or not loss.requires_grad:
             return None
-        outputs = [] if isinstance(returned, Tensor) else [select_output(returned, output)[1]]
+        outputs = _outputs(returned, output)
         if len(outputs) == 1 and outputs[0].ndim > 0:
             known = _known(outputs[0], loss, few.targets)
             if known is not None:
                 return _of_known(model, (batch, labelled), known, outputs[0].shape[1:], output)
-        places = _places(calls, outputs)
-        every = _places(calls, [] if isinstance(returned, Tensor) else list(floating_rows(returned, few.count)))
     one, rows = packed(model, labelled)
+    with untouched(one), torch.enable_grad(), plain_attention():
+        _open(one)
+        with CallWatch() as calls:  # of the model that is run later: it takes its inputs apart, which are calls, too
+            returned = run(one, rows[:_LOOKED])
+        loss = loss_of(returned)
+        assert loss is not None
+        places = _places(calls, _outputs(returned, output))
+        every = _places(calls, [] if isinstance(returned, Tensor) else list(floating_rows(returned, few.count)))
     inner = tuple(calls.before(loss))
     tried = [each for each in dict.fromkeys((places, every, inner)) if each]
     if not (tried or calls.rows):
@@ -224,6 +229,15 @@ def _chosen(model: nn.Module, rows: Tensor, tried: list[_Places], late: list[_Pl
     return (tried or late)[0], False
 
 
+def _open(model: nn.Module) -> None:
+    for parameter in trained_parameters(model).values():
+        parameter.requires_grad_(parameter.is_floating_point())
+
+
+def _outputs(returned: object, output: OutputKey) -> list[Tensor]:
+    return [] if isinstance(returned, Tensor) else [select_output(returned, output)[1]]
+
+
 def _places(calls: CallWatch, outputs: list[Tensor]) -> tuple[Origin, ...]:
     found = [calls.place_of(one) for one in outputs if one.ndim > 0]
     return tuple(place for place in found if place is not None)
@@ -231,13 +245,14 @@ def _places(calls: CallWatch, outputs: list[Tensor]) -> tuple[Origin, ...]:
 
 def _carried(model: nn.Module, rows: Tensor, places: _Places, curved: bool) -> bool:
     """Whether the gradient of the loss is all by way of these outputs; where ``curved``, which have to bend it, too."""
-    with untouched(model), fixed_masks(model), torch.enable_grad():
+    with untouched(model), fixed_masks(model), torch.enable_grad(), plain_attention():
         parameters = list(trained_parameters(model).values())
-        for parameter in parameters:
-            parameter.requires_grad_(parameter.is_floating_point())
+        _open(model)
         with CallWatch(places) as calls:
             loss = loss_of(run(model, rows))
         assert loss is not None
+        if not calls.found.keys() >= set(places):  # the calls hang on the random numbers, or on the run
+            return False
         outputs = [calls.found[place] for place in places]
         if not all(one.ndim > 0 and len(one) == len(rows) and one.requires_grad for one in outputs):
             return False
@@ -248,10 +263,10 @@ def _carried(model: nn.Module, rows: Tensor, places: _Places, curved: bool) -> b
                 again = loss_of(run(model, rows))
             assert again is not None
             slopes = torch.autograd.grad(again, free, create_graph=True, materialize_grads=True)
+            if curved and not _bends(slopes, free):
+                return False
         except (RuntimeError, InputError) as error:
             _LOG.info("no loss of %s (%s)", places, brief(error))
-            return False
-        if curved and not _bends(slopes, free):
             return False
         along = [slope.detach() for slope in slopes]
         carried = torch.autograd.grad(outputs, parameters, along, materialize_grads=True)
