@@ -171,3 +171,11 @@ def test_records_bring_their_plot():
     assert axes.get_title(loc="left") == "mp" and law.plot(axes) is axes
     comparison = cases.hardtanh(60, 4).fisher
     assert comparison.plot(xlabel="Θ").get_xlabel() == "Θ"
+
+
+def test_operations_that_differ_by_the_name_of_a_tensor_are_one_line():
+    named = [f"mul in blocks.{k}: with the trained parameter 'blocks.{k}.mix'" for k in range(4)]
+    record = replace(RECORDS["analysis"](), uncovered=(*named, "cat in forward: of channels"))
+    told = " ".join(printed(record).split())
+    assert "mul: with the trained parameter 'blocks.0.mix', and 3 more like it" in told
+    assert "blocks.1" not in told and "cat in forward: of channels" in told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from freeness.advice import CODE, Analysis, Comparison, FreenessOutcome, LayerRow, ModuleRow, Verdict
@@ -24,6 +25,7 @@ from freeness.training import Rate
 
 _LAYERS = "Layers on the batch: measured beside theory"
 _CHAINED = 2  # operations of an activation that are all named
+_NAME = re.compile(r"'[^']*'")
 _KINDS = 6  # of operation that are named in one sentence
 _SHOWN = 15  # modules at either end that are shown
 _ALWAYS = 5  # columns of the chain's table that every network has
@@ -120,20 +122,22 @@ def _uncovered(record: Analysis) -> list[Sentence]:
     part = "Covered in part" if all(known) else "No theory of Θ" if known[0] else "Not covered by theory"
     kinds: dict[str, list[str]] = {}
     alone = {record.jacobian.reason, record.fisher.reason} - {""}
-    for line in record.uncovered:
-        kinds.setdefault(line if line in alone else line.partition(": ")[2], []).append(line)
+    for line in record.uncovered:  # reasons that name other tensors are one
+        kinds.setdefault(line if line in alone else _NAME.sub("''", line.partition(": ")[2]), []).append(line)
     if len(kinds) == 1 and alone == set(kinds) and not any(known):
         return [Sentence(f"No prediction of spectra: {record.uncovered[0]}", "warning")]
-    return [Sentence(f"{part}: {_together(lines, reason)}", "warning") for reason, lines in kinds.items()]
+    return [Sentence(f"{part}: {_together(lines)}", "warning") for lines in kinds.values()]
 
 
-def _together(lines: list[str], reason: str) -> str:
+def _together(lines: list[str]) -> str:
     """Kinds of operation that share a reason; where each stands is said of a single one, and of all in the details."""
     if len(lines) == 1:
         return lines[0]
-    names = [line.partition(" in ")[0] for line in lines]
+    names = list(dict.fromkeys(line.partition(" in ")[0] for line in lines))
     more = f" and {len(names) - _KINDS} more" * (len(names) > _KINDS)
-    return f"{', '.join(names[:_KINDS])}{more}: {reason}"
+    reasons = list(dict.fromkeys(line.partition(": ")[2] for line in lines))
+    alike = f", and {len(reasons) - 1} more like it" * (len(reasons) > 1)
+    return f"{', '.join(names[:_KINDS])}{more}: {reasons[0]}{alike}"
 
 
 def _few(record: Analysis) -> Table:
