@@ -365,3 +365,13 @@ def test_an_embedding_bag_has_the_sharpness_of_its_sums() -> None:
         batch_sharpness(nn.Sequential(first, nn.Tanh(), last), x, y, "cross_entropy").value for first in (bag, Summed())
     )
     assert found == pytest.approx(wanted, rel=1e-5)
+
+
+def test_long_vectors_need_no_basis(monkeypatch):
+    """λ of a recursion with three vectors beside the written-down matrix, and fewer products than one restart of eigsh takes."""
+    model, (x, y) = perceptron(), data("cross_entropy")
+    exact = batch_sharpness(model, x, y, "cross_entropy", CurvatureOptions("hessian")).value
+    monkeypatch.setattr("freeness.torch.curvature._SHORT", 30)
+    monkeypatch.setattr("freeness.torch.curvature.eigsh", None)
+    found = batch_sharpness(model, x, y, "cross_entropy", CurvatureOptions("hessian"))
+    assert found.value == pytest.approx(exact, rel=1e-9) and found.residual <= 1e-9 * exact

@@ -27,6 +27,7 @@ from freeness.torch.lanczos import LanczosOptions, SpectralEstimate, largest_eig
 from freeness.torch.losses import check_targets, loss_function
 from freeness.torch.modes import DRAWS, fixed_masks, trained_mode
 from freeness.torch.outputs import run
+from freeness.torch.ritz import climb
 from freeness.torch.state import trained_parameters, untouched
 
 _DENSE = 24  # below this many parameters the matrix is formed
@@ -34,6 +35,7 @@ _TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9}  # of the Ritz vector; t
 _RESTARTS = 200
 _AGAIN = 4  # samples of a second run
 _SHORT = 20_000  # rows up to which all vectors of a recursion are kept
+_STEPS = 300  # of a recursion without them, which loses some to rounding
 
 
 class Sharpness(NamedTuple):
@@ -326,6 +328,14 @@ def _largest(operator: LinearOperator, tolerance: float) -> Sharpness:
         found = largest_eigenpair(lambda v: operator.matvec(v.astype(operator.dtype)), start, tolerance)
         if found is not None:
             return _residual(operator, *found)
+    else:  # a basis would be large, and eigsh looks at its residual at the end of a restart only
+        first = torch.from_numpy(start.astype(operator.dtype))
+        climbed = climb(
+            lambda v: torch.from_numpy(operator.matvec(v.numpy())), first, _STEPS, keep=False, tolerance=tolerance
+        )
+        value, residual = climbed.value - climbed.error, 2 * climbed.error
+        if residual <= tolerance * value:
+            return Sharpness(value, residual)
     try:
         solve: Any = eigsh  # its stub takes tol for an integer
         first = start.astype(operator.dtype)
