@@ -63,6 +63,14 @@ def test_a_stage_that_takes_too_long_leaves_time_for_those_behind_it():
     assert stages.run("curvature", lambda: 3) == 3
 
 
+def test_what_the_plan_needs_is_forecast_up_to_the_budget_which_cuts_it():
+    for seconds, told in ((3.0, 6.0), (50.0, 60.0)):
+        stages = Stages(stages_of(()), 60.0, None)
+        plan = {name: Stage(name, "estimated", 0.0, seconds, 7.0) for name in ("measure Jacobian", "curvature")}
+        stages.follow(plan, 1.0)
+        assert stages.forecast[0] == pytest.approx(told, abs=0.1) and stages.forecast[1] == 7.0
+
+
 def test_a_stage_without_a_forecast_runs_before_long_ones():
     stages = Stages(stages_of(()), 10.0, None)
     stages.follow({"curvature": Stage("curvature", "exact", 0.0, 9.5, 0.0)}, 1.0)

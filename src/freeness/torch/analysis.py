@@ -43,8 +43,8 @@ from freeness.torch.analysis_spectra import (
     compared,
     detail_of,
     gaps,
-    measured_fisher,
     may_take_given_maps,
+    measured_fisher,
     measured_jacobian,
     predicted_spectra,
     takes_given_maps,
@@ -52,6 +52,7 @@ from freeness.torch.analysis_spectra import (
 from freeness.torch.analyze_options import OWN, AnalyzeOptions
 from freeness.torch.buffers import same_buffers
 from freeness.torch.curvature_matrices import CHUNK
+from freeness.torch.data_note import data_note
 from freeness.torch.differentiated import differentiated, is_of_graph
 from freeness.torch.forecasts import WATCH, Request, forecast, told
 from freeness.torch.freeness_tests import freeness_test
@@ -84,7 +85,6 @@ _LOG = logging.getLogger(__name__)
 _THEORY = (
     0.15  # of what is left of the time, for theory of the layers, or freeness, at most: nobody knows how long they take
 )
-_USUAL = (0.01, 100.0)  # mean square of an input's entries that no warning is given for
 
 
 def analyze(
@@ -316,26 +316,7 @@ def _judged(
             judged = replace(judged, advice=(gained, CODE + way_to_design(traced.network, options.source)))
     else:
         judged = _measured_verdict(*spectra, options.source)
-    return replace(
-        judged, warnings=judged.warnings + _data_warnings(numbers_in(traced.model, inputs), options.stand_in)
-    )
-
-
-def _data_warnings(numbers: Tensor, stand_in: str) -> tuple[str, ...]:
-    told = []
-    if numbers.numel():
-        square = float(numbers.double().square().mean())
-        if not _USUAL[0] <= square <= _USUAL[1]:
-            told.append(
-                f"The inputs have the mean square {square:.3g} per entry, far from 1: spectra, curvature and learning rate are "
-                "those of this scale. Standardise them: take off the mean, and divide by the standard deviation."
-            )
-    if stand_in:
-        told.append(
-            f"No labels were given: {stand_in} stand in for them. The learning rate depends on them, the spectra do not. Give "
-            "the targets that you train with beside the inputs."
-        )
-    return tuple(told)
+    return replace(judged, warnings=judged.warnings + data_note(numbers_in(traced.model, inputs), options.stand_in))
 
 
 def _rate(

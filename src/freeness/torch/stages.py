@@ -86,10 +86,11 @@ class Stages:
 
     @property
     def forecast(self) -> tuple[float, float]:
-        """Seconds until all is done, from the beginning, and the most bytes that a stage holds."""
+        """Seconds until all is done or the time is up, from the beginning, and the most bytes that a stage holds."""
         planned = [stage for stage in self._plan.values() if stage.way != "left out"]
         elapsed = time.monotonic() - self._end + self._seconds
-        return elapsed + sum(stage.forecast for stage in planned), max((stage.bytes for stage in planned), default=0.0)
+        needed = elapsed + sum(stage.forecast for stage in planned)
+        return min(needed, max(self._seconds, elapsed)), max((stage.bytes for stage in planned), default=0.0)
 
     @property
     def left(self) -> float:
