@@ -161,7 +161,7 @@ def takes_given_maps(traced: Trace) -> bool:
 
 
 def may_take_given_maps(traced: Trace) -> bool:
-    """Whether none of its operations is in that way, which costs nothing to ask: its record takes singular values of all weights."""
+    """Whether its operations may go that way, which costs nothing to ask: its record takes singular values of all weights."""
     missing = {operation.kind for operation in traced.operations if operation.theory == "none"}
     return traced.complete and missing <= _GIVEN
 
