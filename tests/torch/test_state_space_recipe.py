@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from freeness.torch import InitializeOptions, initialize_
+from freeness.torch.architecture import recipe_of
 from tests.torch.test_recipes import seeded, spread
 from tests.torch.test_tensors import assert_listed_once
 
@@ -152,6 +153,36 @@ def reach(model: nn.Module, length: int = 40) -> float:
     x = torch.randn(4, length, 8, generator=seeded(1)).requires_grad_()
     (given,) = torch.autograd.grad(model(x)[:, -1].square().sum(), x)
     return float(given[:, : length // 2].square().sum() / given[:, :-1].square().sum())
+
+
+class Weighted(nn.Module):
+    """x + a mean of values with weights exp(k) that decay at a rate a channel, as RWKV has. Source: Peng et al. 2023, eq. 16."""
+
+    def __init__(self, width: int = 6) -> None:
+        super().__init__()
+        self.mix, self.decay, self.norm = (
+            nn.Parameter(torch.rand(width)),
+            nn.Parameter(torch.zeros(width)),
+            nn.LayerNorm(width),
+        )
+        self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(x)
+        y = y * self.mix + functional.pad(y, (0, 0, 1, -1)) * (1 - self.mix)
+        k, v, total, weight, seen = self.key(y), self.value(y), torch.zeros_like(y[:, 0]), torch.zeros_like(y[:, 0]), []
+        for t in range(x.shape[1]):
+            largest = torch.maximum(k[:, t], -torch.exp(self.decay) + 0 * k[:, t])
+            old, new = torch.exp(-torch.exp(self.decay) - largest), torch.exp(k[:, t] - largest)
+            total, weight = old * total + new * v[:, t], old * weight + new
+            seen.append(total / weight)
+        return x + self.out(torch.stack(seen, 1))
+
+
+def test_a_rate_that_is_added_is_no_decay_of_a_step() -> None:
+    """Mamba's start would put the mixture of a token with the one before it to 1, and so the one before it out of the model."""
+    found = recipe_of(nn.Sequential(Weighted(), Weighted(), nn.Linear(6, 3)), torch.randn(2, 5, 6))
+    assert found is None or found.name != "state-space model"
 
 
 def test_the_state_remembers_further_than_before() -> None:

@@ -11,6 +11,7 @@ from freeness.torch.wired_graph import WiredGraph, is_arranging, operation_of
 
 _SUMMING = ("cumsum", "sub", "sum", "masked_fill", "tril", "triu", "neg", "flip", "diff", "where", "mul", "einsum")
 _STEP = "softplus"
+_TIMES = ("mul", "bmm", "mm", "einsum")  # a step and its decay; what is added to one, as in RWKV, forgets at a rate of its own
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def state_spaces_of(graph: WiredGraph) -> StateSpaces:
             continue
         kernels.update((name, None) for names in found if len(names) > 1 for name in names)
         alone = [names[0] for names in found if len(names) == 1]
-        if alone and graph.signals(node) and _is_exponent(node, graph):
+        if alone and graph.signals(node) and operation_of(node) in _TIMES and _is_exponent(node, graph):
             decays.update(dict.fromkeys(alone))
             steps.update(dict.fromkeys(_added_in_step(node, graph)))
     return StateSpaces(tuple(decays), tuple(steps), tuple(kernels), tuple(beside))
