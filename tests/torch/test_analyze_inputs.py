@@ -131,3 +131,20 @@ def test_a_loss_that_takes_no_labels_misses_none():
     data = {"x": inputs, "step": torch.full((8,), 900)}
     told = AnalyzeOptions(only=("layers",), stand_in="random classes")
     assert not any("labels" in line for line in analyze(Timed(own=True), data, told).verdict.warnings)
+
+
+@pytest.mark.parametrize(("layer", "known"), [(nn.GRU(4, 3, batch_first=True), True), (nn.Softmax(-1), False)])
+def test_a_start_is_advised_where_a_recipe_has_one(layer, known):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.into, self.layer = nn.Linear(4, 4), layer
+
+        def forward(self, x):
+            found = self.layer(self.into(x))
+            return found[0][:, -1] if isinstance(found, tuple) else found.mean(1)
+
+    data = torch.randn(6, 5, 4), torch.arange(6) % 3
+    report = analyze(Net(), data, AnalyzeOptions(only=("spectra",), source="net.py:build", passes=4))
+    told = " ".join(report.verdict.advice)
+    assert ("freeness design --apply net.py:build" in told, "keep its own" in told) == (known, not known)

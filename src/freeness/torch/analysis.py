@@ -50,6 +50,7 @@ from freeness.torch.analysis_spectra import (
     takes_given_maps,
 )
 from freeness.torch.analyze_options import OWN, AnalyzeOptions
+from freeness.torch.architecture import has_recipe
 from freeness.torch.buffers import same_buffers
 from freeness.torch.curvature_matrices import CHUNK
 from freeness.torch.data_note import data_note
@@ -68,7 +69,7 @@ from freeness.torch.modes import fixed_masks, is_coupled
 from freeness.torch.observing import observe
 from freeness.torch.outputs import required_arguments, run
 from freeness.torch.pace import TimeUp, cut_off
-from freeness.torch.packing import numbers_in, packed
+from freeness.torch.packing import is_packed, numbers_in, packed
 from freeness.torch.plan import BEGINNING, Budget, hurried
 from freeness.torch.shorter import places_of
 from freeness.torch.signals import WeightSignal, realised_neurons, realised_signals, weight_signals
@@ -316,6 +317,8 @@ def _judged(
             judged = replace(judged, advice=(gained, CODE + way_to_design(traced.network, options.source)))
     else:
         judged = _measured_verdict(*spectra, options.source)
+        if judged.advice and options.source and (is_packed(traced.model) or not has_recipe(traced.model, inputs)):
+            judged = replace(judged, advice=(_NO_START,))
     return replace(judged, warnings=judged.warnings + data_note(numbers_in(traced.model, inputs), options.stand_in))
 
 
@@ -424,6 +427,9 @@ def _measured_verdict(jacobian: Comparison, fisher: Comparison, source: str) -> 
     )
     judged = verdict((), jacobian, fisher)
     return replace(judged, phase=None, isometric=False, isometry=None, sentences=(sentence,), advice=advice)
+
+
+_NO_START = "Neither theory nor a published recipe has a start for this model: keep its own."
 
 
 def _again(source: str) -> tuple[str, ...]:

@@ -172,8 +172,8 @@ def chain_widths(model: nn.Module) -> tuple[int, ...]:
         fan_in = layer.in_features if isinstance(layer, nn.Linear) else layer.in_channels
         if widths and fan_in != widths[-1] and (fan_in % widths[-1] or not isinstance(layer, nn.Linear)):
             raise InputError(
-                f"expected weight layers that follow one another, got {fan_in} inputs of {name!r} behind {widths[-1]} "
-                "outputs; say --depth and --width yourself."
+                f"expected a model that a recipe is for, or weight layers that follow one another, got {fan_in} inputs of "
+                f"{name!r} behind {widths[-1]} outputs; keep its own start, or say --depth and --width yourself."
             )
         widths = widths or [fan_in]
         widths.append(layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels)

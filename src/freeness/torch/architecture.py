@@ -7,11 +7,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from freeness.advice import Design, design
-from freeness.errors import InputError
+from freeness.errors import FreenessError, InputError
 from freeness.torch.apply import chain_widths, design_target
 from freeness.torch.batch import Batch
 from freeness.torch.branches import Wiring, wiring_of
 from freeness.torch.labelled import load_labelled
+from freeness.torch.outputs import run
 from freeness.torch.recipes import StartRecipe, Subject, fitting_recipe, recipes, subject_of
 from freeness.torch.user_data import batch_of
 
@@ -69,6 +70,22 @@ def recipe_of(model: nn.Module, data: object = None) -> StartRecipe | None:
         'Saxe et al. 2014 (orthogonal); Glorot, Bengio 2010; Jozefowicz et al. 2015 (forgetting)'
     """
     return fitting_recipe(subject_of(model, _wiring(model, data)))
+
+
+def has_recipe(model: nn.Module, inputs: Tensor) -> bool:
+    """Whether a recipe is for a model of one tensor, as its wiring on a few inputs tells; False where it cannot be read.
+
+    Example:
+        >>> import torch
+        >>> has_recipe(nn.GRU(4, 4), torch.ones(2, 3, 4)), has_recipe(nn.Softmax(1), torch.ones(2, 3))
+        (True, False)
+    """
+    try:
+        return (
+            fitting_recipe(subject_of(model, wiring_of(model, lambda: run(model, _signal(inputs[:FEW]))))) is not None
+        )
+    except (FreenessError, ArithmeticError, MemoryError, RuntimeError):
+        return False
 
 
 def inputs_of(model: nn.Module, data: object, count: int) -> Batch | None:

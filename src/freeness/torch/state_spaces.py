@@ -11,7 +11,12 @@ from freeness.torch.wired_graph import WiredGraph, is_arranging, operation_of
 
 _SUMMING = ("cumsum", "sub", "sum", "masked_fill", "tril", "triu", "neg", "flip", "diff", "where", "mul", "einsum")
 _STEP = "softplus"
-_TIMES = ("mul", "bmm", "mm", "einsum")  # a step and its decay; what is added to one, as in RWKV, forgets at a rate of its own
+_TIMES = (
+    "mul",
+    "bmm",
+    "mm",
+    "einsum",
+)  # a step and its decay; what is added to one, as in RWKV, forgets at a rate of its own
 
 
 @dataclass(frozen=True)
