@@ -7,7 +7,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from freeness import InputError
-from freeness.torch import AnalyzeOptions, analyze
+from freeness.torch import AnalyzeOptions, analyze, load_batch
 from tests.torch.test_batch import Classifier, Two, dictionary
 
 
@@ -131,6 +131,14 @@ def test_a_loss_that_takes_no_labels_misses_none():
     data = {"x": inputs, "step": torch.full((8,), 900)}
     told = AnalyzeOptions(only=("layers",), stand_in="random classes")
     assert not any("labels" in line for line in analyze(Timed(own=True), data, told).verdict.warnings)
+
+
+def test_labels_stand_in_where_the_loss_takes_some(tmp_path):
+    source = "import torch\n\ndef batches():\n    return [{'x': torch.ones(3, 4), 'step': torch.full((3,), 900)}]\n"
+    (tmp_path / "made.py").write_text(source)
+    spec = f"{tmp_path / 'made.py'}:batches"
+    assert not load_batch(spec, Timed(own=True), loss=None).stand_in
+    assert load_batch(spec, Timed(), loss=None).stand_in and load_batch(spec, Timed(own=True)).stand_in
 
 
 @pytest.mark.parametrize(("layer", "known"), [(nn.GRU(4, 3, batch_first=True), True), (nn.Softmax(-1), False)])

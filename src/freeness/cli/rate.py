@@ -115,7 +115,7 @@ def _found(
     if weights is not None:
         load_weights(network, weights)
     needed = math.ceil(options.cost * options.steps) * options.accumulate
-    plain = "cross_entropy" if options.loss in (None, "own") else options.loss
+    plain = None if options.loss in (None, "own") else options.loss
     loaded = load_batch(data, network, options.seed, plain, options.output, batches=needed)
     with progress_bar("reading the model") as progress:
         return find_rate(network.to(place), loaded.batch, options, progress=progress), loaded

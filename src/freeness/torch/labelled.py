@@ -20,7 +20,7 @@ from freeness.torch.class_losses import IGNORED, ClassLoss
 from freeness.torch.elementwise_losses import takes_shares
 from freeness.torch.given import GivenLoss, given_loss
 from freeness.torch.load import check_seed
-from freeness.torch.outputs import OutputKey, required_arguments, run, select_output
+from freeness.torch.outputs import OutputKey, loss_of, required_arguments, run, select_output
 from freeness.torch.state import random_kept, untouched
 from freeness.torch.user_data import BATCHES, batch_of
 from freeness.training import CrossEntropy, Objective
@@ -128,7 +128,7 @@ def load_batch(
     spec: str,
     model: nn.Module,
     seed: int = 0,
-    loss: GivenLoss = "cross_entropy",
+    loss: GivenLoss | None = "cross_entropy",
     output: OutputKey = None,
     *,
     batches: int = BATCHES,
@@ -141,7 +141,7 @@ def load_batch(
         spec: as of :func:`load_data`.
         model: any module, of several inputs too where a factory gives them.
         seed: as of :func:`load_data`.
-        loss: as of :func:`load_data`.
+        loss: as of :func:`load_data`; None for that which the model may compute itself, and which then needs no labels.
         output: as of :func:`load_data`.
         batches: of a loader that are taken.
 
@@ -159,7 +159,7 @@ def load_batch(
             if not isinstance(given, str | Path | Source) and arrays is None:
                 return _complete(batch_of(given, model, batches=batches), model, seed, (loss, output))
         given = given if arrays is None else arrays
-    found = load_labelled(given, model, seed, loss, output)
+    found = load_labelled(given, model, seed, "cross_entropy" if loss is None else loss, output)
     described = spec if isinstance(source, Factory) else found.described
     batch = Batch((found.inputs,), targets=found.targets, count=len(found.inputs), described=described)
     return LabelledBatch(batch, found.stand_in)
@@ -173,14 +173,17 @@ def _plain(made: object) -> tuple[np.ndarray, ...] | np.ndarray | None:
     return tuple(np.asarray(part) for part in made) if isinstance(made, tuple) and pair else None
 
 
-def _complete(batch: Batch, model: nn.Module, seed: int, how: tuple[GivenLoss, OutputKey]) -> LabelledBatch:
+def _complete(batch: Batch, model: nn.Module, seed: int, how: tuple[GivenLoss | None, OutputKey]) -> LabelledBatch:
     """The batch with targets of its own, or with others in their place."""
     if batch.targets is not None:
         return LabelledBatch(batch, "")
+    few, loss = batch.part(0, 2), "cross_entropy" if how[0] is None else how[0]
     with untouched(model), torch.no_grad():
-        outputs = batch.part(0, 2).outputs(model, how[1])
-    targets, stand_in = _targets(batch.count, None, tuple(outputs.shape[1:]), seed, given_loss(how[0]))
-    return LabelledBatch(replace(batch, targets=targets), stand_in)
+        returned = few.call(model)
+    outputs = select_output(returned, how[1])[1]
+    own = how[0] is None and loss_of(returned) is not None  # it takes no labels
+    targets, stand_in = _targets(batch.count, None, tuple(outputs.shape[1:]), seed, given_loss(loss))
+    return LabelledBatch(replace(batch, targets=targets), "" if own else stand_in)
 
 
 def _check_readable(model: nn.Module) -> None:
