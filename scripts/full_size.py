@@ -37,14 +37,17 @@ def one(name: str, exact: bool) -> dict[str, Any]:
         model, data, told = OTHERS[name]()
     notes: list[str] = []
     before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    wall, processor = time.time(), time.process_time()
     found = analyze(model, data, AnalyzeOptions(**told), progress=lambda at: notes.append(at.note))
-    seconds = time.perf_counter() - start
+    seconds, wall, processor = time.perf_counter() - start, time.time() - wall, time.process_time() - processor
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     rate = found.learning_rate
     row = {
         "name": name,
         "parameters": found.parameters,
         "seconds": seconds,
+        "wall": wall,
+        "processor": processor,
         "forecast": next(filter(None, notes), ""),
         "gigabytes": held / 1e6,
         "before": before / 1e6,
@@ -95,7 +98,13 @@ def main(arguments: list[str]) -> None:
             continue
         row = json.loads(lines[-1])
         beside = f" (exact {row['exact']:.4g})" if "exact" in row else ""
-        cells = [name, f"{row['parameters'] / 1e6:.1f} M", f"{row['seconds']:.0f} s", row["forecast"]]
+        cells = [
+            name,
+            f"{row['parameters'] / 1e6:.1f} M",
+            f"{row['seconds']:.0f} s",
+            f"{row['processor']:.0f} s of processors",
+            row["forecast"],
+        ]
         cells += [f"{row['gigabytes']:.1f} GB", f"{row['sharpness']:.4g} ± {row['error']:.2g}{beside}"]
         print(" | ".join(["", *cells, str(row["batch"]), row["reason"]]), flush=True)
         for stage in row["stages"]:
