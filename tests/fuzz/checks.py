@@ -14,6 +14,7 @@ import freeness as fr
 _LEVELS = np.linspace(0.01, 0.99, 41)
 _NEAR = 0.02  # places are known to so much of the distance over which a tenth of the mass lies: to 0.2 % of the mass
 _ROUNDING = 1e-9  # of the largest eigenvalue
+_CANCELLED = 1e-12  # rounding of matrices about 1 in size, whose sum may be 0
 _MOMENT = 1e-7  # relative, as are those of six moments from their recursions
 _NODES = (24, 96, 768)  # of a piece of the support; more where these are not enough
 _STEPS = (3e-3, 3e-5)  # of differences, beside the distance to what is singular; shorter where something else is
@@ -26,7 +27,7 @@ def distribution(law: fr.Law, eigenvalues: np.ndarray, bound: float) -> str:
     """Lévy's distance of both distribution functions, nearly: each at points that are displaced a little to either side."""
     x = np.quantile(eigenvalues, _LEVELS)
     around = (np.quantile(eigenvalues, np.clip(_LEVELS + step, 0.0, 1.0)) for step in (0.05, -0.05))
-    reach = _NEAR * np.subtract(*around) + _ROUNDING * float(np.max(np.abs(eigenvalues)))
+    reach = _NEAR * np.subtract(*around) + _ROUNDING * float(np.max(np.abs(eigenvalues))) + _CANCELLED
     left, right = (np.searchsorted(eigenvalues, at, side="right") / eigenvalues.size for at in (x - reach, x + reach))
     below, above = np.split(law.cdf(np.concatenate([x - reach, x + reach])), 2)
     gap = float(max(np.max(left - above), np.max(below - right)))

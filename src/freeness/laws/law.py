@@ -18,8 +18,10 @@ from freeness.laws.support import Edge, edges_of
 from freeness.shown import Plotted, Shown
 
 _NUDGE = 1e-6  # distance from an atom, relative to the support, at which its two sides are read
-_BLIND = 1e-9  # closer to an atom than this the potential has lost its digits
-_BETWEEN = 1e-5  # mass between both of these distances that is more than rounding
+_BLIND = 1e-9  # closer to an atom than this the potential loses digits: one in ten for each tenth of the distance
+_CLOSEST = 1e-12  # where it still has five
+_BETWEEN = 1e-5  # mass between distances that is more than rounding
+_UNKNOWN = 1e-4  # the same at an atom, of which it is not known on which side it lies
 
 
 class Atom(NamedTuple):
@@ -154,7 +156,7 @@ class Law(Shown, Plotted, ABC):
                 value[at] = self._cdf_at_atom(position, mass, scale, throw)
             near = (np.abs(flat - position) <= _BLIND * scale) & ~at
             if near.any() and not (position == 0 and self._clear_at_zero):
-                value[near] = self._cdf_beside(position, np.sign(flat[near] - position), scale, throw)
+                value[near] = self._cdf_beside(position, flat[near], scale, throw)
                 read |= near
             read |= at
         value[~read] = self._cdf_off_atoms(flat[~read], throw)
@@ -170,18 +172,32 @@ class Law(Shown, Plotted, ABC):
         return self.cdf(x, throw=False)
 
     def _cdf_at_atom(self, position: float, mass: float, scale: float, throw: bool) -> float:
+        """Between its limits from both sides; where other mass lies near on one of them, from the other."""
         if position == self.hull[0]:
             return mass
         if position == self.hull[1]:
             return 1.0
-        sides = self._cdf_beside(position, np.array([-1.0, 1.0]), scale, throw)
-        return float(sides.sum() + mass) / 2
+        left, right = self._cdf_beside(position, position + _CLOSEST * scale * np.array([-1.0, 1.0]), scale, throw)
+        if not right - left - mass > _UNKNOWN or (position == 0 and self.symmetric):
+            return float(left + right + mass) / 2
+        far = self._cdf_off_atoms(position + _NUDGE * scale * np.array([-1.0, 1.0]), throw)
+        gained = np.abs(far - (left, right))
+        if gained.min() > _BETWEEN:
+            if throw:
+                raise ConvergenceError(
+                    f"expected the distribution function at the atom {position:.6g}, got {left + mass:.6g} to {right:.6g}: mass "
+                    "mounts towards it from both sides; move the point away."
+                )
+            return np.nan
+        return float(left + mass if gained[0] <= gained[1] else right)
 
-    def _cdf_beside(self, position: float, sides: np.ndarray, scale: float, throw: bool) -> np.ndarray:
-        """On either side of an atom, read from where the potential keeps its digits, or nearer where mass lies in between."""
+    def _cdf_beside(self, position: float, x: np.ndarray, scale: float, throw: bool) -> np.ndarray:
+        """At points beside an atom, read from where the potential keeps its digits; at the points where mass lies in between."""
+        sides = np.sign(x - position)
         far, near = (position + sides * distance * scale for distance in (_NUDGE, 2 * _BLIND))
-        value, closer = np.split(self._cdf_off_atoms(np.concatenate([far, near]), False), 2)
-        value = np.where(np.isnan(value) | (np.abs(value - closer) > _BETWEEN), closer, value)
+        value, closer, own = np.split(self._cdf_off_atoms(np.concatenate([far, near, x]), False), 3)
+        own = np.where(sides > 0, np.fmin(own, closer), np.fmax(own, closer))
+        value = np.where(np.isnan(value) | (np.abs(value - closer) > _BETWEEN), own, value)
         return self._cdf_off_atoms(far, throw) if throw and np.isnan(value).any() else value
 
     def _cdf_off_atoms(self, x: np.ndarray, throw: bool) -> np.ndarray:

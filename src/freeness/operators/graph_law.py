@@ -17,9 +17,11 @@ from freeness.laws import Atom, Neighbours, moments_on_circle, put, real_points
 from freeness.numerics import Solution, Standard, improved
 from freeness.operators.field_equation import FieldEquation
 from freeness.operators.graph_equation import Direction, GraphEquation, Outside
+from freeness.operators.lower_end import COARSE, FAR, LowerEnd, Seen, lower_end
 from freeness.operators.matrix_law import EMPTY, MatrixLaw, Moments
 
 _NEARER, _FARTHER = (0.85, 1.1), (0.4, 1.3)  # of the guessed lower end: outside, and inside
+_SHARP = 1e-8  # in the logarithm of the distance from the floor, to which a gap's end is known where it is no fold
 _NEAR_FLOOR = 1e-6  # in units of the radius: ends nearer to a floor > 0 are not told from it
 _MOUNTS = 1.3  # mass over distance × density: 2 behind an inverse root, at most 2/3 behind a root
 _DECADES = 14
@@ -133,6 +135,13 @@ class GraphLaw(MatrixLaw):
         self.cauchy(z)
         return self._graph.outside(np.real(self._solve(z).parameters[:-1]).astype(complex), 1 / z, directions)
 
+    def with_atoms(self, atoms: tuple[Atom, ...]) -> Self:
+        law = super().with_atoms(atoms)
+        if any(position > self._graph.floor for position, _ in atoms):
+            for known in ("_walk", "_lower", "continuous_hull", "_hull"):  # the walk goes on behind them
+                law.__dict__.pop(known, None)
+        return law
+
     def with_atom_read_at_zero(self) -> Self:
         """The same law, whose atom at 0 is read when it is asked for, by three heights that a costly law can afford.
 
@@ -184,6 +193,11 @@ class GraphLaw(MatrixLaw):
         return 0.0
 
     @property
+    def mass_at_floor(self) -> float:
+        """Of the atom at the lower bound, NaN where the walk towards it ends before."""
+        return np.nan if self._walk is None else self._walk.mass
+
+    @property
     def upper_end(self) -> float:
         if self._read_zero:
             return self._upper
@@ -193,8 +207,46 @@ class GraphLaw(MatrixLaw):
     def continuous_hull(self) -> tuple[float, float]:
         if self._discrete:
             return self._upper, self._upper
-        first = self._first()
-        return (self._end(-1.0) if np.isnan(first) else first), self._upper
+        return self._lower, self._upper
+
+    @cached_property
+    def _lower(self) -> float:
+        """The lower end of the continuous part."""
+        walk = self._walk
+        if walk is None:
+            first = self._first()
+            return self._end(-1.0) if np.isnan(first) else first
+        if walk.dark == walk.bright:
+            return walk.dark
+        known = Solution(walk.unknowns, np.zeros(1), np.zeros(1), np.ones(1, bool))
+        found = self._folds(np.array([walk.bright]), np.array([walk.dark]), known, walk.bright)[0]
+        if np.isnan(found):
+            sharp = self._walked(_SHARP)
+            return walk.dark if sharp is None else sharp.dark
+        return float(found)
+
+    @cached_property
+    def _walk(self) -> LowerEnd | None:
+        return self._walked()
+
+    def _walked(self, sharp: float = COARSE) -> LowerEnd | None:
+        """From below the support to its lower end."""
+        floor = self._graph.floor
+
+        def near(start: np.ndarray, x: float) -> np.ndarray | None:
+            found = self._confirmed(start, np.array([x], complex))
+            return found.parameters if found.converged[0] else None
+
+        def seen(unknowns: np.ndarray, x: float) -> Seen:
+            state = self._equation.state(unknowns, np.array([x], complex), True)
+            g, slope = self._equation.corner(state)
+            phase = self._equation.potential(state)[0].imag - self._constant
+            passed = sum(mass for position, mass in self._atoms if floor < position <= x)
+            return Seen(float(g[0].real), float(slope[0].real), float(1 - phase / np.pi - passed))
+
+        far = np.array([floor - FAR * self._radius], complex)
+        start = self._equation.start(far, np.zeros(1))
+        return lower_end(start, near, seen, floor, self._radius, sharp)
 
     @cached_property
     def _upper(self) -> float:

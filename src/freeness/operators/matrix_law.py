@@ -385,9 +385,16 @@ class MatrixLaw(BandedLaw, TransformLaw):
                 return bool(lit > DARK >= dark)
         return False
 
-    def _folds(self, bright: np.ndarray, dark: np.ndarray) -> np.ndarray:
-        """Where dx/ds vanishes along the real solutions from the dark points on, by secants in s; s is a sum of unknowns."""
-        solution = self._solve(dark.astype(complex))
+    def _folds(
+        self, bright: np.ndarray, dark: np.ndarray, known: Solution | None = None, size: float | None = None
+    ) -> np.ndarray:
+        """Where dx/ds vanishes along the real solutions from the dark points on, by secants in s; s is a sum of unknowns.
+
+        ``known``: solutions at the dark points, where bright ones are known to lie beyond the end. ``size``: in units of which
+        ends settle, the radius if not given.
+        """
+        size = self._radius if size is None else size
+        solution = self._solve(dark.astype(complex)) if known is None else known
         found = np.full(dark.shape, np.nan)
         parameters, x = self._equation.hermitian(solution.parameters), dark.copy()
         with np.errstate(all="ignore"):
@@ -402,7 +409,7 @@ class MatrixLaw(BandedLaw, TransformLaw):
                 lost = ~(np.abs(move) <= _ARRIVED * np.abs(there - x))  # then from the same point with a shorter step
                 secant = step * after / (slope - after)
                 error = np.abs(after * secant) + np.abs(move)
-                arrived = np.isnan(found) & ((error <= _SETTLED * self._radius) | (after == 0))
+                arrived = np.isnan(found) & ((error <= _SETTLED * size) | (after == 0))
                 found[arrived] = there[arrived]
                 running = np.isnan(found) & (np.isfinite(secant) | lost)
                 if not running.any():
@@ -414,7 +421,8 @@ class MatrixLaw(BandedLaw, TransformLaw):
         between = (found - dark) * (bright - found) > 0
         found = np.where(solution.converged & (solution.height == 0) & between, found, np.nan)
         inward = np.isnan(found)
-        inward[~inward] = np.isnan(self._log_slope_inverse(found[~inward] + 1e-3 * (bright - found)[~inward]))
+        if known is None:
+            inward[~inward] = np.isnan(self._log_slope_inverse(found[~inward] + 1e-3 * (bright - found)[~inward]))
         return np.where(inward, np.nan, found)
 
     def _at_sum(

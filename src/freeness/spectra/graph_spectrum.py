@@ -39,8 +39,8 @@ _CLOSE = 1e-5  # height above 0 in units of the smallest other eigenvalue
 def graph_law(graph: NetworkGraph) -> GraphLaw:
     """The law of a graph, by its equations; a sampled matrix says where to look for the support.
 
-    What lies within 10⁻⁹ of the largest eigenvalue of the lower bound (0, or what the output layer adds to Θ) is not told from it
-    and counted in its atom; other atoms are where the sampled matrix has one eigenvalue several times. Up to 4,000 unknowns
+    At the lower bound (0, or what the output layer adds to Θ) an atom is told from mass that mounts towards it, which is followed
+    to 10⁻¹⁴ of the spectrum; other atoms are where the sampled matrix has one eigenvalue several times. Up to 4,000 unknowns
     (P(P + 1)/2 on both sides of each weight layer, P positions × samples) all points are solved together by factorisation; up to
     40,000 one after the other by products (7×7 positions, 64 channels and three layers: 5 to 25 s a point), in at most about
     2 GB. Then an atom at 0 is read when it is asked for, and ``upper_end`` costs some ten points, ``hull`` perhaps a hundred.
@@ -81,7 +81,9 @@ def graph_law(graph: NetworkGraph) -> GraphLaw:
         if places[k] != equation.floor and groups[k][1].size == 1:
             break
         nearest = float(np.abs(np.delete(places, k) - places[k]).min(initial=top))
-        mass = _mass_at(float(places[k]), law, (_CLOSE * nearest, _SMALL * top))
+        mass = law.mass_at_floor if places[k] == equation.floor else np.nan
+        if np.isnan(mass):
+            mass = _mass_at(float(places[k]), law, (_CLOSE * nearest, _SMALL * top))
         if mass > _LIGHTEST:
             atoms.append(Atom(float(places[k]), mass))
         elif (
