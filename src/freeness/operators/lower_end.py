@@ -30,7 +30,7 @@ Near = Callable[[np.ndarray, float], "np.ndarray | None"]
 
 
 class Seen(NamedTuple):
-    """G, G' and the distribution function at a real point outside the support, without the mass of atoms that have been passed."""
+    """G, G' and the distribution function at a real point outside the support, less the mass of atoms that were passed."""
 
     g: float
     slope: float

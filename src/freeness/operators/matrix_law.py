@@ -30,7 +30,8 @@ EMPTY = 1e-9  # a distribution function so near 0 or 1 is there
 _AROUND = 1e-4  # in units of the radius: an end found so near to 0 may be 0
 _CLOSE = np.array([1e-8, 1e-7, 1e-6])
 _TOTAL = 1e-7  # largest deviation of the total mass from 1
-_APART = 1e-4  # in units of the radius: from an atom, where the distribution function is read in its stead
+_APART = 1e-4  # in units of the radius: nearer to an atom the distribution function is read farther away, from a gap
+_GAPS = (1e-2, 1e-3, _APART)  # where
 _LOST = 1e-4  # so much of a distribution function may be rounding there
 _DOUBLINGS = 6
 _SECTIONS = 65
@@ -307,18 +308,31 @@ class MatrixLaw(BandedLaw, TransformLaw):
     def _cdf_off_atoms(self, x: np.ndarray, throw: bool) -> np.ndarray:
         """As of any law; so near to an atom that digits are lost, the value is that of a gap beside it, if there is one."""
         value = super()._cdf_off_atoms(x, False)
-        for position, _ in self._atoms:
-            for side in (-1.0, 1.0):
-                near = (side * (x - position) > 0) & (np.abs(x - position) < _APART * self._radius)
-                if not near.any():
-                    continue
-                beside = self.boundary(np.array([position + side * _APART * self._radius]))
-                in_gap = 1.0 - beside.potential.imag[0] / np.pi
-                if beside.converged[0] and abs(beside.g.imag[0]) * self._radius < DARK:
-                    value[near & ~(np.abs(value - in_gap) > _LOST)] = in_gap
-        if throw and np.isnan(value).any():
-            super()._cdf_off_atoms(x[np.isnan(value)], True)
+        for position, mass in self._atoms:
+            near = (x != position) & (np.abs(x - position) < _APART * self._radius)
+            for side, in_gap in zip((-1.0, 1.0), self._gaps_beside(position, mass) if near.any() else (), strict=False):
+                if not np.isnan(in_gap):
+                    value[near & (side * (x - position) > 0) & ~(np.abs(value - in_gap) > _LOST)] = in_gap
+        lost = np.isnan(value)
+        if throw and lost.any():  # by themselves they may converge
+            value[lost] = super()._cdf_off_atoms(x[lost], True)
         return value
+
+    def _gaps_beside(self, position: float, mass: float) -> tuple[float, float]:
+        """The distribution function in the gaps to the left and right of an atom, NaN where there is none.
+
+        Where it rises by the atom's mass alone from one side to the other both are; where more is, one that has no density.
+        """
+        sides, dark = np.array([-1.0, 1.0]), np.zeros(2, bool)
+        reached = np.full(2, np.nan)
+        for distance in _GAPS:
+            beside = self.boundary(position + sides * distance * self._radius)
+            reached = np.where(beside.converged, 1.0 - beside.potential.imag / np.pi, np.nan)
+            if abs(reached[1] - reached[0] - mass) <= _TOTAL:
+                return float(reached[0]), float(reached[1])
+            dark = np.abs(beside.g.imag) * self._radius < DARK
+        below, above = np.where(dark, reached, np.nan)
+        return float(below), float(above)
 
     def _enclosed(self, radius: float) -> tuple[float, float]:
         """A radius that holds all the mass, and the imaginary part of the pencil's potential to the right of it."""
