@@ -139,7 +139,7 @@ class GraphLaw(MatrixLaw):
         law = super().with_atoms(atoms)
         if any(position > self._graph.floor for position, _ in atoms):
             for known in ("_walk", "_lower", "continuous_hull", "_hull"):  # the walk goes on behind them
-                law.__dict__.pop(known, None)
+                vars(law).pop(known, None)
         return law
 
     def with_atom_read_at_zero(self) -> Self:

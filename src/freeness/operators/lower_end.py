@@ -5,6 +5,9 @@ points lie. From the nearest one Newton is tried on the other side. Where it con
 solutions end in a fold; where it does not, mass mounts towards the bound. In the limit -d·G(bound - d) is the mass at the bound.
 """
 
+# pyright: reportUnknownArgumentType=false
+# The types of what numpy returns here are not known to it.
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -137,13 +140,13 @@ class _Walk:
     def at(self, distance: float) -> float:
         return self._bound + self._side * distance
 
-    def steps(self, step: float, kept: Callable[[np.ndarray, float], bool] = lambda *_: True) -> None:
+    def steps(self, step: float, kept: Callable[[np.ndarray, float], bool] | None = None) -> None:
         """Tries the distance e^step times as large; the next step is longer where what it finds is kept, else half."""
         distance = self.distance * np.exp(step)
         x = self.at(distance)
         guesses = self._ahead(distance) if x != 0 else []
         found = next((found for guess in guesses if (found := self._near(guess, x)) is not None), None)
-        if found is None or not kept(found, x):
+        if found is None or (kept is not None and not kept(found, x)):
             self.step = abs(step) / 2
             return
         self.known.append((found, distance))
@@ -153,7 +156,7 @@ class _Walk:
         """The solution as far on the other side as the last of so many: near the bound, all are whole powers of the distance."""
         (before, last), (now, distance) = self.known[end - 2 : end]
         with np.errstate(all="ignore"):
-            power = np.log(np.abs(now / before)) / np.log(distance / last)
+            power: np.ndarray = np.log(np.abs(now / before)) / np.log(distance / last)
         if not (np.abs(power - np.round(power)) <= _WHOLE)[now != 0].all():
             return None
         sign = np.where(np.round(power) % 2 == 1, -1.0, 1.0)
