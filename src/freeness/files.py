@@ -17,11 +17,7 @@ _FACTOR = 50  # of its own size that a larger one may unpack to; numbers that me
 
 
 def ordinary_file(path: Path | str, wanted: str) -> Path:
-    """The path, if there is an ordinary file with content: no folder, no device such as /dev/zero.
-
-    Raises:
-        InputError: there is none.
-    """
+    """The path, if there is an ordinary file with content: no folder, no device such as /dev/zero."""
     found = Path(path)
     try:
         if found.is_file() and found.stat().st_size:

@@ -55,9 +55,6 @@ class Choice:
     def read(self, name: str, text: str) -> Value:
         """The word, if it is among them.
 
-        Raises:
-            InputError: another word.
-
         Example:
             >>> Choice("haar", ("haar", "gaussian")).read("weights", "gaussian")
             'gaussian'

@@ -66,11 +66,7 @@ def for_terminal(text: str) -> str:
 
 
 def docs_folder() -> Path:
-    """Where the pages lie: inside the installed package, or beside the source.
-
-    Raises:
-        InputError: there are none.
-    """
+    """Where the pages lie: inside the installed package, or beside the source."""
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "docs", package.parents[1] / "docs"):
         if (folder / "limits.md").is_file():

@@ -117,11 +117,7 @@ def data_facts(data: DataSpecification, train: Images) -> DataFacts:
 
 @lru_cache(maxsize=4)
 def files_digest(source: str) -> str:
-    """SHA-256 over names and contents of the files of a data set.
-
-    Raises:
-        InputError: a file cannot be read.
-    """
+    """SHA-256 over names and contents of the files of a data set."""
     found = source_of(source)
     if not isinstance(found, ArrayFile | Folder):
         return _contents_digest(opened(found, split) for split in ("train", "test"))

@@ -19,9 +19,6 @@ def loss_and_pull(loss: Loss | str, outputs: Tensor, classes: Tensor) -> tuple[T
         outputs: (M, B, C).
         classes: (M, B), from 0.
 
-    Raises:
-        InputError: a loss that sweeps do not train with.
-
     Example:
         >>> value, pull = loss_and_pull("half_squared_error", torch.zeros(1, 1, 2), torch.tensor([[1]]))
         >>> value.tolist(), pull.tolist()

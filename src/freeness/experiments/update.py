@@ -88,9 +88,6 @@ def step(optimizer: Optimizer, rates: Tensor, gradient: Tensor, kept: list[Tenso
         kept: what is remembered of it, changed in place; empty at first.
         count: of steps, from 1.
 
-    Raises:
-        InputError: no such step is registered.
-
     Example:
         >>> kept = []
         >>> [float(step(SGD(momentum=0.5), torch.ones(()), torch.ones(()), kept, count)) for count in (1, 2)]

@@ -118,9 +118,6 @@ def train_and_tell(
         images: test images that are followed through the layers.
         share: of the hidden neurons that are deleted.
         progress: told what is going on.
-
-    Raises:
-        InputError: as :func:`fashion_data`, :func:`fit` and :func:`tell`.
     """
     train, test, source = fashion_data(recipe.directory, recipe.images)
     described = f"{source}, {len(train[0]):,} images"

@@ -153,11 +153,7 @@ def tell(
 
 
 def check_images(chosen: Sequence[int], test: Labelled) -> None:
-    """Refuse images that the test data does not have.
-
-    Raises:
-        InputError: there are fewer.
-    """
+    """Refuse images that the test data does not have."""
     for index in chosen:
         if not 0 <= index < len(test[0]):
             raise InputError(f"expected images from 0 to {len(test[0]) - 1}, got {index}; the test data has no more.")

@@ -116,7 +116,6 @@ class ImageLaw(TransformLaw):
         return _summed(at.alpha, at.beta, g, at.x[0] * g - 1.0).reshape(points.shape)
 
     def transforms(self, z: Inexact[np.ndarray, "*points"]) -> tuple[Transform, Transform]:
-        """(G, G') and (u, u')."""
         at = self.branches(z)
         g, dg, u, du = _seen(at, lambda x: [v for pair in self._inner.transforms(x) for v in pair])
         found = tuple(
@@ -133,7 +132,6 @@ class ImageLaw(TransformLaw):
         return (signed, dg), second
 
     def potential(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
-        """∫ log(z - x) dμ."""
         (inner,) = _seen(self.branches(z), lambda x: [self._inner.potential(x)])
         return inner.sum(axis=0) + self.gained(z)
 

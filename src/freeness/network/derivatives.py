@@ -104,11 +104,7 @@ def diagonal(derivative: np.ndarray) -> np.ndarray:
 
 
 def check_positions(operation: Operation, values: tuple[np.ndarray, ...]) -> None:
-    """The same samples and positions of all signals.
-
-    Raises:
-        InputError: they differ.
-    """
+    """The same samples and positions of all signals."""
     shapes = [value.shape[1:] for value in values]
     if any(shape != shapes[0] for shape in shapes):
         raise InputError(

@@ -309,11 +309,7 @@ def alone(values: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]:
 def check_alike(
     operation: object, streams: tuple[Stream, ...], *, positions: bool = True, features: bool = True
 ) -> None:
-    """The same positions and the same features.
-
-    Raises:
-        InputError: they differ.
-    """
+    """The same positions and the same features."""
     first = streams[0]
     for other in streams[1:]:
         pairs = zip(other.second.shape, first.second.shape, strict=False)
@@ -358,11 +354,7 @@ def gathered(gradient: np.ndarray, stream: Stream) -> np.ndarray:
 
 
 def check_independent(operation: object, streams: tuple[Stream, ...]) -> None:
-    """No two of them are made of the outputs of the same weights, neuron by neuron.
-
-    Raises:
-        InputError: two are.
-    """
+    """No two of them are made of the outputs of the same weights, neuron by neuron."""
     for one, other in combinations(streams, 2):
         for shared in sorted(one.sources, key=str):
             if any(shared.meets(each) for each in other.sources):

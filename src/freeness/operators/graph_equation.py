@@ -103,7 +103,6 @@ class GraphEquation(FieldEquation):
 
     @property
     def size(self) -> int:
-        """Nodes of the graph."""
         return sum(len(segment.accumulated) for segment in self.segments)
 
     @property
@@ -166,7 +165,6 @@ class GraphEquation(FieldEquation):
         slopes: bool,
         logarithm: bool,
     ) -> Responses:
-        """Of every port to fields (2·matrices, m) at ζ (m,)."""
         ports, points = self.unknowns, zeta.size
         values = np.zeros((ports, points), complex)
         squares = np.zeros((ports, ports, points), complex) if slopes else None
@@ -263,7 +261,6 @@ class GraphEquation(FieldEquation):
         return found
 
     def _jacobian(self, at: Responses) -> np.ndarray:
-        """d residual/d fields, (m, k, k)."""
         assert at.slopes is not None
         _, to_target, to_source, _ = self._factors
         by_b, by_a, _, _ = self._strength_slopes(at)
@@ -277,7 +274,6 @@ class GraphEquation(FieldEquation):
         return np.ascontiguousarray(matrix.transpose(2, 0, 1))
 
     def _by_zeta(self, at: Responses) -> np.ndarray:
-        """d residual/dζ, (m, k)."""
         assert at.slopes is not None
         return self._by_responses(at, at.slopes[:-1, -1:])[:, 0].T
 

@@ -57,7 +57,6 @@ class LargeBlockEquation(ProductEquation[BlockSegment, SharedMatrix, BlockPort, 
         return _Pair(e, f, np.ascontiguousarray(entry.transpose(1, 0, 2)), back)
 
     def _answered(self, linear: Linear[_Pair], change: np.ndarray) -> np.ndarray:
-        """d responses (k,) for a change (k,) of the fields."""
         found = np.zeros_like(change)
         for pair in linear.pairs:
             e, f = pair.source, pair.target
@@ -75,7 +74,6 @@ class LargeBlockEquation(ProductEquation[BlockSegment, SharedMatrix, BlockPort, 
         return packed((half.reshape(flat) @ stack.reshape(flat).T)[None] / channels)[0]
 
     def _moved(self, linear: Linear[_Pair], change: np.ndarray, answer: np.ndarray) -> np.ndarray:
-        """d residual (k,) for changes (k,) of the fields and of the responses."""
         at, found = linear.at, change.copy()
         for e, matrix in enumerate(self.matrices):
             source, target = self._own(2 * e), self._own(2 * e + 1)

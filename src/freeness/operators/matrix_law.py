@@ -153,7 +153,6 @@ class MatrixLaw(BandedLaw, TransformLaw):
 
     @cached_property
     def continuous_hull(self) -> tuple[float, float]:
-        """The ends of the continuous part."""
         if self._discrete:
             position = self._atoms[0].position
             return position, position

@@ -105,7 +105,6 @@ class PortEquation(FieldEquation, Generic[S, M, R]):
 
     @property
     def size(self) -> int:
-        """Nodes of the graph."""
         return sum(len(segment.accumulated) for segment in self.segments)
 
     @property
@@ -151,7 +150,6 @@ class PortEquation(FieldEquation, Generic[S, M, R]):
         slopes: bool,
         logarithm: bool,
     ) -> Responses:
-        """Of every port to fields (k, m) at ζ (m,)."""
         count, points = self.unknowns, zeta.size
         values = np.zeros((count, points), complex)
         changes = self._no_slopes(points) if slopes else None

@@ -40,11 +40,7 @@ class Question(NamedTuple):
     fisher: Parametrisation | None
 
     def check(self) -> None:
-        """Refuse what is no network, no number, or no array of numbers.
-
-        Raises:
-            InputError: one of these.
-        """
+        """Refuse what is no network, no number, or no array of numbers."""
         if not isinstance(self.network, Network):
             raise InputError(
                 f"expected a Network, got {type(self.network).__name__}; build one, for instance by fr.mlp(5, 100)."
@@ -72,11 +68,7 @@ class Question(NamedTuple):
 
     @property
     def neurons(self) -> NeuronSignals | None:
-        """Signals neuron by neuron, if some are given.
-
-        Raises:
-            InputError: laws of D² are.
-        """
+        """Signals neuron by neuron, if some are given."""
         if isinstance(self.realised, Signals):
             raise InputError(
                 "expected signals neuron by neuron (NeuronSignals) of a network that is no chain, got laws of D²; D's of "
@@ -104,11 +96,7 @@ def is_chain(network: Network, realised: Signals | NeuronSignals | None) -> bool
 
 
 def law_asked(question: Question) -> Law:
-    """The law by the way that covers the network.
-
-    Raises:
-        InputError: no question, or none that a way covers.
-    """
+    """The law by the way that covers the network."""
     question.check()
     of = "jacobian" if question.fisher is None else "fisher"
     match question.way:

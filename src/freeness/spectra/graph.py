@@ -323,9 +323,6 @@ def drawn(channels: int, covariance: np.ndarray, rng: np.random.Generator, *, ex
         rng: numpy's, from which all numbers are drawn: the same seed, the same result.
         exact: False: independent draws. None: exact, and one channel in each part of equal mass where Q = 1.
 
-    Raises:
-        InputError: a negative eigenvalue.
-
     Example:
         >>> x = drawn(50, np.diag([1.0, 4.0]), np.random.default_rng(0), exact=True)
         >>> np.allclose(x.T @ x / 50, np.diag([1.0, 4.0]), rtol=0, atol=1e-12)

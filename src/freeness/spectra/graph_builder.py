@@ -351,9 +351,6 @@ def taps_over(
         read: how many channels there are, and whether they are read with all positions as one vector.
         trained: of all weights that are trained.
 
-    Raises:
-        InputError: sizes that do not fit.
-
     Example:
         >>> from freeness.network import Dense, Gaussian
         >>> taps_over(Dense(3, 2, Gaussian(1.0)), np.ones((3, 2)), (3, False), False)[1]

@@ -523,11 +523,7 @@ def _drawn_weights(layer: TokenMixing, rows: int, columns: int, rng: np.random.G
 
 
 def _recovered(layer: Weights, read: np.ndarray, given_: np.ndarray) -> np.ndarray:
-    """The weights (out, into) from what they read (m, into) and give (m, out), with biases if there are any.
-
-    Raises:
-        InputError: too little to know them by.
-    """
+    """The weights (out, into) from what they read (m, into) and give (m, out), with biases if there are any."""
     biased = layer.bias or layer.sigma_b > 0
     columns = np.hstack([read, np.ones((len(read), 1))]) if biased else read
     if len(columns) < columns.shape[1]:

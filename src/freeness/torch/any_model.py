@@ -85,11 +85,7 @@ class Function:
         return moved.to(first.dtype) if x.is_floating_point() else moved
 
     def check(self, x: Tensor) -> None:
-        """Refuse a model that is not a function: two runs must agree.
-
-        Raises:
-            InputError: they do not, or the output is not finite.
-        """
+        """Refuse a model that is not a function: two runs must agree."""
         with torch.no_grad():
             first, second = self(x).detach(), self(x).detach()  # a parameter that is returned keeps its graph
         if not bool(first.isfinite().all()):

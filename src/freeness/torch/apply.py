@@ -46,11 +46,7 @@ class DesignTarget:
         return self.run and not self.beside
 
     def activation(self) -> ActivationFunction:
-        """The model's one activation.
-
-        Raises:
-            InputError: it has none with a name, or several.
-        """
+        """The model's one activation."""
         if len(self.functions) == 1 and not self.unnamed:
             return self.functions[0]
         several = " and ".join(function.name for function in self.functions) or "none with a name"

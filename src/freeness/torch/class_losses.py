@@ -42,7 +42,6 @@ class ClassLoss(Objective):
 
     @property
     def name(self) -> str:
-        """With its numbers."""
         told = [f"label smoothing {self.label_smoothing:g}"] * (self.label_smoothing > 0)
         told += ["class weights"] * (self.weight is not None)
         told += [f"without class {self.ignore_index}"] * (self.ignore_index != IGNORED)
@@ -51,13 +50,11 @@ class ClassLoss(Objective):
 
     @property
     def formula(self) -> str:
-        """Of the softmax p."""
         how = "sum over all places" if self.summed else "mean over all places that count"
         return f"{how} of -Σ over classes of {'w ' * (self.weight is not None)}y ln p"
 
     @property
     def expects(self) -> str:
-        """Classes."""
         return "one class number at each sample, token or pixel, or the shares of all classes there"
 
     @property

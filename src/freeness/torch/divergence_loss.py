@@ -33,18 +33,15 @@ class DivergenceLoss(Objective):
 
     @property
     def name(self) -> str:
-        """With how it is reduced."""
         told = {"batchmean": "", "mean": " (mean over all numbers)", "sum": " (sum over the batch)"}
         return f"kl_divergence{told[self.reduction]}"
 
     @property
     def formula(self) -> str:
-        """Of log probabilities."""
         return "Σ over classes of y (ln y - f), f = ln p"
 
     @property
     def expects(self) -> str:
-        """Shares."""
         return f"{'logarithms of ' * self.log_target}shares of classes of the outputs' shape"
 
     @property

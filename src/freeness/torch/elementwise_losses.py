@@ -55,12 +55,10 @@ class ElementwiseLoss(Objective):
 
     @property
     def formula(self) -> str:
-        """As torch documents it."""
         return f"torch.nn.{self.module!r}"
 
     @property
     def expects(self) -> str:
-        """Numbers."""
         return "probabilities of the outputs' shape" if isinstance(self.module, _SHARES) else "numbers of that shape"
 
 

@@ -66,9 +66,6 @@ def optimizer_factory(given: GivenOptimizer) -> OptimizerFactory:
     Args:
         given: as of :func:`~freeness.torch.given_optimizer`; any other optimiser of torch too.
 
-    Raises:
-        InputError: no such name.
-
     Example:
         >>> made = optimizer_factory("momentum")([nn.Parameter(torch.zeros(1))])
         >>> type(made).__name__, made.param_groups[0]["momentum"]

@@ -58,9 +58,6 @@ def register_kind(kind: Kind, reader: Reader) -> None:
     Args:
         kind: with the names of the calls, and what theory covers of it.
         reader: adds the step and its record, or raises :class:`~freeness.torch.operations.kind.Unread`.
-
-    Raises:
-        InputError: a call of another kind.
     """
     taken = [call for call in kind.calls if _BY_CALL.get(call, kind) != kind]
     if taken:

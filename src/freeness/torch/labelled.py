@@ -242,11 +242,7 @@ def _random_shapes(model: nn.Module) -> list[tuple[int, ...]]:
 def _fitting(
     model: nn.Module, shapes: list[tuple[int, ...]], spec: str, output: OutputKey, *, tokens: bool = False
 ) -> _Fit:
-    """The first shape of a sample that the model takes, as floating numbers before tokens.
-
-    Raises:
-        InputError: it takes none.
-    """
+    """The first shape of a sample that the model takes, as floating numbers before tokens."""
     problems: list[InputError] = []
     first = next(model.parameters())
     for dtype in (first.dtype, torch.int64) if tokens else (first.dtype,):

@@ -52,9 +52,6 @@ def device_of(name: str) -> torch.device:
     Args:
         name: as torch has it, cpu or cuda:0.
 
-    Raises:
-        InputError: torch cannot compute there.
-
     Example:
         >>> device_of("cpu")
         device(type='cpu')

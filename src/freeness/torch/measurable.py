@@ -46,9 +46,6 @@ def check_measurable(model: nn.Module) -> None:
 def check_dense(value: Tensor, place: str) -> None:
     """Refuse sparse and nested tensors.
 
-    Raises:
-        InputError: it is one.
-
     Example:
         >>> check_dense(torch.eye(2), "among the inputs")
     """

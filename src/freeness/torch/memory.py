@@ -75,9 +75,6 @@ def check_memory(plan: MemoryPlan, smaller: Iterable[MemoryPlan], limit: int | N
         smaller: others, each holding less than the one before.
         limit: bytes; four fifths of what is free when left out.
         device: where.
-
-    Raises:
-        InputError: it does not fit.
     """
     free = available_memory(device) if limit is None else None
     allowed = limit if free is None else int(_SHARE * free)

@@ -62,17 +62,14 @@ class OwnLoss(Objective):
 
     @property
     def name(self) -> str:
-        """Of the model."""
         return "the model's own loss"
 
     @property
     def formula(self) -> str:
-        """The model's business."""
         return "what the model returns as its loss"
 
     @property
     def expects(self) -> str:
-        """Labels."""
         return "labels that the model takes"
 
     @property

@@ -137,9 +137,6 @@ def weight_signals(trace: Trace, x: Tensor) -> list[WeightSignal]:
     Args:
         trace: a traced model that has a network.
         x: one sample of shape ``trace.input_shape``, or a batch of one.
-
-    Raises:
-        InputError: as :func:`realised_neurons`.
     """
     layers = iter(trace.network.weights)
     found = []
@@ -156,11 +153,7 @@ def _array(value: Tensor) -> np.ndarray:
 
 
 def layer_values(trace: Chain, x: Tensor) -> list[Tensor]:
-    """The input of every step and, last, the output: vectors in float64.
-
-    Raises:
-        InputError: as :func:`realised_signals`.
-    """
+    """The input of every step and, last, the output: vectors in float64."""
     values = [trace.sample(x)]
     with torch.no_grad():
         for step in trace.steps:

@@ -91,9 +91,6 @@ def rate_facts(
         optimizer: as there.
         how: batch and training, as there.
         sharpness: λ, where it is known.
-
-    Raises:
-        InputError: as :func:`~freeness.torch.batch_sharpness`.
     """
     inputs, targets = data
     descent, criterion = given_optimizer(optimizer), given_loss(loss)

@@ -145,9 +145,6 @@ def _made(model: nn.Module, given: str | Optimizer | Callable[..., torch.optim.O
 def torch_optimizer(optimizer: Optimizer, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
     """What torch has for an optimiser of ours, at some rate.
 
-    Raises:
-        InputError: another optimiser.
-
     Example:
         >>> made = torch_optimizer(SGD(momentum=0.9), [nn.Parameter(torch.zeros(1))])
         >>> type(made).__name__, made.param_groups[0]["momentum"]

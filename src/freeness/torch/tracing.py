@@ -56,9 +56,6 @@ class Chain:
         """Run the record: inputs (B, *input_shape) give outputs (B, C), one sample of shape ``input_shape`` gives (C,).
 
         Computed in the dtype of x.
-
-        Raises:
-            InputError: x has another shape.
         """
         if tuple(x.shape) == self.input_shape:
             flat = x.reshape(-1)

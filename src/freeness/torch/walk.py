@@ -158,22 +158,14 @@ class Asked:
         return found
 
     def constant(self, key: str) -> GivenTensor | None:
-        """An argument that does not depend on the input; None where it is left out.
-
-        Raises:
-            Unread: it depends on the input.
-        """
+        """An argument that does not depend on the input; None where it is left out."""
         found = self.arguments.get(key)
         if isinstance(found, GivenTensor) or found is None:
             return found
         raise Unread(f"with {key} that depends on the input")
 
     def parameter(self, key: str) -> tuple[str, nn.Parameter] | None:
-        """A parameter of the model and its name; None where it is left out.
-
-        Raises:
-            Unread: it is computed.
-        """
+        """A parameter of the model and its name; None where it is left out."""
         found = self.constant(key)
         if found is None:
             return None

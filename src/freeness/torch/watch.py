@@ -251,11 +251,7 @@ class Watch:
 
 
 def schedule_of(every: int | None, overhead: float) -> WatchSchedule:
-    """The schedule that these two numbers ask for.
-
-    Raises:
-        InputError: a number out of range.
-    """
+    """The schedule that these two numbers ask for."""
     if every is not None:
         if every < 1:
             raise InputError(f"expected a visit every 1 or more steps, got {every}; raise it, or leave it out.")
@@ -288,11 +284,7 @@ def gradient_norms(model: nn.Module) -> dict[str, float]:
 
 
 def unwrapped(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
-    """The optimiser of torch's inside the wrapper of a training framework, which keeps it as ``optimizer``.
-
-    Raises:
-        InputError: no optimiser of torch's.
-    """
+    """The optimiser of torch's inside the wrapper of a training framework, which keeps it as ``optimizer``."""
     inner = getattr(optimizer, "optimizer", None)
     if isinstance(inner, torch.optim.Optimizer):
         return unwrapped(inner)

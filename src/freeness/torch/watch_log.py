@@ -104,9 +104,6 @@ def logs_of(given: object, resume: int = 0) -> list[WatchLog]:
         given: as :class:`~freeness.torch.Watch` takes it.
         resume: steps that the run has behind it, for logs at a path.
 
-    Raises:
-        InputError: something else.
-
     Example:
         >>> logs_of(None)
         []

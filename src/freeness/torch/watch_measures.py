@@ -74,11 +74,7 @@ class Measures:
             return QUANTITIES[name](self, batch)
 
     def tried(self, batch: Batch) -> None:
-        """Two samples through model and loss.
-
-        Raises:
-            InputError: they do not fit.
-        """
+        """Two samples through model and loss."""
         with fixed_masks(self._model), untouched(self._model, training=None), torch.no_grad():
             self._loss.function(self._model, batch.part(0, _TRIED))()
 

@@ -32,18 +32,15 @@ class WrittenLoss(Objective):
 
     @property
     def name(self) -> str:
-        """That of the function or of its class."""
         named = self.called or getattr(self.function, "__name__", type(self.function).__name__)
         return "the given function" if named == "<lambda>" else str(named)
 
     @property
     def formula(self) -> str:
-        """Nobody knows."""
         return f"what {self.name} computes"
 
     @property
     def expects(self) -> str:
-        """What the function takes."""
         return f"targets that {self.name} takes"
 
 

@@ -16,20 +16,12 @@ def is_share(value: object) -> bool:
 
 
 def check_share(name: str, value: object) -> None:
-    """Refuse what is no share.
-
-    Raises:
-        InputError: with the name in it.
-    """
+    """Refuse what is no share."""
     if not is_share(value):
         raise InputError(f"expected a {name} in [0, 1), got {value!r}; 0.9 is usual.")
 
 
 def check_decay(value: object) -> None:
-    """Refuse what is no weight decay.
-
-    Raises:
-        InputError: it is negative, infinite or no number.
-    """
+    """Refuse what is no weight decay."""
     if not (is_real(value) and value >= 0):
         raise InputError(f"expected a weight decay ≥ 0, got {value!r}; 0 is none.")

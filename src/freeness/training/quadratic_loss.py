@@ -48,17 +48,14 @@ class QuadraticLoss(Loss):
 
     @property
     def name(self) -> str:
-        """It has none."""
         return "the given loss"
 
     @property
     def formula(self) -> str:
-        """To second order."""
         return "½ (f - y)ᵀ H (f - y)"
 
     @property
     def expects(self) -> str:
-        """Numbers."""
         return "numbers of the outputs' shape"
 
     def value(

@@ -114,11 +114,7 @@ def rates_between(low: float, high: float) -> list[float]:
 
 
 def check_budget(budget: int) -> None:
-    """Refuse trials that could not tell anything.
-
-    Raises:
-        InputError: so few.
-    """
+    """Refuse trials that could not tell anything."""
     if budget < LEAST:
         raise InputError(
             f"expected at least {LEAST} steps for trials, got {budget}; raise cost, or the steps of the training."

@@ -9,11 +9,7 @@ from freeness.errors import InputError, is_size
 
 
 def check_windows(size: object, stride: object) -> None:
-    """Window sizes in a tuple (or None) and a stride (or None), whole numbers ≥ 1.
-
-    Raises:
-        InputError: they are not.
-    """
+    """Window sizes in a tuple (or None) and a stride (or None), whole numbers ≥ 1."""
     sizes = (1,) if size is None else size
     steps = () if stride is None else (stride,)
     if not (isinstance(sizes, tuple) and sizes and all(map(is_size, (*sizes, *steps)))):

@@ -104,11 +104,7 @@ def transposed(signal: Signal, axes: tuple[int, ...]) -> Signal:
 
 
 def towards_attention(asked: Asked) -> Value:
-    """A call on products of queries with keys: a scale, a mask, softmax, dropout that is off, values.
-
-    Raises:
-        Unread: another.
-    """
+    """A call on products of queries with keys: a scale, a mask, softmax, dropout that is off, values."""
     first = asked.arguments.get("self", asked.arguments.get("input"))
     if asked.name in ("matmul", "bmm"):
         return product(asked)
@@ -180,11 +176,7 @@ def _attention(asked: Asked, given: tuple[Signal, Signal, Signal], scale: float,
 
 
 def _rotary(pair: Sequence[Signal]) -> tuple[Rotary | None, tuple[Turning, Turning] | None]:
-    """How queries and keys are turned by their positions.
-
-    Raises:
-        Unread: not alike.
-    """
+    """How queries and keys are turned by their positions."""
     query, key = (signal.turn for signal in pair)
     if query is None and key is None:
         return None, None
@@ -216,11 +208,7 @@ def _scale(scale: float, width: int) -> Any:
 
 
 def _heads(signal: Signal) -> int:
-    """How many heads there are, of a signal with positions and the channels of a head on its last two axes.
-
-    Raises:
-        Unread: it lies otherwise.
-    """
+    """How many heads there are, of a signal with positions and the channels of a head on its last two axes."""
     typing, layout = signal.place.typing, signal.layout
     if typing.channels is None or layout[-2] != whole("positions", typing.count):
         raise Unread("whose positions stand on other axes")

@@ -70,11 +70,7 @@ def read(asked: Asked) -> Signal:
 
 
 def check_image(given: Signal) -> None:
-    """Refuse what is not (samples, channels, *positions), every axis whole.
-
-    Raises:
-        Unread: it is not.
-    """
+    """Refuse what is not (samples, channels, *positions), every axis whole."""
     typing, layout = given.place.typing, given.layout
     whole_axes = layout[1] == whole("channels", typing.channels or 1)
     if not whole_axes or tuple(given.shape[2:]) != typing.positions:

@@ -104,11 +104,7 @@ def _theory(of: str) -> tuple[Theory, str]:
 
 
 def _check(signal: Signal, axis: int) -> AxisPart:
-    """The first atom that an axis is: the outermost of all channels, or of all positions.
-
-    Raises:
-        Unread: the axis is another.
-    """
+    """The first atom that an axis is: the outermost of all channels, or of all positions."""
     atoms, typing = signal.layout[axis], signal.place.typing
     if typing.channels is None or len({atom.axis for atom in atoms}) != 1 or atoms[0].axis == "samples":
         raise Unread("of samples, or of channels and positions together")

@@ -35,11 +35,7 @@ def bias_facts(bias: Tensor | None, any_trained: bool) -> tuple[float, bool]:
 
 
 def check_trained(asked: Asked, weight: Tensor) -> None:
-    """Refuse a weight that is frozen in a model that trains others.
-
-    Raises:
-        Unread: it is.
-    """
+    """Refuse a weight that is frozen in a model that trains others."""
     if asked.walk.any_trained and not weight.requires_grad:
         raise Unread("frozen, which the theory of Θ does not know")
 

@@ -33,7 +33,6 @@ class ConvolutionalNetwork(StartRecipe):
         return subject.convolutional and subject.wiring is not None
 
     def starts(self, subject: Subject) -> Mapping[str, Start | str]:
-        """Of every tensor."""
         scales, ends = branch_ends(subject)
         found: dict[str, Start | str] = {}
         for tensor in subject.tensors:

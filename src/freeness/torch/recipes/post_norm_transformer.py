@@ -26,5 +26,4 @@ class PostNormTransformer(StartRecipe):
         return is_transformer(subject) and normalises_sums(subject)
 
     def starts(self, subject: Subject) -> Mapping[str, Start | str]:
-        """Of every tensor."""
         return transformer_starts(subject, self.deviation, frozenset())

@@ -30,7 +30,6 @@ class PreNormTransformer(StartRecipe):
         return is_transformer(subject) and not normalises_sums(subject)
 
     def starts(self, subject: Subject) -> Mapping[str, Start | str]:
-        """Of every tensor."""
         ends = {name for branch in subject.branches for name in branch.matrices}
         return transformer_starts(subject, self.deviation, frozenset(ends))
 

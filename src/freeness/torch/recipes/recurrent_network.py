@@ -29,7 +29,6 @@ class RecurrentNetwork(StartRecipe):
         return subject.has(nn.RNNBase, nn.RNNCellBase)
 
     def starts(self, subject: Subject) -> Mapping[str, Start | str]:
-        """Of every tensor."""
         return {tensor.name: start for tensor in subject.tensors if (start := _start(tensor)) is not None}
 
 

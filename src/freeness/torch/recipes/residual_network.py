@@ -31,7 +31,6 @@ class NormalisedResidualNetwork(StartRecipe):
         return bool(subject.branches) and subject.normalised and subject.explained and not transformer
 
     def starts(self, subject: Subject) -> Mapping[str, Start | str]:
-        """Of every tensor."""
         scales, matrices = branch_ends(subject)
         found: dict[str, Start | str] = {}
         for tensor in subject.tensors:

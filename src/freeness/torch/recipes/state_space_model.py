@@ -44,7 +44,6 @@ class StateSpaceModel(StartRecipe):
         return subject.wiring is not None and subject.wiring.states.found
 
     def starts(self, subject: Subject) -> Mapping[str, Start | str]:
-        """Of every tensor."""
         assert subject.wiring is not None
         states = subject.wiring.states
         branches = _outer(subject.branches)

@@ -27,7 +27,6 @@ class UnnormalisedResidualNetwork(StartRecipe):
         return bool(subject.branches) and subject.explained and not subject.normalised
 
     def starts(self, subject: Subject) -> Mapping[str, Start | str]:
-        """Of every tensor."""
         scales, ends = branch_ends(subject)
         factors = _factors(subject, scales)
         found: dict[str, Start | str] = {}

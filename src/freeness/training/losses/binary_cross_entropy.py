@@ -25,17 +25,14 @@ class BinaryCrossEntropy(Loss):
 
     @property
     def name(self) -> str:
-        """binary_cross_entropy."""
         return "binary_cross_entropy"
 
     @property
     def formula(self) -> str:
-        """Of the logistic function p."""
         return "mean over outputs of -y ln p - (1-y) ln(1-p), p = 1/(1+e^-f)"
 
     @property
     def expects(self) -> str:
-        """Probabilities."""
         return "probabilities of the outputs' shape"
 
     def value(

@@ -42,12 +42,10 @@ class CrossEntropy(Loss):
 
     @property
     def formula(self) -> str:
-        """Of the softmax p."""
         return "-Σ over classes of y ln p, p = softmax(f)"
 
     @property
     def expects(self) -> str:
-        """Classes."""
         return "one class number a sample"
 
     def value(

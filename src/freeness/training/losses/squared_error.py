@@ -37,12 +37,10 @@ class SquaredError(Loss):
 
     @property
     def formula(self) -> str:
-        """With its normalisation."""
         return f"{'½ ' if self.halved else ''}{'mean' if self.averaged else 'Σ'} over outputs of (f - y)²"
 
     @property
     def expects(self) -> str:
-        """Numbers."""
         return "numbers of the outputs' shape"
 
     def value(
