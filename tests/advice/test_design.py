@@ -14,6 +14,7 @@ from freeness.advice import DesignOptions, Training, UnreachableIsometry, reach,
 from freeness.meanfield import trajectory
 from freeness.network import activation, activation_names
 from freeness.spectra import jacobian_moments
+from tests.orthogonal import haar
 
 
 @pytest.mark.parametrize(
@@ -69,8 +70,7 @@ def test_a_simulated_network_is_what_the_design_says():
     x /= np.sqrt((x**2).mean(axis=0))
     jacobian = np.eye(600)
     for index, layer in enumerate(found.layers):
-        q, r = np.linalg.qr(rng.standard_normal((600, 600)))
-        matrix = layer.sigma_w * q * np.sign(np.diag(r))
+        matrix = layer.sigma_w * haar(600, 600, rng)
         h = matrix @ x + layer.sigma_b * rng.standard_normal((600, 1))
         assert (h[:, 0] ** 2).mean() == pytest.approx(found.q, rel=0.2)
         jacobian = matrix @ jacobian

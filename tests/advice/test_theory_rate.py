@@ -10,12 +10,7 @@ from freeness.advice import DesignOptions, Training, layer_means, rate_curve, th
 from freeness.advice.theory_rates import parametrised, rate_shares
 from freeness.network import Gaussian
 from freeness.training import Adam
-
-
-def haar(rows, columns, rng):
-    q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
-    q = q * np.sign(np.diag(r))
-    return q if rows >= columns else q.T
+from tests.orthogonal import haar
 
 
 def drawn(network, rng):

@@ -1,9 +1,8 @@
 import json
 
 import pytest
-from typer.testing import CliRunner
 
-from freeness.cli import app
+from tests.cli.called import Called
 
 SOURCE = """
 import torch
@@ -26,8 +25,7 @@ def file(tmp_path):
     return path
 
 
-def run(*arguments):
-    return CliRunner().invoke(app, ["check", *map(str, arguments)], env={"COLUMNS": "90"})
+run = Called("check", 90)
 
 
 def test_random_weights_pass_and_identity_fails(file, tmp_path):
@@ -50,8 +48,7 @@ def test_json_alone_on_stdout(file):
     [(("missing.py:build",), "Python file"), (("{file}:build", "--sample", "100000"), "below")],
 )
 def test_bad_input_is_one_sentence(file, arguments, message):
-    result = run(*(a.replace("{file}", str(file)) for a in arguments))
-    assert result.exit_code == 2 and message in result.stderr and "Traceback" not in result.stderr
+    assert message in run.refused(*(a.replace("{file}", str(file)) for a in arguments))
 
 
 def test_weights_of_a_file_are_tested_in_the_place_of_the_factory_s(file, tmp_path):

@@ -2,11 +2,10 @@ import json
 
 import pytest
 import torch
-from typer.testing import CliRunner
 
 from freeness import design
 from freeness.advice import DesignOptions
-from freeness.cli import app
+from tests.cli.called import Called
 
 MODEL = """
 import torch
@@ -109,14 +108,8 @@ def gpt():
 """
 
 
-def run(*arguments: str):
-    return CliRunner().invoke(app, ["design", *arguments], env={"COLUMNS": "80"})
-
-
-def document(*arguments: str):
-    result = run(*arguments, "--json", "-")
-    assert result.exit_code == 0, result.stderr
-    return json.loads(result.stdout, parse_constant=lambda name: pytest.fail(f"{name} is not strict JSON"))
+run = Called("design")
+document = run.document
 
 
 @pytest.fixture
@@ -270,9 +263,8 @@ def test_the_activation_is_read_from_the_model(tmp_path, model, factory, name, p
 )
 def test_a_design_that_is_not_of_the_model_is_refused(tmp_path, model, factory, arguments, message):
     start = tmp_path / "start.pt"
-    result = run("--apply", f"{model}:{factory}", "--save", str(start), *arguments)
-    assert result.exit_code == 2 and message in result.stderr and "Traceback" not in result.stderr, result.stderr
-    assert not start.exists() and result.stdout == ""
+    assert message in run.refused("--apply", f"{model}:{factory}", "--save", str(start), *arguments)
+    assert not start.exists()
 
 
 @pytest.mark.parametrize(
@@ -355,7 +347,7 @@ def test_the_rate_is_that_of_the_library_where_nobody_says_a_batch():
     ],
 )
 def test_other_architectures_are_designed_by_the_scale_of_their_branches(arguments, words):
-    result = CliRunner().invoke(app, ["design", "--architecture", *arguments], env={"COLUMNS": "80"})
+    result = run("--architecture", *arguments)
     assert result.exit_code == 0, result.stderr
     assert words in result.stdout and "Beside the usual starts" in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 80
@@ -371,5 +363,4 @@ def test_other_architectures_are_designed_by_the_scale_of_their_branches(argumen
     ],
 )
 def test_what_a_residual_network_is_not_asked_is_refused(arguments, words):
-    result = CliRunner().invoke(app, ["design", "--architecture", "resnet", *arguments])
-    assert result.exit_code == 2 and words in result.stderr and "Traceback" not in result.stderr
+    assert words in run.refused("--architecture", "resnet", *arguments)

@@ -4,14 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from freeness.cli import app
 from freeness.cli.docs import docs_folder
+from tests.cli.called import Called
 
-
-def run(*arguments: str):
-    return CliRunner().invoke(app, ["docs", *arguments], env={"COLUMNS": "120"})
+run = Called("docs", 120)
 
 
 def test_all_pages_are_listed_with_their_titles():

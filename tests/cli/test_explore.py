@@ -3,15 +3,13 @@ import subprocess
 import sys
 
 import pytest
-from typer.testing import CliRunner
 
-from freeness.cli.commands import app
+from tests.cli.called import Called
 
 pytest.importorskip("nicegui")
 
 
-def run(*arguments):
-    return CliRunner().invoke(app, ["app", *arguments])
+run = Called("app")
 
 
 def sentence(result):

@@ -2,14 +2,11 @@ import json
 
 import pytest
 import torch
-from typer.testing import CliRunner
 
-from freeness.cli import app
 from freeness.interpret import IdentityMLP, load_checkpoint, save_checkpoint
+from tests.cli.called import Called
 
-
-def run(*arguments):
-    return CliRunner().invoke(app, ["interpret", *map(str, arguments)], env={"COLUMNS": "80"})
+run = Called("interpret")
 
 
 @pytest.fixture(scope="module")

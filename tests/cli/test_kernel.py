@@ -3,18 +3,16 @@ import json
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
 
-from freeness.cli import app
 from freeness.data import load_fashion_mnist
 from freeness.meanfield import kernels
 from freeness.network import mlp
+from tests.cli.called import Called
 
 BASE = ("--activation", "erf", "--depth", "5", "--sigma-w", "1.2", "--sigma-b", "0.1", "--count", "20")
 
 
-def run(*arguments: str):
-    return CliRunner().invoke(app, ["kernel", *arguments], env={"COLUMNS": "80"})
+run = Called("kernel")
 
 
 def test_files_and_numbers_are_those_of_the_library(tmp_path):

@@ -6,13 +6,12 @@ import sys
 import numpy as np
 import pytest
 from rich.cells import cell_len
-from typer.testing import CliRunner
 
 from freeness import classical_sum
-from freeness.cli import app
 from freeness.expressions.grammar import parse_law
 from freeness.laws import Empirical, MarchenkoPastur, PointMass, Semicircle
 from freeness.show import sketch
+from tests.cli.called import Called
 
 EXPRESSIONS = [
     "mp:0.5 + semicircle:0.1",
@@ -22,14 +21,8 @@ EXPRESSIONS = [
 ]
 
 
-def run(*arguments: str, **environment: str):
-    return CliRunner().invoke(app, ["law", *arguments], env={"COLUMNS": "80"} | environment)
-
-
-def document(*arguments: str):
-    result = run(*arguments, "--json", "-")
-    assert result.exit_code == 0, result.stderr
-    return json.loads(result.stdout, parse_constant=lambda name: pytest.fail(f"{name} is not strict JSON"))
+run = Called("law")
+document = run.document
 
 
 def test_it_prints_edges_atoms_moments_and_a_sketch():

@@ -8,16 +8,10 @@ from typer.testing import CliRunner
 from freeness.cli import app
 from freeness.meanfield import fixed_point
 from freeness.network import activation
+from tests.cli.called import Called
 
-
-def run(*arguments: str):
-    return CliRunner().invoke(app, ["phase", *arguments], env={"COLUMNS": "80"})
-
-
-def document(*arguments: str):
-    result = run(*arguments, "--json", "-")
-    assert result.exit_code == 0, result.stderr
-    return json.loads(result.stdout, parse_constant=lambda name: pytest.fail(f"{name} is not strict JSON"))
+run = Called("phase")
+document = run.document
 
 
 def test_it_prints_the_published_point_of_the_edge_and_the_fixed_point():
@@ -101,5 +95,4 @@ def test_the_map_of_a_transformer_is_that_of_its_own_command():
     ],
 )
 def test_what_does_not_count_is_refused(arguments, words):
-    result = run(*arguments)
-    assert result.exit_code == 2 and words in result.stderr and "Traceback" not in result.stderr
+    assert words in run.refused(*arguments)

@@ -7,10 +7,9 @@ from contextlib import closing
 import jsonschema
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from freeness.cli import app
 from freeness.experiments import EXAMPLE, read_specification
+from tests.cli.called import Called
 
 SPECIFICATION = """
 name = "mine"
@@ -32,8 +31,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def run(*arguments):
-    return CliRunner().invoke(app, ["sweep", *map(str, arguments)], env={"COLUMNS": "90"})
+run = Called("sweep", 90)
 
 
 def test_a_sweep_is_trained_printed_drawn_and_exported_and_a_second_call_trains_nothing(folder):

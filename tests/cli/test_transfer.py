@@ -3,9 +3,8 @@
 import json
 
 import pytest
-from typer.testing import CliRunner
 
-from freeness.cli import app
+from tests.cli.called import Called
 
 SOURCE = """
 from torch import nn
@@ -28,8 +27,7 @@ def file(tmp_path):
     return path
 
 
-def run(*arguments):
-    return CliRunner().invoke(app, ["transfer", *map(str, arguments)], env={"COLUMNS": "100"})
+run = Called("transfer", 100)
 
 
 def test_the_printed_code_makes_the_optimiser(file, tmp_path):
@@ -60,5 +58,4 @@ def test_the_printed_code_makes_the_optimiser(file, tmp_path):
     ],
 )
 def test_bad_input_is_one_sentence(file, arguments, message):
-    result = run(*(argument.replace("{file}", str(file)) for argument in arguments))
-    assert result.exit_code == 2 and message in result.stderr and "Traceback" not in result.stderr
+    assert message in run.refused(*(argument.replace("{file}", str(file)) for argument in arguments))

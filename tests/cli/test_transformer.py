@@ -3,17 +3,15 @@
 import json
 
 import pytest
-from typer.testing import CliRunner
 
 from freeness.advice import design_transformer
-from freeness.cli import app
 from freeness.network import TransformerPlan
+from tests.cli.called import Called
 
 SMALL = ("--depth", "3", "--width", "32", "--heads", "2", "--tokens", "4", "--activation", "relu")
 
 
-def run(*arguments: str):
-    return CliRunner().invoke(app, ["transformer", *arguments], env={"COLUMNS": "80"})
+run = Called("transformer")
 
 
 def test_the_answer_comes_first_and_is_the_library_s():
@@ -38,5 +36,4 @@ def test_the_map_is_drawn_and_told(tmp_path):
     [(("--heads", "3"), "heads that divide the width"), (("--kept", "1"), "above 1"), (("--out", "a.gif"), ".png")],
 )
 def test_bad_input_is_one_sentence(arguments, words):
-    result = run(*arguments)
-    assert result.exit_code == 2 and words in result.stderr and "Traceback" not in result.stderr
+    assert words in run.refused(*arguments)

@@ -1,14 +1,11 @@
 import json
 
 import pytest
-from typer.testing import CliRunner
 
 from freeness.advice import StepCheck, WatchRecord, WatchWarning, head_line, line_of
-from freeness.cli import app
+from tests.cli.called import Called
 
-
-def run(*arguments: str):
-    return CliRunner().invoke(app, ["watch", *map(str, arguments)], env={"COLUMNS": "80"})
+run = Called("watch")
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import numpy as np
 import freeness as fr
 from tests.fuzz.case import Case
 from tests.fuzz.cumulants import cumulants_of, moments_of, product_moments
-from tests.fuzz.trees import Tree, inverse, leaf, mixture, rotated, tree
+from tests.fuzz.trees import Tree, inverse, leaf, mixture, tree
+from tests.orthogonal import rotated
 
 _NONE = np.empty(0)
 

@@ -13,7 +13,8 @@ import numpy as np
 import freeness as fr
 from tests.fuzz.case import Case
 from tests.fuzz.cumulants import cumulants_of
-from tests.fuzz.trees import leaf, rotated
+from tests.fuzz.trees import leaf
+from tests.orthogonal import haar, rotated
 
 Letter = tuple[int, bool]  # which variable, and whether its adjoint
 Word = tuple[Letter, ...]
@@ -45,7 +46,7 @@ def variable(rng: np.random.Generator) -> Variable:
             own=False,
         )
     if kind < 0.16:
-        return Variable("unitary", fr.HaarUnitary, lambda size, rng: _orthogonal(size, rng), _of_unitary, own=False)
+        return Variable("unitary", fr.HaarUnitary, lambda size, rng: haar(size, size, rng), _of_unitary, own=False)
     one = leaf(rng, positive=bool(rng.random() < 0.4), order=_LETTERS)
     cumulants = cumulants_of(one.moments)
     return Variable(
@@ -54,11 +55,6 @@ def variable(rng: np.random.Generator) -> Variable:
         lambda size, rng: rotated(one.spectrum(size, rng), rng),
         lambda stars: float(cumulants[len(stars) - 1]),
     )
-
-
-def _orthogonal(size: int, rng: np.random.Generator) -> np.ndarray:
-    q, r = np.linalg.qr(rng.standard_normal((size, size)))
-    return q * np.sign(np.diag(r))
 
 
 def _of_unitary(stars: tuple[bool, ...]) -> float:

@@ -10,7 +10,8 @@ import numpy as np
 import freeness as fr
 from freeness.expressions import parse_law
 from tests.fuzz.case import Case
-from tests.fuzz.trees import Tree, leaf, rotated
+from tests.fuzz.trees import Tree, leaf
+from tests.orthogonal import rotated
 
 Matrices = dict[str, np.ndarray]
 

@@ -13,6 +13,7 @@ from scipy.integrate import cumulative_trapezoid
 import freeness as fr
 from tests.fuzz.case import Case, Spectrum
 from tests.fuzz.cumulants import cumulants_of, moments_of, product_moments
+from tests.orthogonal import rotated
 
 ORDER = 6  # moments of a leaf
 Maker = Callable[[np.random.Generator, int, bool], "Tree"]
@@ -104,13 +105,6 @@ def leaf(rng: np.random.Generator, positive: bool, order: int = ORDER) -> Tree:
         quantile = stats.arcsine(loc=-radius, scale=2 * radius).ppf
     made = fr.Semicircle if kind == "semicircle" else fr.Arcsine
     return Tree(f"{kind}({number})", lambda: made(number), lambda n, rng: quantile(levels(n)), moments, -radius, radius)
-
-
-def rotated(eigenvalues: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A matrix with these eigenvalues and Haar eigenvectors."""
-    q, r = np.linalg.qr(rng.standard_normal((eigenvalues.size,) * 2))
-    q *= np.sign(np.diag(r))
-    return (q * eigenvalues) @ q.T
 
 
 def tree(rng: np.random.Generator, depth: int, positive: bool = False) -> Tree:

@@ -31,11 +31,7 @@ from freeness import (
     symmetric_square,
     truncated,
 )
-
-
-def haar(size, rng):
-    q, r = np.linalg.qr(rng.standard_normal((size, size)))
-    return q * np.sign(np.diag(r))
+from tests.orthogonal import haar
 
 
 @given(st.floats(0.05, 0.9), st.floats(-0.9, 4.0))
@@ -56,7 +52,7 @@ def test_the_inverse_combines_as_an_inverted_matrix():
     rng, n = np.random.default_rng(0), 600
     levels = (np.arange(n) + 0.5) / n
     x, y = 1 / MarchenkoPastur(0.3).quantile(levels), MarchenkoPastur(0.5).quantile(levels)
-    values = np.sort(np.linalg.svd(np.sqrt(x)[:, None] * haar(n, rng) * np.sqrt(y), compute_uv=False) ** 2)
+    values = np.sort(np.linalg.svd(np.sqrt(x)[:, None] * haar(n, n, rng) * np.sqrt(y), compute_uv=False) ** 2)
     assert np.abs(law.cdf(values) - levels).max() < 5 / n
     ratio, c = 0.5, 0.3  # Silverstein (1985): edges of the F matrix law
     root = np.sqrt(c + ratio - c * ratio)

@@ -22,7 +22,8 @@ from freeness import (
     symmetric_root,
     symmetric_square,
 )
-from tests.moves.test_stress import haar, total_mass
+from tests.moves.test_stress import total_mass
+from tests.orthogonal import haar
 
 few = settings(max_examples=5)
 distinct = st.lists(st.integers(0, 40), min_size=2, max_size=6, unique=True).map(lambda k: 0.1 + np.array(k) / 8)
@@ -229,7 +230,7 @@ def compare_with_matrix(name, size):
     operation, add, x, y = CASES[name]
     levels = (np.arange(size) + 0.5) / size
     rng = np.random.default_rng(size)
-    q = haar(size, rng)
+    q = haar(size, size, rng)
     left, right = x.quantile(levels), y.quantile(levels)
     if add:
         eigenvalues = np.linalg.eigvalsh(add(np.diag(left), (q * right) @ q.T))

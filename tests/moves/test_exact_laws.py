@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freeness import Atoms, InputError, MarchenkoPastur, PointMass, Projection, free_product, resize, scale, shift
+from tests.orthogonal import rotated
 
 
 def fuss_catalan(s: int, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -109,10 +110,8 @@ def test_large_matrices_with_exact_quantile_spectra_agree():
     n = 800
     x, y = MarchenkoPastur(0.4), Atoms([0.5, 3.0], [0.7, 0.3])
     levels = (np.arange(n) + 0.5) / n
-    q, r = np.linalg.qr(rng.standard_normal((n, n)))
-    q *= np.sign(np.diag(r))
     root = np.sqrt(x.quantile(levels))
-    middle = (q * y.quantile(levels)) @ q.T
+    middle = rotated(y.quantile(levels), rng)
     eigenvalues = np.linalg.eigvalsh(root[:, None] * middle * root)
     law = free_product(x, y)
     distance = np.abs(law.cdf(eigenvalues) - levels).max()

@@ -21,6 +21,7 @@ from freeness import (
     scale,
     shift,
 )
+from tests.orthogonal import haar
 
 SIZE = 800  # of the matrices
 LEVELS = (np.arange(SIZE) + 0.5) / SIZE
@@ -30,15 +31,9 @@ NODES, WEIGHTS = np.polynomial.legendre.leggauss(16)
 FAST, BLOCK = 12, 20  # seeds of the fast suite, seeds a slow test
 
 
-def haar(size, rng):
-    """A Haar orthogonal matrix."""
-    q, r = np.linalg.qr(rng.standard_normal((size, size)))
-    return q * np.sign(np.diag(r))
-
-
 def matrix_spectrum(operation, x, y, rng):
     """Ascending eigenvalues of X + QYQᵀ, or of X^½ QYQᵀ X^½ by singular values, for diagonal X and Y."""
-    q = haar(len(x), rng)
+    q = haar(len(x), len(x), rng)
     if operation == "sum":
         return np.linalg.eigvalsh(np.diag(x) + (q * y) @ q.T)
     roots = np.sqrt(np.maximum(x, 0))[:, None] * q * np.sqrt(np.maximum(y, 0))

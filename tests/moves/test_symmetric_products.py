@@ -17,6 +17,7 @@ from freeness import (
     free_sum,
     shift,
 )
+from tests.orthogonal import rotated
 
 REGULAR = {
     "semicircle": free_product(MarchenkoPastur(0.3), Semicircle(1.0)),
@@ -56,7 +57,7 @@ def test_a_shifted_product_has_its_mirrored_half():
     total = free_sum(law, Projection(0.5))
     size, levels = 300, (np.arange(300) + 0.5) / 300
     rng = np.random.default_rng(0)
-    eigenvalues = np.linalg.eigvalsh(np.diag(law.quantile(levels)) + _rotated(Projection(0.5).quantile(levels), rng))
+    eigenvalues = np.linalg.eigvalsh(np.diag(law.quantile(levels)) + rotated(Projection(0.5).quantile(levels), rng))
     points = np.array([0.3, 1.2, 1.4, 1.8, 2.3])
     np.testing.assert_allclose(total.cdf(points), [(eigenvalues <= x).mean() for x in points], rtol=0, atol=6 / size)
 
@@ -69,9 +70,3 @@ def test_a_mixture_with_a_fuss_catalan_law_is_combined_as_with_the_same_law_in_c
     )
     np.testing.assert_allclose(found.hull, exact.hull, rtol=1e-10)
     np.testing.assert_allclose(found.cdf([-1.0, 1.0]), exact.cdf([-1.0, 1.0]), rtol=0, atol=1e-12)
-
-
-def _rotated(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    q, r = np.linalg.qr(rng.standard_normal((values.size, values.size)))
-    q = q * np.sign(np.diag(r))
-    return (q * values) @ q.T

@@ -13,6 +13,7 @@ from freeness.laws.distance import wasserstein
 from freeness.meanfield import ActivationSignal, DenseSignal
 from freeness.network import Dense, Haar
 from freeness.training import Rate
+from tests.orthogonal import haar
 
 
 def simulate(network: fr.Network, qhat0: float, seed: int) -> tuple[fr.Signals, np.ndarray, np.ndarray]:
@@ -42,9 +43,7 @@ def _weights(layer: Dense, generator: np.random.Generator) -> np.ndarray:
     shape = (layer.fan_out, layer.fan_in)
     if not isinstance(layer.weights, Haar):
         return layer.weights.sigma_w / np.sqrt(layer.fan_in) * generator.standard_normal(shape)
-    q, r = np.linalg.qr(generator.standard_normal((max(shape), min(shape))))
-    q = q * np.sign(np.diag(r))
-    return layer.weights.sigma_w * (q if shape[0] >= shape[1] else q.T)
+    return layer.weights.sigma_w * haar(*shape, generator)
 
 
 def compare(predicted: fr.Prediction, eigenvalues: np.ndarray, method: str = "exact") -> Comparison:

@@ -9,6 +9,7 @@ import numpy as np
 from freeness.laws import Empirical
 from freeness.meanfield import ActivationSignal, DenseSignal, NeuronSignals, Signals
 from freeness.network import Dense, Gaussian, Network
+from tests.orthogonal import haar
 
 
 @dataclass(frozen=True)
@@ -18,13 +19,6 @@ class Sample:
     signals: Signals
     fisher: np.ndarray
     jacobian: np.ndarray
-
-
-def haar(rows: int, columns: int, rng: np.random.Generator) -> np.ndarray:
-    """A Haar (semi-)orthogonal matrix: QR of a Gaussian one with the signs of R's diagonal moved into Q."""
-    q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
-    q = q * np.sign(np.diag(r))
-    return q if rows >= columns else q.T
 
 
 def weight(layer: Dense, rng: np.random.Generator) -> np.ndarray:

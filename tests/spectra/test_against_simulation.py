@@ -13,8 +13,9 @@ from freeness import Atoms, Law, PointMass, Projection, fisher_law, jacobian_law
 from freeness.laws.atomic import AtomicLaw
 from freeness.meanfield import ActivationSignal, Signals, derivative_law, second_moment
 from freeness.network import Dense, Network, activation
+from tests.orthogonal import haar
 from tests.spectra.agreement import disagreements
-from tests.spectra.simulation import Sample, draw, haar
+from tests.spectra.simulation import Sample, draw
 
 LAW_OF = {"fisher": fisher_law, "jacobian": jacobian_law}
 

@@ -6,7 +6,7 @@ from scipy.stats import norm
 
 from freeness import InputError
 from freeness.spectra import freeness_words
-from tests.spectra.simulation import haar
+from tests.orthogonal import haar
 
 
 def layer(kind, rows, columns, rng):

@@ -24,7 +24,8 @@ from freeness.spectra import (
     jacobian_top_atom,
     two_hidden_fisher_law,
 )
-from tests.spectra.simulation import draw, haar
+from tests.orthogonal import haar
+from tests.spectra.simulation import draw
 
 TRACES = st.floats(0.05, 1.0)
 NORMS = st.lists(st.floats(0.1, 5.0), min_size=3, max_size=3)

@@ -17,8 +17,6 @@ from freeness.cli.output import Outputs, progress_bar, stderr
 from freeness.errors import InputError
 from freeness.show import Answer, Section, Sentence, answer_of, document_of
 
-SCHEMA_VERSION = 1
-
 
 @reports_errors
 def check_command(
@@ -63,7 +61,7 @@ def check_command(
         "data": description,
         "sample": sample,
     }
-    Outputs(json).give({"schema_version": SCHEMA_VERSION} | where | document_of(found), shown)
+    Outputs(json).give(where | document_of(found), shown)
 
 
 COMMAND = Command("check", check_command, "Your own model", "Are its weights as random as predictions need?", 50)

@@ -25,8 +25,6 @@ from freeness.training import USUAL_BATCH, optimizer_of
 if TYPE_CHECKING:
     from freeness.torch import AppliedDesign, AppliedRecipe
 
-SCHEMA_VERSION = 1
-
 
 @reports_errors
 def design_command(
@@ -76,7 +74,7 @@ def design_command(
     check_files(out, save, json, force=force)
     if architecture is not DesignedKind.mlp:
         other = architecture_design(context, architecture, (depth, width), activation)
-        Outputs(json).give({"schema_version": SCHEMA_VERSION} | document_of(other), other)
+        Outputs(json).give(document_of(other), other)
         return
     if (save is None) != (apply is None):
         raise InputError(
@@ -108,7 +106,7 @@ def design_command(
         told.picture(out, lambda: picture_of(found))
     elif out is not None:
         raise InputError("expected --out of a design, got a recipe, which has no trade-off; leave it out.")
-    told.give({"schema_version": SCHEMA_VERSION} | document_of(record), record)
+    told.give(document_of(record), record)
 
 
 def _applied(spec: str, wanted: tuple[Any, ...], seed: int) -> tuple[AppliedDesign | AppliedRecipe, bytes]:

@@ -24,7 +24,6 @@ from freeness.gaussian import activation as activation_of
 from freeness.show import Answer, answer_of, document_of, forecast_picture
 from freeness.training import loss_names, loss_of
 
-SCHEMA_VERSION = 1
 _LOSSES = ", ".join(loss_names())
 _CLASSES = 10_000
 
@@ -89,7 +88,7 @@ def dynamics_command(
     outputs = Outputs(json)
     title = f"{activation}, {depth} weight matrices, {len(inputs)} inputs"
     outputs.picture(out, lambda: forecast_picture(told, title=title))
-    outputs.give({"schema_version": SCHEMA_VERSION, "data": source} | document_of(told), _from(source, told))
+    outputs.give({"data": source} | document_of(told), _from(source, told))
 
 
 def _from(source: str, told: TrainingForecast) -> Answer:

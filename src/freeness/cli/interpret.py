@@ -19,7 +19,6 @@ from freeness.show import document_of
 if TYPE_CHECKING:
     from freeness.interpret import Start
 
-SCHEMA_VERSION = 1
 DEFAULT_OUT = Path("freeness-interpretation")
 
 
@@ -89,7 +88,7 @@ def interpret_command(
         save_checkpoint(model, save, told.start)
     page = write_interpretation(told, out)
     outputs = Outputs(json)
-    outputs.give({"schema_version": SCHEMA_VERSION} | document_of(told), told)
+    outputs.give(document_of(told), told)
     if json == "-":
         return
     if save is not None:

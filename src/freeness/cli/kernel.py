@@ -22,8 +22,6 @@ from freeness.gaussian import activation as activation_of
 from freeness.meanfield import Kernels, kernels
 from freeness.show import Answer, Section, Sentence, answer_of, document_of
 
-SCHEMA_VERSION = 1
-
 
 @reports_errors
 def kernel_command(
@@ -79,7 +77,7 @@ def kernel_command(
     shown = answer_of(found)
     title = f"Tangent kernel of {kind} networks with {found.depth} weight matrices"
     names = {"activation": activation, "data": source, "residual": residual}
-    document = {"schema_version": SCHEMA_VERSION} | names | document_of(found)
+    document = names | document_of(found)
     outputs.give(document, Answer(title, (said, *shown.sections)))
 
 

@@ -18,8 +18,6 @@ from freeness.expressions import LawAnswer, Method, answer_law
 from freeness.show import document_of, law_csv, law_picture, with_sketch
 from freeness.version import __version__
 
-SCHEMA_VERSION = 1
-
 _VARIABLE = "The law of a variable: an inline law or an expression."
 
 
@@ -85,7 +83,7 @@ def law_command(
     outputs = Outputs(json)
     outputs.add("Table", csv, lambda: law_csv(record.table))
     outputs.picture(out, lambda: law_picture(record.law, sampled=record.sampled, title=expression))
-    stamp = {"schema_version": SCHEMA_VERSION, "freeness_version": __version__}
+    stamp = {"freeness_version": __version__}
     outputs.give(stamp | document_of(record), with_sketch(record, stdout()))
 
 

@@ -11,8 +11,6 @@ from freeness.cli.files import FORCE_OPTION, check_files
 from freeness.cli.json_option import JSON_OPTION
 from freeness.cli.output import Outputs
 
-SCHEMA_VERSION = 1
-
 
 @reports_errors
 def layers_command(
@@ -31,7 +29,7 @@ def layers_command(
         from freeness.show import kinds_answer
         from freeness.torch import KINDS
     rows = [asdict(kind) | {"measured": kind.measured} for kind in KINDS]
-    Outputs(json).give({"schema_version": SCHEMA_VERSION, "operations": rows}, kinds_answer(KINDS))
+    Outputs(json).give({"operations": rows}, kinds_answer(KINDS))
 
 
 COMMAND = Command("layers", layers_command, "Find your way", "Which operations of PyTorch theory covers.", 40)

@@ -12,6 +12,8 @@ from rich.console import Console
 from freeness.bars import progress_bar as progress_bar
 from freeness.show import Picture, json_text, picture_bytes, print_answer, write_bytes
 
+SCHEMA_VERSION = 1  # of what commands write
+
 
 def stdout() -> Console:
     """Where results go: plain text unless it is a terminal; nothing in it is read as markup."""
@@ -57,7 +59,7 @@ class Outputs:
 
     def give(self, document: dict[str, Any], *answers: Any) -> None:
         """Print the answers, or the document where JSON goes to stdout; write the files and say where they are."""
-        text = json_text(document) if self._json is not None else ""
+        text = json_text({"schema_version": SCHEMA_VERSION} | document) if self._json is not None else ""
         if self._json not in (None, "-"):
             self._files.insert(0, ("Numbers", Path(self._json), text.encode()))
         for _, path, content in self._files:

@@ -25,7 +25,6 @@ from freeness.meanfield import phase_portrait
 from freeness.network import TransformerPlan
 from freeness.show import document_of, phase_csv, phase_picture, picture_of
 
-SCHEMA_VERSION = 1
 _POINTS, _COSINE = 101, 0.25
 _BOTH = {"architecture", "activation", "points", "out", "json", "force"}
 _OF_CHAINS = _BOTH | {"parameter", "at", "sigma_w", "sigma_b", "csv"}
@@ -108,7 +107,7 @@ def phase_command(
     outputs.add("Table", csv, lambda: phase_csv(record.diagram))
     title = f"{activation}: blue ordered, orange chaotic"
     outputs.picture(out, lambda: phase_picture(record.diagram, record.edge, at_point, title=title))
-    outputs.give({"schema_version": SCHEMA_VERSION} | document_of(record) | {"activation": activation}, record)
+    outputs.give(document_of(record) | {"activation": activation}, record)
 
 
 def _transformer(plan: TransformerPlan, points: int, out: Path | None, outputs: Outputs) -> None:
@@ -116,7 +115,7 @@ def _transformer(plan: TransformerPlan, points: int, out: Path | None, outputs: 
         raise InputError(f"expected at most --points {option.MOST_POINTS} of a Transformer, got {points}; take fewer.")
     record = option.mapped(plan, points, _COSINE)
     outputs.picture(out, lambda: picture_of(record))
-    outputs.give({"schema_version": SCHEMA_VERSION} | document_of(record), record)
+    outputs.give(document_of(record), record)
 
 
 def _pair(text: str, option: str) -> tuple[float, float]:

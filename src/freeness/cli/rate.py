@@ -27,8 +27,6 @@ from freeness.training import FoundRate, Schedule
 if TYPE_CHECKING:
     from freeness.torch import FindOptions, LabelledBatch
 
-SCHEMA_VERSION = 1
-
 
 @reports_errors
 def rate_command(
@@ -91,7 +89,7 @@ def rate_command(
         )
         found, loaded = _found(model, data, weights, device, options)
     outputs = Outputs(json)
-    document = {"schema_version": SCHEMA_VERSION, "model": model, "data": loaded.batch.described} | document_of(found)
+    document = {"model": model, "data": loaded.batch.described} | document_of(found)
     if out is not None:
         outputs.add("Numbers", out / option.DOCUMENT, lambda: json_text(document).encode())
         outputs.picture(out / option.PICTURE, lambda: found_rate_picture(found))

@@ -17,8 +17,6 @@ from freeness.cli.output import Outputs, stderr
 from freeness.show import answer_of, document_of
 from freeness.training import USUAL_BATCH, optimizer_names
 
-SCHEMA_VERSION = 1
-
 
 @reports_errors
 def transfer_command(
@@ -75,7 +73,7 @@ def transfer_command(
             settings["steps"] = steps
         found = transfer(begun, network, rate, samples, **settings)
     where = {"small": small, "big": big, "data": loaded.described}
-    Outputs(json).give({"schema_version": SCHEMA_VERSION} | where | document_of(found), answer_of(found))
+    Outputs(json).give(where | document_of(found), answer_of(found))
 
 
 COMMAND = Command("transfer", transfer_command, "Your own model", "Carry the rate of a small network to a big one.", 30)

@@ -18,8 +18,6 @@ from freeness.cli.output import Outputs
 from freeness.network import TransformerPlan
 from freeness.show import document_of, picture_of
 
-SCHEMA_VERSION = 1
-
 
 @reports_errors
 def transformer_command(
@@ -60,7 +58,7 @@ def transformer_command(
     place: Literal["pre", "post", "none"] = norm.value
     plan = TransformerPlan(depth, width, heads, tokens, place, causal, sigma_qk, activation=activation, gated=gated)
     found = design_transformer(plan, cosine, kept)
-    document = {"schema_version": SCHEMA_VERSION} | document_of(found)
+    document = document_of(found)
     outputs, answers = Outputs(json), [found]
     count = phases or (option.USUAL_POINTS if out is not None else None)
     if count is not None:

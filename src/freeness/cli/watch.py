@@ -24,8 +24,6 @@ from freeness.show import (
     write_bytes,
 )
 
-SCHEMA_VERSION = 1
-
 
 @reports_errors
 def watch_command(
@@ -72,7 +70,7 @@ def watch_command(
     outputs.picture(out, lambda: watched_rate_picture(run))
     outputs.picture(layers, lambda: watched_layers_picture(run))
     outputs.add("Report", html, lambda: _page(run, None))
-    outputs.give({"schema_version": SCHEMA_VERSION, "log": str(log)} | document_of(run), run)
+    outputs.give({"log": str(log)} | document_of(run), run)
 
 
 def _shown(log: Path, port: int) -> None:

@@ -80,43 +80,20 @@ if TYPE_CHECKING:
 
 # Loaded when they are first asked for, since these modules need matplotlib, jinja2, rich or torch.
 _LATER = {
-    "kinds_answer": "answers.measured.models",
-    "sketch": "characters",
-    "with_sketch": "characters",
-    "DOCUMENT_NAME": "folder",
-    "INTERPRETATION_NAME": "interpretation_page",
-    "REPORT_NAME": "report_page",
-    "ablation_table": "answers.measured.interpretation",
-    "document_names": "folder",
-    "draw": "static",
-    "figure_of": "static",
-    "plot_cdf": "plots",
-    "plot_dynamics": "plots",
-    "plot_heat_map": "plots",
-    "plot_law": "plots",
-    "plot_layer_accuracy": "plots",
-    "plot_layers": "plots",
-    "plot_likelihoods": "plots",
-    "plot_maps": "maps",
-    "plot_parts": "plots",
-    "plot_phase": "plots",
-    "plot_spectrum": "plots",
-    "plot_thresholds": "plots",
-    "plot_trade_off": "plots",
-    "plot_training": "plots",
-    "print_answer": "terminal",
-    "print_answers": "terminal",
-    "print_section": "terminal",
-    "render_html": "report_page",
-    "render_interpretation": "interpretation_page",
-    "render_watch": "watch_page",
-    "require_folder": "folder",
-    "role_table": "answers.measured.interpretation",
-    "state_table": "answers.measured.interpretation",
-    "write_folder": "folder",
-    "write_interpretation": "interpretation_page",
-    "write_report": "report_page",
+    "answers.measured.interpretation": "ablation_table role_table state_table",
+    "answers.measured.models": "kinds_answer",
+    "characters": "sketch with_sketch",
+    "folder": "DOCUMENT_NAME document_names require_folder write_folder",
+    "interpretation_page": "INTERPRETATION_NAME render_interpretation write_interpretation",
+    "maps": "plot_maps",
+    "plots": "plot_cdf plot_dynamics plot_heat_map plot_law plot_layer_accuracy plot_layers plot_likelihoods plot_parts "
+    "plot_phase plot_spectrum plot_thresholds plot_trade_off plot_training",
+    "report_page": "REPORT_NAME render_html write_report",
+    "static": "draw figure_of",
+    "terminal": "print_answer print_answers print_section",
+    "watch_page": "render_watch",
 }
+_MODULE_OF = {name: module for module, names in _LATER.items() for name in names.split()}
 
 __all__ = [
     "BESIDE",
@@ -245,9 +222,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name not in _LATER:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
 
 
 def __dir__() -> list[str]:

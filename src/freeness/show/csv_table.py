@@ -11,6 +11,7 @@ import numpy as np
 
 from freeness.laws import LawTable
 from freeness.meanfield import PhaseDiagram
+from freeness.show.json_values import picked
 
 
 def csv_bytes(columns: Mapping[str, Iterable[float | str | None]]) -> bytes:
@@ -47,15 +48,7 @@ def phase_csv(diagram: PhaseDiagram) -> bytes:
 
 def law_csv(table: LawTable) -> bytes:
     """A law at its points: x, density, cdf, error, status."""
-    return csv_bytes(
-        {
-            "x": table.x,
-            "density": table.density,
-            "cdf": table.cdf,
-            "error": table.error,
-            "status": status(table.converged),
-        }
-    )
+    return csv_bytes(picked(table, "x density cdf error", status=status(table.converged)))
 
 
 def status(converged: Sequence[bool] | np.ndarray) -> list[str]:

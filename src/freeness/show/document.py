@@ -33,11 +33,8 @@ def to_json(analysis: Analysis) -> dict[str, Any]:
     says why. ``layers`` are the rows of the table of layers, ``watched`` is the rest of it.
     """
     document: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "freeness_version": __version__}
-    for field in fields(analysis):
-        value = getattr(analysis, field.name)
-        document[field.name] = _field(value)
-    document["watched"] = _watched(analysis.layers)
-    return document
+    document |= {field.name: _field(getattr(analysis, field.name)) for field in fields(analysis)}
+    return document | {"watched": _watched(analysis.layers)}
 
 
 def dump_json(analysis: Analysis) -> str:

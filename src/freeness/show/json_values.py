@@ -49,6 +49,17 @@ def document_of(record: Any) -> dict[str, Any]:
     return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
+def picked(record: object, names: str, **named: Any) -> dict[str, Any]:
+    """Some fields of a record by their names, then what has others.
+
+    Example:
+        >>> from freeness.laws import Atom
+        >>> picked(Atom(1.0, 0.5), "mass", kind="atom")
+        {'mass': 0.5, 'kind': 'atom'}
+    """
+    return {name: getattr(record, name) for name in names.split()} | named
+
+
 def json_text(document: dict[str, Any]) -> str:
     """A document as the text of a file.
 

@@ -89,14 +89,18 @@ def adapted(
         returned = run(model, some)
         if isinstance(returned, Tensor):
             return model, objective
-        if output is None and isinstance(objective, WrittenLoss) and _takes(objective.function, returned, wanted):
+        if (
+            output is None
+            and isinstance(objective, WrittenLoss)
+            and takes_returned(objective.function, returned, wanted)
+        ):
             whole, function = Whole(model), objective.function
             named = WrittenLoss(lambda numbers, targets: function(whole.rebuilt(numbers), targets), str(objective))
             return whole, named
     return Selected(model, output), objective
 
 
-def _takes(function: Callable[[Any, Any], Tensor], returned: Any, targets: Tensor) -> bool:
+def takes_returned(function: Callable[[Any, Any], Tensor], returned: Any, targets: Tensor) -> bool:
     """Whether a function takes what the model returns as it is."""
     try:
         return isinstance(function(returned, targets), Tensor)

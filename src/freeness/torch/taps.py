@@ -291,16 +291,17 @@ def _use(func: Callable[..., Any], bound: dict[str, Any], shape: torch.Size) -> 
     if func is functional.linear:
         return LinearUse(shape, x)
     kernel = tuple(weight.shape[2:])
-    stride, dilation = (_each(bound.get(key, 1), len(kernel)) for key in ("stride", "dilation"))
+    stride, dilation = (each(bound.get(key, 1), len(kernel)) for key in ("stride", "dilation"))
     padding = bound.get("padding", 0)
     if padding == "same":
         total = tuple(d * (k - 1) for d, k in zip(dilation, kernel, strict=True))
     else:
-        total = tuple(2 * p for p in _each(0 if padding == "valid" else padding, len(kernel)))
+        total = tuple(2 * p for p in each(0 if padding == "valid" else padding, len(kernel)))
     batched = x if x.ndim == len(kernel) + 2 else x[None]
     return ConvolutionUse(shape, batched, kernel, stride, total, dilation, bound.get("groups", 1))
 
 
-def _each(value: int | tuple[int, ...], count: int) -> tuple[int, ...]:
+def each(value: int | tuple[int, ...], count: int) -> tuple[int, ...]:
+    """A number for every dimension."""
     values = (value,) if isinstance(value, int) else tuple(value)
     return values * count if len(values) == 1 else values

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from freeness.errors import InputError
+from freeness.torch.adapted import takes_returned
 from freeness.torch.analyze_options import OWN
 from freeness.torch.batch import Batch
 from freeness.torch.given import GivenLoss, given_loss
@@ -56,7 +56,7 @@ def trial_loss(model: nn.Module, first: Batch, loss: GivenLoss | None, output: O
         if (
             isinstance(objective, WrittenLoss)
             and output is None
-            and _takes(objective.function, returned, first.targets)
+            and takes_returned(objective.function, returned, first.targets)
         ):
             return _of(criterion(objective), None, whole=True), str(objective)
         check(objective, select_output(returned, output)[1], first.targets)
@@ -75,11 +75,3 @@ def _of(module: nn.Module, output: OutputKey, *, whole: bool) -> LossOf:
         return module(returned if whole else select_output(returned, output)[1], batch.targets)
 
     return computed
-
-
-def _takes(function: Callable[[Any, Any], Tensor], returned: Any, targets: Tensor) -> bool:
-    """Whether a function takes what the model returns as it is."""
-    try:
-        return isinstance(function(returned, targets), Tensor)
-    except Exception:  # what the user's function raises tells that it wants one tensor
-        return False

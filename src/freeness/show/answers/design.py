@@ -8,7 +8,7 @@ from typing import Any
 
 from freeness.advice import Candidate, Design
 from freeness.show.answer import NOTHING, Answer, Row, Section, Sentence, Table, answer_of, attempted, brief_of, number
-from freeness.show.json_values import document_of
+from freeness.show.json_values import document_of, picked
 from freeness.training import Rate
 
 BESIDE = "Beside the usual starts"
@@ -111,35 +111,22 @@ def _short(value: float) -> str:
 def _(record: Design) -> dict[str, Any]:
     rate = record.learning_rate
     return {
-        "depth": record.depth,
-        "widths": record.widths,
+        **picked(record, "depth widths"),
         "activation": record.named.name,
         "form": record.options.form,
         "activation_numbers": dict(record.numbers),
-        "weights": record.weights,
-        "q": record.q,
-        "sigma_w": record.sigma_w,
-        "sigma_b": record.sigma_b,
-        "delta": record.delta,
-        "isometry": record.isometry,
-        "reach": {"low": record.reach.low, "high": record.reach.high, "reason": record.reach.reason},
+        **picked(record, "weights q sigma_w sigma_b delta isometry"),
+        "reach": picked(record.reach, "low high reason"),
         "qhat0": record.options.qhat0,
-        "input_scale": record.input_scale,
-        "length_growth": record.length_growth,
+        **picked(record, "input_scale length_growth"),
         "residual_scale": record.residual().scale if record.depth > 1 else None,
         "layers": [layer._asdict() for layer in record.layers],
         "reasons": record.reasons,
-        "learning_rate": {
-            "bound": rate.bound,
-            "recommended": rate.recommended,
-            "sharpness": rate.sharpness,
-            "formula": rate.formula,
-            "reason": rate.reason,
-            "evidence": rate.evidence,
-            "details": rate.details,
-            "parametrisation": rate.parametrisation,
-            "layers": [layer._asdict() for layer in rate.layers],
-        },
+        "learning_rate": picked(
+            rate,
+            "bound recommended sharpness formula reason evidence details parametrisation",
+            layers=[layer._asdict() for layer in rate.layers],
+        ),
         "table": [
             {"name": candidate.name, "source": candidate.source} | candidate.numbers for candidate in record.table
         ],

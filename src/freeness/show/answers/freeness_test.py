@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from freeness.show.answer import NOTHING, Answer, Part, Section, Sentence, Table, answer_of
-from freeness.show.json_values import document_of
+from freeness.show.json_values import document_of, picked
 from freeness.spectra import FreenessTest, Word
 
 
@@ -41,16 +41,8 @@ def _(record: FreenessTest) -> dict[str, Any]:
     return {
         "free": record.free,
         "words": [
-            {
-                "weights": word.name,
-                "word": word.word,
-                "trace": word.value,
-                "expected": word.expected,
-                "deviation": word.deviation,
-                "score": word.score,
-                "free": word.free,
-                "tested": word.tested,
-            }
+            {"weights": word.name, "word": word.word, "trace": word.value}
+            | picked(word, "expected deviation score free tested")
             for word in record.words
         ],
     }

@@ -8,7 +8,7 @@ from freeness.expressions import LawAnswer
 from freeness.laws import Edge, Law
 from freeness.show.answer import Answer, Row, Section, Sentence, Table, answer_of, attempted, number
 from freeness.show.csv_table import status
-from freeness.show.json_values import document_of
+from freeness.show.json_values import document_of, picked
 from freeness.show.pointmass import LISTED, heaviest
 from freeness.spectra import Measurement, Prediction
 
@@ -135,22 +135,12 @@ def _(record: LawAnswer) -> dict[str, Any]:
         "variables": dict(record.variables),
         "method": record.parsed.method,
         "notes": record.parsed.notes,
-        "mean": law.mean,
-        "variance": law.variance,
+        **picked(law, "mean variance"),
         "moments": record.moments,
         "support": law.support,
-        "edges": [
-            {"position": edge.position, "side": edge.side, "kind": edge.kind, "exponent": edge.exponent}
-            for edge in law.edges
-        ],
+        "edges": [picked(edge, "position side kind exponent") for edge in law.edges],
         "atoms": law.atoms,
-        "grid": {
-            "x": table.x,
-            "density": table.density,
-            "cdf": table.cdf,
-            "error": table.error,
-            "status": status(table.converged),
-        },
+        "grid": picked(table, "x density cdf error", status=status(table.converged)),
         "sampled": None
         if sampled is None
         else {"size": sampled.size, "seed": record.seed, "eigenvalues": sampled, "kolmogorov": record.distance},

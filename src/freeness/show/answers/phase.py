@@ -9,7 +9,7 @@ import numpy as np
 
 from freeness.meanfield import SHOWN, EdgeOfChaos, PhasePortrait, Settled
 from freeness.show.answer import Answer, Part, Row, Section, Sentence, Table, answer_of
-from freeness.show.json_values import document_of
+from freeness.show.json_values import document_of, picked
 
 
 @answer_of.register
@@ -82,7 +82,5 @@ def _(record: PhasePortrait) -> dict[str, Any]:
 
 @document_of.register
 def _(record: Settled) -> dict[str, Any]:
-    keys = ("phase", "q", "chi_q", "chi1", "c", "chi_c", "xi_q", "xi_c")
-    numbers = {} if record.found is None else {key: getattr(record.found, key) for key in keys}
-    where = {"sigma_w": record.sigma_w, "sigma_b": record.sigma_b}
-    return where | numbers | {"none_because": record.reason or None}
+    numbers = {} if record.found is None else picked(record.found, "phase q chi_q chi1 c chi_c xi_q xi_c")
+    return picked(record, "sigma_w sigma_b", **numbers, none_because=record.reason or None)

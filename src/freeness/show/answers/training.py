@@ -8,7 +8,7 @@ import numpy as np
 
 from freeness.advice import MeasuredTraining, RatePair, TrainingForecast
 from freeness.show.answer import Answer, Part, Section, Sentence, Table, answer_of
-from freeness.show.json_values import document_of
+from freeness.show.json_values import document_of, picked
 from freeness.training import SquaredError
 
 _SHOWN = 8  # steps in the table
@@ -129,17 +129,10 @@ def _(record: TrainingForecast) -> dict[str, Any]:
         "measured_loss": None if measured is None else measured.losses,
         "sharpness_first_and_last": None if measured is None else measured.sharpness,
         "rates": [
-            {
-                "batch": plain.batch,
-                "sharpness": plain.sharpness,
-                "sharpness_error": plain.error,
-                "stable": plain.bound,
-                "stable_with_momentum": momentum.bound,
-                "recommended": plain.recommended,
-                "recommended_with_momentum": momentum.recommended,
-                "evidence": plain.evidence,
-                "assumptions": plain.assumptions,
-            }
+            picked(plain, "batch sharpness")
+            | {"sharpness_error": plain.error, "stable": plain.bound, "stable_with_momentum": momentum.bound}
+            | {"recommended": plain.recommended, "recommended_with_momentum": momentum.recommended}
+            | picked(plain, "evidence assumptions")
             for plain, momentum in record.rates
         ],
     }

@@ -11,7 +11,7 @@ from freeness.network import TransformerPlan
 from freeness.show.answer import Answer, Section, Table, answer_of, number
 from freeness.show.answers.phase import layers_text
 from freeness.show.answers.starts import starts_answer
-from freeness.show.json_values import document_of
+from freeness.show.json_values import document_of, picked
 
 _SHOWN = 5  # rows and columns of a grid that are printed
 
@@ -79,13 +79,12 @@ def _(record: TransformerDesign) -> dict[str, Any]:
         vars(start) | {"gradient_depth": start.depth_scale(record.plan.depth)}
         for start in (record.chosen, *record.usual)
     ]
-    return {"plan": _plan(record.plan), "cosine": record.cosine, "kept": record.kept, "starts": starts}
+    return {"plan": _plan(record.plan)} | picked(record, "cosine kept", starts=starts)
 
 
 @document_of.register
 def _(record: TransformerPhases) -> dict[str, Any]:
-    grids = {name: getattr(record, name) for name in ("sigma_qk", "branch", "gradient", "signal", "token_cosine")}
-    return {"plan": _plan(record.plan), "cosine": record.cosine} | grids
+    return {"plan": _plan(record.plan)} | picked(record, "cosine sigma_qk branch gradient signal token_cosine")
 
 
 def _plan(plan: TransformerPlan) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from freeness.torch.layout import Dims, Typing, holds
 from freeness.torch.operations.convolution import behind_windows, check_image
 from freeness.torch.operations.kind import Kind, Unread
 from freeness.torch.steps import Calls
+from freeness.torch.taps import each
 from freeness.torch.walk import Asked, Several, Signal, Value
 
 KIND = Kind(
@@ -114,12 +115,6 @@ def over_all(asked: Asked, given: Signal, record: Any) -> Signal:
     behind = Typing(channels=typing.channels, positions=(1,) * len(typing.positions) if keeps else ())
     asked.note(reason=asked.kind.limits if asked.kind.theory == "none" else "")
     return walk.add(record.name, [given], Calls((asked.call(),)), lambda: record, behind, dims)
-
-
-def each(value: Any, count: int) -> tuple[int, ...]:
-    """A number for every dimension."""
-    values = (value,) if isinstance(value, int) else tuple(value)
-    return values * count if len(values) == 1 else values
 
 
 READERS = ((KIND, read),)

@@ -8,7 +8,7 @@ import numpy as np
 
 from freeness.interpret import Interpretation
 from freeness.show.answer import NOTHING, Answer, Part, Section, Sentence, Table, answer_of, number, percent
-from freeness.show.json_values import document_of
+from freeness.show.json_values import document_of, picked
 
 
 @answer_of.register
@@ -96,41 +96,21 @@ def state_table(told: Interpretation) -> Table:
 def _(record: Interpretation) -> dict[str, Any]:
     fit = record.fit
     return {
-        "depth": record.depth,
-        "width": record.width,
-        "activation": record.activation,
-        "start": record.start,
-        "data": record.data,
-        "method": record.method,
+        **picked(record, "depth width activation start data method"),
         "test_samples": record.samples,
-        "accuracy_by_layer": [float(value) for value in record.accuracy],
-        "standard_error": [float(value) for value in record.accuracy_error],
-        "settled_at_layer": [int(value) for value in record.settled],
+        "accuracy_by_layer": record.accuracy,
+        "standard_error": record.accuracy_error,
+        "settled_at_layer": record.settled,
         "rate": None if fit is None else fit.rate,
         "steps": None if fit is None else fit.steps,
         "seconds": None if fit is None else fit.seconds,
-        "losses": None if fit is None else list(fit.losses),
+        "losses": None if fit is None else fit.losses,
         "layers": [
-            {
-                "layer": layer.index,
-                "role": layer.role,
-                "extraction": layer.extraction,
-                "classification": layer.classification,
-                "revision": layer.revision,
-                "feedback": layer.feedback,
-                "drift": layer.drift,
-            }
+            {"layer": layer.index} | picked(layer, "role extraction classification revision feedback drift")
             for layer in record.roles
         ],
         "deleted_neurons": [
-            {
-                "class": record.classes[one.target],
-                "deleted": one.deleted,
-                "before": one.before,
-                "after": one.after,
-                "random": list(one.random),
-                "significant": one.significant,
-            }
+            {"class": record.classes[one.target]} | picked(one, "deleted before after random significant")
             for one in record.ablations
         ],
         "training": [
@@ -140,7 +120,7 @@ def _(record: Interpretation) -> dict[str, Any]:
                 "jacobian_relative_variance": state.spread,
                 "strongest_word": state.largest_score if state.tested else None,
                 "free": state.freeness.free if state.tested else None,
-                "drift": [float(value) for value in state.drift],
+                "drift": state.drift,
             }
             for state in record.states
         ],

@@ -10,7 +10,7 @@ from typing import Any
 from freeness.advice import LayerTable
 from freeness.show.answer import Answer, Part, Section, Sentence, Table, answer_of, number
 from freeness.show.answers.design import GAINS, span
-from freeness.show.json_values import document_of
+from freeness.show.json_values import document_of, picked
 from freeness.torch import AppliedDesign, AppliedRecipe, InitializedLayer, InitializedModel, InitializedTensor, Kind
 
 _NAMES = 4  # of layers in one note
@@ -114,9 +114,9 @@ def kinds_answer(kinds: Iterable[Kind]) -> Answer:
 
 @document_of.register
 def _(record: AppliedDesign) -> dict[str, Any]:
-    names = ("name", "kind", "ensemble", "sigma_w", "gain", "sigma_b", "note")
+    names = "name kind ensemble sigma_w gain sigma_b note"
     return document_of(record.design) | {
-        "applied": [{name: getattr(layer, name) for name in names} for layer in record.layers],
+        "applied": [picked(layer, names) for layer in record.layers],
         "applied_to_a_chain": record.chain if record.layers else None,
         "applied_notes": record.notes,
         "applied_tensors": document_of(record.start)["tensors"],
@@ -125,9 +125,8 @@ def _(record: AppliedDesign) -> dict[str, Any]:
 
 @document_of.register
 def _(record: InitializedModel) -> dict[str, Any]:
-    names = ("name", "also", "shape", "drawn", "how", "reason")
-    rows = [{name: getattr(row, name) for name in names} for row in record.tensors]
-    return {"start": record.start, "source": record.source, "tensors": rows}
+    rows = [picked(row, "name also shape drawn how reason") for row in record.tensors]
+    return picked(record, "start source", tensors=rows)
 
 
 @document_of.register

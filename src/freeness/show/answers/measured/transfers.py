@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from freeness.show.answer import Answer, Row, Section, Sentence, Table, answer_of, number
-from freeness.show.json_values import document_of
+from freeness.show.json_values import document_of, picked
 from freeness.torch import GroupRate, Transfer
 
 _FEW = 3  # parameters of a group that are all named
@@ -60,22 +60,6 @@ def code_of(record: Transfer) -> list[str]:
 
 @document_of.register
 def _(record: Transfer) -> dict[str, Any]:
-    groups = [
-        {"role": part.role, "rate": part.rate, "decay": part.decay, "names": list(part.names)} for part in record.parts
-    ]
-    return {
-        "rate": record.rate,
-        "interval": list(record.interval),
-        "verdict": record.verdict,
-        "advised": record.advised,
-        "reason": record.reason,
-        "given": record.given,
-        "critical": list(record.critical),
-        "outputs": list(record.outputs),
-        "matched": record.matched,
-        "gradients": record.gradients,
-        "passes": record.passes,
-        "optimizer": record.optimizer,
-        "groups": groups,
-        "code": "\n".join(code_of(record)),
-    }
+    names = "rate interval verdict advised reason given critical outputs matched gradients passes optimizer"
+    groups = [picked(part, "role rate decay names") for part in record.parts]
+    return picked(record, names, groups=groups, code="\n".join(code_of(record)))
