@@ -126,9 +126,8 @@ def _read(path: Path) -> dict[str, Any]:
             found = load_plain(path)
     except (InputError, OSError) as error:
         raise InputError(
-            "expected a readable checkpoint of plain tensors, got a damaged file or a whole pickled object "
-            f"in {path.name!r}; "
-            f"{_ADVICE}."
+            "expected a readable checkpoint of plain tensors, got a damaged file or a whole pickled object in "
+            f"{path.name!r}; {_ADVICE}."
         ) from error
     if not isinstance(found, dict):
         raise InputError(

@@ -69,9 +69,8 @@ def _layers(model: nn.Module) -> list[tuple[str, _Weighted]]:
         plain = isinstance(module, _CONVOLUTIONS) and module.groups == 1 and not module.transposed
         if not (plain or isinstance(module, nn.Linear)):
             raise InputError(
-                f"expected Linear layers and plain convolutions, got a transposed or grouped one in {name!r}; "
-                "the identity cannot be "
-                "written into it."
+                f"expected Linear layers and plain convolutions, got a transposed or grouped one in {name!r}; the "
+                "identity cannot be written into it."
             )
         weight = module._parameters.get("weight")
         if weight is None or isinstance(weight, nn.UninitializedParameter):
@@ -97,21 +96,18 @@ def _sizes(layers: list[tuple[str, _Weighted]]) -> tuple[int, int]:
         if layer is not last and tuple(layer.weight.shape[:2]) != (width, width):
             raise InputError(
                 f"expected one width {width} in all hidden layers, got {layer.weight.shape[1]} → "
-                f"{layer.weight.shape[0]} in "
-                f"{name!r}; give every layer the width of the first."
+                f"{layer.weight.shape[0]} in {name!r}; give every layer the width of the first."
             )
         rows = isinstance(before, nn.Linear)
         if layer is last and (layer.weight.shape[1] != width if rows else layer.weight.shape[1] % width):
             raise InputError(
-                f"expected an output layer that takes the {width} hidden neurons, got {layer.weight.shape[1]} "
-                f"in {last_name!r}; give "
-                "it that width."
+                f"expected an output layer that takes the {width} hidden neurons, got {layer.weight.shape[1]} in "
+                f"{last_name!r}; give it that width."
             )
     if width < given + classes:
         raise InputError(
-            f"expected a width of at least {given} inputs + {classes} classes = {given + classes}, got "
-            f"{width}; widen all layers, "
-            "for every class needs a neuron of its own."
+            f"expected a width of at least {given} inputs + {classes} classes = {given + classes}, got {width}; widen "
+            "all layers, for every class needs a neuron of its own."
         )
     return width, classes
 

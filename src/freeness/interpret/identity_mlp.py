@@ -104,9 +104,8 @@ class IdentityMLP(nn.Module):
         """
         if inputs.ndim < 2 or math.prod(inputs.shape[1:]) != self.features:
             raise InputError(
-                f"expected inputs (n, {', '.join(map(str, self.shape))}), got {tuple(inputs.shape)}; reshape "
-                "them, or build "
-                "the network for their shape."
+                f"expected inputs (n, {', '.join(map(str, self.shape))}), got {tuple(inputs.shape)}; reshape them, or "
+                "build the network for their shape."
             )
         flat = inputs.reshape(len(inputs), -1).to(self.centre) - self.centre.reshape(-1)
         return nn.functional.pad(flat, (0, self.classes))

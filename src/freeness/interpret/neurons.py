@@ -148,8 +148,7 @@ def without_neurons(
     if deleted.shape != (model.depth - 1, model.features):
         raise InputError(
             f"expected a mask of shape {(model.depth - 1, model.features)}, got {deleted.shape}; take it from "
-            "top_neurons of this "
-            "model."
+            "top_neurons of this model."
         )
     kept = torch.ones(model.depth - 1, model.width, dtype=torch.get_default_dtype())
     kept[:, : model.features] = torch.from_numpy(~deleted).to(kept)

@@ -184,9 +184,8 @@ def _class_neurons(uses: list[_Use], output: Tensor) -> list[_Reading]:
         neurons = use.output.shape[1]
         if neurons < classes:
             raise InputError(
-                f"expected at least {classes} neurons, one a class, in every layer, got {neurons} in "
-                f"{use.name!r}; widen it, "
-                "or read the model by logit_lens."
+                f"expected at least {classes} neurons, one a class, in every layer, got {neurons} in {use.name!r}; "
+                "widen it, or read the model by logit_lens."
             )
         found.append((use.name, use.output.flatten(2).mean(2) if use.output.ndim > 2 else use.output))
     return [(name, value[:, value.shape[1] - classes :]) for name, value in found] + [(uses[-1].name, output)]
@@ -206,9 +205,8 @@ def _lens(uses: list[_Use], output: Tensor) -> list[_Reading]:
             found.append((source.name, head(state)[:, head.out_features - output.shape[1] :]))
     if not found:
         raise InputError(
-            f"expected an earlier hidden layer of the {head.in_features} neurons that the output layer takes, "
-            "got none; it can "
-            "be applied to no other."
+            f"expected an earlier hidden layer of the {head.in_features} neurons that the output layer takes, got "
+            "none; it can be applied to no other."
         )
     return [*found, (uses[-2].name, output)]
 

@@ -167,9 +167,8 @@ def _check(model: IdentityMLP, train: Labelled, test: Labelled, how: StoryOption
             )
         if int(labels.min()) < 0 or int(labels.max()) >= model.classes:
             raise InputError(
-                f"expected labels from 0 to {model.classes - 1}, got {int(labels.max())}: the data has more "
-                "classes than the network; "
-                "take a network that was built for this data."
+                f"expected labels from 0 to {model.classes - 1}, got {int(labels.max())}: the data has more classes "
+                "than the network; take a network that was built for this data."
             )
     if how.classes and len(how.classes) != model.classes:
         raise InputError(f"expected {model.classes} names of classes, got {len(how.classes)}; name each.")

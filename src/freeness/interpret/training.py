@@ -138,7 +138,6 @@ def _check_labels(labels: Tensor, classes: int) -> None:
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= classes:
         raise InputError(
-            f"expected labels from 0 to {classes - 1}, got {low if low < 0 else high}: the data has more "
-            "classes than the "
-            "network was built for; build it with classes=… as many as there are."
+            f"expected labels from 0 to {classes - 1}, got {low if low < 0 else high}: the data has more classes than "
+            "the network was built for; build it with classes=… as many as there are."
         )

@@ -134,8 +134,7 @@ def _check_handed_on(before: Tensor, given: Tensor, place: str) -> None:
     if before.numel() != given.numel() or not torch.equal(before.reshape(-1), given.reshape(-1)):
         raise InputError(
             f"expected modules that receive what the one before returned, got an operation between {place} in a model "
-            f"that "
-            "torch.export cannot read; write the operation as a module."
+            "that torch.export cannot read; write the operation as a module."
         )
 
 
