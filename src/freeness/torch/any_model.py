@@ -6,11 +6,10 @@ import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import GradientEdge, Node
+from torch.autograd.graph import GradientEdge
 
 from freeness.errors import InputError
 from freeness.torch.batched import jacobian_rows, plain_attention
@@ -21,6 +20,7 @@ from freeness.torch.modes import DRAWS, fixed_masks
 from freeness.torch.outputs import OutputKey, run, select_output
 from freeness.torch.state import runs_foreign_code, trained_parameters, untouched
 from freeness.torch.taps import EmbeddingUse, ParameterUse, Tap, Taps, Use
+from freeness.torch.walks import made_of, reached
 
 _BLOCK = 1 << 20  # numbers of gradients that are formed at a time
 _REPEATED = 100.0  # roundings by which two runs of a deterministic model may differ
@@ -226,18 +226,8 @@ def _names(parameters: dict[str, nn.Parameter]) -> dict[int, str]:
 
 def remaining(outputs: Tensor, parameters: dict[str, nn.Parameter]) -> list[str]:
     """Parameters on which the graph of ``outputs`` still depends, in their order."""
-    found: set[int] = set()
-    seen: set[Node] = set()
-    pending = [outputs.grad_fn]
-    while pending:
-        node = pending.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        leaf: Any = getattr(node, "variable", None)  # of AccumulateGrad, the ends of the graph
-        if leaf is not None:
-            found.add(id(leaf))
-        pending += [following for following, _ in node.next_functions]
+    nodes = reached([outputs.grad_fn], made_of)
+    found = {id(getattr(node, "variable", None)) for node in nodes}  # of AccumulateGrad, the ends of the graph
     return [name for name, parameter in parameters.items() if id(parameter) in found]
 
 

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 from torch.overrides import TorchFunctionMode
 
+from freeness.torch.walks import made_of, reached
+
 
 class Origin(NamedTuple):
     """A call of torch: its function, and how many calls of that went before."""
@@ -71,19 +73,8 @@ class CallWatch(TorchFunctionMode):
 
     def before(self, loss: Tensor) -> list[Origin]:
         """The calls with parameters that a tensor was made of without any other such call between."""
-        found: list[Origin] = []
-        seen: set[Node] = set()
-        pending = [loss.grad_fn]
-        while pending:
-            node = pending.pop()
-            if node is None or node in seen:
-                continue
-            seen.add(node)
-            if node in self.layers:
-                found.append(self.layers[node])
-            else:
-                pending += [following for following, _ in node.next_functions]
-        return sorted(found)
+        nodes = reached([loss.grad_fn], lambda node: () if node in self.layers else made_of(node))
+        return sorted(self.layers[node] for node in nodes if node in self.layers)
 
     def place_of(self, tensor: Tensor) -> Origin | None:
         """The first call that returned this tensor; None where it came from elsewhere."""

@@ -7,6 +7,8 @@ from typing import Any
 
 from torch.autograd.function import BackwardCFunction
 
+from freeness.torch.walks import made_of, reached
+
 
 def custom_functions(last: Any) -> Iterator[BackwardCFunction]:
     """Nodes of ``torch.autograd.Function`` behind a node.
@@ -19,11 +21,4 @@ def custom_functions(last: Any) -> Iterator[BackwardCFunction]:
         >>> list(custom_functions(torch.ones(2, requires_grad=True).sum().grad_fn))
         []
     """
-    seen, waiting = {last}, [last]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, BackwardCFunction):
-            yield node
-        new = {one for one, _ in getattr(node, "next_functions", ()) if one is not None} - seen
-        seen |= new
-        waiting += new
+    return (node for node in reached([last], made_of) if isinstance(node, BackwardCFunction))

@@ -18,6 +18,7 @@ from torch.export.graph_signature import ConstantArgument, InputKind
 from torch.fx import Graph, Node
 
 from freeness.torch.elementwise import operation_name
+from freeness.torch.walks import reached
 
 _LOG = logging.getLogger(__name__)
 _EXPORT_LOGGERS = ("torch.export._trace", "torch.fx.experimental.symbolic_shapes")
@@ -76,14 +77,8 @@ class GraphView:
     @property
     def regions(self) -> bool:
         """Whether what is returned comes out of graphs inside the graph, as those of autocast and of branches are."""
-        seen, waiting = set[Node](), [self.returned] if isinstance(self.returned, Node) else []
-        while waiting:
-            node = waiting.pop()
-            if node.op == "get_attr":
-                return True
-            waiting += [one for one in node.all_input_nodes if one not in seen]
-            seen.add(node)
-        return False
+        last = self.returned if isinstance(self.returned, Node) else None
+        return any(node.op == "get_attr" for node in reached([last], lambda node: node.all_input_nodes))
 
     @property
     def vmapped(self) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch.autograd.graph import Node
 
+from freeness.torch.walks import reached
 from freeness.torch.wired_graph import WiredGraph, is_arranging, operation_of
 
 _SUMMING = ("cumsum", "sub", "sum", "masked_fill", "tril", "triu", "neg", "flip", "diff", "where", "mul", "einsum")
@@ -61,16 +62,12 @@ def state_spaces_of(graph: WiredGraph) -> StateSpaces:
 
 def _is_exponent(node: Node, graph: WiredGraph) -> bool:
     """Whether an exponential is taken of a product, maybe behind sums over time."""
-    seen, waiting = set[Node](), list(graph.users(node))
-    while waiting:
-        one = waiting.pop()
+
+    def passed(one: Node) -> list[Node]:
         name = operation_of(one)
-        if name == "exp":
-            return True
-        if one not in seen and (is_arranging(name) or name in _SUMMING):
-            waiting += graph.users(one)
-        seen.add(one)
-    return False
+        return graph.users(one) if is_arranging(name) or name in _SUMMING else []
+
+    return any(operation_of(one) == "exp" for one in reached(graph.users(node), passed))
 
 
 def _added_in_step(node: Node, graph: WiredGraph) -> Iterator[str]:

@@ -8,6 +8,7 @@ from torch.autograd.graph import Node
 
 from freeness.errors import FreenessError
 from freeness.torch.outputs import run, select_output
+from freeness.torch.walks import made_of, reached
 
 _SUMS = ("AddBackward", "SubBackward", "LerpBackward")
 _FEW = 2  # samples: some normalisations refuse one
@@ -48,48 +49,31 @@ def adds_signals(model: nn.Module, inputs: Tensor) -> bool:
         return False
     signals = _carrying(end, leaf)
     sums = (node for node in signals if node.name().startswith(_SUMS))
-    return any(_skips([before for before, _ in node.next_functions if before in signals], signals) for node in sums)
+    return any(_skips(node, signals) for node in sums)
 
 
 def _carrying(end: Node, leaf: Tensor) -> set[Node]:
     """The nodes whose values depend on the input."""
-    users: dict[Node, list[Node]] = {end: []}
-    waiting, found = [end], []
-    while waiting:
-        node = waiting.pop()
+    users: dict[Node, list[Node]] = {}
+    first: list[Node] = []
+    for node in reached([end], made_of):
         if getattr(node, "variable", None) is leaf or node.name().startswith("EmbeddingBackward"):
-            found.append(node)
-        for before, _ in node.next_functions:
-            if before is None:
-                continue
-            if before not in users:
-                users[before] = []
-                waiting.append(before)
-            users[before].append(node)
-    reached = set(found)
-    while found:
-        new = [node for node in users[found.pop()] if node not in reached]
-        reached.update(new)
-        found += new
-    return reached
+            first.append(node)
+        for before in made_of(node):
+            users.setdefault(before, []).append(node)
+    return set(reached(first, lambda node: users.get(node, ())))
 
 
-def _skips(parts: list[Node], signals: set[Node]) -> bool:
-    """Whether the history of one part has weights that another's has not."""
-    if len(set(parts)) < 2:
+def _skips(node: Node, signals: set[Node]) -> bool:
+    """Whether the history of one part of a sum has weights that another's has not."""
+
+    def parts(one: Node) -> list[Node]:
+        return [before for before in made_of(one) if before in signals]
+
+    if len(set(parts(node))) < 2:
         return False
-    one, other = (_history(part, signals) for part in parts[:2])
+    one, other = (set(reached([part], parts)) for part in parts(node)[:2])
     return any(_has_weights(node) for node in one ^ other)
-
-
-def _history(node: Node, signals: set[Node]) -> set[Node]:
-    found, waiting = {node}, [node]
-    while waiting:
-        for before, _ in waiting.pop().next_functions:
-            if before in signals and before not in found:
-                found.add(before)
-                waiting.append(before)
-    return found
 
 
 def _has_weights(node: Node) -> bool:

@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable, Iterator
 from torch import nn
 from torch.autograd.graph import Node
 
+from freeness.torch.walks import made_of, reached
+
 _PRODUCTS = ("mm", "linear", "bmm", "matmul", "mv")  # with a weight among their factors
 _STRAIGHT = (  # a factor behind anything else is no scale of the branch
     *("add", "sub", "mul", "div", "neg", "view", "unsafe_view", "reshape", "transpose", "permute", "t", "expand"),
@@ -37,7 +39,7 @@ class WiredGraph:
         self._users: dict[Node, list[Node]] = {}
         self._histories: dict[Node, frozenset[Node]] = {}
         for node in self.order:
-            before = _before(node)
+            before = made_of(node)
             for one in before:
                 self._users.setdefault(one, []).append(node)
             name = self._names.get(id(getattr(node, "variable", None)))
@@ -55,15 +57,15 @@ class WiredGraph:
 
     def signals(self, node: Node) -> list[Node]:
         """What it is made of, but for parameters."""
-        return [one for one in _before(node) if one not in self._own]
+        return [one for one in made_of(node) if one not in self._own]
 
     def parameters(self, node: Node) -> list[str]:
         """Names of what it reads directly; of what is computed of several the largest."""
-        return [max(self._own[one], key=self._size) for one in _before(node) if one in self._own]
+        return [max(self._own[one], key=self._size) for one in made_of(node) if one in self._own]
 
     def exponentials(self, node: Node) -> list[tuple[str, ...]]:
         """Names of the parameters whose exponential it reads."""
-        return [self._own[one] for one in _before(node) if one in self._exponential]
+        return [self._own[one] for one in made_of(node) if one in self._exponential]
 
     def _size(self, name: str) -> int:
         return self.values[name].numel()
@@ -83,13 +85,7 @@ class WiredGraph:
     def history(self, node: Node) -> frozenset[Node]:
         """The node and all signals that it was made of."""
         if node not in self._histories:
-            found, waiting = {node}, [node]
-            while waiting:
-                for before in self.signals(waiting.pop()):
-                    if before not in found:
-                        found.add(before)
-                        waiting.append(before)
-            self._histories[node] = frozenset(found)
+            self._histories[node] = frozenset(reached([node], self.signals))
         return self._histories[node]
 
     def behind(self, start: Iterable[Node], through: Collection[str] = ()) -> Iterator[Node]:
@@ -99,18 +95,13 @@ class WiredGraph:
             start: nodes to start from.
             through: operations that are passed as well.
         """
-        seen, waiting = set[Node](), list(start)
-        while waiting:
-            node = waiting.pop(0)
-            if node in seen:
-                continue
-            seen.add(node)
+
+        def passed(node: Node) -> list[Node]:
             name, signals = operation_of(node), self.signals(node)
             scaled = name in ("mul", "div") and len(signals) == 1
-            if signals and (is_arranging(name) or name in through or scaled):
-                waiting += signals
-            else:
-                yield node
+            return signals if is_arranging(name) or name in through or scaled else []
+
+        return (node for node in reached(start, passed) if not passed(node))
 
 
 def is_straight(name: str) -> bool:
@@ -144,10 +135,6 @@ def operation_of(node: Node) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in found).lstrip("_")
 
 
-def _before(node: Node) -> list[Node]:
-    return [before for before, _ in node.next_functions if before is not None]
-
-
 def _sorted(ends: list[Node]) -> list[Node]:
     """All nodes behind some, each after those it was made of."""
     order: list[Node] = []
@@ -160,5 +147,5 @@ def _sorted(ends: list[Node]) -> list[Node]:
         elif node not in done:
             done.add(node)
             waiting.append((node, True))
-            waiting += [(before, False) for before in reversed(_before(node)) if before not in done]
+            waiting += [(before, False) for before in reversed(made_of(node)) if before not in done]
     return order
