@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -157,14 +158,11 @@ def _observed(model: nn.Module, inputs: Tensor) -> tuple[list[_Use], Tensor]:
     def hook(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
         return lambda layer, given, output: uses.append(_Use(name, layer, given[0], output))
 
-    handles = [
-        module.register_forward_hook(hook(name)) for name, module in model.named_modules() if _has_weights(module)
-    ]
-    try:
+    with ExitStack() as hooks:
+        for name, module in model.named_modules():
+            if _has_weights(module):
+                hooks.enter_context(module.register_forward_hook(hook(name)))
         output = run(model, inputs)
-    finally:
-        for handle in handles:
-            handle.remove()
     if not isinstance(output, Tensor) or output.ndim != 2:
         got = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
         raise InputError(f"expected logits (n, classes) from the model, got {got}; wrap it so that it returns them.")

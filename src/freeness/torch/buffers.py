@@ -45,12 +45,8 @@ def same_buffers(model: nn.Module) -> Iterator[None]:
         for one in kept:
             one.end()
 
-    handles = [model.register_forward_pre_hook(begin), model.register_forward_hook(end, always_call=True)]
-    try:
+    with model.register_forward_pre_hook(begin), model.register_forward_hook(end, always_call=True):
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
         for one in kept:
             one.restore()
 

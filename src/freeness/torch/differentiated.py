@@ -40,15 +40,9 @@ def differentiated(model: nn.Module) -> Iterator[None]:
         torch.set_grad_enabled(graph)
         return returned if graph else tree_map(_closed, returned)
 
-    handles = [
-        model.register_forward_pre_hook(begin, with_kwargs=True),
-        model.register_forward_hook(end, always_call=True),
-    ]
-    try:
+    before = model.register_forward_pre_hook(begin, with_kwargs=True)
+    with before, model.register_forward_hook(end, always_call=True):
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def is_of_graph(error: BaseException | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
@@ -119,14 +120,11 @@ def _record(model: nn.Module, example: Tensor) -> list[_Call]:
         return hook
 
     leaves = [(name, module) for name, module in model.named_modules() if not any(True for _ in module.children())]
-    handles = [module.register_forward_pre_hook(before(name)) for name, module in leaves]  # type: ignore[arg-type]
-    handles += [module.register_forward_hook(after(name)) for name, module in leaves]  # type: ignore[arg-type]
-    try:
-        with torch.no_grad():
-            model(example)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with ExitStack() as hooks, torch.no_grad():
+        for name, module in leaves:
+            hooks.enter_context(module.register_forward_pre_hook(before(name)))  # type: ignore[arg-type]
+            hooks.enter_context(module.register_forward_hook(after(name)))  # type: ignore[arg-type]
+        model(example)
     return calls
 
 

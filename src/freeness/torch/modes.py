@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import torch
@@ -109,12 +109,8 @@ def fixed_masks(model: nn.Module) -> Iterator[None]:
         np.random.seed(_SEED)
         random.seed(_SEED)
 
-    handle = model.register_forward_pre_hook(begin)
-    try:
-        with random_kept(model), same_buffers(model):
-            yield
-    finally:
-        handle.remove()
+    with model.register_forward_pre_hook(begin), random_kept(model), same_buffers(model):
+        yield
 
 
 def hold_statistics(model: nn.Module, inputs: Tensor) -> list[str]:
@@ -148,13 +144,10 @@ def hold_statistics(model: nn.Module, inputs: Tensor) -> list[str]:
 
         return note
 
-    handles = [module.register_forward_pre_hook(seen(name)) for name, module in norms.items()]  # type: ignore[arg-type]
-    try:
-        with fixed_masks(model), torch.no_grad():
-            run(model, inputs)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with ExitStack() as hooks, fixed_masks(model), torch.no_grad():
+        for name, module in norms.items():
+            hooks.enter_context(module.register_forward_pre_hook(seen(name)))  # type: ignore[arg-type]
+        run(model, inputs)
     for name, (mean, variance) in found.items():
         norms[name]._buffers.update(running_mean=mean, running_var=variance)
     return list(found)

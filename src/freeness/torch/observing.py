@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -218,25 +218,22 @@ def _check(value: Any) -> None:
 
 @contextmanager
 def _hooked(model: nn.Module, watch: _Watch, calls: list[_Call]) -> Iterator[None]:
-    handles = []
-    for name, module in model.named_modules():
-        owns = any(parameter is not None for parameter in module._parameters.values())
+    with ExitStack() as hooks:
+        for name, module in model.named_modules():
+            owns = any(parameter is not None for parameter in module._parameters.values())
 
-        def before(_: nn.Module, __: Any, name: str = name) -> None:
-            watch.inside.append(name)
-            watch.ran |= not name
+            def before(_: nn.Module, __: Any, name: str = name) -> None:
+                watch.inside.append(name)
+                watch.ran |= not name
 
-        def after(_: nn.Module, __: Any, returned: Any, name: str = name, owns: bool = owns) -> None:
-            watch.inside.pop()
-            if owns:
-                calls.extend(_called(name, returned))
+            def after(_: nn.Module, __: Any, returned: Any, name: str = name, owns: bool = owns) -> None:
+                watch.inside.pop()
+                if owns:
+                    calls.extend(_called(name, returned))
 
-        handles += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
-    try:
+            hooks.enter_context(module.register_forward_pre_hook(before))
+            hooks.enter_context(module.register_forward_hook(after))
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _called(name: str, returned: Any) -> list[_Call]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 from torch import Tensor, nn
@@ -47,17 +48,13 @@ def recorded_operations(model: nn.Module, run: Callable[[], Any]) -> tuple[Trace
         ['0', '1']
     """
     mode = _Calls()
-    handles = []
-    for name, module in model.named_modules():
-        place = (name, type(module).__name__)
-        handles.append(module.register_forward_pre_hook(lambda *_, place=place: mode.stack.append(place)))
-        handles.append(module.register_forward_hook(lambda *_: mode.stack.pop() and None))
-    try:
+    with ExitStack() as hooks:
+        for name, module in model.named_modules():
+            place = (name, type(module).__name__)
+            hooks.enter_context(module.register_forward_pre_hook(lambda *_, place=place: mode.stack.append(place)))
+            hooks.enter_context(module.register_forward_hook(lambda *_: mode.stack.pop() and None))
         with mode:
             run()
-    finally:
-        for handle in handles:
-            handle.remove()
     return tuple(_operation(*call) for call in mode.found)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Literal, get_args
 
 from torch import Tensor, nn
@@ -35,16 +35,11 @@ class MatrixCalls:
 
             return note
 
-        handles = [
-            module.register_forward_pre_hook(seen(name))  # pyright: ignore[reportArgumentType]
-            for name, module in model.named_modules()
-            if any(part.role in ("matrix", "table") for part in parts_of(module).values())
-        ]
-        try:
+        with ExitStack() as hooks:
+            for name, module in model.named_modules():
+                if any(part.role in ("matrix", "table") for part in parts_of(module).values()):
+                    hooks.enter_context(module.register_forward_pre_hook(seen(name)))  # pyright: ignore[reportArgumentType]
             yield
-        finally:
-            for handle in handles:
-                handle.remove()
 
 
 def roles_of(model: nn.Module, order: Sequence[str], grown: Mapping[str, int] | None = None) -> dict[str, GroupRole]:
