@@ -18,6 +18,7 @@ from scipy.special import roots_legendre
 from freeness.errors import ConvergenceError, InputError
 from freeness.laws.cauchy_law import TransformLaw, outer_root
 from freeness.laws.curve import Transform
+from freeness.laws.image_law import merged
 from freeness.laws.law import Atom, Boundary, real_points
 from freeness.numerics import upper_log
 
@@ -58,9 +59,9 @@ class Expansion(ABC):
         return cls(low, high, series, error)
 
     @property
-    @abstractmethod
     def mass(self) -> float:
-        """∫ f dx."""
+        """∫ f dx, which the first coefficient is."""
+        return float(self.coefficients[0])
 
     @abstractmethod
     def times(self, centre: float) -> Self:
@@ -100,10 +101,6 @@ class HardEdges(Expansion):
         """Cosine series of f sin θ."""
         return _cosine_series(np.pi * (high - low) / 2 * values * np.sin(_angles(values.size)))
 
-    @property
-    def mass(self) -> float:
-        return float(self.coefficients[0])
-
     def times(self, centre: float) -> Self:
         product = chebyshev.chebmul(self.coefficients, [self._middle(centre), self.half])
         return replace(self, coefficients=product)
@@ -138,10 +135,6 @@ class SoftEdges(Expansion):
         """Sine series of f."""
         found = np.asarray(scipy.fft.dst(np.pi / 4 * (high - low) * values, type=2)) / values.size
         return found * np.where(np.arange(values.size) == values.size - 1, 0.5, 1.0)
-
-    @property
-    def mass(self) -> float:
-        return float(self.coefficients[0])
 
     def times(self, centre: float) -> Self:
         """2t·U_k = U_{k+1} + U_{k-1}."""
@@ -425,15 +418,7 @@ class PiecewiseDensity(TransformLaw):
     @property
     def bands(self) -> tuple[tuple[float, float], ...]:
         """The pieces that hold mass, joined where they meet."""
-        merged: list[tuple[float, float]] = []
-        for piece in self._pieces:
-            if not piece.coefficients.any():
-                continue
-            if merged and merged[-1][1] == piece.low:
-                merged[-1] = (merged[-1][0], piece.high)
-            else:
-                merged.append((piece.low, piece.high))
-        return tuple(merged)
+        return merged([(piece.low, piece.high) for piece in self._pieces if piece.coefficients.any()])
 
     def boundary(self, x: Float[np.ndarray, " points"]) -> Boundary:
         exact = super().boundary(x)

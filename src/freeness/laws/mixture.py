@@ -16,6 +16,7 @@ from freeness.laws.atomic import AtomicLaw
 from freeness.laws.atoms import Atoms, simplify
 from freeness.laws.cauchy_law import TransformLaw, as_cauchy_law
 from freeness.laws.curve import Transform
+from freeness.laws.image_law import merged
 from freeness.laws.law import Atom, Boundary, Law
 from freeness.laws.mirror import mirrored
 
@@ -87,13 +88,7 @@ class Mixture(TransformLaw):
 
     @property
     def bands(self) -> tuple[tuple[float, float], ...]:
-        merged: list[tuple[float, float]] = []
-        for low, high in sorted(band for law in self._laws for band in law.bands):
-            if merged and low <= merged[-1][1]:
-                merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
-            else:
-                merged.append((low, high))
-        return tuple(merged)
+        return merged(sorted(band for law in self._laws for band in law.bands))
 
     @property
     def symmetric(self) -> bool:
