@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from jaxtyping import Float
 
 from freeness.network import Convolution, Weights, taps_of, variance_gain
 
 _MATCHED = 512  # entries of a field whose second moments are met exactly
+_LIFTED = 1e-7  # of the mean entry on a Gram matrix's diagonal: the rounding of single precision
+_TINY = np.finfo(np.float32).tiny ** 2  # of one that vanishes
 
 
 def field_of(
@@ -29,15 +33,23 @@ def field_of(
         >>> (found.T @ found).round(5).tolist()
         [[2.0, 1.0], [1.0, 2.0]]
     """
-    values, vectors = np.linalg.eigh(gram)
+    root = _root(gram.astype(float))
     noise = rng.standard_normal((channels, len(gram)), dtype=np.float32)
-    if channels >= len(gram):
-        noise, upper = np.linalg.qr(noise)
-        noise = noise * np.sign(np.diagonal(upper))  # else its law would not be that of rotations
+    if channels >= len(gram):  # noise·R⁻¹ with RᵀR = noiseᵀ·noise has orthonormal columns, and the law of rotations
+        exact = noise.astype(float)
+        root = scipy.linalg.solve_triangular(np.linalg.cholesky(exact.T @ exact), root, lower=True, trans=1)
     else:
-        noise = noise / np.float32(channels**0.5)
-    root = (vectors * np.sqrt(np.maximum(values, 0.0))).astype(np.float32)
-    return np.asarray(noise @ root.T)
+        root = root / channels**0.5
+    return np.asarray(noise @ root.astype(np.float32))
+
+
+def _root(gram: np.ndarray) -> np.ndarray:
+    """R with RᵀR about the Gram matrix: by Cholesky, ten times as fast, unless rounding left it too far from positive."""
+    with suppress(np.linalg.LinAlgError):
+        lifted = max(_LIFTED * float(np.trace(gram)) / len(gram), _TINY)
+        return np.linalg.cholesky(gram + lifted * np.eye(len(gram))).T
+    values, vectors = np.linalg.eigh(gram)
+    return (vectors * np.sqrt(np.maximum(values, 0.0))).T
 
 
 @dataclass(eq=False)
@@ -146,20 +158,29 @@ class ChannelWeights:
 
     def _windows(self, flat: np.ndarray, sources: np.ndarray | None = None) -> Iterator[np.ndarray]:
         """What the positions behind read at every tap, on the last axis."""
-        padded = np.pad(flat, ((0, 0), (0, 0), (0, 1)))
-        for source in self.taps.source if sources is None else sources:
-            yield padded[:, :, source]
+        every = self.taps.source if sources is None else sources
+        if len(every) == 1 and np.array_equal(every[0], np.arange(self.count)):
+            yield flat
+            return
+        padded = _with_zero(flat)
+        for source in every:
+            yield np.take(padded, source, axis=2)
 
     def _scattered(self, parts: Iterable[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
         """What comes back from every tap, at the positions that it read, each of them once."""
         found = np.zeros((*shape, self.count), dtype=np.float32)
         for source, part in zip(self.taps.source, parts, strict=True):
-            reader = np.full(
-                self.count + 1, len(source)
-            )  # sums by reading take a seventh of the time of sums by writing
+            reader = np.full(self.count + 1, -1)  # sums by reading take a seventh of the time of sums by writing
             reader[source] = np.arange(len(source))
-            found += np.pad(part, ((0, 0), (0, 0), (0, 1)))[:, :, reader[:-1]]
+            found += np.take(_with_zero(part), reader[:-1], axis=2)
         return found
+
+
+def _with_zero(flat: np.ndarray) -> np.ndarray:
+    """With a 0 behind the positions, which -1 reads."""
+    padded = np.empty((*flat.shape[:2], flat.shape[2] + 1), dtype=flat.dtype)
+    padded[:, :, :-1], padded[:, :, -1] = flat, 0
+    return padded
 
 
 def _gram(flat: np.ndarray) -> np.ndarray:

@@ -227,15 +227,19 @@ def _(layer: MaxPooling, values: tuple[np.ndarray, ...], at: Pass) -> ChannelPas
     (x,) = values
     seen, behind = layer.windows(x.shape[2:])
     flat = x.reshape(*x.shape[:2], -1)
-    entries = np.where(seen < 0, -np.inf, flat[:, :, seen])
-    place = seen[np.arange(len(seen)), entries.argmax(axis=-1)]
+    padded = np.concatenate([flat, np.full_like(flat[:, :, :1], -np.inf)], axis=2)
+    largest, place = np.take(padded, seen[:, 0], axis=2), np.broadcast_to(seen[:, 0], (*flat.shape[:2], len(seen)))
+    for entry in seen.T[1:]:
+        value = np.take(padded, entry, axis=2)
+        place = np.where(value > largest, entry, place)
+        largest = np.maximum(largest, value)
     starts = flat.shape[2] * np.arange(len(x) * x.shape[1]).reshape(len(x), -1, 1)
 
     def back(gradient: np.ndarray) -> tuple[np.ndarray, ...]:
         found = np.bincount((place + starts).ravel(), gradient.ravel(), flat.size)
         return (found.reshape(x.shape).astype(gradient.dtype),)
 
-    return ChannelPass(entries.max(axis=-1).reshape(*x.shape[:2], *behind), back)
+    return ChannelPass(largest.reshape(*x.shape[:2], *behind), back)
 
 
 def _choices(chosen: Chosen, count: int) -> Iterator[sparse.csr_array]:
