@@ -5,8 +5,8 @@ own potential gives U at some of them, U' = zG between them, and Taylor's series
 
     U(s) = U - iε zG - ε²/2 (zG)' + O(ε³)
 
-where the law is smooth at the scale ε; at its ends it errs like ε^{3/2}. The upper end is where 1/G'² vanishes, which is linear
-in x there, by secants from outside.
+where the law is smooth at the scale ε; at its ends it errs like ε^{3/2}. The upper end is a critical value, told by
+points about it (:mod:`freeness.operators.critical_end`), and where they tell none, the zero of 1/G'², by secants from outside.
 """
 
 # pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike
 
 from freeness.errors import ConvergenceError, InputError
 from freeness.laws import Atom, Boundary, Empirical, Law, SpectralCurve, real_points
+from freeness.operators.critical_end import critical_end
 from freeness.operators.wired_equation import WiredEquation
 
 _ANGLES = (0.5, 0.03)  # of rays, one after the other; the law is read on the last one
@@ -59,6 +60,13 @@ _COMPLEX_STEP = 1e-4
 _OUTSIDE = 8  # points from far away to where there is mass
 _OWN = 0.02  # imaginary part of xG that is no longer that of the step
 _BEYOND = 1e-5  # mass above a point in a gap
+_TOP = 1e-4  # mass above a first guess of the end
+_AROUND, _CLOSER_BY, _NARROWED = 0.03, 0.3, 4  # of points about the end, in s; by which these are closer, and how often
+_ABOUT = 8  # of these
+_FARTHEST = 0.2  # from a guess of the end to the next, in s
+_DEGREES = (4, 2), (3, 2)  # of fits there, which must agree
+_SHARP = 1e-5  # residual of fields there
+_CLOSE = 0.02  # beyond the end, relative, where no mass is above
 _SECANTS = 14
 _ARRIVED = 2e-4
 
@@ -318,6 +326,33 @@ class WiredLaw(Law):
 
     @cached_property
     def _upper(self) -> float:
+        found = self._critical()
+        return self._met_from_outside() if found is None else found
+
+    def _critical(self) -> float | None:
+        """The upper end from points about it that lie closer and closer; None where it is not told, or mass lies above."""
+        s, below = self._coarse
+        middle, around = float(s[min(np.searchsorted(below, 1 - _TOP), s.size - 1)]), _AROUND
+        for _ in range(_NARROWED):
+            s = middle + around * np.linspace(-1.0, 1.5, _ABOUT)
+            if not self._ray.s[0] < s[0] < s[-1] < self._ray.s[-1]:
+                return None
+            try:
+                known = self._solved(s, self._near(s, around / 2), around / 2, _SHARP)
+            except ConvergenceError:
+                return None
+            z = np.exp(known.s + 0.5j * around)
+            found, other = (critical_end(z, known.zg / z, degrees) for degrees in _DEGREES)
+            if found is None or other is None or not abs(np.log(found) - middle) < _FARTHEST:
+                return None
+            near = abs(np.log(found) - middle) < around
+            if near and abs(other / found - 1) < _ARRIVED / 2:
+                outside = self._stiffness(np.array([found * (1 + _CLOSE)]), _SWEEPS)
+                return None if np.isnan(outside[0]) else found
+            middle, around = float(np.log(found)), around * (_CLOSER_BY if near else 1.0)
+        return None
+
+    def _met_from_outside(self) -> float:
         """The upper end, where 1/G'² vanishes; from outside, where all fields are real and no mass is above."""
         s, below = self._coarse
         x = np.exp(np.linspace(self._ray.s[-1], s[np.searchsorted(below, 1 - _EMPTY)], _OUTSIDE))
