@@ -159,6 +159,12 @@ def _attended(layer, query, key, value):
         own, group = (slice(k * width, (k + 1) * width) for k in (head, head * shared // layer.heads))
         asking, asked = (_turned(layer.rotary, one) for one in (query[:, own], key[:, group]))
         scores = scale * asking.transpose(1, 2) @ asked
+        if layer.relative is not None:
+            table = layer.relative.values[head % len(layer.relative.values)]
+            count = scores.shape[-1]
+            for row in range(count):
+                at = [table[len(table) // 2 + column - row] for column in range(count)]
+                scores[:, row] = scores[:, row] + torch.tensor(at)
         if layer.causal:
             later = torch.ones(scores.shape[1:]).triu(1).bool()
             scores = scores.masked_fill(later, -torch.inf)

@@ -1,5 +1,7 @@
 """Second moments through attention, forward, backward and of every weight, against sums written out and drawn Transformers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -20,6 +22,7 @@ from freeness.network import (
     Pooling,
     PositionWise,
     Product,
+    RelativeScores,
     Residual,
     Rotary,
     Stream,
@@ -252,6 +255,27 @@ def test_nine_of_ten_places_are_within_a_tenth_of_the_mean(choices):
     """Or two standard errors, over ten drawn networks."""
     network = transformer(2, 128, 4, 6, inputs=20, outputs=10, hidden=128, **choices)
     assert_mostly(network, RNG.standard_normal((1, 20, 6)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("causal", [False, True])
+def test_scores_of_distances_count_in_every_head_by_itself(causal):
+    """One head sees what lies near, one what lies far, two both; without them a fifth of the weights are told otherwise."""
+    far = tuple(1.5 * abs(m) for m in range(-5, 6))
+    scores = RelativeScores((tuple(-one for one in far), far, (0.0,) * 11, (0.0,) * 11))
+    plain = transformer(2, 128, 4, 6, inputs=20, outputs=10, hidden=128, causal=causal, sigma_qk=0.7)
+    network = Network(
+        [
+            replace(node, operation=replace(node.operation, relative=scores))
+            if isinstance(node.operation, Attention)
+            else node
+            for node in plain.nodes
+        ]
+    )
+    inputs = RNG.standard_normal((1, 20, 6))
+    assert_mostly(network, inputs)
+    with_, without = (np.array([p.weights for p in gradients(one, inputs=inputs)]) for one in (network, plain))
+    assert (np.abs(with_ - without) > 0.15 * with_).sum() > 0.2 * np.count_nonzero(with_)
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,8 @@ def _(operation: Attention, name: str, look: Look, q: Tensor, k: Tensor, v: Tens
     width = q.shape[2]
     scale = {"root": width**-0.5, "full": 1 / width}.get(operation.scale, operation.scale)
     scores = torch.einsum("bhcp,bhcs->bhps", q, k) * scale
+    if operation.relative is not None:
+        scores = scores + torch.tensor(operation.relative.over(scores.shape[-1])).to(scores)
     if operation.causal:
         scores = scores + torch.full(scores.shape[-2:], -math.inf, dtype=scores.dtype).triu(1)
     return torch.einsum("bhps,bhcs->bhcp", scores.softmax(-1), v).flatten(1, 2)

@@ -56,6 +56,7 @@ from freeness.network.operations.attention import at_positions as at_positions
 from freeness.network.operations.attention import softmax_weights as softmax_weights
 from freeness.network.operations.convolution import windows
 from freeness.network.operations.pooling import pooled
+from freeness.network.operations.relative import RelativeScores
 from freeness.network.operations.rotary import Rotary
 from freeness.network.transformers import TransformerPlan, planned_transformer, transformer
 
@@ -91,6 +92,7 @@ __all__ = [
     "Pooling",
     "PositionWise",
     "Product",
+    "RelativeScores",
     "Reshape",
     "Residual",
     "Rotary",

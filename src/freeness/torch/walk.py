@@ -87,7 +87,7 @@ class WaitingTurn:
 class Scores:
     """Products of queries with keys on the way to the weights of an attention; ``soft`` once softmax has been taken.
 
-    ``asked``: the call that gave them last; ``masked``: how every mask is put on; ``causal``: whether they hide what is later.
+    ``asked``: the call that gave them last; ``causal``: whether they hide what is later; ``added``: what distances add to them.
     """
 
     asked: Asked
@@ -96,6 +96,7 @@ class Scores:
     scale: float = 1.0
     causal: bool = False
     soft: bool = False
+    added: GivenTensor | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,8 @@ to the queries as b·E Γ∘R, to the keys as b·E K', where with C_ij,kl = E (v
     R_ik = Σ_jl A_ij A_kl C_ij,kl K_jl,    K'_jm = Σ_ik Γ_ik Q_ik A_ij A_km C_ij,km.
 
 Heads have weights of their own, so what comes back from them adds up, of grouped queries too. With rotary positions the
-covariance of scores has a factor ρ((j - i) - (l - k)), see :class:`Rotary`, and so have the sums over four positions.
+covariance of scores has a factor ρ((j - i) - (l - k)), see :class:`Rotary`, and so have the sums over four positions. Scores of
+distances (:class:`RelativeScores`) are a mean of their own, which differs from head to head: draws are shared out to the heads.
 
 Source: Hron et al. (2020) for the forward pass; derived for this project for the derivative of the softmax (theory.md §11).
 """
@@ -28,6 +29,7 @@ from jaxtyping import Float
 from freeness.errors import InputError, is_real, is_size
 from freeness.network.moments import Pairs, Step, Stream, backward, backward_pairs, check_independent, joined, together
 from freeness.network.operation import Operation, described
+from freeness.network.operations.relative import RelativeScores
 from freeness.network.operations.rotary import Rotary
 
 _FEWEST, _MOST = 16, 256  # draws of A for each sample
@@ -44,7 +46,7 @@ class Attention(Operation):
 
     ``scale``: ``"root"`` 1/√d_k, ``"full"`` 1/d_k, or a number. ``causal``: position p sees p' ≤ p only. ``key_heads``: heads
     of keys and values (grouped queries), as many as ``heads`` where None. ``rotary``: turns queries and keys by their positions.
-    The projections in front and behind are weights of their own.
+    ``relative``: what the distance of key and query adds to scores. The projections in front and behind are weights of their own.
 
     Source: Vaswani et al. (2017); Su et al. (2021).
     """
@@ -55,6 +57,7 @@ class Attention(Operation):
     key_heads: int | None = None
     name: str = ""
     rotary: Rotary | None = None
+    relative: RelativeScores | None = None
     arity: ClassVar[int | None] = 3
 
     def __post_init__(self) -> None:
@@ -62,6 +65,10 @@ class Attention(Operation):
         if not (is_size(self.heads) and is_size(groups) and self.heads % groups == 0):
             raise InputError(
                 f"expected heads ≥ 1, a multiple of key_heads, got {self.heads!r} and {self.key_heads!r}; correct them."
+            )
+        if self.relative is not None and len(self.relative.values) not in (1, self.heads):
+            raise InputError(
+                f"expected scores of distances of one or {self.heads} heads, got {len(self.relative.values)}; correct them."
             )
         if self.scale not in ("root", "full") and not is_real(self.scale):
             raise InputError(f'expected the scale "root", "full" or a number, got {self.scale!r}; choose one.')
@@ -119,6 +126,8 @@ def softmax_weights(
     scale = (operation.spread(width) / width) ** 0.5
     query, key = (at_positions(operation, each, samples) for each in (query, key))
     scores = scale * query @ key.swapaxes(1, 2)
+    if operation.relative is not None:
+        scores = scores + np.tile(operation.relative.over(query.shape[1] // samples), (samples, samples))
     rows, columns = np.arange(query.shape[1]), np.arange(key.shape[1])
     own = query.shape[1] // samples, key.shape[1] // samples
     seen = rows[:, None] // own[0] == columns // own[1]
@@ -297,6 +306,8 @@ def _weights(operation: Attention, streams: tuple[Stream, ...]) -> np.ndarray:
     rng = np.random.default_rng(crc32(made.encode()))
     samples, rows, columns = len(query.second), query.variance[0].size, key.variance[0].size
     draws = int(np.clip(_ENTRIES // (samples * rows * columns), _FEWEST, _MOST))
+    added = np.zeros((1, 1, 1)) if operation.relative is None else operation.relative.over(rows)
+    draws = -(-draws // len(added)) * len(added)
     if query.whole is None or key.whole is None:
         first, second = _root(_square(query))[:, None], _turned(_root(_square(key)))[:, None]
 
@@ -321,6 +332,7 @@ def _weights(operation: Attention, streams: tuple[Stream, ...]) -> np.ndarray:
         roots = operation.rotary.roots(rows, columns, _head_width(operation, query))
         scores = np.asarray(sum(root * drawn() for root in roots))
     scores *= _spread(operation, query) ** 0.5
+    scores += np.tile(added, (draws // len(added), 1, 1))
     if operation.causal:
         scores[..., np.triu(np.ones(scores.shape[-2:], dtype=bool), 1)] = -np.inf
     scores -= scores.max(axis=-1, keepdims=True)
@@ -414,8 +426,9 @@ def _check(operation: Attention, streams: tuple[Stream, ...]) -> None:
             f"expected keys and values with the same positions before {described(operation)}, got {key.variance.shape[1:]} and "
             f"{value.variance.shape[1:]}; correct the wires."
         )
-    if operation.causal and query.variance[0].size != key.variance[0].size:
+    placed = operation.causal or operation.relative is not None
+    if placed and query.variance[0].size != key.variance[0].size:
         raise InputError(
-            f"expected as many queries as keys in a causal {described(operation)}, got {query.variance[0].size} and "
-            f"{key.variance[0].size}; leave causal out."
+            f"expected as many queries as keys in {described(operation)}, which is causal or knows distances, got "
+            f"{query.variance[0].size} and {key.variance[0].size}; leave that out."
         )

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from freeness.network import Attention, Rotary
+from freeness.network import Attention, RelativeScores, Rotary
 from freeness.torch.layout import AxisPart, Dims, Typing, holds, joined, size_of, whole
 from freeness.torch.operations.activation import number_in
 from freeness.torch.operations.dense import applied
@@ -34,16 +35,21 @@ MATRIX = Kind(
 )
 _SAME_TURN = 1e-4  # of frequencies
 _LOW = -1e4  # scores that softmax makes 0
+_SAME_SCORE = 1e-5  # of the largest
 SOFTMAX = Kind("softmax", ("softmax", "log_softmax", "_softmax"), "none", "it couples all neurons")
 
 
 @dataclass(frozen=True, eq=False)
 class Attended:
-    """softmax(q kᵀ·scale + mask) v over the last two axes; ``turnings`` of queries and keys by their positions."""
+    """softmax(q kᵀ·scale + mask) v over the last two axes; ``turnings`` of queries and keys by their positions.
+
+    ``added``: to the scores, by the distance of key and query.
+    """
 
     scale: float
     causal: bool
     turnings: tuple[Turning, Turning] | None = None
+    added: GivenTensor | None = None
 
     def __call__(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """The mixture of the values."""
@@ -52,9 +58,14 @@ class Attended:
                 turning(each, each.ndim - 2) for turning, each in zip(self.turnings, (query, key), strict=True)
             )
         groups = query.shape[-3] != key.shape[-3] if query.ndim > 3 else False
-        return functional.scaled_dot_product_attention(
-            query, key, value, is_causal=self.causal, scale=self.scale, enable_gqa=groups
-        )
+        if self.added is None:
+            return functional.scaled_dot_product_attention(
+                query, key, value, is_causal=self.causal, scale=self.scale, enable_gqa=groups
+            )
+        added = _one_sample(self.added.value(), query.ndim).to(query)
+        if self.causal:
+            added = added.masked_fill(torch.ones_like(added).triu(1).bool(), -math.inf)
+        return functional.scaled_dot_product_attention(query, key, value, added, scale=self.scale, enable_gqa=groups)
 
 
 def fused(asked: Asked) -> Signal:
@@ -64,13 +75,14 @@ def fused(asked: Asked) -> Signal:
     query, key, value = (asked.signal(name, turned=name != "value") for name in ("query", "key", "value"))
     mask = asked.arguments.get("attn_mask")
     causal = bool(asked.arguments.get("is_causal"))
+    scores = Scores(asked, query, key, causal=causal)
     if mask is not None:
-        seen = None if not isinstance(mask, GivenTensor) else _seen(mask.value(), mask.value().dtype == torch.bool)
+        seen = _masked(scores, mask) if isinstance(mask, GivenTensor) else None
         if seen is None:
             raise Unread("with a mask that is not causal")
-        causal = causal or seen == "earlier"
+        scores = seen
     scale = asked.arguments.get("scale")
-    return _attention(asked, (query, key, value), 1 / math.sqrt(query.shape[-1]) if scale is None else scale, causal)
+    return _attention(asked, scores, value, 1 / math.sqrt(query.shape[-1]) if scale is None else scale)
 
 
 def product(asked: Asked) -> Value:
@@ -83,7 +95,7 @@ def product(asked: Asked) -> Value:
     if isinstance(first, Signal) and isinstance(second, GivenTensor):
         return applied(asked, "self", "mat2" if asked.name in ("mm", "bmm") else "other", None)
     if isinstance(first, Scores) and isinstance(second, Signal) and first.soft:
-        return _attention(asked, (first.query, first.key, second), first.scale, first.causal)
+        return _attention(asked, first, second, first.scale)
     if (
         isinstance(first, Signal)
         and isinstance(second, Signal)
@@ -108,11 +120,17 @@ def towards_attention(asked: Asked) -> Value:
     first = asked.arguments.get("self", asked.arguments.get("input"))
     if asked.name in ("matmul", "bmm"):
         return product(asked)
+    if asked.name == "add" and isinstance(first, GivenTensor):
+        first, asked = asked.arguments["other"], replace(asked, arguments={**asked.arguments, "other": first})
     if not isinstance(first, Scores) or len([v for v in asked.arguments.values() if isinstance(v, Scores)]) > 1:
         raise Unread
     other = asked.arguments.get("other")
     number = number_in(other)
-    if asked.name in ("mul", "div") and number is not None and not first.soft and not first.causal:
+    if (
+        asked.name in ("mul", "div")
+        and number is not None
+        and not (first.soft or first.causal or first.added is not None)
+    ):
         return replace(first, asked=asked, scale=first.scale * (number if asked.name == "mul" else 1 / number))
     if asked.name == "masked_fill" and not first.soft:
         mask, filled = asked.arguments["mask"], number_in(asked.arguments["value"])
@@ -121,11 +139,13 @@ def towards_attention(asked: Asked) -> Value:
             return replace(first, asked=asked, causal=first.causal or seen == "earlier")
     if (
         asked.name == "add"
+        and asked.arguments.get("alpha", 1) == 1
         and isinstance(other, GivenTensor)
         and not first.soft
-        and (seen := _seen(other.value(), False))
     ):
-        return replace(first, asked=asked, causal=first.causal or seen == "earlier")
+        masked = _masked(first, other)
+        if masked is not None:
+            return replace(masked, asked=asked)
     if asked.name in ("softmax", "_softmax") and asked.arguments["dim"] in (-1, len(asked.shape) - 1):
         return replace(first, asked=asked, soft=True)
     if "dropout" in asked.name and not asked.arguments.get("train"):
@@ -149,14 +169,66 @@ def _seen(mask: Tensor, truths: bool) -> Literal["all", "earlier"] | None:
     return "earlier" if square and bool((shown == torch.ones_like(shown).tril()).all()) else None
 
 
-def _attention(asked: Asked, given: tuple[Signal, Signal, Signal], scale: float, causal: bool) -> Signal:
+def _masked(scores: Scores, mask: GivenTensor) -> Scores | None:
+    """Scores with a tensor added, or with a mask of truths; None of another than hides what is later or knows distances."""
+    value = mask.value()
+    seen = _seen(value, value.dtype == torch.bool)
+    if seen is not None:
+        return replace(scores, causal=scores.causal or seen == "earlier")
+    found = None if value.dtype == torch.bool or scores.added is not None else _relative(value, len(scores.query.dims))
+    if found is None:
+        return None
+    return replace(scores, causal=scores.causal or found[1], added=mask)
+
+
+def _one_sample(added: Tensor, axes: int) -> Tensor:
+    """What is added to the scores of one sample, at every query, with a place for samples if they have ``axes`` of four."""
+    while added.ndim > 3:
+        added = added[0]
+    added = added.expand(*added.shape[:-2], added.shape[-1], -1) if added.shape[-2] == 1 else added
+    return added if axes == 3 else added[None]
+
+
+def _relative(added: Tensor, axes: int) -> tuple[RelativeScores, bool] | None:
+    """What is added by distance, and whether what is later is hidden; None where it is not that of distances alone.
+
+    What all keys of a query have in common does nothing, so the distance 0 has 0.
+    """
+    lead = max(added.ndim - 3, 0)
+    one = _one_sample(added, 3)
+    alike = bool((added == added[(slice(0, 1),) * lead]).all())
+    if axes != 4 or one.ndim < 2 or one.shape[-1] != one.shape[-2] or not alike:
+        return None
+    table = one.detach().double().cpu().numpy().reshape(-1, *one.shape[-2:])
+    count = table.shape[-1]
+    hidden, later = table <= _LOW, np.triu(np.ones((count, count), dtype=bool), 1)
+    causal = bool(hidden.any())
+    if causal and not (hidden == later).all():
+        return None
+    table = table - np.diagonal(table, axis1=1, axis2=2)[:, :, None]
+    shown = np.broadcast_to(~(later & causal), table.shape)
+    rows: list[np.ndarray] = []
+    for distance in range(1 - count, count):
+        entries = np.diagonal(table, distance, 1, 2)
+        visible = bool(np.diagonal(shown, distance, 1, 2).any())
+        rows.append(entries.mean(axis=1) if visible else np.zeros(len(table)))
+        if visible and np.ptp(entries, axis=1).max() > _SAME_SCORE * np.abs(table[shown]).max():
+            return None
+    return RelativeScores(tuple(tuple(map(float, row)) for row in np.stack(rows, axis=1))), causal
+
+
+def _attention(asked: Asked, scores: Scores, values: Signal, scale: float) -> Signal:
     """The step: queries, keys and values with heads, positions and channels of a head on their last three axes."""
-    walk = asked.walk
+    walk, given, causal, added = asked.walk, (scores.query, scores.key, values), scores.causal, scores.added
     rotary, turnings = _rotary(given[:2])
     query, key, value = (walk.settled(replace(one, turn=None)) for one in given)
     heads, key_heads = _heads(query), _heads(key)
     if _heads(value) != key_heads or key.place.typing.count != value.place.typing.count:
         raise Unread("of keys and values that lie differently")
+    found = None if added is None else _relative(added.value(), len(query.dims))
+    relative = None if found is None else found[0]
+    if relative is not None and len(relative.values) not in (1, heads):
+        raise Unread("with scores of other heads")
     width = query.shape[-1]
     outer = query.layout[:-1]
     inner = value.layout[-1]
@@ -168,8 +240,8 @@ def _attention(asked: Asked, given: tuple[Signal, Signal, Signal], scale: float,
     return walk.add(
         name,
         [query, key, value],
-        Attended(scale, causal, turnings),
-        lambda: Attention(heads, causal, named, None if key_heads == heads else key_heads, name, rotary),
+        Attended(scale, causal, turnings, added),
+        lambda: Attention(heads, causal, named, None if key_heads == heads else key_heads, name, rotary, relative),
         Typing(channels=channels, positions=query.place.typing.positions),
         dims,
     )
