@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from freeness import InputError
 from freeness.laws import FussCatalan
 from freeness.operators import (
     HeadSignals,
@@ -16,6 +17,7 @@ from freeness.operators import (
     WiredEquation,
     WiredLaw,
     WiredPart,
+    heads_part,
 )
 
 ONE = np.eye(1)[None]
@@ -165,6 +167,13 @@ def test_heads_with_rotary_positions_answer_as_their_derivative_written_out(dire
         small = [1e-4 * one for one in fields]
         for answer, expected in zip(part.answers(small), written_out(signals, small), strict=True):
             np.testing.assert_allclose(answer[0], expected, rtol=1e-5)
+
+
+def test_heads_of_too_many_pairs_of_a_query_and_a_key_are_refused(monkeypatch):
+    monkeypatch.setattr(heads_part, "_LARGEST", 100)
+    rng = np.random.default_rng(3)
+    with pytest.raises(InputError, match="some dozens of tokens"):
+        HeadsPart(attention(rng), [np.eye(4)] * 4, 1).answers([field(4, rng) for _ in range(4)])
 
 
 def test_heads_of_queries_that_share_keys_answer_as_one_matrix():

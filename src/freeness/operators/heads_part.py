@@ -7,7 +7,8 @@ At a forward pass with A = softmax(c q kᵀ + mask) and o = A v, a head moves by
 a map of T·d_k entries. Of it N = M a Mᵀ is N_ik = n_ik·1 + R_i Y_ik R_kᵀ with U_i of rows A_ij (v_j - o_i) and orthonormal R_i
 over directions that the rows of U_i have: with all of them exactly (at most keys - 1, and inverses are of size T·(T - 1) for
 any d_k), with the few largest about, where the others are spread over all d_k and keep their partial trace. With rotary positions
-q_i and k_j are turned in front of their product, so dq_i meets R_i⁻¹k_j and dk_j meets R_j⁻¹q_i.
+q_i and k_j are turned in front of their product, so dq_i meets R_i⁻¹k_j and dk_j meets R_j⁻¹q_i. Products of these are
+Σ_r A^r_ik B^r_jm, with the cosines and sines of each pair of channels in B, of which as few are kept as there are lags.
 
 Source: theory.md §11 (the Gram form, derived for this project and checked by simulation).
 """
@@ -31,7 +32,8 @@ from freeness.numerics import turned_pairs
 from freeness.operators.packing import doubled, packed, symmetric, unpacked
 from freeness.operators.parts import PIECE, GivenPart, less_inverted, principal_logarithm
 
-_LARGEST = 30_000_000  # numbers of what rotary positions make of the field of keys, one matrix of all heads
+_LARGEST = 100_000_000  # numbers of products between all pairs of a query and a key
+_LEFT_OUT = 1e-9  # of the largest B, of one that is none
 _FULL = 48  # rows of a head's inverse up to which directions are kept: beside all of them G moves by less than 10⁻³
 
 
@@ -61,16 +63,21 @@ class HeadSignals:
         return entries if self.angles is None else turned_pairs(entries, -self.angles[0][:, None])
 
     @cached_property
-    def by_key(self) -> Float[np.ndarray, "heads queries keys width"]:
-        """c R_j⁻¹ q_i (heads, T, T', d_k), the queries as the channels of key j meet them."""
-        every = np.broadcast_to(self.scale * self.query[:, :, None], (*self.weights.shape, self.query.shape[-1]))
-        return every if self.angles is None else turned_pairs(every, -self.angles[1])
-
-    @cached_property
-    def met(self) -> Float[np.ndarray, "heads pairs pairs"]:
-        """Products of the same with one another (heads, T·T', T·T')."""
-        flat = self.by_key.reshape(len(self.by_key), -1, self.query.shape[-1])
-        return flat @ flat.swapaxes(1, 2)
+    def met(self) -> tuple[Float[np.ndarray, "heads terms queries queries"], Float[np.ndarray, "terms keys keys"]]:
+        """A and B of the products Σ_r A^r_ik B^r_jm of c R_j⁻¹q_i with c R_m⁻¹q_k, as the channels of keys meet the queries."""
+        query, columns = self.scale * self.query, self.weights.shape[2]
+        if self.angles is None:
+            return (query @ query.swapaxes(1, 2))[:, None], np.ones((1, columns, columns))
+        pairs = self.angles[1].shape[1]
+        turned, rest = query[..., :pairs] + 1j * query[..., pairs : 2 * pairs], query[..., 2 * pairs :]
+        both = turned[:, :, None].conj() * turned[:, None]  # (heads, T, T, F)
+        by_query = np.concatenate([(rest @ rest.swapaxes(1, 2))[..., None], np.real(both), -np.imag(both)], axis=-1)
+        lags = (self.angles[1][:, None] - self.angles[1]).transpose(2, 0, 1)
+        by_key = np.concatenate([np.ones((1, columns, columns)), np.cos(lags), np.sin(lags)])
+        left, sizes, right = np.linalg.svd(by_key.reshape(len(by_key), -1), full_matrices=False)
+        kept = sizes > _LEFT_OUT * sizes[0]
+        few = np.moveaxis(by_query @ (left * sizes)[:, kept], -1, 1)
+        return few, right[kept].reshape(-1, columns, columns)
 
 
 class _Kept(NamedTuple):
@@ -102,9 +109,8 @@ class HeadsPart(GivenPart):
         self._every = min(columns - 1, self.width)
         self._chosen = max(2, _FULL // rows) if directions is None else directions
         self.exact = self._chosen >= self._every
-        square = signals.scale**2
         self._weights = signals.weights
-        self._queries = square * signals.query @ signals.query.swapaxes(1, 2)  # 𝒬 (heads, T, T)
+        self._queries, self._turns = signals.met  # 𝒬 (heads, r, T, T), and what keys make of it (r, T', T')
         self._heads, self._rows, self._columns = heads, rows, columns
 
     @cached_property
@@ -118,22 +124,6 @@ class HeadsPart(GivenPart):
         seen = self._kept.spans.swapaxes(1, 2) @ (signals.scale * signals.key)
         seen = signals.by_query(seen.reshape(self._heads, self._rows, -1, seen.shape[-1])).reshape(seen.shape)
         return seen @ seen.swapaxes(1, 2)
-
-    @cached_property
-    def _by_key(self) -> np.ndarray | None:
-        """Of rotary positions what the field of the keys makes of each head's core, (heads, (T·k)², T'²)."""
-        if self.signals.angles is None:
-            return None
-        heads, rows, columns, count = self._heads, self._rows, self._columns, self._kept.directions
-        if heads * (rows * columns * count) ** 2 > _LARGEST:
-            raise InputError(
-                f"expected rotary attention of at most some 24 tokens, got {rows} queries and {columns} keys of {heads} heads, "
-                "for which theory takes too much memory; measure the spectrum instead."
-            )
-        spans = self._kept.spans.reshape(heads, columns, rows, count)
-        met = self.signals.met.reshape(heads, rows, columns, rows, columns)
-        every = np.einsum("hmia,hnkb,himkn->hiakbmn", spans, spans, met, optimize=True)
-        return every.reshape(heads, (rows * count) ** 2, columns**2)
 
     @cached_property
     def _rest(self) -> tuple[np.ndarray, np.ndarray] | None:
@@ -163,6 +153,11 @@ class HeadsPart(GivenPart):
         spans, kept = self.signals.spans, self._kept
         assert kept.overlaps is not None
         heads, rows, columns, width = spans.shape
+        if heads * (rows * columns) ** 2 > _LARGEST:
+            raise InputError(
+                f"expected attention of some dozens of tokens, got {rows} queries and {columns} keys of {heads} heads, for which "
+                "theory takes too much memory; measure the spectrum instead."
+            )
         flat = spans.reshape(heads, rows * columns, width)
         every = (flat @ flat.swapaxes(1, 2)).reshape(heads, rows, columns, rows, columns)
         own = kept.spans.reshape(heads, columns, rows, kept.directions)
@@ -177,7 +172,7 @@ class HeadsPart(GivenPart):
         seen = keys.reshape(heads, rows * columns, -1)
         seen = (seen @ seen.swapaxes(1, 2)).reshape(heads, rows, columns, rows, columns)
         by_query = np.einsum("hikmn,himkn->hik", every, seen, optimize=True)
-        by_key = signals.met.reshape(heads, rows, columns, rows, columns).transpose(0, 1, 3, 2, 4) * every
+        by_key = np.einsum("hrik,rmn->hikmn", self._queries, self._turns, optimize=True) * every
         by_key = packed(symmetric(by_key).reshape(-1, columns, columns)).reshape(heads, rows, rows, -1)
         by_key = packed(by_key.transpose(0, 3, 1, 2).reshape(-1, rows, rows)).reshape(heads, -1, rows * (rows + 1) // 2)
         return by_query, by_key.transpose(0, 2, 1).reshape(-1, columns * (columns + 1) // 2)
@@ -200,11 +195,11 @@ class HeadsPart(GivenPart):
     def _single(self) -> HeadsPart:
         """In single precision."""
         other, one = copy(self), np.float32
-        other._weights, other._queries = self._weights.astype(one), self._queries.astype(one)
+        other._weights = self._weights.astype(one)
+        other._queries, other._turns = self._queries.astype(one), self._turns.astype(one)
         other._maps = tuple(map_.astype(one) for map_ in self._maps)
         other._kept = self._kept._replace(spans=self._kept.spans.astype(one))
         other._overlaps, other._by_query = self._overlaps.astype(one), self._by_query.astype(one)
-        other._by_key = None if self._by_key is None else self._by_key.astype(one)
         other._rest = None if self._rest is None else (self._rest[0].astype(one), self._rest[1].astype(one))
         return other
 
@@ -232,15 +227,17 @@ class HeadsPart(GivenPart):
     def _returned_to_keys(self, given: np.ndarray) -> np.ndarray:
         """Σ_ik b_ik U_ij·U_km 𝒬 (heads, T', T')."""
         spans, heads = self.signals.spans, self._heads
-        if self.signals.angles is None:
-            sides = spans.swapaxes(1, 2).reshape(heads, self._columns, -1)
-            moved = (given * self._queries) @ spans.reshape(heads, self._rows, -1)
-            return sides @ moved.reshape(spans.shape).transpose(0, 1, 3, 2).reshape(heads, -1, self._columns)
-        flat, found = spans.reshape(heads, -1, self.width), list[np.ndarray]()
-        for own, met in zip(flat, self.signals.met, strict=True):
-            every = ((own @ own.T) * met).reshape(self._rows, self._columns, self._rows, self._columns)
-            found.append(np.asarray(np.einsum("ik,ijkm->jm", given, every, optimize=True)))
-        return np.stack(found)
+        sides = spans.swapaxes(1, 2).reshape(heads, self._columns, -1)
+        parts = (
+            turn * (sides @ self._beside((given * queries) @ spans.reshape(heads, self._rows, -1)))
+            for queries, turn in zip(self._queries.swapaxes(0, 1), self._turns, strict=True)
+        )
+        return np.asarray(sum(parts))
+
+    def _beside(self, moved: np.ndarray) -> np.ndarray:
+        """(heads, T, T'·d_k) as (heads, T·d_k, T')."""
+        each = moved.reshape(self.signals.spans.shape)
+        return each.transpose(0, 1, 3, 2).reshape(self._heads, -1, self._columns)
 
     def potential(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> Inexact[np.ndarray, " points"]:
         found = np.zeros(len(fields[0]), complex)
@@ -273,11 +270,9 @@ class HeadsPart(GivenPart):
         """Y (m, heads, T·k, T·k)."""
         spans, count = self._kept.spans, self._kept.directions
         core = _grown(query, count) * self._by_query
-        if self._by_key is None:
-            return core + _grown(self._queries, count) * (spans.swapaxes(1, 2) @ key @ spans)
-        flat = key.reshape(len(key), -1)
-        moved = np.stack([_real_product(flat, one.T) for one in self._by_key], axis=1)
-        return core + moved.reshape(len(key), *core.shape[1:])
+        for queries, turn in zip(self._queries.swapaxes(0, 1), self._turns, strict=True):
+            core = core + _grown(queries, count) * (spans.swapaxes(1, 2) @ (turn * key) @ spans)
+        return core
 
     def _answered(self, fields: Sequence[np.ndarray]) -> list[np.ndarray]:
         query, key, _, asked = given = self._at_heads(fields)
@@ -308,12 +303,12 @@ class HeadsPart(GivenPart):
 
     def _to_key(self, kept: np.ndarray) -> np.ndarray:
         """(m, T', T')."""
-        spans = self._kept.spans
-        if self._by_key is None:
-            return (spans @ (_grown(self._queries, self._kept.directions) * kept) @ spans.swapaxes(1, 2)).sum(axis=1)
-        flat = kept.reshape(*kept.shape[:2], -1)
-        found = sum(_real_product(flat[:, head], one) for head, one in enumerate(self._by_key))
-        return np.asarray(found).reshape(len(kept), self._columns, self._columns)
+        spans, count = self._kept.spans, self._kept.directions
+        parts = (
+            turn * (spans @ (_grown(queries, count) * kept) @ spans.swapaxes(1, 2)).sum(axis=1)
+            for queries, turn in zip(self._queries.swapaxes(0, 1), self._turns, strict=True)
+        )
+        return np.asarray(sum(parts))
 
     @cached_property
     def _overlaps(self) -> np.ndarray:
