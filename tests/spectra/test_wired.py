@@ -28,8 +28,9 @@ from freeness.network import (
     mlp,
     transformer,
 )
-from freeness.operators import WiredLaw
+from freeness.operators import Link, Port, WiredLaw, WiredPart
 from freeness.spectra import NeuronSignals, network_graph, wired_equation
+from freeness.spectra.wires import _in_mean
 from tests.spectra.wired_fisher import drawn_fisher
 from tests.spectra.wired_simulation import drawn_network
 
@@ -73,6 +74,28 @@ def test_the_transform_of_a_drawn_network(network, tokens):
     x = np.random.default_rng(9).standard_normal((64, tokens))
     found = np.mean([errors(network, x, seed) for seed in range(4)], axis=0)
     assert (np.abs(found) < 0.03).all()
+
+
+def test_ways_past_a_norm_and_through_it_keep_noise_positive():
+    """x - Px of a projection P is 1/64 of x: mixed terms that kept what P takes away made that negative."""
+    factor = np.full((2, 2), 1 - 2 / 64)
+    map_, beside = _in_mean(np.eye(2)[None], factor)
+    links = [Link(0, 1, map_, beside), Link(0, 2, np.eye(2)[None]), Link(1, 2, -np.eye(2)[None])]
+    none = np.zeros((1, 2, 2))
+    part = WiredPart(1, [np.eye(2)[None], none, none], links, [Port(2, True, np.eye(2)[None])])
+    (noise,) = part.answers([none.astype(complex)])
+    values = np.linalg.eigvalsh(np.real(noise[0]))
+    assert (values > 0).all() and values.max() < 2 / 64
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 3])
+def test_small_eigenvalues_of_a_mixer_are_those_of_a_drawn_one(seed):
+    """Of 64 channels; the law of seed 3 had an atom of .11 at 0."""
+    x = np.random.default_rng(100 + seed).standard_normal((64, 6))
+    network = gaussian_mixer(1, 6, 64)
+    signals, eigenvalues = drawn_network(network, x, np.random.default_rng(seed))
+    assert distance(jacobian_law(network, realised=signals), eigenvalues) < 0.015
 
 
 @pytest.mark.slow

@@ -51,7 +51,7 @@ class GivenPart(ABC):
 
 @dataclass(frozen=True, eq=False)
 class Link:
-    """A given map (1 or C, P', P) between nodes of a part; ``factor``: see :class:`Port`."""
+    """A given map (1 or C, P', P) between nodes of a part; ``factor``: see :class:`Port`, where no other way leads on."""
 
     source: int
     target: int
@@ -205,7 +205,11 @@ class WiredPart(GivenPart):
         ties: dict[tuple[int, int], _Tie] = {}  # (later, earlier)
         for link in self.links:
             ties[link.target, link.source] = _Tie(link.map[None].astype(complex), None)
-        factors = {(link.target, link.source): link.factor for link in self.links if link.factor is not None}
+        factors = {
+            (link.target, link.source): link.factor
+            for link in self.links
+            if link.factor is not None and len(self.after[link.source]) == 1
+        }
         local: list[_Local] = []
         reach: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
         for node, behind in enumerate(self.after):

@@ -214,7 +214,7 @@ class WireBuilder:
                 "expected weights behind attention, got its output in a sum or at the end; measure its spectrum instead."
             )
         count = wire.positions
-        links = [(parent, map_, wire.factor) for parent, map_ in wire.parents]
+        links = [(parent, *_in_mean(map_, wire.factor)) for parent, map_ in wire.parents]
         node = WiredNode(np.zeros((count, count)), wire.channels, links, self.here)
         self.met.nodes.append(node)
         here = len(self.met.nodes) - 1
@@ -473,6 +473,17 @@ def _together(operation: Operation, parts: Sequence[Wire], channels: int) -> Wir
             for number, map_ in found:
                 known[number] = known[number] + map_ if number in known else map_
     return replace(moving[0], channels=channels, parents=tuple(parents.items()), written=tuple(written.items()))
+
+
+def _in_mean(map_: np.ndarray, factor: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """A link behind projections P_i by the roots of tr P_i/N, and what tr P_iP_k/N is beside these.
+
+    Where ways past the norm meet the way through it, 1 + PM, only the roots count: so noise stays positive.
+    """
+    if factor is None:
+        return map_, None
+    root = np.sqrt(np.diagonal(factor))  # P_i² = P_i
+    return root[:, None] * map_, factor / np.outer(root, root)
 
 
 def _projection(layer: Normalisation, found: GivenMap) -> np.ndarray | None:
