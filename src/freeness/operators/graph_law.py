@@ -17,11 +17,11 @@ from freeness.laws import Atom, Neighbours, moments_on_circle, put, real_points
 from freeness.numerics import Solution, Standard, improved
 from freeness.operators.field_equation import FieldEquation
 from freeness.operators.graph_equation import Direction, GraphEquation, Outside
-from freeness.operators.lower_end import COARSE, FAR, LowerEnd, Seen, lower_end
+from freeness.operators.lower_end import COARSE, FAR, Seen, WalkedEnd, lower_end, upper_end
 from freeness.operators.matrix_law import EMPTY, MatrixLaw, Moments
 
 _NEARER, _FARTHER = (0.85, 1.1), (0.4, 1.3)  # of the guessed lower end: outside, and inside
-_SHARP = 1e-8  # in the logarithm of the distance from the floor, to which a gap's end is known where it is no fold
+_SHARP = 1e-8  # in the logarithm of the distance from the floor, to which an end is known that is no fold
 _NEAR_FLOOR = 1e-6  # in units of the radius: ends nearer to a floor > 0 are not told from it
 _MOUNTS = 1.3  # mass over distance × density: 2 behind an inverse root, at most 2/3 behind a root
 _DECADES = 14
@@ -138,7 +138,7 @@ class GraphLaw(MatrixLaw):
     def with_atoms(self, atoms: tuple[Atom, ...]) -> Self:
         law = super().with_atoms(atoms)
         if any(position > self._graph.floor for position, _ in atoms):
-            for known in ("_walk", "_lower", "continuous_hull", "_hull"):  # the walk goes on behind them
+            for known in ("_walk", "_lower", "_upper", "continuous_hull", "_hull"):  # the walk goes on behind them
                 vars(law).pop(known, None)
         return law
 
@@ -212,25 +212,38 @@ class GraphLaw(MatrixLaw):
     @cached_property
     def _lower(self) -> float:
         """The lower end of the continuous part."""
-        walk = self._walk
-        if walk is None:
+        if self._walk is None:
             first = self._first()
             return self._end(-1.0) if np.isnan(first) else first
+        return self._settled(self._walk, -1.0)
+
+    @cached_property
+    def _upper(self) -> float:
+        """The upper end of the continuous part."""
+        if not self._read_zero and self._discrete:
+            return self.atoms[0].position
+        walk = None if self._read_zero else self._walked(1.0)
+        if walk is None:
+            last = self._outer_fold(self._radius, self.mean, 1.0)
+            return self._end(1.0) if np.isnan(last) else last
+        return self._settled(walk, 1.0)
+
+    def _settled(self, walk: WalkedEnd, side: float) -> float:
+        """The end behind the last point of a walk: a fold, or where the walk itself ends."""
         if walk.dark == walk.bright:
             return walk.dark
         known = Solution(walk.unknowns, np.zeros(1), np.zeros(1), np.ones(1, bool))
-        found = self._folds(np.array([walk.bright]), np.array([walk.dark]), known, walk.bright)[0]
+        found = self._folds(np.array([walk.bright]), np.array([walk.dark]), known, max(walk.bright, walk.dark))[0]
         if np.isnan(found):
-            sharp = self._walked(_SHARP)
-            return walk.dark if sharp is None else sharp.dark
+            found = (self._walked(side, _SHARP) or walk).dark
         return float(found)
 
     @cached_property
-    def _walk(self) -> LowerEnd | None:
-        return self._walked()
+    def _walk(self) -> WalkedEnd | None:
+        return self._walked(-1.0)
 
-    def _walked(self, sharp: float = COARSE) -> LowerEnd | None:
-        """From below the support to its lower end."""
+    def _walked(self, side: float, sharp: float = COARSE) -> WalkedEnd | None:
+        """From outside the support to its end on that side."""
         floor = self._graph.floor
 
         def near(start: np.ndarray, x: float) -> np.ndarray | None:
@@ -244,17 +257,8 @@ class GraphLaw(MatrixLaw):
             passed = sum(mass for position, mass in self._atoms if floor < position <= x)
             return Seen(float(g[0].real), float(slope[0].real), float(1 - phase / np.pi - passed))
 
-        far = np.array([floor - FAR * self._radius], complex)
-        start = self._equation.start(far, np.zeros(1))
-        return lower_end(start, near, seen, floor, self._radius, sharp)
-
-    @cached_property
-    def _upper(self) -> float:
-        """The upper end of the continuous part."""
-        if not self._read_zero and self._discrete:
-            return self.atoms[0].position
-        last = self._outer_fold(self._radius, self.mean, 1.0)
-        return self._end(1.0) if np.isnan(last) else last
+        start = self._equation.start(np.array([floor + side * FAR * self._radius], complex), np.zeros(1))
+        return (upper_end if side > 0 else lower_end)(start, near, seen, floor, self._radius, sharp)
 
     def _first(self) -> float:
         """The lower end, if it lies at the floor (a hard edge, or an atom there) or where the sampled matrix says."""

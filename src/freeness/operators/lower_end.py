@@ -22,7 +22,7 @@ _ENOUGH = 1e-6  # in units of the radius: where rounding stops the walk so near,
 FAR = 4.0  # where the walk starts, in units of the radius
 _FIRST, _GROWTH, _LONGEST = 0.5, 1.5, 4.6  # steps in the logarithm of the distance
 _SHORTEST = COARSE = 0.01
-_BEHIND = 0.2  # so far behind a walk through a gap has its end been passed, in the same logarithm
+_BEHIND = 20.0  # times the step at which a walk ends: so far on has its end been passed
 _WHOLE = 0.1  # distance of a power from a whole one that is none
 _MOVED = 1e-9  # of the distribution function: in a gap it rests
 _STILL = 1e-9  # change of the mass by the logarithm of the distance that is rounding
@@ -41,7 +41,7 @@ class Seen(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class LowerEnd:
+class WalkedEnd:
     """``mass`` at the bound; ``dark``, the last point of a gap behind it, with ``unknowns``, and ``bright`` beyond its end.
 
     Where mass mounts towards the bound both are the bound.
@@ -60,7 +60,7 @@ def lower_end(
     bound: float,
     radius: float,
     sharp: float = COARSE,
-) -> LowerEnd | None:
+) -> WalkedEnd | None:
     """Walks to the bound, and through the gap behind it if there is one; None where Newton stops on the way.
 
     Args:
@@ -90,18 +90,40 @@ def lower_end(
         reached = seen(other, bound + distance).reached
         if abs(reached - mass) <= max(_MOVED, _STEADY * reached):
             return _through(_Walk(near, bound, 1.0, other, distance), seen, reached, radius, sharp)
-    return LowerEnd(mass, bound, bound, down.unknowns)
+    return WalkedEnd(mass, bound, bound, down.unknowns)
+
+
+def upper_end(
+    start: np.ndarray,
+    near: Near,
+    seen: Callable[[np.ndarray, float], Seen],
+    bound: float,
+    radius: float,
+    sharp: float = COARSE,
+) -> WalkedEnd | None:
+    """The same from bound + 4 radius down to the upper end of the law, which ``dark`` lies above; its ``mass`` is 0.
+
+    Takes what :func:`lower_end` does, with approximate unknowns at bound + 4 radius.
+    """
+    first = near(start, bound + FAR * radius)
+    if first is None:
+        return None
+    walk = _Walk(near, bound, 1.0, first, FAR * radius)
+    reached = seen(first, walk.x).reached
+    while walk.step > sharp:
+        walk.steps(-walk.step, lambda unknowns, x: abs(seen(unknowns, x).reached - reached) <= _MOVED)
+    return WalkedEnd(0.0, walk.x, walk.at(walk.distance * np.exp(-_BEHIND * sharp)), walk.unknowns)
 
 
 def _through(
     walk: _Walk, seen: Callable[[np.ndarray, float], Seen], reached: float, radius: float, sharp: float
-) -> LowerEnd | None:
+) -> WalkedEnd | None:
     """The gap behind the bound, at which there is so much mass."""
     while walk.step > sharp and walk.distance < radius:
         walk.steps(walk.step, lambda unknowns, x: abs(seen(unknowns, x).reached - reached) <= _MOVED)
     if walk.distance >= radius:
         return None
-    return LowerEnd(reached, walk.x, walk.at(walk.distance * np.exp(_BEHIND)), walk.unknowns)
+    return WalkedEnd(reached, walk.x, walk.at(walk.distance * np.exp(_BEHIND * sharp)), walk.unknowns)
 
 
 def _mass(seen: Callable[[np.ndarray, float], Seen], walk: _Walk) -> float:
