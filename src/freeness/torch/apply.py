@@ -169,7 +169,7 @@ def chain_widths(model: nn.Module) -> tuple[int, ...]:
         if widths and fan_in != widths[-1] and (fan_in % widths[-1] or not isinstance(layer, nn.Linear)):
             raise InputError(
                 f"expected a model that a recipe is for, or weight layers that follow one another, got {fan_in} inputs of "
-                f"{name!r} behind {widths[-1]} outputs; keep its own start, or say --depth and --width yourself."
+                f"{name!r} behind {widths[-1]} outputs; keep its start, or give --depth and --width."
             )
         widths = widths or [fan_in]
         widths.append(layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels)
