@@ -168,7 +168,7 @@ def chain_widths(model: nn.Module) -> tuple[int, ...]:
         fan_in = layer.in_features if isinstance(layer, nn.Linear) else layer.in_channels
         if widths and fan_in != widths[-1] and (fan_in % widths[-1] or not isinstance(layer, nn.Linear)):
             raise InputError(
-                f"expected a model that a recipe is for, or weight layers that follow one another, got {fan_in} inputs of "
+                f"expected a model that a recipe is for, or weight layers in a row, got {fan_in} inputs of "
                 f"{name!r} behind {widths[-1]} outputs; keep its start, or give --depth and --width."
             )
         widths = widths or [fan_in]
