@@ -27,6 +27,11 @@ SECTIONS = {
         "A 20×128 tanh network on Fashion-MNIST, ½‖f - y‖², three initialisations. The error is the training loss after 200 "
         "steps of SGD at the rate that was chosen; the time is that of choosing.",
     ),
+    "D": (
+        "Curvature of networks that people train",
+        "ResNet-18 (11 M parameters) and ViT-tiny (5 M), ten classes, cross-entropy, eval mode, float32. The batch is eight "
+        "images of 32². PyHessian knows the Hessian alone, which is another matrix than the GGN.",
+    ),
 }
 COLUMNS = ("job", "peer", "its time", "its error", "our time", "our error", "ratio", "result", "remark")
 HEAD = f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}\n"
@@ -97,7 +102,7 @@ def machines(rows: list[dict[str, Any]]) -> str:
             f"{m['processor']}, {m['cores']} cores of which one thread is used, {m['system']}, Python {row['python']}"
         )
         found.setdefault(name, []).append(row["date"][:10])
-    return "; ".join(
+    return ". ".join(
         f"{name}, {min(days)}" + (f" to {max(days)}" if max(days) != min(days) else "") for name, days in found.items()
     )
 

@@ -43,7 +43,7 @@ class Bottleneck(nn.Module):
         return functional.relu(self.branch(x) + self.skip(x))
 
 
-def resnet(blocks: Sequence[int], expansion: int) -> nn.Sequential:
+def resnet(blocks: Sequence[int], expansion: int, classes: int = 1000) -> nn.Sequential:
     """ResNet of four stages: (2, 2, 2, 2) and 0 for ResNet-18, (3, 4, 6, 3) and 4 for ResNet-50."""
     layers: list[nn.Module] = [convolved(3, 64, 7, 2, act=nn.ReLU(inplace=True)), nn.MaxPool2d(3, 2, 1)]
     before = 64
@@ -52,7 +52,7 @@ def resnet(blocks: Sequence[int], expansion: int) -> nn.Sequential:
         for block in range(count):
             layers.append(Bottleneck(before, width, 2 if stage and not block else 1, expansion))
             before = width * max(expansion, 1)
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(before, 1000))
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(before, classes))
 
 
 def regnet() -> nn.Sequential:

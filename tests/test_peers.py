@@ -40,6 +40,9 @@ WANTED = [
     ("B", "shaping by TAT", ["dks"]),
     ("C", "learning rate, batch 1", ["optuna", "torch_lr_finder"]),
     ("C", "learning rate, batch 64", ["optuna", "torch_lr_finder"]),
+    ("D", "λ_max of the GGN, ResNet-18 at 32²", ["curvlinops_networks"]),
+    ("D", "λ_max of the GGN, ViT-tiny at 32²", ["curvlinops_networks", "hessian_eigenthings"]),
+    ("D", "λ_max of the Hessian, ResNet-18 at 32²", ["pyhessian_networks"]),
 ]
 
 

@@ -1,0 +1,217 @@
+"""ResNet-18 and ViT-tiny on images of 32², how freeness tells their curvature, and the truth by torch alone.
+
+Eight images of noise, ten classes, cross-entropy, weights as torch draws them, in eval mode, which PyHessian switches to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.linalg import eigh_tridiagonal
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmarks.measure import Row
+from benchmarks.vision import ViT, convolved, resnet
+from freeness.torch import CurvatureOptions, LanczosOptions, batch_sharpness, curvature_spectrum
+
+torch.set_num_threads(1)
+torch.backends.cuda.enable_flash_sdp(False)  # on processors as well: fused attention has no second derivative
+SAMPLES, CLASSES = 8, 10
+PROBES, STEPS = 4, 10  # of a density
+PRODUCTS = 30  # of a trace
+TOP = 1e-3  # relative error of λ_max up to which an answer counts as right
+_ROWS = 20  # of J at a time
+_SURE, _DRAWN = 40, 30  # products for the truth of a Hessian's λ_max, and for its trace
+
+
+def _residual() -> nn.Module:
+    layers = list(resnet((2, 2, 2, 2), 0, CLASSES))
+    return nn.Sequential(convolved(3, 64, act=nn.ReLU()), *layers[2:])  # a stem of stride 1, and no pooling behind it
+
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "ResNet-18 at 32²": _residual,
+    "ViT-tiny at 32²": lambda: ViT(32, 4, classes=CLASSES),
+}
+
+
+@dataclass(frozen=True)
+class Truth:
+    """λ_max, trace and Frobenius norm of a curvature matrix of so many rows."""
+
+    top: float
+    trace: float
+    norm: float
+    size: int
+
+    def top_error(self, value: float) -> float:
+        """The relative error of λ_max."""
+        return abs(value / self.top - 1)
+
+    def trace_error(self, value: float) -> float:
+        """The relative error of the trace."""
+        return abs(value / self.trace - 1)
+
+    def bar(self, probes: int) -> float:
+        """Three standard deviations of a trace by so many normal vectors, relative. Source: Avron, Toledo, J. ACM 58 (2011)."""
+        return 3 * (2 / probes) ** 0.5 * self.norm / self.trace
+
+
+@dataclass(frozen=True)
+class Curved:
+    """A network with its batch, and which of its curvature matrices is asked for."""
+
+    name: str
+    matrix: Any = "ggn"
+
+    def model(self) -> nn.Module:
+        """Fresh, the same every time."""
+        torch.manual_seed(0)
+        return NETWORKS[self.name]().eval()
+
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """Images and labels."""
+        generator = torch.Generator().manual_seed(1)
+        images = torch.randn(SAMPLES, 3, 32, 32, generator=generator)
+        return images, torch.randint(CLASSES, (SAMPLES,), generator=generator)
+
+    def ours_top(self) -> float:
+        """λ_max."""
+        how = CurvatureOptions(matrix=self.matrix, training=False)
+        return batch_sharpness(self.model(), *self.batch(), "cross_entropy", how).value
+
+    def ours_mean(self, lanczos: LanczosOptions) -> float:
+        """The mean of the spectral density times its rows."""
+        how = CurvatureOptions(matrix=self.matrix, training=False)
+        model = self.model()
+        size = sum(parameter.numel() for parameter in model.parameters())
+        return size * curvature_spectrum(model, *self.batch(), "cross_entropy", how, lanczos).mean
+
+    def truth(self) -> Truth:
+        """Of the matrix, by derivatives that torch takes."""
+        model, (x, y) = self.model(), self.batch()
+        size = sum(parameter.numel() for parameter in model.parameters())
+        gram = _gram(model, x)
+        found = Truth(float(torch.linalg.eigvalsh(gram)[-1]), float(gram.trace()), float(gram.norm()), size)
+        return found if self.matrix == "ggn" else _of_hessian(model, (x, y), found)
+
+
+def rows(matrix: str, theirs: Mapping[str, Callable[[Curved], float]]) -> dict[str, Callable[[], Row]]:
+    """λ_max, density and trace of both networks, ours beside a peer's.
+
+    Args:
+        matrix: "ggn" or "hessian".
+        theirs: what a peer gives for "top", "density" (its mean times the rows) and "trace".
+    """
+    named = "GGN" if matrix == "ggn" else "Hessian"
+    found: dict[str, Callable[[], Row]] = {}
+    for name in NETWORKS:
+        case = Curved(name, matrix)
+        found[f"λ_max of the {named}, {name}"] = partial(_top_row, case, theirs["top"])
+        asked = LanczosOptions(PROBES, STEPS), "relative error of the mean"
+        found[f"spectral density of the {named}, {name}"] = partial(_mean_row, case, theirs["density"], *asked)
+        asked = LanczosOptions(PRODUCTS, 1), "relative error"
+        found[f"trace of the {named}, {name}"] = partial(_mean_row, case, theirs["trace"], *asked)
+    return found
+
+
+def _top_row(case: Curved, theirs: Callable[[Curved], float]) -> Row:
+    return Row(case.ours_top, lambda: theirs(case), case.truth().top_error, "relative error", TOP)
+
+
+def _mean_row(case: Curved, theirs: Callable[[Curved], float], lanczos: LanczosOptions, measure: str) -> Row:
+    true = case.truth()
+    asked = f"{lanczos.probes} probes of {lanczos.steps} steps" if lanczos.steps > 1 else f"{lanczos.probes} products"
+    told = f"{asked}, both; the bar is three standard deviations"
+    bar = true.bar(lanczos.probes)
+    return Row(lambda: case.ours_mean(lanczos), lambda: theirs(case), true.trace_error, measure, bar, remark=told)
+
+
+def _gram(model: nn.Module, x: Tensor) -> Tensor:
+    """(1/B) SᵀJJᵀS in float64, S the root of the Hessian of the cross-entropy, rows by single backward passes."""
+    parameters = list(model.parameters())
+
+    def some(start: int) -> list[tuple[Tensor, ...]]:
+        found = []
+        for place in range(start, min(start + _ROWS, SAMPLES * CLASSES)):
+            sample, column = divmod(place, CLASSES)
+            outputs = model(x[sample : sample + 1])[0]
+            shares = outputs.detach().softmax(0)
+            root = shares.sqrt().diag() - shares[:, None] * shares.sqrt()
+            found.append(torch.autograd.grad(outputs @ root[:, column], parameters))
+        return found
+
+    starts = range(0, SAMPLES * CLASSES, _ROWS)
+    gram = torch.zeros(SAMPLES * CLASSES, SAMPLES * CLASSES, dtype=torch.float64)
+    for first in starts:
+        left = some(first)
+        for second in starts[: starts.index(first) + 1]:
+            right = left if second == first else some(second)
+            block = sum(_stacked(left, k) @ _stacked(right, k).T for k in range(len(parameters)))
+            gram[first : first + len(left), second : second + len(right)] = block
+            gram[second : second + len(right), first : first + len(left)] = block.T
+    return gram / SAMPLES
+
+
+def _stacked(some: Sequence[tuple[Tensor, ...]], place: int) -> Tensor:
+    return torch.stack([one[place].reshape(-1) for one in some]).double()
+
+
+def _of_hessian(model: nn.Module, data: tuple[Tensor, Tensor], ggn: Truth) -> Truth:
+    """λ_max by Lanczos, and the norm by random signs. The trace is that of the Gauss–Newton matrix and of what is left.
+
+    A network of rectifiers without batch statistics is linear in every weight by itself: what is left has the trace 0 then.
+    """
+    images, labels = data
+    named = dict(model.named_parameters())
+    sizes = [parameter.numel() for parameter in named.values()]
+    value = functional.cross_entropy(model(images), labels)
+    slopes = torch.autograd.grad(value, list(named.values()), create_graph=True)
+    generator = torch.Generator().manual_seed(2)
+
+    def parts(vector: Tensor) -> list[Tensor]:
+        return [part.reshape(p.shape) for part, p in zip(vector.split(sizes), named.values(), strict=True)]
+
+    def product(vector: Tensor) -> Tensor:
+        found = torch.autograd.grad(slopes, list(named.values()), parts(vector), retain_graph=True)
+        return torch.cat([part.reshape(-1) for part in found])
+
+    def outputs(values: dict[str, Tensor]) -> Tensor:
+        return torch.func.functional_call(model, values, (images,))
+
+    def of_ggn(vector: Tensor) -> float:
+        point = {name: parameter.detach() for name, parameter in named.items()}
+        logits, pushed = torch.func.jvp(outputs, (point,), (dict(zip(named, parts(vector), strict=True)),))
+        shares = logits.softmax(1)
+        return float((shares * (pushed - (shares * pushed).sum(1, keepdim=True)).square()).sum()) / SAMPLES
+
+    signs = [torch.randint(0, 2, (sum(sizes),), generator=generator) * 2.0 - 1 for _ in range(_DRAWN)]
+    images_of = [product(one) for one in signs]
+    smooth = any(isinstance(module, nn.LayerNorm) for module in model.modules())
+    left = [float(one @ image) - of_ggn(one) for one, image in zip(signs, images_of, strict=True)] if smooth else [0.0]
+    norm = float(np.mean([float(image.double().square().sum()) for image in images_of])) ** 0.5
+    first = torch.randn(sum(sizes), generator=generator)
+    return Truth(_top(product, first), ggn.trace + float(np.mean(left)), norm, ggn.size)
+
+
+def _top(product: Callable[[Tensor], Tensor], vector: Tensor) -> float:
+    """The largest eigenvalue by Lanczos with three vectors. Source: Paige, J. Inst. Maths Applics 18 (1976)."""
+    vector, before = vector / vector.norm(), torch.zeros_like(vector)
+    diagonal: list[float] = []
+    off: list[float] = []
+    for _ in range(_SURE):
+        image = product(vector)
+        diagonal.append(float(vector @ image))
+        image = image - diagonal[-1] * vector - (off[-1] * before if off else 0.0)
+        off.append(float(image.norm()))
+        before, vector = vector, image / off[-1]
+    values, vectors = eigh_tridiagonal(np.array(diagonal), np.array(off[:-1]))
+    if off[-1] * abs(vectors[-1, -1]) > TOP * values[-1]:
+        raise RuntimeError(f"{_SURE} products do not tell the truth of λ_max")
+    return float(values[-1])
