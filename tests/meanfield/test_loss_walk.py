@@ -94,9 +94,9 @@ def test_one_network_scatters_as_said():
     ("network", "x", "g", "words"),
     [
         (mlp(2, [3, 8, 2]), np.ones((2, 3)), np.ones((3, 2)), "expected cotangents"),
-        (cnn(mlp(2, 8, "relu", "gaussian"), (3,)), np.ones((9, 8, 4000)), np.ones((9, 8, 4000)), "take fewer samples"),
+        (transformer(1, 8, 2, 4000), np.ones((2, 8, 4000)), np.ones((2, 8, 4000)), "take fewer samples"),
         (
-            cnn(mlp(2, 8, "hardtanh", "gaussian"), (3,)),
+            transformer(1, 8, 2, 4, activation="hardtanh"),
             np.ones((2, 8, 4)),
             np.ones((2, 8, 4)),
             "smooth or has a closed",
@@ -195,3 +195,36 @@ def test_gradients_of_squared_errors_along_graphs_are_those_of_drawn_networks(ne
     scatter = np.std(np.log(np.array(seen) / told), axis=0) / len(seen) ** 0.5
     assert scatter.max() < 0.15
     assert (np.abs(np.log(np.mean(seen, axis=0) / np.mean(told, axis=0))) < 0.1 + 2 * scatter).all()
+
+
+@pytest.mark.parametrize(
+    ("network", "shape", "last"),
+    [
+        (cnn(mlp(3, 48, "relu", "gaussian", sigma_w=1.4, sigma_b=0.1), (3,)), (10, 48, 12), (10, 48, 12)),
+        (CASES["pooled"][0], (10, 2, 12), (10, 4)),
+        pytest.param(CASES["max pooling"][0], (10, 2, 12), (10, 4), marks=pytest.mark.slow),
+    ],
+)
+def test_large_batches_are_followed_by_channels_that_are_drawn(network, shape, last, monkeypatch):
+    """Beside the recursion over all pairs, where they are few enough for it."""
+    x, g = RNG.standard_normal(shape) + RNG.standard_normal(shape[1:]), RNG.standard_normal(last)
+    exact = loss_moments(network, x, g)
+    monkeypatch.setattr(loss_walk, "_MOST", 100)
+    drawn = loss_moments(network, x, g)
+    for seen, known in zip(drawn, exact, strict=True):
+        assert seen.signal == pytest.approx(known.signal, rel=0.1)
+        assert seen.weights == pytest.approx(known.weights, rel=0.15)
+        if seen.weights:
+            assert seen.shift == pytest.approx(known.shift, rel=0.15)
+        assert seen.gradient_scatter > 0.5 * known.gradient_scatter
+    assert [place.weights for place in drawn] != [place.weights for place in exact]
+
+
+def test_positions_of_an_activation_without_a_closed_form_are_drawn():
+    """hardtanh of one position beside the chain, which has it in a table."""
+    network, (x, g) = mlp(2, 60, "hardtanh", "gaussian", sigma_w=1.3), RNG.standard_normal((2, 6, 60))
+    x = x * np.sqrt(60 / (x**2).sum(axis=1, keepdims=True))
+    chain = loss_moments(network, x, g)
+    drawn = loss_moments(cnn(network, (1,)), np.repeat(x[:, :, None], 2, 2), np.repeat(g[:, :, None], 2, 2) / 2)
+    for seen, known in zip(drawn, chain, strict=True):
+        assert (seen.signal, seen.weights) == pytest.approx((known.signal, known.weights), rel=0.15)

@@ -1,4 +1,4 @@
-"""Signals and gradients of a batch by channels of wide layers that are drawn, and followed one by one, where a batch is coupled.
+"""Signals and gradients of a batch by channels of wide layers that are drawn, and followed one by one.
 
 Behind weights that sum over many channels a channel is a Gaussian field over all entries of the batch, samples and positions,
 with the covariance that the channels in front give. What comes back to a channel is one, too. Between weights each channel goes
@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float
 
 from freeness.errors import InputError
-from freeness.meanfield.drawn_weights import ChannelWeights, field_of
+from freeness.meanfield.drawn_weights import ChannelWeights, field_of, mixed
 from freeness.network import INPUT, Convolution, Network, Node, Normalisation, Pass, Weights, described, passed
 
 _RUNS = 4  # at least two, for their spread
@@ -36,6 +36,10 @@ _MEANS = 5  # fields of a place that are means over runs
 _FULL = 2**19  # channels times entries beyond which there are fewer, as large images average by themselves
 _LEAST = 64  # channels then
 _HELD = 500_000_000  # numbers of all signals, two gigabytes
+
+
+class LargeError(InputError):
+    """A batch that takes too long or too much in one way; another may do."""
 
 
 class DrawnPlace(NamedTuple):
@@ -92,8 +96,8 @@ def drawn_places(
     drawn, count = _few(network, shapes) if rough else (_counts(network, shapes, (_FEWEST, _MOST)), _RUNS)
     held = sum(drawn[name] * _entries(shape) for name, shape in shapes.items())
     if held > _HELD:
-        raise InputError(
-            f"expected a batch of at most {_HELD:,} numbers in all signals where its statistics couple it, got {held:,}; give "
+        raise LargeError(
+            f"expected a batch of at most {_HELD:,} numbers in all signals where its channels are drawn, got {held:,}; give "
             "fewer or smaller inputs."
         )
     runs = [_run(network, channels, drawn, cotangent, np.random.default_rng((_SEED, seed))) for seed in range(count)]
@@ -136,8 +140,8 @@ def _few(network: Network, shapes: Mapping[str, tuple[int, ...]]) -> tuple[dict[
         work = runs * sum(_work(node, shapes, drawn) for node in network.nodes)
         if work <= _WORK:
             return drawn, runs
-    raise InputError(
-        f"expected at most {_WORK:,} numbers to move where the statistics of a batch couple it, got {work:,.0f}; give fewer or "
+    raise LargeError(
+        f"expected at most {_WORK:,} numbers to move where channels are drawn, got {work:,.0f}; give fewer or "
         "smaller inputs, or go by the measured layers."
     )
 
@@ -256,7 +260,8 @@ def _at_end(end: np.ndarray, cotangent: np.ndarray | None, rng: np.random.Genera
     """Channels of the gradient at the output."""
     if cotangent is not None:
         flat = np.moveaxis(cotangent, 1, 0).reshape(cotangent.shape[1], -1)
-        return field_of(flat.T @ flat, len(end), rng).reshape(end.shape)
+        field = field_of(flat.T @ flat, len(end), rng) if flat.shape[1] < len(flat) else mixed(flat, len(end), rng)
+        return field.reshape(end.shape)
     drawn = rng.standard_normal(end.shape, dtype=np.float32)
     return drawn / np.sqrt(np.square(drawn).sum(axis=(0, *range(2, end.ndim)), keepdims=True))
 

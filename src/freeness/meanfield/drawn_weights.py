@@ -33,14 +33,32 @@ def field_of(
         >>> (found.T @ found).round(5).tolist()
         [[2.0, 1.0], [1.0, 2.0]]
     """
-    root = _root(gram.astype(float))
-    noise = rng.standard_normal((channels, len(gram)), dtype=np.float32)
-    if channels >= len(gram):  # noise·R⁻¹ with RᵀR = noiseᵀ·noise has orthonormal columns, and the law of rotations
+    return mixed(_root(gram.astype(float)), channels, rng)
+
+
+def mixed(
+    rows: Float[np.ndarray, "rows entries"], channels: int, rng: np.random.Generator
+) -> Float[np.ndarray, "channels entries"]:
+    """Channels of a Gaussian field whose products add up to those of ``rows``: exactly, where they are as many.
+
+    Args:
+        rows: whose products are the covariance of the field, times channels.
+        channels: to be drawn.
+        rng: that draws them.
+
+    Example:
+        >>> rows = np.array([[2.0, 1.0, 0.0]])
+        >>> found = mixed(rows, 5, np.random.default_rng(0))
+        >>> (found.T @ found).round(5).tolist()
+        [[4.0, 2.0, 0.0], [2.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
+    """
+    noise = rng.standard_normal((channels, len(rows)), dtype=np.float32)
+    if channels >= len(rows):  # noise·R⁻¹ with RᵀR = noiseᵀ·noise has orthonormal columns, and the law of rotations
         exact = noise.astype(float)
-        root = scipy.linalg.solve_triangular(np.linalg.cholesky(exact.T @ exact), root, lower=True, trans=1)
+        rows = scipy.linalg.solve_triangular(np.linalg.cholesky(exact.T @ exact), rows, lower=True, trans=1)
     else:
-        root = root / channels**0.5
-    return np.asarray(noise @ root.astype(np.float32))
+        rows = rows / channels**0.5
+    return np.asarray(noise @ rows.astype(np.float32))
 
 
 def _root(gram: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
 from freeness.gaussian import has_closed_covariance
-from freeness.meanfield.drawn_channels import couples, drawn_places
+from freeness.meanfield.drawn_channels import LargeError, couples, drawn_places
 from freeness.meanfield.known_part import beyond, share, together
 from freeness.meanfield.patches import in_patches
 from freeness.meanfield.samples import SampleMoments
@@ -23,6 +24,7 @@ from freeness.meanfield.walk import Compiled, compiled, reads
 from freeness.network import (
     INPUT,
     Activation,
+    Attention,
     Embedding,
     Gaussian,
     Network,
@@ -69,8 +71,8 @@ def loss_moments(
     """How large signals and loss gradients are at every node of a wide network.
 
     A batch of too many pairs is followed on some of its samples: a sample with itself and two samples count as often as there are
-    such pairs in the batch, and the scatter grows by 1/√samples. Where batch normalisation couples it, it is followed whole, by
-    channels that are drawn.
+    such pairs in the batch, and the scatter grows by 1/√samples. Where few would fit, as of images, or batch normalisation couples
+    it, it is followed whole, by channels that are drawn.
 
     Args:
         network: the record, from a builder such as :func:`~freeness.network.mlp`, or of a trace.
@@ -90,11 +92,41 @@ def loss_moments(
         >>> [round(node.weights, 6) for node in found if node.weights]
         [0.666667, 0.666667]
     """
-    drawn = _by_draws(network, inputs, cotangents)
-    if drawn is not None:
+    if couples(network):
+        drawn = _by_draws(network, inputs, cotangents)
+        return _by_pairs(network, inputs, cotangents, slopes, _FEWEST) if drawn is None else drawn
+    with suppress(LargeError):
+        return _by_pairs(network, inputs, cotangents, slopes, _FEW)
+    with suppress(LargeError):
+        attends = any(isinstance(operation, Attention) for operation in network.operations)  # slow by draws
+        drawn = None if attends else _by_draws(network, inputs, cotangents)
+        if drawn is not None:
+            return _scattered(drawn, network, inputs)
+    return _by_pairs(network, inputs, cotangents, slopes, _FEWEST)
+
+
+def _scattered(drawn: tuple[LossMoments, ...], network: Network, inputs: ArrayLike) -> tuple[LossMoments, ...]:
+    """With the scatter of single samples at single positions, which a few runs show too rarely."""
+    try:
+        one = SampleMoments(np.asarray(inputs)[:1], network, across=False)
+        ahead, after = _scatters(compiled(network, one.stream(standard=True), None))
+    except InputError:  # an activation without a closed form
         return drawn
+    return tuple(
+        place._replace(
+            signal_scatter=max(place.signal_scatter, ahead[place.name]),
+            gradient_scatter=max(place.gradient_scatter, ahead[place.name] + after[place.name]),
+        )
+        for place in drawn
+    )
+
+
+def _by_pairs(
+    network: Network, inputs: ArrayLike, cotangents: ArrayLike, slopes: ArrayLike | None, fewest: int
+) -> tuple[LossMoments, ...]:
+    """By second moments of all pairs of the batch, or of so many samples at least."""
     network, inputs = _without_many_positions(network, inputs)
-    samples, chosen = _samples(network, _of_one_size(network, inputs), across=np.ndim(cotangents) > 2)
+    samples, chosen = _samples(network, _of_one_size(network, inputs), np.ndim(cotangents) > 2, fewest)
     count, given = len(samples.points), len(np.asarray(inputs))
     cotangents = _checked_cotangents(cotangents, given)[chosen]
     slopes = None if slopes is None else np.asarray(slopes, dtype=float)[chosen]
@@ -122,9 +154,7 @@ def loss_moments(
 
 
 def _by_draws(network: Network, inputs: ArrayLike, cotangents: ArrayLike) -> tuple[LossMoments, ...] | None:
-    """By channels that are drawn, where a batch is coupled by operations that are followed so."""
-    if not couples(network):
-        return None
+    """By channels that are drawn, where all operations are followed so."""
     points = SampleMoments(inputs, network).points
     count = len(points)
     found = drawn_places(network, points, _checked_cotangents(cotangents, count), rough=True)
@@ -157,7 +187,7 @@ def _without_many_positions(network: Network, inputs: ArrayLike) -> tuple[Networ
     return (found.network, found.points) if found is not None and smaller else (network, inputs)
 
 
-def _samples(network: Network, inputs: ArrayLike, across: bool) -> tuple[SampleMoments, np.ndarray]:
+def _samples(network: Network, inputs: ArrayLike, across: bool, fewest: int) -> tuple[SampleMoments, np.ndarray]:
     """With all pairs of positions, where they are few enough: signals are alike at many positions, and gradients with them.
 
     And which samples: all, or so many as fit, evenly over the batch.
@@ -165,14 +195,14 @@ def _samples(network: Network, inputs: ArrayLike, across: bool) -> tuple[SampleM
     every, asked = (SampleMoments(inputs, network, across=each) for each in (True, across))
     count = len(every.points)
     coupled = couples(network)
-    for moments, fewest in ((every, count), (asked, count), (every, _FEW), (asked, _FEW), (every, _FEWEST)):
+    for moments, least in ((every, count), (asked, count), (every, _FEW), (asked, _FEW), (every, fewest)):
         fitting = _fitting(moments, len(network.nodes))
-        if fitting >= min(fewest, count) and (fitting == count or not coupled):
+        if fitting >= min(least, count) and (fitting == count or not coupled):
             if fitting == count:
                 return moments, np.arange(count)
             chosen = np.linspace(0, count - 1, fitting).round().astype(int)
             return SampleMoments(np.asarray(inputs)[chosen], network, across=moments.across), chosen
-    raise InputError(
+    raise LargeError(
         f"expected a batch whose pairs take at most {_MOST:,} numbers, got {count} samples of {every.positions} "
         f"positions in {len(network.nodes)} operations; take fewer samples or positions, or go by the measured layers."
     )
@@ -234,7 +264,7 @@ def _of_one_size(network: Network, inputs: ArrayLike) -> ArrayLike:
     if points.ndim > 2:
         if all(not one.function.kinks for one in slow):
             return inputs
-        raise InputError(
+        raise LargeError(
             f"expected an activation that is smooth or has a closed form at several positions, got {slow[0].function.name}; "
             "measure the layers."
         )
