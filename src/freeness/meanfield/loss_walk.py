@@ -71,8 +71,8 @@ def loss_moments(
     """How large signals and loss gradients are at every node of a wide network.
 
     A batch of too many pairs is followed on some of its samples: a sample with itself and two samples count as often as there are
-    such pairs in the batch, and the scatter grows by 1/√samples. Where few would fit, as of images, or batch normalisation couples
-    it, it is followed whole, by channels that are drawn.
+    such pairs in the batch, and the scatter grows by 1/√samples. Where few would fit, as of images, or batch normalisation
+    couples it, it is followed whole, by channels that are drawn.
 
     Args:
         network: the record, from a builder such as :func:`~freeness.network.mlp`, or of a trace.
