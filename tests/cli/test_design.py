@@ -228,7 +228,7 @@ def test_what_the_parser_refuses_is_told_in_the_words_of_the_house(arguments, me
 
 def test_a_model_whose_layers_do_not_follow_one_another_is_refused(tmp_path, model):
     result = run("--apply", f"{model}:branched", "--save", str(tmp_path / "a.pt"))
-    assert result.exit_code == 2 and "say --depth and --width" in result.stderr and not (tmp_path / "a.pt").exists()
+    assert result.exit_code == 2 and "give --depth and --width" in result.stderr and not (tmp_path / "a.pt").exists()
 
 
 @pytest.mark.parametrize(

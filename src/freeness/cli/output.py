@@ -25,6 +25,11 @@ def stderr() -> Console:
     return Console(stderr=True, markup=False, highlight=False, emoji=False)
 
 
+def numbers(document: dict[str, Any]) -> bytes:
+    """A document as JSON, with the version of its schema in front."""
+    return json_text({"schema_version": SCHEMA_VERSION} | document).encode()
+
+
 class Outputs:
     """What a command writes beside what it prints: its numbers as JSON, a picture, tables; whole files or none.
 
@@ -59,13 +64,13 @@ class Outputs:
 
     def give(self, document: dict[str, Any], *answers: Any) -> None:
         """Print the answers, or the document where JSON goes to stdout; write the files and say where they are."""
-        text = json_text({"schema_version": SCHEMA_VERSION} | document) if self._json is not None else ""
+        told = numbers(document) if self._json is not None else b""
         if self._json not in (None, "-"):
-            self._files.insert(0, ("Numbers", Path(self._json), text.encode()))
+            self._files.insert(0, ("Numbers", Path(self._json), told))
         for _, path, content in self._files:
             write_bytes(path, content)
         if self._json == "-":
-            typer.echo(text, nl=False)
+            typer.echo(told.decode(), nl=False)
         else:
             for answer in answers:
                 print_answer(stdout(), answer)

@@ -19,9 +19,9 @@ from freeness.cli.errors import INTERRUPTED, needs_extra, reports_errors
 from freeness.cli.files import check_files
 from freeness.cli.json_option import JSON_OPTION
 from freeness.cli.model_options import Device, Loss, Model, WeightsFile
-from freeness.cli.output import Outputs, progress_bar, stderr
+from freeness.cli.output import Outputs, numbers, progress_bar, stderr
 from freeness.errors import InputError
-from freeness.show import document_of, found_rate_picture, json_text
+from freeness.show import document_of, found_rate_picture
 from freeness.training import FoundRate, Schedule
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def rate_command(
     outputs = Outputs(json)
     document = {"model": model, "data": loaded.batch.described} | document_of(found)
     if out is not None:
-        outputs.add("Numbers", out / option.DOCUMENT, lambda: json_text(document).encode())
+        outputs.add("Numbers", out / option.DOCUMENT, lambda: numbers(document))
         outputs.picture(out / option.PICTURE, lambda: found_rate_picture(found))
     outputs.give(document, found)
     if loaded.stand_in:
