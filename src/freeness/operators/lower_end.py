@@ -178,8 +178,9 @@ class _Walk:
         """The solution as far on the other side as the last of so many: near the bound, all are whole powers of the distance."""
         (before, last), (now, distance) = self.known[end - 2 : end]
         with np.errstate(all="ignore"):
-            power: np.ndarray = np.log(np.abs(now / before)) / np.log(distance / last)
-        if not (np.abs(power - np.round(power)) <= _WHOLE)[now != 0].all():
+            power = np.where(now == 0, 0.0, np.log(np.abs(now / before)) / np.log(distance / last))
+            whole = np.abs(power - np.round(power)) <= _WHOLE
+        if not whole.all():
             return None
         sign = np.where(np.round(power) % 2 == 1, -1.0, 1.0)
         return self._near(sign * now, self._bound - self._side * distance)
