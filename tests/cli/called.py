@@ -4,8 +4,7 @@ import json
 from dataclasses import dataclass
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from freeness.cli import app
 
