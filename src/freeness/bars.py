@@ -14,11 +14,7 @@ from freeness.advice import Progress, Report
 
 @contextmanager
 def progress_bar(name: str) -> Iterator[Report]:
-    """A progress bar on stderr; where that is neither a terminal nor a notebook, one line a stage.
-
-    Args:
-        name: shown until the first stage begins.
-    """
+    """A progress bar on stderr; where that is neither a terminal nor a notebook, one line a stage."""
     console = Console(stderr=True, markup=False, highlight=False, emoji=False)
     if not (console.is_terminal or console.is_jupyter):
         yield _lines(console)

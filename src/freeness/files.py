@@ -33,16 +33,7 @@ def ordinary_file(path: Path | str, wanted: str) -> Path:
 
 
 def read_text(path: Path | str, wanted: str, most: int = 2**24) -> str:
-    """The text of an ordinary file in UTF-8.
-
-    Args:
-        path: of the file.
-        wanted: what is expected there, for the sentence.
-        most: bytes that it may have.
-
-    Raises:
-        InputError: there is no such file, it is larger, or it is no text.
-    """
+    """The text of an ordinary file in UTF-8."""
     file = ordinary_file(path, wanted)
     if file.stat().st_size > most:
         raise InputError(f"expected {wanted} of at most {most} bytes, got {file.stat().st_size}; check the path.")
@@ -55,15 +46,6 @@ def read_text(path: Path | str, wanted: str, most: int = 2**24) -> str:
 
 def check_unpacked(count: int, itemsize: int, stored: int, name: str) -> None:
     """Refuse an array that is far larger in memory than in its file, before memory is taken for it.
-
-    Args:
-        count: numbers that it is said to have.
-        itemsize: bytes of each.
-        stored: bytes that the file has for it.
-        name: of the file.
-
-    Raises:
-        InputError: it would take more than 512 MiB as float64, and more than 50 times what is stored.
 
     Example:
         >>> check_unpacked(10**6, 8, 100, "zeros.npz")
@@ -105,11 +87,6 @@ def mapped_array(path: Path) -> np.ndarray:
 
 def array_header(stream: IO[bytes], size: int, name: str) -> tuple[np.dtype, tuple[int, ...], Literal["C", "F"]]:
     """Dtype, shape and order ("C" or "F") of numpy's format, if there are as many bytes as they need; no memory is taken.
-
-    Args:
-        stream: at its beginning; afterwards at the first number.
-        size: bytes of the whole.
-        name: of the file.
 
     Raises:
         InputError: Python objects, named fields, or fewer bytes than the shape needs.

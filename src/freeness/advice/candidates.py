@@ -177,13 +177,6 @@ def chain(
 ) -> Network:
     """A chain with an ensemble and a σ_b for each layer, biases trained as torch's Linear layers have them.
 
-    Args:
-        widths: N_0, …, N_L.
-        function: φ between the layers.
-        ensembles: one a layer.
-        sigma_b: one a layer.
-        bias: whether biases are trained where σ_b is 0.
-
     Example:
         >>> from freeness.network import activation
         >>> chain((3, 4), activation("tanh"), [Gaussian(1.0)], [0.0]).dense[0].bias

@@ -51,10 +51,6 @@ def gain_of_design(network: Network, growth: float, spread: float, measured: flo
 def way_to_design(network: Network, source: str = "") -> str:
     """What to run to get the design of :func:`gain_of_design`, as it stands: a command line, or Python on ``model``.
 
-    Args:
-        network: a chain of weight layers and activations of one kind.
-        source: FILE.py:FACTORY that makes the model; "" where it is not known, which gives Python.
-
     Example:
         >>> from freeness.network import mlp
         >>> way_to_design(mlp(20, 100, "tanh"), "model.py:build")

@@ -52,9 +52,6 @@ def odd_weights(drawn: Sequence[DrawnWeights]) -> Fault | None:
     Peers are those whose names differ in numbers alone. What has none is compared with all others. That all of one role start at
     zero, as ends of branches, is usual, and so is a last layer that is zero or small.
 
-    Args:
-        drawn: in the order of the model, as they are at the start.
-
     Example:
         >>> drawn = [DrawnWeights(f"blocks.{k}.a", "weight", 20.0 if k == 1 else 1.0, 4, 4) for k in range(4)]
         >>> odd_weights(drawn).place, odd_weights(drawn[2:])

@@ -23,12 +23,6 @@ def output_gram(
     more of it (within 3 % of its own quantiles for 10 outputs and up to 10 layers), and its quantiles would take seconds. A
     single eigenvalue outside the law is the largest of them.
 
-    Args:
-        network: a chain.
-        found: its signals, one a layer, as of :func:`~freeness.meanfield.signals`.
-        weighted: the same with squared norms weighted by the rates s_l of the layers.
-        largest: the largest eigenvalue of that sample's law, where it is known.
-
     Source: Hayase, Karakida (AISTATS 2021) for the law; tested against drawn networks.
 
     Example:

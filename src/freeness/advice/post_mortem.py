@@ -16,10 +16,6 @@ _SAFE = 0.5  # of the smallest critical rate that was seen: its estimate and the
 def post_mortem(checks: Sequence[StepCheck], records: Sequence[WatchRecord]) -> WatchWarning:
     """What a diverged training leaves to be learnt.
 
-    Args:
-        checks: of the last steps, the diverged one last.
-        records: of all visits.
-
     Example:
         >>> steady = [StepCheck(k, 0.1, 1.0, 1.0, {"a": 1.0, "b": 1.0}) for k in range(1, 40)]
         >>> grown = [StepCheck(40 + k, 0.1, 1.0, 4.0**k, {"a": 4.0**k, "b": 2.0**k}) for k in range(1, 5)]

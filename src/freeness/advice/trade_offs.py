@@ -129,12 +129,6 @@ def isometric_capacity(function: ActivationFunction, q: float, activations: int,
 
     With u = -y, C = y ln s - y ln y - (1-y) ln(1-y) - ∫_0^y ln S(-t) dt at the y where s = y S(-y)/(1-y), for dC/d ln s = y.
 
-    Args:
-        function: φ, as :func:`~freeness.activation` gives it.
-        q: variance.
-        activations: n.
-        snr: s > 0.
-
     Source: Tulino, Verdú (2004), §2 for the S-transform and capacity; the integral is this project's.
 
     Example:

@@ -113,13 +113,6 @@ def design_transformer(plan: TransformerPlan, cosine: float = 0.25, kept: float 
 def stream_inputs(plan: TransformerPlan, cosine: float) -> np.ndarray:
     """Tokens (1, d, T) of mean square 1 whose cosines are all the same.
 
-    Args:
-        plan: whose stream; at least as wide as it has tokens.
-        cosine: from 0 up to below 1.
-
-    Raises:
-        InputError: another cosine, or more tokens than channels.
-
     Example:
         >>> x = stream_inputs(TransformerPlan(2, 32, 2, 4), 0.25)[0]
         >>> (x.T @ x / 32).round(12)[0].tolist()
@@ -137,12 +130,7 @@ def stream_inputs(plan: TransformerPlan, cosine: float) -> np.ndarray:
 
 
 def predicted_start(plan: TransformerPlan, tokens: np.ndarray) -> tuple[float, float, float, float]:
-    """Growth of the signal and of the squared gradient, cosine at the end, and the relative standard error of the draws.
-
-    Args:
-        plan: the Transformer.
-        tokens: of its stream, (n, d, T).
-    """
+    """Growth of the signal and of the squared gradient, cosine at the end, and the relative standard error of the draws."""
     network = planned_transformer(plan)
     places: dict[str, Gradient] = {place.name: place for place in gradients(network, inputs=tokens)}
     sums = [node.name for node in network.nodes if isinstance(node.operation, Sum)]

@@ -30,10 +30,7 @@ def usual(values: Sequence[float]) -> tuple[float, float]:
 def unusual(value: float, before: Sequence[float], scatters: float = SCATTERS) -> float | None:
     """How many times the usual a positive number is, where that is far beyond scatter; None where it is not, or is not known.
 
-    Args:
-        value: the new one; what is not finite is infinitely many times the usual.
-        before: what is usual, in logarithms, for losses and gradients scatter by factors.
-        scatters: robust standard deviations that are still usual.
+    ``before`` is in logarithms, for losses and gradients scatter by factors.
 
     Example:
         >>> unusual(50.0, [1.0, 1.1, 0.9] * 10), unusual(1.2, [1.0, 1.1, 0.9] * 10)
@@ -76,11 +73,7 @@ class Usual:
         self._fresh = 0
 
     def add(self, value: float) -> None:
-        """The number of a step, whatever it is.
-
-        Args:
-            value: what is no positive finite number is not counted.
-        """
+        """The number of a step, whatever it is."""
         if not 0 < value < math.inf:
             return
         self._values.append(value)

@@ -29,11 +29,7 @@ def phase_of(rows: Sequence[LayerRow]) -> tuple[Phase | None, float]:
 def verdict(rows: Sequence[LayerRow], jacobian: Comparison, fisher: Comparison, growth: float | None = None) -> Verdict:
     """Judge a network from its signals and spectra.
 
-    Args:
-        rows: the per-layer table.
-        jacobian: spectrum of JJᵀ.
-        fisher: spectrum of the one-sample Fisher dual.
-        growth: of the squared gradient of a batch from the last layer to the first; None where it was not measured.
+    ``growth``: of the squared gradient of a batch from the last layer to the first; None where it was not measured.
     """
     phase, total = phase_of(rows)
     spread = jacobian_spread(rows) if math.isfinite(total) else math.inf

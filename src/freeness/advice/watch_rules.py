@@ -40,25 +40,14 @@ class OddResult:
 
 
 def odd_inputs(step: int, name: str, times: float) -> WatchWarning:
-    """A batch with numbers that are not finite, or with a sample far larger than those of the batches before.
-
-    Args:
-        step: that was taken on it.
-        name: of the entry.
-        times: how many times the usual its largest sample is.
-    """
+    """A batch with numbers that are not finite, or with a sample far larger than those of the batches before."""
     if not math.isfinite(times):
         return _batch(step, f"its {name} are not all finite")
     return _batch(step, f"a sample of its {name} is {times:.2g} times as large as the largest one usually is")
 
 
 def odd_result(name: str, odd: OddResult) -> WatchWarning:
-    """A batch whose loss or gradient stood out, where the next step is as usual again.
-
-    Args:
-        name: "loss" or "gradient".
-        odd: what it was.
-    """
+    """A batch whose loss or gradient stood out, where the next step is as usual again."""
     much = f"{odd.times:.2g} times the usual one" if math.isfinite(odd.times) else "not finite"
     return _batch(odd.step, f"its {name} is {much}, and the next one's is as before")
 
@@ -84,11 +73,7 @@ def clipping(checks: Sequence[StepCheck]) -> WatchWarning | None:
 
 
 def silent(checks: Sequence[StepCheck]) -> WatchWarning | None:
-    """A layer whose weights had no gradient in any of the first steps, while others had.
-
-    Args:
-        checks: from the first step on.
-    """
+    """A layer whose weights had no gradient in any of the first steps, while others had."""
     first = [check for check in checks if check.layers][:_RECENT]
     if len(first) < _RECENT:
         return None
@@ -106,13 +91,7 @@ def silent(checks: Sequence[StepCheck]) -> WatchWarning | None:
 
 
 def growing(step: int, name: str, seen: Sequence[float]) -> WatchWarning | None:
-    """A loss, or a gradient, of the last steps that lies above that of the steps before by more than chance.
-
-    Args:
-        step: the last one.
-        name: "loss" or "gradient".
-        seen: its last values.
-    """
+    """A loss, or a gradient, of the last steps that lies above that of the steps before by more than chance."""
     values = list(seen)
     before, recent = values[:-_RECENT], values[-_RECENT:]
     if len(before) < FEWEST:
@@ -137,12 +116,7 @@ def beyond(
     At half of the critical rate a step lands at the lowest point of a parabola along it, and beyond overshoots that. Of one batch
     this is no harm, and one batch's critical rate scatters; of most batches it is what goes before a divergence.
 
-    Args:
-        record: of the visit, with its critical rate.
-        shares: rates over critical rates, ahead by some steps, of this visit and those before.
-        rising: whether the rate is being raised.
-        sharpening: the course of λ, where it is known. Where λ falls the critical rate grows, and a longer warm-up meets it
-            later; where it rises only a lower end helps.
+    Where λ falls the critical rate grows, and a longer warm-up meets it later; where it rises only a lower end helps.
     """
     share = median(shares[-_VISITS:])
     if len(shares) < _VISITS or share <= _HALF:

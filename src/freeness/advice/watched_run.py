@@ -62,11 +62,7 @@ class WatchedRun:
 
 
 def head_line(resume: int = 0) -> str:
-    """The first line of a log, or that from which on a run goes on.
-
-    Args:
-        resume: steps that the run has behind it.
-    """
+    """The first line of a log, or that from which on a run goes on."""
     told = {"event": "start", "schema_version": SCHEMA_VERSION, "freeness_version": __version__}
     return json.dumps(told | ({"resume": resume} if resume else {}))
 
@@ -102,9 +98,6 @@ def _value(value: Any) -> Any:
 
 def event_of(line: str) -> WatchEvent | int | None:
     """What a line says: an event, or the step behind which a run begins or goes on; None of one that a kill has cut.
-
-    Raises:
-        InputError: a line of a newer version of freeness, or of something else.
 
     Example:
         >>> event_of(line_of(StepCheck(3, 0.5, loss=float("inf")))).loss, event_of('{"event": "st')

@@ -24,13 +24,6 @@ class Number:
     def read(self, name: str, text: str) -> Value:
         """The value that the text means.
 
-        Args:
-            name: of the field, for messages.
-            text: as it stands in the address.
-
-        Raises:
-            InputError: no number, or one out of range.
-
         Example:
             >>> Number(10, 1, 30, whole=True).read("depth", "12")
             12
@@ -74,9 +67,6 @@ class Text:
     def read(self, name: str, text: str) -> Value:
         """The text, if it is short and has no control characters.
 
-        Raises:
-            InputError: it is too long, or not one line of printable characters.
-
         Example:
             >>> Text("", 100).read("expression", "mp:1 + mp:1")
             'mp:1 + mp:1'
@@ -93,10 +83,6 @@ Field = Number | Choice | Text
 
 def read_query(fields: Mapping[str, Field], query: Mapping[str, str]) -> tuple[dict[str, Value], tuple[str, ...]]:
     """Values of all fields, and a sentence for every part of the query that means nothing; the default stands there.
-
-    Args:
-        fields: that the page has, by name.
-        query: text of the address behind "?".
 
     Example:
         >>> read_query({"depth": Number(10, 1, 30, whole=True)}, {"depth": "99"})
@@ -117,10 +103,6 @@ def read_query(fields: Mapping[str, Field], query: Mapping[str, str]) -> tuple[d
 
 def written_query(fields: Mapping[str, Field], values: Mapping[str, Value]) -> str:
     """The query that :func:`read_query` reads back: what differs from the defaults.
-
-    Args:
-        fields: that the page has, by name.
-        values: of all of them, by name; those that are as at the start are left out.
 
     Example:
         >>> written_query({"q": Number(1, 0, 9), "f": Text("", 9)}, {"q": 0.5, "f": "x*y"})

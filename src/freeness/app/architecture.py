@@ -44,9 +44,6 @@ class Architecture:
     def gains(self) -> tuple[float, float]:
         """(σ_w, σ_b).
 
-        Raises:
-            InputError: σ_b² would be negative.
-
         Example:
             >>> Architecture("mlp", "relu", "haar", 3, 8, 1.0, 1.0).gains
             (1.4142135623730951, 0.0)
@@ -77,9 +74,6 @@ class Architecture:
     def law(self, *, fisher: bool) -> Law:
         """Of JJᵀ, or of the Fisher dual Θ.
 
-        Args:
-            fisher: Θ in place of JJᵀ.
-
         Example:
             >>> chain = Architecture("mlp", "hardtanh", "haar", 10, 64, 0.2, 1.0)
             >>> round(chain.law(fisher=False).mean / chain.gains[0] ** 2, 9)  # the last layer has no activation behind it
@@ -101,11 +95,7 @@ class Architecture:
         return x * np.sqrt(self.qhat / np.mean(x**2, axis=0))
 
     def narrower(self, most: int) -> Architecture:
-        """One of the same ratios of widths, no wider than that anywhere.
-
-        Args:
-            most: neurons, or channels, that a layer keeps at most.
-        """
+        """One of the same ratios of widths, no wider than that anywhere."""
         share = min(most / max(self._widths), 1.0)
         first, hidden, last = (max(1, int(share * width)) for width in (self._widths[0], self.width, self._widths[-1]))
         return replace(self, width=hidden, ends=(first, last) if self.ends else None)

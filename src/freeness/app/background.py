@@ -17,11 +17,7 @@ class Cancelled(FreenessError):
 
 
 class Background:
-    """One job at a time, for one page; it is ended with the page.
-
-    Args:
-        worker: process in which the job runs.
-    """
+    """One job at a time, for one page; it is ended with the page."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
@@ -40,10 +36,6 @@ class Background:
 
     async def run(self, job: str, arguments: Mapping[str, Any]) -> Any:
         """What the job answers.
-
-        Args:
-            job: its name.
-            arguments: as JSON can hold them.
 
         Raises:
             Cancelled: it was ended by the button.

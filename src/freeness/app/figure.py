@@ -44,20 +44,12 @@ class Figure:
         self.plot.update_figure(to_plotly(picture))
 
     def describe(self, words: str) -> None:
-        """Say this of the picture.
-
-        Args:
-            words: what it shows, with its key numbers.
-        """
+        """Say this of the picture."""
         self._frame._props["aria-label"] = words
         self._frame.update()
 
     def move(self, to: tuple[float, float]) -> None:
-        """Put the one point of the last trace elsewhere, without drawing the rest again.
-
-        Args:
-            to: (x, y) in the picture's coordinates.
-        """
+        """Put the one point of the last trace elsewhere, without drawing the rest again."""
         assert isinstance(self.plot.figure, dict)
         point = self.plot.figure["data"][-1]
         point["x"], point["y"] = [to[0]], [to[1]]
@@ -67,14 +59,7 @@ class Figure:
             self.plot.update()
 
     async def exported(self, kind: str) -> bytes:
-        """The picture as the browser draws it.
-
-        Args:
-            kind: "png" or "svg".
-
-        Raises:
-            InputError: the browser does not answer.
-        """
+        """The picture as the browser draws it."""
         try:
             await self.plot.client.run_javascript(_LOADED % self.plot.id, timeout=_PATIENCE)
             address = await self.plot.run_plot_method("toImage", {"format": kind} | _SIZE, timeout=_PATIENCE)
@@ -99,13 +84,7 @@ def _nothing() -> dict[str, Any]:
 
 
 def download_buttons(name: str, producers: Mapping[str, Producer], refuse: Callable[[str], None]) -> None:
-    """A button for each kind of file.
-
-    Args:
-        name: of the files, without an ending.
-        producers: by ending, the content when it is asked for.
-        refuse: told in a sentence what could not be made.
-    """
+    """A button for each kind of file."""
 
     async def send(kind: str) -> None:
         try:

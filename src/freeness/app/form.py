@@ -17,13 +17,7 @@ _LINE = 0.5  # seconds after the last key before a line of text counts as writte
 
 
 class Form:
-    """Values of a page's fields, read from the address and kept in it.
-
-    Args:
-        path: of the page's address, as "/phase".
-        fields: of the page, by the names they have in the address.
-        changed: called after a value has changed.
-    """
+    """Values of a page's fields, read from the address and kept in it."""
 
     def __init__(self, path: str, fields: Mapping[str, Field], changed: Callable[[], Awaitable[None]]) -> None:
         self._path, self._fields, self._changed = path, fields, changed
@@ -33,14 +27,7 @@ class Form:
         self._sliders: dict[str, ui.element] = {}
 
     def number(self, name: str, label: str, step: float, *, slider: bool = True) -> None:
-        """An input of a number, with a slider below it.
-
-        Args:
-            name: by which the page's fields have it.
-            label: shown above it.
-            step: by which an arrow key moves the value.
-            slider: False for the input alone.
-        """
+        """An input of a number, with a slider below it."""
         field = self._fields[name]
         assert isinstance(field, Number)
         value = float(self.values[name])
@@ -60,13 +47,7 @@ class Form:
             handle.on("input", lambda event: self._slid(name, event.args), js_handler=_SLID, throttle=0.05)
 
     def choice(self, name: str, label: str, words: Mapping[str, str] | None = None) -> None:
-        """A choice among the words of a field.
-
-        Args:
-            name: by which the page's fields have it.
-            label: shown above it.
-            words: how they are shown, where not as they are.
-        """
+        """A choice among the words of a field."""
         field = self._fields[name]
         assert isinstance(field, Choice)
         options = {word: (words or {}).get(word, word) for word in field.words}
@@ -79,13 +60,7 @@ class Form:
         self._inputs[name] = box.props("outlined dense options-dense")
 
     def text(self, name: str, label: str, hint: str = "") -> None:
-        """A line of text.
-
-        Args:
-            name: by which the page's fields have it.
-            label: shown above it.
-            hint: shown while it is empty.
-        """
+        """A line of text."""
         box = ui.input(
             label,
             value=str(self.values[name]),
@@ -104,11 +79,7 @@ class Form:
             self._inputs[name].set_visibility(shown)
 
     async def put(self, **values: Value) -> None:
-        """Set fields as if they were typed, and tell of the change once; what is out of range goes to its end.
-
-        Args:
-            **values: by the names of the fields.
-        """
+        """Set fields as if they were typed, and tell of the change once; what is out of range goes to its end."""
         for name, value in values.items():
             field = self._fields[name]
             if isinstance(field, Number):
@@ -119,11 +90,7 @@ class Form:
         await self._tell()
 
     async def keep(self, **values: Value) -> None:
-        """Set fields that have no input here: what stands for them on the page is shown by the page itself.
-
-        Args:
-            **values: by the names of the fields.
-        """
+        """Set fields that have no input here: what stands for them on the page is shown by the page itself."""
         self.values.update(values)
         await self._tell()
 

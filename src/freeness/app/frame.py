@@ -48,21 +48,13 @@ def frame(path: str, title: str, lead: str) -> Iterator[None]:
 
 
 def halves(label: str) -> tuple[ui.element, ui.element]:
-    """The place of a page's inputs, and beside it that of what they give.
-
-    Args:
-        label: of the second, for screen readers.
-    """
+    """The place of a page's inputs, and beside it that of what they give."""
     with ui.element("div").classes("split"):
         return ui.element("div").classes("inputs"), ui.element("section").props(f'aria-label="{label}"')
 
 
 class Refusals:
-    """The place where a page says what it cannot do; screen readers hear it.
-
-    Args:
-        lasting: sentences that stay, such as those on the address.
-    """
+    """The place where a page says what it cannot do; screen readers hear it."""
 
     def __init__(self, lasting: Sequence[str] = ()) -> None:
         self._lasting = tuple(lasting)
@@ -70,11 +62,7 @@ class Refusals:
         self.say()
 
     def say(self, *sentences: str) -> None:
-        """Show these sentences in place of the last ones, behind those that stay.
-
-        Args:
-            *sentences: none to say nothing.
-        """
+        """Show these sentences in place of the last ones, behind those that stay."""
         if self._place.is_deleted:  # the page was closed meanwhile
             return
         self._place.clear()

@@ -11,13 +11,7 @@ from freeness.errors import FreenessError, brief
 
 
 class Live:
-    """Keeps what is shown up to date; while it is not, it is greyed.
-
-    Args:
-        compute: reads the inputs, computes off the event loop, and shows the answer.
-        panel: what is greyed meanwhile.
-        refusals: where it is said why there is no answer.
-    """
+    """Keeps what is shown up to date; while it is not, it is greyed."""
 
     def __init__(self, compute: Callable[[], Awaitable[None]], panel: ui.element, refusals: Refusals) -> None:
         self._compute, self._panel, self._refusals = compute, panel, refusals

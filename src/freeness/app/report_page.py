@@ -33,14 +33,7 @@ _OWN = "For a model of your own, start the explorer by <code>freeness app --mode
 
 
 def report_page(heavy: Worker, checking: Worker, models: tuple[str, ...], run_uploads: bool) -> None:
-    """Build the page.
-
-    Args:
-        heavy: where models are analysed.
-        checking: where uploads are looked at, with a limit.
-        models: FILE.py:FACTORY of whoever started the server; the page opens on the first.
-        run_uploads: whether a model's file may be uploaded, whose code is run.
-    """
+    """Build the page."""
     fields = {
         "model": Choice(models[0] if models else _BUNDLED, (*models, _BUNDLED)),
         "activation": Choice("hardtanh", activation_names()),

@@ -127,10 +127,6 @@ def spectra_page(worker: Worker) -> None:
 def predicted(architecture: Architecture, *, fisher: bool) -> DrawnLaw:
     """The law as it is drawn.
 
-    Args:
-        architecture: fully connected, so that it takes no longer than a page may wait.
-        fisher: Θ in place of JJᵀ.
-
     Example:
         >>> predicted(Architecture("mlp", "relu", "haar", 4, 64, 1.0, 1.0), fisher=False).atoms
         ((0.0, 0.5),)

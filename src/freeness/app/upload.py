@@ -37,11 +37,7 @@ class FileKind:
 class FileInput:
     """An input of one file; a refused one leaves none, and that stays said.
 
-    Args:
-        asked: endings of the files, and the words around them.
-        folder: where files are kept, under names of ours.
-        check: says of a file (path, shown name) what it holds.
-        refusals: where it is said why a file is refused.
+    ``check`` says of a file (path, shown name) what it holds.
     """
 
     def __init__(
@@ -113,9 +109,6 @@ class FileInput:
 
 def shown_name(name: str) -> str:
     """A file's name as it may stand in a sentence.
-
-    Args:
-        name: as the browser sent it, folders and control characters among others.
 
     Example:
         >>> shown_name("folder/trained.pt")

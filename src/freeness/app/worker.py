@@ -30,10 +30,8 @@ class JobError(FreenessError):
 class Worker:
     """One process that is started when it is first needed, does one job at a time, and is replaced once it was ended.
 
-    Args:
-        seconds: that a job may take, from being asked for; None for no limit.
-        memory: bytes of address space it may take; None for no limit.
-        ready: a job whose libraries are loaded before the first one is timed.
+    ``seconds``, from being asked for, and ``memory``, bytes of address space, bound a job where they are not None; ``ready`` is
+    a job whose libraries are loaded before the first one is timed.
     """
 
     def __init__(self, seconds: float | None, memory: int | None = None, ready: str = "") -> None:
@@ -44,11 +42,6 @@ class Worker:
 
     async def run(self, job: str, arguments: Mapping[str, Any], stage: Stage | None = None) -> Any:
         """What the job answers; it is ended where the caller is cancelled.
-
-        Args:
-            job: a name of :mod:`freeness.app.worker_process`.
-            arguments: of it, as JSON can hold them.
-            stage: called with the words and the share done of each stage.
 
         Raises:
             InputError: the job refused its arguments.

@@ -26,9 +26,8 @@ _JOBS = {
 def serve_jobs(requests: TextIO, answers: TextIO) -> None:
     """Answer every line of requests until there is none.
 
-    Args:
-        requests: lines of JSON with ``job`` and ``arguments``.
-        answers: lines of JSON with ``stage`` and ``share``, and at last ``answer`` or ``refused``.
+    Requests are lines of JSON with ``job`` and ``arguments``; answers have ``stage`` and ``share``, and at last ``answer`` or
+    ``refused``.
 
     Example:
         >>> import io

@@ -24,12 +24,7 @@ def wide_network(
 ) -> Network:
     """A Gaussian network: a chain, or with hidden layers x + β·W φ(x).
 
-    Args:
-        sizes: of its layers.
-        function: φ, as :func:`~freeness.activation` gives it.
-        depth: weight matrices.
-        sigma: σ_w and σ_b.
-        residual: β.
+    ``sigma``: σ_w and σ_b; ``residual``: β.
     """
     if residual is None:
         widths = [sizes.inputs, *[sizes.hidden] * (depth - 1), sizes.outputs]

@@ -30,13 +30,7 @@ ArchitectureName = Annotated[
 
 
 def check_options(context: typer.Context, read: Collection[str], architecture: str) -> None:
-    """Refuse what was typed and would count for nothing.
-
-    Args:
-        context: of the command.
-        read: names of the parameters that count.
-        architecture: said in the sentence.
-    """
+    """Refuse what was typed and would count for nothing."""
     for parameter in context.command.params:
         name = parameter.name or ""
         source = context.get_parameter_source(name)
@@ -50,14 +44,7 @@ def check_options(context: typer.Context, read: Collection[str], architecture: s
 def architecture_design(
     context: typer.Context, architecture: DesignedKind, sizes: tuple[int | None, str | None], activation: str | None
 ) -> TransformerDesign | ResidualDesign:
-    """The scale of the branches of this architecture.
-
-    Args:
-        context: of the command, whose other options do not count.
-        architecture: transformer or resnet.
-        sizes: depth and width as they were typed.
-        activation: its name.
-    """
+    """The scale of the branches of this architecture."""
     check_options(context, _READ, architecture.value)
     depth, width = sizes
     if depth is None:

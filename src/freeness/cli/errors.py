@@ -55,11 +55,7 @@ def reports_errors(command: Callable[_ARGUMENTS, None]) -> Callable[_ARGUMENTS, 
 
 @contextmanager
 def needs_extra(extra: str) -> Iterator[None]:
-    """Turn a package that is missing inside the block into one sentence that names the extra to install.
-
-    Raises:
-        InputError: a package of another project is not installed.
-    """
+    """Turn a package that is missing inside the block into one sentence that names the extra to install."""
     try:
         yield
     except ModuleNotFoundError as error:

@@ -19,10 +19,6 @@ FORCE_OPTION = typer.Option("--force", help="Replace files that are there alread
 def free_folder(folder: Path, *names: str) -> Path:
     """The folder, or the first of ``folder-2``, ``folder-3``, … that holds none of these files.
 
-    Args:
-        folder: to begin with.
-        *names: of the files that will be written into it.
-
     Example:
         >>> free_folder(Path("no-such-folder"), "report.html")
         PosixPath('no-such-folder')
@@ -44,12 +40,7 @@ def check_picture(out: Path | None) -> None:
 def check_files(*paths: Path | str | None, force: bool = False) -> None:
     """Refuse files that could not be written, or would be replaced unasked, before anything is computed.
 
-    Args:
-        *paths: None writes nothing, and - is stdout.
-        force: whether files that are there may be replaced.
-
-    Raises:
-        InputError: one is a folder, is there already, is named twice, or lies in a folder that is closed.
+    Of the paths None writes nothing, and - is stdout.
     """
     given = [Path(path) for path in paths if path is not None and path != "-"]
     for index, path in enumerate(given):

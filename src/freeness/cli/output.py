@@ -31,34 +31,19 @@ def numbers(document: dict[str, Any]) -> bytes:
 
 
 class Outputs:
-    """What a command writes beside what it prints: its numbers as JSON, a picture, tables; whole files or none.
-
-    Args:
-        json: FILE, or - for JSON on stdout and nothing else there.
-    """
+    """What a command writes beside what it prints: its numbers as JSON, a picture, tables; whole files or none."""
 
     def __init__(self, json: str | None = None) -> None:
         self._json = json
         self._files: list[tuple[str, Path, bytes]] = []
 
     def add(self, name: str, path: Path | None, content: Callable[[], bytes]) -> None:
-        """A file that was asked for.
-
-        Args:
-            name: said of it.
-            path: where to; None makes nothing.
-            content: makes it.
-        """
+        """A file that was asked for."""
         if path is not None:
             self._files.append((name, path, content()))
 
     def picture(self, path: Path | None, picture: Callable[[], Picture]) -> None:
-        """A picture that was asked for.
-
-        Args:
-            path: FILE.png or FILE.svg; None makes nothing.
-            picture: makes it.
-        """
+        """A picture that was asked for."""
         if path is not None:
             self.add("Picture", path, lambda: picture_bytes(picture(), path.suffix.lower()[1:]))
 

@@ -33,12 +33,6 @@ USUAL_POINTS, MOST_POINTS = 9, 41  # of the map, each way
 
 
 def mapped(plan: TransformerPlan, points: int, cosine: float) -> TransformerPhases:
-    """The phases over gains of queries and keys up to 2 and branch scales up to 1.5.
-
-    Args:
-        plan: the Transformer.
-        points: each way.
-        cosine: of two tokens at the input.
-    """
+    """The phases over gains of queries and keys up to 2 and branch scales up to 1.5."""
     with progress_bar("phases") as progress:
         return transformer_phases(plan, np.linspace(0.25, 2.0, points), np.linspace(0.1, 1.5, points), cosine, progress)

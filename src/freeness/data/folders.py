@@ -25,9 +25,6 @@ class ParquetFile:
     """A Parquet file of images: a column ``label``, and ``image`` with the numbers of one image a row, or a column a pixel.
 
     One row group is read at a time, and the last few are kept.
-
-    Raises:
-        InputError: it cannot be read, or has no ``label``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -72,13 +69,7 @@ class ParquetFile:
 class ImageFolder:
     """Pictures in one folder a class, decoded as they are asked for, cut to a square and resized.
 
-    Args:
-        root: the folder of the class folders.
-        size: side of the square.
-        names: of the classes, in the order of their numbers; the folders' names, sorted, when left out.
-
-    Raises:
-        InputError: no pictures, or a class that is not among the names.
+    ``names``: of the classes, in the order of their numbers; the folders' names, sorted, when left out.
     """
 
     def __init__(self, root: Path, size: int, names: Sequence[str] | None = None) -> None:

@@ -65,13 +65,7 @@ def expand(sweep: SweepSpecification, facts: DataFacts) -> tuple[Placed, ...]:
 
 
 def rate_unit(sweep: SweepSpecification, cell: Cell, facts: DataFacts) -> float:
-    """What a rate of the sweep is a multiple of, at the cell's depth.
-
-    Args:
-        sweep: whose ``rate_unit`` says in what rates are counted.
-        cell: of one depth, whose network gives the unit's size.
-        facts: N₀, C, mean ‖x⁰‖²/N₀ and mean cosine of the data.
-    """
+    """What a rate of the sweep is a multiple of, at the cell's depth."""
     if sweep.rates.unit == "absolute":
         return 1.0
     return 2 / cell.depth if sweep.rates.unit == "two_over_depth" else bounds(cell, facts)[0]

@@ -23,11 +23,7 @@ class ClaimedError(FreenessError):
 
 @contextmanager
 def claimed(connection: sqlite3.Connection, sweep: str) -> Iterator[None]:
-    """Hold a sweep for this process.
-
-    Raises:
-        ClaimedError: a living process holds it.
-    """
+    """Hold a sweep for this process."""
     own = (os.getpid(), psutil.Process().create_time())
     with connection:
         connection.execute("BEGIN IMMEDIATE")

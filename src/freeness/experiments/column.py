@@ -56,9 +56,7 @@ class Stack:
     def step(self, x: Tensor, y: Tensor) -> Tensor:
         """One step of every member; returns their losses (M,) before it, or does nothing where one is lost.
 
-        Args:
-            x: inputs (M, B, N₀).
-            y: classes (M, B), from 0.
+        Inputs are (M, B, N₀), classes (M, B).
         """
         inputs, before = [x], []
         for place, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
@@ -83,11 +81,7 @@ class Stack:
             d = self.bend.pull(ahead, before[place - 1], x) if place else d
 
     def without(self, lost: Sequence[int]) -> Stack:
-        """The stack of the other members.
-
-        Args:
-            lost: numbers of rows to leave out, from 0.
-        """
+        """The stack of the other members."""
         kept = [row for row in range(len(self.cells)) if row not in set(lost)]
         chosen = torch.tensor(kept, dtype=torch.long, device=self.rates.device)
         return Stack(
@@ -116,15 +110,7 @@ class Stack:
 
 
 def stack_of(cells: Sequence[Cell], device: torch.device | str = "cpu") -> Stack:
-    """The stack of these cells at initialisation; cells of one seed start from the same weights.
-
-    Args:
-        cells: M of one column: alike but for rate and seed.
-        device: "cpu" or a CUDA device.
-
-    Raises:
-        InputError: cells of different columns.
-    """
+    """The stack of these cells at initialisation; cells of one seed start from the same weights."""
     if len({cell.column for cell in cells}) != 1:
         raise InputError("expected cells that differ in rate and seed only, got others; train each column by itself.")
     network = network_of(cells[0])

@@ -145,12 +145,7 @@ def _contents_digest(parts: Iterable[Samples]) -> str:
 
 
 class BlockShuffle(Sampler[int]):
-    """Indices of one epoch: blocks in random order, and the images of each shuffled, so that a file is read block by block.
-
-    Args:
-        blocks: ranges of indices that together are all of the data set.
-        generator: source of randomness; every epoch draws on.
-    """
+    """Indices of one epoch: blocks in random order, and the images of each shuffled, so that a file is read block by block."""
 
     def __init__(self, blocks: Sequence[range], generator: torch.Generator) -> None:
         self._blocks, self._generator = blocks, generator

@@ -97,13 +97,7 @@ def _perform(store: Store, engine: Engine, tasks: tuple[Task, ...], progress: Re
 
 
 def theory_of(sweep: SweepSpecification, placed: tuple[Placed, ...], facts: DataFacts) -> dict:
-    """Bounds of theory by design and depth, with the facts they rest on.
-
-    Args:
-        sweep: whose networks and data the cells have.
-        placed: all cells, each with its place in the table.
-        facts: N₀, C, mean ‖x⁰‖²/N₀ and mean cosine of the data.
-    """
+    """Bounds of theory by design and depth, with the facts they rest on."""
     first = {item.place[:2]: item.cell for item in placed}
     found = {place: bounds(cell, facts) for place, cell in first.items()}
     rows = range(len(sweep.designs))

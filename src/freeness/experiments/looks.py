@@ -38,14 +38,7 @@ class Look:
 
 
 def look_at(model: nn.Module, cell: Cell, images: tuple[Images, Images], step: int) -> Look:
-    """Look at one member.
-
-    Args:
-        model: on any device.
-        cell: names loss and metrics.
-        images: for training, of which the first are taken for the sharpness, and for testing.
-        step: number of steps done, written beside the numbers.
-    """
+    """Look at one member."""
     train, test = images
     right, total = 0, 0.0
     device = next(model.parameters()).device

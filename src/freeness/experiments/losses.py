@@ -14,10 +14,7 @@ from freeness.training import BinaryCrossEntropy, CrossEntropy, Loss, SquaredErr
 def loss_and_pull(loss: Loss | str, outputs: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
     """Each member's loss (M,), the mean over its batch, and its gradient (M, B, C) in the outputs; targets are one-hot.
 
-    Args:
-        loss: of those that are registered with :func:`stacked`.
-        outputs: (M, B, C).
-        classes: (M, B), from 0.
+    Outputs are (M, B, C), classes (M, B).
 
     Example:
         >>> value, pull = loss_and_pull("half_squared_error", torch.zeros(1, 1, 2), torch.tensor([[1]]))

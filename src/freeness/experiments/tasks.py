@@ -93,11 +93,6 @@ def seconds_a_step(cells: Sequence[Cell], images: tuple[Images, Images], device:
     """Seconds of a step a member of the stack of these cells: the least of three short runs.
 
     On the CPU time of this thread, which other processes of the machine do not lengthen; the clock on the wall elsewhere.
-
-    Args:
-        cells: M of one column: alike but for rate and seed.
-        images: for training, for testing.
-        device: "cpu" or a CUDA device.
     """
     stack = stack_of(cells, device)
     x, y = next(batches(images[0], cells[0].batch, cells[0].seed))

@@ -36,11 +36,7 @@ class Update:
     def weight(self, place: int, weight: Tensor, d: Tensor, x: Tensor) -> None:
         """Step of weights (M, out, in) whose gradient is dᵀx.
 
-        Args:
-            place: number of the layer, from 0.
-            weight: (M, out, in), changed in place.
-            d: (M, B, out).
-            x: (M, B, in).
+        ``d`` is (M, B, out), ``x`` (M, B, in).
         """
         if not self._plain:
             self._moved("weight", place, weight, torch.bmm(d.transpose(1, 2), x))
@@ -50,13 +46,7 @@ class Update:
             weight.baddbmm_((d * -self.rates).transpose(1, 2), x)
 
     def bias(self, place: int, bias: Tensor, d: Tensor) -> None:
-        """Step of biases (M, 1, out) whose gradient is the sum of d over the batch.
-
-        Args:
-            place: number of the layer, from 0.
-            bias: (M, 1, out), changed in place.
-            d: (M, B, out).
-        """
+        """Step of biases (M, 1, out) whose gradient is the sum of d over the batch."""
         gradient = d if d.shape[1] == 1 else d.cumsum(dim=1)[:, -1:]
         if self._plain:
             bias.sub_(self.rates * gradient)
@@ -64,11 +54,7 @@ class Update:
             self._moved("bias", place, bias, gradient)
 
     def rows(self, chosen: Tensor) -> Update:
-        """The optimiser of the chosen members.
-
-        Args:
-            chosen: numbers of the members that stay, from 0.
-        """
+        """The optimiser of the chosen members."""
         state = {name: [tensor[chosen] for tensor in kept] for name, kept in self.state.items()}
         return Update(self.optimizer, self.rates[chosen], state, self.count)
 
@@ -129,10 +115,5 @@ def _without_decay(decay: float) -> None:
 
 
 def update_of(cell: Cell, rates: Tensor) -> Update:
-    """The optimiser of a column, without memory.
-
-    Args:
-        cell: whose optimiser it is, with β (β₁ of Adam).
-        rates: (M, 1, 1).
-    """
+    """The optimiser of a column, without memory."""
     return Update(cell.descent, rates)

@@ -71,10 +71,6 @@ def of_identity(q1: np.ndarray, q2: np.ndarray, q12: np.ndarray) -> tuple[np.nda
 def bent_at_zero(left: float, right: float) -> ClosedForm:
     """φ = left·x + (right - left)·max(x, 0).
 
-    Args:
-        left: slope below 0.
-        right: slope above.
-
     Source: Cho, Saul (2009), the arc-cosine kernel of max(x, 0).
     """
     bend = right - left

@@ -66,13 +66,6 @@ class Recipe:
 def fashion_data(directory: Path | None = None, images: int | None = None) -> tuple[Labelled, Labelled, str]:
     """Training and test images, each of mean 0 and mean square 1, as (n, 28, 28) in float32, with labels.
 
-    Args:
-        directory: of the official files; the bundled ones when left out.
-        images: how many training images, the first ones.
-
-    Raises:
-        InputError: files that are missing or damaged, or fewer images than asked for.
-
     Example:
         >>> train, test, source = fashion_data(images=500)
         >>> train[0].shape, len(test[1])
@@ -112,12 +105,6 @@ def train_and_tell(
     """Train a network on Fashion-MNIST and read it.
 
     JJᵀ, freeness and drift are recorded at the first test image, before training and after every pass.
-
-    Args:
-        recipe: network and training.
-        images: test images that are followed through the layers.
-        share: of the hidden neurons that are deleted.
-        progress: told what is going on.
     """
     train, test, source = fashion_data(recipe.directory, recipe.images)
     described = f"{source}, {len(train[0]):,} images"
@@ -139,19 +126,7 @@ def tell_of(
     share: float = 0.05,
     progress: Report | None = None,
 ) -> Interpretation:
-    """Read a network that was trained before, on Fashion-MNIST.
-
-    Args:
-        model: for inputs (28, 28) or 784, and 10 classes.
-        start: how it had been initialised.
-        directory: of the official files; the bundled ones when left out.
-        images: test images that are followed through the layers.
-        share: of the hidden neurons that are deleted.
-        progress: told what is going on.
-
-    Raises:
-        InputError: a network for other inputs or classes.
-    """
+    """Read a network that was trained before, on Fashion-MNIST."""
     if model.features != 784 or model.classes != len(CLASSES):
         raise InputError(
             f"expected a network for 784 pixels and {len(CLASSES)} classes, got one for {model.features} features and "

@@ -45,9 +45,6 @@ def designed_rate(model: nn.Module, inputs: Tensor, labels: Tensor, optimizer: S
 def descent_of(optimizer: SGD | str) -> SGD:
     """Gradient descent from its name.
 
-    Raises:
-        InputError: another optimizer.
-
     Example:
         >>> descent_of("momentum").momentum
         0.9
@@ -63,10 +60,6 @@ def dual_sharpness(model: IdentityMLP, inputs: Tensor) -> float:
 
     Θ_{(a,k),(b,j)} = Σ_l (x_a^{l-1}·x_b^{l-1} + 1) δ_{a,k}^l·δ_{b,j}^l, H = diag p - ppᵀ of each sample. At identity
     initialisation δ is s^{L-l} times a unit vector and nothing but x depends on the sample.
-
-    Args:
-        model: with any weights; left as it was.
-        inputs: the batch, (n, …), as the model takes it.
 
     Example:
         >>> round(dual_sharpness(IdentityMLP(1, classes=2, depth=1), torch.ones(1, 1)), 6)  # (1 + 1)/2

@@ -22,10 +22,7 @@ def field_of(
 ) -> Float[np.ndarray, "channels entries"]:
     """Channels of a Gaussian field whose products add up to ``gram``: exactly, where they are as many as entries.
 
-    Args:
-        gram: covariance of the field, times channels.
-        channels: to be drawn.
-        rng: that draws them.
+    ``gram``: its covariance, times channels.
 
     Example:
         >>> gram = np.array([[2.0, 1.0], [1.0, 2.0]])
@@ -41,10 +38,7 @@ def mixed(
 ) -> Float[np.ndarray, "channels entries"]:
     """Channels of a Gaussian field whose products add up to those of ``rows``: exactly, where they are as many.
 
-    Args:
-        rows: whose products are the covariance of the field, times channels.
-        channels: to be drawn.
-        rng: that draws them.
+    The products of ``rows`` are its covariance, times channels.
 
     Example:
         >>> rows = np.array([[2.0, 1.0, 0.0]])
@@ -90,12 +84,7 @@ class ChannelWeights:
         self.kept: np.ndarray | None = None
 
     def ahead(self, x: Float[np.ndarray, "front samples *positions"], channels: int) -> np.ndarray:
-        """So many channels behind.
-
-        Args:
-            x: channels in front.
-            channels: behind.
-        """
+        """So many channels behind."""
         flat, samples = x.reshape(*x.shape[:2], -1), x.shape[1]
         behind = self.taps.source.shape[1]
         if self._matched(samples, channels):
@@ -119,12 +108,7 @@ class ChannelWeights:
         return found
 
     def back(self, gradient: Float[np.ndarray, "behind samples *positions"], channels: int) -> np.ndarray:
-        """So many channels in front.
-
-        Args:
-            gradient: at the channels behind.
-            channels: in front.
-        """
+        """So many channels in front."""
         samples = gradient.shape[1]
         flat, shape = gradient.reshape(*gradient.shape[:2], -1), (channels, samples, *self.front)
         if self._matched(samples, channels):
@@ -146,12 +130,7 @@ class ChannelWeights:
         return self.gain * float(sum(square[source >= 0].sum() for source in self.taps.source))
 
     def trained(self, x: np.ndarray, gradient: np.ndarray) -> tuple[float, float]:
-        """Σ (∂ℓ/∂w)² over the entries of the weights, and over those of a bias that is trained.
-
-        Args:
-            x: channels in front.
-            gradient: at the channels behind.
-        """
+        """Σ (∂ℓ/∂w)² over the entries of the weights, and over those of a bias that is trained."""
         every = taps_of(self.layer, self.front, True).source
         flat, slopes = x.reshape(*x.shape[:2], -1), gradient.reshape(len(gradient), -1)
         products = slopes.T @ slopes if slopes.shape[1] < len(x) else None

@@ -230,10 +230,6 @@ def pairs_of_batch(pairs: Float[np.ndarray, "samples samples *positions"], given
 
     Pairs of two samples add up to the square of a mean gradient, of which the estimate is never below 0.
 
-    Args:
-        pairs: of some samples (k, k, …).
-        given: samples of the batch.
-
     Example:
         >>> pairs_of_batch(np.ones((2, 2)), 4)
         16.0

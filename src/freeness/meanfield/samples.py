@@ -13,10 +13,8 @@ from freeness.numerics import HUGE
 class SampleMoments:
     """Inputs of a network, checked.
 
-    Args:
-        inputs: (n, N₀), (n, channels, *positions), or tokens (n, positions) before an embedding.
-        network: that reads them.
-        across: whether all pairs of positions are wanted, and not only where an operation asks for them.
+    Inputs are (n, N₀), (n, channels, *positions), or tokens (n, positions) before an embedding; ``across``: all pairs of
+    positions are wanted, and not only where an operation asks for them.
 
     Raises:
         InputError: another shape, numbers that are not finite, or an input that is 0.

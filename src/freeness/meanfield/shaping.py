@@ -176,10 +176,7 @@ def largest(network: Network, start: float, step: Callable[[float], float]) -> f
     Sums mix it by their squared scales. DKS: start 1 and step x ↦ ψx give the slope. TAT: 0 and x ↦ x + κ give the curvature,
     0 and the correlation map itself C_f(0).
 
-    Args:
-        network: the record, from a builder such as :func:`~freeness.network.mlp`, or of a trace.
-        start: value at the input of every subnetwork.
-        step: increasing, not below the identity.
+    ``step`` is increasing, and not below the identity.
 
     Source: Martens et al. (2021), "maximal slope function"; Zhang, Botev, Martens (2022), "subnetwork maximizing function".
 

@@ -102,11 +102,7 @@ class Compiled:
             yield node, found
 
     def applied(self, pairs: Pairs) -> Pairs:
-        """Pairs at the output.
-
-        Raises:
-            InputError: a kernel that overflows.
-        """
+        """Pairs at the output."""
         found = pairs
         for node, found in self.walk(pairs):
             bent = type(node.operation) is Activation  # the weights behind φ show it soon enough
@@ -121,13 +117,7 @@ class Compiled:
 def compiled(network: Network, stream: Stream, whole: Pairs | None) -> Compiled:
     """Follow the samples through a network.
 
-    Args:
-        network: the record, from a builder such as :func:`~freeness.network.mlp`, or of a trace.
-        stream: the samples at its input.
-        whole: the pairs of the whole batch there, where a layer normalises over it.
-
-    Raises:
-        InputError: an operation that theory does not cover there, or a signal that vanishes or overflows.
+    ``whole``: the pairs of the whole batch at its input, where a layer normalises over it.
     """
     streams, wholes = {INPUT: stream}, {INPUT: whole}
     steps: list[Step] = []

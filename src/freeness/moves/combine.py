@@ -55,10 +55,7 @@ class Combine(Move):
     def met(self, point: CurvePoint, parameters: np.ndarray, tied: Callable[[CurvePoint], tuple[Jet, Jet]]) -> Meeting:
         """Where the other law's curve meets a point, to first order.
 
-        Args:
-            point: of the law before.
-            parameters: of the other law's curve (unknowns, points).
-            tied: what has to be equal, of the other law's point and as it is given.
+        ``tied``: what has to be equal, of the other law's point and as it is given.
         """
         other = self.curve.evaluate(parameters, 2, point.potential is not None)
         rows = tie(*tied(other))

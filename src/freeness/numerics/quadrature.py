@@ -114,11 +114,6 @@ def gauss_rule(
     Lanczos' method with full reorthogonalisation gives the Jacobi matrix, whose eigenvalues are the nodes; fewer nodes where
     the measure has no more.
 
-    Args:
-        positions: distinct, more than ``count``.
-        masses: positive, of any sum.
-        count: nodes.
-
     Example:
         >>> nodes, weights = gauss_rule(np.array([-1.0, 0.0, 1.0]), np.array([0.25, 0.5, 0.25]), 2)
         >>> [round(float(v), 12) for v in nodes**2], [round(float(v), 12) for v in weights]

@@ -14,10 +14,6 @@ def row_products(
     A product of a matrix with a vector is shared among threads from some thousand entries on, and handing it out then costs far
     more than the work: on a busy machine a thousand times. One dot product a row never is.
 
-    Args:
-        rows: (…, n).
-        weights: (…, n), broadcast against the rows.
-
     Example:
         >>> row_products(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, 10.0]))
         array([21., 43.])

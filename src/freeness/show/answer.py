@@ -175,9 +175,6 @@ def percent(value: float) -> str:
 def attempted(text: Callable[[], str]) -> str:
     """A text that may need computing; where that fails numerically, it says so.
 
-    Args:
-        text: called once; arithmetic errors and refusals in it are caught.
-
     Example:
         >>> attempted(lambda: number(1 / 0))
         'not converged'

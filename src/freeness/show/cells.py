@@ -8,9 +8,6 @@ import numpy as np
 def cell_edges(centres: np.ndarray) -> np.ndarray:
     """Between the centres, in logarithms, and as far beyond the outer ones.
 
-    Args:
-        centres: positive and ascending, (n,) with n ≥ 1.
-
     Example:
         >>> cell_edges(np.array([1.0, 4.0])).round(12).tolist()
         [0.5, 2.0, 8.0]

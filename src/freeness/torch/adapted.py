@@ -62,12 +62,6 @@ def adapted(
     A function of the user gets what the model returns, as it is, where it takes that: its outputs are all the floating tensors of
     it. Every other loss gets the tensor that :func:`~freeness.torch.outputs.select_output` finds.
 
-    Args:
-        model: any module of one input; given back as it is where it came from here.
-        data: inputs and targets.
-        loss: as :func:`~freeness.torch.given_loss` takes it.
-        output: name or number of the output, which is that of a function then, too.
-
     Raises:
         InputError: the model fails, or no such output.
 

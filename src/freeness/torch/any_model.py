@@ -101,9 +101,6 @@ class Function:
 def converted(model: nn.Module, dtype: torch.dtype) -> nn.Module:
     """The model if it has this dtype, or a copy of it that has.
 
-    Raises:
-        InputError: it cannot be copied.
-
     Example:
         >>> converted(nn.Linear(1, 1), torch.float64).weight.dtype
         torch.float64
@@ -232,13 +229,7 @@ def remaining(outputs: Tensor, parameters: dict[str, nn.Parameter]) -> list[str]
 
 
 def planned(found: Survey, samples: int, passes: int) -> MemoryPlan:
-    """What a dual Gram matrix holds, from the survey of one sample.
-
-    Args:
-        found: the survey.
-        samples: how many samples' outputs it is over.
-        passes: groups of layers.
-    """
+    """What a dual Gram matrix holds, from the survey of one sample."""
     rows = samples * found.outputs
     unfolded = max((use.unfolded for uses in found.uses.values() for use in uses), default=0)
     block = max((min(_BLOCK, rows * size) for size in found.sizes.values()), default=0)
@@ -254,12 +245,7 @@ def planned(found: Survey, samples: int, passes: int) -> MemoryPlan:
 
 
 def jacobian_plan(found: Survey, passes: int) -> MemoryPlan:
-    """What the input–output Jacobian and its singular values hold.
-
-    Args:
-        found: the survey.
-        passes: parts in which it is carried from its narrower side.
-    """
+    """What the input–output Jacobian and its singular values hold."""
     rows = -(-min(found.outputs, found.inputs) // passes)
     parts = (
         ("forward pass", found.saved * found.itemsize),
@@ -283,11 +269,7 @@ Entries = list[list[tuple[Use, Tensor]]]
 def gram(function: Function, samples: Sequence[Tensor], passes: int, traced: bool = False) -> Tensor:
     """Σ over parameters of gradient·gradientᵀ, (n·C, n·C) in float64; (n, n), averaged over the outputs, if ``traced``.
 
-    Args:
-        function: a ready one.
-        samples: inputs as the model takes them, with equally many outputs.
-        passes: groups of layers, each by backward passes of its own.
-        traced: only the mean over outputs.
+    ``passes``: groups of layers, each by backward passes of its own.
     """
     found = survey(function, samples[0])
     count = len(samples) * (1 if traced else found.outputs)
@@ -379,10 +361,7 @@ def _by_positions(total: Tensor, entries: Entries, traced: bool) -> None:
 def input_jacobian(function: Function, x: Tensor, rows: int | None = None) -> Tensor:
     """J = ∂f/∂x, (C, N_0), carried from the narrower side; of tokens with respect to their embedding.
 
-    Args:
-        function: a ready one.
-        x: an input as the model takes it.
-        rows: outputs (or inputs) at a time; all when left out.
+    ``rows``: outputs (or inputs) at a time; all when left out.
 
     Raises:
         InputError: tokens, which have no derivative, that are not looked up in a trained table.
@@ -413,11 +392,7 @@ def _embeddings(taps: Taps, tokens: Tensor) -> list[Tap]:
 
 
 def embedded(function: Function, tokens: Tensor) -> tuple[Tensor, list[Tap]]:
-    """The outputs, and where the tokens were looked up on the way.
-
-    Raises:
-        InputError: no trained table looks them up.
-    """
+    """The outputs, and where the tokens were looked up on the way."""
     with Taps(_names(trained_parameters(function.model))) as taps:
         outputs = function(tokens)
     found = _embeddings(taps, tokens)

@@ -56,14 +56,7 @@ class DesignTarget:
         )
 
     def check(self, function: ActivationFunction) -> str:
-        """A sentence where the model has other activations as well or they could not be read; "" where it has this one alone.
-
-        Args:
-            function: that of a design whose activation is not put into the model.
-
-        Raises:
-            InputError: the model does not contain it.
-        """
+        """A sentence where the model has other activations as well or they could not be read; "" where it has this one alone."""
         has = [found for found in self.functions if not _same(found, function)]
         if len(has) < len(self.functions) or function.name in self.calls:
             names = " and ".join(dict.fromkeys(found.name for found in has))
@@ -150,9 +143,6 @@ def chain_widths(model: nn.Module) -> tuple[int, ...]:
     """N_0, …, N_L of a model whose weight layers follow one another: features of Linear, channels of convolutions.
 
     Where a flattening multiplies channels by positions, the Linear layer behind it counts with the channels alone.
-
-    Raises:
-        InputError: no weight layers, or layers that do not fit together, as in branches.
 
     Example:
         >>> chain_widths(nn.Sequential(nn.Linear(8, 5), nn.Tanh(), nn.Linear(5, 2)))

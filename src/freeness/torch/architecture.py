@@ -24,14 +24,6 @@ def start_of(
 ) -> tuple[StartRecipe, Subject] | Design:
     """The recipe that fits a model and what it needs to know; the design of its chain where none does.
 
-    Args:
-        model: any module; left as it was.
-        recipe: the one to take, whether it fits or not.
-        data: what the model takes; random inputs where this is None.
-
-    Raises:
-        InputError: no recipe fits, and the model is no chain of one activation.
-
     Example:
         >>> start_of(nn.Sequential(nn.Embedding(5, 4), nn.LSTM(4, 4)))[0].name
         'recurrent network'
@@ -61,10 +53,6 @@ def start_of(
 def recipe_of(model: nn.Module, data: object = None) -> StartRecipe | None:
     """The recipe that fits a model, if there is one.
 
-    Args:
-        model: any module; left as it was.
-        data: what the model takes; random inputs where this is None.
-
     Example:
         >>> recipe_of(nn.GRU(4, 4)).source
         'Saxe et al. 2014 (orthogonal); Glorot, Bengio 2010; Jozefowicz et al. 2015 (forgetting)'
@@ -89,13 +77,7 @@ def has_recipe(model: nn.Module, inputs: Tensor) -> bool:
 
 
 def inputs_of(model: nn.Module, data: object, count: int) -> Batch | None:
-    """A few samples of what a model takes; random ones where nothing is given, and None where none of these fit.
-
-    Args:
-        model: any module.
-        data: in any form that ``analyze`` takes, or None.
-        count: of samples.
-    """
+    """A few samples of what a model takes; random ones where nothing is given, and None where none of these fit."""
     if data is not None:
         return batch_of(data, model).part(0, count)
     try:

@@ -33,12 +33,6 @@ class AtStart:
 def at_start(small: nn.Module, batch: Batch, how: StepOptions, rate: float) -> AtStart:
     """Of a small network, whose passes are not counted.
 
-    Args:
-        small: it is left as it was.
-        batch: in any dtype and on any device.
-        how: what is trained with.
-        rate: its good one, from where the critical rate is sought.
-
     Raises:
         InputError: a network without parameters, or a step that does not lower the loss.
     """
@@ -50,9 +44,6 @@ def at_start(small: nn.Module, batch: Batch, how: StepOptions, rate: float) -> A
 
 def averaged(starts: Sequence[AtStart]) -> AtStart:
     """The geometric mean over starts of one network; the ends of its critical rate are the first's.
-
-    Raises:
-        InputError: parameters that differ, so that these are no starts of one network.
 
     Example:
         >>> first, second = (

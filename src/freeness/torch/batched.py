@@ -25,12 +25,6 @@ def jacobian_rows(
 
     Rows are carried backward together (vmap); where an operation has no rule for that, one after the other.
 
-    Args:
-        outputs: (C,), of a graph that is kept.
-        inputs: tensors, or edges of the graph.
-        shapes: of the inputs.
-        rows: outputs at a time.
-
     Example:
         >>> x = torch.ones(2, requires_grad=True)
         >>> jacobian_rows(3 * x, [x], [x.shape], 2)[0].tolist()
@@ -77,8 +71,7 @@ def plain_attention() -> Iterator[None]:
 def plain_recurrence(function: object) -> Iterator[None]:
     """Recurrent layers by plain products inside the block: torch's fused ones carry no derivative forward.
 
-    Args:
-        function: a module, or what holds one as ``model``; a block for another one does nothing.
+    ``function``: a module, or what holds one as ``model``; a block for another one does nothing.
 
     Example:
         >>> with plain_recurrence(nn.LSTM(2, 3)):

@@ -85,9 +85,6 @@ def build(network: Network, generator: torch.Generator, dtype: torch.dtype = tor
 def activation_module(function: ActivationFunction) -> nn.Module:
     """The torch module of an entry of the activation table, or of an activation that was read from a model.
 
-    Raises:
-        InputError: a function of one's own that is only known to numpy.
-
     Example:
         >>> from freeness.network import activation
         >>> activation_module(activation("hardtanh"))

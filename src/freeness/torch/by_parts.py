@@ -17,17 +17,7 @@ from freeness.torch.walk import Signal, Walk
 
 
 def counted_by_parts(walk: Walk, signal: Signal, axis: int, parts: int) -> Signal:
-    """The signal with the outputs of its weights counted by the parts of an axis first.
-
-    Args:
-        walk: whose steps and values are counted anew.
-        signal: as the weights give it, moved.
-        axis: that is cut.
-        parts: into how many of one size.
-
-    Raises:
-        Unread: it is not as weights give it, or something has read it otherwise.
-    """
+    """The signal with the outputs of its weights counted by the parts of an axis first."""
     atoms, place = signal.layout[axis], signal.place
     number = next((k for k, step in enumerate(walk.steps) if step.name == place.name), None)
     step = None if number is None else walk.steps[number]

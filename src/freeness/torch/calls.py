@@ -23,9 +23,7 @@ class Origin(NamedTuple):
 class CallWatch(TorchFunctionMode):
     """A block in which calls of torch are counted; of some the result is caught, or another one put in its place.
 
-    Args:
-        caught: the places whose results are kept in ``found``.
-        replaced: what calls return instead.
+    ``caught`` are the places whose results are kept in ``found``; ``replaced`` is what calls return instead.
 
     Example:
         >>> import torch

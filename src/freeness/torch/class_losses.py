@@ -128,13 +128,7 @@ def _weight(loss: ClassLoss, outputs: Tensor) -> Tensor | None:
 
 
 def softmax_root(outputs: Tensor, axis: int, scale: Tensor) -> Root:
-    """S with SSᵀ = s(diag p - ppᵀ) at every place: √s(diag(√p) - p√pᵀ), since Σp = 1.
-
-    Args:
-        outputs: of which p is the softmax.
-        axis: of the classes.
-        scale: s ≥ 0, of each place.
-    """
+    """S with SSᵀ = s(diag p - ppᵀ) at every place: √s(diag(√p) - p√pᵀ), since Σp = 1."""
     p = outputs.softmax(axis)
     root = p.sqrt()
     wide = scale.to(outputs).sqrt().unsqueeze(axis)
@@ -202,14 +196,7 @@ def check_logarithms(name: str, outputs: Tensor, axis: int) -> None:
 
 
 def check_classes(name: str, outputs: Tensor, targets: Tensor, ignored: int = IGNORED) -> None:
-    """Refuse targets that are neither classes nor shares of them.
-
-    Args:
-        name: of the loss.
-        outputs: (B, C), (B, C, …) or (B, …, C).
-        targets: classes in int64, or shares in the outputs' dtype.
-        ignored: a class that does not count.
-    """
+    """Refuse targets that are neither classes nor shares of them."""
     axis = class_axis(outputs, targets)
     if axis is None:
         raise InputError(

@@ -102,11 +102,6 @@ def counted(model: nn.Module, inputs: Tensor) -> Counts:
 def watched(compute: Callable[[], object], pack: Callable[[Tensor], Any], unpack: Callable[[Any], Tensor]) -> bool:
     """Run something under hooks on what is kept for going backward; without them, and False, where torch.func forbids them.
 
-    Args:
-        compute: runs.
-        pack: as torch's ``saved_tensors_hooks`` takes it.
-        unpack: the same.
-
     Example:
         >>> watched(lambda: torch.func.grad(torch.sin)(torch.ones(())), _same, _same)
         False

@@ -132,11 +132,6 @@ def gradients_step(
 ) -> list[Tensor]:
     """The first step of an optimiser per unit rate: -gradient, where none is given.
 
-    Args:
-        parameters: to step; left as they were.
-        gradients: one for each.
-        optimizer: as of :func:`critical_rate`.
-
     Example:
         >>> weight = nn.Parameter(torch.zeros(2))
         >>> step = gradients_step([weight], [torch.tensor([3.0, -1.0])], lambda p: torch.optim.Adam(p, lr=0.1))

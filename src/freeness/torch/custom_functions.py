@@ -13,9 +13,6 @@ from freeness.torch.walks import made_of, reached
 def custom_functions(last: Any) -> Iterator[BackwardCFunction]:
     """Nodes of ``torch.autograd.Function`` behind a node.
 
-    Args:
-        last: the ``grad_fn`` of a tensor, or None.
-
     Example:
         >>> import torch
         >>> list(custom_functions(torch.ones(2, requires_grad=True).sum().grad_fn))

@@ -10,10 +10,6 @@ _USUAL = (0.01, 100.0)  # mean square of an input's entries that no warning is g
 def data_note(numbers: Tensor, stand_in: str) -> tuple[str, ...]:
     """Sentences for a report: of inputs far from the usual scale, and of labels that stand in for others.
 
-    Args:
-        numbers: entries of the inputs, but for tokens.
-        stand_in: what the labels are where none were given.
-
     Example:
         >>> import torch
         >>> data_note(torch.ones(3), "")

@@ -181,10 +181,6 @@ def program_function(program: Program, *names: str) -> Callable[..., Tensor]:
 
     Operators are looked up once, for a sweep calls the function in every layer of every step.
 
-    Args:
-        program: at least one call.
-        *names: that the program uses for its tensors.
-
     Example:
         >>> softsign = program_function((("abs", "x"), ("add", "r0", 1), ("div", "x", "r1")), "x")
         >>> softsign(torch.tensor([-1.0, 3.0]))

@@ -11,9 +11,6 @@ from freeness.advice import DrawnWeights, LayerTable, ModuleRow, TensorRow
 def first_look(model: nn.Module) -> LayerTable:
     """Of every module with trained weights, how large these and their gradients are; signals are not known.
 
-    Args:
-        model: whose gradients are there; left as it is.
-
     Example:
         >>> model = nn.Linear(2, 1, bias=False)
         >>> _ = nn.init.constant_(model.weight, 0.5)

@@ -63,9 +63,6 @@ class StepOptions:
 def optimizer_factory(given: GivenOptimizer) -> OptimizerFactory:
     """What makes torch's optimiser of parameters, by a name, a record, an instance, or what makes one.
 
-    Args:
-        given: as of :func:`~freeness.torch.given_optimizer`; any other optimiser of torch too.
-
     Example:
         >>> made = optimizer_factory("momentum")([nn.Parameter(torch.zeros(1))])
         >>> type(made).__name__, made.param_groups[0]["momentum"]
@@ -98,15 +95,6 @@ def first_step(
     model: nn.Module, batch: Batch, how: StepOptions, grown: Mapping[str, int] | None = None
 ) -> Iterator[FirstStep]:
     """A block in which the first step on a batch can be asked about; the model is left as it was.
-
-    Args:
-        model: any module in float32 or float64.
-        batch: with targets, unless the model computes its loss without.
-        how: what is trained with.
-        grown: as of :func:`~freeness.torch.roles.roles_of`.
-
-    Raises:
-        InputError: a loss that is not one finite number or has no gradient, or an optimiser that does not move the weights.
 
     Example:
         >>> model = nn.Linear(1, 1, bias=False)
@@ -173,8 +161,7 @@ class FirstStep:
     def movements(self, short: float) -> tuple[Movement, dict[GroupRole, Movement]]:
         """Of all groups together and of each by itself, by differences over a short step; one forward pass a group.
 
-        Args:
-            short: a rate far below the critical one, so that outputs move linearly, and far above rounding.
+        ``short``: a rate far below the critical one, so that outputs move linearly, and far above rounding.
         """
         outputs, features = torch.zeros_like(self._outputs), None
         each: dict[GroupRole, Movement] = {}
@@ -198,13 +185,7 @@ class FirstStep:
         Walked to from below, for a loss that is raised may fall again farther on, as behind batch normalisation; then sought by
         secants in log η.
 
-        Args:
-            shares: of the groups that are stepped.
-            start: where the walk begins, below what is sought.
-            most: forward passes.
-
-        Raises:
-            InputError: the step does not lead downhill.
+        ``start``: where the walk begins, below what is sought; ``most``: forward passes.
 
         Source: Kalra, Barkeshli, arXiv 2406.09405 (the critical rate of the first step, by forward passes); walk and secants are
         ours.
@@ -294,9 +275,7 @@ def _evaluation(model: nn.Module, batch: Batch, how: StepOptions) -> Callable[[]
 def centred(change: Tensor, loss: GivenLoss | None) -> Tensor:
     """The change of outputs without what a softmax does not see: its mean over the classes, the last axis, or of maps the second.
 
-    Args:
-        change: (B, C), (B, tokens, C) or (B, C, height, width).
-        loss: what is trained with.
+    Of (B, C), (B, tokens, C) or (B, C, height, width).
 
     Example:
         >>> centred(torch.tensor([[1.0, 3.0]]), "cross_entropy")

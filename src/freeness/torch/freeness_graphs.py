@@ -37,9 +37,6 @@ class _Bend:
 def graph_freeness_test(trace: Trace, x: Tensor) -> FreenessTest:
     """Test whether products of weights between activations are free of the derivatives around them, at one sample.
 
-    Raises:
-        InputError: a model without a record, or no two activations with weights of at most 4,096 channels between them.
-
     Example:
         >>> from torch import nn
         >>> from freeness.torch import trace

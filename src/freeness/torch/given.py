@@ -164,11 +164,7 @@ def given_optimizer(given: GivenOptimizer) -> Optimizer:
 
 
 def made_optimizer(factory: Any, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-    """What a factory makes of parameters.
-
-    Raises:
-        InputError: it raises, or makes something else.
-    """
+    """What a factory makes of parameters."""
     expected = (
         f"expected an optimizer among {', '.join(optimizer_names())}, an instance, or what makes one of a list of "
         f"parameters, got {factory!r}"

@@ -42,13 +42,7 @@ class GraphView:
 
     @classmethod
     def exported(cls, model: nn.Module, example: Tensor, prefix: str = "") -> GraphView:
-        """By torch.export.
-
-        Args:
-            model: in the mode in which it is to be read.
-            example: an input.
-            prefix: path of ``model``.
-        """
+        """By torch.export."""
         program = torch.export.export(model, (example,), strict=False)
         inputs: list[str] = []
         tensors: dict[str, tuple[str, Tensor]] = {}

@@ -25,9 +25,6 @@ def read_at_once(model: nn.Module) -> Iterator[None]:
     grow with the square of the length, and with more where that is differentiated again. Where the model writes to such a place,
     or to x behind it, the block does nothing.
 
-    Args:
-        model: whose forward passes these are; its ``forward`` is its own again afterwards.
-
     Example:
         >>> class Last(nn.Module):
         ...     def forward(self, x):

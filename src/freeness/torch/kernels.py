@@ -157,15 +157,6 @@ def check_kernel(
 ) -> None:
     """Refuse what cannot be drawn, before anything is.
 
-    Args:
-        layer: Linear, Conv1d to Conv3d or their transposes.
-        kind: the ensemble by its name: "haar", "gaussian" or "identity".
-        convolution: how "haar" is meant for convolutions.
-        positions: of the input, for "fft".
-
-    Raises:
-        InputError: "fft" of a kernel that is not the whole circle.
-
     Example:
         >>> check_kernel(nn.Linear(2, 2), "haar")
     """

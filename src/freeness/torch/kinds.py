@@ -38,9 +38,6 @@ _BY_CALL = {call: kind for kind in KINDS for call in kind.calls}
 def kind_of(call: str) -> Kind:
     """The kind of a call, or that of all others.
 
-    Args:
-        call: torch's name without namespace.
-
     Example:
         >>> kind_of("conv2d").name, kind_of("tanh").name, kind_of("fft_rfft").name
         ('convolution', 'activation', 'any other')

@@ -95,9 +95,6 @@ def unknown(shape: Sequence[int], batch: int | None) -> tuple[Dims, int]:
 def reshaped(dims: Dims, sizes: Sequence[int]) -> Dims:
     """The layout behind a view of other sizes.
 
-    Raises:
-        Unread: an axis of the view takes parts of axes that do not fit together.
-
     Example:
         >>> image = (whole("samples", 1), whole("channels", 3), (AxisPart("positions", 4, 4),), (AxisPart("positions", 4),))
         >>> reshaped(image, (1, 3, 16))[2]
@@ -147,11 +144,7 @@ class Typing:
         return math.prod(self.positions)
 
     def settle(self, dims: Dims, channel: Iterable[int]) -> None:
-        """Say which axes of a tensor are channels, the others being positions.
-
-        Raises:
-            Unread: the tensor does not show all entries.
-        """
+        """Say which axes of a tensor are channels, the others being positions."""
         channel = set(channel)
         kinds: tuple[Axis, Axis] = ("positions", "channels")
         found: list[tuple[AxisPart, Axis]] = [

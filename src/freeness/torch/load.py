@@ -49,9 +49,6 @@ def load_model(spec: str, seed: int = 0) -> nn.Module:
 def device_of(name: str) -> torch.device:
     """A device of this machine by its name.
 
-    Args:
-        name: as torch has it, cpu or cuda:0.
-
     Example:
         >>> device_of("cpu")
         device(type='cpu')
@@ -90,11 +87,7 @@ def split_model(spec: str) -> tuple[Path, str]:
 
 
 def check_seed(seed: int) -> None:
-    """Refuse a seed that torch or the draw after it cannot take.
-
-    Raises:
-        InputError: below 0, or 2⁶³ and more.
-    """
+    """Refuse a seed that torch or the draw after it cannot take."""
     if not 0 <= seed < _SEEDS:
         raise InputError(f"expected a seed from 0 to 2**63 - 1, got {seed}; choose a smaller one.")
 

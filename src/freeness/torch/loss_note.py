@@ -23,11 +23,6 @@ _BENT_DOWN = {torch.float64: 1e-9, torch.float32: 1e-4}  # of the largest curvat
 def loss_note(model: nn.Module, data: tuple[Tensor, Tensor], loss: Objective) -> tuple[str, ...]:
     """Sentences for a report: nothing of losses that are convex in the outputs that the model returns.
 
-    Args:
-        model: of one tensor, in eval mode or not.
-        data: inputs and targets.
-        loss: of that tensor, see :func:`~freeness.torch.adapted.adapted`.
-
     Example:
         >>> from freeness.torch import given_loss
         >>> x = torch.ones(3, 2)

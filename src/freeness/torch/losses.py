@@ -46,10 +46,6 @@ def check_targets(
 def is_mean(loss: GivenLoss, targets: Tensor) -> bool:
     """Whether a loss is the mean of its values on single samples, so that parts of a batch may be taken by themselves.
 
-    Args:
-        loss: as in :func:`loss_function`.
-        targets: of the batch; ignored classes among them weigh samples differently.
-
     Example:
         >>> import torch
         >>> is_mean("cross_entropy", torch.tensor([0, 1])), is_mean("cross_entropy", torch.tensor([0, -100]))

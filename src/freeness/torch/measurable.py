@@ -11,12 +11,6 @@ from freeness.errors import InputError
 def check_measurable(model: nn.Module) -> None:
     """Refuse what has no numbers to measure: compiled code without its module, tensors without memory, matrices without entries.
 
-    Args:
-        model: any module; nothing of it is run.
-
-    Raises:
-        InputError: TorchScript, a lazy or meta tensor, a sparse parameter, or a layer of width 0.
-
     Example:
         >>> check_measurable(nn.Linear(2, 1))
     """

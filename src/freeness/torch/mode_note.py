@@ -23,13 +23,7 @@ _DRAWN = (
 
 
 def in_mode(model: nn.Module, inputs: Tensor, options: AnalyzeOptions) -> tuple[AnalyzeOptions, tuple[str, ...]]:
-    """The options with the mode that matters, and what is to be said of it; batch normalisation gets the statistics to hold.
-
-    Args:
-        model: in the mode of training, inside a block that leaves it untouched.
-        inputs: the data.
-        options: of the analysis.
-    """
+    """The options with the mode that matters, and what is to be said of it; batch normalisation gets the statistics to hold."""
     norms = [(name, one) for name, one in model.named_modules() if isinstance(one, _BatchNorm)]
     batch = inputs[: options.samples]
     mode = trained_mode(model, batch, options.training)

@@ -26,10 +26,7 @@ _TRIED = 8  # samples at most that are run in both modes
 def trained_mode(model: nn.Module, inputs: Tensor, training: bool | None) -> bool | None:
     """The mode in which something is measured: False where that of training computes the same.
 
-    Args:
-        model: any module.
-        inputs: (B, …), as it takes them.
-        training: None for the mode that training will use, see :func:`~freeness.torch.untouched`; True, False.
+    ``training``: None for the mode that training will use, see :func:`~freeness.torch.untouched`.
 
     Example:
         >>> trained_mode(nn.Linear(2, 1), torch.ones(3, 2), None)

@@ -18,10 +18,6 @@ class OutputHessian:
 
     Some losses have none, as that of connectionist temporal classification. Differences are off by about 1e-9.
 
-    Args:
-        loss: outputs ↦ a number.
-        outputs: where.
-
     Source: Griewank, Walther, Evaluating Derivatives, 2008, §1 (differences).
 
     Example:

@@ -178,9 +178,6 @@ def required_arguments(model: nn.Module) -> list[str]:
 def run(model: nn.Module, example: Tensor) -> Any:
     """What the model returns, or one sentence about why it fails.
 
-    Raises:
-        InputError: whatever the model raises.
-
     Example:
         >>> import torch
         >>> run(nn.Identity(), torch.ones(2))

@@ -21,11 +21,7 @@ _OWN = "its backward pass is its own, and not the derivative of what it computes
 def with_right_slopes(model: nn.Module, reading: Reading, example: Tensor, output: OutputKey) -> Reading:
     """What was read of a model, without its record where a backward pass of its own gives another gradient than that has.
 
-    Args:
-        model: as it was read.
-        reading: proven to give the model's output.
-        example: the input that this was proven with; of tokens no gradient is compared.
-        output: which one is looked at.
+    Of tokens no gradient is compared.
     """
     if not (reading.steps and example.is_floating_point()):
         return reading

@@ -115,10 +115,6 @@ def is_packed(model: nn.Module) -> bool:
 def numbers_in(model: nn.Module, rows: Shaped[Tensor, "samples ..."]) -> Tensor:
     """Those entries of inputs that are numbers: packed beside them may be tokens, steps of time and labels, which are whole.
 
-    Args:
-        model: of one tensor, packed or not.
-        rows: what it takes.
-
     Example:
         >>> from freeness.torch import batch_of
         >>> class Timed(nn.Linear):
@@ -139,12 +135,6 @@ def numbers_in(model: nn.Module, rows: Shaped[Tensor, "samples ..."]) -> Tensor:
 
 def cropped(model: nn.Module, rows: Tensor, places: int, length: int) -> tuple[nn.Module, Tensor]:
     """The model and its inputs with fewer places: of every argument that has so many along its first axis, the first ones.
-
-    Args:
-        model: of one tensor, packed or not.
-        rows: what it takes.
-        places: along that axis.
-        length: how many of them are kept.
 
     Example:
         >>> cropped(nn.Identity(), torch.ones(2, 5, 3), 5, 2)[1].shape

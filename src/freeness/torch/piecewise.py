@@ -12,12 +12,7 @@ from freeness.torch.tensors import ModelTensor, cut
 
 
 def filled(tensor: ModelTensor, draw: Callable[[int, int], Tensor]) -> Tensor:
-    """A weight of two axes, each of its pieces (fan_out, fan_in) drawn by itself.
-
-    Args:
-        tensor: a matrix.
-        draw: gives one of so many rows and columns.
-    """
+    """A weight of two axes, each of its pieces (fan_out, fan_in) drawn by itself."""
     drawn = torch.cat([draw(*piece.shape) for _, piece in cut(tensor.value.detach(), tensor.part)])
     return drawn.T.contiguous() if tensor.part.transposed else drawn
 

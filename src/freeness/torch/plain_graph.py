@@ -44,11 +44,6 @@ _FUNCTIONS: dict[Any, Any] = {
 def plain_graph(model: nn.Module, example: Tensor, prefix: str = "") -> GraphView | None:
     """The graph that torch.export would make, or None where something else than well-known layers may run.
 
-    Args:
-        model: in eval mode.
-        example: an input.
-        prefix: path of ``model`` inside the one that the user knows.
-
     Example:
         >>> from freeness.torch.graph_view import node_name
         >>> view = plain_graph(nn.Sequential(nn.Linear(2, 1), nn.Tanh()).eval(), torch.ones(1, 2))

@@ -30,12 +30,6 @@ def proven(view: GraphView, read: Tensor, example: Tensor, expected: Tensor) -> 
     A call whose record gives something else than the call is taken as it is: without a record, named, and measured. The record of
     all others stands.
 
-    Args:
-        view: the graph.
-        read: the input that it was made with.
-        example: the input on which the record is run.
-        expected: the model's output on it.
-
     Returns:
         The reading; without steps, and with the reason, where the record does not become right by that.
     """
@@ -53,14 +47,7 @@ def proven(view: GraphView, read: Tensor, example: Tensor, expected: Tensor) -> 
 
 
 def checked(model: nn.Module, reading: Reading, example: Tensor, expected: Tensor) -> Reading:
-    """What was read of a model without a graph: without steps, and with the reason, where the record is not the model's.
-
-    Args:
-        model: as it was read.
-        reading: what was read.
-        example: the input on which the record is run.
-        expected: the model's output on it.
-    """
+    """What was read of a model without a graph: without steps, and with the reason, where the record is not the model's."""
     right = not reading.steps or _right(reading, example, expected)
     return reading if right else _unproven(model, reading, None)
 

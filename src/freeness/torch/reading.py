@@ -61,10 +61,7 @@ class Reading:
 def read_graph(view: GraphView, example: Tensor, doubted: Collection[Node] = ()) -> Reading:
     """The steps that a graph is made of.
 
-    Args:
-        view: the graph, of a model of one output.
-        example: the input that it was made with, (B, …) or (features,).
-        doubted: calls that are taken as they are, for their record gave another result.
+    ``doubted``: calls that are taken as they are, for their record gave another result.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(4, 3), nn.Tanh())
@@ -171,11 +168,7 @@ def _read(walk: Walk, node: Node) -> None:
 
 
 def _as_known(walk: Walk, node: Node, known: _Known) -> Signal:
-    """What is known by its last call; of queries or keys that are turned, a rotation that waits for its attention.
-
-    Raises:
-        _Otherwise: of a source that lies otherwise.
-    """
+    """What is known by its last call; of queries or keys that are turned, a rotation that waits for its attention."""
     signal = walk.values[known.sources[node]]
     if node in known.repeated and isinstance(signal, Signal) and signal.pad is None:
         return signal  # attention repeats it
@@ -332,14 +325,7 @@ def _finished(walk: Walk, node: Node, signal: Signal) -> Signal:
 
 
 def _needed(view: GraphView, output: Any, aliases: Aliases, turned: Mapping[Node, Node]) -> set[Node]:
-    """The nodes on which the output depends, in-place writes to what they share memory with included.
-
-    Args:
-        view: the graph.
-        output: what the model returns.
-        aliases: of memory.
-        turned: calls of which the source is enough, with that.
-    """
+    """The nodes on which the output depends, in-place writes to what they share memory with included."""
     needed = {output}
     roots = {aliases.root(output)} if isinstance(output, Node) else set[Node]()
     for node in reversed(list(view.nodes)):

@@ -88,12 +88,7 @@ def _pairs(x: Tensor, halves: bool) -> tuple[Tensor, Tensor]:
 
 
 def rotations(view: GraphView, repeated: Mapping[Node, Node]) -> Mapping[Node, tuple[Node, Turning]]:
-    """The calls that give turned queries and keys, each with the call that gives what it turns, and how.
-
-    Args:
-        view: the graph.
-        repeated: keys that are given several times, with what they are.
-    """
+    """The calls that give turned queries and keys, each with the call that gives what it turns, and how."""
     moving: dict[Node, bool] = {}
     for node in view.nodes:
         own = node.op == "placeholder" and node.name not in view.tensors

@@ -79,9 +79,6 @@ def haar_spectrum(
 def seeded_generator(seed: int) -> torch.Generator:
     """A generator on the CPU that starts at ``seed``.
 
-    Args:
-        seed: below 2⁶³.
-
     Example:
         >>> seeded_generator(3).initial_seed()
         3
@@ -92,15 +89,6 @@ def seeded_generator(seed: int) -> torch.Generator:
 @singledispatch
 def weight_matrix(ensemble: object, rows: int, columns: int, generator: torch.Generator) -> Tensor:
     """A draw (fan_out, fan_in) from a weight ensemble, float64; register a function for one of your own.
-
-    Args:
-        ensemble: a record of :mod:`freeness.network.ensembles`.
-        rows: fan_out.
-        columns: fan_in.
-        generator: torch's, from which all numbers are drawn: the same seed, the same result.
-
-    Raises:
-        InputError: an ensemble for which no draw is registered.
 
     Example:
         >>> weight_matrix(ScaledIdentity(2.0), 1, 2, torch.Generator())

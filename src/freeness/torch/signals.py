@@ -132,12 +132,7 @@ class WeightSignal:
 
 
 def weight_signals(trace: Trace, x: Tensor) -> list[WeightSignal]:
-    """Inputs and outputs of every weight layer at one sample, in the order of the network's.
-
-    Args:
-        trace: a traced model that has a network.
-        x: one sample of shape ``trace.input_shape``, or a batch of one.
-    """
+    """Inputs and outputs of every weight layer at one sample, in the order of the network's."""
     layers = iter(trace.network.weights)
     found = []
     for passed in _passed(trace, trace.input(x)):

@@ -36,13 +36,7 @@ class Lineage:
         self._straight: list[bool] = []  # behind weights, and nothing since but normalisations and scales
 
     def note(self, name: str, args: Iterable[Any], returned: Any) -> None:
-        """An operation was done.
-
-        Args:
-            name: of the operation.
-            args: what it was given.
-            returned: what it gave.
-        """
+        """An operation was done."""
         given = [one for one in tree_leaves(args) if isinstance(one, Tensor)]
         sources = tuple(dict.fromkeys(self._born[at] for one in given if (at := one.data_ptr()) in self._born))
         alone = sources[0] if len(sources) == 1 else None
@@ -69,10 +63,6 @@ class Lineage:
         """Skip connection and branch of a sum; None where it is none, as of gates and of what a recurrence holds.
 
         The branch was made of the other signal; or both come from weights, and the earlier one counts as the skip connection.
-
-        Args:
-            one: a signal.
-            other: another one.
         """
         earlier, later = sorted((one, other), key=lambda signal: self._noted[signal.data_ptr()])
         early, late = self._born[earlier.data_ptr()], self._born[later.data_ptr()]

@@ -82,16 +82,7 @@ def rate_facts(
     how: tuple[int, bool | None],
     sharpness: float | None = None,
 ) -> StartFacts:
-    """What :func:`~freeness.training.start_rate` asks for and no more: λ over up to 256 samples, size, scale and kind.
-
-    Args:
-        model: as of :func:`start_facts`, like the others.
-        data: (inputs, targets).
-        loss: as there.
-        optimizer: as there.
-        how: batch and training, as there.
-        sharpness: λ, where it is known.
-    """
+    """What :func:`~freeness.training.start_rate` asks for and no more: λ over up to 256 samples, size, scale and kind."""
     inputs, targets = data
     descent, criterion = given_optimizer(optimizer), given_loss(loss)
     batch, training = how

@@ -63,9 +63,6 @@ def untouched(
 def full_precision(model: nn.Module | None = None) -> Iterator[None]:
     """A block without autocast: what is measured is the model itself, in its own precision.
 
-    Args:
-        model: on whose devices; on the CPU as well.
-
     Example:
         >>> with torch.autocast("cpu", dtype=torch.bfloat16), full_precision():
         ...     (torch.ones(1, 2) @ torch.ones(2, 1)).dtype
@@ -81,9 +78,6 @@ def full_precision(model: nn.Module | None = None) -> Iterator[None]:
 @contextmanager
 def random_kept(model: nn.Module | None = None) -> Iterator[None]:
     """A block that leaves the global random state (torch, numpy, ``random``) as it was.
-
-    Args:
-        model: whose own generators are kept too.
 
     Example:
         >>> before = torch.get_rng_state()

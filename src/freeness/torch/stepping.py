@@ -40,11 +40,7 @@ class Stepping:
     shares: tuple[float, ...]
 
     def fresh(self, replaced: Mapping[int, nn.Parameter] | None = None) -> torch.optim.Optimizer:
-        """A copy with a state of its own and without hooks, over the same parameters or over others in their place.
-
-        Args:
-            replaced: by the id of a parameter, the one that takes its place.
-        """
+        """A copy with a state of its own and without hooks, over the same parameters or over others in their place."""
         memo: dict[int, Any] = {id(parameter): parameter for parameter in self.parameters}
         memo.update(replaced or {})
         kind: Any = type(self.template)
@@ -83,11 +79,7 @@ class Stepping:
         return [parameter for group in self.template.param_groups for parameter in group["params"]]
 
     def over(self, parameters: Sequence[nn.Parameter]) -> OptimizerFactory:
-        """A factory as :func:`~freeness.torch.critical_rate` takes it: a copy over copies of these parameters, in their order.
-
-        Args:
-            parameters: those that the copies stand for; of others none is stepped.
-        """
+        """A factory as :func:`~freeness.torch.critical_rate` takes it: a copy over copies of these parameters, in their order."""
 
         def made(copies: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
             replaced = {id(one): other for one, other in zip(parameters, copies, strict=True)}

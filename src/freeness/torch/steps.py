@@ -212,10 +212,7 @@ class Passed:
 def run_steps(steps: Sequence[Step], x: Tensor, dtype: torch.dtype | None = None) -> Iterator[Passed]:
     """Every step with what it computes, in order; each sees only what it reads by name.
 
-    Args:
-        steps: in an order in which each reads only what was computed before.
-        x: the input as the model takes it.
-        dtype: of the computation; that of x or, of tokens, of the model when left out.
+    ``dtype``: of the computation; that of ``x`` or, of tokens, of the model when left out.
     """
     values = {INPUT: x.to(dtype) if dtype is not None and x.is_floating_point() else x}
     left = Counter(read.name for step in steps for read in step.reads)

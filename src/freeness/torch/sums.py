@@ -20,10 +20,6 @@ def adds_signals(model: nn.Module, inputs: Tensor) -> bool:
 
     Not seen: sums in custom functions, behind detached signals, and of a model that cannot be run so.
 
-    Args:
-        model: any module; the caller protects its state.
-        inputs: samples first.
-
     Example:
         >>> class Block(nn.Module):
         ...     def __init__(self):

@@ -83,9 +83,6 @@ def kind_of(module: nn.Module) -> str | None:
 def function_of(module: nn.Module) -> ActivationFunction | None:
     """The table's record of an activation module, with the module's own parameters; None for other modules.
 
-    Args:
-        module: one module, not a container; a shaped activation has no record in the table.
-
     Example:
         >>> function_of(nn.LeakyReLU(0.2)).slopes, function_of(nn.Linear(2, 2))
         ((0.2, 1.0), None)

@@ -71,14 +71,7 @@ class Chain:
         return flat
 
     def sample(self, x: Tensor) -> Tensor:
-        """One sample as a vector (N_0,) in float64 on the device of the weights.
-
-        Args:
-            x: a sample of shape ``input_shape`` or (N_0,), or a batch that holds exactly one.
-
-        Raises:
-            InputError: another shape or several samples, not finite, or zero.
-        """
+        """One sample as a vector (N_0,) in float64 on the device of the weights."""
         features = self.weights[0].shape[1]
         if x.numel() != features:
             raise InputError(
@@ -286,10 +279,6 @@ def _shape(example: Tensor) -> tuple[int, ...]:
 
 def read_chain(model: nn.Module, example: Tensor) -> Chain:
     """A model as a chain of Linear layers and elementwise functions, without the ensembles of its weights.
-
-    Raises:
-        InputError: another operation (named, with its module), shared, computed or partly frozen weights, or a record that
-            does not reproduce the output.
 
     Example:
         >>> chain = read_chain(nn.Sequential(nn.Linear(6, 5), nn.Tanh()), torch.ones(1, 6))

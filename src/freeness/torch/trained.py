@@ -13,10 +13,6 @@ from freeness.torch.state import trained_parameters
 def train_what_is_stepped(model: nn.Module, optimizer: GivenOptimizer) -> None:
     """Freeze the parameters that an optimiser does not hold, inside a block that leaves the model untouched.
 
-    Args:
-        model: any module.
-        optimizer: an instance of torch's over some of its parameters; others tell nothing of what is trained.
-
     Example:
         >>> model = nn.Linear(2, 1)
         >>> train_what_is_stepped(model, torch.optim.SGD([model.bias], lr=1.0))

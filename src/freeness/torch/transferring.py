@@ -154,10 +154,6 @@ def _batch(data: object, big: nn.Module, asked: int | None) -> Batch:
 def group_shares(small: Mapping[GroupRole, Movement], big: Mapping[GroupRole, Movement]) -> dict[GroupRole, float]:
     """By how much the rate of each group of the big network is to differ, so that it moves what it moves in the small one.
 
-    Args:
-        small: movements per unit rate of the small network's groups.
-        big: those of the big one's.
-
     Example:
         >>> group_shares({"hidden": Movement(1.0, 2.0)}, {"hidden": Movement(8.0, 4.0), "output": Movement(1.0, 0.0)})
         {'hidden': 0.5, 'output': 0.5}
@@ -198,10 +194,7 @@ def _parts(
 def group_decays(optimizer: object, small: nn.Module, roles: Mapping[str, GroupRole]) -> dict[GroupRole, float]:
     """By role the weight decay with which an optimiser steps most of the weights of the small network that play it.
 
-    Args:
-        optimizer: as of :func:`transfer`; only an instance that holds parameters of the small network tells anything.
-        small: that network.
-        roles: of its trained parameters.
+    Only an instance that holds parameters of the small network tells anything.
 
     Example:
         >>> model = nn.Linear(2, 1)

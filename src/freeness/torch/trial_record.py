@@ -39,11 +39,6 @@ class TrialRecord:
     def opened(path: Path | None, setting: RateSetting, numbers: dict[str, Any]) -> TrialRecord:
         """The record of a search, with what its file holds.
 
-        Args:
-            path: of the file; None keeps nothing.
-            setting: what is trained.
-            numbers: what else tells one search from another.
-
         Raises:
             InputError: the file is no record, is newer, or is of another search.
         """

@@ -68,12 +68,7 @@ class TrialRuns:
 
     A trial that goes on after another one finds its weights, buffers and optimiser where it left them.
 
-    Args:
-        model: where all trials begin.
-        batches: one a step, or several where gradients are accumulated; taken over again where there are fewer.
-        loss: of a batch.
-        optimizer: the template of a trial's own.
-        options: how a step is taken.
+    Where gradients are accumulated several batches make a step; they are taken over again where there are fewer.
     """
 
     def __init__(
@@ -90,10 +85,6 @@ class TrialRuns:
 
     def run(self, leg: Leg, watch: Watch | None = None) -> RateTrial:
         """A trial on to the leg's end, or until it diverges.
-
-        Args:
-            leg: rate, and steps in all.
-            watch: called after every step.
 
         Raises:
             InputError: the loss does not depend on what is trained.

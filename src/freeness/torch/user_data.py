@@ -151,10 +151,6 @@ def _of_parts(data: list[Any], model: nn.Module) -> Batch:
 def label_argument(model: nn.Module, taken: int) -> str:
     """The argument by which a model takes labels behind so many inputs: one that is called so, or the only one it still needs.
 
-    Args:
-        model: any module.
-        taken: inputs that are passed before.
-
     Example:
         >>> label_argument(nn.Bilinear(1, 1, 1), 1), label_argument(nn.Linear(1, 1), 1)
         ('input2', '')

@@ -144,11 +144,7 @@ class Asked:
         return self.walk.view.operation_path(self.node)
 
     def signal(self, key: str, *, turned: bool = False) -> Signal:
-        """An argument that depends on the input and is neither padded nor, unless that is asked for, turned.
-
-        Raises:
-            Unread: it does not, or a padding or a rotation waits.
-        """
+        """An argument that depends on the input and is neither padded nor, unless that is asked for, turned."""
         found = self.arguments[key]
         if not isinstance(found, Signal):
             raise Unread("of a tensor that does not come from the input")
@@ -175,11 +171,7 @@ class Asked:
         return found.name, found.tensor
 
     def call(self, **changed: Any) -> Call:
-        """The call itself, for a step: signals numbered in their order, the model's own tensors in it.
-
-        Args:
-            changed: arguments that are to be others, by name.
-        """
+        """The call itself, for a step: signals numbered in their order, the model's own tensors in it."""
         numbers = count()
         target = self.node.target
         if not isinstance(target, OpOverload):
@@ -200,10 +192,7 @@ class Asked:
     def note(self, theory: Theory | None = None, reason: str = "", kind: str = "") -> None:
         """Write the call into the list of operations, unless it stands behind what has no record and says nothing by itself.
 
-        Args:
-            theory: what covers it; what covers its kind when left out.
-            reason: why theory does not cover it, or covers it in part.
-            kind: another than the name of the call tells.
+        ``theory``: what covers it, what covers its kind when left out; ``kind``: another than the name of the call tells.
         """
         name, signals = kind or self.kind.name, self.signals
         if name not in _QUIET or not signals or any(signal.place.read for signal in signals):
@@ -276,16 +265,7 @@ class Walk:
         typing: Typing,
         dims: Dims,
     ) -> Signal:
-        """A step that reads these signals; what it gives.
-
-        Args:
-            name: for people.
-            signals: closed, in the order of the slots.
-            compute: of their tensors.
-            record: makes the record.
-            typing: of what is computed.
-            dims: its layout.
-        """
+        """A step that reads these signals; what it gives."""
         label, number = name or "forward", 1
         while label in self._names:
             number += 1
@@ -304,16 +284,7 @@ class Walk:
         record: Record,
         behind: tuple[Typing, Dims],
     ) -> Signal:
-        """A step with random weights, whose call was noted last.
-
-        Args:
-            asked: the call.
-            name: of the module.
-            signal: that it reads.
-            compute: of its tensor.
-            record: makes the record.
-            behind: typing and layout of what is computed.
-        """
+        """A step with random weights, whose call was noted last."""
         made = self.add(name or asked.name, [signal], compute, record, *behind)
         self.noted[made.place.name] = len(self.operations) - 1
         return made
@@ -355,10 +326,6 @@ class Walk:
     def typed(self, signal: Signal, channel: Iterable[int] | None = None) -> Dims:
         """The layout of a signal, whose channels are said where no layer has said them before.
 
-        Args:
-            signal: any.
-            channel: axes of channels, as the layer that reads it knows them.
-
         Raises:
             Unread: what is shown is a part whose channels are not known.
         """
@@ -374,9 +341,6 @@ class Walk:
 
         Channels and positions on one axis are a vector (:class:`~freeness.network.Flatten`); positions on other axes than
         before are a :class:`~freeness.network.Reshape`.
-
-        Raises:
-            Unread: channels or positions in another order, or in parts.
         """
         signal = self.close(signal)
         dims, typing = self.typed(signal, channel), signal.place.typing

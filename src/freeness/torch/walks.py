@@ -14,10 +14,6 @@ N = TypeVar("N", bound=Hashable)
 def reached(starts: Iterable[N | None], onward: Callable[[N], Iterable[N | None]]) -> Iterator[N]:
     """What a walk meets, each once, the nearest first; None is passed over.
 
-    Args:
-        starts: where it begins; they are met, too.
-        onward: where it goes from each, asked once that is used.
-
     Example:
         >>> list(reached([1], lambda number: [2 * number, 3] if number < 8 else []))
         [1, 2, 3, 4, 6, 8, 12]

@@ -298,9 +298,6 @@ def unwrapped(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
 def plain_model(model: nn.Module) -> nn.Module:
     """The model inside wrappers that count its passes (data parallel) or compile them anew for each kind of pass.
 
-    Raises:
-        InputError: several processes whose batch normalisations wait for each other in every pass.
-
     Example:
         >>> model = nn.Linear(1, 1)
         >>> plain_model(nn.DataParallel(model)) is model

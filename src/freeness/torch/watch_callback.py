@@ -22,12 +22,6 @@ class WatchingCallback:
 
     A training that goes on from a checkpoint goes on in its log at a path; of several processes the first one alone writes.
 
-    Args:
-        loss: as :class:`~freeness.torch.Watch` takes it; ``usual_loss`` where it is left out.
-        every: as of :class:`~freeness.torch.Watch`.
-        overhead: as of :class:`~freeness.torch.Watch`.
-        log: as of :class:`~freeness.torch.Watch`.
-
     Attributes:
         watch: from the start of the training on.
         usual_loss: of trainers of this kind.

@@ -16,9 +16,7 @@ _MOST = 4  # entries of a batch that are looked at
 def sample_sizes(data: object) -> dict[str, float]:
     """The root mean square of the largest sample of every entry with floating numbers; NaN or infinite where one number is.
 
-    Args:
-        data: a batch in any form that :func:`~freeness.torch.batch_of` takes. Entries are named by their key, or "inputs" and
-            "targets" for the first and the last of several.
+    Entries are named by their key, or "inputs" and "targets" for the first and the last of several.
 
     Example:
         >>> x = torch.ones(3, 4)

@@ -100,10 +100,6 @@ class JsonLines(WatchLog):
 def logs_of(given: object, resume: int = 0) -> list[WatchLog]:
     """The logs that a path, a log, or several of them stand for.
 
-    Args:
-        given: as :class:`~freeness.torch.Watch` takes it.
-        resume: steps that the run has behind it, for logs at a path.
-
     Example:
         >>> logs_of(None)
         []

@@ -20,9 +20,8 @@ OWN = "own"
 class BatchLoss:
     """A loss as users give it.
 
-    Args:
-        given: as :func:`~freeness.torch.given_loss` takes it; "own" is the loss that the model computes of its labels. A function
-            of (outputs, targets) gets what the model returns, as it is.
+    "own" is the loss that the model computes of its labels. A function of (outputs, targets) gets what the model returns, as it
+    is.
 
     Example:
         >>> import torch

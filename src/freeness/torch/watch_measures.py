@@ -39,10 +39,8 @@ Found = dict[str, Any]  # fields of a record
 class Measures:
     """The quantities of one training, with what carries over from visit to visit.
 
-    Args:
-        model: in training; every measurement leaves it, its gradients and all random states as they were.
-        optimizer: of the training; it is copied, never stepped.
-        loss: of a batch.
+    Every measurement leaves the model, its gradients and all random states as they were; the optimiser is copied, never
+    stepped.
 
     Example:
         >>> from freeness.torch.user_data import batch_of
@@ -62,10 +60,6 @@ class Measures:
 
     def taken(self, name: str, batch: Batch) -> Found:
         """The fields of a record that a quantity fills in.
-
-        Args:
-            name: one of :data:`QUANTITIES`.
-            batch: that was just trained on.
 
         Raises:
             InputError: the loss is not finite, or the model does not give what the quantity needs.

@@ -52,10 +52,6 @@ class WatchSchedule(ABC):
 class Every(WatchSchedule):
     """All quantities behind steps 1, 1 + n, 1 + 2n and so on.
 
-    Args:
-        n: steps between two visits.
-        names: of all quantities.
-
     Example:
         >>> Every(10, ["loss"]).due(11), Every(10, ["loss"]).due(12)
         (('loss',), ())
@@ -93,10 +89,8 @@ class Within(WatchSchedule):
     four times what was expected, at most, and looks are not paid for. What is wished for comes on credit, where nothing is owed;
     then another quantity has its turn.
 
-    Args:
-        share: of the training's time.
-        names: the order, in which a name may occur several times.
-        costs: of each name, in steps of training, before it was ever timed.
+    ``names``: their order, in which one may occur several times; ``costs``: of each, in steps of training, before it was ever
+    timed.
 
     Example:
         >>> schedule = Within(0.5, ["a", "b"], {"a": 1.0, "b": 2.0})

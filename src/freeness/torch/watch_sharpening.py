@@ -26,11 +26,8 @@ def climbed_from(
 ) -> Climb:
     """λ by Lanczos from the direction of the last visit, or from a drawn one.
 
-    Args:
-        model: of whose parameters the matrix is.
-        product: with the matrix.
-        direction: of the last visit; one of another length is not taken, for what is trained may change on the way.
-        products: from a drawn direction, and from a known one.
+    A direction of another length is not taken, for what is trained may change on the way; ``products`` from a drawn direction,
+    and from a known one.
     """
     drawn = drawn_direction(model)
     known = direction is not None and len(direction) == len(drawn)
@@ -38,13 +35,7 @@ def climbed_from(
 
 
 class FirstBatch:
-    """The batch that is visited first; λ of other batches differs by more than a training changes it.
-
-    Args:
-        model: in training.
-        optimizer: of the training; it is copied, never stepped.
-        loss: of a batch.
-    """
+    """The batch that is visited first; λ of other batches differs by more than a training changes it."""
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, loss: BatchLoss) -> None:
         self._model, self._optimizer, self._loss = model, optimizer, loss

@@ -14,14 +14,7 @@ from freeness.torch.datafile import load_plain
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Tensors by name.
-
-    Args:
-        path: .safetensors, or .pt with a state_dict of plain tensors.
-
-    Raises:
-        InputError: another ending, a damaged file, or one that holds something else.
-    """
+    """Tensors by name."""
     if path.suffix not in (".safetensors", ".pt"):
         raise InputError(
             f"expected weights as .safetensors or .pt, got {path.suffix or 'no ending'!r}; save them as one."
@@ -47,13 +40,6 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 def load_weights_(model: nn.Module, weights: dict[str, Tensor]) -> None:
     """Copy weights into a model, all of them or none.
-
-    Args:
-        model: changed in place.
-        weights: by the names of its state_dict.
-
-    Raises:
-        InputError: names or shapes are not the model's, or a number is not finite.
 
     Example:
         >>> model = nn.Linear(2, 1)

@@ -89,12 +89,7 @@ class WiredGraph:
         return self._histories[node]
 
     def behind(self, start: Iterable[Node], through: Collection[str] = ()) -> Iterator[Node]:
-        """The first nodes on every way back that do more than to arrange, to pool or to scale signals.
-
-        Args:
-            start: nodes to start from.
-            through: operations that are passed as well.
-        """
+        """The first nodes on every way back that do more than to arrange, to pool or to scale signals."""
 
         def passed(node: Node) -> list[Node]:
             name, signals = operation_of(node), self.signals(node)

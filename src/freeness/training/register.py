@@ -38,10 +38,6 @@ class Register(Generic[T]):
         return self._named.get(name) if isinstance(name, str) else None
 
     def add(self, value: T) -> None:
-        """Make a value known by its name.
-
-        Raises:
-            InputError: another one has the name.
-        """
+        """Make a value known by its name."""
         if self._named.setdefault(value.name, value) != value:
             raise InputError(f"expected a name that no other {self._what} has, got {value.name!r}; choose another.")

@@ -61,11 +61,7 @@ class _Bent(NamedTuple):
 
 
 def _bent(layer: Activation, stream: Stream, pairs: int) -> _Bent:
-    """Prepared for some pairs.
-
-    Raises:
-        InputError: the signal is not Gaussian, nor taken for it.
-    """
+    """Prepared for some pairs."""
     function, q = layer.function, _variance(stream)
     if stream.gaussian:
         through = transfer(function, q, pairs) if pairs else None

@@ -114,11 +114,7 @@ def _(layer: Convolution, shape: tuple[int, ...], trained: bool = False) -> TapS
 def convolved(array: np.ndarray, layer: Convolution, lead: int, groups: int) -> np.ndarray:
     """Mean over the taps τ of the entries at (p + τ, p' + τ).
 
-    Args:
-        array: second moments.
-        layer: the convolution; of delta-orthogonal weights only the centre tap counts.
-        lead: axes before the spatial ones.
-        groups: 1 for pairs at the same position, 2 for all pairs.
+    ``lead``: axes before the spatial ones; ``groups``: 1 for pairs at the same position, 2 for all pairs.
 
     Example:
         >>> from freeness.network import Convolution, Gaussian

@@ -12,12 +12,7 @@ Rearranging = Callable[[np.ndarray, int, int], np.ndarray]  # array, axes of sam
 
 
 def rearranged(stream: Stream, how: Rearranging) -> tuple[Stream, Step]:
-    """The stream, and the step of pairs, with all that lies at positions taken where it goes.
-
-    Args:
-        stream: in front of the operation.
-        how: takes entries of an array to their new positions.
-    """
+    """The stream, and the step of pairs, with all that lies at positions taken where it goes."""
 
     def step(pairs: Pairs) -> Pairs:
         return Pairs(how(pairs.value, 2, stream.groups), how(pairs.theta, 2, stream.groups), pairs.rows)

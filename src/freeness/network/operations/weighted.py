@@ -39,11 +39,7 @@ def unmixed(array: np.ndarray, lead: int, groups: int) -> np.ndarray:
 
 
 def counted(layer: Weights, stream: Stream) -> Stream:
-    """The stream with the features that a layer writes.
-
-    Raises:
-        InputError: it has others than the layer reads.
-    """
+    """The stream with the features that a layer writes."""
     expected, written = layer.sizes
     if stream.features not in (None, expected):
         raise InputError(

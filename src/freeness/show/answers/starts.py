@@ -12,12 +12,6 @@ SIZES = "Signal, gradient: by what factor its mean square changes from end to en
 def starts_answer(title: str, said: tuple[str, str], table: Table, notes: Sequence[str]) -> Answer:
     """What to do, in words and in code, and the table of all starts.
 
-    Args:
-        title: one line.
-        said: what to do, and what that changes, a sentence each.
-        table: a row a start.
-        notes: sentences below the table, in order.
-
     Example:
         >>> [section.title for section in starts_answer("A start", ("Do.", "So."), Table(("a",), ()), ()).sections]
         ['', 'Beside the usual starts']

@@ -113,11 +113,6 @@ def drawn_law_picture(law: DrawnLaw, sampled: ArrayLike | None = None, *, xlabel
 def law_in_words(ends: tuple[float, float], mean: float, atoms: tuple[tuple[float, float], ...]) -> str:
     """The picture as a sentence, for those who do not see it.
 
-    Args:
-        ends: lower and upper end of the support.
-        mean: of the law, atoms included.
-        atoms: positions and masses, masses in (0, 1].
-
     Example:
         >>> law_in_words((0.0, 1.0), 0.25, ((0.0, 0.75), (1.0, 0.25)))
         'Spectrum from 0 to 1, mean 0.25, atoms: 75 % at 0, 25 % at 1.'

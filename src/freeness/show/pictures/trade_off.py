@@ -39,11 +39,6 @@ def trade_off_picture(curve: TradeOff, spread: float | None = None, *, title: st
 
 
 def design_picture(design: Design, *, title: str = "") -> Picture:
-    """The trade-off of a design's activation, with the design marked.
-
-    Args:
-        design: of two layers at least.
-        title: above the picture.
-    """
+    """The trade-off of a design's activation, with the design marked."""
     named = title or f"{design.named.name}, {design.depth - 1} activations: isometry against nonlinearity"
     return trade_off_picture(design.trade_off(), design.isometry, title=named)

@@ -70,11 +70,7 @@ def read(asked: Asked) -> Signal:
 
 
 def _along(parts: list[Signal], axis: int) -> tuple[Literal["channels", "positions"], int]:
-    """What stands on an axis, and its stride.
-
-    Raises:
-        Unread: a part of the channels or positions, or other axes that lie differently.
-    """
+    """What stands on an axis, and its stride."""
     atoms = next((part.layout[axis] for part in parts if part.layout[axis]), ())
     along = "positions" if holds(atoms, "positions") else "channels"
     stride = atoms[0].stride if atoms else 1

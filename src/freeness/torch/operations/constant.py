@@ -19,14 +19,7 @@ KIND = Kind(SCALE, ("prelu",), "none", "a parameter or tensor of its own beside 
 def constant(asked: Asked, given: GivenTensor, beside: Signal, along: tuple[int, Axis] | None = None) -> Signal:
     """The step of a tensor that stands beside a signal, with the signal's layout.
 
-    Args:
-        asked: the call that joins them.
-        given: the tensor.
-        beside: the signal.
-        along: an axis on which it has another size, and what stands there.
-
-    Raises:
-        Unread: it differs from sample to sample, or has a part of the positions or channels.
+    ``along``: an axis on which it has another size, and what stands there.
     """
     reason, walk = f"with {given.what}", asked.walk
     value = given.value()

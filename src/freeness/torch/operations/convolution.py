@@ -108,14 +108,6 @@ def _record(
 def sides(kernel: tuple[int, ...], bound: dict[str, Any], pad: dict[str, Any] | None) -> Sides:
     """The padding of a convolution as its record names it: zeros, circular or valid.
 
-    Args:
-        kernel: taps by dimension.
-        bound: arguments of the convolution by name.
-        pad: arguments of a padding in front of it.
-
-    Raises:
-        Unread: unequal strides or dilations, another padding.
-
     Example:
         >>> sides((3, 3), {"padding": [1, 1], "stride": [2, 2], "dilation": [1, 1], "groups": 1}, None)
         'zeros'

@@ -65,11 +65,7 @@ def over_axes(asked: Asked) -> Signal:
 
 
 def written(asked: Asked, given: Signal, epsilon: float) -> Signal:
-    """An RMS normalisation over the last axis that is written out, of which ``asked`` is the last call.
-
-    Raises:
-        Unread: the last axis holds no channels, or not all.
-    """
+    """An RMS normalisation over the last axis that is written out, of which ``asked`` is the last call."""
     walk, last = asked.walk, len(given.dims) - 1
     walk.typed(given, [last])
     given = walk.settled(given)

@@ -44,11 +44,7 @@ def windows_of(asked: Asked, axes: int) -> tuple[tuple[int, ...], tuple[int, ...
 
 
 def image(asked: Asked, given: Signal) -> Signal:
-    """A signal as (samples, channels, *positions).
-
-    Raises:
-        Unread: it is another.
-    """
+    """A signal as (samples, channels, *positions)."""
     if len(given.dims) < 3 or asked.walk.batch is None:
         raise Unread("of an input without positions")
     asked.walk.typed(given, [1])
@@ -74,11 +70,7 @@ def shape_of(asked: Asked) -> tuple[int, ...]:
 
 
 def adaptive(asked: Asked, given: Signal, record: Any) -> Value:
-    """A pooling to a number of positions: over all of them, or over windows that tile them.
-
-    Raises:
-        Unread: the windows are of unequal sizes.
-    """
+    """A pooling to a number of positions: over all of them, or over windows that tile them."""
     positions, wanted = given.place.typing.positions, shape_of(asked)[2:]
     if set(wanted) == {1}:
         return over_windows(asked, given, record(None, None))
@@ -91,11 +83,7 @@ def adaptive(asked: Asked, given: Signal, record: Any) -> Value:
 
 
 def over_all(asked: Asked, given: Signal, record: Any) -> Signal:
-    """The step of a reduction over all positions.
-
-    Raises:
-        Unread: over other axes.
-    """
+    """The step of a reduction over all positions."""
     walk, axes = asked.walk, asked.arguments.get("dim")
     axes = [axes] if isinstance(axes, int) else axes
     if not axes or asked.arguments.get("dtype") is not None:

@@ -115,19 +115,7 @@ def _check(signal: Signal, axis: int) -> AxisPart:
 
 
 def selected(asked: Asked, signal: Signal, axis: int, start: int, stop: int, single: bool = False) -> Signal:
-    """The step of ``start``:``stop`` of an axis.
-
-    Args:
-        asked: the call.
-        signal: of which a part is taken.
-        axis: of the tensor.
-        start: first entry.
-        stop: behind the last.
-        single: whether the axis vanishes.
-
-    Raises:
-        Unread: the entries are no range of the channels or positions.
-    """
+    """The step of ``start``:``stop`` of an axis."""
     walk = asked.walk
     signal = walk.close(signal)
     walk.typed(signal)

@@ -85,11 +85,7 @@ def note_pair(asked: Asked) -> None:
 def joined_pair(
     asked: Asked, first: Signal | GivenTensor, second: Signal | GivenTensor
 ) -> tuple[list[Signal], Dims, Typing]:
-    """Two signals that lie alike, one of which may be spread over positions or channels; how the result lies.
-
-    Raises:
-        Unread: they do not lie alike.
-    """
+    """Two signals that lie alike, one of which may be spread over positions or channels; how the result lies."""
     walk = asked.walk
     for one, other in ((first, second), (second, first)):
         if isinstance(one, Signal) and isinstance(other, Signal) and one.place.typing.channels is None:

@@ -25,9 +25,7 @@ class LinearForm(NamedTuple):
 def bias_facts(bias: Tensor | None, any_trained: bool) -> tuple[float, bool]:
     """σ_b, and whether the bias is trained.
 
-    Args:
-        bias: the tensor.
-        any_trained: whether the model trains anything; otherwise all biases count.
+    Where the model trains nothing all biases count.
     """
     if bias is None:
         return 0.0, False
