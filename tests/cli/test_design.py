@@ -21,6 +21,40 @@ def branched():
     return nn.ModuleList([nn.Linear(3, 4), nn.Linear(5, 6)])
 
 
+class Towers(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.user, self.item = (nn.Sequential(nn.Linear(n, 16), nn.Tanh(), nn.Linear(16, 8)) for n in (6, 4))
+
+    def forward(self, user, item):
+        return (self.user(user) * self.item(item)).sum(1, keepdim=True)
+
+
+def towers():
+    return Towers()
+
+
+def rated():
+    return {"user": torch.ones(3, 6), "item": torch.ones(3, 4), "labels": torch.ones(3, 1)}
+
+
+class Answered(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table, self.cell, self.head = nn.Embedding(9, 6), nn.GRU(8, 8, batch_first=True), nn.Linear(8, 2)
+
+    def forward(self, tokens, marks):
+        return self.head(self.cell(torch.cat([self.table(tokens), marks], -1))[0][:, -1])
+
+
+def answered():
+    return Answered()
+
+
+def questions():
+    return (torch.ones(2, 3, dtype=torch.long), torch.ones(2, 3, 2)), torch.zeros(2, dtype=torch.long)
+
+
 def chain(*activations, width=12):
     layers = [layer for act in activations for layer in (nn.Linear(width, width), act)]
     return nn.Sequential(*layers, nn.Linear(width, width))
@@ -274,6 +308,25 @@ def test_a_design_that_is_not_of_the_model_is_refused(tmp_path, model, factory, 
 def test_an_activation_that_stands_beside_others_is_said(tmp_path, model, factory, name, sentence):
     found = document("--apply", f"{model}:{factory}", "--save", str(tmp_path / "s.pt"), "--activation", name)
     assert len(found["applied_notes"]) == 1 and sentence in found["applied_notes"][0]
+
+
+def test_a_model_of_several_inputs_is_designed_on_its_data(tmp_path, model):
+    """The gain of the first layer goes to every tower, times √(fan_out/fan_in) as its own width asks for."""
+    start = ("--save", str(tmp_path / "start.pt"))
+    assert "say --data" in run.refused("--apply", f"{model}:towers", *start)
+    found = document("--apply", f"{model}:towers", "--data", f"{model}:rated", *start)
+    assert found["widths"] == [6, 16, 8] and found["applied_to_a_chain"] is False
+    assert "selection" not in found["applied_notes"][0]
+    rows = {row["name"]: row for row in found["applied"]}
+    assert rows["item.0"]["sigma_w"] == pytest.approx(rows["user.0"]["sigma_w"] * (6 / 4) ** 0.5)
+    assert rows["item.2"]["sigma_w"] == rows["user.2"]["sigma_w"]
+
+
+def test_a_recipe_sees_how_a_model_of_several_inputs_is_wired(tmp_path, model):
+    start = ("--save", str(tmp_path / "start.pt"), "--data", f"{model}:questions")
+    found = document("--apply", f"{model}:answered", *start)
+    assert found["start"] == "recurrent network" and found["after"] is not None
+    assert "--apply with --data" in run.refused("--depth", "3", "--data", f"{model}:questions")
 
 
 def test_of_a_model_that_is_no_chain_it_is_said_what_was_initialised(tmp_path, model):

@@ -156,3 +156,19 @@ def test_a_start_is_advised_where_a_recipe_has_one(layer, known):
     report = analyze(Net(), data, AnalyzeOptions(only=("spectra",), source="net.py:build", passes=4))
     told = " ".join(report.verdict.advice)
     assert ("freeness design --apply net.py:build" in told, "keep its own" in told) == (known, not known)
+
+
+def test_advice_for_a_model_of_several_inputs_names_their_data():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.GRU(4, 3, batch_first=True)
+
+        def forward(self, x, y):
+            return self.layer(x * y)[0][:, -1]
+
+    data = (torch.randn(6, 5, 4), torch.ones(6, 5, 4)), torch.arange(6) % 3
+    options = AnalyzeOptions(only=("spectra",), source="net.py:build", data_source="net.py:data", passes=4)
+    *_, start, again = analyze(Net(), data, options).verdict.advice
+    assert start == "Run: freeness design --apply net.py:build --data net.py:data --save start.pt"
+    assert again == "Run: freeness analyze net.py:build --data net.py:data --weights start.pt"

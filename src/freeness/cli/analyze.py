@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @reports_errors
 def analyze_command(
     models: option.Models,
-    data: option.Data = "fashion-mnist",
+    data: option.Data = option.USUAL_DATA,
     sample: option.Sample = 0,
     loss: Loss = None,
     optimizer: option.OptimizerName = "sgd",
@@ -125,7 +125,7 @@ def _analyzed(model: str, data: str, options: AnalyzeOptions, again: dict[str, o
         given = [word for name, value in again.items() if value is not None for word in (name, str(value))]
         trials = shlex.join(["freeness", "rate", model, "--data", data, *given])
         told = replace(options, title=model, data=loaded.batch.described, source=model, trials=trials)
-        told = replace(told, stand_in=loaded.stand_in)
+        told = replace(told, data_source="" if data == option.USUAL_DATA else data, stand_in=loaded.stand_in)
         with progress_bar("reading the model") as progress:
             return analyze(network, loaded.batch, told, progress=progress)
 

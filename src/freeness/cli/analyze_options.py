@@ -19,6 +19,7 @@ from freeness.show import schema_text
 from freeness.training import optimizer_names
 
 _OPTIMIZERS = optimizer_names()
+USUAL_DATA = "fashion-mnist"
 _PARTS = ("layers", "spectra", "rate")
 
 

@@ -13,6 +13,7 @@ from freeness.advice import Design, DesignOptions, Parametrisation, Training, de
 from freeness.cli import design_options as option
 from freeness.cli.architecture_design import ArchitectureName, DesignedKind, architecture_design
 from freeness.cli.command import Command
+from freeness.cli.data_option import note_code
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.files import check_files, check_picture, named_numbers
 from freeness.cli.json_option import JSON_OPTION
@@ -51,6 +52,7 @@ def design_command(
     out: option.Picture = None,
     json: Annotated[str | None, JSON_OPTION] = None,
     apply: option.Apply = None,
+    data: option.Data = None,
     save: option.Save = None,
     seed: option.Seed = 0,
     force: option.Force = False,
@@ -68,6 +70,7 @@ def design_command(
       freeness design --depth 50 --inputs 784 --outputs 10
       freeness design --depth 50 --activation gelu --isometry 0.5
       freeness design --apply model.py:build --save start.pt
+      freeness design --apply model.py:two_towers --data model.py:batch --save start.pt
       freeness design --architecture resnet --depth 50
     """
     check_picture(out)
@@ -80,6 +83,8 @@ def design_command(
         raise InputError(
             "expected --apply and --save together, got one of them; the model's start is written to FILE.pt."
         )
+    if data is not None and apply is None:
+        raise InputError("expected --apply with --data, got none; a design by itself takes no data: leave it out.")
     _check_folder(save)
     options = DesignOptions(_typed(weights), _typed(form), qhat0, scale_inputs)
     descent: Any = optimizer_of(optimizer, momentum, weight_decay)
@@ -92,7 +97,7 @@ def design_command(
                 "expected no --inputs or --outputs beside --apply, got some; the model has its own: leave them out."
             )
         wanted = (depth, None if width is None else _widths(width), activation, parameters, isometry, options, training)
-        record, start = _applied(apply, wanted, seed)
+        record, start = _applied(apply, data, wanted, seed)
         found = _design(record)
         told.add("Start", save, lambda: start)
     else:
@@ -109,14 +114,19 @@ def design_command(
     told.give(document_of(record), record)
 
 
-def _applied(spec: str, wanted: tuple[Any, ...], seed: int) -> tuple[AppliedDesign | AppliedRecipe, bytes]:
+def _applied(
+    spec: str, data: str | None, wanted: tuple[Any, ...], seed: int
+) -> tuple[AppliedDesign | AppliedRecipe, bytes]:
     """How the user's model was started, by the recipe of its architecture or a design, and its state."""
     with needs_extra("torch"):
-        from freeness.torch import DesignRequest, apply_start, load_model, split_model, state_bytes
+        from freeness.torch import DesignRequest, apply_start, load_batch, load_model, split_model, state_bytes
     stderr().print(f"Note: this runs the code in {split_model(spec)[0]}.", soft_wrap=True)
+    if data is not None:
+        note_code(data)
     with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
         model = load_model(spec, seed)
-        return apply_start(model, DesignRequest(*wanted), seed=seed), state_bytes(model)
+        batch = None if data is None else load_batch(data, model, seed, None).batch
+        return apply_start(model, DesignRequest(*wanted), data=batch, seed=seed), state_bytes(model)
 
 
 def _design(record: AppliedDesign | AppliedRecipe) -> Design | None:

@@ -79,6 +79,14 @@ Picture = Annotated[Path | None, typer.Option(help="Picture of the trade-off to 
 Apply = Annotated[
     str | None, typer.Option(metavar="FILE.py:FACTORY", help="Initialise this model by the design; runs its code.")
 ]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DATA",
+        help="What the model with --apply takes: FILE.py:FACTORY, whose code is run, a file, gaussian; as of freeness analyze. "
+        "Random numbers if left out, which a model of several inputs does not take.",
+    ),
+]
 Save = Annotated[Path | None, typer.Option(metavar="FILE.pt", help="The initialised model's state_dict.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the weights, with --apply.")]
 Force = Annotated[bool, FORCE_OPTION]

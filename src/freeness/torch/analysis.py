@@ -69,7 +69,7 @@ from freeness.torch.modes import fixed_masks, is_coupled
 from freeness.torch.observing import observe
 from freeness.torch.outputs import required_arguments, run
 from freeness.torch.pace import TimeUp, cut_off
-from freeness.torch.packing import is_packed, numbers_in, packed
+from freeness.torch.packing import numbers_in, packed
 from freeness.torch.plan import BEGINNING, Budget, hurried
 from freeness.torch.shorter import places_of
 from freeness.torch.signals import WeightSignal, realised_neurons, realised_signals, weight_signals
@@ -316,8 +316,8 @@ def _judged(
         if gained is not None:  # it does what the other advice asks for
             judged = replace(judged, advice=(gained, CODE + way_to_design(traced.network, options.source)))
     else:
-        judged = _measured_verdict(*spectra, options.source)
-        if judged.advice and options.source and (is_packed(traced.model) or not has_recipe(traced.model, inputs)):
+        judged = _measured_verdict(*spectra, options)
+        if judged.advice and options.source and not has_recipe(traced.model, inputs):
             judged = replace(judged, advice=(_NO_START,))
     return replace(judged, warnings=judged.warnings + data_note(numbers_in(traced.model, inputs), options.stand_in))
 
@@ -408,7 +408,7 @@ def _row(index: int, passed: WeightSignal, activation: str | None) -> LayerRow:
     )
 
 
-def _measured_verdict(jacobian: Comparison, fisher: Comparison, source: str) -> Verdict:
+def _measured_verdict(jacobian: Comparison, fisher: Comparison, options: AnalyzeOptions) -> Verdict:
     """Of a model that is no chain: what was measured, without a phase."""
     if jacobian.measured is None:
         judged = verdict((), jacobian, fisher)
@@ -423,7 +423,7 @@ def _measured_verdict(jacobian: Comparison, fisher: Comparison, source: str) -> 
     advice = (
         "Theory has no better start for this model. The usual one of its architecture can be measured beside it: that whose "
         "JJᵀ has the smaller relative variance passes gradients more evenly.",
-        *(CODE + line for line in _again(source)),
+        *(CODE + line for line in _again(options)),
     )
     judged = verdict((), jacobian, fisher)
     return replace(judged, phase=None, isometric=False, isometry=None, sentences=(sentence,), advice=advice)
@@ -432,11 +432,12 @@ def _measured_verdict(jacobian: Comparison, fisher: Comparison, source: str) -> 
 _NO_START = "Neither theory nor a published recipe has a start for this model: keep its own."
 
 
-def _again(source: str) -> tuple[str, ...]:
+def _again(options: AnalyzeOptions) -> tuple[str, ...]:
     """What starts the model in another way and measures it again, line by line."""
-    if not source:
+    if not options.source:
         return ("from freeness.torch import initialize_; initialize_(model)",)
-    named = shlex.quote(source)
+    named = shlex.quote(options.source)
+    named += f" --data {shlex.quote(options.data_source)}" if options.data_source else ""
     return f"freeness design --apply {named} --save start.pt", f"freeness analyze {named} --weights start.pt"
 
 

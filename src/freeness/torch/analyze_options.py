@@ -38,6 +38,7 @@ class AnalyzeOptions:
         passes: backward passes over which the layers are spread in a measurement, see :func:`freeness.torch.dual_plan`.
         seed, title, data: noted in the record.
         source: FILE.py:FACTORY that makes the model, for the commands that the advice names.
+        data_source: what --data has to name in those commands; "" where the usual data do.
         trials: the command that finds the rate of this model by trials; a call in Python when left out.
         weights: the file that the model's weights are from, noted.
         stand_in: what the targets are if no labels were given, noted and warned of.
@@ -58,6 +59,7 @@ class AnalyzeOptions:
     title: str = ""
     data: str = ""
     source: str = ""
+    data_source: str = ""
     trials: str = ""
     weights: str = ""
     stand_in: str = ""

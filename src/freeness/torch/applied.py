@@ -58,12 +58,15 @@ class AppliedDesign:
         return self.start.layers
 
 
-def apply_design(model: nn.Module, request: DesignRequest | None = None, *, seed: int = 0) -> AppliedDesign:
+def apply_design(
+    model: nn.Module, request: DesignRequest | None = None, *, data: object = None, seed: int = 0
+) -> AppliedDesign:
     """Design the start of a model and initialise it in place.
 
     Args:
         model: any module with linear or convolutional layers.
         request: depth, widths and activation are the model's where it does not say.
+        data: what the model takes, in any form that ``analyze`` takes; random inputs where this is None.
         seed: of the weights that are drawn, from 0 to 2⁶³ - 1.
 
     Raises:
@@ -75,12 +78,12 @@ def apply_design(model: nn.Module, request: DesignRequest | None = None, *, seed
         (2, (8, 8, 2), True, ['Linear', 'Linear'])
     """
     asked = request or DesignRequest()
-    target = design_target(model)
+    target = design_target(model, data)
     depth, widths = _shape(asked, model, target)
     function = _function(asked, target)
     note = target.check(function) if asked.options.form == "plain" else ""
     found = design(depth, widths, function, asked.isometry, asked.options, asked.training)
-    options = InitializeOptions(swap=found.activation is not found.named)
+    options = InitializeOptions(swap=found.activation is not found.named, firsts=target.firsts)
     start = initialize_(model, found, generator=seeded_generator(seed), options=options)
     notes = tuple(text for text in (*_beside(target, found, start), note) if text)
     return AppliedDesign(found, start, target.is_chain, notes)
@@ -91,7 +94,7 @@ def _shape(asked: DesignRequest, model: nn.Module, target: DesignTarget) -> tupl
     typed = asked.width if asked.width is None or isinstance(asked.width, int) else list(asked.width)
     if asked.depth is not None and typed is not None and not target.is_chain:
         return asked.depth, typed
-    widths = list(chain_widths(model))
+    widths = list(_widths(model, target))
     depth = len(widths) - 1
     if target.is_chain and asked.depth not in (None, depth):
         raise InputError(
@@ -104,6 +107,20 @@ def _shape(asked: DesignRequest, model: nn.Module, target: DesignTarget) -> tupl
             f"expected --width {listed(widths)}, the widths of this model, got {given}; leave it out to take the model's."
         )
     return (depth if asked.depth is None else asked.depth), typed
+
+
+def _widths(model: nn.Module, target: DesignTarget) -> tuple[int, ...]:
+    try:
+        return chain_widths(model)
+    except InputError as error:
+        if len(target.longest) > 2:
+            return target.longest
+        if target.run:
+            raise
+        raise InputError(
+            f"expected inputs that show how the layers of {type(model).__name__} are joined, got none that it takes; say "
+            "--data (data=… in Python), or give --depth and --width."
+        ) from error
 
 
 def _function(asked: DesignRequest, target: DesignTarget) -> ActivationFunction:
@@ -122,7 +139,7 @@ def _beside(target: DesignTarget, found: Design, layers: InitializedModel) -> li
     if not target.run:
         notes.append(
             f"No input was found that the model takes, so how its layers are joined is not known. {written} of them were "
-            f"initialised one by one with σ_w and σ_b of the design, and {of}."
+            f"initialised one by one with σ_w and σ_b of the design, and {of}. Say by --data what it takes."
         )
     elif target.beside:
         notes.append(

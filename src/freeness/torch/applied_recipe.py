@@ -63,13 +63,14 @@ def apply_recipe(
 
 
 def apply_start(
-    model: nn.Module, request: DesignRequest | None = None, *, seed: int = 0
+    model: nn.Module, request: DesignRequest | None = None, *, data: object = None, seed: int = 0
 ) -> AppliedDesign | AppliedRecipe:
     """Start a model in place by the recipe of its architecture; by a design where none fits, or one is asked for.
 
     Args:
         model: any module.
         request: of a design; what it is to be trained with asks for none.
+        data: what the model takes, in any form that ``analyze`` takes; random inputs where this is None.
         seed: of the weights that are drawn, from 0 to 2⁶³ - 1.
 
     Raises:
@@ -80,10 +81,10 @@ def apply_start(
         'AppliedDesign'
     """
     if request is None or request.plain:
-        recipe = recipe_of(model)
+        recipe = recipe_of(model, data)
         if recipe is not None:
-            return apply_recipe(model, recipe, seed=seed)
-    return apply_design(model, request, seed=seed)
+            return apply_recipe(model, recipe, data=data, seed=seed)
+    return apply_design(model, request, data=data, seed=seed)
 
 
 def _measured(model: nn.Module, batch: Batch) -> LayerTable:

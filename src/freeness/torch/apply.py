@@ -12,12 +12,16 @@ from torch import Tensor, nn
 from freeness.errors import InputError
 from freeness.gaussian import ActivationFunction
 from freeness.network import activation, activation_names
+from freeness.torch.batch import Batch
 from freeness.torch.elementwise import TorchFunction
 from freeness.torch.kernels import Convolution
 from freeness.torch.labelled import load_labelled
+from freeness.torch.operations.refused import OTHER
+from freeness.torch.packing import packed
 from freeness.torch.steps import ElementwiseStep
 from freeness.torch.swap import function_of
 from freeness.torch.tracing import Trace, trace
+from freeness.torch.user_data import batch_of
 
 _OF_A_CHAIN = ("linear layer", "activation", "dropout", "flatten and reshape")
 _PROBES = np.linspace(-8.0, 8.0, 193)  # where two activations are compared
@@ -31,7 +35,8 @@ class DesignTarget:
     ``functions``: the activations that have a name, each once. ``unnamed``: whether there may be others, computed by code of the
     model's own. ``calls``: torch's names of the elementwise calls, where theory does not cover the model and they cannot be
     compared. ``beside``: kinds of operations that a chain of linear layers and activations has not, in their order; ``run``:
-    False where no input was found, so that nothing is known of how the layers are joined.
+    False where no input was found, so that nothing is known of how the layers are joined. ``longest``: the widths along the way
+    through the most weight matrices. ``firsts``: paths of the layers that no other one stands before.
     """
 
     functions: tuple[ActivationFunction, ...]
@@ -39,6 +44,8 @@ class DesignTarget:
     calls: tuple[str, ...]
     beside: tuple[str, ...]
     run: bool
+    longest: tuple[int, ...] = ()
+    firsts: tuple[str, ...] = ()
 
     @property
     def is_chain(self) -> bool:
@@ -70,8 +77,12 @@ class DesignTarget:
         )
 
 
-def design_target(model: nn.Module) -> DesignTarget:
+def design_target(model: nn.Module, data: object = None) -> DesignTarget:
     """Read a model once, in eval mode, on an input that it takes; it stays as it is.
+
+    Args:
+        model: any module.
+        data: what it takes, in any form that ``analyze`` takes; random inputs where this is None.
 
     Example:
         >>> found = design_target(nn.Sequential(nn.Linear(8, 5), nn.Tanh(), nn.Linear(5, 2)))
@@ -81,20 +92,43 @@ def design_target(model: nn.Module) -> DesignTarget:
         ('convolution',)
     """
     modules = _distinct([found for module in model.modules() if (found := function_of(module)) is not None])
-    read = _read(model)
+    batch = None if data is None else batch_of(data, model)
+    read = _read(model) if batch is None else _read_on(model, batch)
     if read is None:
         stock = all(type(module).__module__.startswith("torch.nn.") for module in model.modules())
         return DesignTarget(modules, not stock, (), (), False)
     calls = tuple(step.operation for step in read.operations if step.kind == "activation")
-    beside = tuple(dict.fromkeys(step.kind for step in read.operations if step.kind not in _OF_A_CHAIN))
+    usual = _OF_A_CHAIN if batch is None or batch.single else (*_OF_A_CHAIN, "selection")  # of one of several inputs
+    beside = tuple(dict.fromkeys(_told(step.kind) for step in read.operations if step.kind not in usual))
     if not read.covered:
         own = any(type(module).__module__.split(".")[0] != "torch" for module in model.modules())
-        return DesignTarget(modules, own and not modules, calls, beside, True)
+        return DesignTarget(modules, own and not modules, calls, beside, True, *_ways(model, read))
     steps = [step.compute for step in read.steps if isinstance(step.compute, ElementwiseStep)]
     table = tuple(activation(name) for name in sorted(activation_names(), key=lambda name: name not in calls))
     named = [_named(TorchFunction(step.function)(_PROBES), (*modules, *table)) for step in steps]
     functions = _distinct([function for function in named if function is not None])
-    return DesignTarget(functions, None in named, (), beside, True)
+    return DesignTarget(functions, None in named, (), beside, True, *_ways(model, read))
+
+
+def _told(kind: str) -> str:
+    return "operations of other kinds" if kind == OTHER.name else kind
+
+
+def _ways(model: nn.Module, read: Trace) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Widths along the way through the most Linear or convolutional layers, and the paths of those that come first."""
+    layers = {n: one for n, one in model.named_modules() if isinstance(one, nn.Linear | Convolution)}
+    places = {layer.weight.data_ptr(): name for name, layer in layers.items()}
+    ways: dict[str, tuple[int, ...]] = {}
+    firsts: dict[str, None] = {}
+    for step in read.steps:
+        way = max((ways.get(one.name, ()) for one in step.reads), key=len, default=())
+        path = places.get(step.place[0])
+        if path is not None:
+            fan_in, fan_out = _channels(layers[path])
+            firsts |= {} if way else {path: None}
+            way = (*(way or (fan_in,)), fan_out)
+        ways[step.name] = way
+    return max(ways.values(), key=len, default=()), tuple(firsts)
 
 
 def _read(model: nn.Module) -> Trace | None:
@@ -106,6 +140,11 @@ def _read(model: nn.Module) -> Trace | None:
         except InputError:
             continue
     return None
+
+
+def _read_on(model: nn.Module, batch: Batch) -> Trace:
+    one, rows = packed(model, batch.part(0, 1))
+    return trace(one, rows)
 
 
 def _like(model: nn.Module, inputs: Tensor) -> Tensor:
@@ -155,15 +194,21 @@ def chain_widths(model: nn.Module) -> tuple[int, ...]:
         raise InputError("expected a model with Linear or convolutional layers, got none; there is nothing to design.")
     widths: list[int] = []
     for name, layer in layers:
-        fan_in = layer.in_features if isinstance(layer, nn.Linear) else layer.in_channels
+        fan_in, fan_out = _channels(layer)
         if widths and fan_in != widths[-1] and (fan_in % widths[-1] or not isinstance(layer, nn.Linear)):
             raise InputError(
                 f"expected a model that a recipe is for, or weight layers in a row, got {fan_in} inputs of "
                 f"{name!r} behind {widths[-1]} outputs; keep its start, or give --depth and --width."
             )
         widths = widths or [fan_in]
-        widths.append(layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels)
+        widths.append(fan_out)
     return tuple(widths)
+
+
+def _channels(layer: nn.Linear | Convolution) -> tuple[int, int]:
+    if isinstance(layer, nn.Linear):
+        return layer.in_features, layer.out_features
+    return layer.in_channels, layer.out_channels
 
 
 def state_bytes(model: nn.Module) -> bytes:

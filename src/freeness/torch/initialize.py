@@ -39,6 +39,8 @@ class InitializeOptions:
         swap: put the design's activation in the place of the model's modules of the kind it was made from. A design that
             made an activation asks for True, or False where the model has it already.
         replaces: the kind of activation to replace, where it is not the one that the design is named for.
+        firsts: paths of the layers that read the inputs, which get the gain of a design's first layer; the first layer of the
+            model alone when left out.
         data: what the model takes, in any form that ``analyze`` takes, for a recipe that must see how it is wired; random inputs
             of a shape that it takes where this is None.
     """
@@ -49,6 +51,7 @@ class InitializeOptions:
     branch_scale: float | Literal["depth", "design"] = "depth"
     swap: bool | None = None
     replaces: str | None = None
+    firsts: tuple[str, ...] = ()
     data: object = None
 
     def __post_init__(self) -> None:
@@ -137,7 +140,8 @@ def initialize_(
     first = 1.0 if design is None else design.layers[0].sigma_w / design.sigma_w / _expansion(design)
     records = []
     for index, (name, layer) in enumerate(layers):
-        one = _Drawer(rows, kind, (*deviations, first if index == 0 else 1.0), how, generator)
+        reads = name in how.firsts if how.firsts else index == 0
+        one = _Drawer(rows, kind, (*deviations, first if reads else 1.0), how, generator)
         records.append(one.layer(name, layer))
     done = _scaled(records, rows, ends, _scale(ends, how, design))
     return InitializedModel((*done, *swapped), rows.all(), "design" if design is not None else kind)

@@ -107,11 +107,6 @@ def packed(model: nn.Module, batch: Batch) -> tuple[nn.Module, Shaped[Tensor, "s
     return _with_layout(model, layout), torch.cat([value.reshape(batch.count, -1).to(dtype) for value in rows], 1)
 
 
-def is_packed(model: nn.Module) -> bool:
-    """Whether a model takes several inputs as one tensor."""
-    return isinstance(getattr(model, "_freeness_layout", None), _Layout)
-
-
 def numbers_in(model: nn.Module, rows: Shaped[Tensor, "samples ..."]) -> Tensor:
     """Those entries of inputs that are numbers: packed beside them may be tokens, steps of time and labels, which are whole.
 
