@@ -14,7 +14,7 @@ import os
 import random
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,14 @@ def has_shape(annotation: ast.expr | None) -> bool:
     """Whether an annotation names a shape: ``Float[np.ndarray, "n n"] | None`` does."""
     nodes = [] if annotation is None else ast.walk(annotation)
     return any(isinstance(node, ast.Subscript) and getattr(node.value, "id", "") in SHAPED for node in nodes)
+
+
+def statements(tree: ast.AST) -> Iterator[ast.stmt]:
+    """All of them, at any depth, without a look into expressions, which are most of a tree."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.stmt):
+            yield node
+            yield from statements(node)
 
 
 def is_shaped(node: ast.AST) -> bool:
@@ -110,7 +118,7 @@ class ShapedLoader(importlib.machinery.SourceFileLoader):
         if b"from jaxtyping import" not in source:
             return super().get_code(fullname)
         tree = ast.parse(source, path)
-        for node in filter(is_shaped, ast.walk(tree)):
+        for node in filter(is_shaped, statements(tree)):
             decorator = ast.copy_location(ast.Name(DECORATOR, ast.Load()), node)
             node.decorator_list.insert(0 if isinstance(node, ast.ClassDef) else len(node.decorator_list), decorator)
         return compile(tree, path, "exec", dont_inherit=True)

@@ -243,16 +243,16 @@ def test_positions_that_never_meet_are_networks_of_their_own():
 @pytest.mark.parametrize("weights", ["gaussian", "haar"])
 def test_one_sample_twice(weights):
     """JJᵀ is that of one; Θ is [[Θ, Θ], [Θ, Θ]]: half of its eigenvalues are 0, the others twice those of Θ."""
-    network = mlp(4, 60, "tanh", weights, sigma_w=1.3)
+    network = mlp(4, 40, "tanh", weights, sigma_w=1.3)
     rng = np.random.default_rng(2)
-    sample = draw_positions(network, np.repeat(rng.standard_normal((1, 60)), 2, axis=0), rng)
+    sample = draw_positions(network, np.repeat(rng.standard_normal((1, 40)), 2, axis=0), rng)
     single = NeuronSignals(sample.signals.inputs[0], tuple(h[0] for h in sample.signals.preactivations))
     z = np.array([0.5 + 0.1j, 2.0 + 0.5j])
     twice, once = (graph_law(network_graph(network, realised=s)) for s in (sample.signals, single))
     np.testing.assert_allclose(twice.cauchy(z), once.cauchy(z), rtol=1e-8)
     twice, once = (graph_law(network_graph(network, realised=s, fisher=True)) for s in (sample.signals, single))
     assert twice.atoms[0] == pytest.approx((0.0, 0.5), abs=1e-7)
-    np.testing.assert_allclose(twice.cauchy(2 * z * 60), (1 / (2 * z * 60) + once.cauchy(z * 60) / 2) / 2, rtol=1e-7)
+    np.testing.assert_allclose(twice.cauchy(2 * z * 40), (1 / (2 * z * 40) + once.cauchy(z * 40) / 2) / 2, rtol=1e-7)
 
 
 @settings(max_examples=2)

@@ -159,8 +159,8 @@ def test_a_zero_last_layer_is_measured_and_the_prediction_says_why_not():
 
 def test_a_deep_default_network_is_called_ordered_and_its_rate_carries_the_caution():
     torch.manual_seed(0)
-    inner = [layer for _ in range(12) for layer in (nn.Linear(64, 64), nn.Tanh())]
-    model = nn.Sequential(nn.Linear(30, 64), nn.Tanh(), *inner, nn.Linear(64, 8))
+    inner = [layer for _ in range(8) for layer in (nn.Linear(48, 48), nn.Tanh())]
+    model = nn.Sequential(nn.Linear(30, 48), nn.Tanh(), *inner, nn.Linear(48, 8))
     report = analyze(model, data(dtype=torch.float32), loss="half_squared_error")
     predicted, measured = report.fisher.predicted.law, report.fisher.measured.law
     assert report.verdict.phase == "ordered"

@@ -9,6 +9,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from scipy.optimize import brentq
+
 from freeness.errors import InputError, is_real, is_size
 from freeness.gaussian import activation, second_moment
 from freeness.meanfield import gradients
@@ -17,7 +19,8 @@ from freeness.shown import Shown
 
 Norm = Literal["none", "batch", "layer"]
 _KEPT = 2.0  # by which signal and squared gradients may change from end to end
-_HALVINGS = 16  # of the scale that is sought, in logarithms
+_CLOSE = 1e-4  # of the scale that is sought, in logarithms
+_FAR = 1e3  # for a growth that overflows
 _LEAST = 1 / 64  # of the scale that is sought, over 1/√blocks
 _NOTHING = 1e-9  # stands for a gain of 0: what is behind it has a direction
 
@@ -162,18 +165,23 @@ def _sought(plan: ResidualShape, norm: Norm, kept: float) -> ResidualStart:
     def own(scale: float) -> ResidualStart:
         return _start(name, plan, norm, scale, (plan.gain, plan.gain))
 
-    def inside(start: ResidualStart) -> bool:
-        return all(1 / kept <= growth <= kept for growth in (start.signal, start.gradient))
+    def excess(start: ResidualStart) -> float:
+        """How far the growth is beyond ``kept``, in logarithms; infinite where it overflows."""
+        return max(abs(math.log(growth)) for growth in (start.signal, start.gradient)) - math.log(kept)
 
-    chosen = own(1.0)
-    if inside(chosen):
+    chosen, largest = own(least := _LEAST / math.sqrt(plan.depth)), own(1.0)
+    if excess(largest) <= 0:
+        return largest
+    if excess(chosen) >= 0:
         return chosen
-    low, high = math.log(_LEAST / math.sqrt(plan.depth)), 0.0
-    chosen = own(math.exp(low))
-    for _ in range(_HALVINGS):
-        tried = own(math.exp(middle := (low + high) / 2))
-        if inside(tried):
-            low, chosen = middle, tried
-        else:
-            high = middle
+
+    def of(logarithm: float) -> float:
+        nonlocal chosen
+        tried = own(math.exp(logarithm))
+        if excess(tried) <= 0 and tried.branch > chosen.branch:
+            chosen = tried
+        return min(excess(tried), _FAR)
+
+    # a little below 0, so that the scale found keeps the growth
+    brentq(lambda logarithm: of(logarithm) + _CLOSE, math.log(least), 0.0, xtol=_CLOSE)
     return chosen
