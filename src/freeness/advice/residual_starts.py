@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from scipy.optimize import brentq
+import scipy
 
 from freeness.errors import InputError, is_real, is_size
 from freeness.gaussian import activation, second_moment
@@ -183,5 +183,5 @@ def _sought(plan: ResidualShape, norm: Norm, kept: float) -> ResidualStart:
         return min(excess(tried), _FAR)
 
     # a little below 0, so that the scale found keeps the growth
-    brentq(lambda logarithm: of(logarithm) + _CLOSE, math.log(least), 0.0, xtol=_CLOSE)
+    scipy.optimize.root_scalar(lambda logarithm: of(logarithm) + _CLOSE, bracket=(math.log(least), 0.0), xtol=_CLOSE)
     return chosen
