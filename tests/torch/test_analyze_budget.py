@@ -16,7 +16,9 @@ from freeness.cli import app
 from freeness.show import render_html, schema, to_json
 from freeness.torch import AnalyzeOptions, CurvatureOptions, Trace, analyze, batch_sharpness, trace
 from freeness.torch.analysis_rate import batch_curvature
+from freeness.torch.forecasts import Request, forecast
 from freeness.torch.pace import Pace, TimeUp, paced
+from freeness.torch.plan import Budget
 from freeness.training import Curvature
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -112,9 +114,9 @@ def test_where_the_time_is_up_lambda_is_told_of_few_samples_with_its_error(norma
     options = AnalyzeOptions(loss="cross_entropy", training=None)
     with paced(_Over(1.0, 0.0)):
         found = batch_curvature(traced, (x, y), options, plan, begin=False)
-    few = planned == "estimated" and not normalised
-    assert isinstance(found, Curvature) and found.batch == (2 if few else 16)
-    used = slice(0, 16, 8) if few else slice(None)
+    few = planned == "estimated"
+    assert isinstance(found, Curvature) and found.batch == ((4 if normalised else 2) if few else 16)
+    used = (slice(4) if normalised else slice(0, 16, 8)) if few else slice(None)
     exact = batch_sharpness(model, x[used], y[used], "cross_entropy", CurvatureOptions(training=None)).value
     assert abs(found.value - exact) <= 3 * found.error + 1e-9 and found.error < 0.1 * exact
 
@@ -128,6 +130,18 @@ def test_theory_that_takes_too_long_is_cut_and_the_measurement_stands(monkeypatc
     found = analyze(network(), data(), AnalyzeOptions(budget=3.0))
     assert found.fisher.predicted is None and "ran out" in found.fisher.reason
     assert found.stages[3].name == "predict spectra" and found.stages[3].missing
+
+
+def test_what_runs_in_training_mode_is_forecast_by_a_pass_of_it(monkeypatch):
+    """Statistics of the batch take one more walk over all signals, which a pass in eval mode does not show."""
+    model = nn.Sequential(nn.Linear(20, 30), nn.BatchNorm1d(30), nn.ReLU(), nn.Linear(30, 4))
+    wanted = ("measure Fisher", "curvature")
+    asked = Request(16, Budget(60.0, 4e9), wanted, batch=torch.ones(4, 20), training=True)
+    monkeypatch.setattr("freeness.torch.forecasts._timed", lambda *_: 1e-9)
+    traced = trace(model, torch.ones(1, 20))
+    slow, usual = (forecast(traced, torch.ones(20), one) for one in (asked, asked._replace(batch=None)))
+    assert slow.plan["measure Fisher"] == usual.plan["measure Fisher"]
+    assert slow.plan["curvature"].forecast > 10 * usual.plan["curvature"].forecast
 
 
 def test_the_forecast_is_told_after_one_pass():

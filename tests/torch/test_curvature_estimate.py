@@ -1,5 +1,7 @@
 """λ_max from a few products, beside the exact one."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -126,8 +128,23 @@ def test_where_the_time_ends_it_is_that_of_the_first_samples():
                 raise TimeUp("over")
 
     heard(Counted(5.0, 0.0))  # the first products
-    heard(Counted(1e9, 0.0))
+    heard(Counted(1e9, math.inf))
     few, whole = beats
     alone = estimated_sharpness(model, x[::8], y[::8], "cross_entropy", CurvatureOptions(), Effort(5, 0))
     assert (few.samples, whole.samples) == (2, 16)
     assert few.value == pytest.approx(alone.value, abs=few.error + alone.error + 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("coarse", "left", "samples"), [(0, math.inf, 16), (0, 0.0, 4), (5, math.inf, 16), (5, 0.0, 2)]
+)
+def test_where_the_time_does_not_allow_the_products_they_are_of_fewer_samples(monkeypatch, coarse, left, samples):
+    """Batch statistics ask for a start of six products, which took as long as they did with all samples; now with four."""
+    monkeypatch.setattr("freeness.torch.curvature_estimate.remaining", lambda: left)
+    model, (x, y) = network(coarse == 0), data()
+    how = CurvatureOptions(training=coarse == 0)
+    found = estimated_sharpness(model, x, y, "cross_entropy", how, Effort(20, coarse, 2))
+    assert found.samples == samples
+    some = slice(samples) if coarse == 0 or samples == 16 else slice(0, None, 8)
+    exact = batch_sharpness(model, x[some], y[some], "cross_entropy", how).value
+    assert abs(found.value - exact) <= 3 * found.error + 1e-9 * exact

@@ -64,6 +64,12 @@ def test_a_slow_machine_takes_less_of_the_sequences_only_where_half_of_the_plan_
     assert hurried(replace(stage, way="exact"), 1.0, 8, 128).length == 0
 
 
+def test_batch_statistics_take_fewer_samples_where_six_products_are_too_many():
+    stage = Stage("curvature", "estimated", 0.0, 30.0, 0.0, effort=13)
+    assert hurried(stage, 17.0, 16, 0, coupled=True) == stage  # six of them, and the graph
+    assert hurried(stage, 14.0, 16, 0, coupled=True).samples == 8
+
+
 def test_a_graph_that_does_not_fit_is_held_in_parts():
     found = planned(RESNET, Budget(60.0, 4e8), ["curvature"], 0.0)["curvature"]
     assert found.part == 5 and found.bytes <= 4e8

@@ -83,6 +83,7 @@ from freeness.torch.written_loss import WrittenLoss
 from freeness.training import Curvature, Objective, Rate, measured_rate
 
 _LOG = logging.getLogger(__name__)
+_PASSED = 4  # samples of a pass that tells what training mode takes
 _THEORY = (
     0.15  # of what is left of the time, for theory of the layers, or freeness, at most: nobody knows how long they take
 )
@@ -184,7 +185,7 @@ def _found(
     sample, passes = inputs[options.sample], options.passes
     traced = stages.needed("read the model", lambda: trace(model, sample[None], options.output))
     length = 0 if "curvature" not in stages.wanted else places_of(traced.model, inputs, targets)
-    traced, note = _planned(traced, sample, targets, options, stages, length)
+    traced, note = _planned(traced, data, options, stages, length)
     few = stages.planned(WATCH).samples or min(options.samples, len(inputs))
     watching = lambda: _watched(traced, (inputs[:few], targets[:few]), fitted, options.training, stages)  # noqa: E731
     modules = stages.run(WATCH, watching, note=note)
@@ -200,7 +201,8 @@ def _found(
     fisher = compared(second, measured, reason)
     freeness = stages.run("test freeness", lambda: _freeness(traced, sample, stages.within(_THEORY)))
     batch = min(options.samples, len(inputs))
-    plan = stages.amend(hurried(stages.planned("curvature"), stages.least, batch, length))
+    together = is_coupled(traced.model, options.training)
+    plan = stages.amend(hurried(stages.planned("curvature"), stages.least, batch, length, together))
     begin = stages.planned(BEGINNING).way == "exact"
     curved = lambda: batch_curvature(traced, (inputs, targets), options, plan, begin=begin)  # noqa: E731
     curvature = stages.run("curvature", curved, vital=True)
@@ -238,14 +240,16 @@ def _jacobian(traced: Trace, sample: Tensor, plan: Stage, passes: int | None) ->
 
 
 def _planned(
-    traced: Trace, sample: Tensor, targets: Tensor, options: AnalyzeOptions, stages: Stages, length: int
+    traced: Trace, data: tuple[Tensor, Tensor], options: AnalyzeOptions, stages: Stages, length: int
 ) -> tuple[Trace, str]:
     """Plan the stages: what they need not find out again, and the sentence that says what they will take."""
-    budget = Budget(options.budget, options.memory)
+    (inputs, targets), budget = data, Budget(options.budget, options.memory)
     begun = min(len(targets), MANY) if begins(traced, targets, options) else 0
     coupled, parted = is_coupled(traced.model, options.training), options.training is False
-    asked = Request(min(options.samples, len(targets)), budget, stages.wanted, coupled, parted, begun, length)
-    found = forecast(traced, sample, asked)
+    samples = min(options.samples, len(targets))
+    few = inputs[: min(samples, _PASSED)] if coupled and samples > 1 else None
+    asked = Request(samples, budget, stages.wanted, coupled, parted, begun, length, few, options.training)
+    found = forecast(traced, inputs[options.sample], asked)
     spectra = ("measure Jacobian", "measure Fisher") if options.passes else ()
     plan = {name: replace(s, way="exact", effort=0) if name in spectra else s for name, s in found.plan.items()}
     stages.follow(plan, found.pace)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from freeness.torch.adapted import adapted
 from freeness.torch.curvature import CurvatureOptions, measured
 from freeness.torch.gauss_newton import GaussNewton, Parts
 from freeness.torch.given import GivenLoss
-from freeness.torch.pace import TimeUp, beat
+from freeness.torch.pace import TimeUp, beat, remaining
 from freeness.torch.products import Products
 from freeness.torch.ritz import FEWEST, Climb, climb
 
@@ -22,6 +23,9 @@ _LOG = logging.getLogger(__name__)
 _CLOSE = 2e-3  # residual over value at which an estimate is good enough
 _RANDOM = 0.1  # of the start: what samples that were left out may hide
 _KEPT = 1 << 26  # numbers of a basis at most
+_LEAST = 2  # products with the whole batch, from where few samples led
+_TOGETHER = 4  # samples at least that share their statistics
+_PASSED = 0.4  # products that a forward pass with its graph is worth
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,9 @@ def estimated_sharpness(
     Lanczos on a few samples finds a direction in the parameters that is nearly that of the whole batch, because samples share
     most of what the outputs do with the parameters. Where several eigenvalues are alike it is a sum of their directions, since
     which of them is the largest on the whole batch is not known yet. From there Lanczos on the whole batch needs few products.
-    Each product is one pass with derivatives carried forward, and one backward. Where time ends before two of these, λ is that
-    of the few samples. Six products with these are taken whatever the time; with all of them where no few come first.
+    Each product is one pass with derivatives carried forward, and one backward. Two of them are taken at least, and six from a
+    start that knows nothing. What one takes is measured: where the time does not allow so many with all samples, they are with
+    the first half of these, or half of that. Where time ends before, λ is that of the few samples.
 
     Args:
         model: as in :func:`~freeness.torch.batch_sharpness`.
@@ -92,22 +97,61 @@ def estimated_sharpness(
         first = _coarse(ready, few, loss, how, work) if few else None
         parts = Parts(how.preconditioner, work.part, first.way if first else None)
         try:
-            if first is not None:
-                beat(0.0)
-            found, samples = _climbed(GaussNewton(ready, (x, y), loss, parts), first, work), len(x)
+            whole = (
+                _opened(ready, (x, y), loss, parts) if first is None else _afforded(ready, (x, y), loss, parts, first)
+            )
+            found, samples = _climbed(whole, first, work), whole.samples
         except TimeUp:  # λ of a few samples is better than none
-            if first is None or not few:
+            if first is None:
                 raise
-            found, samples = first.climb, len(few[0])
+            found, samples = first.climb, first.samples
     return SharpnessEstimate(found.value, found.error, found.steps, samples)
 
 
 class _First(NamedTuple):
-    """What a few samples gave: λ, its direction in the parameters, and the way of products that works."""
+    """What so few samples gave: λ, its direction in the parameters, the way of products that works, seconds of one a sample."""
 
+    samples: int
     climb: Climb
     direction: list[Tensor]
     way: type[Products]
+    seconds: float
+
+
+def _opened(model: nn.Module, data: tuple[Tensor, Tensor], loss: GivenLoss, parts: Parts) -> GaussNewton:
+    """The matrix of as many samples as there is time for, which the check of its first product tells."""
+    while True:
+        begun = time.monotonic()
+        found = GaussNewton(model, data, loss, parts)
+        seconds = (time.monotonic() - begun) / (1 + _PASSED)
+        count = _affordable(found.samples, FEWEST * seconds, _TOGETHER)
+        if count == found.samples:
+            return found
+        data, parts = (data[0][:count], data[1][:count]), parts._replace(known=found.way)
+        del found
+
+
+def _afforded(
+    model: nn.Module, data: tuple[Tensor, Tensor], loss: GivenLoss, parts: Parts, first: _First
+) -> GaussNewton:
+    """The same, where products with few samples tell it.
+
+    Raises:
+        TimeUp: there is not time for more than these.
+    """
+    beat(0.0)
+    seconds = (_LEAST + _PASSED) * first.seconds * len(data[0])
+    count = _affordable(len(data[0]), seconds, first.samples)
+    if count <= first.samples:
+        raise TimeUp("the time allows few samples")
+    return GaussNewton(model, (data[0][:count], data[1][:count]), loss, parts)
+
+
+def _affordable(samples: int, seconds: float, fewest: int) -> int:
+    """All samples, half of them, or half of that: what takes the time that is left, where all of them take so many seconds."""
+    while samples // 2 >= fewest and seconds > remaining():
+        samples, seconds = samples // 2, seconds / 2
+    return samples
 
 
 def _climbed(whole: GaussNewton, first: _First | None, work: Effort) -> Climb:
@@ -117,7 +161,7 @@ def _climbed(whole: GaussNewton, first: _First | None, work: Effort) -> Climb:
         beat()
         start = led / led.norm() + _RANDOM * start / start.norm()
     steps = min(work.products, whole.size)
-    least, kept = 2 if first is not None else FEWEST, _keeps(whole, work.products)
+    least, kept = _LEAST if first is not None else FEWEST, _keeps(whole, work.products)
     return climb(whole.product, start, steps, keep=kept, tolerance=_CLOSE, least=least)
 
 
@@ -136,6 +180,7 @@ def _coarse(
     model: nn.Module, few: tuple[Tensor, Tensor], loss: GivenLoss, how: CurvatureOptions, work: Effort
 ) -> _First | None:
     """λ of a few samples; None where they cannot be run alone."""
+    begun = time.monotonic()
     try:
         matrix = GaussNewton(model, few, loss, Parts(how.preconditioner, work.part))
         steps, kept = min(work.coarse, matrix.size), _keeps(matrix, work.coarse)
@@ -143,4 +188,7 @@ def _coarse(
     except (RuntimeError, ValueError) as error:  # batch normalisation asks for several samples
         _LOG.info("no first direction from %d samples: %s", len(few[0]), brief(error))
         return None
-    return None if found.leading is None else _First(found, matrix.lift(found.leading), matrix.way)
+    seconds = (time.monotonic() - begun) / (found.steps + 1 + _PASSED) / matrix.samples
+    if found.leading is None:
+        return None
+    return _First(matrix.samples, found, matrix.lift(found.leading), matrix.way, seconds)

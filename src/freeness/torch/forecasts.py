@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -14,7 +15,9 @@ from freeness.torch.any_model import planned as dual_bytes
 from freeness.torch.batched import plain_attention
 from freeness.torch.counting import Counts, counted
 from freeness.torch.memory import readable
-from freeness.torch.plan import Budget, Facts, forward_seconds, planned
+from freeness.torch.modes import fixed_masks
+from freeness.torch.outputs import run
+from freeness.torch.plan import BEGINNING, Budget, Facts, forward_seconds, planned
 from freeness.torch.state import trained_parameters, untouched
 from freeness.torch.taps import Use
 from freeness.torch.tracing import Trace
@@ -23,6 +26,7 @@ WATCH = "watch the layers"
 _PART, _HELD = 0.1, 0.4  # of seconds and of bytes for that
 _WATCHED, _WATCHED_MOVED = 4.0, 6.0  # passes over the batch, and times what it moves
 _SHORT = 0.1  # seconds of a pass up to which it is timed twice
+_TRAINED = {WATCH, "curvature", BEGINNING}  # stages in the mode of training
 _BEFORE = 16  # passes of one sample about that reading and checking the model take
 _FASTEST, _SLOWEST = 0.1, 30.0  # of the machine that costs are of
 
@@ -38,6 +42,7 @@ class Forecast(NamedTuple):
 class Request(NamedTuple):
     """Samples of the batch, the budget, the stages that are wanted; whether samples see each other, and may be run in parts.
 
+    ``batch``: inputs of a pass in training mode, where that is another one than that of the spectra, and ``training`` that mode.
     ``begun``: samples on which the first steps of training are looked at. ``length``: places of sequences that may be shortened.
     """
 
@@ -48,6 +53,8 @@ class Request(NamedTuple):
     parted: bool = True
     begun: int = 0
     length: int = 0
+    batch: Tensor | None = None
+    training: bool | None = None
 
 
 def forecast(traced: Trace, sample: Tensor, asked: Request) -> Forecast:
@@ -73,7 +80,11 @@ def forecast(traced: Trace, sample: Tensor, asked: Request) -> Forecast:
     facts = _facts(traced, one, found, asked)
     plan = {watched.name: watched for watched in (_watched(one, asked),) if watched.name in asked.stages}
     fixed = _BEFORE * known + sum(stage.forecast for stage in plan.values())
-    return Forecast(plan | planned(facts, asked.budget, asked.stages, fixed), pace, ready.written)
+    plan |= planned(facts, asked.budget, asked.stages, fixed)
+    slower = max(_trained_pace(traced, one, asked) / pace, 1.0)
+    for name in _TRAINED & plan.keys():
+        plan[name] = replace(plan[name], forecast=plan[name].forecast * slower)
+    return Forecast(plan, pace, ready.written)
 
 
 def told(seconds: float, size: float) -> str:
@@ -90,6 +101,18 @@ def _timed(traced: Trace, x: Tensor) -> float:
     start = time.perf_counter()
     traced.model(x)
     return time.perf_counter() - start
+
+
+def _trained_pace(traced: Trace, one: Counts, asked: Request) -> float:
+    """How many times its cost a pass in training mode takes: batch statistics are one more walk over all signals."""
+    if asked.batch is None:
+        return 0.0
+    model = traced.model
+    kept = untouched(model, training=asked.training, copies=list(model.buffers()))
+    with kept, fixed_masks(model), torch.no_grad():
+        start = time.perf_counter()
+        run(model, asked.batch)
+        return (time.perf_counter() - start) / forward_seconds(one, len(asked.batch))
 
 
 def _watched(one: Counts, asked: Request) -> Stage:

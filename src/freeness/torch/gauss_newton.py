@@ -50,7 +50,7 @@ class GaussNewton:
 
     def __init__(self, model: nn.Module, data: tuple[Tensor, Tensor], loss: GivenLoss, parts: Parts) -> None:
         inputs, targets = data
-        self._samples = len(inputs)
+        self.samples = len(inputs)
         split = parts.size is not None and parts.size < len(inputs) and not model.training
         checked = parts.known in (ForwardProducts, PartedProducts)
         self._products: Products = (
@@ -76,7 +76,7 @@ class GaussNewton:
         """The matrix times a vector of ``size`` numbers."""
         if self._root is not None:
             there = self._products.there_and_back(self._root[0](vector), self._scale)
-            return self._root[1](there).reshape(-1) / self._samples
+            return self._root[1](there).reshape(-1) / self.samples
         return self.lower(self.lift(vector))
 
     def lift(self, vector: Tensor) -> list[Tensor]:
@@ -89,9 +89,9 @@ class GaussNewton:
         """The matrix' image of what such a direction came from: Sᵀ J d / B, or P^{-1/2} JᵀHJ d / B."""
         pushed = self._products.along(direction)
         if self._root is not None:
-            return self._root[1](pushed).reshape(-1) / self._samples
+            return self._root[1](pushed).reshape(-1) / self.samples
         assert self._curved is not None
-        pulled = self._products.pull(self._curved(pushed)) / self._samples
+        pulled = self._products.pull(self._curved(pushed)) / self.samples
         return pulled if self._scale is None else pulled / self._scale.sqrt()
 
     def random(self) -> Tensor:

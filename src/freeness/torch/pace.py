@@ -89,6 +89,17 @@ def is_over() -> bool:
     return False
 
 
+def remaining() -> float:
+    """Seconds until the time is over; without end where nobody gave one.
+
+    Example:
+        >>> remaining()
+        inf
+    """
+    pace = _CURRENT.get()
+    return math.inf if pace is None else pace.deadline - time.monotonic()
+
+
 @contextmanager
 def cut_off(deadline: float) -> Iterator[None]:
     """A block that is stopped between two steps of Python where it does not beat.

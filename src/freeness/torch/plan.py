@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from freeness.advice import Stage
 from freeness.torch.counting import Counts
+from freeness.torch.ritz import FEWEST as SURE
 
 DENSE, GROUPED, WIDE = 1.3e11, 1.2e10, 3e10  # operations a second: products, grouped convolutions, products in float64
 MOVED, CALL = 6e9, 2e-5  # bytes a second, and seconds a call
@@ -258,14 +259,17 @@ def _opened(effort: int, single: float) -> float:
     return (coarse_products(effort) + _FIRST_OPENED) * single
 
 
-def hurried(stage: Stage, seconds: float, samples: int, length: int) -> Stage:
+def hurried(stage: Stage, seconds: float, samples: int, length: int, coupled: bool = False) -> Stage:
     """A plan of λ for a machine so slow that not half of it would be done: fewer samples, and less of each.
+
+    Where samples see each other no few lead to all, and six products are taken whatever the time; so much has to be done then.
 
     Args:
         stage: as planned, with the forecast for this machine.
         seconds: that are left.
         samples: of the batch.
         length: places of a sequence that may be shortened, or 0.
+        coupled: whether samples see each other.
 
     Example:
         >>> slow = Stage("curvature", "estimated", 0.0, 80.0, 0.0, effort=3, samples=2)
@@ -273,8 +277,8 @@ def hurried(stage: Stage, seconds: float, samples: int, length: int) -> Stage:
         32
     """
     taken, facts = _Taken(stage.samples or samples, stage.length), Facts(_NOTHING, samples, 0, 0, 0, 0.0, length=length)
-    forecast = stage.forecast
-    while stage.way == "estimated" and forecast > _LATE * seconds:
+    forecast, late = stage.forecast, (stage.effort + _OPENED) / (SURE + _OPENED) if coupled else _LATE
+    while stage.way == "estimated" and forecast > late * seconds:
         fewer = _fewer(taken, facts)
         if fewer is None:
             break
