@@ -25,7 +25,7 @@ from freeness import (
 from tests.moves.test_stress import total_mass
 from tests.orthogonal import haar
 
-few = settings(max_examples=5)
+few = settings(max_examples=max(3, settings().max_examples // 4))  # 25 in `make slow`
 distinct = st.lists(st.integers(0, 40), min_size=2, max_size=6, unique=True).map(lambda k: 0.1 + np.array(k) / 8)
 weighted = st.builds(
     lambda x, w: Atoms(x, (w := np.array(w[: len(x)])) / w.sum()),

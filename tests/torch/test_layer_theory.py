@@ -88,7 +88,7 @@ def test_a_layer_far_from_theory_is_pointed_out_everywhere():
     with torch.no_grad():  # a matrix that follows its input: its singular vectors are not random
         h = torch.relu(model[0](x)).mean(0)
         model[2].weight.add_(torch.outer(torch.ones(120), h) / h.square().sum() * 3)
-    report = analyze(model, (x, y))
+    report = analyze(model, (x, y), AnalyzeOptions(only="layers"))
     assert [row.name for row in report.layers] == ["0", "2", "4"]
     assert "signal" in report.layers[1].departs and "signal" not in report.layers[0].departs
     assert 1 in layer_table(report).flagged
