@@ -8,12 +8,7 @@ from importlib import import_module
 
 
 def moved(module: str, names: Mapping[str, str]) -> Callable[[str], object]:
-    """A ``__getattr__`` for a module from which names went elsewhere.
-
-    Args:
-        module: its name.
-        names: for every name that it had the dotted path of what to take instead, and after a blank how to call that, where it is
-            called otherwise.
+    """A ``__getattr__`` for a module from which names went: to a dotted path each, behind a blank how to call that if otherwise.
 
     Example:
         >>> import warnings

@@ -58,13 +58,7 @@ class Lookout:
         )
 
     def glanced(self, step: int, loss: float | None, inputs: Mapping[str, float]) -> list[WatchWarning]:
-        """What a step tells without its gradients.
-
-        Args:
-            step: that was taken; they come in their order.
-            loss: of its batch, where it was told.
-            inputs: as of :class:`StepCheck`.
-        """
+        """What a step tells without its gradients."""
         self._glanced = step
         if self._diverged:
             return []
@@ -83,11 +77,7 @@ class Lookout:
         return said
 
     def checked(self, check: StepCheck) -> list[WatchWarning]:
-        """What a step tells with its gradients.
-
-        Args:
-            check: of it; steps come in their order.
-        """
+        """What a step tells with its gradients."""
         said = [] if self._glanced == check.step else self.glanced(check.step, check.loss, check.inputs)
         if self._diverged:
             return said
@@ -136,11 +126,7 @@ class Lookout:
         return [odd_result(name, before)]
 
     def visited(self, record: WatchRecord) -> list[WatchWarning]:
-        """What a visit tells.
-
-        Args:
-            record: of it.
-        """
+        """What a visit tells."""
         self._records.append(record)
         self.uneasy = False
         said: list[WatchWarning] = []

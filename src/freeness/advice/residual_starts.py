@@ -123,10 +123,6 @@ def design_resnet(plan: ResidualShape, kept: float = _KEPT) -> ResidualDesign:
 def residual_network(plan: ResidualShape, start: ResidualStart) -> Network:
     """The record of a start.
 
-    Args:
-        plan: blocks, width and activation.
-        start: its scale, gains and norm.
-
     Example:
         >>> plan = ResidualShape(2, 16)
         >>> residual_network(plan, design_resnet(plan).chosen[1]).depth

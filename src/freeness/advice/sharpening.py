@@ -65,9 +65,6 @@ def sharpening_of(records: Sequence[WatchRecord]) -> Sharpening | None:
     The sign of the change along one step is that of fifty steps hardly more often than a coin's. So a course is told only where λ
     went one way over two stretches of ten steps or more, and by a fifth in all.
 
-    Args:
-        records: of a run, in order.
-
     Example:
         >>> seen = ((1, 2.0), (11, 3.0), (21, 2.5))
         >>> sharpening_of([WatchRecord(step, 0.1, first_sharpness=value) for step, value in seen]).why

@@ -163,9 +163,6 @@ def run_of(events: Sequence[WatchEvent]) -> WatchedRun:
 def read_run(path: Path | str) -> WatchedRun:
     """The log of a run, also while it is written.
 
-    Args:
-        path: of the file.
-
     Raises:
         InputError: it cannot be read, is empty, or is something else.
     """

@@ -24,13 +24,7 @@ _THEMES = {"light": False, "dark": True}  # anything else follows the system
 
 @contextmanager
 def frame(path: str, title: str, lead: str) -> Iterator[None]:
-    """A page around what is built inside the block.
-
-    Args:
-        path: of the page, one of ``PAGES`` or "/".
-        title: its heading.
-        lead: one or two sentences under it.
-    """
+    """A page around what is built inside the block."""
     ui.add_css(_css())
     ui.colors(primary="#0b5cad")
     theme = ui.context.client.request.cookies.get("theme", "")

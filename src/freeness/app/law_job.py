@@ -22,17 +22,7 @@ def perform(
     *,
     stage: Callable[[str, float], None],
 ) -> dict[str, Any]:
-    """The law of an expression as plain numbers, and as a picture where one is asked for.
-
-    Args:
-        expression: of the grammar; ``empirical``, which reads files, is refused.
-        variables: texts of the variables that it uses.
-        sample: rows of a square matrix that is sampled as well; 0 for none.
-        picture: "png" or "svg".
-        stage: told in words what is begun, and the share that is done, 0 to 1.
-
-    Raises:
-        InputError: as of :func:`~freeness.expressions.grammar.parse_law`.
+    """The law of an expression as plain numbers, and as a picture if asked for; ``empirical``, which reads files, is refused.
 
     Example:
         >>> perform("mp:1 * projection:0.3", {}, 0, stage=lambda words, share: None)["atoms"]

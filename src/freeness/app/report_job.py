@@ -32,15 +32,9 @@ def perform(
     *,
     stage: Callable[[str, float], None],
 ) -> dict[str, Any]:
-    """Analyse a model.
+    """Analyse a model: FILE.py:FACTORY and the name that is shown, or the numbers of a network that is built here.
 
-    Args:
-        model: FILE.py:FACTORY and the name that is shown, or the numbers of a network that is built here.
-        weights: a file that was uploaded, and its name for the report.
-        data: what ``--data`` takes, and the name that is shown.
-        loss: by name, as ``--loss`` takes it.
-        optimizer: by name, as ``--optimizer`` takes it.
-        stage: told in words what is begun, and the share that is done, 0 to 1.
+    Of weights and data, too, the file that was uploaded and the name that is shown.
 
     Raises:
         InputError: something does not fit.

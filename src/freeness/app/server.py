@@ -53,15 +53,7 @@ class AppOptions:
 
 
 def serve(options: AppOptions, started: Callable[[], None]) -> None:
-    """Serve the explorer until the process is ended.
-
-    Args:
-        options: host, port, what it may show.
-        started: called once it answers, without arguments.
-
-    Raises:
-        InputError: the port cannot be listened at, there is no such store or model, or strangers could have their code run.
-    """
+    """Serve the explorer until the process is ended."""
     if options.run_uploads and options.host != LOOPBACK:
         raise InputError(
             f"expected {LOOPBACK} as the host where uploaded models are run, got {options.host}; leave out one of the two."

@@ -24,13 +24,6 @@ def perform(
 ) -> dict[str, Any]:
     """The law at the points of a picture, or the eigenvalues of a drawn network.
 
-    Args:
-        architecture: fields of :class:`~freeness.app.architecture.Architecture`.
-        fisher: Θ in place of JJᵀ.
-        drawn: the eigenvalues in place of the law.
-        points: of the grid on which the density is drawn.
-        stage: told in words what is begun, and the share that is done, 0 to 1.
-
     Example:
         >>> fields = dict(kind="mlp", activation="relu", weights="haar", depth=3, width=8, q=1.0, chi=1.0)
         >>> len(perform(fields, False, True, stage=lambda words, share: None)["eigenvalues"])

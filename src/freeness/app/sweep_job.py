@@ -17,14 +17,7 @@ _LOOKS = ("accuracy", "loss")
 def perform(
     store: str, design: str = "", picture: str | None = None, *, stage: Callable[[str, float], None]
 ) -> dict[str, Any]:
-    """The sweep that was run last: accuracy over depth and rate, along training, and the lines of theory.
-
-    Args:
-        store: SQLite file of results.
-        design: for the picture; the first one where there is none of that name.
-        picture: "png" or "svg": the picture alone.
-        stage: told in words what is begun, and the share that is done, 0 to 1.
-    """
+    """The sweep that was run last: accuracy over depth and rate, along training, and the lines of theory."""
     stage("reading the store", 0.1)
     table = with_thresholds(open_sweep(store))
     names = [str(name) for name in table["design"].values]

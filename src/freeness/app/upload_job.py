@@ -25,13 +25,6 @@ def perform(
 ) -> dict[str, Any]:
     """Read the file.
 
-    Args:
-        kind: weights, data, or model.
-        path: of the file on the server.
-        model: that the weights or the data are for, as of :mod:`freeness.app.report_job`.
-        loss: by name, that the targets are for.
-        stage: told in words what is begun, and the share that is done, 0 to 1.
-
     Raises:
         InputError: the file is broken, or does not fit.
     """

@@ -37,10 +37,6 @@ def wide_network(
 
 
 def scaled(inputs: np.ndarray) -> np.ndarray:
-    """Every input with ‖x‖² = N₀.
-
-    Args:
-        inputs: (n, N₀).
-    """
+    """Every input with ‖x‖² = N₀."""
     norms = np.linalg.norm(inputs, axis=1, keepdims=True)
     return inputs * np.sqrt(inputs.shape[1]) / np.where(norms > 0, norms, 1.0)

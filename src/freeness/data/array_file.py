@@ -76,10 +76,6 @@ def ending_of(path: Path) -> str:
 def named_arrays(found: Mapping[str, _Kind], name: str) -> dict[str, _Kind]:
     """Those among ``inputs``, ``targets``, ``test_inputs``, ``test_targets`` that are there.
 
-    Args:
-        found: by name.
-        name: of the file.
-
     Raises:
         InputError: no ``inputs``.
 

@@ -18,10 +18,6 @@ _LONGEST = 400  # of what another's error is quoted with
 def split_factory(spec: str, what: str = "a model") -> tuple[Path, str]:
     """File and name in ``FILE.py:FACTORY``; nothing is run.
 
-    Args:
-        spec: the text.
-        what: the factory returns, for the sentence.
-
     Raises:
         InputError: one is missing, or there is no such file.
     """

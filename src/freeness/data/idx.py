@@ -28,9 +28,6 @@ _CHUNK = 1 << 20
 def read_idx(path: Path | str) -> Shaped[np.ndarray, "*shape"]:
     """Read an idx file, gzip-compressed or plain (the first bytes tell, not the name).
 
-    Args:
-        path: the file.
-
     Returns:
         The array, in the machine's byte order.
 

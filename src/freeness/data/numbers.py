@@ -53,11 +53,6 @@ def numbers_of(value: object, name: str, file: str, *, finite: bool = True) -> S
 def targets_of(value: object, samples: int, file: str) -> Shaped[np.ndarray, " samples *shape"]:
     """Targets of so many samples: int64 or float64.
 
-    Args:
-        value: as for :func:`numbers_of`.
-        samples: how many inputs there are.
-        file: where they come from.
-
     Raises:
         InputError: as there, or another number of them.
     """

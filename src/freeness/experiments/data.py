@@ -66,9 +66,6 @@ class Images(Dataset):
 def load_images(data: DataSpecification) -> tuple[Images, Images]:
     """Training and test images of a specification; large files stay on the disk.
 
-    Args:
-        data: where from, and how to scale.
-
     Raises:
         InputError: nothing of a known kind is there, or it cannot be read.
 

@@ -208,9 +208,6 @@ class Cell(_Record):
 def read_specification(path: Path | str) -> SweepSpecification:
     """A sweep from a TOML file; designs are written ``[[designs]]``.
 
-    Args:
-        path: of the file.
-
     Raises:
         InputError: the file cannot be read, is no TOML, or says something that a sweep does not know; the entry is named.
     """
@@ -227,9 +224,6 @@ def read_specification(path: Path | str) -> SweepSpecification:
 
 def specification_of(entries: dict) -> SweepSpecification:
     """A checked sweep from a dictionary.
-
-    Args:
-        entries: as TOML or JSON hold them.
 
     Raises:
         InputError: the first entry that is missing, unknown or out of range.

@@ -69,11 +69,6 @@ class Store:
     def register(self, sweep: SweepSpecification, placed: Sequence[Placed], theory: dict) -> None:
         """Write down a sweep, the cells it consists of and what theory says of it; the last one registered opens by default.
 
-        Args:
-            sweep: its specification, by whose key it is stored.
-            placed: its cells, each with its place in the table.
-            theory: anything that JSON can hold.
-
         Raises:
             StoreError: it cannot be written.
         """
@@ -88,11 +83,6 @@ class Store:
 
     def add(self, cell: Cell, result: CellResult, provenance: dict) -> None:
         """Commit a finished cell; one that is there already, and undamaged, is kept.
-
-        Args:
-            cell: whose key names the row.
-            result: of its training, stored whole.
-            provenance: versions and machine, as JSON holds it.
 
         Raises:
             StoreError: it cannot be written; nothing of it is, then.

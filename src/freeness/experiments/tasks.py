@@ -77,11 +77,6 @@ def faster_stack(cells: Sequence[Cell], images: tuple[Images, Images], device: s
     """How many of the cells to train at once: 1, a few or all, whichever takes the least time a member.
 
     A member's numbers do not depend on it, so the clock decides about time only.
-
-    Args:
-        cells: M of one column: alike but for rate and seed.
-        images: for training, for testing.
-        device: "cpu" or a CUDA device.
     """
     sizes = sorted({1, min(4, len(cells)), len(cells)})
     if len(sizes) == 1 or cells[0].steps <= 10 * _PROBE_STEPS * _PROBE_ROUNDS:

@@ -105,10 +105,6 @@ def frame(table: xarray.Dataset) -> pandas.DataFrame:
 def export(table: xarray.Dataset, path: Path | str) -> None:
     """Write a table to .nc (NetCDF 3) or, a row a look, to .parquet; whole or not at all.
 
-    Args:
-        table: of :func:`open_sweep`.
-        path: whose ending decides.
-
     Raises:
         InputError: another ending, or a file that cannot be written.
     """
@@ -129,9 +125,6 @@ def export(table: xarray.Dataset, path: Path | str) -> None:
 
 def check_export(path: Path | str) -> Path:
     """The path, if a table can be written in the format of its ending.
-
-    Args:
-        path: of a file .nc or .parquet.
 
     Raises:
         InputError: another ending.

@@ -96,14 +96,7 @@ class Shifted:
         variance: Float[np.ndarray, "*places"],
         points: Float[np.ndarray, " points"],
     ) -> Shifted:
-        """Prepared by one quadrature for all.
-
-        Args:
-            function: φ, as :func:`~freeness.activation` gives it.
-            mean: of the signals.
-            variance: of the same shape.
-            points: of their law, standardised.
-        """
+        """Prepared by one quadrature for all."""
         z = np.linspace(-_REACH, _REACH, _NODES)
         mass = np.exp(-(z**2) / 2)
         mass /= mass.sum()

@@ -55,11 +55,7 @@ class TorchNames:
     pull: Program = ()
 
     def form(self, parameters: Mapping[str, float]) -> TorchForm | None:
-        """With all parameters; None where torch does not have it.
-
-        Args:
-            parameters: all of them.
-        """
+        """With all parameters; None where torch does not have it."""
         if not (self.module or self.calls or self.program):
             return None
         arguments = parameters if self.arguments is None else self.arguments(**parameters)
@@ -68,11 +64,7 @@ class TorchNames:
         return TorchForm(self.module, dict(arguments), program, pull)
 
     def from_module(self, attributes: Mapping[str, Any]) -> dict[str, float] | None:
-        """The parameters of a module of this class; None where its numbers make it another function.
-
-        Args:
-            attributes: of the module.
-        """
+        """The parameters of a module of this class; None where its numbers make it another function."""
         reader = next(iter(self.calls.values()), None)
         return {} if reader is None else reader(attributes)
 

@@ -66,9 +66,6 @@ class TrainingWatch:
     def __call__(self, step: int) -> TrainingState:
         """Record the present state.
 
-        Args:
-            step: its number.
-
         Raises:
             InputError: the stack cannot be read at the sample, or its signals are not finite.
         """

@@ -68,9 +68,6 @@ def save_checkpoint(model: IdentityMLP, path: Path | str, start: str = "identity
 def load_checkpoint(path: Path | str) -> tuple[IdentityMLP, str]:
     """The network of a file, and how its weights had been initialised. No code in the file is run (``weights_only``).
 
-    Args:
-        path: written by :func:`save_checkpoint`.
-
     Raises:
         InputError: no such file, a damaged one, one of something else or of a later version, or weights of another
             architecture.

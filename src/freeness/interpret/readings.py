@@ -60,9 +60,6 @@ class LayerReadings:
     def accuracy(self, labels: Int[np.ndarray, " samples"]) -> Float[np.ndarray, " layers"]:
         """Share of right answers, one number a layer.
 
-        Args:
-            labels: class indices, (n,).
-
         Raises:
             InputError: as many labels as samples are needed.
         """

@@ -143,9 +143,6 @@ class Network(Shown):
     def mapped(self, change: Callable[[Operation], Operation]) -> Network:
         """The same wires with other operations.
 
-        Args:
-            change: what to put in the place of each operation.
-
         Example:
             >>> from dataclasses import replace
             >>> from freeness.network import mlp

@@ -37,14 +37,6 @@ def fixed_point(
 ) -> Iterated:
     """x with sweep(x) = x for each column, by combinations of the last steps whose residuals cancel best.
 
-    Args:
-        sweep: of unknowns (k, m'), and which columns of ``start`` these are (m',).
-        start: (k, m).
-        size_of: what a residual of each unknown is compared with.
-        sound: which columns lie in the domain; a step that leaves it is replaced by half a plain one.
-        tolerance: largest residual, relative.
-        most: steps.
-
     Source: Anderson (1965); Walker, Ni (2011).
 
     Example:

@@ -45,10 +45,6 @@ def dump_json(analysis: Analysis) -> str:
 def write_json(analysis: Analysis, path: Path | str) -> Path:
     """Write :func:`to_json` to a file, whole or not at all.
 
-    Args:
-        analysis: what is written.
-        path: the file; missing folders are made.
-
     Raises:
         InputError: the file cannot be written.
     """

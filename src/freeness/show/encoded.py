@@ -17,10 +17,6 @@ _DPI = 150
 def picture_bytes(picture: Picture | Figure, kind: str) -> bytes:
     r"""A picture as it is written to a file; the same one gives the same PNG.
 
-    Args:
-        picture: as a value, or as a figure of matplotlib.
-        kind: "png" or "svg".
-
     Example:
         >>> from freeness.laws import Semicircle
         >>> from freeness.show import law_picture
@@ -37,9 +33,5 @@ def picture_bytes(picture: Picture | Figure, kind: str) -> bytes:
 
 
 def picture_uri(picture: Picture | Figure) -> str:
-    """A picture as a data URI, for a page that loads nothing.
-
-    Args:
-        picture: as a value, or as a figure of matplotlib.
-    """
+    """A picture as a data URI, for a page that loads nothing."""
     return "data:image/png;base64," + base64.b64encode(picture_bytes(picture, "png")).decode("ascii")

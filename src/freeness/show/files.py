@@ -15,10 +15,6 @@ from freeness.errors import InputError
 def require_writable(directory: Path, *names: str) -> None:
     """Refuse a directory that cannot be written, or made, before long work is begun; leaves nothing behind.
 
-    Args:
-        directory: where files will be written.
-        *names: of those files.
-
     Raises:
         InputError: it or its nearest existing parent is a file or not writable, or a directory stands where a file is to be.
     """
@@ -44,10 +40,6 @@ def write_atomically(path: Path, text: str) -> Path:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write the content of a file as :func:`write_atomically` writes text; into a device or a pipe it goes as it is.
-
-    Args:
-        path: the file; missing folders are made.
-        content: all of the file.
 
     Raises:
         InputError: it cannot be written.

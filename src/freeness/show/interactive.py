@@ -70,9 +70,6 @@ def to_plotly(picture: Picture) -> PlotlyFigure:
 def plain_numbers(values: ArrayLike) -> list[float | None]:
     """Numbers as JSON has them: what is not finite is None.
 
-    Args:
-        values: (n,), of any dtype.
-
     Example:
         >>> plain_numbers([1.0, float("nan")])
         [1.0, None]

@@ -33,12 +33,7 @@ def print_answer(console: Console, record: Any) -> None:
 
 
 def print_answers(console: Console, answers: Iterable[Any]) -> None:
-    """Print several records, or answers, with an empty line between them.
-
-    Args:
-        console: whose width is kept.
-        answers: records or answers, in order.
-    """
+    """Print several records, or answers, with an empty line between them."""
     for place, answer in enumerate(answers):
         if place:
             console.print()
@@ -46,12 +41,7 @@ def print_answers(console: Console, answers: Iterable[Any]) -> None:
 
 
 def print_section(console: Console, section: Section) -> None:
-    """Print one section under its title.
-
-    Args:
-        console: whose width is kept.
-        section: whose title, sentences, rows and tables are printed.
-    """
+    """Print one section under its title."""
     if section.title:
         console.print(f"\n{section.title}", style="bold")
     for part in gathered(section.parts):

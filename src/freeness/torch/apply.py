@@ -214,9 +214,6 @@ def _channels(layer: nn.Linear | Convolution) -> tuple[int, int]:
 def state_bytes(model: nn.Module) -> bytes:
     """The model's state_dict as the content of a ``.pt`` file, to be read by ``torch.load(..., weights_only=True)``.
 
-    Args:
-        model: any module.
-
     Example:
         >>> state = torch.load(io.BytesIO(state_bytes(nn.Linear(2, 1))), weights_only=True)
         >>> sorted(state)

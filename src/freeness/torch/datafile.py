@@ -20,9 +20,6 @@ from freeness.files import check_unpacked, ordinary_file
 def load_plain(path: Path) -> object:
     """What a .pt file holds, as long as it is plain tensors in plain containers; no code of the file is run.
 
-    Args:
-        path: of the file.
-
     Raises:
         InputError: it holds something else, is damaged, or unpacks to far more than it holds.
     """

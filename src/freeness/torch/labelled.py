@@ -81,13 +81,6 @@ def load_labelled(
 ) -> Labelled:
     """:func:`load_data`, with what stands in for labels that were not given apart from the description.
 
-    Args:
-        spec: as of :func:`load_data`.
-        model: as of :func:`load_data`.
-        seed: as of :func:`load_data`.
-        loss: as of :func:`load_data`.
-        output: as of :func:`load_data`.
-
     Raises:
         InputError: as there.
 

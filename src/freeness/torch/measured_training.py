@@ -15,10 +15,6 @@ from freeness.training import Loss
 def measure_training(forecast: TrainingForecast, seeds: int) -> TrainingForecast:
     """Train networks that are drawn from the forecast's record, one a seed 0, 1, …, and put their losses beside it.
 
-    Args:
-        forecast: of :func:`~freeness.advice.forecast_training`.
-        seeds: how many networks.
-
     Example:
         >>> from freeness.advice import ForecastOptions, forecast_training
         >>> from freeness.network import mlp

@@ -114,9 +114,6 @@ def loss_of(returned: Any) -> Tensor | None:
 
     Of a dict with several losses and no total it is their sum, see :func:`losses_of`.
 
-    Args:
-        returned: as for :func:`select_output`.
-
     Example:
         >>> import torch
         >>> loss_of({"loss": torch.tensor(2.0), "logits": torch.ones(1, 3)})

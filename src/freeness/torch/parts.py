@@ -132,10 +132,6 @@ for _kind in NORMS:
 def packed(name: str, part: TensorPart) -> TensorPart:
     """The part with query, key and value apart, where its module's name says that one matrix gives all three.
 
-    Args:
-        name: of the module.
-        part: of its weight or bias.
-
     Example:
         >>> packed("blocks.0.attn.qkv", TensorPart("matrix", 8, 24)).fan_out
         8

@@ -40,9 +40,6 @@ def minimum_of(trials: Sequence[RateTrial]) -> Minimum:
     All trials saw the same batches: the noise is that of the difference between two of them over their last steps. A curvature
     that is not above it pulls the lowest point less.
 
-    Args:
-        trials: of several rates.
-
     Raises:
         InputError: all diverged.
 

@@ -145,11 +145,7 @@ class LinearTraining:
         return np.zeros(self.targets.shape) if self.start is None else np.asarray(self.start, dtype=float)
 
     def directions(self, rate: float) -> Directions:
-        """Which eigen-directions are learnt when, for squared errors.
-
-        Args:
-            rate: η > 0.
-        """
+        """Which eigen-directions are learnt when, for squared errors."""
         self._squared("directions")
         values, vectors = self._eigen
         error = ((vectors.T @ (self.targets - self._first)) ** 2).sum(axis=1)

@@ -94,10 +94,6 @@ def diverges(losses: Sequence[float]) -> bool:
 def rates_between(low: float, high: float) -> list[float]:
     """The rates with which trials begin: evenly spaced in logarithms, the ends among them.
 
-    Args:
-        low: the least.
-        high: the largest.
-
     Raises:
         InputError: these are no two rates.
 
@@ -237,12 +233,7 @@ class _Field:
 
 
 def run_all(legs: Legs, perform: Callable[[Leg], RateTrial]) -> dict[float, RateTrial]:
-    """Every trial at its full length, by rate.
-
-    Args:
-        legs: of :func:`halved`.
-        perform: runs a leg and returns the whole trial.
-    """
+    """Every trial at its full length, by rate."""
     found: dict[float, RateTrial] = {}
     try:
         leg = next(legs)

@@ -65,19 +65,11 @@ class Rotary:
         return cls(tuple(float(base) ** (-f / pairs) for f in range(pairs)))
 
     def angles(self, positions: Float[np.ndarray, " positions"]) -> Float[np.ndarray, "positions pairs"]:
-        """Of every pair at every position.
-
-        Args:
-            positions: whole numbers.
-        """
+        """Of every pair at every position."""
         return np.multiply.outer(positions, np.asarray(self.frequencies))
 
     def arranged(self, x: Float[np.ndarray, "*lead width"]) -> Float[np.ndarray, "*lead width"]:
-        """Channels in the order of ``halves``, which scores do not see.
-
-        Args:
-            x: entries of queries or of keys.
-        """
+        """Channels in the order of ``halves``, which scores do not see."""
         count = 2 * len(self.frequencies)
         if self.halves:
             return x
@@ -86,12 +78,7 @@ class Rotary:
     def turned(
         self, x: Float[np.ndarray, "*lead positions width"], positions: Float[np.ndarray, " positions"]
     ) -> Float[np.ndarray, "*lead positions width"]:
-        """Queries or keys as scores take them, arranged.
-
-        Args:
-            x: of every position.
-            positions: whole numbers.
-        """
+        """Queries or keys as scores take them, arranged."""
         return turned_pairs(self.arranged(x), self.angles(positions))
 
     def correlation(self, lags: Num[np.ndarray, "*lags"], width: int) -> Float[np.ndarray, "*lags"]:

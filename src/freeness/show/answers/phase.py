@@ -61,11 +61,7 @@ def _(record: Settled) -> Answer:
 
 
 def layers_text(value: float) -> str:
-    """A depth in layers, or any.
-
-    Args:
-        value: layers > 0; infinite where no depth is too large.
-    """
+    """A depth in layers, or any."""
     return "any" if math.isinf(value) else f"{value:.4g}"
 
 

@@ -9,11 +9,7 @@ from freeness.show.answer import Answer, Section, Table, number
 
 
 def side_by_side(analyses: Sequence[Analysis]) -> Answer:
-    """The numbers of several analyses in one table.
-
-    Args:
-        analyses: at least one.
-    """
+    """The numbers of several analyses in one table."""
     names = _distinct([analysis.title for analysis in analyses])
     rows = tuple((label, *(read(analysis) for analysis in analyses)) for label, read in _ROWS)
     return Answer("Side by side", (Section("", (Table(("", *names), rows, names),)),))

@@ -43,12 +43,7 @@ def dynamics_picture(
 
 
 def forecast_picture(record: TrainingForecast, *, title: str = "") -> Picture:
-    """The predicted training loss of a forecast, over that of the real networks which were trained beside it.
-
-    Args:
-        record: of :func:`~freeness.advice.forecast_training`.
-        title: above the picture.
-    """
+    """The predicted training loss of a forecast, over that of the real networks which were trained beside it."""
     losses = () if record.measured is None else record.measured.losses
     curves = [(record.steps[: len(row)], row) for row in losses]
     return dynamics_picture(record.steps, record.loss, curves, title=title)

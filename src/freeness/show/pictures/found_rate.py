@@ -14,12 +14,7 @@ _COLOURS = (style.THEORY, style.MEASURED, style.GREY)
 
 
 def found_rate_picture(record: FoundRate, *, title: str = "") -> Picture:
-    """The loss after some steps over the rate, for the lengths to which trials went; the rate found and its interval.
-
-    Args:
-        record: of :func:`~freeness.torch.find_rate`.
-        title: above the picture.
-    """
+    """The loss after some steps over the rate, for the lengths to which trials went; the rate found and its interval."""
     kept = [trial for trial in record.trials if not trial.stopped]
     lengths = sorted({trial.steps for trial in kept}, reverse=True)
     drawn: list[Drawing] = []

@@ -24,10 +24,6 @@ def layers_picture(analysis: Analysis, *, title: str = "") -> Picture:
     Of a chain q, q̂, χ and δ. Of any other model the mean square of every module's output and the squared loss gradient of
     its weights: dots as measured, lines as predicted where theory covers the module. Values that are zero or not defined are
     left out.
-
-    Args:
-        analysis: whose layers.
-        title: above the picture.
     """
     return _chain(analysis, title) if analysis.chain else _modules(analysis, title)
 

@@ -14,12 +14,7 @@ _STEP = "step"
 
 
 def watched_rate_picture(run: WatchedRun, *, title: str = "") -> Picture:
-    """The rate over the steps, beside the critical rate of the next step and the bound from λ, 2/λ for SGD.
-
-    Args:
-        run: as :func:`~freeness.advice.read_run` gives it.
-        title: above the picture.
-    """
+    """The rate over the steps, beside the critical rate of the next step and the bound from λ, 2/λ for SGD."""
     events = run.checks or run.records
     steps = np.array([event.step for event in events], float)
     drawn: list[Drawing] = [
@@ -52,12 +47,7 @@ def watched_rate_picture(run: WatchedRun, *, title: str = "") -> Picture:
 
 
 def watched_layers_picture(run: WatchedRun, *, title: str = "") -> Picture:
-    """The norm of the gradient of every layer over the steps as a heat map of powers of ten, the first layer at the bottom.
-
-    Args:
-        run: as :func:`~freeness.advice.read_run` gives it.
-        title: above the picture.
-    """
+    """The norm of the gradient of every layer over the steps as a heat map of powers of ten, the first layer at the bottom."""
     names = list(dict.fromkeys(name for check in run.checks for name in check.layers))
     rows = [check for check in run.checks if check.layers]
     values = np.array([[_power(check.layers.get(name)) for check in rows] for name in names])
