@@ -9,7 +9,7 @@ from freeness import expressions, moves
 @pytest.mark.parametrize("name", dir(freeness.calculus))
 def test_old_names_are_the_new_ones_and_say_so(name):
     now = {"Chain": "MovedCurve"}.get(name, name)
-    with pytest.warns(DeprecationWarning, match=rf"freeness\.(moves|expressions)\.{now} now"):
+    with pytest.warns(DeprecationWarning, match=rf"use freeness\.(moves|expressions)\.{now}\."):
         found = getattr(freeness.calculus, name)
     assert found is vars(moves).get(now, vars(expressions).get(now)) is not None
 

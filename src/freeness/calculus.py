@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from typing import Any
+from freeness.deprecation import moved
 
 _MOVES = {
     "Add", "AffineLaw", "Move", "Multiply", "ProductPower", "Resize", "Scale", "Shift", "Subtract", "SumPower", "SymmetricRoot",
@@ -14,26 +13,14 @@ _EXPRESSIONS = {
     "Circular", "Element", "Expression", "Given", "HaarUnitary", "Linearization", "RDiagonal", "anticommutator", "commutator",
     "free_variables", "information_plus_noise", "jointly_free", "linearized",
 }  # fmt: skip
-_MOVED = {
-    **{name: ("moves", name) for name in _MOVES},
-    **{name: ("expressions", name) for name in _EXPRESSIONS},
-    "Chain": ("moves", "MovedCurve"),
+_HOMES = {
+    **{name: f"freeness.moves.{name}" for name in _MOVES},
+    **{name: f"freeness.expressions.{name}" for name in _EXPRESSIONS},
+    "Chain": "freeness.moves.MovedCurve",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MOVED:
-        raise AttributeError(f"module 'freeness.calculus' has no attribute {name!r}")
-    from freeness import expressions, moves
-
-    room, now = _MOVED[name]
-    warnings.warn(
-        f"freeness.calculus.{name} is freeness.{room}.{now} now; import it from there.",
-        DeprecationWarning,
-        stacklevel=2,
-    )
-    return getattr({"moves": moves, "expressions": expressions}[room], now)
+__getattr__ = moved(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:
-    return sorted(_MOVED)
+    return sorted(_HOMES)

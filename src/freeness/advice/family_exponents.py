@@ -100,10 +100,6 @@ def _mup_sgd(group: LayerGroup, width: int) -> float:
     return {"input": float(width), "hidden": 1.0, "output": 1 / width, "biases": float(width)}[group]
 
 
-def _mup_adam(group: LayerGroup, width: int) -> float:
-    return 1 / width if group in ("hidden", "output") else 1.0
-
-
 _RULES: dict[str, _Rule] = {
     "standard": _Rule(_chain, _same, _same, "torch's own: variance 1/fan_in, one rate"),
     "NTK": _Rule(
@@ -112,7 +108,12 @@ _RULES: dict[str, _Rule] = {
         lambda group, width: math.sqrt(_ntk(group, width)),
         "Jacot et al. 2018: W = ω/√fan_in, one rate for ω",
     ),
-    "μP": _Rule(_small_output, _mup_sgd, _mup_adam, "Yang, Hu 2020; Yang et al. 2022, table 3"),
+    "μP": _Rule(
+        _small_output,
+        _mup_sgd,
+        lambda group, width: 1 / width if group in ("hidden", "output") else 1.0,
+        "Yang, Hu 2020; Yang et al. 2022, table 3",
+    ),
     "mean field": _Rule(
         lambda width, _: _small_output(width, 2),
         _mup_sgd,

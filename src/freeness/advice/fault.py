@@ -104,10 +104,10 @@ def _opens(row: ModuleRow) -> bool:
 
 def _end_to_end(table: LayerTable) -> Iterator[Fault]:
     waiting = _waiting(table)
-    for what, pick in (("signal", _forward), ("gradient", _backward)):
+    for what in ("signal", "gradient"):
         backward = what == "gradient"
         rows = [row for row in table.modules if not (backward and row.name in waiting)]
-        known = [(row.name, value) for row in rows if (value := pick(row)) is not None]
+        known = [(row.name, value) for row in rows if (value := _size(row, backward)) is not None]
         growth, apart = _growth(known, backward), ""
         if len(known) > 2 and growth is not None and growth < _LOST:
             known = known[:-1]  # a last layer that starts small, or at 0, is sound
@@ -130,11 +130,9 @@ def _end_to_end(table: LayerTable) -> Iterator[Fault]:
         )
 
 
-def _forward(row: ModuleRow) -> float | None:
-    return row.signal
-
-
-def _backward(row: ModuleRow) -> float | None:
+def _size(row: ModuleRow, backward: bool) -> float | None:
+    if not backward:
+        return row.signal
     return None if row.output_gradient is None else row.output_gradient * row.outputs
 
 

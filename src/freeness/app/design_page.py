@@ -12,7 +12,7 @@ from nicegui import ui
 from freeness.advice import Design, DesignOptions, TradeOff, Training, design
 from freeness.advice import Form as ActivationForm
 from freeness.app.address import Choice, Number, Value
-from freeness.app.figure import Figure, Producer, download_buttons
+from freeness.app.figure import Figure, download_buttons, pictures
 from freeness.app.form import Form
 from freeness.app.frame import Refusals, frame, halves
 from freeness.app.live import Live
@@ -89,18 +89,13 @@ def design_page() -> None:
             raise InputError("expected a design, got none; correct the targets first.")
         return found[0]
 
-    def picture(kind: str) -> Producer:
-        async def produce() -> bytes:
-            answer = required()
-            if answer.curve is None:
-                raise InputError(
-                    "expected a nonlinear network, got a linear one, which has no trade-off; choose another."
-                )
-            title = f"{answer.plan.named.name}, {answer.plan.depth} layers: isometry against nonlinearity"
-            drawn = trade_off_picture(answer.curve, answer.plan.isometry, title=title)
-            return await asyncio.to_thread(picture_bytes, drawn, kind)
-
-        return produce
+    async def picture(kind: str) -> bytes:
+        answer = required()
+        if answer.curve is None:
+            raise InputError("expected a nonlinear network, got a linear one, which has no trade-off; choose another.")
+        title = f"{answer.plan.named.name}, {answer.plan.depth} layers: isometry against nonlinearity"
+        drawn = trade_off_picture(answer.curve, answer.plan.isometry, title=title)
+        return await asyncio.to_thread(picture_bytes, drawn, kind)
 
     async def gains() -> bytes:
         layers = required().plan.layers
@@ -132,7 +127,7 @@ def design_page() -> None:
                 ui.html("<h2>Why</h2>", sanitize=False)
                 reasons = ui.html("", sanitize=False, tag="ul")
                 details = ui.html("", sanitize=False)
-            files = {"png": picture("png"), "svg": picture("svg"), "csv": gains, "json": document}
+            files = pictures(picture) | {"csv": gains, "json": document}
             download_buttons("design", files, refusals.say)
         live = Live(compute, panel, refusals)
     ui.timer(0.01, live.request, once=True)

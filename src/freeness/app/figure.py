@@ -76,6 +76,11 @@ class Figure:
         self._frame.set_visibility(visible)
 
 
+def pictures(produce: Callable[[str], Awaitable[bytes]]) -> dict[str, Producer]:
+    """What :func:`download_buttons` takes of a picture, by what makes it in either format."""
+    return {kind: partial(produce, kind) for kind in ("png", "svg")}
+
+
 def _nothing() -> dict[str, Any]:
     empty = to_plotly(Picture((), Axis(), Axis()))
     for axis in ("xaxis", "yaxis"):

@@ -8,7 +8,7 @@ from typing import Any
 from nicegui import ui
 
 from freeness.app.address import Choice, Text
-from freeness.app.figure import Figure, Producer, download_buttons
+from freeness.app.figure import Figure, download_buttons, pictures
 from freeness.app.form import Form
 from freeness.app.frame import Refusals, frame, halves
 from freeness.app.live import Live
@@ -53,12 +53,9 @@ def law_page(worker: Worker) -> None:
         figure.show(drawn_law_picture(drawn, answer["sampled"]))
         numbers.set_content(answer["answer"])
 
-    def picture(kind: str) -> Producer:
-        async def produce() -> bytes:
-            found = await worker.run("law", _arguments(form) | {"picture": kind})
-            return base64.b64decode(found["picture"])
-
-        return produce
+    async def picture(kind: str) -> bytes:
+        found = await worker.run("law", _arguments(form) | {"picture": kind})
+        return base64.b64decode(found["picture"])
 
     async def table() -> bytes:
         _require(answer)
@@ -91,7 +88,7 @@ def law_page(worker: Worker) -> None:
                 numbers = ui.html("", sanitize=False).classes("wide").props('aria-live="polite"')
             download_buttons(
                 "law",
-                {"png": picture("png"), "svg": picture("svg"), "csv": table, "json": document},
+                pictures(picture) | {"csv": table, "json": document},
                 refusals.say,
             )
         live = Live(compute, panel, refusals)

@@ -10,7 +10,7 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments
 
 from freeness.app.address import Choice, Number
-from freeness.app.figure import Figure, Producer, download_buttons
+from freeness.app.figure import Figure, download_buttons, pictures
 from freeness.app.form import Form
 from freeness.app.frame import Refusals, frame, halves
 from freeness.app.live import Live
@@ -61,14 +61,11 @@ def phase_page() -> None:
         x, y = event.args
         await form.put(sigma_w=round(float(x), 4), sigma_b=round(float(y), 4))
 
-    def picture(kind: str) -> Producer:
-        async def produce() -> bytes:
-            return await asyncio.to_thread(_picture, str(form.values["activation"]), kind)
-
-        return produce
+    async def picture(kind: str) -> bytes:
+        return await asyncio.to_thread(_picture, str(form.values["activation"]), kind)
 
     async def table() -> bytes:
-        return await asyncio.to_thread(_csv, str(form.values["activation"]))
+        return phase_csv((await asyncio.to_thread(_portrait, str(form.values["activation"]))).diagram)
 
     lead = (
         "Blue: ordered, inputs grow alike and gradients vanish. Orange: chaotic, inputs part and gradients explode. "
@@ -90,7 +87,7 @@ def phase_page() -> None:
                 figure.plot.style("touch-action: none; cursor: crosshair")
                 figure.plot.on("pointerdown", placed, js_handler=_PRESS.replace("PLACE", _PLACE))
                 figure.plot.on("pointermove", placed, js_handler=_MOVE.replace("PLACE", _PLACE), throttle=0.05)
-                download_buttons("phase", {"png": picture("png"), "svg": picture("svg"), "csv": table}, refusals.say)
+                download_buttons("phase", pictures(picture) | {"csv": table}, refusals.say)
                 with ui.element("div").classes("two"):
                     lengths, correlations = Figure(), Figure()
         live = Live(compute, panel, refusals)
@@ -119,7 +116,3 @@ def _picture(name: str, kind: str) -> bytes:
     portrait = _portrait(name)
     title = f"{name}: blue ordered, orange chaotic"
     return picture_bytes(phase_picture(portrait.diagram, portrait.edge, title=title), kind)
-
-
-def _csv(name: str) -> bytes:
-    return phase_csv(_portrait(name).diagram)

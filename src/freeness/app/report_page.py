@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from nicegui import ui
 
 from freeness.app.address import Choice, Number
 from freeness.app.background import Background
-from freeness.app.figure import Producer, download_buttons
+from freeness.app.figure import download_buttons
 from freeness.app.form import Form
 from freeness.app.frame import Refusals, frame, halves
 from freeness.app.upload import FileInput, FileKind
@@ -70,7 +71,7 @@ class _Page:
                 ui.button("Analyse", on_click=self._analyse).props("dense unelevated")
             self._background = Background(heavy)
             self._words = ui.label("").props('role="status"')
-            files = {"html": self._part("html"), "json": self._part("json")}
+            files = {kind: partial(self._part, kind) for kind in ("html", "json")}
             download_buttons("report", files, self._refusals.say)
             self._panel = ui.element("div").classes("w-full")
         with left:
@@ -178,10 +179,7 @@ class _Page:
             "data": (values["data"], values["data"]) if data is None else (str(data[0]), data[1]),
         } | {name: values[name] for name in ("loss", "optimizer")}
 
-    def _part(self, kind: str) -> Producer:
-        async def produce() -> bytes:
-            if not self._answer:
-                raise InputError("expected a report, got none yet; press Analyse first.")
-            return self._answer[kind].encode()
-
-        return produce
+    async def _part(self, kind: str) -> bytes:
+        if not self._answer:
+            raise InputError("expected a report, got none yet; press Analyse first.")
+        return self._answer[kind].encode()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 from nicegui import ui
@@ -12,7 +11,7 @@ from nicegui import ui
 from freeness.app.address import Choice, Number
 from freeness.app.architecture import KINDS, Architecture
 from freeness.app.background import Background
-from freeness.app.figure import Figure, download_buttons
+from freeness.app.figure import Figure, download_buttons, pictures
 from freeness.app.form import Form
 from freeness.app.frame import Refusals, frame, halves
 from freeness.app.live import Live
@@ -117,8 +116,7 @@ def spectra_page(worker: Worker) -> None:
             with panel:
                 figure = Figure()
                 numbers = ui.html("", sanitize=False).classes("wide").props('aria-live="polite"')
-            files = {kind: partial(figure.exported, kind) for kind in ("png", "svg")}
-            download_buttons("spectrum", files | {"csv": table}, refusals.say)
+            download_buttons("spectrum", pictures(figure.exported) | {"csv": table}, refusals.say)
         live = Live(compute, panel, refusals)
     _show_inputs(form, button)
     ui.timer(0.01, live.request if form.values["kind"] == "mlp" else compute_beside, once=True)

@@ -12,7 +12,7 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments
 
 from freeness.app.address import Choice, Number, Text
-from freeness.app.figure import Figure, Producer, download_buttons
+from freeness.app.figure import Figure, download_buttons, pictures
 from freeness.app.form import Form
 from freeness.app.frame import Refusals, frame, halves
 from freeness.app.live import Live
@@ -67,7 +67,7 @@ class _Page:
                 self._map = Figure()
                 self._map.plot.on("plotly_hover", self._hovered, js_handler=_CELL, throttle=0.1)
                 self._curves = Figure()
-            files = {"png": self._picture("png"), "svg": self._picture("svg"), "csv": self._table}
+            files = pictures(self._picture) | {"csv": self._table}
             download_buttons("sweep", files, refusals.say)
         self._live = Live(self._compute, panel, refusals)
         ui.timer(_PERIOD, self._look, immediate=True)
@@ -154,13 +154,10 @@ class _Page:
         rates = {index: f"{value:.4g}" for index, value in enumerate(arrays["rates"][depth])}
         self._rate.set_options(rates, value=rate)
 
-    def _picture(self, kind: str) -> Producer:
-        async def produce() -> bytes:
-            store = str(self._stores[str(self._form.values["store"])])
-            asked = {"store": store, "design": str(self._form.values["design"]), "picture": kind}
-            return base64.b64decode((await self._worker.run("sweep", asked))["picture"])
-
-        return produce
+    async def _picture(self, kind: str) -> bytes:
+        store = str(self._stores[str(self._form.values["store"])])
+        asked = {"store": store, "design": str(self._form.values["design"]), "picture": kind}
+        return base64.b64decode((await self._worker.run("sweep", asked))["picture"])
 
     async def _table(self) -> bytes:
         if not self._answer:

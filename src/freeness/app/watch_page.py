@@ -10,7 +10,7 @@ from nicegui import run, ui
 
 from freeness.advice import WatchedRun, read_run
 from freeness.app.address import Choice
-from freeness.app.figure import Figure, Producer, download_buttons
+from freeness.app.figure import Figure, download_buttons, pictures
 from freeness.app.form import Form
 from freeness.app.frame import Refusals, frame, halves
 from freeness.app.live import Live
@@ -47,7 +47,7 @@ class _Page:
             panel = ui.element("div")
             with panel:
                 self._rates, self._layers = Figure(), Figure()
-            download_buttons("training", {"png": self._picture("png"), "svg": self._picture("svg")}, refusals.say)
+            download_buttons("training", pictures(self._picture), refusals.say)
         self._live = Live(self._compute, panel, refusals)
         ui.timer(_PERIOD, self._look, immediate=True)
 
@@ -79,8 +79,5 @@ class _Page:
         ]
         self._words.set_content("".join(shown))
 
-    def _picture(self, kind: str) -> Producer:
-        async def produce() -> bytes:
-            return await self._rates.exported(kind)
-
-        return produce
+    async def _picture(self, kind: str) -> bytes:
+        return await self._rates.exported(kind)

@@ -89,10 +89,6 @@ def named_arrays(found: Mapping[str, _Kind], name: str) -> dict[str, _Kind]:
     return {key: found[key] for key in _NAMES if key in found}
 
 
-def _read_npy(path: Path) -> Mapping[str, object]:
-    return {"inputs": mapped_array(path)}
-
-
 def _read_npz(path: Path) -> Mapping[str, object]:
     with path.open("rb") as file:
         if file.read(6) == b"\x93NUMPY":
@@ -116,4 +112,8 @@ def _read_idx(path: Path) -> Mapping[str, object]:
     return found | {"targets": read_idx(labels)} if labels != path and labels.is_file() else found
 
 
-_READERS: dict[str, Reader] = {".npy": _read_npy, ".npz": _read_npz, ".idx": _read_idx}
+_READERS: dict[str, Reader] = {
+    ".npy": lambda path: {"inputs": mapped_array(path)},
+    ".npz": _read_npz,
+    ".idx": _read_idx,
+}

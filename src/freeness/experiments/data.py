@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -181,13 +180,9 @@ def batches(images: Images, batch: int, seed: int) -> Iterator[tuple[Tensor, Ten
         )
     generator = torch.Generator().manual_seed(2**32 + seed)
     sampler = BlockShuffle(images.blocks, generator)
-    loader = DataLoader(images, batch, sampler=sampler, drop_last=True, collate_fn=_as_fetched)
+    loader = DataLoader(images, batch, sampler=sampler, drop_last=True, collate_fn=lambda batch: batch)
     while True:
         yield from loader
-
-
-def _as_fetched(batch: Any) -> tuple[Tensor, Tensor]:
-    return batch
 
 
 def _digest(*texts: str) -> str:

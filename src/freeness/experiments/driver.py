@@ -74,7 +74,7 @@ def run_sweep(
         tasks = tasks_of(missing, sweep.data, device)
         try:
             if tasks:
-                _perform(store, engine, tasks, progress or _silent)
+                _perform(store, engine, tasks, progress or (lambda at: None))
         except (LostError, StoreError) as error:
             raise IncompleteError(f"{error} What was finished is committed and will not be computed again.") from error
     return SweepRun(len(unique), len(there), len(missing), perf_counter() - start)
@@ -107,10 +107,6 @@ def theory_of(sweep: SweepSpecification, placed: tuple[Placed, ...], facts: Data
         "one_sample_bound": [[found[i, j][0] for j in columns] for i in rows],
         "batch_bound": [[found[i, j][1] for j in columns] for i in rows],
     }
-
-
-def _silent(progress: Progress) -> None:
-    pass
 
 
 def _duration(seconds: float) -> str:

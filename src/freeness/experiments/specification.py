@@ -30,16 +30,8 @@ Size = Annotated[int, Field(ge=1, le=10**9)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
-def _named_loss(name: str) -> str:
-    return loss_of(name).name
-
-
-def _named_optimizer(name: str) -> str:
-    return optimizer_of(name).name
-
-
-LossName = Annotated[str, AfterValidator(_named_loss)]
-OptimizerName = Annotated[str, AfterValidator(_named_optimizer)]
+LossName = Annotated[str, AfterValidator(lambda name: loss_of(name).name)]
+OptimizerName = Annotated[str, AfterValidator(lambda name: optimizer_of(name).name)]
 
 
 class _Record(BaseModel):

@@ -96,7 +96,8 @@ def load_checkpoint(path: Path | str) -> tuple[IdentityMLP, str]:
             f"expected a checkpoint of an IdentityMLP, got a damaged one in {source.name!r}; {_ADVICE}."
         ) from error
     if differing:
-        raise InputError(f"expected weights of {_described(model)} in {source.name!r}, got {differing}; {_ADVICE}.")
+        sizes = f"{model.depth} layers of width {model.width}"
+        raise InputError(f"expected weights of {sizes} in {source.name!r}, got {differing}; {_ADVICE}.")
     model.load_state_dict(weights)
     return model, str(document["start"])
 
@@ -142,7 +143,3 @@ def _difference(model: IdentityMLP, weights: Mapping[str, Tensor]) -> str:
         if wanted != got:
             return f"{got} instead of {wanted} for {name!r}"
     return ""
-
-
-def _described(model: IdentityMLP) -> str:
-    return f"{model.depth} layers of width {model.width}"

@@ -243,10 +243,6 @@ def ablate_class(
     def accuracy(mask: np.ndarray) -> float:
         return float((without_neurons(model, own, mask).argmax(1) == target).mean())
 
-    found = tuple(accuracy(_shuffled(deleted, seed)) for seed in seeds)
+    shuffled = (np.random.default_rng(seed).permuted(deleted, axis=1) for seed in seeds)  # as many in every layer
+    found = tuple(map(accuracy, shuffled))
     return Ablation(target, int(deleted.sum()), accuracy(np.zeros_like(deleted)), accuracy(deleted), found)
-
-
-def _shuffled(mask: np.ndarray, seed: int) -> np.ndarray:
-    """As many neurons in every layer, at random."""
-    return np.random.default_rng(seed).permuted(mask, axis=1)

@@ -157,7 +157,7 @@ def _observed(model: nn.Module, inputs: Tensor) -> tuple[list[_Use], Tensor]:
 
     with ExitStack() as hooks:
         for name, module in model.named_modules():
-            if _has_weights(module):
+            if isinstance(module, (nn.Linear, nn.modules.conv._ConvNd)):
                 hooks.enter_context(module.register_forward_hook(hook(name)))
         output = run(model, inputs)
     if not isinstance(output, Tensor) or output.ndim != 2:
@@ -166,10 +166,6 @@ def _observed(model: nn.Module, inputs: Tensor) -> tuple[list[_Use], Tensor]:
     if not uses:
         raise InputError("expected a model with Linear or convolutional layers, got none; there is nothing to read.")
     return uses, output
-
-
-def _has_weights(module: nn.Module) -> bool:
-    return isinstance(module, (nn.Linear, nn.modules.conv._ConvNd))
 
 
 def _class_neurons(uses: list[_Use], output: Tensor) -> list[_Reading]:

@@ -7,7 +7,7 @@ import numpy as np
 from freeness.errors import InputError
 from freeness.gaussian import derivative_law, second_moment
 from freeness.meanfield.signal_records import ActivationSignal, DenseSignal, Signals
-from freeness.network import Activation, Dense, Network, variance_gain
+from freeness.network import Dense, Network, variance_gain
 
 
 def signals(network: Network, qhat0: float = 1.0) -> Signals:
@@ -35,10 +35,6 @@ def signals(network: Network, qhat0: float = 1.0) -> Signals:
             found.append(DenseSignal(layer.fan_in, qhat * layer.fan_in, q))
             qhat = q
         else:
-            found.append(_activation_signal(layer, q))
+            found.append(ActivationSignal(q, derivative_law(layer.function, q)))
             qhat = q = second_moment(layer.function, q).value
     return Signals(tuple(found), "mean-field")
-
-
-def _activation_signal(layer: Activation, q: float) -> ActivationSignal:
-    return ActivationSignal(q, derivative_law(layer.function, q))

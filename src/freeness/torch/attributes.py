@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 
-_Restore = Callable[[], None]
+from freeness.torch.state import Restore, own_generators
 
 
 @contextmanager
@@ -22,6 +19,7 @@ def attributes_kept(model: nn.Module) -> Iterator[None]:
     dicts and other objects. Parameters, buffers and hooks are the matter of :func:`~freeness.torch.untouched`.
 
     Example:
+        >>> import torch
         >>> model = nn.Linear(1, 1)
         >>> model.count, model.memory = 3, torch.zeros(2)
         >>> with attributes_kept(model):
@@ -31,7 +29,7 @@ def attributes_kept(model: nn.Module) -> Iterator[None]:
         >>> model.count, model.memory, "seen" in vars(model)
         (3, tensor([0., 0.]), False)
     """
-    restores = [restore for module in model.modules() for restore in _kept(vars(module))]
+    restores = [own_generators(model), *(restore for module in model.modules() for restore in _kept(vars(module)))]
     try:
         yield
     finally:
@@ -39,20 +37,9 @@ def attributes_kept(model: nn.Module) -> Iterator[None]:
             restore()
 
 
-def _kept(attributes: dict[str, Any]) -> Iterator[_Restore]:
+def _kept(attributes: dict[str, Any]) -> Iterator[Restore]:
     found = dict(attributes)
-    for value in found.values():
-        match value:
-            case Tensor():
-                yield _values(value)
-            case torch.Generator():
-                yield _call(value.set_state, value.get_state())
-            case np.random.Generator():
-                yield _call(lambda state, holder=value.bit_generator: setattr(holder, "state", state), _state(value))
-            case random.Random():
-                yield _call(value.setstate, value.getstate())
-            case _:
-                pass
+    yield from (_values(value) for value in found.values() if isinstance(value, Tensor))
 
     def restore() -> None:
         for name in attributes.keys() - found.keys():
@@ -62,15 +49,7 @@ def _kept(attributes: dict[str, Any]) -> Iterator[_Restore]:
     yield restore
 
 
-def _state(generator: np.random.Generator) -> Any:
-    return generator.bit_generator.state
-
-
-def _call(function: Callable[[Any], Any], state: Any) -> _Restore:
-    return lambda: function(state)
-
-
-def _values(tensor: Tensor) -> _Restore:
+def _values(tensor: Tensor) -> Restore:
     kept = tensor.detach().clone()
 
     def restore() -> None:

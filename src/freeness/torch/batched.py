@@ -34,7 +34,10 @@ def jacobian_rows(
     if inputs and outputs.requires_grad and 1 < count <= rows:
         parts = _together(outputs, inputs, torch.eye(count, dtype=outputs.dtype, device=outputs.device))
         if parts is not None:
-            return [_present(part, outputs, (count, *shape)) for part, shape in zip(parts, shapes, strict=True)]
+            return [
+                outputs.new_zeros(count, *shape) if part is None else part.detach()
+                for part, shape in zip(parts, shapes, strict=True)
+            ]
         rows = 1
     found = [outputs.new_zeros(count, *shape) for shape in shapes]
     if not inputs or not outputs.requires_grad:
@@ -86,10 +89,6 @@ def plain_recurrence(function: object) -> Iterator[None]:
         yield
     finally:
         torch._C._set_mkldnn_enabled(before)
-
-
-def _present(part: Tensor | None, like: Tensor, shape: tuple[int, ...]) -> Tensor:
-    return like.new_zeros(shape) if part is None else part.detach()
 
 
 def _fill(found: list[Tensor], place: slice, parts: Sequence[Tensor | None]) -> None:

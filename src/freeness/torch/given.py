@@ -114,18 +114,10 @@ def _classes(module: Any) -> Objective:
     return ClassLoss(module.weight, module.ignore_index, module.label_smoothing, summed)
 
 
-def _likelihood(module: Any) -> Objective:
-    return ClassLoss(module.weight, module.ignore_index, summed=module.reduction == "sum", logarithms=True)
-
-
-def _divergence(module: Any) -> Objective:
-    return DivergenceLoss(module.reduction, module.log_target)
-
-
 _MODULES: dict[type[nn.Module], Callable[[Any], Objective]] = {
     nn.CrossEntropyLoss: _classes,
-    nn.NLLLoss: _likelihood,
-    nn.KLDivLoss: _divergence,
+    nn.NLLLoss: lambda one: ClassLoss(one.weight, one.ignore_index, summed=one.reduction == "sum", logarithms=True),
+    nn.KLDivLoss: lambda one: DivergenceLoss(one.reduction, one.log_target),
 }
 
 

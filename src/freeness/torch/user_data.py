@@ -61,7 +61,7 @@ def batch_of(data: object, model: nn.Module, *, batches: int = BATCHES) -> Batch
     first = next(model.parameters(), None)
     if first is not None:
         found = found.to(first.device, first.dtype if first.is_floating_point() else None)
-    return found if isinstance(data, Batch) else _fitting(found, model)
+    return found if isinstance(data, Batch) else _form(found, model)(found)
 
 
 def _together(data: object, model: nn.Module, batches: int) -> Batch:
@@ -265,11 +265,6 @@ def _endless(loader: Iterable[object], model: nn.Module) -> Iterator[Batch]:
             yield found
         if not given:
             return
-
-
-def _fitting(batch: Batch, model: nn.Module) -> Batch:
-    """The record in the form in which the model runs."""
-    return _form(batch, model)(batch)
 
 
 def _form(batch: Batch, model: nn.Module) -> Callable[[Batch], Batch]:

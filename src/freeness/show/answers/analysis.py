@@ -43,7 +43,7 @@ def _(record: Analysis) -> Answer:
             *chain,
             *(_spectrum(name, comparison) for name, comparison in _spectra(record)),
             Section("Freeness of the weights: measured", _freeness(record)),
-            Section("Verdict", tuple(_verdict(record))),
+            Section("Verdict", tuple(Sentence(sentence, "point") for sentence in record.verdict.sentences)),
             *_missing(record),
         ),
     )
@@ -183,10 +183,6 @@ def _freeness(record: Analysis) -> tuple[Part, ...]:
     table = freeness_table(record)
     said = Sentence(outcome.sentence, "warning" if outcome.status == "not free" else "point")
     return (table, said) if table.rows else (said,)
-
-
-def _verdict(record: Analysis) -> list[Part]:
-    return [Sentence(sentence, "point") for sentence in record.verdict.sentences]
 
 
 def _rate(rate: Rate) -> list[Part]:

@@ -48,7 +48,10 @@ def law_picture(law: Law, *, sampled: ArrayLike | None = None, title: str = "", 
         >>> [drawing.key for drawing in law_picture(Semicircle(1.0)).drawings]
         ['theory-density']
     """
-    values = _quantiles(law) if sampled is None else np.sort(np.asarray(sampled, dtype=float).ravel())
+    if sampled is None:
+        values = law.quantile((np.arange(_QUANTILES) + 0.5) / _QUANTILES)
+    else:
+        values = np.sort(np.asarray(sampled, dtype=float).ravel())
     comparison = _comparison(law, values)
     if sampled is not None:
         picture = spectrum_picture(comparison, title=title, xlabel=xlabel, how="sampled")
@@ -138,10 +141,6 @@ def _refined(drawing: Drawing, law: Law, shown: Axis) -> Drawing:
     y = np.concatenate([drawing.y, law.density(near, throw=False) * unit])
     order = np.argsort(x)
     return replace(drawing, x=x[order], y=y[order])
-
-
-def _quantiles(law: Law) -> np.ndarray:
-    return law.quantile((np.arange(_QUANTILES) + 0.5) / _QUANTILES)
 
 
 def _comparison(law: Law, values: np.ndarray) -> Comparison:

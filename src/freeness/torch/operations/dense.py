@@ -69,9 +69,5 @@ def _over_last(
     )
 
 
-def _behind(typing: Typing, outputs: int) -> Typing:
-    return Typing(channels=outputs)
-
-
-FORM = LinearForm(Dense, "channels", _behind)
+FORM = LinearForm(Dense, "channels", lambda typing, outputs: Typing(channels=outputs))
 READERS = ((KIND, read),)

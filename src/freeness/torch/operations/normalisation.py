@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import replace
 from functools import partial
 
 import torch
-from torch import Tensor
 
 from freeness.network import Normalisation, Product, Sum
 from freeness.torch.elementwise import Slot
@@ -124,7 +124,9 @@ def _normalised(asked: Asked, given: Signal, record: Normalisation, axis: int | 
         beside = constant(asked, _along(tensor, found, axis), found)
         if key == "weight":
             scaled = f"{name}.scaled"
-            found = walk.add(scaled, [found, beside], _times, partial(Product, scaled), given.place.typing, found.dims)
+            found = walk.add(
+                scaled, [found, beside], operator.mul, partial(Product, scaled), given.place.typing, found.dims
+            )
         else:
             shifted = f"{name}.shifted"
             added = partial(Sum, (1.0, 1.0), shifted)
@@ -133,10 +135,6 @@ def _normalised(asked: Asked, given: Signal, record: Normalisation, axis: int | 
 
 
 _plus = Weighted((1.0, 1.0))
-
-
-def _times(x: Tensor, scale: Tensor) -> Tensor:
-    return x * scale
 
 
 def _along(tensor: GivenTensor, signal: Signal, axis: int | None) -> GivenTensor:

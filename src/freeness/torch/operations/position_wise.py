@@ -6,9 +6,6 @@ from freeness.network import PositionWise
 from freeness.torch.layout import Typing
 from freeness.torch.operations.trained_weights import LinearForm
 
-
-def _behind(typing: Typing, outputs: int) -> Typing:
-    return Typing(channels=outputs, positions=typing.positions)
-
-
-FORM = LinearForm(PositionWise, "channels", _behind)
+FORM = LinearForm(
+    PositionWise, "channels", lambda typing, outputs: Typing(channels=outputs, positions=typing.positions)
+)

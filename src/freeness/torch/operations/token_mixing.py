@@ -21,8 +21,6 @@ def reason(given: Signal) -> str:
     return f"over the positions of a tensor of shape {tuple(given.shape)} (one weight at several channels)"
 
 
-def _behind(typing: Typing, outputs: int) -> Typing:
-    return Typing(channels=typing.channels, positions=(outputs,))
-
-
-FORM = LinearForm(TokenMixing, "positions", _behind)
+FORM = LinearForm(
+    TokenMixing, "positions", lambda typing, outputs: Typing(channels=typing.channels, positions=(outputs,))
+)
