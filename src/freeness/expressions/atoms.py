@@ -31,10 +31,7 @@ def expression_atoms(
     coefficients, and the mass is the same combination of their masses; which one is decided by the multiplicity in the
     matrix and by the limit of iy·G(λ + iy): the simplest within its error, as multiplicities may agree by chance.
 
-    Args:
-        law: its atoms are not asked.
-        eigenvalues: ascending, of a random matrix.
-        parts: of every atom of a variable, multiplicity in that matrix and mass.
+    ``parts``: of every atom of a variable, its multiplicity in that matrix and its mass.
 
     Source: Arizmendi, Cébron, Speicher, Yin, Universality of free random variables: atoms for non-commutative rational
     functions (2024).

@@ -155,11 +155,7 @@ class Expression(ABC):
         return law_of(self, method).law
 
     def singular_law(self, method: Method = "auto") -> Law:
-        """The law of X*X: squared singular values; for any expression.
-
-        Args:
-            method: as for :meth:`law`.
-        """
+        """The law of X*X: squared singular values; for any expression."""
         return (self.H * self).law(method)
 
     def linearization(self) -> Linearization:

@@ -231,11 +231,7 @@ def polynomial(name: str, law: Law, coefficients: Sequence[float]) -> FreeForm:
 
 
 def plus(left: FreeForm, right: FreeForm) -> FreeForm:
-    """left + right.
-
-    Raises:
-        InputError: the parts are not free, or one of several is a product.
-    """
+    """left + right."""
     merged: dict[Part, float] = {}
     for coefficient, part in (*left.parts, *right.parts):
         merged[part] = merged.get(part, 0.0) + coefficient
@@ -295,11 +291,7 @@ def sandwich(outer: FreeForm, inner: FreeForm) -> FreeForm:
 
 
 def power(base: FreeForm, exponent: FreeForm) -> FreeForm:
-    """base to a number.
-
-    Raises:
-        InputError: the exponent is no number, or the power is not supported.
-    """
+    """base to a number."""
     if exponent.parts:
         raise InputError("expected a number as exponent, got a law; write x**2 or x*x")
     if not base.parts:

@@ -72,9 +72,6 @@ class Linearization:
 def linearized(expression: Expression) -> Linearization:
     """The linearisation of a self-adjoint expression.
 
-    Args:
-        expression: a polynomial or rational expression.
-
     Raises:
         InputError: it is not self-adjoint.
 
@@ -130,9 +127,6 @@ def _square(element: Given) -> np.ndarray:
 
 def hermitized(expression: Expression) -> Linearization:
     """The linearisation of [[0, A], [A*, 0]] with two corners, for any expression A.
-
-    Args:
-        expression: A, a polynomial or rational expression.
 
     Example:
         >>> from freeness.expressions import Circular, free_variables

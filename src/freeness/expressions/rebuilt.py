@@ -18,11 +18,6 @@ def rebuilt(expression: Expression, chosen: Chosen, change: Change) -> Expressio
 
     Terms of a sum, and neighbours in a product, are one part where they are chosen together; equal factors stay a power.
 
-    Args:
-        expression: any.
-        chosen: says it of parts with variables in them.
-        change: what a chosen part becomes.
-
     Example:
         >>> from freeness.expressions import free_variables
         >>> from freeness.laws import Semicircle

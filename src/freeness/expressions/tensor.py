@@ -42,10 +42,7 @@ Word = tuple[Expression, ...]
 def tensor_law(expression: Expression, free: Free, given: Free) -> Law:
     """The law of a self-adjoint expression in variables on legs of a tensor.
 
-    Args:
-        expression: some of its variables commute.
-        free: what finds the law of an expression in free variables.
-        given: the same for one in free variables and given matrices on a leg of their own.
+    ``free`` finds the law of an expression in free variables, ``given`` that of one with given matrices on a leg of their own.
 
     Raises:
         InputError: it does not split; its moments are known all the same.

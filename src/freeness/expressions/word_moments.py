@@ -44,12 +44,7 @@ _NOTHING = 1e-15  # a Jacobi coefficient below this, relatively, ends the space
 def moments_of(expression: Expression, order: int) -> np.ndarray:
     """τ(p), …, τ(p^order).
 
-    Args:
-        expression: a polynomial in free variables, or in ε-free ones on legs of a tensor.
-        order: how many, ≥ 1; the cost grows exponentially with order times degree.
-
-    Raises:
-        InputError: it holds an inverse.
+    The cost grows exponentially with order times degree.
 
     Example:
         >>> from freeness.expressions import free_variables

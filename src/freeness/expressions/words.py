@@ -67,11 +67,7 @@ def _real(value: complex) -> complex:
 
 @singledispatch
 def words_of(expression: Expression) -> Words | None:
-    """The coefficient of every word, or None where there are too many.
-
-    Args:
-        expression: polynomial or rational; inverses are letters.
-    """
+    """The coefficient of every word, or None where there are too many."""
     raise TypeError(f"expected an expression, got {type(expression).__name__}; register its words.")
 
 

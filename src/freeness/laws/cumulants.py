@@ -80,11 +80,7 @@ def moments_on_circle(
 
 
 def transform_on_axis(law: Law, values: ArrayLike, quantity: Literal["g", "u"]) -> np.ndarray:
-    """The real point z outside the support with G(z) = g, or with zG(z) - 1 = u.
-
-    Raises:
-        InputError: a value outside the real domain, where no such point exists.
-    """
+    """The real point z outside the support with G(z) = g, or with zG(z) - 1 = u."""
     wanted = np.asarray(values, dtype=float)
     flat = wanted.ravel()
     found = np.full(flat.shape, np.nan)

@@ -382,12 +382,7 @@ def _horner(coefficients: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 class PiecewiseDensity(TransformLaw):
-    """A law without atoms as expansions one behind the other: transforms and moments are sums over them.
-
-    Args:
-        hull: both ends of the support.
-        pieces: ascending; divided by their mass, so that it is 1 in all.
-    """
+    """A law without atoms as expansions one behind the other: transforms and moments are sums over them."""
 
     def __init__(self, hull: tuple[float, float], pieces: Sequence[Expansion]) -> None:
         mass = sum(piece.mass for piece in pieces)

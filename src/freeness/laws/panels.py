@@ -94,13 +94,7 @@ class Roots:
 
 
 class Panels:
-    """f on panels between ascending ``breaks``, smooth but at ``kinks``, which are breaks as well.
-
-    Args:
-        function: elementwise.
-        breaks: ends of the panels.
-        kinks: breaks that no root is followed across.
-    """
+    """f on panels between ascending ``breaks``, smooth but at ``kinks``, which are breaks as well."""
 
     def __init__(
         self, function: Callable[[np.ndarray], np.ndarray], breaks: np.ndarray, kinks: Sequence[float] = ()

@@ -85,11 +85,7 @@ def _with_mass(law: BandedLaw, bands: list[tuple[float, float]]) -> Bands:
 
 
 def _scanned(law: BandedLaw, low: float, high: float) -> list[tuple[float, float]]:
-    """Pairs of ends of bands.
-
-    Raises:
-        ConvergenceError: an end lies among points that did not converge, or the bands found still miss mass.
-    """
+    """Pairs of ends of bands."""
     x = _grid(law, low, high)
     density = law.lit(x)
     lit = density[~np.isnan(density)] * (high - low) > DARK

@@ -78,13 +78,7 @@ class BlockPort:
 
 
 class BlockEquation(PortEquation[BlockSegment, SharedMatrix, BlockPort]):
-    """The equations of one graph with positions.
-
-    Args:
-        segments: of linked nodes; the last node of the last one is the output.
-        matrices: random weights between nodes.
-        scale: size of the spectrum.
-    """
+    """The equations of one graph with positions."""
 
     def __init__(self, segments: Sequence[BlockSegment], matrices: Sequence[SharedMatrix], scale: float) -> None:
         super().__init__(segments, matrices, _ports(segments, matrices), scale)

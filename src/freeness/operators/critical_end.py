@@ -26,10 +26,7 @@ def critical_end(
 ) -> float | None:
     """The upper end of a positive law; None where a fit has none near its points.
 
-    Args:
-        z: points in the upper half-plane, or outside the support.
-        cauchy: G there.
-        degrees: of both polynomials, together less than twice the points.
+    ``degrees``: of both polynomials, together less than twice the points.
 
     Example:
         >>> z = np.linspace(3.5, 4.5, 6) + 0.3j  # Marchenko-Pastur

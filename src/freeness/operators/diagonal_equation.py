@@ -82,11 +82,6 @@ class DiagonalEquation(PortEquation[_Segment, _Matrix, _Port]):
     ) -> DiagonalEquation | None:
         """The same graph as a :class:`BlockEquation` has, or None where something mixes positions.
 
-        Args:
-            segments: of linked nodes.
-            matrices: random weights between nodes.
-            scale: size of the spectrum.
-
         Example:
             >>> from freeness.network import cnn, mlp
             >>> from freeness.spectra import network_graph

@@ -192,13 +192,7 @@ class GraphEquation(FieldEquation):
         zeta: Inexact[np.ndarray, " points"],
         directions: Sequence[Direction],
     ) -> Outside:
-        """Responses, and Σ_i v_i (inverse of the pencil)_i w_i of each two directions, 0 between segments.
-
-        Args:
-            fields: that solve the equations above the support (2·matrices, m).
-            zeta: 1/z (m,).
-            directions: k of them.
-        """
+        """Responses, and Σ_i v_i (inverse of the pencil)_i w_i of each two directions, 0 between segments."""
         values = self.responses(fields, zeta, slopes=False, logarithm=False).values
         found = np.zeros((zeta.size, len(directions), len(directions)), complex)
         driven = np.concatenate([fields, zeta[None]])

@@ -39,10 +39,6 @@ _CIRCLE, _POINTS = 1.5, 32  # where a point is costly: of the contour of moments
 class GraphLaw(MatrixLaw):
     """The law with G of a :class:`GraphEquation` or a :class:`BlockEquation`.
 
-    Args:
-        equation: of the graph.
-        extent: about the ends of the support, as a sampled matrix has them.
-
     Source: see :mod:`freeness.operators.graph_equation`.
     """
 
@@ -99,9 +95,6 @@ class GraphLaw(MatrixLaw):
 
         Its trace over P is the Cauchy transform; with n samples the entry (a, b) is tr ((z - Θ)⁻¹)^{ab}.
 
-        Args:
-            z: off the real axis, or outside the support.
-
         Raises:
             ConvergenceError: a point could not be reached.
 
@@ -118,10 +111,6 @@ class GraphLaw(MatrixLaw):
 
     def outside(self, x: Float[np.ndarray, " points"], directions: Sequence[Direction]) -> Outside:
         """Fields, responses and bilinear forms of the averaged inverse at points above the support.
-
-        Args:
-            x: real, above the support (m,).
-            directions: vectors at nodes of a graph without positions.
 
         Raises:
             ConvergenceError: a point could not be reached.

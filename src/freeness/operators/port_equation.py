@@ -88,11 +88,7 @@ R = TypeVar("R", bound=Acting)
 class PortEquation(FieldEquation, Generic[S, M, R]):
     """The equations of one graph with positions.
 
-    Args:
-        segments: of linked nodes; the last node of the last one is the output.
-        matrices: random weights between nodes.
-        ports: b and a of each matrix in turn.
-        scale: size of the spectrum.
+    ``ports``: b and a of each matrix in turn; the last node of the last segment is the output.
     """
 
     def __init__(self, segments: Sequence[S], matrices: Sequence[M], ports: Sequence[R], scale: float) -> None:

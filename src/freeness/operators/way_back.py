@@ -42,12 +42,6 @@ class Returning(Protocol):
 def returning(part: GivenPart) -> Returning:
     """The way back through a part.
 
-    Args:
-        part: of a :class:`~freeness.operators.WiredEquation`.
-
-    Raises:
-        InputError: a part of another kind.
-
     Example:
         >>> back = returning(UnitsPart(2, [np.array([[1.0], [0.0]])]))
         >>> back.ask(1, np.ones((1, 1)))
@@ -156,12 +150,7 @@ class Returned(NamedTuple):
 
 
 def returned(equation: WiredEquation, cotangent: Float[np.ndarray, "positions positions"]) -> list[Returned]:
-    """Gradients at all matrices of a network, and at nodes whose parameters are trained.
-
-    Args:
-        equation: its parts and matrices in the order of the forward pass, with the noise of gradients.
-        cotangent: Γ (P, P) at the output, the sum over channels of g gᵀ.
-    """
+    """Gradients at all matrices of a network, and at nodes whose parameters are trained."""
     ways = tuple(returning(part) for part in equation.parts)
     part, port = equation.end
     ways[part].ask(port, cotangent * len(cotangent) / equation.outputs)

@@ -28,9 +28,6 @@ def chain_signals(network: Network, neurons: NeuronSignals) -> Signals:
 
     Where nothing mixes neurons, D² is also kept neuron by neuron.
 
-    Raises:
-        InputError: signals of another network.
-
     Example:
         >>> from freeness.network import mlp
         >>> net = mlp(2, 2, "relu", "identity")
@@ -61,9 +58,6 @@ def chain_signals(network: Network, neurons: NeuronSignals) -> Signals:
 
 def diagonal_pass(network: Network, qhat0: float) -> NeuronSignals:
     """A Gaussian input, and biases where there are some, through a network in which nothing mixes neurons (:func:`is_diagonal`).
-
-    Raises:
-        InputError: an input without a norm.
 
     Example:
         >>> from freeness.network import mlp

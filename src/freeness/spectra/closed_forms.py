@@ -229,9 +229,6 @@ def condition_number(law: Law) -> float:
 
     Of a Jacobian's singular values it is the square root of that of JJᵀ.
 
-    Args:
-        law: on [0, ∞), not δ(0).
-
     Raises:
         InputError: the support reaches below 0, or holds nothing else than 0.
 

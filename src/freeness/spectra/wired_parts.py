@@ -74,11 +74,7 @@ class Met:
 def assembled(met: Met, end: int, outputs: int, kept: float = 1.0) -> WiredEquation:
     """Parts of nodes that are linked, and of attentions, with the matrices between their ports.
 
-    Args:
-        met: in the whole network.
-        end: the node of the output.
-        outputs: channels × positions there.
-        kept: share of them that a last projection keeps.
+    ``kept``: share of the outputs that a last projection keeps.
     """
     groups = _linked(met.nodes)
     ports: dict[tuple[str, int], list[Port]] = {("nodes", group): [] for group in set(groups)}

@@ -76,13 +76,7 @@ class WireBuilder:
     own: Mapping[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
 
     def through(self, network: Network, x: np.ndarray, channels: int) -> Wire:
-        """The signal at the output of a network, for an input (C, n, *positions) of so many channels.
-
-        Args:
-            network: the record, from a builder such as :func:`~freeness.network.mlp`, or of a trace.
-            x: the input.
-            channels: of which C may stand for more.
-        """
+        """The signal at the output of a network, for an input (C, n, *positions) of so many channels."""
         known = {INPUT: self._source(x, channels, np.eye(x[0].size) * (self.fisher is None))}
         readers = Counter(name for node in network.nodes for name in node.inputs)
         for node in network.nodes:

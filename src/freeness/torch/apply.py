@@ -80,10 +80,6 @@ class DesignTarget:
 def design_target(model: nn.Module, data: object = None) -> DesignTarget:
     """Read a model once, in eval mode, on an input that it takes; it stays as it is.
 
-    Args:
-        model: any module.
-        data: what it takes, in any form that ``analyze`` takes; random inputs where this is None.
-
     Example:
         >>> found = design_target(nn.Sequential(nn.Linear(8, 5), nn.Tanh(), nn.Linear(5, 2)))
         >>> found.activation().name, found.is_chain

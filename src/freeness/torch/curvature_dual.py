@@ -35,13 +35,6 @@ def dual_operator(
     SSᵀ is the Hessian of the loss in the outputs: S = √c for squared errors and diag(√p) - p√pᵀ for the cross-entropy with
     probabilities p, since Σp = 1. Of the empirical Fisher S holds the slopes of the loss, one column a sample.
 
-    Args:
-        model: any module, its parameters requiring gradients, to be used while it stays as it is.
-        data: inputs and targets of the batch.
-        loss: averaged over the batch.
-        matrix: as in :func:`~freeness.torch.curvature_matrices.curvature_operator`.
-        preconditioner: the diagonal P.
-
     Returns:
         None where it does not help: for the Hessian, losses whose root is not known, batches that are not held at once, fewer
         parameters than outputs, or an operation whose backward pass has no derivative.

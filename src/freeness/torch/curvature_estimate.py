@@ -134,11 +134,7 @@ def _opened(model: nn.Module, data: tuple[Tensor, Tensor], loss: GivenLoss, part
 def _afforded(
     model: nn.Module, data: tuple[Tensor, Tensor], loss: GivenLoss, parts: Parts, first: _First
 ) -> GaussNewton:
-    """The same, where products with few samples tell it.
-
-    Raises:
-        TimeUp: there is not time for more than these.
-    """
+    """The same, where products with few samples tell it."""
     beat(0.0)
     seconds = (_LEAST + _PASSED) * first.seconds * len(data[0])
     count = _affordable(len(data[0]), seconds, first.samples)

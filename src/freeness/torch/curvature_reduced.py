@@ -138,11 +138,6 @@ class _Along(_OnLinear):
 def reduced_hessian(model: nn.Module, data: tuple[Tensor, Tensor], loss: GivenLoss) -> LinearOperator | None:
     """The Hessian in orthonormal coordinates of what it does not annihilate; None where that are not far fewer.
 
-    Args:
-        model: any module, its parameters requiring gradients, to be used while it stays as it is.
-        data: inputs and targets of the batch.
-        loss: averaged over the batch.
-
     Source: the gradient of a matrix is a sum of outer products; Rayleigh–Ritz on a subspace that holds the range is exact.
 
     Example:

@@ -32,11 +32,7 @@ class Parts(NamedTuple):
 class GaussNewton:
     """P^{-1/2} G P^{-1/2} with G = (1/B) JᵀHJ, or its dual (1/B) SᵀJP⁻¹JᵀS with SSᵀ = H where the outputs are fewer.
 
-    Args:
-        model: its trained parameters require gradients; to be used while it stays as it is.
-        data: inputs and targets of the batch.
-        loss: averaged over the batch.
-        parts: the diagonal, and how the batch is held.
+    ``parts``: the diagonal, and how the batch is held.
 
     Source: theory.md §7.
 

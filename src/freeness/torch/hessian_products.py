@@ -35,10 +35,7 @@ def hessian_product(
     gradients. At the kinks of ReLU gradients jump, which a difference takes for curvature: up to ten times λ.
     The caller restores the weights.
 
-    Args:
-        model: whose trained parameters these are.
-        loss: with the same random numbers every time.
-        scale: P from the gradient at these weights, over all trained parameters; None is 1.
+    ``scale`` gives P from the gradient at these weights, over all trained parameters; None is 1.
 
     Raises:
         InputError: the loss is not finite.

@@ -109,11 +109,7 @@ def spectral_estimate(
     of the probes, or that of random directions, √(2·variance/((size + 2)·probes)), where this is larger. (scipy's eigsh has no
     Gauss rule: its tridiagonal matrix stays inside ARPACK.)
 
-    Args:
-        matvec: v ↦ A v, float64 vectors (size,).
-        size: rows of A.
-        options: probes, steps and generator.
-        positive: whether A is positive semi-definite: Ritz values that rounding made negative become 0.
+    ``positive``: A is positive semi-definite, and Ritz values that rounding made negative become 0.
 
     Source: Golub, Meurant (1994); Ubaru, Chen, Saad, SIAM J. Matrix Anal. Appl. 38 (2017).
 
@@ -157,10 +153,7 @@ def largest_eigenpair(matvec: Matvec, start: np.ndarray, tolerance: float) -> tu
     It stops at the first step whose residual is small enough, where scipy's eigsh, which serves longer vectors, stops at the
     end of a restart only.
 
-    Args:
-        matvec: v ↦ A v, float64 vectors.
-        start: a vector that is not orthogonal to the one that is looked for.
-        tolerance: largest norm of the residual, relative to the eigenvalue.
+    ``tolerance``: largest norm of the residual, relative to the eigenvalue.
 
     Returns:
         What the steps led to when the time was over, else the eigenvalue; None where 300 steps did not reach it.

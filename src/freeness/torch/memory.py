@@ -70,11 +70,8 @@ def available_memory(device: torch.device) -> int | None:
 def check_memory(plan: MemoryPlan, smaller: Iterable[MemoryPlan], limit: int | None, device: torch.device) -> None:
     """Refuse a plan that does not fit, and name one that does where there is one.
 
-    Args:
-        plan: what is asked for.
-        smaller: others, each holding less than the one before.
-        limit: bytes; four fifths of what is free when left out.
-        device: where.
+    ``smaller``: other plans, each holding less than the one before; ``limit``: bytes, four fifths of what is free when left
+    out.
     """
     free = available_memory(device) if limit is None else None
     allowed = limit if free is None else int(_SHARE * free)

@@ -106,11 +106,7 @@ def cut_off(deadline: float) -> Iterator[None]:
 
     For computations of theory, which change nothing that outlives them. A single call of compiled code ends first.
 
-    Args:
-        deadline: of ``time.monotonic``.
-
-    Raises:
-        TimeUp: the time is over.
+    ``deadline``: of ``time.monotonic``.
 
     Example:
         >>> try:

@@ -35,12 +35,6 @@ def places_of(model: nn.Module, inputs: Tensor, targets: Tensor) -> int:
 def shortened(model: nn.Module, inputs: Tensor, targets: Tensor, length: int) -> tuple[nn.Module, Tensor, Tensor]:
     """The model with the first places of its inputs and targets; it shares all parameters with the given one.
 
-    Args:
-        model: of one tensor, into which several may be packed.
-        inputs: (B, places, …), or packed rows.
-        targets: (B, places).
-        length: how many places.
-
     Example:
         >>> tokens = torch.zeros(2, 40, dtype=torch.int64)
         >>> [one.shape for one in shortened(nn.Embedding(5, 3), tokens, tokens, 8)[1:]]

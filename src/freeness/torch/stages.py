@@ -47,9 +47,6 @@ class Lost:
 def stages_of(only: Collection[str]) -> tuple[str, ...]:
     """The stages that are asked for; all where nothing is.
 
-    Args:
-        only: among "layers", "spectra" and "rate".
-
     Example:
         >>> stages_of(("rate",))
         ('read the model', 'curvature')
@@ -61,11 +58,7 @@ def stages_of(only: Collection[str]) -> tuple[str, ...]:
 class Stages:
     """Runs the stages of an analysis within its time and keeps account of them.
 
-    Args:
-        wanted: those that are asked for.
-        seconds: for all of them together.
-        report: is told before every stage, and how far it has come within one.
-        begun: when the time began, of ``time.monotonic``; now when left out.
+    ``begun``: when the time began, of ``time.monotonic``; now when left out.
     """
 
     def __init__(
@@ -130,12 +123,7 @@ class Stages:
     ) -> _T | Lost:
         """One stage: its result, or why there is none.
 
-        Args:
-            name: of the stage.
-            compute: does it.
-            detail: said behind its name.
-            note: said beside it.
-            vital: run where the time is up, too; it ends soon then.
+        ``vital``: run where the time is up, too; it ends soon then.
         """
         stage = self.planned(name)
         shown = Progress(name + detail, self._done, len(STAGES), note=note)

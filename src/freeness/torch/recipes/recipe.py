@@ -73,11 +73,7 @@ class Subject:
         return all(one.name in ends or one.value.numel() == 1 for one in own)
 
     def read(self, tensor: ModelTensor) -> float:
-        """The mean square of what a weight reads, where it is 1 in front of the activation there; 1 where that is not known.
-
-        Args:
-            tensor: a matrix.
-        """
+        """The mean square of what a weight reads, where it is 1 in front of the activation there; 1 where that is not known."""
         known = self.wiring.reads if self.wiring else {}
         return next((known[name] for name in (tensor.name, *tensor.also) if name in known), 1.0)
 
@@ -118,11 +114,7 @@ _RECIPES: list[StartRecipe] = []
 
 
 def register_recipe(recipe: StartRecipe) -> StartRecipe:
-    """Let a recipe be found by :func:`recipe_of`, before those that were registered earlier.
-
-    Args:
-        recipe: an instance with its settings.
-    """
+    """Let a recipe be found by :func:`recipe_of`, before those that were registered earlier."""
     _RECIPES.insert(0, recipe)
     return recipe
 
