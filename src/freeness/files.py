@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import tomllib
 import zipfile
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 
@@ -42,6 +43,18 @@ def read_text(path: Path | str, wanted: str, most: int = 2**24) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise InputError(f"expected {wanted}, got {str(path)!r} ({reason}); check the path.") from error
+
+
+def read_toml(path: Path | str, wanted: str) -> dict[str, Any]:
+    """The entries of an ordinary file in TOML."""
+    try:
+        return tomllib.loads(read_text(path, wanted))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"expected {wanted}, got a fault in {str(path)!r}: {error}; correct it.") from error
+    except RecursionError as error:
+        raise InputError(
+            f"expected {wanted}, got lists too deep in one another in {str(path)!r}; unfold them."
+        ) from error
 
 
 def check_unpacked(count: int, itemsize: int, stored: int, name: str) -> None:

@@ -19,6 +19,7 @@ from freeness.errors import InputError, is_real, is_size
 from freeness.meanfield import (
     CriticalPoint,
     Signals,
+    critical_point,
     derivative_law,
     derivative_spread,
     edge_of_chaos,
@@ -268,9 +269,5 @@ def dial(function: ActivationFunction, activations: int, nonlinearity: float) ->
             f"{nonlinearity:g}; choose one between, or another depth."
         )
     ends = np.log(q[crossings[0] : crossings[0] + 2])
-    found = float(
-        np.exp(scipy.optimize.root_scalar(lambda v: excess(float(np.exp(v))), bracket=tuple(ends), xtol=1e-13).root)
-    )
-    edge = edge_of_chaos(function, [found])
-    delta = float(derivative_spread(function, np.array([found]))[0])
-    return CriticalPoint(found, float(edge.sigma_w[0]), float(edge.sigma_b[0]), delta, bool(edge.stable[0]))
+    found = scipy.optimize.root_scalar(lambda v: excess(float(np.exp(v))), bracket=tuple(ends), xtol=1e-13)
+    return critical_point(function, float(np.exp(found.root)))

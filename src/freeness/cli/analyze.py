@@ -19,7 +19,7 @@ from freeness.cli.demo import DEFAULT_OUT
 from freeness.cli.errors import INTERRUPTED, needs_extra, reports_errors
 from freeness.cli.files import check_files, free_folder
 from freeness.cli.json_option import STDOUT
-from freeness.cli.model_options import Device, Loss, Seed, WeightsFile
+from freeness.cli.model_options import Device, Loss, Seed, WeightsFile, loaded_model
 from freeness.cli.output import progress_bar, stderr, stdout
 from freeness.errors import InputError
 from freeness.show import answer_of, brief_of, dump_json, print_answers, side_by_side, write_bytes
@@ -113,13 +113,11 @@ def _folder(out: Path | None, models: int, force: bool, *, asked: bool) -> Path 
 
 def _analyzed(model: str, data: str, options: AnalyzeOptions, again: dict[str, object]) -> Analysis:
     """Of one model; ``again`` are the options that ``freeness rate`` takes as well."""
-    from freeness.torch import analyze, load_batch, load_model, load_weights, split_model
+    from freeness.torch import analyze, load_batch
 
-    stderr().print(f"Note: this runs the code in {split_model(model)[0]}.", soft_wrap=True)
+    weights = again["--weights"]
+    network = loaded_model(model, options.seed, weights if isinstance(weights, Path) else None)
     with redirect_stdout(sys.stderr):
-        network = load_model(model, options.seed)
-        if isinstance(weights := again["--weights"], Path):
-            load_weights(network, weights)
         targets = "cross_entropy" if options.loss in (None, "own") else options.loss
         loaded = load_batch(data, network, options.seed, targets, options.output)
         given = [word for name, value in again.items() if value is not None for word in (name, str(value))]

@@ -12,8 +12,8 @@ from freeness.cli.command import Command
 from freeness.cli.data_option import DATA_OPTION, note_code
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.json_option import JSON_OPTION
-from freeness.cli.model_options import Model, Seed, WeightsFile
-from freeness.cli.output import Outputs, progress_bar, stderr
+from freeness.cli.model_options import Model, Seed, WeightsFile, loaded_model
+from freeness.cli.output import Outputs, progress_bar
 from freeness.errors import InputError
 from freeness.show import Answer, Section, Sentence, answer_of, document_of
 
@@ -38,13 +38,10 @@ def check_command(
       freeness check model.py:build --data fashion-mnist
     """
     with needs_extra("torch"):
-        from freeness.torch import batch_of, freeness_test, load_batch, load_model, load_weights, packed, split_model
-    stderr().print(f"Note: this runs the code in {split_model(model)[0]}.", soft_wrap=True)
+        from freeness.torch import batch_of, freeness_test, load_batch, packed
+    network = loaded_model(model, seed, weights)
     note_code(data)
     with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
-        network = load_model(model, seed)
-        if weights is not None:
-            load_weights(network, weights)
         loaded = load_batch(data, network, seed).batch
         description = loaded.described
         network, inputs = packed(network, batch_of(loaded, network))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
 import typer
@@ -10,22 +9,14 @@ import typer
 from freeness.cli.errors import reports_errors
 from freeness.cli.json_option import STDOUT
 from freeness.errors import InputError
+from freeness.files import read_toml
 
 
 @reports_errors
 def _read(context: typer.Context, path: Path | None) -> None:
     if path is None:
         return
-    try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"expected a config file, got {str(path)!r} ({error.strerror}); check the path.") from error
-    except RecursionError as error:
-        raise InputError(
-            f"expected options in {path.name!r}, got lists too deep in one another; unfold them."
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"expected a config file in TOML, got {path.name!r} ({error}); mend that line.") from error
+    told = read_toml(path, "a config file in TOML")
     names = {parameter.name for parameter in context.command.params} - {"config", "help"}
     found = {name.replace("-", "_"): value for name, value in told.items()}
     if found.get("json") is True:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from freeness.cli.completion import losses
+from freeness.cli.output import stderr
 from freeness.training import loss_names
 
 
@@ -38,3 +41,15 @@ WeightsFile = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the factory's weights and of random data.")]
 Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, mps, …", callback=_computes)]
+
+
+def loaded_model(spec: str, seed: int, weights: Path | None = None) -> Any:
+    """What FACTORY() of FILE.py makes, with the weights of a file where one is given; that code is run is said."""
+    from freeness.torch import load_model, load_weights, split_model
+
+    stderr().print(f"Note: this runs the code in {split_model(spec)[0]}.", soft_wrap=True)
+    with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
+        model = load_model(spec, seed)
+        if weights is not None:
+            load_weights(model, weights)
+    return model

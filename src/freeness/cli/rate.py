@@ -18,7 +18,7 @@ from freeness.cli.data_option import DATA_OPTION, note_code
 from freeness.cli.errors import INTERRUPTED, needs_extra, reports_errors
 from freeness.cli.files import check_files
 from freeness.cli.json_option import JSON_OPTION
-from freeness.cli.model_options import Device, Loss, Model, WeightsFile
+from freeness.cli.model_options import Device, Loss, Model, WeightsFile, loaded_model
 from freeness.cli.output import Outputs, numbers, progress_bar, stderr
 from freeness.errors import InputError
 from freeness.show import document_of, found_rate_picture
@@ -64,10 +64,9 @@ def rate_command(
       freeness rate model.py:build --data mine.npz --steps 1000 --out rate
     """
     with needs_extra("torch"):
-        from freeness.torch import FindOptions, load_loss, load_optimizer, split_model
+        from freeness.torch import FindOptions, load_loss, load_optimizer
     check_files(json, force=force)
     record = _record(out, resume=resume, force=force)
-    stderr().print(f"Note: this runs the code in {split_model(model)[0]}.", soft_wrap=True)
     for given in (data, loss, optimizer):
         if given is not None and ".py:" in given:
             note_code(given)
@@ -106,12 +105,10 @@ def _found(
     model: str, data: str, weights: Path | None, device: str, options: FindOptions
 ) -> tuple[FoundRate, LabelledBatch]:
     """The rate, and the data that it was found on."""
-    from freeness.torch import device_of, find_rate, load_batch, load_model, load_weights
+    from freeness.torch import device_of, find_rate, load_batch
 
     place = device_of(device)
-    network = load_model(model, options.seed)
-    if weights is not None:
-        load_weights(network, weights)
+    network = loaded_model(model, options.seed, weights)
     needed = math.ceil(options.cost * options.steps) * options.accumulate
     plain = None if options.loss in (None, "own") else options.loss
     loaded = load_batch(data, network, options.seed, plain, options.output, batches=needed)

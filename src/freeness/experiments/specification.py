@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from freeness.data import Scaling, source_of
 from freeness.errors import InputError
-from freeness.files import read_text
+from freeness.files import read_toml
 from freeness.network import activation
 from freeness.training import Optimizer, loss_of, optimizer_of
 
@@ -203,15 +202,7 @@ def read_specification(path: Path | str) -> SweepSpecification:
     Raises:
         InputError: the file cannot be read, is no TOML, or says something that a sweep does not know; the entry is named.
     """
-    text = read_text(path, "a TOML file that describes a sweep")
-    try:
-        return specification_of(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"expected TOML in {str(path)!r}, got a fault: {error}; correct it.") from error
-    except RecursionError as error:
-        raise InputError(
-            f"expected a sweep in {str(path)!r}, got tables too deep in one another; unfold them."
-        ) from error
+    return specification_of(read_toml(path, "a TOML file that describes a sweep"))
 
 
 def specification_of(entries: dict) -> SweepSpecification:

@@ -21,6 +21,7 @@ from freeness.gaussian import (
 from freeness.meanfield.fixed_points import FixedPoint, depth_scale, fixed_point
 from freeness.meanfield.gradient_walk import Gradient, fisher_trace, gradients
 from freeness.meanfield.isometry import CriticalPoint, derivative_spread, isometric_point, normalised
+from freeness.meanfield.isometry import critical_point as critical_point
 from freeness.meanfield.kernel_matrices import Kernels, kernels
 from freeness.meanfield.length_map import LengthMap
 from freeness.meanfield.loss_walk import LossMoments, loss_moments

@@ -78,6 +78,11 @@ def isometric_point(function: ActivationFunction, activations: int, spread: floa
 
     low, high = np.log(grid[crossings[0] : crossings[0] + 2])
     q = float(np.exp(scipy.optimize.root_scalar(excess, bracket=(low, high), xtol=1e-14).root))
+    return critical_point(function, q)
+
+
+def critical_point(function: ActivationFunction, q: float) -> CriticalPoint:
+    """The point of the edge of chaos at a variance."""
     edge = edge_of_chaos(function, [q])
     delta = float(derivative_spread(function, np.array([q]))[0])
     return CriticalPoint(q, float(edge.sigma_w[0]), float(edge.sigma_b[0]), delta, bool(edge.stable[0]))

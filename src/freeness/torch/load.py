@@ -18,8 +18,6 @@ from freeness.torch.weights import load_weights_, read_weights
 from freeness.training import Objective, loss_names, optimizer_names
 
 _SEEDS = 2**63  # torch takes 64 bits, and one is for seed + 1
-_KEYS = 4  # names of tensors in a message
-_LONGEST = 400  # of a name in a message
 
 
 def load_model(spec: str, seed: int = 0) -> nn.Module:
@@ -113,23 +111,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
     """
     if not path.is_file():
         raise InputError(f"expected a file of weights at {str(path)!r}, found none; check the path.")
-    weights = read_weights(path)
-    own = model.state_dict()
-    missing, strange = [name for name in own if name not in weights], [name for name in weights if name not in own]
-    if missing or strange:
-        told = [
-            f"{what} {_keys(names)}" for what, names in (("without", missing), ("with the unknown", strange)) if names
-        ]
-        raise InputError(
-            f"expected the {len(own)} tensors of {type(model).__name__} in {path.name!r}, got {len(weights)}, "
-            f"{' and '.join(told)}; choose the model that these weights belong to."
-        )
-    load_weights_(model, weights)
-
-
-def _keys(names: list[str]) -> str:
-    shown = ", ".join(repr(name[:_LONGEST]) for name in names[:_KEYS])
-    return shown + (f" and {len(names) - _KEYS} more" if len(names) > _KEYS else "")
+    load_weights_(model, read_weights(path), f" of {type(model).__name__} in {path.name!r}")
 
 
 def load_loss(spec: str | None) -> GivenLoss | None:

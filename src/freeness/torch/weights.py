@@ -12,6 +12,9 @@ from freeness.errors import InputError, brief
 from freeness.files import ordinary_file
 from freeness.torch.datafile import load_plain
 
+_KEYS = 4  # names of tensors in a message
+_LONGEST = 400  # of a name in a message
+
 
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Tensors by name."""
@@ -38,8 +41,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return found
 
 
-def load_weights_(model: nn.Module, weights: dict[str, Tensor]) -> None:
-    """Copy weights into a model, all of them or none.
+def load_weights_(model: nn.Module, weights: dict[str, Tensor], place: str = " of this architecture") -> None:
+    """Copy weights into a model, all of them or none; ``place`` is said of what they should be.
 
     Example:
         >>> model = nn.Linear(2, 1)
@@ -48,11 +51,14 @@ def load_weights_(model: nn.Module, weights: dict[str, Tensor]) -> None:
         [[1.0, 1.0]]
     """
     own = model.state_dict()
-    missing, strange = [n for n in own if n not in weights], [n for n in weights if n not in own]
+    missing, strange = [name for name in own if name not in weights], [name for name in weights if name not in own]
     if missing or strange:
-        what = f"no {missing[0]!r}" if missing else f"the unknown {strange[0][:60]!r}"
+        told = [
+            f"{what} {_keys(names)}" for what, names in (("without", missing), ("with the unknown", strange)) if names
+        ]
         raise InputError(
-            f"expected the {len(own)} tensors of this architecture, got {what}; choose the one they belong to."
+            f"expected the {len(own)} tensors{place}, got {len(weights)}, {' and '.join(told)}; choose the model that these "
+            "weights belong to."
         )
     for name, value in weights.items():
         if value.shape != own[name].shape:
@@ -63,3 +69,8 @@ def load_weights_(model: nn.Module, weights: dict[str, Tensor]) -> None:
         if value.is_floating_point() and not bool(torch.isfinite(value.float()).all()):
             raise InputError(f"expected finite weights, got NaN or infinity in {name}; the training has diverged.")
     model.load_state_dict(weights)
+
+
+def _keys(names: list[str]) -> str:
+    shown = ", ".join(repr(name[:_LONGEST]) for name in names[:_KEYS])
+    return shown + (f" and {len(names) - _KEYS} more" if len(names) > _KEYS else "")
