@@ -28,7 +28,7 @@ from freeness.network import (
     mlp,
     transformer,
 )
-from freeness.operators import Link, Port, WiredLaw, WiredPart
+from freeness.operators import Link, Port, WiredEquation, WiredLaw, WiredPart
 from freeness.spectra import NeuronSignals, network_graph, wired_equation
 from freeness.spectra.wires import _in_mean
 from tests.spectra.wired_fisher import drawn_fisher
@@ -276,6 +276,29 @@ def test_a_prediction_from_the_record_alone():
 def test_what_is_not_covered_is_named(ask, message):
     with pytest.raises(InputError, match=message):
         ask()
+
+
+def test_what_rough_parts_miss_is_added():
+    """G from few directions and units with what they miss is that of all alone, 1e-7, which these by themselves are not."""
+    equations = [wired_equation(transformer(1, 96, 2, 12, sigma_qk=1.5, hidden=96)) for _ in range(2)]
+    rough = tuple(part.rough for part in equations[0].parts)
+    assert sum(one is not other for one, other in zip(rough, equations[0].parts, strict=True)) == 2
+    equations[1].__dict__["_rough"] = equations[1].parts
+    matrices, end, outputs = equations[0].matrices, equations[0].end, equations[0].outputs
+    z = equations[0].moments()[0] * np.exp(np.array([0.4j, 1.0 + 0.4j]))
+    quickly, alone = (one.solved(z, tolerance=1e-8).cauchy for one in equations)
+    np.testing.assert_allclose(quickly, alone, rtol=1e-7)
+    about = WiredEquation(rough, matrices, end, outputs).solved(z, tolerance=1e-5).cauchy
+    assert np.abs(about / alone - 1).max() > 1e-5
+
+
+def test_the_atom_of_a_head_with_more_outputs_than_channels():
+    """Of 3 tokens, 24 channels and 40 outputs each: 1 - 24/40 at 0, known from sizes alone."""
+    head = PositionWise(24, 40, Gaussian(1.0), name="head")
+    network = transformer(1, 24, 2, 3, hidden=24)
+    whole = Network((*network.nodes, Node("head", head, (network.nodes[-1].name,))))
+    assert wired_equation(whole).rankless == pytest.approx(1 - 24 / 40)
+    assert wired_equation(whole, fisher="standard").rankless == 0.0
 
 
 @pytest.mark.slow

@@ -12,43 +12,76 @@ import numpy as np
 from jaxtyping import Bool, Complex, Float, Inexact, Int
 
 _DEPTH = 8  # steps that are remembered
+_SEEN = 1000  # unknowns at most by whose residuals these are combined: few numbers are sought
 _RIDGE = 1e-14  # of the mean square of remembered changes
 _DAMPED = 0.5  # of a plain step, where Anderson's would leave the domain
 
 
 class Iterated(NamedTuple):
-    """Where it ended (k, m), the relative size of the last residual (m,), and how many steps were taken."""
+    """Where it ended (m, k), the relative size of the last residual (m,), and how many steps were taken."""
 
-    point: Complex[np.ndarray, "unknowns points"]
+    point: Complex[np.ndarray, "points unknowns"]
     residual: Float[np.ndarray, " points"]
     steps: int
 
 
+class _Past:
+    """What the last steps moved, with what residuals changed by (m, steps, k), and these changes where they are seen."""
+
+    def __init__(self, points: int, unknowns: int) -> None:
+        count = min(unknowns, _SEEN)
+        self._seen = np.sort(np.random.default_rng(0).permutation(unknowns)[:count])
+        self._moved = np.empty((points, _DEPTH, unknowns), complex)
+        self._changed = np.empty((points, _DEPTH, count), complex)
+        self._steps = 0
+
+    def add(self, moved: np.ndarray, changed: np.ndarray) -> None:
+        """In the place of the earliest, once there are many."""
+        slot = self._steps % _DEPTH
+        np.add(moved, changed, out=self._moved[:, slot])
+        self._changed[:, slot] = changed[:, self._seen]
+        self._steps += 1
+
+    def keep(self, which: np.ndarray) -> None:
+        """Only some points."""
+        self._moved, self._changed = self._moved[which], self._changed[which]
+
+    def combined(self, missing: np.ndarray, sizes: np.ndarray) -> np.ndarray | float:
+        """What they say of the rest of the way (m, k)."""
+        steps = min(self._steps, _DEPTH)
+        if not steps:
+            return 0.0
+        scaled = self._changed[:, :steps] / sizes[:, None, self._seen]
+        gram = scaled.conj() @ scaled.swapaxes(1, 2)
+        right = scaled.conj() @ (missing / sizes)[:, self._seen, None]
+        lift = _RIDGE * np.trace(gram, axis1=1, axis2=2).real / steps + np.finfo(float).tiny
+        shares = np.linalg.solve(gram + lift[:, None, None] * np.eye(steps), right)
+        return (shares.swapaxes(1, 2) @ self._moved[:, :steps])[:, 0]
+
+
 def fixed_point(
     sweep: Callable[
-        [Complex[np.ndarray, "unknowns points"], Int[np.ndarray, " points"]], Complex[np.ndarray, "unknowns points"]
+        [Complex[np.ndarray, "points unknowns"], Int[np.ndarray, " points"]], Complex[np.ndarray, "points unknowns"]
     ],
-    start: Inexact[np.ndarray, "unknowns points"],
-    size_of: Callable[[Complex[np.ndarray, "unknowns points"]], Float[np.ndarray, "unknowns points"]],
-    sound: Callable[[Complex[np.ndarray, "unknowns points"]], Bool[np.ndarray, " points"]],
+    start: Inexact[np.ndarray, "points unknowns"],
+    size_of: Callable[[Complex[np.ndarray, "points unknowns"]], Float[np.ndarray, "points unknowns"]],
+    sound: Callable[[Complex[np.ndarray, "points unknowns"]], Bool[np.ndarray, " points"]],
     *,
     tolerance: float = 1e-10,
     most: int = 200,
 ) -> Iterated:
-    """x with sweep(x) = x for each column, by combinations of the last steps whose residuals cancel best.
+    """x with sweep(x) = x for each row, by combinations of the last steps whose residuals cancel best.
 
     Source: Anderson (1965); Walker, Ni (2011).
 
     Example:
-        >>> found = fixed_point(lambda x, _: np.cos(x), np.ones((1, 2)), np.abs, lambda x: np.ones(2, bool)[: x.shape[1]])
+        >>> found = fixed_point(lambda x, _: np.cos(x), np.ones((2, 1)), np.abs, lambda x: np.ones(2, bool)[: len(x)])
         >>> bool(np.allclose(np.cos(found.point), found.point, rtol=0, atol=1e-9)), found.steps < 12
         (True, True)
     """
-    point, residual = start.astype(complex), np.full(start.shape[1], np.inf)
-    running = np.arange(start.shape[1])
-    x = point.copy()
-    moves: list[np.ndarray] = []
-    changes: list[np.ndarray] = []
+    point, residual = start.astype(complex), np.full(len(start), np.inf)
+    running, x = np.arange(len(start)), point.copy()
+    past = _Past(*start.shape)
     before: tuple[np.ndarray, np.ndarray] | None = None
     steps = 0
     for _ in range(most):
@@ -58,36 +91,16 @@ def fixed_point(
         missing = sweep(x, running) - x
         sizes = np.maximum(size_of(x), size_of(x + missing))
         sizes = np.where(sizes > 0, sizes, 1.0)
-        residual[running] = np.abs(missing / sizes).max(axis=0)
-        point[:, running] = x
-        if before is not None:
-            moves, changes = [*moves, x - before[0]][-_DEPTH:], [*changes, missing - before[1]][-_DEPTH:]
-        proposed = x + missing - _combined(moves, changes, missing, sizes)
-        plain = x + _DAMPED * missing
-        fine = sound(proposed)
-        following = np.where(fine, proposed, plain)
-        before = x, missing
+        residual[running] = np.abs(missing / sizes).max(axis=1, initial=0.0)
+        point[running] = x
         left = ~(residual[running] <= tolerance)
         if not left.all():
-            running, following = running[left], following[:, left]
-            before = before[0][:, left], before[1][:, left]
-            moves, changes = [one[:, left] for one in moves], [one[:, left] for one in changes]
-        x = following
+            running, x, missing, sizes = running[left], x[left], missing[left], sizes[left]
+            past.keep(left)
+            before = None if before is None else (before[0][left], before[1][left])
+        if before is not None:
+            past.add(x - before[0], missing - before[1])
+        proposed = x + missing - past.combined(missing, sizes)
+        before = x, missing
+        x = np.where(sound(proposed)[:, None], proposed, x + _DAMPED * missing)
     return Iterated(point, residual, steps)
-
-
-def _combined(
-    moves: list[np.ndarray], changes: list[np.ndarray], missing: np.ndarray, sizes: np.ndarray
-) -> np.ndarray | float:
-    """What the remembered steps say of the rest of the way."""
-    if not moves:
-        return 0.0
-    scaled = np.stack([change / sizes for change in changes])  # (steps, k, m)
-    gram = np.einsum("ikm,jkm->mij", scaled.conj(), scaled)
-    right = np.einsum("ikm,km->mi", scaled.conj(), missing / sizes)
-    lift = _RIDGE * np.trace(gram, axis1=1, axis2=2).real / len(moves) + np.finfo(float).tiny
-    shares = np.linalg.solve(gram + lift[:, None, None] * np.eye(len(moves)), right[:, :, None])[:, :, 0]
-    found = np.zeros_like(missing)
-    for index, (move, change) in enumerate(zip(moves, changes, strict=True)):
-        found += shares[:, index] * (move + change)
-    return found

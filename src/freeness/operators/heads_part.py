@@ -19,7 +19,6 @@ Source: theory.md §11 (the Gram form, derived for this project and checked by s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -29,12 +28,14 @@ from jaxtyping import Float, Inexact, Num
 
 from freeness.errors import InputError
 from freeness.numerics import turned_pairs
+from freeness.operators.logarithms import logarithm
 from freeness.operators.packing import doubled, packed, symmetric, unpacked
-from freeness.operators.parts import PIECE, GivenPart, less_inverted, principal_logarithm
+from freeness.operators.parts import PIECE, GivenPart, InSingle, less_inverted
 
 _LARGEST = 100_000_000  # numbers of products between all pairs of a query and a key
 _LEFT_OUT = 1e-9  # of the largest B, of one that is none
 _FULL = 48  # rows of a head's inverse up to which directions are kept: beside all of them G moves by less than 10⁻³
+_ROUGHLY = 16  # of these on the way to a solution
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +104,9 @@ class HeadsPart(GivenPart):
     ) -> None:
         heads, rows, columns = signals.weights.shape
         every = (rows, columns, columns, rows)
-        self.signals, self.sizes = signals, tuple(len(map_) for map_ in maps)
+        self.signals, self.sizes, self._given = signals, tuple(len(map_) for map_ in maps), maps
         self._maps = tuple(_of_each(map_, count) for map_, count in zip(maps, every, strict=True))
+        self._plain = all(len(each) == 1 and (each[0] == np.eye(len(each[0]))).all() for each in self._maps)
         self.width = signals.value.shape[-1]
         self._every = min(columns - 1, self.width)
         self._chosen = max(2, _FULL // rows) if directions is None else directions
@@ -192,19 +194,16 @@ class HeadsPart(GivenPart):
         return [symmetric(np.concatenate(parts)) for parts in zip(*pieces, strict=True)]
 
     @cached_property
-    def _single(self) -> HeadsPart:
-        """In single precision."""
-        other, one = copy(self), np.float32
-        other._weights = self._weights.astype(one)
-        other._queries, other._turns = self._queries.astype(one), self._turns.astype(one)
-        other._maps = tuple(map_.astype(one) for map_ in self._maps)
-        other._kept = self._kept._replace(spans=self._kept.spans.astype(one))
-        other._overlaps, other._by_query = self._overlaps.astype(one), self._by_query.astype(one)
-        other._rest = None if self._rest is None else (self._rest[0].astype(one), self._rest[1].astype(one))
-        return other
-
-    def about(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> list[Inexact[np.ndarray, "points _ _"]]:
-        return self._single.answers([field.astype(np.complex64) for field in fields])
+    def rough(self) -> GivenPart:
+        """With fewer directions, in single precision."""
+        directions = min(self._chosen, max(1, _ROUGHLY // self._rows))
+        other, one = HeadsPart(self.signals, self._given, directions), np.float32
+        other._kept = other._kept._replace(spans=other._kept.spans.astype(one))
+        other._overlaps, other._by_query = other._overlaps.astype(one), other._by_query.astype(one)
+        other._rest = None if other._rest is None else (other._rest[0].astype(one), other._rest[1].astype(one))
+        other._weights, other._maps = other._weights.astype(one), tuple(map_.astype(one) for map_ in other._maps)
+        other._queries, other._turns = other._queries.astype(one), other._turns.astype(one)
+        return InSingle(other)
 
     def returned(self, asked: Inexact[np.ndarray, "positions positions"]) -> list[Inexact[np.ndarray, "_ _"]]:
         """r (P, P) of queries, keys and values where no noise comes in: Σ Mᵀ b M.
@@ -240,17 +239,21 @@ class HeadsPart(GivenPart):
         return each.transpose(0, 1, 3, 2).reshape(self._heads, -1, self._columns)
 
     def potential(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> Inexact[np.ndarray, " points"]:
-        found = np.zeros(len(fields[0]), complex)
-        for point in range(len(found)):
-            query, key, _, asked = given = self._at_heads([field[point : point + 1] for field in fields])
-            passed = self._level(given) @ asked
-            wide = _grown(asked @ less_inverted(passed), self._kept.directions) * self._overlaps
-            inner = principal_logarithm(wide @ self._core(query, key))
-            found[point] = (self.width * principal_logarithm(passed) + inner).sum()
-        return found
+        query, key, _, asked = given = self._at_heads(fields)
+        level = self._level(given)
+        across = asked @ less_inverted(level @ asked)
+        inner = [
+            logarithm(
+                self._core(query[point], key[point]), _grown(across[point], self._kept.directions) * self._overlaps
+            )
+            for point in range(len(across))
+        ]
+        return (self.width * logarithm(level, asked) + np.stack(inner)).sum(axis=1)
 
     def _at_heads(self, fields: Sequence[np.ndarray]) -> list[np.ndarray]:
         """What acts on queries, keys, values and outputs (m, 1, T, T)."""
+        if self._plain:
+            return [field[:, None] for field in fields]
         return [
             (each.swapaxes(1, 2) @ field[:, None] @ each).sum(axis=1, keepdims=True)
             for each, field in zip(self._maps, fields, strict=True)
@@ -297,6 +300,8 @@ class HeadsPart(GivenPart):
             asked = doubled(self._rows) * packed(symmetric(total).reshape(-1, self._rows, self._rows))
             to_key = to_key + unpacked(_real_product(asked.reshape(len(total), -1), by_key), self._columns)
         found = (to_query.sum(axis=1), to_key, to_value, output)
+        if self._plain:
+            return list(found)
         return [
             (each @ one[:, None] @ each.swapaxes(1, 2)).sum(axis=1) for each, one in zip(self._maps, found, strict=True)
         ]
@@ -319,6 +324,8 @@ class HeadsPart(GivenPart):
 
     def _summed(self, blocks: np.ndarray) -> np.ndarray:
         """Sums over the k×k entries of blocks (…, T·k, T·k)."""
+        if self._kept.directions == 1:
+            return blocks
         shape = (*blocks.shape[:-2], self._rows, self._kept.directions, self._rows, self._kept.directions)
         return blocks.reshape(shape).sum(axis=(-3, -1))
 
@@ -342,4 +349,4 @@ def _side_by_side(spans: np.ndarray) -> np.ndarray:
 
 def _grown(field: np.ndarray, count: int) -> np.ndarray:
     """Each entry (…, T, T) as a k×k block of equal ones."""
-    return field.repeat(count, axis=-2).repeat(count, axis=-1)
+    return field if count == 1 else field.repeat(count, axis=-2).repeat(count, axis=-1)

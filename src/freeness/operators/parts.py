@@ -17,13 +17,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Inexact
 
+from freeness.operators.logarithms import logarithm
 from freeness.operators.packing import symmetric
-from freeness.operators.spectral import eigenvalues, inverted
+from freeness.operators.spectral import inverted
 
 PIECE = 2_000_000  # numbers of one array that is worked on at once
 
@@ -37,9 +39,10 @@ class GivenPart(ABC):
     def answers(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> list[Inexact[np.ndarray, "points _ _"]]:
         """Of every port (m, P, P) to the fields of all (m, P, P)."""
 
-    def about(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> list[Inexact[np.ndarray, "points _ _"]]:
-        """The same in single precision, where that is quicker: on the way to a solution."""
-        return self.answers(fields)
+    @cached_property
+    def rough(self) -> GivenPart:
+        """One that answers nearly the same more quickly; itself where there is none."""
+        return self
 
     @abstractmethod
     def potential(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> Inexact[np.ndarray, " points"]:
@@ -47,6 +50,24 @@ class GivenPart(ABC):
 
         Fields in the lower half-plane leave N b no positive eigenvalue, so logarithms of eigenvalues are principal.
         """
+
+
+class InSingle(GivenPart):
+    """A part whose numbers are of single precision, for fields of double.
+
+    Args:
+        part: that answers.
+    """
+
+    def __init__(self, part: GivenPart) -> None:
+        self._part, self.sizes = part, part.sizes
+
+    def answers(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> list[Inexact[np.ndarray, "points _ _"]]:
+        found = self._part.answers([field.astype(np.complex64) for field in fields])
+        return [answer.astype(complex) for answer in found]
+
+    def potential(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> Inexact[np.ndarray, " points"]:
+        return self._part.potential([field.astype(np.complex64) for field in fields])
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,22 +177,32 @@ class WiredPart(GivenPart):
         return [sorted(behind) for behind in after]
 
     def answers(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> list[Inexact[np.ndarray, "points _ _"]]:
-        points = len(fields[0])
-        largest = max(k.shape[-1] for k in self.accumulated)
-        height = max(1, PIECE // (self.drawn * largest**2))
+        points, height = len(fields[0]), self._height
         pieces = [
             self._answered([field[first : first + height] for field in fields]) for first in range(0, points, height)
         ]
         return [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
 
     def potential(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> Inexact[np.ndarray, " points"]:
-        found = np.zeros(len(fields[0]), complex)
-        for point in range(len(found)):
-            kappa, beta = self._acting([field[point : point + 1] for field in fields])
-            self._eliminated(kappa, beta)
-            for one, other in zip(kappa, beta, strict=True):
-                found[point] += self.channels * mean_logarithm(one @ other)[0]
-        return found
+        height = self._height
+        return np.concatenate(
+            [
+                self._logarithms([f[first : first + height] for f in fields])
+                for first in range(0, len(fields[0]), height)
+            ]
+        )
+
+    def _logarithms(self, fields: Sequence[np.ndarray]) -> np.ndarray:
+        kappa, beta = self._acting(fields)
+        self._eliminated(kappa, beta)
+        found = (logarithm(one, other).mean(axis=1) for one, other in zip(kappa, beta, strict=True))
+        return self.channels * np.asarray(sum(found))
+
+    @property
+    def _height(self) -> int:
+        """Points that are worked on at once."""
+        largest = max(k.shape[-1] for k in self.accumulated)
+        return max(1, PIECE // (self.drawn * largest**2))
 
     def _acting(self, fields: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """κ and β of every node."""
@@ -258,17 +289,6 @@ def _entry(between: dict[tuple[int, int], np.ndarray], one: int, other: int) -> 
     if one > other:
         return between[one, other]
     return between[other, one].swapaxes(-1, -2)
-
-
-def principal_logarithm(product: np.ndarray) -> np.ndarray:
-    """log det(1 - X) of stacked matrices, by eigenvalues."""
-    size = product.shape[-1]
-    return np.log(1 - eigenvalues(product.reshape(-1, size, size))).sum(axis=1).reshape(product.shape[:-2])
-
-
-def mean_logarithm(products: np.ndarray) -> np.ndarray:
-    """Mean over channels of log det(1 - X), of X (m, C, P, P)."""
-    return principal_logarithm(products).mean(axis=1)
 
 
 def less_inverted(product: np.ndarray) -> np.ndarray:

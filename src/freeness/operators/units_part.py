@@ -19,11 +19,13 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float, Inexact
 
+from freeness.operators.logarithms import logarithm
 from freeness.operators.packing import symmetric
-from freeness.operators.parts import GivenPart, less_inverted, mean_logarithm
+from freeness.operators.parts import GivenPart, InSingle, less_inverted
 
 _PIECE = 1_000_000  # numbers of one array that is worked on at once
 _TAKEN = 64  # units taken one by one: beside 512 of them G moves by less than 10⁻³
+_ROUGHLY = 8  # of these on the way to a solution
 
 
 class UnitsPart(GivenPart):
@@ -41,37 +43,48 @@ class UnitsPart(GivenPart):
         count, size = derivatives[0].shape
         self.channels, self.sizes = channels, (size,) * (len(derivatives) + 1)
         few = min(count, _TAKEN if taken is None else taken)
-        self._every = [(d.T @ d / count)[None, None] for d in derivatives]
-        self._some = [(d[:few].T @ d[:few] / few)[None, None] for d in derivatives]
-        self._own = [d[None, :few, :, None] * d[None, :few, None, :] for d in derivatives]
+        self._every = [d.T @ d / count for d in derivatives]
         self.exact = few == count
+        self._squares, self._shares = self._standing([d[:few, :, None] * d[:few, None, :] for d in derivatives])
+
+    def _standing(self, own: Sequence[np.ndarray]) -> tuple[list[np.ndarray], np.ndarray]:
+        """d dᵀ of some units, behind them, where these are not all, their mean and that of all (C, P, P); the share of each."""
+        shares = np.full(len(own[0]), 1 / len(own[0]))
+        if self.exact:
+            return list(own), shares
+        found = [np.concatenate([one, [one.mean(axis=0), every]]) for one, every in zip(own, self._every, strict=True)]
+        return found, np.append(shares, [-1.0, 1.0])
 
     @cached_property
-    def _single(self) -> UnitsPart:
-        """In single precision."""
-        other = copy(self)
-        other._every, other._some, other._own = (
-            [square.astype(np.float32) for square in squares] for squares in (self._every, self._some, self._own)
-        )
-        return other
+    def rough(self) -> GivenPart:
+        """A few of the units, in single precision."""
+        other, single = copy(self), np.float32
+        other.exact = False
+        squares, shares = other._standing([square[: min(_ROUGHLY, self._taken)] for square in self._squares])
+        other._squares, other._shares = [square.astype(single) for square in squares], shares.astype(single)
+        return InSingle(other)
 
-    def about(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> list[Inexact[np.ndarray, "points _ _"]]:
-        return self._single.answers([field.astype(np.complex64) for field in fields])
+    @property
+    def _taken(self) -> int:
+        """Units one by one."""
+        return len(self._shares) - (0 if self.exact else 2)
 
     def answers(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> list[Inexact[np.ndarray, "points _ _"]]:
-        points, size = fields[0].shape[:2]
-        height = max(1, _PIECE // (self._own[0].shape[1] * size**2))
+        points, height = len(fields[0]), self._height(fields)
         pieces = [
             self._answered([field[first : first + height] for field in fields]) for first in range(0, points, height)
         ]
         return [symmetric(np.concatenate(parts)) for parts in zip(*pieces, strict=True)]
 
     def potential(self, fields: Sequence[Inexact[np.ndarray, "points _ _"]]) -> Inexact[np.ndarray, " points"]:
-        points = [[field[point : point + 1] for field in fields] for point in range(len(fields[0]))]
-        own = np.concatenate([_logarithms(self._own, point) for point in points])
-        if not self.exact:
-            own = own - _logarithms(self._some, fields) + _logarithms(self._every, fields)
-        return self.channels * own
+        points, height = len(fields[0]), self._height(fields)
+        pieces = [[field[first : first + height] for field in fields] for first in range(0, points, height)]
+        found = [logarithm(*_noise(self._squares, piece)) @ self._shares for piece in pieces]
+        return self.channels * np.concatenate(found)
+
+    def _height(self, fields: Sequence[np.ndarray]) -> int:
+        """Points that are worked on at once."""
+        return max(1, _PIECE // (self._shares.size * fields[0].shape[1] ** 2))
 
     def returned(
         self, asked: Float[np.ndarray, "positions positions"]
@@ -81,28 +94,17 @@ class UnitsPart(GivenPart):
         Args:
             asked: b (P, P).
         """
-        return [self.channels * (square[0, 0] * asked) for square in self._every]
+        return [self.channels * (square * asked) for square in self._every]
 
     def _answered(self, fields: Sequence[np.ndarray]) -> list[np.ndarray]:
-        own = _means(self._own, fields)
-        if not self.exact:
-            some, every = _means(self._some, fields), _means(self._every, fields)
-            own = [one - less + more for one, less, more in zip(own, some, every, strict=True)]
-        return [self.channels * one for one in own]
-
-
-def _means(squares: Sequence[np.ndarray], fields: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Over units with given d dᵀ (1, C, P, P), to fields (m, P, P)."""
-    kappa, asked = _noise(squares, fields)
-    inverse = less_inverted(kappa @ asked)
-    back = asked @ inverse
-    return [*((square * back).mean(axis=1) for square in squares), (inverse @ kappa).mean(axis=1)]
-
-
-def _logarithms(squares: Sequence[np.ndarray], fields: Sequence[np.ndarray]) -> np.ndarray:
-    """Mean of log det(1 - κ b) over units (m,)."""
-    kappa, asked = _noise(squares, fields)
-    return mean_logarithm(kappa @ asked)
+        kappa, asked = _noise(self._squares, fields)
+        inverse = less_inverted(kappa @ asked)
+        back = asked @ inverse
+        shares = self.channels * self._shares[:, None, None]
+        return [
+            *((shares * square * back).sum(axis=1) for square in self._squares),
+            (shares * (inverse @ kappa)).sum(axis=1),
+        ]
 
 
 def _noise(squares: Sequence[np.ndarray], fields: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

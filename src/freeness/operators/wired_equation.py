@@ -27,15 +27,20 @@ import numpy as np
 from jaxtyping import Bool, Complex, Float, Inexact
 
 from freeness.numerics import fixed_point
+from freeness.operators.logarithms import logarithm
 from freeness.operators.packing import packed, symmetric, unpacked
-from freeness.operators.parts import GivenPart, less_inverted, principal_logarithm
+from freeness.operators.parts import GivenPart, WiredPart, less_inverted
 
 PortPlace = tuple[int, int]  # part, port of it
 
 _TOLERANCE = 3e-6  # relative residual of a solution
 _ENOUGH = 20.0  # times that, of one that is slow
 _MOST = 100  # sweeps
-_ABOUT, _BEGIN = 1e-3, 12  # relative residual above which single precision does, in so many sweeps at most
+_ABOUT = 1e-3  # relative residual of what rough parts solve first
+_CLOSER = 0.03  # times the residual of all parts, of what rough ones with that added solve next
+_ROUGHEST = 1e-6  # residual to which single precision solves
+_TURNS = 4  # of rough solutions
+_HALF = 0.5  # of the residual before, which each must come below
 _STILL = 1e-13  # relative change of fields that do not move any more
 _TINY = 1e-5  # ζ in units of 1/m₁, at which the second moment is read
 
@@ -102,6 +107,19 @@ class WiredEquation:
         return int(self._starts[-1])
 
     @cached_property
+    def rankless(self) -> float:
+        """Share of the outputs where every matrix of the network has eigenvalues 0: of a projection, and of few columns."""
+        columns = [self._columns_of(m) for m in self.matrices if m.target[0] == self.end[0]]
+        rank = min(columns) if len(columns) == 1 else self.outputs
+        return max(1.0 - self.kept, 1.0 - rank / self.outputs)
+
+    def _columns_of(self, matrix: PortMatrix) -> float:
+        """Of the last matrix, where nothing else leads to the end."""
+        part = self.parts[self.end[0]]
+        only = isinstance(part, WiredPart) and len(part.accumulated) == 1 and not part.accumulated[0].any()
+        return matrix.channels[0] * matrix.taps.shape[2] if only and matrix.accumulated is None else self.outputs
+
+    @cached_property
     def _ports(self) -> list[list[int]]:
         """For each part, which field acts at each of its ports; -1 at the end."""
         found = [[-1] * len(part.sizes) for part in self.parts]
@@ -111,32 +129,31 @@ class WiredEquation:
         return found
 
     def _split(self, vectors: np.ndarray) -> list[np.ndarray]:
+        """Fields as matrices, of (m, k)."""
         return [
-            unpacked(vectors[first:last].T, size)
+            unpacked(vectors[:, first:last], size)
             for first, last, size in zip(self._starts, self._starts[1:], self._sizes, strict=False)
         ]
 
-    def swept(
-        self, vectors: Inexact[np.ndarray, "fields points"], zeta: Inexact[np.ndarray, " points"], about: bool = False
-    ) -> tuple[Complex[np.ndarray, "fields points"], Complex[np.ndarray, " points"]]:
-        """Fields (k, m) behind one sweep at ζ = 1/z (m,), and the answer of the end over the outputs (m,).
-
-        Args:
-            vectors: fields before.
-            zeta: 1/z.
-            about: parts answer in single precision.
-        """
+    def _swept(
+        self, parts: Sequence[GivenPart], vectors: np.ndarray, zeta: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Fields (m, k) behind one sweep at ζ = 1/z (m,), and the answer of the end over the outputs (m,)."""
         fields = self._split(vectors)
         end = np.zeros(zeta.size, complex)
-        for part, asked in zip(self.parts, self._ports, strict=True):
+        for part, asked in zip(parts, self._ports, strict=True):
             given = [self._acting(fields, field, zeta, size) for field, size in zip(asked, part.sizes, strict=True)]
-            for field, answer in zip(asked, part.about(given) if about else part.answers(given), strict=True):
+            for field, answer in zip(asked, part.answers(given), strict=True):
                 if field < 0:
                     end = self.kept / self.outputs * np.trace(answer, axis1=1, axis2=2)
                 else:
                     fields[field ^ 1] = self._made(field, answer, fields[field])
-        none = np.zeros((0, zeta.size), complex)
-        return np.concatenate([none, *(packed(symmetric(field)).T for field in fields)]), end
+        none = np.zeros((zeta.size, 0), complex)
+        return np.concatenate([none, *(packed(symmetric(field)) for field in fields)], axis=1), end
+
+    @cached_property
+    def _rough(self) -> tuple[GivenPart, ...]:
+        return tuple(part.rough for part in self.parts)
 
     def potential(
         self, z: Inexact[np.ndarray, " points"], vectors: Complex[np.ndarray, "fields points"]
@@ -150,7 +167,7 @@ class WiredEquation:
             z: points (m,).
             vectors: fields there.
         """
-        zeta, fields = 1 / z.astype(complex), self._split(vectors)
+        zeta, fields = 1 / z.astype(complex), self._split(vectors.T)
         total = np.zeros(z.size, complex)
         for part, asked in zip(self.parts, self._ports, strict=True):
             given = [self._acting(fields, field, zeta, size) for field, size in zip(asked, part.sizes, strict=True)]
@@ -165,7 +182,7 @@ class WiredEquation:
         matrix, wrote, read = self.matrices[field // 2], fields[field], fields[field ^ 1]
         if matrix.kind == "gaussian":
             return np.asarray((wrote * answer).sum(axis=(1, 2)))
-        return -max(matrix.channels) * principal_logarithm(wrote @ read / matrix.square)
+        return -max(matrix.channels) * logarithm(wrote, read / matrix.square)
 
     def _acting(self, fields: list[np.ndarray], field: int, zeta: np.ndarray, size: int) -> np.ndarray:
         if field < 0:
@@ -202,43 +219,97 @@ class WiredEquation:
             most: sweeps.
         """
         zeta = 1 / z.astype(complex)
+        fields = np.zeros((z.size, self.unknowns), complex) if start is None else start.T.astype(complex)
         ends, left = np.zeros(z.size, complex), np.full(z.size, np.inf)
-        begun = np.zeros(z.size, int)
+        hopeless = np.zeros(z.size, bool)
+        if any(rough is not part for rough, part in zip(self._rough, self.parts, strict=True)):
+            hopeless = self._about(fields, ends, left, zeta, (tolerance, most)) & (start is not None)
+        running = np.flatnonzero(~(left <= tolerance) & ~hopeless)
 
         def sweep(vectors: np.ndarray, which: np.ndarray) -> np.ndarray:
-            found = np.empty_like(vectors)
-            about = (left[which] > _ABOUT) & (begun[which] < _BEGIN)
-            for some, way in ((about, True), (~about, False)):
-                if some.any():
-                    found[:, some], ends[which[some]] = self.swept(vectors[:, some], zeta[which[some]], way)
-            sizes = np.maximum(self.sizes_of(found), np.finfo(float).tiny)
-            left[which] = (np.abs(found - vectors) / sizes).max(axis=0, initial=0.0)
-            begun[which] += 1
+            found, ends[running[which]] = self._swept(self.parts, vectors, zeta[running[which]])
             return found
 
-        given = np.zeros((self.unknowns, z.size), complex) if start is None else start
-        found = fixed_point(sweep, given, self.sizes_of, self.sound, tolerance=tolerance, most=most)
-        return Solved(found.point, zeta + zeta**2 * ends, found.residual <= _ENOUGH * tolerance)
+        found = fixed_point(sweep, fields[running], self._sizes_of, self._sound, tolerance=tolerance, most=most)
+        fields[running], left[running] = found.point, found.residual
+        return Solved(fields.T, zeta + zeta**2 * ends, left <= _ENOUGH * tolerance)
 
-    def sizes_of(self, vectors: Complex[np.ndarray, "fields points"]) -> Float[np.ndarray, "fields points"]:
-        """The largest entry of the matrix to which each unknown belongs, (k, m)."""
-        sizes = np.abs(vectors)
-        for first, last in zip(self._starts, self._starts[1:], strict=False):
-            sizes[first:last] = sizes[first:last].max(axis=0)
-        return sizes
+    def _about(
+        self, fields: np.ndarray, ends: np.ndarray, left: np.ndarray, zeta: np.ndarray, aim: tuple[float, int]
+    ) -> Bool[np.ndarray, " points"]:
+        """Solves by rough parts, to whose answers that is added which all of them miss there, while that brings more.
+
+        Where rough parts alone have no solution within reach is returned.
+
+        Args:
+            fields: (m, k), overwritten as the next two are.
+            ends: answers of the end (m,).
+            left: residuals (m,).
+            zeta: 1/z.
+            aim: residual and sweeps.
+        """
+        tolerance, most = aim
+        running, wanted = np.arange(zeta.size), _ABOUT
+        missed = np.zeros_like(fields)
+        for _ in range(_TURNS):
+
+            def sweep(vectors: np.ndarray, which: np.ndarray, at: np.ndarray = running) -> np.ndarray:
+                return self._swept(self._rough, vectors, zeta[at[which]])[0] + missed[at[which]]
+
+            about = fixed_point(sweep, fields[running], self._sizes_of, self._sound, tolerance=wanted, most=most)
+            good = about.residual <= _ENOUGH * wanted
+            running, tried = running[good], about.point[good]
+            if not running.size:
+                break
+            found, end = self._swept(self.parts, tried, zeta[running])
+            sizes = np.maximum(np.maximum(self._sizes_of(found), self._sizes_of(tried)), np.finfo(float).tiny)
+            residual = np.abs((found - tried) / sizes).max(axis=1, initial=0.0)
+            better = residual < _HALF * left[running]
+            running, tried, found, residual = running[better], tried[better], found[better], residual[better]
+            fields[running], ends[running], left[running] = tried, end[better], residual
+            again = residual > tolerance
+            running, tried, found, residual = running[again], tried[again], found[again], residual[again]
+            if not running.size:
+                break
+            missed[running] = found - self._swept(self._rough, tried, zeta[running])[0]
+            wanted = max(_CLOSER * float(residual.max()), _ROUGHEST)
+        return np.isinf(left)
+
+    @cached_property
+    def _widths(self) -> np.ndarray:
+        """Unknowns of each field."""
+        return np.diff(self._starts)
+
+    def _sizes_of(self, vectors: np.ndarray) -> np.ndarray:
+        """The largest entry of the matrix to which each unknown belongs, (m, k)."""
+        if not self.unknowns:
+            return np.abs(vectors)
+        return np.maximum.reduceat(np.abs(vectors), self._starts[:-1], axis=1).repeat(self._widths, axis=1)
+
+    @cached_property
+    def _diagonals(self) -> tuple[np.ndarray, np.ndarray]:
+        """Places of the diagonals' entries among the unknowns, and to which field each belongs."""
+        places = [
+            first + np.cumsum([0, *range(size, 1, -1)]) for first, size in zip(self._starts, self._sizes, strict=False)
+        ]
+        return np.concatenate([np.zeros(0, int), *places]), np.repeat(np.arange(len(self._sizes)), self._sizes)
+
+    def _sound(self, vectors: np.ndarray) -> np.ndarray:
+        """Whether the diagonals of all fields lie in the lower half-plane, or nearly so, (m,)."""
+        fine = np.asarray(np.isfinite(vectors).all(axis=1))
+        if not self.unknowns:
+            return fine
+        places, field = self._diagonals
+        largest = np.maximum.reduceat(np.abs(vectors), self._starts[:-1], axis=1)
+        return np.asarray(fine & (np.imag(vectors[:, places]) <= 1e-9 * largest[:, field]).all(axis=1))
 
     def sound(self, vectors: Complex[np.ndarray, "fields points"]) -> Bool[np.ndarray, " points"]:
         """Whether the diagonals of all fields lie in the lower half-plane, or nearly so, (m,)."""
-        fine = np.isfinite(vectors).all(axis=0)
-        for first, last, size in zip(self._starts, self._starts[1:], self._sizes, strict=False):
-            places = first + np.cumsum([0, *range(size, 1, -1)])
-            own, largest = vectors[places], np.abs(vectors[first:last]).max(axis=0)
-            fine &= (np.imag(own) <= 1e-9 * largest).all(axis=0)
-        return np.asarray(fine)
+        return self._sound(vectors.T)
 
     def moments(self) -> tuple[float, float]:
         """First and second moment: the answer of the end at ζ = 0, and its derivative there by a complex step."""
-        vectors, end = self._settled(np.zeros((self.unknowns, 1), complex), np.zeros(1, complex))
+        vectors, end = self._settled(np.zeros((1, self.unknowns), complex), np.zeros(1, complex))
         first = float(np.real(end[0]))
         zeta = np.array([-1j * _TINY / first])
         _, end = self._settled(vectors, zeta)
@@ -248,7 +319,7 @@ class WiredEquation:
         """Sweeps near ζ = 0, each of which carries fields at least one matrix further, until they stay."""
         end = np.zeros(1, complex)
         for _ in range(3 * len(self.matrices) + 4):
-            found, end = self.swept(vectors, zeta)
+            found, end = self._swept(self.parts, vectors, zeta)
             moved, size = np.abs(found - vectors).max(initial=0.0), np.abs(found).max(initial=0.0)
             vectors = found
             if moved <= _STILL * size:

@@ -35,40 +35,65 @@ _STEP = 0.5  # of s between the first points
 _DEEP = 30.0  # in s below m₂/m₁, where the search for the lower end stops
 _LITTLE = 5e-3  # a distribution function below that need not be followed to smaller x
 _FLAT = 3e-4  # a gain of the distribution function over three steps that is none: an atom at 0 below
-_SHARE = 0.02  # mass between two points at most, and
-_FINEST = 0.02  # in s: their least distance
-_BEND = 0.01  # change of zG times that of s
-_POINTS = 72
+_FINEST = 0.02  # in s: least distance of points
 _CONVERGED = 0.6  # share of points that must converge
 _SWEEPS, _DESCENDING = 100, 40  # sweeps at most, and where a hard edge may be
-_FOLLOWED = 0.15  # mass at most below the lowest point, where a power law goes on
+_DOWN = 3  # points of one step towards it
+_LIGHT = 0.07  # mass at most where a power law goes on, if it did so far
+_FOLLOWED = 0.15  # mass at most below the lowest point
 _DENSE = 2000
 _EMPTY = 1e-3  # mass beyond an end that is first guessed
-_TAIL, _TAIL_POINTS = 0.03, 8  # mass near the upper end, and points there, twice
+_TAIL = 0.03  # mass near the upper end
 _CLOSER = 0.004  # angle of the ray there
 _ROUNDS = 2  # of points between those that much mass lies between
-_ANCHORS = 8  # points of the ray at which the potential is known by itself
+_ANCHORS = 16  # points of the ray at which the potential is known by itself
 _NOTHING = 1e-14
 _LEAST_POWER = 0.05
-_TOLERANCE = 3e-5  # relative residual of fields, of whose squares the potential errs
-_SLACK = 20 * _TOLERANCE  # imaginary part of G over its size, above 0, that is rounding
+_SLACK = 20.0  # times the residual of fields: imaginary part of G over its size, above 0, that is rounding
 _ASTRAY = 0.3  # imaginary part by which a potential departs from the integral of zG only on another branch
 _START = 3e-3  # of those from which a smaller angle starts
 _PRECISE = 1e-10
-_STIFF = 1e-8  # residual of fields outside, of which a part in 10⁴ is felt
+_STIFF, _OUT = 1e-8, 1e-6  # residual of fields outside, of which a part in 10⁴ is felt; to tell that they are real
 _COMPLEX_STEP = 1e-4
 _OUTSIDE = 8  # points from far away to where there is mass
 _OWN = 0.02  # imaginary part of xG that is no longer that of the step
 _BEYOND = 1e-5  # mass above a point in a gap
 _TOP = 1e-4  # mass above a first guess of the end
-_AROUND, _CLOSER_BY, _NARROWED = 0.03, 0.3, 4  # of points about the end, in s; by which these are closer, and how often
-_ABOUT = 8  # of these
+_AROUND, _CLOSER_BY, _NARROWED = 0.3, 0.2, 5  # of points about the end, in s; by which these are closer, and how often
+_ABOUT, _INSIDE, _RAISED = (
+    8,
+    0.1,
+    0.08,
+)  # of these; how far below the guess they begin; angle; both in units of their width
 _FARTHEST = 0.2  # from a guess of the end to the next, in s
-_DEGREES = (4, 2), (3, 2)  # of fits there, which must agree
+_DEGREES = (4, 3), (3, 2)  # of fits there, which must agree
 _SHARP = 1e-5  # residual of fields there
 _CLOSE = 0.02  # beyond the end, relative, where no mass is above
 _SECANTS = 14
-_ARRIVED = 2e-4
+_MANY = 1000  # unknowns of an equation of which every point costs
+
+
+class _Care(NamedTuple):
+    """How closely a law is followed.
+
+    ``share``: mass between two points at most, and ``bend``: change of zG times that of s. ``points``: of the ray, and ``tail``:
+    near the upper end, twice, with at most ``between`` two. ``tolerance``: relative residual of fields, of whose squares the
+    potential errs. ``arrived``: relative error of the upper end. ``extended``: error of a distribution function that is
+    followed further down by a power.
+    """
+
+    share: float
+    bend: float
+    points: int
+    tail: int
+    between: float
+    tolerance: float
+    arrived: float
+    extended: float
+
+
+_CLOSELY = _Care(0.02, 0.01, 72, 8, 5e-4, 3e-5, 1e-4, 0.0)
+_COSTLY = _Care(0.04, 0.02, 40, 6, 3e-3, 3e-4, 2e-3, 2e-3)
 
 
 class _Ray(NamedTuple):
@@ -92,6 +117,7 @@ class WiredLaw(Law):
 
     def __init__(self, equation: WiredEquation) -> None:
         self._equation = equation
+        self._care = _COSTLY if equation.unknowns > _MANY else _CLOSELY
         first, second = equation.moments()
         if not (np.isfinite(first) and np.isfinite(second) and first > 0 and second > 0):
             raise InputError(
@@ -129,18 +155,25 @@ class WiredLaw(Law):
     def _ray(self) -> _Ray:
         centre = float(np.log(self._moments[1] / self._moments[0]))
         top = centre + np.log(_FAR)
-        found = self._refined(self._lowered(top - _STEP * np.arange(int((top - centre) / _STEP) + 8)), _POINTS // 2)
+        s = top - _STEP * np.arange(
+            int((top - centre) / _STEP) + 8 | 1
+        )  # an odd number, of which every second is followed first
+        above = self._solved(s[::-2], None, _ANGLES[0], _START)
+        s = np.sort(s[(s >= above.s[0]) & (s <= above.s[-1])])
+        found = self._refined(self._solved(s, self._guessed(above, s, 0.0), _ANGLES[-1]), self._care.points // 2)
         while not self._reaches_down(found) and found.s[0] > centre - _DEEP:
             further = self._descended(found)
             if further.s.size == 0:
                 break
-            found = _merged(found, further)
-        if not self._reaches_down(found) and _below(np.imag(self._potentials(found)))[0] > _FOLLOWED:
+            before, found = found, _merged(found, further)
+            if (further.s.size < _DOWN and self._rest_below(found) < _LIGHT) or self._is_extended(before, found):
+                break
+        if self._rest_below(found) > _FOLLOWED:
             raise ConvergenceError(
                 f"expected all but {_FOLLOWED:.0%} of the law to be solved for, more lies below {np.exp(found.s[0]):.2g}, "
                 "where the equations did not converge; measure the spectrum instead."
             )
-        return self._refined(found, _POINTS)
+        return self._refined(found, self._care.points)
 
     @cached_property
     def _drift(self) -> tuple[np.ndarray, np.ndarray]:
@@ -158,24 +191,43 @@ class WiredLaw(Law):
 
     def _descended(self, ray: _Ray) -> _Ray:
         """Some points below those that are known, or none where the equations cannot be solved any more."""
-        s = ray.s[0] - _STEP * np.arange(1, 4)
+        s = ray.s[0] - _STEP * np.arange(1, _DOWN + 1)
         with suppress(ConvergenceError):
             return self._solved(s, _continued(ray, s), _ANGLES[-1], most=_DESCENDING)
-        with suppress(ConvergenceError):
-            return self._lowered(s[:2], _SLOWLY)
+        if self._rest_below(ray) > _LIGHT:
+            with suppress(ConvergenceError):
+                return self._lowered(s[:2], _SLOWLY)
         return _Ray(ray.s[:0], ray.zg[:0], ray.fields[:, :0])
 
     def _reaches_down(self, ray: _Ray) -> bool:
         """Whether there is little below, or an atom at 0 only."""
         below = _below(np.imag(self._potentials(ray)))
-        flat = below[3] - below[0] < _FLAT and below[0] < 1 - _SHARE
-        return bool(below[0] < _LITTLE or flat)
+        flat = below[3] - below[0] < _FLAT and below[0] < 1 - self._care.share
+        return bool(below[0] - self._rankless < _LITTLE or flat)
+
+    def _rest_below(self, ray: _Ray) -> float:
+        """Mass below the lowest point beside the atom that is known."""
+        return float(_below(np.imag(self._potentials(ray)))[0]) - self._rankless
+
+    def _is_extended(self, before: _Ray, ray: _Ray) -> bool:
+        """Whether the power by which the distribution function fell before has told how it falls now."""
+        known, found = (_below(np.imag(self._potentials(one))) - self._rankless for one in (before, ray))
+        low, further = known[0], float(before.s[0] - ray.s[0])
+        step = int(np.searchsorted(before.s, before.s[0] + further))
+        power = np.log(max(known[step], _NOTHING) / max(low, _NOTHING)) / (before.s[step] - before.s[0])
+        told = max(low, 0.0) * np.exp(-max(power, _LEAST_POWER) * further)
+        return bool(found[0] < _LIGHT and abs(told - found[0]) < self._care.extended)
+
+    @cached_property
+    def _rankless(self) -> float:
+        """Mass at 0 where fewer columns than rows lead to the end."""
+        return self._equation.rankless
 
     def _refined(self, ray: _Ray, most: int) -> _Ray:
         """With points between those that much mass, or a bend, lies between, ``most`` in all."""
         while ray.s.size < most:
             mass, width = np.diff(_below(np.imag(self._potentials(ray)))), np.diff(ray.s)
-            need = np.maximum(np.abs(mass) / _SHARE, width * np.abs(np.diff(ray.zg)) / _BEND)
+            need = np.maximum(np.abs(mass) / self._care.share, width * np.abs(np.diff(ray.zg)) / self._care.bend)
             wide = np.flatnonzero((need > 1) & (width > _FINEST))
             if wide.size == 0:
                 break
@@ -184,11 +236,11 @@ class WiredLaw(Law):
             ray = _merged(ray, self._solved(s, self._guessed(ray, s, 0.0), _ANGLES[-1]))
         return ray
 
-    def _lowered(self, s: np.ndarray, angles: tuple[float, ...] = _ANGLES) -> _Ray:
+    def _lowered(self, s: np.ndarray, angles: tuple[float, ...]) -> _Ray:
         """At points that are known from nowhere, by rays of smaller and smaller angles."""
         found = None
         for angle in angles:
-            fine = _TOLERANCE if angle == angles[-1] else _START
+            fine = None if angle == angles[-1] else _START
             found = self._solved(s if found is None else found.s, None if found is None else found.fields, angle, fine)
         assert found is not None
         return _merged(found, _Ray(found.s[:0], found.zg[:0], found.fields[:, :0]))
@@ -198,13 +250,14 @@ class WiredLaw(Law):
         s: np.ndarray,
         start: np.ndarray | None,
         angle: float,
-        tolerance: float = _TOLERANCE,
+        tolerance: float | None = None,
         most: int = _SWEEPS,
     ) -> _Ray:
         """On one ray; a few points that did not converge, or to a G that no law has, are left out."""
         z = np.exp(s + 1j * angle)
+        tolerance = self._care.tolerance if tolerance is None else tolerance
         found = self._equation.solved(z, start, tolerance, most)
-        good = found.converged & (np.imag(found.cauchy) <= _SLACK * np.abs(found.cauchy))
+        good = found.converged & (np.imag(found.cauchy) <= _SLACK * self._care.tolerance * np.abs(found.cauchy))
         if good.mean() < _CONVERGED:
             raise ConvergenceError(
                 f"expected {s.size} points of the law to converge, {int((~good).sum())} did not; the network's signal may "
@@ -262,12 +315,13 @@ class WiredLaw(Law):
         start, end = float(np.exp(s[np.searchsorted(below, 1 - _TAIL)])), self._upper
         if not start < end:
             return s, below
-        falling = np.linspace(1.0, 0.0, _TAIL_POINTS + 1)[:-1] ** 2
+        tail = self._care.tail
+        falling = np.linspace(1.0, 0.0, tail + 1)[:-1] ** 2
         rising = np.diff(below, prepend=-1.0) > 0
         level = np.exp(np.interp(1 - _TAIL * falling, below[rising], s[rising]))
         known, above = self._above(np.log(np.unique(np.append(end - (end - start) * falling, level[level < end]))))
         for _ in range(_ROUNDS):
-            wide = (-np.diff(above) > _TAIL / _TAIL_POINTS**2) & (np.diff(known) > _FINEST)
+            wide = (-np.diff(above) > self._care.between) & (np.diff(known) > _FINEST)
             if not wide.any():
                 break
             more = self._above((known[:-1] + known[1:])[wide] / 2)
@@ -301,10 +355,14 @@ class WiredLaw(Law):
     @cached_property
     def _atoms(self) -> tuple[Atom, ...]:
         """The atom at 0, if there is one: the mass below the smallest point where the distribution function is flat."""
-        ray = self._ray
-        below = _below(np.imag(self._potentials(ray)))
-        flat = below[0] > _LITTLE and below[3] - below[0] < _FLAT
-        return (Atom(0.0, float(self._coarse[1][0])),) if flat else ()
+        below = np.interp(self._ray.s[:4], *self._coarse)
+        if below[0] > _LITTLE and below[3] - below[0] < _FLAT:
+            return (Atom(0.0, float(below[0])),)
+        return (Atom(0.0, self._rankless),) if self._rankless > 0 else ()
+
+    @property
+    def _at_zero(self) -> float:
+        return sum(atom.mass for atom in self.atoms)
 
     @property
     def bands_error(self) -> float:
@@ -334,20 +392,20 @@ class WiredLaw(Law):
         s, below = self._coarse
         middle, around = float(s[min(np.searchsorted(below, 1 - _TOP), s.size - 1)]), _AROUND
         for _ in range(_NARROWED):
-            s = middle + around * np.linspace(-1.0, 1.5, _ABOUT)
+            s = middle + around * np.linspace(-_INSIDE, 1.0, _ABOUT)
             if not self._ray.s[0] < s[0] < s[-1] < self._ray.s[-1]:
                 return None
             try:
-                known = self._solved(s, self._near(s, around / 2), around / 2, _SHARP)
+                known = self._solved(s, self._near(s, _RAISED * around), _RAISED * around, _SHARP)
             except ConvergenceError:
                 return None
-            z = np.exp(known.s + 0.5j * around)
+            z = np.exp(known.s + 1j * _RAISED * around)
             found, other = (critical_end(z, known.zg / z, degrees) for degrees in _DEGREES)
             if found is None or other is None or not abs(np.log(found) - middle) < _FARTHEST:
                 return None
             near = abs(np.log(found) - middle) < around
-            if near and abs(other / found - 1) < _ARRIVED / 2:
-                outside = self._stiffness(np.array([found * (1 + _CLOSE)]), _SWEEPS)
+            if near and abs(other / found - 1) < self._care.arrived:
+                outside = self._stiffness(np.array([found * (1 + _CLOSE)]), _SWEEPS, _OUT)
                 return None if np.isnan(outside[0]) else found
             middle, around = float(np.log(found)), around * (_CLOSER_BY if near else 1.0)
         return None
@@ -356,7 +414,7 @@ class WiredLaw(Law):
         """The upper end, where 1/G'² vanishes; from outside, where all fields are real and no mass is above."""
         s, below = self._coarse
         x = np.exp(np.linspace(self._ray.s[-1], s[np.searchsorted(below, 1 - _EMPTY)], _OUTSIDE))
-        stiff = self._stiffness(x, _DESCENDING)
+        stiff = self._stiffness(x, _DESCENDING, _STIFF)
         inside = np.flatnonzero(np.isnan(stiff))
         last = (int(inside[0]) if inside.size else x.size) - 1
         far, near = float(x[last - 1]), float(x[last])
@@ -366,20 +424,20 @@ class WiredLaw(Law):
             if not at_far > at_near > 0:
                 break
             found = max(near - at_near * (far - near) / (at_far - at_near), floor)
-            if near - found < _ARRIVED * near:
+            if near - found < self._care.arrived * near:
                 return found
             trial = near - (0.8 if found > floor else 0.5) * (near - found)
-            value = float(self._stiffness(np.array([trial]), _SWEEPS)[0])
+            value = float(self._stiffness(np.array([trial]), _SWEEPS, _STIFF)[0])
             if np.isnan(value):
                 floor = trial
             else:
                 far, near, at_far, at_near = near, trial, at_near, value
         return near
 
-    def _stiffness(self, x: np.ndarray, most: int) -> np.ndarray:
+    def _stiffness(self, x: np.ndarray, most: int, residual: float) -> np.ndarray:
         """1/G'² above the support, by a complex step; NaN inside it, where G has an imaginary part of its own, and in gaps."""
         z = x * (1 + 1j * _COMPLEX_STEP)
-        found = self._equation.solved(z, self._near(np.log(x), 0.0), _STIFF, most)
+        found = self._equation.solved(z, self._near(np.log(x), 0.0), residual, most)
         lost = -np.imag(found.cauchy)
         beyond = (
             np.imag(self._equation.potential(z, found.fields)) - _COMPLEX_STEP * np.real(z * found.cauchy)
@@ -406,18 +464,18 @@ class WiredLaw(Law):
         with np.errstate(divide="ignore"):
             logs = np.log(np.maximum(x, 0.0))
         value = np.interp(logs, s, below)
-        if not self.atoms:
-            lower = np.minimum(logs - s[0], 0.0)
-            value = np.where(logs < s[0], below[0] * np.exp(self._power * lower), value)
+        mass = self._at_zero
+        lower = np.minimum(logs - s[0], 0.0)
+        value = np.where(logs < s[0], mass + (below[0] - mass) * np.exp(self._power * lower), value)
         return np.where(x < 0, 0.0, value)
 
     @cached_property
     def _power(self) -> float:
         """κ of F ~ x^κ at the lowest points."""
         s, below = self._table
-        first = max(below[0], _NOTHING)
+        rest = np.maximum(below - self._at_zero, _NOTHING)
         step = int(np.searchsorted(s, s[0] + _STEP))
-        return float(np.clip(np.log(max(below[step], first) / first) / (s[step] - s[0]), _LEAST_POWER, np.inf))
+        return float(np.clip(np.log(max(rest[step], rest[0]) / rest[0]) / (s[step] - s[0]), _LEAST_POWER, np.inf))
 
     def density(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
         points = real_points(x)
@@ -438,9 +496,8 @@ class WiredLaw(Law):
         s, below = self._table
         rising = np.concatenate([[True], np.diff(below) > 0])
         found = np.exp(np.interp(levels, below[rising], s[rising]))
-        if self.atoms:
-            return np.where(levels <= self.atoms[0].mass, 0.0, np.minimum(found, self.hull[1]))
-        lower = np.clip(levels / max(below[0], _NOTHING), 0.0, 1.0) ** (1 / self._power)
+        mass = self._at_zero
+        lower = np.clip((levels - mass) / max(below[0] - mass, _NOTHING), 0.0, 1.0) ** (1 / self._power)
         return np.where(levels < below[0], np.exp(s[0]) * lower, np.minimum(found, self.hull[1]))
 
     def cauchy(self, z: ArrayLike) -> Inexact[np.ndarray, "*points"]:
