@@ -366,3 +366,53 @@ def test_a_module_that_does_not_run_is_no_fault():
     model, x = Idle(), torch.randn(5, 4)
     table = observe(model, lambda: model(x).square().mean())
     assert [row.name for row in table] == ["0", "idle"] and not fault_of(table).grave
+
+
+class Latent(nn.Module):
+    """Learned latents that read the inputs, as a Perceiver has; a spread of noise that is a softplus of numbers of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.latents, self.spread = nn.Parameter(0.01 * torch.randn(3, 4)), nn.Parameter(torch.full((4,), -6.0))
+        self.blocks = nn.ModuleList(nn.Linear(4, 4) for _ in range(3))
+
+    def forward(self, x):
+        z = self.latents.expand(len(x), -1, -1)
+        z = z + torch.softmax(self.blocks[0](z) @ x.transpose(1, 2), -1) @ x
+        for block in self.blocks[1:]:
+            z = z + torch.tanh(block(z))
+        return z * functional.softplus(self.spread)
+
+
+def test_numbers_of_the_model_s_own_are_no_signal_that_drowns_or_saturates():
+    seeded()
+    model, x = Latent(), torch.randn(5, 7, 4)
+    table = observe(model, lambda: model(x).square().mean())
+    assert [row.kind for row in table.activations] == ["tanh", "tanh"] and len(table.sums) == 2
+    assert not fault_of(table).grave
+
+
+def test_a_bias_whose_gradients_cancel_over_the_samples_is_no_fault():
+    class Fixed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = nn.Linear(4, 3), nn.Linear(3, 1)
+            self.last.weight.requires_grad_(False)
+
+        def forward(self, x):
+            return self.last(torch.tanh(self.first(x)))
+
+    seeded()
+    model, x, signs = Fixed(), torch.randn(4, 4), torch.tensor([1.0, -1.0, 1.0, -1.0])[:, None]
+    table = observe(model, lambda: (1 - signs * model(x)).sum())
+    assert {row.name: row for row in table}["last"].gradient == 0 and not fault_of(table).grave
+
+
+def test_a_last_layer_that_starts_at_0_is_no_fault_of_two():
+    seeded()
+    model, x = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)), torch.randn(6, 4)
+    nn.init.zeros_(model[2].weight)
+    nn.init.zeros_(model[2].bias)
+    report = analyze(model, (x, torch.arange(6) % 3))
+    assert not fault_of(report.layers).grave and report.verdict.phase == "critical"
+    assert "Repair" not in report.learning_rate.reason and report.learning_rate.known

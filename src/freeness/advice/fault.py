@@ -75,7 +75,7 @@ _HALF = ("relu", "relu_", "relu6", "leaky_relu", "leaky_relu_")
 
 
 def _without_gradient(table: LayerTable) -> Iterator[Fault]:
-    silent = [row for row in table.modules if row.trained and row.gradient == 0 and row.tensors]
+    silent = [row for row in table.modules if row.trained and row.gradient == 0 and row.tensors and not _cancels(row)]
     if silent and len(silent) == sum(row.trained for row in table.modules):
         yield Fault(silent[-1].name, "No trained weight has a gradient; check that the loss depends on the outputs.")
         return
@@ -88,6 +88,12 @@ def _without_gradient(table: LayerTable) -> Iterator[Fault]:
             f"The weights of {_named(silent[-1].name)} get no gradient ({len(silent)} of {len(table.modules)} modules do not); "
             "check that its output is used and nothing behind it starts at zero or is detached.",
         )
+
+
+def _cancels(row: ModuleRow) -> bool:
+    """Whether it has biases alone, whose gradients are sums over samples, and gradients come to its output."""
+    biases = all(one.name.rpartition(".")[2].startswith("bias") for one in row.tensors)
+    return biases and bool(row.output_gradient)
 
 
 def _waiting(table: LayerTable) -> set[str]:
@@ -109,7 +115,7 @@ def _end_to_end(table: LayerTable) -> Iterator[Fault]:
         rows = [row for row in table.modules if not (backward and row.name in waiting)]
         known = [(row.name, value) for row in rows if (value := _size(row, backward)) is not None]
         growth, apart = _growth(known, backward), ""
-        if len(known) > 2 and growth is not None and growth < _LOST:
+        if len(known) > 1 and growth is not None and growth < _LOST:
             known = known[:-1]  # a last layer that starts small, or at 0, is sound
             rest = _growth(known, backward)
             if rest is None or rest >= _LOST or rest > _STEP * growth:

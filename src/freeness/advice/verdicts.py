@@ -18,8 +18,13 @@ _WORDS: tuple[tuple[float, Isometry], ...] = ((_ISOMETRIC, "isometric"), (_NEARL
 
 
 def phase_of(rows: Sequence[LayerRow]) -> tuple[Phase | None, float]:
-    """Phase and Σ ln χ over the layers that have an activation; None without activations."""
+    """Phase and Σ ln χ over the layers that have an activation; None without activations.
+
+    A last matrix that starts at 0 leaves it with the first step, and does not count.
+    """
     chis = [row.chi for row in rows if row.chi is not None]
+    if chis and chis[-1] == 0 and rows[-1].sigma_w == 0:
+        chis = chis[:-1] or [1.0]
     if not chis or min(chis) <= 0:
         return ("ordered" if chis else None), -math.inf if chis else 0.0
     total = sum(math.log(chi) for chi in chis)
@@ -69,7 +74,7 @@ def _phase_sentence(phase: Phase | None, total: float, measured: float | None) -
     if not math.isfinite(total):
         return "Ordered: a layer's activations are all saturated (χ = 0), so no gradient passes it."
     theory = f"{math.exp(min(total, 700.0)):.3g}"
-    factor = f"{theory} in theory" if measured is None else f"{measured:.3g} (in theory {theory})"
+    factor = f"{theory} in theory" if not measured else f"{measured:.3g} (in theory {theory})"
     growth = f"squared gradients change by a factor of {factor} from the last layer to the first"
     return {
         "critical": f"Critical: {growth}, so signals reach every layer.",

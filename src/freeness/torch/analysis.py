@@ -47,6 +47,7 @@ from freeness.torch.analysis_spectra import (
     measured_fisher,
     measured_jacobian,
     predicted_spectra,
+    silence_note,
     takes_given_maps,
 )
 from freeness.torch.analyze_options import OWN, AnalyzeOptions
@@ -323,7 +324,9 @@ def _judged(
         judged = _measured_verdict(*spectra, options)
         if judged.advice and options.source and not has_recipe(traced.model, inputs):
             judged = replace(judged, advice=(_NO_START,))
-    return replace(judged, warnings=judged.warnings + data_note(numbers_in(traced.model, inputs), options.stand_in))
+    notes = silence_note(*(each.measured for each in spectra))
+    notes += data_note(numbers_in(traced.model, inputs), options.stand_in)
+    return replace(judged, warnings=judged.warnings + notes)
 
 
 def _rate(

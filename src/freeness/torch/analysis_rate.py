@@ -18,7 +18,8 @@ from freeness.torch.analyze_options import AnalyzeOptions
 from freeness.torch.class_losses import ClassLoss, probabilities
 from freeness.torch.curvature import AdamOptions, CurvatureOptions, adam_preconditioner, batch_sharpness
 from freeness.torch.curvature_estimate import Effort, estimated_sharpness
-from freeness.torch.modes import is_coupled
+from freeness.torch.losses import loss_function
+from freeness.torch.modes import fixed_masks, is_coupled
 from freeness.torch.outputs import run
 from freeness.torch.pace import TimeUp
 from freeness.torch.plan import coarse_products, coarse_samples
@@ -100,10 +101,27 @@ def _flat(model: nn.Module, data: tuple[Tensor, Tensor], sharpness: float, optio
             )
     if sharpness > 0:
         return ""
+    if _descends(model, data, options):
+        return (
+            f"No learning rate: λ is {sharpness:.3g} on {len(x)} samples, for the loss is not curved in the outputs, as where "
+            "these are logarithms of probabilities, or margins. freeness rate, or find_rate in Python, finds one by trials."
+        )
     return (
         f"No learning rate: λ is {sharpness:.3g} on {len(x)} samples, so the outputs do not depend on the parameters here, "
         "or the loss is not curved in the outputs. Repair the initialisation or the inputs, or take another loss."
     )
+
+
+def _descends(model: nn.Module, data: tuple[Tensor, Tensor], options: AnalyzeOptions) -> bool:
+    """Whether the loss has a slope in the parameters."""
+    with untouched(model, training=options.training), fixed_masks(model), torch.enable_grad():
+        parameters = list(trained_parameters(model).values())
+        for parameter in parameters:
+            parameter.requires_grad_()
+        value = loss_function(options.criterion)(run(model, data[0]), data[1])
+        if not value.requires_grad:
+            return False
+        return any(bool(g.any()) for g in torch.autograd.grad(value, parameters, materialize_grads=True))
 
 
 def _saturated(model: nn.Module, x: Tensor, y: Tensor) -> float | None:

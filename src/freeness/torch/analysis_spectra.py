@@ -166,6 +166,22 @@ def may_take_given_maps(traced: Trace) -> bool:
     return traced.complete and missing <= _GIVEN
 
 
+def silence_note(jacobian: Measurement | None, fisher: Measurement | None) -> tuple[str, ...]:
+    """A sentence where the outputs at the sample depend on nothing that goes in, or on no weight either.
+
+    Example:
+        >>> silence_note(None, None)
+        ()
+    """
+    silent = [
+        each is not None and each.eigenvalues.size > 0 and not each.eigenvalues.any() for each in (jacobian, fisher)
+    ]
+    if not silent[0]:
+        return ()
+    told = "neither on the input nor on a weight: JJᵀ and Θ are 0" if silent[1] else "not on the input: JJᵀ is 0"
+    return (f"The outputs at this sample depend {told}. Take another one (--sample), or see what stops the signal.",)
+
+
 def _too_many_positions(signals: Signals | NeuronSignals | None) -> str:
     """Theory multiplies matrices over positions for every channel: from some dozens on that takes hours; "" below that."""
     most = max(math.prod(h.shape[2:]) for h in signals.preactivations) if isinstance(signals, NeuronSignals) else 0

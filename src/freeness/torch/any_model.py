@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -186,7 +186,7 @@ def survey(function: Function, x: Tensor) -> Survey:
 
     try:
         light = True
-        with Taps(_names(parameters)) as taps:
+        with Taps(_names({**parameters, **_tables(function.model)})) as taps:
             watched(once, pack, _unpack)
     except InputError as error:
         if not isinstance(error.__cause__, _Backward):
@@ -197,7 +197,8 @@ def survey(function: Function, x: Tensor) -> Survey:
     (outputs,) = kept
     uses: dict[str, list[Use]] = {}
     for tap in taps.taps:
-        uses.setdefault(tap.name, []).append(tap.use)
+        if tap.name in parameters:
+            uses.setdefault(tap.name, []).append(tap.use)
     for name in remaining(outputs, parameters):
         uses.setdefault(name, []).append(ParameterUse(parameters[name].shape))
     sizes = {name: parameters[name].numel() for name in uses}
@@ -217,7 +218,13 @@ def _kept(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def _names(parameters: dict[str, nn.Parameter]) -> dict[int, str]:
+def _tables(model: nn.Module) -> dict[str, Tensor]:
+    """Tables of embeddings, frozen ones too: what they give goes in."""
+    modules = {name: one for name, one in model.named_modules() if isinstance(one, nn.Embedding)}
+    return {f"{name}.weight" if name else "weight": one.weight for name, one in modules.items()}
+
+
+def _names(parameters: Mapping[str, Tensor]) -> dict[int, str]:
     return {id(parameter): name for name, parameter in parameters.items()}
 
 
@@ -393,12 +400,12 @@ def _embeddings(taps: Taps, tokens: Tensor) -> list[Tap]:
 
 def embedded(function: Function, tokens: Tensor) -> tuple[Tensor, list[Tap]]:
     """The outputs, and where the tokens were looked up on the way."""
-    with Taps(_names(trained_parameters(function.model))) as taps:
+    with Taps(_names({**trained_parameters(function.model), **_tables(function.model)})) as taps:
         outputs = function(tokens)
     found = _embeddings(taps, tokens)
     if not found:
         raise InputError(
-            "expected a floating input, or tokens for a trained nn.Embedding without max_norm, got "
+            "expected a floating input, or tokens for an nn.Embedding without max_norm, got "
             f"{tokens.dtype}: outputs have no derivative by tokens; pass the part of the model behind its embedding."
         )
     return outputs, found

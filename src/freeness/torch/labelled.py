@@ -22,7 +22,8 @@ from freeness.torch.given import GivenLoss, given_loss
 from freeness.torch.load import check_seed
 from freeness.torch.outputs import OutputKey, loss_of, required_arguments, run, select_output
 from freeness.torch.state import random_kept, untouched
-from freeness.torch.user_data import BATCHES, batch_of
+from freeness.torch.user_data import BATCHES, batch_of, check_rows
+from freeness.torch.written_loss import WrittenLoss
 from freeness.training import CrossEntropy, Objective
 
 _SIDES = (28, 32, 64, 224, 16, 8)  # of images that are tried
@@ -151,11 +152,29 @@ def load_batch(
             arrays = _plain(given)
             if not isinstance(given, str | Path | Source) and arrays is None:
                 return _complete(batch_of(given, model, batches=batches), model, seed, (loss, output))
+        if arrays is not None and _computes_loss(model, given):
+            return _complete(batch_of(given, model, batches=batches), model, seed, (loss, output))
         given = given if arrays is None else arrays
-    found = load_labelled(given, model, seed, "cross_entropy" if loss is None else loss, output)
+    try:
+        found = load_labelled(given, model, seed, "cross_entropy" if loss is None else loss, output)
+    except InputError:
+        if isinstance(given, tuple):
+            check_rows(Batch((_in_dtype_of(model, torch.from_numpy(given[0])),), count=len(given[0])), model)
+        raise
     described = spec if isinstance(source, Factory) else found.described
     batch = Batch((found.inputs,), targets=found.targets, count=len(found.inputs), described=described)
     return LabelledBatch(batch, found.stand_in)
+
+
+def _computes_loss(model: nn.Module, given: object) -> bool:
+    """Whether a model returns a loss of what was given, just as it is."""
+    inputs = given if isinstance(given, tuple) and len(required_arguments(model)) > 1 else (given,)
+    try:
+        batch = batch_of(inputs, model)
+        with untouched(model), torch.no_grad():
+            return loss_of(batch.call(model)) is not None
+    except InputError:
+        return False
 
 
 def _plain(made: object) -> tuple[np.ndarray, ...] | np.ndarray | None:
@@ -288,8 +307,10 @@ def _misfit(model: nn.Module, shapes: list[tuple[int, ...]], spec: str, problems
         if linear is None
         else f"of {linear.in_features} features for the model's first Linear layer"
     )
+    cause = problems[0].__cause__ if problems else None
+    why = f"; on {shapes[0]} it fails with {brief(cause)}" if cause is not None else ""
     return InputError(
-        f"expected inputs {wanted}, got {spec}, of which no shape fits (tried {tried}); choose other data or another model."
+        f"expected inputs {wanted}, got {spec}, of which no shape fits (tried {tried}){why}; choose other data or another model."
     )
 
 
@@ -301,10 +322,12 @@ def _place(name: str, module: nn.Module) -> str:
 def _targets(
     samples: int, labels: Tensor | None, shape: tuple[int, ...], seed: int, loss: Objective
 ) -> tuple[Tensor, str]:
-    """Class indices for cross-entropy; else one-hot classes where there are as many outputs, or N(0, 1/C) of their shape.
+    """As they are for a function of the user's; class indices for cross-entropy; else one-hot, or N(0, 1/C) of their shape.
 
     And what stands in for labels that are not there or do not fit.
     """
+    if labels is not None and isinstance(loss, WrittenLoss):  # it alone knows what they are
+        return labels.double() if labels.is_floating_point() else labels.long(), ""
     classes = isinstance(loss, CrossEntropy | ClassLoss)
     generator, outputs = torch.Generator().manual_seed(seed + 1), math.prod(shape)
     if labels is not None and (labels.is_floating_point() or (labels.ndim > 1 and not classes)):

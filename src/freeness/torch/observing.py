@@ -58,6 +58,7 @@ class _Watch(TorchDispatchMode):
     attention: list[AttentionRow] = field(default_factory=list)
     sequences: bool = False  # signals (B, channels, length) of one-dimensional convolutions
     by_channel: set[int] = field(default_factory=set)  # tensors (B, channels, …)
+    given: set[int] = field(default_factory=set)  # made of parameters and buffers alone, as a learned query: no signals
     ran: bool = False  # the whole model; what comes behind it is the loss
 
     def __post_init__(self) -> None:
@@ -69,7 +70,7 @@ class _Watch(TorchDispatchMode):
         if self.ran and len(self.inside) == 1:
             return func(*args, **(kwargs or {}))
         tensors = [one for one in args if isinstance(one, Tensor) and one.is_floating_point()]
-        if name in _ACTIVATIONS and tensors and tensors[0].numel() > 1:
+        if name in _ACTIVATIONS and tensors and tensors[0].numel() > 1 and tensors[0].data_ptr() not in self.given:
             self.activations.append(self._activation(place, name, func, args, kwargs or {}))
         older = self._skip_first(name, args)
         pair = None if older is None else [_rms(one) for one in older]
@@ -88,11 +89,14 @@ class _Watch(TorchDispatchMode):
     def _note(self, name: str, args: Any, returned: Any) -> None:
         """What a tensor was made of, and whether its channels come second."""
         self.lineage.note(name, args, returned)
+        of = [one for one in tree_leaves(args) if isinstance(one, Tensor)]
+        given = bool(of) and all(one.data_ptr() in self.given for one in of)
         channels = "convolution" in name or any(isinstance(a, Tensor) and a.data_ptr() in self.by_channel for a in args)
         self.sequences |= "convolution" in name and isinstance(args[0], Tensor) and args[0].ndim == 3
         for one in tree_leaves(returned):
             if isinstance(one, Tensor):
                 (self.by_channel.add if channels else self.by_channel.discard)(one.data_ptr())
+                (self.given.add if given else self.given.discard)(one.data_ptr())
 
     def _activation(self, place: str, name: str, func: Any, args: Any, kwargs: Any) -> ActivationRow:
         h, *rest = args
@@ -111,7 +115,8 @@ class _Watch(TorchDispatchMode):
         if not (isinstance(a, Tensor) and isinstance(b, Tensor)) or a.shape != b.shape or a.ndim < 2:
             return None
         known = a.is_floating_point() and a.numel() > 1 and self.lineage.knows(a, b)
-        return self.lineage.skip_first(a, b) if known else None
+        found = self.lineage.skip_first(a, b) if known else None
+        return None if found is None or found[0].data_ptr() in self.given else found
 
     def _cosine(self, signal: Tensor) -> float | None:
         if signal.ndim != 3 or signal.shape[1] < 2 or self.sequences:
@@ -193,7 +198,7 @@ def observe(model: nn.Module, loss: Callable[[], Tensor], *, training: bool | No
         parameters = trained_parameters(model)
         for parameter in parameters.values():
             parameter.requires_grad_()
-        watch, calls = _Watch(), []
+        watch, calls = _Watch(given={one.data_ptr() for one in (*model.parameters(), *model.buffers())}), []
         with _hooked(model, watch, calls), read_at_once(model), watch:
             value = loss()
         _check(value)

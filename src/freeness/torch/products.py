@@ -74,8 +74,8 @@ class Products(ABC):
         return [part / one for part, one in zip(parts, self.parts(scale), strict=True)]
 
     def parts(self, vector: Tensor) -> list[Tensor]:
-        """A vector in the parts of the inputs."""
-        parts = vector.split(self._sizes)
+        """A vector in the parts of the inputs, at even places of memory: pairs of numbers may be seen as complex ones."""
+        parts = (part.clone() if part.storage_offset() % 2 else part for part in vector.split(self._sizes))
         return [part.reshape(shape) for part, shape in zip(parts, self._shapes, strict=True)]
 
     def _check(self) -> None:

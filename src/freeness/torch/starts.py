@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import replace
 
 import torch
@@ -20,6 +21,7 @@ from freeness.torch.parts import NORMS
 from freeness.torch.state import trained_parameters, untouched
 from freeness.torch.sums import adds_signals
 from freeness.torch.swap import function_of
+from freeness.torch.taps import Taps
 from freeness.training import USUAL_BATCH, Adam, CrossEntropy, Objective, Optimizer, SquaredError, StartFacts
 
 MANY = 256  # samples that stand for all
@@ -111,7 +113,7 @@ def rate_facts(
         residual=residual,
         scale=scale,
         places=places,
-        untried=_untried(model, criterion, targets, mode) or _large(parameters),
+        untried=_untried(model, criterion, targets, mode) or _repeats(model, inputs) or _large(parameters),
     )
 
 
@@ -153,6 +155,17 @@ def _untried(model: nn.Module, loss: Objective, targets: Tensor, mode: bool | No
     if any(isinstance(module, nn.RNNBase) for module in model.modules()):
         return "recurrent layers"
     return "batch normalisation in training mode" if is_coupled(model, mode) else ""
+
+
+def _repeats(model: nn.Module, inputs: Tensor) -> str:
+    """Weights that a forward pass uses several times, or derivatives that it takes, in words; "" where there are none."""
+    names = {id(parameter): name for name, parameter in trained_parameters(model).items() if parameter.ndim > 1}
+    with Taps(names) as taps, torch.enable_grad():
+        run(model, inputs[:2])
+    if taps.backward:
+        return "derivatives in the forward pass"
+    uses = Counter(tap.name for tap in taps.taps)
+    return "weights that are used at several places" if any(count > 1 for count in uses.values()) else ""
 
 
 def _at_places(loss: Objective, targets: Tensor) -> bool:

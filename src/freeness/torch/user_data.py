@@ -295,4 +295,22 @@ def _form(batch: Batch, model: nn.Module) -> Callable[[Batch], Batch]:
                 return form
             except InputError as error:
                 problems.append(error)
+    check_rows(batch, model)
     raise problems[0]
+
+
+def check_rows(batch: Batch, model: nn.Module) -> None:
+    """Refuse rows that a model takes together only, as the nodes of one graph; it does not take some of them.
+
+    Raises:
+        InputError: it runs on all of them.
+    """
+    try:
+        with untouched(model), torch.no_grad():
+            batch.call(model)
+    except InputError:
+        return
+    raise InputError(
+        f"expected samples that {type(model).__name__} takes one by one, got {batch.count} rows that it takes together only; let "
+        "it take them as one sample, (1, rows, …), where they are the nodes of one graph."
+    )

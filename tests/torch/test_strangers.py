@@ -1,0 +1,184 @@
+"""Models and losses as others write them: what was told wrongly of one, or refused without its reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from benchmarks.case import Case
+from benchmarks.small import exact_sharpness
+from torch import Tensor, nn
+from torch.nn import functional
+
+from freeness.errors import InputError
+from freeness.torch import AnalyzeOptions, analyze, batch_sharpness, load_batch, measure_jacobian, trace
+from freeness.torch.curvature_estimate import Effort, estimated_sharpness
+from freeness.torch.starts import start_facts
+
+X, Y = torch.randn(12, 6, generator=torch.Generator().manual_seed(0)), torch.arange(12) % 3
+
+
+def chain() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
+
+
+class Spectral(nn.Module):
+    """Pairs of numbers behind an odd number of others, which are seen as complex ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shift, self.pairs = nn.Parameter(torch.randn(3)), nn.Parameter(torch.randn(6, 3, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 6) to (B, 3)."""
+        return (torch.complex(x, 0 * x) @ torch.view_as_complex(self.pairs)).abs() + self.shift
+
+
+def test_pairs_of_numbers_that_are_seen_as_complex_ones_have_a_sharpness() -> None:
+    torch.manual_seed(0)
+    model, x = Spectral().double(), X.double()
+    exact = exact_sharpness(Case(model, x, Y))
+    assert batch_sharpness(model, x, Y, "cross_entropy").value == pytest.approx(exact, rel=1e-8)
+    found = estimated_sharpness(model, x, Y, "cross_entropy", None, Effort(24, 0))
+    assert found.value == pytest.approx(exact, rel=2e-3)
+
+
+@pytest.mark.parametrize("outputs", [3, 7])
+def test_labels_of_a_loss_of_the_user_stay_what_they_are(tmp_path: Path, outputs: int) -> None:
+    """They were one-hot where there were as many outputs as classes, and random vectors where there were not."""
+    (tmp_path / "made.py").write_text(
+        "import torch\ndef data():\n    return torch.ones(4, 6), torch.tensor([0, 2, 9, 1])\n"
+    )
+
+    def own(out: Tensor, labels: Tensor) -> Tensor:
+        return out.square().mean() * labels.double().mean()
+
+    found = load_batch(f"{tmp_path / 'made.py'}:data", nn.Linear(6, outputs), loss=own)
+    assert found.batch.targets is not None and found.batch.targets.tolist() == [0, 2, 9, 1] and not found.stand_in
+
+
+class Owner(nn.Module):
+    """Of one tensor, and a loss."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(6, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 6) to a number."""
+        return (self.layer(x) - x).square().mean()
+
+
+class Nodes(nn.Module):
+    """Four nodes of one graph."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(6, 3)
+        self.register_buffer("edges", torch.ones(4, 4) / 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(4, 6) to (4, 3)."""
+        return self.edges @ self.layer(x)
+
+
+class Broken(nn.Linear):
+    """Fails on whatever comes."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, 6)."""
+        return torch.einsum("bi,jk->bj", super().forward(input), torch.ones(2, 2)).reshape(-1, 7, 5)
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> str:
+    (tmp_path / "made.py").write_text(
+        "import torch\ndef pair():\n    return torch.ones(4, 6), torch.zeros(4).long()\n"
+        "def alone():\n    return torch.ones(4, 6)\n"
+    )
+    return f"{tmp_path / 'made.py'}:"
+
+
+def test_a_model_that_returns_its_loss_takes_a_single_tensor(spec: str) -> None:
+    found = load_batch(spec + "alone", Owner(), loss=None)
+    assert found.batch.count == 4 and not found.stand_in
+
+
+def test_the_nodes_of_one_graph_are_no_samples(spec: str) -> None:
+    with pytest.raises(InputError, match=r"got 4 rows that it takes together only; .*\(1, rows, …\)"):
+        load_batch(spec + "pair", Nodes())
+
+
+def test_inputs_that_do_not_fit_are_refused_with_what_fails(spec: str) -> None:
+    with pytest.raises(InputError, match=r"on \(6,\) it fails with RuntimeError \(.*invalid for input of size"):
+        load_batch(spec + "pair", Broken(6, 3))
+
+
+def test_a_loss_that_is_not_curved_in_the_outputs_is_told_so() -> None:
+    def hinge(out: Tensor, labels: Tensor) -> Tensor:
+        return functional.relu(1 - out.gather(1, labels[:, None])).mean()
+
+    rate = analyze(chain(), (X, Y), AnalyzeOptions(only="rate"), loss=hinge).learning_rate
+    assert not rate.known and "the loss is not curved in the outputs" in rate.reason and "freeness rate" in rate.reason
+
+
+class Constant(nn.Module):
+    """A prior over classes, whatever comes in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shares = nn.Parameter(torch.zeros(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 6) to (B, 3)."""
+        return self.shares.expand(len(x), 3)
+
+
+def test_outputs_that_hang_on_no_input_are_said_to() -> None:
+    told = [analyze(model, (X, Y), AnalyzeOptions(only="spectra")).verdict.warnings for model in (Constant(), chain())]
+    assert [any("depend not on the input: JJᵀ is 0" in line for line in lines) for lines in told] == [True, False]
+
+
+def test_tokens_of_a_frozen_table_have_the_spectrum_of_those_of_a_trained_one() -> None:
+    """A table is frozen where adapters are trained."""
+    torch.manual_seed(0)
+    model, tokens = nn.Sequential(nn.Embedding(9, 4), nn.Flatten(), nn.Linear(20, 3)), torch.arange(5)[None]
+    found = []
+    for trained in (True, False):
+        model[0].weight.requires_grad_(trained)
+        found.append(measure_jacobian(trace(model, tokens), tokens[0]).eigenvalues)
+    assert found[0].max() > 0 and found[0].tolist() == pytest.approx(found[1].tolist(), rel=1e-6)
+
+
+class Repeated(nn.Module):
+    """One layer, run as often as it is said; its gradient by the input where that is asked for."""
+
+    def __init__(self, times: int, derivative: bool = False) -> None:
+        super().__init__()
+        self.layer, self.head, self.times, self.derivative = nn.Linear(6, 6), nn.Linear(6, 3), times, derivative
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 6) to (B, 3)."""
+        if self.derivative:
+            with torch.enable_grad():
+                x = x.detach().requires_grad_()
+                (x,) = torch.autograd.grad(torch.tanh(self.layer(x)).sum(), x, create_graph=True)
+            return self.head(x)
+        for _ in range(self.times):
+            x = torch.tanh(self.layer(x))
+        return self.head(x)
+
+
+@pytest.mark.parametrize(
+    ("model", "untried"),
+    [
+        (Repeated(1), ""),
+        (Repeated(4), "weights that are used at several places"),
+        (Repeated(1, derivative=True), "derivatives in the forward pass"),
+    ],
+)
+def test_what_no_network_of_the_bank_had_makes_the_interval_of_the_rate_wide(model: nn.Module, untried: str) -> None:
+    """A neural ODE and a score model were told a narrow one, and diverged at its middle."""
+    assert start_facts(model, (X, Y), "cross_entropy").untried == untried
