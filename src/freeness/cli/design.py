@@ -70,7 +70,7 @@ def design_command(
       freeness design --depth 50 --inputs 784 --outputs 10
       freeness design --depth 50 --activation gelu --isometry 0.5
       freeness design --apply model.py:build --save start.pt
-      freeness design --apply model.py:two_towers --data model.py:batch --save start.pt
+      freeness design --apply model.py:build --data model.py:batch --save a.pt
       freeness design --architecture resnet --depth 50
     """
     check_picture(out)
