@@ -144,6 +144,30 @@ def test_what_runs_in_training_mode_is_forecast_by_a_pass_of_it(monkeypatch):
     assert slow.plan["curvature"].forecast > 10 * usual.plan["curvature"].forecast
 
 
+class _Looped(nn.Module):
+    """A loop over time, and a norm, whose backward pass has no rule for several rows at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.into, self.norm, self.out = nn.Linear(3, 6), nn.LayerNorm(6), nn.Linear(6, 8)
+
+    def forward(self, x):
+        state = torch.zeros_like(x[:, 0] @ self.into.weight.T)
+        for t in range(x.shape[1]):
+            state = torch.maximum(torch.tanh(self.norm(state)), self.into(x[:, t]))
+        return self.out(state)
+
+
+def test_a_loop_is_planned_by_the_calls_of_each_row(monkeypatch):
+    monkeypatch.setattr("freeness.torch.forecasts._timed", lambda *_: 1e9)
+    monkeypatch.setattr("freeness.torch.forecasts._LOOPED", 10)
+    x, asked = torch.randn(1, 9, 3), Request(4, Budget(60.0, 4e9), ("measure Jacobian",))
+    traced = trace(_Looped(), x)
+    counted = forecast(traced, x[0], asked).plan["measure Jacobian"].forecast
+    monkeypatch.setattr("freeness.torch.forecasts._rows", lambda *_: (0.0, 0.0))
+    assert counted > forecast(traced, x[0], asked).plan["measure Jacobian"].forecast
+
+
 def test_the_forecast_is_told_after_one_pass():
     _, told = analysed(())
     notes = [at.note for at in told if at.note]

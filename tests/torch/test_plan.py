@@ -70,6 +70,13 @@ def test_batch_statistics_take_fewer_samples_where_six_products_are_too_many():
     assert hurried(stage, 14.0, 16, 0, coupled=True).samples == 8
 
 
+def test_calls_that_are_made_for_each_row_are_paid_for_each():
+    usual, apart = (planned(one, Budget(60.0, 4e9), CHOICES, 0.0) for one in (SMALL, replace(SMALL, rows=(0.0, 5e3))))
+    more = {name: apart[name].forecast - usual[name].forecast for name in CHOICES}
+    assert more["measure Fisher"] == pytest.approx(2 * more["measure Jacobian"]) and more["measure Jacobian"] > 0.1
+    assert more["curvature"] == 0
+
+
 def test_a_graph_that_does_not_fit_is_held_in_parts():
     found = planned(RESNET, Budget(60.0, 4e8), ["curvature"], 0.0)["curvature"]
     assert found.part == 5 and found.bytes <= 4e8

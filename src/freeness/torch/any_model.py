@@ -14,6 +14,7 @@ from torch.autograd.graph import GradientEdge
 from freeness.errors import InputError
 from freeness.torch.batched import jacobian_rows, plain_attention
 from freeness.torch.counting import watched
+from freeness.torch.extremes import RowsOfExtremes
 from freeness.torch.indexing import read_at_once
 from freeness.torch.memory import MemoryPlan
 from freeness.torch.modes import DRAWS, fixed_masks
@@ -55,7 +56,7 @@ class Function:
             if function.written is None or self.training or model is not self.model:
                 function = replace(function, written=function._checked(x))
             kept = untouched(model, training=self.training, copies=function.written or ())
-            with fixed_masks(model), kept, read_at_once(model), torch.enable_grad():
+            with fixed_masks(model), kept, read_at_once(model), RowsOfExtremes(), torch.enable_grad():
                 for parameter in trained_parameters(model).values():
                     parameter.requires_grad_(parameter.is_floating_point())
                 yield function, x

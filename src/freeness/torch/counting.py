@@ -99,6 +99,18 @@ def counted(model: nn.Module, inputs: Tensor) -> Counts:
     return Counts(counting.dense, counting.grouped, counting.moved, counting.calls, saved)
 
 
+def calls_of(compute: Callable[[], object]) -> int:
+    """How many calls a computation makes, those of views left out.
+
+    Example:
+        >>> calls_of(lambda: torch.ones(3).exp().reshape(1, 3))
+        2
+    """
+    with _Counting() as counting:
+        compute()
+    return counting.calls
+
+
 def watched(compute: Callable[[], object], pack: Callable[[Tensor], Any], unpack: Callable[[Any], Tensor]) -> bool:
     """Run something under hooks on what is kept for going backward; without them, and False, where torch.func forbids them.
 

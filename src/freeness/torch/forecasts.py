@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from freeness.advice import Stage
-from freeness.torch.any_model import Survey, jacobian_passes, jacobian_plan, survey
+from freeness.torch.any_model import Function, Survey, jacobian_passes, jacobian_plan, survey
 from freeness.torch.any_model import planned as dual_bytes
-from freeness.torch.batched import plain_attention
-from freeness.torch.counting import Counts, counted
+from freeness.torch.batched import jacobian_rows, plain_attention
+from freeness.torch.counting import Counts, calls_of, counted
 from freeness.torch.memory import readable
 from freeness.torch.modes import fixed_masks
 from freeness.torch.outputs import run
@@ -27,6 +28,9 @@ _PART, _HELD = 0.1, 0.4  # of seconds and of bytes for that
 _WATCHED, _WATCHED_MOVED = 4.0, 6.0  # passes over the batch, and times what it moves
 _SHORT = 0.1  # seconds of a pass up to which it is timed twice
 _TRAINED = {WATCH, "curvature", BEGINNING}  # stages in the mode of training
+_LOOPED, _LIGHT = 400, 5_000_000  # calls of a pass as loops have them, and parameters up to which its rows are counted
+_FEW, _MORE = 2, 4  # rows
+_CARRIED = {"measure Jacobian", "measure Fisher"}
 _BEFORE = 16  # passes of one sample about that reading and checking the model take
 _FASTEST, _SLOWEST = 0.1, 30.0  # of the machine that costs are of
 
@@ -77,13 +81,17 @@ def forecast(traced: Trace, sample: Tensor, asked: Request) -> Forecast:
     pace = min(max(seconds / known, _FASTEST), _SLOWEST) if known > 0 else 1.0  # a view of a parameter costs nothing
     with traced.function.ready(x) as (ready, point):
         found = survey(ready, point)
-    facts = _facts(traced, one, found, asked)
+        rows = _rows(ready, point, found) if one.calls > _LOOPED else (0.0, 0.0)
+    facts = replace(_facts(traced, one, found, asked), rows=rows)
     plan = {watched.name: watched for watched in (_watched(one, asked),) if watched.name in asked.stages}
     fixed = _BEFORE * known + sum(stage.forecast for stage in plan.values())
     plan |= planned(facts, asked.budget, asked.stages, fixed)
     slower = max(_trained_pace(traced, one, asked) / pace, 1.0)
     for name in _TRAINED & plan.keys():
         plan[name] = replace(plan[name], forecast=plan[name].forecast * slower)
+    if one.calls > _LOOPED and pace < 1:  # such a pass tells what calls take, and many rows at once move numbers
+        for name in _CARRIED & plan.keys():
+            plan[name] = replace(plan[name], forecast=plan[name].forecast / pace)
     return Forecast(plan, pace, ready.written)
 
 
@@ -101,6 +109,19 @@ def _timed(traced: Trace, x: Tensor) -> float:
     start = time.perf_counter()
     traced.model(x)
     return time.perf_counter() - start
+
+
+def _rows(ready: Function, point: Tensor, found: Survey) -> tuple[float, float]:
+    """Calls of a backward pass of several outputs, and how many more of them there are for each."""
+    parameters = list(trained_parameters(ready.model).values())
+    if found.outputs < _MORE or sum(found.sizes.values()) > _LIGHT:
+        return 0.0, 0.0
+    with torch.enable_grad():
+        outputs = ready(point)
+    shapes = [parameter.shape for parameter in parameters]
+    few, more = (calls_of(partial(jacobian_rows, outputs[:rows], parameters, shapes, rows)) for rows in (_FEW, _MORE))
+    each = max((more - few) / (_MORE - _FEW), 0.0)
+    return max(few - _FEW * each, 0.0), each
 
 
 def _trained_pace(traced: Trace, one: Counts, asked: Request) -> float:

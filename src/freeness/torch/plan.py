@@ -16,6 +16,7 @@ from freeness.torch.ritz import FEWEST as SURE
 
 DENSE, GROUPED, WIDE = 1.3e11, 1.2e10, 3e10  # operations a second: products, grouped convolutions, products in float64
 MOVED, CALL = 6e9, 2e-5  # bytes a second, and seconds a call
+_ROW = 8e-6  # seconds of a call for one row of several
 _PUSH, _PULL = 2.8, 2.0  # forward passes of J v and Jᵀu in all parameters; of one sample in its inputs:
 _PUSH_IN, _PULL_IN = 2.2, 1.1
 _CERTAIN = 60  # products until Lanczos has converged, where nothing is known
@@ -52,7 +53,8 @@ class Facts:
     ``one``: a forward pass of one sample. ``inputs``: numbers of one sample (of tokens: of their embedding). ``gram``: operations
     of all of Θ behind the backward passes. ``held``: bytes of all of JJᵀ and of all of Θ. ``single``: whether a few samples tell
     of all; ``parted``: whether they may be run in parts. ``begun``: samples on which the first steps of training are looked at;
-    0 where they are not. ``length``: places of a sequence that may be shortened; 0 of others.
+    0 where they are not. ``length``: places of a sequence that may be shortened; 0 of others. ``rows``: calls of a backward pass
+    of several outputs at once, and how many more there are for each: some operations have no rule for several.
     """
 
     one: Counts
@@ -67,6 +69,7 @@ class Facts:
     itemsize: int = 4
     begun: int = 0
     length: int = 0
+    rows: tuple[float, float] = (0.0, 0.0)
 
     def seconds(self, samples: float, passes: float = 1.0) -> float:
         """Of so many forward passes."""
@@ -157,12 +160,13 @@ def _choices(facts: Facts, budget: Budget) -> list[_Choice]:
     one, outputs, inputs = facts.one, facts.outputs, facts.inputs
     side, other = min(outputs, inputs), max(outputs, inputs)
     pass_ = forward_seconds(one) - one.calls * CALL
-    rows = _PULL_IN * (outputs * pass_ + one.calls * CALL * max(outputs * one.saved / 1e9, 1.0))
+    together, apart = facts.rows[0] or _PULL_IN * one.calls, _ROW * facts.rows[1]
+    rows = outputs * (_PULL_IN * pass_ + apart) + together * CALL * max(outputs * one.saved / 1e9, 1.0)
     values = 6.0 * side * side * other / WIDE
     held = facts.itemsize
     jacobian = _Choice(
         "measure Jacobian",
-        _PULL_IN * side * pass_ + 3 * one.calls * CALL + values,
+        side * (_PULL_IN * pass_ + apart) + max(3 * one.calls, together) * CALL + values,
         facts.held[0],
         facts.seconds(1, _PUSH_IN + _PULL_IN),
         2 * one.saved + 8.0 * 64 * outputs,
