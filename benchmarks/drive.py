@@ -152,11 +152,12 @@ def read() -> dict[str, Any]:
 
 
 def keep(rows: dict[str, Any], reasons: dict[str, str | None]) -> None:
-    """Merge into the file, by row, and write the page; None takes an entry out."""
+    """Merge into the file, by row, and write the page; None takes an entry out. A reason is of a peer, or of "PEER: JOBS"."""
     found = read()
     found["freeness"] = importlib.metadata.version("freeness")
     found["rows"] = {name: row for name, row in (found["rows"] | rows).items() if row is not None}
-    found["reasons"] = {name: why for name, why in (found["reasons"] | reasons).items() if why is not None}
+    known = {name: why for name, why in found["reasons"].items() if name.partition(": ")[0] not in reasons}
+    found["reasons"] = known | {name: why for name, why in reasons.items() if why is not None}
     draft = KEPT.with_suffix(".draft")
     draft.write_text(json.dumps(found, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     draft.replace(KEPT)

@@ -131,9 +131,11 @@ def rendered(found: dict[str, Any], peers: dict[str, Any], absent: dict[str, Any
     for section, (title, text) in SECTIONS.items():
         page += f"\n## {section}. {title}\n\n{text}\n\n{HEAD}"
         page += "".join(line(row, peers) for row in rows if row["section"] == section)
-    reasons = {peer_name(peers[name], {}): why for name, why in found["reasons"].items()}
+    reasons = [(*name.partition(": ")[::2], why.replace("|", "/")) for name, why in found["reasons"].items()]
     page += "\n## Not measured\n\n| peer | job | why |\n|---|---|---|\n"
-    page += "".join(f"| {name} | all of its jobs | {why.replace('|', '/')} |\n" for name, why in reasons.items())
+    page += "".join(
+        f"| {peer_name(peers[n], {})} | {jobs or 'all of its jobs'} | {why} |\n" for n, jobs, why in reasons
+    )
     page += "".join(f"| {entry['name']} | {entry['jobs']} | {entry['why']} |\n" for entry in absent.values())
     return page + f"\n## What the environments hold\n\n{libraries(rows, peers)}"
 

@@ -167,7 +167,7 @@ def may_take_given_maps(traced: Trace) -> bool:
 
 
 def silence_note(jacobian: Measurement | None, fisher: Measurement | None) -> tuple[str, ...]:
-    """A sentence where the outputs at the sample depend on nothing that goes in, or on no weight either.
+    """A sentence where no derivative leads from the outputs at the sample to the input, or to no weight either.
 
     Example:
         >>> silence_note(None, None)
@@ -178,8 +178,11 @@ def silence_note(jacobian: Measurement | None, fisher: Measurement | None) -> tu
     ]
     if not silent[0]:
         return ()
-    told = "neither on the input nor on a weight: JJᵀ and Θ are 0" if silent[1] else "not on the input: JJᵀ is 0"
-    return (f"The outputs at this sample depend {told}. Take another one (--sample), or see what stops the signal.",)
+    told = "by the input or a weight: JJᵀ and Θ are 0" if silent[1] else "by the input: JJᵀ is 0"
+    return (
+        f"The outputs at this sample have no derivative {told}. Take another one (--sample), or see what stops the signal, or is "
+        "detached.",
+    )
 
 
 def _too_many_positions(signals: Signals | NeuronSignals | None) -> str:
