@@ -292,12 +292,15 @@ def test_what_rough_parts_miss_is_added():
     assert np.abs(about / alone - 1).max() > 1e-5
 
 
-def test_the_atom_of_a_head_with_more_outputs_than_channels():
-    """Of 3 tokens, 24 channels and 40 outputs each: 1 - 24/40 at 0, known from sizes alone."""
-    head = PositionWise(24, 40, Gaussian(1.0), name="head")
-    network = transformer(1, 24, 2, 3, hidden=24)
-    whole = Network((*network.nodes, Node("head", head, (network.nodes[-1].name,))))
-    assert wired_equation(whole).rankless == pytest.approx(1 - 24 / 40)
+@pytest.mark.parametrize(("norm", "left"), [("none", 24), ("pre", 22)])
+def test_the_atom_of_a_head_with_more_outputs_than_channels(norm, left):
+    """Of 24 channels and 40 outputs each for 3 tokens, known from sizes alone, as drawn; a layer norm in front takes two."""
+    network = transformer(1, 24, 2, 3, norm=norm, hidden=24)
+    head = Node("head", PositionWise(24, 40, Gaussian(1.0), name="head"), (network.nodes[-1].name,))
+    whole = Network((*network.nodes, head))
+    eigenvalues = drawn_network(whole, NORMAL[0, :24, :3], np.random.default_rng(0))[1]
+    assert np.mean(eigenvalues < 1e-9 * eigenvalues[-1]) == pytest.approx(1 - left / 40)
+    assert wired_equation(whole).rankless == pytest.approx(1 - left / 40)
     assert wired_equation(whole, fisher="standard").rankless == 0.0
 
 

@@ -49,7 +49,8 @@ _TINY = 1e-5  # ζ in units of 1/m₁, at which the second moment is read
 class PortMatrix:
     """A random matrix between ports; ``taps`` (taps, P_out, P_in) and ``channels`` as in the module's docstring.
 
-    ``accumulated``: noise that its gradients bring in where it writes, (P_out, P_out) or None. ``layer``: its name.
+    ``accumulated``: noise that its gradients bring in where it writes, (P_out, P_out) or None. ``layer``: its name. ``kept``:
+    share of the channels that a norm in front leaves.
     """
 
     source: PortPlace
@@ -60,6 +61,7 @@ class PortMatrix:
     kind: Literal["gaussian", "haar"] = "gaussian"
     accumulated: Float[np.ndarray, "written written"] | None = None
     layer: str = ""
+    kept: float = 1.0
 
 
 class Solved(NamedTuple):
@@ -114,10 +116,11 @@ class WiredEquation:
         return max(1.0 - self.kept, 1.0 - rank / self.outputs)
 
     def _columns_of(self, matrix: PortMatrix) -> float:
-        """Of the last matrix, where nothing else leads to the end."""
+        """Of the last matrix, where nothing else leads to the end, less what a norm in front of it takes away."""
         part = self.parts[self.end[0]]
         only = isinstance(part, WiredPart) and len(part.accumulated) == 1 and not part.accumulated[0].any()
-        return matrix.channels[0] * matrix.taps.shape[2] if only and matrix.accumulated is None else self.outputs
+        columns = matrix.channels[0] * matrix.taps.shape[2] * matrix.kept
+        return columns if only and matrix.accumulated is None else self.outputs
 
     @cached_property
     def _ports(self) -> list[list[int]]:

@@ -220,7 +220,7 @@ class WiredLaw(Law):
 
     @cached_property
     def _rankless(self) -> float:
-        """Mass at 0 where fewer columns than rows lead to the end."""
+        """Mass at 0 where fewer columns than rows lead to the end; what the equations say to lie nearer to 0 is there, too."""
         return self._equation.rankless
 
     def _refined(self, ray: _Ray, most: int) -> _Ray:
@@ -467,7 +467,7 @@ class WiredLaw(Law):
         mass = self._at_zero
         lower = np.minimum(logs - s[0], 0.0)
         value = np.where(logs < s[0], mass + (below[0] - mass) * np.exp(self._power * lower), value)
-        return np.where(x < 0, 0.0, value)
+        return np.where(x < 0, 0.0, np.maximum(value, mass))
 
     @cached_property
     def _power(self) -> float:
@@ -498,7 +498,8 @@ class WiredLaw(Law):
         found = np.exp(np.interp(levels, below[rising], s[rising]))
         mass = self._at_zero
         lower = np.clip((levels - mass) / max(below[0] - mass, _NOTHING), 0.0, 1.0) ** (1 / self._power)
-        return np.where(levels < below[0], np.exp(s[0]) * lower, np.minimum(found, self.hull[1]))
+        found = np.where(levels < below[0], np.exp(s[0]) * lower, np.minimum(found, self.hull[1]))
+        return np.where(levels <= mass, 0.0, found)
 
     def cauchy(self, z: ArrayLike) -> Inexact[np.ndarray, "*points"]:
         points = np.asarray(z).astype(complex)

@@ -48,7 +48,7 @@ class WiredMatrix:
     """A random matrix, and where its ends are: ("node" or "heads", number), map (1 or C, P, Q) as of a port, factor.
 
     ``accumulated``: noise of its own gradients where it writes. ``selected``: of its outputs, those that count as of matrices by
-    themselves. ``layer``: its name in the network.
+    themselves. ``layer``: its name in the network. ``kept``: share of channels that a norm in front leaves.
     """
 
     taps: np.ndarray
@@ -60,6 +60,7 @@ class WiredMatrix:
     write: tuple[str, int, np.ndarray, int] | None = None
     selected: set[int] = field(default_factory=set[int])
     layer: str = ""
+    kept: float = 1.0
 
 
 @dataclass(eq=False)
@@ -120,6 +121,7 @@ def assembled(met: Met, end: int, outputs: int, kept: float = 1.0) -> WiredEquat
             "haar" if matrix.kind == "haar" else "gaussian",
             matrix.accumulated,
             matrix.layer,
+            matrix.kept,
         )
         for matrix, (source, target) in zip(used, ends, strict=True)
     ]

@@ -237,6 +237,7 @@ class WireBuilder:
             return after
         if wire.constant:
             wire = self._source(wire.value, into, np.zeros((wire.positions, wire.positions)), wire.flat)
+        kept = 1.0 if wire.factor is None else wire.kept
         wire = wire if wire.plain else self._at_node(wire)
         kind = "haar" if isinstance(layer.weights, Haar) else "gaussian"
         square = layer.weights.sigma_w**2 / (len(taps) if kind == "gaussian" else 1)
@@ -248,7 +249,8 @@ class WireBuilder:
         if kind == "haar" and not is_one(taps):
             read, taps = (read[0], read[1], taps[0] @ read[2], read[3]), np.eye(taps.shape[1])[None]
         noise = self._gradients(layer, wire)
-        self.met.matrices.append(WiredMatrix(taps, square, (into, out), kind, read, noise, layer=self.here))
+        matrix = WiredMatrix(taps, square, (into, out), kind, read, noise, layer=self.here, kept=kept)
+        self.met.matrices.append(matrix)
         return replace(after, written=((len(self.met.matrices) - 1, np.eye(h[0].size)[None]),))
 
     def _covariance(self, layer: Weights, wire: Wire, taps: np.ndarray) -> np.ndarray:
