@@ -306,12 +306,12 @@ drawn network has less than the theory says (first table), the theory has less t
 
 ## Chains, width 1000
 
-All are means over the draws. Moments: relative deviation of moments 1–3 (± standard error of the third). End:
-deviation of the largest eigenvalue from the end of the law, of the second where the theory finds an outlier. Outlier:
-deviation of the largest from that outlier (in how many of the networks; a dash: not looked for when the row was
-computed). Then W₁ distance over the standard deviation, and the largest gap of the distribution function at the
-deciles. "Within": all criteria of `tests/spectra/agreement.py`, which know of no outliers. They are moments 1 % or 3
-standard errors, end 3 % at an atom and 6 % at an edge, W₁/std .05, deciles .02.
+All are means over the draws. Moments: relative deviation of moments 1–3 (± standard error of the third). End: deviation of the
+largest eigenvalue from the end of the law, of the second where the theory finds an outlier. Outlier: deviation of the largest
+from that outlier (in how many of the networks; a dash: not looked for when the row was computed). Then W₁ distance over the
+standard deviation, and the largest gap of the distribution function at the deciles. "Within": all criteria of
+`tests/spectra/agreement.py`, which know of no outliers. They are moments 1 % or 3 standard errors, end 3 % at an atom and 6 %
+at an edge, W₁/std .05, deciles .02.
 
 {chain}
 
@@ -321,32 +321,32 @@ The gap of .031 (GELU, Jacobian) is at the lowest decile, whose eigenvalues are 
 
 ## Residual networks, width 1000
 
-L blocks x + β·W φ(x), Gaussian weights unless Haar is said. Cauchy transform: largest deviation at Im z = λ_max/20
-and Re z = .05, .3, .6, .9 λ_max (± standard error). End: that of the law over the largest eigenvalue. Where the
-theory finds an outlier, it is over the second one; the outlier then is the deviation of the second moment, too.
+L blocks x + β·W φ(x), Gaussian weights unless Haar is said. Cauchy transform: largest deviation at Im z = λ_max/20 and Re z =
+.05, .3, .6, .9 λ_max (± standard error). End: that of the law over the largest eigenvalue. Where the theory finds an outlier,
+it is over the second one; the outlier then is the deviation of the second moment, too.
 
 {residual}
 
 The largest of finitely many eigenvalues lies below the end on average, the more so the longer the tail
-(`freeness.expected_top`). Jacobians of tanh networks with β = 1 and L = 10 were looked at, each beside its own law.
-It was 8.1 ± 1.5 % lower at width 400 (16 networks) and 6.0 ± 0.6 % at width 1000 (14). Of these the theory of
-square-root ends knows 6.6 and 3.6 %, which leaves 1.6 ± 1.6 and 2.5 ± 0.6 %.
+(`freeness.expected_top`). Jacobians of tanh networks with β = 1 and L = 10 were looked at, each beside its own law. It was 8.1
+± 1.5 % lower at width 400 (16 networks) and 6.0 ± 0.6 % at width 1000 (14). Of these the theory of square-root ends knows 6.6
+and 3.6 %, which leaves 1.6 ± 1.6 and 2.5 ± 0.6 %.
 
 ## Convolutional networks
 
-One sample of independent Gaussian pixels, signals of all positions given. Ends are computed on planes of 7×7
-positions only, outliers are not looked for. The largest eigenvalue of few channels lies low. On circles the end of a
-law over it was 1.09, 1.02 and 1.03 with 64, 128 and 256 channels (six layers, three taps). It scatters, too: of one
-plane of 32 channels (ReLU, zeros, Θ) the end was 30 % above it. Of four other draws of the weights behind the same
-signals it was 3 to 15 % above. Of the same channels twice and four times it was 0 to 3 %.
+One sample of independent Gaussian pixels, signals of all positions given. Ends are computed on planes of 7×7 positions only,
+outliers are not looked for. The largest eigenvalue of few channels lies low. On circles the end of a law over it was 1.09, 1.02
+and 1.03 with 64, 128 and 256 channels (six layers, three taps). It scatters, too: of one plane of 32 channels (ReLU, zeros, Θ)
+the end was 30 % above it. Of four other draws of the weights behind the same signals it was 3 to 15 % above. Of the same
+channels twice and four times it was 0 to 3 %.
 
 {convolution}
 
 ## Transformers, Mixers and sums with an activation behind
 
-Channel weights random, all else given from the pass of the drawn network. Distribution function: the largest gap,
-mean and worst of the draws. Largest eigenvalue: over the place where n(1 - F) = ½, mean ± standard error. The last
-column says how often it lay in the interval that is told.
+Channel weights random, all else given from the pass of the drawn network. Distribution function: the largest gap, mean and
+worst of the draws. Largest eigenvalue: over the place where n(1 - F) = ½, mean ± standard error. The last column says how often
+it lay in the interval that is told.
 
 {wires}
 """
