@@ -21,6 +21,12 @@ _STEPS = (3e-3, 3e-5)  # of differences, beside the distance to what is singular
 _CDF = 1e-8  # to which distribution functions are known
 _INTEGRAL = 1e-3  # relative: densities with corners inside a band are integrated no better
 _MASS = 1e-6
+_DISTANCES = 10.0 ** -np.arange(1.0, 16.5, 0.5)  # from what is singular, in units of the hull
+_PLACED = 1e-9  # to which that is known
+_FALL = 1e-8  # of a distribution function: rounding
+_NEARBY, _POWER = 1e-2, 0.2  # from where on a density may be a power of the distance, and how nearly
+_BESIDE = 1e-7  # of a mass beside something singular
+_BEYOND = 10.0  # times the mass beyond the ends of a law that is solved for at points
 
 
 def distribution(law: fr.Law, eigenvalues: np.ndarray, bound: float) -> str:
@@ -96,6 +102,50 @@ def _differences(law: fr.Law, x: np.ndarray, step: np.ndarray) -> str:
     found, slope = law.density(x), (above - below) / (2 * step)
     right = np.abs(found - slope) <= _INTEGRAL * np.abs(slope) + _CDF / step
     return "" if np.all(right) else f"densities {found} at {x} where the distribution function has slopes {slope}"
+
+
+def rising(law: fr.Law) -> str:
+    """It rises from 0 to 1 through points ever nearer to ends and atoms, by the mass of a density that is nowhere negative.
+
+    (Points that are refused say nothing.)
+    """
+    low, high = law.hull
+    if not np.isfinite([low, high]).all():
+        return ""
+    special = np.unique([0.0, low, high, *(end for band in law.bands for end in band), *(at for at, _ in law.atoms)])
+    law = law.remembering()
+    away = (high - low or 1.0) * _DISTANCES * np.array([[-1.0], [1.0]])
+    near = special[:, None, None] + away
+    x, place = np.unique(np.append(near, special), return_inverse=True)
+    value, density = law.cdf(x, throw=False), law.density(x, throw=False)
+    known, reached = x[np.isfinite(value)], value[np.isfinite(value)]
+    fall = np.maximum.accumulate(reached) - reached
+    if np.any(fall > _FALL):
+        return f"a distribution function that falls by {fall.max():.3g} before {known[np.argmax(fall)]!r}"
+    if np.any((reached < 0) | (reached > 1)) or np.any(density < 0):
+        return f"distribution functions from {reached.min()} to {reached.max()}, densities from {np.nanmin(density)}"
+    value, density = (part[place[: near.size]].reshape(near.shape) for part in (value, density))
+    apart = np.diff(special, prepend=-np.inf, append=np.inf)
+    alone = np.abs(away) <= np.minimum(np.stack([apart[:-1], apart[1:]], axis=1)[..., None] / 2, _NEARBY * (high - low))
+    told = alone & (np.abs(away) >= _PLACED * np.max(np.abs(special)))
+    return _masses(near, value, np.abs(away) * density, told, _BESIDE + _BEYOND * law.bands_error)
+
+
+def _masses(x: np.ndarray, value: np.ndarray, by_decade: np.ndarray, told: np.ndarray, rounding: float) -> str:
+    """Masses over decades of distances, where the density follows a power law by its values at both ends and between."""
+    outer, middle, inner = (by_decade[..., k : by_decade.shape[-1] - 2 + k : 2] for k in range(3))
+    gained = np.abs(value[..., :-2:2] - value[..., 2::2])
+    with np.errstate(all="ignore"):
+        ratio = np.log(outer / inner)
+        mass = np.where(outer * inner > 0, np.log(10) * (outer - inner) / ratio, 0.0)
+        power = np.abs(middle - np.sqrt(outer * inner)) <= _POWER * middle
+    wrong = power & told[..., :-2:2] & told[..., 2::2] & (np.abs(gained - mass) > _POWER * mass + rounding)
+    if not np.any(wrong):
+        return ""
+    i = tuple(np.argwhere(wrong)[0])
+    return (
+        f"a mass {gained[i]:.6g} between {x[..., :-2:2][i]!r} and {x[..., 2::2][i]!r} where densities say {mass[i]:.6g}"
+    )
 
 
 def _integrals(law: fr.Law, pieces: list[tuple[float, float]], nodes: int) -> np.ndarray:

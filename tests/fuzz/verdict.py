@@ -74,6 +74,7 @@ def _questions(case: Case, eigenvalues: np.ndarray) -> Iterator[tuple[str, Calla
     yield "moments", lambda: checks.exact_moments(made(), case.moments)
     yield "support", lambda: checks.support(made())
     yield "quantiles", lambda: checks.quantiles(made())
+    yield "rise", lambda: checks.rising(made())
     yield "density", lambda: checks.density(made(), case.moments, case.smooth)
 
 

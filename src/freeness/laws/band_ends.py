@@ -20,7 +20,12 @@ _TOUCH = 2e-4  # a density below this, in units of 1/width, at a minimum narrowe
 _SMOOTH = 0.9  # a minimum above this share of the density 1/16 of a grid step away is none of a cusp or gap
 _NARROWEST = 1e-11  # relative width below which a gap is a cusp, the density there being rounding
 _HIDDEN = 1e-9  # a mass below this in a gap is rounding
-_BESIDE = 1e-6  # where in a gap, relative to its width, its two sides are read
+_BESIDE = (
+    1e-6,
+    1e-4,
+    1e-2,
+    0.1,
+)  # where in a gap, relative to its width, its two sides are read, the first that converge
 _LOST = 8.0  # times the width of a bracket: so far from it no end is looked for
 _ZOOM = 33
 _SECTIONS = 6  # of a bracket at most, each followed by a try to polish
@@ -102,13 +107,21 @@ def hidden_bands(law: BandedLaw, ends: np.ndarray) -> list[Bracket]:
         segments += [(a, b) for a, b in pairwise(stops) if b - a > _NARROWEST * (ends[-1] - ends[0])]
     if not segments:
         return []
-    left, right = np.array(segments).T
-    gap = right - left
-    outer = np.stack([left + _BESIDE * gap, right - _BESIDE * gap], axis=1)
-    outer[left == ends[0], 0] = ends[0]  # no mass lies beyond
+    sides = np.array(segments)
+    inward = np.diff(sides, axis=1) * [1.0, -1.0]
+    inward[sides == ends[0]] = 0.0  # no mass lies beyond
     if not np.isin(ends[-1], cuts):  # (of an atom there, the distribution function has the mass already)
-        outer[right == ends[-1], 1] = ends[-1]
-    gain = np.diff(law.cdf(outer, throw=False), axis=1)[:, 0]
+        inward[sides == ends[-1]] = 0.0
+    outer, reached = sides.copy(), np.full(sides.shape, np.nan)
+    for beside in _BESIDE:
+        lost = np.isnan(reached)
+        outer[lost] = (sides + beside * inward)[lost]
+        reached[lost] = law.cdf(outer[lost], throw=False)
+    if np.isnan(reached).any():
+        raise ConvergenceError(
+            f"expected the distribution function between bands, it did not converge near {outer[np.isnan(reached)][0]:.9g}."
+        )
+    gain = np.diff(reached, axis=1)[:, 0]
     return [bracket for i in np.flatnonzero(gain > _HIDDEN) for bracket in _around_mass(law, *outer[i])]
 
 

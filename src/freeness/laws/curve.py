@@ -192,6 +192,11 @@ def base_jet(parameter: Inexact[np.ndarray, " points"], directions: int) -> Jet:
     return Jet(parameter, change)
 
 
+def beside_rank(u: Inexact[np.ndarray, " points"], rest: Inexact[np.ndarray, " points"], rank: float) -> AnchoredJet:
+    """u with u + rank known to all its digits, as potentials take it."""
+    return AnchoredJet(u, np.zeros((1, u.size)), Jet(rest, np.zeros((1, u.size))), rank)
+
+
 class ClosedCurve(SpectralCurve):
     """The curve of a law with ψ⁻¹ in closed form, in the coordinate t = 1/u + 1/c, proportional to z for a point mass.
 

@@ -30,7 +30,6 @@ _MANY = 200  # points from which on most start from their neighbours' solutions
 _COSTLY = 4  # unknowns from which that pays; products of closed laws are long where they are made of many
 _BESIDE = 1e-9  # of the upper end: so near the centre is an even density read
 _EVEN = 1e-6  # relative change there of one that is finite and not 0
-_BELOW = 1e-9  # relative imaginary part of G from which a solution at a real point lies on the wrong side of the axis
 _BEYOND = 1e3  # times its noise, from which on a density is one
 _TINY = (
     1e-8  # of the height from which points are continued: nearer to a hard edge at 0 they are solved for in logarithms
@@ -126,7 +125,8 @@ class CurveLaw(BandedLaw):
     def density(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
         points = real_points(x)
         boundary = self._boundary(points.ravel(), potential=False)
-        return self._checked(np.maximum(-boundary.g.imag / np.pi, 0.0), boundary, throw).reshape(points.shape)
+        known = np.where(-boundary.g.imag > _INSIDE * np.abs(boundary.g), -boundary.g.imag / np.pi, 0.0)
+        return self._checked(known, boundary, throw).reshape(points.shape)
 
     def lit(self, x: Float[np.ndarray, "*points"]) -> Float[np.ndarray, "*points"]:
         """The density beyond its own rounding; the imaginary parts of nearly real numbers keep their digits among themselves."""
@@ -136,8 +136,7 @@ class CurveLaw(BandedLaw):
         solution = self._solve(target)
         with np.errstate(all="ignore"):
             point = self._curve.evaluate(solution.parameters, directions(self._curve))
-            height = -np.imag(point.g.value)
-            height = np.where(height < -_BELOW * np.abs(point.g.value), -height, height)
+            height = np.abs(np.imag(point.g.value))
             noise = np.abs(np.imag(_left(point, target)))
         height = np.where(height > _BEYOND * noise, height / np.pi, 0.0)
         known = solution.converged & np.isfinite(height)
@@ -153,21 +152,25 @@ class CurveLaw(BandedLaw):
         solution = self._solve(target.astype(complex))
         with np.errstate(all="ignore"):
             # on an edge the unknowns are known to √eps each; tied to each other again, they leave the cdf all its digits
-            steps = _TIED if potential else 0
-            point = settled(self._curve, solution.parameters, steps, potential)[1]
-            below = np.imag(point.g.value) > _BELOW * np.abs(point.g.value)
-            if below.any():  # beside an atom inside a band, where the unknowns are as near to the axis as rounding
-                mirrored_back = np.where(below, solution.parameters.conj(), solution.parameters)
-                point = settled(self._curve, mirrored_back, steps, potential)[1]
+            point = self._upper_point(solution.parameters, _TIED if potential else 0, potential)
             sensitivity = np.abs(point.g.change[0] / point.z.change[0])
             noise = np.abs(point.g.change[0] * solution.parameters[0]) * solution.noise
         g = np.where(mirrored, -point.g.value.conj(), point.g.value)
         own = np.full(x.shape, np.nan, complex) if point.potential is None else point.potential
         own = np.where(mirrored, own.conj() + 1j * np.pi, own)
-        error = sensitivity * (np.abs(x) * ROUNDING + solution.height) + np.abs(g) * ROUNDING + noise
+        rounding = self._scaled(target.astype(complex))[2] * ROUNDING
+        error = sensitivity * (rounding + solution.height) + np.abs(g) * ROUNDING + noise
         found = Boundary(g, own, error, solution.converged & np.isfinite(g))
         middle = (x == 0) & ~found.converged
         return self._centred(found, middle) if self._symmetric and middle.any() else found
+
+    def _upper_point(self, parameters: np.ndarray, steps: int = _TIED, potential: bool = False) -> CurvePoint:
+        """The curve's points with G below the axis: where all unknowns are near to it, mirror images are solutions as well."""
+        point = settled(self._curve, parameters, steps, potential)[1]
+        below = np.imag(point.g.value) > ROUNDING * np.abs(point.g.value)
+        if not below.any():
+            return point
+        return settled(self._curve, np.where(below, parameters.conj(), parameters), steps, potential)[1]
 
     def _centred(self, found: Boundary, middle: np.ndarray) -> Boundary:
         """Boundary values where 0 is the centre of a symmetric law whose curve has no point there, as behind a root.
@@ -198,7 +201,7 @@ class CurveLaw(BandedLaw):
         """G and the potential at complex points of the upper half-plane."""
         mirrored = (np.real(z) < 0) & self._symmetric
         solution = self._solve(np.where(mirrored, -z.conj(), z))
-        point = settled(self._curve, solution.parameters, _TIED, potential=True)[1]
+        point = self._upper_point(solution.parameters, potential=True)
         assert point.potential is not None
         g = np.where(mirrored, -point.g.value.conj(), point.g.value)
         potential = np.where(mirrored, point.potential.conj() + 1j * np.pi, point.potential)
@@ -210,7 +213,7 @@ class CurveLaw(BandedLaw):
         mirrored = (np.real(target) < 0) & self._symmetric
         solution = self._solve(np.where(mirrored, -target.conj(), target))
         with np.errstate(all="ignore"):
-            point = settled(self._curve, solution.parameters, _TIED)[1]
+            point = self._upper_point(solution.parameters)
             slope = np.where(solution.converged, point.z.change[0], np.nan)
             found = (point.g.value, point.g.change[0] / slope), (point.u.value, point.u.change[0] / slope)
         (g, dg), (u, du) = found
@@ -244,7 +247,7 @@ class CurveLaw(BandedLaw):
         mirrored = (np.real(target) < 0) & self._symmetric
         solution = self._solve(np.where(mirrored, -target.conj(), target))
         with np.errstate(all="ignore"):
-            g = self._curve.evaluate(solution.parameters, directions(self._curve)).g.value
+            g = self._upper_point(solution.parameters, 0).g.value
         if not (solution.converged & np.isfinite(g)).all():
             raise ConvergenceError(
                 f"expected G at {flat.size} points, {int((~solution.converged).sum())} did not converge; "
@@ -265,6 +268,8 @@ class CurveLaw(BandedLaw):
     def _down_to_zero(self) -> bool:
         """Whether mass reaches down to 0, where z then is a power of the base parameter, whatever the base law."""
         if not self._curve.keeps_zero or self._symmetric or self._lower_bound < 0:
+            return False
+        if self._curve.additive and any(position == 0 for position, _ in self._atoms):  # the walk ends there
             return False
         low, high = self.continuous_hull
         return low < ROUNDING * high

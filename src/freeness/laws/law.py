@@ -18,8 +18,10 @@ from freeness.laws.support import Edge, edges_of
 from freeness.shown import Plotted, Shown
 
 _NUDGE = 1e-6  # distance from an atom, relative to the support, at which its two sides are read
-_BLIND = 1e-9  # closer to an atom than this the potential loses digits: one in ten for each tenth of the distance
+_BLIND = 4e-9  # closer to an atom than this the potential loses digits: one in ten for each tenth of the distance
 _CLOSEST = 1e-12  # where it still has five
+_EVEN = 1e-8  # the same where the density follows a power law
+_LEAST_POWER, _MOST_POWER = 0.05, 20.0  # of the distance in the mass beside an atom
 _BETWEEN = 1e-5  # mass between distances that is more than rounding
 _UNKNOWN = 1e-4  # the same at an atom, of which it is not known on which side it lies
 
@@ -192,13 +194,28 @@ class Law(Shown, Plotted, ABC):
         return float(left + mass if gained[0] <= gained[1] else right)
 
     def _cdf_beside(self, position: float, x: np.ndarray, scale: float, throw: bool) -> np.ndarray:
-        """At points beside an atom, read from where the potential keeps its digits; at the points where mass lies in between."""
-        sides = np.sign(x - position)
-        far, near = (position + sides * distance * scale for distance in (_NUDGE, 2 * _BLIND))
-        value, closer, own = np.split(self._cdf_off_atoms(np.concatenate([far, near, x]), False), 3)
-        own = np.where(sides > 0, np.fmin(own, closer), np.fmax(own, closer))
-        value = np.where(np.isnan(value) | (np.abs(value - closer) > _BETWEEN), own, value)
-        return self._cdf_off_atoms(far, throw) if throw and np.isnan(value).any() else value
+        """At points beside an atom, continued from two where the potential keeps its digits by the power law of the densities.
+
+        At the points themselves where other mass lies in between.
+        """
+        sides, distance = np.sign(x - position), np.abs(x - position)
+        reach = np.array([_NUDGE, 2 * _BLIND]) * scale
+        beside = (position + sides * reach[:, None]).ravel()
+        value, own = np.split(self._cdf_off_atoms(np.concatenate([beside, x]), False), [beside.size])
+        density = np.nan_to_num(self.density(beside, throw=False)).reshape(2, -1)
+        far, near = value[: x.size], value[x.size :]
+        with np.errstate(all="ignore"):
+            power = 1 + np.log(density[0] / density[1]) / np.log(reach[0] / reach[1])
+        power = np.clip(np.where(np.isnan(power), 1.0, power), _LEAST_POWER, _MOST_POWER)
+        between = [
+            _mass_of_power(density[i], reach[i], to, power) for i, to in ((0, distance), (1, distance), (0, reach[1]))
+        ]
+        value, closer, expected = far - sides * between[0], near - sides * between[1], far - sides * between[2]
+        gap = np.abs(expected - near)
+        value = np.where(gap > _EVEN, closer, value)
+        bounded = np.where(sides > 0, np.fmin(own, near), np.fmax(own, near))
+        value = np.where(np.isnan(value) | (gap > _BETWEEN), bounded, value)
+        return self._cdf_off_atoms(beside[: x.size], throw) if throw and np.isnan(value).any() else value
 
     def _cdf_off_atoms(self, x: np.ndarray, throw: bool) -> np.ndarray:
         low, high = self.hull
@@ -302,6 +319,11 @@ class Law(Shown, Plotted, ABC):
                 "move them off edges and atoms, or pass throw=False to get NaN there."
             )
         return np.where(boundary.converged, values, np.nan)
+
+
+def _mass_of_power(density: np.ndarray, far: float, near: np.ndarray | float, power: np.ndarray) -> np.ndarray:
+    """Between two distances from a point, of a density that is the given one at the farther and ~ distance^(power - 1)."""
+    return density * far * (1 - (near / far) ** power) / power
 
 
 def require_laws(*values: object) -> None:

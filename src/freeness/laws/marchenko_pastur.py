@@ -9,7 +9,8 @@ from jaxtyping import Float, Inexact
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
-from freeness.laws.curve import ClosedCurve, SpectralCurve
+from freeness.laws.cauchy_law import outer_root
+from freeness.laws.curve import ClosedCurve, SpectralCurve, beside_rank
 from freeness.laws.law import Atom, Boundary, Law
 from freeness.numerics import Jet, Number, lower_log, plain, upper_log
 
@@ -97,10 +98,8 @@ class MarchenkoPastur(Law):
 
     def cauchy(self, z: ArrayLike) -> Inexact[np.ndarray, "*points"]:
         points = np.asarray(z).astype(complex)
-        low, high = self.ends
-        root = np.sqrt(points - low) * np.sqrt(points - high)
-        # (z + λ - 1 - √)/(2λz), written so that neither large z nor z near 0 cancels
-        return 2.0 / (points + self.ratio - 1 + root)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self._transform(points, outer_root(points, *self.ends))
 
     def boundary(self, x: Float[np.ndarray, " points"]) -> Boundary:
         low, high = self.ends
@@ -111,8 +110,17 @@ class MarchenkoPastur(Law):
             np.sign(x - (low + high) / 2) * np.sqrt(np.abs((x - low) * (x - high))),
         )
         with np.errstate(divide="ignore", invalid="ignore"):
-            g = 2.0 / (z + self.ratio - 1 + root)
+            g = self._transform(z, root)
             u = np.where(np.abs(z) > 0, z * g - 1.0, -1.0)
-            potential = self.potential_of_u(u)
+            potential = self.potential_of_u(
+                beside_rank(u, z * g if self.rank == 1 else u / (self.ratio * g), self.rank)
+            )
         converged = np.isfinite(g) & np.isfinite(potential)
         return Boundary(g.astype(complex), potential, 4e-16 * np.abs(g), converged)
+
+    def _transform(self, z: np.ndarray, root: np.ndarray) -> np.ndarray:
+        """(z + λ - 1 - √)/(2λz) = 2/(z + λ - 1 + √), in that of its two forms in which nothing cancels."""
+        sum_ = z + (self.ratio - 1)
+        return np.where(
+            np.abs(sum_ + root) >= np.abs(sum_ - root), 2 / (sum_ + root), (sum_ - root) / (2 * self.ratio * z)
+        )

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
 from freeness.laws.cauchy_law import outer_root
-from freeness.laws.curve import ClosedCurve, SpectralCurve
+from freeness.laws.curve import ClosedCurve, SpectralCurve, beside_rank
 from freeness.laws.law import Atom, Boundary, Law
 from freeness.numerics import Jet, Number, lower_log, plain
 
@@ -100,9 +100,11 @@ class Wachter(Law):
         return self._values(np.asarray(z).astype(complex))[0]
 
     def boundary(self, x: Float[np.ndarray, " points"]) -> Boundary:
+        z = x.astype(complex)
         with np.errstate(all="ignore"):
-            g, u = self._values(x.astype(complex))
-            potential = self.potential_of_u(u)
+            g, u = self._values(z)
+            rest = z * g if self.rank == 1 else u * (u + (self.first + self.second)) / g
+            potential = self.potential_of_u(beside_rank(u, rest, self.rank))
         return Boundary(g, potential, 4e-16 * np.abs(g), np.isfinite(g) & np.isfinite(potential))
 
     def _values(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -75,7 +75,7 @@ def shift(law: Law, constant: float) -> Law:
         return AffineLaw(law.law, law.factor, law.constant + constant)
     if isinstance(law, CauchySmoothed):  # it has no curve
         return CauchySmoothed(shift(law.law, constant), law.width)
-    law = _everywhere(law)
+    law = solved_everywhere(law)
     return moved(law, Shift(constant)) if isinstance(law, CurveLaw) else AffineLaw(law, 1.0, constant)
 
 
@@ -287,12 +287,12 @@ def _sum(left: Law, right: Law) -> Law:
     if isinstance(left, PointMass):
         return shift(right, left.position)
     if not (left.symmetric and right.symmetric):
-        left, right = _everywhere(left), _everywhere(right)
+        left, right = solved_everywhere(left), solved_everywhere(right)
     base, other = sorted((left, right), key=_rank)
     return moved(base, Add(other))
 
 
-def _everywhere(law: Law) -> Law:
+def solved_everywhere(law: Law) -> Law:
     """The law, solved for where its curve is that of a symmetric root, which knows one quadrant only."""
     curve = law.curve
     rooted = isinstance(curve, MovedCurve) and any(isinstance(move, SymmetricRoot) for move in curve.moves)

@@ -467,7 +467,7 @@ class MatrixLaw(BandedLaw, TransformLaw):
             x = np.array([x[1], x[1] + _INWARD * (guess - x[1])])  # stay on the bright side
             v = np.array([v[1], self._log_slope_inverse(x[1:])[0]])
         settled = np.isfinite(guess) and abs(guess - x[1]) <= 1e-5 * self._radius
-        if not settled:
+        if not settled or (guess - dark) * (guess - bright) > 0:
             return np.nan
         return 0.0 if abs(guess) <= 1e-10 * self._radius else float(guess)
 
