@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from freeness import Circular, HaarUnitary, InputError, Semicircle, free_variables
+from freeness import Circular, HaarUnitary, InputError, MarchenkoPastur, Semicircle, Uniform, free_variables
 from freeness.expressions import linearized
 from freeness.expressions.expression import evaluated
 from freeness.expressions.linearization import hermitized
+from freeness.expressions.words import is_odd
 
 x, y, z, u, c = free_variables(Semicircle(), Semicircle(), Semicircle(), HaarUnitary(), Circular(), names="x y z u c")
 SIZES = [
@@ -80,3 +81,24 @@ def test_refusals():
         linearized(x * y)
     with pytest.raises(InputError, match="defined for none"):
         linearized((x * y - y * x).inverse() * 1j + ((x * y - y * x).inverse() * 1j).H)
+
+
+def test_what_signs_or_conjugation_make_negative_is_known_to_be_symmetric():
+    x, y, z, u = free_variables(MarchenkoPastur(0.5), Semicircle(1.0), Uniform(0.2, 1.0), HaarUnitary())
+    for p in (
+        x * y * x,
+        1j * (x * z - z * x),
+        1j * (x * z - z * x) + y * x * y * z * y + y * z * y * x * y,
+        x * y * z + z * y * x,
+    ):
+        assert is_odd(p) and p.moments(3)[::2] == pytest.approx(np.zeros(2), abs=1e-12)
+    for p in (x * z + z * x, y * y + y, x * y * x + 0.1, u + u.H, 1j * (x * z - z * x) + z):
+        assert not is_odd(p)
+
+
+@pytest.mark.slow
+def test_an_odd_polynomial_has_half_its_mass_below_0():
+    x, y = free_variables(MarchenkoPastur(0.5), Uniform(0.2, 1.0))
+    law = (1j * (x * y - y * x)).law()
+    assert law.symmetric and law.cdf(0.0) == 0.5
+    assert law.cdf([-0.3, 0.3]).sum() == pytest.approx(1.0, abs=1e-9)

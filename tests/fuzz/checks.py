@@ -26,7 +26,6 @@ _PLACED = 1e-9  # to which that is known
 _FALL = 1e-8  # of a distribution function: rounding
 _NEARBY, _POWER = 1e-2, 0.2  # from where on a density may be a power of the distance, and how nearly
 _BESIDE = 1e-7  # of a mass beside something singular
-_BEYOND = 10.0  # times the mass beyond the ends of a law that is solved for at points
 
 
 def distribution(law: fr.Law, eigenvalues: np.ndarray, bound: float) -> str:
@@ -124,14 +123,16 @@ def rising(law: fr.Law) -> str:
         return f"a distribution function that falls by {fall.max():.3g} before {known[np.argmax(fall)]!r}"
     if np.any((reached < 0) | (reached > 1)) or np.any(density < 0):
         return f"distribution functions from {reached.min()} to {reached.max()}, densities from {np.nanmin(density)}"
+    if law.bands_error > _BESIDE:  # solved for at points, between which densities are less exact
+        return ""
     value, density = (part[place[: near.size]].reshape(near.shape) for part in (value, density))
     apart = np.diff(special, prepend=-np.inf, append=np.inf)
     alone = np.abs(away) <= np.minimum(np.stack([apart[:-1], apart[1:]], axis=1)[..., None] / 2, _NEARBY * (high - low))
     told = alone & (np.abs(away) >= _PLACED * np.max(np.abs(special)))
-    return _masses(near, value, np.abs(away) * density, told, _BESIDE + _BEYOND * law.bands_error)
+    return _masses(near, value, np.abs(away) * density, told)
 
 
-def _masses(x: np.ndarray, value: np.ndarray, by_decade: np.ndarray, told: np.ndarray, rounding: float) -> str:
+def _masses(x: np.ndarray, value: np.ndarray, by_decade: np.ndarray, told: np.ndarray) -> str:
     """Masses over decades of distances, where the density follows a power law by its values at both ends and between."""
     outer, middle, inner = (by_decade[..., k : by_decade.shape[-1] - 2 + k : 2] for k in range(3))
     gained = np.abs(value[..., :-2:2] - value[..., 2::2])
@@ -139,7 +140,7 @@ def _masses(x: np.ndarray, value: np.ndarray, by_decade: np.ndarray, told: np.nd
         ratio = np.log(outer / inner)
         mass = np.where(outer * inner > 0, np.log(10) * (outer - inner) / ratio, 0.0)
         power = np.abs(middle - np.sqrt(outer * inner)) <= _POWER * middle
-    wrong = power & told[..., :-2:2] & told[..., 2::2] & (np.abs(gained - mass) > _POWER * mass + rounding)
+    wrong = power & told[..., :-2:2] & told[..., 2::2] & (np.abs(gained - mass) > _POWER * mass + _BESIDE)
     if not np.any(wrong):
         return ""
     i = tuple(np.argwhere(wrong)[0])

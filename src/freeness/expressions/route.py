@@ -26,7 +26,7 @@ from freeness.expressions.linearization import Linearization, hermitized, linear
 from freeness.expressions.outermost import affine, power_of
 from freeness.expressions.rotated import ROTATED_REASON, rotated_form
 from freeness.expressions.tensor import TENSOR_REASON, tensor_law
-from freeness.expressions.words import canonical, same
+from freeness.expressions.words import canonical, is_odd, same
 from freeness.laws import (
     Atom,
     Atoms,
@@ -182,7 +182,7 @@ def _matrix_law(core: Expression, pencil: Linearization) -> Law:
     if not summands:
         return Empirical(values)
     equation = MatrixEquation(deterministic, summands, pencil.corners)
-    law = MatrixLaw(equation, _extent(values), moments=_moments(core, pencil.corners))
+    law = MatrixLaw(equation, _extent(values), moments=_moments(core, pencil.corners), symmetric=is_odd(core))
     atoms = _atoms(law, values, parts) if parts else ()
     if sum(mass for _, mass in atoms) > 1 - _ALL:
         return simplify(Atoms(*np.array(atoms).T))
@@ -213,7 +213,7 @@ def _over_matrices(expression: Expression) -> Law:
 
 def _atoms(law: MatrixLaw, values: np.ndarray, parts: list[tuple[int, float]]) -> tuple[Atom, ...]:
     """The atoms of a law; those of [[0, A], [A*, 0]] are the roots of those of AA*, as ranks are those of A."""
-    if not law.symmetric:
+    if not law.equation.symmetric:
         return expression_atoms(law, values, parts)
     squares = expression_atoms(Square(law), values[values.size // 2 :] ** 2, parts)
     roots = [

@@ -11,16 +11,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from functools import singledispatch
+from itertools import product
 
 import numpy as np
 
-from freeness.expressions.elements import HaarUnitary
+from freeness.expressions.elements import Given, HaarUnitary
 from freeness.expressions.expression import ConstantTerm, Expression, Inverted, Joined, Letter, ProductTerm, SumTerm
 from freeness.laws import AtomicLaw
 
 Words = dict[tuple[Expression, ...], complex]
 _LONGEST = 400  # words beyond which an expression is left as it is written
 _ATOMS = 8  # of a variable whose powers are reduced, at most
+_SIGNS = 6  # symmetric variables whose signs are tried
 _CANCELLED = 1e-14  # a coefficient that is smaller than this, relative to what it was summed from, is 0
 
 
@@ -59,6 +61,39 @@ def same(first: Expression, second: Expression) -> bool:
         return True
     words = words_of(first)
     return words is not None and words == words_of(second)
+
+
+def is_odd(expression: Expression) -> bool:
+    """Whether its law is seen to be symmetric: other signs of symmetric variables make it its negative, or that conjugated.
+
+    Moments of free self-adjoint variables are real, so that conjugated coefficients change no law: i(xy - yx) is symmetric.
+
+    Example:
+        >>> from freeness.expressions import free_variables
+        >>> from freeness.laws import MarchenkoPastur, Semicircle
+        >>> x, y = free_variables(MarchenkoPastur(1.0), Semicircle())
+        >>> is_odd(x * y * x), is_odd(1j * (x * x * y * y - y * y * x * x)), is_odd(x * y * y * x)
+        (True, True, False)
+    """
+    words = words_of(expression)
+    if words is None or not all(_is_own(letter) for word in words for letter in word):
+        return False
+    free = [symbol for symbol in expression.symbols if symbol.element.law.symmetric][:_SIGNS]
+    for flipped in product((False, True), repeat=len(free)):
+        chosen = {symbol for symbol, flip in zip(free, flipped, strict=True) if flip}
+        odd = {word: sum(letter.symbols[0] in chosen for letter in word) % 2 == 1 for word in words}
+        if all(odd.values()) or all(not (value.imag if odd[word] else value.real) for word, value in words.items()):
+            return True
+    return False
+
+
+def _is_own(letter: Expression) -> bool:
+    """Whether it is a self-adjoint random variable."""
+    return (
+        isinstance(letter, Letter)
+        and letter.symbol.element.self_adjoint
+        and not isinstance(letter.symbol.element, Given)
+    )
 
 
 def _real(value: complex) -> complex:

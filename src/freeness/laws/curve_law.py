@@ -307,7 +307,8 @@ class CurveLaw(BandedLaw):
             put(found, rest, confirmed(update, start[:, rest], aim[rest], magnitude[rest]))
         found.converged[~_interior(found.parameters)] = False
         kept = np.flatnonzero(found.converged)
-        found.converged[kept] = update(found.parameters[:, kept], aim[kept])[1] >= _ROUNDED_BELOW
+        with np.errstate(all="ignore"):
+            found.converged[kept] = update(found.parameters[:, kept], aim[kept])[1] >= _ROUNDED_BELOW
         return found
 
     def _scaled(self, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

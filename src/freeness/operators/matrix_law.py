@@ -92,6 +92,7 @@ class MatrixLaw(BandedLaw, TransformLaw):
         extent: about the ends of the support; a radius around 0 is enlarged until all mass lies inside.
         atoms: points of positive mass, known from elsewhere.
         moments: mean and variance where they are known exactly.
+        symmetric: whether the law is known to be, beside that of [[0, A], [A*, 0]].
 
     Source: Belinschi, Mai, Speicher (2013), see :mod:`freeness.operators.equation`.
     """
@@ -102,8 +103,10 @@ class MatrixLaw(BandedLaw, TransformLaw):
         extent: tuple[float, float],
         atoms: tuple[Atom, ...] = (),
         moments: Moments | None = None,
+        symmetric: bool = False,
     ) -> None:
         self._equation, self._atoms, self._moments = equation, atoms, moments
+        self._symmetric = symmetric or equation.symmetric
         self._extent = extent
         self._last: tuple[np.ndarray, Solution] | None = None
         self._neighbours: Neighbours | None = None
@@ -237,8 +240,8 @@ class MatrixLaw(BandedLaw, TransformLaw):
 
     @property
     def symmetric(self) -> bool:
-        """Known of [[0, A], [A*, 0]] only."""
-        return self._equation.symmetric
+        """Whether that is known."""
+        return self._symmetric
 
     def boundary(self, x: Float[np.ndarray, " points"]) -> Boundary:
         found = self._at(np.asarray(x, dtype=float).astype(complex), potential=True)
