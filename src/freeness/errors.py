@@ -75,3 +75,17 @@ def is_size(value: object) -> TypeGuard[int]:
     if type(value) is int:
         return value >= 1
     return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= 1
+
+
+def check_sizes(**sizes: object) -> None:
+    """Refuse what is no whole number ≥ 1.
+
+    Example:
+        >>> check_sizes(depth=3, width=0)
+        Traceback (most recent call last):
+        ...
+        freeness.errors.InputError: expected width that is a whole number ≥ 1, got 0; correct it.
+    """
+    for name, size in sizes.items():
+        if not is_size(size):
+            raise InputError(f"expected {name} that is a whole number ≥ 1, got {size!r}; correct it.")

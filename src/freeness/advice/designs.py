@@ -29,6 +29,7 @@ from freeness.meanfield import (
     CriticalPoint,
     DenseSignal,
     Signals,
+    check_norm,
     derivative_law,
     derivative_spread,
     isometric_point,
@@ -84,8 +85,7 @@ class DesignOptions:
             raise InputError(f"expected weights haar or gaussian for a design, got {self.weights!r}; choose one.")
         if self.form not in _FORMS:
             raise InputError(f"expected a form among {', '.join(_FORMS)}, got {self.form!r}; choose one.")
-        if not (is_real(self.qhat0) and self.qhat0 > 0):
-            raise InputError(f"expected qhat0 = ‖x⁰‖²/N_0 > 0, got {self.qhat0!r}; the input must not vanish.")
+        check_norm(self.qhat0)
 
 
 class LayerGain(NamedTuple):

@@ -32,6 +32,7 @@ from freeness.meanfield.portrait import SHOWN as SHOWN
 from freeness.meanfield.portrait import LayerMaps, PhasePortrait, Settled, layer_maps, phase_portrait, settled
 from freeness.meanfield.shaping import Shaped, shaped
 from freeness.meanfield.signal_records import ActivationSignal, DenseSignal, NeuronSignals, Signals
+from freeness.meanfield.signal_records import check_norm as check_norm
 from freeness.meanfield.trajectories import Trajectory, trajectory
 from freeness.meanfield.variance_map import signals
 from freeness.network import Pairs, Stream, Trained, backward, forward, joined, pooled, trained, variance_gain, windows

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from freeness.errors import InputError
 from freeness.meanfield.drawn_channels import couples, drawn_places, shapes_behind
 from freeness.meanfield.samples import SampleMoments
+from freeness.meanfield.signal_records import check_norm
 from freeness.meanfield.walk import Compiled, compiled, reads
 from freeness.network import (
     INPUT,
@@ -169,8 +170,7 @@ class _Way:
                 )
             whole = samples.pairs(slice(0, len(samples.points))) if batch else None
             return _Way(compiled(network, samples.stream(), whole), batch)
-        if not (np.isfinite(qhat0) and qhat0 > 0):
-            raise InputError(f"expected qhat0 = ‖x⁰‖²/N_0 > 0, got {qhat0}; the input must not vanish.")
+        check_norm(qhat0)
         pairs = Pairs(qhat0 * np.eye(2), np.zeros((2, 2)), slice(0, 2))
         stream = Stream(np.full(2, float(qhat0)), np.ones(2), None, True, alike=True)
         return _Way(compiled(network, stream, pairs if batch else None), False)

@@ -12,7 +12,14 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Num
 
+from freeness.errors import InputError, is_real
 from freeness.laws import Law
+
+
+def check_norm(qhat0: object) -> None:
+    """Refuse the mean square of an input that vanishes or is none."""
+    if not (is_real(qhat0) and qhat0 > 0):
+        raise InputError(f"expected qhat0 = ‖x⁰‖²/N_0 > 0, got {qhat0!r}; the input must not vanish.")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from freeness.errors import InputError
+from freeness.meanfield.signal_records import check_norm
 from freeness.meanfield.walk import compiled
 from freeness.network import Embedding, Network, Normalisation, Pairs, Stream, Sum, Weights
 
@@ -56,8 +57,7 @@ def trajectory(network: Network, qhat0: float = 1.0, c0: float = 0.0) -> Traject
     """
     if not (np.isfinite(c0) and abs(c0) <= 1):
         raise InputError(f"expected a correlation c0 in [-1, 1], got {c0}.")
-    if not (np.isfinite(qhat0) and qhat0 > 0):
-        raise InputError(f"expected qhat0 = ‖x⁰‖²/N_0 > 0, got {qhat0}; the input must not vanish.")
+    check_norm(qhat0)
     if isinstance(next(iter(network.weights), None), Embedding):
         raise InputError(
             "expected inputs that are vectors, got tokens before an Embedding; compute kernels on tokens instead."

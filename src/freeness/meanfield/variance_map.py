@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from freeness.errors import InputError
 from freeness.gaussian import derivative_law, second_moment
-from freeness.meanfield.signal_records import ActivationSignal, DenseSignal, Signals
+from freeness.meanfield.signal_records import ActivationSignal, DenseSignal, Signals, check_norm
 from freeness.network import Dense, Network, variance_gain
 
 
@@ -25,8 +22,7 @@ def signals(network: Network, qhat0: float = 1.0) -> Signals:
         >>> [round(s.q, 6) for s in signals(mlp(3, 100, "relu", "gaussian", sigma_w=2**0.5)).layers]
         [2.0, 2.0, 2.0, 2.0, 2.0]
     """
-    if not (np.isfinite(qhat0) and qhat0 > 0):
-        raise InputError(f"expected qhat0 = ‖x⁰‖²/N_0 > 0, got {qhat0}; the input must not vanish.")
+    check_norm(qhat0)
     qhat, q = float(qhat0), float(qhat0)
     found: list[DenseSignal | ActivationSignal] = []
     for layer in network.chain():

@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from freeness.errors import InputError, is_real, is_size
+from freeness.errors import InputError, check_sizes, is_real, is_size
 from freeness.gaussian import ActivationFunction, activation
 from freeness.network.ensembles import Gaussian, Haar, ScaledIdentity
 from freeness.network.graph import Network, Residual, Step
@@ -105,9 +105,7 @@ def resnet(
         10
     """
     kind = branch or Branch()
-    for name, size in (("blocks", blocks), ("width", width), ("dense", kind.dense)):
-        if not is_size(size):
-            raise InputError(f"expected {name} that is a whole number ≥ 1, got {size!r}; correct it.")
+    check_sizes(blocks=blocks, width=width, dense=kind.dense)
     if kind.order not in ("pre", "post"):
         raise InputError(f'expected the order "pre" or "post", got {kind.order!r}; choose one.')
     if not isinstance(kind.activation, ActivationFunction):
@@ -209,15 +207,8 @@ def mixer(
     """
     kind = branch or Branch("gelu", normalisation="layer", scale=1.0)
     across, along = (tokens, channels) if hidden is None else hidden
-    for name, size in (
-        ("blocks", blocks),
-        ("tokens", tokens),
-        ("channels", channels),
-        ("hidden", across),
-        ("hidden", along),
-    ):
-        if not is_size(size):
-            raise InputError(f"expected {name} that is a whole number ≥ 1, got {size!r}; correct it.")
+    check_sizes(blocks=blocks, tokens=tokens, channels=channels, hidden=across)
+    check_sizes(hidden=along)
     scale = 1 / np.sqrt(2 * blocks) if kind.scale is None else kind.scale
     bent = Activation(
         kind.activation if isinstance(kind.activation, ActivationFunction) else _activation(kind.activation)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from freeness.errors import InputError, is_real, is_size
+from freeness.errors import InputError, check_sizes, is_real
 from freeness.gaussian import ActivationFunction, activation
 from freeness.network.ensembles import Gaussian
 from freeness.network.graph import Network, Node
@@ -62,11 +62,9 @@ class TransformerPlan:
     rotary: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("depth", "width", "heads", "tokens", "hidden", "key_heads", "vocabulary", "inputs", "outputs"):
-            size = getattr(self, name)
-            optional = name not in ("depth", "width", "heads", "tokens")
-            if not (is_size(size) or (optional and size is None)):
-                raise InputError(f"expected {name} that is a whole number ≥ 1, got {size!r}; correct it.")
+        check_sizes(depth=self.depth, width=self.width, heads=self.heads, tokens=self.tokens)
+        optional = ("hidden", "key_heads", "vocabulary", "inputs", "outputs")
+        check_sizes(**{name: size for name in optional if (size := getattr(self, name)) is not None})
         for name in ("sigma_qk", "residual_scale", "skip_scale", "sigma_w"):
             if not is_real(getattr(self, name)):
                 raise InputError(f"expected a finite {name}, got {getattr(self, name)!r}; correct it.")

@@ -6,7 +6,7 @@ import numpy as np
 
 from freeness.errors import InputError
 from freeness.laws import Empirical
-from freeness.meanfield import ActivationSignal, DenseSignal, NeuronSignals, Signals
+from freeness.meanfield import ActivationSignal, DenseSignal, NeuronSignals, Signals, check_norm
 from freeness.network import Activation, Network, ScaledIdentity
 from freeness.spectra.graph import stratified
 
@@ -65,8 +65,7 @@ def diagonal_pass(network: Network, qhat0: float) -> NeuronSignals:
         >>> bool(np.allclose(found.preactivations[1], 4 * found.inputs))
         True
     """
-    if not (np.isfinite(qhat0) and qhat0 > 0):
-        raise InputError(f"expected qhat0 = ‖x⁰‖²/N_0 > 0, got {qhat0}; the input must not vanish.")
+    check_norm(qhat0)
     rng = np.random.default_rng(0)
     inputs = x = np.sqrt(qhat0) * stratified(network.dense[0].fan_in, rng)
     found: list[np.ndarray] = []

@@ -18,7 +18,7 @@ from jaxtyping import Num
 from scipy.special import ndtri
 
 from freeness.errors import InputError
-from freeness.meanfield import NeuronSignals
+from freeness.meanfield import NeuronSignals, check_norm
 from freeness.network import Dense, Embedding, Network, TokenMixing, Weights, described
 from freeness.operators import BlockSegment, RandomMatrix, Segment, SharedMatrix
 from freeness.spectra.graph_builder import (
@@ -263,8 +263,7 @@ def inputs_of(
             f"expected samples (n, channels, *positions) before {described(first)}, got none; the theory needs to know "
             "how an input's positions are correlated."
         )
-    if not (np.isfinite(qhat0) and qhat0 > 0):
-        raise InputError(f"expected qhat0 = ‖x⁰‖²/N_0 > 0, got {qhat0}; the input must not vanish.")
+    check_norm(qhat0)
     return np.sqrt(qhat0) * stratified(min(first.fan_in, NEURONS), rng)[:, None], first.fan_in
 
 

@@ -90,20 +90,11 @@ class _Line:
         self._parameters = list(trained_parameters(model).values())
         self._buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
         value = self._run()
-        if not isinstance(value, Tensor) or value.numel() != 1 or not bool(value.isfinite()):
-            raise InputError("expected a loss that is one finite number, got another; check outputs and targets.")
-        if not value.requires_grad:
-            raise InputError(
-                "expected a loss that depends on the trained weights, got one that does not; check the model."
-            )
-        gradients = torch.autograd.grad(value, self._parameters, materialize_grads=True, allow_unused=True)
         self._start = [parameter.detach().clone() for parameter in self._parameters]
-        self._direction = gradients_step(self._parameters, gradients, optimizer)
+        gradients, self._direction = first_direction(value, self._parameters, optimizer)
         self.value = float(value.detach())
         self.slope = sum(float((g * d).sum()) for g, d in zip(gradients, self._direction, strict=True))
         self.passes = 1
-        if not any(bool(part.any()) for part in self._direction):
-            raise InputError("expected an optimiser that moves the weights, got a step of 0; is the gradient 0?")
 
     def raises(self, rate: float) -> bool:
         """Whether the loss at this rate is above that of the start, or is none."""
@@ -125,6 +116,26 @@ class _Line:
             for buffer, kept in self._buffers:
                 buffer.data.copy_(kept)
         return found
+
+
+def check_trains(loss: Tensor) -> None:
+    """Refuse a loss without a graph."""
+    if not loss.requires_grad:
+        raise InputError("expected a loss that depends on the trained weights, got one that does not; check the model.")
+
+
+def first_direction(
+    loss: object, parameters: Sequence[nn.Parameter], optimizer: OptimizerFactory | None
+) -> tuple[Sequence[Tensor], list[Tensor]]:
+    """Gradients of a loss, and the first step of an optimiser per unit rate; refused where there is none."""
+    if not isinstance(loss, Tensor) or loss.numel() != 1 or not bool(loss.isfinite()):
+        raise InputError("expected a loss that is one finite number, got another; check outputs and targets.")
+    check_trains(loss)
+    gradients = torch.autograd.grad(loss, parameters, materialize_grads=True, allow_unused=True)
+    directions = gradients_step(parameters, gradients, optimizer)
+    if not any(bool(part.any()) for part in directions):
+        raise InputError("expected an optimiser that moves the weights, got a step of 0; is the gradient 0?")
+    return gradients, directions
 
 
 def gradients_step(

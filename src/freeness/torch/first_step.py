@@ -19,7 +19,7 @@ from freeness.errors import InputError
 from freeness.torch.analyze_options import OWN
 from freeness.torch.batch import Batch
 from freeness.torch.class_losses import ClassLoss
-from freeness.torch.critical import OptimizerFactory, as_factory, gradients_step
+from freeness.torch.critical import OptimizerFactory, as_factory, first_direction
 from freeness.torch.given import GivenLoss, GivenOptimizer, given_loss
 from freeness.torch.loss_rules import check, criterion
 from freeness.torch.modes import fixed_masks
@@ -128,15 +128,8 @@ class FirstStep:
         with self._calls.watching(model):
             found = self._evaluate()
         value = found.loss
-        if value.numel() != 1 or not bool(value.isfinite()):
-            raise InputError("expected a loss that is one finite number, got another; check outputs and targets.")
-        if not value.requires_grad:
-            raise InputError(
-                "expected a loss that depends on the trained weights, got one that does not; check the model."
-            )
         parameters = list(self._named.values())
-        gradients = torch.autograd.grad(value, parameters, materialize_grads=True, allow_unused=True)
-        directions = gradients_step(parameters, gradients, optimizer_factory(how.optimizer))
+        gradients, directions = first_direction(value, parameters, optimizer_factory(how.optimizer))
         self.loss = float(value.detach())
         self.roles = roles_of(model, self._calls.order, grown)
         self._start = {name: parameter.detach().clone() for name, parameter in self._named.items()}
@@ -146,8 +139,6 @@ class FirstStep:
             along = float((slope.double() * self._direction[name].double()).sum())
             self._slopes[role] = self._slopes.get(role, 0.0) + along
         self._outputs, self._features = found.outputs.detach(), self._calls.last_input
-        if not any(bool(one.any()) for one in directions):
-            raise InputError("expected an optimiser that moves the weights, got a step of 0; is the gradient 0?")
 
     @property
     def whole(self) -> dict[GroupRole, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -165,21 +165,13 @@ def largest_eigenpair(matvec: Matvec, start: np.ndarray, tolerance: float) -> tu
         >>> round(value, 9), round(float(abs(vector[-1])), 9)
         (40.0, 1.0)
     """
-    basis, off = np.zeros((min(_STEPS, len(start)), len(start))), np.zeros(_STEPS)
-    diagonal = np.zeros(_STEPS)
-    vector = start / np.linalg.norm(start)
-    for k in range(len(basis)):
-        basis[k] = vector
-        image = np.asarray(matvec(vector), dtype=float)
-        _check_finite(image)
-        diagonal[k] = vector @ image
-        for _ in range(2):
-            image = image - basis[: k + 1].T @ (basis[: k + 1] @ image)
-        off[k] = np.linalg.norm(image)
+    steps = min(_STEPS, len(start))
+    basis = np.empty((steps, len(start)))
+    diagonal, off = np.empty(steps), np.empty(steps)
+    for k, (diagonal[k], off[k], _) in enumerate(_recursion(matvec, start / np.linalg.norm(start), basis)):
         values, vectors = eigh_tridiagonal(diagonal[: k + 1], off[:k], select="i", select_range=(k, k))
         if not off[k] * abs(vectors[-1, 0]) > tolerance * abs(values[0]) or (is_over() and k + 1 >= _SURE):
             return float(values[0]), basis[: k + 1].T @ vectors[:, 0]
-        vector = image / off[k]
     return None
 
 
@@ -205,26 +197,32 @@ def _error(values: np.ndarray) -> float:
     return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
 
 
+def _recursion(matvec: Matvec, start: np.ndarray, basis: np.ndarray) -> Iterator[tuple[float, float, float]]:
+    """Of each step the diagonal entry, and the norms of what is left and of the product; its vector goes into the basis."""
+    vector = start
+    for k in range(len(basis)):
+        basis[k] = vector
+        image = np.asarray(matvec(vector), dtype=float)
+        _check_finite(image)
+        diagonal, scale = vector @ image, np.linalg.norm(image)
+        for _ in range(2):  # twice is enough
+            image = _cleared(image, basis[: k + 1])
+        left = np.linalg.norm(image)
+        yield float(diagonal), float(left), float(scale)
+        vector = image / left
+
+
 def _lanczos(matvec: Matvec, start: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray, float]:
     """Diagonal, off-diagonal, and the norm of what is left after the last step; of fewer steps where time ends."""
     basis = np.empty((steps, len(start)), np.float32 if len(start) > _LONG else np.float64)
-    diagonal, off = np.empty(steps), np.empty(steps)
-    vector = start
-    for k in range(steps):
-        basis[k] = vector
-        try:
-            image = np.asarray(matvec(vector), dtype=float)
-        except TimeUp:
-            if k < _FEWEST:
-                raise
-            return diagonal[:k], off[: k - 1], float(off[k - 1])
-        _check_finite(image)
-        scale = np.linalg.norm(image)
-        diagonal[k] = vector @ image
-        for _ in range(2):  # twice is enough
-            image = _cleared(image, basis[: k + 1])
-        off[k] = np.linalg.norm(image)
-        if off[k] <= 1e-12 * scale:  # the start lies in an invariant subspace
-            return diagonal[: k + 1], off[:k], 0.0
-        vector = image / off[k]
-    return diagonal, off[:-1], float(off[-1])
+    found: list[tuple[float, float, float]] = []
+    try:
+        for step in _recursion(matvec, start, basis):
+            found.append(step)
+            if step[1] <= 1e-12 * step[2]:  # the start lies in an invariant subspace
+                break
+    except TimeUp:
+        if len(found) < _FEWEST:
+            raise
+    diagonal, off, scale = np.array(found).T
+    return diagonal, off[:-1], 0.0 if off[-1] <= 1e-12 * scale[-1] else float(off[-1])

@@ -114,11 +114,8 @@ def _passed(trace: Trace, value: Tensor) -> Iterator[Passed]:
     """The steps at some samples, in float64."""
     with torch.no_grad():
         for passed in run_steps(trace.steps, value.to(trace.weights[0].device), torch.float64):
-            if passed.step.weight is not None and not bool(passed.value.isfinite().all()):
-                raise InputError(
-                    f"expected finite signals, got NaN or infinity after {passed.step.name!r}; scale the weights or the input "
-                    "down."
-                )
+            if passed.step.weight is not None:
+                _check_finite(passed.value, passed.step.name)
             yield passed
 
 
@@ -142,6 +139,13 @@ def weight_signals(trace: Trace, x: Tensor) -> list[WeightSignal]:
     return found
 
 
+def _check_finite(value: Tensor, name: str) -> None:
+    if not bool(value.isfinite().all()):
+        raise InputError(
+            f"expected finite signals, got NaN or infinity after {name!r}; scale the weights or the input down."
+        )
+
+
 def _array(value: Tensor) -> np.ndarray:
     """(N,) of one vector, (samples, channels, *positions) otherwise."""
     return (value[0] if value.ndim == 2 and len(value) == 1 else value).cpu().numpy()
@@ -153,9 +157,5 @@ def layer_values(trace: Chain, x: Tensor) -> list[Tensor]:
     with torch.no_grad():
         for step in trace.steps:
             values.append(step(values[-1]))
-            if not bool(torch.isfinite(values[-1]).all()):
-                raise InputError(
-                    f"expected finite signals, got NaN or infinity after {step.name!r}; scale the weights or the input "
-                    f"down."
-                )
+            _check_finite(values[-1], step.name)
     return values

@@ -77,8 +77,7 @@ class Chain:
             raise InputError(
                 f"expected one sample of {features} features, got shape {tuple(x.shape)}; pass one row, as in x[0]."
             )
-        if x.is_complex() or not bool(torch.isfinite(x).all()):
-            raise InputError("expected a finite real sample, got NaN, infinity or complex numbers; clean the input.")
+        _check_real(x)
         if not bool(x.any()):
             raise InputError("expected a nonzero sample, got all zeros, which carries no signal; pass another input.")
         device = self.weights[0].device
@@ -219,9 +218,13 @@ class Trace:
             raise InputError(
                 f"expected one sample of shape {self.input_shape}, got {tuple(x.shape)}; pass one row, as in x[0]."
             )
-        if x.is_complex() or not bool(torch.isfinite(x).all()):
-            raise InputError("expected a finite real sample, got NaN, infinity or complex numbers; clean the input.")
+        _check_real(x)
         return x.detach().reshape(1, *self.input_shape) if self.batched else x.detach().reshape(self.input_shape)
+
+
+def _check_real(x: Tensor) -> None:
+    if x.is_complex() or not bool(torch.isfinite(x).all()):
+        raise InputError("expected a finite real sample, got NaN, infinity or complex numbers; clean the input.")
 
 
 def trace(model: nn.Module, example: Tensor, output: OutputKey = None) -> Trace:

@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from freeness.errors import InputError
 from freeness.torch.batch import Batch
+from freeness.torch.critical import check_trains
 from freeness.torch.stepping import Stepping
 from freeness.torch.trial_loss import LossOf
 from freeness.training import Leg, RateTrial, Schedule, diverges
@@ -131,10 +132,7 @@ class TrialRuns:
         optimizer.zero_grad()
         for place in range(step * many, (step + 1) * many):
             value = self._computed(self._batches[place % len(self._batches)]) / many
-            if not value.requires_grad:
-                raise InputError(
-                    "expected a loss that depends on the trained weights, got one that does not; check the model."
-                )
+            check_trains(value)
             value.backward()
             total += float(value.detach())
         if np.isfinite(total):

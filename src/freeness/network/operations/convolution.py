@@ -19,6 +19,7 @@ from freeness.network.derivatives import Pattern, pattern
 from freeness.network.ensembles import Ensemble, Gaussian, Haar
 from freeness.network.moments import Pairs, Step, Stream, forward
 from freeness.network.operation import Weights, described
+from freeness.network.operations.checks import check_spatial
 from freeness.network.operations.weighted import weighted
 
 
@@ -146,13 +147,7 @@ def windows(
         >>> [window.tolist() for window in windows(np.array([[3.0, 6.0]]), layer, 1, 1)]
         [[[0.0, 3.0]], [[3.0, 6.0]], [[6.0, 0.0]]]
     """
-    dimensions = len(layer.kernel)
-    if array.ndim != lead + groups * dimensions:
-        found = (array.ndim - lead) // groups
-        raise InputError(
-            f"expected signals with {dimensions} spatial dimensions before {described(layer)}, got {found}; give inputs of shape "
-            "(n, channels, *positions)."
-        )
+    check_spatial((array.ndim - lead) // groups, len(layer.kernel), layer)
     reach = [(taps - 1) * layer.dilation + 1 for taps in layer.kernel]
     half = [0 if layer.padding == "valid" else length // 2 for length in reach]
     widths = [(0, 0)] * lead + [(h, h) for h in half] * groups
@@ -163,7 +158,7 @@ def windows(
     ]
     if min(sizes) < 1:
         raise InputError(
-            f"expected at least {tuple(reach)} positions before {described(layer)}, got {array.shape[lead : lead + dimensions]}; "
+            f"expected at least {tuple(reach)} positions before {described(layer)}, got {array.shape[lead : lead + len(reach)]}; "
             "take larger images or padding."
         )
     centre = tuple(taps // 2 for taps in layer.kernel)

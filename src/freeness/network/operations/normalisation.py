@@ -13,6 +13,7 @@ from freeness.network.channelwise import ChannelPass, passed
 from freeness.network.derivatives import GivenMap, Pass, diagonal, given
 from freeness.network.moments import Pairs, Step, Stream, alone, backward, backward_pairs, forward, sides
 from freeness.network.operation import Operation, described
+from freeness.network.operations.checks import check_different
 
 _EQUAL = 1e-12  # relative differences of a batch that are rounding
 _FINITE = 4  # entries of a channel, of which the mean of 1/variance is finite
@@ -112,11 +113,7 @@ def _batch(layer: Normalisation, stream: Stream, whole: Pairs | None) -> tuple[S
 
     rows, total = averages(whole.value)
     spread = float(np.mean(stream.variance) - total)
-    if not spread > _EQUAL * float(np.mean(stream.variance)):
-        raise InputError(
-            f"expected a batch of different inputs before {described(layer)}, got inputs with the same signal; it normalises "
-            "their differences."
-        )
+    check_different(spread > _EQUAL * float(np.mean(stream.variance)), layer)
     size = spread + layer.epsilon
     fluctuation = 0.0 if stream.alike else _fluctuation(whole.value, rows, float(total), groups) / spread
     if fluctuation > _CONCENTRATED:
@@ -236,11 +233,8 @@ def _(layer: Normalisation, values: tuple[np.ndarray, ...], at: Pass) -> Channel
             f"expected a batch of at least {_FINITE} entries of a channel before {described(layer)}, got {x[0].size}; of fewer "
             "the mean of squared gradients is not finite."
         )
-    if layer.kind == "batch" and not float(square.mean()) > _ALIKE * float((x**2).mean()):
-        raise InputError(
-            f"expected a batch of different inputs before {described(layer)}, got inputs with the same signal; it normalises "
-            "their differences."
-        )
+    if layer.kind == "batch":
+        check_different(float(square.mean()) > _ALIKE * float((x**2).mean()), layer)
     size = np.sqrt(square + layer.epsilon)
     normal = (x - centre) / size
 

@@ -12,7 +12,7 @@ from freeness.network.channelwise import ChannelPass, passed
 from freeness.network.derivatives import GivenMap, Pass, given, over_samples
 from freeness.network.moments import Pairs, Step, Stream, backward, forward
 from freeness.network.operation import Operation, described
-from freeness.network.operations.checks import check_windows
+from freeness.network.operations.checks import check_spatial, check_windows
 
 
 @dataclass(frozen=True)
@@ -112,11 +112,7 @@ def pooled(
     if layer.size is None:
         return array.mean(axis=tuple(range(lead, array.ndim)))
     dimensions = len(layer.size)
-    if array.ndim != lead + groups * dimensions:
-        raise InputError(
-            f"expected signals with {dimensions} spatial dimensions before {described(layer)}, got "
-            f"{(array.ndim - lead) // groups}; give inputs of shape (n, channels, *positions)."
-        )
+    check_spatial((array.ndim - lead) // groups, dimensions, layer)
     for axis in range(lead, array.ndim):
         size = layer.size[(axis - lead) % dimensions]
         if array.shape[axis] < size:

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from freeness.errors import InputError
 from freeness.network.moments import Pairs, Step, Stream, backward, forward
-from freeness.network.operation import Operation, described
-from freeness.network.operations.checks import check_windows
+from freeness.network.operation import Operation
+from freeness.network.operations.checks import check_spatial, check_windows
 
 
 @dataclass(frozen=True)
@@ -32,11 +31,7 @@ def _(layer: Upsampling, stream: Stream, whole: Pairs | None) -> tuple[Stream, S
     """Second moments of equal entries are equal."""
     if stream.alike:
         return stream, _unchanged
-    if stream.variance.ndim != 1 + len(layer.factors):
-        raise InputError(
-            f"expected signals with {len(layer.factors)} spatial dimensions before {described(layer)}, got "
-            f"{stream.variance.ndim - 1}; give inputs of shape (n, channels, *positions)."
-        )
+    check_spatial(stream.variance.ndim - 1, len(layer.factors), layer)
 
     def repeated(array: np.ndarray, lead: int) -> np.ndarray:
         for axis in range(lead, array.ndim):
