@@ -206,11 +206,7 @@ class HeadsPart(GivenPart):
         return InSingle(other)
 
     def returned(self, asked: Inexact[np.ndarray, "positions positions"]) -> list[Inexact[np.ndarray, "_ _"]]:
-        """r (P, P) of queries, keys and values where no noise comes in: Σ Mᵀ b M.
-
-        Args:
-            asked: b (P, P) where the output is read.
-        """
+        """r (P, P) of queries, keys and values where no noise comes in: Σ Mᵀ b M."""
         signals, (*_, maps) = self.signals, self._maps
         given = (maps.swapaxes(1, 2) @ asked @ maps).sum(axis=0)
         weights, spans = signals.weights, signals.spans

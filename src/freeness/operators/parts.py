@@ -53,11 +53,7 @@ class GivenPart(ABC):
 
 
 class InSingle(GivenPart):
-    """A part whose numbers are of single precision, for fields of double.
-
-    Args:
-        part: that answers.
-    """
+    """A part whose numbers are of single precision, for fields of double."""
 
     def __init__(self, part: GivenPart) -> None:
         self._part, self.sizes = part, part.sizes

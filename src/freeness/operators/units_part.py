@@ -89,11 +89,7 @@ class UnitsPart(GivenPart):
     def returned(
         self, asked: Float[np.ndarray, "positions positions"]
     ) -> list[Float[np.ndarray, "positions positions"]]:
-        """r (P, P) where each matrix writes, where no noise comes in.
-
-        Args:
-            asked: b (P, P).
-        """
+        """r (P, P) where each matrix writes, where no noise comes in."""
         return [self.channels * (square * asked) for square in self._every]
 
     def _answered(self, fields: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -39,12 +39,7 @@ def batch_curvature(
 ) -> Curvature | Rate:
     """λ of the batch with what belongs to it, or why there is no learning rate: it never costs what was measured before it.
 
-    Args:
-        traced: the model.
-        data: all inputs and targets; the batch are the first ones.
-        options: what is looked at.
-        plan: whether λ is computed or estimated, and how far.
-        begin: measure λ on many samples as well.
+    ``begin``: measure λ on many samples as well.
     """
     inputs, targets = data
     batch = plan.samples or min(options.samples, len(inputs))

@@ -103,12 +103,8 @@ def predicted_spectra(
 ) -> Predicted:
     """Both predictions, or none with the reason why.
 
-    Args:
-        traced: the model.
-        signals: of its forward pass.
-        sample: the input of that pass.
-        deadline: of ``time.monotonic``, when theory is cut off, for nothing in it looks at the time.
-        late: what to say of Θ where the time is over once JJᵀ is known.
+    ``deadline``: of ``time.monotonic``, when theory is cut off, for nothing in it looks at the time; ``late``: what to say of Θ
+    where the time is over once JJᵀ is known.
 
     Raises:
         TimeUp: the time is over before JJᵀ is known.
@@ -135,12 +131,7 @@ def predicted_spectra(
 
 
 def gaps(traced: Trace, *, predicted: bool) -> tuple[TracedOperation, ...]:
-    """Operations that theory does not cover, or covers in part, each with its reason.
-
-    Args:
-        traced: the model.
-        predicted: whether both spectra are: then what is a given map along the wires is none of these.
-    """
+    """Operations that theory does not cover, or covers in part, each with its reason."""
     wired = predicted and takes_given_maps(traced)
     left: list[TracedOperation] = []
     for one in traced.uncovered:
@@ -199,10 +190,7 @@ def _too_many_positions(signals: Signals | NeuronSignals | None) -> str:
 def compared(predicted: Prediction | None, measured: Measurement | Lost, reason: str) -> Comparison:
     """Both beside each other, with their distance.
 
-    Args:
-        predicted: None where there is no prediction.
-        measured: the spectrum, or why there is none.
-        reason: why there is no prediction.
+    ``measured``: the spectrum, or why there is none.
     """
     if isinstance(measured, Lost):
         return Comparison(predicted, None, None, reason, measured.reason)

@@ -60,9 +60,7 @@ class Products(ABC):
     def there_and_back(self, direction: Tensor, scale: Tensor | None = None) -> Tensor:
         """J P⁻¹Jᵀu without Jᵀu as one vector, which would be held twice.
 
-        Args:
-            direction: u, in the shape of the outputs.
-            scale: the diagonal P as one vector; 1 when left out.
+        ``scale``: P as one vector; 1 when left out.
         """
         return self.along(self.back(direction, scale))
 
@@ -104,12 +102,6 @@ class Products(ABC):
 
 class JacobianProducts(Products):
     """Products by one graph: J v is the derivative of u ↦ Jᵀu, which is linear.
-
-    Args:
-        outputs: of a graph, which is kept.
-        inputs: tensors of this graph, or edges of it.
-        shapes: of the inputs, where there are edges among them.
-        checked: as of :class:`ForwardProducts`.
 
     Raises:
         RuntimeError: an operation whose backward pass has no derivative, or a wrong one.
@@ -154,10 +146,7 @@ class ForwardProducts(Products):
 
     Slower than :class:`JacobianProducts`, and asks for no derivative of a backward pass.
 
-    Args:
-        model: as a function of its trained parameters, which require gradients; to be used while it stays as it is.
-        x: the batch.
-        checked: whether its operations are known to have these derivatives, as other samples showed.
+    ``checked``: its operations are known to have these derivatives, as other samples showed.
 
     Raises:
         RuntimeError: an operation without a forward derivative, or with a wrong one.
@@ -185,10 +174,6 @@ class DifferenceProducts(Products):
     """Products with ∂model(x)/∂parameters: Jᵀu by the graph of the outputs, J v by central differences in float64.
 
     For operations that have neither a forward derivative nor a second one, as embedding bags. Off by about 1e-9.
-
-    Args:
-        model: as for :class:`ForwardProducts`.
-        x: the batch.
 
     Raises:
         RuntimeError: an operation without float64, or one that is not smooth.
@@ -235,11 +220,7 @@ def _widened(tensor: Tensor) -> Tensor:
 class PartedProducts(Products):
     """Products with ∂model(x)/∂parameters of a batch that is run in parts, of which no graph is kept: little is held at a time.
 
-    Args:
-        model: as for :class:`ForwardProducts`; its samples do not see each other.
-        x: the batch.
-        size: samples of a part.
-        checked: as of :class:`ForwardProducts`.
+    Its samples do not see each other; ``size`` of them are a part.
 
     Raises:
         RuntimeError: as :class:`ForwardProducts`.
@@ -287,10 +268,6 @@ def _pushed(model: nn.Module, x: Tensor, moved: dict[str, Tensor]) -> Tensor:
 class InputProducts(Products):
     """Products with ∂function(x)/∂x: Jᵀu by the graph of the outputs, J v by a forward pass with derivatives.
 
-    Args:
-        function: of one tensor.
-        x: where.
-
     Raises:
         RuntimeError: an operation without a forward derivative, or with a wrong one.
 
@@ -314,10 +291,6 @@ class InputProducts(Products):
 
 def input_products(function: Callable[[Tensor], Tensor], x: Tensor) -> Products:
     """Products with ∂function(x)/∂x, J v going forward, or by the derivative of the backward pass.
-
-    Args:
-        function: of one tensor.
-        x: where.
 
     Raises:
         RuntimeError: an operation that has neither.
@@ -345,10 +318,7 @@ def light_products(model: nn.Module, x: Tensor, known: type[Products] | None = N
 
     Where an operation has no forward derivative, by that of the backward pass.
 
-    Args:
-        model: its trained parameters require gradients; to be used while it stays as it is.
-        x: the batch.
-        known: what this gave for other samples of the model, which saves the check.
+    ``known``: what this gave for other samples of the model, which saves the check.
 
     Raises:
         RuntimeError: an operation that has neither.
@@ -365,10 +335,6 @@ def light_products(model: nn.Module, x: Tensor, known: type[Products] | None = N
 
 def parameter_products(model: nn.Module, x: Tensor) -> Products:
     """Products with ∂model(x)/∂parameters, by the derivative of the backward pass, or going forward where it has none.
-
-    Args:
-        model: its trained parameters require gradients; to be used while it stays as it is.
-        x: the batch.
 
     Raises:
         RuntimeError: an operation that has neither.

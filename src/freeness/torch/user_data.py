@@ -300,11 +300,7 @@ def _form(batch: Batch, model: nn.Module) -> Callable[[Batch], Batch]:
 
 
 def check_rows(batch: Batch, model: nn.Module) -> None:
-    """Refuse rows that a model takes together only, as the nodes of one graph; it does not take some of them.
-
-    Raises:
-        InputError: it runs on all of them.
-    """
+    """Refuse rows that a model takes together only, as the nodes of one graph; it does not take some of them."""
     try:
         with untouched(model), torch.no_grad():
             batch.call(model)
