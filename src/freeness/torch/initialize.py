@@ -16,6 +16,7 @@ from freeness.errors import InputError
 from freeness.torch.architecture import start_of
 from freeness.torch.initialized import InitializedLayer, InitializedModel
 from freeness.torch.kernels import Convolution, ConvolutionKind, Drawn, WeightKind, check_kernel, drawn_weight
+from freeness.torch.parts import NORMS
 from freeness.torch.piecewise import drawn_pieces
 from freeness.torch.recipes import StartRecipe, Subject
 from freeness.torch.rows import Rows
@@ -23,7 +24,6 @@ from freeness.torch.swap import swap_activations_
 from freeness.torch.tensors import ModelTensor, cut, tensors_of
 
 _KINDS = ("haar", "gaussian", "identity")
-_NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ def _branch_ends(model: nn.Module, how: InitializeOptions) -> list[tuple[str, nn
     ends = []
     for pattern in how.branch_ends:
         matched = [(name, module) for name, module in model.named_modules() if fnmatchcase(name, pattern)]
-        kept = [(name, module) for name, module in matched if isinstance(module, (nn.Linear, Convolution, *_NORMS))]
+        kept = [(name, module) for name, module in matched if isinstance(module, (nn.Linear, Convolution, *NORMS))]
         if not kept:
             has = "none" if not matched else f"{type(matched[0][1]).__name__} {matched[0][0]!r}"
             raise InputError(

@@ -35,6 +35,16 @@ class TensorPart:
     padding: int | None = None
 
 
+def is_normalisation(module: nn.Module) -> bool:
+    """Whether it is one, of torch or of another library, by its name.
+
+    Example:
+        >>> is_normalisation(nn.LayerNorm(2)), is_normalisation(nn.Linear(2, 2))
+        (True, False)
+    """
+    return "Norm" in type(module).__name__
+
+
 @singledispatch
 def parts_of(module: nn.Module) -> dict[str, TensorPart]:
     """The module's own tensors by name; register a function for a kind of module of your own.
@@ -54,7 +64,7 @@ def parts_of(module: nn.Module) -> dict[str, TensorPart]:
             "weight": TensorPart("matrix", fan_in, fan_out, transposed=True),
             "bias": TensorPart("bias", fan_in, fan_out),
         }
-    if "Norm" in type(module).__name__:
+    if is_normalisation(module):
         return {name: TensorPart("foreign") for name in names}
     return {name: TensorPart("own") for name in names}
 

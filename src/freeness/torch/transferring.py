@@ -23,6 +23,7 @@ from freeness.torch.first_step import (
 )
 from freeness.torch.given import GivenLoss, GivenOptimizer
 from freeness.torch.outputs import OutputKey
+from freeness.torch.parts import is_normalisation
 from freeness.torch.roles import GroupRole, grown_sides
 from freeness.torch.state import trained_parameters
 from freeness.torch.transferred import GroupRate, Transfer, Verdict
@@ -133,7 +134,7 @@ def transfer(
     found = _told(
         (rate, _size(big) > _size(small)), (there, here), parts, spent, _matched(small, big, there, here), how
     )
-    if is_normalised(big):
+    if any(map(is_normalisation, big.modules())):
         found = replace(found, advised="rate")
     else:
         found = replace(found, advised="groups", interval=(found.interval[0] / _PLAIN, found.interval[1] * _PLAIN))
@@ -232,16 +233,6 @@ def _ratio(there: float, here: float) -> float:
 
 def _size(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in trained_parameters(model).values())
-
-
-def is_normalised(model: nn.Module) -> bool:
-    """Whether a normalisation is in the model, of torch or of another library.
-
-    Example:
-        >>> is_normalised(nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2))), is_normalised(nn.Linear(2, 2))
-        (True, False)
-    """
-    return any("Norm" in type(module).__name__ for module in model.modules())
 
 
 def _stepper(how: StepOptions) -> Stepper:

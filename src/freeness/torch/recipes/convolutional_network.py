@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from freeness.torch.recipes.draws import constant, gaussian, pieces
+from freeness.torch.recipes.draws import beside_matrices, constant, gaussian
 from freeness.torch.recipes.recipe import Start, StartRecipe, Subject
 from freeness.torch.recipes.residual_network import branch_ends
 from freeness.torch.tensors import ModelTensor
@@ -43,10 +43,8 @@ class ConvolutionalNetwork(StartRecipe):
                 found[tensor.name] = _keeping(tensor, subject.read(tensor))
             elif role == "table":
                 found[tensor.name] = gaussian(1.0, "a table of embeddings: what it gives has mean square 1")
-            elif role == "scale":
-                found[tensor.name] = constant(1, "scale of a normalisation")
-            elif role in ("bias", "shift"):
-                found[tensor.name] = pieces("bias" if role == "bias" else "shift of a normalisation")
+            elif (start := beside_matrices(tensor)) is not None:
+                found[tensor.name] = start
         return found
 
 

@@ -70,6 +70,16 @@ def pieces(reason: str) -> Start:
     return Start("0", reason, values)
 
 
+def beside_matrices(tensor: ModelTensor) -> Start | None:
+    """Scales of normalisations 1, shifts and biases 0; None of another tensor."""
+    role = tensor.part.role
+    if role == "scale":
+        return constant(1, "scale of a normalisation")
+    if role in ("bias", "shift"):
+        return pieces("bias" if role == "bias" else "shift of a normalisation")
+    return None
+
+
 def orthogonal(reason: str) -> Start:
     """A Haar-distributed (semi-)orthogonal matrix for every piece."""
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from freeness.torch.recipes.draws import constant, gaussian, pieces
+from freeness.torch.recipes.draws import beside_matrices, gaussian
 from freeness.torch.recipes.recipe import Start, StartRecipe, Subject
 from freeness.torch.tensors import ModelTensor
 
@@ -61,10 +61,8 @@ def transformer_starts(subject: Subject, deviation: float, ends: frozenset[str])
             found[tensor.name] = gaussian(deviation / math.sqrt(len(ends)), reason, formula)
         elif tensor.part.role in ("matrix", "table"):
             found[tensor.name] = gaussian(deviation, _reason(tensor))
-        elif tensor.part.role == "scale":
-            found[tensor.name] = constant(1, "scale of a normalisation")
-        elif tensor.part.role in ("bias", "shift"):
-            found[tensor.name] = pieces("bias" if tensor.part.role == "bias" else "shift of a normalisation")
+        elif (start := beside_matrices(tensor)) is not None:
+            found[tensor.name] = start
     return found
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from freeness.torch.branches import WiredBranch, Wiring
 from freeness.torch.kernels import Convolution
+from freeness.torch.parts import is_normalisation
 from freeness.torch.tensors import ModelTensor, tensors_of
 
 Values = Callable[[ModelTensor, torch.Generator], Tensor]
@@ -63,7 +64,7 @@ class Subject:
     @property
     def normalised(self) -> bool:
         """Whether a normalisation is in the model, with a scale or without."""
-        return any("Norm" in type(module).__name__ for module in self.model.modules())
+        return any(map(is_normalisation, self.model.modules()))
 
     @cached_property
     def explained(self) -> bool:

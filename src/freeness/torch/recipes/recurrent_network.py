@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from freeness.torch.recipes.draws import constant, gaussian, glorot, orthogonal, pieces
+from freeness.torch.recipes.draws import beside_matrices, gaussian, glorot, orthogonal, pieces
 from freeness.torch.recipes.recipe import Start, StartRecipe, Subject
 from freeness.torch.tensors import ModelTensor
 
@@ -43,11 +43,6 @@ def _start(tensor: ModelTensor) -> Start | None:
             width = tensor.shape[-1]
             return gaussian(1 / math.sqrt(width), "a table that is the last layer as well, drawn once", "1/√width")
         return gaussian(1.0, "a table of embeddings: what it gives has mean square 1")
-    if role == "scale":
-        return constant(1, "scale of a normalisation")
-    if role == "shift":
-        return pieces("shift of a normalisation")
-    if role != "bias":
-        return None
-    opened = "bias; the gate of forgetting starts at 1" if "forget" in tensor.part.pieces else "bias"
-    return pieces(opened)
+    if role == "bias" and "forget" in tensor.part.pieces:
+        return pieces("bias; the gate of forgetting starts at 1")
+    return beside_matrices(tensor)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from freeness.torch.recipes.draws import constant, gaussian, he, pieces
+from freeness.torch.recipes.draws import beside_matrices, constant, gaussian, he
 from freeness.torch.recipes.recipe import Start, StartRecipe, Subject
 
 _HEAD = "gives the outputs: small, so that no class is preferred"
@@ -43,10 +43,8 @@ class NormalisedResidualNetwork(StartRecipe):
                 found[tensor.name] = gaussian(self.head, _HEAD)
             elif role == "matrix":
                 found[tensor.name] = he(tensor, "keeps q through rectifiers")
-            elif role == "scale":
-                found[tensor.name] = constant(1, "scale of a normalisation")
-            elif role in ("bias", "shift"):
-                found[tensor.name] = pieces("bias" if role == "bias" else "shift of a normalisation")
+            elif (start := beside_matrices(tensor)) is not None:
+                found[tensor.name] = start
         return found
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from freeness.torch.branches import WiredBranch
-from freeness.torch.recipes.draws import constant, gaussian, pieces, uniform
+from freeness.torch.recipes.draws import beside_matrices, constant, gaussian, uniform
 from freeness.torch.recipes.recipe import Start, StartRecipe, Subject
 from freeness.torch.tensors import ModelTensor
 
@@ -84,11 +84,7 @@ class StateSpaceModel(StartRecipe):
         if role == "table":
             said = "a table that is the last layer as well, drawn once" if tensor.tied else "a table of embeddings"
             return gaussian(self.table, said)
-        if role == "scale":
-            return constant(1, "scale of a normalisation")
-        if role in ("bias", "shift"):
-            return pieces("bias" if role == "bias" else "shift of a normalisation")
-        return None
+        return beside_matrices(tensor)
 
 
 def _outer(branches: tuple[WiredBranch, ...]) -> list[WiredBranch]:
