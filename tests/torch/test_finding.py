@@ -16,10 +16,10 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from freeness.errors import InputError
 from freeness.torch import FindOptions, batches_of, find_rate
+from freeness.torch.batch_loss import trial_loss
 from freeness.torch.critical import critical_rate
 from freeness.torch.finding import steepest
 from freeness.torch.stepping import stepping
-from freeness.torch.trial_loss import trial_loss
 from freeness.torch.trial_runs import TrialOptions, TrialRuns
 from freeness.training import Leg, Rate, Schedule
 

@@ -15,10 +15,10 @@ from torch.nn import functional
 from freeness.advice import StepCheck, WatchRecord, odd_layer
 from freeness.errors import InputError
 from freeness.torch import JsonLines, Watch, batch_of, critical_rate
+from freeness.torch.batch_loss import batch_loss
 from freeness.torch.first_look import drawn_weights, first_look
 from freeness.torch.hessian_products import hessian_product
 from freeness.torch.watch import gradient_norms
-from freeness.torch.watch_loss import BatchLoss
 from freeness.torch.watch_measures import Measures
 from freeness.torch.watch_schedule import Within
 
@@ -234,7 +234,7 @@ def test_isometry_is_0_of_an_orthogonal_layer_and_grows_with_the_spread():
         with torch.no_grad():
             nn.init.orthogonal_(model.weight)
             model.weight.mul_(values[:, None])
-        measures = Measures(model, torch.optim.SGD(model.parameters(), lr=0.1), BatchLoss("mse"))
+        measures = Measures(model, torch.optim.SGD(model.parameters(), lr=0.1), batch_loss("mse"))
         batch = batch_of((torch.randn(8, 64), torch.randn(8, 64)), model)
         found[name] = measures.taken("isometry", batch)["isometry"], values.square()
     assert found["isometric"][0] == pytest.approx(0.0, abs=1e-4)
@@ -551,7 +551,7 @@ def test_a_branch_that_lacks_the_scale_of_the_others_is_named():
     model = nn.Sequential(nn.Linear(6, 16), *(Branch() for _ in range(5)), nn.Linear(16, 2))
     for place, block in enumerate(model[1:6]):
         block.scale = 1.0 if place == 2 else 0.1
-    measures = Measures(model, torch.optim.SGD(model.parameters(), lr=0.1), BatchLoss("cross_entropy"))
+    measures = Measures(model, torch.optim.SGD(model.parameters(), lr=0.1), batch_loss("cross_entropy"))
     x = torch.randn(32, 6)
     assert measures.taken("layers", batch_of((x, (x[:, 0] > 0).long()), model))["place"] == "3"
 

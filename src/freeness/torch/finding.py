@@ -12,6 +12,7 @@ from torch import nn
 from freeness.advice import Progress, Report
 from freeness.bars import followed
 from freeness.errors import InputError, is_real, is_size
+from freeness.torch.batch_loss import trial_loss
 from freeness.torch.critical import CriticalRate, critical_rate
 from freeness.torch.given import GivenLoss
 from freeness.torch.load import uncompiled
@@ -19,7 +20,6 @@ from freeness.torch.outputs import OutputKey
 from freeness.torch.state import trained_parameters, untouched
 from freeness.torch.stepping import AnyOptimizer, Stepping, stepping
 from freeness.torch.trained import train_what_is_stepped, trained_note
-from freeness.torch.trial_loss import trial_loss
 from freeness.torch.trial_record import TrialRecord
 from freeness.torch.trial_runs import TrialOptions, TrialRuns
 from freeness.torch.user_data import batches_of

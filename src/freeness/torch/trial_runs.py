@@ -14,9 +14,9 @@ from torch.utils._pytree import tree_leaves
 
 from freeness.errors import InputError
 from freeness.torch.batch import Batch
+from freeness.torch.batch_loss import LossOf
 from freeness.torch.critical import check_trains
 from freeness.torch.stepping import Stepping
-from freeness.torch.trial_loss import LossOf
 from freeness.training import Leg, RateTrial, Schedule, diverges
 
 _PRECISIONS = {"bfloat16": torch.bfloat16}

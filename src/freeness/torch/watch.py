@@ -17,6 +17,7 @@ from freeness.advice import Lookout, Sharpening, StepCheck, WatchRecord, WatchWa
 from freeness.errors import InputError, brief
 from freeness.torch.attributes import attributes_kept
 from freeness.torch.batch import Batch
+from freeness.torch.batch_loss import batch_loss
 from freeness.torch.first_look import drawn_weights, first_look
 from freeness.torch.given import GivenLoss
 from freeness.torch.next_step import first_rate
@@ -24,7 +25,6 @@ from freeness.torch.state import trained_parameters
 from freeness.torch.user_data import batch_of
 from freeness.torch.watch_glance import sample_sizes
 from freeness.torch.watch_logs import Logs
-from freeness.torch.watch_loss import BatchLoss
 from freeness.torch.watch_measures import Found, Measures
 from freeness.torch.watch_schedule import Every, WatchSchedule, Within
 
@@ -95,7 +95,7 @@ class Watch:
     ) -> None:
         self._model, self._optimizer = plain_model(model), unwrapped(optimizer)
         self._schedule = schedule_of(every, overhead)
-        self._measures = Measures(self._model, self._optimizer, BatchLoss(loss))
+        self._measures = Measures(self._model, self._optimizer, batch_loss(loss))
         self._drawn = drawn_weights(self._model)  # before the first step moves what is zero
         self._lookout = Lookout()
         self._logs = Logs(log)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from freeness.advice import WatchedLayer, fault_of, odd_branch
 from freeness.errors import InputError
 from freeness.torch.batch import Batch
+from freeness.torch.batch_loss import LossOf
 from freeness.torch.critical import critical_rate
 from freeness.torch.given import given_optimizer
 from freeness.torch.hessian_products import gradient_of, hessian_product
@@ -21,7 +23,6 @@ from freeness.torch.observing import observe
 from freeness.torch.outputs import run, select_output
 from freeness.torch.products import input_products
 from freeness.torch.state import trained_parameters, untouched
-from freeness.torch.watch_loss import BatchLoss
 from freeness.torch.watch_sharpening import FirstBatch, climbed_from
 from freeness.training import Adam
 
@@ -44,14 +45,15 @@ class Measures:
 
     Example:
         >>> from freeness.torch.user_data import batch_of
+        >>> from freeness.torch.batch_loss import batch_loss
         >>> model = nn.Linear(1, 1, bias=False)
-        >>> measures = Measures(model, torch.optim.SGD(model.parameters(), lr=0.5), BatchLoss("half_squared_error"))
+        >>> measures = Measures(model, torch.optim.SGD(model.parameters(), lr=0.5), batch_loss("half_squared_error"))
         >>> batch = batch_of((torch.ones(1, 1), torch.ones(1, 1)), model)
         >>> round(measures.taken("sharpness", batch)["sharpness"], 2)  # λ = 1
         1.0
     """
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, loss: BatchLoss) -> None:
+    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, loss: LossOf) -> None:
         self._model, self._optimizer, self._loss = model, optimizer, loss
         self._start = {name: value.detach().clone() for name, value in trained_parameters(model).items()}
         self._last: dict[str, float] = {}
@@ -70,7 +72,7 @@ class Measures:
     def tried(self, batch: Batch) -> None:
         """Two samples through model and loss."""
         with fixed_masks(self._model), untouched(self._model, training=None), torch.no_grad():
-            self._loss.function(self._model, batch.part(0, _TRIED))()
+            self._loss(self._model, batch.part(0, _TRIED))
 
     def critical(self, batch: Batch) -> Found:
         """The critical rate of the optimiser's next step, with momentum and all that it remembers."""
@@ -79,7 +81,7 @@ class Measures:
             return {}
         found = critical_rate(
             self._model,
-            self._loss.function(self._model, batch),
+            partial(self._loss, self._model, batch),
             next_step(self._optimizer, self._model),
             start=self._last.get("critical", rate),
         )
@@ -89,13 +91,13 @@ class Measures:
     def gradient(self, batch: Batch) -> Found:
         """The critical rate along the gradient."""
         start = self._last.get("gradient", first_rate(self._optimizer) or 1e-3)
-        found = critical_rate(self._model, self._loss.function(self._model, batch), start=start)
+        found = critical_rate(self._model, partial(self._loss, self._model, batch), start=start)
         self._last["gradient"] = found.rate if math.isfinite(found.rate) and found.rate > 0 else start
         return {"critical_gradient": found.rate, "loss": found.loss}
 
     def sharpness(self, batch: Batch) -> Found:
         """λ by Lanczos from the last visit's direction."""
-        loss = self._loss.function(self._model, batch)
+        loss = partial(self._loss, self._model, batch)
         scale = preconditioner(self._optimizer, self._model)
         with untouched(self._model, training=None):
             product, value = hessian_product(self._model, loss, scale)
@@ -116,7 +118,7 @@ class Measures:
     def layers(self, batch: Batch) -> Found:
         """The table of layers, what it shows, and how far the weights are from those at the start."""
         part = batch.part(0, min(max(batch.count // 4, _FEWEST), _LAYERS))
-        table = observe(self._model, self._loss.function(self._model, part))
+        table = observe(self._model, partial(self._loss, self._model, part))
         fault = fault_of(table)
         if fault.place is None:
             fault = odd_branch(table) or fault
@@ -144,7 +146,7 @@ class Measures:
             return {}
         parts = [batch.part(0, half), batch.part(half, 2 * half)]
         with untouched(self._model, training=None, copies=list(self._model.buffers())):
-            a, b = (gradient_of(self._model, self._loss.function(self._model, part))[0] for part in parts)
+            a, b = (gradient_of(self._model, partial(self._loss, self._model, part))[0] for part in parts)
         signal = float(torch.dot(a, b))
         scatter = 2 * half * float((a - b).square().sum()) / 4
         return {"noise": scatter / signal if signal > 0 else math.inf}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,12 +12,12 @@ from torch import Tensor, nn
 
 from freeness.errors import InputError
 from freeness.torch.batch import Batch
+from freeness.torch.batch_loss import LossOf
 from freeness.torch.critical import gradients_step
 from freeness.torch.hessian_products import drawn_direction, gradient_of, hessian_product, parts_of
 from freeness.torch.next_step import first_rate, next_step
 from freeness.torch.ritz import Climb, climb
 from freeness.torch.state import trained_parameters, untouched
-from freeness.torch.watch_loss import BatchLoss
 
 _PRODUCTS = 16, 6  # products for λ, and once a direction is known
 
@@ -37,7 +38,7 @@ def climbed_from(
 class FirstBatch:
     """The batch that is visited first; λ of other batches differs by more than a training changes it."""
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, loss: BatchLoss) -> None:
+    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, loss: LossOf) -> None:
         self._model, self._optimizer, self._loss = model, optimizer, loss
         self._batch: Batch | None = None
         self._direction: Tensor | None = None
@@ -50,7 +51,7 @@ class FirstBatch:
         """
         first = self._batch is None
         kept = self._batch = _copied(batch) if self._batch is None else self._batch
-        loss = self._loss.function(self._model, kept)
+        loss = partial(self._loss, self._model, kept)
         with untouched(self._model, training=None):
             product, _ = hessian_product(self._model, loss)
             found = climbed_from(self._model, product, self._direction, _PRODUCTS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,43 @@ from freeness.torch.state import untouched
 from freeness.torch.written_loss import WrittenLoss
 
 LossOf = Callable[[nn.Module, Batch], Tensor]
+
+
+def batch_loss(given: GivenLoss) -> LossOf:
+    """A loss as users give it, of a model and a batch.
+
+    "own" is the loss that the model computes of its labels. A function of (outputs, targets) gets what the model returns, as it
+    is.
+
+    Raises:
+        InputError: targets are missing or do not fit, or the model computes no loss; when it is called.
+
+    Example:
+        >>> import torch
+        >>> from freeness.torch.user_data import batch_of
+        >>> model = nn.Linear(2, 2)
+        >>> batch = batch_of((torch.ones(3, 2), torch.tensor([0, 1, 1])), model)
+        >>> batch_loss("cross_entropy")(model, batch).shape
+        torch.Size([])
+    """
+    if given == OWN:
+        return _own
+    objective = given_loss(given)
+    module = criterion(objective)
+
+    def computed(model: nn.Module, batch: Batch) -> Tensor:
+        if batch.targets is None:
+            raise InputError(
+                "expected (inputs, targets), got inputs alone; pass both, or loss='own' for a model's own loss."
+            )
+        returned: Any = batch.call(model)
+        if isinstance(objective, WrittenLoss):
+            return module(returned, batch.targets)
+        outputs = select_output(returned)[1]
+        check(objective, outputs, batch.targets)
+        return module(outputs, batch.targets)
+
+    return computed
 
 
 def trial_loss(model: nn.Module, first: Batch, loss: GivenLoss | None, output: OutputKey = None) -> tuple[LossOf, str]:
@@ -64,9 +102,12 @@ def trial_loss(model: nn.Module, first: Batch, loss: GivenLoss | None, output: O
 
 
 def _own(model: nn.Module, batch: Batch) -> Tensor:
-    found = batch.loss(model)
-    assert found is not None  # as it was found to be
-    return found
+    own = batch.loss(model)
+    if own is None:
+        raise InputError(
+            "expected a model that returns its loss, got none of its outputs; name a loss, or give it labels."
+        )
+    return own
 
 
 def _of(module: nn.Module, output: OutputKey, *, whole: bool) -> LossOf:
