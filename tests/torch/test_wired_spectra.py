@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from freeness.errors import ConvergenceError
+from freeness.errors import ConvergenceError, InputError
 from freeness.laws import Semicircle
 from freeness.spectra import Prediction, TopEigenvalue, wired_equation
 from freeness.torch import AnalyzeOptions, analyze, measure_fisher, measure_jacobian, trace
@@ -136,6 +136,21 @@ def test_of_tokens_the_jacobian_begins_at_their_vectors():
         np.testing.assert_allclose(solved, (1 / (z[:, None] - known)).mean(axis=1), rtol=0.1)
         first, second = equation.moments()
         assert first == pytest.approx(known.mean(), rel=0.15) and second == pytest.approx((known**2).mean(), rel=0.3)
+
+
+def test_a_head_tied_to_the_embedding_is_a_matrix_of_its_own_for_the_jacobian():
+    """JJᵀ begins behind the vectors, so their table is used once: G within 10 %; Θ, where it is used twice, is refused."""
+    torch.manual_seed(2)
+    model, tokens = Language(), torch.randint(20, (1, TOKENS))
+    model.head.weight = model.table.weight
+    model = scaled(model)
+    traced = trace(model, tokens)
+    signals, known = realised_neurons(traced, tokens), measure_jacobian(traced, tokens).eigenvalues
+    z = np.quantile(known, [0.5, 0.8]) * np.exp(0.6j)
+    solved = wired_equation(traced.network, realised=signals).solved(z).cauchy
+    np.testing.assert_allclose(solved, (1 / (z[:, None] - known)).mean(axis=1), rtol=0.1)
+    with pytest.raises(InputError, match="with the weights of"):
+        wired_equation(traced.network, realised=signals, fisher="standard")
 
 
 def test_what_is_a_given_map_is_no_gap_where_both_are_predicted():

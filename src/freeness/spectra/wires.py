@@ -80,7 +80,7 @@ class WireBuilder:
         known = {INPUT: self._source(x, channels, np.eye(x[0].size) * (self.fisher is None))}
         readers = Counter(name for node in network.nodes for name in node.inputs)
         for node in network.nodes:
-            _check(node)
+            self._check(node, network)
             self.here = node.name
             wire = self._step(node.operation, tuple(known[name] for name in node.inputs), x)
             apart = all(_selects_channels(reader.operation) for reader in network.readers(node.name))
@@ -104,6 +104,15 @@ class WireBuilder:
         last = end if _is_node(end) else self._at_node(end)
         outputs = last.channels * last.positions
         return assembled(self.met, last.parents[0][0], outputs, kept)
+
+    def _check(self, node: Node, network: Network) -> None:
+        """Refuse weights that are used twice, but for JJᵀ those of tokens, behind whose vectors it begins."""
+        first = next((one.operation for one in network.nodes if one.name == node.shares), None)
+        if node.shares and not (self.fisher is None and isinstance(first, Embedding)):
+            raise InputError(
+                f"expected layers that theory covers, got {described(node.operation)} with the weights of {node.shares!r}; "
+                "measure the spectra, which needs no theory."
+            )
 
     # --- operations ---------------------------------------------------------------------------------------------------
 
@@ -422,14 +431,6 @@ class WireBuilder:
             matrix, map_ = wire.written[0]
             self._write(matrix, ("heads", number, map_.transpose(0, 2, 1), port))
         return Wire(output, wires[0].channels, heads=(number, np.eye(samples * tokens)))
-
-
-def _check(node: Node) -> None:
-    if node.shares:
-        raise InputError(
-            f"expected layers that theory covers, got {described(node.operation)} with the weights of {node.shares!r}; "
-            "measure the spectra, which needs no theory."
-        )
 
 
 def _selects_channels(operation: Operation) -> bool:
