@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from freeness.errors import InputError
 from freeness.torch import AnalyzeOptions, analyze, batch_sharpness, load_batch, measure_jacobian, trace
+from freeness.torch.analysis_spectra import silence_note
 from freeness.torch.curvature_estimate import Effort, estimated_sharpness
 from freeness.torch.starts import start_facts
 
@@ -137,11 +138,9 @@ class Constant(nn.Module):
 
 
 def test_outputs_that_hang_on_no_input_are_said_to() -> None:
-    told = [analyze(model, (X, Y), AnalyzeOptions(only="spectra")).verdict.warnings for model in (Constant(), chain())]
-    assert [any("have no derivative by the input: JJᵀ is 0" in line for line in lines) for lines in told] == [
-        True,
-        False,
-    ]
+    told = analyze(Constant(), (X, Y), AnalyzeOptions(only="spectra")).verdict.warnings
+    assert any("have no derivative by the input: JJᵀ is 0" in line for line in told)
+    assert silence_note(measure_jacobian(trace(chain(), X[:1]), X[0]), None) == ()
 
 
 def test_tokens_of_a_frozen_table_have_the_spectrum_of_those_of_a_trained_one() -> None:
