@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from freeness.deprecation import moved
+from freeness import deprecation
 
 _MOVES = {
     "Add", "AffineLaw", "Move", "Multiply", "ProductPower", "Resize", "Scale", "Shift", "Subtract", "SumPower", "SymmetricRoot",
@@ -19,7 +19,7 @@ _HOMES = {
     "Chain": "freeness.moves.MovedCurve",
 }
 
-__getattr__ = moved(__name__, _HOMES)
+__getattr__ = deprecation.moved(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:
