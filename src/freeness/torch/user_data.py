@@ -307,6 +307,6 @@ def check_rows(batch: Batch, model: nn.Module) -> None:
     except InputError:
         return
     raise InputError(
-        f"expected samples that {type(model).__name__} takes one by one, got {batch.count} rows that it takes together only; let "
-        "it take them as one sample, (1, rows, …), where they are the nodes of one graph."
+        f"expected samples that {type(model).__name__} takes one by one, got {batch.count} rows that it takes together only; "
+        "give nodes of one graph as one sample, (1, rows, …)."
     )
