@@ -1,5 +1,7 @@
 """Gradients around the given maps of one pass against networks whose channel weights are drawn anew on the way back."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,10 +9,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from freeness import InputError
-from freeness.network import Branch, cnn, mixer, mlp, resnet, transformer
+from freeness.network import Branch, Gaussian, Haar, Network, Weights, cnn, mixer, mlp, resnet, transformer
 from freeness.spectra import NeuronSignals, realised_gradients, wired_equation
-from freeness.torch import trace
-from freeness.torch.signals import realised_neurons
+from freeness.torch import initialize_, trace
+from freeness.torch.signals import neurons_of, realised_neurons
 
 ROUNDED = 1e-20  # squared gradients over the largest: those below are 0
 
@@ -192,3 +194,26 @@ def test_a_cotangent_of_another_shape_is_refused():
 def test_a_pass_of_another_network_is_refused():
     with pytest.raises(InputError, match="take the signals of this very network"):
         realised_gradients(transformer(1, 8, 2, 3), NeuronSignals(np.ones((1, 8, 3)), (np.ones((1, 4, 3)),)))
+
+
+def of_that_size(operation):
+    if not isinstance(operation, Weights):
+        return operation
+    into, out = operation.sizes
+    return replace(operation, weights=Gaussian(operation.weights.sigma_w * min(1.0, into / out) ** 0.5))
+
+
+def test_parts_of_haar_weights_have_entries_of_the_size_of_the_whole():
+    """Second moments do not tell queries, keys and values of one Haar matrix from Gaussian ones of that size."""
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(32, 2, 64, 0.0, "gelu", batch_first=True, norm_first=True)
+    model = nn.Sequential(nn.Linear(8, 32), layer, nn.Linear(32, 4)).eval()
+    initialize_(model, "haar")
+    x = torch.randn(1, 5, 8)
+    traced = trace(model, x)
+    assert any(isinstance(getattr(node.operation, "weights", None), Haar) for node in traced.network.nodes)
+    nodes = [replace(node, operation=of_that_size(node.operation)) for node in traced.network.nodes]
+    realised = neurons_of(traced, x)
+    haar, gaussian = (realised_gradients(network, realised) for network in (traced.network, Network(nodes)))
+    for one, other in zip(haar, gaussian, strict=True):
+        assert one.weights == pytest.approx(other.weights, rel=1e-6)

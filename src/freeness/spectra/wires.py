@@ -395,7 +395,10 @@ class WireBuilder:
             )
         whole.selected |= chosen
         count = operation.stop - operation.start
-        self.met.matrices.append(replace(whole, channels=(whole.channels[0], count), selected=set()))
+        channels = (whole.channels[0], count)
+        # entries keep their size, which is σ_w² over the larger side of a Haar matrix
+        square = whole.square * (max(channels) / max(whole.channels) if whole.kind == "haar" else 1.0)
+        self.met.matrices.append(replace(whole, channels=channels, square=square, selected=set()))
         value = wire.value[operation.start : operation.stop]
         return Wire(value, count, written=((len(self.met.matrices) - 1, map_),))
 
