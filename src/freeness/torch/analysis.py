@@ -53,6 +53,7 @@ from freeness.torch.analysis_spectra import (
 from freeness.torch.analyze_options import OWN, AnalyzeOptions
 from freeness.torch.architecture import has_recipe
 from freeness.torch.buffers import same_buffers
+from freeness.torch.copied_weights import copies_note
 from freeness.torch.curvature_matrices import CHUNK
 from freeness.torch.data_note import data_note
 from freeness.torch.differentiated import differentiated, is_of_graph
@@ -302,8 +303,7 @@ def _watched(
             return with_theory(table, traced, x, outputs, training=training)
     except (InputError, ArithmeticError, MemoryError, RuntimeError, TimeUp) as error:
         _LOG.info("no theory of the layers: %s", brief(error))
-        late = stages.late if isinstance(error, TimeUp) else f"it stopped with {brief(error)}."
-        return replace(table, refused=late)
+        return replace(table, refused=stages.late if isinstance(error, TimeUp) else f"it stopped with {brief(error)}.")
 
 
 def _judged(
@@ -326,7 +326,7 @@ def _judged(
             judged = replace(judged, advice=(_NO_START,))
     notes = silence_note(*(each.measured for each in spectra))
     notes += data_note(numbers_in(traced.model, inputs), options.stand_in)
-    return replace(judged, warnings=judged.warnings + notes)
+    return replace(judged, warnings=copies_note(traced.model) + judged.warnings + notes)
 
 
 def _rate(

@@ -1,0 +1,51 @@
+"""Weights that are copies of one another, which theory takes for independent ones."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def copied_weights(model: nn.Module) -> dict[str, str]:
+    """Matrices of weights that hold the numbers of an earlier one, by name, and the name of that one.
+
+    Weights that are used twice are one tensor and no copies, and constant ones are no draws.
+
+    Example:
+        >>> layer = nn.TransformerEncoderLayer(8, 2, 16)
+        >>> found = copied_weights(nn.TransformerEncoder(layer, 2, enable_nested_tensor=False))  # it copies the layer
+        >>> sorted(found)[0], found["layers.1.linear1.weight"]
+        ('layers.1.linear1.weight', 'layers.0.linear1.weight')
+    """
+    known: dict[tuple[object, ...], list[tuple[str, Tensor]]] = {}
+    found: dict[str, str] = {}
+    for name, weights in model.named_parameters():
+        value = weights.detach()
+        if value.ndim < 2 or value.numel() < 2 or bool((value == value.flatten()[0]).all()):
+            continue
+        ends = value.flatten()[[0, -1]].tolist()
+        earlier = known.setdefault((value.shape, value.dtype, value.device, *ends), [])
+        twin = next((one for one, other in earlier if torch.equal(other, value)), None)
+        if twin is None:
+            earlier.append((name, value))
+        else:
+            found[name] = twin
+    return found
+
+
+def copies_note(model: nn.Module) -> tuple[str, ...]:
+    """What to know of copies, and to do.
+
+    Example:
+        >>> copies_note(nn.Linear(3, 2))
+        ()
+    """
+    found = copied_weights(model)
+    if not found:
+        return ()
+    name, twin = next(iter(found.items()))
+    more = f", and {len(found) - 1} more tensors are copies as well" if len(found) > 1 else ""
+    return (
+        f"{name} is a copy of {twin}{more}. nn.TransformerEncoder, for one, copies its layer. Such layers add up, where theory "
+        "takes weights to be independent. Draw every layer anew, as initialize_(model) of freeness.torch does.",
+    )
