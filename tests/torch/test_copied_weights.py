@@ -31,9 +31,10 @@ def test_one_tensor_used_twice_constants_and_layers_of_their_own_are_no_copies()
     one, other = nn.Linear(4, 4), nn.Linear(4, 4)
     model = nn.ModuleList([one, one, other, nn.LayerNorm(4)])
     assert not copied_weights(model)
-    for part in (one, other):
-        nn.init.zeros_(part.weight)
-    assert not copied_weights(model)
+    for write in (nn.init.zeros_, nn.init.eye_):
+        for part in (one, other):
+            write(part.weight)
+        assert not copied_weights(model)
     part = nn.Linear(4, 4)
     assert copied_weights(nn.ModuleList([part, copy.deepcopy(part)])) == {"1.weight": "0.weight"}
     with torch.no_grad():  # equal at both ends

@@ -5,11 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+_WRITTEN = 2  # different numbers at most in weights that are written down: constants, identities
+
 
 def copied_weights(model: nn.Module) -> dict[str, str]:
     """Matrices of weights that hold the numbers of an earlier one, by name, and the name of that one.
 
-    Weights that are used twice are one tensor and no copies, and constant ones are no draws.
+    Weights that are used twice are one tensor and no copies. Constants and multiples of an identity are no draws.
 
     Example:
         >>> layer = nn.TransformerEncoderLayer(8, 2, 16)
@@ -21,14 +23,14 @@ def copied_weights(model: nn.Module) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, weights in model.named_parameters():
         value = weights.detach()
-        if value.ndim < 2 or value.numel() < 2 or bool((value == value.flatten()[0]).all()):
+        if value.layout != torch.strided or value.ndim < 2 or value.numel() < 2:
             continue
         ends = value.flatten()[[0, -1]].tolist()
         earlier = known.setdefault((value.shape, value.dtype, value.device, *ends), [])
         twin = next((one for one, other in earlier if torch.equal(other, value)), None)
         if twin is None:
             earlier.append((name, value))
-        else:
+        elif value.unique().numel() > _WRITTEN:
             found[name] = twin
     return found
 
