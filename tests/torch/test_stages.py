@@ -42,9 +42,16 @@ def test_when_the_time_is_over_no_stage_begins_and_its_reason_names_the_budget()
 
 
 def test_what_was_not_asked_for_is_not_missing():
-    stages = Stages(stages_of(("rate",)), 60.0, None)
-    assert stages.run("measure Jacobian", lambda: pytest.fail("it ran")) == Lost("it was not asked for")
-    assert stages.run("curvature", lambda: 1) == 1 and [stage.name for stage in stages.finished] == ["curvature"]
+    told: list[Progress] = []
+    stages = Stages(stages_of(("rate",)), 60.0, told.append)
+    assert stages.needed("read the model", lambda: 2) == 2
+    assert stages.run("measure Jacobian", lambda: pytest.fail("it ran"), note="3 s") == Lost("it was not asked for")
+    assert stages.run("curvature", lambda: 1) == 1
+    assert [stage.name for stage in stages.finished] == ["read the model", "curvature"]
+    assert [(each.stage, each.done, each.total, each.note) for each in told] == [
+        ("read the model", 0, 2, ""),
+        ("curvature", 1, 2, "3 s"),
+    ]
 
 
 def test_a_stage_that_takes_too_long_leaves_time_for_those_behind_it():

@@ -17,7 +17,7 @@ from freeness.errors import InputError
 from freeness.laws.cauchy_law import TransformLaw
 from freeness.laws.curve import ClosedCurve, SpectralCurve, Transform
 from freeness.laws.curve_law import CurveLaw
-from freeness.laws.law import Atom, Boundary, real_points
+from freeness.laws.law import Atom, Boundary, levels_of, real_points
 from freeness.numerics import Jet, Number, lower_log, plain
 
 _SLACK = 1e-6  # relative width beyond a sector that is rounding
@@ -131,9 +131,7 @@ class FussCatalan(TransformLaw):
         return value
 
     def quantile(self, p: ArrayLike, *, tolerance: float = 0.0) -> Float[np.ndarray, "*points"]:
-        levels = np.asarray(p, dtype=float)
-        if not np.all((levels >= 0) & (levels <= 1)):
-            raise InputError(f"expected probabilities in [0, 1], got {levels}; pass fractions, not percentages.")
+        levels = levels_of(p)
         inner = np.clip(levels, 1e-300, 1 - 1e-16)
         logit = self._root(lambda v, level: np.log(self._below(*self._at(v))) - level, np.log(inner))
         x = np.exp(self._log_x(logit))

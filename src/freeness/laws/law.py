@@ -235,9 +235,7 @@ class Law(Shown, Plotted, ABC):
             p: probabilities, any shape.
             tolerance: |cdf(x) - p| that is near enough, so that the search may end sooner; 0 for all digits.
         """
-        levels = np.asarray(p, dtype=float)
-        if not np.all((levels >= 0) & (levels <= 1)):
-            raise InputError(f"expected probabilities in [0, 1], got {levels}; pass fractions, not percentages.")
+        levels = levels_of(p)
         low, high = self.hull
         found = np.where(levels < 1, low, high)
         settled = (levels <= 0) | (levels >= 1)
@@ -344,6 +342,14 @@ def real_points(x: ArrayLike) -> Float[np.ndarray, "*points"]:
     if not np.isfinite(points).all():
         raise InputError("expected finite points, got NaN or infinity; remove them from x.")
     return points
+
+
+def levels_of(p: ArrayLike) -> Float[np.ndarray, "*points"]:
+    """p as a float array; refuses what is no probability in one sentence."""
+    levels = np.asarray(p, dtype=float)
+    if not np.all((levels >= 0) & (levels <= 1)):
+        raise InputError(f"expected probabilities in [0, 1], got {levels}; pass fractions, not percentages.")
+    return levels
 
 
 class CentredLaw(Law):

@@ -24,7 +24,7 @@ from jaxtyping import Float, Inexact
 from numpy.typing import ArrayLike
 
 from freeness.errors import ConvergenceError, InputError
-from freeness.laws import Atom, Boundary, Empirical, Law, SpectralCurve, real_points
+from freeness.laws import Atom, Boundary, Empirical, Law, SpectralCurve, levels_of, real_points
 from freeness.operators.critical_end import critical_end
 from freeness.operators.wired_equation import WiredEquation
 
@@ -490,9 +490,7 @@ class WiredLaw(Law):
         return np.where(points.ravel() < min(low, 0.0), 0.0, value).reshape(points.shape)
 
     def quantile(self, p: ArrayLike, *, tolerance: float = 0.0) -> Float[np.ndarray, "*points"]:
-        levels = np.asarray(p, dtype=float)
-        if not np.all((levels >= 0) & (levels <= 1)):
-            raise InputError(f"expected probabilities in [0, 1], got {levels}; pass fractions, not percentages.")
+        levels = levels_of(p)
         s, below = self._table
         rising = np.concatenate([[True], np.diff(below) > 0])
         found = np.exp(np.interp(levels, below[rising], s[rising]))

@@ -19,14 +19,15 @@ from freeness.errors import InputError
 from freeness.laws import haar_orthogonal
 from freeness.network import (
     INPUT,
-    Ensemble,
     Gaussian,
     Haar,
     Network,
     Operation,
     Pass,
+    TokenMixing,
     Weights,
     check_plain,
+    described,
     given,
     pattern,
 )
@@ -104,7 +105,7 @@ def _weights(layer: Weights, x: np.ndarray, at: Pass) -> _Drawn:
     positions, channels, out = x.shape[2:], len(x), layer.sizes[1]
     taps, shape = pattern(layer, positions, at.flat)
     share = len(taps) ** -0.5
-    jacobian = np.sum([np.kron(share * _matrix(layer.weights, out, channels, at.rng), tap) for tap in taps], axis=0)
+    jacobian = np.sum([np.kron(share * drawn_matrix(layer, out, channels, at.rng), tap) for tap in taps], axis=0)
     flat = x.reshape(channels, -1)
     seen = [flat @ tap.T for tap in pattern(layer, positions, at.flat, True).taps]
     gram = np.sum([one.T @ one for one in seen], axis=0) + layer.bias
@@ -113,9 +114,13 @@ def _weights(layer: Weights, x: np.ndarray, at: Pass) -> _Drawn:
     return _Drawn(value, (jacobian,), np.kron(np.eye(out), gram), False)
 
 
-def _matrix(weights: Ensemble, rows: int, columns: int, rng: np.random.Generator) -> np.ndarray:
+def drawn_matrix(layer: Weights | TokenMixing, rows: int, columns: int, rng: np.random.Generator) -> np.ndarray:
+    """Fresh weights of a layer: Gaussian of variance σ_w²/columns, or σ_w times a part of a Haar matrix."""
+    weights = layer.weights
     if isinstance(weights, Gaussian):
         return weights.sigma_w / np.sqrt(columns) * rng.standard_normal((rows, columns))
     if isinstance(weights, Haar):
         return weights.sigma_w * haar_orthogonal(max(rows, columns), rng)[:rows, :columns]
-    raise InputError(f"expected Gaussian or Haar weights to draw, got {type(weights).__name__}; choose one of these.")
+    raise InputError(
+        f"expected Gaussian or Haar weights in {described(layer)}, got {type(weights).__name__}; give realised signals."
+    )

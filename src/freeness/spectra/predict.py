@@ -101,11 +101,8 @@ def _outside(graph_of: Callable[[], NetworkGraph], law: GraphLaw | None) -> _Sin
 
 def _prediction(law: Law, network: Network, found: Signals, method: str, singles: _Singles) -> Prediction:
     outputs = network.dense[-1].fan_out
-    # τ over C outputs of a Haar-rotated matrix scatters with variance 2·Var(law)/C² about the law's mean; a mean field
-    # also misses the random walk of q, which grows like √(L/N)
-    scatter = np.sqrt(2 * law.variance) / (outputs * law.mean)
-    wander = np.sqrt(network.depth / min(network.widths[1:-1] or (outputs,))) if found.source == "mean-field" else 0.0
-    error = float(np.hypot(scatter, wander))
+    width = min(network.widths[1:-1] or (outputs,))
+    error = _mean_error(law, outputs, None if found.source == "realised" else (network.depth, width))
     variance = law.variance * few_outputs_factor(network)
     values, notes = singles
     assumptions = (*_assumptions(network, found), *notes)
@@ -123,11 +120,7 @@ def _of_neurons(question: Question) -> Prediction:
 
 def _of_graph(network: Network, graph: NetworkGraph, realised: bool) -> Prediction:
     law = graph_law(graph)
-    scatter = np.sqrt(2 * law.variance) / (graph.outputs * law.mean)
-    layers = network.weights
-    width = min(layer.sizes[1] for layer in layers)
-    wander = 0.0 if realised else np.sqrt(network.depth / width)
-    kinds = {type(layer.weights) for layer in layers}
+    kinds = {type(layer.weights) for layer in network.weights}
     weights = tuple(text for kind, text in _WEIGHTS.items() if kind in kinds)
     seen = "signals of every neuron taken from one forward pass of this network"
     most = f"{NEURONS} neurons a layer" if graph.plain is not None else f"{CHANNELS} channels a layer"
@@ -144,16 +137,13 @@ def _of_graph(network: Network, graph: NetworkGraph, realised: bool) -> Predicti
         )
     values, notes = _outside(lambda: graph, law)
     assumptions += notes
-    error = float(np.hypot(scatter, wander))
+    error = _mean_error(law, graph.outputs, None if realised else _size(network))
     return Prediction(law, top_eigenvalue(law), assumptions, _METHOD, error, law.variance, values)
 
 
 def _of_wires(network: Network, equation: WiredEquation, realised: bool) -> Prediction:
     law = WiredLaw(equation)
     edge = top_eigenvalue(law)
-    scatter = np.sqrt(2 * law.variance) / (equation.outputs * law.mean)
-    width = min(layer.sizes[1] for layer in network.weights)
-    wander = 0.0 if realised else np.sqrt(network.depth / width)
     seen = "one forward pass of this network" if realised else "a forward pass with fresh weights in every layer"
     assumptions = (
         _WEIGHTS[Gaussian],
@@ -163,9 +153,25 @@ def _of_wires(network: Network, equation: WiredEquation, realised: bool) -> Pred
         *_spread_directions(equation),
         *_of_gradients(network, equation),
     )
-    error = float(np.hypot(scatter, wander))
+    error = _mean_error(law, equation.outputs, None if realised else _size(network))
     largest = largest_of(law, equation.outputs)
     return Prediction(law, edge, assumptions, _METHOD, error, law.variance, largest=largest)
+
+
+def _size(network: Network) -> tuple[int, int]:
+    """Depth and least width."""
+    return network.depth, min(layer.sizes[1] for layer in network.weights)
+
+
+def _mean_error(law: Law, outputs: int, drawn: tuple[int, int] | None) -> float:
+    """Relative error of the law's mean for one network; ``drawn``: depth and width where signals are of the mean field.
+
+    τ over C outputs of a Haar-rotated matrix scatters with variance 2·Var(law)/C² about the law's mean; a mean field also misses
+    the random walk of q, which grows like √(L/N).
+    """
+    scatter = np.sqrt(2 * law.variance) / (outputs * law.mean)
+    wander = np.sqrt(drawn[0] / drawn[1]) if drawn is not None else 0.0
+    return float(np.hypot(scatter, wander))
 
 
 def _of_gradients(network: Network, equation: WiredEquation) -> tuple[str, ...]:

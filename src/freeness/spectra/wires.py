@@ -20,7 +20,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.laws import haar_orthogonal
 from freeness.network import (
     INPUT,
     Attention,
@@ -47,6 +46,7 @@ from freeness.network import (
     variance_gain,
 )
 from freeness.operators import HeadSignals, WiredEquation
+from freeness.spectra.drawn import drawn_matrix
 from freeness.spectra.graph_builder import Parametrisation, gradients_gram, taps_over
 from freeness.spectra.wire import Wire, spread_out
 from freeness.spectra.wired_parts import Met, WiredMatrix, WiredNode, assembled, is_one
@@ -304,7 +304,7 @@ class WireBuilder:
             )
         known = self.realised(layer)
         if known is None:
-            map_ = _drawn_weights(layer, layer.tokens_out, layer.tokens_in, self.rng)
+            map_ = drawn_matrix(layer, layer.tokens_out, layer.tokens_in, self.rng)
             biases = layer.sigma_b * self.rng.standard_normal(layer.tokens_out)
             known = x @ map_.T + biases
         else:
@@ -521,16 +521,6 @@ def _gram(wire: Wire) -> np.ndarray:
 
 def _taps(layer: Weights, wire: Wire, trained: bool = False) -> tuple[np.ndarray, tuple[int, ...]]:
     return taps_over(layer, wire.value, (wire.channels, wire.flat), trained)
-
-
-def _drawn_weights(layer: TokenMixing, rows: int, columns: int, rng: np.random.Generator) -> np.ndarray:
-    if isinstance(layer.weights, Gaussian):
-        return layer.weights.sigma_w / columns**0.5 * rng.standard_normal((rows, columns))
-    if isinstance(layer.weights, Haar):
-        return layer.weights.sigma_w * haar_orthogonal(max(rows, columns), rng)[:rows, :columns]
-    raise InputError(
-        f"expected Gaussian or Haar weights in {described(layer)}, got {type(layer.weights).__name__}; give realised signals."
-    )
 
 
 def _recovered(layer: Weights, read: np.ndarray, given_: np.ndarray) -> np.ndarray:

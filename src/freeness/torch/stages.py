@@ -70,7 +70,7 @@ class Stages:
         self._plan: dict[str, Stage] = {}
         self._pace = 1.0
         self._done = 0
-        self._ended = ""
+        self._ended = self._note = ""
         self.finished: list[Stage] = []
 
     def follow(self, plan: Mapping[str, Stage], pace: float) -> None:
@@ -111,7 +111,7 @@ class Stages:
 
     def needed(self, name: str, compute: Callable[[], _T]) -> _T:
         """A stage without which there is nothing: its errors are the caller's."""
-        self._tell(Progress(name, self._done, len(STAGES)))
+        self._tell(Progress(name, self._done, len(self.wanted)))
         self._done += 1
         start = time.monotonic()
         found = compute()
@@ -126,9 +126,12 @@ class Stages:
         ``vital``: run where the time is up, too; it ends soon then.
         """
         stage = self.planned(name)
-        shown = Progress(name + detail, self._done, len(STAGES), note=note)
+        self._note = note or self._note
+        if name not in self.wanted:
+            return self._lost(stage, "it was not asked for")
+        shown = Progress(name + detail, self._done, len(self.wanted), note=self._note)
         self._tell(shown)
-        self._done += 1
+        self._done, self._note = self._done + 1, ""
         reason = self._reason(stage, vital=vital)
         if reason:
             return self._lost(stage, reason)
@@ -155,7 +158,7 @@ class Stages:
 
     def end(self) -> None:
         """Say that all is done."""
-        self._tell(Progress("done", len(STAGES), len(STAGES)))
+        self._tell(Progress("done", len(self.wanted), len(self.wanted)))
 
     @property
     def _more(self) -> str:
@@ -168,8 +171,6 @@ class Stages:
 
     def _reason(self, stage: Stage, *, vital: bool) -> str:
         """Why a stage does not run; "" where it does."""
-        if stage.name not in self.wanted:
-            return "it was not asked for"
         if self._ended:
             return self._ended
         if stage.way == "left out":
