@@ -37,8 +37,8 @@ def test_bundled_model_is_analysed_as_by_the_command(page):
     report = page.frame_locator("iframe[title=Report]")
     report.get_by_text("Input–output Jacobian").first.wait_for()
     document = json.loads(taken(page, "JSON"))
-    words = page.get_by_text("; start at").first.inner_text()
-    shown = float(words.split("start at ")[1].split(";")[0])
+    words = page.get_by_text("Learning rate to start from: ").first.inner_text()
+    shown = float(words.split("start from: ")[1].split()[0].rstrip(".,"))
     assert shown == pytest.approx(document["learning_rate"]["recommended"], rel=1e-3)
     assert b"<html" in taken(page, "HTML")[:300].lower()
 
@@ -53,7 +53,7 @@ def test_uploaded_weights_are_those_that_are_analysed(page, tmp_path):
     report = page.frame_locator("iframe[title=Report]")
     report.get_by_text("Input–output Jacobian").first.wait_for()
     report.get_by_text("weights of trained.pt").first.wait_for()
-    page.get_by_text("weights of trained.pt: ").wait_for()
+    page.get_by_text("Weights of trained.pt. ").wait_for()
     assert "weights of trained.pt" in json.loads(taken(page, "JSON"))["title"]
     page.get_by_role("button", name="Remove the trained weights").click()
     page.get_by_text("No weights loaded").wait_for()
@@ -69,7 +69,7 @@ def test_weights_of_another_architecture_are_refused(page, tmp_path):
     refused = page.get_by_text("trained.pt was refused and no trained weights are loaded")
     refused.wait_for()
     page.get_by_role("button", name="Analyse").click()
-    page.get_by_text("no weights loaded: ").wait_for()
+    page.get_by_text("No weights loaded. ").wait_for()
     assert refused.is_visible()
     assert not [place for place in page.get_by_text("0.00%").all() if place.is_visible()]
 

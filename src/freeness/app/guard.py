@@ -116,9 +116,11 @@ class ImpatientProtocol(H11Protocol):
             self._alarm = asyncio.get_running_loop().call_later(_PATIENCE, self._drop)
 
     def _drop(self) -> None:
-        if not self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if self.conn.their_state is not h11.IDLE or self.conn.trailing_data[0]:  # browsers open spare connections
             LOG.info("dropped a client whose request did not come in within %.0f s", _PATIENCE)
-            self.transport.abort()
+        self.transport.abort()
 
 
 class OncePerKind(logging.Filter):

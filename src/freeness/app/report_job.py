@@ -59,13 +59,12 @@ def perform(
 
     analysis = analyze(made, (loaded.inputs, loaded.targets), options, progress=report)
     rate = analysis.learning_rate
-    between = f", between {number(rate.low, 3)} and {number(rate.high, 3)}" if rate.wide else ""
+    between = f", of {number(rate.low, 3)} to {number(rate.high, 3)}" if rate.wide else ""
+    start = f"Learning rate to start from: {number(rate.recommended, 3)}{between}." if rate.known else rate.reason
     return {
         "html": render_html([analysis]),
         "json": dump_json(analysis),
-        "phase": analysis.verdict.phase,
-        "start": f"start at {number(rate.recommended, 3)}{between}" if rate.known else "no learning rate follows",
-        "parameters": sum(parameter.numel() for parameter in made.parameters()),
+        "answer": f"{analysis.headline} {start}",
     }
 
 

@@ -143,18 +143,17 @@ class _Page:
 
     async def _analyse(self) -> None:
         self._panel.classes(add="stale")
-        of = "no weights loaded" if self._weights.file is None else f"weights of {self._weights.file[1]}"
+        of = "No weights loaded" if self._weights.file is None else f"Weights of {self._weights.file[1]}"
         try:
             self._answer = await self._background.run("report", self._asked())
         except FreenessError as error:
             self._refusals.say(str(error))
             return
         self._refusals.say()
-        answer = self._answer
-        self._words.set_text(f"{of}: {answer['phase']}; {answer['start']}; {answer['parameters']} parameters.")
+        self._words.set_text(f"{of}. {self._answer['answer']}")
         self._panel.clear()
         with self._panel:
-            page = escape(answer["html"], quote=True)
+            page = escape(self._answer["html"], quote=True)
             ui.html(
                 f'<iframe class="report" title="Report" sandbox="" srcdoc="{page}"></iframe>', sanitize=False
             ).classes("w-full")
