@@ -141,7 +141,7 @@ def test_awkward_models_are_analysed(file: Path, factory: str, options: tuple[st
         ("huge", "below 1e308"),
         ("last_huge", "below 1e308"),
         ("tiny", "expected weights other than 0"),
-        ("raising", "got ZeroDivisionError (division by zero) on every shape tried; mend its forward"),
+        ("raising", "got ZeroDivisionError (division by zero) on every shape tried ("),
         ("nothing", "a real floating tensor among the outputs, got no tensor"),
         ("noisy", "expected a deterministic model"),
         ("mixed", "got RuntimeError (mat1 and mat2 must have the same dtype"),

@@ -273,7 +273,7 @@ def boom(_):
 @pytest.mark.parametrize(
     ("returned", "words"),
     [
-        (boom, r"runs on fashion-mnist, got RuntimeError \(boom\) on every shape tried; mend its forward"),
+        (boom, r"runs on fashion-mnist, got RuntimeError \(boom\) on every shape tried \(.*mend its forward"),
         (lambda y: None, "a real floating tensor among the outputs, got no tensor"),
         (lambda y: y.sum(), r"one row of outputs a sample, got shape \(\)"),
         (lambda y: y.argmax(1), r"got the output \(torch.int64\)"),

@@ -161,3 +161,14 @@ def test_what_is_no_loss_is_refused_in_one_sentence(tmp_path, named, message):
     file.write_text(LOSSES, encoding="utf-8")
     with pytest.raises(InputError, match=message):
         load_loss(f"{file}{named}" if named[0] == ":" else named)
+
+
+@pytest.mark.filterwarnings("ignore:.*jit.*:DeprecationWarning")
+def test_torchscript_of_a_factory_is_given_back_and_torch_compile_is_undone(tmp_path):
+    (tmp_path / "made.py").write_text(
+        "import torch\nfrom torch import nn\n"
+        "def scripted():\n    return torch.jit.trace(nn.Linear(2, 1), torch.ones(1, 2))\n"
+        "def compiled():\n    return torch.compile(nn.Linear(2, 1), backend='eager')\n"
+    )
+    assert isinstance(load_model(f"{tmp_path / 'made.py'}:scripted"), torch.jit.ScriptModule)
+    assert type(load_model(f"{tmp_path / 'made.py'}:compiled")) is nn.Linear

@@ -112,6 +112,41 @@ def test_the_nodes_of_one_graph_are_no_samples(spec: str) -> None:
         load_batch(spec + "pair", Nodes())
 
 
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        ("ones * float('nan'), zeros", r"expected finite inputs below 1e\+100 in '.*made.py:it', got NaN"),
+        ("ones, zeros - 3", "expected class numbers ≥ 0 as targets, got -3"),
+        ("ones, zeros[:3]", r"expected targets for the 4 inputs, got shape \(3,\) in '.*made.py:it'"),
+        ("ones[:0], zeros[:0]", r"expected inputs with elements in '.*made.py:it', got shape \(0, 6\)"),
+        ("ones[:, :5], zeros", r"on every shape tried \(\(5,\)\)|fails with RuntimeError"),
+    ],
+)
+def test_data_at_fault_are_not_taken_for_one_graph(tmp_path: Path, made: str, words: str) -> None:
+    """The model takes these rows one by one and together: what is wrong with them is what is told."""
+    given = f"import torch\ndef it():\n    ones, zeros = torch.ones(4, 6), torch.zeros(4).long()\n    return {made}\n"
+    (tmp_path / "made.py").write_text(given)
+    with pytest.raises(InputError, match=words):
+        load_batch(f"{tmp_path / 'made.py'}:it", chain())
+
+
+def test_class_numbers_that_float_are_told_to_be_converted() -> None:
+    with pytest.raises(InputError, match=r"got torch.float32; convert them by targets.long\(\)"):
+        analyze(chain(), (X, Y.float()), AnalyzeOptions(only="rate"))
+
+
+def test_without_layers_nothing_is_said_to_be_sound() -> None:
+    """Only the rate was asked for: neither a verdict nor "nothing to change" follows."""
+    rate, layers = (analyze(chain(), (X, Y), AnalyzeOptions(only=part))._repr_html_() for part in ("rate", "layers"))
+    assert "was not judged" in rate and "Nothing to change" not in rate
+    assert "was not judged" not in layers
+
+
+def test_a_model_that_is_frozen_as_a_whole_is_said_to_be_so() -> None:
+    report = analyze(chain().requires_grad_(False), (X, Y), AnalyzeOptions(only="rate"))
+    assert any(line.startswith("No parameter requires gradients") for line in report.verdict.warnings)
+
+
 def test_inputs_that_do_not_fit_are_refused_with_what_fails(spec: str) -> None:
     with pytest.raises(InputError, match=r"on \(6,\) it fails with RuntimeError \(.*invalid for input of size"):
         load_batch(spec + "pair", Broken(6, 3))

@@ -203,9 +203,14 @@ class Analysis(Shown, Plotted):
             return (
                 f"It may train slowly: squared gradients {fate} more than tenfold on their way back to the first layer."
             )
-        if fault is None and phase is None:
+        if not self.judged:
             return "Whether it trains was not judged: its layers were not watched."
         return "It trains: signals and gradients reach every layer."
+
+    @property
+    def judged(self) -> bool:
+        """Whether anything tells if it trains: layers that were watched, or the phase of theory."""
+        return self.fault is not None or self.verdict.phase is not None
 
     @property
     def modules(self) -> LayerTable | None:

@@ -163,7 +163,7 @@ def _array_file(source: ArrayFile, split: Split = "train") -> Samples:
 
 @opened.register
 def _in_memory(source: InMemory, split: Split = "train") -> Samples:
-    return _named(source.arrays, split, "arrays in memory")
+    return _named(source.arrays, split, source.name)
 
 
 @opened.register

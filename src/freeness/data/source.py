@@ -118,9 +118,10 @@ class Factory(Source):
 
 @dataclass(frozen=True, eq=False)
 class InMemory(Source):
-    """Arrays that are there already, by the names that an archive has."""
+    """Arrays that are there already, by the names that an archive has; ``name`` is what errors call them."""
 
     arrays: Mapping[str, object] = field(repr=False)
+    name: str = "arrays in memory"
 
     @property
     def text(self) -> str:

@@ -199,6 +199,10 @@ def check_classes(name: str, outputs: Tensor, targets: Tensor, ignored: int = IG
     """Refuse targets that are neither classes nor shares of them."""
     axis = class_axis(outputs, targets)
     if axis is None:
+        if targets.is_floating_point() and class_axis(outputs, targets.long()) is not None:
+            raise InputError(
+                f"expected int64 class numbers for {name}, got {targets.dtype}; convert them by targets.long()."
+            )
         raise InputError(
             f"expected outputs (B, C), (B, C, …) or (B, …, C) and one class a sample or place for {name}, got "
             f"{tuple(outputs.shape)} and {tuple(targets.shape)}; pass such class numbers or shares."

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
 
-from freeness.data import Factory, GaussianSamples, Source, load, made_by, source_of
+from freeness.data import Factory, GaussianSamples, InMemory, Source, load, made_by, source_of
 from freeness.errors import InputError, brief
 from freeness.torch.batch import Batch
 from freeness.torch.class_losses import IGNORED, ClassLoss
@@ -149,7 +149,7 @@ def load_batch(
         with random_kept():
             torch.manual_seed(seed)
             given = made_by(spec, "data")
-            arrays = _plain(given)
+            arrays = _plain(given, spec)
             if not isinstance(given, str | Path | Source) and arrays is None:
                 return _complete(batch_of(given, model, batches=batches), model, seed, (loss, output))
         if arrays is not None and _computes_loss(model, given):
@@ -158,8 +158,9 @@ def load_batch(
     try:
         found = load_labelled(given, model, seed, "cross_entropy" if loss is None else loss, output)
     except InputError:
-        if isinstance(given, tuple):
-            check_rows(Batch((_in_dtype_of(model, torch.from_numpy(given[0])),), count=len(given[0])), model)
+        if isinstance(given, InMemory):
+            rows = torch.as_tensor(given.arrays["inputs"])
+            check_rows(Batch((_in_dtype_of(model, rows),), count=len(rows)), model)
         raise
     described = spec if isinstance(source, Factory) else found.described
     batch = Batch((found.inputs,), targets=found.targets, count=len(found.inputs), described=described)
@@ -177,12 +178,12 @@ def _computes_loss(model: nn.Module, given: object) -> bool:
         return False
 
 
-def _plain(made: object) -> tuple[np.ndarray, ...] | np.ndarray | None:
+def _plain(made: object, name: str) -> InMemory | None:
     """Inputs, or inputs and targets, if these are one array each: their shape may be fitted to the model."""
-    if isinstance(made, Tensor | np.ndarray):
-        return np.asarray(made)
-    pair = isinstance(made, tuple) and len(made) == 2 and all(isinstance(part, Tensor | np.ndarray) for part in made)
-    return tuple(np.asarray(part) for part in made) if isinstance(made, tuple) and pair else None
+    parts = made if isinstance(made, tuple) and len(made) == 2 else (made,)
+    if not all(isinstance(part, Tensor | np.ndarray) for part in parts):
+        return None
+    return InMemory({key: np.asarray(part) for key, part in zip(("inputs", "targets"), parts, strict=False)}, name)
 
 
 def _complete(batch: Batch, model: nn.Module, seed: int, how: tuple[GivenLoss | None, OutputKey]) -> LabelledBatch:
@@ -300,7 +301,10 @@ def _misfit(model: nn.Module, shapes: list[tuple[int, ...]], spec: str, problems
     causes = {str(problem.__cause__) for problem in problems}
     if len(causes) == 1 and len(problems) > 1 and problems[0].__cause__ is not None:
         cause = brief(problems[0].__cause__)
-        return InputError(f"expected a model that runs on {spec}, got {cause} on every shape tried; mend its forward.")
+        return InputError(
+            f"expected a model that runs on {spec}, got {cause} on every shape tried ({tried}); give data that it takes, or mend "
+            "its forward."
+        )
     linear = next((module for module in model.modules() if isinstance(module, nn.Linear)), None)
     wanted = (
         "that the model takes"

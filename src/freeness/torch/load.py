@@ -71,8 +71,8 @@ def uncompiled(model: nn.Module) -> nn.Module:
         >>> uncompiled(model) is model
         True
     """
-    inner = model._modules.get("_orig_mod")
-    return model if inner is None else inner
+    parts = model._modules  # of TorchScript no dict
+    return cast("nn.Module", parts["_orig_mod"]) if "_orig_mod" in parts else model
 
 
 def split_model(spec: str) -> tuple[Path, str]:

@@ -29,7 +29,7 @@ def train_what_is_stepped(model: nn.Module, optimizer: GivenOptimizer) -> None:
 
 
 def trained_note(model: nn.Module) -> tuple[str, ...]:
-    """That only a part of the parameters is trained, and which modules hold it; nothing where all are.
+    """That only a part of the parameters is trained, and which modules hold it, or none; nothing where all are.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1)).requires_grad_(False)
@@ -37,6 +37,8 @@ def trained_note(model: nn.Module) -> tuple[str, ...]:
         >>> trained_note(model)
         ('Measured is what is trained: 3 of 11 parameters (1.weight, 1.bias). The others are frozen.',)
     """
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        return ("No parameter requires gradients, so none would be trained. Measured is as if all were.",)
     whole = sum(parameter.numel() for parameter in model.parameters())
     trained = trained_parameters(model)
     count = sum(parameter.numel() for parameter in trained.values())

@@ -301,12 +301,18 @@ def _form(batch: Batch, model: nn.Module) -> Callable[[Batch], Batch]:
 
 def check_rows(batch: Batch, model: nn.Module) -> None:
     """Refuse rows that a model takes together only, as the nodes of one graph; it does not take some of them."""
-    try:
-        with untouched(model), torch.no_grad():
-            batch.call(model)
-    except InputError:
+    if _runs(batch.part(0, _TRIED), model) or not _runs(batch, model):
         return
     raise InputError(
         f"expected samples that {type(model).__name__} takes one by one, got {batch.count} rows that it takes together only; "
         "give nodes of one graph as one sample, (1, rows, …)."
     )
+
+
+def _runs(batch: Batch, model: nn.Module) -> bool:
+    try:
+        with untouched(model), torch.no_grad():
+            batch.call(model)
+    except InputError:
+        return False
+    return True

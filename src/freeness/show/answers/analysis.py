@@ -105,8 +105,7 @@ def _opening(record: Analysis) -> Section:
 
 def _changes(record: Analysis) -> list[Sentence]:
     advice = record.verdict.advice
-    judged = record.fault is not None or record.verdict.phase is not None
-    if judged and not advice and not (record.fault is not None and record.fault.grave):
+    if not advice and record.judged and not (record.fault is not None and record.fault.grave):
         advice = ("Nothing to change: keep this initialisation.",)
     return _advised(advice)
 
