@@ -169,6 +169,7 @@ def test_what_is_a_given_map_is_not_blamed_where_the_law_could_not_be_solved(mon
     data = torch.randn(2, TOKENS, WIDTH, dtype=torch.float64), torch.arange(2)
     known = Prediction(Semicircle(1.0), TopEigenvalue(2.0, "edge"), (), "a law", 0.1, 1.0)
     monkeypatch.setattr("freeness.torch.analysis_spectra.predict_jacobian", lambda *_, **__: known)
+    monkeypatch.setattr("freeness.torch.analysis_spectra.with_drawn", lambda found, *_: found)
     for failure, words in (
         (TimeUp("over"), "the budget of 60 s ran out"),
         (ConvergenceError("no such law"), "no such law"),

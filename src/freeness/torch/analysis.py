@@ -39,6 +39,7 @@ from freeness.spectra import Measurement, NeuronSignals, Prediction, weight_spre
 from freeness.torch.adapted import Whole, adapted
 from freeness.torch.analysis_rate import batch_curvature, begins, no_rate
 from freeness.torch.analysis_spectra import (
+    Drawing,
     Predicted,
     compared,
     detail_of,
@@ -46,8 +47,8 @@ from freeness.torch.analysis_spectra import (
     may_take_given_maps,
     measured_fisher,
     measured_jacobian,
-    predicted_spectra,
     silence_note,
+    solved_or_drawn,
     takes_given_maps,
 )
 from freeness.torch.analyze_options import OWN, AnalyzeOptions
@@ -192,8 +193,8 @@ def _found(
     watching = lambda: _watched(traced, (inputs[:few], targets[:few]), fitted, options.training, stages)  # noqa: E731
     modules = stages.run(WATCH, watching, note=note)
     signals = stages.run("forward signals", lambda: _signals(traced, sample))
-    predicted = stages.run("predict spectra", lambda: _predicted(traced, signals, sample, stages))
-    first, second, reason, _ = Predicted(None, None, predicted.reason) if isinstance(predicted, Lost) else predicted
+    predicted = stages.run("predict spectra", lambda: _predicted(traced, signals, sample, stages, passes))
+    first, second, reason, *_ = Predicted(None, None, predicted.reason) if isinstance(predicted, Lost) else predicted
     plan = stages.planned("measure Jacobian")
     measured = stages.run("measure Jacobian", lambda: _jacobian(traced, sample, plan, passes))
     jacobian = compared(first, measured, "" if first else reason)
@@ -269,12 +270,17 @@ def _shorter_note(rate: Rate, stages: Stages) -> tuple[str, ...]:
 
 
 def _predicted(
-    traced: Trace, signals: Signals | NeuronSignals | Lost | None, sample: Tensor, stages: Stages
+    traced: Trace,
+    signals: Signals | NeuronSignals | Lost | None,
+    sample: Tensor,
+    stages: Stages,
+    passes: int | None,
 ) -> Predicted:
-    """Theory's spectra, which are cut off where they take too long."""
+    """Theory's spectra, by equations that are cut off where they take too long, or else drawn."""
     if isinstance(signals, Lost):
         return Predicted(None, None, signals.reason, refused=True)
-    return predicted_spectra(traced, signals, sample, stages.deadline, stages.late)
+    plans = stages.planned("measure Jacobian"), stages.planned("measure Fisher")
+    return solved_or_drawn(traced, signals, sample, Drawing(*plans, passes, stages.deadline), stages.late)
 
 
 def _watched(
@@ -459,7 +465,8 @@ def _uncovered(traced: Trace, predicted: Predicted | Lost) -> tuple[str, ...]:
     if not whole and known and (lost or not predicted.refused):
         return () if lost else (predicted.reason,)
     lines, reason = _lines(traced, predicted=whole), predicted.reason
-    first = (reason,) if reason and reason not in lines and (traced.covered or not lines) else ()
+    told = traced.covered or not lines or (not lost and predicted.drawn)
+    first = (reason,) if reason and reason not in lines and told else ()
     return first + lines
 
 

@@ -28,6 +28,7 @@ from freeness.torch.lanczos import LanczosOptions, SpectralEstimate
 from freeness.torch.measure import dual_plan, measure_fisher, measure_jacobian
 from freeness.torch.memory import readable
 from freeness.torch.pace import TimeUp, cut_off
+from freeness.torch.redrawn import Redrawn, redrawn
 from freeness.torch.signals import realised_neurons
 from freeness.torch.stages import Lost
 from freeness.torch.tracing import Trace, TracedOperation
@@ -43,6 +44,10 @@ _GIVEN = _NORMS | {
 }  # kinds whose records are given maps
 _UNCOUNTED = "its trained scale and shift are not counted in the theory of Θ"
 _VECTORS = "JJᵀ is by the vectors that it gives, for tokens have no derivative"
+_FEWEST = 3  # draws for which there must be time
+_SHARED = 0.5  # of the time, for the first of two spectra
+_DRAWN = "predicted spectra are drawn, with random singular vectors of the weights, not solved for: {}."
+_KEPT = 0.5  # of the time for predicted spectra, kept for drawing them at most
 _STEPS, _PROBES = 16, 8  # of an estimate: as many probes as have so many steps
 
 
@@ -86,12 +91,13 @@ def detail_of(traced: Trace, sample: Tensor, stage: Stage, passes: int | None) -
 
 
 class Predicted(NamedTuple):
-    """Both predictions; where one is missing, why, and whether theory refused the network rather than failed to solve for it."""
+    """Both predictions; where one is missing or ``drawn``, why; whether theory refused the network or could not solve for it."""
 
     jacobian: Prediction | None
     fisher: Prediction | None
     reason: str = ""
     refused: bool = False
+    drawn: bool = False
 
 
 def predicted_spectra(
@@ -128,6 +134,70 @@ def predicted_spectra(
         return Predicted(jacobian, None, str(error), isinstance(error, InputError))
     except TimeUp:
         return Predicted(jacobian, None, late)
+
+
+class Drawing(NamedTuple):
+    """How spectra are measured, which is how they are drawn; ``deadline`` of ``time.monotonic``."""
+
+    jacobian: Stage
+    fisher: Stage
+    passes: int | None
+    deadline: float
+
+    @property
+    def reserve(self) -> float:
+        """Seconds that the fewest draws of both take."""
+        return _FEWEST * sum(stage.forecast for stage in (self.jacobian, self.fisher) if stage.way != "left out")
+
+
+def solved_or_drawn(
+    traced: Trace, signals: Signals | NeuronSignals | None, sample: Tensor, drawing: Drawing, late: str
+) -> Predicted:
+    """Both predictions by equations, in time that leaves some for drawing them; ``late``: what to say where it is over.
+
+    Raises:
+        TimeUp: the time is over, and JJᵀ is neither known nor drawn.
+    """
+    left = max(drawing.deadline - time.monotonic(), 0.0)
+    try:
+        found = predicted_spectra(traced, signals, sample, drawing.deadline - min(drawing.reserve, _KEPT * left), late)
+    except TimeUp:
+        found = with_drawn(Predicted(None, None, late), traced, sample, drawing)
+        if found.jacobian is None:
+            raise
+        return found
+    return with_drawn(found, traced, sample, drawing)
+
+
+def with_drawn(found: Predicted, traced: Trace, sample: Tensor, drawing: Drawing) -> Predicted:
+    """What equations do not give, of models whose operations all have a record, drawn where time allows it.
+
+    Of a chain the reason stands why there is no law.
+    """
+    if traced.is_chain or not traced.complete or None not in (found.jacobian, found.fisher):
+        return found
+    try:
+        model = Redrawn(traced, sample)
+    except (InputError, RuntimeError):
+        return found
+    jacobian = found.jacobian or _drawn(model, sample, drawing.jacobian, drawing, _SHARED)
+    fisher = found.fisher or _drawn(model, sample, drawing.fisher, drawing, 1.0)
+    if fisher is None or fisher is found.fisher:  # the reason is that of Θ, or of nothing
+        return found._replace(jacobian=jacobian)
+    reason = _DRAWN.format(found.reason.split(";")[0].rstrip("."))
+    return Predicted(jacobian, fisher, reason, found.refused, drawn=True)
+
+
+def _drawn(model: Redrawn, sample: Tensor, stage: Stage, drawing: Drawing, share: float) -> Prediction | None:
+    """One spectrum, measured as planned at other weights; None where there is no time for the fewest draws."""
+    left = share * (drawing.deadline - time.monotonic())
+    if stage.way == "left out" or _FEWEST * stage.forecast > left:
+        return None
+    measure = measured_jacobian if stage.name == "measure Jacobian" else measured_fisher
+    try:
+        return redrawn(model, lambda traced: measure(traced, sample, stage, drawing.passes), seconds=left)
+    except (InputError, RuntimeError, TimeUp):
+        return None
 
 
 def gaps(traced: Trace, *, predicted: bool) -> tuple[TracedOperation, ...]:

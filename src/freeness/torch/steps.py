@@ -52,6 +52,12 @@ class GivenTensor:
     tensor: Tensor | None = None
     trained: bool = False
 
+    def live(self, own: Mapping[int, Tensor]) -> Tensor:
+        """The tensor as a variable, or what stands in its place by its id."""
+        if not isinstance(self.tensor, nn.Parameter):
+            return self.value()
+        return own.get(id(self.tensor), self.tensor)
+
     @property
     def what(self) -> str:
         """For a message."""
@@ -129,9 +135,13 @@ class Calls:
 
     def __call__(self, *values: Tensor) -> Tensor:
         """The last result."""
+        return self.with_own(None, *values)
+
+    def with_own(self, own: Mapping[int, Tensor] | None, *values: Tensor) -> Tensor:
+        """The last result, as :meth:`Call.with_own` has each."""
         known: list[Any] = list(values)
         for call in self.calls:
-            known.append(call(known))
+            known.append(call.with_own(own, known))
         return known[-1] if self.item is None else known[-1][self.item]
 
 
@@ -143,8 +153,11 @@ class Call:
     arguments: tuple[Any, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def __call__(self, values: Sequence[Tensor]) -> Any:
-        """Its result; what it would write to is copied before."""
+    def with_own(self, own: Mapping[int, Tensor] | None, values: Sequence[Tensor]) -> Any:
+        """Its result; what it would write to is copied before.
+
+        ``own``: in the place of the model's tensors, by their id. Then the others are variables, too, and constants for None.
+        """
         dtype = next((value.dtype for value in values if value.is_floating_point()), None)
 
         def filled(argument: Any) -> Any:
@@ -153,10 +166,10 @@ class Call:
             if isinstance(argument, list | tuple):
                 return type(argument)(filled(part) for part in argument)
             if isinstance(argument, GivenTensor):
-                argument = argument.value()
+                argument = argument.value() if own is None else argument.live(own)
             if not isinstance(argument, Tensor):
                 return argument
-            found = argument.detach()
+            found = argument.detach() if own is None else argument
             return found.to(dtype) if dtype is not None and found.is_floating_point() else found
 
         arguments = [filled(argument) for argument in self.arguments]
