@@ -19,6 +19,7 @@ from freeness.torch.redrawn import Redrawn, redrawn
 from freeness.torch.rotations import Rotation, turned, turned_kernel
 from freeness.torch.signals import realised_neurons
 
+SLOW = pytest.mark.slow
 SEED = torch.Generator().manual_seed(0)
 
 
@@ -129,6 +130,7 @@ def test_a_shared_weight_is_drawn_once():
     )
 
 
+@pytest.mark.slow
 def test_where_equations_are_known_both_agree():
     """A fully connected residual network of 60 neurons: distribution functions within 1.5/60."""
     torch.manual_seed(0)
@@ -149,7 +151,9 @@ def test_where_equations_are_known_both_agree():
     assert kolmogorov(law, np.array([a.position for a in found.law.atoms])) < 0.025
 
 
-@pytest.mark.parametrize("name", ["residual", "dilated", "transformer"])
+@pytest.mark.parametrize(
+    "name", ["dilated", pytest.param("residual", marks=SLOW), pytest.param("transformer", marks=SLOW)]
+)
 def test_drawn_networks_have_the_spectra_that_are_told(name):
     """Max pooling with windows that overlap and ReLU behind sums; dilation and groups; packed queries, keys and values."""
     for seed in range(2):

@@ -39,7 +39,6 @@ from freeness.spectra import Measurement, NeuronSignals, Prediction, weight_spre
 from freeness.torch.adapted import Whole, adapted
 from freeness.torch.analysis_rate import batch_curvature, begins, no_rate
 from freeness.torch.analysis_spectra import (
-    Drawing,
     Predicted,
     compared,
     detail_of,
@@ -193,7 +192,7 @@ def _found(
     watching = lambda: _watched(traced, (inputs[:few], targets[:few]), fitted, options.training, stages)  # noqa: E731
     modules = stages.run(WATCH, watching, note=note)
     signals = stages.run("forward signals", lambda: _signals(traced, sample))
-    predicted = stages.run("predict spectra", lambda: _predicted(traced, signals, sample, stages, passes))
+    predicted = stages.run("predict spectra", lambda: solved_or_drawn(traced, signals, sample, stages, passes))
     first, second, reason, *_ = Predicted(None, None, predicted.reason) if isinstance(predicted, Lost) else predicted
     plan = stages.planned("measure Jacobian")
     measured = stages.run("measure Jacobian", lambda: _jacobian(traced, sample, plan, passes))
@@ -267,20 +266,6 @@ def _shorter_note(rate: Rate, stages: Stages) -> tuple[str, ...]:
         f"λ and the learning rate are those of the first {length} places of {rate.batch} samples, which is what the time allows; "
         "raise it (budget=…, --budget) for whole sequences.",
     )
-
-
-def _predicted(
-    traced: Trace,
-    signals: Signals | NeuronSignals | Lost | None,
-    sample: Tensor,
-    stages: Stages,
-    passes: int | None,
-) -> Predicted:
-    """Theory's spectra, by equations that are cut off where they take too long, or else drawn."""
-    if isinstance(signals, Lost):
-        return Predicted(None, None, signals.reason, refused=True)
-    plans = stages.planned("measure Jacobian"), stages.planned("measure Fisher")
-    return solved_or_drawn(traced, signals, sample, Drawing(*plans, passes, stages.deadline), stages.late)
 
 
 def _watched(

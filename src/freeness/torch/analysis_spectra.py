@@ -30,7 +30,7 @@ from freeness.torch.memory import readable
 from freeness.torch.pace import TimeUp, cut_off
 from freeness.torch.redrawn import Redrawn, redrawn
 from freeness.torch.signals import realised_neurons
-from freeness.torch.stages import Lost
+from freeness.torch.stages import Lost, Stages
 from freeness.torch.tracing import Trace, TracedOperation
 
 POSITIONS = 16  # of a convolution at most for which spectra are predicted
@@ -151,13 +151,17 @@ class Drawing(NamedTuple):
 
 
 def solved_or_drawn(
-    traced: Trace, signals: Signals | NeuronSignals | None, sample: Tensor, drawing: Drawing, late: str
+    traced: Trace, signals: Signals | NeuronSignals | Lost | None, sample: Tensor, stages: Stages, passes: int | None
 ) -> Predicted:
-    """Both predictions by equations, in time that leaves some for drawing them; ``late``: what to say where it is over.
+    """Both predictions by equations, in time that leaves some for drawing them.
 
     Raises:
         TimeUp: the time is over, and JJᵀ is neither known nor drawn.
     """
+    if isinstance(signals, Lost):
+        return Predicted(None, None, signals.reason, refused=True)
+    plans = stages.planned("measure Jacobian"), stages.planned("measure Fisher")
+    drawing, late = Drawing(*plans, passes, stages.deadline), stages.late
     left = max(drawing.deadline - time.monotonic(), 0.0)
     try:
         found = predicted_spectra(traced, signals, sample, drawing.deadline - min(drawing.reserve, _KEPT * left), late)

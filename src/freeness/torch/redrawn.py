@@ -42,7 +42,8 @@ _ENOUGH = 1000  # eigenvalues of all draws
 _POWERS = 4  # products that find the largest directions of a signal
 _SHARE, _COLUMNS = 8, 32  # one in so many directions is kept, and no more of one use
 _NOTHING = 1e-4  # relative to the largest
-_USUAL = (0.05, 0.95)  # of the draws' largest eigenvalues
+_USUAL = 2.0  # standard deviations, of logarithms, that the largest eigenvalue is told to scatter by
+_TINY = 1e-300
 METHOD = "singular vectors drawn at random around the derivatives of one forward pass"
 
 
@@ -214,7 +215,8 @@ def redrawn(
 def _prediction(seen: Sequence[Measurement]) -> Prediction:
     law, means = Empirical(np.concatenate([one.eigenvalues for one in seen])), np.array([one.law.mean for one in seen])
     tops = np.array([one.eigenvalues[-1] for one in seen])
-    low, high = np.quantile(tops, _USUAL)
+    spread = math.exp(_USUAL * float(np.log(np.maximum(tops, _TINY)).std(ddof=1)) * math.sqrt(1 + 1 / len(seen)))
+    top = float(np.median(tops))
     scatter = float(means.std(ddof=1) / law.mean) if law.mean > 0 else 0.0
     return Prediction(
         law,
@@ -227,5 +229,5 @@ def _prediction(seen: Sequence[Measurement]) -> Prediction:
         METHOD,
         scatter,
         float(np.mean([one.eigenvalues.var() for one in seen])),
-        largest=TopRange(float(low), float(np.median(tops)), float(high)),
+        largest=TopRange(top / spread, top, top * spread),
     )

@@ -74,7 +74,7 @@ def spectrum_table(comparison: Comparison) -> Table:
         if prediction.largest is not None:
             one = prediction.largest
             told = f"{number(one.value)} ({number(one.low)} to {number(one.high)})"
-            rows.append(("of one network, by n(1 - F) = ½", told, NOTHING, change(below, one.value)))
+            rows.append(("of one network, about", told, NOTHING, change(below, one.value)))
         rows += _atom_rows(comparison)
     if comparison.distance is not None and largest > 0:
         rows.append(("distance W₁/λ_max", NOTHING, NOTHING, percent(comparison.distance / largest)))
