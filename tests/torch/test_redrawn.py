@@ -51,9 +51,20 @@ def residual_network(channels=16):
     return nn.Sequential(*stem, Block(channels), Block(channels))
 
 
+class Places(nn.Module):
+    """Trained numbers beside the signal."""
+
+    def __init__(self, *shape):
+        super().__init__()
+        self.places = nn.Parameter(torch.randn(1, *shape))
+
+    def forward(self, x):
+        return x + self.places
+
+
 def transformer():
     layers = [nn.TransformerEncoderLayer(32, 4, 64, 0.0, batch_first=True, norm_first=True) for _ in range(2)]
-    return nn.Sequential(*layers)
+    return nn.Sequential(Places(5, 32), *layers)
 
 
 def dilated():
@@ -112,7 +123,7 @@ def test_values_are_those_of_the_model_and_its_own_weights_give_its_own_spectra(
 
 
 def test_trained_scales_and_biases_count_in_theta():
-    """Those of norms and of layers: with the model's own weights Θ is that of the model."""
+    """Those of norms and layers, and positions: with the model's own weights Θ is that of the model."""
     _, x, traced = drawn_model("transformer")
     found = measure_fisher(Redrawn(traced, x).traced, x).eigenvalues
     assert np.allclose(found, measure_fisher(traced, x).eigenvalues, rtol=1e-9)

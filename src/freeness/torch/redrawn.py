@@ -23,6 +23,7 @@ from freeness.errors import InputError
 from freeness.laws import Empirical
 from freeness.network import (
     INPUT,
+    Constant,
     Convolution,
     Dense,
     Embedding,
@@ -64,6 +65,8 @@ class Redrawn(nn.Module):
         self._turning: dict[str, Step] = {}
         for step in traced.steps:
             node = nodes[step.name]
+            if isinstance(node.operation, Constant) and node.operation.trained:
+                self.biases[_key(step.name)] = nn.Parameter(step.compute().detach().clone())
             if step.weight is None or not isinstance(node.operation, Weights):
                 continue
             if not node.shares:
@@ -111,6 +114,8 @@ class Redrawn(nn.Module):
 
     def _passed(self, step: Step, given: tuple[Tensor, ...]) -> Tensor:
         node = self._nodes[step.name]
+        if isinstance(node.operation, Constant) and node.operation.trained:
+            return self.biases[_key(step.name)]
         if step.weight is None or not isinstance(node.operation, Weights):
             return step.compute.with_own({}, *given) if isinstance(step.compute, Calls) else step.compute(*given)
         weight = self.weights[_key(node.shares or step.name)]
@@ -220,7 +225,7 @@ def _prediction(seen: Sequence[Measurement]) -> Prediction:
     scatter = float(means.std(ddof=1) / law.mean) if law.mean > 0 else 0.0
     return Prediction(
         law,
-        TopEigenvalue(float(tops.max()), "edge"),
+        TopEigenvalue(top, "edge"),
         (
             "weights over channels have their own singular values and random singular vectors, which know nothing of what lies "
             "between (derivatives, attention, norms, weights over positions), given from one forward pass of this network",
