@@ -263,6 +263,8 @@ def test_a_prediction_from_the_record_alone():
     assert found.largest is not None
     assert found.largest.low < found.largest.value < found.largest.high == found.law.upper_end
     assert any("softmax" in text for text in found.assumptions) and not found.knows_outliers
+    mixed = predict_jacobian(gaussian_mixer(1, 2, 8))
+    assert any("8 channels is off by up to 0.12" in text for text in mixed.assumptions)
 
 
 @pytest.mark.parametrize(

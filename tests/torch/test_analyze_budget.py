@@ -121,6 +121,20 @@ def test_where_the_time_is_up_lambda_is_told_of_few_samples_with_its_error(norma
     assert abs(found.value - exact) <= 3 * found.error + 1e-9 and found.error < 0.1 * exact
 
 
+def test_a_distance_that_takes_too_long_leaves_both_spectra(monkeypatch):
+    def endless(*_):
+        while True:
+            pass
+
+    where = importlib.import_module("freeness.torch.analysis_spectra")
+    monkeypatch.setattr(where, "wasserstein", endless)
+    monkeypatch.setattr(where, "_LEAST", 0.01)
+    monkeypatch.setattr(where, "_COMPARED", 0.0)
+    found = analyze(network(), data(), AnalyzeOptions(only="spectra"))
+    for one in (found.jacobian, found.fisher):
+        assert None not in (one.predicted, one.measured) and one.distance is None and "ran out" in one.reason
+
+
 def test_theory_that_takes_too_long_is_cut_and_the_measurement_stands(monkeypatch):
     def endless(*_, **__):
         while True:

@@ -196,11 +196,11 @@ def _found(
     first, second, reason, *_ = Predicted(None, None, predicted.reason) if isinstance(predicted, Lost) else predicted
     plan = stages.planned("measure Jacobian")
     measured = stages.run("measure Jacobian", lambda: _jacobian(traced, sample, plan, passes))
-    jacobian = compared(first, measured, "" if first else reason)
+    jacobian = compared(first, measured, "" if first else reason, stages)
     plan = stages.planned("measure Fisher")
     detail = detail_of(traced, sample, plan, passes) if plan.name in stages.wanted else ""
     measured = stages.run("measure Fisher", lambda: measured_fisher(traced, sample, plan, passes), detail)
-    fisher = compared(second, measured, reason)
+    fisher = compared(second, measured, reason, stages)
     freeness = stages.run("test freeness", lambda: _freeness(traced, sample, stages.within(_THEORY)))
     batch = min(options.samples, len(inputs))
     together = is_coupled(traced.model, options.training)

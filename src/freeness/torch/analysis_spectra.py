@@ -48,6 +48,7 @@ _FEWEST = 3  # draws for which there must be time
 _SHARED = 0.5  # of the time, for the first of two spectra
 _DRAWN = "predicted spectra are drawn, with random singular vectors of the weights, not solved for: {}."
 _KEPT = 0.5  # of the time for predicted spectra, kept for drawing them at most
+_COMPARED, _LEAST = 0.2, 1.0  # of the time that is left, and seconds, that a distance may take
 _STEPS, _PROBES = 16, 8  # of an estimate: as many probes as have so many steps
 
 
@@ -261,8 +262,8 @@ def _too_many_positions(signals: Signals | NeuronSignals | None) -> str:
     )
 
 
-def compared(predicted: Prediction | None, measured: Measurement | Lost, reason: str) -> Comparison:
-    """Both beside each other, with their distance.
+def compared(predicted: Prediction | None, measured: Measurement | Lost, reason: str, stages: Stages) -> Comparison:
+    """Both beside each other, with their distance where it does not take too long.
 
     ``measured``: the spectrum, or why there is none.
     """
@@ -271,6 +272,9 @@ def compared(predicted: Prediction | None, measured: Measurement | Lost, reason:
     if predicted is None:
         return Comparison(None, measured, None, reason)
     try:
-        return Comparison(predicted, measured, wasserstein(predicted.law, measured.eigenvalues), reason)
+        with cut_off(time.monotonic() + max(_COMPARED * stages.left, _LEAST)):
+            return Comparison(predicted, measured, wasserstein(predicted.law, measured.eigenvalues), reason)
     except ConvergenceError as error:  # the rest of the prediction stands
         return Comparison(predicted, measured, None, str(error))
+    except TimeUp:
+        return Comparison(predicted, measured, None, stages.late)
