@@ -46,6 +46,7 @@ _UNCOUNTED = "its trained scale and shift are not counted in the theory of Θ"
 _VECTORS = "JJᵀ is by the vectors that it gives, for tokens have no derivative"
 _FEWEST = 3  # draws for which there must be time
 _SHARED = 0.5  # of the time, for the first of two spectra
+_SVD = 5e-10  # seconds for a number times the shorter side of its matrix
 _DRAWN = "predicted spectra are drawn, with random singular vectors of the weights, not solved for: {}."
 _KEPT = 0.5  # of the time for predicted spectra, kept for drawing them at most
 _COMPARED, _LEAST = 0.2, 1.0  # of the time that is left, and seconds, that a distance may take
@@ -148,7 +149,16 @@ class Drawing(NamedTuple):
     @property
     def reserve(self) -> float:
         """Seconds that the fewest draws of both take."""
-        return _FEWEST * sum(stage.forecast for stage in (self.jacobian, self.fisher) if stage.way != "left out")
+        return _FEWEST * sum(self._each)
+
+    @property
+    def least(self) -> float:
+        """Those of one of them."""
+        return _FEWEST * min(self._each, default=math.inf)
+
+    @property
+    def _each(self) -> list[float]:
+        return [stage.forecast for stage in (self.jacobian, self.fisher) if stage.way != "left out"]
 
 
 def solved_or_drawn(
@@ -181,6 +191,9 @@ def with_drawn(found: Predicted, traced: Trace, sample: Tensor, drawing: Drawing
     """
     if traced.is_chain or not traced.complete or None not in (found.jacobian, found.fisher):
         return found
+    left = drawing.deadline - time.monotonic()
+    if drawing.least > left or not _soon_recorded(traced, _SHARED * left):
+        return found
     try:
         model = Redrawn(traced, sample)
     except (InputError, RuntimeError):
@@ -191,6 +204,12 @@ def with_drawn(found: Predicted, traced: Trace, sample: Tensor, drawing: Drawing
         return found._replace(jacobian=jacobian)
     reason = _DRAWN.format(found.reason.split(";")[0].rstrip("."))
     return Predicted(jacobian, fisher, reason, found.refused, drawn=True)
+
+
+def _soon_recorded(traced: Trace, seconds: float) -> bool:
+    """Whether its record is there, or takes no longer, for which singular values of all weights are computed."""
+    sides = [(len(weight), weight.numel() // len(weight)) for weight in traced.weights]
+    return "network" in vars(traced) or _SVD * sum(one * other * min(one, other) for one, other in sides) < seconds
 
 
 def _drawn(model: Redrawn, sample: Tensor, stage: Stage, drawing: Drawing, share: float) -> Prediction | None:
