@@ -202,8 +202,9 @@ def with_drawn(found: Predicted, traced: Trace, sample: Tensor, drawing: Drawing
     fisher = found.fisher or _drawn(model, sample, drawing.fisher, drawing, 1.0)
     if fisher is None or fisher is found.fisher:  # the reason is that of Θ, or of nothing
         return found._replace(jacobian=jacobian)
-    reason = _DRAWN.format(found.reason.split(";")[0].rstrip("."))
-    return Predicted(jacobian, fisher, reason, found.refused, drawn=True)
+    listed = found.reason == traced.refusal  # with its reasons, operation by operation
+    why = "no equations cover all of its operations" if listed else found.reason.split(";")[0].rstrip(".")
+    return Predicted(jacobian, fisher, _DRAWN.format(why), found.refused, drawn=True)
 
 
 def _soon_recorded(traced: Trace, seconds: float) -> bool:
