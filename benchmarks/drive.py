@@ -58,11 +58,16 @@ def environment(peer: str, entry: dict[str, Any], home: Path) -> Path:
         return python
     sys.stdout.write(f"{peer}: environment\n")
     _called([sys.executable, "-m", "venv", str(folder)])
-    pins = ["-c", str(ROOT / "constraints.txt")] if entry.get("torch") else []
-    torch = [os.environ["TORCH_SPEC"]] if entry.get("torch") and os.environ.get("TORCH_SPEC") else []
-    _called([str(python), "-m", "pip", "install", "-q", *torch, "-e", *wanted, *pins])
+    torch = [os.environ.get("TORCH_SPEC") or _torch_pin()] if entry.get("torch") else []
+    _called([str(python), "-m", "pip", "install", "-q", *torch, "-e", *wanted])
     stamp.write_text(mark, encoding="utf-8")
     return python
+
+
+def _torch_pin() -> str:
+    """Of constraints.txt that of torch alone: a peer may want older versions of the rest."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    return next(line for line in lines if line.startswith("torch=="))
 
 
 def _called(command: list[str]) -> None:
