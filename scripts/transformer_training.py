@@ -1,11 +1,10 @@
 """Trains Transformers from the starts that `freeness transformer` compares, to see whether its order is that of training.
 
 ``python scripts/transformer_training.py`` trains causal Transformers (width 64, 32 tokens) on the source of Python's standard
-library, 300 steps of Adam on batches of eight, of 12 and of 48 blocks, from six starts, at three rates, and writes
-docs/transformer-training.json after every run; what is there already is not run again. ``--show`` prints the table and the rank
-correlation between what theory says changes from end to end and the least loss over the rates.
-
-What changes: |ln growth of squared gradients| + |ln (1 - cosine of two tokens) at the end over that at the input|.
+library, 300 steps of Adam on batches of eight, from six starts, at three rates, and writes docs/transformer-training.json after
+every run; what is there already is not run again. ``--task images`` trains the same blocks without mask on 25 patches of
+Fashion-MNIST. ``--show`` prints the table and the rank correlation between the distance of each start from the design
+(``TransformerDesign.ranked``) and the least loss over the rates.
 """
 
 from __future__ import annotations
@@ -25,23 +24,25 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 from torch.nn import functional
 
-from freeness.advice import TransformerStart, design_transformer
+from freeness.advice import TransformerDesign, TransformerStart, design_transformer
+from freeness.data import load_fashion_mnist
 from freeness.network import TransformerPlan
 from freeness.show.files import write_atomically
 
 STORE = Path(__file__).resolve().parents[1] / "docs" / "transformer-training.json"
 WIDTH, HEADS, TOKENS, HIDDEN, SYMBOLS = 64, 4, 32, 128, 128
-BATCH, STEPS, LAST = 8, 300, 50  # steps whose mean loss is told
-DEPTHS, RATES, COSINE = (12, 48), (1e-3, 3e-3, 3e-4), 0.25
+BATCH, IMAGES, STEPS, LAST = 8, 16, 300, 50  # sequences, images; steps whose mean loss is told
+DEPTHS, RATES, COSINE, KEPT = (12, 24, 48), (1e-3, 3e-3, 3e-4), 0.25, 2.0
+SIDE, PATCHES, CLASSES = 5, 25, 10  # of pictures of 28²: patches of 5², their number, and classes
 DIVERGED = 10.0
 
 
 class Block(nn.Module):
     """Attention and an MLP, each β·branch beside α·x, with a norm in front of the branch, behind the sum, or none."""
 
-    def __init__(self, start: TransformerStart) -> None:
+    def __init__(self, start: TransformerStart, causal: bool) -> None:
         super().__init__()
-        self.start = start
+        self.start, self.causal = start, causal
         sizes = {"q": (WIDTH, WIDTH), "k": (WIDTH, WIDTH), "v": (WIDTH, WIDTH), "o": (WIDTH, WIDTH)}
         sizes |= {"up": (WIDTH, HIDDEN), "down": (HIDDEN, WIDTH)}
         self.weights = nn.ParameterDict({name: drawn(*size) for name, size in sizes.items()})
@@ -60,9 +61,9 @@ class Block(nn.Module):
         return x
 
     def attention(self, x: Tensor) -> Tensor:
-        """Causal, of four heads."""
+        """Of four heads."""
         parts = ((x @ self.weights[name]).unflatten(-1, (HEADS, -1)).transpose(1, 2) for name in "qkv")
-        mixed = functional.scaled_dot_product_attention(*parts, is_causal=True)
+        mixed = functional.scaled_dot_product_attention(*parts, is_causal=self.causal)
         return mixed.transpose(1, 2).flatten(-2) @ self.weights["o"]
 
     def mlp(self, x: Tensor) -> Tensor:
@@ -71,24 +72,27 @@ class Block(nn.Module):
 
 
 class Model(nn.Module):
-    """Symbols in, logits out."""
+    """Symbols or patches in, logits out; of patches one answer for all."""
 
-    def __init__(self, start: TransformerStart, depth: int) -> None:
+    def __init__(self, start: TransformerStart, depth: int, images: bool) -> None:
         super().__init__()
-        self.table = nn.Parameter(torch.randn(SYMBOLS, WIDTH) * 0.5**0.5)
-        self.places = nn.Parameter(torch.randn(TOKENS, WIDTH) * 0.5**0.5)
-        self.blocks = nn.Sequential(*(Block(start) for _ in range(depth)))
+        self.images, tokens = images, PATCHES if images else TOKENS
+        self.table = drawn(SIDE**2, WIDTH, 0.5) if images else nn.Parameter(torch.randn(SYMBOLS, WIDTH) * 0.5**0.5)
+        self.places = nn.Parameter(torch.randn(tokens, WIDTH) * 0.5**0.5)
+        self.blocks = nn.Sequential(*(Block(start, causal=not images) for _ in range(depth)))
         self.norm = nn.Identity() if start.norm == "post" else nn.LayerNorm(WIDTH)
-        self.out = drawn(WIDTH, SYMBOLS)
+        self.out = drawn(WIDTH, CLASSES if images else SYMBOLS)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Of (n, tokens)."""
-        return self.norm(self.blocks(self.table[tokens] + self.places)) @ self.out
+        """Of symbols (n, tokens), or patches (n, tokens, pixels)."""
+        first = tokens @ self.table if self.images else self.table[tokens]
+        last = self.norm(self.blocks(first + self.places))
+        return (last.mean(1) if self.images else last) @ self.out
 
 
-def drawn(fan_in: int, fan_out: int) -> nn.Parameter:
-    """Gaussian, of variance 1/fan-in."""
-    return nn.Parameter(torch.randn(fan_in, fan_out) / fan_in**0.5)
+def drawn(fan_in: int, fan_out: int, variance: float = 1.0) -> nn.Parameter:
+    """Gaussian, of that variance over the fan-in."""
+    return nn.Parameter(torch.randn(fan_in, fan_out) * (variance / fan_in) ** 0.5)
 
 
 def text() -> Tensor:
@@ -98,6 +102,14 @@ def text() -> Tensor:
     return torch.from_numpy(np.minimum(np.frombuffer(found, dtype=np.uint8), SYMBOLS - 1).astype(np.int64))
 
 
+def patches() -> tuple[Tensor, Tensor]:
+    """The bundled images, standardised, cut into patches (n, patches, pixels), and their labels."""
+    found = load_fashion_mnist()
+    inner = torch.from_numpy(found.images.astype(np.float32)).reshape(-1, 28, 28)[:, 1:-2, 1:-2]
+    cut = ((inner - inner.mean()) / inner.std()).unfold(1, SIDE, SIDE).unfold(2, SIDE, SIDE)
+    return cut.flatten(3).flatten(1, 2), torch.from_numpy(found.labels.astype(np.int64))
+
+
 @dataclass(frozen=True)
 class Run:
     """What is trained."""
@@ -105,21 +117,22 @@ class Run:
     start: TransformerStart
     depth: int
     rate: float
+    images: bool = False
 
     @property
     def key(self) -> str:
-        return f"{self.start.name} · {self.depth} · {self.rate:g}"
+        task = "images · " if self.images else ""
+        return f"{task}{self.start.name} · {self.depth} · {self.rate:g}"
 
-    def loss(self, source: Tensor) -> float:
+    def loss(self, source: Tensor | tuple[Tensor, Tensor]) -> float:
         """Mean over the last steps, infinite where training diverged."""
         torch.manual_seed(0)
-        model = Model(self.start, self.depth)
+        model = Model(self.start, self.depth, self.images)
         optimizer = torch.optim.Adam(model.parameters(), lr=self.rate)
         losses: list[float] = []
         for _ in range(STEPS):
-            first = torch.randint(len(source) - TOKENS - 1, (BATCH, 1)) + torch.arange(TOKENS + 1)
-            both = source[first]
-            loss = functional.cross_entropy(model(both[:, :-1]).flatten(0, 1), both[:, 1:].flatten())
+            inputs, targets = batch(source)
+            loss = functional.cross_entropy(model(inputs).flatten(0, -2), targets)
             losses.append(loss.item())
             if not losses[-1] < DIVERGED * math.log(SYMBOLS):
                 return math.inf
@@ -127,6 +140,15 @@ class Run:
             loss.backward()
             optimizer.step()
         return float(np.mean(losses[-LAST:]))
+
+
+def batch(source: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Inputs and targets of a step, drawn from torch's random state."""
+    if isinstance(source, tuple):
+        picked = torch.randint(len(source[1]), (IMAGES,))
+        return source[0][picked], source[1][picked]
+    both = source[torch.randint(len(source) - TOKENS - 1, (BATCH, 1)) + torch.arange(TOKENS + 1)]
+    return both[:, :-1], both[:, 1:].flatten()
 
 
 class Store:
@@ -137,43 +159,36 @@ class Store:
         self.losses: dict[str, float] = known["losses"]
         self._starts: dict[str, list[dict[str, Any]]] = known["starts"]
 
-    def starts(self, depth: int) -> tuple[TransformerStart, ...]:
-        """The design and the usual ones."""
-        if str(depth) not in self._starts:
-            found = design_transformer(TransformerPlan(depth, WIDTH, HEADS, TOKENS, causal=True, hidden=HIDDEN), COSINE)
-            self._starts[str(depth)] = [vars(start) for start in (found.chosen, *found.usual)]
+    def design(self, depth: int, images: bool = False) -> TransformerDesign:
+        """The design and the usual starts."""
+        plan = TransformerPlan(depth, WIDTH, HEADS, PATCHES if images else TOKENS, causal=not images, hidden=HIDDEN)
+        key = f"images · {depth}" if images else str(depth)
+        if key not in self._starts:
+            found = design_transformer(plan, COSINE, KEPT)
+            self._starts[key] = [vars(start) for start in (found.chosen, *found.usual)]
             self.save()
-        return tuple(TransformerStart(**start) for start in self._starts[str(depth)])
+        chosen, *usual = (TransformerStart(**start) for start in self._starts[key])
+        return TransformerDesign(plan, chosen, tuple(usual), COSINE, KEPT)
 
     def save(self) -> None:
         """As it is now."""
         write_atomically(STORE, json.dumps({"starts": self._starts, "losses": self.losses}, indent=1))
 
 
-def change(start: TransformerStart) -> float:
-    """From end to end, of gradients and of what tells tokens apart."""
-    apart = max(1 - start.cosine, 1e-12) / (1 - COSINE)
-    return abs(math.log(max(start.gradient, 1e-300))) + abs(math.log(apart))
-
-
 def show(store: Store) -> None:
-    """The table of what is known."""
+    """The tables of what is known."""
     known = store.losses
-    for depth in DEPTHS:
-        rows = []
-        for start in store.starts(depth):
-            losses = [known[key] for rate in RATES if (key := Run(start, depth, rate).key) in known]
-            if losses:
-                rows.append((start, change(start), losses))
-        for start, told, losses in sorted(rows, key=lambda row: row[1]):
-            numbers = " | ".join(f"{loss:.3f}" for loss in losses)
-            print(f"| {depth} | {start.name} | {start.gradient:.3g} | {start.cosine:.3f} | {told:.2f} | {numbers} |")
-        if len(rows) > 2:
-            for column in range(min(len(losses) for *_, losses in rows)):
-                found = spearmanr([row[1] for row in rows], [row[2][column] for row in rows]).statistic
-                print(f"rank correlation at rate {RATES[column]:g}: {found:.2f}")
-            found = spearmanr([row[1] for row in rows], [min(row[2]) for row in rows]).statistic
-            print(f"rank correlation of the best rates: {found:.2f}")
+    for images in (False, True):
+        for depth in DEPTHS:
+            design = store.design(depth, images)
+            runs = [[Run(start, depth, rate, images).key for rate in RATES] for start in design.ranked]
+            found = [[known.get(key, math.nan) for key in row] for row in runs]
+            best = np.array([np.nanmin(row) if np.isfinite(row).any() else math.nan for row in found])
+            for start, row in zip(design.ranked, found, strict=True):
+                numbers = " | ".join("" if math.isnan(loss) else f"{loss:.3f}" for loss in row)
+                print(f"| {depth} | {start.name} | {design.change(start):.3g} | {numbers} |")
+            if np.isfinite(best).all():
+                print(f"{depth} blocks: rank correlation {spearmanr(np.arange(best.size), best).statistic:.2f}")
 
 
 def main() -> int:
@@ -181,17 +196,19 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--show", action="store_true", help="Print the table alone.")
     options.add_argument("--rates", type=int, default=len(RATES), help="How many of the rates.")
+    options.add_argument("--depths", type=int, nargs="*", default=DEPTHS, help="Of which depths.")
+    options.add_argument("--task", choices=("text", "images"), default="text", help="What is learnt.")
     asked = options.parse_args()
-    store = Store()
+    store, images = Store(), asked.task == "images"
     if asked.show:
         show(store)
         return 0
     torch.set_num_threads(1)
-    source = text()
+    source = patches() if images else text()
     for rate in RATES[: asked.rates]:
-        for depth in DEPTHS:
-            for start in store.starts(depth):
-                run = Run(start, depth, rate)
+        for depth in asked.depths:
+            for start in store.design(depth, images).ranked:
+                run = Run(start, depth, rate, images)
                 if run.key not in store.losses:
                     store.losses[run.key] = run.loss(source)
                     store.save()

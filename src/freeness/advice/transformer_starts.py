@@ -15,6 +15,7 @@ from freeness.shown import Shown
 
 _KEPT = 2.0  # by which squared gradients may change from end to end
 _HALVINGS = 7  # of the scale that is sought, in logarithms
+_SAME = 1e-12  # 1 - cosine of tokens that are the same to rounding
 _LEAST = 1 / 64  # of the scale that is sought, over 1/√(2·blocks)
 
 
@@ -60,6 +61,21 @@ class TransformerDesign(Shown):
     def network(self) -> Network:
         """The record of the chosen start."""
         return planned_transformer(replace(self.plan, residual_scale=self.chosen.branch))
+
+    def change(self, start: TransformerStart) -> float:
+        """The factor ≥ 1 by which squared gradients change, or what tells tokens apart falls: the larger of the two."""
+        apart = (1 - self.cosine) / max(1 - start.cosine, _SAME)
+        return max(start.gradient, 1 / start.gradient if start.gradient > 0 else math.inf, apart)
+
+    @property
+    def ranked(self) -> tuple[TransformerStart, ...]:
+        """All starts, in the order in which they are expected to train, each at a rate that suits it.
+
+        First is what changes by ``kept``, as the design does. More loses gradients or makes tokens alike; with less the blocks
+        do little at first. Both count by their distance in logarithms. Beside trained networks: docs/transformer-training.md.
+        """
+        distance = {start.name: abs(math.log(self.change(start) / self.kept)) for start in (self.chosen, *self.usual)}
+        return tuple(sorted((self.chosen, *self.usual), key=lambda start: distance[start.name]))
 
 
 def design_transformer(plan: TransformerPlan, cosine: float = 0.25, kept: float = _KEPT) -> TransformerDesign:

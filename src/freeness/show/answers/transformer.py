@@ -25,9 +25,11 @@ def _(record: TransformerDesign) -> Answer:
         f"{number(start.cosine, 3)}.",
         "In code: x + scale * branch(x), or scale the last weights of each branch once, at the start.",
     )
-    rows = tuple(_row(one, record.plan.depth) for one in (start, *record.usual))
+    rows = tuple(_row(one, record.plan.depth) for one in record.ranked)
     header = ("start", "norm", "branch", "skip", "signal", "gradient", "cosine", "scale")
     notes = (
+        "In the order in which they are expected to train, each at a rate that suits it. Where more changes than in the design, "
+        "gradients get lost or tokens come out alike; where less does, the blocks do little at first.",
         "Scale: blocks over which squared gradients change by e. Cosine of two tokens at the end; at 1 all are the same.",
         "Theory of wide layers with Gaussian weights, from drawn softmax weights.",
     )
