@@ -35,6 +35,10 @@ def test_one_tensor_used_twice_constants_and_layers_of_their_own_are_no_copies()
         for part in (one, other):
             write(part.weight)
         assert not copied_weights(model)
+    for rows in (torch.arange(4.0).expand(4, 4), torch.arange(4.0)[:, None].expand(4, 4)):  # as a state space starts
+        for part in (one, other):
+            part.weight.data = rows.clone()
+        assert not copied_weights(model)
     part = nn.Linear(4, 4)
     assert copied_weights(nn.ModuleList([part, copy.deepcopy(part)])) == {"1.weight": "0.weight"}
     with torch.no_grad():  # equal at both ends

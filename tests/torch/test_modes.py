@@ -166,3 +166,13 @@ def test_a_block_in_the_mode_of_training_leaves_parts_in_eval_mode_alone() -> No
     with untouched(model.eval(), training=None):
         assert all(m.training for m in model.modules())
     assert not any(m.training for m in model.modules())
+
+
+def test_the_fast_path_of_attention_in_eval_mode_is_no_other_computation():
+    """torch rounds it otherwise, so that such models were said to compute otherwise in training."""
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True)
+    x = torch.randn(5, 3, 8)
+    assert trained_mode(layer, x, None) is False
+    layer.dropout.p = 0.1
+    assert trained_mode(layer, x, None) is None

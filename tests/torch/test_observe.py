@@ -416,3 +416,88 @@ def test_a_last_layer_that_starts_at_0_is_no_fault_of_two():
     report = analyze(model, (x, torch.arange(6) % 3))
     assert not fault_of(report.layers).grave and report.verdict.phase == "critical"
     assert "Repair" not in report.learning_rate.reason and report.learning_rate.known
+
+
+class Skipped(nn.Module):
+    """Blocks with an output each, as WaveNet has them: what the last one passes on is read by nobody."""
+
+    def __init__(self):
+        super().__init__()
+        self.into, self.on, self.out = nn.Linear(4, 8), nn.Linear(8, 8), nn.Linear(8, 2)
+        self.last = nn.Linear(8, 8)
+
+    def forward(self, x):
+        x = torch.tanh(self.into(x))
+        outputs = self.out(x)
+        x = x + self.on(x)
+        outputs = outputs + self.out(x)
+        self.last(x)
+        return outputs
+
+
+class Ranked(nn.Module):
+    """The score of one item over that of another, in which the bias of the user cancels."""
+
+    def __init__(self):
+        super().__init__()
+        self.item, self.user = nn.Linear(4, 1), nn.Embedding(3, 1)
+
+    def forward(self, x):
+        user = torch.arange(len(x)) % 3
+        first, second = (self.item(part) + self.user(user) for part in (x, x.flip(0)))
+        return first - second
+
+
+@pytest.mark.parametrize(
+    ("make", "place", "why"),
+    [(Skipped, "last", "its output does not reach the loss"), (Ranked, "user", "what comes back to its uses cancels")],
+)
+def test_a_part_that_gets_no_gradient_does_not_stop_the_others(make, place, why):
+    """They were said to train badly; trained, they lose most of their loss."""
+    seeded()
+    model, x = make(), torch.randn(12, 4)
+    target = torch.tanh(x[:, :1] - x.flip(0)[:, :1]).detach()
+    loss = lambda: (model(x) - target).square().mean()  # noqa: E731
+    report = analyze(model, (x, target.expand(-1, 2 if make is Skipped else 1)), loss="mse")
+    assert report.fault.place == place and why in report.fault.sentence and not report.fault.grave
+    assert report.headline.startswith("It trains, but for a part. The weights of ")
+    optimizer, first = torch.optim.Adam(model.parameters(), 0.02), float(loss().detach())
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss().backward()
+        optimizer.step()
+    assert float(loss().detach()) < 0.5 * first
+
+
+@pytest.mark.parametrize(("share", "grave"), [(0.4, None), (0.6, False), (1.0, True)])
+def test_half_of_a_layer_that_is_dead_leaves_the_rest(share, grave):
+    seeded()
+    model, x = nn.Sequential(nn.Linear(4, 20), nn.ReLU(), nn.Linear(20, 3)), torch.randn(9, 4)
+    with torch.no_grad():
+        model[0].bias[: round(20 * share)] = -99.0
+        model[0].bias[round(20 * share) :] = 1.0
+    fault = fault_of(observe(model, lambda: model(x).square().mean()))
+    assert (fault.found, fault.grave) == (grave is not None, bool(grave))
+
+
+class Noisy(nn.Module):
+    """Means with noise on them, whose size is learned too, as a variational posterior has; then blocks."""
+
+    def __init__(self):
+        super().__init__()
+        self.into = nn.Linear(4, 16)
+        self.blocks = nn.ModuleList(nn.Linear(8, 8) for _ in range(3))
+
+    def forward(self, x):
+        mean, size = self.into(x).chunk(2, -1)
+        z = 0.05 * mean + torch.ones_like(mean) * size.exp()
+        for block in self.blocks:
+            z = z + torch.tanh(block(z))
+        return z
+
+
+def test_noise_that_stands_on_a_mean_is_no_branch():
+    seeded()
+    model, x = Noisy(), torch.randn(5, 4)
+    table = observe(model, lambda: model(x).square().mean())
+    assert len(table.sums) == 3 and not fault_of(table).found

@@ -198,6 +198,8 @@ class Analysis(Shown, Plotted):
         fault, phase = self.fault, self.verdict.phase
         if fault is not None and fault.grave:
             return f"It trains badly as it is. {fault.sentence}"
+        if fault is not None and fault.mild:
+            return f"It trains, but for a part. {fault.sentence}"
         if phase in ("ordered", "chaotic"):
             fate = "shrink" if phase == "ordered" else "grow"
             return (

@@ -11,6 +11,7 @@ from freeness.advice.layer_table import LayerTable, ModuleRow
 _LOST = 1e-4  # of a mean square from end to end: a hundredth in amplitude
 _STEP = 30.0  # by which a single layer changes a mean square, to be called the place
 _DEAD, _SATURATED = 0.5, 0.9
+_MOSTLY = 0.9  # dead neurons beyond which a layer is lost; half are of any layer whose inputs hardly differ
 _SHARP, _RANK = 0.05, 1.5  # entropy of attention, and its effective rank in tokens
 _ALIKE, _APART = 0.98, 0.5  # cosine between tokens
 _NONE = "No single layer is at fault."
@@ -19,19 +20,28 @@ _LOUD = 5.0  # root mean square of a branch over its skip connection
 
 @dataclass(frozen=True)
 class Fault:
-    """Where a model is at fault (None: nowhere), in one sentence with the remedy."""
+    """Where a model is at fault (None: nowhere), in one sentence with the remedy.
+
+    ``mild``: the rest of the model learns all the same.
+    """
 
     place: str | None
     sentence: str
+    mild: bool = False
 
     @property
-    def grave(self) -> bool:
+    def found(self) -> bool:
         """Whether there is one at all."""
         return self.sentence != _NONE
 
+    @property
+    def grave(self) -> bool:
+        """Whether the model trains badly of it."""
+        return self.found and not self.mild
+
 
 def fault_of(table: LayerTable) -> Fault:
-    """The first fault that a table shows, the gravest kind first.
+    """The first fault that a table shows, grave ones before mild ones, and of these the gravest kind first.
 
     Looked for, in this order: numbers that are not finite, trained weights without a gradient, dead or saturated activations,
     signals or gradients that vanish or explode from end to end, tokens that become alike, attention that sees one token, and
@@ -41,10 +51,13 @@ def fault_of(table: LayerTable) -> Fault:
         >>> fault_of(LayerTable(1.0, (ModuleRow("fc", "Linear", 1.0, 0.0, 0.1, 0.1, 8, 1, True),))).sentence
         'No single layer is at fault.'
     """
-    for look in _LOOKS:
-        for fault in look(table):
+    found = (fault for look in _LOOKS for fault in look(table))
+    mild = None
+    for fault in found:
+        if fault.grave:
             return fault
-    return Fault(None, _NONE)
+        mild = mild or fault
+    return mild or Fault(None, _NONE)
 
 
 def _not_finite(table: LayerTable) -> Iterator[Fault]:
@@ -62,6 +75,7 @@ def _dead(table: LayerTable) -> Iterator[Fault]:
                 row.name,
                 f"{row.dead:.0%} of the neurons of the {row.kind} in {_named(row.name)} are dead: their slope is 0 on every "
                 "sample. Start with smaller or centred biases in front of it, or take leaky_relu or gelu.",
+                mild=row.dead <= _MOSTLY,
             )
     for row in table.activations:
         if row.saturated > _SATURATED and row.kind not in _HALF:
@@ -80,14 +94,21 @@ def _without_gradient(table: LayerTable) -> Iterator[Fault]:
         yield Fault(silent[-1].name, "No trained weight has a gradient; check that the loss depends on the outputs.")
         return
     waiting = _waiting(table)
-    silent = [row for row in silent if row.uses and row.name not in waiting]  # what did not run is no fault of what did
-    if silent:
-        # backward, the last layer without gradient is where it stops
+    rows = [row for row in table.modules if row.trained and row.tensors and row.uses and row.name not in waiting]
+    silent = [row for row in silent if row in rows]  # what did not run is no fault of what did
+    if not silent:
+        return
+    # backward, the last layer without gradient is where it stops
+    place, count = silent[-1].name, f"({len(silent)} of {len(table.modules)} modules do not)"
+    if rows[0] is silent[0]:
         yield Fault(
-            silent[-1].name,
-            f"The weights of {_named(silent[-1].name)} get no gradient ({len(silent)} of {len(table.modules)} modules do not); "
-            "check that its output is used and nothing behind it starts at zero or is detached.",
+            place,
+            f"The weights of {_named(place)} get no gradient {count}; check that its output is used and nothing behind it starts "
+            "at zero or is detached.",
         )
+        return
+    why = "what comes back to its uses cancels" if silent[-1].output_gradient else "its output does not reach the loss"
+    yield Fault(place, f"The weights of {_named(place)} get no gradient {count}: {why}. All else learns.", mild=True)
 
 
 def _cancels(row: ModuleRow) -> bool:

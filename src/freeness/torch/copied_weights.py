@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-_WRITTEN = 2  # different numbers at most in weights that are written down: constants, identities
+_WRITTEN = 2  # different numbers at most of constants and identities
 
 
 def copied_weights(model: nn.Module) -> dict[str, str]:
     """Matrices of weights that hold the numbers of an earlier one, by name, and the name of that one.
 
-    Weights that are used twice are one tensor and no copies. Constants and multiples of an identity are no draws.
+    Weights that are used twice are one tensor and no copies. Constants, multiples of an identity and equal rows are no draws.
 
     Example:
         >>> layer = nn.TransformerEncoderLayer(8, 2, 16)
@@ -30,9 +30,22 @@ def copied_weights(model: nn.Module) -> dict[str, str]:
         twin = next((one for one, other in earlier if torch.equal(other, value)), None)
         if twin is None:
             earlier.append((name, value))
-        elif value.unique().numel() > _WRITTEN:
+        elif not _is_written(value):
             found[name] = twin
     return found
+
+
+def _is_written(value: Tensor) -> bool:
+    """Whether it is written down and not drawn: a constant, an identity, or the same row, or column, all over.
+
+    Rows alike are how a state space starts, A_n = -n - ½ in every channel.
+
+    Example:
+        >>> _is_written(torch.arange(3.0).expand(4, 3)), _is_written(torch.randn(4, 3))
+        (True, False)
+    """
+    alike = bool((value == value[:1]).all()) or bool((value == value[..., :1]).all())
+    return alike or value.unique().numel() <= _WRITTEN
 
 
 def copies_note(model: nn.Module) -> tuple[str, ...]:
@@ -46,7 +59,8 @@ def copies_note(model: nn.Module) -> tuple[str, ...]:
     if not found:
         return ()
     name, twin = next(iter(found.items()))
-    more = f", and {len(found) - 1} more tensors are copies as well" if len(found) > 1 else ""
+    others = len(found) - 1
+    more = f", and {others} more tensor{'s are copies' if others > 1 else ' is a copy'} as well" if others else ""
     return (
         f"{name} is a copy of {twin}{more}. nn.TransformerEncoder, for one, copies its layer. Such layers add up, where theory "
         "takes weights to be independent. Draw every layer anew, as initialize_(model) of freeness.torch does.",

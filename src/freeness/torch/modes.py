@@ -14,6 +14,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.utils._pytree import tree_leaves
 
 from freeness.errors import InputError
+from freeness.torch.batched import plain_attention
 from freeness.torch.buffers import same_buffers
 from freeness.torch.outputs import run
 from freeness.torch.state import own_generators, random_kept, untouched
@@ -39,9 +40,9 @@ def trained_mode(model: nn.Module, inputs: Tensor, training: bool | None) -> boo
     with untouched(model, training=training, copies=list(model.buffers())):
         if any(_differs(module) for module in model.modules()):
             return training
-    with untouched(model, training=training), fixed_masks(model), torch.no_grad():
+    with untouched(model, training=training), fixed_masks(model), plain_attention(), torch.no_grad():
         trained = run(model, inputs[:_TRIED])
-    with untouched(model), fixed_masks(model), torch.no_grad():
+    with untouched(model), fixed_masks(model), plain_attention(), torch.no_grad():  # which eval mode rounds otherwise
         plain = run(model, inputs[:_TRIED])
     pairs = zip(tree_leaves(trained), tree_leaves(plain), strict=False)
     same = all(torch.equal(a, b) for a, b in pairs if isinstance(a, Tensor) and isinstance(b, Tensor))

@@ -11,6 +11,14 @@ from torch.utils._pytree import tree_leaves
 
 _SCALING = {"mul", "div", "neg", "add", "sub", "clone", "_to_copy", "native_dropout"}  # by numbers and parameters
 _WEIGHTS = {"mm", "addmm", "bmm", "baddbmm", "linear", "convolution", "embedding"}
+_MIXING = (
+    *_WEIGHTS,
+    "mv",
+    "_scaled_dot_product",
+    "mkldnn_rnn_layer",
+    "_cudnn_rnn",
+    "_thnn_fused",
+)  # as their names begin
 
 
 class Lineage:
@@ -24,8 +32,10 @@ class Lineage:
         >>> lineage.note("mm", (), x)
         >>> y = x.tanh()
         >>> lineage.note("tanh", (x,), y)
-        >>> lineage.skip_first(y, x) == (x, y)
-        True
+        >>> z = y @ y.T
+        >>> lineage.note("mm", (y, y), z)
+        >>> lineage.skip_first(y, x) is None, lineage.skip_first(z, x) == (x, z)
+        (True, True)
     """
 
     def __init__(self) -> None:
@@ -33,6 +43,7 @@ class Lineage:
         self._noted: dict[int, int] = {}
         self._clock = count()
         self._sources: list[tuple[int, ...]] = []
+        self._mixing: list[bool] = []  # made by weights, or by products of signals
         self._straight: list[bool] = []  # behind weights, and nothing since but normalisations and scales
 
     def note(self, name: str, args: Iterable[Any], returned: Any) -> None:
@@ -53,6 +64,7 @@ class Lineage:
             straight = name in _WEIGHTS or ("norm" in name and alone is not None and self._straight[alone])
             self._born[one.data_ptr()] = len(self._sources)
             self._sources.append(sources)
+            self._mixing.append(name.startswith(_MIXING))
             self._straight.append(straight)
 
     def knows(self, *signals: Tensor) -> bool:
@@ -62,7 +74,8 @@ class Lineage:
     def skip_first(self, one: Tensor, other: Tensor) -> tuple[Tensor, Tensor] | None:
         """Skip connection and branch of a sum; None where it is none, as of gates and of what a recurrence holds.
 
-        The branch was made of the other signal; or both come from weights, and the earlier one counts as the skip connection.
+        The branch was made of the other signal by weights, as noise on a mean is not; or both come from weights, and the earlier
+        one counts as the skip connection.
         """
         earlier, later = sorted((one, other), key=lambda signal: self._noted[signal.data_ptr()])
         early, late = self._born[earlier.data_ptr()], self._born[later.data_ptr()]
@@ -71,12 +84,17 @@ class Lineage:
         return (later, earlier) if self._made_of(early, late) else None
 
     def _made_of(self, late: int, early: int) -> bool:
-        seen, waiting = {late}, [late]
+        """Whether weights, or products of signals, are on a way from the one to the other."""
+        waiting = [(late, late > early and self._mixing[late])]
+        seen = set(waiting)
         while waiting:
-            place = waiting.pop()
-            if place == early:
+            place, mixed = waiting.pop()
+            if place == early and mixed:
                 return True
-            new = [source for source in self._sources[place] if source >= early and source not in seen]
+            behind = [
+                (one, mixed or (one > early and self._mixing[one])) for one in self._sources[place] if one >= early
+            ]
+            new = [one for one in behind if one not in seen]
             seen.update(new)
             waiting += new
         return False

@@ -105,7 +105,7 @@ def _opening(record: Analysis) -> Section:
 
 def _changes(record: Analysis) -> list[Sentence]:
     advice = record.verdict.advice
-    if not advice and record.judged and not (record.fault is not None and record.fault.grave):
+    if not advice and record.judged and not (record.fault is not None and record.fault.found):
         advice = ("Nothing to change: keep this initialisation.",)
     return _advised(advice)
 

@@ -23,7 +23,7 @@ def _distinct(titles: Sequence[str]) -> tuple[str, ...]:
 
 
 _ROWS: tuple[tuple[str, Callable[[Analysis], str]], ...] = (
-    ("fault", lambda a: "not looked for" if a.fault is None else "found" if a.fault.grave else "none"),
+    ("fault", lambda a: "not looked for" if a.fault is None else "found" if a.fault.found else "none"),
     ("parameters", lambda a: f"{a.parameters:,}"),
     ("learning rate to start from", lambda a: number(a.learning_rate.recommended, 3)),
     ("sharpness λ", lambda a: number(a.learning_rate.sharpness)),
