@@ -1,14 +1,16 @@
-"""Reentrant checkpoints refuse what measuring asks of a graph; measured they are what they hold."""
+"""Checkpoints refuse what measuring asks of a graph; measured they are what they hold."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+import torch.utils.checkpoint as checkpoints
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import CheckpointFunction, checkpoint
 
-from freeness.torch import batch_sharpness, observe
+from freeness.torch import batch_sharpness, measure_fisher, observe, trace
 from freeness.torch.checkpoints import plain_checkpoints
 from freeness.torch.sums import adds_signals
 
@@ -68,3 +70,23 @@ def test_checkpoints_are_as_they_were_behind_the_outermost_block():
     model = Blocks(True)
     with pytest.raises(RuntimeError, match="use_reentrant"):
         torch.autograd.grad(model(X).sum(), list(model.parameters()), allow_unused=True)
+
+
+class Recomputed(Blocks):
+    """Blocks in checkpoints that are not reentrant."""
+
+    def run(self, module: nn.Module, x: Tensor) -> Tensor:
+        return checkpoint(module, x, use_reentrant=False) if self.held else module(x)
+
+
+def test_theta_of_checkpoints_that_run_anew_is_that_of_the_model_without():
+    """Their spectra were missing: "Recomputed values … have different metadata"."""
+    model, plain = Recomputed(True), Blocks(False)
+    found = measure_fisher(trace(model, X[:1]), X[0]).eigenvalues
+    rows = [torch.autograd.grad(plain(X[:1])[0, k], plain.parameters(), retain_graph=True) for k in range(3)]
+    j = torch.stack([torch.cat([part.flatten() for part in row]) for row in rows]).double()
+    np.testing.assert_allclose(found, torch.linalg.eigvalsh(j @ j.T), rtol=1e-4)
+    before = checkpoints._checkpoint_without_reentrant_generator
+    with plain_checkpoints():
+        assert checkpoints._checkpoint_without_reentrant_generator is not before
+    assert checkpoints._checkpoint_without_reentrant_generator is before

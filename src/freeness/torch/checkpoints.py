@@ -1,4 +1,8 @@
-"""Reentrant checkpoints: they refuse ``torch.autograd.grad`` and second derivatives, so what they hold is run plainly."""
+"""Checkpoints: what they hold is run plainly.
+
+Reentrant ones refuse ``torch.autograd.grad`` and second derivatives. The others run their function anew in a backward pass, where
+ways of measuring that watch the forward pass are not there, and refuse what comes out otherwise.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +12,24 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+import torch.utils.checkpoint as checkpoints
 from torch import Tensor
 from torch.autograd import forward_ad
 from torch.utils._pytree import tree_map
 from torch.utils.checkpoint import CheckpointFunction
 
 _LOCK = threading.Lock()
+_OTHERS = "_checkpoint_without_reentrant_generator"  # of torch's: what it does before and after the function
+_others: Any = getattr(checkpoints, _OTHERS, None)
 _blocks = 0
 
 
 @contextmanager
 def plain_checkpoints() -> Iterator[None]:
-    """A block in which ``checkpoint(…, use_reentrant=True)`` runs its function as it stands.
+    """A block in which ``checkpoint`` runs its function as it stands.
 
-    Values and gradients are those of training: where no input requires a gradient, nothing inside gets one. What is saved for
-    backward is held.
+    Values and gradients are those of training: where no input of a reentrant one requires a gradient, nothing inside gets one.
+    What is saved for backward is held.
 
     Example:
         >>> from torch.utils.checkpoint import checkpoint
@@ -36,6 +43,7 @@ def plain_checkpoints() -> Iterator[None]:
         _blocks += 1
         if _blocks == 1:
             CheckpointFunction.apply = staticmethod(_plainly)  # of this class alone: its base class keeps its own
+            _put(_nothing)
     try:
         yield
     finally:
@@ -43,6 +51,16 @@ def plain_checkpoints() -> Iterator[None]:
             _blocks -= 1
             if _blocks == 0:
                 del CheckpointFunction.apply
+                _put(_others)
+
+
+def _put(generator: Any) -> None:
+    if _others is not None:
+        setattr(checkpoints, _OTHERS, generator)
+
+
+def _nothing(*_: Any, **__: Any) -> Iterator[None]:
+    yield
 
 
 def _plainly(function: Callable[..., Any], _: bool, *args: Any) -> Any:
