@@ -169,6 +169,29 @@ def test_a_deep_default_network_is_called_ordered_and_its_rate_carries_the_cauti
     assert predicted.hull[1] < 5 * predicted.mean
 
 
+@pytest.mark.parametrize("depth", [2, 3])
+def test_a_shallow_default_network_trains_at_its_rate_and_is_not_sent_to_repair(depth):
+    """Its squared gradients shrink more than tenfold, at which it was told that no rate serves for long."""
+    torch.manual_seed(0)
+    inner = [layer for _ in range(depth) for layer in (nn.Linear(48, 48), nn.Tanh())]
+    model = nn.Sequential(nn.Linear(30, 48), nn.Tanh(), *inner, nn.Linear(48, 8))
+    x = torch.randn(64, 30)
+    y = (x @ torch.randn(30, 8)).argmax(1)
+    report = analyze(model, (x, y), loss="cross_entropy")
+    assert report.verdict.phase == "ordered" and "may learn slowly" in report.verdict.sentences[0]
+    rate = report.learning_rate
+    assert rate.known and "Repair" not in rate.reason
+    optimizer = torch.optim.SGD(model.parameters(), rate.recommended)
+    losses = []
+    for _ in range(200):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.3 * losses[0]
+
+
 def test_complex_data_and_objects_of_another_kind_are_refused():
     inputs, targets = data()
     for model, pair in (

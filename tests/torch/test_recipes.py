@@ -238,7 +238,7 @@ def test_an_update_of_fixup_moves_the_outputs_alike_at_any_depth() -> None:
 
 
 def test_skipinit_where_branches_end_with_a_scale_of_their_own() -> None:
-    class Scaled(nn.Module):
+    class ShiftedRMSNorm(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.inner, self.outer, self.alpha = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1), nn.Parameter(torch.ones(()))  # noqa: E501  # fmt: skip
@@ -349,3 +349,60 @@ def test_frozen_parts_of_a_transformer_are_left() -> None:
         assert value.requires_grad == ("h.1.mlp" in name)
         assert ("h.1.mlp" in name) or torch.equal(value, before[name])
     assert_deviation(model.get_parameter("transformer.h.1.mlp.c_proj.weight"), 0.1 / 2)
+
+
+class ShiftedRMSNorm(nn.Module):
+    """RMS normalisation as another library has it, with a scale that is added to 1."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6) * (1 + self.weight)
+
+
+class EndsNormalised(nn.Module):
+    """x + RMS(W₂ relu(W₁ x)), twice, between an input and an output layer."""
+
+    def __init__(self, norm: type[nn.Module]) -> None:
+        super().__init__()
+        self.into, self.out = nn.Linear(6, 32), nn.Linear(32, 3)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.Linear(32, 64), nn.ReLU(), nn.Linear(64, 32), norm(32)) for _ in range(2)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.into(x)
+        for block in self.blocks:
+            x = x + block(x)
+        return self.out(x)
+
+
+@pytest.mark.parametrize(("norm", "end"), [(nn.RMSNorm, "3.weight"), (ShiftedRMSNorm, "2.weight")])
+def test_a_branch_that_ends_in_an_rms_norm_starts_at_0_and_learns_in_the_first_step(
+    norm: type[nn.Module], end: str
+) -> None:
+    """The scale is 0 where it multiplies, and the matrix in front of it where the scale is added to 1."""
+    torch.manual_seed(0)
+    model, x = EndsNormalised(norm), torch.randn(7, 6)
+    found = initialize_(model, "auto")
+    assert found.start == "ResNet with normalisation"
+    assert_listed_once(model, found)
+    torch.testing.assert_close(model(x), model.out(model.into(x)))
+    weights = dict(model.named_parameters())
+    for block in ("blocks.0.", "blocks.1."):
+        assert not bool(weights[block + end].any())
+        assert_deviation(weights[block + "0.weight"], math.sqrt(2 / 32))
+        if norm is nn.RMSNorm:
+            assert_deviation(weights[block + "2.weight"], math.sqrt(2 / 64))
+    model(x).square().sum().backward()
+    assert all(bool(one.grad is not None and one.grad.any()) for name, one in weights.items() if name.endswith(end))
+
+
+def test_a_scale_that_is_added_to_1_in_a_layer_of_the_model_s_own_is_not_put_to_0_as_if_it_multiplied() -> None:
+    """Nobody knows what it is for: the branch had its full size, and was said to start at 0."""
+    torch.manual_seed(0)
+    unknown = type("Stretch", (ShiftedRMSNorm,), {})
+    with pytest.raises(InputError, match="expected a model that a recipe is for"):
+        initialize_(EndsNormalised(unknown), "auto")

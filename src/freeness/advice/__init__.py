@@ -52,6 +52,7 @@ from freeness.advice.theory_rates import RateCurve, Training, layer_means, rate_
 from freeness.advice.trade_offs import KernelShares, TradeOff, dial, kernel_shares, trade_off
 from freeness.advice.transformer_phase import TransformerPhases, transformer_phases
 from freeness.advice.transformer_starts import TransformerDesign, TransformerStart, design_transformer
+from freeness.advice.verdicts import grave_phase as grave_phase
 from freeness.advice.verdicts import jacobian_spread as jacobian_spread
 from freeness.advice.verdicts import phase_of
 from freeness.advice.verdicts import verdict as verdict

@@ -9,6 +9,7 @@ from freeness.advice.analysis import Comparison, Isometry, LayerRow, Phase, Verd
 from freeness.advice.departures import departures
 
 _CRITICAL = math.log(10.0)  # |Σ ln χ| up to which squared gradients change by less than tenfold over the whole depth
+_GRAVE = math.log(1e4)  # a hundredfold in amplitude: up to there shallow default networks train as they are
 _ISOMETRIC = 0.25  # σ_JJ² = Σδ - Σs₁ up to which we call a network isometric
 _NEARLY = 1.0
 _DISAGREEMENT = 2.0  # factor between predicted and measured λ_max beyond which the verdict warns
@@ -29,6 +30,12 @@ def phase_of(rows: Sequence[LayerRow]) -> tuple[Phase | None, float]:
         return ("ordered" if chis else None), -math.inf if chis else 0.0
     total = sum(math.log(chi) for chi in chis)
     return ("critical" if abs(total) <= _CRITICAL else "chaotic" if total > 0 else "ordered"), total
+
+
+def grave_phase(rows: Sequence[LayerRow]) -> Phase | None:
+    """The phase where squared gradients change by more than 10⁴ over the whole depth; None where they change by less."""
+    phase, total = phase_of(rows)
+    return phase if abs(total) > _GRAVE else None
 
 
 def verdict(rows: Sequence[LayerRow], jacobian: Comparison, fisher: Comparison, growth: float | None = None) -> Verdict:
@@ -76,10 +83,12 @@ def _phase_sentence(phase: Phase | None, total: float, measured: float | None) -
     theory = f"{math.exp(min(total, 700.0)):.3g}"
     factor = f"{theory} in theory" if not measured else f"{measured:.3g} (in theory {theory})"
     growth = f"squared gradients change by a factor of {factor} from the last layer to the first"
+    grave = abs(total) > _GRAVE
     return {
         "critical": f"Critical: {growth}, so signals reach every layer.",
-        "ordered": f"Ordered: {growth}; they vanish and the first layers hardly learn.",
-        "chaotic": f"Chaotic: {growth}; they explode.",
+        "ordered": f"Ordered: {growth}; "
+        + ("they vanish and the first layers hardly learn." if grave else "the first layers may learn slowly."),
+        "chaotic": f"Chaotic: {growth}; " + ("they explode." if grave else "the first layers change most."),
     }[phase]
 
 

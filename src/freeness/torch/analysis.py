@@ -25,6 +25,7 @@ from freeness.advice import (
     Stage,
     Verdict,
     gain_of_design,
+    grave_phase,
     jacobian_spread,
     layer_rows,
     phase_of,
@@ -37,7 +38,7 @@ from freeness.meanfield import Signals
 from freeness.network import Activation, Network, Weights
 from freeness.spectra import Measurement, NeuronSignals, Prediction, weight_spread
 from freeness.torch.adapted import Whole, adapted
-from freeness.torch.analysis_rate import batch_curvature, begins, no_rate
+from freeness.torch.analysis_rate import batch_curvature, begins, no_rate, of_fewer, trials_call
 from freeness.torch.analysis_spectra import (
     Predicted,
     compared,
@@ -161,11 +162,13 @@ def _analyzed(model: nn.Module, pair: tuple[Tensor, Tensor], options: AnalyzeOpt
         fitted = _fitted(model, (inputs, targets), options)
         options, notes = in_mode(model, inputs, options)
         notes += trained_note(model) + loss_note(fitted[0], (inputs, targets), fitted[1])
+        wanted = min(options.samples, len(inputs)) if is_coupled(model, options.training) else 0
         found = _found(model, (inputs, targets), fitted, options, stages)
     stages.end()
     notes += _shorter_note(found.learning_rate, stages)
     return replace(
         found,
+        learning_rate=of_fewer(found.learning_rate, wanted),
         verdict=replace(found.verdict, warnings=found.verdict.warnings + notes),
         title=options.title or type(model).__name__,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
@@ -218,7 +221,7 @@ def _found(
         layers=layers,
         jacobian=jacobian,
         fisher=fisher,
-        learning_rate=_rate(curvature, traced.outputs, second, judged, options),
+        learning_rate=_rate(curvature, traced.outputs, second, grave_phase(rows), options),
         verdict=judged,
         uncovered=_uncovered(traced, predicted),
         parameters=0,
@@ -324,24 +327,13 @@ def _rate(
     found: Curvature | Rate,
     outputs: int,
     fisher: Prediction | None,
-    judged: Verdict,
+    phase: str | None,
     options: AnalyzeOptions,
 ) -> Rate:
     if isinstance(found, Rate):
         return found
-    rate = measured_rate(found, options.criterion, options.descent, outputs, fisher, judged.phase)
-    return replace(rate, trials=options.trials or _trials(options)) if rate.wide else rate
-
-
-def _trials(options: AnalyzeOptions) -> str:
-    """The call that finds the rate by trials: names as they were given, and what has none as the user's own variable."""
-    given = {"loss": options.loss, "optimizer": options.optimizer}
-    named = [
-        f"{name}={value!r}" if isinstance(value, str) else f"{name}={name}" for name, value in given.items() if value
-    ]
-    sized = "" if options.batch is None else f"FindOptions(batch={options.batch}), "
-    names = "find_rate" if options.batch is None else "FindOptions, find_rate"
-    return f"from freeness.torch import {names}; print(find_rate(model, data, {sized}{', '.join(named)}))"
+    rate = measured_rate(found, options.criterion, options.descent, outputs, fisher, phase)
+    return replace(rate, trials=options.trials or trials_call(options)) if rate.wide else rate
 
 
 @contextmanager

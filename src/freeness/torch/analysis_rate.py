@@ -147,6 +147,34 @@ def no_rate(
     )
 
 
+def trials_call(options: AnalyzeOptions) -> str:
+    """The call that finds the rate by trials: names as they were given, and what has none as the user's own variable."""
+    given = {"loss": options.loss, "optimizer": options.optimizer}
+    named = [
+        f"{name}={value!r}" if isinstance(value, str) else f"{name}={name}" for name, value in given.items() if value
+    ]
+    sized = "" if options.batch is None else f"FindOptions(batch={options.batch}), "
+    names = "find_rate" if options.batch is None else "FindOptions, find_rate"
+    return f"from freeness.torch import {names}; print(find_rate(model, data, {sized}{', '.join(named)}))"
+
+
+def of_fewer(rate: Rate, wanted: int) -> Rate:
+    """Said in its reason, where samples see each other and λ is that of fewer than ``wanted``: it is another number then.
+
+    Example:
+        >>> rate = Rate(0.1, 1.0, 2.0, "By λ.", "mse", "sgd", batch=8)
+        >>> of_fewer(rate, 8).reason, of_fewer(rate, 16).reason.split(". ")[1]
+        ('By λ.', 'The budget allowed 8 of the 16 samples, and batch normalisation takes the statistics of these')
+    """
+    if not rate.known or rate.batch >= wanted:
+        return rate
+    few = (
+        f" The budget allowed {rate.batch} of the {wanted} samples, and batch normalisation takes the statistics of these. The "
+        f"whole batch has another λ, so the rate may be off; raise the budget, or train with batches of {rate.batch}."
+    )
+    return replace(rate, reason=rate.reason + few)
+
+
 def _predicted_sharpness(traced: Trace, inputs: Tensor, options: AnalyzeOptions) -> float | None:
     """By the tangent kernel of these inputs; None where there is none, or where it takes long."""
     descent, loss = options.descent, options.criterion

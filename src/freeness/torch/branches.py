@@ -155,7 +155,8 @@ class _Branches:
                 matrices.append(weight)
                 shifts += [one for one in own if one != weight] if linear else []
                 continue
-            if linear and own and (name.startswith("mul") or "norm" in name):
+            multiplies = name.startswith("mul") and not self._graph.is_shifted(node)
+            if linear and own and (multiplies or "norm" in name):
                 scales.append(own[0])
                 shifts += own[1:]
             elif linear and name.startswith("add"):

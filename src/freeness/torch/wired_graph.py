@@ -63,6 +63,11 @@ class WiredGraph:
         """Names of what it reads directly; of what is computed of several the largest."""
         return [max(self._own[one], key=self._size) for one in made_of(node) if one in self._own]
 
+    def is_shifted(self, node: Node) -> bool:
+        """Whether what it reads of parameters is a sum, as 1 + w, so that a parameter of 0 is no factor of 0."""
+        waiting = [one for one in made_of(node) if one in self._own]
+        return any(operation_of(one).startswith(("add", "sub", "rsub")) for one in reached(waiting, made_of))
+
     def exponentials(self, node: Node) -> list[tuple[str, ...]]:
         """Names of the parameters whose exponential it reads."""
         return [self._own[one] for one in made_of(node) if one in self._exponential]

@@ -55,7 +55,7 @@ def measured_rate(
         optimizer: a name or an :class:`~freeness.training.Optimizer`, with its momentum and weight decay.
         outputs: C, asked for by theory only.
         fisher: predicted one-sample dual; its largest eigenvalue × the loss' curvature in the outputs is theory's sharpness.
-        phase: of the network: "ordered", "critical" or "chaotic"; outside criticality the curvature of the start
+        phase: of the network, "ordered" or "chaotic", where it is far from critical: there the curvature of the start
             misleads, and the reason says so.
 
     Example:
