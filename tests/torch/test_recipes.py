@@ -238,7 +238,7 @@ def test_an_update_of_fixup_moves_the_outputs_alike_at_any_depth() -> None:
 
 
 def test_skipinit_where_branches_end_with_a_scale_of_their_own() -> None:
-    class ShiftedRMSNorm(nn.Module):
+    class Scaled(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.inner, self.outer, self.alpha = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1), nn.Parameter(torch.ones(()))  # noqa: E501  # fmt: skip
