@@ -26,6 +26,7 @@ from rates_curves import FACTOR, STEPS, cases
 
 FOLDER = Path("build/rates-curves")
 BUDGET, LONGEST, FIELD, LENGTH, DRAWS = 295, 120, 7, 80, 4
+MEMORY = 10  # gradients that Adam averages
 LOST, NEAR, CAP = 5, (1.05, 1.1), 0.4  # a lost run counts as so many times the first loss
 
 
@@ -62,10 +63,15 @@ class Stored:
         """Also beyond those that are stored."""
         return float(self.rates[0]) * FACTOR**place
 
+    @property
+    def setting(self) -> RateSetting:
+        """As ``find_rate`` has it."""
+        memory = MEMORY if self.case.optimizer == "adam" else 0
+        return RateSetting(self.case.loss, self.case.optimizer, self.case.batch, Schedule(STEPS), memory=memory)
+
     def told(self, trials: list[RateTrial]) -> float:
         """What the package makes of trials."""
-        setting = RateSetting(self.case.loss, self.case.optimizer, self.case.batch, Schedule(STEPS))
-        return found_rate(trials, setting, math.inf, (1.5, 1.5)).recommended
+        return found_rate(trials, self.setting, math.inf, (1.5, 1.5)).recommended
 
     def found(self, seed: int, draw: int) -> float:
         """By the trials of the package."""
@@ -78,7 +84,7 @@ class Stored:
             return RateTrial(leg.rate, kept.losses, kept.stopped)
 
         rates = [self.rate(lowest + 2 * k) for k in range(FIELD)]
-        return self.told(list(run_all(halved(rates, BUDGET, LONGEST), perform).values()))
+        return self.told(list(run_all(halved(rates, BUDGET, LONGEST, self.setting.breaks_near), perform).values()))
 
     def whole(self, until: int) -> float:
         """The regret of trying all stored rates for so many steps."""

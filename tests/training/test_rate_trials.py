@@ -53,6 +53,24 @@ def test_rates_that_diverge_are_paid_only_until_they_do_and_never_chosen():
     assert found.rate < 0.05 and found.high <= 0.1 * (1 + 1e-9)
 
 
+@pytest.mark.parametrize("breaks", np.geomspace(0.02, 0.06, 5, endpoint=False).tolist())
+def test_close_rates_come_nearer_to_where_training_breaks_at_the_same_cost(breaks):
+    found = {}
+    for close in (False, True):
+        perform, run = trainer(best=1.0, breaks=breaks)
+        trials = run_all(halved(rates_between(1e-4, 7.29e-2), 300, 200, close), perform)
+        found[close] = minimum_of(list(trials.values())).rate
+        assert 0.9 * 300 <= sum(run.values()) <= 300
+    assert found[False] <= found[True] < breaks and found[True] > breaks / math.sqrt(3) * (1 - 1e-9)
+
+
+def test_close_rates_are_not_tried_where_no_rate_stands_out():
+    perform, _ = trainer(best=3e-3, breaks=1.0)
+    wide = halved(rates_between(1e-4, 1e-1), 300, 200, close=True)
+    apart = sorted(rate for rate, trial in run_all(wide, perform).items() if trial.steps > 60)
+    assert all(b / a > 2.5 for a, b in itertools.pairwise(apart))
+
+
 @pytest.mark.parametrize("best", [1e-5, 3e-5, 1e-4])
 def test_a_field_that_is_left_downwards_may_have_a_gap_where_the_next_rate_breaks(best):
     perform, _ = trainer(best, breaks=1e-3)

@@ -247,7 +247,7 @@ class _Search:
         return critical_rate(model, self.runs.first_loss, factory, start=self.template.rate)
 
     def _run(self, critical: CriticalRate, longest: int, record: TrialRecord) -> None:
-        legs = halved(self._rates(critical), self.budget - self.done, longest)
+        legs = halved(self._rates(critical), self.budget - self.done, longest, self.setting.breaks_near)
         try:
             leg = next(legs)
             while True:

@@ -15,7 +15,8 @@ from freeness.training.losses.squared_error import SquaredError
 from freeness.training.rate_trials import SPACING, RateTrial, tail_of
 from freeness.training.schedule import Schedule
 
-# While the rate is constant the best one falls as (steps of the trials/steps) to this power: usually, and at most.
+# While the rate is constant the best one falls as (steps of the trials/steps) to this power: usually, and at most. Of squared
+# losses it stays, for it lies where training breaks, and that does not move with length.
 _DRIFT, _MOST_DRIFT = 0.25, 0.5
 _SQUARED = {SquaredError(averaged, halved).name for averaged in (True, False) for halved in (True, False)}
 _FEW = 8  # samples a batch below which a high rate may pay later than trials end
@@ -127,12 +128,22 @@ class RateSetting:
     memory: int = 0
 
     @property
+    def drifts(self) -> bool:
+        """Whether the best rate falls with the length of training: under a constant rate, but not under squared losses."""
+        return not self.schedule.falls and self.loss not in _SQUARED
+
+    @property
+    def breaks_near(self) -> bool:
+        """Whether training breaks little above the best rate, as gradient descent does under squared losses."""
+        return self.loss in _SQUARED and not self.memory
+
+    @property
     def pays_later(self) -> bool:
         """Whether a higher rate may be better than short trials see.
 
         Under squared losses gradient descent by single samples first raises the loss at a high rate, then finds flatter places.
         """
-        return self.loss in _SQUARED and self.batch < _FEW and not self.memory
+        return self.breaks_near and self.batch < _FEW
 
 
 @dataclass(frozen=True)
@@ -141,7 +152,7 @@ class FoundRate(Shown, Plotted):
 
     ``recommended`` is the rate of the first parameter group, and ``groups`` are those of all as multiples of it. From ``low`` to
     ``high`` the loss hardly changes, or the trials do not tell it apart; for gradient descent by single samples under a squared
-    loss ``high`` is three times that, as it may do better there later than trials see. ``reason`` says in words how it was found.
+    loss ``high`` is five times that, as it may do better there later than trials see. ``reason`` says in words how it was found.
     ``critical`` is the largest rate of the first step that does not raise the loss of its batch. ``cost`` is what was spent, and
     ``budget`` what was allowed, in gradient evaluations as multiples of those of the training to come. ``noise`` is the standard
     error of the best trial's loss beside the next one's, as a share of it. ``interrupted``: the trials were ended early.
@@ -195,13 +206,14 @@ def found_rate(
     found = minimum_of(trials)
     length = max(trial.steps for trial in trials if not trial.stopped)
     share = min(1.0, length / setting.schedule.steps)
-    usual, most = (1.0, 1.0) if setting.schedule.falls else (share**_DRIFT, share**_MOST_DRIFT)
+    usual, most = (share**_DRIFT, share**_MOST_DRIFT) if setting.drifts else (1.0, 1.0)
     rate = usual * found.rate
-    beyond = SPACING if setting.pays_later else 1.0
+    around = math.sqrt(SPACING) if setting.breaks_near else 1.0  # rates that near were not all tried
+    beyond = SPACING**1.5 if setting.pays_later else 1.0
     return FoundRate(
         recommended=rate,
-        low=min(most * found.low, rate),
-        high=beyond * max(found.high, rate),
+        low=min(most * found.low, rate / around),
+        high=max(beyond * max(found.high, rate), around * rate),
         reason=_reason(trials, length, setting, usual),
         setting=setting,
         trials=tuple(sorted(trials, key=lambda trial: trial.rate)),

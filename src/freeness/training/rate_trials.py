@@ -19,6 +19,7 @@ _FIELD = (3, 9)  # rates at the start, least and most
 _BEYOND = 6  # that are added at most where the best lies at an end
 _AGAIN = 2  # the same, among those that went on
 _SAME = 0.01  # of the loss: the lowest rates learn nothing where they differ by less
+_CLEAR = 0.1  # of the loss: the best rate stands out where those beside it lose more
 _DOWN, _FALLS = 3, 8  # places by which a field that diverges whole is left downwards, and how often at most
 _SECOND, _LAST = 4, 3  # rates that are left
 _SHORT, _LONGER = 0.027, 0.1  # of the budget: length of the first trials, and of the second
@@ -120,13 +121,15 @@ def check_budget(budget: int) -> None:
 Legs = Generator[Leg, RateTrial, None]
 
 
-def halved(rates: Sequence[float], budget: int, longest: int) -> Legs:
+def halved(rates: Sequence[float], budget: int, longest: int, close: bool = False) -> Legs:
     """Legs to be run one after the other; each answer is the trial as far as it has come.
 
     Args:
         rates: to begin with, ascending and evenly spaced in logarithms.
         budget: steps in all.
         longest: steps of a trial at most.
+        close: whether the last rates stand half as far apart, around a best one that stands out, for training that breaks
+            just above it.
 
     Raises:
         InputError: fewer steps than tell anything.
@@ -159,8 +162,11 @@ def halved(rates: Sequence[float], budget: int, longest: int) -> Legs:
     for _ in range(_AGAIN):
         yield from found.beyond(min(longer, longest))
     found.keep(_LAST)
-    for place in sorted(found.alive, key=lambda one: found.trials[one].score):
-        yield from found.run(place, min(longest, found.reach(longer)))
+    if close:
+        found.close_in()
+    for _ in range(2):  # what a trial that breaks leaves goes to the others
+        for place in sorted(found.alive, key=found.score):
+            yield from found.run(place, min(longest, found.reach))
 
 
 @dataclass
@@ -169,10 +175,10 @@ class _Field:
 
     rates: list[float]
     left: int
-    trials: dict[int, RateTrial] = field(default_factory=dict[int, RateTrial])
-    alive: set[int] = field(default_factory=set[int])
+    trials: dict[float, RateTrial] = field(default_factory=dict[float, RateTrial])
+    alive: set[float] = field(default_factory=set[float])
 
-    def run(self, place: int, until: int) -> Legs:
+    def run(self, place: float, until: int) -> Legs:
         """On to so many steps, as far as the budget goes."""
         before = self.trials[place].steps if place in self.trials else 0
         until = min(until, before + self.left)
@@ -185,16 +191,20 @@ class _Field:
         self.trials[place] = trial
         self.alive.add(place)
 
-    def _rate(self, place: int) -> float:
+    def score(self, place: float) -> float:
+        """Of a trial so far; infinite where there is none."""
+        return self.trials[place].score if place in self.trials else math.inf
+
+    def _rate(self, place: float) -> float:
         return self.rates[0] * (self.rates[1] / self.rates[0]) ** place
 
     def fall(self, until: int) -> Legs:
         """Where all diverge: a rate far below, and those between."""
         if all(trial.stopped for trial in self.trials.values()):
             lowest = min(self.alive)
-            for place in range(lowest - _DOWN, lowest):
-                yield from self.run(place, until)
-                if self.trials[place].stopped:
+            for down in range(_DOWN, 0, -1):
+                yield from self.run(lowest - down, until)
+                if self.trials[lowest - down].stopped:
                     return
 
     def beyond(self, until: int) -> Legs:
@@ -205,15 +215,15 @@ class _Field:
         elif best == ends[1] and not (best + 1 in self.trials and self.trials[best + 1].stopped):
             yield from self.run(best + 1, until)
 
-    def _flat(self, place: int) -> bool:
+    def _flat(self, place: float) -> bool:
         """Whether the rate above has the same loss."""
         score, above = self.trials[place].score, self.trials.get(place + 1)
         return above is not None and abs(above.score - score) < _SAME * abs(score)
 
     @property
-    def best(self) -> int:
+    def best(self) -> float:
         """The place of the least score; the lowest among equals."""
-        return min(sorted(self.alive), key=lambda place: self.trials[place].score)
+        return min(sorted(self.alive), key=self.score)
 
     def keep(self, count: int) -> None:
         """The best and those beside it, as many as are asked for and stand without a gap; of two sides the better."""
@@ -222,14 +232,24 @@ class _Field:
             sides = [place for place in self.alive if place + 1 in kept or place - 1 in kept if place not in kept]
             if not sides:
                 break
-            kept.append(min(sorted(sides), key=lambda place: self.trials[place].score))
+            kept.append(min(sorted(sides), key=self.score))
         self.alive = {place for place in kept if not self.trials[place].stopped} or {self.best}
 
-    def reach(self, start: int) -> int:
-        """How far all that are alive can go, those that are behind as far as the others."""
-        alive = [self.trials[place].steps for place in self.alive]
-        behind = [steps for steps in alive if steps <= start]
-        return max(alive) if not behind or len(behind) < len(alive) else start + self.left // len(alive)
+    def close_in(self) -> None:
+        """The best and the rates half a place from it, where it stands out from those beside it and these are far."""
+        beside = [self.trials[place].score for place in (self.best - 1, self.best + 1) if place in self.trials]
+        clear = len(beside) == 2 and min(beside) > self.score(self.best) + _CLEAR * abs(self.score(self.best))
+        if clear and self.rates[1] / self.rates[0] > math.sqrt(SPACING) * (1 + 1e-9):
+            self.alive = {self.best - 0.5, self.best, self.best + 0.5}
+
+    @property
+    def reach(self) -> int:
+        """How far all that still run can go together."""
+        steps = [self.trials[place].steps if place in self.trials else 0 for place in self.alive if self._runs(place)]
+        return (self.left + sum(steps)) // len(steps) if steps else 0
+
+    def _runs(self, place: float) -> bool:
+        return place not in self.trials or not self.trials[place].stopped
 
 
 def run_all(legs: Legs, perform: Callable[[Leg], RateTrial]) -> dict[float, RateTrial]:
