@@ -411,8 +411,8 @@ def _measured_verdict(jacobian: Comparison, fisher: Comparison, options: Analyze
         f"{spread}. Phase and isometry are judged of chains of fully connected layers only."
     )
     advice = (
-        "Theory has no better start for this model. The usual one of its architecture can be measured beside it: that whose "
-        "JJᵀ has the smaller relative variance passes gradients more evenly.",
+        "Theory has no better start for this model. Measure the usual one of its architecture beside it: gradients pass more "
+        "evenly where the relative variance of JJᵀ is smaller.",
         *(CODE + line for line in _again(options)),
     )
     judged = verdict((), jacobian, fisher)
