@@ -227,8 +227,9 @@ def _prediction(seen: Sequence[Measurement]) -> Prediction:
         law,
         TopEigenvalue(top, "edge"),
         (
-            "weights over channels have their own singular values and random singular vectors, which know nothing of what lies "
-            "between (derivatives, attention, norms, weights over positions), given from one forward pass of this network",
+            "weights over channels keep their singular values, with random singular vectors",
+            "these know nothing of what lies between (derivatives, attention, norms, weights over positions), as one forward "
+            "pass of this network gives it",
             f"drawn {len(seen)} times, no equation was solved",
         ),
         METHOD,
