@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from freeness.errors import InputError
-from freeness.torch import AnalyzeOptions, analyze, batch_sharpness, load_batch, measure_jacobian, trace
+from freeness.torch import AnalyzeOptions, analyze, batch_of, batch_sharpness, load_batch, measure_jacobian, trace
 from freeness.torch.analysis_spectra import silence_note
 from freeness.torch.curvature_estimate import Effort, estimated_sharpness
 from freeness.torch.starts import start_facts
@@ -133,6 +133,13 @@ def test_data_at_fault_are_not_taken_for_one_graph(tmp_path: Path, made: str, wo
 def test_class_numbers_that_float_are_told_to_be_converted() -> None:
     with pytest.raises(InputError, match=r"got torch.float32; convert them by targets.long\(\)"):
         analyze(chain(), (X, Y.float()), AnalyzeOptions(only="rate"))
+
+
+@pytest.mark.parametrize("targets", [{"class": Y, "box": X}, (Y, X), [Y, X]])
+def test_several_targets_are_told_to_be_joined_or_given_to_the_model(targets: object) -> None:
+    with pytest.raises(InputError, match=r"targets as one tensor, got a .* of several; .* return its loss"):
+        batch_of((X, targets), chain())
+    assert batch_of((X, Y.tolist()), chain()).count == 12
 
 
 def test_without_layers_nothing_is_said_to_be_sound() -> None:

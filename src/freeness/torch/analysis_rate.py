@@ -98,8 +98,8 @@ def _flat(model: nn.Module, data: tuple[Tensor, Tensor], sharpness: float, optio
         return ""
     if _descends(model, data, options):
         return (
-            f"No learning rate: λ is {sharpness:.3g} on {len(x)} samples, for the loss is not curved in the outputs, as where "
-            "these are logarithms of probabilities, or margins. freeness rate, or find_rate in Python, finds one by trials."
+            f"No learning rate: λ is {sharpness:.3g} on {len(x)} samples, for the loss is not curved in the outputs, as sums "
+            "of absolute errors, margins or logarithms are not. freeness rate, or find_rate in Python, finds one by trials."
         )
     return (
         f"No learning rate: λ is {sharpness:.3g} on {len(x)} samples, so the outputs do not depend on the parameters here, "

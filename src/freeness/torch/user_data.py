@@ -133,6 +133,11 @@ def _of_dict(data: Mapping[Any, Any], model: nn.Module) -> Batch:
 def _of_parts(data: list[Any], model: nn.Module) -> Batch:
     """(inputs, targets), where the model needs fewer arguments than there are; otherwise inputs alone."""
     inner = data[0]
+    if len(data) == 2 and _several(data[1]):
+        raise InputError(
+            f"expected targets as one tensor, got a {type(data[1]).__name__} of several; join them into one, or let the model "
+            "take them as arguments and return its loss."
+        )
     if len(data) <= 2 and isinstance(inner, Mapping):
         found = _of_dict(inner, model)
         return found if len(data) == 1 else replace(found, targets=_tensor(data[1], "targets"), labels="")
@@ -146,6 +151,12 @@ def _of_parts(data: list[Any], model: nn.Module) -> Batch:
     if len(data) == 1 or (needed > 1 and needed >= len(data) and not classes):
         return _counted(parts, {}, None)
     return replace(_counted(parts[:-1], {}, parts[-1]), labels=label_argument(model, len(parts) - 1))
+
+
+def _several(targets: object) -> bool:
+    """Whether they are a table, or a tuple of arrays."""
+    parts = targets if isinstance(targets, tuple | list) else ()
+    return isinstance(targets, Mapping) or any(isinstance(part, Tensor | np.ndarray) and part.ndim for part in parts)
 
 
 def label_argument(model: nn.Module, taken: int) -> str:
