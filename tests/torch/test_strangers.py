@@ -226,3 +226,8 @@ class Repeated(nn.Module):
 def test_what_no_network_of_the_bank_had_makes_the_interval_of_the_rate_wide(model: nn.Module, untried: str) -> None:
     """A neural ODE and a score model were told a narrow one, and diverged at its middle."""
     assert start_facts(model, (X, Y), "cross_entropy").untried == untried
+
+
+def test_a_loss_that_does_not_look_at_the_outputs_is_refused_in_a_sentence() -> None:
+    with pytest.raises(InputError, match="a loss that depends on the outputs, got one that does not"):
+        analyze(chain(), (X, Y), AnalyzeOptions(only="rate"), loss=lambda outputs, labels: torch.tensor(1.0))

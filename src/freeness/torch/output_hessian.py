@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from freeness.errors import brief
+from freeness.errors import InputError, brief
 
 _LOG = logging.getLogger(__name__)
 
@@ -29,7 +29,12 @@ class OutputHessian:
     def __init__(self, loss: Callable[[Tensor], Tensor], outputs: Tensor) -> None:
         self._loss, self._point = loss, outputs.detach().clone().requires_grad_()
         with torch.enable_grad():
-            (self._slope,) = torch.autograd.grad(loss(self._point), self._point, create_graph=True)
+            value = loss(self._point)
+            if not value.requires_grad:
+                raise InputError(
+                    "expected a loss that depends on the outputs, got one that does not; check the function."
+                )
+            (self._slope,) = torch.autograd.grad(value, self._point, create_graph=True)
         self._differs = False
 
     @property
