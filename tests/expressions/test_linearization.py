@@ -90,9 +90,11 @@ def test_what_signs_or_conjugation_make_negative_is_known_to_be_symmetric():
         1j * (x * z - z * x),
         1j * (x * z - z * x) + y * x * y * z * y + y * z * y * x * y,
         x * y * z + z * y * x,
+        u + u.H,
+        u * x + x * u.H,
     ):
         assert is_odd(p) and p.moments(3)[::2] == pytest.approx(np.zeros(2), abs=1e-12)
-    for p in (x * z + z * x, y * y + y, x * y * x + 0.1, u + u.H, 1j * (x * z - z * x) + z):
+    for p in (x * z + z * x, y * y + y, x * y * x + 0.1, u * x * u.H, 1j * (x * z - z * x) + z):
         assert not is_odd(p)
 
 

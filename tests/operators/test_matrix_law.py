@@ -27,6 +27,8 @@ from freeness import (
     shift,
 )
 from freeness.laws.square import Square
+from freeness.operators import MatrixLaw
+from freeness.operators.spectral import eigenvalues
 
 
 def law(expression):
@@ -181,3 +183,31 @@ def test_law_serves_further_operations():
     points = np.linspace(-2.5, 2.5, 21)
     exact = [-np.roots([1.0, -z, -2.0, z, -1.0]).imag.min() / np.pi for z in points]
     np.testing.assert_allclose(free_sum(law(x * y + y * x), Semicircle()).density(points), exact, rtol=1e-9)
+
+
+@pytest.mark.slow
+def test_points_beside_the_end_of_a_band_are_reached_in_few_steps(monkeypatch):
+    """i(XY - YX) has an end at √((11 + 5√5)/2) (see the commutators above), where unknowns are a root of the distance."""
+    x, y = free_variables(Semicircle(), Semicircle())
+    found = law(1j * commutator(x, y))
+    assert isinstance(found, MatrixLaw)
+    calls, step = [], found.equation.newton_change
+    monkeypatch.setattr(found.equation, "newton_change", lambda *at: calls.append(at) or step(*at))
+    end = np.sqrt((11 + 5 * np.sqrt(5)) / 2)
+    assert found.density([end - 1e-7]) == pytest.approx(cubic_density([end - 1e-7]), rel=1e-5) and len(calls) < 150
+
+
+def test_eigenvalues_of_a_matrix_at_which_lapack_fails():
+    near = np.array([[1.00001j, -3.25161174e-17j], [3.25161174e-17j, 1.00001j]])
+    found = eigenvalues(np.stack([near, np.diag([2.0, 3j]), np.full((2, 2), np.nan)]))
+    np.testing.assert_allclose(found[:2], [[1.00001j, 1.00001j], [2.0, 3j]], rtol=1e-12)
+    assert np.isnan(found[2]).all()
+
+
+@pytest.mark.slow
+def test_a_distribution_function_at_an_atom_in_a_gap_is_that_of_the_gap():
+    """Both gaps around the atom of i(XY - YX), of mass 2·.8 - 1, hold half of the other mass outside."""
+    x, y = free_variables(Projection(0.8), Uniform(0.1, 0.9))
+    moved = shift((1j * commutator(x, y)).law(), 1.0)
+    at = 1.0 + np.array([-1e-6, -1e-9, 0.0, 1e-12, 1e-8, 1e-5])
+    np.testing.assert_allclose(moved.cdf(at), [0.2, 0.2, 0.8, 0.8, 0.8, 0.8], atol=1e-9)

@@ -206,6 +206,15 @@ def test_sums_of_sums():
     assert repr(jacobian_law(nested(40))) == "WiredLaw(2 random matrices)"
 
 
+@pytest.mark.slow
+def test_a_density_below_the_lowest_point_of_the_ray_is_the_slope_of_the_distribution_function():
+    law = jacobian_law(nested(40))
+    x = law.hull[0] * np.array([0.01, 0.1, 0.5, 0.9, 0.99])
+    slope = (law.cdf(x * 1.001) - law.cdf(x * 0.999)) / (0.002 * x)
+    np.testing.assert_allclose(law.density(x), slope, rtol=1e-5)
+    assert slope[-1] == pytest.approx(law.density(law.hull[0] * 1.01), rel=0.02)
+
+
 def dense_block(channels, positions=3):
     """Channels that are concatenated twice, once with what came before and an activation behind."""
     relu, tanh = Activation(activation("relu")), Activation(activation("tanh"))

@@ -17,6 +17,8 @@ def affine(expression: Expression) -> tuple[float, Expression, float]:
         >>> (x,) = free_variables(Semicircle())
         >>> affine(3 * x + 1)
         (1.0, 3·x, 1.0)
+        >>> affine(1 * (3 * x + 1))
+        (1.0, 3·x, 1.0)
     """
     if isinstance(expression, Joined):
         return affine(expression.inner)
@@ -27,6 +29,8 @@ def affine(expression: Expression) -> tuple[float, Expression, float]:
             return 1.0, rest[0] if len(rest) == 1 else SumTerm(rest), float(np.real(sum(numbers)))
     if isinstance(expression, ProductTerm):
         number, factors = pulled_number(expression)
+        if number == 1 and len(factors) == 1:
+            return affine(factors[0])
         if factors and number != 1 and number.imag == 0 != number.real:
             return number.real, factors[0] if len(factors) == 1 else ProductTerm(tuple(factors)), 0.0
     return 1.0, expression, 0.0

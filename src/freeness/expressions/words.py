@@ -66,12 +66,15 @@ def same(first: Expression, second: Expression) -> bool:
 def is_odd(expression: Expression) -> bool:
     """Whether its law is seen to be symmetric: other signs of symmetric variables make it its negative, or that conjugated.
 
-    Moments of free self-adjoint variables are real, so that conjugated coefficients change no law: i(xy - yx) is symmetric.
+    Moments of free variables are real, self-adjoint or R-diagonal, so that conjugated coefficients change no law: i(xy - yx) is
+    symmetric. R-diagonal ones are symmetric themselves.
 
     Example:
-        >>> from freeness.expressions import free_variables
+        >>> from freeness.expressions import Circular, free_variables
         >>> from freeness.laws import MarchenkoPastur, Semicircle
-        >>> x, y = free_variables(MarchenkoPastur(1.0), Semicircle())
+        >>> x, y, c = free_variables(MarchenkoPastur(1.0), Semicircle(), Circular())
+        >>> is_odd(c * x + x * c.H), is_odd(c * x * c.H)
+        (True, False)
         >>> is_odd(x * y * x), is_odd(1j * (x * x * y * y - y * y * x * x)), is_odd(x * y * y * x)
         (True, True, False)
     """
@@ -88,12 +91,8 @@ def is_odd(expression: Expression) -> bool:
 
 
 def _is_own(letter: Expression) -> bool:
-    """Whether it is a self-adjoint random variable."""
-    return (
-        isinstance(letter, Letter)
-        and letter.symbol.element.self_adjoint
-        and not isinstance(letter.symbol.element, Given)
-    )
+    """Whether it is a random variable."""
+    return isinstance(letter, Letter) and not isinstance(letter.symbol.element, Given)
 
 
 def _real(value: complex) -> complex:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from jaxtyping import Float, Inexact
 from numpy.typing import ArrayLike, NDArray
 
 from freeness.errors import ConvergenceError, InputError
+from freeness.laws.band_ends import DARK
 from freeness.laws.cumulants import free_cumulants, moments_on_circle, transform_on_axis
 from freeness.laws.curve import SpectralCurve
 from freeness.laws.quantiles import inverted
@@ -23,6 +25,11 @@ _CLOSEST = 1e-12  # where it still has five
 _EVEN = 1e-8  # the same where the density follows a power law
 _LEAST_POWER, _MOST_POWER = 0.05, 20.0  # of the distance in the mass beside an atom
 _BETWEEN = 1e-5  # mass between distances that is more than rounding
+_SANDWICHED = (1e-14, 1e-11, 1e-9, 1e-7)  # distances, relative to the support, of points that a lost one lies between
+_AWAY = (2.0, 8.0, 64.0, 1024.0)  # times its distance from an atom, where a lost one is looked for
+_ALIKE = 1e-8  # their distribution functions where the one between is known
+_GAPS = (1e-2, 1e-3, 1e-4)  # the same of points beside an atom that has a gap around it
+_TOTAL = 1e-7  # by which a distribution function rises by more than the atom in no gap
 _UNKNOWN = 1e-4  # the same at an atom, of which it is not known on which side it lies
 
 
@@ -149,20 +156,29 @@ class Law(Shown, Plotted, ABC):
         """
         points = real_points(x)
         flat = points.ravel()
-        scale = max(abs(self.hull[0]), abs(self.hull[1]), np.finfo(float).tiny)
+        scale = self._reach
         read = (flat == 0) & self.symmetric  # where the density may be infinite
         value = np.where(read, 0.5, 0.0)
         for position, mass in self.atoms:  # U is singular at an atom, so its sides are read at a small distance
-            at = flat == position
+            distance = np.abs(flat - position)
+            at, clear = distance == 0, position == 0 and self._clear_at_zero
+            beside = (distance <= _GAPS[-1] * scale) & ~at & (not clear)
+            wanted = beside.any() or (at.any() and position not in self.hull)
+            gaps = self._gaps_beside(position, mass) if wanted else (np.nan, np.nan)
             if at.any():
-                value[at] = self._cdf_at_atom(position, mass, scale, throw)
-            near = (np.abs(flat - position) <= _BLIND * scale) & ~at
-            if near.any() and not (position == 0 and self._clear_at_zero):
-                value[near] = self._cdf_beside(position, flat[near], scale, throw)
-                read |= near
-            read |= at
+                value[at] = self._cdf_at_atom(position, mass, gaps, throw)
+            if abs(gaps[1] - gaps[0] - mass) > _TOTAL or np.isnan(gaps).any():
+                beside &= distance <= _BLIND * scale
+                value[beside] = self._cdf_beside(position, flat[beside], gaps, throw) if beside.any() else 0.0
+            else:
+                value[beside] = np.where(flat < position, *gaps)[beside]
+            read |= at | beside
         value[~read] = self._cdf_off_atoms(flat[~read], throw)
         return np.clip(value, 0.0, 1.0).reshape(points.shape)
+
+    @property
+    def _reach(self) -> float:
+        return max(*map(abs, self.hull), np.finfo(float).tiny)
 
     @property
     def _clear_at_zero(self) -> bool:
@@ -173,13 +189,16 @@ class Law(Shown, Plotted, ABC):
         """The distribution function at many ascending points, NaN where it did not converge; to 1e-7 where points cost much."""
         return self.cdf(x, throw=False)
 
-    def _cdf_at_atom(self, position: float, mass: float, scale: float, throw: bool) -> float:
+    def _cdf_at_atom(self, position: float, mass: float, gaps: tuple[float, float], throw: bool) -> float:
         """Between its limits from both sides; where other mass lies near on one of them, from the other."""
         if position == self.hull[0]:
             return mass
         if position == self.hull[1]:
             return 1.0
-        left, right = self._cdf_beside(position, position + _CLOSEST * scale * np.array([-1.0, 1.0]), scale, throw)
+        if abs(gaps[1] - gaps[0] - mass) <= _TOTAL:
+            return gaps[1]
+        scale = self._reach
+        left, right = self._cdf_beside(position, position + _CLOSEST * scale * np.array([-1.0, 1.0]), gaps, throw)
         if not right - left - mass > _UNKNOWN or (position == 0 and self.symmetric):
             return float(left + right + mass) / 2
         far = self._cdf_off_atoms(position + _NUDGE * scale * np.array([-1.0, 1.0]), throw)
@@ -193,15 +212,19 @@ class Law(Shown, Plotted, ABC):
             return np.nan
         return float(left + mass if gained[0] <= gained[1] else right)
 
-    def _cdf_beside(self, position: float, x: np.ndarray, scale: float, throw: bool) -> np.ndarray:
+    def _cdf_beside(self, position: float, x: np.ndarray, gaps: tuple[float, float], throw: bool) -> np.ndarray:
         """At points beside an atom, continued from two where the potential keeps its digits by the power law of the densities.
 
-        At the points themselves where other mass lies in between.
+        At the points themselves where other mass lies in between, or farther away where these are not known.
         """
-        sides, distance = np.sign(x - position), np.abs(x - position)
+        sides, distance, scale = np.sign(x - position), np.abs(x - position), self._reach
         reach = np.array([_NUDGE, 2 * _BLIND]) * scale
         beside = (position + sides * reach[:, None]).ravel()
         value, own = np.split(self._cdf_off_atoms(np.concatenate([beside, x]), False), [beside.size])
+        for away in _AWAY:
+            lost = np.flatnonzero(np.isnan(own) & (away * distance < reach[1]))
+            if lost.size:
+                own[lost] = self._cdf_off_atoms(position + away * (x[lost] - position), False)
         density = np.nan_to_num(self.density(beside, throw=False)).reshape(2, -1)
         far, near = value[: x.size], value[x.size :]
         with np.errstate(all="ignore"):
@@ -215,6 +238,7 @@ class Law(Shown, Plotted, ABC):
         value = np.where(gap > _EVEN, closer, value)
         bounded = np.where(sides > 0, np.fmin(own, near), np.fmax(own, near))
         value = np.where(np.isnan(value) | (gap > _BETWEEN), bounded, value)
+        value = np.where(np.isnan(value), np.where(sides < 0, *gaps), value)
         return self._cdf_off_atoms(beside[: x.size], throw) if throw and np.isnan(value).any() else value
 
     def _cdf_off_atoms(self, x: np.ndarray, throw: bool) -> np.ndarray:
@@ -224,9 +248,51 @@ class Law(Shown, Plotted, ABC):
         if inside.any():
             boundary = self.boundary(x[inside])
             known = boundary.converged & np.isfinite(np.imag(boundary.potential))
-            boundary = replace(boundary, converged=known)
-            value[inside] = self._checked(1.0 - boundary.potential.imag / np.pi, boundary, throw)
+            value[inside] = np.where(known, 1.0 - boundary.potential.imag / np.pi, np.nan)
+            lost = np.flatnonzero(inside & np.isnan(value))
+            if lost.size:
+                value[lost] = self._sandwiched(x[lost])
+                known[np.isin(np.flatnonzero(inside), lost)] = np.isfinite(value[lost])
+            value[inside] = self._checked(value[inside], replace(boundary, converged=known), throw)
         return value
+
+    def _sandwiched(self, x: np.ndarray) -> np.ndarray:
+        """At points that did not converge, as on the end of a band: between two beside it that have the same value, else NaN."""
+        value, scale = np.full(x.shape, np.nan), self._reach
+        for distance in _SANDWICHED:
+            left = np.flatnonzero(np.isnan(value))
+            if left.size == 0:
+                break
+            beside = self.boundary(np.concatenate([x[left] - distance * scale, x[left] + distance * scale]))
+            reached = np.where(beside.converged, 1.0 - beside.potential.imag / np.pi, np.nan)
+            below, above = np.split(reached, 2)
+            value[left] = np.where(np.abs(above - below) <= _ALIKE, (below + above) / 2, np.nan)
+        return value
+
+    def _gaps_beside(self, position: float, mass: float) -> tuple[float, float]:
+        """The distribution function in the gaps to the left and right of an atom, NaN where there is none.
+
+        Where it rises by the atom's mass alone from one side to the other both are; where more is, one that has no density.
+        """
+        if position not in self._known_gaps:
+            self._known_gaps[position] = self._found_gaps(position, mass)
+        return self._known_gaps[position]
+
+    @cached_property
+    def _known_gaps(self) -> dict[float, tuple[float, float]]:
+        return {}
+
+    def _found_gaps(self, position: float, mass: float) -> tuple[float, float]:
+        sides, dark = np.array([-1.0, 1.0]), np.zeros(2, bool)
+        reached = np.full(2, np.nan)
+        for distance in _GAPS:
+            beside = self.boundary(position + sides * distance * self._reach)
+            reached = np.where(beside.converged, 1.0 - beside.potential.imag / np.pi, np.nan)
+            if abs(reached[1] - reached[0] - mass) <= _TOTAL:
+                return float(reached[0]), float(reached[1])
+            dark = np.abs(beside.g.imag) * self._reach < DARK
+        below, above = np.where(dark, reached, np.nan)
+        return float(below), float(above)
 
     def quantile(self, p: ArrayLike, *, tolerance: float = 0.0) -> Float[np.ndarray, "*points"]:
         """The smallest x with cdf(x) ≥ p, for p in [0, 1].
@@ -243,9 +309,18 @@ class Law(Shown, Plotted, ABC):
         for atom, upper in zip(self.atoms, uppers, strict=True):
             here = ~settled & (levels <= upper + 1e-14) & (levels > upper - atom.mass)
             found[here], settled = atom.position, settled | here
+        if self.symmetric and (levels == 0.5).any() and self._reaches_zero:
+            found[levels == 0.5], settled = 0.0, settled | (levels == 0.5)
         if not settled.all():
             found[~settled] = inverted(self, levels[~settled], tolerance)
         return found
+
+    @property
+    def _reaches_zero(self) -> bool:
+        """Whether a symmetric law without an atom at 0 has mass as close to it as is known."""
+        below = self.cdf(-self.hull[1] * np.array(_SANDWICHED), throw=False)
+        known = below[np.isfinite(below)]
+        return bool(known.size and known[0] < 0.5 - _ALIKE)
 
     def remembering(self) -> Self:
         """The same law for questions about points that come closer and closer: it may start from solutions found before."""

@@ -39,6 +39,10 @@ class AffineLaw(ImageLaw):
         return MovedCurve(self.law.curve, moves)
 
     @property
+    def symmetric(self) -> bool:
+        return self.constant == 0 and self.law.symmetric
+
+    @property
     def mean(self) -> float:
         return self._forward(self.law.mean)
 

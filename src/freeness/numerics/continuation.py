@@ -23,6 +23,7 @@ _FIRST_FALL = 2.3  # of log y in the first step
 _SHORT = 0.2  # a shorter step that is not easy: the next is guessed from the two solutions before
 _DEEP = 1e-3  # share of the first height below which all are
 _LONG = 0.7  # a longer step is guessed where parameters are powers
+_LEAST_POWER = 1e-3  # a smaller one is a logarithm
 _RISES = 3.0  # a part that rises by more from one height to the next is guessed on a line
 _STEEP, _STEEPEST = 6.9, 16.1  # most fall of log y in a step
 _STOPPED = 1e-3  # a shorter step is none
@@ -60,7 +61,8 @@ class Standard:
 
     ``enough``: none is taken after one that is so small. ``powers``: a height below which the parameters are powers of it, so
     that it may fall in long steps. ``guesses``: whether steps may start from a guess by the
-    last two solutions, and these must rest where the way down stops.
+    last two solutions, and these must rest where the way down stops. ``joint``: guesses change all parameters alike, as entries
+    of matrices want it, which are related to one another.
     """
 
     size: Size = np.abs
@@ -68,6 +70,7 @@ class Standard:
     enough: float = _TOLERANCE
     powers: float = 0.0
     guesses: bool = True
+    joint: bool = False
 
 
 _PLAIN = Standard()
@@ -117,6 +120,9 @@ def follow(
     direct = np.zeros(target.shape, dtype=bool)  # whether it is tried next
     done = np.zeros(target.shape, dtype=bool)
     led = np.zeros(target.shape, dtype=bool)  # whether the next one is guessed from two before
+    pace = np.full(
+        (3, *target.shape), np.nan
+    )  # power of the height that parameters follow; logarithms of rate and height
     for _ in range(_ROUNDS):
         active = np.flatnonzero(alive & ~done)
         if active.size == 0:
@@ -126,7 +132,8 @@ def follow(
         step = np.where(here, 0.0, y[active] * np.exp(-fall[active]))
         begin = parameters[:, active]
         if guessed.any():
-            ahead = _ahead(begin, before[:, active], y[active], above[active], step)
+            heights = np.stack([step, y[active], above[active]])
+            ahead = _ahead(begin, before[:, active], heights, pace[0, active], standard)
             guessed &= np.isfinite(ahead).all(axis=0)
             begin = np.where(guessed, ahead, begin)
         trial, contraction, good = _attempt(update, begin, target[active] + 1j * step, standard, guessed)
@@ -139,6 +146,8 @@ def follow(
         before[:, active[moved]], above[active[moved]] = parameters[:, active[moved]], y[active[moved]]
         parameters[:, active[good]] = trial[:, good]
         y[active[good]] = step[good]
+        on = active[moved]
+        pace[:, on] = _pace(parameters[:, on], before[:, on], y[on], above[on], pace[:, on], standard)
         done[active] = good & final
         easy = moved & (contraction <= _EASY)
         most = np.where(y[active] < standard.powers, _STEEPEST, _STEEP)
@@ -146,7 +155,8 @@ def follow(
             guessed, np.clip(np.sqrt(_AIM / np.maximum(contraction, _CLEAN)), 0.5, 2.0), np.where(easy, 2.0, 1.0)
         )
         low_down = y[active] < _DEEP * height[active]
-        led[active] = (moved & (guessed | low_down | ((fall[active] < _SHORT) & ~easy))) | (led[active] & here)
+        short = (fall[active] < (_LONG if standard.joint else _SHORT)) & ~easy
+        led[active] = (moved & (guessed | low_down | short)) | (led[active] & here)
         fall[active] = np.where(moved, np.minimum(fall[active] * growth, most), fall[active] * np.where(hard, 0.5, 1.0))
         low[active[missed]] = y[active[missed]] * np.clip(_AIM / np.maximum(contraction[missed], _CLEAN), *_NEARER)
         direct[active] = easy & (y[active] <= low[active])
@@ -165,16 +175,32 @@ def _resting(now: np.ndarray, before: np.ndarray, fall: np.ndarray, standard: St
         return (_relative(now - before, now, standard) <= _RESTING * fall) | (not standard.guesses)
 
 
-def _ahead(now: np.ndarray, before: np.ndarray, y: np.ndarray, above: np.ndarray, step: np.ndarray) -> np.ndarray:
-    """Parameters (k, m) guessed at heights ``step`` from those at y and above.
+def _ahead(
+    now: np.ndarray, before: np.ndarray, heights: np.ndarray, power: np.ndarray, standard: Standard
+) -> np.ndarray:
+    """Parameters (k, m) guessed at the first of three heights (3, m) from those at the others.
 
     Real and imaginary parts are powers of the height, each for itself, so that no half-plane is left; on a line where one rises
-    fast or passes 0.
+    fast or passes 0. Joint ones stay on the line through both, by the power that their last two steps told.
     """
     with np.errstate(all="ignore"):
-        share = np.log(step / y) / np.log(y / above)
-        real, imaginary = (_part_ahead(part(now), part(before), share) for part in (np.real, np.imag))
+        onward, back = np.log(heights[:-1] / heights[1:])
+        if standard.joint:
+            power = np.where(np.abs(power) > _LEAST_POWER, power, _LEAST_POWER)
+            return now - np.expm1(power * onward) / np.expm1(-power * back) * (now - before)
+        real, imaginary = (_part_ahead(part(now), part(before), onward / back) for part in (np.real, np.imag))
         return real + 1j * imaginary
+
+
+def _pace(
+    now: np.ndarray, before: np.ndarray, y: np.ndarray, above: np.ndarray, pace: np.ndarray, standard: Standard
+) -> np.ndarray:
+    """The power of the height that parameters follow, by the rates of two steps; logarithms of the last and of its height."""
+    with np.errstate(all="ignore"):
+        rate = np.log(_relative(now - before, now, standard) / np.log(above / y))
+        place = np.log(above * y) / 2
+        power = np.clip((rate - pace[1]) / (place - pace[2]), -1.0, 1.0)
+    return np.stack([np.where(np.isfinite(power), power, 1.0), rate, place])
 
 
 def _part_ahead(now: np.ndarray, before: np.ndarray, share: np.ndarray) -> np.ndarray:

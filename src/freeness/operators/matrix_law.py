@@ -15,13 +15,25 @@ from jaxtyping import Float, Inexact
 from numpy.typing import ArrayLike
 
 from freeness.errors import ConvergenceError, InputError
-from freeness.laws import DARK, Atom, BandedLaw, Boundary, Neighbours, Transform, TransformLaw, real_points, sampled_cdf
+from freeness.laws import (
+    DARK,
+    Atom,
+    BandedLaw,
+    Boundary,
+    Neighbours,
+    Transform,
+    TransformLaw,
+    put,
+    real_points,
+    sampled_cdf,
+)
 from freeness.numerics import LAST_DIGIT, Solution, Standard, confirmed, follow
 
 _NOISE = (
     1e-8  # relative noise of unknowns up to which they count, as their error says; at a hard edge rounding is amplified
 )
 _RESTING = 0.1  # change of G by the height at which the way down stopped, relative: half or more at a hard edge
+_NEARLY = 1e-9  # height in units of the magnitude below which a point that is given up is followed with other guesses
 _BEYOND = 1.3  # the support may reach so much further than its extent in a matrix
 _MARGIN = 0.08  # in units of the extent, on its outer sides, where nothing is expected
 _FIRST = 5  # about so many points of a grid are followed from far away, the others start between neighbours
@@ -30,8 +42,7 @@ EMPTY = 1e-9  # a distribution function so near 0 or 1 is there
 _AROUND = 1e-4  # in units of the radius: an end found so near to 0 may be 0
 _CLOSE = np.array([1e-8, 1e-7, 1e-6])
 _TOTAL = 1e-7  # largest deviation of the total mass from 1
-_APART = 1e-4  # in units of the radius: nearer to an atom the distribution function is read farther away, from a gap
-_GAPS = (1e-2, 1e-3, _APART)  # where
+_APART = 1e-4  # of the hull: nearer to an atom the distribution function is read farther away, from a gap
 _LOST = 1e-4  # so much of a distribution function may be rounding there
 _DOUBLINGS = 6
 _SECTIONS = 65
@@ -222,14 +233,20 @@ class MatrixLaw(BandedLaw, TransformLaw):
         magnitude = self._magnitude(target)
         height = self._equation.start_height * magnitude
         start = self._equation.start(target, height)
-        return follow(self._equation.newton_change, start, target, height, magnitude, self._standard)
+        found = follow(self._equation.newton_change, start, target, height, magnitude, self._standard)
+        again = np.flatnonzero(~found.converged & (found.height <= _NEARLY * magnitude))
+        if again.size and self._standard.guesses:  # so far down rounding decides which way arrives
+            apart, at = replace(self._standard, joint=False), target[again]
+            update = self._equation.newton_change
+            put(found, again, follow(update, start[:, again], at, height[again], magnitude[again], apart))
+        return found
 
     def _confirmed(self, start: np.ndarray, target: np.ndarray) -> Solution:
         return confirmed(self._equation.newton_change, start, target, self._magnitude(target), self._standard)
 
     @property
     def _standard(self) -> Standard:
-        return Standard(self._equation.size_of, _NOISE)
+        return Standard(self._equation.size_of, _NOISE, joint=True)
 
     def _magnitude(self, target: np.ndarray) -> np.ndarray:
         return np.maximum(np.abs(target), self._equation.magnitude)
@@ -311,7 +328,7 @@ class MatrixLaw(BandedLaw, TransformLaw):
         """As of any law; so near to an atom that digits are lost, the value is that of a gap beside it, if there is one."""
         value = super()._cdf_off_atoms(x, False)
         for position, mass in self._atoms:
-            near = (x != position) & (np.abs(x - position) < _APART * self._radius)
+            near = (x != position) & (np.abs(x - position) < _APART * self._reach)
             for side, in_gap in zip((-1.0, 1.0), self._gaps_beside(position, mass) if near.any() else (), strict=False):
                 if not np.isnan(in_gap):
                     value[near & (side * (x - position) > 0) & ~(np.abs(value - in_gap) > _LOST)] = in_gap
@@ -319,22 +336,6 @@ class MatrixLaw(BandedLaw, TransformLaw):
         if throw and lost.any():  # by themselves they may converge
             value[lost] = super()._cdf_off_atoms(x[lost], True)
         return value
-
-    def _gaps_beside(self, position: float, mass: float) -> tuple[float, float]:
-        """The distribution function in the gaps to the left and right of an atom, NaN where there is none.
-
-        Where it rises by the atom's mass alone from one side to the other both are; where more is, one that has no density.
-        """
-        sides, dark = np.array([-1.0, 1.0]), np.zeros(2, bool)
-        reached = np.full(2, np.nan)
-        for distance in _GAPS:
-            beside = self.boundary(position + sides * distance * self._radius)
-            reached = np.where(beside.converged, 1.0 - beside.potential.imag / np.pi, np.nan)
-            if abs(reached[1] - reached[0] - mass) <= _TOTAL:
-                return float(reached[0]), float(reached[1])
-            dark = np.abs(beside.g.imag) * self._radius < DARK
-        below, above = np.where(dark, reached, np.nan)
-        return float(below), float(above)
 
     def _enclosed(self, radius: float) -> tuple[float, float]:
         """A radius that holds all the mass, and the imaginary part of the pencil's potential to the right of it."""

@@ -40,9 +40,15 @@ def eigen(t: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def eigenvalues(t: np.ndarray) -> np.ndarray:
-    """Eigenvalues (m, r), NaN of a matrix that is not finite."""
+    """Eigenvalues (m, r), NaN of a matrix that is not finite. LAPACK fails at some that are a multiple of 1 but for rounding."""
     finite = np.asarray(np.isfinite(t).all(axis=(1, 2)))
-    return np.where(finite[:, None], np.linalg.eigvals(np.where(finite[:, None, None], t, 0.0)), np.nan)
+    try:
+        return np.where(finite[:, None], np.linalg.eigvals(np.where(finite[:, None, None], t, 0.0)), np.nan)
+    except np.linalg.LinAlgError:
+        multiple = np.einsum("mii->m", t)[:, None] / t.shape[-1]
+        return multiple + np.linalg.eigvals(
+            np.where(finite[:, None, None], t - multiple[:, :, None] * np.eye(t.shape[-1]), 0.0)
+        )
 
 
 def inverted(matrices: np.ndarray) -> np.ndarray:

@@ -479,8 +479,14 @@ class WiredLaw(Law):
 
     def density(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
         points = real_points(x)
-        boundary = self.boundary(points.ravel())
-        return np.where(boundary.converged, -np.imag(boundary.g) / np.pi, 0.0).reshape(points.shape)
+        flat = points.ravel()
+        boundary = self.boundary(flat)
+        value = np.where(boundary.converged, -np.imag(boundary.g) / np.pi, 0.0)
+        lowest = (flat > 0) & (
+            flat < np.exp(self._table[0][0])
+        )  # where the distribution function is continued by a power
+        value[lowest] = self._power * (self._distribution(flat[lowest]) - self._at_zero) / flat[lowest]
+        return value.reshape(points.shape)
 
     def cdf(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
         points = real_points(x)
