@@ -120,9 +120,7 @@ def follow(
     direct = np.zeros(target.shape, dtype=bool)  # whether it is tried next
     done = np.zeros(target.shape, dtype=bool)
     led = np.zeros(target.shape, dtype=bool)  # whether the next one is guessed from two before
-    pace = np.full(
-        (3, *target.shape), np.nan
-    )  # power of the height that parameters follow; logarithms of rate and height
+    pace = np.full((3, *target.shape), np.nan)  # power of the height that they follow; logarithms of rate and height
     for _ in range(_ROUNDS):
         active = np.flatnonzero(alive & ~done)
         if active.size == 0:
@@ -146,8 +144,9 @@ def follow(
         before[:, active[moved]], above[active[moved]] = parameters[:, active[moved]], y[active[moved]]
         parameters[:, active[good]] = trial[:, good]
         y[active[good]] = step[good]
-        on = active[moved]
-        pace[:, on] = _pace(parameters[:, on], before[:, on], y[on], above[on], pace[:, on], standard)
+        if standard.joint:
+            on = active[moved]
+            pace[:, on] = _pace(parameters[:, on], before[:, on], y[on], above[on], pace[:, on], standard)
         done[active] = good & final
         easy = moved & (contraction <= _EASY)
         most = np.where(y[active] < standard.powers, _STEEPEST, _STEEP)
