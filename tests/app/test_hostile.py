@@ -13,7 +13,7 @@ from freeness.errors import FreenessError
 from tests.app.hostile import expressions, files
 from tests.app.loop import in_thread
 
-pytestmark = [pytest.mark.slow, pytest.mark.always]
+pytestmark = pytest.mark.slow
 
 PATIENCE = 5.0
 ENDS = {"inputs": 784, "outputs": 10}
@@ -64,6 +64,7 @@ def check(found, marker):
             assert "Traceback" not in outcome and len(outcome) < 3000
 
 
+@pytest.mark.always
 def test_hundred_hostile_expressions_are_answered_or_refused(tmp_path):
     marker = tmp_path / "ran"
     found = laws(100, 0, marker)
@@ -72,6 +73,7 @@ def test_hundred_hostile_expressions_are_answered_or_refused(tmp_path):
     assert found[-1][0]["variance"] == pytest.approx(2.0), "a good expression is computed after all of these"
 
 
+@pytest.mark.always
 def test_hundred_hostile_files_are_read_or_refused(tmp_path):
     marker = tmp_path / "ran"
     found = uploads(100, 0, tmp_path, marker)
@@ -79,14 +81,12 @@ def test_hundred_hostile_files_are_read_or_refused(tmp_path):
     assert sum(isinstance(outcome, str) for outcome, _ in found) > 50
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(3000)
 def test_thousand_hostile_expressions_are_answered_or_refused(tmp_path):
     marker = tmp_path / "ran"
     check(laws(1000, 1, marker), marker)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(3000)
 def test_thousand_hostile_files_are_read_or_refused(tmp_path):
     marker = tmp_path / "ran"

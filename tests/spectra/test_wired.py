@@ -382,7 +382,6 @@ def test_points_of_the_tail_that_meet_are_refused(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.always
 def test_distribution_functions_of_drawn_mixers_of_one_block():
     """Mean over three draws at quartiles within .015: Θ was .06 low where channels have noise of very different sizes."""
     network, parts, errors_ = gaussian_mixer(1, 6, 64), np.array([0.25, 0.5, 0.75, 0.9]), []

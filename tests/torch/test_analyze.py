@@ -277,6 +277,7 @@ def test_operations_that_are_alike_are_listed_in_one_line():
     assert line.startswith("conv_transpose1d in 0.0, 1.0, 2.0, 3.0 and 2 more: ")
 
 
+@pytest.mark.slow
 def test_a_network_at_many_positions_is_told_that_and_not_its_batch_norms():
     model, x = zoo_model("ResNet-18")
     line, *others = analyze(model, (x, torch.zeros(1, 10).double()), SPECTRA).uncovered
