@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from freeness.advice import Comparison, Stage
-from freeness.errors import ConvergenceError, InputError
+from freeness.errors import ConvergenceError, InputError, brief
 from freeness.laws import wasserstein
 from freeness.meanfield import Signals
 from freeness.network import Normalisation
@@ -33,6 +34,7 @@ from freeness.torch.signals import realised_neurons
 from freeness.torch.stages import Lost, Stages
 from freeness.torch.tracing import Trace, TracedOperation
 
+_LOG = logging.getLogger(__name__)
 POSITIONS = 16  # of a convolution at most for which spectra are predicted
 _NORMS = {"layer normalisation", "RMS normalisation", "batch normalisation"}
 _GIVEN = _NORMS | {
@@ -196,7 +198,8 @@ def with_drawn(found: Predicted, traced: Trace, sample: Tensor, drawing: Drawing
         return found
     try:
         model = Redrawn(traced, sample)
-    except (InputError, RuntimeError):
+    except (InputError, RuntimeError) as error:
+        _LOG.info("spectra are not drawn (%s)", brief(error))
         return found
     jacobian = found.jacobian or _drawn(model, sample, drawing.jacobian, drawing, _SHARED)
     fisher = found.fisher or _drawn(model, sample, drawing.fisher, drawing, 1.0)
@@ -221,7 +224,8 @@ def _drawn(model: Redrawn, sample: Tensor, stage: Stage, drawing: Drawing, share
     measure = measured_jacobian if stage.name == "measure Jacobian" else measured_fisher
     try:
         return redrawn(model, lambda traced: measure(traced, sample, stage, drawing.passes), seconds=left)
-    except (InputError, RuntimeError, TimeUp):
+    except (InputError, RuntimeError, TimeUp) as error:
+        _LOG.info("%s: no spectrum is drawn (%s)", stage.name, brief(error))
         return None
 
 
