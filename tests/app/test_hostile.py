@@ -1,4 +1,4 @@
-"""The law calculator and uploads survive input that nobody means well: no crash, no code run, each ended within five seconds."""
+"""The law calculator and uploads survive input that nobody means well: no crash, no code run, all ended in 20 seconds."""
 
 import time
 
@@ -15,7 +15,7 @@ from tests.app.loop import in_thread
 
 pytestmark = pytest.mark.slow
 
-PATIENCE = 5.0
+PATIENCE = 20.0
 ENDS = {"inputs": 784, "outputs": 10}
 BUNDLED = {"depth": 2, "width": 8, "activation": "tanh", "weights": "haar", "sigma_w": 1.0, "sigma_b": 0.0} | ENDS
 GOOD = {
