@@ -1,7 +1,7 @@
 """What the package index shows: the README with links that lead somewhere from there.
 
 `base` in pyproject.toml is where the repository can be read. While there is none, links to pages become the command that shows
-them (the pages come with the package), and pictures their words.
+them (the pages come with the package), and pictures their words; badges, which the index tells itself, are left out.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 _PICTURE = re.compile(r"!\[([^\]]*)\]\((?!https?:)([^)\s]+)\)")
+_BADGES = re.compile(r"(?:!\[[^\]]*\]\(docs/badges/[^)]*\)\s*)+")  # beside one another, with the empty line behind them
 _LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?!https?:|#)([^)\s]+)\)")
 
 
@@ -42,7 +43,8 @@ def resolved(text: str, base: str) -> str:
     """
     if base:
         return _LINK.sub(rf"[\1]({base}/\2)", _PICTURE.sub(rf"![\1]({base}/\2)", text))
-    return _LINK.sub(lambda found: _named(found[1], found[2]), _PICTURE.sub(r"*Picture: \1.*", text))
+    told = _PICTURE.sub(r"*Picture: \1.*", _BADGES.sub("", text))
+    return _LINK.sub(lambda found: _named(found[1], found[2]), told)
 
 
 def _named(words: str, target: str) -> str:

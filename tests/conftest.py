@@ -2,8 +2,10 @@
 
 import functools
 import gc
+import importlib.util
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,15 @@ def pytest_report_header(config: pytest.Config) -> str | None:
         return None
     seed = config.option.hypothesis_seed
     return f"hypothesis: to see these examples again, FREENESS_HYPOTHESIS=random pytest --hypothesis-seed={seed}"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def few_drawn_networks() -> Iterator[None]:
+    """Four networks are drawn for a spectrum, not 32, where a test does not ask for more: that took a tenth of all tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        if importlib.util.find_spec("torch"):
+            patch.setattr("freeness.torch.redrawn._ENOUGH", 0)
+        yield
 
 
 @pytest.fixture

@@ -23,6 +23,11 @@ def test_links_become_the_command_that_shows_their_page_while_there_is_no_addres
     assert resolved(text, "") == told
 
 
+def test_badges_are_left_to_the_index_while_there_is_no_address(resolved):
+    text = "# name\n\n![version](docs/badges/version.svg) ![licence](docs/badges/licence.svg)\n\nwords ![a law](docs/law.png)\n"
+    assert resolved(text, "") == "# name\n\nwords *Picture: a law.*\n"
+
+
 def test_links_and_pictures_of_the_readme_are_absolute_once_there_is_one(resolved):
     told = resolved((REPOSITORY / "README.md").read_text(encoding="utf-8"), "https://host.example/freeness")
     links = re.findall(r"\]\(([^)]+)\)", told)

@@ -41,6 +41,16 @@ def test_the_index_links_every_page_where_no_site_is_built():
     assert {link.removesuffix(".md") for link in re.findall(r"\]\(([\w/-]+\.md)\)", text)} == pages() - {"index"}
 
 
+def test_the_badges_tell_what_the_project_says_of_itself():
+    spec = importlib.util.spec_from_file_location("make_badges", DOCS / "make_badges.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    made = module.badges()
+    assert made == {path.name: path.read_text(encoding="utf-8") for path in (DOCS / "badges").iterdir()}
+    assert all(f"(docs/badges/{name})" in (REPOSITORY / "README.md").read_text(encoding="utf-8") for name in made)
+
+
 def test_no_line_of_a_page_is_a_comment_by_mistake():
     pattern = re.compile(r"^ *%.*", re.MULTILINE)  # what myst leaves out
     found = {page: pattern.findall((DOCS / f"{page}.md").read_text(encoding="utf-8")) for page in pages()}

@@ -200,9 +200,9 @@ def test_too_little_memory_is_foreseen_and_the_plan_that_is_offered_works(
 
 
 def test_what_does_not_fit_the_memory_is_estimated() -> None:
-    model, x = zoo_model("LeNet")
-    model = nn.Sequential(model, nn.Linear(4, 9).double())
-    inputs = torch.randn(6, *x.shape[1:], dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    layers = nn.Conv1d(2, 3, 3), nn.ReLU(), nn.MaxPool1d(2), nn.Flatten(), nn.Linear(9, 9)
+    model = nn.Sequential(*layers).double()
+    inputs = torch.randn(6, 2, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     stages: list[str] = []
     options = AnalyzeOptions(memory=1.0, only="spectra")
     found = analyze(model, (inputs, torch.arange(6) % 9), options, progress=lambda at: stages.append(at.stage))

@@ -23,6 +23,11 @@ SLOW = pytest.mark.slow
 SEED = torch.Generator().manual_seed(0)
 
 
+@pytest.fixture(autouse=True)
+def as_many_as_users_have(monkeypatch):
+    monkeypatch.setattr("freeness.torch.redrawn._ENOUGH", 1000)
+
+
 class Block(nn.Module):
     """ReLU behind the sum, batch norms with statistics of their own."""
 
