@@ -77,9 +77,8 @@ def dual_operator(
 
     def product(vector: np.ndarray) -> np.ndarray:
         flat = torch.from_numpy(np.ascontiguousarray(vector).reshape(-1)).to(outputs.device, outputs.dtype)
-        pulled = products.pull(spread(flat))
-        pushed = products.push(pulled if weights is None else pulled / weights)
-        return (gather(pushed).reshape(-1) / len(inputs)).detach().cpu().to(held).numpy()
+        there = products.there_and_back(spread(flat), weights)
+        return (gather(there).reshape(-1) / len(inputs)).detach().cpu().to(held).numpy()
 
     dtype = np.dtype(np.float64 if held == torch.float64 else np.float32)
     made: Any = LinearOperator  # its stub knows no arguments
