@@ -63,6 +63,8 @@ def test_a_spectrum_off_theory_is_a_warning():
     assert any("off theory" in sentence for sentence in judged(net, 0.5, factor=1.6).warnings)
 
 
+@pytest.mark.slow
+@pytest.mark.always
 def test_few_outputs_off_theory_by_chance_are_no_alarm_and_by_more_are():
     """Five outputs of drawn networks whose weights are free; the mean of the sixth is off by 15 scatters."""
     network = mlp(6, [40, *[128] * 5, 5], "tanh", "gaussian", sigma_w=1.2)

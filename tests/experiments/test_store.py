@@ -205,6 +205,8 @@ def test_a_store_of_the_first_schema_opens_and_is_signed(tmp_path, whole_store):
         assert not store.damaged()
 
 
+@pytest.mark.slow
+@pytest.mark.always
 def test_a_second_driver_is_refused_while_the_first_lives_and_not_after(tmp_path):
     path = tmp_path / "store.sqlite"
     holds = (

@@ -31,6 +31,8 @@ def test_information_plus_noise_solves_its_equation(shape):
     np.testing.assert_allclose(m, right, rtol=1e-10)
 
 
+@pytest.mark.slow
+@pytest.mark.always
 def test_information_plus_noise_is_that_of_large_matrices():
     """A = 4 directions of strength 2 and the rest 0.2, stretched from 10 to 500 rows."""
     p, n, factor = 10, 15, 50

@@ -179,6 +179,8 @@ def assert_matrices_agree(drawn):
     assert distance_where_converged(law, values) < 10 / 300
 
 
+@pytest.mark.slow
+@pytest.mark.always
 @settings(max_examples=2)
 @given(polynomials)
 def test_random_polynomials_have_the_law_of_matrices(drawn):

@@ -115,6 +115,8 @@ def test_a_long_chain_of_shifts_and_products_has_the_first_order_change_of_its_p
     assert point.margin == pytest.approx(plain.margin, rel=1e-9)
 
 
+@pytest.mark.slow
+@pytest.mark.always
 def test_grids_meet_points_solved_alone_across_gaps_and_atoms():
     """Neighbours are no guides across an edge; such points are continued by themselves."""
     law = shift(free_product(fisher_law(mlp(5, 60, "tanh"), 0.05), Atoms([1.0, 20.0], [0.7, 0.3])), 1.0)

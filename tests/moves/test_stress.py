@@ -149,6 +149,8 @@ def test_a_random_pair_is_right_or_says_that_it_is_not(seed):
     assert not fault
 
 
+@pytest.mark.slow
+@pytest.mark.always
 def test_an_answer_with_a_status_is_rare():
     """So that the test above cannot be passed by refusing."""
     assert sum(bool(examine(seed)[1]) for seed in (0, 2, 6)) <= 1
@@ -163,6 +165,8 @@ def test_five_hundred_random_pairs_are_right_or_say_that_they_are_not(start):
     assert sum(bool(status) for _, status in results) <= BLOCK // 5
 
 
+@pytest.mark.slow
+@pytest.mark.always
 def test_the_judge_sees_a_wrong_law():
     """The comparison itself: a variance off by a tenth, a missing atom and a missing band are each found."""
     rng = np.random.default_rng(1)

@@ -113,6 +113,8 @@ def jacobi_density(t):
     return np.sqrt((high - t) * (t - low)) / (2 * np.pi * t * (1 - t))
 
 
+@pytest.mark.slow
+@pytest.mark.always
 def test_products_of_projections():
     """PQP: atom 1 - min(a, b) at 0 and the free Jacobi law between its edges (Voiculescu 1987)."""
     found, (low, high) = law(p * q * p), JACOBI
@@ -178,6 +180,8 @@ def test_atoms_alone_are_an_atomic_law():
     assert found.bands == ()
 
 
+@pytest.mark.slow
+@pytest.mark.always
 def test_law_serves_further_operations():
     """XY + YX + T: R = 2g/(1 - g²) + g, so g⁴ - zg³ - 2g² + zg - 1 = 0 (for XY + YX see the commutators above)."""
     points = np.linspace(-2.5, 2.5, 21)

@@ -112,6 +112,8 @@ def test_moments_of_deep_networks_are_reached_as_one_over_the_width(name, depth,
         assert np.all(coarse - 1 > 3 * first)
 
 
+@pytest.mark.slow
+@pytest.mark.always
 def test_a_trained_bias_and_unequal_widths_enter_the_fisher_law():
     network = mlp(4, [200, 300, 200, 400, 200], "tanh", "gaussian", sigma_w=1.4, sigma_b=0.3)
     rng = np.random.default_rng(3)

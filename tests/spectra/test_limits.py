@@ -64,6 +64,8 @@ def test_published_edge_and_transform_of_the_fisher_limit():
     assert complex(law.cauchy(z)) == pytest.approx(2 * kappa**2 / 0.8 / np.cosh(kappa) ** 2, rel=1e-10)
 
 
+@pytest.mark.slow
+@pytest.mark.always
 def test_bernoulli_networks_approach_their_limit_as_one_over_depth():
     limit = bernoulli_jacobian_limit(0.5)
     x = np.linspace(0.1, 1.6, 30)

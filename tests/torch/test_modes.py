@@ -63,6 +63,8 @@ def top_of(outputs: Tensor, jacobian: dict[str, Tensor]) -> float:
     return float(torch.linalg.eigvalsh(ggn)[-1])
 
 
+@pytest.mark.slow
+@pytest.mark.always
 def test_a_batch_normalised_cnn_has_the_sharpness_of_its_training() -> None:
     model, (x, y) = small_cnn(), classes(9, 1, 6, 6)
     weights = {name: p.detach() for name, p in model.named_parameters()}
@@ -91,6 +93,8 @@ def test_a_batch_normalised_cnn_has_the_sharpness_of_its_training() -> None:
     assert not model.training and all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
+@pytest.mark.slow
+@pytest.mark.always
 def test_spectra_at_one_sample_hold_the_statistics_of_the_batch() -> None:
     model, (x, y) = seeded(nn.Linear(5, 6), nn.BatchNorm1d(6), nn.Tanh(), nn.Linear(6, 3)), classes(8, 5)
     h = model[0](x).detach()

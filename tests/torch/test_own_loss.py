@@ -48,6 +48,8 @@ def gpt2() -> tuple[nn.Module, Tensor]:
     return model, torch.randint(0, 11, (3, 5))
 
 
+@pytest.mark.slow
+@pytest.mark.always
 def test_a_language_model_is_told_to_predict_the_next_token(gpt2: tuple[nn.Module, Tensor]) -> None:
     model, tokens = gpt2
     labels = torch.where(torch.arange(15).reshape(3, 5) % 4 == 0, -100, tokens)
