@@ -6,6 +6,8 @@ processor gets right: 0, ±1, infinities, odd and even functions, and square roo
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from typing import Any
 
 import numpy as np
@@ -61,6 +63,8 @@ def perturb(seed: int) -> None:
     Args:
         seed: of the directions.
     """
+    if importlib.util.find_spec("dask"):
+        importlib.import_module("dask.array")  # it wraps numpy's own functions as it is imported, and takes no others
     for module, names in ((np, NUMPY), (special, SPECIAL)):
         for name in names:
             ufunc = getattr(module, name)

@@ -134,7 +134,7 @@ def test_a_rule_and_a_swatch_are_in_the_legend_of_both():
 
 def test_a_logarithmic_range_is_given_in_powers_of_ten():
     figure = to_plotly(Picture((), Axis("x", 0.01, 100.0, log=True)))
-    assert figure["layout"]["xaxis"]["range"] == [-2.0, 2.0]
+    assert figure["layout"]["xaxis"]["range"] == pytest.approx([-2.0, 2.0], rel=1e-15)
 
 
 def test_what_is_no_drawing_is_refused():
