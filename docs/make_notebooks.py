@@ -78,7 +78,8 @@ def media_of(value: Any) -> dict[str, str]:
     if draws := getattr(value, "_repr_png_", None):
         return {_PNG: base64.b64encode(draws()).decode("ascii")}
     table = getattr(value, "_repr_html_", None)
-    return {_PLAIN: repr(value)} | ({} if table is None else {_HTML: table()})
+    plain = str(value) if hasattr(value, "_repr_pretty_") else repr(value)
+    return {_PLAIN: plain} | ({} if table is None else {_HTML: table()})
 
 
 def notebook(cells: list[Cell]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import yaml
 from packaging.requirements import Requirement
 
 import freeness
+import freeness.show
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -70,6 +71,23 @@ def test_a_room_without_its_extra_says_what_to_install(room, absent, extra):
     code = f"import sys; sys.modules[{absent!r}] = None\nimport freeness.{room}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert f"which is not installed; run pip install 'freeness[{extra}]'." in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "absent", "told"),
+    [
+        ("draw", "matplotlib", "which is not installed; run pip install 'freeness\\[plot\\]'"),
+        ("render_html", "jinja2", "which is not installed; run pip install 'freeness\\[torch\\]'"),
+        ("draw", "matplotlib.artist", "No module named"),  # matplotlib is there, but not whole
+    ],
+)
+def test_a_picture_or_a_report_without_its_extra_says_what_to_install(name, absent, told, monkeypatch):
+    def lost(module):
+        raise ModuleNotFoundError(f"No module named {absent!r}", name=absent)
+
+    monkeypatch.setattr(freeness.show, "import_module", lost)
+    with pytest.raises(ModuleNotFoundError, match=told):
+        getattr(freeness.show, name)
 
 
 def test_a_pytorch_that_is_not_whole_is_not_called_absent(tmp_path):

@@ -1,4 +1,4 @@
-"""What a record shows in a notebook, and the ``plot`` that it brings.
+"""What a record shows in a notebook and by ``print``, and the ``plot`` that it brings.
 
 Records derive from these; ``freeness.show`` is loaded when one of the methods is called, and not before.
 """
@@ -18,6 +18,19 @@ class Shown:
         from freeness.show import answer_html, brief_of
 
         return answer_html(brief_of(self))
+
+
+class Printed:
+    """A record that ``print`` and IPython show in words and tables, as the command line does; its ``repr`` has all fields."""
+
+    def __str__(self) -> str:
+        from freeness.show import answer_text, brief_of
+
+        return answer_text(brief_of(self))
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Where IPython has no page to show a table on."""
+        printer.text(str(self))
 
 
 class Plotted:

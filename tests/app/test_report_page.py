@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from freeness.app.upload import MOST_BYTES
 from freeness.network import mlp
 from freeness.torch import build
 from tests.app.conftest import explorer, tab_of
@@ -160,3 +161,13 @@ def test_an_uploaded_model_is_run_with_its_weights_where_that_was_allowed(browse
         page.get_by_role("button", name="Analyse").click()
         shown = page.frame_locator("iframe[title=Report]").get_by_text("mine.py:make, weights of trained.pt")
         shown.first.wait_for()
+
+
+def test_a_file_that_is_refused_is_told_why(page, tmp_path):
+    (tmp_path / "w.npy").write_bytes(b"small")
+    with (tmp_path / "large.pt").open("wb") as file:
+        file.truncate(MOST_BYTES + 1)
+    page.goto("/report?" + urlencode(SMALL))
+    for name, why in (("w.npy", "as .safetensors or .pt, got w.npy"), ("large.pt", "at most 64 MB, got large.pt")):
+        page.get_by_label("Trained weights").set_input_files(tmp_path / name)
+        page.get_by_role("alert").get_by_text(why).wait_for()

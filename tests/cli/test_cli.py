@@ -457,6 +457,8 @@ def test_options_come_from_a_file_and_what_is_typed_wins(model):
         told = json.loads(run(*how, *typed).stdout)
         assert told["learning_rate"]["loss"] == "mse" and told["learning_rate"]["batch"] == batch
         assert told["jacobian"]["measured"] is None
+    (model / "mine.toml").write_text('only = "layers"\n', encoding="utf-8")  # one of several, without brackets
+    assert json.loads(run(*how).stdout)["learning_rate"]["recommended"] is None
     for text, word in (
         ("bath = 3", "got 'bath'"),
         ("batch = ", "in TOML"),
@@ -475,6 +477,7 @@ def test_two_models_stand_side_by_side(model):
     assert result.exit_code == 0, result.stderr
     table = result.stdout[result.stdout.index("Side by side") :]
     row = next(line for line in table.splitlines() if line.startswith("parameters")).split()
+    assert "verdict" in table and "sharpness" not in table  # which none of them was asked for
     assert row[1] == row[2] and "(1)" in table and "(2)" in table
     names = ("report.html", "analysis-1.json", "analysis-2.json")
     assert sorted(file.name for file in (model / "both").iterdir()) == sorted(names)

@@ -198,6 +198,7 @@ def test_the_overview_shows_the_rate_with_its_interval_and_not_the_linearised_bo
     other = replace(analysis, learning_rate=rate)
     overview = render_html([other, other]).split("<article")[0]
     assert "0.0199" in overview and "0.0066 and 0.0796" in overview and "0.00123" not in overview
+    assert overview.count(f"<td>{analysis.outcome}</td>") == 2
     assert "0.0199" in render_html([analysis, other]).split("<article")[0]  # beside one without an interval
 
 
@@ -205,7 +206,7 @@ def test_the_overview_shows_the_rate_with_its_interval_and_not_the_linearised_bo
 def test_isometry_is_not_judged_where_no_layers_are_followed(analysis):
     blind = replace(analysis, chain=(), verdict=replace(analysis.verdict, phase=None, isometric=False, isometry=None))
     page = render_html([blind, blind])
-    assert ">not isometric<" not in page and page.count("not determined") == 2 * 3
+    assert ">not isometric<" not in page and page.count("not determined") == 2
     assert "not isometric" not in blind._repr_html_()
 
 
@@ -214,7 +215,6 @@ def test_one_word_stands_for_isometry(analysis):
     near = replace(analysis, verdict=replace(analysis.verdict, isometric=False, isometry="nearly isometric"))
     page = render_html([near, near])
     assert ">nearly isometric</span>" in page and "not isometric" not in page
-    assert page.split("<article")[0].count("nearly isometric") == 2
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -1,6 +1,7 @@
 """What a notebook shows of predictions, measurements, analyses and designs."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -102,6 +103,19 @@ def test_a_verdict_and_a_rate_show_their_sentences(analysis):
     rate = analysis.learning_rate
     page = rate._repr_html_()
     assert f"{rate.recommended:.3g}" in page and rate.loss in page and str(rate.batch) in page
+
+
+def test_print_tells_words_and_tables_in_place_of_fields(analysis):
+    for record in (analysis, analysis.verdict, analysis.learning_rate):
+        told = str(record)
+        assert type(record).__name__ + "(" not in told and repr(record).startswith(type(record).__name__)
+    lines: list[str] = []
+    analysis._repr_pretty_(SimpleNamespace(text=lines.append), False)  # as IPython calls it
+    assert lines == [str(analysis)]
+    told = " ".join(str(analysis).split())
+    assert (
+        analysis.headline in told and f"Learning rate to start from: {analysis.learning_rate.recommended:.3g}" in told
+    )
 
 
 def test_a_model_without_a_chain_has_a_picture_of_its_modules(analysis):

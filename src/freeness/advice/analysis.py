@@ -15,13 +15,14 @@ from freeness.advice.layer_table import LayerTable
 from freeness.advice.stages import INTERRUPTED, Stage
 from freeness.errors import InputError
 from freeness.laws import Atom
-from freeness.shown import Plotted, Shown
+from freeness.shown import Plotted, Printed, Shown
 from freeness.spectra import FreenessTest, Measurement, Prediction
 from freeness.training import Rate
 
 Phase = Literal["ordered", "critical", "chaotic"]
 CODE = "Run: "  # begins an advice that is code, as it stands
 Isometry = Literal["isometric", "nearly isometric", "not isometric"]
+Outcome = Literal["trains", "may train slowly", "trains, but for a part", "trains badly", "not judged"]
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ class FreenessOutcome:
 
 
 @dataclass(frozen=True)
-class Verdict(Shown):
+class Verdict(Shown, Printed):
     """In words: phase, isometry, and what to change; ``warnings`` are what speaks against trusting the numbers.
 
     ``isometry`` is the one word for the relative variance of JJᵀ over the width: "isometric" up to 0.25 (``isometric`` then),
@@ -146,7 +147,7 @@ class Verdict(Shown):
 
 
 @dataclass(frozen=True)
-class Analysis(Shown, Plotted):
+class Analysis(Shown, Printed, Plotted):
     """Everything that ``analyze`` found out about one model and one data set.
 
     ``targets`` says what stands in for labels that were not given, ``weights`` which file the weights are from; both are "" where
@@ -190,24 +191,33 @@ class Analysis(Shown, Plotted):
 
     @property
     def headline(self) -> str:
-        """In one sentence whether it trains, by what was measured and by the phase that theory gives.
+        """In one sentence whether it trains: ``outcome`` with its reason."""
+        match self.outcome:
+            case "trains badly":
+                return f"It trains badly as it is. {self.fault.sentence if self.fault else ''}"
+            case "trains, but for a part":
+                return f"It trains, but for a part. {self.fault.sentence if self.fault else ''}"
+            case "may train slowly":
+                fate = "shrink" if self.verdict.phase == "ordered" else "grow"
+                return f"It may train slowly: squared gradients {fate} more than tenfold on their way back to the first layer."
+            case "not judged":
+                return "Whether it trains was not judged: its layers were not watched."
+            case "trains":
+                return "It trains: signals and gradients reach every layer."
+
+    @property
+    def outcome(self) -> Outcome:
+        """In a word or two whether it trains, by what was measured and by the phase that theory gives.
 
         Signals and gradients that change by less than a hundred in amplitude from end to end are no fault; squared gradients that
         change tenfold and more are worth a word.
         """
-        fault, phase = self.fault, self.verdict.phase
-        if fault is not None and fault.grave:
-            return f"It trains badly as it is. {fault.sentence}"
-        if fault is not None and fault.mild:
-            return f"It trains, but for a part. {fault.sentence}"
-        if phase in ("ordered", "chaotic"):
-            fate = "shrink" if phase == "ordered" else "grow"
-            return (
-                f"It may train slowly: squared gradients {fate} more than tenfold on their way back to the first layer."
-            )
-        if not self.judged:
-            return "Whether it trains was not judged: its layers were not watched."
-        return "It trains: signals and gradients reach every layer."
+        fault = self.fault
+        if fault is not None and fault.found:
+            return "trains badly" if fault.grave else "trains, but for a part"
+        if self.verdict.phase in ("ordered", "chaotic"):
+            return "may train slowly"
+        return "trains" if self.judged else "not judged"
 
     @property
     def judged(self) -> bool:

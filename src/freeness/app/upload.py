@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nicegui import ui
 from nicegui.events import UploadEventArguments
@@ -18,6 +19,9 @@ _LONGEST = 60  # characters of a file's name
 _NAME = (
     "setTimeout(() => getElement(%d)?.$el?.querySelector('input[type=file]')?.setAttribute('aria-label', '%s'), 200)"
 )
+
+
+_REJECTED = "(files) => emit([files[0].failedPropValidation, files[0].file.name])"
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,8 @@ class FileInput:
             max_files=1,
             max_file_size=MOST_BYTES,
             on_upload=self._uploaded,
-            on_rejected=lambda: refusals.say(self._too_large()),
         )
+        self._upload.on("rejected", lambda event: refusals.say(self._rejected(event.args)), js_handler=_REJECTED)
         self._upload.props(f'accept="{",".join(asked.endings)}" flat bordered').classes("w-full")
         ui.timer(0.5, self._say_name, once=True)
         self._said = ui.label(asked.none).props('role="status"').classes("quiet")
@@ -75,11 +79,9 @@ class FileInput:
         path = self._folder / f"{secrets.token_hex(8)}{ending}"  # the name that was sent is not used
         try:
             if ending not in self._asked.endings:
-                raise InputError(
-                    f"expected {self._asked.what} as {' or '.join(self._asked.endings)}, got another ending; save them as one."
-                )
+                raise InputError(why_rejected(self._asked, "accept", name))
             if event.file.size() > MOST_BYTES:
-                raise InputError(self._too_large())
+                raise InputError(why_rejected(self._asked, "max-file-size", name))
             path.write_bytes(await event.file.read())
             words = await self._check(path, name)
         except FreenessError as error:
@@ -102,9 +104,26 @@ class FileInput:
         for told in self._changed:
             told()
 
-    def _too_large(self) -> str:
-        endings = ", ".join(self._asked.endings)
-        return f"expected at most {MOST_BYTES // 2**20} MB and one of {endings}, got another file; choose one of these."
+    def _rejected(self, told: Any) -> str:
+        """What the browser refused by itself; ``told`` are the failed test and the file's name, or what else a browser sends."""
+        test, name = map(str, told) if isinstance(told, list) and len(told) == 2 else ("", "")
+        return why_rejected(self._asked, test, shown_name(name))
+
+
+def why_rejected(asked: FileKind, test: str, name: str) -> str:
+    """In one sentence why a file is not taken; ``test`` is Quasar's name of what failed.
+
+    Example:
+        >>> why_rejected(FileKind("data", (".npz", ".npy"), "none"), "accept", "cat.png")
+        'expected data as .npz or .npy, got cat.png; choose such a file.'
+    """
+    if test == "accept":
+        return f"expected {asked.what} as {' or '.join(asked.endings)}, got {name}; choose such a file."
+    if test == "max-file-size":
+        return (
+            f"expected a file of at most {MOST_BYTES // 2**20} MB, got {name}, which is larger; choose a smaller one."
+        )
+    return f"expected one file for {asked.what}, got others; choose one."
 
 
 def shown_name(name: str) -> str:

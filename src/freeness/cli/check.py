@@ -47,7 +47,7 @@ def check_command(
         network, inputs = packed(network, batch_of(loaded, network))
         if sample >= len(inputs):
             raise InputError(f"expected a sample below {len(inputs)}, got {sample}; the data has no more.")
-        with progress_bar("words") as progress:
+        with progress_bar("weights") as progress:
             found = freeness_test(network, inputs[sample : sample + 1], all_pairs=all_pairs, progress=progress)
     named = model if weights is None else f"{model}, weights: {weights}"
     lead = Section("", (Sentence(f"Derivatives at sample {sample} of {description}"),))

@@ -21,6 +21,10 @@ def _read(context: typer.Context, path: Path | None) -> None:
     found = {name.replace("-", "_"): value for name, value in told.items()}
     if found.get("json") is True:
         found["json"] = STDOUT
+    several = {parameter.name for parameter in context.command.params if parameter.multiple or parameter.nargs == -1}
+    found |= {
+        name: [found[name]] for name in several & set(found) if isinstance(found[name], str)
+    }  # one without brackets
     unknown = sorted(set(found) - names)
     if unknown:
         raise InputError(

@@ -75,7 +75,7 @@ if TYPE_CHECKING:
     )
     from freeness.show.report_page import REPORT_NAME, render_html, write_report
     from freeness.show.static import draw, figure_of
-    from freeness.show.terminal import print_answer, print_answers, print_section
+    from freeness.show.terminal import answer_text, print_answer, print_answers, print_section
     from freeness.show.watch_page import render_watch
 
 # Loaded when they are first asked for, since these modules need matplotlib, jinja2, rich or torch.
@@ -90,9 +90,10 @@ _LATER = {
     "plot_phase plot_spectrum plot_thresholds plot_trade_off plot_training",
     "report_page": "REPORT_NAME render_html write_report",
     "static": "draw figure_of",
-    "terminal": "print_answer print_answers print_section",
+    "terminal": "answer_text print_answer print_answers print_section",
     "watch_page": "render_watch",
 }
+_EXTRAS = {"matplotlib": "plot", "jinja2": "torch", "torch": "torch"}
 _MODULE_OF = {name: module for module, names in _LATER.items() for name in names.split()}
 
 __all__ = [
@@ -126,6 +127,7 @@ __all__ = [
     "ablation_table",
     "answer_html",
     "answer_of",
+    "answer_text",
     "brief_of",
     "cdf_picture",
     "chain_table",
@@ -224,7 +226,14 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    try:
+        module = import_module(f"{__name__}.{_MODULE_OF[name]}")
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name not in _EXTRAS:
+            raise
+        told = f"expected the package {error.name}, which is not installed; run pip install 'freeness[{_EXTRAS[error.name]}]'."
+        raise ModuleNotFoundError(told, name=error.name) from error
+    return getattr(module, name)
 
 
 def __dir__() -> list[str]:

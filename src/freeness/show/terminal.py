@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable
 from functools import singledispatch
+from io import StringIO
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -30,6 +31,19 @@ def print_answer(console: Console, record: Any) -> None:
         console.print(answer.title, style="bold", soft_wrap=True)
     for section in answer.sections:
         print_section(console, section)
+
+
+def answer_text(record: Any) -> str:
+    """A record, or an answer, as text without colours, as wide as the terminal.
+
+    Example:
+        >>> print(answer_text(Answer("Three words", (Section("", (Sentence("All is well.", "point"),)),))))
+        Three words
+        • All is well.
+    """
+    told = StringIO()
+    print_answer(Console(file=told, markup=False, highlight=False, emoji=False), record)
+    return told.getvalue().rstrip()
 
 
 def print_answers(console: Console, answers: Iterable[Any]) -> None:

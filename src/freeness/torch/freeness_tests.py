@@ -76,7 +76,7 @@ def freeness_test(
         step, before = chain.steps[index], slopes[index - 1]
         assert isinstance(step, DenseStep) and before is not None
         if progress is not None:
-            progress(Progress(f"words of {step.name}", count, len(tested)))
+            progress(Progress(f"weights of {step.name}", count, len(tested)))
         weight = matrices[step]
         words += freeness_words(weight, before, slopes[index + 1], tensors[index].cpu().numpy(), name=step.name)
         if all_pairs:

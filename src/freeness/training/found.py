@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.shown import Plotted, Shown
+from freeness.shown import Plotted, Printed, Shown
 from freeness.training.losses.squared_error import SquaredError
 from freeness.training.rate_trials import SPACING, RateTrial, tail_of
 from freeness.training.schedule import Schedule
@@ -147,7 +147,7 @@ class RateSetting:
 
 
 @dataclass(frozen=True)
-class FoundRate(Shown, Plotted):
+class FoundRate(Shown, Printed, Plotted):
     """A learning rate that short trials found.
 
     ``recommended`` is the rate of the first parameter group, and ``groups`` are those of all as multiples of it. From ``low`` to

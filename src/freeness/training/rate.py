@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from freeness.shown import Shown
+from freeness.shown import Printed, Shown
 
 USUAL_BATCH = 64  # samples of a step, where nobody says how many
 _WIDE = 10.0  # high over low
@@ -21,7 +21,7 @@ class LayerRate(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Rate(Shown):
+class Rate(Shown, Printed):
     """The learning rate of one loss, optimiser and batch.
 
     ``recommended`` is to start from; from ``low`` to ``high`` the best rate lay in 9 of 10 networks of families that were not

@@ -11,13 +11,16 @@ from freeness.spectra import FreenessTest, Word
 
 @answer_of.register
 def _(record: FreenessTest) -> Answer:
-    header = ("weights", "word", "trace", "free: about", "score")
+    header = ("layer", "word", "trace", "if random, about", "score")
     rows = tuple(_word(word) for word in record.words)
     flagged = tuple(index for index, word in enumerate(record.words) if not word.free)
     parts: list[Part] = [
         _said(record),
         Table(header, rows, header[2:], flagged),
-        Sentence("D°, E°: centred derivatives before and behind W. Score: departure in standard deviations; 5 reject."),
+        Sentence(
+            "A word is a product of the weights W with D° and E°, the slopes of the activations before and behind it, less their "
+            "mean. Score: how far its trace is from that of random weights, in standard deviations; 5 reject."
+        ),
     ]
     if not all(word.tested for word in record.words):
         parts.append(Sentence("–: derivatives that differ from their mean at a few neurons only tell nothing."))
@@ -26,9 +29,11 @@ def _(record: FreenessTest) -> Answer:
 
 def _said(record: FreenessTest) -> Sentence:
     if record.free:
-        return Sentence("No word departs from freeness: the weights may be taken for free of the derivatives.", "bold")
+        return Sentence("The weights pass: they are as random as predictions need.", "bold")
     names = ", ".join(dict.fromkeys(word.name for word in record.rejected))
-    return Sentence(f"Not free: {names}. Predicted spectra assume what does not hold there; measure.", "warning")
+    return Sentence(
+        f"Not as random as predictions need: {names}. Trust measured spectra, not predicted ones.", "warning"
+    )
 
 
 def _word(word: Word) -> tuple[str, ...]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from freeness.advice import Analysis
-from freeness.show.answer import Answer, Section, Table, number
+from freeness.show.answer import NOTHING, Answer, Section, Table, number
 
 
 def side_by_side(analyses: Sequence[Analysis]) -> Answer:
-    """The numbers of several analyses in one table."""
+    """The numbers of several analyses in one table, without what none of them has."""
     names = _distinct([analysis.title for analysis in analyses])
-    rows = tuple((label, *(read(analysis) for analysis in analyses)) for label, read in _ROWS)
+    told = ((label, *(read(analysis) for analysis in analyses)) for label, read in _ROWS)
+    rows = tuple(row for row in told if any(value != NOTHING for value in row[1:]))
     return Answer("Side by side", (Section("", (Table(("", *names), rows, names),)),))
 
 
@@ -23,7 +24,7 @@ def _distinct(titles: Sequence[str]) -> tuple[str, ...]:
 
 
 _ROWS: tuple[tuple[str, Callable[[Analysis], str]], ...] = (
-    ("fault", lambda a: "not looked for" if a.fault is None else "found" if a.fault.found else "none"),
+    ("verdict", lambda a: a.outcome),
     ("parameters", lambda a: f"{a.parameters:,}"),
     ("learning rate to start from", lambda a: number(a.learning_rate.recommended, 3)),
     ("sharpness λ", lambda a: number(a.learning_rate.sharpness)),

@@ -111,11 +111,13 @@ def _shares(atoms: tuple[Atom, ...]) -> list[tuple[str, float]]:
 def change(measured: float | None, predicted: float | None) -> str:
     """By how many percent a measurement lies above theory; a dash where one of them is missing or theory says 0.
 
+    Vanishing gradients are small numbers and not 0, so what counts as 0 hangs on the measurement.
+
     Example:
-        >>> change(1.05, 1.0), change(None, 1.0)
-        ('+5.0%', '–')
+        >>> change(1.05, 1.0), change(3e-16, 4e-16), change(3e-16, 0.0), change(None, 1.0)
+        ('+5.0%', '-25.0%', '–', '–')
     """
-    if measured is None or predicted is None or abs(predicted) <= 1e-12 * max(abs(measured), 1.0):
+    if measured is None or predicted is None or abs(predicted) <= 1e-12 * abs(measured):
         return NOTHING
     return f"{_signed(100 * (measured / predicted - 1))}%"
 
