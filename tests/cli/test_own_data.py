@@ -60,7 +60,7 @@ def run(*arguments):
 def document(mine, model, data, *more):
     done = run("analyze", mine + model, "--data", mine + data, "--json", *more)
     assert done.exit_code == 0, done.stderr
-    assert done.stderr.count("this runs the code in") == 2
+    assert done.stderr.count("this runs the code in") == 1
     return json.loads(done.stdout)
 
 

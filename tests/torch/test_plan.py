@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from freeness.advice import Stage
 from freeness.torch.counting import Counts
-from freeness.torch.plan import BEGINNING, Budget, Facts, forward_seconds, hurried, planned
+from freeness.torch.plan import BEGINNING, REHEARSAL, Budget, Facts, forward_seconds, hurried, planned
 
 CHOICES = ("measure Jacobian", "measure Fisher", "curvature")
 SMALL = Facts(Counts(1e6, 0.0, 1e5, 20, 1e5), 64, 784, 10, 100_000, 1e7, (1e6, 1e6))
@@ -17,17 +17,17 @@ RESNET = Facts(Counts(3.6e9, 0.0, 3.5e7, 90, 4e7), 16, 150_528, 1000, 11_700_000
 
 def test_small_models_are_computed_exactly():
     found = planned(SMALL, Budget(60.0, 4e9), CHOICES, 0.0)
-    assert {stage.way for stage in found.values()} == {"exact"} and set(found) == set(CHOICES)
+    assert {stage.way for stage in found.values()} == {"exact"} and set(found) == {*CHOICES, REHEARSAL}
     assert sum(stage.forecast for stage in found.values()) < 5
 
 
 def test_what_does_not_fit_is_estimated_and_says_why():
     found = planned(RESNET, Budget(60.0, 4e9), CHOICES, 3.0)
-    assert {stage.way for stage in found.values()} == {"estimated"}
+    assert {found[name].way for name in CHOICES} == {"estimated"} and found[REHEARSAL].way == "left out"
     assert found["measure Jacobian"].reason == "all of it would hold 4.8 GB"
     assert found["measure Fisher"].reason.startswith("all of it would take about ")
     assert found["curvature"].effort >= 3 and found["curvature"].samples == 0
-    assert sum(stage.forecast for stage in found.values()) <= 60
+    assert sum(found[name].forecast for name in CHOICES) <= 60
 
 
 def test_batch_statistics_take_more_products_or_fewer_samples():

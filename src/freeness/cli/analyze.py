@@ -85,9 +85,7 @@ def analyze_command(
             only=tuple(only or ()),
             weights="" if weights is None else str(weights),
         )
-    note_code(data)
-    if loss is not None and ".py:" in loss:
-        note_code(loss)
+    note_code(*models, data, loss)
     again = {"--loss": loss, "--optimizer": optimizer, "--batch": batch, "--weights": weights}
     again |= {"--output": output, "--device": None if device == "cpu" else device, "--seed": seed or None}
     analyses = [_analyzed(model, data, options, again) for model in models]

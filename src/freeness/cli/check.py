@@ -39,8 +39,8 @@ def check_command(
     """
     with needs_extra("torch"):
         from freeness.torch import batch_of, freeness_test, load_batch, packed
+    note_code(model, data)
     network = loaded_model(model, seed, weights)
-    note_code(data)
     with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
         loaded = load_batch(data, network, seed).batch
         description = loaded.described

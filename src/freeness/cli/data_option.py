@@ -19,11 +19,11 @@ DATA_OPTION = typer.Option(
 )
 
 
-def note_code(data: str) -> None:
-    """Say so where data come from the user's code."""
-    source = source_of(data)
-    if isinstance(source, Factory):
-        stderr().print(f"Note: this runs the code in {source.file}.", soft_wrap=True)
+def note_code(*given: str | None) -> None:
+    """Say whose code is run, each file once: of models, data, losses and optimisers those that are FILE.py:FACTORY."""
+    sources = [source_of(one) for one in given if one is not None and ".py:" in one]
+    for file in dict.fromkeys(one.file for one in sources if isinstance(one, Factory)):
+        stderr().print(f"Note: this runs the code in {file}.", soft_wrap=True)
 
 
 def rows_of(data: str, count: int) -> Loaded:

@@ -17,7 +17,7 @@ from freeness.cli.data_option import note_code
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.files import check_files, check_picture, named_numbers
 from freeness.cli.json_option import JSON_OPTION
-from freeness.cli.output import Outputs, stderr
+from freeness.cli.output import Outputs
 from freeness.errors import InputError
 from freeness.gaussian import activation as activation_of
 from freeness.show import document_of, picture_of
@@ -119,10 +119,8 @@ def _applied(
 ) -> tuple[AppliedDesign | AppliedRecipe, bytes]:
     """How the user's model was started, by the recipe of its architecture or a design, and its state."""
     with needs_extra("torch"):
-        from freeness.torch import DesignRequest, apply_start, load_batch, load_model, split_model, state_bytes
-    stderr().print(f"Note: this runs the code in {split_model(spec)[0]}.", soft_wrap=True)
-    if data is not None:
-        note_code(data)
+        from freeness.torch import DesignRequest, apply_start, load_batch, load_model, state_bytes
+    note_code(spec, data)
     with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
         model = load_model(spec, seed)
         batch = None if data is None else load_batch(data, model, seed, None).batch

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 
 from freeness.cli.completion import losses
-from freeness.cli.output import stderr
 from freeness.training import loss_names
 
 
@@ -44,10 +43,9 @@ Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, mps, …
 
 
 def loaded_model(spec: str, seed: int, weights: Path | None = None) -> Any:
-    """What FACTORY() of FILE.py makes, with the weights of a file where one is given; that code is run is said."""
-    from freeness.torch import load_model, load_weights, split_model
+    """What FACTORY() of FILE.py makes, with the weights of a file where one is given."""
+    from freeness.torch import load_model, load_weights
 
-    stderr().print(f"Note: this runs the code in {split_model(spec)[0]}.", soft_wrap=True)
     with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
         model = load_model(spec, seed)
         if weights is not None:

@@ -67,9 +67,7 @@ def rate_command(
         from freeness.torch import FindOptions, load_loss, load_optimizer
     check_files(json, force=force)
     record = _record(out, resume=resume, force=force)
-    for given in (data, loss, optimizer):
-        if given is not None and ".py:" in given:
-            note_code(given)
+    note_code(model, data, loss, optimizer)
     with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
         options = FindOptions(
             loss=load_loss(loss),

@@ -13,7 +13,7 @@ from freeness.cli.data_option import DATA_OPTION, note_code
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.json_option import JSON_OPTION
 from freeness.cli.model_options import Loss
-from freeness.cli.output import Outputs, stderr
+from freeness.cli.output import Outputs
 from freeness.show import answer_of, document_of
 from freeness.training import USUAL_BATCH, optimizer_names
 
@@ -55,12 +55,8 @@ def transfer_command(
       freeness transfer small.py:build big.py:build --rate 1e-3
     """
     with needs_extra("torch"):
-        from freeness.torch import TransferSettings, batch_of, load_batch, load_loss, load_model, split_model, transfer
-    for spec in dict.fromkeys(str(split_model(spec)[0]) for spec in (small, big)):
-        stderr().print(f"Note: this runs the code in {spec}.", soft_wrap=True)
-    note_code(data)
-    if loss is not None and ".py:" in loss:
-        note_code(loss)
+        from freeness.torch import TransferSettings, batch_of, load_batch, load_loss, load_model, transfer
+    note_code(small, big, data, loss)
     with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
         begun, network = [load_model(small, seed + start) for start in range(starts)], load_model(big, seed)
         wanted = load_loss(loss)

@@ -73,7 +73,8 @@ from freeness.torch.observing import observe
 from freeness.torch.outputs import required_arguments, run
 from freeness.torch.pace import TimeUp, cut_off
 from freeness.torch.packing import numbers_in, packed
-from freeness.torch.plan import BEGINNING, Budget, hurried
+from freeness.torch.plan import BEGINNING, REHEARSAL, Budget, hurried
+from freeness.torch.several_targets import loss_of_several
 from freeness.torch.shorter import places_of
 from freeness.torch.signals import WeightSignal, realised_neurons, realised_signals, weight_signals
 from freeness.torch.stages import Lost, Stages, stages_of
@@ -144,7 +145,15 @@ def analyze(
         if not is_of_graph(error):
             raise
     with differentiated(model):
-        return _answered(model, data, options, progress)
+        try:
+            return _answered(model, data, options, progress)
+        except InputError as error:
+            if not is_of_graph(error):
+                raise
+            raise InputError(
+                f"expected a model whose forward differentiates by its inputs at most, got {type(model).__name__}, which does by "
+                "its weights, as an inner loop of training; find_rate, transfer and Watch take it."
+            ) from error
 
 
 def _answered(model: nn.Module, data: object, options: AnalyzeOptions, progress: Report | bool | None) -> Analysis:
@@ -209,7 +218,10 @@ def _found(
     together = is_coupled(traced.model, options.training)
     plan = stages.amend(hurried(stages.planned("curvature"), stages.least, batch, length, together))
     begin = stages.planned(BEGINNING).way == "exact"
-    curved = lambda: batch_curvature(traced, (inputs, targets), options, plan, begin=begin)  # noqa: E731
+    rehearse = stages.planned(REHEARSAL).way == "exact"
+    curved = lambda: batch_curvature(  # noqa: E731
+        traced, (inputs, targets), options, plan, begin=begin, rehearse=rehearse
+    )
     curvature = stages.run("curvature", curved, vital=True)
     if isinstance(curvature, Lost):
         curvature = no_rate(f"No learning rate: {curvature.reason}.", batch, options)
@@ -497,6 +509,8 @@ def _taken(
         )
     if batch.targets is None:
         raise InputError("expected targets beside the inputs, got none; pass (inputs, targets), or a dict with labels.")
+    if batch.several is not None:
+        options = replace(options, loss=loss_of_several(options.loss, batch.several))
     one, rows = packed(model, batch)
     return one, (rows, batch.targets), options
 

@@ -23,6 +23,7 @@ from freeness.torch.modes import fixed_masks, is_coupled
 from freeness.torch.outputs import run
 from freeness.torch.pace import TimeUp
 from freeness.torch.plan import coarse_products, coarse_samples
+from freeness.torch.rehearsal import rehearsed
 from freeness.torch.shorter import shortened
 from freeness.torch.starts import TRIED, rate_facts
 from freeness.torch.state import trained_parameters, untouched
@@ -35,11 +36,17 @@ _FLAT = 10.0  # roundings of 1 within which a probability is 1
 
 
 def batch_curvature(
-    traced: Trace, data: tuple[Tensor, Tensor], options: AnalyzeOptions, plan: Stage, *, begin: bool = True
+    traced: Trace,
+    data: tuple[Tensor, Tensor],
+    options: AnalyzeOptions,
+    plan: Stage,
+    *,
+    begin: bool = True,
+    rehearse: bool = True,
 ) -> Curvature | Rate:
     """λ of the batch with what belongs to it, or why there is no learning rate: it never costs what was measured before it.
 
-    ``begin``: measure λ on many samples as well.
+    ``begin``: measure λ on many samples as well; ``rehearse``: try the rate that the start tells.
     """
     inputs, targets = data
     batch = plan.samples or min(options.samples, len(inputs))
@@ -64,6 +71,9 @@ def batch_curvature(
         if flat:
             return no_rate(flat, batch, options, value, error)
         start = _start(model, (inputs, targets), options, value, many=begin and begins(traced, targets, options))
+        if start is not None and rehearse:
+            how = (options.criterion, descent)
+            start = rehearsed(model, (inputs, targets), how, start, training=options.training)
         return Curvature(value, error, batch, start, _predicted_sharpness(traced, x, options))
     except (FreenessError, ArithmeticError, MemoryError, RuntimeError) as error:
         _LOG.info("no learning rate: %s", error)

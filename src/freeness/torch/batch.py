@@ -11,7 +11,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from freeness.errors import InputError, brief
+from freeness.torch.differentiated import differentiated, is_of_graph
 from freeness.torch.outputs import OutputKey, loss_of, required_arguments, select_output
+from freeness.torch.several_targets import SeveralTargets
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +24,7 @@ class Batch:
         args: positional arguments; a tensor as long as the batch has one row a sample.
         kwargs: arguments by name, without labels unless the model needs them.
         targets: one row a sample; None where there are none.
+        several: how several targets lie in that tensor, None of others.
         labels: the name under which the model takes them itself, "" where it does not.
         count: how many samples.
         size: of a batch, as the loader has it; None where there is no loader.
@@ -31,6 +34,7 @@ class Batch:
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     targets: Tensor | None = None
+    several: SeveralTargets | None = None
     labels: str = ""
     count: int = 0
     size: int | None = None
@@ -124,7 +128,13 @@ def sample_shapes(batch: Batch) -> list[Any]:
 
 def _called(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     try:
-        return model(*args, **kwargs)
+        try:
+            return model(*args, **kwargs)
+        except RuntimeError as error:
+            if torch.is_grad_enabled() or not is_of_graph(error):
+                raise
+            with differentiated(model):  # it differentiates in its forward pass
+                return model(*args, **kwargs)
     except InputError:  # it is told already
         raise
     except Exception as error:  # whatever the user's forward raises is told in one sentence

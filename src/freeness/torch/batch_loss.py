@@ -15,6 +15,7 @@ from freeness.torch.batch import Batch
 from freeness.torch.given import GivenLoss, given_loss
 from freeness.torch.loss_rules import check, criterion
 from freeness.torch.outputs import OutputKey, select_output
+from freeness.torch.several_targets import loss_of_several
 from freeness.torch.state import untouched
 from freeness.torch.written_loss import WrittenLoss
 
@@ -40,14 +41,15 @@ def batch_loss(given: GivenLoss) -> LossOf:
     """
     if given == OWN:
         return _own
-    objective = given_loss(given)
-    module = criterion(objective)
+    whole = given_loss(given)
 
     def computed(model: nn.Module, batch: Batch) -> Tensor:
         if batch.targets is None:
             raise InputError(
                 "expected (inputs, targets), got inputs alone; pass both, or loss='own' for a model's own loss."
             )
+        objective = whole if batch.several is None else loss_of_several(whole, batch.several)
+        module = criterion(objective)
         returned: Any = batch.call(model)
         if isinstance(objective, WrittenLoss):
             return module(returned, batch.targets)
@@ -90,6 +92,8 @@ def trial_loss(model: nn.Module, first: Batch, loss: GivenLoss | None, output: O
                 "expected targets beside the inputs, got none; pass (inputs, targets), or a dict with labels."
             )
         objective = given_loss("cross_entropy" if loss is None else loss)
+        if first.several is not None:
+            objective = loss_of_several(loss, first.several)
         returned = first.call(model)
         if (
             isinstance(objective, WrittenLoss)

@@ -183,13 +183,13 @@ def steepest(critical: CriticalRate) -> float:
 
     Of one sample the loss may fall along its gradient until the numbers overflow, and its critical rate says nothing. With
     curvatures a and distances w, loss ½Σaw², slope Σa²w² and critical rate 2Σa²w²/Σa³w², so by Cauchy and Schwarz
-    (Σa²w²)² ≤ Σaw²·Σa³w² the critical rate is at most 4·loss/slope.
+    (Σa²w²)² ≤ Σaw²·Σa³w² the critical rate is at most 4·loss/slope. Of a loss below 0 its size stands for what it may lose.
 
     Example:
         >>> round(steepest(CriticalRate(rate=2.0, below=1.9, loss=0.5, slope=-1.0, passes=9)), 3)  # ½w² at 1
         2.0
     """
-    return 4 * critical.loss / -critical.slope if critical.loss > 0 > critical.slope else math.inf
+    return 4 * abs(critical.loss) / -critical.slope if critical.loss != 0 > critical.slope else math.inf
 
 
 @dataclass

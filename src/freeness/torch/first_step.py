@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from freeness.errors import InputError
+from freeness.torch.adapted import takes_returned
 from freeness.torch.analyze_options import OWN
 from freeness.torch.batch import Batch
 from freeness.torch.class_losses import ClassLoss
@@ -25,8 +26,10 @@ from freeness.torch.loss_rules import check, criterion
 from freeness.torch.modes import fixed_masks
 from freeness.torch.outputs import OutputKey, loss_of, select_output
 from freeness.torch.roles import GroupRole, MatrixCalls, roles_of
+from freeness.torch.several_targets import loss_of_several
 from freeness.torch.state import trained_parameters, untouched
 from freeness.torch.stepping import torch_optimizer
+from freeness.torch.written_loss import WrittenLoss
 from freeness.training import CrossEntropy, optimizer_of
 
 _UP, _DOWN = 2.0, 4.0  # from one rate to the next
@@ -250,15 +253,25 @@ def _evaluation(model: nn.Module, batch: Batch, how: StepOptions) -> Callable[[]
 
         return computed
     objective = given_loss("cross_entropy" if how.loss is None else how.loss)
+    if batch.several is not None:
+        objective = loss_of_several(how.loss, batch.several)
     if batch.targets is None:
         raise InputError('expected targets beside the inputs, got none; pass (inputs, targets), or loss="own".')
     targets, module = batch.targets, criterion(objective)
     with torch.no_grad():
-        check(objective, batch.outputs(model, how.output), targets)
+        returned = batch.call(model)
+        whole = (
+            isinstance(objective, WrittenLoss)
+            and how.output is None
+            and takes_returned(objective.function, returned, targets)
+        )
+        if not whole:
+            check(objective, select_output(returned, how.output)[1], targets)
 
     def evaluated() -> _Found:
-        outputs = batch.outputs(model, how.output)
-        return _Found(module(outputs, targets), outputs)
+        returned = batch.call(model)
+        outputs = select_output(returned, how.output)[1]
+        return _Found(module(returned if whole else outputs, targets), outputs)
 
     return evaluated
 

@@ -29,8 +29,8 @@ def loss_note(model: nn.Module, data: tuple[Tensor, Tensor], loss: Objective) ->
         >>> loss_note(nn.Linear(2, 1), (x, x[:, :1]), given_loss("mse"))
         ()
         >>> (told,) = loss_note(nn.Linear(2, 1), (x, x[:, :1]), given_loss(lambda f, y: -f.square().mean()))
-        >>> told[:45]
-        'The loss is not convex in the outputs here: i'
+        >>> told[:40], told[-40:]
+        ('The loss is concave in the outputs here:', 'end; pass its negative if it is to grow.')
     """
     inputs, targets = (part[:_LOOKED] for part in data)
     told = (f"Of the Gauss–Newton matrix: {loss.meant}.",) if loss.meant else ()
@@ -41,8 +41,15 @@ def loss_note(model: nn.Module, data: tuple[Tensor, Tensor], loss: Objective) ->
         if curvature_root(loss, outputs, targets) is not None:
             return told
         low, high = curvature_range(loss, outputs, targets)
-    if low >= -_BENT_DOWN.get(outputs.dtype, 1e-2) * max(abs(low), abs(high)):
+    nothing = _BENT_DOWN.get(outputs.dtype, 1e-2) * max(abs(low), abs(high))
+    if low >= -nothing:
         return told
+    if high <= nothing:
+        return (
+            *told,
+            f"The loss is concave in the outputs here: its second derivatives at the first {len(inputs)} samples range from "
+            f"{low:.3g} to {high:.3g}. Training makes it smaller, without end; pass its negative if it is to grow.",
+        )
     return (
         *told,
         f"The loss is not convex in the outputs here: its second derivatives at the first {len(inputs)} samples range from "

@@ -34,6 +34,9 @@ _GRAPH = 0.5  # of the memory for the graph of a batch
 _KEPT = 0.8  # of the time is planned
 _PROBED, _LENGTHS = 128, 40  # samples of a first step, and passes along it
 BEGINNING = "first steps"  # of training, beside the curvature
+REHEARSAL = "rehearsal"  # of the rate that is told
+REHEARSED = 100  # steps: half of those in the trainings that its rule was fitted to
+_STEP = 3.0  # forward passes of a step
 COARSE = 12  # products with a few samples that come before
 _NOTHING = Counts(0.0, 0.0, 0.0, 0, 0.0)
 
@@ -129,6 +132,11 @@ def planned(facts: Facts, budget: Budget, stages: Collection[str], fixed: float)
     if "curvature" in found and begun > 0:
         fits = found["curvature"].way == "exact" and begun <= left
         found[BEGINNING] = Stage(BEGINNING, "exact" if fits else "left out", 0.0, begun, 0.0)
+        left -= begun if fits else 0.0
+    if "curvature" in found:
+        trial = REHEARSED * facts.seconds(facts.samples, _STEP)
+        fits = found["curvature"].way == "exact" and trial <= left
+        found[REHEARSAL] = Stage(REHEARSAL, "exact" if fits else "left out", 0.0, trial, 0.0)
     return found
 
 

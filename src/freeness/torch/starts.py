@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
@@ -92,7 +94,7 @@ def rate_facts(
     with untouched(model, training=mode), fixed_masks(model):
         if sharpness is None:
             sharpness = _sharpness(model, data, (criterion, descent), size, mode)
-        places = _places(model, criterion, targets)
+        places = _places(model, criterion, (inputs[:2], targets))
         scale = _scale(model, (inputs[:size], targets[:size]), criterion, places)
         residual = adds_signals(model, inputs)
         parameters = sum(parameter.numel() for parameter in trained_parameters(model).values())
@@ -113,7 +115,7 @@ def rate_facts(
         residual=residual,
         scale=scale,
         places=places,
-        untried=_untried(model, criterion, targets, mode) or _repeats(model, inputs) or _large(parameters),
+        untried=_untried(model, criterion, (targets, places), mode) or _repeats(model, inputs) or _large(parameters),
     )
 
 
@@ -144,13 +146,14 @@ def _scale(model: nn.Module, data: tuple[Tensor, Tensor], loss: Objective, place
     return value / math.log(_CLASSES) if 0 < value < math.inf else 1.0
 
 
-def _untried(model: nn.Module, loss: Objective, targets: Tensor, mode: bool | None) -> str:
-    """What no network of the bank had, in words; "" where there is nothing."""
+def _untried(model: nn.Module, loss: Objective, aims: tuple[Tensor, int], mode: bool | None) -> str:
+    """What no network of the bank had, in words; "" where there is nothing. ``aims``: targets, and the places of a sample."""
+    targets, places = aims
     if not isinstance(loss, SquaredError | CrossEntropy):
         return f"the loss {loss.name}"
     if _at_places(loss, targets):
         return "classes at several places of a sample"
-    if _has_rows(loss, targets):
+    if places > 1:
         return "numbers at several places of a sample"
     if any(isinstance(module, nn.RNNBase) for module in model.modules()):
         return "recurrent layers"
@@ -173,20 +176,44 @@ def _at_places(loss: Objective, targets: Tensor) -> bool:
     return isinstance(loss, CrossEntropy) and targets.ndim > 1 and not targets.is_floating_point()
 
 
-def _has_rows(loss: Objective, targets: Tensor) -> bool:
-    """Whether a sample has several rows of numbers."""
-    return isinstance(loss, SquaredError) and targets.ndim > 2
+def _places(model: nn.Module, loss: Objective, data: tuple[Tensor, Tensor]) -> int:
+    """Of a sample, with a class or numbers each, as a mean over them is one over samples; a convolution's channels come first.
 
-
-def _places(model: nn.Module, loss: Objective, targets: Tensor) -> int:
-    """Of a sample, with a class or numbers each, as a mean over them is one over samples; a convolution's channels come first."""
+    The numbers of a place are the outputs of the last layer that ran, where it gives what the model does.
+    """
+    inputs, targets = data
     if _at_places(loss, targets):
         return targets[0].numel()
-    if not _has_rows(loss, targets):
+    if not isinstance(loss, SquaredError) or targets.ndim < 2:
         return 1
-    last = [module for module in model.modules() if isinstance(module, _ConvNd | nn.Linear)][-1:]
-    channels = targets.shape[1 if any(isinstance(module, _ConvNd) for module in last) else -1]
-    return targets[0].numel() // channels
+    last = _LastLayer()
+    with last.watching(model), torch.no_grad():
+        outputs = run(model, inputs)
+    if targets.ndim == 2 and last.numbers != outputs.numel():
+        return 1
+    channels = targets.shape[1 if last.spatial else -1] if targets.ndim > 2 else last.channels
+    return max(targets[0].numel() // channels, 1)
+
+
+class _LastLayer:
+    """The layer with weights that ran last: how many numbers it gave, and how many channels they have."""
+
+    def __init__(self) -> None:
+        self.numbers, self.channels, self.spatial = 0, 1, False
+
+    @contextmanager
+    def watching(self, model: nn.Module) -> Iterator[None]:
+        layers = [module for module in model.modules() if isinstance(module, _ConvNd | nn.Linear)]
+        handles = [layer.register_forward_hook(self._see) for layer in layers]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _see(self, layer: nn.Module, given: object, outputs: Tensor) -> None:
+        self.numbers, self.spatial = outputs.numel(), isinstance(layer, _ConvNd)
+        self.channels = layer.out_channels if isinstance(layer, _ConvNd) else outputs.shape[-1]
 
 
 def _large(parameters: int) -> str:

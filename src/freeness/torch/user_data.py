@@ -18,6 +18,7 @@ from freeness.errors import InputError, brief
 from freeness.torch.batch import Batch, joined, sample_shapes
 from freeness.torch.measurable import check_dense
 from freeness.torch.outputs import required_arguments
+from freeness.torch.several_targets import together
 from freeness.torch.state import random_kept, untouched
 
 LABELS = ("labels", "label", "targets", "target", "label_ids")  # of a dict; Hugging Face's name first
@@ -134,10 +135,8 @@ def _of_parts(data: list[Any], model: nn.Module) -> Batch:
     """(inputs, targets), where the model needs fewer arguments than there are; otherwise inputs alone."""
     inner = data[0]
     if len(data) == 2 and _several(data[1]):
-        raise InputError(
-            f"expected targets as one tensor, got a {type(data[1]).__name__} of several; join them into one, or let the model "
-            "take them as arguments and return its loss."
-        )
+        rows, several = together(data[1], _tensor)
+        return replace(_of_parts([inner, rows], model), several=several)
     if len(data) <= 2 and isinstance(inner, Mapping):
         found = _of_dict(inner, model)
         return found if len(data) == 1 else replace(found, targets=_tensor(data[1], "targets"), labels="")

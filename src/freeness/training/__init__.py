@@ -21,6 +21,7 @@ from freeness.training.quadratic_loss import QuadraticLoss
 from freeness.training.random_batches import random_batch_bound
 from freeness.training.rate import USUAL_BATCH as USUAL_BATCH
 from freeness.training.rate import LayerRate, Rate
+from freeness.training.rate_trials import SPACING as SPACING
 from freeness.training.rate_trials import Leg, RateTrial, diverges, halved, rates_between, run_all
 from freeness.training.rate_trials import check_budget as check_budget
 from freeness.training.schedule import Schedule, schedule_names

@@ -1,0 +1,119 @@
+"""A rate that is told from the start alone is tried before it is told."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from freeness.torch import AnalyzeOptions, analyze
+from freeness.torch.rehearsal import rehearsed
+from freeness.torch.starts import rate_facts
+from freeness.training import SGD, Rate, loss_of
+
+MSE = loss_of("mse")
+
+
+class Flow(nn.Module):
+    """Twelve explicit steps of one field, as a neural ODE has them; its curvature grows as it learns to move far."""
+
+    def __init__(self):
+        super().__init__()
+        self.field = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 2))
+
+    def forward(self, x):
+        for _ in range(12):
+            x = x + 0.3 * self.field(x)
+        return x
+
+
+class Operator(nn.Module):
+    """One number at each of 16 places, by layers that all places share."""
+
+    def __init__(self):
+        super().__init__()
+        self.inside, self.outside = nn.Linear(1, 8), nn.Linear(8, 1)
+
+    def forward(self, x):
+        return self.outside(torch.tanh(self.inside(x[..., None])))[..., 0]
+
+
+@pytest.fixture
+def flow():
+    torch.manual_seed(0)
+    x = 2 * torch.randn(64, 2)
+    return Flow(), x, torch.stack([x[:, 1] ** 3, -(x[:, 0] ** 3)], 1) / 3
+
+
+def last_losses(model, x, y, rate, steps=200):
+    optimizer = torch.optim.SGD(model.parameters(), lr=rate)
+    losses = []
+    for _ in range(steps):
+        loss = nn.functional.mse_loss(model(x), y)
+        losses.append(float(loss.detach()))
+        if not math.isfinite(losses[-1]):
+            break
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return losses[-1], losses[0]
+
+
+@pytest.mark.slow
+def test_a_rate_that_breaks_training_is_not_told(flow):
+    model, x, y = flow
+    before = [parameter.clone() for parameter in model.parameters()]
+    rate = analyze(model, (x, y), AnalyzeOptions(only="rate"), loss="mse").learning_rate
+    assert "training breaks within" in rate.reason
+    assert rate.low is not None and rate.high is not None
+    assert rate.low < rate.recommended < rate.high < rate.bound * 1.1
+    assert any("leaves the least loss" in line for line in rate.details)
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+    end, start = last_losses(model, x, y, rate.recommended)
+    assert end < start / 2
+
+
+def test_a_rate_that_trains_is_told_as_it_is(flow):
+    (_, x, y), model = flow, nn.Linear(2, 2)
+    told = Rate(1e-3, 1.0, 2.0, "", "mse", "sgd", batch=16, low=1e-4, high=1e-2)
+    assert rehearsed(model, (x, y), (MSE, SGD()), told) is told
+
+
+def test_where_time_is_up_what_broke_is_not_told(flow, monkeypatch):
+    from freeness.torch import rehearsal
+
+    def beat():
+        if len(done) == 1:
+            raise rehearsal.TimeUp
+
+    done, run = [], rehearsal.TrialRuns.run
+
+    def counted(self, leg, watch):
+        found = run(self, leg, watch)
+        done.append(leg)
+        return found
+
+    monkeypatch.setattr(rehearsal, "beat", beat)
+    monkeypatch.setattr(rehearsal.TrialRuns, "run", counted)
+    (_, x, y), model = flow, nn.Linear(2, 2)
+    told = Rate(100.0, 1.0, 2.0, "", "mse", "sgd", batch=16, low=10.0, high=1000.0)
+    found = rehearsed(model, (x, y), (MSE, SGD()), told)
+    assert found.recommended == pytest.approx(100 / 3) and found.high == 100
+    assert "not tried" in found.details[-1]
+
+
+def test_a_rate_at_which_nothing_is_learnt_gives_way_to_a_lower_one():
+    """Just below 2/λ gradient descent jumps to and fro."""
+    model, inputs = nn.Linear(1, 1, bias=False), torch.ones(8, 1)  # λ = 2
+    told = Rate(0.9999, 1.0, 2.0, "", "mse", "sgd", batch=8, low=0.1, high=5.0)
+    found = rehearsed(model, (inputs, inputs), (MSE, SGD()), told)
+    assert found.recommended == pytest.approx(0.3333) and "little is learnt in 100 steps" in found.reason
+    assert found.high == pytest.approx(0.9999) and rehearsed(model, (inputs, inputs), (MSE, SGD()), found) is found
+
+
+def test_numbers_of_layers_that_places_share_are_at_several_places():
+    x = torch.randn(8, 16)
+    facts = rate_facts(Operator(), (x, x), MSE, SGD(), (8, None), 1.0)
+    assert facts.places == 16 and facts.scale == pytest.approx(2.0) and "several places" in facts.untried
+    dense = rate_facts(nn.Linear(16, 16), (x, x), MSE, SGD(), (8, None), 1.0)
+    assert dense.places == 1 and dense.untried == ""
