@@ -10,6 +10,7 @@ from benchmarks.case import Case
 from benchmarks.small import exact_sharpness
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils._pytree import tree_leaves
 
 from freeness.errors import InputError
 from freeness.torch import AnalyzeOptions, analyze, batch_of, batch_sharpness, load_batch, measure_jacobian, trace
@@ -136,9 +137,13 @@ def test_class_numbers_that_float_are_told_to_be_converted() -> None:
 
 
 @pytest.mark.parametrize("targets", [{"class": Y, "box": X}, (Y, X), [Y, X]])
-def test_several_targets_are_told_to_be_joined_or_given_to_the_model(targets: object) -> None:
-    with pytest.raises(InputError, match=r"targets as one tensor, got a .* of several; .* return its loss"):
-        batch_of((X, targets), chain())
+def test_several_targets_are_kept_as_they_are(targets: object) -> None:
+    batch = batch_of((X, targets), chain()).rows(torch.tensor([1, 0]))
+    assert batch.several is not None and batch.targets is not None
+    kept = batch.several.of(batch.targets)
+    assert type(kept) is type(targets)
+    for one, given in zip(tree_leaves(kept), tree_leaves(targets), strict=True):
+        assert torch.equal(one, given[[1, 0]]) and one.dtype == given.dtype
     assert batch_of((X, Y.tolist()), chain()).count == 12
 
 
