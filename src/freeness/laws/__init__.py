@@ -32,7 +32,7 @@ from freeness.laws.distance import kolmogorov, wasserstein
 from freeness.laws.entropy import free_entropy
 from freeness.laws.fuss_catalan import FussCatalan
 from freeness.laws.gauss_rules import GaussRules as GaussRules
-from freeness.laws.gauss_rules import transforms_of as transforms_of
+from freeness.laws.gauss_rules import RulesTogether as RulesTogether
 from freeness.laws.graded_density import GradedDensity as GradedDensity
 from freeness.laws.image_law import Branches as Branches
 from freeness.laws.image_law import ImageLaw as ImageLaw

@@ -11,7 +11,8 @@ from jaxtyping import Float, Inexact
 from numpy.typing import ArrayLike
 
 from freeness.laws.curve import CauchyCurve, CauchyLaw, SpectralCurve, Transform
-from freeness.laws.gauss_rules import GaussRules, kernel_sums, transforms_of
+from freeness.laws.gauss_rules import GaussRules, RulesTogether
+from freeness.laws.kernel_sums import kernel_sums
 from freeness.laws.law import Atom, Boundary, Law, real_points
 from freeness.numerics import upper_log
 
@@ -102,10 +103,14 @@ class AtomicLaw(Law):
         """Gauss rules of few nodes that are exact to rounding at most points."""
         return GaussRules(self.positions, self.masses)
 
+    @cached_property
+    def _alone(self) -> RulesTogether:
+        return RulesTogether([self.rules])
+
     def transforms(self, z: Inexact[np.ndarray, "*points"]) -> tuple[Transform, Transform]:
         """G = ∫ 1/(z - x) dμ and u = ∫ x/(z - x) dμ, each with its derivative."""
         if len(self.positions) > 2 * GAUSS:
-            g, dg, u, du = (row[0] for row in transforms_of([self.rules], z[None]))
+            g, dg, u, du = (row[0] for row in self._alone.transforms(z[None]))
             return (g, dg), (u, du)
         return self.full_transforms(z)
 

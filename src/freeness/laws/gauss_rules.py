@@ -12,20 +12,22 @@ Source: Trefethen, Approximation Theory and Approximation Practice (2013), ch. 8
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 import scipy
 from jaxtyping import Float, Inexact, Int
 
+from freeness.laws.kernel_sums import BLOCK, kernel_sums
+from freeness.laws.near_panels import NearPanels
+from freeness.laws.panel_sums import PanelSums
 from freeness.numerics import gauss_rule
 
 _LADDER = (8, 12, 24, 48)
 _ERROR = 1e-17  # relative to the sum of moduli
 _TAIL = 1e-22  # mass at either end that a rule leaves out, where w is not near it
 _NEAR = 1e-2  # nearer to the tail than this, relative to |w| and the support, the full sum is taken
-BLOCK = 100_000  # entries of one (points × nodes) block, which then stays in the cache
 
 
 def _axis(count: int, spread: float) -> float:
@@ -44,14 +46,14 @@ class GaussRules:
     Args:
         positions: ascending.
         masses: of the positions.
-        full: G, G', u, u' (4 × n) where no rule will do; the sums over all positions when left out.
+        full: what knows them where no rule will do; the sums over all positions when left out.
     """
 
     def __init__(
         self,
         positions: Float[np.ndarray, " atoms"],
         masses: Float[np.ndarray, " atoms"],
-        full: Callable[[Inexact[np.ndarray, " points"]], Inexact[np.ndarray, "4 points"]] | None = None,
+        full: PanelSums | None = None,
     ) -> None:
         self.positions, self.masses, self.full = positions, masses, full
         inside = (np.cumsum(masses) > _TAIL) & (np.cumsum(masses[::-1])[::-1] > _TAIL)
@@ -62,7 +64,6 @@ class GaussRules:
         spread = size / max(float(masses @ np.abs(positions)), 1e-300)
         self.ladder = tuple(k for k in _LADDER if 2 * k <= self._bulk[0].size)
         self.axes = np.array([_axis(k, spread) for k in self.ladder])
-        self.tailed = not inside.all()
         self._rules: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def rule(self, step: int) -> tuple[Float[np.ndarray, " nodes"], Float[np.ndarray, " nodes"]]:
@@ -76,70 +77,117 @@ class GaussRules:
             self._rules[count] = np.append(nodes, np.full(short, nodes[0])), np.append(weights, np.zeros(short))
         return self._rules[count]
 
-    @cached_property
-    def _centre(self) -> tuple[float, float]:
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Middle and half-width of what the rules are made of."""
         return (self.low + self.high) / 2, max((self.high - self.low) / 2, 1e-300)
 
-    def steps(self, w: Inexact[np.ndarray, "*points"]) -> Int[np.ndarray, "*points"]:
-        """Which step of the ladder each point may take; its length where only the full sum will do."""
-        middle, half = self._centre
-        t = (w - middle) / half
-        axis = (np.abs(t - 1) + np.abs(t + 1)) / 2
-        found = len(self.ladder) - np.searchsorted(self.axes[::-1], axis)
-        if self.tailed:
-            real = np.real(w)
-            ends = (float(self.positions[0]), self.low), (self.high, float(self.positions[-1]))
-            near = np.zeros(w.shape, dtype=bool)
-            for start, end in ends:
-                if start < end:
-                    near |= np.abs(w - np.clip(real, start, end)) < _NEAR * (np.abs(w) + self.size)
-            found = np.where(near, len(self.ladder), found)
-        return found
+    @property
+    def tails(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """The intervals at both ends that the rules leave out."""
+        return (float(self.positions[0]), self.low), (self.high, float(self.positions[-1]))
 
 
 Sums = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # G, G', u, u'
 
 
-def transforms_of(rules: list[GaussRules], w: Inexact[np.ndarray, "laws points"]) -> Sums:
-    """G, G' and u = wG - 1, u' of each law at its row of points.
+class RulesTogether:
+    """The rules of several laws, the same object where they are one law: asked together, each at its own points."""
 
-    Args:
-        rules: m laws, the same object where they are one law.
-        w: (m, n), complex or real.
-    """
-    found = np.empty((4, *w.shape), dtype=np.result_type(w, float))
-    flat, points = found.reshape(4, -1), w.ravel()
-    groups: dict[int, list[int]] = {}
-    for row, rule in enumerate(rules):
-        groups.setdefault(id(rule), []).append(row)
-    shared = len(groups) < len(rules) or len(rules) == 1
-    steps = np.empty(w.shape, dtype=int)
-    for rows in groups.values():
-        rows_ = rows if len(rows) > 1 else slice(rows[0], rows[0] + 1)
-        steps[rows_] = rules[rows[0]].steps(w[rows_])
-    ladder = rules[0].ladder
-    if not shared and all(rule.ladder == ladder for rule in rules):
-        for step in range(len(ladder)):
+    def __init__(self, rules: Sequence[GaussRules]) -> None:
+        self.rules = list(rules)
+        groups: dict[int, list[int]] = {}
+        for row, rule in enumerate(self.rules):
+            groups.setdefault(id(rule), []).append(row)
+        self._groups = list(groups.values())
+        self._alike = len(self._groups) == len(self.rules) > 1 and len({rule.ladder for rule in self.rules}) == 1
+        panelled = [rows for rows in self._groups if self.rules[rows[0]].full is not None]
+        self._place = np.full(len(self.rules), -1)  # of each row among the laws on panels
+        for place, rows in enumerate(panelled):
+            self._place[rows] = place
+        self._panelled = [rows[0] for rows in panelled]
+
+    def transforms(self, w: Inexact[np.ndarray, "laws points"]) -> Sums:
+        """G, G' and u = wG - 1, u' of each law at its row of points, complex or real."""
+        found = np.empty((4, *w.shape), dtype=np.result_type(w, float))
+        flat, points = found.reshape(4, -1), w.ravel()
+        steps = self.steps(w)
+        if np.iscomplexobj(w):
+            steps = self._near(found, w, steps)
+        if self._alike:
+            steps = self._by_rows(flat, points, steps)
+        for rows in self._groups:
+            rule = self.rules[rows[0]]
+            own = steps[rows].ravel()
+            if own.max(initial=-1) < 0:
+                continue
+            index = (np.array(rows)[:, None] * w.shape[1] + np.arange(w.shape[1])).ravel()
+            for step in np.unique(own[own >= 0]):
+                chosen = index[own == step]
+                if step == len(rule.ladder) and rule.full is not None:
+                    flat[:, chosen] = rule.full.transforms(points[chosen])
+                else:
+                    _summed(flat, points, chosen, rule.rule(int(step)))
+        return found[0], found[1], found[2], found[3]
+
+    def steps(self, w: Inexact[np.ndarray, "laws points"]) -> Int[np.ndarray, "laws points"]:
+        """Which step of its law's ladder each point may take; its length where only the full sum will do."""
+        middle, half, size, axes, ends = self._bounds
+        t = (w - middle) / half
+        axis = (np.abs(t - 1) + np.abs(t + 1)) / 2
+        found = np.zeros(w.shape, dtype=int)
+        for column in axes.T:
+            found += column[:, None] >= axis
+        tailed = np.flatnonzero((ends[:, :, 0] < ends[:, :, 1]).any(axis=1))
+        if tailed.size:
+            own, length = w[tailed], np.array([len(self.rules[row].ladder) for row in tailed])[:, None]
+            real, near = np.real(own), np.zeros(own.shape, dtype=bool)
+            for k in range(2):
+                start, end = ends[tailed, k, 0, None], ends[tailed, k, 1, None]
+                beside = np.abs(own - np.clip(real, start, end)) < _NEAR * (np.abs(own) + size[tailed])
+                near |= beside & (start < end)
+            found[tailed] = np.where(near, length, found[tailed])
+        return found
+
+    @cached_property
+    def _bounds(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Of each law: middle, half-width, size, the axes of its ladder (-∞ behind it), and both tails."""
+        middle, half, size = np.array([(*rule.centre, rule.size) for rule in self.rules]).T[:, :, None]
+        axes = np.full((len(self.rules), len(_LADDER)), -np.inf)
+        for row, rule in enumerate(self.rules):
+            axes[row, : len(rule.ladder)] = rule.axes
+        return middle, half, size, axes, np.array([rule.tails for rule in self.rules])
+
+    @cached_property
+    def _joined(self) -> NearPanels:
+        laws = [full.panelled for row in self._panelled if (full := self.rules[row].full) is not None]
+        return NearPanels(laws)
+
+    def _near(self, found: np.ndarray, w: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        """Fills in what laws on panels know at points near their support, all at once; steps of the others, -1 there."""
+        length = np.array([len(rule.ladder) for rule in self.rules])[:, None]
+        asked = (steps == length) & (self._place >= 0)[:, None]
+        row, column = np.nonzero(asked)
+        if row.size == 0:
+            return steps
+        place = self._place[row]
+        order = np.argsort(place, kind="stable")
+        row, column, place = row[order], column[order], place[order]
+        z = w[row, column]
+        below = np.imag(z) < 0
+        sums = self._joined.transforms(np.where(below, np.conj(z), z), place)
+        found[:, row, column] = np.where(below, np.conj(sums), sums)
+        return np.where(asked, -1, steps)
+
+    def _by_rows(self, flat: np.ndarray, points: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        """Fills in what rules of the same length know, of all laws at once; steps of the others, -1 there."""
+        for step in range(len(self.rules[0].ladder)):
             chosen = np.flatnonzero(steps.ravel() == step)
             if chosen.size:
-                laws = chosen // w.shape[1]
-                present, local = np.unique(laws, return_inverse=True)
-                nodes, weights = (np.array(v) for v in zip(*(rules[i].rule(step) for i in present), strict=True))
+                present, local = np.unique(chosen // steps.shape[1], return_inverse=True)
+                nodes, weights = (np.array(v) for v in zip(*(self.rules[i].rule(step) for i in present), strict=True))
                 _gathered(flat, points, chosen, (local, nodes, weights))
-        steps = np.where(steps < len(ladder), -1, steps)
-    for rows in groups.values():
-        rule = rules[rows[0]]
-        own = steps[rows].ravel()
-        if own.max(initial=-1) < 0:
-            continue
-        index = (np.array(rows)[:, None] * w.shape[1] + np.arange(w.shape[1])).ravel()
-        for step in np.unique(own[own >= 0]):
-            chosen = index[own == step]
-            if step == len(rule.ladder) and rule.full is not None:
-                flat[:, chosen] = rule.full(points[chosen])
-            else:
-                _summed(flat, points, chosen, rule.rule(int(step)))
-    return found[0], found[1], found[2], found[3]
+        return np.where(steps < len(self.rules[0].ladder), -1, steps)
 
 
 def _summed(found: np.ndarray, points: np.ndarray, chosen: np.ndarray, rule: tuple[np.ndarray, np.ndarray]) -> None:
@@ -150,42 +198,6 @@ def _summed(found: np.ndarray, points: np.ndarray, chosen: np.ndarray, rule: tup
     for start in range(0, chosen.size, width):
         block = chosen[start : start + width]
         found[:, block] = kernel_sums(points[block], nodes, weights)
-
-
-def kernel_sums(
-    points: np.ndarray, nodes: np.ndarray, weights: np.ndarray, hidden: tuple[np.ndarray, np.ndarray] | None = None
-) -> np.ndarray:
-    """Σ weights/(z - x) and its derivative, for two rows of weights in turn, (4 × points).
-
-    Parts are summed apart: narrow products of complex matrices cost five times as much.
-
-    Args:
-        points: complex or real.
-        nodes: the x.
-        weights: (2 × nodes).
-        hidden: (nodes, points), pairs that do not count.
-    """
-    real = np.real(points) - nodes[:, None]
-    if not np.iscomplexobj(points):
-        kernel = np.divide(1.0, real, out=real)
-        if hidden is not None:
-            kernel[hidden] = 0.0
-        value = weights @ kernel
-        slope = weights @ np.square(kernel, out=kernel)
-        return np.stack([value[0], -slope[0], value[1], -slope[1]])
-    height = np.imag(points)
-    size = 1.0 / (real * real + height * height)
-    if hidden is not None:
-        size[hidden] = 0.0
-    real *= size
-    size *= -height  # the imaginary part of 1/(z - x)
-    value = weights @ real + 1j * (weights @ size)
-    cross = weights @ (real * size)
-    real *= real
-    size *= size
-    real -= size
-    slope = weights @ real + 2j * cross
-    return np.stack([value[0], -slope[0], value[1], -slope[1]])
 
 
 def _gathered(

@@ -21,7 +21,7 @@ from numpy.polynomial import legendre
 from scipy.special import roots_legendre
 
 from freeness.laws.density import Bounded, legendre_second_kind
-from freeness.laws.gauss_rules import BLOCK, kernel_sums
+from freeness.laws.kernel_sums import BLOCK, kernel_sums
 from freeness.numerics import upper_log
 
 _RULES = (

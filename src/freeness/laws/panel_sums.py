@@ -1,12 +1,6 @@
 """Transforms of the law of f(h), h Gaussian, right up to the real axis: panel quadrature with its poles taken out.
 
-On a panel the integrand p(h)/(z - f(h)) is a function that Gauss' rule integrates to rounding, plus c/(h - h₀) for every root
-f(h₀) = z near the panel, with c = -p(h₀)/f'(h₀). What the rule gets wrong is c·E, E = ∫ dh/(h - h₀) - Σ w_j/(h_j - h₀), in
-which the integral is a logarithm. A root may come as close to the nodes as it likes: of two rules whose nodes alternate that
-one is taken from which it is farther, and both must agree, or all roots of the panel's polynomial are computed.
-
-Source: subtraction of poles, as in Hunter, Regan (1972), for the Gaussian on a line; af Klinteberg, Barnett (2021) find the
-roots from the polynomial of a panel.
+Panels near a pole are those of :mod:`freeness.laws.near_panels`; outside the support, on the real axis, nodes crowd at its ends.
 """
 
 # pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -15,44 +9,26 @@ roots from the polynomial of a panel.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from jaxtyping import Inexact
 from scipy.special import erf
 
-from freeness.laws.gauss_rules import BLOCK, kernel_sums
-from freeness.laws.panels import NODES, ORDER, WEIGHTS, InverseBranch, Panels, Roots, Stretch
+from freeness.laws.inverse_branches import InverseBranch
+from freeness.laws.kernel_sums import BLOCK, kernel_sums
+from freeness.laws.near_panels import NearPanels, PanelledLaw
+from freeness.laws.panels import NODES, ORDER, WEIGHTS, Panels, Stretch
 from freeness.numerics import gaussian_breaks, legendre_rule, upper_log
 
 _SPLITS = 6  # of a panel on which f is no polynomial
 _HEAVY = 9.0  # standard deviations beyond which none is split
-_AGREE = 1e-9  # relative difference of the two rules from which on a root was missed
-_CLOSE = 1e-13  # by which a root at distance 1 from a node lets them differ, inversely
+_ALIKE = 1e-9  # of the distance from an end of the support: values so near to one another are one from there
 _RATIO = 4.0  # of the distances of breaks from an end of the support, on the side of h: 16 nodes between two of them do
 _GRADES = 14  # such breaks: the square of the last distance is rounding; twice as many at kinks
 _CLEAR = 3.0  # half-panels away from an extremum, f there being where a pole does not disturb any longer
 _LIGHT = 1e-26  # mass of a node that is left out there
 _OUTERMOST = 1e-11  # relative distance of a value from the ends of the support that is none
-_NEXT = 0.3  # distance of a root from a node up to which z - f is computed from it
-_REAL = 1e-3  # ratio of the parts of a slope, and distance from the axis, up to which a root lies beside the axis
-
-
-@dataclass(frozen=True, eq=False)
-class _Near:
-    """Pairs of a point and a panel whose rules are disturbed there, which ``rule`` each takes, and the roots that disturb it.
-
-    ``away`` is z - f at the nodes of that rule. ``pair`` says to which of the pairs each root belongs, ``error`` is its E.
-    """
-
-    roots: Roots
-    pair: np.ndarray
-    point: np.ndarray
-    panel: np.ndarray
-    rule: np.ndarray
-    away: np.ndarray
-    error: np.ndarray
 
 
 class PanelSums:
@@ -77,6 +53,7 @@ class PanelSums:
         even = np.array_equal(breaks, -breaks[::-1]) and np.array_equal(function(-panels.nodes), panels.values)
         if even:  # one half, of double mass
             panels = Panels(function, breaks[breaks >= 0], kinks)
+        panels = _levelled(panels, function, np.sqrt(variance) * gaussian_breaks(1.0), kinks)
         for _ in range(_SPLITS):
             rough = panels.rough & (np.abs(panels.middle) < _HEAVY * np.sqrt(variance))
             if not rough.any():
@@ -87,18 +64,13 @@ class PanelSums:
         self.folded = even and 0.0 not in kinks  # f is smooth across 0, behind which its mirror image lies
         self.mass = 2.0 if even else 1.0
         self._stretches = [s for s in _joined(stretches, kinks) if s.start != s.end and (not even or s.high > 0)]
-        self._positive = bool((panels.values >= 0).all())
 
     def transforms(self, z: Inexact[np.ndarray, "*points"]) -> np.ndarray:
         """G, G', u = zG - 1 and u' (4 × n), right up to the real axis on either side of it; real at real points."""
         if not np.iscomplexobj(z):
             return self._outside(z)
         points, below = _above(z)
-        with np.errstate(all="ignore"):
-            near = self._near(points)
-            found = self._sums(points, self.panels.values.ravel(), self._tables[1][0].ravel(), near)
-            _add(found, near.point, self._rule_sums(near))
-            _add(found, near.roots.point, self._corrections(points, near))
+        found = self._near.transforms(points, np.zeros(points.shape, dtype=int))
         return np.where(below, np.conj(found), found)
 
     def potential(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
@@ -106,7 +78,7 @@ class PanelSums:
         points, below = _above(z)
         panels = self.panels
         with np.errstate(all="ignore"):
-            near = self._near(points)
+            near = self._near.near(points, np.zeros(points.shape, dtype=int))
             found = np.empty(points.shape, dtype=complex)
             values, masses = panels.values.ravel(), self._tables[1][0].ravel()
             width = max(1, BLOCK // values.size)
@@ -132,9 +104,16 @@ class PanelSums:
         return np.abs(self.panels.slope(np.abs(h) if self.even else h))
 
     @cached_property
-    def _branches(self) -> list[InverseBranch]:
+    def panelled(self) -> PanelledLaw:
+        """What is known of the law panel by panel."""
         branches = [InverseBranch(self.panels, stretch, self.folded) for stretch in self._stretches]
-        return [branch for branch in branches if len(branch.values) > 1]
+        kept = [branch for branch in branches if len(branch.values) > 1]
+        positive = bool((self.panels.values >= 0).all())
+        return PanelledLaw(self.panels, kept, *self._tables, self.variance, self.mass, self.folded, positive)
+
+    @cached_property
+    def _near(self) -> NearPanels:
+        return NearPanels([self.panelled])
 
     @cached_property
     def _tables(self) -> tuple[np.ndarray, np.ndarray]:
@@ -164,101 +143,27 @@ class PanelSums:
         wide = np.sqrt(2 * self.variance)
         return self.mass / 2 * (erf(h / wide) - erf(self.panels.middle[panel] / wide))
 
-    def _near(self, points: np.ndarray) -> _Near:
-        """The roots near panels; where both rules of a panel disagree with those that were found, all that there are."""
-        near, worst = self._judged(points, self._seen(points))
-        if worst.size:
-            kept, point = near.roots.take(~np.isin(near.pair, worst)), near.point[worst]
-            rest = self.panels.all_roots(points[point], near.panel[worst])
-            near = self._judged(points, Roots.joined([kept, replace(rest, point=point[rest.point])]))[0]
-        return near
-
-    def _seen(self, points: np.ndarray) -> Roots:
-        """The root on each branch of the inverse, seen from the panels around it."""
-        level = np.abs(points) if self._positive else np.real(points)
-        starts = [branch.starts(points, level) for branch in self._branches]
-        near = [np.flatnonzero(close) for _, _, close in starts]
-        h, panel = (np.concatenate([start[k][one] for start, one in zip(starts, near, strict=True)]) for k in (0, 1))
-        point = np.concatenate(near)
-        roots, arrived = self.panels.solved(points[point], h, panel)
-        roots = replace(roots, point=point).take(arrived)
-        turned = self.panels.turned(points, roots)
-        if turned or len(starts) > 1:
-            roots = Roots.joined([roots, *turned])
-            roots = roots.distinct(self.panels.half[roots.panel])
-        if self.folded:
-            rest = roots.take(roots.panel <= 1)
-            origin = np.zeros_like(rest.panel)
-            roots = Roots.joined([roots, Roots(rest.point, origin, rest.t, -rest.h, -rest.slope, rest.bend)])
-        return self.panels.seen_around(roots)
-
-    def _judged(self, points: np.ndarray, roots: Roots) -> tuple[_Near, np.ndarray]:
-        """The roots by pairs of point and panel, with the rule that each pair takes; and pairs in which a root is missing."""
-        count = len(self.panels.half)
-        code, pair = np.unique(roots.point * count + roots.panel, return_inverse=True)
-        point, panel = np.divmod(code, count)
-        roots = _beside(roots)
-        distance = np.abs(NODES - roots.t[:, None, None])  # (roots × 2 × 16)
-        nearest = distance.argmin(axis=2)
-        apart = np.full((code.size, 2), np.inf)
-        np.minimum.at(apart, pair, distance.min(axis=2))
-        rule = np.argmax(apart, axis=1)
-        error = _log_ratio(roots.t)[:, None] - (WEIGHTS / (NODES - roots.t[:, None, None])).sum(axis=2)
-        away = points[point, None] - self._tables[0][:, panel]  # z - f at the nodes, (2 × pairs × 16)
-        for k in range(2):
-            beside = np.flatnonzero(distance[:, k].min(axis=1) < _NEXT)
-            part, node = roots.take(beside), nearest[beside, k]
-            away[k, pair[beside], node] = self.panels.gaps(part, points[part.point], k, node)
-        terms = self._tables[1][:, panel] / away
-        sums = terms.sum(axis=2).T
-        np.add.at(sums, pair, self._residue(roots)[:, None] * error)
-        taken = rule, np.arange(code.size)
-        size = np.abs(terms[taken]).sum(axis=1)
-        np.add.at(size, pair, np.abs(self._residue(roots) * error[np.arange(pair.size), rule[pair]]))
-        missing = np.abs(sums[:, 0] - sums[:, 1]) > (_AGREE + _CLOSE / apart.min(axis=1)) * size
-        missing &= ~self.panels.logarithmic[panel]
-        chosen = error[np.arange(pair.size), rule[pair]]
-        return _Near(roots, pair, point, panel, rule, away[taken], chosen), np.flatnonzero(missing)
-
-    def _residue(self, roots: Roots) -> np.ndarray:
-        return -self._density(roots.h) / roots.slope
-
-    def _corrections(self, points: np.ndarray, near: _Near) -> np.ndarray:
-        """What each root adds to G, G', u and u'."""
-        roots, z = near.roots, points[near.roots.point]
-        rule = near.rule[near.pair]
-        nodes = NODES[rule] - roots.t[:, None]
-        slope = -1 / (1 - roots.t) - 1 / (1 + roots.t) - (WEIGHTS[rule] / nodes**2).sum(axis=1)
-        residue = self._residue(roots)
-        growth = (-roots.h / self.variance - roots.bend / roots.slope) / roots.slope  # of the residue, with z
-        value = residue * near.error
-        rate = value * growth + residue * slope / (self.panels.half[roots.panel] * roots.slope)
-        return np.stack([value, rate, z * value, value + z * rate])
-
-    def _rule_sums(self, near: _Near) -> np.ndarray:
-        """What the rules of near panels add to G, G', u and u'."""
-        values, masses = (table[near.rule, near.panel] for table in self._tables)
-        terms = masses / near.away
-        squares = terms / near.away
-        rows = [terms, -squares, values * terms, -values * squares]
-        return np.stack([row.sum(axis=1) for row in rows])
-
     def _outside(self, z: np.ndarray) -> np.ndarray:
         """:meth:`transforms` at real points outside the support, the nearest of them from nodes that crowd at its ends."""
         low, high = self._ends
-        found, far = np.empty((4, z.size)), np.ones(z.shape, dtype=bool)
+        found = np.full((4, z.size), np.nan)
         for end, side in ((high, 1.0), (low, -1.0)):
             values, masses, beside = self._graded[end]
-            near = far & (side * (z - end) < beside) & (side * (z - (low + high) / 2) > 0)
+            own = side * (z - (low + high) / 2) > 0
+            near = own & (side * (z - end) < beside)
             found[:, near] = self._sums(z[near], values, masses)
-            far &= ~near
-        found[:, far] = self._sums(z[far], self.panels.values.ravel(), self._tables[1][0].ravel())
+            found[:, own & ~near] = self._sums(z[own & ~near], *self._evenly[end])
         return found
 
     @cached_property
     def _ends(self) -> tuple[float, float]:
         ends = [value for stretch in self._stretches for value in (stretch.start, stretch.end)]
         return min(ends), max(ends)
+
+    @cached_property
+    def _evenly(self) -> dict[float, tuple[np.ndarray, np.ndarray]]:
+        """f and mass at the nodes of the first rule, for one end each."""
+        return {end: _merged(self.panels.values.ravel(), self._tables[1][0].ravel(), end) for end in self._ends}
 
     @cached_property
     def _graded(self) -> dict[float, tuple[np.ndarray, np.ndarray, float]]:
@@ -281,23 +186,42 @@ class PanelSums:
         nodes, weights = legendre_rule(ORDER)
         masses = (self._density(middle + half * nodes) * weights * half).ravel()
         kept = masses > _LIGHT
-        return self.function(middle + half * nodes).ravel()[kept], masses[kept], beside
+        return *_merged(self.function(middle + half * nodes).ravel()[kept], masses[kept], end), beside
 
-    def _sums(
-        self, points: np.ndarray, values: np.ndarray, masses: np.ndarray, near: _Near | None = None
-    ) -> np.ndarray:
-        """G, G', u and u' of nodes, but for those in near panels."""
+    def _sums(self, points: np.ndarray, values: np.ndarray, masses: np.ndarray) -> np.ndarray:
+        """G, G', u and u' of nodes."""
         weights = np.stack([masses, masses * values])
         found = np.empty((4, points.size), dtype=points.dtype)
         width = max(1, BLOCK // values.size)
         for start in range(0, points.size, width):
-            block, hidden = slice(start, start + width), None
-            if near is not None:
-                first, last = np.searchsorted(near.point, [start, start + width])
-                pairs = near.panel[first:last, None] * ORDER + np.arange(ORDER), near.point[first:last, None] - start
-                hidden = pairs if last > first else None
-            found[:, block] = kernel_sums(points[block], values, weights, hidden)
+            block = slice(start, start + width)
+            found[:, block] = kernel_sums(points[block], values, weights)
         return found
+
+
+def _levelled(
+    panels: Panels, function: Callable[[np.ndarray], np.ndarray], wide: np.ndarray, kinks: Sequence[float]
+) -> Panels:
+    """The panels, those joined on which f is one constant as far as they lie between the same two of the ``wide`` breaks."""
+    least, most = panels.values.min(axis=1), panels.values.max(axis=1)
+    flat, cell = least == most, np.searchsorted(wide, panels.middle)
+    same = flat[1:] & flat[:-1] & (least[1:] == least[:-1]) & (cell[1:] == cell[:-1])
+    same &= panels.first[1:] == panels.first[:-1]
+    return Panels(function, panels.breaks[np.concatenate([[True], ~same, [True]])], kinks) if same.any() else panels
+
+
+def _merged(values: np.ndarray, masses: np.ndarray, end: float) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes as seen from beyond an end of the support: those alike to 1e-9 of their distance from it are one at their mean.
+
+    1/(z - x) is that of the mean to the square of this, being no nearer to any of them.
+    """
+    with np.errstate(divide="ignore"):
+        cell = np.floor(np.log(np.abs(values - end)) / _ALIKE)
+    _, first, place = np.unique(cell, return_index=True, return_inverse=True)
+    mass, start = np.bincount(place, masses), values[first]  # (where there is one, its digits stay)
+    with np.errstate(invalid="ignore"):
+        mean = start + np.bincount(place, masses * (values - start[place])) / mass
+    return mean[mass > 0], mass[mass > 0]
 
 
 def _joined(stretches: Sequence[Stretch], kinks: Sequence[float]) -> list[Stretch]:
@@ -317,21 +241,3 @@ def _above(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The points as complex ones, those below the real axis mirrored; and which those are."""
     below = np.imag(z) < 0
     return np.where(below, np.conj(z), z).astype(complex), below
-
-
-def _add(found: np.ndarray, point: np.ndarray, rows: np.ndarray) -> None:
-    np.add.at(found.T, point, rows.T)
-
-
-def _beside(roots: Roots) -> Roots:
-    """Roots on the real axis are put on that side of it on which they lie for z just above it: that of the slope's sign."""
-    slope, t = roots.slope, roots.t
-    real = (np.abs(np.imag(slope)) <= _REAL * np.abs(np.real(slope))) & (np.abs(np.imag(t)) < _REAL)
-    side = np.copysign(np.maximum(np.abs(np.imag(t)), np.finfo(float).tiny), np.real(slope))
-    t = np.where(real, np.real(t) + 1j * side, t)
-    return Roots(roots.point, roots.panel, t, roots.h, slope, roots.bend)
-
-
-def _log_ratio(t: np.ndarray) -> np.ndarray:
-    """∫ ds/(s - t) over (-1, 1)."""
-    return np.log(1 - t) - np.log(-1 - t)

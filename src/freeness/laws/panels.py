@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache, cached_property
-from typing import Literal, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.polynomial import legendre
@@ -21,7 +21,6 @@ _STEPS = 12  # of Newton's method at most
 _SETTLED = 1e-13  # of a panel
 _FOUND = 1e-8  # a last step of a panel that is no larger leaves a root exact: Newton's steps square
 _ROUNDED = 1e-15  # of z
-_FAR = 4.0  # half-panels from the node with the nearest value, beyond which no root is near
 _STEEP = 5.0  # ratio of the values of f on a panel from which its logarithm is tried
 _RESOLVED = 2e-11  # last coefficients, relative, of a function that is one
 _NOISE = 1e-14  # of the largest value
@@ -29,8 +28,6 @@ _TINY = np.finfo(float).tiny
 _SMOOTH = 1e-10  # last coefficients of a logarithm that is one
 _SAME = 1e-10  # distance of two roots, in panels, that are one found twice
 _WIDE = 1.6  # half-panels from the axis within which a pole may lie in reach
-_BESIDE = 0.5  # half-panels from an extremum up to which the square root starts better than the nearest node
-_CURVED = 1e-9  # curvature of f at an extremum, relative to its values, from which a square root starts well
 
 
 def _rules() -> tuple[np.ndarray, np.ndarray]:
@@ -107,6 +104,24 @@ class Panels:
         self.first, self.last = bounds[piece - 1], bounds[piece] - 1  # panels of the smooth piece that a panel is in
         self.nodes = self.middle[:, None] + self.half[:, None] * legendre_rule(ORDER)[0]
         self.values = function(self.nodes)
+        self.line = np.zeros(len(self.half), dtype=int)
+        self._keys = breaks.astype(complex) * 1j
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """The panels of several lines, one behind the other; ``line`` says to which each panel belongs."""
+        if len(parts) == 1:
+            return parts[0]
+        found = cls.__new__(cls)
+        counts = [len(part.half) for part in parts]
+        offsets = np.repeat(np.cumsum([0, *counts[:-1]]), counts)
+        found.line = np.repeat(np.arange(len(parts)), counts)
+        found.breaks = np.concatenate([part.breaks for part in parts])
+        found._keys = np.repeat(np.arange(len(parts)), [count + 1 for count in counts]) + 1j * found.breaks
+        for name in ("middle", "half", "nodes", "values", "first", "last"):
+            setattr(found, name, np.concatenate([getattr(part, name) for part in parts]))
+        found.first, found.last = found.first + offsets, found.last + offsets
+        return found
 
     @cached_property
     def logarithmic(self) -> np.ndarray:
@@ -179,8 +194,13 @@ class Panels:
         return np.where(self.logarithmic[roots.panel], -z * np.expm1(step), -step)
 
     def panel_of(self, h: np.ndarray, near: np.ndarray) -> np.ndarray:
-        """Which panel the real part of h lies in, of those in the smooth piece of the panels ``near``."""
-        return np.clip(np.searchsorted(self.breaks, np.real(h)) - 1, self.first[near], self.last[near])
+        """Which panel the real part of h lies in, of those in the smooth piece of the panels ``near``.
+
+        Complex keys (line, break) are ordered by their real parts first.
+        """
+        line = self.line[near]
+        found = np.searchsorted(self._keys, line + 1j * np.real(h)) - 1 - line
+        return np.clip(found, self.first[near], self.last[near])
 
     def solved(self, z: np.ndarray, h: np.ndarray, panel: np.ndarray, turns: int = 0) -> tuple[Roots, np.ndarray]:
         """Newton's method for f(h) = z from starts in panels; and which arrived.
@@ -263,71 +283,6 @@ class Panels:
             t = (part.h - self.middle[panel]) / self.half[panel]
             found.append(Roots(part.point, panel, t, part.h, part.slope, part.bend).take(reach_of(t) < REACH))
         return Roots.joined(found)
-
-
-class Turn(NamedTuple):
-    """An extremum value + curvature·(h - position)² of F (f or log f), at the end of a stretch on one side of it."""
-
-    panel: int
-    position: float
-    value: float
-    curvature: float
-    side: Literal[1, -1]
-
-
-class InverseBranch:
-    """The inverse of f on a monotone stretch, continued into the complex plane: starts for Newton's method."""
-
-    def __init__(self, panels: Panels, stretch: Stretch, even: bool) -> None:
-        self.panels = panels
-        inside = (panels.nodes > stretch.low) & (panels.nodes < stretch.high)
-        panel, node = np.nonzero(inside)
-        order = slice(None) if stretch.end > stretch.start else slice(None, None, -1)
-        self.panel, self.h, self.values = (
-            panel[order],
-            panels.nodes[panel, node][order],
-            panels.values[panel, node][order],
-        )
-        t = legendre_rule(ORDER)[0][node[order]]
-        self.slope = panels.value_and_slope(self.panel, t)[1]
-        self.values = np.maximum.accumulate(self.values)
-        ends: tuple[tuple[float, Literal[1, -1]], ...] = ((stretch.low, 1), (stretch.high, -1)) if self.h.size else ()
-        turns = [self._turn(end, side, even) for end, side in ends]
-        self.turns = [turn for turn in turns if turn is not None]
-
-    def _turn(self, end: float, side: Literal[1, -1], even: bool) -> Turn | None:
-        """The parabola of F at an end of the stretch at which f' vanishes."""
-        panels = self.panels
-        near = int(self.panel[np.argmin(np.abs(self.h - end))])
-        at_break = end in (panels.breaks[panels.first[near]], panels.breaks[panels.last[near] + 1])
-        if at_break and not (even and end == 0):
-            return None
-        panel, h = np.array([near]), np.array([end])
-        for _ in range(0 if at_break else 3):  # f' = 0: the extremum was known to the root of the rounding
-            _, slope, bend = panels.at(panel, (h - panels.middle[panel]) / panels.half[panel], 2)
-            h = h - np.clip(slope / bend, -0.1 * panels.half[panel], 0.1 * panels.half[panel])
-        value, _, bend = panels.at(panel, (h - panels.middle[panel]) / panels.half[panel], 2)
-        size = 1.0 if panels.logarithmic[near] else np.abs(panels.values[near]).max()
-        if abs(bend[0]) * panels.half[near] ** 2 <= _CURVED * size:
-            return None
-        return Turn(near, float(h[0]), float(value[0]), float(bend[0] / 2), side)
-
-    def starts(self, z: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Points h near roots, their panels, and for which of z a root may be near at all."""
-        above = np.clip(np.searchsorted(self.values, level), 1, len(self.values) - 1)
-        nearest = above - (np.abs(self.values[above - 1] - level) < np.abs(self.values[above] - level))
-        panel, value = self.panel[nearest], self.values[nearest]
-        change = np.where(self.panels.logarithmic[panel], value * np.log(z / value), z - value)
-        h = self.h[nearest] + change / self.slope[nearest]
-        near = np.abs(h - self.h[nearest]) < _FAR * self.panels.half[panel]
-        for turn in self.turns:
-            target = np.log(z) if self.panels.logarithmic[turn.panel] else z
-            start = turn.position + turn.side * np.sqrt((target - turn.value) / turn.curvature)
-            distance = np.abs(start - turn.position) / self.panels.half[turn.panel]
-            beyond = np.real(target - turn.value) * turn.curvature < 0
-            better = distance < np.where(beyond, _FAR, _BESIDE)
-            h[better], panel[better], near[better] = start[better], turn.panel, True
-        return h, panel, near
 
 
 def reach_of(t: np.ndarray) -> np.ndarray:

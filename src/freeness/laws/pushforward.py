@@ -18,7 +18,7 @@ from scipy.special import ndtr
 from freeness.errors import InputError
 from freeness.laws.atoms import Atoms
 from freeness.laws.curve import CauchyCurve, CauchyLaw, SpectralCurve, Transform
-from freeness.laws.gauss_rules import GaussRules, transforms_of
+from freeness.laws.gauss_rules import GaussRules, RulesTogether
 from freeness.laws.law import Atom, Boundary, Law, real_points
 from freeness.laws.panel_sums import PanelSums
 from freeness.laws.panels import Stretch
@@ -109,14 +109,18 @@ class GaussianPushforward(Law):
 
     def transforms(self, z: Inexact[np.ndarray, "*points"]) -> tuple[Transform, Transform]:
         """G = E 1/(z - f) and u = E f/(z - f), each with its derivative."""
-        g, dg, u, du = (row[0] for row in transforms_of([self.rules], z[None]))
+        g, dg, u, du = (row[0] for row in self._alone.transforms(z[None]))
         return (g, dg), (u, du)
 
     @cached_property
     def rules(self) -> GaussRules:
         """Gauss rules for points away from the support, and for others the panels of the quadrature."""
         flat = all(stretch.start == stretch.end for stretch in self._stretches)
-        return GaussRules(self._discrete.positions, self._discrete.masses, None if flat else self.sums.transforms)
+        return GaussRules(self._discrete.positions, self._discrete.masses, None if flat else self.sums)
+
+    @cached_property
+    def _alone(self) -> RulesTogether:
+        return RulesTogether([self.rules])
 
     @cached_property
     def sums(self) -> PanelSums:

@@ -20,11 +20,11 @@ from freeness.laws import (
     CurvePoint,
     GaussianPushforward,
     GaussRules,
+    RulesTogether,
     Side,
     SpectralCurve,
     not_below,
     outside_table,
-    transforms_of,
 )
 from freeness.moves.move import Move, Resize, Scale, Shift
 from freeness.moves.multiply import Multiply
@@ -43,15 +43,16 @@ class Layered:
     def __init__(self, moves: Sequence[Move]) -> None:
         self.moves = tuple(moves)
         seen: dict[int, GaussRules] = {}
-        self.rules: list[GaussRules] = []
+        rules: list[GaussRules] = []
         self.laws: list[CauchyLaw] = []
         for move in moves:
             if isinstance(move, Multiply) and not move.closed_law:
                 assert isinstance(move.curve, CauchyCurve)
                 law = move.curve.law
                 assert isinstance(law, AtomicLaw | GaussianPushforward)
-                self.rules.append(seen.setdefault(id(law), law.rules))
+                rules.append(seen.setdefault(id(law), law.rules))
                 self.laws.append(move.curve.law)
+        self._together = RulesTogether(rules)
         kinds = [not move.closed_law for move in moves if isinstance(move, Multiply)]
         self.products, self.solved = len(kinds), np.flatnonzero(kinds)
         self.keeps_u = not any(isinstance(move, Shift | Resize) for move in moves)
@@ -59,7 +60,7 @@ class Layered:
     def evaluate(self, base: CurvePoint, parameters: np.ndarray) -> CurvePoint:
         """The points behind the moves; ``parameters`` (m, n) are the unknowns of the factors."""
         w = not_below(parameters)
-        cauchy, _, own, slope = transforms_of(self.rules, w)
+        cauchy, _, own, slope = self._together.transforms(w)
         inverse = w * cauchy / own  # 1 + 1/u of each factor, to full precision where u is near -1
         step = -own * own / slope
         rows = np.empty((w.shape[0], 2, w.shape[1]), dtype=w.dtype)
@@ -109,7 +110,7 @@ class Layered:
 
         NaN where a factor's inverse does not exist; and which points are lost, so that they need a solution factor by factor.
         """
-        w = np.empty((len(self.rules), base.base.size))
+        w = np.empty((len(self.laws), base.base.size))
         open_ = np.zeros(base.base.size, dtype=bool)
         z, g, u = base.z.value, base.g.value, base.u.value
         factor = 0
