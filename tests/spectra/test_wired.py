@@ -343,9 +343,11 @@ def assert_close(network, tokens, draws, below, above):
         rng = np.random.default_rng(seed)
         signals, *spectra = drawn_fisher(network, rng.standard_normal((1, 128, tokens)), rng)
         told = [predict(network, realised=signals) for predict in (predict_jacobian, predict_fisher)]
+        ratios.append([])
         for found, eigenvalues in zip(told, spectra, strict=True):
             assert distance(found.law, eigenvalues) < below
-        ratios.append([known[-1] / found.largest.value for found, known in zip(told, spectra, strict=True)])
+            assert found.largest is not None
+            ratios[-1].append(eigenvalues[-1] / found.largest.value)
     np.testing.assert_allclose(np.mean(ratios, axis=0), 1, atol=above)
 
 
