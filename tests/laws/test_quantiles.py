@@ -98,3 +98,25 @@ def test_points_between_known_ones_start_there_and_lost_ones_from_far_away():
     assert [x.tolist() for x in asked[1:]] == [[1.05]]
     known.solve(np.array([1.25, 1.05]))
     assert len(asked) == 2  # both are known now
+
+
+def test_a_quantile_below_all_numbers_with_digits_is_zero():
+    law = FussCatalan(300.0)
+    assert law.cdf(1e-292) > 0.01
+    assert law.quantile(0.01) == 0.0 < law.quantile(0.5) < 1e-10
+
+
+def test_points_of_a_gap_start_from_their_neighbours_and_are_the_solutions_there(monkeypatch):
+    """G = .3/(z - tG + 1) + .7/(z - tG - 2), iterated from above the axis."""
+    law, t = LAWS["gap"].remembering(), 0.01
+    x = np.linspace(-0.6, 1.4, 300)
+    followed = []
+    way = type(law)._continued
+    monkeypatch.setattr(type(law), "_continued", lambda self, z: followed.append(z.size) or way(self, z))
+    found = law.boundary(x)
+    z, g = x + 1e-9j, 1 / (x + 3j)
+    for _ in range(300):
+        w = z - t * g
+        g = (g + 0.3 / (w + 1) + 0.7 / (w - 2)) / 2
+    assert found.g == pytest.approx(g, rel=1e-7, abs=1e-8)
+    assert sum(followed) < 30

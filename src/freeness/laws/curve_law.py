@@ -292,12 +292,14 @@ class CurveLaw(BandedLaw):
         return self._curve.size >= _COSTLY or (self._curve.logarithmic and not self.atoms)
 
     def _solver(self) -> Neighbours:
-        return Neighbours(lambda x: self._continued(x.astype(complex)), self._near, inner=_interior, stones=True)
+        return Neighbours(lambda x: self._continued(x.astype(complex)), self._near, inner=_startable, stones=True)
 
     def _near(self, start: np.ndarray, x: np.ndarray) -> Solution:
         """Solutions near rough guesses, kept where all subordination functions lie inside the half-plane: there is one.
 
-        Where it is nearly a multiple one, only those to which Newton contracts at once.
+        Where it is nearly a multiple one, only those to which Newton contracts at once. Real ones are kept where all rise at
+        every stage. Of several fixed points on the boundary of a half-plane the attracting one is the solution (Denjoy, Wolff),
+        and ω₁ ↦ z + (F₂ - id)(z + (F₁ - id)(ω₁)) attracts where dω₁/dz > 0.
         """
         aim, _, magnitude = self._scaled(x.astype(complex))
         update = self._update(self._curve)
@@ -305,10 +307,13 @@ class CurveLaw(BandedLaw):
         rest = np.flatnonzero(~found.converged)
         if rest.size:
             put(found, rest, confirmed(update, start[:, rest], aim[rest], magnitude[rest]))
-        found.converged[~_interior(found.parameters)] = False
+        found.converged[~_startable(found.parameters)] = False
         kept = np.flatnonzero(found.converged)
         with np.errstate(all="ignore"):
-            found.converged[kept] = update(found.parameters[:, kept], aim[kept])[1] >= _ROUNDED_BELOW
+            margin = update(found.parameters[:, kept], aim[kept])[1]
+        found.converged[kept] = margin >= np.where(
+            _interior(found.parameters[:, kept]), _ROUNDED_BELOW, np.nextafter(0, 1)
+        )
         return found
 
     def _scaled(self, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -347,7 +352,7 @@ class CurveLaw(BandedLaw):
         self, curve: SpectralCurve, target: np.ndarray, height: np.ndarray, magnitude: np.ndarray
     ) -> Solution:
         start = curve.start(target + 1j * height)
-        return follow(self._update(curve), start, target, height, magnitude, Standard(powers=self._tiny))
+        return follow(self._update(curve), start, target, height, magnitude, Standard(powers=self._tiny, wary=True))
 
     def _update(self, curve: SpectralCurve) -> Update:
         """Newton's step on a curve, in logarithms where z is a power of the base parameter."""
@@ -368,6 +373,11 @@ def _left(point: CurvePoint, target: np.ndarray) -> np.ndarray:
 def _interior(parameters: np.ndarray) -> np.ndarray:
     """Which solutions lie inside the upper half-plane with all their unknowns."""
     return np.all(np.imag(parameters) > _INSIDE * np.abs(parameters), axis=0)
+
+
+def _startable(parameters: np.ndarray) -> np.ndarray:
+    """Which solutions lie inside the upper half-plane, or on the real axis, with all their unknowns."""
+    return _interior(parameters) | np.all(np.abs(np.imag(parameters)) <= _INSIDE * np.abs(parameters), axis=0)
 
 
 def solver_of(law: Law) -> CurveLaw:

@@ -295,7 +295,7 @@ class Law(Shown, Plotted, ABC):
         return float(below), float(above)
 
     def quantile(self, p: ArrayLike, *, tolerance: float = 0.0) -> Float[np.ndarray, "*points"]:
-        """The smallest x with cdf(x) ≥ p, for p in [0, 1].
+        """The smallest x with cdf(x) ≥ p, for p in [0, 1]; 0 where that is so near to 0 that numbers lose their digits (1e-292).
 
         Args:
             p: probabilities, any shape.

@@ -12,8 +12,11 @@ from jaxtyping import Bool, Float, Inexact, Shaped
 
 from freeness.numerics import Solution
 
-_TURN, _GROWTH = 1.0, 5.0  # most that the logarithm of an unknown changes between neighbours between which others start
-_FAR, _FARTHEST = 3.0, 1e4  # quotients of neighbours between which unknowns are taken as powers of x
+_TURN, _GROWTH = (
+    1.0,
+    5.0,
+)  # most that the logarithm of an unknown changes between neighbours between which others start; or x
+_FAR = 3.0  # quotient of neighbours from which on unknowns between them are taken as powers of x
 _SMALL = 1e-3  # in units of its like: a smaller unknown may pass 0
 _APART = 1e-6  # relative distance of points that tell how unknowns change
 _CLOSE = 0.1  # relative distance that is near in any case
@@ -143,7 +146,7 @@ class Neighbours:
         return taken(trial, kept), near[kept]
 
     def _between(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Unknowns between the known neighbours, or beyond the last two, as powers of x; and where these are alike."""
+        """Unknowns between the known neighbours, or beyond the last two, as powers of x; where they are alike or one is close."""
         assert self._known is not None
         apart = np.flatnonzero(self._sound)
         apart = apart[np.diff(self._x[apart], prepend=-np.inf) > _APART * np.abs(self._x[apart])]
@@ -153,15 +156,19 @@ class Neighbours:
         low, high = self._x[before], self._x[after]
         left, right = self._known.parameters[:, before], self._known.parameters[:, after]
         with np.errstate(all="ignore"):
-            far = ((high > _FAR * low) | (x < low) | (x > high)) & (high < _FARTHEST * low) & (x > 0)
+            far = ((high > _FAR * low) | (x < low) | (x > high)) & (low > 0) & (x > 0)
             share = np.where(far, np.log(x / low) / np.log(high / low), (x - low) / (high - low))
             close = (np.abs(share) <= _BEYOND) | (np.abs(x - low) <= _CLOSE * np.abs(x))
             size = np.maximum(self._size_of(left), self._size_of(right))
             turn = np.where(np.abs(left) + np.abs(right) > _SMALL * size, np.log(right / left), 0.0)
-            alike = (np.abs(np.imag(turn)) < _TURN).all(axis=0) & (np.abs(np.real(turn)) < _GROWTH).all(axis=0)
+            growth = np.where(far, np.maximum(np.log(high / low), _GROWTH), _GROWTH)
+            alike = (np.abs(np.imag(turn)) < _TURN).all(axis=0) & (np.abs(np.real(turn)) < growth).all(axis=0)
             share = np.clip(share, -_BEYOND, _BEYOND)
             start = np.where(turn == 0, left + share * (right - left), left * np.exp(share * turn))
-        return start, close & alike & np.isfinite(start).all(axis=0)
+            nearest = np.where(np.abs(x - low) <= np.abs(x - high), low, high)
+            beside = ~alike & (np.abs(x - nearest) <= _CLOSE * np.abs(x))
+            start = np.where(beside, np.where(nearest == low, left, right), start)
+        return start, ((close & alike) | beside) & np.isfinite(start).all(axis=0)
 
     def _add(self, x: np.ndarray, found: Solution) -> None:
         assert self._known is not None

@@ -27,6 +27,10 @@ _CLOSED = 4e-16  # relative width of a bracket in which nothing is left to find
 _ROUND = 4e-16  # relative to the stretch: so near to 0 a difference of its ends is 0
 _SLOW = 0.25  # a distance that falls by less calls for a section
 _SECTION = 0.4  # of a bracket: not its middle, which may not converge
+_LEAST = np.finfo(float).tiny / np.finfo(float).eps  # smaller numbers lose their digits: a quantile below is 0
+_BLURRED = (
+    1e-12  # width of a bracket, relative to the stretch, in which a point that does not converge is lost in rounding
+)
 _DARK = 30.0  # by which ξ moves where nothing is known beyond
 _LOST = 8  # points of one level, one after the other, that did not converge
 
@@ -50,7 +54,12 @@ class _Stretch:
         width = self.high - self.low
         x = np.where(place < 0, self.low + width * share, self.high - width * share)
         x = np.where((self.low < 0) & (np.abs(x) <= _ROUND * width), 0.0, x)
-        return np.clip(x, np.nextafter(self.low, np.inf), np.nextafter(self.high, -np.inf))
+        return np.clip(x, self.least, np.nextafter(self.high, -np.inf))
+
+    @property
+    def least(self) -> np.ndarray:
+        """The nearest points to the lower stops that are asked for."""
+        return np.where(self.low == 0, _LEAST * np.minimum(self.high, 1.0), np.nextafter(self.low, np.inf))
 
     def level(self, value: np.ndarray) -> np.ndarray:
         """The coordinate y of F."""
@@ -125,17 +134,24 @@ def _searched(table: _Table, levels: np.ndarray, stretch: _Stretch, enough: floa
     for _ in range(_ROUNDS):
         own = _part(stretch, running)
         section = slow[running] | (lost[running] > 0)
-        x, width = _next(table, levels[running], own, section)
-        gap = np.abs(table.ask(x) - levels[running])
+        x, left, right = _next(table, levels[running], own, section)
+        value = table.ask(x)
+        gap = np.abs(value - levels[running])
         known, before = np.isfinite(gap), distance[running]
         lost[running] = np.where(known, 0, lost[running] + 1)
         better = known & (gap < before)
         found[running[better]], distance[running[better]] = x[better], gap[better]
         slow[running] = ~section & ~(gap <= _SLOW * before)
-        settled = (gap <= enough) | (width <= _CLOSED * np.abs(x))
+        size = np.where(own.low == 0, np.abs(x), np.maximum(np.abs(own.low), np.abs(own.high)))  # at 0 digits are kept
+        settled = (gap <= enough) | (right - left <= _CLOSED * size)
+        vanished = (own.low == 0) & (x == own.least) & (value >= levels[running])
+        found[running[vanished]] = 0.0
+        blurred = ~known & (right - left <= _BLURRED * (own.high - own.low))
+        found[running[blurred]] = right[blurred]
+        settled |= vanished | blurred
         settled |= known & (before <= _FINEST_GAP) & (gap >= before / 2)
-        if (lost > _LOST).any():
-            level = levels[np.argmax(lost > _LOST)]
+        if (lost[running[~settled]] > _LOST).any():
+            level = levels[running[~settled]][np.argmax(lost[running[~settled]] > _LOST)]
             raise ConvergenceError(
                 f"expected the distribution function around the level {level:.6g}, it did not converge near {x[~known][0]:.6g}; "
                 "ask for levels beside it."
@@ -159,8 +175,10 @@ def _first(stretch: _Stretch) -> np.ndarray:
     return np.concatenate([found, found.max() * _DECADES]) if pairs[0, 0] == 0 else found
 
 
-def _next(table: _Table, levels: np.ndarray, stretch: _Stretch, section: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where each level is looked for next, and the width of its bracket; by a section of it where that is asked for."""
+def _next(
+    table: _Table, levels: np.ndarray, stretch: _Stretch, section: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where each level is looked for next, and both ends of its bracket; by a section of it where that is asked for."""
     before, after = table.brackets(levels, stretch)
     left, right = (np.where(at >= 0, table.x[at], end) for at, end in ((before, stretch.low), (after, stretch.high)))
     start, end = stretch.place(left), stretch.place(right)
@@ -177,7 +195,7 @@ def _next(table: _Table, levels: np.ndarray, stretch: _Stretch, section: np.ndar
         place = np.where((place > start) & (place < end), place, guess)
     cut = _cut(start, end)
     place = np.where((place > start) & (place < end) & ~(section & np.isfinite(cut)), place, cut)
-    return stretch.point(place), right - left
+    return stretch.point(place), left, right
 
 
 def _cut(start: np.ndarray, end: np.ndarray) -> np.ndarray:

@@ -27,6 +27,10 @@ _LEAST_POWER = 1e-3  # a smaller one is a logarithm
 _RISES = 3.0  # a part that rises by more from one height to the next is guessed on a line
 _STEEP, _STEEPEST = 6.9, 16.1  # most fall of log y in a step
 _STOPPED = 1e-3  # a shorter step is none
+_WARY, _FORGETS = (
+    0.7,
+    1.15,
+)  # of a fall that was refused, the next are at most; by which that bound grows from step to step
 _AIM = 0.1  # contraction that guessed steps are made for: it grows like the square of their length
 _FROM = 1e3  # times the magnitude, the height from which on the target itself is tried
 _NEARER = (1e-3, 0.5)  # share of a height at which that failed, at which it is tried again
@@ -62,7 +66,8 @@ class Standard:
     ``enough``: none is taken after one that is so small. ``powers``: a height below which the parameters are powers of it, so
     that it may fall in long steps. ``guesses``: whether steps may start from a guess by the
     last two solutions, and these must rest where the way down stops. ``joint``: guesses change all parameters alike, as entries
-    of matrices want it, which are related to one another.
+    of matrices want it, which are related to one another. ``wary``: steps remember which was refused, and a guess is judged by
+    how far it missed.
     """
 
     size: Size = np.abs
@@ -71,6 +76,7 @@ class Standard:
     powers: float = 0.0
     guesses: bool = True
     joint: bool = False
+    wary: bool = False
 
 
 _PLAIN = Standard()
@@ -115,6 +121,7 @@ def follow(
     y = height.copy()
     before, above = np.full_like(parameters, np.nan), y.copy()  # the last accepted solution but one, and its height
     fall = np.full(target.shape, _FIRST_FALL)  # of log y in the next step
+    bound = np.full(target.shape, np.inf)  # of that fall
     span = np.where(magnitude == 0, 1e-2 * height, magnitude)
     low = _FROM * span  # from which on the target itself is tried
     direct = np.zeros(target.shape, dtype=bool)  # whether it is tried next
@@ -156,6 +163,9 @@ def follow(
         low_down = y[active] < _DEEP * height[active]
         short = (fall[active] < (_LONG if standard.joint else _SHORT)) & ~easy
         led[active] = (moved & (guessed | low_down | short)) | (led[active] & here)
+        if standard.wary:
+            bound[active] = np.where(hard, _WARY * fall[active], bound[active] * np.where(moved, _FORGETS, 1.0))
+        most = np.maximum(np.minimum(most, bound[active]), 0.5 * fall[active])
         fall[active] = np.where(moved, np.minimum(fall[active] * growth, most), fall[active] * np.where(hard, 0.5, 1.0))
         low[active[missed]] = y[active[missed]] * np.clip(_AIM / np.maximum(contraction[missed], _CLEAN), *_NEARER)
         direct[active] = easy & (y[active] <= low[active])
@@ -255,7 +265,10 @@ def improved(
 def _attempt(
     update: Update, parameters: np.ndarray, target: np.ndarray, standard: Standard, leap: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Two Newton steps, a third where they contract slowly or end a little off the half-plane; behind a leap not even that.
+    """Two Newton steps, a third where they contract slowly or end a little off the half-plane.
+
+    Behind a leap they may not end off it. Its first step mends how far parameters are from one another and is as long as the
+    second, so that the third tells whether they contract.
 
     Returns the new parameters, the contraction, and whether to accept.
     """
@@ -267,12 +280,16 @@ def _attempt(
         trial = trial + second
         good = (contraction <= _CONTRACTION) & (left <= _CLOSE) & np.isfinite(trial).all(axis=0)
         good &= ~leap | (margin > 0)
-        rough = np.flatnonzero(good & ((contraction > _CLEAN) | (margin < _PHYSICAL)))
+        late = leap & ~good & standard.wary & (left <= _CLOSE) & np.isfinite(trial).all(axis=0)
+        rough = np.flatnonzero(late | (good & ((contraction > _CLEAN) | (margin < _PHYSICAL))))
         if rough.size:
             third, margin = update(trial[:, rough], target[rough])
             again, _ = _contraction(second[:, rough], third, trial[:, rough], standard)
             trial[:, rough] += third
-            good[rough] = (again <= _CONTRACTION) & (margin >= _PHYSICAL)
+            good[rough] = (again <= _CONTRACTION) & (margin >= np.where(leap[rough], 0.0, _PHYSICAL))
+        if standard.wary:  # how long the next leap may be is told by how far this one missed
+            missed = _relative(first, parameters + first, standard)
+            contraction = np.where(leap & good, missed, np.where(late & ~good, np.inf, contraction))
     return trial, contraction, good
 
 
