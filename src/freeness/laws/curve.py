@@ -280,11 +280,22 @@ class CauchyCurve(SpectralCurve):
     def evaluate(
         self, parameters: Inexact[np.ndarray, "unknowns points"], directions: int, potential: bool = False
     ) -> CurvePoint:
-        z = base_jet(not_below(parameters[0]), directions)
-        g, u = (z.apply(value, slope) for value, slope in self.law.transforms(z.value))
+        place = not_below(parameters[0])
+        own = self.law.potential(place) if potential else None
+        return self.point(parameters[0], self.law.transforms(place), directions, own)
+
+    def point(
+        self,
+        base: Inexact[np.ndarray, " points"],
+        transforms: tuple[Transform, Transform],
+        directions: int,
+        potential: Inexact[np.ndarray, " points"] | None = None,
+    ) -> CurvePoint:
+        """:meth:`evaluate` from what the law's transforms are there."""
+        z = base_jet(not_below(base), directions)
+        g, u = (z.apply(value, slope) for value, slope in transforms)
         u = AnchoredJet(u.value, u.change, z * g, 1.0)
-        own = self.law.potential(z.value) if potential else None
-        return CurvePoint(z, g, u, own, physical_margin(z, parameters[0], g.value), parameters[0])
+        return CurvePoint(z, g, u, potential, physical_margin(z, base, g.value), base)
 
     def light(self) -> SpectralCurve:
         law = self.law.light()

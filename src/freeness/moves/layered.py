@@ -52,15 +52,29 @@ class Layered:
                 assert isinstance(law, AtomicLaw | GaussianPushforward)
                 rules.append(seen.setdefault(id(law), law.rules))
                 self.laws.append(move.curve.law)
-        self._together = RulesTogether(rules)
+        self._together, self._rules = RulesTogether(rules), rules
+        self._all: RulesTogether | None = None
         kinds = [not move.closed_law for move in moves if isinstance(move, Multiply)]
         self.products, self.solved = len(kinds), np.flatnonzero(kinds)
         self.keeps_u = not any(isinstance(move, Shift | Resize) for move in moves)
 
-    def evaluate(self, base: CurvePoint, parameters: np.ndarray) -> CurvePoint:
-        """The points behind the moves; ``parameters`` (m, n) are the unknowns of the factors."""
+    def from_curve(self, curve: SpectralCurve, parameters: np.ndarray, directions: int) -> CurvePoint:
+        """The points behind the moves from all parameters (1 + m, n): transforms of the first law are taken with the others."""
+        if not (isinstance(curve, CauchyCurve) and isinstance(curve.law, AtomicLaw | GaussianPushforward)):
+            return self.evaluate(curve.evaluate(parameters[: curve.size], directions), parameters[curve.size :])
+        if self._all is None:
+            self._all = RulesTogether([curve.law.rules, *self._rules])
+        found = self._all.transforms(not_below(parameters))
+        g, dg, u, du = (row[0] for row in found)
+        base = curve.point(parameters[0], ((g, dg), (u, du)), directions)
+        return self.evaluate(base, parameters[1:], tuple(row[1:] for row in found))
+
+    def evaluate(
+        self, base: CurvePoint, parameters: np.ndarray, found: tuple[np.ndarray, ...] | None = None
+    ) -> CurvePoint:
+        """The points behind the moves; ``parameters`` (m, n) are the unknowns of the factors, ``found`` their transforms."""
         w = not_below(parameters)
-        cauchy, _, own, slope = self._together.transforms(w)
+        cauchy, _, own, slope = self._together.transforms(w) if found is None else found
         inverse = w * cauchy / own  # 1 + 1/u of each factor, to full precision where u is near -1
         step = -own * own / slope
         rows = np.empty((w.shape[0], 2, w.shape[1]), dtype=w.dtype)

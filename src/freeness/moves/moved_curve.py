@@ -48,8 +48,7 @@ class MovedCurve(SpectralCurve):
         self, parameters: Inexact[np.ndarray, "unknowns points"], directions: int, potential: bool = False
     ) -> CurvePoint:
         if self._layered is not None and not potential:
-            base = self.base.evaluate(parameters[: self.base.size], directions)
-            return self._layered.evaluate(base, parameters[self.base.size :])
+            return self._layered.from_curve(self.base, parameters, directions)
         point = self.base.evaluate(parameters[: self.base.size], directions, potential)
         offset = self.base.size
         for move in self._steps:
