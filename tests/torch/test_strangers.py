@@ -147,6 +147,31 @@ def test_several_targets_are_kept_as_they_are(targets: object) -> None:
     assert batch_of((X, Y.tolist()), chain()).count == 12
 
 
+@pytest.mark.parametrize("ends", [(1, 0), (0, 1), (-1, 0)])
+def test_a_padding_of_one_side_is_no_convolution_without_padding(ends: tuple[int, int]) -> None:
+    class Sided(nn.Conv1d):
+        def forward(self, input: Tensor) -> Tensor:
+            return super().forward(functional.pad(input, ends))
+
+    traced = trace(Sided(2, 3, 2), torch.randn(1, 2, 6))
+    assert not traced.covered and any(
+        "with padding (1,) of a kernel (2,)" in str(one.reason) for one in traced.uncovered
+    )
+
+
+def test_several_inputs_are_named_and_not_the_calls_that_take_them_apart() -> None:
+    """No slice and no conversion is the user's."""
+
+    class Apart(nn.Bilinear):
+        def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
+            return super().forward(input1, input2.to(input1.dtype))
+
+    data = (torch.randn(6, 2), torch.arange(18).reshape(6, 3)), Y[:6]
+    lines = analyze(Apart(2, 3, 3), data, AnalyzeOptions(only="spectra")).uncovered
+    assert any(line.startswith("several inputs in forward") for line in lines)
+    assert not any(line.startswith(("slice", "to ")) for line in lines)
+
+
 def test_without_layers_nothing_is_said_to_be_sound() -> None:
     """Only the rate was asked for: neither a verdict nor "nothing to change" follows."""
     rate, layers = (analyze(chain(), (X, Y), AnalyzeOptions(only=part))._repr_html_() for part in ("rate", "layers"))

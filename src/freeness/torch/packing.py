@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
+from torch.fx import Node
 
 from freeness.errors import InputError
 from freeness.torch.batch import Batch
@@ -126,6 +127,17 @@ def numbers_in(model: nn.Module, rows: Shaped[Tensor, "samples ..."]) -> Tensor:
     slots = [one for one in (*layout.args, *layout.kwargs.values()) if one.start >= 0 and one.dtype.is_floating_point]
     parts = [rows[:, slot.start : slot.start + math.prod(slot.shape)] for slot in slots]
     return torch.cat(parts, 1) if parts else rows.new_zeros(0)
+
+
+def takes_apart(node: Node) -> bool:
+    """Whether a call of a graph is one of those that take packed rows apart, none of the user's.
+
+    Example:
+        >>> takes_apart(torch.fx.Graph().placeholder("x"))
+        False
+    """
+    trace = node.meta.get("stack_trace") or ""
+    return trace.rpartition('File "')[2].startswith(__file__)
 
 
 def cropped(model: nn.Module, rows: Tensor, places: int, length: int) -> tuple[nn.Module, Tensor]:

@@ -17,9 +17,11 @@ from freeness.torch.elementwise import PointwiseProgram, Slot, activation_functi
 from freeness.torch.graph_view import GraphView, node_name
 from freeness.torch.layout import Dims, Typing, holds, of_axis, size_of, unknown, whole
 from freeness.torch.operations.kind import Kind, Theory, TracedOperation, Unread
+from freeness.torch.packing import takes_apart
 from freeness.torch.rotary import Turning
 from freeness.torch.steps import Call, Calls, ElementwiseStep, GivenTensor, Move, Permuted, Read, Step
 
+_INPUTS, _PACKED = "several inputs", "they are read as one signal, of which theory follows no parts"
 _QUIET = {"flatten and reshape", "permutation of axes", "selection", "padding", "any other"}
 Record = Callable[[], Operation]
 
@@ -250,7 +252,8 @@ class Walk:
     def note(self, node: Node, kind: str, theory: Theory, reason: str = "") -> None:
         """Write a call into the list of operations; calls of one activation are one."""
         path, module = self.view.module(node)
-        operation = TracedOperation(self.view.path(path), module, node_name(node), kind, theory, reason)
+        name, reason = (_INPUTS, reason and _PACKED) if takes_apart(node) else (node_name(node), reason)
+        operation = TracedOperation(self.view.path(path), module, name, kind, theory, reason)
         before = self.operations[-1] if self.operations else None
         one = before is not None and kind == "activation" and (before.kind, before.path) == (kind, operation.path)
         if not one:

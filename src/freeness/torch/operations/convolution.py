@@ -134,7 +134,7 @@ def sides(kernel: tuple[int, ...], bound: dict[str, Any], pad: dict[str, Any] | 
             or pad.get("value") not in (None, 0, 0.0)
         ):
             mode = None
-        padded = ends[::2]
+        padded = [max(abs(left), abs(right)) for left, right in zip(ends[::2], ends[1::2], strict=True)]
     if not any(padded):
         return "valid"
     if mode and odd and padded == half:
