@@ -73,8 +73,12 @@ def odd_weights(drawn: Sequence[DrawnWeights]) -> Fault | None:
 def _told(name: str, apart: float) -> str:
     if apart == -math.inf:
         return f"The weights of {name!r} are all zero, unlike those of its peers; draw them, as the others."
-    much = f"about {math.exp(apart):.2g} times as large" if apart > 0 else f"about {math.exp(-apart):.2g} times smaller"
-    return f"The weights of {name!r} are {much} than those of its peers; draw them anew, as the others."
+    much = (
+        f"about {math.exp(apart):.2g} times as large as"
+        if apart > 0
+        else f"about {math.exp(-apart):.2g} times smaller than"
+    )
+    return f"The weights of {name!r} are {much} those of its peers; draw them anew, as the others."
 
 
 def _apart(one: DrawnWeights, kind: Sequence[DrawnWeights]) -> float | None:
@@ -197,7 +201,7 @@ def odd_layer(table: LayerTable, drawn: Sequence[DrawnWeights] = ()) -> Fault | 
     if name is None or abs(math.log(ratios[name])) < math.log(_APART):
         return None
     size = ratios[name] ** -0.5
-    much = f"about {size:.2g} times as large" if size > 1 else f"about {1 / size:.2g} times smaller"
+    much = f"about {size:.2g} times as large as" if size > 1 else f"about {1 / size:.2g} times smaller than"
     return Fault(
-        name, f"The weights of {name!r} are {much} than those of its peers need to be; draw them anew, as the others."
+        name, f"The weights of {name!r} are {much} those of its peers need to be; draw them anew, as the others."
     )

@@ -174,7 +174,11 @@ class Watch:
         if what in self._failed:
             return []
         self._failed.add(what)
-        return [WatchWarning(self._steps, "watch", f"The watch cannot look at {what}: {why}; the training goes on.")]
+        return [
+            WatchWarning(
+                self._steps, "watch", f"The watch cannot look at {what}: {why.rstrip('.')}; the training goes on."
+            )
+        ]
 
     def _tried(self, data: object) -> list[WatchWarning]:
         """Two samples through model and loss: what does not fit is told now, and not when the first visit comes.
