@@ -212,10 +212,10 @@ def specification_of(entries: dict) -> SweepSpecification:
         InputError: the first entry that is missing, unknown or out of range.
 
     Example:
-        >>> specification_of({"name": "x", "depths": [2], "rates": {"values": [-1]}, "steps": 5})
+        >>> specification_of({"name": "x", "depths": [2], "rates": {"values": []}, "steps": 5})
         Traceback (most recent call last):
         ...
-        freeness.errors.InputError: expected a sweep, got rates.values.0 = -1: input should be greater than 0; correct this entry.
+        freeness.errors.InputError: expected a sweep, got rates.values without an entry; add some.
     """
     try:
         return SweepSpecification.model_validate(entries)
@@ -226,7 +226,7 @@ def specification_of(entries: dict) -> SweepSpecification:
 def _fault(error: ValidationError) -> str:
     """The first fault in one sentence; a name that is not known first, for what is missing may be written there."""
     first = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
-    where = ".".join(map(str, first["loc"])) or "its entries"
+    where = _place(first["loc"]) or "its entries"
     if first["type"] == "missing":
         return f"expected a sweep, got no {where}; add it, as in the file that freeness sweep --init writes."
     if first["type"] == "extra_forbidden":
@@ -243,6 +243,22 @@ def _fault(error: ValidationError) -> str:
     shown = "" if isinstance(first["input"], (dict, BaseModel)) else f" = {first['input']!r}"
     remedy = "" if ";" in said else "; correct this entry"
     return f"expected a sweep, got {where}{shown}: {said[0].lower()}{said[1:]}{remedy}."
+
+
+def _place(path: tuple[str | int, ...]) -> str:
+    """Where an entry stands, counted from 1 as people do.
+
+    Example:
+        >>> _place(("designs", 0, "width")), _place(("rates", "values", 2)), _place(())
+        ('width in number 1 of designs', 'number 3 of rates.values', '')
+    """
+    told = ""
+    for part in path:
+        if isinstance(part, int):
+            told = f"number {part + 1} of {told}"
+        else:
+            told = f"{part} in {told}" if told.startswith("number ") else f"{told}.{part}".lstrip(".")
+    return told
 
 
 def _entries() -> list[str]:
