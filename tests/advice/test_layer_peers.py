@@ -78,7 +78,9 @@ def test_sums_of_gates_in_one_cell_are_no_branches_of_blocks():
     assert odd_branch(LayerTable(1.0, sums=tuple(SumRow("cells", size, None, size) for size in loud))) is None
 
 
-@pytest.mark.parametrize(("size", "said"), [(20.0, "20 times as large as those"), (0.05, "20 times smaller than those")])
+@pytest.mark.parametrize(
+    ("size", "said"), [(20.0, "20 times as large as those"), (0.05, "20 times smaller than those")]
+)
 def test_what_is_said_of_an_odd_layer_is_english(size, said):
     drawn = [DrawnWeights(f"blocks.{k}.a", "weight", size if k == 1 else 1.0, 4, 4) for k in range(4)]
     found = odd_weights(drawn)

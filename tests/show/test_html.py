@@ -1,4 +1,5 @@
 import base64
+import math
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -228,6 +229,10 @@ def test_a_report_without_a_rate_says_why_and_keeps_the_rest(analysis):
     )
     assert number(float(analysis.fisher.measured.eigenvalues[-1])) in page
     assert "No learning rate: flat." in replace(analysis, learning_rate=none)._repr_html_()
+    blind = replace(none, sharpness=math.nan, sharpness_error=math.nan)
+    assert "sharpness λ (measured)" in page and "(measured)" not in render_html(
+        [replace(analysis, learning_rate=blind)]
+    )
 
 
 @pytest.mark.usefixtures("undrawn")
