@@ -84,6 +84,8 @@ def test_laws_on_panels_taken_together_are_those_taken_alone(names):
     w[:, :9] = np.real(w[:, :9])
     w[:, 20:] = np.conj(w[:, 20:])
     found = np.array(RulesTogether(rules).transforms(w))
+    logs = RulesTogether(rules).potentials(w, [laws[0], *laws])
     for row, law in enumerate([laws[0], *laws]):
         alone = np.array(law.transforms(w[row])).reshape(4, -1)
         assert np.allclose(found[:, row], alone, rtol=1e-11, atol=0)
+        assert np.allclose(logs[row], law.potential(w[row]), rtol=1e-11, atol=1e-13)

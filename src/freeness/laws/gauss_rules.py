@@ -19,6 +19,7 @@ import numpy as np
 import scipy
 from jaxtyping import Float, Inexact, Int
 
+from freeness.laws.curve import CauchyLaw
 from freeness.laws.kernel_sums import BLOCK, kernel_sums
 from freeness.laws.near_panels import NearPanels
 from freeness.laws.panel_sums import PanelSums
@@ -162,6 +163,22 @@ class RulesTogether:
     def _joined(self) -> NearPanels:
         laws = [full.panelled for row in self._panelled if (full := self.rules[row].full) is not None]
         return NearPanels(laws)
+
+    def potentials(
+        self, w: Inexact[np.ndarray, "laws points"], others: Sequence[CauchyLaw]
+    ) -> Inexact[np.ndarray, "laws points"]:
+        """∫ log(w - x) dμ of each law at its row of points; ``others``: the laws, which know it where they are not on panels."""
+        found = np.empty(w.shape, dtype=complex)
+        row = np.flatnonzero(self._place >= 0)
+        row = row[np.argsort(self._place[row], kind="stable")]
+        if row.size:
+            z, place = w[row].ravel().astype(complex), np.repeat(self._place[row], w.shape[1])
+            below = np.imag(z) < 0
+            own = self._joined.potential(np.where(below, np.conj(z), z), place)
+            found[row] = np.where(below, np.conj(own), own).reshape(row.size, -1)
+        for rest in np.flatnonzero(self._place < 0).tolist():
+            found[rest] = others[rest].potential(w[rest])
+        return found
 
     def _near(self, found: np.ndarray, w: np.ndarray, steps: np.ndarray) -> np.ndarray:
         """Fills in what laws on panels know at points near their support, all at once; steps of the others, -1 there."""

@@ -14,16 +14,18 @@ roots from the polynomial of a panel.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from jaxtyping import Complex, Int
+from scipy.special import erf
 
 from freeness.laws.inverse_branches import InverseBranch, InverseBranches
 from freeness.laws.kernel_sums import BLOCK, kernel_sums
 from freeness.laws.panels import NODES, ORDER, WEIGHTS, Panels, Roots
+from freeness.numerics import upper_log
 
 _AGREE = 1e-9  # relative difference of the two rules from which on a root was missed
 _CLOSE = 1e-13  # by which a root at distance 1 from a node lets them differ, inversely
@@ -85,6 +87,28 @@ class NearPanels:
             found = self._sums(points, law, near)
             _add(found, near.point, self._rule_sums(near))
             _add(found, near.roots.point, self._corrections(points, near))
+        return found
+
+    def potential(
+        self, points: Complex[np.ndarray, " points"], law: Int[np.ndarray, " points"]
+    ) -> Complex[np.ndarray, " points"]:
+        """E log(z - f) on the closed upper half-plane; near panels by parts, which makes a pole of the logarithm."""
+        with np.errstate(all="ignore"):
+            near = self.near(points, law)
+            found = np.empty(points.shape, dtype=complex)
+            for own, block, hidden in self._blocks(law, near):
+                gaps = points[block, None] - own.panels.values.ravel()
+                if hidden is not None:
+                    gaps[hidden[1], hidden[0]] = 1.0
+                found[block] = upper_log(gaps) @ own.masses[0].ravel()
+            where = near.panel
+            for sign in (1.0, -1.0):
+                end = self.panels.middle[where] + sign * self.panels.half[where]
+                value = self.panels.value_and_slope(where, np.full(where.shape, sign))[0]
+                np.add.at(found, near.point, sign * self._share(end, where) * upper_log(points[near.point] - value))
+            inner = self._slopes[near.rule, where] / near.away
+            np.add.at(found, near.point, inner.sum(axis=1))
+            np.add.at(found, near.roots.point, -self._share(near.roots.h, near.roots.panel) * near.error)
         return found
 
     def near(self, points: Complex[np.ndarray, " points"], law: Int[np.ndarray, " points"]) -> Near:
@@ -183,20 +207,42 @@ class NearPanels:
     def _sums(self, points: np.ndarray, law: np.ndarray, near: Near) -> np.ndarray:
         """G, G', u and u' of the nodes of the first rule, but for those in near panels."""
         found = np.empty((4, points.size), dtype=points.dtype)
-        cuts = np.searchsorted(law, np.arange(len(self.laws) + 1))
+        for own, block, hidden in self._blocks(law, near):
+            values, masses = own.panels.values.ravel(), own.masses[0].ravel()
+            found[:, block] = kernel_sums(points[block], values, np.stack([masses, masses * values]), hidden)
+        return found
+
+    def _blocks(
+        self, law: np.ndarray, near: Near
+    ) -> Iterator[tuple[PanelledLaw, slice, tuple[np.ndarray, np.ndarray] | None]]:
+        """Blocks of points of one law each, and which pairs (nodes, points) of them belong to near panels."""
+        cuts = np.searchsorted(law, np.arange(len(self.laws) + 1)).tolist()
         for k in np.flatnonzero(np.diff(cuts)):
             own = self.laws[k]
-            values, masses = own.panels.values.ravel(), own.masses[0].ravel()
-            weights = np.stack([masses, masses * values])
-            width = max(1, BLOCK // values.size)
+            width = max(1, BLOCK // own.panels.values.size)
             for start in range(cuts[k], cuts[k + 1], width):
                 block, hidden = slice(start, min(start + width, cuts[k + 1])), None
                 first, last = np.searchsorted(near.point, [block.start, block.stop])
                 if last > first:
                     panel = near.panel[first:last, None] - self._offsets[k]
                     hidden = panel * ORDER + np.arange(ORDER), near.point[first:last, None] - start
-                found[:, block] = kernel_sums(points[block], values, weights, hidden)
-        return found
+                yield own, block, hidden
+
+    @cached_property
+    def _slopes(self) -> np.ndarray:
+        """f'·(mass from the middle of the panel on)·weight at the nodes of both rules, (2 × panels × 16)."""
+        middle, half = self.panels.middle[:, None], self.panels.half[:, None]
+        count = len(half)
+        panel = np.broadcast_to(np.arange(count)[:, None], (count, ORDER))
+        points = [np.tile(t, count) for t in NODES]
+        slopes = [self.panels.value_and_slope(panel.ravel(), t)[1].reshape(count, ORDER) for t in points]
+        shares = [self._share(middle + half * t, panel) for t in NODES]
+        return np.stack(slopes) * np.stack(shares) * WEIGHTS[:, None] * half
+
+    def _share(self, h: np.ndarray, panel: np.ndarray) -> np.ndarray:
+        """The mass between the middle of the panel and h, which may be complex."""
+        wide = np.sqrt(2 * self._variance[panel])
+        return self._mass[panel] / 2 * (erf(h / wide) - erf(self.panels.middle[panel] / wide))
 
 
 def _add(found: np.ndarray, point: np.ndarray, rows: np.ndarray) -> None:

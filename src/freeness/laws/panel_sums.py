@@ -13,13 +13,12 @@ from functools import cached_property
 
 import numpy as np
 from jaxtyping import Inexact
-from scipy.special import erf
 
 from freeness.laws.inverse_branches import InverseBranch
 from freeness.laws.kernel_sums import BLOCK, kernel_sums
 from freeness.laws.near_panels import NearPanels, PanelledLaw
 from freeness.laws.panels import NODES, ORDER, WEIGHTS, Panels, Stretch
-from freeness.numerics import gaussian_breaks, legendre_rule, upper_log
+from freeness.numerics import gaussian_breaks, legendre_rule
 
 _SPLITS = 6  # of a panel on which f is no polynomial
 _HEAVY = 9.0  # standard deviations beyond which none is split
@@ -76,27 +75,7 @@ class PanelSums:
     def potential(self, z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
         """E log(z - f) on the closed upper half-plane; near panels by parts, which makes a pole of the logarithm."""
         points, below = _above(z)
-        panels = self.panels
-        with np.errstate(all="ignore"):
-            near = self._near.near(points, np.zeros(points.shape, dtype=int))
-            found = np.empty(points.shape, dtype=complex)
-            values, masses = panels.values.ravel(), self._tables[1][0].ravel()
-            width = max(1, BLOCK // values.size)
-            for start in range(0, points.size, width):
-                gaps = points[start : start + width, None] - values
-                first, last = np.searchsorted(near.point, [start, start + width])
-                gaps[near.point[first:last, None] - start, near.panel[first:last, None] * ORDER + np.arange(ORDER)] = (
-                    1.0
-                )
-                found[start : start + width] = upper_log(gaps) @ masses
-            where = near.panel
-            for sign in (1.0, -1.0):
-                end = panels.middle[where] + sign * panels.half[where]
-                value = panels.value_and_slope(where, np.full(where.shape, sign))[0]
-                np.add.at(found, near.point, sign * self._share(end, where) * upper_log(points[near.point] - value))
-            inner = self._slopes[near.rule, where] / near.away
-            np.add.at(found, near.point, inner.sum(axis=1))
-            np.add.at(found, near.roots.point, -self._share(near.roots.h, near.roots.panel) * near.error)
+        found = self._near.potential(points, np.zeros(points.shape, dtype=int))
         return np.where(below, np.conj(found), found)
 
     def slope(self, h: np.ndarray) -> np.ndarray:
@@ -122,26 +101,11 @@ class PanelSums:
         return values, self._density(self._nodes) * WEIGHTS[:, None] * self.panels.half[:, None]
 
     @cached_property
-    def _slopes(self) -> np.ndarray:
-        """f'·(mass from the middle of the panel on)·weight at the nodes of both rules, (2 × panels × 16)."""
-        count = len(self.panels.half)
-        panel = np.broadcast_to(np.arange(count)[:, None], (count, ORDER))
-        points = [np.tile(t, count) for t in NODES]
-        slopes = [self.panels.value_and_slope(panel.ravel(), t)[1].reshape(count, ORDER) for t in points]
-        shares = [self._share(h, panel) for h in self._nodes]
-        return np.stack(slopes) * np.stack(shares) * WEIGHTS[:, None] * self.panels.half[:, None]
-
-    @cached_property
     def _nodes(self) -> np.ndarray:
         return self.panels.middle[:, None] + self.panels.half[:, None] * NODES[:, None]
 
     def _density(self, h: np.ndarray) -> np.ndarray:
         return self.mass / np.sqrt(2 * np.pi * self.variance) * np.exp(-(h**2) / (2 * self.variance))
-
-    def _share(self, h: np.ndarray, panel: np.ndarray) -> np.ndarray:
-        """The mass between the middle of the panel and h, which may be complex."""
-        wide = np.sqrt(2 * self.variance)
-        return self.mass / 2 * (erf(h / wide) - erf(self.panels.middle[panel] / wide))
 
     def _outside(self, z: np.ndarray) -> np.ndarray:
         """:meth:`transforms` at real points outside the support, the nearest of them from nodes that crowd at its ends."""

@@ -28,7 +28,7 @@ from freeness.laws import (
 )
 from freeness.moves.move import Move, Resize, Scale, Shift
 from freeness.moves.multiply import Multiply
-from freeness.numerics import AnchoredJet, Jet
+from freeness.numerics import AnchoredJet, Jet, lower_log, upper_log
 
 _FEWEST = 3  # factors with an unknown from which this pays
 _SETTLING = 6  # joint Newton steps at most from the tables' values
@@ -58,22 +58,41 @@ class Layered:
         self.products, self.solved = len(kinds), np.flatnonzero(kinds)
         self.keeps_u = not any(isinstance(move, Shift | Resize) for move in moves)
 
-    def from_curve(self, curve: SpectralCurve, parameters: np.ndarray, directions: int) -> CurvePoint:
+    def from_curve(
+        self, curve: SpectralCurve, parameters: np.ndarray, directions: int, potential: bool = False
+    ) -> CurvePoint:
         """The points behind the moves from all parameters (1 + m, n): transforms of the first law are taken with the others."""
         if not (isinstance(curve, CauchyCurve) and isinstance(curve.law, AtomicLaw | GaussianPushforward)):
-            return self.evaluate(curve.evaluate(parameters[: curve.size], directions), parameters[curve.size :])
+            base = curve.evaluate(parameters[: curve.size], directions, potential)
+            return self.evaluate(base, parameters[curve.size :])
         if self._all is None:
             self._all = RulesTogether([curve.law.rules, *self._rules])
-        found = self._all.transforms(not_below(parameters))
+        w = not_below(parameters)
+        found = self._all.transforms(w)
         g, dg, u, du = (row[0] for row in found)
-        base = curve.point(parameters[0], ((g, dg), (u, du)), directions)
-        return self.evaluate(base, parameters[1:], tuple(row[1:] for row in found))
+        logs = self._all.potentials(w, [curve.law, *self.laws]) if potential else None
+        base = curve.point(parameters[0], ((g, dg), (u, du)), directions, None if logs is None else logs[0])
+        return self.evaluate(base, parameters[1:], tuple(row[1:] for row in found), None if logs is None else logs[1:])
 
     def evaluate(
-        self, base: CurvePoint, parameters: np.ndarray, found: tuple[np.ndarray, ...] | None = None
+        self,
+        base: CurvePoint,
+        parameters: np.ndarray,
+        found: tuple[np.ndarray, ...] | None = None,
+        logs: np.ndarray | None = None,
     ) -> CurvePoint:
-        """The points behind the moves; ``parameters`` (m, n) are the unknowns of the factors, ``found`` their transforms."""
+        """The points behind the moves.
+
+        Args:
+            base: the point before them, with a potential where that is asked for.
+            parameters: (m, n), the unknowns of the factors.
+            found: the factors' transforms there, where they are known.
+            logs: their potentials.
+        """
         w = not_below(parameters)
+        potential: np.ndarray | None = base.potential
+        if potential is not None and logs is None:
+            logs = self._together.potentials(w, self.laws)
         cauchy, _, own, slope = self._together.transforms(w) if found is None else found
         inverse = w * cauchy / own  # 1 + 1/u of each factor, to full precision where u is near -1
         step = -own * own / slope
@@ -85,18 +104,24 @@ class Layered:
         for move in self.moves:
             if isinstance(move, Scale):
                 z, g = z * move.factor, g / move.factor
+                potential = None if potential is None else potential + np.log(move.factor)
             elif isinstance(move, Multiply):
                 rest, drest = z * g, dz + dg  # 1 + u, to full precision
                 if move.closed_law:
                     anchored = AnchoredJet(u, u * du, Jet(rest, rest * drest), 1.0)
                     moved = move.closed_law.moment_inverse(anchored)
                     z, dz = moved.value / g, moved.change / moved.value - dg
+                    if potential is not None:
+                        potential = potential + move.closed_law.potential_of_u(anchored)
                 else:
                     own_rows = rows[factor]
                     np.multiply(du, -step[factor] / u, out=own_rows)
                     own_rows[1] += step[factor] * (rest / u - inverse[factor])
                     z, dz = w[factor] * u / g, own_rows / w[factor] + du - dg
+                    if potential is not None and logs is not None:
+                        potential = potential + logs[factor]
                     factor += 1
+                potential = None if potential is None else potential + lower_log(u)
                 stages[0][product], stages[1][product], stages[2][product] = z, dz[0], g
                 g, dg = rest / z, drest - dz
                 product += 1
@@ -109,6 +134,8 @@ class Layered:
             else:
                 assert isinstance(move, Resize)
                 u = u * move.ratio
+                if potential is not None:
+                    potential = move.ratio * potential + (1 - move.ratio) * upper_log(z)
                 g = (u + 1.0) / z
                 dg = du * (u / (u + 1.0)) - dz
         last, rise, behind = stages
@@ -117,7 +144,7 @@ class Layered:
         last_z, last_g, last_u = Jet(z, z * dz), Jet(g, g * dg), Jet(u, u * du)
         if self.keeps_u and isinstance(base.u, AnchoredJet):
             last_u = AnchoredJet(u, last_u.change, base.u.rest, base.u.anchor)
-        return CurvePoint(last_z, last_g, last_u, None, margin, base.base, (*base.updates, *rows))
+        return CurvePoint(last_z, last_g, last_u, potential, margin, base.base, (*base.updates, *rows))
 
     def outside(self, base: CurvePoint, side: Side) -> tuple[np.ndarray, np.ndarray]:
         """The unknowns (m, n) at real base points outside the support, solved together from tables of the factors' inverses.

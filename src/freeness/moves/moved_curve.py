@@ -47,8 +47,8 @@ class MovedCurve(SpectralCurve):
     def evaluate(
         self, parameters: Inexact[np.ndarray, "unknowns points"], directions: int, potential: bool = False
     ) -> CurvePoint:
-        if self._layered is not None and not potential:
-            return self._layered.from_curve(self.base, parameters, directions)
+        if self._layered is not None:
+            return self._layered.from_curve(self.base, parameters, directions, potential)
         point = self.base.evaluate(parameters[: self.base.size], directions, potential)
         offset = self.base.size
         for move in self._steps:
