@@ -288,8 +288,8 @@ class CurveLaw(BandedLaw):
 
     @property
     def _dear(self) -> bool:
-        """Whether starts between neighbours are cheaper than continuing all points together: not where atoms leave gaps."""
-        return self._curve.size >= _COSTLY or (self._curve.logarithmic and not self.atoms)
+        """Whether starts between neighbours are cheaper than continuing all points together."""
+        return self._curve.size >= _COSTLY or self._curve.logarithmic
 
     def _solver(self) -> Neighbours:
         return Neighbours(lambda x: self._continued(x.astype(complex)), self._near, inner=_startable, stones=True)
