@@ -105,8 +105,9 @@ def test_where_time_is_up_what_broke_is_not_told(flow, monkeypatch):
 def test_a_rate_at_which_nothing_is_learnt_gives_way_to_a_lower_one():
     """Just below 2/λ gradient descent jumps to and fro."""
     model, inputs = nn.Linear(1, 1, bias=False), torch.ones(8, 1)  # λ = 2
-    told = Rate(0.9999, 1.0, 2.0, "", "mse", "sgd", batch=8, low=0.1, high=5.0)
+    told = Rate(0.9999, 1.0, 2.0, "", "mse", "sgd", batch=8, low=0.3, high=5.0)
     found = rehearsed(model, (inputs, inputs), (MSE, SGD()), told)
+    assert found.reason.endswith("The best one is expected between 0.1 and 1.")
     assert found.recommended == pytest.approx(0.3333) and "little is learnt in 100 steps" in found.reason
     assert found.high == pytest.approx(0.9999) and rehearsed(model, (inputs, inputs), (MSE, SGD()), found) is found
 

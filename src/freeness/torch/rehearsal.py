@@ -116,4 +116,10 @@ def _lowered(rate: Rate, trials: list[RateTrial], best: RateTrial | None) -> Rat
         f"stand {SPACING:g} times apart."
     )
     reason = f"At the rate that follows from the curvature {failed} on a copy of the model, so a lower one is told."
-    return replace(found, reason=f"{reason} {found.outlook_sentence}", details=(*rate.details, said))
+    known = (
+        found.low is not None and found.high is not None and not found.wide
+    )  # nobody counted how often it holds the best
+    expected = (
+        f"The best one is expected between {found.low:.3g} and {found.high:.3g}." if known else found.outlook_sentence
+    )
+    return replace(found, reason=f"{reason} {expected}", details=(*rate.details, said))
