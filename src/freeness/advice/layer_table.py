@@ -33,8 +33,8 @@ class ModuleRow:
     weights, ``output_gradient``: mean square of that of its output. They are None where the module itself did not run, as where
     another one takes its weights. ``outputs``: entries of its output, of all the times (``uses``) that it ran. ``scale``: mean
     absolute scale of a normalisation, None elsewhere. ``trained``: whether any of its weights is. ``signal_predicted`` and
-    ``gradient_predicted``: the same of wide random layers, None without a theory; one network departs from them by about the
-    factor 1 ± ``scatter``.
+    ``gradient_predicted``: the same of wide random layers, None without a theory. One network's gradient departs from that by
+    about the factor 1 ± ``scatter``, its signal by 1 ± ``signal_scatter``.
     """
 
     name: str
@@ -51,22 +51,28 @@ class ModuleRow:
     signal_predicted: float | None = None
     gradient_predicted: float | None = None
     scatter: float | None = None
+    signal_scatter: float | None = None
 
     @property
     def departs(self) -> tuple[str, ...]:
         """Which of "signal" and "gradient" lie farther from theory than three scatters.
 
         Example:
-            >>> ModuleRow("fc", "Linear", 9.0, 0.0, 1.0, 1.0, 8, 1, True, (), None, 1.0, 1.1, 0.1).departs
+            >>> ModuleRow("fc", "Linear", 9.0, 0.0, 1.0, 1.0, 8, 1, True, (), None, 1.0, 1.1, 0.1, 0.1).departs
             ('signal',)
         """
-        pairs = (("signal", self.signal, self.signal_predicted), ("gradient", self.gradient, self.gradient_predicted))
-        return tuple(name for name, seen, told in pairs if self._far(seen, told))
+        known = (
+            ("signal", self.signal, self.signal_predicted, self.signal_scatter),
+            ("gradient", self.gradient, self.gradient_predicted, self.scatter),
+        )
+        return tuple(name for name, seen, told, scatter in known if _far(seen, told, scatter))
 
-    def _far(self, seen: float | None, told: float | None) -> bool:
-        if seen is None or told is None or self.scatter is None or not told > 0:
-            return False
-        return abs(math.log(max(seen, 1e-300) / told)) > _SCATTERS * self.scatter
+
+def _far(seen: float | None, told: float | None, scatter: float | None) -> bool:
+    """Products of many layers are about log-normal: around a mean that is told, their logarithm is lower by half its variance."""
+    if seen is None or told is None or scatter is None or not told > 0:
+        return False
+    return abs(math.log(max(seen, 1e-300) / told) + scatter**2 / 2) > _SCATTERS * scatter
 
 
 @dataclass(frozen=True)
@@ -146,10 +152,13 @@ class LayerTable(Sequence[ModuleRow]):
         more = f", and so do {len(apart) - 1} more layers" if len(apart) > 1 else ""
         row = next((row for row in apart if "signal" in row.departs), apart[-1])  # gradients meet the last one first
         what = row.departs[0]
-        seen, told = (row.signal, row.signal_predicted) if what == "signal" else (row.gradient, row.gradient_predicted)
+        if what == "signal":
+            seen, told, scatter = row.signal, row.signal_predicted, row.signal_scatter
+        else:
+            seen, told, scatter = row.gradient, row.gradient_predicted, row.scatter
         return (
             f"The {what} of layer {row.name!r} departs from theory{more}: {seen:.3g} where wide random layers have {told:.3g}, "
-            f"and one network scatters by about {row.scatter:.0%}. Its weights, or those beside it, are not random."
+            f"and one network scatters by about {scatter:.0%}. Its weights, or those beside it, are not random."
         )
 
     @property

@@ -19,8 +19,10 @@ import numpy as np
 from jaxtyping import Float
 
 from freeness.errors import InputError
-from freeness.meanfield.drawn_weights import ChannelWeights, field_of, mixed
-from freeness.network import INPUT, Convolution, Network, Node, Normalisation, Pass, Weights, described, passed
+from freeness.meanfield.channel_noises import Channels, Formed, channel_noise, channel_scatters
+from freeness.meanfield.drawn_weights import ChannelWeights, TrainedChannels, field_of, mixed
+from freeness.meanfield.scatters import Noise, sums_channels
+from freeness.network import INPUT, Network, Node, Normalisation, Pass, Weights, described, passed
 
 _RUNS = 4  # at least two, for their spread
 _SEED = 26
@@ -45,7 +47,8 @@ class LargeError(InputError):
 class DrawnPlace(NamedTuple):
     """Behind a node, as :class:`~freeness.meanfield.Gradient` has it; ``error``: relative standard error of ``gradient``.
 
-    ``scatters``: by which relative amounts signal, and gradients, of one network of its own widths depart from these means.
+    ``scatters``: by which relative amounts signal, and gradients, of one network of its own widths depart from these means; where
+    they are rough.
     """
 
     signal: float
@@ -100,18 +103,23 @@ def drawn_places(
             f"expected a batch of at most {_HELD:,} numbers in all signals where its channels are drawn, got {held:,}; give "
             "fewer or smaller inputs."
         )
-    runs = [_run(network, channels, drawn, cotangent, np.random.default_rng((_SEED, seed))) for seed in range(count)]
-    return {name: _mean_of([run[name] for run in runs], drawn[name] / shapes[name][0]) for name in runs[0]}
+    widths = {name: shape[0] for name, shape in shapes.items()} if rough else None
+    runs = [
+        _run(network, (channels, cotangent), drawn, widths, np.random.default_rng((_SEED, seed)))
+        for seed in range(count)
+    ]
+    told = [run.noises for run in runs], [run.forms for run in runs]
+    scatters = channel_scatters(network.nodes, *told) if rough else {}
+    return {
+        name: _mean_of([run.places[name] for run in runs], scatters.get(name, (0.0, 0.0))) for name in runs[0].places
+    }
 
 
-def _mean_of(runs: Sequence[DrawnPlace], more: float) -> DrawnPlace:
-    """Over runs of so many times the network's channels; variances of sums over channels fall as 1/channels."""
+def _mean_of(runs: Sequence[DrawnPlace], scatters: tuple[float, float]) -> DrawnPlace:
     each = np.array([run[:_MEANS] for run in runs])
     mean = each.mean(axis=0)
-    spread = each.std(axis=0, ddof=1) / np.maximum(np.abs(mean), np.finfo(float).tiny)
-    signal, gradient, weights = spread[:3].tolist()
-    scatters = more**0.5 * signal, more**0.5 * max(gradient, weights)
-    return DrawnPlace._make((*mean.tolist(), gradient / len(runs) ** 0.5, scatters))
+    spread = float(each[:, 1].std(ddof=1) / max(abs(mean[1]), np.finfo(float).tiny))
+    return DrawnPlace._make((*mean.tolist(), spread / len(runs) ** 0.5, scatters))
 
 
 def shapes_behind(
@@ -165,10 +173,12 @@ def _counts(network: Network, shapes: Mapping[str, tuple[int, ...]], limits: tup
     group = {INPUT: INPUT}
     for node in network.nodes:
         group[node.name] = node.name
-        for name in () if _sums(node) else node.inputs:
+        for name in () if sums_channels(node) else node.inputs:
             old = group[name]
             group = {key: node.name if value == old else value for key, value in group.items()}
-    apart = {group[node.name] for node in network.nodes if isinstance(node.operation, Weights) and not _sums(node)}
+    apart = {
+        group[node.name] for node in network.nodes if isinstance(node.operation, Weights) and not sums_channels(node)
+    }
     found: dict[str, int] = {}
     for one in set(group.values()):
         names = [name for name in group if group[name] == one]
@@ -186,12 +196,6 @@ def _counts(network: Network, shapes: Mapping[str, tuple[int, ...]], limits: tup
 
 def _entries(shape: tuple[int, ...]) -> int:
     return int(np.prod(shape[1:]))
-
-
-def _sums(node: Node) -> bool:
-    """Whether a node's outputs are made of all channels that it reads."""
-    operation = node.operation
-    return isinstance(operation, Weights) and not (isinstance(operation, Convolution) and operation.groups > 1)
 
 
 Back = Callable[[np.ndarray], tuple[np.ndarray, ...]]
@@ -219,41 +223,77 @@ def _forward(
     return values, ways
 
 
+class _Run(NamedTuple):
+    """Every place by one draw of the channels, and what it says of other draws."""
+
+    places: dict[str, DrawnPlace]
+    noises: dict[str, Noise]
+    forms: dict[str, Formed]
+
+
 def _run(
     network: Network,
-    channels: np.ndarray,
+    ends: tuple[np.ndarray, np.ndarray | None],
     drawn: Mapping[str, int],
-    cotangent: np.ndarray | None,
+    widths: Mapping[str, int] | None,
     rng: np.random.Generator,
-) -> dict[str, DrawnPlace]:
-    """Every place by one draw of the channels."""
+) -> _Run:
+    """From the channels at the input and the cotangent; noises of networks of these widths, where they are given."""
+    channels, cotangent = ends
     values, ways = _forward(network, channels, drawn, rng)
     samples, last = channels.shape[1], network.nodes[-1].name
     back = {last: _at_end(values[last], cotangent, rng)}
-    reached, own = 0.0, dict.fromkeys(values, (0.0, 0.0))
+    reached, own = 0.0, dict.fromkeys(values, TrainedChannels(0.0, 0.0, (0.0, 0.0)))
+    noises, forms = dict[str, Noise](), dict[str, Formed]()
     for node in reversed(network.nodes):
         way, gradient = ways[node.name], back[node.name]
+        parts: tuple[np.ndarray | None, ...]
         if isinstance(way, ChannelWeights):
             (name,) = node.inputs
             own[node.name] = way.trained(values[name], gradient)
             if name == INPUT:  # few channels: in the mean over weights
                 reached += way.reached(gradient)
-                continue
-            parts = (way.back(gradient, len(values[name])),)
+            parts = (None if name == INPUT else way.back(gradient, len(values[name])),)
         else:
             parts = way(gradient)
+        if widths is not None:
+            noises[node.name] = channel_noise(node, _around(node, values, ways, (gradient, parts), widths))
+            forms[node.name] = _formed(node, own[node.name], widths, given=node.name == last)
         for name, part in zip(node.inputs, parts, strict=True):
-            back[name] = back[name] + part if name in back else part
-    return {
+            if part is not None:
+                back[name] = back[name] + part if name in back else part
+    places = {
         name: DrawnPlace(
             _square(value) / value.size,
             ((_square(back[name]) if name in back else 0.0) + (reached if name == INPUT else 0.0)) / samples,
-            own[name][0] / samples,
-            own[name][1] / samples,
+            own[name].weights / samples,
+            own[name].biases / samples,
             _likeness(value),
         )
         for name, value in values.items()
     }
+    return _Run(places, noises, forms)
+
+
+def _around(
+    node: Node,
+    values: Mapping[str, np.ndarray],
+    ways: Mapping[str, Back | ChannelWeights],
+    gradients: tuple[np.ndarray, tuple[np.ndarray | None, ...]],
+    widths: Mapping[str, int],
+) -> Channels:
+    way, value = ways[node.name], values[node.name]
+    through = () if isinstance(way, ChannelWeights) else way(value)
+    counts = widths[node.name], tuple(widths[name] for name in node.inputs)
+    return Channels(tuple(values[name] for name in node.inputs), value, *gradients, through, counts)
+
+
+def _formed(node: Node, trained: TrainedChannels, widths: Mapping[str, int], *, given: bool) -> Formed:
+    """Inputs of the network are known, and a gradient that is ``given``."""
+    if not node.inputs:
+        return Formed()
+    (ahead, back), name = trained.spreads, node.inputs[0]
+    return Formed(0.0 if name == INPUT else ahead / widths[name], 0.0 if given else back / widths[node.name])
 
 
 def _at_end(end: np.ndarray, cotangent: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:

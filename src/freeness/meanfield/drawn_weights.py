@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import scipy
 from jaxtyping import Float
 
+from freeness.meanfield.channel_noises import by_channel, spread_of
 from freeness.network import Convolution, Weights, taps_of, variance_gain
 
 _MATCHED = 512  # entries of a field whose second moments are met exactly
@@ -62,6 +64,17 @@ def _root(gram: np.ndarray) -> np.ndarray:
         return np.linalg.cholesky(gram + lifted * np.eye(len(gram))).T
     values, vectors = np.linalg.eigh(gram)
     return (vectors * np.sqrt(np.maximum(values, 0.0))).T
+
+
+class TrainedChannels(NamedTuple):
+    """Σ (∂ℓ/∂w)² over the entries of ``weights``, and over those of ``biases``.
+
+    ``spreads``: relative variances of the first over channels in front, and behind, beyond those of their mean squares.
+    """
+
+    weights: float
+    biases: float
+    spreads: tuple[float, float]
 
 
 @dataclass(eq=False)
@@ -129,20 +142,24 @@ class ChannelWeights:
         square = np.square(gradient, dtype=float).reshape(*gradient.shape[:2], -1).sum(axis=(0, 1))
         return self.gain * float(sum(square[source >= 0].sum() for source in self.taps.source))
 
-    def trained(self, x: np.ndarray, gradient: np.ndarray) -> tuple[float, float]:
-        """Σ (∂ℓ/∂w)² over the entries of the weights, and over those of a bias that is trained."""
+    def trained(self, x: np.ndarray, gradient: np.ndarray) -> TrainedChannels:
+        """Of the loss gradient of the weights, and of a bias that is trained."""
         every = taps_of(self.layer, self.front, True).source
         flat, slopes = x.reshape(*x.shape[:2], -1), gradient.reshape(len(gradient), -1)
         products = slopes.T @ slopes if slopes.shape[1] < len(x) else None
-        total = 0.0
+        ahead, back = np.zeros(len(x)), np.zeros(len(gradient))
         for seen in self._windows(flat, every):
             inputs = seen.reshape(len(x), -1)
             if products is None:
-                total += float(np.square(slopes @ inputs.T, dtype=float).sum())
+                squares = np.square(slopes @ inputs.T, dtype=float)
+                ahead, back = ahead + squares.sum(axis=0), back + squares.sum(axis=1)
             else:
-                total += float((products * (inputs.T @ inputs)).sum(dtype=float))
+                ahead = ahead + ((inputs @ products) * inputs).sum(axis=1, dtype=float)
+                back = back + ((slopes @ (inputs.T @ inputs)) * slopes).sum(axis=1, dtype=float)
         shared = float(np.square(slopes.sum(axis=1), dtype=float).sum())
-        return self.layer.entries / (len(every) * len(x)) * total, float(self.layer.bias) * shared
+        total = self.layer.entries / (len(every) * len(x)) * float(ahead.sum())
+        spreads = spread_of(ahead) - spread_of(by_channel(x)), spread_of(back) - spread_of(by_channel(gradient))
+        return TrainedChannels(total, float(self.layer.bias) * shared, spreads)
 
     def _matched(self, samples: int, channels: int) -> bool:
         entries = samples * max(self.count, self.taps.source.shape[1])

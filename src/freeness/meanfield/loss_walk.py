@@ -18,6 +18,7 @@ from freeness.errors import InputError
 from freeness.gaussian import has_closed_covariance
 from freeness.meanfield.drawn_channels import LargeError, couples, drawn_places
 from freeness.meanfield.known_part import beyond, share, together
+from freeness.meanfield.pair_noises import BatchMoments, batch_scatters
 from freeness.meanfield.patches import in_patches
 from freeness.meanfield.samples import SampleMoments
 from freeness.meanfield.walk import Compiled, compiled, reads
@@ -26,26 +27,20 @@ from freeness.network import (
     Activation,
     Attention,
     Embedding,
-    Gaussian,
     Network,
     Node,
-    Normalisation,
     Pairs,
     Step,
     Stream,
-    Sum,
     Weights,
     backward_pairs,
+    head_variances,
 )
 
 _MOST = 6_000_000  # numbers that are held, of Σ as of Γ: beyond, a prediction of the table takes seconds
 _FEW, _FEWEST = 8, 2  # samples that are followed where not all fit: rather with all pairs of positions, and at least
 _SOME = 0.8  # of the numbers, where only some samples are followed
 _UNEVEN = 0.3  # relative spread of squared norms that is left out for speed
-_OF_WEIGHTS, _OF_BENDS = (
-    2.0,
-    3.0,
-)  # relative variance that a layer of one neuron would add: of h², and of φ(h)² beside it
 
 
 class LossMoments(NamedTuple):
@@ -101,24 +96,8 @@ def loss_moments(
         attends = any(isinstance(operation, Attention) for operation in network.operations)  # slow by draws
         drawn = None if attends else _by_draws(network, inputs, cotangents)
         if drawn is not None:
-            return _scattered(drawn, network, inputs)
+            return drawn
     return _by_pairs(network, inputs, cotangents, slopes, _FEWEST)
-
-
-def _scattered(drawn: tuple[LossMoments, ...], network: Network, inputs: ArrayLike) -> tuple[LossMoments, ...]:
-    """With the scatter of single samples at single positions, which a few runs show too rarely."""
-    try:
-        one = SampleMoments(np.asarray(inputs)[:1], network, across=False)
-        ahead, after = _scatters(compiled(network, one.stream(standard=True), None))
-    except InputError:  # an activation without a closed form
-        return drawn
-    return tuple(
-        place._replace(
-            signal_scatter=max(place.signal_scatter, ahead[place.name]),
-            gradient_scatter=max(place.gradient_scatter, ahead[place.name] + after[place.name]),
-        )
-        for place in drawn
-    )
 
 
 def _by_pairs(
@@ -136,20 +115,25 @@ def _by_pairs(
     pairs = {INPUT: whole} | {node.name: found for node, found in prepared.walk(whole)}
     end = prepared.end
     along = np.zeros(end.variance.shape) if slopes is None else slopes.reshape(end.variance.shape)
-    back = _backward(prepared, pairs, _Gradient(_products(cotangents, end), along))
-    ahead, after = _scatters(prepared)
+    back, parts = _backward(prepared, pairs, _Gradient(_products(cotangents, end), along))
+    gammas = {name: found.gamma for name, found in back.items()}
+    known = batch_scatters(BatchMoments(prepared, pairs, gammas, parts, _heads(prepared, pairs, back)))
+    own = {
+        node.name: _own(node, step, pairs, gammas[node.name])
+        for node, step in zip(prepared.nodes, prepared.steps, strict=True)
+    }
     left_out = 1 - count / given
     missed = (left_out / count) ** 0.5
     return tuple(
         LossMoments(
             node.name,
             float(prepared.streams[node.name].variance.mean()),
-            pairs_of_batch(_own(node, step, pairs, back[node.name].gamma), given),
+            pairs_of_batch(own[node.name], given),
             pairs_of_batch(back[node.name].gamma, given),
-            float(np.hypot(ahead[node.name], missed * _spread_of(prepared.streams[node.name]))),
-            float(np.hypot(ahead[node.name] + after[node.name], missed)),
+            float(np.hypot(known[node.name].signal, missed * _spread_of(prepared.streams[node.name]))),
+            float(np.linalg.norm((known[node.name].gradient, missed, sampling_error(own[node.name], given)))),
         )
-        for node, step in zip(network.nodes, prepared.steps, strict=True)
+        for node in network.nodes
     )
 
 
@@ -160,9 +144,6 @@ def _by_draws(network: Network, inputs: ArrayLike, cotangents: ArrayLike) -> tup
     found = drawn_places(network, points, _checked_cotangents(cotangents, count), rough=True)
     if found is None:
         return None
-    usual = (
-        np.square([place.scatters for place in found.values()]).mean(axis=0) ** 0.5
-    )  # that of few runs is often too small
     places = [(node.name, found[node.name]) for node in network.nodes]
     return tuple(
         LossMoments(
@@ -170,8 +151,8 @@ def _by_draws(network: Network, inputs: ArrayLike, cotangents: ArrayLike) -> tup
             place.signal,
             count * place.weights,
             count * place.biases,
-            float(max(place.scatters[0], usual[0])),
-            float(np.hypot(max(place.scatters[1], usual[1]), place.error)),
+            place.scatters[0],
+            float(np.hypot(place.scatters[1], place.error)),
         )
         for name, place in places
     )
@@ -242,6 +223,26 @@ def pairs_of_batch(pairs: Float[np.ndarray, "samples samples *positions"], given
     return given / count * same + max(both, 0.0)
 
 
+def sampling_error(pairs: Float[np.ndarray, "samples samples *positions"], given: int) -> float:
+    """Relative standard error of :func:`pairs_of_batch`, by the jackknife: leaving out one sample after the other.
+
+    Source: Efron, Stein (1981); a batch that is nearly whole leaves little open.
+
+    Example:
+        >>> round(sampling_error(np.diag([1.0, 2.0, 3.0]), 6), 6)  # of the mean of three numbers of six
+        0.204124
+    """
+    count = len(pairs)
+    if count == given or count < 3:
+        return 0.0
+    flat = pairs.reshape(count, count, -1).sum(axis=2)
+    own, rows, whole = np.diagonal(flat), flat.sum(axis=0) + flat.sum(axis=1), pairs_of_batch(pairs, given)
+    same, total, fewer = own.sum() - own, flat.sum() - rows + own, count - 1
+    left = given / fewer * same + np.maximum(given * (given - 1) / (fewer * (fewer - 1)) * (total - same), 0.0)
+    variance = fewer / count * float(np.square(left - left.mean()).sum()) * (1 - count / given)
+    return variance**0.5 / whole if whole > 0 else 0.0
+
+
 def _spread_of(stream: Stream) -> float:
     """Relative standard deviation of the samples' mean squares."""
     each = stream.variance.reshape(len(stream.variance), -1).mean(axis=1)
@@ -297,9 +298,11 @@ class _Gradient(NamedTuple):
     along: np.ndarray
 
 
-def _backward(prepared: Compiled, pairs: Mapping[str, Pairs], end: _Gradient) -> dict[str, _Gradient]:
-    """The gradient behind every node."""
-    back = {prepared.nodes[-1].name: end}
+def _backward(
+    prepared: Compiled, pairs: Mapping[str, Pairs], end: _Gradient
+) -> tuple[dict[str, _Gradient], dict[tuple[str, int], float]]:
+    """The gradient behind every node, and tr ΓQ of what comes back from a node to each signal that it reads."""
+    back, sizes = {prepared.nodes[-1].name: end}, dict[tuple[str, int], float]()
     again: dict[str, np.ndarray] = {}  # what derivatives add that depend on one another along a skip connection
     for node, step in zip(reversed(prepared.nodes), reversed(prepared.steps), strict=True):
         given = tuple(pairs[name] for name in reads(node))
@@ -318,11 +321,25 @@ def _backward(prepared: Compiled, pairs: Mapping[str, Pairs], end: _Gradient) ->
             again[name] = again.get(name, 0.0) + factor * parts[0]
         for number, (name, part) in enumerate(zip(node.inputs, parts, strict=True)):
             found = _Gradient(part, share(node, number, streams[number], gradient.along))
+            sizes[node.name, number] = float((part * pairs[name].value).sum())
             if name in back:
                 common = together(back[name].along, found.along, pairs[name], prepared.streams[name])
                 found = _Gradient(back[name].gamma + part + common, back[name].along + found.along)
             back[name] = found
-    return back
+    return back, sizes
+
+
+def _heads(
+    prepared: Compiled, pairs: Mapping[str, Pairs], back: Mapping[str, _Gradient]
+) -> dict[str, tuple[float, float, float]]:
+    """Relative variances over draws of the heads of every attention."""
+    found: dict[str, tuple[float, float, float]] = {}
+    for node in prepared.nodes:
+        if isinstance(node.operation, Attention):
+            streams = tuple(prepared.streams[name]._replace(whole=pairs[name]) for name in node.inputs)
+            own = np.arange(len(back[node.name].gamma))
+            found[node.name] = head_variances(node.operation, streams, back[node.name].gamma[own, own])
+    return found
 
 
 def _own(node: Node, step: Step, pairs: Mapping[str, Pairs], gradient: np.ndarray) -> np.ndarray:
@@ -333,39 +350,3 @@ def _own(node: Node, step: Step, pairs: Mapping[str, Pairs], gradient: np.ndarra
     given = pairs[name]
     added = step(Pairs(given.value, np.zeros_like(given.theta), given.rows)).theta - float(node.operation.bias)
     return gradient * added
-
-
-def _scatters(prepared: Compiled) -> tuple[dict[str, float], dict[str, float]]:
-    """Relative deviations of one network's mean squares, forward from the input and back from the output."""
-    sizes = {name: float(stream.variance.mean()) for name, stream in prepared.streams.items()}
-    ahead, after = {INPUT: 0.0}, dict.fromkeys(sizes, 0.0)
-    for node in prepared.nodes:
-        before = _together(node, sizes, [ahead[name] for name in node.inputs])
-        ahead[node.name] = float(np.hypot(before, _noise(node, prepared.streams)))
-    for node in reversed(prepared.nodes):
-        passed = float(np.hypot(after[node.name], _noise(node, prepared.streams, back=True)))
-        for name in node.inputs:
-            after[name] = max(after[name], passed)
-    return ahead, after
-
-
-def _together(node: Node, sizes: Mapping[str, float], scatters: list[float]) -> float:
-    """Of signals that meet, by their shares."""
-    if isinstance(node.operation, Normalisation):
-        return 0.0
-    if not isinstance(node.operation, Sum):
-        return float(np.linalg.norm(scatters))
-    shares = np.array([scale**2 * sizes[name] for scale, name in zip(node.operation.scales, node.inputs, strict=True)])
-    return float(shares @ scatters / shares.sum()) if shares.sum() > 0 else 0.0
-
-
-def _noise(node: Node, streams: Mapping[str, Stream], back: bool = False) -> float:
-    """What finitely many neurons add: Var(h²)/(E h²)² = 2 for Gaussian h, none for rotations but where they leave out some."""
-    operation = node.operation
-    if isinstance(operation, Weights):
-        into, out = operation.sizes
-        some, others = (into, out) if back else (out, into)
-        lost = 1.0 if isinstance(operation.weights, Gaussian) else max(0.0, 1 - some / others)
-        return (_OF_WEIGHTS * lost / some) ** 0.5
-    features = streams[node.name].features
-    return (_OF_BENDS / features) ** 0.5 if isinstance(operation, Activation) and features else 0.0

@@ -66,6 +66,7 @@ class _Place:
     weights: float
     shift: float
     scatter: float
+    signal_scatter: float | None = None
 
 
 def with_theory(
@@ -116,7 +117,8 @@ def _of_wide_layers(trace: Trace, inputs: Tensor, outputs: OutputLoss) -> Iterat
     cotangents, slopes = (_canonical(trace, value) for value in outputs.derivatives())
     found = loss_moments(trace.network, _inputs(trace, inputs), cotangents, slopes.mean(axis=1))
     for step, told in zip(trace.steps, found, strict=True):
-        yield _Place(step, told.signal, told.weights, told.shift, told.gradient_scatter)
+        gradient, signal = (math.hypot(one, _ROUNDED) for one in (told.gradient_scatter, told.signal_scatter))
+        yield _Place(step, told.signal, told.weights, told.shift, gradient, signal)
 
 
 def _of_this_pass(trace: Trace, inputs: Tensor, outputs: OutputLoss) -> Iterator[_Place]:
@@ -199,7 +201,8 @@ def _row(row: ModuleRow, module: nn.Module, known: Mapping[str, _Place], trained
         gradient_predicted=None
         if None in parts or not parts
         else math.fsum(part for part in parts if part is not None),
-        scatter=max((place.scatter for place in (*steps, *named)), default=None),
+        scatter=max((place.scatter for place in steps), default=None),
+        signal_scatter=max((place.signal_scatter for place in named if place.signal_scatter is not None), default=None),
     )
 
 

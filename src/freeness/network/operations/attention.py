@@ -138,6 +138,34 @@ def softmax_weights(
     return raised / raised.sum(axis=-1, keepdims=True), scale
 
 
+def head_variances(
+    operation: Attention, streams: tuple[Stream, ...], gradient: Float[np.ndarray, " samples *positions"]
+) -> tuple[float, float, float]:
+    """Relative variances of what comes back to queries and to keys, and of the mean square forward, over draws of all heads.
+
+    What comes back is weighed by the second moments there.
+
+    Args:
+        operation: the record.
+        streams: queries, keys and values, with all pairs of the batch where they are there.
+        gradient: Γ behind of each sample.
+    """
+    weights, turns = _weights(operation, streams), _turns(operation, streams)
+    query, key, value = map(_square, streams)
+    asked = _flat(gradient, 1)
+    back = (
+        _response(weights, weights, value, key, turns) * (asked * query)[:, None],
+        _returned(weights, weights, value, asked * query, turns) * key[:, None],
+    )
+    ahead = np.trace(weights @ value[:, None] @ _turned(weights), axis1=2, axis2=3)
+    powers = (*(part.sum(axis=(2, 3)) for part in back), ahead)
+    found = [
+        float(one.var(ddof=1) / max(one.mean() ** 2, np.finfo(float).tiny)) / operation.heads
+        for one in (power.sum(axis=0) for power in powers)
+    ]
+    return found[0], found[1], found[2]
+
+
 @joined.register
 def _(operation: Attention, streams: tuple[Stream, ...]) -> tuple[Stream, Step]:
     """Σ = E A V Aᵀ over draws of A, the same in every call; of pairs of samples, too, where all of a batch are there.

@@ -1,0 +1,76 @@
+"""How far means over n neurons of φ(h)² and φ'(h)² lie from their expectations, and how they follow the size of h."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from freeness.gaussian import ActivationFunction
+from freeness.numerics import gaussian_nodes
+
+_ORDERS = 48  # of the Hermite series; what is left out is told to c⁴⁸
+_ANGLES = 513  # between which is interpolated
+
+
+@dataclass(frozen=True, eq=False)
+class BendNoise:
+    """Of h ~ N(0, q): gain d ln E φ²/d ln q, turn d ln E φ'²/d ln q, and covariances by the correlation c of two entries.
+
+    ``values``: Cov(φ², φ²)/(E φ²)² without its second order, 2·gain²·c², which is what the size of h does. ``slopes``:
+    Cov(φ'², φ'²)/(E φ'²)², of which 2·turn²·c² is that.
+    """
+
+    gain: float
+    turn: float
+    angles: Float[np.ndarray, " angles"]
+    values: Float[np.ndarray, " angles"]
+    slopes: Float[np.ndarray, " angles"]
+
+    @property
+    def excess(self) -> float:
+        """Var φ²/(E φ²)² of one entry."""
+        return float(self.values[0]) + 2 * self.gain**2
+
+    def of_values(self, cosine: np.ndarray) -> np.ndarray:
+        """Their covariance at every correlation."""
+        return np.interp(np.arccos(np.clip(cosine, -1.0, 1.0)), self.angles, self.values)
+
+    def of_slopes(self, cosine: np.ndarray) -> np.ndarray:
+        """Their covariance at every correlation."""
+        return np.interp(np.arccos(np.clip(cosine, -1.0, 1.0)), self.angles, self.slopes)
+
+
+def bend_noise(function: ActivationFunction, q: float) -> BendNoise:
+    """Of one activation.
+
+    Args:
+        function: φ, as :func:`~freeness.activation` gives it.
+        q: variance of h, > 0.
+
+    Source: Mehler's formula, of which the second order is Stein's: Cov(f, h²)/q = 2 d E f/d ln q.
+
+    Example:
+        >>> from freeness.gaussian import activation
+        >>> found = bend_noise(activation("relu"), 1.0)
+        >>> round(found.gain, 6), round(found.excess, 6), round(float(found.slopes[0]), 6)
+        (1.0, 5.0, 1.0)
+    """
+    h, weights = gaussian_nodes(q, function.kinks)
+    series = np.stack([function.function(h) ** 2, function.derivative(h) ** 2])
+    series = series / np.maximum(series @ weights, np.finfo(float).tiny)[:, None]
+    z, angles = h / np.sqrt(q), np.linspace(0, np.pi, _ANGLES)
+    before, polynomial, cosine = np.ones_like(z), z, np.cos(angles)
+    total, power, left_out, rates = np.zeros((2, _ANGLES)), cosine.copy(), series**2 @ weights - 1.0, np.zeros(2)
+    for n in range(1, _ORDERS):
+        found = series * polynomial @ weights
+        left_out = left_out - found**2
+        if n == 2:
+            rates = found / 2**0.5
+        total += np.multiply.outer(found**2, power)
+        power = power * cosine
+        before, polynomial = polynomial, (z * polynomial - np.sqrt(n) * before) / np.sqrt(n + 1)
+    total += np.multiply.outer(np.maximum(left_out, 0.0), power)
+    gain, turn = rates.tolist()
+    return BendNoise(gain, turn, angles, total[0] - 2 * gain**2 * cosine**2, total[1])

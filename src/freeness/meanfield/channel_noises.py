@@ -1,0 +1,141 @@
+"""What every node adds to the departures of one network (:mod:`freeness.meanfield.scatters`), from channels that are drawn.
+
+Channels are independent and alike, so a mean over n of them departs by their variance over n: of each channel's mean square
+over a batch, beyond what the signals in front make of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from freeness.gaussian import ActivationFunction
+from freeness.meanfield.bend_noise import bend_noise
+from freeness.meanfield.pair_noises import lost
+from freeness.meanfield.scatters import Noise, departures, returned_departures, sums_channels
+from freeness.network import Activation, Node, Normalisation, Product, Weights
+
+_GAUSSIAN = 2.0  # Var(h²)/(E h²)²
+_TINY = np.finfo(float).tiny
+
+
+class Formed(NamedTuple):
+    """Of the squared gradient of weights the relative variances that their inputs and their outputs add beyond mean squares."""
+
+    ahead: float = 0.0
+    back: float = 0.0
+
+
+class Channels(NamedTuple):
+    """Around a node: the signals that it reads, its own, and squared gradients behind and in front by channel.
+
+    ``through``: what the node's transposed derivative makes of its own signal, in front. ``counts``: channels of the network.
+    """
+
+    given: tuple[np.ndarray, ...]
+    value: np.ndarray
+    gradient: np.ndarray
+    parts: tuple[np.ndarray | None, ...]
+    through: tuple[np.ndarray, ...]
+    counts: tuple[int, tuple[int, ...]]
+
+
+def by_channel(array: np.ndarray) -> np.ndarray:
+    """Sums of squares of each channel."""
+    flat = array.reshape(len(array), -1)
+    return np.einsum("ij,ij->i", flat, flat).astype(float)
+
+
+def spread_of(squares: np.ndarray) -> float:
+    """Their relative variance."""
+    return float(squares.var(ddof=1) / max(float(squares.mean()) ** 2, _TINY)) if len(squares) > 1 else 0.0
+
+
+def channel_noise(node: Node, around: Channels) -> Noise:
+    """What a node adds."""
+    operation, (count, counts) = node.operation, around.counts
+    given, own, behind = (
+        [by_channel(one) for one in around.given],
+        by_channel(around.value),
+        by_channel(around.gradient),
+    )
+    parts = [None if one is None else by_channel(one) for one in around.parts]
+    sizes = tuple(0.0 if one is None else float(one.sum()) for one in parts)
+    if isinstance(operation, Weights) and sums_channels(node):
+        (into, out), (part,) = operation.sizes, parts
+        taps = operation.entries / into
+        added = (spread_of(own) - _GAUSSIAN / (taps * len(around.given[0]))) * lost(operation, into, out)
+        back = 0.0 if part is None else (spread_of(part) - _GAUSSIAN / len(behind)) * lost(operation, out, into)
+        return Noise((1.0,), added, ((0.0,),), (back,), sizes)
+    every = range(len(given))
+    if isinstance(operation, Normalisation) and operation.kind != "batch":
+        return Noise((0.0,), 0.0, ((-1.0,),), (0.0,), sizes)
+    gains = tuple(
+        _product(through, x) / max(float(own.sum()), _TINY)
+        for through, x in zip(around.through, around.given, strict=True)
+    )
+    turns = tuple(_turns(node, around, number) for number in every)
+    added = _beyond(own, gains, given) / count
+    back = tuple(
+        0.0 if part is None else _beyond(part, (1.0, *turn), [behind, *given]) / counts[number]
+        for number, (part, turn) in enumerate(zip(parts, turns, strict=True))
+    )
+    return Noise(gains, added, turns, back, sizes)
+
+
+def _turns(node: Node, around: Channels, number: int) -> tuple[float, ...]:
+    operation, count = node.operation, len(around.given)
+    if isinstance(operation, Activation):
+        return (_turn(operation.function, float(np.square(around.given[0], dtype=float).mean())),)
+    if isinstance(operation, Normalisation):
+        return (-1.0,)
+    return tuple(float(isinstance(operation, Product) and other != number) for other in range(count))
+
+
+def _turn(function: ActivationFunction, q: float) -> float:
+    return bend_noise(function, q).turn
+
+
+def _product(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.vdot(one, other))
+
+
+def _beyond(squares: np.ndarray, factors: Sequence[float], known: Sequence[np.ndarray]) -> float:
+    """Relative variance over channels, beyond so many times those that are known; none where the channels are others."""
+    if any(len(one) != len(squares) for one in known):
+        return 0.0
+    rest = squares / max(float(squares.mean()), _TINY)
+    for factor, one in zip(factors, known, strict=True):
+        rest = rest - factor * one / max(float(one.mean()), _TINY)
+    return float(rest.var(ddof=1)) if len(rest) > 1 else 0.0
+
+
+def channel_scatters(
+    nodes: Sequence[Node], runs: Sequence[Mapping[str, Noise]], forms: Sequence[Mapping[str, Formed]]
+) -> dict[str, tuple[float, float]]:
+    """Relative standard deviations of every node's mean square, and of the squared gradient of its weights; by some runs."""
+    noises = {node.name: _mean_of([run[node.name] for run in runs]) for node in nodes}
+    ahead = departures(nodes, noises)
+    back = returned_departures(nodes, noises, ahead)
+    found: dict[str, tuple[float, float]] = {}
+    for node in nodes:
+        both = back[node.name] + (ahead[node.inputs[0]] if node.inputs else 0.0)
+        formed = np.mean([form.get(node.name, Formed()) for form in forms], axis=0)
+        variance = float(both @ both) + float(np.maximum(formed, 0.0).sum())
+        found[node.name] = float(np.linalg.norm(ahead[node.name])), variance**0.5
+    return found
+
+
+def _mean_of(noises: Sequence[Noise]) -> Noise:
+    turns = tuple(_means([one.turns[number] for one in noises]) for number in range(len(noises[0].turns)))
+    added = float(np.mean([one.added for one in noises]))
+    gains, returned, parts = (
+        _means(each) for each in zip(*((n.gains, n.returned, n.parts) for n in noises), strict=True)
+    )
+    return Noise(gains, added, turns, returned, parts)
+
+
+def _means(rows: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
+    return tuple(float(one) for one in np.mean(rows, axis=0))
