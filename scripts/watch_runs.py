@@ -5,6 +5,7 @@
     python scripts/watch_runs.py judge FOLDER       what the rules of today say of these logs
     python scripts/watch_runs.py batches            one bad batch a run, and calm runs
     python scripts/watch_runs.py sharpening A B     λ along the first 50 steps of networks A to B
+    python scripts/watch_runs.py fresh A B          the same where no batch comes again
     python scripts/watch_runs.py sharpened FILE     what a watch told beside what happened, of these lines
 
 Data are drawn: classes around random centres, or tokens of a random Markov chain. PYTHONPATH is the root of the repository.
@@ -312,18 +313,19 @@ def bad_batches(at: int = 130, steps: int = 180) -> None:
         print(kind, sum(verdicts), "of", len(verdicts), flush=True)
 
 
-def sharpening(first: int, last: int) -> None:
+def sharpening(first: int, last: int, fresh: bool = False) -> None:
     """What a watch tells of λ over the first 50 steps, and λ of 256 samples, at shares of the critical rate; a line a network."""
     fitted = {name: (make, (48,)) for name, make in NETWORKS.items()}
     kinds = fitted | {name: pair for half in HALVES.values() for name, pair in half.items() if name in UNSEEN}
     for number in range(first, last):
         name, optimizer = list(kinds)[number % len(kinds)], list(OPTIMIZERS)[number // len(kinds) % 3]
-        share, whole = (0.03, 0.1, 0.3)[number // 5 % 3], number // 7 % 2 == 1
+        share, whole = (0.03, 0.1, 0.3)[number // 5 % 3], number // 7 % 2 == 1 and not fresh
         torch.manual_seed(number)
         (make_model, shape), make = kinds[name], OPTIMIZERS[optimizer][1]
         model = make_model()
-        parts = list(itertools.islice(batches(number) if name in fitted else labelled(number, shape), 8))
-        x, y = torch.cat([one for one, _ in parts]), torch.cat([one for _, one in parts])
+        data = batches(number) if name in fitted else labelled(number, shape)
+        parts = list(itertools.islice(data, 52 if fresh else 8))
+        x, y = torch.cat([one for one, _ in parts[:8]]), torch.cat([one for _, one in parts[:8]])
         loss = lambda m=model, x=x, y=y: functional.cross_entropy(m(x), y)  # noqa: E731
         edge = critical_rate(model, loss, lambda p, make=make: make(p, 0.01), start=0.01).rate
         stepped = make(model.parameters(), share * edge / (5 if optimizer == "momentum" else 1))
@@ -331,7 +333,7 @@ def sharpening(first: int, last: int) -> None:
         watch._schedule = Every(10, ["sharpening"])
         found = [largest(model, loss)]
         for step in range(1, 52):
-            a, b = (x, y) if whole else parts[step % 8]
+            a, b = (x, y) if whole else parts[step % len(parts)]
             stepped.zero_grad()
             functional.cross_entropy(model(a), b).backward()
             stepped.step()
@@ -339,7 +341,7 @@ def sharpening(first: int, last: int) -> None:
             if step in (1, 51):
                 found.append(largest(model, loss))
         told = {"network": name, "optimizer": optimizer, "share": share, "whole": whole, "data": found}
-        seen = [[one.step, one.first_sharpness, one.sharpening] for one in watch.records]
+        seen = [[one.step, one.first_sharpness, one.sharpening, one.rehearsed] for one in watch.records]
         print(json.dumps(told | {"seen": seen}), flush=True)
 
 
@@ -349,7 +351,10 @@ def sharpened(path: Path) -> None:
     for what in ("the first batch", "all data"):
         right: dict[str, list[bool]] = {"the start": [], "a course": []}
         for line in lines:
-            records = [WatchRecord(k, 0.0, first_sharpness=one, sharpening=ahead) for k, one, ahead in line["seen"]]
+            records = [
+                WatchRecord(k, 0.0, first_sharpness=one, sharpening=slope, rehearsed=tuple(ahead[0] if ahead else ()))
+                for k, one, slope, *ahead in line["seen"]
+            ]
             found = sharpening_of(records)
             assert found is not None and found.slope is not None
             risen = (
@@ -379,8 +384,8 @@ if __name__ == "__main__":
             judge(Path(folder))
         case ["batches"]:
             bad_batches()
-        case ["sharpening", first, last]:
-            sharpening(int(first), int(last))
+        case ["sharpening" | "fresh" as how, first, last]:
+            sharpening(int(first), int(last), how == "fresh")
         case ["sharpened", path]:
             sharpened(Path(path))
         case _:

@@ -1,5 +1,6 @@
 """A course of λ is told where two looks agree, and refused with a reason where they do not."""
 
+import numpy as np
 import pytest
 
 from freeness.advice import WatchRecord, sharpening_of
@@ -40,3 +41,20 @@ def test_the_batch_of_a_run_that_goes_on_is_another_one_and_does_not_count():
 
 def test_visits_without_it_tell_nothing():
     assert sharpening_of([WatchRecord(1, 0.1, sharpness=2.0)]) is None
+
+
+@pytest.mark.parametrize(
+    ("ahead", "words"),
+    [
+        ((3.0, 5.0, 2.5), "likely to end above"),
+        ((1.9, 1.0, 1.5), "likely to end below"),
+        ((3.0, 1.9, 2.5), "crosses where it began"),
+        ((3.0, -1.0, 2.5), "no positive curvature"),
+    ],
+)
+def test_a_rehearsal_tells_a_course_where_it_stays_on_one_side_of_the_start(ahead, words):
+    """Whatever the looks say."""
+    seen = [*records((1, 2.0), (11, 3.0)), WatchRecord(21, 0.1, first_sharpness=1.8, first_batch=1, rehearsed=ahead)]
+    found = sharpening_of(seen)
+    assert found.rehearsed == ahead and words in found.sentences[-1]
+    assert found.course is None or found.course == pytest.approx(np.log(ahead[-1] / 2) / 50)

@@ -5,6 +5,7 @@ import itertools
 import json
 import math
 import random
+from functools import partial
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from freeness.torch.first_look import drawn_weights, first_look
 from freeness.torch.hessian_products import hessian_product
 from freeness.torch.watch import gradient_norms
 from freeness.torch.watch_measures import Measures
-from freeness.torch.watch_schedule import Within
+from freeness.torch.watch_schedule import Every, Within
 
 OPTIMIZERS = {
     "momentum": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True),
@@ -198,6 +199,26 @@ def test_sharpness_does_not_take_the_kinks_of_relu_for_curvature_and_its_change_
     assert first.sharpening == pytest.approx(tops[1] - tops[0], rel=0.05)  # the next step was on the same batch
     assert (first.first_batch, second.first_batch, second.sharpening) == (1, 1, None)
     assert watch.sharpening.slope == first.sharpening
+
+
+@pytest.mark.parametrize("make", [torch.optim.AdamW, partial(torch.optim.SGD, momentum=0.9)])
+def test_the_steps_to_come_are_rehearsed_on_the_batches_met_so_far(make):
+    """Where the same three batches come again in turn, the rehearsal is what happens, and leaves nothing behind."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3)).double()
+    optimizer = make(model.parameters(), lr=0.02)
+    watch = Watch(model, optimizer, every=10)
+    watch._schedule = Every(10, ["sharpening"])
+    parts = [(torch.randn(12, 4).double(), torch.arange(12) % 3) for _ in range(3)]
+    for step in range(52):
+        optimizer.zero_grad()
+        functional.cross_entropy(model(parts[step % 3][0]), parts[step % 3][1]).backward()
+        optimizer.step()
+        assert not watch.step(parts[step % 3])
+    seen = {record.step: record for record in watch.records}
+    assert [step for step, record in seen.items() if record.rehearsed] == [21]
+    assert seen[21].rehearsed == pytest.approx([seen[step].first_sharpness for step in (31, 41, 51)], rel=1e-3)
+    assert watch.sharpening.rehearsed == seen[21].rehearsed
 
 
 class Forward(torch.autograd.Function):

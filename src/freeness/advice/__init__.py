@@ -43,6 +43,7 @@ from freeness.advice.residual_starts import (
     design_resnet,
     residual_network,
 )
+from freeness.advice.sharpening import REHEARSED as REHEARSED
 from freeness.advice.sharpening import Sharpening, sharpening_of
 from freeness.advice.stages import INTERRUPTED as INTERRUPTED
 from freeness.advice.stages import Stage

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from freeness.advice.watching import WatchRecord
 
+REHEARSED = 10, 20, 30  # steps ahead
 _APART = 10  # steps between two looks, of which the second and the third one must agree
 _LEAST = 0.2  # change of a logarithm; below that λ stays as it is
 
@@ -23,8 +24,9 @@ class Sharpening:
         slope: its change a step, predicted there by one finite difference along the optimiser's step.
         looked: steps at which it was measured again, ten or more after one another, two at most.
         happened: its mean change a step, up to each of these.
-        course: the change of ln λ a step, where λ went one way up to both; None where no course is told.
+        course: the change of ln λ a step, where λ is expected to go one way; None where no course is told.
         why: a course is not told.
+        rehearsed: λ ten, twenty and thirty steps later, in a rehearsal on the batches met by then.
     """
 
     step: int
@@ -34,6 +36,7 @@ class Sharpening:
     happened: tuple[float, ...] = ()
     course: float | None = None
     why: str = ""
+    rehearsed: tuple[float, ...] = ()
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -53,6 +56,9 @@ class Sharpening:
         told = [f"λ of the batch of step {self.step} was {self.sharpness:.3g} there{ahead}."]
         for step, mean in zip(self.looked, self.happened, strict=True):
             told.append(f"From step {self.step} to {step} it changed by {mean:+.2g} a step.")
+        if self.rehearsed:
+            values = ", ".join(f"{value:.3g}" for value in self.rehearsed)
+            told.append(f"Thirty more steps, rehearsed on the batches met so far, brought it to {values}.")
         if self.course is None:
             return (*told, f"No course is told: {self.why}.")
         way, end = ("rises", "above") if self.course > 0 else ("falls", "below")
@@ -62,8 +68,10 @@ class Sharpening:
 def sharpening_of(records: Sequence[WatchRecord]) -> Sharpening | None:
     """What visits tell of the course of λ; None where they did not measure it.
 
-    The sign of the change along one step is that of fifty steps hardly more often than a coin's. So a course is told only where λ
-    went one way over two stretches of ten steps or more, and by a fifth in all.
+    The sign of the change along one step is that of fifty steps hardly more often than a coin's. A rehearsal of the steps to
+    come, on the batches met so far, knows of curvature that falls again beyond the edge of stability. A course is told where λ
+    stays on one side of its start all along it. Without a rehearsal it is told where λ went one way over two stretches of ten
+    steps or more, and by a fifth in all.
 
     Example:
         >>> seen = ((1, 2.0), (11, 3.0), (21, 2.5))
@@ -84,7 +92,12 @@ def sharpening_of(records: Sequence[WatchRecord]) -> Sharpening | None:
     course, why = _course([value, *(one for _, one in looks)])
     if course is not None:
         course /= looked[-1] - first
-    return Sharpening(first, value, slope, looked, happened, course, why)
+    ahead = next((record for record in seen if record.rehearsed), None)
+    if ahead is not None:
+        course, why = _rehearsed_course(value, ahead.rehearsed)
+        if course is not None:
+            course /= ahead.step + REHEARSED[-1] - first
+    return Sharpening(first, value, slope, looked, happened, course, why, () if ahead is None else ahead.rehearsed)
 
 
 def _apart(known: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
@@ -94,6 +107,16 @@ def _apart(known: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
         if len(found) < 3 and step >= found[-1][0] + _APART:
             found.append((step, value))
     return found[1:]
+
+
+def _rehearsed_course(start: float, values: Sequence[float]) -> tuple[float | None, str]:
+    """The change of ln λ up to the last of them, or why no course is told of them."""
+    if min(start, *values) <= 0:
+        return None, "the loss has no positive curvature"
+    changes = [math.log(value / start) for value in values]
+    if min(changes) < 0 < max(changes):
+        return None, "rehearsed, it crosses where it began"
+    return changes[-1], ""
 
 
 def _course(values: Sequence[float]) -> tuple[float | None, str]:

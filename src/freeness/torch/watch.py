@@ -153,6 +153,8 @@ class Watch:
         with torch.inference_mode(False) if torch.is_inference_mode_enabled() else nullcontext():
             said = [] if self._begun else self._tried(batch)
             said += self._guarded("the steps", self._looked_at, batch, loss)
+            if self._measures.meets:
+                said += self._guarded("the batches", self._met, batch)
             due = self._schedule.due(self._steps, "critical" if self._lookout.uneasy else "")
             if due:
                 said += self._guarded("the visits", self._visited, batch, due)
@@ -227,6 +229,10 @@ class Watch:
         self._looked |= bool(layers)
         said = [] if odd is None else [WatchWarning(self._steps, "layer", odd.sentence, odd.place)]
         return replace(check, gradient=total, layers=layers, sound=sound), said
+
+    def _met(self, data: object) -> list[WatchWarning]:
+        self._measures.met(batch_of(data, self._model))
+        return []
 
     def _visited(self, data: object, names: tuple[str, ...]) -> list[WatchWarning]:
         begun = time.perf_counter()

@@ -115,6 +115,15 @@ class Measures:
         """λ of the batch that was visited first, and at the first time how much a step changes it."""
         return self._first.visited(batch)
 
+    @property
+    def meets(self) -> bool:
+        """Whether the batch of every step is asked for."""
+        return self._first.meets
+
+    def met(self, batch: Batch) -> None:
+        """A step was taken on this batch."""
+        self._first.met(batch)
+
     def layers(self, batch: Batch) -> Found:
         """The table of layers, what it shows, and how far the weights are from those at the start."""
         part = batch.part(0, min(max(batch.count // 4, _FEWEST), _LAYERS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from freeness.advice import REHEARSED
 from freeness.errors import InputError
 from freeness.torch.batch import Batch
 from freeness.torch.batch_loss import LossOf
@@ -20,6 +22,8 @@ from freeness.torch.ritz import Climb, climb
 from freeness.torch.state import trained_parameters, untouched
 
 _PRODUCTS = 16, 6  # products for λ, and once a direction is known
+_BEGUN, _LATEST = 20, 30  # steps behind the first visit between which the steps to come are rehearsed
+_HELD = 50_000_000  # numbers of the batches that are kept for it
 
 
 def climbed_from(
@@ -42,9 +46,20 @@ class FirstBatch:
         self._model, self._optimizer, self._loss = model, optimizer, loss
         self._batch: Batch | None = None
         self._direction: Tensor | None = None
+        self._met: list[Batch] = []  # since the first visit, for the rehearsal
+        self.meets = False  # whether batches are kept
+
+    def met(self, batch: Batch) -> None:
+        """A step was taken on this batch."""
+        self._met.append(_copied(batch))
+        self.meets = len(self._met) <= _LATEST and sum(map(_numbers, self._met)) <= _HELD
+        if not self.meets:
+            self._met = []
 
     def visited(self, batch: Batch) -> dict[str, Any]:
         """λ of the first batch; at the first time also by how much the optimiser's next step on it changes λ.
+
+        Once, twenty steps later, λ of a rehearsal: the steps to come, on the batches met so far.
 
         Raises:
             InputError: the loss is not finite.
@@ -57,7 +72,35 @@ class FirstBatch:
             found = climbed_from(self._model, product, self._direction, _PRODUCTS)
             self._direction = found.vector
             ahead = self._ahead(loss) if first else None
-        return {"first_sharpness": found.value, "sharpening": None if ahead is None else ahead - found.value}
+        told = {"first_sharpness": found.value, "sharpening": None if ahead is None else ahead - found.value}
+        if first:
+            self.met(batch)
+        elif self.meets and len(self._met) > _BEGUN:
+            told["rehearsed"] = self._rehearsed(loss)
+            self.meets, self._met = False, []
+        return told
+
+    def _rehearsed(self, loss: Callable[[], Tensor]) -> tuple[float, ...] | None:
+        """λ of the first batch along the next steps, on the batches met so far, the oldest first; the model is put back.
+
+        None where the training diverges, or the optimiser's step runs the model, as that of LBFGS.
+        """
+        parameters, direction = list(trained_parameters(self._model).values()), self._direction
+        found: list[float] = []
+        with untouched(self._model, training=None):
+            optimizer = next_step(self._optimizer, self._model)(parameters)
+            for number, batch in enumerate(itertools.islice(itertools.cycle(self._met), REHEARSED[-1]), 1):
+                self._model.zero_grad()
+                try:
+                    self._loss(self._model, batch).backward()
+                    optimizer.step()
+                    if number in REHEARSED:
+                        seen = climbed_from(self._model, hessian_product(self._model, loss)[0], direction, _PRODUCTS)
+                        direction = seen.vector
+                        found.append(seen.value)
+                except (InputError, TypeError):
+                    return None
+        return tuple(found)
 
     def _ahead(self, loss: Callable[[], Tensor]) -> float | None:
         """λ behind the optimiser's next step on this batch; the caller restores the weights."""
@@ -83,3 +126,9 @@ def _copied(batch: Batch) -> Batch:
 
     kwargs = {name: kept(value) for name, value in batch.kwargs.items()}
     return replace(batch, args=tuple(map(kept, batch.args)), kwargs=kwargs, targets=kept(batch.targets))
+
+
+def _numbers(batch: Batch) -> int:
+    """Of a batch, in its tensors."""
+    values = (*batch.args, *batch.kwargs.values(), batch.targets)
+    return sum(value.numel() for value in values if isinstance(value, Tensor))
