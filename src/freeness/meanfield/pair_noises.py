@@ -172,7 +172,7 @@ class _Noises:
             share = _row_shares(value, gamma)
             return float(share @ self._bend(node).of_values(_cosines(self.values[node.inputs[0]])) @ share) / count
         if isinstance(operation, Sum):
-            shares, given = self._shares(node), [self.values[name] for name in node.inputs]
+            shares, given = self._shares(node), [_spread_over(self.values[name], len(value)) for name in node.inputs]
             pairs = combinations(range(len(given)), 2)
             return sum(4 * shares[a] * shares[b] * _crossed(given[a], given[b], gamma) for a, b in pairs) / count
         if isinstance(operation, Product) and len(node.inputs) == 2:
@@ -261,6 +261,12 @@ def _row_shares(value: np.ndarray, gamma: np.ndarray | None) -> np.ndarray:
     """What each entry has of tr ΓQ."""
     found = np.diagonal(value) if gamma is None or not gamma.any() else (gamma * value).sum(axis=1)
     return found / max(float(found.sum()), _TINY)
+
+
+def _spread_over(value: np.ndarray, entries: int) -> np.ndarray:
+    """A signal that is the same at all positions, at each of them."""
+    times = entries // len(value)
+    return value if times == 1 else np.kron(value, np.ones((times, times)))
 
 
 def _cosines(value: np.ndarray) -> np.ndarray:
