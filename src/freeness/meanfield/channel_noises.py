@@ -64,10 +64,10 @@ def channel_noise(node: Node, around: Channels) -> Noise:
     parts = [None if one is None else by_channel(one) for one in around.parts]
     sizes = tuple(0.0 if one is None else float(one.sum()) for one in parts)
     if isinstance(operation, Weights) and sums_channels(node):
-        (into, out), (part,) = operation.sizes, parts
-        taps = operation.entries / into
-        added = (spread_of(own) - _GAUSSIAN / (taps * len(around.given[0]))) * lost(operation, into, out)
-        back = 0.0 if part is None else (spread_of(part) - _GAUSSIAN / len(behind)) * lost(operation, out, into)
+        (part,) = parts
+        few = 0.0 if part is None else operation.sizes[0] / (operation.entries * len(around.given[0]))  # drawn
+        added = (spread_of(own) - _GAUSSIAN * few) * lost(operation)
+        back = 0.0 if part is None else (spread_of(part) - _GAUSSIAN / len(behind)) * lost(operation, back=True)
         return Noise((1.0,), added, ((0.0,),), (back,), sizes)
     every = range(len(given))
     if isinstance(operation, Normalisation) and operation.kind != "batch":

@@ -162,8 +162,7 @@ class _Noises:
         if isinstance(operation, TokenMixing):
             return self._mixed_tokens(node, gamma)
         if isinstance(operation, Weights):
-            known = 1 / operation.entries if node.inputs[0] == INPUT else 0.0
-            return _GAUSSIAN * (_participation(value, gamma) - known) * lost(operation, *operation.sizes)
+            return _GAUSSIAN * _participation(value, gamma) * lost(operation)
         if isinstance(operation, Attention):
             return self.batch.heads[node.name][2]
         if not count:
@@ -203,9 +202,8 @@ class _Noises:
         if isinstance(operation, TokenMixing):
             return self._mixed_tokens(node, self.gammas.get(node.name))
         if isinstance(operation, Weights):
-            into, out = operation.sizes
-            known = 1 / out if node is self.batch.prepared.nodes[-1] else 0.0
-            return _GAUSSIAN * (_participation(value, gamma) - known) * lost(operation, out, into)
+            known = 1 / operation.sizes[1] if node is self.batch.prepared.nodes[-1] else 0.0
+            return _GAUSSIAN * (_participation(value, gamma) - known) * lost(operation, back=True)
         if isinstance(operation, Attention):
             return self.batch.heads[node.name][number]
         if isinstance(operation, Activation) and count and gamma is not None:
@@ -274,15 +272,18 @@ def _cosines(value: np.ndarray) -> np.ndarray:
     return value / np.multiply.outer(size, size)
 
 
-def lost(operation: Weights, some: int, others: int) -> float:
-    """The relative variance of ‖Wx‖² over draws of the singular vectors, halved: (E s⁴/(E s²)² - 1)/N over N values s.
+def lost(operation: Weights, *, back: bool = False) -> float:
+    """The relative variance of ‖Wx‖² over draws of the singular vectors, or of ‖Wᵀg‖², halved, of one position.
 
-    1/N' for Gaussian W of N' rows; that of fixed ‖W‖² is 1/N of it less.
+    1/N' for Gaussian W that writes N' channels. Other singular values s of a matrix of N columns have (E s⁴/(E s²)² - 1)·N'/N
+    times that, E over N values; of rotations 1 - N'/N, and none where they expand.
     """
+    into, out = operation.sizes
+    some, others = (out, operation.entries) if back else (operation.entries, out)
+    free = 1.0
     if isinstance(operation.weights, Measured):
         squares = operation.weights.singular_values**2
-        fourth = some * float((squares**2).sum()) / max(float(squares.sum()) ** 2, _TINY)
-        return max(fourth - 1, 0.0) / some if some <= others * 64 else 1.0 / others
-    if isinstance(operation.weights, Haar):
-        return max(0.0, 1 / others - 1 / some)
-    return 1.0 / others
+        free = (some * float((squares**2).sum()) / max(float(squares.sum()) ** 2, _TINY) - 1) * others / some
+    elif isinstance(operation.weights, Haar):
+        free = 1 - others / some
+    return max(free, 0.0) / (into if back else out)

@@ -6,8 +6,8 @@ of all layers add up, each times what the layers between make of it. Every opera
 * Weights: neurons h_i are independent Gaussian fields over the entries a of a batch, of covariance Q. So
   Σ_i Σ_ab Γ_ab h_i(a)h_i(b) has the relative variance (2/n)·tr (ΓQ)²/(tr ΓQ)²: 2/n of one sample, less of many that differ.
   Γ = 1 for mean squares. For a loss gradient Γ is what comes back, as the squared gradient of weights behind is tr ΓQ. What
-  comes back through Wᵀ is such a field, too. ‖W‖² is known, so of a given input of N channels 1/N is none of tr (ΓQ)²/(tr ΓQ)²;
-  that of N drawn neurons is 1/N larger than Q says, and both cancel.
+  comes back through Wᵀ is such a field, too. That ‖W‖² is known takes 1/N off
+  tr (ΓQ)²/(tr ΓQ)², that Q is one of N drawn neurons adds as much.
 * Activations: φ(h)² follows h² by the gain d ln E φ²/d ln q, and fluctuates beyond (:mod:`freeness.meanfield.bend_noise`).
   What comes back is multiplied by φ'².
 * A normalisation over neurons ends all of it, and what comes back is divided by the size of its input.
