@@ -295,7 +295,10 @@ class Law(Shown, Plotted, ABC):
         return float(below), float(above)
 
     def quantile(self, p: ArrayLike, *, tolerance: float = 0.0) -> Float[np.ndarray, "*points"]:
-        """The smallest x with cdf(x) ≥ p, for p in [0, 1]; 0 where that is so near to 0 that numbers lose their digits (1e-292).
+        """The smallest x with cdf(x) ≥ p, for p in [0, 1].
+
+        It is 0 where it is so near to 0 that numbers lose their digits (1e-292). So near to another end of the support that its
+        distance is lost in rounding (1e-12 of the width), it is the next point whose cdf is known.
 
         Args:
             p: probabilities, any shape.

@@ -31,7 +31,7 @@ _LEAST = np.finfo(float).tiny / np.finfo(float).eps  # smaller numbers lose thei
 _BLURRED = (
     1e-12  # width of a bracket, relative to the stretch, in which a point that does not converge is lost in rounding
 )
-_DARK = 30.0  # by which ξ moves where nothing is known beyond
+_DARK = 30.0  # by which ξ moves where nothing is known beyond; half of that after each point that did not converge
 _LOST = 8  # points of one level, one after the other, that did not converge
 
 
@@ -134,7 +134,7 @@ def _searched(table: _Table, levels: np.ndarray, stretch: _Stretch, enough: floa
     for _ in range(_ROUNDS):
         own = _part(stretch, running)
         section = slow[running] | (lost[running] > 0)
-        x, left, right = _next(table, levels[running], own, section)
+        x, left, right = _next(table, levels[running], own, section, _DARK * 0.5 ** lost[running])
         value = table.ask(x)
         gap = np.abs(value - levels[running])
         known, before = np.isfinite(gap), distance[running]
@@ -176,9 +176,12 @@ def _first(stretch: _Stretch) -> np.ndarray:
 
 
 def _next(
-    table: _Table, levels: np.ndarray, stretch: _Stretch, section: np.ndarray
+    table: _Table, levels: np.ndarray, stretch: _Stretch, section: np.ndarray, dark: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where each level is looked for next, and both ends of its bracket; by a section of it where that is asked for."""
+    """Where each level is looked for next, and both ends of its bracket; by a section of it where that is asked for.
+
+    ``dark``: by how much ξ moves where nothing is known beyond.
+    """
     before, after = table.brackets(levels, stretch)
     left, right = (np.where(at >= 0, table.x[at], end) for at, end in ((before, stretch.low), (after, stretch.high)))
     start, end = stretch.place(left), stretch.place(right)
@@ -193,14 +196,14 @@ def _next(
     nearer = np.where(np.abs(y - ya) <= np.abs(yb - y), one, other)
     for guess in (nearer, one, other, start + (end - start) * (y - ya) / (yb - ya)):
         place = np.where((place > start) & (place < end), place, guess)
-    cut = _cut(start, end)
+    cut = _cut(start, end, dark)
     place = np.where((place > start) & (place < end) & ~(section & np.isfinite(cut)), place, cut)
     return stretch.point(place), left, right
 
 
-def _cut(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+def _cut(start: np.ndarray, end: np.ndarray, dark: np.ndarray) -> np.ndarray:
     """A point of each bracket that tells something whatever lies in it; towards a stop in ever longer steps."""
-    start, end = np.where(np.isinf(start), end - _DARK, start), np.where(np.isinf(end), start + _DARK, end)
+    start, end = np.where(np.isinf(start), end - dark, start), np.where(np.isinf(end), start + dark, end)
     return np.where(np.isfinite(start + end), start + _SECTION * (end - start), 0.0)
 
 
