@@ -14,6 +14,11 @@ from freeness.training import SGD, Rate, loss_of
 MSE = loss_of("mse")
 
 
+@pytest.fixture(autouse=True)
+def as_users_have_it(monkeypatch):
+    monkeypatch.setattr("freeness.torch.analysis_rate.rehearsed", rehearsed)
+
+
 class Flow(nn.Module):
     """Twelve explicit steps of one field, as a neural ODE has them; its curvature grows as it learns to move far."""
 
