@@ -158,7 +158,9 @@ def test_places_of_a_sample_are_counted_where_they_have_classes_or_numbers():
     rows = start_facts(nn.Linear(5, 3), (x, torch.zeros(6, 2, 3)), "mse", batch=4)  # channels last
     assert rows.places == 2
     flat = start_facts(nn.Sequential(network, nn.Flatten()), (x, torch.zeros(6, 15)), "mse", batch=4)
-    assert flat.places == 1 and not flat.untried
+    assert flat.places == 5 and flat.untried == numbers.untried  # a layer that all places share, flat behind it
+    dense = start_facts(nn.Sequential(nn.Flatten(), nn.Linear(10, 15)), (x, torch.zeros(6, 15)), "mse", batch=4)
+    assert dense.places == 1 and not dense.untried
 
 
 @pytest.mark.parametrize("loss", ["mse", "half_squared_error"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import redirect_stdout
 from dataclasses import replace
+from pathlib import Path
 
 import typer
 
@@ -20,9 +21,9 @@ DATA_OPTION = typer.Option(
 
 
 def note_code(*given: str | None) -> None:
-    """Say whose code is run, each file once: of models, data, losses and optimisers those that are FILE.py:FACTORY."""
+    """Say whose code is run, each file once: of models, data, losses and optimisers those that are FILE.py:FACTORY and exist."""
     sources = [source_of(one) for one in given if one is not None and ".py:" in one]
-    for file in dict.fromkeys(one.file for one in sources if isinstance(one, Factory)):
+    for file in dict.fromkeys(one.file for one in sources if isinstance(one, Factory) and Path(one.file).is_file()):
         stderr().print(f"Note: this runs the code in {file}.", soft_wrap=True)
 
 

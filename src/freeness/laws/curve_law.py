@@ -352,7 +352,8 @@ class CurveLaw(BandedLaw):
         self, curve: SpectralCurve, target: np.ndarray, height: np.ndarray, magnitude: np.ndarray
     ) -> Solution:
         start = curve.start(target + 1j * height)
-        return follow(self._update(curve), start, target, height, magnitude, Standard(powers=self._tiny, wary=True))
+        standard = Standard(powers=self._tiny, wary=not self.atoms)  # beside an atom its steps end on another branch
+        return follow(self._update(curve), start, target, height, magnitude, standard)
 
     def _update(self, curve: SpectralCurve) -> Update:
         """Newton's step on a curve, in logarithms where z is a power of the base parameter."""

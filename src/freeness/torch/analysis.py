@@ -57,7 +57,7 @@ from freeness.torch.buffers import same_buffers
 from freeness.torch.copied_weights import copies_note
 from freeness.torch.curvature_matrices import CHUNK
 from freeness.torch.data_note import data_note
-from freeness.torch.differentiated import differentiated, is_of_graph
+from freeness.torch.differentiated import RESIDUALS, differentiated, is_of_graph
 from freeness.torch.forecasts import WATCH, Request, forecast, told
 from freeness.torch.freeness_tests import freeness_test
 from freeness.torch.given import GivenLoss, GivenOptimizer
@@ -148,7 +148,7 @@ def analyze(
         try:
             return _answered(model, data, options, progress)
         except InputError as error:
-            if not is_of_graph(error):
+            if not is_of_graph(error) or RESIDUALS in str(error):
                 raise
             raise InputError(
                 f"expected a model whose forward differentiates by its inputs at most, got {type(model).__name__}, which does by "

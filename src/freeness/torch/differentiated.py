@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
+RESIDUALS = 'let the model return its residuals, and pass loss="mse" with targets 0'  # for losses that differentiate it
 _TOLD = ("does not require grad", "not have been used in the graph")
 
 

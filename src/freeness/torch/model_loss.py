@@ -16,7 +16,7 @@ from freeness.torch.batch import Batch
 from freeness.torch.batched import plain_attention
 from freeness.torch.calls import CallWatch, Origin
 from freeness.torch.class_losses import IGNORED, ClassLoss
-from freeness.torch.differentiated import is_of_graph
+from freeness.torch.differentiated import RESIDUALS, is_of_graph
 from freeness.torch.given import given_loss
 from freeness.torch.loss_rules import check, criterion
 from freeness.torch.modes import fixed_masks
@@ -141,8 +141,8 @@ def _(loss: OwnLoss, outputs: Tensor, targets: Tensor) -> None:
     except RuntimeError as error:
         if is_of_graph(error):
             raise InputError(
-                "expected a loss that is a function of outputs, got one that differentiates the model in several places; let the "
-                'model return its residuals, and pass loss="mse" with targets 0.'
+                "expected a loss that is a function of outputs, got one that differentiates the model in several places; "
+                f"{RESIDUALS}."
             ) from error
         raise InputError(
             f"expected a model that computes its loss in the same calls every time, got {brief(error)}; name its loss instead."

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from freeness.errors import InputError, brief
-from freeness.torch.differentiated import is_of_graph
+from freeness.torch.differentiated import RESIDUALS, is_of_graph
 from freeness.torch.loss_rules import check, criterion
 from freeness.training import Objective
 
@@ -77,8 +77,8 @@ def _(loss: WrittenLoss, outputs: Tensor, targets: Tensor) -> None:
     except Exception as error:  # whatever the user's function raises is told in one sentence
         if is_of_graph(error):
             raise InputError(
-                f"expected a loss that is a function of outputs and targets, got {loss}, which differentiates the model; let the "
-                'model return its residuals instead, and pass loss="mse" with targets 0.'
+                f"expected a loss that is a function of outputs and targets, got {loss}, which differentiates the model; "
+                f"{RESIDUALS}."
             ) from None
         raise InputError(
             f"expected a loss of outputs {tuple(outputs.shape)} and targets {tuple(targets.shape)}, got {brief(error)} from "
