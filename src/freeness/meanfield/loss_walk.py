@@ -32,6 +32,7 @@ from freeness.network import (
     Pairs,
     Step,
     Stream,
+    TokenMixing,
     Weights,
     backward_pairs,
     head_variances,
@@ -131,10 +132,24 @@ def _by_pairs(
             pairs_of_batch(own[node.name], given),
             pairs_of_batch(back[node.name].gamma, given),
             float(np.hypot(known[node.name].signal, missed * _spread_of(prepared.streams[node.name]))),
-            float(np.linalg.norm((known[node.name].gradient, missed, sampling_error(own[node.name], given)))),
+            float(
+                np.linalg.norm(
+                    (
+                        known[node.name].gradient,
+                        missed,
+                        sampling_error(own[node.name], given),
+                        _shared_by_channels(node),
+                    )
+                )
+            ),
         )
         for node in network.nodes
     )
+
+
+def _shared_by_channels(node: Node) -> float:
+    """What is left of a mean over one matrix of P tokens that all channels share: 1/√P."""
+    return node.operation.tokens_in**-0.5 if isinstance(node.operation, TokenMixing) else 0.0
 
 
 def _by_draws(network: Network, inputs: ArrayLike, cotangents: ArrayLike) -> tuple[LossMoments, ...] | None:
