@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from freeness.errors import InputError
 from freeness.torch import AnalyzeOptions, analyze
 from freeness.torch.rehearsal import rehearsed
 from freeness.torch.starts import rate_facts
@@ -115,6 +116,28 @@ def test_a_rate_at_which_nothing_is_learnt_gives_way_to_a_lower_one():
     assert found.reason.endswith("The best one is expected between 0.1 and 1.")
     assert found.recommended == pytest.approx(0.3333) and "little is learnt in 100 steps" in found.reason
     assert found.high == pytest.approx(0.9999) and rehearsed(model, (inputs, inputs), (MSE, SGD()), found) is found
+
+
+def test_a_last_batch_of_one_sample_is_not_trained_on():
+    """Batch normalisation takes no batch of one."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
+    data = torch.randn(65, 6), torch.arange(65) % 3
+    rate = analyze(model, data, AnalyzeOptions(only="rate"), loss="cross_entropy").learning_rate
+    assert rate.known and rate.batch == 64
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no backward"), ValueError("one value"), InputError("not this one")])
+def test_a_trial_that_cannot_be_run_leaves_the_rate(flow, monkeypatch, error):
+    def failing(*_, **__):
+        raise error
+
+    (_, x, y), model = flow, nn.Linear(2, 2)
+    monkeypatch.setattr("freeness.torch.analysis_rate.rehearsed", lambda model, data, how, rate, **mode: rate)
+    told = analyze(model, (x, y), AnalyzeOptions(only="rate"), loss="mse").learning_rate
+    monkeypatch.setattr("freeness.torch.analysis_rate.rehearsed", failing)
+    rate = analyze(model, (x, y), AnalyzeOptions(only="rate"), loss="mse").learning_rate
+    assert rate.known and rate.recommended == told.recommended
 
 
 def test_numbers_of_layers_that_places_share_are_at_several_places():

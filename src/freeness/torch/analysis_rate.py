@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from freeness.advice import Stage, Training, batch_learning_rate
-from freeness.errors import ConvergenceError, FreenessError, InputError
+from freeness.errors import ConvergenceError, FreenessError, InputError, brief
 from freeness.meanfield import has_closed_covariance
 from freeness.network import Activation
 from freeness.torch.adapted import adapted
@@ -72,13 +72,21 @@ def batch_curvature(
             return no_rate(flat, batch, options, value, error)
         start = _start(model, (inputs, targets), options, value, many=begin and begins(traced, targets, options))
         if start is not None and rehearse:
-            how = (options.criterion, descent)
-            start = rehearsed(model, (inputs, targets), how, start, training=options.training)
+            start = _tried(model, (inputs, targets), options, start)
         return Curvature(value, error, batch, start, _predicted_sharpness(traced, x, options))
     except (FreenessError, ArithmeticError, MemoryError, RuntimeError) as error:
         _LOG.info("no learning rate: %s", error)
         first = str(error).splitlines()[:1] or [type(error).__name__]
         return no_rate(f"No learning rate: {first[0]}", batch, options)
+
+
+def _tried(model: nn.Module, data: tuple[Tensor, Tensor], options: AnalyzeOptions, start: Rate) -> Rate:
+    """The rate behind its trial; as it was where that cannot be run."""
+    try:
+        return rehearsed(model, data, (options.criterion, options.descent), start, training=options.training)
+    except (FreenessError, ArithmeticError, MemoryError, RuntimeError, ValueError) as error:
+        _LOG.info("the rate is not tried (%s)", brief(error))
+        return start
 
 
 def _sharpness(

@@ -37,7 +37,7 @@ def rehearsed(
 ) -> Rate:
     """The rate, where a model learns in 100 steps at it; else a lower one at which it learns more.
 
-    The steps are those of a training, on batches of ``rate.batch`` samples that are drawn. A trial breaks where it does for
+    The steps are those of a training, on whole batches of ``rate.batch`` samples that are drawn. A trial breaks where it does for
     :func:`~freeness.torch.find_rate`, and has not learnt where the loss fell by less than a tenth. Lower rates are tried then,
     as far apart as its trials, while each is a tenth better. The one above ends the interval. The model is left as it was.
 
@@ -59,9 +59,9 @@ def rehearsed(
     loss, optimizer = how
     criterion = loss_function(loss)
     inputs, targets = data
-    order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(0))
-    drawn = Batch((inputs,), targets=targets, count=len(inputs)).rows(order)
-    batches = list(drawn.split(min(rate.batch, len(inputs))))
+    size = min(rate.batch, len(inputs))
+    order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(0))[: len(inputs) // size * size]
+    batches = list(Batch((inputs,), targets=targets, count=len(inputs)).rows(order).split(size))
     with untouched(model, training=training), torch.enable_grad():
         runs = TrialRuns(
             model,
