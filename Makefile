@@ -48,7 +48,7 @@ slow: $(STAMP)
 	FREENESS_HYPOTHESIS=full $(PYTEST) -n 2 -m "slow or hypothesis"
 
 slow-part: $(STAMP)
-	$(PYTEST) -n 2 -m "slow and always"
+	$(PYTEST) -n 2 --dist=worksteal -m "slow and always"
 
 # --benchmark-only overrides the --benchmark-skip of pyproject.toml; no -n, for workers would disturb the clock.
 bench: $(STAMP)
