@@ -128,6 +128,13 @@ def test_a_table_that_does_not_fit_is_set_tight():
     assert "1234567890  1234567890" in wide and "1234567890 1234567890" in tight
 
 
+def test_words_are_broken_before_numbers_are():
+    header = ("name", "theory", "theory of one")
+    table = Table(header, (("a_long_name" * 6, "0.00123 ± 45%", "3.21e-05 ± 6%"),), header[1:])
+    shown = printed(Answer("", (Section("", (table,)),)), 50)
+    assert "0.00123 ± 45% 3.21e-05 ± 6%" in shown and max(map(cell_len, shown.splitlines())) <= 50
+
+
 def test_kinds_of_sentences_have_their_marks():
     kinds = ("plain", "point", "change", "warning", "code")
     answer = Answer("", (Section("", tuple(Sentence(kind, kind) for kind in kinds)),))

@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from freeness.show import answer_of, layer_table, render_html, to_json
+from freeness.show.terminal import answer_text
 from freeness.torch import AnalyzeOptions, analyze, observe, trace
 from freeness.torch.layer_theory import OutputLoss, with_theory
 
@@ -98,6 +99,13 @@ def test_a_layer_far_from_theory_is_pointed_out_everywhere():
     assert '<tr class="flagged">' in page and "departs from theory" in page
     shown = report._repr_html_()
     assert "<strong>2</strong>" in shown and "departs from theory" in shown
+    row = report.layers[0]
+    scatters = (
+        f"{row.signal_predicted:.3g} ± {row.signal_scatter:.0%}",
+        f"{row.gradient_predicted:.3g} ± {row.scatter:.0%}",
+    )
+    assert all(f">{one}<" in page and one in answer_text(report) for one in scatters) and scatters[0] in shown
+    assert all("scatters about" in text for text in (page, shown, answer_text(report)))
     row = to_json(report)["layers"][1]
     assert row["signal"] > 2 * row["signal_predicted"] and row["scatter"] < 1
 
@@ -159,6 +167,15 @@ def test_every_matrix_of_a_transformer_is_predicted():
     ratios = np.log([row.gradient_predicted / row.gradient for row in rows])
     assert np.abs(ratios).max() < np.log(1.7)
     assert abs(ratios.mean()) < 0.15
+
+
+def test_the_signal_of_an_attention_module_is_that_behind_its_output_matrix():
+    torch.manual_seed(0)
+    block = nn.TransformerEncoderLayer(64, 4, 64, 0.0, batch_first=True, norm_first=True)
+    model, x = nn.Sequential(nn.Linear(5, 64), block, nn.Linear(64, 3)), torch.randn(6, 8, 5)
+    table = table_of(model.eval(), x, lambda found: found.square().mean())
+    (row,) = (row for row in table if row.kind == "MultiheadAttention")
+    assert row.signal_predicted == pytest.approx(row.signal, rel=3 * row.signal_scatter) and row.signal_scatter < 0.2
 
 
 class Tied(Language):

@@ -76,11 +76,18 @@ def _(part: Table, console: Console) -> None:
 
 def _laid_out(part: Table, gap: int) -> RichTable:
     shown = RichTable(box=SIMPLE_HEAD, pad_edge=False, padding=(0, gap, 0, 0), show_edge=False)
-    for name in part.header:
-        shown.add_column(name, justify="right" if name in part.numeric else "left", overflow="fold")
+    for place, name in enumerate(part.header):
+        numeric = name in part.numeric
+        width = _unbroken(part, place) if numeric and not gap else None  # words are broken before numbers are
+        shown.add_column(name, justify="right" if numeric else "left", overflow="fold", width=width)
     for index, row in enumerate(part.rows):
         shown.add_row(*row, style="bold red" if index in part.flagged else None)
     return shown
+
+
+def _unbroken(part: Table, place: int) -> int:
+    """Of a column so wide that no number in it is broken, nor a word of its name."""
+    return max(len(text) for text in (*(row[place] for row in part.rows), *part.header[place].split(), ""))
 
 
 @_print.register

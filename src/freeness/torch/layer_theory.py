@@ -191,6 +191,8 @@ def _samples(atoms: Iterable[object]) -> bool:
 def _row(row: ModuleRow, module: nn.Module, known: Mapping[str, _Place], trained: set[int]) -> ModuleRow:
     """A row with the steps of its module."""
     named = [place for name, place in known.items() if name == row.name or _again(name, row.name)]
+    if named and row.uses == 1:  # as an attention with its output matrix inside, whose signal is the module's
+        named = [place for name, place in known.items() if name == row.name or name.startswith(f"{row.name}.")][-1:]
     tensors = [tensor for tensor in module._parameters.values() if tensor is not None]
     parts = [_gradient(each, known.values()) for each in tensors if id(each) in trained]
     steps = [place for place in known.values() if any(_is(place.step.weight, each) for each in tensors)]

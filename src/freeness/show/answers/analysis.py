@@ -30,6 +30,8 @@ _KINDS = 6  # of operation that are named in one sentence
 _SHOWN = 15  # modules at either end that are shown
 _ALWAYS = 5  # columns of the chain's table that every network has
 _THEORY = (3, 5)  # columns of the layers' table that are theory
+_PERCENT = 0.01
+_PLUS_MINUS = "± is how far one random network of these widths scatters about theory (standard deviation)."
 
 
 @answer_of.register
@@ -54,7 +56,7 @@ def _(record: Analysis) -> Answer:
     """Whether it trains, the start, the rate; a few numbers beside theory; the layers where one of them is at fault."""
     fault, departure = record.fault, record.layers.departure
     apart = (Sentence(departure, "warning"),) if departure else ()
-    layers = (Section(_LAYERS, (*apart, layer_table(record))),) if departure or (fault and fault.grave) else ()
+    layers = (Section(_LAYERS, (*apart, *_table(record))),) if departure or (fault and fault.grave) else ()
     few, around = _few(record), _around(record)
     return Answer(
         record.title,
@@ -148,15 +150,16 @@ def _few(record: Analysis) -> Table:
         for name, theory, seen in comparison.numbers
         if name != "standard deviation"
     ]
-    trained = [row for row in record.layers if row.trained and row.gradient is not None]
+    trained, scatters = [row for row in record.layers if row.trained], dict[str, float | None]()
     if trained:
-        first, last = trained[0], trained[-1]
+        first, last = trained[0], next((row for row in reversed(trained) if row.signal is not None), trained[-1])
         known += [
             ("Signal of the last layer, mean square", last.signal_predicted, last.signal),
             ("Squared gradient of the first layer", first.gradient_predicted, first.gradient),
         ]
+        scatters = {known[-2][0]: last.signal_scatter, known[-1][0]: first.scatter}
     rows = [
-        (name, number(theory), number(seen), change(seen, theory))
+        (name, _scattered(theory, scatters.get(name), 4), number(seen), change(seen, theory))
         for name, theory, seen in known
         if theory is not None or seen is not None
     ]
@@ -203,7 +206,14 @@ def _layers(record: Analysis) -> tuple[Section, ...]:
     said = Sentence(record.fault.sentence, "strong" if record.fault.place is None else "warning")
     told = record.layers.departure
     apart = (Sentence(told, "warning"),) if told else ()
-    return (Section(_LAYERS, (said, *apart, layer_table(record), *_around(record))),)
+    return (Section(_LAYERS, (said, *apart, *_table(record), *_around(record))),)
+
+
+def _table(record: Analysis) -> tuple[Part, ...]:
+    """The table of layers, and what its ± means where it has one."""
+    table = layer_table(record)
+    scattered = any("±" in cell for row in table.rows for cell in row)
+    return (table, Sentence(_PLUS_MINUS, "point")) if scattered else (table,)
 
 
 def _around(record: Analysis) -> tuple[Sentence, ...]:
@@ -238,8 +248,8 @@ def _pair(word: Word, row: LayerRow | None) -> tuple[str, ...]:
 def layer_table(analysis: Analysis) -> Table:
     """One row a module with weights: mean square of its output and squared loss gradient of its weights, in theory and measured.
 
-    Of many modules the first and last, and those between that depart from theory, which are flagged. Columns of theory are left
-    out where it has nothing to say.
+    Beside each prediction stands the scatter of one network, in percent. Of many modules the first and last, and those between
+    that depart from theory, which are flagged. Columns of theory are left out where it has nothing to say.
     """
     named = "realised" if analysis.layers.around else "theory "
     header = ("layer", "kind", "signal", "theory", "gradient", named, "gradient / weight")
@@ -265,8 +275,23 @@ def layer_table(analysis: Analysis) -> Table:
 def _module(row: ModuleRow) -> tuple[str, ...]:
     ratio = max((tensor.ratio for tensor in row.tensors if tensor.weight > 0), default=None)
     gradient = row.gradient if row.trained else None
-    numbers = (row.signal, row.signal_predicted, gradient, row.gradient_predicted, ratio)
-    return (row.name or NOTHING, row.kind, *(number(value, 3) for value in numbers))
+    told = _scattered(row.signal_predicted, row.signal_scatter), _scattered(row.gradient_predicted, row.scatter)
+    return (
+        row.name or NOTHING,
+        row.kind,
+        number(row.signal, 3),
+        told[0],
+        number(gradient, 3),
+        told[1],
+        number(ratio, 3),
+    )
+
+
+def _scattered(value: float | None, scatter: float | None, digits: int = 3) -> str:
+    """A prediction, and by which share one network is off."""
+    if value is None or scatter is None:
+        return number(value, digits)
+    return f"{number(value, digits)} ± {f'{scatter:.0%}' if scatter >= _PERCENT else '<1%'}"
 
 
 def chain_table(analysis: Analysis) -> Table:
