@@ -19,7 +19,8 @@ from freeness.torch import (
     ntk_gram,
     trace,
 )
-from freeness.torch.any_model import Function, gram, survey
+from freeness.torch.any_model import gram, survey
+from freeness.torch.function import Function
 from tests.torch.models import input_jacobian, parameter_jacobian, rows
 from tests.torch.zoo import zoo_model
 

@@ -17,7 +17,8 @@ from freeness.network import GivenMap, Operation, Pairs, Pass, Step, Stream, bac
 from freeness.spectra import jacobian_law
 from freeness.torch import dual_gram, kinds, trace
 from freeness.torch import operations as readers
-from freeness.torch.any_model import Function, survey
+from freeness.torch.any_model import survey
+from freeness.torch.function import Function
 from freeness.torch.kinds import KINDS, READERS, kind_of, register_kind
 from freeness.torch.operations.kind import Kind
 from freeness.torch.steps import Calls as Computed

@@ -54,6 +54,7 @@ from freeness.torch.analysis_spectra import (
 from freeness.torch.analyze_options import OWN, AnalyzeOptions
 from freeness.torch.architecture import has_recipe
 from freeness.torch.buffers import same_buffers
+from freeness.torch.compiled import uncompiled
 from freeness.torch.copied_weights import copies_note
 from freeness.torch.curvature_matrices import CHUNK
 from freeness.torch.data_note import data_note
@@ -62,7 +63,7 @@ from freeness.torch.forecasts import WATCH, Request, forecast, told
 from freeness.torch.freeness_tests import freeness_test
 from freeness.torch.given import GivenLoss, GivenOptimizer
 from freeness.torch.layer_theory import OutputLoss, with_theory
-from freeness.torch.load import device_of, uncompiled
+from freeness.torch.load import device_of
 from freeness.torch.loss_note import loss_note
 from freeness.torch.losses import check_targets, loss_function
 from freeness.torch.measurable import check_dense, check_measurable

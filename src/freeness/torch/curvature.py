@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from freeness.errors import ConvergenceError, InputError
 from freeness.torch.adapted import adapted
-from freeness.torch.any_model import converted
 from freeness.torch.batched import plain_attention
 from freeness.torch.curvature_dual import dual_operator
 from freeness.torch.curvature_matrices import CHUNK, Matrix, curvature_operator
 from freeness.torch.curvature_reduced import reduced_hessian
+from freeness.torch.function import converted
 from freeness.torch.given import GivenLoss
 from freeness.torch.indexing import read_at_once
 from freeness.torch.lanczos import LanczosOptions, SpectralEstimate, largest_eigenpair, spectral_estimate

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from freeness.errors import InputError, brief
 from freeness.torch.adapted import Selected
-from freeness.torch.any_model import Function, embedded
+from freeness.torch.any_model import embedded
+from freeness.torch.function import Function
 from freeness.torch.lanczos import LanczosOptions, SpectralEstimate, spectral_estimate
 from freeness.torch.pace import beat
 from freeness.torch.products import JacobianProducts, Products, input_products, light_products

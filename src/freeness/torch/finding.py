@@ -13,9 +13,9 @@ from freeness.advice import Progress, Report
 from freeness.bars import followed
 from freeness.errors import InputError, is_real, is_size
 from freeness.torch.batch_loss import trial_loss
+from freeness.torch.compiled import uncompiled
 from freeness.torch.critical import CriticalRate, critical_rate
 from freeness.torch.given import GivenLoss
-from freeness.torch.load import uncompiled
 from freeness.torch.outputs import OutputKey
 from freeness.torch.state import trained_parameters, untouched
 from freeness.torch.stepping import AnyOptimizer, Stepping, stepping

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from freeness.advice import Stage
-from freeness.torch.any_model import Function, Survey, jacobian_passes, jacobian_plan, survey
+from freeness.torch.any_model import Survey, jacobian_passes, jacobian_plan, survey
 from freeness.torch.any_model import planned as dual_bytes
 from freeness.torch.batched import jacobian_rows, plain_attention
 from freeness.torch.counting import Counts, calls_of, counted
+from freeness.torch.function import Function
 from freeness.torch.memory import readable
 from freeness.torch.modes import fixed_masks
 from freeness.torch.outputs import run

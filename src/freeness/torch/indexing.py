@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from freeness.torch.load import uncompiled
+from freeness.torch.compiled import uncompiled
 
 _OFTEN = 4  # places of one tensor that are read before all of them are taken at once
 _PLAIN = (Tensor, nn.Parameter)

@@ -12,6 +12,7 @@ from torch import nn
 from freeness.data import made_by, split_factory
 from freeness.errors import InputError, choice
 from freeness.torch.analyze_options import OWN
+from freeness.torch.compiled import uncompiled
 from freeness.torch.given import GivenLoss, given_loss
 from freeness.torch.stepping import AnyOptimizer
 from freeness.torch.weights import load_weights_, read_weights
@@ -61,18 +62,6 @@ def device_of(name: str) -> torch.device:
             f"expected a device that this machine has, got {name!r}, which torch cannot use here; choose --device cpu."
         ) from error
     return device
-
-
-def uncompiled(model: nn.Module) -> nn.Module:
-    """The model that torch.compile was given, with the same parameters: every way of measuring would be compiled anew.
-
-    Example:
-        >>> model = nn.Linear(1, 1)
-        >>> uncompiled(model) is model
-        True
-    """
-    parts = model._modules  # of TorchScript no dict
-    return cast("nn.Module", parts["_orig_mod"]) if "_orig_mod" in parts else model
 
 
 def split_model(spec: str) -> tuple[Path, str]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from freeness.errors import InputError
 from freeness.network import INPUT, Network, Node
-from freeness.torch.any_model import Function
+from freeness.torch.function import Function
 from freeness.torch.graph_view import GraphView, export
 from freeness.torch.hooked import hooked_steps
 from freeness.torch.kinds import TracedOperation
@@ -93,7 +93,7 @@ class Trace:
     for every node of the network and for every call that has no record, with the model's own tensors; ``moves`` of the last one's
     tensor lead to the output. ``together``: how many samples are run at once, for calls without a record may hold their number;
     0: any number. ``any_trained``: whether the model trains anything; otherwise all biases count. ``written``: as of a
-    :class:`~freeness.torch.any_model.Function`.
+    :class:`~freeness.torch.function.Function`.
     """
 
     model: nn.Module
