@@ -14,7 +14,7 @@ from benchmarks.further import FURTHER
 from benchmarks.language import DeepONet
 from benchmarks.written import Autoencoder, Burgers, GraphConvolution, Mamba, Siren, bound
 from freeness.torch import batch_of
-from freeness.torch.packing import packed
+from freeness.torch.request.packing import packed
 
 
 class Residual(nn.Module):

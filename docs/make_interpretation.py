@@ -45,7 +45,7 @@ from freeness.interpret.story import Labelled
 from freeness.show import plot_maps
 from freeness.spectra import NeuronSignals, diagonal_law
 from freeness.torch import freeness_test, measure_fisher, measure_jacobian, trace
-from freeness.torch.sampling import seeded_generator
+from freeness.torch.model.sampling import seeded_generator
 
 HERE = Path(__file__).resolve().parent
 IMAGES, SEEDS = 10_000, (0, 1, 2)

@@ -31,8 +31,8 @@ from freeness.experiments import (
 from freeness.experiments.tasks import TOGETHER, seconds_a_step
 from freeness.show import plot_heat_map, plot_thresholds
 from freeness.torch import build
-from freeness.torch.losses import loss_function
-from freeness.torch.sampling import seeded_generator
+from freeness.torch.loss.losses import loss_function
+from freeness.torch.model.sampling import seeded_generator
 
 HERE = Path(__file__).resolve().parent
 PAGE = "learning-rate-depth"

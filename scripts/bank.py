@@ -30,7 +30,7 @@ from torch_lr_finder import LRFinder
 
 from bank_networks import SEEDS, STEPS, Case, bank
 from bank_training import Trainer
-from freeness.torch.starts import start_facts
+from freeness.torch.rate.starts import start_facts
 from freeness.training import optimizer_of, start_rate
 
 HALVES = ("last", "judged", "unseen", "more", "fresh", "held out", "tuned")

@@ -62,7 +62,7 @@ def one(name: str, exact: bool) -> dict[str, Any]:
 
 def _exact(model: Any, data: Any, batch: int) -> float:
     from freeness.torch import CurvatureOptions
-    from freeness.torch.curvature_estimate import Effort, estimated_sharpness
+    from freeness.torch.measured.curvature_estimate import Effort, estimated_sharpness
 
     x, y = (part[:batch] for part in data)
     how = CurvatureOptions(training=None)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from freeness.torch import given_loss
-from freeness.torch.starts import rate_facts
+from freeness.torch.rate.starts import rate_facts
 from freeness.training import SGD, start_rate
 from rates import Store, loss_in, run_at
 from rates_networks import Added, Data, Network, Transformer, images, noisy_images, small_images

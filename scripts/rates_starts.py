@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from freeness.torch import given_loss
-from freeness.torch.starts import rate_facts
+from freeness.torch.rate.starts import rate_facts
 from freeness.training import SGD, start_rate
 from rates import RANGES, TRIALS, Line, Store, cases, searched
 from rates_networks import Network

@@ -24,10 +24,10 @@ def rows(name: str, seed: int, known: Collection[int]) -> Iterator[dict[str, Any
     """One draw of a model, by every effort that a plan may ask of it and that is not known."""
     from benchmarks.small import drawn, exact_sharpness, one_input
 
-    from freeness.torch.curvature_estimate import Effort, estimated_sharpness
-    from freeness.torch.differentiated import differentiated
-    from freeness.torch.modes import is_coupled
-    from freeness.torch.plan import coarse_products, coarse_samples
+    from freeness.torch.loss.differentiated import differentiated
+    from freeness.torch.measured.curvature_estimate import Effort, estimated_sharpness
+    from freeness.torch.measured.plan import coarse_products, coarse_samples
+    from freeness.torch.model.modes import is_coupled
 
     case = drawn(name, seed)
     model, x = one_input(case)

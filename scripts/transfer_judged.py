@@ -18,10 +18,10 @@ import torch
 from torch import nn
 
 from freeness.torch import Transfer, transfer
-from freeness.torch.batch import Batch
-from freeness.torch.critical import OptimizerFactory, gradients_step
-from freeness.torch.first_step import StepOptions, first_step, optimizer_factory
-from freeness.torch.roles import GroupRole
+from freeness.torch.rate.critical import OptimizerFactory, gradients_step
+from freeness.torch.rate.first_step import StepOptions, first_step, optimizer_factory
+from freeness.torch.request.batch import Batch
+from freeness.torch.start.roles import GroupRole
 from transfer_networks import Added, Member, members
 from transfer_sweep import read, write
 from transfer_training import DECAY, Rates, Runs

@@ -27,9 +27,9 @@ from torch.nn import functional
 
 from freeness.advice import Lookout, StepCheck, WatchRecord, read_run, sharpening_of
 from freeness.torch import Watch, critical_rate
-from freeness.torch.hessian_products import drawn_direction, hessian_product
-from freeness.torch.ritz import climb
-from freeness.torch.watch_schedule import Every
+from freeness.torch.measured.hessian_products import drawn_direction, hessian_product
+from freeness.torch.measured.ritz import climb
+from freeness.torch.watching.watch_schedule import Every
 from watch_faults import HALVES
 
 STEPS, EVERY, BATCH = 200, 5, 32

@@ -69,8 +69,10 @@ def quick_analyses() -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         if importlib.util.find_spec("torch"):
-            patch.setattr("freeness.torch.redrawn._ENOUGH", 0)
-            patch.setattr("freeness.torch.analysis_rate.rehearsed", lambda model, data, how, rate, **mode: rate)
+            patch.setattr("freeness.torch.measured.redrawn._ENOUGH", 0)
+            patch.setattr(
+                "freeness.torch.analyzing.analysis_rate.rehearsed", lambda model, data, how, rate, **mode: rate
+            )
         yield
 
 

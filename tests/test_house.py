@@ -138,7 +138,7 @@ def test_rooms_import_only_rooms_and_libraries_of_the_table():
         ("from beartype import beartype", "numerics"),
         ("from freeness.laws import Law", "numerics"),
         ("from freeness import moves", "laws"),
-        ("import freeness.torch.tracing", "advice"),
+        ("import freeness.torch.record.tracing", "advice"),
         ("import freeness", "laws"),
         ("from ..spectra import jacobian_law", "meanfield"),
         ("from .. import torch", "meanfield"),
@@ -255,6 +255,28 @@ def test_files_of_a_room_do_not_read_one_another_in_circles(room):
     for name, ways in ALLOWED.get(room.name, {}).items():
         read[name] -= ways
     assert not circle_of(read)
+
+
+# The torch room is a house of its own: each storey reads those before it.
+STOREYS = ["model", "loss", "request", "record", "measured", "start", "rate", "watching", "analyzing"]
+OPEN = {"operations": "record", "recipes": "start"}  # folders to which one adds files
+
+
+def upward(read: dict[str, set[str]]) -> list[str]:
+    """What a storey of the torch room reads of a later one."""
+
+    def storey(name: str) -> int:
+        folder = name.partition(".")[0]
+        return STOREYS.index(OPEN.get(folder, folder))
+
+    return [f"{name} reads {other}" for name in read for other in read[name] if storey(other) > storey(name)]
+
+
+def test_storeys_of_the_torch_room_read_only_those_before_them():
+    read = read_files(SOURCE / "torch")
+    assert {name.partition(".")[0] for name in read} == {*STOREYS, *OPEN}
+    assert not upward(read)
+    assert upward({"model.state": {"rate.finding"}, "operations.dense": {"start.parts"}}) != []
 
 
 def circle_of(read: dict[str, set[str]]) -> list[str]:

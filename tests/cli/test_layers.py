@@ -3,7 +3,7 @@ import json
 from typer.testing import CliRunner
 
 from freeness.cli import app
-from freeness.torch.kinds import KINDS
+from freeness.torch.record.kinds import KINDS
 
 
 def run(*arguments, columns="80"):

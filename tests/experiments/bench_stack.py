@@ -6,8 +6,8 @@ import torch
 from freeness.experiments import batches, data_facts, expand, load_images, preset
 from freeness.experiments.column import stack_of
 from freeness.torch import build
-from freeness.torch.losses import loss_function
-from freeness.torch.sampling import seeded_generator
+from freeness.torch.loss.losses import loss_function
+from freeness.torch.model.sampling import seeded_generator
 
 SWEEP = preset("headline")
 STEPS = 5

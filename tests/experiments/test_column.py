@@ -11,8 +11,8 @@ from freeness.experiments.column import stack_of
 from freeness.experiments.specification import DataSpecification
 from freeness.experiments.tasks import Task, faster_stack, tasks_of
 from freeness.torch import build
-from freeness.torch.losses import loss_function
-from freeness.torch.sampling import seeded_generator
+from freeness.torch.loss.losses import loss_function
+from freeness.torch.model.sampling import seeded_generator
 
 INPUTS, CLASSES = 13, 3
 ROUNDED = 1e-4  # a thousand roundings of float32, which six steps at rates up to 0.3 amplify

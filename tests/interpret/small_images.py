@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from freeness.interpret import FitOptions, IdentityMLP, fit
 from freeness.interpret.fashion import fashion_data
-from freeness.torch.sampling import seeded_generator
+from freeness.torch.model.sampling import seeded_generator
 
 
 def small(images: Tensor) -> Tensor:

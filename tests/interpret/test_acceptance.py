@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from freeness.interpret import FitOptions, ablate_class, fit, neuron_contributions, read_layers, top_neurons
 from freeness.interpret.fashion import Recipe, fashion_data, prepare
-from freeness.torch.sampling import seeded_generator
+from freeness.torch.model.sampling import seeded_generator
 
 pytestmark = pytest.mark.slow
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from freeness.torch.elementwise import PointwiseCall, PointwiseProgram, Slot, activation_function
+from freeness.torch.record.elementwise import PointwiseCall, PointwiseProgram, Slot, activation_function
 
 ATEN = torch.ops.aten
 PROGRAMS = {

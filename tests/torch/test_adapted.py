@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from freeness.torch import AnalyzeOptions, analyze, batch_sharpness
-from freeness.torch.adapted import Whole
+from freeness.torch.loss.adapted import Whole
 
 GENERATOR = torch.Generator().manual_seed(0)
 X = torch.randn(6, 5, generator=GENERATOR, dtype=torch.float64)

@@ -237,7 +237,7 @@ def test_a_test_that_fails_costs_nothing_else(monkeypatch):
     def exhausted(*_):
         raise MemoryError
 
-    monkeypatch.setattr(importlib.import_module("freeness.torch.analysis"), "freeness_test", exhausted)
+    monkeypatch.setattr(importlib.import_module("freeness.torch.analyzing.analysis"), "freeness_test", exhausted)
     report = analyze(network(), data(), loss="half_squared_error")
     assert report.freeness.test is None and "MemoryError" in report.freeness.sentence
     assert report.fisher.predicted is not None and report.learning_rate.bound > 0
@@ -355,7 +355,7 @@ def test_a_curvature_that_fails_costs_nothing_else(monkeypatch):
     def lost(*_):
         raise ConvergenceError("Lanczos did not converge; take float64.")
 
-    monkeypatch.setattr(importlib.import_module("freeness.torch.analysis_rate"), "batch_sharpness", lost)
+    monkeypatch.setattr(importlib.import_module("freeness.torch.analyzing.analysis_rate"), "batch_sharpness", lost)
     report = analyze(shallow(), (data()[0], torch.arange(24) % 8))
     assert report.fisher.measured.law.mean > 0
     assert report.learning_rate.reason == "No learning rate: Lanczos did not converge; take float64."
@@ -411,7 +411,7 @@ def test_layers_of_residual_networks_name_their_activation(monkeypatch):
     def left_out(*_):  # the law of this network takes long, and nothing here looks at it
         raise RuntimeError
 
-    monkeypatch.setattr(importlib.import_module("freeness.torch.analysis"), "solved_or_drawn", left_out)
+    monkeypatch.setattr(importlib.import_module("freeness.torch.analyzing.analysis"), "solved_or_drawn", left_out)
     torch.manual_seed(0)
     branch = nn.Sequential(nn.Linear(30, 30), nn.Tanh(), nn.Linear(30, 30))
     model = nn.Sequential(nn.Linear(30, 30), Skip(branch), nn.Linear(30, 8), nn.ReLU(), nn.Linear(8, 8)).double()

@@ -15,10 +15,10 @@ from freeness.advice import Stage
 from freeness.cli import app
 from freeness.show import render_html, schema, to_json
 from freeness.torch import AnalyzeOptions, CurvatureOptions, Trace, analyze, batch_sharpness, trace
-from freeness.torch.analysis_rate import batch_curvature
-from freeness.torch.forecasts import Request, forecast
-from freeness.torch.pace import Pace, TimeUp, paced
-from freeness.torch.plan import Budget
+from freeness.torch.analyzing.analysis_rate import batch_curvature
+from freeness.torch.analyzing.forecasts import Request, forecast
+from freeness.torch.measured.plan import Budget
+from freeness.torch.model.pace import Pace, TimeUp, paced
 from freeness.training import Curvature
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -45,7 +45,7 @@ def failing(monkeypatch, stage, error):
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr(importlib.import_module("freeness.torch.analysis"), stage, fail)
+    monkeypatch.setattr(importlib.import_module("freeness.torch.analyzing.analysis"), stage, fail)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_budget_that_runs_out_is_named_in_place_of_spectra_and_the_rate_is_tol
         time.sleep(0.3)
         raise RuntimeError
 
-    monkeypatch.setattr(importlib.import_module("freeness.torch.analysis"), "_watched", slow)
+    monkeypatch.setattr(importlib.import_module("freeness.torch.analyzing.analysis"), "_watched", slow)
     found = analyze(network(), data(), AnalyzeOptions(budget=0.2))
     assert "the budget of 0.2 s ran out" in found.jacobian.missing and found.jacobian.measured is None
     assert found.learning_rate.known and found.learning_rate.sharpness_error >= 0.0
@@ -126,7 +126,7 @@ def test_a_distance_that_takes_too_long_leaves_both_spectra(monkeypatch):
         while True:
             pass
 
-    where = importlib.import_module("freeness.torch.analysis_spectra")
+    where = importlib.import_module("freeness.torch.analyzing.analysis_spectra")
     monkeypatch.setattr(where, "wasserstein", endless)
     monkeypatch.setattr(where, "_LEAST", 0.01)
     monkeypatch.setattr(where, "_COMPARED", 0.0)
@@ -140,7 +140,9 @@ def test_theory_that_takes_too_long_is_cut_and_the_measurement_stands(monkeypatc
         while True:
             pass
 
-    monkeypatch.setattr(importlib.import_module("freeness.torch.analysis_spectra"), "predict_jacobian", endless)
+    monkeypatch.setattr(
+        importlib.import_module("freeness.torch.analyzing.analysis_spectra"), "predict_jacobian", endless
+    )
     found = analyze(network(), data(), AnalyzeOptions(budget=3.0))
     assert found.fisher.predicted is None and "ran out" in found.fisher.reason
     assert found.stages[3].name == "predict spectra" and found.stages[3].missing
@@ -151,7 +153,7 @@ def test_what_runs_in_training_mode_is_forecast_by_a_pass_of_it(monkeypatch):
     model = nn.Sequential(nn.Linear(20, 30), nn.BatchNorm1d(30), nn.ReLU(), nn.Linear(30, 4))
     wanted = ("measure Fisher", "curvature")
     asked = Request(16, Budget(60.0, 4e9), wanted, batch=torch.ones(4, 20), training=True)
-    monkeypatch.setattr("freeness.torch.forecasts._timed", lambda *_: 1e-9)
+    monkeypatch.setattr("freeness.torch.analyzing.forecasts._timed", lambda *_: 1e-9)
     traced = trace(model, torch.ones(1, 20))
     slow, usual = (forecast(traced, torch.ones(20), one) for one in (asked, asked._replace(batch=None)))
     assert slow.plan["measure Fisher"] == usual.plan["measure Fisher"]
@@ -173,12 +175,12 @@ class _Looped(nn.Module):
 
 
 def test_a_loop_is_planned_by_the_calls_of_each_row(monkeypatch):
-    monkeypatch.setattr("freeness.torch.forecasts._timed", lambda *_: 1e9)
-    monkeypatch.setattr("freeness.torch.forecasts._LOOPED", 10)
+    monkeypatch.setattr("freeness.torch.analyzing.forecasts._timed", lambda *_: 1e9)
+    monkeypatch.setattr("freeness.torch.analyzing.forecasts._LOOPED", 10)
     x, asked = torch.randn(1, 9, 3), Request(4, Budget(60.0, 4e9), ("measure Jacobian",))
     traced = trace(_Looped(), x)
     counted = forecast(traced, x[0], asked).plan["measure Jacobian"].forecast
-    monkeypatch.setattr("freeness.torch.forecasts._rows", lambda *_: (0.0, 0.0))
+    monkeypatch.setattr("freeness.torch.analyzing.forecasts._rows", lambda *_: (0.0, 0.0))
     assert counted > forecast(traced, x[0], asked).plan["measure Jacobian"].forecast
 
 

@@ -19,8 +19,8 @@ from freeness.torch import (
     ntk_gram,
     trace,
 )
-from freeness.torch.any_model import gram, survey
-from freeness.torch.function import Function
+from freeness.torch.measured.any_model import gram, survey
+from freeness.torch.model.function import Function
 from tests.torch.models import input_jacobian, parameter_jacobian, rows
 from tests.torch.zoo import zoo_model
 
@@ -70,7 +70,7 @@ def test_gradients_and_position_grams_agree(positions: int, outputs: int) -> Non
 
 
 def test_large_layers_are_formed_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("freeness.torch.any_model._BLOCK", 64)
+    monkeypatch.setattr("freeness.torch.measured.any_model._BLOCK", 64)
     for name in ("LeNet", "grouped and dilated", "U-Net"):
         model, x = zoo_model(name)
         expected = dual(model.eval(), x)

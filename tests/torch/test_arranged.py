@@ -5,7 +5,7 @@ import pytest
 
 from freeness.spectra import fisher_law, jacobian_law
 from freeness.torch import realised_neurons, realised_signals, trace
-from freeness.torch.measure import measure_fisher, measure_jacobian
+from freeness.torch.measured.measure import measure_fisher, measure_jacobian
 
 from .arranged import Arrangement
 

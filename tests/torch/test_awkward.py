@@ -187,14 +187,14 @@ def test_too_little_memory_is_foreseen_and_the_plan_that_is_offered_works(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free = int(1.05e6 / 0.8)  # the Jacobian needs 1.28 MB in one pass, 1.01 MB in four
-    monkeypatch.setattr("freeness.torch.memory.available_memory", lambda _: free)
+    monkeypatch.setattr("freeness.torch.model.memory.available_memory", lambda _: free)
     asked = (f"{file}:resnet_like", "--json", "--only", "spectra")
     code, shown, errors = called(*asked, "--passes", "1")
     last = errors.splitlines()[-1]
     assert code == 2 and not shown and "in 1 pass (" in last and "expected a plan of at most" in last
     offered = last.split("pass passes=")[1].split(",")[0]
     assert called(*asked, "--passes", offered)[0] == 0
-    monkeypatch.setattr("freeness.torch.memory.available_memory", lambda _: 1000)
+    monkeypatch.setattr("freeness.torch.model.memory.available_memory", lambda _: 1000)
     code, shown, errors = called(*asked)
     assert code == 2 and "no plan fits" in errors.splitlines()[-1]
 

@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from freeness import InputError
 from freeness.torch import batch_of, jacobian_singular_values, trace
-from freeness.torch.outputs import loss_of, select_output
-from freeness.torch.packing import packed
+from freeness.torch.model.outputs import loss_of, select_output
+from freeness.torch.request.packing import packed
 
 RNG = np.random.default_rng(0)
 X, Z, Y = (

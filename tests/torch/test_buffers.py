@@ -9,7 +9,7 @@ from benchmarks.small import exact_sharpness
 from torch import Tensor, nn
 
 from freeness.torch import analyze
-from freeness.torch.buffers import same_buffers
+from freeness.torch.model.buffers import same_buffers
 
 
 class Averaged(nn.Module):

@@ -11,8 +11,8 @@ from torch.nn import functional
 from torch.utils.checkpoint import CheckpointFunction, checkpoint
 
 from freeness.torch import batch_sharpness, measure_fisher, observe, trace
-from freeness.torch.checkpoints import plain_checkpoints
-from freeness.torch.sums import adds_signals
+from freeness.torch.measured.sums import adds_signals
+from freeness.torch.model.checkpoints import plain_checkpoints
 
 X, Y = torch.randn(6, 5, generator=torch.Generator().manual_seed(0)), torch.arange(6) % 3
 

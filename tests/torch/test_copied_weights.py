@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from freeness.torch import AnalyzeOptions, analyze, initialize_
-from freeness.torch.copied_weights import copied_weights, copies_note
+from freeness.torch.start.copied_weights import copied_weights, copies_note
 
 
 def encoder() -> nn.Module:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from freeness.torch.counting import counted
+from freeness.torch.model.counting import counted
 
 
 def test_products_of_a_convolution_are_counted_and_groups_apart():

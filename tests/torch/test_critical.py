@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from freeness.errors import InputError
-from freeness.torch.critical import as_factory, critical_rate
+from freeness.torch.rate.critical import as_factory, critical_rate
 
 
 @given(curvatures=st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=4), seed=st.integers(0, 999))

@@ -19,10 +19,10 @@ from freeness.torch import (
     estimate_fisher,
     trace,
 )
-from freeness.torch.curvature_matrices import Matrix
-from freeness.torch.measure import _factors, _jacobian
-from freeness.torch.signals import layer_values
-from freeness.torch.steps import DenseStep
+from freeness.torch.measured.curvature_matrices import Matrix
+from freeness.torch.measured.measure import _factors, _jacobian
+from freeness.torch.record.signals import layer_values
+from freeness.torch.record.steps import DenseStep
 from tests.torch.models import parameter_jacobian
 
 LOSSES = ["half_squared_error", "half_mean_squared_error", "mse", "cross_entropy", "binary_cross_entropy"]
@@ -371,7 +371,7 @@ def test_long_vectors_need_no_basis(monkeypatch):
     """λ of a recursion with three vectors beside the written-down matrix, and fewer products than one restart of eigsh takes."""
     model, (x, y) = perceptron(), data("cross_entropy")
     exact = batch_sharpness(model, x, y, "cross_entropy", CurvatureOptions("hessian")).value
-    monkeypatch.setattr("freeness.torch.curvature._SHORT", 30)
-    monkeypatch.setattr("freeness.torch.curvature.eigsh", None)
+    monkeypatch.setattr("freeness.torch.measured.curvature._SHORT", 30)
+    monkeypatch.setattr("freeness.torch.measured.curvature.eigsh", None)
     found = batch_sharpness(model, x, y, "cross_entropy", CurvatureOptions("hessian"))
     assert found.value == pytest.approx(exact, rel=1e-9) and found.residual <= 1e-9 * exact

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from freeness.torch import CurvatureOptions, batch_sharpness
-from freeness.torch.curvature_estimate import Effort, estimated_sharpness
-from freeness.torch.pace import Pace, TimeUp, paced
-from freeness.torch.products import Products
-from freeness.torch.ritz import climb
+from freeness.torch.measured.curvature_estimate import Effort, estimated_sharpness
+from freeness.torch.measured.products import Products
+from freeness.torch.measured.ritz import climb
+from freeness.torch.model.pace import Pace, TimeUp, paced
 
 
 def data(samples=16, dtype=torch.float64):
@@ -140,7 +140,7 @@ def test_where_the_time_ends_it_is_that_of_the_first_samples():
 )
 def test_where_the_time_does_not_allow_the_products_they_are_of_fewer_samples(monkeypatch, coarse, left, samples):
     """Batch statistics ask for a start of six products, which took as long as they did with all samples; now with four."""
-    monkeypatch.setattr("freeness.torch.curvature_estimate.remaining", lambda: left)
+    monkeypatch.setattr("freeness.torch.measured.curvature_estimate.remaining", lambda: left)
     model, (x, y) = network(coarse == 0), data()
     how = CurvatureOptions(training=coarse == 0)
     found = estimated_sharpness(model, x, y, "cross_entropy", how, Effort(20, coarse, 2))

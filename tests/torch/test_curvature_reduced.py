@@ -17,8 +17,8 @@ from freeness.torch import (
     curvature_reduced,
     curvature_spectrum,
 )
-from freeness.torch.curvature_matrices import curvature_operator
-from freeness.torch.curvature_reduced import reduced_hessian
+from freeness.torch.measured.curvature_matrices import curvature_operator
+from freeness.torch.measured.curvature_reduced import reduced_hessian
 
 FEW = LanczosOptions(probes=3, steps=12)
 

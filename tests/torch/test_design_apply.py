@@ -17,8 +17,8 @@ from freeness.errors import InputError
 from freeness.meanfield import normalised, shaped
 from freeness.network import activation
 from freeness.torch import InitializeOptions, build, initialize_, swap_activations_
-from freeness.torch.apply import chain_widths, design_target
-from freeness.torch.builder import AffineActivation, activation_module
+from freeness.torch.record.builder import AffineActivation, activation_module
+from freeness.torch.start.apply import chain_widths, design_target
 
 
 def seeded(seed: int) -> torch.Generator:

@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 from torch import nn
 
 from freeness.torch import start_facts
-from freeness.torch.starts import rate_facts
+from freeness.torch.rate.starts import rate_facts
 from freeness.training import start_rate
 
 

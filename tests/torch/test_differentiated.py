@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from freeness import InputError
 from freeness.torch import AnalyzeOptions, analyze, batch_sharpness
-from freeness.torch.differentiated import differentiated
+from freeness.torch.loss.differentiated import differentiated
 
 GENERATOR = torch.Generator().manual_seed(0)
 X = torch.rand(7, 2, generator=GENERATOR, dtype=torch.float64)

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from freeness import InputError
 from freeness.cli.commands import app
 from freeness.torch import AnalyzeOptions, analyze, batch_sharpness
-from freeness.torch.modes import draws
+from freeness.torch.model.modes import draws
 
 GENERATOR = torch.Generator().manual_seed(0)
 X = torch.rand(6, 5, generator=GENERATOR, dtype=torch.float64)

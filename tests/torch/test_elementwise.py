@@ -9,10 +9,16 @@ from torch import nn
 
 from freeness.gaussian import ActivationFunction, TorchNames, activation, activations, entries, tabulated
 from freeness.network import Activation
-from freeness.torch.builder import activation_module
-from freeness.torch.elementwise import PointwiseCall, PointwiseProgram, Slot, activation_function, program_function
-from freeness.torch.swap import function_of, kind_of
-from freeness.torch.tracing import trace
+from freeness.torch.record.builder import activation_module
+from freeness.torch.record.elementwise import (
+    PointwiseCall,
+    PointwiseProgram,
+    Slot,
+    activation_function,
+    program_function,
+)
+from freeness.torch.record.tracing import trace
+from freeness.torch.start.swap import function_of, kind_of
 
 OTHERS = {
     "leaky_relu": {"negative_slope": 0.3},

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from freeness.torch.counting import calls_of
-from freeness.torch.extremes import RowsOfExtremes
+from freeness.torch.model.counting import calls_of
+from freeness.torch.model.extremes import RowsOfExtremes
 
 
 def value(a, b):

@@ -16,11 +16,11 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from freeness.errors import InputError
 from freeness.torch import FindOptions, batches_of, find_rate
-from freeness.torch.batch_loss import trial_loss
-from freeness.torch.critical import critical_rate
-from freeness.torch.finding import steepest
-from freeness.torch.stepping import stepping
-from freeness.torch.trial_runs import TrialOptions, TrialRuns
+from freeness.torch.rate.critical import critical_rate
+from freeness.torch.rate.finding import steepest
+from freeness.torch.rate.trial_runs import TrialOptions, TrialRuns
+from freeness.torch.request.batch_loss import trial_loss
+from freeness.torch.request.stepping import stepping
 from freeness.training import Leg, Rate, Schedule
 
 X = torch.randn(120, 6, generator=torch.Generator().manual_seed(0))

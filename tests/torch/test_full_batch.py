@@ -11,7 +11,7 @@ from freeness.data import load_fashion_mnist
 from freeness.meanfield import kernels
 from freeness.network import mlp
 from freeness.torch import FullBatch, batch_sharpness, build, drawn_descents, full_batch_descent
-from freeness.torch.losses import loss_function
+from freeness.torch.loss.losses import loss_function
 from freeness.training import LinearTraining
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from freeness.torch import batch_sharpness, observe
-from freeness.torch.indexing import read_at_once
+from freeness.torch.model.indexing import read_at_once
 
 
 class Loop(nn.Module):

@@ -28,9 +28,9 @@ from freeness.network import (
     mlp,
 )
 from freeness.torch import build, initialize_, realised_signals, trace
-from freeness.torch.builder import activation_module
-from freeness.torch.elementwise import derivative
-from freeness.torch.sampling import haar_matrix, weight_matrix
+from freeness.torch.model.sampling import haar_matrix, weight_matrix
+from freeness.torch.record.builder import activation_module
+from freeness.torch.record.elementwise import derivative
 from tests.torch.models import covered_models
 
 

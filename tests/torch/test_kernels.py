@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from freeness.errors import InputError
 from freeness.torch import InitializeOptions, initialize_
-from freeness.torch.kernels import drawn_weight
-from freeness.torch.sampling import haar_spectrum
+from freeness.torch.model.sampling import haar_spectrum
+from freeness.torch.start.kernels import drawn_weight
 
 
 def seeded(seed: int) -> torch.Generator:

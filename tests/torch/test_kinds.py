@@ -15,15 +15,16 @@ from torch.nn import functional
 from freeness.errors import InputError
 from freeness.network import GivenMap, Operation, Pairs, Pass, Step, Stream, backward, forward, given, operations
 from freeness.spectra import jacobian_law
-from freeness.torch import dual_gram, kinds, trace
+from freeness.torch import dual_gram, trace
 from freeness.torch import operations as readers
-from freeness.torch.any_model import survey
-from freeness.torch.function import Function
-from freeness.torch.kinds import KINDS, READERS, kind_of, register_kind
+from freeness.torch.measured.any_model import survey
+from freeness.torch.model.function import Function
+from freeness.torch.model.taps import ParameterUse
 from freeness.torch.operations.kind import Kind
-from freeness.torch.steps import Calls as Computed
-from freeness.torch.taps import ParameterUse
-from freeness.torch.walk import Asked, Signal
+from freeness.torch.record import kinds
+from freeness.torch.record.kinds import KINDS, READERS, kind_of, register_kind
+from freeness.torch.record.steps import Calls as Computed
+from freeness.torch.record.walk import Asked, Signal
 from tests.torch.models import rows
 
 

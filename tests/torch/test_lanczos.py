@@ -20,11 +20,11 @@ from freeness.torch import (
     measure_jacobian,
     trace,
 )
-from freeness.torch.curvature_dual import dual_operator
-from freeness.torch.curvature_matrices import Matrix, curvature_operator
-from freeness.torch.lanczos import largest_eigenpair, spectral_estimate
-from freeness.torch.losses import loss_function
-from freeness.torch.pace import TimeUp
+from freeness.torch.loss.losses import loss_function
+from freeness.torch.measured.curvature_dual import dual_operator
+from freeness.torch.measured.curvature_matrices import Matrix, curvature_operator
+from freeness.torch.measured.lanczos import largest_eigenpair, spectral_estimate
+from freeness.torch.model.pace import TimeUp
 from tests.torch.test_curvature import data, dense_ggn, mixed_model, perceptron
 from tests.torch.zoo import zoo_model
 

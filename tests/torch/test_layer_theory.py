@@ -9,7 +9,7 @@ from torch.nn import functional
 from freeness.show import answer_of, layer_table, render_html, to_json
 from freeness.show.terminal import answer_text
 from freeness.torch import AnalyzeOptions, analyze, observe, trace
-from freeness.torch.layer_theory import OutputLoss, with_theory
+from freeness.torch.analyzing.layer_theory import OutputLoss, with_theory
 
 
 class Residual(nn.Module):

@@ -15,9 +15,9 @@ from torch.nn import functional
 
 from freeness import InputError
 from freeness.torch import AdamOptions, adam_preconditioner, batch_sharpness, given_loss, loss_function
-from freeness.torch.curvature_dual import dual_operator
-from freeness.torch.curvature_matrices import curvature_operator
-from freeness.torch.losses import is_mean
+from freeness.torch.loss.losses import is_mean
+from freeness.torch.measured.curvature_dual import dual_operator
+from freeness.torch.measured.curvature_matrices import curvature_operator
 from freeness.training import CrossEntropy
 
 B, C, T = 7, 4, 3

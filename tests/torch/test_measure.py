@@ -20,7 +20,7 @@ from freeness.torch import (
     realised_signals,
     trace,
 )
-from freeness.torch.measure import _backward_gram, _factors, _forward_gram
+from freeness.torch.measured.measure import _backward_gram, _factors, _forward_gram
 from tests.torch.models import covered_models, input_jacobian, parameter_jacobian
 
 MODELS = covered_models()

@@ -17,7 +17,7 @@ from freeness.torch import (
     start_facts,
     untouched,
 )
-from freeness.torch.modes import trained_mode
+from freeness.torch.model.modes import trained_mode
 from freeness.training import start_rate
 
 

@@ -14,7 +14,7 @@ from freeness.advice.fault import fault_of
 from freeness.errors import InputError
 from freeness.show import render_html, to_json
 from freeness.torch import analyze
-from freeness.torch.observing import observe
+from freeness.torch.measured.observing import observe
 
 
 def seeded(seed: int = 0) -> None:
@@ -27,7 +27,7 @@ def classes(model, x, y):
 
 def test_large_tensors_are_summed_over_all_their_blocks(monkeypatch):
     seeded()
-    monkeypatch.setattr("freeness.torch.observing._BLOCK", 7)
+    monkeypatch.setattr("freeness.torch.measured.observing._BLOCK", 7)
     model, x = nn.Linear(5, 4), torch.randn(3, 5)
     (row,) = observe(model, lambda: model(x).square().sum()).modules
     (gradient,) = torch.autograd.grad(model(x).square().sum(), model.weight)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from freeness.errors import InputError
 from freeness.torch import AnalyzeOptions, analyze, untouched
-from freeness.torch.state import _HELD
+from freeness.torch.model.state import _HELD
 
 X, Y = torch.linspace(-1, 1, 20).reshape(5, 4), torch.arange(5) % 3
 
@@ -134,7 +134,7 @@ def test_what_fails_to_be_put_back_leaves_the_rest_put_back(monkeypatch: pytest.
         return False
 
     called: list[int] = []
-    monkeypatch.setattr("freeness.torch.state._same", fails)
+    monkeypatch.setattr("freeness.torch.model.state._same", fails)
     with pytest.raises(RuntimeError, match="no kernel"), untouched(model), torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(1.0)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from freeness.torch import batch_sharpness
-from freeness.torch.output_hessian import OutputHessian
+from freeness.torch.loss.output_hessian import OutputHessian
 
 LOGITS = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 LABELS = torch.tensor([[1, 2], [2, 2]])

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import parametrizations
 
-from freeness.torch.graph_view import GraphView, export
-from freeness.torch.plain_graph import plain_graph
+from freeness.torch.record.graph_view import GraphView, export
+from freeness.torch.record.plain_graph import plain_graph
 
 
 class Skipped(nn.Module):

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freeness.advice import Stage
-from freeness.torch.counting import Counts
-from freeness.torch.plan import BEGINNING, REHEARSAL, Budget, Facts, forward_seconds, hurried, planned
+from freeness.torch.measured.plan import BEGINNING, REHEARSAL, Budget, Facts, forward_seconds, hurried, planned
+from freeness.torch.model.counting import Counts
 
 CHOICES = ("measure Jacobian", "measure Fisher", "curvature")
 SMALL = Facts(Counts(1e6, 0.0, 1e5, 20, 1e5), 64, 784, 10, 100_000, 1e7, (1e6, 1e6))

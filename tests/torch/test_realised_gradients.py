@@ -12,7 +12,7 @@ from freeness import InputError
 from freeness.network import Branch, Gaussian, Haar, Network, Weights, cnn, mixer, mlp, resnet, transformer
 from freeness.spectra import NeuronSignals, realised_gradients, wired_equation
 from freeness.torch import initialize_, trace
-from freeness.torch.signals import neurons_of, realised_neurons
+from freeness.torch.record.signals import neurons_of, realised_neurons
 
 ROUNDED = 1e-20  # squared gradients over the largest: those below are 0
 

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from freeness.errors import InputError
 from freeness.torch import InitializeOptions, apply_recipe, initialize_
-from freeness.torch.branches import wiring_of
 from freeness.torch.recipes import (
     NormalisedResidualNetwork,
     PreNormTransformer,
@@ -25,6 +24,7 @@ from freeness.torch.recipes import (
 )
 from freeness.torch.recipes import recipe as registry
 from freeness.torch.recipes.draws import constant
+from freeness.torch.start.branches import wiring_of
 from tests.torch.test_tensors import assert_listed_once, assert_orthogonal
 from tests.torch.zoo import Skip, zoo_model
 

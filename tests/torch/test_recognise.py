@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from freeness.network.ensembles import Gaussian, Haar, Measured, ScaledIdentity
 from freeness.torch import recognise
-from freeness.torch.sampling import haar_matrix, weight_matrix
+from freeness.torch.model.sampling import haar_matrix, weight_matrix
 
 SHAPES = [(10, 300), (32, 32), (64, 200), (200, 64), (128, 128), (500, 300)]
 

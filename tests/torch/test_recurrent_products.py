@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from freeness.torch.products import ForwardProducts, InputProducts, input_products, light_products
+from freeness.torch.measured.products import ForwardProducts, InputProducts, input_products, light_products
 
 
 class Last(nn.Module):

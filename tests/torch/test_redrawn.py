@@ -14,10 +14,10 @@ from freeness.errors import InputError
 from freeness.laws import kolmogorov
 from freeness.spectra import predict_jacobian
 from freeness.torch import initialize_, measure_fisher, measure_jacobian, trace
-from freeness.torch.analysis_spectra import Drawing, Predicted, with_drawn
-from freeness.torch.redrawn import Redrawn, redrawn
-from freeness.torch.rotations import Rotation, turned, turned_kernel
-from freeness.torch.signals import realised_neurons
+from freeness.torch.analyzing.analysis_spectra import Drawing, Predicted, with_drawn
+from freeness.torch.measured.redrawn import Redrawn, redrawn
+from freeness.torch.measured.rotations import Rotation, turned, turned_kernel
+from freeness.torch.record.signals import realised_neurons
 
 SLOW = pytest.mark.slow
 SEED = torch.Generator().manual_seed(0)
@@ -25,7 +25,7 @@ SEED = torch.Generator().manual_seed(0)
 
 @pytest.fixture(autouse=True)
 def as_many_as_users_have(monkeypatch):
-    monkeypatch.setattr("freeness.torch.redrawn._ENOUGH", 1000)
+    monkeypatch.setattr("freeness.torch.measured.redrawn._ENOUGH", 1000)
 
 
 class Block(nn.Module):

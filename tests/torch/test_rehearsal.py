@@ -8,8 +8,8 @@ from torch import nn
 
 from freeness.errors import InputError
 from freeness.torch import AnalyzeOptions, analyze
-from freeness.torch.rehearsal import rehearsed
-from freeness.torch.starts import rate_facts
+from freeness.torch.rate.rehearsal import rehearsed
+from freeness.torch.rate.starts import rate_facts
 from freeness.training import SGD, Rate, loss_of
 
 MSE = loss_of("mse")
@@ -17,7 +17,7 @@ MSE = loss_of("mse")
 
 @pytest.fixture(autouse=True)
 def as_users_have_it(monkeypatch):
-    monkeypatch.setattr("freeness.torch.analysis_rate.rehearsed", rehearsed)
+    monkeypatch.setattr("freeness.torch.analyzing.analysis_rate.rehearsed", rehearsed)
 
 
 class Flow(nn.Module):
@@ -86,7 +86,7 @@ def test_a_rate_that_trains_is_told_as_it_is(flow):
 
 
 def test_where_time_is_up_what_broke_is_not_told(flow, monkeypatch):
-    from freeness.torch import rehearsal
+    from freeness.torch.rate import rehearsal
 
     def beat():
         if len(done) == 1:
@@ -133,9 +133,9 @@ def test_a_trial_that_cannot_be_run_leaves_the_rate(flow, monkeypatch, error):
         raise error
 
     (_, x, y), model = flow, nn.Linear(2, 2)
-    monkeypatch.setattr("freeness.torch.analysis_rate.rehearsed", lambda model, data, how, rate, **mode: rate)
+    monkeypatch.setattr("freeness.torch.analyzing.analysis_rate.rehearsed", lambda model, data, how, rate, **mode: rate)
     told = analyze(model, (x, y), AnalyzeOptions(only="rate"), loss="mse").learning_rate
-    monkeypatch.setattr("freeness.torch.analysis_rate.rehearsed", failing)
+    monkeypatch.setattr("freeness.torch.analyzing.analysis_rate.rehearsed", failing)
     rate = analyze(model, (x, y), AnalyzeOptions(only="rate"), loss="mse").learning_rate
     assert rate.known and rate.recommended == told.recommended
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 from freeness.network import Attention, Network, RelativeScores
 from freeness.spectra import wired_equation
 from freeness.torch import trace
-from freeness.torch.signals import realised_neurons
+from freeness.torch.record.signals import realised_neurons
 
 WIDTH, HEADS, TOKENS = 48, 4, 5
 LATER = torch.ones(TOKENS, TOKENS).triu(1).bool()

@@ -6,10 +6,10 @@ import pytest
 from benchmarks.further import FURTHER
 from benchmarks.small import SMALL, drawn, exact_sharpness, one_input
 
-from freeness.torch.curvature_estimate import Effort, estimated_sharpness
-from freeness.torch.differentiated import differentiated
-from freeness.torch.modes import is_coupled
-from freeness.torch.plan import coarse_products, coarse_samples
+from freeness.torch.loss.differentiated import differentiated
+from freeness.torch.measured.curvature_estimate import Effort, estimated_sharpness
+from freeness.torch.measured.plan import coarse_products, coarse_samples
+from freeness.torch.model.modes import is_coupled
 
 
 @pytest.mark.slow

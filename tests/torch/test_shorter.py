@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from freeness.torch import AnalyzeOptions, analyze, batch_of, batch_sharpness
-from freeness.torch.model_loss import own_loss
-from freeness.torch.packing import packed
-from freeness.torch.shorter import places_of, shortened
+from freeness.torch.analyzing.shorter import places_of, shortened
+from freeness.torch.request.model_loss import own_loss
+from freeness.torch.request.packing import packed
 
 TOKENS, PLACES = 11, 40
 

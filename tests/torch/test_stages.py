@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from freeness.advice import Progress, Stage
-from freeness.torch.pace import Pace, TimeUp, beat, cut_off, is_over, paced
-from freeness.torch.stages import Lost, Stages, stages_of
+from freeness.torch.model.pace import Pace, TimeUp, beat, cut_off, is_over, paced
+from freeness.torch.request.stages import Lost, Stages, stages_of
 
 
 def refuse(error):
@@ -91,7 +91,7 @@ def test_a_part_of_a_stage_has_a_share_of_what_is_left():
 
 
 def test_how_far_a_stage_has_come_is_told(monkeypatch):
-    monkeypatch.setattr("freeness.torch.pace._OFTEN", 0.01)
+    monkeypatch.setattr("freeness.torch.model.pace._OFTEN", 0.01)
     told = []
     stages = Stages(stages_of(()), 60.0, told.append)
     stages.follow({"curvature": Stage("curvature", "exact", 0.0, 1.0, 0.0, effort=4)}, 1.0)
@@ -118,7 +118,7 @@ def test_a_loop_that_never_beats_is_cut_off_and_what_follows_is_not():
 
 def test_a_loop_ends_before_a_step_that_would_be_late(monkeypatch):
     clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
-    monkeypatch.setattr("freeness.torch.pace.time", clock)
+    monkeypatch.setattr("freeness.torch.model.pace.time", clock)
     with paced(Pace(10.0, deadline=1.0, told=0.0)):
         found = []
         for clock.now in (0.0, 0.4, 0.8):

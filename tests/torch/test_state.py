@@ -19,7 +19,7 @@ from freeness.torch import (
     trace,
     untouched,
 )
-from freeness.torch.state import _HELD
+from freeness.torch.model.state import _HELD
 
 
 def example_model() -> nn.Sequential:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from freeness.torch import InitializeOptions, initialize_
-from freeness.torch.architecture import recipe_of
+from freeness.torch.start.architecture import recipe_of
 from tests.torch.test_recipes import seeded, spread
 from tests.torch.test_tensors import assert_listed_once
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from freeness.errors import InputError
-from freeness.torch.stepping import stepping
+from freeness.torch.request.stepping import stepping
 
 
 class Lion(torch.optim.Optimizer):

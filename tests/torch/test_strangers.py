@@ -14,9 +14,9 @@ from torch.utils._pytree import tree_leaves
 
 from freeness.errors import InputError
 from freeness.torch import AnalyzeOptions, analyze, batch_of, batch_sharpness, load_batch, measure_jacobian, trace
-from freeness.torch.analysis_spectra import silence_note
-from freeness.torch.curvature_estimate import Effort, estimated_sharpness
-from freeness.torch.starts import start_facts
+from freeness.torch.analyzing.analysis_spectra import silence_note
+from freeness.torch.measured.curvature_estimate import Effort, estimated_sharpness
+from freeness.torch.rate.starts import start_facts
 
 X, Y = torch.randn(12, 6, generator=torch.Generator().manual_seed(0)), torch.arange(12) % 3
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from freeness.torch.sums import adds_signals
+from freeness.torch.measured.sums import adds_signals
 
 
 class Written(nn.Module):

@@ -16,10 +16,10 @@ from torch.nn.utils.parametrizations import orthogonal
 from freeness.errors import InputError
 from freeness.network import Activation, Dense
 from freeness.torch import Trace, trace
-from freeness.torch.elementwise import derivative
-from freeness.torch.kinds import READERS
-from freeness.torch.steps import ElementwiseStep
-from freeness.torch.tracing import read_chain
+from freeness.torch.record.elementwise import derivative
+from freeness.torch.record.kinds import READERS
+from freeness.torch.record.steps import ElementwiseStep
+from freeness.torch.record.tracing import read_chain
 from tests.torch.models import Residual, ValueDependent, covered_models
 
 MODELS = covered_models()
@@ -288,7 +288,7 @@ class Loop(nn.Module):
 
 
 def test_a_graph_of_very_many_calls_is_not_read(monkeypatch):
-    monkeypatch.setattr("freeness.torch.tracing._LONG", 20)
+    monkeypatch.setattr("freeness.torch.record.tracing._LONG", 20)
     assert trace(Loop(4), torch.ones(1, 3)).steps
     found = trace(Loop(12), torch.ones(1, 3))
     assert not found.steps and found.refusal

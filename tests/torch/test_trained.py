@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from freeness.torch import AnalyzeOptions, analyze, batch_sharpness, given_loss
-from freeness.torch.loss_note import loss_note
+from freeness.torch.loss.loss_note import loss_note
 
 GENERATOR = torch.Generator().manual_seed(0)
 X = torch.randn(7, 5, generator=GENERATOR, dtype=torch.float64)

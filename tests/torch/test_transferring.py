@@ -11,11 +11,11 @@ from torch.nn import functional as F
 from freeness.errors import InputError
 from freeness.show.answers.measured.transfers import code_of
 from freeness.torch import Transfer, transfer
-from freeness.torch.batch import Batch
-from freeness.torch.critical import critical_rate
-from freeness.torch.first_step import Movement, StepOptions, first_step, optimizer_factory
-from freeness.torch.roles import roles_of
-from freeness.torch.transferring import group_shares
+from freeness.torch.rate.critical import critical_rate
+from freeness.torch.rate.first_step import Movement, StepOptions, first_step, optimizer_factory
+from freeness.torch.rate.transferring import group_shares
+from freeness.torch.request.batch import Batch
+from freeness.torch.start.roles import roles_of
 from freeness.training import run_length
 from tests.told import words_and_sentences
 

@@ -10,7 +10,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from freeness.network import Attention
 from freeness.torch import CurvatureOptions, batch_sharpness, dual_gram, trace
-from freeness.torch.signals import neurons_of
+from freeness.torch.record.signals import neurons_of
 from tests.torch.models import rows
 
 VOCABULARY, TOKENS = 31, 6

@@ -8,7 +8,7 @@ from torch import nn
 
 from freeness.errors import InputError
 from freeness.torch import AnalyzeOptions, analyze, batch_sharpness, trace
-from freeness.torch.curvature_estimate import Effort, estimated_sharpness
+from freeness.torch.measured.curvature_estimate import Effort, estimated_sharpness
 
 
 def texts(*, sparse: bool) -> nn.Module:

@@ -16,12 +16,12 @@ from torch.nn import functional
 from freeness.advice import StepCheck, WatchRecord, odd_layer
 from freeness.errors import InputError
 from freeness.torch import JsonLines, Watch, batch_of, critical_rate
-from freeness.torch.batch_loss import batch_loss
-from freeness.torch.first_look import drawn_weights, first_look
-from freeness.torch.hessian_products import hessian_product
-from freeness.torch.watch import gradient_norms
-from freeness.torch.watch_measures import Measures
-from freeness.torch.watch_schedule import Every, Within
+from freeness.torch.measured.hessian_products import hessian_product
+from freeness.torch.request.batch_loss import batch_loss
+from freeness.torch.watching.first_look import drawn_weights, first_look
+from freeness.torch.watching.watch import gradient_norms
+from freeness.torch.watching.watch_measures import Measures
+from freeness.torch.watching.watch_schedule import Every, Within
 
 OPTIMIZERS = {
     "momentum": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True),

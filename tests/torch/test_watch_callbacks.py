@@ -149,7 +149,7 @@ def test_a_framework_that_is_missing_is_named(monkeypatch):
 
     monkeypatch.setitem(sys.modules, "lightning", None)
     monkeypatch.setitem(sys.modules, "lightning.pytorch", None)
-    monkeypatch.delitem(sys.modules, "freeness.torch.watch_lightning", raising=False)
+    monkeypatch.delitem(sys.modules, "freeness.torch.watching.watch_lightning", raising=False)
     with pytest.raises(InputError, match="pip install lightning"):
         _ = freeness.torch.WatchCallback
     with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):

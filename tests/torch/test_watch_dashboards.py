@@ -8,7 +8,7 @@ import pytest
 from freeness.advice import StepCheck, WatchRecord, WatchWarning
 from freeness.errors import InputError
 from freeness.torch import MlflowLog, TensorBoardLog, WandbLog
-from freeness.torch.watch_log import logs_of
+from freeness.torch.watching.watch_log import logs_of
 
 EVENTS = [
     StepCheck(1, 0.1, 2.5, 4.0),

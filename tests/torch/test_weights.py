@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from freeness.errors import InputError
-from freeness.torch.weights import load_weights_, read_weights
+from freeness.torch.model.weights import load_weights_, read_weights
 
 
 def written(path, header, body=b""):

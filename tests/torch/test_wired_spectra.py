@@ -10,9 +10,9 @@ from freeness.errors import ConvergenceError, InputError
 from freeness.laws import Semicircle
 from freeness.spectra import Prediction, TopEigenvalue, wired_equation
 from freeness.torch import AnalyzeOptions, analyze, measure_fisher, measure_jacobian, trace
-from freeness.torch.analysis_spectra import gaps
-from freeness.torch.pace import TimeUp
-from freeness.torch.signals import realised_neurons
+from freeness.torch.analyzing.analysis_spectra import gaps
+from freeness.torch.model.pace import TimeUp
+from freeness.torch.record.signals import realised_neurons
 
 WIDTH, TOKENS = 64, 4
 
@@ -168,8 +168,8 @@ def test_what_is_a_given_map_is_not_blamed_where_the_law_could_not_be_solved(mon
     model = nn.Sequential(scaled(packed()), nn.Flatten(), nn.Linear(TOKENS * WIDTH, 5)).double()
     data = torch.randn(2, TOKENS, WIDTH, dtype=torch.float64), torch.arange(2)
     known = Prediction(Semicircle(1.0), TopEigenvalue(2.0, "edge"), (), "a law", 0.1, 1.0)
-    monkeypatch.setattr("freeness.torch.analysis_spectra.predict_jacobian", lambda *_, **__: known)
-    monkeypatch.setattr("freeness.torch.analysis_spectra.with_drawn", lambda found, *_: found)
+    monkeypatch.setattr("freeness.torch.analyzing.analysis_spectra.predict_jacobian", lambda *_, **__: known)
+    monkeypatch.setattr("freeness.torch.analyzing.analysis_spectra.with_drawn", lambda found, *_: found)
     for failure, words in (
         (TimeUp("over"), "the budget of 60 s ran out"),
         (ConvergenceError("no such law"), "no such law"),
@@ -178,7 +178,7 @@ def test_what_is_a_given_map_is_not_blamed_where_the_law_could_not_be_solved(mon
         def fail(*_, failure=failure, **__):
             raise failure
 
-        monkeypatch.setattr("freeness.torch.analysis_spectra.predict_fisher", fail)
+        monkeypatch.setattr("freeness.torch.analyzing.analysis_spectra.predict_fisher", fail)
         report = analyze(model, data, AnalyzeOptions(only="spectra"), loss="cross_entropy")
         assert report.jacobian.predicted is known and report.fisher.predicted is None
         (line,) = report.uncovered

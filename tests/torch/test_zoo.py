@@ -25,8 +25,8 @@ from freeness.torch import (
     ntk_gram,
     trace,
 )
-from freeness.torch.batched import plain_attention
-from freeness.torch.outputs import select_output
+from freeness.torch.model.batched import plain_attention
+from freeness.torch.model.outputs import select_output
 from tests.torch.models import rows
 from tests.torch.test_state import assert_same, picture
 from tests.torch.zoo import ZOO, zoo_model

@@ -14,16 +14,12 @@ except ModuleNotFoundError as _error:
 
 from freeness.errors import InputError
 from freeness.spectra import FreenessTest
-from freeness.torch.analysis import analyze
-from freeness.torch.analyze_options import AnalyzeOptions
-from freeness.torch.applied import AppliedDesign, DesignRequest, apply_design
-from freeness.torch.applied_recipe import AppliedRecipe, apply_recipe, apply_start
-from freeness.torch.apply import state_bytes
-from freeness.torch.batch import Batch
-from freeness.torch.builder import activation_module as activation_module
-from freeness.torch.builder import build
-from freeness.torch.critical import CriticalRate, critical_rate
-from freeness.torch.curvature import (
+from freeness.torch.analyzing.analysis import analyze
+from freeness.torch.analyzing.demo import demo_analyses as demo_analyses
+from freeness.torch.loss.given import given_loss, given_optimizer
+from freeness.torch.loss.loss_rules import criterion, curvature_root, hessian_root
+from freeness.torch.loss.losses import check_targets, loss_function
+from freeness.torch.measured.curvature import (
     AdamOptions,
     CurvatureOptions,
     Sharpness,
@@ -31,28 +27,13 @@ from freeness.torch.curvature import (
     batch_sharpness,
     curvature_spectrum,
 )
-from freeness.torch.curvature_estimate import Effort, SharpnessEstimate, estimated_sharpness
-from freeness.torch.datafile import load_plain
-from freeness.torch.demo import demo_analyses as demo_analyses
-from freeness.torch.elementwise import program_function as program_function
-from freeness.torch.estimate import estimate_fisher, estimate_jacobian
-from freeness.torch.finding import FindOptions, find_rate
-from freeness.torch.freeness_tests import freeness_test
-from freeness.torch.freeness_traces import FreenessTrace, freeness_trace
-from freeness.torch.full_batch import Descended, FullBatch, drawn_descents, full_batch_descent
-from freeness.torch.given import given_loss, given_optimizer
-from freeness.torch.initialize import InitializeOptions, initialize_
-from freeness.torch.initialized import InitializedLayer, InitializedModel, InitializedTensor
-from freeness.torch.kernels import drawn_weight
-from freeness.torch.kinds import KINDS as KINDS
-from freeness.torch.kinds import TracedOperation
-from freeness.torch.labelled import Labelled, LabelledBatch, load_batch, load_data, load_labelled
-from freeness.torch.lanczos import LanczosOptions, SpectralEstimate
-from freeness.torch.load import device_of as device_of
-from freeness.torch.load import load_loss, load_model, load_optimizer, load_weights, split_model
-from freeness.torch.loss_rules import criterion, curvature_root, hessian_root
-from freeness.torch.losses import check_targets, loss_function
-from freeness.torch.measure import (
+from freeness.torch.measured.curvature_estimate import Effort, SharpnessEstimate, estimated_sharpness
+from freeness.torch.measured.estimate import estimate_fisher, estimate_jacobian
+from freeness.torch.measured.freeness_tests import freeness_test
+from freeness.torch.measured.freeness_traces import FreenessTrace, freeness_trace
+from freeness.torch.measured.full_batch import Descended, FullBatch, drawn_descents, full_batch_descent
+from freeness.torch.measured.lanczos import LanczosOptions, SpectralEstimate
+from freeness.torch.measured.measure import (
     dual_gram,
     dual_plan,
     jacobian_singular_values,
@@ -60,34 +41,53 @@ from freeness.torch.measure import (
     measure_jacobian,
     ntk_gram,
 )
-from freeness.torch.measured_training import measure_training
-from freeness.torch.memory import MemoryPlan
-from freeness.torch.model_loss import Owned, own_loss
-from freeness.torch.observing import observe
+from freeness.torch.measured.measured_training import measure_training
+from freeness.torch.measured.observing import observe
+from freeness.torch.model.datafile import load_plain
+from freeness.torch.model.memory import MemoryPlan
+from freeness.torch.model.outputs import run as run
+from freeness.torch.model.sampling import haar_matrix, haar_spectrum
+from freeness.torch.model.sampling import seeded_generator as seeded_generator
+from freeness.torch.model.state import untouched
+from freeness.torch.model.weights import load_weights_ as load_weights_
+from freeness.torch.model.weights import read_weights as read_weights
 from freeness.torch.operations.kind import Kind as Kind
-from freeness.torch.outputs import run as run
-from freeness.torch.packing import packed
-from freeness.torch.parametrize import Parametrized, parametrize_, restore_multipliers_
-from freeness.torch.recognition import recognise
-from freeness.torch.sampling import haar_matrix, haar_spectrum
-from freeness.torch.sampling import seeded_generator as seeded_generator
-from freeness.torch.signals import realised_neurons, realised_signals
-from freeness.torch.starts import start_facts
-from freeness.torch.state import untouched
-from freeness.torch.swap import SwappedActivation, swap_activations_
-from freeness.torch.tracing import Trace, trace
-from freeness.torch.transferred import GroupRate, Transfer
-from freeness.torch.transferring import TransferSettings, transfer
-from freeness.torch.user_data import batch_of, batches_of
-from freeness.torch.watch import Watch
-from freeness.torch.watch_dashboards import MlflowLog, TensorBoardLog, WandbLog
-from freeness.torch.watch_log import JsonLines, WatchLog
-from freeness.torch.weights import load_weights_ as load_weights_
-from freeness.torch.weights import read_weights as read_weights
+from freeness.torch.rate.critical import CriticalRate, critical_rate
+from freeness.torch.rate.finding import FindOptions, find_rate
+from freeness.torch.rate.parametrize import Parametrized, parametrize_, restore_multipliers_
+from freeness.torch.rate.starts import start_facts
+from freeness.torch.rate.transferred import GroupRate, Transfer
+from freeness.torch.rate.transferring import TransferSettings, transfer
+from freeness.torch.record.builder import activation_module as activation_module
+from freeness.torch.record.builder import build
+from freeness.torch.record.elementwise import program_function as program_function
+from freeness.torch.record.kinds import KINDS as KINDS
+from freeness.torch.record.kinds import TracedOperation
+from freeness.torch.record.recognition import recognise
+from freeness.torch.record.signals import realised_neurons, realised_signals
+from freeness.torch.record.tracing import Trace, trace
+from freeness.torch.request.analyze_options import AnalyzeOptions
+from freeness.torch.request.batch import Batch
+from freeness.torch.request.labelled import Labelled, LabelledBatch, load_batch, load_data, load_labelled
+from freeness.torch.request.load import device_of as device_of
+from freeness.torch.request.load import load_loss, load_model, load_optimizer, load_weights, split_model
+from freeness.torch.request.model_loss import Owned, own_loss
+from freeness.torch.request.packing import packed
+from freeness.torch.request.user_data import batch_of, batches_of
+from freeness.torch.start.applied import AppliedDesign, DesignRequest, apply_design
+from freeness.torch.start.applied_recipe import AppliedRecipe, apply_recipe, apply_start
+from freeness.torch.start.apply import state_bytes
+from freeness.torch.start.initialize import InitializeOptions, initialize_
+from freeness.torch.start.initialized import InitializedLayer, InitializedModel, InitializedTensor
+from freeness.torch.start.kernels import drawn_weight
+from freeness.torch.start.swap import SwappedActivation, swap_activations_
+from freeness.torch.watching.watch import Watch
+from freeness.torch.watching.watch_dashboards import MlflowLog, TensorBoardLog, WandbLog
+from freeness.torch.watching.watch_log import JsonLines, WatchLog
 
 if TYPE_CHECKING:
-    from freeness.torch.watch_lightning import WatchCallback as WatchCallback
-    from freeness.torch.watch_transformers import WatchTrainerCallback as WatchTrainerCallback
+    from freeness.torch.watching.watch_lightning import WatchCallback as WatchCallback
+    from freeness.torch.watching.watch_transformers import WatchTrainerCallback as WatchTrainerCallback
 
 # Each needs a package that no extra brings, so that it is no part of __all__ and loaded when it is asked for.
 _LATER = {

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from freeness.torch.elementwise import PointwiseCall, Slot
-from freeness.torch.graph_view import node_target
 from freeness.torch.operations.kind import Kind, Unread
-from freeness.torch.steps import GivenTensor
-from freeness.torch.walk import Asked, Signal
+from freeness.torch.record.elementwise import PointwiseCall, Slot
+from freeness.torch.record.graph_view import node_target
+from freeness.torch.record.steps import GivenTensor
+from freeness.torch.record.walk import Asked, Signal
 
 ACTIVATION = Kind("activation", (), "spectra", "any function of one number without parameters that are trained")
 SCALE = "trained scale or shift"

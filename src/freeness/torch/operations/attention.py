@@ -13,13 +13,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from freeness.network import Attention, RelativeScores, Rotary
-from freeness.torch.layout import AxisPart, Dims, Typing, holds, joined, size_of, whole
 from freeness.torch.operations.activation import number_in
 from freeness.torch.operations.dense import applied
 from freeness.torch.operations.kind import Kind, Unread
-from freeness.torch.rotary import Turning
-from freeness.torch.steps import GivenTensor, Permuted
-from freeness.torch.walk import Asked, Scores, Signal, Value
+from freeness.torch.record.layout import AxisPart, Dims, Typing, holds, joined, size_of, whole
+from freeness.torch.record.rotary import Turning
+from freeness.torch.record.steps import GivenTensor, Permuted
+from freeness.torch.record.walk import Asked, Scores, Signal, Value
 
 KIND = Kind(
     "attention",

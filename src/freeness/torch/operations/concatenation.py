@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from freeness.network import Concatenation
-from freeness.torch.layout import AxisPart, Typing, holds
 from freeness.torch.operations.constant import constant
 from freeness.torch.operations.kind import Kind, Unread
-from freeness.torch.steps import GivenTensor
-from freeness.torch.walk import Asked, Signal
+from freeness.torch.record.layout import AxisPart, Typing, holds
+from freeness.torch.record.steps import GivenTensor
+from freeness.torch.record.walk import Asked, Signal
 
 KIND = Kind(
     "concatenation",

@@ -7,11 +7,11 @@ from dataclasses import replace
 from torch import Tensor
 
 from freeness.network import Constant
-from freeness.torch.layout import Axis, AxisPart, Dims, Typing, holds, of_axis, size_of, whole
 from freeness.torch.operations.activation import SCALE
 from freeness.torch.operations.kind import Kind, Unread
-from freeness.torch.steps import GivenTensor
-from freeness.torch.walk import Asked, Signal
+from freeness.torch.record.layout import Axis, AxisPart, Dims, Typing, holds, of_axis, size_of, whole
+from freeness.torch.record.steps import GivenTensor
+from freeness.torch.record.walk import Asked, Signal
 
 KIND = Kind(SCALE, ("prelu",), "none", "a parameter or tensor of its own beside the signal")
 

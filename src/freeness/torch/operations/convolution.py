@@ -8,13 +8,13 @@ from typing import Any, Literal
 from torch import Tensor
 
 from freeness.network import Convolution
-from freeness.torch.elementwise import Slot
-from freeness.torch.layout import AxisPart, Dims, Typing, whole
 from freeness.torch.operations.kind import Kind, Unread
 from freeness.torch.operations.trained_weights import bias_facts, check_trained, module_name
-from freeness.torch.recognition import recognise_kernel
-from freeness.torch.steps import Calls
-from freeness.torch.walk import Asked, Signal
+from freeness.torch.record.elementwise import Slot
+from freeness.torch.record.layout import AxisPart, Dims, Typing, whole
+from freeness.torch.record.recognition import recognise_kernel
+from freeness.torch.record.steps import Calls
+from freeness.torch.record.walk import Asked, Signal
 
 KIND = Kind(
     "convolution",

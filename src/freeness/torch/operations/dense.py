@@ -7,13 +7,13 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from freeness.network import Dense
-from freeness.torch.layout import Typing, whole
 from freeness.torch.operations import position_wise, token_mixing
 from freeness.torch.operations.kind import Kind, Unread
 from freeness.torch.operations.trained_weights import LinearForm, bias_facts, check_trained, module_name
-from freeness.torch.recognition import recognise
-from freeness.torch.steps import DenseStep
-from freeness.torch.walk import Asked, Signal
+from freeness.torch.record.layout import Typing, whole
+from freeness.torch.record.recognition import recognise
+from freeness.torch.record.steps import DenseStep
+from freeness.torch.record.walk import Asked, Signal
 
 KIND = Kind(
     "linear layer",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from freeness.torch.operations.kind import Kind, Unread
-from freeness.torch.walk import Asked, Signal
+from freeness.torch.record.walk import Asked, Signal
 
 KIND = Kind("dropout", ("dropout", "dropout2d", "feature_dropout", "alpha_dropout"), "spectra", "off in eval mode")
 

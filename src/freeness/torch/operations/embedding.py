@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from freeness.network import Embedding
-from freeness.torch.elementwise import Slot
-from freeness.torch.layout import Typing, holds, of_axis, size_of, whole
 from freeness.torch.operations.kind import Kind, Unread
 from freeness.torch.operations.trained_weights import check_trained, module_name
-from freeness.torch.steps import Calls
-from freeness.torch.walk import Asked, Signal
+from freeness.torch.record.elementwise import Slot
+from freeness.torch.record.layout import Typing, holds, of_axis, size_of, whole
+from freeness.torch.record.steps import Calls
+from freeness.torch.record.walk import Asked, Signal
 
 KIND = Kind("embedding", ("embedding", "embedding_bag"), "none", "tokens carry no signal that theory could follow")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from freeness.torch.taps import TAPPED
+from freeness.torch.model.taps import TAPPED
 
 Theory = Literal["spectra", "kernels", "none"]
 

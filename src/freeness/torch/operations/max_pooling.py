@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from freeness.network import MaxPooling
+from freeness.torch.model.taps import each
 from freeness.torch.operations.kind import Kind, Unread
 from freeness.torch.operations.pooling import adaptive, image, over_all, over_windows, windows_of
-from freeness.torch.taps import each
-from freeness.torch.walk import Asked, Value
+from freeness.torch.record.walk import Asked, Value
 
 KIND = Kind(
     "max pooling",

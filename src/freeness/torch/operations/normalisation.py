@@ -9,14 +9,14 @@ from functools import partial
 import torch
 
 from freeness.network import Normalisation, Product, Sum
-from freeness.torch.elementwise import Slot
-from freeness.torch.layout import holds
 from freeness.torch.operations.constant import constant
 from freeness.torch.operations.convolution import check_image
 from freeness.torch.operations.kind import Kind, Theory, Unread
 from freeness.torch.operations.sum import Weighted
-from freeness.torch.steps import Call, Calls, GivenTensor
-from freeness.torch.walk import Asked, Signal
+from freeness.torch.record.elementwise import Slot
+from freeness.torch.record.layout import holds
+from freeness.torch.record.steps import Call, Calls, GivenTensor
+from freeness.torch.record.walk import Asked, Signal
 
 LAYER = Kind(
     "layer normalisation",

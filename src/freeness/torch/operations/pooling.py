@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from freeness.network import Pooling
-from freeness.torch.layout import Dims, Typing, holds
+from freeness.torch.model.taps import each
 from freeness.torch.operations.convolution import behind_windows, check_image
 from freeness.torch.operations.kind import Kind, Unread
-from freeness.torch.steps import Calls
-from freeness.torch.taps import each
-from freeness.torch.walk import Asked, Several, Signal, Value
+from freeness.torch.record.layout import Dims, Typing, holds
+from freeness.torch.record.steps import Calls
+from freeness.torch.record.walk import Asked, Several, Signal, Value
 
 KIND = Kind(
     "average pooling",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from freeness.network import PositionWise
-from freeness.torch.layout import Typing
 from freeness.torch.operations.trained_weights import LinearForm
+from freeness.torch.record.layout import Typing
 
 FORM = LinearForm(
     PositionWise, "channels", lambda typing, outputs: Typing(channels=outputs, positions=typing.positions)

@@ -6,15 +6,15 @@ import torch
 from torch import Tensor
 
 from freeness.network import Activation, Product, activation
-from freeness.torch.elementwise import PointwiseCall, PointwiseProgram, Slot
 from freeness.torch.operations import activation as elementwise
 from freeness.torch.operations.kind import Kind, Unread
 from freeness.torch.operations.selection import CHANNELS as HALVES
 from freeness.torch.operations.selection import KIND as SELECTION
 from freeness.torch.operations.selection import selected
 from freeness.torch.operations.sum import is_pointwise, joined_pair, note_pair
-from freeness.torch.steps import ElementwiseStep, GivenTensor
-from freeness.torch.walk import Asked, Signal
+from freeness.torch.record.elementwise import PointwiseCall, PointwiseProgram, Slot
+from freeness.torch.record.steps import ElementwiseStep, GivenTensor
+from freeness.torch.record.walk import Asked, Signal
 
 KIND = Kind("product of branches", ("mul", "div", "glu"), "spectra", "of signals with the same channels and positions")
 

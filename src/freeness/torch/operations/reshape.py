@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from freeness.torch.layout import holds, reshaped
 from freeness.torch.operations.kind import Kind, Unread
-from freeness.torch.steps import Permuted, Reshaped
-from freeness.torch.walk import Asked, Signal
+from freeness.torch.record.layout import holds, reshaped
+from freeness.torch.record.steps import Permuted, Reshaped
+from freeness.torch.record.walk import Asked, Signal
 
 RESHAPE = Kind(
     "flatten and reshape",

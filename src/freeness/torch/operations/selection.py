@@ -9,10 +9,10 @@ from itertools import accumulate, pairwise
 from torch import Tensor
 
 from freeness.network import Selection
-from freeness.torch.by_parts import counted_by_parts
-from freeness.torch.layout import AxisPart, Dims, Typing, joined, size_of
 from freeness.torch.operations.kind import Kind, Theory, Unread
-from freeness.torch.walk import Asked, Several, Signal, Value
+from freeness.torch.record.by_parts import counted_by_parts
+from freeness.torch.record.layout import AxisPart, Dims, Typing, joined, size_of
+from freeness.torch.record.walk import Asked, Several, Signal, Value
 
 KIND = Kind(
     "selection",

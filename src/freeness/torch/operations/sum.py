@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from freeness.network import Sum
-from freeness.torch.layout import Dims, Typing, holds, of_axis, whole
 from freeness.torch.operations.activation import SCALE, activation, number_in, of_one_place
 from freeness.torch.operations.constant import constant
 from freeness.torch.operations.kind import Kind, Unread
-from freeness.torch.steps import GivenTensor
-from freeness.torch.walk import Asked, Signal
+from freeness.torch.record.layout import Dims, Typing, holds, of_axis, whole
+from freeness.torch.record.steps import GivenTensor
+from freeness.torch.record.walk import Asked, Signal
 
 KIND = Kind(
     "residual sum",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from freeness.network import TokenMixing
-from freeness.torch.layout import Dims, Typing, holds
 from freeness.torch.operations.trained_weights import LinearForm
-from freeness.torch.walk import Signal
+from freeness.torch.record.layout import Dims, Typing, holds
+from freeness.torch.record.walk import Signal
 
 
 def mixes_positions(given: Signal, layout: Dims) -> bool:

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from freeness.network import Dense, PositionWise, TokenMixing
-from freeness.torch.layout import Axis, Typing
 from freeness.torch.operations.kind import Unread
-from freeness.torch.walk import Asked
+from freeness.torch.record.layout import Axis, Typing
+from freeness.torch.record.walk import Asked
 
 
 class LinearForm(NamedTuple):

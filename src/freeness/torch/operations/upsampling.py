@@ -6,8 +6,8 @@ from freeness.network import Upsampling
 from freeness.torch.operations.convolution import behind_windows
 from freeness.torch.operations.kind import Kind, Unread
 from freeness.torch.operations.pooling import image
-from freeness.torch.steps import Calls
-from freeness.torch.walk import Asked, Signal
+from freeness.torch.record.steps import Calls
+from freeness.torch.record.walk import Asked, Signal
 
 KIND = Kind(
     "upsampling",

@@ -10,7 +10,7 @@ from typing import ClassVar
 from freeness.torch.recipes.draws import beside_matrices, constant, gaussian
 from freeness.torch.recipes.recipe import Start, StartRecipe, Subject
 from freeness.torch.recipes.residual_network import branch_ends
-from freeness.torch.tensors import ModelTensor
+from freeness.torch.start.tensors import ModelTensor
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Tensor
 
-from freeness.torch.piecewise import filled
+from freeness.torch.model.sampling import haar_matrix
 from freeness.torch.recipes.recipe import Start
-from freeness.torch.sampling import haar_matrix
-from freeness.torch.tensors import ModelTensor, cut
+from freeness.torch.start.piecewise import filled
+from freeness.torch.start.tensors import ModelTensor, cut
 
 
 def gaussian(deviation: float, reason: str, formula: str = "") -> Start:

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from freeness.torch.recipes.draws import beside_matrices, gaussian
 from freeness.torch.recipes.recipe import Start, StartRecipe, Subject
-from freeness.torch.tensors import ModelTensor
+from freeness.torch.start.tensors import ModelTensor
 
 
 @dataclass(frozen=True)

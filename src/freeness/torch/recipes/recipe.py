@@ -11,10 +11,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from freeness.torch.branches import WiredBranch, Wiring
-from freeness.torch.kernels import Convolution
-from freeness.torch.parts import is_normalisation
-from freeness.torch.tensors import ModelTensor, tensors_of
+from freeness.torch.start.branches import WiredBranch, Wiring
+from freeness.torch.start.kernels import Convolution
+from freeness.torch.start.parts import is_normalisation
+from freeness.torch.start.tensors import ModelTensor, tensors_of
 
 Values = Callable[[ModelTensor, torch.Generator], Tensor]
 

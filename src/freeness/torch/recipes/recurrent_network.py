@@ -11,7 +11,7 @@ from torch import nn
 
 from freeness.torch.recipes.draws import beside_matrices, gaussian, glorot, orthogonal, pieces
 from freeness.torch.recipes.recipe import Start, StartRecipe, Subject
-from freeness.torch.tensors import ModelTensor
+from freeness.torch.start.tensors import ModelTensor
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from freeness.torch.branches import WiredBranch
 from freeness.torch.recipes.draws import beside_matrices, constant, gaussian, uniform
 from freeness.torch.recipes.recipe import Start, StartRecipe, Subject
-from freeness.torch.tensors import ModelTensor
+from freeness.torch.start.branches import WiredBranch
+from freeness.torch.start.tensors import ModelTensor
 
 _LARGEST = 16.0  # exp(a) of a state space with one decay a head
 

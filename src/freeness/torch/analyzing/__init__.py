@@ -1,0 +1,1 @@
+"""The whole analysis, stage by stage."""

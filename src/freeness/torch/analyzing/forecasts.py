@@ -1,0 +1,179 @@
+"""The forecast of an analysis: one pass is counted and timed, and the stages are planned by it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from freeness.advice import Stage
+from freeness.torch.measured.any_model import Survey, jacobian_passes, jacobian_plan, survey
+from freeness.torch.measured.any_model import planned as dual_bytes
+from freeness.torch.measured.plan import BEGINNING, Budget, Facts, forward_seconds, planned
+from freeness.torch.model.batched import jacobian_rows, plain_attention
+from freeness.torch.model.counting import Counts, calls_of, counted
+from freeness.torch.model.function import Function
+from freeness.torch.model.memory import readable
+from freeness.torch.model.modes import fixed_masks
+from freeness.torch.model.outputs import run
+from freeness.torch.model.state import trained_parameters, untouched
+from freeness.torch.model.taps import Use
+from freeness.torch.record.tracing import Trace
+
+WATCH = "watch the layers"
+_PART, _HELD = 0.1, 0.4  # of seconds and of bytes for that
+_WATCHED, _WATCHED_MOVED = 4.0, 6.0  # passes over the batch, and times what it moves
+_SHORT = 0.1  # seconds of a pass up to which it is timed twice
+_TRAINED = {WATCH, "curvature", BEGINNING}  # stages in the mode of training
+_LOOPED, _LIGHT = 400, 5_000_000  # calls of a pass as loops have them, and parameters up to which its rows are counted
+_FEW, _MORE = 2, 4  # rows
+_CARRIED = {"measure Jacobian", "measure Fisher"}
+_BEFORE = 16  # passes of one sample about that reading and checking the model take
+_FASTEST, _SLOWEST = 0.1, 30.0  # of the machine that costs are of
+
+
+class Forecast(NamedTuple):
+    """The plan by stage, how many times its seconds this machine takes, and to what a pass writes."""
+
+    plan: dict[str, Stage]
+    pace: float
+    written: tuple[Tensor, ...] | None
+
+
+class Request(NamedTuple):
+    """Samples of the batch, the budget, the stages that are wanted; whether samples see each other, and may be run in parts.
+
+    ``batch``: inputs of a pass in training mode, where that is another one than that of the spectra, and ``training`` that mode.
+    ``begun``: samples on which the first steps of training are looked at. ``length``: places of sequences that may be shortened.
+    """
+
+    samples: int
+    budget: Budget
+    stages: tuple[str, ...]
+    coupled: bool = False
+    parted: bool = True
+    begun: int = 0
+    length: int = 0
+    batch: Tensor | None = None
+    training: bool | None = None
+
+
+def forecast(traced: Trace, sample: Tensor, asked: Request) -> Forecast:
+    """Plan the stages of an analysis.
+
+    Example:
+        >>> from freeness.torch import trace
+        >>> x = torch.ones(1, 3)
+        >>> asked = Request(1, Budget(60.0, 4e9), ("measure Fisher",))
+        >>> forecast(trace(torch.nn.Linear(3, 2), x), x[0], asked).plan["measure Fisher"].way
+        'exact'
+    """
+    x = traced.input(sample)
+    with plain_attention():
+        one = counted(traced.model, x)
+        with torch.no_grad(), untouched(traced.model, copies=False):
+            seconds = _timed(traced, x)
+            seconds = min(seconds, _timed(traced, x)) if seconds < _SHORT else seconds
+    known = forward_seconds(one)
+    pace = min(max(seconds / known, _FASTEST), _SLOWEST) if known > 0 else 1.0  # a view of a parameter costs nothing
+    with traced.function.ready(x) as (ready, point):
+        found = survey(ready, point)
+        rows = _rows(ready, point, found) if one.calls > _LOOPED else (0.0, 0.0)
+    facts = replace(_facts(traced, one, found, asked), rows=rows)
+    plan = {watched.name: watched for watched in (_watched(one, asked),) if watched.name in asked.stages}
+    fixed = _BEFORE * known + sum(stage.forecast for stage in plan.values())
+    plan |= planned(facts, asked.budget, asked.stages, fixed)
+    slower = max(_trained_pace(traced, one, asked) / pace, 1.0)
+    for name in _TRAINED & plan.keys():
+        plan[name] = replace(plan[name], forecast=plan[name].forecast * slower)
+    if one.calls > _LOOPED and pace < 1:  # such a pass tells what calls take, and many rows at once move numbers
+        for name in _CARRIED & plan.keys():
+            plan[name] = replace(plan[name], forecast=plan[name].forecast / pace)
+    return Forecast(plan, pace, ready.written)
+
+
+def told(seconds: float, size: float) -> str:
+    """A forecast for reading.
+
+    Example:
+        >>> told(41.7, 1.9e9)
+        'forecast: about 42 s, 1.9 GB'
+    """
+    return f"forecast: about {seconds:.2g} s, {readable(size)}"
+
+
+def _timed(traced: Trace, x: Tensor) -> float:
+    start = time.perf_counter()
+    traced.model(x)
+    return time.perf_counter() - start
+
+
+def _rows(ready: Function, point: Tensor, found: Survey) -> tuple[float, float]:
+    """Calls of a backward pass of several outputs, and how many more of them there are for each."""
+    parameters = list(trained_parameters(ready.model).values())
+    if found.outputs < _MORE or sum(found.sizes.values()) > _LIGHT:
+        return 0.0, 0.0
+    with torch.enable_grad():
+        outputs = ready(point)
+    shapes = [parameter.shape for parameter in parameters]
+    few, more = (calls_of(partial(jacobian_rows, outputs[:rows], parameters, shapes, rows)) for rows in (_FEW, _MORE))
+    each = max((more - few) / (_MORE - _FEW), 0.0)
+    return max(few - _FEW * each, 0.0), each
+
+
+def _trained_pace(traced: Trace, one: Counts, asked: Request) -> float:
+    """How many times its cost a pass in training mode takes: batch statistics are one more walk over all signals."""
+    if asked.batch is None:
+        return 0.0
+    model = traced.model
+    kept = untouched(model, training=asked.training, copies=list(model.buffers()))
+    with kept, fixed_masks(model), torch.no_grad():
+        start = time.perf_counter()
+        run(model, asked.batch)
+        return (time.perf_counter() - start) / forward_seconds(one, len(asked.batch))
+
+
+def _watched(one: Counts, asked: Request) -> Stage:
+    """As many samples as fit a part of the budget."""
+    samples = asked.samples
+    while samples > 2 and (
+        _watching(one, samples) > _PART * asked.budget.seconds or samples * one.saved > _HELD * asked.budget.bytes
+    ):
+        samples = -(-samples // 2)
+    fewer = samples < asked.samples
+    reason = f"all samples would take about {_watching(one, asked.samples):.2g} s" if fewer else ""
+    seconds, work = _watching(one, samples), 3 * one.work * samples
+    return Stage(WATCH, "exact", work, seconds, samples * one.saved, reason, samples=samples if fewer else 0)
+
+
+def _watching(one: Counts, samples: int) -> float:
+    moved = Counts(0.0, 0.0, one.moved, 0, 0.0)
+    return _WATCHED * forward_seconds(one, samples) + _WATCHED_MOVED * forward_seconds(moved, samples)
+
+
+def _facts(traced: Trace, one: Counts, found: Survey, asked: Request) -> Facts:
+    trained = trained_parameters(traced.model).values()
+    gram = sum(_gram(found, name) for name in found.uses)
+    parameters = sum(parameter.numel() for parameter in trained)
+    held = jacobian_plan(found, jacobian_passes(found)).bytes, dual_bytes(found, 1, found.usual_passes()).bytes
+    counts = asked.samples, found.inputs, found.outputs, parameters
+    return Facts(one, *counts, gram, held, not asked.coupled, asked.parted, found.itemsize, asked.begun, asked.length)
+
+
+def _gram(found: Survey, name: str) -> float:
+    """Operations of a parameter's part of Θ: gradients of all outputs, and their products."""
+    outputs, uses = found.outputs, found.uses[name]
+    positions = sum(use.shape.numel() for use in uses)
+    direct = 2.0 * outputs**2 * found.sizes[name] + 2.0 * outputs * found.sizes[name] * _places(uses)
+    return (
+        min(direct, 2.0 * (outputs * positions) ** 2) if len(uses) == 1 and uses[0].by_positions(outputs, 1) else direct
+    )
+
+
+def _places(uses: list[Use]) -> float:
+    """At how many positions a parameter is used, about."""
+    return sum(max(use.shape.numel() / max(use.shape[-1], 1), 1.0) if use.held else 0.0 for use in uses)

@@ -1,0 +1,1 @@
+"""Losses of torch and of users: how they curve in the outputs, and which tensor of a model they look at."""

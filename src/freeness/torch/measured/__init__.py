@@ -1,0 +1,1 @@
+"""Spectra, curvature and freeness of real models."""

@@ -1,0 +1,155 @@
+"""Curvature matrices of a batch by their products: generalised Gauss–Newton, Hessian, Fisher."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from scipy.sparse.linalg import LinearOperator
+from torch import Tensor, nn
+
+from freeness.errors import InputError, brief
+from freeness.torch.loss.given import GivenLoss
+from freeness.torch.loss.losses import is_mean, loss_function
+from freeness.torch.loss.output_hessian import OutputHessian
+from freeness.torch.measured.products import JacobianProducts, parameter_products
+from freeness.torch.model.state import trained_parameters
+
+CHUNK = 256  # samples held at a time
+
+Matrix = Literal["ggn", "fisher", "hessian", "empirical_fisher"]
+
+
+def curvature_operator(
+    model: nn.Module, inputs: Tensor, targets: Tensor, loss: GivenLoss, matrix: Matrix
+) -> LinearOperator:
+    """A curvature matrix in all trained parameters, to be used while the model stays as it is.
+
+    H v is the derivative of the gradient of the loss, along v. The others are Jᵀ M J with a matrix M in the outputs, and the
+    products J v and Jᵀu of :func:`~freeness.torch.measured.products.parameter_products`. The graph of a batch that is held at
+    once is kept for all products.
+
+    Args:
+        model: any module, its parameters requiring gradients.
+        inputs: the batch, (B, …).
+        targets: see :func:`~freeness.torch.loss.losses.check_targets`.
+        loss: averaged over the batch.
+        matrix: "ggn" (1/B) Σ JᵀHJ; "fisher", which is the same matrix for all these losses; "hessian"; or "empirical_fisher",
+            (1/B) Σ g gᵀ with the gradients of single samples.
+
+    Raises:
+        InputError: operations that cannot be differentiated as often as the matrix asks.
+
+    Example:
+        >>> model = nn.Linear(2, 1, bias=False).double()
+        >>> x, y = torch.tensor([[3.0, 4.0]]).double(), torch.zeros(1, 1).double()
+        >>> curvature_operator(model, x, y, "half_squared_error", "ggn") @ np.array([1.0, 0.0])
+        array([ 9., 12.])
+    """
+    try:
+        product = (_Hessian if matrix == "hessian" else _Outer)(model, (inputs, targets), loss, matrix)
+    except (RuntimeError, NotImplementedError) as error:
+        remedy = "write its backward pass in torch's operations" if matrix == "ggn" else 'take the matrix "ggn"'
+        raise InputError(
+            f"expected operations that torch can differentiate twice, got {brief(error)}; {remedy}."
+        ) from error
+    made: Any = LinearOperator  # its stub knows no arguments
+    dtype = np.float32 if product.parameters[0].dtype == torch.float32 else np.float64
+    return made((product.size, product.size), matvec=product, rmatvec=product, dtype=np.dtype(dtype))
+
+
+class _Curvature(ABC):
+    """v ↦ (1/B) Σ over parts of the batch of A v, A the matrix of the sum of the losses of a part.
+
+    The graph of a batch that is held at once is kept; of a larger one it is built anew for every product.
+    """
+
+    def __init__(self, model: nn.Module, data: tuple[Tensor, Tensor], loss: GivenLoss, matrix: Matrix) -> None:
+        self.model, self.criterion, self.matrix = model, loss_function(loss), matrix
+        self.parameters = list(trained_parameters(model).values())
+        self.sizes = [parameter.numel() for parameter in self.parameters]
+        self.size, self.samples = sum(self.sizes), len(data[0])
+        apart = is_mean(loss, data[1]) and not model.training  # batch statistics are those of the whole batch
+        chunk = CHUNK if apart else self.samples
+        self.parts = list(zip(data[0].detach().split(chunk), data[1].detach().split(chunk), strict=True))
+        first = self.multiplied(*self.parts[0])
+        self.kept = first if len(self.parts) == 1 else None
+
+    @abstractmethod
+    def multiplied(self, inputs: Tensor, targets: Tensor) -> Callable[[Tensor], Tensor]:
+        """v ↦ A v of a part."""
+
+    def __call__(self, vector: np.ndarray) -> np.ndarray:
+        """One product."""
+        like = self.parameters[0]
+        flat = torch.from_numpy(np.ascontiguousarray(vector).reshape(-1)).to(like.device, like.dtype)
+        total = torch.zeros_like(flat)
+        for inputs, targets in self.parts:
+            total += (self.kept or self.multiplied(inputs, targets))(flat)
+        return (total / self.samples).cpu().numpy()
+
+
+class _Outer(_Curvature):
+    """Jᵀ M J, M the Hessian of the loss in the outputs, or the outer products of its slopes."""
+
+    def multiplied(self, inputs: Tensor, targets: Tensor) -> Callable[[Tensor], Tensor]:
+        products = parameter_products(self.model, inputs)
+        curved = OutputHessian(lambda point: self.criterion(point, targets) * len(inputs), products.outputs)
+
+        def product(vector: Tensor) -> Tensor:
+            pushed, slope = products.push(vector), curved.slope
+            if self.matrix == "empirical_fisher":
+                along = (slope * pushed).flatten(1).sum(1)
+                return products.pull(slope * along.reshape(-1, *[1] * (slope.ndim - 1)))
+            return products.pull(curved(pushed))
+
+        return product
+
+
+class _Hessian(_Curvature):
+    """The derivative of the gradient, which is symmetric, from its other side: v ↦ ∂(gradient·v)/∂parameters.
+
+    Source: Pearlmutter, Neural Computation 6 (1994).
+    """
+
+    def __init__(self, model: nn.Module, data: tuple[Tensor, Tensor], loss: GivenLoss, matrix: Matrix) -> None:
+        super().__init__(model, data, loss, matrix)
+        with torch.enable_grad():
+            JacobianProducts(model(self.parts[0][0]), self.parameters)  # its check sees a derivative that is left out
+        _check_symmetry(self.kept or self.multiplied(*self.parts[0]), self.parameters)
+
+    def multiplied(self, inputs: Tensor, targets: Tensor) -> Callable[[Tensor], Tensor]:
+        with torch.enable_grad():
+            value = self.criterion(self.model(inputs), targets) * len(inputs)
+            gradient = (
+                torch.autograd.grad(value, self.parameters, create_graph=True, materialize_grads=True)
+                if value.requires_grad
+                else ()
+            )
+
+        def product(vector: Tensor) -> Tensor:
+            pairs = [(g, v) for g, v in zip(gradient, vector.split(self.sizes), strict=False) if g.requires_grad]
+            if not pairs:  # the loss is linear in all parameters
+                return torch.zeros_like(vector)
+            along = [v.reshape(g.shape) for g, v in pairs]
+            parts = torch.autograd.grad(
+                [g for g, _ in pairs], self.parameters, along, retain_graph=True, materialize_grads=True
+            )
+            return torch.cat([part.reshape(-1) for part in parts])
+
+        return product
+
+
+def _check_symmetry(product: Callable[[Tensor], Tensor], parameters: list[nn.Parameter]) -> None:
+    """u·Hv = v·Hu; it is not where a backward pass hides how it depends on what it gets."""
+    generator = torch.Generator().manual_seed(0)
+    like, size = parameters[0], sum(parameter.numel() for parameter in parameters)
+    drawn = torch.randn(2, size, generator=generator, dtype=torch.float64)
+    u, v = (row for row in drawn.to(like.device, like.dtype))
+    there, back = u @ product(v), v @ product(u)
+    scale = u.norm() * product(v).norm()
+    if bool(scale.isfinite()) and bool((there - back).abs() > torch.finfo(like.dtype).eps ** 0.5 * scale):
+        raise RuntimeError("the derivative of an operation's backward pass is missing")

@@ -1,0 +1,293 @@
+"""The first step of an optimiser, taken at any rate and by any of its parts: what it does to loss, outputs and features.
+
+One gradient evaluation, then a forward pass for every question. The parts of the step are those of groups of parameters.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from freeness.errors import InputError
+from freeness.torch.loss.adapted import takes_returned
+from freeness.torch.loss.class_losses import ClassLoss
+from freeness.torch.loss.given import GivenLoss, GivenOptimizer, given_loss
+from freeness.torch.loss.loss_rules import check, criterion
+from freeness.torch.loss.several_targets import loss_of_several
+from freeness.torch.loss.written_loss import WrittenLoss
+from freeness.torch.model.modes import fixed_masks
+from freeness.torch.model.outputs import OutputKey, loss_of, select_output
+from freeness.torch.model.state import trained_parameters, untouched
+from freeness.torch.rate.critical import OptimizerFactory, as_factory, first_direction
+from freeness.torch.request.analyze_options import OWN
+from freeness.torch.request.batch import Batch
+from freeness.torch.request.stepping import torch_optimizer
+from freeness.torch.start.roles import GroupRole, MatrixCalls, roles_of
+from freeness.training import CrossEntropy, optimizer_of
+
+_UP, _DOWN = 2.0, 4.0  # from one rate to the next
+_NEAR = 1.1  # of the two sides between which the loss is raised, as a factor
+Shares = Mapping[GroupRole, float]
+
+
+class Movement(NamedTuple):
+    """Root mean squares, per unit rate: of the change of the outputs, relative change of what the last layer reads."""
+
+    outputs: float
+    features: float
+
+
+class Crossing(NamedTuple):
+    """``rate`` is where a step begins to raise the loss; it lies between ``low`` and ``high``; ``passes``: forward passes."""
+
+    rate: float
+    low: float
+    high: float
+    passes: int
+
+
+@dataclass(frozen=True)
+class StepOptions:
+    """What is trained with: loss, optimiser, which output counts, and the mode, as in :class:`~freeness.torch.AnalyzeOptions`."""
+
+    loss: GivenLoss | None = None
+    optimizer: GivenOptimizer = "sgd"
+    output: OutputKey = None
+    training: bool | None = None
+
+
+def optimizer_factory(given: GivenOptimizer) -> OptimizerFactory:
+    """What makes torch's optimiser of parameters, by a name, a record, an instance, or what makes one.
+
+    Example:
+        >>> made = optimizer_factory("momentum")([nn.Parameter(torch.zeros(1))])
+        >>> type(made).__name__, made.param_groups[0]["momentum"]
+        ('SGD', 0.9)
+    """
+    if isinstance(given, torch.optim.Optimizer):
+        return as_factory(given)
+    if callable(given):
+        return given
+    return partial(torch_optimizer, optimizer_of(given))
+
+
+def is_adaptive(factory: OptimizerFactory) -> bool:
+    """Whether an optimiser's first step does not grow with the gradient.
+
+    Example:
+        >>> is_adaptive(torch.optim.Adam), is_adaptive(torch.optim.SGD)
+        (True, False)
+    """
+    weight = nn.Parameter(torch.zeros(2))
+    optimizer = factory([weight])
+    weight.grad = torch.tensor([1.0, 10.0])
+    optimizer.step()
+    first, second = weight.detach().tolist()
+    return abs(second) < 2 * abs(first)
+
+
+@contextmanager
+def first_step(
+    model: nn.Module, batch: Batch, how: StepOptions, grown: Mapping[str, int] | None = None
+) -> Iterator[FirstStep]:
+    """A block in which the first step on a batch can be asked about; the model is left as it was.
+
+    Example:
+        >>> model = nn.Linear(1, 1, bias=False)
+        >>> batch = Batch((torch.ones(1, 1),), targets=torch.zeros(1, 1), count=1)
+        >>> with first_step(model, batch, StepOptions("half_squared_error")) as step:
+        ...     found = step.crossing({"output": 1.0}, start=0.3)
+        >>> round(found.rate, 1)  # λ = 1, so 2/λ
+        2.0
+    """
+    kinds = {parameter.dtype for parameter in trained_parameters(model).values()}
+    if kinds - {torch.float32, torch.float64}:
+        raise InputError("expected weights in float32 or float64, got others; pass the model as model.float() has it.")
+    with untouched(model, training=how.training), fixed_masks(model), torch.enable_grad():
+        yield FirstStep(model, batch, how, grown)
+
+
+class FirstStep:
+    """See :func:`first_step`.
+
+    ``loss``: before the step; ``roles``: of the parameters, by name; ``gradients``, ``passes``: evaluations that were run.
+    """
+
+    def __init__(self, model: nn.Module, batch: Batch, how: StepOptions, grown: Mapping[str, int] | None) -> None:
+        self._model, self._how, self._calls = model, how, MatrixCalls()
+        self._evaluate = _evaluation(model, batch, how)
+        self._named = trained_parameters(model)
+        for parameter in self._named.values():
+            parameter.requires_grad_()
+        self._buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
+        self.gradients, self.passes = 1, 0
+        with self._calls.watching(model):
+            found = self._evaluate()
+        value = found.loss
+        parameters = list(self._named.values())
+        gradients, directions = first_direction(value, parameters, optimizer_factory(how.optimizer))
+        self.loss = float(value.detach())
+        self.roles = roles_of(model, self._calls.order, grown)
+        self._start = {name: parameter.detach().clone() for name, parameter in self._named.items()}
+        self._direction = dict(zip(self._named, directions, strict=True))
+        self._slopes: dict[GroupRole, float] = {}
+        for (name, role), slope in zip(self.roles.items(), gradients, strict=True):
+            along = float((slope.double() * self._direction[name].double()).sum())
+            self._slopes[role] = self._slopes.get(role, 0.0) + along
+        self._outputs, self._features = found.outputs.detach(), self._calls.last_input
+
+    @property
+    def whole(self) -> dict[GroupRole, float]:
+        """All groups with the share 1."""
+        return dict.fromkeys(self._slopes, 1.0)
+
+    def slope(self, shares: Shares) -> float:
+        """Of the loss by the rate, at the start, where each group has that share of the rate."""
+        return sum(share * self._slopes[role] for role, share in shares.items())
+
+    def movements(self, short: float) -> tuple[Movement, dict[GroupRole, Movement]]:
+        """Of all groups together and of each by itself, by differences over a short step; one forward pass a group.
+
+        ``short``: a rate far below the critical one, so that outputs move linearly, and far above rounding.
+        """
+        outputs, features = torch.zeros_like(self._outputs), None
+        each: dict[GroupRole, Movement] = {}
+        for role in self._slopes:
+            found, read = self._after({role: 1.0}, short)
+            change = centred(found.outputs - self._outputs, self._how.loss) / short
+            outputs = outputs + change
+            moved = None if read is None or self._features is None else (read - self._features) / short
+            if moved is not None:
+                features = moved if features is None else features + moved
+            each[role] = Movement(_rms(change), self._relative(moved))
+        return Movement(_rms(outputs), self._relative(features)), each
+
+    def _relative(self, moved: Tensor | None) -> float:
+        size = 0.0 if self._features is None else _rms(self._features)
+        return math.nan if moved is None or size == 0 else _rms(moved) / size
+
+    def crossing(self, shares: Shares, start: float, most: int = 12) -> Crossing:
+        """The smallest rate found at which the step raises the loss, with each group at its share of the rate.
+
+        Walked to from below, for a loss that is raised may fall again farther on, as behind batch normalisation; then sought by
+        secants in log η.
+
+        ``start``: where the walk begins, below what is sought; ``most``: forward passes.
+
+        Source: Kalra, Barkeshli, arXiv 2406.09405 (the critical rate of the first step, by forward passes); walk and secants are
+        ours.
+        """
+        if not self.slope(shares) < 0:
+            raise InputError(
+                "expected a first step that lowers the loss, got one that raises it at once; check the optimiser."
+            )
+        low, high = (0.0, 0.0), (math.inf, math.inf)  # rates, and how far the loss is above the start's
+        rate, passes = start, 0
+        while passes < most and not high[0] <= _NEAR * low[0]:
+            lifted = float(self._after(shares, rate)[0].loss) - self.loss
+            passes += 1
+            if lifted <= 0:
+                low = (rate, lifted)
+            else:
+                high = (rate, lifted if math.isfinite(lifted) else math.inf)
+            rate = _next(low, high)
+        return Crossing(rate, low[0], high[0], passes)
+
+    def _after(self, shares: Shares, rate: float) -> tuple[_Found, Tensor | None]:
+        """Loss, outputs and features there; the weights are put back."""
+        self.passes += 1
+        with torch.no_grad():
+            for name, role in self.roles.items():
+                step = rate * shares.get(role, 0.0) * self._direction[name]
+                self._named[name].data.copy_(self._start[name] + step)  # .data: version counters stay as they are
+            with self._calls.watching(self._model):
+                found = self._evaluate()
+            for name, first in self._start.items():
+                self._named[name].data.copy_(first)
+            for buffer, kept in self._buffers:
+                buffer.data.copy_(kept)
+        return found, self._calls.last_input
+
+
+def _next(low: tuple[float, float], high: tuple[float, float]) -> float:
+    """Where to look next, by the rates on both sides and how far the loss is above the start's there."""
+    if not math.isfinite(high[0]):
+        return low[0] * _UP
+    if low[0] == 0:
+        return high[0] / _DOWN
+    above = min(high[1], 2 * -low[1])  # far above, the loss grows faster than a secant knows
+    share = -low[1] / (above - low[1]) if low[1] < 0 else 0.5
+    return low[0] * math.exp(math.log(high[0] / low[0]) * min(max(share, 0.1), 0.9))
+
+
+class _Found(NamedTuple):
+    loss: Tensor
+    outputs: Tensor
+
+
+def _evaluation(model: nn.Module, batch: Batch, how: StepOptions) -> Callable[[], _Found]:
+    """Runs the model on the batch; its own loss where that is asked for, or where none is named and it returns one."""
+    named = {batch.labels: batch.targets} if batch.labels and batch.targets is not None else {}
+    labelled = replace(batch, kwargs={**batch.kwargs, **named})
+    own = how.loss == OWN
+    if how.loss is None:
+        with torch.no_grad():
+            own = loss_of(labelled.call(model)) is not None
+    if own:
+
+        def computed() -> _Found:
+            returned = labelled.call(model)
+            value = loss_of(returned)
+            if value is None:
+                raise InputError("expected a model that returns its loss, got none from it; name the loss instead.")
+            return _Found(
+                value, value[None] if isinstance(returned, Tensor) else select_output(returned, how.output)[1]
+            )
+
+        return computed
+    objective = given_loss("cross_entropy" if how.loss is None else how.loss)
+    if batch.several is not None:
+        objective = loss_of_several(how.loss, batch.several)
+    if batch.targets is None:
+        raise InputError('expected targets beside the inputs, got none; pass (inputs, targets), or loss="own".')
+    targets, module = batch.targets, criterion(objective)
+    with torch.no_grad():
+        returned = batch.call(model)
+        whole = (
+            isinstance(objective, WrittenLoss)
+            and how.output is None
+            and takes_returned(objective.function, returned, targets)
+        )
+        if not whole:
+            check(objective, select_output(returned, how.output)[1], targets)
+
+    def evaluated() -> _Found:
+        returned = batch.call(model)
+        outputs = select_output(returned, how.output)[1]
+        return _Found(module(returned if whole else outputs, targets), outputs)
+
+    return evaluated
+
+
+def centred(change: Tensor, loss: GivenLoss | None) -> Tensor:
+    """The change of outputs without what a softmax does not see: its mean over the classes, the last axis, or of maps the second.
+
+    Of (B, C), (B, tokens, C) or (B, C, height, width).
+
+    Example:
+        >>> centred(torch.tensor([[1.0, 3.0]]), "cross_entropy")
+        tensor([[-1.,  1.]])
+    """
+    softmax = loss in (None, OWN) or isinstance(given_loss(loss), CrossEntropy | ClassLoss)
+    return change - change.mean(1 if change.ndim == 4 else -1, keepdim=True) if softmax and change.ndim > 1 else change
+
+
+def _rms(value: Tensor) -> float:
+    return float(value.double().square().mean().sqrt())

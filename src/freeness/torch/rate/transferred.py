@@ -1,0 +1,88 @@
+"""What a transfer of a learning rate tells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import nn
+
+from freeness.torch.start.roles import GroupRole
+
+Verdict = Literal["as it is", "changed", "uncertain"]
+Advised = Literal["rate", "groups"]
+
+
+@dataclass(frozen=True, eq=False)
+class GroupRate:
+    """The rate of one group of parameters of the larger network; ``names``: theirs.
+
+    ``decay``: weight decay, None where the optimiser came by its name alone and has whatever it is given.
+    """
+
+    role: GroupRole
+    rate: float
+    decay: float | None
+    names: tuple[str, ...]
+    parameters: tuple[nn.Parameter, ...]
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The names with * in place of numbers, each once.
+
+        Example:
+            >>> GroupRate("hidden", 0.1, 0.0, ("blocks.0.weight", "blocks.1.weight"), ()).patterns
+            ('blocks.*.weight',)
+        """
+        return pattern_names(self.names)
+
+
+def pattern_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Names with * in place of numbers between dots, each once.
+
+    Example:
+        >>> pattern_names(["h.0.attn.weight", "h.11.attn.weight", "wte.weight"])
+        ('h.*.attn.weight', 'wte.weight')
+    """
+    return tuple(dict.fromkeys(".".join("*" if part.isdigit() else part for part in name.split(".")) for name in names))
+
+
+@dataclass(frozen=True, eq=False)
+class Transfer:
+    """The rate of a small network carried to a big one, see :func:`~freeness.torch.transfer`.
+
+    ``rate`` is for the whole of the big network, ``interval`` where the best rate is expected; ``parts`` are rates of groups of
+    its parameters. ``verdict``: the rate transfers "as it is", is "changed", or is "uncertain" where the critical rate and the
+    change of the outputs disagree; ``reason`` says why in at most three sentences.
+
+    ``advised``: which of the two came nearer to the best in trials (docs/transfer.md): the rates by "groups" where nothing is
+    normalised, and one "rate" elsewhere.
+
+    ``given``: the rate of the small network; ``critical``: the critical rates of both, small first; ``outputs``: how much a unit
+    rate moves the outputs of both; ``matched``: how parameters were matched; ``gradients``, ``passes``: gradient evaluations and
+    forward passes of the big network.
+    """
+
+    rate: float
+    parts: tuple[GroupRate, ...]
+    interval: tuple[float, float]
+    verdict: Verdict
+    reason: str
+    given: float
+    critical: tuple[float, float]
+    outputs: tuple[float, float]
+    matched: str
+    gradients: int
+    passes: int
+    optimizer: str = "sgd"
+    advised: Advised = "rate"
+
+    @property
+    def groups(self) -> list[dict[str, Any]]:
+        """Parameter groups as torch's optimisers take them: parameters, rate, and weight decay where it is known."""
+        return [
+            {"params": list(part.parameters), "lr": part.rate, "name": part.role}
+            | ({} if part.decay is None else {"weight_decay": part.decay})
+            for part in self.parts
+        ]

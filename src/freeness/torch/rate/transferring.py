@@ -1,0 +1,323 @@
+"""The learning rate of a small network, carried to a big one: as a whole, and by groups of parameters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TypedDict, Unpack
+
+import torch
+from torch import nn
+
+from freeness.advice import WAYS_AGREE
+from freeness.errors import InputError, is_real, is_size
+from freeness.torch.loss.given import GivenLoss, GivenOptimizer
+from freeness.torch.model.outputs import OutputKey
+from freeness.torch.model.state import trained_parameters
+from freeness.torch.rate.at_start import BELOW, SHORT, AtStart, at_start, averaged
+from freeness.torch.rate.first_step import (
+    Movement,
+    StepOptions,
+    first_step,
+    is_adaptive,
+    optimizer_factory,
+)
+from freeness.torch.rate.transferred import GroupRate, Transfer, Verdict
+from freeness.torch.request.batch import Batch
+from freeness.torch.request.user_data import batch_of
+from freeness.torch.start.parts import is_normalisation
+from freeness.torch.start.roles import GroupRole, grown_sides
+from freeness.training import RunLength, Stepper, run_length
+
+_BATCH, _BATCHES = 64, 4  # samples of a step, and steps whose samples are looked at together
+_MOST = 15  # forward passes of the big network
+_SAME = 1.25  # of two rates that count as one
+_SPREAD = (0.36, 2.75)  # beyond the two ways: there the best rate lay in 32 of 33 pairs of docs/transfer.md
+_PLAIN = 2.5  # times as far where nothing is normalised: in 14 of 15, and without it in 8
+
+
+class TransferSettings(TypedDict, total=False):
+    """What :func:`transfer` takes besides.
+
+    ``steps``: lengths of training, of the run whose rate is known and of the other; ``batch`` likewise, where both differ. Rates
+    are multiplied as measured exponents say, see :func:`freeness.training.run_length`.
+
+    ``loss``, ``optimizer``, ``output``, ``training``: as of :class:`~freeness.torch.AnalyzeOptions`; an optimiser of torch stands
+    for its settings, whatever it holds. ``batch``: samples of a step, 64 when left out; four times as many are looked at, or as
+    many as there are.
+    """
+
+    loss: GivenLoss | None
+    optimizer: GivenOptimizer
+    output: OutputKey
+    training: bool | None
+    batch: int | tuple[int, int]
+    steps: tuple[int, int]
+
+
+def transfer(
+    small: nn.Module | Sequence[nn.Module],
+    big: nn.Module,
+    rate: float,
+    data: object,
+    **settings: Unpack[TransferSettings],
+) -> Transfer:
+    """Carry a learning rate that is good for a small network to a big one of its family.
+
+    Two ways to carry it: the critical rate η_c, the smallest at which the optimiser's first step raises the loss of its samples,
+    asks for rate·η_c(big)/η_c(small); and D, the root mean square change of the outputs per unit rate along that step, without
+    what a softmax does not see, for rate·D(small)/D(big). η_c knows more of the loss and scatters, D scatters little. Where
+    parameters have the same names, so that only widths differ, the whole rate is that by D. Elsewhere it is the geometric mean of
+    both. Neither is above the small network's rate where the big one has more parameters.
+    Where they differ by more than a factor of 1.5 the verdict is "uncertain" and the interval reaches over both.
+
+    Groups of parameters (input, hidden, output, embeddings, norms and biases) get rates in function space: each moves what the
+    last layer reads, relatively, as much in the big network as in the small one; the last layer so moves the outputs. Where
+    weight decay is decoupled, rate times decay over the batch stays, so that weights are means over as many samples as before:
+    the decay of the group which holds the small network's weights of a role, or of the optimiser's first group where it holds
+    other weights.
+
+    Nothing is trained, and both networks are left as they were. The big one costs one gradient evaluation and at most 15 forward
+    passes.
+
+    Args:
+        small: the network whose rate is known; or several starts of it, over which both ways are averaged. η_c of one start of a
+            narrow network scatters by a factor of 2 and more.
+        big: the network that needs one.
+        rate: the good rate of the small one, for all of its parameters.
+        data: what both take, in any form that ``analyze`` takes.
+        **settings: loss, optimizer, batch, steps, output, training, see :class:`TransferSettings`.
+
+    Raises:
+        InputError: a rate that is not positive, data that do not fit, an unknown setting, or a step that does not lower the loss.
+
+    Sources: Kalra, Barkeshli, arXiv 2406.09405, for the critical rate; Milsom, Anson, Aitchison, arXiv 2502.17405, for rates in
+    function space; Yang et al., arXiv 2203.03466, for groups by role; Wang, Aitchison, arXiv 2405.13698, for the decay.
+
+    Example:
+        >>> import torch
+        >>> generator = torch.manual_seed(0)
+        >>> make = lambda width: nn.Sequential(nn.Linear(8, width), nn.Tanh(), nn.Linear(width, 3))
+        >>> data = torch.randn(64, 8), torch.arange(64) % 3
+        >>> found = transfer(make(16), make(128), 0.01, data, loss="cross_entropy", optimizer="adamw")
+        >>> found.rate < 0.01, [part.role for part in found.parts]
+        (True, ['input', 'norms and biases', 'output'])
+        >>> optimizer = torch.optim.AdamW(found.groups)
+    """
+    strange = [name for name in settings if name not in TransferSettings.__annotations__]
+    if strange:
+        raise InputError(
+            f"expected settings {', '.join(TransferSettings.__annotations__)}, got {strange[0]!r}; correct it."
+        )
+    if not (is_real(rate) and rate > 0):
+        raise InputError(f"expected a rate > 0 of the small network, got {rate!r}; pass the one that was good.")
+    how = StepOptions(
+        settings.get("loss"), settings.get("optimizer", "sgd"), settings.get("output"), settings.get("training")
+    )
+    sizes = settings.get("batch")
+    batch = _batch(data, big, sizes[0] if isinstance(sizes, tuple) else sizes)
+    pair = sizes if isinstance(sizes, tuple) else None
+    length = run_length(_stepper(how), steps=settings.get("steps"), batch=pair)
+    starts = [small] if isinstance(small, nn.Module) else list(small)
+    if not starts:
+        raise InputError("expected the small network, or several starts of it, got an empty list; pass one at least.")
+    small, there = starts[0], averaged([at_start(one, batch, how, rate) for one in starts])
+    with first_step(big, batch, how, grown_sides(small, big)) as step:
+        moved = step.movements(SHORT * there.crossing.rate)
+        expected = there.crossing.rate * min(_ratio(there.whole.outputs, moved[0].outputs), 1.0)
+        crossing = step.crossing(step.whole, BELOW * expected, _MOST - len(moved[1]))
+        here = AtStart(crossing, *moved, dict(step.roles))
+        shares, decays = group_shares(there.each, here.each), group_decays(how.optimizer, small, there.roles)
+        parts = _parts(big, shares, (rate, how, decays), here)
+        spent = step.gradients, step.passes
+    found = _told(
+        (rate, _size(big) > _size(small)), (there, here), parts, spent, _matched(small, big, there, here), how
+    )
+    if any(map(is_normalisation, big.modules())):
+        found = replace(found, advised="rate")
+    else:
+        found = replace(found, advised="groups", interval=(found.interval[0] / _PLAIN, found.interval[1] * _PLAIN))
+    if length == RunLength(1.0, 1.0, 1.0):
+        return found
+    grown = pair[1] / pair[0] if pair else 1.0
+    return _lengthened(found, length, grown / length.factor if _decouples(how) else 1.0)
+
+
+def _batch(data: object, big: nn.Module, asked: int | None) -> Batch:
+    """The first samples, as many as some steps have: the critical rate of one batch scatters too much."""
+    if asked is not None and not is_size(asked):
+        raise InputError(f"expected a batch, a whole number ≥ 1, got {asked!r}; correct it.")
+    found = batch_of(data, big)
+    return found.part(0, min(_BATCHES * (asked or found.size or _BATCH), found.count))
+
+
+def group_shares(small: Mapping[GroupRole, Movement], big: Mapping[GroupRole, Movement]) -> dict[GroupRole, float]:
+    """By how much the rate of each group of the big network is to differ, so that it moves what it moves in the small one.
+
+    Example:
+        >>> group_shares({"hidden": Movement(1.0, 2.0)}, {"hidden": Movement(8.0, 4.0), "output": Movement(1.0, 0.0)})
+        {'hidden': 0.5, 'output': 0.5}
+    """
+    found: dict[GroupRole, float] = {}
+    for role, here in big.items():
+        there = small.get(role)
+        if there is not None and there.features > 0 and here.features > 0:
+            found[role] = there.features / here.features
+        elif there is not None and there.outputs > 0 and here.outputs > 0:
+            found[role] = there.outputs / here.outputs
+    middle = math.exp(sum(map(math.log, found.values())) / len(found)) if found else 1.0
+    return {role: found.get(role, middle) for role in big}
+
+
+def _parts(
+    big: nn.Module,
+    shares: Mapping[GroupRole, float],
+    given: tuple[float, StepOptions, Mapping[GroupRole, float]],
+    here: AtStart,
+) -> tuple[GroupRate, ...]:
+    """One group a role, in the order of the model."""
+    named = trained_parameters(big)
+    rate, how, decays = given
+    probe = optimizer_factory(how.optimizer)([nn.Parameter(torch.zeros(1))])
+    named_only = isinstance(how.optimizer, str)
+    decay = float(probe.param_groups[0].get("weight_decay", 0.0))
+    decoupled = _decouples(how)
+    found = []
+    for role in dict.fromkeys(here.roles.values()):
+        names = tuple(name for name, one in here.roles.items() if one == role)
+        own = decays.get(role, decay)
+        kept = None if named_only else own / shares[role] if decoupled else own
+        found.append(GroupRate(role, rate * shares[role], kept, names, tuple(named[name] for name in names)))
+    return tuple(found)
+
+
+def group_decays(optimizer: object, small: nn.Module, roles: Mapping[str, GroupRole]) -> dict[GroupRole, float]:
+    """By role the weight decay with which an optimiser steps most of the weights of the small network that play it.
+
+    Only an instance that holds parameters of the small network tells anything.
+
+    Example:
+        >>> model = nn.Linear(2, 1)
+        >>> groups = [{"params": [model.weight]}, {"params": [model.bias], "weight_decay": 0.0}]
+        >>> optimizer = torch.optim.AdamW(groups, weight_decay=0.1)
+        >>> group_decays(optimizer, model, {"weight": "output", "bias": "norms and biases"})
+        {'output': 0.1, 'norms and biases': 0.0}
+    """
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        return {}
+    given = {
+        id(one): float(group.get("weight_decay", 0.0)) for group in optimizer.param_groups for one in group["params"]
+    }
+    entries: dict[GroupRole, dict[float, int]] = {}
+    for name, parameter in trained_parameters(small).items():
+        if name in roles and id(parameter) in given:
+            counted = entries.setdefault(roles[name], {})
+            counted[given[id(parameter)]] = counted.get(given[id(parameter)], 0) + parameter.numel()
+    return {role: max(counted, key=lambda decay: counted[decay]) for role, counted in entries.items()}
+
+
+def _matched(small: nn.Module, big: nn.Module, there: AtStart, here: AtStart) -> str:
+    """How parameters found their like."""
+    if list(there.roles.items()) == list(here.roles.items()):
+        return "by name"
+    alone = [role for role in dict.fromkeys(here.roles.values()) if role not in there.each]
+    text = "by role, as names differ"
+    return text if not alone else f"{text}; the small network has no {alone[0]}, which take the mean rate of the others"
+
+
+def _ratio(there: float, here: float) -> float:
+    """1 where either does not move."""
+    return there / here if there > 0 and here > 0 else 1.0
+
+
+def _size(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in trained_parameters(model).values())
+
+
+def _stepper(how: StepOptions) -> Stepper:
+    """Which measured exponents are those of an optimiser: by whether its first step grows with the gradient, and by momentum."""
+    factory = optimizer_factory(how.optimizer)
+    if is_adaptive(factory):
+        return "adam"
+    momentum = factory([nn.Parameter(torch.zeros(1))]).param_groups[0].get("momentum", 0.0)
+    return "momentum" if momentum else "sgd"
+
+
+def _decouples(how: StepOptions) -> bool:
+    """Whether the optimiser shrinks weights apart from their gradients."""
+    probe = optimizer_factory(how.optimizer)([nn.Parameter(torch.zeros(1))])
+    return bool(probe.param_groups[0].get("decoupled_weight_decay", False))
+
+
+def _lengthened(found: Transfer, length: RunLength, decay: float) -> Transfer:
+    """For a run of another length or batch, in which decays are multiplied."""
+
+    def longer(part: GroupRate) -> GroupRate:
+        kept = None if part.decay is None else part.decay * decay
+        return replace(part, rate=part.rate * length.factor, decay=kept)
+
+    beyond = f", extrapolated to {' and '.join(length.beyond)}" if length.beyond else ""
+    reason = f"{found.reason} For another length or batch, measured exponents take all rates times {length.factor:.3g}{beyond}."
+    return replace(
+        found,
+        rate=found.rate * length.factor,
+        parts=tuple(map(longer, found.parts)),
+        interval=(found.interval[0] * length.low, found.interval[1] * length.high),
+        reason=reason,
+    )
+
+
+def _between(agree: bool, held: bool, wider: bool) -> str:
+    """What is made of the two ways."""
+    kept = ", neither above the small network's rate" if held else ""
+    if wider:
+        told = "the two agree" if agree else "the two disagree, so try some rates around it"
+        return f"as only widths differ, the second is taken{kept}, and {told}"
+    if agree:
+        return f"the two agree, and their geometric mean is taken{kept}"
+    return f"the two disagree, so try some rates around their geometric mean{kept}"
+
+
+def _told(
+    given: tuple[float, bool],
+    both: tuple[AtStart, AtStart],
+    parts: tuple[GroupRate, ...],
+    spent: tuple[int, int],
+    matched: str,
+    how: StepOptions,
+) -> Transfer:
+    """The record, with its verdict in words."""
+    (rate, larger), (there, here) = given, both
+    by_loss = here.crossing.rate / there.crossing.rate
+    by_outputs = _ratio(there.whole.outputs, here.whole.outputs)
+    ways = [min(way, 1.0) if larger else way for way in (by_loss, by_outputs)]
+    wider = list(there.roles) == list(here.roles)
+    factor = ways[1] if wider else math.sqrt(ways[0] * ways[1])
+    agree = max(by_loss, by_outputs) <= WAYS_AGREE * min(by_loss, by_outputs)
+    ends = (factor, factor) if agree else (min(ways), max(ways))
+    verdict: Verdict = "uncertain" if not agree else "as it is" if 1 / _SAME <= factor <= _SAME else "changed"
+    optimizer = _optimizer_name(how.optimizer)
+    mean = f" (mean of {there.starts} starts)" if there.starts > 1 else ""
+    reason = (
+        f"The first step of {optimizer} begins to raise the loss at {here.crossing.rate:.3g}, in the small network at "
+        f"{there.crossing.rate:.3g}{mean}, which asks for {by_loss:.3g} times its rate. How far outputs move asks for "
+        f"{by_outputs:.3g}; {_between(agree, max(by_loss, by_outputs) > max(ways), wider)}."
+    )
+    return Transfer(
+        rate * factor,
+        parts,
+        (rate * ends[0] * _SPREAD[0], rate * ends[1] * _SPREAD[1]),
+        verdict,
+        reason,
+        rate,
+        (there.crossing.rate, here.crossing.rate),
+        (there.whole.outputs, here.whole.outputs),
+        matched,
+        *spent,
+        optimizer=optimizer,
+    )
+
+
+def _optimizer_name(given: GivenOptimizer) -> str:
+    return given if isinstance(given, str) else type(optimizer_factory(given)([nn.Parameter(torch.zeros(1))])).__name__

@@ -1,0 +1,194 @@
+"""A model of several inputs as a model of one tensor, so that all that reads and measures models of one input does."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Shaped
+from torch import Tensor, nn
+from torch.fx import Node
+
+from freeness.errors import InputError
+from freeness.torch.request.batch import Batch
+
+_EXACT = (torch.float32, torch.float64)  # that hold whole numbers up to 2²⁴ and beyond
+
+
+@dataclass(frozen=True, eq=False)
+class _Slot:
+    """Where an argument lies in the packed rows; one that is the same for all samples is kept as it is."""
+
+    start: int
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    constant: Any = None
+    whole: bool = False  # handed over in one piece of memory, which models ask of labels
+
+    def taken(self, rows: Tensor) -> Any:
+        if self.start < 0:
+            return self._shared(rows)
+        part = rows[..., self.start : self.start + math.prod(self.shape)]
+        part = part.reshape(*rows.shape[:-1], *self.shape)
+        part = part.contiguous() if self.whole else part
+        return part.to(part.dtype if self.dtype.is_floating_point else self.dtype)
+
+    def _shared(self, rows: Tensor) -> Any:
+        """What is the same for all samples, where the rows are and in their precision."""
+        if not isinstance(self.constant, Tensor):
+            return self.constant
+        floating = self.constant.is_floating_point() and rows.is_floating_point()
+        return self.constant.to(rows.device, rows.dtype if floating else self.constant.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class _Layout:
+    """The slots of all arguments."""
+
+    args: tuple[_Slot, ...]
+    kwargs: Mapping[str, _Slot]
+    whole: bool
+
+
+class _OneInput:
+    """Mixed into the class of a model: its forward takes the packed rows."""
+
+    _freeness_layout: _Layout
+
+    def forward(self, rows: Tensor) -> Any:
+        layout = self._freeness_layout
+        if layout.whole and rows.is_floating_point():  # a derivative through them would be 0
+            raise TypeError(f"expected whole numbers, got {rows.dtype}")
+        args = [slot.taken(rows) for slot in layout.args]
+        kwargs = {name: slot.taken(rows) for name, slot in layout.kwargs.items()}
+        return super().forward(*args, **kwargs)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def packed(model: nn.Module, batch: Batch) -> tuple[nn.Module, Shaped[Tensor, "samples ..."]]:
+    """The model as one of a single tensor, and that tensor: (samples, numbers of all its inputs), one row a sample.
+
+    The model that is returned shares parameters, buffers and modules with the given one, under the same names; a model of one
+    tensor is given back as it is. All inputs that are whole numbers stay whole; beside floating ones they are carried as these,
+    and no derivative goes through them. A tensor that has not one row a sample is the same for all.
+
+    Args:
+        model: any module.
+        batch: from :func:`~freeness.torch.batch_of`.
+
+    Raises:
+        InputError: whole numbers beside floating ones of half precision, or nothing that has one row a sample.
+
+    Example:
+        >>> from freeness.torch import batch_of
+        >>> model = nn.Bilinear(2, 3, 1)
+        >>> one, rows = packed(model, batch_of((torch.ones(4, 2), torch.ones(4, 3)), model))
+        >>> rows.shape, torch.equal(one(rows), model(torch.ones(4, 2), torch.ones(4, 3)))
+        (torch.Size([4, 5]), True)
+    """
+    if batch.single:
+        return model, batch.args[0]
+    values = [*batch.args, *batch.kwargs.values()]
+    rows = [value for value in values if batch.has_rows(value)]
+    dtype = _common(rows)
+    slots, start = [], 0
+    labels = [False] * len(batch.args) + [name == batch.labels or "label" in name for name in batch.kwargs]
+    for value, label in zip(values, labels, strict=True):
+        if not batch.has_rows(value):
+            slots.append(_Slot(-1, (), torch.int64, value))
+            continue
+        shape = tuple(value.shape[1:])
+        slots.append(_Slot(start, shape, value.dtype, whole=label))
+        start += math.prod(shape)
+    args, named = slots[: len(batch.args)], slots[len(batch.args) :]
+    layout = _Layout(tuple(args), dict(zip(batch.kwargs, named, strict=True)), not dtype.is_floating_point)
+    return _with_layout(model, layout), torch.cat([value.reshape(batch.count, -1).to(dtype) for value in rows], 1)
+
+
+def numbers_in(model: nn.Module, rows: Shaped[Tensor, "samples ..."]) -> Tensor:
+    """Those entries of inputs that are numbers: packed beside them may be tokens, steps of time and labels, which are whole.
+
+    Example:
+        >>> from freeness.torch import batch_of
+        >>> class Timed(nn.Linear):
+        ...     def forward(self, x, step):
+        ...         return super().forward(x) * step[:, None]
+        >>> numbers_in(*packed(model := Timed(2, 1), batch_of((torch.ones(3, 2), torch.full((3,), 900)), model))).max()
+        tensor(1.)
+    """
+    layout = getattr(model, "_freeness_layout", None)
+    if not rows.is_floating_point():
+        return rows.new_zeros(0)
+    if not isinstance(layout, _Layout):
+        return rows
+    slots = [one for one in (*layout.args, *layout.kwargs.values()) if one.start >= 0 and one.dtype.is_floating_point]
+    parts = [rows[:, slot.start : slot.start + math.prod(slot.shape)] for slot in slots]
+    return torch.cat(parts, 1) if parts else rows.new_zeros(0)
+
+
+def takes_apart(node: Node) -> bool:
+    """Whether a call of a graph is one of those that take packed rows apart, none of the user's.
+
+    Example:
+        >>> takes_apart(torch.fx.Graph().placeholder("x"))
+        False
+    """
+    trace = node.meta.get("stack_trace") or ""
+    return trace.rpartition('File "')[2].startswith(__file__)
+
+
+def cropped(model: nn.Module, rows: Tensor, places: int, length: int) -> tuple[nn.Module, Tensor]:
+    """The model and its inputs with fewer places: of every argument that has so many along its first axis, the first ones.
+
+    Example:
+        >>> cropped(nn.Identity(), torch.ones(2, 5, 3), 5, 2)[1].shape
+        torch.Size([2, 2, 3])
+    """
+    layout = getattr(model, "_freeness_layout", None)
+    if not isinstance(layout, _Layout):
+        return model, rows[:, :length]
+    slots, parts, start = [], [], 0
+    for slot in (*layout.args, *layout.kwargs.values()):
+        if slot.start < 0:
+            slots.append(slot)
+            continue
+        part = rows[:, slot.start : slot.start + math.prod(slot.shape)].reshape(len(rows), *slot.shape)
+        part = part[:, :length] if slot.shape[:1] == (places,) else part
+        shape = tuple(part.shape[1:])
+        slots.append(replace(slot, start=start, shape=shape))
+        parts.append(part.reshape(len(rows), -1))
+        start += math.prod(shape)
+    count, one = len(layout.args), copy.copy(model)
+    named = dict(zip(layout.kwargs, slots[count:], strict=True))
+    object.__setattr__(one, "_freeness_layout", _Layout(tuple(slots[:count]), named, layout.whole))
+    return one, torch.cat(parts, 1)
+
+
+def _common(rows: list[Tensor]) -> torch.dtype:
+    floating = {value.dtype for value in rows if value.is_floating_point()}
+    if not rows:
+        raise InputError("expected inputs with one row a sample, got none; put the samples first.")
+    if not floating:
+        return torch.int64
+    dtype = floating.pop()
+    if dtype not in _EXACT and any(not value.is_floating_point() for value in rows):
+        raise InputError(
+            f"expected float32 beside whole numbers, got {dtype}, which holds few of them; use model.float()."
+        )
+    return dtype
+
+
+def _with_layout(model: nn.Module, layout: _Layout) -> nn.Module:
+    """A shallow copy of the model: its modules and parameters are the same objects."""
+    if "forward" in vars(model):
+        raise InputError(
+            "expected a model whose class has its forward, got one whose forward was replaced; pass the model inside."
+        )
+    one = copy.copy(model)
+    kind = type(model)
+    one.__class__ = type(kind.__name__, (_OneInput, kind), {"__module__": kind.__module__})
+    object.__setattr__(one, "_freeness_layout", layout)
+    return one

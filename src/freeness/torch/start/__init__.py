@@ -1,0 +1,1 @@
+"""Initialisation: recipes by architecture, designs put into a model."""

@@ -1,0 +1,101 @@
+"""The role of each trained tensor as networks grow: the input's, hidden, the output's, a table, a vector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Literal, get_args
+
+from torch import Tensor, nn
+
+from freeness.torch.model.state import trained_parameters
+from freeness.torch.start.parts import parts_of
+
+GroupRole = Literal["input", "hidden", "output", "embeddings", "norms and biases"]
+ROLES: tuple[GroupRole, ...] = get_args(GroupRole)
+
+
+class MatrixCalls:
+    """Which modules with matrices or tables of their own a forward pass calls, in order; and the input of the last one."""
+
+    def __init__(self) -> None:
+        self.order: list[str] = []
+        self.last_input: Tensor | None = None
+
+    @contextmanager
+    def watching(self, model: nn.Module) -> Iterator[None]:
+        """A block whose forward pass is followed."""
+        self.order = []
+
+        def seen(name: str) -> object:
+            def note(_: nn.Module, given: tuple[object, ...]) -> None:
+                self.order.append(name)
+                if given and isinstance(given[0], Tensor) and given[0].is_floating_point():
+                    self.last_input = given[0].detach()
+
+            return note
+
+        with ExitStack() as hooks:
+            for name, module in model.named_modules():
+                if any(part.role in ("matrix", "table") for part in parts_of(module).values()):
+                    hooks.enter_context(module.register_forward_pre_hook(seen(name)))  # pyright: ignore[reportArgumentType]
+            yield
+
+
+def roles_of(model: nn.Module, order: Sequence[str], grown: Mapping[str, int] | None = None) -> dict[str, GroupRole]:
+    """The role of every trained parameter by name.
+
+    The first matrix that a forward pass meets is the input's, unless a table of embeddings comes before it; the last one is the
+    output's. Tensors that only the model knows are matrices where two of their sides grow, as in the larger of two networks, or
+    tables as embeddings of positions are.
+
+    Args:
+        model: any module.
+        order: names of the modules that hold matrices and tables, as they were called.
+        grown: of tensors that only the model knows, how many of their sides grow; without it what is square is a matrix.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 2, bias=False))
+        >>> roles_of(model, ["0", "2", "4"])
+        {'0.weight': 'input', '0.bias': 'norms and biases', '2.weight': 'hidden', '2.bias': 'norms and biases', \
+'4.weight': 'output'}
+    """
+    kinds = {name: {part.role for part in parts_of(module).values()} for name, module in model.named_modules()}
+    matrices = [name for name in order if "matrix" in kinds[name]]
+    first = matrices[0] if matrices and "table" not in kinds[order[0]] else None
+    last = matrices[-1] if matrices else None
+    found: dict[str, GroupRole] = {}
+    for name, value in trained_parameters(model).items():
+        module, _, key = name.rpartition(".")
+        part = parts_of(model.get_submodule(module)).get(key)
+        role = "own" if part is None else part.role
+        if role == "table":
+            found[name] = "embeddings"
+        elif role == "matrix":
+            found[name] = "output" if module == last else "input" if module == first else "hidden"
+        elif role == "own" and value.ndim > 1:
+            found[name] = "hidden" if _is_matrix(name, value, grown) else "embeddings"
+        else:
+            found[name] = "norms and biases"
+    return found
+
+
+def _is_matrix(name: str, value: Tensor, grown: Mapping[str, int] | None) -> bool:
+    known = (grown or {}).get(name, 0)
+    sides = sorted(value.shape)
+    return known > 1 or (known == 0 and sides[-1] == sides[-2])
+
+
+def grown_sides(small: nn.Module, big: nn.Module) -> dict[str, int]:
+    """How many sides of a tensor are longer in the larger network, for tensors of one name and as many sides.
+
+    Example:
+        >>> grown_sides(nn.Linear(3, 4), nn.Linear(3, 8))
+        {'weight': 1, 'bias': 1}
+    """
+    known = dict(small.named_parameters())
+    return {
+        name: sum(a != b for a, b in zip(known[name].shape, value.shape, strict=True))
+        for name, value in big.named_parameters()
+        if name in known and known[name].ndim == value.ndim
+    }

@@ -1,0 +1,134 @@
+"""λ of one batch along a training, and how one step is predicted to change it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from freeness.advice import REHEARSED
+from freeness.errors import InputError
+from freeness.torch.measured.hessian_products import drawn_direction, gradient_of, hessian_product, parts_of
+from freeness.torch.measured.ritz import Climb, climb
+from freeness.torch.model.state import trained_parameters, untouched
+from freeness.torch.rate.critical import gradients_step
+from freeness.torch.rate.next_step import first_rate, next_step
+from freeness.torch.request.batch import Batch
+from freeness.torch.request.batch_loss import LossOf
+
+_PRODUCTS = 16, 6  # products for λ, and once a direction is known
+_BEGUN, _LATEST = 20, 30  # steps behind the first visit between which the steps to come are rehearsed
+_HELD = 50_000_000  # numbers of the batches that are kept for it
+
+
+def climbed_from(
+    model: nn.Module, product: Callable[[Tensor], Tensor], direction: Tensor | None, products: tuple[int, int]
+) -> Climb:
+    """λ by Lanczos from the direction of the last visit, or from a drawn one.
+
+    A direction of another length is not taken, for what is trained may change on the way; ``products`` from a drawn direction,
+    and from a known one.
+    """
+    drawn = drawn_direction(model)
+    known = direction is not None and len(direction) == len(drawn)
+    return climb(product, direction if direction is not None and known else drawn, products[known])
+
+
+class FirstBatch:
+    """The batch that is visited first; λ of other batches differs by more than a training changes it."""
+
+    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, loss: LossOf) -> None:
+        self._model, self._optimizer, self._loss = model, optimizer, loss
+        self._batch: Batch | None = None
+        self._direction: Tensor | None = None
+        self._met: list[Batch] = []  # since the first visit, for the rehearsal
+        self.meets = False  # whether batches are kept
+
+    def met(self, batch: Batch) -> None:
+        """A step was taken on this batch."""
+        self._met.append(_copied(batch))
+        self.meets = len(self._met) <= _LATEST and sum(map(_numbers, self._met)) <= _HELD
+        if not self.meets:
+            self._met = []
+
+    def visited(self, batch: Batch) -> dict[str, Any]:
+        """λ of the first batch; at the first time also by how much the optimiser's next step on it changes λ.
+
+        Once, twenty steps later, λ of a rehearsal: the steps to come, on the batches met so far.
+
+        Raises:
+            InputError: the loss is not finite.
+        """
+        first = self._batch is None
+        kept = self._batch = _copied(batch) if self._batch is None else self._batch
+        loss = partial(self._loss, self._model, kept)
+        with untouched(self._model, training=None):
+            product, _ = hessian_product(self._model, loss)
+            found = climbed_from(self._model, product, self._direction, _PRODUCTS)
+            self._direction = found.vector
+            ahead = self._ahead(loss) if first else None
+        told = {"first_sharpness": found.value, "sharpening": None if ahead is None else ahead - found.value}
+        if first:
+            self.met(batch)
+        elif self.meets and len(self._met) > _BEGUN:
+            told["rehearsed"] = self._rehearsed(loss)
+            self.meets, self._met = False, []
+        return told
+
+    def _rehearsed(self, loss: Callable[[], Tensor]) -> tuple[float, ...] | None:
+        """λ of the first batch along the next steps, on the batches met so far, the oldest first; the model is put back.
+
+        None where the training diverges, or the optimiser's step runs the model, as that of LBFGS.
+        """
+        parameters, direction = list(trained_parameters(self._model).values()), self._direction
+        found: list[float] = []
+        with untouched(self._model, training=None):
+            optimizer = next_step(self._optimizer, self._model)(parameters)
+            for number, batch in enumerate(itertools.islice(itertools.cycle(self._met), REHEARSED[-1]), 1):
+                self._model.zero_grad()
+                try:
+                    self._loss(self._model, batch).backward()
+                    optimizer.step()
+                    if number in REHEARSED:
+                        seen = climbed_from(self._model, hessian_product(self._model, loss)[0], direction, _PRODUCTS)
+                        direction = seen.vector
+                        found.append(seen.value)
+                except (InputError, TypeError):
+                    return None
+        return tuple(found)
+
+    def _ahead(self, loss: Callable[[], Tensor]) -> float | None:
+        """λ behind the optimiser's next step on this batch; the caller restores the weights."""
+        rate, vector = first_rate(self._optimizer), self._direction
+        if not rate > 0 or vector is None:
+            return None
+        parameters = list(trained_parameters(self._model).values())
+        gradients = parts_of(gradient_of(self._model, loss)[0], parameters)
+        try:
+            steps = gradients_step(parameters, gradients, next_step(self._optimizer, self._model))
+        except InputError:  # of an optimiser whose step runs the model, as that of LBFGS
+            return None
+        for parameter, step in zip(parameters, steps, strict=True):
+            parameter.data.add_(rate * step)
+        return climb(hessian_product(self._model, loss)[0], vector, _PRODUCTS[1]).value
+
+
+def _copied(batch: Batch) -> Batch:
+    """The loop may write into its tensors."""
+
+    def kept(value: Any) -> Any:
+        return value.detach().clone() if isinstance(value, Tensor) else value
+
+    kwargs = {name: kept(value) for name, value in batch.kwargs.items()}
+    return replace(batch, args=tuple(map(kept, batch.args)), kwargs=kwargs, targets=kept(batch.targets))
+
+
+def _numbers(batch: Batch) -> int:
+    """Of a batch, in its tensors."""
+    values = (*batch.args, *batch.kwargs.values(), batch.targets)
+    return sum(value.numel() for value in values if isinstance(value, Tensor))
