@@ -14,9 +14,9 @@ from freeness.torch import (
     CurvatureOptions,
     LanczosOptions,
     batch_sharpness,
-    curvature_reduced,
     curvature_spectrum,
 )
+from freeness.torch.measured import curvature_reduced
 from freeness.torch.measured.curvature_matrices import curvature_operator
 from freeness.torch.measured.curvature_reduced import reduced_hessian
 

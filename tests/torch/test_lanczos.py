@@ -170,7 +170,7 @@ def test_large_batches_are_cut_and_agree_with_those_held_at_once(monkeypatch: py
     model, (inputs, targets) = mixed_model(), data("cross_entropy", 20)
     whole = batch_sharpness(model, inputs, targets, "cross_entropy").value
     for module in ("curvature_matrices", "curvature_dual"):
-        monkeypatch.setattr(f"freeness.torch.{module}.CHUNK", 6)
+        monkeypatch.setattr(f"freeness.torch.measured.{module}.CHUNK", 6)
     assert batch_sharpness(model, inputs, targets, "cross_entropy").value == pytest.approx(whole, rel=1e-7)
 
 
