@@ -10,7 +10,7 @@ from torch import nn
 
 from freeness import ConvergenceError, InputError, mlp
 from freeness.network import Haar
-from freeness.show import to_json, write_folder
+from freeness.show import Sentence, answer_of, brief_of, to_json, write_folder
 from freeness.torch import AnalyzeOptions, analyze, build, dual_gram, freeness_test, initialize_, ntk_gram, trace
 from tests.torch.zoo import Skip, zoo_model
 
@@ -146,6 +146,10 @@ def test_recognised_weights_of_a_built_network():
     assert [row.weights for row in report.chain] == ["haar"] * 3
     assert [row.sigma_w for row in report.chain] == pytest.approx([1.7] * 3, rel=1e-5)
     assert isinstance(net.dense[0].weights, Haar)
+    for answer in (answer_of(report), brief_of(report)):  # what nobody asked for is said, and nothing to warn of
+        said = [part for section in answer.sections for part in section.parts if isinstance(part, Sentence)]
+        about = [sentence for sentence in said if "it was not asked for" in sentence.text]
+        assert about and not any(sentence.kind == "warning" for sentence in about)
 
 
 def test_a_zero_last_layer_is_measured_and_the_prediction_says_why_not():

@@ -406,3 +406,37 @@ def test_a_scale_that_is_added_to_1_in_a_layer_of_the_model_s_own_is_not_put_to_
     unknown = type("Stretch", (ShiftedRMSNorm,), {})
     with pytest.raises(InputError, match="expected a model that a recipe is for"):
         initialize_(EndsNormalised(unknown), "auto")
+
+
+class Spread(nn.Module):
+    """A mean plus noise of a spread of its own, as a VAE draws its codes."""
+
+    def __init__(self, mean: nn.Module, spread: nn.Module):
+        super().__init__()
+        self.mean, self.spread = mean, spread
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = self.mean(x)
+        return mean + torch.exp(self.spread(x) / 2) * torch.ones_like(mean)
+
+
+def test_neither_head_of_a_drawn_code_ends_a_residual_branch() -> None:
+    deep = lambda: nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))  # noqa: E731
+    for heads in ((nn.Linear(4, 4), deep()), (deep(), nn.Linear(4, 4))):
+        model = nn.Sequential(nn.Linear(4, 4), Spread(*heads), nn.Linear(4, 2), nn.Softmax(1))
+        wiring = wiring_of(model, lambda model=model: model(torch.ones(2, 4)))
+        assert wiring.branches == () and wiring.heads == ("2.weight",)
+
+
+def test_weights_of_a_gate_do_not_end_a_branch() -> None:
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.value, self.gate = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + self.value(x) * self.gate(x).sigmoid()
+
+    model = nn.Sequential(nn.Linear(4, 4), Gated())
+    (branch,) = wiring_of(model, lambda: model(torch.ones(2, 4))).branches
+    assert branch.matrices == ("1.value.weight",) and set(branch.inside) == {"1.value.weight", "1.gate.weight"}

@@ -8,9 +8,10 @@ from torch import nn
 
 from freeness.errors import InputError
 from freeness.torch import AnalyzeOptions, analyze
-from freeness.torch.rate.rehearsal import rehearsed
+from freeness.torch.rate.rehearsal import _Drawn, rehearsed
 from freeness.torch.rate.starts import rate_facts
-from freeness.training import SGD, Rate, loss_of
+from freeness.torch.request.batch import Batch
+from freeness.training import SGD, Adam, Rate, loss_of
 
 MSE = loss_of("mse")
 
@@ -114,8 +115,39 @@ def test_a_rate_at_which_nothing_is_learnt_gives_way_to_a_lower_one():
     told = Rate(0.9999, 1.0, 2.0, "", "mse", "sgd", batch=8, low=0.3, high=5.0)
     found = rehearsed(model, (inputs, inputs), (MSE, SGD()), told)
     assert found.reason.endswith("The best one is expected between 0.1 and 1.")
-    assert found.recommended == pytest.approx(0.3333) and "little is learnt in 100 steps" in found.reason
+    assert found.recommended == pytest.approx(0.3333) and "training soon stands still" in found.reason
     assert found.high == pytest.approx(0.9999) and rehearsed(model, (inputs, inputs), (MSE, SGD()), found) is found
+
+
+class Waves(nn.Module):
+    """A Siren: at rates too high it finds the mean and stays there."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(before, 32) for before in (1, 32))
+        self.last = nn.Linear(32, 1)
+        for layer, bound in zip((*self.layers, self.last), (30, 6**0.5 / 32**0.5, 6**0.5 / 32**0.5 / 30), strict=True):
+            nn.init.uniform_(layer.weight, -bound, bound)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = torch.sin(layer(x))
+        return self.last(x)
+
+
+def test_a_rate_at_which_training_stands_still_on_a_plateau_gives_way_to_one_that_leaves_it():
+    torch.manual_seed(0)
+    model, x = Waves(), torch.linspace(-1, 1, 64)[:, None]
+    told = Rate(0.3, 1.0, 2.0, "", "mse", "adam", batch=16, low=0.1, high=1.0)
+    found = rehearsed(model, (x, torch.sin(9 * x).sign()), (MSE, Adam()), told)
+    assert found.recommended == pytest.approx(1 / 30) and "stands still" in found.reason
+
+
+def test_batches_of_a_trial_are_drawn_anew_in_each_pass():
+    drawn = _Drawn(Batch((torch.arange(10),), targets=torch.arange(10), count=10), 4)
+    rows = [batch.args[0].tolist() for batch in drawn[:4]]
+    assert len(drawn) == 100 and all(len(set(one + other)) == 8 for one, other in (rows[:2], rows[2:]))
+    assert rows[0] != rows[2] and drawn[2].args[0].tolist() == rows[2]
 
 
 def test_a_last_batch_of_one_sample_is_not_trained_on():

@@ -46,6 +46,7 @@ from freeness.advice.residual_starts import (
 from freeness.advice.sharpening import REHEARSED as REHEARSED
 from freeness.advice.sharpening import Sharpening, sharpening_of
 from freeness.advice.stages import INTERRUPTED as INTERRUPTED
+from freeness.advice.stages import NOT_ASKED as NOT_ASKED
 from freeness.advice.stages import Stage
 from freeness.advice.stages import Way as Way
 from freeness.advice.theory_rates import Parametrisation as Parametrisation

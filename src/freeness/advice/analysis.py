@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from freeness.advice.fault import Fault, fault_of
 from freeness.advice.layer_table import LayerTable
-from freeness.advice.stages import INTERRUPTED, Stage
+from freeness.advice.stages import INTERRUPTED, NOT_ASKED, Stage
 from freeness.errors import InputError
 from freeness.laws import Atom
 from freeness.shown import Plotted, Printed, Shown
@@ -168,7 +168,7 @@ class Analysis(Shown, Printed, Plotted):
     sample: int
     seed: int
     dtype: str
-    freeness: FreenessOutcome = FreenessOutcome(None, "it was not asked for")
+    freeness: FreenessOutcome = FreenessOutcome(None, NOT_ASKED)
     targets: str = ""
     weights: str = ""
     chain: tuple[LayerRow, ...] = ()

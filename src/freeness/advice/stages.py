@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 INTERRUPTED = "the analysis was interrupted"
+NOT_ASKED = "it was not asked for"
 Way = Literal["exact", "estimated", "left out"]
 
 

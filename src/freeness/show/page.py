@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from freeness.advice import NOT_ASKED
 from freeness.show.answer import number, percent
 
 
@@ -17,4 +18,5 @@ def page_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "percent": percent}
+    environment.globals["not_asked"] = NOT_ASKED
     return environment

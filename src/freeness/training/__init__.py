@@ -24,6 +24,7 @@ from freeness.training.rate import LayerRate, Rate
 from freeness.training.rate_trials import SPACING as SPACING
 from freeness.training.rate_trials import Leg, RateTrial, diverges, halved, rates_between, run_all
 from freeness.training.rate_trials import check_budget as check_budget
+from freeness.training.rate_trials import tail_of as tail_of
 from freeness.training.schedule import Schedule, schedule_names
 from freeness.training.start_facts import StartFacts
 from freeness.training.usual_rate import rate_of_sharpness

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from freeness.advice import CODE, Analysis, Comparison, FreenessOutcome, LayerRow, ModuleRow, Verdict
+from freeness.advice import CODE, NOT_ASKED, Analysis, Comparison, FreenessOutcome, LayerRow, ModuleRow, Verdict
 from freeness.show.answer import (
     NOTHING,
     Answer,
@@ -127,7 +127,7 @@ def _uncovered(record: Analysis) -> list[Sentence]:
     for line in record.uncovered:  # reasons that name other tensors are one
         kinds.setdefault(line if line in alone else _NAME.sub("''", line.partition(": ")[2]), []).append(line)
     if len(kinds) == 1 and alone == set(kinds) and not any(known):
-        return [Sentence(f"No prediction of spectra: {record.uncovered[0]}", "warning")]
+        return [_lacking(f"No prediction of spectra: {record.uncovered[0]}")]
     return [Sentence(f"{part}: {_together(lines)}", "warning") for lines in kinds.values()]
 
 
@@ -168,6 +168,11 @@ def _few(record: Analysis) -> Table:
     return Table(("", *COLUMNS), tuple(rows), COLUMNS)
 
 
+def _lacking(said: str) -> Sentence:
+    """Why something is not there; what nobody asked for is no reason for a warning."""
+    return Sentence(said, "plain" if NOT_ASKED in said else "warning")
+
+
 def _missing(record: Analysis) -> list[Section]:
     lines = tuple(Sentence(line, "warning") for line in record.missing)
     return [Section("Missing", lines)] if lines else []
@@ -176,7 +181,7 @@ def _missing(record: Analysis) -> list[Section]:
 def _spectrum(name: str, comparison: Comparison) -> Section:
     if comparison.measured is not None:
         return Section(f"{name}: predicted beside measured", (spectrum_table(comparison),))
-    missing = Sentence(f"Not measured: {comparison.missing}.", "warning")
+    missing = _lacking(f"Not measured: {comparison.missing}.")
     known = () if comparison.predicted is None else (spectrum_table(comparison),)
     return Section(f"{name}: predicted", (missing, *known))
 
@@ -190,7 +195,7 @@ def _freeness(record: Analysis) -> tuple[Part, ...]:
 
 def _rate(rate: Rate) -> list[Part]:
     if not rate.known:
-        return [Sentence(rate.reason, "warning")]
+        return [_lacking(rate.reason)]
     between = f", between {number(rate.low, 3)} and {number(rate.high, 3)}" if rate.wide else ""
     return [
         Sentence(f"Learning rate to start from: {number(rate.recommended, 3)}{between}.", "strong"),

@@ -35,6 +35,7 @@ _KEPT = 0.8  # of the time is planned
 _PROBED, _LENGTHS = 128, 40  # samples of a first step, and passes along it
 BEGINNING = "first steps"  # of training, beside the curvature
 REHEARSAL = "rehearsal"  # of the rate that is told
+_TRIALS = 2  # of rates, as a rule
 REHEARSED = 100  # steps: half of those in the trainings that its rule was fitted to
 _STEP = 3.0  # forward passes of a step
 COARSE = 12  # products with a few samples that come before
@@ -136,7 +137,7 @@ def planned(facts: Facts, budget: Budget, stages: Collection[str], fixed: float)
     if "curvature" in found:
         trial = REHEARSED * facts.seconds(facts.samples, _STEP)
         fits = found["curvature"].way == "exact" and trial <= left
-        found[REHEARSAL] = Stage(REHEARSAL, "exact" if fits else "left out", 0.0, trial, 0.0)
+        found[REHEARSAL] = Stage(REHEARSAL, "exact" if fits else "left out", 0.0, min(_TRIALS * trial, left), 0.0)
     return found
 
 

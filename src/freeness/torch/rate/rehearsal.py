@@ -1,13 +1,15 @@
-"""A rate that the start alone tells, tried for some steps: where training breaks or learns nothing, a lower one is told.
+"""A rate that the start alone tells, tried for some steps: where training breaks or stands still, a lower one is told.
 
 Curvature may grow manifold once training leaves the start, and single batches of heavy tails throw it far; nothing at the start
-shows either.
+shows either. Nor does it show that a rate too high finds the best constant output and nothing else, as sine layers do.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import overload
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +22,7 @@ from freeness.torch.model.state import untouched
 from freeness.torch.rate.trial_runs import TrialOptions, TrialRuns
 from freeness.torch.request.batch import Batch
 from freeness.torch.request.stepping import stepping
-from freeness.training import SPACING, Leg, Objective, Optimizer, Rate, RateTrial, Schedule
+from freeness.training import SPACING, Leg, Objective, Optimizer, Rate, RateTrial, Schedule, tail_of
 
 _MOST = 6  # rates that are tried
 _CLEAR = 0.1  # of a loss: less is no difference
@@ -37,9 +39,11 @@ def rehearsed(
 ) -> Rate:
     """The rate, where a model learns in 100 steps at it; else a lower one at which it learns more.
 
-    The steps are those of a training, on whole batches of ``rate.batch`` samples that are drawn. A trial breaks where it does for
-    :func:`~freeness.torch.find_rate`, and has not learnt where the loss fell by less than a tenth. Lower rates are tried then,
-    as far apart as its trials, while each is a tenth better. The one above ends the interval. The model is left as it was.
+    The steps are those of a training, on whole batches of ``rate.batch`` samples, in another order in each pass. A trial breaks
+    where it does for :func:`~freeness.torch.find_rate`, and stands still where its last third is less than a tenth below its
+    first losses or below a third before it. Lower rates are tried then, as far apart as its trials, while none is a tenth worse
+    than the best before it. The best is told if it is a tenth better than the first, and the one above it ends the interval.
+    The model is left as it was.
 
     Args:
         model: of one tensor.
@@ -59,9 +63,7 @@ def rehearsed(
     loss, optimizer = how
     criterion = loss_function(loss)
     inputs, targets = data
-    size = min(rate.batch, len(inputs))
-    order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(0))[: len(inputs) // size * size]
-    batches = list(Batch((inputs,), targets=targets, count=len(inputs)).rows(order).split(size))
+    batches = _Drawn(Batch((inputs,), targets=targets, count=len(inputs)), min(rate.batch, len(inputs)))
     with untouched(model, training=training), torch.enable_grad():
         runs = TrialRuns(
             model,
@@ -84,13 +86,41 @@ def rehearsed(
     return _lowered(rate, trials, best)
 
 
+class _Drawn(Sequence[Batch]):
+    """Whole batches of some samples: pass after pass over all of them, each in another order. One is held at a time."""
+
+    def __init__(self, samples: Batch, size: int) -> None:
+        draw, whole = torch.Generator().manual_seed(0), samples.count // size
+        passes = 1 if whole == 1 else math.ceil(REHEARSED / whole)
+        orders = [torch.randperm(samples.count, generator=draw)[: whole * size] for _ in range(passes)]
+        self._samples, self._rows = samples, [rows for order in orders for rows in order.split(size)]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, place: int) -> Batch: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Batch]: ...
+    def __getitem__(self, place: int | slice) -> Batch | list[Batch]:
+        if isinstance(place, slice):
+            return [self._samples.rows(rows) for rows in self._rows[place]]
+        return self._samples.rows(self._rows[place])
+
+
 def _goes_on(trials: list[RateTrial]) -> bool:
-    """Whether a lower rate is to be tried: as long as nothing is learnt, or lower ones learn more."""
+    """Whether a lower rate is to be tried: where training broke or stands still, until lower ones are worse."""
     if not trials or trials[-1].stopped:
         return True
-    last = trials[-1]
-    before = math.fsum(last.losses[:_FIRST]) / _FIRST if len(trials) == 1 else trials[-2].score
-    return _better(last.score, before) != (len(trials) == 1)
+    last, before = trials[-1], [trial.score for trial in trials[:-1]]
+    return not _better(min(before), last.score) if before else _stands(last)
+
+
+def _stands(trial: RateTrial) -> bool:
+    """Whether the last third of the losses is no clear gain over the first ones, or over a third before it."""
+    third = len(tail_of(trial.losses))
+    before = trial.losses[:_FIRST], trial.losses[:third], trial.losses[third:-third]
+    return not _better(trial.score, min(math.fsum(part) / len(part) for part in before))
 
 
 def _better(loss: float, other: float) -> bool:
@@ -107,9 +137,7 @@ def _lowered(rate: Rate, trials: list[RateTrial], best: RateTrial | None) -> Rat
         low=None if rate.low is None else told / rate.recommended * rate.low,
         high=None if rate.high is None else min(rate.high, SPACING * told),
     )
-    failed = (
-        f"training breaks within {first.steps} steps" if first.stopped else f"little is learnt in {REHEARSED} steps"
-    )
+    failed = f"training breaks within {first.steps} steps" if first.stopped else "training soon stands still"
     left = "Lower ones were not tried" if best is None else f"Of lower rates {told:.3g} leaves the least loss there"
     said = (
         f"At {rate.recommended:.3g}, which follows from the curvature, {failed}, as a copy of the model shows. {left}; they "

@@ -23,6 +23,23 @@ _ARRANGING = frozenset(_STRAIGHT) - {"add", "sub", "mul", "div", "neg", "sum"} |
 }
 
 
+_LIFTING = frozenset(
+    (
+        "exp",
+        "exp2",
+        "softplus",
+        "sigmoid",
+        "hardsigmoid",
+        "log_sigmoid",
+        "cos",
+        "cosh",
+        "softmax",
+        "log_softmax",
+        "rsub",
+    )
+)
+
+
 class WiredGraph:
     """Nodes in an order in which each stands behind those it was made of, with the parameters that each reads.
 
@@ -112,6 +129,16 @@ def is_straight(name: str) -> bool:
         (True, False)
     """
     return name in _STRAIGHT or "norm" in name or "pool" in name
+
+
+def lifts_zero(name: str) -> bool:
+    """Whether an operation makes another number of 0.
+
+    Example:
+        >>> lifts_zero("sigmoid"), lifts_zero("tanh")
+        (True, False)
+    """
+    return name in _LIFTING
 
 
 def is_arranging(name: str) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from freeness.advice import INTERRUPTED, Progress, Report, Stage
+from freeness.advice import INTERRUPTED, NOT_ASKED, Progress, Report, Stage
 from freeness.errors import brief
 from freeness.torch.model.pace import Pace, TimeUp, paced
 
@@ -128,7 +128,7 @@ class Stages:
         stage = self.planned(name)
         self._note = note or self._note
         if name not in self.wanted:
-            return self._lost(stage, "it was not asked for")
+            return self._lost(stage, NOT_ASKED)
         shown = Progress(name + detail, self._done, len(self.wanted), note=self._note)
         self._tell(shown)
         self._done, self._note = self._done + 1, ""

@@ -15,7 +15,7 @@ from freeness.torch.model.batched import plain_attention
 from freeness.torch.model.state import untouched
 from freeness.torch.record.reads import mean_squares_read
 from freeness.torch.record.state_spaces import StateSpaces, state_spaces_of
-from freeness.torch.record.wired_graph import WiredGraph, is_straight, normalises, operation_of
+from freeness.torch.record.wired_graph import WiredGraph, is_straight, lifts_zero, normalises, operation_of
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,9 @@ def wiring_of(model: nn.Module, run: Callable[[], Any]) -> Wiring:
     """Which tensors end the residual branches of a model.
 
     A sum of two signals is one of a branch and a skip connection where the branch was made of the other signal; or, as where a
-    stage of a ResNet begins, where both were made of a third and one of them has passed at most one weight since, and no product
-    of signals. Scores of attention are none. Not seen: sums in custom functions. A recurrent model has none.
+    stage of a ResNet begins, where both were made of a third and one of them has passed at most one weight since, and what is
+    linear. Where weights of 0 do not make a branch 0, as behind an exponential, it has no end. Scores of attention are none. Not
+    seen: sums in custom functions. A recurrent model has none.
 
     Example:
         >>> class Block(nn.Module):
@@ -81,7 +82,7 @@ inside=('1.outer.weight', '1.inner.weight'), depth=2, bare=True, attends=False),
         graph = WiredGraph(model, [one.grad_fn for one in outputs if one.grad_fn is not None])
         recurrent = any(isinstance(module, nn.RNNBase | nn.RNNCellBase) for module in model.modules())
         found = _Branches(graph)
-        branches, heads = () if recurrent else found.branches(), found.ends([graph.last], set())[0]
+        branches, heads = () if recurrent else found.branches(), found.ends([graph.last], set(), zeroed=False)[0]
         ends = {name for branch in branches for name in branch.matrices}
         return Wiring(branches, () if ends & set(heads) else heads, mean_squares_read(graph), state_spaces_of(graph))
 
@@ -128,7 +129,12 @@ class _Branches:
             return None
         skip, branch = (one, other) if len(ways[0]) < len(ways[1]) else (other, one)
         passed = self._graph.history(skip) - self._graph.history(branch)
-        return None if any(len(set(self._graph.signals(node))) > 1 for node in passed) else (skip, branch)
+        return (skip, branch) if all(map(self._linear, passed)) else None
+
+    def _linear(self, node: Node) -> bool:
+        """Whether it is linear in one signal, as a skip connection between stages is."""
+        straight = is_straight(operation_of(node)) or self._graph.weight(node) is not None
+        return straight and len(set(self._graph.signals(node))) < 2
 
     def _scores(self, node: Node) -> bool:
         """Whether what is added goes into a softmax, as the positions' part of attention does."""
@@ -140,9 +146,12 @@ class _Branches:
         return True
 
     def ends(
-        self, start: Iterable[Node], known: Iterable[Node]
+        self, start: Iterable[Node], known: Iterable[Node], *, zeroed: bool = True
     ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-        """The last weights, and the scales and shifts behind them, on every way back from some nodes to known ones."""
+        """The last weights, and the scales and shifts behind them, on every way back from some nodes to known ones.
+
+        ``zeroed``: a way ends where 0 does not stay 0, at a gate, an exponential, the weights of attention.
+        """
         matrices, scales, shifts = [], [], []
         seen, waiting = set(known), [(node, True) for node in start]
         while waiting:
@@ -161,7 +170,8 @@ class _Branches:
                 shifts += own[1:]
             elif linear and name.startswith("add"):
                 shifts += own
-            waiting += [(before, linear and is_straight(name)) for before in self._graph.signals(node)]
+            if not (zeroed and lifts_zero(name)):
+                waiting += [(before, linear and is_straight(name)) for before in self._graph.signals(node)]
         return (
             tuple(dict.fromkeys(matrices)),
             tuple(dict.fromkeys(scales)),
