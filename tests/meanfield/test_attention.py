@@ -84,9 +84,11 @@ def test_the_derivative_of_the_softmax_is_the_sum_written_out():
     response = np.einsum("ij,kl,ijkl,jl->ik", weights, weights, spans, key)
     returned = np.einsum("ik,ik,ij,km,ijkm->jm", gradient, query, weights, weights, spans)
     one = weights[None, None]
-    np.testing.assert_allclose(_response(one, one, value[None], key[None], _UNTURNED)[0, 0], response, atol=1e-13)
     np.testing.assert_allclose(
-        _returned(one, one, value[None], (gradient * query)[None], _UNTURNED)[0, 0], returned, atol=1e-13
+        _response(one, one, value[None, None], key[None, None], _UNTURNED)[0, 0], response, atol=1e-13
+    )
+    np.testing.assert_allclose(
+        _returned(one, one, value[None, None], (gradient * query)[None], _UNTURNED)[0, 0], returned, atol=1e-13
     )
 
 
@@ -106,10 +108,12 @@ def test_products_of_lags_add_up_to_the_correlation_of_turned_scores():
     )
     every, one = np.einsum("ij,kl,ijkl,ijkl->ijkl", weights, weights, spans, known), weights[None, None]
     np.testing.assert_allclose(
-        _response(one, one, value[None], key[None], turns)[0, 0], np.einsum("ijkl,jl->ik", every, key), atol=1e-3
+        _response(one, one, value[None, None], key[None, None], turns)[0, 0],
+        np.einsum("ijkl,jl->ik", every, key),
+        atol=1e-3,
     )
     np.testing.assert_allclose(
-        _returned(one, one, value[None], (gradient * query)[None], turns)[0, 0],
+        _returned(one, one, value[None, None], (gradient * query)[None], turns)[0, 0],
         np.einsum("ijkl,ik->jl", every, gradient * query),
         atol=1e-3,
     )
@@ -336,8 +340,9 @@ def test_what_comes_back_between_samples_is_what_comes_back_to_each():
     weights[1] = weights[0]
     grams = [np.repeat(gram(size)[:1], 2, axis=0) for size in (3, 5, 5)]
     gradient[1] = gradient[0]
-    alone = _back(weights[:1], weights[:1], tuple(one[:1] for one in grams), gradient[:1], _UNTURNED)
-    both = _back(weights[:1], weights, tuple(grams), gradient, _UNTURNED)
+    drawn = [grams[0], *(one[:, None] for one in grams[1:])]
+    alone = _back(weights[:1], weights[:1], tuple(one[:1] for one in drawn), gradient[:1], _UNTURNED)
+    both = _back(weights[:1], weights, tuple(drawn), gradient, _UNTURNED)
     for one, other in zip(alone, both, strict=True):
         np.testing.assert_allclose(other, np.repeat(one, 2, axis=0), rtol=1e-12)
 

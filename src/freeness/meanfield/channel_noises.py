@@ -13,8 +13,7 @@ import numpy as np
 
 from freeness.gaussian import ActivationFunction
 from freeness.meanfield.bend_noise import bend_noise
-from freeness.meanfield.pair_noises import lost
-from freeness.meanfield.scatters import Noise, departures, returned_departures, sums_channels
+from freeness.meanfield.scatters import Noise, departures, lost, returned_departures, sums_channels
 from freeness.network import Activation, Node, Normalisation, Product, Weights
 
 _GAUSSIAN = 2.0  # Var(h²)/(E h²)²

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,13 +16,16 @@ from freeness.meanfield.signal_records import check_norm
 from freeness.meanfield.walk import Compiled, compiled, reads
 from freeness.network import (
     INPUT,
+    Attention,
     Network,
     Node,
     Pairs,
     Stream,
+    Weights,
     backward,
     backward_pairs,
     each_pair,
+    of_keys_alone,
     trained,
 )
 
@@ -82,8 +86,9 @@ def gradients(
     back = {network.nodes[-1].name: way.unit() if cotangent is None else way.given(cotangent)}
     own: dict[str, tuple[float, float]] = {}
     beyond: dict[str, np.ndarray] = {}  # what derivatives add that depend on one another along a skip connection
+    alone: dict[str, np.ndarray] = {}  # what gradients of weights alone know of it
     for node in reversed(network.nodes):
-        own[node.name] = way.trained(node, back[node.name])
+        own[node.name] = way.trained(node, back[node.name] + alone.get(node.name, 0.0))
         chosen = way.prepared.choice(node)
         behind = back[node.name] + beyond.get(node.name, 0.0)
         parts = way.back(node, behind) if chosen is None else way.through(chosen, back[chosen.name])
@@ -91,6 +96,8 @@ def gradients(
             beyond[name] = beyond.get(name, 0.0) + share * parts[0]
         for name, part in zip(node.inputs, parts, strict=True):
             back[name] = back[name] + part if name in back else part
+        for name, part in way.alone(node, parts, alone):
+            alone[name] = alone.get(name, 0.0) + part
     return tuple(
         Gradient(
             name,
@@ -207,6 +214,18 @@ class _Way:
             return backward(node.operation, streams, end, gradient)
         step = self.prepared.steps[self.prepared.nodes.index(node)]
         return backward_pairs(node.operation, self._pairs(node), streams, end, step, gradient)
+
+    def alone(
+        self, node: Node, parts: tuple[np.ndarray, ...], behind: Mapping[str, np.ndarray]
+    ) -> Iterator[tuple[str, np.ndarray]]:
+        """What weights alone know in front of a node: that of keys, up to the weights they are outputs of."""
+        if isinstance(node.operation, Attention):
+            grams = [
+                self._whole(name).value if self.coupled else self.prepared.streams[name].second for name in node.inputs
+            ]
+            yield node.inputs[1], of_keys_alone((grams[0], grams[1]), (parts[0], parts[1]))
+        elif node.name in behind and not isinstance(node.operation, Weights):
+            yield from zip(node.inputs, self.back(node, behind[node.name]), strict=True)
 
     def through(self, node: Node, gradient: np.ndarray) -> tuple[np.ndarray, ...]:
         """In front of the activation that a node chooses from."""

@@ -36,6 +36,7 @@ from freeness.network import (
     Weights,
     backward_pairs,
     head_variances,
+    of_keys_alone,
 )
 
 _MOST = 6_000_000  # numbers that are held, of Σ as of Γ: beyond, a prediction of the table takes seconds
@@ -116,11 +117,11 @@ def _by_pairs(
     pairs = {INPUT: whole} | {node.name: found for node, found in prepared.walk(whole)}
     end = prepared.end
     along = np.zeros(end.variance.shape) if slopes is None else slopes.reshape(end.variance.shape)
-    back, parts = _backward(prepared, pairs, _Gradient(_products(cotangents, end), along))
+    back, parts, alone = _backward(prepared, pairs, _Gradient(_products(cotangents, end), along))
     gammas = {name: found.gamma for name, found in back.items()}
     known = batch_scatters(BatchMoments(prepared, pairs, gammas, parts, _heads(prepared, pairs, back)))
     own = {
-        node.name: _own(node, step, pairs, gammas[node.name])
+        node.name: _own(node, step, pairs, gammas[node.name] + alone.get(node.name, 0.0))
         for node, step in zip(prepared.nodes, prepared.steps, strict=True)
     }
     left_out = 1 - count / given
@@ -315,9 +316,13 @@ class _Gradient(NamedTuple):
 
 def _backward(
     prepared: Compiled, pairs: Mapping[str, Pairs], end: _Gradient
-) -> tuple[dict[str, _Gradient], dict[tuple[str, int], float]]:
-    """The gradient behind every node, and tr ΓQ of what comes back from a node to each signal that it reads."""
+) -> tuple[dict[str, _Gradient], dict[tuple[str, int], float], dict[str, np.ndarray]]:
+    """The gradient behind every node, tr ΓQ of what comes back from a node to each signal that it reads; what weights know.
+
+    The last is what gradients of keys' weights have beyond Γ.
+    """
     back, sizes = {prepared.nodes[-1].name: end}, dict[tuple[str, int], float]()
+    alone: dict[str, np.ndarray] = {}
     again: dict[str, np.ndarray] = {}  # what derivatives add that depend on one another along a skip connection
     for node, step in zip(reversed(prepared.nodes), reversed(prepared.steps), strict=True):
         given = tuple(pairs[name] for name in reads(node))
@@ -341,7 +346,12 @@ def _backward(
                 common = together(back[name].along, found.along, pairs[name], prepared.streams[name])
                 found = _Gradient(back[name].gamma + part + common, back[name].along + found.along)
             back[name] = found
-    return back, sizes
+        if isinstance(node.operation, Attention):
+            alone[node.inputs[1]] = of_keys_alone((given[0].value, given[1].value), (parts[0], parts[1]))
+        elif node.name in alone and not isinstance(node.operation, Weights):
+            known = backward_pairs(node.operation, given, streams, behind, step, alone[node.name])
+            alone |= {name: alone.get(name, 0.0) + part for name, part in zip(node.inputs, known, strict=True)}
+    return back, sizes, alone
 
 
 def _heads(

@@ -11,14 +11,12 @@ import numpy as np
 
 from freeness.gaussian import ActivationFunction
 from freeness.meanfield.bend_noise import BendNoise, bend_noise
-from freeness.meanfield.scatters import Noise, departures, returned_departures
+from freeness.meanfield.scatters import Noise, departures, lost, returned_departures
 from freeness.meanfield.walk import Compiled
 from freeness.network import (
     INPUT,
     Activation,
     Attention,
-    Haar,
-    Measured,
     Node,
     Normalisation,
     Pairs,
@@ -270,20 +268,3 @@ def _spread_over(value: np.ndarray, entries: int) -> np.ndarray:
 def _cosines(value: np.ndarray) -> np.ndarray:
     size = np.sqrt(np.maximum(np.diagonal(value), _TINY))
     return value / np.multiply.outer(size, size)
-
-
-def lost(operation: Weights, *, back: bool = False) -> float:
-    """The relative variance of ‖Wx‖² over draws of the singular vectors, or of ‖Wᵀg‖², halved, of one position.
-
-    1/N' for Gaussian W that writes N' channels. Other singular values s of a matrix of N columns have (E s⁴/(E s²)² - 1)·N'/N
-    times that, E over N values; of rotations 1 - N'/N, and none where they expand.
-    """
-    into, out = operation.sizes
-    some, others = (out, operation.entries) if back else (operation.entries, out)
-    free = 1.0
-    if isinstance(operation.weights, Measured):
-        squares = operation.weights.singular_values**2
-        free = (some * float((squares**2).sum()) / max(float(squares.sum()) ** 2, _TINY) - 1) * others / some
-    elif isinstance(operation.weights, Haar):
-        free = 1 - others / some
-    return max(free, 0.0) / (into if back else out)

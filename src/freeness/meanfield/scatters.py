@@ -27,7 +27,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from freeness.network import INPUT, Activation, Convolution, Node, Weights
+from freeness.network import INPUT, Activation, Convolution, Haar, Measured, Node, Weights
 
 Departures = dict[str, Float[np.ndarray, " noises"]]
 
@@ -110,3 +110,24 @@ def sums_channels(node: Node) -> bool:
     """Whether a node's outputs are made of all channels that it reads."""
     operation = node.operation
     return isinstance(operation, Weights) and not (isinstance(operation, Convolution) and operation.groups > 1)
+
+
+def lost(operation: Weights, *, back: bool = False) -> float:
+    """The relative variance of ‖Wx‖² over draws of the singular vectors, or of ‖Wᵀg‖², halved, of one position.
+
+    1/N' for Gaussian W that writes N' channels. Other singular values s of a matrix of N columns have (E s⁴/(E s²)² - 1)·N'/N
+    times that, E over N values; of rotations 1 - N'/N, and none where they expand.
+    """
+    into, out = operation.sizes
+    some, others = (out, operation.entries) if back else (operation.entries, out)
+    free = 1.0
+    if isinstance(operation.weights, Measured):
+        squares = operation.weights.singular_values**2
+        free = (
+            (some * float((squares**2).sum()) / max(float(squares.sum()) ** 2, np.finfo(float).tiny) - 1)
+            * others
+            / some
+        )
+    elif isinstance(operation.weights, Haar):
+        free = 1 - others / some
+    return max(free, 0.0) / (into if back else out)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from freeness.errors import InputError
+from freeness.meanfield.gram_noises import common_departures
 from freeness.meanfield.repeats import Recalled, recallable
 from freeness.network import (
     INPUT,
@@ -143,6 +144,8 @@ def compiled(network: Network, stream: Stream, whole: Pairs | None) -> Compiled:
         streams[node.name] = found
         wholes[node.name] = None if whole is None else step(*(wholes[name] for name in reads(node)))
         steps.append(step)
+    for name, common in common_departures(network.nodes, streams).items():
+        streams[name] = streams[name]._replace(common=common)
     return Compiled(network.nodes, streams, tuple(steps), wholes)
 
 

@@ -54,6 +54,7 @@ from freeness.network.operations import (
 from freeness.network.operations.activation import dependence
 from freeness.network.operations.attention import at_positions as at_positions
 from freeness.network.operations.attention import head_variances as head_variances
+from freeness.network.operations.attention import of_keys_alone as of_keys_alone
 from freeness.network.operations.attention import softmax_weights as softmax_weights
 from freeness.network.operations.convolution import windows
 from freeness.network.operations.pooling import pooled

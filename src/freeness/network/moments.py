@@ -99,7 +99,8 @@ class Stream(NamedTuple):
     ``features``: channels, or entries of a vector; None: not known. ``uneven``: entries of an image or of several signals, with
     variances of their own. ``fluctuation``: the largest so far of a neuron's batch variance, relative. ``scatter``: the largest
     standard error so far of a mean over draws, relative. ``standard``: Θ is that of the standard parametrisation. ``sources``:
-    of whose outputs x_i is made neuron by neuron; signals without a common source are independent.
+    of whose outputs x_i is made neuron by neuron; signals without a common source are independent. ``common``: of keys, by how
+    much their Gram matrix departs together with that of the values, in a network of its widths.
     """
 
     second: Float[np.ndarray, " samples *positions"]
@@ -118,6 +119,7 @@ class Stream(NamedTuple):
     chosen: Chosen | None = None
     whole: Pairs | None = None
     standard: bool = False
+    common: float = 0.0
     sources: frozenset[DrawnSource] = frozenset((DrawnSource(INPUT),))
 
     @property

@@ -7,6 +7,10 @@ to the queries as b·E Γ∘R, to the keys as b·E K', where with C_ij,kl = E (v
 
     R_ik = Σ_jl A_ij A_kl C_ij,kl K_jl,    K'_jm = Σ_ik Γ_ik Q_ik A_ij A_km C_ij,km.
 
+Where keys and values read one signal of few channels, K and V depart together from those of wide layers, as Wishart matrices of
+1/e degrees do (:mod:`freeness.meanfield.gram_noises`). Going back, each draw of A has a K and a V of its own then, as R feels
+their product.
+
 Heads have weights of their own, so what comes back from them adds up, of grouped queries too. With rotary positions the
 covariance of scores has a factor ρ((j - i) - (l - k)), see :class:`Rotary`, and so have the sums over four positions. Scores of
 distances (:class:`RelativeScores`) are a mean of their own, which differs from head to head: draws are shared out to the heads.
@@ -19,6 +23,7 @@ Source: Hron et al. (2020) for the forward pass; derived for this project for th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 from zlib import crc32
@@ -154,8 +159,8 @@ def head_variances(
     query, key, value = map(_square, streams)
     asked = _flat(gradient, 1)
     back = (
-        _response(weights, weights, value, key, turns) * (asked * query)[:, None],
-        _returned(weights, weights, value, asked * query, turns) * key[:, None],
+        _response(weights, weights, value[:, None], key[:, None], turns) * (asked * query)[:, None],
+        _returned(weights, weights, value[:, None], asked * query, turns) * key[:, None],
     )
     ahead = np.trace(weights @ value[:, None] @ _turned(weights), axis1=2, axis2=3)
     powers = (*(part.sum(axis=(2, 3)) for part in back), ahead)
@@ -191,8 +196,9 @@ def _(operation: Attention, streams: tuple[Stream, ...]) -> tuple[Stream, Step]:
         for row, own in enumerate(weights):
             left = own[None]
             value[row] = _mixed(left, weights, values[row])
-            bent = queries[row] * _response(left, weights, values[row], thetas[1][row], turns).mean(axis=1)
-            bent += thetas[0][row] * _response(left, weights, values[row], keys[row], turns).mean(axis=1)
+            seen, grams = values[row][:, None], [array[row][:, None] for array in (thetas[1], keys)]
+            bent = queries[row] * _response(left, weights, seen, grams[0], turns).mean(axis=1)
+            bent += thetas[0][row] * _response(left, weights, seen, grams[1], turns).mean(axis=1)
             theta[row] = _mixed(left, weights, thetas[2][row]) + spread * bent
         shape = pairs[0].value.shape
         return Pairs(value.reshape(shape), theta.reshape(shape), pairs[0].rows)
@@ -217,9 +223,11 @@ def _(operation: Attention, streams: tuple[Stream, ...]) -> tuple[Stream, Step]:
 def _(
     operation: Attention, streams: tuple[Stream, ...], behind: Stream, gradient: np.ndarray
 ) -> tuple[np.ndarray, ...]:
-    """Γ of queries, keys and values, over the draws of A that the signal went by."""
-    weights = _weights(operation, streams)
-    parts = _back(weights, weights, tuple(map(_square, streams)), _flat(gradient, 1), _turns(operation, streams))
+    """Γ of queries, keys and values, over the draws of A that the signal went by, or such of K and V that depart."""
+    roots = _departing(operation, streams)
+    weights, grams = _weights(operation, streams, roots), [_square(one) for one in streams]
+    drawn = [root @ _turned(root) for root in roots] or [gram[:, None] for gram in grams[1:]]
+    parts = _back(weights, weights, (grams[0], *drawn), _flat(gradient, 1), _turns(operation, streams))
     spread = _spread(operation, streams[0])
     scaled = (spread * parts[0], spread * parts[1], parts[2])
     return tuple(part.reshape(one.second.shape) for part, one in zip(scaled, streams, strict=True))
@@ -236,12 +244,14 @@ def _(
 ) -> tuple[np.ndarray, ...]:
     """The same between all samples of a batch."""
     streams = tuple(one._replace(whole=pairs) for one, pairs in zip(streams, given, strict=True))
-    weights, spread, turns = _weights(operation, streams), _spread(operation, streams[0]), _turns(operation, streams)
+    roots, spread, turns = _departing(operation, streams), _spread(operation, streams[0]), _turns(operation, streams)
     grams, found = [_flat(pairs.value, 2) for pairs in given], _flat(gradient, 2)
-    rows = [
-        _back(own[None], weights, tuple(gram[row] for gram in grams), found[row], turns)
-        for row, own in enumerate(weights)
-    ]
+    apart = [root.reshape(root.shape[1], len(found), -1, root.shape[3]).swapaxes(0, 1) for root in roots]
+    weights = _weights(operation, streams, roots)
+    rows: list[tuple[np.ndarray, ...]] = []
+    for row, own in enumerate(weights):
+        drawn = [root[row] @ _turned(root) for root in apart] or [gram[row][:, None] for gram in grams[1:]]
+        rows.append(_back(own[None], weights, (grams[0][row], *drawn), found[row], turns))
     scales = (spread, spread, 1.0)
     return tuple(
         scale * np.stack(part).reshape(pairs.value.shape)
@@ -249,10 +259,33 @@ def _(
     )
 
 
+def of_keys_alone(
+    grams: tuple[np.ndarray, np.ndarray], back: tuple[np.ndarray, np.ndarray]
+) -> Float[np.ndarray, "*pairs"]:
+    """What the gradient of the keys' weights knows beyond Γ of the keys: both depart together with the signal that they read.
+
+    Scores are products, so Σ Γ_q∘Q = Σ Γ_k∘K in every network. What is missing of that is spread as K is about its means over
+    positions.
+
+    Args:
+        grams: Q and K, of samples or of all pairs.
+        back: Γ of queries and of keys, of the same shapes.
+    """
+    (query, key), (asked, answered) = grams, back
+    missing = float(np.vdot(asked, query)) - float(np.vdot(answered, key))
+    square = _flat(key, key.ndim // 2 if key.ndim % 2 == 0 else 1)
+    centred = square - square.mean(axis=-1, keepdims=True)
+    centred = centred - centred.mean(axis=-2, keepdims=True)
+    return (missing / max(float(np.vdot(centred, centred)), np.finfo(float).tiny) * centred).reshape(key.shape)
+
+
 def _back(
     left: np.ndarray, right: np.ndarray, grams: tuple[np.ndarray, ...], gradient: np.ndarray, turns: _Turns
 ) -> tuple[np.ndarray, ...]:
-    """What comes back to queries and keys, but for the spread of scores and in front of a rotation, and to values."""
+    """What comes back to queries and keys, but for the spread of scores and in front of a rotation, and to values.
+
+    ``grams``: Q, and K and V of every draw.
+    """
     query, key, value = grams
     return (
         gradient * _response(left, right, value, key, turns).mean(axis=1),
@@ -287,8 +320,8 @@ def _response(left: np.ndarray, right: np.ndarray, value: np.ndarray, key: np.nd
     Args:
         left: A of one sample, (k or 1, draws, T, T').
         right: A of the other, (k, draws, T, T').
-        value: V between them, (k, T', T').
-        key: K between them, (k, T', T').
+        value: V between them, (k, draws or 1, T', T').
+        key: K between them likewise.
         turns: of rotary positions.
     """
     parts = (by_query * _unturned_response(left, right, value, by_key * key) for by_query, by_key in turns)
@@ -296,7 +329,7 @@ def _response(left: np.ndarray, right: np.ndarray, value: np.ndarray, key: np.nd
 
 
 def _unturned_response(left: np.ndarray, right: np.ndarray, value: np.ndarray, key: np.ndarray) -> np.ndarray:
-    turned, value, key = _turned(right), value[:, None], key[:, None]
+    turned = _turned(right)
     by_value, by_key = left @ value, left @ key
     both = left @ (value * key) @ turned
     cross = (by_value * by_key) @ turned + left @ ((value @ turned) * (key @ turned))
@@ -309,7 +342,7 @@ def _returned(left: np.ndarray, right: np.ndarray, value: np.ndarray, asked: np.
     Args:
         left: A of one sample, (k or 1, draws, T, T').
         right: A of the other, (k, draws, T, T').
-        value: V between them, (k, T', T').
+        value: V between them, (k, draws or 1, T', T').
         asked: Γ∘Q, (k, T, T).
         turns: of rotary positions.
     """
@@ -318,29 +351,58 @@ def _returned(left: np.ndarray, right: np.ndarray, value: np.ndarray, asked: np.
 
 
 def _unturned_returned(left: np.ndarray, right: np.ndarray, value: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    ahead, turned, value, asked = _turned(left), _turned(right), value[:, None], asked[:, None]
+    ahead, turned, asked = _turned(left), _turned(right), asked[:, None]
     through, back, by_value = asked @ right, ahead @ asked, left @ value
     cross = ahead @ (by_value * through) + (back * (value @ turned)) @ right
     return (ahead @ through) * value - cross + ahead @ (asked * (by_value @ turned)) @ right
 
 
-def _weights(operation: Attention, streams: tuple[Stream, ...]) -> np.ndarray:
-    """A of every sample, (n, draws, T, T'), by a generator that belongs to the weights in front.
+def _made(streams: tuple[Stream, ...]) -> int:
+    """A seed that belongs to the weights in front."""
+    return crc32(";".join(sorted(source.name for one in streams for source in one.sources)).encode())
 
-    Drawn of every sample by itself, or, of a batch whose pairs are there, of all together.
-    """
-    query, key = streams[0], streams[1]
-    made = ";".join(sorted(source.name for one in streams for source in one.sources))
-    rng = np.random.default_rng(crc32(made.encode()))
-    samples, rows, columns = len(query.second), query.variance[0].size, key.variance[0].size
+
+def _added(operation: Attention, streams: tuple[Stream, ...]) -> tuple[np.ndarray, int]:
+    """Scores of distances, of some heads, and how many draws of A there are, as many of each head."""
+    samples, rows, columns = len(streams[0].second), streams[0].variance[0].size, streams[1].variance[0].size
     draws = int(np.clip(_ENTRIES // (samples * rows * columns), _FEWEST, _MOST))
     added = np.zeros((1, 1, 1)) if operation.relative is None else operation.relative.over(rows)
-    draws = -(-draws // len(added)) * len(added)
+    return added, -(-draws // len(added)) * len(added)
+
+
+def _departing(operation: Attention, streams: tuple[Stream, ...]) -> list[np.ndarray]:
+    """Roots of K and of V in every draw, (n or 1, draws, positions, degrees), by one Wishart matrix; none of wide layers.
+
+    Source: Bartlett (1933) for a triangular root.
+    """
+    if not streams[1].common > 0:
+        return []
+    draws, rng = _added(operation, streams)[1], np.random.default_rng((_made(streams), 1))
+    roots = [_root(_square(one) if one.whole is None else _batch(one.whole)) for one in streams[1:]]
+    count, degrees = len(roots[0][0]), 1 / streams[1].common
+    shape = len(roots[0]), draws, count
+    if degrees < count:
+        degrees = max(round(degrees), 1)
+        found = rng.standard_normal((*shape, degrees))
+    else:
+        found, places = np.tril(rng.standard_normal((*shape, count)), -1), np.arange(count)
+        found[..., places, places] = np.sqrt(rng.chisquare(degrees - places, shape))
+    return [root[:, None] @ found / degrees**0.5 for root in roots]
+
+
+def _weights(operation: Attention, streams: tuple[Stream, ...], roots: Sequence[np.ndarray] = ()) -> np.ndarray:
+    """A of every sample, (n, draws, T, T'), by a generator that belongs to the weights in front.
+
+    Drawn of every sample by itself, or, of a batch whose pairs are there, of all together. ``roots``: of K in every draw, first.
+    """
+    query, key = streams[0], streams[1]
+    rng, (added, draws) = np.random.default_rng(_made(streams)), _added(operation, streams)
+    samples, rows, columns = len(query.second), query.variance[0].size, key.variance[0].size
     if query.whole is None or key.whole is None:
-        first, second = _root(_square(query))[:, None], _turned(_root(_square(key)))[:, None]
+        first, second = _root(_square(query))[:, None], _turned(roots[0] if roots else _root(_square(key))[:, None])
 
         def drawn() -> np.ndarray:
-            return first @ rng.standard_normal((samples, draws, rows, columns)) @ second
+            return first @ rng.standard_normal((samples, draws, rows, second.shape[-2])) @ second
 
     else:
         if samples * max(rows, columns) > _TOGETHER:
@@ -348,17 +410,18 @@ def _weights(operation: Attention, streams: tuple[Stream, ...]) -> np.ndarray:
                 f"expected at most {_TOGETHER} samples times positions before {described(operation)} in a batch, got "
                 f"{samples * max(rows, columns)}; give fewer."
             )
-        first, second = _root(_batch(query.whole))[0].reshape(samples, 1, rows, -1), _root(_batch(key.whole))[0].T
+        first = _root(_batch(query.whole))[0].reshape(samples, 1, rows, -1)
+        second = _turned(roots[0][0] if roots else _root(_batch(key.whole))[0])
 
         def drawn() -> np.ndarray:
-            moved = rng.standard_normal((draws, samples * rows, samples * columns)) @ second
+            moved = rng.standard_normal((draws, samples * rows, second.shape[-2])) @ second
             return first @ moved.reshape(draws, samples * rows, samples, columns).transpose(2, 0, 1, 3)
 
     if operation.rotary is None:
         scores = drawn()
     else:
-        roots = operation.rotary.roots(rows, columns, _head_width(operation, query))
-        scores = np.asarray(sum(root * drawn() for root in roots))
+        factors = operation.rotary.roots(rows, columns, _head_width(operation, query))
+        scores = np.asarray(sum(factor * drawn() for factor in factors))
     scores *= _spread(operation, query) ** 0.5
     scores += np.tile(added, (draws // len(added), 1, 1))
     if operation.causal:
