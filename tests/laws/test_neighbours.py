@@ -50,3 +50,12 @@ def test_of_many_points_that_nothing_leads_to_some_are_followed_first():
     counted.solve(known)
     counted.followed = []
     assert (counted.solve(gap).parameters == exact(gap)).all() and len(counted.followed) < 200
+
+
+def test_points_between_four_known_ones_start_on_a_cubic():
+    """Halfway on a straight line they start 1e-4 from the solution, on the cubic within 1e-6."""
+    counted = Counted(reach=1e-6)
+    counted.solve(np.linspace(1.0, 2.0, 21))
+    counted.followed = []
+    between = np.linspace(1.125, 1.875, 16)
+    assert (counted.solve(between).parameters == exact(between)).all() and not counted.followed

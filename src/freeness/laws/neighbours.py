@@ -27,6 +27,7 @@ _STONES, _HALF, _SHORTEST = (
     0.1,
 )  # on the way to a point at most; the share of it that a step takes, and the least
 _BEYOND = 8.0  # of the distance between the last two: so far do others start beyond them
+_UNEVEN = 8.0  # ratio of gaps between four points up to which a cubic goes through them
 _BACK = 0.25  # of the way beyond the last one, which the other lies away from it
 
 
@@ -164,17 +165,44 @@ class Neighbours:
             growth = np.where(far, np.maximum(np.log(high / low), _GROWTH), _GROWTH)
             alike = (np.abs(np.imag(turn)) < _TURN).all(axis=0) & (np.abs(np.real(turn)) < growth).all(axis=0)
             share = np.clip(share, -_BEYOND, _BEYOND)
-            start = np.where(turn == 0, left + share * (right - left), left * np.exp(share * turn))
+            turned = share * turn + self._bent(x, apart, before, left, turn)
+            start = np.where(turn == 0, left + share * (right - left), left * np.exp(turned))
             nearest = np.where(np.abs(x - low) <= np.abs(x - high), low, high)
             beside = ~alike & (np.abs(x - nearest) <= _CLOSE * np.abs(x))
             start = np.where(beside, np.where(nearest == low, left, right), start)
         return start, ((close & alike) | beside) & np.isfinite(start).all(axis=0)
 
+    def _bent(
+        self, x: np.ndarray, sound: np.ndarray, before: np.ndarray, left: np.ndarray, turn: np.ndarray
+    ) -> np.ndarray:
+        """What the next points on both sides add to a logarithm on a line between two, by Newton's cubic; 0 at the ends."""
+        assert self._known is not None
+        found = np.zeros(left.shape, complex)
+        place = np.searchsorted(sound, before)
+        inner = np.flatnonzero((place > 0) & (place + 2 < sound.size))
+        if inner.size == 0:
+            return found
+        at = sound[place[inner] + np.array([[-1], [0], [1], [2]])]
+        (far, low, high, farther), here = self._x[at], x[inner]
+        gaps = np.array([low - far, high - low, farther - high])
+        even = (gaps.max(axis=0) <= _UNEVEN * gaps.min(axis=0)) & (low < here) & (here < high)
+        values = self._known.parameters
+        with np.errstate(all="ignore"):
+            back = np.log(values[:, at[0]] / left[:, inner]) / (far - low)
+            on = np.log(values[:, at[3]] / left[:, inner]) / (farther - low)
+            slope = turn[:, inner] / (high - low)
+            first, second = (back - slope) / (far - high), (on - slope) / (farther - high)
+            bend = first + (here - far) * (second - first) / (farther - far)
+            added = (here - low) * (here - high) * bend
+        kept = even & np.isfinite(added) & (np.abs(added) <= np.abs(turn[:, inner]))
+        found[:, inner] = np.where(kept, added, 0.0)
+        return found
+
     def _add(self, x: np.ndarray, found: Solution) -> None:
         assert self._known is not None
-        order = np.argsort(np.concatenate([self._x, x]), kind="stable")
-        self._x = np.concatenate([self._x, x])[order]
-        self._known = taken(_joined(self._known, found), order)
+        together = np.concatenate([self._x, x])
+        order = np.argsort(together, kind="stable")
+        self._x, self._known = together[order], taken(_joined(self._known, found), order)
 
 
 def _around(known: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -37,7 +37,7 @@ from freeness.operators.measured_weights import Tie
 Place = tuple[int, int]  # segment, node within it
 _Rows = list[list[tuple[int, np.ndarray]]]  # of a segment's pencil: ports and their weights
 
-_PIECE = 100_000  # nodes × neurons × points that are worked on at once
+_PIECE = 50_000  # nodes × neurons × points that are worked on at once
 _NOTHING = 1e-150  # in place of a κ' that is 0, of a neuron in which nothing accumulated
 
 
@@ -123,15 +123,18 @@ class GraphEquation(FieldEquation):
 
     @cached_property
     def _ports(self) -> list[_Rows]:
-        """By segment and row of its pencil (V, U of the first node, of the second, …): (port, weight d² over neurons)."""
+        """By segment and row of its pencil (V, U of the first node, of the second, …): (port, weight d² over neurons).
+
+        Complex as all that they meet: a product with real ones converts them each time, which takes longer than the product.
+        """
         rows: list[_Rows] = [[[] for _ in range(2 * len(s.accumulated))] for s in self.segments]
         for e, matrix in enumerate(self.matrices):
             segment, node = matrix.source
-            rows[segment][2 * node + 1].append((2 * e, matrix.d_source**2))
+            rows[segment][2 * node + 1].append((2 * e, (matrix.d_source**2).astype(complex)))
             segment, node = matrix.target
-            rows[segment][2 * node].append((2 * e + 1, matrix.d_target**2))
+            rows[segment][2 * node].append((2 * e + 1, (matrix.d_target**2).astype(complex)))
         end = self.segments[-1]
-        rows[-1][-1].append((2 * len(self.matrices), np.ones(end.accumulated.shape[1])))
+        rows[-1][-1].append((2 * len(self.matrices), np.ones(end.accumulated.shape[1], complex)))
         return rows
 
     @cached_property
@@ -293,7 +296,7 @@ class _Pencil:
     """
 
     def __init__(self, segment: Segment, rows: _Rows, driven: np.ndarray) -> None:
-        self.rows, self.links = rows, segment.links**2
+        self.rows, self.links = rows, (segment.links**2).astype(complex)
         nodes, neurons = segment.accumulated.shape
         kappa = np.zeros((nodes, driven.shape[1], neurons), complex)
         kappa += segment.accumulated[:, None]
@@ -318,40 +321,34 @@ class _Pencil:
             if ports:
                 entry = self._entry(row)
                 for port, weight in ports:
-                    values[port] += row_products(entry, weight.astype(complex))
+                    values[port] += row_products(entry, weight)
 
     def _entry(self, row: int) -> np.ndarray:
         return (self.before if row % 2 else self.behind)[row // 2] * self.between[row // 2]
 
     def correlate(self, squares: np.ndarray) -> None:
-        """Add Σ_i weight_i·(entry of the inverse)²·weight_i for each pair of ports."""
-        places = [(row, port, weight) for row, ports in enumerate(self.rows) for port, weight in ports]
-        rows, ports = np.array([place[0] for place in places]), np.array([place[1] for place in places])
-        weights = np.stack([place[2] for place in places]).astype(complex)[:, None]
-        steps = self.alone[1:] ** 2 * self.links[:, None]  # from the source entry of a node to that of the next
-        sides = self.behind[1:] ** 2  # from there to the target entry of the next, the step included
-        for place, (row, port, weight) in enumerate(places):
-            node, later = row // 2, np.arange(place, len(places))  # rows go up, and each pair of one row comes once
-            entries = self._entries_from(row, weight, steps[node:], sides[node:])
-            found = row_products(entries[rows[later] - 2 * node], weights[later])
-            squares[port, ports[later]] += found
-            behind = ports[later] != port
-            squares[ports[later[behind]], port] += found[behind]
+        """Add Σ_i weight_i·(entry of the inverse)²·weight_i for each pair of ports.
 
-    def _entries_from(self, row: int, weight: np.ndarray, steps: np.ndarray, sides: np.ndarray) -> np.ndarray:
-        """weight·(entry of the inverse)² between a row and all rows from its node on, (rows, points, neurons)."""
-        node = row // 2
-        entries = np.empty((2 * len(steps) + 2, *self.between.shape[1:]), complex)
-        across = self.between[node] ** 2 * weight
-        entries[0] = self.behind[node] ** 2 * across if row % 2 == 0 else across
-        entries[1] = self.before[node] ** 2 * across if row % 2 else across
-        if len(steps):
-            runs = entries[3::2]
-            np.multiply(entries[1], steps[0], out=runs[0])
-            for k in range(1, len(steps)):
-                np.multiply(runs[k - 1], steps[k], out=runs[k])
-            np.multiply(runs, sides, out=entries[2::2])
-        return entries
+        Such a square is a factor of the earlier row, a step for each node on the way, and a factor of the later row.
+        """
+        places = [(row, port, weight) for row, ports in enumerate(self.rows) for port, weight in ports]
+        nodes, points, neurons = self.between.shape
+        earlier = np.empty((points, len(places), neurons), complex)
+        later = np.empty_like(earlier)
+        for place, (row, _, weight) in enumerate(places):
+            own = np.square((self.before if row % 2 else self.behind)[row // 2])
+            across = np.square(self.between[row // 2])
+            np.multiply(across, weight, out=across)
+            if row % 2:
+                np.multiply(own, across, out=earlier[:, place])
+                later[:, place] = weight
+            else:
+                earlier[:, place] = across
+                np.multiply(own, weight, out=later[:, place])
+        steps = np.square(self.alone[1:])
+        steps *= self.links[:, None]
+        starts = [sum(row < 2 * node for row, _, _ in places) for node in range(nodes + 1)]
+        _Pairs(earlier, later, steps, starts, np.array([port for _, port, _ in places])).add(squares, 0, nodes)
 
     def forms(self, directions: Sequence[Direction], links: np.ndarray) -> np.ndarray:
         """Σ_i v_i·(entry of the inverse)·w_i of each two directions, (points, k, k); ``links`` with their signs."""
@@ -377,3 +374,58 @@ class _Pencil:
         """Σ_i log det, continuous on the closed upper half-plane, where both pivots of each node stay."""
         before = np.where(self.before == 0, _NOTHING, self.before)
         return (upper_log(-before) + upper_log(1 / before - self.beta)).sum(axis=(0, 2))
+
+
+@dataclass(frozen=True, eq=False)
+class _Pairs:
+    """Rows of a pencil in their order, by their ``ports``; rows of a node begin at ``starts``.
+
+    ``earlier``, ``later``: factors (points, rows, neurons). ``steps``: from each node to the next.
+    """
+
+    earlier: np.ndarray
+    later: np.ndarray
+    steps: np.ndarray
+    starts: list[int]
+    ports: np.ndarray
+
+    def add(self, squares: np.ndarray, first: int, end: int) -> None:
+        """Add what pairs of rows at nodes from ``first`` up to ``end`` have in common, to both of their places.
+
+        Pairs on either side of a middle are one product of matrices, without a division by steps, which may be 0.
+        """
+        low, high = self.starts[first], self.starts[end]
+        if end - first == 1:
+            for row in range(low, high):
+                found = row_products(self.earlier[:, row, None], self.later[:, row:high])
+                squares[self.ports[row], self.ports[row:high]] += found.T
+                squares[self.ports[row + 1 : high], self.ports[row]] += found[:, 1:].T
+            return
+        middle = (first + end) // 2
+        cut = self.starts[middle]
+        if low < cut < high:
+            found = self._up_to(first, middle) @ self._on_from(middle, end).transpose(0, 2, 1)
+            squares[self.ports[low:cut, None], self.ports[cut:high]] += found.transpose(1, 2, 0)
+            squares[self.ports[cut:high, None], self.ports[low:cut]] += found.transpose(2, 1, 0)
+        for part in ((first, middle), (middle, end)):
+            self.add(squares, *part)
+
+    def _up_to(self, first: int, middle: int) -> np.ndarray:
+        """Factors of earlier rows with the steps up to a node."""
+        low, run = self.starts[first], self.steps[middle - 1]
+        found = np.empty_like(self.earlier[:, low : self.starts[middle]])
+        for node in range(middle - 1, first - 1, -1):
+            for row in range(self.starts[node], self.starts[node + 1]):
+                np.multiply(self.earlier[:, row], run, out=found[:, row - low])
+            run = run * self.steps[node - 1] if node > first else run
+        return found
+
+    def _on_from(self, middle: int, end: int) -> np.ndarray:
+        """Factors of later rows with the steps from a node on."""
+        low, run = self.starts[middle], self.steps[middle] if middle < len(self.steps) else self.steps[-1]
+        found = self.later[:, low : self.starts[end]].copy()
+        for node in range(middle + 1, end):
+            for row in range(self.starts[node], self.starts[node + 1]):
+                np.multiply(self.later[:, row], run, out=found[:, row - low])
+            run = run * self.steps[node] if node + 1 < end else run
+        return found

@@ -207,7 +207,7 @@ class MatrixLaw(BandedLaw, TransformLaw):
         )
 
     def cdf_on(self, x: Float[np.ndarray, "*points"]) -> Float[np.ndarray, "*points"]:
-        return sampled_cdf(self.remembering(), x)
+        return sampled_cdf(self if self._neighbours is not None else self.remembering(), x)
 
     # --- solving --------------------------------------------------------------------------------------------------
 
@@ -267,13 +267,19 @@ class MatrixLaw(BandedLaw, TransformLaw):
 
     def density(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
         points = real_points(x)
-        flat = points.ravel()
+        low, high = vars(self).get(
+            "continuous_hull", (-np.inf, np.inf)
+        )  # where it is known, nothing is solved beyond it
+        inside = (low <= points) & (points <= high)
+        flat = points[inside]
         if self._read is not None and np.array_equal(self._read[0], flat):  # as when quantiles ask for both
             boundary = self._read[1]
         else:
             boundary = self._at(flat.astype(complex), potential=False)
         known = np.where(-boundary.g.imag > boundary.error, -boundary.g.imag / np.pi, 0.0)
-        return self._checked(known, boundary, throw).reshape(points.shape)
+        value = np.zeros(points.shape)
+        value[inside] = self._checked(known, boundary, throw)
+        return value
 
     def _at(self, z: np.ndarray, potential: bool) -> Boundary:
         solution, state = self._solved_state(z, potential)

@@ -30,9 +30,7 @@ def cdf_picture(comparison: Comparison, *, title: str = "", xlabel: str = "eigen
     if comparison.predicted is not None:
         law = comparison.predicted.law
         points = _cdf_points(law, window)
-        drawn.append(
-            Series(points, law.cdf(points, throw=False), Appearance(style.THEORY, 1.8), "theory", "theory-cdf")
-        )
+        drawn.append(Series(points, law.cdf_on(points), Appearance(style.THEORY, 1.8), "theory", "theory-cdf"))
     shares = Axis("share of eigenvalues up to here", -0.02, 1.02)
     sentence = f"Share of eigenvalues from {values[0]:.4g} to {values[-1]:.4g}."
     return Picture(tuple(drawn), window.axis(xlabel), shares, title=title, sentence=sentence)

@@ -295,6 +295,7 @@ def compared(predicted: Prediction | None, measured: Measurement | Lost, reason:
         return Comparison(predicted, None, None, reason, measured.reason)
     if predicted is None:
         return Comparison(None, measured, None, reason)
+    predicted = replace(predicted, law=predicted.law.remembering())  # for the distance, the pictures and the table
     try:
         with cut_off(time.monotonic() + max(_COMPARED * stages.left, _LEAST)):
             return Comparison(predicted, measured, wasserstein(predicted.law, measured.eigenvalues), reason)
