@@ -176,6 +176,14 @@ RISING = {("operation", 79): "16 75", ("tree", 79): "92"}  # what was wrong besi
 RISING_LONGER = {("operation", 79): "20 49", ("tree", 79): "2", ("text", 79): "3 23 27", ("network", 79): "4"}
 
 
+def test_right_behind_an_atom_the_distribution_function_has_its_mass():
+    """It lies in a gap of (mass/2)², some ten times the distance of floating-point numbers there."""
+    mass, at = 1.6e-6, 42.7
+    law = fr.shift(fr.free_product(fr.Projection(1 - mass), fr.MarchenkoPastur(1.0)), at)
+    beside = law.cdf(at + np.spacing(at) * np.array([-1.0, 0.0, 1.0, 2.0, 5.0, 20.0]))
+    assert beside == pytest.approx([0.0, *[mass] * 5], rel=1e-9)
+
+
 @pytest.mark.parametrize(("kind", "seed", "number"), cases(RISING))
 def test_distribution_functions_rise_by_the_density_right_up_to_ends_and_atoms(kind, seed, number):
     assert not checks.rising(drawn(kind, seed, number).law())

@@ -215,3 +215,11 @@ def test_a_distribution_function_at_an_atom_in_a_gap_is_that_of_the_gap():
     moved = shift((1j * commutator(x, y)).law(), 1.0)
     at = 1.0 + np.array([-1e-6, -1e-9, 0.0, 1e-12, 1e-8, 1e-5])
     np.testing.assert_allclose(moved.cdf(at), [0.2, 0.2, 0.8, 0.8, 0.8, 0.8], atol=1e-9)
+
+
+@pytest.mark.slow
+def test_a_narrow_band_behind_a_gap_is_part_of_the_support():
+    """On the kernel of x, a third, the form of xy + yx is 0: as many eigenvalues are negative (Haynsworth), all near 0."""
+    x, y = free_variables(MarchenkoPastur(1.5), Uniform(0.778, 1.318))
+    found = law(anticommutator(x, y))
+    assert found.hull[0] < 0 and found.cdf(0.0) == pytest.approx(1 / 3, abs=1e-9)

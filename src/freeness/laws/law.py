@@ -174,7 +174,14 @@ class Law(Shown, Plotted, ABC):
                 value[beside] = np.where(flat < position, *gaps)[beside]
             read |= at | beside
         value[~read] = self._cdf_off_atoms(flat[~read], throw)
-        return np.clip(value, 0.0, 1.0).reshape(points.shape)
+        return self._between_atoms(flat, value).reshape(points.shape)
+
+    def _between_atoms(self, x: np.ndarray, value: np.ndarray) -> np.ndarray:
+        """Values that leave room for the atoms on both sides, where rounding beside one takes some of its mass."""
+        positions, masses = np.array(sorted(self.atoms)).reshape(-1, 2).T
+        below = np.append(0.0, np.cumsum(masses))
+        place = np.searchsorted(positions, x, side="right")
+        return np.clip(value, np.minimum(below[place], 1.0), np.minimum(1.0 - below[-1] + below[place], 1.0))
 
     @property
     def _reach(self) -> float:

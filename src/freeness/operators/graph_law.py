@@ -18,7 +18,7 @@ from freeness.numerics import Solution, Standard, improved
 from freeness.operators.field_equation import FieldEquation
 from freeness.operators.graph_equation import Direction, GraphEquation, Outside
 from freeness.operators.lower_end import COARSE, FAR, Seen, WalkedEnd, lower_end, upper_end
-from freeness.operators.matrix_law import EMPTY, MatrixLaw, Moments
+from freeness.operators.matrix_law import BESIDE, EMPTY, MatrixLaw, Moments
 
 _NEARER, _FARTHER = (0.85, 1.1), (0.4, 1.3)  # of the guessed lower end: outside, and inside
 _SHARP = 1e-8  # in the logarithm of the distance from the floor, to which an end is known that is no fold
@@ -317,4 +317,6 @@ class GraphLaw(MatrixLaw):
         They are analytic from there to the first singularity of G. NaN where there is mass beyond, or no fold.
         """
         x = np.array([dark])
-        return float(self._folds(np.array([bright]), x)[0]) if self._beyond(x, side)[0] <= EMPTY else np.nan
+        found = self._folds(np.array([bright]), x)[0] if self._beyond(x, side)[0] <= EMPTY else np.nan
+        beside = np.array([found + BESIDE * (dark - found)])
+        return float(found) if not np.isnan(found) and self._beyond(beside, side)[0] <= EMPTY else np.nan

@@ -39,6 +39,7 @@ _MARGIN = 0.08  # in units of the extent, on its outer sides, where nothing is e
 _FIRST = 5  # about so many points of a grid are followed from far away, the others start between neighbours
 _LEAST = 16  # points from which that is worth it
 EMPTY = 1e-9  # a distribution function so near 0 or 1 is there
+BESIDE = 1e-3  # of the way from an end to where the search for it began, a point with no mass beyond
 _AROUND = 1e-4  # in units of the radius: an end found so near to 0 may be 0
 _CLOSE = np.array([1e-8, 1e-7, 1e-6])
 _TOTAL = 1e-7  # largest deviation of the total mass from 1
@@ -185,7 +186,8 @@ class MatrixLaw(BandedLaw, TransformLaw):
         sides, ends = np.array([-1.0, 1.0]), np.array([low, high])
         dark, bright = ends + sides * _MARGIN * (high - low), ends - sides * _MARGIN / 4 * (high - low)
         found = self._folds(bright, dark)
-        x = np.concatenate([np.where(np.isnan(found), dark, (found + dark) / 2), bright])
+        beside = found + BESIDE * (dark - found)  # nothing lies beyond: a narrow band may have been stepped over
+        x = np.concatenate([np.where(np.isnan(found), dark, beside), bright])
         below = self._beyond(x, -1.0)
         above = self._beyond(x, 1.0)
         outside, inside = np.array([below[0], above[1]]), np.array([below[2], above[3]])
@@ -372,7 +374,7 @@ class MatrixLaw(BandedLaw, TransformLaw):
             dark = np.flatnonzero(beyond[:first] <= EMPTY)
             outside, inside = x[int(dark[-1]) if dark.size else 0], x[first]
             found = self.polished_edges(np.array([inside]), np.array([outside]))[0] if zoom else np.nan
-            if not np.isnan(found) and self._beyond(np.array([(found + outside) / 2]), side)[0] <= EMPTY:
+            if not np.isnan(found) and self._beyond(np.array([found + BESIDE * (outside - found)]), side)[0] <= EMPTY:
                 return float(found)
             if abs(outside - inside) < 1e-12 * self._radius:
                 break
