@@ -279,3 +279,13 @@ def test_tokens_beside_numbers_are_carried_exactly_and_what_all_samples_share_is
 def test_a_model_of_one_tensor_is_given_back():
     batch = batch_of((X, Y), ONE)
     assert packed(ONE, batch)[0] is ONE
+
+
+@pytest.mark.parametrize(("inputs", "model"), [(X, ONE), ((X, Z), TWO), ({"x": X, "z": Z}, TWO)])
+def test_targets_of_none_are_none(inputs, model):
+    batch = batch_of((inputs, None), model)
+    assert (
+        batch.targets is None
+        and batch.count == 10
+        and len(batch.args) + len(batch.kwargs) == (1 if model is ONE else 2)
+    )

@@ -180,3 +180,42 @@ def test_the_fast_path_of_attention_in_eval_mode_is_no_other_computation():
     assert trained_mode(layer, x, None) is False
     layer.dropout.p = 0.1
     assert trained_mode(layer, x, None) is None
+
+
+class Halted(nn.Sequential):
+    """A model whose backbone stays in eval mode, by a ``train`` of its own."""
+
+    def train(self, mode=True):
+        super().train(mode)
+        self[0].eval()
+        return self
+
+
+@pytest.mark.parametrize("trains", [True, False])
+def test_a_model_s_own_train_says_what_trains(trains):
+    model = Halted(nn.BatchNorm1d(3), nn.Linear(3, 2), nn.Dropout(0.5))
+    for module in model.modules():
+        module.training = trains
+    with untouched(model, training=None):
+        assert [module.training for module in model] == [False, True, True]
+    assert all(module.training is trains for module in model.modules())
+    with untouched(model, training=True):
+        assert all(module.training for module in model.modules())
+
+
+def test_adapters_that_train_takes_apart_are_put_together_again():
+    class Merged(nn.Linear):
+        merged = False
+
+        def train(self, mode=True):
+            with torch.no_grad():
+                if self.merged == mode:
+                    self.weight += -1 if mode else 1
+                    self.merged = not mode
+            return super().train(mode)
+
+    model = Merged(2, 2).eval()
+    before = model.weight.detach().clone()
+    with untouched(model, training=None, copies=False):
+        assert not model.merged and torch.allclose(model.weight, before - 1)
+    assert model.merged and not model.training and torch.equal(model.weight, before)

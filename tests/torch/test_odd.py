@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from freeness.errors import InputError
-from freeness.torch import AnalyzeOptions, analyze, untouched
+from freeness.torch import AnalyzeOptions, analyze, trace, untouched
 from freeness.torch.model.state import _HELD
 
 X, Y = torch.linspace(-1, 1, 20).reshape(5, 4), torch.arange(5) % 3
@@ -66,7 +66,7 @@ def test_models_without_numbers_are_refused_in_one_sentence(made: Callable[[], n
         ((X.to_sparse(), Y), "a dense tensor, got torch.sparse_coo as inputs"),
         ((X[:0], Y[:0]), r"at least one sample, got inputs of shape \(0, 4\)"),
         ([(X[:0], Y[:0])], "batches from the list, got none"),
-        ((X, None), "a tensor or an array of numbers, got NoneType"),
+        ((X, None), "targets beside the inputs, got none"),
         ("gaussian", "inputs as a tensor or an array of numbers, got str"),
     ],
 )
@@ -140,3 +140,35 @@ def test_what_fails_to_be_put_back_leaves_the_rest_put_back(monkeypatch: pytest.
             parameter.add_(1.0)
     changed = [not torch.equal(a, b) for a, b in zip(model.parameters(), before, strict=True)]
     assert sum(changed) == 1 and model.training and not _HELD
+
+
+class Asked(nn.Module):
+    """Learned queries, which look at one another before they look at the input, as those of DETR do."""
+
+    def __init__(self):
+        super().__init__()
+        self.queries = nn.Parameter(torch.randn(3, 8))
+        self.own, self.across = (nn.MultiheadAttention(8, 2, batch_first=True) for _ in range(2))
+
+    def forward(self, x):
+        asked = self.queries.expand(len(x), -1, -1)
+        asked = asked + self.own(asked, asked, asked, need_weights=False)[0]
+        return self.across(asked, x, x, need_weights=False)[0].flatten(1)
+
+
+class Compared(nn.Module):
+    """Signals beside their products with one another, in one list."""
+
+    def __init__(self):
+        super().__init__()
+        self.into, self.out = nn.Linear(4, 6), nn.Linear(11, 2)
+
+    def forward(self, x):
+        h = self.into(x)
+        return self.out(torch.cat([h, h @ h.transpose(1, 2)], -1)).mean(1)
+
+
+@pytest.mark.parametrize(("make", "width"), [(Asked, 8), (Compared, 4)])
+def test_attention_to_what_is_given_and_lists_of_scores_are_read(make, width):
+    torch.manual_seed(0)
+    assert trace(make(), torch.randn(1, 5, width)).operations

@@ -329,7 +329,7 @@ def _judged(
             judged = replace(judged, advice=(gained, CODE + way_to_design(traced.network, options.source)))
     else:
         judged = _measured_verdict(*spectra, options)
-        if judged.advice and options.source and not has_recipe(traced.model, inputs):
+        if judged.advice and not has_recipe(traced.model, inputs):
             judged = replace(judged, advice=(_NO_START,))
     notes = silence_note(*(each.measured for each in spectra))
     notes += data_note(numbers_in(traced.model, inputs), options.stand_in)
@@ -438,7 +438,8 @@ _NO_START = "Neither theory nor a published recipe has a start for this model: k
 def _again(options: AnalyzeOptions) -> tuple[str, ...]:
     """What starts the model in another way and measures it again, line by line."""
     if not options.source:
-        return ("from freeness.torch import initialize_; initialize_(model)",)
+        given = 'initialize_(model, "auto", options=InitializeOptions(data=data))'
+        return (f"from freeness.torch import InitializeOptions, initialize_; {given}",)
     named = shlex.quote(options.source)
     named += f" --data {shlex.quote(options.data_source)}" if options.data_source else ""
     return f"freeness design --apply {named} --save start.pt", f"freeness analyze {named} --weights start.pt"

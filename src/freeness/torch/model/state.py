@@ -32,8 +32,8 @@ def untouched(
     Args:
         model: the module to protect; it is also what ``with … as`` binds.
         training: the mode in which the block runs; False (the default) switches dropout off and freezes batch
-            statistics; None is the mode that training will use: that of ``model.train()``, but modules that are in eval mode
-            inside a model in training mode stay there, as frozen normalisations do.
+            statistics; None is the mode that training will use: that of ``model.train()``, a model's own one too, but modules
+            that are in eval mode inside a model in training mode stay there, as frozen normalisations do.
         copies: whether values are kept and put back; False where nothing in the block can write to them, or those tensors
             to which something may be written.
 
@@ -45,6 +45,10 @@ def untouched(
         >>> model.training
         True
     """
+    own = [
+        (one, one.training) for one in model.modules() if training is None and type(one).train is not nn.Module.train
+    ]
+    copies = copies or (bool(own) and not model.training)  # which may merge adapters
     kept = None if isinstance(copies, bool) else {id(tensor) for tensor in copies}
     with ExitStack() as stack:  # all of it is put back, whatever a part of it raises
         for tensor in (*model.parameters(), *model.buffers()):
@@ -55,8 +59,23 @@ def untouched(
         if training is not None or not model.training:
             for module in model.modules():
                 module.training = training is not False
+        for module, trained in own:
+            stack.enter_context(_own_mode(module, trained))
         with full_precision(model), plain_checkpoints():
             yield model
+
+
+@contextmanager
+def _own_mode(module: nn.Module, before: bool) -> Iterator[None]:
+    """A block behind a module's own ``train``, which keeps parts of it in eval mode, say; those that are there stay there."""
+    frozen = [one for one in module.modules() if not one.training]
+    module.train()
+    for one in frozen:
+        one.training = False
+    try:
+        yield
+    finally:
+        module.train(before)
 
 
 @contextmanager

@@ -257,7 +257,10 @@ def _computed(walk: Walk, node: Node, known: Mapping[Node, Value | None]) -> Any
     if isinstance(node.target, OpOverload) and node.target._schema.is_mutable:
         arguments[0] = arguments[0].clone()
     assert callable(node.target)
-    return node.target(*arguments, **{key: filled(value) for key, value in node.kwargs.items()})
+    call = (
+        torch.reshape if node_name(node) == "view" else node.target
+    )  # copies that are left out in front had its strides
+    return call(*arguments, **{key: filled(value) for key, value in node.kwargs.items()})
 
 
 def _signal(walk: Walk, node: Node) -> Value:
@@ -281,7 +284,7 @@ def _signal(walk: Walk, node: Node) -> Value:
                 return activation(asked)
         raise Unread
     except Unread as refusal:
-        given = {key: walk.spelled(one) if isinstance(one, Scores) else one for key, one in asked.arguments.items()}
+        given = {key: walk.spelled_in(one) for key, one in asked.arguments.items()}
         return walk.unread(replace(asked, arguments=given), refusal)
 
 

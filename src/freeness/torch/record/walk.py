@@ -424,10 +424,16 @@ class Walk:
     def spelled(self, scores: Scores) -> Signal:
         """Products of signals that do not end in attention: calls without a record."""
         asked = scores.asked
-        given = {key: self.spelled(one) if isinstance(one, Scores) else one for key, one in asked.arguments.items()}
+        given = {key: self.spelled_in(one) for key, one in asked.arguments.items()}
         found = self.unread(replace(asked, arguments=given), Unread())
         assert isinstance(found, Signal)
         return found
+
+    def spelled_in(self, argument: Any) -> Any:
+        """An argument of a call, with what is such a product in it, in lists as well."""
+        if isinstance(argument, list | tuple):
+            return [self.spelled_in(part) for part in argument]
+        return self.spelled(argument) if isinstance(argument, Scores) else argument
 
     def padded(self, signal: Signal) -> Signal:
         """The signal with the padding or the rotation that waits, of which by itself there is no record."""

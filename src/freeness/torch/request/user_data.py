@@ -134,6 +134,13 @@ def _of_dict(data: Mapping[Any, Any], model: nn.Module) -> Batch:
 def _of_parts(data: list[Any], model: nn.Module) -> Batch:
     """(inputs, targets), where the model needs fewer arguments than there are; otherwise inputs alone."""
     inner = data[0]
+    if len(data) == 2 and data[1] is None:
+        parts = inner if isinstance(inner, tuple | list) else [inner]
+        return (
+            _of_dict(inner, model)
+            if isinstance(inner, Mapping)
+            else _counted(tuple(_entry(part, "inputs") for part in parts), {}, None)
+        )
     if len(data) == 2 and _several(data[1]):
         rows, several = together(data[1], _tensor)
         return replace(_of_parts([inner, rows], model), several=several)
