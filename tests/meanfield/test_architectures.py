@@ -210,7 +210,7 @@ NESTED = Residual(
 def test_nested_residual_layers():
     twice = Network((Residual((Residual((Dense(5, 5, Gaussian(1.0)),)),), name="outer"),))
     with pytest.raises(
-        InputError, match="independent signals into Sum 'outer', got two that are both made of the input"
+        InputError, match="independent signals into sum 'outer', got two that are both made of the input"
     ):
         kernels(twice, RNG.standard_normal((3, 5)))
     with pytest.raises(InputError, match="Gaussian signals"):
@@ -222,7 +222,7 @@ def test_nested_residual_layers():
 @pytest.mark.parametrize(
     ("network", "shape", "message"),
     [
-        (Network((Dense(5, 5, Gaussian(1.0)), TANH, TANH)), (2, 5), "Gaussian signals before Activation"),
+        (Network((Dense(5, 5, Gaussian(1.0)), TANH, TANH)), (2, 5), "Gaussian signals before activation"),
         (cnn(mlp(2, 3, "tanh", "gaussian"), (3,)), (2, 3, 5), "ends in a vector"),
         (cnn(mlp(2, 3, "tanh", "gaussian"), (3, 3)), (2, 3, 5), "2 spatial dimensions"),
         (
@@ -241,7 +241,7 @@ def test_nested_residual_layers():
         (
             Network((*cnn(mlp(1, 3, "tanh", "gaussian"), (3,)).layers, Flatten(), Normalisation("batch"))),
             (40, 3, 5),
-            "before Flatten",
+            "before the signal is flattened",
         ),
         (mlp(2, 4, "tanh", "identity"), (2, 4), "identity"),
         (Network((TANH,)), (2, 4), "weight layer"),

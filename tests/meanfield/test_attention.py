@@ -368,11 +368,11 @@ def test_what_attention_asks_for_is_said():
     many = RNG.standard_normal((342, 32, 3))
     with pytest.raises(InputError, match="at most 1024 samples times positions"):
         kernels(Network((*network.nodes, Node("mean", Pooling(None), ("norm",)))), many)
-    with pytest.raises(InputError, match="tokens at positions before Attention"):
+    with pytest.raises(InputError, match="tokens at positions before attention"):
         gradients(_alone())
-    with pytest.raises(InputError, match="independent signals into Attention"):
+    with pytest.raises(InputError, match="independent signals into attention"):
         gradients(_alone(key="query"), inputs=inputs)
-    with pytest.raises(InputError, match="3 positions before Reshape 'tokens'"):
+    with pytest.raises(InputError, match="3 positions before reshape 'tokens'"):
         gradients(network, inputs=RNG.standard_normal((2, 32, 4)))
     shared = Network((*network.nodes[:-1], Node("norm", network.nodes[-1].operation, ("block1.mlp",), shares="tokens")))
     with pytest.raises(InputError, match="those of 'tokens'"):

@@ -266,24 +266,24 @@ def head(operation, *inputs):
     [
         (
             head(Sum((1.0, 1.0)), "first", "bent"),
-            "independent signals into Sum, got two that are both made of the outputs of",
+            "independent signals into sum, got two that are both made of the outputs of",
         ),
-        (head(Product(), "bent", "bent"), "independent signals into Product"),
-        (head(Attention(4), "bent", "bent", "bent"), "tokens at positions before Attention"),
-        (head(MaxPooling(), "bent"), "images before MaxPooling"),
-        (head(Selection("channels", 0, WIDTH + 1), "bent"), f"at least {WIDTH + 1} channels before Selection"),
-        (head(Selection("positions", 0, 2), "bent"), "at least 2 positions before Selection"),
-        (head(Concatenation("positions"), "first", "bent"), "one axis of positions into Concatenation"),
-        (head(Reshape((2,)), "bent"), "2 positions before Reshape"),
+        (head(Product(), "bent", "bent"), "independent signals into product"),
+        (head(Attention(4), "bent", "bent", "bent"), "tokens at positions before attention"),
+        (head(MaxPooling(), "bent"), "images before max pooling"),
+        (head(Selection("channels", 0, WIDTH + 1), "bent"), f"at least {WIDTH + 1} channels before selection"),
+        (head(Selection("positions", 0, 2), "bent"), "at least 2 positions before selection"),
+        (head(Concatenation("positions"), "first", "bent"), "one axis of positions into concatenation"),
+        (head(Reshape((2,)), "bent"), "2 positions before reshape"),
         (
             Network(
                 (node("all", Concatenation(), INPUT, INPUT), node("some", Selection("channels", 0, 5), "all"), dense(5))
             ),
-            "alike before Selection",
+            "alike before selection",
         ),
         (
             Network((node("a", dense(20), INPUT), node("b", dense(20, 5), INPUT), node("c", Sum(), "a", "b"), dense())),
-            "same features into Sum, got 300 and 5",
+            "same features into sum, got 300 and 5",
         ),
     ],
 )

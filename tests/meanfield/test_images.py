@@ -283,7 +283,7 @@ def test_blocks_are_wired_as_published():
                 ),
                 inputs=inputs(2, 4),
             ),
-            "Gaussian signals before Activation",
+            "Gaussian signals before activation",
         ),
     ],
 )

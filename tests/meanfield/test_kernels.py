@@ -145,7 +145,7 @@ def test_depth_one_is_linear():
 
 def test_overflow_names_its_layer():
     """χ₁ of erf at σ_w = 3 is 2.3, whose powers leave the floats behind layer 900 or so, while q stays."""
-    with pytest.raises(InputError, match=r"overflow behind Dense 'layer[89]\d\d"):
+    with pytest.raises(InputError, match=r"overflow behind dense layer 'layer[89]\d\d"):
         of_mlp(sphere(2, 6), activation("erf"), 2000, 3.0)
 
 

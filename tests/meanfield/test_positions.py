@@ -127,9 +127,9 @@ def test_gradients_over_positions_add_up_to_the_tangent_kernel():
 
 
 def test_what_positions_ask_for_is_said():
-    with pytest.raises(InputError, match="8 positions along one axis before TokenMixing"):
+    with pytest.raises(InputError, match="8 positions along one axis before token mixing"):
         gradients(
             Network((PositionWise(5, 4, Gaussian(1.0)), TokenMixing(8, 2, Gaussian(1.0)))), inputs=inputs(1, 5, 7)
         )
-    with pytest.raises(InputError, match="2 spatial dimensions before Upsampling"):
+    with pytest.raises(InputError, match="2 spatial dimensions before upsampling"):
         gradients(Network((PositionWise(5, 4, Gaussian(1.0)), Upsampling((2, 2)))), inputs=inputs(1, 5, 7))

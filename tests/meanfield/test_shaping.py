@@ -120,7 +120,7 @@ def test_residual_layers_that_do_not_keep_lengths_are_refused():
     network = Network((Residual((Activation(activation("tanh")), Dense(5, 5, Gaussian(1.0))), 0.5, 1.0, "block7"),))
     with pytest.raises(InputError, match="block7"):
         shaped(activation("tanh"), network)
-    with pytest.raises(InputError, match="Pooling"):
+    with pytest.raises(InputError, match="pooling"):
         shaped(activation("tanh"), Network((Activation(activation("tanh")), Pooling(None))))
 
 

@@ -54,5 +54,5 @@ def test_jacobian_of_a_linear_convolution_is_its_square_on_the_circle():
 
 def test_layers_that_cannot_be_drawn_are_named():
     network = Network((PositionWise(4, 4, Haar(1.0)), TokenMixing(3, 3, Haar(1.0))))
-    with pytest.raises(InputError, match="got TokenMixing"):
+    with pytest.raises(InputError, match="got token mixing"):
         drawn_spectrum(network, np.ones((4, 3)), np.random.default_rng(0), fisher=False)

@@ -222,7 +222,7 @@ BODY = Residual((Activation(activation("tanh")), Dense(20, 20, Gaussian(1.0))))
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        (Network((BODY, Normalisation("batch"))), "Normalisation"),
+        (Network((BODY, Normalisation("batch"))), "normalisation"),
         (Network((BODY, Pooling((2,), name="pooling"))), "pooling"),
         (Network((Convolution(3, 4, (3,), Gaussian(1.0), name="first"), Flatten())), "samples"),
         (Network((BODY, Dense(21, 5, Gaussian(1.0), name="odd"))), "odd"),

@@ -316,7 +316,7 @@ def test_a_sampled_matrix_has_the_spectrum_of_the_network():
         (
             Network((conv(8, 8, 3), Residual((conv(8, 8, 3, stride=2, padding="zeros"),)))),
             (1, 8, 4),
-            "same positions into Sum",
+            "same positions into sum",
         ),
         (cnn(mlp(2, 8), kernel=(3,)), (8, 4), "expected 8 inputs"),
     ],

@@ -223,11 +223,11 @@ NESTED = ends(
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        (ends(node("this", Attention(4), "bent", "bent", "bent")), "Attention"),
-        (ends(node("this", Concatenation(), "first", "bent"), dense(40, 5)), "of channels"),
-        (ends(node("this", Selection("channels", 0, 5), "bent"), dense(5, 5)), "of channels"),
-        (ends(node("b", dense(20, 10), "bent"), node("this", Sum(), "bent", "b")), "same channels into Sum"),
-        (NESTED, "Sum 'this' of a nested sum"),
+        (ends(node("this", Attention(4), "bent", "bent", "bent")), "attention"),
+        (ends(node("this", Concatenation(), "first", "bent"), dense(40, 5)), "joined channels"),
+        (ends(node("this", Selection("channels", 0, 5), "bent"), dense(5, 5)), "part of the channels"),
+        (ends(node("b", dense(20, 10), "bent"), node("this", Sum(), "bent", "b")), "same channels into sum"),
+        (NESTED, "sum 'this' of a nested sum"),
     ],
 )
 def test_what_the_graph_cannot_take_is_named(network, message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
@@ -67,12 +68,13 @@ class Weights(Operation):
 
 
 def described(operation: object) -> str:
-    """An operation's kind and name, for a message.
+    """An operation's kind and name, for a message: users of PyTorch never met the record's class.
 
     Example:
         >>> from freeness.network import Dropout
         >>> described(Dropout(0.1, "drop3"))
-        "Dropout 'drop3'"
+        "dropout 'drop3'"
     """
     name = getattr(operation, "name", "")
-    return type(operation).__name__ + (f" {name!r}" if name else "")
+    kind = re.sub("(?<=[a-z])(?=[A-Z])", " ", type(operation).__name__).lower()
+    return ("dense layer" if kind == "dense" else kind) + (f" {name!r}" if name else "")

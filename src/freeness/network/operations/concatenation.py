@@ -147,8 +147,8 @@ def _(
 def _(operation: Concatenation, values: tuple[np.ndarray, ...], at: Pass) -> GivenMap:
     if operation.along == "channels":
         raise InputError(
-            f"expected a concatenation of positions in the graph of random matrices, got {described(operation)} of channels; "
-            "measure its spectrum instead."
+            f"expected signals that are joined along positions, got joined channels in {described(operation)}; measure its "
+            "spectrum instead."
         )
     if any(x.ndim != 3 for x in values):
         raise InputError(
