@@ -100,8 +100,8 @@ def _batch(layer: Normalisation, stream: Stream, whole: Pairs | None) -> tuple[S
     mean, groups = stream.mean, stream.groups
     if stream.uneven:
         raise InputError(
-            f"expected {described(layer)} before the signal is flattened, got it behind, where each position has a variance of its own; "
-            "swap them."
+            f"expected {described(layer)} before the signal is flattened, got it behind, where each position has a variance of "
+            "its own; swap them."
         )
 
     def averages(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
