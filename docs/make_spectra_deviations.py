@@ -39,7 +39,6 @@ from freeness.network import (
     transformer,
 )
 from freeness.spectra import NetworkGraph, graph_law, network_graph, outliers
-from freeness.spectra.predict import largest_of
 
 HERE = Path(__file__).resolve().parent
 KEPT = HERE / "spectra-deviations.json"
@@ -202,7 +201,7 @@ def wired(name: str, network: Network, shape: tuple[int, ...], draws: int = 3) -
             realised, *spectra = drawn_fisher(network, rng.standard_normal((1, *shape)), rng)
             for kind, predict, values in zip(KINDS, (predict_jacobian, predict_fisher), spectra, strict=True):
                 told = predict(network, realised=realised)
-                largest = told.largest or largest_of(told.law, values.size)
+                largest = told.largest
                 held = largest.low <= values[-1] <= largest.high
                 found[kind].append((largest_gap(told.law, values), float(values[-1] / largest.value), held))
         return {kind: wired_numbers(rows) for kind, rows in found.items()}

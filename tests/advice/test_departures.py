@@ -40,7 +40,7 @@ def test_a_wrong_size_is_told_with_both_numbers(fisher):
     mean, top = departures("Fisher", comparison)
     law, values = comparison.predicted.law, comparison.measured.eigenvalues
     assert f"mean of the Fisher spectrum is {values.mean():.4g} where theory says {law.mean:.4g}: by " in mean
-    assert f"is {values[-1]:.4g} where theory says {comparison.predicted.top:.4g}: by " in top
+    assert f"is {values[-1]:.4g} where theory says {comparison.predicted.expected_largest:.4g}: by " in top
     told = verdict((), compared(False, 1), comparison).warnings
     assert [mean, top] == [line for line in told if "stated scatter" in line]
 

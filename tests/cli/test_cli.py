@@ -125,7 +125,7 @@ def test_demo_prints_the_numbers_and_writes_the_report(demo, analyses, tmp_path)
     for analysis in analyses:
         assert analysis.title in result.stdout
         assert number(analysis.learning_rate.recommended, 3) in result.stdout
-        assert number(analysis.fisher.predicted.edge.value) in result.stdout
+        assert number(analysis.fisher.predicted.expected_largest) in result.stdout
         assert number(float(analysis.fisher.measured.eigenvalues[-1])) in result.stdout
         assert analysis.headline in " ".join(result.stdout.split())
     assert str(tmp_path / "out" / "report.html") in result.stdout

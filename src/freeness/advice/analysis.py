@@ -89,7 +89,7 @@ class Comparison(Shown, Plotted):
                 theory and math.sqrt(theory.expected_variance),
                 None if values is None else float(values.std()),
             ),
-            ("largest eigenvalue", theory and theory.top, None if values is None else float(values[-1])),
+            ("largest eigenvalue", theory and theory.expected_largest, None if values is None else float(values[-1])),
         )
 
 

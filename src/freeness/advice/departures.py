@@ -73,7 +73,7 @@ def _of_top(name: str, theory: Prediction, measured: Measurement, expected: _Ran
     middle, half = (expected.low + expected.high) / 2, (expected.high - expected.low) / 2
     why = "a direction stands out that theory does not see" if top > high else "the end of the law is not reached"
     return (
-        f"The largest eigenvalue of the {name} spectrum is {top:.4g} where theory says {theory.top:.4g}: by "
+        f"The largest eigenvalue of the {name} spectrum is {top:.4g} where theory says {theory.expected_largest:.4g}: by "
         f"{abs(top - middle) / half:.2g} of its stated scatter. So {why}; trust the measured one, and the rate from it.",
     )
 

@@ -152,7 +152,7 @@ def _warnings(jacobian: Comparison, fisher: Comparison) -> tuple[str, ...]:
         told = departures(name, comparison)
         warnings += told
         if comparison.predicted and top > 0 and not any("largest eigenvalue" in line for line in told):
-            factor = top / comparison.predicted.top
+            factor = top / comparison.predicted.expected_largest
             if not 1 / _DISAGREEMENT <= factor <= _DISAGREEMENT:
                 warnings.append(
                     f"The largest eigenvalue of the {name} spectrum is {factor:.2g} times the predicted one: expect the same "

@@ -112,7 +112,8 @@ def _measured(measured: Measurement, prediction: Prediction | None) -> dict[str,
 
 
 def _prediction(prediction: Prediction, comparison: Comparison) -> dict[str, Any]:
-    document = {field.name: getattr(prediction, field.name) for field in fields(prediction) if field.name != "law"}
+    kept = [field.name for field in fields(prediction) if field.name not in ("law", "outputs", "seen")]
+    document = {name: getattr(prediction, name) for name in (*kept, "largest")}
     return {"law": _law(prediction.law, comparison)} | {name: plain(value) for name, value in document.items()}
 
 

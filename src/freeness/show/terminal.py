@@ -69,16 +69,20 @@ def _print(part: Any, console: Console) -> None:
 
 @_print.register
 def _(part: Table, console: Console) -> None:
-    loose = _laid_out(part, 1)
-    needed = console.measure(loose, options=console.options.update(max_width=_ENDLESS)).maximum
-    console.print(loose if needed <= console.width else _laid_out(part, 0))
+    endless = console.options.update(max_width=_ENDLESS)
+    for shown in (_laid_out(part, 1), _laid_out(part, 0)):
+        if console.measure(shown, options=endless).maximum <= console.width:
+            console.print(shown)
+            return
+    console.print(_laid_out(part, 0, unbroken=True))
 
 
-def _laid_out(part: Table, gap: int) -> RichTable:
+def _laid_out(part: Table, gap: int, unbroken: bool = False) -> RichTable:
+    """``unbroken``: numbers stay whole, and words are broken before them."""
     shown = RichTable(box=SIMPLE_HEAD, pad_edge=False, padding=(0, gap, 0, 0), show_edge=False)
     for place, name in enumerate(part.header):
         numeric = name in part.numeric
-        width = _unbroken(part, place) if numeric and not gap else None  # words are broken before numbers are
+        width = _unbroken(part, place) if numeric and unbroken else None
         shown.add_column(name, justify="right" if numeric else "left", overflow="fold", width=width)
     for index, row in enumerate(part.rows):
         shown.add_row(*row, style="bold red" if index in part.flagged else None)

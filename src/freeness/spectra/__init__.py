@@ -32,8 +32,8 @@ from freeness.spectra.limits import bernoulli_jacobian_limit, fisher_limit, jaco
 from freeness.spectra.outlying import outliers
 from freeness.spectra.predict import predict_fisher, predict_jacobian
 from freeness.spectra.records import Measurement, Prediction, TopEigenvalue
-from freeness.spectra.records import TopRange as TopRange
 from freeness.spectra.seeds import SeedAverage, average_over_seeds, drawn_pass
+from freeness.spectra.top_range import TopRange as TopRange
 from freeness.spectra.wired_network import follows_wires as follows_wires
 from freeness.spectra.wired_network import wired_equation as wired_equation
 

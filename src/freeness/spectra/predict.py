@@ -18,12 +18,11 @@ from freeness.spectra.graph_builder import Parametrisation
 from freeness.spectra.graph_spectrum import graph_law
 from freeness.spectra.mixing import mixes_tokens
 from freeness.spectra.outlying import outliers
-from freeness.spectra.records import UNSEEN, Prediction, TopEigenvalue, TopRange
+from freeness.spectra.records import UNSEEN, Prediction, TopEigenvalue
 
 _Singles = tuple[tuple[float, ...], tuple[str, ...]]  # eigenvalues outside the law, and where they were not looked for
 _METHOD = "deterministic equivalent of the network's graph"
 _NEGLIGIBLE = 1e-6
-_LOW = 1.2  # n(1 - F) below which 5 % of the largest eigenvalues lie: 2/(3π)·3.18^{3/2}
 _WEIGHTS = {
     Haar: "weights are Haar-distributed (semi-)orthogonal matrices",
     Gaussian: "weights have independent entries of equal variance",
@@ -106,7 +105,7 @@ def _prediction(law: Law, network: Network, found: Signals, method: str, singles
     variance = law.variance * few_outputs_factor(network)
     values, notes = singles
     assumptions = (*_assumptions(network, found), *notes)
-    return Prediction(law, top_eigenvalue(law), assumptions, method, error, variance, values)
+    return Prediction(law, top_eigenvalue(law), assumptions, method, error, variance, values, outputs)
 
 
 def _of_neurons(question: Question) -> Prediction:
@@ -115,7 +114,8 @@ def _of_neurons(question: Question) -> Prediction:
     assumptions = (f"weights are multiples of the identity; every neuron by itself, signals of {seen}",)
     scatter = np.sqrt(law.variance / network.dense[0].fan_in) / law.mean if realised is None and law.mean > 0 else 0.0
     method = "exact diagonal of an identity-initialised network"
-    return Prediction(law, top_eigenvalue(law), assumptions, method, float(scatter), law.variance)
+    outputs = network.dense[-1].fan_out
+    return Prediction(law, top_eigenvalue(law), assumptions, method, float(scatter), law.variance, outputs=outputs)
 
 
 def _of_graph(network: Network, graph: NetworkGraph, realised: bool) -> Prediction:
@@ -138,7 +138,7 @@ def _of_graph(network: Network, graph: NetworkGraph, realised: bool) -> Predicti
     values, notes = _outside(lambda: graph, law)
     assumptions += notes
     error = _mean_error(law, graph.outputs, None if realised else _size(network))
-    return Prediction(law, top_eigenvalue(law), assumptions, _METHOD, error, law.variance, values)
+    return Prediction(law, top_eigenvalue(law), assumptions, _METHOD, error, law.variance, values, graph.outputs)
 
 
 def _of_wires(network: Network, equation: WiredEquation, realised: bool) -> Prediction:
@@ -155,8 +155,7 @@ def _of_wires(network: Network, equation: WiredEquation, realised: bool) -> Pred
         *_of_channels(network),
     )
     error = _mean_error(law, equation.outputs, None if realised else _size(network))
-    largest = largest_of(law, equation.outputs)
-    return Prediction(law, edge, assumptions, _METHOD, error, law.variance, largest=largest)
+    return Prediction(law, edge, assumptions, _METHOD, error, law.variance, outputs=equation.outputs)
 
 
 def _size(network: Network) -> tuple[int, int]:
@@ -197,21 +196,6 @@ def _spread_directions(equation: WiredEquation) -> tuple[str, ...]:
     if lost < _NEGLIGIBLE:
         return ()
     return (f"{lost:.1%} of the softmax derivative's squares are spread over all directions of a head",)
-
-
-def largest_of(law: Law, outputs: int) -> TopRange:
-    """Of one network with so many outputs, n: where n(1 - F) = ½, between n(1 - F) = 1.2 and the end of the law.
-
-    At a soft edge (Tracy, Widom, real symmetric) 5 % of the largest eigenvalues lie below the first, 83 % below the end.
-
-    Example:
-        >>> from freeness.laws import Semicircle
-        >>> found = largest_of(Semicircle(1.0), 100)
-        >>> round(found.low, 2), round(found.value, 2), found.high
-        (1.85, 1.92, 2.0)
-    """
-    low, value = law.quantile([max(1 - _LOW / outputs, 0.0), max(1 - 0.5 / outputs, 0.0)])
-    return TopRange(float(low), float(value), float(law.upper_end))
 
 
 def few_outputs_factor(network: Network) -> float:

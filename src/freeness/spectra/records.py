@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 
+from freeness.errors import ConvergenceError
 from freeness.laws import Law
 from freeness.shown import Shown
+from freeness.spectra.top_range import TopRange, top_range
 
+_LOG = logging.getLogger(__name__)
 UNSEEN = "single eigenvalues outside the law are not looked for"
 
 
@@ -24,22 +29,14 @@ class TopEigenvalue:
 
 
 @dataclass(frozen=True)
-class TopRange:
-    """The largest eigenvalue of one network with finitely many outputs: about ``value``, mostly from ``low`` to ``high``."""
-
-    low: float
-    value: float
-    high: float
-
-
-@dataclass(frozen=True)
 class Prediction(Shown):
     """A spectrum from theory: the law, its top, what was assumed, by which way, and the finite-width error to expect.
 
     ``finite_width_error`` is the expected relative deviation of the mean of one network's spectrum from ``law.mean``.
     ``expected_variance`` is the mean variance of the C eigenvalues of one network. It exceeds ``law.variance`` by about
     1/C for few outputs. ``outliers`` are single eigenvalues outside the law (freeness is silent about finitely many).
-    ``largest``: what the largest eigenvalue of one network is about, where that is told.
+    ``outputs``: the number of eigenvalues of one network, 0 where that is not known. ``seen``: where the largest eigenvalues of
+    drawn networks lay, of a law that was drawn.
     """
 
     law: Law
@@ -49,12 +46,34 @@ class Prediction(Shown):
     finite_width_error: float
     expected_variance: float
     outliers: tuple[float, ...] = ()
-    largest: TopRange | None = None
+    outputs: int = 0
+    seen: TopRange | None = None
 
     @property
     def knows_outliers(self) -> bool:
         """Whether single eigenvalues outside the law were looked for; the assumptions say so where they were not."""
         return not any(line.startswith(UNSEEN) for line in self.assumptions)
+
+    @cached_property
+    def largest(self) -> TopRange | None:
+        """Where the largest eigenvalue within the law lies in one network; None where its number of eigenvalues is not known.
+
+        Few eigenvalues leave the end of their law empty. None as well where the law tells no quantile.
+        """
+        if self.seen is not None or not self.outputs:
+            return self.seen
+        try:
+            return top_range(self.law, self.outputs, self.finite_width_error)
+        except ConvergenceError as error:
+            _LOG.info("no range of the largest eigenvalue: %s", error)
+            return None
+
+    @property
+    def expected_largest(self) -> float:
+        """The largest eigenvalue of one network: an outlier's, else about where its few eigenvalues end, else the law's end."""
+        if self.outliers or self.largest is None:
+            return self.top
+        return self.largest.value
 
     @property
     def top(self) -> float:

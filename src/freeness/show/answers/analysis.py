@@ -18,7 +18,7 @@ from freeness.show.answer import (
     number,
     percent,
 )
-from freeness.show.answers.spectrum import COLUMNS, change, spectrum_table
+from freeness.show.answers.spectrum import COLUMNS, change, spectrum_table, top_told
 from freeness.show.pointmass import heaviest
 from freeness.spectra import Word
 from freeness.training import Rate
@@ -144,22 +144,26 @@ def _together(lines: list[str]) -> str:
 
 def _few(record: Analysis) -> Table:
     """Mean and largest eigenvalue of both spectra, and the signal and gradient at their ends."""
-    known = [
-        (f"{symbol}: {name}", theory, seen)
-        for symbol, comparison in _spectra(record)
-        for name, theory, seen in comparison.numbers
-        if name != "standard deviation"
-    ]
-    trained, scatters = [row for row in record.layers if row.trained], dict[str, float | None]()
+    known: list[tuple[str, float | None, float | None]] = []
+    told: dict[str, str] = {}
+    for symbol, comparison in _spectra(record):
+        (_, *mean), _, (_, *top) = comparison.numbers
+        names = f"{symbol}: mean", f"{symbol}: largest eigenvalue"
+        known += [(names[0], *mean), (names[1], *top)]
+        if comparison.predicted is not None:
+            scatter = comparison.predicted.finite_width_error
+            told |= {names[0]: _scattered(mean[0], scatter, 4), names[1]: top_told(comparison.predicted)}
+    trained = [row for row in record.layers if row.trained]
     if trained:
         first, last = trained[0], next((row for row in reversed(trained) if row.signal is not None), trained[-1])
         known += [
             ("Signal of the last layer, mean square", last.signal_predicted, last.signal),
             ("Squared gradient of the first layer", first.gradient_predicted, first.gradient),
         ]
-        scatters = {known[-2][0]: last.signal_scatter, known[-1][0]: first.scatter}
+        for (name, theory, _), scatter in zip(known[-2:], (last.signal_scatter, first.scatter), strict=True):
+            told[name] = _scattered(theory, scatter, 4)
     rows = [
-        (name, _scattered(theory, scatters.get(name), 4), number(seen), change(seen, theory))
+        (name, told.get(name, number(theory)), number(seen), change(seen, theory))
         for name, theory, seen in known
         if theory is not None or seen is not None
     ]

@@ -10,8 +10,10 @@ from freeness.advice import Comparison
 from freeness.laws import Atom
 from freeness.show.answer import NOTHING, Answer, Section, Table, answer_of, brief_of, number, percent
 from freeness.show.pointmass import heaviest, shown_atoms, split_eigenvalues
+from freeness.spectra import Prediction
 
 COLUMNS = ("theory", "measured", "difference")
+_NARROW = 1e-3  # a relative range that is not worth a bracket
 
 
 @answer_of.register
@@ -68,17 +70,29 @@ def spectrum_table(comparison: Comparison) -> Table:
             shown = told_largest if place == 0 else number(seen)
             rows.append((name, f"{number(outlier)} (outlier)", shown, change(seen, outlier)))
         below = float(values[-1 - len(singles)])
-        name = "largest below it, end of the law" if singles else "largest eigenvalue"
+        name = "largest below it" if singles else "largest eigenvalue"
         shown = number(below) if singles else told_largest
-        rows.append((name, f"{number(top.value)} ({top.kind})", shown, change(below, top.value)))
-        if prediction.largest is not None:
-            one = prediction.largest
-            told = f"{number(one.value)} ({number(one.low)} to {number(one.high)})"
-            rows.append(("of one network, about", told, NOTHING, change(below, one.value)))
+        about = top.value if prediction.largest is None else prediction.largest.value
+        rows.append((name, _ranged(prediction), shown, change(below, about)))
+        if about < top.value:
+            rows.append(("end of the law", f"{number(top.value)} ({top.kind})", NOTHING, NOTHING))
         rows += _atom_rows(comparison)
     if comparison.distance is not None and largest > 0:
         rows.append(("distance W₁/λ_max", NOTHING, NOTHING, percent(comparison.distance / largest)))
     return Table(("", *COLUMNS), tuple(rows), COLUMNS)
+
+
+def top_told(prediction: Prediction) -> str:
+    """The largest eigenvalue of one network: an outlier's, or about where its few eigenvalues end, from where to where mostly."""
+    return f"{number(prediction.top)} (outlier)" if prediction.outliers else _ranged(prediction)
+
+
+def _ranged(prediction: Prediction) -> str:
+    one, end = prediction.largest, prediction.edge
+    if one is None or one.low == one.high:
+        return f"{number(end.value)} ({end.kind})"
+    narrow = one.high - one.low <= _NARROW * one.value
+    return number(one.value) if narrow else f"{number(one.value)} ({number(one.low, 3)} to {number(one.high, 3)})"
 
 
 def _with_error(value: float, error: float) -> str:

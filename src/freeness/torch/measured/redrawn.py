@@ -235,5 +235,6 @@ def _prediction(seen: Sequence[Measurement]) -> Prediction:
         METHOD,
         scatter,
         float(np.mean([one.eigenvalues.var() for one in seen])),
-        largest=TopRange(top / spread, top, top * spread),
+        outputs=seen[0].eigenvalues.size,
+        seen=TopRange(top / spread, top, top * spread),
     )
