@@ -180,6 +180,6 @@ def test_what_is_a_given_map_is_not_blamed_where_the_law_could_not_be_solved(mon
 
         monkeypatch.setattr("freeness.torch.analyzing.analysis_spectra.predict_fisher", fail)
         report = analyze(model, data, AnalyzeOptions(only="spectra"), loss="cross_entropy")
-        assert report.jacobian.predicted is known and report.fisher.predicted is None
+        assert report.jacobian.predicted == known and report.fisher.predicted is None
         (line,) = report.uncovered
         assert line.startswith(words) and report.fisher.reason == line
