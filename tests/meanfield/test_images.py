@@ -7,6 +7,7 @@ import torch
 from freeness import InputError
 from freeness.gaussian import Shifted, activation, normal_points, standardised, summed_points
 from freeness.meanfield import drawn_channels, fisher_trace, gradients, kernels, loss_moments, loss_walk
+from freeness.meanfield.drawn_channels import _few, shapes_behind
 from freeness.network import (
     INPUT,
     Activation,
@@ -141,6 +142,19 @@ def test_batches_of_few_entries_are_those_of_drawn_networks(version):
 
 
 @pytest.mark.slow
+def test_the_table_of_layers_draws_a_network_at_its_own_widths():
+    """Of 16 channels, where wide layers are a tenth off; the fewer they are, the more often."""
+    network, images = image_resnet((1, 1), 16, ends=(3, 4)), inputs(8, 16)
+    shapes = shapes_behind(network, images)
+    drawn, runs = _few(network, shapes)
+    assert runs == 64 and {name: drawn[name] for name in shapes if name != "readout"} == {
+        name: shape[0] for name, shape in shapes.items() if name != "readout"
+    }
+    large = image_resnet((2, 2, 2, 2), 256, ends=(3, 4))
+    fewer, runs = _few(large, shapes_behind(large, inputs(16, 64)))
+    assert runs == 4 and max(fewer.values()) < 256 < large.weights[-1].sizes[0]
+
+
 def test_depthwise_taps_between_batch_norms_are_those_of_drawn_networks():
     """Of groups of one channel the outputs are not Gaussian, and what comes back knows their weights."""
     taps = Convolution(WIDTH, WIDTH, (3, 3), Gaussian(1.0), "zeros", groups=WIDTH)

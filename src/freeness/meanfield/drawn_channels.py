@@ -28,9 +28,10 @@ _RUNS = 4  # at least two, for their spread
 _SEED = 26
 _NUMBERS = 2**18  # channels times entries of a field
 _FEWEST, _MOST = 256, 2048  # channels
-# Limits of channels, and runs, where one network is told, which scatters anyway. Of 18 layers 64 channels tell gradients 5 %
-# too large, as networks of 64 have them, and 32 some 10 %.
-_ROUGH = ((64, 1024), 4), ((64, 256), 4), ((64, 64), 4), ((64, 64), 2), ((32, 32), 2)
+# Runs at the network's own widths, whose means are those of such networks: of many channels, and most, of few that scatter more
+_OWN, _OFTEN = 16, 64
+# Limits of channels, and runs, where these take too long. Of 18 layers 64 channels tell gradients 5 % too large, 32 some 10 %.
+_ROUGH = ((64, 64), 4), ((64, 64), 2), ((32, 32), 2)
 _WORK = 8 * 10**8  # numbers that all runs of these move: some six seconds
 _PRODUCTS = 250  # of two numbers that take as long as moving one
 _SHOWN = 4  # samples that show all shapes: a whole batch of large images may not fit
@@ -84,7 +85,7 @@ def drawn_places(
         network: the record.
         points: inputs.
         cotangent: ∂ℓ/∂f; independent entries over samples and positions, of squares that add to 1 for each sample, where None.
-        rough: by fewer channels, down to the network's own, in some six seconds at most.
+        rough: by the network's own channels, or fewer, in some six seconds at most.
 
     Raises:
         InputError: inputs that are the same, or a signal that vanishes or overflows.
@@ -141,7 +142,14 @@ def _channels_of(points: np.ndarray) -> np.ndarray:
 
 
 def _few(network: Network, shapes: Mapping[str, tuple[int, ...]]) -> tuple[dict[str, int], int]:
-    """As many channels and runs as the work allows."""
+    """The network's own channels, in as many runs as the work allows; else fewer channels."""
+    widest = max((shapes[node.name][0] for node in network.nodes if isinstance(node.operation, Weights)), default=1)
+    own, last = {name: shape[0] for name, shape in shapes.items()}, network.nodes[-1]
+    if sums_channels(last):  # nobody reads them
+        own[last.name] = max(own[last.name], _LEAST)
+    runs = int(_WORK / max(sum(_work(node, shapes, own) for node in network.nodes), 1.0))
+    if runs >= _RUNS:
+        return own, min(runs, max(_OWN * _FEWEST // widest, _OWN), _OFTEN)
     work = 0.0
     for limits, runs in _ROUGH:
         drawn = _counts(network, shapes, limits)
