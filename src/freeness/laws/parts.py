@@ -18,6 +18,9 @@ from freeness.laws.mixture import Mixture
 from freeness.laws.pushforward import GaussianPushforward
 
 _NEAR = 1e-13  # singular points nearer than this, relative to the hull, are one
+_TERMS = 64  # of a series, which a panel of an integral stands for
+_LOOKED, _ZOOMS = 65, 5  # points among which a band is looked for that is nearly pinched off, and how often closer
+_SHARPLY = 30.0  # times the median bend: there it is
 _POLE = 10.0  # a density that grows so much over four decades has one
 
 PartDensity = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -25,11 +28,15 @@ PartDensity = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class SmoothPart:
-    """A density on (low, high), as a function of x and its distances from both ends, which keep their digits near them."""
+    """A density on (low, high), as a function of x and its distances from both ends, which keep their digits near them.
+
+    ``panels``: in how many an integral over it is divided at least, where something inside is narrow.
+    """
 
     low: float
     high: float
     density: PartDensity
+    panels: int = 1
 
 
 def smooth_parts(law: Law) -> list[SmoothPart]:
@@ -69,8 +76,11 @@ def continuous_part(law: Law) -> Law:
     return GradedDensity(lambda x: law.density(x) / held, distinct(cuts))
 
 
-def _tabulated(law: Law, low: float, high: float) -> list[SmoothPart]:
-    """A series in the place of a density, which may cost an equation a point; panels where no series converges."""
+def _tabulated(law: Law, low: float, high: float, whole: bool = True) -> list[SmoothPart]:
+    """A series in the place of a density, which may cost an equation a point; panels where no series converges.
+
+    Panels shrink towards ends, so a ``whole`` band is cut where it is nearly pinched off.
+    """
     try:
         return [_of_expansion(expand(law.density, low, high))]
     except ConvergenceError:
@@ -80,13 +90,33 @@ def _tabulated(law: Law, low: float, high: float) -> list[SmoothPart]:
         return [*_tabulated(law, low, high - step), _of_expansion(expand(law.density, high - step, high))]
     if _hard(law, low, step):
         return [_of_expansion(expand(law.density, low, low + step)), *_tabulated(law, low + step, high)]
+    if whole and (pinch := _pinch(law, low, high)) is not None:
+        return [*_tabulated(law, low, pinch, False), *_tabulated(law, pinch, high, False)]
     share = float(np.diff(law.cdf([low, high])).item()) - sum(mass for x, mass in law.atoms if low < x <= high)
     table = GradedDensity(lambda x: law.density(x) / share, [low, high])
     return [_as_it_is(table, low, high, share)]
 
 
-def _as_it_is(law: Law, low: float, high: float, share: float) -> SmoothPart:
-    return SmoothPart(low, high, lambda x, left, right: share * law.density(x))
+def _pinch(law: Law, low: float, high: float) -> float | None:
+    """Where inside a band the density bends far more than elsewhere, as beside a cusp, ever closer; None if nowhere."""
+    step = (high - low) * 7 / 8 / (_LOOKED - 1)
+    middle, places = (low + high) / 2, np.arange(_LOOKED) - _LOOKED // 2
+    for zoom in range(_ZOOMS):
+        x = middle + step * places
+        bend = np.nan_to_num(np.abs(np.diff(law.density(x, throw=False), 2)))
+        place = int(np.argmax(bend)) + 1
+        if zoom == 0 and (place in (1, _LOOKED - 2) or bend.max() < _SHARPLY * np.median(bend)):
+            return None
+        middle, step = float(x[place]), 4 * step / (_LOOKED - 1)
+    return middle
+
+
+def _as_it_is(law: GradedDensity, low: float, high: float, share: float) -> SmoothPart:
+    """Twice as many panels as the narrowest of the law would make that does not shrink towards an end."""
+    own = [(piece.high - piece.low, min(piece.low - low, high - piece.high)) for piece in law.pieces]
+    narrowest = min((width for width, away in own if away > width), default=high - low)
+    panels = round((high - low) / narrowest)
+    return SmoothPart(low, high, lambda x, left, right: share * law.density(x), 2 * panels if panels > 1 else 1)
 
 
 def _hard(law: Law, end: float, step: float) -> bool:
@@ -106,7 +136,7 @@ def _of_expansion(piece: Expansion) -> SmoothPart:
         found[~near] = from_right.density(-right[~near])
         return found
 
-    return SmoothPart(piece.low, piece.high, density)
+    return SmoothPart(piece.low, piece.high, density, -(-piece.coefficients.size // _TERMS))
 
 
 @singledispatch

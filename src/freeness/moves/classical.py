@@ -225,11 +225,11 @@ def _right_of_zero(part: SmoothPart) -> SmoothPart:
     """The positive half of a part around 0."""
     if part.low >= 0:
         return part
-    return SmoothPart(0.0, part.high, lambda x, left, right: part.density(x, x - part.low, right))
+    return SmoothPart(0.0, part.high, lambda x, left, right: part.density(x, x - part.low, right), part.panels)
 
 
 def _reflected(part: SmoothPart) -> SmoothPart:
-    return SmoothPart(-part.high, -part.low, lambda x, left, right: part.density(-x, right, left))
+    return SmoothPart(-part.high, -part.low, lambda x, left, right: part.density(-x, right, left), part.panels)
 
 
 class ClassicalConvolution(GradedDensity):
@@ -294,7 +294,8 @@ class _Pair:
         high = np.minimum(self.first.high, self.chart.rest(x[here], self.second.low))
         here, low, high = (values[high > low] for values in (here, low, high))
         length = self.chart.length(low, high)
-        fractions, weights = _layout(self.chart.panels(float(length.max(initial=0.0))))
+        panels = max(self.chart.panels(float(length.max(initial=0.0))), self.first.panels, self.second.panels)
+        fractions, weights = _layout(panels)
         step = max(1, _BLOCK // fractions.size)
         for start in range(0, here.size, step):
             block = slice(start, start + step)
