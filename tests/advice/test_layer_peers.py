@@ -85,3 +85,12 @@ def test_what_is_said_of_an_odd_layer_is_english(size, said):
     drawn = [DrawnWeights(f"blocks.{k}.a", "weight", size if k == 1 else 1.0, 4, 4) for k in range(4)]
     found = odd_weights(drawn)
     assert found is not None and f"are about {said} of its peers;" in found.sentence
+
+
+def test_zeros_whose_names_end_alike_are_a_start_and_one_alone_may_be_one():
+    ends = {"down0.end": 0.0, "down1.end": 0.0, "middle.end": 0.0, "up0.end": 0.0}
+    others = {"down0.first": 1.0, "down1.first": 1.0, "middle.first": 1.0, "out": 1.0}
+    drawn = [DrawnWeights(name, "weight", size, 4, 4) for name, size in (ends | others).items()]
+    assert odd_weights(drawn) is None
+    alone = odd_weights([one for one in drawn if one.size or one.name == "middle.end"])
+    assert alone is not None and alone.place == "middle.end" and "on purpose" in alone.sentence

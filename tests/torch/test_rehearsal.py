@@ -10,8 +10,10 @@ from freeness.errors import InputError
 from freeness.torch import AnalyzeOptions, analyze
 from freeness.torch.rate.rehearsal import _Drawn, rehearsed
 from freeness.torch.rate.starts import rate_facts
+from freeness.torch.rate.trial_runs import TrialOptions, TrialRuns
 from freeness.torch.request.batch import Batch
-from freeness.training import SGD, Adam, Rate, loss_of
+from freeness.torch.request.stepping import stepping
+from freeness.training import SGD, Adam, Rate, Schedule, loss_of
 
 MSE = loss_of("mse")
 
@@ -148,6 +150,13 @@ def test_batches_of_a_trial_are_drawn_anew_in_each_pass():
     rows = [batch.args[0].tolist() for batch in drawn[:4]]
     assert len(drawn) == 100 and all(len(set(one + other)) == 8 for one, other in (rows[:2], rows[2:]))
     assert rows[0] != rows[2] and drawn[2].args[0].tolist() == rows[2]
+
+
+def test_inputs_that_the_model_differentiates_by_are_told_without_a_warning():
+    model = nn.Linear(2, 1)
+    batch = Batch((torch.ones(3, 2, requires_grad=True),), targets=torch.zeros(3, 1), count=3)
+    runs = TrialRuns(model, [batch], lambda *_: torch.zeros(()), stepping(model, SGD()), TrialOptions(Schedule(10)))
+    assert runs.data_squares == "6 0 6 0"
 
 
 def test_a_last_batch_of_one_sample_is_not_trained_on():

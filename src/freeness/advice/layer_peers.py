@@ -40,6 +40,11 @@ class DrawnWeights:
         return _role(f"{self.name}.{self.tensor}")
 
     @property
+    def last(self) -> str:
+        """The last part of the name, which layers of one use share in modules of several names."""
+        return self.role.rpartition(".")[0].rpartition(".")[2]
+
+    @property
     def sizes(self) -> tuple[float, ...]:
         """Logarithms of the size by the rules that are in use: a number, of inputs, of outputs, of both."""
         fans = (1, self.inputs, self.outputs, (self.inputs + self.outputs) / 2)
@@ -50,7 +55,7 @@ def odd_weights(drawn: Sequence[DrawnWeights]) -> Fault | None:
     """The module whose weights are farthest from those of its peers, where that is beyond any rule in use; None where none is.
 
     Peers are those whose names differ in numbers alone. What has none is compared with all others. That all of one role start at
-    zero, as ends of branches, is usual, and so is a last layer that is zero or small.
+    zero, as ends of branches, is usual. So are zeros in one whose name ends alike, and a last layer that is zero or small.
 
     Example:
         >>> drawn = [DrawnWeights(f"blocks.{k}.a", "weight", 20.0 if k == 1 else 1.0, 4, 4) for k in range(4)]
@@ -72,7 +77,9 @@ def odd_weights(drawn: Sequence[DrawnWeights]) -> Fault | None:
 
 def _told(name: str, apart: float) -> str:
     if apart == -math.inf:
-        return f"The weights of {name!r} are all zero, unlike those of its peers; draw them, as the others."
+        return (
+            f"The weights of {name!r} are all zero, unlike those of others; draw them, unless they start so on purpose."
+        )
     much = (
         f"about {math.exp(apart):.2g} times as large as"
         if apart > 0
@@ -90,7 +97,8 @@ def _apart(one: DrawnWeights, kind: Sequence[DrawnWeights]) -> float | None:
     others = [other for other in kind if other.size > 0 and other.role != one.role]
     if one.size == 0:
         drawn = sum(other.size > 0 for other in alike)
-        alone = 4 * (len(alike) - drawn) < drawn if alike else len(others) >= _FEWEST_DRAWN
+        called = any(other.size == 0 and other.last == one.last for other in kind if other is not one)
+        alone = 4 * (len(alike) - drawn) < drawn if alike else len(others) >= _FEWEST_DRAWN and not called
         return -math.inf if alone else None
     if len(nearest) < 2:
         apart = _nearest_rule(one, others, 2) if len(others) >= 2 else 0.0

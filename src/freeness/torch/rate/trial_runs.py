@@ -114,7 +114,9 @@ class TrialRuns:
         """Of the first and the last batch, the sums of squares of all tensors: other data have others."""
         ends = (self._batches[0], self._batches[-1])
         tensors = [one for batch in ends for one in tree_leaves((batch.args, dict(batch.kwargs), batch.targets))]
-        return " ".join(f"{float(one.double().square().sum()):.6g}" for one in tensors if isinstance(one, Tensor))
+        return " ".join(
+            f"{float(one.detach().double().square().sum()):.6g}" for one in tensors if isinstance(one, Tensor)
+        )
 
     def first_loss(self) -> Tensor:
         """Of the first batch, with a graph; the same random numbers each time."""
