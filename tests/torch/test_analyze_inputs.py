@@ -168,7 +168,9 @@ def test_advice_for_a_model_of_several_inputs_names_their_data():
             return self.layer(x * y)[0][:, -1]
 
     data = (torch.randn(6, 5, 4), torch.ones(6, 5, 4)), torch.arange(6) % 3
-    options = AnalyzeOptions(only=("spectra",), source="net.py:build", data_source="net.py:data", passes=4)
+    options = AnalyzeOptions(
+        only=("spectra",), source="net.py:build", data_source="net.py:data", asked="--loss mse", passes=4
+    )
     *_, start, again = analyze(Net(), data, options).verdict.advice
     assert start == "Run: freeness design --apply net.py:build --data net.py:data --save start.pt"
-    assert again == "Run: freeness analyze net.py:build --data net.py:data --weights start.pt"
+    assert again == "Run: freeness analyze net.py:build --data net.py:data --loss mse --weights start.pt"

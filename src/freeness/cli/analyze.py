@@ -6,6 +6,7 @@ import shlex
 import sys
 from contextlib import redirect_stdout
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,9 +119,10 @@ def _analyzed(model: str, data: str, options: AnalyzeOptions, again: dict[str, o
     with redirect_stdout(sys.stderr):
         targets = "cross_entropy" if options.loss in (None, "own") else options.loss
         loaded = load_batch(data, network, options.seed, targets, options.output)
-        given = [word for name, value in again.items() if value is not None for word in (name, str(value))]
-        trials = shlex.join(["freeness", "rate", model, "--data", data, *given])
-        told = replace(options, title=model, data=loaded.batch.described, source=model, trials=trials)
+        given = {name: [name, str(value)] for name, value in again.items() if value is not None}
+        trials = shlex.join(["freeness", "rate", model, "--data", data, *chain.from_iterable(given.values())])
+        asked = shlex.join(chain.from_iterable(words for name, words in given.items() if name != "--weights"))
+        told = replace(options, title=model, data=loaded.batch.described, source=model, trials=trials, asked=asked)
         told = replace(told, data_source="" if data == option.USUAL_DATA else data, stand_in=loaded.stand_in)
         with progress_bar("reading the model") as progress:
             return analyze(network, loaded.batch, told, progress=progress)

@@ -442,7 +442,8 @@ def _again(options: AnalyzeOptions) -> tuple[str, ...]:
         return (f"from freeness.torch import InitializeOptions, initialize_; {given}",)
     named = shlex.quote(options.source)
     named += f" --data {shlex.quote(options.data_source)}" if options.data_source else ""
-    return f"freeness design --apply {named} --save start.pt", f"freeness analyze {named} --weights start.pt"
+    asked = options.asked and f" {options.asked}"
+    return f"freeness design --apply {named} --save start.pt", f"freeness analyze {named}{asked} --weights start.pt"
 
 
 def _uncovered(traced: Trace, predicted: Predicted | Lost) -> tuple[str, ...]:

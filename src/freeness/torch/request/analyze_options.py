@@ -39,6 +39,7 @@ class AnalyzeOptions:
         seed, title, data: noted in the record.
         source: FILE.py:FACTORY that makes the model, for the commands that the advice names.
         data_source: what --data has to name in those commands; "" where the usual data do.
+        asked: what else they have to say: loss, optimiser, batch.
         trials: the command that finds the rate of this model by trials; a call in Python when left out.
         weights: the file that the model's weights are from, noted.
         stand_in: what the targets are if no labels were given, noted and warned of.
@@ -60,6 +61,7 @@ class AnalyzeOptions:
     data: str = ""
     source: str = ""
     data_source: str = ""
+    asked: str = ""
     trials: str = ""
     weights: str = ""
     stand_in: str = ""
