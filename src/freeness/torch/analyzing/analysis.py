@@ -413,8 +413,8 @@ def _row(index: int, passed: WeightSignal, activation: str | None) -> LayerRow:
 
 def _measured_verdict(jacobian: Comparison, fisher: Comparison, options: AnalyzeOptions) -> Verdict:
     """Of a model that is no chain: what was measured, without a phase."""
+    judged = verdict((), jacobian, fisher)
     if jacobian.measured is None:
-        judged = verdict((), jacobian, fisher)
         sentence = f"The input–output Jacobian was not measured: {jacobian.missing}."
         return replace(judged, phase=None, isometric=False, isometry=None, sentences=(sentence,), advice=())
     law = jacobian.measured.law
@@ -428,7 +428,6 @@ def _measured_verdict(jacobian: Comparison, fisher: Comparison, options: Analyze
         "evenly where the relative variance of JJᵀ is smaller.",
         *(CODE + line for line in _again(options)),
     )
-    judged = verdict((), jacobian, fisher)
     return replace(judged, phase=None, isometric=False, isometry=None, sentences=(sentence,), advice=advice)
 
 
