@@ -35,8 +35,7 @@ def signs_and_noise(count, rng):
 def test_the_largest_of_few_eigenvalues_is_told_with_its_range(law, drawn, count):
     tops = np.linalg.eigvalsh(drawn(count, np.random.default_rng(5)))[:, -1]
     told = top_range(law, count)
-    error = 4 * tops.std() / DRAWS**0.5  # of a median
-    assert abs(np.median(tops) - told.value) < error + 0.5 / count  # the next order
+    assert 0.2 < (tops < told.value).mean() < 0.5  # .34 in the limit
     assert told.high == law.upper_end
     assert 0.6 < ((told.low < tops) & (tops < told.high)).mean() < 0.9
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from freeness.laws import Law
 
-# n(1 - F) at the median, and below which 5 % of the largest eigenvalues lie: 2/(3π)·s^{3/2} for s = 1.269, 3.18 (Tracy, Widom)
-_MIDDLE, _LOW = 0.303, 1.2
+_MIDDLE = 0.5  # n(1 - F): between its medians, 2/(3π)·1.269^{3/2} = .30 of a rigid spectrum and log 2 of independent eigenvalues
+_LOW = 1.2  # n(1 - F) below which 5 % of the largest eigenvalues lie: 2/(3π)·3.18^{3/2}
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,12 @@ class TopRange:
 
 
 def top_range(law: Law, outputs: int, scatter: float = 0.0) -> TopRange:
-    """Of one network with so many outputs, n: where n(1 - F) = 0.3, between n(1 - F) = 1.2 and the end of the law.
+    """Of one network with so many outputs, n: where n(1 - F) = ½, between n(1 - F) = 1.2 and the end of the law.
 
-    At a soft edge of real symmetric matrices the first is the median of the largest eigenvalues. 5 % of them lie below the
-    second, 83 % below the end. Where the whole spectrum of one network is larger or smaller by a factor, its largest eigenvalue
-    is, too. An atom at the end that holds more than one eigenvalue is the largest, whatever the scatter.
+    At a soft edge of real symmetric matrices a third of the largest eigenvalues lie below the first, 5 % below the second, 83 %
+    below the end. Networks are less rigid, and half of theirs lie below the first. Where the whole spectrum of one network is
+    larger or smaller by a factor, its largest eigenvalue is, too. An atom at the end that holds more than one eigenvalue is the
+    largest, whatever the scatter.
 
     Args:
         law: of the eigenvalues.
@@ -40,7 +41,7 @@ def top_range(law: Law, outputs: int, scatter: float = 0.0) -> TopRange:
         >>> from freeness.laws import Semicircle
         >>> found = top_range(Semicircle(1.0), 100)
         >>> round(found.low, 2), round(found.value, 2), found.high
-        (1.85, 1.94, 2.0)
+        (1.85, 1.92, 2.0)
     """
     low, value = law.quantile([max(1 - _LOW / outputs, 0.0), max(1 - _MIDDLE / outputs, 0.0)])
     end = float(law.upper_end)
