@@ -111,8 +111,8 @@ def _(layer: Selection, values: tuple[np.ndarray, ...], at: Pass) -> GivenMap:
     (x,) = values
     if layer.of == "channels":
         raise InputError(
-            f"expected a part of the positions, got a part of the channels in {described(layer)}, of which theory has no "
-            "spectrum; give each part weights of its own, or measure its spectrum."
+            f"expected a part of the positions, got a part of the channels in {described(layer)}, which has no theory of "
+            "spectra; give each part weights of its own, or measure them."
         )
     rows = layer.rows(x.shape[2:])
     value = x.reshape(*x.shape[:2], -1)[:, :, layer.start : layer.stop]
