@@ -22,7 +22,7 @@ def layers_picture(analysis: Analysis, *, title: str = "") -> Picture:
     """Signals and gradients of every layer on a logarithmic axis, where exponential growth or decay is a straight line.
 
     Of a chain q, q̂, χ and δ. Of any other model the mean square of every module's output and the squared loss gradient of
-    its weights: dots as measured, lines as predicted where theory covers the module. Values that are zero or not defined are
+    its weights: dots as measured, lines and diamonds as predicted where theory covers the module. Values that are zero or not defined are
     left out.
     """
     return _chain(analysis, title) if analysis.chain else _modules(analysis, title)
@@ -35,7 +35,7 @@ def _modules(analysis: Analysis, title: str) -> Picture:
     for field, name, colour in (("signal", "signal", style.MEASURED), ("gradient", "squared gradient", style.THEORY)):
         for ending, look in (
             ("", Appearance(colour, 0.0, marker="circle", size=6.0)),
-            ("_predicted", Appearance(colour, 1.8)),
+            ("_predicted", Appearance(colour, 1.8, marker="diamond", size=5.0, hollow=True)),
         ):
             values = np.array([getattr(row, field + ending) for row in rows], float)
             values[~(values > 0)] = np.nan

@@ -57,7 +57,9 @@ def spectrum_picture(
 
 
 def _in_theory(comparison: Comparison) -> str:
-    return "" if comparison.predicted is None else f"; theory says up to {comparison.predicted.top:.4g}"
+    return (
+        "" if comparison.predicted is None else f"; theory says up to about {comparison.predicted.expected_largest:.4g}"
+    )
 
 
 def bin_edges(split: Split, window: Window) -> np.ndarray:
@@ -177,10 +179,12 @@ def _marks(comparison: Comparison, how: str) -> list[Drawing]:
     marks: list[Drawing] = []
     if comparison.predicted is not None:
         top = comparison.predicted.edge
-        name = f"largest, theory: {top.value:.4g} ({top.kind})"
-        marks.append(
-            _mark([top.value], 1.0, Appearance(style.THEORY, 0, marker="down", size=9), name, "theory-largest")
-        )
+        if comparison.predicted.outliers:
+            place, name = top.value, f"end of the law: {top.value:.4g}"
+        else:
+            place = comparison.predicted.expected_largest
+            name = f"largest, theory: {place:.4g}{' (atom)' if top.kind == 'atom' else ''}"
+        marks.append(_mark([place], 1.0, Appearance(style.THEORY, 0, marker="down", size=9), name, "theory-largest"))
         if comparison.predicted.outliers:
             look = Appearance(style.THEORY, 0, marker="up", size=9)
             outliers = comparison.predicted.outliers
