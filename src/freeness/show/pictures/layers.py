@@ -22,8 +22,8 @@ def layers_picture(analysis: Analysis, *, title: str = "") -> Picture:
     """Signals and gradients of every layer on a logarithmic axis, where exponential growth or decay is a straight line.
 
     Of a chain q, q̂, χ and δ. Of any other model the mean square of every module's output and the squared loss gradient of
-    its weights: dots as measured, lines and diamonds as predicted where theory covers the module. Values that are zero or not defined are
-    left out.
+    its weights: dots as measured, lines and diamonds as predicted where theory covers the module. Values that are zero or not
+    defined are left out.
     """
     return _chain(analysis, title) if analysis.chain else _modules(analysis, title)
 
