@@ -182,7 +182,31 @@ class Weighted(nn.Module):
 def test_a_rate_that_is_added_is_no_decay_of_a_step() -> None:
     """Mamba's start would put the mixture of a token with the one before it to 1, and so the one before it out of the model."""
     found = recipe_of(nn.Sequential(Weighted(), Weighted(), nn.Linear(6, 3)), torch.randn(2, 5, 6))
-    assert found is None or found.name != "state-space model"
+    assert found is not None and found.name == "RWKV"
+
+
+@pytest.mark.slow
+def test_the_wiring_of_an_rwkv_tells_what_its_published_code_tells_by_names() -> None:
+    """Which matrices are 0, orthogonal or left: ``generate_init_weight`` of the published code, by parts of names."""
+    sizes = {"hidden_size": 16, "attention_hidden_size": 16, "intermediate_size": 48, "num_hidden_layers": 2}
+    model = transformers.RwkvForCausalLM(
+        transformers.RwkvConfig(vocab_size=64, context_length=16, use_cache=False, **sizes)
+    ).train()
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    tokens = torch.randint(64, (2, 5), generator=seeded(0))
+    found = initialize_(model, "auto", options=InitializeOptions(data={"input_ids": tokens}))
+    assert found.start == "RWKV"
+    assert_listed_once(model, found)
+    zeros = ("attention.key", "receptance.weight", "attention.output", "feed_forward.value")
+    for name, value in model.named_parameters():
+        if "time_" in name:
+            assert torch.equal(value, before[name])
+        elif any(part in name for part in zeros):
+            assert not value.any()
+        elif value.ndim == 2 and "embeddings" not in name:
+            gain = max(1.0, value.shape[0] / value.shape[1]) * (0.25 if name == "head.weight" else 1.0)
+            torch.testing.assert_close(value.T @ value, gain * torch.eye(16), rtol=0, atol=1e-5)
+    assert 0.9e-4 < float(model.rwkv.embeddings.weight.detach().abs().max()) <= 1e-4
 
 
 def test_the_state_remembers_further_than_before() -> None:

@@ -14,6 +14,7 @@ from freeness.torch.recipes.recipe import (
 )
 from freeness.torch.recipes.recurrent_network import RecurrentNetwork
 from freeness.torch.recipes.residual_network import NormalisedResidualNetwork
+from freeness.torch.recipes.rwkv import Rwkv
 from freeness.torch.recipes.state_space_model import StateSpaceModel
 from freeness.torch.recipes.unnormalised_residual_network import UnnormalisedResidualNetwork
 
@@ -25,6 +26,7 @@ for _recipe in (
     PreNormTransformer(),
     RecurrentNetwork(),
     StateSpaceModel(),
+    Rwkv(),
 ):
     register_recipe(_recipe)
 
@@ -34,6 +36,7 @@ __all__ = [
     "PostNormTransformer",
     "PreNormTransformer",
     "RecurrentNetwork",
+    "Rwkv",
     "Start",
     "StartRecipe",
     "StateSpaceModel",
