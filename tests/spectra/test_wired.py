@@ -206,6 +206,18 @@ def test_sums_of_sums():
     assert repr(jacobian_law(nested(40))) == "WiredLaw(2 random matrices)"
 
 
+def test_densities_have_the_mass_of_their_distribution_functions_and_the_exact_mean():
+    """The mean is known from the equations at infinity; quantiles are where levels are reached."""
+    law = jacobian_law(nested(40))
+    s = np.linspace(*np.log(law.hull), 6001)
+    x = np.exp((s[1:] + s[:-1]) / 2)
+    mass = law.density(x) * x * (s[1] - s[0])
+    assert mass.sum() == pytest.approx(np.diff(law.cdf(law.hull)).item(), abs=1e-4)
+    assert (mass * x).sum() == pytest.approx(law.mean, rel=4e-4)
+    levels = np.linspace(0.05, 0.999, 20)
+    np.testing.assert_allclose(law.cdf(law.quantile(levels)), levels, atol=1e-10)
+
+
 @pytest.mark.slow
 def test_a_density_below_the_lowest_point_of_the_ray_is_the_slope_of_the_distribution_function():
     law = jacobian_law(nested(40))

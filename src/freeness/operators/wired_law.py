@@ -42,6 +42,7 @@ _DOWN = 3  # points of one step towards it
 _LIGHT = 0.07  # mass at most where a power law goes on, if it did so far
 _FOLLOWED = 0.15  # mass at most below the lowest point
 _DENSE = 2000
+_HALVINGS = 40  # of the distance of two such points, in which a quantile is found
 _EMPTY = 1e-3  # mass beyond an end that is first guessed
 _TAIL = 0.03  # mass near the upper end
 _CLOSER = 0.004  # angle of the ray there
@@ -463,11 +464,16 @@ class WiredLaw(Law):
         s, below = self._table
         with np.errstate(divide="ignore"):
             logs = np.log(np.maximum(x, 0.0))
-        value = np.interp(logs, s, below)
+        value = self._smooth(np.clip(logs, s[0], s[-1]))
         mass = self._at_zero
         lower = np.minimum(logs - s[0], 0.0)
         value = np.where(logs < s[0], mass + (below[0] - mass) * np.exp(self._power * lower), value)
         return np.where(x < 0, 0.0, np.maximum(value, mass))
+
+    @cached_property
+    def _smooth(self) -> scipy.interpolate.PchipInterpolator:
+        """The distribution function over s, ascending between the points of the table as well; its slope is the density."""
+        return scipy.interpolate.PchipInterpolator(*self._table)
 
     @cached_property
     def _power(self) -> float:
@@ -480,11 +486,11 @@ class WiredLaw(Law):
     def density(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
         points = real_points(x)
         flat = points.ravel()
-        boundary = self.boundary(flat)
-        value = np.where(boundary.converged, -np.imag(boundary.g) / np.pi, 0.0)
-        lowest = (flat > 0) & (
-            flat < np.exp(self._table[0][0])
-        )  # where the distribution function is continued by a power
+        first, last = np.exp(self._table[0][[0, -1]])
+        inside = (flat >= first) & (flat <= min(last, self.hull[1]))
+        value = np.zeros(flat.shape)
+        value[inside] = self._smooth(np.log(flat[inside]), 1) / flat[inside]
+        lowest = (flat > 0) & (flat < first)  # where the distribution function is continued by a power
         value[lowest] = self._power * (self._distribution(flat[lowest]) - self._at_zero) / flat[lowest]
         return value.reshape(points.shape)
 
@@ -499,11 +505,21 @@ class WiredLaw(Law):
         levels = levels_of(p)
         s, below = self._table
         rising = np.concatenate([[True], np.diff(below) > 0])
-        found = np.exp(np.interp(levels, below[rising], s[rising]))
+        found = np.exp(self._risen(levels, below[rising], s[rising]))
         mass = self._at_zero
         lower = np.clip((levels - mass) / max(below[0] - mass, _NOTHING), 0.0, 1.0) ** (1 / self._power)
         found = np.where(levels < below[0], np.exp(s[0]) * lower, np.minimum(found, self.hull[1]))
         return np.where(levels <= mass, 0.0, found)
+
+    def _risen(self, levels: np.ndarray, below: np.ndarray, s: np.ndarray) -> np.ndarray:
+        """Where the distribution function reaches levels, halved between two points of the table."""
+        place = np.clip(np.searchsorted(below, levels), 1, s.size - 1)
+        low, high = s[place - 1], s[place]
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            short = self._smooth(middle) < levels
+            low, high = np.where(short, middle, low), np.where(short, high, middle)
+        return high
 
     def cauchy(self, z: ArrayLike) -> Inexact[np.ndarray, "*points"]:
         points = np.asarray(z).astype(complex)
