@@ -63,7 +63,7 @@ def test_an_analysis_shows_verdict_rate_and_both_spectra_escaped(analysis):
     assert f"<p><strong>{analysis.headline}</strong></p>" in page
     assert f"{analysis.learning_rate.recommended:.3g}" in page
     rows = {row[0]: row[1:] for row in cells.rows}
-    for symbol, comparison in (("Jacobian JJᵀ", analysis.jacobian), ("Fisher of one sample Θ", analysis.fisher)):
+    for symbol, comparison in (("Jacobian JJᵀ", analysis.jacobian), ("Fisher dual Θ", analysis.fisher)):
         theory, seen, _ = rows[f"{symbol}: largest eigenvalue"]
         assert float(theory.split()[0]) == pytest.approx(comparison.predicted.expected_largest, rel=1e-3)
         assert float(seen) == pytest.approx(comparison.measured.eigenvalues[-1], rel=1e-3)

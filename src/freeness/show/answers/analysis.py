@@ -84,7 +84,7 @@ def _(record: Rate) -> Answer:
 
 
 def _spectra(record: Analysis) -> tuple[tuple[str, Comparison], ...]:
-    return (("Jacobian JJᵀ", record.jacobian), ("Fisher of one sample Θ", record.fisher))
+    return (("Jacobian JJᵀ", record.jacobian), ("Fisher dual Θ", record.fisher))
 
 
 def _opening(record: Analysis) -> Section:
