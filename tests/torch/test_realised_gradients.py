@@ -135,6 +135,12 @@ def test_a_drawn_block_within_its_scatter():
     assert (np.abs(ratio - 1) > np.maximum(0.05, 2 * error)).sum() <= 2
 
 
+def test_a_norm_behind_a_sum_takes_its_directions_once():
+    """Of 32 channels a layer norm takes two, for what matrices write as for what is skipped; the next one the same mean."""
+    ratio, error = of_one_pass(Text(32, 4, 2, post=True), tokens(4), 200)
+    assert abs(np.median(ratio) - 1) < 0.07 and np.median(error) < 0.04
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "x"),

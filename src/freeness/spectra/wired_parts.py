@@ -32,7 +32,8 @@ _OUTPUT = 3  # port of attention that is read
 class WiredNode:
     """Noise (Q, Q) or (C, Q, Q), channels, and the links that lead to it, (node, map, factor).
 
-    ``layer``: name of the operation whose own gradients the noise is.
+    ``layer``: name of the operation whose own gradients the noise is. ``normal``: the signal (C, Q) of a norm, and the share of
+    channels that it keeps.
     """
 
     accumulated: np.ndarray
@@ -41,6 +42,7 @@ class WiredNode:
         default_factory=list[tuple[int, np.ndarray, np.ndarray | None]]
     )
     layer: str = ""
+    normal: tuple[np.ndarray, float] | None = None
 
 
 @dataclass(eq=False)

@@ -217,12 +217,16 @@ class WireBuilder:
                 "expected weights behind attention, got its output in a sum or at the end; measure its spectrum instead."
             )
         count = wire.positions
-        links = [(parent, *_in_mean(map_, wire.factor)) for parent, map_ in wire.parents]
-        node = WiredNode(np.zeros((count, count)), wire.channels, links, self.here)
+        normal = None if wire.factor is None else (wire.value.reshape(len(wire.value), -1), wire.kept)
+        links = [
+            (parent, *_in_mean(map_, _left(self.met.nodes[parent], normal, wire.factor)))
+            for parent, map_ in wire.parents
+        ]
+        node = WiredNode(np.zeros((count, count)), wire.channels, links, self.here, normal)
         self.met.nodes.append(node)
         here = len(self.met.nodes) - 1
         for matrix, map_ in wire.written:
-            self._write(matrix, ("node", here, map_.transpose(0, 2, 1), 0))
+            self._write(matrix, ("node", here, _in_mean(map_, wire.factor)[0].transpose(0, 2, 1), 0))
         return replace(wire, parents=((here, np.eye(count)[None]),), written=(), factor=None)
 
     def _write(self, matrix: int, place: tuple[str, int, np.ndarray, int]) -> None:
@@ -484,6 +488,17 @@ def _in_mean(map_: np.ndarray, factor: np.ndarray | None) -> tuple[np.ndarray, n
         return map_, None
     root = np.sqrt(np.diagonal(factor))  # P_i² = P_i
     return root[:, None] * map_, factor / np.outer(root, root)
+
+
+def _left(before: WiredNode, normal: tuple[np.ndarray, float] | None, factor: np.ndarray | None) -> np.ndarray | None:
+    """What a norm takes of a signal that another norm leads to: their mean is one, and the signals differ by their angle."""
+    if factor is None or normal is None or before.normal is None or before.normal[0].shape != normal[0].shape:
+        return factor
+    if before.normal[1] != normal[1]:
+        return factor
+    cosine = (before.normal[0] * normal[0]).mean(axis=0)
+    scale = np.sqrt((1 - np.maximum(1 - cosine**2, 0.0) / len(normal[0])) / np.diagonal(factor))
+    return factor * np.outer(scale, scale)
 
 
 def _projection(layer: Normalisation, found: GivenMap) -> np.ndarray | None:
