@@ -31,6 +31,7 @@ from freeness.network import (
 from freeness.operators import Link, Port, WiredEquation, WiredLaw, WiredPart
 from freeness.spectra import NeuronSignals, network_graph, wired_equation
 from freeness.spectra.wires import _in_mean
+from tests.fuzz.verdict import drawn, judged
 from tests.spectra.wired_fisher import drawn_fisher
 from tests.spectra.wired_simulation import drawn_network
 
@@ -216,6 +217,12 @@ def test_densities_have_the_mass_of_their_distribution_functions_and_the_exact_m
     assert (mass * x).sum() == pytest.approx(law.mean, rel=4e-4)
     levels = np.linspace(0.05, 0.999, 20)
     np.testing.assert_allclose(law.cdf(law.quantile(levels)), levels, atol=1e-10)
+
+
+@pytest.mark.slow
+def test_points_of_the_ray_on_another_branch_are_left_out():
+    """Three points of this Transformer are; by the distribution function of drawn matrices and the mass of all parts."""
+    assert judged(drawn("network", 8191, 3), 3).outcome == "right"
 
 
 @pytest.mark.slow

@@ -52,6 +52,7 @@ _NOTHING = 1e-14
 _LEAST_POWER = 0.05
 _SLACK = 20.0  # times the residual of fields: imaginary part of G over its size, above 0, that is rounding
 _ASTRAY = 0.3  # imaginary part by which a potential departs from the integral of zG only on another branch
+_STRAY, _STRAYED = 0.05, 12  # then it stems from points with more, and so many of these are left out at most
 _START = 3e-3  # of those from which a smaller angle starts
 _PRECISE = 1e-10
 _STIFF, _OUT = 1e-8, 1e-6  # residual of fields outside, of which a part in 10⁴ is felt; to tell that they are real
@@ -174,7 +175,25 @@ class WiredLaw(Law):
                 f"expected all but {_FOLLOWED:.0%} of the law to be solved for, more lies below {np.exp(found.s[0]):.2g}, "
                 "where the equations did not converge; measure the spectrum instead."
             )
-        return self._refined(found, self._care.points)
+        found = self._refined(found, self._care.points)
+        kept = self._on_branch(found)
+        return found if kept is found else self._on_branch(self._refined(kept, self._care.points))
+
+    def _on_branch(self, ray: _Ray) -> _Ray:
+        """Without points on another branch: from the top down the potential is the integral of zG until the first of them."""
+        places = np.unique(np.linspace(0, ray.s.size - 1, _ANCHORS).astype(int))
+        z = np.exp(ray.s + 1j * _ANGLES[-1])
+        known = self._equation.potential(z[places], ray.fields[:, places])
+        if np.abs(np.imag(known - self._along(ray, ray.s[places])[1])).max() < _ASTRAY:
+            return ray
+        known = self._equation.potential(z, ray.fields)
+        for _ in range(_STRAYED):
+            stray = np.flatnonzero(np.abs(np.imag(known - self._along(ray, ray.s)[1])) > _STRAY)
+            if stray.size == 0:
+                break
+            known = np.delete(known, stray[-1])
+            ray = _Ray(*(np.delete(one, stray[-1], axis=-1) for one in ray))
+        return ray
 
     @cached_property
     def _drift(self) -> tuple[np.ndarray, np.ndarray]:
