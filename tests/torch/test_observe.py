@@ -415,6 +415,7 @@ def test_a_last_layer_that_starts_at_0_is_no_fault_of_two():
     nn.init.zeros_(model[2].bias)
     report = analyze(model, (x, torch.arange(6) % 3))
     assert not fault_of(report.layers).grave and report.verdict.phase == "critical"
+    assert report.headline.endswith("reach every layer, some of them from the second step on.")
     assert "Repair" not in report.learning_rate.reason and report.learning_rate.known
 
 

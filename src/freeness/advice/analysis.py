@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from freeness.advice.fault import Fault, fault_of
+from freeness.advice.fault import Fault, fault_of, waiting
 from freeness.advice.layer_table import LayerTable
 from freeness.advice.stages import INTERRUPTED, NOT_ASKED, Stage
 from freeness.errors import InputError
@@ -203,7 +203,8 @@ class Analysis(Shown, Printed, Plotted):
             case "not judged":
                 return "Whether it trains was not judged: its layers were not watched."
             case "trains":
-                return "It trains: signals and gradients reach every layer."
+                later = ", some of them from the second step on" if waiting(self.layers) else ""
+                return f"It trains: signals and gradients reach every layer{later}."
 
     @property
     def outcome(self) -> Outcome:

@@ -93,8 +93,8 @@ def _without_gradient(table: LayerTable) -> Iterator[Fault]:
     if silent and len(silent) == sum(row.trained for row in table.modules):
         yield Fault(silent[-1].name, "No trained weight has a gradient; check that the loss depends on the outputs.")
         return
-    waiting = _waiting(table)
-    rows = [row for row in table.modules if row.trained and row.tensors and row.uses and row.name not in waiting]
+    later = waiting(table)
+    rows = [row for row in table.modules if row.trained and row.tensors and row.uses and row.name not in later]
     silent = [row for row in silent if row in rows]  # what did not run is no fault of what did
     if not silent:
         return
@@ -117,7 +117,7 @@ def _cancels(row: ModuleRow) -> bool:
     return biases and bool(row.output_gradient)
 
 
-def _waiting(table: LayerTable) -> set[str]:
+def waiting(table: LayerTable) -> set[str]:
     """Modules in front of a weight that starts at 0, as branches may: they have a gradient from the second step on."""
     opening = max((place for place, row in enumerate(table.modules) if _opens(row)), default=0)
     return {row.name for row in table.modules[:opening] if row.gradient == 0}
@@ -130,10 +130,10 @@ def _opens(row: ModuleRow) -> bool:
 
 
 def _end_to_end(table: LayerTable) -> Iterator[Fault]:
-    waiting = _waiting(table)
+    later = waiting(table)
     for what in ("signal", "gradient"):
         backward = what == "gradient"
-        rows = [row for row in table.modules if not (backward and row.name in waiting)]
+        rows = [row for row in table.modules if not (backward and row.name in later)]
         known = [(row.name, value) for row in rows if (value := _size(row, backward)) is not None]
         growth, apart = _growth(known, backward), ""
         if len(known) > 1 and growth is not None and growth < _LOST:
