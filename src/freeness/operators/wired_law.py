@@ -42,6 +42,7 @@ _DOWN = 3  # points of one step towards it
 _LIGHT = 0.07  # mass at most where a power law goes on, if it did so far
 _FOLLOWED = 0.15  # mass at most below the lowest point
 _DENSE = 2000
+_STRIDE, _TOLD = 32, 2e-5  # one of so many points of the table is taken first; to what others have to be told
 _HALVINGS = 40  # of the distance of two such points, in which a quantile is found
 _EMPTY = 1e-3  # mass beyond an end that is first guessed
 _TAIL = 0.03  # mass near the upper end
@@ -357,7 +358,9 @@ class WiredLaw(Law):
                 "spectrum instead."
             )
         found = scipy.interpolate.PchipInterpolator(tau, beyond)(wanted)
-        return s, np.maximum.accumulate(np.concatenate([np.minimum(below[~near], 1 - above[0]), 1 - found]))
+        apart = float(np.interp(known[0], s, below)) - (1 - above[0])  # by which the tables differ where they meet
+        found -= apart * (wanted / tau[-1]) ** 2
+        return s, np.maximum.accumulate(np.concatenate([below[~near], np.clip(1 - found, 0.0, 1.0)]))
 
     def _above(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Which of some s could be solved close to the axis, and the mass above."""
@@ -491,8 +494,22 @@ class WiredLaw(Law):
 
     @cached_property
     def _smooth(self) -> scipy.interpolate.PchipInterpolator:
-        """The distribution function over s, ascending between the points of the table as well; its slope is the density."""
-        return scipy.interpolate.PchipInterpolator(*self._table)
+        """The distribution function over s, and by its slope the density, through as few points of the table as tell the others.
+
+        Slopes between the nearest points are those of what the table was put together of.
+        """
+        s, below = self._table
+        with np.errstate(divide="ignore"):
+            ends = np.clip(np.searchsorted(s, np.log(self._upper)), 1, s.size - 1)
+        kept = np.unique([*range(0, s.size, _STRIDE), ends, s.size - 1])
+        while True:
+            found = scipy.interpolate.PchipInterpolator(s[kept], below[kept])
+            off = np.maximum.reduceat(np.abs(found(s) - below), kept[:-1])
+            middles = (kept[:-1] + kept[1:]) // 2
+            more = middles[(off > _TOLD) & (middles > kept[:-1])]
+            if more.size == 0:
+                return found
+            kept = np.union1d(kept, more)
 
     @cached_property
     def _power(self) -> float:
