@@ -42,10 +42,11 @@ _DOWN = 3  # points of one step towards it
 _LIGHT = 0.07  # mass at most where a power law goes on, if it did so far
 _FOLLOWED = 0.15  # mass at most below the lowest point
 _DENSE = 2000
-_STRIDE, _TOLD = 32, 2e-5  # one of so many points of the table is taken first; to what others have to be told
+_STRIDE, _TOLD = 32, 5e-6  # one of so many points of the table is taken first; to what others have to be told
 _HALVINGS = 40  # of the distance of two such points, in which a quantile is found
 _EMPTY = 1e-3  # mass beyond an end that is first guessed
 _TAIL = 0.03  # mass near the upper end
+_MEETING = 0.1  # mass below the tail over which the first table is led to it
 _CLOSER = 0.004  # angle of the ray there
 _ROUNDS = 2  # of points between those that much mass lies between
 _ANCHORS = 16  # points of the ray at which the potential is known by itself
@@ -358,9 +359,10 @@ class WiredLaw(Law):
                 "spectrum instead."
             )
         found = scipy.interpolate.PchipInterpolator(tau, beyond)(wanted)
-        apart = float(np.interp(known[0], s, below)) - (1 - above[0])  # by which the tables differ where they meet
-        found -= apart * (wanted / tau[-1]) ** 2
-        return s, np.maximum.accumulate(np.concatenate([below[~near], np.clip(1 - found, 0.0, 1.0)]))
+        met = float(np.interp(known[0], s, below))
+        shares = np.clip((below[~near] - met + _MEETING) / _MEETING, 0.0, 1.0) ** 2
+        coarse = below[~near] + (1 - above[0] - met) * shares  # the tables differ a little where they meet
+        return s, np.maximum.accumulate(np.concatenate([np.clip(coarse, 0.0, 1 - above[0]), 1 - found]))
 
     def _above(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Which of some s could be solved close to the axis, and the mass above."""
