@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,13 @@ def test_a_picture_or_a_report_without_its_extra_says_what_to_install(name, abse
     monkeypatch.setattr(freeness.show, "import_module", lost)
     with pytest.raises(ModuleNotFoundError, match=told):
         getattr(freeness.show, name)
+
+
+def test_callbacks_of_other_packages_have_a_file():
+    """They are loaded when they are asked for; loading them takes seconds."""
+    import freeness.torch
+
+    assert all(find_spec(f"freeness.torch.{module}") for _, module in freeness.torch._LATER.values())
 
 
 def test_a_pytorch_that_is_not_whole_is_not_called_absent(tmp_path):

@@ -181,7 +181,10 @@ class Law(Shown, Plotted, ABC):
         positions, masses = np.array(sorted(self.atoms)).reshape(-1, 2).T
         below = np.append(0.0, np.cumsum(masses))
         place = np.searchsorted(positions, x, side="right")
-        return np.clip(value, np.minimum(below[place], 1.0), np.minimum(1.0 - below[-1] + below[place], 1.0))
+        low, high = np.clip(
+            [below[place], 1.0 - below[-1] + below[place]], 0.0, 1.0
+        )  # masses may add up to 1 + rounding
+        return np.clip(value, low, high)
 
     @property
     def _reach(self) -> float:

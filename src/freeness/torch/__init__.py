@@ -91,8 +91,8 @@ if TYPE_CHECKING:
 
 # Each needs a package that no extra brings, so that it is no part of __all__ and loaded when it is asked for.
 _LATER = {
-    "WatchCallback": ("lightning", "watch_lightning"),
-    "WatchTrainerCallback": ("transformers", "watch_transformers"),
+    "WatchCallback": ("lightning", "watching.watch_lightning"),
+    "WatchTrainerCallback": ("transformers", "watching.watch_transformers"),
 }
 
 __all__ = [
@@ -205,6 +205,8 @@ def __getattr__(name: str) -> object:
     try:
         return getattr(import_module(f"{__name__}.{module}"), name)
     except ModuleNotFoundError as error:
+        if str(error.name).startswith(__name__):  # a file of ours
+            raise
         raise InputError(
             f"expected the package {package}, which is not installed; run pip install {package}."
         ) from error
