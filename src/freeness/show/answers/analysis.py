@@ -147,12 +147,12 @@ def _few(record: Analysis) -> Table:
     known: list[tuple[str, float | None, float | None]] = []
     told: dict[str, str] = {}
     for symbol, comparison in _spectra(record):
-        (_, *mean), _, (_, *top) = comparison.numbers
+        mean, _, top = comparison.numbers
         names = f"{symbol}: mean", f"{symbol}: largest eigenvalue"
-        known += [(names[0], *mean), (names[1], *top)]
+        known += [(names[0], mean[1], mean[2]), (names[1], top[1], top[2])]
         if comparison.predicted is not None:
             scatter = comparison.predicted.finite_width_error
-            told |= {names[0]: _scattered(mean[0], scatter, 4), names[1]: top_told(comparison.predicted)}
+            told |= {names[0]: _scattered(mean[1], scatter, 4), names[1]: top_told(comparison.predicted)}
     trained = [row for row in record.layers if row.trained]
     if trained:
         first, last = trained[0], next((row for row in reversed(trained) if row.signal is not None), trained[-1])
