@@ -16,19 +16,19 @@ from bank_networks import EVALUATED, LAST, SEEDS, Case, images, model, order
 class Trainer:
     """Runs of a case; ``starts`` are its networks, one a seed, and ``initial`` the mean of their losses."""
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Case, seeds: Sequence[int] = SEEDS) -> None:
         self.case = case
-        self.starts = [model(case, seed) for seed in SEEDS]
+        self.starts = [model(case, seed) for seed in seeds]
         self.x, self.y = images(case)
         self.names = [name for name, _ in self.starts[0].named_parameters()]
         self.shapes = [parameter.shape for parameter in self.starts[0].parameters()]
         self.theta = torch.stack([nn.utils.parameters_to_vector(start.parameters()).detach() for start in self.starts])
-        self.batches = torch.stack([order(case.batch, len(self.x), seed) for seed in SEEDS], dim=1)
+        self.batches = torch.stack([order(case.batch, len(self.x), seed) for seed in seeds], dim=1)
         self.initial = self._evaluated(self.theta).tolist()
 
     def losses(self, rates: Tensor, places: Sequence[int] = LAST) -> Tensor:
         """The mean after some steps, for rates (R, seeds); inf where a run left the numbers."""
-        mean = self.followed(rates, places)[1].mean(0).reshape(len(rates), len(SEEDS))
+        mean = self.followed(rates, places)[1].mean(0).reshape(len(rates), len(self.starts))
         return torch.where(mean.isfinite(), mean, math.inf)
 
     def followed(self, rates: Tensor, places: Sequence[int]) -> tuple[Tensor, Tensor]:
