@@ -1,7 +1,9 @@
 """Rates carried to the big networks of scripts/transfer_sweep.py by several rules, judged: ``python scripts/transfer_judged.py``.
 
 Every rule sees the rate that was best for the smallest network of the family. A line of JSON a big network holds, for each rule,
-the loss after all steps; the best of the search on the big network itself is in sweeps.jsonl. Rules: the rate unchanged; ours
+the loss after all steps; the best of the search on the big network itself is in sweeps.jsonl. With ``--seeds`` the big networks
+start from other seeds and see other batches, and the rate that the search found is trained anew beside the rules: the least loss
+of a noisy search is no rule's to reach. Rules: the rate unchanged; ours
 as a whole, and by groups, from three starts of the smallest network; 1/D, D the movement of the outputs by the first step; μP
 with its smaller output layer; the exponents of CompleteP, with branches over depth (Adam); FLeRM's, tensor by tensor, from the
 first step.
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from itertools import product
 from typing import Any
 
 import torch
@@ -27,6 +30,7 @@ from transfer_sweep import read, write
 from transfer_training import DECAY, Rates, Runs
 
 STARTS = 3  # of the smallest network
+FRESH = (1, 2)  # seeds of big networks that no search has seen
 _SHORT = {"sgd": 1e-3, "momentum": 1e-3, "adamw": 1e-5}
 
 
@@ -44,9 +48,9 @@ def first_batch(member: Member) -> Batch:
     return Batch((x[:size],), targets=y[:size], count=size, size=member.kind.batch)
 
 
-def ours(member: Member, told: Transfer) -> dict[str, tuple[nn.Module, Rates]]:
+def ours(member: Member, told: Transfer, seed: int) -> dict[str, tuple[nn.Module, Rates]]:
     """The whole rate, the groups', that by 1/D, and the rate unchanged."""
-    big = member.started()
+    big = member.started(seed)
     names = [name for name, _ in big.named_parameters()]
     by_name = {name: part.rate for part in told.parts for name in part.names}
     outputs = told.given * told.outputs[0] / told.outputs[1]
@@ -63,13 +67,13 @@ def _roles(member: Member) -> dict[str, GroupRole]:
         return dict(step.roles)
 
 
-def mup(member: Member, rate: float, completed: bool = False) -> tuple[nn.Module, Rates]:
+def mup(member: Member, rate: float, seed: int, completed: bool = False) -> tuple[nn.Module, Rates]:
     """Yang et al. 2022, table 3, with the smallest network as base; with CompleteP's branches over depth (Dey et al. 2025).
 
     Under gradient descent input layer and vectors get the rate times the growth of the width, the output layer divided by it;
     under Adam hidden and output layers divided by it. The output layer starts smaller by its root.
     """
-    model, roles = member.started(), _roles(member)
+    model, roles = member.started(seed), _roles(member)
     grown = float(member.wider)
     shares = (
         {"hidden": 1 / grown, "output": 1 / grown}
@@ -87,18 +91,18 @@ def mup(member: Member, rate: float, completed: bool = False) -> tuple[nn.Module
     return model, {name: rate * shares.get(role, 1.0) for name, role in roles.items()}
 
 
-def flerm(member: Member, rate: float) -> tuple[nn.Module, Rates]:
+def flerm(member: Member, rate: float, seed: int) -> tuple[nn.Module, Rates]:
     """Milsom, Anson, Aitchison 2025, from the first step: each tensor moves the outputs as in the small network.
 
     A tensor of a deeper network stands for that at the same share of the depth, and the tensors that share one share its
     movement equally.
     """
-    there, here = _movements(member.small), _movements(member)
+    there, here = _movements(member.small, seed), _movements(member, seed)
     small, big = list(there), list(here)
     partner = {name: _partner(name, member, small) for name in big}
     sharing = {name: sum(other == name for other in partner.values()) for name in small}
     rates = {name: rate * there[partner[name]] / sharing[partner[name]] / max(here[name], 1e-12) for name in big}
-    return member.started(), rates
+    return member.started(seed), rates
 
 
 def _partner(name: str, member: Member, small: list[str]) -> str:
@@ -115,9 +119,9 @@ def _names(member: Member) -> list[str]:
     return [name for name, _ in member.started().named_parameters()]
 
 
-def _movements(member: Member) -> dict[str, float]:
+def _movements(member: Member, seed: int) -> dict[str, float]:
     """Root mean square change of the outputs per unit rate along each tensor's first step, by differences."""
-    model, batch = member.started(), first_batch(member)
+    model, batch = member.started(seed), first_batch(member)
     named = dict(model.named_parameters())
     outputs = batch.outputs(model)
     loss = nn.functional.cross_entropy(outputs.flatten(0, -2), batch.targets.flatten())
@@ -136,27 +140,29 @@ def _movements(member: Member) -> dict[str, float]:
         return {name: moved(name) for name in named}
 
 
-def judged(member: Member, rate: float) -> dict[str, Any]:
-    """Loss by rule, and what ours said."""
+def judged(member: Member, rate: float, seed: int = 0, searched: float | None = None) -> dict[str, Any]:
+    """Loss by rule, and what ours said; that of the rate that a search found as well, where it is given."""
     told = transfer(
         [member.small.started(seed) for seed in range(STARTS)],
-        member.started(),
+        member.started(seed),
         rate,
         first_batch(member),
         loss="cross_entropy",
         optimizer=optimizer_of(member),
     )
-    found = ours(member, told)
-    found["mup"] = mup(member, rate)
+    found = ours(member, told, seed)
+    if searched is not None:
+        found["search"] = (member.started(seed), dict.fromkeys(found["whole"][1], searched))
+    found["mup"] = mup(member, rate, seed)
     if member.optimizer == "adamw" and member.family != "MLP":
-        found["completep"] = mup(member, rate, completed=True)
-    found["flerm"] = flerm(member, rate)
+        found["completep"] = mup(member, rate, seed, completed=True)
+    found["flerm"] = flerm(member, rate, seed)
     losses: dict[str, float] = {}
     plain = {name: rates for name, (_, rates) in found.items() if name not in ("mup", "completep")}
-    losses.update(zip(plain, Runs(member).losses(list(plain.values())), strict=True))
+    losses.update(zip(plain, Runs(member, seed).losses(list(plain.values())), strict=True))
     for name in found.keys() - plain.keys():
         model, rates = found[name]
-        losses[name] = Runs(member, model=model).losses([rates])[0]
+        losses[name] = Runs(member, seed, model).losses([rates])[0]
     return {
         "rate": rate,
         "whole": told.rate,
@@ -173,18 +179,24 @@ def main() -> None:
     """Every big network that has been searched, and whose smallest has."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--until", type=float, default=math.inf, help="seconds of this process after which none begins")
+    parser.add_argument("--seeds", action="store_true", help="other starts and batches, into seeds.jsonl")
     given = parser.parse_args()
     torch.set_num_threads(1)
     searched = {line["member"]: line for line in read("sweeps.jsonl")}
-    done = {line["member"] for line in read("judged.jsonl")}
-    for member in members():
+    store, seeds = ("seeds.jsonl", FRESH) if given.seeds else ("judged.jsonl", (0,))
+    done = {(line["member"], line.get("seed", 0)) for line in read(store)}
+    for member, seed in product(members(), seeds):
         known = member.key in searched and member.small.key in searched
-        if member == member.small or member.key in done or not known:
+        if member == member.small or (member.key, seed) in done or not known:
             continue
         if time.process_time() > given.until:
             break
-        found = judged(member, searched[member.small.key]["rate"])
-        write("judged.jsonl", {"member": member.key, "best": searched[member.key]["loss"], **found})
+        small, big = searched[member.small.key], searched[member.key]
+        if given.seeds:
+            found = judged(member, small["rate"], seed, big["rate"])
+            write(store, {"member": member.key, "seed": seed, "best": found["losses"].pop("search"), **found})
+        else:
+            write(store, {"member": member.key, "best": big["loss"], **judged(member, small["rate"])})
 
 
 if __name__ == "__main__":
