@@ -60,11 +60,11 @@ READING = """\
   the two is advised. Later it was seen that η_c tells wider networks too low a rate where they missed. So D alone decides where
   only widths differ. On new families that does as well as the mean did. Groups keep what the last layer reads, and not the
   outputs; that was chosen on 18 pairs. GPT, CNN and Mixer judge it: the second table.
-* **The bars**: 80 % within 5 % and 95 % within 10 % are missed, from other seeds by the CNN alone among new families. It normalises
-  nothing and is 4 channels wide, and all of its six pairs miss. Over depth η_c and D both tell it 3 to 13 times too high, over
+* **The bars**: 80 % within 5 % and 95 % within 10 % are missed. From other seeds the CNN alone misses among new families: it
+  normalises nothing and is 4 channels wide, and none of its six pairs comes near. Over depth η_c and D both tell it 3 to 13 times too high, over
   width too low. All pairs of GPT and Mixer are within 5 %. What is advised has the smallest mean of the rules but "one rate".
-* **A smaller change does not help.** Of told changes to the power 0.8, 50 % of all pairs come within 5 % in place of 45 %, where one
-  rate is read between trials of the searches. But deep chains want more than what is told, ViTs half of it.
+* **A smaller change does not help.** The told change to the power 0.8 brings 50 % of all pairs within 5 % in place of 45 %, by one
+  rate read between trials. But deep chains want more than what is told, ViTs half of it.
 * **The rate from the start does not mend it.** Over depth the CNN loses 75, 87 and 24 % by the one rate, read between trials of the search.
   By the geometric mean with what `analyze` tells it is 35, 74 and 14 %. But tanh MLPs lose by it, up to 115 % in place of 23, and a Mixer.
   A cap at twice what `analyze` tells helps two of the CNN's three, and harms it over width. So nothing changed.
