@@ -56,27 +56,29 @@ READING = """\
 ## How to read this
 
 * **Fitted, not judged** are MLP, residual MLP, ResNet-BN and ViT. On thirty of their pairs it was chosen that one rate is the
-  geometric mean of two ways, and that neither may exceed the small network's rate. So were the width of the interval and which of
-  the two is advised. Later it was seen that η_c tells wider networks too low a rate where they missed. So D alone decides where
-  only widths differ. On new families that does as well as the mean did. Groups keep what the last layer reads, and not the
-  outputs; that was chosen on 18 pairs. GPT, CNN and Mixer judge it: the second table.
+  geometric mean of two ways, and that neither may exceed the small network's rate. So were the width of the interval and
+  which of the two is advised. Later it was seen that η_c tells wider networks too low a rate where they missed. So D alone
+  decides where only widths differ. On new families that does as well as the mean did. Groups keep what the last layer reads,
+  and not the outputs; that was chosen on 18 pairs. GPT, CNN and Mixer judge it: the second table.
 * **The bars**: 80 % within 5 % and 95 % within 10 % are missed. From other seeds the CNN alone misses among new families: it
-  normalises nothing and is 4 channels wide, and none of its six pairs comes near. Over depth η_c and D both tell it 3 to 13 times too high, over
-  width too low. All pairs of GPT and Mixer are within 5 %. What is advised has the smallest mean of the rules but "one rate".
-* **A smaller change does not help.** The told change to the power 0.8 brings 50 % of all pairs within 5 % in place of 45 %, by one
-  rate read between trials. But deep chains want more than what is told, ViTs half of it.
-* **The rate from the start does not mend it.** Over depth the CNN loses 75, 87 and 24 % by the one rate, read between trials of the search.
-  By the geometric mean with what `analyze` tells it is 35, 74 and 14 %. But tanh MLPs lose by it, up to 115 % in place of 23, and a Mixer.
-  A cap at twice what `analyze` tells helps two of the CNN's three, and harms it over width. So nothing changed.
+  normalises nothing and is 4 channels wide, and none of its six pairs comes near. Over depth η_c and D both tell it 3 to 13
+  times too high, over width too low. All pairs of GPT and Mixer are within 5 %. What is advised has the smallest mean of the
+  rules but "one rate".
+* **A smaller change does not help.** The told change to the power 0.8 brings 50 % of all pairs within 5 % in place of 45 %,
+  by one rate read between trials. But deep chains want more than what is told, ViTs half of it.
+* **The rate from the start does not mend it.** Over depth the CNN loses 75, 87 and 24 % by the one rate, read between trials
+  of the search. By the geometric mean with what `analyze` tells it is 35, 74 and 14 %. But tanh MLPs lose by it, up to 115 %
+  in place of 23, and a Mixer. A cap at twice what `analyze` tells helps two of the CNN's three, and harms it over width. So
+  nothing changed.
 * **The interval** is wider where nothing is normalised, by a factor chosen on those 15 pairs. As wide as elsewhere it held
   the best rate in 8 of them.
 * **Tanh chains under gradient descent** miss most by one rate. With orthogonal weights of gain 1 the signal shrinks from
   layer to layer and grows while they learn, so the first step knows little. A rate for each group mends that: there no single
   rate does as well.
 * **Deep networks with batch normalisation** miss by groups, whose features move far in the first step; why is open.
-* **η_c scatters** by factors of 2 to 8 between starts of networks that are 4 or 16 wide, D by 20 %. So three starts of the small
-  network are averaged here. On the first thirty pairs one rate then came within 30 % in 93 %, from one start in 87 % (losses read
-  between trials of the search).
+* **η_c scatters** by factors of 2 to 8 between starts of networks that are 4 or 16 wide, D by 20 %. So three starts of the
+  small network are averaged here. On the first thirty pairs one rate then came within 30 % in 93 %, from one start in 87 %
+  (losses read between trials of the search).
 * **Along the small network's training** both ways were measured as well. Averaged over its first 1 to 16 steps, one rate came
   within 30 % in 77 to 80 % of these pairs. The start alone is better, so `transfer` does not train.
 * **μP and CompleteP** have a base 16 wide here, and an output layer that starts smaller, beside the best of a search on the
