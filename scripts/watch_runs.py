@@ -20,12 +20,14 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from freeness.advice import Lookout, StepCheck, WatchRecord, read_run, sharpening_of
+from freeness.errors import InputError
 from freeness.torch import Watch, critical_rate
 from freeness.torch.measured.hessian_products import drawn_direction, hessian_product
 from freeness.torch.measured.ritz import climb
@@ -314,35 +316,46 @@ def bad_batches(at: int = 130, steps: int = 180) -> None:
 
 
 def sharpening(first: int, last: int, fresh: bool = False) -> None:
-    """What a watch tells of λ over the first 50 steps, and λ of 256 samples, at shares of the critical rate; a line a network."""
+    """What a watch tells of λ over the first 50 steps, and λ of 256 samples, at shares of the critical rate; a line a network.
+
+    Of one that diverges a line is left out.
+    """
+    for number in range(first, last):
+        try:
+            print(json.dumps(course(number, fresh)), flush=True)
+        except InputError as error:
+            print(f"{number}: {error}", file=sys.stderr, flush=True)
+
+
+def course(number: int, fresh: bool) -> dict[str, Any]:
+    """One network's."""
     fitted = {name: (make, (48,)) for name, make in NETWORKS.items()}
     kinds = fitted | {name: pair for half in HALVES.values() for name, pair in half.items() if name in UNSEEN}
-    for number in range(first, last):
-        name, optimizer = list(kinds)[number % len(kinds)], list(OPTIMIZERS)[number // len(kinds) % 3]
-        share, whole = (0.03, 0.1, 0.3)[number // 5 % 3], number // 7 % 2 == 1 and not fresh
-        torch.manual_seed(number)
-        (make_model, shape), make = kinds[name], OPTIMIZERS[optimizer][1]
-        model = make_model()
-        data = batches(number) if name in fitted else labelled(number, shape)
-        parts = list(itertools.islice(data, 52 if fresh else 8))
-        x, y = torch.cat([one for one, _ in parts[:8]]), torch.cat([one for _, one in parts[:8]])
-        loss = lambda m=model, x=x, y=y: functional.cross_entropy(m(x), y)  # noqa: E731
-        edge = critical_rate(model, loss, lambda p, make=make: make(p, 0.01), start=0.01).rate
-        stepped = make(model.parameters(), share * edge / (5 if optimizer == "momentum" else 1))
-        watch = Watch(model, stepped, every=10)
-        watch._schedule = Every(10, ["sharpening"])
-        found = [largest(model, loss)]
-        for step in range(1, 52):
-            a, b = (x, y) if whole else parts[step % len(parts)]
-            stepped.zero_grad()
-            functional.cross_entropy(model(a), b).backward()
-            stepped.step()
-            watch.step((a, b))
-            if step in (1, 51):
-                found.append(largest(model, loss))
-        told = {"network": name, "optimizer": optimizer, "share": share, "whole": whole, "data": found}
-        seen = [[one.step, one.first_sharpness, one.sharpening, one.rehearsed] for one in watch.records]
-        print(json.dumps(told | {"seen": seen}), flush=True)
+    name, optimizer = list(kinds)[number % len(kinds)], list(OPTIMIZERS)[number // len(kinds) % 3]
+    share, whole = (0.03, 0.1, 0.3)[number // 5 % 3], number // 7 % 2 == 1 and not fresh
+    torch.manual_seed(number)
+    (make_model, shape), make = kinds[name], OPTIMIZERS[optimizer][1]
+    model = make_model()
+    data = batches(number) if name in fitted else labelled(number, shape)
+    parts = list(itertools.islice(data, 52 if fresh else 8))
+    x, y = torch.cat([one for one, _ in parts[:8]]), torch.cat([one for _, one in parts[:8]])
+    loss = lambda m=model, x=x, y=y: functional.cross_entropy(m(x), y)  # noqa: E731
+    edge = critical_rate(model, loss, lambda p, make=make: make(p, 0.01), start=0.01).rate
+    stepped = make(model.parameters(), share * edge / (5 if optimizer == "momentum" else 1))
+    watch = Watch(model, stepped, every=10)
+    watch._schedule = Every(10, ["sharpening"])
+    found = [largest(model, loss)]
+    for step in range(1, 52):
+        a, b = (x, y) if whole else parts[step % len(parts)]
+        stepped.zero_grad()
+        functional.cross_entropy(model(a), b).backward()
+        stepped.step()
+        watch.step((a, b))
+        if step in (1, 51):
+            found.append(largest(model, loss))
+    told = {"network": name, "optimizer": optimizer, "share": share, "whole": whole, "data": found}
+    seen = [[one.step, one.first_sharpness, one.sharpening, one.rehearsed] for one in watch.records]
+    return told | {"seen": seen}
 
 
 def sharpened(path: Path) -> None:
