@@ -39,7 +39,7 @@ TRIALS = 20
 FAR, IN_A_ROW = 1.25, 3  # the search goes no further where so many rates in a row are that much worse than its best
 HABITS = {"adamw": (1e-3, 3e-4), "momentum": (0.1,)}
 RAMP, SKIPPED = 75, (10, 5)  # steps of the learning-rate finder, and those that it leaves out at both ends by default
-OPTUNA, SHORT, LAST = 4, 3 / 8, 20  # trials at equal cost, the part of the steps that each has, and how many of these count
+OPTUNA, SHORT, LAST = 4, 3 / 8, 20  # trials at equal cost, the part of the steps of each, and the last ones that count
 # Those that need no rate, as their authors start them.
 ADAPTIVE: dict[str, tuple[tuple[str, str, str, dict[str, float]], ...]] = {
     "adamw": (
