@@ -16,7 +16,7 @@ from freeness.torch.rate.first_step import Movement, StepOptions, first_step, op
 from freeness.torch.rate.transferring import group_shares
 from freeness.torch.request.batch import Batch
 from freeness.torch.start.roles import roles_of
-from freeness.training import run_length
+from freeness.training import SGD, run_length
 from tests.told import words_and_sentences
 
 X = torch.randn(48, 6, generator=torch.Generator().manual_seed(1))
@@ -287,6 +287,24 @@ def test_a_name_alone_says_nothing_of_weight_decay():
     made = torch.optim.AdamW(found.groups, weight_decay=0.3)
     assert {group["weight_decay"] for group in made.param_groups} == {0.3}
     assert not any("weight_decay" in line for line in code_of(found))
+
+
+def test_the_code_makes_the_optimiser_that_was_given_with_its_numbers():
+    small, big = mlp(8), mlp(32)
+    weights = [one for one in small.parameters() if one.ndim > 1]
+    groups = [{"params": [small[0].bias], "weight_decay": 0.0}, {"params": weights}]
+    for given, numbers in (
+        ("nesterov", {"momentum": 0.9, "nesterov": True}),
+        (SGD(momentum=0.8), {"momentum": 0.8, "nesterov": False}),
+        (torch.optim.AdamW(groups, betas=(0.8, 0.9), weight_decay=0.2), {"betas": (0.8, 0.9), "weight_decay": 0.2}),
+        (lambda parameters: torch.optim.NAdam(parameters, momentum_decay=0.01), {"momentum_decay": 0.01}),
+    ):
+        found = transfer(small, big, 1e-2, (X, Y), optimizer=given)
+        for lines in (code_of(found)[:2], code_of(found)[2:]):  # with one rate, and with groups
+            names = {"torch": torch, "model": big}
+            exec("\n".join(lines), names)
+            assert numbers.items() <= names["optimizer"].defaults.items()
+            assert type(names["optimizer"]).__name__ == found.called[0].removeprefix("torch.optim.")
 
 
 def test_every_role_keeps_the_decay_of_the_group_that_holds_it_in_the_small_network():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from html import escape
 from typing import Any, get_args
 
@@ -33,7 +33,7 @@ from freeness.show import (
     picture_bytes,
     trade_off_picture,
 )
-from freeness.training import loss_names
+from freeness.training import loss_names, optimizer_of
 
 FIELDS = {
     "depth": Number(50, 1, 200, whole=True),  # deeper ones take longer than a page may; the command has no limit
@@ -185,8 +185,10 @@ def _code(values: dict[str, Value], plan: Design) -> str:
 
 
 def _momentum(values: dict[str, Value]) -> str:
-    extra = {"sgd": "", "momentum": ", momentum=0.9", "nesterov": ", momentum=0.9, nesterov=True"}
-    return extra[str(values["optimizer"])]
+    """The numbers of the optimiser that are not torch's own; the record has torch's names for them."""
+    descent: Any = optimizer_of(values["optimizer"])
+    own = {one.name: getattr(descent, one.name) for one in fields(descent) if getattr(descent, one.name) != one.default}
+    return "".join(f", {name}={value!r}" for name, value in own.items())
 
 
 def _drawn(plan: Design, curve: TradeOff) -> Picture:

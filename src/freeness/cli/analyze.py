@@ -117,8 +117,7 @@ def _analyzed(model: str, data: str, options: AnalyzeOptions, again: dict[str, o
     weights = again["--weights"]
     network = loaded_model(model, options.seed, weights if isinstance(weights, Path) else None)
     with redirect_stdout(sys.stderr):
-        targets = "cross_entropy" if options.loss in (None, "own") else options.loss
-        loaded = load_batch(data, network, options.seed, targets, options.output)
+        loaded = load_batch(data, network, options.seed, options.loss, options.output)
         given = {name: [name, str(value)] for name, value in again.items() if value is not None}
         trials = shlex.join(["freeness", "rate", model, "--data", data, *chain.from_iterable(given.values())])
         asked = shlex.join(chain.from_iterable(words for name, words in given.items() if name != "--weights"))

@@ -108,8 +108,7 @@ def _found(
     place = device_of(device)
     network = loaded_model(model, options.seed, weights)
     needed = math.ceil(options.cost * options.steps) * options.accumulate
-    plain = None if options.loss in (None, "own") else options.loss
-    loaded = load_batch(data, network, options.seed, plain, options.output, batches=needed)
+    loaded = load_batch(data, network, options.seed, options.loss, options.output, batches=needed)
     with progress_bar("reading the model") as progress:
         return find_rate(network.to(place), loaded.batch, options, progress=progress), loaded
 

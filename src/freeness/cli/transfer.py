@@ -60,7 +60,7 @@ def transfer_command(
     with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
         begun, network = [load_model(small, seed + start) for start in range(starts)], load_model(big, seed)
         wanted = load_loss(loss)
-        loaded = load_batch(data, network, seed, "cross_entropy" if wanted in (None, "own") else wanted).batch
+        loaded = load_batch(data, network, seed, wanted).batch
         samples = batch_of(loaded, network)
         settings: TransferSettings = {"loss": wanted, "optimizer": optimizer, "batch": batch}
         if big_batch is not None:

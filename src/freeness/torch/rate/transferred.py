@@ -61,7 +61,7 @@ class Transfer:
 
     ``given``: the rate of the small network; ``critical``: the critical rates of both, small first; ``outputs``: how much a unit
     rate moves the outputs of both; ``matched``: how parameters were matched; ``gradients``, ``passes``: gradient evaluations and
-    forward passes of the big network.
+    forward passes of the big network. ``called``: how code calls the optimiser, its class and its numbers.
     """
 
     rate: float
@@ -77,6 +77,7 @@ class Transfer:
     passes: int
     optimizer: str = "sgd"
     advised: Advised = "rate"
+    called: tuple[str, str] = ("torch.optim.SGD", "")
 
     @property
     def groups(self) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -138,10 +139,10 @@ def transfer(
         found = replace(found, advised="rate")
     else:
         found = replace(found, advised="groups", interval=(found.interval[0] / _PLAIN, found.interval[1] * _PLAIN))
-    if length == RunLength(1.0, 1.0, 1.0):
-        return found
-    grown = pair[1] / pair[0] if pair else 1.0
-    return _lengthened(found, length, grown / length.factor if _decouples(how) else 1.0)
+    same, grown = length == RunLength(1.0, 1.0, 1.0), pair[1] / pair[0] if pair else 1.0
+    decay = grown / length.factor if _decouples(how) and not same else 1.0
+    found = replace(found, called=_called(how, decay))
+    return found if same else _lengthened(found, length, decay)
 
 
 def _batch(data: object, big: nn.Module, asked: int | None) -> Batch:
@@ -179,9 +180,8 @@ def _parts(
     """One group a role, in the order of the model."""
     named = trained_parameters(big)
     rate, how, decays = given
-    probe = optimizer_factory(how.optimizer)([nn.Parameter(torch.zeros(1))])
     named_only = isinstance(how.optimizer, str)
-    decay = float(probe.param_groups[0].get("weight_decay", 0.0))
+    decay = float(_probe(how).param_groups[0].get("weight_decay", 0.0))
     decoupled = _decouples(how)
     found = []
     for role in dict.fromkeys(here.roles.values()):
@@ -237,17 +237,37 @@ def _size(model: nn.Module) -> int:
 
 def _stepper(how: StepOptions) -> Stepper:
     """Which measured exponents are those of an optimiser: by whether its first step grows with the gradient, and by momentum."""
-    factory = optimizer_factory(how.optimizer)
-    if is_adaptive(factory):
+    if is_adaptive(optimizer_factory(how.optimizer)):
         return "adam"
-    momentum = factory([nn.Parameter(torch.zeros(1))]).param_groups[0].get("momentum", 0.0)
-    return "momentum" if momentum else "sgd"
+    return "momentum" if _probe(how).param_groups[0].get("momentum", 0.0) else "sgd"
 
 
 def _decouples(how: StepOptions) -> bool:
     """Whether the optimiser shrinks weights apart from their gradients."""
-    probe = optimizer_factory(how.optimizer)([nn.Parameter(torch.zeros(1))])
-    return bool(probe.param_groups[0].get("decoupled_weight_decay", False))
+    return bool(_probe(how).param_groups[0].get("decoupled_weight_decay", False))
+
+
+def _probe(how: StepOptions) -> torch.optim.Optimizer:
+    """The optimiser with its settings, of a parameter that nobody trains."""
+    return optimizer_factory(how.optimizer)([nn.Parameter(torch.zeros(1))])
+
+
+def _called(how: StepOptions, decay: float) -> tuple[str, str]:
+    """As code calls the optimiser: its class, and the numbers that are not the class's own; the weight decay times ``decay``.
+
+    Of a name alone the decay is left to torch, as nobody said one; of several decays it is that of most weights.
+    """
+    kind, own, left_out = type(_probe(how)), dict(_probe(how).param_groups[0]), {"params", "lr"}
+    if isinstance(how.optimizer, torch.optim.Optimizer):
+        own = max(how.optimizer.param_groups, key=lambda group: sum(one.numel() for one in group["params"])).copy()
+    if isinstance(how.optimizer, str):
+        left_out.add("weight_decay")
+    elif "weight_decay" in own:
+        own["weight_decay"] *= decay
+    usual = {name: one.default for name, one in inspect.signature(kind).parameters.items() if name not in left_out}
+    numbers = (f", {name}={own[name]!r}" for name, value in usual.items() if name in own and own[name] != value)
+    name = f"torch.optim.{kind.__name__}" if kind.__module__.startswith("torch.optim.") else kind.__qualname__
+    return name, "".join(numbers)
 
 
 def _lengthened(found: Transfer, length: RunLength, decay: float) -> Transfer:
@@ -297,7 +317,7 @@ def _told(
     agree = max(by_loss, by_outputs) <= WAYS_AGREE * min(by_loss, by_outputs)
     ends = (factor, factor) if agree else (min(ways), max(ways))
     verdict: Verdict = "uncertain" if not agree else "as it is" if 1 / _SAME <= factor <= _SAME else "changed"
-    optimizer = _optimizer_name(how.optimizer)
+    optimizer = how.optimizer if isinstance(how.optimizer, str) else type(_probe(how)).__name__
     mean = f" (mean of {there.starts} starts)" if there.starts > 1 else ""
     reason = (
         f"The first step of {optimizer} begins to raise the loss at {here.crossing.rate:.3g}, in the small network at "
@@ -317,7 +337,3 @@ def _told(
         *spent,
         optimizer=optimizer,
     )
-
-
-def _optimizer_name(given: GivenOptimizer) -> str:
-    return given if isinstance(given, str) else type(optimizer_factory(given)([nn.Parameter(torch.zeros(1))])).__name__

@@ -21,6 +21,7 @@ from freeness.torch.loss.given import GivenLoss, given_loss
 from freeness.torch.loss.written_loss import WrittenLoss
 from freeness.torch.model.outputs import OutputKey, loss_of, required_arguments, run, select_output
 from freeness.torch.model.state import random_kept, untouched
+from freeness.torch.request.analyze_options import OWN
 from freeness.torch.request.batch import Batch
 from freeness.torch.request.load import check_seed
 from freeness.torch.request.user_data import BATCHES, batch_of, check_rows
@@ -135,7 +136,7 @@ def load_batch(
         spec: as of :func:`load_data`.
         model: any module, of several inputs too where a factory gives them.
         seed: as of :func:`load_data`.
-        loss: as of :func:`load_data`; None for that which the model may compute itself, and which then needs no labels.
+        loss: as of :func:`load_data`; None or "own" for that which the model may compute itself, and which then needs no labels.
         output: as of :func:`load_data`.
         batches: of a loader that are taken.
 
@@ -143,7 +144,7 @@ def load_batch(
         InputError: as there, and as :func:`batch_of`.
     """
     check_seed(seed)
-    source, given = source_of(spec), spec
+    source, given, loss = source_of(spec), spec, None if loss == OWN else loss
     if isinstance(source, Factory):
         _check_readable(model)
         with random_kept():

@@ -9,8 +9,6 @@ from freeness.show.json_values import document_of, picked
 from freeness.torch import GroupRate, Transfer
 
 _FEW = 3  # parameters of a group that are all named
-_CLASSES = {"sgd": "SGD", "momentum": "SGD", "nesterov": "SGD", "adam": "Adam", "adamw": "AdamW"}
-_NUMBERS = {"momentum": ", momentum=0.9", "nesterov": ", momentum=0.9, nesterov=True"}
 
 
 @answer_of.register
@@ -44,10 +42,10 @@ def _named(part: GroupRate) -> tuple[str, ...]:
 
 def code_of(record: Transfer) -> list[str]:
     """Lines of Python that make the optimiser: with one rate, and with a rate for each group."""
-    kind, numbers = _CLASSES.get(record.optimizer, record.optimizer), _NUMBERS.get(record.optimizer, "")
+    kind, numbers = record.called
     lines = [
         "# one rate",
-        f"optimizer = torch.optim.{kind}(model.parameters(), lr={record.rate:.4g}{numbers})",
+        f"optimizer = {kind}(model.parameters(), lr={record.rate:.4g}{numbers})",
         "# or a rate for each group",
         "named = dict(model.named_parameters())",
         "groups = [",
@@ -55,7 +53,7 @@ def code_of(record: Transfer) -> list[str]:
     for part in record.parts:
         numbered = f'"lr": {part.rate:.4g}' + ("" if part.decay is None else f', "weight_decay": {part.decay:.3g}')
         lines.append(f'    {{"params": [named[name] for name in {list(part.names)!r}], {numbered}}},')
-    return [*lines, "]", f"optimizer = torch.optim.{kind}(groups{numbers})"]
+    return [*lines, "]", f"optimizer = {kind}(groups{numbers})"]
 
 
 @document_of.register
