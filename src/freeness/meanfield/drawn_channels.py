@@ -61,12 +61,12 @@ class DrawnPlace(NamedTuple):
     scatters: tuple[float, float] = (0.0, 0.0)
 
 
-def couples(network: Network) -> bool:
+def normalises_batches(network: Network) -> bool:
     """Whether statistics of a batch couple its samples.
 
     Example:
         >>> from freeness.network import mlp
-        >>> couples(mlp(2, 3))
+        >>> normalises_batches(mlp(2, 3))
         False
     """
     return any(isinstance(layer, Normalisation) and layer.kind == "batch" for layer in network.walk())

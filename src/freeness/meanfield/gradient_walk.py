@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
-from freeness.meanfield.drawn_channels import couples, drawn_places, shapes_behind
+from freeness.meanfield.drawn_channels import drawn_places, normalises_batches, shapes_behind
 from freeness.meanfield.samples import SampleMoments
 from freeness.meanfield.signal_records import check_norm
 from freeness.meanfield.walk import Compiled, compiled, reads
@@ -137,7 +137,7 @@ def fisher_trace(network: Network, inputs: ArrayLike) -> float:
 
 def _outputs(network: Network, inputs: ArrayLike) -> int:
     """Entries of the output of one sample."""
-    shapes = shapes_behind(network, SampleMoments(inputs, network).points) if couples(network) else None
+    shapes = shapes_behind(network, SampleMoments(inputs, network).points) if normalises_batches(network) else None
     if shapes is not None:
         channels, _, *positions = shapes[network.nodes[-1].name]
         return channels * int(np.prod(positions))
@@ -149,7 +149,7 @@ def _outputs(network: Network, inputs: ArrayLike) -> int:
 
 def _drawn(network: Network, inputs: ArrayLike, cotangent: ArrayLike | None) -> tuple[Gradient, ...] | None:
     """By channels that are drawn, where a batch is coupled by operations that are followed so."""
-    if not couples(network):
+    if not normalises_batches(network):
         return None
     points = SampleMoments(inputs, network).points
     found = drawn_places(network, points, None if cotangent is None else np.asarray(cotangent, dtype=float))
@@ -166,7 +166,7 @@ class _Way:
     @staticmethod
     def of(network: Network, qhat0: float, inputs: ArrayLike | None) -> _Way:
         """Forward."""
-        batch = couples(network)
+        batch = normalises_batches(network)
         if inputs is not None:
             samples = SampleMoments(inputs, network)
             count = len(samples.points) * samples.positions

@@ -116,7 +116,7 @@ def kernels(
     plain = kernels_of_chain(network, stream, samples) if stream.second.ndim == 1 else None
     if plain is not None:
         return _checked(Kernels(*plain, network.depth))
-    batch = any(operation.couples for operation in network.operations)
+    batch = network.couples
     whole = samples.pairs(slice(0, count)) if batch else None
     prepared = compiled(network, stream, whole)
     end = prepared.end

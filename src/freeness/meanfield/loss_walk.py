@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from freeness.errors import InputError
 from freeness.gaussian import has_closed_covariance
-from freeness.meanfield.drawn_channels import LargeError, couples, drawn_places
+from freeness.meanfield.drawn_channels import LargeError, drawn_places, normalises_batches
 from freeness.meanfield.known_part import beyond, share, together
 from freeness.meanfield.pair_noises import BatchMoments, batch_scatters
 from freeness.meanfield.patches import in_patches
@@ -89,7 +89,7 @@ def loss_moments(
         >>> [round(node.weights, 6) for node in found if node.weights]
         [0.666667, 0.666667]
     """
-    if couples(network):
+    if normalises_batches(network):
         drawn = _by_draws(network, inputs, cotangents)
         return _by_pairs(network, inputs, cotangents, slopes, _FEWEST) if drawn is None else drawn
     with suppress(LargeError):
@@ -112,8 +112,7 @@ def _by_pairs(
     cotangents = _checked_cotangents(cotangents, given)[chosen]
     slopes = None if slopes is None else np.asarray(slopes, dtype=float)[chosen]
     whole = samples.pairs(slice(0, count))
-    batch = any(operation.couples for operation in network.operations)
-    prepared = compiled(network, samples.stream(standard=True), whole if batch else None)
+    prepared = compiled(network, samples.stream(standard=True), whole if network.couples else None)
     pairs = {INPUT: whole} | {node.name: found for node, found in prepared.walk(whole)}
     end = prepared.end
     along = np.zeros(end.variance.shape) if slopes is None else slopes.reshape(end.variance.shape)
@@ -191,7 +190,7 @@ def _samples(network: Network, inputs: ArrayLike, across: bool, fewest: int) -> 
     """
     every, asked = (SampleMoments(inputs, network, across=each) for each in (True, across))
     count = len(every.points)
-    coupled = couples(network)
+    coupled = normalises_batches(network)
     for moments, least in ((every, count), (asked, count), (every, _FEW), (asked, _FEW), (every, fewest)):
         fitting = _fitting(moments, len(network.nodes))
         if fitting >= min(least, count) and (fitting == count or not coupled):

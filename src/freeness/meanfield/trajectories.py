@@ -10,7 +10,7 @@ from jaxtyping import Float
 from freeness.errors import InputError
 from freeness.meanfield.signal_records import check_norm
 from freeness.meanfield.walk import compiled
-from freeness.network import Embedding, Network, Normalisation, Pairs, Stream, Sum, Weights
+from freeness.network import Embedding, Network, Pairs, Stream, Sum, Weights
 
 _STEP = 1e-4  # relative step of the input's squared norm, for the sensitivity
 
@@ -75,8 +75,7 @@ def _followed(network: Network, qhat0: float, c0: float) -> tuple[np.ndarray, np
     stream = Stream(np.full(2, qhat0), np.ones(2), None, True, alike=True)
     value = qhat0 * np.array([[1.0, c0], [c0, 1.0]])
     pairs = Pairs(value, np.zeros((2, 2)), slice(0, 2))
-    batch = any(isinstance(layer, Normalisation) and layer.kind == "batch" for layer in network.walk())
-    prepared = compiled(network, stream, pairs if batch else None)
+    prepared = compiled(network, stream, pairs if network.couples else None)
     places = {node.name for node in network.trunk if isinstance(node.operation, (Weights, Sum))}
     found: list[tuple[float, float, float]] = []
     for node, behind in prepared.walk(pairs):

@@ -129,6 +129,11 @@ class Network(Shown):
         return self.is_sequence and all(isinstance(one, (Dense, Activation)) for one in self.operations)
 
     @property
+    def couples(self) -> bool:
+        """Whether an operation's rules for pairs of samples ask for all of a batch."""
+        return any(operation.couples for operation in self.operations)
+
+    @property
     def trunk(self) -> tuple[Node, ...]:
         """The nodes that every way from input to output passes: of a residual network, its blocks' sums and what is between."""
         last = {name: index for index, node in enumerate(self.nodes) for name in node.inputs}
@@ -176,6 +181,18 @@ class Network(Shown):
                 "covers no other layers."
             )
         return kept
+
+
+class NodeList:
+    """Nodes of a network as they are added, one after the other."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+
+    def add(self, name: str, operation: Operation, *inputs: str) -> str:
+        """One node more; its name."""
+        self.nodes.append(Node(name, operation, inputs))
+        return name
 
 
 def check_plain(node: Node) -> None:

@@ -10,8 +10,8 @@ from typing import Literal
 from freeness.errors import InputError, is_real, is_size
 from freeness.gaussian import activation
 from freeness.network.ensembles import Gaussian
-from freeness.network.graph import Network, Node
-from freeness.network.operation import INPUT, Operation
+from freeness.network.graph import Network, NodeList
+from freeness.network.operation import INPUT
 from freeness.network.operations import (
     Activation,
     Constant,
@@ -113,7 +113,7 @@ def convnext(
             f"expected sizes that are whole numbers ≥ 1 and a finite scale, got {(depth, width, taps, patch, *ends)!r} and "
             f"{scale!r}; correct them."
         )
-    made = _Images(False)
+    made = NodeList()
     first = Convolution(ends[0], width, (patch, patch), Gaussian(1.0), "valid", patch)
     stream = made.add("norm", Normalisation("layer"), made.add("stem", first, INPUT))
     for block in range(1, depth + 1):
@@ -135,17 +135,12 @@ def _conv(channels_in: int, channels_out: int, taps: int, stride: int = 1) -> Co
     return Convolution(channels_in, channels_out, (taps, taps), Gaussian(_GAIN), "zeros", stride)
 
 
-class _Images:
-    """Nodes as they are added, and the two kinds of blocks."""
+class _Images(NodeList):
+    """With the two kinds of blocks."""
 
     def __init__(self, bottleneck: bool) -> None:
-        self.nodes: list[Node] = []
+        super().__init__()
         self.bottleneck = bottleneck
-
-    def add(self, name: str, operation: Operation, *inputs: str) -> str:
-        """One node more; its name."""
-        self.nodes.append(Node(name, operation, inputs))
-        return name
 
     def out(self, inner: int) -> int:
         """Channels behind a block."""

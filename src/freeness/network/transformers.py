@@ -8,8 +8,8 @@ from typing import Any, Literal
 from freeness.errors import InputError, check_sizes, is_real
 from freeness.gaussian import ActivationFunction, activation
 from freeness.network.ensembles import Gaussian
-from freeness.network.graph import Network, Node
-from freeness.network.operation import INPUT, Operation
+from freeness.network.graph import Network, NodeList
+from freeness.network.operation import INPUT
 from freeness.network.operations import (
     Activation,
     Attention,
@@ -110,7 +110,7 @@ def planned_transformer(plan: TransformerPlan) -> Network:
         >>> planned_transformer(TransformerPlan(1, 32, 2, 4)).depth
         6
     """
-    made = _Wires(plan, [])
+    made = _Wires(plan)
     stream = _entrance(made)
     for block in range(1, plan.depth + 1):
         stream = _half(made, stream, f"block{block}.attention", _attention)
@@ -125,17 +125,12 @@ def planned_transformer(plan: TransformerPlan) -> Network:
     return Network(made.nodes)
 
 
-@dataclass(frozen=True)
-class _Wires:
-    """Nodes as they are added."""
+class _Wires(NodeList):
+    """By a plan."""
 
-    plan: TransformerPlan
-    nodes: list[Node]
-
-    def add(self, name: str, operation: Operation, *inputs: str) -> str:
-        """One node more; its name."""
-        self.nodes.append(Node(name, operation, inputs))
-        return name
+    def __init__(self, plan: TransformerPlan) -> None:
+        super().__init__()
+        self.plan = plan
 
     def matrix(self, fan_in: int, fan_out: int, name: str, sigma: float | None = None) -> PositionWise:
         """Weights on every token."""

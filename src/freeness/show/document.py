@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from freeness.advice import Analysis, Comparison, FreenessOutcome, LayerTable
 from freeness.laws import Law
 from freeness.show.files import write_atomically
-from freeness.show.json_values import plain
+from freeness.show.json_values import json_text, plain
 from freeness.show.pointmass import split_eigenvalues
 from freeness.show.window import law_grid, window_of
 from freeness.spectra import Measurement, Prediction, Word
@@ -39,7 +38,7 @@ def to_json(analysis: Analysis) -> dict[str, Any]:
 
 def dump_json(analysis: Analysis) -> str:
     """:func:`to_json` as text, strictly valid."""
-    return json.dumps(to_json(analysis), allow_nan=False, indent=1) + "\n"
+    return json_text(to_json(analysis))
 
 
 def write_json(analysis: Analysis, path: Path | str) -> Path:

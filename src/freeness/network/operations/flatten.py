@@ -10,6 +10,7 @@ from freeness.network.channelwise import ChannelPass, passed
 from freeness.network.derivatives import UNCHANGED, GivenMap, Pass, given
 from freeness.network.moments import Pairs, Step, Stream, backward, forward, same_position, unchanged
 from freeness.network.operation import Operation
+from freeness.network.operations.rearranged import rearranged
 
 
 @dataclass(frozen=True)
@@ -29,17 +30,10 @@ def _(layer: Flatten, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step
         same = same_position(array, lead) if groups == 2 else array
         return same.mean(axis=tuple(range(lead, same.ndim)))
 
-    def step(pairs: Pairs) -> Pairs:
-        return Pairs(flat(pairs.value, 2, stream.groups), flat(pairs.theta, 2, stream.groups), pairs.rows)
-
-    mean = stream.mean
-    after = stream._replace(
-        second=flat(stream.second, 1, stream.groups),
-        growth=flat(stream.growth, 1, 1),
-        mean=None if mean is None else lambda: flat(mean(), 1, 1),
+    after, step = rearranged(stream, flat)
+    after = after._replace(
         gaussian=False,
         points=None,
-        latent=None,
         across=False,
         uneven=stream.uneven or stream.variance.ndim > 1,
         features=None if stream.features is None else stream.features * stream.variance[0].size,

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from freeness.network.moments import Pairs, Step, Stream, backward, forward
+from freeness.network.moments import Pairs, Step, Stream, backward, forward, unchanged
 from freeness.network.operation import Operation
 from freeness.network.operations.checks import check_spatial, check_windows
+from freeness.network.operations.rearranged import rearranged
 
 
 @dataclass(frozen=True)
@@ -30,25 +31,15 @@ class Upsampling(Operation):
 def _(layer: Upsampling, stream: Stream, whole: Pairs | None) -> tuple[Stream, Step]:
     """Second moments of equal entries are equal."""
     if stream.alike:
-        return stream, _unchanged
+        return stream, unchanged
     check_spatial(stream.variance.ndim - 1, len(layer.factors), layer)
 
-    def repeated(array: np.ndarray, lead: int) -> np.ndarray:
+    def repeated(array: np.ndarray, lead: int, groups: int) -> np.ndarray:
         for axis in range(lead, array.ndim):
             array = np.repeat(array, layer.factors[(axis - lead) % len(layer.factors)], axis=axis)
         return array
 
-    def step(pairs: Pairs) -> Pairs:
-        return Pairs(repeated(pairs.value, 2), repeated(pairs.theta, 2), pairs.rows)
-
-    mean = stream.mean
-    after = stream._replace(
-        second=repeated(stream.second, 1),
-        growth=repeated(stream.growth, 1),
-        mean=None if mean is None else lambda: repeated(mean(), 1),
-        latent=None,
-    )
-    return after, step
+    return rearranged(stream, repeated)
 
 
 @backward.register
@@ -63,7 +54,3 @@ def _(layer: Upsampling, streams: tuple[Stream, ...], behind: Stream, gradient: 
         shape = (*found.shape[:axis], found.shape[axis] // size, size, *found.shape[axis + 1 :])
         found = found.reshape(shape).sum(axis=axis + 1)
     return (found,)
-
-
-def _unchanged(pairs: Pairs) -> Pairs:
-    return pairs
