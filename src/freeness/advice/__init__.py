@@ -12,7 +12,6 @@ from freeness.advice.chain_rows import layer_rows as layer_rows
 from freeness.advice.designs import Design, DesignOptions, LayerGain, ResidualPlan, UnreachableIsometry, design
 from freeness.advice.designs import Form as Form
 from freeness.advice.edges import upper_end
-from freeness.advice.family_exponents import PARAMETRISATIONS as PARAMETRISATIONS
 from freeness.advice.family_exponents import Exponents, exponents, transfer_table
 from freeness.advice.family_transfer import WAYS_AGREE as WAYS_AGREE
 from freeness.advice.family_transfer import FamilyTransfer, group_movements, transfer

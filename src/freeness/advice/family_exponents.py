@@ -125,9 +125,6 @@ _RULES: dict[str, _Rule] = {
     "residual, branches/L": _Rule(_residual(1.0), _same, _same, "Dey et al. 2025 (CompleteP)"),
 }
 
-PARAMETRISATIONS = tuple(_RULES)
-"""The parametrisations of :func:`transfer_table`, in its order."""
-
 
 def transfer_table(optimizer: str | Optimizer = "sgd") -> tuple[Exponents, ...]:
     """The exponents of the good rate in width and depth for every parametrisation, of ReLU networks at the edge of chaos.

@@ -18,10 +18,10 @@ from freeness.network import INPUT, Activation, Dense, Gaussian, Network, Normal
 from freeness.shown import Shown
 
 Norm = Literal["none", "batch", "layer"]
-_KEPT = 2.0  # by which signal and squared gradients may change from end to end
+KEPT = 2.0  # by which signal and squared gradients may change from end to end
 _CLOSE = 1e-4  # of the scale that is sought, in logarithms
 _FAR = 1e3  # for a growth that overflows
-_LEAST = 1 / 64  # of the scale that is sought, over 1/√blocks
+LEAST = 1 / 64  # of the scale that is sought, over 1/√branches: below it they do nothing
 _NOTHING = 1e-9  # stands for a gain of 0: what is behind it has a direction
 
 
@@ -81,7 +81,7 @@ class ResidualDesign(Shown):
     kept: float
 
 
-def design_resnet(plan: ResidualShape, kept: float = _KEPT) -> ResidualDesign:
+def design_resnet(plan: ResidualShape, kept: float = KEPT) -> ResidualDesign:
     """The largest scale of the branches, up to 1, at which signal and squared gradients change little.
 
     From end to end both may change by the factor ``kept``. A larger branch does more, a smaller one keeps more. The growth is
@@ -165,7 +165,7 @@ def _sought(plan: ResidualShape, norm: Norm, kept: float) -> ResidualStart:
         """How far the growth is beyond ``kept``, in logarithms; infinite where it overflows."""
         return max(abs(math.log(growth)) for growth in (start.signal, start.gradient)) - math.log(kept)
 
-    chosen, largest = own(least := _LEAST / math.sqrt(plan.depth)), own(1.0)
+    chosen, largest = own(least := LEAST / math.sqrt(plan.depth)), own(1.0)
     if excess(largest) <= 0:
         return largest
     if excess(chosen) >= 0:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Float, Num
@@ -41,7 +41,7 @@ from freeness.training import (
 )
 
 Parametrisation = Literal["standard", "ntk", "mup"]
-_PARAMETRISATIONS = ("standard", "ntk", "mup")
+_PARAMETRISATIONS = get_args(Parametrisation)
 _MANY = 64  # samples behind λ
 _ALIKE = 0.33  # their correlation where none is told: that of standardised images
 _NOTHING = float(np.finfo(float).tiny)  # for a slope of 0, which of one input means that its neurons are all saturated

@@ -8,15 +8,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from freeness.advice.residual_starts import KEPT, LEAST
 from freeness.errors import InputError, is_real
 from freeness.meanfield import Gradient, gradients
 from freeness.network import INPUT, Network, Sum, TransformerPlan, planned_transformer
 from freeness.shown import Shown
 
-_KEPT = 2.0  # by which squared gradients may change from end to end
 _HALVINGS = 7  # of the scale that is sought, in logarithms
 _SAME = 1e-12  # 1 - cosine of tokens that are the same to rounding
-_LEAST = 1 / 64  # of the scale that is sought, over 1/√(2·blocks)
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class TransformerDesign(Shown):
         return tuple(sorted((self.chosen, *self.usual), key=lambda start: distance[start.name]))
 
 
-def design_transformer(plan: TransformerPlan, cosine: float = 0.25, kept: float = _KEPT) -> TransformerDesign:
+def design_transformer(plan: TransformerPlan, cosine: float = 0.25, kept: float = KEPT) -> TransformerDesign:
     """The largest scale of the branches, up to 1, at which squared gradients, and what tells tokens apart, change little.
 
     From end to end both may change by the factor ``kept``; 1 - cosine is the share of the signal that tells tokens apart. A
@@ -112,7 +111,7 @@ def design_transformer(plan: TransformerPlan, cosine: float = 0.25, kept: float 
     def inside(start: TransformerStart) -> bool:
         return 1 / kept <= start.gradient <= kept and 1 - start.cosine >= apart
 
-    low, high = math.log(_LEAST / math.sqrt(2 * plan.depth)), 0.0
+    low, high = math.log(LEAST / math.sqrt(2 * plan.depth)), 0.0
     chosen = own(1.0)
     if not inside(chosen):
         chosen = own(math.exp(low))

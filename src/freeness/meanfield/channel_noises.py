@@ -13,11 +13,8 @@ import numpy as np
 
 from freeness.gaussian import ActivationFunction
 from freeness.meanfield.bend_noise import bend_noise
-from freeness.meanfield.scatters import Noise, departures, lost, returned_departures, sums_channels
+from freeness.meanfield.scatters import GAUSSIAN, TINY, Noise, departures, lost, returned_departures, sums_channels
 from freeness.network import Activation, Node, Normalisation, Product, Weights
-
-_GAUSSIAN = 2.0  # Var(h²)/(E h²)²
-_TINY = np.finfo(float).tiny
 
 
 class Formed(NamedTuple):
@@ -49,7 +46,7 @@ def by_channel(array: np.ndarray) -> np.ndarray:
 
 def spread_of(squares: np.ndarray) -> float:
     """Their relative variance."""
-    return float(squares.var(ddof=1) / max(float(squares.mean()) ** 2, _TINY)) if len(squares) > 1 else 0.0
+    return float(squares.var(ddof=1) / max(float(squares.mean()) ** 2, TINY)) if len(squares) > 1 else 0.0
 
 
 def channel_noise(node: Node, around: Channels) -> Noise:
@@ -65,14 +62,14 @@ def channel_noise(node: Node, around: Channels) -> Noise:
     if isinstance(operation, Weights) and sums_channels(node):
         (part,) = parts
         few = 0.0 if part is None else operation.sizes[0] / (operation.entries * len(around.given[0]))  # drawn
-        added = (spread_of(own) - _GAUSSIAN * few) * lost(operation)
-        back = 0.0 if part is None else (spread_of(part) - _GAUSSIAN / len(behind)) * lost(operation, back=True)
+        added = (spread_of(own) - GAUSSIAN * few) * lost(operation)
+        back = 0.0 if part is None else (spread_of(part) - GAUSSIAN / len(behind)) * lost(operation, back=True)
         return Noise((1.0,), added, ((0.0,),), (back,), sizes)
     every = range(len(given))
     if isinstance(operation, Normalisation) and operation.kind != "batch":
         return Noise((0.0,), 0.0, ((-1.0,),), (0.0,), sizes)
     gains = tuple(
-        _product(through, x) / max(float(own.sum()), _TINY)
+        _product(through, x) / max(float(own.sum()), TINY)
         for through, x in zip(around.through, around.given, strict=True)
     )
     turns = tuple(_turns(node, around, number) for number in every)
@@ -105,9 +102,9 @@ def _beyond(squares: np.ndarray, factors: Sequence[float], known: Sequence[np.nd
     """Relative variance over channels, beyond so many times those that are known; none where the channels are others."""
     if any(len(one) != len(squares) for one in known):
         return 0.0
-    rest = squares / max(float(squares.mean()), _TINY)
+    rest = squares / max(float(squares.mean()), TINY)
     for factor, one in zip(factors, known, strict=True):
-        rest = rest - factor * one / max(float(one.mean()), _TINY)
+        rest = rest - factor * one / max(float(one.mean()), TINY)
     return float(rest.var(ddof=1)) if len(rest) > 1 else 0.0
 
 

@@ -18,10 +18,8 @@ from itertools import combinations
 
 import numpy as np
 
-from freeness.meanfield.scatters import Noise, departures, lost
+from freeness.meanfield.scatters import TINY, Noise, departures, lost
 from freeness.network import Attention, Node, Stream, TokenMixing, Weights
-
-_TINY = np.finfo(float).tiny
 
 
 def common_departures(nodes: Sequence[Node], streams: Mapping[str, Stream]) -> dict[str, float]:
@@ -58,7 +56,7 @@ def _noise(node: Node, streams: Mapping[str, Stream]) -> Noise:
         return _forward((1.0,), 0.0)
     scales = getattr(operation, "scales", (1.0,) * len(node.inputs))
     parts = np.array([scale**2 * _apart(streams[name]) for scale, name in zip(scales, node.inputs, strict=True)])
-    shares = (parts / max(float(parts.sum()), _TINY)).tolist()
+    shares = (parts / max(float(parts.sum()), TINY)).tolist()
     return _forward(tuple(shares), sum(2 * one * other for one, other in combinations(shares, 2)) / count)
 
 

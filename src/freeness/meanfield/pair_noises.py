@@ -11,7 +11,7 @@ import numpy as np
 
 from freeness.gaussian import ActivationFunction
 from freeness.meanfield.bend_noise import BendNoise, bend_noise
-from freeness.meanfield.scatters import Noise, departures, lost, returned_departures
+from freeness.meanfield.scatters import GAUSSIAN, TINY, Noise, departures, lost, returned_departures
 from freeness.meanfield.walk import Compiled
 from freeness.network import (
     INPUT,
@@ -27,9 +27,6 @@ from freeness.network import (
     TokenMixing,
     Weights,
 )
-
-_GAUSSIAN = 2.0  # Var(h²)/(E h²)²
-_TINY = np.finfo(float).tiny
 
 
 class Scatter(NamedTuple):
@@ -79,7 +76,7 @@ class _Noises:
     batch: BatchMoments
     values: Mapping[str, np.ndarray]
     gammas: Mapping[str, np.ndarray]
-    excess: dict[str, float] = field(default_factory=lambda: {INPUT: _GAUSSIAN})
+    excess: dict[str, float] = field(default_factory=lambda: {INPUT: GAUSSIAN})
     bends: dict[tuple[ActivationFunction, float], BendNoise] = field(
         default_factory=dict[tuple[ActivationFunction, float], BendNoise]
     )
@@ -106,13 +103,13 @@ class _Noises:
     def _excess(self, node: Node) -> float:
         operation, kinds = node.operation, [self.excess[name] for name in node.inputs]
         if not kinds or isinstance(operation, Weights | Attention):
-            return _GAUSSIAN
+            return GAUSSIAN
         if isinstance(operation, Activation):
             return self._bend(node).excess
         if isinstance(operation, Product):
             return float(np.prod([1 + one for one in kinds])) - 1
         if isinstance(operation, Sum):
-            return _GAUSSIAN + float(self._shares(node) ** 2 @ (np.array(kinds) - _GAUSSIAN))
+            return GAUSSIAN + float(self._shares(node) ** 2 @ (np.array(kinds) - GAUSSIAN))
         return kinds[0]
 
     def _gains(self, node: Node, gradient: bool) -> tuple[float, ...]:
@@ -143,7 +140,7 @@ class _Noises:
         if gamma is None or not size > 0:
             return 0.0
         share = _row_shares(value, gamma)
-        apart = (gamma / size - np.diag(share / np.maximum(np.diagonal(value), _TINY))) @ value
+        apart = (gamma / size - np.diag(share / np.maximum(np.diagonal(value), TINY))) @ value
         return float(max((apart * apart.T).sum(), 0.0) / _participation(value, gamma)) ** 0.5
 
     def _shares(self, node: Node) -> np.ndarray:
@@ -152,7 +149,7 @@ class _Noises:
         scales = node.operation.scales if isinstance(node.operation, Sum) else (1.0,) * len(streams)
         sizes = [float(one.variance.sum()) * (1 if summed else one.features or 1) for one in streams]
         found = np.square(scales) * sizes
-        return found / max(float(found.sum()), _TINY)
+        return found / max(float(found.sum()), TINY)
 
     def _added(self, node: Node, gamma: np.ndarray | None) -> float:
         operation, value = node.operation, self.values[node.name]
@@ -160,7 +157,7 @@ class _Noises:
         if isinstance(operation, TokenMixing):
             return self._mixed_tokens(node, gamma)
         if isinstance(operation, Weights):
-            return _GAUSSIAN * _participation(value, gamma) * lost(operation)
+            return GAUSSIAN * _participation(value, gamma) * lost(operation)
         if isinstance(operation, Attention):
             return self.batch.heads[node.name][2]
         if not count:
@@ -201,7 +198,7 @@ class _Noises:
             return self._mixed_tokens(node, self.gammas.get(node.name))
         if isinstance(operation, Weights):
             known = 1 / operation.sizes[1] if node is self.batch.prepared.nodes[-1] else 0.0
-            return _GAUSSIAN * (_participation(value, gamma) - known) * lost(operation, back=True)
+            return GAUSSIAN * (_participation(value, gamma) - known) * lost(operation, back=True)
         if isinstance(operation, Attention):
             return self.batch.heads[node.name][number]
         if isinstance(operation, Activation) and count and gamma is not None:
@@ -210,7 +207,7 @@ class _Noises:
             noise = (1 + 2 * same**2) * bend.of_slopes(cosine) - 2 * bend.turn**2 * cosine**2
             return float(share @ noise @ share) / count
         if isinstance(operation, Product) and count and len(node.inputs) == 2:
-            return _GAUSSIAN * self.excess[node.inputs[1 - number]] * _participation(value, gamma) / count
+            return GAUSSIAN * self.excess[node.inputs[1 - number]] * _participation(value, gamma) / count
         return 0.0
 
     def _mixed_tokens(self, node: Node, gamma: np.ndarray | None) -> float:
@@ -221,14 +218,14 @@ class _Noises:
         samples = len(stream.variance)
         given = self.values[node.inputs[0]]
         if len(given) != samples * into:
-            return _GAUSSIAN / out
+            return GAUSSIAN / out
         asked = np.eye(samples * out) if gamma is None or not gamma.any() else gamma
         front, behind = (
             array.reshape(samples, count, samples, count).transpose(0, 2, 1, 3).reshape(samples**2, -1)
             for array, count in ((given, into), (asked, out))
         )
         form = (behind.T @ front).reshape(out, out, into, into).transpose(0, 2, 1, 3).reshape(out * into, -1)
-        return _GAUSSIAN * (_participation(form) - 1 / (into * out))
+        return GAUSSIAN * (_participation(form) - 1 / (into * out))
 
 
 def _square(array: np.ndarray, stream: Stream) -> np.ndarray:
@@ -243,20 +240,20 @@ def _square(array: np.ndarray, stream: Stream) -> np.ndarray:
 def _participation(value: np.ndarray, gamma: np.ndarray | None = None) -> float:
     """tr (ΓQ)²/(tr ΓQ)², Γ = 1 where it is not given: one over how many entries fluctuate by themselves."""
     moved = value if gamma is None or not gamma.any() else gamma @ value
-    return float((moved * moved.T).sum() / max(float(np.trace(moved)) ** 2, _TINY))
+    return float((moved * moved.T).sum() / max(float(np.trace(moved)) ** 2, TINY))
 
 
 def _crossed(one: np.ndarray, other: np.ndarray, gamma: np.ndarray | None) -> float:
     """tr ΓQΓQ'/(tr ΓQ · tr ΓQ')."""
     if gamma is not None and gamma.any():
         one, other = gamma @ one, gamma @ other
-    return float((one * other.T).sum() / max(abs(float(np.trace(one) * np.trace(other))), _TINY))
+    return float((one * other.T).sum() / max(abs(float(np.trace(one) * np.trace(other))), TINY))
 
 
 def _row_shares(value: np.ndarray, gamma: np.ndarray | None) -> np.ndarray:
     """What each entry has of tr ΓQ."""
     found = np.diagonal(value) if gamma is None or not gamma.any() else (gamma * value).sum(axis=1)
-    return found / max(float(found.sum()), _TINY)
+    return found / max(float(found.sum()), TINY)
 
 
 def _spread_over(value: np.ndarray, entries: int) -> np.ndarray:
@@ -266,5 +263,5 @@ def _spread_over(value: np.ndarray, entries: int) -> np.ndarray:
 
 
 def _cosines(value: np.ndarray) -> np.ndarray:
-    size = np.sqrt(np.maximum(np.diagonal(value), _TINY))
+    size = np.sqrt(np.maximum(np.diagonal(value), TINY))
     return value / np.multiply.outer(size, size)

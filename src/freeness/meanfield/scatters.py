@@ -29,6 +29,8 @@ from jaxtyping import Float
 
 from freeness.network import INPUT, Activation, Convolution, Haar, Measured, Node, Weights
 
+GAUSSIAN = 2.0  # Var(h²)/(E h²)²
+TINY = np.finfo(float).tiny
 Departures = dict[str, Float[np.ndarray, " noises"]]
 
 
@@ -123,11 +125,7 @@ def lost(operation: Weights, *, back: bool = False) -> float:
     free = 1.0
     if isinstance(operation.weights, Measured):
         squares = operation.weights.singular_values**2
-        free = (
-            (some * float((squares**2).sum()) / max(float(squares.sum()) ** 2, np.finfo(float).tiny) - 1)
-            * others
-            / some
-        )
+        free = (some * float((squares**2).sum()) / max(float(squares.sum()) ** 2, TINY) - 1) * others / some
     elif isinstance(operation.weights, Haar):
         free = 1 - others / some
     return max(free, 0.0) / (into if back else out)

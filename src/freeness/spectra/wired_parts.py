@@ -23,7 +23,6 @@ from freeness.operators import (
     WiredPart,
 )
 
-_Leading = tuple[int, np.ndarray, np.ndarray | None]  # node, map, factor
 _Place = tuple[tuple[str, int], int]  # ("nodes", group) or ("heads", number), and a port there
 _OUTPUT = 3  # port of attention that is read
 

@@ -31,10 +31,9 @@ from freeness.torch.record.repeated_heads import repeated_heads
 from freeness.torch.record.rotary import Turning, rotations
 from freeness.torch.record.steps import GivenTensor, Move, Read, Step
 from freeness.torch.record.walk import Asked, Place, Scores, Several, Signal, Value, WaitingTurn, Walk
-from freeness.torch.record.written_norms import written_norms
+from freeness.torch.record.written_norms import CASTS, written_norms
 
 _SAME = {"contiguous", "clone", "alias", "lift_fresh_copy", "lift_fresh", "detach"}
-_CASTS = {"to", "_to_copy"}
 _CHECKS = {"_assert_tensor_metadata"}
 _FRESH = {f"{word}_like" for word in ("zeros", "ones", "full", "empty")} | {
     f"new_{word}" for word in ("zeros", "ones", "full")
@@ -303,7 +302,7 @@ def _keeps(node: Node) -> bool:
     source = node.args[0]
     assert isinstance(source, Node)
     before, after = source.meta["val"], node.meta["val"]
-    return name in _CASTS | {"expand", "expand_as", "type_as"} and (before.dtype, before.shape) == (
+    return name in CASTS | {"expand", "expand_as"} and (before.dtype, before.shape) == (
         after.dtype,
         after.shape,
     )

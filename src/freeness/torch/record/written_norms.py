@@ -9,7 +9,7 @@ from torch.fx import Node
 
 from freeness.torch.record.graph_view import GraphView, node_name
 
-_CASTS = {"to", "_to_copy", "type_as"}
+CASTS = {"to", "_to_copy", "type_as"}
 
 
 def written_norms(view: GraphView) -> Mapping[Node, tuple[Node, float]]:
@@ -49,6 +49,6 @@ def _behind(node: Node, name: str) -> Node | None:
 
 
 def _uncast(node: Node) -> Node:
-    while node_name(node) in _CASTS and isinstance(node.args[0], Node):
+    while node_name(node) in CASTS and isinstance(node.args[0], Node):
         node = node.args[0]
     return node

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Literal, get_args
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -12,7 +12,6 @@ from freeness.torch.model.state import trained_parameters
 from freeness.torch.start.parts import parts_of
 
 GroupRole = Literal["input", "hidden", "output", "embeddings", "norms and biases"]
-ROLES: tuple[GroupRole, ...] = get_args(GroupRole)
 
 
 class MatrixCalls:

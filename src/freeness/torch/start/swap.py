@@ -20,7 +20,7 @@ class SwappedActivation(NamedTuple):
 
 
 def swap_activations_(
-    model: nn.Module, function: ActivationFunction, only: str | None = None
+    model: nn.Module, function: ActivationFunction | str, only: str | None = None
 ) -> tuple[SwappedActivation, ...]:
     """Put an activation in the place of the activation modules of one kind, first to last.
 
@@ -29,14 +29,14 @@ def swap_activations_(
 
     Args:
         model: any module.
-        function: the new one, for instance the ``activation`` of a design.
+        function: the new one, for instance the ``activation`` of a design; or its name.
         only: the kind to replace, as the table of activations names it; needed where the model has several.
 
     Raises:
         InputError: no such module, or several kinds and none is named; nothing is changed then.
 
     Example:
-        >>> from freeness.gaussian import ActivationFunction, Entry, activation, entries
+        >>> from freeness.gaussian import activation
         >>> model = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 2))
         >>> swap_activations_(model, activation("hardtanh", min_val=-3.0, max_val=3.0))
         (SwappedActivation(name='1', before='Tanh()', after='Hardtanh(min_val=-3.0, max_val=3.0)'),)
@@ -55,13 +55,14 @@ def swap_activations_(
         raise InputError(
             f"expected {asked}, got a model with {has}; name one of them, and write functional activations as modules."
         )
+    new = activation(function) if isinstance(function, str) else function
     made: dict[int, nn.Module] = {}  # a module that is used in several places stays one
     found = []
     for name, parent, key, child in places:
         if kind_of(child) != wanted:
             continue
         if id(child) not in made:
-            made[id(child)] = activation_module(function).train(child.training)
+            made[id(child)] = activation_module(new).train(child.training)
         setattr(parent, key, made[id(child)])
         found.append(SwappedActivation(name, repr(child), repr(made[id(child)])))
     return tuple(found)
