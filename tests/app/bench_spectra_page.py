@@ -5,15 +5,14 @@ import time
 import numpy as np
 import pytest
 
-from freeness.app.architecture import Architecture
 from freeness.app.spectra_page import predicted
-from freeness.spectra import drawn_spectrum
+from freeness.spectra import SettledNetwork, drawn_spectrum
 
 
 @pytest.mark.parametrize(("activation", "fisher"), [("hardtanh", False), ("tanh", False), ("relu", True)])
 def test_law_of_thirty_layers_is_drawn_while_one_waits(benchmark, activation, fisher):
     """200 points of a Haar chain (bar: 150 ms on a free core); one network of 30 layers scatters by a third."""
-    asked = Architecture("mlp", activation, "haar", 30, 256, 0.2 if activation != "relu" else 1.0, 1.0)
+    asked = SettledNetwork("mlp", activation, "haar", 30, 256, 0.2 if activation != "relu" else 1.0, 1.0)
     drawn = benchmark.pedantic(predicted, (asked,), {"fisher": fisher}, rounds=5, warmup_rounds=1)
     rng = np.random.default_rng(0)
     start = time.perf_counter()

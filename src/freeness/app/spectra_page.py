@@ -9,7 +9,6 @@ import numpy as np
 from nicegui import ui
 
 from freeness.app.address import Choice, Number
-from freeness.app.architecture import KINDS, Architecture
 from freeness.app.background import Background
 from freeness.app.figure import Figure, download_buttons, pictures
 from freeness.app.form import Form
@@ -20,8 +19,10 @@ from freeness.app.worker import Worker
 from freeness.errors import FreenessError, InputError
 from freeness.network import activation_names
 from freeness.show import DrawnLaw, Row, csv_bytes, drawn_law, drawn_law_picture, parts_html, plain_numbers
+from freeness.spectra import SettledNetwork
 
 POINTS = 200
+KINDS = {"mlp": "fully connected", "resnet": "residual, x + βWφ(x)", "cnn": "convolutional, 3 taps on a circle of 6"}
 _SYMBOLS = {"jacobian": "JJᵀ", "fisher": "Θ"}
 FIELDS = {
     "spectrum": Choice("jacobian", ("jacobian", "fisher")),
@@ -122,11 +123,11 @@ def spectra_page(worker: Worker) -> None:
     ui.timer(0.01, live.request if form.values["kind"] == "mlp" else compute_beside, once=True)
 
 
-def predicted(architecture: Architecture, *, fisher: bool) -> DrawnLaw:
+def predicted(architecture: SettledNetwork, *, fisher: bool) -> DrawnLaw:
     """The law as it is drawn.
 
     Example:
-        >>> predicted(Architecture("mlp", "relu", "haar", 4, 64, 1.0, 1.0), fisher=False).atoms
+        >>> predicted(SettledNetwork("mlp", "relu", "haar", 4, 64, 1.0, 1.0), fisher=False).atoms
         ((0.0, 0.5),)
     """
     return drawn_law(architecture.law(fisher=fisher), POINTS)
@@ -152,9 +153,9 @@ def _show_inputs(form: Form, button: ui.button) -> None:
     form.show(chain, "inputs", "outputs")
 
 
-def _architecture(form: Form) -> Architecture:
+def _architecture(form: Form) -> SettledNetwork:
     values = form.values
-    return Architecture(
+    return SettledNetwork(
         str(values["kind"]),
         str(values["activation"]),
         str(values["weights"]),
@@ -170,7 +171,7 @@ def _fisher(form: Form) -> bool:
     return form.values["spectrum"] == "fisher"
 
 
-def _numbers(law: DrawnLaw, architecture: Architecture) -> str:
+def _numbers(law: DrawnLaw, architecture: SettledNetwork) -> str:
     sigma_w, sigma_b = architecture.gains
     rows = [
         Row("lower edge", law.low),

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from freeness.app.architecture import POSITIONS, Architecture
 from freeness.show import DrawnLaw, drawn_law, plain_numbers
-from freeness.spectra import drawn_spectrum
+from freeness.spectra import SettledNetwork, drawn_spectrum
 
 _ROWS = 400  # of a drawn network's matrices
 
@@ -29,9 +28,9 @@ def perform(
         >>> len(perform(fields, False, True, stage=lambda words, share: None)["eigenvalues"])
         8
     """
-    asked = Architecture(**architecture)
+    asked = SettledNetwork(**architecture)
     if drawn:
-        small = asked.narrower(_ROWS // (POSITIONS if asked.kind == "cnn" else 1))
+        small = asked.narrower(_ROWS // asked.positions)
         stage(f"drawing {small.width} neurons a layer", 0.1)
         rng = np.random.default_rng(0)
         values = drawn_spectrum(small.network, small.sample(rng), rng, fisher=fisher)

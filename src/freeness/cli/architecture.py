@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from freeness.data import scaled
 from freeness.errors import InputError
 from freeness.network import Activation, ActivationFunction, Branch, Network, mlp, resnet
 
@@ -36,7 +37,6 @@ def wide_network(
     return Network((*stream.nodes[:-1], Activation(function), stream.nodes[-1].operation))
 
 
-def scaled(inputs: np.ndarray) -> np.ndarray:
+def of_equal_norm(inputs: np.ndarray) -> np.ndarray:
     """Every input with ‖x‖² = N₀."""
-    norms = np.linalg.norm(inputs, axis=1, keepdims=True)
-    return inputs * np.sqrt(inputs.shape[1]) / np.where(norms > 0, norms, 1.0)
+    return scaled(inputs, "unit_norm") * np.sqrt(inputs.shape[1])

@@ -10,7 +10,7 @@ import numpy as np
 import typer
 
 from freeness.advice import ForecastOptions, TrainingForecast, forecast_training
-from freeness.cli.architecture import Sizes, scaled, wide_network
+from freeness.cli.architecture import Sizes, of_equal_norm, wide_network
 from freeness.cli.command import Command
 from freeness.cli.completion import activations
 from freeness.cli.data_option import DATA_OPTION, rows_of
@@ -18,14 +18,13 @@ from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.files import FORCE_OPTION, check_files, check_picture, named_numbers
 from freeness.cli.json_option import JSON_OPTION
 from freeness.cli.output import Outputs
-from freeness.data import Loaded, numbers_of, read_arrays
+from freeness.data import Loaded, aims_of, numbers_of, read_arrays
 from freeness.errors import InputError
 from freeness.gaussian import activation as activation_of
 from freeness.show import Answer, answer_of, document_of, forecast_picture
 from freeness.training import loss_names, loss_of
 
 _LOSSES = ", ".join(loss_names())
-_CLASSES = 10_000
 
 
 @reports_errors
@@ -76,7 +75,7 @@ def dynamics_command(
     criterion = loss_of(loss)
     rows = rows_of(data, count)
     inputs, source, aims = rows.inputs, rows.described, _aims(rows, targets, count)
-    inputs = scaled(inputs)
+    inputs = of_equal_norm(inputs)
     function = activation_of(activation, **named_numbers(parameter or [], "--parameter"))
     sizes = Sizes(inputs.shape[1], width, aims.shape[1])
     network = wide_network(sizes, function, depth, (sigma_w, sigma_b), residual)
@@ -98,7 +97,7 @@ def _from(source: str, told: TrainingForecast) -> Answer:
 
 
 def _aims(rows: Loaded, path: Path | None, asked: int) -> np.ndarray:
-    """(n, C): one-hot classes or numbers, of the data itself or of a file beside them."""
+    """(n, C), of the data itself or of a file beside them."""
     there = len(rows.inputs)
     if path is None:
         if rows.targets is None:
@@ -113,18 +112,7 @@ def _aims(rows: Loaded, path: Path | None, asked: int) -> np.ndarray:
         values, name = numbers_of(held.get("targets", held["inputs"]), "targets", path.name), path.name
         if values.ndim == 0 or len(values) < there or (there < asked and len(values) > there):
             raise InputError(f"expected a target for each of {there} inputs, got shape {values.shape}; give as many.")
-    if values.ndim not in (1, 2):
-        raise InputError(
-            f"expected classes (n,) or numbers (n, C) in {name!r}, got shape {values.shape}; save one of these."
-        )
-    if values.ndim == 2:
-        return values[:there].astype(float)
-    classes = values[:there]
-    if classes.dtype.kind != "i" or classes.min() < 0 or classes.max() >= _CLASSES:
-        raise InputError(
-            f"expected classes 0, 1, … below {_CLASSES} in {name!r}, got others; save integers, or numbers of shape (n, C)."
-        )
-    return np.eye(rows.classes or int(classes.max()) + 1)[classes]
+    return aims_of(values[:there], name, rows.classes)
 
 
 COMMAND = Command(

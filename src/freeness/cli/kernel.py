@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from freeness.cli.architecture import Sizes, scaled, wide_network
+from freeness.cli.architecture import Sizes, of_equal_norm, wide_network
 from freeness.cli.command import Command
 from freeness.cli.completion import activations
 from freeness.cli.data_option import DATA_OPTION, rows_of
@@ -66,7 +66,7 @@ def kernel_command(
     rows = rows_of(data, count)
     inputs, source = rows.inputs, rows.described
     if not raw:
-        inputs = scaled(inputs)
+        inputs = of_equal_norm(inputs)
     sizes = Sizes(inputs.shape[1], inputs.shape[1])  # widths do not enter the limit of wide layers
     network = wide_network(sizes, function, depth, (sigma_w, sigma_b), residual)
     found = kernels(network, inputs)

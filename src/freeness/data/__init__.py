@@ -7,6 +7,7 @@ from freeness.data.array_file import named_arrays, read_arrays, register_reader
 from freeness.data.factory import made_by, split_factory
 from freeness.data.fashion_mnist import CLASSES, ImageSet, download_fashion_mnist, load_fashion_mnist
 from freeness.data.idx import decode_idx, encode_idx, read_idx
+from freeness.data.numbers import aims_of as aims_of
 from freeness.data.numbers import numbers_of, targets_of
 from freeness.data.samples import Loaded, Samples, load, opened
 from freeness.data.scaling import Scaling, scaled

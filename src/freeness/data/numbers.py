@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Float, Shaped
 
 from freeness.errors import InputError, brief
 
 _HUGE = 1e100  # squares of squares stay within float64
+_CLASSES = 10_000  # below which an integer counts as a class
 _KINDS = {"b": np.int64, "i": np.int64, "u": np.int64, "f": np.float64}  # of arrays, and what they become
 
 
@@ -62,3 +63,33 @@ def targets_of(value: object, samples: int, file: str) -> Shaped[np.ndarray, " s
             f"expected targets for the {samples} inputs, got shape {targets.shape} in {file!r}; make one a sample."
         )
     return targets
+
+
+def aims_of(
+    targets: Shaped[np.ndarray, "*shape"], file: str, classes: int | None = None
+) -> Float[np.ndarray, "samples outputs"]:
+    """What outputs are to be: numbers as they are, of classes a 1 in the place of each.
+
+    Args:
+        targets: classes (n,) or numbers (n, C).
+        file: where they come from, for the sentence.
+        classes: how many there are; one more than the largest when left out.
+
+    Raises:
+        InputError: another shape, or what is no class.
+
+    Example:
+        >>> aims_of(np.array([1, 0]), "data.npz").tolist()
+        [[0.0, 1.0], [1.0, 0.0]]
+    """
+    if targets.ndim not in (1, 2):
+        raise InputError(
+            f"expected classes (n,) or numbers (n, C) in {file!r}, got shape {targets.shape}; save one of these."
+        )
+    if targets.ndim == 2:
+        return targets.astype(float)
+    if targets.dtype.kind != "i" or targets.min() < 0 or targets.max() >= _CLASSES:
+        raise InputError(
+            f"expected classes 0, 1, … below {_CLASSES} in {file!r}, got others; save integers, or numbers of shape (n, C)."
+        )
+    return np.eye(classes or int(targets.max()) + 1)[targets]

@@ -33,6 +33,7 @@ from freeness.spectra.outlying import outliers
 from freeness.spectra.predict import predict_fisher, predict_jacobian
 from freeness.spectra.records import Measurement, Prediction, TopEigenvalue
 from freeness.spectra.seeds import SeedAverage, average_over_seeds, drawn_pass
+from freeness.spectra.settled_network import SettledNetwork as SettledNetwork
 from freeness.spectra.top_range import TopRange as TopRange
 from freeness.spectra.wired_network import follows_wires as follows_wires
 from freeness.spectra.wired_network import wired_equation as wired_equation

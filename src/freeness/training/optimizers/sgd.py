@@ -62,7 +62,7 @@ class SGD(Optimizer):
         """Plain descent has no β and keeps none."""
         return replace(
             self,
-            momentum=self.momentum if momentum is None or self.name == "sgd" else momentum,
+            momentum=self.momentum if momentum is None or self.momentum == 0 else momentum,
             weight_decay=self.weight_decay if weight_decay is None else weight_decay,
         )
 

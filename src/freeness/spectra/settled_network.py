@@ -1,4 +1,4 @@
-"""The networks whose spectra a page shows: a few numbers, the record, the law."""
+"""Networks by a few numbers, given where their signals settle: the record, the law."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from freeness.laws import Law
 from freeness.meanfield import ActivationSignal, DenseSignal, Signals, derivative_law, second_moment
 from freeness.network import Branch, Network, activation, cnn, mlp, resnet
 from freeness.numerics import CANCELLED
-from freeness.spectra import fisher_law, jacobian_law, predict_fisher, predict_jacobian
+from freeness.spectra.backward import fisher_law, jacobian_law
+from freeness.spectra.predict import predict_fisher, predict_jacobian
 
-KINDS = {"mlp": "fully connected", "resnet": "residual, x + βWφ(x)", "cnn": "convolutional, 3 taps on a circle of 6"}
-POSITIONS, _TAPS = 6, 3
+_POSITIONS, _TAPS = 6, 3  # of convolutions, on a circle
 
 
 @dataclass(frozen=True)
-class Architecture:
+class SettledNetwork:
     """A network whose pre-activations have the variance ``q``, and squared gradients the growth ``chi`` a layer.
 
     That fixes σ_w² = χ/E φ'² and, in chains, σ_b² = q - σ_w² E φ². ``depth``: weight matrices of a chain, blocks of a residual
     network. ``width``: neurons of the hidden layers, or channels. ``ends``: inputs and outputs of a chain; as wide as the
-    rest where none are given.
+    rest where none are given. ``kind``: "mlp", "resnet", or "cnn", of 3 taps on a circle of 6 positions.
     """
 
     kind: str
@@ -36,6 +36,11 @@ class Architecture:
     ends: tuple[int, int] | None = None
 
     @property
+    def positions(self) -> int:
+        """Of a signal."""
+        return _POSITIONS if self.kind == "cnn" else 1
+
+    @property
     def qhat(self) -> float:
         """Mean square of the inputs: what the hidden layers see as well, in chains."""
         return self.q if self.kind == "resnet" else second_moment(activation(self.activation), self.q).value
@@ -45,7 +50,7 @@ class Architecture:
         """(σ_w, σ_b).
 
         Example:
-            >>> Architecture("mlp", "relu", "haar", 3, 8, 1.0, 1.0).gains
+            >>> SettledNetwork("mlp", "relu", "haar", 3, 8, 1.0, 1.0).gains
             (1.4142135623730951, 0.0)
         """
         function = activation(self.activation)
@@ -75,7 +80,7 @@ class Architecture:
         """Of JJᵀ, or of the Fisher dual Θ.
 
         Example:
-            >>> chain = Architecture("mlp", "hardtanh", "haar", 10, 64, 0.2, 1.0)
+            >>> chain = SettledNetwork("mlp", "hardtanh", "haar", 10, 64, 0.2, 1.0)
             >>> round(chain.law(fisher=False).mean / chain.gains[0] ** 2, 9)  # the last layer has no activation behind it
             1.0
         """
@@ -91,10 +96,10 @@ class Architecture:
 
     def sample(self, rng: np.random.Generator) -> np.ndarray:
         """A Gaussian input of the right norm: (N,), or (channels, positions)."""
-        x = rng.standard_normal((self.width, POSITIONS) if self.kind == "cnn" else self._widths[0])
+        x = rng.standard_normal((self.width, _POSITIONS) if self.kind == "cnn" else self._widths[0])
         return x * np.sqrt(self.qhat / np.mean(x**2, axis=0))
 
-    def narrower(self, most: int) -> Architecture:
+    def narrower(self, most: int) -> SettledNetwork:
         """One of the same ratios of widths, no wider than that anywhere."""
         share = min(most / max(self._widths), 1.0)
         first, hidden, last = (max(1, int(share * width)) for width in (self._widths[0], self.width, self._widths[-1]))
