@@ -7,8 +7,9 @@ second call goes on behind the last. ``python scripts/rates.py table`` prints th
 
 A loss is the mean over the last 50 of 200 steps, of three seeds, each with weights and an order of batches of its own. Every way
 chooses for each seed by itself; the search has one rate for all three, the best of 20 by their mean loss, which favours it.
-Prodigy, D-Adaptation, DoG, Schedule-Free and torch-lr-finder are their authors' packages (prodigyopt, dadaptation, dog-optimizer,
-schedulefree, torch-lr-finder) and are left out where these are not installed.
+Optuna has what `find_rate` may spend, 1.5 runs, as four trials of three eighths of the steps.
+Prodigy, D-Adaptation, DoG, Schedule-Free, torch-lr-finder and Optuna are their authors' packages (prodigyopt, dadaptation,
+dog-optimizer, schedulefree, torch-lr-finder, optuna) and are left out where these are not installed.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ TRIALS = 20
 FAR, IN_A_ROW = 1.25, 3  # the search goes no further where so many rates in a row are that much worse than its best
 HABITS = {"adamw": (1e-3, 3e-4), "momentum": (0.1,)}
 RAMP, SKIPPED = 75, (10, 5)  # steps of the learning-rate finder, and those that it leaves out at both ends by default
+OPTUNA, SHORT, LAST = 4, 3 / 8, 20  # trials at equal cost, the part of the steps of each, and the last ones that count
 # Those that need no rate, as their authors start them.
 ADAPTIVE: dict[str, tuple[tuple[str, str, str, dict[str, float]], ...]] = {
     "adamw": (
@@ -151,6 +153,23 @@ def by_finder(network: Network, optimizer: str, seed: int, steps: int) -> Line:
     return run_at(network, optimizer, rate, seed, steps) | {"cost": RAMP / steps}
 
 
+def by_optuna(network: Network, optimizer: str, seed: int, steps: int) -> Line:
+    """At the best of the trials of Optuna that 1.5 runs buy, in its default way."""
+    optuna = import_module("optuna")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    short = round(SHORT * steps)
+
+    def lost(trial: Any) -> float:
+        rate = trial.suggest_float("rate", *RANGES[optimizer], log=True)
+        losses = trained(network, lambda model: MAKERS[optimizer](model.parameters(), rate), seed, short)
+        kept = len(losses) == short and math.isfinite(losses[-1])
+        return sum(losses[-LAST:]) / LAST if kept else 1e9
+
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
+    study.optimize(lost, n_trials=OPTUNA)
+    return run_at(network, optimizer, float(study.best_params["rate"]), seed, steps) | {"cost": OPTUNA * short / steps}
+
+
 class _Batches(torch.utils.data.DataLoader[Any]):
     """Batches at hand as the finder wants them."""
 
@@ -206,6 +225,9 @@ def run(store: Store) -> None:
             with contextlib.suppress(ModuleNotFoundError):
                 finder = lambda n=network, o=optimizer, r=run: by_finder(n, o, *r)  # noqa: E731
                 store.once(finder, **key, way="torch-lr-finder", seed=seed)
+            with contextlib.suppress(ModuleNotFoundError):
+                bought = lambda n=network, o=optimizer, r=run: by_optuna(n, o, *r)  # noqa: E731
+                store.once(bought, **key, way="Optuna, 1.5 runs", seed=seed)
             for way, package, name, numbers in ADAPTIVE[optimizer]:
                 with contextlib.suppress(ModuleNotFoundError):
                     work = lambda n=network, h=(package, name, numbers), r=run: adaptive(n, h, *r)  # noqa: E731
@@ -232,7 +254,7 @@ def tabulate(store: Store) -> str:
     """Regrets of every way, by optimiser: losses over that of the search's best."""
     told = []
     for optimizer in RANGES:
-        ways = ["find_rate", *(f"{rate:g}" for rate in HABITS[optimizer]), "torch-lr-finder"]
+        ways = ["find_rate", *(f"{rate:g}" for rate in HABITS[optimizer]), "torch-lr-finder", "Optuna, 1.5 runs"]
         ways += [way for way, *_ in ADAPTIVE[optimizer]]
         rows, regrets = [], {way: [] for way in ways}
         for _, network in (case for case in cases() if case[0] == optimizer):
