@@ -15,7 +15,6 @@ from freeness.advice.edges import upper_end
 from freeness.advice.family_exponents import Exponents, exponents, transfer_table
 from freeness.advice.family_transfer import WAYS_AGREE as WAYS_AGREE
 from freeness.advice.family_transfer import FamilyTransfer, group_movements, transfer
-from freeness.advice.family_transfer import LayerGroup as LayerGroup
 from freeness.advice.fault import Fault, fault_of
 from freeness.advice.forecast import (
     ForecastOptions,
@@ -47,7 +46,6 @@ from freeness.advice.sharpening import Sharpening, sharpening_of
 from freeness.advice.stages import INTERRUPTED as INTERRUPTED
 from freeness.advice.stages import NOT_ASKED as NOT_ASKED
 from freeness.advice.stages import Stage
-from freeness.advice.stages import Way as Way
 from freeness.advice.theory_rates import Parametrisation as Parametrisation
 from freeness.advice.theory_rates import RateCurve, Training, layer_means, rate_curve, theory_rate
 from freeness.advice.trade_offs import KernelShares, TradeOff, dial, kernel_shares, trade_off

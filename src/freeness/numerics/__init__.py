@@ -1,6 +1,5 @@
 """Newton with certified continuation, jets, and Gaussian quadrature; each answer carries status and error."""
 
-from freeness.numerics.anderson import Iterated as Iterated
 from freeness.numerics.anderson import fixed_point as fixed_point
 from freeness.numerics.continuation import Solution as Solution
 from freeness.numerics.continuation import Standard as Standard

@@ -72,7 +72,8 @@ def fixed_point(
 ) -> Iterated:
     """x with sweep(x) = x for each row, by combinations of the last steps whose residuals cancel best.
 
-    Source: Anderson (1965); Walker, Ni (2011).
+    Source: Anderson (1965); Walker, Ni (2011). Not scipy's ``anderson``, which takes one real point: here many complex ones go
+    on together, each until it is there, and none leaves the domain.
 
     Example:
         >>> found = fixed_point(lambda x, _: np.cos(x), np.ones((2, 1)), np.abs, lambda x: np.ones(2, bool)[: len(x)])

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from freeness.show import layer_accuracy_picture, likelihoods_picture, parts_picture, picture_uri, plot_maps
 from freeness.show.answers.measured.interpretation import ablation_table, role_table, state_table
+from freeness.show.encoded import picture_uri
 from freeness.show.files import write_atomically
+from freeness.show.maps import plot_maps
 from freeness.show.page import page_environment
+from freeness.show.pictures.interpretation import layer_accuracy_picture, likelihoods_picture, parts_picture
 from freeness.version import __version__
 
 if TYPE_CHECKING:

@@ -56,7 +56,8 @@ def climb(
         least: steps that a deadline does not end.
         tolerance: residual over value at which it ends as well, but for the first steps: they bring up what the start hides.
 
-    Source: Parlett, The Symmetric Eigenvalue Problem, 1998, chapter 13; Paige, J. Inst. Maths Applics 18 (1976).
+    Source: Parlett, The Symmetric Eigenvalue Problem, 1998, chapter 13; Paige, J. Inst. Maths Applics 18 (1976). Not scipy's
+    ``eigsh``, which tells nothing before a restart ends. For short vectors ``largest_eigenpair`` holds all in one array.
 
     Example:
         >>> found = climb(lambda v: torch.arange(1.0, 41.0) * v, torch.ones(40), 30)
