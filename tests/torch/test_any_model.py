@@ -123,7 +123,7 @@ def test_a_table_that_is_also_the_last_layer_has_its_gradients_added() -> None:
     with Function(model).ready(tokens) as (function, x):
         found = survey(function, x)
         assert [type(use).__name__ for use in found.uses["tokens.weight"]] == ["EmbeddingUse", "LinearUse"]
-        alone = gram(function, [x], 1)
+        alone = gram([function], [x], 1)
     assert_near(dual_gram(trace(model, tokens), tokens), alone)
 
 

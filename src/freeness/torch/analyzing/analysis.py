@@ -88,7 +88,6 @@ from freeness.torch.start.copied_weights import copies_note
 from freeness.training import Curvature, Objective, Rate, measured_rate
 
 _LOG = logging.getLogger(__name__)
-_PASSED = 4  # samples of a pass that tells what training mode takes
 _THEORY = (
     0.15  # of what is left of the time, for theory of the layers, or freeness, at most: nobody knows how long they take
 )
@@ -265,8 +264,8 @@ def _planned(
     begun = min(len(targets), MANY) if begins(traced, targets, options) else 0
     coupled, parted = is_coupled(traced.model, options.training), options.training is False
     samples = min(options.samples, len(targets))
-    few = inputs[: min(samples, _PASSED)] if coupled and samples > 1 else None
-    asked = Request(samples, budget, stages.wanted, coupled, parted, begun, length, few, options.training)
+    given = samples, budget, stages.wanted, coupled, parted, begun, length
+    asked = Request(*given, inputs[:samples], options.training)
     found = forecast(traced, inputs[options.sample], asked)
     spectra = ("measure Jacobian", "measure Fisher") if options.passes else ()
     plan = {name: replace(s, way="exact", effort=0) if name in spectra else s for name, s in found.plan.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -11,9 +12,9 @@ import torch
 from torch import Tensor
 
 from freeness.advice import Stage
-from freeness.torch.measured.any_model import Survey, jacobian_passes, jacobian_plan, survey
+from freeness.torch.measured.any_model import Survey, gram_work, jacobian_passes, jacobian_plan, survey
 from freeness.torch.measured.any_model import planned as dual_bytes
-from freeness.torch.measured.plan import BEGINNING, Budget, Facts, forward_seconds, planned
+from freeness.torch.measured.plan import BEGINNING, REHEARSAL, Budget, Facts, forward_seconds, planned
 from freeness.torch.model.batched import jacobian_rows, plain_attention
 from freeness.torch.model.counting import Counts, calls_of, counted
 from freeness.torch.model.function import Function
@@ -21,14 +22,17 @@ from freeness.torch.model.memory import readable
 from freeness.torch.model.modes import fixed_masks
 from freeness.torch.model.outputs import run
 from freeness.torch.model.state import trained_parameters, untouched
-from freeness.torch.model.taps import Use
 from freeness.torch.record.tracing import Trace
 
 WATCH = "watch the layers"
 _PART, _HELD = 0.1, 0.4  # of seconds and of bytes for that
 _WATCHED, _WATCHED_MOVED = 4.0, 6.0  # passes over the batch, and times what it moves
-_SHORT = 0.1  # seconds of a pass up to which it is timed twice
-_TRAINED = {WATCH, "curvature", BEGINNING}  # stages in the mode of training
+_TIMES, _TIMING = (2, 5), 0.2  # passes that are timed: so many at least and at most, and as many as take these seconds
+_QUICK, _SHARED = (
+    0.02,
+    4,
+)  # seconds of a pass over the batch up to which all of it is timed; else samples with shared statistics
+_TRAINED = {WATCH, "curvature", BEGINNING, REHEARSAL}  # stages that run batches, in the mode of training
 _LOOPED, _LIGHT = 400, 5_000_000  # calls of a pass as loops have them, and parameters up to which its rows are counted
 _FEW, _MORE = 2, 4  # rows
 _CARRIED = {"measure Jacobian", "measure Fisher"}
@@ -47,7 +51,7 @@ class Forecast(NamedTuple):
 class Request(NamedTuple):
     """Samples of the batch, the budget, the stages that are wanted; whether samples see each other, and may be run in parts.
 
-    ``batch``: inputs of a pass in training mode, where that is another one than that of the spectra, and ``training`` that mode.
+    ``batch``: its inputs, and ``training`` the mode of passes over it.
     ``begun``: samples on which the first steps of training are looked at. ``length``: places of sequences that may be shortened.
     """
 
@@ -76,8 +80,7 @@ def forecast(traced: Trace, sample: Tensor, asked: Request) -> Forecast:
     with plain_attention():
         one = counted(traced.model, x)
         with torch.no_grad(), untouched(traced.model, copies=False):
-            seconds = _timed(traced, x)
-            seconds = min(seconds, _timed(traced, x)) if seconds < _SHORT else seconds
+            seconds = _timed(lambda: traced.model(x))
     known = forward_seconds(one)
     pace = min(max(seconds / known, _FASTEST), _SLOWEST) if known > 0 else 1.0  # a view of a parameter costs nothing
     with traced.function.ready(x) as (ready, point):
@@ -87,9 +90,9 @@ def forecast(traced: Trace, sample: Tensor, asked: Request) -> Forecast:
     plan = {watched.name: watched for watched in (_watched(one, asked),) if watched.name in asked.stages}
     fixed = _BEFORE * known + sum(stage.forecast for stage in plan.values())
     plan |= planned(facts, asked.budget, asked.stages, fixed)
-    slower = max(_trained_pace(traced, one, asked) / pace, 1.0)
-    for name in _TRAINED & plan.keys():
-        plan[name] = replace(plan[name], forecast=plan[name].forecast * slower)
+    batched = _batched_pace(traced, one, asked)
+    for name in _TRAINED & plan.keys() if batched > 0 else ():
+        plan[name] = replace(plan[name], forecast=plan[name].forecast * batched / pace)
     if one.calls > _LOOPED and pace < 1:  # such a pass tells what calls take, and many rows at once move numbers
         for name in _CARRIED & plan.keys():
             plan[name] = replace(plan[name], forecast=plan[name].forecast / pace)
@@ -106,10 +109,14 @@ def told(seconds: float, size: float) -> str:
     return f"forecast: about {seconds:.2g} s, {readable(size)}"
 
 
-def _timed(traced: Trace, x: Tensor) -> float:
-    start = time.perf_counter()
-    traced.model(x)
-    return time.perf_counter() - start
+def _timed(compute: Callable[[], object]) -> float:
+    """The least of some times: the first pass of its kind takes longer, and so does one beside other work."""
+    found: list[float] = []
+    while len(found) < _TIMES[0] or (len(found) < _TIMES[1] and sum(found) < _TIMING):
+        start = time.perf_counter()
+        compute()
+        found.append(time.perf_counter() - start)
+    return min(found)
 
 
 def _rows(ready: Function, point: Tensor, found: Survey) -> tuple[float, float]:
@@ -125,16 +132,20 @@ def _rows(ready: Function, point: Tensor, found: Survey) -> tuple[float, float]:
     return max(few - _FEW * each, 0.0), each
 
 
-def _trained_pace(traced: Trace, one: Counts, asked: Request) -> float:
-    """How many times its cost a pass in training mode takes: batch statistics are one more walk over all signals."""
-    if asked.batch is None:
+def _batched_pace(traced: Trace, one: Counts, asked: Request) -> float:
+    """How many times its cost a pass over many samples takes, in the mode of training; 0 where one sample tells it.
+
+    Batch statistics are one more walk over all signals, and of light models a sample has too little to do for it to tell of many.
+    """
+    quick = forward_seconds(one, asked.samples) < _QUICK
+    samples = asked.samples if quick else min(asked.samples, _SHARED) if asked.coupled else 1
+    known = forward_seconds(one, samples)
+    if asked.batch is None or samples < 2 or known <= 0:
         return 0.0
-    model = traced.model
+    model, batch = traced.model, asked.batch[:samples]
     kept = untouched(model, training=asked.training, copies=list(model.buffers()))
     with kept, fixed_masks(model), torch.no_grad():
-        start = time.perf_counter()
-        run(model, asked.batch)
-        return (time.perf_counter() - start) / forward_seconds(one, len(asked.batch))
+        return min(max(_timed(lambda: run(model, batch)) / known, _FASTEST), _SLOWEST)
 
 
 def _watched(one: Counts, asked: Request) -> Stage:
@@ -157,23 +168,8 @@ def _watching(one: Counts, samples: int) -> float:
 
 def _facts(traced: Trace, one: Counts, found: Survey, asked: Request) -> Facts:
     trained = trained_parameters(traced.model).values()
-    gram = sum(_gram(found, name) for name in found.uses)
+    gram = sum(gram_work(found, name) for name in found.uses)
     parameters = sum(parameter.numel() for parameter in trained)
     held = jacobian_plan(found, jacobian_passes(found)).bytes, dual_bytes(found, 1, found.usual_passes()).bytes
     counts = asked.samples, found.inputs, found.outputs, parameters
     return Facts(one, *counts, gram, held, not asked.coupled, asked.parted, found.itemsize, asked.begun, asked.length)
-
-
-def _gram(found: Survey, name: str) -> float:
-    """Operations of a parameter's part of Θ: gradients of all outputs, and their products."""
-    outputs, uses = found.outputs, found.uses[name]
-    positions = sum(use.shape.numel() for use in uses)
-    direct = 2.0 * outputs**2 * found.sizes[name] + 2.0 * outputs * found.sizes[name] * _places(uses)
-    return (
-        min(direct, 2.0 * (outputs * positions) ** 2) if len(uses) == 1 and uses[0].by_positions(outputs, 1) else direct
-    )
-
-
-def _places(uses: list[Use]) -> float:
-    """At how many positions a parameter is used, about."""
-    return sum(max(use.shape.numel() / max(use.shape[-1], 1), 1.0) if use.held else 0.0 for use in uses)

@@ -179,11 +179,20 @@ Entries = list[list[tuple[Use, Tensor]]]
 """Of one parameter: for each sample its uses with their cotangents (C, …)."""
 
 
-def gram(function: Function, samples: Sequence[Tensor], passes: int, traced: bool = False) -> Tensor:
+def gram_work(found: Survey, name: str, samples: int = 1) -> float:
+    """Operations of a parameter's part of a Gram matrix: gradients and their products, or Gram matrices over positions."""
+    uses, rows = found.uses[name], samples * found.outputs
+    if len(uses) == 1 and uses[0].by_positions(found.outputs, samples):
+        return 2.0 * samples**2 * uses[0].paired(found.outputs)
+    return 2.0 * (samples * sum(use.formed(found.outputs) for use in uses) + rows**2 * found.sizes[name])
+
+
+def gram(functions: Sequence[Function], samples: Sequence[Tensor], passes: int, traced: bool = False) -> Tensor:
     """Σ over parameters of gradient·gradientᵀ, (n·C, n·C) in float64; (n, n), averaged over the outputs, if ``traced``.
 
-    ``passes``: groups of layers, each by backward passes of its own.
+    ``functions``: of one model, one a sample. ``passes``: groups of layers, each by backward passes of its own.
     """
+    function = functions[0]
     found = survey(function, samples[0])
     count = len(samples) * (1 if traced else found.outputs)
     device = samples[0].device
@@ -191,8 +200,8 @@ def gram(function: Function, samples: Sequence[Tensor], passes: int, traced: boo
     rows = -(-found.outputs // passes)
     for group in found.groups(passes):
         collected: dict[str, Entries] = {name: [] for name in group}
-        for x in samples:
-            for name, uses in _cotangents(function, x, group, rows).items():
+        for one, x in zip(functions, samples, strict=True):
+            for name, uses in _cotangents(one, x, group, rows).items():
                 collected[name].append(uses)
         while collected:
             name, entries = collected.popitem()

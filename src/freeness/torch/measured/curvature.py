@@ -19,9 +19,16 @@ from freeness.torch.loss.adapted import adapted
 from freeness.torch.loss.given import GivenLoss
 from freeness.torch.loss.losses import check_targets, loss_function
 from freeness.torch.measured.curvature_dual import dual_operator
+from freeness.torch.measured.curvature_gram import dual_matrix
 from freeness.torch.measured.curvature_matrices import CHUNK, Matrix, curvature_operator
 from freeness.torch.measured.curvature_reduced import reduced_hessian
-from freeness.torch.measured.lanczos import LanczosOptions, SpectralEstimate, largest_eigenpair, spectral_estimate
+from freeness.torch.measured.lanczos import (
+    LanczosOptions,
+    SpectralEstimate,
+    exact_spectrum,
+    largest_eigenpair,
+    spectral_estimate,
+)
 from freeness.torch.measured.ritz import climb
 from freeness.torch.model.batched import plain_attention
 from freeness.torch.model.function import converted
@@ -140,6 +147,8 @@ def curvature_spectrum(
 ) -> SpectralEstimate:
     """The spectral density of a curvature matrix of a batch, estimated from products with random vectors.
 
+    Where the outputs are so few that all eigenvalues but zeros cost less than these products they are computed, and errors are 0.
+
     Args:
         model: as in :func:`batch_sharpness`.
         inputs: the batch, (B, …).
@@ -162,13 +171,19 @@ def curvature_spectrum(
     """
     how = options or CurvatureOptions()
     model, loss = adapted(model, (inputs, targets), loss)
+    asked = lanczos or LanczosOptions()
     with measured(model, (inputs, targets), loss, how.training) as (ready, x, y):
+        if how.preconditioner is None:
+            whole = dual_matrix(ready, (x, y), loss, how.matrix, asked.probes * asked.steps)
+            if whole is not None:
+                size = sum(parameter.numel() for parameter in trained_parameters(ready).values())
+                return exact_spectrum(torch.linalg.eigvalsh(whole).cpu().numpy(), size)
         operator, size = _operator(ready, (x, y), loss, how)
 
         def product(vector: np.ndarray) -> np.ndarray:
             return operator.matvec(vector.astype(operator.dtype))
 
-        found = spectral_estimate(product, operator.shape[0], lanczos, positive=how.matrix != "hessian")
+        found = spectral_estimate(product, operator.shape[0], asked, positive=how.matrix != "hessian")
         return found.padded(size)
 
 

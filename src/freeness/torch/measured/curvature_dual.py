@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,14 +12,13 @@ from torch import Tensor, nn
 
 from freeness.errors import brief
 from freeness.torch.loss.given import GivenLoss, given_loss
-from freeness.torch.loss.loss_rules import curvature_root
+from freeness.torch.loss.loss_rules import Root, curvature_root
 from freeness.torch.loss.losses import is_mean, loss_function
 from freeness.torch.measured.curvature_matrices import CHUNK, Matrix
 from freeness.torch.measured.products import JacobianProducts
 from freeness.torch.model.state import trained_parameters
 
 _LOG = logging.getLogger(__name__)
-_Map = Callable[[Tensor], Tensor]
 
 
 def dual_operator(
@@ -58,11 +56,7 @@ def dual_operator(
     if count >= sum(parameter.numel() for parameter in parameters):
         return None
     point = outputs.detach()
-    root = (
-        _slopes(point, targets, loss)
-        if matrix == "empirical_fisher"
-        else curvature_root(given_loss(loss), point, targets)
-    )
+    root = dual_root(point, targets, loss, matrix)
     if root is None:
         return None
     try:
@@ -85,7 +79,20 @@ def dual_operator(
     return made((count, count), matvec=product, rmatvec=product, dtype=dtype)
 
 
-def _slopes(outputs: Tensor, targets: Tensor, loss: GivenLoss) -> tuple[_Map, _Map]:
+def dual_root(outputs: Tensor, targets: Tensor, loss: GivenLoss, matrix: Matrix) -> Root | None:
+    """S and Sᵀ; None where no root is known.
+
+    Example:
+        >>> spread, _ = dual_root(torch.zeros(2, 1), torch.zeros(2, 1), "half_squared_error", "ggn")
+        >>> spread(torch.tensor([1.0, 2.0])).tolist()
+        [[1.0], [2.0]]
+    """
+    if matrix == "empirical_fisher":
+        return _slopes(outputs, targets, loss)
+    return curvature_root(given_loss(loss), outputs, targets)
+
+
+def _slopes(outputs: Tensor, targets: Tensor, loss: GivenLoss) -> Root:
     """S of the empirical Fisher: the gradients of the loss in the outputs, one column a sample."""
     point = outputs.clone().requires_grad_()
     with torch.enable_grad():

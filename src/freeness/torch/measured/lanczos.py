@@ -142,6 +142,20 @@ def spectral_estimate(
     return SpectralEstimate(law, size, float(means.mean()), error, top, residual, tuple(rules))
 
 
+def exact_spectrum(eigenvalues: Float[np.ndarray, " values"], size: int) -> SpectralEstimate:
+    """That of a positive semi-definite matrix of ``size`` rows whose eigenvalues but zeros are known: nothing is off.
+
+    Example:
+        >>> found = exact_spectrum(np.array([1.0, 3.0]), 4)
+        >>> found.mean, found.mean_error, found.top, found.moment(2)
+        (1.0, 0.0, 3.0, (2.5, 0.0))
+    """
+    values = np.sort(np.maximum(eigenvalues.astype(float), 0.0))[::-1][:size]
+    rules = ((values, np.full(len(values), 1 / len(values))),)
+    found = SpectralEstimate(_mixture(rules), len(values), float(values.mean()), 0.0, float(values[0]), 0.0, rules)
+    return found.padded(size)
+
+
 def _mixture(rules: Sequence[tuple[np.ndarray, np.ndarray]]) -> Law:
     nodes = np.concatenate([nodes for nodes, _ in rules])
     return Atoms(nodes, np.concatenate([weights for _, weights in rules]) / len(rules))

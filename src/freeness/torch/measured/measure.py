@@ -84,7 +84,7 @@ def dual_gram(
     function = replace(trace.function, training=training, dtype=dtype)
     with function.ready(trace.input(x)) as (ready, sample):
         passes = _checked_passes(survey(ready, sample), 1, passes, limit, sample.device)
-        return gram(ready, [sample], passes)
+        return gram([ready], [sample], passes)
 
 
 def ntk_gram(
@@ -124,7 +124,7 @@ def ntk_gram(
     samples = [trace.input(x) for x in inputs]
     with replace(trace.function, dtype=dtype).ready(samples[0]) as (ready, first):
         passes = _checked_passes(survey(ready, first), len(samples), passes, limit, first.device)
-        return gram(ready, [ready.input(sample) for sample in samples], passes, traced)
+        return gram([ready] * len(samples), [ready.input(sample) for sample in samples], passes, traced)
 
 
 def dual_plan(trace: Trace, x: Tensor, *, samples: int = 1, passes: int | None = None) -> MemoryPlan:

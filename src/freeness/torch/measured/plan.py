@@ -90,6 +90,27 @@ def forward_seconds(one: Counts, samples: float = 1.0) -> float:
     return samples * (one.dense / DENSE + one.grouped / GROUPED + one.moved / MOVED) + one.calls * CALL
 
 
+def carried_seconds(one: Counts, rows: int, passes: int = 1) -> float:
+    """A forward pass of one sample and the cotangents of so many outputs carried back together, so many times.
+
+    Example:
+        >>> round(carried_seconds(Counts(3.6e9, 0.0, 3.5e7, 90, 4e7), 10), 2)
+        0.41
+    """
+    single = forward_seconds(one) - one.calls * CALL
+    return passes * ((1 + rows * _PULL_IN) * single + 2 * one.calls * CALL)
+
+
+def product_seconds(one: Counts, samples: int) -> float:
+    """A product with the GGN of so many samples whose graph is kept.
+
+    Example:
+        >>> round(product_seconds(Counts(3.6e9, 0.0, 3.5e7, 90, 4e7), 16), 1)
+        2.6
+    """
+    return (_PUSH + _PULL) * forward_seconds(one, samples)
+
+
 @dataclass(frozen=True)
 class _Choice:
     """A stage that may be exact or estimated: seconds and bytes of all of it, seconds of a product, bytes of an estimate."""

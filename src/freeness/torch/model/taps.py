@@ -33,6 +33,14 @@ class Use(ABC):
         """Whether Gram matrices over positions cost fewer multiplications than gradients."""
         return False
 
+    def formed(self, outputs: int) -> float:
+        """Multiplications of the gradients of so many outputs, and numbers read where there are none."""
+        return float(outputs * self.shape.numel())
+
+    def paired(self, outputs: int) -> float:
+        """Multiplications of a sample's Gram matrix over positions."""
+        return math.inf
+
     def product(self, cotangent: Tensor, other: Use, second: Tensor) -> Tensor:
         """⟨gradient, gradient of ``other``⟩, (C, C'), without forming either; only where ``by_positions``."""
         raise AssertionError("a place that prefers positions has a product of its own")
@@ -124,10 +132,17 @@ class _Products(Use):
         return formed[:, rows.start - first * height : rows.stop - first * height]
 
     def by_positions(self, outputs: int, samples: int) -> bool:
-        t, k, o = self.sizes
+        _, k, o = self.sizes
         rows = samples * outputs
-        pairs = samples**2 * t * (t * k + outputs * t * o + outputs**2 * o)
-        return pairs < rows * o * k * (t + rows)
+        return samples**2 * self.paired(outputs) < samples * self.formed(outputs) + rows**2 * o * k
+
+    def formed(self, outputs: int) -> float:
+        t, k, o = self.sizes
+        return float(outputs * o * k * t)
+
+    def paired(self, outputs: int) -> float:
+        t, k, o = self.sizes
+        return float(t * (self.groups * t * k + outputs * t * o + outputs**2 * o))
 
     def product(self, cotangent: Tensor, other: Use, second: Tensor) -> Tensor:
         assert isinstance(other, _Products)
