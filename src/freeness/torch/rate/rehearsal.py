@@ -1,7 +1,8 @@
 """A rate that the start alone tells, tried for some steps: where training breaks or stands still, a lower one is told.
 
 Curvature may grow manifold once training leaves the start, and single batches of heavy tails throw it far; nothing at the start
-shows either. Nor does it show that a rate too high finds the best constant output and nothing else, as sine layers do.
+shows either. Nor does it show that a rate too high finds the best constant output and nothing else, as sine layers do. Where no
+lower rate is better and the interval reaches further up, higher ones are tried.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from freeness.training import SPACING, Leg, Objective, Optimizer, Rate, RateTria
 _MOST = 6  # rates that are tried
 _CLEAR = 0.1  # of a loss: less is no difference
 _FIRST = 4  # losses that stand for the start
+_SHARE = 0.75  # of the best trial's gain, which of a lower rate would be all on a plateau, and a third where rates are too low
 
 
 def rehearsed(
@@ -42,8 +44,9 @@ def rehearsed(
     The steps are those of a training, on whole batches of ``rate.batch`` samples, in another order in each pass. A trial breaks
     where it does for :func:`~freeness.torch.find_rate`, and stands still where its last third is less than a tenth below its
     first losses or below a third before it. Lower rates are tried then, as far apart as its trials, while none is a tenth worse
-    than the best before it. The best is told if it is a tenth better than the first, and the one above it ends the interval.
-    The model is left as it was.
+    than the best before it, nor lowers the loss by less than three quarters of that. The best is told if it is a tenth better
+    than the first, and the one above it ends the interval. Where there is none, higher rates are tried up to the interval's end,
+    while each is a tenth better than the one below. The model is left as it was.
 
     Args:
         model: of one tensor.
@@ -72,18 +75,30 @@ def rehearsed(
             stepping(model, optimizer),
             TrialOptions(Schedule(REHEARSED, "constant")),
         )
-        trials: list[RateTrial] = []
-        try:
-            while len(trials) < _MOST and _goes_on(trials):
-                leg = Leg(rate.recommended / SPACING ** len(trials), REHEARSED)
-                trials.append(runs.run(leg, beat))
-        except TimeUp:
-            pass
+        trials = _trials(runs, rate)
+    if not trials:
+        return rate
     whole = [trial for trial in trials if not trial.stopped]
     best = min(whole, key=lambda trial: trial.score, default=None)
-    if not trials or (not trials[0].stopped and (best is None or not _better(best.score, trials[0].score))):
-        return rate
-    return _lowered(rate, trials, best)
+    if trials[0].stopped or (
+        best is not None and best.rate < rate.recommended and _better(best.score, trials[0].score)
+    ):
+        return _lowered(rate, trials, best)
+    highest = _climbed(trials)
+    return rate if highest is trials[0] else _raised(rate, highest)
+
+
+def _trials(runs: TrialRuns, rate: Rate) -> list[RateTrial]:
+    """That of the rate, of lower ones where they are called for, then of higher ones; as many as there is time for."""
+    found: list[RateTrial] = []
+    try:
+        while len(found) < _MOST and _goes_on(found):
+            found.append(runs.run(Leg(rate.recommended / SPACING ** len(found), REHEARSED), beat))
+        while len(found) < _MOST and _goes_up(rate, found):
+            found.append(runs.run(Leg(SPACING * max(trial.rate for trial in found), REHEARSED), beat))
+    except TimeUp:
+        pass
+    return found
 
 
 class _Drawn(Sequence[Batch]):
@@ -113,7 +128,30 @@ def _goes_on(trials: list[RateTrial]) -> bool:
     if not trials or trials[-1].stopped:
         return True
     last, before = trials[-1], [trial.score for trial in trials[:-1]]
-    return not _better(min(before), last.score) if before else _stands(last)
+    if not before:
+        return _stands(last)
+    start, best = math.fsum(last.losses[:_FIRST]) / _FIRST, min(before)
+    slow = math.isfinite(best) and start - last.score < _SHARE * (start - best)
+    return not (slow or _better(best, last.score))
+
+
+def _goes_up(rate: Rate, trials: list[RateTrial]) -> bool:
+    """Whether a higher rate is to be tried: within the interval, while the highest is the best and clearly so."""
+    highest = max(trials, key=lambda trial: trial.rate)
+    if rate.high is None or SPACING * highest.rate > rate.high or highest.stopped:
+        return False
+    if highest is trials[0]:
+        return not any(_better(trial.score, highest.score) for trial in trials[1:])
+    return _climbed(trials) is highest
+
+
+def _climbed(trials: list[RateTrial]) -> RateTrial:
+    """The highest rate up to which each is clearly better than the one below, from the first on."""
+    found = trials[0]
+    for trial in sorted(trials, key=lambda trial: trial.rate):
+        if trial.rate > found.rate and not trial.stopped and _better(trial.score, found.score):
+            found = trial
+    return found
 
 
 def _stands(trial: RateTrial) -> bool:
@@ -144,10 +182,26 @@ def _lowered(rate: Rate, trials: list[RateTrial], best: RateTrial | None) -> Rat
         f"stand {SPACING:g} times apart."
     )
     reason = f"At the rate that follows from the curvature {failed} on a copy of the model, so a lower one is told."
-    known = (
-        found.low is not None and found.high is not None and not found.wide
-    )  # nobody counted how often it holds the best
-    expected = (
-        f"The best one is expected between {found.low:.3g} and {found.high:.3g}." if known else found.outlook_sentence
+    return replace(found, reason=f"{reason} {_expected(found)}", details=(*rate.details, said))
+
+
+def _raised(rate: Rate, trial: RateTrial) -> Rate:
+    """A higher rate at which the model learns more, with the interval that it has then."""
+    told = trial.rate
+    low = None if rate.low is None else max(rate.low, told / SPACING)
+    said = (
+        f"At {told:.3g} a copy of the model learns more in {trial.steps} steps than at {rate.recommended:.3g}, which follows "
+        f"from the curvature; rates that were tried stand {SPACING:g} times apart."
     )
-    return replace(found, reason=f"{reason} {expected}", details=(*rate.details, said))
+    reason = (
+        f"The rate that follows from the curvature is {told / rate.recommended:.3g} times lower, at which a copy of the model "
+        "learns less."
+    )
+    found = replace(rate, recommended=told, low=low)
+    return replace(found, reason=f"{reason} {_expected(found)}", details=(*rate.details, said))
+
+
+def _expected(rate: Rate) -> str:
+    """Where the best rate is expected; of a wide interval nobody counted how often it holds it."""
+    known = rate.low is not None and rate.high is not None and not rate.wide
+    return f"The best one is expected between {rate.low:.3g} and {rate.high:.3g}." if known else rate.outlook_sentence
