@@ -85,7 +85,7 @@ def test_a_rate_that_breaks_training_is_not_told(flow):
 
 def test_a_rate_that_trains_is_told_as_it_is(flow):
     (_, x, y), model = flow, nn.Linear(2, 2)
-    told = Rate(1e-3, 1.0, 2.0, "", "mse", "sgd", batch=16, low=1e-4, high=2.5e-3)
+    told = Rate(0.01, 1.0, 2.0, "", "mse", "sgd", batch=16, low=0.001, high=0.02)
     assert rehearsed(model, (x, y), (MSE, SGD()), told) is told
 
 
@@ -122,15 +122,16 @@ def test_a_rate_at_which_nothing_is_learnt_gives_way_to_a_lower_one():
     assert found.high == pytest.approx(0.9999) and rehearsed(model, (inputs, inputs), (MSE, SGD()), found) is found
 
 
-@pytest.mark.parametrize(("high", "found"), [(0.002, 0.001), (0.01, 0.009), (None, 0.001)])
-def test_a_rate_too_low_gives_way_to_higher_ones_within_the_interval(high, found):
+@pytest.mark.parametrize(("high", "found", "ends"), [(0.002, 0.003, 0.009), (0.01, 0.027, 0.081), (None, 0.001, None)])
+def test_a_rate_too_low_gives_way_to_higher_ones_up_to_the_first_beyond_the_interval(high, found, ends):
     """On a parabola of curvature 2 the loss after n steps is (1 - 2η)²ⁿ."""
     model, inputs = nn.Linear(1, 1, bias=False), torch.ones(8, 1)
     told = Rate(0.001, 1.0, 2.0, "", "mse", "sgd", batch=8, low=0.0005, high=high)
     rate = rehearsed(model, (inputs, inputs), (MSE, SGD()), told)
-    assert rate.recommended == pytest.approx(found) and rate.high == high
+    assert rate.recommended == pytest.approx(found) and rate.high == pytest.approx(ends)
     if rate is not told:
-        assert rate.low == pytest.approx(found / 3) and "9 times lower" in rate.reason and "0.009" in rate.details[-1]
+        assert rate.low == pytest.approx(found / 3)
+        assert f"{found / 0.001:.0f} times lower" in rate.reason and f"{found:g}" in rate.details[-1]
 
 
 def test_no_more_rates_are_tried_where_lower_ones_only_lower_the_loss_less(monkeypatch):
@@ -141,7 +142,7 @@ def test_no_more_rates_are_tried_where_lower_ones_only_lower_the_loss_less(monke
     told = Rate(0.001, 1.0, 2.0, "", "floor", "sgd", batch=8, low=0.0005, high=0.002)
     floor = WrittenLoss(lambda outputs, targets: 100 + (outputs - targets).square().mean())
     assert rehearsed(model, (inputs, inputs), (floor, SGD()), told) is told
-    assert tried == pytest.approx([0.001, 0.001 / 3])
+    assert tried == pytest.approx([0.001, 0.001 / 3, 0.003])
 
 
 class Waves(nn.Module):

@@ -2,7 +2,7 @@
 
 Curvature may grow manifold once training leaves the start, and single batches of heavy tails throw it far; nothing at the start
 shows either. Nor does it show that a rate too high finds the best constant output and nothing else, as sine layers do. Where no
-lower rate is better and the interval reaches further up, higher ones are tried.
+lower rate is better, higher ones are tried.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def rehearsed(
     where it does for :func:`~freeness.torch.find_rate`, and stands still where its last third is less than a tenth below its
     first losses or below a third before it. Lower rates are tried then, as far apart as its trials, while none is a tenth worse
     than the best before it, nor lowers the loss by less than three quarters of that. The best is told if it is a tenth better
-    than the first, and the one above it ends the interval. Where there is none, higher rates are tried up to the interval's end,
-    while each is a tenth better than the one below. The model is left as it was.
+    than the first, and the one above it ends the interval. Where there is none, higher rates are tried up to the first beyond the
+    interval, while each is a tenth better than the one below. The model is left as it was.
 
     Args:
         model: of one tensor.
@@ -136,9 +136,9 @@ def _goes_on(trials: list[RateTrial]) -> bool:
 
 
 def _goes_up(rate: Rate, trials: list[RateTrial]) -> bool:
-    """Whether a higher rate is to be tried: within the interval, while the highest is the best and clearly so."""
+    """Whether a higher rate is to be tried: while the highest lies within the interval, and is the best, clearly so."""
     highest = max(trials, key=lambda trial: trial.rate)
-    if rate.high is None or SPACING * highest.rate > rate.high or highest.stopped:
+    if rate.high is None or highest.rate > rate.high or highest.stopped:
         return False
     if highest is trials[0]:
         return not any(_better(trial.score, highest.score) for trial in trials[1:])
@@ -189,6 +189,7 @@ def _raised(rate: Rate, trial: RateTrial) -> Rate:
     """A higher rate at which the model learns more, with the interval that it has then."""
     told = trial.rate
     low = None if rate.low is None else max(rate.low, told / SPACING)
+    high = SPACING * told if rate.high is not None and told > rate.high else rate.high
     said = (
         f"At {told:.3g} a copy of the model learns more in {trial.steps} steps than at {rate.recommended:.3g}, which follows "
         f"from the curvature; rates that were tried stand {SPACING:g} times apart."
@@ -197,7 +198,7 @@ def _raised(rate: Rate, trial: RateTrial) -> Rate:
         f"The rate that follows from the curvature is {told / rate.recommended:.3g} times lower, at which a copy of the model "
         "learns less."
     )
-    found = replace(rate, recommended=told, low=low)
+    found = replace(rate, recommended=told, low=low, high=high)
     return replace(found, reason=f"{reason} {_expected(found)}", details=(*rate.details, said))
 
 
