@@ -128,7 +128,7 @@ def _top_row(case: Curved, theirs: Callable[[Curved], float]) -> Row:
 def _mean_row(case: Curved, theirs: Callable[[Curved], float], lanczos: LanczosOptions, measure: str) -> Row:
     true = case.truth()
     asked = f"{lanczos.probes} probes of {lanczos.steps} steps" if lanczos.steps > 1 else f"{lanczos.probes} products"
-    told = f"{asked}, both; the bar is three standard deviations"
+    told = f"{asked} asked of both, ours exact where that costs less; the bar is three standard deviations"
     bar = true.bar(lanczos.probes)
     return Row(lambda: case.ours_mean(lanczos), lambda: theirs(case), true.trace_error, measure, bar, remark=told)
 
