@@ -13,7 +13,7 @@ import freeness.cli
 from freeness import Arcsine, MarchenkoPastur, Semicircle, free_sum, predict_fisher
 from freeness.laws.cauchy_law import TransformLaw, outer_root
 from freeness.laws.law import CentredLaw
-from freeness.meanfield import gradients, kernels
+from freeness.meanfield import gradients, kernels, loss_moments
 from freeness.network import INPUT, Dense, Gaussian, GivenMap, Network, Node, Operation, Pairs, backward, forward, given
 from freeness.network.derivatives import diagonal
 from freeness.numerics import upper_log
@@ -165,5 +165,8 @@ def test_an_own_operation_is_covered_by_theory():
     gram = x @ x.T
     # Θ = 9·XXᵀ/30·30 of the last weights, and of the first ones 9·XXᵀ; in NTK parametrisation both are 9·XXᵀ/30.
     np.testing.assert_allclose(kernels(own, x).ntk, 2 * 9 * gram / 30, rtol=1e-12)
+    error, plain = np.ones((3, 5)), Network((first, Dense(30, 5, Gaussian(3.0))))  # the same function
+    weights = [loss_moments(one, x, error, np.ones(3))[0].weights for one in (own, plain)]
+    assert weights[0] == pytest.approx(weights[1], rel=1e-12)
     found = predict_fisher(own, samples=x[:1]).law.mean
     assert found == pytest.approx(2 * 9 * gram[0, 0], rel=0.3)  # of 30 neurons that are drawn

@@ -11,6 +11,7 @@ from freeness.network import (
     Branch,
     Convolution,
     Dense,
+    Dropout,
     Flatten,
     Gaussian,
     MaxPooling,
@@ -164,6 +165,13 @@ def test_gradients_of_squared_errors_over_a_batch_of_rotations():
     assert np.mean(seen, axis=0) == pytest.approx(np.mean(told, axis=0), rel=0.15)
 
 
+DROPPED = Network(
+    (
+        *(Dense(40, 160, Gaussian(1.4)), RELU, Dropout(0.5)),
+        *(Dense(160, 160, Gaussian(1.4)), RELU, Dropout(0.5)),
+        Dense(160, 160, Gaussian(1.4)),
+    )
+)
 STRIDED = Network(
     (
         Convolution(3, 48, (3, 3), Gaussian(1.4), "zeros"),
@@ -178,11 +186,18 @@ STRIDED = Network(
 
 @pytest.mark.parametrize(
     ("network", "shape"),
-    [(resnet(3, 128, Branch("relu", "gaussian"), inputs=40, outputs=128), (8, 40)), (STRIDED, (4, 3, 4, 4))],
-    ids=["residual", "strided"],
+    [
+        (resnet(3, 128, Branch("relu", "gaussian"), inputs=40, outputs=128), (8, 40)),
+        (STRIDED, (4, 3, 4, 4)),
+        (DROPPED, (8, 40)),
+    ],
+    ids=["residual", "strided", "dropped"],
 )
 def test_gradients_of_squared_errors_along_graphs_are_those_of_drawn_networks(network, shape):
-    """Skip and branch bring back gradients that lie along one signal; a position is seen by P'/P windows a tap."""
+    """Skip and branch bring back gradients that lie along one signal; a position is seen by P'/P windows a tap.
+
+    Masks make α larger, by how large signals are on both sides: else the first layer's are 4 times too small.
+    """
     rng, seen, told = np.random.default_rng(3), [], []
     x = torch.tensor(rng.standard_normal(shape) + 0.7 * rng.standard_normal(shape[1:]))
     for seed in range(10):
@@ -195,6 +210,15 @@ def test_gradients_of_squared_errors_along_graphs_are_those_of_drawn_networks(ne
     scatter = np.std(np.log(np.array(seen) / told), axis=0) / len(seen) ** 0.5
     assert scatter.max() < 0.15
     assert (np.abs(np.log(np.mean(seen, axis=0) / np.mean(told, axis=0))) < 0.1 + 2 * scatter).all()
+
+
+def test_averages_of_averages_are_one():
+    """The same function in two steps has the same gradients, of squared errors too."""
+    first, last = Convolution(3, 48, (3, 3), Gaussian(1.4), "zeros"), Dense(48, 8, Gaussian(1.0))
+    x, error = RNG.standard_normal((4, 3, 4, 4)), RNG.standard_normal((4, 8))
+    ways = (Pooling((2, 2), 2), Pooling(None)), (Pooling(None),)
+    twice, once = (loss_moments(Network((first, RELU, *way, last)), x, error, np.full(4, 0.25)) for way in ways)
+    assert twice[0].weights == pytest.approx(once[0].weights, rel=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -11,15 +11,16 @@ from __future__ import annotations
 import numpy as np
 
 from freeness.gaussian import second_moment_slope
+from freeness.meanfield.scatters import TINY
 from freeness.network import (
     Activation,
     Convolution,
+    Dropout,
     Haar,
     Node,
     Normalisation,
     Operation,
     Pairs,
-    Pooling,
     Stream,
     Sum,
     Weights,
@@ -48,7 +49,18 @@ def beyond(operation: Operation, along: np.ndarray, given: Pairs, stream: Stream
     if isinstance(operation, Weights) and not isinstance(operation.weights, Haar):
         left, right = sides(_through(operation, along, stream), given.rows, stream.groups)
         return left * right * given.value * (stream.features or 0)
+    if isinstance(operation, Dropout):
+        left, right = sides(along, given.rows, stream.groups)
+        return left * right * given.value * _masked(1 - operation.rate, given) * (stream.features or 0)
     return 0.0
+
+
+def _masked(kept: float, given: Pairs) -> np.ndarray:
+    """What a signal's own mask adds: m g of g = α m x is α m² x, m of mean 1 and fourth moment 1/kept³."""
+    found = np.full(given.value.shape, 1 / kept**2 - 1)
+    itself = np.arange(len(found))
+    found[itself, itself] = 1 / kept**3 - 1 / kept**2
+    return found
 
 
 def _bent(operation: Activation, along: np.ndarray, given: Pairs, stream: Stream, behind: np.ndarray) -> np.ndarray:
@@ -56,7 +68,7 @@ def _bent(operation: Activation, along: np.ndarray, given: Pairs, stream: Stream
     if not along.any():
         return np.zeros(given.value.shape)
     turns, apart = _dependence(operation, float(stream.variance.mean()))
-    one, other = sides(np.sqrt(np.maximum(stream.variance, np.finfo(float).tiny)), given.rows, stream.groups)
+    one, other = sides(np.sqrt(np.maximum(stream.variance, TINY)), given.rows, stream.groups)
     found = np.interp(np.arccos(np.clip(given.value / (one * other), -1.0, 1.0)), turns, apart)
     left, right = sides(along * np.sqrt(behind), given.rows, stream.groups)
     return left * right * found * (stream.features or 0)
@@ -78,7 +90,7 @@ def _dependence(operation: Activation, q: float) -> tuple[np.ndarray, np.ndarray
         power = power * np.cos(turns)
         before, polynomial = polynomial, (z * polynomial - np.sqrt(n) * before) / np.sqrt(n + 1)
     both, values, slopes = total + np.multiply.outer(np.maximum(left_out, 0.0), power)
-    return turns, (both - values * slopes) / max(float(value**2 @ weights), np.finfo(float).tiny)
+    return turns, (both - values * slopes) / max(float(value**2 @ weights), TINY)
 
 
 def together(one: np.ndarray, other: np.ndarray, given: Pairs, stream: Stream) -> np.ndarray:
@@ -94,15 +106,17 @@ def together(one: np.ndarray, other: np.ndarray, given: Pairs, stream: Stream) -
     return (left * second + first * right) * given.value * (stream.features or 0)
 
 
-def share(node: Node, number: int, stream: Stream, along: np.ndarray) -> np.ndarray:
+def share(node: Node, number: int, stream: Stream, behind: Stream, along: np.ndarray) -> np.ndarray:
     """α in front of an operation, from that behind it.
 
-    WᵀW is σ_w²N'/N on average; E hφ'(h)φ(h) = q·d/dq E φ²; of a normalisation the gradient has no part along its input.
+    WᵀW is σ_w²N'/N on average; E hφ'(h)φ(h) = q·d/dq E φ²; of a normalisation the gradient has no part along its input. All
+    else that reads one signal is homogeneous of degree 1, and g·x is the same on both sides of it (Euler).
 
     Args:
         node: of the operation.
         number: which of the signals that it reads.
         stream: that signal.
+        behind: the stream behind it.
         along: α behind it.
     """
     operation, shape = node.operation, stream.variance.shape
@@ -114,9 +128,17 @@ def share(node: Node, number: int, stream: Stream, along: np.ndarray) -> np.ndar
         return _spread(operation.scales[number] ** 2 * along, shape)
     if isinstance(operation, Normalisation) or len(node.inputs) > 1:
         return np.zeros(shape)
-    if along.shape == shape:
-        return along
-    return _spread(along, shape) * (_alike(stream) if isinstance(operation, Pooling) else 1.0)
+    return _homogeneous(stream, behind, along)
+
+
+def _homogeneous(stream: Stream, behind: Stream, along: np.ndarray) -> np.ndarray:
+    """At each position where these are the same, else in the mean over them."""
+    into, out = stream.features, behind.features
+    passed: np.ndarray = along * behind.variance * (1.0 if into is None or out is None else out / into)
+    if passed.shape == stream.variance.shape:
+        return passed / np.maximum(stream.variance, TINY)
+    before, after = (array.reshape(len(array), -1).sum(axis=1) for array in (stream.variance, passed))
+    return _spread(after / np.maximum(before, TINY), stream.variance.shape)
 
 
 def _through(operation: Weights, along: np.ndarray, stream: Stream) -> np.ndarray:
@@ -135,9 +157,3 @@ def _spread(along: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         return along
     mean = along.reshape(len(along), -1).mean(axis=1)
     return np.broadcast_to(mean.reshape(-1, *[1] * (len(shape) - 1)), shape)
-
-
-def _alike(stream: Stream) -> float:
-    """Of signals at P positions over which is averaged: their mean correlation, over P."""
-    square, count = stream.second.reshape(len(stream.second), -1), stream.variance[0].size
-    return float(square.sum() / count / stream.variance.sum()) / count if stream.across else 1.0 / count

@@ -339,7 +339,7 @@ def _backward(
         for name, factor in prepared.dependent(node):
             again[name] = again.get(name, 0.0) + factor * parts[0]
         for number, (name, part) in enumerate(zip(node.inputs, parts, strict=True)):
-            found = _Gradient(part, share(node, number, streams[number], gradient.along))
+            found = _Gradient(part, share(node, number, streams[number], behind, gradient.along))
             sizes[node.name, number] = float((part * pairs[name].value).sum())
             if name in back:
                 common = together(back[name].along, found.along, pairs[name], prepared.streams[name])
