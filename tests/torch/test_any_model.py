@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
 from freeness.errors import InputError
 from freeness.torch import (
@@ -21,6 +22,7 @@ from freeness.torch import (
 )
 from freeness.torch.measured.any_model import gram, survey
 from freeness.torch.model.function import Function
+from freeness.torch.model.taps import ConvolutionUse, LinearUse
 from tests.torch.models import input_jacobian, parameter_jacobian, rows
 from tests.torch.zoo import zoo_model
 
@@ -262,3 +264,20 @@ def test_bad_samples_are_refused() -> None:
         dual_gram(traced, torch.cat([x, x]))
     with pytest.raises(InputError, match="finite real sample"):
         dual_gram(traced, x * torch.nan)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("layer", ["linear", "convolution"])
+def test_operations_of_gradients_and_of_their_products_are_those_that_torch_counts(layer, groups):
+    outputs, x = 5, torch.randn(1, 4, 6, 6)
+    if layer == "linear":
+        use = LinearUse(torch.Size((1, 4, 6, 7)), x)
+    else:
+        use = ConvolutionUse(torch.Size((1, 8, 4, 4)), x, (3, 3), (1, 1), (0, 0), (1, 1), groups)
+    cotangent = torch.randn(outputs, *use.shape)
+    with FlopCounterMode(display=False) as formed:
+        use.gradient(cotangent, slice(0, use.shape[-1 if layer == "linear" else 1]))
+    with FlopCounterMode(display=False) as paired:
+        use.product(cotangent, use, cotangent)
+    assert formed.get_total_flops() == 2 * use.formed(outputs)
+    assert paired.get_total_flops() == 2 * use.paired(outputs)
