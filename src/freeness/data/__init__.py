@@ -9,6 +9,7 @@ from freeness.data.fashion_mnist import CLASSES, ImageSet, download_fashion_mnis
 from freeness.data.idx import decode_idx, encode_idx, read_idx
 from freeness.data.numbers import aims_of as aims_of
 from freeness.data.numbers import numbers_of, targets_of
+from freeness.data.samples import Fetch as Fetch
 from freeness.data.samples import Loaded, Samples, load, opened
 from freeness.data.scaling import Scaling, scaled
 from freeness.data.source import ArrayFile, Factory, FashionMnist, Folder, GaussianSamples, InMemory, Source, source_of

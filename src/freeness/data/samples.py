@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Shaped
 
 from freeness.data.array_file import named_arrays, read_arrays
 from freeness.data.factory import made_by
-from freeness.data.fashion_mnist import download_fashion_mnist, load_fashion_mnist
+from freeness.data.fashion_mnist import Split, download_fashion_mnist, load_fashion_mnist
 from freeness.data.folders import ImageFolder, ParquetFile
 from freeness.data.idx import read_idx
 from freeness.data.numbers import numbers_of, targets_of
@@ -35,7 +34,6 @@ from freeness.data.source import (
 )
 from freeness.errors import InputError
 
-Split = Literal["train", "test"]
 Fetch = Callable[[Sequence[int]], np.ndarray]
 _BATCHES = 8  # of a loader that are taken at most
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,14 +14,13 @@ from jaxtyping import Shaped
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from freeness.data import ArrayFile, Folder, Samples, Scaling, opened, scaled, source_of
+from freeness.data import ArrayFile, Fetch, Folder, Samples, Scaling, opened, scaled, source_of
 from freeness.errors import InputError
 from freeness.experiments.cells import DataFacts
 from freeness.experiments.specification import DataSpecification
 
 _FACTS = 256  # images from which norm and correlation are read
 _CHUNK = 1 << 20
-Fetch = Callable[[Sequence[int]], np.ndarray]
 
 
 class Images(Dataset):

@@ -12,7 +12,7 @@ Source: the equations of Yang, Schoenholz (2017) and Yang et al. (2019) for one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +22,7 @@ from freeness.errors import InputError
 from freeness.meanfield.channel_noises import Channels, Formed, channel_noise, channel_scatters
 from freeness.meanfield.drawn_weights import ChannelWeights, TrainedChannels, field_of, mixed
 from freeness.meanfield.scatters import Noise, sums_channels
-from freeness.network import INPUT, Network, Node, Normalisation, Pass, Weights, described, passed
+from freeness.network import INPUT, Back, Network, Node, Normalisation, Pass, Weights, described, passed
 
 _RUNS = 4  # at least two, for their spread
 _SEED = 26
@@ -204,9 +204,6 @@ def _counts(network: Network, shapes: Mapping[str, tuple[int, ...]], limits: tup
 
 def _entries(shape: tuple[int, ...]) -> int:
     return int(np.prod(shape[1:]))
-
-
-Back = Callable[[np.ndarray], tuple[np.ndarray, ...]]
 
 
 def _forward(

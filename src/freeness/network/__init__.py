@@ -9,6 +9,7 @@ from freeness.gaussian import (
     custom_activation,
 )
 from freeness.network.builders import Branch, cnn, mixer, mlp, resnet
+from freeness.network.channelwise import Back as Back
 from freeness.network.channelwise import ChannelPass, TapSources, passed, taps_of
 from freeness.network.derivatives import GivenMap, Pass, Pattern, given, over_samples, pattern
 from freeness.network.ensembles import Ensemble, Gaussian, Haar, Measured, ScaledIdentity, variance_gain

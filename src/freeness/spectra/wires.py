@@ -47,11 +47,10 @@ from freeness.network import (
 )
 from freeness.operators import HeadSignals, WiredEquation
 from freeness.spectra.drawn import drawn_matrix
-from freeness.spectra.graph_builder import Parametrisation, gradients_gram, taps_over
+from freeness.spectra.graph_builder import Parametrisation, Source, gradients_gram, taps_over
 from freeness.spectra.wire import Wire, spread_out
 from freeness.spectra.wired_parts import Met, WiredMatrix, WiredNode, assembled, is_one
 
-Source = Callable[[Weights, tuple[int, ...], np.ndarray], np.ndarray]
 Realised = Callable[[Weights], np.ndarray | None]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,13 +17,12 @@ from torch import Tensor, nn
 
 from freeness.errors import InputError, brief
 from freeness.torch.model.state import trained_parameters, untouched
+from freeness.torch.request.stepping import OptimizerFactory
 
 _GROW = 4.0  # while the rate is sought from afar
 _MOST = 60  # forward passes at most
 _TOLERANCE = 1.1  # of the rate that is returned, as a factor
 _FIRST = 1e-3
-
-OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
 
 @dataclass(frozen=True)
