@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-import numpy as np
 from nicegui import ui
 
 from freeness.app.address import Choice, Number
@@ -18,7 +17,17 @@ from freeness.app.spectrum_job import law_read
 from freeness.app.worker import Worker
 from freeness.errors import FreenessError, InputError
 from freeness.network import activation_names
-from freeness.show import DrawnLaw, Row, csv_bytes, drawn_law, drawn_law_picture, parts_html, plain_numbers
+from freeness.show import (
+    DrawnLaw,
+    Row,
+    answer_of,
+    csv_bytes,
+    drawn_law,
+    drawn_law_picture,
+    page_parts,
+    parts_html,
+    plain_numbers,
+)
 from freeness.spectra import SettledNetwork
 
 POINTS = 200
@@ -173,12 +182,4 @@ def _fisher(form: Form) -> bool:
 
 def _numbers(law: DrawnLaw, architecture: SettledNetwork) -> str:
     sigma_w, sigma_b = architecture.gains
-    rows = [
-        Row("lower edge", law.low),
-        Row("upper edge", law.high),
-        Row("mean", law.mean),
-        *(Row(f"atom at {position:.6g}", f"mass {mass:.6g}") for position, mass in law.atoms),
-        Row("σ_w, σ_b", f"{sigma_w:.6g}, {sigma_b:.6g}"),
-    ]
-    lost = int(np.isnan(law.density).sum())
-    return parts_html([*rows, *([Row("points that did not converge", str(lost))] if lost else [])])
+    return parts_html([*page_parts(answer_of(law)), Row("σ_w, σ_b", f"{sigma_w:.6g}, {sigma_b:.6g}")])

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from freeness.expressions import LawAnswer
 from freeness.laws import Edge, Law
 from freeness.show.answer import Answer, Row, Section, Sentence, Table, answer_of, attempted, number
 from freeness.show.csv_table import status
 from freeness.show.json_values import document_of, picked
+from freeness.show.law_values import DrawnLaw
 from freeness.show.pointmass import LISTED, heaviest
 from freeness.spectra import Measurement, Prediction
 
@@ -22,6 +25,19 @@ def _(record: Law) -> Answer:
     name = attempted(lambda: repr(record))
     row = Row("law", name if len(name) <= _LONG else f"{name[:_LONG]}…")
     return Answer("", (Section("", (row, *law_rows(record))),))
+
+
+@answer_of.register
+def _(record: DrawnLaw) -> Answer:
+    lost = int(np.isnan(record.density).sum())
+    rows = (
+        Row("lower edge", record.low),
+        Row("upper edge", record.high),
+        Row("mean", record.mean),
+        *(Row(f"atom at {position:.6g}", f"mass {mass:.6g}") for position, mass in record.atoms),
+        *((Row("points that did not converge", str(lost)),) if lost else ()),
+    )
+    return Answer("", (Section("", rows),))
 
 
 @answer_of.register
