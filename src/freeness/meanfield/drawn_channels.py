@@ -82,8 +82,8 @@ def drawn_places(
     """Every node, and the input; None where an operation cannot be followed channel by channel.
 
     Args:
-        network: the record.
-        points: inputs.
+        network: whose weights are drawn anew, Gaussian ones of the same gain.
+        points: inputs, all of the batch.
         cotangent: ∂ℓ/∂f; independent entries over samples and positions, of squares that add to 1 for each sample, where None.
         rough: by the network's own channels, or fewer, in some six seconds at most.
 

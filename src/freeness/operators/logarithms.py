@@ -33,7 +33,7 @@ def logarithm(
 
     Args:
         kappa: symmetric, of imaginary part ≤ 0.
-        beta: the same.
+        beta: symmetric, of imaginary part ≤ 0 as well.
 
     Example:
         >>> kappa, beta = -1j * np.diag([2.0, 3.0]), -1j * np.eye(2)

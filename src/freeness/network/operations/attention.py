@@ -99,7 +99,7 @@ def at_positions(
     """Queries or keys as scores take them: turned, where positions are rotary.
 
     Args:
-        operation: the record.
+        operation: whose rotary frequencies they are.
         entries: (heads, n·T, d_k).
         samples: n, the slow index of the positions.
     """
@@ -118,7 +118,7 @@ def softmax_weights(
     """A (heads, n·T, n·T') of one forward pass, 0 between different samples, and the scale of its scores.
 
     Args:
-        operation: the record.
+        operation: with its scale, and which positions see which.
         query: (heads, n·T, d_k).
         key: (heads, n·T', d_k).
         samples: n, the slow index of the positions.
@@ -151,7 +151,7 @@ def head_variances(
     What comes back is weighed by the second moments there.
 
     Args:
-        operation: the record.
+        operation: with how many heads there are.
         streams: queries, keys and values, with all pairs of the batch where they are there.
         gradient: Γ behind of each sample.
     """

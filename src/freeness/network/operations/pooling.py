@@ -100,7 +100,7 @@ def pooled(
 
     Args:
         array: second moments of all pairs of positions (``groups`` = 2), or values by position (1).
-        layer: the pooling.
+        layer: which says the windows.
         lead: axes before the spatial ones.
         groups: how often the spatial axes occur.
 
