@@ -19,11 +19,12 @@ class BendNoise:
     """Of h ~ N(0, q): gain d ln E φ²/d ln q, turn d ln E φ'²/d ln q, and covariances by the correlation c of two entries.
 
     ``values``: Cov(φ², φ²)/(E φ²)² without its second order, 2·gain²·c², which is what the size of h does. ``slopes``:
-    Cov(φ'², φ'²)/(E φ'²)², of which 2·turn²·c² is that.
+    Cov(φ'², φ'²)/(E φ'²)², of which 2·turn²·c² is that. ``lean``: of both the part in c, which is what the mean of h does.
     """
 
     gain: float
     turn: float
+    lean: tuple[float, float]
     angles: Float[np.ndarray, " angles"]
     values: Float[np.ndarray, " angles"]
     slopes: Float[np.ndarray, " angles"]
@@ -63,6 +64,7 @@ def bend_noise(function: ActivationFunction, q: float) -> BendNoise:
     z, angles = h / np.sqrt(q), np.linspace(0, np.pi, _ANGLES)
     before, polynomial, cosine = np.ones_like(z), z, np.cos(angles)
     total, power, left_out, rates = np.zeros((2, _ANGLES)), cosine.copy(), series**2 @ weights - 1.0, np.zeros(2)
+    lean = ((series * z) @ weights) ** 2
     for n in range(1, _ORDERS):
         found = series * polynomial @ weights
         left_out = left_out - found**2
@@ -73,4 +75,4 @@ def bend_noise(function: ActivationFunction, q: float) -> BendNoise:
         before, polynomial = polynomial, (z * polynomial - np.sqrt(n) * before) / np.sqrt(n + 1)
     total += np.multiply.outer(np.maximum(left_out, 0.0), power)
     gain, turn = rates.tolist()
-    return BendNoise(gain, turn, angles, total[0] - 2 * gain**2 * cosine**2, total[1])
+    return BendNoise(gain, turn, tuple(lean.tolist()), angles, total[0] - 2 * gain**2 * cosine**2, total[1])

@@ -163,8 +163,9 @@ class _Noises:
         if not count:
             return 0.0
         if isinstance(operation, Activation):
-            share = _row_shares(value, gamma)
-            return float(share @ self._bend(node).of_values(_cosines(self.values[node.inputs[0]])) @ share) / count
+            share, cosine = _row_shares(value, gamma), _cosines(self.values[node.inputs[0]])
+            noise = self._bend(node).of_values(cosine) - self._fixed(node)[0] * cosine
+            return float(share @ noise @ share) / count
         if isinstance(operation, Sum):
             shares, given = self._shares(node), [_spread_over(self.values[name], len(value)) for name in node.inputs]
             pairs = combinations(range(len(given)), 2)
@@ -180,6 +181,17 @@ class _Noises:
         if key not in self.bends:
             self.bends[key] = bend_noise(*key)
         return self.bends[key]
+
+    def _fixed(self, node: Node) -> tuple[float, float]:
+        """What an activation does not add, as a norm over its neurons has taken the mean of what it reads."""
+        for before in (one.operation for one in self.batch.prepared.nodes if one.name == node.inputs[0]):
+            if isinstance(before, Normalisation) and (before.kind, before.groups, before.positions) == (
+                "layer",
+                1,
+                False,
+            ):
+                return self._bend(node).lean
+        return 0.0, 0.0
 
     def _turns(self, node: Node, number: int) -> tuple[float, ...]:
         operation, count = node.operation, len(node.inputs)
@@ -205,6 +217,7 @@ class _Noises:
             bend, cosine = self._bend(node), _cosines(value)
             share, same = _row_shares(value, gamma), _cosines(gamma)
             noise = (1 + 2 * same**2) * bend.of_slopes(cosine) - 2 * bend.turn**2 * cosine**2
+            noise -= self._fixed(node)[1] * cosine
             return float(share @ noise @ share) / count
         if isinstance(operation, Product) and count and len(node.inputs) == 2:
             return GAUSSIAN * self.excess[node.inputs[1 - number]] * _participation(value, gamma) / count
