@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 import freeness as fr
+from freeness.laws.parts import singular_points
 
 _LEVELS = np.linspace(0.01, 0.99, 41)
 _NEAR = 0.02  # places are known to so much of the distance over which a tenth of the mass lies: to 0.2 % of the mass
@@ -24,6 +25,7 @@ _MASS = 1e-6
 _DISTANCES = 10.0 ** -np.arange(1.0, 16.5, 0.5)  # from what is singular, in units of the hull
 _PLACED = 1e-9  # to which that is known
 _FALL = 1e-8  # of a distribution function: rounding
+_ROUNDED = 1e-12  # of the largest end: so far may ends behind shifts be off, by which a hard edge there gains mass
 _NEARBY, _POWER = 1e-2, 0.2  # from where on a density may be a power of the distance, and how nearly
 _BESIDE = 1e-7  # of a mass beside something singular
 
@@ -118,7 +120,7 @@ def rising(law: fr.Law) -> str:
     x, place = np.unique(np.append(near, special), return_inverse=True)
     value, density = law.cdf(x, throw=False), law.density(x, throw=False)
     known, reached = x[np.isfinite(value)], value[np.isfinite(value)]
-    fall = np.maximum.accumulate(reached) - reached
+    fall = np.maximum.accumulate(reached) - reached - _within(known, reached, _ROUNDED * np.max(np.abs(special)))
     if np.any(fall > _FALL):
         return f"a distribution function that falls by {fall.max():.3g} before {known[np.argmax(fall)]!r}"
     if np.any((reached < 0) | (reached > 1)) or np.any(density < 0):
@@ -130,6 +132,13 @@ def rising(law: fr.Law) -> str:
     alone = np.abs(away) <= np.minimum(np.stack([apart[:-1], apart[1:]], axis=1)[..., None] / 2, _NEARBY * (high - low))
     told = alone & (np.abs(away) >= _PLACED * np.max(np.abs(special)))
     return _masses(near, value, np.abs(away) * density, told)
+
+
+def _within(x: np.ndarray, reached: np.ndarray, distance: float) -> np.ndarray:
+    """What a distribution function gains from so far before each of the ascending points to so far behind it."""
+    highest = np.maximum.accumulate(reached)
+    before, behind = np.searchsorted(x, x - distance), np.searchsorted(x, x + distance, side="right")
+    return np.maximum(reached[np.minimum(behind, x.size - 1)] - highest[np.maximum(before - 1, 0)], 0.0)
 
 
 def _masses(x: np.ndarray, value: np.ndarray, by_decade: np.ndarray, told: np.ndarray) -> str:
@@ -159,10 +168,11 @@ def _integrals(law: fr.Law, pieces: list[tuple[float, float]], nodes: int) -> np
 
 
 def _pieces(law: fr.Law) -> list[tuple[float, float]]:
-    """Bands, cut at the atoms inside, and at 0."""
+    """Bands, cut at the atoms inside, at 0, and where a law says that its density is not analytic."""
     found = []
+    special = {0.0, *(place for place, _ in law.atoms), *singular_points(law)}
     for low, high in law.bands:
-        cuts = [low, *sorted(at for at in {0.0, *(place for place, _ in law.atoms)} if low < at < high), high]
+        cuts = [low, *sorted(at for at in special if low < at < high), high]
         found += list(pairwise(cuts))
     return found
 

@@ -162,8 +162,9 @@ def residual(rng: np.random.Generator) -> Case:
     def law() -> fr.Law:
         return (fr.fisher_law if fisher else fr.jacobian_law)(network, realised=drawn().signals)
 
+    allowed = _OF_NARROW if outputs == 80 else _OF_REALISED
     return Case(
-        text, law, lambda *_: drawn().fisher if fisher else drawn().jacobian, _NONE, allowed=_OF_REALISED, smooth=False
+        text, law, lambda *_: drawn().fisher if fisher else drawn().jacobian, _NONE, allowed=allowed, smooth=False
     )
 
 

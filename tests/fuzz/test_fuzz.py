@@ -173,7 +173,19 @@ def test_beside_an_atom_inside_a_band_the_distribution_function_keeps_its_side()
 
 
 RISING = {("operation", 79): "16 75", ("tree", 79): "92"}  # what was wrong beside ends and atoms
-RISING_LONGER = {("operation", 79): "20 49", ("tree", 79): "2", ("text", 79): "3 23 27", ("network", 79): "4"}
+RISING_LONGER = {
+    ("operation", 79): "20 49",
+    ("tree", 79): "2",
+    ("text", 79): "3 23 27",
+    ("network", 79): "4",
+    ("polynomial", 24): "11",
+    ("text", 12011): "15",
+    ("text", 13002): "10",
+    ("text", 13004): "15",
+    ("deep", 13001): "11",
+    ("deep", 13002): "6",
+    ("deep", 13003): "9",
+}
 
 
 def test_right_behind_an_atom_the_distribution_function_has_its_mass():

@@ -34,6 +34,15 @@ def test_solutions_are_those_that_are_followed_alone(stones):
     assert (Counted(stones=stones).solve(x).parameters == exact(x)).all()
 
 
+@pytest.mark.parametrize("stones", [False, True])
+def test_what_is_no_number_is_answered_by_none(stones):
+    x = np.append(np.geomspace(1e-9, 1e3, 40), np.nan)
+    counted = Counted(stones=stones)
+    with np.errstate(invalid="ignore"):
+        for _ in range(2):
+            np.testing.assert_array_equal(counted.solve(x).parameters, exact(x))
+
+
 def test_points_far_away_are_reached_by_stones():
     x = np.geomspace(0.1, 1.0, 30)
     ones, others = Counted(reach=0.2, stones=True), Counted(reach=0.2)

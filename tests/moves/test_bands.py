@@ -89,6 +89,22 @@ def test_what_rounding_leaves_beside_an_atom_is_no_band(trace, power):
     assert law.cdf(high) == pytest.approx(1 - top, abs=1e-12)
 
 
+def test_behind_a_gap_as_narrow_as_ranks_are_apart_a_band_is_found():
+    """Kernels of free projections add up (Voiculescu, Dykema, Nica 1992): the largest is an atom at 0, the others a band."""
+    first, second, third = 3.4e-4, 3.5e-6, 3.4e-6
+    law = free_product(*(Projection(1 - kernel) for kernel in (first, second, third)))
+    ((low, high),) = law.bands
+    assert 0 < low < first < high < 2 * first
+    assert law.cdf(high) - law.cdf(low) == pytest.approx(second + third, abs=1e-9)
+
+
+def test_a_band_that_begins_far_below_its_width_has_a_distribution_function_at_its_end():
+    traces = [0.5 - 2.5e-6, 0.5 - 1e-9, 0.5 - 2e-15, *[0.5] * 15]
+    law = free_product(*(Projection(trace) for trace in traces))
+    ((low, _),) = law.bands
+    assert 0 < low < 1e-90 and law.cdf(low) == pytest.approx(0.5 + 2.5e-6, abs=1e-8)
+
+
 def test_bands_that_cannot_be_told_apart_are_one_with_an_error(monkeypatch):
     law = free_sum(Atoms(np.linspace(-1.0, 1.0, 30)), Semicircle(1e-6))
     monkeypatch.setattr(support, "_MOST", 10)

@@ -31,6 +31,7 @@ from freeness import (
     kolmogorov,
 )
 from freeness.laws import GradedDensity
+from freeness.laws.parts import smooth_parts
 
 TO_TEN_DIGITS = 1e-10
 
@@ -228,3 +229,11 @@ def test_laws_without_bounded_support_are_refused():
 def test_a_sum_of_laws_whose_widths_are_far_apart_is_refused_by_their_widths():
     with pytest.raises(InputError, match="expected laws of widths within a factor of 1e"):
         classical_sum(Uniform(0.0, 1.0), Uniform(0.0, 1e-12))
+
+
+def test_rounding_at_the_end_of_a_density_asks_for_no_panels():
+    """Of a law that is solved for, the last 1e-10 of a band may be dark."""
+    rounded = GradedDensity(
+        lambda x: np.where(x > 2 - 1e-10, 0.0, np.sqrt(np.maximum(4 - x**2, 0.0))) / (2 * np.pi), [-2.0, 2.0]
+    )
+    assert [part.panels for part in smooth_parts(rounded)] == [1]

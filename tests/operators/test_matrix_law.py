@@ -223,3 +223,18 @@ def test_a_narrow_band_behind_a_gap_is_part_of_the_support():
     x, y = free_variables(MarchenkoPastur(1.5), Uniform(0.778, 1.318))
     found = law(anticommutator(x, y))
     assert found.hull[0] < 0 and found.cdf(0.0) == pytest.approx(1 / 3, abs=1e-9)
+
+
+def test_above_the_axis_a_potential_knows_that_below_it_to_first_order():
+    """On the end of a band the way down stops above the axis; what is left is a square of the height."""
+    x, y = free_variables(Uniform(-1, 2), Semicircle(1.0))
+    found, at = law(anticommutator(x, y)), np.array([-1.3, 0.4, 0.9], complex)
+    equation, exact = found.equation, found._solve(at).parameters
+    known = equation.potential(equation.state(exact, at, True))
+    for height in (1e-3, 1e-4):
+        unknowns, above = exact, at + 1j * height
+        for _ in range(20):
+            unknowns = unknowns + equation.newton_change(unknowns, above)[0]
+        state = equation.state(unknowns, above, True)
+        assert np.all(np.abs(equation.potential(state, height) - known) < 3 * height**2)
+        assert np.all(np.abs(equation.potential(state) - known) > height / 2)

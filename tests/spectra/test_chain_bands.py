@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from freeness import fisher_law, jacobian_law, mlp
@@ -26,3 +27,12 @@ def test_a_chain_of_smooth_activations_has_one_band_with_all_its_mass(name):
     atoms = sum(mass for _, mass in law.atoms)
     assert law.cdf(high) - law.cdf(low) == pytest.approx(1 - atoms, abs=1e-9)
     assert low >= 0 and law.cdf(low + 1e-3 * (high - low)) > law.cdf(low)
+
+
+def test_behind_a_hard_edge_the_distribution_function_is_a_root_of_the_distance_however_near():
+    """Θ of Haar weights begins at its last ‖x‖²; there the slope of mish passes 0, and one unknown is rounding."""
+    law = fisher_law(mlp(4, 240, "mish", "haar", sigma_w=1.107, sigma_b=0.483), 0.407)
+    low, high = law.hull
+    x = low + (high - low) * np.geomspace(3e-15, 1e-6, 12)
+    reached = law.cdf(x, throw=False) / np.sqrt(x - low)
+    assert np.nanmax(np.abs(reached / reached[-4] - 1)) < 5e-3

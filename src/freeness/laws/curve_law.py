@@ -17,7 +17,7 @@ from freeness.errors import ConvergenceError
 from freeness.laws.band_ends import polish_edges
 from freeness.laws.banded_law import BandedLaw
 from freeness.laws.cauchy_law import nonzero_hull_of
-from freeness.laws.curve import CurvePoint, SpectralCurve, Transform, directions, settled
+from freeness.laws.curve import NOISE, CurvePoint, SpectralCurve, Transform, directions, settled
 from freeness.laws.law import Atom, Boundary, Law, real_points
 from freeness.laws.neighbours import Neighbours, put
 from freeness.laws.outside import walk_end
@@ -25,6 +25,7 @@ from freeness.numerics import ROUNDING, Solution, Standard, Update, confirmed, f
 
 _HEIGHT = 30.0  # the continuation starts at this multiple of the support's radius
 _TIED = 2  # Newton steps of the inner unknowns alone before the potential is read
+_RETIED = 0.5  # most that they change relative to their size; more is none of rounding
 _SHALLOW = 10  # stages of a curve, each of which rounds, that the tolerance of one point allows for
 _MANY = 200  # points from which on most start from their neighbours' solutions
 _COSTLY = 4  # unknowns from which that pays; products of closed laws are long where they are made of many
@@ -166,11 +167,18 @@ class CurveLaw(BandedLaw):
 
     def _upper_point(self, parameters: np.ndarray, steps: int = _TIED, potential: bool = False) -> CurvePoint:
         """The curve's points with G below the axis: where all unknowns are near to it, mirror images are solutions as well."""
-        point = settled(self._curve, parameters, steps, potential)[1]
+        point = self._tied(parameters, steps, potential)
         below = np.imag(point.g.value) > ROUNDING * np.abs(point.g.value)
-        if not below.any():
+        return self._tied(np.where(below, parameters.conj(), parameters), steps, potential) if below.any() else point
+
+    def _tied(self, parameters: np.ndarray, steps: int, potential: bool) -> CurvePoint:
+        """Unknowns whose sign or angle is rounding, as beside a hard edge behind a shift, are left as they are."""
+        found, point = settled(self._curve, parameters, steps, potential)
+        crossed = (np.imag(found) * np.imag(parameters) < 0) & (np.abs(np.imag(found)) > NOISE * np.abs(found))
+        lost = np.any(crossed | (np.abs(found - parameters) > _RETIED * np.abs(parameters)), axis=0)
+        if not lost.any():
             return point
-        return settled(self._curve, np.where(below, parameters.conj(), parameters), steps, potential)[1]
+        return self._curve.evaluate(np.where(lost, parameters, found), directions(self._curve), potential)
 
     def _centred(self, found: Boundary, middle: np.ndarray) -> Boundary:
         """Boundary values where 0 is the centre of a symmetric law whose curve has no point there, as behind a root.

@@ -26,6 +26,7 @@ _EVEN = 1e-8  # the same where the density follows a power law
 _LEAST_POWER, _MOST_POWER = 0.05, 20.0  # of the distance in the mass beside an atom
 _BETWEEN = 1e-5  # mass between distances that is more than rounding
 _SANDWICHED = (1e-14, 1e-11, 1e-9, 1e-7)  # distances, relative to the support, of points that a lost one lies between
+_FARTHEST = 0.3  # of its distance from 0, the farthest of these where it lies nearer to 0
 _AWAY = (2.0, 8.0, 64.0, 1024.0)  # times its distance from an atom, where a lost one is looked for
 _ALIKE = 1e-8  # their distribution functions where the one between is known
 _GAPS = (1e-2, 1e-3, 1e-4)  # the same of points beside an atom that has a gap around it
@@ -229,14 +230,12 @@ class Law(Shown, Plotted, ABC):
         """
         sides, distance, scale = np.sign(x - position), np.abs(x - position), self._reach
         reach = np.array([_NUDGE, 2 * _BLIND]) * scale
-        beside = (position + sides * reach[:, None]).ravel()
-        value, own = np.split(self._cdf_off_atoms(np.concatenate([beside, x]), False), [beside.size])
-        for away in _AWAY:
-            lost = np.flatnonzero(np.isnan(own) & (away * distance < reach[1]))
-            if lost.size:
-                own[lost] = self._cdf_off_atoms(position + away * (x[lost] - position), False)
-        density = np.nan_to_num(self.density(beside, throw=False)).reshape(2, -1)
-        far, near = value[: x.size], value[x.size :]
+        beside: np.ndarray = position + sides * reach[:, None]
+        places, which = np.unique(beside, return_inverse=True)
+        read = np.stack([self._raw_cdf(places), np.nan_to_num(self.density(places, throw=False))])[:, which]
+        reached, density = read.reshape(2, *beside.shape)
+        far: np.ndarray = reached[0]
+        near: np.ndarray = reached[1]
         with np.errstate(all="ignore"):
             power = 1 + np.log(density[0] / density[1]) / np.log(reach[0] / reach[1])
         power = np.clip(np.where(np.isnan(power), 1.0, power), _LEAST_POWER, _MOST_POWER)
@@ -246,10 +245,43 @@ class Law(Shown, Plotted, ABC):
         value, closer, expected = far - sides * between[0], near - sides * between[1], far - sides * between[2]
         gap = np.abs(expected - near)
         value = np.where(gap > _EVEN, closer, value)
-        bounded = np.where(sides > 0, np.fmin(own, near), np.fmax(own, near))
-        value = np.where(np.isnan(value) | (gap > _BETWEEN), bounded, value)
+        open_ = np.flatnonzero(np.isnan(value) | (gap > _BETWEEN))
+        if open_.size:
+            own = self._cdf_nearby(position, x[open_], reach[1], power[open_])
+            value[open_] = np.where(sides[open_] > 0, np.fmin(own, near[open_]), np.fmax(own, near[open_]))
         value = np.where(np.isnan(value), np.where(sides < 0, *gaps), value)
-        return self._cdf_off_atoms(beside[: x.size], throw) if throw and np.isnan(value).any() else value
+        if throw and np.isnan(value).any():
+            return self._cdf_off_atoms(beside[0], throw)
+        for side, nearest in ((1, np.fmin), (-1, np.fmax)):  # no more than farther away
+            known = np.flatnonzero((sides == side) & ~np.isnan(value))
+            order = known[np.argsort(-distance[known])]
+            value[order] = nearest.accumulate(value[order])
+        return value
+
+    def _cdf_nearby(self, position: float, x: np.ndarray, reach: float, power: np.ndarray) -> np.ndarray:
+        """At points beside an atom, or from farther away within a reach where that is not known; NaN where neither is."""
+        own, distance = self._raw_cdf(x), np.abs(x - position)
+        for away in _AWAY:
+            lost = np.flatnonzero(np.isnan(own) & (away * distance < reach))
+            if lost.size:
+                own[lost] = self._cdf_from_afar(position, x[lost], away, power[lost])
+        return own
+
+    def _cdf_from_afar(self, position: float, x: np.ndarray, away: float, power: np.ndarray) -> np.ndarray:
+        """At lost points beside an atom, from so many times their distance; at an end of the hull by the power of the mass."""
+        there, distance = position + away * (x - position), np.abs(x - position)
+        reached, density = self._raw_cdf(there), np.nan_to_num(self.density(there, throw=False))
+        if position in self.hull:
+            beside = dict(self.atoms)[position] if position == self.hull[0] else 1.0 - dict(self.atoms)[position]
+            with np.errstate(all="ignore"):
+                own = away * distance * density / np.abs(reached - beside)
+            power = np.where((own > _LEAST_POWER) & (own < _MOST_POWER), own, power)
+        return reached - np.sign(x - position) * _mass_of_power(density, away * distance, distance, power)
+
+    def _raw_cdf(self, x: np.ndarray) -> np.ndarray:
+        """The distribution function from the potential alone, NaN where it did not converge."""
+        boundary = self.boundary(x)
+        return np.where(boundary.converged, 1.0 - boundary.potential.imag / np.pi, np.nan)
 
     def _cdf_off_atoms(self, x: np.ndarray, throw: bool) -> np.ndarray:
         low, high = self.hull
@@ -269,13 +301,14 @@ class Law(Shown, Plotted, ABC):
     def _sandwiched(self, x: np.ndarray) -> np.ndarray:
         """At points that did not converge, as on the end of a band: between two beside it that have the same value, else NaN."""
         value, scale = np.full(x.shape, np.nan), self._reach
+        tiny = (np.abs(x) < _SANDWICHED[-1] * scale) & (x != 0)  # bands may begin far down
+        unit = np.where(tiny, _FARTHEST / _SANDWICHED[-1] * np.abs(x), scale)
         for distance in _SANDWICHED:
             left = np.flatnonzero(np.isnan(value))
             if left.size == 0:
                 break
-            beside = self.boundary(np.concatenate([x[left] - distance * scale, x[left] + distance * scale]))
-            reached = np.where(beside.converged, 1.0 - beside.potential.imag / np.pi, np.nan)
-            below, above = np.split(reached, 2)
+            away = distance * unit[left]
+            below, above = np.split(self._raw_cdf(np.concatenate([x[left] - away, x[left] + away])), 2)
             value[left] = np.where(np.abs(above - below) <= _ALIKE, (below + above) / 2, np.nan)
         return value
 
@@ -287,6 +320,16 @@ class Law(Shown, Plotted, ABC):
         if position not in self._known_gaps:
             self._known_gaps[position] = self._found_gaps(position, mass)
         return self._known_gaps[position]
+
+    def _in_gaps(self, x: np.ndarray) -> np.ndarray:
+        """Which points lie so near to an atom with gaps on both sides that the distribution function is that of the gaps."""
+        found = np.zeros(x.shape, bool)
+        for position, mass in self.atoms:
+            near = np.abs(x - position) <= _GAPS[-1] * self._reach
+            if near.any() and not (position == 0 and self._clear_at_zero):
+                below, above = self._gaps_beside(position, mass)
+                found |= near & (abs(above - below - mass) <= _TOTAL)
+        return found
 
     @cached_property
     def _known_gaps(self) -> dict[float, tuple[float, float]]:
@@ -407,7 +450,9 @@ class Law(Shown, Plotted, ABC):
         return np.where(boundary.converged, values, np.nan)
 
 
-def _mass_of_power(density: np.ndarray, far: float, near: np.ndarray | float, power: np.ndarray) -> np.ndarray:
+def _mass_of_power(
+    density: np.ndarray, far: np.ndarray | float, near: np.ndarray | float, power: np.ndarray
+) -> np.ndarray:
     """Between two distances from a point, of a density that is the given one at the farther and ~ distance^(power - 1)."""
     return density * far * (1 - (near / far) ** power) / power
 

@@ -64,11 +64,14 @@ class Neighbours:
         """The unknowns over x (m,), solved where they are not known."""
         points, place = np.unique(x, return_inverse=True)
         fresh = points[~np.isin(points, self._x)]
+        nowhere, fresh = fresh[np.isnan(fresh)], fresh[~np.isnan(fresh)]  # NaN is in no list, and stays unknown
         if self._known is None:
             self._begin(fresh)
         elif fresh.size:
             self._extend(fresh)
         assert self._known is not None
+        if nowhere.size and not np.isnan(self._x).any():
+            self._add(nowhere, self._followed(nowhere))
         return taken(self._known, np.searchsorted(self._x, points)[place])
 
     def _begin(self, x: np.ndarray) -> None:

@@ -20,7 +20,10 @@ from freeness.laws.curve import CurvePoint, Side, SpectralCurve
 from freeness.numerics import ROUNDING
 
 _SCAN = np.linspace(np.log(1e-20), np.log(1e8), 321)  # log distances of the base parameter from its anchor
-_FINE = np.linspace(-3.0, 3.0, 400)  # a finer scan around where z may pass 0, without that point itself
+_CLOSE = np.geomspace(1e-10, 0.015, 80)
+# a finer scan around where z may pass 0, without that point itself: the end of a gap behind an atom there may be as near as
+# two ranks are
+_FINE = np.concatenate([np.linspace(-3.0, 3.0, 400), -_CLOSE, _CLOSE])
 _UNEVEN = (
     1.5  # a secant steeper than both tangents, or flatter, by this factor hides something: the scan is refined there
 )

@@ -21,6 +21,7 @@ _NEAR = 1e-13  # singular points nearer than this, relative to the hull, are one
 _TERMS = 64  # of a series, which a panel of an integral stands for
 _LOOKED, _ZOOMS = 65, 5  # points among which a band is looked for that is nearly pinched off, and how often closer
 _SHARPLY = 30.0  # times the median bend: there it is
+_HEAVY, _MOST = 1e-12, 2048  # mass of a panel that tells how narrow others have to be, and how many these are at most
 _POLE = 10.0  # a density that grows so much over four decades has one
 
 PartDensity = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -112,10 +113,14 @@ def _pinch(law: Law, low: float, high: float) -> float | None:
 
 
 def _as_it_is(law: GradedDensity, low: float, high: float, share: float) -> SmoothPart:
-    """Twice as many panels as the narrowest of the law would make that does not shrink towards an end."""
-    own = [(piece.high - piece.low, min(piece.low - low, high - piece.high)) for piece in law.pieces]
+    """Twice as many panels as the narrowest of the law would make that holds mass and does not shrink towards an end.
+
+    (Where these are not enough, what they make has another mass than 1, and says so.)
+    """
+    heavy = [piece for piece in law.pieces if piece.mass > _HEAVY]  # lighter ones follow rounding of an end
+    own = [(piece.high - piece.low, min(piece.low - low, high - piece.high)) for piece in heavy]
     narrowest = min((width for width, away in own if away > width), default=high - low)
-    panels = round((high - low) / narrowest)
+    panels = min(round((high - low) / narrowest), _MOST)
     return SmoothPart(low, high, lambda x, left, right: share * law.density(x), 2 * panels if panels > 1 else 1)
 
 

@@ -206,13 +206,19 @@ class MatrixEquation:
         change = change if change.ndim == 2 else change[:, None]
         return np.einsum("c,mcij->mij", at.weights, at.pieces @ change @ at.transposed)
 
-    def potential(self, state: State) -> Complex[np.ndarray, " points"]:
-        """E Tr log(Λ - L)/corners on the closed upper half-plane, (m,): ∫ log(z - x) dμ plus a constant of the pencil."""
+    def potential(
+        self, state: State, height: Float[np.ndarray, " points"] | float = 0.0
+    ) -> Complex[np.ndarray, " points"]:
+        """E Tr log(Λ - L)/corners on the closed upper half-plane, (m,): ∫ log(z - x) dμ plus a constant of the pencil.
+
+        Where the way down stopped at τ = ``height``, it is that of τ = 0 to first order: the unknowns leave it stationary, so
+        that its derivative in iτ is Tr G/corners.
+        """
         total = self.deterministic.potential(state.argument)
         for at in state.locals:
             assert at.potential is not None
             total = total + at.potential - upper_log(eigenvalues(at.h)).sum(axis=1)
-        return total / self.corners
+        return (total - 1j * height * np.einsum("mii->m", state.g)) / self.corners
 
     def _argument(self, target: np.ndarray, offset: np.ndarray) -> np.ndarray:
         """Λ(z) + iτ, with z + iτ = target and Im z = offset."""

@@ -152,9 +152,9 @@ class FieldEquation(ABC):
         """G and dG/dz, each (m,)."""
         return state.value, state.slope
 
-    def potential(self, state: Corner) -> np.ndarray:
-        """∫ log(z - x) dμ up to a constant."""
-        return state.potential
+    def potential(self, state: Corner, height: np.ndarray | float = 0.0) -> np.ndarray:
+        """∫ log(z - x) dμ up to a constant; to first order that of a point so much lower, by its derivative G."""
+        return state.potential - 1j * height * state.value
 
     def _corner(self, at: Responses) -> tuple[np.ndarray, np.ndarray]:
         assert at.slopes is not None

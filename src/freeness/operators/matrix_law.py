@@ -81,7 +81,7 @@ class Equation(Protocol):
     def state(self, parameters: np.ndarray, target: np.ndarray, potential: bool = False) -> Any: ...
     def size_of(self, parameters: np.ndarray) -> np.ndarray: ...
     def corner(self, state: Any) -> tuple[np.ndarray, np.ndarray]: ...
-    def potential(self, state: Any) -> np.ndarray: ...
+    def potential(self, state: Any, height: np.ndarray | float = 0.0) -> np.ndarray: ...
     def hermitian(self, parameters: np.ndarray) -> np.ndarray: ...
     def rates(self, parameters: np.ndarray, x: np.ndarray) -> np.ndarray: ...
     def critical_step(
@@ -273,6 +273,8 @@ class MatrixLaw(BandedLaw, TransformLaw):
             "continuous_hull", (-np.inf, np.inf)
         )  # where it is known, nothing is solved beyond it
         inside = (low <= points) & (points <= high)
+        if any(np.any(np.abs(points - position) <= _APART * self._radius) for position, _ in self._atoms):
+            inside &= ~self._in_gaps(points)
         flat = points[inside]
         if self._read is not None and np.array_equal(self._read[0], flat):  # as when quantiles ask for both
             boundary = self._read[1]
@@ -295,7 +297,9 @@ class MatrixLaw(BandedLaw, TransformLaw):
                 error + np.sqrt(solution.height / magnitude) / magnitude
             )  # it stopped at a root that is nearly double
             moving = np.abs(slope) * solution.height > _RESTING * (np.abs(g) + 1 / magnitude)  # as at a hard edge
-        own = self._equation.potential(state) - 1j * self._constant if potential else np.full(z.shape, np.nan, complex)
+        own = np.full(z.shape, np.nan, complex)
+        if potential:
+            own = self._equation.potential(state, solution.height) - 1j * self._constant
         return Boundary(g, own, error, solution.converged & np.isfinite(g) & ~moving)
 
     def _solved_state(self, z: np.ndarray, potential: bool) -> tuple[Solution, Any]:
@@ -326,11 +330,6 @@ class MatrixLaw(BandedLaw, TransformLaw):
         return np.where(below, g.conj(), g).reshape(points.shape)
 
     # --- the support ----------------------------------------------------------------------------------------------
-
-    def _raw_cdf(self, x: np.ndarray) -> np.ndarray:
-        """The distribution function from the potential alone, NaN where it did not converge."""
-        boundary = self.boundary(x)
-        return np.where(boundary.converged, 1.0 - boundary.potential.imag / np.pi, np.nan)
 
     def _cdf_off_atoms(self, x: np.ndarray, throw: bool) -> np.ndarray:
         """As of any law; so near to an atom that digits are lost, the value is that of a gap beside it, if there is one."""
