@@ -28,10 +28,8 @@ WATCH = "watch the layers"
 _PART, _HELD = 0.1, 0.4  # of seconds and of bytes for that
 _WATCHED, _WATCHED_MOVED = 4.0, 6.0  # passes over the batch, and times what it moves
 _TIMES, _TIMING = (2, 5), 0.2  # passes that are timed: so many at least and at most, and as many as take these seconds
-_QUICK, _SHARED = (
-    0.02,
-    4,
-)  # seconds of a pass over the batch up to which all of it is timed; else samples with shared statistics
+_QUICK = 0.02  # seconds of a pass over the batch up to which all of it is timed
+_SHARED, _AFFORDED = 4, 0.5  # else samples with shared statistics, or where these take so many seconds
 _TRAINED = {WATCH, "curvature", BEGINNING, REHEARSAL}  # stages that run batches, in the mode of training
 _LOOPED, _LIGHT = 400, 5_000_000  # calls of a pass as loops have them, and parameters up to which its rows are counted
 _FEW, _MORE = 2, 4  # rows
@@ -90,7 +88,7 @@ def forecast(traced: Trace, sample: Tensor, asked: Request) -> Forecast:
     plan = {watched.name: watched for watched in (_watched(one, asked),) if watched.name in asked.stages}
     fixed = _BEFORE * known + sum(stage.forecast for stage in plan.values())
     plan |= planned(facts, asked.budget, asked.stages, fixed)
-    batched = _batched_pace(traced, one, asked)
+    batched = _batched_pace(traced, one, asked, seconds)
     for name in _TRAINED & plan.keys() if batched > 0 else ():
         plan[name] = replace(plan[name], forecast=plan[name].forecast * batched / pace)
     if one.calls > _LOOPED and pace < 1:  # such a pass tells what calls take, and many rows at once move numbers
@@ -132,13 +130,15 @@ def _rows(ready: Function, point: Tensor, found: Survey) -> tuple[float, float]:
     return max(few - _FEW * each, 0.0), each
 
 
-def _batched_pace(traced: Trace, one: Counts, asked: Request) -> float:
+def _batched_pace(traced: Trace, one: Counts, asked: Request, seconds: float) -> float:
     """How many times its cost a pass over many samples takes, in the mode of training; 0 where one sample tells it.
 
-    Batch statistics are one more walk over all signals, and of light models a sample has too little to do for it to tell of many.
+    Batch statistics are one more walk over all signals. One sample of a light model has too little to do, and one of a recurrent
+    layer waits for its weights, so that neither tells of many. ``seconds``: that one took.
     """
     quick = forward_seconds(one, asked.samples) < _QUICK
-    samples = asked.samples if quick else min(asked.samples, _SHARED) if asked.coupled else 1
+    few = asked.coupled or _SHARED * seconds < _AFFORDED
+    samples = asked.samples if quick else min(asked.samples, _SHARED) if few else 1
     known = forward_seconds(one, samples)
     if asked.batch is None or samples < 2 or known <= 0:
         return 0.0
