@@ -71,7 +71,9 @@ def gradients(
     Raises:
         InputError: an operation that theory does not cover, or bad inputs.
 
-    Assumes wide layers, and forward and backward weights that are independent (Schoenholz et al. 2017).
+    Assumes wide layers, and forward and backward weights that are independent (Schoenholz et al. 2017). Norms divide by lengths
+    of the widths at hand (:mod:`freeness.meanfield.length_noises`). Where positions are nearly alike (``likeness`` beyond .999),
+    gradients of query and key weights are told up to a third too small.
 
     Example:
         >>> from freeness.network import Branch, resnet
@@ -84,6 +86,7 @@ def gradients(
     way = _Way.of(network, qhat0, inputs)
     streams = way.prepared.streams
     back = {network.nodes[-1].name: way.unit() if cotangent is None else way.given(cotangent)}
+    free = {network.nodes[-1].name: way.prepared.all_free(back[network.nodes[-1].name])}
     own: dict[str, tuple[float, float]] = {}
     beyond: dict[str, np.ndarray] = {}  # what derivatives add that depend on one another along a skip connection
     alone: dict[str, np.ndarray] = {}  # what gradients of weights alone know of it
@@ -92,10 +95,12 @@ def gradients(
         chosen = way.prepared.choice(node)
         behind = back[node.name] + beyond.get(node.name, 0.0)
         parts = way.back(node, behind) if chosen is None else way.through(chosen, back[chosen.name])
+        parts, freed = way.prepared.of_widths(node, behind, parts, free[node.name])
         for name, share in way.prepared.dependent(node):
             beyond[name] = beyond.get(name, 0.0) + share * parts[0]
-        for name, part in zip(node.inputs, parts, strict=True):
+        for name, part, loose in zip(node.inputs, parts, freed, strict=True):
             back[name] = back[name] + part if name in back else part
+            free[name] = free[name] + loose if name in free else loose
         for name, part in way.alone(node, parts, alone):
             alone[name] = alone.get(name, 0.0) + part
     return tuple(
@@ -176,7 +181,7 @@ class _Way:
                     f"{count}; give fewer or smaller inputs."
                 )
             whole = samples.pairs(slice(0, len(samples.points))) if batch else None
-            return _Way(compiled(network, samples.stream(), whole), batch)
+            return _Way(compiled(network, samples.stream(), whole, finite=not batch), batch)
         check_norm(qhat0)
         pairs = Pairs(qhat0 * np.eye(2), np.zeros((2, 2)), slice(0, 2))
         stream = Stream(np.full(2, float(qhat0)), np.ones(2), None, True, alike=True)

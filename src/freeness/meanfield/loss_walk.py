@@ -21,7 +21,7 @@ from freeness.meanfield.known_part import beyond, share, together
 from freeness.meanfield.pair_noises import BatchMoments, batch_scatters
 from freeness.meanfield.patches import in_patches
 from freeness.meanfield.samples import SampleMoments
-from freeness.meanfield.walk import Compiled, compiled, reads
+from freeness.meanfield.walk import Compiled, compiled, of_each, reads
 from freeness.network import (
     INPUT,
     Activation,
@@ -112,7 +112,9 @@ def _by_pairs(
     cotangents = _checked_cotangents(cotangents, given)[chosen]
     slopes = None if slopes is None else np.asarray(slopes, dtype=float)[chosen]
     whole = samples.pairs(slice(0, count))
-    prepared = compiled(network, samples.stream(standard=True), whole if network.couples else None)
+    whole = whole._replace(known=whole.value)
+    finite = not normalises_batches(network)
+    prepared = compiled(network, samples.stream(standard=True), whole if network.couples else None, finite=finite)
     pairs = {INPUT: whole} | {node.name: found for node, found in prepared.walk(whole)}
     end = prepared.end
     along = np.zeros(end.variance.shape) if slopes is None else slopes.reshape(end.variance.shape)
@@ -323,6 +325,7 @@ def _backward(
     back, sizes = {prepared.nodes[-1].name: end}, dict[tuple[str, int], float]()
     alone: dict[str, np.ndarray] = {}
     again: dict[str, np.ndarray] = {}  # what derivatives add that depend on one another along a skip connection
+    free = {prepared.nodes[-1].name: prepared.all_free(of_each(end.gamma))}
     for node, step in zip(reversed(prepared.nodes), reversed(prepared.steps), strict=True):
         given = tuple(pairs[name] for name in reads(node))
         streams = tuple(prepared.streams[name] for name in reads(node))
@@ -331,11 +334,13 @@ def _backward(
         if chosen is None:
             gamma = gradient.gamma + again.get(node.name, 0.0)
             parts = backward_pairs(node.operation, given, streams, behind, step, gamma)
+            parts, freed = prepared.of_widths(node, gamma, parts, free[node.name], given[0])
             along = beyond(node.operation, gradient.along, given[0], streams[0], behind)
             parts = tuple(part + along for part in parts)
         else:
             here, last = ((pairs[node.name],), (behind,)), back[chosen.name].gamma
             parts = backward_pairs(chosen.operation, *here, prepared.through(chosen), step, last)
+            freed = prepared.of_widths(node, gradient.gamma, parts, free[node.name], given[0])[1]
         for name, factor in prepared.dependent(node):
             again[name] = again.get(name, 0.0) + factor * parts[0]
         for number, (name, part) in enumerate(zip(node.inputs, parts, strict=True)):
@@ -345,6 +350,7 @@ def _backward(
                 common = together(back[name].along, found.along, pairs[name], prepared.streams[name])
                 found = _Gradient(back[name].gamma + part + common, back[name].along + found.along)
             back[name] = found
+            free[name] = free[name] + freed[number] if name in free else freed[number]
         if isinstance(node.operation, Attention):
             alone[node.inputs[1]] = of_keys_alone((given[0].value, given[1].value), (parts[0], parts[1]))
         elif node.name in alone and not isinstance(node.operation, Weights):
@@ -361,8 +367,7 @@ def _heads(
     for node in prepared.nodes:
         if isinstance(node.operation, Attention):
             streams = tuple(prepared.streams[name]._replace(whole=pairs[name]) for name in node.inputs)
-            own = np.arange(len(back[node.name].gamma))
-            found[node.name] = head_variances(node.operation, streams, back[node.name].gamma[own, own])
+            found[node.name] = head_variances(node.operation, streams, of_each(back[node.name].gamma))
     return found
 
 

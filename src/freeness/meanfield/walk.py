@@ -9,6 +9,7 @@ import numpy as np
 
 from freeness.errors import InputError
 from freeness.meanfield.gram_noises import common_departures
+from freeness.meanfield.length_noises import Length, Norm, ends_lengths, followed, freed, length_behind
 from freeness.meanfield.repeats import Recalled, recallable
 from freeness.network import (
     INPUT,
@@ -33,13 +34,16 @@ from freeness.network import (
 class Compiled:
     """A network prepared for the samples at hand: their ``streams`` behind every node, and every node's step for pairs.
 
-    ``wholes``: all pairs of the batch behind every node, where a layer normalises over it.
+    ``wholes``: all pairs of the batch behind every node, where a layer normalises over it. ``lengths``: of signals,
+    where ``norms`` divide by those of a network of its widths.
     """
 
     nodes: tuple[Node, ...]
     streams: dict[str, Stream]
     steps: tuple[Step, ...]
     wholes: dict[str, Pairs | None]
+    lengths: dict[str, Length]
+    norms: dict[str, Norm]
 
     @property
     def end(self) -> Stream:
@@ -89,6 +93,31 @@ class Compiled:
                 )
                 yield name, scales[index] ** 2 * (factor - 1)
 
+    def all_free(self, gradient: np.ndarray) -> np.ndarray:
+        """Of Γ at the output, of each sample, what is free to lie along mean and signal of a norm: all of it, of both."""
+        return np.stack([self.end._replace(second=gradient).variance] * 2) if self.lengths else np.zeros(1)
+
+    def of_widths(
+        self,
+        node: Node,
+        gradient: np.ndarray,
+        parts: tuple[np.ndarray, ...],
+        free: np.ndarray,
+        pairs: Pairs | None = None,
+    ) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+        """What comes back through a node of its widths, and what of it is free to lie along mean and signal.
+
+        ``gradient``, ``parts``: Γ of each sample, or of all ``pairs``, which are those in front of the node then.
+        """
+        if not self.lengths:
+            return parts, (free,) * len(parts)
+        streams, found = [self.streams[name] for name in reads(node)], self.streams[node.name]
+        if node.name in self.norms:
+            each = gradient if pairs is None else of_each(gradient)
+            parts = (parts[0] * self.norms[node.name].returned(each, free, pairs),)
+        own = parts if pairs is None else [of_each(part) for part in parts]
+        return parts, tuple(freed(node, k, streams, found, part, free) for k, part in enumerate(own))
+
     def walk(self, pairs: Pairs) -> Iterator[tuple[Node, Pairs]]:
         """Pairs behind every node; each is kept until nobody reads it any more."""
         open_signals = {INPUT: pairs}
@@ -115,24 +144,30 @@ class Compiled:
         return found
 
 
-def compiled(network: Network, stream: Stream, whole: Pairs | None) -> Compiled:
+def compiled(network: Network, stream: Stream, whole: Pairs | None, *, finite: bool = False) -> Compiled:
     """Follow the samples through a network.
 
-    ``whole``: the pairs of the whole batch at its input, where a layer normalises over it.
+    ``whole``: the pairs of the whole batch at its input, where a layer normalises over it. ``finite``: norms divide by lengths as
+    they are in a network of its widths.
     """
-    streams, wholes = {INPUT: stream}, {INPUT: whole}
+    streams, wholes = (
+        {INPUT: stream},
+        {INPUT: whole if whole is None or not finite else whole._replace(known=whole.value)},
+    )
+    lengths, norms = {INPUT: Length.given(stream)} if finite else {}, dict[str, Norm]()
     steps: list[Step] = []
     recalled: dict[type[Operation], Recalled] = {}
     for node in network.nodes:
         known = None if whole is not None or node.shares else _recalled(node, streams, recalled)
-        if known is not None:
-            streams[node.name], step = known
-            wholes[node.name] = None
-            steps.append(step)
-            continue
-        found, step = _behind(node, streams, wholes)
-        if whole is None and node.operation.arity == 1 and recallable(streams[node.inputs[0]]):
+        found, step = _behind(node, streams, wholes) if known is None else known
+        if known is None and whole is None and node.operation.arity == 1 and recallable(streams[node.inputs[0]]):
             recalled[type(node.operation)] = Recalled(node.operation, streams[node.inputs[0]], found, step)
+        if finite:
+            before = [(streams[name], lengths[name]) for name in reads(node)]
+            if ends_lengths(node.operation):
+                norms[node.name] = Norm(node.operation, *before[0], found)
+                found, step = norms[node.name].behind(), norms[node.name].step(step)
+            lengths[node.name], step = length_behind(node, before, found), followed(node.operation, step)
         variance = found.variance
         most = variance.max()
         seen = most > 0 or not node.inputs  # a tensor beside the signal may start at 0
@@ -146,7 +181,7 @@ def compiled(network: Network, stream: Stream, whole: Pairs | None) -> Compiled:
         steps.append(step)
     for name, common in common_departures(network.nodes, streams).items():
         streams[name] = streams[name]._replace(common=common)
-    return Compiled(network.nodes, streams, tuple(steps), wholes)
+    return Compiled(network.nodes, streams, tuple(steps), wholes, lengths, norms)
 
 
 def _recalled(
@@ -180,6 +215,12 @@ def _behind(node: Node, streams: dict[str, Stream], wholes: dict[str, Pairs | No
     if isinstance(node.operation, Weights) or not node.inputs:
         found = found.drawn_at(node.name)
     return found, step
+
+
+def of_each(pairs: np.ndarray) -> np.ndarray:
+    """Of all pairs of samples those of each with itself."""
+    own = np.arange(len(pairs))
+    return pairs[own, own]
 
 
 def reads(node: Node) -> tuple[str, ...]:

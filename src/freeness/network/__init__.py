@@ -29,7 +29,10 @@ from freeness.network.moments import (
     same_position,
     trained,
 )
+from freeness.network.moments import alone as alone
 from freeness.network.moments import sides as sides
+from freeness.network.moments import spread as spread
+from freeness.network.moments import widened as widened
 from freeness.network.operation import INPUT, Operation, Weights, described
 from freeness.network.operations import (
     Activation,
@@ -54,10 +57,12 @@ from freeness.network.operations import (
 )
 from freeness.network.operations.activation import dependence
 from freeness.network.operations.attention import at_positions as at_positions
+from freeness.network.operations.attention import head_lengths as head_lengths
 from freeness.network.operations.attention import head_variances as head_variances
 from freeness.network.operations.attention import of_keys_alone as of_keys_alone
 from freeness.network.operations.attention import softmax_weights as softmax_weights
 from freeness.network.operations.convolution import windows
+from freeness.network.operations.normalisation import own_sizes as own_sizes
 from freeness.network.operations.pooling import pooled
 from freeness.network.operations.relative import RelativeScores
 from freeness.network.operations.rotary import Rotary

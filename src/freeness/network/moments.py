@@ -32,13 +32,15 @@ from freeness.network.operation import INPUT, described
 class Pairs(NamedTuple):
     """Between the samples ``rows`` = a:b and a: of n, as the rest follows by symmetry: ``value`` Σ and ``theta`` Θ.
 
-    Shape (b - a, n - a, *positions[, *positions]). ``latent``: what was in front of an activation, behind it.
+    Shape (b - a, n - a, *positions[, *positions]). ``latent``: what was in front of an activation, behind it. ``known``: Σ of the
+    part whose lengths do not depart in a network of its widths, where that is followed.
     """
 
     value: Float[np.ndarray, "*pairs"]
     theta: Float[np.ndarray, "*pairs"]
     rows: slice
     latent: Pairs | None = None
+    known: np.ndarray | None = None
 
 
 Step = Callable[..., Pairs]  # of one Pairs for each signal that an operation reads

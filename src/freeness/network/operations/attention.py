@@ -171,6 +171,18 @@ def head_variances(
     return found[0], found[1], found[2]
 
 
+def head_lengths(operation: Attention, streams: tuple[Stream, ...]) -> Float[np.ndarray, " samples *positions"]:
+    """Relative variance of one head's mean square at every query, over draws of A.
+
+    Args:
+        operation: the record.
+        streams: queries, keys and values.
+    """
+    weights = _weights(operation, streams)
+    own = ((weights @ _square(streams[2])[:, None]) * weights).sum(axis=-1)
+    return (own.var(axis=1, ddof=1) / own.mean(axis=1) ** 2).reshape(streams[0].variance.shape)
+
+
 @joined.register
 def _(operation: Attention, streams: tuple[Stream, ...]) -> tuple[Stream, Step]:
     """Σ = E A V Aᵀ over draws of A, the same in every call; of pairs of samples, too, where all of a batch are there.
@@ -445,8 +457,12 @@ def _flat(array: np.ndarray, lead: int) -> np.ndarray:
 
 def _root(gram: np.ndarray) -> np.ndarray:
     """A triangular root of every sample's Gram matrix."""
-    size = np.trace(gram, axis1=1, axis2=2) / gram.shape[1]
-    return np.linalg.cholesky(gram + _LIFTED * size[:, None, None] * np.eye(gram.shape[1]))
+    lifted = (_LIFTED * np.trace(gram, axis1=1, axis2=2) / gram.shape[1])[:, None, None] * np.eye(gram.shape[1])
+    try:
+        return np.linalg.cholesky(gram + lifted)
+    except np.linalg.LinAlgError:  # to first order in 1/width cosines may be those of no vectors, by as little
+        least = np.minimum(np.linalg.eigvalsh(gram)[:, 0], 0.0)
+        return np.linalg.cholesky(gram + lifted - 1.01 * least[:, None, None] * np.eye(gram.shape[1]))
 
 
 def _turned(array: np.ndarray) -> np.ndarray:

@@ -57,7 +57,7 @@ def _(layer: Normalisation, stream: Stream, whole: Pairs | None) -> tuple[Stream
     return _batch(layer, stream, whole) if layer.kind == "batch" else _own(layer, stream)
 
 
-def _scale(layer: Normalisation, stream: Stream) -> tuple[np.ndarray, np.ndarray]:
+def own_sizes(layer: Normalisation, stream: Stream) -> tuple[np.ndarray, np.ndarray]:
     """What each sample is centred at and divided by: its own mean and deviation over neurons, which concentrate."""
     square, mean = stream.variance, stream.mean
     centre = np.zeros(square.shape) if mean is None or layer.kind == "rms" else mean()
@@ -70,7 +70,7 @@ def _scale(layer: Normalisation, stream: Stream) -> tuple[np.ndarray, np.ndarray
 
 def _own(layer: Normalisation, stream: Stream) -> tuple[Stream, Step]:
     """Each sample by its own mean and variance over neurons."""
-    (centre, size), mean, groups = _scale(layer, stream), stream.mean, stream.groups
+    (centre, size), mean, groups = own_sizes(layer, stream), stream.mean, stream.groups
     means = np.zeros(size.shape) if mean is None else mean()
 
     def centred(array: np.ndarray, ends: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
@@ -155,7 +155,7 @@ def _(
     (stream,) = streams
     if layer.kind == "batch":
         return (float((behind.growth / stream.growth).flat[0]) * gradient,)
-    left, right = alone(_scale(layer, stream)[1], stream.groups)
+    left, right = alone(own_sizes(layer, stream)[1], stream.groups)
     return (gradient / (left * right),)
 
 
