@@ -26,6 +26,7 @@ from freeness import (
     scale,
     shift,
 )
+from freeness.laws import Atom
 from freeness.laws.square import Square
 from freeness.operators import MatrixLaw
 from freeness.operators.spectral import eigenvalues
@@ -238,3 +239,13 @@ def test_above_the_axis_a_potential_knows_that_below_it_to_first_order():
         state = equation.state(unknowns, above, True)
         assert np.all(np.abs(equation.potential(state, height) - known) < 3 * height**2)
         assert np.all(np.abs(equation.potential(state) - known) > height / 2)
+
+
+def test_densities_in_a_gap_around_an_atom_are_0_and_the_hull_is_found_without_it(monkeypatch):
+    """(The gap is measured in units of the hull, which densities help to find.)"""
+    x, y = free_variables(Uniform(-1, 2), Semicircle(1.0))
+    found, asked = law(anticommutator(x, y)).with_atoms((Atom(0.0, 0.6),)), []
+    monkeypatch.setattr(found, "_in_gaps", lambda at: asked.append(at) or np.ones(at.shape, bool))
+    assert found.density([1e-6]) > 0 and not asked
+    vars(found)["continuous_hull"] = (-4.0, 4.0)
+    assert found.density([1e-6]) == [0.0] and asked

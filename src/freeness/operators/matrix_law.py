@@ -273,7 +273,8 @@ class MatrixLaw(BandedLaw, TransformLaw):
             "continuous_hull", (-np.inf, np.inf)
         )  # where it is known, nothing is solved beyond it
         inside = (low <= points) & (points <= high)
-        if any(np.any(np.abs(points - position) <= _APART * self._radius) for position, _ in self._atoms):
+        near = [np.any(np.abs(points - position) <= _APART * self._radius) for position, _ in self._atoms]
+        if np.isfinite(low) and any(near):  # (the hull itself is found by densities)
             inside &= ~self._in_gaps(points)
         flat = points[inside]
         if self._read is not None and np.array_equal(self._read[0], flat):  # as when quantiles ask for both
