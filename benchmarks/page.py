@@ -32,7 +32,7 @@ SECTIONS = {
         "ResNet-18 (11 M parameters) and ViT-tiny (5 M), ten classes, cross-entropy, eval mode, float32. The batch is eight "
         "images of 32². PyHessian knows the Hessian alone, which is another matrix than the GGN. Of the GGN's millions of "
         "eigenvalues 72 are not 0. curvlinops tells a density that is broadened on a grid, so its mean is that of the width of "
-        "the peak at 0. The rows of 2026-11-29 were measured beside other work on the same cores.",
+        "the peak at 0. Rows from 2026-11-29 on were measured beside other work on the same cores.",
     ),
 }
 COLUMNS = ("job", "peer", "its time", "its error", "our time", "our error", "ratio", "result", "remark")
