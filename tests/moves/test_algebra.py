@@ -141,6 +141,16 @@ def test_mirroring_passes_through_sums(x, y):
     assert_same(free_difference(x, y), mirror(free_difference(y, x)))
 
 
+def test_the_difference_of_two_equal_laws_is_symmetric_and_that_of_others_is_not():
+    law = free_difference(MarchenkoPastur(0.5), MarchenkoPastur(0.5))
+    assert law.symmetric and law.hull[0] == -law.hull[1]
+    z = np.array([0.3 + 0.2j, -1.0 + 0.01j])
+    w = free_sum(MarchenkoPastur(0.5), mirror(MarchenkoPastur(0.5 + 1e-12)))  # not equal: by the general way
+    assert not w.symmetric
+    assert law.cauchy(z) == pytest.approx(w.cauchy(z), rel=1e-9)
+    assert law.cdf([-1.0, 0.0]) == pytest.approx(w.cdf([-1.0, 0.0]), abs=1e-9)
+
+
 @few
 @given(signed, st.floats(1.0, 3.0), st.floats(1.0, 3.0))
 def test_additive_powers_compose_and_add(x, s, t):

@@ -1,21 +1,29 @@
 """The continued Newton solver against equations with known solutions."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freeness.numerics.continuation import follow, improved
+from freeness.numerics.continuation import Standard, follow, improved
 
 
-def semicircle_update(t: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def semicircle_update(t: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, Callable[[], np.ndarray]]:
     """z(t) = t + 1/t, whose physical solution in the upper half-plane is 1/G of the semicircle law."""
     change = (target - t - 1 / t) / (1 - 1 / t**2)
-    return change, (t + change)[0].imag
+    return change, lambda: (t + change)[0].imag
 
 
-def solve(x: np.ndarray):
-    return follow(semicircle_update, (x + 60j)[None], x.astype(complex), np.full(x.shape, 60.0), np.abs(x))
+def far(x: np.ndarray, height: np.ndarray) -> np.ndarray:
+    """t = z far above the axis."""
+    return (x + 1j * height)[None]
+
+
+def solve(x: np.ndarray, near: float = 1.0):
+    height = np.full(x.shape, 60.0)
+    return follow(semicircle_update, far, x.astype(complex), height, np.abs(x), Standard(near=near))
 
 
 @given(st.lists(st.floats(-2.0, 2.0), min_size=1, max_size=30))
@@ -44,16 +52,16 @@ def test_outside_the_support_the_solution_is_real_and_the_larger_root():
     assert np.allclose(found.parameters[0], expected, rtol=1e-13, atol=1e-13)
 
 
-def marchenko_pastur_update(t: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def marchenko_pastur_update(t: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, Callable[[], np.ndarray]]:
     """z(t) = t²/(t - 1) with t = 1/G, which behaves like i√z at the hard edge 0."""
     change = (target - t**2 / (t - 1)) / (1 - 1 / (t - 1) ** 2)
-    return change, (t + change)[0].imag / np.abs((t + change)[0])
+    return change, lambda: (t + change)[0].imag / np.abs((t + change)[0])
 
 
 def test_a_hard_edge_itself_has_no_answer():
     """The density is infinite there: parameters never rest on the way down, as they do at the soft edge 4."""
     x = np.array([0.0, 4.0])
-    found = follow(marchenko_pastur_update, (x + 60j)[None], x.astype(complex), np.full(2, 60.0), np.ones(2))
+    found = follow(marchenko_pastur_update, far, x.astype(complex), np.full(2, 60.0), np.ones(2))
     assert found.converged.tolist() == [False, True]
 
 
@@ -65,17 +73,23 @@ def test_near_a_hard_edge_the_solution_is_reached_in_few_steps(x):
         calls.append(1)
         return marchenko_pastur_update(t, target)
 
-    found = follow(counted, np.array([[x + 60j]]), np.array([x + 0j]), np.array([60.0]), np.ones(1))
+    found = follow(counted, far, np.array([x + 0j]), np.array([60.0]), np.ones(1))
     assert found.converged.all() and len(calls) < 120
     assert found.parameters[0, 0] == pytest.approx((x + 1j * np.sqrt(x * (4 - x))) / 2, rel=1e-4)
 
 
 def test_an_equation_without_solution_is_marked_and_ends():
     def hopeless(t, target):
-        return np.full_like(t, np.nan), np.ones(target.shape)
+        return np.full_like(t, np.nan), lambda: np.ones(target.shape)
 
-    found = follow(hopeless, np.ones((1, 3), complex), np.array([1.0, 2.0, 3.0], complex), np.full(3, 10.0), np.ones(3))
+    found = follow(hopeless, far, np.array([1.0, 2.0, 3.0], complex), np.full(3, 10.0), np.ones(3))
     assert not found.converged.any()
+
+
+@pytest.mark.parametrize("near", [1e-6, 0.01, 0.3])
+def test_the_way_starts_nearer_where_that_leads_inside_and_far_away_elsewhere(near):
+    x = np.linspace(-3.1, 3.1, 13)
+    assert solve(x, near).parameters[0] == pytest.approx(solve(x).parameters[0], rel=1e-13)
 
 
 @pytest.mark.parametrize("count", [1, 7])
@@ -95,5 +109,7 @@ def test_rough_guesses_come_to_the_root_or_are_given_up():
 
 
 def test_guesses_at_which_steps_grow_are_given_up():
-    found = improved(lambda w, z: (3 * w, np.ones(z.size)), np.ones((1, 2), complex), np.ones(2, complex), np.ones(2))
+    found = improved(
+        lambda w, z: (3 * w, lambda: np.ones(z.size)), np.ones((1, 2), complex), np.ones(2, complex), np.ones(2)
+    )
     assert not found.converged.any()

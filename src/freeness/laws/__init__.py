@@ -20,12 +20,14 @@ from freeness.laws.curve import CauchyLaw as CauchyLaw
 from freeness.laws.curve import ClosedCurve as ClosedCurve
 from freeness.laws.curve import ClosedLaw as ClosedLaw
 from freeness.laws.curve import CurvePoint as CurvePoint
+from freeness.laws.curve import Margin as Margin
 from freeness.laws.curve import Side as Side
 from freeness.laws.curve import SpectralCurve as SpectralCurve
 from freeness.laws.curve import Transform as Transform
 from freeness.laws.curve import base_jet as base_jet
 from freeness.laws.curve import not_below as not_below
 from freeness.laws.curve import physical_margin as physical_margin
+from freeness.laws.curve import stage_margin as stage_margin
 from freeness.laws.curve_law import CurveLaw as CurveLaw
 from freeness.laws.density import Density
 from freeness.laws.distance import kolmogorov, wasserstein

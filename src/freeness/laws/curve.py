@@ -13,8 +13,9 @@ Source: Voiculescu (1987); subordination form of Biane (1998) and Belinschi–Be
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial, reduce
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -22,6 +23,7 @@ from jaxtyping import Float, Inexact
 
 from freeness.numerics import AnchoredJet, Jet, Number, lower_log
 
+Margin = Callable[[], np.ndarray]
 Side = Literal[1, -1]  # 1: the real axis to the right of the support, -1: to the left
 
 
@@ -32,7 +34,7 @@ class CurvePoint:
     ``z``, ``g``, ``u`` are jets whose row 0 is the derivative in the base parameter and whose row 1 (if the curve has
     inner unknowns) is the correction that solving the inner equations to first order brings. ``updates`` holds, for each
     inner unknown, its change in the same two directions. ``potential`` is U = ∫ log(z - x) dμ(x), whose imaginary part on
-    the real axis is π(1 - cdf), computed only where asked for. ``margin`` is the smallest
+    the real axis is π(1 - cdf), computed only where asked for. ``margin``, computed so as well from ``margins``, is the smallest
     Im/|·| met on the way: negative means unphysical. ``base`` is the base parameter.
     """
 
@@ -40,9 +42,15 @@ class CurvePoint:
     g: Jet
     u: Jet
     potential: Inexact[np.ndarray, " points"] | None
-    margin: Float[np.ndarray, " points"]
+    margins: tuple[Margin, ...]
     base: Inexact[np.ndarray, " points"]
     updates: tuple[Inexact[np.ndarray, "rows points"], ...] = ()
+
+    @property
+    def margin(self) -> Float[np.ndarray, " points"]:
+        """The least at all stages."""
+        with np.errstate(all="ignore"):
+            return reduce(np.minimum, (margin() for margin in self.margins))
 
 
 class SpectralCurve(ABC):
@@ -54,6 +62,7 @@ class SpectralCurve(ABC):
         False  # whether sums or shifts went into it, so that poles of g bound its real axis, not only those of u
     )
     stages: int = 1  # formulas in a row
+    certain: bool = True  # whether a solution inside the half-plane is known to be the only one
     logarithmic: bool = False  # whether z is a power of the base parameter where both vanish, at a hard edge at 0
     keeps_zero: bool = False  # whether it is where a law on the half-line has mass right down to 0
 
@@ -178,11 +187,16 @@ def physical_margin(
     return np.where(real & (np.abs(np.imag(g)) <= REAL * np.abs(g)), np.minimum(upper, rise), upper)
 
 
+def stage_margin(z: Jet, base: np.ndarray, g: Jet) -> Margin:
+    """:func:`physical_margin`, computed where it is asked for: most Newton steps do not."""
+    return partial(physical_margin, z, base, g.value)
+
+
 def not_below(z: Inexact[np.ndarray, "*points"]) -> Inexact[np.ndarray, "*points"]:
     """Points that rounding has put below the real axis, put back on it: the transforms jump there."""
-    if not np.iscomplexobj(z):
+    if not (np.iscomplexobj(z) and (below := np.imag(z) < 0).any()):
         return z
-    return np.where((np.imag(z) < 0) & (np.imag(z) > -NOISE * np.abs(z)), np.real(z).astype(complex), z)
+    return np.where(below & (np.imag(z) > -NOISE * np.abs(z)), np.real(z).astype(complex), z)
 
 
 def base_jet(parameter: Inexact[np.ndarray, " points"], directions: int) -> Jet:
@@ -221,7 +235,7 @@ class ClosedCurve(SpectralCurve):
         u = AnchoredJet(plain.value, plain.change, t * plain * self.rank, self.rank)
         z, g = self.law.moment_inverse(u) * inverse, self.law.cauchy_of_u(u)
         own = self.law.potential_of_u(u) if potential else None
-        return CurvePoint(z, g, u, own, physical_margin(z, parameters[0], g.value), parameters[0])
+        return CurvePoint(z, g, u, own, (stage_margin(z, parameters[0], g),), parameters[0])
 
     def start(self, z: Inexact[np.ndarray, " points"]) -> Inexact[np.ndarray, "unknowns points"]:
         return self.parameters_of(z / self.mean)
@@ -255,7 +269,7 @@ class AdditiveCurve(SpectralCurve):
         r = self.law.r_transform_of(g)
         z, u = r + t, g * r
         own = self.law.additive_potential(g.value) - lower_log(g.value) if potential else None
-        return CurvePoint(z, g, u, own, physical_margin(z, parameters[0], g.value), parameters[0])
+        return CurvePoint(z, g, u, own, (stage_margin(z, parameters[0], g),), parameters[0])
 
     def start(self, z: Inexact[np.ndarray, " points"]) -> Inexact[np.ndarray, "unknowns points"]:
         return z[None] - self.mean
@@ -295,7 +309,7 @@ class CauchyCurve(SpectralCurve):
         z = base_jet(not_below(base), directions)
         g, u = (z.apply(value, slope) for value, slope in transforms)
         u = AnchoredJet(u.value, u.change, z * g, 1.0)
-        return CurvePoint(z, g, u, potential, physical_margin(z, base, g.value), base)
+        return CurvePoint(z, g, u, potential, (stage_margin(z, base, g),), base)
 
     def light(self) -> SpectralCurve:
         law = self.law.light()

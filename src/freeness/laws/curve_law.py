@@ -17,18 +17,20 @@ from freeness.errors import ConvergenceError
 from freeness.laws.band_ends import polish_edges
 from freeness.laws.banded_law import BandedLaw
 from freeness.laws.cauchy_law import nonzero_hull_of
-from freeness.laws.curve import NOISE, CurvePoint, SpectralCurve, Transform, directions, settled
+from freeness.laws.curve import NOISE, CurvePoint, Margin, SpectralCurve, Transform, directions, settled
 from freeness.laws.law import Atom, Boundary, Law, real_points
 from freeness.laws.neighbours import Neighbours, put
 from freeness.laws.outside import walk_end
 from freeness.numerics import ROUNDING, Solution, Standard, Update, confirmed, follow, improved
 
 _HEIGHT = 30.0  # the continuation starts at this multiple of the support's radius
+_NEAR = 0.1  # share of that height at which it is tried first
 _TIED = 2  # Newton steps of the inner unknowns alone before the potential is read
 _RETIED = 0.5  # most that they change relative to their size; more is none of rounding
 _SHALLOW = 10  # stages of a curve, each of which rounds, that the tolerance of one point allows for
 _MANY = 200  # points from which on most start from their neighbours' solutions
 _COSTLY = 4  # unknowns from which that pays; products of closed laws are long where they are made of many
+_FEW, _SOME = 5, 20  # points followed before others start between them; of a cheap curve each round between costs more
 _BESIDE = 1e-9  # of the upper end: so near the centre is an even density read
 _EVEN = 1e-6  # relative change there of one that is finite and not 0
 _BEYOND = 1e3  # times its noise, from which on a density is one
@@ -168,7 +170,7 @@ class CurveLaw(BandedLaw):
     def _upper_point(self, parameters: np.ndarray, steps: int = _TIED, potential: bool = False) -> CurvePoint:
         """The curve's points with G below the axis: where all unknowns are near to it, mirror images are solutions as well."""
         point = self._tied(parameters, steps, potential)
-        below = np.imag(point.g.value) > ROUNDING * np.abs(point.g.value)
+        below = (np.imag(point.g.value) > ROUNDING * np.abs(point.g.value)) & ~_interior(parameters)
         return self._tied(np.where(below, parameters.conj(), parameters), steps, potential) if below.any() else point
 
     def _tied(self, parameters: np.ndarray, steps: int, potential: bool) -> CurvePoint:
@@ -300,7 +302,10 @@ class CurveLaw(BandedLaw):
         return self._curve.size >= _COSTLY or self._curve.logarithmic
 
     def _solver(self) -> Neighbours:
-        return Neighbours(lambda x: self._continued(x.astype(complex)), self._near, inner=_startable, stones=True)
+        first = _FEW if self._curve.size >= _COSTLY else _SOME
+        return Neighbours(
+            lambda x: self._continued(x.astype(complex)), self._near, inner=_startable, stones=True, first=first
+        )
 
     def _near(self, start: np.ndarray, x: np.ndarray) -> Solution:
         """Solutions near rough guesses, kept where all subordination functions lie inside the half-plane: there is one.
@@ -318,7 +323,7 @@ class CurveLaw(BandedLaw):
         found.converged[~_startable(found.parameters)] = False
         kept = np.flatnonzero(found.converged)
         with np.errstate(all="ignore"):
-            margin = update(found.parameters[:, kept], aim[kept])[1]
+            margin = update(found.parameters[:, kept], aim[kept])[1]()
         found.converged[kept] = margin >= np.where(
             _interior(found.parameters[:, kept]), _ROUNDED_BELOW, np.nextafter(0, 1)
         )
@@ -359,9 +364,9 @@ class CurveLaw(BandedLaw):
     def _followed(
         self, curve: SpectralCurve, target: np.ndarray, height: np.ndarray, magnitude: np.ndarray
     ) -> Solution:
-        start = curve.start(target + 1j * height)
-        standard = Standard(powers=self._tiny, wary=not self.atoms)  # beside an atom its steps end on another branch
-        return follow(self._update(curve), start, target, height, magnitude, standard)
+        wary = not self.atoms  # beside an atom its steps end on another branch
+        standard = Standard(near=_NEAR if curve.certain else 1.0, powers=self._tiny, wary=wary)
+        return follow(self._update(curve), lambda x, y: curve.start(x + 1j * y), target, height, magnitude, standard)
 
     def _update(self, curve: SpectralCurve) -> Update:
         """Newton's step on a curve, in logarithms where z is a power of the base parameter."""
@@ -396,7 +401,7 @@ def solver_of(law: Law) -> CurveLaw:
 
 def newton_change(
     curve: SpectralCurve, parameters: np.ndarray, target: np.ndarray, tiny: float = 0.0
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, Margin]:
     """One joint Newton step of all unknowns towards z = target, and the physical margin: what :func:`follow` takes.
 
     Targets below ``tiny`` are stepped to in logarithms.
@@ -404,9 +409,16 @@ def newton_change(
     point = curve.evaluate(parameters, directions(curve))
     z = point.z.value if curve.size == 1 else point.z.value + point.z.change[1]
     base = _base_change(point, target, z, np.abs(target) < tiny)
+    margin = partial(_margin, point, target)
     if curve.size == 1:
-        return base[None], point.margin
-    return np.stack([base, *(slope * base + pending for slope, pending in point.updates)]), point.margin
+        return base[None], margin
+    return np.stack([base, *(slope * base + pending for slope, pending in point.updates)]), margin
+
+
+def _margin(point: CurvePoint, target: np.ndarray) -> np.ndarray:
+    """Of all stages; off the axis G is below it: other roots of z = target may lie near, but not there."""
+    margin, g, upper = point.margin, point.g.value, np.imag(target) > 0
+    return np.where(upper, np.minimum(margin, -np.imag(g) / np.abs(g)), margin) if upper.any() else margin
 
 
 def _base_change(point: CurvePoint, target: np.ndarray, z: np.ndarray, logs: np.ndarray) -> np.ndarray:

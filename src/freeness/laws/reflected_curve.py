@@ -33,7 +33,7 @@ class MirrorCurve(SpectralCurve):
     additive = True  # u has the other sign here
 
     def __init__(self, inner: SpectralCurve) -> None:
-        self.inner, self.size, self.mean = inner, inner.size, -inner.mean
+        self.inner, self.size, self.mean, self.certain = inner, inner.size, -inner.mean, inner.certain
 
     def evaluate(
         self, parameters: Inexact[np.ndarray, "unknowns points"], directions: int, potential: bool = False
@@ -41,7 +41,7 @@ class MirrorCurve(SpectralCurve):
         point = self.inner.evaluate(_inner(parameters), directions, potential)
         own = None if point.potential is None else point.potential.conj() + 1j * np.pi
         z, g, u = -_reflected(point.z), -_reflected(point.g), _reflected(point.u)
-        return CurvePoint(z, g, u, own, point.margin, point.base, _outer_updates(point.updates))
+        return CurvePoint(z, g, u, own, point.margins, point.base, _outer_updates(point.updates))
 
     def start(self, z: Inexact[np.ndarray, " points"]) -> Inexact[np.ndarray, "unknowns points"]:
         return _inner(self.inner.start(_inner(z)))

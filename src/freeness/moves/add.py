@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Inexact
 
-from freeness.laws import AdditiveLaw, Atom, CurvePoint, Side, physical_margin, real_inverse
+from freeness.laws import AdditiveLaw, Atom, CurvePoint, Margin, Side, real_inverse, stage_margin
 from freeness.moves.atoms import sum_atoms
 from freeness.moves.combine import Combine
 from freeness.numerics import Jet, lower_log
@@ -21,7 +21,7 @@ class Gained(NamedTuple):
     z: Jet
     u: Jet
     potential: np.ndarray | None
-    margin: np.ndarray
+    margins: tuple[Margin, ...]
     updates: tuple[np.ndarray, ...]
 
 
@@ -45,11 +45,11 @@ class Additive(Combine):
         if self.closed_law:
             r = self.closed_law.r_transform_of(g)
             potential = None if point.potential is None else self.closed_law.additive_potential(g.value)
-            return Gained(r, g * r, potential, point.margin, point.updates)
+            return Gained(r, g * r, potential, point.margins, point.updates)
         inverse = 1.0 / g
         other = self.met(point, parameters, lambda own: (1.0 / own.g, inverse))
         potential = None if other.potential is None else other.potential + lower_log(g.value)
-        return Gained(other.w - inverse, other.u, potential, other.margin, other.updates)
+        return Gained(other.w - inverse, other.u, potential, other.margins, other.updates)
 
     def real_parameters(self, point: CurvePoint, side: Side) -> Float[np.ndarray, "unknowns points"]:
         if self.closed_law:
@@ -68,8 +68,8 @@ class Add(Additive):
         found = self.gained(point, parameters)
         z, u = point.z + found.z, point.u + found.u
         potential = None if found.potential is None else point.potential + found.potential
-        margin = np.minimum(found.margin, physical_margin(z, point.base, point.g.value))
-        return CurvePoint(z, point.g, u, potential, margin, point.base, found.updates)
+        margins = (*found.margins, stage_margin(z, point.base, point.g))
+        return CurvePoint(z, point.g, u, potential, margins, point.base, found.updates)
 
     def mean(self, mean: float) -> float:
         return mean + self.law.mean

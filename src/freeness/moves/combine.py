@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from freeness.laws import CurvePoint, Law, SpectralCurve, physical_margin
+from freeness.laws import CurvePoint, Law, Margin, SpectralCurve, stage_margin
 from freeness.moves.move import Move
 from freeness.numerics import Jet
 
@@ -21,7 +21,7 @@ class Meeting(NamedTuple):
     w: Jet
     u: Jet
     potential: np.ndarray | None
-    margin: np.ndarray
+    margins: tuple[Margin, ...]
     updates: tuple[np.ndarray, ...]
 
 
@@ -48,6 +48,10 @@ class Combine(Move):
     def size(self) -> int:
         return 0 if self.closed_law else self.curve.size
 
+    @property
+    def certain(self) -> bool:
+        return bool(self.closed_law) or self.curve.certain
+
     def light(self) -> Move:
         curve = self.curve if self.closed_law else self.curve.light()
         return self if curve is self.curve else replace(self, followed=curve)
@@ -60,11 +64,10 @@ class Combine(Move):
         other = self.curve.evaluate(parameters, 2, point.potential is not None)
         rows = tie(*tied(other))
         w, u = (Jet(jet.value, along(jet.change, rows)) for jet in (other.z, other.u))
-        margin = np.minimum(point.margin, physical_margin(w, point.base, point.g.value))
-        if self.size > 1:  # the stages inside the other law
-            margin = np.minimum(margin, other.margin)
+        inside = other.margins if self.size > 1 else ()  # the stages inside the other law
+        margins = (*point.margins, stage_margin(w, point.base, point.g), *inside)
         updates = (*point.updates, rows, *(along(inner, rows) for inner in other.updates))
-        return Meeting(w, u, other.potential, margin, updates)
+        return Meeting(w, u, other.potential, margins, updates)
 
 
 def tie(own: Jet, given: Jet) -> np.ndarray:

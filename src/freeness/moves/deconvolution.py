@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Inexact
@@ -39,11 +40,16 @@ _CLOSE = 3e-5
 class Subtract(Additive):
     """X with X ⊞ ν = μ: g kept, z ← z - R_ν(g). Where z of μ leaves the upper half-plane, g must still keep the lower."""
 
+    @property
+    def certain(self) -> bool:
+        """No: z of μ may leave the half-plane."""
+        return False
+
     def apply(self, point: CurvePoint, parameters: Inexact[np.ndarray, "unknowns points"]) -> CurvePoint:
         lost = self.gained(point, parameters)
         z, u = point.z - lost.z, point.u - lost.u
         potential = None if lost.potential is None or point.potential is None else point.potential - lost.potential
-        return CurvePoint(z, point.g, u, potential, _falling(z, point.g), point.base, lost.updates)
+        return CurvePoint(z, point.g, u, potential, (partial(_falling, z, point.g),), point.base, lost.updates)
 
     def mean(self, mean: float) -> float:
         return mean - self.law.mean

@@ -139,12 +139,14 @@ class Layered:
                 g = (u + 1.0) / z
                 dg = du * (u / (u + 1.0)) - dz
         last, rise, behind = stages
-        margin = np.minimum(base.margin, _margin(base.base, last, last * rise, behind))
-        margin = np.minimum(margin, _margin(base.base, w, rows[:, 0], behind[self.solved]))
+        own = (
+            lambda: _margin(base.base, last, last * rise, behind),
+            lambda: _margin(base.base, w, rows[:, 0], behind[self.solved]),
+        )
         last_z, last_g, last_u = Jet(z, z * dz), Jet(g, g * dg), Jet(u, u * du)
         if self.keeps_u and isinstance(base.u, AnchoredJet):
             last_u = AnchoredJet(u, last_u.change, base.u.rest, base.u.anchor)
-        return CurvePoint(last_z, last_g, last_u, potential, margin, base.base, (*base.updates, *rows))
+        return CurvePoint(last_z, last_g, last_u, potential, (*base.margins, *own), base.base, (*base.updates, *rows))
 
     def outside(self, base: CurvePoint, side: Side) -> tuple[np.ndarray, np.ndarray]:
         """The unknowns (m, n) at real base points outside the support, solved together from tables of the factors' inverses.

@@ -26,6 +26,11 @@ class Move(ABC):
         """How many unknowns the move brings."""
         return 0
 
+    @property
+    def certain(self) -> bool:
+        """As :attr:`freeness.laws.SpectralCurve.certain`."""
+        return True
+
     @abstractmethod
     def apply(self, point: CurvePoint, parameters: Inexact[np.ndarray, "unknowns points"]) -> CurvePoint:
         """The moved point; ``parameters`` (size, n) are the move's own unknowns."""
@@ -75,7 +80,9 @@ class Shift(Move):
 
     def apply(self, point: CurvePoint, parameters: Inexact[np.ndarray, "unknowns points"]) -> CurvePoint:
         u = point.u + self.constant * point.g
-        return CurvePoint(point.z + self.constant, point.g, u, point.potential, point.margin, point.base, point.updates)
+        return CurvePoint(
+            point.z + self.constant, point.g, u, point.potential, point.margins, point.base, point.updates
+        )
 
     def mean(self, mean: float) -> float:
         return mean + self.constant
@@ -104,7 +111,7 @@ class Scale(Move):
     def apply(self, point: CurvePoint, parameters: Inexact[np.ndarray, "unknowns points"]) -> CurvePoint:
         potential = None if point.potential is None else point.potential + np.log(self.factor)
         z, g = point.z * self.factor, point.g * (1 / self.factor)
-        return CurvePoint(z, g, point.u, potential, point.margin, point.base, point.updates)
+        return CurvePoint(z, g, point.u, potential, point.margins, point.base, point.updates)
 
     def mean(self, mean: float) -> float:
         return mean * self.factor
@@ -138,7 +145,7 @@ class Resize(Move):
         potential = point.potential
         if potential is not None:
             potential = self.ratio * potential + (1 - self.ratio) * upper_log(point.z.value)
-        return CurvePoint(point.z, (u + 1.0) / point.z, u, potential, point.margin, point.base, point.updates)
+        return CurvePoint(point.z, (u + 1.0) / point.z, u, potential, point.margins, point.base, point.updates)
 
     def mean(self, mean: float) -> float:
         return mean * self.ratio

@@ -28,6 +28,7 @@ class MovedCurve(SpectralCurve):
         self.size = base.size + sum(move.size for move in moves)
         self.additive = base.additive or any(move.additive for move in moves)
         self.stages = base.stages + len(self.moves)
+        self.certain = base.certain and all(move.certain for move in moves)
         self.keeps_zero = base.keeps_zero and all(move.keeps_zero for move in moves)
         self.logarithmic = base.logarithmic and self.keeps_zero
         self._means = list(means) if means is not None else _means(base.mean, moves)

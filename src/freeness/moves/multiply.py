@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float, Inexact
 
-from freeness.laws import Atom, ClosedCurve, ClosedLaw, CurvePoint, Side, physical_margin, real_inverse
+from freeness.laws import Atom, ClosedCurve, ClosedLaw, CurvePoint, Side, real_inverse, stage_margin
 from freeness.moves.atoms import product_atoms
 from freeness.moves.combine import Combine
 from freeness.numerics import AnchoredJet, Jet, lower_log
@@ -29,15 +29,15 @@ class Multiply(Combine):
         if self.closed_law:
             z = self.closed_law.moment_inverse(point.u) / point.g
             own = None if point.potential is None else self.closed_law.potential_of_u(point.u)
-            margin, updates = point.margin, point.updates
+            margins, updates = point.margins, point.updates
         else:
             other = self.met(point, parameters, lambda own: _inverses(own.u, point.u))
             z = other.w * point.u / point.g
-            own, margin, updates = other.potential, other.margin, other.updates
+            own, margins, updates = other.potential, other.margins, other.updates
         potential = None if point.potential is None else point.potential + own + lower_log(point.u.value)
-        margin = np.minimum(margin, physical_margin(z, point.base, point.g.value))
+        margins = (*margins, stage_margin(z, point.base, point.g))
         g = point.z * point.g / z  # not (1 + u)/z, which loses its digits where z passes 0 in a gap
-        return CurvePoint(z, g, point.u, potential, margin, point.base, updates)
+        return CurvePoint(z, g, point.u, potential, margins, point.base, updates)
 
     def mean(self, mean: float) -> float:
         return mean * self.law.mean

@@ -289,7 +289,10 @@ def _sum(left: Law, right: Law) -> Law:
     if not (left.symmetric and right.symmetric):
         left, right = solved_everywhere(left), solved_everywhere(right)
     base, other = sorted((left, right), key=_rank)
-    return moved(base, Add(other))
+    total = moved(base, Add(other))
+    if left == mirror(right):  # X and Y alike, X - Y is Y - X in law
+        return CurveLaw(total.curve, total.variance, total.atoms, total.lower_bound, symmetric=True)
+    return total
 
 
 def solved_everywhere(law: Law) -> Law:

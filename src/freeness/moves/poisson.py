@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Inexact
 
 from freeness.errors import InputError
-from freeness.laws import Atom, CurvePoint, Law, MarchenkoPastur, PointMass, physical_margin, require_laws
+from freeness.laws import Atom, CurvePoint, Law, MarchenkoPastur, PointMass, require_laws, stage_margin
 from freeness.moves.move import Move
 from freeness.moves.moved_curve import moved
 from freeness.moves.operations import free_product, mirror, resize, solved_everywhere
@@ -32,8 +32,8 @@ class CompoundPoisson(Move):
         potential = point.potential
         if potential is not None:
             potential = self.rate * (potential + point.u.value) + (1 - self.rate) * upper_log(point.z.value)
-        margin = np.minimum(point.margin, physical_margin(z, point.base, g.value))
-        return CurvePoint(z, g, u, potential, margin, point.base, point.updates)
+        margins = (*point.margins, stage_margin(z, point.base, g))
+        return CurvePoint(z, g, u, potential, margins, point.base, point.updates)
 
     def mean(self, mean: float) -> float:
         return self.rate * mean

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Inexact
 
-from freeness.laws import Atom, CurvePoint, physical_margin
+from freeness.laws import Atom, CurvePoint, stage_margin
 from freeness.moves.move import Move
 from freeness.numerics import NEGLIGIBLE, lower_log
 
@@ -30,8 +30,8 @@ class SumPower(Move):
         potential = None
         if point.potential is not None:
             potential = s * point.potential + (s - 1) * lower_log(point.g.value)
-        margin = np.minimum(point.margin, physical_margin(z, point.base, point.g.value))
-        return CurvePoint(z, point.g, u, potential, margin, point.base, point.updates)
+        margins = (*point.margins, stage_margin(z, point.base, point.g))
+        return CurvePoint(z, point.g, u, potential, margins, point.base, point.updates)
 
     def mean(self, mean: float) -> float:
         return self.exponent * mean
@@ -75,11 +75,11 @@ class ProductPower(Move):
         potential = None
         if point.potential is not None:
             potential = self.exponent * point.potential + power * lower_log(point.u.value)
-        margin = np.minimum(point.margin, physical_margin(z, point.base, point.g.value))
+        margins = (*point.margins, stage_margin(z, point.base, point.g))
         if np.iscomplexobj(ratio.value):
             phase = np.angle(point.z.value) + power * np.imag(lower_log(ratio.value))
-            margin = np.where(phase <= -np.pi, -1.0, margin)
-        return CurvePoint(z, point.z * point.g / z, point.u, potential, margin, point.base, point.updates)
+            margins = (*margins, lambda: np.where(phase <= -np.pi, -1.0, np.inf))
+        return CurvePoint(z, point.z * point.g / z, point.u, potential, margins, point.base, point.updates)
 
     def mean(self, mean: float) -> float:
         return mean**self.exponent

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Inexact
 
-from freeness.laws import Atom, CurvePoint, physical_margin
+from freeness.laws import Atom, CurvePoint, stage_margin
 from freeness.moves.move import Move
 
 
@@ -21,9 +21,9 @@ class SymmetricRoot(Move):
     def apply(self, point: CurvePoint, parameters: Inexact[np.ndarray, "unknowns points"]) -> CurvePoint:
         root = np.sqrt(point.z.value)
         z = point.z.apply(root, 0.5 / root)
-        margin = np.minimum(point.margin, physical_margin(z, point.base, point.g.value))
+        margins = (*point.margins, stage_margin(z, point.base, point.g))
         potential = None if point.potential is None else point.potential / 2
-        return CurvePoint(z, point.z * point.g / z, point.u, potential, margin, point.base, point.updates)
+        return CurvePoint(z, point.z * point.g / z, point.u, potential, margins, point.base, point.updates)
 
     def mean(self, mean: float) -> float:
         return 0.0
@@ -55,9 +55,9 @@ class SymmetricSquare(Move):
 
     def apply(self, point: CurvePoint, parameters: Inexact[np.ndarray, "unknowns points"]) -> CurvePoint:
         z = point.z * point.z
-        margin = np.minimum(point.margin, physical_margin(z, point.base, point.g.value))
+        margins = (*point.margins, stage_margin(z, point.base, point.g))
         potential = None if point.potential is None else 2 * point.potential
-        return CurvePoint(z, point.g / point.z, point.u, potential, margin, point.base, point.updates)
+        return CurvePoint(z, point.g / point.z, point.u, potential, margins, point.base, point.updates)
 
     def mean(self, mean: float) -> float:
         return self.mean_square

@@ -40,18 +40,20 @@ class WishartRun:
         value = np.array([step.value for step in steps])
         slope = np.array([step.change for step in steps]) / value[:, None]
         z = point.z.value * np.cumprod(value[which], axis=0)
-        with np.errstate(divide="ignore", invalid="ignore"):
+
+        def least() -> np.ndarray:
             rise = z * (point.z.change[0] / point.z.value + np.cumsum(slope[which, 0], axis=0))
-        g = point.g.value * point.z.value / z
-        stages = physical_margin(Jet(z, rise[None]), point.base, g)
+            g = point.g.value * point.z.value / z
+            return physical_margin(Jet(z, rise[None]), point.base, g).min(axis=0)
+
         counts, grown = np.bincount(which).tolist(), z[-1] / point.z.value
         factor = Jet(grown, grown * sum(n * one for n, one in zip(counts, slope, strict=True)))
         potential = point.potential
         if potential is not None:
             gained = sum(n * (1 - 1 / r) * lower_log(s.value) for n, r, s in zip(counts, kinds, steps, strict=True))
             potential = potential + len(which) * point.u.value + gained
-        margin = np.minimum(point.margin, stages.min(axis=0))
-        return CurvePoint(point.z * factor, point.g / factor, point.u, potential, margin, point.base, point.updates)
+        margins = (*point.margins, least)
+        return CurvePoint(point.z * factor, point.g / factor, point.u, potential, margins, point.base, point.updates)
 
 
 def in_runs(moves: Sequence[Move]) -> list[Move | WishartRun]:

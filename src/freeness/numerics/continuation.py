@@ -1,11 +1,11 @@
 """Newton's method continued from far above the real axis down to it, point by point, all points at once.
 
-Far from the support the physical solution is known asymptotically. The imaginary part is then lowered by a factor that
-each point chooses for itself: a step is accepted only when Newton contracts from the last accepted solution (Deuflhard's
-test: the second update at most a quarter of the first) and the solution stays physical; otherwise the step is halved in
-the logarithm. Where steps stay short, and far down, Newton starts from a guess by the last two solutions; such a step ends
-inside the half-plane, where there is one solution. The last step goes to the real axis
-itself, so no imaginary part is left in the answer.
+Far from the support the physical solution is known asymptotically; the way starts nearer where Newton contracts from that to
+inside the half-plane, where there is one solution. The imaginary part is then lowered by a factor that each point chooses for
+itself: a step is accepted only when Newton contracts from the last accepted solution (Deuflhard's test: the second update at
+most a quarter of the first) and the solution stays physical; otherwise the step is halved in the logarithm. After a good step
+Newton starts from a guess by the last two solutions; that one must end inside the half-plane as well. The last step goes to
+the real axis itself, so no imaginary part is left in the answer.
 
 Source: Deuflhard, Newton Methods for Nonlinear Problems (2004), ch. 5.
 """
@@ -19,9 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Inexact
 
 _CONTRACTION = 0.25  # largest accepted ratio of the second update to the first
-_FIRST_FALL = 2.3  # of log y in the first step
-_SHORT = 0.2  # a shorter step that is not easy: the next is guessed from the two solutions before
-_DEEP = 1e-3  # share of the first height below which all are
+_FIRST_FALL, _NEAR_FALL = 2.3, 1.2  # of log y in the first step, from far and from near
 _LONG = 0.7  # a longer step is guessed where parameters are powers
 _LEAST_POWER = 1e-3  # a smaller one is a logarithm
 _RISES = 3.0  # a part that rises by more from one height to the next is guessed on a line
@@ -53,9 +51,11 @@ _ROUNDS = 400
 _ON_EDGE = 1e-14  # relative height below which a target that Newton does not reach lies on an edge
 _RESTING = 1e-2  # relative change of parameters over that of log y that is none there
 _STUCK = 1e-11  # the same where rounding stops the way down earlier
+_TINY = np.finfo(float).tiny
 _POLISH = 40  # Newton steps at most: near a double root each only halves the distance
 
-Update = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+Update = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, Callable[[], np.ndarray]]]
+Start = Callable[[np.ndarray, np.ndarray], np.ndarray]
 Size = Callable[[np.ndarray], np.ndarray]
 
 
@@ -63,16 +63,17 @@ Size = Callable[[np.ndarray], np.ndarray]
 class Standard:
     """``size``: (k, m) ↦ (k, m), what a change of each parameter is compared with; ``negligible``: such a last Newton step is.
 
-    ``enough``: none is taken after one that is so small. ``powers``: a height below which the parameters are powers of it, so
-    that it may fall in long steps. ``guesses``: whether steps may start from a guess by the
-    last two solutions, and these must rest where the way down stops. ``joint``: guesses change all parameters alike, as entries
-    of matrices want it, which are related to one another. ``wary``: steps remember which was refused, and a guess is judged by
-    how far it missed.
+    ``enough``: none is taken after one that is so small. ``near``: share of the height at which the way is tried to start.
+    ``powers``: a height below which the parameters are powers of it, so that it may fall in long steps. ``guesses``: whether
+    steps may start from a guess by the last two solutions, and these must rest where the way down stops. ``joint``: guesses
+    change all parameters alike, as entries of matrices want it, which are related to one another. ``wary``: steps remember
+    which was refused, and a guess is judged by how far it missed.
     """
 
     size: Size = np.abs
     negligible: float = 1e-12
     enough: float = _TOLERANCE
+    near: float = 1.0
     powers: float = 0.0
     guesses: bool = True
     joint: bool = False
@@ -98,7 +99,7 @@ class Solution:
 
 def follow(
     update: Update,
-    start: Inexact[np.ndarray, "unknowns points"],
+    start: Start,
     target: Inexact[np.ndarray, " points"],
     height: Float[np.ndarray, " points"],
     magnitude: Float[np.ndarray, " points"],
@@ -107,21 +108,17 @@ def follow(
     """Solves F(parameters) = target for each of n targets in the closed upper half-plane.
 
     Args:
-        update: (parameters (k, m), target (m,)) ↦ (Newton update (k, m), margin (m,)); margin < 0 means unphysical.
-        start: approximate parameters (k, n) at target + i·height.
+        update: (parameters (k, m), target (m,)) ↦ (Newton update (k, m), what tells the margin (m,)); one < 0 is unphysical.
+        start: (target (m,), height (m,)) ↦ approximate parameters (k, m) at target + i·height.
         target: (n,) complex with Im ≥ 0.
         height: where each point's continuation starts, far above the support's radius.
         magnitude: of the numbers that F adds up, whose rounding is felt as one of the target, times how much they add up.
         standard: what a change of the parameters is compared with, and which is negligible.
     """
-    parameters = start.astype(complex).copy()
-    parameters, _, alive = _newton(update, parameters, target + 1j * height, np.maximum(height, magnitude), standard)
+    parameters, y, fall, alive = _begun(update, start, target, height, magnitude, standard)
     noise = np.zeros(target.shape)
-    height = np.broadcast_to(height, target.shape).astype(float)
-    y = height.copy()
     before, above = np.full_like(parameters, np.nan), y.copy()  # the last accepted solution but one, and its height
-    fall = np.full(target.shape, _FIRST_FALL)  # of log y in the next step
-    bound = np.full(target.shape, np.inf)  # of that fall
+    bound = np.full(target.shape, np.inf)  # of the fall of log y in the next step
     span = np.where(magnitude == 0, 1e-2 * height, magnitude)
     low = _FROM * span  # from which on the target itself is tried
     direct = np.zeros(target.shape, dtype=bool)  # whether it is tried next
@@ -160,9 +157,7 @@ def follow(
         growth = np.where(
             guessed, np.clip(np.sqrt(_AIM / np.maximum(contraction, _CLEAN)), 0.5, 2.0), np.where(easy, 2.0, 1.0)
         )
-        low_down = y[active] < _DEEP * height[active]
-        short = (fall[active] < (_LONG if standard.joint else _SHORT)) & ~easy
-        led[active] = (moved & (guessed | low_down | short)) | (led[active] & here)
+        led[active] = moved | (led[active] & here)
         if standard.wary:
             bound[active] = np.where(hard, _WARY * fall[active], bound[active] * np.where(moved, _FORGETS, 1.0))
         most = np.maximum(np.minimum(most, bound[active]), 0.5 * fall[active])
@@ -176,6 +171,26 @@ def follow(
         rest = _resting(parameters[:, edge], before[:, edge], np.log(above[edge] / y[edge]), standard)
         done[edge[rest]], alive[edge[~rest]] = True, False
     return Solution(parameters, y, noise, done)
+
+
+def _begun(
+    update: Update, start: Start, target: np.ndarray, height: np.ndarray, magnitude: np.ndarray, standard: Standard
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Solutions (k, n) to begin with, their heights, how far log y falls in the first step, and which points have one."""
+    y = standard.near * height
+    fall, alive = np.full(target.shape, _NEAR_FALL), np.zeros(target.shape, bool)
+    parameters = start(target, y).astype(complex)
+    if standard.near < 1:
+        parameters, _, alive = _attempt(update, parameters, target + 1j * y, standard, ~alive)
+    far = np.flatnonzero(~alive)
+    if far.size:
+        x, high = target[far], height[far]
+        begin = start(x, high).astype(complex) if standard.near < 1 else parameters
+        parameters[:, far], _, alive[far] = _newton(
+            update, begin, x + 1j * high, np.maximum(high, magnitude[far]), standard
+        )
+        y[far], fall[far] = high, _FIRST_FALL
+    return parameters, y, fall, alive
 
 
 def _resting(now: np.ndarray, before: np.ndarray, fall: np.ndarray, standard: Standard) -> np.ndarray:
@@ -275,18 +290,19 @@ def _attempt(
     with np.errstate(all="ignore"):
         first, _ = update(parameters, target)
         trial = parameters + first
-        second, margin = update(trial, target)
+        second, margin_of = update(trial, target)
         contraction, left = _contraction(first, second, trial, standard)
         trial = trial + second
         good = (contraction <= _CONTRACTION) & (left <= _CLOSE) & np.isfinite(trial).all(axis=0)
+        margin = margin_of()
         good &= ~leap | (margin > 0)
         late = leap & ~good & standard.wary & (left <= _CLOSE) & np.isfinite(trial).all(axis=0)
         rough = np.flatnonzero(late | (good & ((contraction > _CLEAN) | (margin < _PHYSICAL))))
         if rough.size:
-            third, margin = update(trial[:, rough], target[rough])
+            third, margin_of = update(trial[:, rough], target[rough])
             again, _ = _contraction(second[:, rough], third, trial[:, rough], standard)
             trial[:, rough] += third
-            good[rough] = (again <= _CONTRACTION) & (margin >= np.where(leap[rough], 0.0, _PHYSICAL))
+            good[rough] = (again <= _CONTRACTION) & (margin_of() >= np.where(leap[rough], 0.0, _PHYSICAL))
         if standard.wary:  # how long the next leap may be is told by how far this one missed
             missed = _relative(first, parameters + first, standard)
             contraction = np.where(leap & good, missed, np.where(late & ~good, np.inf, contraction))
@@ -315,13 +331,16 @@ def _newton(
     margin = np.zeros(target.shape)
     running = np.arange(target.size)
     with np.errstate(all="ignore"):
-        for _ in range(_POLISH):
-            change, margin[running] = update(parameters[:, running], target[running])
+        for step in range(_POLISH):
+            change, margin_of = update(parameters[:, running], target[running])
             relative = _relative(change, parameters[:, running], standard)
             better = relative < np.where(last[running] < _STALLED, _SHRINKING * last[running], np.inf)
             parameters[:, running[better]] += change[:, better]
             last[running[better]] = relative[better]
-            running = running[better & (relative > standard.enough)]
+            going_on = better & (relative > standard.enough)
+            if step == _POLISH - 1 or not going_on.all():
+                margin[running] = margin_of()
+            running = running[going_on]
             if running.size == 0:
                 break
         converged = last <= standard.negligible
@@ -334,4 +353,4 @@ def _newton(
 
 
 def _relative(change: np.ndarray, parameters: np.ndarray, standard: Standard) -> np.ndarray:
-    return (np.abs(change) / np.maximum(standard.size(parameters), np.finfo(float).tiny)).max(axis=0)
+    return (np.abs(change) / np.maximum(standard.size(parameters), _TINY)).max(axis=0)

@@ -65,7 +65,7 @@ class GraphLaw(MatrixLaw):
     def _near(self, start: np.ndarray, target: np.ndarray) -> Solution:
         """Solutions near rough guesses: with all fields inside the lower half-plane there is one; others by contraction."""
         magnitude = self._magnitude(target)
-        found = improved(self._equation.newton_change, start, target, magnitude, self._standard)
+        found = improved(self._update, start, target, magnitude, self._standard)
         found.converged[found.converged] = self._graph.depth(found.parameters[:-1, found.converged]) > _DEEP
         rest = np.flatnonzero(~found.converged)
         if rest.size:

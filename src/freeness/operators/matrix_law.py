@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
@@ -234,17 +235,20 @@ class MatrixLaw(BandedLaw, TransformLaw):
             )
         magnitude = self._magnitude(target)
         height = self._equation.start_height * magnitude
-        start = self._equation.start(target, height)
-        found = follow(self._equation.newton_change, start, target, height, magnitude, self._standard)
+        start, update = self._equation.start, self._update
+        found = follow(update, start, target, height, magnitude, self._standard)
         again = np.flatnonzero(~found.converged & (found.height <= _NEARLY * magnitude))
         if again.size and self._standard.guesses:  # so far down rounding decides which way arrives
             apart, at = replace(self._standard, joint=False), target[again]
-            update = self._equation.newton_change
-            put(found, again, follow(update, start[:, again], at, height[again], magnitude[again], apart))
+            put(found, again, follow(update, start, at, height[again], magnitude[again], apart))
         return found
 
+    def _update(self, parameters: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, Callable[[], np.ndarray]]:
+        change, margin = self._equation.newton_change(parameters, target)
+        return change, lambda: margin
+
     def _confirmed(self, start: np.ndarray, target: np.ndarray) -> Solution:
-        return confirmed(self._equation.newton_change, start, target, self._magnitude(target), self._standard)
+        return confirmed(self._update, start, target, self._magnitude(target), self._standard)
 
     @property
     def _standard(self) -> Standard:

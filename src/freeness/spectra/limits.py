@@ -25,7 +25,7 @@ from freeness.laws import (
     Side,
     SpectralCurve,
     base_jet,
-    physical_margin,
+    stage_margin,
 )
 from freeness.meanfield import Signals, signals
 from freeness.moves import Multiply, free_product, mean_variance_after, scale
@@ -200,7 +200,7 @@ class _FisherCurve(SpectralCurve):
         if potential:
             rest = 2 / self.spread * (w.value - kappa * tanh)
             own = np.log(self.mean * self.spread / 2) + 2 * np.log(cosh) - lower_log(w.value) + rest
-        return CurvePoint(z, g, z * g - 1.0, own, physical_margin(z, parameters[0], g.value), parameters[0])
+        return CurvePoint(z, g, z * g - 1.0, own, (stage_margin(z, parameters[0], g),), parameters[0])
 
     def start(self, z: np.ndarray) -> np.ndarray:
         return (2 * z / (self.mean * self.spread))[None]
