@@ -30,7 +30,6 @@ _RETIED = 0.5  # most that they change relative to their size; more is none of r
 _SHALLOW = 10  # stages of a curve, each of which rounds, that the tolerance of one point allows for
 _MANY = 200  # points from which on most start from their neighbours' solutions
 _COSTLY = 4  # unknowns from which that pays; products of closed laws are long where they are made of many
-_FEW, _SOME = 5, 20  # points followed before others start between them; of a cheap curve each round between costs more
 _BESIDE = 1e-9  # of the upper end: so near the centre is an even density read
 _EVEN = 1e-6  # relative change there of one that is finite and not 0
 _BEYOND = 1e3  # times its noise, from which on a density is one
@@ -302,10 +301,7 @@ class CurveLaw(BandedLaw):
         return self._curve.size >= _COSTLY or self._curve.logarithmic
 
     def _solver(self) -> Neighbours:
-        first = _FEW if self._curve.size >= _COSTLY else _SOME
-        return Neighbours(
-            lambda x: self._continued(x.astype(complex)), self._near, inner=_startable, stones=True, first=first
-        )
+        return Neighbours(lambda x: self._continued(x.astype(complex)), self._near, inner=_startable, stones=True)
 
     def _near(self, start: np.ndarray, x: np.ndarray) -> Solution:
         """Solutions near rough guesses, kept where all subordination functions lie inside the half-plane: there is one.
