@@ -102,6 +102,8 @@ programs of activations were prepared once. In these turns alone 15 of 18 column
 The chain of drawn tanh neurons took 7.1 s at 4ee4a63 where the old commit took 4.1; since e719d2d it takes 1.1 times as long. The
 turn with graphs is of 8d188d2 beside other work, on another machine; there two or three of 71b1914 followed, nearly idle, of
 chains, designs, stacks and the engine. Of these 32 of 49 rows are within 1.10 by their shortest, 36 in the first turns alone.
+The engine was measured four turns more at 15150df, beside other work (load 2 to 6), since its way down to the axis is shorter. In
+these turns alone its seven rows are at 0.39 to 1.05; the shortest times of the old commit are from quieter turns.
 What is still above wants more turns:
 
 ```
