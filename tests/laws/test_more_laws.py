@@ -582,3 +582,24 @@ def test_every_law_known_by_transforms_is_final():
     for kind in (Arcsine, KestenMcKay, Uniform, Density, Mixture, Mirror):
         assert issubclass(kind, TransformLaw)
         assert not kind.__subclasses__()
+
+
+@pytest.mark.parametrize("position", [0.0, 2.0])
+def test_there_is_no_density_in_the_gap_around_an_atom_however_close(position):
+    """G is w/(x - position) there, and its rounding has an imaginary part: 1e32 at 1e-14 from the first of these."""
+    law = free_product(Projection(0.5), Uniform(1, 2)) if position == 0 else free_sum(Projection(0.7), Projection(0.8))
+    assert position in dict(law.atoms)
+    near = np.array([1e-20, 1e-16, 1e-14, 1e-13, 1e-12, 1e-9])
+    assert not law.density(position + np.concatenate([near, -near])).any()
+
+
+def test_no_point_beside_a_narrow_band_is_lost():
+    """Bands of 6e-5 around 100 atoms under a small semicircle; Biane's boundary has v∫|w - x|⁻² dμ = 1, for a density."""
+    atoms, variance = np.sort(np.random.default_rng(100).normal(size=100)), 1e-7
+    law = free_sum(Atoms(atoms), Semicircle(variance))
+    x = np.array([-1.9756425, -1.7041125, -1.3379475, -1.19775, -1.1923725, -0.68889, 0.4746975, 1.1042925])
+    density = law.density(x)  # raises where a point is lost
+    w = x - variance * law.boundary(x).g
+    assert np.allclose(law.boundary(x).g, np.mean(1 / (w[:, None] - atoms), axis=1), rtol=1e-9)
+    assert (variance * np.mean(np.abs(w[:, None] - atoms) ** -2.0, axis=1) <= 1 + 1e-9).all()
+    assert (density >= 0).all()

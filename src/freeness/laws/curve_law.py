@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Literal, Self
 
@@ -30,7 +31,7 @@ _RETIED = 0.5  # most that they change relative to their size; more is none of r
 _SHALLOW = 10  # stages of a curve, each of which rounds, that the tolerance of one point allows for
 _MANY = 200  # points from which on most start from their neighbours' solutions
 _COSTLY = 4  # unknowns from which that pays; products of closed laws are long where they are made of many
-_BESIDE = 1e-9  # of the upper end: so near the centre is an even density read
+_BESIDE = 1e-9  # of the law's size: so near 0 is an even density read, and one beside an atom
 _EVEN = 1e-6  # relative change there of one that is finite and not 0
 _BEYOND = 1e3  # times its noise, from which on a density is one
 _TINY = (
@@ -126,9 +127,27 @@ class CurveLaw(BandedLaw):
 
     def density(self, x: ArrayLike, *, throw: bool = True) -> Float[np.ndarray, "*points"]:
         points = real_points(x)
-        boundary = self._boundary(points.ravel(), potential=False)
-        known = np.where(-boundary.g.imag > _INSIDE * np.abs(boundary.g), -boundary.g.imag / np.pi, 0.0)
+        flat = points.ravel()
+        boundary = self._boundary(flat, potential=False)
+        height = -boundary.g.imag
+        known = np.where(height > _INSIDE * np.abs(boundary.g), height / np.pi, 0.0)
+        doubtful = ~boundary.converged | ((height > 0) & ((height <= boundary.error) | (known == 0)))
+        if doubtful.any():
+            known, converged = self._beside_atoms(flat, doubtful, known)
+            boundary = replace(boundary, converged=boundary.converged | converged)
         return self._checked(known, boundary, throw).reshape(points.shape)
+
+    def _beside_atoms(self, x: np.ndarray, doubtful: np.ndarray, density: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Densities where G is w/x but for less than its rounding, and where that is an answer.
+
+        There is none in a gap; at a hard edge at 0 imaginary parts keep their own digits.
+        """
+        gap = doubtful & self._in_gaps(x)
+        found = np.where(gap, 0.0, density)
+        edge = doubtful & ~gap & (density == 0) & (np.abs(x) < _BESIDE * self._scale)
+        if edge.any() and 0.0 in self.continuous_hull:
+            found[edge] = np.nan_to_num(self.lit(x[edge]))
+        return found, gap
 
     def lit(self, x: Float[np.ndarray, "*points"]) -> Float[np.ndarray, "*points"]:
         """The density beyond its own rounding; the imaginary parts of nearly real numbers keep their digits among themselves."""
@@ -362,7 +381,17 @@ class CurveLaw(BandedLaw):
     ) -> Solution:
         wary = not self.atoms  # beside an atom its steps end on another branch
         standard = Standard(near=_NEAR if curve.certain else 1.0, powers=self._tiny, wary=wary)
-        return follow(self._update(curve), lambda x, y: curve.start(x + 1j * y), target, height, magnitude, standard)
+        update = self._update(curve)
+
+        def start(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+            return curve.start(x + 1j * y)
+
+        found = follow(update, start, target, height, magnitude, standard)
+        lost = np.flatnonzero(~found.converged)
+        if lost.size:  # beside the ends of very narrow bands leaps miss
+            careful = replace(standard, near=1.0, guesses=False, wary=False)
+            put(found, lost, follow(update, start, target[lost], height[lost], magnitude[lost], careful))
+        return found
 
     def _update(self, curve: SpectralCurve) -> Update:
         """Newton's step on a curve, in logarithms where z is a power of the base parameter."""
