@@ -4,8 +4,8 @@ Far from the support the physical solution is known asymptotically; the way star
 inside the half-plane, where there is one solution. The imaginary part is then lowered by a factor that each point chooses for
 itself: a step is accepted only when Newton contracts from the last accepted solution (Deuflhard's test: the second update at
 most a quarter of the first) and the solution stays physical; otherwise the step is halved in the logarithm. After a good step
-Newton starts from a guess by the last two solutions; that one must end inside the half-plane as well. The last step goes to
-the real axis itself, so no imaginary part is left in the answer.
+(of matrices a short one, or far down) Newton starts from a guess by the last two solutions; that one must end inside the
+half-plane as well. The last step goes to the real axis itself, so no imaginary part is left in the answer.
 
 Source: Deuflhard, Newton Methods for Nonlinear Problems (2004), ch. 5.
 """
@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float, Inexact
 
 _CONTRACTION = 0.25  # largest accepted ratio of the second update to the first
 _FIRST_FALL, _NEAR_FALL = 2.3, 1.2  # of log y in the first step, from far and from near
+_DEEP = 1e-3  # share of the first height below which matrices are guessed, too
 _LONG = 0.7  # a longer step is guessed where parameters are powers
 _LEAST_POWER = 1e-3  # a smaller one is a logarithm
 _RISES = 3.0  # a part that rises by more from one height to the next is guessed on a line
@@ -157,7 +158,11 @@ def follow(
         growth = np.where(
             guessed, np.clip(np.sqrt(_AIM / np.maximum(contraction, _CLEAN)), 0.5, 2.0), np.where(easy, 2.0, 1.0)
         )
-        led[active] = moved | (led[active] & here)
+        low_down = y[active] < _DEEP * height[active]
+        short = (fall[active] < _LONG) & ~easy
+        # entries of matrices would leap onto other branches from far up
+        due = guessed | low_down | short if standard.joint else True
+        led[active] = (moved & due) | (led[active] & here)
         if standard.wary:
             bound[active] = np.where(hard, _WARY * fall[active], bound[active] * np.where(moved, _FORGETS, 1.0))
         most = np.maximum(np.minimum(most, bound[active]), 0.5 * fall[active])
