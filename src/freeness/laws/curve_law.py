@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from freeness.errors import ConvergenceError
 from freeness.laws.band_ends import polish_edges
 from freeness.laws.banded_law import BandedLaw
+from freeness.laws.beside_atoms import LOST, NEAR, beside_atoms
 from freeness.laws.cauchy_law import nonzero_hull_of
 from freeness.laws.curve import NOISE, CurvePoint, Margin, SpectralCurve, Transform, directions, settled
 from freeness.laws.law import Atom, Boundary, Law, real_points
@@ -164,7 +165,10 @@ class CurveLaw(BandedLaw):
         return np.where(known, height, np.nan).reshape(x.shape)
 
     def boundary(self, x: Float[np.ndarray, " points"]) -> Boundary:
-        return self._boundary(x, potential=True)
+        found = self._boundary(x, potential=True)
+        g, error = self._beside_poles(x.astype(complex), found.g)
+        known = np.isfinite(g) & np.isfinite(error) & (found.converged | (error > 0))
+        return replace(found, g=g, error=np.where(error > 0, error, found.error), converged=known)
 
     def _boundary(self, x: np.ndarray, potential: bool) -> Boundary:
         """Boundary values; without ``potential``, which costs as much as the rest, that is NaN."""
@@ -229,11 +233,14 @@ class CurveLaw(BandedLaw):
         """G and the potential at complex points of the upper half-plane."""
         mirrored = (np.real(z) < 0) & self._symmetric
         solution = self._solve(np.where(mirrored, -z.conj(), z))
-        point = self._upper_point(solution.parameters, potential=True)
+        with np.errstate(all="ignore"):
+            point = self._upper_point(solution.parameters, potential=True)
         assert point.potential is not None
         g = np.where(mirrored, -point.g.value.conj(), point.g.value)
         potential = np.where(mirrored, point.potential.conj() + 1j * np.pi, point.potential)
-        return Boundary(g, potential, np.abs(g) * ROUNDING, solution.converged & np.isfinite(g))
+        g, error = self._beside_poles(z, g)
+        known = solution.converged & np.isfinite(g) & np.isfinite(error)
+        return Boundary(g, potential, np.maximum(error, np.abs(g) * ROUNDING), known)
 
     def transforms(self, z: Inexact[np.ndarray, "*points"]) -> tuple[Transform, Transform]:
         """(G, G') and (u, u') at points of the closed upper half-plane; NaN where they did not converge."""
@@ -272,17 +279,28 @@ class CurveLaw(BandedLaw):
         flat = points.ravel()
         below = np.imag(flat) < 0
         target = np.where(below, flat.conj(), flat)
-        mirrored = (np.real(target) < 0) & self._symmetric
-        solution = self._solve(np.where(mirrored, -target.conj(), target))
-        with np.errstate(all="ignore"):
-            g = self._upper_point(solution.parameters, 0).g.value
-        if not (solution.converged & np.isfinite(g)).all():
+        g, error = self._beside_poles(target, self._g(target))
+        lost = ~np.isfinite(g) | (error > LOST * np.abs(g))
+        if lost.any():
             raise ConvergenceError(
-                f"expected G at {flat.size} points, {int((~solution.converged).sum())} did not converge; "
+                f"expected G at {flat.size} points, {int(lost.sum())} did not converge; "
                 "they may lie on an edge or an atom, so move them off the support."
             )
-        g = np.where(mirrored, -g.conj(), g)
         return np.where(below, g.conj(), g).reshape(points.shape)
+
+    def _g(self, z: np.ndarray) -> np.ndarray:
+        """G at points of the closed upper half-plane, NaN where it did not converge."""
+        mirrored = (np.real(z) < 0) & self._symmetric
+        solution = self._solve(np.where(mirrored, -z.conj(), z))
+        with np.errstate(all="ignore"):
+            g = self._upper_point(solution.parameters, 0).g.value
+        return np.where(solution.converged, np.where(mirrored, -g.conj(), g), np.nan)
+
+    def _beside_poles(self, z: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """G and its error beside atoms, but for one at 0 beside which solutions keep their digits."""
+        near = [atom for atom in self._atoms if np.any(np.abs(z - atom.position) <= NEAR * self._scale)]
+        poles = [atom for atom in near if atom.position != 0 or not self._clear_at_zero]
+        return beside_atoms(poles, self._scale, z, g, self._g)
 
     @property
     def _quantity(self) -> Literal["g", "u"]:

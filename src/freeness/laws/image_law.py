@@ -12,7 +12,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
@@ -20,6 +20,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Inexact
 from numpy.typing import ArrayLike
 
+from freeness.errors import ConvergenceError
+from freeness.laws.beside_atoms import LOST, beside_atoms
 from freeness.laws.cauchy_law import TransformLaw, as_cauchy_law
 from freeness.laws.curve import CauchyLaw, Transform
 from freeness.laws.curve_law import CurveLaw
@@ -111,9 +113,26 @@ class ImageLaw(TransformLaw):
 
     def cauchy(self, z: ArrayLike) -> Inexact[np.ndarray, "*points"]:
         points = np.asarray(z)
-        at = self.branches(points.ravel())
+        flat = points.ravel()
+        at = self.branches(flat)
+        g = self._summed_cauchy(at)
+        found, error = beside_atoms(self.atoms, _rounded(at, flat), flat, g, self._far_cauchy)
+        if (error > LOST * np.abs(found)).any():
+            raise ConvergenceError(
+                f"expected G off the atoms of {self!r}, got points so near to one that rounding decides over it; move them away."
+            )
+        return (found if np.iscomplexobj(g) else np.real(found)).reshape(points.shape)
+
+    def _summed_cauchy(self, at: Branches) -> np.ndarray:
         g = self.law.cauchy(at.x[0])
-        return _summed(at.alpha, at.beta, g, at.x[0] * g - 1.0).reshape(points.shape)
+        return _summed(at.alpha, at.beta, g, at.x[0] * g - 1.0)
+
+    def _far_cauchy(self, z: np.ndarray) -> np.ndarray:
+        """G at points farther from an atom, NaN where they do not converge."""
+        try:
+            return self._summed_cauchy(self.branches(z))
+        except ConvergenceError:
+            return np.full(z.shape, np.nan)
 
     def transforms(self, z: Inexact[np.ndarray, "*points"]) -> tuple[Transform, Transform]:
         at = self.branches(z)
@@ -136,10 +155,23 @@ class ImageLaw(TransformLaw):
         return inner.sum(axis=0) + self.gained(z)
 
     def boundary(self, x: Float[np.ndarray, " points"]) -> Boundary:
-        """Real points are approached from the half-plane that their slope says, the others lie off the axis."""
         z = x.astype(complex)
         with np.errstate(all="ignore"):
             at = self.branches(z)
+            found = self._boundary(z, at)
+
+        def far(z: np.ndarray) -> np.ndarray:
+            with np.errstate(all="ignore"):
+                there = self._boundary(z, self.branches(z))
+            return np.where(there.converged, there.g, np.nan)
+
+        g, error = beside_atoms(self.atoms, _rounded(at, z), z, found.g, far)
+        known = found.converged & np.isfinite(g) & np.isfinite(error)
+        return replace(found, g=g, error=np.where(error > 0, error, found.error), converged=known)
+
+    def _boundary(self, z: np.ndarray, at: Branches) -> Boundary:
+        """Real points are approached from the half-plane that their slope says, the others lie off the axis."""
+        with np.errstate(all="ignore"):
             points = at.x[0]
             real = np.imag(points) == 0
             g, potential = np.empty((2, *points.shape), dtype=complex)
@@ -172,6 +204,13 @@ class ImageLaw(TransformLaw):
         (g, _), _ = self._inner.transforms(upper)
         g, potential = (np.where(upper == points, v, v.conj()) for v in (g, self._inner.potential(upper)))
         return Boundary(g, potential, LAST_DIGIT * np.abs(g), np.isfinite(g))
+
+
+def _rounded(at: Branches, z: np.ndarray) -> np.ndarray:
+    """The sizes in which points are rounded: their own, and those of the points behind them."""
+    points, slope = at.x
+    with np.errstate(all="ignore"):
+        return np.maximum(np.abs(z), np.nan_to_num(np.abs(points / slope), posinf=0.0).max(axis=0))
 
 
 def _slope(entry: Transform | None) -> Transform | None:

@@ -1,0 +1,54 @@
+"""Beside an atom of mass w at a, (z - a)G(z) tends to w; which masses sums have is from Bercovici and Voiculescu (1998)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import freeness as fr
+from freeness.laws.beside_atoms import beside_atoms
+
+SUM = fr.free_sum(fr.Projection(0.3), fr.Projection(0.4))
+DISTANCES = np.array([1e-9, 1e-12, 1e-14, 1e-15, 1e-17, 1e-30, 1e-200])
+LAWS = {  # with one atom each: law, position, mass
+    "at 0 in a gap": (SUM, 0.0, 0.3),
+    "elsewhere in a gap": (SUM, 1.0, 0.1),
+    "behind a shift": (fr.shift(SUM, 3.0), 3.0, 0.3),
+    "of an image": (fr.Square(fr.shift(SUM, 1.0)), 1.0, 0.3),
+    "of an inverse": (fr.inverse(fr.shift(SUM, 0.7)), 1 / 0.7, 0.3),
+    "inside a band": (
+        fr.free_sum(fr.Projection(0.1), fr.Mixture([fr.Projection(0.1), fr.Semicircle(1.0)], [0.9, 0.1])),
+        0.0,
+        0.71,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_g_beside_an_atom_is_its_pole(name):
+    law, position, mass = LAWS[name]
+    z = position + np.outer([1.0, -1.0, 1j, -1j, 0.6 - 0.8j], [1e-9, 1e-12, 1e-14] if position else DISTANCES)
+    assert (z - position) * law.cauchy(z) == pytest.approx(np.full(z.shape, mass), rel=1e-7)
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_boundary_values_beside_an_atom_are_right_to_their_error(name):
+    law, position, mass = LAWS[name]
+    x = np.unique(position + np.outer(DISTANCES, [-1.0, 1.0]))
+    found = law.boundary(x)
+    assert not found.converged[x == position].any()
+    kept = found.converged
+    off = np.abs((x - position) * found.g - mass)[kept]
+    assert kept.sum() >= 4 and np.all(off <= 1e-12 + 10 * np.abs(x - position)[kept] * found.error[kept])
+
+
+def test_on_an_atom_there_is_no_g():
+    with pytest.raises(fr.ConvergenceError):
+        SUM.cauchy(0.0)
+
+
+def test_a_rest_that_grows_towards_the_atom_is_as_uncertain_as_it_is_large():
+    z = np.array([1e-9, 1e-13]).astype(complex)
+    whole = lambda z: 0.5 / z + 0.5 / np.sqrt(z)  # noqa: E731
+    g, error = beside_atoms([(0.0, 0.5)], 1.0, z, whole(z) * (1 + 1e-3), whole)
+    assert np.all(np.abs(g - whole(z))[1:] <= error[1:]) and error[1] < 1e-4 * np.abs(g[1])
