@@ -147,7 +147,7 @@ def test_awkward_models_are_analysed(file: Path, factory: str, options: tuple[st
         ("mixed", "got RuntimeError (mat1 and mat2 must have the same dtype"),
         ("mended", "parameters of one dtype, got torch.float32 and, in 'returned.head.weight', torch.float64"),
         ("complex_numbers", "got the output (torch.complex64)"),
-        ("without_values", "the meta tensor '0.weight'"),
+        ("without_values", "a meta tensor in '0.weight'"),
     ],
 )
 def test_what_cannot_be_analysed_is_one_sentence(file: Path, factory: str, words: str) -> None:

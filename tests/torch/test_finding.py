@@ -34,7 +34,7 @@ def classifier(dropout: float = 0.1) -> nn.Sequential:
 
 def runs_of(model, optimizer, options, count=12, size=10):
     batches = batches_of((X, Y), model, count, size=size)
-    loss, _ = trial_loss(model, batches[0], "cross_entropy")
+    loss = trial_loss(model, batches[0], "cross_entropy")
     model.train()
     return TrialRuns(model, batches, loss, stepping(model, optimizer), options), batches
 

@@ -135,8 +135,8 @@ def test_an_own_parameter_beside_the_layers_is_left_to_trace():
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_compiled_models_are_named():
     scripted = torch.jit.trace(nn.Linear(6, 3), torch.ones(1, 6))
-    refused("got Linear compiled by torch.jit", load_data, "gaussian", scripted)
-    refused("Linear in module '0' compiled", load_data, "gaussian", nn.Sequential(scripted))
+    refused("got Linear of TorchScript", load_data, "gaussian", scripted)
+    refused("Linear of TorchScript in '0'", load_data, "gaussian", nn.Sequential(scripted))
 
 
 X = np.ones((7, 6))
@@ -294,7 +294,7 @@ def test_the_output_that_is_named_decides_the_targets():
 
 
 def test_parameters_without_values_are_refused():
-    refused("got the meta tensor 'weight'", load_data, "gaussian", nn.Linear(2, 2, device="meta"))
+    refused("got a meta tensor in 'weight'", load_data, "gaussian", nn.Linear(2, 2, device="meta"))
 
 
 def test_labels_that_are_not_there_are_named_with_what_stands_in(tmp_path, model):

@@ -42,7 +42,7 @@ class Around(nn.Module):
             r"width 1 or more, got '0.weight' of shape \(0, 4\)",
         ),
         (lambda: nn.AdaptiveLogSoftmaxWithLoss(4, 40, [10, 20, 30]), "width 1 or more, got 'tail.1.0.weight'"),
-        (lambda: torch.jit.script(perceptron()), "RecursiveScriptModule of TorchScript, whose code is fixed"),
+        (lambda: torch.jit.script(perceptron()), "Sequential of TorchScript, whose code is fixed"),
         (lambda: Around(torch.jit.script(perceptron()), lambda f, x: f(x)), "of TorchScript in 'body'"),
         (lambda: perceptron().to("meta"), "with memory, got a meta tensor in '0.weight'"),
         (lambda: nn.Sequential(nn.LazyLinear(3)), "the lazy '0.weight'"),

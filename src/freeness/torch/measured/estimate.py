@@ -64,14 +64,8 @@ def estimate_fisher(
 ) -> SpectralEstimate:
     """The law of Θ = J_θJ_θᵀ (C × C) at one sample, from products with random vectors.
 
-    For so many outputs that :func:`freeness.torch.measure_fisher` does not fit.
-
-    Args:
-        trace: from :func:`~freeness.torch.trace`.
-        x: one sample of shape ``trace.input_shape``, or a batch of one.
-        options: probes, steps and generator.
-        training: measure in training mode.
-        dtype: precision of the products; the model's own when left out.
+    For so many outputs that :func:`freeness.torch.measure_fisher` does not fit. Arguments are those of
+    :func:`estimate_jacobian`.
 
     Raises:
         InputError: as :func:`freeness.torch.measure_fisher`, or an operation whose backward pass has no derivative.

@@ -18,8 +18,8 @@ def check_measurable(model: nn.Module) -> None:
         if isinstance(module, torch.jit.ScriptModule):
             place = f" in {name!r}" if name else ""
             raise InputError(
-                f"expected modules of torch.nn, got {type(module).__name__} of TorchScript{place}, whose code is fixed; pass "
-                "what it was made of."
+                f"expected modules of torch.nn, got {module.original_name} of TorchScript{place}, whose code is fixed; pass what "
+                "it was made of."
             )
     for name, value in (*model.named_parameters(), *model.named_buffers()):
         if isinstance(value, nn.UninitializedParameter | nn.UninitializedBuffer):

@@ -163,9 +163,10 @@ def find_rate(
     with untouched(model, training=None):
         template = stepping(model, options.optimizer)
         train_what_is_stepped(model, template.template)
-        loss, name = trial_loss(model, batches[0], options.loss, options.output)
+        with untouched(model, training=None):
+            loss = trial_loss(model, batches[0], options.loss, options.output)
         setting = RateSetting(
-            name,
+            loss.name,
             template.name,
             batches[0].count * options.accumulate,
             how.schedule,

@@ -6,9 +6,9 @@ One gradient evaluation, then a forward pass for every question. The parts of th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -16,18 +16,15 @@ import torch
 from torch import Tensor, nn
 
 from freeness.errors import InputError
-from freeness.torch.loss.adapted import takes_returned
 from freeness.torch.loss.class_losses import ClassLoss
 from freeness.torch.loss.given import GivenLoss, GivenOptimizer, given_loss
-from freeness.torch.loss.loss_rules import check, criterion
-from freeness.torch.loss.several_targets import loss_of_several
-from freeness.torch.loss.written_loss import WrittenLoss
 from freeness.torch.model.modes import fixed_masks
-from freeness.torch.model.outputs import OutputKey, loss_of, select_output
+from freeness.torch.model.outputs import OutputKey
 from freeness.torch.model.state import trained_parameters, untouched
 from freeness.torch.rate.critical import OptimizerFactory, as_factory, first_direction
 from freeness.torch.request.analyze_options import OWN
 from freeness.torch.request.batch import Batch
+from freeness.torch.request.batch_loss import trial_loss
 from freeness.torch.request.stepping import torch_optimizer
 from freeness.torch.start.roles import GroupRole, MatrixCalls, roles_of
 from freeness.training import CrossEntropy, optimizer_of
@@ -35,6 +32,14 @@ from freeness.training import CrossEntropy, optimizer_of
 _UP, _DOWN = 2.0, 4.0  # from one rate to the next
 _NEAR = 1.1  # of the two sides between which the loss is raised, as a factor
 Shares = Mapping[GroupRole, float]
+
+
+class _Found(NamedTuple):
+    """Loss, outputs, and what the last layer reads."""
+
+    loss: Tensor
+    outputs: Tensor
+    features: Tensor | None
 
 
 class Movement(NamedTuple):
@@ -121,16 +126,14 @@ class FirstStep:
     """
 
     def __init__(self, model: nn.Module, batch: Batch, how: StepOptions, grown: Mapping[str, int] | None) -> None:
-        self._model, self._how, self._calls = model, how, MatrixCalls()
-        self._evaluate = _evaluation(model, batch, how)
+        self._model, self._batch, self._how, self._calls = model, batch, how, MatrixCalls()
+        self._trained_on = trial_loss(model, batch, how.loss, how.output)
         self._named = trained_parameters(model)
         for parameter in self._named.values():
             parameter.requires_grad_()
         self._buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
         self.gradients, self.passes = 1, 0
-        with self._calls.watching(model):
-            found = self._evaluate()
-        value = found.loss
+        value, outputs, self._features = self._evaluated()
         parameters = list(self._named.values())
         gradients, directions = first_direction(value, parameters, optimizer_factory(how.optimizer))
         self.loss = float(value.detach())
@@ -141,7 +144,7 @@ class FirstStep:
         for (name, role), slope in zip(self.roles.items(), gradients, strict=True):
             along = float((slope.double() * self._direction[name].double()).sum())
             self._slopes[role] = self._slopes.get(role, 0.0) + along
-        self._outputs, self._features = found.outputs.detach(), self._calls.last_input
+        self._outputs = outputs.detach()
 
     @property
     def whole(self) -> dict[GroupRole, float]:
@@ -160,8 +163,8 @@ class FirstStep:
         outputs, features = torch.zeros_like(self._outputs), None
         each: dict[GroupRole, Movement] = {}
         for role in self._slopes:
-            found, read = self._after({role: 1.0}, short)
-            change = centred(found.outputs - self._outputs, self._how.loss) / short
+            found = self._after({role: 1.0}, short)
+            read, change = found.features, centred(found.outputs - self._outputs, self._how.loss) / short
             outputs = outputs + change
             moved = None if read is None or self._features is None else (read - self._features) / short
             if moved is not None:
@@ -191,7 +194,7 @@ class FirstStep:
         low, high = (0.0, 0.0), (math.inf, math.inf)  # rates, and how far the loss is above the start's
         rate, passes = start, 0
         while passes < most and not high[0] <= _NEAR * low[0]:
-            lifted = float(self._after(shares, rate)[0].loss) - self.loss
+            lifted = float(self._after(shares, rate).loss) - self.loss
             passes += 1
             if lifted <= 0:
                 low = (rate, lifted)
@@ -200,20 +203,26 @@ class FirstStep:
             rate = _next(low, high)
         return Crossing(rate, low[0], high[0], passes)
 
-    def _after(self, shares: Shares, rate: float) -> tuple[_Found, Tensor | None]:
-        """Loss, outputs and features there; the weights are put back."""
+    def _evaluated(self) -> _Found:
+        """Of the weights as they are now."""
+        with self._calls.watching(self._model):
+            returned = self._trained_on.returned(self._model, self._batch)
+        value, outputs = self._trained_on.of(returned, self._batch), self._trained_on.outputs(returned)
+        return _Found(value, outputs, self._calls.last_input)
+
+    def _after(self, shares: Shares, rate: float) -> _Found:
+        """There; the weights are put back."""
         self.passes += 1
         with torch.no_grad():
             for name, role in self.roles.items():
                 step = rate * shares.get(role, 0.0) * self._direction[name]
                 self._named[name].data.copy_(self._start[name] + step)  # .data: version counters stay as they are
-            with self._calls.watching(self._model):
-                found = self._evaluate()
+            found = self._evaluated()
             for name, first in self._start.items():
                 self._named[name].data.copy_(first)
             for buffer, kept in self._buffers:
                 buffer.data.copy_(kept)
-        return found, self._calls.last_input
+        return found
 
 
 def _next(low: tuple[float, float], high: tuple[float, float]) -> float:
@@ -225,55 +234,6 @@ def _next(low: tuple[float, float], high: tuple[float, float]) -> float:
     above = min(high[1], 2 * -low[1])  # far above, the loss grows faster than a secant knows
     share = -low[1] / (above - low[1]) if low[1] < 0 else 0.5
     return low[0] * math.exp(math.log(high[0] / low[0]) * min(max(share, 0.1), 0.9))
-
-
-class _Found(NamedTuple):
-    loss: Tensor
-    outputs: Tensor
-
-
-def _evaluation(model: nn.Module, batch: Batch, how: StepOptions) -> Callable[[], _Found]:
-    """Runs the model on the batch; its own loss where that is asked for, or where none is named and it returns one."""
-    named = {batch.labels: batch.targets} if batch.labels and batch.targets is not None else {}
-    labelled = replace(batch, kwargs={**batch.kwargs, **named})
-    own = how.loss == OWN
-    if how.loss is None:
-        with torch.no_grad():
-            own = loss_of(labelled.call(model)) is not None
-    if own:
-
-        def computed() -> _Found:
-            returned = labelled.call(model)
-            value = loss_of(returned)
-            if value is None:
-                raise InputError("expected a model that returns its loss, got none from it; name the loss instead.")
-            return _Found(
-                value, value[None] if isinstance(returned, Tensor) else select_output(returned, how.output)[1]
-            )
-
-        return computed
-    objective = given_loss("cross_entropy" if how.loss is None else how.loss)
-    if batch.several is not None:
-        objective = loss_of_several(how.loss, batch.several)
-    if batch.targets is None:
-        raise InputError('expected targets beside the inputs, got none; pass (inputs, targets), or loss="own".')
-    targets, module = batch.targets, criterion(objective)
-    with torch.no_grad():
-        returned = batch.call(model)
-        whole = (
-            isinstance(objective, WrittenLoss)
-            and how.output is None
-            and takes_returned(objective.function, returned, targets)
-        )
-        if not whole:
-            check(objective, select_output(returned, how.output)[1], targets)
-
-    def evaluated() -> _Found:
-        returned = batch.call(model)
-        outputs = select_output(returned, how.output)[1]
-        return _Found(module(returned if whole else outputs, targets), outputs)
-
-    return evaluated
 
 
 def centred(change: Tensor, loss: GivenLoss | None) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -61,32 +61,31 @@ class Batch:
         """The tensor of outputs among what the model returns, see :func:`~freeness.torch.model.outputs.select_output`."""
         return select_output(self.call(model), key)[1]
 
+    @property
+    def labelled(self) -> Batch:
+        """With the labels under the name by which the model takes them itself, where it does."""
+        if not self.labels or self.targets is None:
+            return self
+        return replace(self, kwargs={**self.kwargs, self.labels: self.targets})
+
     def loss(self, model: nn.Module) -> Float[Tensor, ""] | None:
         """The loss that the model itself computes of these targets; None where it computes none."""
-        named = {self.labels: self.targets} if self.labels else {}
-        return loss_of(_called(model, self.args, {**self.kwargs, **named}))
+        return loss_of(self.labelled.call(model))
+
+    def mapped(self, change: Callable[[Any], Any], count: int | None = None) -> Batch:
+        """With every argument and the targets changed; so many samples, where that is another number."""
+        kwargs = {name: change(value) for name, value in self.kwargs.items()}
+        args, targets = tuple(map(change, self.args)), change(self.targets)
+        return replace(self, args=args, kwargs=kwargs, targets=targets, count=self.count if count is None else count)
 
     def part(self, start: int, stop: int) -> Batch:
         """Samples ``start`` to ``stop``."""
         stop = min(stop, self.count)
-
-        def cut(value: Any) -> Any:
-            return value[start:stop] if self.has_rows(value) else value
-
-        kwargs = {name: cut(value) for name, value in self.kwargs.items()}
-        return replace(
-            self, args=tuple(map(cut, self.args)), kwargs=kwargs, targets=cut(self.targets), count=stop - start
-        )
+        return self.mapped(lambda value: value[start:stop] if self.has_rows(value) else value, stop - start)
 
     def rows(self, chosen: Int[Tensor, " chosen"]) -> Batch:
         """The samples of these numbers, in their order."""
-
-        def taken(value: Any) -> Any:
-            return value[chosen.to(value.device)] if self.has_rows(value) else value
-
-        kwargs = {name: taken(value) for name, value in self.kwargs.items()}
-        args = tuple(map(taken, self.args))
-        return replace(self, args=args, kwargs=kwargs, targets=taken(self.targets), count=len(chosen))
+        return self.mapped(lambda value: value[chosen.to(value.device)] if self.has_rows(value) else value, len(chosen))
 
     def split(self, size: int | None = None) -> Iterator[Batch]:
         """Batches of that size, or of the loader's; the last may be smaller."""
@@ -102,8 +101,7 @@ class Batch:
                 return value
             return value.to(device, dtype) if dtype is not None and value.is_floating_point() else value.to(device)
 
-        kwargs = {name: moved(value) for name, value in self.kwargs.items()}
-        return replace(self, args=tuple(map(moved, self.args)), kwargs=kwargs, targets=moved(self.targets))
+        return self.mapped(moved)
 
 
 def joined(parts: Sequence[Batch]) -> Batch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,8 +15,7 @@ from freeness.torch.loss.given import GivenLoss, given_loss
 from freeness.torch.loss.loss_rules import check, criterion
 from freeness.torch.loss.several_targets import loss_of_several
 from freeness.torch.loss.written_loss import WrittenLoss
-from freeness.torch.model.outputs import OutputKey, select_output
-from freeness.torch.model.state import untouched
+from freeness.torch.model.outputs import OutputKey, loss_of, select_output
 from freeness.torch.request.analyze_options import OWN
 from freeness.torch.request.batch import Batch
 
@@ -60,11 +60,42 @@ def batch_loss(given: GivenLoss) -> LossOf:
     return computed
 
 
-def trial_loss(model: nn.Module, first: Batch, loss: GivenLoss | None, output: OutputKey = None) -> tuple[LossOf, str]:
-    """How the loss of a batch is computed, and its name.
+@dataclass(frozen=True)
+class TrialLoss:
+    """The loss of a batch as it is trained on, with its name; the model's own where ``module`` is None.
+
+    ``output``: which of several outputs it is of; a ``whole`` one is a function of all that the model returns.
+    """
+
+    name: str
+    module: nn.Module | None = None
+    output: OutputKey = None
+    whole: bool = False
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
+        return self.of(self.returned(model, batch), batch)
+
+    def returned(self, model: nn.Module, batch: Batch) -> Any:
+        """What the model returns, of its labels, too, where the loss is its own."""
+        return (batch.labelled if self.module is None else batch).call(model)
+
+    def of(self, returned: Any, batch: Batch) -> Tensor:
+        """The loss, of what the model returned."""
+        if self.module is None:
+            return _returned_loss(returned)
+        return self.module(returned if self.whole else self.outputs(returned), batch.targets)
+
+    def outputs(self, returned: Any) -> Tensor:
+        """The outputs among that; its loss, where the model returns nothing else."""
+        alone = self.module is None and isinstance(returned, Tensor)
+        return returned.reshape(1) if alone else select_output(returned, self.output)[1]
+
+
+def trial_loss(model: nn.Module, first: Batch, loss: GivenLoss | None, output: OutputKey = None) -> TrialLoss:
+    """How the loss of a batch is computed.
 
     Args:
-        model: any module; left as it was.
+        model: any module, which is run.
         first: a batch on which it is tried.
         loss: whatever :func:`~freeness.torch.analyze` takes; "own", or None where the model returns its loss, is the model's.
         output: name or number of the output that the loss is of.
@@ -75,18 +106,18 @@ def trial_loss(model: nn.Module, first: Batch, loss: GivenLoss | None, output: O
     Example:
         >>> batch = Batch((torch.ones(2, 1),), targets=torch.zeros(2, 1), count=2)
         >>> model = nn.Linear(1, 1)
-        >>> compute, name = trial_loss(model, batch, "mse")
-        >>> bool(compute(model, batch) == (model(torch.ones(2, 1))).square().mean()), name
+        >>> found = trial_loss(model, batch, "mse")
+        >>> bool(found(model, batch) == (model(torch.ones(2, 1))).square().mean()), found.name
         (True, 'mse')
     """
-    with untouched(model, training=None), torch.no_grad():
+    with torch.no_grad():
         own = first.loss(model) if loss in (None, OWN) else None
         if loss == OWN and own is None:
             raise InputError(
                 f"expected a model that returns its loss, got {type(model).__name__}, which does not; name one."
             )
         if own is not None:
-            return _own, "the model's own loss"
+            return TrialLoss("the model's own loss", output=output)
         if first.targets is None:
             raise InputError(
                 "expected targets beside the inputs, got none; pass (inputs, targets), or a dict with labels."
@@ -95,28 +126,24 @@ def trial_loss(model: nn.Module, first: Batch, loss: GivenLoss | None, output: O
         if first.several is not None:
             objective = loss_of_several(loss, first.several)
         returned = first.call(model)
-        if (
+        whole = (
             isinstance(objective, WrittenLoss)
             and output is None
             and takes_returned(objective.function, returned, first.targets)
-        ):
-            return _of(criterion(objective), None, whole=True), str(objective)
-        check(objective, select_output(returned, output)[1], first.targets)
-    return _of(criterion(objective), output, whole=False), str(objective)
+        )
+        if not whole:
+            check(objective, select_output(returned, output)[1], first.targets)
+    return TrialLoss(str(objective), criterion(objective), output, whole)
 
 
 def _own(model: nn.Module, batch: Batch) -> Tensor:
-    own = batch.loss(model)
+    return _returned_loss(batch.labelled.call(model))
+
+
+def _returned_loss(returned: Any) -> Tensor:
+    own = loss_of(returned)
     if own is None:
         raise InputError(
             "expected a model that returns its loss, got none of its outputs; name a loss, or give it labels."
         )
     return own
-
-
-def _of(module: nn.Module, output: OutputKey, *, whole: bool) -> LossOf:
-    def computed(model: nn.Module, batch: Batch) -> Tensor:
-        returned = batch.call(model)
-        return module(returned if whole else select_output(returned, output)[1], batch.targets)
-
-    return computed

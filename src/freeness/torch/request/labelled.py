@@ -19,6 +19,7 @@ from freeness.torch.loss.class_losses import IGNORED, ClassLoss
 from freeness.torch.loss.elementwise_losses import takes_shares
 from freeness.torch.loss.given import GivenLoss, given_loss
 from freeness.torch.loss.written_loss import WrittenLoss
+from freeness.torch.model.measurable import check_measurable
 from freeness.torch.model.outputs import OutputKey, loss_of, required_arguments, run, select_output
 from freeness.torch.model.state import random_kept, untouched
 from freeness.torch.request.analyze_options import OWN
@@ -201,18 +202,7 @@ def _complete(batch: Batch, model: nn.Module, seed: int, how: tuple[GivenLoss | 
 
 
 def _check_readable(model: nn.Module) -> None:
-    for name, parameter in model.named_parameters():
-        if isinstance(parameter, nn.UninitializedParameter):
-            raise InputError(f"expected initialised parameters, got the lazy {name!r}; run the model once first.")
-        if parameter.is_meta:
-            raise InputError(
-                f"expected parameters with values, got the meta tensor {name!r}; make the model on a device."
-            )
-    for name, module in model.named_modules():
-        if isinstance(module, torch.jit.ScriptModule):
-            raise InputError(
-                f"expected a model in Python, got {_place(name, module)} compiled by torch.jit; pass the one before that."
-            )
+    check_measurable(model)
     if next(model.parameters(), None) is None:
         raise InputError(
             f"expected a model with parameters, got {type(model).__name__} without any; there is nothing to analyse."
@@ -317,11 +307,6 @@ def _misfit(model: nn.Module, shapes: list[tuple[int, ...]], spec: str, problems
     return InputError(
         f"expected inputs {wanted}, got {spec}, of which no shape fits (tried {tried}){why}; choose other data or another model."
     )
-
-
-def _place(name: str, module: nn.Module) -> str:
-    kind = getattr(module, "original_name", type(module).__name__)
-    return f"{kind} in module {name!r}" if name else str(kind)
 
 
 def _targets(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple, final
 
@@ -179,9 +179,7 @@ def own_loss(model: nn.Module, batch: Batch, output: OutputKey = None) -> Owned 
         >>> batch_sharpness(*found).value > 0
         True
     """
-    labelled = batch
-    if batch.labels and batch.targets is not None:
-        labelled = replace(batch, kwargs={**batch.kwargs, batch.labels: batch.targets})
+    labelled = batch.labelled
     few = labelled.part(0, _LOOKED)
     with untouched(model), torch.enable_grad(), plain_attention():
         _open(model)

@@ -90,17 +90,11 @@ def inputs_of(model: nn.Module, data: object, count: int) -> Batch | None:
 
 def _wiring(model: nn.Module, data: object) -> Wiring | None:
     batch = inputs_of(model, data, FEW)
-    return None if batch is None else wiring_of(model, lambda: _called(model, batch))
-
-
-def _called(model: nn.Module, batch: Batch) -> Any:
-    """What the model returns of inputs that are signals themselves, so that a sum with them is seen."""
-    args = tuple(_signal(value) for value in batch.args)
-    kwargs = {name: _signal(value) for name, value in batch.kwargs.items()}
-    return Batch(args, kwargs, count=batch.count).call(model)
+    return None if batch is None else wiring_of(model, lambda: batch.mapped(_signal).call(model))
 
 
 def _signal(value: Any) -> Any:
+    """An input that is a signal itself, so that a sum with it is seen."""
     if not isinstance(value, Tensor) or not value.is_floating_point():
         return value
     return value.detach().clone().requires_grad_() * 1  # a leaf may not be written to, its product may

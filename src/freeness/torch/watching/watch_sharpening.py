@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -120,12 +119,7 @@ class FirstBatch:
 
 def _copied(batch: Batch) -> Batch:
     """The loop may write into its tensors."""
-
-    def kept(value: Any) -> Any:
-        return value.detach().clone() if isinstance(value, Tensor) else value
-
-    kwargs = {name: kept(value) for name, value in batch.kwargs.items()}
-    return replace(batch, args=tuple(map(kept, batch.args)), kwargs=kwargs, targets=kept(batch.targets))
+    return batch.mapped(lambda value: value.detach().clone() if isinstance(value, Tensor) else value)
 
 
 def _numbers(batch: Batch) -> int:
