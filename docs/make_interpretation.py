@@ -40,11 +40,10 @@ from freeness.interpret import (
     top_neurons,
 )
 from freeness.interpret.fashion import Recipe, fashion_data, prepare
-from freeness.interpret.rate import dual_sharpness
 from freeness.interpret.story import Labelled
 from freeness.show import plot_maps
 from freeness.spectra import NeuronSignals, diagonal_law
-from freeness.torch import freeness_test, measure_fisher, measure_jacobian, trace
+from freeness.torch import batch_sharpness, freeness_test, measure_fisher, measure_jacobian, trace
 from freeness.torch.model.sampling import seeded_generator
 
 HERE = Path(__file__).resolve().parent
@@ -216,7 +215,8 @@ def read(networks: dict[str, IdentityMLP], folder: Path) -> dict:
             found["roles"][name] = [[r.extraction, r.classification, r.revision, r.drift] for r in layer_roles(model)]
         if name.startswith(("identity", "haar-sgd")) and name.endswith("0-0"):
             start = prepare(recipes(folder)[name], train[0])
-            found["sharpness"][name] = [dual_sharpness(one, train[0][:64]) for one in (start, model)]
+            first = (train[0][:64], train[1][:64], "cross_entropy")
+            found["sharpness"][name] = [batch_sharpness(one, *first).value for one in (start, model)]
             found["lens"][name] = logit_lens(model, test[0]).accuracy(test[1].numpy()).tolist()
     found["attributions"] = {
         name: attributions(networks[name], test[0][:200]) for name in ("identity-20-0", "identity-shifted_relu-20-0")
