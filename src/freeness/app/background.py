@@ -29,11 +29,6 @@ class Background:
         self._row.set_visibility(False)
         ui.context.client.on_delete(self.cancel)
 
-    @property
-    def running(self) -> bool:
-        """Whether a job is under way."""
-        return self._task is not None
-
     async def run(self, job: str, arguments: Mapping[str, Any]) -> Any:
         """What the job answers.
 

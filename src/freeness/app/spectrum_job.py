@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from freeness.show import DrawnLaw, drawn_law, plain_numbers
+from freeness.show import DrawnLaw, drawn_law, plain
 from freeness.spectra import SettledNetwork, drawn_spectrum
 
 _ROWS = 400  # of a drawn network's matrices
@@ -38,22 +38,11 @@ def perform(
     stage("signals and the ends of the spectrum", 0.05)
     law = asked.law(fisher=fisher)
     found = drawn_law(law, points, lambda share: stage("density", 0.2 + 0.8 * share))
-    return {
-        "x": plain_numbers(found.x),
-        "density": plain_numbers(found.density),
-        "atoms": found.atoms,
-        "low": found.low,
-        "high": found.high,
-        "mean": found.mean,
-        "span": found.span,
-        "log": found.log,
-    }
+    return plain(found)
 
 
 def law_read(answer: Mapping[str, Any]) -> DrawnLaw:
     """The law as a picture takes it."""
     columns = {name: np.array(answer[name], dtype=float) for name in ("x", "density")}
-    rest = {name: answer[name] for name in ("low", "high", "mean", "log")}
-    return DrawnLaw(
-        **columns, **rest, atoms=tuple((a, m) for a, m in answer["atoms"]), span=(answer["span"][0], answer["span"][1])
-    )
+    pairs = {"atoms": tuple((a, m) for a, m in answer["atoms"]), "span": (answer["span"][0], answer["span"][1])}
+    return DrawnLaw(**{**answer, **columns, **pairs})
