@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
+import secrets
 import tomllib
 import zipfile
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -55,6 +59,23 @@ def read_toml(path: Path | str, wanted: str) -> dict[str, Any]:
         raise InputError(
             f"expected {wanted}, got lists too deep in one another in {str(path)!r}; unfold them."
         ) from error
+
+
+@contextmanager
+def whole_files(*paths: Path) -> Generator[list[Path], None, None]:
+    """A block that writes to other names beside the paths; at its end these files are put there, and none where it raises.
+
+    Readers see the old file or the whole new one.
+    """
+    temporaries = [path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp") for path in paths]
+    try:
+        yield temporaries
+        for temporary, path in zip(temporaries, paths, strict=True):
+            os.replace(temporary, path)
+    finally:
+        for temporary in temporaries:
+            with suppress(OSError):  # the folder may be a file
+                temporary.unlink(missing_ok=True)
 
 
 def check_unpacked(count: int, itemsize: int, stored: int, name: str) -> None:

@@ -63,7 +63,7 @@ def test_the_folder_holds_numbers_a_picture_and_trials_that_are_not_run_again(mo
     ("arguments", "said"),
     [
         (["--resume"], "expected --out DIR with --resume"),
-        (["--interval", "1"], "expected --interval LOW,HIGH"),
+        (["--interval", "1"], "expected two numbers for --interval"),
         (["--optimizer", "newton"], "expected an optimizer among"),
         (["--schedule", "steep"], "expected a schedule among"),
         (["--cost", "0.1"], "raise cost"),

@@ -89,7 +89,7 @@ def design_command(
     options = DesignOptions(_typed(weights), _typed(form), qhat0, scale_inputs)
     descent: Any = optimizer_of(optimizer, momentum, weight_decay)
     training = Training(loss, descent, batch, correlation, cast(Parametrisation, parametrisation))
-    parameters = named_numbers(parameter or [], "--parameter")
+    parameters = named_numbers(parameter)
     told = Outputs(json)
     if apply is not None:
         if inputs is not None or outputs is not None:

@@ -76,7 +76,7 @@ def dynamics_command(
     rows = rows_of(data, count)
     inputs, source, aims = rows.inputs, rows.described, _aims(rows, targets, count)
     inputs = of_equal_norm(inputs)
-    function = activation_of(activation, **named_numbers(parameter or [], "--parameter"))
+    function = activation_of(activation, **named_numbers(parameter))
     sizes = Sizes(inputs.shape[1], width, aims.shape[1])
     network = wide_network(sizes, function, depth, (sigma_w, sigma_b), residual)
     told = forecast_training(network, inputs, aims, ForecastOptions(criterion, rate, steps, batch))

@@ -57,10 +57,21 @@ def check_files(*paths: Path | str | None, force: bool = False) -> None:
             )
 
 
-def named_numbers(pairs: list[str], option: str) -> dict[str, float]:
-    """NAME=VALUE options as a dictionary."""
+def pair_of(text: str, option: str, example: str) -> tuple[float, float]:
+    """Two numbers with a comma between them."""
+    try:
+        first, second = (float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(
+            f"expected two numbers for {option}, separated by a comma, got {text!r}; write {option} {example}."
+        ) from None
+    return first, second
+
+
+def named_numbers(pairs: list[str] | None) -> dict[str, float]:
+    """The numbers of ``--parameter NAME=VALUE``, by name."""
     found = {}
-    for pair in pairs:
+    for pair in pairs or []:
         name, equals, value = pair.partition("=")
         try:
             found[name.strip()] = float(value)
@@ -68,6 +79,6 @@ def named_numbers(pairs: list[str], option: str) -> dict[str, float]:
             equals = ""
         if not (equals and name.strip().isidentifier()):
             raise InputError(
-                f"expected {option} NAME=VALUE with a number, got {pair!r}; write for instance negative_slope=0.2."
+                f"expected --parameter NAME=VALUE with a number, got {pair!r}; write for instance negative_slope=0.2."
             )
     return found

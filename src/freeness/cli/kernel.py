@@ -62,7 +62,7 @@ def kernel_command(
     if out is not None and out.suffix != ".npz":
         raise InputError(f"expected a file FILE.npz for the kernels, got {out.name!r}; change the ending.")
     check_files(out, json, force=force)
-    function = activation_of(activation, **named_numbers(parameter or [], "--parameter"))
+    function = activation_of(activation, **named_numbers(parameter))
     rows = rows_of(data, count)
     inputs, source = rows.inputs, rows.described
     if not raw:

@@ -16,7 +16,7 @@ from freeness.cli.command import Command
 from freeness.cli.completion import activations
 from freeness.cli.design_options import Parameter
 from freeness.cli.errors import reports_errors
-from freeness.cli.files import FORCE_OPTION, check_files, check_picture, named_numbers
+from freeness.cli.files import FORCE_OPTION, check_files, check_picture, named_numbers, pair_of
 from freeness.cli.json_option import JSON_OPTION
 from freeness.cli.output import Outputs
 from freeness.errors import InputError
@@ -96,12 +96,12 @@ def phase_command(
     check_options(context, _OF_CHAINS, architecture.value)
     if activation is None:
         raise InputError("expected --activation, got none; write for instance --activation tanh.")
-    function = activation_of(activation, **named_numbers(parameter or [], "--parameter"))
+    function = activation_of(activation, **named_numbers(parameter))
     grid = (
         np.linspace(*_range(sigma_w, "--sigma-w"), points or _POINTS),
         np.linspace(*_range(sigma_b, "--sigma-b"), points or _POINTS),
     )
-    at_point = None if at is None else _pair(at, "--at")
+    at_point = None if at is None else pair_of(at, "--at", "1.5,0.2")
     record = phase_portrait(function, *grid, at_point)
     outputs = Outputs(json)
     outputs.add("Table", csv, lambda: phase_csv(record.diagram))
@@ -118,18 +118,8 @@ def _transformer(plan: TransformerPlan, points: int, out: Path | None, outputs: 
     outputs.give(document_of(record), record)
 
 
-def _pair(text: str, option: str) -> tuple[float, float]:
-    try:
-        first, second = (float(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(
-            f"expected two numbers for {option}, separated by a comma, got {text!r}; write {option} 1.5,0.2."
-        ) from None
-    return first, second
-
-
 def _range(text: str, option: str) -> tuple[float, float]:
-    low, high = _pair(text, option)
+    low, high = pair_of(text, option, "0.5,3")
     if not (math.isfinite(low) and math.isfinite(high) and 0 <= low < high and (low > 0 or option == "--sigma-b")):
         raise InputError(f"expected LOW < HIGH, both positive, for {option}, got {text!r}; write {option} 0.5,3.")
     return low, high

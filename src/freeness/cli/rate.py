@@ -16,7 +16,7 @@ from freeness.cli.command import Command
 from freeness.cli.config import CONFIG_OPTION
 from freeness.cli.data_option import DATA_OPTION, note_code
 from freeness.cli.errors import INTERRUPTED, needs_extra, reports_errors
-from freeness.cli.files import check_files
+from freeness.cli.files import check_files, pair_of
 from freeness.cli.json_option import JSON_OPTION
 from freeness.cli.model_options import Device, Loss, Model, WeightsFile, loaded_model
 from freeness.cli.output import Outputs, numbers, progress_bar, stderr
@@ -75,7 +75,7 @@ def rate_command(
             steps=steps,
             cost=cost,
             batch=batch,
-            interval=_interval(interval),
+            interval=None if interval is None else pair_of(interval, "--interval", "1e-4,1e-2"),
             schedule=Schedule(steps, schedule, warmup),
             accumulate=accumulate,
             clip=clip,
@@ -136,16 +136,6 @@ def _record(out: Path | None, *, resume: bool, force: bool) -> Path | None:
             f"expected a folder to write, got {error.strerror} for {str(out)!r}; choose another."
         ) from error
     return record
-
-
-def _interval(given: str | None) -> tuple[float, float] | None:
-    if given is None:
-        return None
-    try:
-        low, high = (float(part) for part in given.split(","))
-    except ValueError:
-        raise InputError(f"expected --interval LOW,HIGH, got {given!r}; write for instance 1e-4,1e-2.") from None
-    return low, high
 
 
 COMMAND = Command("rate", rate_command, "Your own model", "Its learning rate, by short trials on your batches.", 20)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +11,7 @@ import xarray
 
 from freeness.errors import InputError
 from freeness.experiments.store import StoredSweep, open_store
+from freeness.files import whole_files
 
 _DIMENSIONS = ("design", "depth", "rate_index", "seed")
 _LOOKS = {
@@ -109,18 +108,15 @@ def export(table: xarray.Dataset, path: Path | str) -> None:
         InputError: another ending, or a file that cannot be written.
     """
     where = check_export(path)
-    temporary = where.with_name(f".{where.stem}.{secrets.token_hex(4)}{where.suffix}")
     try:
         where.parent.mkdir(parents=True, exist_ok=True)
-        if where.suffix == ".nc":
-            table.to_netcdf(temporary, engine="scipy")
-        else:
-            frame(table).to_parquet(temporary)
-        os.replace(temporary, where)
+        with whole_files(where) as (temporary,):
+            if where.suffix == ".nc":
+                table.to_netcdf(temporary, engine="scipy")
+            else:
+                frame(table).to_parquet(temporary)
     except OSError as error:
         raise InputError(f"expected a file to write, got {str(where)!r} ({error}); choose another one.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def check_export(path: Path | str) -> Path:

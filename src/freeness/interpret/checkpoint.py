@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +12,7 @@ import torch
 from torch import Tensor
 
 from freeness.errors import InputError
+from freeness.files import whole_files
 from freeness.interpret.identity_mlp import IdentityMLP
 from freeness.network import Activation, activation
 from freeness.torch import load_plain
@@ -55,14 +54,11 @@ def save_checkpoint(model: IdentityMLP, path: Path | str, start: str = "identity
     target = Path(path)
     if target.exists() and not target.is_file():
         raise InputError(f"expected a file to write, got {str(target)!r}, which is none; choose another one.")
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
-        torch.save(document, temporary)
-        os.replace(temporary, target)
+        with whole_files(target) as (temporary,):
+            torch.save(document, temporary)
     except (OSError, RuntimeError) as error:  # torch says RuntimeError where there is no such folder
         raise InputError(f"expected a file to write, got {str(target)!r}; choose a folder that exists.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: Path | str) -> tuple[IdentityMLP, str]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import secrets
 import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from freeness.errors import InputError
+from freeness.files import whole_files
 
 
 def require_writable(directory: Path, *names: str) -> None:
@@ -46,20 +45,16 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     if path.is_dir() or not path.name:
         raise InputError(f"expected a file to write, got the folder {str(path)!r}; add a file name.")
-    temporary = _beside(path)
     try:
         if path.exists() and not path.is_file():  # /dev/null must not become a file
             path.write_bytes(content)
             return
-        _put(temporary, content)
-        os.replace(temporary, path)
+        with whole_files(path) as (temporary,):
+            _put(temporary, content)
     except OSError as error:
         raise InputError(
             f"expected a file to write, got {str(path)!r} ({error.strerror or error}); choose another one."
         ) from error
-    finally:
-        with suppress(OSError):  # the folder may be a file
-            temporary.unlink(missing_ok=True)
 
 
 def write_together(texts: Mapping[Path, str]) -> None:
@@ -68,25 +63,15 @@ def write_together(texts: Mapping[Path, str]) -> None:
     Raises:
         InputError: a directory cannot be made or written, or a directory stands where a file is to be; no file has changed.
     """
-    temporaries = {path: _beside(path) for path in texts}
     path = Path()
     try:
-        for path, text in texts.items():
-            _put(temporaries[path], text.encode())
-        for path in texts:
-            _require_file(path)
-        for path, temporary in temporaries.items():
-            os.replace(temporary, path)
+        with whole_files(*texts) as temporaries:
+            for path, temporary in zip(texts, temporaries, strict=True):
+                _put(temporary, texts[path].encode())
+            for path in texts:
+                _require_file(path)
     except OSError as error:
         raise _unwritable(path.parent, error) from error
-    finally:
-        for temporary in temporaries.values():
-            with suppress(OSError):  # the folder may be a file
-                temporary.unlink(missing_ok=True)
-
-
-def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
 
 
 def _put(path: Path, content: bytes) -> None:

@@ -86,7 +86,8 @@ def heat_map_picture(swept: SweptDesign, *, title: str = "", sentence: str = "")
         ['HeatMap', 'HeatMap', 'Series', 'Series']
     """
     depths = np.asarray(swept.depths, dtype=float)
-    columns = [_column(swept, row, _edges(depths)[row : row + 2]) for row in range(depths.size)]
+    sides = np.exp(style.cell_edges(np.log(depths)))
+    columns = [_column(swept, row, sides[row : row + 2]) for row in range(depths.size)]
     broken = Appearance("#ffffff", 0, marker="circle", size=6, edge="#000000")
     boundary = Series(depths, swept.boundary, broken, "accuracy below 80 % of the best", "boundary")
     return Picture(
@@ -106,16 +107,9 @@ def _column(swept: SweptDesign, row: int, sides: np.ndarray) -> HeatMap:
         (f"L = {swept.depths[row]:g}, η = {rate:.3g}<br>accuracy {value:.3f}",)
         for rate, value in zip(rates, values, strict=True)
     )
-    return HeatMap(sides, _edges(rates), values[:, None], (0.0, 1.0), "test accuracy", words=words)
-
-
-def _edges(centres: np.ndarray) -> np.ndarray:
-    """Of cells of a heat map on a logarithmic axis: between the centres, and as far beyond the outer ones."""
-    logs = np.log(centres)
-    if len(logs) == 1:
-        return np.exp([logs[0] - 0.5, logs[0] + 0.5])
-    middle = (logs[1:] + logs[:-1]) / 2
-    return np.exp([2 * logs[0] - middle[0], *middle, 2 * logs[-1] - middle[-1]])
+    return HeatMap(
+        sides, np.exp(style.cell_edges(np.log(rates))), values[:, None], (0.0, 1.0), "test accuracy", words=words
+    )
 
 
 def _theory(lines: Mapping[str, np.ndarray], depths: np.ndarray) -> list[Drawing]:

@@ -59,7 +59,7 @@ def watched_layers_picture(run: WatchedRun, *, title: str = "") -> Picture:
     drawn = []
     if known.size and len(x) > 1:
         heat = HeatMap(
-            _edges(x),
+            style.cell_edges(x),
             np.arange(len(names) + 1) + 0.5,
             values,
             limits,
@@ -80,11 +80,6 @@ def watched_layers_picture(run: WatchedRun, *, title: str = "") -> Picture:
         grid=False,
         empty=style.PALE,
     )
-
-
-def _edges(x: np.ndarray) -> np.ndarray:
-    middle = (x[1:] + x[:-1]) / 2
-    return np.array([2 * x[0] - middle[0], *middle, 2 * x[-1] - middle[-1]])
 
 
 def _power(value: float | None) -> float:
