@@ -10,7 +10,13 @@ from freeness.errors import InputError
 
 EVENTS = (
     StepCheck(1, 0.1, 2.5, math.inf, {"a.0": 3.0, "head": math.nan}),
-    WatchRecord(1, 0.1, 0.5, critical=math.inf, layers=(WatchedLayer("a.0", 1.0, 2.0, 0.0),), missing=("noise: no",)),
+    WatchRecord(
+        *(1, 0.1, 0.5),
+        critical=math.inf,
+        layers=(WatchedLayer("a.0", 1.0, 2.0, 0.0),),
+        missing=("noise: no",),
+        rehearsed=(2.0, 3.0, math.inf),
+    ),
     WatchWarning(1, "layer", "The weights of 'a.0' get no gradient.", "a.0"),
     StepCheck(2, 0.1),
 )

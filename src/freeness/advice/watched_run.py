@@ -91,7 +91,7 @@ def _value(value: Any) -> Any:
         case dict():
             return {name: _value(one) for name, one in value.items()}  # pyright: ignore[reportUnknownVariableType]
         case tuple():
-            return [one if isinstance(one, str) else _plain(one) for one in value]  # pyright: ignore[reportUnknownVariableType]
+            return [_plain(one) if isinstance(one, WatchedLayer) else _value(one) for one in value]  # pyright: ignore[reportUnknownVariableType]
         case _:
             return value
 
@@ -139,6 +139,8 @@ def _read(typed: str, value: Any) -> Any:
         names = [field.name for field in fields(WatchedLayer) if field.name != "name"]
         rows: list[dict[str, Any]] = value
         return tuple(WatchedLayer(row["name"], *(_number(row.get(name)) for name in names)) for row in rows)
+    if typed.startswith("tuple[float"):
+        return tuple(float(one) for one in value)
     return tuple(value) if typed.startswith("tuple") else value
 
 
