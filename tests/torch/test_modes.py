@@ -145,6 +145,18 @@ def test_dropout_has_the_same_masks_in_every_evaluation() -> None:
     assert abs(off / found - 1) > 1e-3
 
 
+def test_adam_divides_by_no_less_than_the_gradient_of_the_batch_whose_masks_differ_from_those_of_its_parts() -> None:
+    """A neuron that is dropped in all mini-batches has no gradient there, and λ of the batch was divided by ε."""
+    masked = Masked()
+    model, (x, y) = seeded(nn.Linear(5, 40), nn.Tanh(), masked, nn.Linear(40, 3)), classes(16, 5)
+    batch_sharpness(model, x, y, "cross_entropy")
+    loss = functional.cross_entropy(model[3](torch.tanh(model[0](x)) * masked.mask), y)
+    gradient = torch.cat([part.reshape(-1) for part in torch.autograd.grad(loss, list(model.parameters()))])
+    found = adam_preconditioner(model, x, y, "cross_entropy")
+    assert bool((found >= gradient.abs()).all())
+    assert batch_sharpness(model, x, y, "cross_entropy", CurvatureOptions(preconditioner=found)).value < 1e3
+
+
 def test_normalisation_that_is_left_in_eval_mode_stays_there() -> None:
     """As when one fine-tunes with frozen statistics."""
     model, (x, y) = small_cnn(), classes(9, 1, 6, 6)

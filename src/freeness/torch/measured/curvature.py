@@ -33,7 +33,7 @@ from freeness.torch.measured.ritz import climb
 from freeness.torch.model.batched import plain_attention
 from freeness.torch.model.function import converted
 from freeness.torch.model.indexing import read_at_once
-from freeness.torch.model.modes import DRAWS, fixed_masks, trained_mode
+from freeness.torch.model.modes import DRAWS, draws, fixed_masks, trained_mode
 from freeness.torch.model.outputs import run
 from freeness.torch.model.state import trained_parameters, untouched
 
@@ -224,6 +224,9 @@ def adam_preconditioner(
 ) -> Float[Tensor, " parameters"]:
     """P = √v̂ + ε, the diagonal by which Adam divides; v̂ is the mean squared gradient of mini-batches.
 
+    Of a mean loss it is nowhere below the whole batch's gradient. Where a forward pass draws numbers, dropout for one, that is
+    asked for: a parameter may be masked in all mini-batches and not in the whole, and λ would be divided by ε there.
+
     Args:
         model: any module; left as it was.
         inputs: the data, (n, …), cut in order into at most as many mini-batches of equal size as the options say.
@@ -247,19 +250,27 @@ def adam_preconditioner(
     """
     how = options or AdamOptions()
     model, loss = adapted(model, (inputs, targets), loss)
+    drawn = draws(model, inputs, how.training)
     with measured(model, (inputs, targets), loss, how.training) as (ready, x, y), torch.enable_grad():
         parameters = list(trained_parameters(ready).values())
         criterion = loss_function(loss)
         mean = torch.zeros_like(torch.cat([parameter.detach().reshape(-1) for parameter in parameters]))
+
+        def gradient(some: Tensor, wanted: Tensor) -> Tensor:
+            value = criterion(run(ready, some), wanted)
+            if not value.requires_grad or not bool(
+                value.isfinite()
+            ):  # no output depends on a parameter, or no class counts
+                return torch.zeros_like(mean)
+            return torch.cat(
+                [part.reshape(-1) for part in torch.autograd.grad(value, parameters, materialize_grads=True)]
+            )
+
         parts = list(zip(_cut(x, how.batches, ready), _cut(y, how.batches, ready), strict=True))
         for some, wanted in parts:
-            value = criterion(run(ready, some), wanted)
-            if value.requires_grad and bool(
-                value.isfinite()
-            ):  # else no output depends on a parameter, or no class counts
-                gradients = torch.autograd.grad(value, parameters, materialize_grads=True)
-                mean += torch.cat([gradient.reshape(-1) for gradient in gradients]).square() / len(parts)
-        return mean.sqrt() + how.epsilon
+            mean += gradient(some, wanted).square() / len(parts)
+        root = mean.sqrt()
+        return (torch.maximum(root, gradient(x, y).abs()) if drawn else root) + how.epsilon
 
 
 def _cut(data: Tensor, batches: int, model: nn.Module) -> Sequence[Tensor]:
