@@ -44,3 +44,5 @@ def test_one_tensor_used_twice_constants_and_layers_of_their_own_are_no_copies()
     with torch.no_grad():  # equal at both ends
         (near := copy.deepcopy(part)).weight[1, 1] += 1.0
     assert not copied_weights(nn.ModuleList([part, near]))
+    teacher = copy.deepcopy(part).requires_grad_(False)
+    assert not copied_weights(nn.ModuleList([part, teacher]))

@@ -166,6 +166,40 @@ def test_of_several_losses_without_outputs_the_sum_is_taken_with_all_that_it_is_
     assert batch_sharpness(*found).value == pytest.approx(wanted, rel=1e-8)
 
 
+class Weighed(Odd):
+    """Two losses with trained weights, which have as many entries as samples are looked at; one output is computed once more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(torch.tensor([0.5, -0.5], dtype=torch.float64))
+
+    def forward(self, x: Tensor, labels: Tensor) -> Any:
+        h = torch.tanh(self.body(x))
+        parts = torch.stack([self.loss(self.head(h), labels), self.second(h).square().mean()])
+        return {"loss": (torch.exp(-self.weights) * parts + self.weights).sum(), "logits": self.head(h)}
+
+
+def test_trained_weights_of_losses_are_no_outputs_but_stand_beside_them() -> None:
+    model = Weighed()
+    found = own_loss(model, batch_of((X, Y), model))
+    assert found is not None and "left out" in found.loss.meant
+    assert type(found.model).__name__ == "Weighed" and "weights" in dict(found.model.named_parameters())
+    first, second = torch.exp(-model.weights.detach())
+
+    def outputs(call: Any) -> Tensor:
+        h = call(X)
+        return torch.cat([model.head(h), model.second(h)], 1)
+
+    for layer in (model.head, model.second):
+        layer.requires_grad_(False)
+    wanted = dense_top(
+        nn.Sequential(model.body, nn.Tanh()),
+        outputs,
+        lambda f: first * model.loss(f[:, :3], Y) + second * f[:, 3:].square().mean(),
+    )
+    assert batch_sharpness(*found).value == pytest.approx(wanted, rel=1e-8)
+
+
 class TwoHeads(Odd):
     """Reshapes its labels as models do that ask for one piece of memory."""
 

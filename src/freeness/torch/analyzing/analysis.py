@@ -503,7 +503,8 @@ def _taken(
     if owned is not None:
         if not batch.labels:  # the loss takes none
             options = replace(options, stand_in="")
-        return owned.model, (owned.inputs, owned.targets), replace(options, loss=owned.loss)
+        options = replace(options, loss=owned.loss, trials=options.trials or trials_call(options))
+        return owned.model, (owned.inputs, owned.targets), options
     if asked:
         raise InputError(
             f"expected a model that returns its loss, got {type(model).__name__}, which does not; name one."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -69,10 +69,11 @@ class CallWatch(TorchFunctionMode):
         if returned.grad_fn is not None:
             self.layers[returned.grad_fn] = place
 
-    def before(self, loss: Tensor) -> list[Origin]:
-        """The calls with parameters that a tensor was made of without any other such call between."""
-        nodes = reached([loss.grad_fn], lambda node: () if node in self.layers else made_of(node))
-        return sorted(self.layers[node] for node in nodes if node in self.layers)
+    def before(self, loss: Tensor, among: Collection[Origin]) -> list[Origin]:
+        """The calls with parameters, of those in ``among``, that a tensor was made of without any other such call between."""
+        layers = {node: place for node, place in self.layers.items() if place in among}
+        nodes = reached([loss.grad_fn], lambda node: () if node in layers else made_of(node))
+        return sorted(layers[node] for node in nodes if node in layers)
 
     def place_of(self, tensor: Tensor) -> Origin | None:
         """The first call that returned this tensor; None where it came from elsewhere."""

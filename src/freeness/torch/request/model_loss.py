@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,7 +23,7 @@ from freeness.torch.model.modes import fixed_masks
 from freeness.torch.model.outputs import OutputKey, floating_rows, loss_of, losses_of, run, select_output
 from freeness.torch.model.state import trained_parameters, untouched
 from freeness.torch.request.batch import Batch
-from freeness.torch.request.packing import packed
+from freeness.torch.request.packing import as_another, packed
 from freeness.training import Objective
 
 _LOG = logging.getLogger(__name__)
@@ -81,27 +82,33 @@ class OwnLoss(Objective):
         return "; ".join(part for part in (summed, outputs, beside) if part)
 
 
-class Exposed(nn.Module):
-    """A model that returns its loss, returning the outputs that the loss is taken of, (B, …); several as (B, numbers)."""
+class _Exposed:
+    """Mixed into the class of a model that returns its loss: it returns the outputs that the loss is taken of.
 
-    def __init__(self, model: nn.Module, places: tuple[Origin, ...]) -> None:
-        super().__init__()
-        self.model, self.places = model, places
-        self.training = model.training
+    They are (B, …); several (B, numbers).
+    """
+
+    _freeness_places: tuple[Origin, ...]
 
     def forward(self, rows: Tensor) -> Tensor:
-        """The outputs."""
-        with CallWatch(self.places) as calls:
-            self.model(rows)
+        places = self._freeness_places
+        with CallWatch(places) as calls:
+            super().forward(rows)  # pyright: ignore[reportAttributeAccessIssue]
         rows_of = {place: len(one) for place, one in calls.found.items()}
-        missing = [place.function for place in self.places if rows_of.get(place) != len(rows)]
+        missing = [place.function for place in places if rows_of.get(place) != len(rows)]
         if missing:
             raise InputError(
                 f"expected a loss of the same calls for any batch, got another {missing[0]!r} for some; return the outputs, "
                 "and name the loss."
             )
-        found = [calls.found[place] for place in self.places]
+        found = [calls.found[place] for place in places]
         return found[0] if len(found) == 1 else torch.cat([one.reshape(len(rows), -1) for one in found], 1)
+
+
+def _exposed(model: nn.Module, places: tuple[Origin, ...]) -> nn.Module:
+    one = as_another(model, _Exposed)
+    object.__setattr__(one, "_freeness_places", places)
+    return one
 
 
 class _Rerun(nn.Module):
@@ -195,33 +202,45 @@ def own_loss(model: nn.Module, batch: Batch, output: OutputKey = None) -> Owned 
     one, rows = packed(model, labelled)
     with untouched(one), torch.enable_grad(), plain_attention():
         _open(one)
+        with CallWatch() as others:
+            run(one, rows[: 2 * _LOOKED])
         with CallWatch() as calls:  # of the model that is run later: it takes its inputs apart, which are calls, too
             returned = run(one, rows[:_LOOKED])
         loss = loss_of(returned)
         assert loss is not None
         places = _places(calls, _outputs(returned, output))
         every = _places(calls, [] if isinstance(returned, Tensor) else list(floating_rows(returned, few.count)))
-    inner = tuple(calls.before(loss))
+    samples = _of_samples(calls, few.count) & _of_samples(others, len(rows[: 2 * _LOOKED]))
+    inner = tuple(calls.before(loss, samples))
     tried = [each for each in dict.fromkeys((places, every, inner)) if each]
     if not (tried or calls.rows):
         raise InputError(
             "expected a loss that the model computes of its outputs, got one of none; return them beside it."
         )
-    late = [place for place, size in calls.rows if size == few.count][:-_LATE:-1]
+    late = [place for place, _ in calls.rows if place in samples][:-_LATE:-1]
     chosen, whole = _chosen(one, rows[:_LOOKED], tried, [(each,) for each in late])
     loss = OwnLoss(one, chosen, whole, chosen in (places, every), losses_of(returned))
-    return Owned(Exposed(one, chosen), rows, rows, loss)
+    return Owned(_exposed(one, chosen), rows, rows, loss)
 
 
 _Places = tuple[Origin, ...]
 
 
 def _chosen(model: nn.Module, rows: Tensor, tried: list[_Places], late: list[_Places]) -> tuple[_Places, bool]:
-    """Those places by which all that the loss knows of the parameters passes, and whether there are such."""
+    """The first places by which all that the loss knows of the parameters passes, or most of it; and whether it is all."""
+    least, best = math.inf, (tried or late)[0]
     for place, curved in [*((each, False) for each in tried), *((each, True) for each in late)]:
-        if _carried(model, rows, place, curved):
+        beside = _beside(model, rows, place, curved)
+        if beside <= _COMPLETE:
             return place, True
-    return (tried or late)[0], False
+        if beside < least:
+            least, best = beside, place
+    return best, False
+
+
+def _of_samples(calls: CallWatch, count: int) -> set[Origin]:
+    """The calls that gave a row a sample."""
+    return {place for place, size in calls.rows if size == count}
 
 
 def _open(model: nn.Module) -> None:
@@ -238,8 +257,11 @@ def _places(calls: CallWatch, outputs: list[Tensor]) -> tuple[Origin, ...]:
     return tuple(place for place in found if place is not None)
 
 
-def _carried(model: nn.Module, rows: Tensor, places: _Places, curved: bool) -> bool:
-    """Whether the gradient of the loss is all by way of these outputs; where ``curved``, which have to bend it, too."""
+def _beside(model: nn.Module, rows: Tensor, places: _Places, curved: bool) -> float:
+    """The share of the loss's gradient that passes beside these outputs; where ``curved``, they have to bend it, too.
+
+    Infinite where they are no outputs: the model cannot be run again with others in their place.
+    """
     with untouched(model), fixed_masks(model), torch.enable_grad(), plain_attention():
         parameters = list(trained_parameters(model).values())
         _open(model)
@@ -247,10 +269,10 @@ def _carried(model: nn.Module, rows: Tensor, places: _Places, curved: bool) -> b
             loss = loss_of(run(model, rows))
         assert loss is not None
         if not calls.found.keys() >= set(places):  # the calls hang on the random numbers, or on the run
-            return False
+            return math.inf
         outputs = [calls.found[place] for place in places]
         if not all(one.ndim > 0 and len(one) == len(rows) and one.requires_grad for one in outputs):
-            return False
+            return math.inf
         whole = torch.autograd.grad(loss, parameters, retain_graph=True, materialize_grads=True)
         free = [one.detach().clone().requires_grad_() for one in outputs]
         try:
@@ -259,14 +281,15 @@ def _carried(model: nn.Module, rows: Tensor, places: _Places, curved: bool) -> b
             assert again is not None
             slopes = torch.autograd.grad(again, free, create_graph=True, materialize_grads=True)
             if curved and not _bends(slopes, free):
-                return False
+                return math.inf
         except (RuntimeError, InputError) as error:
             _LOG.info("no loss of %s (%s)", places, brief(error))
-            return False
+            return math.inf
         along = [slope.detach() for slope in slopes]
         carried = torch.autograd.grad(outputs, parameters, along, materialize_grads=True)
         off = sum(float((a - b).square().sum()) for a, b in zip(whole, carried, strict=True))
-        return off <= _COMPLETE**2 * sum(float(a.square().sum()) for a in whole)
+        size = sum(float(a.square().sum()) for a in whole)
+        return math.sqrt(off / size) if size else 0.0
 
 
 def _bends(slopes: Sequence[Tensor], outputs: Sequence[Tensor]) -> bool:

@@ -182,13 +182,30 @@ def _common(rows: list[Tensor]) -> torch.dtype:
 
 
 def _with_layout(model: nn.Module, layout: _Layout) -> nn.Module:
-    """A shallow copy of the model: its modules and parameters are the same objects."""
+    one = as_another(model, _OneInput)
+    object.__setattr__(one, "_freeness_layout", layout)
+    return one
+
+
+def as_another(model: nn.Module, mixin: type) -> nn.Module:
+    """A shallow copy of the model, whose forward is that of ``mixin``: modules and parameters are the same, so are all names.
+
+    Raises:
+        InputError: its forward is one of the object, which the copy's class could not replace.
+
+    Example:
+        >>> class Twice:
+        ...     def forward(self, x):
+        ...         return 2 * super().forward(x)
+        >>> model = nn.Identity()
+        >>> as_another(model, Twice)(3), model(3), type(as_another(model, Twice)).__name__
+        (6, 3, 'Identity')
+    """
     if "forward" in vars(model):
         raise InputError(
             "expected a model whose class has its forward, got one whose forward was replaced; pass the model inside."
         )
     one = copy.copy(model)
     kind = type(model)
-    one.__class__ = type(kind.__name__, (_OneInput, kind), {"__module__": kind.__module__})
-    object.__setattr__(one, "_freeness_layout", layout)
+    one.__class__ = type(kind.__name__, (mixin, kind), {"__module__": kind.__module__})
     return one

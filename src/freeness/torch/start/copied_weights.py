@@ -11,7 +11,8 @@ _WRITTEN = 2  # different numbers at most of constants and identities
 def copied_weights(model: nn.Module) -> dict[str, str]:
     """Matrices of weights that hold the numbers of an earlier one, by name, and the name of that one.
 
-    Weights that are used twice are one tensor and no copies. Constants, multiples of an identity and equal rows are no draws.
+    Weights that are used twice are one tensor and no copies. Constants, multiples of an identity and equal rows are no draws. A
+    frozen copy of what is trained is a teacher, and meant to be one.
 
     Example:
         >>> layer = nn.TransformerEncoderLayer(8, 2, 16)
@@ -19,14 +20,14 @@ def copied_weights(model: nn.Module) -> dict[str, str]:
         >>> sorted(found)[0], found["layers.1.linear1.weight"]
         ('layers.1.linear1.weight', 'layers.0.linear1.weight')
     """
-    known: dict[tuple[object, ...], list[tuple[str, Tensor]]] = {}
+    known: dict[tuple[object, ...], list[tuple[str, Tensor]]] = {}  # by what copies have in common
     found: dict[str, str] = {}
     for name, weights in model.named_parameters():
         value = weights.detach()
         if value.layout != torch.strided or value.ndim < 2 or value.numel() < 2:
             continue
         ends = value.flatten()[[0, -1]].tolist()
-        earlier = known.setdefault((value.shape, value.dtype, value.device, *ends), [])
+        earlier = known.setdefault((value.shape, value.dtype, value.device, weights.requires_grad, *ends), [])
         twin = next((one for one, other in earlier if torch.equal(other, value)), None)
         if twin is None:
             earlier.append((name, value))
