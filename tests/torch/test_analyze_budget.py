@@ -17,8 +17,9 @@ from freeness.show import render_html, schema, to_json
 from freeness.torch import AnalyzeOptions, CurvatureOptions, Trace, analyze, batch_sharpness, trace
 from freeness.torch.analyzing.analysis_rate import batch_curvature
 from freeness.torch.analyzing.forecasts import Request, forecast
-from freeness.torch.measured.plan import Budget
+from freeness.torch.measured.plan import BEGINNING, Budget
 from freeness.torch.model.pace import Pace, TimeUp, paced
+from freeness.torch.request.stages import Stages
 from freeness.training import Curvature
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -112,8 +113,10 @@ def test_where_the_time_is_up_lambda_is_told_of_few_samples_with_its_error(norma
     x, y = torch.randn(16, 6).double(), torch.arange(16) % 3
     traced, plan = trace(model, x[:1]), Stage("curvature", planned, 0.0, 0.0, 0.0, effort=5)
     options = AnalyzeOptions(loss="cross_entropy", training=None)
+    stages = Stages(("curvature",), 60.0, None)
+    stages.follow({"curvature": plan, BEGINNING: Stage(BEGINNING, "left out", 0.0, 0.0, 0.0)}, 1.0)
     with paced(_Over(1.0, 0.0)):
-        found = batch_curvature(traced, (x, y), options, plan, begin=False)
+        found = batch_curvature(traced, (x, y), options, stages)
     few = planned == "estimated"
     assert isinstance(found, Curvature) and found.batch == ((4 if normalised else 2) if few else 16)
     used = (slice(4) if normalised else slice(0, 16, 8)) if few else slice(None)

@@ -21,6 +21,14 @@ def test_small_models_are_computed_exactly():
     assert sum(stage.forecast for stage in found.values()) < 5
 
 
+def test_as_many_rates_are_tried_as_fit():
+    whole = planned(SMALL, Budget(60.0, 4e9), CHOICES, 0.0)[REHEARSAL]
+    few, none = (planned(SMALL, Budget(seconds, 4e9), CHOICES, 0.0)[REHEARSAL] for seconds in (4.0, 0.8))
+    assert whole.effort == 6 and whole.reason == "" and 0 < few.effort < 6
+    assert few.reason.startswith("6 trials of rates would take about") and few.forecast <= 0.8 * 4
+    assert none.way == "left out" and none.reason.startswith("100 steps at it would take about") and none.effort == 0
+
+
 def test_what_does_not_fit_is_estimated_and_says_why():
     found = planned(RESNET, Budget(60.0, 4e9), CHOICES, 3.0)
     assert {found[name].way for name in CHOICES} == {"estimated"} and found[REHEARSAL].way == "left out"

@@ -1,15 +1,21 @@
 """A rate that is told from the start alone is tried before it is told."""
 
+import html
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from freeness.errors import InputError
+from freeness.show import render_html, to_json
 from freeness.torch import AnalyzeOptions, analyze
 from freeness.torch.loss.written_loss import WrittenLoss
-from freeness.torch.rate.rehearsal import _Drawn, rehearsed
+from freeness.torch.model.counting import Counts
+from freeness.torch.model.threads import fit_threads
+from freeness.torch.rate.rehearsal import Room, _Drawn, rehearsed
 from freeness.torch.rate.starts import rate_facts
 from freeness.torch.rate.trial_runs import TrialOptions, TrialRuns
 from freeness.torch.request.batch import Batch
@@ -55,6 +61,41 @@ def flow():
     return Flow(), x, torch.stack([x[:, 1] ** 3, -(x[:, 0] ** 3)], 1) / 3
 
 
+class Clock:
+    """Goes on by so many seconds a reading, whatever is computed."""
+
+    def __init__(self, tick):
+        self.now, self.tick = 0.0, tick
+
+    def __call__(self):
+        self.now += self.tick
+        return self.now
+
+
+@pytest.fixture
+def clocked(monkeypatch):
+    """Analyses by a clock of so many seconds a reading, which leaps once so many trials are run."""
+
+    def analysed(tick, leap=math.inf, only="rate"):
+        torch.manual_seed(0)
+        model, x = nn.Sequential(nn.Linear(6, 20), nn.Tanh(), nn.Linear(20, 3)), torch.randn(80, 6)
+        clock, run, legs = Clock(tick), TrialRuns.run, []
+
+        def counted(self, leg, watch):
+            legs.append(leg.rate)
+            clock.now += 1e3 * (len(legs) > leap)
+            return run(self, leg, watch)
+
+        with monkeypatch.context() as patch:
+            for name in ("monotonic", "perf_counter"):
+                patch.setattr(f"time.{name}", clock)
+            patch.setattr(TrialRuns, "run", counted)
+            options = AnalyzeOptions(only=only, loss="half_squared_error")
+            return analyze(model, (x, x[:, :3]), options), legs, clock.now
+
+    return analysed
+
+
 def last_losses(model, x, y, rate, steps=200):
     optimizer = torch.optim.SGD(model.parameters(), lr=rate)
     losses = []
@@ -89,6 +130,55 @@ def test_a_rate_that_trains_is_told_as_it_is(flow):
     assert rehearsed(model, (x, y), (MSE, SGD()), told) is told
 
 
+def test_a_clock_that_goes_five_times_as_fast_changes_no_number(clocked):
+    """As on a busy machine; the plan follows from counts."""
+    (found, legs, seconds), (busy, more, longer) = (clocked(tick, only=("rate", "spectra")) for tick in (0.002, 0.01))
+    assert longer == pytest.approx(5 * seconds) and longer < 60
+    assert legs == more and len(legs) > 2 and "a lower one is told" in found.learning_rate.reason
+    assert found.learning_rate == busy.learning_rate
+    for name in ("jacobian", "fisher"):
+        one, other = (getattr(each, name) for each in (found, busy))
+        assert np.array_equal(one.measured.eigenvalues, other.measured.eigenvalues)
+        assert one.predicted.law.mean == other.predicted.law.mean
+
+
+@pytest.mark.parametrize(("leap", "words"), [(0, "It was not tried"), (2, "Trials of it ended early")])
+def test_a_budget_that_runs_out_is_said_wherever_the_rate_is_shown(clocked, undrawn, leap, words):
+    found, legs, _ = clocked(0.002, leap)
+    said = f"{words}: the budget of 60 s ran out; allow more, as by --budget 120 (budget=120 in Python)."
+    assert found.learning_rate.reason.endswith(said) and len(legs) == leap + 1
+    shown = render_html([found]), found._repr_html_(), str(to_json(found)), " ".join(str(found).split())
+    assert all(said in html.unescape(text) for text in shown)
+
+
+def test_light_calls_have_one_thread_which_leaves_others_theirs(monkeypatch):
+    model, (x, y), seen = nn.Linear(2, 2), torch.randn(2, 8, 2), []
+    monkeypatch.setattr(
+        "freeness.torch.analyzing.analysis_rate.rehearsed",
+        lambda model, data, how, rate, **_: seen.append(torch.get_num_threads()) or rate,
+    )
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        analyze(model, (x, y), AnalyzeOptions(only="rate"), loss="mse")
+        assert seen == [1] and torch.get_num_threads() == 2
+        fit_threads(Counts(3.6e9, 0.0, 3.5e7, 90, 4e7), 16)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_what_the_plan_leaves_no_room_for_is_said(flow):
+    (_, x, y), model = flow, nn.Linear(2, 2)
+    told = Rate(0.01, 1.0, 2.0, "By λ.", "mse", "sgd", batch=16, low=0.001, high=0.02)
+    none = rehearsed(model, (x, y), (MSE, SGD()), told, room=Room(0, "it would take long"))
+    assert none.reason == "By λ. It was not tried: it would take long."
+    few = rehearsed(
+        nn.Linear(1, 1), (x[:, :1], y[:, :1]), (MSE, SGD()), replace(told, recommended=1e-6), room=Room(1, "no")
+    )
+    assert few.reason == "By λ. Trials of it ended early: no." and few.recommended == 1e-6
+
+
 def test_where_time_is_up_what_broke_is_not_told(flow, monkeypatch):
     from freeness.torch.rate import rehearsal
 
@@ -110,6 +200,7 @@ def test_where_time_is_up_what_broke_is_not_told(flow, monkeypatch):
     found = rehearsed(model, (x, y), (MSE, SGD()), told)
     assert found.recommended == pytest.approx(100 / 3) and found.high == 100
     assert "not tried" in found.details[-1]
+    assert found.reason.endswith("Trials of it ended early: the time was over.")
 
 
 def test_a_rate_at_which_nothing_is_learnt_gives_way_to_a_lower_one():

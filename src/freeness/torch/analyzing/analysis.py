@@ -50,7 +50,7 @@ from freeness.torch.analyzing.analysis_spectra import (
     solved_or_drawn,
     takes_given_maps,
 )
-from freeness.torch.analyzing.forecasts import WATCH, Request, forecast, told
+from freeness.torch.analyzing.forecasts import WATCH, Request, counted_pass, forecast, told
 from freeness.torch.analyzing.layer_theory import OutputLoss, with_theory
 from freeness.torch.analyzing.shorter import places_of
 from freeness.torch.loss.adapted import Whole, adapted
@@ -63,7 +63,7 @@ from freeness.torch.loss.written_loss import WrittenLoss
 from freeness.torch.measured.curvature_matrices import CHUNK
 from freeness.torch.measured.freeness_tests import freeness_test
 from freeness.torch.measured.observing import observe
-from freeness.torch.measured.plan import BEGINNING, REHEARSAL, Budget, hurried
+from freeness.torch.measured.plan import Budget, hurried
 from freeness.torch.model.buffers import same_buffers
 from freeness.torch.model.compiled import uncompiled
 from freeness.torch.model.measurable import check_dense, check_measurable
@@ -71,6 +71,7 @@ from freeness.torch.model.modes import fixed_masks, is_coupled
 from freeness.torch.model.outputs import required_arguments, run
 from freeness.torch.model.pace import TimeUp, cut_off
 from freeness.torch.model.state import untouched
+from freeness.torch.model.threads import fit_threads, threads_kept
 from freeness.torch.rate.starts import MANY
 from freeness.torch.record.signals import WeightSignal, realised_neurons, realised_signals, weight_signals
 from freeness.torch.record.tracing import Trace, trace
@@ -165,7 +166,7 @@ def _answered(model: nn.Module, data: object, options: AnalyzeOptions, progress:
 
 def _analyzed(model: nn.Module, pair: tuple[Tensor, Tensor], options: AnalyzeOptions, stages: Stages) -> Analysis:
     kept = untouched(model, training=options.training)
-    with kept, _on_device(model, options.device), _within_range(), same_buffers(model):
+    with kept, _on_device(model, options.device), _within_range(), same_buffers(model), threads_kept():
         train_what_is_stepped(model, options.optimizer)
         inputs, targets = _checked(model, pair, options)
         fitted = _fitted(model, (inputs, targets), options)
@@ -216,12 +217,8 @@ def _found(
     freeness = stages.run("test freeness", lambda: _freeness(traced, sample, stages.within(_THEORY)))
     batch = min(options.samples, len(inputs))
     together = is_coupled(traced.model, options.training)
-    plan = stages.amend(hurried(stages.planned("curvature"), stages.least, batch, length, together))
-    begin = stages.planned(BEGINNING).way == "exact"
-    rehearse = stages.planned(REHEARSAL).way == "exact"
-    curved = lambda: batch_curvature(  # noqa: E731
-        traced, (inputs, targets), options, plan, begin=begin, rehearse=rehearse
-    )
+    stages.amend(hurried(stages.planned("curvature"), stages.least, batch, length, together))
+    curved = lambda: batch_curvature(traced, (inputs, targets), options, stages)  # noqa: E731
     curvature = stages.run("curvature", curved, vital=True)
     if isinstance(curvature, Lost):
         curvature = no_rate(f"No learning rate: {curvature.reason}.", batch, options)
@@ -266,7 +263,9 @@ def _planned(
     samples = min(options.samples, len(targets))
     given = samples, budget, stages.wanted, coupled, parted, begun, length
     asked = Request(*given, inputs[:samples], options.training)
-    found = forecast(traced, inputs[options.sample], asked)
+    one = counted_pass(traced, inputs[options.sample])
+    fit_threads(one, samples)
+    found = forecast(traced, inputs[options.sample], asked, one)
     spectra = ("measure Jacobian", "measure Fisher") if options.passes else ()
     plan = {name: replace(s, way="exact", effort=0) if name in spectra else s for name, s in found.plan.items()}
     stages.follow(plan, found.pace)

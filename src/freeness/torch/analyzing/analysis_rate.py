@@ -19,15 +19,16 @@ from freeness.torch.loss.class_losses import ClassLoss, probabilities
 from freeness.torch.loss.losses import loss_function
 from freeness.torch.measured.curvature import AdamOptions, CurvatureOptions, adam_preconditioner, batch_sharpness
 from freeness.torch.measured.curvature_estimate import Effort, estimated_sharpness
-from freeness.torch.measured.plan import coarse_products, coarse_samples
+from freeness.torch.measured.plan import BEGINNING, REHEARSAL, coarse_products, coarse_samples
 from freeness.torch.model.modes import fixed_masks, is_coupled
 from freeness.torch.model.outputs import run
 from freeness.torch.model.pace import TimeUp
 from freeness.torch.model.state import trained_parameters, untouched
-from freeness.torch.rate.rehearsal import rehearsed
+from freeness.torch.rate.rehearsal import Room, rehearsed, untried
 from freeness.torch.rate.starts import TRIED, rate_facts
 from freeness.torch.record.tracing import Trace
 from freeness.torch.request.analyze_options import AnalyzeOptions
+from freeness.torch.request.stages import Stages
 from freeness.training import SGD, Adam, CrossEntropy, Curvature, Loss, Rate, SquaredError, start_rate
 
 _LOG = logging.getLogger(__name__)
@@ -39,16 +40,13 @@ def batch_curvature(
     traced: Trace,
     data: tuple[Tensor, Tensor],
     options: AnalyzeOptions,
-    plan: Stage,
-    *,
-    begin: bool = True,
-    rehearse: bool = True,
+    stages: Stages,
 ) -> Curvature | Rate:
     """λ of the batch with what belongs to it, or why there is no learning rate: it never costs what was measured before it.
 
-    ``begin``: measure λ on many samples as well; ``rehearse``: try the rate that the start tells.
+    ``stages``: what is planned for λ, for that of many samples, and for trials of the rate.
     """
-    inputs, targets = data
+    plan, (inputs, targets) = stages.planned("curvature"), data
     batch = plan.samples or min(options.samples, len(inputs))
     whole, x, y = traced.model, inputs[:batch], targets[:batch]
     try:
@@ -70,9 +68,10 @@ def batch_curvature(
         flat = _flat(model, (x, y), value, options)
         if flat:
             return no_rate(flat, batch, options, value, error)
-        start = _start(model, (inputs, targets), options, value, many=begin and begins(traced, targets, options))
-        if start is not None and rehearse:
-            start = _tried(model, (inputs, targets), options, start)
+        many = stages.planned(BEGINNING).way == "exact" and begins(traced, targets, options)
+        start = _start(model, (inputs, targets), options, value, many=many)
+        if start is not None:
+            start = _tried(model, (inputs, targets), options, start, stages)
         return Curvature(value, error, batch, start, _predicted_sharpness(traced, x, options))
     except (FreenessError, ArithmeticError, MemoryError, RuntimeError) as error:
         _LOG.info("no learning rate: %s", error)
@@ -80,13 +79,14 @@ def batch_curvature(
         return no_rate(f"No learning rate: {first[0]}", batch, options)
 
 
-def _tried(model: nn.Module, data: tuple[Tensor, Tensor], options: AnalyzeOptions, start: Rate) -> Rate:
-    """The rate behind its trial; as it was where that cannot be run."""
+def _tried(model: nn.Module, data: tuple[Tensor, Tensor], options: AnalyzeOptions, start: Rate, stages: Stages) -> Rate:
+    """The rate behind its trial; as it was where that cannot be run, which it says."""
+    planned = stages.planned(REHEARSAL)
+    room = Room(planned.effort, stages.refusal(planned), stages.late)
     try:
-        return rehearsed(model, data, (options.criterion, options.descent), start, training=options.training)
+        return rehearsed(model, data, (options.criterion, options.descent), start, room=room, training=options.training)
     except (FreenessError, ArithmeticError, MemoryError, RuntimeError, ValueError) as error:
-        _LOG.info("the rate is not tried (%s)", brief(error))
-        return start
+        return untried(start, f"steps of training stopped with {brief(error)}")
 
 
 def _sharpness(

@@ -64,8 +64,16 @@ class Request(NamedTuple):
     training: bool | None = None
 
 
-def forecast(traced: Trace, sample: Tensor, asked: Request) -> Forecast:
+def counted_pass(traced: Trace, sample: Tensor) -> Counts:
+    """What a forward pass of one sample counts."""
+    with plain_attention():
+        return counted(traced.model, traced.input(sample))
+
+
+def forecast(traced: Trace, sample: Tensor, asked: Request, one: Counts | None = None) -> Forecast:
     """Plan the stages of an analysis.
+
+    ``one``: what a pass counts, where that is known.
 
     Example:
         >>> from freeness.torch import trace
@@ -75,10 +83,9 @@ def forecast(traced: Trace, sample: Tensor, asked: Request) -> Forecast:
         'exact'
     """
     x = traced.input(sample)
-    with plain_attention():
-        one = counted(traced.model, x)
-        with torch.no_grad(), untouched(traced.model, copies=False):
-            seconds = _timed(lambda: traced.model(x))
+    one = one or counted_pass(traced, sample)
+    with plain_attention(), torch.no_grad(), untouched(traced.model, copies=False):
+        seconds = _timed(lambda: traced.model(x))
     known = forward_seconds(one)
     pace = min(max(seconds / known, _FASTEST), _SLOWEST) if known > 0 else 1.0  # a view of a parameter costs nothing
     with traced.function.ready(x) as (ready, point):

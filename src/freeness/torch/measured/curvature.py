@@ -62,11 +62,13 @@ class CurvatureOptions:
         training: True for training mode, where batch normalisation takes the statistics of this batch, which is held at once
             then, and dropout has the same masks in every evaluation; False for eval mode; None for the mode that training will
             use, see :func:`~freeness.torch.untouched`.
+        tolerance: of :func:`batch_sharpness`, the residual over λ that is near enough; as near as rounding allows when left out.
     """
 
     matrix: Matrix = "ggn"
     preconditioner: Float[Tensor, " parameters"] | None = None
     training: bool | None = None
+    tolerance: float | None = None
 
     def __post_init__(self) -> None:
         if self.matrix not in get_args(Matrix):
@@ -134,7 +136,8 @@ def batch_sharpness(
     model, loss = adapted(model, (inputs, targets), loss)
     with measured(model, (inputs, targets), loss, how.training) as (ready, x, y):
         operator, _ = _operator(ready, (x, y), loss, how)
-        return _largest(operator, _TOLERANCE[next(iter(trained_parameters(ready).values())).dtype])
+        finest = _TOLERANCE[next(iter(trained_parameters(ready).values())).dtype]
+        return _largest(operator, max(finest, how.tolerance or 0.0))
 
 
 def curvature_spectrum(

@@ -18,6 +18,7 @@ from freeness.torch.model.pace import TimeUp, is_over
 _STEPS = 300  # of a search for the largest eigenvalue
 _FEWEST = 3  # steps of which a probe may be, where time ends
 _SURE = 6  # steps of a search that are done whatever the time
+_NEAR = 1e-4  # residual over value at which fewer steps are enough: they bring up what the start hides
 _LONG = 1 << 20  # numbers from which on vectors are kept in float32
 _QUANTILES = 4096  # of a law in the place of its eigenvalues
 
@@ -184,7 +185,8 @@ def largest_eigenpair(matvec: Matvec, start: np.ndarray, tolerance: float) -> tu
     diagonal, off = np.empty(steps), np.empty(steps)
     for k, (diagonal[k], off[k], _) in enumerate(_recursion(matvec, start / np.linalg.norm(start), basis)):
         values, vectors = eigh_tridiagonal(diagonal[: k + 1], off[:k], select="i", select_range=(k, k))
-        if not off[k] * abs(vectors[-1, 0]) > tolerance * abs(values[0]) or (is_over() and k + 1 >= _SURE):
+        near = tolerance if k + 1 >= _SURE else min(tolerance, _NEAR)
+        if not off[k] * abs(vectors[-1, 0]) > near * abs(values[0]) or (is_over() and k + 1 >= _SURE):
             return float(values[0]), basis[: k + 1].T @ vectors[:, 0]
     return None
 

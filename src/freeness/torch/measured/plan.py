@@ -35,9 +35,9 @@ _KEPT = 0.8  # of the time is planned
 _PROBED, _LENGTHS = 128, 40  # samples of a first step, and passes along it
 BEGINNING = "first steps"  # of training, beside the curvature
 REHEARSAL = "rehearsal"  # of the rate that is told
-_TRIALS = 3  # of rates: 2.9 in the mean of 152 trainings of all kinds
+TRIALS, _TRIED = 6, 3  # of rates at most, and as a rule: 2.9 in the mean of 152 trainings of all kinds
 REHEARSED = 100  # steps: half of those in the trainings that its rule was fitted to
-_STEP = 3.0  # forward passes of a step
+_STEP, _STEPPED = 3.0, 4.0  # forward passes of a step, and times that it moves numbers of all parameters
 COARSE = 12  # products with a few samples that come before
 _NOTHING = Counts(0.0, 0.0, 0.0, 0, 0.0)
 
@@ -156,10 +156,20 @@ def planned(facts: Facts, budget: Budget, stages: Collection[str], fixed: float)
         found[BEGINNING] = Stage(BEGINNING, "exact" if fits else "left out", 0.0, begun, 0.0)
         left -= begun if fits else 0.0
     if "curvature" in found:
-        trial = REHEARSED * facts.seconds(facts.samples, _STEP)
-        fits = found["curvature"].way == "exact" and trial <= left
-        found[REHEARSAL] = Stage(REHEARSAL, "exact" if fits else "left out", 0.0, min(_TRIALS * trial, left), 0.0)
+        found[REHEARSAL] = _rehearsal(facts, left if found["curvature"].way == "exact" else 0.0)
     return found
+
+
+def _rehearsal(facts: Facts, left: float) -> Stage:
+    """As many trials of rates as fit."""
+    moved = _STEPPED * facts.itemsize * facts.parameters / MOVED
+    trial = REHEARSED * (facts.seconds(facts.samples, _STEP) + moved)
+    trials = int(min(left / trial, TRIALS)) if trial > 0 else TRIALS
+    if trials == 0:
+        reason = f"{REHEARSED} steps at it would take about {_told(trial)}"
+        return Stage(REHEARSAL, "left out", 0.0, 0.0, 0.0, reason)
+    reason = f"{TRIALS} trials of rates would take about {_told(TRIALS * trial)}" if trials < TRIALS else ""
+    return Stage(REHEARSAL, "exact", 0.0, min(trials, _TRIED) * trial, 0.0, reason, trials)
 
 
 def _least(choices: list[_Choice], facts: Facts, budget: Budget) -> float:

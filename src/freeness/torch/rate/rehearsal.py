@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import overload
 
 import torch
 from torch import Tensor, nn
 
 from freeness.torch.loss.losses import loss_function
-from freeness.torch.measured.plan import REHEARSED
+from freeness.torch.measured.plan import REHEARSED, TRIALS
 from freeness.torch.model.outputs import run
 from freeness.torch.model.pace import TimeUp, beat
 from freeness.torch.model.state import untouched
@@ -25,10 +25,18 @@ from freeness.torch.request.batch import Batch
 from freeness.torch.request.stepping import stepping
 from freeness.training import SPACING, Leg, Objective, Optimizer, Rate, RateTrial, Schedule, tail_of
 
-_MOST = 6  # rates that are tried
 _CLEAR = 0.1  # of a loss: less is no difference
 _FIRST = 4  # losses that stand for the start
 _SHARE = 0.75  # of the best trial's gain, which of a lower rate would be all on a plateau, and a third where rates are too low
+
+
+@dataclass(frozen=True)
+class Room:
+    """How many rates may be tried; why no more, where that is not all that are called for; what is said where time is up."""
+
+    rates: int = TRIALS
+    fewer: str = ""
+    late: str = "the time was over"
 
 
 def rehearsed(
@@ -37,6 +45,7 @@ def rehearsed(
     how: tuple[Objective, Optimizer],
     rate: Rate,
     *,
+    room: Room | None = None,
     training: bool | None = None,
 ) -> Rate:
     """The rate, where a model learns in 100 steps at it; else a lower one at which it learns more.
@@ -46,13 +55,15 @@ def rehearsed(
     first losses or below a third before it. Lower rates are tried then, as far apart as its trials, while none is a tenth worse
     than the best before it, nor lowers the loss by less than three quarters of that. The best is told if it is a tenth better
     than the first, and the one above it ends the interval. Where there is none, higher rates are tried up to the first beyond the
-    interval, while each is a tenth better than the one below. The model is left as it was.
+    interval, while each is a tenth better than the one below. Where room or time end this earlier, the reason says so. The model
+    is left as it was.
 
     Args:
         model: of one tensor.
         data: inputs and targets.
         how: loss and optimiser.
         rate: that the start tells.
+        room: for trials; six rates when left out.
         training: the mode.
 
     Example:
@@ -63,6 +74,9 @@ def rehearsed(
         >>> found.recommended, found.low, found.high
         (0.6666666666666666, 0.3333333333333333, 2.0)
     """
+    room = room or Room()
+    if room.rates == 0:
+        return untried(rate, room.fewer)
     loss, optimizer = how
     criterion = loss_function(loss)
     inputs, targets = data
@@ -75,9 +89,20 @@ def rehearsed(
             stepping(model, optimizer),
             TrialOptions(Schedule(REHEARSED, "constant")),
         )
-        trials = _trials(runs, rate)
+        trials, ended = _trials(runs, rate, room)
     if not trials:
-        return rate
+        return untried(rate, ended)
+    found = _told(rate, trials)
+    return replace(found, reason=f"{found.reason} Trials of it ended early: {ended}.") if ended else found
+
+
+def untried(rate: Rate, why: str) -> Rate:
+    """The rate with what is said of one that was not tried."""
+    return replace(rate, reason=f"{rate.reason} It was not tried: {why}.")
+
+
+def _told(rate: Rate, trials: list[RateTrial]) -> Rate:
+    """What the trials make of it."""
     whole = [trial for trial in trials if not trial.stopped]
     best = min(whole, key=lambda trial: trial.score, default=None)
     if trials[0].stopped or (
@@ -88,17 +113,27 @@ def rehearsed(
     return rate if highest is trials[0] else _raised(rate, highest)
 
 
-def _trials(runs: TrialRuns, rate: Rate) -> list[RateTrial]:
-    """That of the rate, of lower ones where they are called for, then of higher ones; as many as there is time for."""
+def _trials(runs: TrialRuns, rate: Rate, room: Room) -> tuple[list[RateTrial], str]:
+    """Those that are called for, and why there are no more of them, where there should be."""
     found: list[RateTrial] = []
     try:
-        while len(found) < _MOST and _goes_on(found):
-            found.append(runs.run(Leg(rate.recommended / SPACING ** len(found), REHEARSED), beat))
-        while len(found) < _MOST and _goes_up(rate, found):
-            found.append(runs.run(Leg(SPACING * max(trial.rate for trial in found), REHEARSED), beat))
+        while (wanted := _next(rate, found)) is not None:
+            if len(found) == room.rates:
+                return found, room.fewer
+            found.append(runs.run(Leg(wanted, REHEARSED), beat))
     except TimeUp:
-        pass
-    return found
+        return found, room.late
+    return found, ""
+
+
+def _next(rate: Rate, trials: list[RateTrial]) -> float | None:
+    """The rate to be tried next: that which is told, lower ones where they are called for, then higher ones."""
+    if not trials:
+        return rate.recommended
+    highest = max(trial.rate for trial in trials)
+    if highest == rate.recommended and _goes_on(trials):
+        return rate.recommended / SPACING ** len(trials)
+    return SPACING * highest if _goes_up(rate, trials) else None
 
 
 class _Drawn(Sequence[Batch]):
@@ -125,7 +160,7 @@ class _Drawn(Sequence[Batch]):
 
 def _goes_on(trials: list[RateTrial]) -> bool:
     """Whether a lower rate is to be tried: where training broke or stands still, until lower ones are worse."""
-    if not trials or trials[-1].stopped:
+    if trials[-1].stopped:
         return True
     last, before = trials[-1], [trial.score for trial in trials[:-1]]
     if not before:

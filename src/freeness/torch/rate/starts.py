@@ -29,6 +29,7 @@ from freeness.training import USUAL_BATCH, Adam, CrossEntropy, Objective, Optimi
 MANY = 256  # samples that stand for all
 TRIED = 3_000_000  # parameters up to which λ is measured on many samples, and the rule is trusted
 _CLASSES = 10  # of the cross-entropies that the rule was fitted to
+_NEAR = 0.003  # residual of λ over it: the rule takes its root
 _PROBED = 128  # samples on which the loss along the first step is looked at
 _BATCHES, _SINGLE = 8, 64  # mini-batches behind Adam's preconditioner at least, and samples
 _FIRST, _GROWTH, _STEPS = 0.02, 1.5, 36  # of the step lengths tried, over loss/‖g‖²
@@ -130,7 +131,7 @@ def _sharpness(
         known = min(known, size * count)  # elsewhere gradients may differ from 0 where P is 0
         averaged = AdamOptions(count, descent.epsilon, mode)
         scale = adam_preconditioner(model, inputs[: size * count], targets[: size * count], loss, averaged)
-    options = CurvatureOptions(preconditioner=scale, training=mode)
+    options = CurvatureOptions(preconditioner=scale, training=mode, tolerance=_NEAR)
     return batch_sharpness(model, inputs[:known], targets[:known], loss, options).value
 
 

@@ -129,7 +129,7 @@ class TrialRuns:
 
     def _step(self, optimizer: torch.optim.Optimizer, rate: float, step: int) -> float:
         """One step; the loss before it."""
-        _draw_as(self._options.seed, step)
+        _draw_as(self._options.seed, step, self._device)
         many, total = self._options.accumulate, 0.0
         optimizer.zero_grad()
         for place in range(step * many, (step + 1) * many):
@@ -151,9 +151,12 @@ class TrialRuns:
             return self._loss(self._model, moved)
 
 
-def _draw_as(seed: int, step: int) -> None:
+def _draw_as(seed: int, step: int, device: torch.device) -> None:
     """The random numbers of a step, the same at every rate."""
     drawn = (seed * 1_000_003 + step) % 2**32
-    torch.manual_seed(drawn)
+    if device.type == "cpu":  # torch.manual_seed formats a stack of calls each time, for devices that are not there
+        torch.default_generator.manual_seed(drawn)
+    else:
+        torch.manual_seed(drawn)
     np.random.seed(drawn)
     random.seed(drawn)

@@ -34,6 +34,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
 """What may be asked for alone, by its stages."""
 _SLACK = 1.3  # of what later stages are expected to need, kept for them
 _UNKNOWN = 0.5  # share of what is left that a stage gets at most of which nobody knows how long it takes
+_USED = 0.93  # of the time, when what runs is stopped: single calls go on, and the report is made behind it
 _FLOOR = 0.04  # share of what is left that every stage gets: most of what is not forecast takes less
 
 
@@ -66,7 +67,8 @@ class Stages:
     ) -> None:
         self.wanted, self.deadline = tuple(wanted), math.inf
         self._seconds, self._report = seconds, report
-        self._end = seconds + (time.monotonic() if begun is None else begun)
+        self._begun = time.monotonic() if begun is None else begun
+        self._end = self._begun + _USED * seconds
         self._plan: dict[str, Stage] = {}
         self._pace = 1.0
         self._done = 0
@@ -81,13 +83,13 @@ class Stages:
     def forecast(self) -> tuple[float, float]:
         """Seconds until all is done or the time is up, from the beginning, and the most bytes that a stage holds."""
         planned = [stage for stage in self._plan.values() if stage.way != "left out"]
-        elapsed = time.monotonic() - self._end + self._seconds
+        elapsed = time.monotonic() - self._begun
         needed = elapsed + sum(stage.forecast for stage in planned)
-        return min(needed, max(self._seconds, elapsed)), max((stage.bytes for stage in planned), default=0.0)
+        return min(needed, max(_USED * self._seconds, elapsed)), max((stage.bytes for stage in planned), default=0.0)
 
     @property
     def left(self) -> float:
-        """Seconds until the time is up."""
+        """Seconds until what runs is stopped."""
         return max(self._end - time.monotonic(), 0.0)
 
     @property
@@ -164,6 +166,11 @@ class Stages:
     def _more(self) -> str:
         return f"allow more, as by --budget {2 * self._seconds:g} (budget={2 * self._seconds:g} in Python)"
 
+    def refusal(self, stage: Stage) -> str:
+        """Why a stage is left out, or not all of it is done; "" where the plan says nothing of it."""
+        refused = f"{stage.reason}, which the budget of {self._seconds:g} s does not allow; {self._more}"
+        return refused if stage.reason else ""
+
     @property
     def late(self) -> str:
         """What is said of that for which the time is over."""
@@ -174,7 +181,7 @@ class Stages:
         if self._ended:
             return self._ended
         if stage.way == "left out":
-            return f"{stage.reason}, which the budget of {self._seconds:g} s does not allow; {self._more}"
+            return self.refusal(stage)
         return self.late if time.monotonic() > self._end and not vital else ""
 
     def _deadline(self, name: str, now: float) -> float:
