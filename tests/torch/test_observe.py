@@ -320,6 +320,24 @@ def test_the_state_of_a_recurrence_and_gates_are_no_skip_connections():
     assert not table.sums and not fault_of(table).grave
 
 
+def test_in_a_cell_the_input_is_the_skip_connection_whichever_is_written_first():
+    class Cell(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inputs, self.state = nn.Linear(4, 12), nn.Linear(12, 12)
+
+        def forward(self, x):
+            h = torch.zeros(len(x), 12)
+            for part in x.unbind(1):
+                h = torch.tanh(0.1 * self.state(h) + self.inputs(part))
+            return h
+
+    torch.manual_seed(0)
+    model, x = Cell(), torch.randn(8, 3, 4)
+    sums = observe(model, lambda: model(x).square().sum()).sums
+    assert len(sums) == 2 and all(row.branch_over_skip < 0.2 for row in sums)  # the first state is none
+
+
 def test_what_the_loss_computes_is_none_of_the_model():
     seeded()
     model, x = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3)), torch.randn(5, 4)

@@ -30,6 +30,18 @@ _ACTIVATIONS = {
     *("hardsigmoid", "erf", "sin", "log_sigmoid_forward", "prelu", "_prelu_kernel", "rrelu_with_noise"),
 }
 _NORMALISATIONS = ("Norm",)
+_CONSTANTS = {
+    "zeros",
+    "ones",
+    "full",
+    "new_zeros",
+    "new_ones",
+    "new_full",
+    "zeros_like",
+    "ones_like",
+    "full_like",
+    "arange",
+}
 _STEP = 1e-3  # of the difference that gives an activation's slope
 _FLAT, _ZERO = 0.1, 1e-5  # slopes that count as saturated and as none
 _BLOCK = 1 << 15  # numbers of which a copy in float64 is made at a time
@@ -58,7 +70,7 @@ class _Watch(TorchDispatchMode):
     attention: list[AttentionRow] = field(default_factory=list)
     sequences: bool = False  # signals (B, channels, length) of one-dimensional convolutions
     by_channel: set[int] = field(default_factory=set)  # tensors (B, channels, …)
-    given: set[int] = field(default_factory=set)  # made of parameters and buffers alone, as a learned query: no signals
+    given: set[int] = field(default_factory=set)  # made of parameters, buffers and constants alone, as a learned query
     ran: bool = False  # the whole model; what comes behind it is the loss
 
     def __post_init__(self) -> None:
@@ -90,7 +102,7 @@ class _Watch(TorchDispatchMode):
         """What a tensor was made of, and whether its channels come second."""
         self.lineage.note(name, args, returned)
         of = [one for one in tree_leaves(args) if isinstance(one, Tensor)]
-        given = bool(of) and all(one.data_ptr() in self.given for one in of)
+        given = name in _CONSTANTS or (bool(of) and all(one.data_ptr() in self.given for one in of))
         channels = "convolution" in name or any(isinstance(a, Tensor) and a.data_ptr() in self.by_channel for a in args)
         self.sequences |= "convolution" in name and isinstance(args[0], Tensor) and args[0].ndim == 3
         for one in tree_leaves(returned):

@@ -45,6 +45,7 @@ class Lineage:
         self._sources: list[tuple[int, ...]] = []
         self._mixing: list[bool] = []  # made by weights, or by products of signals
         self._straight: list[bool] = []  # behind weights, and nothing since but normalisations and scales
+        self._depth: list[int] = []  # weights and products on the longest way to it
 
     def note(self, name: str, args: Iterable[Any], returned: Any) -> None:
         """An operation was done."""
@@ -64,7 +65,9 @@ class Lineage:
             straight = name in _WEIGHTS or ("norm" in name and alone is not None and self._straight[alone])
             self._born[one.data_ptr()] = len(self._sources)
             self._sources.append(sources)
-            self._mixing.append(name.startswith(_MIXING))
+            mixing = name.startswith(_MIXING)
+            self._mixing.append(mixing)
+            self._depth.append(max((self._depth[source] for source in sources), default=0) + mixing)
             self._straight.append(straight)
 
     def knows(self, *signals: Tensor) -> bool:
@@ -74,13 +77,15 @@ class Lineage:
     def skip_first(self, one: Tensor, other: Tensor) -> tuple[Tensor, Tensor] | None:
         """Skip connection and branch of a sum; None where it is none, as of gates and of what a recurrence holds.
 
-        The branch was made of the other signal by weights, as noise on a mean is not; or both come from weights, and the earlier
-        one counts as the skip connection.
+        The branch was made of the other signal by weights, as noise on a mean is not. Or both come from weights, as in front of a
+        ResNet's stage: then that with fewer weights behind it counts as the skip connection, and the earlier one of equals.
         """
         earlier, later = sorted((one, other), key=lambda signal: self._noted[signal.data_ptr()])
         early, late = self._born[earlier.data_ptr()], self._born[later.data_ptr()]
-        if self._made_of(late, early) or (self._straight[early] and self._straight[late]):
+        if self._made_of(late, early):
             return earlier, later
+        if self._straight[early] and self._straight[late]:
+            return (later, earlier) if self._depth[late] < self._depth[early] else (earlier, later)
         return (later, earlier) if self._made_of(early, late) else None
 
     def _made_of(self, late: int, early: int) -> bool:
