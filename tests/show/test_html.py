@@ -230,7 +230,9 @@ def test_a_report_without_a_rate_says_why_and_keeps_the_rest(analysis):
     assert number(float(analysis.fisher.measured.eigenvalues[-1])) in page
     assert "No learning rate: flat." in replace(analysis, learning_rate=none)._repr_html_()
     blind = replace(none, sharpness=math.nan, sharpness_error=math.nan)
-    assert "sharpness λ (measured)" in page and "(measured)" not in render_html(
+    assert f"<td>{analysis.learning_rate.optimizer}</td>" in page and "sharpness λ (measured)" in page
+    adam = render_html([replace(analysis, learning_rate=replace(analysis.learning_rate, optimizer="adam"))])
+    assert "sharpness λ, preconditioned (measured)" in adam and "(measured)" not in render_html(
         [replace(analysis, learning_rate=blind)]
     )
 

@@ -42,8 +42,15 @@ def test_a_short_run_of_one_visit_shows_the_steps_that_were_seen_and_says_what_w
     standing = answer.sections[0].parts
     assert {part.label: part.text for part in standing[:3]}["loss of the first step"] == "2"
     assert "ask for every=10" in standing[-1].text
-    assert answer.section("Visits").parts[0].header == ("step", "rate", "drift")
+    table, *meant = answer.section("Visits").parts
+    assert table.header == ("step", "rate", "drift") and [part.text[:6] for part in meant] == ["drift:"]
     assert answer.section("Steps").parts[0].rows[-1] == ("5", "0.1", "0.4", "1")
+
+
+def test_of_many_visits_a_dozen_are_shown_and_the_page_says_so():
+    many = tuple(WatchRecord(step, 0.1, critical=0.4) for step in range(1, 31))
+    table, said, *_ = answer_of(WatchedRun((), many, ())).section("Visits").parts
+    assert len(table.rows) == 12 and said.text == "12 visits of 30 are shown."
 
 
 def test_a_run_of_which_nothing_is_known_is_shown_as_such():

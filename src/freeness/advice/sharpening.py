@@ -47,13 +47,13 @@ class Sharpening:
             >>> later = [WatchRecord(step, 0.1, first_sharpness=value) for step, value in ((11, 3.0), (21, 4.0))]
             >>> for sentence in sharpening_of([start, *later]).sentences:
             ...     print(sentence)
-            λ of the batch of step 1 was 2 there, and its next step was predicted to change it by +0.1.
+            λ of the batch of step 1, not preconditioned, was 2 there, and its next step was predicted to change it by +0.1.
             From step 1 to 11 it changed by +0.1 a step.
             From step 1 to 21 it changed by +0.1 a step.
             It rises: over fifty steps from the start it is likely to end above that.
         """
         ahead = "" if self.slope is None else f", and its next step was predicted to change it by {self.slope:+.2g}"
-        told = [f"λ of the batch of step {self.step} was {self.sharpness:.3g} there{ahead}."]
+        told = [f"λ of the batch of step {self.step}, not preconditioned, was {self.sharpness:.3g} there{ahead}."]
         for step, mean in zip(self.looked, self.happened, strict=True):
             told.append(f"From step {self.step} to {step} it changed by {mean:+.2g} a step.")
         if self.rehearsed:

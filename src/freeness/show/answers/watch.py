@@ -22,6 +22,12 @@ _COLUMNS = (
     ("noise", "noise"),
     ("drift", "drift"),
 )
+_MEANT = {
+    "critical": "from it on the next step raises the loss of its batch",
+    "bound": "from it on this optimiser does not contract on a parabola of curvature λ",
+    "noise": "the batch size at which a gradient is as much noise as signal",
+    "drift": "the distance of the weights from their start, over their size there",
+}
 _OF_STEPS = (("rate", "rate"), ("loss", "loss"), ("gradient", "gradient"))
 T = TypeVar("T")
 
@@ -32,7 +38,7 @@ def _(record: WatchedRun) -> Answer:
         Section("", tuple(_standing(record))),
         Section("Warnings", tuple(_said(record))),
         Section("Sharpening", _sharpening(record)),
-        Section("Visits", (_visits(record),) if record.records else ()),
+        Section("Visits", _visits(record) if record.records else ()),
         Section("Steps", _steps(record)),
         Section("Layers", _layers(record)),
     )
@@ -52,7 +58,7 @@ def _standing(run: WatchedRun) -> list[Part]:
         rows.append(Row("rate / critical rate", rate / critical if critical > 0 else None, 2))
     for name, words in (
         ("overhead", "time of watching / time of training"),
-        ("sharpness", "λ, the largest curvature"),
+        ("sharpness", "λ, the largest curvature (of Adam: preconditioned)"),
         ("noise", "batch size where noise equals signal"),
         ("isometry", "spread of JJᵀ"),
     ):
@@ -80,13 +86,16 @@ def _sharpening(run: WatchedRun) -> tuple[Part, ...]:
     return tuple(map(Sentence, found.sentences))
 
 
-def _visits(run: WatchedRun) -> Table:
-    """The visits that measured a rate or λ, thinned to a dozen; columns of which one knows something."""
+def _visits(run: WatchedRun) -> tuple[Part, ...]:
+    """The visits that measured a rate or λ, thinned to a dozen; columns of which one knows something, and their meaning."""
     known = [record for record in run.records if record.critical is not None or record.sharpness is not None]
     shown = _thinned(known or run.records)
-    return _table(
-        shown, [(name, words) for name, words in _COLUMNS if any(getattr(one, name) is not None for one in shown)]
-    )
+    columns = [(name, words) for name, words in _COLUMNS if any(getattr(one, name) is not None for one in shown)]
+    told: list[Part] = []
+    if len(shown) < len(known or run.records):
+        told.append(Sentence(f"{len(shown)} visits of {len(known or run.records)} are shown."))
+    told += [Sentence(f"{words}: {_MEANT[name]}.", "point") for name, words in columns if name in _MEANT]
+    return (_table(shown, columns), *told)
 
 
 def _steps(run: WatchedRun) -> tuple[Table, ...]:
