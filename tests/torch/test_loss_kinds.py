@@ -14,7 +14,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from freeness import InputError
-from freeness.torch import AdamOptions, adam_preconditioner, batch_sharpness, given_loss, loss_function
+from freeness.torch import (
+    AdamOptions,
+    AnalyzeOptions,
+    Watch,
+    adam_preconditioner,
+    analyze,
+    batch_sharpness,
+    given_loss,
+    loss_function,
+)
 from freeness.torch.loss.losses import is_mean
 from freeness.torch.measured.curvature_dual import dual_operator
 from freeness.torch.measured.curvature_matrices import curvature_operator
@@ -236,3 +245,24 @@ def test_what_does_not_fit_is_one_sentence(loss: Any, targets: Tensor, message: 
 def test_what_torch_has_by_default_is_the_loss_that_theory_knows() -> None:
     assert given_loss(partial(functional.cross_entropy, label_smoothing=0.3)) == CrossEntropy(0.3)
     assert given_loss(nn.CrossEntropyLoss()) == CrossEntropy()
+
+
+def contrast(outputs: Tensor, _: Tensor | None) -> Tensor:
+    """Each sample beside the next one, against all others; an answer where targets are None only."""
+    assert _ is None
+    unit = functional.normalize(outputs, dim=1)
+    return functional.cross_entropy(unit @ unit.roll(1, 0).T, torch.arange(len(unit)))
+
+
+def test_a_loss_that_takes_none_for_targets_needs_none() -> None:
+    model = model_of((C,))
+    ggn, _ = dense(model, lambda f: contrast(f, None))
+    report = analyze(model, X, AnalyzeOptions(only="rate"), loss=contrast)
+    assert report.learning_rate.sharpness == pytest.approx(float(torch.linalg.eigvalsh(ggn)[-1]), rel=1e-8)
+    assert report.learning_rate.loss == "contrast"
+    watch = Watch(model, torch.optim.SGD(model.parameters(), lr=0.1), loss=contrast, every=1)
+    contrast(model(X), None).backward()
+    assert not watch.step(X) and watch.records[0].critical is not None
+    for loss in ("mse", cubic):
+        with pytest.raises(InputError, match="expected targets beside the inputs, got none"):
+            analyze(model, X, loss=loss)

@@ -76,6 +76,7 @@ from freeness.torch.rate.starts import MANY
 from freeness.torch.record.signals import WeightSignal, realised_neurons, realised_signals, weight_signals
 from freeness.torch.record.tracing import Trace, trace
 from freeness.torch.request.analyze_options import OWN, AnalyzeOptions
+from freeness.torch.request.batch_loss import aimed, no_own_loss
 from freeness.torch.request.data_note import data_note
 from freeness.torch.request.load import device_of
 from freeness.torch.request.mode_note import in_mode, listed
@@ -505,15 +506,15 @@ def _taken(
         options = replace(options, loss=owned.loss, trials=options.trials or trials_call(options))
         return owned.model, (owned.inputs, owned.targets), options
     if asked:
-        raise InputError(
-            f"expected a model that returns its loss, got {type(model).__name__}, which does not; name one."
-        )
-    if batch.targets is None:
-        raise InputError("expected targets beside the inputs, got none; pass (inputs, targets), or a dict with labels.")
+        raise no_own_loss(model)
+    targets = batch.targets
+    if targets is None:
+        targets, loss = aimed(model, batch, options.criterion)
+        options = replace(options, loss=loss)
     if batch.several is not None:
         options = replace(options, loss=loss_of_several(options.loss, batch.several))
     one, rows = packed(model, batch)
-    return one, (rows, batch.targets), options
+    return one, (rows, targets), options
 
 
 def _checked(model: nn.Module, data: tuple[Tensor, Tensor], options: AnalyzeOptions) -> tuple[Tensor, Tensor]:

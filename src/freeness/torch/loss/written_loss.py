@@ -43,6 +43,21 @@ class WrittenLoss(Objective):
     def expects(self) -> str:
         return f"targets that {self.name} takes"
 
+    def alone(self, returned: Any) -> WrittenLoss | None:
+        """The loss of outputs alone, as contrastive ones are: the function takes None for targets; None where it does not.
+
+        Example:
+            >>> WrittenLoss(lambda f, _: f.square().mean()).alone(torch.ones(2)).function(torch.ones(2), 5)
+            tensor(1.)
+            >>> WrittenLoss(lambda f, y: (f - y).square().mean()).alone(torch.ones(2)) is None
+            True
+        """
+        try:
+            value = self.function(returned, None)
+        except Exception:  # whatever it raises tells that it looks at its targets
+            return None
+        return WrittenLoss(lambda f, _: self.function(f, None), self.name) if isinstance(value, Tensor) else None
+
 
 class Written(nn.Module):
     """Calls the function and takes one number from it."""

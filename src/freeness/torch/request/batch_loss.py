@@ -16,8 +16,10 @@ from freeness.torch.loss.loss_rules import check, criterion
 from freeness.torch.loss.several_targets import loss_of_several
 from freeness.torch.loss.written_loss import WrittenLoss
 from freeness.torch.model.outputs import OutputKey, loss_of, select_output
+from freeness.torch.model.state import untouched
 from freeness.torch.request.analyze_options import OWN
 from freeness.torch.request.batch import Batch
+from freeness.training import Objective
 
 LossOf = Callable[[nn.Module, Batch], Tensor]
 
@@ -44,16 +46,15 @@ def batch_loss(given: GivenLoss) -> LossOf:
     whole = given_loss(given)
 
     def computed(model: nn.Module, batch: Batch) -> Tensor:
-        if batch.targets is None:
-            raise InputError(
-                "expected (inputs, targets), got inputs alone; pass both, or loss='own' for a model's own loss."
-            )
         objective = whole if batch.several is None else loss_of_several(whole, batch.several)
-        module = criterion(objective)
         returned: Any = batch.call(model)
+        if batch.targets is None:
+            objective = _alone(objective, returned)
+        module = criterion(objective)
         if isinstance(objective, WrittenLoss):
             return module(returned, batch.targets)
         outputs = select_output(returned)[1]
+        assert batch.targets is not None
         check(objective, outputs, batch.targets)
         return module(outputs, batch.targets)
 
@@ -113,19 +114,16 @@ def trial_loss(model: nn.Module, first: Batch, loss: GivenLoss | None, output: O
     with torch.no_grad():
         own = first.loss(model) if loss in (None, OWN) else None
         if loss == OWN and own is None:
-            raise InputError(
-                f"expected a model that returns its loss, got {type(model).__name__}, which does not; name one."
-            )
+            raise no_own_loss(model)
         if own is not None:
             return TrialLoss("the model's own loss", output=output)
-        if first.targets is None:
-            raise InputError(
-                "expected targets beside the inputs, got none; pass (inputs, targets), or a dict with labels."
-            )
         objective = given_loss("cross_entropy" if loss is None else loss)
         if first.several is not None:
             objective = loss_of_several(loss, first.several)
         returned = first.call(model)
+        if first.targets is None:
+            objective = _alone(objective, returned)
+            return TrialLoss(str(objective), criterion(objective), output, whole=True)
         whole = (
             isinstance(objective, WrittenLoss)
             and output is None
@@ -134,6 +132,44 @@ def trial_loss(model: nn.Module, first: Batch, loss: GivenLoss | None, output: O
         if not whole:
             check(objective, select_output(returned, output)[1], first.targets)
     return TrialLoss(str(objective), criterion(objective), output, whole)
+
+
+def no_own_loss(model: nn.Module) -> InputError:
+    """What to say where the loss of the model itself is asked for, and there is none."""
+    return InputError(f"expected a model that returns its loss, got {type(model).__name__}, which does not; name one.")
+
+
+def aimed(model: nn.Module, batch: Batch, loss: Objective) -> tuple[Tensor, Objective]:
+    """Numbers in the place of targets, of a batch without them, and the loss that does not look at these.
+
+    Args:
+        model: any module; left as it was.
+        batch: without targets.
+        loss: a function that takes None for targets, as contrastive losses do.
+
+    Raises:
+        InputError: any other loss.
+
+    Example:
+        >>> batch = Batch((torch.ones(2, 1),), count=2)
+        >>> targets, loss = aimed(nn.Identity(), batch, given_loss(lambda f, _: f.sum()))
+        >>> targets
+        tensor([0., 0.])
+    """
+    with untouched(model, training=None), torch.no_grad():
+        found = _alone(loss, batch.call(model))
+    device = next((one.device for one in (*batch.args, *batch.kwargs.values()) if isinstance(one, Tensor)), None)
+    return torch.zeros(batch.count, device=device), found
+
+
+def _alone(loss: Objective, returned: Any) -> Objective:
+    found = loss.alone(returned) if isinstance(loss, WrittenLoss) else None
+    if found is None:
+        raise InputError(
+            "expected targets beside the inputs, got none; pass (inputs, targets), a dict with labels, loss='own' for a model's "
+            "own loss, or a loss function that takes None for targets."
+        )
+    return found
 
 
 def _own(model: nn.Module, batch: Batch) -> Tensor:
