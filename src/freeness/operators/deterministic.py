@@ -31,6 +31,14 @@ class Resolvent:
     transposed: np.ndarray
     weights: np.ndarray
 
+    def together(self) -> Resolvent:
+        """As one piece an entry of the matrices: Σ_κ weight_κ · piece_κ ⊗ piece_κ' is all that the change of G asks for."""
+        m, many, n, _ = self.pieces.shape
+        weighted = (self.pieces * self.weights[:, None, None]).reshape(m, many, n * n)
+        other = self.transposed.reshape(m, many, n * n)
+        units = np.eye(n * n, dtype=complex).reshape(1, n * n, n, n)
+        return Resolvent(self.g, units, (weighted.swapaxes(1, 2) @ other).reshape(m, n * n, n, n), np.ones(n * n))
+
 
 @dataclass(frozen=True, eq=False)
 class Deterministic:
@@ -95,9 +103,10 @@ class Deterministic:
         pieces = full.swapaxes(3, 4)  # (m, β, k, l, n, n)
         g = np.einsum("b,mbkkij->mij", self.weights / d, pieces)
         shape = (len(b), beta * d * d, n, n)
-        return Resolvent(
+        found = Resolvent(
             g, pieces.reshape(shape), pieces.swapaxes(2, 3).reshape(shape), np.repeat(self.weights / d, d * d)
         )
+        return found.together() if beta * d * d > n * n > 1 else found
 
     def potential(self, b: Inexact[np.ndarray, "points n n"]) -> Inexact[np.ndarray, " points"]:
         """(Tr ⊗ tr) log(b - L), (m,), for Im b ≥ 0."""
