@@ -10,6 +10,7 @@ from freeness.network import mlp
 from freeness.operators import GraphEquation, GraphLaw, RandomMatrix, Segment
 from freeness.spectra import jacobian_law, network_graph
 from freeness.spectra.graph_spectrum import graph_law
+from tests.fuzz.verdict import drawn
 
 
 class Known(GraphLaw):
@@ -73,3 +74,12 @@ def test_the_walk_goes_on_behind_an_atom_above_the_floor():
     assert law.mass_at_floor == pytest.approx(1 / 12, abs=1e-12)
     law = law.with_atoms((Atom(1.0, 1 / 12), Atom(2.0, 1 / 4)))
     assert law._lower == pytest.approx(5 + (1 - np.sqrt(2 / 3)) ** 2, rel=1e-10)
+
+
+@pytest.mark.slow
+def test_a_gap_behind_an_atom_is_found_where_newton_first_goes_away():
+    """Of 144 directions behind two convolutions six are lost; the walk through the gap told 0.0415 and no gap."""
+    law = drawn("network", 13002, 5).law()
+    assert law.atoms[0].mass == pytest.approx(6 / 144, abs=1e-11)
+    assert law.continuous_hull[0] == pytest.approx(3.466374e-6, rel=1e-6)
+    assert law.cdf(2e-6) == pytest.approx(6 / 144, abs=1e-9)

@@ -37,7 +37,9 @@ class Resolvent:
         weighted = (self.pieces * self.weights[:, None, None]).reshape(m, many, n * n)
         other = self.transposed.reshape(m, many, n * n)
         units = np.eye(n * n, dtype=complex).reshape(1, n * n, n, n)
-        return Resolvent(self.g, units, (weighted.swapaxes(1, 2) @ other).reshape(m, n * n, n, n), np.ones(n * n))
+        return Resolvent(
+            self.g, units, (weighted.swapaxes(1, 2) @ other).reshape(m, n * n, n, n), np.ones(units.shape[1])
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -235,9 +235,14 @@ class GraphLaw(MatrixLaw):
         """From outside the support to its end on that side."""
         floor = self._graph.floor
 
-        def near(start: np.ndarray, x: float) -> np.ndarray | None:
-            found = self._confirmed(start, np.array([x], complex))
-            return found.parameters if found.converged[0] else None
+        def near(start: np.ndarray, x: float, tries: int = 1) -> np.ndarray | None:
+            at, begin = np.array([x], complex), start
+            for k in range(tries):
+                found = self._confirmed(begin, at)
+                if found.converged[0]:
+                    return found.parameters
+                begin = begin + self._update(begin, at)[0] if k < tries - 1 else begin
+            return None
 
         def seen(unknowns: np.ndarray, x: float) -> Seen:
             state = self._equation.state(unknowns, np.array([x], complex), True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -22,14 +22,20 @@ _ENOUGH = 1e-6  # in units of the radius: where rounding stops the walk so near,
 FAR = 4.0  # where the walk starts, in units of the radius
 _FIRST, _GROWTH, _LONGEST = 0.5, 1.5, 4.6  # steps in the logarithm of the distance
 _SHORTEST = COARSE = 0.01
+_ON = 2.0  # times the distance where it begins: a walk through a gap that ends nearer was lost in rounding
 _BEHIND = 20.0  # times the step at which a walk ends: so far on has its end been passed
 _WHOLE = 0.1  # distance of a power from a whole one that is none
 _MOVED = 1e-9  # of the distribution function: in a gap it rests
 _STILL = 1e-9  # change of the mass by the logarithm of the distance that is rounding
 _STEADY = 0.01  # the same in units of the mass, for one that is an atom
+_TRIES = 5  # Newton steps that need not contract at once, to the other side of an atom
 _TOLD = 0.02  # the lightest atom told where mass mounts towards it
 
-Near = Callable[[np.ndarray, float], "np.ndarray | None"]
+
+class Near(Protocol):
+    """(unknowns, x) ↦ the solution at x near them, None where Newton does not contract, from so many steps on at the latest."""
+
+    def __call__(self, start: np.ndarray, x: float, tries: int = 1) -> np.ndarray | None: ...
 
 
 class Seen(NamedTuple):
@@ -65,7 +71,7 @@ def lower_end(
 
     Args:
         start: approximate unknowns (k, 1) at bound - 4 radius.
-        near: (unknowns, x) ↦ the solution at x near them, None where Newton does not contract.
+        near: solutions near others.
         seen: (unknowns, x) ↦ what is known there.
         bound: no mass lies below.
         radius: nor above it.
@@ -81,16 +87,21 @@ def lower_end(
     if down.distance > _ENOUGH * radius:
         return None
     mass = _mass(seen, down)
+    best = WalkedEnd(mass, bound, bound, down.unknowns)
     for end in range(
         len(down.known), 1, -1
     ):  # where rounding is felt Newton may not find the other side, but farther away
-        other, distance = down.crossed(end), down.known[end - 1][1]
-        if other is None:
+        walk = down.crossed(end)
+        if walk is None:
             continue
-        reached = seen(other, bound + distance).reached
+        reached = seen(walk.unknowns, walk.x).reached
         if abs(reached - mass) <= max(_MOVED, _STEADY * reached):
-            return _through(_Walk(near, bound, 1.0, other, distance), seen, reached, radius, sharp)
-    return WalkedEnd(mass, bound, bound, down.unknowns)
+            begun = walk.distance
+            found = _through(walk, seen, reached, radius, sharp)
+            if found is None or found.dark - bound > _ON * begun:
+                return found
+            best = found if found.dark > best.dark else best
+    return best
 
 
 def upper_end(
@@ -140,6 +151,16 @@ def _mass(seen: Callable[[np.ndarray, float], Seen], walk: _Walk) -> float:
     return float(mass) if power > 0 and mass > _TOLD else 0.0
 
 
+def _patient(near: Near) -> Near:
+    """Beside a pole Newton steps may first go away, however near they begin; what they come back to is the solution."""
+
+    def found(start: np.ndarray, x: float, tries: int = _TRIES) -> np.ndarray | None:
+        there = near(start, x, tries)
+        return None if there is None or np.any(np.abs(there - start) > _WHOLE * np.abs(start)) else there
+
+    return found
+
+
 class _Walk:
     """Solutions on one ``side`` of the bound, from one distance to the next."""
 
@@ -174,16 +195,36 @@ class _Walk:
         self.known.append((found, distance))
         self.step = min(max(self.step, abs(step)) * _GROWTH, _LONGEST)
 
-    def crossed(self, end: int) -> np.ndarray | None:
-        """The solution as far on the other side as the last of so many: near the bound, all are whole powers of the distance."""
+    def crossed(self, end: int) -> _Walk | None:
+        """A walk on the other side, from as far as the last of so many solutions.
+
+        It begins with what nearer ones are there, by which its steps are guessed.
+        """
+        distance = self.known[end - 1][1]
+        guess = self._mirrored(end)
+        if guess is None:
+            return None
+        found = _patient(self._near)(guess, self._bound - self._side * distance)
+        if found is None:
+            return None
+        walk = _Walk(_patient(self._near), self._bound, -self._side, found, distance)
+        nearer = [(self._mirrored(k), self.known[k - 1][1]) for k in (end + 2, end + 1) if k <= len(self.known)]
+        walk.known = [(there, away) for there, away in nearer if there is not None] + walk.known
+        return walk
+
+    def _mirrored(self, end: int) -> np.ndarray | None:
+        """About the unknowns on the other side: near the bound all are whole powers of the distance, to first order in it.
+
+        For what is meromorphic has such a series on both sides.
+        """
         (before, last), (now, distance) = self.known[end - 2 : end]
         with np.errstate(all="ignore"):
             power = np.where(now == 0, 0.0, np.log(np.abs(now / before)) / np.log(distance / last))
-            whole = np.abs(power - np.round(power)) <= _WHOLE
-        if not whole.all():
+            whole = np.round(power)
+            bent = now - 2 * distance * (now - before * (distance / last) ** whole) / (distance - last)
+        if not (np.abs(power - whole) <= _WHOLE).all():
             return None
-        sign = np.where(np.round(power) % 2 == 1, -1.0, 1.0)
-        return self._near(sign * now, self._bound - self._side * distance)
+        return np.where(whole % 2 == 1, -1.0, 1.0) * bent
 
     def _ahead(self, distance: float) -> list[np.ndarray]:
         """Guesses there: powers of the distance, or quotients of lines, by which unknowns pass 0 and poles."""
