@@ -32,7 +32,7 @@ _TRIES = 5  # Newton steps that need not contract at once, to the other side of 
 _TOLD = 0.02  # the lightest atom told where mass mounts towards it
 
 
-class Near(Protocol):
+class NearSolution(Protocol):
     """(unknowns, x) ↦ the solution at x near them, None where Newton does not contract, from so many steps on at the latest."""
 
     def __call__(self, start: np.ndarray, x: float, tries: int = 1) -> np.ndarray | None: ...
@@ -61,7 +61,7 @@ class WalkedEnd:
 
 def lower_end(
     start: np.ndarray,
-    near: Near,
+    near: NearSolution,
     seen: Callable[[np.ndarray, float], Seen],
     bound: float,
     radius: float,
@@ -88,9 +88,7 @@ def lower_end(
         return None
     mass = _mass(seen, down)
     best = WalkedEnd(mass, bound, bound, down.unknowns)
-    for end in range(
-        len(down.known), 1, -1
-    ):  # where rounding is felt Newton may not find the other side, but farther away
+    for end in range(len(down.known), 1, -1):  # where rounding is felt the other side may be found from farther away
         walk = down.crossed(end)
         if walk is None:
             continue
@@ -106,7 +104,7 @@ def lower_end(
 
 def upper_end(
     start: np.ndarray,
-    near: Near,
+    near: NearSolution,
     seen: Callable[[np.ndarray, float], Seen],
     bound: float,
     radius: float,
@@ -151,7 +149,7 @@ def _mass(seen: Callable[[np.ndarray, float], Seen], walk: _Walk) -> float:
     return float(mass) if power > 0 and mass > _TOLD else 0.0
 
 
-def _patient(near: Near) -> Near:
+def _patient(near: NearSolution) -> NearSolution:
     """Beside a pole Newton steps may first go away, however near they begin; what they come back to is the solution."""
 
     def found(start: np.ndarray, x: float, tries: int = _TRIES) -> np.ndarray | None:
@@ -164,7 +162,7 @@ def _patient(near: Near) -> Near:
 class _Walk:
     """Solutions on one ``side`` of the bound, from one distance to the next."""
 
-    def __init__(self, near: Near, bound: float, side: float, unknowns: np.ndarray, distance: float) -> None:
+    def __init__(self, near: NearSolution, bound: float, side: float, unknowns: np.ndarray, distance: float) -> None:
         self._near, self._bound, self._side = near, bound, side
         self.known, self.step = [(unknowns, distance)], _FIRST
 
