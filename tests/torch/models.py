@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -112,6 +114,27 @@ def parameter_jacobian(model: nn.Module, x: Tensor, names: list[str] | None = No
 
     blocks = torch.func.jacrev(outputs)(chosen)
     return torch.cat([block.flatten(1) for block in blocks.values()], dim=1)
+
+
+def of_vector(model: nn.Module, outputs: Callable[..., Tensor]) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """All parameters as one vector, and as a function of that what ``outputs`` makes of calls of the model."""
+    named = {name: parameter.detach() for name, parameter in model.named_parameters()}
+
+    def of(vector: Tensor) -> Tensor:
+        parts = vector.split([p.numel() for p in named.values()])
+        weights = {key: part.reshape(p.shape) for (key, p), part in zip(named.items(), parts, strict=True)}
+        return outputs(lambda *args, **kwargs: torch.func.functional_call(model, weights, args, kwargs))
+
+    return torch.cat([p.reshape(-1) for p in named.values()]), of
+
+
+def gauss_newton(model: nn.Module, outputs: Callable[..., Tensor], loss: Callable[[Tensor], Tensor]) -> Tensor:
+    """JᵀHJ of a loss of what ``outputs`` makes of calls of the model."""
+    flat, of = of_vector(model, outputs)
+    point = of(flat)
+    jacobian = torch.func.jacrev(of)(flat).reshape(point.numel(), -1)
+    curved = torch.func.hessian(loss)(point).reshape(point.numel(), -1)
+    return jacobian.T @ curved @ jacobian
 
 
 def input_jacobian(model: nn.Module, x: Tensor) -> Tensor:

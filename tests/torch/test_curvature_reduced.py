@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from freeness.torch import (
     CurvatureOptions,
@@ -19,6 +18,7 @@ from freeness.torch import (
 from freeness.torch.measured import curvature_reduced
 from freeness.torch.measured.curvature_matrices import curvature_operator
 from freeness.torch.measured.curvature_reduced import reduced_hessian
+from tests.torch.models import of_vector
 
 FEW = LanczosOptions(probes=3, steps=12)
 
@@ -89,23 +89,9 @@ def test_a_weight_that_is_used_otherwise_as_well_stays_whole(penalty: bool) -> N
     model = seeded(lambda: Shared(penalty))
     assert (reduced_hessian(model, (x, y), "half_squared_error") is None) == penalty
     value = batch_sharpness(model, x, y, "half_squared_error", CurvatureOptions("hessian")).value
-    matrix = torch.autograd.functional.hessian(_loss(model, x, y), _flat(model))
+    flat, outputs = of_vector(model, lambda call: call(x))
+    matrix = torch.func.hessian(lambda vector: 0.5 * (outputs(vector) - y).square().sum())(flat)
     assert value == pytest.approx(float(torch.linalg.eigvalsh(matrix)[-1]), rel=1e-8)
-
-
-def _flat(model: nn.Module) -> Tensor:
-    return torch.cat([parameter.detach().reshape(-1) for parameter in model.parameters()])
-
-
-def _loss(model: nn.Module, x: Tensor, y: Tensor) -> Any:
-    shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
-
-    def value(flat: Tensor) -> Tensor:
-        parts = flat.split([shape.numel() for shape in shapes.values()])
-        named = {name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
-        return 0.5 * functional.mse_loss(torch.func.functional_call(model, named, (x,)), y, reduction="sum")
-
-    return value
 
 
 def test_a_batch_too_large_for_its_widths_is_left_whole() -> None:

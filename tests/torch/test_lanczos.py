@@ -25,6 +25,7 @@ from freeness.torch.measured.curvature_dual import dual_operator
 from freeness.torch.measured.curvature_matrices import Matrix, curvature_operator
 from freeness.torch.measured.lanczos import largest_eigenpair, spectral_estimate
 from freeness.torch.model.pace import TimeUp
+from tests.torch.models import of_vector
 from tests.torch.test_curvature import data, dense_ggn, mixed_model, perceptron
 from tests.torch.zoo import zoo_model
 
@@ -116,18 +117,12 @@ def dense(model: nn.Module, inputs: Tensor, targets: Tensor, loss: str, matrix: 
     """The curvature matrix by torch.func."""
     if matrix in ("ggn", "fisher"):
         return dense_ggn(model.eval(), inputs, loss)
-    flat = torch.cat([p.detach().flatten() for p in model.parameters()])
-    named = dict(model.named_parameters())
-
-    def value(vector: Tensor, x: Tensor, y: Tensor) -> Tensor:
-        parts = vector.split([p.numel() for p in named.values()])
-        weights = {key: part.reshape(p.shape) for (key, p), part in zip(named.items(), parts, strict=True)}
-        return loss_function(loss)(torch.func.functional_call(model, weights, (x,)), y)
-
+    flat, outputs = of_vector(model, lambda call: call(inputs))
+    criterion, one = loss_function(loss), range(len(inputs))
     if matrix == "hessian":
-        return torch.func.hessian(value)(flat, inputs, targets).detach()
+        return torch.func.hessian(lambda vector: criterion(outputs(vector), targets))(flat)
     gradients = torch.stack(
-        [torch.func.grad(value)(flat, x[None], y[None]) for x, y in zip(inputs, targets, strict=True)]
+        [torch.func.grad(lambda vector, i=i: criterion(outputs(vector)[[i]], targets[[i]]))(flat) for i in one]
     )
     return gradients.T @ gradients / len(inputs)
 

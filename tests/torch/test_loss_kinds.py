@@ -28,6 +28,7 @@ from freeness.torch.loss.losses import is_mean
 from freeness.torch.measured.curvature_dual import dual_operator
 from freeness.torch.measured.curvature_matrices import curvature_operator
 from freeness.training import CrossEntropy
+from tests.torch.models import gauss_newton, of_vector
 
 B, C, T = 7, 4, 3
 GENERATOR = torch.Generator().manual_seed(0)
@@ -55,18 +56,9 @@ def model_of(shape: tuple[int, ...], tail: nn.Module | None = None) -> nn.Sequen
 
 def dense(model: nn.Module, of_outputs: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
     """The GGN of a loss of all outputs, and the Hessian, from full Jacobians and Hessians."""
-    named = dict(model.named_parameters())
-    flat = torch.cat([p.detach().reshape(-1) for p in named.values()])
-
-    def outputs(vector: Tensor) -> Tensor:
-        parts = vector.split([p.numel() for p in named.values()])
-        weights = {key: part.reshape(p.shape) for (key, p), part in zip(named.items(), parts, strict=True)}
-        return torch.func.functional_call(model, weights, (X,))
-
-    point = outputs(flat)
-    jacobian = torch.func.jacrev(outputs)(flat).reshape(point.numel(), -1)
-    curved = torch.func.hessian(of_outputs)(point).reshape(point.numel(), -1)
-    return jacobian.T @ curved @ jacobian, torch.func.hessian(lambda vector: of_outputs(outputs(vector)))(flat)
+    flat, outputs = of_vector(model, lambda call: call(X))
+    hessian = torch.func.hessian(lambda vector: of_outputs(outputs(vector)))(flat)
+    return gauss_newton(model, lambda call: call(X), of_outputs), hessian
 
 
 Reference = Callable[[Tensor, Tensor], Tensor]

@@ -13,6 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from freeness import InputError
 from freeness.torch import AnalyzeOptions, analyze, batch_of, batch_sharpness, own_loss
+from tests.torch.models import gauss_newton
 
 GENERATOR = torch.Generator().manual_seed(0)
 X = torch.randn(6, 5, generator=GENERATOR, dtype=torch.float64)
@@ -21,18 +22,7 @@ Y = torch.arange(6) % 3
 
 def dense_top(model: nn.Module, outputs: Any, loss: Any) -> float:
     """λ_max of JᵀHJ: ``outputs`` of a functional call, ``loss`` of these."""
-    named = {name: p.detach() for name, p in model.named_parameters()}
-    flat = torch.cat([p.reshape(-1) for p in named.values()])
-
-    def of(vector: Tensor) -> Tensor:
-        parts = vector.split([p.numel() for p in named.values()])
-        weights = {key: part.reshape(p.shape) for (key, p), part in zip(named.items(), parts, strict=True)}
-        return outputs(lambda *a, **k: torch.func.functional_call(model, weights, a, k, tie_weights=True))
-
-    point = of(flat)
-    jacobian = torch.func.jacrev(of)(flat).reshape(point.numel(), -1)
-    curved = torch.func.hessian(loss)(point).reshape(point.numel(), -1)
-    return float(torch.linalg.eigvalsh(jacobian.T @ curved @ jacobian)[-1])
+    return float(torch.linalg.eigvalsh(gauss_newton(model, outputs, loss))[-1])
 
 
 @pytest.fixture(scope="module")
