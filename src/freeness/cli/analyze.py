@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
-from contextlib import redirect_stdout
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -21,7 +19,7 @@ from freeness.cli.errors import INTERRUPTED, needs_extra, reports_errors
 from freeness.cli.files import check_files, free_folder
 from freeness.cli.json_option import STDOUT
 from freeness.cli.model_options import Device, Loss, Seed, WeightsFile, loaded_model
-from freeness.cli.output import progress_bar, stderr, stdout
+from freeness.cli.output import of_user, progress_bar, stderr, stdout
 from freeness.errors import InputError
 from freeness.show import answer_of, brief_of, dump_json, print_answers, side_by_side, write_bytes
 
@@ -70,7 +68,7 @@ def analyze_command(
         raise InputError("expected one model with --weights, got several; analyze them one by one.")
     check_files(json, force=force)
     folder = _folder(out, len(models), force, asked=json != STDOUT)
-    with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
+    with of_user():
         options = AnalyzeOptions(
             sample=sample,
             loss=load_loss(loss),
@@ -116,7 +114,7 @@ def _analyzed(model: str, data: str, options: AnalyzeOptions, again: dict[str, o
 
     weights = again["--weights"]
     network = loaded_model(model, options.seed, weights if isinstance(weights, Path) else None)
-    with redirect_stdout(sys.stderr):
+    with of_user():
         loaded = load_batch(data, network, options.seed, options.loss, options.output)
         given = {name: [name, str(value)] for name, value in again.items() if value is not None}
         trials = shlex.join(["freeness", "rate", model, "--data", data, *chain.from_iterable(given.values())])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import redirect_stdout
 from typing import Annotated
 
 import typer
@@ -13,7 +11,7 @@ from freeness.cli.data_option import DATA_OPTION, note_code
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.json_option import JSON_OPTION
 from freeness.cli.model_options import Model, Seed, WeightsFile, loaded_model
-from freeness.cli.output import Outputs, progress_bar
+from freeness.cli.output import Outputs, of_user, progress_bar
 from freeness.errors import InputError
 from freeness.show import Answer, Section, Sentence, answer_of, document_of
 
@@ -41,7 +39,7 @@ def check_command(
         from freeness.torch import batch_of, freeness_test, load_batch, packed
     note_code(model, data)
     network = loaded_model(model, seed, weights)
-    with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
+    with of_user():
         loaded = load_batch(data, network, seed).batch
         description = loaded.described
         network, inputs = packed(network, batch_of(loaded, network))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 
 import typer
 
 from freeness.cli.errors import needs_extra
-from freeness.cli.output import stderr
+from freeness.cli.output import of_user, stderr
 from freeness.data import Factory, GaussianSamples, Loaded, load, source_of
 
 DATA_OPTION = typer.Option(
@@ -36,6 +34,6 @@ def rows_of(data: str, count: int) -> Loaded:
     note_code(data)
     if isinstance(source, GaussianSamples):
         source = replace(source, count=count)
-    with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
+    with of_user():
         found = load(source, limit=count)
     return replace(found, inputs=found.inputs.reshape(len(found.inputs), -1))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -17,7 +15,7 @@ from freeness.cli.data_option import note_code
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.files import check_files, check_picture, named_numbers
 from freeness.cli.json_option import JSON_OPTION
-from freeness.cli.output import Outputs
+from freeness.cli.output import Outputs, of_user
 from freeness.errors import InputError
 from freeness.gaussian import activation as activation_of
 from freeness.show import document_of, picture_of
@@ -121,7 +119,7 @@ def _applied(
     with needs_extra("torch"):
         from freeness.torch import DesignRequest, apply_start, load_batch, load_model, state_bytes
     note_code(spec, data)
-    with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
+    with of_user():
         model = load_model(spec, seed)
         batch = None if data is None else load_batch(data, model, seed, None).batch
         return apply_start(model, DesignRequest(*wanted), data=batch, seed=seed), state_bytes(model)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from freeness.cli.completion import losses
+from freeness.cli.output import of_user
 from freeness.training import loss_names
 
 
@@ -46,7 +45,7 @@ def loaded_model(spec: str, seed: int, weights: Path | None = None) -> Any:
     """What FACTORY() of FILE.py makes, with the weights of a file where one is given."""
     from freeness.torch import load_model, load_weights
 
-    with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
+    with of_user():
         model = load_model(spec, seed)
         if weights is not None:
             load_weights(model, weights)

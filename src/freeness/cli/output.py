@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 from rich.console import Console
@@ -23,6 +25,11 @@ def stdout() -> Console:
 def stderr() -> Console:
     """Where progress, notes and errors go."""
     return Console(stderr=True, markup=False, highlight=False, emoji=False)
+
+
+def of_user() -> redirect_stdout[TextIO]:
+    """Where the user's code runs: what it prints is not a result."""
+    return redirect_stdout(sys.stderr)
 
 
 def numbers(document: dict[str, Any]) -> bytes:

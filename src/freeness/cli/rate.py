@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import shlex
 import sys
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +18,7 @@ from freeness.cli.errors import INTERRUPTED, needs_extra, reports_errors
 from freeness.cli.files import check_files, pair_of
 from freeness.cli.json_option import JSON_OPTION
 from freeness.cli.model_options import Device, Loss, Model, WeightsFile, loaded_model
-from freeness.cli.output import Outputs, numbers, progress_bar, stderr
+from freeness.cli.output import Outputs, numbers, of_user, progress_bar, stderr
 from freeness.errors import InputError
 from freeness.show import document_of, found_rate_picture
 from freeness.training import FoundRate, Schedule
@@ -68,7 +67,7 @@ def rate_command(
     check_files(json, force=force)
     record = _record(out, resume=resume, force=force)
     note_code(model, data, loss, optimizer)
-    with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
+    with of_user():
         options = FindOptions(
             loss=load_loss(loss),
             optimizer=load_optimizer(optimizer),

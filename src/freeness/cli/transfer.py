@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import redirect_stdout
 from typing import Annotated
 
 import typer
@@ -13,7 +11,7 @@ from freeness.cli.data_option import DATA_OPTION, note_code
 from freeness.cli.errors import needs_extra, reports_errors
 from freeness.cli.json_option import JSON_OPTION
 from freeness.cli.model_options import Loss
-from freeness.cli.output import Outputs
+from freeness.cli.output import Outputs, of_user
 from freeness.show import answer_of, document_of
 from freeness.training import USUAL_BATCH, optimizer_names
 
@@ -57,7 +55,7 @@ def transfer_command(
     with needs_extra("torch"):
         from freeness.torch import TransferSettings, batch_of, load_batch, load_loss, load_model, transfer
     note_code(small, big, data, loss)
-    with redirect_stdout(sys.stderr):  # what the user's code prints is not a result
+    with of_user():
         begun, network = [load_model(small, seed + start) for start in range(starts)], load_model(big, seed)
         wanted = load_loss(loss)
         loaded = load_batch(data, network, seed, wanted).batch
