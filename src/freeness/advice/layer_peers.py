@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import TypeVar
 
 from freeness.advice.fault import Fault
 from freeness.advice.layer_table import LayerTable
 
+_T = TypeVar("_T")
 _FEWEST = 4  # layers of one kind that say what is usual
 # In gradient over weights. Six sound families lie within 10 of their median; GPT-2, which draws what ends a branch 1/√(2·blocks)
 # as large, lies 96 from it with 48 blocks. Weights that are 10 times too large are 100 from it.
@@ -90,9 +92,7 @@ def _told(name: str, apart: float) -> str:
 
 def _apart(one: DrawnWeights, kind: Sequence[DrawnWeights]) -> float | None:
     """The logarithm of how many times the usual its size is; None where that is usual."""
-    place = kind.index(one)
-    peers = [(abs(k - place), other) for k, other in enumerate(kind) if other.role == one.role and other is not one]
-    alike = [other for _, other in sorted(peers, key=lambda pair: pair[0])]
+    alike = [other for other in _by_distance(kind, kind.index(one)) if other.role == one.role and other is not one]
     nearest = [other for other in alike if other.size > 0][:_NEAREST]
     others = [other for other in kind if other.size > 0 and other.role != one.role]
     if one.size == 0:
@@ -107,6 +107,11 @@ def _apart(one: DrawnWeights, kind: Sequence[DrawnWeights]) -> float | None:
         return apart if abs(apart) > math.log(_OF_ALL) else None
     apart = _nearest_rule(one, nearest)
     return apart if abs(apart) > math.log(_OF_ROLE) else None
+
+
+def _by_distance(rows: Sequence[_T], place: int) -> list[_T]:
+    """The nearest first."""
+    return [rows[k] for k in sorted(range(len(rows)), key=lambda k: abs(k - place))]
 
 
 def _nearest_rule(one: DrawnWeights, others: Sequence[DrawnWeights], rules: int | None = None) -> float:
@@ -128,12 +133,8 @@ def odd_branch(table: LayerTable) -> Fault | None:
     """
     found: dict[str, float] = {}
     for place, row in enumerate(table.sums):
-        peers = [
-            (abs(k - place), other)
-            for k, other in enumerate(table.sums)
-            if other.name != row.name and _role(other.name) == _role(row.name)
-        ]
-        nearest = [other for _, other in sorted(peers, key=lambda pair: pair[0])][:_NEAREST]
+        ordered = [other for other in _by_distance(table.sums, place) if other.name != row.name]
+        nearest = [other for other in ordered if _role(other.name) == _role(row.name)][:_NEAREST]
         pairs = [(row.branch_over_skip, [other.branch_over_skip for other in nearest])]
         pairs.append((row.branch, [other.branch for other in nearest]))
         if len(nearest) >= _FEWEST_DRAWN:

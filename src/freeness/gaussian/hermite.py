@@ -35,7 +35,7 @@ def hermite_coefficients(function: ActivationFunction, q: float, count: int) -> 
     if not function.kinks and nodes.size == _standard(1).shape[1]:  # then they are those of q = 1, times √q
         found = _standard(int(count)) @ weighted
     else:
-        found = np.array([polynomial @ weighted for polynomial in _polynomials(nodes / np.sqrt(q), int(count))])
+        found = np.array([polynomial @ weighted for polynomial in hermite_polynomials(nodes / np.sqrt(q), int(count))])
     if not np.isfinite(found).all():
         raise InputError(
             f"expected an activation with finite Gaussian means, got NaN or infinity from {function.name}."
@@ -43,7 +43,7 @@ def hermite_coefficients(function: ActivationFunction, q: float, count: int) -> 
     return found
 
 
-def _polynomials(z: np.ndarray, count: int) -> Iterator[np.ndarray]:
+def hermite_polynomials(z: np.ndarray, count: int) -> Iterator[np.ndarray]:
     """The normalised Hermite polynomials at z, one after another."""
     before, now = np.zeros_like(z), np.ones_like(z)
     for n in range(count):
@@ -54,7 +54,7 @@ def _polynomials(z: np.ndarray, count: int) -> Iterator[np.ndarray]:
 @lru_cache(maxsize=8)
 def _standard(count: int) -> np.ndarray:
     """Those at the nodes of variance 1, (count, nodes)."""
-    return np.stack(list(_polynomials(gaussian_nodes(1.0)[0], count)))
+    return np.stack(list(hermite_polynomials(gaussian_nodes(1.0)[0], count)))
 
 
 def nonlinear_energy(function: ActivationFunction, q: float) -> float:

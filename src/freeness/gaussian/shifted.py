@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from scipy.special import ndtri
 
 from freeness.gaussian.activations import ActivationFunction
+from freeness.gaussian.hermite import hermite_polynomials
 
 Ends = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
@@ -100,10 +101,7 @@ class Shifted:
         z = np.linspace(-_REACH, _REACH, _NODES)
         mass = np.exp(-(z**2) / 2)
         mass /= mass.sum()
-        polynomials = [np.ones_like(z), z]
-        for n in range(1, _ORDER - 1):
-            polynomials.append((z * polynomials[-1] - np.sqrt(n) * polynomials[-2]) / np.sqrt(n + 1))
-        weighted = (np.array(polynomials) * mass).T
+        weighted = (np.array(list(hermite_polynomials(z, _ORDER))) * mass).T
         pairs, place = np.unique(np.stack([mean.ravel(), variance.ravel()]), axis=1, return_inverse=True)
         centre, size = pairs[0][:, None], np.sqrt(pairs[1])[:, None]
         found: list[list[np.ndarray]] = []

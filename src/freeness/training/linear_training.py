@@ -18,6 +18,7 @@ Sources: Jacot, Gabriel, Hongler (2018); Lee et al. (NeurIPS 2019).
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -216,13 +217,8 @@ class LinearTraining:
         def reached(step: int) -> bool:
             return bool(self.descent(rate, np.array([step])).loss[0] <= loss)
 
-        if reached(0) or not reached(most):
-            return 0 if reached(0) else None
-        low, high = 0, most
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (low, middle) if reached(middle) else (middle, high)
-        return high
+        first = bisect_left(range(most + 1), True, key=reached)
+        return first if first <= most else None
 
     def averaged(
         self, covariance: Float[np.ndarray, "n n"], rate: float, steps: ArrayLike

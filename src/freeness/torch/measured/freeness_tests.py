@@ -94,11 +94,16 @@ def _of_graph(model: object, x: Tensor, refusal: InputError) -> FreenessTest:
         raise refusal from None
 
 
-def _read(model: nn.Module, x: Tensor) -> Chain:
+def check_given(model: nn.Module, x: Tensor) -> None:
+    """Refuse what is no model with a tensor."""
     if not isinstance(model, nn.Module) or not isinstance(x, Tensor):
         raise InputError(
             f"expected an nn.Module and a tensor, got {type(model).__name__} and {type(x).__name__}; convert them."
         )
+
+
+def _read(model: nn.Module, x: Tensor) -> Chain:
+    check_given(model, x)
     if any(isinstance(module, nn.Embedding | nn.EmbeddingBag) for module in model.modules()):
         raise InputError(
             "expected a model of floating inputs, got one with an embedding of tokens; test the part behind it."

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from freeness.errors import InputError
 from freeness.spectra import FreenessTest
-from freeness.torch.measured.freeness_tests import freeness_test
+from freeness.torch.measured.freeness_tests import check_given, freeness_test
 from freeness.torch.record.steps import DenseStep
 from freeness.torch.record.tracing import Chain, read_chain
 
@@ -109,10 +109,7 @@ def freeness_trace(model: nn.Module, x: Tensor) -> FreenessTrace:
         >>> len(trace.table().splitlines()), trace.tests[0].free
         (4, True)
     """
-    if not isinstance(model, nn.Module) or not isinstance(x, Tensor):
-        raise InputError(
-            f"expected an nn.Module and a tensor, got {type(model).__name__} and {type(x).__name__}; convert them."
-        )
+    check_given(model, x)
     trace = FreenessTrace(model, x.detach().clone())
     trace._current()
     return trace

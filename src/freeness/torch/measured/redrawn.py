@@ -186,16 +186,13 @@ def _check(nodes: Iterable[Node]) -> None:
             )
 
 
-def redrawn(
-    model: Redrawn, measure: Callable[[Trace], Measurement], *, seconds: float = math.inf, seed: int = 0
-) -> Prediction:
+def redrawn(model: Redrawn, measure: Callable[[Trace], Measurement], *, seconds: float = math.inf) -> Prediction:
     """A spectrum at other singular vectors of a model's weights, 4 to 32 times.
 
     Args:
         model: at the sample at which it is measured.
         measure: the spectrum of a traced model, as by :func:`~freeness.torch.measure_jacobian`.
         seconds: of which the draws do not take much more; there are two at least.
-        seed: of the draws.
 
     Example:
         >>> from freeness.torch import measure_jacobian, trace
@@ -206,7 +203,7 @@ def redrawn(
         >>> found.largest.low < found.largest.value < found.largest.high
         True
     """
-    generator, stand_in = torch.Generator().manual_seed(seed), model.traced
+    generator, stand_in = torch.Generator().manual_seed(0), model.traced
     begun, seen = time.monotonic(), list[Measurement]()
     while len(seen) < _LEAST or (len(seen) < _MOST and sum(one.eigenvalues.size for one in seen) < _ENOUGH):
         passed = time.monotonic() - begun

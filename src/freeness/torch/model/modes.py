@@ -44,9 +44,7 @@ def trained_mode(model: nn.Module, inputs: Tensor, training: bool | None) -> boo
         trained = run(model, inputs[:_TRIED])
     with untouched(model), fixed_masks(model), plain_attention(), torch.no_grad():  # which eval mode rounds otherwise
         plain = run(model, inputs[:_TRIED])
-    pairs = zip(tree_leaves(trained), tree_leaves(plain), strict=False)
-    same = all(torch.equal(a, b) for a, b in pairs if isinstance(a, Tensor) and isinstance(b, Tensor))
-    return False if same else training
+    return False if _same(trained, plain) else training
 
 
 def _differs(module: nn.Module) -> bool:
@@ -65,11 +63,16 @@ def draws(model: nn.Module, inputs: Tensor, training: bool | None) -> bool:
     kept = untouched(model, training=training, copies=list(model.buffers()))
     with kept, same_buffers(model), torch.no_grad():
         try:
-            first, second = (tree_leaves(run(model, inputs[:_TRIED])) for _ in range(2))
+            first, second = (run(model, inputs[:_TRIED]) for _ in range(2))
         except InputError:  # batch statistics of one sample: who measures says that there are none
             return False
-    pairs = zip(first, second, strict=False)
-    return not all(torch.equal(a, b) for a, b in pairs if isinstance(a, Tensor) and isinstance(b, Tensor))
+    return not _same(first, second)
+
+
+def _same(one: object, other: object) -> bool:
+    """Whether two passes gave the same tensors."""
+    pairs = zip(tree_leaves(one), tree_leaves(other), strict=False)
+    return all(torch.equal(a, b) for a, b in pairs if isinstance(a, Tensor) and isinstance(b, Tensor))
 
 
 def is_coupled(model: nn.Module, training: bool | None) -> bool:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 
 import torch
@@ -187,34 +186,22 @@ def _places(model: nn.Module, loss: Objective, data: tuple[Tensor, Tensor]) -> i
         return targets[0].numel()
     if not isinstance(loss, SquaredError) or targets.ndim < 2:
         return 1
-    last = _LastLayer()
-    with last.watching(model), torch.no_grad():
+    spatial, numbers, own = False, 0, 1  # of the layer with weights that ran last
+
+    def see(layer: nn.Module, given: object, found: Tensor) -> None:
+        nonlocal spatial, numbers, own
+        spatial, numbers = isinstance(layer, _ConvNd), found.numel()
+        own = layer.out_channels if isinstance(layer, _ConvNd) else found.shape[-1]
+
+    with ExitStack() as hooks, torch.no_grad():
+        for layer in model.modules():
+            if isinstance(layer, _ConvNd | nn.Linear):
+                hooks.enter_context(layer.register_forward_hook(see))
         outputs = run(model, inputs)
-    if targets.ndim == 2 and last.numbers != outputs.numel():
+    if targets.ndim == 2 and numbers != outputs.numel():
         return 1
-    channels = targets.shape[1 if last.spatial else -1] if targets.ndim > 2 else last.channels
+    channels = targets.shape[1 if spatial else -1] if targets.ndim > 2 else own
     return max(targets[0].numel() // channels, 1)
-
-
-class _LastLayer:
-    """The layer with weights that ran last: how many numbers it gave, and how many channels they have."""
-
-    def __init__(self) -> None:
-        self.numbers, self.channels, self.spatial = 0, 1, False
-
-    @contextmanager
-    def watching(self, model: nn.Module) -> Iterator[None]:
-        layers = [module for module in model.modules() if isinstance(module, _ConvNd | nn.Linear)]
-        handles = [layer.register_forward_hook(self._see) for layer in layers]
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
-
-    def _see(self, layer: nn.Module, given: object, outputs: Tensor) -> None:
-        self.numbers, self.spatial = outputs.numel(), isinstance(layer, _ConvNd)
-        self.channels = layer.out_channels if isinstance(layer, _ConvNd) else outputs.shape[-1]
 
 
 def _large(parameters: int) -> str:

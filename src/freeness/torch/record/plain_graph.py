@@ -41,7 +41,7 @@ _FUNCTIONS: dict[Any, Any] = {
 }
 
 
-def plain_graph(model: nn.Module, example: Tensor, prefix: str = "") -> GraphView | None:
+def plain_graph(model: nn.Module, example: Tensor) -> GraphView | None:
     """The graph that torch.export would make, or None where something else than well-known layers may run.
 
     Example:
@@ -59,7 +59,7 @@ def plain_graph(model: nn.Module, example: Tensor, prefix: str = "") -> GraphVie
         traced = fx.Tracer().trace(model)
     except Exception:  # of the user's own code, which meets stand-ins here
         return None
-    return _Writer(model, example).view(traced, prefix)
+    return _Writer(model, example).view(traced)
 
 
 def _overridden(one: nn.Module) -> bool:
@@ -77,7 +77,7 @@ class _Writer:
         self.parameters: dict[str, fx.Node] = {}
         self.known: dict[fx.Node, fx.Node] = {}
 
-    def view(self, traced: fx.Graph, prefix: str) -> GraphView | None:
+    def view(self, traced: fx.Graph) -> GraphView | None:
         """None where a call is not known."""
         nodes = list(traced.nodes)
         given = [node for node in nodes if node.op == "placeholder"]
@@ -97,7 +97,7 @@ class _Writer:
                 self.graph.output((self.known[node.args[0]],))
             elif node.op != "placeholder" and not self._written(node):
                 return None
-        return GraphView(self.model, self.graph, [start.name], self.tensors, prefix)
+        return GraphView(self.model, self.graph, [start.name], self.tensors)
 
     def _written(self, node: fx.Node) -> bool:
         if any(node.kwargs.values()) or not node.args or not all(isinstance(one, fx.Node) for one in node.args):

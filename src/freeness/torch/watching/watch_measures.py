@@ -23,6 +23,7 @@ from freeness.torch.rate.critical import critical_rate
 from freeness.torch.rate.next_step import first_rate, next_step
 from freeness.torch.request.batch import Batch
 from freeness.torch.request.batch_loss import LossOf
+from freeness.torch.request.stepping import OptimizerFactory
 from freeness.torch.watching.watch_sharpening import FirstBatch, climbed_from
 from freeness.training import Adam
 
@@ -79,21 +80,18 @@ class Measures:
         rate = first_rate(self._optimizer)
         if not rate > 0:
             return {}
-        found = critical_rate(
-            self._model,
-            partial(self._loss, self._model, batch),
-            next_step(self._optimizer, self._model),
-            start=self._last.get("critical", rate),
-        )
-        self._last["critical"] = found.rate if math.isfinite(found.rate) and found.rate > 0 else rate
-        return {"critical": found.rate, "loss": found.loss}
+        return self._crossed("critical", batch, rate, next_step(self._optimizer, self._model))
 
     def gradient(self, batch: Batch) -> Found:
         """The critical rate along the gradient."""
-        start = self._last.get("gradient", first_rate(self._optimizer) or 1e-3)
-        found = critical_rate(self._model, partial(self._loss, self._model, batch), start=start)
-        self._last["gradient"] = found.rate if math.isfinite(found.rate) and found.rate > 0 else start
-        return {"critical_gradient": found.rate, "loss": found.loss}
+        return self._crossed("critical_gradient", batch, first_rate(self._optimizer) or 1e-3, None)
+
+    def _crossed(self, name: str, batch: Batch, first: float, optimizer: OptimizerFactory | None) -> Found:
+        """The critical rate, sought from that of the last visit."""
+        loss, start = partial(self._loss, self._model, batch), self._last.get(name, first)
+        found = critical_rate(self._model, loss, optimizer, start=start)
+        self._last[name] = found.rate if math.isfinite(found.rate) and found.rate > 0 else first
+        return {name: found.rate, "loss": found.loss}
 
     def sharpness(self, batch: Batch) -> Found:
         """λ by Lanczos from the last visit's direction."""
