@@ -14,6 +14,7 @@ from freeness.cli.output import progress_bar, stdout
 from freeness.show import answer_of, brief_of, print_answers
 
 DEFAULT_OUT = Path("freeness-report")
+_CLOSING = "Your own model: freeness analyze FILE.py:FACTORY, where FACTORY is a function that makes it."
 DETAILS_OPTION = typer.Option("--details", help="Print all tables of the report, not the answer alone.")
 
 
@@ -51,6 +52,7 @@ def demo_command(
     print_answers(stdout(), [answer_of(analysis) if details else brief_of(analysis) for analysis in analyses])
     path = write_report(analyses, folder)
     stdout().print(f"\nReport with pictures: {path} (open it in a browser)", soft_wrap=True)
+    stdout().print(_CLOSING)
 
 
 COMMAND = Command("demo", demo_command, "Find your way", "All of it on bundled images, in a minute.", 10)

@@ -91,13 +91,16 @@ def _opening(record: Analysis) -> Section:
     """What a reader came for: whether it trains, what to change, the rate; then what speaks against trusting it."""
     weights = f"; weights: {record.weights}" if record.weights else ""
     facts = f"{record.parameters:,} parameters; data: {record.data}; sample {record.sample}{weights}"
+    rate = record.learning_rate
+    trained = Sentence(f"The rate is for {rate.optimizer} on {rate.loss}, in batches of {rate.batch}.", "point")
     return Section(
         "",
         (
             Sentence(facts),
             Sentence(record.headline, "strong"),
             *_changes(record),
-            *_rate(record.learning_rate),
+            *_rate(rate),
+            *([trained] if rate.known else []),
             *(Sentence(warning, "warning") for warning in record.verdict.warnings),
             *([Sentence(record.freeness.sentence, "warning")] if record.freeness.status == "not free" else []),
             *_uncovered(record),
