@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from freeness import fisher_law, jacobian_law, mlp
-from freeness.laws import Atoms, MarchenkoPastur, Uniform, curve_law
+from freeness.laws import Atoms, MarchenkoPastur, Uniform, curve_law, outside
 from freeness.laws.atomic import AtomicLaw
 from freeness.laws.outside import outside_point
 from freeness.meanfield import ActivationSignal, signals
-from freeness.moves import free_product, moved_curve, scale, shift
+from freeness.moves import free_product, moved_curve, multiply, scale, shift
 from tests.spectra.simulation import draw
 
 NETWORK = mlp(8, 60, "tanh", sigma_w=1.1, sigma_b=0.1)
@@ -113,6 +113,18 @@ def test_a_long_chain_of_shifts_and_products_has_the_first_order_change_of_its_p
         assert now.change[0] == pytest.approx((after.value - before.value) / (2 * step), rel=1e-6)
     plain = curve.evaluate(parameters, 2, True)
     assert point.margin == pytest.approx(plain.margin, rel=1e-9)
+
+
+def test_factors_of_one_law_are_walked_around_once(monkeypatch):
+    """However many of them a chain has; and where no point is left to solve for, none is met."""
+    calls, scan, invert = [], outside._scanned, multiply.real_inverse
+    monkeypatch.setattr(outside, "_scanned", lambda *at: calls.append("scan") or scan(*at))
+    monkeypatch.setattr(multiply, "real_inverse", lambda *at: calls.append(at[1].size) or invert(*at))
+    found = signals(NETWORK, 0.3)
+    last = next(signal for signal in reversed(found.layers) if isinstance(signal, ActivationSignal))
+    layers = tuple(last if isinstance(signal, ActivationSignal) else signal for signal in found.layers)
+    assert np.isfinite(fisher_law(NETWORK, realised=type(found)(layers, "realised")).hull).all()
+    assert calls.count("scan") <= 4 and 0 not in calls
 
 
 @pytest.mark.slow

@@ -155,11 +155,17 @@ def _piecewise_linear(
 
 
 def _means(function: ActivationFunction, q: float) -> tuple[float, float]:
-    """E φ and E φ' at variance q; the second exactly, by the masses of the pieces."""
-    nodes, weights = gaussian_nodes(q, function.kinks)
+    """E φ and E φ' at variance q, exactly.
+
+    φ is φ(0), a multiple of h, and J(h - k)₊ for each kink, mirrored where k ≤ 0. Each has the mean J√q(p(a) - a·P(ξ > a)) with
+    a = |k|/√q, and E φ' follows from the masses of the pieces.
+    """
     assert function.slopes is not None
-    levels = ndtr(np.array([-np.inf, *function.kinks, np.inf]) / np.sqrt(q))
-    return float(weights @ function.function(nodes)), float(np.array(function.slopes) @ np.diff(levels))
+    kinks, slopes = np.array(function.kinks) / np.sqrt(q), np.array(function.slopes)
+    away = np.abs(kinks)
+    bends = np.exp(-(away**2) / 2) / np.sqrt(2 * np.pi) - away * ndtr(-away)
+    mean = function.function(np.zeros(1))[0] + np.sqrt(q) * (np.diff(slopes) @ bends)
+    return float(mean), float(slopes @ np.diff(ndtr(np.concatenate([[-np.inf], kinks, [np.inf]]))))
 
 
 def _smooth(function: ActivationFunction, q1: float, q2: float, c: float) -> tuple[float, float]:

@@ -282,7 +282,10 @@ class AdditiveCurve(SpectralCurve):
 
 
 class CauchyCurve(SpectralCurve):
-    """The curve of a law known by its Cauchy transform, in the coordinate z itself."""
+    """The curve of a law known by its Cauchy transform, in the coordinate z itself.
+
+    Curves of one law are equal: where walks outside it end is found once, however many factors of a chain have it.
+    """
 
     size = 1
     keeps_zero = True
@@ -290,6 +293,12 @@ class CauchyCurve(SpectralCurve):
     def __init__(self, law: CauchyLaw) -> None:
         self.law = law
         self.mean = law.mean
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CauchyCurve) and other.law is self.law
+
+    def __hash__(self) -> int:
+        return id(self.law)
 
     def evaluate(
         self, parameters: Inexact[np.ndarray, "unknowns points"], directions: int, potential: bool = False

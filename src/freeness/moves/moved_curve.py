@@ -112,6 +112,7 @@ class MovedCurve(SpectralCurve):
                 distance = np.abs(base - self.base.anchor(side)[0])
                 inside = ~lost & ~(self._layered.evaluate(point, found).margin > 0)
                 lost &= distance > distance[inside].max(initial=-1.0)
+            if lost.any():
                 parameters[:, lost] = self._real_parameters(base[lost], side)
         return parameters
 

@@ -39,22 +39,32 @@ def gaussian_nodes(
         >>> round(float(w @ np.maximum(h, 0.0) ** 2), 12)
         2.0
     """
-    return _on_panels(gaussian_breaks(variance, kinks), variance, order)
+    inner, count = _panels(variance, kinks)
+    xi, weights = _even_rule(count, order) if not inner and variance <= _MODEST else _rule(_breaks(inner, count), order)
+    return np.sqrt(variance) * xi, weights
 
 
-def _on_panels(breaks: np.ndarray, variance: float, order: int) -> tuple[np.ndarray, np.ndarray]:
+def _rule(breaks: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights of a standard Gaussian."""
     nodes, weights = legendre_rule(order)
     half = np.diff(breaks)[:, None] / 2
     xi = (breaks[:-1, None] + half + half * nodes).ravel()
     density = np.exp(-(xi**2) / 2) / np.sqrt(2 * np.pi)
-    return np.sqrt(variance) * xi, (half * weights).ravel() * density
+    return xi, (half * weights).ravel() * density
+
+
+@cache
+def _even_rule(count: int, order: int) -> tuple[np.ndarray, np.ndarray]:
+    """:func:`_rule` without kinks, one of few whatever the variance; shared, so it must not be written to."""
+    xi, weights = _rule(_breaks([], count), order)
+    xi.flags.writeable = weights.flags.writeable = False
+    return xi, weights
 
 
 @lru_cache(maxsize=_KEPT)
 def _rules(variance: float, kinks: tuple[float, ...]) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
     """Nodes and weights of every order; several expectations are asked for at one variance. Shared, so not to be written to."""
-    breaks = gaussian_breaks(variance, kinks)
-    rules = tuple(_on_panels(breaks, variance, order) for order in (_ORDER, *_CHECKS))
+    rules = tuple(gaussian_nodes(variance, kinks, order) for order in (_ORDER, *_CHECKS))
     for array in (each for rule in rules for each in rule):
         array.flags.writeable = False
     return rules
@@ -68,12 +78,20 @@ def gaussian_breaks(variance: float, kinks: Sequence[float] = ()) -> Float[np.nd
         >>> bool(0.0 in breaks), bool(0.5 in breaks), float(np.diff(breaks).max())
         (True, True, 0.5)
     """
+    return _breaks(*_panels(variance, kinks))
+
+
+def _panels(variance: float, kinks: Sequence[float]) -> tuple[list[float], int]:
+    """The kinks within reach, in standard deviations, and how many even panels lie on either side of 0."""
     if not (np.isfinite(variance) and variance > 0):
         raise InputError(f"expected a Gaussian variance > 0, got {variance}; check q and the layer's input.")
     deviation = np.sqrt(variance)
     inner = [k / deviation for k in kinks if abs(k) < RANGE * deviation]
-    half = min(int(np.ceil(RANGE / min(_PANEL, _FEATURE / deviation))), _PANELS // 2)
-    above = np.linspace(0.0, RANGE, half + 1)
+    return inner, min(int(np.ceil(RANGE / min(_PANEL, _FEATURE / deviation))), _PANELS // 2)
+
+
+def _breaks(inner: Sequence[float], count: int) -> np.ndarray:
+    above = np.linspace(0.0, RANGE, count + 1)
     return np.unique(np.concatenate([-above, above, inner]))
 
 
