@@ -23,6 +23,15 @@ def test_twenty_times_the_weights_are_seen_as_such(size, words):
     assert found is not None and found.place == "odd" and words in found.sentence
 
 
+def test_what_is_drawn_as_most_others_is_not_called_odd_whatever_its_gradient():
+    """A narrow BERT with the deviation of a wide one has such a layer behind its blocks."""
+    names = (*(one.name for one in PEERS), "pooler", "a")
+    middle = sorted(one.tensors[0].ratio for one in PEERS)[2]
+    table = LayerTable(1.0, (*PEERS, row("pooler", 400 * middle), row("a", middle)))
+    known = [DrawnWeights(name, "weight", 0.02, 32, 32) for name in names]
+    assert odd_layer(table).place == "pooler" and odd_layer(table, known) is None
+
+
 def test_sound_layers_few_layers_and_weights_that_start_at_zero_are_left():
     assert odd_layer(LayerTable(1.0, PEERS)) is None
     assert odd_layer(LayerTable(1.0, (*PEERS[:2], row("odd", 1e9)))) is None

@@ -27,6 +27,14 @@ def test_on_a_parabola_it_is_twice_the_slope_over_the_curvature_along_the_step(c
     assert found.slope == pytest.approx(-float(g @ g))
 
 
+def test_a_loss_that_no_step_raises_has_an_infinite_one():
+    """Of a direction: however far along a tangent, the weight points nearer to its aim than at first."""
+    weight = nn.Parameter(torch.tensor([-0.5, 0.9]))
+    aim = torch.tensor([1.0, 0.0])
+    found = critical_rate(nn.ParameterList([weight]), lambda: -functional.normalize(weight, dim=0) @ aim)
+    assert found.rate == math.inf and 1e6 < found.below < 1e9
+
+
 OPTIMIZERS = {
     "sgd": None,
     "momentum": lambda p: torch.optim.SGD(p, lr=0.3, momentum=0.9),

@@ -227,3 +227,8 @@ def test_what_torch_does_not_know_is_refused() -> None:
         weight_matrix("haar", 2, 2, seeded(0))
     with pytest.raises(InputError, match="2 singular values"):
         weight_matrix(Measured(1.0, np.ones(3)), 2, 4, seeded(0))
+
+
+def test_what_was_drawn_is_printed_as_a_table():
+    text = str(initialize_(nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2))))
+    assert "Tensors: 4 drawn, 0 left" in text and "0.weight  8×4    1.414·Q" in text

@@ -302,13 +302,13 @@ def test_batches_and_losses_come_in_any_form(loss):
 def test_a_loss_that_does_not_fit_is_told_at_the_first_step_and_ends_no_training_later():
     model = nn.Linear(3, 2)
     watch = Watch(model, torch.optim.SGD(model.parameters(), lr=0.1), every=1)
-    with pytest.raises(InputError, match="inputs alone"):
+    with pytest.raises(InputError, match="targets beside the inputs"):
         watch.step(torch.ones(2, 3))
     watch.step((torch.ones(2, 3), torch.tensor([0, 1])))
     watch.step(torch.ones(2, 3))
-    assert "inputs alone" in watch.records[-1].missing[0]
+    assert "targets beside the inputs" in watch.records[-1].missing[0]
     rare = Watch(model, torch.optim.SGD(model.parameters(), lr=0.1))  # whose first visit comes much later
-    with pytest.raises(InputError, match="inputs alone"):
+    with pytest.raises(InputError, match="targets beside the inputs"):
         rare.step(torch.ones(2, 3))
 
 

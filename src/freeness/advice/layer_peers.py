@@ -20,6 +20,7 @@ _APART = 100.0
 _NEAREST = 4  # peers that say what is usual: a rule may depend on depth
 _OF_ROLE, _OF_ALL = 4.0, 5.0  # times from peers of one role, and from all others where there are none
 _FEWEST_DRAWN = 3
+_AS_OTHERS = 1.5  # times at most between draws by one rule
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,22 @@ def _is_as_its_peers(ratio: float, peers: Sequence[float]) -> bool:
     return len(peers) > 0 and abs(math.log(ratio / median(peers))) < math.log(_APART) / 2
 
 
+def _is_drawn_as_others(name: str, drawn: Sequence[DrawnWeights]) -> bool:
+    """Whether its weights have the size of most others, as a number or by their inputs: then it is no draw that is odd.
+
+    In a narrow model with the deviation of a wide one, .02 as usual, gradients over weights differ by much more than a hundred.
+
+    Example:
+        >>> drawn = [DrawnWeights(name, "weight", 0.02, 32, 32) for name in ("query", "key", "pooler", "head")]
+        >>> _is_drawn_as_others("pooler", drawn), _is_drawn_as_others("pooler", [])
+        (True, False)
+    """
+    matrices = [one for one in drawn if not one.vector and one.size > 0]
+    mine, others = [one for one in matrices if one.name == name], [one for one in matrices if one.name != name]
+    enough = len(mine) == 1 and len(others) >= _FEWEST_DRAWN
+    return enough and abs(_nearest_rule(mine[0], others, 2)) < math.log(_AS_OTHERS)
+
+
 def relative_ratios(table: LayerTable) -> dict[str, float]:
     """Of every layer with a weight matrix, gradient over weights (root mean squares) beside the median of its kind.
 
@@ -204,6 +221,7 @@ def odd_layer(table: LayerTable, drawn: Sequence[DrawnWeights] = ()) -> Fault | 
         ratios = {name: ratio for name, ratio in ratios.items() if name in {one.name for one in drawn}}
     roles = _roles(ratios)
     alone = [name for name in ratios if not _is_as_its_peers(ratios[name], [ratios[one] for one in roles[name]])]
+    alone = [name for name in alone if not _is_drawn_as_others(name, drawn)]
     if alone and alone[-1] == list(ratios)[-1] and ratios[alone[-1]] > 1:  # drawn small, as is usual of a last layer
         alone.pop()
     name = max(alone, key=lambda one: abs(math.log(ratios[one])), default=None)

@@ -21,6 +21,7 @@ from freeness.torch.request.stepping import OptimizerFactory
 
 _GROW = 4.0  # while the rate is sought from afar
 _MOST = 60  # forward passes at most
+_DROWNED = 1e7  # times the weights: of these nothing is left in float32 behind such a step
 _TOLERANCE = 1.1  # of the rate that is returned, as a factor
 _FIRST = 1e-3
 
@@ -93,6 +94,8 @@ class _Line:
         gradients, self._direction = first_direction(value, self._parameters, optimizer)
         self.value = float(value.detach())
         self.slope = sum(float((g * d).sum()) for g, d in zip(gradients, self._direction, strict=True))
+        size, moved = (float(torch.stack([t.norm() for t in some]).norm()) for some in (self._start, self._direction))
+        self.most = _DROWNED * max(size, 1.0) / moved if moved > 0 else math.inf
         self.passes = 1
 
     def raises(self, rate: float) -> bool:
@@ -174,7 +177,7 @@ def _searched(line: _Line, start: float) -> CriticalRate:
         else:
             low = rate
         rate = high / _GROW if low == 0 else low * _GROW if high == math.inf else math.sqrt(low * high)
-        if not math.isfinite(rate) or rate < 1e-30:
+        if not math.isfinite(rate) or rate < 1e-30 or (high == math.inf and rate > line.most):
             break
     return CriticalRate(high, low, line.value, line.slope, line.passes)
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from torch import nn
 
+from freeness.shown import Printed, Shown
 from freeness.torch.start.roles import GroupRole
 
 Verdict = Literal["as it is", "changed", "uncertain"]
@@ -49,7 +50,7 @@ def pattern_names(names: Sequence[str]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, eq=False)
-class Transfer:
+class Transfer(Printed, Shown):
     """The rate of a small network carried to a big one, see :func:`~freeness.torch.transfer`.
 
     ``rate`` is for the whole of the big network, ``interval`` where the best rate is expected; ``parts`` are rates of groups of

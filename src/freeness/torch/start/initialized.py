@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import overload
 
+from freeness.shown import Printed, Shown
+
 
 @dataclass(frozen=True)
 class InitializedLayer:
@@ -42,7 +44,7 @@ class InitializedTensor:
 
 
 @dataclass(frozen=True)
-class InitializedModel(Sequence[InitializedLayer]):
+class InitializedModel(Printed, Shown, Sequence[InitializedLayer]):
     """What every layer and every tensor of a model got; the record itself is the sequence of its layers.
 
     ``tensors``: every parameter and buffer once. ``start``: the ensemble, "design", or the recipe's name; ``source``: where the

@@ -163,8 +163,15 @@ class Measures:
         if not batch.single or not batch.args[0].is_floating_point():
             return {}
         x = batch.args[0][:_JACOBIAN]
+
+        def outputs_of(z: Tensor) -> Tensor:
+            found = select_output(run(self._model, z))[1]
+            if found.ndim == 0:
+                raise InputError("expected outputs beside the loss, got the loss alone; return them, too.")
+            return found.reshape(len(z), -1)
+
         with untouched(self._model, copies=list(self._model.buffers())), torch.enable_grad():
-            products = input_products(lambda z: select_output(run(self._model, z))[1].reshape(len(z), -1), x)
+            products = input_products(outputs_of, x)
             outputs = products.outputs
             drawn = torch.randn(outputs.shape, generator=torch.Generator().manual_seed(0)).to(
                 outputs.device, outputs.dtype
