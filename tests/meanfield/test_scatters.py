@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from freeness.gaussian import activation
+from freeness.gaussian import activation, bend_noise
 from freeness.meanfield import loss_moments
-from freeness.meanfield.bend_noise import bend_noise
 from freeness.network import Activation, Branch, Dense, Gaussian, Network, Normalisation, mlp, resnet
 from tests.meanfield.simulated import Simulated
 

@@ -11,10 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from freeness.gaussian import ActivationFunction
-from freeness.meanfield.bend_noise import bend_noise
-from freeness.meanfield.scatters import GAUSSIAN, TINY, Noise, departures, lost, returned_departures, sums_channels
-from freeness.network import Activation, Node, Normalisation, Product, Weights
+from freeness.meanfield.scatters import Noise, departures, returned_departures, sums_channels
+from freeness.network import GAUSSIAN, TINY, Node, Weights, lost, turned
 
 
 class Formed(NamedTuple):
@@ -65,33 +63,23 @@ def channel_noise(node: Node, around: Channels) -> Noise:
         added = (spread_of(own) - GAUSSIAN * few) * lost(operation)
         back = 0.0 if part is None else (spread_of(part) - GAUSSIAN / len(behind)) * lost(operation, back=True)
         return Noise((1.0,), added, ((0.0,),), (back,), sizes)
-    every = range(len(given))
-    if isinstance(operation, Normalisation) and operation.kind != "batch":
+    if operation.fixed is not None:
         return Noise((0.0,), 0.0, ((-1.0,),), (0.0,), sizes)
     gains = tuple(
         _product(through, x) / max(float(own.sum()), TINY)
         for through, x in zip(around.through, around.given, strict=True)
     )
-    turns = tuple(_turns(node, around, number) for number in every)
+
+    def size(number: int) -> float:
+        return float(np.square(around.given[number], dtype=float).mean())
+
+    turns: tuple[tuple[float, ...], ...] = turned(operation, size, len(given))
     added = _beyond(own, gains, given) / count
     back = tuple(
         0.0 if part is None else _beyond(part, (1.0, *turn), [behind, *given]) / counts[number]
         for number, (part, turn) in enumerate(zip(parts, turns, strict=True))
     )
     return Noise(gains, added, turns, back, sizes)
-
-
-def _turns(node: Node, around: Channels, number: int) -> tuple[float, ...]:
-    operation, count = node.operation, len(around.given)
-    if isinstance(operation, Activation):
-        return (_turn(operation.function, float(np.square(around.given[0], dtype=float).mean())),)
-    if isinstance(operation, Normalisation):
-        return (-1.0,)
-    return tuple(float(isinstance(operation, Product) and other != number) for other in range(count))
-
-
-def _turn(function: ActivationFunction, q: float) -> float:
-    return bend_noise(function, q).turn
 
 
 def _product(one: np.ndarray, other: np.ndarray) -> float:

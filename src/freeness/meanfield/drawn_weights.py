@@ -12,7 +12,7 @@ import scipy
 from jaxtyping import Float
 
 from freeness.meanfield.channel_noises import by_channel, spread_of
-from freeness.network import Convolution, Weights, taps_of, variance_gain
+from freeness.network import Weights, taps_of, variance_gain
 
 _MATCHED = 512  # entries of a field whose second moments are met exactly
 _LIFTED = 1e-7  # of the mean entry on a Gram matrix's diagonal: the rounding of single precision
@@ -93,7 +93,7 @@ class ChannelWeights:
         self.taps = taps_of(self.layer, self.front)
         self.count = int(np.prod(self.front))
         self.gain = variance_gain(self.layer.weights, *self.layer.sizes) / len(self.taps.source)  # of each tap
-        self.groups = self.layer.groups if isinstance(self.layer, Convolution) else 1
+        self.groups = self.layer.groups
         self.kept: np.ndarray | None = None
 
     def ahead(self, x: Float[np.ndarray, "front samples *positions"], channels: int) -> np.ndarray:

@@ -14,12 +14,11 @@ Source: derived for this project; tested by drawn networks.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 
 import numpy as np
 
-from freeness.meanfield.scatters import TINY, Noise, departures, lost
-from freeness.network import Attention, Node, Stream, TokenMixing, Weights
+from freeness.meanfield.scatters import Noise, departures
+from freeness.network import Node, Stream, Weights, gram_departing
 
 
 def common_departures(nodes: Sequence[Node], streams: Mapping[str, Stream]) -> dict[str, float]:
@@ -29,8 +28,8 @@ def common_departures(nodes: Sequence[Node], streams: Mapping[str, Stream]) -> d
         nodes: in their order.
         streams: behind each.
     """
-    attentions = [node for node in nodes if isinstance(node.operation, Attention)]
-    if not attentions:
+    both = [tuple(node.inputs[number] for number in node.operation.multiplies or ()) for node in nodes]
+    if not any(both):
         return {}
     found = departures(nodes, {node.name: _noise(node, streams) for node in nodes})
     fronts = {node.name: node.inputs[0] for node in nodes if isinstance(node.operation, Weights)}
@@ -41,33 +40,9 @@ def common_departures(nodes: Sequence[Node], streams: Mapping[str, Stream]) -> d
         (one,) = read if len(read) == 1 else (None,)
         return np.zeros(1) if one is None else found[one]
 
-    return {node.inputs[1]: float(np.sum(front(node.inputs[1]) * front(node.inputs[2]))) for node in attentions}
+    return {keys: float(np.sum(front(keys) * front(values))) for keys, values in filter(None, both)}
 
 
 def _noise(node: Node, streams: Mapping[str, Stream]) -> Noise:
-    operation, count = node.operation, streams[node.name].features
-    if isinstance(operation, Attention):
-        return _forward((0.0, 0.0, 1.0), 0.0)
-    if isinstance(operation, Weights):
-        return _forward((1.0,), 0.0 if isinstance(operation, TokenMixing) else lost(operation))
-    if not node.inputs or not count:
-        return _forward((1.0,) * len(node.inputs), 1 / count if count else 0.0)
-    if len(node.inputs) == 1:
-        return _forward((1.0,), 0.0)
-    scales = getattr(operation, "scales", (1.0,) * len(node.inputs))
-    parts = np.array([scale**2 * _apart(streams[name]) for scale, name in zip(scales, node.inputs, strict=True)])
-    shares = (parts / max(float(parts.sum()), TINY)).tolist()
-    return _forward(tuple(shares), sum(2 * one * other for one, other in combinations(shares, 2)) / count)
-
-
-def _forward(gains: tuple[float, ...], added: float) -> Noise:
-    return Noise(gains, added, (), (), ())
-
-
-def _apart(stream: Stream) -> float:
-    """Mean square of what differs between positions."""
-    if not stream.across:
-        return 0.0
-    count = stream.variance[0].size
-    square = stream.second.reshape(len(stream.second), count, count)
-    return float((np.trace(square, axis1=1, axis2=2) - square.sum(axis=(1, 2)) / count).mean() / count)
+    read = tuple(streams[name] for name in node.inputs)
+    return Noise(*gram_departing(node.operation, read, streams[node.name]), (), (), ())

@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from freeness.gaussian import second_moment_slope
-from freeness.meanfield.scatters import TINY
 from freeness.network import (
+    TINY,
     Activation,
     Convolution,
     Dropout,

@@ -23,7 +23,7 @@ from typing import NamedTuple, TypeGuard
 
 import numpy as np
 
-from freeness.meanfield.bend_noise import bend_noise
+from freeness.gaussian import bend_noise
 from freeness.network import (
     Activation,
     Attention,

@@ -35,7 +35,6 @@ from freeness.network import (
     TokenMixing,
     Weights,
     backward_pairs,
-    head_variances,
     of_keys_alone,
 )
 
@@ -120,7 +119,7 @@ def _by_pairs(
     along = np.zeros(end.variance.shape) if slopes is None else slopes.reshape(end.variance.shape)
     back, parts, alone = _backward(prepared, pairs, _Gradient(_products(cotangents, end), along))
     gammas = {name: found.gamma for name, found in back.items()}
-    known = batch_scatters(BatchMoments(prepared, pairs, gammas, parts, _heads(prepared, pairs, back)))
+    known = batch_scatters(BatchMoments(prepared, pairs, gammas, parts))
     own = {
         node.name: _own(node, step, pairs, gammas[node.name] + alone.get(node.name, 0.0))
         for node, step in zip(prepared.nodes, prepared.steps, strict=True)
@@ -357,18 +356,6 @@ def _backward(
             known = backward_pairs(node.operation, given, streams, behind, step, alone[node.name])
             alone |= {name: alone.get(name, 0.0) + part for name, part in zip(node.inputs, known, strict=True)}
     return back, sizes, alone
-
-
-def _heads(
-    prepared: Compiled, pairs: Mapping[str, Pairs], back: Mapping[str, _Gradient]
-) -> dict[str, tuple[float, float, float]]:
-    """Relative variances over draws of the heads of every attention."""
-    found: dict[str, tuple[float, float, float]] = {}
-    for node in prepared.nodes:
-        if isinstance(node.operation, Attention):
-            streams = tuple(prepared.streams[name]._replace(whole=pairs[name]) for name in node.inputs)
-            found[node.name] = head_variances(node.operation, streams, of_each(back[node.name].gamma))
-    return found
 
 
 def _own(node: Node, step: Step, pairs: Mapping[str, Pairs], gradient: np.ndarray) -> np.ndarray:

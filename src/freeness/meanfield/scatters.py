@@ -1,22 +1,12 @@
 """By how much one network's mean squares of signals and gradients depart from those of wide layers, at its own widths.
 
-A mean over the n neurons of a layer departs from its expectation by a variance that falls as 1/n. To first order the departures
-of all layers add up, each times what the layers between make of it. Every operation brings noise of its own:
-
-* Weights: neurons h_i are independent Gaussian fields over the entries a of a batch, of covariance Q. So
-  Σ_i Σ_ab Γ_ab h_i(a)h_i(b) has the relative variance (2/n)·tr (ΓQ)²/(tr ΓQ)²: 2/n of one sample, less of many that differ.
-  Γ = 1 for mean squares. For a loss gradient Γ is what comes back, as the squared gradient of weights behind is tr ΓQ. What
-  comes back through Wᵀ is such a field, too. That ‖W‖² is known takes 1/N off
-  tr (ΓQ)²/(tr ΓQ)², that Q is one of N drawn neurons adds as much.
-* Activations: φ(h)² follows h² by the gain d ln E φ²/d ln q, and fluctuates beyond (:mod:`freeness.meanfield.bend_noise`).
-  What comes back is multiplied by φ'².
-* A normalisation over neurons ends all of it, and what comes back is divided by the size of its input.
-* Where signals meet, relative departures add up by their shares; two independent parts x, y add 2·Σ_i x_i y_i.
+To first order in 1/n the departures of all layers add up, each times what the layers between make of it, and every operation
+brings noise of its own. Both its rules say (:mod:`freeness.network.departures`); this follows them through a network, forward
+and back.
 
 A gradient departs by the signal in front of its weights and by what comes back behind them, of common causes: they may cancel.
 
-Source: expansions in 1/n of Hanin, Nica (2020) and of Roberts, Yaida, Hanin (2022), of which this follows the size of a batch's
-kernel in place of all its entries; derived for this project; tested by drawn networks.
+Source: :mod:`freeness.network.departures`.
 """
 
 from __future__ import annotations
@@ -27,10 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from freeness.network import INPUT, Activation, Convolution, Haar, Measured, Node, Weights
+from freeness.network import INPUT, Node, Weights
 
-GAUSSIAN = 2.0  # Var(h²)/(E h²)²
-TINY = np.finfo(float).tiny
 Departures = dict[str, Float[np.ndarray, " noises"]]
 
 
@@ -95,7 +83,7 @@ def _noises(nodes: Sequence[Node]) -> int:
 def _places(nodes: Sequence[Node], *, back: bool) -> dict[str, int]:
     """The noise of every node; activations of the same neurons share one, as along a skip connection."""
     numbers, neurons = {node.name: number for number, node in enumerate(nodes)}, _neurons(nodes)
-    bent = {node.name: isinstance(node.operation, Activation) for node in nodes}
+    bent = {node.name: node.operation.bends for node in nodes}
     return {name: (2 * back + one) * len(nodes) + numbers[neurons[name] if one else name] for name, one in bent.items()}
 
 
@@ -110,22 +98,4 @@ def _neurons(nodes: Sequence[Node]) -> dict[str, str]:
 
 def sums_channels(node: Node) -> bool:
     """Whether a node's outputs are made of all channels that it reads."""
-    operation = node.operation
-    return isinstance(operation, Weights) and not (isinstance(operation, Convolution) and operation.groups > 1)
-
-
-def lost(operation: Weights, *, back: bool = False) -> float:
-    """The relative variance of ‖Wx‖² over draws of the singular vectors, or of ‖Wᵀg‖², halved, of one position.
-
-    1/N' for Gaussian W that writes N' channels. Other singular values s of a matrix of N columns have (E s⁴/(E s²)² - 1)·N'/N
-    times that, E over N values; of rotations 1 - N'/N, and none where they expand.
-    """
-    into, out = operation.sizes
-    some, others = (out, operation.entries) if back else (operation.entries, out)
-    free = 1.0
-    if isinstance(operation.weights, Measured):
-        squares = operation.weights.singular_values**2
-        free = (some * float((squares**2).sum()) / max(float(squares.sum()) ** 2, TINY) - 1) * others / some
-    elif isinstance(operation.weights, Haar):
-        free = 1 - others / some
-    return max(free, 0.0) / (into if back else out)
+    return isinstance(node.operation, Weights) and node.operation.groups == 1

@@ -11,6 +11,10 @@ from freeness.gaussian import (
 from freeness.network.builders import Branch, cnn, mixer, mlp, resnet
 from freeness.network.channelwise import Back as Back
 from freeness.network.channelwise import ChannelPass, TapSources, passed, taps_of
+from freeness.network.departures import GAUSSIAN as GAUSSIAN
+from freeness.network.departures import TINY as TINY
+from freeness.network.departures import Around, Departing, departing, gram_departing, turned
+from freeness.network.departures import lost as lost
 from freeness.network.derivatives import GivenMap, Pass, Pattern, given, over_samples, pattern
 from freeness.network.ensembles import Ensemble, Gaussian, Haar, Measured, ScaledIdentity, variance_gain
 from freeness.network.graph import Network, Node, Residual, check_plain
@@ -58,7 +62,6 @@ from freeness.network.operations import (
 from freeness.network.operations.activation import dependence
 from freeness.network.operations.attention import at_positions as at_positions
 from freeness.network.operations.attention import head_lengths as head_lengths
-from freeness.network.operations.attention import head_variances as head_variances
 from freeness.network.operations.attention import of_keys_alone as of_keys_alone
 from freeness.network.operations.attention import softmax_weights as softmax_weights
 from freeness.network.operations.convolution import windows
@@ -73,6 +76,7 @@ __all__ = [
     "Activation",
     "ActivationFunction",
     "AffineImage",
+    "Around",
     "Attention",
     "Branch",
     "ChannelPass",
@@ -80,6 +84,7 @@ __all__ = [
     "Constant",
     "Convolution",
     "Dense",
+    "Departing",
     "DrawnSource",
     "Dropout",
     "Embedding",
@@ -124,11 +129,13 @@ __all__ = [
     "cnn",
     "convnext",
     "custom_activation",
+    "departing",
     "dependence",
     "described",
     "each_pair",
     "forward",
     "given",
+    "gram_departing",
     "image_resnet",
     "joined",
     "mixer",
@@ -143,6 +150,7 @@ __all__ = [
     "taps_of",
     "trained",
     "transformer",
+    "turned",
     "variance_gain",
     "windows",
 ]

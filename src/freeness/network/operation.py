@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from freeness.errors import InputError, is_real, is_size
 from freeness.network.ensembles import Ensemble
 
 INPUT = "input"
 """The name of what enters a network."""
+
+
+class Fixed(NamedTuple):
+    """What a norm makes the same whatever comes in, over the channels: the size, and ``mean``: the mean, too.
+
+    ``everywhere``: at every position by itself, over all channels.
+    """
+
+    mean: bool
+    everywhere: bool
 
 
 class Operation(ABC):
@@ -32,16 +42,38 @@ class Operation(ABC):
         """Whether its rules for pairs of samples ask for all of a batch."""
         return False
 
+    @property
+    def bends(self) -> bool:
+        """Whether it is a function of every neuron: what several do to the same neurons fluctuates together."""
+        return False
+
+    @property
+    def sums(self) -> tuple[float, ...] | None:
+        """Scales of the signals that it adds up neuron by neuron; None: it is no sum."""
+        return None
+
+    @property
+    def multiplies(self) -> tuple[int, int] | None:
+        """Numbers of two signals, keys first, of whose Gram matrices between positions it takes the product; None: of none."""
+        return None
+
+    @property
+    def fixed(self) -> Fixed | None:
+        """What of each sample it makes the same over the channels; None: nothing."""
+        return None
+
 
 class Weights(Operation):
     """An operation that multiplies by trained random matrices: dense, position-wise, convolution, token mixing, embedding.
 
     ``weights``: the ensemble of the matrix. ``sigma_b``: standard deviation of the biases; ``bias``: whether they are trained.
+    ``groups``: of channels, each read by outputs of its own.
     """
 
     weights: Ensemble
     sigma_b: float
     bias: bool
+    groups: int = 1
 
     def __post_init__(self) -> None:
         """Sizes that are whole numbers ≥ 1, and a standard deviation of the biases.

@@ -15,7 +15,17 @@ from typing import NamedTuple
 import numpy as np
 
 from freeness.errors import InputError
-from freeness.gaussian import ActivationFunction, Shifted, at_one, lattice, normal_points, standardised, transfer
+from freeness.gaussian import (
+    ActivationFunction,
+    Shifted,
+    at_one,
+    bend_noise,
+    lattice,
+    normal_points,
+    standardised,
+    transfer,
+)
+from freeness.network.departures import Around, Departing, cosines, departing, row_shares, turned
 from freeness.network.derivatives import GivenMap, Pass, diagonal, given
 from freeness.network.moments import (
     Latent,
@@ -49,6 +59,10 @@ class Activation(Operation):
             raise InputError(
                 f"expected an ActivationFunction, got {self.function!r}; take freeness.activation(name) or custom_activation."
             )
+
+    @property
+    def bends(self) -> bool:
+        return True
 
 
 class _Bent(NamedTuple):
@@ -178,3 +192,32 @@ def _means(function: ActivationFunction, q: np.ndarray) -> np.ndarray:
     unique, place = np.unique(q, return_inverse=True)
     means = [weights @ function.function(h) for h, weights in (gaussian_nodes(v, function.kinks) for v in unique)]
     return np.array(means)[place].reshape(q.shape)
+
+
+@departing.register
+def _(layer: Activation, around: Around) -> Departing:
+    """φ(h)² follows h² by the gain d ln E φ²/d ln q and fluctuates beyond; what comes back is multiplied by φ'².
+
+    Behind a norm that takes the mean over neurons without what that mean does.
+    """
+    bend = bend_noise(layer.function, float(around.streams[0].variance.mean()))
+    cosine, (value_lean, slope_lean) = cosines(around.values[0]), bend.lean if around.centred else (0.0, 0.0)
+    noise, same = bend.of_values(cosine) - value_lean * cosine, cosines(around.gammas[0])
+    back = (1 + 2 * same**2) * bend.of_slopes(cosine) - 2 * bend.turn**2 * cosine**2 - slope_lean * cosine
+
+    def over(value: np.ndarray, gamma: np.ndarray | None, noise: np.ndarray, count: int | None) -> float:
+        share = row_shares(value, gamma)
+        return float(share @ noise @ share) / (count or np.inf)
+
+    return Departing(
+        (bend.gain,),
+        around.both(lambda gamma: over(around.value, gamma, noise, around.stream.features)),
+        (over(around.values[0], around.gammas[0], back, around.streams[0].features),),
+        bend.excess,
+    )
+
+
+@turned.register
+def _(layer: Activation, size: Callable[[int], float], count: int) -> tuple[tuple[float, ...], ...]:
+    """E φ'² grows with q by d ln E φ'²/d ln q."""
+    return ((bend_noise(layer.function, size(0)).turn,),)

@@ -23,7 +23,7 @@ Source: Hron et al. (2020) for the forward pass; derived for this project for th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 from zlib import crc32
@@ -32,6 +32,7 @@ import numpy as np
 from jaxtyping import Float
 
 from freeness.errors import InputError, is_real, is_size
+from freeness.network.departures import TINY, Around, Departing, departing, gram_departing, turned
 from freeness.network.moments import Pairs, Step, Stream, backward, backward_pairs, check_independent, joined, together
 from freeness.network.operation import Operation, described
 from freeness.network.operations.relative import RelativeScores
@@ -85,6 +86,10 @@ class Attention(Operation):
     @property
     def couples(self) -> bool:
         return True
+
+    @property
+    def multiplies(self) -> tuple[int, int]:
+        return 1, 2
 
     def spread(self, width: int) -> float:
         """b: variance of a score over that of a query's and of a key's entries, of heads of this width."""
@@ -143,21 +148,17 @@ def softmax_weights(
     return raised / raised.sum(axis=-1, keepdims=True), scale
 
 
-def head_variances(
-    operation: Attention, streams: tuple[Stream, ...], gradient: Float[np.ndarray, " samples *positions"]
-) -> tuple[float, float, float]:
-    """Relative variances of what comes back to queries and to keys, and of the mean square forward, over draws of all heads.
+@departing.register
+def _(operation: Attention, around: Around) -> Departing:
+    """It passes on the values, and heads are independent: relative variances over draws of all, forward and of what comes back.
 
     What comes back is weighed by the second moments there.
-
-    Args:
-        operation: with how many heads there are.
-        streams: queries, keys and values, with all pairs of the batch where they are there.
-        gradient: Γ behind of each sample.
     """
+    streams = tuple(one._replace(whole=pairs) for one, pairs in zip(around.streams, around.pairs, strict=True))
     weights, turns = _weights(operation, streams), _turns(operation, streams)
     query, key, value = map(_square, streams)
-    asked = _flat(gradient, 1)
+    own = np.arange(len(around.gradient))
+    asked = _flat(around.gradient[own, own], 1)
     back = (
         _response(weights, weights, value[:, None], key[:, None], turns) * (asked * query)[:, None],
         _returned(weights, weights, value[:, None], asked * query, turns) * key[:, None],
@@ -165,10 +166,22 @@ def head_variances(
     ahead = np.trace(weights @ value[:, None] @ _turned(weights), axis1=2, axis2=3)
     powers = (*(part.sum(axis=(2, 3)) for part in back), ahead)
     found = [
-        float(one.var(ddof=1) / max(one.mean() ** 2, np.finfo(float).tiny)) / operation.heads
+        float(one.var(ddof=1) / max(one.mean() ** 2, TINY)) / operation.heads
         for one in (power.sum(axis=0) for power in powers)
     ]
-    return found[0], found[1], found[2]
+    return Departing((0.0, 0.0, around.averaged(2)), (found[2], found[2]), tuple(found))
+
+
+@turned.register
+def _(operation: Attention, size: Callable[[int], float], count: int) -> tuple[tuple[float, ...], ...]:
+    """What comes back to queries and keys is multiplied by the others."""
+    return (0.0, 1.0, 1.0), (1.0, 0.0, 1.0), (0.0, 0.0, 0.0)
+
+
+@gram_departing.register
+def _(operation: Attention, streams: tuple[Stream, ...], behind: Stream) -> tuple[tuple[float, ...], float]:
+    """Of the values; what heads add is a share of a branch, and left out."""
+    return (0.0, 0.0, 1.0), 0.0
 
 
 def head_lengths(operation: Attention, streams: tuple[Stream, ...]) -> Float[np.ndarray, " samples *positions"]:

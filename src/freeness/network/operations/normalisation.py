@@ -10,9 +10,10 @@ import numpy as np
 
 from freeness.errors import InputError, is_size
 from freeness.network.channelwise import ChannelPass, passed
+from freeness.network.departures import TINY, Around, Departing, departing, participation, row_shares, turned
 from freeness.network.derivatives import GivenMap, Pass, diagonal, given
 from freeness.network.moments import Pairs, Step, Stream, alone, backward, backward_pairs, forward, sides
-from freeness.network.operation import Operation, described
+from freeness.network.operation import Fixed, Operation, described
 from freeness.network.operations.checks import check_different
 
 _EQUAL = 1e-12  # relative differences of a batch that are rounding
@@ -50,6 +51,12 @@ class Normalisation(Operation):
     @property
     def couples(self) -> bool:
         return self.kind == "batch"
+
+    @property
+    def fixed(self) -> Fixed | None:
+        if self.kind == "batch":
+            return None
+        return Fixed(self.kind == "layer", not self.positions and self.groups == 1)
 
 
 @forward.register
@@ -278,3 +285,21 @@ def _given_batch(layer: Normalisation, x: np.ndarray, at: Pass) -> GivenMap:
     normal = centred / size
     own = (np.eye(count) - average - average * normal[:, :, None] * normal[:, None, :]) / size[:, None, :]
     return GivenMap(normal.reshape(x.shape), (own,))
+
+
+@departing.register
+def _(layer: Normalisation, around: Around) -> Departing:
+    """It ends all departures of mean squares; of tr ΓQ, Q of entries whose own sizes are fixed, that over that of free sizes."""
+    gamma, value = around.gamma, around.value
+    size, weighed = float((gamma * value).sum()), 0.0
+    if size > 0:
+        share = row_shares(value, gamma)
+        apart = (gamma / size - np.diag(share / np.maximum(np.diagonal(value), TINY))) @ value
+        weighed = float(max((apart * apart.T).sum(), 0.0) / participation(value, gamma)) ** 0.5
+    return Departing((0.0,), (0.0, 0.0), (0.0,), around.excess[0], (weighed,))
+
+
+@turned.register
+def _(layer: Normalisation, size: Callable[[int], float], count: int) -> tuple[tuple[float, ...], ...]:
+    """What comes back is divided by the size."""
+    return ((-1.0,),)

@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from freeness.errors import InputError
 from freeness.network.channelwise import ChannelPass, passed
+from freeness.network.departures import Around, Departing, departing
 from freeness.network.derivatives import GivenMap, Pass, given, over_samples
 from freeness.network.moments import Pairs, Step, Stream, backward, forward
 from freeness.network.operation import Operation, described
@@ -122,3 +123,9 @@ def pooled(
         windows = np.lib.stride_tricks.sliding_window_view(array, size, axis=axis).mean(axis=-1)
         array = windows[(slice(None),) * axis + (slice(None, None, layer.stride or size),)]
     return array
+
+
+@departing.register
+def _(operation: Pooling, around: Around) -> Departing:
+    """Of tr ΓQ it is the signal in front."""
+    return Departing((around.averaged(0),), (0.0, 0.0), (0.0,), around.excess[0], (1.0,))

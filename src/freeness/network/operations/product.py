@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from typing import ClassVar
 
 import numpy as np
 
+from freeness.network.departures import GAUSSIAN, Around, Departing, departing, participation, turned
 from freeness.network.derivatives import GivenMap, Pass, check_positions, diagonal, given
 from freeness.network.moments import (
     Pairs,
@@ -88,3 +90,26 @@ def _(operation: Product, values: tuple[np.ndarray, ...], at: Pass) -> GivenMap:
     factors = list(values)
     maps = tuple(np.broadcast_to(diagonal(_others(factors, own)), diagonal(x).shape) for own, x in enumerate(factors))
     return GivenMap(_multiplied(factors), maps)
+
+
+@departing.register
+def _(operation: Product, around: Around) -> Departing:
+    """Relative departures add up, and of two factors what each has beyond the other; what comes back fluctuates as the others."""
+    kinds, count = around.excess, len(around.excess)
+    excess = float(np.prod([1 + one for one in kinds])) - 1
+    added, returned = (0.0, 0.0), (0.0,) * count
+    if count == 2:
+        own = kinds[0] * kinds[1] / (around.stream.features or np.inf)
+        added = around.both(lambda gamma: own * participation(around.value, gamma))
+        ways = zip(around.streams, around.values, around.gammas, reversed(kinds), strict=True)
+        returned = tuple(
+            GAUSSIAN * kind * participation(value, gamma) / (stream.features or np.inf)
+            for stream, value, gamma, kind in ways
+        )
+    return Departing((1.0,) * count, added, returned, excess)
+
+
+@turned.register
+def _(operation: Product, size: Callable[[int], float], count: int) -> tuple[tuple[float, ...], ...]:
+    """What comes back to one is multiplied by the others."""
+    return tuple(tuple(float(other != own) for other in range(count)) for own in range(count))

@@ -14,6 +14,7 @@ import numpy as np
 
 from freeness.errors import InputError, is_real
 from freeness.gaussian import normal_points, summed_points
+from freeness.network.departures import GAUSSIAN, TINY, Around, Departing, departing
 from freeness.network.derivatives import GivenMap, Pass, check_positions, given
 from freeness.network.moments import (
     Pairs,
@@ -46,6 +47,10 @@ class Sum(Operation):
     def __post_init__(self) -> None:
         if not (isinstance(self.scales, tuple) and self.scales and all(map(is_real, self.scales))):
             raise InputError(f"expected finite scales of a sum in a tuple, got {self.scales!r}; correct them.")
+
+    @property
+    def sums(self) -> tuple[float, ...]:
+        return self.scales
 
 
 @joined.register
@@ -118,3 +123,30 @@ def _(operation: Sum, values: tuple[np.ndarray, ...], at: Pass) -> GivenMap:
     check_positions(operation, values)
     value = np.asarray(sum(scale * x for scale, x in zip(operation.scales, values, strict=True)))
     return GivenMap(value, tuple(np.full((1, 1), scale) for scale in operation.scales))
+
+
+@departing.register
+def _(operation: Sum, around: Around) -> Departing:
+    """Relative departures add up by their shares s; two independent parts x, y add 2·Σ_i x_i y_i."""
+    shares = around.shares(operation.scales)
+    given = [_spread_over(value, len(around.value)) for value in around.values]
+    count, both = around.stream.features, list(combinations(range(len(given)), 2))
+
+    def added(gamma: np.ndarray | None) -> float:
+        return sum(4 * shares[a] * shares[b] * _crossed(given[a], given[b], gamma) for a, b in both) / (count or np.inf)
+
+    excess = GAUSSIAN + float(shares**2 @ (np.array(around.excess) - GAUSSIAN))
+    return Departing(tuple(shares.tolist()), around.both(added), (0.0,) * len(given), excess)
+
+
+def _crossed(one: np.ndarray, other: np.ndarray, gamma: np.ndarray | None) -> float:
+    """tr ΓQΓQ'/(tr ΓQ · tr ΓQ')."""
+    if gamma is not None and gamma.any():
+        one, other = gamma @ one, gamma @ other
+    return float((one * other.T).sum() / max(abs(float(np.trace(one) * np.trace(other))), TINY))
+
+
+def _spread_over(value: np.ndarray, entries: int) -> np.ndarray:
+    """A signal that is the same at all positions, at each of them."""
+    times = entries // len(value)
+    return value if times == 1 else np.kron(value, np.ones((times, times)))

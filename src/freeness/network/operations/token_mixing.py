@@ -8,6 +8,7 @@ from zlib import crc32
 import numpy as np
 
 from freeness.errors import InputError
+from freeness.network.departures import GAUSSIAN, Around, Departing, departing, gram_departing, participation
 from freeness.network.ensembles import Ensemble, variance_gain
 from freeness.network.moments import Pairs, Step, Stream, Trained, backward, forward, same_position, trained
 from freeness.network.operation import Weights, described
@@ -91,6 +92,33 @@ def _(layer: TokenMixing, streams: tuple[Stream, ...], gradient: np.ndarray) -> 
     (stream,) = streams
     total = _sum(gradient, stream.across)
     return Trained(total * _sum(stream.second, stream.across), float(layer.bias) * total)
+
+
+@departing.register
+def _(layer: TokenMixing, around: Around) -> Departing:
+    """One matrix W for all channels: of Σ Γ_at,bu W_ts Q_as,bs' W_us', a form of second degree in its entries."""
+    added = around.both(lambda gamma: _form(layer, around, gamma))
+    return Departing((1.0,), added, (added[1],))
+
+
+def _form(layer: TokenMixing, around: Around, gamma: np.ndarray | None) -> float:
+    (into, out), given = layer.sizes, around.values[0]
+    samples = len(around.streams[0].variance)
+    if len(given) != samples * into:
+        return GAUSSIAN / out
+    asked = np.eye(samples * out) if gamma is None or not gamma.any() else gamma
+    front, behind = (
+        array.reshape(samples, count, samples, count).transpose(0, 2, 1, 3).reshape(samples**2, -1)
+        for array, count in ((given, into), (asked, out))
+    )
+    form = (behind.T @ front).reshape(out, out, into, into).transpose(0, 2, 1, 3).reshape(out * into, -1)
+    return GAUSSIAN * (participation(form) - 1 / (into * out))
+
+
+@gram_departing.register
+def _(layer: TokenMixing, streams: tuple[Stream, ...], behind: Stream) -> tuple[tuple[float, ...], float]:
+    """The same for all channels, over which nothing fluctuates."""
+    return (1.0,), 0.0
 
 
 def _sum(array: np.ndarray, across: bool) -> np.ndarray:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
 
-from freeness.gaussian import ActivationFunction
+from freeness.gaussian.activations import ActivationFunction
 from freeness.numerics import gaussian_nodes
 
 _ORDERS = 48  # of the Hermite series; what is left out is told to c⁴⁸
@@ -43,6 +44,7 @@ class BendNoise:
         return np.interp(np.arccos(np.clip(cosine, -1.0, 1.0)), self.angles, self.slopes)
 
 
+@lru_cache(maxsize=64)
 def bend_noise(function: ActivationFunction, q: float) -> BendNoise:
     """Of one activation.
 
